@@ -1,0 +1,100 @@
+"""A child process that can be stopped whole and that never outlives us, even when we are killed with -9."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+# The guard blocks on a pipe that only we hold. A word on it means that all went well; its end without a word means that
+# we are gone, and then the child's whole process group goes too. The guard keeps the run's lock until that is done.
+GUARD = 'read -r word; [ -n "$word" ] || kill -9 "-$1" 2>/dev/null'
+
+
+@contextmanager
+def guard(group: int, hold: int | None) -> Iterator[None]:
+    """While we live: nothing. If we die before the block ends: the process group is killed."""
+    watch = subprocess.Popen(
+        ["sh", "-c", GUARD, "guard", str(group)], start_new_session=True, stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=() if hold is None else (hold,),
+    )  # fmt: skip
+    assert watch.stdin is not None
+    try:
+        yield
+    finally:
+        with contextlib.suppress(BrokenPipeError):
+            watch.stdin.write(b"done\n")
+            watch.stdin.close()
+        watch.wait()
+
+
+class Child:
+    """A command in a process group of its own, with a guard beside it."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        log: Path | None = None,
+        hold: int | None = None,
+    ) -> None:
+        """Start it. Output goes to the file `log`, else to `lines()`; `hold` is a lock's descriptor for the guard."""
+        self.log = log
+        with ExitStack() as stack:
+            out: int | IO[bytes] = subprocess.PIPE if log is None else stack.enter_context(log.open("ab"))
+            self.process = subprocess.Popen(
+                list(command), cwd=cwd, env=dict(env), start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        self._guard = ExitStack()
+        self._guard.enter_context(guard(self.process.pid, hold))
+
+    def lines(self) -> Iterator[str]:
+        """Its output line by line, without line ends, until it closes; undecodable bytes are replaced."""
+        assert self.process.stdout is not None
+        for raw in self.process.stdout:
+            yield raw.decode("utf-8", "replace").rstrip()
+
+    def stop(self, grace: float = 2.0) -> int:
+        """End the whole group: SIGTERM, `grace` seconds, SIGKILL. Returns the exit code; safe to call twice."""
+        self.signal(signal.SIGTERM)
+        deadline = time.monotonic() + grace
+        while self.alive() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.signal(signal.SIGKILL)
+        code = self.process.wait()
+        self._guard.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return code
+
+    def alive(self) -> bool:
+        """Whether any process of the group still runs (the child itself is reaped on the way)."""
+        self.process.poll()
+        try:
+            os.killpg(self.process.pid, 0)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the whole group; a group that is gone is no error."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, number)
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop(grace=0.0 if kind is None else 2.0)

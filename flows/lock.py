@@ -1,0 +1,73 @@
+"""One run at a time, over every door: a lock on a file, which the system frees when its holder is gone."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tasks.stage import UserError
+
+
+@contextmanager
+def exclusive(
+    path: Path, what: str, *, patience: float = 0.0, waiting: Callable[[str], None] | None = None
+) -> Iterator[int]:
+    """Hold the lock; yields its descriptor (for a child's guard). Waits up to `patience` seconds for a holder.
+
+    Raises UserError naming the holder's process and the time it started.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _take(descriptor, path, what, patience, waiting)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "since": time.strftime("%H:%M:%S")}).encode(), 0)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def held(path: Path) -> bool:
+    """Whether somebody holds the lock now."""
+    if not path.exists():
+        return False
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, path: Path, what: str, patience: float, waiting: Callable[[str], None] | None) -> None:
+    deadline, told = time.monotonic() + patience, False
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = _holder(path)
+            who = f"process {holder.get('pid', '?')}, since {holder.get('since', '?')}"
+            message = f"{path}: {what} is already going on ({who})."
+            if time.monotonic() >= deadline:
+                raise UserError(f"{message} Wait for it to end, or stop it, and try again.") from None
+            if waiting is not None and not told:
+                waiting(f"{message} Waiting for it.")
+                told = True
+            time.sleep(0.5)
+
+
+def _holder(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

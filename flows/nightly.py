@@ -1,0 +1,57 @@
+"""The deployed flow: one nightly run with the form's values, in a worktree of its own. prefect.yaml points here."""
+
+# ruff: noqa: B008 -- the boxes are frozen
+from __future__ import annotations
+
+from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from flows import artifacts, graph, orphan, overrides
+from flows.form import Embed, Evaluate, Finetune, Publish, Run, Snapshot, changes
+from flows.lock import exclusive
+from flows.night import Night, Request
+from flows.project import find
+from flows.reproduce import Place
+from flows.summary import Summary, summarise
+from flows.worktree import worktree
+from tasks.stage import UserError
+
+PATIENCE_S = 24 * 3600.0  # a run from the form or the schedule waits for one in a terminal
+
+
+@flow(name="nightly", persist_result=False)
+def nightly(
+    snapshot: Snapshot = Snapshot(),
+    embed: Embed = Embed(),
+    finetune: Finetune = Finetune(),
+    evaluate: Evaluate = Evaluate(),
+    publish: Publish = Publish(),
+    run: Run = Run(),
+) -> State[None]:
+    """From the source to a published index, in a worktree of its own: the checkout stays as it is.
+
+    Every field may stay empty; it is then as in params.yaml.
+    """
+    orphan.leave_with(find().state)
+    boxes = {"snapshot": snapshot, "embed": embed, "finetune": finetune, "evaluate": evaluate, "publish": publish}
+    try:
+        artifacts.publish(_night(changes(boxes, run.settings), run))
+    except UserError as error:
+        artifacts.publish_failure(error)
+        return Failed(message=str(error))
+    return Completed()
+
+
+def _night(wanted: overrides.Changes, run: Run) -> Summary:
+    project, log = find(), get_run_logger()
+    with (
+        exclusive(project.state / "locks" / "run.lock", "a run", patience=PATIENCE_S, waiting=log.info) as lock,
+        worktree(project, wanted) as copy,
+    ):
+        log.info("running in %s", copy.root)
+        stages = graph.read(copy.root)
+        board = artifacts.Board([stage.name for stage in stages])
+        request = Request(frozenset(run.force), run.minutes)
+        outcomes = Night(stages, Place(copy.root, copy.environment(), lock), request, board).run()
+        return summarise(copy, outcomes, run.k)

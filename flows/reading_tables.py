@@ -1,0 +1,75 @@
+"""The files that reading commands take and write, and the tables that they print."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.stage import UserError
+
+
+def read_column(path: Path, name: str) -> list[str]:
+    """The ids in a file, in order: a column of .parquet or .csv (.csv.gz), or one id a line in any other file.
+
+    Raises UserError when the file is missing or unreadable, lacks the column, or holds no ids.
+    """
+    try:
+        if path.suffix == ".parquet":
+            ids = _texts(pq.read_table(path, partitioning=None), path, name)
+        elif ".csv" in path.suffixes:
+            ids = _texts(_read_csv(path, name), path, name)
+        else:
+            ids = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
+            ids = ids[1:] if ids[:1] == [name] else ids
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such file. Give a .parquet or .csv with {name}, or lines.") from None
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        fault = str(error).splitlines()[0]
+        raise UserError(f"{path}: can't be read ({fault}). Give a .parquet or .csv with {name}, or lines.") from None
+    ids = [each for each in ids if each]
+    if not ids:
+        raise UserError(f"{path}: holds no {name}. Give at least one.")
+    return ids
+
+
+def write_parquet(table: pa.Table, path: Path) -> None:
+    """Write a table under a temporary name and rename it; raises UserError when that is not possible."""
+    working = path.with_name(f".{path.name}.partial")
+    try:
+        pq.write_table(table, working)
+        working.rename(path)
+    except OSError as error:
+        raise UserError(f"{path}: can't be written ({error.strerror or error}). Choose another place.") from None
+    finally:
+        working.unlink(missing_ok=True)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on the terminal; cells are text, numbers' columns (`#`, `score`) stand to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title), box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title_style="bold")
+    for name in columns:
+        table.add_column(name, justify="right" if name in ("#", "score") else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table, highlight=False)
+
+
+def _read_csv(path: Path, name: str) -> pa.Table:
+    from pyarrow import csv
+
+    # Typed as text from the start: an id like 007 must stay as it is.
+    return csv.read_csv(path, convert_options=csv.ConvertOptions(column_types={name: pa.string()}))
+
+
+def _texts(table: pa.Table, path: Path, name: str) -> list[str]:
+    if name not in table.column_names:
+        raise UserError(f"{path}: has no column {name} (it has {', '.join(table.column_names)}). Rename or add it.")
+    return [each for each in table[name].cast(pa.string()).to_pylist() if each is not None]

@@ -1,0 +1,109 @@
+"""`nightreel run`: one nightly run, now, in this terminal. Plain, it runs in the checkout; changed, in a worktree."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from flows import graph, overrides, project, server
+from flows.lock import exclusive
+from flows.project import Project
+from flows.reproduce import Outcome, Place
+from flows.screen import Screen
+from flows.summary import Summary, summarise
+from flows.worktree import unversioned_dvc, worktree
+from tasks.stage import UserError
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """The command's options. k: recommendations shown of a sample user."""
+
+    data: str | None
+    settings: Sequence[str]
+    force: frozenset[str]
+    k: int
+    as_json: bool
+
+
+def run(wishes: Wishes) -> None:
+    """Run every stage, then print what it came to; raises UserError with the failed stage's message."""
+    home = project.find()
+    wanted = {**overrides.parse(wishes.settings), **_source(wishes.data)}
+    overrides.changed(home.root / "params.yaml", wanted)
+    _known(wishes.force, graph.read(home.root))
+    console = Console(stderr=wishes.as_json)
+    with (
+        exclusive(home.state / "locks" / "run.lock", "a run") as lock,
+        server.api(home) as ready,
+        _place(home, wanted) as here,
+    ):
+        stages = graph.read(here.root)
+        screen = Screen(console, max(len(stage.name) for stage in stages))
+        place = Place(here.root, here.environment(), lock)
+        console.print(f"[bold]nightreel[/] {len(stages)} stages in {here.root}", highlight=False)
+        outcomes = _flow(stages, place, wishes, screen, ready)
+        summary = summarise(here, outcomes, wishes.k)
+    if wishes.as_json:
+        sys.stdout.write(json.dumps(summary.as_json(), indent=1, ensure_ascii=False) + "\n")
+    else:
+        screen.summary(summary, next_steps(summary, here))
+
+
+def next_steps(summary: Summary, here: Project) -> list[str]:
+    """Commands that make sense now, with the sample's user in them."""
+    user = summary.sample.user if summary.sample else "USER"
+    return [
+        f"nightreel recommend {user} -k 10     a user's list, from the published version",
+        "nightreel versions                what was published, and what is live",
+        "dvc metrics diff · dvc plots show  this run against the last commit",
+        "nightreel up                      schedule, form, run pages, MLflow",
+        f"{here.root / 'data' / 'evaluate'}/verdict.json",
+    ]
+
+
+def _flow(stages: Sequence[graph.Stage], place: Place, wishes: Wishes, screen: Screen, ready: object) -> list[Outcome]:
+    """The stages as a Prefect flow in this process."""
+    from prefect import flow
+
+    from flows.night import Night, Request
+
+    def nightly() -> list[Outcome]:
+        return Night(stages, place, Request(wishes.force), screen).run()
+
+    assert callable(ready)
+    ready()
+    outcomes: list[Outcome] = flow(name="nightly", persist_result=False, validate_parameters=False)(nightly)()
+    return outcomes
+
+
+@contextlib.contextmanager
+def _place(home: Project, wanted: overrides.Changes) -> Iterator[Project]:
+    """The checkout itself, or a worktree with the changes."""
+    if not wanted:
+        unversioned_dvc(home.root)
+        yield home
+    else:
+        with worktree(home, wanted) as copy:
+            yield copy
+
+
+def _source(data: str | None) -> overrides.Changes:
+    """--data as a change; a folder's path is made absolute, since the run happens elsewhere."""
+    if data is None:
+        return {}
+    local = "://" not in data and Path(data).expanduser().exists()
+    return {"snapshot.source": str(Path(data).expanduser().resolve()) if local else data}
+
+
+def _known(names: frozenset[str], stages: Sequence[graph.Stage]) -> None:
+    unknown = sorted(names - {stage.name for stage in stages})
+    if unknown:
+        there = ", ".join(stage.name for stage in stages)
+        raise UserError(f"--stage-force {unknown[0]}: no such stage; there are {there}. Correct the name.")

@@ -1,0 +1,138 @@
+"""What a night came to, read from the files that its stages wrote: the same for the terminal and for Prefect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flows.project import Project
+from flows.reproduce import Outcome
+
+COLUMNS = ("ndcg@10", "recall@10", "hit_rate@10", "mrr@10", "coverage@10", "novelty@10", "diversity@10")
+COUNTS = ("in", "clean", "quarantined", "erased")
+SHOWN = 5  # titles of the sample's history
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One user, what they last took to, and what they would be shown."""
+
+    user: str
+    history: tuple[str, ...]
+    """Titles, newest first."""
+    recommendations: tuple[Row, ...]
+    """rank, item_id, title."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The accounting, the metrics, the decision, the version and a sample."""
+
+    outcomes: tuple[Outcome, ...]
+    rows: tuple[Row, ...]
+    """table and its COUNTS."""
+    protocol: str
+    metrics: tuple[Row, ...]
+    """model and the COLUMNS that were measured, best first."""
+    decision: str
+    sentence: str
+    digest: str | None
+    published: str
+    """What happened to the version, in words."""
+    sample: Sample | None
+
+    def as_json(self) -> Row:
+        """Plain values, for --json."""
+        return {
+            "stages": {o.stage: {"outcome": o.how, "seconds": round(o.seconds, 2)} for o in self.outcomes},
+            "rows": list(self.rows),
+            "protocol": self.protocol,
+            "metrics": list(self.metrics),
+            "decision": self.decision,
+            "sentence": self.sentence,
+            "digest": self.digest,
+            "published": self.published,
+            "sample": self.sample and {"user": self.sample.user, "history": list(self.sample.history),
+                                       "recommendations": list(self.sample.recommendations)},
+        }  # fmt: skip
+
+
+def summarise(project: Project, outcomes: Sequence[Outcome], k: int) -> Summary:
+    """Read the stages' files under project.root; what a stage did not write is left empty."""
+    data = project.root / "data"
+    verdict, receipt = _read(data / "evaluate" / "verdict.json"), _read(data / "publish" / "receipt.json")
+    protocol = str(verdict.get("gate", ""))
+    models = _read(project.root / "metrics" / "evaluate.json").get(protocol, {})
+    digest = receipt.get("digest")
+    return Summary(
+        outcomes=tuple(outcomes),
+        rows=_rows(_read(data / "validate" / "report.json")),
+        protocol=protocol,
+        metrics=_metrics(models, verdict.get("intervals", {})),
+        decision=str(verdict.get("decision", "")),
+        sentence=str(verdict.get("sentence", "")),
+        digest=digest,
+        published=_published(receipt),
+        sample=sample(data / "refit" / "bundle", k) if digest else None,
+    )
+
+
+def _read(path: Path) -> Row:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _rows(report: Row) -> tuple[Row, ...]:
+    return tuple({"table": t, **{c: found[c] for c in COUNTS}} for t, found in report.get("tables", {}).items())
+
+
+def _metrics(models: Row, intervals: Row) -> tuple[Row, ...]:
+    """A row per model, best NDCG first, the 95% interval beside it."""
+    rows = []
+    for model, found in models.items():
+        shown = {name: found[name] for name in COLUMNS if name in found}
+        bounds = intervals.get(model, {}).get(COLUMNS[0])
+        first = {COLUMNS[0]: shown.pop(COLUMNS[0], 0.0)} | (
+            {"95%": f"{bounds[1]:.3f}–{bounds[2]:.3f}"} if bounds else {}
+        )
+        rows.append({"model": model} | first | shown)
+    return tuple(sorted(rows, key=lambda row: -row[COLUMNS[0]]))
+
+
+def _published(receipt: Row) -> str:
+    if not receipt:
+        return "no version was published"
+    if receipt.get("published"):
+        return f"live on channel {receipt.get('channel')}"
+    return f"nothing published (decision: {receipt.get('decision')})"
+
+
+def sample(bundle: Path, k: int) -> Sample | None:
+    """A user whose history is of middling length, and k recommendations; None where there is no bundle."""
+    if not (bundle / "manifest.json").exists():
+        return None
+    from tasks.index.reader import Reader
+
+    reader = Reader.open_bundle(bundle, check=False)
+    lengths = reader.histories.lengths[: len(reader.user_ids)]
+    if not len(lengths):
+        return None
+    row = int(abs(lengths - sorted(lengths)[len(lengths) // 2]).argmin())
+    user, past = str(reader.user_ids[row]), reader.histories.items[slice(*reader.histories.indptr[row : row + 2])]
+    # A pseudonym can't be asked for by name: there the history stands for the user.
+    known = {"history": [reader.items.ids[i] for i in past]} if reader.config["pseudonymised"] else {"user": user}
+    return Sample(
+        user=user,
+        history=tuple(reader.items.titles[i] for i in past[::-1][:SHOWN]),
+        recommendations=tuple(
+            {"rank": found.rank, "item_id": found.item_id, "title": found.title}
+            for found in reader.recommend(k=k, **known)
+        ),
+    )

@@ -1,0 +1,178 @@
+"""Fit the encoder to behaviour: items that the same users took come to lie close together.
+
+Source: InfoNCE with in-batch negatives (van den Oord et al. 2018) and the logQ correction of Yi et al. 2019, "Sampling-
+bias-corrected neural modeling": a popular item is drawn as a negative more often, which log popularity makes good.
+Memory: the weights twice, AdamW's moments of the trained layers, and one step's activations (0.7 GB for 64 pairs of 48
+tokens). Ceiling: the steps are a count, so the time doesn't grow with the catalogue; encoding it again does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from tasks.content.encoder import Encoder, Report, Vectors
+from tasks.content.network import Network
+from tasks.content.progress import Progress
+from tasks.content.source import locate
+from tasks.data.histories import IntArray, ItemArray
+from tasks.settings import Embed, Tune
+from tasks.stage import UserError
+
+WARM_SHARE = 0.1
+"""Share of the steps in which the learning rate rises; part of the schedule's shape, as its cosine is."""
+
+
+@dataclass(frozen=True)
+class FinetunedEncoder:
+    """The fitted encoder; losses: (step from 1, loss) of every step. network: float32, what `save` writes."""
+
+    encoder: Encoder
+    network: Network
+    losses: list[tuple[int, float]]
+
+    def encode(self, texts: Sequence[str], report: Report | None = None) -> Vectors:
+        """[n, dim] float32 rows of unit length; the row of an empty text is zero."""
+        return self.encoder.encode(texts, report)
+
+    def save(self, folder: Path) -> None:
+        """A folder in transformers' format (safetensors); `embed.encoder` may name it, with the same vectors."""
+        self.network.save(folder)
+
+
+def finetune_encoder(
+    settings: Embed, texts: Sequence[str], pairs: npt.NDArray[np.integer[Any]], popularity: npt.NDArray[Any],
+    *, steps: int, batch: int, seed: int,
+) -> FinetunedEncoder:  # fmt: skip
+    """Train the last layers in float32 on the CPU; the same arguments give the same bytes in one environment.
+
+    texts: [n_items]; pairs: [P, 2] items that a user took both; popularity: [n_items] events of each item.
+    Dropout is off: in so few steps it only adds noise. Raises UserError when there are fewer than two pairs.
+    """
+    told = np.array([bool(text) for text in texts])
+    usable = pairs[told[pairs].all(1) & (pairs[:, 0] != pairs[:, 1])]
+    if len(usable) < 2:
+        raise UserError(
+            "finetune.encoder_steps: fewer than two pairs of items with texts were taken by the same user, too few to "
+            "fit the encoder to behaviour. Set it to 0, or give more events."
+        )
+    source = locate(settings)
+    network = Network.open(source.folder)
+    tokens = network.tokens(texts, min(settings.tune.max_tokens, network.most_tokens))
+    drawn = np.log(np.maximum(popularity, 1) / np.maximum(popularity, 1).sum())
+    losses = _train(network, tokens, usable, drawn, settings, steps=steps, batch=batch, seed=seed)
+    encoder = Encoder.of(network, source, _digest(network), settings)
+    return FinetunedEncoder(encoder, network, losses)
+
+
+def _train(
+    network: Network, tokens: list[ItemArray], pairs: npt.NDArray[Any], drawn: npt.NDArray[np.float64],
+    settings: Embed, *, steps: int, batch: int, seed: int,
+) -> list[tuple[int, float]]:  # fmt: skip
+    tune = settings.tune
+    trained = last_layers(network.model, tune.layers)
+    optimiser = torch.optim.AdamW(trained, lr=tune.learning_rate, weight_decay=tune.weight_decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: learning_rate_share(step, steps))
+    progress = Progress("fitted the encoder, step", steps)
+    losses = []
+    for step, chosen in enumerate(draws(len(pairs), batch, steps, seed), 1):
+        left, right = pairs[chosen, 0], pairs[chosen, 1]
+        vectors = _vectors(network, tokens, np.concatenate([left, right]), settings)
+        loss = contrastive_loss(vectors[: len(chosen)], vectors[len(chosen) :], left, right, drawn, tune)
+        optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        optimiser.step()
+        schedule.step()
+        losses.append((step, float(loss.detach())))
+        progress(step, step / steps)
+    network.model.requires_grad_(False)
+    return losses
+
+
+def contrastive_loss(
+    left: Tensor, right: Tensor, left_items: npt.NDArray[Any], right_items: npt.NDArray[Any],
+    drawn: npt.NDArray[np.float64], tune: Tune,
+) -> Tensor:  # fmt: skip
+    """Mean cross-entropy of finding each pair's other item among the batch's, both ways.
+
+    left, right: [B, dim] unit vectors of the pairs' items; drawn: [n_items] log share with which an item is drawn.
+    An item of the batch that is the pair's own, on either side, is no negative.
+    """
+    cosines = left @ right.T / tune.temperature
+    same = (right_items[None, :] == right_items[:, None]) | (right_items[None, :] == left_items[:, None])
+    also = (left_items[None, :] == left_items[:, None]) | (left_items[None, :] == right_items[:, None])
+    target = torch.arange(len(left))
+    forth = _logits(cosines, drawn[right_items], same)
+    back = _logits(cosines.T, drawn[left_items], also)
+    cross_entropy = torch.nn.functional.cross_entropy
+    return (cross_entropy(forth, target) + cross_entropy(back, target)) / 2
+
+
+def _logits(cosines: Tensor, drawn: npt.NDArray[np.float64], false: npt.NDArray[np.bool_]) -> Tensor:
+    mask = torch.from_numpy(false & ~np.eye(len(false), dtype=bool))
+    corrected = cosines - torch.from_numpy(drawn).to(cosines.dtype)[None, :]
+    return corrected.masked_fill(mask, -torch.inf)
+
+
+def _vectors(network: Network, tokens: list[ItemArray], items: npt.NDArray[Any], settings: Embed) -> Tensor:
+    """[len(items), dim]: each distinct item once, in groups of like length, so that little padding is computed."""
+    distinct, back = np.unique(items, return_inverse=True)
+    lengths = np.array([len(tokens[item]) for item in distinct])
+    padded = -(-lengths // settings.length_step) * settings.length_step
+    parts, order = [], []
+    for length in np.unique(padded):
+        here = np.flatnonzero(padded == length)
+        longest = int(lengths[here].max())
+        parts.append(network.forward(*network.batch([tokens[distinct[at]] for at in here], longest, len(here))))
+        order.append(here)
+    place = np.argsort(np.concatenate(order))[back]
+    return torch.cat(parts)[torch.from_numpy(place)]
+
+
+def last_layers(model: Any, count: int) -> list[Tensor]:
+    """Make the last `count` of the transformer's layers trainable; its layers are the longest list of modules."""
+    lists = [module for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
+    if not lists:
+        raise UserError("embed.encoder: has no list of layers to fit. Set finetune.encoder_steps to 0.")
+    layers = max(lists, key=len)
+    model.requires_grad_(False)
+    chosen = layers[max(0, len(layers) - count) :]
+    return [parameter.requires_grad_(True) for layer in chosen for parameter in layer.parameters()]
+
+
+def learning_rate_share(step: int, steps: int) -> float:
+    """Share of the peak learning rate at a step from 0: a linear rise, then a cosine down to zero."""
+    warm = max(1, round(WARM_SHARE * steps))
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def draws(count: int, batch: int, steps: int, seed: int) -> Iterator[IntArray]:
+    """`steps` draws of min(batch, count) of `count` pairs, without repeats until all were drawn."""
+    rng = np.random.default_rng(seed)
+    size = min(batch, count)
+    waiting = np.empty(0, np.int64)
+    for _ in range(steps):
+        if len(waiting) < size:
+            waiting = rng.permutation(count)
+        yield waiting[:size]
+        waiting = waiting[size:]
+
+
+def _digest(network: Network) -> str:
+    """sha256 over the weights' names and bytes."""
+    sums = hashlib.sha256()
+    for name, value in sorted(network.model.state_dict().items()):
+        sums.update(name.encode())
+        sums.update(value.contiguous().numpy().tobytes())
+    return sums.hexdigest()

@@ -1,0 +1,138 @@
+"""Vectors of texts that were encoded before, kept in the state directory: only new and changed texts are encoded.
+
+A cache belongs to one encoder in one environment (its fingerprint). It is a folder of shards, each a .npy of
+(key, vector) named by the hash of its content and put in place by a rename: a killed run leaves whole shards, two runs
+at once need no lock, and a shard that was damaged is noticed and left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.content.encoder import Encoder, Vectors
+from tasks.content.progress import Progress
+from tasks.stage import say
+
+SHARD_ROWS = 4096
+"""Vectors after which a shard is written, so that a killed run keeps its work."""
+MOST_SHARDS = 32
+"""Shards beyond this many are merged into one: a nightly run adds a small one."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many distinct texts were encoded, and how many items there are in all, from the cache, and empty."""
+
+    encoded: int
+    items: int
+    cached: int
+    empty: int
+
+    def line(self) -> str:
+        """For the log."""
+        empty = f", {self.empty:,} without text" if self.empty else ""
+        return f"encoded {self.encoded:,} of {self.items:,} items; {self.cached:,} from cache{empty}"
+
+
+def key_of(text: str) -> bytes:
+    """The text's key: sha256 in hexadecimal."""
+    return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest().encode()
+
+
+def encode_cached(encoder: Encoder, texts: Sequence[str], root: Path) -> tuple[Vectors, Tally]:
+    """[n, dim] vectors in the order of texts, empty ones zero; root: the folder that holds every encoder's cache."""
+    folder = root / encoder.fingerprint()
+    known = read_cache(folder, encoder.dim)
+    keys = [key_of(text) for text in texts]
+    todo = {key: text for key, text in zip(keys, texts, strict=True) if text and key not in known}
+    known.update(_encode(encoder, todo, folder))
+    vectors = np.zeros((len(texts), encoder.dim), np.float32)
+    for row, (key, text) in enumerate(zip(keys, texts, strict=True)):
+        if text:
+            vectors[row] = known[key]
+    empty = sum(not text for text in texts)
+    fresh = sum(key in todo for key in keys)
+    return vectors, Tally(len(todo), len(texts), len(texts) - fresh - empty, empty)
+
+
+def _encode(encoder: Encoder, todo: dict[bytes, str], folder: Path) -> dict[bytes, Vectors]:
+    """Encode the texts, writing shards on the way."""
+    keys = list(todo)
+    fresh: dict[bytes, Vectors] = {}
+    waiting: dict[bytes, Vectors] = {}
+    for rows, block in encoder.blocks(list(todo.values()), Progress("encoded", len(todo))):
+        waiting.update(zip((keys[row] for row in rows), block, strict=True))
+        if len(waiting) >= SHARD_ROWS:
+            fresh.update(waiting)
+            write_shard(folder, waiting)
+            waiting = {}
+    if waiting:
+        write_shard(folder, waiting)
+    return fresh | waiting
+
+
+def read_cache(folder: Path, dim: int) -> dict[bytes, Vectors]:
+    """Every key and vector of a cache; merges its shards when there are many."""
+    known: dict[bytes, Vectors] = {}
+    names = sorted(path.name for path in folder.glob("*.npy"))
+    for name in names:
+        shard = _read_shard(folder / name, dim)
+        if shard is not None:
+            known.update(zip(shard["key"].tolist(), shard["vector"], strict=True))
+    if len(names) > MOST_SHARDS and known:
+        # What is removed is in the merged shard already, so a run that merges at the same time loses nothing either.
+        merged = write_shard(folder, known)
+        for name in set(names) - {merged}:
+            (folder / name).unlink(missing_ok=True)
+    return known
+
+
+def write_shard(folder: Path, rows: dict[bytes, Vectors]) -> str:
+    """Put a shard in place, complete or not at all; returns its file's name."""
+    keys = sorted(rows)
+    shard = np.empty(len(keys), _layout(len(rows[keys[0]])))
+    shard["key"] = keys
+    shard["vector"] = [rows[key] for key in keys]
+    buffer = io.BytesIO()
+    np.save(buffer, shard, allow_pickle=False)
+    content = buffer.getvalue()
+    name = f"{hashlib.sha256(content).hexdigest()}.npy"
+    folder.mkdir(parents=True, exist_ok=True)
+    working = folder / f".{name}.{uuid.uuid4().hex}"
+    try:
+        with working.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        working.rename(folder / name)
+    finally:
+        working.unlink(missing_ok=True)
+    return name
+
+
+def _layout(dim: int) -> np.dtype[np.void]:
+    return np.dtype([("key", "S64"), ("vector", "<f4", (dim,))])
+
+
+def _read_shard(path: Path, dim: int) -> npt.NDArray[np.void] | None:
+    """A shard's rows; None when another run merged it meanwhile, or when it isn't what its name says (removed)."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    if hashlib.sha256(content).hexdigest() == path.stem:
+        shard: npt.NDArray[np.void] = np.load(io.BytesIO(content), allow_pickle=False)
+        if shard.dtype == _layout(dim):
+            return shard
+    say(f"item cache: {path.name[:12]}… is damaged; removed, its items are encoded again")
+    path.unlink(missing_ok=True)
+    return None

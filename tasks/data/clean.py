@@ -1,0 +1,123 @@
+"""Snapshot tables → clean tables in indices, with what was quarantined or erased accounted for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.data import rules
+from tasks.data.accounting import Account, account
+from tasks.data.casting import mask_of
+from tasks.data.days import read_days
+from tasks.data.marks import Mask
+from tasks.data.moments import MICROS
+from tasks.data.schema import ERASURES_SCHEMA, ITEMS_SCHEMA, SET_ASIDE, SOURCE, optional_event_fields, read_strict
+from tasks.stage import read_json
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The snapshot stage's tables; source: source.json."""
+
+    items: pa.Table
+    erasures: pa.Table
+    rejected: pa.Table
+    events: pa.Table
+    source: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Clean:
+    """items: schema.ITEMS_SCHEMA; item_rows: the same rows with their source; events: user, item, time, event, value
+    and optional columns, sorted by user, time and source order; quarantine: schema.SET_ASIDE."""
+
+    items: pa.Table
+    item_rows: pa.Table
+    user_ids: list[str]
+    events: pa.Table
+    quarantine: pa.Table
+    accounts: list[Account]
+
+
+def read_snapshot(folder: Path) -> Snapshot:
+    """The tables under data/snapshot; raises UserError naming the file and column that break the schema."""
+    source = read_json(folder / "source.json")
+    return Snapshot(
+        read_strict(folder / "items.parquet", pa.schema([*ITEMS_SCHEMA, *SOURCE])),
+        read_strict(folder / "erasures.parquet", pa.schema([*ERASURES_SCHEMA, *SOURCE])),
+        read_strict(folder / "rejected.parquet", SET_ASIDE),
+        read_days(folder / "events"),
+        source,
+    )
+
+
+def clean_tables(snapshot: Snapshot, window_s: float) -> Clean:
+    """Apply erasures, then the rules. window_s: see Validate.duplicate_window_s."""
+    source, items, erasures, rejected = snapshot.source, snapshot.items, snapshot.erasures, snapshot.rejected
+    events, private, clock, rows = snapshot.events, source["pseudonymised"], source["clock"], source["rows"]
+    item_marks, erasure_marks = rules.mark_items(items), rules.mark_erasures(erasures)
+    gone = erasures["user_id"].drop_null()
+    kept_rejects = ~mask_of(pc.is_in(rejected["user_id"], gone))
+    staying = ~mask_of(pc.is_in(events["user_id"], gone))
+    kept = events.filter(pa.array(staying))
+    item_rows = items.filter(pa.array(item_marks.clean))
+    refused = items["item_id"].filter(pa.array(~item_marks.clean))
+    event_marks = rules.mark_events(kept, clock, item_rows["item_id"], refused, window_s)
+    quarantine = pa.concat_tables([
+        rejected.filter(pa.array(kept_rejects)),
+        item_marks.set_aside("items", items, private=private),
+        event_marks.set_aside("events", _dated(kept, clock), private=private),
+        erasure_marks.set_aside("erasures", erasures, private=private),
+    ])  # fmt: skip
+    erased = {"events": int((~staying).sum()), "items": 0, "erasures": 0}
+    for table in rejected.filter(pa.array(~kept_rejects))["table"].to_pylist():
+        erased[table] += 1
+    clean_rows = {"items": item_rows.num_rows, "events": int(event_marks.clean.sum()),
+                  "erasures": int(erasure_marks.clean.sum())}  # fmt: skip
+    accounts = [account(name, rows[name], clean_rows[name], erased[name], quarantine) for name in clean_rows]
+    user_ids, indexed = _indexed(kept, event_marks.clean, item_rows["item_id"], clock)
+    return Clean(_finished(item_rows), item_rows, user_ids, indexed, quarantine, accounts)
+
+
+def _dated(events: pa.Table, clock: str) -> pa.Table:
+    """Events whose timestamps people can read."""
+    if clock == "order":
+        return events
+    at = events.column_names.index("timestamp")
+    return events.set_column(at, "timestamp", events["timestamp"].cast(pa.timestamp("us")))
+
+
+def _finished(items: pa.Table) -> pa.Table:
+    """Items as the contract has them: lists and `blocked` without gaps, source places left out."""
+    columns = []
+    for field in ITEMS_SCHEMA:
+        cells = items[field.name].combine_chunks()
+        if field.type == pa.bool_():
+            cells = cells.fill_null(False)
+        elif pa.types.is_list(field.type) and cells.null_count:
+            cells = pa.array([labels or [] for labels in cells.to_pylist()], field.type)
+        columns.append(cells.cast(field.type))
+    return pa.table(columns, schema=ITEMS_SCHEMA)
+
+
+def _indexed(events: pa.Table, clean: Mask, item_ids: pa.ChunkedArray, clock: str) -> tuple[list[str], pa.Table]:
+    """(user ids sorted, clean events in indices, sorted by user, time and source order)."""
+    events = events.filter(pa.array(clean))
+    users = pc.unique(events["user_id"]).sort()
+    user = pc.index_in(events["user_id"], users).cast(pa.int32()).to_numpy()
+    item = pc.fill_null(pc.index_in(events["item_id"], item_ids.combine_chunks()), -1).cast(pa.int32()).to_numpy()
+    time = events["timestamp"].to_numpy().astype(np.float64) / (MICROS if clock == "time" else 1)
+    order = np.lexsort((time, user))
+    columns: dict[str, Any] = {
+        "user": user[order], "item": item[order], "time": time[order],
+        "event": events["event"].take(pa.array(order)).combine_chunks().dictionary_encode(),
+        "value": pa.array(events["value"].to_numpy()[order].astype(np.float32), from_pandas=False),
+    }  # fmt: skip
+    for field in optional_event_fields(events.column_names):
+        columns[field.name] = events[field.name].take(pa.array(order))
+    return users.to_pylist(), pa.table(columns)

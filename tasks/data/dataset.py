@@ -1,0 +1,131 @@
+"""The validated data set as later stages see it: indices, histories and folds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.data.histories import FloatArray, Histories, ItemArray
+from tasks.data.schema import CLEAN_EVENTS, ITEMS_SCHEMA, USERS_SCHEMA, read_strict
+from tasks.data.splits import PARTS, Fold
+from tasks.stage import UserError, read_json
+
+Mask = npt.NDArray[np.bool_]
+Ratings = tuple[ItemArray, ItemArray, npt.NDArray[np.float32], FloatArray]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Clean items, users and events. Item index = row of `items`; user index = position in `user_ids`.
+
+    events: the clean events table (schema.CLEAN_EVENTS), sorted by user, time and source order;
+    folds: part of each event (splits.TRAIN, VALID, TEST, UNUSED) by fold name, int8 [events];
+    data_until: the last event's time, epoch seconds or a position (see `clock`).
+    """
+
+    items: pa.Table
+    user_ids: list[str]
+    events: pa.Table
+    folds: dict[str, Fold]
+    clock: str
+    exclude_seen: bool
+    gate: str
+    data_until: float
+    protocols: dict[str, list[str]]
+    split_digest: dict[str, str]
+
+    @property
+    def n_users(self) -> int:
+        return len(self.user_ids)
+
+    @property
+    def n_items(self) -> int:
+        return int(self.items.num_rows)
+
+    @property
+    def item_ids(self) -> list[str]:
+        """Ids in index order."""
+        ids: list[str] = self.items["item_id"].to_pylist()
+        return ids
+
+    def positives(self, fold: str | None, parts: tuple[str, ...] = ()) -> Histories:
+        """Histories of positive events in some parts of a fold, one row per user; all parts when fold is None."""
+        return self._histories(self._flag("positive"), fold, parts)
+
+    def trained_everywhere(self) -> Histories:
+        """Histories of the positives that are train in every fold: learning from them knows no test."""
+        common = np.all([part == PARTS["train"] for part in self.folds.values()], axis=0)
+        return self._gathered(self._flag("positive") & common)
+
+    def negatives(self, fold: str | None, parts: tuple[str, ...] = ()) -> Histories:
+        """Histories of events that show dislike."""
+        return self._histories(self._flag("negative"), fold, parts)
+
+    def seen(self, fold: str | None, parts: tuple[str, ...] = ()) -> Histories:
+        """Histories of events after which an item counts as seen."""
+        return self._histories(self._flag("seen"), fold, parts)
+
+    def ratings(self, fold: str | None, parts: tuple[str, ...] = ()) -> Ratings:
+        """(user, item, value, time) of rating events that carry a value, in event order."""
+        rated: Mask = pc.equal(self.events["event"].cast(pa.string()), "rating").to_numpy()
+        user, item, value, time = (self._column(name) for name in ("user", "item", "value", "time"))
+        at = np.flatnonzero(rated & ~np.isnan(value) & self._within(fold, parts))
+        return user[at], item[at], value[at], time[at]
+
+    def _column(self, name: str) -> Any:
+        return self.events[name].to_numpy()
+
+    def _flag(self, name: str) -> Mask:
+        flags: Mask = self._column(name) & (self._column("item") >= 0)
+        return flags
+
+    def _within(self, fold: str | None, parts: tuple[str, ...]) -> Mask:
+        if fold is None:
+            return np.ones(self.events.num_rows, bool)
+        if fold not in self.folds:
+            raise KeyError(f"no fold `{fold}`; there are {sorted(self.folds)}")
+        return np.isin(self.folds[fold], [PARTS[part] for part in parts])
+
+    def _histories(self, mask: Mask, fold: str | None, parts: tuple[str, ...]) -> Histories:
+        return self._gathered(mask & self._within(fold, parts))
+
+    def _gathered(self, mask: Mask) -> Histories:
+        at = np.flatnonzero(mask)
+        counts = np.bincount(self._column("user")[at], minlength=self.n_users)
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return Histories(indptr, self._column("item")[at], self._column("time")[at])
+
+
+def load_dataset(folder: Path = Path("data/validate")) -> Dataset:
+    """The output of validate; raises UserError naming the file and column that break the schema."""
+    facts = read_json(_present(folder / "splits.json"))
+    items = read_strict(folder / "items.parquet", ITEMS_SCHEMA)
+    users = read_strict(folder / "users.parquet", USERS_SCHEMA)
+    events = read_strict(folder / "events.parquet", CLEAN_EVENTS, optional=True).combine_chunks()
+    protocols = {name: list(protocol["folds"]) for name, protocol in facts["protocols"].items()}
+    names = [fold for folds in protocols.values() for fold in folds]
+    splits = read_strict(folder / "splits.parquet", pa.schema([(name, pa.int8()) for name in names]))
+    if splits.num_rows != events.num_rows:
+        raise UserError(
+            f"{folder / 'splits.parquet'}: {splits.num_rows:,} rows for {events.num_rows:,} events. "
+            f"Delete {folder} and run validate again."
+        )
+    return Dataset(
+        items=items, user_ids=users["user_id"].to_pylist(), events=events,
+        folds={name: splits[name].to_numpy() for name in names},
+        clock=facts["clock"], exclude_seen=facts["exclude_seen"], gate=facts["gate"],
+        data_until=facts["data_until"], protocols=protocols,
+        split_digest={name: protocol["digest"] for name, protocol in facts["protocols"].items()},
+    )  # fmt: skip
+
+
+def _present(path: Path) -> Path:
+    if not path.exists():
+        raise UserError(f"{path}: not found. Run the stage that writes it: `dvc repro {path.parent.name}`.")
+    return path

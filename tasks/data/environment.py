@@ -1,0 +1,54 @@
+"""What a computed byte may depend on besides data, code and parameters: device, number type, threads, CPU features."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+TELLING = (
+    "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8",
+    "asimd", "asimdhp", "bf16", "i8mm", "sve",
+)  # fmt: skip
+"""CPU features that decide which kernels a numeric library picks."""
+NATIVE_BF16 = ("amx_bf16", "avx512_bf16", "bf16")
+
+
+def describe() -> dict[str, Any]:
+    """The environment's facts, all of them stable from run to run on one machine."""
+    features = cpu_features(Path("/proc/cpuinfo"))
+    device = _device()
+    native = device == "cuda" or any(feature in features for feature in NATIVE_BF16)
+    return {
+        "device": device,
+        "dtype": "bfloat16" if native else "float32",
+        "threads": _threads(),
+        "cpu_features": features,
+        "python": platform.python_version(),
+        "platform": f"{platform.system().lower()}-{platform.machine()}",
+    }
+
+
+def cpu_features(cpuinfo: Path) -> list[str]:
+    """The telling features of the first CPU, sorted; none where the file can't be read (macOS)."""
+    try:
+        lines = cpuinfo.read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    flags = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
+    return sorted(set(flags.partition(":")[2].split()) & set(TELLING))
+
+
+def _device() -> str:
+    """By device nodes, since asking torch would cost two seconds on every run."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES") not in ("", "-1") and Path("/dev/nvidia0").exists():
+        return "cuda"
+    return "mps" if platform.system() == "Darwin" and platform.machine() == "arm64" else "cpu"
+
+
+def _threads() -> int:
+    named = os.environ.get("OMP_NUM_THREADS", "")
+    if named.isdigit() and int(named) > 0:
+        return int(named)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

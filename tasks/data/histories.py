@@ -1,0 +1,81 @@
+"""Histories: ragged per-user item sequences in time order, the one form in which behaviour reaches a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int64]
+ItemArray = npt.NDArray[np.int32]
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Histories:
+    """n sequences of item indices with their moments.
+
+    indptr: [n + 1] int64, row i is items[indptr[i]:indptr[i + 1]]; items: [nnz] int32;
+    times: [nnz] float64, ascending in a row: epoch seconds, or a position where the source has no clock.
+    """
+
+    indptr: IntArray
+    items: ItemArray
+    times: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def lengths(self) -> IntArray:
+        """[n] events per row."""
+        return np.diff(self.indptr)
+
+    @property
+    def rows(self) -> IntArray:
+        """[nnz] the row of each event."""
+        return np.repeat(np.arange(len(self), dtype=np.int64), self.lengths)
+
+    @property
+    def last_times(self) -> FloatArray:
+        """[n] the moment of each row's last event; NaN for an empty row."""
+        last = np.full(len(self), np.nan)
+        filled = self.lengths > 0
+        last[filled] = self.times[self.indptr[1:][filled] - 1]
+        return last
+
+    def __getitem__(self, row: int) -> tuple[ItemArray, FloatArray]:
+        span = slice(self.indptr[row], self.indptr[row + 1])
+        return self.items[span], self.times[span]
+
+    def take(self, rows: Sequence[int] | IntArray) -> Histories:
+        """The given rows, in that order."""
+        picked = np.asarray(rows, dtype=np.int64)
+        lengths = self.lengths[picked]
+        indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        at = np.repeat(self.indptr[:-1][picked] - indptr[:-1], lengths) + np.arange(indptr[-1])
+        return Histories(indptr, self.items[at], self.times[at])
+
+    def where(self, mask: npt.NDArray[np.bool_]) -> Histories:
+        """Only the events where mask [nnz] is true; rows stay."""
+        kept = np.concatenate([[0], np.cumsum(mask)])
+        return Histories(kept[self.indptr].astype(np.int64), self.items[mask], self.times[mask])
+
+    @classmethod
+    def from_events(cls, users: npt.ArrayLike, items: npt.ArrayLike, times: npt.ArrayLike, n_users: int) -> Histories:
+        """Group events by user; the order within equal (user, time) stays as given."""
+        u, t = np.asarray(users, np.int64), np.asarray(times, np.float64)
+        order = np.lexsort((t, u))
+        indptr = np.concatenate([[0], np.cumsum(np.bincount(u, minlength=n_users))]).astype(np.int64)
+        return cls(indptr, np.asarray(items, np.int32)[order], t[order])
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[tuple[Sequence[int], Sequence[float]]]) -> Histories:
+        """Histories of (items, times) pairs, each already in time order."""
+        pairs = [(np.asarray(i, np.int32), np.asarray(t, np.float64)) for i, t in rows]
+        indptr = np.concatenate([[0], np.cumsum([len(i) for i, _ in pairs])]).astype(np.int64)
+        if not pairs:
+            return cls(indptr, np.empty(0, np.int32), np.empty(0))
+        return cls(indptr, np.concatenate([i for i, _ in pairs]), np.concatenate([t for _, t in pairs]))

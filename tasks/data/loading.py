@@ -1,0 +1,181 @@
+"""Raw files → typed tables of the contract, with pseudonyms; rows with a cell of the wrong type are rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tasks.data import moments
+from tasks.data.casting import Mask, cast_cells, is_text, to_text, wrong_type
+from tasks.data.contracts import ERASURES, EVENTS_TABLE, ITEMS, TABLES, Column
+from tasks.data.privacy import pseudonym, redacted
+from tasks.data.reading import Raw
+from tasks.data.schema import ARROW_TYPES, MOMENT, SET_ASIDE, SOURCE, event_type
+from tasks.stage import UserError
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Typed tables in source order. clock: `time` or `order`; rows: rows in by table, rejected ones included."""
+
+    items: pa.Table
+    events: pa.Table
+    erasures: pa.Table
+    rejected: pa.Table
+    clock: str
+    rows: dict[str, int]
+    notes: list[str]
+
+
+def load(raws: list[Raw], clock: str, key: bytes | None) -> Loaded:
+    """Type every table. clock: the setting; key: pseudonymises users, None leaves them as they are."""
+    parts: dict[str, list[Raw]] = {name: [raw for raw in raws if raw.table == name] for name in TABLES}
+    rows = {name: sum(len(raw.rows) + len(raw.broken) for raw in own) for name, own in parts.items()}
+    for table in TABLES.values():
+        if table.required and not rows[table.name]:
+            files = ", ".join(raw.file for raw in parts[table.name])
+            raise UserError(f"{files}: the table {table.name} has no rows. Give at least one, or another source.")
+    unit, clock = _clock(parts["events"], clock)
+    loaded = {name: [_typed(raw, unit, key) for raw in own] for name, own in parts.items()}
+    rejected = [row for own in loaded.values() for _, bad in own for row in bad]
+    return Loaded(
+        items=_stack(ITEMS.columns, loaded["items"], ARROW_TYPES),
+        events=_stack(_present(EVENTS_TABLE.columns, parts["events"]), loaded["events"], None),
+        erasures=_stack(ERASURES.columns, loaded["erasures"], ARROW_TYPES),
+        rejected=pa.Table.from_pylist(rejected, schema=SET_ASIDE),
+        clock=clock, rows=rows, notes=[note for raw in raws for note in raw.notes],
+    )  # fmt: skip
+
+
+def _clock(raws: list[Raw], setting: str) -> tuple[str, str]:
+    """(unit of bare numbers, clock) of all event files together, so that they can't disagree."""
+    readings = [_moments(raw, EVENTS_TABLE["timestamp"]) for raw in raws]
+    numbers = np.concatenate([reading.numbers[np.isfinite(reading.numbers)] for reading in readings])
+    dated = sum(int(reading.dated.sum()) for reading in readings)
+    unit = moments.unit_of(numbers) if len(numbers) else "s"
+    if setting == "order" or (setting == "auto" and unit == "order" and len(numbers) > dated):
+        return "order", "order"
+    return ("s" if unit == "order" else unit), "time"
+
+
+def _moments(raw: Raw, column: Column) -> moments.Reading:
+    cells = raw.columns[column.name]
+    kind = cells.type
+    if pa.types.is_boolean(kind) or pa.types.is_nested(kind):
+        raise wrong_type(raw.file, column, kind)
+    if pa.types.is_temporal(kind) and not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+        raise wrong_type(raw.file, column, kind)
+    if not (pa.types.is_temporal(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        cells, bad = to_text(cells, raw.file, column)
+        reading = moments.read_moments(cells)
+        return moments.Reading(reading.micros, reading.numbers, reading.dated, reading.bad | bad)
+    return moments.read_moments(cells)
+
+
+def _typed(raw: Raw, unit: str, key: bytes | None) -> tuple[pa.Table, list[dict[str, object]]]:
+    """(rows that fit, rejected rows) of a file."""
+    arrays: dict[str, pa.Array] = {}
+    faults: dict[str, Mask] = {}
+    for name, cells in raw.columns.items():
+        column = TABLES[raw.table][name]
+        arrays[name], faults[name] = _cells(raw, column, unit)
+        _refuse_wrong_column(raw, column, cells, faults[name])
+    if key is not None and "user_id" in arrays:
+        arrays["user_id"] = _pseudonyms(arrays["user_id"], key)
+    bad = np.logical_or.reduce([*faults.values(), np.zeros(len(raw.rows), bool)])
+    arrays["source_file"] = pa.repeat(pa.scalar(raw.file, pa.string()), len(raw.rows))
+    arrays["source_row"] = pa.array(raw.rows)
+    table = pa.table(arrays).filter(pa.array(~bad))
+    return table, [*_broken(raw), *_rejected(raw, arrays, faults, np.flatnonzero(bad), key is not None)]
+
+
+def _cells(raw: Raw, column: Column, unit: str) -> tuple[pa.Array, Mask]:
+    if column.kind != "moment":
+        typed, bad = cast_cells(raw.columns[column.name], raw.file, column)
+        return (typed.cast(pa.float32()) if column.name == "value" else typed), bad
+    reading = _moments(raw, column)
+    if raw.table == "events":
+        values, bad = moments.as_positions(reading) if unit == "order" else moments.as_micros(reading, unit)
+        empty = ~reading.dated & np.isnan(reading.numbers) & ~bad
+        return pa.array(values), bad | empty
+    values, bad = moments.as_dates(reading)
+    known = (reading.dated | np.isfinite(reading.numbers)) & ~bad
+    # Whoever asks to be forgotten is forgotten, however the date was written.
+    bad = np.zeros(len(bad), bool) if raw.table == "erasures" else bad
+    return pa.array(values, mask=~known).cast(MOMENT), bad
+
+
+def _refuse_wrong_column(raw: Raw, column: Column, cells: pa.Array, bad: Mask) -> None:
+    given = len(cells) - cells.null_count
+    if given > 1 and int(bad.sum()) >= given:
+        raise wrong_type(raw.file, column, "in no row what it should be")
+
+
+def _pseudonyms(users: pa.Array, key: bytes) -> pa.Array:
+    coded = users.dictionary_encode()
+    names = [pseudonym(key, user) for user in coded.dictionary.to_pylist()]
+    return pa.array(names, pa.string()).take(coded.indices)
+
+
+def _broken(raw: Raw) -> Iterable[dict[str, object]]:
+    for fault in raw.broken:
+        yield {"table": raw.table, "source_file": raw.file, "source_row": fault.row, "rule": fault.rule,
+               "column": "", "user_id": None, "row": redacted(fault.seen, "", private=False)}  # fmt: skip
+
+
+def _rejected(
+    raw: Raw, arrays: dict[str, pa.Array], faults: dict[str, Mask], at: npt.NDArray[np.int64], private: bool
+) -> Iterable[dict[str, object]]:
+    """The report's rows for the cells at fault; user ids come from the pseudonyms, other cells from the source."""
+    for row in at.tolist():
+        column = next(name for name, marked in faults.items() if marked[row])
+        cells = {name: _shown(_cell(own, row)) for name, own in raw.columns.items()}
+        user = arrays["user_id"][row].as_py() if "user_id" in arrays and column != "user_id" else None
+        if "user_id" in cells and column != "user_id":
+            cells["user_id"] = user
+        fault = _cell(raw.columns[column], row)
+        yield {"table": raw.table, "source_file": raw.file, "source_row": int(raw.rows[row]), "rule": _rule(fault),
+               "column": column, "user_id": user, "row": redacted(cells, column, private=private)}  # fmt: skip
+
+
+def _cell(cells: pa.Array, row: int) -> object:
+    """A cell as Python has it; text as bytes, since it may not be UTF-8."""
+    if not is_text(cells.type):
+        return cells[row].as_py()
+    buffer = cells[row].as_buffer()
+    return None if buffer is None else buffer.to_pybytes()
+
+
+def _shown(cell: object) -> object:
+    return cell.decode("utf-8", "replace") if isinstance(cell, bytes) else cell
+
+
+def _rule(cell: object) -> str:
+    if cell is None:
+        return "empty cell"
+    try:
+        cell.decode() if isinstance(cell, bytes) else str(cell).encode()
+    except UnicodeError:
+        return "encoding"
+    return "wrong type"
+
+
+def _present(columns: Iterable[Column], raws: list[Raw]) -> list[Column]:
+    found = {name for raw in raws for name in raw.columns} | {"value"}
+    return [column for column in columns if column.name in found]
+
+
+def _stack(columns: Iterable[Column], parts: list[tuple[pa.Table, list[dict[str, object]]]],
+           types: dict[str, pa.DataType] | None) -> pa.Table:  # fmt: skip
+    """All files of a table under one another, in the contract's columns; a column that a file lacks is empty."""
+    fields = [pa.field(c.name, types[c.kind] if types else event_type(c)) for c in columns] + SOURCE
+    tables = [
+        pa.table({f.name: table[f.name].cast(f.type) if f.name in table.column_names else
+                  pa.nulls(table.num_rows, f.type) for f in fields}, schema=pa.schema(fields))
+        for table, _ in parts
+    ]  # fmt: skip
+    return pa.concat_tables(tables).combine_chunks() if tables else pa.schema(fields).empty_table()

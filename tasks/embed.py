@@ -1,0 +1,39 @@
+"""embed: every item's text through the encoder, into one vector an item."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tasks.content.encoder import Encoder
+from tasks.content.item_cache import encode_cached
+from tasks.content.text import read_texts
+from tasks.settings import load
+from tasks.stage import note, say, stage_main, staged_output, state_directory, write_json
+
+ITEMS = Path("data/validate/items.parquet")
+OUT = Path("data/embed")
+
+
+def main() -> None:
+    """data/validate/items.parquet → data/embed/{vectors.npy, embed.json}; what was encoded goes to the log."""
+    settings = load().embed
+    texts = read_texts(ITEMS)
+    began = time.monotonic()
+    encoder = Encoder.open(settings)
+    card = encoder.card()
+    say(f"encoder {card['encoder']} ({card['dim']}-d) on {encoder.device.type} in {card['dtype']}")
+    if encoder.max_tokens < settings.max_tokens:
+        say(f"embed.max_tokens: {settings.max_tokens} is more than this encoder reads; {encoder.max_tokens} are read")
+    vectors, tally = encode_cached(encoder, texts, state_directory() / "cache")
+    say(tally.line())
+    with staged_output(OUT) as folder:
+        np.save(folder / "vectors.npy", vectors, allow_pickle=False)
+        write_json(folder / "embed.json", card)
+    note("embed", {**vars(tally), "seconds": round(time.monotonic() - began, 3), "device": encoder.device.type})
+
+
+if __name__ == "__main__":
+    stage_main(main)

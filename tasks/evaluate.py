@@ -1,0 +1,140 @@
+"""evaluate: asks the Reader over the candidate bundles what everyone would be shown, scores it, and decides.
+
+Reads data/validate, data/finetune and what snapshot pinned; writes data/evaluate and metrics/evaluate.json.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.data.dataset import Dataset, load_dataset
+from tasks.evaluation.champion import Comparison, compare, read_champion
+from tasks.evaluation.diversity import Pairwise, genre_distance, vector_distance
+from tasks.evaluation.gate import Gate, judge
+from tasks.evaluation.intervals import Interval
+from tasks.evaluation.outputs import metrics, write_lists, write_plots, write_scores
+from tasks.evaluation.reads import count_read
+from tasks.evaluation.scores import GATE_K, Scores, intervals, measure
+from tasks.evaluation.table import table
+from tasks.evaluation.trial import Ranker, Trial, trial
+from tasks.evaluation.verdict import Verdict
+from tasks.index.assembly import rehearse
+from tasks.index.reader import Reader
+from tasks.index.store import open_store
+from tasks.models.choices import Choices
+from tasks.models.engine import BLEND
+from tasks.settings import Settings, load
+from tasks.stage import note, read_json, say, stage_main, staged_output, state_directory, write_json
+
+SNAPSHOT, VALIDATE, EMBED, FINETUNE = (Path("data", name) for name in ("snapshot", "validate", "embed", "finetune"))
+OUT = Path("data/evaluate")
+Measured = dict[str, tuple[Scores, dict[str, dict[str, Interval]]]]
+
+
+def main() -> None:
+    """One verdict on the candidate."""
+    settings, data = load(), load_dataset(VALIDATE)
+    cuts = read_json(VALIDATE / "splits.json")["protocols"]
+    recipe = read_json(SNAPSHOT / "recipe.json")["recipe"]
+    names = [data.gate, *(name for name in data.protocols if name != data.gate)]
+    pairs = {name: _pairs(data, name, cuts[name]["cuts"]) for name in names}
+    measured = _measure(settings, data, pairs)
+    gate, scores = Gate(settings.evaluate, settings.finetune.seed), measured[data.gate][0]
+    pinned = read_json(SNAPSHOT / "champion.json")["digest"]
+    champion = read_champion(open_store(), pinned) if pinned else None
+    with tempfile.TemporaryDirectory() as scratch:
+        verdict, comparison = judge(
+            gate, scores, champion,
+            blocked=recipe in read_json(SNAPSHOT / "blocked.json"),
+            source=settings.snapshot.source,
+            item_ids=data.item_ids,
+            compare=lambda known: compare(
+                known, data, scores, [asked for asked, _ in pairs[data.gate]],
+                least_users=settings.validate_.gate_users,
+                challenger=pairs[data.gate][0][1],
+                open_champion=lambda: Reader.open(version=known.digest),
+                retrain=_retrain(data, Path(scratch)),
+            ),
+        )  # fmt: skip
+    _write(data, measured, verdict, comparison, {"champion": pinned, "split_digest": data.split_digest[data.gate]})
+    reads = {name: count_read(state_directory(), data.split_digest[name], recipe) for name in names}
+    note("evaluate", {"test_reads": reads, "recipe": recipe})
+    _show(data, measured, verdict, reads[data.gate])
+
+
+def _pairs(data: Dataset, protocol: str, cuts: list[list[float]]) -> list[tuple[Trial, Ranker]]:
+    """Each fold's question and the bundle that was rehearsed for it, the latest fold first."""
+    pairs: list[tuple[Trial, Ranker]] = []
+    for number, fold in enumerate(data.protocols[protocol]):
+        latest = protocol == data.gate and number == 0
+        bundle = FINETUNE / "candidate" if latest else FINETUNE / "candidates" / fold
+        pairs.append((trial(data, fold, cuts[number][1] if cuts else None), Reader.open_bundle(bundle)))
+    return pairs
+
+
+def _measure(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Ranker]]]) -> Measured:
+    cutoffs, distance = sorted({*settings.evaluate.cutoffs, GATE_K}), _distance(data)
+    measured: Measured = {}
+    for name, asked in pairs.items():
+        scores = measure(asked, n_items=data.n_items, cutoffs=cutoffs, distance=distance)
+        rng = np.random.default_rng(settings.finetune.seed)
+        measured[name] = scores, intervals(scores, settings.evaluate.replicates, rng)
+    return measured
+
+
+def _distance(data: Dataset) -> Pairwise:
+    """Genres tell how unlike two items are; content vectors do where the catalogue has no genres."""
+    genres = data.items["genres"].to_pylist()
+    return genre_distance(genres) if any(genres) else vector_distance(np.load(FINETUNE / "vectors.npy", mmap_mode="r"))
+
+
+def _retrain(data: Dataset, scratch: Path) -> Callable[[str, Choices], Ranker]:
+    def retrain(fold: str, choices: Choices) -> Ranker:
+        say(f"training the champion's choices again on {fold}")
+        # A fine-tuned encoder belongs to the night that made it: today's vectors stand in for the champion's.
+        vectors = EMBED if choices.encoder == "base" else FINETUNE
+        rehearse(data, fold, choices, np.load(vectors / "vectors.npy"), {"key_fingerprint": None}, scratch / fold)
+        return Reader.open_bundle(scratch / fold, check=False)
+
+    return retrain
+
+
+def _write(
+    data: Dataset, measured: Measured, verdict: Verdict, comparison: Comparison | None, pinned: dict[str, Any]
+) -> None:
+    scores, found = measured[data.gate]
+    choices = read_json(FINETUNE / "choices.json")
+    if verdict.model != BLEND:
+        choices |= {"blend": verdict.model}
+    small = metrics(measured, data.gate, verdict.model, verdict.rules)
+    with staged_output(OUT) as folder:
+        write_json(
+            folder / "decision.json",
+            {"decision": verdict.decision, "label": verdict.label, "model": verdict.model, "choices": choices},
+        )
+        intervals_ = {model: {m: [i.point, i.low, i.high] for m, i in each.items()} for model, each in found.items()}
+        facts = {"gate": data.gate, "users": scores.n_users, "cold_users": scores.cold, "intervals": intervals_}
+        rule = comparison.rule if comparison else None
+        write_json(folder / "verdict.json", verdict.model_dump() | pinned | facts | {"comparison": rule})
+        write_scores(folder / "per_user.parquet", scores, [verdict.model], data.user_ids)
+        write_scores(folder / "scores.parquet", scores, scores.models, data.user_ids)
+        write_lists(folder / "lists.parquet", scores, verdict.model, data.user_ids, data.item_ids)
+        write_plots(
+            folder / "plots", measured, sorted({int(m.partition("@")[2]) for m in next(iter(found.values()), {})})
+        )
+    write_json(Path("metrics/evaluate.json"), small)
+
+
+def _show(data: Dataset, measured: Measured, verdict: Verdict, reads: int) -> None:
+    for name, (scores, found) in measured.items():
+        say("\n" + table(name, scores, found, decides=name == data.gate))
+    say(f"\nThis test split has been read by {reads:,} recipe{'s' if reads > 1 else ''}.\n{verdict.sentence}")
+
+
+if __name__ == "__main__":
+    stage_main(main)

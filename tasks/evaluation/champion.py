@@ -1,0 +1,173 @@
+"""A fair comparison with the champion.
+
+A published bundle was refit on events that may be in today's test, so asking it directly proves nothing: it wins where
+histories are passed in and loses where it excludes what it has seen. It is compared only in one of these ways, in this
+order, and the verdict names which:
+(a) the same split: the per-user scores that its own rehearsal stored in its bundle;
+(b) users whose test events are all later than the champion's last event, where the challenger was trained up to that
+    very instant; both get the same explicit histories;
+(c) the champion's recorded choices, trained again on today's train split.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from tasks.data.dataset import Dataset
+from tasks.data.histories import FloatArray, IntArray
+from tasks.data.splits import TEST, UNUSED
+from tasks.evaluation.foreign import Foreign
+from tasks.evaluation.ranking import per_user
+from tasks.evaluation.scores import GATE_K, GATE_METRIC, Scores
+from tasks.evaluation.trial import Ranker, Trial, ask
+from tasks.index import channels
+from tasks.index.bundle import parse_manifest
+from tasks.index.store import Missing, Store
+from tasks.models.blend import TREES
+from tasks.models.choices import Choices
+from tasks.models.engine import BLEND
+from tasks.stage import UserError
+
+LEAST_SHARED = 0.5  # share of today's items below which a champion has nothing to say about them
+
+HOW = {
+    "a": "rule (a), its own rehearsal's scores on the same split",
+    "b": "rule (b), users whose tests are later than its data, with equal histories",
+    "c": "rule (c), its recorded choices trained again on today's train split",
+}
+
+Retrain = Callable[[str, Choices], Ranker]
+"""(fold, choices) → the ranker of those choices, trained on the fold's train and validation events."""
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A pinned, published version.
+
+    source: its `snapshot.source`; choices: as its finetune made them; per_user: rehearsal NDCG@10 by (fold, user id).
+    """
+
+    digest: str
+    config: dict[str, Any]
+    item_ids: tuple[str, ...]
+    source: str | None
+    choices: Choices
+    per_user: dict[tuple[str, str], float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Paired NDCG@10 of n rows: challenger against champion, and the fair way that was taken."""
+
+    rule: Literal["a", "b", "c"]
+    users: IntArray
+    challenger: FloatArray
+    champion: FloatArray
+
+    @property
+    def how(self) -> str:
+        return HOW[self.rule]
+
+
+def read_champion(store: Store, digest: str) -> Champion:
+    """The facts of a pinned version, from its immutable files; raises UserError when one of them is missing."""
+    root = f"versions/{digest}/"
+    try:
+        config = parse_manifest(store.get(root + "manifest.json"), f"{store.uri}/{root}manifest.json").config
+        items = pq.read_table(io.BytesIO(store.get(root + "items.parquet")), columns=["item_id"])
+        scores = pq.read_table(io.BytesIO(store.get(root + "rehearsal/per_user.parquet")))
+        choices = json.loads(store.get(root + "rehearsal/choices.json"))
+        if choices["blend"] == TREES:
+            choices["trees"] = store.get(root + "rehearsal/trees.txt").decode()
+    except Missing as error:
+        raise UserError(
+            f"the champion {digest[:12]} can't be judged: {error} Restore the file, or `nightreel rollback`."
+        ) from None
+    keys = zip(scores["fold"].to_pylist(), scores["user_id"].to_pylist(), strict=True)
+    params = channels.lineage(store, digest).get("params", {})
+    return Champion(
+        digest=digest,
+        config=config,
+        item_ids=tuple(items["item_id"].to_pylist()),
+        source=params.get("snapshot", {}).get("source"),
+        choices=Choices.model_validate(choices),
+        per_user=dict(zip(keys, scores[GATE_METRIC].to_pylist(), strict=True)),
+    )
+
+
+def shared_items(champion: Champion, item_ids: Sequence[str]) -> float:
+    """Share of today's items that the champion knows."""
+    return len(set(item_ids) & set(champion.item_ids)) / max(len(item_ids), 1)
+
+
+def compare(
+    champion: Champion,
+    data: Dataset,
+    scores: Scores,
+    trials: Sequence[Trial],
+    *,
+    least_users: int,
+    challenger: Ranker,
+    open_champion: Callable[[], Ranker],
+    retrain: Retrain,
+) -> Comparison:
+    """Compare by the first fair way that applies to the gate protocol.
+
+    scores: the challenger's on the gate; trials: of the gate's folds, the latest first; least_users: fewer users than
+    this are no base for (b); challenger: the ranker of the latest fold; open_champion and retrain are called only
+    where they are needed.
+    """
+    stored = same_split(champion, data, scores)
+    if stored is not None:
+        return stored
+    rows = later_rows(champion, data, trials[0])
+    if len(rows) >= least_users:
+        foreign = Foreign(open_champion(), champion.item_ids, data.item_ids)
+        return side_by_side(trials[0].take(rows), challenger, foreign)
+    own = scores.values[BLEND][GATE_METRIC]
+    again = [_ndcg(retrain(trial.fold, champion.choices), trial) for trial in trials]
+    return Comparison("c", scores.users, own, np.concatenate(again))
+
+
+def same_split(champion: Champion, data: Dataset, scores: Scores) -> Comparison | None:
+    """(a), where the champion's rehearsal was scored on this very split and for all of these users."""
+    if champion.config.get("split_digest") != data.split_digest[data.gate]:
+        return None
+    keys = [(fold, data.user_ids[user]) for fold, user in zip(scores.folds, scores.users, strict=True)]
+    if any(key not in champion.per_user for key in keys):
+        return None
+    stored = np.array([champion.per_user[key] for key in keys], np.float64)
+    return Comparison("a", scores.users, scores.values[BLEND][GATE_METRIC], stored)
+
+
+def later_rows(champion: Champion, data: Dataset, trial: Trial) -> IntArray:
+    """Rows of the trial that (b) may use; none unless the challenger was trained up to the champion's last instant:
+    every event up to then is in train or validation, every later one is in test or unused.
+
+    Order-only sources have positions, not instants, so nothing is later than a whole data set there.
+    """
+    none = np.empty(0, np.int64)
+    if data.clock != "time" or champion.config.get("clock") != "time":
+        return none
+    until = float(champion.config["data_until"])
+    time, part = data.events["time"].to_numpy(), data.folds[trial.fold]
+    held_out = (part == TEST) | (part == UNUSED)
+    if not np.array_equal(time > until, held_out):
+        return none
+    return np.arange(len(trial), dtype=np.int64)
+
+
+def side_by_side(trial: Trial, challenger: Ranker, champion: Ranker) -> Comparison:
+    """(b): both answer the same trial, from the same histories."""
+    return Comparison("b", trial.users, _ndcg(challenger, trial), _ndcg(champion, trial))
+
+
+def _ndcg(ranker: Ranker, trial: Trial) -> FloatArray:
+    return per_user(ask(ranker, trial, GATE_K, BLEND), trial.truth, [GATE_K])[GATE_METRIC]

@@ -1,0 +1,148 @@
+"""finetune: fits the encoder and the members on train, chooses on validation, and rehearses into candidate bundles."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.content.contrastive import finetune_encoder
+from tasks.content.item_cache import encode_cached
+from tasks.content.pairs import close_pairs
+from tasks.content.text import read_texts
+from tasks.data.dataset import Dataset, load_dataset
+from tasks.data.histories import FloatArray, Histories, ItemArray
+from tasks.evaluation.ranking import Truth, per_user
+from tasks.index.assembly import rehearse
+from tasks.models.catalogue import catalogue_of
+from tasks.models.drift import reference_of
+from tasks.models.learning import Judge, Learned, Task, choose_members, learn, task_of, untrained
+from tasks.settings import Settings, load
+from tasks.stage import read_json, say, stage_main, staged_output, state_directory, write_json
+
+OUT, ITEMS = Path("data/finetune"), Path("data/validate/items.parquet")
+Vectors = npt.NDArray[np.float32]
+CONTENT: Final = "content_knn"
+LEAVE_LAST_OUT = "leave_last_out"
+
+
+def ndcg(lists: ItemArray, targets: Histories) -> FloatArray:
+    """[n] NDCG@10 against rows of targets; indices beyond both are all that the catalogue needs to hold."""
+    n_items = int(max(lists.max(initial=0), targets.items.max(initial=0))) + 1
+    return per_user(lists, Truth.of(targets, n_items), (10,))["ndcg@10"]
+
+
+def gate_fold(data: Dataset) -> str:
+    """The fold whose choices are shipped: the gate's latest."""
+    return data.protocols[data.gate][0]
+
+
+def fold_task(data: Dataset, fold: str, positions: int) -> Task:
+    """The fold's train and validation as a task; a fold cut at one time asks at that time."""
+    train, valid = data.positives(fold, ("train",)), data.positives(fold, ("valid",))
+    cut = fold != LEAVE_LAST_OUT and len(valid.times) > 0
+    return task_of(train, valid, positions, float(valid.times.min()) if cut else None)
+
+
+def bundle_config(fold_protocol: str, data: Dataset) -> dict[str, Any]:
+    """Facts of the sources that a reader or a comparison needs."""
+    source, embed = read_json(Path("data/snapshot/source.json")), read_json(Path("data/embed/embed.json"))
+    return {
+        "name": source["name"],
+        "terms": source["terms"],
+        "pseudonymised": source["pseudonymised"],
+        "key_fingerprint": source["key_fingerprint"],
+        "split_digest": data.split_digest[fold_protocol],
+        "embed": embed,
+    }
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """A CSV for `dvc plots`; nothing where there are no rows."""
+    if rows:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def tune_encoder(
+    data: Dataset, base: Vectors, settings: Settings, judge: Judge, folder: Path
+) -> tuple[Vectors, Literal["base", "finetuned"], list[dict[str, Any]]]:
+    """Vectors of the encoder fitted to behaviour if they rank validation better than the base's, else the base's.
+
+    It learns from events that every fold trains on, so that no fold's test is known to it.
+    """
+    pairs, steps = close_pairs(data.trained_everywhere()), settings.finetune.encoder_steps
+    used = CONTENT in settings.finetune.members and base.any()
+    if not steps or not used or len(pairs) < settings.finetune.encoder_pairs:
+        say(f"encoder: kept as it is ({steps} steps asked for, {len(pairs):,} pairs)")
+        return base, "base", []
+    texts = read_texts(ITEMS)
+    popularity = np.bincount(data.trained_everywhere().items, minlength=data.n_items)
+    tuned = finetune_encoder(
+        settings.embed, texts, pairs, popularity,
+        steps=steps, batch=settings.finetune.encoder_pairs, seed=settings.finetune.seed,
+    )  # fmt: skip
+    vectors, tally = encode_cached(tuned.encoder, texts, state_directory() / "cache")
+    say(tally.line())
+    losses = [{"step": step, "loss": loss} for step, loss in tuned.losses]
+    before, after = content_quality(data, base, settings, judge), content_quality(data, vectors, settings, judge)
+    say(f"encoder: content kNN's validation NDCG@10 {before:.4f} as it is, {after:.4f} fitted to behaviour")
+    if after <= before:
+        return base, "base", losses
+    tuned.save(folder)
+    return vectors, "finetuned", losses
+
+
+def content_quality(data: Dataset, vectors: Vectors, settings: Settings, judge: Judge) -> float:
+    """Validation NDCG@10 of content kNN on the gate's latest fold, at its best setting."""
+    only = settings.finetune.model_copy(update={"members": {CONTENT: settings.finetune.members[CONTENT]}})
+    task = fold_task(data, gate_fold(data), 1)
+    _, trials = choose_members(
+        task, catalogue_of(data.items, vectors), untrained(only, "base", "last_event"), only, judge
+    )
+    return max(float(trial["ndcg@10"]) for trial in trials)
+
+
+def learn_fold(data: Dataset, fold: str, vectors: Vectors, encoder: str, settings: Settings, judge: Judge) -> Learned:
+    """Members and blend chosen on the fold's validation; a fold cut at one time is asked about that time."""
+    say(f"{fold}: choosing on validation")
+    base = untrained(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
+    task = fold_task(data, fold, settings.finetune.positions)
+    return learn(task, catalogue_of(data.items, vectors), settings.finetune, base, judge)
+
+
+def main() -> None:
+    """Read validate's and embed's outputs, write data/finetune."""
+    settings, data = load(), load_dataset()
+    threads = int(read_json(Path("data/snapshot/environment.json"))["threads"])
+    judge = Judge(ndcg, data.exclude_seen, data.clock == "time", threads)
+    base = np.load("data/embed/vectors.npy", allow_pickle=False)
+    with staged_output(OUT) as out:
+        vectors, encoder, losses = tune_encoder(data, base, settings, judge, out / "encoder")
+        np.save(out / "vectors.npy", vectors, allow_pickle=False)
+        write_rows(out / "plots" / "encoder.csv", losses)
+        learned = {fold: learn_fold(data, fold, vectors, encoder, settings, judge) for fold in data.folds}
+        for protocol, folds in data.protocols.items():
+            for fold in folds:
+                folder = out / "candidate" if fold == gate_fold(data) else out / "candidates" / fold
+                rehearse(data, fold, learned[fold].choices, vectors, bundle_config(protocol, data), folder)
+        chosen = learned[gate_fold(data)]
+        chosen.choices.write(out)
+        write_json(out / "reference.json", reference_of(chosen.engine, fold_task(data, gate_fold(data), 1).valid))
+        scores = [{"fold": f, "model": m, "ndcg@10": s} for f, one in learned.items() for m, s in one.scores.items()]
+        write_rows(out / "plots" / "validation.csv", scores)
+        write_rows(out / "plots" / "trees.csv", [{"fold": f, **row} for f, one in learned.items() for row in one.curve])
+        write_rows(
+            out / "plots" / "members.csv", [{"fold": f, **row} for f, one in learned.items() for row in one.trials]
+        )
+    write_json(Path("metrics/finetune.json"), {fold: one.scores for fold, one in learned.items()})
+
+
+if __name__ == "__main__":
+    stage_main(main)

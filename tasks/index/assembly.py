@@ -1,0 +1,79 @@
+"""Assembling a bundle from a data set and a trained engine; rehearsal and refit both end here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.data.dataset import Dataset
+from tasks.data.histories import Histories
+from tasks.index.bundle import seal
+from tasks.models.catalogue import catalogue_of
+from tasks.models.choices import Choices
+from tasks.models.engine import Engine
+from tasks.models.training import fit_engine
+
+LEARNED = ("train", "valid")  # what a rehearsal knows; the test part is what it is judged on
+
+
+def write_histories(folder: Path, histories: Histories) -> None:
+    """Three .npy files."""
+    folder.mkdir(parents=True)
+    for name in ("indptr", "items", "times"):
+        np.save(folder / f"{name}.npy", getattr(histories, name), allow_pickle=False)
+
+
+def assemble(
+    folder: Path,
+    data: Dataset,
+    engine: Engine,
+    known: tuple[Histories, Histories],
+    vectors: npt.NDArray[np.float32],
+    config: dict[str, Any],
+) -> str:
+    """Write and seal a bundle; returns its digest. known: the users' positives and what they have seen, a row a user;
+    config: facts that a reader needs beside the data set's own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(data.items, folder / "items.parquet")
+    pq.write_table(pa.table({"user_id": pa.array(data.user_ids, pa.string())}), folder / "users.parquet")
+    write_histories(folder / "histories", known[0])
+    write_histories(folder / "seen", known[1])
+    np.save(folder / "vectors.npy", vectors, allow_pickle=False)
+    engine.save(folder)
+    until = float(known[0].times.max()) if len(known[0].times) else data.data_until
+    facts = {
+        "clock": data.clock,
+        "exclude_seen": data.exclude_seen,
+        "data_until": until,
+        "members": list(engine.members),
+        "blend": engine.blend.kind,
+    }
+    return seal(folder, config | facts)
+
+
+def rehearse(
+    data: Dataset,
+    fold: str,
+    choices: Choices,
+    vectors: npt.NDArray[np.float32],
+    config: dict[str, Any],
+    folder: Path,
+) -> str:
+    """Members refitted on a fold's train and validation with all choices frozen, as a bundle; returns its digest."""
+    known = data.positives(fold, LEARNED), data.seen(fold, LEARNED)
+    engine = fit_engine(known[0], catalogue_of(data.items, vectors), choices, clock=data.clock == "time")
+    return assemble(folder, data, engine, known, vectors, config | {"fold": fold, "moment": choices.moment})
+
+
+def refit(
+    data: Dataset, choices: Choices, vectors: npt.NDArray[np.float32], config: dict[str, Any], folder: Path
+) -> str:
+    """The rehearsal's operation once more, over every event; returns the digest."""
+    known = data.positives(None), data.seen(None)
+    engine = fit_engine(known[0], catalogue_of(data.items, vectors), choices, clock=data.clock == "time")
+    return assemble(folder, data, engine, known, vectors, config | {"moment": choices.moment})

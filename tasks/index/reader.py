@@ -1,0 +1,232 @@
+"""The reader: answers from a published bundle, and from nothing else.
+
+Imports numpy, pyarrow, scipy and the engine only: no training library, no orchestration, no workspace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tasks.data.histories import FloatArray, Histories, IntArray
+from tasks.index import channels
+from tasks.index.bundle import read_manifest, verify
+from tasks.index.cache import fetch
+from tasks.index.clock import Clock
+from tasks.index.item_table import ItemTable
+from tasks.index.lists import LISTS, Recommendation, Similar, TopK
+from tasks.index.store import open_store
+from tasks.index.user_table import UserTable
+from tasks.models.engine import Engine
+from tasks.stage import UserError
+
+BLOCK = 1024  # rows answered at once where each has items of its own to hide
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """An open version. Immutable: safe to share between threads; files are memory-mapped.
+
+    vectors: [n_items, d] content vectors of unit length.
+    """
+
+    digest: str
+    config: dict[str, Any]
+    items: ItemTable
+    users: UserTable
+    vectors: npt.NDArray[np.float32]
+    engine: Engine
+
+    @classmethod
+    def open(cls, uri: str | None = None, *, channel: str = "live", version: str | None = None) -> Reader:
+        """What a channel points to (or `version`, a digest or its beginning) in a store, every file checked.
+
+        uri: a folder or s3://bucket/prefix; default NIGHTREEL_STORE, then the state directory's store. Raises
+        StoreError when nothing is published, BundleError naming a file that is torn or changed.
+        """
+        store = open_store(uri)
+        return cls._open(fetch(store, channels.resolve(store, channel, version)))
+
+    @classmethod
+    def open_bundle(cls, folder: Path, *, check: bool = True) -> Reader:
+        """A bundle in a folder; check=False trusts bytes that were written a moment ago."""
+        if check:
+            verify(folder)
+        return cls._open(folder)
+
+    @classmethod
+    def _open(cls, folder: Path) -> Reader:
+        manifest = read_manifest(folder)
+        try:
+            return cls(
+                digest=manifest.digest,
+                config=manifest.config,
+                items=ItemTable.read(folder / "items.parquet"),
+                users=UserTable.read(folder, manifest.config["key_fingerprint"]),
+                vectors=np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False),
+                engine=Engine.open(folder),
+            )
+        except FileNotFoundError as error:
+            raise UserError(f"{folder}: the bundle lacks a file ({error}). Use another version.") from None
+
+    @property
+    def user_ids(self) -> pa.Array:
+        """[n] the users that the bundle knows: pseudonyms where config["pseudonymised"]."""
+        return self.users.ids
+
+    @property
+    def histories(self) -> Histories:
+        """What each known user took to: a row a user, and a last, empty one for everybody unknown."""
+        return self.users.histories
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """What `recommend_many` can answer with: "blend" and its members."""
+        return self.engine.models
+
+    def recommend(
+        self,
+        user: str | None = None,
+        *,
+        history: Sequence[str] | None = None,
+        k: int,
+        at: float | None = None,
+        exclude_seen: bool | None = None,
+    ) -> list[Recommendation]:
+        """The k best items for a user, or for a history of item ids (oldest first); popular ones for nobody known.
+
+        at: the moment of the answer, epoch seconds (or a position where the source has no clock); default: as the
+        bundle was evaluated. exclude_seen: leave out what is in the history or was seen; None likewise. Ids in
+        `history` that the bundle does not know are passed over (see `unknown`).
+        """
+        without = self.config["exclude_seen"] if exclude_seen is None else exclude_seen
+        if history is not None:
+            if user is not None:
+                raise UserError("Give a user or a history, not both: a history stands for a user of its own.")
+            found = [i for i in map(self.items.index_of, history) if i is not None]
+            past = self.clock.sitting(found, at)
+            exclude, moments = past if without else None, past.last_times if at is None else np.full(1, at)
+        else:
+            rows = self.users.rows([user]) if user is not None else np.array([len(self.users)])
+            past, exclude, moments = self._known(rows, at, without)
+        top = self._top(past, moments, exclude, k, "blend", self.clock.expiry(len(past), at))
+        reason = "for you" if len(past.items) else "popular"
+        listed = zip(top.items[0], top.scores[0], strict=True)
+        return [
+            Recommendation(self.items.ids[i], self.items.titles[i], rank, float(score), reason)
+            for rank, (i, score) in enumerate(listed, 1)
+            if i >= 0
+        ]
+
+    def recommend_many(
+        self,
+        histories: Histories,
+        *,
+        moments: FloatArray | None = None,
+        exclude: Histories | None = None,
+        k: int,
+        model: str = "blend",
+    ) -> TopK:
+        """Lists for histories of item indices. moments: [n], each row's instant, for its features and for what has
+        expired; None: just after the last event known. exclude: items that a row may not get; None: only what is
+        hidden from all. Memory is bounded: rows are answered in blocks.
+        """
+        at = self.clock.expiry(len(histories), None) if moments is None or self.clock.ordered else moments
+        moments = np.full(len(histories), np.nan) if moments is None else moments
+        return self._top(histories, moments, exclude, k, model, at)
+
+    def recommend_users(
+        self, user_ids: Sequence[str], k: int, *, at: float | None = None, exclude_seen: bool | None = None
+    ) -> pa.Table:
+        """Rows user_id, item_id, rank (from 1), score for many users; unknown ones get what is popular.
+
+        exclude_seen: leave out what a user has seen; None: as the bundle was evaluated.
+        """
+        without = self.config["exclude_seen"] if exclude_seen is None else exclude_seen
+        tables = [LISTS.empty_table()]
+        for start in range(0, len(user_ids), BLOCK):
+            part = list(user_ids[start : start + BLOCK])
+            past, exclude, moments = self._known(self.users.rows(part), at, without)
+            found = self._top(past, moments, exclude, k, "blend", self.clock.expiry(len(part), at))
+            row, place = np.nonzero(found.items >= 0)
+            columns = [
+                pa.array(part, pa.string()).take(pa.array(row)),
+                self._ids.take(pa.array(found.items[row, place])),
+                pa.array(place + 1, pa.int32()),
+                pa.array(found.scores[row, place], pa.float32()),
+            ]
+            tables.append(pa.Table.from_arrays(columns, schema=LISTS))
+        return pa.concat_tables(tables)
+
+    def similar(self, item_id: str, k: int) -> list[Similar]:
+        """The k items whose content is nearest, exactly; raises UserError with near matches for an unknown item."""
+        item = self.items.require(item_id)
+        scores = np.asarray(self.vectors @ self.vectors[item], np.float32)
+        scores[self.items.hidden(float(self.clock.expiry(1, None)[0]))] = -np.inf
+        scores[item] = -np.inf
+        best = np.argsort(-scores, kind="stable")[:k]
+        found = [i for i in best.tolist() if np.isfinite(scores[i])]
+        return [Similar(self.items.ids[i], self.items.titles[i], float(scores[i])) for i in found]
+
+    def score(
+        self, histories: Histories, items: Sequence[int], *, moments: FloatArray | None = None, model: str = "blend"
+    ) -> npt.NDArray[np.float32]:
+        """[n, len(items)] of item indices for histories; the blend ranks these items as if there were no others."""
+        at = np.full(len(histories), np.nan) if moments is None else moments
+        wanted = np.asarray(items, np.int64)
+        if model != "blend":
+            return np.asarray(self.engine.scores(histories, at, model)[:, wanted], np.float32)
+        others = np.ones(len(self.items), bool)
+        others[wanted] = False
+        found, values = self.engine.top_k(histories, at, int((~others).sum()), exclude=None, hidden=others, model=model)
+        scores = np.full((len(histories), len(self.items)), np.nan, np.float32)
+        row, place = np.nonzero(found >= 0)
+        scores[row, found[row, place]] = values[row, place]
+        return scores[:, wanted]
+
+    def knows(self, user_ids: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """[n] whether the bundle holds each user."""
+        return self.users.rows(user_ids) < len(self.users)
+
+    def unknown(self, history: Sequence[str]) -> list[str]:
+        """Item ids that the bundle does not know."""
+        return [item for item in history if self.items.index_of(item) is None]
+
+    def _top(
+        self, past: Histories, moments: FloatArray, exclude: Histories | None, k: int, model: str, at: FloatArray
+    ) -> TopK:
+        """Lists with blocked items and, in each row, those that have expired by its `at` [n] (NaN: none) left out."""
+        hidden = self.items.blocked if self.items.blocked.any() else None
+        if not np.isfinite(self.items.expires).any():
+            return TopK(*self.engine.top_k(past, moments, k, exclude=exclude, hidden=hidden, model=model))
+        blocks = []
+        for start in range(0, len(past), BLOCK):
+            rows = np.arange(start, min(start + BLOCK, len(past)))
+            without = self.items.expired_rows(at[rows], exclude.take(rows) if exclude is not None else None)
+            blocks.append(
+                self.engine.top_k(past.take(rows), moments[rows], k, exclude=without, hidden=hidden, model=model)
+            )
+        if not blocks:
+            return TopK(np.empty((0, k), np.int32), np.empty((0, k), np.float32))
+        return TopK(np.concatenate([b[0] for b in blocks]), np.concatenate([b[1] for b in blocks]))
+
+    def _known(self, rows: IntArray, at: float | None, without: bool) -> tuple[Histories, Histories | None, FloatArray]:
+        """Histories, items to leave out, and moments of user rows."""
+        past = self.users.histories.take(rows)
+        return past, self.users.seen.take(rows) if without else None, self.clock.moments(past, at)
+
+    @cached_property
+    def clock(self) -> Clock:
+        """What "now" means to this version."""
+        return Clock.of(self.config)
+
+    @cached_property
+    def _ids(self) -> pa.Array:
+        return pa.array(self.items.ids, pa.string())

@@ -1,0 +1,87 @@
+"""The one small interface to where versions are kept; a local folder and S3 implement it alike."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import NewType, Protocol
+
+from tasks.stage import UserError, state_directory
+
+Token = NewType("Token", str)
+"""Stands for the content of a key as it was read; a swap succeeds only while that content is unchanged."""
+
+_PART = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*")
+
+
+class StoreError(UserError):
+    """The store can't be used as asked: unreachable, credentials refused, full, no conditional writes."""
+
+
+class Missing(StoreError):
+    """The key is not in the store."""
+
+
+class Conflict(StoreError):
+    """Somebody else changed the key since it was read."""
+
+
+class Store(Protocol):
+    """Keys are slash-separated names. A reader sees a key's whole old or whole new content, never a part."""
+
+    uri: str
+    """How the user names this store; for messages."""
+
+    def get(self, key: str) -> bytes:
+        """The content; raises Missing."""
+
+    def get_file(self, key: str, path: Path) -> None:
+        """Copy the content to `path`; raises Missing."""
+
+    def get_with_token(self, key: str) -> tuple[bytes, Token] | None:
+        """The content and its token for compare_and_swap; None when the key is missing."""
+
+    def put(self, key: str, content: bytes | Path) -> None:
+        """Store bytes or a file's content, in place of what was there."""
+
+    def list(self, prefix: str) -> dict[str, int]:
+        """Keys that begin with `prefix`, sorted, with their sizes in bytes."""
+
+    def exists(self, key: str) -> bool:
+        """Whether the key is there."""
+
+    def compare_and_swap(self, key: str, expected: Token | None, content: bytes) -> Token:
+        """Write only if the key still is what `expected` stands for (None: missing); raises Conflict."""
+
+    def folder(self, prefix: str) -> Path | None:
+        """The local folder that holds the keys below `prefix`, so that no copy is needed; None if elsewhere."""
+
+
+def check_key(key: str) -> str:
+    """The key itself; raises StoreError when a part is empty, hidden or climbs out of the store."""
+    if not all(_PART.fullmatch(part) for part in key.split("/")):
+        raise StoreError(
+            f"{key!r}: not a name for a stored file: a part of it is empty or begins with a dot. Rename it."
+        )
+    return key
+
+
+def store_uri(named: str | None = None) -> str:
+    """The store's address: as named, else NIGHTREEL_STORE, else the `store` folder of the state directory."""
+    return named or os.environ.get("NIGHTREEL_STORE") or str(state_directory() / "store")
+
+
+def open_store(named: str | None = None) -> Store:
+    """The store at a folder or `s3://bucket/prefix` (default: see store_uri). Nothing is read or created yet."""
+    uri = store_uri(named)
+    if uri.startswith("s3://"):
+        from tasks.index.s3_store import S3Store  # boto3 takes 0.3 s to import: only where it is needed
+
+        return S3Store(uri)
+    scheme, colon, _ = uri.partition("://")
+    if colon and scheme != "file":
+        raise StoreError(f"{uri}: no store of this kind. Give a folder or s3://bucket/prefix.")
+    from tasks.index.local_store import LocalStore
+
+    return LocalStore(Path(uri.removeprefix("file://")))

@@ -1,0 +1,71 @@
+"""The blend: gradient-boosted trees (or a fallback) that rank the members' candidates.
+
+The trees are learned by LightGBM (LambdaMART: Burges, MSR-TR-2010-82) and answered by treelite, which needs no
+training library. Where too little can be learned from, reciprocal rank fusion or one member takes their place.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.models.candidates import Candidates
+
+FUSION = "fusion"
+TREES = "trees"
+
+
+@dataclass(frozen=True)
+class Blend:
+    """kind: `trees`, `fusion` or a member's name; columns: the features that the trees were learned on;
+    model: LightGBM's text form, empty unless kind is `trees`."""
+
+    kind: str
+    columns: tuple[str, ...]
+    model: str
+
+    @cached_property
+    def trees(self) -> Any:
+        """treelite's model of the text form (which it reads from a file alone)."""
+        import treelite
+
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+            file.write(self.model)
+            file.flush()
+            return treelite.frontend.load_lightgbm_model(file.name)
+
+    def score(
+        self, candidates: Candidates, members: Sequence[str], columns: tuple[str, ...], matrix: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """[p] a score per candidate; raises ValueError when the features are not those that were learned on."""
+        if self.kind == TREES:
+            if columns != self.columns:
+                missing = sorted(set(self.columns) ^ set(columns))
+                raise ValueError(f"the blend was learned on other features: {missing}")
+            import treelite
+
+            return np.asarray(treelite.gtil.predict(self.trees, matrix).reshape(-1), np.float32)
+        if self.kind == FUSION:
+            return matrix[:, columns.index(FUSION)]
+        return candidates.scores[:, list(members).index(self.kind)]
+
+
+def best_of_rows(
+    candidates: Candidates, scores: npt.NDArray[np.float32], n: int, k: int
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """[n, k] items and scores, best first, ties to the lower index; -1 and -inf where a row has fewer candidates."""
+    order = np.lexsort((candidates.items, -scores, candidates.rows))
+    rows = candidates.rows[order]
+    position = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    kept = order[position < k]
+    items = np.full((n, k), -1, np.int32)
+    values = np.full((n, k), -np.inf, np.float32)
+    at = (candidates.rows[kept], position[position < k])
+    items[at], values[at] = candidates.items[kept], scores[kept]
+    return items, values

@@ -1,0 +1,127 @@
+"""The blend's features: one row a (history, candidate) pair, every value as of the prediction's moment.
+
+NaN means unknown; the trees learn a direction for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.data.histories import FloatArray, Histories
+from tasks.models.candidates import Candidates
+from tasks.models.item_to_item import recency_weights, weighted_matrix
+from tasks.models.popularity import DAY, Popularity
+from tasks.models.protocol import Catalogue
+from tasks.models.statistics import ItemStatistics
+
+Columns = dict[str, npt.NDArray[np.float32]]
+PROFILE_DECAY = 10.0  # events: the recent past that a user's profile features describe
+FUSION_OFFSET = 20.0  # of reciprocal rank fusion (Cormack et al., SIGIR 2009)
+
+
+def member_columns(candidates: Candidates, names: Sequence[str]) -> Columns:
+    """Score, score over the row's best, log rank; reciprocal rank fusion and the number of members that agree."""
+    columns: Columns = {}
+    for at, name in enumerate(names):
+        score = candidates.scores[:, at]
+        best = candidates.best[candidates.rows, at]
+        columns[f"{name}.score"] = score
+        columns[f"{name}.relative"] = np.where(best > 0, score / np.maximum(best, 1e-12), 0).astype(np.float32)
+        columns[f"{name}.rank"] = np.log1p(candidates.ranks[:, at])
+    columns["fusion"] = (1.0 / (FUSION_OFFSET + candidates.ranks)).sum(axis=1, dtype=np.float32)
+    return columns
+
+
+def counts_as_of(trend: Popularity, items: npt.NDArray[np.int32], moments: FloatArray) -> npt.NDArray[np.float32]:
+    """[p] log(1 + decayed count) of each item as of its moment."""
+    known = np.minimum(np.searchsorted(trend.edges, moments, side="left"), len(trend.table) - 1)
+    return np.asarray(np.log1p(trend.table[known, items]), np.float32)
+
+
+def item_columns(candidates: Candidates, statistics: ItemStatistics, catalogue: Catalogue, at: FloatArray) -> Columns:
+    """Counts and trends as of the moment, age since the first event, release year."""
+    moments = at[candidates.rows]
+    counts = [counts_as_of(trend, candidates.items, moments) for trend in statistics.trends]
+    columns: Columns = {f"count.{i}": count for i, count in enumerate(counts)}
+    if statistics.clock:
+        columns["trend"] = counts[0] - counts[-1]
+        columns["age"] = statistics.ages(candidates.items, moments)
+    columns["year"] = catalogue.years[candidates.items]
+    return columns
+
+
+def mean_of_history(histories: Histories, value: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """[n] decayed mean of a value per event [nnz]; unknown values are left out; NaN if nothing is known."""
+    weights = recency_weights(histories, PROFILE_DECAY)
+    known = ~np.isnan(value)
+    rows = histories.rows[known]
+    total = np.bincount(rows, weights[known], minlength=len(histories))
+    summed = np.bincount(rows, weights[known] * value[known], minlength=len(histories))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (summed / total).astype(np.float32)
+
+
+def user_columns(candidates: Candidates, histories: Histories, at: FloatArray, clock: bool) -> Columns:
+    """Events in the history and in its last sitting; days since the last event and since the first."""
+    rows = candidates.rows
+    columns: Columns = {"history": np.log1p(histories.lengths.astype(np.float32))[rows]}
+    if clock:
+        last = histories.last_times
+        filled = histories.lengths > 0
+        first = np.full(len(histories), np.nan)
+        first[filled] = histories.times[histories.indptr[:-1][filled]]
+        columns["gap"] = np.log1p(np.maximum(at - last, 0) / DAY).astype(np.float32)[rows]
+        columns["span"] = np.log1p(np.maximum(last - first, 0) / DAY).astype(np.float32)[rows]
+        recent = (histories.times >= (last - DAY / 24)[histories.rows]).astype(np.float64)
+        sitting = np.bincount(histories.rows, recent, minlength=len(histories))
+        columns["sitting"] = np.log1p(sitting).astype(np.float32)[rows]
+    return columns
+
+
+def unit_rows(matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """[n, d] rows of length one; zero rows stay."""
+    length = np.linalg.norm(matrix, axis=1, keepdims=True)
+    return np.asarray(matrix / np.maximum(length, 1e-12), np.float32)
+
+
+def fit_columns(
+    candidates: Candidates, histories: Histories, at: FloatArray, statistics: ItemStatistics, catalogue: Catalogue
+) -> Columns:
+    """How a candidate compares with the history: release year, popularity, genres, content, earlier plays."""
+    rows, items, n_items = candidates.rows, candidates.items, catalogue.n_items
+    filled = histories.lengths > 0
+    last = np.zeros(len(histories), np.int32)
+    last[filled] = histories.items[histories.indptr[1:][filled] - 1]
+    year, genres, everything = catalogue.years, unit_rows(catalogue.genres), statistics.trends[-1]
+    used = counts_as_of(everything, histories.items, at[histories.rows])
+    weights = recency_weights(histories, PROFILE_DECAY)
+    profile = unit_rows(np.asarray(weighted_matrix(histories, weights, n_items) @ catalogue.genres))
+    times = weighted_matrix(histories, np.ones(len(histories.items)), n_items)
+    return {
+        "year.from_mean": year[items] - mean_of_history(histories, year[histories.items])[rows],
+        "year.from_last": year[items] - year[last][rows],
+        "popularity.from_mean": counts_as_of(everything, items, at[rows]) - mean_of_history(histories, used)[rows],
+        "genre.profile": np.einsum("pd,pd->p", profile[rows], genres[items]),
+        "genre.last": np.einsum("pd,pd->p", genres[last][rows], genres[items]),
+        "content.last": np.einsum("pd,pd->p", catalogue.vectors[last][rows], catalogue.vectors[items]),
+        "repeats": np.asarray(times[rows, items]).ravel().astype(np.float32),
+    }
+
+
+def feature_matrix(
+    candidates: Candidates,
+    names: Sequence[str],
+    histories: Histories,
+    moments: FloatArray,
+    statistics: ItemStatistics,
+    catalogue: Catalogue,
+) -> tuple[tuple[str, ...], npt.NDArray[np.float32]]:
+    """Column names and float32 [p, columns], for candidates of `names`' members."""
+    columns = member_columns(candidates, names)
+    columns |= item_columns(candidates, statistics, catalogue, moments)
+    columns |= user_columns(candidates, histories, moments, statistics.clock)
+    columns |= fit_columns(candidates, histories, moments, statistics, catalogue)
+    return tuple(columns), np.column_stack(list(columns.values())).astype(np.float32)

@@ -1,0 +1,77 @@
+"""Scoring that EASE, item-kNN and the linear sequence models share: a decayed history times item-to-item weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from tasks.data.histories import FloatArray, Histories
+from tasks.models.protocol import Arrays, Catalogue, Hyper, Scores
+
+
+def recency_weights(histories: Histories, decay: float) -> FloatArray:
+    """[nnz] exp(-j / decay) for the j-th event from a row's end (0 = last); decay in events."""
+    lengths = histories.lengths
+    from_end = np.repeat(histories.indptr[1:], lengths) - 1 - np.arange(len(histories.items))
+    return np.exp(-from_end / decay)
+
+
+def weighted_matrix(histories: Histories, weights: FloatArray, n_items: int) -> sp.csr_matrix:
+    """[n, n_items] float32, the weights of repeated items summed."""
+    # Copied, since scipy sorts the indices in place: a history's order would be lost.
+    parts = (weights.astype(np.float32), histories.items.copy(), histories.indptr.copy())
+    return sp.csr_matrix(parts, shape=(len(histories), n_items))
+
+
+def strongest(weights: npt.NDArray[np.float32], keep: int) -> sp.csr_matrix:
+    """The `keep` entries of largest magnitude in every row of [n, n], as a sparse matrix."""
+    n = weights.shape[1]
+    if keep >= n:
+        return sp.csr_matrix(weights)
+    columns = np.sort(np.argpartition(-np.abs(weights), keep - 1, axis=1)[:, :keep], axis=1)
+    values = np.take_along_axis(weights, columns, axis=1)
+    indptr = np.arange(0, weights.shape[0] * keep + 1, keep)
+    return sp.csr_matrix((values.ravel(), columns.ravel().astype(np.int32), indptr), shape=weights.shape)
+
+
+@dataclass(frozen=True)
+class ItemToItem:
+    """scores = decayed history [n, items] times weights [items, items].
+
+    Cost of a row: events in the history times the weights kept per item.
+    """
+
+    weights: sp.csr_matrix
+    decay: float
+
+    def score(self, histories: Histories, moments: FloatArray) -> Scores:
+        """[n, n_items]; moments are not used: order is all that these models know of time."""
+        profile = weighted_matrix(histories, recency_weights(histories, self.decay), self.weights.shape[0])
+        product = profile @ self.weights
+        return np.asarray(product.toarray(), dtype=np.float32)
+
+    def asking(self, hyper: Hyper) -> Self:
+        """The same weights asked with another decay."""
+        return replace(self, decay=float(hyper["decay"]))
+
+    def arrays(self) -> Arrays:
+        """The sparse weights' three arrays and the decay."""
+        w = self.weights
+        return {
+            "data": w.data.astype(np.float32),
+            "indices": w.indices.astype(np.int32),
+            "indptr": w.indptr.astype(np.int64),
+            "decay": np.array([self.decay]),
+        }
+
+    @classmethod
+    def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
+        """From `arrays()`; nothing is copied."""
+        parts = (arrays["data"], arrays["indices"], arrays["indptr"])
+        n = catalogue.n_items
+        return cls(sp.csr_matrix(parts, shape=(n, n), copy=False), float(arrays["decay"][0]))

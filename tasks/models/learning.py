@@ -1,0 +1,217 @@
+"""Choosing on validation: members' hyper-parameters, then the blend. What is learned here is frozen as Choices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tasks.data.histories import FloatArray, Histories, ItemArray
+from tasks.models.blend import FUSION, TREES, Blend
+from tasks.models.choices import Choices, Moment
+from tasks.models.engine import BLEND, Engine
+from tasks.models.members import MEMBERS
+from tasks.models.positions import Positions, joined, tail, window, without_tail
+from tasks.models.protocol import Catalogue, Hyper, Recommender, combinations
+from tasks.models.ranking import Examples, examples, learn_trees
+from tasks.models.training import fit_engine
+from tasks.settings import Finetune
+from tasks.stage import say
+
+Trial = dict[str, str | float]
+Quality = Callable[[ItemArray, Histories], FloatArray]
+"""[n, k] lists and n rows of targets → [n] NDCG@10."""
+LEAST_HISTORY = 3  # events before a position, for it to tell anything of a taste
+LEAST_EXAMPLES = 100  # positions that hold their answer, below which trees would learn noise
+
+
+@dataclass(frozen=True)
+class Task:
+    """One fold to learn on. train: histories that weights may be learned from; valid: positions to choose on;
+    earlier: positions inside train for the blend; inner: train without their answers."""
+
+    train: Histories
+    valid: Positions
+    earlier: Positions
+    inner: Histories
+
+
+@dataclass(frozen=True)
+class Learned:
+    """choices; scores: validation NDCG@10 by model; trials: one row per setting tried; curve: by number of trees;
+    engine: trained on the task's train, with a blend that the trees may replace."""
+
+    choices: Choices
+    scores: dict[str, float]
+    trials: list[Trial]
+    curve: list[dict[str, float]]
+    engine: Engine
+
+
+def task_of(train: Histories, valid: Histories, positions: int, start: float | None) -> Task:
+    """The task of a fold whose train and valid positives are given (one row a user).
+
+    start: when validation begins, for folds cut at one time; None: each user's own last event. Under a global cut the
+    earlier positions are windows of validation's length, so that what the blend sees is as it will be asked.
+    """
+    if start is None:
+        rows = np.flatnonzero((train.lengths > 0) & (valid.lengths > 0))
+        known = train.take(rows)
+        asked = Positions(known, known.last_times, valid.take(rows), rows)
+        earlier = joined([tail(train, back, LEAST_HISTORY) for back in range(1, positions + 1)])
+        return Task(train, asked, earlier, without_tail(train, positions, LEAST_HISTORY))
+    length = float(valid.times.max()) - start if len(valid.times) else 0.0
+    both = window(joined_rows(train, valid), start, np.inf)
+    starts = [start - length * back for back in range(1, positions + 1) if length > 0]
+    starts = [s for s in starts if (train.times < s).sum() * 2 >= len(train.times)] or [start]
+    earlier = joined([window(train, s, min(s + length, start)) for s in starts])
+    return Task(train, both, earlier, train.where(train.times < min(starts)))
+
+
+def joined_rows(first: Histories, second: Histories) -> Histories:
+    """Row by row, the events of both in time order."""
+    users = np.concatenate([first.rows, second.rows])
+    items, times = np.concatenate([first.items, second.items]), np.concatenate([first.times, second.times])
+    return Histories.from_events(users, items, times, len(first))
+
+
+@dataclass(frozen=True)
+class Judge:
+    """How lists are judged in this data set. threads: for the trees' learner."""
+
+    quality: Quality
+    exclude_seen: bool
+    clock: bool
+    threads: int
+
+    def mean(self, engine: Engine, positions: Positions, model: str) -> float:
+        """Mean NDCG@10 of a model's lists at the positions; 0 where there are none."""
+        if not len(positions):
+            return 0.0
+        exclude = positions.histories if self.exclude_seen else None
+        lists, _ = engine.top_k(positions.histories, positions.moments, 10, exclude=exclude, hidden=None, model=model)
+        return float(self.quality(lists, positions.targets).mean())
+
+
+def choose_member(
+    name: str, grid: list[Hyper], ask: Callable[[Recommender], float], fit: Callable[[Hyper], Recommender]
+) -> tuple[Hyper, list[Trial]]:
+    """The best setting of one member, and all that were tried; settings that differ in asking alone share a fit."""
+    cls = MEMBERS[name]
+    trials: list[Trial] = []
+    best, chosen = -1.0, grid[0]
+    fitted: tuple[Hyper, Recommender] | None = None
+    for hyper in grid:
+        learned = {key: value for key, value in hyper.items() if key not in cls.asked_with}
+        if fitted is None or fitted[0] != learned:
+            fitted = learned, fit(hyper)
+        score = ask(fitted[1].asking(hyper))
+        trials.append({"member": name, "setting": described(hyper), "ndcg@10": score})
+        if score > best:
+            best, chosen = score, hyper
+    say(f"{name}: validation NDCG@10 {best:.4f} with {described(chosen)}")
+    return chosen, trials
+
+
+def choose_members(
+    task: Task, catalogue: Catalogue, base: Choices, settings: Finetune, judge: Judge
+) -> tuple[dict[str, dict[str, float]], list[Trial]]:
+    """The best setting of each member on validation, and all that were tried."""
+    bare = fit_engine(task.train, catalogue, base, clock=judge.clock)
+    chosen: dict[str, dict[str, float]] = {}
+    trials: list[Trial] = []
+    for name, values in settings.members.items():
+
+        def ask(member: Recommender, name: str = name) -> float:
+            return judge.mean(replace(bare, members={name: member}), task.valid, name)
+
+        def fit(hyper: Hyper, name: str = name) -> Recommender:
+            return MEMBERS[name].fit(task.train, catalogue, hyper, clock=judge.clock)
+
+        best, tried = choose_member(name, combinations(values), ask, fit)
+        chosen[name] = dict(best)
+        trials += tried
+    return chosen, trials
+
+
+def described(hyper: Hyper) -> str:
+    """`decay 10, keep 512`."""
+    return ", ".join(f"{name} {value:g}" for name, value in hyper.items())
+
+
+def choose_trees(
+    outer: Engine, earlier: Examples, task: Task, settings: Finetune, judge: Judge
+) -> tuple[int, list[dict[str, float]]]:
+    """The number of trees that ranks validation best, and the whole curve; learned on earlier positions alone."""
+    curve = []
+    for rounds in settings.trees.rounds:
+        text = learn_trees(earlier, rounds, settings.trees, settings.seed, judge.threads)
+        engine = replace(outer, blend=Blend(TREES, earlier.columns, text))
+        curve.append({"trees": float(rounds), "ndcg@10": judge.mean(engine, task.valid, BLEND)})
+    best = max(curve, key=lambda row: row["ndcg@10"])
+    return int(best["trees"]), curve
+
+
+def choose_blend(task: Task, catalogue: Catalogue, base: Choices, settings: Finetune, judge: Judge) -> Learned:
+    """Trees, fusion or a single member, whichever ranks validation best; the trees then learn from validation too."""
+    outer = fit_engine(task.train, catalogue, base, clock=judge.clock)
+    scores = {name: judge.mean(outer, task.valid, name) for name in base.members}
+    scores[FUSION] = judge.mean(outer, task.valid, BLEND)
+    best = max(scores, key=lambda name: scores[name])
+    simple = base.model_copy(update={"blend": best})
+    inner = fit_engine(task.inner, catalogue, base, clock=judge.clock)
+    generator = np.random.default_rng(settings.seed)
+    earlier = examples(inner, task.earlier, judge.exclude_seen, settings.negatives, generator)
+    if len(earlier.sizes) < LEAST_EXAMPLES:
+        say(f"blend: {len(earlier.sizes)} positions are too few to learn trees from; {best} ranks instead")
+        return Learned(simple, scores, [], [], outer)
+    rounds, curve = choose_trees(outer, earlier, task, settings, judge)
+    scores[TREES] = max(row["ndcg@10"] for row in curve)
+    say(f"blend: {rounds} trees, validation NDCG@10 {scores[TREES]:.4f}; {best} alone {scores[best]:.4f}")
+    if scores[TREES] <= scores[best]:
+        return Learned(simple, scores, [], curve, outer)
+    late = examples(inner, task.valid, judge.exclude_seen, settings.negatives, generator)
+    both = together([earlier, late])
+    text = learn_trees(both, rounds, settings.trees, settings.seed, judge.threads)
+    final = base.model_copy(update={"blend": TREES, "columns": both.columns, "trees": text})
+    return Learned(final, scores, [], curve, outer)
+
+
+def together(parts: Sequence[Examples]) -> Examples:
+    """All examples of `parts`, which have the same columns."""
+    return Examples(
+        parts[0].columns,
+        np.concatenate([part.matrix for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.sizes for part in parts]),
+        np.concatenate([part.users for part in parts]),
+    )
+
+
+def untrained(settings: Finetune, encoder: str, moment: Moment) -> Choices:
+    """Choices before anything is chosen: what params.yaml fixes."""
+    return Choices.model_validate({
+        "members": {}, "blend": FUSION, "columns": (), "cutoff": settings.candidates,
+        "half_life_days": settings.half_life_days, "buckets": settings.buckets, "encoder": encoder, "moment": moment,
+    })  # fmt: skip
+
+
+def sampled(positions: Positions, most: int, generator: np.random.Generator) -> Positions:
+    """At most `most` positions, drawn at random, in their order."""
+    if len(positions) <= most:
+        return positions
+    return positions.take(np.sort(generator.choice(len(positions), most, replace=False)))
+
+
+def learn(task: Task, catalogue: Catalogue, settings: Finetune, base: Choices, judge: Judge) -> Learned:
+    """Members first, then the blend over them."""
+    generator = np.random.default_rng(settings.seed)
+    limited = replace(
+        task,
+        valid=sampled(task.valid, settings.validation_users, generator),
+        earlier=sampled(task.earlier, settings.validation_users * settings.positions, generator),
+    )
+    members, trials = choose_members(limited, catalogue, base, settings, judge)
+    chosen = base.model_copy(update={"members": members})
+    return replace(choose_blend(limited, catalogue, chosen, settings, judge), trials=trials)

@@ -1,0 +1,68 @@
+"""The one protocol behind which every recommender stands, and the catalogue that models may look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.data.histories import FloatArray, Histories
+
+Scores = npt.NDArray[np.float32]
+Arrays = dict[str, npt.NDArray[Any]]
+Hyper = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What is known of the items without any behaviour.
+
+    vectors: float32 [n, d] content vectors, unit length (zero where there is no text);
+    genres: float32 [n, g] multi-hot of the commonest genres; years: float32 [n] release year, NaN where unknown.
+    """
+
+    vectors: npt.NDArray[np.float32]
+    genres: npt.NDArray[np.float32]
+    years: npt.NDArray[np.float32]
+
+    @property
+    def n_items(self) -> int:
+        return len(self.vectors)
+
+
+class Recommender(Protocol):
+    """A member: it learns from histories and scores every item for a history, as of a moment.
+
+    Scoring needs numpy and scipy alone, so that a service without training libraries can answer.
+    """
+
+    asked_with: ClassVar[frozenset[str]]
+    """Hyper-parameters that only matter when scoring: trying another value needs no second fit."""
+
+    @classmethod
+    def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Self:
+        """Learn from `train` (one row a user). `clock`: times are epoch seconds, else positions."""
+
+    def asking(self, hyper: Hyper) -> Self:
+        """The same member with other values of `asked_with`."""
+
+    def score(self, histories: Histories, moments: FloatArray) -> Scores:
+        """[n, n_items] higher is better; row i may depend on row i's history and moment alone."""
+
+    def arrays(self) -> Arrays:
+        """All state, as plain arrays."""
+
+    @classmethod
+    def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
+        """The same answers from saved arrays (may be memory-mapped)."""
+
+
+def combinations(values: Mapping[str, Sequence[float]]) -> list[Hyper]:
+    """Every combination of the lists, the last key varying fastest."""
+    grid: list[dict[str, float]] = [{}]
+    for name, choices in values.items():
+        grid = [{**chosen, name: float(choice)} for chosen in grid for choice in choices]
+    return list(grid)

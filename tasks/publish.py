@@ -1,0 +1,91 @@
+"""publish: puts the final bundle into the store and points the channel at it; safe to run any number of times.
+
+Reads data/refit, data/evaluate/decision.json and what snapshot pinned; writes data/publish/receipt.json. Apart from
+`record`, this is the only stage that changes anything outside the workspace.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tasks.index.bundle import read_manifest
+from tasks.index.publisher import Published, publish
+from tasks.index.store import Store, open_store
+from tasks.settings import Settings, load
+from tasks.stage import note, read_json, say, stage_main, staged_output, write_json
+
+DATA = Path("data")
+BUNDLE = DATA / "refit" / "bundle"
+HELD = DATA / "refit" / "held.json"
+
+
+def main() -> None:
+    """Run the stage."""
+    settings = load()
+    decision = read_json(DATA / "evaluate" / "decision.json")
+    receipt = {"channel": settings.snapshot.channel, "decision": decision["decision"], "dry_run": False}
+    if HELD.exists():
+        reason = read_json(HELD)["empty"]
+        say(f"nothing to publish: {reason}")
+        receipt |= {"digest": None, "published": False, "reason": reason}
+    else:
+        receipt |= _publish(settings, decision, open_store())
+    # No time, host or count of uploads: the receipt is the same whether the version went up now or was live already.
+    with staged_output(DATA / "publish") as out:
+        write_json(out / "receipt.json", receipt)
+
+
+def _publish(settings: Settings, decision: dict[str, Any], store: Store) -> dict[str, Any]:
+    """The bundle's part of the receipt."""
+    dry_run, channel = settings.publish.dry_run, settings.snapshot.channel
+    champion = read_json(DATA / "snapshot" / "champion.json")["digest"]
+    done = publish(
+        store, BUNDLE, channel=channel, champion=champion, lineage=_lineage(settings, decision), dry_run=dry_run
+    )
+    say(_told(done, store, channel, dry_run))
+    note("publish", {"store": store.uri, "uploaded": done.uploaded, "sent": done.sent, "moved": done.moved})
+    return {"digest": done.digest, "published": not dry_run, "dry_run": dry_run}
+
+
+def _told(done: Published, store: Store, channel: str, dry_run: bool) -> str:
+    files = f"{done.uploaded} files ({done.sent / 1e6:.1f} MB) uploaded, {done.kept} there already"
+    if dry_run:
+        return f"dry run: {done.digest[:12]} would go to channel {channel} of {store.uri}: {files}"
+    if not done.moved:
+        return f"{done.digest[:12]} is what channel {channel} of {store.uri} points to: nothing to do"
+    return f"published {done.digest[:12]} to channel {channel} of {store.uri}: {files}"
+
+
+def _lineage(settings: Settings, decision: dict[str, Any]) -> dict[str, Any]:
+    """Where the version came from; beside the bundle, so that its digest knows no times and hosts."""
+    recipe = read_json(DATA / "snapshot" / "recipe.json")
+    lock = Path("dvc.lock")
+    return {
+        **recipe,
+        "decision": decision["decision"],
+        "label": decision["label"],
+        "data_until": read_manifest(BUNDLE).config["data_until"],
+        "params": settings.model_dump(mode="json", by_alias=True),
+        "dvc_lock": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
+        "commit": _commit(),
+        "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": platform.node(),
+    }
+
+
+def _commit() -> str | None:
+    """The checkout's commit; None outside git and before the first one."""
+    try:
+        found = subprocess.run(["git", "rev-parse", "--verify", "HEAD"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    return found.stdout.strip() or None
+
+
+if __name__ == "__main__":
+    stage_main(main)

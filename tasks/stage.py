@@ -1,0 +1,97 @@
+"""What every stage shares: its entry point, its errors, its outputs, and the state directory that outlives a run."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+class UserError(Exception):
+    """Something the user can mend. The message says what was wrong, where, and what to do."""
+
+
+def stage_main(main: Callable[[], None]) -> None:
+    """Run a stage; a UserError, a missing input or a full disk becomes one message on stderr and exit code 1."""
+    try:
+        main()
+    except UserError as error:
+        _leave(str(error), error)
+    except FileNotFoundError as error:
+        _leave(f"{error.filename}: not found. Run `nightreel why` to see which stage has to write it first.", error)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        where = error.filename or state_directory()
+        _leave(f"{where}: no space left on the device. Free some and run again; nothing was published.", error)
+
+
+def _leave(message: str, error: Exception) -> None:
+    if os.environ.get("NIGHTREEL_TRACEBACK") == "1":
+        raise error
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    sys.exit(1)
+
+
+def say(message: str) -> None:
+    """A line of progress; flushed, since the flow streams it."""
+    print(message, flush=True)
+
+
+def state_directory() -> Path:
+    """All that outlives a run: store, MLflow database, caches, locks. NIGHTREEL_STATE, else `.nightreel` beside
+    the git common directory (so that worktrees share it), else in the working directory."""
+    named = os.environ.get("NIGHTREEL_STATE")
+    if named:
+        return Path(named).expanduser().resolve()
+    found = subprocess.run(
+        ["git", "rev-parse", "--path-format=absolute", "--git-common-dir"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    root = Path(found.stdout.strip()).parent if found.returncode == 0 else Path.cwd()
+    return root / ".nightreel"
+
+
+@contextmanager
+def staged_output(target: Path) -> Iterator[Path]:
+    """A folder to fill that takes `target`'s place only when the block ends without an error."""
+    working = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(working, ignore_errors=True)
+    working.mkdir(parents=True)
+    try:
+        yield working
+    except BaseException:
+        shutil.rmtree(working, ignore_errors=True)
+        raise
+    if target.exists():
+        shutil.rmtree(target)
+    working.rename(target)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Canonical JSON (sorted keys, no NaN), written to a temporary name and renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    working = path.with_name(f".{path.name}.partial")
+    working.write_text(text + "\n", "utf-8")
+    working.rename(path)
+
+
+def read_json(path: Path) -> Any:
+    """The JSON of a stage's output; raises UserError naming the file when it is broken."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: is not JSON ({error}). Delete it and run the stage again.") from None
+
+
+def note(stage: str, facts: dict[str, Any]) -> None:
+    """Keep what may differ between equal runs (cache hits, seconds, links) beside DVC, for `record` to log."""
+    write_json(state_directory() / "notes" / f"{stage}.json", facts)

@@ -1,0 +1,130 @@
+"""Stage validate: contracts, quarantine, erasures, labels, test splits; from here on, users and items are numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tasks.data import labels, protocols, report
+from tasks.data.accounting import Account, require_acceptable
+from tasks.data.clean import Clean, clean_tables, read_snapshot
+from tasks.data.protocols import Choice
+from tasks.data.splits import Events
+from tasks.settings import Validate, load
+from tasks.stage import UserError, say, stage_main, staged_output, state_directory, write_json
+
+SNAPSHOT = Path("data/snapshot")
+OUT = Path("data/validate")
+METRICS = Path("metrics/validate.json")
+
+
+def main() -> None:
+    """Write data/validate and metrics/validate.json."""
+    settings = load().validate_
+    snapshot = read_snapshot(SNAPSHOT)
+    source = snapshot.source
+    clean = clean_tables(snapshot, settings.duplicate_window_s)
+    _check(clean.accounts, settings, source["notes"])
+    events = label(clean.events, settings)
+    arrays = as_arrays(events)
+    if not arrays.positive.any():
+        raise UserError(
+            f"events: none of the {len(arrays):,} clean rows is positive under validate.positive in params.yaml; found "
+            f"{', '.join(pc.unique(clean.events['event'].cast(pa.string())).to_pylist())}. Name one of these there."
+        )
+    exclude_seen = labels.leaves_out_seen(settings.exclude_seen, clean.items["media_type"])
+    choice = protocols.choose(arrays, source["clock"], exclude_seen, settings)
+    facts = describe(clean, arrays, choice, source["clock"], exclude_seen)
+    warnings = [*source["notes"], *report.warn(clean.item_rows, arrays, events, choice.refused)]
+    with staged_output(OUT) as folder:
+        _write(folder, clean, events, choice)
+        write_json(folder / "splits.json", {
+            "clock": source["clock"], "exclude_seen": exclude_seen, "gate": choice.gate, "refused": choice.refused,
+            "data_until": float(arrays.time.max()),
+            "protocols": protocols.describe(choice, arrays, clean.items["item_id"].to_pylist(), clean.user_ids),
+        })  # fmt: skip
+        write_json(folder / "report.json", report.as_json(clean.accounts, warnings, facts))
+        (folder / "report.md").write_text(report.as_markdown(clean.accounts, warnings, facts), "utf-8")
+    write_json(METRICS, metrics(clean.accounts, facts))
+    _tell(clean.accounts, warnings, facts)
+
+
+def label(events: pa.Table, settings: Validate) -> pa.Table:
+    """Clean events with the columns positive, negative and seen."""
+    flags = {
+        "positive": labels.at_least(events, settings.positive),
+        "negative": labels.at_least(events, settings.negative),
+        "seen": labels.of_types(events, settings.seen),
+    }
+    at = events.column_names.index("value") + 1
+    for offset, (name, flag) in enumerate(flags.items()):
+        events = events.add_column(at + offset, name, pa.array(flag))
+    return events
+
+
+def as_arrays(events: pa.Table) -> Events:
+    """The columns that splitting looks at; only an event with an item can be positive or seen."""
+    column = {name: events[name].to_numpy() for name in ("user", "item", "time", "positive", "seen")}
+    named = column["item"] >= 0
+    return Events(column["user"], column["item"], column["time"], column["positive"] & named, column["seen"] & named)
+
+
+def describe(clean: Clean, events: Events, choice: Choice, clock: str, exclude_seen: bool) -> dict[str, Any]:
+    """Facts about the clean data, for the report."""
+    users, items = len(clean.user_ids), clean.items.num_rows
+    pairs = np.unique(events.user.astype(np.int64)[events.positive] << 32 | events.item[events.positive])
+    return {
+        "users": users, "items": items, "events": len(events), "clock": clock, "exclude_seen": exclude_seen,
+        "begins": report.day(float(events.time.min()), clock), "ends": report.day(float(events.time.max()), clock),
+        "positive_share": float(events.positive.mean()), "density": len(pairs) / (users * items),
+        "cold_item_share": 1 - len(np.unique(events.item[events.item >= 0])) / items,
+        "gate": choice.gate,
+        "test_users": ", ".join(f"{name} {protocol.users:,}" for name, protocol in choice.protocols.items()),
+    }  # fmt: skip
+
+
+def metrics(accounts: list[Account], facts: dict[str, Any]) -> dict[str, Any]:
+    """The few numbers that `dvc metrics` follows from night to night."""
+    rows = {a.table: {"in": a.rows_in, "clean": a.clean, "quarantined": a.quarantined, "erased": a.erased}
+            for a in accounts}  # fmt: skip
+    names = ("users", "items", "positive_share", "density", "cold_item_share")
+    return {"rows": rows, **{name: facts[name] for name in names}}
+
+
+def _check(accounts: list[Account], settings: Validate, notes: list[str]) -> None:
+    """Fail above the threshold, with the report kept where a failed stage may leave things."""
+    kept = state_directory() / "reports" / "validate.md"
+    try:
+        require_acceptable(accounts, settings.quarantine_share, str(kept))
+    except UserError:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(report.as_markdown(accounts, notes, {}), "utf-8")
+        raise
+
+
+def _write(folder: Path, clean: Clean, events: pa.Table, choice: Choice) -> None:
+    folds = {name: fold for protocol in choice.protocols.values() for name, fold in protocol.folds.items()}
+    tables = {
+        "items": clean.items, "users": pa.table({"user_id": pa.array(clean.user_ids, pa.string())}), "events": events,
+        "splits": pa.table({name: pa.array(fold) for name, fold in folds.items()}), "quarantine": clean.quarantine,
+    }  # fmt: skip
+    for name, table in tables.items():
+        pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
+
+
+def _tell(accounts: list[Account], warnings: list[str], facts: dict[str, Any]) -> None:
+    for own in accounts:
+        say(f"{own.table}: {own.rows_in:,} rows in = {own.clean:,} clean + {own.quarantined:,} quarantined + "
+            f"{own.erased:,} erased")  # fmt: skip
+    for warning in warnings:
+        say(f"warning: {warning}")
+    say(f"splits: {facts['test_users']} test users; {facts['gate']} decides")
+
+
+if __name__ == "__main__":
+    stage_main(main)

@@ -1,0 +1,63 @@
+"""Fixtures that several folders of tests share: a small project with a real dvc.yaml, and a Prefect API."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.server import HOST, free_port
+
+# Prefect reads its settings once, when it is imported: so they are set before any test module is.
+PREFECT = Path(tempfile.mkdtemp(prefix="nightreel-prefect-"))
+API_PORT = free_port()
+os.environ.update(
+    {
+        "PREFECT_HOME": str(PREFECT),
+        "PREFECT_API_URL": f"http://{HOST}:{API_PORT}/api",
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+        "DO_NOT_TRACK": "1",
+    }
+)
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing behind."""
+    shutil.rmtree(PREFECT, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def toy_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project, built once."""
+    from tests.flows import toy
+
+    return toy.build(tmp_path_factory.mktemp("template") / "toy")
+
+
+@pytest.fixture
+def toy(toy_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh copy of the project, made the working directory."""
+    folder = tmp_path / "toy"
+    shutil.copytree(toy_template, folder, symlinks=True)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PYTHONPATH", ".")
+    for name in ("NIGHTREEL_STATE", "NIGHTREEL_STORE", "GIT_DIR", "GIT_INDEX_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prefect_api() -> Iterator[str]:
+    """A Prefect API for the whole session, with its own home."""
+    from flows.project import Project
+    from flows.server import serve, wait
+
+    with serve(Project(PREFECT, PREFECT), API_PORT) as child:
+        wait(os.environ["PREFECT_API_URL"], child)
+        yield os.environ["PREFECT_API_URL"]

@@ -1,0 +1,289 @@
+"""What every store promises, asked of a local folder, of moto's S3 server and of a real one (SeaweedFS)."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tasks.index.object_store import ObjectStore
+from tasks.index.store import Conflict, Missing, Store, StoreError, Token, open_store
+from tasks.stage import UserError
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` free ports in a row on loopback."""
+    while True:
+        first = random.randrange(20_000, 45_000)
+        sockets = [socket.socket() for _ in range(count)]
+        try:
+            for offset, each in enumerate(sockets):
+                each.bind(("127.0.0.1", first + offset))
+            return first
+        except OSError:
+            continue
+        finally:
+            for each in sockets:
+                each.close()
+
+
+@pytest.fixture(scope="module")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    server = ObjectStore(tmp_path_factory.mktemp("seaweed") / "object-store", free_ports(8))
+    environment = server.start()
+    yield environment
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[dict[str, str]]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }  # fmt: skip
+    server.stop()
+
+
+@pytest.fixture(params=["local", "moto", "seaweed"])
+def uri(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty store's address; for S3 in a bucket that is not there yet, with the environment set."""
+    if request.param == "local":
+        return str(tmp_path / "store")
+    set_environment(monkeypatch, request.getfixturevalue(request.param))
+    return f"s3://bucket-{random.randrange(10**9)}/a/store"
+
+
+@pytest.fixture
+def store(uri: str) -> Store:
+    return open_store(uri)
+
+
+def set_environment(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> None:
+    for name in [n for n in os.environ if n.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_an_empty_store_holds_nothing(store: Store) -> None:
+    assert store.list("") == {}
+    assert not store.exists("channels/live.json")
+    assert store.get_with_token("channels/live.json") is None
+    with pytest.raises(Missing, match=r"holds no channels/live\.json"):
+        store.get("channels/live.json")
+
+
+def test_what_was_put_is_got_listed_and_replaced(store: Store) -> None:
+    store.put("versions/1/b.bin", b"12345")
+    store.put("versions/1/a.txt", b"old")
+    store.put("versions/1/a.txt", "ä".encode())
+    store.put("versions/10/a.txt", b"")
+    assert store.get("versions/1/a.txt") == "ä".encode()
+    assert list(store.list("versions/").items()) == [
+        ("versions/1/a.txt", 2), ("versions/1/b.bin", 5), ("versions/10/a.txt", 0),
+    ]  # fmt: skip
+    assert list(store.list("versions/1/")) == ["versions/1/a.txt", "versions/1/b.bin"]
+    assert list(store.list("versions/1")) == list(store.list("versions/"))
+    assert store.list("channels/") == {}
+    assert store.exists("versions/1/a.txt") and not store.exists("versions/1") and not store.exists("versions/2/a.txt")
+
+
+def test_files_of_any_size_come_back_byte_for_byte(store: Store, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    for size in (0, 1000, 35 * 2**20):  # the last one in three parts on S3
+        source.write_bytes(random.Random(size).randbytes(size))
+        store.put("versions/1/file", source)
+        assert store.list("versions/") == {"versions/1/file": size}
+        store.get_file("versions/1/file", target)
+        assert target.read_bytes() == source.read_bytes()
+    with pytest.raises(Missing):
+        store.get_file("versions/1/other", target)
+
+
+def test_a_listing_has_no_limit(store: Store) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: store.put(f"many/{n:04d}", b"x"), range(1010)))
+    assert len(store.list("many/")) == 1010
+
+
+def test_a_swap_succeeds_only_from_the_state_that_was_read(store: Store) -> None:
+    key = "channels/live.json"
+    first = store.compare_and_swap(key, None, b"one")
+    assert store.get_with_token(key) == (b"one", first)
+    with pytest.raises(Conflict, match="changed by somebody else"):
+        store.compare_and_swap(key, None, b"two")
+    second = store.compare_and_swap(key, first, b"two")
+    with pytest.raises(Conflict):
+        store.compare_and_swap(key, first, b"three")
+    assert store.get_with_token(key) == (b"two", second)
+    with pytest.raises(Conflict):
+        store.compare_and_swap("channels/other.json", second, b"two")
+    assert not store.exists("channels/other.json")
+
+
+def test_of_racing_swaps_exactly_one_wins_each_time(uri: str) -> None:
+    """Four clients add to a counter; a lost update would leave it short."""
+    rounds, clients = 8, 4
+
+    def add(_: int) -> None:
+        store = open_store(uri)
+        for _ in range(rounds):
+            while True:
+                now = store.get_with_token("counter")
+                try:
+                    store.compare_and_swap("counter", now[1] if now else None, b"%d" % (int(now[0]) + 1 if now else 1))
+                    break
+                except Conflict:
+                    continue
+
+    with ThreadPoolExecutor(clients) as pool:
+        list(pool.map(add, range(clients)))
+    assert open_store(uri).get("counter") == b"%d" % (rounds * clients)
+
+
+def test_a_reader_never_sees_half_a_write(uri: str) -> None:
+    contents = [bytes([n]) * 300_000 for n in (1, 2)]
+    store = open_store(uri)
+    store.put("file", contents[0])
+    done = threading.Event()
+
+    def write() -> None:
+        writer = open_store(uri)
+        for n in range(20):
+            writer.put("file", contents[n % 2])
+        done.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        while not done.is_set() and not writing.done():
+            assert store.get("file") in contents
+        writing.result()
+
+
+@pytest.mark.parametrize("key", ["", "/a", "a//b", "a/../b", "..", ".lock", "a/.hidden", "a\\b"])
+def test_keys_stay_inside_the_store(store: Store, key: str) -> None:
+    with pytest.raises(StoreError, match="not a name for a stored file"):
+        store.put(key, b"x")
+
+
+def test_an_unknown_kind_of_store_is_named() -> None:
+    with pytest.raises(UserError, match=r"gs://bucket: no store of this kind\. Give a folder or s3://"):
+        open_store("gs://bucket")
+    with pytest.raises(UserError, match="names no bucket"):
+        open_store("s3://")
+
+
+# What goes wrong outside
+
+
+def every_call(store: Store, path: Path) -> list[str]:
+    """The messages of all calls of a store that can't be used."""
+    path.write_bytes(b"x" * 100)
+    calls = [
+        lambda: store.get("k"), lambda: store.get_file("k", path), lambda: store.get_with_token("k"),
+        lambda: store.put("k", b"x"), lambda: store.put("k", path), lambda: store.list(""), lambda: store.exists("k"),
+        lambda: store.compare_and_swap("k", None, b"x"),
+    ]  # fmt: skip
+    messages = []
+    for call in calls:
+        with pytest.raises(StoreError) as caught:
+            call()
+        messages.append(str(caught.value))
+    return messages
+
+
+@pytest.mark.parametrize("wrong", ["AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"])
+def test_refused_credentials_are_told_as_such(
+    seaweed: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wrong: str
+) -> None:
+    set_environment(monkeypatch, seaweed)
+    open_store("s3://nightreel/store").put("k", b"x")
+    set_environment(monkeypatch, seaweed | {wrong: "wrong"})
+    for message in every_call(open_store("s3://nightreel/store"), tmp_path / "file"):
+        assert "refused the credentials" in message and "Check AWS_ACCESS_KEY_ID" in message
+
+
+def test_missing_credentials_are_told_as_such(
+    seaweed: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    set_environment(monkeypatch, {"AWS_ENDPOINT_URL": seaweed["AWS_ENDPOINT_URL"]})
+    for message in every_call(open_store("s3://nightreel/store"), tmp_path / "file"):
+        assert "no credentials found. Set AWS_ACCESS_KEY_ID" in message
+
+
+def test_a_store_that_is_not_there_is_told_as_such(
+    seaweed: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    endpoint = f"http://127.0.0.1:{free_ports(1)}"
+    set_environment(monkeypatch, seaweed | {"AWS_ENDPOINT_URL": endpoint, "AWS_MAX_ATTEMPTS": "1"})
+    with pytest.raises(StoreError, match=f"can't be reached at {endpoint}. Start it, or correct AWS_ENDPOINT_URL"):
+        open_store("s3://nightreel/store").get("k")
+
+
+class Careless(BaseHTTPRequestHandler):
+    """An S3 server that takes every write, whatever its condition says."""
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(200)
+        self.send_header("ETag", '"1"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_a_store_that_ignores_conditions_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Careless)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    set_environment(monkeypatch, {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}", "AWS_ACCESS_KEY_ID": "k",
+        "AWS_SECRET_ACCESS_KEY": "s",
+    })  # fmt: skip
+    try:
+        with pytest.raises(StoreError, match=r"ignores conditional writes.*Use S3, MinIO, SeaweedFS or a local folder"):
+            open_store("s3://bucket/store").compare_and_swap("channels/live.json", Token("1"), b"x")
+    finally:
+        server.shutdown()
+
+
+def test_a_full_disk_is_told_and_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(str(tmp_path))
+    store.put("k", b"old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tasks.index.local_store._flush", full)
+    with pytest.raises(StoreError, match=r"no space left on the device\. Free some"):
+        store.put("k", b"new")
+    assert store.get("k") == b"old"
+    assert store.list("") == {"k": 3}
+    assert not list((tmp_path / ".partial").iterdir())
+
+
+def test_a_store_that_is_a_file_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("")
+    with pytest.raises(StoreError, match="Not a directory"):
+        open_store(str(tmp_path / "store")).put("k", b"x")
+
+
+def test_reading_creates_nothing(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"))
+    store.list(""), store.exists("k"), store.get_with_token("k")
+    assert not (tmp_path / "store").exists()

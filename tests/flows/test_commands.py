@@ -1,0 +1,50 @@
+"""The commands as a user types them: errors are one message, reading starts fast, `why` names the dep."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.flows import toy as project
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["run", "--set", "finetune.sed=1"], "finetune.sed: no such setting"),
+        (["run", "--set", "finetune.seed=-1"], "finetune.seed: Input should be greater than or equal to 0"),
+        (["run", "--stage-force", "lern"], "--stage-force lern: no such stage; there are fetch, learn"),
+    ],
+)
+def test_a_mistake_is_one_message(toy: Path, words: list[str], says: str) -> None:
+    done = project.nightreel(toy, *words)
+    assert done.returncode == 1 and says in done.stderr and "Traceback" not in done.stderr and not done.stdout
+    assert "Traceback" in project.nightreel(toy, "--traceback", *words).stderr
+    assert not (toy / "dvc.lock").exists()
+
+
+def test_outside_a_checkout(tmp_path: Path) -> None:
+    done = project.nightreel(tmp_path, "why", PYTHONPATH=str(project.HERE))
+    assert done.returncode == 1 and "no Nightreel checkout here or above" in done.stderr
+
+
+def test_why_names_the_changed_dep_and_what_comes_after(toy: Path) -> None:
+    project.call(toy, "python", "-m", "dvc", "repro")
+    found = json.loads(project.nightreel(toy, "why", "--json").stdout)
+    assert found["learn"] == found["score"] == [] and found["fetch"] == ["looks outside on every run"]
+    (toy / "toy" / "learn.py").write_text((toy / "toy" / "learn.py").read_text() + "\n")
+    params = toy / "params.yaml"
+    params.write_text(params.read_text().replace("seed: ", "seed: 1"))
+    found = json.loads(project.nightreel(toy, "why", "--json").stdout)
+    assert found["learn"] == ["setting finetune.seed: modified", "dep toy/learn.py: modified"]
+    assert found["score"] == ["after learn"] and found["send"] == ["after score"]
+    assert "learn  setting finetune.seed: modified" in project.nightreel(toy, "why").stdout
+
+
+def test_help_and_reading_commands_import_nothing_slow() -> None:
+    code = "import sys; from flows import cli; cli._register(); print([m for m in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=project.HERE)
+    for name in ("prefect", "torch", "mlflow", "dvc", "pandas", "lightgbm"):
+        assert f"'{name}'" not in loaded.stdout

@@ -1,0 +1,58 @@
+"""The form: its fields are settings, its bounds theirs, its stages dvc.yaml's."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.utilities.callables import parameter_schema
+from pydantic import ValidationError
+
+from flows import form, graph, overrides
+from flows.nightly import nightly
+from tasks import settings
+
+ROOT = Path(__file__).parents[2]
+BOXES: dict[str, type[form.Box]] = {
+    "snapshot": form.Snapshot, "embed": form.Embed, "finetune": form.Finetune, "evaluate": form.Evaluate,
+    "publish": form.Publish,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    return parameter_schema(nightly.fn).model_dump()
+
+
+def test_every_field_is_a_setting_with_its_words_and_bounds(schema: dict[str, Any]) -> None:
+    for section, box in BOXES.items():
+        whole = settings.Settings.model_fields[section].annotation
+        assert whole is not None
+        own = whole.model_json_schema()["properties"]
+        shown = schema["definitions"][box.__name__]["properties"]
+        for name, field in shown.items():
+            assert own[name]["description"].replace("\n", " ") in field["description"].replace("\n", " ")
+            assert "In params.yaml: `" in field["description"] and "default" not in field and "anyOf" not in field
+            for bound in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum"):
+                assert field.get(bound) == own[name].get(bound), name
+
+
+def test_the_stages_to_force_are_those_of_dvc_yaml(schema: dict[str, Any]) -> None:
+    names = [stage.name for stage in graph.read(ROOT)]
+    assert schema["definitions"]["Run"]["properties"]["force"]["items"]["enum"] == names
+    assert schema["required"] == []
+
+
+def test_what_is_filled_in_becomes_changes_and_wins_over_texts() -> None:
+    boxes = {"finetune": form.Finetune(members=["ease"], seed=3), "publish": form.Publish(dry_run=False)}
+    found = form.changes(boxes, ["finetune.seed=9", "evaluate.margin=0.1"])
+    assert found == {
+        "finetune.members": ["ease"], "finetune.seed": 3, "publish.dry_run": False, "evaluate.margin": 0.1,
+    }  # fmt: skip
+    assert list(overrides.changed(ROOT / "params.yaml", found)["finetune"]["members"]) == ["ease"]
+    assert form.changes({name: box() for name, box in BOXES.items()}, []) == {}
+
+
+@pytest.mark.parametrize("faulty", [{"seed": -1}, {"members": []}, {"members": ["nearest"]}, {"sed": 1}])
+def test_faulty_values_are_refused(faulty: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        form.Finetune(**faulty)

@@ -1,0 +1,103 @@
+"""Channels: versions by their first characters, rollback with a block, release."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks.index import channels
+from tasks.index.local_store import LocalStore
+from tasks.index.publisher import publish
+from tasks.index.store import StoreError
+from tests.tasks.index.bundles import lineage, write_bundle
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    root = tmp_path_factory.mktemp("bundles")
+    for n in range(3):
+        write_bundle(root / str(n), seed=n, users=6, items=16, watched=4)
+    return [root / str(n) for n in range(3)]
+
+
+@pytest.fixture
+def store(tmp_path: Path, folders: list[Path]) -> LocalStore:
+    """Three versions, published one after the other by recipes r0, r1 and r2."""
+    store = LocalStore(tmp_path)
+    champion = None
+    for n, folder in enumerate(folders):
+        done = publish(store, folder, channel="live", champion=champion, lineage=lineage(f"r{n}"))
+        champion = done.digest
+    return store
+
+
+def live(store: LocalStore) -> tuple[str, str | None]:
+    pointer = channels.live(store)
+    assert pointer is not None
+    return pointer.digest, pointer.previous
+
+
+def order(store: LocalStore) -> list[str]:
+    """Digests, oldest first."""
+    return sorted(channels.versions(store), key=lambda d: channels.lineage(store, d)["recipe"])
+
+
+def test_rollback_goes_to_the_predecessor_and_blocks_the_recipe_left(store: LocalStore) -> None:
+    first, second, third = order(store)
+    assert channels.rollback(store, "live") == (third, second)
+    assert live(store) == (second, first)
+    assert channels.blocked(store) == ["r2"]
+    assert channels.rollback(store, "live") == (second, first)
+    assert live(store) == (first, None)
+    assert channels.blocked(store) == ["r1", "r2"]
+    with pytest.raises(StoreError, match=r"has no predecessor. Name a version"):
+        channels.rollback(store, "live")
+    with pytest.raises(StoreError, match=r"is blocked itself. First: `nightreel release"):
+        channels.rollback(store, "live", third)
+    assert channels.release(store, third[:10]) == "r2"
+    assert channels.blocked(store) == ["r1"]
+    assert channels.rollback(store, "live", third[:10]) == (first, third)
+    assert live(store) == (third, second)
+
+
+def test_rollback_to_what_is_live_or_unknown_changes_nothing(store: LocalStore) -> None:
+    before = live(store)
+    with pytest.raises(StoreError, match="is live already"):
+        channels.rollback(store, "live", before[0])
+    with pytest.raises(StoreError, match=r"'zzz': no such version. `nightreel versions` lists them"):
+        channels.rollback(store, "live", "zzz")
+    with pytest.raises(StoreError, match="nothing is published in channel canary"):
+        channels.rollback(store, "canary")
+    assert live(store) == before and channels.blocked(store) == []
+
+
+def test_a_version_is_found_by_its_first_characters(store: LocalStore) -> None:
+    digest = order(store)[1]
+    assert channels.find(store, digest[:12]) == channels.find(store, digest) == digest
+    assert channels.resolve(store, "live", None) == order(store)[2]
+    assert channels.resolve(store, "live", digest[:12]) == digest
+    with pytest.raises(StoreError, match="3 versions begin with it: give more characters"):
+        channels.find(store, "")
+
+
+def test_a_version_without_its_manifest_is_none(store: LocalStore) -> None:
+    digest = order(store)[0]
+    (store.root / "versions" / digest / "manifest.json").unlink()
+    assert len(channels.versions(store)) == 2
+    with pytest.raises(StoreError, match="no such version"):
+        channels.find(store, digest)
+
+
+def test_channels_are_apart(store: LocalStore) -> None:
+    first = order(store)[0]
+    channels.move(store, "canary", first, previous=None, seen=None)
+    assert {name: pointer.digest for name, pointer in channels.channels(store).items()} == {
+        "canary": first, "live": live(store)[0],
+    }  # fmt: skip
+
+
+def test_a_damaged_pointer_is_named(store: LocalStore) -> None:
+    (store.root / "channels" / "live.json").write_text("{")
+    with pytest.raises(StoreError, match=r"channels/live\.json is damaged. Restore it"):
+        channels.live(store)

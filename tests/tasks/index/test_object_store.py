@@ -1,0 +1,78 @@
+"""Our own object store: starts with generated credentials, keeps data, stops whole, says when a port is taken."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tasks.index.object_store import ObjectStore
+from tasks.index.store import StoreError, open_store
+from tests.contracts.test_stores import free_ports, set_environment
+
+
+def listening(first: int) -> list[int]:
+    """Those of a server's eight ports on which somebody answers."""
+    ports = []
+    for port in range(first, first + 8):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                ports.append(port)
+    return ports
+
+
+def test_data_and_credentials_outlive_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_ports(8)
+    server = ObjectStore(tmp_path / "object-store", port)
+    environment = server.start()
+    set_environment(monkeypatch, environment)
+    monkeypatch.setenv("NIGHTREEL_STORE", environment["NIGHTREEL_STORE"])
+    try:
+        assert len(listening(port)) == 8
+        open_store().put("channels/live.json", b"kept")
+        credentials = tmp_path / "object-store.json"
+        assert credentials.stat().st_mode & 0o077 == 0
+        assert len(json.loads(credentials.read_text())["identities"]) == 1
+        other = ObjectStore(tmp_path / "second", port - 3)
+        with pytest.raises(StoreError, match=f"Port {port} on 127.0.0.1 can't be used.*Stop what uses it"):
+            other.start()
+    finally:
+        began = time.monotonic()
+        server.stop()
+    assert time.monotonic() - began < 5
+    assert listening(port) == []
+    server.stop()
+    again = ObjectStore(tmp_path / "object-store", port)
+    try:
+        assert again.start() == environment
+        assert open_store().get("channels/live.json") == b"kept"
+    finally:
+        again.stop()
+
+
+def test_two_stores_never_share_credentials(tmp_path: Path) -> None:
+    first, second = (ObjectStore(tmp_path / name, 20_000).environment for name in ("a", "b"))
+    assert first["AWS_SECRET_ACCESS_KEY"] != second["AWS_SECRET_ACCESS_KEY"]
+    assert first["AWS_ACCESS_KEY_ID"] != second["AWS_ACCESS_KEY_ID"]
+
+
+def test_a_server_that_dies_is_told_with_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "weed"
+    broken.write_text("#!/bin/sh\necho no such flag; exit 2\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr("tasks.index.object_store._weed", lambda: broken)
+    server = ObjectStore(tmp_path / "object-store", free_ports(8))
+    with pytest.raises(StoreError, match=r"did not start on port .*server\.log"):
+        server.start()
+    assert "no such flag" in server.log.read_text()
+    assert not [p for p in Path("/proc").iterdir() if p.name.isdigit() and str(broken) in _command(p)]
+
+
+def _command(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""

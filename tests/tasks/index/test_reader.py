@@ -1,0 +1,333 @@
+"""The reader: everybody gets a sensible answer, from verified files, and nobody what they may not get."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from nightreel import Reader, UserError
+from tasks.data.histories import Histories
+from tasks.index.bundle import BundleError
+from tasks.index.local_store import LocalStore
+from tasks.index.publisher import publish
+from tasks.index.store import StoreError
+from tests.tasks.index.bundles import DAY, UNTIL, lineage, reseal, taste, write_bundle
+
+Make = Callable[..., Reader]
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    def made(**options: object) -> Reader:
+        folder = tmp_path_factory.mktemp("bundle") / "bundle"
+        write_bundle(folder, **options)  # type: ignore[arg-type]
+        return Reader.open_bundle(folder)
+
+    return made
+
+
+@pytest.fixture(scope="module")
+def reader(make: Make) -> Reader:
+    return make()
+
+
+def numbers(listed: list) -> list[int]:
+    return [int(each.item_id[1:]) for each in listed]
+
+
+def test_a_known_user_gets_unseen_items_of_the_own_taste(reader: Reader) -> None:
+    for user in (0, 1, 7):
+        listed = reader.recommend(f"u{user:03d}", k=5)
+        seen = set(reader.users.seen[user][0].tolist())
+        assert [each.rank for each in listed] == [1, 2, 3, 4, 5]
+        assert {taste(i) for i in numbers(listed)} == {user % 2} and not seen & set(numbers(listed))
+        assert [each.score for each in listed] == sorted((each.score for each in listed), reverse=True)
+        assert {each.reason for each in listed} == {"for you"}
+        assert listed[0].title == reader.items.titles[numbers(listed)[0]]
+
+
+def test_strangers_and_empty_histories_get_what_is_popular(reader: Reader) -> None:
+    popular = reader.recommend(k=10)
+    assert len(popular) == 10 and {each.reason for each in popular} == {"popular"}
+    assert {taste(i) for i in numbers(popular)} == {0, 1}
+    assert reader.recommend("nobody", k=10) == reader.recommend(history=[], k=10) == popular
+    assert reader.recommend(history=["no such item"], k=10) == popular
+    assert reader.knows(["u000", "nobody", ""]).tolist() == [True, False, False]
+
+
+def test_a_history_never_seen_is_answered_by_its_taste(reader: Reader) -> None:
+    listed = reader.recommend(history=["i001", "no such item", "i003", "i005"], k=5)
+    assert {taste(i) for i in numbers(listed)} == {1} and not {1, 3, 5} & set(numbers(listed))
+    assert reader.unknown(["i001", "no such item"]) == ["no such item"]
+    with pytest.raises(UserError, match="a user or a history, not both"):
+        reader.recommend("u000", history=["i001"], k=5)
+
+
+def test_an_item_without_events_is_reached_by_its_content(reader: Reader) -> None:
+    new = len(reader.items) - 1
+    history = Histories.from_rows([([1, 3, 5], [UNTIL - 2, UNTIL - 1, UNTIL])])
+    ranked = reader.recommend_many(history, exclude=history, k=27, model="content_knn").items[0].tolist()
+    own = [i for i in range(30) if taste(i) == 1 and i not in (1, 3, 5)]
+    assert new in ranked[: len(own)] and set(ranked[: len(own)]) == set(own)
+    assert new in reader.recommend_many(history, exclude=history, k=27).items[0]
+    assert taste(int(reader.similar(f"i{new:03d}", 1)[0].item_id[1:])) == taste(new)
+
+
+def test_many_equals_one_by_one_for_every_model(reader: Reader) -> None:
+    rows = reader.users.histories.take(range(12))
+    moments = rows.last_times
+    for model in reader.models:
+        many = reader.recommend_many(rows, moments=moments, exclude=rows, k=7, model=model)
+        assert many.items.shape == many.scores.shape == (12, 7)
+        for n in range(12):
+            row = rows.take([n])
+            one = reader.recommend_many(row, moments=moments[n : n + 1], exclude=row, k=7, model=model)
+            assert one.items[0].tolist() == many.items[n].tolist()
+    listed = reader.recommend("u003", k=7)
+    assert numbers(listed) == reader.recommend_many(rows, moments=moments, exclude=rows, k=7).items[3].tolist()
+
+
+def test_lists_of_many_users_are_one_table(reader: Reader) -> None:
+    users = ["u003", "nobody", "u000"]
+    table = reader.recommend_users(users, 4)
+    assert table.schema.names == ["user_id", "item_id", "rank", "score"]
+    assert table["user_id"].to_pylist() == [user for user in users for _ in range(4)]
+    assert table["rank"].to_pylist() == [1, 2, 3, 4] * 3
+    for n, user in enumerate(users):
+        assert table["item_id"].to_pylist()[4 * n : 4 * n + 4] == [r.item_id for r in reader.recommend(user, k=4)]
+    assert reader.recommend_users([], 4).num_rows == 0
+
+
+def test_a_list_is_never_longer_than_what_there_is(reader: Reader) -> None:
+    listed = reader.recommend("u000", k=1000)
+    assert len(listed) == len(set(numbers(listed))) == 30 - 8
+
+
+def test_repeats_are_listed_where_the_bundle_permits_them(make: Make) -> None:
+    reader = make(exclude_seen=False)
+    seen = set(reader.users.seen[0][0].tolist())
+    assert seen & set(numbers(reader.recommend("u000", k=10)))
+    without = reader.recommend_users(["u000"], 10, exclude_seen=True)
+    assert not {f"i{i:03d}" for i in seen} & set(without["item_id"].to_pylist())
+
+
+def test_blocked_and_expired_items_are_never_shown(make: Make) -> None:
+    plain = make()
+    first, second, third = numbers(plain.recommend("u000", k=3))
+    reader = make(blocked=(first,), expires={second: UNTIL - 1, third: UNTIL + 10 * DAY})
+    assert numbers(reader.recommend("u000", k=1)) == [third]
+    assert not {first, second} & set(numbers(reader.recommend(k=100)))
+    assert not {first, second} & set(numbers(reader.similar(f"i{third:03d}", 100)))
+    assert third not in numbers(reader.recommend("u000", k=100, at=UNTIL + 10 * DAY))
+    row = reader.users.histories.take([0, 0, 0])
+    lists = reader.recommend_many(row, moments=np.array([UNTIL - 2, UNTIL, UNTIL + 11 * DAY]), exclude=row, k=30).items
+    assert [[i in lists[n] for i in (first, second, third)] for n in range(3)] == [
+        [False, True, True], [False, False, True], [False, False, False],
+    ]  # fmt: skip
+    assert all(len(set(found.tolist()) & set(row[0][0].tolist())) == 0 for found in lists)
+
+
+def test_the_moment_follows_the_bundle_unless_it_is_given(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[float]] = []
+    real = Reader._top
+
+    def spy(self: Reader, past: Histories, moments: np.ndarray, *rest: object) -> object:
+        asked.append(moments.tolist())
+        return real(self, past, moments, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Reader, "_top", spy)
+    by_user, by_end = make(), make(moment="data_until")
+    last = by_user.users.histories.last_times
+    by_user.recommend_users(["u003", "u000"], 3)
+    by_end.recommend_users(["u003", "u000", "nobody"], 3)
+    by_user.recommend("u003", k=3, at=UNTIL + DAY)
+    by_user.recommend(history=["i001", "i003"], k=3)
+    by_user.recommend("nobody", k=3)
+    assert asked[:4] == [[last[3], last[0]], [UNTIL] * 3, [UNTIL + DAY], [UNTIL]]
+    assert np.isnan(asked[4])
+
+
+def test_a_source_without_a_clock_is_answered_by_order(make: Make) -> None:
+    reader = make(clock="order", data_until=7.0, expires={0: 1.0})
+    assert len(reader.recommend("u001", k=5)) == 5
+    assert {taste(i) for i in numbers(reader.recommend(history=["i001", "i003"], k=5))} == {1}
+    rows = reader.users.histories.take([0])
+    assert 0 in reader.recommend_many(rows, moments=rows.last_times, k=30).items[0]
+
+
+def test_similar_is_exact_and_unknown_items_are_told_with_near_ones(reader: Reader) -> None:
+    found = reader.similar("i004", 10)
+    cosines = reader.vectors @ reader.vectors[4]
+    assert [each.score for each in found] == pytest.approx(sorted(np.delete(cosines, 4), reverse=True)[:10])
+    assert reader.similar("love STORY 4", 10) == found
+    with pytest.raises(UserError, match=r"'i04': no item has this id or title\. Near it: .*i004 \(Love story 4\)"):
+        reader.similar("i04", 3)
+    with pytest.raises(UserError, match=r"Near it: i001 \(Space story 1\)"):
+        reader.similar("pace story 1", 3)
+    with pytest.raises(UserError, match="Take an id from the item_id column"):
+        reader.similar("%%%%%%%%", 3)
+
+
+def test_scores_of_chosen_items_agree_with_the_lists(reader: Reader) -> None:
+    rows = reader.users.histories.take([0, 1])
+    for model in ("blend", "ease"):
+        scores = reader.score(rows, [29, 2, 1], model=model)
+        assert scores.shape == (2, 3) and np.isfinite(scores).all()
+        assert scores[0, 1] > scores[0, 2] and scores[1, 2] > scores[1, 1]
+
+
+def test_answers_are_the_same_from_many_threads(reader: Reader) -> None:
+    users = [f"u{n:03d}" for n in range(40)]
+    alone = [reader.recommend(user, k=10) for user in users]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda user: reader.recommend(user, k=10), users * 3)) == alone * 3
+
+
+# Pseudonyms
+
+
+def test_users_are_found_behind_their_pseudonyms(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    plain = make()
+    monkeypatch.setenv("NIGHTREEL_STATE", str(tmp_path))
+    monkeypatch.setenv("NIGHTREEL_PSEUDONYM_KEY", "secret")
+    hidden = make(key=b"secret")
+    assert "u000" not in hidden.user_ids.to_pylist()
+    assert hidden.recommend("u000", k=5) == plain.recommend("u000", k=5)
+    assert hidden.recommend_users(["u000", "x"], 3).equals(plain.recommend_users(["u000", "x"], 3))
+    monkeypatch.setenv("NIGHTREEL_PSEUDONYM_KEY", "another")
+    with pytest.raises(UserError, match=r"made with another key .*Set NIGHTREEL_PSEUDONYM_KEY"):
+        make(key=b"secret").recommend("u000", k=5)
+    monkeypatch.delenv("NIGHTREEL_PSEUDONYM_KEY")
+    keyless = make(key=b"secret")
+    with pytest.raises(UserError, match=r"the key is missing\. Set NIGHTREEL_PSEUDONYM_KEY"):
+        keyless.recommend("u000", k=5)
+    assert len(keyless.recommend(k=5)) == len(keyless.recommend(history=["i001"], k=5)) == 5
+
+
+# Opening
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> tuple[LocalStore, Path, str]:
+    store, folder = LocalStore(tmp_path / "store"), tmp_path / "bundle"
+    write_bundle(folder)
+    done = publish(store, folder, channel="live", champion=None, lineage=lineage("r1"))
+    return store, folder, done.digest
+
+
+def test_a_published_version_answers_like_the_bundle(published: tuple[LocalStore, Path, str]) -> None:
+    store, folder, digest = published
+    expected = Reader.open_bundle(folder).recommend("u000", k=10)
+    for opened in (Reader.open(store.uri), Reader.open(store.uri, version=digest[:8])):
+        assert opened.digest == digest and opened.recommend("u000", k=10) == expected
+        assert isinstance(opened.vectors, np.memmap) and not opened.vectors.flags.writeable
+
+
+def test_every_damaged_file_is_refused_by_name(published: tuple[LocalStore, Path, str]) -> None:
+    store, _, digest = published
+    folder = store.root / "versions" / digest
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "lineage.json"):
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-1])
+        with pytest.raises(BundleError, match=path.name):
+            Reader.open(store.uri)
+        path.write_bytes(whole)
+    assert Reader.open(store.uri).digest == digest
+
+
+def test_a_bundle_that_was_sealed_without_a_part_is_refused(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "bundle")
+    shutil.rmtree(tmp_path / "bundle" / "seen")
+    reseal(tmp_path / "bundle")
+    with pytest.raises(UserError, match=r"the bundle lacks a file .*seen"):
+        Reader.open_bundle(tmp_path / "bundle")
+
+
+def test_nothing_published_yet_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=f"nothing is published yet in {tmp_path}: run `nightreel run`"):
+        Reader.open(str(tmp_path))
+    with pytest.raises(StoreError, match="channel canary: run"):
+        Reader.open(str(tmp_path), channel="canary")
+    with pytest.raises(StoreError, match="holds no version ffffffffffff"):
+        Reader.open(str(tmp_path), version="f" * 64)
+    monkeypatch.delenv("NIGHTREEL_STORE", raising=False)
+    monkeypatch.setenv("NIGHTREEL_STATE", str(tmp_path / "state"))
+    with pytest.raises(UserError, match=f"nothing is published yet in {tmp_path / 'state' / 'store'}"):
+        Reader.open()
+
+
+class Remote(LocalStore):
+    """A store whose files are elsewhere; counts downloads."""
+
+    downloads = 0
+    lock = threading.Lock()
+
+    def folder(self, prefix: str) -> Path | None:
+        return None
+
+    def get_file(self, key: str, path: Path) -> None:
+        with self.lock:
+            Remote.downloads += 1
+        super().get_file(key, path)
+
+
+@pytest.fixture
+def remote(published: tuple[LocalStore, Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The published version behind a store without a folder; returns where copies are kept."""
+    monkeypatch.setenv("NIGHTREEL_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr("tasks.index.reader.open_store", lambda uri: Remote(published[0].root))
+    Remote.downloads = 0
+    return tmp_path / "state" / "cache" / "bundles" / published[2]
+
+
+def test_a_download_is_kept_and_checked_at_each_opening(published: tuple[LocalStore, Path, str], remote: Path) -> None:
+    files = len(json.loads((published[1] / "manifest.json").read_text())["files"])
+    first = Reader.open()
+    assert first.digest == remote.name and Remote.downloads == files
+    assert Reader.open().recommend("u000", k=5) == first.recommend("u000", k=5)
+    assert Remote.downloads == files
+    (remote / "vectors.npy").write_bytes(b"damaged on this machine")
+    assert Reader.open().digest == remote.name and Remote.downloads == 2 * files
+    assert [path.name for path in remote.parent.iterdir()] == [remote.name]
+
+
+def test_a_version_damaged_in_the_store_is_refused_and_leaves_nothing(
+    published: tuple[LocalStore, Path, str], remote: Path
+) -> None:
+    path = published[0].root / "versions" / remote.name / "engine" / "ease" / "data.npy"
+    path = path if path.exists() else next((published[0].root / "versions" / remote.name / "engine").rglob("*.npy"))
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(BundleError, match=f"{published[0].uri}: versions/{remote.name}/engine/.*{path.name}"):
+        Reader.open()
+    assert not list(remote.parent.iterdir())
+
+
+def test_several_first_readers_share_one_copy(remote: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        digests = set(pool.map(lambda _: Reader.open().digest, range(4)))
+    assert digests == {remote.name} and [path.name for path in remote.parent.iterdir()] == [remote.name]
+
+
+def test_users_are_found_one_by_one_and_in_bulk(reader: Reader) -> None:
+    assert reader.user_ids.type == pa.string() and len(reader.user_ids) == 40
+    asked = [f"u{n:03d}" for n in (39, 0, 40, 7)] + ["", "zzz"]
+    assert reader.users.rows(asked).tolist() == [39, 0, 40, 7, 40, 40]
+    assert reader.users.rows(asked * 30).tolist() == [39, 0, 40, 7, 40, 40] * 30
+
+
+def test_users_out_of_order_are_refused(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "bundle")
+    path = tmp_path / "bundle" / "users.parquet"
+    pq.write_table(pa.table({"user_id": ["b", "a"]}), path)
+    reseal(tmp_path / "bundle")
+    with pytest.raises(BundleError, match=r"users\.parquet: user ids are not in ascending order"):
+        Reader.open_bundle(tmp_path / "bundle")

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import dataclasses
+
+import lightgbm
+import numpy as np
+import pytest
+
+from tasks.data.histories import FloatArray, Histories, ItemArray
+from tasks.models.blend import TREES, Blend, best_of_rows
+from tasks.models.candidates import Candidates
+from tasks.models.drift import reference_of, stability
+from tasks.models.learning import Judge, choose_blend, learn, task_of, untrained
+from tasks.models.positions import tail, without_tail
+from tasks.models.ranking import examples, learn_trees
+from tests.settings import settings
+from tests.tasks.models.planted import catalogue, choices, engine, histories
+
+SMALL = settings(
+    finetune={
+        "positions": 3,
+        "members": {"popularity": {"half_life_days": [7], "buckets": [8]}, "content_knn": {"decay": [1, 5]}},
+    }
+).finetune
+
+
+def ndcg(lists: ItemArray, targets: Histories) -> FloatArray:
+    """One target a row is all that these tests have."""
+    hit = lists == targets.items[:, None]
+    return np.asarray((hit / np.log2(np.arange(2, lists.shape[1] + 2))).sum(axis=1), np.float64)
+
+
+JUDGE = Judge(ndcg, exclude_seen=True, clock=True, threads=1)
+
+
+def test_treelite_answers_as_lightgbm_does() -> None:
+    inner = engine(without_tail(histories(), 2, 3))
+    data = examples(inner, tail(histories(), 1, 3), True, 10, np.random.default_rng(0))
+    text = learn_trees(data, 20, SMALL.trees.model_copy(update={"leaf_rows": 5}), seed=1, threads=1)
+    nobody = Candidates(*(np.zeros(0, np.int32),) * 2, *(np.zeros((0, 0), np.float32),) * 3)
+    ours = Blend(TREES, data.columns, text).score(nobody, (), data.columns, data.matrix)
+    theirs = lightgbm.Booster(model_str=text).predict(data.matrix)
+    assert np.ptp(ours) > 0
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_a_blend_refuses_features_that_it_was_not_learned_on() -> None:
+    nobody = Candidates(*(np.zeros(0, np.int32),) * 2, *(np.zeros((0, 0), np.float32),) * 3)
+    with pytest.raises(ValueError, match=r"ease\.score"):
+        Blend(TREES, ("ease.rank",), "").score(nobody, (), ("ease.score", "ease.rank"), np.zeros((0, 2), np.float32))
+
+
+def test_best_of_rows_orders_and_pads() -> None:
+    rows, items = np.array([0, 0, 0, 1], np.int32), np.array([4, 5, 6, 7], np.int32)
+    found = Candidates(rows, items, *(np.zeros((4, 0), np.float32),) * 2, np.zeros((2, 0), np.float32))
+    lists, scores = best_of_rows(found, np.array([1, 3, 3, 2], np.float32), 2, 2)
+    assert lists.tolist() == [[5, 6], [7, -1]]
+    assert scores.tolist() == [[3.0, 3.0], [2.0, -np.inf]]
+
+
+def test_examples_hold_the_answer_and_bounded_others() -> None:
+    data = examples(engine(), tail(histories(), 1, 3), True, 5, np.random.default_rng(0))
+    ends = np.cumsum(data.sizes)
+    assert (np.add.reduceat(data.labels, ends - data.sizes) == 1).all()
+    assert data.sizes.max() <= 6 and len(data.users) == len(data.sizes)
+
+
+def test_learning_finds_the_better_setting_and_a_blend() -> None:
+    whole = histories(users=160)
+    train = without_tail(whole, 1, 3)
+    task = task_of(train, tail(whole, 1, 3).targets, positions=3, start=None)
+    learned = learn(task, catalogue(), SMALL, untrained(SMALL, "base", "last_event"), JUDGE)
+    assert set(learned.choices.members) == {"popularity", "content_knn"}
+    tried = {row["setting"]: row["ndcg@10"] for row in learned.trials if row["member"] == "content_knn"}
+    assert learned.choices.members["content_knn"]["decay"] == float(max(tried, key=lambda s: tried[s]).split()[-1])
+    assert learned.scores[learned.choices.blend] == max(learned.scores.values())
+
+
+def test_too_few_positions_fall_back_to_what_ranks_best() -> None:
+    few = histories().take(range(12))
+    task = task_of(without_tail(few, 1, 3), tail(few, 1, 3).targets, positions=2, start=None)
+    learned = choose_blend(task, catalogue(), choices(), SMALL, JUDGE)
+    assert learned.choices.blend != TREES and learned.choices.trees == ""
+
+
+def test_the_same_examples_learn_the_same_trees() -> None:
+    inner = engine(without_tail(histories(), 2, 3))
+    texts = [
+        learn_trees(
+            examples(inner, tail(histories(), 1, 3), True, 10, np.random.default_rng(0)), 10, SMALL.trees, 1, threads=2
+        )
+        for _ in range(2)
+    ]
+    assert texts[0] == texts[1]
+
+
+def test_drift_is_zero_against_itself_and_large_for_a_changed_world() -> None:
+    asked = tail(histories(), 1, 3)
+    same = stability(reference_of(engine(), asked), engine(), asked)
+    assert same and max(same.values()) == pytest.approx(0.0)
+    other = dataclasses.replace(engine(), members={**engine().members, "ease": engine().members["popularity"]})
+    assert stability(reference_of(engine(), asked), other, asked)["ease.score"] > 0.25
+
+
+def test_choices_survive_a_file(tmp_path: object) -> None:
+    made = choices(TREES).model_copy(update={"columns": ("a", "b"), "trees": "tree\n"})
+    made.write(tmp_path)  # type: ignore[arg-type]
+    assert type(made).read(tmp_path) == made  # type: ignore[arg-type]

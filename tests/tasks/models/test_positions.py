@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import numpy as np
+
+from tasks.data.histories import Histories
+from tasks.models.learning import task_of
+from tasks.models.positions import joined, tail, window, without_tail
+
+ROWS = Histories.from_rows([([1, 2, 3, 4], [10, 20, 30, 40]), ([5], [15]), ([], [])])
+
+
+def test_tail_holds_out_one_event_and_asks_at_the_one_before() -> None:
+    held = tail(ROWS, back=2, least=1)
+    assert held.users.tolist() == [0]
+    assert held.histories.items.tolist() == [1, 2]
+    assert held.targets.items.tolist() == [3]
+    assert held.moments.tolist() == [20.0]
+
+
+def test_tail_leaves_out_histories_that_would_be_too_short() -> None:
+    assert tail(ROWS, back=1, least=4).users.tolist() == []
+    assert tail(ROWS, back=1, least=3).users.tolist() == [0]
+
+
+def test_without_tail_keeps_the_first_events() -> None:
+    kept = without_tail(ROWS, count=3, least=2)
+    assert kept.items.tolist() == [1, 2, 5] and kept.indptr.tolist() == [0, 2, 3, 3]
+
+
+def test_window_takes_users_that_are_active_before_and_inside() -> None:
+    asked = window(ROWS, 20, 40)
+    assert asked.users.tolist() == [0]
+    assert asked.histories.items.tolist() == [1] and asked.targets.items.tolist() == [2, 3]
+    assert asked.moments.tolist() == [20.0]
+
+
+def test_joined_keeps_every_row() -> None:
+    both = joined([tail(ROWS, 1, 1), tail(ROWS, 2, 1)])
+    assert both.targets.items.tolist() == [4, 3] and both.histories.indptr.tolist() == [0, 3, 5]
+
+
+def test_a_task_never_trains_on_an_answer() -> None:
+    train = Histories.from_rows([([1, 2, 3, 4, 5, 6], range(6)), ([7, 8, 9, 10, 11], range(5))])
+    valid = Histories.from_rows([([20], [9.0]), ([21], [9.0])])
+    task = task_of(train, valid, positions=2, start=None)
+    assert task.inner.items.tolist() == [1, 2, 3, 4, 7, 8, 9]
+    assert sorted(task.earlier.targets.items.tolist()) == [5, 6, 10, 11]
+    assert task.valid.targets.items.tolist() == [20, 21] and task.valid.moments.tolist() == [5.0, 4.0]
+
+
+def test_a_global_task_asks_at_the_cuts_and_trains_before_all_of_them() -> None:
+    rng = np.random.default_rng(0)
+    times = np.sort(rng.uniform(0, 100, (20, 30)))
+    items = rng.integers(0, 50, (20, 30))
+    train = Histories.from_rows([(i[t < 80].tolist(), t[t < 80].tolist()) for i, t in zip(items, times, strict=True)])
+    valid = Histories.from_rows([(i[t >= 80].tolist(), t[t >= 80].tolist()) for i, t in zip(items, times, strict=True)])
+    start = float(valid.times.min())
+    task = task_of(train, valid, positions=3, start=start)
+    assert set(task.valid.moments.tolist()) == {start}
+    assert (task.valid.targets.times >= start).all() and (task.valid.histories.times < start).all()
+    earliest = task.earlier.moments.min()
+    assert task.inner.times.max() < earliest <= task.earlier.targets.times.min()
+    assert (task.earlier.histories.times < task.earlier.moments[task.earlier.histories.rows]).all()

@@ -1,0 +1,190 @@
+"""Stage validate: every row is accounted for, erased users are gone, and the same input gives the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tasks import validate
+from tasks.data.dataset import load_dataset
+from tasks.stage import UserError
+from tests.datasets import Planted, prepare, workspace, write_dataset
+
+HEADER = "user_id,item_id,timestamp,event,value\n"
+STAMP = 1_710_000_000
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
+
+
+def dirty(folder: Path) -> Planted:
+    """The planted set with every kind of fault in a second file of events, a few bad items, and two erasures."""
+    planted = write_dataset(folder)
+    (folder / "events").mkdir()
+    (folder / "events.parquet").rename(folder / "events/1.parquet")
+    rows = [
+        f"u001,i001,{STAMP},play,", f"u001,i001,{STAMP},play,",  # a duplicate
+        f"u002,i999,{STAMP},play,",  # an unknown item
+        f"u003,,{STAMP},play,",  # no item
+        "u004,i001,1999-99-99,play,",  # no date
+        "u005,i001,1970-01-02,play,",  # a broken clock
+        "u005,i001,2038-01-19,play,",
+        f"u006,i001,{STAMP},rating,9",  # impossible
+        f"u007,i001,{STAMP},shout,",  # unknown
+        f"u008,i001,{STAMP},play,loud",  # no number
+        f"u009,i001,{STAMP}",  # too few cells
+        f",i001,{STAMP},play,",  # nobody
+        f"u010,b2,{STAMP},play,",  # its item is in quarantine
+        f"u012,i999,{STAMP},play,",  # erased first, so not quarantined
+        f"u012,i001,{STAMP},play,loud",
+    ]  # fmt: skip
+    (folder / "events/2.csv").write_bytes(
+        (HEADER + "\n".join(rows) + "\nu011,caf\xe9,1710000000,play,\n").encode("latin-1")
+    )
+    items = pq.read_table(folder / "items.parquet").select(["item_id", "title", "genres"]).to_pylist()
+    lines = [{"item_id": "b1", "title": " "}, {"item_id": "b2", "title": None}, {"item_id": "i001", "title": "Again"}]
+    (folder / "items.parquet").unlink()
+    (folder / "items.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in [*items, *lines]) + '{"item_id": "cut'
+    )
+    (folder / "erasures.csv").write_text("user_id,requested_at\nu012,2024-05-01\nu012,whenever\n,2024-05-01\n")
+    return planted
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    planted = dirty(tmp_path_factory.mktemp("source"))
+    return prepare(
+        tmp_path_factory.mktemp("run"),
+        planted.folder,
+        {"snapshot.pseudonymise": "on", "validate.quarantine_share": 0.5},
+    )
+
+
+def test_every_row_is_clean_quarantined_or_erased(run: Path) -> None:
+    report = read(run / "data/validate/report.json")
+    rows = {name: tuple(table[key] for key in ("in", "clean", "quarantined", "erased"))
+            for name, table in report["tables"].items()}  # fmt: skip
+    assert rows == {"items": (84, 80, 4, 0), "events": (1456, 1417, 13, 26), "erasures": (3, 2, 1, 0)}
+    quarantine = pq.read_table(run / "data/validate/quarantine.parquet")
+    assert quarantine.num_rows == 18
+    assert read(run / "metrics/validate.json")["rows"]["events"]["quarantined"] == 13
+
+
+def test_each_fault_is_found_where_it_is_and_under_its_name(run: Path) -> None:
+    quarantine = pq.read_table(run / "data/validate/quarantine.parquet").to_pylist()
+    found = {(row["source_file"], row["source_row"]): f"{row['rule']} {row['column']}".strip() for row in quarantine}
+    events = {place[1]: rule for place, rule in found.items() if place[0] == "events/2.csv"}
+    assert events == {
+        2: "duplicate timestamp", 3: "unknown item item_id", 4: "empty cell item_id", 5: "wrong type timestamp",
+        6: "outside the clock timestamp", 7: "outside the clock timestamp", 8: "impossible value value",
+        9: "unknown value event", 10: "wrong type value", 11: "number of cells", 12: "empty cell user_id",
+        13: "item in quarantine item_id", 16: "encoding item_id",
+    }  # fmt: skip
+    assert {place: rule for place, rule in found.items() if place[0] == "items.jsonl"} == {
+        ("items.jsonl", 81): "empty title title", ("items.jsonl", 82): "empty cell title",
+        ("items.jsonl", 83): "duplicate item_id", ("items.jsonl", 84): "not JSON",
+    }  # fmt: skip
+    assert found["erasures.csv", 3] == "empty cell user_id"
+
+
+def test_the_report_reads_well(run: Path) -> None:
+    text = (run / "data/validate/report.md").read_text("utf-8")
+    assert "| events | 1,456 | 1,417 | 13 | 26 | 0.89% |" in text
+    assert "| events | outside the clock in `timestamp` | 2 | events/2.csv row 6: " in text
+    assert "items.jsonl: the last line is incomplete: the file may be cut" in text
+    assert "4 of 80 items have no event" in text
+
+
+def test_erased_users_and_raw_ids_are_nowhere(run: Path) -> None:
+    dataset = load_dataset(run / "data/validate")
+    assert dataset.n_users == 59 and all(len(user) == 32 for user in dataset.user_ids)
+    for path in (run / "data/validate").rglob("*"):
+        assert b"u012" not in path.read_bytes() and b"u001" not in path.read_bytes(), path
+
+
+def test_the_same_input_gives_the_same_bytes(run: Path) -> None:
+    def contents() -> dict[str, str]:
+        paths = [*(run / "data/validate").iterdir(), run / "metrics/validate.json"]
+        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+    before = contents()
+    with workspace(run):
+        validate.main()
+    assert contents() == before and len(before) == 9
+
+
+def test_above_the_threshold_it_fails_and_leaves_a_report(tmp_path: Path) -> None:
+    dirty(tmp_path / "source")
+    with pytest.raises(UserError) as caught:
+        prepare(tmp_path / "run", tmp_path / "source", {"validate.quarantine_share": 0.005})
+    message = str(caught.value)
+    assert "events: 13 of 1,456 rows (0.9%) are quarantined, more than validate.quarantine_share = 0.5%" in message
+    assert "2 × outside the clock in `timestamp`, first in events/2.csv row 6" in message
+    assert "items: 4 of 84 rows" in message and "raise validate.quarantine_share" in message
+    assert "not JSON" in (tmp_path / "run/state/reports/validate.md").read_text("utf-8")
+    assert not (tmp_path / "run/data/validate").exists()
+
+
+def test_an_order_is_no_clock_and_the_reason_is_given(tmp_path: Path) -> None:
+    planted = write_dataset(tmp_path / "source", clock="order")
+    folder = prepare(tmp_path / "run", planted.folder) / "data/validate"
+    facts = read(folder / "splits.json")
+    assert facts["gate"] == "leave_last_out" and "no clock" in facts["refused"]["global_time"]
+    dataset = load_dataset(folder)
+    assert dataset.clock == "order" and dataset.data_until == 23
+    last = {user: item for user, item, _ in planted.rows}
+    test = dataset.positives("leave_last_out", ("test",))
+    assert [dataset.item_ids[item] for item in test.items] == [last[user] for user in dataset.user_ids]
+
+
+def test_the_gate_is_global_time_where_it_has_users_enough(tmp_path: Path) -> None:
+    planted = write_dataset(tmp_path / "source")
+    for users, gate in ((50, "global_time"), (300, "leave_last_out")):
+        folder = prepare(tmp_path / f"run{users}", planted.folder, {"validate.gate_users": users})
+        assert load_dataset(folder / "data/validate").gate == gate
+
+
+def test_rolling_cuts_are_named_the_latest_first_and_pool_their_users(tmp_path: Path) -> None:
+    planted = write_dataset(tmp_path / "source")
+    one = prepare(tmp_path / "one", planted.folder, {"validate.protocols": "global_time"})
+    three = prepare(tmp_path / "three", planted.folder, {"validate.protocols": "global_time", "validate.cuts": 3})
+    single, rolled = (read(run / "data/validate/splits.json")["protocols"]["global_time"] for run in (one, three))
+    assert rolled["folds"] == ["global_time_1", "global_time_2", "global_time_3"] and single["folds"] == ["global_time"]
+    assert rolled["cuts"][0] == single["cuts"][0] and rolled["cuts"][1][2] == rolled["cuts"][0][1]
+    assert rolled["users"] >= single["users"] and rolled["digest"] != single["digest"]
+
+
+@pytest.mark.parametrize(
+    ("media", "setting", "out"),
+    [
+        ("video", "auto", True),
+        ("music", "auto", False),
+        ("podcast", "auto", False),
+        ("music", "on", True),
+        ("video", "off", False),
+    ],
+)
+def test_music_may_be_repeated_unless_told_otherwise(tmp_path: Path, media: str, setting: str, out: bool) -> None:
+    planted = write_dataset(tmp_path / "source", media_type=media, repeats=True)
+    folder = prepare(tmp_path / "run", planted.folder, {"validate.exclude_seen": setting})
+    assert load_dataset(folder / "data/validate").exclude_seen is out
+
+
+def test_a_changed_title_changes_no_split(tmp_path: Path) -> None:
+    planted = write_dataset(tmp_path / "source")
+    digests = []
+    for name in ("one", "two"):
+        digests.append(load_dataset(prepare(tmp_path / name, planted.folder) / "data/validate").split_digest)
+        table = pq.read_table(planted.folder / "items.parquet")
+        pq.write_table(
+            table.set_column(1, "title", [["Renamed", *table["title"].to_pylist()[1:]]]),
+            planted.folder / "items.parquet",
+        )
+    assert digests[0] == digests[1]
