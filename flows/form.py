@@ -44,7 +44,7 @@ class Box(BaseModel):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Plain inputs that may stay empty (for a union the UI asks the type first), each with the value it replaces."""
+        """Plain inputs that may stay empty (for unions the UI asks the type first), each with the value it replaces."""
         schema = handler.resolve_ref_schema(handler(core))
         now = yaml.safe_load((HERE / "params.yaml").read_text("utf-8")).get(cls.__name__.lower(), {})
         for name, field in schema["properties"].items():

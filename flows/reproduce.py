@@ -123,13 +123,13 @@ def unchanged(place: Place, stages: Iterable[str]) -> frozenset[str]:
 
 def _failure(stage: str, code: int, said: list[str]) -> StageFailed:
     exits = [int(found[1]) for line in said if (found := FAILED.search(line))]
+    code = exits[-1] if exits else code
     own = _own_message(said)
     if own:
-        return StageFailed(stage, exits[-1] if exits else code, f"{stage}: {own}")
-    tail = "\n".join(line for line in said[-15:] if line.strip())
-    return StageFailed(
-        stage, exits[-1] if exits else code, f"{stage}: ended with exit code {exits[-1] if exits else code}:\n{tail}"
-    )
+        return StageFailed(stage, code, f"{stage}: {own}")
+    told = [line for line in said if line.strip() and not (exits and line.startswith("ERROR: "))]
+    last = told[-1].strip() if told else "no output"
+    return StageFailed(stage, code, f"{stage}: ended with exit code {code}: {last}\nIts output above says where.")
 
 
 def _own_message(said: list[str]) -> str:

@@ -108,10 +108,12 @@ def _metrics(models: Row, intervals: Row) -> tuple[Row, ...]:
 
 def _published(receipt: Row) -> str:
     if not receipt:
-        return "no version was published"
+        return "nothing was published"
     if receipt.get("published"):
         return f"live on channel {receipt.get('channel')}"
-    return f"nothing published (decision: {receipt.get('decision')})"
+    return (
+        "built, not published: a dry run" if receipt.get("dry_run") else f"nothing published: {receipt.get('reason')}"
+    )
 
 
 def sample(bundle: Path, k: int) -> Sample | None:

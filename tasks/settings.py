@@ -96,7 +96,7 @@ class Embed(Section):
     """Tokens of an item's text that are read; longer text is cut, time grows linearly."""
     block_tokens: Annotated[int, Field(ge=64, le=1_048_576)]
     """Tokens in a block of texts of equal padded length; fixed, so that an item's bytes don't depend on its neighbours.
-    512 suits a CPU, 32768 a GPU: larger blocks use wide devices better and waste more on small catalogues."""
+    256 suits a CPU, 32768 a GPU: larger blocks use wide devices better and waste more on small catalogues."""
     length_step: Annotated[int, Field(ge=1, le=512)]
     """Texts are padded to a multiple of this many tokens; smaller computes less padding, in more kinds of blocks."""
     tune: Tune

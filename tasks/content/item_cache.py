@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from tasks.stage import say
 
 SHARD_ROWS = 4096
 """Vectors after which a shard is written, so that a killed run keeps its work."""
+MOST_ENCODERS = 8
+"""Encoders whose caches are kept."""
 MOST_SHARDS = 32
 """Shards beyond this many are merged into one: a nightly run adds a small one."""
 
@@ -55,6 +58,7 @@ def encode_cached(encoder: Encoder, texts: Sequence[str], root: Path) -> tuple[V
     keys = [key_of(text) for text in texts]
     todo = {key: text for key, text in zip(keys, texts, strict=True) if text and key not in known}
     known.update(_encode(encoder, todo, folder))
+    forget_old(root, folder)
     vectors = np.zeros((len(texts), encoder.dim), np.float32)
     for row, (key, text) in enumerate(zip(keys, texts, strict=True)):
         if text:
@@ -62,6 +66,15 @@ def encode_cached(encoder: Encoder, texts: Sequence[str], root: Path) -> tuple[V
     empty = sum(not text for text in texts)
     fresh = sum(key in todo for key in keys)
     return vectors, Tally(len(todo), len(texts), len(texts) - fresh - empty, empty)
+
+
+def forget_old(root: Path, used: Path) -> None:
+    """Drop the caches of the encoders that were used longest ago: one fitted to behaviour differs every night."""
+    used.mkdir(parents=True, exist_ok=True)
+    os.utime(used)
+    caches = sorted((path for path in root.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    for path in caches[:-MOST_ENCODERS]:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _encode(encoder: Encoder, todo: dict[bytes, str], folder: Path) -> dict[bytes, Vectors]:
@@ -83,15 +96,16 @@ def _encode(encoder: Encoder, todo: dict[bytes, str], folder: Path) -> dict[byte
 def read_cache(folder: Path, dim: int) -> dict[bytes, Vectors]:
     """Every key and vector of a cache; merges its shards when there are many."""
     known: dict[bytes, Vectors] = {}
-    names = sorted(path.name for path in folder.glob("*.npy"))
-    for name in names:
-        shard = _read_shard(folder / name, dim)
-        if shard is not None:
-            known.update(zip(shard["key"].tolist(), shard["vector"], strict=True))
-    if len(names) > MOST_SHARDS and known:
+    read: set[str] = set()
+    # Another run may merge the shards meanwhile: what vanished is in a new one, so list again until nothing is new.
+    while fresh := {path.name for path in folder.glob("*.npy")} - read:
+        for name in sorted(fresh):
+            known.update(_read_shard(folder / name, dim))
+        read |= fresh
+    if len(read) > MOST_SHARDS and known:
         # What is removed is in the merged shard already, so a run that merges at the same time loses nothing either.
         merged = write_shard(folder, known)
-        for name in set(names) - {merged}:
+        for name in read - {merged}:
             (folder / name).unlink(missing_ok=True)
     return known
 
@@ -123,16 +137,16 @@ def _layout(dim: int) -> np.dtype[np.void]:
     return np.dtype([("key", "S64"), ("vector", "<f4", (dim,))])
 
 
-def _read_shard(path: Path, dim: int) -> npt.NDArray[np.void] | None:
-    """A shard's rows; None when another run merged it meanwhile, or when it isn't what its name says (removed)."""
+def _read_shard(path: Path, dim: int) -> dict[bytes, Vectors]:
+    """A shard's rows; none when another run merged it meanwhile, or when it isn't what its name says (removed)."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        return None
+        return {}
     if hashlib.sha256(content).hexdigest() == path.stem:
         shard: npt.NDArray[np.void] = np.load(io.BytesIO(content), allow_pickle=False)
         if shard.dtype == _layout(dim):
-            return shard
+            return dict(zip(shard["key"].tolist(), shard["vector"], strict=True))
     say(f"item cache: {path.name[:12]}… is damaged; removed, its items are encoded again")
     path.unlink(missing_ok=True)
-    return None
+    return {}

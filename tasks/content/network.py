@@ -76,6 +76,8 @@ class Network:
 
     def tokens(self, texts: Sequence[str], most: int) -> list[ItemArray]:
         """Token ids of each text, the special ones included, `most` at the most; lengths differ."""
+        if not texts:
+            return []
         clipped = [text[: most * CHARACTERS_A_TOKEN] for text in texts]
         found = self.tokenizer(clipped, truncation=True, max_length=most, return_attention_mask=False)["input_ids"]
         return [np.asarray(ids, np.int32) for ids in found]

@@ -47,8 +47,8 @@ def read_texts(path: Path) -> list[str]:
         if lacking:
             raise UserError(f"{path}: column {lacking[0]} is missing. Run `dvc repro -f validate` to write it again.")
         table = pq.read_table(path, columns=[name for name in FIELDS if name in columns])
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found. Run `dvc repro validate` to write it.") from None
     except (OSError, ValueError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
         raise UserError(f"{path}: can't be read ({error}). Run `dvc repro -f validate` to write it again.") from None
     return [item_text(row) for row in table.to_pylist()]

@@ -121,3 +121,12 @@ ERASURES = Table("erasures", (
 ), required=False)  # fmt: skip
 
 TABLES = {table.name: table for table in (ITEMS, EVENTS_TABLE, ERASURES)}
+
+
+def as_markdown(table: Table) -> str:
+    """The table's columns for the README: name, need, type, values and meaning."""
+    lines = ["| column | needed | type | values | meaning |", "|---|---|---|---|---|"]
+    for column in table.columns:
+        need = "yes" if column.filled else "column" if column.required else ""
+        lines.append(f"| `{column.name}` | {need} | {column.kind} | {column.bounds} | {column.meaning} |")
+    return "\n".join(lines) + "\n"

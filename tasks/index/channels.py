@@ -32,7 +32,7 @@ def live(store: Store, channel: str = "live") -> Pointer | None:
     found = store.get_with_token(_channel_key(channel))
     if found is None:
         return None
-    value = _parse(store, _channel_key(channel), found[0])
+    value = _parse(store, _channel_key(channel), found[0], ("digest", "previous", "generation"))
     return Pointer(value["digest"], value["previous"], value["generation"], found[1])
 
 
@@ -88,7 +88,7 @@ def resolve(store: Store, channel: str, version: str | None) -> str:
 
 def blocked(store: Store) -> list[str]:
     """Recipes that must not be promoted, sorted."""
-    records = [_parse(store, key, store.get(key)) for key in store.list("blocked/")]
+    records = [_parse(store, key, store.get(key), ("recipe", "blocked")) for key in store.list("blocked/")]
     return sorted(record["recipe"] for record in records if record["blocked"])
 
 
@@ -136,11 +136,11 @@ def _json(value: dict[str, Any]) -> bytes:
     return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
 
 
-def _parse(store: Store, key: str, content: bytes) -> dict[str, Any]:
+def _parse(store: Store, key: str, content: bytes, needs: tuple[str, ...] = ()) -> dict[str, Any]:
     try:
         value = json.loads(content)
     except ValueError:
         value = None
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not value.keys() >= set(needs):
         raise StoreError(f"{store.uri}: {key} is damaged. Restore it, or name another store in NIGHTREEL_STORE.")
     return value

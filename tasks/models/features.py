@@ -104,9 +104,9 @@ def fit_columns(
         "year.from_mean": year[items] - mean_of_history(histories, year[histories.items])[rows],
         "year.from_last": year[items] - year[last][rows],
         "popularity.from_mean": counts_as_of(everything, items, at[rows]) - mean_of_history(histories, used)[rows],
-        "genre.profile": np.einsum("pd,pd->p", profile[rows], genres[items]),
-        "genre.last": np.einsum("pd,pd->p", genres[last][rows], genres[items]),
-        "content.last": np.einsum("pd,pd->p", catalogue.vectors[last][rows], catalogue.vectors[items]),
+        "genre.profile": (profile @ genres.T)[rows, items],
+        "genre.last": (genres[last] @ genres.T)[rows, items],
+        "content.last": (catalogue.vectors[last] @ catalogue.vectors.T)[rows, items],
         "repeats": np.asarray(times[rows, items]).ravel().astype(np.float32),
     }
 

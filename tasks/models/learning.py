@@ -102,7 +102,7 @@ def choose_member(
     trials: list[Trial] = []
     best, chosen = -1.0, grid[0]
     fitted: tuple[Hyper, Recommender] | None = None
-    for hyper in grid:
+    for hyper in sorted(grid, key=lambda hyper: [hyper[key] for key in sorted(hyper.keys() - cls.asked_with)]):
         learned = {key: value for key, value in hyper.items() if key not in cls.asked_with}
         if fitted is None or fitted[0] != learned:
             fitted = learned, fit(hyper)
@@ -145,8 +145,8 @@ def choose_trees(
 ) -> tuple[int, list[dict[str, float]]]:
     """The number of trees that ranks validation best, and the whole curve; learned on earlier positions alone."""
     curve = []
-    for rounds in settings.trees.rounds:
-        text = learn_trees(earlier, rounds, settings.trees, settings.seed, judge.threads)
+    texts = learn_trees(earlier, settings.trees.rounds, settings.trees, settings.seed, judge.threads)
+    for rounds, text in texts.items():
         engine = replace(outer, blend=Blend(TREES, earlier.columns, text))
         curve.append({"trees": float(rounds), "ndcg@10": judge.mean(engine, task.valid, BLEND)})
     best = max(curve, key=lambda row: row["ndcg@10"])
@@ -173,7 +173,7 @@ def choose_blend(task: Task, catalogue: Catalogue, base: Choices, settings: Fine
         return Learned(simple, scores, [], curve, outer)
     late = examples(inner, task.valid, judge.exclude_seen, settings.negatives, generator)
     both = together([earlier, late])
-    text = learn_trees(both, rounds, settings.trees, settings.seed, judge.threads)
+    text = learn_trees(both, [rounds], settings.trees, settings.seed, judge.threads)[rounds]
     final = base.model_copy(update={"blend": TREES, "columns": both.columns, "trees": text})
     return Learned(final, scores, [], curve, outer)
 

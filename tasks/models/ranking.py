@@ -6,6 +6,7 @@ trees; `negatives` bounds the candidates a position is learned from.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,8 +69,11 @@ def examples(
     )
 
 
-def learn_trees(data: Examples, rounds: int, settings: Trees, seed: int, threads: int) -> str:
-    """LightGBM's text form of a ranker with `rounds` trees; the same inputs and threads give the same text."""
+def learn_trees(data: Examples, rounds: Sequence[int], settings: Trees, seed: int, threads: int) -> dict[int, str]:
+    """LightGBM's text form of a ranker for each number of trees (boosting goes on from the fewer to the more).
+
+    The same inputs and threads give the same texts.
+    """
     import lightgbm
 
     names = [column.replace(".", "_") for column in data.columns]
@@ -90,4 +94,5 @@ def learn_trees(data: Examples, rounds: int, settings: Trees, seed: int, threads
         "force_col_wise": True,
         "verbose": -1,
     }
-    return str(lightgbm.train(parameters, dataset, num_boost_round=rounds).model_to_string())
+    booster = lightgbm.train(parameters, dataset, num_boost_round=max(rounds))
+    return {count: str(booster.model_to_string(num_iteration=count)) for count in rounds}

@@ -20,7 +20,9 @@ def just_after(train: Histories) -> float:
 
 def fit_engine(train: Histories, catalogue: Catalogue, choices: Choices, *, clock: bool) -> Engine:
     """Every member and the statistics learned from `train` (one row a user); the blend comes as chosen."""
-    members = {name: MEMBERS[name].fit(train, catalogue, hyper, clock=clock) for name, hyper in choices.members.items()}
+    # By name, since the blend's columns come in the members' order and JSON keeps none.
+    chosen = sorted(choices.members.items())
+    members = {name: MEMBERS[name].fit(train, catalogue, hyper, clock=clock) for name, hyper in chosen}
     statistics = ItemStatistics.fit(train, catalogue, choices.half_life_days, choices.buckets, clock=clock)
     blend = Blend(choices.blend, choices.columns, choices.trees)
     return Engine(members, statistics, catalogue, blend, choices.cutoff, just_after(train))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,22 +14,7 @@ import pytest
 from tasks.index.object_store import ObjectStore
 from tasks.index.store import Conflict, Missing, Store, StoreError, Token, open_store
 from tasks.stage import UserError
-
-
-def free_ports(count: int) -> int:
-    """The first of `count` free ports in a row on loopback."""
-    while True:
-        first = random.randrange(20_000, 45_000)
-        sockets = [socket.socket() for _ in range(count)]
-        try:
-            for offset, each in enumerate(sockets):
-                each.bind(("127.0.0.1", first + offset))
-            return first
-        except OSError:
-            continue
-        finally:
-            for each in sockets:
-                each.close()
+from tests.contracts.servers import free_ports, set_environment
 
 
 @pytest.fixture(scope="module")
@@ -68,16 +51,6 @@ def uri(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.fixture
 def store(uri: str) -> Store:
     return open_store(uri)
-
-
-def set_environment(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> None:
-    for name in [n for n in os.environ if n.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
-    for name, value in values.items():
-        monkeypatch.setenv(name, value)
 
 
 def test_an_empty_store_holds_nothing(store: Store) -> None:

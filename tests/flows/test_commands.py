@@ -1,11 +1,13 @@
 """The commands as a user types them: errors are one message, reading starts fast, `why` names the dep."""
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.flows import toy as project
 
@@ -25,6 +27,19 @@ def test_a_mistake_is_one_message(toy: Path, words: list[str], says: str) -> Non
     assert not (toy / "dvc.lock").exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "what"), [("--port", "Prefect"), ("--mlflow-port", "MLflow"), ("--store-port", "object store")]
+)
+def test_a_port_in_use_is_named_with_the_way_out(toy: Path, option: str, what: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = project.nightreel(toy, "up", option, str(taken.getsockname()[1]))
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    for said in (what, "in use", f"nightreel up {option}"):
+        assert said in done.stderr
+
+
 def test_outside_a_checkout(tmp_path: Path) -> None:
     done = project.nightreel(tmp_path, "why", PYTHONPATH=str(project.HERE))
     assert done.returncode == 1 and "no Nightreel checkout here or above" in done.stderr
@@ -36,11 +51,12 @@ def test_why_names_the_changed_dep_and_what_comes_after(toy: Path) -> None:
     assert found["learn"] == found["score"] == [] and found["fetch"] == ["looks outside on every run"]
     (toy / "toy" / "learn.py").write_text((toy / "toy" / "learn.py").read_text() + "\n")
     params = toy / "params.yaml"
-    params.write_text(params.read_text().replace("seed: ", "seed: 1"))
+    seed = yaml.safe_load(params.read_text())["finetune"]["seed"]
+    params.write_text(params.read_text().replace(f"seed: {seed}", "seed: 7"))
     found = json.loads(project.nightreel(toy, "why", "--json").stdout)
-    assert found["learn"] == ["setting finetune.seed: modified", "dep toy/learn.py: modified"]
+    assert found["learn"] == ["dep toy/learn.py: modified", f"setting finetune.seed: {seed} → 7"]
     assert found["score"] == ["after learn"] and found["send"] == ["after score"]
-    assert "learn  setting finetune.seed: modified" in project.nightreel(toy, "why").stdout
+    assert "learn  dep toy/learn.py: modified" in project.nightreel(toy, "why").stdout
 
 
 def test_help_and_reading_commands_import_nothing_slow() -> None:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from tasks.data.histories import Histories
 from tasks.data.privacy import key_fingerprint, pseudonym
+from tasks.data.schema import MOMENT
 from tasks.index.bundle import seal
 from tasks.models.blend import FUSION, Blend
 from tasks.models.catalogue import catalogue_of
@@ -76,7 +77,8 @@ def _items(n: int, blocked: tuple[int, ...], expires: dict[int, float]) -> pa.Ta
             "title": [f"{'Space' if taste(i) else 'Love'} story {i}" for i in range(n)],
             "genres": [["Sci-Fi"] if taste(i) else ["Romance", "Drama"] for i in range(n)],
             "blocked": [i in blocked for i in range(n)],
-            "expires_at": pa.array(moments, pa.timestamp("us", "UTC")),
+            "published_at": pa.array([dt.datetime(2020, 1, 1 + i % 28, tzinfo=dt.UTC) for i in range(n)], MOMENT),
+            "expires_at": pa.array(moments, MOMENT),
         }
     )
 

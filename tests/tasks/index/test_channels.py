@@ -98,6 +98,7 @@ def test_channels_are_apart(store: LocalStore) -> None:
 
 
 def test_a_damaged_pointer_is_named(store: LocalStore) -> None:
-    (store.root / "channels" / "live.json").write_text("{")
-    with pytest.raises(StoreError, match=r"channels/live\.json is damaged. Restore it"):
-        channels.live(store)
+    for content in ("{", "[]", '{"digest": "d"}'):
+        (store.root / "channels" / "live.json").write_text(content)
+        with pytest.raises(StoreError, match=r"channels/live\.json is damaged. Restore it"):
+            channels.live(store)

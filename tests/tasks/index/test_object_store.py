@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import time
 from pathlib import Path
 
 import pytest
 
+from tasks.index.bundle import BundleError
 from tasks.index.object_store import ObjectStore
+from tasks.index.publisher import publish
+from tasks.index.reader import Reader
 from tasks.index.store import StoreError, open_store
-from tests.contracts.test_stores import free_ports, set_environment
+from tests.contracts.servers import free_ports, set_environment
+from tests.tasks.index.bundles import lineage, write_bundle
 
 
 def listening(first: int) -> list[int]:
@@ -51,6 +56,28 @@ def test_data_and_credentials_outlive_the_server(tmp_path: Path, monkeypatch: py
         assert open_store().get("channels/live.json") == b"kept"
     finally:
         again.stop()
+
+
+def test_a_version_published_to_it_is_read_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = ObjectStore(tmp_path / "object-store", free_ports(8))
+    write_bundle(tmp_path / "bundle")
+    try:
+        set_environment(monkeypatch, server.start())
+        monkeypatch.setenv("NIGHTREEL_STATE", str(tmp_path / "state"))
+        uri = server.environment["NIGHTREEL_STORE"]
+        done = publish(open_store(uri), tmp_path / "bundle", channel="live", champion=None, lineage=lineage("r"))
+        reader, local = Reader.open(uri), Reader.open_bundle(tmp_path / "bundle")
+        assert done.moved and reader.digest == local.digest == done.digest
+        assert reader.recommend("u000", k=10) == local.recommend("u000", k=10)
+        assert reader.vectors.filename == tmp_path / "state" / "cache" / "bundles" / done.digest / "vectors.npy"
+        again = publish(open_store(uri), tmp_path / "bundle", channel="live", champion=None, lineage=lineage("r"))
+        assert not again.moved and again.uploaded == 0
+        open_store(uri).put(f"versions/{done.digest}/vectors.npy", b"damaged")
+        shutil.rmtree(tmp_path / "state")
+        with pytest.raises(BundleError, match=rf"{uri}: versions/{done.digest}/vectors\.npy: has 7 bytes"):
+            Reader.open(uri)
+    finally:
+        server.stop()
 
 
 def test_two_stores_never_share_credentials(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ JUDGE = Judge(ndcg, exclude_seen=True, clock=True, threads=1)
 def test_treelite_answers_as_lightgbm_does() -> None:
     inner = engine(without_tail(histories(), 2, 3))
     data = examples(inner, tail(histories(), 1, 3), True, 10, np.random.default_rng(0))
-    text = learn_trees(data, 20, SMALL.trees.model_copy(update={"leaf_rows": 5}), seed=1, threads=1)
+    text = learn_trees(data, [20], SMALL.trees.model_copy(update={"leaf_rows": 5}), seed=1, threads=1)[20]
     nobody = Candidates(*(np.zeros(0, np.int32),) * 2, *(np.zeros((0, 0), np.float32),) * 3)
     ours = Blend(TREES, data.columns, text).score(nobody, (), data.columns, data.matrix)
     theirs = lightgbm.Booster(model_str=text).predict(data.matrix)
@@ -87,7 +87,7 @@ def test_the_same_examples_learn_the_same_trees() -> None:
     inner = engine(without_tail(histories(), 2, 3))
     texts = [
         learn_trees(
-            examples(inner, tail(histories(), 1, 3), True, 10, np.random.default_rng(0)), 10, SMALL.trees, 1, threads=2
+            examples(inner, tail(histories(), 1, 3), True, 10, np.random.default_rng(0)), [5, 10], SMALL.trees, 1, threads=2
         )
         for _ in range(2)
     ]

@@ -1,0 +1,140 @@
+"""The same run through `nightreel run`, through `dvc repro`, and killed in each stage: one lock, one digest."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flows import graph
+from tests import datasets
+from tests.end_to_end.conftest import Checkout, run
+from tests.flows import toy
+
+pytestmark = pytest.mark.end_to_end
+
+
+@pytest.fixture(scope="module")
+def first(checkout: Checkout) -> tuple[Path, dict[str, object]]:
+    """A checkout after `nightreel run`, and what the command said."""
+    root = checkout("terminal")
+    return root, json.loads(run(root, "run", "--json").stdout)
+
+
+def pointer(root: Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads((root / ".nightreel" / "store" / "channels" / "live.json").read_text())
+    return found
+
+
+def mlflow_runs(root: Path) -> set[tuple[str, str, str]]:
+    """(name, status, recipe) of every run."""
+    query = """select r.name, r.status, t.value from runs r
+               join tags t on t.run_uuid = r.run_uuid and t.key = 'nightreel.recipe'"""
+    with sqlite3.connect(root / ".nightreel" / "mlflow" / "mlflow.db") as database:
+        return set(database.execute(query))
+
+
+def test_the_terminal_tells_what_came_of_it(first: tuple[Path, dict[str, object]], source: datasets.Planted) -> None:
+    root, told = first
+    assert told["decision"] == "promote" and told["digest"] == pointer(root)["digest"]
+    counts = {row["table"]: row for row in told["rows"]}  # type: ignore[attr-defined]
+    assert counts["events"]["in"] == len(source.rows)
+    for row in counts.values():
+        assert row["in"] == row["clean"] + row["quarantined"] + row["erased"]
+    metrics = {row["model"]: row for row in told["metrics"]}  # type: ignore[attr-defined]
+    assert {"blend", "popularity"} <= set(metrics) and 0 < metrics["blend"]["ndcg@10"] <= 1
+    sample = told["sample"]
+    assert isinstance(sample, dict) and len(sample["recommendations"]) == 10
+    assert [row["rank"] for row in sample["recommendations"]] == list(range(1, 11))
+    assert all(row["title"] for row in sample["recommendations"]) and sample["history"]
+
+
+def test_again_at_once_changes_nothing(first: tuple[Path, dict[str, object]]) -> None:
+    root, told = first
+    lock, before = (root / "dvc.lock").read_bytes(), pointer(root)
+    again = json.loads(run(root, "run", "--json").stdout)
+    assert (root / "dvc.lock").read_bytes() == lock and pointer(root) == before
+    assert again["digest"] == told["digest"]
+    outside = {stage.name for stage in graph.read(root) if stage.outside}
+    assert {name for name, s in again["stages"].items() if s["outcome"] != "unchanged"} == outside
+    names = {line.split()[-1] for line in toy.call(root, "git", "status", "--porcelain").splitlines()}
+    assert all(name in ("dvc.lock", "metrics/") or name.startswith("metrics/") for name in names), names
+
+
+def test_dvc_alone_gives_the_same(first: tuple[Path, dict[str, object]], checkout: Checkout) -> None:
+    root, _ = first
+    other = checkout("dvc")
+    toy.call(other, "python", "-m", "dvc", "repro")
+    assert (other / "dvc.lock").read_bytes() == (root / "dvc.lock").read_bytes()
+    assert pointer(other) == pointer(root)
+    assert mlflow_runs(other) == mlflow_runs(root) and len(mlflow_runs(root)) >= len(graph.read(root)) - 1
+
+
+def test_other_data_leaves_the_checkout_as_it_is(first: tuple[Path, dict[str, object]], tmp_path: Path) -> None:
+    root, told = first
+    before = toy.call(root, "git", "status", "--porcelain"), (root / "dvc.lock").read_bytes()
+    datasets.write_dataset(tmp_path / "other", users=60, items=50, events=1200, seed=5)
+    words = [
+        "--data",
+        str(tmp_path / "other"),
+        "--set",
+        "publish.dry_run=true",
+        "--set",
+        "finetune.members=[popularity, ease]",
+    ]
+    found = json.loads(run(root, "run", "--json", *words).stdout)
+    assert found["digest"] not in (None, told["digest"]) and "dry run" in found["published"]
+    assert {row["model"] for row in found["metrics"]} == {"blend", "popularity", "ease"}
+    assert (toy.call(root, "git", "status", "--porcelain"), (root / "dvc.lock").read_bytes()) == before
+
+
+def test_killed_in_each_stage_it_ends_with_the_same_bytes(
+    first: tuple[Path, dict[str, object]], checkout: Checkout
+) -> None:
+    root, told = first
+    victim = checkout("victim")
+    for stage in graph.read(victim):
+        kill_in(victim, stage.name)
+    found = json.loads(run(victim, "run", "--json").stdout)
+    assert found["digest"] == told["digest"]
+    assert (victim / "dvc.lock").read_bytes() == (root / "dvc.lock").read_bytes()
+    assert pointer(victim)["digest"] == told["digest"]
+
+
+def kill_in(root: Path, stage: str) -> None:
+    """Start a run and kill the whole of it with -9 a moment after the stage's process began."""
+    command = [sys.executable, "-c", "from flows.cli import main; main()", "run"]
+    process = subprocess.Popen(command, cwd=root, env=toy.environment(), stdout=subprocess.DEVNULL)
+    try:
+        family = wait_for(psutil.Process(process.pid), f"tasks.{stage}")
+        time.sleep(0.7)
+        for member in [*family, psutil.Process(process.pid)]:
+            try:
+                member.kill()
+            except psutil.NoSuchProcess:
+                continue
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(parent: psutil.Process, module: str, seconds: float = 240.0) -> list[psutil.Process]:
+    """All descendants, once one of them runs the module."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        family = parent.children(recursive=True)
+        for member in family:
+            try:
+                if member.cmdline()[-2:] == ["-m", module]:
+                    return family
+            except psutil.Error:
+                continue
+        assert parent.status() != psutil.STATUS_ZOMBIE, f"the run ended before {module}"
+        time.sleep(0.02)
+    raise AssertionError(f"{module} did not start")

@@ -1,0 +1,209 @@
+"""`nightreel up`: its services, a run as the UI starts it, its pages at 1,280 px, and its end."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from flows import graph
+from flows.server import free_port
+from tests.end_to_end.conftest import Checkout
+from tests.flows import toy
+
+pytestmark = pytest.mark.end_to_end
+CHANGED = {
+    "finetune": {"members": ["popularity", "ease"]},
+    "run": {"k": 5, "settings": ["evaluate.margin=0.05"]},
+}
+
+
+@dataclass
+class Up:
+    """A running `nightreel up` and the addresses that it printed."""
+
+    root: Path
+    process: subprocess.Popen[str]
+    addresses: dict[str, str]
+
+    def api(self, method: str, path: str, body: Any = None) -> Any:
+        answer = httpx.request(method, self.addresses["prefect_api"] + path, json=body, timeout=30)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def finished(self, flow_run: str, seconds: float = 400.0) -> dict[str, Any]:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found: dict[str, Any] = self.api("GET", f"/flow_runs/{flow_run}")
+            if found["state_type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
+                return found
+            time.sleep(0.5)
+        raise AssertionError(f"the run is still {found['state_name']}")
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` free ports in a row."""
+    for first in range(20000 + os.getpid() % 5000, 60000, count):
+        with socket.socket() as one, socket.socket() as last:
+            try:
+                one.bind(("127.0.0.1", first))
+                last.bind(("127.0.0.1", first + count - 1))
+            except OSError:
+                continue
+            return first
+    raise AssertionError("no free ports")
+
+
+@pytest.fixture(scope="module")
+def up(checkout: Checkout) -> Iterator[Up]:
+    root = checkout("up")
+    command = [sys.executable, "-c", "from flows.cli import main; main()", "up", "--json"]
+    command += ["--port", str(free_port()), "--mlflow-port", str(free_port()), "--store-port", str(free_ports(8))]
+    process = subprocess.Popen(command, cwd=root, env=toy.environment(), stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line, (root / ".nightreel" / "logs" / "prefect.log").read_text()
+    yield Up(root, process, json.loads(line))
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def deployment(up: Up) -> dict[str, Any]:
+    found: dict[str, Any] = up.api("GET", f"/deployments/name/{up.addresses['deployment']}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def ran(up: Up, deployment: dict[str, Any]) -> dict[str, Any]:
+    """A finished run, started as the UI starts one, with changed parameters."""
+    made = up.api("POST", f"/deployments/{deployment['id']}/create_flow_run", {"parameters": CHANGED})
+    return up.finished(made["id"])
+
+
+def test_a_schedule_with_a_time_zone_and_one_run_at_a_time(deployment: dict[str, Any]) -> None:
+    (schedule,) = deployment["schedules"]
+    assert schedule["active"] and schedule["schedule"]["cron"] and schedule["schedule"]["timezone"]
+    assert deployment["global_concurrency_limit"]["limit"] == 1
+    assert deployment["concurrency_options"]["collision_strategy"] == "ENQUEUE"
+
+
+def test_a_value_out_of_bounds_is_refused_at_once(up: Up, deployment: dict[str, Any]) -> None:
+    for parameters in ({"finetune": {"seed": -1}}, {"run": {"force": ["nothing"]}}, {"finetune": {"sed": 1}}):
+        url = f"{up.addresses['prefect_api']}/deployments/{deployment['id']}/create_flow_run"
+        assert httpx.post(url, json={"parameters": parameters}).status_code == 409
+
+
+def test_a_run_as_the_ui_starts_it(up: Up, ran: dict[str, Any]) -> None:
+    assert ran["state_type"] == "COMPLETED", ran["state"]
+    assert toy.call(up.root, "git", "status", "--porcelain") == ""
+    found = up.api("POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [ran["id"]]}}})
+    assert {each["name"] for each in found} == {stage.name for stage in graph.read(up.root)}
+    artifacts = {each["key"]: each for each in up.api("POST", "/artifacts/filter", of(ran))}
+    assert set(artifacts) == {"progress", "metrics", "summary"} and artifacts["progress"]["data"] == 100.0
+    models = {row["model"] for row in json.loads(artifacts["metrics"]["data"])}
+    assert models == {"blend", "popularity", "ease"}
+    assert artifacts["summary"]["data"].count("\n| ") > 5
+
+
+def of(run: dict[str, Any]) -> dict[str, Any]:
+    return {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}}
+
+
+def test_the_other_services_answer(up: Up, ran: dict[str, Any]) -> None:
+    assert httpx.get(up.addresses["mlflow"] + "/health").status_code == 200
+    assert httpx.get(up.addresses["object_store"]).status_code == 403  # it asks for credentials
+    assert not (up.root / ".nightreel" / "store" / "channels").exists()  # the run published to the object store
+
+
+@pytest.mark.browser
+def test_the_pages_show_every_stage_and_field(up: Up, ran: dict[str, Any], deployment: dict[str, Any]) -> None:
+    from playwright.sync_api import sync_playwright
+
+    chromium = next(filter(None, map(which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    assert chromium, "Chromium is not installed: run ./check, or apt-get install chromium"
+    fields = [
+        field["title"]
+        for box in deployment["parameter_openapi_schema"]["definitions"].values()
+        for field in box["properties"].values()
+    ]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 3000})
+        page.goto(f"{up.addresses['prefect']}/deployments/deployment/{deployment['id']}/run")
+        boxes = []
+        for title in fields:
+            label = page.get_by_text(f"{title} (Optional)", exact=True).first
+            label.wait_for(timeout=60_000)
+            box = label.bounding_box()
+            assert box is not None and box["x"] + box["width"] <= 1280
+            boxes.append((box["y"], box["y"] + box["height"]))
+        boxes.sort()
+        assert all(above[1] <= below[0] for above, below in itertools.pairwise(boxes))
+        page.goto(f"{up.addresses['prefect']}/runs/flow-run/{ran['id']}?tab=Task+Runs")
+        page.get_by_role("tab", name="Task Runs").click()
+        for stage in graph.read(up.root):
+            page.get_by_text(stage.name, exact=True).first.wait_for(timeout=60_000)
+        summary = next(a for a in up.api("POST", "/artifacts/filter", of(ran)) if a["key"] == "summary")
+        page.goto(f"{up.addresses['prefect']}/artifacts/artifact/{summary['id']}")
+        page.get_by_role("heading", name="Stages").wait_for(timeout=60_000)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+        browser.close()
+
+
+def test_a_second_one_is_refused(up: Up) -> None:
+    done = toy.nightreel(up.root, "up")
+    assert done.returncode == 1 and "is already going on" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_cancelling_stops_the_stage_at_once_and_for_good(up: Up, deployment: dict[str, Any]) -> None:
+    parameters = {"run": {"force": ["finetune"]}}
+    made = up.api("POST", f"/deployments/{deployment['id']}/create_flow_run", {"parameters": parameters})
+    stage = running(psutil.Process(up.process.pid), "tasks.finetune")
+    began = time.monotonic()
+    up.api("POST", f"/flow_runs/{made['id']}/set_state", {"state": {"type": "CANCELLING"}})
+    stage.wait(timeout=5)
+    assert time.monotonic() - began < 5
+    assert up.finished(made["id"])["state_type"] == "CANCELLED"
+    found = up.api("POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [made["id"]]}}})
+    assert max(each["run_count"] for each in found) == 1
+
+
+def running(parent: psutil.Process, module: str, seconds: float = 200.0) -> psutil.Process:
+    """The descendant that runs the module, as soon as there is one."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        for member in parent.children(recursive=True):
+            try:
+                if member.cmdline()[-2:] == ["-m", module]:
+                    return member
+            except psutil.Error:
+                continue
+        time.sleep(0.05)
+    raise AssertionError(f"{module} did not start")
+
+
+def test_ctrl_c_leaves_nothing_running(up: Up, deployment: dict[str, Any]) -> None:
+    """Last: it ends the module's `up`, in the middle of a run."""
+    up.api("POST", f"/deployments/{deployment['id']}/create_flow_run", {"parameters": {"run": {"force": ["finetune"]}}})
+    running(psutil.Process(up.process.pid), "tasks.finetune")
+    family = psutil.Process(up.process.pid).children(recursive=True)
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(timeout=30) == 0
+    _, left = psutil.wait_procs(family, timeout=5)
+    assert not [each.cmdline() for each in left if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    assert not (up.root / ".nightreel" / "up.json").exists()

@@ -1,0 +1,107 @@
+"""The embed stage as DVC runs it: a process in a folder with params.yaml and data/validate."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from tests.datasets import write_dataset
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with a small validated catalogue and the repository's parameters."""
+    planted = write_dataset(tmp_path / "source", users=4, items=24, events=40)
+    (tmp_path / "data" / "validate").mkdir(parents=True)
+    shutil.copyfile(planted.folder / "items.parquet", tmp_path / "data" / "validate" / "items.parquet")
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    return tmp_path
+
+
+def embed(project: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "NIGHTREEL_STATE": str(project / "state"), "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-m", "tasks.embed"], cwd=project, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def outputs(project: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (project / "data" / "embed").iterdir()}
+
+
+def rewrite(project: Path, column: str, values: list[str | None]) -> None:
+    path = project / "data" / "validate" / "items.parquet"
+    table = pq.read_table(path)
+    at = table.schema.get_field_index(column)
+    pq.write_table(table.set_column(at, column, pa.array(values, pa.string())), path)
+
+
+def test_a_changed_title_encodes_exactly_one_item(project: Path) -> None:
+    first = embed(project)
+    assert first.returncode == 0, first.stderr
+    assert "encoded 24 of 24 items; 0 from cache" in first.stdout
+    vectors = np.load(project / "data" / "embed" / "vectors.npy")
+    assert vectors.shape == (24, 384) and vectors.dtype == np.float32
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    card = json.loads((project / "data" / "embed" / "embed.json").read_text())
+    assert (card["encoder"], card["dim"], card["licence"]) == ("all-MiniLM-L6-v2", 384, "apache-2.0")
+    before = outputs(project)
+
+    shutil.rmtree(project / "data" / "embed")
+    assert "encoded 0 of 24 items; 24 from cache" in embed(project).stdout
+    assert outputs(project) == before
+
+    titles = pq.read_table(project / "data" / "validate" / "items.parquet")["title"].to_pylist()
+    rewrite(project, "title", [*titles[:5], "A title of its own", *titles[6:]])
+    assert "encoded 1 of 24 items; 23 from cache" in embed(project).stdout
+    changed = np.load(project / "data" / "embed" / "vectors.npy")
+    assert [row for row in range(24) if not np.array_equal(changed[row], vectors[row])] == [5]
+    assert json.loads((project / "state" / "notes" / "embed.json").read_text())["encoded"] == 1
+
+    # The cache holds what encoding everything at once gives.
+    shutil.rmtree(project / "state")
+    after = outputs(project)
+    assert "encoded 24 of 24" in embed(project).stdout
+    assert outputs(project) == after
+
+
+def test_an_item_without_any_text_gets_the_zero_vector(project: Path) -> None:
+    path = project / "data" / "validate" / "items.parquet"
+    table = pq.read_table(path, columns=["item_id", "title"])
+    pq.write_table(table.set_column(1, "title", pa.array(["", *table["title"].to_pylist()[1:]])), path)
+    assert "1 without text" in embed(project).stdout
+    vectors = np.load(project / "data" / "embed" / "vectors.npy")
+    assert not vectors[0].any() and vectors[1:].any(axis=1).all()
+
+
+def test_faults_end_in_one_message_and_leave_the_last_output(project: Path) -> None:
+    (project / "data" / "embed").mkdir()
+    (project / "data" / "embed" / "embed.json").write_text("last night's")
+    items = project / "data" / "validate" / "items.parquet"
+    whole, params = items.read_bytes(), yaml.safe_load((project / "params.yaml").read_text())
+
+    def fails(message: str) -> None:
+        done = embed(project)
+        assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr, done.stderr
+        assert outputs(project) == {"embed.json": b"last night's"}
+
+    items.write_bytes(whole[: len(whole) // 2])
+    fails("data/validate/items.parquet: can't be read")
+    pq.write_table(pa.table({"item_id": ["a"]}), items)
+    fails("data/validate/items.parquet: column title is missing")
+    items.unlink()
+    fails("data/validate/items.parquet: not found")
+    items.write_bytes(whole)
+    params["embed"]["encoder"] = "./nowhere"
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    fails("embed.encoder: there is no folder ./nowhere")
