@@ -99,6 +99,6 @@ def main() -> None:
 
 def _register() -> None:
     """The reading commands."""
-    from flows import reading
+    from flows.reading import register
 
-    reading.register(app)
+    register(app)

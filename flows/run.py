@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -56,16 +57,16 @@ def run(wishes: Wishes) -> None:
         screen.summary(summary, next_steps(summary, here))
 
 
-def next_steps(summary: Summary, here: Project) -> list[str]:
-    """Commands that make sense now, with the sample's user in them."""
-    user = summary.sample.user if summary.sample else "USER"
-    return [
-        f"nightreel recommend {user} -k 10     a user's list, from the published version",
-        "nightreel versions                what was published, and what is live",
-        "dvc metrics diff · dvc plots show  this run against the last commit",
-        "nightreel up                      schedule, form, run pages, MLflow",
-        f"{here.root / 'data' / 'evaluate'}/verdict.json",
-    ]
+def next_steps(summary: Summary, here: Project) -> dict[str, str]:
+    """Commands that make sense now, with the sample's user in them, and what each one shows."""
+    user = summary.sample.user if summary.sample and not summary.sample.pseudonym else "USER"
+    return {
+        f"nightreel recommend {user}": "a user's list, from the published version",
+        "nightreel versions": "what was published, and what is live",
+        "nightreel up": "schedule, form, run pages, MLflow",
+        "dvc metrics diff": "this run against the last commit; dvc plots show: its curves",
+        f"{Path(os.path.relpath(here.root)) / 'data' / 'evaluate' / 'verdict.json'}": "every interval and rule",
+    }
 
 
 def _flow(stages: Sequence[graph.Stage], place: Place, wishes: Wishes, screen: Screen, ready: object) -> list[Outcome]:

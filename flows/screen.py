@@ -38,22 +38,33 @@ class Screen:
         took = f"[dim]{outcome.seconds:6.1f} s[/]" if outcome.how != "unchanged" else ""
         self.console.print(f"  {name} {SIGNS[outcome.how]:<28} {took}", highlight=False)
 
-    def summary(self, summary: Summary, next_steps: list[str]) -> None:
-        """Accounting, metrics, decision, version, one user's list, and where to look next."""
+    def summary(self, summary: Summary, next_steps: dict[str, str]) -> None:
+        """Accounting, metrics, decision, version, one user's list, and where to look next (command → what it shows)."""
         parts: list[RenderableType] = []
         if summary.rows:
             parts += [_table("Rows", [dict(row) for row in summary.rows])]
         if summary.metrics:
+            title = f"Test metrics at 10 · {summary.protocol} · every item ranked"
             parts += [
-                _table(f"Test metrics, {summary.protocol}, every item ranked", [dict(r) for r in summary.metrics])
+                _table(title, [{name.removesuffix("@10"): v for name, v in row.items()} for row in summary.metrics])
             ]
+        if summary.beyond:
+            told = ", ".join(f"{name.removesuffix('@10')} {value:.3f}" for name, value in summary.beyond.items())
+            parts += [Text(f"Beyond accuracy, of what is served: {told}", style="dim")]
         parts += [Text.assemble(("Decision  ", "bold"), summary.sentence or "none"), _version(summary)]
         if summary.sample:
             parts += [_sample(summary.sample)]
-        parts += [Text("\n".join(["Next", *(f"  {step}" for step in next_steps)]), style="dim")]
+        parts += [_steps(next_steps)]
         for part in parts:
-            self.console.print(Padding(part, (1, 0, 0, 2)), highlight=False)
+            self.console.print(Padding(part, (1, 0, 0, 2), expand=False), highlight=False)
         self.console.print(f"\n  [dim]{time.monotonic() - self.began:.0f} s in all[/]", highlight=False)
+
+
+def _steps(steps: dict[str, str]) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False, style="dim")
+    for command, shows in steps.items():
+        table.add_row(command, shows)
+    return table
 
 
 def _version(summary: Summary) -> Text:

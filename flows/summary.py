@@ -11,7 +11,8 @@ from typing import Any
 from flows.project import Project
 from flows.reproduce import Outcome
 
-COLUMNS = ("ndcg@10", "recall@10", "hit_rate@10", "mrr@10", "coverage@10", "novelty@10", "diversity@10")
+COLUMNS = ("ndcg@10", "recall@10", "hit_rate@10", "mrr@10", "map@10")
+BEYOND = ("coverage@10", "novelty@10", "diversity@10")
 COUNTS = ("in", "clean", "quarantined", "erased")
 SHOWN = 5  # titles of the sample's history
 Row = dict[str, Any]
@@ -22,6 +23,7 @@ class Sample:
     """One user, what they last took to, and what they would be shown."""
 
     user: str
+    pseudonym: bool
     history: tuple[str, ...]
     """Titles, newest first."""
     recommendations: tuple[Row, ...]
@@ -37,7 +39,9 @@ class Summary:
     """table and its COUNTS."""
     protocol: str
     metrics: tuple[Row, ...]
-    """model and the COLUMNS that were measured, best first."""
+    """model, the COLUMNS, the first one's 95% interval; best first."""
+    beyond: Row
+    """Accuracy is not all: coverage, novelty and diversity of the served model."""
     decision: str
     sentence: str
     digest: str | None
@@ -52,6 +56,7 @@ class Summary:
             "rows": list(self.rows),
             "protocol": self.protocol,
             "metrics": list(self.metrics),
+            "beyond": self.beyond,
             "decision": self.decision,
             "sentence": self.sentence,
             "digest": self.digest,
@@ -65,14 +70,14 @@ def summarise(project: Project, outcomes: Sequence[Outcome], k: int) -> Summary:
     """Read the stages' files under project.root; what a stage did not write is left empty."""
     data = project.root / "data"
     verdict, receipt = _read(data / "evaluate" / "verdict.json"), _read(data / "publish" / "receipt.json")
-    protocol = str(verdict.get("gate", ""))
-    models = _read(project.root / "metrics" / "evaluate.json").get(protocol, {})
+    served = _read(project.root / "metrics" / "evaluate.json").get("gate", {})
     digest = receipt.get("digest")
     return Summary(
         outcomes=tuple(outcomes),
         rows=_rows(_read(data / "validate" / "report.json")),
-        protocol=protocol,
-        metrics=_metrics(models, verdict.get("intervals", {})),
+        protocol=str(verdict.get("gate", "")),
+        metrics=_metrics(verdict.get("intervals", {})),
+        beyond={name: served[name] for name in BEYOND if name in served},
         decision=str(verdict.get("decision", "")),
         sentence=str(verdict.get("sentence", "")),
         digest=digest,
@@ -93,17 +98,15 @@ def _rows(report: Row) -> tuple[Row, ...]:
     return tuple({"table": t, **{c: found[c] for c in COUNTS}} for t, found in report.get("tables", {}).items())
 
 
-def _metrics(models: Row, intervals: Row) -> tuple[Row, ...]:
-    """A row per model, best NDCG first, the 95% interval beside it."""
+def _metrics(intervals: Row) -> tuple[Row, ...]:
+    """A row per model from model → metric → [point, low, high]."""
     rows = []
-    for model, found in models.items():
-        shown = {name: found[name] for name in COLUMNS if name in found}
-        bounds = intervals.get(model, {}).get(COLUMNS[0])
-        first = {COLUMNS[0]: shown.pop(COLUMNS[0], 0.0)} | (
-            {"95%": f"{bounds[1]:.3f}–{bounds[2]:.3f}"} if bounds else {}
-        )
-        rows.append({"model": model} | first | shown)
-    return tuple(sorted(rows, key=lambda row: -row[COLUMNS[0]]))
+    for model, found in intervals.items():
+        points = {name: round(found[name][0], 6) for name in COLUMNS if name in found}
+        _, low, high = found[COLUMNS[0]]
+        first = {COLUMNS[0]: points.pop(COLUMNS[0]), "95%": f"{low:.3f}–{high:.3f}"}
+        rows.append({"model": model} | first | points)
+    return tuple(sorted(rows, key=lambda row: -float(row[COLUMNS[0]])))
 
 
 def _published(receipt: Row) -> str:
@@ -132,6 +135,7 @@ def sample(bundle: Path, k: int) -> Sample | None:
     known = {"history": [reader.items.ids[i] for i in past]} if reader.config["pseudonymised"] else {"user": user}
     return Sample(
         user=user,
+        pseudonym=bool(reader.config["pseudonymised"]),
         history=tuple(reader.items.titles[i] for i in past[::-1][:SHOWN]),
         recommendations=tuple(
             {"rank": found.rank, "item_id": found.item_id, "title": found.title}

@@ -168,7 +168,7 @@ class Refit(Section):
     overlap: Share
     """Least mean top-10 overlap of the final bundle's lists with the candidate's."""
     latency_ms: Annotated[float, Field(gt=0)]
-    """Most milliseconds a single recommendation of the final bundle may take (median)."""
+    """Most milliseconds that a single recommendation of the final bundle may take (the fastest of several)."""
 
 
 class Publish(Section):
