@@ -28,8 +28,7 @@ class Board:
 
     def begin(self, stage: str) -> None:
         """Say which stage is under way."""
-        place = f"{self.stages.index(stage) + 1} of {len(self.stages)}"
-        update_progress_artifact(self.bar, self._share(), description=f"{stage} ({place})")
+        self._tell(f"{stage} is under way")
 
     def line(self, stage: str, text: str) -> None:
         """Into the log of the task that runs."""
@@ -38,11 +37,12 @@ class Board:
     def end(self, outcome: Outcome) -> None:
         """Count it."""
         self.done += 1
-        update_progress_artifact(self.bar, self._share(), description=f"{outcome.stage}: {outcome.how}")
+        self._tell(f"{outcome.stage}: {outcome.how}")
         get_run_logger().info("%s: %s, %.1f s", outcome.stage, outcome.how, outcome.seconds)
 
-    def _share(self) -> float:
-        return 100.0 * self.done / len(self.stages)
+    def _tell(self, what: str) -> None:
+        share = 100.0 * self.done / len(self.stages)
+        update_progress_artifact(self.bar, share, description=f"{self.done} of {len(self.stages)} stages done; {what}")
 
 
 def publish(summary: Summary) -> None:
@@ -54,7 +54,7 @@ def publish(summary: Summary) -> None:
 
 def publish_failure(error: BaseException) -> None:
     """The summary of a night that did not."""
-    text = f"# The run failed\n\n```\n{error}\n```\n\nWhat was published before is still live."
+    text = f"```\n{error}\n```\n\nWhat was published before is still live."
     create_markdown_artifact(markdown=text, key="summary", description="Failed")
 
 
@@ -65,12 +65,12 @@ def headline(summary: Summary) -> str:
 
 def markdown(summary: Summary) -> str:
     """The summary as Markdown: decision, version, sample, accounting, stages."""
-    parts = [f"# {headline(summary)}", summary.sentence, f"Version: {_version(summary)}"]
+    parts = [f"**Decision:** {_cell(summary.sentence)}", f"**Version:** {_version(summary)}"]
     if summary.sample:
         shown = [[row["rank"], row["title"], row["item_id"]] for row in summary.sample.recommendations]
         liked = ", ".join(f"*{_cell(title)}*" for title in summary.sample.history)
-        parts += [f"## What user {_cell(summary.sample.user)} would be shown", _table(["#", "title", "item"], shown)]
-        parts += [f"They last took to: {liked}."]
+        parts += ["## What a user would be shown", _table(["#", "title", "item"], shown)]
+        parts += [f"User `{summary.sample.user}`, who last took to {liked}."]
     if summary.rows:
         names = list(summary.rows[0])
         parts += ["## Rows", _table(names, [[row.get(name, "") for name in names] for row in summary.rows])]

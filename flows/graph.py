@@ -56,6 +56,17 @@ def read(root: Path) -> tuple[Stage, ...]:
     )
 
 
+def shown(stages: tuple[Stage, ...]) -> dict[str, tuple[str, ...]]:
+    """The edges that no chain of others implies, for a picture that can be read: stage → stages right before it."""
+    above: dict[str, set[str]] = {}
+    for stage in stages:
+        above[stage.name] = {far for near in stage.upstream for far in above[near]} | set(stage.upstream)
+    return {
+        stage.name: tuple(name for name in stage.upstream if not any(name in above[other] for other in stage.upstream))
+        for stage in stages
+    }
+
+
 def _paths(body: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Deps, outs and uncached outs of a stage's body; an entry is a path or a mapping of one path to its options."""
     outs = [entry for key in ("outs", "metrics", "plots") for entry in body.get(key) or []]

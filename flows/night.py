@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Completed, Failed
 
-from flows.graph import Stage
+from flows.graph import Stage, shown
 from flows.reproduce import Log, Outcome, Place, StageFailed, reproduce, run_directly, unchanged
 
 RETRIES_S = (10.0, 60.0)  # pauses before a stage that met a temporary fault is tried again
@@ -42,7 +41,7 @@ class Watcher(Protocol):
 class Night:
     """The stages one after the other. DVC decides what is stale; Prefect shows, retries and stops."""
 
-    def __init__(self, stages: Sequence[Stage], place: Place, request: Request, watcher: Watcher) -> None:
+    def __init__(self, stages: tuple[Stage, ...], place: Place, request: Request, watcher: Watcher) -> None:
         self.stages = stages
         self.place = place
         self.request = request
@@ -54,9 +53,10 @@ class Night:
     def run(self) -> list[Outcome]:
         """All stages; on a failure the last one (the record) is still told. Raises what the failed stage raised."""
         states: dict[str, State[Any]] = {}
+        edges = shown(self.stages)
         for stage in self.stages:
             self.watcher.begin(stage.name)
-            state = self._task(stage)(wait_for=[states[name] for name in stage.upstream], return_state=True)
+            state = self._task(stage)(wait_for=[states[name] for name in edges[stage.name]], return_state=True)
             states[stage.name] = state
             if not state.is_completed():
                 cause = self._failure or StageFailed(stage.name, 1, f"{stage.name}: {state.message}")

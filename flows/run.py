@@ -69,7 +69,9 @@ def next_steps(summary: Summary, here: Project) -> dict[str, str]:
     }
 
 
-def _flow(stages: Sequence[graph.Stage], place: Place, wishes: Wishes, screen: Screen, ready: object) -> list[Outcome]:
+def _flow(
+    stages: tuple[graph.Stage, ...], place: Place, wishes: Wishes, screen: Screen, ready: object
+) -> list[Outcome]:
     """The stages as a Prefect flow in this process."""
     from prefect import flow
 
@@ -103,7 +105,7 @@ def _source(data: str | None) -> overrides.Changes:
     return {"snapshot.source": str(Path(data).expanduser().resolve()) if local else data}
 
 
-def _known(names: frozenset[str], stages: Sequence[graph.Stage]) -> None:
+def _known(names: frozenset[str], stages: tuple[graph.Stage, ...]) -> None:
     unknown = sorted(names - {stage.name for stage in stages})
     if unknown:
         there = ", ".join(stage.name for stage in stages)

@@ -82,7 +82,7 @@ def summarise(project: Project, outcomes: Sequence[Outcome], k: int) -> Summary:
         sentence=str(verdict.get("sentence", "")),
         digest=digest,
         published=_published(receipt),
-        sample=sample(data / "refit" / "bundle", k) if digest else None,
+        sample=_sample(data / "refit" / "bundle", str(receipt.get("channel")), k) if receipt else None,
     )
 
 
@@ -119,13 +119,19 @@ def _published(receipt: Row) -> str:
     )
 
 
-def sample(bundle: Path, k: int) -> Sample | None:
-    """A user whose history is of middling length, and k recommendations; None where there is no bundle."""
-    if not (bundle / "manifest.json").exists():
-        return None
-    from tasks.index.reader import Reader
+def _sample(bundle: Path, channel: str, k: int) -> Sample | None:
+    """A user whose history is of middling length, and k recommendations from this night's version.
 
-    reader = Reader.open_bundle(bundle, check=False)
+    From the live one where this night built none; None where there is no version at all.
+    """
+    from tasks.index.reader import Reader
+    from tasks.index.store import StoreError
+
+    try:
+        built = (bundle / "manifest.json").exists()
+        reader = Reader.open_bundle(bundle, check=False) if built else Reader.open(channel=channel)
+    except StoreError:
+        return None
     lengths = reader.histories.lengths[: len(reader.user_ids)]
     if not len(lengths):
         return None

@@ -18,7 +18,7 @@ Event = Literal[
     "impression", "play", "watch", "like", "favorite", "rating",
     "comment", "share", "search", "follow", "skip", "dislike",
 ]  # fmt: skip
-Member = Literal["popularity", "item_knn", "ease", "content_knn", "slist"]
+Member = Literal["popularity", "item_knn", "ease", "content_knn", "slist", "svd", "user_knn"]
 Grid = dict[str, tuple[float, ...]]
 
 

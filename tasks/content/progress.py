@@ -26,7 +26,8 @@ class Progress:
         spent = now - self.began
         if done >= self.total:
             rate = done / max(spent, 1e-9)
-            self.tell(f"{self.what} {done:,} of {self.total:,} in {spent:.1f} s ({rate:,.0f} a second)")
+            shown = f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
+            self.tell(f"{self.what} {done:,} of {self.total:,} in {spent:.1f} s ({shown} a second)")
         elif now - self.told >= EVERY_S:
             self.told = now
             left = spent * (1 - share) / max(share, 1e-9)

@@ -8,6 +8,8 @@ from tasks.models.item_knn import ItemKnn
 from tasks.models.popularity import Popularity
 from tasks.models.protocol import Recommender
 from tasks.models.slist import Slist
+from tasks.models.svd import Svd
+from tasks.models.user_knn import UserKnn
 
 MEMBERS: dict[str, type[Recommender]] = {
     "popularity": Popularity,
@@ -15,4 +17,6 @@ MEMBERS: dict[str, type[Recommender]] = {
     "ease": Ease,
     "content_knn": ContentKnn,
     "slist": Slist,
+    "svd": Svd,
+    "user_knn": UserKnn,
 }

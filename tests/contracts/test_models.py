@@ -15,8 +15,10 @@ from tasks.models.protocol import Catalogue, Recommender
 from tests.settings import settings
 
 USERS, ITEMS = 80, 60
+NOT_IN_PARAMS = {"user_knn": {"neighbours": (10.0,), "shrink": (10.0,), "decay": (5.0,)}}
 HYPER = {
-    name: {key: float(values[0]) for key, values in grid.items()} for name, grid in settings().finetune.members.items()
+    name: {key: float(values[0]) for key, values in grid.items()}
+    for name, grid in {**settings().finetune.members, **NOT_IN_PARAMS}.items()
 }
 PERSONAL = [name for name in MEMBERS if name != "popularity"]
 Fit = Callable[[str, Histories], Recommender]

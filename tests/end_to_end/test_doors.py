@@ -78,8 +78,8 @@ def test_dvc_alone_gives_the_same(first: tuple[Path, dict[str, object]], checkou
 
 def test_other_data_leaves_the_checkout_as_it_is(first: tuple[Path, dict[str, object]], tmp_path: Path) -> None:
     root, told = first
-    before = toy.call(root, "git", "status", "--porcelain"), (root / "dvc.lock").read_bytes()
-    datasets.write_dataset(tmp_path / "other", users=60, items=50, events=1200, seed=5)
+    before = toy.call(root, "git", "status", "--porcelain"), (root / "dvc.lock").read_bytes(), pointer(root)
+    other = datasets.write_dataset(tmp_path / "other", users=60, items=50, events=1200, seed=5)
     words = [
         "--data",
         str(tmp_path / "other"),
@@ -89,9 +89,11 @@ def test_other_data_leaves_the_checkout_as_it_is(first: tuple[Path, dict[str, ob
         "finetune.members=[popularity, ease]",
     ]
     found = json.loads(run(root, "run", "--json", *words).stdout)
-    assert found["digest"] not in (None, told["digest"]) and "dry run" in found["published"]
+    assert found["digest"] != told["digest"] and not found["published"].startswith("live")
+    counts = {row["table"]: row["in"] for row in found["rows"]}
+    assert counts["events"] == len(other.rows) and counts["items"] == len(other.item_ids)
     assert {row["model"] for row in found["metrics"]} == {"blend", "popularity", "ease"}
-    assert (toy.call(root, "git", "status", "--porcelain"), (root / "dvc.lock").read_bytes()) == before
+    assert (toy.call(root, "git", "status", "--porcelain"), (root / "dvc.lock").read_bytes(), pointer(root)) == before
 
 
 def test_killed_in_each_stage_it_ends_with_the_same_bytes(

@@ -131,8 +131,13 @@ def test_the_other_services_answer(up: Up, ran: dict[str, Any]) -> None:
 
 
 @pytest.mark.browser
-def test_the_pages_show_every_stage_and_field(up: Up, ran: dict[str, Any], deployment: dict[str, Any]) -> None:
+def test_the_pages_show_every_stage_and_field(
+    up: Up, ran: dict[str, Any], deployment: dict[str, Any], tmp_path: Path
+) -> None:
+    """NIGHTREEL_SHOTS=folder keeps the pictures."""
     from playwright.sync_api import sync_playwright
+
+    shots = Path(os.environ.get("NIGHTREEL_SHOTS", tmp_path))
 
     chromium = next(filter(None, map(which, ("chromium", "chromium-browser", "google-chrome"))), None)
     assert chromium, "Chromium is not installed: run ./check, or apt-get install chromium"
@@ -154,14 +159,21 @@ def test_the_pages_show_every_stage_and_field(up: Up, ran: dict[str, Any], deplo
             boxes.append((box["y"], box["y"] + box["height"]))
         boxes.sort()
         assert all(above[1] <= below[0] for above, below in itertools.pairwise(boxes))
-        page.goto(f"{up.addresses['prefect']}/runs/flow-run/{ran['id']}?tab=Task+Runs")
-        page.get_by_role("tab", name="Task Runs").click()
+        page.screenshot(path=shots / "form.png")
+        page.set_viewport_size({"width": 1280, "height": 900})
+        page.goto(f"{up.addresses['prefect']}/runs/flow-run/{ran['id']}")
+        page.wait_for_timeout(3000)
+        page.screenshot(path=shots / "graph.png")
+        page.get_by_text("Task Runs", exact=True).click()
         for stage in graph.read(up.root):
             page.get_by_text(stage.name, exact=True).first.wait_for(timeout=60_000)
-        summary = next(a for a in up.api("POST", "/artifacts/filter", of(ran)) if a["key"] == "summary")
-        page.goto(f"{up.addresses['prefect']}/artifacts/artifact/{summary['id']}")
-        page.get_by_role("heading", name="Stages").wait_for(timeout=60_000)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+        for artifact in up.api("POST", "/artifacts/filter", of(ran)):
+            page.goto(f"{up.addresses['prefect']}/artifacts/artifact/{artifact['id']}")
+            shown = {"summary": "Stages", "metrics": "popularity", "progress": "progress"}[artifact["key"]]
+            page.get_by_text(shown, exact=True).first.wait_for(timeout=60_000)
+            page.wait_for_timeout(1500)
+            page.screenshot(path=shots / f"{artifact['key']}.png", full_page=True)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 1280
         browser.close()
 
 

@@ -28,6 +28,7 @@ def test_a_dep_inside_an_out_and_an_out_inside_a_dep_are_edges(tmp_path: Path) -
     )
     found = {stage.name: stage.upstream for stage in graph.read(tmp_path)}
     assert found == {"a": (), "b": ("a",), "c": ("b", "a"), "d": ()}
+    assert graph.shown(graph.read(tmp_path)) == {"a": (), "b": ("a",), "c": ("b",), "d": ()}
 
 
 @pytest.mark.parametrize(

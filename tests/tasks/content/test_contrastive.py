@@ -19,7 +19,9 @@ from tasks.settings import Embed
 from tasks.stage import UserError
 
 # Ten tastes that no text tells: item n belongs to taste n % 10, its words to group n // 10.
-TEXTS = [f"{word} {n % 10}" for n, word in enumerate(w for w in ("robot", "wedding", "river", "tiger") for _ in range(10))]
+TEXTS = [
+    f"{word} {n % 10}" for n, word in enumerate(w for w in ("robot", "wedding", "river", "tiger") for _ in range(10))
+]
 PAIRS = np.array([(a, b) for a in range(40) for b in range(40) if a != b and a % 10 == b % 10], np.int32)
 POPULARITY = np.arange(1, 41)
 
