@@ -30,7 +30,7 @@ SIGNS: tuple[tuple[str, How], ...] = (
 # What DVC says to somebody at a keyboard; the run's log is about the stages.
 CHATTER = (
     "Running stage '", "> ", "Updating lock file", "Generating lock file", "To track the changes", "To enable auto",
-    "Use `dvc push`", "Data and pipelines are up to date", "Stage '", "\tgit add", "\tdvc config",
+    "Use `dvc push`", "Data and pipelines are up to date", "Stage '", "WARNING: Process '", "\tgit add", "\tdvc config",
 )  # fmt: skip
 
 

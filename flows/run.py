@@ -49,7 +49,11 @@ def run(wishes: Wishes) -> None:
         screen = Screen(console, max(len(stage.name) for stage in stages))
         place = Place(here.root, here.environment(), lock)
         console.print(f"[bold]nightreel[/] {len(stages)} stages in {here.root}", highlight=False)
-        outcomes = _flow(stages, place, wishes, screen, ready)
+        try:
+            outcomes = _flow(stages, place, wishes, screen, ready)
+        except KeyboardInterrupt:
+            console.print("stopped: finished stages are kept, and the next run goes on from there", style="yellow")
+            raise
         summary = summarise(here, outcomes, wishes.k)
     if wishes.as_json:
         sys.stdout.write(json.dumps(summary.as_json(), indent=1, ensure_ascii=False) + "\n")

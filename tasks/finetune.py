@@ -137,10 +137,9 @@ def main() -> None:
         write_json(out / "reference.json", reference_of(chosen.engine, fold_task(data, gate_fold(data), 1).valid))
         scores = [{"fold": f, "model": m, "ndcg@10": s} for f, one in learned.items() for m, s in one.scores.items()]
         write_rows(out / "plots" / "validation.csv", scores)
-        write_rows(out / "plots" / "trees.csv", [{"fold": f, **row} for f, one in learned.items() for row in one.curve])
-        write_rows(
-            out / "plots" / "members.csv", [{"fold": f, **row} for f, one in learned.items() for row in one.trials]
-        )
+        for name in ("curve", "trials"):
+            rows = [{"fold": fold, **row} for fold, one in learned.items() for row in getattr(one, name)]
+            write_rows(out / "plots" / f"{name}.csv", rows)
     write_json(Path("metrics/finetune.json"), {fold: one.scores for fold, one in learned.items()})
 
 

@@ -97,8 +97,9 @@ class Embed(Section):
     block_tokens: Annotated[int, Field(ge=64, le=1_048_576)]
     """Tokens in a block of texts of equal padded length; fixed, so that an item's bytes don't depend on its neighbours.
     256 suits a CPU, 32768 a GPU: larger blocks use wide devices better and waste more on small catalogues."""
-    length_step: Annotated[int, Field(ge=1, le=512)]
-    """Texts are padded to a multiple of this many tokens; smaller computes less padding, in more kinds of blocks."""
+    length_parts: Annotated[int, Field(ge=1, le=512)]
+    """Texts are padded to one of this many lengths up to each power of two; more computes less padding, in more kinds
+    of blocks."""
     tune: Tune
     """How the encoder is fitted to behaviour; `finetune` reads it."""
 

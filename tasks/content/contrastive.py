@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tasks.content.encoder import Encoder, Report, Vectors, one_block_a_core
+from tasks.content.encoder import Encoder, Report, Vectors, one_block_a_core, padded_length
 from tasks.content.network import Network
 from tasks.content.progress import Progress
 from tasks.content.source import locate
@@ -132,7 +132,7 @@ def _forward(
 ) -> tuple[list[Tensor], Tensor]:
     """Blocks of vectors with their graphs, each distinct item once, and the row of each of `items` in them all."""
     distinct, back = np.unique(items, return_inverse=True)
-    padded = [-(-len(tokens[item]) // settings.length_step) * settings.length_step for item in distinct]
+    padded = [padded_length(len(tokens[item]), settings.length_parts) for item in distinct]
     order = np.argsort(padded, kind="stable")
     blocks: list[list[int]] = []
     for at in order:

@@ -35,8 +35,10 @@ class Listener:
         self.heard.append((outcome.stage, outcome.how))
 
 
-def run(root: Path, request: Request = Request(), **variables: str) -> tuple[list[Outcome], Listener, str]:  # noqa: B008
-    """Outcomes, what was heard, and the flow run's id; raises what the night raised, the id in `run.last`."""
+def run(
+    root: Path, request: Request | None = None, *, first: int = 5, **variables: str
+) -> tuple[list[Outcome], Listener, str]:
+    """Outcomes of the first stages, what was heard, and the flow run's id (also in `run.last`, for a night that fails)."""
     listener, state = Listener(), root / ".nightreel"
     state.mkdir(exist_ok=True)
     place = Place(root, Project(root, state).environment(variables))
@@ -44,7 +46,7 @@ def run(root: Path, request: Request = Request(), **variables: str) -> tuple[lis
     @flow(name="nightly", persist_result=False)
     def nightly() -> list[Outcome]:
         run.last = str(get_run_context().flow_run.id)  # type: ignore[attr-defined]
-        return Night(graph.read(root), place, request, listener).run()
+        return Night(graph.read(root)[:first], place, request or Request(), listener).run()
 
     return nightly(), listener, run.last  # type: ignore[attr-defined]
 
@@ -78,7 +80,7 @@ def test_a_temporary_fault_of_an_outside_stage_is_tried_again(
 ) -> None:
     monkeypatch.setattr(night, "RETRIES_S", (0.1, 0.1))
     marks = tmp_path / "marks"
-    outcomes, _, flow_run = run(toy, TOY_FLAKY=f"fetch:{marks}")
+    outcomes, _, flow_run = run(toy, first=1, TOY_FLAKY=f"fetch:{marks}")
     assert outcomes[0].how == "ran" and marks.read_text() == "xx"
     assert tasks_of(prefect_api, flow_run)["fetch"]["run_count"] == 2
 
@@ -87,7 +89,7 @@ def test_compute_is_never_tried_again(toy: Path, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(night, "RETRIES_S", (0.1, 0.1))
     marks = tmp_path / "marks"
     with pytest.raises(StageFailed, match="did not answer"):
-        run(toy, TOY_FLAKY=f"learn:{marks}")
+        run(toy, first=2, TOY_FLAKY=f"learn:{marks}")
     assert marks.read_text() == "x"
 
 
@@ -104,7 +106,7 @@ def test_a_users_mistake_is_not_tried_again_and_the_last_stage_is_told(toy: Path
 def test_a_stage_over_its_time_is_stopped(toy: Path, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     with pytest.raises(StageFailed, match="fetch"):
-        run(toy, Request(minutes=0.05), TOY_SLOW="fetch", TOY_PID=str(pid))
+        run(toy, Request(minutes=0.05), first=1, TOY_SLOW="fetch", TOY_PID=str(pid))
     assert gone(int(pid.read_text()))
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.content.encoder import Encoder, Vectors
+from tasks.content.encoder import Encoder, Vectors, padded_length
 from tasks.content.progress import Progress
 from tasks.settings import Embed
 
@@ -30,6 +30,13 @@ def test_equal_to_the_textbook_computation(encoder: Encoder, texts: list[str], v
         with torch.inference_mode():
             mean = encoder.network.model(**tokens).last_hidden_state[0].mean(0).numpy()
         assert float(mean @ vectors[at] / np.linalg.norm(mean)) > 0.999999
+
+
+def test_padded_lengths() -> None:
+    assert [padded_length(n, 16) for n in (1, 2, 15, 16, 17, 32, 33, 100, 129, 256)] == [
+        1, 2, 15, 16, 18, 32, 36, 104, 144, 256,
+    ]  # fmt: skip
+    assert all(n <= padded_length(n, 16) <= 1.13 * n for n in range(1, 4096))
 
 
 def test_meaning_is_kept(encoder: Encoder) -> None:
@@ -93,7 +100,7 @@ def test_max_tokens_beyond_the_encoder_is_lowered(embed_settings: Embed) -> None
 
 
 def test_the_fingerprint_tells_apart_what_changes_bytes(encoder: Encoder, embed_settings: Embed) -> None:
-    changed = [{"max_tokens": 32}, {"dtype": "bfloat16"}, {"block_tokens": 1024}, {"length_step": 16}]
+    changed = [{"max_tokens": 32}, {"dtype": "bfloat16"}, {"block_tokens": 1024}, {"length_parts": 8}]
     prints = {Encoder.open(embed_settings.model_copy(update=change)).fingerprint() for change in changed}
     assert len(prints | {encoder.fingerprint()}) == len(changed) + 1
     assert Encoder.open(embed_settings).fingerprint() == encoder.fingerprint()

@@ -1,0 +1,131 @@
+"""finetune and refit over a planted data set: what they write, what they hold, and that equal runs are equal."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tasks import evaluate, finetune, refit
+from tasks.data.dataset import load_dataset
+from tasks.index.bundle import digest_of, verify
+from tasks.index.reader import Reader
+from tasks.models.choices import Choices
+from tasks.stage import read_json, write_json
+from tests.datasets import prepare, workspace, write_dataset
+
+CHANGES: dict[str, Any] = {
+    "finetune.encoder_steps": 0,
+    "finetune.positions": 2,
+    "finetune.members": {
+        "popularity": {"half_life_days": [30], "buckets": [8]},
+        "content_knn": {"decay": [5]},
+        "ease": {"regularisation": [20], "decay": [5, 20], "keep": [64], "max_items": [1000]},
+        "slist": {
+            "regularisation": [20], "window": [5], "ahead": [1], "decay": [5], "ahead_decay": [1], "keep": [64],
+            "max_items": [1000],
+        },
+    },
+    "evaluate.replicates": 200,
+}  # fmt: skip
+
+
+def vectors(folder: Path) -> None:
+    """Content vectors that tell the planted groups apart, in embed's form."""
+    items = load_dataset(folder / "data/validate").items["item_id"].to_pylist()
+    rng = np.random.default_rng(0)
+    raw = np.eye(2, 8)[[int(item[1:]) % 2 for item in items]] + 0.1 * rng.normal(size=(len(items), 8))
+    (folder / "data/embed").mkdir(parents=True)
+    unit = raw / np.linalg.norm(raw, axis=1, keepdims=True)
+    np.save(folder / "data/embed/vectors.npy", unit.astype(np.float32))
+    write_json(folder / "data/embed/embed.json", {"encoder": "planted", "dim": 8})
+
+
+@pytest.fixture(scope="module")
+def finetuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace after finetune and evaluate."""
+    root = tmp_path_factory.mktemp("finetuned")
+    source = write_dataset(root / "source", users=150, events=3600).folder
+    folder = prepare(root / "work", source, CHANGES)
+    vectors(folder)
+    with workspace(folder):
+        finetune.main()
+        evaluate.main()
+    return folder
+
+
+@pytest.fixture
+def work(finetuned: Path, tmp_path: Path) -> Path:
+    """A copy to change."""
+    shutil.copytree(finetuned, tmp_path / "work")
+    return tmp_path / "work"
+
+
+def test_every_fold_has_a_sealed_candidate_that_never_saw_its_test(finetuned: Path) -> None:
+    data = load_dataset(finetuned / "data/validate")
+    folders = {"leave_last_out": finetuned / "data/finetune/candidate"}
+    folders["global_time"] = finetuned / "data/finetune/candidates/global_time"
+    assert data.gate == "leave_last_out" and set(data.folds) == set(folders)
+    for fold, folder in folders.items():
+        verify(folder)
+        known = Reader.open_bundle(folder).users.histories
+        held = data.positives(fold, ("test",))
+        assert len(held.items) > 0
+        assert len(known.items) == len(data.positives(fold, ("train", "valid")).items)
+
+
+def test_choices_and_curves_are_written(finetuned: Path) -> None:
+    out = finetuned / "data/finetune"
+    choices = Choices.read(out)
+    assert set(choices.members) == {"popularity", "content_knn", "ease", "slist"}
+    assert (choices.blend == "trees") == bool(choices.trees)
+    lines = (out / "plots/trials.csv").read_text().splitlines()
+    assert lines[0] == "fold,member,setting,ndcg@10" and len(lines) == 1 + 2 * 5
+    metrics = read_json(finetuned / "metrics/finetune.json")
+    assert metrics["leave_last_out"][choices.blend] == max(metrics["leave_last_out"].values())
+
+
+def test_finetune_twice_gives_the_same_bytes(work: Path) -> None:
+    before = digest_of(work / "data/finetune/candidate")
+    with workspace(work):
+        finetune.main()
+    assert digest_of(work / "data/finetune/candidate") == before
+
+
+def test_on_promote_the_final_bundle_knows_every_event(work: Path) -> None:
+    with workspace(work):
+        assert read_json(Path("data/evaluate/decision.json"))["decision"] == "promote"
+        refit.main()
+        digest = digest_of(Path("data/refit/bundle"))
+        refit.main()
+        assert digest_of(Path("data/refit/bundle")) == digest
+        data = load_dataset()
+    reader = Reader.open_bundle(work / "data/refit/bundle")
+    assert len(reader.users.histories.items) == len(data.positives(None).items)
+    assert (work / "data/refit/bundle/rehearsal/per_user.parquet").exists()
+    assert read_json(work / "metrics/refit.json")["held"] is False
+
+
+def test_on_hold_there_is_an_explicit_nothing(work: Path) -> None:
+    with workspace(work):
+        decision = read_json(Path("data/evaluate/decision.json"))
+        write_json(Path("data/evaluate/decision.json"), decision | {"decision": "hold", "label": "worse"})
+        refit.main()
+    assert read_json(work / "data/refit/held.json") == {"empty": "held by evaluate: worse"}
+    assert not (work / "data/refit/bundle").exists()
+
+
+def test_a_drifted_feature_holds_the_final_bundle(work: Path) -> None:
+    """The reference is of a world in which every candidate's EASE score was far higher."""
+    path = work / "data/finetune/reference.json"
+    reference = read_json(path)
+    score = reference["ease.score"]
+    reference["ease.score"] = score | {"edges": [edge + 100 for edge in score["edges"]]}
+    write_json(path, reference)
+    with workspace(work):
+        refit.main()
+    assert "feature ease.score drifted" in read_json(work / "data/refit/held.json")["empty"]
+    assert not (work / "data/refit/bundle").exists()
