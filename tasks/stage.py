@@ -25,7 +25,8 @@ def stage_main(main: Callable[[], None]) -> None:
     except UserError as error:
         _leave(str(error), error)
     except FileNotFoundError as error:
-        _leave(f"{error.filename}: not found. Run `nightreel why` to see which stage has to write it first.", error)
+        what = error.filename or error  # pyarrow's has no filename, but says it in words
+        _leave(f"{what}: not found. Run `nightreel why` to see which stage has to write it first.", error)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

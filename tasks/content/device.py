@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from tasks.data.environment import cpu_features
+from tasks.data.environment import pays_bf16
 from tasks.settings import Embed, SettingsError
 
 
@@ -28,16 +28,3 @@ def choose_dtype(settings: Embed, device: torch.device, cpuinfo: Path = Path("/p
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     return torch.bfloat16 if device.type == "cpu" and pays_bf16(cpuinfo) else torch.float32
-
-
-def pays_bf16(cpuinfo: Path) -> bool:
-    """Whether bfloat16 products are faster than float32 ones on this CPU.
-
-    AMX tiles: 2.5 times the whole encoder. `avx512_bf16` alone: AMD's run at twice the float32 rate by its
-    documents (not measured here); Intel's at half of it (79 against 150 GFLOP/s, measured on an Emerald Rapids
-    whose AMX the hypervisor hides), so there float32 stays.
-    """
-    features = cpu_features(cpuinfo)
-    if "amx_bf16" in features:
-        return True
-    return "avx512_bf16" in features and "AuthenticAMD" in cpuinfo.read_text("utf-8", errors="replace")

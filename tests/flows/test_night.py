@@ -16,7 +16,7 @@ from flows.reproduce import Outcome, Place, StageFailed
 from flows.screen import Screen
 from tests.flows.test_child import gone
 
-pytestmark = pytest.mark.usefixtures("prefect_api")
+pytestmark = [pytest.mark.end_to_end, pytest.mark.usefixtures("prefect_api")]
 
 
 class Listener:

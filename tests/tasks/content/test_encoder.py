@@ -100,7 +100,7 @@ def test_max_tokens_beyond_the_encoder_is_lowered(embed_settings: Embed) -> None
 
 
 def test_the_fingerprint_tells_apart_what_changes_bytes(encoder: Encoder, embed_settings: Embed) -> None:
-    changed = [{"max_tokens": 32}, {"dtype": "bfloat16"}, {"block_tokens": 1024}, {"length_parts": 8}]
+    changed = [{"max_tokens": 32}, {"dtype": "bfloat16"}, {"block_tokens": 1024}, {"length_parts": 16}]
     prints = {Encoder.open(embed_settings.model_copy(update=change)).fingerprint() for change in changed}
     assert len(prints | {encoder.fingerprint()}) == len(changed) + 1
     assert Encoder.open(embed_settings).fingerprint() == encoder.fingerprint()
