@@ -87,7 +87,11 @@ def test_the_same_examples_learn_the_same_trees() -> None:
     inner = engine(without_tail(histories(), 2, 3))
     texts = [
         learn_trees(
-            examples(inner, tail(histories(), 1, 3), True, 10, np.random.default_rng(0)), [5, 10], SMALL.trees, 1, threads=2
+            examples(inner, tail(histories(), 1, 3), True, 10, np.random.default_rng(0)),
+            [5, 10],
+            SMALL.trees,
+            1,
+            threads=2,
         )
         for _ in range(2)
     ]
