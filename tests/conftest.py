@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from flows.server import HOST, free_port
+from tasks.index.object_store import ObjectStore
+from tests.contracts.servers import free_ports
 
 # Prefect reads its settings once, when it is imported: so they are set before any test module is.
 PREFECT = Path(tempfile.mkdtemp(prefix="nightreel-prefect-"))
@@ -61,3 +63,12 @@ def prefect_api() -> Iterator[str]:
     with serve(Project(PREFECT, PREFECT), API_PORT) as child:
         wait(os.environ["PREFECT_API_URL"], child)
         yield os.environ["PREFECT_API_URL"]
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of a real S3 server on loopback."""
+    server = ObjectStore(tmp_path_factory.mktemp("seaweed") / "object-store", free_ports(8))
+    environment = server.start()
+    yield environment
+    server.stop()

@@ -11,18 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.index.object_store import ObjectStore
 from tasks.index.store import Conflict, Missing, Store, StoreError, Token, open_store
 from tasks.stage import UserError
 from tests.contracts.servers import free_ports, set_environment
-
-
-@pytest.fixture(scope="module")
-def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    server = ObjectStore(tmp_path_factory.mktemp("seaweed") / "object-store", free_ports(8))
-    environment = server.start()
-    yield environment
-    server.stop()
 
 
 @pytest.fixture(scope="module")

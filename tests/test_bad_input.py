@@ -1,11 +1,12 @@
-"""Every bad data input ends in one message that names the file, row or field and says what to do; exit code 1, no
-traceback, and what was published before stays as it is."""
+"""Every bad input ends in one message that names the file, row or field and says what to do; exit code 1, no traceback,
+and what was published before stays as it is. First the data (CASES), then the world around a run (OUTSIDE)."""
 
 from __future__ import annotations
 
 import gzip
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,7 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import snapshot, validate
+from tasks.index.store import open_store
 from tasks.stage import stage_main
+from tests.contracts.servers import free_ports, set_environment
 from tests.datasets import REPOSITORY, workspace, write_dataset, write_params
 
 HEADER = "user_id,item_id,timestamp,event\n"
@@ -296,3 +299,63 @@ def test_as_a_process_it_exits_with_1_and_shows_a_traceback_only_when_asked(tmp_
     environment["NIGHTREEL_TRACEBACK"] = "1"
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "Traceback" in done.stderr
+
+
+def refused(folder: Path, seaweed: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+    """snapshot asks the store what is live, with a wrong secret."""
+    return [sys.executable, "-m", "tasks.snapshot"], seaweed | {"AWS_SECRET_ACCESS_KEY": "wrong"}
+
+
+def unreachable(folder: Path, seaweed: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+    """The same with no server at the address."""
+    return [sys.executable, "-m", "tasks.snapshot"], seaweed | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_ports(1)}"}
+
+
+def full(folder: Path, seaweed: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+    """snapshot writes its tables into a file system of 16 kB (one of its own, in a namespace of its own)."""
+    (folder / "data").mkdir()
+    mount = f"mount -t tmpfs -o size=16k none {folder / 'data'} && exec {sys.executable} -m tasks.snapshot"
+    return ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount], seaweed
+
+
+def taken(folder: Path, seaweed: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+    """`nightreel up` on the object store's own port."""
+    port = seaweed["AWS_ENDPOINT_URL"].rpartition(":")[2]
+    return [sys.executable, "-c", "from flows.cli import main; main()", "up", "--port", port], seaweed
+
+
+OUTSIDE = [
+    ("a store that refuses the credentials", refused, r"refused the credentials.*Check AWS_ACCESS_KEY_ID"),
+    ("a store that is not there", unreachable, r"127\.0\.0\.1:\d+"),
+    ("no disk space", full, r"no space left on the device\. Free some"),
+    ("a port in use", taken, r"in use.*nightreel up --port"),
+]
+
+
+@pytest.mark.parametrize(("fault", "message"), [case[1:] for case in OUTSIDE], ids=[case[0] for case in OUTSIDE])
+def test_a_fault_around_the_run_ends_in_one_clear_message(
+    fault: Callable[[Path, dict[str, str]], tuple[list[str], dict[str, str]]],
+    message: str,
+    seaweed: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_dataset(tmp_path / "source")
+    folder = tmp_path / "run"
+    write_params(folder, {"snapshot.source": str(tmp_path / "source"), "snapshot.pseudonymise": "off"})
+    (folder / ".dvc").mkdir()
+    for name in ("dvc.yaml", ".dvc/config"):  # what makes a folder a checkout
+        shutil.copy(REPOSITORY / name, folder / name)
+    set_environment(monkeypatch, seaweed)
+    store = open_store(seaweed["NIGHTREEL_STORE"])
+    store.put("channels/live.json", b'{"digest": "as it was"}')
+    command, environment = fault(folder, seaweed)
+    base = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "NIGHTREEL_"))}
+    given = base | environment | {"PYTHONPATH": str(REPOSITORY), "NIGHTREEL_STATE": str(tmp_path / "state")}
+    if fault is full:
+        given |= {"NIGHTREEL_STORE": str(tmp_path / "store")}
+    done = subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    assert done.stderr.startswith("error: ") and done.stderr.count("error: ") == 1
+    assert re.search(message, done.stderr, re.DOTALL), done.stderr
+    assert store.get("channels/live.json") == b'{"digest": "as it was"}'
