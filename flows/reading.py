@@ -133,7 +133,7 @@ def similar(
 def versions(at: At = None, as_json: AsJson = False) -> None:
     """What the store holds: each version, where it came from and which channel points to it."""
     from tasks.index import channels
-    from tasks.index.store import open_store
+    from tasks.index.stores import open_store
 
     store = open_store(at)
     pointed = {name: pointer.digest for name, pointer in channels.channels(store).items()}
@@ -168,7 +168,7 @@ def verify(
 ) -> None:
     """Read every file of a version from the store and compare it with its manifest."""
     from tasks.index import bundle, cache, channels
-    from tasks.index.store import open_store
+    from tasks.index.stores import open_store
 
     store = open_store(at)
     digest = channels.resolve(store, channel, version)
@@ -191,7 +191,7 @@ def rollback(
 ) -> None:
     """Point a channel back to a kept version, and keep runs from promoting the one that was live again."""
     from tasks.index import channels
-    from tasks.index.store import open_store
+    from tasks.index.stores import open_store
 
     left, live = channels.rollback(open_store(at), channel, version)
     if as_json:
@@ -205,7 +205,7 @@ def rollback(
 def release(version: Named, at: At = None, as_json: AsJson = False) -> None:
     """Let runs promote a version's recipe again after a rollback; the channel stays where it is."""
     from tasks.index import channels
-    from tasks.index.store import open_store
+    from tasks.index.stores import open_store
 
     recipe = channels.release(open_store(at), version)
     if as_json:

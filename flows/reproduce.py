@@ -7,11 +7,13 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from flows import recovery
 from flows.child import Child
 from tasks.stage import UserError
 
@@ -87,7 +89,8 @@ def reproduce(stage: str, place: Place, log: Log, *, force: bool = False) -> Out
     ]
     began, said = time.monotonic(), list[str]()
     how: How = "unchanged"
-    with Child(command, cwd=place.root, env=place.environment, hold=place.lock) as child:
+    recovery.begin(place.root)
+    with _healing(place.root), Child(command, cwd=place.root, env=place.environment, hold=place.lock) as child:
         for line in child.lines():
             said.append(line)
             how = next((answer for sign, answer in SIGNS if sign in line), how)
@@ -96,7 +99,18 @@ def reproduce(stage: str, place: Place, log: Log, *, force: bool = False) -> Out
         code = child.process.wait()
     if code:
         raise _failure(stage, code, said)
+    recovery.done(place.root)
     return Outcome(stage, how, time.monotonic() - began)
+
+
+@contextmanager
+def _healing(root: Path) -> Iterator[None]:
+    """An interrupt may hit DVC while it writes."""
+    try:
+        yield
+    except BaseException:
+        recovery.heal(root)
+        raise
 
 
 def run_directly(command: str, place: Place, log: Log) -> int:
@@ -128,6 +142,8 @@ def _failure(stage: str, code: int, said: list[str]) -> StageFailed:
     if own:
         return StageFailed(stage, code, f"{stage}: {own}")
     told = [line for line in said if line.strip() and not (exits and line.startswith("ERROR: "))]
+    if not exits:  # DVC itself: all that it said
+        return StageFailed(stage, code, f"{stage}: DVC can't run it: {' '.join(line.strip() for line in told)}")
     last = told[-1].strip() if told else "no output"
     return StageFailed(stage, code, f"{stage}: ended with exit code {code}: {last}\nIts output above says where.")
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from flows import graph, overrides
 from flows.project import Project
+from flows.recovery import whole
 from tasks.stage import UserError
 
 KEPT = 3  # worktrees that stay for inspection after their run
@@ -106,7 +107,7 @@ def _cache_folder(root: Path) -> Path:
 def _seed(project: Project, target: Path) -> None:
     """Bring the newer of the last run's lock and the checkout's, with the outs that it names."""
     last = project.state / "runs" / "last"
-    locks = [path for path in (last / "dvc.lock", project.root / "dvc.lock") if path.is_file()]
+    locks = [path for path in (last / "dvc.lock", project.root / "dvc.lock") if path.is_file() and whole(path)]
     if not locks:
         return
     newest = max(locks, key=lambda path: path.stat().st_mtime)

@@ -25,7 +25,7 @@ from tasks.evaluation.trial import Ranker, Trial, trial
 from tasks.evaluation.verdict import Verdict
 from tasks.index.assembly import rehearse
 from tasks.index.reader import Reader
-from tasks.index.store import open_store
+from tasks.index.stores import open_store
 from tasks.models.choices import Choices
 from tasks.models.engine import BLEND
 from tasks.settings import Settings, load

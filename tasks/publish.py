@@ -15,7 +15,8 @@ from typing import Any
 
 from tasks.index.bundle import read_manifest
 from tasks.index.publisher import Published, publish
-from tasks.index.store import Store, open_store
+from tasks.index.store import Store
+from tasks.index.stores import open_store
 from tasks.settings import Settings, load
 from tasks.stage import note, read_json, say, stage_main, staged_output, write_json
 

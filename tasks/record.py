@@ -15,7 +15,7 @@ from typing import Any
 from tasks import tracking
 from tasks.index import channels
 from tasks.index.bundle import MANIFEST, digest_of
-from tasks.index.store import open_store
+from tasks.index.stores import open_store
 from tasks.provenance import Lock, Points, curves, flat, numbers, read_lock
 from tasks.settings import Settings, load
 from tasks.stage import UserError, read_json, say, stage_main, staged_output, state_directory, write_json

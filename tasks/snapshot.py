@@ -10,7 +10,8 @@ from typing import Any
 from tasks.data import environment, privacy, recipe, sample
 from tasks.data.sources import Source, open_source
 from tasks.index import channels
-from tasks.index.store import Missing, Store, open_store
+from tasks.index.store import Missing, Store
+from tasks.index.stores import open_store
 from tasks.settings import Settings, load
 from tasks.stage import UserError, read_json, say, stage_main, staged_output, state_directory, write_json
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import snapshot, validate
-from tasks.index.store import open_store
+from tasks.index.stores import open_store
 from tasks.stage import stage_main
 from tests.contracts.servers import free_ports, set_environment
 from tests.datasets import REPOSITORY, workspace, write_dataset, write_params

@@ -22,7 +22,7 @@ from tasks.index.cache import fetch
 from tasks.index.clock import Clock
 from tasks.index.item_table import ItemTable
 from tasks.index.lists import LISTS, Recommendation, Similar, TopK
-from tasks.index.store import open_store
+from tasks.index.stores import open_store
 from tasks.index.user_table import UserTable
 from tasks.models.engine import Engine
 from tasks.stage import UserError

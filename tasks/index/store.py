@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import NewType, Protocol
 
-from tasks.stage import UserError, state_directory
+from tasks.stage import UserError
 
 Token = NewType("Token", str)
 """Stands for the content of a key as it was read; a swap succeeds only while that content is unchanged."""
@@ -65,23 +64,3 @@ def check_key(key: str) -> str:
             f"{key!r}: not a name for a stored file: a part of it is empty or begins with a dot. Rename it."
         )
     return key
-
-
-def store_uri(named: str | None = None) -> str:
-    """The store's address: as named, else NIGHTREEL_STORE, else the `store` folder of the state directory."""
-    return named or os.environ.get("NIGHTREEL_STORE") or str(state_directory() / "store")
-
-
-def open_store(named: str | None = None) -> Store:
-    """The store at a folder or `s3://bucket/prefix` (default: see store_uri). Nothing is read or created yet."""
-    uri = store_uri(named)
-    if uri.startswith("s3://"):
-        from tasks.index.s3_store import S3Store  # boto3 takes 0.3 s to import: only where it is needed
-
-        return S3Store(uri)
-    scheme, colon, _ = uri.partition("://")
-    if colon and scheme != "file":
-        raise StoreError(f"{uri}: no store of this kind. Give a folder or s3://bucket/prefix.")
-    from tasks.index.local_store import LocalStore
-
-    return LocalStore(Path(uri.removeprefix("file://")))

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.index.store import Conflict, Missing, Store, StoreError, Token, open_store
+from tasks.index.store import Conflict, Missing, Store, StoreError, Token
+from tasks.index.stores import open_store
 from tasks.stage import UserError
 from tests.contracts.servers import free_ports, set_environment
 

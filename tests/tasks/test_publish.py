@@ -14,7 +14,7 @@ from tasks.index import channels
 from tasks.index.bundle import digest_of
 from tasks.index.publisher import StaleChallenger
 from tasks.index.reader import Reader
-from tasks.index.store import open_store
+from tasks.index.stores import open_store
 from tasks.stage import write_json
 from tests.tasks.index.bundles import write_bundle
 

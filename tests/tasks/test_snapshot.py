@@ -16,7 +16,7 @@ import pytest
 from tasks import snapshot
 from tasks.data.days import read_days
 from tasks.data.privacy import pseudonym
-from tasks.index.store import open_store
+from tasks.index.stores import open_store
 from tasks.stage import UserError
 from tests.datasets import REPOSITORY, Planted, workspace, write_dataset, write_params
 

@@ -14,7 +14,8 @@ from tasks.index.bundle import BundleError
 from tasks.index.object_store import ObjectStore
 from tasks.index.publisher import publish
 from tasks.index.reader import Reader
-from tasks.index.store import StoreError, open_store
+from tasks.index.store import StoreError
+from tasks.index.stores import open_store
 from tests.contracts.servers import free_ports, set_environment
 from tests.tasks.index.bundles import lineage, write_bundle
 
