@@ -15,14 +15,11 @@ from typing import Literal
 
 from flows import recovery
 from flows.child import Child
-from tasks.stage import UserError
+from tasks.stage import TEMPORARY, UserError
 
 Log = Callable[[str], None]
 How = Literal["ran", "cached", "unchanged"]
 
-TEMPORARY = (
-    75  # EX_TEMPFAIL, sysexits.h: what `tasks.stage.stage_main` answers when the network or a server let it down
-)
 FAILED = re.compile(r"ERROR: failed to reproduce '.*': failed to run: .*, exited with (-?\d+)")
 SIGNS: tuple[tuple[str, How], ...] = (
     ("didn't change, skipping", "unchanged"),

@@ -8,27 +8,19 @@ from __future__ import annotations
 
 import argparse
 import sqlite3
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from tasks import tracking
 from tasks.index import channels
-from tasks.index.bundle import MANIFEST, digest_of
 from tasks.index.stores import open_store
-from tasks.provenance import Lock, Points, curves, flat, numbers, read_lock
+from tasks.provenance import Lock, numbers, read_lock
+from tasks.run_facts import DATA, METRICS, bundle_version, common_facts, stage_facts
 from tasks.settings import Settings, load
 from tasks.stage import UserError, read_json, say, stage_main, staged_output, state_directory, write_json
-from tasks.tracking import Facts, StageFacts, Version
+from tasks.tracking import Facts
 
-DATA, METRICS, OUT = Path("data"), Path("metrics"), Path("data/record")
-ARTIFACTS = (
-    ("params.yaml", "run"), ("dvc.lock", "run"), ("data/snapshot/source.json", "snapshot"),
-    ("data/validate/report.md", "validate"), ("data/validate/report.json", "validate"),
-    ("data/finetune/choices.json", "finetune"), ("data/finetune/plots", "finetune/plots"),
-    ("data/evaluate/verdict.json", "evaluate"), ("data/evaluate/decision.json", "evaluate"),
-    ("data/evaluate/plots", "evaluate/plots"), ("data/publish/receipt.json", "publish"),
-)  # fmt: skip
+OUT = Path("data/record")
 
 
 def main() -> None:
@@ -70,9 +62,9 @@ def _facts(
         "nightreel.label": verdict["label"],
         "mlflow.note.content": verdict["sentence"],
     }
-    stages = tuple(_stage(state, lock, name, failed=False) for name in lock.stages)
+    stages = tuple(stage_facts(state, lock, name, failed=False) for name in lock.stages)
     points = tuple(point for name in lock.stages for point in numbers(METRICS / f"{name}.json", f"{name}."))
-    return _common(settings, lock, recipe, tags, stages, points, _version(live), live)
+    return common_facts(settings, lock, recipe, tags, stages, points, bundle_version(live), live)
 
 
 def _record_failure(settings: Settings, state: Path, lock: Lock, failed: str, reason: str) -> None:
@@ -84,64 +76,16 @@ def _record_failure(settings: Settings, state: Path, lock: Lock, failed: str, re
     known = path.exists() and lock.order.index(failed) > lock.order.index("snapshot")
     recipe = read_json(path)["recipe"] if known else "unknown-" + lock.params_fingerprint
     before = [name for name in lock.order[: lock.order.index(failed)] if known and name in lock.stages]
-    stages = (*(_stage(state, lock, name, failed=False) for name in before), _stage(state, lock, failed, failed=True))
+    stages = (
+        *(stage_facts(state, lock, name, failed=False) for name in before),
+        stage_facts(state, lock, failed, failed=True),
+    )
     tags = {"nightreel.status": f"failed at {failed}", "mlflow.note.content": reason or f"failed at {failed}"}
     live = _live(settings)
-    facts = _common(settings, lock, recipe, tags, stages, (), None, live)
+    facts = common_facts(settings, lock, recipe, tags, stages, (), None, live)
     (state / "mlflow" / "recorded" / f"{recipe}.json").unlink(missing_ok=True)
     tracking.record(facts, state)
     say(f"recorded the failure at {failed} as MLflow run {recipe[:12]}")
-
-
-def _common(
-    settings: Settings, lock: Lock, recipe: str, tags: dict[str, str], stages: tuple[StageFacts, ...],
-    points: Points, version: Version | None, live: str | None,
-) -> Facts:  # fmt: skip
-    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    tags |= {"nightreel.lock": lock.fingerprint, "nightreel.dry_run": str(settings.publish.dry_run).lower()}
-    if head.returncode == 0:
-        tags["mlflow.source.git.commit"] = head.stdout.strip()
-    done = {stage.name for stage in stages if not stage.failed}
-    chosen = lock.values.keys() - {"publish", "record"}  # they don't change the recipe, so a run's may change
-    wanted = [(Path(path), folder) for path, folder in ARTIFACTS if folder == "run" or folder.split("/")[0] in done]
-    return Facts(
-        experiment=settings.record.experiment,
-        recipe=recipe,
-        tags=tags,
-        params=flat({name: lock.values[name] for name in lock.values if name in chosen}),
-        points=points,
-        stages=stages,
-        datasets={p: md5 for s in stages if s.name in ("snapshot", "validate") for p, md5 in s.outs.items()},
-        artifacts=tuple((path, folder) for path, folder in wanted if path.exists()),
-        version=version,
-        live=live,
-    )
-
-
-def _stage(state: Path, lock: Lock, name: str, *, failed: bool) -> StageFacts:
-    note = state / "notes" / f"{name}.json"
-    key, deps, outs = lock.stages[name] if name in lock.stages and not failed else ("", {}, {})
-    plots = () if failed else sorted((DATA / name / "plots").glob("*.csv"))
-    points = () if failed else numbers(METRICS / f"{name}.json", "")
-    return StageFacts(
-        name=name,
-        key=key,
-        deps=deps,
-        outs=outs,
-        points=points + tuple(point for path in plots for point in curves(path)),
-        notes=read_json(note) if note.exists() and not failed else {},
-        failed=failed,
-    )
-
-
-def _version(live: str | None) -> Version | None:
-    """The final bundle; where evaluate or refit held it back, the candidate."""
-    final = DATA / "refit" / "bundle"
-    folder = final if (final / MANIFEST).exists() else DATA / "finetune" / "candidate"
-    if not (folder / MANIFEST).exists():
-        return None
-    digest = digest_of(folder)
-    return Version(digest, folder, None if digest == live else "challenger")
 
 
 def _live(settings: Settings) -> str | None:

@@ -13,20 +13,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+TEMPORARY = 75
+
 
 class UserError(Exception):
     """Something the user can mend. The message says what was wrong, where, and what to do."""
 
 
+class TemporaryError(UserError):
+    """A network or a server let us down: trying again later may help, and the nightly flow does."""
+
+
 def stage_main(main: Callable[[], None]) -> None:
-    """Run a stage; a UserError, a missing input or a full disk becomes one message on stderr and exit code 1."""
+    """Run a stage; a UserError, a missing input or a full disk becomes one message on stderr and exit code 1.
+
+    A fault that may go away by itself gets exit code 75 (EX_TEMPFAIL of sysexits.h) instead.
+    """
     try:
         main()
     except UserError as error:
-        _leave(str(error), error)
+        _leave(str(error), error, TEMPORARY if isinstance(error, TemporaryError) else 1)
     except FileNotFoundError as error:
         what = error.filename or error  # pyarrow's has no filename, but says it in words
         _leave(f"{what}: not found. Run `nightreel why` to see which stage has to write it first.", error)
+    except (ConnectionError, TimeoutError) as error:
+        _leave(f"the connection failed ({error}). Check the network and the server, and run again.", error, TEMPORARY)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
@@ -34,11 +45,11 @@ def stage_main(main: Callable[[], None]) -> None:
         _leave(f"{where}: no space left on the device. Free some and run again; nothing was published.", error)
 
 
-def _leave(message: str, error: Exception) -> None:
+def _leave(message: str, error: Exception, code: int = 1) -> None:
     if os.environ.get("NIGHTREEL_TRACEBACK") == "1":
         raise error
     print(f"error: {message}", file=sys.stderr, flush=True)
-    sys.exit(1)
+    sys.exit(code)
 
 
 def say(message: str) -> None:

@@ -355,7 +355,8 @@ def test_a_fault_around_the_run_ends_in_one_clear_message(
     if fault is full:
         given |= {"NIGHTREEL_STORE": str(tmp_path / "store")}
     done = subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    temporary = fault is unreachable  # exit code 75: the nightly flow tries again
+    assert done.returncode == (75 if temporary else 1) and "Traceback" not in done.stderr, done.stderr
     assert done.stderr.startswith("error: ") and done.stderr.count("error: ") == 1
     assert re.search(message, done.stderr, re.DOTALL), done.stderr
     assert store.get("channels/live.json") == b'{"digest": "as it was"}'

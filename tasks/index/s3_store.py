@@ -17,7 +17,7 @@ from boto3.exceptions import Boto3Error, S3UploadFailedError
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 
-from tasks.index.store import Conflict, Missing, StoreError, Token, check_key
+from tasks.index.store import Conflict, Missing, StoreError, StoreUnreachable, Token, check_key
 
 _REFUSED = {
     "401", "403", "AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "RequestTimeTooSkewed",
@@ -180,7 +180,7 @@ class S3Store:
                 f"{self.uri}: no credentials found. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE)."
             ) from error
         except _UNREACHABLE as error:
-            raise StoreError(
+            raise StoreUnreachable(
                 f"{self.uri}: the object store can't be reached at {self._client.meta.endpoint_url}. Start it, or "
                 "correct AWS_ENDPOINT_URL."
             ) from error

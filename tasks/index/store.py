@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import NewType, Protocol
 
-from tasks.stage import UserError
+from tasks.stage import TemporaryError, UserError
 
 Token = NewType("Token", str)
 """Stands for the content of a key as it was read; a swap succeeds only while that content is unchanged."""
@@ -16,6 +16,10 @@ _PART = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*")
 
 class StoreError(UserError):
     """The store can't be used as asked: unreachable, credentials refused, full, no conditional writes."""
+
+
+class StoreUnreachable(StoreError, TemporaryError):
+    """The store does not answer at its address; it may a little later."""
 
 
 class Missing(StoreError):

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from tasks import record, tracking
+from tasks import provenance, record, tracking
 from tasks.data.histories import Histories
 from tasks.index import channels
 from tasks.index.local_store import LocalStore
@@ -256,8 +256,8 @@ def test_the_registered_model_answers_as_the_bundle_without_a_pickle(
 def test_curves_without_a_step_are_left_out(tmp_path: Path) -> None:
     path = tmp_path / "by_model.csv"
     path.write_text("protocol,model,ndcg\ntime,blend,0.1\n")
-    assert record.curves(path) == ()
-    assert record.numbers(tmp_path / "none.json", "") == ()
+    assert provenance.curves(path) == ()
+    assert provenance.numbers(tmp_path / "none.json", "") == ()
 
 
 def test_a_bundle_that_the_stages_did_not_write_is_not_registered(run: Run, main: Callable[..., None]) -> None:
