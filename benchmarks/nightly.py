@@ -107,7 +107,7 @@ def main() -> None:
             "PATH": f"{BIN}:{os.environ['PATH']}",
             "PYTHONPATH": str(clone),
         }
-        nightreel, dvc = [sys.executable, "-m", "flows.cli"], [str(BIN / "dvc")]
+        nightreel, dvc = [str(BIN / "nightreel")], [str(BIN / "dvc")]
         first = measure([*nightreel, "run"], clone, environment)
         row("nightreel run, first", first, "300 s, 3,000 MB", first.seconds <= 300 and first.peak <= 3000)
         measure([sys.executable, "-c", EMPTY_FLOW], clone, environment)
