@@ -2,17 +2,19 @@
 
 A cache belongs to one encoder in one environment (its fingerprint). It is a folder of shards, each a .npy of
 (key, vector) named by the hash of its content and put in place by a rename: a killed run leaves whole shards, two runs
-at once need no lock, and a shard that was damaged is noticed and left out.
+may add at once (only merging locks readers out), and a shard that was damaged is noticed and left out.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import os
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,19 +97,30 @@ def _encode(encoder: Encoder, todo: dict[bytes, str], folder: Path) -> dict[byte
 
 def read_cache(folder: Path, dim: int) -> dict[bytes, Vectors]:
     """Every key and vector of a cache; merges its shards when there are many."""
-    known: dict[bytes, Vectors] = {}
-    read: set[str] = set()
-    # Another run may merge the shards meanwhile: what vanished is in a new one, so list again until nothing is new.
-    while fresh := {path.name for path in folder.glob("*.npy")} - read:
-        for name in sorted(fresh):
-            known.update(_read_shard(folder / name, dim))
-        read |= fresh
-    if len(read) > MOST_SHARDS and known:
-        # What is removed is in the merged shard already, so a run that merges at the same time loses nothing either.
-        merged = write_shard(folder, known)
-        for name in read - {merged}:
-            (folder / name).unlink(missing_ok=True)
-    return known
+    if not folder.is_dir():
+        return {}
+    with _locked(folder, fcntl.LOCK_SH):
+        shards = {path.name: _read_shard(path, dim) for path in sorted(folder.glob("*.npy"))}
+    if len(shards) > MOST_SHARDS:
+        with _locked(folder, fcntl.LOCK_EX):
+            shards = {path.name: _read_shard(path, dim) for path in sorted(folder.glob("*.npy"))}
+            if known := _rows(shards):
+                merged = write_shard(folder, known)
+                for name in shards.keys() - {merged}:
+                    (folder / name).unlink(missing_ok=True)
+    return _rows(shards)
+
+
+def _rows(shards: dict[str, dict[bytes, Vectors]]) -> dict[bytes, Vectors]:
+    return {key: vector for shard in shards.values() for key, vector in shard.items()}
+
+
+@contextmanager
+def _locked(folder: Path, mode: int) -> Iterator[None]:
+    """Hold the folder's lock. A listing beside a merge can miss a row twice, in the old shard and in the new one."""
+    with (folder / ".lock").open("a") as file:
+        fcntl.flock(file, mode)  # given back by the kernel, after a kill too
+        yield
 
 
 def write_shard(folder: Path, rows: dict[bytes, Vectors]) -> str:
@@ -138,10 +151,10 @@ def _layout(dim: int) -> np.dtype[np.void]:
 
 
 def _read_shard(path: Path, dim: int) -> dict[bytes, Vectors]:
-    """A shard's rows; none when another run merged it meanwhile, or when it isn't what its name says (removed)."""
+    """A shard's rows; none when it isn't what its name says: it is removed."""
     try:
         content = path.read_bytes()
-    except FileNotFoundError:
+    except FileNotFoundError:  # another reader removed it
         return {}
     if hashlib.sha256(content).hexdigest() == path.stem:
         shard: npt.NDArray[np.void] = np.load(io.BytesIO(content), allow_pickle=False)

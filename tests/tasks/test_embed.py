@@ -1,10 +1,10 @@
-"""The embed stage as DVC runs it: a process in a folder with params.yaml and data/validate."""
+"""The embed stage in a folder with params.yaml and data/validate."""
 
+import contextlib
+import io
 import json
-import os
 import shutil
-import subprocess
-import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from tasks.embed import main
+from tasks.stage import stage_main
 from tests.datasets import write_dataset
 
 ROOT = Path(__file__).parents[2]
@@ -28,11 +30,26 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def embed(project: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "NIGHTREEL_STATE": str(project / "state"), "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [sys.executable, "-m", "tasks.embed"], cwd=project, env=environment, capture_output=True, text=True, check=False
-    )
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+
+def embed(project: Path) -> Done:
+    """The stage with its messages and exit code; in this process, as importing torch takes seconds."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with (
+        pytest.MonkeyPatch.context() as patch, contextlib.chdir(project),
+        contextlib.redirect_stdout(out), contextlib.redirect_stderr(err),
+    ):  # fmt: skip
+        patch.setenv("NIGHTREEL_STATE", str(project / "state"))
+        try:
+            stage_main(main)
+        except SystemExit as ended:
+            code = int(str(ended.code))
+    return Done(code, out.getvalue(), err.getvalue())
 
 
 def outputs(project: Path) -> dict[str, bytes]:
@@ -48,8 +65,8 @@ def rewrite(project: Path, column: str, values: list[str | None]) -> None:
 
 def test_a_changed_title_encodes_exactly_one_item(project: Path) -> None:
     first = embed(project)
-    assert first.returncode == 0, first.stderr
-    assert "encoded 24 of 24 items; 0 from cache" in first.stdout
+    assert first.code == 0, first.err
+    assert "encoded 24 of 24 items; 0 from cache" in first.out
     vectors = np.load(project / "data" / "embed" / "vectors.npy")
     assert vectors.shape == (24, 384) and vectors.dtype == np.float32
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
@@ -58,12 +75,12 @@ def test_a_changed_title_encodes_exactly_one_item(project: Path) -> None:
     before = outputs(project)
 
     shutil.rmtree(project / "data" / "embed")
-    assert "encoded 0 of 24 items; 24 from cache" in embed(project).stdout
+    assert "encoded 0 of 24 items; 24 from cache" in embed(project).out
     assert outputs(project) == before
 
     titles = pq.read_table(project / "data" / "validate" / "items.parquet")["title"].to_pylist()
     rewrite(project, "title", [*titles[:5], "A title of its own", *titles[6:]])
-    assert "encoded 1 of 24 items; 23 from cache" in embed(project).stdout
+    assert "encoded 1 of 24 items; 23 from cache" in embed(project).out
     changed = np.load(project / "data" / "embed" / "vectors.npy")
     assert [row for row in range(24) if not np.array_equal(changed[row], vectors[row])] == [5]
     assert json.loads((project / "state" / "notes" / "embed.json").read_text())["encoded"] == 1
@@ -71,7 +88,7 @@ def test_a_changed_title_encodes_exactly_one_item(project: Path) -> None:
     # The cache holds what encoding everything at once gives.
     shutil.rmtree(project / "state")
     after = outputs(project)
-    assert "encoded 24 of 24" in embed(project).stdout
+    assert "encoded 24 of 24" in embed(project).out
     assert outputs(project) == after
 
 
@@ -79,7 +96,7 @@ def test_an_item_without_any_text_gets_the_zero_vector(project: Path) -> None:
     path = project / "data" / "validate" / "items.parquet"
     table = pq.read_table(path, columns=["item_id", "title"])
     pq.write_table(table.set_column(1, "title", pa.array(["", *table["title"].to_pylist()[1:]])), path)
-    assert "1 without text" in embed(project).stdout
+    assert "1 without text" in embed(project).out
     vectors = np.load(project / "data" / "embed" / "vectors.npy")
     assert not vectors[0].any() and vectors[1:].any(axis=1).all()
 
@@ -92,7 +109,7 @@ def test_faults_end_in_one_message_and_leave_the_last_output(project: Path) -> N
 
     def fails(message: str) -> None:
         done = embed(project)
-        assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr, done.stderr
+        assert done.code == 1 and message in done.err and "Traceback" not in done.err, done.err
         assert outputs(project) == {"embed.json": b"last night's"}
 
     items.write_bytes(whole[: len(whole) // 2])
