@@ -1,0 +1,1 @@
+"""Quality with peers side by side: see __main__."""
