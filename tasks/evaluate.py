@@ -8,16 +8,16 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tasks.data.dataset import Dataset, load_dataset
-from tasks.evaluation.champion import Comparison, compare, read_champion
+from tasks.evaluation.champion import compare, read_champion
+from tasks.evaluation.cold_start import Row, cold_start, lines
 from tasks.evaluation.diversity import Pairwise, genre_distance, vector_distance
 from tasks.evaluation.gate import Gate, judge
 from tasks.evaluation.intervals import Interval
-from tasks.evaluation.outputs import metrics, write_lists, write_plots, write_scores
+from tasks.evaluation.outputs import cold_metrics, metrics, write_results
 from tasks.evaluation.reads import count_read
 from tasks.evaluation.scores import GATE_K, Scores, intervals, measure
 from tasks.evaluation.table import table
@@ -27,7 +27,6 @@ from tasks.index.assembly import rehearse
 from tasks.index.reader import Reader
 from tasks.index.stores import open_store
 from tasks.models.choices import Choices
-from tasks.models.engine import BLEND
 from tasks.settings import Settings, load
 from tasks.stage import note, read_json, say, stage_main, staged_output, state_directory, write_json
 
@@ -61,10 +60,18 @@ def main() -> None:
                 retrain=_retrain(data, Path(scratch)),
             ),
         )  # fmt: skip
-    _write(data, measured, verdict, comparison, {"champion": pinned, "split_digest": data.split_digest[data.gate]})
+    cold = cold_start(
+        *pairs[data.gate][0], verdict.model, data.positives(data.protocols[data.gate][0], ("train", "valid")),
+        np.load(FINETUNE / "vectors.npy", mmap_mode="r"), settings.evaluate.replicates, settings.finetune.seed,
+    )  # fmt: skip
+    choices = read_json(FINETUNE / "choices.json")
+    with staged_output(OUT) as folder:
+        write_results(folder, data, choices, measured, cold, verdict, comparison.rule if comparison else None, pinned)
+    small = metrics(measured, data.gate, verdict.model, verdict.rules)
+    write_json(Path("metrics/evaluate.json"), small | {"cold start": cold_metrics(cold)})
     reads = {name: count_read(state_directory(), data.split_digest[name], recipe) for name in names}
     note("evaluate", {"test_reads": reads, "recipe": recipe})
-    _show(data, measured, verdict, reads[data.gate])
+    _show(data, measured, cold, verdict, reads[data.gate])
 
 
 def _pairs(data: Dataset, protocol: str, cuts: list[list[float]]) -> list[tuple[Trial, Ranker]]:
@@ -104,36 +111,11 @@ def _retrain(data: Dataset, scratch: Path) -> Callable[[str, Choices], Ranker]:
     return retrain
 
 
-def _write(
-    data: Dataset, measured: Measured, verdict: Verdict, comparison: Comparison | None, pinned: dict[str, Any]
-) -> None:
-    scores, found = measured[data.gate]
-    choices = read_json(FINETUNE / "choices.json")
-    if verdict.model != BLEND:
-        choices |= {"blend": verdict.model}
-    small = metrics(measured, data.gate, verdict.model, verdict.rules)
-    with staged_output(OUT) as folder:
-        write_json(
-            folder / "decision.json",
-            {"decision": verdict.decision, "label": verdict.label, "model": verdict.model, "choices": choices},
-        )
-        intervals_ = {model: {m: [i.point, i.low, i.high] for m, i in each.items()} for model, each in found.items()}
-        facts = {"gate": data.gate, "users": scores.n_users, "cold_users": scores.cold, "intervals": intervals_}
-        rule = comparison.rule if comparison else None
-        write_json(folder / "verdict.json", verdict.model_dump() | pinned | facts | {"comparison": rule})
-        write_scores(folder / "per_user.parquet", scores, [verdict.model], data.user_ids)
-        write_scores(folder / "scores.parquet", scores, scores.models, data.user_ids)
-        write_lists(folder / "lists.parquet", scores, verdict.model, data.user_ids, data.item_ids)
-        write_plots(
-            folder / "plots", measured, sorted({int(m.partition("@")[2]) for m in next(iter(found.values()), {})})
-        )
-    write_json(Path("metrics/evaluate.json"), small)
-
-
-def _show(data: Dataset, measured: Measured, verdict: Verdict, reads: int) -> None:
+def _show(data: Dataset, measured: Measured, cold: list[Row], verdict: Verdict, reads: int) -> None:
     for name, (scores, found) in measured.items():
         say("\n" + table(name, scores, found, decides=name == data.gate))
-    say(f"\nThis test split has been read by {reads:,} recipe{'s' if reads > 1 else ''}.\n{verdict.sentence}")
+    say(f"\n{lines(cold)}\n\nThis test split has been read by {reads:,} recipe{'s' if reads > 1 else ''}.")
+    say(verdict.sentence)
 
 
 if __name__ == "__main__":

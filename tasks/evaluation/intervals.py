@@ -70,6 +70,12 @@ def interval(point: float, means: FloatArray) -> Interval:
     return Interval(float(point), float(low), float(high))
 
 
+def mean_interval(values: FloatArray, replicates: int, rng: np.random.Generator) -> Interval:
+    """The mean of [n] figures, one a user, with its two-sided 95% interval; n at least 1."""
+    means = replicate_means(values[:, None], np.ones(len(values)), replicates, rng)
+    return interval(float(values.mean()), means[:, 0])
+
+
 def relative_difference(
     points: tuple[float, float], means: tuple[FloatArray, FloatArray], users: int, *, confidence: float, margin: float
 ) -> Difference | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,53 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.data.dataset import Dataset
+from tasks.evaluation.cold_start import Row
 from tasks.evaluation.intervals import Interval
 from tasks.evaluation.ranking import METRICS
 from tasks.evaluation.scores import GATE_K, GATE_METRIC, Scores
-from tasks.evaluation.verdict import Rule
+from tasks.evaluation.verdict import Rule, Verdict
+from tasks.stage import write_json
 
 Found = Mapping[str, Mapping[str, Interval]]
+
+
+def write_results(
+    folder: Path,
+    data: Dataset,
+    choices: dict[str, Any],
+    measured: Mapping[str, tuple[Scores, Found]],
+    cold: Sequence[Row],
+    verdict: Verdict,
+    rule: str | None,
+    champion: str | None,
+) -> None:
+    """All of data/evaluate. choices: finetune's; rule: how the champion was compared; champion: its digest."""
+    scores, found = measured[data.gate]
+    blend = {} if verdict.model == "blend" else {"blend": verdict.model}
+    decided = {"decision": verdict.decision, "label": verdict.label, "model": verdict.model}
+    write_json(folder / "decision.json", decided | {"choices": choices | blend})
+    points = {model: {m: [i.point, i.low, i.high] for m, i in each.items()} for model, each in found.items()}
+    facts = {
+        "champion": champion,
+        "split_digest": data.split_digest[data.gate],
+        "gate": data.gate,
+        "users": scores.n_users,
+        "cold_users": scores.cold,
+        "intervals": points,
+        "comparison": rule,
+    }
+    write_json(folder / "verdict.json", verdict.model_dump() | facts)
+    write_json(folder / "cold_start.json", [asdict(row) for row in cold])
+    write_scores(folder / "per_user.parquet", scores, [verdict.model], data.user_ids)
+    write_scores(folder / "scores.parquet", scores, scores.models, data.user_ids)
+    write_lists(folder / "lists.parquet", scores, verdict.model, data.user_ids, data.item_ids)
+    write_plots(folder / "plots", measured, sorted({int(m.partition("@")[2]) for m in next(iter(found.values()), {})}))
+
+
+def cold_metrics(cold: Sequence[Row]) -> dict[str, float]:
+    """`user, 3 events known: blend` → NDCG@10."""
+    return {f"{row.what}: {row.model}": _round(row.ndcg.point) for row in cold}
 
 
 def write_scores(path: Path, scores: Scores, models: Sequence[str], user_ids: Sequence[str]) -> None:

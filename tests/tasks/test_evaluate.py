@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 NEIGHBOURS = {"neighbours": 100.0, "shrink": 20.0, "decay": 5.0}
 CHOICES = Choices(
     members={"popularity": {"half_life_days": 1000.0, "buckets": 8.0}, "item_knn": NEIGHBOURS}, blend="item_knn",
-    columns=(), cutoff=50, half_life_days=(7.0, 1000.0), buckets=8, encoder="base", moment="last_event",
+    columns=(), cutoff=50, shortlist=50, half_life_days=(7.0, 1000.0), buckets=8, encoder="base", moment="last_event",
 )  # fmt: skip
 CONFIG = {"key_fingerprint": None, "pseudonymised": False, "name": "films"}
 

@@ -30,7 +30,7 @@ from tests.tasks.evaluation.rankers import Successors, planted
 SETTINGS = Evaluate(cutoffs=(10,), margin=0.03, confidence=0.95, replicates=500)
 SOURCE = "films"
 CHOICES = Choices(
-    members={"popularity": {"half_life_days": 7.0}}, blend="trees", columns=("a",), trees="a tree", cutoff=50,
+    members={"popularity": {"half_life_days": 7.0}}, blend="trees", columns=("a",), trees="a tree", cutoff=50, shortlist=50,
     half_life_days=(7.0,), buckets=4, encoder="base", moment="last_event",
 )  # fmt: skip
 
