@@ -19,7 +19,7 @@ from tasks.evaluation.ranking import Truth, per_user
 from tasks.index.assembly import rehearse
 from tasks.models.catalogue import catalogue_of
 from tasks.models.drift import reference_of
-from tasks.models.learning import Judge, Learned, Task, choose_members, learn, task_of, untrained
+from tasks.models.learning import Judge, Learned, Task, learn, task_of, try_member, untrained
 from tasks.settings import Settings, load
 from tasks.stage import read_json, say, stage_main, staged_output, state_directory, write_json
 
@@ -101,11 +101,8 @@ def tune_encoder(
 
 def content_quality(data: Dataset, vectors: Vectors, settings: Settings, judge: Judge) -> float:
     """Validation NDCG@10 of content kNN on the gate's latest fold, at its best setting."""
-    only = settings.finetune.model_copy(update={"members": {CONTENT: settings.finetune.members[CONTENT]}})
-    task = fold_task(data, gate_fold(data), 1)
-    _, trials = choose_members(
-        task, catalogue_of(data.items, vectors), untrained(only, "base", "last_event"), only, judge
-    )
+    base, task = untrained(settings.finetune, "base", "last_event"), fold_task(data, gate_fold(data), 1)
+    _, trials = try_member(CONTENT, task, catalogue_of(data.items, vectors), base, settings.finetune, judge)
     return max(float(trial["ndcg@10"]) for trial in trials)
 
 
@@ -131,7 +128,8 @@ def main() -> None:
         for protocol, folds in data.protocols.items():
             for fold in folds:
                 folder = out / "candidate" if fold == gate_fold(data) else out / "candidates" / fold
-                rehearse(data, fold, learned[fold].choices, vectors, bundle_config(protocol, data), folder)
+                one, config = learned[fold], bundle_config(protocol, data)
+                rehearse(data, fold, one.choices, vectors, config, folder, start=one.engine)
         chosen = learned[gate_fold(data)]
         chosen.choices.write(out)
         write_json(out / "reference.json", reference_of(chosen.engine, fold_task(data, gate_fold(data), 1).valid))

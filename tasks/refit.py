@@ -20,6 +20,7 @@ from tasks.stage import note, read_json, say, stage_main, staged_output, write_j
 
 FINETUNE, EVALUATE, OUT = Path("data/finetune"), Path("data/evaluate"), Path("data/refit")
 PROBED = 200  # users whose lists the gates look at
+DRIFT_USERS = 100  # fewer say nothing of a feature's distribution
 TIMED = 20  # single answers that latency is the least of
 
 
@@ -68,15 +69,15 @@ def coverage(lists: np.ndarray[Any, Any], n_items: int) -> float:
     return len(np.unique(lists[lists >= 0])) / max(n_items, 1)
 
 
-def gates(settings: Settings, data: Dataset, bundle: Path) -> tuple[dict[str, float], list[str]]:
+def gates(settings: Settings, data: Dataset, bundle: Path, candidate: Reader) -> tuple[dict[str, float], list[str]]:
     """Deterministic figures, and the reasons to hold; latency is judged but, differing between runs, kept apart."""
     users = np.flatnonzero(data.positives(None).lengths > 0)
     users = users[np.unique(np.linspace(0, max(len(users) - 1, 0), min(PROBED, len(users))).astype(np.int64))]
-    final, candidate = Reader.open_bundle(bundle, check=False), Reader.open_bundle(FINETUNE / "candidate")
+    final = Reader.open_bundle(bundle, check=False)
     lists, before = probed(final, data, users), probed(candidate, data, users)
     past = data.positives(None).take(users)
     asked = Positions(past, past.last_times, past, users)
-    drift = stability(read_json(FINETUNE / "reference.json"), final.engine, asked)
+    drift = stability(read_json(FINETUNE / "reference.json"), final.engine, asked) if len(users) >= DRIFT_USERS else {}
     worst = max(drift, key=lambda name: drift[name], default="")
     figures = {
         "coverage": coverage(lists, data.n_items),
@@ -115,8 +116,10 @@ def main() -> None:
         bundle = out / "bundle"
         rehearsal(bundle / "rehearsal")
         facts = {key: value for key, value in config.items() if key != "fold"}
-        digest = refit(data, chosen(), vectors, facts | {"label": decision["label"]}, bundle)
-        figures, reasons = gates(settings, data, bundle)
+        candidate = Reader.open_bundle(FINETUNE / "candidate")
+        facts |= {"label": decision["label"]}
+        digest = refit(data, chosen(), vectors, facts, bundle, start=candidate.engine)
+        figures, reasons = gates(settings, data, bundle, candidate)
         if reasons:
             shutil.rmtree(bundle)
             write_json(out / "held.json", {"empty": f"held by refit: {'; '.join(reasons)}"})

@@ -18,7 +18,10 @@ Event = Literal[
     "impression", "play", "watch", "like", "favorite", "rating",
     "comment", "share", "search", "follow", "skip", "dislike",
 ]  # fmt: skip
-Member = Literal["popularity", "item_knn", "ease", "content_knn", "slist", "svd", "user_knn"]
+Member = Literal[
+    "popularity", "item_knn", "ease", "ease_long", "content_knn", "slist", "slist_short", "svd", "user_knn",
+    "ials", "nmf", "tfidf_knn", "vae", "recurrent", "transformer",
+]  # fmt: skip
 Grid = dict[str, tuple[float, ...]]
 
 
@@ -111,7 +114,7 @@ class Trees(Section):
     """Numbers of trees to try on validation; recommend time grows linearly."""
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     """Share of each tree's answer that is taken; smaller wants more rounds."""
-    leaves: Annotated[int, Field(ge=2, le=255)]
+    leaves: Annotated[int, Field(ge=2, le=64)]
     """Leaves of a tree; more fits finer interactions, and noise."""
     leaf_rows: Annotated[int, Field(ge=1)]
     """Least examples in a leaf; more is steadier."""
@@ -139,7 +142,12 @@ class Finetune(Section):
     negatives: Annotated[int, Field(ge=1, le=5000)]
     """Most candidates per position that the blend learns from beside the answer."""
     candidates: Annotated[int, Field(ge=10, le=5000)]
-    """Best items of each member that the blend ranks; recommend time grows linearly."""
+    """Best items of each member that are looked at."""
+    shortlist: Annotated[int, Field(ge=10, le=5000)]
+    """Of these, the best by reciprocal rank fusion, which the blend ranks; recommend time grows linearly."""
+    search_items: Annotated[int, Field(ge=10)]
+    """Most used items that a member with `max_items` is tried on while its setting is chosen; it is then trained on
+    all of `max_items`. Time of a trial grows with the cube."""
     half_life_days: Annotated[tuple[float, ...], Field(min_length=1)]
     """Half-lives of the popularity trends among the blend's features (all time is always one more)."""
     buckets: Annotated[int, Field(ge=1, le=4096)]

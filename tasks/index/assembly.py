@@ -63,17 +63,36 @@ def rehearse(
     vectors: npt.NDArray[np.float32],
     config: dict[str, Any],
     folder: Path,
+    start: Engine | None = None,
 ) -> str:
-    """Members refitted on a fold's train and validation with all choices frozen, as a bundle; returns its digest."""
+    """Members refitted on a fold's train and validation with all choices frozen, as a bundle; returns its digest.
+
+    start: an engine of the same choices over the fold's train part, for members that can go on from there.
+    """
     known = data.positives(fold, LEARNED), data.seen(fold, LEARNED)
-    engine = fit_engine(known[0], catalogue_of(data.items, vectors), choices, clock=data.clock == "time")
-    return assemble(folder, data, engine, known, vectors, config | {"fold": fold, "moment": choices.moment})
+    return _trained(folder, data, known, choices, vectors, config | {"fold": fold}, start)
 
 
 def refit(
-    data: Dataset, choices: Choices, vectors: npt.NDArray[np.float32], config: dict[str, Any], folder: Path
+    data: Dataset,
+    choices: Choices,
+    vectors: npt.NDArray[np.float32],
+    config: dict[str, Any],
+    folder: Path,
+    start: Engine | None = None,
 ) -> str:
-    """The rehearsal's operation once more, over every event; returns the digest."""
-    known = data.positives(None), data.seen(None)
-    engine = fit_engine(known[0], catalogue_of(data.items, vectors), choices, clock=data.clock == "time")
+    """The rehearsal's operation once more, over every event, going on from the rehearsed engine; returns the digest."""
+    return _trained(folder, data, (data.positives(None), data.seen(None)), choices, vectors, config, start)
+
+
+def _trained(
+    folder: Path,
+    data: Dataset,
+    known: tuple[Histories, Histories],
+    choices: Choices,
+    vectors: npt.NDArray[np.float32],
+    config: dict[str, Any],
+    start: Engine | None,
+) -> str:
+    engine = fit_engine(known[0], catalogue_of(data.items, vectors), choices, clock=data.clock == "time", start=start)
     return assemble(folder, data, engine, known, vectors, config | {"moment": choices.moment})

@@ -1,21 +1,20 @@
 """The blend: gradient-boosted trees (or a fallback) that rank the members' candidates.
 
-The trees are learned by LightGBM (LambdaMART: Burges, MSR-TR-2010-82) and answered by treelite, which needs no
-training library. Where too little can be learned from, reciprocal rank fusion or one member takes their place.
+The trees are learned by LightGBM (LambdaMART: Burges, MSR-TR-2010-82) and answered without it.
+Where too little can be learned from, reciprocal rank fusion or one member takes their place.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tasks.models.candidates import Candidates
+from tasks.models.trees import Trees
 
 FUSION = "fusion"
 TREES = "trees"
@@ -31,14 +30,9 @@ class Blend:
     model: str
 
     @cached_property
-    def trees(self) -> Any:
-        """treelite's model of the text form (which it reads from a file alone)."""
-        import treelite
-
-        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
-            file.write(self.model)
-            file.flush()
-            return treelite.frontend.load_lightgbm_model(file.name)
+    def trees(self) -> Trees:
+        """The learned ranker."""
+        return Trees.read(self.model)
 
     def score(
         self, candidates: Candidates, members: Sequence[str], columns: tuple[str, ...], matrix: npt.NDArray[np.float32]
@@ -48,9 +42,7 @@ class Blend:
             if columns != self.columns:
                 missing = sorted(set(self.columns) ^ set(columns))
                 raise ValueError(f"the blend was learned on other features: {missing}")
-            import treelite
-
-            return np.asarray(treelite.gtil.predict(self.trees, matrix).reshape(-1), np.float32)
+            return self.trees.predict(matrix)
         if self.kind == FUSION:
             return matrix[:, columns.index(FUSION)]
         return candidates.scores[:, list(members).index(self.kind)]

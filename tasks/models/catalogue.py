@@ -1,18 +1,23 @@
-"""The catalogue as arrays: content vectors, commonest genres, release years."""
+"""The catalogue as arrays: content vectors, commonest genres, release years, words."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import scipy.sparse as sp
 
 from tasks.models.protocol import Catalogue
+from tasks.models.words import word_counts
 
 GENRES = 64  # the feature's width: beyond the 64 commonest a genre is too rare to learn from
 YEAR_US = 365.2425 * 86_400e6
+WORDED = ("title", "genres", "tags", "creators", "description")  # a transcript's words tell little of the item
 TITLE_YEAR = re.compile(r"\((\d{4})\)\s*$")  # "Heat (1995)": how films are titled where published_at is missing
 
 
@@ -47,8 +52,23 @@ def genre_matrix(items: pa.Table) -> npt.NDArray[np.float32]:
     return matrix
 
 
+def texts(items: pa.Table) -> Iterator[list[str]]:
+    """Each item's texts: the fields of WORDED that the table has; lists give a text an entry."""
+    columns = [items[name].to_pylist() for name in WORDED if name in items.column_names]
+    for row in zip(*columns, strict=True):
+        yield [text for cell in row for text in ([cell] if isinstance(cell, str) else cell or ()) if text]
+
+
 def catalogue_of(items: pa.Table, vectors: npt.NDArray[np.float32]) -> Catalogue:
-    """From an items table and its content vectors [n, d]; raises ValueError when their lengths differ."""
+    """From an items table and its content vectors [n, d]; raises ValueError when their lengths differ.
+
+    The words are counted when first asked for: 10,000 items with descriptions take half a second.
+    """
     if len(vectors) != items.num_rows:
         raise ValueError(f"{items.num_rows} items but {len(vectors)} content vectors")
-    return Catalogue(vectors, genre_matrix(items), release_years(items))
+
+    @cache
+    def count() -> sp.csr_matrix:
+        return word_counts(list(texts(items)))
+
+    return Catalogue(vectors, genre_matrix(items), release_years(items), count)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from tasks.models.candidates import NO_SHORTLIST
 from tasks.stage import read_json, write_json
 
 Moment = Literal["last_event", "data_until"]
@@ -14,8 +15,9 @@ Moment = Literal["last_event", "data_until"]
 
 class Choices(BaseModel):
     """members: hyper-parameters by name; blend: `trees`, `fusion` or a member; columns, trees: the learned ranker
-    (LightGBM's text, kept in a file of its own); cutoff: candidates of each member; half_life_days, buckets: the
-    statistics' time slices; encoder: `base` or `finetuned`; moment: when a list for a known user is asked."""
+    (LightGBM's text, kept in a file of its own); cutoff: candidates of each member; shortlist: those of all members
+    that are ranked; half_life_days, buckets: the statistics'
+    time slices; encoder: `base` or `finetuned`; moment: when a list for a known user is asked."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,6 +26,7 @@ class Choices(BaseModel):
     columns: tuple[str, ...]
     trees: str = ""
     cutoff: int
+    shortlist: int = NO_SHORTLIST
     half_life_days: tuple[float, ...]
     buckets: int
     encoder: Literal["base", "finetuned"]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from tasks.data.histories import Histories
-from tasks.models.item_to_item import ItemToItem, strongest, weighted_matrix
+from tasks.models.item_to_item import ItemToItem, binary_matrix, strongest
 from tasks.models.protocol import Catalogue, Hyper
 
 Dense = npt.NDArray[np.float32]
@@ -56,8 +56,7 @@ class Ease(ItemToItem):
     def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Self:
         """Closed form over the binary user-item matrix."""
         active = most_used(train, catalogue.n_items, int(hyper["max_items"]))
-        x = weighted_matrix(train, np.ones(len(train.items)), catalogue.n_items)[:, active]
-        x.data[:] = 1.0
+        x = binary_matrix(train, catalogue.n_items)[:, active]
         p = inverse((x.T @ x).toarray(), hyper["regularisation"])
         p /= -np.diag(p)[None, :]
         p[np.diag_indices_from(p)] = 0.0

@@ -1,13 +1,15 @@
 """The engine: members, statistics and blend as one answer to "what next for this history, at this moment?".
 
-It is what the rehearsal is measured with and what a reader serves, so both give the same lists. Numpy, scipy and
-treelite only. Memory: the members' arrays (mapped from files), and BLOCK x items x members x 8 bytes while answering.
+It is what the rehearsal is measured with and what a reader serves, so both give the same lists. Numpy and scipy only.
+Memory: the members' arrays (mapped from files), and BLOCK x items x members x 8 bytes while answering.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ import pyarrow.parquet as pq
 
 from tasks.data.histories import FloatArray, Histories
 from tasks.models.blend import Blend, best_of_rows
-from tasks.models.candidates import HIDDEN, Candidates, gather, top_items
+from tasks.models.candidates import HIDDEN, NO_SHORTLIST, Candidates, gather, top_items
 from tasks.models.catalogue import catalogue_of
 from tasks.models.features import feature_matrix
 from tasks.models.members import MEMBERS
@@ -27,7 +29,8 @@ from tasks.models.statistics import ItemStatistics
 
 Lists = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 BLEND = "blend"
-CELLS = 40_000_000  # score cells held at once: about 160 MB of float32 in all members together
+CELLS = 40_000_000  # score cells that a thread holds: about 160 MB of float32 in all members together
+THREADS = min(4, os.cpu_count() or 1)  # blocks answered at once; more would take memory, and wait for it
 
 
 def unseen(scores: Scores, exclude: Histories | None, hidden: npt.NDArray[np.bool_] | None) -> Scores:
@@ -41,13 +44,15 @@ def unseen(scores: Scores, exclude: Histories | None, hidden: npt.NDArray[np.boo
 
 @dataclass(frozen=True)
 class Engine:
-    """now: the moment meant by NaN (just after the last known event); cutoff: candidates taken of each member."""
+    """now: the moment meant by NaN (just after the last known event); cutoff: candidates taken of each member;
+    shortlist: of those, the ones that the blend ranks."""
 
     members: Mapping[str, Recommender]
     statistics: ItemStatistics
     catalogue: Catalogue
     blend: Blend
     cutoff: int
+    shortlist: int
     now: float
 
     @property
@@ -73,8 +78,9 @@ class Engine:
     ) -> tuple[Candidates, tuple[str, ...], npt.NDArray[np.float32]]:
         """Candidates of a block of histories with their feature columns and matrix [p, columns]."""
         at = np.where(np.isnan(moments), self.now, moments)
-        scored = [unseen(np.array(m.score(histories, at)), exclude, hidden) for m in self.members.values()]
-        found = gather(scored, self.cutoff)
+        scored = [np.array(member.score(histories, at)) for member in self.members.values()]
+        floors = [scores.min(axis=1) for scores in scored]
+        found = gather([unseen(scores, exclude, hidden) for scores in scored], floors, self.cutoff, self.shortlist)
         columns, matrix = feature_matrix(found, tuple(self.members), histories, at, self.statistics, self.catalogue)
         return found, columns, matrix
 
@@ -95,11 +101,18 @@ class Engine:
         """
         lists = np.full((len(histories), k), -1, np.int32), np.full((len(histories), k), -np.inf, np.float32)
         block = max(1, CELLS // (self.n_items * (2 * len(self.members) + 1)))
-        for start in range(0, len(histories), block):
+
+        def answer(start: int) -> None:
             rows = np.arange(start, min(start + block, len(histories)))
             part, without = histories.take(rows), exclude.take(rows) if exclude is not None else None
-            items, values = self._block(part, moments[rows], k, without, hidden, model)
-            lists[0][rows], lists[1][rows] = items, values
+            lists[0][rows], lists[1][rows] = self._block(part, moments[rows], k, without, hidden, model)
+
+        starts = range(0, len(histories), block)
+        if len(starts) == 1:
+            answer(0)
+        else:  # numpy gives way to other threads in all that takes time here
+            with ThreadPoolExecutor(THREADS) as pool:
+                list(pool.map(answer, starts))
         return lists
 
     def _block(
@@ -133,10 +146,10 @@ class Engine:
         exclude: Histories | None,
         hidden: npt.NDArray[np.bool_] | None,
     ) -> npt.NDArray[np.int32]:
-        """[n, k] what is popular of late, as of each moment; then everything else by its use."""
+        """[n, k] what is popular as of each moment, counted as validation chose; then everything else by its use."""
         at = np.where(np.isnan(moments), self.now, moments)
-        of_late, ever = self.statistics.trends[0], self.statistics.trends[-1]
-        scores = of_late.score(histories, at) + np.float32(1e-6) * ever.score(histories, at)
+        counted, ever = self.members.get("popularity", self.statistics.trends[0]), self.statistics.trends[-1]
+        scores = counted.score(histories, at) + np.float32(1e-6) * ever.score(histories, at)
         return listed(unseen(scores, exclude, hidden), k)[0]
 
     @classmethod
@@ -151,7 +164,8 @@ class Engine:
         trees = folder / "engine" / "trees.txt"
         model = trees.read_text("utf-8") if trees.exists() else ""
         blend = Blend(described["blend"], tuple(described["columns"]), model)
-        return cls(members, statistics, catalogue, blend, described["cutoff"], described["now"])
+        shortlist = described.get("shortlist", NO_SHORTLIST)
+        return cls(members, statistics, catalogue, blend, described["cutoff"], shortlist, described["now"])
 
     def save(self, folder: Path) -> None:
         """Write engine/ below a bundle's folder; vectors.npy and items.parquet are the bundle's own."""
@@ -167,6 +181,7 @@ class Engine:
             "blend": self.blend.kind,
             "columns": list(self.blend.columns),
             "cutoff": self.cutoff,
+            "shortlist": self.shortlist,
             "now": self.now,
         }
         (root / "engine.json").write_text(json.dumps(described, indent=1) + "\n", "utf-8")

@@ -6,12 +6,13 @@ NaN means unknown; the trees learn a direction for it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from tasks.data.histories import FloatArray, Histories
-from tasks.models.candidates import Candidates
+from tasks.models.candidates import Candidates, fused
 from tasks.models.item_to_item import recency_weights, weighted_matrix
 from tasks.models.popularity import DAY, Popularity
 from tasks.models.protocol import Catalogue
@@ -19,7 +20,6 @@ from tasks.models.statistics import ItemStatistics
 
 Columns = dict[str, npt.NDArray[np.float32]]
 PROFILE_DECAY = 10.0  # events: the recent past that a user's profile features describe
-FUSION_OFFSET = 20.0  # of reciprocal rank fusion (Cormack et al., SIGIR 2009)
 
 
 def member_columns(candidates: Candidates, names: Sequence[str]) -> Columns:
@@ -31,7 +31,7 @@ def member_columns(candidates: Candidates, names: Sequence[str]) -> Columns:
         columns[f"{name}.score"] = score
         columns[f"{name}.relative"] = np.where(best > 0, score / np.maximum(best, 1e-12), 0).astype(np.float32)
         columns[f"{name}.rank"] = np.log1p(candidates.ranks[:, at])
-    columns["fusion"] = (1.0 / (FUSION_OFFSET + candidates.ranks)).sum(axis=1, dtype=np.float32)
+    columns["fusion"] = fused(candidates.ranks)
     return columns
 
 
@@ -99,16 +99,36 @@ def fit_columns(
     used = counts_as_of(everything, histories.items, at[histories.rows])
     weights = recency_weights(histories, PROFILE_DECAY)
     profile = unit_rows(np.asarray(weighted_matrix(histories, weights, n_items) @ catalogue.genres))
-    times = weighted_matrix(histories, np.ones(len(histories.items)), n_items)
     return {
         "year.from_mean": year[items] - mean_of_history(histories, year[histories.items])[rows],
         "year.from_last": year[items] - year[last][rows],
         "popularity.from_mean": counts_as_of(everything, items, at[rows]) - mean_of_history(histories, used)[rows],
-        "genre.profile": (profile @ genres.T)[rows, items],
-        "genre.last": (genres[last] @ genres.T)[rows, items],
-        "content.last": (catalogue.vectors[last] @ catalogue.vectors.T)[rows, items],
-        "repeats": np.asarray(times[rows, items]).ravel().astype(np.float32),
+        "genre.profile": pair_products(profile, genres, candidates),
+        "genre.last": pair_products(genres[last], genres, candidates),
+        "content.last": pair_products(catalogue.vectors[last], catalogue.vectors, candidates),
+        "repeats": times_taken(histories, candidates, n_items),
     }
+
+
+def pair_products(
+    left: npt.NDArray[np.float32], right: npt.NDArray[np.float32], candidates: Candidates
+) -> npt.NDArray[np.float32]:
+    """[p] dot products of each candidate's row of [n, d] with its item's row of [n_items, d]."""
+    products = np.empty(len(candidates.rows), np.float32)
+    ends = np.searchsorted(candidates.rows, np.arange(len(left) + 1))
+    for row, (start, end) in enumerate(pairwise(ends.tolist())):
+        products[start:end] = right[candidates.items[start:end]] @ left[row]
+    return products
+
+
+def times_taken(histories: Histories, candidates: Candidates, n_items: int) -> npt.NDArray[np.float32]:
+    """[p] how often each candidate is in its row's history."""
+    known, counts = np.unique(histories.rows.astype(np.int64) * n_items + histories.items, return_counts=True)
+    asked = candidates.rows.astype(np.int64) * n_items + candidates.items
+    at = np.minimum(np.searchsorted(known, asked), max(len(known) - 1, 0))
+    if not len(known):
+        return np.zeros(len(asked), np.float32)
+    return np.where(known[at] == asked, counts[at], 0).astype(np.float32)
 
 
 def feature_matrix(

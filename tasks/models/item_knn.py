@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from tasks.data.histories import Histories
-from tasks.models.item_to_item import ItemToItem, weighted_matrix
+from tasks.models.item_to_item import ItemToItem, binary_matrix
 from tasks.models.protocol import Catalogue, Hyper
 
 
@@ -38,9 +38,7 @@ class ItemKnn(ItemToItem):
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Self:
         """cos(i, j) = n_ij / (sqrt(n_i n_j) + shrink) over users, a user counted once an item."""
-        x = weighted_matrix(train, np.ones(len(train.items)), catalogue.n_items)
-        x.sum_duplicates()
-        x.data[:] = 1.0
+        x = binary_matrix(train, catalogue.n_items)
         together = (x.T @ x).tocsr()
         together.sort_indices()
         audience = together.diagonal()

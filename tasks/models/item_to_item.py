@@ -28,6 +28,14 @@ def weighted_matrix(histories: Histories, weights: FloatArray, n_items: int) -> 
     return sp.csr_matrix(parts, shape=(len(histories), n_items))
 
 
+def binary_matrix(train: Histories, n_items: int) -> sp.csr_matrix:
+    """[users, n_items] float32, 1 where a user took an item, however often; indices sorted within a row."""
+    taken = weighted_matrix(train, np.ones(len(train.items)), n_items)
+    taken.sum_duplicates()
+    taken.data[:] = 1.0
+    return taken
+
+
 def strongest(weights: npt.NDArray[np.float32], keep: int) -> sp.csr_matrix:
     """The `keep` entries of largest magnitude in every row of [n, n], as a sparse matrix."""
     n = weights.shape[1]

@@ -16,7 +16,7 @@ from tasks.models.positions import Positions, joined, tail, window, without_tail
 from tasks.models.protocol import Catalogue, Hyper, Recommender, combinations
 from tasks.models.ranking import Examples, examples, learn_trees
 from tasks.models.training import fit_engine
-from tasks.settings import Finetune
+from tasks.settings import Finetune, Member
 from tasks.stage import say
 
 Trial = dict[str, str | float]
@@ -117,22 +117,35 @@ def choose_member(
 def choose_members(
     task: Task, catalogue: Catalogue, base: Choices, settings: Finetune, judge: Judge
 ) -> tuple[dict[str, dict[str, float]], list[Trial]]:
-    """The best setting of each member on validation, and all that were tried."""
-    bare = fit_engine(task.train, catalogue, base, clock=judge.clock)
+    """The best setting of each member on validation, and all that were tried; a member with one is not tried."""
     chosen: dict[str, dict[str, float]] = {}
     trials: list[Trial] = []
     for name, values in settings.members.items():
-
-        def ask(member: Recommender, name: str = name) -> float:
-            return judge.mean(replace(bare, members={name: member}), task.valid, name)
-
-        def fit(hyper: Hyper, name: str = name) -> Recommender:
-            return MEMBERS[name].fit(task.train, catalogue, hyper, clock=judge.clock)
-
-        best, tried = choose_member(name, combinations(values), ask, fit)
+        grid = combinations(values)
+        best, tried = (grid[0], []) if len(grid) == 1 else try_member(name, task, catalogue, base, settings, judge)
         chosen[name] = dict(best)
         trials += tried
     return chosen, trials
+
+
+def try_member(
+    name: Member, task: Task, catalogue: Catalogue, base: Choices, settings: Finetune, judge: Judge
+) -> tuple[Hyper, list[Trial]]:
+    """One member's best setting on validation, and all that were tried."""
+    bare = fit_engine(task.train, catalogue, base, clock=judge.clock)
+
+    def ask(member: Recommender) -> float:
+        return judge.mean(replace(bare, members={name: member}), task.valid, name)
+
+    def fit(hyper: Hyper) -> Recommender:
+        return MEMBERS[name].fit(task.train, catalogue, capped(hyper, settings.search_items), clock=judge.clock)
+
+    return choose_member(name, combinations(settings.members[name]), ask, fit)
+
+
+def capped(hyper: Hyper, items: int) -> Hyper:
+    """The same setting over at most so many items: what is best on the most used ones is best on all."""
+    return {**hyper, "max_items": min(hyper["max_items"], items)} if "max_items" in hyper else hyper
 
 
 def described(hyper: Hyper) -> str:
@@ -155,16 +168,21 @@ def choose_trees(
 
 def choose_blend(task: Task, catalogue: Catalogue, base: Choices, settings: Finetune, judge: Judge) -> Learned:
     """Trees, fusion or a single member, whichever ranks validation best; the trees then learn from validation too."""
-    outer = fit_engine(task.train, catalogue, base, clock=judge.clock)
+    enough = len(task.earlier) >= LEAST_EXAMPLES
+    inner = fit_engine(task.inner, catalogue, base, clock=judge.clock) if enough else None
+    outer = fit_engine(task.train, catalogue, base, clock=judge.clock, start=inner)
     scores = {name: judge.mean(outer, task.valid, name) for name in base.members}
     scores[FUSION] = judge.mean(outer, task.valid, BLEND)
     best = max(scores, key=lambda name: scores[name])
     simple = base.model_copy(update={"blend": best})
-    inner = fit_engine(task.inner, catalogue, base, clock=judge.clock)
+    few = f"too few positions with their answer among the candidates to learn trees from; {best} ranks instead"
+    if inner is None:
+        say(f"blend: {len(task.earlier)} are {few}")
+        return Learned(simple, scores, [], [], outer)
     generator = np.random.default_rng(settings.seed)
     earlier = examples(inner, task.earlier, judge.exclude_seen, settings.negatives, generator)
     if len(earlier.sizes) < LEAST_EXAMPLES:
-        say(f"blend: {len(earlier.sizes)} positions are too few to learn trees from; {best} ranks instead")
+        say(f"blend: {len(earlier.sizes)} are {few}")
         return Learned(simple, scores, [], [], outer)
     rounds, curve = choose_trees(outer, earlier, task, settings, judge)
     scores[TREES] = max(row["ndcg@10"] for row in curve)
@@ -193,6 +211,7 @@ def untrained(settings: Finetune, encoder: str, moment: Moment) -> Choices:
     """Choices before anything is chosen: what params.yaml fixes."""
     return Choices.model_validate({
         "members": {}, "blend": FUSION, "columns": (), "cutoff": settings.candidates,
+        "shortlist": settings.shortlist,
         "half_life_days": settings.half_life_days, "buckets": settings.buckets, "encoder": encoder, "moment": moment,
     })  # fmt: skip
 

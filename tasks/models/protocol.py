@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from tasks.data.histories import FloatArray, Histories
 
@@ -21,16 +22,22 @@ class Catalogue:
     """What is known of the items without any behaviour.
 
     vectors: float32 [n, d] content vectors, unit length (zero where there is no text);
-    genres: float32 [n, g] multi-hot of the commonest genres; years: float32 [n] release year, NaN where unknown.
+    genres: float32 [n, g] multi-hot of the commonest genres; years: float32 [n] release year, NaN where unknown;
+    count: gives the words, counted when first asked for, since whoever only answers never asks.
     """
 
     vectors: npt.NDArray[np.float32]
     genres: npt.NDArray[np.float32]
     years: npt.NDArray[np.float32]
+    count: Callable[[], sp.csr_matrix] | None = None
 
     @property
     def n_items(self) -> int:
         return len(self.vectors)
+
+    def words(self) -> sp.csr_matrix:
+        """[n, words] float32: how often each word occurs in an item's texts; the genres where no texts were given."""
+        return sp.csr_matrix(self.genres) if self.count is None else self.count()
 
 
 class Recommender(Protocol):
@@ -58,6 +65,14 @@ class Recommender(Protocol):
     @classmethod
     def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
         """The same answers from saved arrays (may be memory-mapped)."""
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A recommender that can go on learning, at a fraction of the time of learning anew."""
+
+    def resumed(self, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Recommender:
+        """Continued on `train`, which holds what it has learned from and more; items may have been appended."""
 
 
 def combinations(values: Mapping[str, Sequence[float]]) -> list[Hyper]:

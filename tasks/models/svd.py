@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.data.histories import FloatArray, Histories
-from tasks.models.item_to_item import recency_weights, weighted_matrix
+from tasks.models.item_to_item import binary_matrix, recency_weights, weighted_matrix
 from tasks.models.protocol import Arrays, Catalogue, Hyper, Scores
 
 
@@ -32,9 +32,7 @@ class Svd:
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Self:
         """The leading factors by ARPACK; fewer where the data have fewer users or items."""
-        x = weighted_matrix(train, np.ones(len(train.items)), catalogue.n_items)
-        x.sum_duplicates()
-        x.data[:] = 1.0
+        x = binary_matrix(train, catalogue.n_items)
         audience = np.asarray(x.sum(axis=0), np.float64).ravel() + 1.0
         factors = min(int(hyper["factors"]), min(x.shape) - 1)
         if factors < 1 or not x.nnz:

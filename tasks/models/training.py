@@ -9,7 +9,7 @@ from tasks.models.blend import Blend
 from tasks.models.choices import Choices
 from tasks.models.engine import Engine
 from tasks.models.members import MEMBERS
-from tasks.models.protocol import Catalogue
+from tasks.models.protocol import Catalogue, Hyper, Recommender, Resumable
 from tasks.models.statistics import ItemStatistics
 
 
@@ -18,11 +18,25 @@ def just_after(train: Histories) -> float:
     return float(np.nextafter(train.times.max(), np.inf)) if len(train.times) else 0.0
 
 
-def fit_engine(train: Histories, catalogue: Catalogue, choices: Choices, *, clock: bool) -> Engine:
-    """Every member and the statistics learned from `train` (one row a user); the blend comes as chosen."""
+def fit_engine(
+    train: Histories, catalogue: Catalogue, choices: Choices, *, clock: bool, start: Engine | None = None
+) -> Engine:
+    """Every member and the statistics learned from `train` (one row a user); the blend comes as chosen.
+
+    start: an engine of the same choices that learned from a part of `train`: members that can go on from there do.
+    """
     # By name, since the blend's columns come in the members' order and JSON keeps none.
     chosen = sorted(choices.members.items())
-    members = {name: MEMBERS[name].fit(train, catalogue, hyper, clock=clock) for name, hyper in chosen}
+    members = {name: _member(name, train, catalogue, hyper, clock, start) for name, hyper in chosen}
     statistics = ItemStatistics.fit(train, catalogue, choices.half_life_days, choices.buckets, clock=clock)
     blend = Blend(choices.blend, choices.columns, choices.trees)
-    return Engine(members, statistics, catalogue, blend, choices.cutoff, just_after(train))
+    return Engine(members, statistics, catalogue, blend, choices.cutoff, choices.shortlist, just_after(train))
+
+
+def _member(
+    name: str, train: Histories, catalogue: Catalogue, hyper: Hyper, clock: bool, start: Engine | None
+) -> Recommender:
+    before = start.members.get(name) if start else None
+    if isinstance(before, Resumable):
+        return before.resumed(train, catalogue, hyper, clock=clock)
+    return MEMBERS[name].fit(train, catalogue, hyper, clock=clock)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from tasks.data.histories import FloatArray, Histories
-from tasks.models.item_to_item import recency_weights, weighted_matrix
+from tasks.models.item_to_item import binary_matrix, recency_weights, weighted_matrix
 from tasks.models.protocol import Arrays, Catalogue, Hyper, Scores
 
 
@@ -34,10 +34,7 @@ class UserKnn:
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Self:
         """Nothing but the matrix itself."""
-        taken = weighted_matrix(train, np.ones(len(train.items)), catalogue.n_items)
-        taken.sum_duplicates()
-        taken.data[:] = 1.0
-        return cls(taken, int(hyper["neighbours"]), hyper["shrink"], hyper["decay"])
+        return cls(binary_matrix(train, catalogue.n_items), int(hyper["neighbours"]), hyper["shrink"], hyper["decay"])
 
     def asking(self, hyper: Hyper) -> Self:
         """The same users asked otherwise."""

@@ -15,7 +15,7 @@ from tasks.models.choices import Choices
 from tasks.models.training import fit_engine
 
 POPULAR = Choices(
-    members={"popularity": {"half_life_days": 1000.0, "buckets": 4}}, blend="popularity", columns=(), cutoff=50,
+    members={"popularity": {"half_life_days": 1000.0, "buckets": 4}}, blend="popularity", columns=(), cutoff=50, shortlist=50,
     half_life_days=(1000.0,), buckets=4, encoder="base", moment="last_event",
 )  # fmt: skip
 

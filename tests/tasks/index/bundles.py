@@ -97,7 +97,7 @@ def _engine(histories: Histories, folder: Path, vectors: np.ndarray, clock: bool
     catalogue = catalogue_of(pq.read_table(folder / "items.parquet"), vectors)
     members = {name: MEMBERS[name].fit(histories, catalogue, hyper, clock=clock) for name, hyper in HYPER.items()}
     statistics = ItemStatistics.fit(histories, catalogue, [7, float("inf")], 8, clock)
-    return Engine(members, statistics, catalogue, Blend(FUSION, (), ""), cutoff=20, now=UNTIL + 1)
+    return Engine(members, statistics, catalogue, Blend(FUSION, (), ""), cutoff=20, shortlist=60, now=UNTIL + 1)
 
 
 def lineage(recipe: str) -> dict[str, Any]:

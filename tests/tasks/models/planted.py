@@ -51,6 +51,7 @@ def choices(blend: str = "fusion") -> Choices:
         blend=blend,
         columns=(),
         cutoff=20,
+        shortlist=60,
         half_life_days=(1.0, 7.0),
         buckets=16,
         encoder="base",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +28,25 @@ def test_top_items_breaks_ties_by_index() -> None:
     assert top_items(scores, 9).tolist() == [[1, 2, 4, 3, 0], [0, 1, 2, 3, 4]]
 
 
+def test_top_items_of_many_are_those_of_a_full_sort() -> None:
+    rng = np.random.default_rng(5)
+    scores = rng.integers(0, 400, (30, 5000)).astype(np.float32)  # ties everywhere
+    scores[::3, :4990] = -np.inf  # fewer than asked for
+    scores[1::3, 7:] = 0.0
+    expected = np.lexsort((np.broadcast_to(np.arange(5000), scores.shape), -scores), axis=1)[:, :60]
+    assert np.array_equal(top_items(scores, 60), expected)
+
+
+def test_a_shortlist_keeps_what_members_agree_on() -> None:
+    first, second = np.array([[9, 8, 7, 0, 0]], np.float32), np.array([[0, 8, 7, 9, 0]], np.float32)
+    found = gather([first, second], [np.zeros(1, np.float32)] * 2, cutoff=3, shortlist=1)
+    assert found.items.tolist() == [1] and found.ranks.tolist() == [[1.0, 1.0]]
+
+
 def test_candidates_are_the_union_of_informed_members() -> None:
     first = np.array([[5, 4, 0, 0, -np.inf]], np.float32)
     second = np.zeros((1, 5), np.float32)
-    found = gather([first, second], cutoff=2)
+    found = gather([first, second], [first[:, :4].min(axis=1), second.min(axis=1)], cutoff=2, shortlist=9)
     assert found.items.tolist() == [0, 1]
     assert found.ranks[:, 0].tolist() == [0.0, 1.0] and found.best.tolist() == [[5.0, 0.0]]
 
@@ -92,7 +108,7 @@ def test_features_see_nothing_of_the_moment_or_later() -> None:
     asked = train.where(~later)
     moments = np.full(len(asked), cut)
     plain = engine(train)
-    changed = Engine(plain.members, engine(other).statistics, plain.catalogue, plain.blend, plain.cutoff, plain.now)
+    changed = replace(plain, statistics=engine(other).statistics)
     # Popularity as a member is answered as of the moment too, so it may come from either.
     changed.members["popularity"] = engine(other).members["popularity"]  # type: ignore[index]
     first, second = plain.candidates(asked, moments, asked), changed.candidates(asked, moments, asked)

@@ -10,7 +10,7 @@ from tasks.data.histories import FloatArray, Histories, ItemArray
 from tasks.models.blend import TREES, Blend, best_of_rows
 from tasks.models.candidates import Candidates
 from tasks.models.drift import reference_of, stability
-from tasks.models.learning import Judge, choose_blend, learn, task_of, untrained
+from tasks.models.learning import Judge, choose_blend, choose_members, learn, task_of, try_member, untrained
 from tasks.models.positions import tail, without_tail
 from tasks.models.ranking import examples, learn_trees
 from tests.settings import settings
@@ -33,7 +33,7 @@ def ndcg(lists: ItemArray, targets: Histories) -> FloatArray:
 JUDGE = Judge(ndcg, exclude_seen=True, clock=True, threads=1)
 
 
-def test_treelite_answers_as_lightgbm_does() -> None:
+def test_the_blend_answers_as_lightgbm_does() -> None:
     inner = engine(without_tail(histories(), 2, 3))
     data = examples(inner, tail(histories(), 1, 3), True, 10, np.random.default_rng(0))
     text = learn_trees(data, [20], SMALL.trees.model_copy(update={"leaf_rows": 5}), seed=1, threads=1)[20]
@@ -74,6 +74,16 @@ def test_learning_finds_the_better_setting_and_a_blend() -> None:
     tried = {row["setting"]: row["ndcg@10"] for row in learned.trials if row["member"] == "content_knn"}
     assert learned.choices.members["content_knn"]["decay"] == float(max(tried, key=lambda s: tried[s]).split()[-1])
     assert learned.scores[learned.choices.blend] == max(learned.scores.values())
+
+
+def test_a_single_setting_is_taken_untried_and_can_still_be_measured() -> None:
+    one = SMALL.model_copy(update={"members": {"content_knn": {"decay": (5.0,)}}})
+    whole = histories(users=160)
+    task = task_of(without_tail(whole, 1, 3), tail(whole, 1, 3).targets, positions=1, start=None)
+    base = untrained(one, "base", "last_event")
+    assert choose_members(task, catalogue(), base, one, JUDGE) == ({"content_knn": {"decay": 5.0}}, [])
+    _, trials = try_member("content_knn", task, catalogue(), base, one, JUDGE)
+    assert [trial["setting"] for trial in trials] == ["decay 5"] and float(trials[0]["ndcg@10"]) > 0
 
 
 def test_too_few_positions_fall_back_to_what_ranks_best() -> None:

@@ -1,0 +1,238 @@
+"""Training the transformer: torch and transformers' GPT-NeoX over item vectors; the only file of it that needs them.
+
+What it learns from is the next event at every place of every history. Deterministic: the same data, setting, threads
+and machine give the same bytes, since the work is bounded by a budget of events and never by a clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import GPTNeoXConfig, GPTNeoXModel
+
+from tasks.data.histories import Histories
+from tasks.models.gradient import plain, seeded
+from tasks.models.protocol import Arrays, Catalogue, Hyper
+from tasks.models.sequences import GAPS, Batch, batches, gap_buckets, neighbourhood_factors, windows
+
+SEED = 20_261_122
+BATCH_TOKENS = 1024  # events answered in a step, fewer where the data are few:
+STEPS_A_PASS = 48  # at least so many steps go over all events
+LEAST_BATCH = 128
+WARM_UP = 0.05  # share of the budget
+LAST_RATE = 0.02  # of the learning rate, at the end of the cosine
+FIRST_SPREAD = 0.05  # of the ids' starting vectors
+UNTIMED = 0.1  # share of rows trained without gaps, so that one of a length never seen does little harm
+FULL_SOFTMAX = 2500  # items; more are sampled
+FLATTEN = 0.75  # exponent on the items' use when negatives are drawn
+
+
+class Network(nn.Module):
+    """Item vectors (learned id plus projected content) in, a state out whose product with the vectors is the score."""
+
+    def __init__(self, vectors: npt.NDArray[np.float32], n_items: int, hyper: Hyper) -> None:
+        super().__init__()
+        dim, layers, heads = (int(hyper[name]) for name in ("dim", "layers", "heads"))
+        self.ids = nn.Parameter(torch.zeros(n_items, dim))
+        self.bias = nn.Parameter(torch.zeros(n_items))
+        self.gaps = nn.Parameter(torch.zeros(GAPS, dim))
+        self.projection = nn.Parameter(0.02 * torch.randn(vectors.shape[1], dim))
+        self.register_buffer("content", torch.from_numpy(np.array(vectors, np.float32)))
+        self.body = GPTNeoXModel(configuration(dim, layers, heads))
+        self.dropout = float(hyper["dropout"])
+
+    def items(self, chosen: Tensor) -> Tensor:
+        """[len(chosen), dim]"""
+        content: Tensor = self.content  # type: ignore[assignment]
+        return self.ids[chosen] + content[chosen] @ self.projection
+
+    def states(self, inputs: Tensor) -> Tensor:
+        """[rows, length, dim] → the same shape; padding at the end touches nothing before it."""
+        found = self.body(inputs_embeds=self.thinned(inputs)).last_hidden_state
+        return self.thinned(found)
+
+    def inputs(self, items: Tensor, gap: Tensor) -> Tensor:
+        """[rows, length, dim]: the items' vectors and those of the gaps before them."""
+        gaps = self.gaps[gap]
+        if self.training:
+            gaps = gaps * (torch.rand(len(gap), 1, 1, device=gap.device) >= UNTIMED)
+        return items + gaps
+
+    def thinned(self, x: Tensor) -> Tensor:
+        """Dropout of whole dimensions of a row, which takes a fiftieth of the random numbers."""
+        if not self.training or self.dropout == 0.0:
+            return x
+        kept = torch.rand(x.shape[0], 1, x.shape[2], device=x.device) >= self.dropout
+        return x * kept / (1.0 - self.dropout)
+
+
+def configuration(dim: int, layers: int, heads: int) -> GPTNeoXConfig:
+    """A small GPT-NeoX without vocabulary or dropout of its own, whose positions are all rotary."""
+    return GPTNeoXConfig(
+        vocab_size=1, bos_token_id=None, eos_token_id=None, hidden_size=dim, num_hidden_layers=layers,
+        num_attention_heads=heads, intermediate_size=4 * dim, hidden_act="silu", rotary_pct=1.0,
+        use_parallel_residual=False, use_cache=False, attention_dropout=0.0, hidden_dropout=0.0,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """The events as tensors. item, gap: [nnz]; taken: items with an event, ascending; place: [n_items] an item's place
+    in `taken`; often: [taken] chance to be drawn as a negative."""
+
+    item: Tensor
+    gap: Tensor
+    taken: Tensor
+    place: Tensor
+    often: Tensor
+
+    @classmethod
+    def of(cls, train: Histories, n_items: int, clock: bool, device: torch.device) -> Lessons:
+        counts = np.bincount(train.items, minlength=n_items)
+        taken = np.flatnonzero(counts)
+        place = np.zeros(n_items, np.int64)
+        place[taken] = np.arange(len(taken))
+        often = counts[taken] ** FLATTEN
+        arrays = train.items.astype(np.int64), gap_buckets(train, clock), taken, place, often / often.sum()
+        return cls(*(torch.from_numpy(array).to(device) for array in arrays))
+
+
+def loss_of(network: Network, lessons: Lessons, batch: Batch, negatives: int, every: bool) -> Tensor:
+    """Mean cross-entropy of the next item; over every item taken, or over the answer and shared drawn negatives."""
+    device = lessons.item.device
+    at, real = (torch.from_numpy(part).to(device) for part in batch)
+    questions, answers = lessons.item[at], lessons.item[at[real] + 1]
+    if every:
+        table = network.items(lessons.taken)
+        states = network.states(network.inputs(table[lessons.place[questions]], lessons.gap[at]))[real]
+        scores = states @ table.T + network.bias[lessons.taken]
+        return functional.cross_entropy(scores, lessons.place[answers])
+    drawn = torch.multinomial(lessons.often, negatives, replacement=True)
+    asked = torch.unique(torch.cat([questions.ravel(), answers, lessons.taken[drawn]]))
+    table = network.items(asked)
+    inputs = network.inputs(table[torch.searchsorted(asked, questions)], lessons.gap[at])
+    states = network.states(inputs)[real]
+    scores = sampled_scores(network, lessons, states, answers, drawn, table, asked)
+    return functional.cross_entropy(scores, torch.zeros(len(scores), dtype=torch.int64, device=device))
+
+
+def sampled_scores(
+    network: Network, lessons: Lessons, states: Tensor, answers: Tensor, drawn: Tensor, table: Tensor, asked: Tensor
+) -> Tensor:
+    """[answers, 1 + negatives], the answer first, each less the log of how often it is drawn (Bengio and Senécal,
+    "Adaptive Importance Sampling", IEEE TNN 2008); an answer that was drawn as a negative too counts once."""
+    rate = torch.log(lessons.often * len(drawn)).float()
+    negative = lessons.taken[drawn]
+    own = (states * table[torch.searchsorted(asked, answers)]).sum(dim=1) + network.bias[answers]
+    others = states @ table[torch.searchsorted(asked, negative)].T + network.bias[negative] - rate[drawn]
+    others = others.masked_fill(answers[:, None] == negative[None, :], -math.inf)
+    return torch.cat([(own - rate[lessons.place[answers]])[:, None], others], dim=1)
+
+
+def endless(train: Histories, width: int, generator: np.random.Generator) -> Iterator[Batch]:
+    """Batches of pass after pass over the histories."""
+    size = min(BATCH_TOKENS, max(LEAST_BATCH, len(train.items) // STEPS_A_PASS))
+    while True:
+        yield from batches(windows(train, width, generator), size, generator)
+
+
+def rate_at(share: float) -> float:
+    """The learning rate's factor when `share` of the budget is spent: a linear rise, then half a cosine."""
+    if share < WARM_UP:
+        return (share + 0.002) / WARM_UP
+    turn = math.pi * (share - WARM_UP) / (1.0 - WARM_UP)
+    return LAST_RATE + (1.0 - LAST_RATE) * 0.5 * (1.0 + math.cos(turn))
+
+
+def optimise(network: Network, train: Histories, hyper: Hyper, *, clock: bool) -> None:
+    """AdamW until every event was answered `passes` times, or `tokens` million were; decay on matrices that are no
+    look-up tables."""
+    device = network.ids.device
+    lessons = Lessons.of(train, len(network.ids), clock, device)
+    parts: tuple[list[nn.Parameter], list[nn.Parameter]] = ([], [])
+    for name, values in network.named_parameters():
+        parts[name.startswith(("body.layers", "projection")) and values.ndim == 2].append(values)
+    groups = [{"params": parts[1], "weight_decay": 0.01}, {"params": parts[0], "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, lr=float(hyper["learning_rate"]), betas=(0.9, 0.98))
+    budget, spent = min(hyper["tokens"] * 1e6, hyper["passes"] * len(train.items)), 0
+    every = len(lessons.taken) <= FULL_SOFTMAX
+    if not (train.lengths > 1).any():
+        return
+    for batch in endless(train, int(hyper["window"]), np.random.default_rng(SEED)):
+        if spent >= budget:
+            return
+        for group in optimiser.param_groups:
+            group["lr"] = hyper["learning_rate"] * rate_at(spent / budget)
+        optimiser.zero_grad()
+        loss_of(network, lessons, batch, int(hyper["negatives"]), every).backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        spent += int(batch[1].sum())
+
+
+def trained(train: Histories, catalogue: Catalogue, hyper: Hyper, before: Arrays | None, *, clock: bool) -> Arrays:
+    """Arrays as `Transformer` keeps them, learned from `train`; `before`: those to continue from.
+
+    The global generator and torch's switches are as they were afterwards.
+    """
+    strict, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    with seeded(SEED) as device:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        # Sums are then the same on every machine, whatever its cores; batches are small, so two gain little.
+        torch.set_num_threads(1)
+        try:
+            network = Network(catalogue.vectors, catalogue.n_items, hyper)
+            begin(network, train, before)
+            network.to(device).train()
+            optimise(network, train, hyper, clock=clock)
+        finally:
+            torch.use_deterministic_algorithms(strict)
+            torch.set_num_threads(threads)
+    return arrays_of(network)
+
+
+def begin(network: Network, train: Histories, before: Arrays | None) -> None:
+    """First weights: items near those taken near them, biases by use; or the weights `before`, new items by content."""
+    n_items, dim = network.ids.shape
+    counts = np.bincount(train.items, minlength=n_items)
+    use = np.log1p(counts).astype(np.float32)
+    use -= use.mean()
+    if before is None:
+        start = {"ids": FIRST_SPREAD * neighbourhood_factors(train, n_items, dim), "bias": use}
+        start["ids"][counts == 0] = 0.0
+    else:
+        start = {name: np.array(array) for name, array in before.items()}
+        known = len(start["ids"])
+        start["ids"] = np.concatenate([start["ids"], np.zeros((n_items - known, dim), np.float32)])
+        start["bias"] = np.concatenate([start["bias"], use[known:]])
+    with torch.no_grad():
+        for name, values in network.named_parameters():
+            key, index = stacked_name(name)
+            if key in start:
+                array = start[key] if index is None else start[key][index]
+                values.copy_(torch.from_numpy(array))
+
+
+def stacked_name(name: str) -> tuple[str, int | None]:
+    """`body.layers.1.mlp.bias` → (`layers.mlp.bias`, 1); names outside the layers have no index."""
+    plain = name.removeprefix("body.")
+    if not plain.startswith("layers."):
+        return plain, None
+    _, index, rest = plain.split(".", 2)
+    return f"layers.{rest}", int(index)
+
+
+def arrays_of(network: Network) -> Arrays:
+    """Parameters by name, those of the layers stacked; float32."""
+    found: dict[str, list[npt.NDArray[np.float32]]] = {}
+    for name, values in plain(network).items():
+        if name != "body.embed_in.weight":
+            found.setdefault(stacked_name(name)[0], []).append(values)
+    return {key: np.stack(each) if key.startswith("layers.") else each[0] for key, each in found.items()}

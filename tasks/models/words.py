@@ -1,0 +1,50 @@
+"""Words of the items' texts as a sparse matrix: what TF-IDF is computed from.
+
+Words are runs of letters and digits in any script, case-folded. Scripts written without spaces between words (Chinese,
+Japanese, Thai and their like) and Korean, whose endings stick to its words, give pairs of neighbouring characters.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import scipy.sparse as sp
+
+# Thai to Lao, Khmer, kana, Chinese (with its extensions), hangul.
+_UNSPACED = "\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\U00020000-\U0003ffff"
+# Accents and vowel signs that stand on their own code points are no letters to \w; without them words fall apart.
+_MARKS = "\u0300-\u036f\u0591-\u05bd\u064b-\u065f\u0900-\u0963\u0966-\u0dff\u1000-\u109f"
+_RUNS = re.compile(f"([{_UNSPACED}]+)|((?:(?![{_UNSPACED}_])[\\w{_MARKS}])+)")
+LEAST_ITEMS = 2  # a word of one item alone likens it to no other
+
+
+def words_of(text: str) -> Iterator[str]:
+    """The words of a text in order; NFKC, so that full-width and composed forms are the plain ones."""
+    for unspaced, word in _RUNS.findall(unicodedata.normalize("NFKC", text).casefold()):
+        if word:
+            yield word
+        elif len(unspaced) == 1:
+            yield unspaced
+        else:
+            yield from (unspaced[at : at + 2] for at in range(len(unspaced) - 1))
+
+
+def word_counts(texts: Sequence[Iterable[str]]) -> sp.csr_matrix:
+    """[n, words] float32: how often each item's words occur in its parts; words of at least LEAST_ITEMS items.
+
+    Columns are in the words' alphabetical order, so the same texts give the same matrix.
+    """
+    counts = [Counter(word for part in parts for word in words_of(part)) for parts in texts]
+    items = Counter(word for row in counts for word in row)
+    index = {word: at for at, word in enumerate(sorted(word for word, n in items.items() if n >= LEAST_ITEMS))}
+    kept = [{index[word]: n for word, n in row.items() if word in index} for row in counts]
+    indptr = np.concatenate([[0], np.cumsum([len(row) for row in kept])]).astype(np.int64)
+    indices = np.fromiter((at for row in kept for at in row), np.int32, indptr[-1])
+    values = np.fromiter((n for row in kept for n in row.values()), np.float32, indptr[-1])
+    matrix = sp.csr_matrix((values, indices, indptr), shape=(len(texts), len(index)))
+    matrix.sort_indices()
+    return matrix
