@@ -210,7 +210,7 @@ def _log_model(client: Any, parent: Any, version: Version) -> str:
             artifacts={"bundle": str(version.folder.resolve())},
             code_paths=[str(Path(scratch, code.name))],
             signature=_signature(),
-            pip_requirements=["numpy", "scipy", "pyarrow", "pandas", "pydantic", "pyyaml", "treelite"],
+            pip_requirements=["numpy", "scipy", "pyarrow", "pandas", "pydantic", "pyyaml"],
         )
         client.log_artifacts(parent.info.run_id, str(Path(scratch, "model")), f"model-{version.digest[:12]}")
     return f"{parent.info.artifact_uri}/model-{version.digest[:12]}"
