@@ -9,6 +9,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from tasks.data.histories import Histories
+from tasks.models.factors import leading
 
 Index = npt.NDArray[np.int64]
 Batch = tuple[Index, npt.NDArray[np.bool_]]
@@ -77,8 +78,6 @@ def neighbourhood_factors(train: Histories, n_items: int, width: int) -> npt.NDA
     Goldberg, "Neural Word Embedding as Implicit Matrix Factorization", NeurIPS 2014). Zero columns where the data have
     fewer factors than asked for.
     """
-    from scipy.sparse.linalg import svds  # 0.1 s that a reader need not wait for
-
     reach, fading = 10, 5.0
     end, event = np.repeat(train.indptr[1:], train.lengths), np.arange(len(train.items))
     near = sp.csr_matrix((n_items, n_items))
@@ -95,6 +94,6 @@ def neighbourhood_factors(train: Histories, n_items: int, width: int) -> npt.NDA
     if rank < 1:
         return vectors
     positive = sp.csr_matrix((information[kept], (near.row[kept], near.col[kept])), shape=near.shape)
-    found, strength, _ = svds(positive, k=rank, v0=np.ones(n_items))
-    vectors[:, :rank] = (found * np.sqrt(np.maximum(strength, 0.0)))[:, ::-1]
+    found, strength = leading(positive, rank)
+    vectors[:, :rank] = found * np.sqrt(strength)
     return vectors / max(float(vectors.std()), 1e-9)

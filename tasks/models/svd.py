@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.data.histories import FloatArray, Histories
+from tasks.models.factors import leading
 from tasks.models.item_to_item import binary_matrix, recency_weights, weighted_matrix
 from tasks.models.protocol import Arrays, Catalogue, Hyper, Scores
 
@@ -38,7 +39,7 @@ class Svd:
         if factors < 1 or not x.nnz:
             none = np.zeros((catalogue.n_items, 1), np.float32)
             return cls(none, none, hyper["decay"])
-        vectors = leading(x.multiply(audience[None, :] ** -hyper["scaling"]).tocsr(), factors)
+        vectors, _ = leading(x.multiply(audience[None, :] ** -hyper["scaling"]).tocsr(), factors)
         told = vectors * audience[:, None] ** -hyper["scaling"]
         asked = vectors * audience[:, None] ** hyper["scaling"]
         return cls(told.astype(np.float32), asked.astype(np.float32), hyper["decay"])
@@ -60,12 +61,3 @@ class Svd:
     def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
         """From `arrays()`."""
         return cls(np.asarray(arrays["told"]), np.asarray(arrays["asked"]), float(arrays["decay"][0]))
-
-
-def leading(matrix: Any, factors: int) -> npt.NDArray[np.float64]:
-    """[columns, factors] right singular vectors of a sparse matrix, largest first."""
-    from scipy.sparse.linalg import svds  # 0.1 s that a reader need not wait for
-
-    # A fixed first vector: the factors don't depend on it, but their last bits and signs do.
-    found = svds(matrix.astype(np.float64), k=factors, v0=np.ones(min(matrix.shape)), return_singular_vectors="vh")
-    return np.asarray(found[2][::-1].T, np.float64)
