@@ -53,12 +53,17 @@ class Validate(Section):
     """Same user, item and event within this many seconds is a duplicate; 0: only exactly equal timestamps."""
     positive: dict[Event, float]
     """Event types that show interest, with the least `value` that counts (an event without a value counts)."""
+    positive_else: dict[Event, float]
+    """The same, where the log holds no event that is positive by `positive`: comments alone, say. A warning tells."""
     negative: dict[Event, float]
     """Event types that show dislike, with the least `value` that counts."""
     seen: tuple[Event, ...]
     """Event types after which an item counts as seen."""
     exclude_seen: Literal["auto", "on", "off"]
-    """Leave seen items out of lists; `auto` permits repeats where most items are music or podcasts."""
+    """Leave seen items out of lists; `auto` permits repeats where most items are music or podcasts and the log has
+    them."""
+    repeat_share: Share
+    """Share of the positives that repeat an item, from which `auto` permits repeats."""
     protocols: Literal["auto", "leave_last_out", "global_time"]
     """Test splits to write; `auto`: leave_last_out, and global_time where there is a clock."""
     gate: Literal["auto", "leave_last_out", "global_time"]

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.data import labels, protocols, report
+from tasks.data import labels, protocols, report, splits
 from tasks.data.accounting import Account, require_acceptable
 from tasks.data.clean import Clean, clean_tables, read_snapshot
 from tasks.data.protocols import Choice
@@ -37,10 +37,14 @@ def main() -> None:
             f"events: none of the {len(arrays):,} clean rows is positive under validate.positive in params.yaml; found "
             f"{', '.join(pc.unique(clean.events['event'].cast(pa.string())).to_pylist())}. Name one of these there."
         )
-    exclude_seen = labels.leaves_out_seen(settings.exclude_seen, clean.items["media_type"])
+    exclude_seen = labels.leaves_out_seen(settings, clean.items["media_type"], repeated(arrays))
     choice = protocols.choose(arrays, source["clock"], exclude_seen, settings)
     facts = describe(clean, arrays, choice, source["clock"], exclude_seen)
     warnings = [*source["notes"], *report.warn(clean.item_rows, arrays, events, choice.refused)]
+    if labels.thresholds(clean.events, settings) is not settings.positive:
+        warnings.append(
+            f"no event is positive by validate.positive: {', '.join(settings.positive_else)} count instead."
+        )
     with staged_output(OUT) as folder:
         _write(folder, clean, events, choice)
         write_json(folder / "splits.json", {
@@ -57,7 +61,7 @@ def main() -> None:
 def label(events: pa.Table, settings: Validate) -> pa.Table:
     """Clean events with the columns positive, negative and seen."""
     flags = {
-        "positive": labels.at_least(events, settings.positive),
+        "positive": labels.at_least(events, labels.thresholds(events, settings)),
         "negative": labels.at_least(events, settings.negative),
         "seen": labels.of_types(events, settings.seen),
     }
@@ -72,6 +76,11 @@ def as_arrays(events: pa.Table) -> Events:
     column = {name: events[name].to_numpy() for name in ("user", "item", "time", "positive", "seen")}
     named = column["item"] >= 0
     return Events(column["user"], column["item"], column["time"], column["positive"] & named, column["seen"] & named)
+
+
+def repeated(events: Events) -> float:
+    """Share of the positives whose item their user had met before."""
+    return 1 - float(splits.first_meetings(events).sum()) / max(int(events.positive.sum()), 1)
 
 
 def describe(clean: Clean, events: Events, choice: Choice, clock: str, exclude_seen: bool) -> dict[str, Any]:

@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 
 from tasks.data.casting import mask_of
 from tasks.data.marks import Mask
+from tasks.settings import Validate
 
 REPEATED = ("music", "podcast")
-"""Media that people come back to: where most items are such, lists may repeat what was seen."""
+"""Media that people come back to."""
 
 
 def at_least(events: pa.Table, thresholds: Mapping[Any, float]) -> Mask:
@@ -31,8 +32,17 @@ def of_types(events: pa.Table, types: tuple[str, ...]) -> npt.NDArray[np.bool_]:
     return mask_of(pc.is_in(events["event"], pa.array(types, pa.string())))
 
 
-def leaves_out_seen(setting: str, media_types: pa.ChunkedArray) -> bool:
-    """exclude_seen, decided: `auto` is on unless most items are music or podcasts."""
-    if setting != "auto":
-        return setting == "on"
-    return 2 * int(mask_of(pc.is_in(media_types, pa.array(REPEATED))).sum()) <= len(media_types)
+def thresholds(events: pa.Table, settings: Validate) -> Mapping[Any, float]:
+    """What makes an event positive: `positive`, or `positive_else` where no event does (a log of comments)."""
+    return settings.positive if at_least(events, settings.positive).any() else settings.positive_else
+
+
+def leaves_out_seen(settings: Validate, media_types: pa.ChunkedArray, repeated: float) -> bool:
+    """exclude_seen, decided: `auto` is on unless most items are music or podcasts and people do come back to them.
+
+    repeated: share of the positives whose item their user had met before.
+    """
+    if settings.exclude_seen != "auto":
+        return settings.exclude_seen == "on"
+    comes_back = 2 * int(mask_of(pc.is_in(media_types, pa.array(REPEATED))).sum()) > len(media_types)
+    return not comes_back or repeated < settings.repeat_share

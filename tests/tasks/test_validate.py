@@ -177,6 +177,19 @@ def test_music_may_be_repeated_unless_told_otherwise(tmp_path: Path, media: str,
     assert load_dataset(folder / "data/validate").exclude_seen is out
 
 
+def test_music_that_nobody_repeats_is_recommended_once(tmp_path: Path) -> None:
+    planted = write_dataset(tmp_path / "source", media_type="music", repeats=False)
+    assert load_dataset(prepare(tmp_path / "run", planted.folder) / "data/validate").exclude_seen
+
+
+def test_a_log_of_comments_is_learned_from_with_a_warning(tmp_path: Path) -> None:
+    planted = write_dataset(tmp_path / "source", event="comment")
+    folder = prepare(tmp_path / "run", planted.folder)
+    assert len(load_dataset(folder / "data/validate").positives(None).items) == len(planted.rows)
+    warnings = read(folder / "data/validate/report.json")["warnings"]
+    assert "no event is positive by validate.positive: watch, comment, follow count instead." in warnings
+
+
 def test_a_changed_title_changes_no_split(tmp_path: Path) -> None:
     planted = write_dataset(tmp_path / "source")
     digests = []
