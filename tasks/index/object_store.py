@@ -23,6 +23,12 @@ _PORTS = 8
 _START_S = 60.0
 _STOP_S = 2.0
 _REGION = "us-east-1"
+_BUCKET = "nightreel"
+# SeaweedFS gives each bucket volumes of its own: seven by default, and as many altogether as gigabytes are free. On a
+# small disk the third bucket got none ("No writable volumes"), and its writes failed with InternalError. Volumes are
+# not preallocated, so one for each bucket and a high limit cost nothing; a full disk still stops at its last percent.
+_GROWTH = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
+_MAX_VOLUMES = 10_000
 
 
 class ObjectStore:
@@ -46,7 +52,7 @@ class ObjectStore:
             "AWS_ACCESS_KEY_ID": key["accessKey"],
             "AWS_SECRET_ACCESS_KEY": key["secretKey"],
             "AWS_DEFAULT_REGION": _REGION,
-            "NIGHTREEL_STORE": "s3://nightreel/store",
+            "NIGHTREEL_STORE": f"s3://{_BUCKET}/store",
         }
 
     def start(self) -> dict[str, str]:
@@ -60,7 +66,7 @@ class ObjectStore:
             # A session of its own: a Ctrl-C in the terminal reaches the server through stop() only.
             self._server = subprocess.Popen(
                 [str(weed), *self._arguments()], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd=self.folder, start_new_session=True,
+                cwd=self.folder, start_new_session=True, env={**os.environ, **_GROWTH},
             )  # fmt: skip
         try:
             self._wait_until_ready()
@@ -94,7 +100,7 @@ class ObjectStore:
         flags = [
             "server", "-s3", "-filer", f"-dir={self.folder / 'data'}", f"-s3.config={self._identities_path()}",
             f"-ip={_HOST}", f"-ip.bind={_HOST}", "-master.telemetry=false", "-s3.iam=false",
-            "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.volumeSizeLimitMB=1024", "-volume.max=0",
+            "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.volumeSizeLimitMB=1024", f"-volume.max={_MAX_VOLUMES}",
             "-volume.preStopSeconds=0", "-master.peers=none",
         ]  # fmt: skip
         flags += [f"-{name}.port={port}" for name, port in services.items()]
@@ -122,14 +128,14 @@ class ObjectStore:
             raise StoreError(f"{path}: is no JSON. Delete it: new credentials are made at the next start.") from None
 
     def _wait_until_ready(self) -> None:
-        """Ready: a volume can be assigned, and the S3 side asks an unsigned request for credentials."""
+        """Ready: a write for our bucket goes through filer, master and volume, and the S3 side asks for credentials."""
         assert self._server is not None
+        probe = f"http://{_HOST}:{self.port + 3}/ready?collection={_BUCKET}"
         until = time.monotonic() + _START_S
         while time.monotonic() < until:
             if self._server.poll() is not None:
                 break
-            assigned = _ask(f"http://{_HOST}:{self.port + 1}/dir/assign")
-            if assigned[0] == 200 and b'"fid"' in assigned[1] and _ask(f"http://{_HOST}:{self.port}/")[0] == 403:
+            if _ask(probe, b"ready\n")[0] == 201 and _ask(f"http://{_HOST}:{self.port}/")[0] == 403:
                 return
             time.sleep(0.1)
         raise StoreError(f"The object store did not start on port {self.port}. Its log says why: {self.log}")
@@ -161,11 +167,12 @@ def _require_free(port: int) -> None:
             ) from None
 
 
-def _ask(url: str) -> tuple[int, bytes]:
-    """Status and body; (0, b"") while nobody answers. Proxies are not for loopback."""
+def _ask(url: str, content: bytes | None = None) -> tuple[int, bytes]:
+    """Status and body of a GET, or a PUT of `content`; (0, b"") while nobody answers. Proxies are not for loopback."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=2) as answer:
+        request = urllib.request.Request(url, content, method="GET" if content is None else "PUT")
+        with opener.open(request, timeout=5) as answer:
             return int(answer.status), answer.read()
     except urllib.error.HTTPError as error:
         return error.code, b""

@@ -1,4 +1,4 @@
-"""A store in an S3 bucket, on any server that honours conditional writes; the one file that imports boto3.
+"""A store in an S3 bucket, on any server that honours conditional writes.
 
 Endpoint, region and credentials come from the standard AWS environment (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, …).
 """
@@ -6,26 +6,19 @@ Endpoint, region and credentials come from the standard AWS environment (AWS_END
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import boto3
 import botocore.exceptions as faults
-from boto3.exceptions import Boto3Error, S3UploadFailedError
+from boto3.exceptions import S3UploadFailedError
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 
-from tasks.index.store import Conflict, Missing, StoreError, StoreUnreachable, Token, check_key
+from tasks.index.s3_errors import CONDITION_FAILED, ConditionFailed, clear_errors, code
+from tasks.index.store import Conflict, Missing, StoreError, Token, check_key
 
-_REFUSED = {
-    "401", "403", "AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "RequestTimeTooSkewed",
-    "SignatureDoesNotMatch", "AuthorizationHeaderMalformed",
-}  # fmt: skip
-_ABSENT = {"404", "NoSuchKey", "NotFound", "NoSuchBucket"}
-_CONDITION_FAILED = {"409", "412", "ConditionalRequestConflict", "PreconditionFailed"}
-_UNREACHABLE = (faults.HTTPClientError, faults.ConnectionError, faults.IncompleteReadError)
 _PART_BYTES = 16 * 2**20
 _PROBE = "probe/conditional-writes"
 
@@ -68,7 +61,7 @@ class S3Store:
             try:
                 self._write(key, content)
             except (faults.ClientError, S3UploadFailedError) as error:
-                if _code(error) != "NoSuchBucket":
+                if code(error) != "NoSuchBucket":
                     raise
                 self._create_bucket()
                 self._write(key, content)
@@ -124,7 +117,7 @@ class S3Store:
         try:
             answer = self._client.put_object(Bucket=self._bucket, Key=self._name(key), Body=content, **condition)
         except faults.ClientError as error:
-            if _code(error) not in _CONDITION_FAILED:
+            if code(error) not in CONDITION_FAILED:
                 raise
             # A retry whose first attempt arrived, its answer lost, fails on our own write: that is a success.
             if error.response["ResponseMetadata"].get("RetryAttempts"):
@@ -147,9 +140,9 @@ class S3Store:
         try:
             self._client.create_bucket(Bucket=self._bucket, **place)
         except faults.ClientError as error:
-            if _code(error) not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
+            if code(error) not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
                 raise StoreError(
-                    f"{self.uri}: bucket {self._bucket} does not exist and can't be created ({_code(error)}). "
+                    f"{self.uri}: bucket {self._bucket} does not exist and can't be created ({code(error)}). "
                     "Create it, or name another store in NIGHTREEL_STORE."
                 ) from error
 
@@ -162,7 +155,7 @@ class S3Store:
             try:
                 with self._clear_errors(_PROBE):
                     self._client.put_object(Bucket=self._bucket, Key=self._name(_PROBE), Body=b"ignored\n", **condition)
-            except _ConditionFailed:
+            except ConditionFailed:
                 continue
             raise StoreError(
                 f"{self.uri}: this server ignores conditional writes ({next(iter(condition))}), so a version could "
@@ -170,39 +163,8 @@ class S3Store:
             )
         self._honours_conditions = True
 
-    @contextmanager
-    def _clear_errors(self, key: str) -> Iterator[None]:
-        """Turn boto3's errors into ours: what, where, what to do."""
-        try:
-            yield
-        except (faults.NoCredentialsError, faults.PartialCredentialsError) as error:
-            raise StoreError(
-                f"{self.uri}: no credentials found. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE)."
-            ) from error
-        except _UNREACHABLE as error:
-            raise StoreUnreachable(
-                f"{self.uri}: the object store can't be reached at {self._client.meta.endpoint_url}. Start it, or "
-                "correct AWS_ENDPOINT_URL."
-            ) from error
-        except (faults.BotoCoreError, Boto3Error, faults.ClientError) as error:
-            raise self._explain(error, key) from error
-
-    def _explain(self, error: Exception, key: str) -> StoreError:
-        code = _code(error)
-        if code in _ABSENT:
-            return Missing(f"{self.uri}: holds no {key}.")
-        if code in _CONDITION_FAILED:
-            return _ConditionFailed(f"{self.uri}: {key}: {code}")
-        if code in _REFUSED or "(AccessDenied)" in str(error):
-            return StoreError(
-                f"{self.uri}: the object store refused the credentials ({code}). Check AWS_ACCESS_KEY_ID, "
-                "AWS_SECRET_ACCESS_KEY and what they may do in this bucket."
-            )
-        return StoreError(f"{self.uri}: {key}: {error}")
-
-
-class _ConditionFailed(StoreError):
-    """A conditional write was turned down, as it should be."""
+    def _clear_errors(self, key: str) -> AbstractContextManager[None]:
+        return clear_errors(self.uri, str(self._client.meta.endpoint_url), key)
 
 
 def _client(uri: str) -> Any:
@@ -229,11 +191,3 @@ def _region() -> str | None:
     if os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or not _own_endpoint():
         return os.environ.get("AWS_REGION")  # boto3 reads only AWS_DEFAULT_REGION by itself
     return "us-east-1"
-
-
-def _code(error: Exception) -> str:
-    """The server's error code; upload_file wraps the original, so look behind it."""
-    origin: BaseException | None = error
-    while origin is not None and not isinstance(origin, faults.ClientError):
-        origin = origin.__cause__ or origin.__context__
-    return str(origin.response["Error"]["Code"]) if isinstance(origin, faults.ClientError) else type(error).__name__

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.index.store import Conflict, Missing, Store, StoreError, Token
+from tasks.index.store import Conflict, Missing, Store, StoreError, StoreUnreachable, Token
 from tasks.index.stores import open_store
 from tasks.stage import UserError
 from tests.contracts.servers import free_ports, set_environment
@@ -213,18 +213,43 @@ class Careless(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
 
-def test_a_store_that_ignores_conditions_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Careless)
+class Broken(Careless):
+    """An S3 server that answers every request with an internal error."""
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(500)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_PUT
+
+
+@pytest.fixture
+def answering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The environment of a server whose answers the parameter gives."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), request.param)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     set_environment(monkeypatch, {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}", "AWS_ACCESS_KEY_ID": "k",
         "AWS_SECRET_ACCESS_KEY": "s",
     })  # fmt: skip
-    try:
-        with pytest.raises(StoreError, match=r"ignores conditional writes.*Use S3, MinIO, SeaweedFS or a local folder"):
-            open_store("s3://bucket/store").compare_and_swap("channels/live.json", Token("1"), b"x")
-    finally:
-        server.shutdown()
+    yield
+    server.shutdown()
+
+
+@pytest.mark.parametrize("answering", [Broken], indirect=True)
+@pytest.mark.usefixtures("answering")
+def test_a_store_that_fails_may_be_tried_later() -> None:
+    with pytest.raises(StoreUnreachable, match=r"k: the object store at http://.* failed \(500\).*Its log says why"):
+        open_store("s3://bucket/store").put("k", b"x")
+
+
+@pytest.mark.parametrize("answering", [Careless], indirect=True)
+@pytest.mark.usefixtures("answering")
+def test_a_store_that_ignores_conditions_is_refused() -> None:
+    with pytest.raises(StoreError, match=r"ignores conditional writes.*Use S3, MinIO, SeaweedFS or a local folder"):
+        open_store("s3://bucket/store").compare_and_swap("channels/live.json", Token("1"), b"x")
 
 
 def test_a_full_disk_is_told_and_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

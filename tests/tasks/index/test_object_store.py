@@ -31,7 +31,8 @@ def listening(first: int) -> list[int]:
 
 
 def test_data_and_credentials_outlive_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    port = free_ports(8)
+    port = free_ports(11) + 3
+    monkeypatch.setattr("tasks.index.object_store._MAX_VOLUMES", 7)  # what a disk with 7 GB free used to get
     server = ObjectStore(tmp_path / "object-store", port)
     environment = server.start()
     set_environment(monkeypatch, environment)
@@ -39,6 +40,8 @@ def test_data_and_credentials_outlive_the_server(tmp_path: Path, monkeypatch: py
     try:
         assert len(listening(port)) == 8
         open_store().put("channels/live.json", b"kept")
+        for bucket in range(3):
+            open_store(f"s3://bucket-{bucket}/store").put("k", b"each bucket finds a volume")
         credentials = tmp_path / "object-store.json"
         assert credentials.stat().st_mode & 0o077 == 0
         assert len(json.loads(credentials.read_text())["identities"]) == 1
