@@ -99,6 +99,7 @@ def main() -> None:
 
 def _register() -> None:
     """The reading commands."""
-    from flows.reading import register
+    from flows import asking, reading
 
-    register(app)
+    reading.register(app)
+    asking.register(app)
