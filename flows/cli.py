@@ -99,7 +99,7 @@ def main() -> None:
 
 def _register() -> None:
     """The reading commands."""
-    from flows import asking, reading
+    from flows import asking, reading, serve
 
-    reading.register(app)
-    asking.register(app)
+    for each in (reading, asking, serve):
+        each.register(app)
