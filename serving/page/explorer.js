@@ -113,8 +113,8 @@ async function refresh() {
 
 function hue(text) {
   let sum = 7;
-  for (const letter of text) sum = (sum * 31 + letter.codePointAt(0)) % 360;
-  return sum;
+  for (const letter of text) sum = (sum * 31 + letter.codePointAt(0)) % 9973;
+  return (sum * 137) % 360; // near the golden angle: neighbours in number lie far apart in colour
 }
 
 const letters = (title) => [...title.replace(/^(the|a|an)\s+/i, "")].slice(0, 1).join("").toUpperCase();

@@ -26,7 +26,7 @@ from tasks.models.words import words_of
 FIELDS = {"title": 3.0, "creators": 2.0, "tags": 2.0, "genres": 2.0, "description": 1.0}
 SATURATION, LENGTH = 1.2, 0.5  # k1 and b
 NEAR, BEGUN = 0.6, 0.7  # what a word one typing error away, or one only begun, counts beside the word itself
-LEAST_LETTERS = 4  # shorter words are not forgiven: too many lie one letter away
+LEAST_ASKED, LEAST_LETTERS = 3, 4  # shorter words, asked for and had, are not forgiven: too many lie one letter away
 MOST_BEGUN = 50  # words that a begun one may stand for
 _ACCENTS = re.compile("[\u0300-\u036f]")
 
@@ -97,7 +97,7 @@ class WordIndex:
         if last or not found:
             end = bisect_left(self.vocabulary, word + "\U0010ffff")
             found = dict.fromkeys(range(place, min(end, place + MOST_BEGUN)), BEGUN) | found
-        if not found and len(word) >= LEAST_LETTERS:
+        if not found and len(word) >= LEAST_ASKED:
             found = {
                 at: NEAR for form in _shortened(word) for at in self._near.get(form, ()) if self._one_off(word, at)
             }

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tasks.index import channels
+from tasks.index.bundle import digest_of
 from tasks.index.live import LiveReader
 from tasks.index.local_store import LocalStore
 from tasks.index.publisher import publish
@@ -20,12 +21,11 @@ from tests.tasks.index.bundles import lineage, write_bundle
 
 
 class Versions:
-    """A store with versions that differ in their users' histories, published one after the other."""
+    """A store, and bundles for it that differ in their users' histories."""
 
-    def __init__(self, root: Path, count: int) -> None:
-        self.store = LocalStore(root / "store")
-        self.folders = [root / f"b{n}" for n in range(count)]
-        self.digests = [write_bundle(folder, users=8, seed=n) for n, folder in enumerate(self.folders)]
+    def __init__(self, root: Path, bundles: Path) -> None:
+        self.store, self.folders = LocalStore(root / "store"), sorted(bundles.iterdir())
+        self.digests = [digest_of(folder) for folder in self.folders]
 
     def publish(self, n: int) -> str:
         seen = channels.live(self.store)
@@ -35,9 +35,17 @@ class Versions:
         ).digest  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("bundles")
+    for n in range(3):
+        write_bundle(root / f"b{n}", users=8, seed=n)
+    return root
+
+
 @pytest.fixture
-def versions(tmp_path: Path) -> Versions:
-    made = Versions(tmp_path, 3)
+def versions(tmp_path: Path, bundles: Path) -> Versions:
+    made = Versions(tmp_path, bundles)
     made.publish(0)
     return made
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from tasks.index.facets import Facets
 from tasks.index.reader import Reader
 from tasks.index.word_search import WordIndex, one_error
-from tests.tasks.index.bundles import UNTIL, write_bundle
+from tests.tasks.index.bundles import UNTIL, taste, write_bundle
 
 ITEMS = {
     "alien": ("Alien", "A crew meets something in deep space.", ["horror"], ["Ridley Scott"]),
@@ -51,6 +52,7 @@ def found(index: WordIndex, text: str) -> list[str]:
     ("paulain", ["amelie"]),
     ("ridley scott", ["alien"]),
     ("ripl", ["aliens"]),
+    ("alen", ["alien"]),
     ("战狼", ["wolf"]),
     ("吴京", ["wolf"]),
     ("トトロ", ["totoro"]),
@@ -85,6 +87,9 @@ def test_the_reader_searches_what_may_be_shown(tmp_path: Path) -> None:
     write_bundle(tmp_path / "bundle", blocked=(3,), expires={5: UNTIL - 1})
     reader = Reader.open_bundle(tmp_path / "bundle")
     ids = [each.item_id for each in reader.search("space story", 100)]
-    assert ids[0] == "i001" and not {"i003", "i005"} & set(ids) and len(ids) == 28
+    used = np.asarray(reader.engine.statistics.trends[-1].table[-1])
+    space = [i for i in range(30) if taste(i) == 1 and i not in (3, 5)]
+    assert used[int(ids[0][1:])] == used[space].max() and {taste(int(i[1:])) for i in ids[:13]} == {1}
+    assert not {"i003", "i005"} & set(ids) and len(ids) == 28
     assert [each.title for each in reader.search("romance 4", 1)] == ["Love story 4"]
     assert reader.search("nothing like it", 5) == []
