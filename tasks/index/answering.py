@@ -44,12 +44,14 @@ def ask(
         past = extended(given, liked, step, reader.clock.until) if liked else given
         moments = past.last_times if at is None else np.full(1, at)
         return Question(past, given if without else None, moments, reader.clock.expiry(1, at))
-    rows = reader.users.rows([user]) if user is not None else np.array([len(reader.users)])
-    past, exclude, moments = reader.known(rows, at, without)
+    row = int(reader.users.rows([user])[0]) if user is not None else len(reader.users)
+    past = reader.users.histories.row(row)
+    exclude = reader.users.seen.row(row) if without else None
+    usual = at is None and without == reader.config["exclude_seen"] and not liked
     if liked:
         past = extended(past, liked, step, reader.clock.until)
-        moments = reader.clock.moments(past, at)
-    return Question(past, exclude, moments, reader.clock.expiry(1, at))
+    moments, expiry = reader.clock.moments(past, at), reader.clock.expiry(1, at)
+    return Question(past, exclude, moments, expiry, row if usual else None)
 
 
 def recommendations(
@@ -74,16 +76,26 @@ def recommendations(
 
 
 def _slate(reader: Reader, question: Question, k: int, wishes: Wishes, hidden: Mask | None) -> Slate:
-    need = max(POOL, 3 * k) if wishes.reorders else k
-    top = reader.top(question.past, question.moments, question.exclude, need, "blend", question.expiry, hidden)
-    kept = top.items[0] >= 0
-    items, scores = top.items[0][kept].astype(np.int64), top.scores[0][kept].astype(np.float64)
+    items, scores = _best_candidates(reader, question, max(POOL, 3 * k) if wishes.reorders else k, hidden)
     if not wishes.reorders:
         return Slate(items, scores, np.ones(len(items)))
     return compose(
         items, scores, k, wishes, table=reader.items, facets=reader.facets, vectors=reader.vectors,
         years=np.asarray(reader.engine.catalogue.years, np.float64), hidden=_never(reader, question, hidden),
     )  # fmt: skip
+
+
+def _best_candidates(reader: Reader, question: Question, need: int, hidden: Mask | None) -> tuple[IntArray, FloatArray]:
+    """At most `need`, best first, with the engine's scores: read where they were computed with the bundle."""
+    stored = reader.lists
+    if stored is not None and question.row is not None and hidden is None and need <= stored.items.shape[1]:
+        row = question.row
+        items, scores = stored.items[row, :need], stored.scores[row, :need]
+    else:
+        top = reader.top(question.past, question.moments, question.exclude, need, "blend", question.expiry, hidden)
+        items, scores = top.items[0], top.scores[0]
+    kept = items >= 0
+    return items[kept].astype(np.int64), scores[kept].astype(np.float64)
 
 
 def _never(reader: Reader, question: Question, hidden: Mask | None) -> Mask:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from tasks.index.reader import Reader
+from tasks.index.user_lists import precompute
 from tasks.index.wishes import Wishes
 from tasks.stage import UserError
 from tests.tasks.index.bundles import reseal, taste, write_bundle
@@ -90,6 +93,41 @@ def test_exploration_repeats_by_its_seed_and_tells_propensities(reader: Reader) 
     assert listed != reader.recommend("u000", k=8, wishes=Wishes(explore=0.5, seed=4))
     assert {each.propensity > 0.5 for each in listed} == {True, False}
     assert all(0 < each.propensity < 1 for each in listed) and len({each.item_id for each in listed}) == 8
+
+
+@pytest.fixture(scope="module")
+def stored(reader: Reader, tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    """The same version with the users' lists in it."""
+    folder = tmp_path_factory.mktemp("stored") / "bundle"
+    shutil.copytree(reader.facets.path.parent, folder)
+    digest = precompute(folder, reader)
+    opened = Reader.open_bundle(folder)
+    assert opened.digest == digest != reader.digest
+    return opened
+
+
+@pytest.mark.parametrize(
+    "wish", [Wishes(), Wishes(diversity=0.5), Wishes(explore=0.3, seed=1), Wishes(genres=("Drama",))]
+)
+@pytest.mark.parametrize("user", ["u000", "u017", "nobody", None])
+def test_stored_lists_are_those_that_would_be_computed(
+    reader: Reader, stored: Reader, user: str | None, wish: Wishes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = [reader.recommend(user, k=k, wishes=wish) for k in (1, 10, 100)]
+    if not wish.filters:  # answered without a question to the models
+        monkeypatch.setattr(Reader, "top", None)
+        expected, ks = expected[:2], (1, 10)
+    else:
+        ks = (1, 10, 100)  # type: ignore[assignment]
+    for k, listed in zip(ks, expected, strict=True):
+        found = stored.recommend(user, k=k, wishes=wish)
+        assert [each.item_id for each in found] == [each.item_id for each in listed]
+        assert [each.score for each in found] == pytest.approx([each.score for each in listed], nan_ok=True)
+
+
+def test_stored_lists_answer_only_what_they_were_computed_for(reader: Reader, stored: Reader) -> None:
+    for asked in ({"at": 1.7e9 + 86_400}, {"exclude_seen": False}, {"history": ["i001"]}):
+        assert stored.recommend(k=8, **asked) == reader.recommend(k=8, **asked)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("wish", [
