@@ -1,4 +1,4 @@
-"""Answers as bytes: kept by version and question, computed in a few threads, within a time."""
+"""Answers as bytes, computed in a few threads within a time; those to POST are kept by version and question."""
 
 from __future__ import annotations
 

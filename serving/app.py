@@ -17,6 +17,7 @@ from serving.feedback import Log
 from serving.guard import Guard
 from serving.metrics import Metrics
 from serving.options import Options, token
+from serving.remembered import Remembered
 from tasks.index.live import LiveReader
 from tasks.stage import UserError
 
@@ -41,6 +42,7 @@ def build(options: Options | None = None) -> FastAPI:
     app.state.log = Log(Path(chosen.feedback)) if chosen.feedback else None
     for each in (routes, probes, explorer):
         app.include_router(each.router)
+    app.add_middleware(Remembered, state=app.state, metrics=metrics, most=chosen.cached)
     app.add_middleware(Guard, metrics=metrics, token=token(), body=chosen.body)
     app.add_exception_handler(UserError, _user_error)
     app.add_exception_handler(Busy, _busy)

@@ -13,6 +13,11 @@ from tasks.index.reader import Reader
 
 router = APIRouter(include_in_schema=False)
 PAGE = Path(__file__).parent / "page"
+HEADERS = {
+    "cache-control": "no-cache",
+    "content-security-policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'",
+    "referrer-policy": "no-referrer",
+}
 SOME = 40  # users to pick from
 RECENT = 60  # events of a history that are shown
 MOST_LABELS = 60
@@ -78,7 +83,7 @@ async def history(request: Request, user: Annotated[str, Query(max_length=256)])
 
 
 def _file(name: str, kind: str) -> Response:
-    return Response((PAGE / name).read_bytes(), media_type=kind, headers={"cache-control": "no-cache"})
+    return Response((PAGE / name).read_bytes(), media_type=kind, headers=HEADERS)
 
 
 def _commonest(rows: Any) -> list[str]:

@@ -13,11 +13,7 @@ from serving.metrics import Metrics
 from serving.options import LOOPBACK
 
 OPEN = frozenset({"/", "/health", "/ready", "/explorer.css", "/explorer.js"})  # what holds no data of anybody
-PAGE = [
-    (b"content-security-policy", b"default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-]
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 
 
 class TooLarge(Exception):
@@ -54,7 +50,7 @@ class Guard:
                 raise TooLarge  # whatever the application makes of a body that was cut
             if message["type"] == "http.response.start":
                 code = message["status"]
-                message = {**message, "headers": [*message["headers"], *PAGE]}
+                message = {**message, "headers": [*message["headers"], NO_SNIFFING]}
             await send(message)
 
         refusal = self._refusal(scope)

@@ -44,13 +44,13 @@ async def recommend_simply(
     """A list for a user or a history; with neither, what is popular. POST takes every wish."""
     past = _ids(history)
     asked = ListRequest(user=user, history=past, k=k, diversity=diversity, freshness=freshness, reasons=reasons)
-    return await _listed(request, asked)
+    return await _listed(request, asked, keep=False)
 
 
 @router.post("/recommend", response_model=schemas.ListAnswer, responses=PROBLEMS)
 async def recommend(request: Request, asked: ListRequest) -> Response:
     """A list with filters, rules, diversity, freshness, this visit's likes and skips, exploration."""
-    return await _listed(request, asked)
+    return await _listed(request, asked, keep=True)
 
 
 @router.get("/similar", response_model=schemas.ItemsAnswer, responses=PROBLEMS)
@@ -61,7 +61,7 @@ async def similar(request: Request, item: Item, k: K = 10) -> Response:
         found = reader.similar(item, k)
         return {"version": reader.digest, "items": [_item(reader, n, e.item_id, e.score) for n, e in _ranked(found)]}
 
-    return await _answered(request, ("similar", item, k), question)
+    return await _answered(request, None, question)
 
 
 @router.get("/search", response_model=schemas.ItemsAnswer, responses=PROBLEMS)
@@ -74,7 +74,7 @@ async def search(
         found = reader.search(q, k)
         return {"version": reader.digest, "items": [_item(reader, n, e.item_id, e.score) for n, e in _ranked(found)]}
 
-    return await _answered(request, ("search", q, k), question)
+    return await _answered(request, None, question)
 
 
 @router.get("/explain", response_model=schemas.ExplanationAnswer, responses=PROBLEMS)
@@ -85,7 +85,7 @@ async def explain(request: Request, item: Item, user: User = None, history: Hist
     def question(reader: Reader) -> dict[str, Any]:
         return {"version": reader.digest, **asdict(reader.explain(item, user, history=past))}
 
-    return await _answered(request, ("explain", item, user, past), question)
+    return await _answered(request, None, question)
 
 
 @router.post("/feedback", response_model=schemas.FeedbackAnswer, responses=PROBLEMS)
@@ -97,7 +97,8 @@ def feedback(request: Request, given: schemas.FeedbackRequest) -> Response:
     return JSONResponse({"kept": log.keep(given.events)})
 
 
-async def _listed(request: Request, asked: ListRequest) -> Response:
+async def _listed(request: Request, asked: ListRequest, *, keep: bool) -> Response:
+    """keep: here; answers to GET are kept by their address."""
     drawn = asked.explore > 0 and asked.seed is None
     seed = secrets.randbits(63) if drawn else 0
     key = ("list", asked.model_dump_json())
@@ -115,7 +116,7 @@ async def _listed(request: Request, asked: ListRequest) -> Response:
             "items": [_recommended(reader, each) for each in listed],
         }  # fmt: skip
 
-    return await _answered(request, None if drawn else key, question)
+    return await _answered(request, key if keep and not drawn else None, question)
 
 
 async def _answered(request: Request, key: Any, question: Any) -> Response:

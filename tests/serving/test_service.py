@@ -13,12 +13,14 @@ from starlette.testclient import TestClient
 
 from serving.options import Options, require_safe
 from tasks.data.contracts import EVENTS_TABLE
+from tasks.index.bundle import digest_of
 from tasks.index.local_store import LocalStore
+from tasks.index.publisher import publish
 from tasks.index.reader import Reader
 from tasks.index.wishes import Wishes
 from tasks.stage import UserError
 from tests.serving.conftest import Client
-from tests.tasks.index.bundles import taste
+from tests.tasks.index.bundles import lineage, taste, write_bundle
 
 SECRET = "a-secret-of-24-characters"
 
@@ -199,13 +201,37 @@ def test_more_than_may_wait_are_turned_away(client: Client, monkeypatch: pytest.
     assert asked.get("/search", params={"q": "space 9"}).status_code == 200
 
 
-def test_kept_answers_are_a_versions_own_and_bounded(client: Client) -> None:
-    asked = client(cached=3)
+def test_kept_answers_are_a_versions_own_and_bounded(client: Client, tmp_path: Path) -> None:
+    store, digests = LocalStore(tmp_path / "store"), []
+    for n in range(2):
+        write_bundle(tmp_path / f"b{n}", seed=n)
+        digests.append(digest_of(tmp_path / f"b{n}"))
+    publish(store, tmp_path / "b0", channel="live", champion=None, lineage=lineage("r0"))
+    asked = client(cached=3, store=store.uri)
+    live = asked.app.state.answers.live  # type: ignore[attr-defined]
+    before = [asked.get("/recommend", params={"user": "u001"}).json() for _ in range(2)]
+    posted = [asked.post("/recommend", json={"user": "u001"}).json() for _ in range(2)]
+    assert before[0] == before[1] and posted[0] == posted[1] and before[0]["version"] == digests[0]
+    assert "nightreel_cached_answers_total 2.0" in asked.get("/metrics").text
+    publish(store, tmp_path / "b1", channel="live", champion=digests[0], lineage=lineage("r1"))
+    assert live.refresh()
+    for answer in (asked.get("/recommend", params={"user": "u001"}), asked.post("/recommend", json={"user": "u001"})):
+        assert answer.json()["version"] == digests[1]
     for n in range(6):
         asked.get("/recommend", params={"user": f"u00{n}"})
-    answers = asked.app.state.answers  # type: ignore[attr-defined]
-    digest = answers.live.reader.digest
-    assert len(answers._kept) == 3 and {key[0] for key in answers._kept} == {digest}
+        asked.post("/recommend", json={"user": f"u00{n}"})
+    assert len(asked.app.state.answers._kept) == 3  # type: ignore[attr-defined]
+
+    def cached() -> str:
+        return next(
+            e for e in asked.get("/metrics").text.splitlines() if e.startswith("nightreel_cached_answers_total")
+        )
+
+    kept = cached()
+    asked.get("/recommend", params={"user": "u000"})  # long gone
+    assert cached() == kept
+    asked.get("/recommend", params={"user": "u005"})
+    assert cached() != kept
 
 
 def test_the_explorers_own_answers(client: Client) -> None:
