@@ -27,8 +27,8 @@ from tasks.data.histories import Histories
 from tasks.index.local_store import LocalStore
 from tasks.index.publisher import publish
 from tasks.index.reader import Reader
+from tasks.index.stored import precompute
 from tasks.index.stores import store_uri
-from tasks.index.user_lists import precompute
 from tasks.index.wishes import Wishes
 from tasks.stage import UserError
 

@@ -12,7 +12,7 @@ import numpy as np
 from tasks.data.dataset import Dataset, load_dataset
 from tasks.index.assembly import refit
 from tasks.index.reader import Reader
-from tasks.index.user_lists import precompute
+from tasks.index.stored import precompute
 from tasks.models.choices import Choices
 from tasks.models.drift import stability
 from tasks.models.positions import Positions

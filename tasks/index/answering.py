@@ -87,7 +87,7 @@ def _slate(reader: Reader, question: Question, k: int, wishes: Wishes, hidden: M
 
 def _best_candidates(reader: Reader, question: Question, need: int, hidden: Mask | None) -> tuple[IntArray, FloatArray]:
     """At most `need`, best first, with the engine's scores: read where they were computed with the bundle."""
-    stored = reader.lists
+    stored = reader.stored.lists
     if stored is not None and question.row is not None and hidden is None and need <= stored.items.shape[1]:
         row = question.row
         items, scores = stored.items[row, :need], stored.scores[row, :need]
@@ -139,8 +139,15 @@ def _without(exclude: Histories | None, item: int) -> Histories | None:
 def similar(reader: Reader, name: str, k: int) -> list[Similar]:
     """Exact search over the content vectors."""
     item = reader.items.require(name)
+    hidden = reader.items.hidden(float(reader.clock.expiry(1, None)[0]))
+    stored = reader.stored.neighbours
+    if stored is not None:
+        near = [(i, v) for i, v in zip(stored.items[item].tolist(), stored.scores[item].tolist(), strict=True)
+                if not hidden[i]]  # fmt: skip
+        if len(near) >= k:
+            return [Similar(reader.items.ids[i], reader.items.titles[i], value) for i, value in near[:k]]
     scores = np.asarray(reader.vectors @ reader.vectors[item], np.float32)
-    scores[reader.items.hidden(float(reader.clock.expiry(1, None)[0]))] = -np.inf
+    scores[hidden] = -np.inf
     scores[item] = -np.inf
     return _best(reader, scores, k, -np.inf)
 

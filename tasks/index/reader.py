@@ -23,8 +23,8 @@ from tasks.index.clock import Clock
 from tasks.index.facets import Facets
 from tasks.index.item_table import ItemTable, Mask
 from tasks.index.lists import LISTS, Explanation, Recommendation, Similar, TopK
+from tasks.index.stored import Stored
 from tasks.index.stores import open_store
-from tasks.index.user_lists import UserLists
 from tasks.index.user_table import UserTable
 from tasks.index.wishes import PLAIN, Wishes
 from tasks.index.word_search import WordIndex
@@ -48,7 +48,7 @@ class Reader:
     vectors: npt.NDArray[np.float32]
     engine: Engine
     facets: Facets
-    lists: UserLists | None
+    stored: Stored
 
     @classmethod
     def open(cls, uri: str | None = None, *, channel: str = "live", version: str | None = None) -> Reader:
@@ -79,7 +79,7 @@ class Reader:
                 vectors=np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False),
                 engine=Engine.open(folder),
                 facets=Facets(folder / "items.parquet"),
-                lists=UserLists.read(folder),
+                stored=Stored.read(folder),
             )
         except FileNotFoundError as error:
             raise UserError(f"{folder}: the bundle lacks a file ({error}). Use another version.") from None

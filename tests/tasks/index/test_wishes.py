@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.index.reader import Reader
-from tasks.index.user_lists import precompute
+from tasks.index.stored import precompute
 from tasks.index.wishes import Wishes
 from tasks.stage import UserError
 from tests.tasks.index.bundles import reseal, taste, write_bundle
@@ -123,6 +123,15 @@ def test_stored_lists_are_those_that_would_be_computed(
         found = stored.recommend(user, k=k, wishes=wish)
         assert [each.item_id for each in found] == [each.item_id for each in listed]
         assert [each.score for each in found] == pytest.approx([each.score for each in listed], nan_ok=True)
+
+
+def test_stored_neighbours_are_those_that_would_be_computed(reader: Reader, stored: Reader) -> None:
+    assert stored.stored.neighbours is not None and stored.stored.neighbours.items.shape == (30, 29)
+    for item in ("i000", "i007", "i029"):
+        for k in (1, 10, 28, 100):  # i004 is blocked: 28 are left
+            found, expected = stored.similar(item, k), reader.similar(item, k)
+            assert [each.item_id for each in found] == [each.item_id for each in expected]
+            assert [each.score for each in found] == pytest.approx([each.score for each in expected], abs=1e-6)
 
 
 def test_stored_lists_answer_only_what_they_were_computed_for(reader: Reader, stored: Reader) -> None:
