@@ -99,6 +99,7 @@ def main() -> None:
 
 def _register() -> None:
     """The reading commands."""
-    from flows.reading import register
+    from flows import asking, reading, serve
 
-    register(app)
+    for each in (reading, asking, serve):
+        each.register(app)

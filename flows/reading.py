@@ -16,6 +16,7 @@ from flows import reading_tables as tables
 from tasks.stage import UserError
 
 if TYPE_CHECKING:
+    from tasks.index.lists import Recommendation
     from tasks.index.reader import Reader
 
 At = Annotated[
@@ -55,6 +56,7 @@ def recommend(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write user_id, item_id, rank, score as .parquet.")
     ] = None,
+    why: Annotated[bool, typer.Option("--why", help="Say why, for each item.")] = False,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """The best next items for users, or for a history; unknown users get what is popular."""
@@ -67,49 +69,44 @@ def recommend(
     ids = list(dict.fromkeys(tables.read_column(users_file, "user_id") if users_file else users or []))
     reader = Reader.open(at, channel=channel, version=version)
     if history is not None:
-        return _for_history(reader, tables.read_column(history, "item_id"), k, as_json)
+        return _for_history(reader, tables.read_column(history, "item_id"), k, why, as_json)
     exclude = not seen if seen is not None else (True if users_file else None)
-    return _for_users(reader, ids, k, exclude, out, as_json)
+    return _for_users(reader, ids, k, exclude, out, why, as_json)
 
 
-def _for_history(reader: Reader, items: list[str], k: int, as_json: bool) -> None:
-    listed = [
-        _row(reader, each.item_id, each.rank, each.score, each.reason) for each in reader.recommend(history=items, k=k)
-    ]
+def _for_history(reader: Reader, items: list[str], k: int, why: bool, as_json: bool) -> None:
+    listed = [_listed(reader, each) for each in reader.recommend(history=items, k=k, reasons=why)]
     skipped = reader.unknown(items)
     if as_json:
-        return _print_json({"version": reader.digest, "recommendations": listed, "unknown_items": skipped})
+        return print_json({"version": reader.digest, "recommendations": listed, "unknown_items": skipped})
     if skipped:
         _note(f"passed over {len(skipped)} unknown items: {', '.join(skipped[:5])}{'…' if len(skipped) > 5 else ''}")
-    return _print_lists(reader, {f"For a history of {len(items) - len(skipped)} items": listed})
+    return print_lists(reader, {f"For a history of {len(items) - len(skipped)} items": listed})
 
 
 def _for_users(
-    reader: Reader, ids: list[str], k: int, exclude: bool | None, out: Path | None, as_json: bool
-) -> None:  # fmt: skip
+    reader: Reader, ids: list[str], k: int, exclude: bool | None, out: Path | None, why: bool, as_json: bool
+) -> None:
     strangers = [user for user, known in zip(ids, reader.knows(ids), strict=True) if not known]
     if out is not None:
         table = reader.recommend_users(ids, k, exclude_seen=exclude)
         tables.write_parquet(table, out)
         facts = {"out": str(out), "users": len(ids), "unknown_users": len(strangers), "rows": table.num_rows}
         if as_json:
-            return _print_json({"version": reader.digest, **facts})
+            return print_json({"version": reader.digest, **facts})
         return typer.echo(
             f"{out}: {table.num_rows:,} rows for {len(ids):,} users ({len(strangers):,} unknown ones got what is "
             f"popular), version {reader.digest[:12]}"
         )
     lists = {
-        user: [
-            _row(reader, each.item_id, each.rank, each.score, each.reason)
-            for each in reader.recommend(user, k=k, exclude_seen=exclude)
-        ]
+        user: [_listed(reader, each) for each in reader.recommend(user, k=k, exclude_seen=exclude, reasons=why)]
         for user in ids
     }
     if as_json:
-        return _print_json({"version": reader.digest, "lists": lists, "unknown_users": strangers})
+        return print_json({"version": reader.digest, "lists": lists, "unknown_users": strangers})
     for user in strangers:
         _note(f"user {user} is not in this version: what is popular")
-    return _print_lists(reader, {f"For user {user}": rows for user, rows in lists.items()})
+    return print_lists(reader, {f"For user {user}": rows for user, rows in lists.items()})
 
 
 def similar(
@@ -124,10 +121,10 @@ def similar(
     from tasks.index.reader import Reader
 
     reader = Reader.open(at, channel=channel, version=version)
-    found = [_row(reader, each.item_id, rank, each.score) for rank, each in enumerate(reader.similar(item, k), 1)]
+    found = [row_of(reader, each.item_id, rank, each.score) for rank, each in enumerate(reader.similar(item, k), 1)]
     if as_json:
-        return _print_json({"version": reader.digest, "similar": found})
-    return _print_lists(reader, {f"Near {reader.items.titles[reader.items.require(item)]}": found})
+        return print_json({"version": reader.digest, "similar": found})
+    return print_lists(reader, {f"Near {reader.items.titles[reader.items.require(item)]}": found})
 
 
 def versions(at: At = None, as_json: AsJson = False) -> None:
@@ -149,7 +146,7 @@ def versions(at: At = None, as_json: AsJson = False) -> None:
         })  # fmt: skip
     rows.sort(key=lambda row: row["published_at"] or "", reverse=True)
     if as_json:
-        return _print_json({"store": store.uri, "versions": rows})
+        return print_json({"store": store.uri, "versions": rows})
     if not rows:
         raise UserError(f"nothing is published yet in {store.uri}: run `nightreel run`.")
     shown = [
@@ -179,7 +176,7 @@ def verify(
             manifest = cache.download(store, digest, Path(scratch) / digest)
     size = sum(entry["size"] for entry in manifest.files.values())
     if as_json:
-        return _print_json({"version": digest, "files": len(manifest.files), "bytes": size, "whole": True})
+        return print_json({"version": digest, "files": len(manifest.files), "bytes": size, "whole": True})
     return typer.echo(f"{digest[:12]}: {len(manifest.files)} files, {size / 1e6:.1f} MB, all as published")
 
 
@@ -195,7 +192,7 @@ def rollback(
 
     left, live = channels.rollback(open_store(at), channel, version)
     if as_json:
-        return _print_json({"channel": channel, "left": left, "live": live})
+        return print_json({"channel": channel, "left": left, "live": live})
     return typer.echo(
         f"channel {channel}: {left[:12]} → {live[:12]}. The recipe of {left[:12]} is blocked until "
         f"`nightreel release {left[:12]}`."
@@ -209,20 +206,31 @@ def release(version: Named, at: At = None, as_json: AsJson = False) -> None:
 
     recipe = channels.release(open_store(at), version)
     if as_json:
-        return _print_json({"recipe": recipe, "blocked": False})
+        return print_json({"recipe": recipe, "blocked": False})
     return typer.echo(f"recipe {recipe[:12]} may be promoted again")
 
 
-def _row(reader: Reader, item_id: str, rank: int, score: float, reason: str | None = None) -> dict[str, Any]:
+def row_of(reader: Reader, item_id: str, rank: int, score: float) -> dict[str, Any]:
+    """An item of a list, for people and programs."""
     index = reader.items.require(item_id)
     row = {"rank": rank, "item_id": item_id, "title": reader.items.titles[index], "genres": reader.items.genres[index]}
-    return row | {"score": round(score, 6)} | ({"reason": reason} if reason else {})
+    return row | {"score": round(score, 6)}
 
 
-def _print_lists(reader: Reader, lists: dict[str, list[dict[str, Any]]]) -> None:
+def _listed(reader: Reader, each: Recommendation) -> dict[str, Any]:
+    why = {"why": [reason.text for reason in each.reasons]} if each.reasons else {}
+    return row_of(reader, each.item_id, each.rank, each.score) | {"reason": each.reason} | why
+
+
+def print_lists(reader: Reader, lists: dict[str, list[dict[str, Any]]]) -> None:
+    """Tables under their headings, and the version below."""
     for heading, rows in lists.items():
-        shown = [[str(row["rank"]), row["title"], ", ".join(row["genres"]), f"{row['score']:.3f}"] for row in rows]
-        tables.print_table(heading, ["#", "title", "genres", "score"], shown)
+        shown = [
+            [str(row["rank"]), row["title"], ", ".join(row["genres"]), f"{row['score']:.3f}", *row.get("why", ())[:1]]
+            for row in rows
+        ]
+        columns = ["#", "title", "genres", "score", *(["why"] if any(len(row) > 4 for row in shown) else [])]
+        tables.print_table(heading, columns, shown)
     _note(f"version {reader.digest[:12]}")
 
 
@@ -230,5 +238,6 @@ def _note(text: str) -> None:
     typer.secho(text, dim=True, err=True)
 
 
-def _print_json(value: Any) -> None:
+def print_json(value: Any) -> None:
+    """As it is, in any script."""
     typer.echo(json.dumps(value, indent=1, ensure_ascii=False))

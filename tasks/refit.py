@@ -12,6 +12,7 @@ import numpy as np
 from tasks.data.dataset import Dataset, load_dataset
 from tasks.index.assembly import refit
 from tasks.index.reader import Reader
+from tasks.index.stored import precompute
 from tasks.models.choices import Choices
 from tasks.models.drift import stability
 from tasks.models.positions import Positions
@@ -123,6 +124,8 @@ def main() -> None:
         if reasons:
             shutil.rmtree(bundle)
             write_json(out / "held.json", {"empty": f"held by refit: {'; '.join(reasons)}"})
+        else:
+            digest = precompute(bundle, Reader.open_bundle(bundle, check=False))
     write_json(Path("metrics/refit.json"), {"held": bool(reasons), **figures})
     say(f"held by refit: {'; '.join(reasons)}" if reasons else f"final bundle {digest[:12]}")
 

@@ -50,6 +50,11 @@ class Histories:
         span = slice(self.indptr[row], self.indptr[row + 1])
         return self.items[span], self.times[span]
 
+    def row(self, row: int) -> Histories:
+        """One row, without a look at the others."""
+        items, times = self[row]
+        return Histories(np.array([0, len(items)], np.int64), items, times)
+
     def take(self, rows: Sequence[int] | IntArray) -> Histories:
         """The given rows, in that order."""
         picked = np.asarray(rows, dtype=np.int64)

@@ -16,14 +16,18 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tasks.data.histories import FloatArray, Histories, IntArray
-from tasks.index import channels
+from tasks.index import answering, channels
 from tasks.index.bundle import read_manifest, verify
 from tasks.index.cache import fetch
 from tasks.index.clock import Clock
-from tasks.index.item_table import ItemTable
-from tasks.index.lists import LISTS, Recommendation, Similar, TopK
+from tasks.index.facets import Facets
+from tasks.index.item_table import ItemTable, Mask
+from tasks.index.lists import LISTS, Explanation, Recommendation, Similar, TopK
+from tasks.index.stored import Stored
 from tasks.index.stores import open_store
 from tasks.index.user_table import UserTable
+from tasks.index.wishes import PLAIN, Wishes
+from tasks.index.word_search import WordIndex
 from tasks.models.engine import Engine
 from tasks.stage import UserError
 
@@ -43,6 +47,8 @@ class Reader:
     users: UserTable
     vectors: npt.NDArray[np.float32]
     engine: Engine
+    facets: Facets
+    stored: Stored
 
     @classmethod
     def open(cls, uri: str | None = None, *, channel: str = "live", version: str | None = None) -> Reader:
@@ -72,6 +78,8 @@ class Reader:
                 users=UserTable.read(folder, manifest.config["key_fingerprint"]),
                 vectors=np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False),
                 engine=Engine.open(folder),
+                facets=Facets(folder / "items.parquet"),
+                stored=Stored.read(folder),
             )
         except FileNotFoundError as error:
             raise UserError(f"{folder}: the bundle lacks a file ({error}). Use another version.") from None
@@ -99,31 +107,39 @@ class Reader:
         k: int,
         at: float | None = None,
         exclude_seen: bool | None = None,
+        wishes: Wishes = PLAIN,
+        reasons: bool = False,
     ) -> list[Recommendation]:
         """The k best items for a user, or for a history of item ids (oldest first); popular ones for nobody known.
 
         at: the moment of the answer, epoch seconds (or a position where the source has no clock); default: as the
         bundle was evaluated. exclude_seen: leave out what is in the history or was seen; None likewise. Ids in
-        `history` that the bundle does not know are passed over (see `unknown`).
+        `history` that the bundle does not know are passed over (see `unknown`). wishes: filters, rules, spread, this
+        visit; the list may be shorter than k where they permit no more. reasons: say why, for each item.
         """
-        without = self.config["exclude_seen"] if exclude_seen is None else exclude_seen
-        if history is not None:
-            if user is not None:
-                raise UserError("Give a user or a history, not both: a history stands for a user of its own.")
-            found = [i for i in map(self.items.index_of, history) if i is not None]
-            past = self.clock.sitting(found, at)
-            exclude, moments = past if without else None, past.last_times if at is None else np.full(1, at)
-        else:
-            rows = self.users.rows([user]) if user is not None else np.array([len(self.users)])
-            past, exclude, moments = self._known(rows, at, without)
-        top = self._top(past, moments, exclude, k, "blend", self.clock.expiry(len(past), at))
-        reason = "for you" if len(past.items) else "popular"
-        listed = zip(top.items[0], top.scores[0], strict=True)
-        return [
-            Recommendation(self.items.ids[i], self.items.titles[i], rank, float(score), reason)
-            for rank, (i, score) in enumerate(listed, 1)
-            if i >= 0
-        ]
+        question = answering.ask(self, user, history, at, exclude_seen, wishes)
+        return answering.recommendations(self, question, k, wishes, reasons)
+
+    def explain(
+        self,
+        item: str,
+        user: str | None = None,
+        *,
+        history: Sequence[str] | None = None,
+        at: float | None = None,
+        exclude_seen: bool | None = None,
+    ) -> Explanation:
+        """Why an item (by id or exact title) is, or is not, recommended to a user or for a history; see `recommend`.
+
+        The named evidence is measured: the served model is asked again without it. Raises UserError with near matches
+        for an unknown item.
+        """
+        return answering.explanation(self, answering.ask(self, user, history, at, exclude_seen, PLAIN), item)
+
+    def search(self, text: str, k: int) -> list[Similar]:
+        """The k items whose titles, creators, tags, genres and descriptions fit a text best, by BM25; typing errors in
+        words of titles are forgiven. The first search builds the index (see `words`)."""
+        return answering.found(self, text, k)
 
     def recommend_many(
         self,
@@ -140,7 +156,7 @@ class Reader:
         """
         at = self.clock.expiry(len(histories), None) if moments is None or self.clock.ordered else moments
         moments = np.full(len(histories), np.nan) if moments is None else moments
-        return self._top(histories, moments, exclude, k, model, at)
+        return self.top(histories, moments, exclude, k, model, at)
 
     def recommend_users(
         self, user_ids: Sequence[str], k: int, *, at: float | None = None, exclude_seen: bool | None = None
@@ -153,8 +169,8 @@ class Reader:
         tables = [LISTS.empty_table()]
         for start in range(0, len(user_ids), BLOCK):
             part = list(user_ids[start : start + BLOCK])
-            past, exclude, moments = self._known(self.users.rows(part), at, without)
-            found = self._top(past, moments, exclude, k, "blend", self.clock.expiry(len(part), at))
+            past, exclude, moments = self.known(self.users.rows(part), at, without)
+            found = self.top(past, moments, exclude, k, "blend", self.clock.expiry(len(part), at))
             row, place = np.nonzero(found.items >= 0)
             columns = [
                 pa.array(part, pa.string()).take(pa.array(row)),
@@ -167,29 +183,13 @@ class Reader:
 
     def similar(self, item_id: str, k: int) -> list[Similar]:
         """The k items whose content is nearest, exactly; raises UserError with near matches for an unknown item."""
-        item = self.items.require(item_id)
-        scores = np.asarray(self.vectors @ self.vectors[item], np.float32)
-        scores[self.items.hidden(float(self.clock.expiry(1, None)[0]))] = -np.inf
-        scores[item] = -np.inf
-        best = np.argsort(-scores, kind="stable")[:k]
-        found = [i for i in best.tolist() if np.isfinite(scores[i])]
-        return [Similar(self.items.ids[i], self.items.titles[i], float(scores[i])) for i in found]
+        return answering.similar(self, item_id, k)
 
     def score(
         self, histories: Histories, items: Sequence[int], *, moments: FloatArray | None = None, model: str = "blend"
     ) -> npt.NDArray[np.float32]:
         """[n, len(items)] of item indices for histories; the blend ranks these items as if there were no others."""
-        at = np.full(len(histories), np.nan) if moments is None else moments
-        wanted = np.asarray(items, np.int64)
-        if model != "blend":
-            return np.asarray(self.engine.scores(histories, at, model)[:, wanted], np.float32)
-        others = np.ones(len(self.items), bool)
-        others[wanted] = False
-        found, values = self.engine.top_k(histories, at, int((~others).sum()), exclude=None, hidden=others, model=model)
-        scores = np.full((len(histories), len(self.items)), np.nan, np.float32)
-        row, place = np.nonzero(found >= 0)
-        scores[row, found[row, place]] = values[row, place]
-        return scores[:, wanted]
+        return answering.scores(self, histories, np.asarray(items, np.int64), moments, model)
 
     def knows(self, user_ids: Sequence[str]) -> npt.NDArray[np.bool_]:
         """[n] whether the bundle holds each user."""
@@ -199,11 +199,22 @@ class Reader:
         """Item ids that the bundle does not know."""
         return [item for item in history if self.items.index_of(item) is None]
 
-    def _top(
-        self, past: Histories, moments: FloatArray, exclude: Histories | None, k: int, model: str, at: FloatArray
+    def top(
+        self,
+        past: Histories,
+        moments: FloatArray,
+        exclude: Histories | None,
+        k: int,
+        model: str,
+        at: FloatArray,
+        hidden: Mask | None = None,
     ) -> TopK:
-        """Lists with blocked items and, in each row, those that have expired by its `at` [n] (NaN: none) left out."""
-        hidden = self.items.blocked if self.items.blocked.any() else None
+        """Lists with blocked items and, in each row, those that have expired by its `at` [n] (NaN: none) left out.
+
+        hidden: [n_items], in place of the blocked items.
+        """
+        if hidden is None:
+            hidden = self.items.blocked if self.items.blocked.any() else None
         if not np.isfinite(self.items.expires).any():
             return TopK(*self.engine.top_k(past, moments, k, exclude=exclude, hidden=hidden, model=model))
         blocks = []
@@ -217,7 +228,7 @@ class Reader:
             return TopK(np.empty((0, k), np.int32), np.empty((0, k), np.float32))
         return TopK(np.concatenate([b[0] for b in blocks]), np.concatenate([b[1] for b in blocks]))
 
-    def _known(self, rows: IntArray, at: float | None, without: bool) -> tuple[Histories, Histories | None, FloatArray]:
+    def known(self, rows: IntArray, at: float | None, without: bool) -> tuple[Histories, Histories | None, FloatArray]:
         """Histories, items to leave out, and moments of user rows."""
         past = self.users.histories.take(rows)
         return past, self.users.seen.take(rows) if without else None, self.clock.moments(past, at)
@@ -226,6 +237,11 @@ class Reader:
     def clock(self) -> Clock:
         """What "now" means to this version."""
         return Clock.of(self.config)
+
+    @cached_property
+    def words(self) -> WordIndex:
+        """What `search` looks in; built when first asked for."""
+        return WordIndex.build(self.facets)
 
     @cached_property
     def _ids(self) -> pa.Array:

@@ -15,7 +15,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from flows import reading
+from flows import asking, reading
 from tasks.index import channels
 from tasks.index.local_store import LocalStore
 from tasks.index.publisher import publish
@@ -48,6 +48,7 @@ def call(*arguments: object) -> Result:
     """The result of a command; a UserError is raised as the command line's main would see it."""
     app = typer.Typer()
     reading.register(app)
+    asking.register(app)
     result = CliRunner().invoke(app, [str(a) for a in arguments])
     if isinstance(result.exception, UserError):
         raise result.exception
@@ -126,6 +127,27 @@ def test_similar_by_id_and_by_title() -> None:
     assert answer("similar", "love story 4", "-k", 3) == answer("similar", "i004", "-k", 3)
 
 
+def test_a_list_says_why_and_an_item_is_explained(tmp_path: Path) -> None:
+    row = answer("recommend", "u001", "-k", 1, "--why")["lists"]["u001"][0]
+    assert row["why"] and "Because you" in " ".join(row["why"])
+    assert "why" in call("recommend", "u001", "-k", 1, "--why").output
+    told = answer("explain", "u001", row["item_id"])
+    assert (told["rank"], told["user"], told["left_out"]) == (1, "u001", None) and told["evidence"][0]["drop"] > 0
+    text = call("explain", "u001", row["item_id"]).output
+    assert "place 1 of the candidates" in text and "Asked again without" in text and "of the votes" in text
+    (tmp_path / "history.txt").write_text("i001\ni003\n")
+    by_history = answer("explain", "-", "i001", "--history", tmp_path / "history.txt")
+    assert (by_history["left_out"], by_history["user"]) == ("seen", None)
+    assert "left out: seen" in call("explain", "-", "i001", "--history", tmp_path / "history.txt").output
+
+
+def test_search_by_words() -> None:
+    found = answer("search", "spce story 7", "-k", 2)["found"]
+    assert found[0]["item_id"] == "i007" and found[0]["rank"] == 1
+    assert "Space story 7" in call("search", "space 7").output
+    assert "nothing found" in call("search", "qqqq").output
+
+
 def test_versions_are_listed_newest_first(store: LocalStore) -> None:
     rows = answer("versions")["versions"]
     assert [row["recipe"] for row in rows] == ["r1", "r0"]
@@ -180,6 +202,7 @@ def test_rollback_and_release(tmp_path: Path) -> None:
     (["recommend", "u000", "--version", "zzz"], "'zzz': no such version. `nightreel versions` lists them"),
     (["versions", "--at", "empty"], "nothing is published yet in .*empty: run `nightreel run`"),
     (["similar", "nosuch"], "'nosuch': no item has this id or title"),
+    (["explain", "u000", "nosuch"], "'nosuch': no item has this id or title"),
     (["verify", "zzz"], "no such version"),
     (["rollback", "--at", "empty"], "nothing to roll back"),
     (["release", "zzz"], "no such version"),

@@ -107,6 +107,7 @@ def test_on_promote_the_final_bundle_knows_every_event(work: Path) -> None:
         data = load_dataset()
     reader = Reader.open_bundle(work / "data/refit/bundle")
     assert len(reader.users.histories.items) == len(data.positives(None).items)
+    assert reader.stored.lists is not None and len(reader.stored.lists.items) == len(reader.users) + 1
     assert (work / "data/refit/bundle/rehearsal/per_user.parquet").exists()
     assert read_json(work / "metrics/refit.json")["held"] is False
 

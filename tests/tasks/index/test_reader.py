@@ -138,13 +138,13 @@ def test_blocked_and_expired_items_are_never_shown(make: Make) -> None:
 
 def test_the_moment_follows_the_bundle_unless_it_is_given(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[float]] = []
-    real = Reader._top
+    real = Reader.top
 
     def spy(self: Reader, past: Histories, moments: np.ndarray, *rest: object) -> object:
         asked.append(moments.tolist())
         return real(self, past, moments, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Reader, "_top", spy)
+    monkeypatch.setattr(Reader, "top", spy)
     by_user, by_end = make(), make(moment="data_until")
     last = by_user.users.histories.last_times
     by_user.recommend_users(["u003", "u000"], 3)

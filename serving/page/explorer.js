@@ -1,0 +1,313 @@
+"use strict";
+// The explorer: a view of one state (who, history, visit, wishes), drawn anew after each change.
+
+const $ = (id) => document.getElementById(id);
+const state = { known: true, user: "", history: [], liked: [], skipped: [], list: null, chosen: null };
+let asking = null;
+
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (name.startsWith("--")) made.style.setProperty(name, value);
+    else if (value !== null) made.setAttribute(name, value);
+  }
+  made.append(...children.filter((child) => child !== null));
+  return made;
+}
+
+async function ask(path, body, signal) {
+  const headers = {};
+  const token = sessionStorage.getItem("nightreel-token");
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (body) headers["Content-Type"] = "application/json";
+  const answer = await fetch(path, { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body), signal });
+  if (answer.status === 401) {
+    $("token-form").hidden = false;
+    $("main").hidden = true;
+    $("token").focus();
+    throw new Error("This service asks for a token.");
+  }
+  const told = await answer.json();
+  if (!answer.ok) throw new Error(told.error || `The service answered ${answer.status}.`);
+  return told;
+}
+
+const query = (path, values) => ask(`${path}?${new URLSearchParams(values)}`);
+const who = () => (state.known ? (state.user ? { user: state.user } : {}) : { history: state.history.map((item) => item.item_id) });
+
+function tell(problem) {
+  if (problem && problem.name === "AbortError") return;
+  $("problem").textContent = problem ? problem.message : "";
+  $("problem").hidden = !problem;
+}
+
+// Who
+
+async function pick(user) {
+  Object.assign(state, { known: true, user, liked: [], skipped: [], chosen: null });
+  $("user").value = user;
+  try {
+    const past = await query("/explorer/history", { user });
+    if (user !== state.user) return;
+    state.history = past.items;
+    $("history-heading").textContent = past.known ? `History, newest first (${past.events})` : "Not known: gets what is popular";
+  } catch (problem) {
+    tell(problem);
+  }
+  await refresh();
+}
+
+function invent() {
+  Object.assign(state, { known: false, history: [], liked: [], skipped: [], chosen: null });
+  $("history-heading").textContent = "History, oldest first";
+  refresh();
+  $("search").focus();
+}
+
+function add(item) {
+  if (state.known) return similar(item);
+  if (!state.history.some((each) => each.item_id === item.item_id)) state.history.push(item);
+  return refresh();
+}
+
+function drawHistory() {
+  const drop = (item) => element("button", {
+    type: "button", "aria-label": `Remove ${item.title}`, onclick: () => {
+      state.history = state.history.filter((each) => each !== item);
+      refresh();
+    },
+  }, "×");
+  $("history").replaceChildren(...state.history.map((item) => element("li", {},
+    element("span", {}, item.title, element("span", { class: "quiet" }, item.genres.slice(0, 3).join(" · "))),
+    state.known ? null : drop(item))));
+  $("known").setAttribute("aria-pressed", state.known);
+  $("invented").setAttribute("aria-pressed", !state.known);
+  $("user-box").hidden = !state.known;
+  $("invent-box").hidden = state.known;
+}
+
+// The list
+
+async function refresh() {
+  drawHistory();
+  drawVisit();
+  if (asking) asking.abort();
+  asking = new AbortController();
+  const named = (id) => ($(id).value ? [$(id).value] : []);
+  const wishes = {
+    ...who(), k: 12, reasons: true, diversity: $("diversity").value / 100, freshness: $("freshness").value / 100,
+    genres: named("genre"), languages: named("language"), media_types: named("media"),
+    liked: state.liked.map((item) => item.item_id), skipped: state.skipped.map((item) => item.item_id),
+  };
+  try {
+    const began = performance.now();
+    state.list = await ask("/recommend", wishes, asking.signal);
+    $("timing").textContent = `${state.list.items.length} items in ${Math.max(1, Math.round(performance.now() - began))} ms`;
+    tell(null);
+    drawList();
+  } catch (problem) {
+    tell(problem);
+  }
+}
+
+function hue(text) {
+  let sum = 7;
+  for (const letter of text) sum = (sum * 31 + letter.codePointAt(0)) % 9973;
+  return (sum * 137) % 360; // near the golden angle: neighbours in number lie far apart in colour
+}
+
+const letters = (title) => [...title.replace(/^(the|a|an)\s+/i, "")].slice(0, 1).join("").toUpperCase();
+
+function card(item) {
+  const act = (name, kind, label, action) => element("button", {
+    type: "button", class: kind, "aria-label": `${label}: ${item.title}`, onclick: () => action(item),
+  }, name);
+  const main = item.reasons.find((reason) => reason.share > 0) || item.reasons[0];
+  return element("li", { class: "card", "data-item": item.item_id, "aria-current": state.chosen === item.item_id ? "true" : null },
+    element("div", { class: "tile", "--hue": hue(item.genres[0] || item.title), "aria-hidden": "true" }, letters(item.title)),
+    element("div", {},
+      element("h2", {}, element("span", { class: "rank" }, `${item.rank}  `), item.title),
+      element("p", { class: "genres" }, item.genres.slice(0, 4).join(" · ")),
+      main ? element("p", { class: "why" }, main.text) : null),
+    element("div", { class: "acts" },
+      act("Like", "yes", "Like", (each) => react(each, "like")), act("Skip", "no", "Skip", (each) => react(each, "skip")),
+      act("Why?", "", "Why", explain), act("Similar", "", "Similar to", similar)));
+}
+
+function drawList() {
+  const name = state.known ? state.user : null;
+  $("list-heading").textContent = name ? `Recommended for ${name}` : state.history.length ? "Recommended for this history" : "Popular now";
+  const cards = state.list.items.map(card);
+  $("list").replaceChildren(...(cards.length ? cards : [element("li", { class: "quiet" }, "Nothing fits these filters. Take one back.")]));
+}
+
+async function react(item, event) {
+  const [to, from] = event === "like" ? ["liked", "skipped"] : ["skipped", "liked"];
+  state[from] = state[from].filter((each) => each.item_id !== item.item_id);
+  state[to].push(item);
+  const slate = { slate_id: state.list.slate_id, position: item.rank, propensity: item.propensity };
+  if (state.known && state.user) {
+    ask("/feedback", { events: [{ user_id: state.user, item_id: item.item_id, event, ...slate }] }).catch(() => {});
+  }
+  await refresh();
+  $("list-heading").focus({ preventScroll: true });
+}
+
+function drawVisit() {
+  const chip = (item, kind) => element("li", {}, element("button", {
+    type: "button", class: kind === "liked" ? "like" : "skipped", "aria-label": `Take back: ${kind} ${item.title}`, onclick: () => {
+      state[kind] = state[kind].filter((each) => each !== item);
+      refresh();
+    },
+  }, `${kind === "liked" ? "♥" : "✕"} ${item.title}`));
+  $("visited").replaceChildren(...state.liked.map((item) => chip(item, "liked")), ...state.skipped.map((item) => chip(item, "skipped")));
+  $("visit").hidden = !state.liked.length && !state.skipped.length;
+}
+
+// One item
+
+function choose(item, heading) {
+  state.chosen = item.item_id;
+  for (const each of document.querySelectorAll(".card")) {
+    if (each.dataset.item === item.item_id) each.setAttribute("aria-current", "true");
+    else each.removeAttribute("aria-current");
+  }
+  $("detail-heading").textContent = heading;
+}
+
+function showDetail(...parts) {
+  $("detail").replaceChildren(...parts.filter((part) => part !== null));
+  $("detail-heading").focus({ preventScroll: window.innerWidth > 1150 });
+}
+
+async function explain(item) {
+  choose(item, "Why this?");
+  const past = state.known ? { user: state.user } : { history: state.history.map((each) => each.item_id).join(",") };
+  try {
+    const told = await query("/explain", { item: item.item_id, ...past });
+    const bar = (reason) => element("li", { class: "bar" }, element("span", {}, reason.text),
+      reason.share ? element("b", {}, `${Math.round(100 * reason.share)}%`) : null,
+      reason.share ? element("i", { "--share": `${100 * reason.share}%`, "aria-hidden": "true" }) : null);
+    const lost = told.evidence.filter((each) => each.drop > 0);
+    const place = (rank) => (rank ? `place ${rank}` : "no candidate");
+    showDetail(
+      element("strong", {}, told.title), element("p", { class: "quiet" }, `${place(told.rank)} of the model's candidates`),
+      element("h3", {}, "What speaks for it"), element("ul", {}, ...told.reasons.map(bar)),
+      lost.length ? element("h3", {}, "Asked again without") : null,
+      lost.length ? element("ul", {}, ...lost.map((each) => element("li", { class: "bar" },
+        element("span", {}, each.title), element("b", {}, place(each.rank))))) : null,
+      state.liked.length ? element("p", { class: "quiet" }, "Without this visit's likes.") : null);
+  } catch (problem) {
+    tell(problem);
+  }
+}
+
+async function similar(item) {
+  choose(item, "Similar");
+  try {
+    const found = await query("/similar", { item: item.item_id, k: 10 });
+    showDetail(element("strong", {}, item.title), element("p", { class: "quiet" }, "nearest by content"),
+      element("ul", {}, ...found.items.map((near) => element("li", { class: "near" },
+        element("span", {}, near.title, element("span", { class: "quiet" }, ` ${near.score.toFixed(2)}`)),
+        element("button", { type: "button", "aria-label": `Similar to ${near.title}`, onclick: () => similar(near) }, "Similar")))));
+  } catch (problem) {
+    tell(problem);
+  }
+}
+
+// Search
+
+let typing = 0;
+
+function search() {
+  const text = $("search").value.trim();
+  const turn = ++typing;
+  if (!text) return $("found").replaceChildren();
+  return window.setTimeout(async () => {
+    if (turn !== typing) return;
+    try {
+      const found = await query("/search", { q: text, k: 8 });
+      if (turn !== typing) return;
+      $("found").replaceChildren(...(found.items.length ? found.items.map((item) => element("li", {}, element("button", {
+        type: "button", "aria-label": `${state.known ? "Show" : "Add"} ${item.title}`, onclick: () => add(item),
+      }, item.title, element("span", { class: "quiet" }, item.genres.slice(0, 3).join(" · "))))) :
+        [element("li", { class: "none quiet" }, "Nothing found.")]));
+    } catch (problem) {
+      tell(problem);
+    }
+  }, 120);
+}
+
+// Beginning
+
+function theme(name) {
+  document.documentElement.dataset.theme = name;
+}
+
+function ago(seconds) {
+  if (seconds === null) return "";
+  const [size, unit] = seconds < 5400 ? [60, "minute"] : seconds < 129600 ? [3600, "hour"] : [86400, "day"];
+  const count = Math.max(0, Math.round(seconds / size));
+  return `, published ${count} ${unit}${count === 1 ? "" : "s"} ago`;
+}
+
+async function status() {
+  const ready = await ask("/ready");
+  const counts = `${ready.items.toLocaleString("en")} items, ${ready.users.toLocaleString("en")} users`;
+  $("version").textContent = `version ${ready.version.slice(0, 8)}${ago(ready.age_s)} · ${counts}${ready.fault ? " · refresh failed" : ""}`;
+}
+
+function fill(id, values, box) {
+  $(id).append(...values.map((value) => element("option", { value }, value)));
+  if (box) $(box).hidden = values.length < 2;
+}
+
+async function begin() {
+  try {
+    await status();
+    const choices = await ask("/explorer/choices");
+    state.users = choices.users;
+    $("users").append(...choices.users.map((user) => element("option", { value: user })));
+    $("another").hidden = !choices.users.length;
+    fill("genre", choices.genres, "genre-box");
+    fill("language", choices.languages, "language-box");
+    fill("media", choices.media_types, "media-box");
+    if (choices.users.length) await pick(choices.users[0]);
+    else invent();
+  } catch (problem) {
+    tell(problem);
+  }
+}
+
+theme(localStorage.getItem("nightreel-theme") || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
+$("theme").addEventListener("click", () => {
+  const next = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+  localStorage.setItem("nightreel-theme", next);
+  theme(next);
+});
+$("known").addEventListener("click", () => pick(state.user || (state.users || [])[0] || ""));
+$("invented").addEventListener("click", invent);
+$("user").addEventListener("change", () => pick($("user").value.trim()));
+$("another").addEventListener("click", () => pick(state.users[(state.users.indexOf(state.user) + 1) % state.users.length]));
+$("search").addEventListener("input", search);
+for (const name of ["diversity", "freshness"]) {
+  $(name).addEventListener("input", () => {
+    $(`${name}-value`).textContent = `${$(name).value}%`;
+    refresh();
+  });
+}
+for (const name of ["genre", "language", "media"]) $(name).addEventListener("change", refresh);
+$("forget").addEventListener("click", () => {
+  Object.assign(state, { liked: [], skipped: [] });
+  refresh();
+});
+$("token-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem("nightreel-token", $("token").value);
+  $("token-form").hidden = true;
+  $("main").hidden = false;
+  begin();
+});
+begin();
+window.setInterval(() => status().catch(() => {}), 30000);

@@ -1,0 +1,63 @@
+"""Answers to GET requests, kept by version and address: what was asked before needs no parsing and no thread."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+from starlette.datastructures import State
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.metrics import Metrics
+
+KEPT = {path: SimpleNamespace(path=path) for path in ("/recommend", "/similar", "/search", "/explain")}
+Key = tuple[str, str, bytes]
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """Inside the guard, so that nobody gets what they may not ask for. most: answers kept, the least recent go first.
+
+    The key begins with the version's digest: a swap makes older answers unreachable. Only the event loop touches it.
+    """
+
+    app: ASGIApp
+    state: State
+    metrics: Metrics
+    most: int
+    kept: OrderedDict[Key, bytes] = field(default_factory=OrderedDict)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] not in KEPT:
+            await self.app(scope, receive, send)
+            return
+        digest = self.state.answers.live.reader.digest
+        key = (digest, scope["path"], scope["query_string"])
+        content = self.kept.get(key)
+        if content is None:
+            await self._asked(key, scope, receive, send)
+            return
+        self.kept.move_to_end(key)
+        self.metrics.cached.inc()
+        scope["route"] = KEPT[scope["path"]]  # what the guard counts by
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+    async def _asked(self, key: Key, scope: Scope, receive: Receive, send: Send) -> None:
+        code, parts = 0, []
+
+        async def sending(message: Message) -> None:
+            nonlocal code
+            code = message.get("status", code)
+            parts.append(message.get("body", b""))
+            await send(message)
+
+        await self.app(scope, receive, sending)
+        content = b"".join(parts)
+        # A version may have taken over meanwhile: the answer itself says whose it is.
+        if code == 200 and content.startswith(b'{"version":"' + key[0].encode()):
+            self.kept[key] = content
+            while len(self.kept) > self.most:
+                self.kept.popitem(last=False)

@@ -1,0 +1,58 @@
+"""Starting the service: checks first, then uvicorn."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from serving.options import Options, require_safe
+from tasks.index import channels
+from tasks.index.stores import open_store
+from tasks.stage import UserError
+
+GRACE_S = 10  # for requests that run when the service is told to end
+
+
+def serve(options: Options, host: str, port: int, workers: int) -> None:
+    """Answer until SIGINT or SIGTERM, then finish what runs.
+
+    Raises UserError: an address beyond this machine without a token, a port in use, nothing published.
+    """
+    import uvicorn
+
+    require_safe(host)
+    _require_free(host, port)
+    channels.resolve(open_store(options.store), options.channel, None)
+    options.hand_over()
+    with _shared_counts(workers):
+        uvicorn.run(
+            "serving.app:build", factory=True, host=host, port=port, workers=workers, access_log=False,
+            log_level="warning", server_header=False, proxy_headers=False, timeout_graceful_shutdown=GRACE_S,
+        )  # fmt: skip
+
+
+@contextmanager
+def _shared_counts(workers: int) -> Iterator[None]:
+    """Several workers count into one folder, set before any of them imports the library that reads the variable."""
+    if workers == 1:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="nightreel-counts-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield
+
+
+def _require_free(host: str, port: int) -> None:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise UserError(
+            f"{host}:{port}: can't be listened on ({error.strerror or error}). Stop what uses it (`ss -ltnp`), or "
+            f"choose another: nightreel serve --port {port + 1}."
+        ) from None

@@ -1,0 +1,182 @@
+"""A reader's answers to one question: the list with its reasons, an explanation, what is near an item or a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.data.histories import FloatArray, Histories, IntArray
+from tasks.index import reasons as why
+from tasks.index.clock import STEP_S
+from tasks.index.item_table import Mask
+from tasks.index.lists import Explanation, Reason, Recommendation, Similar
+from tasks.index.slates import POOL, Question, Slate, compose, extended, indices, kept_out
+from tasks.index.wishes import Wishes
+from tasks.models.candidates import top_items
+from tasks.stage import UserError
+
+if TYPE_CHECKING:
+    from tasks.index.reader import Reader
+
+RULE = Reason("rule", "Picked for everyone", (), (), 0.0)  # brought in by a pin or a boost, not by the model
+USE = 0.3  # by how much the most used item's search score is raised
+MEASURED = 5  # history items that an explanation leaves out, one after the other
+
+
+def ask(
+    reader: Reader,
+    user: str | None,
+    history: Sequence[str] | None,
+    at: float | None,
+    exclude_seen: bool | None,
+    wishes: Wishes,
+) -> Question:
+    """A user's question or a history's, this visit's likes included."""
+    without = reader.config["exclude_seen"] if exclude_seen is None else exclude_seen
+    liked, step = indices(reader.items, wishes.liked), 1.0 if reader.clock.ordered else STEP_S
+    if history is not None:
+        if user is not None:
+            raise UserError("Give a user or a history, not both: a history stands for a user of its own.")
+        given = reader.clock.sitting([i for i in map(reader.items.index_of, history) if i is not None], at)
+        past = extended(given, liked, step, reader.clock.until) if liked else given
+        moments = past.last_times if at is None else np.full(1, at)
+        return Question(past, given if without else None, moments, reader.clock.expiry(1, at))
+    row = int(reader.users.rows([user])[0]) if user is not None else len(reader.users)
+    past = reader.users.histories.row(row)
+    exclude = reader.users.seen.row(row) if without else None
+    usual = at is None and without == reader.config["exclude_seen"] and not liked
+    if liked:
+        past = extended(past, liked, step, reader.clock.until)
+    moments, expiry = reader.clock.moments(past, at), reader.clock.expiry(1, at)
+    return Question(past, exclude, moments, expiry, row if usual else None)
+
+
+def recommendations(
+    reader: Reader, question: Question, k: int, wishes: Wishes, with_reasons: bool
+) -> list[Recommendation]:
+    """The list with its reasons, if asked for."""
+    hidden = kept_out(reader.items, reader.facets, wishes) if wishes.filters else None
+    slate = _slate(reader, question, k, wishes, hidden)
+    told: list[tuple[Reason, ...]] = [()] * len(slate.items)
+    if with_reasons:
+        found = why.votes(reader.engine, question, slate.items, hidden)
+        told = [
+            (RULE,) if np.isnan(score) else why.reasons(found, at, question, reader.items, reader.facets)
+            for at, score in enumerate(slate.scores)
+        ]
+    short = "for you" if len(question.past.items) else "popular"
+    rows = zip(slate.items.tolist(), slate.scores.tolist(), slate.propensities.tolist(), told, strict=True)
+    return [
+        Recommendation(reader.items.ids[i], reader.items.titles[i], rank, score, short, propensity, reasons)
+        for rank, (i, score, propensity, reasons) in enumerate(rows, 1)
+    ]
+
+
+def _slate(reader: Reader, question: Question, k: int, wishes: Wishes, hidden: Mask | None) -> Slate:
+    items, scores = _best_candidates(reader, question, max(POOL, 3 * k) if wishes.reorders else k, hidden)
+    if not wishes.reorders:
+        return Slate(items, scores, np.ones(len(items)))
+    return compose(
+        items, scores, k, wishes, table=reader.items, facets=reader.facets, vectors=reader.vectors,
+        years=np.asarray(reader.engine.catalogue.years, np.float64), hidden=_never(reader, question, hidden),
+    )  # fmt: skip
+
+
+def _best_candidates(reader: Reader, question: Question, need: int, hidden: Mask | None) -> tuple[IntArray, FloatArray]:
+    """At most `need`, best first, with the engine's scores: read where they were computed with the bundle."""
+    stored = reader.stored.lists
+    if stored is not None and question.row is not None and hidden is None and need <= stored.items.shape[1]:
+        row = question.row
+        items, scores = stored.items[row, :need], stored.scores[row, :need]
+    else:
+        top = reader.top(question.past, question.moments, question.exclude, need, "blend", question.expiry, hidden)
+        items, scores = top.items[0], top.scores[0]
+    kept = items >= 0
+    return items[kept].astype(np.int64), scores[kept].astype(np.float64)
+
+
+def _never(reader: Reader, question: Question, hidden: Mask | None) -> Mask:
+    """[n] what neither a pin nor a boost brings in: blocked, expired, filtered and seen items."""
+    never = reader.items.hidden(float(question.expiry[0]))
+    if hidden is not None:
+        never |= hidden
+    if question.exclude is not None:
+        never[question.exclude.items] = True
+    return never
+
+
+def explanation(reader: Reader, question: Question, name: str) -> Explanation:
+    """Why an item is, or is not, in the list; raises UserError for an unknown one."""
+    item = reader.items.require(name)
+    left_out = _left_out(reader, question, item)
+    hidden = reader.items.hidden(float(question.expiry[0]))
+    hidden[item] = False
+    asked = Question(question.past, _without(question.exclude, item), question.moments, question.expiry)
+    items = np.array([item])
+    found = why.votes(reader.engine, asked, items, hidden)
+    named = why.evidence(found, 0, MEASURED) if found.ranked[0] else items[:0]
+    score, rank, told = why.measured(reader.engine, asked, item, named, hidden, reader.items)
+    reasons = why.reasons(found, 0, asked, reader.items, reader.facets) if found.ranked[0] else ()
+    return Explanation(reader.items.ids[item], reader.items.titles[item], score, rank, left_out, reasons, told)
+
+
+def _left_out(reader: Reader, question: Question, item: int) -> str | None:
+    if reader.items.blocked[item]:
+        return "blocked"
+    if reader.items.hidden(float(question.expiry[0]))[item]:
+        return "expired"
+    seen = question.exclude is not None and item in question.exclude.items
+    return "seen" if seen else None
+
+
+def _without(exclude: Histories | None, item: int) -> Histories | None:
+    return None if exclude is None else exclude.where(exclude.items != item)
+
+
+def similar(reader: Reader, name: str, k: int) -> list[Similar]:
+    """Exact search over the content vectors."""
+    item = reader.items.require(name)
+    hidden = reader.items.hidden(float(reader.clock.expiry(1, None)[0]))
+    stored = reader.stored.neighbours
+    if stored is not None:
+        near = [(i, v) for i, v in zip(stored.items[item].tolist(), stored.scores[item].tolist(), strict=True)
+                if not hidden[i]]  # fmt: skip
+        if len(near) >= k:
+            return [Similar(reader.items.ids[i], reader.items.titles[i], value) for i, value in near[:k]]
+    scores = np.asarray(reader.vectors @ reader.vectors[item], np.float32)
+    scores[hidden] = -np.inf
+    scores[item] = -np.inf
+    return _best(reader, scores, k, -np.inf)
+
+
+def found(reader: Reader, text: str, k: int) -> list[Similar]:
+    """By words; among items that fit alike, the more used ones come first."""
+    scores = reader.words.scores(text)
+    used = np.log1p(np.asarray(reader.engine.statistics.trends[-1].table[-1], np.float64))
+    scores *= 1.0 + USE * used / max(float(used.max(initial=0.0)), 1.0)
+    scores[reader.items.hidden(float(reader.clock.expiry(1, None)[0]))] = 0.0
+    return _best(reader, scores.astype(np.float32), k, 0.0)
+
+
+def _best(reader: Reader, scores: npt.NDArray[np.float32], k: int, above: float) -> list[Similar]:
+    best = top_items(scores[None], k)[0]
+    return [Similar(reader.items.ids[i], reader.items.titles[i], float(scores[i])) for i in best if scores[i] > above]
+
+
+def scores(
+    reader: Reader, histories: Histories, items: IntArray, moments: FloatArray | None, model: str
+) -> npt.NDArray[np.float32]:
+    """[n, len(items)] for histories; see Reader.score."""
+    at = np.full(len(histories), np.nan) if moments is None else moments
+    if model != "blend":
+        return np.asarray(reader.engine.scores(histories, at, model)[:, items], np.float32)
+    others = np.ones(len(reader.items), bool)
+    others[items] = False
+    listed, values = reader.engine.top_k(histories, at, int((~others).sum()), exclude=None, hidden=others, model=model)
+    told = np.full((len(histories), len(reader.items)), np.nan, np.float32)
+    row, place = np.nonzero(listed >= 0)
+    told[row, listed[row, place]] = values[row, place]
+    return told[:, items]

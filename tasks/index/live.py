@@ -1,0 +1,141 @@
+"""A reader that follows a channel: a new version is opened, checked and warmed aside, then takes over."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from tasks.index import channels
+from tasks.index.bundle import BundleError
+from tasks.index.reader import Reader
+from tasks.index.stores import open_store
+from tasks.stage import UserError
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is served and how the following goes.
+
+    published_at: of the version, ISO 8601, None where the store does not say; swaps: versions taken over since the
+    start; refused: the digest last refused, until another is published; fault: why, or why the store can't be asked.
+    """
+
+    digest: str
+    published_at: str | None
+    swaps: int
+    refused: str | None
+    fault: str | None
+
+    def age_s(self, now: datetime | None = None) -> float | None:
+        """Seconds since the version was published."""
+        if self.published_at is None:
+            return None
+        return ((now or datetime.now(UTC)) - datetime.fromisoformat(self.published_at)).total_seconds()
+
+
+class LiveReader:
+    """`reader` is always a whole, verified version: take it once a request and keep it until the answer is out.
+
+    A version that is torn or changed is refused and named in `status`, and the last good one goes on; so it does while
+    the store can't be asked. Memory: two versions while one takes over from the other; their files are mapped.
+    """
+
+    def __init__(
+        self, uri: str | None = None, *, channel: str = "live", every_s: float = 15.0, start: bool = True
+    ) -> None:
+        """Opens what the channel points to now; raises as Reader.open does. every_s: pause between two looks at the
+        channel; start: look in a thread of its own, else only when `refresh` is called."""
+        self._store, self._uri, self._channel, self._every_s = open_store(uri), uri, channel, every_s
+        digest = channels.resolve(self._store, channel, None)
+        self._reader = self._opened(digest)
+        self._status = Status(digest, self._published_at(digest), 0, None, None)
+        self._swap, self._end = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="nightreel-refresh", daemon=True)
+        if start:
+            self._thread.start()
+
+    @property
+    def reader(self) -> Reader:
+        """The version that is served now."""
+        return self._reader
+
+    @property
+    def status(self) -> Status:
+        """As of the last look."""
+        return self._status
+
+    def refresh(self) -> bool:
+        """Look at the channel once; returns whether another version took over. Never raises for what a store or a
+        version can do wrong: see `status`."""
+        with self._swap:
+            before = self._status
+            try:
+                digest = channels.resolve(self._store, self._channel, None)
+                if digest == before.digest:
+                    self._status = Status(before.digest, before.published_at, before.swaps, None, None)
+                    return False
+                if digest == before.refused:
+                    return False
+                reader, published_at = self._opened(digest), self._published_at(digest)
+            except BundleError as error:
+                self._status = Status(before.digest, before.published_at, before.swaps, digest, str(error))
+                return False
+            except (UserError, OSError) as error:
+                self._status = Status(before.digest, before.published_at, before.swaps, None, str(error))
+                return False
+            self._reader = reader
+            self._status = Status(digest, published_at, before.swaps + 1, None, None)
+            return True
+
+    async def ask(self, question: Callable[[Reader], Answer]) -> Answer:
+        """An answer of the reader from another thread, for asyncio: `await live.ask(lambda r: r.similar("42", 10))`."""
+        return await asyncio.to_thread(question, self._reader)
+
+    def close(self) -> None:
+        """Stop following; `reader` stays usable."""
+        self._end.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _follow(self) -> None:
+        while not self._end.wait(self._every_s):
+            self.refresh()
+
+    def _opened(self, digest: str) -> Reader:
+        """A version with all that is built on first use built, so that no request waits for it."""
+        reader = Reader.open(self._uri, version=digest)
+        try:
+            warm(reader)
+        except (ValueError, IndexError, KeyError, TypeError) as error:
+            # Whole, but made of parts that don't fit each other.
+            raise BundleError(f"version {digest[:12]}: can't answer ({error}). Use another version.") from None
+        return reader
+
+    def _published_at(self, digest: str) -> str | None:
+        record: dict[str, Any] = channels.lineage(self._store, digest)
+        return record.get("published_at")
+
+
+def warm(reader: Reader) -> None:
+    """Ask one question of every kind."""
+    some = list(reader.items.ids[:2])
+    reader.recommend(k=10)
+    reader.recommend(history=some, k=10, reasons=True)
+    reader.search("a", 1)
+    if some:
+        reader.similar(some[0], 1)

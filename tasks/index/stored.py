@@ -1,0 +1,79 @@
+"""Answers computed with the bundle: the known users' lists and every item's neighbours, read instead of computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.index.bundle import read_manifest, seal
+from tasks.index.lists import TopK
+from tasks.models.candidates import top_items
+
+if TYPE_CHECKING:
+    from tasks.index.reader import Reader
+
+LENGTH = 100  # places in a user's list: as many as a wished list is chosen from
+NEAR = 64  # neighbours of an item: some to spare for those that may not be shown
+MOST_ITEMS = 200_000  # every item is compared with every other: 100,000 x 384 take minutes
+ROWS = 1024  # users or items answered at once
+LISTS, NEIGHBOURS = "lists", "neighbours"
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """lists: a row of LENGTH a user, and a last one for everybody unknown, 800 bytes each; neighbours: a row of NEAR an
+    item, nearest first, 512 bytes each, without the item itself, whatever may be shown. None where a bundle was written
+    without. Memory-mapped."""
+
+    lists: TopK | None
+    neighbours: TopK | None
+
+    @classmethod
+    def read(cls, folder: Path) -> Stored:
+        """Of a bundle's folder."""
+        return cls(_read(folder / LISTS), _read(folder / NEIGHBOURS))
+
+
+def precompute(folder: Path, reader: Reader) -> str:
+    """Add to a sealed bundle what its reader answers, as it was evaluated; returns the new digest."""
+    _write(folder / LISTS, _lists(reader))
+    if 1 < len(reader.items) <= MOST_ITEMS:
+        _write(folder / NEIGHBOURS, _neighbours(reader.vectors))
+    return seal(folder, read_manifest(folder).config)
+
+
+def _lists(reader: Reader) -> list[TopK]:
+    rows = np.arange(len(reader.users) + 1)
+    found = []
+    for start in range(0, len(rows), ROWS):
+        past, exclude, moments = reader.known(rows[start : start + ROWS], None, bool(reader.config["exclude_seen"]))
+        found.append(reader.top(past, moments, exclude, LENGTH, "blend", reader.clock.expiry(len(past), None)))
+    return found
+
+
+def _neighbours(vectors: npt.NDArray[np.float32]) -> list[TopK]:
+    """By cosine, exactly; ties to the lower index."""
+    n, whole = len(vectors), np.asarray(vectors)
+    found = []
+    for start in range(0, n, ROWS):
+        scores = whole[start : start + ROWS] @ whole.T
+        scores[np.arange(len(scores)), start + np.arange(len(scores))] = -np.inf
+        items = top_items(scores, min(NEAR, n - 1))
+        found.append(TopK(items, np.take_along_axis(scores, items, axis=1)))
+    return found
+
+
+def _write(folder: Path, parts: list[TopK]) -> None:
+    folder.mkdir()
+    np.save(folder / "items.npy", np.concatenate([part.items for part in parts]), allow_pickle=False)
+    np.save(folder / "scores.npy", np.concatenate([part.scores for part in parts]), allow_pickle=False)
+
+
+def _read(folder: Path) -> TopK | None:
+    if not folder.is_dir():
+        return None
+    return TopK(*(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("items", "scores")))

@@ -1,0 +1,47 @@
+"""A published bundle and the application over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from serving.app import build
+from serving.options import Options
+from tasks.index.local_store import LocalStore
+from tasks.index.publisher import publish
+from tests.tasks.index.bundles import lineage, write_bundle
+
+Client = Callable[..., TestClient]
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
+    root = tmp_path_factory.mktemp("served")
+    store = LocalStore(root / "store")
+    write_bundle(root / "bundle")
+    publish(store, root / "bundle", channel="live", champion=None, lineage=lineage("r0"))
+    return store
+
+
+@pytest.fixture
+def client(store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    """Makes a client of an application with some options changed; `token` is asked for where given."""
+    monkeypatch.delenv("NIGHTREEL_TOKEN", raising=False)
+    usual = Options(
+        store=store.uri, channel="live", refresh_s=60.0, threads=2, queue=8, timeout_s=5.0, body=50_000, cached=100,
+        feedback=str(tmp_path / "feedback"),
+    )  # fmt: skip
+    with ExitStack() as stack:
+
+        def made(token: str | None = None, **changed: object) -> TestClient:
+            if token is not None:
+                monkeypatch.setenv("NIGHTREEL_TOKEN", token)
+            app = build(replace(usual, **changed))  # type: ignore[arg-type]
+            return stack.enter_context(TestClient(app, base_url="http://127.0.0.1:8080"))
+
+        yield made

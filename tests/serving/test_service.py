@@ -1,0 +1,246 @@
+"""The service: the reader's answers over HTTP, guarded, bounded, counted."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import pyarrow.json
+import pytest
+from starlette.testclient import TestClient
+
+from serving.options import Options, require_safe
+from tasks.data.contracts import EVENTS_TABLE
+from tasks.index.bundle import digest_of
+from tasks.index.local_store import LocalStore
+from tasks.index.publisher import publish
+from tasks.index.reader import Reader
+from tasks.index.wishes import Wishes
+from tasks.stage import UserError
+from tests.serving.conftest import Client
+from tests.tasks.index.bundles import lineage, taste, write_bundle
+
+SECRET = "a-secret-of-24-characters"
+
+
+def ids(answer: dict) -> list[str]:
+    return [each["item_id"] for each in answer["items"]]
+
+
+def test_lists_are_the_readers(client: Client, store: LocalStore) -> None:
+    asked, reader = client(), Reader.open(store.uri)
+    found = asked.get("/recommend", params={"user": "u001", "k": 5}).json()
+    assert ids(found) == [each.item_id for each in reader.recommend("u001", k=5)]
+    assert found["version"] == reader.digest and found["known"] and len(found["slate_id"]) == 16
+    assert found["items"][0] | {"score": 0} == {
+        "rank": 1, "item_id": ids(found)[0], "title": found["items"][0]["title"], "genres": ["Sci-Fi"], "score": 0,
+        "propensity": 1.0, "reason": "for you", "reasons": [],
+    }  # fmt: skip
+    by_history = asked.get("/recommend", params={"history": "i001,nope,i003", "k": 4}).json()
+    assert ids(by_history) == [each.item_id for each in reader.recommend(history=["i001", "i003"], k=4)]
+    assert by_history["unknown_items"] == ["nope"] and not by_history["known"]
+    assert not asked.get("/recommend", params={"user": "nobody"}).json()["known"]
+    assert asked.get("/recommend").json()["items"][0]["reason"] == "popular"
+
+
+def test_every_wish_is_taken(client: Client, store: LocalStore) -> None:
+    asked, reader = client(), Reader.open(store.uri)
+    wishes = {
+        "genres": ["Romance"], "exclude": ["i002"], "max_per_genre": 3, "diversity": 0.4, "freshness": 0.2,
+        "pinned": ["i028"], "boosted": ["i010"], "buried": ["i012"], "liked": ["i004"], "skipped": ["i006"],
+    }  # fmt: skip
+    found = asked.post("/recommend", json={"user": "u001", "k": 6, "reasons": True, **wishes}).json()
+    expected = reader.recommend(
+        "u001", k=6, reasons=True, wishes=Wishes(**{n: tuple(v) if isinstance(v, list) else v for n, v in wishes.items()})
+    )  # fmt: skip
+    assert ids(found) == [each.item_id for each in expected] and ids(found)[0] == "i028"
+    assert all(each["reasons"] for each in found["items"])
+    fields = set(asked.get("/openapi.json").json()["components"]["schemas"]["ListRequest"]["properties"])
+    assert set(Wishes.__dataclass_fields__) < fields
+
+
+def test_exploration_is_drawn_anew_unless_seeded(client: Client) -> None:
+    asked = client()
+    wish = {"user": "u001", "k": 8, "explore": 0.6}
+    several = [asked.post("/recommend", json=wish).json() for _ in range(4)]
+    assert len({tuple(ids(each)) for each in several}) > 1 and len({each["slate_id"] for each in several}) == 4
+    assert any(each["propensity"] < 0.5 for each in several[0]["items"])
+    seeded = [asked.post("/recommend", json=wish | {"seed": 3}).json() for _ in range(2)]
+    assert seeded[0] == seeded[1]
+
+
+def test_similar_search_explain(client: Client, store: LocalStore) -> None:
+    asked, reader = client(), Reader.open(store.uri)
+    near = asked.get("/similar", params={"item": "i004", "k": 3}).json()
+    assert ids(near) == [each.item_id for each in reader.similar("i004", 3)]
+    assert ids(asked.get("/search", params={"q": "spce story 7", "k": 1}).json()) == ["i007"]
+    first = reader.recommend("u001", k=1)[0].item_id
+    told = asked.get("/explain", params={"user": "u001", "item": first}).json()
+    assert told["rank"] == 1 and told["reasons"] and told["evidence"][0]["drop"] > 0
+
+
+@pytest.mark.parametrize(("method", "path", "options", "code", "message"), [
+    ("GET", "/similar", {"params": {"item": "i04"}}, 404, "no item has this id or title. Near it: "),
+    ("GET", "/explain", {"params": {"item": "zzzz"}}, 404, "no item has this id"),
+    ("GET", "/recommend", {"params": {"user": "a", "history": "i001"}}, 400, "Give a user or a history, not both"),
+    ("GET", "/recommend", {"params": {"k": 0}}, 422, "query.k: Input should be greater than or equal to 1"),
+    ("GET", "/similar", {}, 422, "query.item: Field required"),
+    ("POST", "/recommend", {"json": {"diversty": 1}}, 422, "body.diversty: Extra inputs are not permitted"),
+    ("POST", "/recommend", {"json": {"explore": 2}}, 422, "body.explore: "),
+    ("POST", "/recommend", {"content": b"{"}, 422, "body"),
+    ("POST", "/recommend", {"json": {"exclude": ["x" * 200] * 500}}, 413, "longer than 50000 bytes"),
+    ("POST", "/feedback", {"json": {"events": [{"user_id": "a", "item_id": "b", "event": "boo"}]}}, 422, "event"),
+    ("POST", "/feedback", {"json": {"events": []}}, 422, "body.events"),
+])  # fmt: skip
+def test_what_goes_wrong_is_told(
+    client: Client, method: str, path: str, options: dict, code: int, message: str
+) -> None:
+    answer = client().request(method, path, **options)
+    assert answer.status_code == code and message in answer.json()["error"]
+
+
+def test_a_body_without_a_length_is_bounded_too(client: Client) -> None:
+    answer = client(body=1000).post("/recommend", content=(b"x" * 100 for _ in range(100)))
+    assert answer.status_code == 413
+
+
+def test_feedback_becomes_events_of_the_contract(client: Client, tmp_path: Path) -> None:
+    asked = client()
+    events = [
+        {"user_id": "u001", "item_id": "i003", "event": "like", "slate_id": "0" * 16, "position": 1, "propensity": 0.5},
+        {"user_id": "u001", "item_id": "i005", "event": "watch", "value": 0.75, "session_id": "s1"},
+    ]
+    for _ in range(2):
+        assert asked.post("/feedback", json={"events": events}).json() == {"kept": 2}
+    (path,) = (tmp_path / "feedback").iterdir()
+    assert path.stat().st_mode & 0o077 == 0
+    table = pyarrow.json.read_json(path)
+    assert table.num_rows == 4 and set(table.column_names) <= {column.name for column in EVENTS_TABLE.columns}
+    assert json.loads(path.read_text().splitlines()[0])["timestamp"].endswith("+00:00")
+    assert client(feedback=None).post("/feedback", json={"events": events}).status_code == 404
+
+
+def test_health_readiness_and_metrics(client: Client, store: LocalStore) -> None:
+    asked = client()
+    assert asked.get("/health").json() == {"status": "ok"}
+    ready = asked.get("/ready").json()
+    assert (ready["items"], ready["users"], ready["fault"]) == (30, 40, None) and ready["age_s"] is not None
+    for _ in range(3):
+        asked.get("/recommend", params={"user": "u001"})
+    asked.get("/recommend", params={"k": 0})
+    asked.get("/no/such/place")
+    text = asked.get("/metrics").text
+    assert 'nightreel_requests_total{code="200",route="/recommend"} 3.0' in text
+    assert 'nightreel_requests_total{code="422",route="/recommend"} 1.0' in text
+    assert 'nightreel_requests_total{code="404",route="other"} 1.0' in text
+    assert "nightreel_cached_answers_total 2.0" in text and "nightreel_index_age_seconds" in text
+    assert 'nightreel_request_seconds_bucket{le="0.001",route="/recommend"}' in text
+
+
+def test_a_token_is_asked_for(client: Client) -> None:
+    asked = client(token=SECRET)
+    for path in ("/recommend", "/metrics", "/explorer/choices", "/openapi.json"):
+        refused = asked.get(path)
+        assert refused.status_code == 401 and refused.headers["www-authenticate"] == "Bearer"
+        assert asked.get(path, headers={"Authorization": "Bearer wrong"}).status_code == 401
+        assert asked.get(path, headers={"Authorization": f"Bearer {SECRET}"}).status_code == 200
+    for path in ("/", "/health", "/ready", "/explorer.css", "/explorer.js"):
+        assert asked.get(path).status_code == 200
+
+
+def test_without_a_token_only_loopback_names_are_answered(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = client()
+    assert asked.get("/recommend", headers={"Host": "evil.example:8080"}).status_code == 421
+    assert asked.get("/recommend", headers={"Host": "localhost:8080"}).status_code == 200
+    with pytest.raises(UserError, match=r"0\.0\.0\.0: others could reach .* Set NIGHTREEL_TOKEN"):
+        require_safe("0.0.0.0")
+    require_safe("127.0.0.1")
+    monkeypatch.setenv("NIGHTREEL_TOKEN", "short")
+    with pytest.raises(UserError, match="NIGHTREEL_TOKEN has 5 characters; 16 is the least"):
+        require_safe("0.0.0.0")
+    monkeypatch.setenv("NIGHTREEL_TOKEN", SECRET)
+    require_safe("0.0.0.0")
+    monkeypatch.delenv("NIGHTREEL_SERVE", raising=False)
+    with pytest.raises(UserError, match="Start the service with `nightreel serve`"):
+        Options.taken()
+
+
+def slow(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    real = Reader.search
+
+    def later(self: Reader, text: str, k: int) -> object:
+        time.sleep(seconds if text != "a" else 0)  # not while warming
+        return real(self, text, k)
+
+    monkeypatch.setattr(Reader, "search", later)
+
+
+def test_an_answer_that_takes_too_long_is_given_up(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow(monkeypatch, 0.5)
+    asked = client(timeout_s=0.1)
+    answer = asked.get("/search", params={"q": "space"})
+    assert answer.status_code == 504 and "took too long" in answer.json()["error"]
+    assert asked.get("/recommend").status_code == 200
+
+
+def test_more_than_may_wait_are_turned_away(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow(monkeypatch, 0.4)
+    asked, codes = client(threads=1, queue=1), []
+
+    def one(n: int) -> None:
+        codes.append(asked.get("/search", params={"q": f"space {n}"}).status_code)
+
+    threads = [threading.Thread(target=one, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(codes) == [200, 200, 503, 503]
+    assert asked.get("/search", params={"q": "space 9"}).status_code == 200
+
+
+def test_kept_answers_are_a_versions_own_and_bounded(client: Client, tmp_path: Path) -> None:
+    store, digests = LocalStore(tmp_path / "store"), []
+    for n in range(2):
+        write_bundle(tmp_path / f"b{n}", seed=n)
+        digests.append(digest_of(tmp_path / f"b{n}"))
+    publish(store, tmp_path / "b0", channel="live", champion=None, lineage=lineage("r0"))
+    asked = client(cached=3, store=store.uri)
+    live = asked.app.state.answers.live  # type: ignore[attr-defined]
+    before = [asked.get("/recommend", params={"user": "u001"}).json() for _ in range(2)]
+    posted = [asked.post("/recommend", json={"user": "u001"}).json() for _ in range(2)]
+    assert before[0] == before[1] and posted[0] == posted[1] and before[0]["version"] == digests[0]
+    assert "nightreel_cached_answers_total 2.0" in asked.get("/metrics").text
+    publish(store, tmp_path / "b1", channel="live", champion=digests[0], lineage=lineage("r1"))
+    assert live.refresh()
+    for answer in (asked.get("/recommend", params={"user": "u001"}), asked.post("/recommend", json={"user": "u001"})):
+        assert answer.json()["version"] == digests[1]
+    for n in range(6):
+        asked.get("/recommend", params={"user": f"u00{n}"})
+        asked.post("/recommend", json={"user": f"u00{n}"})
+    assert len(asked.app.state.answers._kept) == 3  # type: ignore[attr-defined]
+
+    def cached() -> str:
+        return next(
+            e for e in asked.get("/metrics").text.splitlines() if e.startswith("nightreel_cached_answers_total")
+        )
+
+    kept = cached()
+    asked.get("/recommend", params={"user": "u000"})  # long gone
+    assert cached() == kept
+    asked.get("/recommend", params={"user": "u005"})
+    assert cached() != kept
+
+
+def test_the_explorers_own_answers(client: Client) -> None:
+    asked = client()
+    choices = asked.get("/explorer/choices").json()
+    assert len(choices["users"]) == 40 and choices["genres"] == ["Drama", "Romance", "Sci-Fi"]
+    past = asked.get("/explorer/history", params={"user": "u001"}).json()
+    assert past["known"] and past["events"] == 8 and {taste(int(e["item_id"][1:])) for e in past["items"]} == {1}
+    assert not asked.get("/explorer/history", params={"user": "nobody"}).json()["known"]
+    page = asked.get("/")
+    assert page.headers["content-security-policy"].startswith("default-src 'self'")
+    assert isinstance(asked, TestClient) and "explorer.js" in page.text
