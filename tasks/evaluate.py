@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from tasks.data.dataset import Dataset, load_dataset
+from tasks.evaluation.beyond import Catalogue
 from tasks.evaluation.champion import compare, read_champion
+from tasks.evaluation.checks import Hidden
 from tasks.evaluation.cold_start import Row, cold_start, lines
-from tasks.evaluation.diversity import Pairwise, genre_distance, vector_distance
 from tasks.evaluation.gate import Gate, judge
 from tasks.evaluation.intervals import Interval
 from tasks.evaluation.outputs import cold_metrics, metrics, write_results
@@ -85,19 +87,15 @@ def _pairs(data: Dataset, protocol: str, cuts: list[list[float]]) -> list[tuple[
 
 
 def _measure(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Ranker]]]) -> Measured:
-    cutoffs, distance = sorted({*settings.evaluate.cutoffs, GATE_K}), _distance(data)
+    cutoffs = sorted({*settings.evaluate.cutoffs, GATE_K})
+    genres, vectors = data.items["genres"].to_pylist(), partial(np.load, FINETUNE / "vectors.npy", mmap_mode="r")
+    catalogue, hidden = Catalogue.of(genres, vectors), Hidden.of(data.items, data.clock)
     measured: Measured = {}
     for name, asked in pairs.items():
-        scores = measure(asked, n_items=data.n_items, cutoffs=cutoffs, distance=distance)
+        scores = measure(asked, cutoffs=cutoffs, catalogue=catalogue, hidden=hidden)
         rng = np.random.default_rng(settings.finetune.seed)
         measured[name] = scores, intervals(scores, settings.evaluate.replicates, rng)
     return measured
-
-
-def _distance(data: Dataset) -> Pairwise:
-    """Genres tell how unlike two items are; content vectors do where the catalogue has no genres."""
-    genres = data.items["genres"].to_pylist()
-    return genre_distance(genres) if any(genres) else vector_distance(np.load(FINETUNE / "vectors.npy", mmap_mode="r"))
 
 
 def _retrain(data: Dataset, scratch: Path) -> Callable[[str, Choices], Ranker]:

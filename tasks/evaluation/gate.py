@@ -11,8 +11,8 @@ from tasks.data.histories import FloatArray, IntArray
 from tasks.evaluation.champion import LEAST_SHARED, Champion, Comparison, shared_items
 from tasks.evaluation.intervals import Difference, relative_difference, replicate_means
 from tasks.evaluation.scores import GATE_METRIC, Scores, by_user
+from tasks.evaluation.trial import POPULARITY
 from tasks.evaluation.verdict import (
-    POPULARITY,
     Rule,
     Verdict,
     against_champion,

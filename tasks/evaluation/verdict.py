@@ -14,9 +14,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from tasks.evaluation.intervals import Difference
+from tasks.evaluation.trial import POPULARITY
 from tasks.models.engine import BLEND
-
-POPULARITY = "popularity"  # the member that everything has to beat
 
 State = Literal["passed", "inconclusive", "failed", "not measured"]
 Label = Literal[

@@ -24,6 +24,7 @@ from tasks.index.reader import Reader
 from tasks.models.choices import Choices
 from tasks.stage import UserError, read_json, write_json
 from tests.datasets import write_dataset
+from tests.tasks.evaluation.rankers import plain
 
 ROOT = Path(__file__).parents[2]
 NEIGHBOURS = {"neighbours": 100.0, "shrink": 20.0, "decay": 5.0}
@@ -179,9 +180,7 @@ def test_a_direct_score_of_the_twin_would_have_been_absurd(workspace: Path) -> N
     data = load_dataset()
     publish_twin(data)
     question, twin = trial(data, "leave_last_out", None), Reader.open()
-    told = measure(
-        [(question, twin)], n_items=data.n_items, cutoffs=[10], distance=lambda lists: np.zeros((*lists.shape, 10))
-    )
+    told = measure([(question, twin)], cutoffs=[10], **plain(data.n_items))
     fair = read_json(Path("metrics/evaluate.json"))["gate"]["ndcg@10"]
     assert told.mean("blend", GATE_METRIC) > 1.1 * fair
     by_id = twin.recommend_users([data.user_ids[user] for user in question.users], 10).to_pylist()

@@ -14,7 +14,6 @@ import pytest
 
 from tasks.data.dataset import Dataset
 from tasks.evaluation.champion import Champion, Comparison, compare, read_champion, shared_items
-from tasks.evaluation.diversity import genre_distance
 from tasks.evaluation.foreign import Foreign
 from tasks.evaluation.gate import Gate, judge
 from tasks.evaluation.outputs import write_scores
@@ -25,7 +24,7 @@ from tasks.index.local_store import LocalStore
 from tasks.models.choices import Choices
 from tasks.settings import Evaluate
 from tasks.stage import UserError
-from tests.tasks.evaluation.rankers import Successors, planted
+from tests.tasks.evaluation.rankers import Successors, plain, planted
 
 SETTINGS = Evaluate(cutoffs=(10,), margin=0.03, confidence=0.95, replicates=500)
 SOURCE = "films"
@@ -59,8 +58,7 @@ def cut(data: Dataset, fold: str) -> float | None:
 def rehearsed(data: Dataset) -> tuple[Trial, Successors, Scores]:
     question = trial(data, data.gate, cut(data, data.gate))
     ranker = rehearse(data, data.gate)
-    nothing = genre_distance([None] * data.n_items)
-    return question, ranker, measure([(question, ranker)], n_items=data.n_items, cutoffs=[10], distance=nothing)
+    return question, ranker, measure([(question, ranker)], cutoffs=[10], **plain(data.n_items))
 
 
 def published(store: LocalStore, data: Dataset, **config: Any) -> Champion:
@@ -93,7 +91,7 @@ def direct(data: Dataset) -> float:
     """What the refit twin scores when it is asked directly, with the histories passed in."""
     question = rehearsed(data)[0]
     twin = Successors(data.positives(None, ()), data.n_items)
-    scores = measure([(question, twin)], n_items=data.n_items, cutoffs=[10], distance=genre_distance([None] * 80))
+    scores = measure([(question, twin)], cutoffs=[10], **plain(data.n_items))
     return scores.mean("blend", GATE_METRIC)
 
 
