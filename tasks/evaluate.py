@@ -17,7 +17,8 @@ from tasks.evaluation.beyond import Catalogue
 from tasks.evaluation.champion import compare, read_champion
 from tasks.evaluation.checks import Hidden
 from tasks.evaluation.cold_start import Row, cold_start, lines
-from tasks.evaluation.gate import Gate, judge
+from tasks.evaluation.dimensions import slices_of
+from tasks.evaluation.gate import Evidence, Gate, judge
 from tasks.evaluation.intervals import Interval
 from tasks.evaluation.outputs import cold_metrics, metrics, write_results
 from tasks.evaluation.reads import count_read
@@ -45,30 +46,34 @@ def main() -> None:
     names = [data.gate, *(name for name in data.protocols if name != data.gate)]
     pairs = {name: _pairs(data, name, cuts[name]["cuts"]) for name in names}
     measured = _measure(settings, data, pairs)
-    gate, scores = Gate(settings.evaluate, settings.finetune.seed), measured[data.gate][0]
+    scores, trials = measured[data.gate][0], [asked for asked, _ in pairs[data.gate]]
+    challenger = pairs[data.gate][0][1]
     pinned = read_json(SNAPSHOT / "champion.json")["digest"]
     champion = read_champion(open_store(), pinned) if pinned else None
+    evidence = Evidence(
+        scores=scores, slices=slices_of(data, trials, settings.evaluate.slices), data_until=data.data_until,
+        clock=data.clock, candidate=challenger.digest, item_ids=data.item_ids, source=settings.snapshot.source,
+    )  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
-        verdict, comparison = judge(
-            gate, scores, champion,
+        judgement = judge(
+            Gate(settings.evaluate, settings.finetune.seed), evidence, champion,
             blocked=recipe in read_json(SNAPSHOT / "blocked.json"),
-            source=settings.snapshot.source,
-            item_ids=data.item_ids,
             compare=lambda known: compare(
-                known, data, scores, [asked for asked, _ in pairs[data.gate]],
+                known, data, scores, trials,
                 least_users=settings.validate_.gate_users,
-                challenger=pairs[data.gate][0][1],
+                challenger=challenger,
                 open_champion=lambda: Reader.open(version=known.digest),
                 retrain=_retrain(data, Path(scratch)),
             ),
         )  # fmt: skip
+    verdict = judgement.verdict
     cold = cold_start(
-        *pairs[data.gate][0], verdict.model, data.positives(data.protocols[data.gate][0], ("train", "valid")),
+        trials[0], challenger, verdict.model, data.positives(data.protocols[data.gate][0], ("train", "valid")),
         np.load(FINETUNE / "vectors.npy", mmap_mode="r"), settings.evaluate.replicates, settings.finetune.seed,
     )  # fmt: skip
     choices = read_json(FINETUNE / "choices.json")
     with staged_output(OUT) as folder:
-        write_results(folder, data, choices, measured, cold, verdict, comparison.rule if comparison else None, pinned)
+        write_results(folder, data, choices, measured, cold, judgement, pinned, challenger.digest)
     small = metrics(measured, data.gate, verdict.model, verdict.rules)
     write_json(Path("metrics/evaluate.json"), small | {"cold start": cold_metrics(cold)})
     reads = {name: count_read(state_directory(), data.split_digest[name], recipe) for name in names}
@@ -76,9 +81,9 @@ def main() -> None:
     _show(data, measured, cold, verdict, reads[data.gate])
 
 
-def _pairs(data: Dataset, protocol: str, cuts: list[list[float]]) -> list[tuple[Trial, Ranker]]:
+def _pairs(data: Dataset, protocol: str, cuts: list[list[float]]) -> list[tuple[Trial, Reader]]:
     """Each fold's question and the bundle that was rehearsed for it, the latest fold first."""
-    pairs: list[tuple[Trial, Ranker]] = []
+    pairs: list[tuple[Trial, Reader]] = []
     for number, fold in enumerate(data.protocols[protocol]):
         latest = protocol == data.gate and number == 0
         bundle = FINETUNE / "candidate" if latest else FINETUNE / "candidates" / fold
@@ -86,7 +91,7 @@ def _pairs(data: Dataset, protocol: str, cuts: list[list[float]]) -> list[tuple[
     return pairs
 
 
-def _measure(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Ranker]]]) -> Measured:
+def _measure(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Reader]]]) -> Measured:
     cutoffs = sorted({*settings.evaluate.cutoffs, GATE_K})
     genres, vectors = data.items["genres"].to_pylist(), partial(np.load, FINETUNE / "vectors.npy", mmap_mode="r")
     catalogue, hidden = Catalogue.of(genres, vectors), Hidden.of(data.items, data.clock)

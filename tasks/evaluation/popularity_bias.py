@@ -17,7 +17,7 @@ def of_lists(lists: ItemArray, popularity: FloatArray) -> FloatArray:
 def of_histories(histories: Histories, popularity: FloatArray) -> FloatArray:
     """[n] mean popularity of the history's items; NaN for an empty one."""
     totals = np.bincount(histories.rows, popularity[histories.items], len(histories))
-    return _mean(totals, histories.lengths)
+    return _mean(totals.astype(np.float64), histories.lengths)
 
 
 def lift(lists: FloatArray, histories: FloatArray) -> float:

@@ -15,18 +15,18 @@ import pytest
 from tasks.data.dataset import Dataset
 from tasks.evaluation.champion import Champion, Comparison, compare, read_champion, shared_items
 from tasks.evaluation.foreign import Foreign
-from tasks.evaluation.gate import Gate, judge
+from tasks.evaluation.gate import Evidence, Gate, judge
 from tasks.evaluation.outputs import write_scores
 from tasks.evaluation.scores import GATE_METRIC, Scores, measure
 from tasks.evaluation.trial import Ranker, Trial, ask, trial
 from tasks.index.bundle import seal
 from tasks.index.local_store import LocalStore
 from tasks.models.choices import Choices
-from tasks.settings import Evaluate
 from tasks.stage import UserError
+from tests.settings import settings
 from tests.tasks.evaluation.rankers import Successors, plain, planted
 
-SETTINGS = Evaluate(cutoffs=(10,), margin=0.03, confidence=0.95, replicates=500)
+SETTINGS = settings(evaluate={"cutoffs": [10], "replicates": 500}).evaluate
 SOURCE = "films"
 CHOICES = Choices(
     members={"popularity": {"half_life_days": 7.0}}, blend="trees", columns=("a",), trees="a tree", cutoff=50, shortlist=50,
@@ -154,10 +154,12 @@ def test_a_verdict_on_a_twin_is_not_worse(store: LocalStore, tmp_path: Path) -> 
 
 
 def decide(champion: Champion | None, data: Dataset, *, blocked: bool = False, source: str = SOURCE) -> Any:
-    return judge(
-        Gate(SETTINGS, 0), rehearsed(data)[2], champion,
-        blocked=blocked, source=source, item_ids=data.item_ids, compare=lambda known: compared(known, data),
+    evidence = Evidence(
+        scores=rehearsed(data)[2], slices=[], data_until=data.data_until, clock=data.clock, candidate="c" * 64,
+        item_ids=data.item_ids, source=source,
     )  # fmt: skip
+    found = judge(Gate(SETTINGS, 0), evidence, champion, blocked=blocked, compare=lambda known: compared(known, data))
+    return found.verdict, found.comparison
 
 
 def test_a_champion_of_another_catalogue_is_held_unless_the_source_is_another(
