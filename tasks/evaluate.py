@@ -22,6 +22,7 @@ from tasks.evaluation.gate import Evidence, Gate, judge
 from tasks.evaluation.intervals import Interval
 from tasks.evaluation.outputs import cold_metrics, metrics, write_results
 from tasks.evaluation.reads import count_read
+from tasks.evaluation.report_data import report_data
 from tasks.evaluation.scores import GATE_K, Scores, intervals, measure
 from tasks.evaluation.table import table
 from tasks.evaluation.trial import Ranker, Trial, trial
@@ -50,13 +51,14 @@ def main() -> None:
     challenger = pairs[data.gate][0][1]
     pinned = read_json(SNAPSHOT / "champion.json")["digest"]
     champion = read_champion(open_store(), pinned) if pinned else None
+    gate = Gate(settings.evaluate, settings.finetune.seed)
     evidence = Evidence(
         scores=scores, slices=slices_of(data, trials, settings.evaluate.slices), data_until=data.data_until,
         clock=data.clock, candidate=challenger.digest, item_ids=data.item_ids, source=settings.snapshot.source,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
         judgement = judge(
-            Gate(settings.evaluate, settings.finetune.seed), evidence, champion,
+            gate, evidence, champion,
             blocked=recipe in read_json(SNAPSHOT / "blocked.json"),
             compare=lambda known: compare(
                 known, data, scores, trials,
@@ -74,6 +76,7 @@ def main() -> None:
     choices = read_json(FINETUNE / "choices.json")
     with staged_output(OUT) as folder:
         write_results(folder, data, choices, measured, cold, judgement, pinned, challenger.digest)
+        write_json(folder / "report.json", report_data(data, trials, measured, judgement, gate))
     small = metrics(measured, data.gate, verdict.model, verdict.rules)
     write_json(Path("metrics/evaluate.json"), small | {"cold start": cold_metrics(cold)})
     reads = {name: count_read(state_directory(), data.split_digest[name], recipe) for name in names}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from tasks.data.histories import FloatArray, IntArray
 from tasks.evaluation.champion import LEAST_SHARED, Champion, Comparison, shared_items
 from tasks.evaluation.coverage import coverage
-from tasks.evaluation.intervals import Difference, relative_difference, replicate_means
+from tasks.evaluation.intervals import Difference, Draws, relative_difference
 from tasks.evaluation.override import overridden
 from tasks.evaluation.rules import fresh_data, holding_coverage, sound_lists, whole_slices
 from tasks.evaluation.scores import GATE_K, GATE_METRIC, Scores, by_user
@@ -37,13 +37,22 @@ class Gate:
 
     settings: Evaluate
     seed: int
+    _drawn: dict[int, Draws] = field(default_factory=dict, repr=False, compare=False)
+
+    def resample(self, columns: FloatArray) -> FloatArray:
+        """[replicates, m] sums of columns [u, m] over the users that each replicate draws; equal for equal u."""
+        n = len(columns)
+        if n not in self._drawn:
+            self._drawn[n] = Draws(n, self.settings.replicates, np.random.default_rng(self.seed))
+        return self._drawn[n].totals(columns)
 
     def difference(self, users: IntArray, ours: FloatArray, theirs: FloatArray) -> Difference | None:
         """Paired relative difference of two columns of NDCG@10, one row per (fold, user); None if undefined."""
         if not len(users):
             return None
         sums, counts = by_user(users, np.column_stack([ours, theirs]))
-        means = replicate_means(sums, counts, self.settings.replicates, np.random.default_rng(self.seed))
+        totals = self.resample(np.column_stack([sums, counts]))
+        means = totals[:, :2] / totals[:, 2:]
         return relative_difference(
             (float(ours.mean()), float(theirs.mean())),
             (means[:, 0], means[:, 1]),
@@ -95,14 +104,14 @@ class Gate:
         self, evidence: Evidence, comparison: Comparison | None, model: str
     ) -> tuple[list[SliceScore], list[Gap]]:
         """Every slice of the compared rows; of all rows and without differences where nothing was compared."""
-        rng, scores = np.random.default_rng(self.seed), evidence.scores
+        scores = evidence.scores
         if comparison is None:
             own = scores.values[model][GATE_METRIC]
-            return score_slices(evidence.slices, scores.users, own, None, self.settings, rng)
+            return score_slices(evidence.slices, scores.users, own, None, self.settings, self.resample)
         rows = comparison.rows
         told = [Slice(each.by, each.name, each.rows[rows]) for each in evidence.slices]
         return score_slices(
-            told, comparison.users, comparison.challenger, comparison.champion, self.settings, rng
+            told, comparison.users, comparison.challenger, comparison.champion, self.settings, self.resample
         )  # fmt: skip
 
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.data.histories import FloatArray, IntArray, ItemArray
-from tasks.evaluation.intervals import Interval, interval, replicate_totals
+from tasks.evaluation.intervals import Interval, interval
 from tasks.evaluation.ranking import Truth
 from tasks.evaluation.scores import by_user
+from tasks.evaluation.slice_scores import Resample
 
 MOST_GROUPS = 8
 
@@ -38,8 +39,7 @@ def group_exposure(
     lists: ItemArray,
     truths: Sequence[Truth],
     users: IntArray,
-    replicates: int,
-    rng: np.random.Generator,
+    resample: Resample,
 ) -> list[GroupExposure]:
     """The MOST_GROUPS groups with most items. labels: of each item; lists: [n, k]; truths: of the same n rows, fold by
     fold; users: [n]. An item of several groups counts for each in equal parts. Nothing where there is one group."""
@@ -57,7 +57,7 @@ def group_exposure(
     wanted = np.concatenate([_wanted(truth, member) for truth in truths])
     counts = np.concatenate([truth.counts for truth in truths]).astype(np.float64)
     sums, _ = by_user(users, np.column_stack([given, wanted, attention, counts]))
-    shares, merits = _shares(replicate_totals(sums, replicates, rng), len(names))
+    shares, merits = _shares(resample(sums), len(names))
     point, merit = (part[0] for part in _shares(sums.sum(axis=0, keepdims=True), len(names)))
     return [
         GroupExposure(

@@ -49,6 +49,18 @@ class Difference:
     detectable: float
 
 
+class Draws:
+    """The same draws of n users for every figure that is asked for; kept as bytes: 40 MB for 2,000 replicates of
+    20,000 users. Counts stay far below 256: a user stands in a replicate once on average."""
+
+    def __init__(self, n: int, replicates: int, rng: np.random.Generator) -> None:
+        self._blocks = [block.astype(np.uint8) for block in draws(n, replicates, rng)]
+
+    def totals(self, columns: FloatArray) -> FloatArray:
+        """[replicates, m] resampled sums of columns [n, m], one row a user."""
+        return np.concatenate([block.astype(np.float64) @ columns for block in self._blocks])
+
+
 def draws(n: int, replicates: int, rng: np.random.Generator) -> Iterator[FloatArray]:
     """Blocks [b, n] of multinomial weights: how often each of n users stands in a replicate; rows sum to n."""
     step = max(_BLOCK // max(n, 1), 1)

@@ -6,17 +6,20 @@ sound slice is called broken at 1 - confidence. All slices share one set of draw
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 
 from tasks.data.histories import FloatArray, IntArray
-from tasks.evaluation.intervals import Difference, Interval, interval, relative_difference, replicate_totals
+from tasks.evaluation.intervals import Difference, Interval, interval, relative_difference
 from tasks.evaluation.scores import by_user
 from tasks.evaluation.slices import Slice
 from tasks.settings import Evaluate
+
+Resample = Callable[[FloatArray], FloatArray]
+"""Columns [u, m], one row a distinct user → their sums in every replicate [replicates, m]."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def score_slices(
     ours: FloatArray,
     theirs: FloatArray | None,
     settings: Evaluate,
-    rng: np.random.Generator,
+    resample: Resample,
 ) -> tuple[list[SliceScore], list[Gap]]:
     """Scores of slices of n rows, and the gaps between them. users: [n] whose row it is; ours, theirs: [n] NDCG@10 of
     challenger and champion, None where there is none."""
@@ -60,7 +63,7 @@ def score_slices(
     masks = np.column_stack([each.rows for each in told]).astype(np.float64)
     parts = [masks, masks * ours[:, None]] + ([] if theirs is None else [masks * theirs[:, None]])
     sums, _ = by_user(users, np.hstack(parts))
-    totals = replicate_totals(sums, settings.replicates, rng)
+    totals = resample(sums)
     count, own, *other = np.split(totals, len(parts), axis=1)
     points = np.split(sums.sum(axis=0), len(parts))
     people = (np.split(sums, len(parts), axis=1)[0] > 0).sum(axis=0)

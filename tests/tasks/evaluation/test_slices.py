@@ -11,7 +11,7 @@ import pytest
 from tasks.data.histories import Histories
 from tasks.evaluation.dimensions import _born, slices_of
 from tasks.evaluation.group_exposure import group_exposure
-from tasks.evaluation.intervals import Difference, Interval
+from tasks.evaluation.intervals import Difference, Draws, Interval
 from tasks.evaluation.ranking import Truth
 from tasks.evaluation.slice_scores import SliceScore, holm, score_slices
 from tasks.evaluation.slices import MOST_VALUES, Slice, thirds, values
@@ -25,6 +25,10 @@ SETTINGS = settings(evaluate={"replicates": 500, "slice_users": 30}).evaluate
 
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+def resample(columns: np.ndarray) -> np.ndarray:
+    return Draws(len(columns), 500, rng()).totals(columns)
 
 
 def test_thirds_hold_each_row_once_and_name_their_bounds() -> None:
@@ -79,7 +83,7 @@ def test_a_slices_figures_are_those_of_its_users_alone() -> None:
     rows = np.repeat([True, False], 100)
     ours, theirs = np.where(rows, 0.2, 0.6), np.where(rows, 0.4, 0.6)
     told = [Slice("half", "first", rows), Slice("half", "second", ~rows), Slice("half", "empty", rows & ~rows)]
-    (first, second), (gap,) = score_slices(told, np.arange(200), ours, theirs, SETTINGS, rng())
+    (first, second), (gap,) = score_slices(told, np.arange(200), ours, theirs, SETTINGS, resample)
     assert (first.users, first.ndcg.point, first.broken) == (100, pytest.approx(0.2), True)
     assert first.difference and first.difference.point == pytest.approx(-0.5)
     assert (second.broken, second.upper) == (False, pytest.approx(0))
@@ -89,7 +93,9 @@ def test_a_slices_figures_are_those_of_its_users_alone() -> None:
 
 def test_users_of_several_rows_are_drawn_as_one_and_counted_once() -> None:
     users = np.repeat(np.arange(50), 2)
-    (found,), _ = score_slices([Slice("a", "b", np.ones(100, bool))], users, rng().random(100), None, SETTINGS, rng())
+    (found,), _ = score_slices(
+        [Slice("a", "b", np.ones(100, bool))], users, rng().random(100), None, SETTINGS, resample
+    )
     assert (found.users, found.difference, found.upper) == (50, None, None)
 
 
@@ -126,7 +132,7 @@ def test_exposure_of_groups_by_hand() -> None:
     labels = [["x"], ["x", "y"], ["y"], []]
     truth = Truth.of(Histories.from_rows([([0], [0]), ([2], [0])]), 4)
     lists = np.array([[0, 1], [2, 3]], np.int32)
-    x, y = group_exposure("creator", labels, lists, [truth], np.arange(2), 100, rng())
+    x, y = group_exposure("creator", labels, lists, [truth], np.arange(2), resample)
     second = 1 / np.log2(3)
     total = 2 * (1 + second)
     assert x.exposure.point == pytest.approx((1 + second / 2) / total)
@@ -134,4 +140,4 @@ def test_exposure_of_groups_by_hand() -> None:
     assert (x.wanted, y.wanted, x.items) == (0.5, 0.5, 2)
     assert x.surplus.point == pytest.approx((1 + second / 2) / total - 0.5)
     assert x.exposure.low <= x.exposure.point <= x.exposure.high
-    assert group_exposure("creator", [["x"]] * 4, lists, [truth], np.arange(2), 100, rng()) == []
+    assert group_exposure("creator", [["x"]] * 4, lists, [truth], np.arange(2), resample) == []
