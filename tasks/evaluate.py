@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks.data.dataset import Dataset, load_dataset
+from tasks.evaluation.behaviour import behaviours
 from tasks.evaluation.beyond import Catalogue
 from tasks.evaluation.champion import compare, read_champion
 from tasks.evaluation.checks import Hidden
@@ -31,6 +32,7 @@ from tasks.index.assembly import rehearse
 from tasks.index.reader import Reader
 from tasks.index.stores import open_store
 from tasks.models.choices import Choices
+from tasks.models.engine import BLEND
 from tasks.settings import Settings, load
 from tasks.stage import note, read_json, say, stage_main, staged_output, state_directory, write_json
 
@@ -53,7 +55,11 @@ def main() -> None:
     champion = read_champion(open_store(), pinned) if pinned else None
     gate = Gate(settings.evaluate, settings.finetune.seed)
     evidence = Evidence(
-        scores=scores, slices=slices_of(data, trials, settings.evaluate.slices), data_until=data.data_until,
+        scores=scores, slices=slices_of(data, trials, settings.evaluate.slices),
+        behaviours=behaviours(
+            trials[0], challenger, BLEND, data.items["genres"].to_pylist(), steady=settings.evaluate.steady
+        ),
+        data_until=data.data_until,
         clock=data.clock, candidate=challenger.digest, item_ids=data.item_ids, source=settings.snapshot.source,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
@@ -76,7 +82,7 @@ def main() -> None:
     choices = read_json(FINETUNE / "choices.json")
     with staged_output(OUT) as folder:
         write_results(folder, data, choices, measured, cold, judgement, pinned, challenger.digest)
-        write_json(folder / "report.json", report_data(data, trials, measured, judgement, gate))
+        write_json(folder / "report.json", report_data(data, trials, measured, judgement, evidence, gate))
     small = metrics(measured, data.gate, verdict.model, verdict.rules)
     write_json(Path("metrics/evaluate.json"), small | {"cold start": cold_metrics(cold)})
     reads = {name: count_read(state_directory(), data.split_digest[name], recipe) for name in names}

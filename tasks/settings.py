@@ -14,10 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tasks.stage import UserError
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Event = Literal[
-    "impression", "play", "watch", "like", "favorite", "rating",
-    "comment", "share", "search", "follow", "skip", "dislike",
-]  # fmt: skip
+Event = Literal["impression", "play", "watch", "like", "favorite", "rating",
+                "comment", "share", "search", "follow", "skip", "dislike"]  # fmt: skip
 Member = Literal[
     "popularity", "item_knn", "ease", "ease_long", "content_knn", "slist", "slist_short", "svd", "user_knn",
     "ials", "nmf", "tfidf_knn", "vae", "recurrent", "transformer",
@@ -186,6 +184,8 @@ class Evaluate(Section):
     """Least coverage of the lists, as a share of the champion's."""
     stale_days: Annotated[float, Field(ge=0)]
     """Most days by which the data may end before the champion's did; an erasure can take the last events."""
+    steady: Share
+    """Least overlap of a user's first ten with those after one irrelevant event."""
     override: Override
     """A person's decision on one candidate."""
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tasks.data.histories import FloatArray, IntArray
+from tasks.evaluation.behaviour import Behaviour
 from tasks.evaluation.champion import LEAST_SHARED, Champion, Comparison, shared_items
 from tasks.evaluation.coverage import coverage
 from tasks.evaluation.intervals import Difference, Draws, relative_difference
 from tasks.evaluation.override import overridden
-from tasks.evaluation.rules import fresh_data, holding_coverage, sound_lists, whole_slices
+from tasks.evaluation.rules import fresh_data, holding_coverage, sound_behaviour, sound_lists, whole_slices
 from tasks.evaluation.scores import GATE_K, GATE_METRIC, Scores, by_user
 from tasks.evaluation.slice_scores import Gap, SliceScore, score_slices
 from tasks.evaluation.slices import Slice
@@ -84,7 +85,7 @@ class Gate:
     def others(
         self, evidence: Evidence, champion: Champion, comparison: Comparison, slices: Sequence[SliceScore]
     ) -> list[Rule]:
-        """Sound lists, and freshness, slices and coverage against the champion."""
+        """Sound lists and behaviour; freshness, slices and coverage against the champion."""
         settings, n_items = self.settings, len(evidence.item_ids)
         same = champion.source in (None, evidence.source)
         clock = evidence.clock if champion.config.get("clock") == evidence.clock else "another"
@@ -98,6 +99,7 @@ class Gate:
             holding_coverage(
                 coverage(lists, n_items), theirs, share=settings.coverage_share, users=len(np.unique(comparison.users))
             ),
+            sound_behaviour(evidence.behaviours),
         ]
 
     def slices(
@@ -117,11 +119,12 @@ class Gate:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of the candidate. slices: over the rows of `scores`; data_until: instant of the last event, which
-    `clock` gives its meaning; candidate: the bundle's digest; item_ids: today's; source: `snapshot.source`."""
+    """What is known of the candidate. slices: over the rows of `scores`; behaviours: of the blend; data_until: instant
+    of the last event, as `clock` means it; candidate: the bundle's digest; item_ids: today's; source: as set."""
 
     scores: Scores
     slices: Sequence[Slice]
+    behaviours: Sequence[Behaviour]
     data_until: float
     clock: str
     candidate: str

@@ -1,11 +1,12 @@
-"""The rules beside accuracy: sound lists, fresh data, no broken slice, coverage that holds."""
+"""The rules beside accuracy: sound lists, fresh data, no broken slice, coverage that holds, sound behaviour."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from tasks.evaluation.behaviour import Behaviour
 from tasks.evaluation.slice_scores import SliceScore
-from tasks.evaluation.verdict import COVERED, FRESH, SOUND, WHOLE, Rule, State, plain
+from tasks.evaluation.verdict import BEHAVES, COVERED, FRESH, SOUND, WHOLE, Rule, State, plain
 
 DAY = 86_400.0
 
@@ -57,3 +58,13 @@ def holding_coverage(ours: float, champion: float | None, *, share: float, users
     state: State = "passed" if ratio >= share else "failed"
     text = f"coverage {ours:.1%}, {ratio:.0%} of the champion's {champion:.1%} (at least {share:.0%} is asked for)"
     return plain(COVERED, state, share, ratio, users, text)
+
+
+def sound_behaviour(tests: Sequence[Behaviour]) -> Rule:
+    """No behavioural test fails; those that only tell, and those that can't be tried here, stop nothing."""
+    tried = [each for each in tests if each.figure is not None and each.bound is not None]
+    if not tried:
+        return plain(BEHAVES, "not measured", 0.0, None, 0, "no behavioural test can be tried")
+    failed = [each for each in tried if each.failed]
+    told = "; ".join(f"{each.name}: {each.text}" for each in failed or tried)
+    return plain(BEHAVES, "failed" if failed else "passed", 0.0, float(len(failed)), 0, told)

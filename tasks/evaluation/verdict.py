@@ -19,24 +19,25 @@ from tasks.evaluation.trial import POPULARITY
 from tasks.models.engine import BLEND
 
 SOUND, FRESH = "every list is sound", "data as fresh as the champion's"
-WHOLE, COVERED = "no slice is broken", "coverage holds"
+WHOLE, COVERED, BEHAVES = "no slice is broken", "coverage holds", "it behaves"
 CHAMPION_RULE, POPULARITY_RULE = "not worse than the champion", "better than popularity"
 
 State = Literal["passed", "inconclusive", "failed", "not measured"]
 Label = Literal[
     "better", "not worse", "unproven", "baseline", "replaced",
     "worse", "not better than popularity", "not comparable", "blocked", "not measured",
-    "broken lists", "stale data", "broken slice", "low coverage", "overridden",
+    "broken lists", "stale data", "broken slice", "low coverage", "misbehaves", "overridden",
 ]  # fmt: skip
 HOLDS: dict[str, Label] = {
-    SOUND: "broken lists", FRESH: "stale data", WHOLE: "broken slice", COVERED: "low coverage",
+    SOUND: "broken lists", FRESH: "stale data", WHOLE: "broken slice", COVERED: "low coverage", BEHAVES: "misbehaves",
 }  # fmt: skip
 
 
 class Rule(BaseModel):
     """One rule with its bound and what was found; None where not measured.
 
-    Figures are relative NDCG@10 differences; lists (SOUND), days (FRESH), a share of the champion's (COVERED).
+    Figures are relative NDCG@10 differences; lists (SOUND), days (FRESH), a share of the champion's (COVERED),
+    failed tests (BEHAVES).
     detectable: the least loss that as many users would show, see intervals.Difference.
     """
 

@@ -119,6 +119,18 @@ def _slice(each: Row, scale: tuple[float, float], apart: tuple[float, float], co
     return [*row, drawn, f"{pair['point']:+.1%}", tag("span", bound, " ", state)]
 
 
+def behaviours(facts: RunFacts) -> Markup:
+    """The behavioural tests."""
+    rows = []
+    for each in facts.report.get("behaviours", []):
+        figure, bound = each["figure"], each["bound"]
+        state = "not tried" if figure is None else "told" if bound is None else "failed" if figure < bound else "passed"
+        rows.append(
+            [each["name"], tag("span", state, class_=STATES.get(state, "")), tag("div", each["text"], class_="wide")]
+        )
+    return section("Behaviour", table(["test", "result", "found"], rows)) if rows else Markup("")
+
+
 def groups(facts: RunFacts) -> Markup:
     """Attention that groups of items get, beside what users wanted."""
     found: list[Row] = facts.report.get("groups", [])

@@ -10,8 +10,8 @@ from tasks.report.markup import tag, text
 from tasks.report.style import css
 
 PARTS = (
-    judgement.rules, judgement.models, judgement.slices, judgement.groups, details.curves, details.long_tail,
-    details.newcomers, details.people, details.accounting, details.cost,
+    judgement.rules, judgement.models, judgement.slices, judgement.behaviours, judgement.groups,
+    details.curves, details.long_tail, details.newcomers, details.people, details.accounting, details.cost,
 )  # fmt: skip
 
 

@@ -155,7 +155,7 @@ def test_a_verdict_on_a_twin_is_not_worse(store: LocalStore, tmp_path: Path) -> 
 
 def decide(champion: Champion | None, data: Dataset, *, blocked: bool = False, source: str = SOURCE) -> Any:
     evidence = Evidence(
-        scores=rehearsed(data)[2], slices=[], data_until=data.data_until, clock=data.clock, candidate="c" * 64,
+        scores=rehearsed(data)[2], slices=[], behaviours=[], data_until=data.data_until, clock=data.clock, candidate="c" * 64,
         item_ids=data.item_ids, source=source,
     )  # fmt: skip
     found = judge(Gate(SETTINGS, 0), evidence, champion, blocked=blocked, compare=lambda known: compared(known, data))
