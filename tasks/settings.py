@@ -16,10 +16,8 @@ from tasks.stage import UserError
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Event = Literal["impression", "play", "watch", "like", "favorite", "rating",
                 "comment", "share", "search", "follow", "skip", "dislike"]  # fmt: skip
-Member = Literal[
-    "popularity", "item_knn", "ease", "ease_long", "content_knn", "slist", "slist_short", "svd", "user_knn",
-    "ials", "nmf", "tfidf_knn", "vae", "recurrent", "transformer",
-]  # fmt: skip
+Member = Literal["popularity", "item_knn", "ease", "ease_long", "content_knn", "slist", "slist_short", "svd",
+                 "user_knn", "ials", "nmf", "tfidf_knn", "vae", "recurrent", "transformer"]  # fmt: skip
 Grid = dict[str, tuple[float, ...]]
 
 
@@ -180,6 +178,8 @@ class Evaluate(Section):
     """Columns that tell users apart, beside activity, popularity and age: `items.language`, `events.device`, …"""
     slice_users: Annotated[int, Field(ge=10)]
     """Least users of a slice that is tested and compared; fewer tell nothing, more misses small groups."""
+    slice_confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    """Confidence that no sound slice is called broken, after Holm's correction for all of them."""
     coverage_share: Share
     """Least coverage of the lists, as a share of the champion's."""
     stale_days: Annotated[float, Field(ge=0)]

@@ -60,26 +60,37 @@ def overlap(first: ItemArray, second: ItemArray) -> FloatArray:
 
 
 def _fans(trial: Trial, ranker: Ranker, model: str, genres: Sequence[Sequence[str] | None]) -> Behaviour:
-    """Who took to the best known items of one genre gets more of it than the fans of other genres do."""
+    """Who took to items of one genre gets more of it than the fans of other genres do."""
     name, told = "a fan of a genre gets it", "share of the genre in its fans' lists less that in other fans' lists"
-    by_fame = np.argsort(trial.bits, kind="stable").tolist()
-    sizes = Counter(genre for row in genres for genre in row or ())
-    chosen = sorted(sizes, key=lambda genre: (-sizes[genre], genre))[:GENRES]
-    liked = {genre: [item for item in by_fame if genre in (genres[item] or ())][:LIKED] for genre in chosen}
-    liked = {genre: items for genre, items in liked.items() if len(items) == LIKED}
+    liked = _liked(trial.bits, genres)
     if len(liked) < 2 or not len(trial):
         return Behaviour(name, None, 0.0, 0, "there are no two genres with enough items")
     last = float(np.nanmax(trial.moments))
     fans = Histories.from_rows([(items, [last] * LIKED) for items in liked.values()])
+    # The same items are hidden from all: else a genre's own fans would miss just its best known ones.
+    every = np.unique(fans.items).tolist()
+    hidden = Histories.from_rows([(every, [last] * len(every))] * len(liked))
     moments = np.full(len(fans), last)
-    found = ranker.recommend_many(fans, moments=moments, exclude=fans, k=K, model=model).items
+    found = ranker.recommend_many(fans, moments=moments, exclude=hidden, k=K, model=model).items
     gains = []
     for row, genre in enumerate(liked):
         has = np.array([genre in (own or ()) for own in genres] + [False])
         shares = has[found].mean(axis=1)
         gains.append(float(shares[row] - np.delete(shares, row).mean()))
-    figure = float(np.mean(gains))
-    return Behaviour(name, figure, 0.0, len(liked), f"{told}: {figure:+.0%}, mean of {len(liked)} genres")
+    figure = round(float(np.mean(gains)), 6)  # exactly 0 where all fans get the same
+    return Behaviour(name, figure, 0.0, len(liked), f"{told}: {figure:+.1%}, mean of {len(liked)} genres")
+
+
+def _liked(bits: FloatArray, genres: Sequence[Sequence[str] | None]) -> dict[str, list[int]]:
+    """What the fan of each large genre took to: its purest items (of fewest genres) in the better known half."""
+    sizes = Counter(genre for row in genres for genre in row or ())
+    chosen = sorted(sizes, key=lambda genre: (-sizes[genre], genre))[:GENRES]
+    liked = {}
+    for genre in chosen:
+        own = [item for item, row in enumerate(genres) if genre in (row or ())]
+        known = sorted(own, key=lambda item: (bits[item], item))[: max(len(own) // 2, LIKED)]
+        liked[genre] = sorted(known, key=lambda item: (len(genres[item] or ()), bits[item], item))[:LIKED]
+    return {genre: items for genre, items in liked.items() if len(items) == LIKED}
 
 
 def _steady(

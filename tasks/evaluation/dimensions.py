@@ -16,11 +16,10 @@ from tasks.data.dataset import Dataset
 from tasks.data.histories import FloatArray, IntArray
 from tasks.data.splits import TEST
 from tasks.evaluation.novelty import audience
-from tasks.evaluation.slices import Slice, thirds, values
+from tasks.evaluation.slices import Slice, duration, number, thirds, values
 from tasks.evaluation.trial import Trial
 from tasks.stage import UserError
 
-DAY = 86_400.0
 LEARNED = ("train", "valid")
 TABLES = {"items": ITEMS, "events": EVENTS_TABLE}
 
@@ -31,18 +30,16 @@ def slices_of(data: Dataset, trials: Sequence[Trial], columns: Sequence[str]) ->
     for column in columns:
         _known(column)
     history = [data.positives(trial.fold, LEARNED) for trial in trials]
-    told = thirds("activity", _pooled([t.histories.lengths.astype(np.float64) for t in trials]), "events")
+    told = thirds("activity", _pooled([t.histories.lengths.astype(np.float64) for t in trials]), _events)
     told += values("wanted item", _each([_fame(audience(h, data.n_items)) for h in history], trials))
     if data.clock == "time":
-        first = _pooled([(t.moments - t.histories.times[t.histories.indptr[:-1]]) / DAY for t in trials])
-        told += thirds("user since", first, "days")
+        first = _pooled([t.moments - t.histories.times[t.histories.indptr[:-1]] for t in trials])
+        told += thirds("user since", first, duration)
         test = [data.positives(t.fold, ("test",)).take(t.users) for t in trials]
-        pause = [(h.times[h.indptr[:-1]] - t.histories.last_times) / DAY for h, t in zip(test, trials, strict=True)]
-        told += thirds("pause before", _pooled(pause), "days")
+        pause = [h.times[h.indptr[:-1]] - t.histories.last_times for h, t in zip(test, trials, strict=True)]
+        told += thirds("pause before", _pooled(pause), duration)
         born = _born(data)
-        told += thirds(
-            "age of wanted item", _pooled([(t.moments - _truth_mean(t, born)) / DAY for t in trials]), "days"
-        )
+        told += thirds("age of wanted item", _pooled([t.moments - _truth_mean(t, born) for t in trials]), duration)
     return told + [each for column in columns for each in _column(data, trials, column)]
 
 
@@ -65,13 +62,17 @@ def _column(data: Dataset, trials: Sequence[Trial], column: str) -> list[Slice]:
     if table == "items":
         if number:
             filled = source[name].cast(pa.float64()).fill_null(np.nan).to_numpy()
-            return thirds(name, _pooled([_truth_mean(t, filled) for t in trials]), "")
+            return thirds(name, _pooled([_truth_mean(t, filled) for t in trials]))
         return values(name, _each([_labels(source[name])] * len(trials), trials))
     at = np.concatenate([_first_test_events(data, trial) for trial in trials])
     cells = source[name].take(pa.array(at))
     if number:
-        return thirds(name, cells.cast(pa.float64()).fill_null(np.nan).to_numpy(), "")
+        return thirds(name, cells.cast(pa.float64()).fill_null(np.nan).to_numpy())
     return values(name, _labels(cells))
+
+
+def _events(count: float) -> str:
+    return f"{number(count)} events"
 
 
 def _labels(cells: pa.ChunkedArray) -> list[list[str]]:

@@ -34,7 +34,7 @@ class Difference:
     """The paired relative difference (a - b) / b of two means over the same users.
 
     low, high: each a one-sided bound; half_width: half their distance; users: behind the figure;
-    users_needed: about how many would bring the half-width down to the margin that it was asked for;
+    users_needed: about how many would bring the half-width down to half the margin, where every figure can be told;
     deviation: standard deviation of the replicates; detectable: the least true loss that would be found (its upper
     bound below 0) in POWER of all samples of as many users.
     """
@@ -114,7 +114,7 @@ def relative_difference(
     ratios = (means[0][usable] - means[1][usable]) / means[1][usable]
     low, high = (float(q) for q in np.quantile(ratios, [1 - confidence, confidence]))
     half_width = (high - low) / 2
-    needed = int(np.ceil(users * (half_width / margin) ** 2))
+    needed = int(np.ceil(users * (2 * half_width / margin) ** 2))
     deviation = float(ratios.std())
     detectable = (NormalDist().inv_cdf(confidence) + NormalDist().inv_cdf(POWER)) * deviation
     point = (points[0] - points[1]) / points[1]

@@ -1,7 +1,7 @@
 """NDCG@10 of every slice, the paired difference against the champion, and which slices are surely broken.
 
 Many slices are looked at, so that some would seem worse by chance: Holm's procedure (1979) keeps the chance that any
-sound slice is called broken at 1 - confidence. All slices share one set of draws of users.
+sound slice is called broken at 1 - slice_confidence. All slices share one set of draws of users.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def score_slices(
 def holm(scores: Sequence[SliceScore], settings: Evaluate) -> list[SliceScore]:
     """The scores with Holm-corrected upper bounds, normal about each point with the bootstrap's deviation.
 
-    Step down from the slice whose loss is surest: the j-th of m is tested at (1 - confidence) / (m - j), and the first
-    that is not surely a loss ends it; the rest keep that step's level.
+    Step down from the slice whose loss is surest: the j-th of m is tested at (1 - slice_confidence) / (m - j), and the
+    first that is not surely a loss ends it; the rest keep that step's level.
     """
     tested = [n for n, each in enumerate(scores) if each.difference and each.users >= settings.slice_users]
     tested.sort(key=lambda n: _surety(scores[n].difference))
@@ -97,7 +97,7 @@ def holm(scores: Sequence[SliceScore], settings: Evaluate) -> list[SliceScore]:
         difference = scores[n].difference
         assert difference is not None
         if going:
-            level = (1 - settings.confidence) / (len(tested) - j)
+            level = (1 - settings.slice_confidence) / (len(tested) - j)
         upper = difference.point + NormalDist().inv_cdf(1 - level) * difference.deviation
         going = going and upper < 0
         broken = going and difference.point < -settings.margin

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,22 +25,35 @@ class Slice:
     rows: Mask
 
 
-def thirds(by: str, values: FloatArray, unit: str) -> list[Slice]:
+def number(value: float) -> str:
+    """Four digits are enough to tell parts from each other."""
+    return f"{value:,.4g}"
+
+
+def duration(seconds: float) -> str:
+    """In the largest unit of which there are two."""
+    for unit, size in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if abs(seconds) >= 2 * size:
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:,.0f} s"
+
+
+def thirds(by: str, values: FloatArray, shown: Callable[[float], str] = number) -> list[Slice]:
     """Three slices of about equal size by [n] values, fewer where values tie; NaN rows get one of their own.
 
-    Nothing where all values are alike: there is nothing to tell apart.
+    Nothing where all values are alike: there is nothing to tell apart. shown: a bound in words.
     """
     known = ~np.isnan(values)
     if not known.any() or values[known].min() == values[known].max():
         return []
     low, high = np.quantile(values[known], [1 / 3, 2 / 3], method="lower")
     parts = [
-        (f"up to {low:,.4g} {unit}", known & (values <= low)),
-        (f"{low:,.4g} to {high:,.4g} {unit}", known & (values > low) & (values <= high)),
-        (f"over {high:,.4g} {unit}", known & (values > high)),
+        (f"up to {shown(low)}", known & (values <= low)),
+        (f"{shown(low)} to {shown(high)}", known & (values > low) & (values <= high)),
+        (f"over {shown(high)}", known & (values > high)),
         (UNKNOWN, ~known),
     ]
-    return [Slice(by, name.strip(), rows) for name, rows in parts if rows.any()]
+    return [Slice(by, name, rows) for name, rows in parts if rows.any()]
 
 
 def values(by: str, labels: Sequence[Sequence[str]]) -> list[Slice]:

@@ -67,6 +67,13 @@ def test_a_model_that_makes_sense_passes(question: Trial, tmp_path: Path) -> Non
     assert sound_behaviour(list(real.values())).state == "passed"
 
 
+def test_a_model_that_gives_everybody_the_same_gives_fans_no_less_than_others(question: Trial, tmp_path: Path) -> None:
+    data = planted(tmp_path)
+    ranker = Successors(data.positives("leave_last_out", ("train", "valid")), data.n_items)
+    found = behaviours(question, ranker, "popularity", GENRES, steady=0.5)[0]
+    assert (found.figure, found.failed) == (0, False)
+
+
 def test_a_model_that_gives_fans_the_opposite_fails(question: Trial) -> None:
     found = told(question, Follower(sense=-1))
     assert found["a fan of a genre gets it"].figure == -1

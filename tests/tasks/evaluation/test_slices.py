@@ -14,13 +14,13 @@ from tasks.evaluation.group_exposure import group_exposure
 from tasks.evaluation.intervals import Difference, Draws, Interval
 from tasks.evaluation.ranking import Truth
 from tasks.evaluation.slice_scores import SliceScore, holm, score_slices
-from tasks.evaluation.slices import MOST_VALUES, Slice, thirds, values
+from tasks.evaluation.slices import MOST_VALUES, Slice, duration, thirds, values
 from tasks.evaluation.trial import trial
 from tasks.stage import UserError
 from tests.settings import settings
 from tests.tasks.evaluation.rankers import planted
 
-SETTINGS = settings(evaluate={"replicates": 500, "slice_users": 30}).evaluate
+SETTINGS = settings(evaluate={"replicates": 500, "slice_users": 30, "slice_confidence": 0.95}).evaluate
 
 
 def rng() -> np.random.Generator:
@@ -32,16 +32,24 @@ def resample(columns: np.ndarray) -> np.ndarray:
 
 
 def test_thirds_hold_each_row_once_and_name_their_bounds() -> None:
-    found = thirds("age", np.array([1, 2, 3, 4, 5, 6, np.nan]), "days")
-    assert [each.name for each in found] == ["up to 2 days", "2 to 4 days", "over 4 days", "unknown"]
+    found = thirds("age", np.array([1, 2, 3, 4, 5, 6, np.nan]), lambda n: f"{n:g} days")
+    assert [each.name for each in found] == ["up to 2 days", "2 days to 4 days", "over 4 days", "unknown"]
     assert np.sum([each.rows for each in found], axis=0).tolist() == [1] * 7
     assert found[0].rows.tolist() == [True, True, False, False, False, False, False]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(5, "5 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (172_800, "2 days"), (1e8, "1,157 days")],
+)
+def test_durations_are_told_in_the_largest_unit_of_which_there_are_two(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
 def test_nothing_to_tell_apart_is_no_slice() -> None:
-    assert thirds("age", np.array([3.0, 3.0]), "") == thirds("age", np.array([np.nan]), "") == []
+    assert thirds("age", np.array([3.0, 3.0])) == thirds("age", np.array([np.nan])) == []
     assert values("language", [["en"], ["en"]]) == []
-    assert [each.name for each in thirds("age", np.array([1.0, 1, 1, 9]), "")] == ["up to 1", "over 1"]
+    assert [each.name for each in thirds("age", np.array([1.0, 1, 1, 9]))] == ["up to 1", "over 1"]
 
 
 def test_values_may_overlap_and_rare_ones_share_a_slice() -> None:
@@ -107,7 +115,7 @@ def slice_score(point: float, deviation: float, users: int = 100) -> SliceScore:
 
 def test_holm_steps_down_and_stops_at_the_first_that_may_be_chance() -> None:
     found = holm([slice_score(-0.05, 0.02), slice_score(-0.2, 0.02), slice_score(0.1, 0.02)], SETTINGS)
-    # 0.05 / 3 for the surest, 0.05 / 2 for the next: normal quantiles 2.128 and 1.960.
+    # At 0.95: 0.05 / 3 for the surest, 0.05 / 2 for the next: normal quantiles 2.128 and 1.960.
     assert [each.upper for each in found] == pytest.approx([-0.05 + 0.0392, -0.2 + 0.04256, 0.1 + 0.0329], abs=1e-4)
     assert [each.broken for each in found] == [True, True, False]
     many = holm([slice_score(-0.05, 0.02)] + [slice_score(0.0, 0.02)] * 30, SETTINGS)

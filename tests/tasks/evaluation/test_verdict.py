@@ -31,7 +31,9 @@ def popularity_rule(difference: Difference | None, score: float = 0.1) -> Rule:
         (-0.02, 0.00, 0.02, "passed"),
         (-0.03, -0.01, 0.01, "passed"),  # the bound itself passes
         (-0.01, 0.20, 0.41, "passed"),  # wide, yet surely no loss beyond the margin
-        (-0.031, -0.01, 0.011, "failed"),  # narrow: a loss beyond the margin can't be ruled out
+        (-0.031, -0.01, 0.011, "inconclusive"),  # neither a loss beyond the margin nor an equal can be ruled out
+        (-0.031, -0.016, -0.001, "failed"),  # surely a loss, perhaps beyond the margin
+        (-0.02, -0.01, -0.001, "passed"),  # surely a loss, and within the margin
         (-0.09, -0.02, 0.05, "inconclusive"),
         (-0.20, -0.10, 0.00, "failed"),  # wide, but no gain is in sight
         (-0.30, -0.20, -0.10, "failed"),
