@@ -13,9 +13,11 @@ from tasks.evaluation.checks import Hidden, Mask, faults
 from tasks.evaluation.intervals import Interval, interval, replicate_means
 from tasks.evaluation.ranking import per_user
 from tasks.evaluation.trial import POPULARITY, Ranker, Trial, answers
+from tasks.models.engine import BLEND
 
 GATE_METRIC = "ndcg@10"
 GATE_K = 10
+SERVED = (BLEND, POPULARITY)  # a member is only judged, never published by itself
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Scores:
     """What a protocol's models scored, with one row per (fold, user).
 
     users: [n] user index of each row; folds: [n] fold name; values: model → metric → [n]; lists: model → [n, K];
-    beyond: model → figures beyond accuracy of the first 10 entries; faults: model → hard check → lists that fail it;
+    beyond: model → figures beyond accuracy of the first 10 entries;
+    faults: model of SERVED → hard check → lists that fail it;
     cold: users not asked.
     """
 
@@ -64,7 +67,7 @@ def measure(
         values={model: _pooled(trials, found, cutoffs) for model, found in lists.items()},
         lists={model: np.concatenate(found) for model, found in lists.items()},
         beyond={model: beyond(trials, found, popular, catalogue) for model, found in lists.items()},
-        faults={model: _faults(trials, found, hidden) for model, found in asked.items()},
+        faults={model: _faults(trials, found, hidden) for model, found in asked.items() if model in SERVED},
         cold=sum(trial.cold for trial in trials),
     )
 
