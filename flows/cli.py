@@ -67,6 +67,26 @@ def why(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def report(
+    version: Annotated[
+        str | None, typer.Argument(metavar="[VERSION]", help="Default: the run that ended last.")
+    ] = None,
+    at: Annotated[str | None, typer.Option("--at", metavar="URI", help="Store. [NIGHTREEL_STORE]")] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Where a run's report is: verdict, intervals, slices, sample users, data and cost, in one page."""
+    from flows.report import find
+
+    path = find(version, at)
+    if show:
+        typer.launch(path.as_uri())
+    if as_json:
+        return print_json({"report": str(path)})
+    return typer.echo(path)
+
+
+@app.command()
 def up(
     port: Annotated[int, typer.Option(help="Prefect server and UI.")] = 4200,
     mlflow_port: Annotated[int, typer.Option(help="MLflow UI.")] = 5000,

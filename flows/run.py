@@ -66,6 +66,7 @@ def next_steps(summary: Summary, here: Project) -> dict[str, str]:
     user = summary.sample.user if summary.sample and not summary.sample.pseudonym else "USER"
     return {
         f"nightreel recommend {user}": "a user's list, from the published version",
+        "nightreel report": "where the run's report is: verdict, slices, sample users, cost",
         "nightreel versions": "what was published, and what is live",
         "nightreel up": "schedule, form, run pages, MLflow",
         "dvc metrics diff": "this run against the last commit; dvc plots show: its curves",

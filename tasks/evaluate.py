@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from tasks.data.dataset import Dataset, load_dataset
+from tasks.evaluation.behaviour import behaviours
+from tasks.evaluation.beyond import Catalogue
 from tasks.evaluation.champion import compare, read_champion
+from tasks.evaluation.checks import Hidden
 from tasks.evaluation.cold_start import Row, cold_start, lines
-from tasks.evaluation.diversity import Pairwise, genre_distance, vector_distance
-from tasks.evaluation.gate import Gate, judge
+from tasks.evaluation.dimensions import slices_of
+from tasks.evaluation.gate import Evidence, Gate, judge
 from tasks.evaluation.intervals import Interval
 from tasks.evaluation.outputs import cold_metrics, metrics, write_results
 from tasks.evaluation.reads import count_read
+from tasks.evaluation.report_data import report_data
 from tasks.evaluation.scores import GATE_K, Scores, intervals, measure
 from tasks.evaluation.table import table
 from tasks.evaluation.trial import Ranker, Trial, trial
@@ -27,6 +32,7 @@ from tasks.index.assembly import rehearse
 from tasks.index.reader import Reader
 from tasks.index.stores import open_store
 from tasks.models.choices import Choices
+from tasks.models.engine import BLEND
 from tasks.settings import Settings, load
 from tasks.stage import note, read_json, say, stage_main, staged_output, state_directory, write_json
 
@@ -43,30 +49,40 @@ def main() -> None:
     names = [data.gate, *(name for name in data.protocols if name != data.gate)]
     pairs = {name: _pairs(data, name, cuts[name]["cuts"]) for name in names}
     measured = _measure(settings, data, pairs)
-    gate, scores = Gate(settings.evaluate, settings.finetune.seed), measured[data.gate][0]
+    scores, trials = measured[data.gate][0], [asked for asked, _ in pairs[data.gate]]
+    challenger = pairs[data.gate][0][1]
     pinned = read_json(SNAPSHOT / "champion.json")["digest"]
     champion = read_champion(open_store(), pinned) if pinned else None
+    gate = Gate(settings.evaluate, settings.finetune.seed)
+    evidence = Evidence(
+        scores=scores, slices=slices_of(data, trials, settings.evaluate.slices),
+        behaviours=behaviours(
+            trials[0], challenger, BLEND, data.items["genres"].to_pylist(), steady=settings.evaluate.steady
+        ),
+        data_until=data.data_until,
+        clock=data.clock, candidate=challenger.digest, item_ids=data.item_ids, source=settings.snapshot.source,
+    )  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
-        verdict, comparison = judge(
-            gate, scores, champion,
+        judgement = judge(
+            gate, evidence, champion,
             blocked=recipe in read_json(SNAPSHOT / "blocked.json"),
-            source=settings.snapshot.source,
-            item_ids=data.item_ids,
             compare=lambda known: compare(
-                known, data, scores, [asked for asked, _ in pairs[data.gate]],
+                known, data, scores, trials,
                 least_users=settings.validate_.gate_users,
-                challenger=pairs[data.gate][0][1],
+                challenger=challenger,
                 open_champion=lambda: Reader.open(version=known.digest),
                 retrain=_retrain(data, Path(scratch)),
             ),
         )  # fmt: skip
+    verdict = judgement.verdict
     cold = cold_start(
-        *pairs[data.gate][0], verdict.model, data.positives(data.protocols[data.gate][0], ("train", "valid")),
+        trials[0], challenger, verdict.model, data.positives(data.protocols[data.gate][0], ("train", "valid")),
         np.load(FINETUNE / "vectors.npy", mmap_mode="r"), settings.evaluate.replicates, settings.finetune.seed,
     )  # fmt: skip
     choices = read_json(FINETUNE / "choices.json")
     with staged_output(OUT) as folder:
-        write_results(folder, data, choices, measured, cold, verdict, comparison.rule if comparison else None, pinned)
+        write_results(folder, data, choices, measured, cold, judgement, pinned, challenger.digest)
+        write_json(folder / "report.json", report_data(data, trials, measured, judgement, evidence, gate))
     small = metrics(measured, data.gate, verdict.model, verdict.rules)
     write_json(Path("metrics/evaluate.json"), small | {"cold start": cold_metrics(cold)})
     reads = {name: count_read(state_directory(), data.split_digest[name], recipe) for name in names}
@@ -74,9 +90,9 @@ def main() -> None:
     _show(data, measured, cold, verdict, reads[data.gate])
 
 
-def _pairs(data: Dataset, protocol: str, cuts: list[list[float]]) -> list[tuple[Trial, Ranker]]:
+def _pairs(data: Dataset, protocol: str, cuts: list[list[float]]) -> list[tuple[Trial, Reader]]:
     """Each fold's question and the bundle that was rehearsed for it, the latest fold first."""
-    pairs: list[tuple[Trial, Ranker]] = []
+    pairs: list[tuple[Trial, Reader]] = []
     for number, fold in enumerate(data.protocols[protocol]):
         latest = protocol == data.gate and number == 0
         bundle = FINETUNE / "candidate" if latest else FINETUNE / "candidates" / fold
@@ -84,20 +100,16 @@ def _pairs(data: Dataset, protocol: str, cuts: list[list[float]]) -> list[tuple[
     return pairs
 
 
-def _measure(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Ranker]]]) -> Measured:
-    cutoffs, distance = sorted({*settings.evaluate.cutoffs, GATE_K}), _distance(data)
+def _measure(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Reader]]]) -> Measured:
+    cutoffs = sorted({*settings.evaluate.cutoffs, GATE_K})
+    genres, vectors = data.items["genres"].to_pylist(), partial(np.load, FINETUNE / "vectors.npy", mmap_mode="r")
+    catalogue, hidden = Catalogue.of(genres, vectors), Hidden.of(data.items, data.clock)
     measured: Measured = {}
     for name, asked in pairs.items():
-        scores = measure(asked, n_items=data.n_items, cutoffs=cutoffs, distance=distance)
+        scores = measure(asked, cutoffs=cutoffs, catalogue=catalogue, hidden=hidden)
         rng = np.random.default_rng(settings.finetune.seed)
         measured[name] = scores, intervals(scores, settings.evaluate.replicates, rng)
     return measured
-
-
-def _distance(data: Dataset) -> Pairwise:
-    """Genres tell how unlike two items are; content vectors do where the catalogue has no genres."""
-    genres = data.items["genres"].to_pylist()
-    return genre_distance(genres) if any(genres) else vector_distance(np.load(FINETUNE / "vectors.npy", mmap_mode="r"))
 
 
 def _retrain(data: Dataset, scratch: Path) -> Callable[[str, Choices], Ranker]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tasks import tracking
 from tasks.index import channels
 from tasks.index.stores import open_store
 from tasks.provenance import Lock, numbers, read_lock
+from tasks.report.page import report_path, write_report
 from tasks.run_facts import DATA, METRICS, bundle_version, common_facts, stage_facts
 from tasks.settings import Settings, load
 from tasks.stage import UserError, read_json, say, stage_main, staged_output, state_directory, write_json
@@ -40,10 +42,14 @@ def main() -> None:
         "live": _live(settings), "experiment": settings.record.experiment, "uri": tracking.tracking_uri(state),
     }  # fmt: skip
     path = state / "mlflow" / "recorded" / f"{recipe}.json"
-    if _recorded(path, marker):
+    page = report_path(state, recipe)
+    if _recorded(path, marker) and page.exists():
+        page.touch()  # `nightreel report` shows the run that ended last
         say(f"recorded already: MLflow run {recipe[:12]}")
     else:
+        write_report(DATA, state, lock.order)
         facts = _facts(settings, state, lock, recipe, receipt, marker["live"])
+        facts = replace(facts, artifacts=(*facts.artifacts, (page, "report")))
         write_json(path, marker | {"run_id": tracking.record(facts, state)})
         say(f"recorded as MLflow run {recipe[:12]} in experiment {settings.record.experiment}")
     with staged_output(OUT) as folder:

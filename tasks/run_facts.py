@@ -17,6 +17,7 @@ ARTIFACTS = (
     ("data/validate/report.md", "validate"), ("data/validate/report.json", "validate"),
     ("data/finetune/choices.json", "finetune"), ("data/finetune/plots", "finetune/plots"),
     ("data/evaluate/verdict.json", "evaluate"), ("data/evaluate/decision.json", "evaluate"),
+    ("data/evaluate/report.json", "evaluate"), ("data/evaluate/cold_start.json", "evaluate"),
     ("data/evaluate/plots", "evaluate/plots"), ("data/publish/receipt.json", "publish"),
 )  # fmt: skip
 
@@ -49,7 +50,7 @@ def common_facts(
 
 def stage_facts(state: Path, lock: Lock, name: str, *, failed: bool) -> StageFacts:
     """What the lock, the metrics, the plots and the notes tell of a stage; of a failed one, its name."""
-    note = state / "notes" / f"{name}.json"
+    notes = [state / "notes" / f"{name}{kind}.json" for kind in ("", ".cost")]
     key, deps, outs = lock.stages[name] if name in lock.stages and not failed else ("", {}, {})
     plots = () if failed else sorted((DATA / name / "plots").glob("*.csv"))
     points = () if failed else numbers(METRICS / f"{name}.json", "")
@@ -59,7 +60,7 @@ def stage_facts(state: Path, lock: Lock, name: str, *, failed: bool) -> StageFac
         deps=deps,
         outs=outs,
         points=points + tuple(point for path in plots for point in curves(path)),
-        notes=read_json(note) if note.exists() and not failed else {},
+        notes={k: v for note in notes if note.exists() and not failed for k, v in read_json(note).items()},
         failed=failed,
     )
 

@@ -14,14 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tasks.stage import UserError
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Event = Literal[
-    "impression", "play", "watch", "like", "favorite", "rating",
-    "comment", "share", "search", "follow", "skip", "dislike",
-]  # fmt: skip
-Member = Literal[
-    "popularity", "item_knn", "ease", "ease_long", "content_knn", "slist", "slist_short", "svd", "user_knn",
-    "ials", "nmf", "tfidf_knn", "vae", "recurrent", "transformer",
-]  # fmt: skip
+Event = Literal["impression", "play", "watch", "like", "favorite", "rating",
+                "comment", "share", "search", "follow", "skip", "dislike"]  # fmt: skip
+Member = Literal["popularity", "item_knn", "ease", "ease_long", "content_knn", "slist", "slist_short", "svd",
+                 "user_knn", "ials", "nmf", "tfidf_knn", "vae", "recurrent", "transformer"]  # fmt: skip
 Grid = dict[str, tuple[float, ...]]
 
 
@@ -106,8 +102,7 @@ class Embed(Section):
     """Tokens in a block of texts of equal padded length; fixed, so that an item's bytes don't depend on its neighbours.
     256 suits a CPU, 32768 a GPU: larger blocks use wide devices better and waste more on small catalogues."""
     length_parts: Annotated[int, Field(ge=1, le=512)]
-    """Texts are padded to one of this many lengths up to each power of two; more computes less padding, in more kinds
-    of blocks."""
+    """Texts are padded to one of this many lengths up to each power of two; more pads less, in more kinds of block."""
     tune: Tune
     """How the encoder is fitted to behaviour; `finetune` reads it."""
 
@@ -151,8 +146,7 @@ class Finetune(Section):
     shortlist: Annotated[int, Field(ge=10, le=5000)]
     """Of these, the best by reciprocal rank fusion, which the blend ranks; recommend time grows linearly."""
     search_items: Annotated[int, Field(ge=10)]
-    """Most used items that a member with `max_items` is tried on while its setting is chosen; it is then trained on
-    all of `max_items`. Time of a trial grows with the cube."""
+    """Most used items on which a member with `max_items` is tried; training takes all. Time grows with the cube."""
     half_life_days: Annotated[tuple[float, ...], Field(min_length=1)]
     """Half-lives of the popularity trends among the blend's features (all time is always one more)."""
     buckets: Annotated[int, Field(ge=1, le=4096)]
@@ -161,6 +155,19 @@ class Finetune(Section):
     """Recommenders that are trained, evaluated alone and blended, each with the values to try on validation."""
     trees: Trees
     """The blend's learner."""
+
+
+class Override(Section):
+    """A person's word over the rules, for one candidate. It can't lift a rollback's block nor a failed hard check."""
+
+    candidate: Annotated[str, Field(pattern=r"^([0-9a-f]{8,64})?$")]
+    """First characters (8 or more) of the candidate's digest, as the verdict shows it; empty: no override."""
+    decision: Literal["promote", "hold"]
+    """What is to be done instead."""
+    by: str
+    """Who decides; needed."""
+    reason: str
+    """Why; needed: it stands in the verdict, in MLflow and beside the published version."""
 
 
 class Evaluate(Section):
@@ -172,6 +179,20 @@ class Evaluate(Section):
     """One-sided confidence of the verdict's bound; intervals shown are two-sided 95%."""
     replicates: Annotated[int, Field(ge=100, le=100_000)]
     """Bootstrap replicates over users."""
+    slices: tuple[Annotated[str, Field(pattern=r"^(items|events)\.[a-z_]+$")], ...]
+    """Columns that tell users apart, beside activity, popularity and age: `items.language`, `events.device`, …"""
+    slice_users: Annotated[int, Field(ge=10)]
+    """Least users of a slice that is tested and compared; fewer tell nothing, more misses small groups."""
+    slice_confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    """Confidence that no sound slice is called broken, after Holm's correction for all of them."""
+    coverage_share: Share
+    """Least coverage of the lists, as a share of the champion's."""
+    stale_days: Annotated[float, Field(ge=0)]
+    """Most days by which the data may end before the champion's did; an erasure can take the last events."""
+    steady: Share
+    """Least overlap of a user's first ten with those after one irrelevant event."""
+    override: Override
+    """A person's decision on one candidate."""
 
 
 class Refit(Section):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,10 +29,13 @@ class TemporaryError(UserError):
 def stage_main(main: Callable[[], None]) -> None:
     """Run a stage; a UserError, a missing input or a full disk becomes one message on stderr and exit code 1.
 
-    A fault that may go away by itself gets exit code 75 (EX_TEMPFAIL of sysexits.h) instead.
+    A fault that may go away by itself gets exit code 75 (EX_TEMPFAIL of sysexits.h) instead. What the stage cost is
+    kept beside DVC.
     """
+    began = time.monotonic()
     try:
         main()
+        _keep_cost(Path(sys.argv[0]), time.monotonic() - began)
     except UserError as error:
         _leave(str(error), error, TEMPORARY if isinstance(error, TemporaryError) else 1)
     except FileNotFoundError as error:
@@ -43,6 +48,14 @@ def stage_main(main: Callable[[], None]) -> None:
             raise
         where = error.filename or state_directory()
         _leave(f"{where}: no space left on the device. Free some and run again; nothing was published.", error)
+
+
+def _keep_cost(program: Path, seconds: float) -> None:
+    """Seconds and peak memory of a stage that ran as a program, for `record` and the report."""
+    if program.parent.name == "tasks":
+        unit = 1 if sys.platform == "darwin" else 1024  # bytes, or kilobytes
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+        note(f"{program.stem}.cost", {"wall_seconds": round(seconds, 2), "peak_mb": round(peak, 1)})
 
 
 def _leave(message: str, error: Exception, code: int = 1) -> None:

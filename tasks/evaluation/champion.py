@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.data.dataset import Dataset
-from tasks.data.histories import FloatArray, IntArray
+from tasks.data.histories import FloatArray, IntArray, ItemArray
 from tasks.data.splits import TEST, UNUSED
 from tasks.evaluation.foreign import Foreign
 from tasks.evaluation.ranking import per_user
@@ -51,7 +52,8 @@ Retrain = Callable[[str, Choices], Ranker]
 class Champion:
     """A pinned, published version.
 
-    source: its `snapshot.source`; choices: as its finetune made them; per_user: rehearsal NDCG@10 by (fold, user id).
+    source: its `snapshot.source`; choices: as its finetune made them; per_user: rehearsal NDCG@10 by (fold, user id);
+    lists: its rehearsal's first ten items (fold, user_id, rank, item_id), None where it did not keep them.
     """
 
     digest: str
@@ -60,16 +62,22 @@ class Champion:
     source: str | None
     choices: Choices
     per_user: dict[tuple[str, str], float]
+    lists: pa.Table | None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Paired NDCG@10 of n rows: challenger against champion, and the fair way that was taken."""
+    """Paired NDCG@10 of n rows: challenger against champion, and the fair way that was taken.
+
+    rows: which of the challenger's scored rows were compared; lists: the champion's [n, 10], None where not kept.
+    """
 
     rule: Literal["a", "b", "c"]
+    rows: IntArray
     users: IntArray
     challenger: FloatArray
     champion: FloatArray
+    lists: ItemArray | None
 
     @property
     def how(self) -> str:
@@ -99,7 +107,15 @@ def read_champion(store: Store, digest: str) -> Champion:
         source=params.get("snapshot", {}).get("source"),
         choices=Choices.model_validate(choices),
         per_user=dict(zip(keys, scores[GATE_METRIC].to_pylist(), strict=True)),
+        lists=_kept_lists(store, root),
     )
+
+
+def _kept_lists(store: Store, root: str) -> pa.Table | None:
+    try:
+        return pq.read_table(io.BytesIO(store.get(root + "rehearsal/lists.parquet")))
+    except Missing:
+        return None
 
 
 def shared_items(champion: Champion, item_ids: Sequence[str]) -> float:
@@ -131,9 +147,10 @@ def compare(
     if len(rows) >= least_users:
         foreign = Foreign(open_champion(), champion.item_ids, data.item_ids)
         return side_by_side(trials[0].take(rows), challenger, foreign)
-    own = scores.values[BLEND][GATE_METRIC]
-    again = [_ndcg(retrain(trial.fold, champion.choices), trial) for trial in trials]
-    return Comparison("c", scores.users, own, np.concatenate(again))
+    asked = [ask(retrain(trial.fold, champion.choices), trial, GATE_K, BLEND) for trial in trials]
+    again = np.concatenate([_ndcg(lists, trial) for lists, trial in zip(asked, trials, strict=True)])
+    every = np.arange(len(again), dtype=np.int64)
+    return Comparison("c", every, scores.users, scores.values[BLEND][GATE_METRIC], again, np.concatenate(asked))
 
 
 def same_split(champion: Champion, data: Dataset, scores: Scores) -> Comparison | None:
@@ -144,7 +161,22 @@ def same_split(champion: Champion, data: Dataset, scores: Scores) -> Comparison 
     if any(key not in champion.per_user for key in keys):
         return None
     stored = np.array([champion.per_user[key] for key in keys], np.float64)
-    return Comparison("a", scores.users, scores.values[BLEND][GATE_METRIC], stored)
+    every, own = np.arange(len(keys), dtype=np.int64), scores.values[BLEND][GATE_METRIC]
+    return Comparison("a", every, scores.users, own, stored, _stored_lists(champion, data, keys))
+
+
+def _stored_lists(champion: Champion, data: Dataset, keys: list[tuple[str, str]]) -> ItemArray | None:
+    """[n, 10] of the rehearsal's lists in today's item indices; what is gone from the catalogue is padding."""
+    if champion.lists is None:
+        return None
+    row = {key: number for number, key in enumerate(keys)}
+    item = {name: number for number, name in enumerate(data.item_ids)}
+    lists = np.full((len(keys), GATE_K), -1, np.int32)
+    columns = (champion.lists[name].to_pylist() for name in ("fold", "user_id", "rank", "item_id"))
+    for fold, user, rank, name in zip(*columns, strict=True):
+        if (fold, user) in row and rank <= GATE_K:
+            lists[row[fold, user], rank - 1] = item.get(name, -1)
+    return lists
 
 
 def later_rows(champion: Champion, data: Dataset, trial: Trial) -> IntArray:
@@ -165,9 +197,11 @@ def later_rows(champion: Champion, data: Dataset, trial: Trial) -> IntArray:
 
 
 def side_by_side(trial: Trial, challenger: Ranker, champion: Ranker) -> Comparison:
-    """(b): both answer the same trial, from the same histories."""
-    return Comparison("b", trial.users, _ndcg(challenger, trial), _ndcg(champion, trial))
+    """(b): both answer the same trial (the first of the challenger's rows), from the same histories."""
+    ours, theirs = (ask(ranker, trial, GATE_K, BLEND) for ranker in (challenger, champion))
+    every = np.arange(len(trial), dtype=np.int64)
+    return Comparison("b", every, trial.users, _ndcg(ours, trial), _ndcg(theirs, trial), theirs)
 
 
-def _ndcg(ranker: Ranker, trial: Trial) -> FloatArray:
-    return per_user(ask(ranker, trial, GATE_K, BLEND), trial.truth, [GATE_K])[GATE_METRIC]
+def _ndcg(lists: ItemArray, trial: Trial) -> FloatArray:
+    return per_user(lists, trial.truth, [GATE_K])[GATE_METRIC]

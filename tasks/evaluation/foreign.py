@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from tasks.data.histories import FloatArray, Histories, IntArray, ItemArray
 from tasks.evaluation.trial import Lists, Ranker, padded
@@ -14,6 +15,7 @@ from tasks.evaluation.trial import Lists, Ranker, padded
 @dataclass(frozen=True)
 class _Answer:
     items: ItemArray
+    scores: npt.NDArray[np.float32]
 
 
 class Foreign:
@@ -49,7 +51,10 @@ class Foreign:
         )
         lists = self._today[answer.items]  # -1, padding, is the last entry: -1 again
         order: IntArray = np.argsort(lists < 0, axis=1, kind="stable")
-        return _Answer(padded(np.take_along_axis(lists, order, axis=1), k))
+        scores = np.take_along_axis(answer.scores, order, axis=1)[:, :k]
+        return _Answer(
+            padded(np.take_along_axis(lists, order, axis=1), k), np.pad(scores, ((0, 0), (0, k - scores.shape[1])))
+        )
 
     def _translate(self, histories: Histories) -> Histories:
         items = self._own[histories.items]

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from tasks.data.histories import FloatArray, IntArray
+from tasks.evaluation.behaviour import Behaviour
 from tasks.evaluation.champion import LEAST_SHARED, Champion, Comparison, shared_items
-from tasks.evaluation.intervals import Difference, relative_difference, replicate_means
-from tasks.evaluation.scores import GATE_METRIC, Scores, by_user
+from tasks.evaluation.coverage import coverage
+from tasks.evaluation.intervals import Difference, Draws, relative_difference
+from tasks.evaluation.override import overridden
+from tasks.evaluation.rules import fresh_data, holding_coverage, sound_behaviour, sound_lists, whole_slices
+from tasks.evaluation.scores import GATE_K, GATE_METRIC, Scores, by_user
+from tasks.evaluation.slice_scores import Gap, SliceScore, score_slices
+from tasks.evaluation.slices import Slice
+from tasks.evaluation.trial import POPULARITY
 from tasks.evaluation.verdict import (
-    POPULARITY,
     Rule,
     Verdict,
     against_champion,
     against_popularity,
+    best,
     challenge,
     first,
     refuse,
@@ -31,13 +38,22 @@ class Gate:
 
     settings: Evaluate
     seed: int
+    _drawn: dict[int, Draws] = field(default_factory=dict, repr=False, compare=False)
+
+    def resample(self, columns: FloatArray) -> FloatArray:
+        """[replicates, m] sums of columns [u, m] over the users that each replicate draws; equal for equal u."""
+        n = len(columns)
+        if n not in self._drawn:
+            self._drawn[n] = Draws(n, self.settings.replicates, np.random.default_rng(self.seed))
+        return self._drawn[n].totals(columns)
 
     def difference(self, users: IntArray, ours: FloatArray, theirs: FloatArray) -> Difference | None:
         """Paired relative difference of two columns of NDCG@10, one row per (fold, user); None if undefined."""
         if not len(users):
             return None
         sums, counts = by_user(users, np.column_stack([ours, theirs]))
-        means = replicate_means(sums, counts, self.settings.replicates, np.random.default_rng(self.seed))
+        totals = self.resample(np.column_stack([sums, counts]))
+        means = totals[:, :2] / totals[:, 2:]
         return relative_difference(
             (float(ours.mean()), float(theirs.mean())),
             (means[:, 0], means[:, 1]),
@@ -62,35 +78,112 @@ class Gate:
         mean = float(ours.mean()) if len(ours) else 0.0
         return against_champion(found, margin=self.settings.margin, users=len(np.unique(users)), score=mean)
 
+    def sound(self, scores: Scores, model: str) -> Rule:
+        """The hard checks on the model that would be served."""
+        return sound_lists(scores.faults[model], len(scores.users))
+
+    def others(
+        self, evidence: Evidence, champion: Champion, comparison: Comparison, slices: Sequence[SliceScore]
+    ) -> list[Rule]:
+        """Sound lists and behaviour; freshness, slices and coverage against the champion."""
+        settings, n_items = self.settings, len(evidence.item_ids)
+        same = champion.source in (None, evidence.source)
+        clock = evidence.clock if champion.config.get("clock") == evidence.clock else "another"
+        until = float(champion.config["data_until"])
+        lists = evidence.scores.lists[BLEND][comparison.rows, :GATE_K]
+        theirs = None if comparison.lists is None else coverage(comparison.lists, n_items)
+        return [
+            self.sound(evidence.scores, BLEND),
+            fresh_data(evidence.data_until, until, days=settings.stale_days, clock=clock, same_source=same),
+            whole_slices(slices, margin=settings.margin, least_users=settings.slice_users),
+            holding_coverage(
+                coverage(lists, n_items), theirs, share=settings.coverage_share, users=len(np.unique(comparison.users))
+            ),
+            sound_behaviour(evidence.behaviours),
+        ]
+
+    def slices(
+        self, evidence: Evidence, comparison: Comparison | None, model: str
+    ) -> tuple[list[SliceScore], list[Gap]]:
+        """Every slice of the compared rows; of all rows and without differences where nothing was compared."""
+        scores = evidence.scores
+        if comparison is None:
+            own = scores.values[model][GATE_METRIC]
+            return score_slices(evidence.slices, scores.users, own, None, self.settings, self.resample)
+        rows = comparison.rows
+        told = [Slice(each.by, each.name, each.rows[rows]) for each in evidence.slices]
+        return score_slices(
+            told, comparison.users, comparison.challenger, comparison.champion, self.settings, self.resample
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of the candidate. slices: over the rows of `scores`; behaviours: of the blend; data_until: instant
+    of the last event, as `clock` means it; candidate: the bundle's digest; item_ids: today's; source: as set."""
+
+    scores: Scores
+    slices: Sequence[Slice]
+    behaviours: Sequence[Behaviour]
+    data_until: float
+    clock: str
+    candidate: str
+    item_ids: Sequence[str]
+    source: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict and what it rests on; comparison: None where none was fair."""
+
+    verdict: Verdict
+    comparison: Comparison | None
+    slices: list[SliceScore]
+    gaps: list[Gap]
+
 
 def judge(
-    gate: Gate,
-    scores: Scores,
-    champion: Champion | None,
-    *,
-    blocked: bool,
-    source: str,
-    item_ids: list[str],
+    gate: Gate, evidence: Evidence, champion: Champion | None, *, blocked: bool,
     compare: Callable[[Champion], Comparison],
-) -> tuple[Verdict, Comparison | None]:
+) -> Judgement:  # fmt: skip
     """The verdict on the candidate; `compare` is called only where a comparison can be fair.
 
-    blocked: a rollback blocked this recipe; source: today's `snapshot.source`, which tells a new data set (its
-    champion is replaced) from an old one whose catalogue has changed beyond recognition (held).
+    blocked: a rollback blocked this recipe.
     """
-    popularity = gate.popularity(scores)
+    popularity = gate.popularity(evidence.scores)
+    verdict = _alone(gate, evidence, champion, popularity, blocked)
+    comparison = compare(champion) if verdict is None and champion is not None else None
+    slices, gaps = gate.slices(evidence, comparison, verdict.model if verdict else BLEND)
+    if verdict is None:
+        assert champion is not None and comparison is not None
+        others = gate.others(evidence, champion, comparison, slices)
+        rule = gate.champion(comparison)
+        verdict = challenge(rule, popularity, others, digest=champion.digest, how=comparison.how)
+    return Judgement(overridden(verdict, gate.settings.override, evidence.candidate), comparison, slices, gaps)
+
+
+def _alone(
+    gate: Gate, evidence: Evidence, champion: Champion | None, popularity: Rule | None, blocked: bool
+) -> Verdict | None:
+    """The verdict where no comparison can be fair; None where one can.
+
+    Another source tells a new data set (its champion is replaced) from an old one whose catalogue has changed beyond
+    recognition (held).
+    """
+    model = best(popularity)
+    rules = [rule for rule in (popularity, gate.sound(evidence.scores, BLEND)) if rule]
     if blocked:
         reason = "a rollback blocked this recipe; change the run, or `nightreel release` the version"
-        return refuse("blocked", reason, popularity), None
+        return refuse("blocked", reason, rules)
+    sound = [gate.sound(evidence.scores, model)]
     if champion is None:
-        return first(popularity, replaces=None), None
-    shared = shared_items(champion, item_ids)
-    if shared < LEAST_SHARED:
-        what = f"champion {champion.digest[:12]} knows {shared:.0%} of today's items"
-        if champion.source is not None and champion.source != source:
-            return first(popularity, replaces=f"{what} and comes from {champion.source!r}, not {source!r}"), None
-        reason = f"{what}, less than {LEAST_SHARED:.0%}; check the catalogue, or publish to another channel"
-        return refuse("not comparable", reason, popularity), None
-    comparison = compare(champion)
-    rule = gate.champion(comparison)
-    return challenge(rule, popularity, digest=champion.digest, how=comparison.how), comparison
+        return first(popularity, sound, model=model, replaces=None)
+    shared = shared_items(champion, evidence.item_ids)
+    if shared >= LEAST_SHARED:
+        return None
+    what = f"champion {champion.digest[:12]} knows {shared:.0%} of today's items"
+    if champion.source is not None and champion.source != evidence.source:
+        why = f"{what} and comes from {champion.source!r}, not {evidence.source!r}"
+        return first(popularity, sound, model=model, replaces=why)
+    reason = f"{what}, less than {LEAST_SHARED:.0%}; check the catalogue, or publish to another channel"
+    return refuse("not comparable", reason, rules)

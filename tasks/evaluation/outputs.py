@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 
 from tasks.data.dataset import Dataset
 from tasks.evaluation.cold_start import Row
+from tasks.evaluation.gate import Judgement
 from tasks.evaluation.intervals import Interval
 from tasks.evaluation.ranking import METRICS
 from tasks.evaluation.scores import GATE_K, GATE_METRIC, Scores
-from tasks.evaluation.verdict import Rule, Verdict
+from tasks.evaluation.verdict import CHAMPION_RULE, POPULARITY_RULE, Rule
 from tasks.stage import write_json
 
 Found = Mapping[str, Mapping[str, Interval]]
@@ -29,12 +30,13 @@ def write_results(
     choices: dict[str, Any],
     measured: Mapping[str, tuple[Scores, Found]],
     cold: Sequence[Row],
-    verdict: Verdict,
-    rule: str | None,
+    judgement: Judgement,
     champion: str | None,
+    candidate: str,
 ) -> None:
-    """All of data/evaluate. choices: finetune's; rule: how the champion was compared; champion: its digest."""
+    """All of data/evaluate but its report. choices: finetune's; champion, candidate: digests."""
     scores, found = measured[data.gate]
+    verdict, comparison = judgement.verdict, judgement.comparison
     blend = {} if verdict.model == "blend" else {"blend": verdict.model}
     decided = {"decision": verdict.decision, "label": verdict.label, "model": verdict.model}
     write_json(folder / "decision.json", decided | {"choices": choices | blend})
@@ -46,7 +48,10 @@ def write_results(
         "users": scores.n_users,
         "cold_users": scores.cold,
         "intervals": points,
-        "comparison": rule,
+        "comparison": comparison.rule if comparison else None,
+        "candidate": candidate,
+        "slices": [asdict(each) for each in judgement.slices],
+        "gaps": [asdict(each) for each in judgement.gaps],
     }
     write_json(folder / "verdict.json", verdict.model_dump() | facts)
     write_json(folder / "cold_start.json", [asdict(row) for row in cold])
@@ -122,7 +127,8 @@ def _served(measured: tuple[Scores, Found], model: str, rules: Iterable[Rule]) -
     if scores.n_users:
         ndcg = found[model][GATE_METRIC]
         served |= _small(scores, found, model) | {"ndcg@10 low": _round(ndcg.low), "ndcg@10 high": _round(ndcg.high)}
-    against = {f"against {rule.name.rsplit(' ', 1)[1]}": rule.point for rule in rules}
+    relative = (CHAMPION_RULE, POPULARITY_RULE)
+    against = {f"against {rule.name.rsplit(' ', 1)[1]}": rule.point for rule in rules if rule.name in relative}
     return served | {name: _round(point) for name, point in against.items() if point is not None}
 
 

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.data.histories import FloatArray, IntArray, ItemArray
-from tasks.evaluation.coverage import coverage
-from tasks.evaluation.diversity import Pairwise, diversity
+from tasks.evaluation.beyond import Catalogue, beyond
+from tasks.evaluation.checks import Hidden, Mask, faults
 from tasks.evaluation.intervals import Interval, interval, replicate_means
-from tasks.evaluation.novelty import novelty
-from tasks.evaluation.ranking import per_user, repeats
-from tasks.evaluation.trial import Ranker, Trial, ask
+from tasks.evaluation.ranking import per_user
+from tasks.evaluation.trial import POPULARITY, Ranker, Trial, answers
+from tasks.models.engine import BLEND
 
 GATE_METRIC = "ndcg@10"
 GATE_K = 10
+SERVED = (BLEND, POPULARITY)  # a member is only judged, never published by itself
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,9 @@ class Scores:
     """What a protocol's models scored, with one row per (fold, user).
 
     users: [n] user index of each row; folds: [n] fold name; values: model → metric → [n]; lists: model → [n, K];
-    beyond: model → coverage, novelty, diversity and repeats of the first 10 entries; cold: users not asked.
+    beyond: model → figures beyond accuracy of the first 10 entries;
+    faults: model of SERVED → hard check → lists that fail it;
+    cold: users not asked.
     """
 
     users: IntArray
@@ -32,6 +35,7 @@ class Scores:
     values: dict[str, dict[str, FloatArray]]
     lists: dict[str, ItemArray]
     beyond: dict[str, dict[str, float]]
+    faults: dict[str, dict[str, int]]
     cold: int
 
     @property
@@ -50,19 +54,20 @@ class Scores:
 
 
 def measure(
-    pairs: Sequence[tuple[Trial, Ranker]], *, n_items: int, cutoffs: Sequence[int], distance: Pairwise
+    pairs: Sequence[tuple[Trial, Ranker]], *, cutoffs: Sequence[int], catalogue: Catalogue, hidden: Hidden
 ) -> Scores:
     """Ask every model of each fold's ranker; the folds' rows are pooled."""
-    models = pairs[0][1].models
-    length = max(cutoffs)
-    answers = {model: [ask(ranker, trial, length, model) for trial, ranker in pairs] for model in models}
-    trials = [trial for trial, _ in pairs]
+    models, trials = pairs[0][1].models, [trial for trial, _ in pairs]
+    asked = {m: [answers(ranker, trial, max(cutoffs), m) for trial, ranker in pairs] for m in models}
+    lists = {model: [items for items, _ in found] for model, found in asked.items()}
+    popular = lists.get(POPULARITY)
     return Scores(
         users=np.concatenate([trial.users for trial in trials]),
         folds=[trial.fold for trial in trials for _ in range(len(trial))],
-        values={model: _pooled(trials, lists, cutoffs) for model, lists in answers.items()},
-        lists={model: np.concatenate(lists) for model, lists in answers.items()},
-        beyond={model: _beyond(trials, lists, n_items, distance) for model, lists in answers.items()},
+        values={model: _pooled(trials, found, cutoffs) for model, found in lists.items()},
+        lists={model: np.concatenate(found) for model, found in lists.items()},
+        beyond={model: beyond(trials, found, popular, catalogue) for model, found in lists.items()},
+        faults={model: _faults(trials, found, hidden) for model, found in asked.items() if model in SERVED},
         cold=sum(trial.cold for trial in trials),
     )
 
@@ -94,14 +99,6 @@ def _pooled(trials: Sequence[Trial], lists: Sequence[ItemArray], cutoffs: Sequen
     return {metric: np.concatenate([fold[metric] for fold in folds]) for metric in folds[0]}
 
 
-def _beyond(trials: Sequence[Trial], lists: Sequence[ItemArray], n_items: int, distance: Pairwise) -> dict[str, float]:
-    """Figures of the catalogue and the lists, at 10; means over folds, weighted by their users."""
-    rows = []
-    for trial, items in zip(trials, lists, strict=True):
-        top = items[:, :GATE_K]
-        rows.append((coverage(top, n_items), novelty(top, trial.bits), diversity(top, distance), float(repeats(items))))
-    weights = np.array([len(trial) for trial in trials], np.float64)
-    if not weights.sum():
-        return {"coverage@10": 0.0, "novelty@10": 0.0, "diversity@10": 0.0, "repeats": 0.0}
-    covered, bits_, unlike, twice = (float(v) for v in np.average(np.array(rows), axis=0, weights=weights))
-    return {"coverage@10": covered, "novelty@10": bits_, "diversity@10": unlike, "repeats": twice}
+def _faults(trials: Sequence[Trial], asked: Sequence[tuple[ItemArray, Mask]], hidden: Hidden) -> dict[str, int]:
+    folds = [faults(trial, *found, hidden) for trial, found in zip(trials, asked, strict=True)]
+    return {check: sum(fold[check] for fold in folds) for check in folds[0]}

@@ -12,6 +12,7 @@ from tasks.data.histories import FloatArray, Histories, IntArray, ItemArray
 from tasks.evaluation.novelty import audience, information
 from tasks.evaluation.ranking import Truth
 
+POPULARITY = "popularity"  # the member that everything has to beat
 _USERS = 1024  # users asked at once: bounds a model's [users, n_items] scores
 
 
@@ -27,10 +28,12 @@ class Behaviour(Protocol):
 
 
 class Lists(Protocol):
-    """The answer of a ranker: items [n, k] int32, best first, padded with -1."""
+    """The answer of a ranker: items [n, k] int32, best first, padded with -1, and their scores [n, k]."""
 
     @property
     def items(self) -> ItemArray: ...
+    @property
+    def scores(self) -> npt.NDArray[np.float32]: ...
 
 
 class Ranker(Protocol):
@@ -112,12 +115,20 @@ def trial(data: Behaviour, fold: str, cut: float | None) -> Trial:
 
 def ask(ranker: Ranker, question: Trial, k: int, model: str) -> ItemArray:
     """[n, k] int32 the model's lists for every user of the trial, asked in blocks."""
-    blocks = []
+    return answers(ranker, question, k, model)[0]
+
+
+def answers(ranker: Ranker, question: Trial, k: int, model: str) -> tuple[ItemArray, npt.NDArray[np.bool_]]:
+    """The lists as of `ask`, and [n] whether a row's items all have a finite score."""
+    blocks, sound = [], []
     for start in range(0, len(question), _USERS):
         part = question.take(np.arange(start, min(start + _USERS, len(question)), dtype=np.int64))
         answer = ranker.recommend_many(part.histories, moments=part.moments, exclude=part.exclude, k=k, model=model)
         blocks.append(padded(answer.items, k))
-    return np.concatenate(blocks) if blocks else np.empty((0, k), np.int32)
+        sound.append((np.isfinite(answer.scores) | (answer.items < 0)).all(axis=1))
+    if not blocks:
+        return np.empty((0, k), np.int32), np.empty(0, bool)
+    return np.concatenate(blocks), np.concatenate(sound)
 
 
 def padded(items: ItemArray, k: int) -> ItemArray:

@@ -1,32 +1,47 @@
-"""The verdict: promote or hold, by one stated rule against the champion and one against popularity.
+"""The verdict: promote or hold, by stated rules.
 
 Not worse than the champion: the lower bound (one-sided, at the set confidence) of the paired relative NDCG@10
-difference is at least minus the margin. Better than popularity: the point is above 0, and so is that lower bound.
-Where few users leave the half-width beyond the margin, neither can be shown: the rule is `inconclusive`. It lets a
-challenger pass whose upper bound is above 0 (against popularity: whose point is, too), labelled `unproven`, with the
-number of users that it would take to know.
+difference is at least minus the margin; worse if it is not, and the upper bound is not above 0. Between the two nothing
+is shown: the rule is `inconclusive`. That takes a half-width beyond half the margin; had it to be beyond the whole, an
+equal challenger would fail every fourth time at some numbers of users (benchmarks.gate shows it).
+Better than popularity: the lower bound is above 0; inconclusive if the half-width is beyond the margin and the point
+above 0. What is inconclusive passes, labelled `unproven`, with the number of users that it would take to know. The
+rules of tasks.evaluation.rules stop a challenger if they fail, and only then.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from tasks.evaluation.intervals import Difference
+from tasks.evaluation.trial import POPULARITY
 from tasks.models.engine import BLEND
 
-POPULARITY = "popularity"  # the member that everything has to beat
+SOUND, FRESH = "every list is sound", "data as fresh as the champion's"
+WHOLE, COVERED, BEHAVES = "no slice is broken", "coverage holds", "it behaves"
+CHAMPION_RULE, POPULARITY_RULE = "not worse than the champion", "better than popularity"
 
 State = Literal["passed", "inconclusive", "failed", "not measured"]
 Label = Literal[
     "better", "not worse", "unproven", "baseline", "replaced",
     "worse", "not better than popularity", "not comparable", "blocked", "not measured",
+    "broken lists", "stale data", "broken slice", "low coverage", "misbehaves", "overridden",
 ]  # fmt: skip
+HOLDS: dict[str, Label] = {
+    SOUND: "broken lists", FRESH: "stale data", WHOLE: "broken slice", COVERED: "low coverage", BEHAVES: "misbehaves",
+}  # fmt: skip
 
 
 class Rule(BaseModel):
-    """One rule with its bound and what was found; figures are relative NDCG@10 differences, None if not measured."""
+    """One rule with its bound and what was found; None where not measured.
+
+    Figures are relative NDCG@10 differences; lists (SOUND), days (FRESH), a share of the champion's (COVERED),
+    failed tests (BEHAVES).
+    detectable: the least loss that as many users would show, see intervals.Difference.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,11 +54,13 @@ class Rule(BaseModel):
     half_width: float | None
     users: int
     users_needed: int | None
+    detectable: float | None
     text: str
 
 
 class Verdict(BaseModel):
-    """What is to be done with the candidate, and why. model: the one whose lists would be served."""
+    """What is to be done with the candidate, and why. model: the one whose lists would be served; override: by, reason
+    and instead_of, where a person decided."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,6 +69,7 @@ class Verdict(BaseModel):
     model: str
     sentence: str
     rules: tuple[Rule, ...]
+    override: dict[str, str] | None = None
 
 
 def against_champion(difference: Difference | None, *, margin: float, users: int, score: float) -> Rule:
@@ -59,12 +77,12 @@ def against_champion(difference: Difference | None, *, margin: float, users: int
 
     difference: None where a share is undefined: no test users, or the champion scores 0; score: the challenger's mean.
     """
-    name = "not worse than the champion"
+    name = CHAMPION_RULE
     if difference is None:
         return _undefined(name, -margin, users, score)
     if difference.low >= -margin:
         state: State = "passed"
-    elif difference.half_width > margin and difference.high > 0:
+    elif difference.high > 0:
         state = "inconclusive"
     else:
         state = "failed"
@@ -73,7 +91,7 @@ def against_champion(difference: Difference | None, *, margin: float, users: int
 
 def against_popularity(difference: Difference | None, *, margin: float, users: int, score: float) -> Rule:
     """The rule `better than popularity`; arguments as in against_champion."""
-    name = "better than popularity"
+    name = POPULARITY_RULE
     if difference is None:
         return _undefined(name, 0.0, users, score)
     if difference.low > 0:
@@ -85,13 +103,14 @@ def against_popularity(difference: Difference | None, *, margin: float, users: i
     return _rule(name, state, 0.0, difference)
 
 
-def first(popularity: Rule | None, *, replaces: str | None) -> Verdict:
-    """No champion, or one of other data (`replaces` says why): the best model is published as the baseline.
-
-    Best is the blend, which validation chose, unless it isn't better than popularity; then popularity is.
-    """
-    beaten = popularity is not None and popularity.state in ("failed", "not measured")
-    model = POPULARITY if beaten else BLEND
+def first(popularity: Rule | None, others: Sequence[Rule], *, model: str, replaces: str | None) -> Verdict:
+    """No champion, or one of other data (`replaces` says why): the best model is published as the baseline, unless one
+    of the other rules fails. model: `best`'s."""
+    rules = tuple(others) if popularity is None else (popularity, *others)
+    failed = next((rule for rule in others if rule.state == "failed"), None)
+    if failed:
+        label, sentence = HOLDS[failed.name], f"hold ({HOLDS[failed.name]}): {failed.text}"
+        return Verdict(decision="hold", label=label, model=model, sentence=sentence, rules=rules)
     why = replaces or "there is no champion yet"
     detail = f"; {popularity.text}" if popularity else ""
     return Verdict(
@@ -99,37 +118,62 @@ def first(popularity: Rule | None, *, replaces: str | None) -> Verdict:
         label="replaced" if replaces else "baseline",
         model=model,
         sentence=f"promote {model} as the {'new ' if replaces else ''}baseline: {why}{detail}",
-        rules=(popularity,) if popularity else (),
+        rules=rules,
     )
 
 
-def challenge(champion: Rule, popularity: Rule | None, *, digest: str, how: str) -> Verdict:
-    """The verdict on a challenger that was compared with champion `digest`; `how` names the fair comparison."""
-    rules = (champion,) if popularity is None else (champion, popularity)
-    states = [rule.state for rule in rules]
-    decision: Literal["promote", "hold"] = "hold"
-    label: Label
-    if champion.state == "not measured":
-        label = "not measured"
-    elif champion.state == "failed":
-        label = "worse"
-    elif popularity is not None and popularity.state in ("failed", "not measured"):
-        label = "not better than popularity"
-    else:
-        decision = "promote"
+def best(popularity: Rule | None) -> str:
+    """The blend, which validation chose, unless it isn't better than popularity; then popularity."""
+    beaten = popularity is not None and popularity.state in ("failed", "not measured")
+    return POPULARITY if beaten else BLEND
+
+
+def challenge(
+    champion: Rule, popularity: Rule | None, others: Sequence[Rule], *, digest: str, how: str
+) -> Verdict:  # fmt: skip
+    """The verdict on a challenger that was compared with champion `digest`; `how` names the fair comparison.
+
+    others: further rules; the first that fails holds, hard checks and stale data before any comparison.
+    """
+    rules = (champion, *((popularity,) if popularity else ()), *others)
+    telling, label = _holds(champion, popularity, others)
+    decision: Literal["promote", "hold"] = "hold" if label else "promote"
+    if not label:
         proven: Label = "better" if champion.low is not None and champion.low > 0 else "not worse"
-        label = "unproven" if "inconclusive" in states else proven
-    telling = popularity if label == "not better than popularity" and popularity else champion
-    if label == "unproven" and champion.state != "inconclusive" and popularity:
-        telling = popularity
+        unsure = next((rule for rule in rules if rule.state == "inconclusive"), None)
+        telling, label = unsure or champion, "unproven" if unsure else proven
     sentence = f"{decision} ({label}): {telling.text}; champion {digest[:12]} judged by {how}"
     return Verdict(decision=decision, label=label, model=BLEND, sentence=sentence, rules=rules)
 
 
-def refuse(label: Literal["blocked", "not comparable"], reason: str, popularity: Rule | None) -> Verdict:
+def _holds(champion: Rule, popularity: Rule | None, others: Sequence[Rule]) -> tuple[Rule, Label | None]:
+    """The rule that holds the challenger and what that is called; no label where none does."""
+    failed = {rule.name: rule for rule in others if rule.state == "failed"}
+    for name in (SOUND, FRESH):
+        if name in failed:
+            return failed[name], HOLDS[name]
+    if champion.state == "not measured":
+        return champion, "not measured"
+    if champion.state == "failed":
+        return champion, "worse"
+    if popularity is not None and popularity.state in ("failed", "not measured"):
+        return popularity, "not better than popularity"
+    for name, rule in failed.items():
+        return rule, HOLDS[name]
+    return champion, None
+
+
+def refuse(label: Literal["blocked", "not comparable"], reason: str, rules: Sequence[Rule]) -> Verdict:
     """Held without a comparison; the reason says what a person can do."""
-    rules = (popularity,) if popularity else ()
-    return Verdict(decision="hold", label=label, model=BLEND, sentence=f"hold ({label}): {reason}", rules=rules)
+    return Verdict(decision="hold", label=label, model=BLEND, sentence=f"hold ({label}): {reason}", rules=tuple(rules))
+
+
+def plain(name: str, state: State, bound: float, point: float | None, users: int, text: str) -> Rule:
+    """A rule whose figure has no interval."""
+    return Rule(
+        name=name, state=state, bound=bound, point=point, low=None, high=None, half_width=None, users=users,
+        users_needed=None, detectable=None, text=text,
+    )  # fmt: skip
 
 
 def _rule(name: str, state: State, bound: float, d: Difference) -> Rule:
@@ -140,7 +184,7 @@ def _rule(name: str, state: State, bound: float, d: Difference) -> Rule:
         text += f", which can't be told from chance; about {needed:,} users would be needed"
     return Rule(
         name=name, state=state, bound=bound, point=d.point, low=d.low, high=d.high, half_width=d.half_width,
-        users=d.users, users_needed=needed, text=text,
+        users=d.users, users_needed=needed, detectable=d.detectable, text=text,
     )  # fmt: skip
 
 
@@ -151,7 +195,4 @@ def _undefined(name: str, bound: float, users: int, score: float) -> Rule:
     if not score:
         why = f"neither scores on any of {users:,} users" if users else "there are no test users"
         text = f"not measured against {whom}: {why}"
-    return Rule(
-        name=name, state="passed" if score else "not measured", bound=bound, point=None, low=None, high=None,
-        half_width=None, users=users, users_needed=None, text=text,
-    )  # fmt: skip
+    return plain(name, "passed" if score else "not measured", bound, None, users, text)

@@ -24,6 +24,7 @@ from tasks.index.reader import Reader
 from tasks.models.choices import Choices
 from tasks.stage import UserError, read_json, write_json
 from tests.datasets import write_dataset
+from tests.tasks.evaluation.rankers import plain
 
 ROOT = Path(__file__).parents[2]
 NEIGHBOURS = {"neighbours": 100.0, "shrink": 20.0, "decay": 5.0}
@@ -90,7 +91,8 @@ def publish_twin(data: Dataset, **config: Any) -> str:
     """The refit of the very recipe that is being judged, over all events, test included; pinned as champion."""
     bundle = Path("twin")
     (bundle / "rehearsal").mkdir(parents=True)
-    shutil.copy("data/evaluate/per_user.parquet", bundle / "rehearsal")
+    for name in ("per_user", "lists"):
+        shutil.copy(f"data/evaluate/{name}.parquet", bundle / "rehearsal")
     CHOICES.write(bundle / "rehearsal")
     known = CONFIG | {"split_digest": data.split_digest[data.gate]} | config
     digest = refit(data, CHOICES, vectors(data), known, bundle)
@@ -126,6 +128,13 @@ def test_what_it_writes(workspace: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert figures["leave_last_out"]["ndcg@10"]["blend"] > 1.5 * figures["leave_last_out"]["ndcg@10"]["popularity"]
     curve = Path("data/evaluate/plots/by_k.csv").read_text().splitlines()
     assert len(curve) == 1 + 2 * 3 * 2  # protocols × models × cut-offs
+    report = read_json(Path("data/evaluate/report.json"))
+    assert report["protocols"]["leave_last_out"]["models"]["blend"]["beyond"]["gini@10"] == pytest.approx(
+        figures["gate"]["gini@10"], abs=1e-6
+    )
+    assert len(report["samples"]) == 20
+    assert {len(sample["challenger"]) for sample in report["samples"]} == {10}
+    assert report["long_tail"]["challenger"][-1] == [1, 1]
     shown = capsys.readouterr().out
     assert "leave_last_out · 120 test users · decides" in shown
     assert "promote blend as the baseline: there is no champion yet" in shown
@@ -163,6 +172,47 @@ def test_a_refit_twin_is_judged_by_its_rehearsal_and_never_directly(
     assert (verdict["decision"], verdict["label"]) == ("promote", "not worse")
 
 
+def test_every_rule_is_measured_against_a_champion_that_kept_its_lists(workspace: Path) -> None:
+    evaluate.main()
+    publish_twin(load_dataset())
+    verdict = judged()
+    states = {rule["name"]: rule["state"] for rule in verdict["rules"]}
+    assert list(states) == [
+        "not worse than the champion", "better than popularity", "every list is sound",
+        "data as fresh as the champion's", "no slice is broken", "coverage holds", "it behaves",
+    ]  # fmt: skip
+    assert set(states.values()) == {"passed"}
+    assert next(rule for rule in verdict["rules"] if rule["name"] == "coverage holds")["point"] == 1
+    assert any(each["upper"] == 0 for each in verdict["slices"])
+    sample = read_json(Path("data/evaluate/report.json"))["samples"][0]
+    assert sample["champion"] == sample["challenger"]
+
+
+def test_a_person_promotes_a_held_candidate_by_its_digest(workspace: Path) -> None:
+    evaluate.main()
+    data = load_dataset()
+    publish_twin(data)
+    worse = CHOICES.model_copy(
+        update={"members": CHOICES.members | {"item_knn": NEIGHBOURS | {"neighbours": 1.0, "shrink": 500.0}}}
+    )
+    finetuned(data, worse)
+    held = judged()
+    assert held["decision"] == "hold"
+    values = yaml.safe_load(Path("params.yaml").read_text())
+    values["evaluate"]["override"] = {
+        "candidate": held["candidate"][:10],
+        "decision": "promote",
+        "by": "Ann",
+        "reason": "a test",
+    }
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+    verdict = judged()
+    assert (verdict["decision"], verdict["label"]) == ("promote", "overridden")
+    assert verdict["override"]["by"] == "Ann"
+    assert verdict["rules"] == held["rules"]
+    assert read_json(Path("data/evaluate/decision.json"))["label"] == "overridden"
+
+
 def test_a_refit_twin_of_another_split_is_trained_again(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     evaluate.main()
     data = load_dataset()
@@ -179,9 +229,7 @@ def test_a_direct_score_of_the_twin_would_have_been_absurd(workspace: Path) -> N
     data = load_dataset()
     publish_twin(data)
     question, twin = trial(data, "leave_last_out", None), Reader.open()
-    told = measure(
-        [(question, twin)], n_items=data.n_items, cutoffs=[10], distance=lambda lists: np.zeros((*lists.shape, 10))
-    )
+    told = measure([(question, twin)], cutoffs=[10], **plain(data.n_items))
     fair = read_json(Path("metrics/evaluate.json"))["gate"]["ndcg@10"]
     assert told.mean("blend", GATE_METRIC) > 1.1 * fair
     by_id = twin.recommend_users([data.user_ids[user] for user in question.users], 10).to_pylist()

@@ -127,6 +127,7 @@ def main(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def test_a_run_has_a_parent_and_a_child_per_stage(run: Run, main: Callable[..., None]) -> None:
     run.ended("r1")
     write_json(run.state / "notes" / "embed.json", {"encoded": 3, "encoder": "mini"})
+    write_json(run.state / "notes" / "embed.cost.json", {"wall_seconds": 2.5, "peak_mb": 300.0})
     main()
     (parent,) = run.runs(recipe="r1", kind="run")
     assert parent.info.status == "FINISHED"
@@ -143,6 +144,9 @@ def test_a_run_has_a_parent_and_a_child_per_stage(run: Run, main: Callable[..., 
     assert {r.data.tags["mlflow.parentRunId"] for r in children.values()} == {parent.info.run_id}
     assert children["embed"].data.metrics["encoded"] == 3
     assert children["embed"].data.tags["note.encoder"] == "mini"
+    assert children["embed"].data.metrics["wall_seconds"] == 2.5
+    assert "promote: for a reason" in (run.state / "reports" / "r1.html").read_text()
+    assert [f.path for f in run.client.list_artifacts(parent.info.run_id, "report")] == ["report/r1.html"]
     curve = run.client.get_metric_history(children["evaluate"].info.run_id, "by_k/time/blend/ndcg")
     assert [(m.step, m.value) for m in curve] == [(5, 0.1), (10, 0.2)]
     logged = {f.path for f in run.client.list_artifacts(parent.info.run_id, "evaluate")}

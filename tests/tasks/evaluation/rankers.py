@@ -12,6 +12,10 @@ import pyarrow as pa
 from tasks.data.dataset import Dataset
 from tasks.data.histories import FloatArray, Histories, ItemArray
 from tasks.data.splits import Events, cut_moments, digest, global_time, leave_last_out
+from tasks.evaluation.beyond import Catalogue
+from tasks.evaluation.calibration import genre_shares
+from tasks.evaluation.checks import Hidden
+from tasks.evaluation.diversity import genre_distance
 from tests.datasets import write_dataset
 
 
@@ -41,6 +45,17 @@ def planted(folder: Path, gate: str = "leave_last_out", until: float = np.inf, *
 @dataclass(frozen=True)
 class Answer:
     items: ItemArray
+
+    @property
+    def scores(self) -> np.ndarray[Any, np.dtype[np.float32]]:
+        return np.zeros(self.items.shape, np.float32)
+
+
+def plain(n_items: int) -> dict[str, Any]:
+    """`measure`'s arguments for a catalogue without genres in which nothing is hidden."""
+    nothing = [None] * n_items
+    catalogue = Catalogue(n_items, genre_distance(nothing), genre_shares(nothing))
+    return {"catalogue": catalogue, "hidden": Hidden(np.zeros(n_items, bool), np.full(n_items, np.inf))}
 
 
 class Successors:

@@ -14,20 +14,19 @@ import pytest
 
 from tasks.data.dataset import Dataset
 from tasks.evaluation.champion import Champion, Comparison, compare, read_champion, shared_items
-from tasks.evaluation.diversity import genre_distance
 from tasks.evaluation.foreign import Foreign
-from tasks.evaluation.gate import Gate, judge
+from tasks.evaluation.gate import Evidence, Gate, judge
 from tasks.evaluation.outputs import write_scores
 from tasks.evaluation.scores import GATE_METRIC, Scores, measure
 from tasks.evaluation.trial import Ranker, Trial, ask, trial
 from tasks.index.bundle import seal
 from tasks.index.local_store import LocalStore
 from tasks.models.choices import Choices
-from tasks.settings import Evaluate
 from tasks.stage import UserError
-from tests.tasks.evaluation.rankers import Successors, planted
+from tests.settings import settings
+from tests.tasks.evaluation.rankers import Successors, plain, planted
 
-SETTINGS = Evaluate(cutoffs=(10,), margin=0.03, confidence=0.95, replicates=500)
+SETTINGS = settings(evaluate={"cutoffs": [10], "replicates": 500}).evaluate
 SOURCE = "films"
 CHOICES = Choices(
     members={"popularity": {"half_life_days": 7.0}}, blend="trees", columns=("a",), trees="a tree", cutoff=50, shortlist=50,
@@ -59,8 +58,7 @@ def cut(data: Dataset, fold: str) -> float | None:
 def rehearsed(data: Dataset) -> tuple[Trial, Successors, Scores]:
     question = trial(data, data.gate, cut(data, data.gate))
     ranker = rehearse(data, data.gate)
-    nothing = genre_distance([None] * data.n_items)
-    return question, ranker, measure([(question, ranker)], n_items=data.n_items, cutoffs=[10], distance=nothing)
+    return question, ranker, measure([(question, ranker)], cutoffs=[10], **plain(data.n_items))
 
 
 def published(store: LocalStore, data: Dataset, **config: Any) -> Champion:
@@ -93,7 +91,7 @@ def direct(data: Dataset) -> float:
     """What the refit twin scores when it is asked directly, with the histories passed in."""
     question = rehearsed(data)[0]
     twin = Successors(data.positives(None, ()), data.n_items)
-    scores = measure([(question, twin)], n_items=data.n_items, cutoffs=[10], distance=genre_distance([None] * 80))
+    scores = measure([(question, twin)], cutoffs=[10], **plain(data.n_items))
     return scores.mean("blend", GATE_METRIC)
 
 
@@ -156,10 +154,12 @@ def test_a_verdict_on_a_twin_is_not_worse(store: LocalStore, tmp_path: Path) -> 
 
 
 def decide(champion: Champion | None, data: Dataset, *, blocked: bool = False, source: str = SOURCE) -> Any:
-    return judge(
-        Gate(SETTINGS, 0), rehearsed(data)[2], champion,
-        blocked=blocked, source=source, item_ids=data.item_ids, compare=lambda known: compared(known, data),
+    evidence = Evidence(
+        scores=rehearsed(data)[2], slices=[], behaviours=[], data_until=data.data_until, clock=data.clock, candidate="c" * 64,
+        item_ids=data.item_ids, source=source,
     )  # fmt: skip
+    found = judge(Gate(SETTINGS, 0), evidence, champion, blocked=blocked, compare=lambda known: compared(known, data))
+    return found.verdict, found.comparison
 
 
 def test_a_champion_of_another_catalogue_is_held_unless_the_source_is_another(

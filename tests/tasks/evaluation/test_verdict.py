@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from tasks.evaluation.intervals import Difference
-from tasks.evaluation.verdict import Rule, against_champion, against_popularity, challenge, first, refuse
+from tasks.evaluation.verdict import Rule, against_champion, against_popularity, best, challenge, first, refuse
 
 MARGIN = 0.03
 
 
 def found(low: float, point: float, high: float, users: int = 900) -> Difference:
     half_width = (high - low) / 2
-    return Difference(point, low, high, half_width, users, round(users * (half_width / MARGIN) ** 2))
+    needed, deviation = round(users * (half_width / MARGIN) ** 2), half_width / 1.645
+    return Difference(point, low, high, half_width, users, needed, deviation, 2.486 * deviation)
 
 
 def champion_rule(difference: Difference | None, score: float = 0.1) -> Rule:
@@ -30,7 +31,9 @@ def popularity_rule(difference: Difference | None, score: float = 0.1) -> Rule:
         (-0.02, 0.00, 0.02, "passed"),
         (-0.03, -0.01, 0.01, "passed"),  # the bound itself passes
         (-0.01, 0.20, 0.41, "passed"),  # wide, yet surely no loss beyond the margin
-        (-0.031, -0.01, 0.011, "failed"),  # narrow: a loss beyond the margin can't be ruled out
+        (-0.031, -0.01, 0.011, "inconclusive"),  # neither a loss beyond the margin nor an equal can be ruled out
+        (-0.031, -0.016, -0.001, "failed"),  # surely a loss, perhaps beyond the margin
+        (-0.02, -0.01, -0.001, "passed"),  # surely a loss, and within the margin
         (-0.09, -0.02, 0.05, "inconclusive"),
         (-0.20, -0.10, 0.00, "failed"),  # wide, but no gain is in sight
         (-0.30, -0.20, -0.10, "failed"),
@@ -67,7 +70,7 @@ def test_better_than_popularity(low: float, point: float, high: float, state: st
     ],
 )
 def test_a_challenge(champion: Difference, popularity: Difference, decision: str, label: str) -> None:
-    verdict = challenge(champion_rule(champion), popularity_rule(popularity), digest="f" * 64, how="rule (c)")
+    verdict = challenge(champion_rule(champion), popularity_rule(popularity), [], digest="f" * 64, how="rule (c)")
     assert (verdict.decision, verdict.label, verdict.model) == (decision, label, "blend")
     assert verdict.sentence.startswith(f"{decision} ({label}): ")
     assert "ffffffffffff judged by rule (c)" in verdict.sentence
@@ -76,12 +79,12 @@ def test_a_challenge(champion: Difference, popularity: Difference, decision: str
 def test_an_unproven_promotion_says_how_many_users_it_would_need() -> None:
     rule = champion_rule(found(-0.06, 0.0, 0.06))
     assert rule.users_needed == 3600
-    assert "about 3,600 users would be needed" in challenge(rule, None, digest="a" * 64, how="x").sentence
+    assert "about 3,600 users would be needed" in challenge(rule, None, [], digest="a" * 64, how="x").sentence
 
 
 def test_nothing_to_compare_holds_and_says_so() -> None:
     rule = against_champion(None, margin=MARGIN, users=0, score=0.0)
-    verdict = challenge(rule, None, digest="a" * 64, how="x")
+    verdict = challenge(rule, None, [], digest="a" * 64, how="x")
     assert (verdict.decision, verdict.label) == ("hold", "not measured")
     assert "there are no test users" in verdict.sentence
 
@@ -104,17 +107,19 @@ def test_a_champion_that_scores_nothing_is_no_reason_to_hold() -> None:
     ],
 )
 def test_without_a_champion_the_best_is_the_baseline(popularity: Rule | None, model: str) -> None:
-    verdict = first(popularity, replaces=None)
+    verdict = first(popularity, [], model=best(popularity), replaces=None)
     assert (verdict.decision, verdict.label, verdict.model) == ("promote", "baseline", model)
     assert f"promote {model} as the baseline: there is no champion yet" in verdict.sentence
 
 
 def test_another_data_set_replaces_with_the_reason() -> None:
-    verdict = first(None, replaces="champion abc knows 0% of today's items and comes from 'x', not 'y'")
+    verdict = first(
+        None, [], model="blend", replaces="champion abc knows 0% of today's items and comes from 'x', not 'y'"
+    )
     assert (verdict.decision, verdict.label) == ("promote", "replaced")
     assert "comes from 'x', not 'y'" in verdict.sentence
 
 
 def test_refusals_hold_with_the_reason() -> None:
-    verdict = refuse("blocked", "a rollback blocked this recipe", None)
+    verdict = refuse("blocked", "a rollback blocked this recipe", [])
     assert (verdict.decision, verdict.sentence) == ("hold", "hold (blocked): a rollback blocked this recipe")

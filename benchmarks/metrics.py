@@ -1,0 +1,150 @@
+"""The evaluation's speed: metrics beside ranx on the same lists, the bootstrap, and the full ranking of a vector model.
+
+    python -m benchmarks.metrics                          # 50,000 users, 20,000 items; about two minutes
+    python -m benchmarks.metrics --users 5000 --items 2000
+
+Lists and truth are made up (a popular head, one to five wanted items a user). Each figure is the median of `--rounds`,
+ours and ranx in turns; ranx has its lists in its own form and its functions compiled before the clock starts. Both give
+the same means, which is checked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.table import Table
+
+from tasks.data.histories import FloatArray, Histories, ItemArray
+from tasks.evaluation.intervals import replicate_means
+from tasks.evaluation.ranking import METRICS, Truth, per_user
+from tasks.evaluation.trial import Trial, ask
+
+CUTOFFS = (1, 5, 10, 20, 50)
+DIMENSIONS, REPLICATES = 384, 2000
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a ranker answers."""
+
+    items: ItemArray
+    scores: npt.NDArray[np.float32]
+
+
+class VectorRanker:
+    """The nearest items to the mean of a history's vectors, without what is excluded. A block of users at a time."""
+
+    models = ("vectors",)
+
+    def __init__(self, vectors: Vectors) -> None:
+        self.vectors = vectors
+
+    def recommend_many(
+        self, histories: Histories, *, moments: FloatArray | None, exclude: Histories | None, k: int, model: str = ""
+    ) -> Answer:
+        """[n, k] by product, best first."""
+        sums = np.add.reduceat(self.vectors[histories.items], histories.indptr[:-1], axis=0)
+        scores = sums @ self.vectors.T
+        if exclude is not None:
+            scores[exclude.rows, exclude.items] = -np.inf
+        best = np.argpartition(scores, -k, axis=1)[:, -k:]
+        found = np.take_along_axis(scores, best, axis=1)
+        order = np.argsort(-found, axis=1, kind="stable")
+        return Answer(
+            np.take_along_axis(best, order, axis=1).astype(np.int32), np.take_along_axis(found, order, axis=1)
+        )
+
+
+def question(users: int, items: int, rng: np.random.Generator) -> Trial:
+    """Histories of 20 items, one to five wanted ones, all drawn towards a popular head."""
+    past = (items * rng.random((users, 20)) ** 2).astype(np.int32)
+    indptr = np.arange(users + 1, dtype=np.int64) * 20
+    histories = Histories(indptr, past.ravel(), np.tile(np.arange(20.0), users))
+    counts = rng.integers(1, 6, users)
+    wanted = (items * rng.random(int(counts.sum())) ** 2).astype(np.int32)
+    ends = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    truth = Truth.of(Histories(ends, wanted, np.zeros(len(wanted))), items)
+    return Trial(
+        "fold", np.arange(users, dtype=np.int64), histories, histories, np.zeros(users), truth, np.zeros(items), 0
+    )  # fmt: skip
+
+
+def clocked(rounds: int, *works: Callable[[], object]) -> list[float]:
+    """Median seconds of each piece of work, in turns."""
+    spent: list[list[float]] = [[] for _ in works]
+    for _ in range(rounds):
+        for own, work in zip(spent, works, strict=True):
+            start = time.perf_counter()
+            work()
+            own.append(time.perf_counter() - start)
+    return [median(own) for own in spent]
+
+
+def peer(lists: ItemArray, truth: Truth) -> Callable[[], dict[str, float]]:
+    """ranx's evaluation of the same lists, compiled and ready."""
+    from ranx import Qrels, Run, evaluate
+
+    names = [f"{name}@{k}" for name in METRICS for k in CUTOFFS]
+    row, item = np.divmod(truth.keys, truth.n_items)
+    wanted: dict[str, dict[str, int]] = {str(u): {} for u in range(len(lists))}
+    for u, i in zip(row.tolist(), item.tolist(), strict=True):
+        wanted[str(u)][str(i)] = 1
+    shown = {str(u): {str(i): 100.0 - r for r, i in enumerate(each)} for u, each in enumerate(lists.tolist())}
+    qrels, run = Qrels(wanted), Run(shown)
+    evaluate(qrels, run, names)
+    return lambda: evaluate(qrels, run, names)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--users", type=int, default=50_000)
+    parser.add_argument("--items", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    asked = parser.parse_args()
+    rng = np.random.default_rng(0)
+    trial = question(asked.users, asked.items, rng)
+    vectors = rng.standard_normal((asked.items, DIMENSIONS), np.float32)
+    start = time.perf_counter()
+    lists = ask(VectorRanker(vectors), trial, max(CUTOFFS), "vectors")
+    values = per_user(lists, trial.truth, CUTOFFS)
+    ranking, peak = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    columns = np.column_stack(list(values.values()))
+    (bootstrap,) = clocked(
+        asked.rounds, lambda: replicate_means(columns, np.ones(len(columns)), REPLICATES, np.random.default_rng(0))
+    )
+    theirs = peer(lists, trial.truth)
+    ours, ranx = clocked(asked.rounds, lambda: per_user(lists, trial.truth, CUTOFFS), theirs)
+    for name, mean in theirs().items():
+        assert abs(mean - values[name].mean()) < 1e-9, name
+    show(asked.users, asked.items, ranking, peak, bootstrap, ours, ranx)
+
+
+def show(users: int, items: int, ranking: float, peak: float, bootstrap: float, ours: float, ranx: float) -> None:
+    """The table; bars hold for the default size."""
+    table = Table(title=f"{users:,} users, {items:,} items, {len(CUTOFFS)} cut-offs", title_justify="left")
+    for column in ("what", "seconds", "bar", "met"):
+        table.add_column(column, justify="right" if column == "seconds" else "left")
+
+    def row(what: str, seconds: str, bar: str, met: bool | None) -> None:
+        table.add_row(what, seconds, bar, "" if met is None else "yes" if met else "NO")
+
+    row(f"{len(METRICS)} metrics, ours", f"{ours:.2f}", "ranx / 5", ours <= ranx / 5)
+    row(f"{len(METRICS)} metrics, ranx", f"{ranx:.2f}", "", None)
+    row(f"{REPLICATES:,} bootstrap replicates of all metrics", f"{bootstrap:.2f}", "5 s", bootstrap <= 5)
+    row(f"full ranking by {DIMENSIONS}-d vectors, and all metrics", f"{ranking:.1f}", "60 s", ranking <= 60)
+    row("its peak memory, MB", f"{peak:,.0f}", "2,000 MB", peak <= 2000)
+    Console(width=100).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Hard checks: what no list may do, however well it scores. A single fault holds the candidate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tasks.data.histories import FloatArray, ItemArray
+from tasks.evaluation.trial import Trial
+
+K = 10
+CHECKS = (
+    "scores that are no numbers",
+    "seen items",
+    "blocked or expired items",
+    "repeated items",
+    "lists shorter than the catalogue allows",
+)
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """What nobody may be shown. blocked: [n_items]; expires: [n_items] the instant from which an item is gone."""
+
+    blocked: Mask
+    expires: FloatArray
+
+    @classmethod
+    def of(cls, items: pa.Table, clock: str) -> Hidden:
+        """From clean items. Where the source has no clock (`order`), no item has expired at any position."""
+        micros = items["expires_at"].cast(pa.int64()).to_pylist() if clock == "time" else [None] * items.num_rows
+        return cls(
+            items["blocked"].fill_null(False).to_numpy(),
+            np.array([np.inf if each is None else each / 1e6 for each in micros]),
+        )
+
+
+def faults(trial: Trial, lists: ItemArray, sound: Mask, hidden: Hidden) -> dict[str, int]:
+    """Check → number of lists that fail it. lists: [n, k ≥ 10]; sound: [n] whether all scores are finite."""
+    named = lists >= 0
+    banned = named & (hidden.blocked[lists] | (hidden.expires[lists] <= trial.moments[:, None]))
+    seen = np.zeros_like(named)
+    if trial.exclude is not None:
+        n_items = trial.truth.n_items
+        keys = np.arange(len(lists), dtype=np.int64)[:, None] * n_items + lists
+        seen = named & np.isin(keys, trial.exclude.rows * n_items + trial.exclude.items)
+    ordered = np.sort(lists, axis=1)
+    twice = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
+    short = named[:, :K].sum(axis=1) < np.minimum(K, _available(trial, hidden))
+    found = (~sound, seen.any(axis=1), banned.any(axis=1), twice.any(axis=1), short)
+    return {check: int(rows.sum()) for check, rows in zip(CHECKS, found, strict=True)}
+
+
+def _available(trial: Trial, hidden: Hidden) -> FloatArray:
+    """[n] at least how many items a row could be shown."""
+    gone = np.sort(hidden.expires[~hidden.blocked])
+    left = len(gone) - np.searchsorted(gone, trial.moments, side="right")
+    seen = 0 if trial.exclude is None else trial.exclude.lengths
+    return np.asarray(left - seen, np.float64)

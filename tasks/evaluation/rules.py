@@ -1,0 +1,70 @@
+"""The rules beside accuracy: sound lists, fresh data, no broken slice, coverage that holds, sound behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tasks.evaluation.behaviour import Behaviour
+from tasks.evaluation.slice_scores import SliceScore
+from tasks.evaluation.verdict import BEHAVES, COVERED, FRESH, SOUND, WHOLE, Rule, State, plain
+
+DAY = 86_400.0
+
+
+def sound_lists(faults: Mapping[str, int], users: int) -> Rule:
+    """The hard checks: no list of the model that would be served breaks one. faults: check → lists that do."""
+    found = {check: count for check, count in faults.items() if count}
+    text = "; ".join(f"{check}: {count:,} of {users:,} lists" for check, count in found.items())
+    worst = float(max(faults.values(), default=0))
+    return plain(SOUND, "failed" if found else "passed", 0.0, worst, users, text or f"all {users:,} lists are sound")
+
+
+def fresh_data(ours: float, champion: float, *, days: float, clock: str, same_source: bool) -> Rule:
+    """The data reach at least as far as the champion's did, but for `days` (an erasure may take the last events).
+
+    ours, champion: epoch second of the last event. Not measured without a clock, or against other data.
+    """
+    if clock != "time" or not same_source:
+        why = "there is no common clock" if clock != "time" else "the champion learnt from another source"
+        return plain(FRESH, "not measured", -days, None, 0, f"freshness is not measured: {why}")
+    behind = (ours - champion) / DAY
+    state: State = "passed" if behind >= -days else "failed"
+    place = "after" if behind >= 0 else "before"
+    return plain(FRESH, state, -days, behind, 0, f"the data end {abs(behind):,.1f} days {place} the champion's")
+
+
+def whole_slices(slices: Sequence[SliceScore], *, margin: float, least_users: int) -> Rule:
+    """No slice is surely worse (Holm-corrected upper bound below 0) and worse by more than the margin."""
+    tested = [each for each in slices if each.upper is not None]
+    if not tested:
+        why = f"no slice has {least_users:,} users and a comparison"
+        return plain(WHOLE, "not measured", -margin, None, 0, f"slices are not tested: {why}")
+    broken = [each for each in tested if each.broken]
+    worst = min(broken or tested, key=lambda each: each.difference.point if each.difference else 0.0)
+    assert worst.difference is not None
+    figure = f"{worst.by} {worst.name}: NDCG@10 {worst.difference.point:+.1%}, corrected upper bound {worst.upper:+.1%}"
+    head = f"{len(broken)} of {len(tested)} slices broken, the worst" if broken else f"{len(tested)} slices, the lowest"
+    rule = plain(
+        WHOLE, "failed" if broken else "passed", -margin, worst.difference.point, worst.users, f"{head} {figure}"
+    )
+    return rule.model_copy(update={"high": worst.upper, "detectable": worst.difference.detectable})
+
+
+def holding_coverage(ours: float, champion: float | None, *, share: float, users: int) -> Rule:
+    """The lists reach at least a share of as many items as the champion's. ours, champion: coverage at 10."""
+    if not champion:
+        return plain(COVERED, "not measured", share, None, users, "the champion's lists are not kept: no coverage")
+    ratio = ours / champion
+    state: State = "passed" if ratio >= share else "failed"
+    text = f"coverage {ours:.1%}, {ratio:.0%} of the champion's {champion:.1%} (at least {share:.0%} is asked for)"
+    return plain(COVERED, state, share, ratio, users, text)
+
+
+def sound_behaviour(tests: Sequence[Behaviour]) -> Rule:
+    """No behavioural test fails; those that only tell, and those that can't be tried here, stop nothing."""
+    tried = [each for each in tests if each.figure is not None and each.bound is not None]
+    if not tried:
+        return plain(BEHAVES, "not measured", 0.0, None, 0, "no behavioural test can be tried")
+    failed = [each for each in tried if each.failed]
+    told = "; ".join(f"{each.name}: {each.text}" for each in failed or tried)
+    return plain(BEHAVES, "failed" if failed else "passed", 0.0, float(len(failed)), 0, told)

@@ -1,0 +1,65 @@
+"""What the page is made of: the files of a run, each of which may be missing."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """verdict, report: evaluate's; validated: validate's report; curves: file stem → rows; costs: stage → wall_seconds
+    and peak_mb, of when it last ran on this machine; reads: protocol → how many recipes have read its test split."""
+
+    recipe: str
+    verdict: Row
+    report: Row
+    cold: list[Row]
+    validated: Row
+    source: Row
+    receipt: Row
+    curves: Mapping[str, list[Row]]
+    costs: Mapping[str, Row]
+    reads: Mapping[str, int]
+
+
+def read_facts(data: Path, notes: Path, stages: tuple[str, ...]) -> RunFacts:
+    """data: the run's data folder; notes: the state directory's notes; stages: in order."""
+    cold = _json(data / "evaluate" / "cold_start.json")
+    plots = sorted([*(data / "finetune" / "plots").glob("*.csv"), *(data / "evaluate" / "plots").glob("*.csv")])
+    costs = {stage: _object(notes / f"{stage}.cost.json") for stage in stages}
+    return RunFacts(
+        recipe=str(_object(data / "snapshot" / "recipe.json").get("recipe", "")),
+        verdict=_object(data / "evaluate" / "verdict.json"),
+        report=_object(data / "evaluate" / "report.json"),
+        cold=cold if isinstance(cold, list) else [],
+        validated=_object(data / "validate" / "report.json"),
+        source=_object(data / "snapshot" / "source.json"),
+        receipt=_object(data / "publish" / "receipt.json"),
+        curves={path.stem: _rows(path) for path in plots},
+        costs={stage: cost for stage, cost in costs.items() if cost},
+        reads=_object(notes / "evaluate.json").get("test_reads", {}),
+    )
+
+
+def _object(path: Path) -> Row:
+    value = _json(path)
+    return value if isinstance(value, dict) else {}
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _rows(path: Path) -> list[Row]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

@@ -1,0 +1,48 @@
+"""Small pieces of HTML: escaped text, tables that scroll on narrow screens, sections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+
+class Markup(str):
+    """HTML that is finished; anything else is text and gets escaped."""
+
+    __slots__ = ()
+
+
+def text(value: object) -> Markup:
+    """Escaped, unless it is markup."""
+    return value if isinstance(value, Markup) else Markup(escape(str(value)))
+
+
+def tag(name: str, *inside: object, **attributes: str) -> Markup:
+    """`<name class="…">…</name>`; an attribute's trailing underscore is dropped (class_)."""
+    told = "".join(f' {key.rstrip("_")}="{escape(value)}"' for key, value in attributes.items())
+    return Markup(f"<{name}{told}>{''.join(map(text, inside))}</{name}>")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequence[int] = ()) -> Markup:
+    """A table in a box of its own that scrolls sideways where the page is narrow; `numbers`: right-aligned columns."""
+
+    def line(cells: Sequence[object], kind: str) -> Markup:
+        return tag("tr", *(tag(kind, cell, **_side(n, numbers)) for n, cell in enumerate(cells)))
+
+    body = tag("tbody", *(line(cells, "td") for cells in rows))
+    return tag("div", tag("table", tag("thead", line(head, "th")), body), class_="scroll", tabindex="0")
+
+
+def section(title: str, *inside: object) -> Markup:
+    """A part of the page under its heading; nothing where there is nothing inside."""
+    kept = [each for each in inside if each]
+    return tag("section", tag("h2", title), *kept) if kept else Markup("")
+
+
+def note(value: object) -> Markup:
+    """A line that explains."""
+    return tag("p", value, class_="note")
+
+
+def _side(column: int, numbers: Sequence[int]) -> dict[str, str]:
+    return {"class_": "number"} if column in numbers else {}

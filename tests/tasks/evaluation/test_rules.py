@@ -1,0 +1,128 @@
+"""The rules beside accuracy, the order in which they hold, and a person's word over them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tasks.evaluation.intervals import Difference, Interval
+from tasks.evaluation.override import overridden
+from tasks.evaluation.rules import fresh_data, holding_coverage, sound_lists, whole_slices
+from tasks.evaluation.slice_scores import SliceScore
+from tasks.evaluation.verdict import Rule, Verdict, against_champion, challenge, first, refuse
+from tasks.settings import Override
+from tasks.stage import UserError
+
+DAY = 86_400.0
+DIGEST = "abcdef0123456789" * 4
+FRESH: dict[str, Any] = {"days": 1.0, "clock": "time", "same_source": True}
+
+
+def champion_rule(point: float = 0.0) -> Rule:
+    found = Difference(point, point - 0.01, point + 0.01, 0.01, 900, 100, 0.006, 0.015)
+    return against_champion(found, margin=0.03, users=900, score=0.1)
+
+
+def scored(upper: float, broken: bool) -> SliceScore:
+    found = Difference(-0.2, -0.3, -0.1, 0.1, 90, 1000, 0.06, 0.15)
+    return SliceScore("language", "pt", 90, Interval(0.1, 0.0, 0.2), found, upper, broken)
+
+
+def test_a_single_unsound_list_fails() -> None:
+    rule = sound_lists({"seen items": 1, "repeated items": 0}, 900)
+    assert (rule.state, rule.text) == ("failed", "seen items: 1 of 900 lists")
+    assert sound_lists({"seen items": 0}, 900).state == "passed"
+
+
+@pytest.mark.parametrize(
+    ("behind_days", "changes", "state"),
+    [
+        (0.0, {}, "passed"),
+        (-1.0, {}, "passed"),  # an erasure may take the last events
+        (-1.1, {}, "failed"),
+        (-9.0, {"clock": "order"}, "not measured"),
+        (-9.0, {"same_source": False}, "not measured"),
+    ],
+)
+def test_data_that_end_before_the_champions_are_stale(behind_days: float, changes: dict[str, Any], state: str) -> None:
+    rule = fresh_data(1e9 + behind_days * DAY, 1e9, **(FRESH | changes))
+    assert rule.state == state
+
+
+def test_the_worst_broken_slice_is_named_with_its_figures() -> None:
+    rule = whole_slices([scored(-0.05, True), scored(0.01, False)], margin=0.03, least_users=50)
+    assert rule.state == "failed"
+    assert rule.text == "1 of 2 slices broken, the worst language pt: NDCG@10 -20.0%, corrected upper bound -5.0%"
+    assert (rule.high, rule.detectable) == (-0.05, 0.15)
+    assert whole_slices([scored(0.01, False)], margin=0.03, least_users=50).state == "passed"
+    assert whole_slices([], margin=0.03, least_users=50).state == "not measured"
+
+
+def test_coverage_is_a_share_of_the_champions() -> None:
+    assert holding_coverage(0.2, 0.4, share=0.5, users=9).state == "passed"
+    assert holding_coverage(0.19, 0.4, share=0.5, users=9).state == "failed"
+    assert holding_coverage(0.2, None, share=0.5, users=9).state == "not measured"
+
+
+BROKEN = sound_lists({"seen items": 1}, 900)
+STALE = fresh_data(0.0, 1e9, **FRESH)
+SLICE = whole_slices([scored(-0.05, True)], margin=0.03, least_users=50)
+LOW = holding_coverage(0.01, 0.4, share=0.5, users=900)
+
+
+@pytest.mark.parametrize(
+    ("point", "others", "label"),
+    [
+        (0.0, [BROKEN, STALE, SLICE, LOW], "broken lists"),
+        (-0.5, [STALE, SLICE], "stale data"),
+        (-0.5, [SLICE, LOW], "worse"),
+        (0.0, [SLICE, LOW], "broken slice"),
+        (0.0, [LOW], "low coverage"),
+        (0.0, [fresh_data(0.0, 1e9, **(FRESH | {"clock": "order"}))], "not worse"),
+    ],
+)
+def test_any_failed_rule_holds_and_the_gravest_names_it(point: float, others: list[Rule], label: str) -> None:
+    verdict = challenge(champion_rule(point), None, others, digest=DIGEST, how="rule (c)")
+    assert (verdict.label, verdict.decision) == (label, "promote" if label == "not worse" else "hold")
+    assert verdict.rules == (champion_rule(point), *others)
+
+
+def test_broken_lists_are_no_baseline_either() -> None:
+    verdict = first(None, [BROKEN], model="blend", replaces=None)
+    assert (verdict.decision, verdict.label) == ("hold", "broken lists")
+
+
+HELD = challenge(champion_rule(-0.5), None, [], digest=DIGEST, how="rule (c)")
+
+
+def word(**changes: str) -> Override:
+    return Override(**({"candidate": DIGEST[:12], "decision": "promote", "by": "Ann", "reason": "new genre"} | changes))
+
+
+def test_a_person_can_promote_what_the_rules_hold_by_name_and_with_a_reason() -> None:
+    verdict = overridden(HELD, word(), DIGEST)
+    assert (verdict.decision, verdict.label) == ("promote", "overridden")
+    assert verdict.sentence.startswith("promote (overridden by Ann: new genre); the rules say: hold (worse)")
+    assert verdict.override == {"by": "Ann", "reason": "new genre", "instead_of": "hold (worse)"}
+    assert verdict.rules == HELD.rules
+
+
+@pytest.mark.parametrize("candidate", ["", "0" * 12])
+def test_a_word_for_another_candidate_changes_nothing(candidate: str) -> None:
+    assert overridden(HELD, word(candidate=candidate), DIGEST) is HELD
+
+
+@pytest.mark.parametrize(
+    "verdict", [refuse("blocked", "rolled back", []), first(None, [BROKEN], model="blend", replaces=None)]
+)
+def test_a_block_and_broken_lists_stay(verdict: Verdict) -> None:
+    found = overridden(verdict, word(), DIGEST)
+    assert (found.decision, found.override) == ("hold", None)
+    assert found.sentence.endswith("no override for that (Ann: new genre)")
+
+
+@pytest.mark.parametrize("field", ["by", "reason"])
+def test_an_unsigned_word_is_refused(field: str) -> None:
+    with pytest.raises(UserError, match=r"evaluate\.override: `by` or `reason` is empty"):
+        overridden(HELD, word(**{field: " "}), DIGEST)

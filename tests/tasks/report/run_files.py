@@ -1,0 +1,67 @@
+"""The files that a run leaves for its report, with a title that would break a careless page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tasks.stage import write_json
+
+EVIL = "<script>alert('x')</script> & \"Sons\""
+NDCG = {"point": 0.1, "low": 0.08, "high": 0.12}
+DIFFERENCE = {"point": -0.2, "low": -0.3, "high": -0.1, "users": 60}
+RULE = {
+    "name": "no slice is broken", "state": "failed", "bound": -0.03, "point": -0.2, "users": 60, "detectable": 0.123,
+    "text": "1 of 2 slices broken",
+}  # fmt: skip
+
+
+def write_run(folder: Path) -> tuple[Path, Path]:
+    """data and state folder of a held challenger."""
+    data, state = folder / "data", folder / "state"
+    verdict: dict[str, Any] = {
+        "decision": "hold", "label": "broken slice", "sentence": f"hold: {EVIL}", "gate": "global_time", "users": 120,
+        "candidate": "c" * 64, "champion": "d" * 64, "comparison": "a", "rules": [RULE],
+        "slices": [
+            {"by": "language", "name": EVIL, "users": 60, "ndcg": NDCG, "difference": DIFFERENCE, "upper": -0.05, "broken": True},
+            {"by": "language", "name": "en", "users": 9, "ndcg": NDCG, "difference": None, "upper": None, "broken": False},
+        ],
+        "gaps": [{"by": "language", "best": "en", "worst": "pt", "gap": NDCG}],
+    }  # fmt: skip
+    beyond = {"coverage@10": 0.25, "gini@10": 0.8, "novelty@10": 3.0}
+    model = {"ndcg@10": [0.1, 0.08, 0.12], "recall@10": 0.2, "hit_rate@10": 0.2, "mrr@10": 0.1, "beyond": beyond}
+    report = {
+        "protocols": {"global_time": {"users": 120, "models": {"blend": model}}, "leave_last_out": {"users": 0, "models": {}}},
+        "champion": {"ndcg@10": 0.12, "challenger": 0.1},
+        "groups": [{"by": "creators", "name": EVIL, "items": 3, "exposure": NDCG, "wanted": 0.2, "surplus": NDCG}],
+        "long_tail": {"challenger": [[0.0, 0.0], [0.5, 0.9], [1.0, 1.0]]},
+        "samples": [
+            {"user": "u1", "history": [EVIL], "events": 12, "wanted": ["B"], "challenger": [["A", False], ["B", True]],
+             "champion": [["B", True]], "ndcg": 0.63, "champion_ndcg": 1.0},
+        ],
+    }  # fmt: skip
+    write_json(data / "snapshot" / "recipe.json", {"recipe": "abc123" * 8})
+    write_json(data / "snapshot" / "source.json", {"name": "films"})
+    write_json(data / "evaluate" / "verdict.json", verdict)
+    write_json(data / "evaluate" / "report.json", report)
+    write_json(
+        data / "evaluate" / "cold_start.json",
+        [{"what": "user, 0 events known", "model": "blend", "users": 120, "ndcg": NDCG}],
+    )
+    write_json(data / "validate" / "report.json", {
+        "tables": {"events": {"in": 1000, "clean": 990, "quarantined": 10, "erased": 0}}, "warnings": [EVIL],
+        "facts": {"density": 0.0123, "users": 120},
+    })  # fmt: skip
+    for place, text in (
+        (
+            "evaluate/plots/by_k.csv",
+            "protocol,model,k,ndcg,recall\nglobal_time,blend,1,0.05,0.1\nglobal_time,blend,10,0.1,0.2\n",
+        ),
+        ("finetune/plots/encoder.csv", "step,loss\n0,4.0\n1,3.0\n2,2.5\n"),
+    ):
+        path = data / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    write_json(state / "notes" / "evaluate.json", {"test_reads": {"global_time": 3}})
+    write_json(state / "notes" / "finetune.cost.json", {"wall_seconds": 112.94, "peak_mb": 1370.5})
+    return data, state
