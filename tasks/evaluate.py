@@ -77,7 +77,7 @@ def main() -> None:
     verdict = judgement.verdict
     cold = cold_start(
         trials[0], challenger, verdict.model, data.positives(data.protocols[data.gate][0], ("train", "valid")),
-        np.load(FINETUNE / "vectors.npy", mmap_mode="r"), settings.evaluate.replicates, settings.finetune.seed,
+        np.load(FINETUNE / "vectors.npy", mmap_mode="r"), settings.evaluate, settings.finetune.seed,
     )  # fmt: skip
     choices = read_json(FINETUNE / "choices.json")
     with staged_output(OUT) as folder:

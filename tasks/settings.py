@@ -179,6 +179,8 @@ class Evaluate(Section):
     """One-sided confidence of the verdict's bound; intervals shown are two-sided 95%."""
     replicates: Annotated[int, Field(ge=100, le=100_000)]
     """Bootstrap replicates over users."""
+    cold_users: Annotated[int, Field(ge=1)]
+    """Most users who are asked again as newcomers; each is asked eight times."""
     slices: tuple[Annotated[str, Field(pattern=r"^(items|events)\.[a-z_]+$")], ...]
     """Columns that tell users apart, beside activity, popularity and age: `items.language`, `events.device`, …"""
     slice_users: Annotated[int, Field(ge=10)]

@@ -18,6 +18,7 @@ from tasks.data.histories import FloatArray, Histories, ItemArray
 from tasks.evaluation.intervals import Interval, mean_interval
 from tasks.evaluation.ranking import Truth, per_user
 from tasks.evaluation.trial import Ranker, Trial, ask
+from tasks.settings import Evaluate
 
 EVENTS_KNOWN = (0, 1, 3, 5)
 K = 10
@@ -36,11 +37,13 @@ class Row:
 
 
 def cold_start(
-    question: Trial, ranker: Ranker, model: str, trained: Histories, vectors: Vectors, replicates: int, seed: int
+    question: Trial, ranker: Ranker, model: str, trained: Histories, vectors: Vectors, settings: Evaluate, seed: int
 ) -> list[Row]:
-    """New users by `model` and by popularity, new items by content and by the control. trained: what was learned
-    from; vectors: [n_items, d]."""
-    rng = np.random.default_rng(seed)
+    """New users by `model` and by popularity, new items by content and by the control, of `cold_users` at the most.
+    trained: what was learned from; vectors: [n_items, d]."""
+    rng, replicates = np.random.default_rng(seed), settings.replicates
+    if len(question) > settings.cold_users:
+        question = question.take(np.sort(rng.choice(len(question), settings.cold_users, replace=False)))
     asked = [name for name in (model, "popularity") if name in ranker.models]
     return [
         *new_users(question, ranker, asked, replicates, rng),

@@ -12,6 +12,7 @@ from tasks.data.histories import Histories
 from tasks.evaluation.cold_start import cold_start, last_events, lines, new_items
 from tasks.evaluation.intervals import mean_interval
 from tasks.evaluation.trial import Trial, trial
+from tests.settings import settings
 from tests.tasks.evaluation.rankers import Successors, planted
 from tests.tasks.evaluation.test_trial import Told
 
@@ -30,13 +31,21 @@ def test_what_a_user_did_before_is_unknown_and_still_excluded(tmp_path: Path) ->
     data = planted(tmp_path, users=40, events=480)
     asked, trained = trial(data, "leave_last_out", None), data.positives("leave_last_out", ("train", "valid"))
     ranker = Successors(trained, data.n_items)
-    rows = cold_start(asked, ranker, "blend", trained, np.zeros((data.n_items, 2), np.float32), 200, 0)
+    rows = cold_start(asked, ranker, "blend", trained, np.zeros((data.n_items, 2), np.float32), settings().evaluate, 0)
     found = {(row.what, row.model): row.ndcg.point for row in rows}
     nobody, one = found["user, 0 events known", "blend"], found["user, 1 event known", "blend"]
     assert nobody == found["user, 0 events known", "popularity"], "a visitor gets what is popular"
     assert one > nobody, "the last item tells this ranker all that it can use"
     assert one == found["user, 5 events known", "blend"]
     assert "new items are not measured" in lines(rows) and all(row.users == len(asked) for row in rows)
+
+
+def test_of_many_users_some_are_asked(tmp_path: Path) -> None:
+    data = planted(tmp_path, users=40, events=480)
+    asked, trained = trial(data, "leave_last_out", None), data.positives("leave_last_out", ("train", "valid"))
+    few = settings(evaluate={"cold_users": 10}).evaluate
+    rows = cold_start(asked, Successors(trained, data.n_items), "blend", trained, np.zeros((data.n_items, 2), np.float32), few, 0)
+    assert {row.users for row in rows} == {10}
 
 
 def test_new_items_are_ranked_among_themselves() -> None:
