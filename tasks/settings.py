@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from tasks.section import Section as Section
+from tasks.section import Share as Share
 from tasks.stage import UserError
+from tasks.understand_settings import Understand as Understand
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Event = Literal[
     "impression", "play", "watch", "like", "favorite", "rating",
     "comment", "share", "search", "follow", "skip", "dislike",
@@ -27,12 +29,6 @@ Grid = dict[str, tuple[float, ...]]
 
 class SettingsError(UserError):
     """params.yaml can't be read, or a field in it is unknown, missing or out of bounds."""
-
-
-class Section(BaseModel):
-    """A part of params.yaml, named after the stage that reads it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Snapshot(Section):
@@ -195,6 +191,7 @@ class Settings(Section):
 
     snapshot: Snapshot
     validate_: Annotated[Validate, Field(alias="validate")]
+    understand: Understand
     embed: Embed
     finetune: Finetune
     evaluate: Evaluate

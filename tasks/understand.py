@@ -1,0 +1,66 @@
+"""Stage understand: what can be told of each item beyond its catalogue row, and where every such field came from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tasks.data.schema import ITEMS_SCHEMA, read_strict
+from tasks.settings import Settings, load
+from tasks.stage import note, say, stage_main, staged_output, write_json
+from tasks.understanding.fields import Understood
+from tasks.understanding.language import LanguageIdentifier
+from tasks.understanding.prose import prose_of
+
+ITEMS = Path("data/validate/items.parquet")
+OUT = Path("data/understand")
+METRICS = Path("metrics/understand.json")
+READ = ("item_id", "title", "description", "transcript", "genres", "tags", "language")
+Row = dict[str, Any]
+
+
+def main() -> None:
+    """Write data/understand and metrics/understand.json; an item without prose gets a language at the most."""
+    settings, began = load(), time.monotonic()
+    rows: list[Row] = read_strict(ITEMS, ITEMS_SCHEMA).select(READ).to_pylist()
+    found = Understood([row["item_id"] for row in rows])
+    languages = identify(rows, settings, found)
+    texts = [prose_of(row, language) for row, language in zip(rows, languages, strict=True)]
+    told = [at for at, text in enumerate(texts) if text.body]
+    metrics: Row = {"items": len(rows), "with_language": sum(map(bool, languages)), "with_prose": len(told)}
+    counts: Row = {}
+    if told:
+        # Imported here: torch takes seconds, and a catalogue of titles needs none of it.
+        from tasks.understanding.reading import read_prose
+
+        metrics["tags"], counts = read_prose(told, texts, rows, settings, found)
+    else:
+        say("no item has a description or a transcript: no keywords, summaries and tags")
+    with staged_output(OUT) as folder:
+        found.write(folder)
+        write_json(folder / "understand.json", found.cards)
+    write_json(METRICS, metrics)
+    note("understand", counts | {"seconds": round(time.monotonic() - began, 3)})
+
+
+def identify(rows: Sequence[Row], settings: Settings, found: Understood) -> list[str]:
+    """Each item's language: the catalogue's, else the one identified, else empty."""
+    identifier, languages = LanguageIdentifier(), []
+    for at, row in enumerate(rows):
+        language = row["language"] or ""
+        if not language:
+            text = prose_of(row)
+            guess = identifier.identify(text.whole)
+            if guess.language and guess.score >= settings.understand.language_score:
+                language = guess.language
+                found.put(at, "language", "language", text.digest, {"language": language}, guess.score)
+                found.cards.setdefault("language", identifier.card())
+        languages.append(language)
+    say(f"language: {sum(map(bool, languages)):,} of {len(rows):,} items")
+    return languages
+
+
+if __name__ == "__main__":
+    stage_main(main)

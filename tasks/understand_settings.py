@@ -1,0 +1,62 @@
+"""The section `understand` of params.yaml; like all of tasks/settings.py, to which it belongs, without defaults."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from tasks.section import Section, Share
+
+
+class Keywords(Section):
+    """An item's keywords: phrases of its own description and transcript."""
+
+    count: Annotated[int, Field(ge=0, le=50)]
+    """Keywords per item; 0: none."""
+    candidates: Annotated[int, Field(ge=1, le=500)]
+    """Phrases of an item that are looked at, the most frequent first; time grows linearly."""
+    diversity: Share
+    """How far they have to differ: 0 takes the nearest to the text, 1 only looks at differences."""
+
+
+class Summary(Section):
+    """An item's extractive summary: its most central sentences."""
+
+    sentences: Annotated[int, Field(ge=0, le=10)]
+    """Sentences that are taken; 0: no summary. Prose of at most one more gets none."""
+    reads: Annotated[int, Field(ge=2, le=1000)]
+    """Sentences among which they are chosen, from the beginning; time grows linearly."""
+
+
+class Tags(Section):
+    """Tags that are learned from the catalogue's own labels, for items with prose."""
+
+    taxonomy: tuple[str, ...]
+    """Labels to learn, from items that have them among genres or tags; empty: the catalogue's genres."""
+    least_items: Annotated[int, Field(ge=2)]
+    """Items with prose that a label needs to be learned; fewer learn rare labels badly."""
+    most_labels: Annotated[int, Field(ge=2, le=5000)]
+    """Labels that are learned, the commonest first; time and memory grow linearly."""
+    most_items: Annotated[int, Field(ge=100)]
+    """Items that are learned from, drawn at random where there are more; bounds time and memory."""
+    folds: Annotated[int, Field(ge=2, le=20)]
+    """Parts of the cross-validation that calibrates the probabilities and measures the tags."""
+    strength: Annotated[float, Field(gt=0)]
+    """Of the fit against the penalty (scikit-learn's C); higher follows the examples more closely."""
+    probability: Share
+    """Least calibrated probability of a tag; below it, it stays away rather than being wrong."""
+
+
+class Understand(Section):
+    seed: Annotated[int, Field(ge=0)]
+    """Seed of the cross-validation's parts."""
+    language_score: Share
+    """Least probability of an identified language; below it, the language stays empty. Titles alone rarely reach
+    0.9."""
+    keywords: Keywords
+    """Keywords."""
+    summary: Summary
+    """Summary."""
+    tags: Tags
+    """Learned tags."""
