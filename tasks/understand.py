@@ -9,7 +9,7 @@ from typing import Any
 
 from tasks.data.schema import ITEMS_SCHEMA, read_strict
 from tasks.settings import Settings, load
-from tasks.stage import note, say, stage_main, staged_output, write_json
+from tasks.stage import note, read_json, say, stage_main, staged_output, state_directory, write_json
 from tasks.understanding.fields import Understood
 from tasks.understanding.language import LanguageIdentifier
 from tasks.understanding.prose import prose_of
@@ -17,7 +17,8 @@ from tasks.understanding.prose import prose_of
 ITEMS = Path("data/validate/items.parquet")
 OUT = Path("data/understand")
 METRICS = Path("metrics/understand.json")
-READ = ("item_id", "title", "description", "transcript", "genres", "tags", "language")
+PINS = Path("data/snapshot/media.json")
+READ = ("item_id", "title", "description", "transcript", "genres", "tags", "language", "media_uri")
 Row = dict[str, Any]
 
 
@@ -26,16 +27,25 @@ def main() -> None:
     settings, began = load(), time.monotonic()
     rows: list[Row] = read_strict(ITEMS, ITEMS_SCHEMA).select(READ).to_pylist()
     found = Understood([row["item_id"] for row in rows])
+    counts = read_files(rows, settings, found)
+    heard = [row["transcript"] or own.get("transcript") for row, own in zip(rows, found.fields, strict=True)]
+    rows = [row | {"transcript": transcript} for row, transcript in zip(rows, heard, strict=True)]
     languages = identify(rows, settings, found)
     texts = [prose_of(row, language) for row, language in zip(rows, languages, strict=True)]
     told = [at for at, text in enumerate(texts) if text.body]
-    metrics: Row = {"items": len(rows), "with_language": sum(map(bool, languages)), "with_prose": len(told)}
-    counts: Row = {}
+    transcribed = sum("transcript" in own for own in found.fields)
+    metrics: Row = {
+        "items": len(rows),
+        "transcribed": transcribed,
+        "with_language": sum(map(bool, languages)),
+        "with_prose": len(told),
+    }
     if told:
         # Imported here: torch takes seconds, and a catalogue of titles needs none of it.
         from tasks.understanding.reading import read_prose
 
-        metrics["tags"], counts = read_prose(told, texts, rows, settings, found)
+        metrics["tags"], of_prose = read_prose(told, texts, rows, settings, found)
+        counts |= of_prose
     else:
         say("no item has a description or a transcript: no keywords, summaries and tags")
     with staged_output(OUT) as folder:
@@ -43,6 +53,18 @@ def main() -> None:
         write_json(folder / "understand.json", found.cards)
     write_json(METRICS, metrics)
     note("understand", counts | {"seconds": round(time.monotonic() - began, 3)})
+
+
+def read_files(rows: Sequence[Row], settings: Settings, found: Understood) -> Row:
+    """What media files tell, where an item names one; returns counts for the log."""
+    if not any(row["media_uri"] for row in rows):
+        return {}
+    # Imported here: a catalogue without media needs none of it.
+    from tasks.data.media import media_root
+    from tasks.understanding.media_fields import read_media
+
+    root, state = media_root(settings.snapshot.source), state_directory() / "understand"
+    return dict(read_media(rows, read_json(PINS), root, settings.understand.media, found, state))
 
 
 def identify(rows: Sequence[Row], settings: Settings, found: Understood) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -48,6 +48,28 @@ class Tags(Section):
     """Least calibrated probability of a tag; below it, it stays away rather than being wrong."""
 
 
+class Media(Section):
+    """Media files in the source's folder, named by `media_uri`; they need `nightreel[media]`."""
+
+    speech: str
+    """`tiny.en` (from its package; English), or a folder with a Whisper model in CTranslate2's format; empty: no
+    transcripts."""
+    credible: Annotated[float, Field(le=0)]
+    """Least mean log probability of a transcript; below it, it is left out: music and noise get words, too."""
+    pictures: Literal["efficientnet-lite0", ""]
+    """Encoder of key frames (from its package); empty: none."""
+    frames: Annotated[int, Field(ge=1, le=64)]
+    """Frames of a video that are looked at, evenly spread over its key frames (over time where it has fewer than 3)."""
+    most_seconds: Annotated[int, Field(ge=1)]
+    """Seconds of a file that are looked at; memory (2 MB a minute) and time grow linearly."""
+    decode_seconds: Annotated[int, Field(ge=1)]
+    """Most seconds that decoding a file may take, in a process of its own."""
+    memory_mb: Annotated[int, Field(ge=512)]
+    """Most address space of that process."""
+    most_megapixels: Annotated[int, Field(ge=1)]
+    """Largest picture that is decoded."""
+
+
 class Understand(Section):
     seed: Annotated[int, Field(ge=0)]
     """Seed of the cross-validation's parts."""
@@ -60,3 +82,5 @@ class Understand(Section):
     """Summary."""
     tags: Tags
     """Learned tags."""
+    media: Media
+    """Media files."""

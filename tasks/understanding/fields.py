@@ -10,13 +10,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 WORDS, SCORES = pa.list_(pa.string()), pa.list_(pa.float32())
+SEGMENTS = pa.list_(
+    pa.struct([pa.field("start_s", pa.float32()), pa.field("end_s", pa.float32()), pa.field("text", pa.string())])
+)
 FIELDS_SCHEMA = pa.schema([
     pa.field("item_id", pa.string()), pa.field("language", pa.string()),
     pa.field("keywords", WORDS), pa.field("keyword_scores", SCORES), pa.field("summary", pa.string()),
     pa.field("tags", WORDS), pa.field("tag_scores", SCORES),
+    pa.field("transcript", pa.string()), pa.field("segments", SEGMENTS), pa.field("sound", SCORES),
+    *(pa.field(f"{name}_share", pa.float32()) for name in ("speech", "music", "silence")), pa.field("picture", SCORES),
 ])  # fmt: skip
-"""Derived fields alone: null where the catalogue has the field itself, or where nothing could be said. Lists are never
-null; keyword_scores are cosines, tag_scores calibrated probabilities."""
+"""Derived fields alone: null where the catalogue has the field itself, or where nothing could be said; lists of words
+are never null. keyword_scores are cosines, tag_scores calibrated probabilities, segments the transcript with its
+seconds; sound and picture are vectors, the shares are parts of the sound's seconds."""
+FRAMES_SCHEMA = pa.schema([
+    pa.field("item_id", pa.string()), pa.field("time_s", pa.float32()), pa.field("vector", SCORES),
+])  # fmt: skip
+"""A row for each frame that was looked at."""
 PROVENANCE_SCHEMA = pa.schema([
     pa.field("item_id", pa.string()), pa.field("field", pa.string()), pa.field("producer", pa.string()),
     pa.field("input", pa.string()), pa.field("score", pa.float32()), pa.field("skipped", pa.string()),
@@ -55,7 +65,15 @@ class Understood:
         self.provenance[row].append({"item_id": self.item_ids[row], **facts})
 
     def write(self, folder: Path) -> None:
-        """items.parquet and provenance.parquet, in the catalogue's order."""
+        """items.parquet, frames.parquet and provenance.parquet, in the catalogue's order."""
         notes = [note for own in self.provenance for note in own]
-        for name, rows, schema in (("items", self.fields, FIELDS_SCHEMA), ("provenance", notes, PROVENANCE_SCHEMA)):
+        frames = [
+            {"item_id": row["item_id"], "time_s": time, "vector": vector}
+            for row in self.fields for time, vector in row.get("frames", ())
+        ]  # fmt: skip
+        tables = (
+            ("items", [{name: row.get(name) for name in FIELDS_SCHEMA.names} for row in self.fields], FIELDS_SCHEMA),
+            ("frames", frames, FRAMES_SCHEMA), ("provenance", notes, PROVENANCE_SCHEMA),
+        )  # fmt: skip
+        for name, rows, schema in tables:
             pq.write_table(pa.Table.from_pylist(rows, schema), folder / f"{name}.parquet", compression="zstd")
