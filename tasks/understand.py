@@ -12,7 +12,7 @@ from tasks.settings import Settings, load
 from tasks.stage import note, read_json, say, stage_main, staged_output, state_directory, write_json
 from tasks.understanding.fields import Understood
 from tasks.understanding.language import LanguageIdentifier
-from tasks.understanding.prose import prose_of
+from tasks.understanding.prose import Prose, prose_of
 
 ITEMS = Path("data/validate/items.parquet")
 OUT = Path("data/understand")
@@ -27,10 +27,11 @@ def main() -> None:
     settings, began = load(), time.monotonic()
     rows: list[Row] = read_strict(ITEMS, ITEMS_SCHEMA).select(READ).to_pylist()
     found = Understood([row["item_id"] for row in rows])
+    identifier = LanguageIdentifier()
     counts = read_files(rows, settings, found)
     heard = [row["transcript"] or own.get("transcript") for row, own in zip(rows, found.fields, strict=True)]
     rows = [row | {"transcript": transcript} for row, transcript in zip(rows, heard, strict=True)]
-    languages = identify(rows, settings, found)
+    languages = identify(rows, identifier, settings, found)
     texts = [prose_of(row, language) for row, language in zip(rows, languages, strict=True)]
     told = [at for at, text in enumerate(texts) if text.body]
     transcribed = sum("transcript" in own for own in found.fields)
@@ -46,6 +47,7 @@ def main() -> None:
 
         metrics["tags"], of_prose = read_prose(told, texts, rows, settings, found)
         counts |= of_prose
+        counts |= write(told, texts, identifier, settings, found)
     else:
         say("no item has a description or a transcript: no keywords, summaries and tags")
     with staged_output(OUT) as folder:
@@ -67,9 +69,23 @@ def read_files(rows: Sequence[Row], settings: Settings, found: Understood) -> Ro
     return dict(read_media(rows, read_json(PINS), root, settings.understand.media, found, state))
 
 
-def identify(rows: Sequence[Row], settings: Settings, found: Understood) -> list[str]:
+def write(
+    told: Sequence[int], texts: Sequence[Prose], identifier: LanguageIdentifier, settings: Settings, found: Understood
+) -> Row:
+    """What a language model writes about the items that have prose, where one is named; returns counts for the log."""
+    wanted = settings.understand.writer
+    if not wanted.model:
+        return {}
+    from tasks.understanding.language_model import open_model
+    from tasks.understanding.writing import write_fields
+
+    root = state_directory() / "understand" / "writer"
+    return dict(write_fields(told, texts, open_model(wanted), identifier, wanted, found, root))
+
+
+def identify(rows: Sequence[Row], identifier: LanguageIdentifier, settings: Settings, found: Understood) -> list[str]:
     """Each item's language: the catalogue's, else the one identified, else empty."""
-    identifier, languages = LanguageIdentifier(), []
+    languages = []
     for at, row in enumerate(rows):
         language = row["language"] or ""
         if not language:

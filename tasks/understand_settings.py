@@ -70,6 +70,24 @@ class Media(Section):
     """Largest picture that is decoded."""
 
 
+class Writer(Section):
+    """A language model that writes a summary and themes of items with prose. Off where `model` is empty."""
+
+    model: str
+    """A folder in transformers' format, or the model's name at `endpoint`; empty: none is asked."""
+    endpoint: str
+    """Address of a server that speaks OpenAI's chat completions, such as http://localhost:8000/v1; its key is in
+    NIGHTREEL_LLM_KEY. Empty: the model runs here."""
+    max_tokens: Annotated[int, Field(ge=16, le=8192)]
+    """Tokens of an answer."""
+    budget_tokens: Annotated[int, Field(ge=0)]
+    """Tokens, read and written, after which a run asks no more; the other items wait for the next run of the stage."""
+    per_minute: Annotated[float, Field(gt=0)]
+    """Most questions a minute."""
+    timeout_s: Annotated[float, Field(gt=0)]
+    """Seconds to wait for an answer; a busy or silent endpoint is asked again, with growing pauses."""
+
+
 class Understand(Section):
     seed: Annotated[int, Field(ge=0)]
     """Seed of the cross-validation's parts."""
@@ -84,3 +102,5 @@ class Understand(Section):
     """Learned tags."""
     media: Media
     """Media files."""
+    writer: Writer
+    """Language model."""

@@ -16,6 +16,7 @@ SEGMENTS = pa.list_(
 FIELDS_SCHEMA = pa.schema([
     pa.field("item_id", pa.string()), pa.field("language", pa.string()),
     pa.field("keywords", WORDS), pa.field("keyword_scores", SCORES), pa.field("summary", pa.string()),
+    pa.field("written_summary", pa.string()), pa.field("themes", WORDS),
     pa.field("tags", WORDS), pa.field("tag_scores", SCORES),
     pa.field("transcript", pa.string()), pa.field("segments", SEGMENTS), pa.field("sound", SCORES),
     *(pa.field(f"{name}_share", pa.float32()) for name in ("speech", "music", "silence")), pa.field("picture", SCORES),
@@ -27,6 +28,8 @@ FRAMES_SCHEMA = pa.schema([
     pa.field("item_id", pa.string()), pa.field("time_s", pa.float32()), pa.field("vector", SCORES),
 ])  # fmt: skip
 """A row for each frame that was looked at."""
+REVIEW_SCHEMA = pa.schema([pa.field(name, pa.string()) for name in ("item_id", "prompt", "reason", "answer")])
+"""Answers of the language model that failed the check, and why; prompt is the hash of what was asked."""
 PROVENANCE_SCHEMA = pa.schema([
     pa.field("item_id", pa.string()), pa.field("field", pa.string()), pa.field("producer", pa.string()),
     pa.field("input", pa.string()), pa.field("score", pa.float32()), pa.field("skipped", pa.string()),
@@ -42,11 +45,12 @@ class Understood:
     item_ids: list[str]
     cards: dict[str, Any] = field(default_factory=dict)
     """Producer → what it is: model, revision, digest of its weights."""
+    review: list[dict[str, Any]] = field(default_factory=list)
     fields: list[dict[str, Any]] = field(init=False)
     provenance: list[list[dict[str, Any]]] = field(init=False)
 
     def __post_init__(self) -> None:
-        empty: dict[str, Any] = {"keywords": [], "keyword_scores": [], "tags": [], "tag_scores": []}
+        empty: dict[str, Any] = {"keywords": [], "keyword_scores": [], "themes": [], "tags": [], "tag_scores": []}
         self.fields = [{"item_id": item, **empty} for item in self.item_ids]
         self.provenance = [[] for _ in self.item_ids]
 
@@ -65,7 +69,7 @@ class Understood:
         self.provenance[row].append({"item_id": self.item_ids[row], **facts})
 
     def write(self, folder: Path) -> None:
-        """items.parquet, frames.parquet and provenance.parquet, in the catalogue's order."""
+        """items, frames, provenance and review as Parquet, in the catalogue's order."""
         notes = [note for own in self.provenance for note in own]
         frames = [
             {"item_id": row["item_id"], "time_s": time, "vector": vector}
@@ -74,6 +78,7 @@ class Understood:
         tables = (
             ("items", [{name: row.get(name) for name in FIELDS_SCHEMA.names} for row in self.fields], FIELDS_SCHEMA),
             ("frames", frames, FRAMES_SCHEMA), ("provenance", notes, PROVENANCE_SCHEMA),
+            ("review", self.review, REVIEW_SCHEMA),
         )  # fmt: skip
         for name, rows, schema in tables:
             pq.write_table(pa.Table.from_pylist(rows, schema), folder / f"{name}.parquet", compression="zstd")

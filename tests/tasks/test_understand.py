@@ -19,6 +19,7 @@ from tasks.stage import stage_main
 from tasks.understand import main
 from tasks.understanding.fields import FIELDS_SCHEMA, PROVENANCE_SCHEMA
 from tests.datasets import items_table
+from tests.tasks.understanding.chat_server import chat_server
 
 ROOT = Path(__file__).parents[2]
 LONG = (
@@ -40,8 +41,9 @@ def catalogue(n: int = 48) -> pa.Table:
     return pa.Table.from_pylist([empty | row for row in rows], ITEMS_SCHEMA)
 
 
-def write(project: Path, table: pa.Table, **changes: object) -> None:
+def write(project: Path, table: pa.Table, *, writer: str = "", **changes: object) -> None:
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values["understand"]["writer"] |= {"endpoint": writer, "model": "a-model" if writer else "", "per_minute": 1e6}
     values["understand"]["tags"] |= {"least_items": 10, **changes}
     (project / "params.yaml").write_text(yaml.safe_dump(values))
     (project / "data" / "validate").mkdir(parents=True, exist_ok=True)
@@ -127,3 +129,17 @@ def test_few_labels_are_not_learned(tmp_path: Path) -> None:
     write(tmp_path, catalogue(), least_items=1000)
     assert "fewer than two labels have 1000 items" in understand(tmp_path)
     assert not any(row["tags"] for row in pq.read_table(tmp_path / "data/understand/items.parquet").to_pylist())
+
+
+def test_a_language_model_writes_and_its_failures_are_kept_for_review(tmp_path: Path) -> None:
+    rows = [row | {"description": None} for row in catalogue(4).to_pylist()]
+    rows[0]["description"], rows[3]["description"] = LONG, "A pirate digs for gold on a small island."
+    with chat_server() as server:
+        write(tmp_path, pa.Table.from_pylist(rows, ITEMS_SCHEMA), writer=server.address)
+        assert "language model: asked 2 times, 200 tokens; 1 of 2 answers are fit to use" in understand(tmp_path)
+    first, *others = pq.read_table(tmp_path / "data/understand/items.parquet").to_pylist()
+    assert first["written_summary"] in LONG and first["themes"] == ["signal"]
+    assert not any(row["written_summary"] or row["themes"] for row in others)
+    (row,) = pq.read_table(tmp_path / "data/understand/review.parquet").to_pylist()
+    assert row["item_id"] == "i3" and row["reason"] == "the quote for 'signal' is not in the text"
+    assert json.loads((tmp_path / "data/understand/understand.json").read_text())["writer"]["model"] == "a-model"
