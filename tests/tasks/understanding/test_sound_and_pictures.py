@@ -14,6 +14,14 @@ def test_shares_of_what_was_put_together() -> None:
     assert spoken["speech"] > 0.3 and spoken["music"] < 0.2 and len(spoken["vector"]) == SOUND_DIM
 
 
+@pytest.mark.parametrize("steepness", [0.0, 0.5, 1.0])
+def test_noise_of_any_colour_is_no_music(steepness: float) -> None:
+    spectrum = np.fft.rfft(np.random.default_rng(2).normal(size=10 * RATE))
+    wave = np.fft.irfft(spectrum / np.arange(1, len(spectrum) + 1) ** steepness)
+    found = listen((wave / np.abs(wave).max() * 20_000).astype(np.int16))
+    assert found["music"] <= 0.1 and found["silence"] == 0 and found["speech"] <= 0.1
+
+
 def test_vectors_tell_sounds_apart_and_short_ones_have_one() -> None:
     a, b, other = (np.array(listen(sound)["vector"]) for sound in (chord(3), chord(5), noise(4)))
     assert np.linalg.norm(a - b) < 0.2 * np.linalg.norm(a - other)
