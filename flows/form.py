@@ -1,6 +1,6 @@
 """The form of a nightly run, as Prefect's UI and API show it: a box per stage, named after its section of params.yaml.
 
-An empty field means: as in params.yaml. Bounds and descriptions are those of tasks/settings.py.
+An empty field means: as in params.yaml. Bounds and descriptions are those of tasks/settings.
 """
 
 from __future__ import annotations

@@ -14,13 +14,17 @@ from tasks.settings import load
 from tasks.stage import note, say, stage_main, staged_output, state_directory, write_json
 
 ITEMS = Path("data/validate/items.parquet")
+UNDERSTOOD = Path("data/understand/items.parquet")
 OUT = Path("data/embed")
 
 
 def main() -> None:
-    """data/validate/items.parquet → data/embed/{vectors.npy, embed.json}; what was encoded goes to the log."""
+    """data/validate/items.parquet and understand's transcripts → data/embed/{vectors.npy, embed.json}.
+
+    What was encoded goes to the log.
+    """
     settings = load().embed
-    texts = read_texts(ITEMS)
+    texts = read_texts(ITEMS, UNDERSTOOD)
     began = time.monotonic()
     encoder = Encoder.open(settings)
     card = encoder.card()

@@ -15,6 +15,7 @@ DATA, METRICS = Path("data"), Path("metrics")
 ARTIFACTS = (
     ("params.yaml", "run"), ("dvc.lock", "run"), ("data/snapshot/source.json", "snapshot"),
     ("data/validate/report.md", "validate"), ("data/validate/report.json", "validate"),
+    ("data/understand/understand.json", "understand"),
     ("data/finetune/choices.json", "finetune"), ("data/finetune/plots", "finetune/plots"),
     ("data/evaluate/verdict.json", "evaluate"), ("data/evaluate/decision.json", "evaluate"),
     ("data/evaluate/report.json", "evaluate"), ("data/evaluate/cold_start.json", "evaluate"),

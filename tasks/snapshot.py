@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tasks.data import environment, privacy, recipe, sample
+from tasks.data import environment, media, privacy, recipe, sample
 from tasks.data.sources import Source, open_source
 from tasks.index import channels
 from tasks.index.store import Missing, Store
@@ -29,17 +29,21 @@ def main() -> None:
     facts = environment.describe()
     package = Path(__file__).parent
     params = settings.model_dump(mode="json", by_alias=True)
-    made = recipe.make_recipe(_identity(source, key), params, package, LOCK, facts)
-    code = recipe.code_digest(package / "data")
-    made["tables"] = recipe.digest([made["parts"]["source"], settings.snapshot.clock, code])
-    if _is_current(made["tables"]):
+    identity, code = _identity(source, key), recipe.code_digest(package / "data")
+    tables = recipe.digest([identity, settings.snapshot.clock, code])
+    if _is_current(tables):
         say("source unchanged: its tables are kept")
+        named = list(read_json(OUT / "media.json"))
     else:
-        _write_tables(source, settings.snapshot.clock, key)
+        named = _write_tables(source, settings.snapshot.clock, key)
+    pins = media.pin(named, media.media_root(settings.snapshot.source), state / "media.json")
+    identity += f"+{recipe.digest(pins)}" if pins else ""
+    made = recipe.make_recipe(identity, params, package, LOCK, facts) | {"tables": tables}
     store = open_store()
     _keep_json(OUT / "champion.json", champion(store, settings.snapshot.channel, made["recipe"]))
     _keep_json(OUT / "blocked.json", channels.blocked(store))
     _keep_json(OUT / "environment.json", facts)
+    _keep_json(OUT / "media.json", pins)
     # Last: it names the tables, and so vouches for all the rest.
     _keep_json(OUT / "recipe.json", made)
 
@@ -87,7 +91,7 @@ def _identity(source: Source, key: bytes | None) -> str:
 def _is_current(tables: str) -> bool:
     """Whether the previous tables were made from this source by this code."""
     path = OUT / "recipe.json"
-    return path.exists() and (OUT / "source.json").exists() and read_json(path).get("tables") == tables
+    return path.exists() and (OUT / "media.json").exists() and read_json(path).get("tables") == tables
 
 
 def _keep_json(path: Path, value: Any) -> None:
@@ -95,7 +99,8 @@ def _keep_json(path: Path, value: Any) -> None:
         write_json(path, value)
 
 
-def _write_tables(source: Source, clock: str, key: bytes | None) -> None:
+def _write_tables(source: Source, clock: str, key: bytes | None) -> list[str]:
+    """Write data/snapshot's tables; returns the media files that the items name."""
     # Imported here: pyarrow takes 0.3 s, and a night without changes doesn't need it.
     import pyarrow.parquet as pq
 
@@ -121,6 +126,7 @@ def _write_tables(source: Source, clock: str, key: bytes | None) -> None:
     say(f"read {loaded.rows['items']:,} items and {loaded.rows['events']:,} events "
         f"({len(days):,} files by {'day' if loaded.clock == 'time' else 'order'}, {loaded.rejected.num_rows:,} rows "
         "rejected)")  # fmt: skip
+    return [uri for uri in loaded.items["media_uri"].to_pylist() if uri]
 
 
 if __name__ == "__main__":

@@ -39,8 +39,11 @@ def _clean(part: str | None) -> str:
     return " ".join(unicodedata.normalize("NFC", part or "").split())
 
 
-def read_texts(path: Path) -> list[str]:
-    """The text of each item, in the catalogue's order; raises UserError naming file and column."""
+def read_texts(path: Path, understood: Path | None = None) -> list[str]:
+    """The text of each item, in the catalogue's order; raises UserError naming file and column.
+
+    understood: what understand wrote; its transcript is read where the catalogue has none.
+    """
     try:
         columns = pq.read_schema(path).names
         lacking = [name for name in COLUMNS if name not in columns]
@@ -51,4 +54,20 @@ def read_texts(path: Path) -> list[str]:
         raise UserError(f"{path}: not found. Run `dvc repro validate` to write it.") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: can't be read ({error}). Run `dvc repro -f validate` to write it again.") from None
-    return [item_text(row) for row in table.to_pylist()]
+    rows = table.to_pylist()
+    if understood is not None:
+        heard = _transcripts(understood, len(rows))
+        rows = [row | {"transcript": row.get("transcript") or own} for row, own in zip(rows, heard, strict=True)]
+    return [item_text(row) for row in rows]
+
+
+def _transcripts(path: Path, n: int) -> list[str | None]:
+    try:
+        found: list[str | None] = pq.read_table(path, columns=["transcript"])["transcript"].to_pylist()
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: can't be read ({error}). Run `dvc repro -f understand` to write it again.") from None
+    if len(found) != n:
+        raise UserError(
+            f"{path}: {len(found):,} rows for {n:,} items. Run `dvc repro -f understand` to write it again."
+        )
+    return found

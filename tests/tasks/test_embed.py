@@ -27,7 +27,16 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "data" / "validate").mkdir(parents=True)
     shutil.copyfile(planted.folder / "items.parquet", tmp_path / "data" / "validate" / "items.parquet")
     shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    heard(tmp_path, [None] * 24)
     return tmp_path
+
+
+def heard(project: Path, transcripts: list[str | None]) -> None:
+    """What understand leaves, as far as embed reads it."""
+    (project / "data" / "understand").mkdir(parents=True, exist_ok=True)
+    pq.write_table(
+        pa.table({"transcript": pa.array(transcripts, pa.string())}), project / "data" / "understand" / "items.parquet"
+    )
 
 
 @dataclass(frozen=True)
@@ -59,8 +68,8 @@ def outputs(project: Path) -> dict[str, bytes]:
 def rewrite(project: Path, column: str, values: list[str | None]) -> None:
     path = project / "data" / "validate" / "items.parquet"
     table = pq.read_table(path)
-    at = table.schema.get_field_index(column)
-    pq.write_table(table.set_column(at, column, pa.array(values, pa.string())), path)
+    at, cells = table.schema.get_field_index(column), pa.array(values, pa.string())
+    pq.write_table(table.append_column(column, cells) if at < 0 else table.set_column(at, column, cells), path)
 
 
 def test_a_changed_title_encodes_exactly_one_item(project: Path) -> None:
@@ -90,6 +99,19 @@ def test_a_changed_title_encodes_exactly_one_item(project: Path) -> None:
     after = outputs(project)
     assert "encoded 24 of 24" in embed(project).out
     assert outputs(project) == after
+
+
+def test_a_transcript_that_was_heard_is_read_where_the_catalogue_has_none(project: Path) -> None:
+    embed(project)
+    before = np.load(project / "data" / "embed" / "vectors.npy")
+    heard(project, ["a rocket leaves for the moon", *[None] * 23])
+    assert "encoded 1 of 24 items; 23 from cache" in embed(project).out
+    after = np.load(project / "data" / "embed" / "vectors.npy")
+    assert [row for row in range(24) if not np.array_equal(before[row], after[row])] == [0]
+    rewrite(project, "transcript", ["the catalogue's own", *[None] * 23])
+    assert "encoded 1 of 24" in embed(project).out, "the catalogue's own transcript wins"
+    heard(project, [None] * 3)
+    assert "3 rows for 24 items" in embed(project).err
 
 
 def test_an_item_without_any_text_gets_the_zero_vector(project: Path) -> None:

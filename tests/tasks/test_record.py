@@ -25,7 +25,7 @@ from tasks.stage import UserError, write_json
 from tests.tasks.small_bundle import write_bundle
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("snapshot", "validate", "embed", "finetune", "evaluate", "refit", "publish", "record")
+STAGES = ("snapshot", "validate", "understand", "embed", "finetune", "evaluate", "refit", "publish", "record")
 ITEMS, USERS = ["a", "b", "c"], ["u", "v"]
 LEARNT = Histories.from_rows([([0, 1], [1.0, 2.0]), ([1], [3.0])])
 
@@ -203,7 +203,13 @@ def test_a_failed_run_shows_what_there_is_and_is_mended_by_the_next_one(run: Run
     assert parent.data.tags["nightreel.status"] == "failed at finetune"
     assert parent.data.tags["mlflow.note.content"] == "no space left"
     states = {r.info.run_name: r.info.status for r in run.runs(recipe="r1", kind="stage")}
-    assert states == {"snapshot": "FINISHED", "validate": "FINISHED", "embed": "FINISHED", "finetune": "FAILED"}
+    assert states == {
+        "snapshot": "FINISHED",
+        "validate": "FINISHED",
+        "understand": "FINISHED",
+        "embed": "FINISHED",
+        "finetune": "FAILED",
+    }
     main()
     (parent,) = run.runs(recipe="r1", kind="run")
     assert parent.info.status == "FINISHED"

@@ -44,7 +44,9 @@ def test_of_many_users_some_are_asked(tmp_path: Path) -> None:
     data = planted(tmp_path, users=40, events=480)
     asked, trained = trial(data, "leave_last_out", None), data.positives("leave_last_out", ("train", "valid"))
     few = settings(evaluate={"cold_users": 10}).evaluate
-    rows = cold_start(asked, Successors(trained, data.n_items), "blend", trained, np.zeros((data.n_items, 2), np.float32), few, 0)
+    rows = cold_start(
+        asked, Successors(trained, data.n_items), "blend", trained, np.zeros((data.n_items, 2), np.float32), few, 0
+    )
     assert {row.users for row in rows} == {10}
 
 

@@ -1,0 +1,55 @@
+"""The sections `snapshot` and `validate` of params.yaml: where data come from, and what they mean."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tasks.settings.section import Section, Share
+
+Event = Literal[
+    "impression", "play", "watch", "like", "favorite", "rating",
+    "comment", "share", "search", "follow", "skip", "dislike",
+]  # fmt: skip
+
+
+class Snapshot(Section):
+    source: str
+    """`movielens-100k` (built-in sample), a folder, or an `s3://bucket/prefix` with `items.*` and `events.*`."""
+    clock: Literal["auto", "time", "order"]
+    """What `timestamp` means: `time` (UTC), `order` (a position per user), or `auto` (order if integers below 1e8)."""
+    pseudonymise: Literal["auto", "on", "off"]
+    """Replace user ids by keyed hashes before anything is versioned; `auto` is on for all but the public sample."""
+    channel: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+    """The channel whose live version is pinned as champion and that `publish` moves."""
+
+
+class Validate(Section):
+    quarantine_share: Share
+    """Share of a table's rows that may be quarantined before the run fails; higher tolerates dirtier logs."""
+    duplicate_window_s: Annotated[float, Field(ge=0)]
+    """Same user, item and event within this many seconds is a duplicate; 0: only exactly equal timestamps."""
+    positive: dict[Event, float]
+    """Event types that show interest, with the least `value` that counts (an event without a value counts)."""
+    positive_else: dict[Event, float]
+    """The same, where the log holds no event that is positive by `positive`: comments alone, say. A warning tells."""
+    negative: dict[Event, float]
+    """Event types that show dislike, with the least `value` that counts."""
+    seen: tuple[Event, ...]
+    """Event types after which an item counts as seen."""
+    exclude_seen: Literal["auto", "on", "off"]
+    """Leave seen items out of lists; `auto` permits repeats where most items are music or podcasts and the log has
+    them."""
+    repeat_share: Share
+    """Share of the positives that repeat an item, from which `auto` permits repeats."""
+    protocols: Literal["auto", "leave_last_out", "global_time"]
+    """Test splits to write; `auto`: leave_last_out, and global_time where there is a clock."""
+    gate: Literal["auto", "leave_last_out", "global_time"]
+    """The split that decides; `auto`: global_time where it has `gate_users` test users, else leave_last_out."""
+    gate_users: Annotated[int, Field(ge=1)]
+    """Least number of test users for global_time to be the automatic gate."""
+    test_share: Annotated[float, Field(gt=0, le=0.4)]
+    """global_time: share of the positives, by time, in each test window (and in each validation window)."""
+    cuts: Annotated[int, Field(ge=1, le=5)]
+    """global_time: rolling cuts whose users are pooled; each one trains the members once more."""

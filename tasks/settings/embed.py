@@ -1,0 +1,44 @@
+"""The section `embed` of params.yaml: the content encoder, and how it is fitted."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tasks.settings.section import Section
+
+
+class Tune(Section):
+    """Contrastive fitting of the encoder to pairs of items that the same users took."""
+
+    layers: Annotated[int, Field(ge=1, le=100)]
+    """Last layers that are trained; the others stay as they are. More fits better and is slower."""
+    max_tokens: Annotated[int, Field(ge=8, le=8192)]
+    """Tokens of an item's text that are read while training; time grows linearly."""
+    learning_rate: Annotated[float, Field(gt=0, lt=1)]
+    """Peak step of AdamW, reached after a tenth of the steps and lowered to zero; too high forgets language."""
+    weight_decay: Annotated[float, Field(ge=0, lt=1)]
+    """AdamW's pull of the weights towards zero."""
+    temperature: Annotated[float, Field(gt=0, le=1)]
+    """Divides cosines before the softmax; lower looks harder at the nearest wrong items."""
+
+
+class Embed(Section):
+    encoder: str
+    """`all-MiniLM-L6-v2` (from its package), any hub id, or a local folder in transformers' format."""
+    revision: str
+    """Hub revision (commit) of the encoder; empty for packages and folders."""
+    dtype: Literal["auto", "float32", "bfloat16"]
+    """Weights' type; `auto`: bfloat16 where the device computes it natively, else float32."""
+    device: Literal["auto", "cpu", "cuda", "mps"]
+    """Where the encoder runs; `auto` takes a GPU when there is one."""
+    max_tokens: Annotated[int, Field(ge=8, le=8192)]
+    """Tokens of an item's text that are read; longer text is cut, time grows linearly."""
+    block_tokens: Annotated[int, Field(ge=64, le=1_048_576)]
+    """Tokens in a block of texts of equal padded length; fixed, so that an item's bytes don't depend on its neighbours.
+    256 suits a CPU, 32768 a GPU: larger blocks use wide devices better and waste more on small catalogues."""
+    length_parts: Annotated[int, Field(ge=1, le=512)]
+    """Texts are padded to one of this many lengths up to each power of two; more pads less, in more kinds of block."""
+    tune: Tune
+    """How the encoder is fitted to behaviour; `finetune` reads it."""

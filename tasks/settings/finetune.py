@@ -1,0 +1,65 @@
+"""The section `finetune` of params.yaml: recommenders, their search, and the blend."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tasks.settings.section import Section
+
+Member = Literal[
+    "popularity", "item_knn", "ease", "ease_long", "content_knn", "slist", "slist_short", "svd", "user_knn",
+    "ials", "nmf", "tfidf_knn", "vae", "recurrent", "transformer",
+]  # fmt: skip
+Grid = dict[str, tuple[float, ...]]
+
+
+class Trees(Section):
+    """The blend's gradient-boosted trees (LightGBM, LambdaMART)."""
+
+    rounds: Annotated[tuple[int, ...], Field(min_length=1)]
+    """Numbers of trees to try on validation; recommend time grows linearly."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    """Share of each tree's answer that is taken; smaller wants more rounds."""
+    leaves: Annotated[int, Field(ge=2, le=64)]
+    """Leaves of a tree; more fits finer interactions, and noise."""
+    leaf_rows: Annotated[int, Field(ge=1)]
+    """Least examples in a leaf; more is steadier."""
+    l2: Annotated[float, Field(ge=0)]
+    """Ridge penalty on leaf values."""
+    feature_share: Annotated[float, Field(gt=0, le=1)]
+    """Share of the features offered to each tree."""
+    row_share: Annotated[float, Field(gt=0, le=1)]
+    """Share of the examples drawn for each tree."""
+    truncation: Annotated[int, Field(ge=1)]
+    """Positions at a list's top whose order matters to the loss."""
+
+
+class Finetune(Section):
+    seed: Annotated[int, Field(ge=0)]
+    """Seed of every generator in finetune, evaluate and refit."""
+    encoder_steps: Annotated[int, Field(ge=0, le=100_000)]
+    """Contrastive steps that fit the encoder to behaviour; 0 leaves it as it is. A count, so that runs are equal."""
+    encoder_pairs: Annotated[int, Field(ge=2, le=4096)]
+    """Co-consumed item pairs in a contrastive step; more is a better signal and slower."""
+    validation_users: Annotated[int, Field(ge=1)]
+    """Most users that hyper-parameters are chosen on; more is steadier and slower."""
+    positions: Annotated[int, Field(ge=1, le=50)]
+    """Held-out positions per user that the blend learns from; more is steadier and slower."""
+    negatives: Annotated[int, Field(ge=1, le=5000)]
+    """Most candidates per position that the blend learns from beside the answer."""
+    candidates: Annotated[int, Field(ge=10, le=5000)]
+    """Best items of each member that are looked at."""
+    shortlist: Annotated[int, Field(ge=10, le=5000)]
+    """Of these, the best by reciprocal rank fusion, which the blend ranks; recommend time grows linearly."""
+    search_items: Annotated[int, Field(ge=10)]
+    """Most used items on which a member with `max_items` is tried; training takes all. Time grows with the cube."""
+    half_life_days: Annotated[tuple[float, ...], Field(min_length=1)]
+    """Half-lives of the popularity trends among the blend's features (all time is always one more)."""
+    buckets: Annotated[int, Field(ge=1, le=4096)]
+    """Time slices at which trends are known; finer follows the day more closely and takes memory."""
+    members: Annotated[dict[Member, Grid], Field(min_length=1)]
+    """Recommenders that are trained, evaluated alone and blended, each with the values to try on validation."""
+    trees: Trees
+    """The blend's learner."""

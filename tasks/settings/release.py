@@ -1,0 +1,70 @@
+"""The sections `evaluate`, `refit`, `publish` and `record` of params.yaml: what a version has to pass."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tasks.settings.section import Section, Share
+
+
+class Override(Section):
+    """A person's word over the rules, for one candidate. It can't lift a rollback's block nor a failed hard check."""
+
+    candidate: Annotated[str, Field(pattern=r"^([0-9a-f]{8,64})?$")]
+    """First characters (8 or more) of the candidate's digest, as the verdict shows it; empty: no override."""
+    decision: Literal["promote", "hold"]
+    """What is to be done instead."""
+    by: str
+    """Who decides; needed."""
+    reason: str
+    """Why; needed: it stands in the verdict, in MLflow and beside the published version."""
+
+
+class Evaluate(Section):
+    cutoffs: Annotated[tuple[int, ...], Field(min_length=1)]
+    """List lengths k at which metrics are given."""
+    margin: Annotated[float, Field(gt=0, lt=1)]
+    """Non-inferiority margin: the relative loss of NDCG@10 that is tolerated."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    """One-sided confidence of the verdict's bound; intervals shown are two-sided 95%."""
+    replicates: Annotated[int, Field(ge=100, le=100_000)]
+    """Bootstrap replicates over users."""
+    cold_users: Annotated[int, Field(ge=1)]
+    """Most users who are asked again as newcomers; each is asked eight times."""
+    slices: tuple[Annotated[str, Field(pattern=r"^(items|events)\.[a-z_]+$")], ...]
+    """Columns that tell users apart, beside activity, popularity and age: `items.language`, `events.device`, …"""
+    slice_users: Annotated[int, Field(ge=10)]
+    """Least users of a slice that is tested and compared; fewer tell nothing, more misses small groups."""
+    slice_confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    """Confidence that no sound slice is called broken, after Holm's correction for all of them."""
+    coverage_share: Share
+    """Least coverage of the lists, as a share of the champion's."""
+    stale_days: Annotated[float, Field(ge=0)]
+    """Most days by which the data may end before the champion's did; an erasure can take the last events."""
+    steady: Share
+    """Least overlap of a user's first ten with those after one irrelevant event."""
+    override: Override
+    """A person's decision on one candidate."""
+
+
+class Refit(Section):
+    drift_psi: Annotated[float, Field(gt=0)]
+    """Population stability index of a blend feature between rehearsal and refit above which the run holds."""
+    coverage_share: Share
+    """Least catalogue coverage of the final bundle, as a share of the candidate's."""
+    overlap: Share
+    """Least mean top-10 overlap of the final bundle's lists with the candidate's."""
+    latency_ms: Annotated[float, Field(gt=0)]
+    """Most milliseconds that a single recommendation of the final bundle may take (the fastest of several)."""
+
+
+class Publish(Section):
+    dry_run: bool
+    """Do everything but upload and move the channel."""
+
+
+class Record(Section):
+    experiment: str
+    """MLflow experiment and registered model name."""

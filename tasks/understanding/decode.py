@@ -1,0 +1,150 @@
+"""Sound and pictures of one media file, written as arrays: run in a process of its own, with limits.
+
+    python decode.py FILE FOLDER '{"memory_mb": …, "seconds": …, "frames": …, "megapixels": …, "cpu_s": …}'
+
+Writes facts.json and, where there are any, sound.npy ([n] int16, mono, 16 kHz) and frames.npy ([k, 224, 224, 3] uint8).
+It imports nothing of the project: what a broken file does to a decoder stays here.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+RATE = 16_000
+SIDE = 224
+FEWEST = 3
+"""Key frames below which frames are taken by time instead."""
+
+
+def main(path: str, folder: str, text: str) -> None:
+    """Decode under the limits; a fault is a reason in facts.json."""
+    limits = json.loads(text)
+    memory = limits["memory_mb"] << 20
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CPU, (limits["cpu_s"], limits["cpu_s"] + 5))
+    facts: dict[str, Any] = {}
+    for name, look in (("sound", _sound), ("frames", _frames)):
+        try:
+            facts[name] = look(path, Path(folder), limits)
+        except MemoryError:
+            facts[name] = {"skipped": f"needs more than {limits['memory_mb']:,} MB to decode"}
+        except Exception as error:  # PyAV raises a class for each of FFmpeg's error codes
+            facts[name] = {"skipped": f"can't be decoded ({type(error).__name__})"}
+    Path(folder, "facts.json").write_text(json.dumps(facts), "utf-8")
+
+
+def _sound(path: str, folder: Path, limits: dict[str, int]) -> dict[str, Any]:
+    import av
+    import numpy as np
+
+    with av.open(path) as container:
+        if not container.streams.audio:
+            return {"skipped": "has no sound"}
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
+        most, parts, n, cut = limits["seconds"] * RATE, [], 0, False
+        try:
+            for frame in container.decode(container.streams.audio[0]):
+                for piece in resampler.resample(frame):
+                    parts.append(piece.to_ndarray().ravel())
+                    n += len(parts[-1])
+                if n >= most:
+                    break
+        except av.FFmpegError:
+            cut = True  # a file that ends early: what was heard until then counts
+        if not n:
+            return {"skipped": "its sound can't be decoded"}
+        np.save(folder / "sound.npy", np.concatenate(parts)[:most], allow_pickle=False)
+        return {"seconds": min(n, most) / RATE, "cut": cut}
+
+
+def _frames(path: str, folder: Path, limits: dict[str, int]) -> dict[str, Any]:
+    import av
+    import numpy as np
+
+    with av.open(path) as container:
+        streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+        if not streams:
+            return {"skipped": "has no pictures"}
+        width, height = streams[0].codec_context.width, streams[0].codec_context.height
+        if width * height > limits["megapixels"] * 1_000_000:
+            return {"skipped": f"its pictures of {width:,} × {height:,} are too large"}
+        keys, end = _key_times(container, streams[0], limits["seconds"])
+    by_time = len(keys) < FEWEST
+    if by_time:
+        taken = _at_times(path, end, limits)
+    else:
+        chosen = np.unique(np.linspace(0, len(keys) - 1, limits["frames"]).round().astype(int))
+        taken = _at_keys(path, [keys[at] for at in chosen])
+    if not taken:
+        return {"skipped": "its pictures can't be decoded"}
+    np.save(folder / "frames.npy", np.stack([picture for _, picture in taken]), allow_pickle=False)
+    return {"times": [round(time, 3) for time, _ in taken], "by": "time" if by_time else "key frames"}
+
+
+def _key_times(container: Any, stream: Any, most: int) -> tuple[list[float], float]:
+    """Seconds of the key frames, read from the packets without decoding them, and the last packet's."""
+    import av
+
+    keys, end = [], 0.0
+    try:
+        for packet in container.demux(stream):
+            if packet.pts is None:
+                continue
+            time = float(packet.pts * packet.time_base)
+            if time > most:
+                break
+            end = max(end, time)
+            if packet.is_keyframe:
+                keys.append(time)
+    except av.FFmpegError:
+        pass  # cut short: what came before counts
+    return sorted(set(keys)), end
+
+
+def _at_keys(path: str, times: list[float]) -> list[tuple[float, Any]]:
+    """The key frames at these seconds; nothing else is decoded."""
+    import av
+
+    taken = []
+    with av.open(path) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.skip_frame = "NONKEY"
+        for time in times:
+            try:
+                container.seek(round(time / float(stream.time_base)), stream=stream)
+                taken.append((time, _picture(next(container.decode(stream)))))
+            except (av.FFmpegError, StopIteration):
+                continue
+    return taken
+
+
+def _at_times(path: str, end: float, limits: dict[str, int]) -> list[tuple[float, Any]]:
+    """Frames at evenly spread seconds: everything up to the last of them is decoded."""
+    import av
+
+    count = limits["frames"]
+    wanted = [end * (at + 0.5) / count for at in range(count)]
+    taken: list[tuple[float, Any]] = []
+    with av.open(path) as container:
+        try:
+            for frame in container.decode(container.streams.video[0]):
+                time = float(frame.time or 0.0)
+                if len(taken) == count or time > limits["seconds"]:
+                    break
+                if time >= wanted[len(taken)]:
+                    taken.append((time, _picture(frame)))
+        except av.FFmpegError:
+            pass
+    return taken
+
+
+def _picture(frame: Any) -> Any:
+    return frame.reformat(width=SIDE, height=SIDE, format="rgb24").to_ndarray()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

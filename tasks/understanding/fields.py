@@ -1,0 +1,84 @@
+"""The tables of data/understand: derived fields, a row an item, and where each of them came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+WORDS, SCORES = pa.list_(pa.string()), pa.list_(pa.float32())
+SEGMENTS = pa.list_(
+    pa.struct([pa.field("start_s", pa.float32()), pa.field("end_s", pa.float32()), pa.field("text", pa.string())])
+)
+FIELDS_SCHEMA = pa.schema([
+    pa.field("item_id", pa.string()), pa.field("language", pa.string()),
+    pa.field("keywords", WORDS), pa.field("keyword_scores", SCORES), pa.field("summary", pa.string()),
+    pa.field("written_summary", pa.string()), pa.field("themes", WORDS),
+    pa.field("tags", WORDS), pa.field("tag_scores", SCORES),
+    pa.field("transcript", pa.string()), pa.field("segments", SEGMENTS), pa.field("sound", SCORES),
+    *(pa.field(f"{name}_share", pa.float32()) for name in ("speech", "music", "silence")), pa.field("picture", SCORES),
+])  # fmt: skip
+"""Derived fields alone: null where the catalogue has the field itself, or where nothing could be said; lists of words
+are never null. keyword_scores are cosines, tag_scores calibrated probabilities, segments the transcript with its
+seconds; sound and picture are vectors, the shares are parts of the sound's seconds."""
+FRAMES_SCHEMA = pa.schema([
+    pa.field("item_id", pa.string()), pa.field("time_s", pa.float32()), pa.field("vector", SCORES),
+])  # fmt: skip
+"""A row for each frame that was looked at."""
+REVIEW_SCHEMA = pa.schema([pa.field(name, pa.string()) for name in ("item_id", "prompt", "reason", "answer")])
+"""Answers of the language model that failed the check, and why; prompt is the hash of what was asked."""
+PROVENANCE_SCHEMA = pa.schema([
+    pa.field("item_id", pa.string()), pa.field("field", pa.string()), pa.field("producer", pa.string()),
+    pa.field("input", pa.string()), pa.field("score", pa.float32()), pa.field("skipped", pa.string()),
+])  # fmt: skip
+"""A row for each derived field of an item: producer names a card in understand.json, input is the sha256 of what was
+looked at, score is the field's own (or its best), and `skipped` is the reason where there is no field."""
+
+
+@dataclass
+class Understood:
+    """What was derived, row by row of the catalogue; filled by the stage."""
+
+    item_ids: list[str]
+    cards: dict[str, Any] = field(default_factory=dict)
+    """Producer → what it is: model, revision, digest of its weights."""
+    review: list[dict[str, Any]] = field(default_factory=list)
+    fields: list[dict[str, Any]] = field(init=False)
+    provenance: list[list[dict[str, Any]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        empty: dict[str, Any] = {"keywords": [], "keyword_scores": [], "themes": [], "tags": [], "tag_scores": []}
+        self.fields = [{"item_id": item, **empty} for item in self.item_ids]
+        self.provenance = [[] for _ in self.item_ids]
+
+    def put(
+        self, row: int, name: str, producer: str, seen: str, values: dict[str, Any], score: float | None = None
+    ) -> None:
+        """Fields of one producer for an item; `name` is the field that provenance lists."""
+        self.fields[row].update(values)
+        self._note(row, field=name, producer=producer, input=seen, score=score, skipped=None)
+
+    def skip(self, row: int, name: str, producer: str, seen: str | None, reason: str) -> None:
+        """Say why an item has no such field."""
+        self._note(row, field=name, producer=producer, input=seen, score=None, skipped=reason)
+
+    def _note(self, row: int, **facts: Any) -> None:
+        self.provenance[row].append({"item_id": self.item_ids[row], **facts})
+
+    def write(self, folder: Path) -> None:
+        """items, frames, provenance and review as Parquet, in the catalogue's order."""
+        notes = [note for own in self.provenance for note in own]
+        frames = [
+            {"item_id": row["item_id"], "time_s": time, "vector": vector}
+            for row in self.fields for time, vector in row.get("frames", ())
+        ]  # fmt: skip
+        tables = (
+            ("items", [{name: row.get(name) for name in FIELDS_SCHEMA.names} for row in self.fields], FIELDS_SCHEMA),
+            ("frames", frames, FRAMES_SCHEMA), ("provenance", notes, PROVENANCE_SCHEMA),
+            ("review", self.review, REVIEW_SCHEMA),
+        )  # fmt: skip
+        for name, rows, schema in tables:
+            pq.write_table(pa.Table.from_pylist(rows, schema), folder / f"{name}.parquet", compression="zstd")

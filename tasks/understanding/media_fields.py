@@ -1,0 +1,170 @@
+"""What media files tell: transcript, sound and pictures of each item that has a file, and else the reason."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.content.progress import Progress
+from tasks.data.media import Pins, locate
+from tasks.settings.understand import Media
+from tasks.stage import UserError, say
+from tasks.understanding import sound
+from tasks.understanding.decoding import Decoded, decode, missing
+from tasks.understanding.field_cache import FieldCache, code_of, fingerprint
+from tasks.understanding.fields import Understood
+from tasks.understanding.picture import MODULES, Pictures
+from tasks.understanding.speech import PACKAGED, Speech
+
+Row = Mapping[str, Any]
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Look:
+    """One way to look at a decoded file. field: as provenance names it; wants: which items need it; key: of a row
+    beside its file; look: the values, JSON, or `skipped`; put: the values as fields of the item."""
+
+    name: str
+    field: str
+    card: Values
+    look: Callable[[Decoded, Row], Values]
+    fields: Callable[[Values], Values]
+    wants: Callable[[Row], bool] = lambda row: True
+    key: Callable[[Row], str] = lambda row: ""
+
+
+def read_media(
+    rows: Sequence[Row], pins: Pins, root: Path | None, settings: Media, found: Understood, state: Path
+) -> dict[str, int]:
+    """Fill `found` for every item with a media file; returns how many files were decoded, and counts for the log."""
+    named = [at for at, row in enumerate(rows) if row["media_uri"]]
+    if not named:
+        return {}
+    files = {at: pins.get(rows[at]["media_uri"], {"skipped": "was not there when the source was read"}) for at in named}
+    for at in named:
+        if "skipped" in files[at]:
+            found.skip(at, "media", "source", None, files[at]["skipped"])
+    there = [at for at in named if "sha256" in files[at]]
+    looks = list(_looks(settings, there, files, found))
+    decoded = 0
+    told = Progress("media files", len(there))
+    with ExitStack() as stack:
+        caches = {look.name: stack.enter_context(FieldCache(state / look.name, _producer(look))) for look in looks}
+        for done, at in enumerate(there, start=1):
+            row, digest = rows[at], files[at]["sha256"]
+            wanted = [look for look in looks if look.wants(row)]
+            keys = {look.name: fingerprint(digest, look.key(row)) for look in wanted}
+            values = {name: caches[name][key] for name, key in keys.items() if key in caches[name]}
+            if todo := [look for look in wanted if look.name not in values]:
+                content = decode(_unchanged(row["media_uri"], root, digest), settings)
+                decoded += 1
+                values |= {look.name: look.look(content, row) for look in todo}
+                for look in todo if content.lasting else ():
+                    caches[look.name].put(keys[look.name], values[look.name])
+            for look in wanted:
+                _put(found, at, look, digest, values[look.name])
+            told(done, done / len(there))
+    say(f"media: {decoded:,} of {len(there):,} files decoded; {len(named) - len(there):,} items' can't be read")
+    return {"media": len(named), "decoded": decoded}
+
+
+def _put(found: Understood, at: int, look: Look, digest: str, values: Values) -> None:
+    if "skipped" in values:
+        found.skip(at, look.field, look.name, digest, values["skipped"])
+        return
+    found.cards[look.name] = look.card
+    found.put(at, look.field, look.name, digest, look.fields(values), values.get("score"))
+
+
+def _producer(look: Look) -> str:
+    code = code_of(*(Path(__file__).with_name(f"{name}.py") for name in ("decode", "sound", "speech", "picture")))
+    return fingerprint(look.name, look.card, code)
+
+
+def _looks(settings: Media, there: Sequence[int], files: Mapping[int, Values], found: Understood) -> Iterator[Look]:
+    """Those that are asked for and installed; for the others, every file gets the reason."""
+    limits = {"frames": settings.frames, "seconds": settings.most_seconds, "megapixels": settings.most_megapixels}
+    offers: tuple[tuple[str, str, bool, tuple[str, ...], Callable[[], Look]], ...] = (
+        ("sound", "sound", True, ("av", "faster_whisper"), lambda: _sound(limits)),
+        ("speech", "transcript", bool(settings.speech), _speech_modules(settings), lambda: _speech(settings, limits)),
+        ("pictures", "pictures", bool(settings.pictures), ("av", *MODULES), lambda: _pictures(limits)),
+    )
+    for name, field, asked, modules, make in offers:
+        if not asked or not there:
+            continue
+        if reason := missing(*modules):
+            say(f"{name}: {reason}")
+            for at in there:
+                found.skip(at, field, name, files[at]["sha256"], reason)
+        else:
+            yield make()
+
+
+def _sound(limits: Values) -> Look:
+    from importlib.metadata import version
+
+    def look(content: Decoded, row: Row) -> Values:
+        return {"skipped": content.sound_reason} if content.sound is None else sound.listen(content.sound)
+
+    card = {"method": "log mel and spectral statistics; Silero's voice detector", "dim": sound.DIM, **limits,
+            "engine": f"faster-whisper {version('faster-whisper')}"}  # fmt: skip
+    return Look("sound", "sound", card, look, lambda v: {
+        "sound": v["vector"], "speech_share": v["speech"], "music_share": v["music"], "silence_share": v["silence"],
+    })  # fmt: skip
+
+
+def _speech_modules(settings: Media) -> tuple[str, ...]:
+    package = PACKAGED.get(settings.speech)
+    return ("av", "faster_whisper", *((package[0],) if package else ()))
+
+
+def _speech(settings: Media, limits: Values) -> Look:
+    model = Speech.locate(settings.speech, settings.credible)
+
+    def look(content: Decoded, row: Row) -> Values:
+        if content.sound is None:
+            return {"skipped": content.sound_reason}
+        return model.transcribe(content.sound, row["language"] or "")
+
+    return Look(
+        "speech", "transcript", model.card() | limits, look,
+        lambda v: {"transcript": v["text"], "segments": [
+            {"start_s": start, "end_s": end, "text": text} for start, end, text in v["segments"]
+        ]},
+        wants=lambda row: not row["transcript"], key=lambda row: row["language"] or "",
+    )  # fmt: skip
+
+
+def _pictures(limits: Values) -> Look:
+    model = Pictures()
+
+    def look(content: Decoded, row: Row) -> Values:
+        if content.frames is None:
+            return {"skipped": content.frames_reason}
+        vectors = model.encode(content.frames).astype("<f4")
+        return {"times": list(content.times), "vectors": base64.b64encode(vectors.tobytes()).decode()}
+
+    def fields(values: Values) -> Values:
+        vectors = np.frombuffer(base64.b64decode(values["vectors"]), "<f4").reshape(len(values["times"]), -1)
+        mean = vectors.mean(0)
+        whole = mean / max(float(np.linalg.norm(mean)), 1e-12)
+        return {"picture": whole.tolist(), "frames": list(zip(values["times"], vectors.tolist(), strict=True))}
+
+    return Look("pictures", "pictures", model.card() | limits, look, fields)
+
+
+def _unchanged(uri: str, root: Path | None, digest: str) -> Path:
+    path, _ = locate(uri, root)
+    if path is not None:
+        with path.open("rb") as content:
+            if hashlib.file_digest(content, "sha256").hexdigest() == digest:
+                return path
+    raise UserError(f"media file {uri}: changed since the run began. Run again: the source is then read anew.")

@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import pytest
+
+from tasks.understanding import field_cache
+from tasks.understanding.field_cache import FieldCache
+
+
+def test_values_come_back_and_other_producers_see_none(tmp_path: Path) -> None:
+    with FieldCache(tmp_path, "a") as cache:
+        cache.put("k", {"words": ["é", "\ud800"], "score": 0.1})
+    again = FieldCache(tmp_path, "a")
+    assert "k" in again and again["k"] == {"words": ["é", "\ud800"], "score": 0.1}
+    assert "k" not in FieldCache(tmp_path, "b")
+
+
+def test_a_killed_run_keeps_what_was_written(tmp_path: Path) -> None:
+    now = [0.0]
+    with pytest.raises(KeyboardInterrupt), FieldCache(tmp_path, "a", lambda: now[0]) as cache:
+        cache.put("fast", 1)
+        assert "fast" not in FieldCache(tmp_path, "a")
+        now[0] = field_cache.SHARD_S
+        cache.put("slow", 2)
+        assert FieldCache(tmp_path, "a").known == {"fast": 1, "slow": 2}
+        cache.put("last", 3)
+        raise KeyboardInterrupt
+    assert FieldCache(tmp_path, "a").known == {"fast": 1, "slow": 2, "last": 3}
+
+
+def test_a_damaged_shard_is_removed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with FieldCache(tmp_path, "a") as cache:
+        cache.put("k", 1)
+    (shard,) = (tmp_path / "a").glob("*.jsonl")
+    shard.write_bytes(shard.read_bytes()[:-2])
+    assert not FieldCache(tmp_path, "a").known and "damaged" in capsys.readouterr().out
+    assert not list((tmp_path / "a").glob("*.jsonl"))
+
+
+def test_many_shards_are_merged(tmp_path: Path) -> None:
+    for n in range(field_cache.MOST_SHARDS + 1):
+        with FieldCache(tmp_path, "a") as cache:
+            cache.put(str(n), n)
+    assert len(FieldCache(tmp_path, "a").known) == field_cache.MOST_SHARDS + 1
+    assert len(list((tmp_path / "a").glob("*.jsonl"))) == 1
