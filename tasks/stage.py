@@ -53,9 +53,17 @@ def stage_main(main: Callable[[], None]) -> None:
 def _keep_cost(program: Path, seconds: float) -> None:
     """Seconds and peak memory of a stage that ran as a program, for `record` and the report."""
     if program.parent.name == "tasks":
-        unit = 1 if sys.platform == "darwin" else 1024  # bytes, or kilobytes
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-        note(f"{program.stem}.cost", {"wall_seconds": round(seconds, 2), "peak_mb": round(peak, 1)})
+        note(f"{program.stem}.cost", {"wall_seconds": round(seconds, 2), "peak_mb": round(peak_memory() / 1e6, 1)})
+
+
+def peak_memory() -> float:
+    """Bytes of the most memory that this process held at once."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux's ru_maxrss begins with what the parent held
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return float(line.split()[1]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes, or kilobytes
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 
 
 def _leave(message: str, error: Exception, code: int = 1) -> None:

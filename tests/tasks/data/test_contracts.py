@@ -6,7 +6,7 @@ from typing import get_args
 
 from tasks.data.contracts import ERASURES, EVENTS, EVENTS_TABLE, ITEMS, REQUIRED_EVENTS, TABLES, as_markdown
 from tasks.data.schema import ARROW_TYPES
-from tasks.settings import Event
+from tasks.settings.data import Event
 
 
 def test_settings_and_contract_know_the_same_event_types() -> None:
