@@ -23,7 +23,11 @@ from tasks.models.learning import Judge, Learned, Task, learn, task_of, try_memb
 from tasks.settings import Settings, load
 from tasks.stage import read_json, say, stage_main, staged_output, state_directory, write_json
 
-OUT, ITEMS = Path("data/finetune"), Path("data/validate/items.parquet")
+OUT, ITEMS, UNDERSTOOD = (
+    Path("data/finetune"),
+    Path("data/validate/items.parquet"),
+    Path("data/understand/items.parquet"),
+)
 Vectors = npt.NDArray[np.float32]
 CONTENT: Final = "content_knn"
 LEAVE_LAST_OUT = "leave_last_out"
@@ -82,7 +86,7 @@ def tune_encoder(
     if not steps or not used or len(pairs) < settings.finetune.encoder_pairs:
         say(f"encoder: kept as it is ({steps} steps asked for, {len(pairs):,} pairs)")
         return base, "base", []
-    texts = read_texts(ITEMS)
+    texts = read_texts(ITEMS, UNDERSTOOD)
     popularity = np.bincount(data.trained_everywhere().items, minlength=data.n_items)
     tuned = finetune_encoder(
         settings.embed, texts, pairs, popularity,
