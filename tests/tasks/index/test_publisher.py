@@ -158,11 +158,12 @@ class Doomed(LocalStore):
         if mine == nth and moment == "before": die()
         if mine == nth and moment == "within":
             Path.rename = lambda *_: die()  # everything is written, nothing has its name yet
-        result = getattr(LocalStore, name)(self, *arguments)
-        if mine == nth: die()
-        return result
+        try:
+            return getattr(LocalStore, name)(self, *arguments)
+        finally:
+            if mine == nth: die()
 
-for name in ("get", "get_with_token", "put", "list", "compare_and_swap"):
+for name in ("get", "get_with_token", "put", "copy", "list", "compare_and_swap"):
     setattr(Doomed, name, lambda self, *a, name=name: self.call(name, *a))
 
 publish(Doomed(Path(sys.argv[1])), Path(sys.argv[2]), channel="live", champion=sys.argv[3], lineage={"recipe": "r2"})
