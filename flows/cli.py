@@ -98,7 +98,9 @@ def main() -> None:
 
 
 def _register() -> None:
-    """The reading commands."""
+    """The commands on what is published."""
+    from flows import publishing
     from flows.reading import register
 
     register(app)
+    publishing.register(app)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, ValidationError
 
 from tasks.stage import UserError
 
@@ -183,6 +183,12 @@ class Refit(Section):
 class Publish(Section):
     dry_run: bool
     """Do everything but upload and move the channel."""
+    keep_versions: NonNegativeInt
+    """`nightreel gc` keeps the newest this many versions: what a rollback can name. Each costs its new bytes."""
+    keep_days: NonNegativeFloat
+    """`nightreel gc` keeps versions younger than this."""
+    grace_hours: NonNegativeFloat
+    """`nightreel gc` keeps, for this long, what a channel has left (readers may be on it) and unfinished uploads."""
 
 
 class Record(Section):

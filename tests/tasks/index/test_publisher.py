@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tasks.index import channels
-from tasks.index.bundle import BundleError, digest_of, verify
+from tasks.index.bundle import BundleError, digest_of, seal, verify
 from tasks.index.local_store import LocalStore
 from tasks.index.publisher import Published, StaleChallenger, publish
 from tasks.index.reader import Reader
@@ -94,6 +94,23 @@ def test_only_what_the_store_lacks_goes_up(store: LocalStore, bundles: tuple[Pat
         store.put(f"versions/{digest}/{name}", bundles[0] / name)
     done = go(store, bundles[0], None)
     assert (done.uploaded, done.kept) == (2, len(names) - 2)
+
+
+def test_content_of_another_version_is_copied_inside_the_store(
+    store: LocalStore, bundles: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """A file of the same bytes goes up once, under whatever version and name; a damaged one is no source of copies."""
+    first = go(store, bundles[0], None).digest
+    folder = Path(shutil.copytree(bundles[0], tmp_path / "update"))
+    config = json.loads((folder / "config.json").read_text())
+    seal(folder, config | {"name": "renamed"})
+    files = verify(folder).files
+    preview = go(store, folder, first, dry_run=True)
+    store.put(f"versions/{first}/vectors.npy", bytes(files["vectors.npy"]["size"]))
+    done = go(store, folder, first)
+    assert preview.sent == files["config.json"]["size"]
+    assert (done.uploaded, done.sent) == (2, files["config.json"]["size"] + files["vectors.npy"]["size"])
+    verify(store.root / "versions" / done.digest, done.digest)
 
 
 def test_a_torn_bundle_is_not_published(store: LocalStore, bundles: tuple[Path, Path], tmp_path: Path) -> None:
