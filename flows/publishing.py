@@ -17,8 +17,12 @@ def register(app: typer.Typer) -> None:
 
 
 def gc(
-    versions: Annotated[int | None, typer.Option("--versions", min=0, help="Keep the newest N. [params.yaml]")] = None,
-    days: Annotated[float | None, typer.Option("--days", min=0, help="Keep younger ones. [params.yaml]")] = None,
+    versions: Annotated[
+        int | None, typer.Option("--versions", min=0, help="Keep the newest N; default: as in params.yaml.")
+    ] = None,
+    days: Annotated[
+        float | None, typer.Option("--days", min=0, help="Keep younger ones; default: as in params.yaml.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell, remove nothing.")] = False,
     at: At = None,
     as_json: AsJson = False,
