@@ -118,8 +118,8 @@ def main() -> None:
 
 
 def _register() -> None:
-    """The reading commands."""
-    from flows import asking, reading, serve
+    """The commands on what is published."""
+    from flows import asking, publishing, reading, serve
 
-    for each in (reading, asking, serve):
+    for each in (reading, asking, publishing, serve):
         each.register(app)

@@ -6,11 +6,13 @@ import fcntl
 import json
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tasks.index.fence import VARIABLE, read
 from tasks.stage import UserError
 
 
@@ -26,11 +28,16 @@ def exclusive(
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _take(descriptor, path, what, patience, waiting)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "since": time.strftime("%H:%M:%S")}).encode(), 0)
+        _sign(descriptor, path)
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def fence(path: Path) -> dict[str, str]:
+    """For the holder: the environment that lets its stages publish as long as it holds the lock."""
+    mark = read(path)
+    return {VARIABLE: mark.text} if mark else {}
 
 
 def held(path: Path) -> bool:
@@ -63,6 +70,16 @@ def _take(descriptor: int, path: Path, what: str, patience: float, waiting: Call
                 waiting(f"{message} Waiting for it.")
                 told = True
             time.sleep(0.5)
+
+
+def _sign(descriptor: int, path: Path) -> None:
+    """Write down who holds the lock, and that it is a later holder than all before (see tasks.index.fence)."""
+    before = read(path)
+    name, number = (before.name, before.number + 1) if before else (uuid.uuid4().hex, 1)
+    holder = {"pid": os.getpid(), "since": time.strftime("%H:%M:%S"), "lock": name, "number": number}
+    content = json.dumps(holder).encode()
+    os.pwrite(descriptor, content, 0)
+    os.ftruncate(descriptor, len(content))
 
 
 def _holder(path: Path) -> dict[str, Any]:

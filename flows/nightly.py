@@ -9,7 +9,7 @@ from prefect.states import Completed, Failed
 
 from flows import artifacts, graph, orphan, overrides
 from flows.form import Embed, Evaluate, Finetune, Publish, Run, Snapshot, changes
-from flows.lock import exclusive
+from flows.lock import exclusive, fence
 from flows.night import Night, Request
 from flows.project import find
 from flows.reproduce import Place
@@ -53,5 +53,6 @@ def _night(wanted: overrides.Changes, run: Run) -> Summary:
         stages = graph.read(copy.root)
         board = artifacts.Board([stage.name for stage in stages])
         request = Request(frozenset(run.force), run.minutes)
-        outcomes = Night(stages, Place(copy.root, copy.environment(), lock), request, board).run()
+        environment = copy.environment(fence(project.state / "locks" / "run.lock"))
+        outcomes = Night(stages, Place(copy.root, environment, lock), request, board).run()
         return summarise(copy, outcomes, run.k)

@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from flows import graph, overrides, project, server
-from flows.lock import exclusive
+from flows.lock import exclusive, fence
 from flows.project import Project
 from flows.reproduce import Outcome, Place
 from flows.screen import Screen
@@ -47,7 +47,7 @@ def run(wishes: Wishes) -> None:
     ):
         stages = graph.read(here.root)
         screen = Screen(console, max(len(stage.name) for stage in stages))
-        place = Place(here.root, here.environment(), lock)
+        place = Place(here.root, here.environment(fence(home.state / "locks" / "run.lock")), lock)
         console.print(f"[bold]nightreel[/] {len(stages)} stages in {here.root}", highlight=False)
         try:
             outcomes = _flow(stages, place, wishes, screen, ready)

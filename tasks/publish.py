@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.index.bundle import read_manifest
+from tasks.index.fence import of_this_run
 from tasks.index.publisher import Published, publish
 from tasks.index.store import Store
 from tasks.index.stores import open_store
@@ -46,8 +47,9 @@ def _publish(settings: Settings, decision: dict[str, Any], store: Store) -> dict
     dry_run, channel = settings.publish.dry_run, settings.snapshot.channel
     champion = read_json(DATA / "snapshot" / "champion.json")["digest"]
     done = publish(
-        store, BUNDLE, channel=channel, champion=champion, lineage=_lineage(settings, decision), dry_run=dry_run
-    )
+        store, BUNDLE, channel=channel, champion=champion, lineage=_lineage(settings, decision), dry_run=dry_run,
+        fence=of_this_run(),
+    )  # fmt: skip
     say(_told(done, store, channel, dry_run))
     note("publish", {"store": store.uri, "uploaded": done.uploaded, "sent": done.sent, "moved": done.moved})
     return {"digest": done.digest, "published": not dry_run, "dry_run": dry_run}

@@ -1,6 +1,7 @@
 """What is live: channel pointers, the lineage of versions, and recipes that a rollback has blocked.
 
-channels/<name>.json          {"digest", "previous", "generation"}: changed by compare-and-swap alone
+channels/<name>.json          {"digest", "previous", "generation", "share", "left", "fence"}: a Pointer, changed by
+                              compare-and-swap alone
 versions/<digest>/…           a bundle, immutable; its manifest.json makes it complete
 versions/<digest>/lineage.json  where it came from: {"recipe", "predecessor", "published_at", …}
 blocked/<recipe>.json         {"recipe", "digest", "blocked": true | false, "changed_at"}
@@ -8,13 +9,21 @@ blocked/<recipe>.json         {"recipe", "digest", "blocked": true | false, "cha
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from tasks.index.bundle import LINEAGE, MANIFEST
-from tasks.index.store import Missing, Store, StoreError, Token
+from tasks.index.store import Conflict, Missing, Store, StoreError, Token
+
+COLLECTING = "collecting.json"
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_LEFT_KEPT = 64
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,12 @@ class Pointer:
     previous: str | None
     generation: int
     token: Token
+    share: float = 0.0
+    """The part of all users that this channel serves instead of `live`; see `assigned`."""
+    left: Mapping[str, float] = field(default_factory=dict)
+    """When the channel last left each version, in epoch seconds: readers may still be on it for a while."""
+    fence: Mapping[str, Any] | None = None
+    """The run lock's mark at the last publication."""
 
 
 def live(store: Store, channel: str = "live") -> Pointer | None:
@@ -33,16 +48,78 @@ def live(store: Store, channel: str = "live") -> Pointer | None:
     if found is None:
         return None
     value = _parse(store, _channel_key(channel), found[0], ("digest", "previous", "generation"))
-    return Pointer(value["digest"], value["previous"], value["generation"], found[1])
+    return Pointer(
+        value["digest"], value["previous"], value["generation"], found[1],
+        float(value.get("share", 0.0)), dict(value.get("left", {})), value.get("fence"),
+    )  # fmt: skip
 
 
-def move(store: Store, channel: str, digest: str, *, previous: str | None, seen: Pointer | None) -> Pointer:
+def move(
+    store: Store,
+    channel: str,
+    digest: str,
+    *,
+    previous: str | None,
+    seen: Pointer | None,
+    fence: Mapping[str, Any] | None = None,
+) -> Pointer:
     """Point the channel at a version, provided that it still is as `seen`; raises Conflict otherwise."""
+    if seen is None:
+        return _swap(store, channel, Pointer(digest, previous, 0, Token(""), fence=fence), None)
+    left = {**seen.left, seen.digest: time.time()} if seen.digest != digest else dict(seen.left)
+    newest = sorted(left, key=left.__getitem__)[-_LEFT_KEPT:]
+    left = {version: left[version] for version in newest if version != digest}
+    return _swap(
+        store, channel, replace(seen, digest=digest, previous=previous, left=left, fence=fence or seen.fence), seen
+    )
+
+
+def touch(store: Store, channel: str) -> Pointer | None:
+    """Give the pointer a new token and leave all else: whoever read it before must read it again to move it."""
+    while (seen := live(store, channel)) is not None:
+        try:
+            return _swap(store, channel, seen, seen)
+        except Conflict:
+            continue
+    return None
+
+
+def set_share(store: Store, channel: str, share: float) -> Pointer:
+    """Let the channel serve this part (0 to 1) of all users; raises StoreError when the shares exceed 1."""
+    pointers = channels(store)
+    if channel == "live" or channel not in pointers:
+        known = ", ".join(sorted(set(pointers) - {"live"})) or "none yet"
+        raise StoreError(f"{store.uri}: {channel}: `live` serves all others; channels with a share: {known}.")
+    total = share + sum(each.share for name, each in pointers.items() if name not in (channel, "live"))
+    if not 0 <= share <= 1 or total > 1 + 1e-9:
+        raise StoreError(f"{store.uri}: channel {channel}: a share of {share:g} makes {total:g} in all: at most 1.")
+    return _swap(store, channel, replace(pointers[channel], share=share), pointers[channel])
+
+
+def assigned(user: str, pointers: Mapping[str, Pointer]) -> str:
+    """The name of the channel that serves a user: the same one on every machine, as long as shares stay.
+
+    The user's hash is a place between 0 and 1; channels other than `live` take intervals of their share from 0 on, in
+    the order of their names, so a lone canary that grows keeps the users that it has.
+    """
+    place = int.from_bytes(hashlib.sha256(user.encode()).digest()[:8], "big") / 2**64
+    edge = 0.0
+    for name in sorted(set(pointers) - {"live"}):
+        edge += pointers[name].share
+        if place < edge:
+            return name
+    return "live"
+
+
+def _swap(store: Store, channel: str, wanted: Pointer, seen: Pointer | None) -> Pointer:
     # The generation makes each pointer's content unique, so a token never fits a later, equal state.
     generation = seen.generation + 1 if seen else 1
-    content = {"digest": digest, "previous": previous, "generation": generation}
+    content = {
+        "digest": wanted.digest, "previous": wanted.previous, "generation": generation, "share": wanted.share,
+        "left": dict(wanted.left), "fence": dict(wanted.fence) if wanted.fence else None,
+    }  # fmt: skip
     token = store.compare_and_swap(_channel_key(channel), seen.token if seen else None, _json(content))
-    return Pointer(digest, previous, generation, token)
+    return replace(wanted, generation=generation, token=token)
 
 
 def lineage(store: Store, digest: str) -> dict[str, Any]:
@@ -92,6 +169,12 @@ def blocked(store: Store) -> list[str]:
     return sorted(record["recipe"] for record in records if record["blocked"])
 
 
+def collecting(store: Store) -> list[str]:
+    """Versions that a collection is removing just now; nothing may be pointed at them."""
+    found = store.get_with_token(COLLECTING)
+    return [] if found is None else list(_parse(store, COLLECTING, found[0], ("versions",))["versions"])
+
+
 def rollback(store: Store, channel: str, version: str | None = None) -> tuple[str, str]:
     """Put the channel back to a kept version (default: the live one's predecessor) and block the recipe of what
     was live, so that the next run does not promote it again. Returns (digest left, digest now live).
@@ -107,6 +190,8 @@ def rollback(store: Store, channel: str, version: str | None = None) -> tuple[st
     record = lineage(store, find(store, target))
     if record.get("recipe") in blocked(store):
         raise StoreError(f"{store.uri}: {target[:12]} is blocked itself. First: `nightreel release {target[:12]}`.")
+    if target in collecting(store):
+        raise StoreError(f"{store.uri}: {target[:12]} is being removed. Name another version: `nightreel versions`.")
     # Blocked first: killed in between, the worst is a live version that no later run promotes again.
     _block(store, seen.digest, True)
     move(store, channel, target, previous=record.get("predecessor"), seen=seen)
@@ -129,6 +214,8 @@ def _block(store: Store, digest: str, state: bool) -> str:
 
 
 def _channel_key(channel: str) -> str:
+    if not _NAME.fullmatch(channel):
+        raise StoreError(f"{channel!r}: no name for a channel. Give small letters, digits, _ and -, at most 63.")
     return f"channels/{channel}.json"
 
 

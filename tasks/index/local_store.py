@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -67,6 +68,34 @@ class LocalStore:
     def folder(self, prefix: str) -> Path | None:
         return self._path(prefix.rstrip("/"))
 
+    def copy(self, source: str, target: str, sha256: str) -> bool:
+        try:
+            with self._clear_errors(source):
+                with self._path(source).open("rb") as file:
+                    if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                        return False
+                self._write(self._path(target), self._path(source), link=True)
+        except Missing:
+            return False
+        return True
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        with self._clear_errors(key):
+            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the last file of a folder takes the folder along
+                while (path := path.parent) != self.root:
+                    path.rmdir()
+
+    def written(self, key: str) -> float:
+        with self._clear_errors(key):
+            return self._path(key).stat().st_mtime
+
+    def sweep(self, before: float) -> int:
+        partials = self.root / ".partial"
+        with self._clear_errors("unfinished writes"):
+            return _sweep(partials, before) if partials.exists() else 0
+
     def _path(self, key: str) -> Path:
         return self.root / check_key(key)
 
@@ -79,13 +108,16 @@ class LocalStore:
                     path = Path(folder, name)
                     yield path.relative_to(self.root).as_posix(), path.stat().st_size
 
-    def _write(self, path: Path, content: bytes | Path) -> None:
+    def _write(self, path: Path, content: bytes | Path, link: bool = False) -> None:
+        """`link`: `content` is a file of this store, never changed in place, so one copy on the disk serves both."""
         partials = self.root / ".partial"
         partials.mkdir(parents=True, exist_ok=True)
-        _sweep(partials)
+        _sweep(partials, time.time() - _PARTIAL_MAX_AGE_S)
         working = partials / uuid.uuid4().hex
         try:
-            if isinstance(content, Path):
+            if isinstance(content, Path) and link:
+                _link(content, working)
+            elif isinstance(content, Path):
                 shutil.copyfile(content, working)
             else:
                 working.write_bytes(content)
@@ -131,12 +163,24 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def _sweep(partials: Path) -> None:
-    """Remove what killed writers left a day or more ago."""
-    limit = time.time() - _PARTIAL_MAX_AGE_S
+def _link(source: Path, target: Path) -> None:
+    """A hard link; a copy where the file system has none or the file has as many as it may."""
+    try:
+        target.hardlink_to(source)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _sweep(partials: Path, limit: float) -> int:
+    """Remove what killed writers left before `limit`; returns how many files."""
+    removed = 0
     for path in partials.iterdir():
         try:
             if path.stat().st_mtime < limit:
                 path.unlink(missing_ok=True)
+                removed += 1
         except FileNotFoundError:
             continue  # its writer has just finished
+    return removed

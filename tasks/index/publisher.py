@@ -1,4 +1,4 @@
-"""Publishing: upload what the store lacks, the manifest last, then move the channel by compare-and-swap.
+"""Publishing: send what no kept version has, the manifest last, then move the channel by compare-and-swap.
 
 A kill at any point leaves the channel on the old version or on the new one, whole; the next publish carries on.
 """
@@ -6,13 +6,14 @@ A kill at any point leaves the channel on the old version or on the new one, who
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tasks.index import channels
-from tasks.index.bundle import LINEAGE, MANIFEST, verify
-from tasks.index.store import Conflict, Store
+from tasks.index import channels, retention
+from tasks.index.bundle import LINEAGE, MANIFEST, BundleError, Manifest, parse_manifest, verify
+from tasks.index.fence import Fence
+from tasks.index.store import Conflict, Missing, Store
 from tasks.stage import UserError
 
 
@@ -23,7 +24,7 @@ class StaleChallenger(UserError):
 @dataclass(frozen=True)
 class Published:
     """What a publish did. moved: whether the channel was changed; uploaded: files, sent: their bytes; kept: files
-    that the store had already."""
+    that the store had already under this version's name or, copied, under another's."""
 
     digest: str
     moved: bool
@@ -33,12 +34,20 @@ class Published:
 
 
 def publish(
-    store: Store, folder: Path, *, channel: str, champion: str | None, lineage: dict[str, Any], dry_run: bool = False
+    store: Store,
+    folder: Path,
+    *,
+    channel: str,
+    champion: str | None,
+    lineage: dict[str, Any],
+    dry_run: bool = False,
+    fence: Fence | None = None,
 ) -> Published:
     """Make the bundle in `folder` what `channel` points to.
 
     champion: the digest that must be live now (None: nothing); this very digest being live already is a no-op.
-    lineage: written beside the bundle, `predecessor` is added. Raises StaleChallenger, BundleError, StoreError.
+    lineage: written beside the bundle, `predecessor` is added. fence: the lock that the run must still hold.
+    Raises StaleChallenger, LostLock, BundleError, StoreError.
     """
     manifest = verify(folder)
     seen = channels.live(store, channel)
@@ -46,32 +55,73 @@ def publish(
         return Published(manifest.digest, False, 0, 0, len(manifest.files))
     if (seen.digest if seen else None) != champion:
         raise _stale(store, channel, seen, champion)
+    retention.refuse_collected(store, manifest.digest)
     root = f"versions/{manifest.digest}/"
     there = store.list(root)
     lacking = [name for name, entry in manifest.files.items() if there.get(root + name) != entry["size"]]
+    lacking = _copied(store, manifest, lacking, dry_run)
     sent = sum(int(manifest.files[name]["size"]) for name in lacking)
+    done = Published(manifest.digest, False, len(lacking), sent, len(manifest.files) - len(lacking))
     if dry_run:
-        return Published(manifest.digest, False, len(lacking), sent, len(manifest.files) - len(lacking))
+        return done
     for name in lacking:
         store.put(root + name, folder / name)
-    record = lineage | {"predecessor": champion}
-    store.put(root + LINEAGE, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
+    store.put(root + LINEAGE, _record(lineage | {"predecessor": champion}))
     if root + MANIFEST not in there:
         store.put(root + MANIFEST, manifest.canonical)
-    moved = _move(store, channel, manifest.digest, champion, seen)
-    return Published(manifest.digest, moved, len(lacking), sent, len(manifest.files) - len(lacking))
+    return replace(done, moved=_move(store, channel, manifest.digest, champion, seen, fence))
 
 
-def _move(store: Store, channel: str, digest: str, champion: str | None, seen: channels.Pointer | None) -> bool:
+def _copied(store: Store, manifest: Manifest, lacking: list[str], dry_run: bool) -> list[str]:
+    """Copy, inside the store, the content that another version holds; returns the files that remain to be sent."""
+    if not lacking:
+        return []
+    held = _held(store, manifest.digest)
+    remaining = []
+    for name in lacking:
+        sha256 = manifest.files[name]["sha256"]
+        source = held.get(sha256)
+        found = source is not None and (dry_run or store.copy(source, f"versions/{manifest.digest}/{name}", sha256))
+        if not found:
+            remaining.append(name)
+    return remaining
+
+
+def _held(store: Store, digest: str) -> dict[str, str]:
+    """SHA-256 → a key with that content, by the manifests of the other versions in the store."""
+    held: dict[str, str] = {}
+    for other in channels.versions(store):
+        key = f"versions/{other}/{MANIFEST}"
+        try:
+            manifest = parse_manifest(store.get(key), key) if other != digest else None
+        except (BundleError, Missing):  # damaged, of another format or collected this instant: no source of copies
+            continue
+        for name, entry in manifest.files.items() if manifest else ():
+            held[entry["sha256"]] = f"versions/{other}/{name}"
+    return held
+
+
+def _move(
+    store: Store, channel: str, digest: str, champion: str | None, seen: channels.Pointer | None, fence: Fence | None
+) -> bool:
     """True if this call moved the channel, false if somebody moved it to the same version first."""
-    try:
-        channels.move(store, channel, digest, previous=champion, seen=seen)
-    except Conflict:
-        now = channels.live(store, channel)
-        if now is None or now.digest != digest:
-            raise _stale(store, channel, now, champion) from None
-        return False
-    return True
+    while True:
+        retention.refuse_collected(store, digest)
+        mark = fence.require(seen.fence if seen else None) if fence else None
+        try:
+            channels.move(store, channel, digest, previous=champion, seen=seen, fence=mark)
+            return True
+        except Conflict:
+            now = channels.live(store, channel)
+        if now is not None and now.digest == digest:
+            return False
+        if now is None or now.digest != champion:
+            raise _stale(store, channel, now, champion)
+        seen = now  # its share was changed or old versions are being collected: it still points to the champion
+
+
+def _record(lineage: dict[str, Any]) -> bytes:
+    return (json.dumps(lineage, indent=1, sort_keys=True) + "\n").encode()
 
 
 def _stale(store: Store, channel: str, now: channels.Pointer | None, champion: str | None) -> StaleChallenger:

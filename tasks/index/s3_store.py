@@ -12,14 +12,12 @@ from typing import Any
 
 import boto3
 import botocore.exceptions as faults
-from boto3.exceptions import S3UploadFailedError
-from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 
 from tasks.index.s3_errors import CONDITION_FAILED, ConditionFailed, clear_errors, code
+from tasks.index.s3_upload import abandon, said_content, upload
 from tasks.index.store import Conflict, Missing, StoreError, Token, check_key
 
-_PART_BYTES = 16 * 2**20
 _PROBE = "probe/conditional-writes"
 
 
@@ -60,7 +58,7 @@ class S3Store:
         with self._clear_errors(key):
             try:
                 self._write(key, content)
-            except (faults.ClientError, S3UploadFailedError) as error:
+            except faults.ClientError as error:
                 if code(error) != "NoSuchBucket":
                     raise
                 self._create_bucket()
@@ -97,16 +95,39 @@ class S3Store:
     def folder(self, prefix: str) -> Path | None:
         return None
 
+    def copy(self, source: str, target: str, sha256: str) -> bool:
+        origin = {"Bucket": self._bucket, "Key": self._name(source)}
+        try:
+            with self._clear_errors(source):
+                if said_content(self._client, self._bucket, origin["Key"]) != sha256:
+                    return False
+                self._client.copy(origin, self._bucket, self._name(target))
+        except Missing:
+            return False
+        return True
+
+    def delete(self, key: str) -> None:
+        with self._clear_errors(key):
+            self._client.delete_object(Bucket=self._bucket, Key=self._name(key))
+
+    def written(self, key: str) -> float:
+        with self._clear_errors(key):
+            head = self._client.head_object(Bucket=self._bucket, Key=self._name(key))
+            return float(head["LastModified"].timestamp())
+
+    def sweep(self, before: float) -> int:
+        try:
+            with self._clear_errors("unfinished uploads"):
+                return abandon(self._client, self._bucket, self._prefix, before)
+        except Missing:
+            return 0
+
     def _name(self, key: str) -> str:
         return self._prefix + check_key(key)
 
     def _write(self, key: str, content: bytes | Path) -> None:
         if isinstance(content, Path):
-            self._client.upload_file(
-                str(content), self._bucket, self._name(key),
-                ExtraArgs={"ChecksumAlgorithm": "SHA256"},
-                Config=TransferConfig(multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES),
-            )  # fmt: skip
+            upload(self._client, self._bucket, self._name(key), content)
         else:
             self._client.put_object(
                 Bucket=self._bucket, Key=self._name(key), Body=content, ChecksumAlgorithm="SHA256"

@@ -60,6 +60,19 @@ class Store(Protocol):
     def folder(self, prefix: str) -> Path | None:
         """The local folder that holds the keys below `prefix`, so that no copy is needed; None if elsewhere."""
 
+    def copy(self, source: str, target: str, sha256: str) -> bool:
+        """Give `target` the content of `source` without sending it; False when `source` is missing or is not known to
+        have this SHA-256 (64 hex digits)."""
+
+    def delete(self, key: str) -> None:
+        """Remove the key; no effect when it is missing."""
+
+    def written(self, key: str) -> float:
+        """When the key was last written, by the store's clock, in epoch seconds; raises Missing."""
+
+    def sweep(self, before: float) -> int:
+        """Remove the parts of writes that were begun before `before` (epoch seconds) and never ended; how many."""
+
 
 def check_key(key: str) -> str:
     """The key itself; raises StoreError when a part is empty, hidden or climbs out of the store."""

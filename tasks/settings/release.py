@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 from tasks.settings.section import Section, Share
 
@@ -63,6 +63,12 @@ class Refit(Section):
 class Publish(Section):
     dry_run: bool
     """Do everything but upload and move the channel."""
+    keep_versions: NonNegativeInt
+    """`nightreel gc` keeps the newest this many versions: what a rollback can name. Each costs its new bytes."""
+    keep_days: NonNegativeFloat
+    """`nightreel gc` keeps versions younger than this."""
+    grace_hours: NonNegativeFloat
+    """`nightreel gc` keeps, for this long, what a channel has left (readers may be on it) and unfinished uploads."""
 
 
 class Record(Section):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tasks.index.s3_store import S3Store
 from tasks.index.store import Conflict, Missing, Store, StoreError, StoreUnreachable, Token
 from tasks.index.stores import open_store
 from tasks.stage import UserError
@@ -138,6 +142,72 @@ def test_a_reader_never_sees_half_a_write(uri: str) -> None:
         while not done.is_set() and not writing.done():
             assert store.get("file") in contents
         writing.result()
+
+
+def test_a_copy_needs_the_content_it_promises(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+    sha256 = hashlib.sha256(b"12345").hexdigest()
+    store.put("versions/1/a", tmp_path / "file")
+    assert store.copy("versions/1/a", "versions/2/b", sha256)
+    assert store.copy("versions/2/b", "versions/3/b", sha256)
+    assert not store.copy("versions/1/a", "versions/2/c", "0" * 64)
+    assert not store.copy("versions/9/a", "versions/2/c", sha256)
+    store.put("versions/1/a", b"other")  # in place of the one name, not of its copies
+    assert not store.copy("versions/1/a", "versions/2/c", sha256)
+    store.delete("versions/1/a")
+    assert store.list("versions/") == {"versions/2/b": 5, "versions/3/b": 5}
+    assert store.get("versions/3/b") == b"12345"
+
+
+def test_what_is_deleted_is_gone_and_again_is_no_fault(store: Store) -> None:
+    store.put("versions/1/a", b"x")
+    assert abs(store.written("versions/1/a") - time.time()) < 60
+    for _ in range(2):
+        store.delete("versions/1/a")
+    assert store.list("") == {}
+    with pytest.raises(Missing):
+        store.written("versions/1/a")
+    store.put("versions/1/a", b"y")
+    assert store.get("versions/1/a") == b"y"
+
+
+@pytest.mark.parametrize("server", ["moto", "seaweed"])
+def test_a_killed_upload_goes_on_with_the_parts_that_it_lacks(
+    server: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_environment(monkeypatch, request.getfixturevalue(server))
+    monkeypatch.setattr("tasks.index.s3_upload._PARTS_AT_ONCE", 1)
+    store = S3Store(f"s3://bucket-{random.randrange(10**9)}/store")
+    store.put("k", b"makes the bucket")
+    source, content = tmp_path / "file", random.Random(1).randbytes(35 * 2**20)
+    source.write_bytes(content)
+    sent: list[int] = []
+    real = store._client.upload_part
+
+    def upload_part(**given: Any) -> Any:
+        if len(sent) == 2:
+            raise KeyboardInterrupt
+        sent.append(given["PartNumber"])
+        return real(**given)
+
+    monkeypatch.setattr(store._client, "upload_part", upload_part)
+    with pytest.raises(KeyboardInterrupt):
+        store.put("big", source)
+    assert sent == [1, 2] and not store.exists("big")
+    sent[:] = [0]
+    store.put("big", source)
+    assert sent == [0, 3] and store.get("big") == content
+    # Left by an upload of other content: those parts are sent anew.
+    sent[:] = [0]
+    with pytest.raises(KeyboardInterrupt):
+        store.put("big", source)
+    source.write_bytes(content[::-1])
+    monkeypatch.setattr(store._client, "upload_part", real)
+    store.put("big", source)
+    assert store.get("big") == content[::-1]
+    assert store.copy("big", "copy", hashlib.sha256(content[::-1]).hexdigest())
+    assert not store.copy("big", "copy", hashlib.sha256(content).hexdigest())
+    assert store.sweep(time.time() + 60) == 0
 
 
 @pytest.mark.parametrize("key", ["", "/a", "a//b", "a/../b", "..", ".lock", "a/.hidden", "a\\b"])

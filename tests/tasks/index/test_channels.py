@@ -102,3 +102,31 @@ def test_a_damaged_pointer_is_named(store: LocalStore) -> None:
         (store.root / "channels" / "live.json").write_text(content)
         with pytest.raises(StoreError, match=r"channels/live\.json is damaged. Restore it"):
             channels.live(store)
+
+
+def test_a_channel_serves_its_share_of_users_and_keeps_them_when_it_grows(
+    store: LocalStore, folders: list[Path]
+) -> None:
+    users = [f"u{n}" for n in range(4000)]
+    assert {channels.assigned(user, channels.channels(store)) for user in users[:50]} == {"live"}
+    with pytest.raises(StoreError, match=r"canary: `live` serves all others; channels with a share: none yet"):
+        channels.set_share(store, "canary", 0.1)
+    for name in ("canary", "trial"):
+        publish(store, folders[0], channel=name, champion=None, lineage=lineage("r0"))
+    served = []
+    for share in (0.1, 0.3):
+        channels.set_share(store, "canary", share)
+        served.append({user for user in users if channels.assigned(user, channels.channels(store)) == "canary"})
+        assert abs(len(served[-1]) / len(users) - share) < 0.03
+    assert served[0] < served[1]
+    with pytest.raises(StoreError, match=r"channel trial: a share of 0.8 makes 1.1 in all: at most 1"):
+        channels.set_share(store, "trial", 0.8)
+    publish(store, folders[1], channel="canary", champion=order(store)[0], lineage=lineage("r1"))
+    moved = channels.live(store, "canary")
+    assert moved is not None and moved.share == 0.3 and list(moved.left) == [order(store)[0]]
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../x", "Live", "a b"])
+def test_a_channel_has_a_plain_name(store: LocalStore, name: str) -> None:
+    with pytest.raises(StoreError, match="no name for a channel"):
+        channels.live(store, name)

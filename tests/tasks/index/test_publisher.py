@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tasks.index import channels
-from tasks.index.bundle import BundleError, digest_of, verify
+from tasks.index.bundle import BundleError, digest_of, seal, verify
 from tasks.index.local_store import LocalStore
 from tasks.index.publisher import Published, StaleChallenger, publish
 from tasks.index.reader import Reader
@@ -96,6 +96,23 @@ def test_only_what_the_store_lacks_goes_up(store: LocalStore, bundles: tuple[Pat
     assert (done.uploaded, done.kept) == (2, len(names) - 2)
 
 
+def test_content_of_another_version_is_copied_inside_the_store(
+    store: LocalStore, bundles: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """A file of the same bytes goes up once, under whatever version and name; a damaged one is no source of copies."""
+    first = go(store, bundles[0], None).digest
+    folder = Path(shutil.copytree(bundles[0], tmp_path / "update"))
+    config = json.loads((folder / "config.json").read_text())
+    seal(folder, config | {"name": "renamed"})
+    files = verify(folder).files
+    preview = go(store, folder, first, dry_run=True)
+    store.put(f"versions/{first}/vectors.npy", bytes(files["vectors.npy"]["size"]))
+    done = go(store, folder, first)
+    assert preview.sent == files["config.json"]["size"]
+    assert (done.uploaded, done.sent) == (2, files["config.json"]["size"] + files["vectors.npy"]["size"])
+    verify(store.root / "versions" / done.digest, done.digest)
+
+
 def test_a_torn_bundle_is_not_published(store: LocalStore, bundles: tuple[Path, Path], tmp_path: Path) -> None:
     torn = Path(shutil.copytree(bundles[0], tmp_path / "torn"))
     (torn / "vectors.npy").write_bytes(b"")
@@ -158,11 +175,12 @@ class Doomed(LocalStore):
         if mine == nth and moment == "before": die()
         if mine == nth and moment == "within":
             Path.rename = lambda *_: die()  # everything is written, nothing has its name yet
-        result = getattr(LocalStore, name)(self, *arguments)
-        if mine == nth: die()
-        return result
+        try:
+            return getattr(LocalStore, name)(self, *arguments)
+        finally:
+            if mine == nth: die()
 
-for name in ("get", "get_with_token", "put", "list", "compare_and_swap"):
+for name in ("get", "get_with_token", "put", "copy", "list", "compare_and_swap"):
     setattr(Doomed, name, lambda self, *a, name=name: self.call(name, *a))
 
 publish(Doomed(Path(sys.argv[1])), Path(sys.argv[2]), channel="live", champion=sys.argv[3], lineage={"recipe": "r2"})
