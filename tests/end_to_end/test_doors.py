@@ -72,7 +72,8 @@ def test_dvc_alone_gives_the_same(first: tuple[Path, dict[str, object]], checkou
     other = checkout("dvc")
     toy.call(other, "python", "-m", "dvc", "repro")
     assert (other / "dvc.lock").read_bytes() == (root / "dvc.lock").read_bytes()
-    assert pointer(other) == pointer(root)
+    # The fence names the run that moved the channel; dvc alone holds no run's lock.
+    assert pointer(other) | {"fence": None} == pointer(root) | {"fence": None}
     assert mlflow_runs(other) == mlflow_runs(root) and len(mlflow_runs(root)) >= len(graph.read(root)) - 1
 
 
