@@ -99,7 +99,7 @@ def learn_fusion(
     The same arguments give the same bytes in one environment.
     """
     there = np.stack([np.asarray(vectors.any(1)) for vectors in given.values()], 1)
-    told: npt.NDArray[np.bool_] = there.any(axis=1)
+    told = np.asarray(there.any(axis=1))
     usable = pairs[told[pairs].all(axis=1) & (pairs[:, 0] != pairs[:, 1])]
     if len(usable) < settings.pairs:
         return None
