@@ -18,6 +18,7 @@ from tasks.evaluation.beyond import Catalogue
 from tasks.evaluation.champion import compare, read_champion
 from tasks.evaluation.checks import Hidden
 from tasks.evaluation.cold_start import Row, cold_start, lines
+from tasks.evaluation.cross_media import cross_media
 from tasks.evaluation.dimensions import slices_of
 from tasks.evaluation.gate import Evidence, Gate, judge
 from tasks.evaluation.intervals import Interval
@@ -79,6 +80,11 @@ def main() -> None:
         trials[0], challenger, verdict.model, data.positives(data.protocols[data.gate][0], ("train", "valid")),
         np.load(FINETUNE / "vectors.npy", mmap_mode="r"), settings.evaluate, settings.finetune.seed,
     )  # fmt: skip
+    across, unmeasured = cross_media(
+        trials[0], challenger, verdict.model, data.items["media_type"].to_pylist(), settings.evaluate,
+        settings.finetune.seed,
+    )  # fmt: skip
+    cold += across
     choices = read_json(FINETUNE / "choices.json")
     with staged_output(OUT) as folder:
         write_results(folder, data, choices, measured, cold, judgement, pinned, challenger.digest)
@@ -87,7 +93,7 @@ def main() -> None:
     write_json(Path("metrics/evaluate.json"), small | {"cold start": cold_metrics(cold)})
     reads = {name: count_read(state_directory(), data.split_digest[name], recipe) for name in names}
     note("evaluate", {"test_reads": reads, "recipe": recipe})
-    _show(data, measured, cold, verdict, reads[data.gate])
+    _show(data, measured, cold, unmeasured, verdict, reads[data.gate])
 
 
 def _pairs(data: Dataset, protocol: str, cuts: list[list[float]]) -> list[tuple[Trial, Reader]]:
@@ -123,9 +129,11 @@ def _retrain(data: Dataset, scratch: Path) -> Callable[[str, Choices], Ranker]:
     return retrain
 
 
-def _show(data: Dataset, measured: Measured, cold: list[Row], verdict: Verdict, reads: int) -> None:
+def _show(data: Dataset, measured: Measured, cold: list[Row], unmeasured: str, verdict: Verdict, reads: int) -> None:
     for name, (scores, found) in measured.items():
         say("\n" + table(name, scores, found, decides=name == data.gate))
+    if unmeasured:
+        say(f"one medium from another: not measured: {unmeasured}")
     say(f"\n{lines(cold)}\n\nThis test split has been read by {reads:,} recipe{'s' if reads > 1 else ''}.")
     say(verdict.sentence)
 
