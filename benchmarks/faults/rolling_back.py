@@ -68,7 +68,7 @@ def _measured(world: World, proxy: Proxy, versions: int) -> Measured:
     def count(asked: Asked, forward: Forward) -> Answer:
         answer = forward()
         counted[0] += 1
-        counted[1] += answer.body.count(b"<Key>")
+        counted[1] += answer.body.count(b"<Contents>")
         return answer
 
     with by_way_of(proxy.url):
@@ -88,7 +88,9 @@ def _measured(world: World, proxy: Proxy, versions: int) -> Measured:
         blocked += recipe in channels.blocked(store)
         channels.release(store, left)
         blocked -= recipe in channels.blocked(store)
-    return Measured(versions, len(targets), max(spent), *max(seen), equal, blocked)
+    return Measured(
+        versions, len(targets), max(spent), max(each[0] for each in seen), max(each[1] for each in seen), equal, blocked
+    )
 
 
 def digest(reader: Reader) -> str:
