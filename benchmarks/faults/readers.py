@@ -13,7 +13,7 @@ from benchmarks.faults.world import World, enter, processes
 from tasks.index.live import LiveReader
 from tasks.index.reader import Reader
 
-CLIENTS, PAUSE_S, LOOK_S = 2, 0.02, 0.05
+CLIENTS, PAUSE_S, LOOK_S = 2, 0.04, 0.05
 
 
 @dataclass
