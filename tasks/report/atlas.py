@@ -27,7 +27,8 @@ def drawn_rows(vectors: Vectors, always: Sequence[int]) -> list[int]:
     even = (
         told[np.unique(np.linspace(0, len(told) - 1, min(MOST, len(told))).round().astype(int))] if len(told) else told
     )
-    return np.union1d(even, np.intersect1d(told, np.array(always, np.int64))).astype(int).tolist()
+    rows = np.union1d(even, np.intersect1d(told, np.array(always, np.int64)))
+    return [int(row) for row in rows]
 
 
 def project(vectors: Vectors) -> Points:
@@ -91,7 +92,8 @@ def _dot(place: Sequence[float], title: str | None, kind: str = "") -> str:
 def _fitted(places: Points) -> Points:
     """Into the picture, each direction on its own: t-SNE's distances between far points mean nothing."""
     low, span = places.min(0), np.maximum(np.ptp(places, axis=0), 1e-12)
-    return EDGE + (places - low) / span * (np.array([WIDTH, HEIGHT]) - 2 * EDGE)
+    fitted: Points = EDGE + (places - low) / span * (np.array([WIDTH, HEIGHT]) - 2 * EDGE)
+    return fitted
 
 
 def _colour(number: int, names: Sequence[str]) -> int:
