@@ -13,6 +13,7 @@ from tasks.content.contrastive import finetune_encoder
 from tasks.content.item_cache import encode_cached
 from tasks.content.pairs import close_pairs
 from tasks.content.text import read_texts
+from tasks.content.text_encoder import trainable
 from tasks.data.dataset import Dataset, load_dataset
 from tasks.data.histories import FloatArray, Histories, ItemArray
 from tasks.evaluation.ranking import Truth, per_user
@@ -82,9 +83,9 @@ def tune_encoder(
     It learns from events that every fold trains on, so that no fold's test is known to it.
     """
     pairs, steps = close_pairs(data.trained_everywhere()), settings.finetune.encoder_steps
-    used = CONTENT in settings.finetune.members and base.any()
+    used = CONTENT in settings.finetune.members and base.any() and trainable(settings.embed)
     if not steps or not used or len(pairs) < settings.finetune.encoder_pairs:
-        say(f"encoder: kept as it is ({steps} steps asked for, {len(pairs):,} pairs)")
+        say(f"encoder: {settings.embed.encoder} kept as it is ({steps} steps asked for, {len(pairs):,} pairs)")
         return base, "base", []
     texts = read_texts(ITEMS, UNDERSTOOD)
     popularity = np.bincount(data.trained_everywhere().items, minlength=data.n_items)

@@ -21,10 +21,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tasks.content.encoder import Encoder, Report, Vectors, one_block_a_core, padded_length
+from tasks.content.encoder import Encoder, one_block_a_core, padded_length
 from tasks.content.network import Network
 from tasks.content.progress import Progress
 from tasks.content.source import locate
+from tasks.content.text_encoder import Report, Vectors
 from tasks.data.histories import IntArray, ItemArray
 from tasks.settings import Embed, Tune
 from tasks.stage import UserError

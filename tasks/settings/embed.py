@@ -26,7 +26,8 @@ class Tune(Section):
 
 class Embed(Section):
     encoder: str
-    """`all-MiniLM-L6-v2` (from its package), any hub id, or a local folder in transformers' format."""
+    """`all-MiniLM-L6-v2` (English) or `universal-sentence-encoder-multilingual` (16 languages in one space; it can't be
+    fitted to behaviour), both from their packages; any hub id; or a local folder in transformers' format."""
     revision: str
     """Hub revision (commit) of the encoder; empty for packages and folders."""
     dtype: Literal["auto", "float32", "bfloat16"]
