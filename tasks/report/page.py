@@ -7,10 +7,11 @@ from pathlib import Path
 from tasks.report import details, judgement
 from tasks.report.facts import RunFacts, read_facts
 from tasks.report.markup import tag, text
+from tasks.report.ratings import ratings
 from tasks.report.style import css
 
 PARTS = (
-    judgement.rules, judgement.models, judgement.slices, judgement.behaviours, judgement.groups,
+    judgement.rules, judgement.models, ratings, judgement.slices, judgement.behaviours, judgement.groups,
     details.curves, details.long_tail, details.newcomers, details.people, details.accounting, details.cost,
 )  # fmt: skip
 
