@@ -121,7 +121,7 @@ def _ratings(report: Row, protocol: str) -> tuple[Row, ...]:
         rows.append(
             {"predicted by": model, "RMSE": rmse["point"], "95%": f"{rmse['low']:.3f}–{rmse['high']:.3f}", "MAE": mae}
         )
-    return tuple(rows)
+    return tuple(sorted(rows, key=lambda row: float(row["RMSE"])))
 
 
 def _published(receipt: Row) -> str:

@@ -23,7 +23,7 @@ def ratings(facts: RunFacts) -> Markup:
                 interval(error["low"], error["point"], error["high"], scale),
                 f"{own['models'][model]['mae']['point']:.4f}",
             ]
-            for model, error in errors.items()
+            for model, error in sorted(errors.items(), key=lambda pair: float(pair[1]["point"]))
         ]  # fmt: skip
         parts.append(tag("h3", f"{name} · {own['ratings']:,} ratings of {own['users']:,} users"))
         parts.append(table(["predicted by", "RMSE", "95% interval", "", "MAE"], rows, (1, 2, 4)))
