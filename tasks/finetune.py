@@ -21,14 +21,12 @@ from tasks.index.assembly import rehearse
 from tasks.models.catalogue import catalogue_of
 from tasks.models.drift import reference_of
 from tasks.models.learning import Judge, Learned, Task, learn, task_of, try_member, untrained
+from tasks.models.rating_choice import with_ratings
 from tasks.settings import Settings, load
 from tasks.stage import read_json, say, stage_main, staged_output, state_directory, write_json
 
-OUT, ITEMS, UNDERSTOOD = (
-    Path("data/finetune"),
-    Path("data/validate/items.parquet"),
-    Path("data/understand/items.parquet"),
-)
+OUT = Path("data/finetune")
+ITEMS, UNDERSTOOD = Path("data/validate/items.parquet"), Path("data/understand/items.parquet")
 Vectors = npt.NDArray[np.float32]
 CONTENT: Final = "content_knn"
 LEAVE_LAST_OUT = "leave_last_out"
@@ -116,7 +114,8 @@ def learn_fold(data: Dataset, fold: str, vectors: Vectors, encoder: str, setting
     say(f"{fold}: choosing on validation")
     base = untrained(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
     task = fold_task(data, fold, settings.finetune.positions)
-    return learn(task, catalogue_of(data.items, vectors), settings.finetune, base, judge)
+    learned = learn(task, catalogue_of(data.items, vectors), settings.finetune, base, judge)
+    return with_ratings(learned, data, fold, settings.finetune.ratings)
 
 
 def main() -> None:
@@ -140,7 +139,7 @@ def main() -> None:
         write_json(out / "reference.json", reference_of(chosen.engine, fold_task(data, gate_fold(data), 1).valid))
         scores = [{"fold": f, "model": m, "ndcg@10": s} for f, one in learned.items() for m, s in one.scores.items()]
         write_rows(out / "plots" / "validation.csv", scores)
-        for name in ("curve", "trials"):
+        for name in ("curve", "trials", "ratings"):
             rows = [{"fold": fold, **row} for fold, one in learned.items() for row in getattr(one, name)]
             write_rows(out / "plots" / f"{name}.csv", rows)
     write_json(Path("metrics/finetune.json"), {fold: one.scores for fold, one in learned.items()})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -40,13 +40,15 @@ class Task:
 @dataclass(frozen=True)
 class Learned:
     """choices; scores: validation NDCG@10 by model; trials: one row per setting tried; curve: by number of trees;
-    engine: trained on the task's train, with a blend that the trees may replace."""
+    engine: trained on the task's train, with a blend that the trees may replace; ratings: settings of the rating
+    head that were tried."""
 
     choices: Choices
     scores: dict[str, float]
     trials: list[Trial]
     curve: list[dict[str, float]]
     engine: Engine
+    ratings: list[Trial] = field(default_factory=list)
 
 
 def task_of(train: Histories, valid: Histories, positions: int, start: float | None) -> Task:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from tasks.report import details, judgement
 from tasks.report.facts import RunFacts
 from tasks.report.markup import Markup
+from tasks.report.ratings import ratings
 
 Section = Callable[[RunFacts], Markup]
 
@@ -18,6 +19,7 @@ SECTIONS: tuple[Section, ...] = (
     # The decision and what it rests on.
     judgement.rules,
     judgement.models,
+    ratings,
     judgement.slices,
     judgement.behaviours,
     judgement.groups,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 
 from tasks.settings.section import Section
 
@@ -36,6 +36,19 @@ class Trees(Section):
     """Positions at a list's top whose order matters to the loss."""
 
 
+class Ratings(Section):
+    """The rating head: biases, and factors of what they leave (alternating ridge regressions)."""
+
+    bias: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
+    """Ridge penalties on biases to try, in ratings: that many at the mean are added to everybody's own."""
+    factors: tuple[Annotated[int, Field(ge=1, le=256)], ...]
+    """Numbers of factors to try; time grows with the square. None: biases alone."""
+    regularisation: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
+    """Ridge penalties on factors to try; more keeps predictions nearer to the biases."""
+    sweeps: Annotated[int, Field(ge=1, le=100)]
+    """Alternations between users' and items' factors."""
+
+
 class Finetune(Section):
     seed: Annotated[int, Field(ge=0)]
     """Seed of every generator in finetune, evaluate and refit."""
@@ -63,3 +76,5 @@ class Finetune(Section):
     """Recommenders that are trained, evaluated alone and blended, each with the values to try on validation."""
     trees: Trees
     """The blend's learner."""
+    ratings: Ratings
+    """The rating head, where the events hold ratings."""
