@@ -10,6 +10,7 @@ from typing import Any
 from tasks.data import environment, media, privacy, recipe, sample
 from tasks.data.sources import Source, open_source
 from tasks.index import channels
+from tasks.index.pinned_state import earlier_version, pin_state
 from tasks.index.store import Missing, Store
 from tasks.index.stores import open_store
 from tasks.settings import Settings, load
@@ -40,6 +41,8 @@ def main() -> None:
     identity += f"+{recipe.digest(pins)}" if pins else ""
     made = recipe.make_recipe(identity, params, package, LOCK, facts) | {"tables": tables}
     store = open_store()
+    warm = settings.finetune.warm_nights > 0
+    pin_state(store, earlier_version(store, settings.snapshot.channel, tables) if warm else None, OUT / "warm")
     _keep_json(OUT / "champion.json", champion(store, settings.snapshot.channel, made["recipe"]))
     _keep_json(OUT / "blocked.json", channels.blocked(store))
     _keep_json(OUT / "environment.json", facts)
