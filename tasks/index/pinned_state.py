@@ -31,20 +31,21 @@ def earlier_version(store: Store, channel: str, tables: str) -> str | None:
     return None
 
 
-def pin_state(store: Store, digest: str | None, folder: Path) -> None:
+def pin_state(store: Store, digest: str | None, folder: Path) -> dict[str, str]:
     """Copy a version's state to `folder`, beside pin.json: {"version", "files": {name: SHA-256}}; neither where the
-    version has no state.
+    version has no state. Returns the files.
 
     What is there already is left as it is. Raises StoreError when a file is not as published.
     """
     files = _listed(store, digest) if digest else {}
     pin = {"version": digest if files else None, "files": files}
     if (folder / PIN).exists() and read_json(folder / PIN) == pin:
-        return
+        return files
     with staged_output(folder) as out:
         for name, sha256 in files.items():
             _copy(store, f"versions/{digest}/{KEPT}{name}", out / name, sha256)
         write_json(out / PIN, pin)
+    return files
 
 
 def _listed(store: Store, digest: str) -> dict[str, str]:
