@@ -27,12 +27,17 @@ TRANSFORMER = {
 CHANGES: dict[str, Any] = {
     "finetune.encoder_steps": 0,
     "finetune.positions": 2,
+    "finetune.trees": {
+        "rounds": [2], "learning_rate": 0.1, "leaves": 4, "leaf_rows": 20, "l2": 1, "feature_share": 1, "row_share": 1,
+        "truncation": 10,
+    },
+    "validate.protocols": "leave_last_out",
     "finetune.members": {"popularity": {"half_life_days": [30], "buckets": [8]}, "transformer": TRANSFORMER},
     "evaluate.replicates": 100,
     "evaluate.cold_users": 10,
     "refit.overlap": 0,
     "refit.drift_psi": 100,
-}
+}  # fmt: skip
 
 
 def embedded() -> None:
@@ -58,7 +63,7 @@ def until(source: Path, share: float, target: Path) -> Path:
 def nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace after a published first night; its params.yaml names the second one's source."""
     root = tmp_path_factory.mktemp("nights")
-    whole = write_dataset(root / "whole", users=150, events=3000).folder
+    whole = write_dataset(root / "whole", users=80, events=1200).folder
     folder = prepare(root / "work", until(whole, 0.95, root / "first"), CHANGES)
     with workspace(folder):
         embedded()
