@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from tasks.data.histories import FloatArray, Histories
+from tasks.data.histories import FloatArray, Histories, IntArray
 
 Scores = npt.NDArray[np.float32]
 Arrays = dict[str, npt.NDArray[Any]]
@@ -68,11 +68,17 @@ class Recommender(Protocol):
 
 
 @runtime_checkable
-class Resumable(Protocol):
+class Resumable(Recommender, Protocol):
     """A recommender that can go on learning, at a fraction of the time of learning anew."""
 
-    def resumed(self, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Recommender:
-        """Continued on `train`, which holds what it has learned from and more; items may have been appended."""
+    def resumed(
+        self, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool, rows: IntArray | None = None
+    ) -> Recommender:
+        """Continued on `train`, which holds what it has learned from and more.
+
+        rows: [n_items] under which index it knows each item, -1 for one that it does not; None: its items are the
+        first ones, and others may have been appended.
+        """
 
 
 def combinations(values: Mapping[str, Sequence[float]]) -> list[Hyper]:

@@ -72,6 +72,9 @@ class Finetune(Section):
     """Half-lives of the popularity trends among the blend's features (all time is always one more)."""
     buckets: Annotated[int, Field(ge=1, le=4096)]
     """Time slices at which trends are known; finer follows the day more closely and takes memory."""
+    warm_nights: Annotated[int, Field(ge=0, le=365)]
+    """Nights in a row in which members that can (the transformer) go on from what the published version's night had
+    learned, before one learns anew; 0: all do. More saves time; what a night got wrong may stay."""
     members: Annotated[dict[Member, Grid], Field(min_length=1)]
     """Recommenders that are trained, evaluated alone and blended, each with the values to try on validation."""
     trees: Trees
