@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from tasks.content.contrastive import finetune_encoder
-from tasks.content.item_cache import encode_cached
-from tasks.content.pairs import close_pairs
-from tasks.content.text import read_texts
-from tasks.content.text_encoder import trainable
+from tasks.content.fitting import Lesson, fit_content
 from tasks.data.dataset import Dataset, load_dataset
 from tasks.data.histories import FloatArray, Histories, ItemArray
 from tasks.evaluation.ranking import Truth, per_user
@@ -24,7 +20,7 @@ from tasks.models.learning import Judge, Learned, Task, learn, task_of, try_memb
 from tasks.models.rating_choice import with_ratings
 from tasks.models.warm_start import find, keep, night_of, started
 from tasks.settings import Settings, load
-from tasks.stage import read_json, say, stage_main, staged_output, state_directory, write_json, write_rows
+from tasks.stage import read_json, say, stage_main, staged_output, write_json, write_rows
 
 OUT, WARM = Path("data/finetune"), Path("data/snapshot/warm")
 ITEMS, UNDERSTOOD = Path("data/validate/items.parquet"), Path("data/understand/items.parquet")
@@ -64,33 +60,13 @@ def bundle_config(fold_protocol: str, data: Dataset) -> dict[str, Any]:
     }
 
 
-def tune_encoder(
-    data: Dataset, base: Vectors, settings: Settings, judge: Judge, folder: Path
-) -> tuple[Vectors, Literal["base", "finetuned"], list[dict[str, Any]]]:
-    """Vectors of the encoder fitted to behaviour if they rank validation better than the base's, else the base's.
-
-    It learns from events that every fold trains on, so that no fold's test is known to it.
-    """
-    pairs, steps = close_pairs(data.trained_everywhere()), settings.finetune.encoder_steps
-    used = CONTENT in settings.finetune.members and base.any() and trainable(settings.embed)
-    if not steps or not used or len(pairs) < settings.finetune.encoder_pairs:
-        say(f"encoder: {settings.embed.encoder} kept as it is ({steps} steps asked for, {len(pairs):,} pairs)")
-        return base, "base", []
-    texts = read_texts(ITEMS, UNDERSTOOD)
-    popularity = np.bincount(data.trained_everywhere().items, minlength=data.n_items)
-    tuned = finetune_encoder(
-        settings.embed, texts, pairs, popularity,
-        steps=steps, batch=settings.finetune.encoder_pairs, seed=settings.finetune.seed,
+def content_lesson(data: Dataset, settings: Settings, judge: Judge) -> Lesson:
+    """What content vectors are fitted to: behaviour that every fold trains on, judged on validation."""
+    return Lesson(
+        train=data.trained_everywhere(), n_items=data.n_items, texts=(ITEMS, UNDERSTOOD), settings=settings,
+        quality=lambda vectors: content_quality(data, vectors, settings, judge),
+        used=CONTENT in settings.finetune.members,
     )  # fmt: skip
-    vectors, tally = encode_cached(tuned.encoder, texts, state_directory() / "cache")
-    say(tally.line())
-    losses = [{"step": step, "loss": loss} for step, loss in tuned.losses]
-    before, after = content_quality(data, base, settings, judge), content_quality(data, vectors, settings, judge)
-    say(f"encoder: content kNN's validation NDCG@10 {before:.4f} as it is, {after:.4f} fitted to behaviour")
-    if after <= before:
-        return base, "base", losses
-    tuned.save(folder)
-    return vectors, "finetuned", losses
 
 
 def content_quality(data: Dataset, vectors: Vectors, settings: Settings, judge: Judge) -> float:
@@ -122,9 +98,11 @@ def main() -> None:
     judge = Judge(ndcg, data.exclude_seen, data.clock == "time", threads)
     base = np.load("data/embed/vectors.npy", allow_pickle=False)
     with staged_output(OUT) as out:
-        vectors, encoder, losses = tune_encoder(data, base, settings, judge, out / "encoder")
+        content = fit_content(base, content_lesson(data, settings, judge), out)
+        vectors, encoder = content.vectors, content.fitted
         np.save(out / "vectors.npy", vectors, allow_pickle=False)
-        write_rows(out / "plots" / "encoder.csv", losses)
+        write_rows(out / "plots" / "encoder.csv", content.encoder_losses)
+        write_rows(out / "plots" / "fusion.csv", content.fusion_losses)
         learned = {f: learn_fold(data, f, vectors, encoder, settings, judge, out / "warm" / f) for f in data.folds}
         for protocol, folds in data.protocols.items():
             for fold in folds:
