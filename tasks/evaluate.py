@@ -9,20 +9,22 @@ import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tasks.data.dataset import Dataset, load_dataset
-from tasks.evaluation.behaviour import behaviours
 from tasks.evaluation.beyond import Catalogue
-from tasks.evaluation.champion import compare, read_champion
+from tasks.evaluation.champion import compare, pinned_champion
 from tasks.evaluation.checks import Hidden
-from tasks.evaluation.cold_start import Row, cold_start, lines
-from tasks.evaluation.cross_media import cross_media
+from tasks.evaluation.cold_start import Row, lines
+from tasks.evaluation.conduct import conduct
 from tasks.evaluation.dimensions import slices_of
 from tasks.evaluation.gate import Evidence, Gate, judge
 from tasks.evaluation.intervals import Interval
+from tasks.evaluation.newcomers import newcomers
 from tasks.evaluation.outputs import cold_metrics, metrics, write_results
+from tasks.evaluation.rating_error import rating_errors, rating_lines, rating_metrics
 from tasks.evaluation.reads import count_read
 from tasks.evaluation.report_data import report_data
 from tasks.evaluation.scores import GATE_K, Scores, intervals, measure
@@ -33,7 +35,6 @@ from tasks.index.assembly import rehearse
 from tasks.index.reader import Reader
 from tasks.index.stores import open_store
 from tasks.models.choices import Choices
-from tasks.models.engine import BLEND
 from tasks.settings import Settings, load
 from tasks.stage import note, read_json, say, stage_main, staged_output, state_directory, write_json
 
@@ -53,13 +54,11 @@ def main() -> None:
     scores, trials = measured[data.gate][0], [asked for asked, _ in pairs[data.gate]]
     challenger = pairs[data.gate][0][1]
     pinned = read_json(SNAPSHOT / "champion.json")["digest"]
-    champion = read_champion(open_store(), pinned) if pinned else None
+    champion = pinned_champion(open_store(), pinned) if pinned else None
     gate = Gate(settings.evaluate, settings.finetune.seed)
     evidence = Evidence(
         scores=scores, slices=slices_of(data, trials, settings.evaluate.slices),
-        behaviours=behaviours(
-            trials[0], challenger, BLEND, data.items["genres"].to_pylist(), steady=settings.evaluate.steady
-        ),
+        behaviours=conduct(trials[0], challenger, data.items["genres"].to_pylist(), settings.evaluate),
         data_until=data.data_until,
         clock=data.clock, candidate=challenger.digest, item_ids=data.item_ids, source=settings.snapshot.source,
     )  # fmt: skip
@@ -76,24 +75,20 @@ def main() -> None:
             ),
         )  # fmt: skip
     verdict = judgement.verdict
-    cold = cold_start(
-        trials[0], challenger, verdict.model, data.positives(data.protocols[data.gate][0], ("train", "valid")),
-        np.load(FINETUNE / "vectors.npy", mmap_mode="r"), settings.evaluate, settings.finetune.seed,
-    )  # fmt: skip
-    across, unmeasured = cross_media(
-        trials[0], challenger, verdict.model, data.items["media_type"].to_pylist(), settings.evaluate,
-        settings.finetune.seed,
-    )  # fmt: skip
-    cold += across
+    rated = _rated(settings, data, pairs)
+    vectors = np.load(FINETUNE / "vectors.npy", mmap_mode="r")
+    cold = newcomers(data, trials[0], challenger, verdict.model, vectors, settings)
     choices = read_json(FINETUNE / "choices.json")
     with staged_output(OUT) as folder:
         write_results(folder, data, choices, measured, cold, judgement, pinned, challenger.digest)
-        write_json(folder / "report.json", report_data(data, trials, measured, judgement, evidence, gate))
-    small = metrics(measured, data.gate, verdict.model, verdict.rules)
-    write_json(Path("metrics/evaluate.json"), small | {"cold start": cold_metrics(cold)})
+        write_json(
+            folder / "report.json", report_data(data, trials, measured, judgement, evidence, gate) | {"ratings": rated}
+        )
+    more = {"cold start": cold_metrics(cold), "ratings": rating_metrics(rated)}
+    write_json(Path("metrics/evaluate.json"), metrics(measured, data.gate, verdict.model, verdict.rules) | more)
     reads = {name: count_read(state_directory(), data.split_digest[name], recipe) for name in names}
     note("evaluate", {"test_reads": reads, "recipe": recipe})
-    _show(data, measured, cold, unmeasured, verdict, reads[data.gate])
+    _show(data, measured, cold, verdict, reads[data.gate])
 
 
 def _pairs(data: Dataset, protocol: str, cuts: list[list[float]]) -> list[tuple[Trial, Reader]]:
@@ -118,6 +113,14 @@ def _measure(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[T
     return measured
 
 
+def _rated(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Reader]]]) -> dict[str, Any]:
+    replicates, seed = settings.evaluate.replicates, settings.finetune.seed
+    heads = {name: [(trial.fold, reader.ratings) for trial, reader in asked] for name, asked in pairs.items()}
+    found = {name: rating_errors(data, asked, replicates, seed) for name, asked in heads.items()}
+    say("\n".join(rating_lines(name, own) for name, own in found.items()))
+    return found
+
+
 def _retrain(data: Dataset, scratch: Path) -> Callable[[str, Choices], Ranker]:
     def retrain(fold: str, choices: Choices) -> Ranker:
         say(f"training the champion's choices again on {fold}")
@@ -129,11 +132,9 @@ def _retrain(data: Dataset, scratch: Path) -> Callable[[str, Choices], Ranker]:
     return retrain
 
 
-def _show(data: Dataset, measured: Measured, cold: list[Row], unmeasured: str, verdict: Verdict, reads: int) -> None:
+def _show(data: Dataset, measured: Measured, cold: list[Row], verdict: Verdict, reads: int) -> None:
     for name, (scores, found) in measured.items():
         say("\n" + table(name, scores, found, decides=name == data.gate))
-    if unmeasured:
-        say(f"one medium from another: not measured: {unmeasured}")
     say(f"\n{lines(cold)}\n\nThis test split has been read by {reads:,} recipe{'s' if reads > 1 else ''}.")
     say(verdict.sentence)
 

@@ -19,6 +19,7 @@ from tasks.content.item_cache import encode_cached
 from tasks.content.modalities import Vectors, read_media_vectors
 from tasks.content.pairs import close_pairs
 from tasks.content.text import read_texts
+from tasks.content.text_encoder import trainable
 from tasks.data.histories import Histories
 from tasks.settings import Settings
 from tasks.stage import say, state_directory
@@ -64,7 +65,8 @@ def fit_content(base: Vectors, lesson: Lesson, out: Path) -> ContentVectors:
 def tune_encoder(base: Vectors, lesson: Lesson, folder: Path) -> ContentVectors:
     """Vectors of the encoder fitted to behaviour if they rank validation better than the base's, else the base's."""
     pairs, settings = close_pairs(lesson.train), lesson.settings.finetune
-    if not settings.encoder_steps or not lesson.used or not base.any() or len(pairs) < settings.encoder_pairs:
+    used = lesson.used and base.any() and trainable(lesson.settings.embed)
+    if not settings.encoder_steps or not used or len(pairs) < settings.encoder_pairs:
         say(f"encoder: kept as it is ({settings.encoder_steps} steps asked for, {len(pairs):,} pairs)")
         return ContentVectors(base, "base", [], [])
     texts = read_texts(*lesson.texts)
