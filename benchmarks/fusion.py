@@ -5,8 +5,8 @@
 
 Catalogue and behaviour are made up (benchmarks/planted_media.py says how): real media with real behaviour can't be had
 here. So the tables say what fusion makes of a relation between media and taste that is there, not how strong it is on
-a platform. Encoders, fusion, content kNN and metrics are the project's own, with the settings of params.yaml; these were
-chosen on the world of seed 20261122, which the default is not.
+a platform. Encoders, fusion, content kNN and metrics are the project's own, with the settings of params.yaml; these
+were chosen on the world of seed 20261122, which the default is not.
 """
 
 from __future__ import annotations
