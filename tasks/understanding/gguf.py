@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import redirect_stderr
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 
 from tasks.settings import SettingsError
@@ -33,13 +35,20 @@ def _convert(file: Path, folder: Path) -> None:
     logging.disable_progress_bar()
     place = {"gguf_file": file.name, "local_files_only": True, "trust_remote_code": False}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, **place)
-        model = AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.float32, **place)
+        with redirect_stderr(StringIO()):  # a bar for each tensor
+            tokenizer = AutoTokenizer.from_pretrained(file.parent, **place)
+            read = AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.float32, **place)
     except Exception as error:  # transformers and gguf raise a dozen kinds for a file that they can't read
         raise SettingsError(
             f"understand.writer.model: {file.name} can't be read ({type(error).__name__}). It needs to be a whole GGUF "
             "file of an architecture that transformers knows."
         ) from error
+    # A model that was read from GGUF refuses to be saved; its plain weights in a network of their own do not.
+    config = read.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    model = type(read)(config)
+    model.load_state_dict(read.state_dict())
     with staged_output(folder) as working:
         tokenizer.save_pretrained(working)
         model.save_pretrained(working)

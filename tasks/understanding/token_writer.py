@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 
-
 class TokenWriter:
     """One answer. tokens: how many it has read and written so far; most: how many it may write."""
 
@@ -47,8 +46,8 @@ class TokenWriter:
         shared = next((at for at, (old, new) in enumerate(zip(self._ids, ids, strict=False)) if old != new),
                       min(len(self._ids), len(ids)))  # fmt: skip
         shared = min(shared, len(ids) - 1)
-        if self._state is not None:
-            self._state.crop(shared)
+        if self._state is not None and shared < len(self._ids):
+            self._state.crop(shared - len(self._ids))  # negative: how many are forgotten
         given = torch.tensor([ids[shared:]])
         with torch.inference_mode():
             out = self.model(input_ids=given, past_key_values=self._state, use_cache=True)
