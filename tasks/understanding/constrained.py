@@ -59,5 +59,8 @@ def _array(schema: dict[str, Any], writer: Writer, prompt: str, written: str) ->
         more = ", " + opening if number else opening
         if writer.likelier(prompt + written, (more, "]")) == "]":
             break
-        written = _value(schema["items"], writer, prompt, written + (", " if number else ""))
+        longer = _value(schema["items"], writer, prompt, written + (", " if number else ""))
+        if '""' in longer[len(written) :]:
+            break  # it has nothing to say
+        written = longer
     return written + "]"

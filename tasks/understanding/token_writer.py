@@ -5,6 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from tasks.understanding.sentences import sentences_of
+
+SENTENCES = 2
+"""Sentences of a string, as writing.SYSTEM asks for: small models don't know when to stop."""
+
 
 class TokenWriter:
     """One answer. tokens: how many it has read and written so far; most: how many it may write."""
@@ -27,6 +32,8 @@ class TokenWriter:
             found = self.tokenizer.decode(ids[len(self._start) :], skip_special_tokens=True)
             if end := re.search(r'["\n]', found):
                 return found[: end.start()].rstrip("\\")
+            if len(sentences := sentences_of(found)) > SENTENCES:
+                return " ".join(sentences[:SENTENCES])
         return found[:most]
 
     def likelier(self, text: str, choices: tuple[str, ...]) -> str:

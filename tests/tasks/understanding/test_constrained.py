@@ -35,6 +35,8 @@ def test_strings_are_filled_in_order_and_each_sees_what_stands_before_it() -> No
 
 def test_a_list_ends_when_the_model_says_so_or_at_its_most() -> None:
     assert json.loads(fill(SCHEMA, Scripted(["S"], 0), ""))["themes"] == []
+    empty = json.loads(fill(SCHEMA, Scripted(["S", "t", "q", "t"], 5), ""))
+    assert empty["themes"] == [{"theme": "t", "quote": "q"}], "a theme without a quote is none"
     many = json.loads(fill(SCHEMA, Scripted(["S"] + ["t", "q"] * 9, 9), ""))
     assert many["themes"] == [{"theme": "t", "quote": "q"}] * MOST_THEMES
     with pytest.raises(ValueError, match="type number is not supported"):
