@@ -41,6 +41,8 @@ class Summary:
     protocol: str
     metrics: tuple[Row, ...]
     """model, the COLUMNS, the first one's 95% interval; best first."""
+    ratings: tuple[Row, ...]
+    """What ratings are predicted by, RMSE, its 95% interval, MAE, on the same protocol; empty where not measured."""
     beyond: Row
     """Accuracy is not all: coverage, novelty and diversity of the served model."""
     decision: str
@@ -59,6 +61,7 @@ class Summary:
             "rows": list(self.rows),
             "protocol": self.protocol,
             "metrics": list(self.metrics),
+            "ratings": list(self.ratings),
             "beyond": self.beyond,
             "decision": self.decision,
             "sentence": self.sentence,
@@ -81,6 +84,7 @@ def summarise(project: Project, outcomes: Sequence[Outcome], k: int) -> Summary:
         rows=_rows(_read(data / "validate" / "report.json")),
         protocol=str(verdict.get("gate", "")),
         metrics=_metrics(verdict.get("intervals", {})),
+        ratings=_ratings(_read(data / "evaluate" / "report.json"), str(verdict.get("gate", ""))),
         beyond={name: served[name] for name in BEYOND if name in served},
         decision=str(verdict.get("decision", "")),
         sentence=str(verdict.get("sentence", "")),
@@ -112,6 +116,17 @@ def _metrics(intervals: Row) -> tuple[Row, ...]:
         first = {COLUMNS[0]: points.pop(COLUMNS[0]), "95%": f"{low:.3f}–{high:.3f}"}
         rows.append({"model": model} | first | points)
     return tuple(sorted(rows, key=lambda row: -float(row[COLUMNS[0]])))
+
+
+def _ratings(report: Row, protocol: str) -> tuple[Row, ...]:
+    models = report.get("ratings", {}).get(protocol, {}).get("models", {})
+    rows = []
+    for model, found in models.items():
+        rmse, mae = found["rmse"], found["mae"]["point"]
+        rows.append(
+            {"predicted by": model, "RMSE": rmse["point"], "95%": f"{rmse['low']:.3f}–{rmse['high']:.3f}", "MAE": mae}
+        )
+    return tuple(sorted(rows, key=lambda row: float(row["RMSE"])))
 
 
 def _published(receipt: Row) -> str:

@@ -119,6 +119,8 @@ def main() -> None:
         bundle = out / "bundle"
         rehearsal(bundle / "rehearsal")
         write_keywords(bundle, data, UNDERSTOOD)
+        if (FINETUNE / "warm").exists():
+            shutil.copytree(FINETUNE / "warm", bundle / "warm")
         facts = {key: value for key, value in config.items() if key != "fold"}
         candidate = Reader.open_bundle(FINETUNE / "candidate")
         facts |= {"label": decision["label"]}

