@@ -29,7 +29,7 @@ class TokenWriter:
                 break
             ids = [*ids, token]
             self.written += 1
-            found = self.tokenizer.decode(ids[len(self._start) :], skip_special_tokens=True)
+            found = str(self.tokenizer.decode(ids[len(self._start) :], skip_special_tokens=True))
             if end := re.search(r'["\n]', found):
                 return found[: end.start()].rstrip("\\")
             if len(sentences := sentences_of(found)) > SENTENCES:
