@@ -11,6 +11,7 @@ import numpy as np
 
 from tasks.data.dataset import Dataset, load_dataset
 from tasks.index.assembly import refit
+from tasks.index.interests import write_keywords
 from tasks.index.reader import Reader
 from tasks.index.stored import precompute
 from tasks.models.choices import Choices
@@ -20,6 +21,7 @@ from tasks.settings import Settings, load
 from tasks.stage import note, read_json, say, stage_main, staged_output, write_json
 
 FINETUNE, EVALUATE, OUT = Path("data/finetune"), Path("data/evaluate"), Path("data/refit")
+UNDERSTOOD = Path("data/understand/items.parquet")
 PROBED = 200  # users whose lists the gates look at
 DRIFT_USERS = 100  # fewer say nothing of a feature's distribution
 TIMED = 20  # single answers that latency is the least of
@@ -116,6 +118,7 @@ def main() -> None:
     with staged_output(OUT) as out:
         bundle = out / "bundle"
         rehearsal(bundle / "rehearsal")
+        write_keywords(bundle, data, UNDERSTOOD)
         if (FINETUNE / "warm").exists():
             shutil.copytree(FINETUNE / "warm", bundle / "warm")
         facts = {key: value for key, value in config.items() if key != "fold"}

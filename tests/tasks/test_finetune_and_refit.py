@@ -15,7 +15,7 @@ from tasks.index.bundle import digest_of, verify
 from tasks.index.reader import Reader
 from tasks.models.choices import Choices
 from tasks.stage import read_json, write_json
-from tests.datasets import prepare, workspace, write_dataset
+from tests.datasets import prepare, understand_nothing, workspace, write_dataset
 
 CHANGES: dict[str, Any] = {
     "finetune.encoder_steps": 0,
@@ -52,6 +52,7 @@ def finetuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = write_dataset(root / "source", users=150, events=3600).folder
     folder = prepare(root / "work", source, CHANGES)
     vectors(folder)
+    understand_nothing(folder)
     with workspace(folder):
         finetune.main()
         evaluate.main()
