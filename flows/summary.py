@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flows.pages import pages
 from flows.project import Project
 from flows.reproduce import Outcome
 
@@ -50,6 +51,8 @@ class Summary:
     published: str
     """What happened to the version, in words."""
     sample: Sample | None
+    pages: Mapping[str, str]
+    """Name → address of the run's pages."""
 
     def as_json(self) -> Row:
         """Plain values, for --json."""
@@ -66,6 +69,7 @@ class Summary:
             "published": self.published,
             "sample": self.sample and {"user": self.sample.user, "history": list(self.sample.history),
                                        "recommendations": list(self.sample.recommendations)},
+            "pages": dict(self.pages),
         }  # fmt: skip
 
 
@@ -87,6 +91,7 @@ def summarise(project: Project, outcomes: Sequence[Outcome], k: int) -> Summary:
         digest=digest,
         published=_published(receipt),
         sample=_sample(data / "refit" / "bundle", str(receipt.get("channel")), k) if receipt else None,
+        pages=pages(project),
     )
 
 

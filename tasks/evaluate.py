@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from tasks.data.dataset import Dataset, load_dataset
-from tasks.evaluation.behaviour import behaviours
 from tasks.evaluation.beyond import Catalogue
-from tasks.evaluation.champion import compare, read_champion
+from tasks.evaluation.champion import compare, pinned_champion
 from tasks.evaluation.checks import Hidden
 from tasks.evaluation.cold_start import Row, cold_start, lines
+from tasks.evaluation.conduct import conduct
 from tasks.evaluation.dimensions import slices_of
 from tasks.evaluation.gate import Evidence, Gate, judge
 from tasks.evaluation.intervals import Interval
@@ -34,7 +34,6 @@ from tasks.index.assembly import rehearse
 from tasks.index.reader import Reader
 from tasks.index.stores import open_store
 from tasks.models.choices import Choices
-from tasks.models.engine import BLEND
 from tasks.settings import Settings, load
 from tasks.stage import note, read_json, say, stage_main, staged_output, state_directory, write_json
 
@@ -54,13 +53,11 @@ def main() -> None:
     scores, trials = measured[data.gate][0], [asked for asked, _ in pairs[data.gate]]
     challenger = pairs[data.gate][0][1]
     pinned = read_json(SNAPSHOT / "champion.json")["digest"]
-    champion = read_champion(open_store(), pinned) if pinned else None
+    champion = pinned_champion(open_store(), pinned) if pinned else None
     gate = Gate(settings.evaluate, settings.finetune.seed)
     evidence = Evidence(
         scores=scores, slices=slices_of(data, trials, settings.evaluate.slices),
-        behaviours=behaviours(
-            trials[0], challenger, BLEND, data.items["genres"].to_pylist(), steady=settings.evaluate.steady
-        ),
+        behaviours=conduct(trials[0], challenger, data.items["genres"].to_pylist(), settings.evaluate),
         data_until=data.data_until,
         clock=data.clock, candidate=challenger.digest, item_ids=data.item_ids, source=settings.snapshot.source,
     )  # fmt: skip

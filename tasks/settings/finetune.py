@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat
 
+from tasks.settings.fusion import Fusion
 from tasks.settings.section import Section
 
 Member = Literal[
@@ -56,6 +57,8 @@ class Finetune(Section):
     """Contrastive steps that fit the encoder to behaviour; 0 leaves it as it is. A count, so that runs are equal."""
     encoder_pairs: Annotated[int, Field(ge=2, le=4096)]
     """Co-consumed item pairs in a contrastive step; more is a better signal and slower."""
+    fusion: Fusion
+    """Text, sound and picture in one vector, where items have media."""
     validation_users: Annotated[int, Field(ge=1)]
     """Most users that hyper-parameters are chosen on; more is steadier and slower."""
     positions: Annotated[int, Field(ge=1, le=50)]
@@ -72,6 +75,9 @@ class Finetune(Section):
     """Half-lives of the popularity trends among the blend's features (all time is always one more)."""
     buckets: Annotated[int, Field(ge=1, le=4096)]
     """Time slices at which trends are known; finer follows the day more closely and takes memory."""
+    warm_nights: Annotated[int, Field(ge=0, le=365)]
+    """Nights in a row in which members that can (the transformer) go on from what the published version's night had
+    learned, before one learns anew; 0: all do. More saves time; what a night got wrong may stay."""
     members: Annotated[dict[Member, Grid], Field(min_length=1)]
     """Recommenders that are trained, evaluated alone and blended, each with the values to try on validation."""
     trees: Trees
