@@ -32,6 +32,7 @@ from tasks.index.assembly import rehearse
 from tasks.index.reader import Reader
 from tasks.index.stores import open_store
 from tasks.models.choices import Choices
+from tasks.models.engine import BLEND
 from tasks.settings import Settings, load
 from tasks.stage import note, read_json, say, stage_main, staged_output, state_directory, write_json
 
@@ -77,9 +78,10 @@ def main() -> None:
         np.load(FINETUNE / "vectors.npy", mmap_mode="r"), settings.evaluate, settings.finetune.seed,
     )  # fmt: skip
     choices = read_json(FINETUNE / "choices.json")
+    readers = [reader for _, reader in pairs[data.gate]] if verdict.model == BLEND else []
     with staged_output(OUT) as folder:
         write_results(folder, data, choices, measured, cold, judgement, pinned, challenger.digest)
-        write_json(folder / "report.json", report_data(data, trials, measured, judgement, evidence, gate))
+        write_json(folder / "report.json", report_data(data, trials, readers, measured, judgement, gate))
     small = metrics(measured, data.gate, verdict.model, verdict.rules)
     write_json(Path("metrics/evaluate.json"), small | {"cold start": cold_metrics(cold)})
     reads = {name: count_read(state_directory(), data.split_digest[name], recipe) for name in names}
