@@ -10,6 +10,7 @@ from typing import Any
 
 from flows.project import Project
 from flows.reproduce import Outcome
+from tasks.report.page import report_path
 
 COLUMNS = ("ndcg@10", "recall@10", "hit_rate@10", "mrr@10", "map@10")
 BEYOND = ("coverage@10", "novelty@10", "diversity@10")
@@ -48,6 +49,8 @@ class Summary:
     published: str
     """What happened to the version, in words."""
     sample: Sample | None
+    report: Path | None
+    """The page that `nightreel report` shows; None where the run did not come to it."""
 
     def as_json(self) -> Row:
         """Plain values, for --json."""
@@ -61,6 +64,7 @@ class Summary:
             "sentence": self.sentence,
             "digest": self.digest,
             "published": self.published,
+            "report": self.report and str(self.report),
             "sample": self.sample and {"user": self.sample.user, "history": list(self.sample.history),
                                        "recommendations": list(self.sample.recommendations)},
         }  # fmt: skip
@@ -82,8 +86,14 @@ def summarise(project: Project, outcomes: Sequence[Outcome], k: int) -> Summary:
         sentence=str(verdict.get("sentence", "")),
         digest=digest,
         published=_published(receipt),
+        report=_report(project.state, data),
         sample=_sample(data / "refit" / "bundle", str(receipt.get("channel")), k) if receipt else None,
     )
+
+
+def _report(state: Path, data: Path) -> Path | None:
+    path = report_path(state, str(_read(data / "snapshot" / "recipe.json").get("recipe")))
+    return path if path.exists() else None
 
 
 def _read(path: Path) -> Row:

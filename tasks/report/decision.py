@@ -72,7 +72,7 @@ def rules(facts: RunFacts) -> Markup:
         return Markup("")
     explained = note(
         "Detectable: the least true loss that as many users would show, four times out of five. Inconclusive: the "
-        "users are too few to tell, and the stated policy lets the challenger pass if it may be better; `needed` says "
+        "users are too few to tell, and the stated policy lets the challenger pass if it may be better; the last column says "
         "about how many users would tell."
     )
     head = ["rule", "result", "value", "asked for", "users", "detectable", "needed"]

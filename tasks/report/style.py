@@ -40,7 +40,7 @@ a:hover,a:focus-visible{text-decoration:underline}
 .tile b{font-size:1.6rem;line-height:1.25;font-variant-numeric:tabular-nums;letter-spacing:-.01em}
 .tile span{font-size:.875rem}
 .tile small{color:var(--quiet);font-size:.8rem;font-variant-numeric:tabular-nums}
-dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,10.5rem),1fr));gap:.75rem 1.25rem;
+dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,8.5rem),1fr));gap:.75rem 1.25rem;
  margin:1rem 0 0}
 dt{color:var(--quiet);font-size:.8rem}
 dd{margin:0;overflow-wrap:anywhere;font-size:.95rem}
