@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tasks.data.contracts import ITEMS
 from tasks.data.dataset import Dataset
 from tasks.data.histories import ItemArray
 from tasks.evaluation.champion import Comparison
@@ -58,7 +59,7 @@ def report_data(
         "pairs": [asdict(each) for each in pairs(trials, served, comparison, gate.resample)] if comparison else [],
         "against_blend": [asdict(each) for each in against_blend(scores, gate.difference, gate.settings)],
         "behaviours": [asdict(each) for each in judgement.behaviours],
-        "groups": [asdict(each) for by in GROUPS for each in _groups(by, data, served, trials, scores, gate)],
+        "groups": [asdict(each) for by in _labelled(gate) for each in _groups(by, data, served, trials, scores, gate)],
         "long_tail": {name: _lorenz(each, data.n_items) for name, each in lists.items()},
         "samples": samples(data, trials, readers, served, scores.values[model][GATE_METRIC], comparison),
     }
@@ -81,6 +82,12 @@ def _champion(comparison: Comparison | None, n_items: int) -> dict[str, float] |
             f"gini@{GATE_K}": gini(exposure(comparison.lists, n_items)),
         }
     return figures
+
+
+def _labelled(gate: Gate) -> list[str]:
+    """Columns of items that make groups: GROUPS, and those among the named slices that hold labels."""
+    named = [column.removeprefix("items.") for column in gate.settings.slices if column.startswith("items.")]
+    return list(dict.fromkeys([*GROUPS, *(name for name in named if ITEMS[name].kind in ("text", "list"))]))
 
 
 def _groups(

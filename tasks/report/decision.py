@@ -72,8 +72,8 @@ def rules(facts: RunFacts) -> Markup:
         return Markup("")
     explained = note(
         "Detectable: the least true loss that as many users would show, four times out of five. Inconclusive: the "
-        "users are too few to tell, and the stated policy lets the challenger pass if it may be better; the last column says "
-        "about how many users would tell."
+        "users are too few to tell; the stated policy lets the challenger pass if it may be better, and the last "
+        "column says about how many users would tell."
     )
     head = ["rule", "result", "value", "asked for", "users", "detectable", "needed"]
     return section("Rules", table(head, rows, (2, 4, 5, 6)), explained, _override(facts.verdict.get("override")))

@@ -91,10 +91,18 @@ def accounting(facts: RunFacts) -> Markup:
 
 
 def cost(facts: RunFacts) -> Markup:
-    """Seconds and memory of each stage, as of when it last ran on this machine."""
+    """Seconds and memory of each stage, as of when it last ran on this machine, and what the bundle costs a reader."""
     rows = [[stage, f"{each['wall_seconds']:,.1f}", f"{each['peak_mb']:,.0f}"] for stage, each in facts.costs.items()]
+    if rows:
+        rows.append([tag("b", "all"), f"{sum(each['wall_seconds'] for each in facts.costs.values()):,.1f}", ""])
     explained = note("Of the last time that a stage really ran here; one that DVC reused cost nothing tonight.")
-    return section("Cost", table(["stage", "seconds", "peak MB"], rows, (1, 2)), explained) if rows else Markup("")
+    told = facts.notes.get("refit", {})
+    figures = {"latency_ms": "{:,.1f} ms for one list", "memory_mb": "{:,.0f} MB of memory to open it and answer"}
+    costs = [figures[name].format(told[name]) for name in figures if name in told]
+    reader = tag("p", f"The final bundle takes a reader {', '.join(costs)}.") if costs else ""
+    return (
+        section("Cost", table(["stage", "seconds", "peak MB"], rows, (1, 2)), explained, reader) if rows else Markup("")
+    )
 
 
 def _by(rows: Sequence[Row], x: str, y: str, name: str, title: str) -> Markup:

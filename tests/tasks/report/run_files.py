@@ -78,4 +78,5 @@ def write_run(folder: Path) -> tuple[Path, Path]:
         path.write_text(text)
     write_json(state / "notes" / "evaluate.json", {"test_reads": {"global_time": 3}})
     write_json(state / "notes" / "finetune.cost.json", {"wall_seconds": 112.94, "peak_mb": 1370.5})
+    write_json(state / "notes" / "refit.json", {"latency_ms": 5.92, "memory_mb": 141.0})
     return data, state

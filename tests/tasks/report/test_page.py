@@ -13,7 +13,7 @@ from tasks.report import charts, style
 from tasks.report.page import report_path, write_report
 from tests.tasks.report.run_files import write_run
 
-STAGES = ("snapshot", "finetune", "evaluate")
+STAGES = ("snapshot", "finetune", "evaluate", "refit")
 ALONE = {"meta", "line", "circle", "polyline"}
 
 
@@ -57,7 +57,7 @@ def test_it_says_what_the_files_say_the_verdict_first(outline: Outline) -> None:
     order += ["Challenger against champion", "-0.2000", "Members against the blend", "-4.0%", "Slices", "-5.0%"]
     order += ["not measured", "a fan gets it", "failed", "not tried", "encoder: loss", "25.0%"]
     order += ["user, 0 events known", "Newest of 12 events", "Because you watched B", "60%", "member ease", "+0.71"]
-    order += ["violin", "990", "112.9"]
+    order += ["violin", "990", "112.9", "5.9 ms for one list, 141 MB of memory"]
     at = words.index("Rules Challenger") + len("Rules Challenger")  # after the links to the sections
     assert "Hold: broken slice" in words[:at] and "+1.2%" in words[:at]
     for said in order[1:]:
