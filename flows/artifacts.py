@@ -64,11 +64,10 @@ def headline(summary: Summary) -> str:
 
 
 def markdown(summary: Summary) -> str:
-    """The summary as Markdown: decision, version, report, sample, accounting, stages."""
+    """The summary as Markdown: decision, version, sample, accounting, stages."""
     parts = [f"**Decision:** {_cell(summary.sentence)}", f"**Version:** {_version(summary)}"]
-    if summary.report:
-        link = f"[{_cell(summary.report.name)}]({summary.report.as_uri()})"
-        parts.append(f"**Report:** {link}, in `{summary.report.parent}`; `nightreel report --open` shows it.")
+    if summary.pages:
+        parts += ["**Pages:** " + ", ".join(f"[{name}]({address})" for name, address in summary.pages.items())]
     if summary.sample:
         shown = [[row["rank"], row["title"], row["item_id"]] for row in summary.sample.recommendations]
         liked = ", ".join(f"*{_cell(title)}*" for title in summary.sample.history)

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from tasks.evaluation.dimensions import slices_of
 from tasks.evaluation.gate import Evidence, Gate, judge
 from tasks.evaluation.intervals import Interval
 from tasks.evaluation.outputs import cold_metrics, metrics, write_results
+from tasks.evaluation.rating_error import rating_errors, rating_lines, rating_metrics
 from tasks.evaluation.reads import count_read
 from tasks.evaluation.report_data import report_data
 from tasks.evaluation.scores import GATE_K, Scores, intervals, measure
@@ -73,6 +75,7 @@ def main() -> None:
             ),
         )  # fmt: skip
     verdict = judgement.verdict
+    rated = _rated(settings, data, pairs)
     cold = cold_start(
         trials[0], challenger, verdict.model, data.positives(data.protocols[data.gate][0], ("train", "valid")),
         np.load(FINETUNE / "vectors.npy", mmap_mode="r"), settings.evaluate, settings.finetune.seed,
@@ -81,9 +84,10 @@ def main() -> None:
     readers = [reader for _, reader in pairs[data.gate]] if verdict.model == BLEND else []
     with staged_output(OUT) as folder:
         write_results(folder, data, choices, measured, cold, judgement, pinned, challenger.digest)
-        write_json(folder / "report.json", report_data(data, trials, readers, measured, judgement, gate))
-    small = metrics(measured, data.gate, verdict.model, verdict.rules)
-    write_json(Path("metrics/evaluate.json"), small | {"cold start": cold_metrics(cold)})
+        more = report_data(data, trials, readers, measured, judgement, gate)
+        write_json(folder / "report.json", more | {"ratings": rated})
+    also = {"cold start": cold_metrics(cold), "ratings": rating_metrics(rated)}
+    write_json(Path("metrics/evaluate.json"), metrics(measured, data.gate, verdict.model, verdict.rules) | also)
     reads = {name: count_read(state_directory(), data.split_digest[name], recipe) for name in names}
     note("evaluate", {"test_reads": reads, "recipe": recipe})
     _show(data, measured, cold, verdict, reads[data.gate])
@@ -109,6 +113,14 @@ def _measure(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[T
         rng = np.random.default_rng(settings.finetune.seed)
         measured[name] = scores, intervals(scores, settings.evaluate.replicates, rng)
     return measured
+
+
+def _rated(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Reader]]]) -> dict[str, Any]:
+    replicates, seed = settings.evaluate.replicates, settings.finetune.seed
+    heads = {name: [(trial.fold, reader.ratings) for trial, reader in asked] for name, asked in pairs.items()}
+    found = {name: rating_errors(data, asked, replicates, seed) for name, asked in heads.items()}
+    say("\n".join(rating_lines(name, own) for name, own in found.items()))
+    return found
 
 
 def _retrain(data: Dataset, scratch: Path) -> Callable[[str, Choices], Ranker]:

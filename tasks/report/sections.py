@@ -11,6 +11,7 @@ from collections.abc import Callable
 from tasks.report import decision, details, judgement, people
 from tasks.report.facts import RunFacts
 from tasks.report.markup import Markup
+from tasks.report.ratings import ratings
 
 Section = Callable[[RunFacts], Markup]
 
@@ -20,6 +21,7 @@ SECTIONS: tuple[Section, ...] = (
     judgement.versus,
     judgement.models,
     judgement.members,
+    ratings,
     judgement.slices,
     judgement.behaviours,
     judgement.groups,

@@ -10,11 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
-from flows.project import Project
 from flows.report import find
-from flows.summary import summarise
 from tasks.index.local_store import LocalStore
-from tasks.stage import UserError, write_json
+from tasks.stage import UserError
 
 DIGEST = "ab" * 32
 
@@ -51,15 +49,3 @@ def test_where_there_is_none_it_says_what_to_do(state: Path) -> None:
         find(None, None)
     with pytest.raises(UserError, match=f"the report of {DIGEST[:12]} is not on this machine.*MLflow"):
         find(DIGEST, None)
-
-
-def test_the_page_on_prefect_links_to_the_report(state: Path, tmp_path: Path) -> None:
-    from flows.artifacts import markdown
-
-    project = Project(tmp_path / "checkout", state)
-    write_json(project.root / "data" / "snapshot" / "recipe.json", {"recipe": "first"})
-    assert "Report" not in markdown(summarise(project, [], 10))
-    made = page(state, "first", 0)
-    summary = summarise(project, [], 10)
-    assert f"**Report:** [first.html]({made.as_uri()})" in markdown(summary)
-    assert summary.as_json()["report"] == str(made)

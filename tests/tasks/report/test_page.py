@@ -54,8 +54,9 @@ def test_it_says_what_the_files_say_the_verdict_first(outline: Outline) -> None:
     words = " ".join(outline.words)
     order = ["Hold: broken slice", "NDCG@10 +1.2% against champion", "lower bound at least -3.0%", "1,500"]
     order += ["1 of 2 slices broken", "-20.0%", "none surely below 0 and beyond -3.0%", "12.3%", "Decided by Ann"]
-    order += ["Challenger against champion", "-0.2000", "Members against the blend", "-4.0%", "Slices", "-5.0%"]
-    order += ["not measured", "a fan gets it", "failed", "not tried", "encoder: loss", "25.0%"]
+    order += ["Challenger against champion", "-0.2000", "Members against the blend", "-4.0%"]
+    order += ["943 ratings of 941 users", "0.9792", "0.9963", "-0.0171", "not measured: no ratings.", "-5.0%"]
+    order += ["a fan gets it", "failed", "not tried", "encoder: loss", "25.0%"]
     order += ["user, 0 events known", "Newest of 12 events", "Because you watched B", "60%", "member ease", "+0.71"]
     order += ["violin", "990", "112.9", "5.9 ms for one list, 141 MB of memory"]
     at = words.index("Rules Challenger") + len("Rules Challenger")  # after the links to the sections
@@ -66,6 +67,7 @@ def test_it_says_what_the_files_say_the_verdict_first(outline: Outline) -> None:
     assert "7 users" in words
     assert "3 recipes" in words
     assert "leave_last_out: no test users, nothing is measured" in words
+    assert words.count("not measured") == 2, "ratings on a protocol, and a slice against the champion"
 
 
 def test_it_needs_nothing_from_outside(outline: Outline) -> None:
