@@ -10,10 +10,12 @@ from math import log
 import pyarrow as pa
 
 from tasks.models.words import words_of
+from tasks.understanding.function_words import FUNCTION_WORDS
 
 LABELS, TEXTS = ("genres", "tags", "creators"), ("title", "description")
 MOST = 24  # words of a cloud
 COMMON = 0.05  # share of the items above which a text's word says nothing; labels may be as common as they like
+FUNCTION = frozenset(word for words in FUNCTION_WORDS.values() for word in words)
 SHORTEST = 4  # letters of a word, in scripts that have letters
 
 
@@ -57,4 +59,4 @@ class Words:
 
 
 def _telling(word: str) -> bool:
-    return not word.isdigit() and (len(word) >= SHORTEST or not word.isascii())
+    return not word.isdigit() and word not in FUNCTION and (len(word) >= SHORTEST or not word.isascii())
