@@ -35,6 +35,7 @@ from tasks.index.assembly import rehearse
 from tasks.index.reader import Reader
 from tasks.index.stores import open_store
 from tasks.models.choices import Choices
+from tasks.models.engine import BLEND
 from tasks.settings import Settings, load
 from tasks.stage import note, read_json, say, stage_main, staged_output, state_directory, write_json
 
@@ -79,13 +80,13 @@ def main() -> None:
     vectors = np.load(FINETUNE / "vectors.npy", mmap_mode="r")
     cold = newcomers(data, trials[0], challenger, verdict.model, vectors, settings)
     choices = read_json(FINETUNE / "choices.json")
+    readers = [reader for _, reader in pairs[data.gate]] if verdict.model == BLEND else []
     with staged_output(OUT) as folder:
         write_results(folder, data, choices, measured, cold, judgement, pinned, challenger.digest)
-        write_json(
-            folder / "report.json", report_data(data, trials, measured, judgement, evidence, gate) | {"ratings": rated}
-        )
-    more = {"cold start": cold_metrics(cold), "ratings": rating_metrics(rated)}
-    write_json(Path("metrics/evaluate.json"), metrics(measured, data.gate, verdict.model, verdict.rules) | more)
+        more = report_data(data, trials, readers, measured, judgement, gate)
+        write_json(folder / "report.json", more | {"ratings": rated})
+    also = {"cold start": cold_metrics(cold), "ratings": rating_metrics(rated)}
+    write_json(Path("metrics/evaluate.json"), metrics(measured, data.gate, verdict.model, verdict.rules) | also)
     reads = {name: count_read(state_directory(), data.split_digest[name], recipe) for name in names}
     note("evaluate", {"test_reads": reads, "recipe": recipe})
     _show(data, measured, cold, verdict, reads[data.gate])

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from tasks import evaluate, finetune, refit
 from tasks.data.dataset import load_dataset
 from tasks.index.bundle import digest_of, verify
 from tasks.index.reader import Reader
 from tasks.models.choices import Choices
-from tasks.stage import read_json, write_json
+from tasks.stage import read_json, state_directory, write_json
 from tests.datasets import prepare, understand_nothing, workspace, write_dataset
 
 CHANGES: dict[str, Any] = {
@@ -120,6 +121,20 @@ def test_on_hold_there_is_an_explicit_nothing(work: Path) -> None:
         write_json(Path("data/evaluate/decision.json"), decision | {"decision": "hold", "label": "worse"})
         refit.main()
     assert read_json(work / "data/refit/held.json") == {"empty": "held by evaluate: worse"}
+    assert not (work / "data/refit/bundle").exists()
+
+
+def test_a_bundle_beyond_its_size_or_memory_is_held(work: Path) -> None:
+    path = work / "params.yaml"
+    values = yaml.safe_load(path.read_text())
+    values["refit"] |= {"bundle_mb": 0.001, "memory_mb": 1}
+    path.write_text(yaml.safe_dump(values))
+    with workspace(work):
+        refit.main()
+        told = read_json(state_directory() / "notes" / "refit.json")
+    assert 20 < told["memory_mb"] < 1000 and told["latency_ms"] > 0
+    held = read_json(work / "data/refit/held.json")["empty"]
+    assert "MB (limit 0)" in held and "a reader takes more than 1 MB of memory" in held
     assert not (work / "data/refit/bundle").exists()
 
 
