@@ -28,10 +28,8 @@ class ConditionFailed(StoreError):
     """A conditional write was turned down, as it should be."""
 
 
-class Stranger(faults.BotoCoreError):
+class Stranger(Exception):
     """What answers is no S3 server."""
-
-    fmt = "the answer has no ETag"
 
 
 def tag(answer: dict[str, Any]) -> str:
@@ -58,7 +56,7 @@ def clear_errors(uri: str, endpoint: str, key: str) -> Iterator[None]:
         raise StoreUnreachable(
             f"{uri}: the object store can't be reached at {endpoint}. Start it, or correct AWS_ENDPOINT_URL."
         ) from error
-    except (faults.BotoCoreError, ResponseParserError, Boto3Error, faults.ClientError) as error:
+    except (Stranger, ResponseParserError, faults.BotoCoreError, Boto3Error, faults.ClientError) as error:
         raise _explain(error, uri, endpoint, key) from error
 
 
