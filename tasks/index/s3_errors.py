@@ -29,7 +29,7 @@ class ConditionFailed(StoreError):
 
 
 class Stranger(Exception):
-    """What answers is no S3 server."""
+    """What answers is no S3 server: its answer has no ETag."""
 
 
 def tag(answer: dict[str, Any]) -> str:
@@ -56,7 +56,7 @@ def clear_errors(uri: str, endpoint: str, key: str) -> Iterator[None]:
         raise StoreUnreachable(
             f"{uri}: the object store can't be reached at {endpoint}. Start it, or correct AWS_ENDPOINT_URL."
         ) from error
-    except (Stranger, ResponseParserError, faults.BotoCoreError, Boto3Error, faults.ClientError) as error:
+    except (faults.BotoCoreError, ResponseParserError, Boto3Error, faults.ClientError, Stranger) as error:
         raise _explain(error, uri, endpoint, key) from error
 
 
