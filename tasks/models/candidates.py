@@ -84,8 +84,11 @@ def top_items(scores: Scores, k: int) -> npt.NDArray[np.int32]:
     edge = lower_bound(scores, k)
     picked = np.empty((n, k), np.int32)
     for row in range(n):
-        items = np.flatnonzero(scores[row] >= edge[row])
-        picked[row] = _best(_keys(scores[row, items][None], items.astype(np.uint64)), k)[0]
+        items = np.flatnonzero(scores[row] > edge[row])
+        found = _best(_keys(scores[row, items][None], items.astype(np.uint64)), k)[0]
+        picked[row, : len(found)] = found
+        if len(found) < k:  # the rest scores just the bound
+            picked[row, len(found) :] = np.flatnonzero(scores[row] == edge[row])[: k - len(found)]
     return picked
 
 

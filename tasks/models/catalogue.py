@@ -54,7 +54,7 @@ def genre_matrix(items: pa.Table) -> npt.NDArray[np.float32]:
     has[row, code] = True
     counts = has.sum(axis=0)
     kept = sorted(range(len(names)), key=lambda at: (-counts[at], names[at]))[:GENRES]
-    return has[:, kept].astype(np.float32)
+    return np.ascontiguousarray(has[:, kept], np.float32)  # by rows: what is looked up is an item's
 
 
 def texts(items: pa.Table) -> Iterator[list[str]]:
