@@ -66,21 +66,31 @@ def made_up(*, users: int, items: int, watched: int, width: int, seed: int = 0) 
     return Made(table, unit_vectors(items, width, rng), Histories.from_rows(zip(taken, times, strict=True)))
 
 
-def assemble(folder: Path, made: Made, index: Mapping[str, int] | None, base: Path | None = None) -> str:
-    """Train, write and seal; returns the digest. index, base: see tasks.models.vectors."""
+def assemble(
+    folder: Path,
+    made: Made,
+    index: Mapping[str, int] | None,
+    base: Path | None = None,
+    without: tuple[str, ...] = (),
+) -> str:
+    """Train, write and seal; returns the digest. index, base: see tasks.models.vectors. without: members left out."""
     folder.mkdir(parents=True)
     pq.write_table(made.items, folder / "items.parquet")
     pq.write_table(pa.table({"user_id": [f"u{n:07d}" for n in range(len(made.past))]}), folder / "users.parquet")
     write_histories(folder / "histories", made.past)
     write_histories(folder / "seen", made.past)
     write_vectors(folder, made.vectors, index, base)
-    fit_engine(made.past, catalogue_of(made.items, made.vectors), CHOICES, clock=True).save(folder)
+    members = {name: hyper for name, hyper in CHOICES.members.items() if name not in without}
+    choices = CHOICES.model_copy(update={"members": members})
+    fit_engine(made.past, catalogue_of(made.items, made.vectors), choices, clock=True).save(folder)
     facts = {"clock": "time", "exclude_seen": True, "data_until": float(made.past.times.max()), "moment": "last_event"}
     facts |= {"name": "made up", "pseudonymised": False, "key_fingerprint": None}
     return seal(folder, facts | ({"vector_index": dict(index)} if index else {}))
 
 
-def write(folder: Path, *, users: int, items: int, watched: int, width: int, seed: int = 0) -> str:
-    """A made-up version; returns the digest."""
-    index = load().finetune.vector_index.model_dump()
-    return assemble(folder, made_up(users=users, items=items, watched=watched, width=width, seed=seed), index)
+def write(
+    folder: Path, *, users: int, items: int, watched: int, width: int, seed: int = 0, without: tuple[str, ...] = ()
+) -> str:
+    """A made-up version; returns the digest. without: members that are left out."""
+    made = made_up(users=users, items=items, watched=watched, width=width, seed=seed)
+    return assemble(folder, made, load().finetune.vector_index.model_dump(), without=without)

@@ -9,19 +9,21 @@ import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tasks.data.dataset import Dataset, load_dataset
-from tasks.evaluation.behaviour import behaviours
 from tasks.evaluation.beyond import Catalogue
-from tasks.evaluation.champion import compare, read_champion
+from tasks.evaluation.champion import compare, pinned_champion
 from tasks.evaluation.checks import Hidden
 from tasks.evaluation.cold_start import Row, cold_start, lines
+from tasks.evaluation.conduct import conduct
 from tasks.evaluation.dimensions import slices_of
 from tasks.evaluation.gate import Evidence, Gate, judge
 from tasks.evaluation.intervals import Interval
 from tasks.evaluation.outputs import cold_metrics, metrics, write_results
+from tasks.evaluation.rating_error import rating_errors, rating_lines, rating_metrics
 from tasks.evaluation.reads import count_read
 from tasks.evaluation.report_data import report_data
 from tasks.evaluation.scores import GATE_K, Scores, intervals, measure
@@ -32,7 +34,6 @@ from tasks.index.assembly import rehearse
 from tasks.index.reader import Reader
 from tasks.index.stores import open_store
 from tasks.models.choices import Choices
-from tasks.models.engine import BLEND
 from tasks.settings import Settings, load
 from tasks.stage import note, read_json, say, stage_main, staged_output, state_directory, write_json
 
@@ -52,13 +53,11 @@ def main() -> None:
     scores, trials = measured[data.gate][0], [asked for asked, _ in pairs[data.gate]]
     challenger = pairs[data.gate][0][1]
     pinned = read_json(SNAPSHOT / "champion.json")["digest"]
-    champion = read_champion(open_store(), pinned) if pinned else None
+    champion = pinned_champion(open_store(), pinned) if pinned else None
     gate = Gate(settings.evaluate, settings.finetune.seed)
     evidence = Evidence(
         scores=scores, slices=slices_of(data, trials, settings.evaluate.slices),
-        behaviours=behaviours(
-            trials[0], challenger, BLEND, data.items["genres"].to_pylist(), steady=settings.evaluate.steady
-        ),
+        behaviours=conduct(trials[0], challenger, data.items["genres"].to_pylist(), settings.evaluate),
         data_until=data.data_until,
         clock=data.clock, candidate=challenger.digest, item_ids=data.item_ids, source=settings.snapshot.source,
     )  # fmt: skip
@@ -75,6 +74,7 @@ def main() -> None:
             ),
         )  # fmt: skip
     verdict = judgement.verdict
+    rated = _rated(settings, data, pairs)
     cold = cold_start(
         trials[0], challenger, verdict.model, data.positives(data.protocols[data.gate][0], ("train", "valid")),
         np.load(FINETUNE / "vectors.npy", mmap_mode="r"), settings.evaluate, settings.finetune.seed,
@@ -82,9 +82,11 @@ def main() -> None:
     choices = read_json(FINETUNE / "choices.json")
     with staged_output(OUT) as folder:
         write_results(folder, data, choices, measured, cold, judgement, pinned, challenger.digest)
-        write_json(folder / "report.json", report_data(data, trials, measured, judgement, evidence, gate))
-    small = metrics(measured, data.gate, verdict.model, verdict.rules)
-    write_json(Path("metrics/evaluate.json"), small | {"cold start": cold_metrics(cold)})
+        write_json(
+            folder / "report.json", report_data(data, trials, measured, judgement, evidence, gate) | {"ratings": rated}
+        )
+    more = {"cold start": cold_metrics(cold), "ratings": rating_metrics(rated)}
+    write_json(Path("metrics/evaluate.json"), metrics(measured, data.gate, verdict.model, verdict.rules) | more)
     reads = {name: count_read(state_directory(), data.split_digest[name], recipe) for name in names}
     note("evaluate", {"test_reads": reads, "recipe": recipe})
     _show(data, measured, cold, verdict, reads[data.gate])
@@ -110,6 +112,14 @@ def _measure(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[T
         rng = np.random.default_rng(settings.finetune.seed)
         measured[name] = scores, intervals(scores, settings.evaluate.replicates, rng)
     return measured
+
+
+def _rated(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Reader]]]) -> dict[str, Any]:
+    replicates, seed = settings.evaluate.replicates, settings.finetune.seed
+    heads = {name: [(trial.fold, reader.ratings) for trial, reader in asked] for name, asked in pairs.items()}
+    found = {name: rating_errors(data, asked, replicates, seed) for name, asked in heads.items()}
+    say("\n".join(rating_lines(name, own) for name, own in found.items()))
+    return found
 
 
 def _retrain(data: Dataset, scratch: Path) -> Callable[[str, Choices], Ranker]:

@@ -125,6 +125,8 @@ def main() -> None:
     with staged_output(OUT) as out:
         bundle = out / "bundle"
         rehearsal(bundle / "rehearsal")
+        if (FINETUNE / "warm").exists():
+            shutil.copytree(FINETUNE / "warm", bundle / "warm")
         facts = {key: value for key, value in config.items() if key != "fold"}
         candidate = Reader.open_bundle(FINETUNE / "candidate")
         facts |= {"label": decision["label"]}

@@ -16,6 +16,7 @@ from tasks.index.bundle import seal
 from tasks.models.catalogue import catalogue_of
 from tasks.models.choices import Choices
 from tasks.models.engine import Engine
+from tasks.models.ratings import FOLDER, Rated, RatingModel
 from tasks.models.training import fit_engine
 from tasks.models.vectors import write as write_vectors
 
@@ -35,6 +36,15 @@ def same_items(base: Path | None, items: pa.Table) -> Path | None:
         return None
     ids = pq.ParquetFile(base / "items.parquet").read(columns=["item_id"])["item_id"]
     return base if ids.cast(pa.string()).equals(items["item_id"].cast(pa.string())) else None
+
+
+def write_ratings(folder: Path, known: Rated, data: Dataset, choices: Choices) -> None:
+    """The rating head learned from `known`, an .npy file an array; nothing where none was chosen or none are known."""
+    if not choices.ratings or not len(known):
+        return
+    folder.mkdir(parents=True)
+    for name, array in RatingModel.fit(known, data.n_users, data.n_items, choices.ratings).arrays().items():
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
 
 def assemble(
@@ -80,6 +90,7 @@ def rehearse(
     start: an engine of the same choices over the fold's train part, for members that can go on from there.
     """
     known = data.positives(fold, LEARNED), data.seen(fold, LEARNED)
+    write_ratings(folder / FOLDER, Rated.of(*data.ratings(fold, LEARNED)), data, choices)
     return _trained(folder, data, known, choices, vectors, config | {"fold": fold}, start)
 
 
@@ -96,6 +107,7 @@ def refit(
 
     base: the folder of an earlier version, of which unchanged content vectors are used again, byte for byte.
     """
+    write_ratings(folder / FOLDER, Rated.of(*data.ratings(None)), data, choices)
     return _trained(folder, data, (data.positives(None), data.seen(None)), choices, vectors, config, start, base)
 
 

@@ -63,6 +63,11 @@ class ItemTable:
         return len(self.ids)
 
     @cached_property
+    def column(self) -> pa.Array:
+        """The ids as an Arrow array."""
+        return pa.array(self.ids, pa.string())
+
+    @cached_property
     def _index(self) -> dict[str, int]:
         return {item: i for i, item in enumerate(self.ids)}
 

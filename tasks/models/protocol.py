@@ -92,11 +92,17 @@ class Searching(Protocol):
 
 
 @runtime_checkable
-class Resumable(Protocol):
+class Resumable(Recommender, Protocol):
     """A recommender that can go on learning, at a fraction of the time of learning anew."""
 
-    def resumed(self, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Recommender:
-        """Continued on `train`, which holds what it has learned from and more; items may have been appended."""
+    def resumed(
+        self, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool, rows: IntArray | None = None
+    ) -> Recommender:
+        """Continued on `train`, which holds what it has learned from and more.
+
+        rows: [n_items] under which index it knows each item, -1 for one that it does not; None: its items are the
+        first ones, and others may have been appended.
+        """
 
 
 def unit_rows(matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
