@@ -94,9 +94,18 @@ def top_items(scores: Scores, k: int) -> npt.NDArray[np.int32]:
 
 def _keys(scores: Scores, items: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """[n, m] numbers that ascend from the best score to the lowest, then by item."""
+    return (_descending(scores).astype(np.uint64) << np.uint64(32)) | items
+
+
+def _descending(scores: Scores) -> npt.NDArray[np.uint32]:
+    """Numbers that ascend from the best score to the lowest."""
     bits = (scores + np.float32(0)).view(np.uint32)  # -0.0 becomes 0.0: both are one score
-    descending = np.where(bits >> 31, bits, ~bits & np.uint32(0x7FFF_FFFF))
-    return (descending.astype(np.uint64) << np.uint64(32)) | items
+    return np.where(bits >> 31, bits, ~bits & np.uint32(0x7FFF_FFFF))
+
+
+def ordered(rows: npt.NDArray[np.integer[Any]], scores: Scores) -> npt.NDArray[np.int64]:
+    """[p] places by row, then from the best score, ties as they stand. rows: [p], not negative."""
+    return np.argsort((rows.astype(np.uint64) << np.uint64(32)) | _descending(scores), kind="stable")
 
 
 def _best(keys: npt.NDArray[np.uint64], k: int) -> npt.NDArray[np.int32]:
@@ -152,7 +161,7 @@ def fused(ranks: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 def shortlisted(rows: npt.NDArray[np.int64], ranks: npt.NDArray[np.float32], most: int) -> npt.NDArray[np.int64]:
     """Ascending places of each row's `most` best by fusion; rows ascending."""
-    order = np.lexsort((-fused(ranks), rows))
+    order = ordered(rows, fused(ranks))
     place = np.arange(len(rows)) - np.searchsorted(rows, rows)
     return np.sort(order[place < most])
 
