@@ -11,10 +11,12 @@ import numpy as np
 
 from tasks.data.dataset import Dataset, load_dataset
 from tasks.index.assembly import refit
+from tasks.index.cache import fetch
 from tasks.index.footprint import memory_mb, size_mb
 from tasks.index.interests import write_keywords
 from tasks.index.reader import Reader
 from tasks.index.stored import precompute
+from tasks.index.stores import open_store
 from tasks.models.choices import Choices
 from tasks.models.drift import stability
 from tasks.models.positions import Positions
@@ -22,7 +24,7 @@ from tasks.settings import Settings, load
 from tasks.stage import note, read_json, say, stage_main, staged_output, write_json
 
 FINETUNE, EVALUATE, OUT = Path("data/finetune"), Path("data/evaluate"), Path("data/refit")
-UNDERSTOOD = Path("data/understand/items.parquet")
+UNDERSTOOD, CHAMPION = Path("data/understand/items.parquet"), Path("data/snapshot/champion.json")
 PROBED = 200  # users whose lists the gates look at
 DRIFT_USERS = 100  # fewer say nothing of a feature's distribution
 TIMED = 20  # single answers that latency is the least of
@@ -33,6 +35,12 @@ def chosen() -> Choices:
     decided = read_json(EVALUATE / "decision.json")["choices"]
     trees = Choices.read(FINETUNE).trees if decided["blend"] == "trees" else ""
     return Choices.model_validate({**decided, "trees": trees})
+
+
+def champion_folder() -> Path | None:
+    """The pinned version, of whose content vectors those that have not changed are not published again."""
+    digest = read_json(CHAMPION)["digest"]
+    return fetch(open_store(), digest) if digest else None
 
 
 def rehearsal(folder: Path) -> None:
@@ -134,10 +142,11 @@ def main() -> None:
         facts = {key: value for key, value in config.items() if key != "fold"}
         candidate = Reader.open_bundle(FINETUNE / "candidate")
         facts |= {"label": decision["label"]}
-        digest = refit(data, chosen(), vectors, facts, bundle, start=candidate.engine)
+        base = champion_folder()
+        digest = refit(data, chosen(), vectors, facts, bundle, start=candidate.engine, base=base)
         figures, told, reasons = gates(settings, data, bundle, candidate)
         if not reasons:
-            digest = precompute(bundle, Reader.open_bundle(bundle, check=False))
+            digest = precompute(bundle, Reader.open_bundle(bundle, check=False), base)
             figures["bundle mb"], told["memory_mb"], reasons = footprint(settings, bundle)
         note("refit", told)
         if reasons:
