@@ -15,9 +15,11 @@ import numpy as np
 from tasks.data.dataset import Dataset, load_dataset
 from tasks.evaluation.behaviour import behaviours
 from tasks.evaluation.beyond import Catalogue
-from tasks.evaluation.champion import compare, read_champion
+from tasks.evaluation.card import CardFacts, write_card
+from tasks.evaluation.champion import Champion, compare, read_champion
 from tasks.evaluation.checks import Hidden
 from tasks.evaluation.cold_start import Row, cold_start, lines
+from tasks.evaluation.data_drift import Profiled, drifted, known_data, write_drift
 from tasks.evaluation.dimensions import slices_of
 from tasks.evaluation.gate import Evidence, Gate, judge
 from tasks.evaluation.intervals import Interval
@@ -53,6 +55,7 @@ def main() -> None:
     challenger = pairs[data.gate][0][1]
     pinned = read_json(SNAPSHOT / "champion.json")["digest"]
     champion = read_champion(open_store(), pinned) if pinned else None
+    profiled = _profiled(settings, data, champion, challenger)
     gate = Gate(settings.evaluate, settings.finetune.seed)
     evidence = Evidence(
         scores=scores, slices=slices_of(data, trials, settings.evaluate.slices),
@@ -61,6 +64,7 @@ def main() -> None:
         ),
         data_until=data.data_until,
         clock=data.clock, candidate=challenger.digest, item_ids=data.item_ids, source=settings.snapshot.source,
+        changes=profiled.changes,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
         judgement = judge(
@@ -83,6 +87,12 @@ def main() -> None:
     with staged_output(OUT) as folder:
         write_results(folder, data, choices, measured, cold, judgement, pinned, challenger.digest)
         write_json(folder / "report.json", report_data(data, trials, measured, judgement, evidence, gate))
+        write_drift(folder, profiled)
+        write_card(folder, data, measured, settings, CardFacts(
+            read_json(SNAPSHOT / "source.json"), read_json(VALIDATE / "report.json"), choices,
+            challenger.config.get("embed", {}), verdict.model,
+            *gate.slices(evidence, None, verdict.model), cold, profiled.changes,
+        ))  # fmt: skip
     small = metrics(measured, data.gate, verdict.model, verdict.rules)
     write_json(Path("metrics/evaluate.json"), small | {"cold start": cold_metrics(cold)})
     reads = {name: count_read(state_directory(), data.split_digest[name], recipe) for name in names}
@@ -98,6 +108,11 @@ def _pairs(data: Dataset, protocol: str, cuts: list[list[float]]) -> list[tuple[
         bundle = FINETUNE / "candidate" if latest else FINETUNE / "candidates" / fold
         pairs.append((trial(data, fold, cuts[number][1] if cuts else None), Reader.open_bundle(bundle)))
     return pairs
+
+
+def _profiled(settings: Settings, data: Dataset, champion: Champion | None, challenger: Reader) -> Profiled:
+    known = known_data(open_store(), champion, settings.snapshot.source)
+    return drifted(data, np.load(EMBED / "vectors.npy"), known, challenger.config, settings.evaluate.drift)
 
 
 def _measure(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Reader]]]) -> Measured:

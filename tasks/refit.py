@@ -33,9 +33,9 @@ def chosen() -> Choices:
 
 
 def rehearsal(folder: Path) -> None:
-    """What a later night needs to compare itself with this version fairly: scores, lists and choices."""
+    """What a later night needs to compare itself with this version: scores, lists, choices, a profile of the data."""
     folder.mkdir(parents=True)
-    for name in ("per_user.parquet", "lists.parquet"):
+    for name in ("per_user.parquet", "lists.parquet", "profile.json", "directions.npy"):
         shutil.copyfile(EVALUATE / name, folder / name)
     chosen().write(folder)
 
@@ -116,6 +116,8 @@ def main() -> None:
     with staged_output(OUT) as out:
         bundle = out / "bundle"
         rehearsal(bundle / "rehearsal")
+        for name in ("card.json", "card.md"):
+            shutil.copyfile(EVALUATE / name, bundle / name)
         facts = {key: value for key, value in config.items() if key != "fold"}
         candidate = Reader.open_bundle(FINETUNE / "candidate")
         facts |= {"label": decision["label"]}

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
+from tasks.settings.drift import Drift
 from tasks.settings.section import Section, Share
 
 
@@ -45,6 +46,8 @@ class Evaluate(Section):
     """Most days by which the data may end before the champion's did; an erasure can take the last events."""
     steady: Share
     """Least overlap of a user's first ten with those after one irrelevant event."""
+    drift: Drift
+    """How far tonight's data may be from the last good ones."""
     override: Override
     """A person's decision on one candidate."""
 
