@@ -29,8 +29,10 @@ CHOICES = Choices(
 )  # fmt: skip
 
 
-def write(folder: Path, *, users: int, items: int, watched: int, width: int, seed: int = 0) -> str:
-    """Write and seal; returns the digest. Items are taken by a power law."""
+def write(
+    folder: Path, *, users: int, items: int, watched: int, width: int, seed: int = 0, without: tuple[str, ...] = ()
+) -> str:
+    """Write and seal; returns the digest. Items are taken by a power law. without: members that are left out."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True)
     weight = 1.0 / (10.0 + np.arange(items))
@@ -49,6 +51,9 @@ def write(folder: Path, *, users: int, items: int, watched: int, width: int, see
     write_histories(folder / "histories", past)
     write_histories(folder / "seen", past)
     np.save(folder / "vectors.npy", vectors, allow_pickle=False)
-    fit_engine(past, catalogue_of(table, vectors), CHOICES, clock=True).save(folder)
+    members = {name: hyper for name, hyper in CHOICES.members.items() if name not in without}
+    fit_engine(past, catalogue_of(table, vectors), CHOICES.model_copy(update={"members": members}), clock=True).save(
+        folder
+    )
     facts = {"clock": "time", "exclude_seen": True, "data_until": float(past.times.max()), "moment": "last_event"}
     return seal(folder, facts | {"name": "made up", "pseudonymised": False, "key_fingerprint": None})

@@ -66,6 +66,8 @@ def headline(summary: Summary) -> str:
 def markdown(summary: Summary) -> str:
     """The summary as Markdown: decision, version, sample, accounting, stages."""
     parts = [f"**Decision:** {_cell(summary.sentence)}", f"**Version:** {_version(summary)}"]
+    if summary.pages:
+        parts += ["**Pages:** " + ", ".join(f"[{name}]({address})" for name, address in summary.pages.items())]
     if summary.sample:
         shown = [[row["rank"], row["title"], row["item_id"]] for row in summary.sample.recommendations]
         liked = ", ".join(f"*{_cell(title)}*" for title in summary.sample.history)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -190,11 +191,13 @@ def rollback(
     from tasks.index import channels
     from tasks.index.stores import open_store
 
+    began = time.perf_counter()
     left, live = channels.rollback(open_store(at), channel, version)
+    seconds = round(time.perf_counter() - began, 3)
     if as_json:
-        return print_json({"channel": channel, "left": left, "live": live})
+        return print_json({"channel": channel, "left": left, "live": live, "seconds": seconds})
     return typer.echo(
-        f"channel {channel}: {left[:12]} → {live[:12]}. The recipe of {left[:12]} is blocked until "
+        f"channel {channel}: {left[:12]} → {live[:12]} in {seconds:.2f} s. The recipe of {left[:12]} is blocked until "
         f"`nightreel release {left[:12]}`."
     )
 

@@ -48,6 +48,8 @@ class Screen:
             parts += [
                 _table(title, [{name.removesuffix("@10"): v for name, v in row.items()} for row in summary.metrics])
             ]
+        if summary.ratings:
+            parts += [_table(f"Predicted ratings · {summary.protocol}", [dict(row) for row in summary.ratings])]
         if summary.beyond:
             told = ", ".join(f"{name.removesuffix('@10')} {value:.3f}" for name, value in summary.beyond.items())
             parts += [Text(f"Beyond accuracy, of what is served: {told}", style="dim")]

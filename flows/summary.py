@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flows.pages import pages
 from flows.project import Project
 from flows.reproduce import Outcome
 
@@ -40,6 +41,8 @@ class Summary:
     protocol: str
     metrics: tuple[Row, ...]
     """model, the COLUMNS, the first one's 95% interval; best first."""
+    ratings: tuple[Row, ...]
+    """What ratings are predicted by, RMSE, its 95% interval, MAE, on the same protocol; empty where not measured."""
     beyond: Row
     """Accuracy is not all: coverage, novelty and diversity of the served model."""
     decision: str
@@ -48,6 +51,8 @@ class Summary:
     published: str
     """What happened to the version, in words."""
     sample: Sample | None
+    pages: Mapping[str, str]
+    """Name → address of the run's pages."""
 
     def as_json(self) -> Row:
         """Plain values, for --json."""
@@ -56,6 +61,7 @@ class Summary:
             "rows": list(self.rows),
             "protocol": self.protocol,
             "metrics": list(self.metrics),
+            "ratings": list(self.ratings),
             "beyond": self.beyond,
             "decision": self.decision,
             "sentence": self.sentence,
@@ -63,6 +69,7 @@ class Summary:
             "published": self.published,
             "sample": self.sample and {"user": self.sample.user, "history": list(self.sample.history),
                                        "recommendations": list(self.sample.recommendations)},
+            "pages": dict(self.pages),
         }  # fmt: skip
 
 
@@ -77,12 +84,14 @@ def summarise(project: Project, outcomes: Sequence[Outcome], k: int) -> Summary:
         rows=_rows(_read(data / "validate" / "report.json")),
         protocol=str(verdict.get("gate", "")),
         metrics=_metrics(verdict.get("intervals", {})),
+        ratings=_ratings(_read(data / "evaluate" / "report.json"), str(verdict.get("gate", ""))),
         beyond={name: served[name] for name in BEYOND if name in served},
         decision=str(verdict.get("decision", "")),
         sentence=str(verdict.get("sentence", "")),
         digest=digest,
         published=_published(receipt),
         sample=_sample(data / "refit" / "bundle", str(receipt.get("channel")), k) if receipt else None,
+        pages=pages(project),
     )
 
 
@@ -107,6 +116,17 @@ def _metrics(intervals: Row) -> tuple[Row, ...]:
         first = {COLUMNS[0]: points.pop(COLUMNS[0]), "95%": f"{low:.3f}–{high:.3f}"}
         rows.append({"model": model} | first | points)
     return tuple(sorted(rows, key=lambda row: -float(row[COLUMNS[0]])))
+
+
+def _ratings(report: Row, protocol: str) -> tuple[Row, ...]:
+    models = report.get("ratings", {}).get(protocol, {}).get("models", {})
+    rows = []
+    for model, found in models.items():
+        rmse, mae = found["rmse"], found["mae"]["point"]
+        rows.append(
+            {"predicted by": model, "RMSE": rmse["point"], "95%": f"{rmse['low']:.3f}–{rmse['high']:.3f}", "MAE": mae}
+        )
+    return tuple(sorted(rows, key=lambda row: float(row["RMSE"])))
 
 
 def _published(receipt: Row) -> str:

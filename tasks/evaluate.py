@@ -6,35 +6,35 @@ Reads data/validate, data/finetune and what snapshot pinned; writes data/evaluat
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tasks.data.dataset import Dataset, load_dataset
-from tasks.evaluation.behaviour import behaviours
 from tasks.evaluation.beyond import Catalogue
 from tasks.evaluation.card import CardFacts, write_card
-from tasks.evaluation.champion import Champion, compare, read_champion
+from tasks.evaluation.champion import Champion, Unreadable, compare, pinned_champion
 from tasks.evaluation.checks import Hidden
 from tasks.evaluation.cold_start import Row, cold_start, lines
-from tasks.evaluation.data_drift import Profiled, drifted, known_data, write_drift
+from tasks.evaluation.conduct import conduct
+from tasks.evaluation.data_drift import drifted, known_data, write_drift
 from tasks.evaluation.dimensions import slices_of
-from tasks.evaluation.gate import Evidence, Gate, judge
+from tasks.evaluation.gate import Evidence, Gate, Judgement, judge
 from tasks.evaluation.intervals import Interval
 from tasks.evaluation.outputs import cold_metrics, metrics, write_results
+from tasks.evaluation.rating_error import rating_errors, rating_lines, rating_metrics
 from tasks.evaluation.reads import count_read
 from tasks.evaluation.report_data import report_data
+from tasks.evaluation.retraining import retraining
 from tasks.evaluation.scores import GATE_K, Scores, intervals, measure
 from tasks.evaluation.table import table
-from tasks.evaluation.trial import Ranker, Trial, trial
+from tasks.evaluation.trial import Trial, trial
 from tasks.evaluation.verdict import Verdict
-from tasks.index.assembly import rehearse
 from tasks.index.reader import Reader
 from tasks.index.stores import open_store
-from tasks.models.choices import Choices
-from tasks.models.engine import BLEND
 from tasks.settings import Settings, load
 from tasks.stage import note, read_json, say, stage_main, staged_output, state_directory, write_json
 
@@ -54,47 +54,39 @@ def main() -> None:
     scores, trials = measured[data.gate][0], [asked for asked, _ in pairs[data.gate]]
     challenger = pairs[data.gate][0][1]
     pinned = read_json(SNAPSHOT / "champion.json")["digest"]
-    champion = read_champion(open_store(), pinned) if pinned else None
-    profiled = _profiled(settings, data, champion, challenger)
+    champion = pinned_champion(open_store(), pinned) if pinned else None
+    known = known_data(open_store(), champion, settings.snapshot.source)
+    profiled = drifted(data, np.load(EMBED / "vectors.npy"), known, challenger.config, settings.evaluate.drift)
     gate = Gate(settings.evaluate, settings.finetune.seed)
     evidence = Evidence(
         scores=scores, slices=slices_of(data, trials, settings.evaluate.slices),
-        behaviours=behaviours(
-            trials[0], challenger, BLEND, data.items["genres"].to_pylist(), steady=settings.evaluate.steady
-        ),
+        behaviours=conduct(trials[0], challenger, data.items["genres"].to_pylist(), settings.evaluate),
         data_until=data.data_until,
         clock=data.clock, candidate=challenger.digest, item_ids=data.item_ids, source=settings.snapshot.source,
         changes=profiled.changes,
     )  # fmt: skip
-    with tempfile.TemporaryDirectory() as scratch:
-        judgement = judge(
-            gate, evidence, champion,
-            blocked=recipe in read_json(SNAPSHOT / "blocked.json"),
-            compare=lambda known: compare(
-                known, data, scores, trials,
-                least_users=settings.validate_.gate_users,
-                challenger=challenger,
-                open_champion=lambda: Reader.open(version=known.digest),
-                retrain=_retrain(data, Path(scratch)),
-            ),
-        )  # fmt: skip
+    blocked = recipe in read_json(SNAPSHOT / "blocked.json")
+    judgement = _judged(settings, data, gate, evidence, champion, blocked, pairs[data.gate])
     verdict = judgement.verdict
+    rated = _rated(settings, data, pairs)
     cold = cold_start(
         trials[0], challenger, verdict.model, data.positives(data.protocols[data.gate][0], ("train", "valid")),
         np.load(FINETUNE / "vectors.npy", mmap_mode="r"), settings.evaluate, settings.finetune.seed,
     )  # fmt: skip
-    choices = read_json(FINETUNE / "choices.json")
+    choices, (slices, gaps) = read_json(FINETUNE / "choices.json"), gate.slices(evidence, None, verdict.model)
     with staged_output(OUT) as folder:
         write_results(folder, data, choices, measured, cold, judgement, pinned, challenger.digest)
-        write_json(folder / "report.json", report_data(data, trials, measured, judgement, evidence, gate))
+        write_json(
+            folder / "report.json", report_data(data, trials, measured, judgement, evidence, gate) | {"ratings": rated}
+        )
         write_drift(folder, profiled)
         write_card(folder, data, measured, settings, CardFacts(
-            read_json(SNAPSHOT / "source.json"), read_json(VALIDATE / "report.json"), choices,
-            challenger.config.get("embed", {}), verdict.model,
-            *gate.slices(evidence, None, verdict.model), cold, profiled.changes,
+            source=read_json(SNAPSHOT / "source.json"), validated=read_json(VALIDATE / "report.json"), choices=choices,
+            embed=challenger.config.get("embed", {}), model=verdict.model, slices=slices, gaps=gaps, cold=cold,
+            changes=profiled.changes,
         ))  # fmt: skip
-    small = metrics(measured, data.gate, verdict.model, verdict.rules)
-    write_json(Path("metrics/evaluate.json"), small | {"cold start": cold_metrics(cold)})
+    more = {"cold start": cold_metrics(cold), "ratings": rating_metrics(rated)}
+    write_json(Path("metrics/evaluate.json"), metrics(measured, data.gate, verdict.model, verdict.rules) | more)
     reads = {name: count_read(state_directory(), data.split_digest[name], recipe) for name in names}
     note("evaluate", {"test_reads": reads, "recipe": recipe})
     _show(data, measured, cold, verdict, reads[data.gate])
@@ -110,9 +102,21 @@ def _pairs(data: Dataset, protocol: str, cuts: list[list[float]]) -> list[tuple[
     return pairs
 
 
-def _profiled(settings: Settings, data: Dataset, champion: Champion | None, challenger: Reader) -> Profiled:
-    known = known_data(open_store(), champion, settings.snapshot.source)
-    return drifted(data, np.load(EMBED / "vectors.npy"), known, challenger.config, settings.evaluate.drift)
+def _judged(
+    settings: Settings, data: Dataset, gate: Gate, evidence: Evidence, champion: Champion | Unreadable | None,
+    blocked: bool, pairs: list[tuple[Trial, Reader]],
+) -> Judgement:  # fmt: skip
+    with tempfile.TemporaryDirectory() as scratch:
+        return judge(
+            gate, evidence, champion, blocked=blocked,
+            compare=lambda known: compare(
+                known, data, evidence.scores, [asked for asked, _ in pairs],
+                least_users=settings.validate_.gate_users,
+                challenger=pairs[0][1],
+                open_champion=lambda: Reader.open(version=known.digest),
+                retrain=retraining(data, Path(scratch), EMBED, FINETUNE),
+            ),
+        )  # fmt: skip
 
 
 def _measure(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Reader]]]) -> Measured:
@@ -127,15 +131,12 @@ def _measure(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[T
     return measured
 
 
-def _retrain(data: Dataset, scratch: Path) -> Callable[[str, Choices], Ranker]:
-    def retrain(fold: str, choices: Choices) -> Ranker:
-        say(f"training the champion's choices again on {fold}")
-        # A fine-tuned encoder belongs to the night that made it: today's vectors stand in for the champion's.
-        vectors = EMBED if choices.encoder == "base" else FINETUNE
-        rehearse(data, fold, choices, np.load(vectors / "vectors.npy"), {"key_fingerprint": None}, scratch / fold)
-        return Reader.open_bundle(scratch / fold, check=False)
-
-    return retrain
+def _rated(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Reader]]]) -> dict[str, Any]:
+    replicates, seed = settings.evaluate.replicates, settings.finetune.seed
+    heads = {name: [(trial.fold, reader.ratings) for trial, reader in asked] for name, asked in pairs.items()}
+    found = {name: rating_errors(data, asked, replicates, seed) for name, asked in heads.items()}
+    say("\n".join(rating_lines(name, own) for name, own in found.items()))
+    return found
 
 
 def _show(data: Dataset, measured: Measured, cold: list[Row], verdict: Verdict, reads: int) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from tasks.content.contrastive import finetune_encoder
-from tasks.content.item_cache import encode_cached
-from tasks.content.pairs import close_pairs
-from tasks.content.text import read_texts
+from tasks.content.fitting import Lesson, fit_content
 from tasks.data.dataset import Dataset, load_dataset
 from tasks.data.histories import FloatArray, Histories, ItemArray
 from tasks.evaluation.ranking import Truth, per_user
@@ -20,14 +17,13 @@ from tasks.index.assembly import rehearse
 from tasks.models.catalogue import catalogue_of
 from tasks.models.drift import reference_of
 from tasks.models.learning import Judge, Learned, Task, learn, task_of, try_member, untrained
+from tasks.models.rating_choice import with_ratings
+from tasks.models.warm_start import find, keep, night_of, started
 from tasks.settings import Settings, load
-from tasks.stage import read_json, say, stage_main, staged_output, state_directory, write_json
+from tasks.stage import read_json, say, stage_main, staged_output, write_json, write_rows
 
-OUT, ITEMS, UNDERSTOOD = (
-    Path("data/finetune"),
-    Path("data/validate/items.parquet"),
-    Path("data/understand/items.parquet"),
-)
+OUT, WARM = Path("data/finetune"), Path("data/snapshot/warm")
+ITEMS, UNDERSTOOD = Path("data/validate/items.parquet"), Path("data/understand/items.parquet")
 Vectors = npt.NDArray[np.float32]
 CONTENT: Final = "content_knn"
 LEAVE_LAST_OUT = "leave_last_out"
@@ -64,43 +60,13 @@ def bundle_config(fold_protocol: str, data: Dataset) -> dict[str, Any]:
     }
 
 
-def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    """A CSV for `dvc plots`; nothing where there are no rows."""
-    if rows:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-
-
-def tune_encoder(
-    data: Dataset, base: Vectors, settings: Settings, judge: Judge, folder: Path
-) -> tuple[Vectors, Literal["base", "finetuned"], list[dict[str, Any]]]:
-    """Vectors of the encoder fitted to behaviour if they rank validation better than the base's, else the base's.
-
-    It learns from events that every fold trains on, so that no fold's test is known to it.
-    """
-    pairs, steps = close_pairs(data.trained_everywhere()), settings.finetune.encoder_steps
-    used = CONTENT in settings.finetune.members and base.any()
-    if not steps or not used or len(pairs) < settings.finetune.encoder_pairs:
-        say(f"encoder: kept as it is ({steps} steps asked for, {len(pairs):,} pairs)")
-        return base, "base", []
-    texts = read_texts(ITEMS, UNDERSTOOD)
-    popularity = np.bincount(data.trained_everywhere().items, minlength=data.n_items)
-    tuned = finetune_encoder(
-        settings.embed, texts, pairs, popularity,
-        steps=steps, batch=settings.finetune.encoder_pairs, seed=settings.finetune.seed,
+def content_lesson(data: Dataset, settings: Settings, judge: Judge) -> Lesson:
+    """What content vectors are fitted to: behaviour that every fold trains on, judged on validation."""
+    return Lesson(
+        train=data.trained_everywhere(), n_items=data.n_items, texts=(ITEMS, UNDERSTOOD), settings=settings,
+        quality=lambda vectors: content_quality(data, vectors, settings, judge),
+        used=CONTENT in settings.finetune.members,
     )  # fmt: skip
-    vectors, tally = encode_cached(tuned.encoder, texts, state_directory() / "cache")
-    say(tally.line())
-    losses = [{"step": step, "loss": loss} for step, loss in tuned.losses]
-    before, after = content_quality(data, base, settings, judge), content_quality(data, vectors, settings, judge)
-    say(f"encoder: content kNN's validation NDCG@10 {before:.4f} as it is, {after:.4f} fitted to behaviour")
-    if after <= before:
-        return base, "base", losses
-    tuned.save(folder)
-    return vectors, "finetuned", losses
 
 
 def content_quality(data: Dataset, vectors: Vectors, settings: Settings, judge: Judge) -> float:
@@ -110,12 +76,19 @@ def content_quality(data: Dataset, vectors: Vectors, settings: Settings, judge: 
     return max(float(trial["ndcg@10"]) for trial in trials)
 
 
-def learn_fold(data: Dataset, fold: str, vectors: Vectors, encoder: str, settings: Settings, judge: Judge) -> Learned:
-    """Members and blend chosen on the fold's validation; a fold cut at one time is asked about that time."""
+def learn_fold(
+    data: Dataset, fold: str, vectors: Vectors, encoder: str, settings: Settings, judge: Judge, out: Path
+) -> Learned:
+    """Members and blend chosen on the fold's validation, asked about the time of its cut; a later night's start."""
     say(f"{fold}: choosing on validation")
     base = untrained(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
     task = fold_task(data, fold, settings.finetune.positions)
-    return learn(task, catalogue_of(data.items, vectors), settings.finetune, base, judge)
+    catalogue, card = catalogue_of(data.items, vectors), read_json(Path("data/embed/embed.json"))
+    night = night_of(data, task.inner, encoder, {"encoder": card, "vectors": vectors.shape[1]})
+    earlier = find(WARM / fold, night, catalogue, settings.finetune.warm_nights)
+    learned = learn(task, catalogue, settings.finetune, base, judge, partial(started, earlier, fold))
+    keep(out, night, learned.inner, learned.choices, earlier)
+    return with_ratings(learned, data, fold, settings.finetune.ratings)
 
 
 def main() -> None:
@@ -125,10 +98,12 @@ def main() -> None:
     judge = Judge(ndcg, data.exclude_seen, data.clock == "time", threads)
     base = np.load("data/embed/vectors.npy", allow_pickle=False)
     with staged_output(OUT) as out:
-        vectors, encoder, losses = tune_encoder(data, base, settings, judge, out / "encoder")
+        content = fit_content(base, content_lesson(data, settings, judge), out)
+        vectors, encoder = content.vectors, content.fitted
         np.save(out / "vectors.npy", vectors, allow_pickle=False)
-        write_rows(out / "plots" / "encoder.csv", losses)
-        learned = {fold: learn_fold(data, fold, vectors, encoder, settings, judge) for fold in data.folds}
+        write_rows(out / "plots" / "encoder.csv", content.encoder_losses)
+        write_rows(out / "plots" / "fusion.csv", content.fusion_losses)
+        learned = {f: learn_fold(data, f, vectors, encoder, settings, judge, out / "warm" / f) for f in data.folds}
         for protocol, folds in data.protocols.items():
             for fold in folds:
                 folder = out / "candidate" if fold == gate_fold(data) else out / "candidates" / fold
@@ -139,7 +114,7 @@ def main() -> None:
         write_json(out / "reference.json", reference_of(chosen.engine, fold_task(data, gate_fold(data), 1).valid))
         scores = [{"fold": f, "model": m, "ndcg@10": s} for f, one in learned.items() for m, s in one.scores.items()]
         write_rows(out / "plots" / "validation.csv", scores)
-        for name in ("curve", "trials"):
+        for name in ("curve", "trials", "ratings"):
             rows = [{"fold": fold, **row} for fold, one in learned.items() for row in getattr(one, name)]
             write_rows(out / "plots" / f"{name}.csv", rows)
     write_json(Path("metrics/finetune.json"), {fold: one.scores for fold, one in learned.items()})

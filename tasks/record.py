@@ -17,6 +17,7 @@ from tasks.index import channels
 from tasks.index.stores import open_store
 from tasks.provenance import Lock, numbers, read_lock
 from tasks.report.page import report_path, write_report
+from tasks.report.understanding import understanding_path, write_understanding
 from tasks.run_facts import DATA, METRICS, bundle_version, common_facts, stage_facts
 from tasks.settings import Settings, load
 from tasks.stage import UserError, read_json, say, stage_main, staged_output, state_directory, write_json
@@ -43,14 +44,15 @@ def main() -> None:
     }  # fmt: skip
     path = state / "mlflow" / "recorded" / f"{recipe}.json"
     page = report_path(state, recipe)
-    if _recorded(path, marker) and page.exists():
+    if _recorded(path, marker) and page.exists() and _understood(state, recipe):
         page.touch()  # `nightreel report` shows the run that ended last
         say(f"recorded already: MLflow run {recipe[:12]}")
     else:
         write_report(DATA, state, lock.order)
         facts = _facts(settings, state, lock, recipe, receipt, marker["live"])
-        facts = replace(facts, artifacts=(*facts.artifacts, (page, "report")))
-        write_json(path, marker | {"run_id": tracking.record(facts, state)})
+        pages = [each for each in (page, write_understanding(DATA, METRICS, state)) if each]
+        facts = replace(facts, artifacts=(*facts.artifacts, *((each, "report") for each in pages)))
+        write_json(path, marker | tracking.record(facts, state))
         say(f"recorded as MLflow run {recipe[:12]} in experiment {settings.record.experiment}")
     with staged_output(OUT) as folder:
         write_json(folder / "run.json", {name: marker[name] for name in ("recipe", "digest", "decision")})
@@ -97,6 +99,11 @@ def _record_failure(settings: Settings, state: Path, lock: Lock, failed: str, re
 def _live(settings: Settings) -> str | None:
     pointer = channels.live(open_store(), settings.snapshot.channel)
     return pointer.digest if pointer else None
+
+
+def _understood(state: Path, recipe: str) -> bool:
+    """Whether the page of what was understood is there, or nothing to make it from."""
+    return understanding_path(state, recipe).exists() or not (DATA / "understand").exists()
 
 
 def _recorded(path: Path, marker: dict[str, Any]) -> bool:

@@ -118,6 +118,8 @@ def main() -> None:
         rehearsal(bundle / "rehearsal")
         for name in ("card.json", "card.md"):
             shutil.copyfile(EVALUATE / name, bundle / name)
+        if (FINETUNE / "warm").exists():
+            shutil.copytree(FINETUNE / "warm", bundle / "warm")
         facts = {key: value for key, value in config.items() if key != "fold"}
         candidate = Reader.open_bundle(FINETUNE / "candidate")
         facts |= {"label": decision["label"]}

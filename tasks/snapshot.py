@@ -10,6 +10,7 @@ from typing import Any
 from tasks.data import environment, media, privacy, recipe, sample
 from tasks.data.sources import Source, open_source
 from tasks.index import channels
+from tasks.index.pinned_state import earlier_version, pin_state
 from tasks.index.store import Missing, Store
 from tasks.index.stores import open_store
 from tasks.settings import Settings, load
@@ -38,14 +39,23 @@ def main() -> None:
         named = _write_tables(source, settings.snapshot.clock, key)
     pins = media.pin(named, media.media_root(settings.snapshot.source), state / "media.json")
     identity += f"+{recipe.digest(pins)}" if pins else ""
-    made = recipe.make_recipe(identity, params, package, LOCK, facts) | {"tables": tables}
     store = open_store()
+    state_pins = _pin_state(store, settings, tables)
+    identity += f"+{recipe.digest(state_pins)}" if state_pins else ""
+    made = recipe.make_recipe(identity, params, package, LOCK, facts) | {"tables": tables}
     _keep_json(OUT / "champion.json", champion(store, settings.snapshot.channel, made["recipe"]))
     _keep_json(OUT / "blocked.json", channels.blocked(store))
     _keep_json(OUT / "environment.json", facts)
     _keep_json(OUT / "media.json", pins)
     # Last: it names the tables, and so vouches for all the rest.
     _keep_json(OUT / "recipe.json", made)
+
+
+def _pin_state(store: Store, settings: Settings, tables: str) -> dict[str, str]:
+    """Pin what finetune may go on from; its files, which the night's result depends on."""
+    warm = settings.finetune.warm_nights > 0
+    earlier = earlier_version(store, settings.snapshot.channel, tables) if warm else None
+    return pin_state(store, earlier, OUT / "warm")
 
 
 def champion(store: Store, channel: str, made: str) -> dict[str, Any]:

@@ -79,8 +79,9 @@ def prepare(state: Path) -> str:
     return tracking_uri(state)
 
 
-def record(facts: Facts, state: Path) -> str:
-    """Write a run's facts and return the parent run's id. Doing it again with the same recipe updates that run."""
+def record(facts: Facts, state: Path) -> dict[str, str]:
+    """Write a run's facts; returns run_id and experiment_id of the parent. Doing it again with the same recipe updates
+    that run."""
     with _locked(state):
         client = _client(state)
         experiment = _experiment(client, facts.experiment, state)
@@ -96,7 +97,7 @@ def record(facts: Facts, state: Path) -> str:
             _register(client, facts.experiment, parent, facts.version)
         _follow(client, facts.experiment, facts.live)
         client.set_terminated(parent.info.run_id, "FAILED" if failed else "FINISHED")
-    return str(parent.info.run_id)
+    return {"run_id": str(parent.info.run_id), "experiment_id": experiment}
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks.content.source import ENGLISH, UNIVERSAL
 from tasks.data.schema import ITEMS_SCHEMA, read_strict
 from tasks.settings import Settings, load
 from tasks.stage import note, read_json, say, stage_main, staged_output, state_directory, write_json
@@ -19,6 +20,7 @@ OUT = Path("data/understand")
 METRICS = Path("metrics/understand.json")
 PINS = Path("data/snapshot/media.json")
 READ = ("item_id", "title", "description", "transcript", "genres", "tags", "language", "media_uri")
+OTHERS_SHARE = 0.1
 Row = dict[str, Any]
 
 
@@ -32,6 +34,7 @@ def main() -> None:
     heard = [row["transcript"] or own.get("transcript") for row, own in zip(rows, found.fields, strict=True)]
     rows = [row | {"transcript": transcript} for row, transcript in zip(rows, heard, strict=True)]
     languages = identify(rows, identifier, settings, found)
+    advise(languages, settings)
     texts = [prose_of(row, language) for row, language in zip(rows, languages, strict=True)]
     told = [at for at, text in enumerate(texts) if text.body]
     transcribed = sum("transcript" in own for own in found.fields)
@@ -98,6 +101,15 @@ def identify(rows: Sequence[Row], identifier: LanguageIdentifier, settings: Sett
         languages.append(language)
     say(f"language: {sum(map(bool, languages)):,} of {len(rows):,} items")
     return languages
+
+
+def advise(languages: Sequence[str], settings: Settings) -> None:
+    """Say so where the encoder is an English one and much of the catalogue is not English."""
+    known = [language.partition("-")[0].casefold() for language in languages if language]
+    others = sum(language != "en" for language in known)
+    if settings.embed.encoder == ENGLISH and known and others > OTHERS_SHARE * len(known):
+        say(f"embed.encoder: {ENGLISH} reads English, and {others:,} of {len(known):,} items are in other languages: "
+            f"{UNIVERSAL} puts 16 languages into one space")  # fmt: skip
 
 
 if __name__ == "__main__":

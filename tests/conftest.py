@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from flows.server import HOST, free_port
-from tasks.index.object_store import ObjectStore
-from tests.contracts.servers import free_ports
+from tasks.index.object_store import ObjectStore, free_ports
 
 # Prefect reads its settings once, when it is imported: so they are set before any test module is.
 PREFECT = Path(tempfile.mkdtemp(prefix="nightreel-prefect-"))

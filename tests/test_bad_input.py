@@ -18,9 +18,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import snapshot, validate
+from tasks.index.object_store import free_ports
 from tasks.index.stores import open_store
 from tasks.stage import stage_main
-from tests.contracts.servers import free_ports, set_environment
+from tests.contracts.servers import set_environment
 from tests.datasets import REPOSITORY, workspace, write_dataset, write_params
 
 HEADER = "user_id,item_id,timestamp,event\n"

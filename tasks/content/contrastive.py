@@ -21,10 +21,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tasks.content.encoder import Encoder, Report, Vectors, one_block_a_core, padded_length
+from tasks.content.adapters import fitted
+from tasks.content.encoder import Encoder, one_block_a_core, padded_length
 from tasks.content.network import Network
 from tasks.content.progress import Progress
 from tasks.content.source import locate
+from tasks.content.text_encoder import Report, Vectors
 from tasks.data.histories import IntArray, ItemArray
 from tasks.settings import Embed, Tune
 from tasks.stage import UserError
@@ -54,7 +56,8 @@ def finetune_encoder(
     settings: Embed, texts: Sequence[str], pairs: npt.NDArray[np.integer[Any]], popularity: npt.NDArray[Any],
     *, steps: int, batch: int, seed: int,
 ) -> FinetunedEncoder:  # fmt: skip
-    """Train the last layers in float32 on the CPU; the same arguments give the same bytes in one environment.
+    """Train the last layers, or adapters in them, in float32 on the CPU; equal arguments give equal bytes in one
+    environment.
 
     texts: [n_items]; pairs: [P, 2] items that a user took both; popularity: [n_items] events of each item.
     Dropout is off: in so few steps it only adds noise. Raises UserError when there are fewer than two pairs.
@@ -80,8 +83,8 @@ def _train(
     settings: Embed, *, steps: int, batch: int, seed: int,
 ) -> list[tuple[int, float]]:  # fmt: skip
     tune = settings.tune
-    trained = last_layers(network.model, tune.layers)
-    optimiser = torch.optim.AdamW(trained, lr=tune.learning_rate, weight_decay=tune.weight_decay)
+    trained = fitted(network.model, tune, steps, seed)
+    optimiser = torch.optim.AdamW(trained.weights, lr=tune.learning_rate, weight_decay=tune.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: learning_rate_share(step, steps))
     progress = Progress("fitted the encoder, step", steps)
     losses = []
@@ -93,12 +96,14 @@ def _train(
             ends = torch.tensor_split(vectors[place], 2)
             loss = contrastive_loss(ends[0], ends[1], left, right, drawn, tune)
             (slope,) = torch.autograd.grad(loss, vectors)
-            _backward(pool, parts, slope, trained)
+            _backward(pool, parts, slope, trained.weights)
+            trained.regularise()
             optimiser.step()
+            trained.allot(step)
             schedule.step()
             losses.append((step, float(loss.detach())))
             progress(step, step / steps)
-    network.model.requires_grad_(False)
+    trained.finish(network.model)
     return losses
 
 
@@ -159,17 +164,6 @@ def _backward(pool: ThreadPoolExecutor, parts: list[Tensor], slope: Tensor, trai
         sums = [a + b for a, b in zip(sums, found, strict=True)] if sums else list(found)
     for weight, gradient in zip(trained, sums or [], strict=True):
         weight.grad = gradient
-
-
-def last_layers(model: Any, count: int) -> list[Tensor]:
-    """Make the last `count` of the transformer's layers trainable; its layers are the longest list of modules."""
-    lists = [module for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
-    if not lists:
-        raise UserError("embed.encoder: has no list of layers to fit. Set finetune.encoder_steps to 0.")
-    layers = max(lists, key=len)
-    model.requires_grad_(False)
-    chosen = layers[max(0, len(layers) - count) :]
-    return [parameter.requires_grad_(True) for layer in chosen for parameter in layer.parameters()]
 
 
 def learning_rate_share(step: int, steps: int) -> float:

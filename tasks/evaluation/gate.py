@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tasks.data.histories import FloatArray, IntArray
-from tasks.evaluation.behaviour import Behaviour
-from tasks.evaluation.champion import LEAST_SHARED, Champion, Comparison, shared_items
+from tasks.evaluation.behaviour import Behaviour, night_to_night
+from tasks.evaluation.champion import LEAST_SHARED, Champion, Comparison, Unreadable, shared_items
 from tasks.evaluation.coverage import coverage
 from tasks.evaluation.data_drift import Change
 from tasks.evaluation.intervals import Difference, Draws, relative_difference
@@ -91,9 +91,14 @@ class Gate:
         return sound_lists(scores.faults[model], len(scores.users))
 
     def others(
-        self, evidence: Evidence, champion: Champion, comparison: Comparison, slices: Sequence[SliceScore]
+        self,
+        evidence: Evidence,
+        champion: Champion,
+        comparison: Comparison,
+        slices: Sequence[SliceScore],
+        tests: Sequence[Behaviour],
     ) -> list[Rule]:
-        """Sound lists and behaviour; freshness, drift, slices and coverage against the champion."""
+        """Sound lists and behaviour (tests); freshness, drift, slices and coverage against the champion."""
         settings, n_items = self.settings, len(evidence.item_ids)
         same = champion.source in (None, evidence.source)
         clock = evidence.clock if champion.config.get("clock") == evidence.clock else "another"
@@ -108,7 +113,7 @@ class Gate:
             holding_coverage(
                 coverage(lists, n_items), theirs, share=settings.coverage_share, users=len(np.unique(comparison.users))
             ),
-            sound_behaviour(evidence.behaviours),
+            sound_behaviour(tests),
         ]
 
     def slices(
@@ -145,16 +150,18 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict and what it rests on; comparison: None where none was fair."""
+    """The verdict and what it rests on; comparison: None where none was fair; behaviours: those of the evidence, and
+    how far the lists are the champion's."""
 
     verdict: Verdict
     comparison: Comparison | None
     slices: list[SliceScore]
     gaps: list[Gap]
+    behaviours: list[Behaviour]
 
 
 def judge(
-    gate: Gate, evidence: Evidence, champion: Champion | None, *, blocked: bool,
+    gate: Gate, evidence: Evidence, champion: Champion | Unreadable | None, *, blocked: bool,
     compare: Callable[[Champion], Comparison],
 ) -> Judgement:  # fmt: skip
     """The verdict on the candidate; `compare` is called only where a comparison can be fair.
@@ -162,19 +169,35 @@ def judge(
     blocked: a rollback blocked this recipe.
     """
     popularity = gate.popularity(evidence.scores)
-    verdict = _alone(gate, evidence, champion, popularity, blocked)
-    comparison = compare(champion) if verdict is None and champion is not None else None
+    verdict, comparison = _alone(gate, evidence, champion, popularity, blocked), None
+    if verdict is None and isinstance(champion, Champion):
+        try:
+            comparison = compare(champion)
+        except Unreadable as error:
+            verdict = refuse("champion unreadable", str(error), _own(gate, evidence, popularity))
     slices, gaps = gate.slices(evidence, comparison, verdict.model if verdict else BLEND)
+    tests = [*evidence.behaviours, _stability(evidence, comparison)]
     if verdict is None:
-        assert champion is not None and comparison is not None
-        others = gate.others(evidence, champion, comparison, slices)
+        assert isinstance(champion, Champion) and comparison is not None
+        others = gate.others(evidence, champion, comparison, slices, tests)
         rule = gate.champion(comparison)
         verdict = challenge(rule, popularity, others, digest=champion.digest, how=comparison.how)
-    return Judgement(overridden(verdict, gate.settings.override, evidence.candidate), comparison, slices, gaps)
+    return Judgement(overridden(verdict, gate.settings.override, evidence.candidate), comparison, slices, gaps, tests)
+
+
+def _own(gate: Gate, evidence: Evidence, popularity: Rule | None) -> list[Rule]:
+    """The rules that need no champion."""
+    rules = (popularity, gate.sound(evidence.scores, BLEND), sound_behaviour(evidence.behaviours))
+    return [rule for rule in rules if rule]
+
+
+def _stability(evidence: Evidence, comparison: Comparison | None) -> Behaviour:
+    rows = comparison.rows if comparison else np.empty(0, np.int64)
+    return night_to_night(comparison.lists if comparison else None, evidence.scores.lists[BLEND][rows, :GATE_K])
 
 
 def _alone(
-    gate: Gate, evidence: Evidence, champion: Champion | None, popularity: Rule | None, blocked: bool
+    gate: Gate, evidence: Evidence, champion: Champion | Unreadable | None, popularity: Rule | None, blocked: bool
 ) -> Verdict | None:
     """The verdict where no comparison can be fair; None where one can.
 
@@ -182,19 +205,21 @@ def _alone(
     recognition (held).
     """
     model = best(popularity)
-    rules = [rule for rule in (popularity, gate.sound(evidence.scores, BLEND)) if rule]
+    rules = _own(gate, evidence, popularity)
     if blocked:
         reason = "a rollback blocked this recipe; change the run, or `nightreel release` the version"
         return refuse("blocked", reason, rules)
-    sound = [gate.sound(evidence.scores, model)]
+    if isinstance(champion, Unreadable):
+        return refuse("champion unreadable", str(champion), rules)
+    sound, told = [gate.sound(evidence.scores, model)], sound_behaviour(evidence.behaviours)
     if champion is None:
-        return first(popularity, sound, model=model, replaces=None)
+        return first(popularity, sound, told, model=model, replaces=None)
     shared = shared_items(champion, evidence.item_ids)
     if shared >= LEAST_SHARED:
         return None
     what = f"champion {champion.digest[:12]} knows {shared:.0%} of today's items"
     if champion.source is not None and champion.source != evidence.source:
         why = f"{what} and comes from {champion.source!r}, not {evidence.source!r}"
-        return first(popularity, sound, model=model, replaces=why)
+        return first(popularity, sound, told, model=model, replaces=why)
     reason = f"{what}, less than {LEAST_SHARED:.0%}; check the catalogue, or publish to another channel"
     return refuse("not comparable", reason, rules)

@@ -103,10 +103,11 @@ def relative_difference(
 ) -> Difference | None:
     """Paired relative difference of a to b, from replicates [r] drawn with the same weights.
 
-    None where b's mean is 0: a share of nothing is undefined, and the caller has to say so. Replicates in which b
-    happens to be 0 (few users) are left out of the bounds.
+    None where b's mean is 0, since a share of nothing is undefined, and for a single user, who can be drawn in one way
+    only, so that the bounds would look like certainty: the caller has to say so. Replicates in which b happens to be 0
+    (few users) are left out of the bounds.
     """
-    if not users or points[1] <= 0:
+    if users < 2 or points[1] <= 0:
         return None
     usable = means[1] > 0
     if not usable.any():

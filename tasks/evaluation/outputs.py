@@ -52,6 +52,7 @@ def write_results(
         "candidate": candidate,
         "slices": [asdict(each) for each in judgement.slices],
         "gaps": [asdict(each) for each in judgement.gaps],
+        "behaviours": [asdict(each) for each in judgement.behaviours],
     }
     write_json(folder / "verdict.json", verdict.model_dump() | facts)
     write_json(folder / "cold_start.json", [asdict(row) for row in cold])

@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from tasks.data.dataset import Dataset
 from tasks.data.histories import FloatArray, IntArray, ItemArray
-from tasks.evaluation.behaviour import Behaviour, overlap
 from tasks.evaluation.champion import Comparison
 from tasks.evaluation.concentration import exposure, gini
 from tasks.evaluation.coverage import coverage
@@ -23,7 +22,6 @@ from tasks.evaluation.group_exposure import group_exposure
 from tasks.evaluation.intervals import Interval
 from tasks.evaluation.scores import GATE_K, GATE_METRIC, Scores
 from tasks.evaluation.trial import POPULARITY, Trial
-from tasks.models.engine import BLEND
 
 SAMPLES = 20  # users shown side by side
 SHOWN = 8  # of a history, the newest first
@@ -51,7 +49,7 @@ def report_data(
             for name, (own, found) in measured.items()
         },
         "champion": _champion(comparison, data.n_items),
-        "behaviours": [asdict(each) for each in _told(evidence, comparison)],
+        "behaviours": [asdict(each) for each in judgement.behaviours],
         "groups": [asdict(each) for by in GROUPS for each in _groups(by, data, served, trials, scores, gate)],
         "long_tail": {name: _lorenz(each, data.n_items) for name, each in lists.items()},
         "samples": _samples(data, trials, served, scores.values[model][GATE_METRIC], comparison),
@@ -75,17 +73,6 @@ def _champion(comparison: Comparison | None, n_items: int) -> dict[str, float] |
             f"gini@{GATE_K}": gini(exposure(comparison.lists, n_items)),
         }
     return figures
-
-
-def _told(evidence: Evidence, comparison: Comparison | None) -> list[Behaviour]:
-    """The behavioural tests, and how far the lists are those of the champion."""
-    tests = list(evidence.behaviours)
-    if comparison is not None and comparison.lists is not None and len(comparison.rows):
-        ours = evidence.scores.lists[BLEND][comparison.rows, :GATE_K]
-        figure = float(overlap(comparison.lists, ours).mean())
-        text = f"{figure:.0%} of the champion's first ten stay, mean of {len(ours):,} users"
-        tests.append(Behaviour("lists from night to night", figure, None, len(ours), text))
-    return tests
 
 
 def _groups(

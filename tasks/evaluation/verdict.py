@@ -29,6 +29,7 @@ State = Literal["passed", "inconclusive", "failed", "not measured"]
 Label = Literal[
     "better", "not worse", "unproven", "baseline", "replaced",
     "worse", "not better than popularity", "not comparable", "blocked", "not measured",
+    "champion unreadable",
     "broken lists", "stale data", "drifted data", "broken slice", "low coverage", "misbehaves", "overridden",
 ]  # fmt: skip
 HOLDS: dict[str, Label] = {
@@ -77,7 +78,8 @@ class Verdict(BaseModel):
 def against_champion(difference: Difference | None, *, margin: float, users: int, score: float) -> Rule:
     """The rule `not worse than the champion`.
 
-    difference: None where a share is undefined: no test users, or the champion scores 0; score: the challenger's mean.
+    difference: None where a share is undefined: fewer than two test users, or the champion scores 0; score: the
+    challenger's mean.
     """
     name = CHAMPION_RULE
     if difference is None:
@@ -105,16 +107,21 @@ def against_popularity(difference: Difference | None, *, margin: float, users: i
     return _rule(name, state, 0.0, difference)
 
 
-def first(popularity: Rule | None, others: Sequence[Rule], *, model: str, replaces: str | None) -> Verdict:
+def first(
+    popularity: Rule | None, others: Sequence[Rule], behaves: Rule, *, model: str, replaces: str | None
+) -> Verdict:
     """No champion, or one of other data (`replaces` says why): the best model is published as the baseline, unless one
-    of the other rules fails. model: `best`'s."""
-    rules = tuple(others) if popularity is None else (popularity, *others)
+    of the other rules fails. model: `best`'s; behaves: of the blend, only told, since there is nothing that behaves
+    better to go on with."""
+    rules = (*((popularity,) if popularity else ()), *others, behaves)
     failed = next((rule for rule in others if rule.state == "failed"), None)
     if failed:
         label, sentence = HOLDS[failed.name], f"hold ({HOLDS[failed.name]}): {failed.text}"
         return Verdict(decision="hold", label=label, model=model, sentence=sentence, rules=rules)
     why = replaces or "there is no champion yet"
     detail = f"; {popularity.text}" if popularity else ""
+    if behaves.state == "failed":
+        detail += f"; a challenger would be held, for the blend misbehaves ({behaves.text})"
     return Verdict(
         decision="promote",
         label="replaced" if replaces else "baseline",
@@ -165,7 +172,9 @@ def _holds(champion: Rule, popularity: Rule | None, others: Sequence[Rule]) -> t
     return champion, None
 
 
-def refuse(label: Literal["blocked", "not comparable"], reason: str, rules: Sequence[Rule]) -> Verdict:
+def refuse(
+    label: Literal["blocked", "not comparable", "champion unreadable"], reason: str, rules: Sequence[Rule]
+) -> Verdict:
     """Held without a comparison; the reason says what a person can do."""
     return Verdict(decision="hold", label=label, model=BLEND, sentence=f"hold ({label}): {reason}", rules=tuple(rules))
 
@@ -194,7 +203,9 @@ def _undefined(name: str, bound: float, users: int, score: float) -> Rule:
     """A rule without a relative difference: passed if the challenger scores and the other does not."""
     whom = name.rsplit(" ", 1)[1]
     text = f"NDCG@10 {score:.4f} where {whom} scores 0 ({users:,} users)"
-    if not score:
+    if users == 1:
+        text = f"not measured against {whom}: one user, who tells nothing of others"
+    elif not score:
         why = f"neither scores on any of {users:,} users" if users else "there are no test users"
         text = f"not measured against {whom}: {why}"
-    return plain(name, "passed" if score else "not measured", bound, None, users, text)
+    return plain(name, "passed" if score and users > 1 else "not measured", bound, None, users, text)

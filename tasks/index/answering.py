@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from tasks.data.histories import FloatArray, Histories, IntArray
 from tasks.index import reasons as why
 from tasks.index.clock import STEP_S
 from tasks.index.item_table import Mask
-from tasks.index.lists import Explanation, Reason, Recommendation, Similar
+from tasks.index.lists import LISTS, Explanation, Reason, Recommendation, Similar
 from tasks.index.slates import POOL, Question, Slate, compose, extended, indices, kept_out
 from tasks.index.wishes import Wishes
 from tasks.models.candidates import top_items
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 RULE = Reason("rule", "Picked for everyone", (), (), 0.0)  # brought in by a pin or a boost, not by the model
 USE = 0.3  # by how much the most used item's search score is raised
+BLOCK = 1024  # users whose lists are made at once
 MEASURED = 5  # history items that an explanation leaves out, one after the other
 
 
@@ -180,3 +182,22 @@ def scores(
     row, place = np.nonzero(listed >= 0)
     told[row, listed[row, place]] = values[row, place]
     return told[:, items]
+
+
+def table(reader: Reader, user_ids: Sequence[str], k: int, at: float | None, exclude_seen: bool | None) -> pa.Table:
+    """Many users' lists; see Reader.recommend_users."""
+    without = reader.config["exclude_seen"] if exclude_seen is None else exclude_seen
+    tables = [LISTS.empty_table()]
+    for start in range(0, len(user_ids), BLOCK):
+        part = list(user_ids[start : start + BLOCK])
+        past, exclude, moments = reader.known(reader.users.rows(part), at, without)
+        found = reader.top(past, moments, exclude, k, "blend", reader.clock.expiry(len(part), at))
+        row, place = np.nonzero(found.items >= 0)
+        columns = [
+            pa.array(part, pa.string()).take(pa.array(row)),
+            reader.items.column.take(pa.array(found.items[row, place])),
+            pa.array(place + 1, pa.int32()),
+            pa.array(found.scores[row, place], pa.float32()),
+        ]
+        tables.append(pa.Table.from_arrays(columns, schema=LISTS))
+    return pa.concat_tables(tables)

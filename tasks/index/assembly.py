@@ -16,6 +16,7 @@ from tasks.index.bundle import seal
 from tasks.models.catalogue import catalogue_of
 from tasks.models.choices import Choices
 from tasks.models.engine import Engine
+from tasks.models.ratings import FOLDER, Rated, RatingModel
 from tasks.models.training import fit_engine
 
 LEARNED = ("train", "valid")  # what a rehearsal knows; the test part is what it is judged on
@@ -26,6 +27,15 @@ def write_histories(folder: Path, histories: Histories) -> None:
     folder.mkdir(parents=True)
     for name in ("indptr", "items", "times"):
         np.save(folder / f"{name}.npy", getattr(histories, name), allow_pickle=False)
+
+
+def write_ratings(folder: Path, known: Rated, data: Dataset, choices: Choices) -> None:
+    """The rating head learned from `known`, an .npy file an array; nothing where none was chosen or none are known."""
+    if not choices.ratings or not len(known):
+        return
+    folder.mkdir(parents=True)
+    for name, array in RatingModel.fit(known, data.n_users, data.n_items, choices.ratings).arrays().items():
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
 
 def assemble(
@@ -70,6 +80,7 @@ def rehearse(
     start: an engine of the same choices over the fold's train part, for members that can go on from there.
     """
     known = data.positives(fold, LEARNED), data.seen(fold, LEARNED)
+    write_ratings(folder / FOLDER, Rated.of(*data.ratings(fold, LEARNED)), data, choices)
     return _trained(folder, data, known, choices, vectors, config | {"fold": fold}, start)
 
 
@@ -82,6 +93,7 @@ def refit(
     start: Engine | None = None,
 ) -> str:
     """The rehearsal's operation once more, over every event, going on from the rehearsed engine; returns the digest."""
+    write_ratings(folder / FOLDER, Rated.of(*data.ratings(None)), data, choices)
     return _trained(folder, data, (data.positives(None), data.seen(None)), choices, vectors, config, start)
 
 

@@ -131,10 +131,12 @@ def lineage(store: Store, digest: str) -> dict[str, Any]:
         return {}
 
 
-def versions(store: Store) -> list[str]:
-    """Digests of the complete versions in the store, in no order that means anything."""
-    suffix = f"/{MANIFEST}"
-    return [k.split("/")[1] for k in store.list("versions/") if k.endswith(suffix) and k.count("/") == 2]
+def versions(store: Store, beginning: str = "") -> list[str]:
+    """Digests of the complete versions in the store that begin so, in no order that means anything."""
+    if len(beginning) == 64:
+        return [beginning] if store.exists(f"versions/{beginning}/{MANIFEST}") else []
+    suffix, keys = f"/{MANIFEST}", store.list(f"versions/{beginning}")
+    return [k.split("/")[1] for k in keys if k.endswith(suffix) and k.count("/") == 2]
 
 
 def channels(store: Store) -> dict[str, Pointer]:
@@ -144,8 +146,10 @@ def channels(store: Store) -> dict[str, Pointer]:
 
 
 def find(store: Store, version: str) -> str:
-    """The digest of a complete version by its first characters; raises StoreError when none or several fit."""
-    fitting = [digest for digest in versions(store) if digest.startswith(version)]
+    """The digest of a complete version by its first characters; raises StoreError when none or several fit.
+
+    Looks at versions that begin so, whatever else the store holds."""
+    fitting = versions(store, version) if not version or version.isalnum() else []
     if len(fitting) == 1:
         return fitting[0]
     fault = f"{len(fitting)} versions begin with it: give more characters" if fitting else "no such version"
@@ -169,6 +173,12 @@ def blocked(store: Store) -> list[str]:
     return sorted(record["recipe"] for record in records if record["blocked"])
 
 
+def is_blocked(store: Store, recipe: str | None) -> bool:
+    """Whether this recipe must not be promoted."""
+    found = store.get_with_token(_block_key(recipe)) if recipe else None
+    return found is not None and bool(_parse(store, _block_key(str(recipe)), found[0], ("blocked",))["blocked"])
+
+
 def collecting(store: Store) -> list[str]:
     """Versions that a collection is removing just now; nothing may be pointed at them."""
     found = store.get_with_token(COLLECTING)
@@ -178,6 +188,8 @@ def collecting(store: Store) -> list[str]:
 def rollback(store: Store, channel: str, version: str | None = None) -> tuple[str, str]:
     """Put the channel back to a kept version (default: the live one's predecessor) and block the recipe of what
     was live, so that the next run does not promote it again. Returns (digest left, digest now live).
+
+    Takes the same few small requests however many versions, blocks and channels the store holds.
     """
     seen = live(store, channel)
     if seen is None:
@@ -188,7 +200,7 @@ def rollback(store: Store, channel: str, version: str | None = None) -> tuple[st
     if target == seen.digest:
         raise StoreError(f"{store.uri}: {target[:12]} is live already. Name another version: `nightreel versions`.")
     record = lineage(store, find(store, target))
-    if record.get("recipe") in blocked(store):
+    if is_blocked(store, record.get("recipe")):
         raise StoreError(f"{store.uri}: {target[:12]} is blocked itself. First: `nightreel release {target[:12]}`.")
     if target in collecting(store):
         raise StoreError(f"{store.uri}: {target[:12]} is being removed. Name another version: `nightreel versions`.")
@@ -209,8 +221,12 @@ def _block(store: Store, digest: str, state: bool) -> str:
         raise StoreError(f"{store.uri}: {digest[:12]} has no recorded recipe, so it can't be blocked or released.")
     changed_at = datetime.now(UTC).isoformat(timespec="seconds")
     record = {"recipe": recipe, "digest": digest, "blocked": state, "changed_at": changed_at}
-    store.put(f"blocked/{recipe}.json", _json(record))
+    store.put(_block_key(recipe), _json(record))
     return str(recipe)
+
+
+def _block_key(recipe: str) -> str:
+    return f"blocked/{recipe}.json"
 
 
 def _channel_key(channel: str) -> str:

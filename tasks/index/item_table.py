@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.data.histories import FloatArray, Histories
 from tasks.data.schema import MOMENT
+from tasks.models.catalogue import numbers
 from tasks.stage import UserError
 
 Mask = npt.NDArray[np.bool_]
@@ -24,12 +26,12 @@ _FUZZY_MAX = 50_000  # names: comparing more of them letter by letter takes seco
 class ItemTable:
     """Items in index order.
 
-    ids, titles: [n]; genres: [n] lists; blocked: [n]; expires: [n] float64, epoch seconds, +inf for never.
+    ids, titles: [n]; labels: [n] lists of genres; blocked: [n]; expires: [n] float64, epoch seconds, +inf for never.
     """
 
     ids: tuple[str, ...]
     titles: tuple[str, ...]
-    genres: tuple[tuple[str, ...], ...]
+    labels: pa.ListArray | None
     blocked: Mask
     expires: FloatArray
 
@@ -42,19 +44,28 @@ class ItemTable:
         table = file.read(columns=[name for name in file.schema_arrow.names if name in wanted])
         cells = {name: table[name] for name in table.column_names}
         n = table.num_rows
-        blocked = [bool(cell) for cell in cells["blocked"].to_pylist()] if "blocked" in cells else [False] * n
-        genres = cells["genres"].to_pylist() if "genres" in cells else [()] * n
-        expires = cells["expires_at"].cast(MOMENT).cast(pa.int64()).to_pylist() if "expires_at" in cells else [None] * n
-        return cls(
-            tuple(cells["item_id"].to_pylist()),
-            tuple(title or "" for title in cells["title"].to_pylist()),
-            tuple(tuple(row or ()) for row in genres),
-            np.array(blocked, bool),
-            np.array([np.inf if micros is None else micros / 1e6 for micros in expires]),
-        )
+        titles = pc.fill_null(cells["title"], "").to_pylist()
+        labels = cells["genres"].combine_chunks() if "genres" in cells else None
+        blocked = numbers(cells["blocked"].cast(pa.uint8()), 0) > 0 if "blocked" in cells else np.zeros(n, bool)
+        expires = np.full(n, np.inf)
+        if "expires_at" in cells:
+            moments = cells["expires_at"].cast(MOMENT).cast(pa.int64()).cast(pa.float64(), safe=False)
+            expires = numbers(pc.divide(moments, 1e6), np.inf)
+        return cls(tuple(cells["item_id"].to_pylist()), tuple(titles), labels, blocked, expires)
+
+    @cached_property
+    def genres(self) -> tuple[tuple[str, ...], ...]:
+        """[n] each item's genres."""
+        rows = self.labels.to_pylist() if self.labels is not None else [None] * len(self)
+        return tuple(tuple(row or ()) for row in rows)
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @cached_property
+    def column(self) -> pa.Array:
+        """The ids as an Arrow array."""
+        return pa.array(self.ids, pa.string())
 
     @cached_property
     def _index(self) -> dict[str, int]:

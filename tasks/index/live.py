@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from tasks.index import channels
 from tasks.index.bundle import BundleError
+from tasks.index.cache import fetch
 from tasks.index.reader import Reader
+from tasks.index.store import StoreError, StoreUnreachable
 from tasks.index.stores import open_store
 from tasks.stage import UserError
 
 Answer = TypeVar("Answer")
+FIRST_S, LONGEST_S = 60.0, 3600.0  # pauses before a refused version is tried again: its bytes may be sound by then
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,8 @@ class Status:
     """What is served and how the following goes.
 
     published_at: of the version, ISO 8601, None where the store does not say; swaps: versions taken over since the
-    start; refused: the digest last refused, until another is published; fault: why, or why the store can't be asked.
+    start; refused: the digest last refused, tried again after pauses that double from a minute to an hour; fault: why,
+    or why the store can't be asked.
     """
 
     digest: str
@@ -52,10 +57,11 @@ class LiveReader:
     ) -> None:
         """Opens what the channel points to now; raises as Reader.open does. every_s: pause between two looks at the
         channel; start: look in a thread of its own, else only when `refresh` is called."""
-        self._store, self._uri, self._channel, self._every_s = open_store(uri), uri, channel, every_s
+        self._store, self._channel, self._every_s = open_store(uri), channel, every_s
         digest = channels.resolve(self._store, channel, None)
         self._reader = self._opened(digest)
         self._status = Status(digest, self._published_at(digest), 0, None, None)
+        self._again, self._pause_s = 0.0, FIRST_S
         self._swap, self._end = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._follow, name="nightreel-refresh", daemon=True)
         if start:
@@ -81,10 +87,12 @@ class LiveReader:
                 if digest == before.digest:
                     self._status = Status(before.digest, before.published_at, before.swaps, None, None)
                     return False
-                if digest == before.refused:
+                if digest == before.refused and time.monotonic() < self._again:
                     return False
                 reader, published_at = self._opened(digest), self._published_at(digest)
             except BundleError as error:
+                self._pause_s = min(2 * self._pause_s, LONGEST_S) if digest == before.refused else FIRST_S
+                self._again = time.monotonic() + self._pause_s
                 self._status = Status(before.digest, before.published_at, before.swaps, digest, str(error))
                 return False
             except (UserError, OSError) as error:
@@ -118,7 +126,7 @@ class LiveReader:
 
     def _opened(self, digest: str) -> Reader:
         """A version with all that is built on first use built, so that no request waits for it."""
-        reader = Reader.open(self._uri, version=digest)
+        reader = Reader.open_bundle(fetch(self._store, digest), check=False)  # fetch has checked it
         try:
             warm(reader)
         except (ValueError, IndexError, KeyError, TypeError) as error:
@@ -127,8 +135,14 @@ class LiveReader:
         return reader
 
     def _published_at(self, digest: str) -> str | None:
-        record: dict[str, Any] = channels.lineage(self._store, digest)
-        return record.get("published_at")
+        """None too where the record is damaged: it stands beside the version, which is whole without it."""
+        try:
+            told = channels.lineage(self._store, digest)["published_at"]
+            return told if datetime.fromisoformat(told).tzinfo else None
+        except StoreUnreachable:
+            raise
+        except (StoreError, KeyError, TypeError, ValueError):
+            return None
 
 
 def warm(reader: Reader) -> None:

@@ -100,9 +100,11 @@ class LocalStore:
         return self.root / check_key(key)
 
     def _walk(self, prefix: str) -> Iterator[tuple[str, int]]:
-        start = self.root / prefix.rpartition("/")[0]
+        above, _, beginning = prefix.rpartition("/")
+        start = self.root / above
         for folder, names, files in os.walk(start):
-            names[:] = [name for name in names if not name.startswith(".")]
+            here = beginning if Path(folder) == start else ""  # what begins otherwise is not looked into
+            names[:] = [name for name in names if name.startswith(here) and not name.startswith(".")]
             for name in files:
                 if not name.startswith("."):
                     path = Path(folder, name)

@@ -5,7 +5,7 @@ Imports numpy, pyarrow, scipy and the engine only: no training library, no orche
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,13 +22,15 @@ from tasks.index.cache import fetch
 from tasks.index.clock import Clock
 from tasks.index.facets import Facets
 from tasks.index.item_table import ItemTable, Mask
-from tasks.index.lists import LISTS, Explanation, Recommendation, Similar, TopK
+from tasks.index.lists import Explanation, Recommendation, Similar, TopK
+from tasks.index.predicted import predicted, read_ratings
 from tasks.index.stored import Stored
 from tasks.index.stores import open_store
 from tasks.index.user_table import UserTable
 from tasks.index.wishes import PLAIN, Wishes
 from tasks.index.word_search import WordIndex
 from tasks.models.engine import Engine
+from tasks.models.ratings import FOLDER, RatingModel
 from tasks.stage import UserError
 
 BLOCK = 1024  # rows answered at once where each has items of its own to hide
@@ -49,6 +51,7 @@ class Reader:
     engine: Engine
     facets: Facets
     stored: Stored
+    ratings: RatingModel | None
 
     @classmethod
     def open(cls, uri: str | None = None, *, channel: str = "live", version: str | None = None) -> Reader:
@@ -80,6 +83,7 @@ class Reader:
                 engine=Engine.open(folder),
                 facets=Facets(folder / "items.parquet"),
                 stored=Stored.read(folder),
+                ratings=read_ratings(folder / FOLDER),
             )
         except FileNotFoundError as error:
             raise UserError(f"{folder}: the bundle lacks a file ({error}). Use another version.") from None
@@ -165,21 +169,17 @@ class Reader:
 
         exclude_seen: leave out what a user has seen; None: as the bundle was evaluated.
         """
-        without = self.config["exclude_seen"] if exclude_seen is None else exclude_seen
-        tables = [LISTS.empty_table()]
-        for start in range(0, len(user_ids), BLOCK):
-            part = list(user_ids[start : start + BLOCK])
-            past, exclude, moments = self.known(self.users.rows(part), at, without)
-            found = self.top(past, moments, exclude, k, "blend", self.clock.expiry(len(part), at))
-            row, place = np.nonzero(found.items >= 0)
-            columns = [
-                pa.array(part, pa.string()).take(pa.array(row)),
-                self._ids.take(pa.array(found.items[row, place])),
-                pa.array(place + 1, pa.int32()),
-                pa.array(found.scores[row, place], pa.float32()),
-            ]
-            tables.append(pa.Table.from_arrays(columns, schema=LISTS))
-        return pa.concat_tables(tables)
+        return answering.table(self, user_ids, k, at, exclude_seen)
+
+    def rate(
+        self, items: Sequence[str], user: str | None = None, *, ratings: Mapping[str, float] | None = None
+    ) -> list[float]:
+        """The rating that a user would give each item (by id), or somebody who gave `ratings` (item id → rating).
+
+        Whoever is unknown is predicted from the items alone. Raises UserError for an unknown item, and where the
+        version learned from no ratings.
+        """
+        return predicted(self, items, user, ratings)
 
     def similar(self, item_id: str, k: int) -> list[Similar]:
         """The k items whose content is nearest, exactly; raises UserError with near matches for an unknown item."""
@@ -242,7 +242,3 @@ class Reader:
     def words(self) -> WordIndex:
         """What `search` looks in; built when first asked for."""
         return WordIndex.build(self.facets)
-
-    @cached_property
-    def _ids(self) -> pa.Array:
-        return pa.array(self.items.ids, pa.string())

@@ -14,10 +14,11 @@ import boto3
 import botocore.exceptions as faults
 from botocore.config import Config
 
-from tasks.index.s3_errors import CONDITION_FAILED, ConditionFailed, clear_errors, code
-from tasks.index.s3_upload import abandon, said_content, upload
+from tasks.index.s3_errors import CONDITION_FAILED, ConditionFailed, clear_errors, code, tag
+from tasks.index.s3_upload import abandon, copy, upload
 from tasks.index.store import Conflict, Missing, StoreError, Token, check_key
 
+CONNECT_S, READ_S = 5.0, 60.0  # for each of three attempts
 _PROBE = "probe/conditional-writes"
 
 
@@ -50,7 +51,7 @@ class S3Store:
         try:
             with self._clear_errors(key):
                 answer = self._client.get_object(Bucket=self._bucket, Key=self._name(key))
-                return answer["Body"].read(), Token(answer["ETag"])
+                return answer["Body"].read(), Token(tag(answer))
         except Missing:
             return None
 
@@ -96,15 +97,11 @@ class S3Store:
         return None
 
     def copy(self, source: str, target: str, sha256: str) -> bool:
-        origin = {"Bucket": self._bucket, "Key": self._name(source)}
         try:
             with self._clear_errors(source):
-                if said_content(self._client, self._bucket, origin["Key"]) != sha256:
-                    return False
-                self._client.copy(origin, self._bucket, self._name(target))
+                return copy(self._client, self._bucket, self._name(source), self._name(target), sha256)
         except Missing:
             return False
-        return True
 
     def delete(self, key: str) -> None:
         with self._clear_errors(key):
@@ -129,9 +126,9 @@ class S3Store:
         if isinstance(content, Path):
             upload(self._client, self._bucket, self._name(key), content)
         else:
-            self._client.put_object(
+            tag(self._client.put_object(
                 Bucket=self._bucket, Key=self._name(key), Body=content, ChecksumAlgorithm="SHA256"
-            )  # fmt: skip
+            ))  # fmt: skip
 
     def _swap(self, key: str, expected: Token | None, content: bytes) -> Token:
         condition = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
@@ -146,7 +143,7 @@ class S3Store:
                 if now is not None and now[0] == content:
                     return now[1]
             raise self._conflict(key) from None
-        return Token(answer["ETag"])
+        return Token(tag(answer))
 
     def _conflict(self, key: str) -> Conflict:
         return Conflict(f"{self.uri}: {key} was changed by somebody else in the meantime. Run again.")
@@ -190,8 +187,8 @@ class S3Store:
 
 def _client(uri: str) -> Any:
     settings = Config(
-        connect_timeout=5,
-        read_timeout=60,
+        connect_timeout=CONNECT_S,
+        read_timeout=READ_S,
         retries={"mode": "standard", "max_attempts": 3},
         # Servers other than AWS have no name for each bucket.
         s3={"addressing_style": "path" if _own_endpoint() else "auto"},

@@ -11,11 +11,12 @@ from typing import Any
 
 import botocore.exceptions as faults
 
-from tasks.index.s3_errors import code
+from tasks.index.s3_errors import code, tag
 
 PART_BYTES = 16 * 2**20
 _MAX_PARTS = 10_000
 _PARTS_AT_ONCE = 4
+_COPIED_AT_ONCE = 64 * 2**20
 SHA256 = "sha256"
 """The metadata in which an object tells what it was uploaded as; every S3 server keeps and copies it."""
 
@@ -42,7 +43,7 @@ def upload(client: Any, bucket: str, name: str, path: Path) -> None:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
         if path.stat().st_size <= PART_BYTES:
-            client.put_object(**target.place, Body=file, ChecksumAlgorithm="SHA256", Metadata={SHA256: sha256})
+            tag(client.put_object(**target.place, Body=file, ChecksumAlgorithm="SHA256", Metadata={SHA256: sha256}))
             return
     unfinished = _unfinished(target)
     # Where this does not do, it was begun for other content, or somebody else has just ended it.
@@ -56,8 +57,25 @@ def upload(client: Any, bucket: str, name: str, path: Path) -> None:
 
 def said_content(client: Any, bucket: str, name: str) -> str | None:
     """The SHA-256 that an object was uploaded as; None when it tells none. Raises botocore's errors (404)."""
-    said: str | None = client.head_object(Bucket=bucket, Key=name)["Metadata"].get(SHA256)
+    head = client.head_object(Bucket=bucket, Key=name)
+    tag(head)
+    said: str | None = head["Metadata"].get(SHA256)
     return said
+
+
+def copy(client: Any, bucket: str, source: str, target: str, sha256: str) -> bool:
+    """Copy inside the bucket, metadata too; False when the source was not uploaded as this content. Raises botocore's
+    errors (404)."""
+    head = client.head_object(Bucket=bucket, Key=source)
+    tag(head)
+    if head["Metadata"].get(SHA256) != sha256:
+        return False
+    origin = {"Bucket": bucket, "Key": source}
+    if head["ContentLength"] <= _COPIED_AT_ONCE:
+        tag(client.copy_object(Bucket=bucket, Key=target, CopySource=origin).get("CopyObjectResult", {}))
+    else:
+        client.copy(origin, bucket, target)  # in parts, after another look at the source
+    return True
 
 
 def _send(target: _Target, path: Path, upload_id: str) -> bool:
@@ -85,12 +103,12 @@ def _send_part(
 ) -> dict[str, Any]:
     """Upload one part unless the server has it; returns what joining needs."""
     checksum = base64.b64encode(hashlib.sha256(content).digest()).decode()
-    tag = there["ETag"] if there else None
-    if tag is None or tag.strip('"') != hashlib.md5(content, usedforsecurity=False).hexdigest():
-        tag = target.client.upload_part(
+    said = there["ETag"] if there else None
+    if said is None or said.strip('"') != hashlib.md5(content, usedforsecurity=False).hexdigest():
+        said = tag(target.client.upload_part(
             **target.place, UploadId=upload_id, PartNumber=number, Body=content, ChecksumSHA256=checksum
-        )["ETag"]  # fmt: skip
-    return {"PartNumber": number, "ETag": tag, "ChecksumSHA256": checksum}
+        ))  # fmt: skip
+    return {"PartNumber": number, "ETag": said, "ChecksumSHA256": checksum}
 
 
 def _read(path: Path, number: int, size: int) -> bytes:

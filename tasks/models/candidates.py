@@ -31,32 +31,43 @@ class Candidates:
 
 
 def top_items(scores: Scores, k: int) -> npt.NDArray[np.int32]:
-    """[n, k] items of the highest scores, best first, ties to the lower index (so that lists repeat exactly)."""
+    """[n, k] items of the highest scores, best first, ties to the lower index (so that lists repeat exactly).
+
+    Score and index are one 64-bit number, so that numpy's vector sort orders both at once.
+    """
     n, n_items = scores.shape
     k = min(k, n_items)
+    if n_items // GROUP < 2 * k:
+        return _best(_keys(scores, np.arange(n_items, dtype=np.uint64)), k)
     edge = lower_bound(scores, k)
-    above = scores > edge[:, None]
-    rows, items = np.nonzero(above)
-    order = np.lexsort((items, -scores[rows, items], rows))
-    rows, items = rows[order], items[order]
-    place = np.arange(len(rows)) - np.searchsorted(rows, rows)
     picked = np.empty((n, k), np.int32)
-    picked[rows[place < k], place[place < k]] = items[place < k]
-    counts = np.bincount(rows, minlength=n)
-    for row in np.flatnonzero(counts < k):  # the rest scores just the bound
-        picked[row, counts[row] :] = np.flatnonzero(scores[row] == edge[row])[: k - counts[row]]
+    for row in range(n):
+        items = np.flatnonzero(scores[row] >= edge[row])
+        picked[row] = _best(_keys(scores[row, items][None], items.astype(np.uint64)), k)[0]
     return picked
+
+
+def _keys(scores: Scores, items: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """[n, m] numbers that ascend from the best score to the lowest, then by item."""
+    bits = (scores + np.float32(0)).view(np.uint32)  # -0.0 becomes 0.0: both are one score
+    descending = np.where(bits >> 31, bits, ~bits & np.uint32(0x7FFF_FFFF))
+    return (descending.astype(np.uint64) << np.uint64(32)) | items
+
+
+def _best(keys: npt.NDArray[np.uint64], k: int) -> npt.NDArray[np.int32]:
+    """[n, k] items of the k lowest keys, in their order."""
+    if k < keys.shape[1]:
+        keys = np.partition(keys, k - 1, axis=1)[:, :k]
+    return (np.sort(keys, axis=1) & np.uint64(0xFFFF_FFFF)).astype(np.int32)
 
 
 def lower_bound(scores: Scores, k: int) -> npt.NDArray[np.float32]:
     """[n] a value that at least k scores of the row reach: the k-th best of the maxima of disjoint groups of items.
 
-    A tenth of the time of the exact k-th best, and few more items than k are above it.
+    A tenth of the time of the exact k-th best, and few more items than k reach it. There must be k groups.
     """
     n, n_items = scores.shape
     groups = n_items // GROUP
-    if groups < 2 * k:
-        return np.asarray(np.partition(scores, n_items - k, axis=1)[:, -k])
     maxima = scores[:, : groups * GROUP].reshape(n, GROUP, groups).max(axis=1)
     return np.asarray(np.partition(maxima, groups - k, axis=1)[:, -k])
 
@@ -80,10 +91,15 @@ def gather(members: list[Scores], floors: list[npt.NDArray[np.float32]], cutoff:
         taken.append((np.arange(n)[:, None] * n_items + top)[informed])
         places.append(line[informed])
         best[:, at] = np.where(np.isfinite(values[:, 0]), values[:, 0], 0.0)
-    pairs = np.unique(np.concatenate(taken))
+    marked = np.zeros(n * n_items, np.bool_)
+    for own in taken:
+        marked[own] = True
+    pairs = np.flatnonzero(marked)
+    position = np.empty(n * n_items, np.int32)  # faster than a search for every pair, and as large as one score matrix
+    position[pairs] = np.arange(len(pairs))
     ranks = np.full((len(pairs), len(members)), cutoff, np.float32)
     for at, (own, place) in enumerate(zip(taken, places, strict=True)):
-        ranks[np.searchsorted(pairs, own), at] = place
+        ranks[position[own], at] = place
     kept = shortlisted(pairs // n_items, ranks, shortlist)
     rows, items = pairs[kept] // n_items, pairs[kept] % n_items
     told = np.stack([scores[rows, items] for scores in members], axis=1)

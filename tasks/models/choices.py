@@ -17,7 +17,8 @@ class Choices(BaseModel):
     """members: hyper-parameters by name; blend: `trees`, `fusion` or a member; columns, trees: the learned ranker
     (LightGBM's text, kept in a file of its own); cutoff: candidates of each member; shortlist: those of all members
     that are ranked; half_life_days, buckets: the statistics'
-    time slices; encoder: `base` or `finetuned`; moment: when a list for a known user is asked."""
+    time slices; encoder: `base`, `finetuned` or `fused` vectors; moment: when a list for a known user is asked;
+    ratings: the rating head's hyper-parameters, empty where there is none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,8 +30,9 @@ class Choices(BaseModel):
     shortlist: int = NO_SHORTLIST
     half_life_days: tuple[float, ...]
     buckets: int
-    encoder: Literal["base", "finetuned"]
+    encoder: Literal["base", "finetuned", "fused"]
     moment: Moment
+    ratings: dict[str, float] = {}
 
     def write(self, folder: Path) -> None:
         """choices.json, and trees.txt where there are any."""

@@ -16,12 +16,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 
 from tasks.data.histories import FloatArray, Histories
 from tasks.models.blend import Blend, best_of_rows
 from tasks.models.candidates import HIDDEN, NO_SHORTLIST, Candidates, gather, top_items
-from tasks.models.catalogue import catalogue_of
+from tasks.models.catalogue import catalogue_in
 from tasks.models.features import feature_matrix
 from tasks.models.members import MEMBERS
 from tasks.models.protocol import Catalogue, Recommender, Scores
@@ -157,8 +156,7 @@ class Engine:
         """From a bundle's folder; arrays are memory-mapped. Raises FileNotFoundError for a missing file."""
         described = json.loads((folder / "engine" / "engine.json").read_text("utf-8"))
         vectors = np.load(folder / "vectors.npy", mmap_mode="r")
-        # Not read_table: it imports pandas where that is installed, which takes 0.3 s.
-        catalogue = catalogue_of(pq.ParquetFile(folder / "items.parquet").read(), vectors)
+        catalogue = catalogue_in(folder / "items.parquet", vectors)
         members = {n: MEMBERS[n].load(mapped(folder / "engine" / n), catalogue) for n in described["members"]}
         statistics = ItemStatistics.load(mapped(folder / "engine" / "statistics"), catalogue)
         trees = folder / "engine" / "trees.txt"

@@ -15,7 +15,7 @@ from tasks.data.histories import FloatArray, Histories
 from tasks.models.candidates import Candidates, fused
 from tasks.models.item_to_item import recency_weights, weighted_matrix
 from tasks.models.popularity import DAY, Popularity
-from tasks.models.protocol import Catalogue
+from tasks.models.protocol import Catalogue, unit_rows
 from tasks.models.statistics import ItemStatistics
 
 Columns = dict[str, npt.NDArray[np.float32]]
@@ -81,12 +81,6 @@ def user_columns(candidates: Candidates, histories: Histories, at: FloatArray, c
     return columns
 
 
-def unit_rows(matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """[n, d] rows of length one; zero rows stay."""
-    length = np.linalg.norm(matrix, axis=1, keepdims=True)
-    return np.asarray(matrix / np.maximum(length, 1e-12), np.float32)
-
-
 def fit_columns(
     candidates: Candidates, histories: Histories, at: FloatArray, statistics: ItemStatistics, catalogue: Catalogue
 ) -> Columns:
@@ -95,7 +89,7 @@ def fit_columns(
     filled = histories.lengths > 0
     last = np.zeros(len(histories), np.int32)
     last[filled] = histories.items[histories.indptr[1:][filled] - 1]
-    year, genres, everything = catalogue.years, unit_rows(catalogue.genres), statistics.trends[-1]
+    year, genres, everything = catalogue.years, catalogue.unit_genres, statistics.trends[-1]
     used = counts_as_of(everything, histories.items, at[histories.rows])
     weights = recency_weights(histories, PROFILE_DECAY)
     profile = unit_rows(np.asarray(weighted_matrix(histories, weights, n_items) @ catalogue.genres))

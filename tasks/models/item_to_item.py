@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +13,8 @@ import scipy.sparse as sp
 
 from tasks.data.histories import FloatArray, Histories
 from tasks.models.protocol import Arrays, Catalogue, Hyper, Scores
+
+DENSE = 3
 
 
 def recency_weights(histories: Histories, decay: float) -> FloatArray:
@@ -51,7 +54,8 @@ def strongest(weights: npt.NDArray[np.float32], keep: int) -> sp.csr_matrix:
 class ItemToItem:
     """scores = decayed history [n, items] times weights [items, items].
 
-    Cost of a row: events in the history times the weights kept per item.
+    Cost of a row: events in the history times the weights kept per item. Where a good share of all weights is kept,
+    they are asked as a plain matrix, in up to DENSE times the memory: no indices are followed.
     """
 
     weights: sp.csr_matrix
@@ -60,8 +64,13 @@ class ItemToItem:
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
         """[n, n_items]; moments are not used: order is all that these models know of time."""
         profile = weighted_matrix(histories, recency_weights(histories, self.decay), self.weights.shape[0])
-        product = profile @ self.weights
-        return np.asarray(product.toarray(), dtype=np.float32)
+        product = profile @ self._weights
+        return np.asarray(product if isinstance(product, np.ndarray) else product.toarray(), dtype=np.float32)
+
+    @cached_property
+    def _weights(self) -> sp.csr_matrix | npt.NDArray[np.float32]:
+        n, stored = self.weights.shape[0], self.weights.nnz * 8
+        return self.weights.toarray() if n * n * 4 <= DENSE * stored else self.weights
 
     def asking(self, hyper: Hyper) -> Self:
         """The same weights asked with another decay."""

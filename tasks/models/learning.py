@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,13 +15,15 @@ from tasks.models.members import MEMBERS
 from tasks.models.positions import Positions, joined, tail, window, without_tail
 from tasks.models.protocol import Catalogue, Hyper, Recommender, combinations
 from tasks.models.ranking import Examples, examples, learn_trees
-from tasks.models.training import fit_engine
+from tasks.models.training import Start, fit_engine
 from tasks.settings import Finetune, Member
 from tasks.stage import say
 
 Trial = dict[str, str | float]
 Quality = Callable[[ItemArray, Histories], FloatArray]
 """[n, k] lists and n rows of targets → [n] NDCG@10."""
+Starting = Callable[[Choices], Start | None]
+"""What may be gone on from, given the members' settings; None: nothing."""
 LEAST_HISTORY = 3  # events before a position, for it to tell anything of a taste
 LEAST_EXAMPLES = 100  # positions that hold their answer, below which trees would learn noise
 
@@ -40,13 +42,16 @@ class Task:
 @dataclass(frozen=True)
 class Learned:
     """choices; scores: validation NDCG@10 by model; trials: one row per setting tried; curve: by number of trees;
-    engine: trained on the task's train, with a blend that the trees may replace."""
+    engine: trained on the task's train, with a blend that the trees may replace; inner: trained on the task's inner,
+    None where there were too few earlier positions; ratings: settings of the rating head that were tried."""
 
     choices: Choices
     scores: dict[str, float]
     trials: list[Trial]
     curve: list[dict[str, float]]
     engine: Engine
+    inner: Engine | None
+    ratings: list[Trial] = field(default_factory=list)
 
 
 def task_of(train: Histories, valid: Histories, positions: int, start: float | None) -> Task:
@@ -166,10 +171,15 @@ def choose_trees(
     return int(best["trees"]), curve
 
 
-def choose_blend(task: Task, catalogue: Catalogue, base: Choices, settings: Finetune, judge: Judge) -> Learned:
-    """Trees, fusion or a single member, whichever ranks validation best; the trees then learn from validation too."""
+def choose_blend(
+    task: Task, catalogue: Catalogue, base: Choices, settings: Finetune, judge: Judge, start: Start | None = None
+) -> Learned:
+    """Trees, fusion or a single member, whichever ranks validation best; the trees then learn from validation too.
+
+    start: what learned from a part of the task's inner, if anything did.
+    """
     enough = len(task.earlier) >= LEAST_EXAMPLES
-    inner = fit_engine(task.inner, catalogue, base, clock=judge.clock) if enough else None
+    inner = fit_engine(task.inner, catalogue, base, clock=judge.clock, start=start) if enough else None
     outer = fit_engine(task.train, catalogue, base, clock=judge.clock, start=inner)
     scores = {name: judge.mean(outer, task.valid, name) for name in base.members}
     scores[FUSION] = judge.mean(outer, task.valid, BLEND)
@@ -178,22 +188,22 @@ def choose_blend(task: Task, catalogue: Catalogue, base: Choices, settings: Fine
     few = f"too few positions with their answer among the candidates to learn trees from; {best} ranks instead"
     if inner is None:
         say(f"blend: {len(task.earlier)} are {few}")
-        return Learned(simple, scores, [], [], outer)
+        return Learned(simple, scores, [], [], outer, inner)
     generator = np.random.default_rng(settings.seed)
     earlier = examples(inner, task.earlier, judge.exclude_seen, settings.negatives, generator)
     if len(earlier.sizes) < LEAST_EXAMPLES:
         say(f"blend: {len(earlier.sizes)} are {few}")
-        return Learned(simple, scores, [], [], outer)
+        return Learned(simple, scores, [], [], outer, inner)
     rounds, curve = choose_trees(outer, earlier, task, settings, judge)
     scores[TREES] = max(row["ndcg@10"] for row in curve)
     say(f"blend: {rounds} trees, validation NDCG@10 {scores[TREES]:.4f}; {best} alone {scores[best]:.4f}")
     if scores[TREES] <= scores[best]:
-        return Learned(simple, scores, [], curve, outer)
+        return Learned(simple, scores, [], curve, outer, inner)
     late = examples(inner, task.valid, judge.exclude_seen, settings.negatives, generator)
     both = together([earlier, late])
     text = learn_trees(both, [rounds], settings.trees, settings.seed, judge.threads)[rounds]
     final = base.model_copy(update={"blend": TREES, "columns": both.columns, "trees": text})
-    return Learned(final, scores, [], curve, outer)
+    return Learned(final, scores, [], curve, outer, inner)
 
 
 def together(parts: Sequence[Examples]) -> Examples:
@@ -223,7 +233,9 @@ def sampled(positions: Positions, most: int, generator: np.random.Generator) -> 
     return positions.take(np.sort(generator.choice(len(positions), most, replace=False)))
 
 
-def learn(task: Task, catalogue: Catalogue, settings: Finetune, base: Choices, judge: Judge) -> Learned:
+def learn(
+    task: Task, catalogue: Catalogue, settings: Finetune, base: Choices, judge: Judge, start: Starting = lambda _: None
+) -> Learned:
     """Members first, then the blend over them."""
     generator = np.random.default_rng(settings.seed)
     limited = replace(
@@ -233,4 +245,4 @@ def learn(task: Task, catalogue: Catalogue, settings: Finetune, base: Choices, j
     )
     members, trials = choose_members(limited, catalogue, base, settings, judge)
     chosen = base.model_copy(update={"members": members})
-    return replace(choose_blend(limited, catalogue, chosen, settings, judge), trials=trials)
+    return replace(choose_blend(limited, catalogue, chosen, settings, judge, start(chosen)), trials=trials)

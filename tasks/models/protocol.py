@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from tasks.data.histories import FloatArray, Histories
+from tasks.data.histories import FloatArray, Histories, IntArray
 
 Scores = npt.NDArray[np.float32]
 Arrays = dict[str, npt.NDArray[Any]]
@@ -34,6 +35,11 @@ class Catalogue:
     @property
     def n_items(self) -> int:
         return len(self.vectors)
+
+    @cached_property
+    def unit_genres(self) -> npt.NDArray[np.float32]:
+        """[n, g] genres, each item's of length one."""
+        return unit_rows(self.genres)
 
     def words(self) -> sp.csr_matrix:
         """[n, words] float32: how often each word occurs in an item's texts; the genres where no texts were given."""
@@ -68,11 +74,23 @@ class Recommender(Protocol):
 
 
 @runtime_checkable
-class Resumable(Protocol):
+class Resumable(Recommender, Protocol):
     """A recommender that can go on learning, at a fraction of the time of learning anew."""
 
-    def resumed(self, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Recommender:
-        """Continued on `train`, which holds what it has learned from and more; items may have been appended."""
+    def resumed(
+        self, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool, rows: IntArray | None = None
+    ) -> Recommender:
+        """Continued on `train`, which holds what it has learned from and more.
+
+        rows: [n_items] under which index it knows each item, -1 for one that it does not; None: its items are the
+        first ones, and others may have been appended.
+        """
+
+
+def unit_rows(matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """[n, d] rows of length one; zero rows stay."""
+    length = np.linalg.norm(matrix, axis=1, keepdims=True)
+    return np.asarray(matrix / np.maximum(length, 1e-12), np.float32)
 
 
 def combinations(values: Mapping[str, Sequence[float]]) -> list[Hyper]:

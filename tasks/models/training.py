@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 
-from tasks.data.histories import Histories
+from tasks.data.histories import Histories, IntArray
 from tasks.models.blend import Blend
 from tasks.models.choices import Choices
 from tasks.models.engine import Engine
@@ -13,17 +16,25 @@ from tasks.models.protocol import Catalogue, Hyper, Recommender, Resumable
 from tasks.models.statistics import ItemStatistics
 
 
+@dataclass(frozen=True)
+class Start:
+    """Members to go on from, learned over another catalogue. rows: [n_items] their index of each item, -1: unknown."""
+
+    members: Mapping[str, Recommender]
+    rows: IntArray
+
+
 def just_after(train: Histories) -> float:
     """The moment after the last event; 0 when there is none."""
     return float(np.nextafter(train.times.max(), np.inf)) if len(train.times) else 0.0
 
 
 def fit_engine(
-    train: Histories, catalogue: Catalogue, choices: Choices, *, clock: bool, start: Engine | None = None
+    train: Histories, catalogue: Catalogue, choices: Choices, *, clock: bool, start: Engine | Start | None = None
 ) -> Engine:
     """Every member and the statistics learned from `train` (one row a user); the blend comes as chosen.
 
-    start: an engine of the same choices that learned from a part of `train`: members that can go on from there do.
+    start: what learned with the same choices from a part of `train`: members that can go on from there do.
     """
     # By name, since the blend's columns come in the members' order and JSON keeps none.
     chosen = sorted(choices.members.items())
@@ -34,9 +45,10 @@ def fit_engine(
 
 
 def _member(
-    name: str, train: Histories, catalogue: Catalogue, hyper: Hyper, clock: bool, start: Engine | None
+    name: str, train: Histories, catalogue: Catalogue, hyper: Hyper, clock: bool, start: Engine | Start | None
 ) -> Recommender:
     before = start.members.get(name) if start else None
     if isinstance(before, Resumable):
-        return before.resumed(train, catalogue, hyper, clock=clock)
+        rows = start.rows if isinstance(start, Start) else None
+        return before.resumed(train, catalogue, hyper, clock=clock, rows=rows)
     return MEMBERS[name].fit(train, catalogue, hyper, clock=clock)

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from tasks.data.histories import FloatArray, Histories
+from tasks.data.histories import FloatArray, Histories, IntArray
 from tasks.models.protocol import Arrays, Catalogue, Hyper, Scores
 from tasks.models.sequences import gap_buckets
 from tasks.models.transformer_answer import last_states
@@ -49,8 +49,10 @@ class Transformer:
         """From first weights that the data suggest."""
         return cls._learned(train, catalogue, hyper, None, clock)
 
-    def resumed(self, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Self:
-        """Trained further: `resumed_passes` at `resumed_rate`. Items may have been appended; the shape must stay.
+    def resumed(
+        self, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool, rows: IntArray | None = None
+    ) -> Self:
+        """Trained further: `resumed_passes` at `resumed_rate`. Items may come and move; the shape must stay.
 
         Raises ValueError where dim, layers, heads or the width of the content changed, or where items are gone.
         """
@@ -58,10 +60,24 @@ class Transformer:
         mine = {"dim": self.items.shape[1], "layers": depth, "heads": self.heads}
         other = [name for name, value in mine.items() if int(hyper[name]) != value]
         other += ["content"] if catalogue.vectors.shape[1] != len(self.weights["projection"]) else []
-        if other or catalogue.n_items < len(self.items):
+        if other or (rows is None and catalogue.n_items < len(self.items)):
             raise ValueError(f"cannot continue: {', '.join(other) or 'items'} changed; fit anew")
         less = {**hyper, "passes": hyper["resumed_passes"], "learning_rate": hyper["resumed_rate"]}
-        return self._learned(train, catalogue, less, dict(self.weights), clock)
+        return self._learned(train, catalogue, less, self._placed(catalogue, rows), clock)
+
+    def _placed(self, catalogue: Catalogue, rows: IntArray | None) -> Arrays:
+        """The weights for another catalogue. An item that is known stays where it was, whatever became of its content
+        vector; one that is not stands where its content is, its bias NaN until its use is counted."""
+        known = np.arange(len(self.items)) if rows is None else np.flatnonzero(rows >= 0)
+        before = known if rows is None else rows[known]
+        ids = np.zeros((catalogue.n_items, self.items.shape[1]), np.float32)
+        bias = np.full(catalogue.n_items, np.nan, np.float32)
+        bias[known] = self.weights["bias"][before]
+        if rows is None:
+            ids[known] = self.weights["ids"]
+        else:
+            ids[known] = self.items[before] - catalogue.vectors[known] @ self.weights["projection"]
+        return {**self.weights, "ids": ids, "bias": bias}
 
     @classmethod
     def _learned(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, before: Arrays | None, clock: bool) -> Self:

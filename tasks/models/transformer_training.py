@@ -199,7 +199,8 @@ def trained(train: Histories, catalogue: Catalogue, hyper: Hyper, before: Arrays
 
 
 def begin(network: Network, train: Histories, before: Arrays | None) -> None:
-    """First weights: items near those taken near them, biases by use; or the weights `before`, new items by content."""
+    """First weights: items near those taken near them, biases by use; or the weights `before`, where a bias that is NaN
+    is an item's that they do not know. Raises ValueError where weights are missing or of another shape."""
     n_items, dim = network.ids.shape
     counts = np.bincount(train.items, minlength=n_items)
     use = np.log1p(counts).astype(np.float32)
@@ -209,9 +210,10 @@ def begin(network: Network, train: Histories, before: Arrays | None) -> None:
         start["ids"][counts == 0] = 0.0
     else:
         start = {name: np.array(array) for name, array in before.items()}
-        known = len(start["ids"])
-        start["ids"] = np.concatenate([start["ids"], np.zeros((n_items - known, dim), np.float32)])
-        start["bias"] = np.concatenate([start["bias"], use[known:]])
+        start["bias"] = np.where(np.isnan(start["bias"]), use, start["bias"])
+        shapes = {name: values.shape for name, values in arrays_of(network).items()}
+        if shapes != {name: values.shape for name, values in start.items()}:
+            raise ValueError("cannot continue: the weights are another network's; fit anew")
     with torch.no_grad():
         for name, values in network.named_parameters():
             key, index = stacked_name(name)

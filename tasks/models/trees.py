@@ -1,20 +1,22 @@
 """Answers of a LightGBM ranker with numpy alone, from LightGBM's own text form.
 
 Source: Lucchese et al., "QuickScorer", SIGIR 2015. A node that sends a row right rules out the leaves of its left side:
-a tree's leaf is the lowest bit that no node cleared. All comparisons of all trees are one block of [nodes, rows], so
-time is nodes x rows x a nanosecond or two. Ceiling: 64 leaves a tree.
+a tree's leaf is the lowest bit that no node cleared. What all the nodes of a tree that look at one feature leave
+possible depends on the feature's place among their thresholds alone, so it is looked up in a table: time is trees x
+features of a tree x rows x a nanosecond. Ceiling: 64 leaves a tree.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 MOST_LEAVES = 64
-CELLS = 2_000_000  # comparisons held at once
+CELLS = 500_000  # trees x rows at once: what is held stays in the processor's cache
 DEFAULT_LEFT, MISSING = 2, 12  # bits of LightGBM's decision_type
 MISSING_NAN = 8
 
@@ -57,23 +59,55 @@ class Trees:
     def predict(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """[p] scores of float32 [p, columns]; each row's depends on that row alone."""
         scores = np.empty(len(matrix), np.float32)
-        block = max(1, CELLS // max(len(self.features), 1))
+        block = max(1, CELLS // max(len(self.values), 1))
         for start in range(0, len(matrix), block):
             scores[start : start + block] = self._block(np.ascontiguousarray(matrix[start : start + block].T))
         return scores
 
     def _block(self, columns: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        told = columns[self.features]
-        left = np.empty(told.shape, np.bool_)
-        np.less_equal(told, self.thresholds[:, None], out=left)
-        unknown = np.asarray(np.isnan(columns).any(axis=1))[self.features] & self.nan_left
-        left[unknown] |= np.isnan(told[unknown])
         one = self.kept.dtype.type(1)
-        possible = np.where(left, ~(one ^ one), self.kept[:, None])
-        ending = np.bitwise_and.reduceat(possible, self.starts, axis=0)
-        leaf = np.bitwise_count((ending & -ending) - one)
+        possible = np.full((len(self.values), columns.shape[1]), ~(one ^ one))
+        for table in self._tables:
+            possible[table.trees] &= table.leaves.take(table.places(columns[table.feature]), axis=1)
+        leaf = np.bitwise_count((possible & -possible) - one)
         total: npt.NDArray[np.float64] = np.take_along_axis(self.values, leaf.astype(np.int64), axis=1).sum(axis=0)
         return total
+
+    @cached_property
+    def _tables(self) -> list[_Table]:
+        tree = np.repeat(np.arange(len(self.starts)), np.diff(self.starts, append=len(self.features)))
+        return [_Table.of(self, tree, feature) for feature in np.unique(self.features).tolist()]
+
+
+@dataclass(frozen=True)
+class _Table:
+    """What the splits on one feature leave possible. trees: [m] those that look at it; thresholds: float32 [v],
+    ascending; leaves: unsigned [m, v + 2], by how many thresholds lie below a value, the last column for NaN."""
+
+    feature: int
+    trees: npt.NDArray[np.int64]
+    thresholds: npt.NDArray[np.float32]
+    leaves: npt.NDArray[Any]
+
+    @classmethod
+    def of(cls, trees: Trees, tree: npt.NDArray[np.int64], feature: int) -> Self:
+        """tree: [s] the tree of each split."""
+        own = np.flatnonzero(trees.features == feature)
+        looking, row = np.unique(tree[own], return_inverse=True)
+        thresholds, place = np.unique(trees.thresholds[own], return_inverse=True)
+        one = trees.kept.dtype.type(1)
+        leaves = np.full((len(looking), len(thresholds) + 2), ~(one ^ one))
+        for at, split in enumerate(own):
+            leaves[row[at], place[at] + 1 : -1] &= trees.kept[split]  # the thresholds below it send a value right
+            if not trees.nan_left[split]:
+                leaves[row[at], -1] &= trees.kept[split]
+        return cls(feature, looking, thresholds, leaves)
+
+    def places(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+        """[p] columns of `leaves` for values [p]."""
+        found = np.searchsorted(self.thresholds, values)
+        found[np.isnan(values)] = len(self.thresholds) + 1
+        return found
 
 
 @dataclass(frozen=True)

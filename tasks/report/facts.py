@@ -15,7 +15,8 @@ Row = dict[str, Any]
 @dataclass(frozen=True)
 class RunFacts:
     """verdict, report: evaluate's; validated: validate's report; curves: file stem → rows; costs: stage → wall_seconds
-    and peak_mb, of when it last ran on this machine; reads: protocol → how many recipes have read its test split."""
+    and peak_mb, of when it last ran on this machine; reads: protocol → how many recipes have read its test split;
+    documents: every JSON file that a stage left, by `stage/name` (`validate/report`)."""
 
     recipe: str
     verdict: Row
@@ -27,6 +28,7 @@ class RunFacts:
     curves: Mapping[str, list[Row]]
     costs: Mapping[str, Row]
     reads: Mapping[str, int]
+    documents: Mapping[str, Any]
 
 
 def read_facts(data: Path, notes: Path, stages: tuple[str, ...]) -> RunFacts:
@@ -34,6 +36,7 @@ def read_facts(data: Path, notes: Path, stages: tuple[str, ...]) -> RunFacts:
     cold = _json(data / "evaluate" / "cold_start.json")
     plots = sorted([*(data / "finetune" / "plots").glob("*.csv"), *(data / "evaluate" / "plots").glob("*.csv")])
     costs = {stage: _object(notes / f"{stage}.cost.json") for stage in stages}
+    documents = {f"{path.parent.name}/{path.stem}": _json(path) for path in sorted(data.glob("*/*.json"))}
     return RunFacts(
         recipe=str(_object(data / "snapshot" / "recipe.json").get("recipe", "")),
         verdict=_object(data / "evaluate" / "verdict.json"),
@@ -45,6 +48,7 @@ def read_facts(data: Path, notes: Path, stages: tuple[str, ...]) -> RunFacts:
         curves={path.stem: _rows(path) for path in plots},
         costs={stage: cost for stage, cost in costs.items() if cost},
         reads=_object(notes / "evaluate.json").get("test_reads", {}),
+        documents={name: found for name, found in documents.items() if found is not None},
     )
 
 

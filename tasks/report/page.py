@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.report import details, judgement
+from tasks.report import judgement
 from tasks.report.facts import RunFacts, read_facts
 from tasks.report.markup import tag, text
+from tasks.report.sections import SECTIONS
 from tasks.report.style import css
-
-PARTS = (
-    judgement.rules, judgement.models, judgement.slices, judgement.behaviours, judgement.groups,
-    details.curves, details.long_tail, details.newcomers, details.people, details.accounting, details.cost,
-)  # fmt: skip
 
 
 def page(facts: RunFacts) -> str:
     """The whole document; parts of which nothing is known are left out."""
     title = f"Nightreel run {facts.recipe[:12]}"
-    body = [tag("h1", title), judgement.verdict(facts), *(part(facts) for part in PARTS)]
+    body = [tag("h1", title), judgement.verdict(facts), *(part(facts) for part in SECTIONS)]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'

@@ -12,8 +12,15 @@ from tasks.settings.section import Section
 class Tune(Section):
     """Contrastive fitting of the encoder to pairs of items that the same users took."""
 
+    method: Literal["full", "lora", "adalora"]
+    """What is trained in the layers: all of it, or low-rank adapters, with ranks alike or dealt out by use. Adapters
+    take little memory and keep more of the language; they want a higher learning rate."""
     layers: Annotated[int, Field(ge=1, le=100)]
     """Last layers that are trained; the others stay as they are. More fits better and is slower."""
+    rank: Annotated[int, Field(ge=1, le=256)]
+    """Rank of an adapter (of `adalora`: the mean one at the end); more fits better and takes memory."""
+    alpha: Annotated[int, Field(ge=1, le=1024)]
+    """Adapters count alpha / rank times; it acts like a learning rate of theirs."""
     max_tokens: Annotated[int, Field(ge=8, le=8192)]
     """Tokens of an item's text that are read while training; time grows linearly."""
     learning_rate: Annotated[float, Field(gt=0, lt=1)]
@@ -26,7 +33,8 @@ class Tune(Section):
 
 class Embed(Section):
     encoder: str
-    """`all-MiniLM-L6-v2` (from its package), any hub id, or a local folder in transformers' format."""
+    """`all-MiniLM-L6-v2` (English) or `universal-sentence-encoder-multilingual` (16 languages in one space; it can't be
+    fitted to behaviour), both from their packages; any hub id; or a local folder in transformers' format."""
     revision: str
     """Hub revision (commit) of the encoder; empty for packages and folders."""
     dtype: Literal["auto", "float32", "bfloat16"]

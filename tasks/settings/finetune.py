@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 
+from tasks.settings.fusion import Fusion
 from tasks.settings.section import Section
 
 Member = Literal[
@@ -36,6 +37,19 @@ class Trees(Section):
     """Positions at a list's top whose order matters to the loss."""
 
 
+class Ratings(Section):
+    """The rating head: biases, and factors of what they leave (alternating ridge regressions)."""
+
+    bias: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
+    """Ridge penalties on biases to try, in ratings: that many at the mean are added to everybody's own."""
+    factors: tuple[Annotated[int, Field(ge=1, le=256)], ...]
+    """Numbers of factors to try; time grows with the square. None: biases alone."""
+    regularisation: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
+    """Ridge penalties on factors to try; more keeps predictions nearer to the biases."""
+    sweeps: Annotated[int, Field(ge=1, le=100)]
+    """Alternations between users' and items' factors."""
+
+
 class Finetune(Section):
     seed: Annotated[int, Field(ge=0)]
     """Seed of every generator in finetune, evaluate and refit."""
@@ -43,6 +57,8 @@ class Finetune(Section):
     """Contrastive steps that fit the encoder to behaviour; 0 leaves it as it is. A count, so that runs are equal."""
     encoder_pairs: Annotated[int, Field(ge=2, le=4096)]
     """Co-consumed item pairs in a contrastive step; more is a better signal and slower."""
+    fusion: Fusion
+    """Text, sound and picture in one vector, where items have media."""
     validation_users: Annotated[int, Field(ge=1)]
     """Most users that hyper-parameters are chosen on; more is steadier and slower."""
     positions: Annotated[int, Field(ge=1, le=50)]
@@ -59,7 +75,12 @@ class Finetune(Section):
     """Half-lives of the popularity trends among the blend's features (all time is always one more)."""
     buckets: Annotated[int, Field(ge=1, le=4096)]
     """Time slices at which trends are known; finer follows the day more closely and takes memory."""
+    warm_nights: Annotated[int, Field(ge=0, le=365)]
+    """Nights in a row in which members that can (the transformer) go on from what the published version's night had
+    learned, before one learns anew; 0: all do. More saves time; what a night got wrong may stay."""
     members: Annotated[dict[Member, Grid], Field(min_length=1)]
     """Recommenders that are trained, evaluated alone and blended, each with the values to try on validation."""
     trees: Trees
     """The blend's learner."""
+    ratings: Ratings
+    """The rating head, where the events hold ratings."""

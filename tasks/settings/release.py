@@ -46,6 +46,8 @@ class Evaluate(Section):
     """Most days by which the data may end before the champion's did; an erasure can take the last events."""
     steady: Share
     """Least overlap of a user's first ten with those after one irrelevant event."""
+    alike: Share
+    """Least share of doubled items that is ranked alike: one copy in a list's first ten, the other in its first 20."""
     drift: Drift
     """How far tonight's data may be from the last good ones."""
     override: Override

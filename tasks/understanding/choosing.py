@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tasks.content.encoder import Vectors
+from tasks.content.text_encoder import Vectors
 
 
 def relevant_and_different(about: Vectors, candidates: Vectors, most: int, diversity: float) -> list[int]:

@@ -72,6 +72,7 @@ def _frames(path: str, folder: Path, limits: dict[str, int]) -> dict[str, Any]:
         width, height = streams[0].codec_context.width, streams[0].codec_context.height
         if width * height > limits["megapixels"] * 1_000_000:
             return {"skipped": f"its pictures of {width:,} × {height:,} are too large"}
+        aspect = _shape(streams[0], width, height)
         keys, end = _key_times(container, streams[0], limits["seconds"])
     by_time = len(keys) < FEWEST
     if by_time:
@@ -82,7 +83,14 @@ def _frames(path: str, folder: Path, limits: dict[str, int]) -> dict[str, Any]:
     if not taken:
         return {"skipped": "its pictures can't be decoded"}
     np.save(folder / "frames.npy", np.stack([picture for _, picture in taken]), allow_pickle=False)
-    return {"times": [round(time, 3) for time, _ in taken], "by": "time" if by_time else "key frames"}
+    times = [round(time, 3) for time, _ in taken]
+    return {"times": times, "by": "time" if by_time else "key frames", "aspect": aspect}
+
+
+def _shape(stream: Any, width: int, height: int) -> float:
+    """Width to height as shown: a pixel need not be square."""
+    pixel = stream.sample_aspect_ratio
+    return round(width / max(height, 1) * (float(pixel) if pixel else 1.0), 4)
 
 
 def _key_times(container: Any, stream: Any, most: int) -> tuple[list[float], float]:

@@ -31,6 +31,8 @@ class Decoded:
     frames_reason: str = ""
     lasting: bool = True
     """Whether another try would give the same."""
+    aspect: float = 1.0
+    """Width to height of the pictures as they are shown; `frames` are squeezed into squares."""
 
 
 def missing(*modules: str) -> str:
@@ -71,4 +73,5 @@ def _read(facts: dict[str, dict[str, Any]], folder: Path) -> Decoded:
     return Decoded(
         array("sound"), array("frames"), tuple(facts["frames"].get("times", ())),
         facts["sound"].get("skipped", ""), facts["frames"].get("skipped", ""),
+        aspect=facts["frames"].get("aspect", 1.0),
     )  # fmt: skip

@@ -26,8 +26,9 @@ are never null. keyword_scores are cosines, tag_scores calibrated probabilities,
 seconds; sound and picture are vectors, the shares are parts of the sound's seconds."""
 FRAMES_SCHEMA = pa.schema([
     pa.field("item_id", pa.string()), pa.field("time_s", pa.float32()), pa.field("vector", SCORES),
+    pa.field("jpeg", pa.binary()),
 ])  # fmt: skip
-"""A row for each frame that was looked at."""
+"""A row for each frame that was looked at; jpeg: a small picture of it, for people."""
 REVIEW_SCHEMA = pa.schema([pa.field(name, pa.string()) for name in ("item_id", "prompt", "reason", "answer")])
 """Answers of the language model that failed the check, and why; prompt is the hash of what was asked."""
 PROVENANCE_SCHEMA = pa.schema([
@@ -72,8 +73,8 @@ class Understood:
         """items, frames, provenance and review as Parquet, in the catalogue's order."""
         notes = [note for own in self.provenance for note in own]
         frames = [
-            {"item_id": row["item_id"], "time_s": time, "vector": vector}
-            for row in self.fields for time, vector in row.get("frames", ())
+            {"item_id": row["item_id"], "time_s": time, "vector": vector, "jpeg": jpeg}
+            for row in self.fields for time, vector, jpeg in row.get("frames", ())
         ]  # fmt: skip
         tables = (
             ("items", [{name: row.get(name) for name in FIELDS_SCHEMA.names} for row in self.fields], FIELDS_SCHEMA),

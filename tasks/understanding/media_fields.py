@@ -22,6 +22,7 @@ from tasks.understanding.field_cache import FieldCache, code_of, fingerprint
 from tasks.understanding.fields import Understood
 from tasks.understanding.picture import MODULES, Pictures
 from tasks.understanding.speech import PACKAGED, Speech
+from tasks.understanding.thumbnails import thumbnails
 
 Row = Mapping[str, Any]
 Values = dict[str, Any]
@@ -85,7 +86,9 @@ def _put(found: Understood, at: int, look: Look, digest: str, values: Values) ->
 
 
 def _producer(look: Look) -> str:
-    code = code_of(*(Path(__file__).with_name(f"{name}.py") for name in ("decode", "sound", "speech", "picture")))
+    code = code_of(
+        *(Path(__file__).with_name(f"{name}.py") for name in ("decode", "sound", "speech", "picture", "thumbnails"))
+    )
     return fingerprint(look.name, look.card, code)
 
 
@@ -150,13 +153,16 @@ def _pictures(limits: Values) -> Look:
         if content.frames is None:
             return {"skipped": content.frames_reason}
         vectors = model.encode(content.frames).astype("<f4")
-        return {"times": list(content.times), "vectors": base64.b64encode(vectors.tobytes()).decode()}
+        small = [base64.b64encode(jpeg).decode() for jpeg in thumbnails(content.frames, content.aspect)]
+        return {"times": list(content.times), "vectors": base64.b64encode(vectors.tobytes()).decode(), "jpegs": small}
 
     def fields(values: Values) -> Values:
         vectors = np.frombuffer(base64.b64decode(values["vectors"]), "<f4").reshape(len(values["times"]), -1)
         mean = vectors.mean(0)
         whole = mean / max(float(np.linalg.norm(mean)), 1e-12)
-        return {"picture": whole.tolist(), "frames": list(zip(values["times"], vectors.tolist(), strict=True))}
+        jpegs = map(base64.b64decode, values["jpegs"])
+        frames = list(zip(values["times"], vectors.tolist(), jpegs, strict=True))
+        return {"picture": whole.tolist(), "frames": frames}
 
     return Look("pictures", "pictures", model.card() | limits, look, fields)
 

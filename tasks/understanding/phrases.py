@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tasks.models.words import words_of
+from tasks.understanding.east_asian import SHORTEST, chinese, is_hangul, japanese, korean
 from tasks.understanding.function_words import is_function_word
 
 LONGEST = 3
 """Words of a phrase."""
 _UNSPACED = "\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_PIECE = re.compile(f"[{_UNSPACED}]+|(?:(?![{_UNSPACED}_])[\\w'’-])+|[^\\w\\s]+")
+_PIECE = re.compile(f"[{_UNSPACED}]+|(?:(?![{_UNSPACED}_]|--)[\\w'’-])+|[^\\w\\s]+")
 _POSSESSIVE = re.compile("['’]s$", re.IGNORECASE)
-_JAPANESE = re.compile("[\u30a1-\u30ff]{2,}|[\u3400-\u9fff]{2,6}")
+_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
 def phrases_of(text: str, language: str, most: int) -> list[str]:
     """At most `most` different phrases: the most frequent first, then in the order of the text.
 
     In spaced scripts: content words, and the runs of up to three of them that function words and punctuation leave. In
-    Japanese: runs of kanji and of katakana. In other scripts without spaces: pairs of neighbouring characters.
+    Chinese, Japanese and Korean: content words. In other scripts without spaces: pairs of neighbouring characters.
     """
     counts: dict[str, int] = {}
     shown: dict[str, str] = {}
@@ -38,7 +39,11 @@ def _candidates(text: str, language: str) -> Iterator[str]:
         owner = _POSSESSIVE.search(word)
         word = word[: owner.start()] if owner else word
         if re.match(f"[{_UNSPACED}]", word):
-            yield from _JAPANESE.findall(word) if language == "ja" else words_of(word)
+            yield from _unspaced(word, language)
+        elif is_hangul(word):
+            if len(stem := korean(word)) >= SHORTEST:
+                run.append(stem)
+                continue
         elif word and word[0].isalnum() and not is_function_word(word.casefold().replace("’", "'"), language):
             run.append(word)
             if not owner:
@@ -48,7 +53,13 @@ def _candidates(text: str, language: str) -> Iterator[str]:
     yield from _phrases(run)
 
 
+def _unspaced(text: str, language: str) -> Iterable[str]:
+    if language == "ja":
+        return japanese(text)
+    return chinese(text) if _HAN.search(text) else words_of(text)
+
+
 def _phrases(run: list[str]) -> Iterator[str]:
-    yield from (word for word in run if len(word) > 2 and not word.isdigit())
+    yield from (word for word in run if (len(word) > 2 or is_hangul(word)) and not word.isdigit())
     if 2 <= len(run) <= LONGEST:
         yield " ".join(run)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tasks.content.encoder import Encoder, Vectors
 from tasks.content.item_cache import encode_cached
+from tasks.content.text_encoder import TextEncoder, Vectors, open_encoder
 from tasks.settings import Settings
 from tasks.stage import say, state_directory
 from tasks.understanding.fields import Understood
@@ -24,7 +24,7 @@ def read_prose(
 ) -> tuple[Row, Row]:
     """Keywords, summary and tags of the items that have prose; returns the tags' quality, and counts for the log."""
     state, prose = state_directory(), [texts[at] for at in told]
-    encoder = Encoder.open(settings.embed)
+    encoder = open_encoder(settings.embed)
     vectors, tally = encode_cached(encoder, [text.whole for text in prose], state / "cache")
     say(tally.line())
     fields, fresh = describe(encoder, prose, vectors, settings.understand, state / "understand" / "text")
@@ -41,7 +41,7 @@ def read_prose(
 
 
 def give_tags(
-    told: Sequence[int], prose: Sequence[Prose], vectors: Vectors, encoder: Encoder, rows: Sequence[Row],
+    told: Sequence[int], prose: Sequence[Prose], vectors: Vectors, encoder: TextEncoder, rows: Sequence[Row],
     settings: Settings, found: Understood,
 ) -> Row:  # fmt: skip
     """Tags learned from the catalogue's labels; returns what was measured of them."""
@@ -64,7 +64,7 @@ def give_tags(
 
 
 def _put_tags(
-    told: Sequence[int], prose: Sequence[Prose], vectors: Vectors, tagger: Tagger, encoder: Encoder, quality: Row,
+    told: Sequence[int], prose: Sequence[Prose], vectors: Vectors, tagger: Tagger, encoder: TextEncoder, quality: Row,
     found: Understood,
 ) -> None:  # fmt: skip
     found.cards["tags"] = encoder.card() | {

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.content.encoder import Encoder, Vectors
+from tasks.content.text_encoder import TextEncoder, Vectors
 from tasks.settings.understand import Tags
 from tasks.understanding.one_vs_rest import Array, Flags, Head, Scaling, fit_head, fit_scaling
 from tasks.understanding.tag_quality import calibration_error, first_only, quality
@@ -82,7 +82,7 @@ def lesson(vectors: Vectors, labels: Labels, settings: Tags, rng: np.random.Gene
     return Lesson(tuple(names), vectors[rows], flags)
 
 
-def learn(task: Lesson, encoder: Encoder, settings: Tags, rng: np.random.Generator) -> tuple[Tagger | None, Facts]:
+def learn(task: Lesson, encoder: TextEncoder, settings: Tags, rng: np.random.Generator) -> tuple[Tagger | None, Facts]:
     """The tagger, and its cross-validated quality beside always-the-commonest and nearness to the labels' names.
 
     No tagger (tags stay empty) where it ranks no better than one of the two, or its first tag is right less often.

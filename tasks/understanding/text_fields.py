@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.content.encoder import Encoder, Vectors
 from tasks.content.progress import Progress
+from tasks.content.text_encoder import TextEncoder, Vectors
 from tasks.settings.understand import Understand
 from tasks.understanding.choosing import central, relevant_and_different, without_overlap
 from tasks.understanding.field_cache import FieldCache, code_of, fingerprint
@@ -18,7 +18,7 @@ from tasks.understanding.sentences import sentences_of
 
 BLOCK = 512
 """Items that are encoded together: a phrase that several of them have is encoded once."""
-CODE = ("choosing", "function_words", "phrases", "sentences", "text_fields")
+CODE = ("choosing", "east_asian", "function_words", "phrases", "sentences", "text_fields")
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class TextFields:
     summary: str
 
 
-def producer(encoder: Encoder, settings: Understand) -> str:
+def producer(encoder: TextEncoder, settings: Understand) -> str:
     """What the fields depend on besides the text."""
     code = code_of(*(Path(__file__).with_name(f"{name}.py") for name in CODE))
     return fingerprint(encoder.fingerprint(), settings.keywords.model_dump(), settings.summary.model_dump(), code)
 
 
 def describe(
-    encoder: Encoder, texts: Sequence[Prose], vectors: Vectors, settings: Understand, root: Path
+    encoder: TextEncoder, texts: Sequence[Prose], vectors: Vectors, settings: Understand, root: Path
 ) -> tuple[list[TextFields], int]:
     """Fields of each text (vectors: [n, dim], of `text.whole`), and how many were not in the cache below root."""
     with FieldCache(root, producer(encoder, settings)) as cache:
@@ -55,7 +55,7 @@ def describe(
 
 
 def _block(
-    encoder: Encoder, texts: Sequence[Prose], vectors: Vectors, settings: Understand
+    encoder: TextEncoder, texts: Sequence[Prose], vectors: Vectors, settings: Understand
 ) -> Iterator[dict[str, Any]]:
     phrases = [phrases_of(text.body, text.language, settings.keywords.candidates) for text in texts]
     sentences = [_worth_choosing(text.body, settings) for text in texts]

@@ -1,28 +1,10 @@
-"""Ports and environments for the servers that tests start."""
+"""Environments for the servers that tests start."""
 
 from __future__ import annotations
 
 import os
-import random
-import socket
 
 import pytest
-
-
-def free_ports(count: int) -> int:
-    """The first of `count` free ports in a row on loopback."""
-    while True:
-        first = random.randrange(20_000, 45_000)
-        sockets = [socket.socket() for _ in range(count)]
-        try:
-            for offset, each in enumerate(sockets):
-                each.bind(("127.0.0.1", first + offset))
-            return first
-        except OSError:
-            continue
-        finally:
-            for each in sockets:
-                each.close()
 
 
 def set_environment(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
+from tasks.index.object_store import free_ports
 from tasks.index.s3_store import S3Store
 from tasks.index.store import Conflict, Missing, Store, StoreError, StoreUnreachable, Token
 from tasks.index.stores import open_store
 from tasks.stage import UserError
-from tests.contracts.servers import free_ports, set_environment
+from tests.contracts.servers import set_environment
 
 
 @pytest.fixture(scope="module")

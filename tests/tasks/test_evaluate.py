@@ -270,6 +270,14 @@ def test_a_model_below_popularity_is_replaced_by_it_in_the_choices(workspace: Pa
     assert scores["gate"]["ndcg@10"] == scores["leave_last_out"]["ndcg@10"]["popularity"]
 
 
+def test_a_champion_that_is_not_in_the_store_is_held_with_the_reason(workspace: Path) -> None:
+    write_json(Path("data/snapshot/champion.json"), {"digest": "f" * 64})
+    verdict = judged()
+    assert (verdict["decision"], verdict["label"]) == ("hold", "champion unreadable")
+    assert "the champion ffffffffffff can't be read" in verdict["sentence"]
+    assert read_json(Path("data/evaluate/decision.json"))["decision"] == "hold"
+
+
 def test_a_blocked_recipe_is_held(workspace: Path) -> None:
     recipe = read_json(Path("data/snapshot/recipe.json"))["recipe"]
     write_json(Path("data/snapshot/blocked.json"), [recipe])
@@ -282,7 +290,6 @@ def test_a_blocked_recipe_is_held(workspace: Path) -> None:
         (lambda: Path("data/validate/splits.parquet").write_bytes(b"PAR1"), "splits.parquet"),
         (lambda: Path("data/finetune/candidate/users.parquet").unlink(), "users.parquet"),
         (lambda: Path("data/finetune/choices.json").write_text("{"), "choices.json"),
-        (lambda: write_json(Path("data/snapshot/champion.json"), {"digest": "f" * 64}), "the champion ffffffffffff"),
     ],
 )
 def test_broken_inputs_are_named_and_leave_no_output(workspace: Path, break_it: Any, message: str) -> None:

@@ -19,6 +19,7 @@ from tests.datasets import prepare, workspace, write_dataset
 
 CHANGES: dict[str, Any] = {
     "finetune.encoder_steps": 0,
+    "finetune.fusion": {"steps": 0, "pairs": 2, "learning_rate": 0.003, "dropout": 0.3},
     "finetune.positions": 2,
     "finetune.members": {
         "popularity": {"half_life_days": [30], "buckets": [8]},

@@ -20,6 +20,7 @@ Rows = list[tuple[int, int, int]]
 CLOSED = {"regularisation": [100], "decay": [5], "keep": [64], "max_items": [1000]}
 CHANGES: dict[str, Any] = {
     "finetune.encoder_steps": 0,
+    "finetune.fusion": {"steps": 0, "pairs": 2, "learning_rate": 0.003, "dropout": 0.3},
     "finetune.positions": 2,
     "finetune.members": {
         "popularity": {"half_life_days": [30], "buckets": [8]},

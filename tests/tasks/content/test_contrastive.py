@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 
+from tasks.content.adapters import fitted as fitted_weights
 from tasks.content.contrastive import (
     FinetunedEncoder,
     contrastive_loss,
     draws,
     finetune_encoder,
-    last_layers,
     learning_rate_share,
 )
 from tasks.content.encoder import Encoder
@@ -103,9 +103,10 @@ def test_only_the_last_layers_change(embed_settings: Embed, fitted: FinetunedEnc
     assert not any(parameter.requires_grad for parameter in fitted.network.model.parameters())
 
 
-def test_more_layers_than_there_are_trains_them_all(encoder: Encoder) -> None:
+def test_more_layers_than_there_are_trains_them_all(embed_settings: Embed, encoder: Encoder) -> None:
     model = Network.open(encoder.source.folder).model
-    assert len(last_layers(model, 100)) == len(list(model.encoder.layer.parameters()))
+    every = len(list(model.encoder.layer.parameters()))
+    assert len(fitted_weights(model, embed_settings.tune.model_copy(update={"layers": 100}), 1, 0).weights) == every
 
 
 def test_items_without_text_are_left_out(embed_settings: Embed) -> None:
@@ -133,3 +134,26 @@ def test_the_learning_rate_rises_then_falls_to_zero() -> None:
     assert shares[0] == 0.5 and shares[1] == 1.0 and shares[-1] == 0.0
     assert shares[2:] == sorted(shares[2:], reverse=True)
     assert learning_rate_share(0, 1) == 1.0
+
+
+@pytest.mark.parametrize("method", ["lora", "adalora"])
+def test_adapters_learn_repeatably_and_leave_a_plain_network(
+    method: str, embed_settings: Embed, encoder: Encoder, tmp_path: Path
+) -> None:
+    changes = {"method": method, "rank": 4, "alpha": 8, "learning_rate": 0.005}
+    settings = embed_settings.model_copy(update={"tune": embed_settings.tune.model_copy(update=changes)})
+    tuned, again = fit(settings, steps=12), fit(settings, steps=12)
+    assert again.losses == tuned.losses and again.encoder.weights == tuned.encoder.weights
+    assert np.mean([loss for _, loss in tuned.losses[-3:]]) < 0.9 * np.mean([loss for _, loss in tuned.losses[:3]])
+    before, after = encoder.network.model.state_dict(), tuned.network.model.state_dict()
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert {name.split(".")[2] for name in changed} == {"4", "5"}, "of the last two layers,"
+    assert all(name.endswith("weight") and before[name].ndim == 2 for name in changed), "matrices alone"
+    matrices = [name for name in after if name in changed]
+    ranks = [int(torch.linalg.matrix_rank(after[name] - before[name], rtol=1e-3)) for name in matrices]
+    assert len(matrices) <= 12 and sum(ranks) <= 12 * 4, "AdaLoRA begins with ranks of 6 and ends with 4 in the mean"
+    assert method == "adalora" or set(ranks) == {4}
+    tuned.save(tmp_path / "fitted")
+    loaded = Encoder.open(settings.model_copy(update={"encoder": str(tmp_path / "fitted")}))
+    assert loaded.encode(TEXTS).tobytes() == tuned.encode(TEXTS).tobytes()

@@ -13,16 +13,23 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.data.dataset import Dataset
-from tasks.evaluation.champion import Champion, Comparison, compare, read_champion, shared_items
+from tasks.evaluation.champion import (
+    Champion,
+    Comparison,
+    Unreadable,
+    compare,
+    pinned_champion,
+    read_champion,
+    shared_items,
+)
 from tasks.evaluation.foreign import Foreign
 from tasks.evaluation.gate import Evidence, Gate, judge
 from tasks.evaluation.outputs import write_scores
 from tasks.evaluation.scores import GATE_METRIC, Scores, measure
 from tasks.evaluation.trial import Ranker, Trial, ask, trial
-from tasks.index.bundle import seal
+from tasks.index.bundle import BundleError, seal
 from tasks.index.local_store import LocalStore
 from tasks.models.choices import Choices
-from tasks.stage import UserError
 from tests.settings import settings
 from tests.tasks.evaluation.rankers import Successors, plain, planted
 
@@ -153,7 +160,9 @@ def test_a_verdict_on_a_twin_is_not_worse(store: LocalStore, tmp_path: Path) -> 
     assert verdict.rules[0].point == 0
 
 
-def decide(champion: Champion | None, data: Dataset, *, blocked: bool = False, source: str = SOURCE) -> Any:
+def decide(
+    champion: Champion | Unreadable | None, data: Dataset, *, blocked: bool = False, source: str = SOURCE
+) -> Any:
     evidence = Evidence(
         scores=rehearsed(data)[2], slices=[], behaviours=[], data_until=data.data_until, clock=data.clock, candidate="c" * 64,
         item_ids=data.item_ids, source=source,
@@ -188,11 +197,32 @@ def test_half_of_todays_items_is_enough(store: LocalStore, tmp_path: Path) -> No
     assert shared_items(champion, []) == 0
 
 
-def test_a_champion_without_its_files_is_named_with_the_remedy(store: LocalStore, tmp_path: Path) -> None:
-    champion = published(store, planted(tmp_path / "source"))
-    (store.root / "versions" / champion.digest / "rehearsal" / "per_user.parquet").unlink()
-    with pytest.raises(UserError, match=r"champion .* can't be judged: .*per_user\.parquet.*rollback"):
-        read_champion(store, champion.digest)
+def test_a_champion_that_can_not_be_read_is_held_with_the_remedy(store: LocalStore, tmp_path: Path) -> None:
+    data = planted(tmp_path / "source")
+    champion = published(store, data)
+    root = store.root / "versions" / champion.digest / "rehearsal"
+    (root / "choices.json").write_text("{")
+    damaged = pinned_champion(store, champion.digest)
+    (root / "per_user.parquet").unlink()
+    gone = pinned_champion(store, champion.digest)
+    for found, said in ((damaged, "a file is damaged"), (gone, "per_user.parquet")):
+        assert isinstance(found, Unreadable)
+        verdict, comparison = decide(found, data)
+        assert (verdict.decision, verdict.label, comparison) == ("hold", "champion unreadable", None)
+        assert said in verdict.sentence
+        assert "--stage-force evaluate" in verdict.sentence and "nightreel rollback" in verdict.sentence
+
+
+def test_a_bundle_that_proves_damaged_when_it_is_asked_is_held_too(store: LocalStore, tmp_path: Path) -> None:
+    today = planted(tmp_path / "today", gate="global_time")
+    begin = today.positives("global_time", ("test",)).times.min()
+    champion = published(store, planted(tmp_path / "before", gate="global_time", until=begin - 1))
+
+    def torn() -> Ranker:
+        raise BundleError("vectors.npy: its hash is not the manifest's.")
+
+    with pytest.raises(Unreadable, match=r"can't be read: vectors\.npy: its hash is not the manifest's"):
+        compared(champion, today, open_champion=torn)
 
 
 def test_a_foreign_catalogue_is_translated_both_ways(tmp_path: Path) -> None:

@@ -66,6 +66,8 @@ def test_the_edges_are_stated(tmp_path: Path, users: int | None, scale: float, l
 def test_one_user_is_no_proof(tmp_path: Path) -> None:
     found, report = judged(tmp_path, 1)
     assert found.verdict.rules[0].users == 1
+    assert (found.verdict.decision, found.verdict.label) == ("hold", "not measured")
+    assert "one user, who tells nothing of others" in found.verdict.sentence
     assert next(rule for rule in found.verdict.rules if rule.name == "no slice is broken").state == "not measured"
     json.dumps([found.verdict.model_dump(), report], allow_nan=False)
 

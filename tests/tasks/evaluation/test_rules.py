@@ -8,7 +8,7 @@ import pytest
 
 from tasks.evaluation.intervals import Difference, Interval
 from tasks.evaluation.override import overridden
-from tasks.evaluation.rules import fresh_data, holding_coverage, sound_lists, whole_slices
+from tasks.evaluation.rules import fresh_data, holding_coverage, sound_behaviour, sound_lists, whole_slices
 from tasks.evaluation.slice_scores import SliceScore
 from tasks.evaluation.verdict import Rule, Verdict, against_champion, challenge, first, refuse
 from tasks.settings import Override
@@ -89,7 +89,7 @@ def test_any_failed_rule_holds_and_the_gravest_names_it(point: float, others: li
 
 
 def test_broken_lists_are_no_baseline_either() -> None:
-    verdict = first(None, [BROKEN], model="blend", replaces=None)
+    verdict = first(None, [BROKEN], sound_behaviour([]), model="blend", replaces=None)
     assert (verdict.decision, verdict.label) == ("hold", "broken lists")
 
 
@@ -114,7 +114,8 @@ def test_a_word_for_another_candidate_changes_nothing(candidate: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "verdict", [refuse("blocked", "rolled back", []), first(None, [BROKEN], model="blend", replaces=None)]
+    "verdict",
+    [refuse("blocked", "rolled back", []), first(None, [BROKEN], sound_behaviour([]), model="blend", replaces=None)],
 )
 def test_a_block_and_broken_lists_stay(verdict: Verdict) -> None:
     found = overridden(verdict, word(), DIGEST)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from tasks.evaluation.behaviour import Behaviour
 from tasks.evaluation.intervals import Difference
+from tasks.evaluation.rules import sound_behaviour
 from tasks.evaluation.verdict import Rule, against_champion, against_popularity, best, challenge, first, refuse
 
 MARGIN = 0.03
+BEHAVES = sound_behaviour([])
 
 
 def found(low: float, point: float, high: float, users: int = 900) -> Difference:
@@ -107,14 +110,21 @@ def test_a_champion_that_scores_nothing_is_no_reason_to_hold() -> None:
     ],
 )
 def test_without_a_champion_the_best_is_the_baseline(popularity: Rule | None, model: str) -> None:
-    verdict = first(popularity, [], model=best(popularity), replaces=None)
+    verdict = first(popularity, [], BEHAVES, model=best(popularity), replaces=None)
     assert (verdict.decision, verdict.label, verdict.model) == ("promote", "baseline", model)
     assert f"promote {model} as the baseline: there is no champion yet" in verdict.sentence
 
 
+def test_a_blend_that_misbehaves_is_a_baseline_and_it_is_said() -> None:
+    opposite = sound_behaviour([Behaviour("a fan of a genre gets it", -0.5, 0.0, 8, "-50.0%")])
+    verdict = first(None, [], opposite, model="blend", replaces=None)
+    assert (verdict.decision, verdict.rules) == ("promote", (opposite,))
+    assert "a challenger would be held, for the blend misbehaves (a fan of a genre gets it: -50.0%)" in verdict.sentence
+
+
 def test_another_data_set_replaces_with_the_reason() -> None:
     verdict = first(
-        None, [], model="blend", replaces="champion abc knows 0% of today's items and comes from 'x', not 'y'"
+        None, [], BEHAVES, model="blend", replaces="champion abc knows 0% of today's items and comes from 'x', not 'y'"
     )
     assert (verdict.decision, verdict.label) == ("promote", "replaced")
     assert "comes from 'x', not 'y'" in verdict.sentence

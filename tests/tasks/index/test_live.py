@@ -75,6 +75,32 @@ def test_a_damaged_version_is_refused_and_the_last_good_one_goes_on(versions: Ve
         assert live.refresh() and live.reader.digest == versions.digests[2] and live.status.fault is None
 
 
+def test_a_version_refused_for_bytes_that_are_sound_later_is_taken(
+    versions: Versions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with LiveReader(versions.store.uri, start=False) as live:
+        path = versions.store.root / "versions" / versions.publish(1) / "vectors.npy"
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-1])
+        assert not live.refresh() and live.status.refused == versions.digests[1]
+        path.write_bytes(whole)
+        now = time.monotonic()
+        for passed, taken in ((59.0, False), (61.0, True)):
+            monkeypatch.setattr("tasks.index.live.time.monotonic", lambda passed=passed: now + passed)
+            assert live.refresh() is taken
+        assert live.status.refused is None and live.reader.digest == versions.digests[1]
+
+
+@pytest.mark.parametrize(
+    "record", ['{"published_at": "tomorrow"}', '{"published_at": "2026-11-22T01:00:00"}', "{", "{}"]
+)
+def test_a_damaged_record_beside_a_whole_version_stops_nothing(versions: Versions, record: str) -> None:
+    with LiveReader(versions.store.uri, start=False) as live:
+        (versions.store.root / "versions" / versions.publish(1) / "lineage.json").write_text(record)
+        assert live.refresh() and live.reader.digest == versions.digests[1]
+        assert live.status.published_at is None and live.status.age_s() is None and live.status.fault is None
+
+
 def test_a_store_that_is_away_interrupts_nobody(versions: Versions, tmp_path: Path) -> None:
     with LiveReader(versions.store.uri, start=False) as live:
         expected = live.reader.recommend("u001", k=5)

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from tasks.index.bundle import BundleError
-from tasks.index.object_store import ObjectStore
+from tasks.index.object_store import ObjectStore, free_ports
 from tasks.index.publisher import publish
 from tasks.index.reader import Reader
 from tasks.index.store import StoreError
 from tasks.index.stores import open_store
-from tests.contracts.servers import free_ports, set_environment
+from tests.contracts.servers import set_environment
 from tests.tasks.index.bundles import lineage, write_bundle
 
 

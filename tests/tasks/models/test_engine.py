@@ -26,6 +26,7 @@ def test_top_items_breaks_ties_by_index() -> None:
     scores = np.array([[1, 3, 3, 2, 3], [0, 0, 0, 0, 0]], np.float32)
     assert top_items(scores, 3).tolist() == [[1, 2, 4], [0, 1, 2]]
     assert top_items(scores, 9).tolist() == [[1, 2, 4, 3, 0], [0, 1, 2, 3, 4]]
+    assert top_items(np.array([[-2, 0.0, -0.0, -1, -np.inf]], np.float32), 5).tolist() == [[1, 2, 3, 0, 4]]
 
 
 def test_top_items_of_many_are_those_of_a_full_sort() -> None:

@@ -44,9 +44,9 @@ def test_a_value_on_the_threshold_goes_left() -> None:
 def test_a_row_alone_scores_as_among_many() -> None:
     matrix, labels = planted()
     trees = Trees.read(learned(matrix, labels, 30).model_to_string())
-    many = np.repeat(matrix, 4, axis=0)
-    assert len(many) * len(trees.features) > CELLS, "several blocks"
-    assert np.array_equal(trees.predict(many)[::4], [float(trees.predict(row[None])[0]) for row in matrix])
+    many = np.repeat(matrix, 12, axis=0)
+    assert len(many) * len(trees.values) > CELLS, "several blocks"
+    assert np.array_equal(trees.predict(many)[::12], [float(trees.predict(row[None])[0]) for row in matrix])
 
 
 def test_a_tree_without_a_split_adds_its_value() -> None:

@@ -9,6 +9,13 @@ from tasks.stage import write_json
 
 EVIL = "<script>alert('x')</script> & \"Sons\""
 NDCG = {"point": 0.1, "low": 0.08, "high": 0.12}
+RATED = {
+    "ratings": 943, "users": 941, "cold_users": 2, "against": {"point": -0.0171, "low": -0.0302, "high": -0.0044},
+    "models": {
+        name: {"rmse": {"point": rmse, "low": rmse - 0.04, "high": rmse + 0.04}, "mae": {"point": 0.77, "low": 0.7, "high": 0.8}}
+        for name, rmse in (("ratings", 0.9792), ("biases", 0.9963), ("mean", 1.1893))
+    },
+}  # fmt: skip
 DIFFERENCE = {"point": -0.2, "low": -0.3, "high": -0.1, "users": 60}
 RULE = {
     "name": "no slice is broken", "state": "failed", "bound": -0.03, "point": -0.2, "users": 60, "detectable": 0.123,
@@ -33,6 +40,7 @@ def write_run(folder: Path) -> tuple[Path, Path]:
     report = {
         "protocols": {"global_time": {"users": 120, "models": {"blend": model}}, "leave_last_out": {"users": 0, "models": {}}},
         "champion": {"ndcg@10": 0.12, "challenger": 0.1},
+        "ratings": {"leave_last_out": {"not measured": "no ratings"}, "global_time": RATED},
         "groups": [{"by": "creators", "name": EVIL, "items": 3, "exposure": NDCG, "wanted": 0.2, "surplus": NDCG}],
         "long_tail": {"challenger": [[0.0, 0.0], [0.5, 0.9], [1.0, 1.0]]},
         "samples": [

@@ -52,12 +52,14 @@ def outline(tmp_path: Path) -> Outline:
 
 def test_it_says_what_the_files_say_the_verdict_first(outline: Outline) -> None:
     words = " ".join(outline.words)
-    order = ["Hold: broken slice", "1 of 2 slices broken", "12.3%", "-20.0%", "-5.0%", "not measured", "encoder: loss"]
+    order = ["Hold: broken slice", "1 of 2 slices broken", "12.3%", "943 ratings of 941 users", "0.9792", "0.9963"]
+    order += ["-0.0171", "not measured: no ratings.", "-20.0%", "-5.0%", "encoder: loss"]
     order += ["25.0%", "user, 0 events known", "Newest of 12 events", "990", "112.9"]
     places = [words.index(said) for said in order]
     assert places == sorted(places)
     assert "3 recipes" in words
     assert "leave_last_out: no test users, nothing is measured" in words
+    assert words.count("not measured") == 2, "ratings on a protocol, and a slice against the champion"
 
 
 def test_it_needs_nothing_from_outside(outline: Outline) -> None:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tasks.understanding.choosing import central, relevant_and_different, without_overlap
+from tasks.understanding.east_asian import korean
 from tasks.understanding.phrases import phrases_of
 from tasks.understanding.sentences import sentences_of
 
@@ -33,8 +34,36 @@ def test_the_limit_keeps_the_most_frequent() -> None:
 
 def test_scripts_without_spaces_give_words_not_lines() -> None:
     assert phrases_of("東京の夜にロボットが走る", "ja", 9) == ["東京", "ロボット"]
-    assert phrases_of("卧虎藏龙", "zh", 9) == ["卧虎", "虎藏", "藏龙"]
-    assert "外星人" not in phrases_of("外星人", "zh", 9) and "外星" in phrases_of("外星人", "zh", 9)
+    assert phrases_of("李慕白决定退出江湖，把宝剑交给好友俞秀莲。", "zh", 20) == [
+        "李慕白",
+        "决定",
+        "退出",
+        "江湖",
+        "宝剑",
+        "交给",
+        "好友",
+        "俞秀莲",
+    ]
+    assert phrases_of("宇宙飞船", "", 9) == phrases_of("宇宙飞船", "zh-Hant", 9) == ["宇宙飞船"]
+    assert phrases_of("ยานอวกาศ", "th", 2) == ["ยา", "าน"]
+
+
+def test_korean_words_lose_their_particles_not_their_ends() -> None:
+    found = phrases_of("은퇴한 우주비행사가 정원에서 로켓을, 고양이는 마을을 떠난다.", "ko", 20)
+    assert found[:3] == ["은퇴한", "우주비행사가", "정원"] and {"로켓", "고양이", "마을"} <= set(found)
+    assert [korean(word) for word in ("마을", "가을은", "학교는", "과는", "서울까지", "도서관으로")] == [
+        "마을",
+        "가을",
+        "학교",
+        "과는",
+        "서울",
+        "도서관",
+    ]
+
+
+def test_a_dash_between_words_is_no_hyphen() -> None:
+    assert "bus" in phrases_of("It is a rigged bus--slow down, well-known driver", "en", 20)
+    assert "well-known driver" in phrases_of("It is a rigged bus--slow down, well-known driver", "en", 20)
 
 
 def test_a_language_without_a_list_leaves_short_words_out() -> None:

@@ -1,0 +1,76 @@
+"""Faults against a real S3 server: kills, races, damaged files, a store that misbehaves. Prints a table of counts.
+
+    python -m benchmarks.faults                  # all; some minutes
+    python -m benchmarks.faults --only races     # one campaign
+    python -m benchmarks.faults --kills 20 --rounds 10 --places 2
+
+The server is SeaweedFS from its package, on loopback, in a temporary folder. Publishers and readers are processes of
+their own; a proxy between a publisher and the server says at which call of the store it is killed, and misbehaves where
+the store shall. Ends with status 1 when a count is not as it has to be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.faults import damage, kills, races, rolling_back, weather, world
+from benchmarks.faults.world import Row, World
+from benchmarks.reading import ONE_CORE
+from tasks.index.object_store import ObjectStore, free_ports
+
+
+def main() -> int:
+    """Run the campaigns and print."""
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=100, help="of eight racing publishers")
+    parser.add_argument("--places", type=int, default=4, help="calls of a publish at which the store goes bad")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="*", choices=("kills", "races", "damage", "weather", "rollback"))
+    asked = parser.parse_args()
+    campaigns: dict[str, Callable[[World], list[Row]]] = {
+        "kills": lambda made: kills.campaign(made, asked.kills, asked.seed),
+        "races": lambda made: races.campaign(made, asked.rounds),
+        "damage": lambda made: damage.campaign(made, seed=asked.seed),
+        "weather": lambda made: weather.campaign(made, asked.places),
+        "rollback": rolling_back.campaign,
+    }
+    os.environ |= ONE_CORE  # before any process begins
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="nightreel-faults-") as scratch:
+        server = ObjectStore(Path(scratch) / "object-store", free_ports())
+        made = world.build(Path(scratch), server.start())
+        try:
+            for name, campaign in campaigns.items():
+                if not asked.only or name in asked.only:
+                    began = time.monotonic()
+                    rows += [*campaign(made), Row(f"  {name}: seconds", f"{time.monotonic() - began:.0f}", "", True)]
+        finally:
+            server.stop()
+    show(rows)
+    return 0 if all(row.met for row in rows) else 1
+
+
+def show(rows: list[Row]) -> None:
+    """The table."""
+    table = Table(title="Faults, against a real S3 server", title_justify="left")
+    for name in ("what", "counted", "has to be", "met"):
+        table.add_column(name, justify="right" if name == "counted" else "left")
+    for row in rows:
+        table.add_row(row.what, row.counted, row.must, ("yes" if row.met else "NO") if row.must else "")
+    Console(width=118).print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""The state that tonight's members may go on from: files of an immutable published version, copied by snapshot."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from tasks.index import channels
+from tasks.index.bundle import MANIFEST, parse_manifest
+from tasks.index.store import Missing, Store, StoreError
+from tasks.stage import read_json, staged_output, write_json
+
+KEPT = "warm/"  # the bundle's part that holds it
+PIN = "pin.json"
+
+
+def earlier_version(store: Store, channel: str, tables: str) -> str | None:
+    """The newest version in the line of what is live that was made from other tables than tonight's.
+
+    A run over the same tables begins where the first one over them began: what is published meanwhile changes nothing.
+    """
+    pointer, passed = channels.live(store, channel), set[str]()
+    digest = pointer.digest if pointer else None
+    while digest is not None and digest not in passed:
+        record = channels.lineage(store, digest)
+        if record.get("tables") != tables:
+            return digest
+        passed.add(digest)
+        digest = record.get("predecessor")
+    return None
+
+
+def pin_state(store: Store, digest: str | None, folder: Path) -> dict[str, str]:
+    """Copy a version's state to `folder`, beside pin.json: {"version", "files": {name: SHA-256}}; neither where the
+    version has no state. Returns the files.
+
+    What is there already is left as it is. Raises StoreError when a file is not as published.
+    """
+    files = _listed(store, digest) if digest else {}
+    pin = {"version": digest if files else None, "files": files}
+    if (folder / PIN).exists() and read_json(folder / PIN) == pin:
+        return files
+    with staged_output(folder) as out:
+        for name, sha256 in files.items():
+            _copy(store, f"versions/{digest}/{KEPT}{name}", out / name, sha256)
+        write_json(out / PIN, pin)
+    return files
+
+
+def _listed(store: Store, digest: str) -> dict[str, str]:
+    """The files below KEPT that the version's manifest names; none where the version is gone."""
+    key = f"versions/{digest}/{MANIFEST}"
+    try:
+        files: dict[str, dict[str, Any]] = parse_manifest(store.get(key), f"{store.uri}/{key}").files
+    except Missing:
+        return {}
+    return {name.removeprefix(KEPT): entry["sha256"] for name, entry in files.items() if name.startswith(KEPT)}
+
+
+def _copy(store: Store, key: str, path: Path, sha256: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    store.get_file(key, path)
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+            raise StoreError(
+                f"{store.uri}: {key}: was changed: its SHA-256 is not the manifest's. Restore it, roll back "
+                "(`nightreel rollback`), or set finetune.warm_nights to 0."
+            )

@@ -1,0 +1,126 @@
+"""What the page of a catalogue is made of: tables that validate, understand and embed wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+Row = dict[str, Any]
+Vectors = npt.NDArray[np.float32]
+GIVEN = ("item_id", "title", "genres", "tags", "creators", "language", "media_type", "description")
+HEAVY = {"segments", "sound", "picture", "transcript"}
+"""Derived columns that are read for the shown items alone."""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """given: the catalogue's own columns; derived: understand's, light ones; vectors: [n, dim], memory-mapped; folder:
+    understand's output; cards: producer → what it is; metrics: of the stage; rows are in the catalogue's order."""
+
+    recipe: str
+    given: pa.Table
+    derived: pa.Table
+    vectors: Vectors | None
+    folder: Path
+    cards: Row
+    metrics: Row
+
+    def __len__(self) -> int:
+        return int(self.given.num_rows)
+
+    def rows(self, at: list[int]) -> list[Row]:
+        """All that is known of some items: the catalogue's fields, and the derived ones as `derived`."""
+        path = self.folder / "items.parquet"
+        heavy = [name for name in pq.read_schema(path).names if name in HEAVY]
+        more = pq.read_table(path, columns=heavy).take(pa.array(at, pa.int64())).to_pylist()
+        own, derived = (table.take(pa.array(at, pa.int64())).to_pylist() for table in (self.given, self.derived))
+        return [one | {"derived": light | rest} for one, light, rest in zip(own, derived, more, strict=True)]
+
+    def frames(self, items: list[str]) -> dict[str, list[Row]]:
+        """Item → its frames (time_s, jpeg)."""
+        table = self._of("frames", items, ["item_id", "time_s", "jpeg"])
+        found: dict[str, list[Row]] = {}
+        for row in table.to_pylist():
+            found.setdefault(row["item_id"], []).append(row)
+        return found
+
+    def gaps(self, items: list[str]) -> dict[str, list[Row]]:
+        """Item → provenance rows of the fields that it lacks for a reason."""
+        found: dict[str, list[Row]] = {}
+        for row in self._of("provenance", items, ["item_id", "field", "skipped"]).to_pylist():
+            if row["skipped"]:
+                found.setdefault(row["item_id"], []).append(row)
+        return found
+
+    def origins(self) -> list[Row]:
+        """How many items have each field from each producer, or lack it for each reason; the most frequent first."""
+        notes = pq.read_table(self.folder / "provenance.parquet", columns=["field", "producer", "skipped"])
+        counted = notes.group_by(["field", "producer", "skipped"]).aggregate([([], "count_all")]).to_pylist()
+        return sorted(counted, key=lambda row: (-row["count_all"], row["field"], row["skipped"] or ""))
+
+    def review(self, most: int) -> list[Row]:
+        """The first answers of the language model that were not used."""
+        rows: list[Row] = pq.read_table(self.folder / "review.parquet").slice(0, most).to_pylist()
+        return rows
+
+    def labels(self) -> list[tuple[str, ...]]:
+        """What each item is filed under: its genres, else its learned tags, else its medium."""
+        own = zip(*(self._column(table, name) for table, name in (
+            (self.given, "genres"), (self.derived, "tags"), (self.given, "media_type"))), strict=True)  # fmt: skip
+        return [tuple(genres or tags or ([medium] if medium else [])) for genres, tags, medium in own]
+
+    def kinds(self, fields: Sequence[str]) -> list[tuple[bool, ...]]:
+        """Which of these fields each item has; `frames` and `sound` are asked of the provenance."""
+        notes = pq.read_table(self.folder / "provenance.parquet", columns=["item_id", "field", "skipped"])
+        notes = notes.filter(pc.is_null(notes["skipped"]))
+        ids, columns = self.given["item_id"], []
+        for field in fields:
+            noted = notes.filter(pc.equal(notes["field"], {"frames": "pictures"}.get(field, field)))
+            columns.append(pc.is_in(ids, value_set=noted["item_id"].combine_chunks()).to_pylist())
+        return list(zip(*columns, strict=True))
+
+    def _column(self, table: pa.Table, name: str) -> list[Any]:
+        return table[name].to_pylist() if name in table.column_names else [None] * len(self)
+
+    def _of(self, name: str, items: list[str], columns: list[str]) -> pa.Table:
+        table = pq.read_table(self.folder / f"{name}.parquet", columns=columns)
+        return table.filter(pc.is_in(table["item_id"], pa.array(items, pa.string())))
+
+
+def read_catalogue(data: Path, metrics: Path) -> Catalogue | None:
+    """data, metrics: the run's folders; None where understand has not written. The vectors are those that are served,
+    or of the encoder as it came where nothing was trained."""
+    folder, items = data / "understand", data / "validate" / "items.parquet"
+    if not (items.exists() and (folder / "items.parquet").exists()):
+        return None
+    there, light = pq.read_schema(items).names, pq.read_schema(folder / "items.parquet").names
+    given = pq.read_table(items, columns=[name for name in GIVEN if name in there])
+    paths = [data / "finetune" / "candidate" / "vectors.npy", data / "embed" / "vectors.npy"]
+    maps = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths if path.exists()]
+    return Catalogue(
+        recipe=str(_object(data / "snapshot" / "recipe.json").get("recipe", "")),
+        given=given,
+        derived=pq.read_table(folder / "items.parquet", columns=[name for name in light if name not in HEAVY]),
+        # A candidate of an earlier run may be about another catalogue.
+        vectors=next((each for each in maps if len(each) == given.num_rows), None),
+        folder=folder,
+        cards=_object(folder / "understand.json"),
+        metrics=_object(metrics / "understand.json"),
+    )
+
+
+def _object(path: Path) -> Row:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

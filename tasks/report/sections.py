@@ -1,0 +1,34 @@
+"""The parts of the report in their order: a new one is a function of RunFacts and a line here.
+
+A part of which the run says nothing returns empty markup and is left out. Its module reads the run's files from
+`facts.documents` (JSON) and `facts.curves` (CSV), so that a stage can add a file without a change to the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tasks.report import details, judgement
+from tasks.report.facts import RunFacts
+from tasks.report.markup import Markup
+from tasks.report.ratings import ratings
+
+Section = Callable[[RunFacts], Markup]
+
+SECTIONS: tuple[Section, ...] = (
+    # The decision and what it rests on.
+    judgement.rules,
+    judgement.models,
+    ratings,
+    judgement.slices,
+    judgement.behaviours,
+    judgement.groups,
+    # What else was measured.
+    details.curves,
+    details.long_tail,
+    details.newcomers,
+    # People, data and cost.
+    details.people,
+    details.accounting,
+    details.cost,
+)

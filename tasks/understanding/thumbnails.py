@@ -1,0 +1,34 @@
+"""Small JPEG pictures of frames, for people to look at."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+AREA = 160 * 90
+"""Pixels of a thumbnail, whatever its shape: 3 to 5 kB."""
+QUALITY = 4
+"""FFmpeg's scale for JPEG: 2 is the best, 31 the smallest."""
+WIDEST = 4.0
+"""Most times that a thumbnail is wider than high, or higher than wide."""
+
+
+def thumbnails(frames: npt.NDArray[np.uint8], aspect: float) -> list[bytes]:
+    """A JPEG of each of [k, height, width, 3] frames, in the shape that the video is shown in (width to height)."""
+    import av
+
+    shape = min(max(aspect, 1 / WIDEST), WIDEST)
+    width, height = (max(16, round((AREA * ratio) ** 0.5 / 2) * 2) for ratio in (shape, 1 / shape))
+    found = []
+    for frame in frames:
+        codec = av.CodecContext.create("mjpeg", "w")
+        codec.width, codec.height, codec.pix_fmt = width, height, "yuvj420p"
+        codec.time_base = Fraction(1, 1)
+        codec.options = {"threads": "1"}
+        codec.qmin = codec.qmax = QUALITY
+        picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+        picture = picture.reformat(width=width, height=height, format="yuvj420p")
+        found.append(b"".join(bytes(packet) for packet in (*codec.encode(picture), *codec.encode(None))))
+    return found

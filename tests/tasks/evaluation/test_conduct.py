@@ -1,0 +1,95 @@
+"""Behavioural tests that are asked of a real reader: the same item twice, and items that are withdrawn."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tasks.data.histories import Histories
+from tasks.evaluation.conduct import conduct
+from tasks.evaluation.ranking import Truth
+from tasks.evaluation.trial import Trial
+from tasks.evaluation.twins import doubled, twins
+from tasks.evaluation.withdrawn import withdrawn
+from tasks.index.reader import Reader
+from tasks.models.engine import Engine
+from tests.settings import settings
+from tests.tasks.index.bundles import write_bundle
+
+ITEMS = 30
+
+
+@pytest.fixture(scope="module", params=["time", "order"])
+def reader(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    folder = tmp_path_factory.mktemp(request.param) / "bundle"
+    write_bundle(folder, items=ITEMS, clock=request.param)
+    return Reader.open_bundle(folder)
+
+
+@pytest.fixture
+def question(reader: Reader) -> Trial:
+    known = reader.histories.take(np.arange(len(reader.user_ids)))
+    return Trial(
+        fold="leave_last_out", users=np.arange(len(known)), histories=known, exclude=known, moments=known.last_times,
+        truth=Truth.of(known, ITEMS), bits=np.ones(ITEMS), cold=0,
+    )  # fmt: skip
+
+
+def test_a_sound_candidate_passes_every_test(reader: Reader, question: Trial) -> None:
+    found = {each.name: each for each in conduct(question, reader, reader.items.genres, settings().evaluate)}
+    assert len(found) == 5
+    assert found["the same item twice ranks alike"].figure == 1
+    gone = found["blocked and expired items never show"]
+    assert (gone.figure, gone.cases) == (1, 40 + 1 + 2 * 5)  # every user's list, one user's, searches and neighbours
+    assert "blocked or expired" in gone.text or reader.clock.ordered
+    assert not [each.name for each in found.values() if each.failed]
+
+
+def test_a_member_ranks_the_copies_as_their_items_and_the_rest_as_before(reader: Reader, question: Trial) -> None:
+    asked: dict[str, Any] = {"exclude": None, "hidden": None, "model": "ease"}
+    both, copied = doubled(reader.engine, np.array([3, 4])), ITEMS + np.arange(2)
+    items, scores = both.top_k(question.histories, question.moments, ITEMS + 2, **asked)
+    plain, _ = reader.engine.top_k(question.histories, question.moments, ITEMS, **asked)
+    assert [row[row < ITEMS].tolist() for row in items] == plain.tolist()
+    for row, values in zip(items.tolist(), scores, strict=True):
+        assert [values[row.index(each)] for each in copied] == [values[row.index(each)] for each in (3, 4)]
+
+
+class Sloppy(Engine):
+    """Never shows the second copy of an item."""
+
+    def top_k(self, *given: Any, exclude: Any, hidden: Any, **named: Any) -> Any:
+        return super().top_k(*given, exclude=exclude, hidden=np.arange(self.n_items) >= ITEMS, **named)
+
+
+class Careless(Reader):
+    """Answers lists without a look at what is blocked or has expired."""
+
+    def top(self, past: Histories, moments: Any, exclude: Any, k: int, *_: Any, **__: Any) -> Any:
+        found = self.engine.top_k(past, moments, k, exclude=exclude, hidden=None)
+        return type(super().top(past.take(np.arange(0)), moments[:0], None, k, "blend", moments[:0]))(*found)
+
+
+def test_a_copy_that_is_ranked_otherwise_fails(reader: Reader, question: Trial) -> None:
+    engine = Sloppy(**{field.name: getattr(reader.engine, field.name) for field in fields(reader.engine)})
+    found = twins(question, engine, least=0.9)
+    assert (found.figure, found.failed) == (0, True)
+    assert found.cases > 0
+
+
+def test_a_withdrawn_item_that_shows_fails(reader: Reader, question: Trial) -> None:
+    careless = Careless(**{field.name: getattr(reader, field.name) for field in fields(reader)})
+    found = withdrawn(question, careless)
+    assert found.failed
+    assert "20 of the most shown items" in found.text
+
+
+def test_without_lists_there_is_nothing_to_try(reader: Reader, question: Trial) -> None:
+    nobody = question.take(np.empty(0, np.int64))
+    assert twins(nobody, reader.engine, least=0.9).figure is None
+    assert withdrawn(nobody, reader).figure is None
+    blocked = replace(reader, items=replace(reader.items, blocked=np.ones(ITEMS, bool)))
+    assert "no list shows anything" in withdrawn(question, blocked).text
