@@ -21,7 +21,7 @@ from tasks.data.histories import FloatArray, IntArray
 BINS = 100  # of a number's spread: KS is exact up to that many distinct values, else short by at most one bin's share
 GROUPS = 10  # of bins, for PSI
 LABELS = 30  # the most frequent ones; the rest are one
-FLOOR = 1e-4  # share of an empty bin, so that the logarithm stays finite
+HALF = 0.5  # rows that an empty bin is taken to hold, so that the logarithm stays finite
 CHANCE = 0.001  # how often chance alone may pass for drift
 
 
@@ -81,7 +81,7 @@ def psi(reference: Spread, other: Spread) -> tuple[float, float]:
     """(PSI, the most that chance would give) of two spreads with the same marks; unknown values are a bin."""
     parts = [_grouped(each, _groups(reference)) for each in (reference, other)]
     used = (parts[0] + parts[1]) > 0
-    p, q = (np.maximum(part[used] / max(part.sum(), 1), FLOOR) for part in parts)
+    p, q = (np.maximum(part[used], HALF) / max(part.sum(), 1) for part in parts)
     noise = (1 / max(reference.total, 1) + 1 / max(other.total, 1)) * chi2.ppf(1 - CHANCE, max(int(used.sum()) - 1, 1))
     return float(((p - q) * np.log(p / q)).sum()), float(noise)
 

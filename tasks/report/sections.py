@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tasks.report import details, judgement
+from tasks.report.drift import drift
 from tasks.report.facts import RunFacts
 from tasks.report.markup import Markup
+from tasks.report.model_card import model_card
 from tasks.report.ratings import ratings
 
 Section = Callable[[RunFacts], Markup]
@@ -27,8 +29,10 @@ SECTIONS: tuple[Section, ...] = (
     details.curves,
     details.long_tail,
     details.newcomers,
+    drift,
     # People, data and cost.
     details.people,
     details.accounting,
+    model_card,
     details.cost,
 )
