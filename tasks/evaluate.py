@@ -5,7 +5,6 @@ Reads data/validate, data/finetune and what snapshot pinned; writes data/evaluat
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -14,21 +13,23 @@ from typing import Any
 import numpy as np
 
 from tasks.data.dataset import Dataset, load_dataset
+from tasks.data.protocols import GLOBAL
 from tasks.evaluation.beyond import Catalogue
 from tasks.evaluation.card import CardFacts, write_card
-from tasks.evaluation.champion import Champion, Unreadable, compare, pinned_champion
+from tasks.evaluation.champion import pinned_champion
 from tasks.evaluation.checks import Hidden
 from tasks.evaluation.cold_start import Row, cold_start, lines
 from tasks.evaluation.conduct import conduct
 from tasks.evaluation.data_drift import drifted, known_data, write_drift
 from tasks.evaluation.dimensions import slices_of
-from tasks.evaluation.gate import Evidence, Gate, Judgement, judge
+from tasks.evaluation.gate import Evidence, Gate
 from tasks.evaluation.intervals import Interval
+from tasks.evaluation.judging import judged
+from tasks.evaluation.logs import read_logs
 from tasks.evaluation.outputs import cold_metrics, metrics, write_results
 from tasks.evaluation.rating_error import rating_errors, rating_lines, rating_metrics
 from tasks.evaluation.reads import count_read
 from tasks.evaluation.report_data import report_data
-from tasks.evaluation.retraining import retraining
 from tasks.evaluation.scores import GATE_K, Scores, intervals, measure
 from tasks.evaluation.table import table
 from tasks.evaluation.trial import Trial, trial
@@ -66,7 +67,10 @@ def main() -> None:
         changes=profiled.changes,
     )  # fmt: skip
     blocked = recipe in read_json(SNAPSHOT / "blocked.json")
-    judgement = _judged(settings, data, gate, evidence, champion, blocked, pairs[data.gate])
+    judgement = judged(
+        gate, evidence, champion, data, pairs[data.gate],
+        blocked=blocked, least_users=settings.validate_.gate_users, vectors=(EMBED, FINETUNE),
+    )  # fmt: skip
     verdict = judgement.verdict
     rated = _rated(settings, data, pairs)
     cold = cold_start(
@@ -80,6 +84,8 @@ def main() -> None:
             folder / "report.json", report_data(data, trials, measured, judgement, evidence, gate) | {"ratings": rated}
         )
         write_drift(folder, profiled)
+        latest = pairs[GLOBAL][0][1] if GLOBAL in pairs else None
+        write_json(folder / "logs.json", read_logs(data, latest, verdict.model, settings.evaluate.logs, gate.resample))
         write_card(folder, data, measured, settings, CardFacts(
             source=read_json(SNAPSHOT / "source.json"), validated=read_json(VALIDATE / "report.json"), choices=choices,
             embed=challenger.config.get("embed", {}), model=verdict.model, slices=slices, gaps=gaps, cold=cold,
@@ -100,23 +106,6 @@ def _pairs(data: Dataset, protocol: str, cuts: list[list[float]]) -> list[tuple[
         bundle = FINETUNE / "candidate" if latest else FINETUNE / "candidates" / fold
         pairs.append((trial(data, fold, cuts[number][1] if cuts else None), Reader.open_bundle(bundle)))
     return pairs
-
-
-def _judged(
-    settings: Settings, data: Dataset, gate: Gate, evidence: Evidence, champion: Champion | Unreadable | None,
-    blocked: bool, pairs: list[tuple[Trial, Reader]],
-) -> Judgement:  # fmt: skip
-    with tempfile.TemporaryDirectory() as scratch:
-        return judge(
-            gate, evidence, champion, blocked=blocked,
-            compare=lambda known: compare(
-                known, data, evidence.scores, [asked for asked, _ in pairs],
-                least_users=settings.validate_.gate_users,
-                challenger=pairs[0][1],
-                open_champion=lambda: Reader.open(version=known.digest),
-                retrain=retraining(data, Path(scratch), EMBED, FINETUNE),
-            ),
-        )  # fmt: skip
 
 
 def _measure(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Reader]]]) -> Measured:

@@ -97,7 +97,7 @@ def _drift(card: Card) -> str:
     """What differs between training and the test's events."""
     told = [each for each in card["drift"] if each["state"] != "steady"]
     steady = len(card["drift"]) - len(told)
-    lines = ["## Drift between training and the test's events", "", f"{steady} figures are steady."]
+    lines = ["## Drift between training and the test's events", "", f"Steady figures: {steady}."]
     rows = [[each["what"], each["state"], each["text"]] for each in told]
     return "\n".join([*lines, "", _table(["what", "state", "found"], rows)] if rows else lines)
 

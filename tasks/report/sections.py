@@ -11,6 +11,7 @@ from collections.abc import Callable
 from tasks.report import details, judgement
 from tasks.report.drift import drift
 from tasks.report.facts import RunFacts
+from tasks.report.logs import logs
 from tasks.report.markup import Markup
 from tasks.report.model_card import model_card
 from tasks.report.ratings import ratings
@@ -30,6 +31,7 @@ SECTIONS: tuple[Section, ...] = (
     details.long_tail,
     details.newcomers,
     drift,
+    logs,
     # People, data and cost.
     details.people,
     details.accounting,

@@ -39,7 +39,7 @@ def test_it_says_all_of_it_in_order() -> None:
         "Apache-2.0).", "| ease | decay 10, regularisation 200 |", "### global_time: 120 test users, decides",
         "| blend | 0.1000 [0.0800, 0.1200] |", "0.2500", "No test users: nothing is measured.",
         "| language | pt\\|br | 60 | 0.1000 [0.0800, 0.1200] |", "| language | en | pt |", "user, 0 events known",
-        "1 figures are steady.", "| hour | warning | PSI 0.15 of 300 values |", "- Figures are about logged behaviour.",
+        "Steady figures: 1.", "| hour | warning | PSI 0.15 of 300 values |", "- Figures are about logged behaviour.",
         "research only", "- test split global_time: `dddddddddddddddd`",
     ]  # fmt: skip
     places = [text.index(each) for each in said]
