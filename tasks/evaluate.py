@@ -62,14 +62,12 @@ def main() -> None:
     evidence = Evidence(
         scores=scores, slices=slices_of(data, trials, settings.evaluate.slices),
         behaviours=conduct(trials[0], challenger, data.items["genres"].to_pylist(), settings.evaluate),
-        data_until=data.data_until,
-        clock=data.clock, candidate=challenger.digest, item_ids=data.item_ids, source=settings.snapshot.source,
-        changes=profiled.changes,
+        data_until=data.data_until, clock=data.clock, candidate=challenger.digest, item_ids=data.item_ids,
+        source=settings.snapshot.source, changes=profiled.changes,
     )  # fmt: skip
-    blocked = recipe in read_json(SNAPSHOT / "blocked.json")
     judgement = judged(
-        gate, evidence, champion, data, pairs[data.gate],
-        blocked=blocked, least_users=settings.validate_.gate_users, vectors=(EMBED, FINETUNE),
+        gate, evidence, champion, data, pairs[data.gate], blocked=recipe in read_json(SNAPSHOT / "blocked.json"),
+        least_users=settings.validate_.gate_users, vectors=(EMBED, FINETUNE),
     )  # fmt: skip
     verdict = judgement.verdict
     rated = _rated(settings, data, pairs)
@@ -80,9 +78,8 @@ def main() -> None:
     choices, (slices, gaps) = read_json(FINETUNE / "choices.json"), gate.slices(evidence, None, verdict.model)
     with staged_output(OUT) as folder:
         write_results(folder, data, choices, measured, cold, judgement, pinned, challenger.digest)
-        write_json(
-            folder / "report.json", report_data(data, trials, measured, judgement, evidence, gate) | {"ratings": rated}
-        )
+        told = report_data(data, trials, measured, judgement, evidence, gate) | {"ratings": rated}
+        write_json(folder / "report.json", told)
         write_drift(folder, profiled)
         latest = pairs[GLOBAL][0][1] if GLOBAL in pairs else None
         write_json(folder / "logs.json", read_logs(data, latest, verdict.model, settings.evaluate.logs, gate.resample))

@@ -105,12 +105,12 @@ def limits(data: Dataset, measured: Found, facts: CardFacts, settings: Settings)
         half = (ndcg.high - ndcg.low) / 2 / ndcg.point if ndcg.point else 0.0
         said.append(f"{scores.n_users:,} test users: NDCG@10 is known to within {half:.0%} of itself.")
         beyond = scores.beyond[facts.model]
-        said.append(
-            f"Lists of {scores.n_users:,} users reach {beyond['coverage@10']:.1%} of the catalogue; what they hold is "
-            f"{beyond['popularity_lift@10']:+.0%} more popular than what users had taken to."
-            if "popularity_lift@10" in beyond
-            else f"Lists of {scores.n_users:,} users reach {beyond['coverage@10']:.1%} of the catalogue."
-        )
+        reach = f"Lists of {scores.n_users:,} users reach {beyond['coverage@10']:.1%} of the catalogue"
+        lift = beyond.get("popularity_lift@10")
+        more = "" if lift is None else (
+            f"; what they hold is {abs(lift):.0%} {'more' if lift > 0 else 'less'} popular than what users had taken to"
+        )  # fmt: skip
+        said.append(f"{reach}{more}.")
     else:
         said.append("There are no test users: nothing is measured.")
     if data.gate == "leave_last_out":

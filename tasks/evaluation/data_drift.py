@@ -156,7 +156,7 @@ def _schema(known: Known, own: Mapping[str, Any], settings: Drift) -> Iterator[C
             gone = "" if column in now else ", the column is gone"
             text = f"{left:.1%} of cells filled, {share:.1%} before{gone}"
             yield _bounded(SNAPSHOT, f"{table}.{column} filled", share - left, settings.emptier, text)
-        for column in now.keys() - before.keys():
+        for column in sorted(now.keys() - before.keys()):
             yield Change(SNAPSHOT, f"{table}.{column} filled", now[column], None, None, "told", "a new column")
 
 
@@ -212,12 +212,12 @@ def _apart(
     against: str, before: Mapping[str, Spread], now: Mapping[str, Spread], settings: Drift, limits: Limits
 ) -> Iterator[Change]:
     """PSI of every spread that both have, and KS of numbers (of whole snapshots and of training)."""
-    for name, other in now.items():
-        reference = before[name]
-        if min(reference.total, other.total) < settings.least:
-            few = f"{min(reference.total, other.total):,} values, fewer than evaluate.drift.least"
-            yield _unmeasured(against, name, few)
-            continue
+    few = [name for name, other in now.items() if min(before[name].total, other.total) < settings.least]
+    if few:
+        why = f"fewer than evaluate.drift.least = {settings.least:,} values: {', '.join(few)}"
+        yield _unmeasured(against, f"{len(few)} distributions", why)
+    for name in (name for name in now if name not in few):
+        reference, other = before[name], now[name]
         content = name.startswith(CONTENT)
         figure, chance = psi(reference, other)
         bounds = settings.content if content and against != ARRIVALS else limits

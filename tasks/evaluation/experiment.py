@@ -62,6 +62,8 @@ def apart(
     if min(sizes) < LEAST:
         return f"{min(sizes):,} users in an arm, fewer than {LEAST}"
     (first, variance), (second, other) = _ratio(*control), _ratio(*arm)
+    if not variance + other:
+        return "every user of an arm has the same outcome: there is no spread to take an interval from"
     wide = half_width(float(np.sqrt(variance + other)), sum(sizes), alpha, tightest)
     point = second - first
     return Apart(first, second, point, point - wide, point + wide, sizes)

@@ -1,4 +1,4 @@
-"""Judging over real bundles: the champion is opened, or its choices trained again, only where a comparison asks for it."""
+"""Judging over real bundles: the champion is opened, or its choices trained again, only where it is asked for."""
 
 from __future__ import annotations
 

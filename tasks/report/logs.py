@@ -55,12 +55,17 @@ def _experiment(told: Row) -> list[Markup]:
         f"check: p = {told['ratio_p']:.3g}."
     )
     names = ["outcome", "arm", told["control"], "arm's", "difference", "interval", ""]
-    return [*head, table(names, [_outcome(each) for each in told["outcomes"]], (2, 3, 4)), explained]
+    rows = [_outcome(each) for each in told["outcomes"] if not each["why"]]
+    lacking = [
+        tag("li", f"{e['outcome']} of {e['arm']}: not measured: {e['why']}") for e in told["outcomes"] if e["why"]
+    ]
+    return [
+        *head, table(names, rows, (2, 3, 4)) if rows else Markup(""),
+        tag("ul", *lacking) if lacking else Markup(""), explained,
+    ]  # fmt: skip
 
 
 def _outcome(each: Row) -> list[Any]:
-    if each["why"]:
-        return [each["outcome"], each["arm"], "", "", "", tag("div", f"not measured: {each['why']}", class_="wide"), ""]
     sure = "better" if each["low"] > 0 else "worse" if each["high"] < 0 else ""
     state = tag("span", sure, class_="passed" if sure == "better" else "failed") if sure else ""
     bounds = f"{each['low']:+.4f} to {each['high']:+.4f}"

@@ -54,12 +54,14 @@ def test_it_says_what_the_files_say_the_verdict_first(outline: Outline) -> None:
     words = " ".join(outline.words)
     order = ["Hold: broken slice", "1 of 2 slices broken", "12.3%", "943 ratings of 941 users", "0.9792", "0.9963"]
     order += ["-0.0171", "not measured: no ratings.", "-20.0%", "-5.0%", "encoder: loss"]
-    order += ["25.0%", "user, 0 events known", "Newest of 12 events", "990", "112.9"]
+    order += ["25.0%", "user, 0 events known", "PSI 0.310 of 900 values", "1 figures are steady"]
+    order += ["challenger, doubly robust", "60 users; 0 users were in several", "+0.0400 to +0.1600"]
+    order += ["retention of B: not measured: there is no clock", "Newest of 12 events", "990", "research only", "112.9"]
     places = [words.index(said) for said in order]
     assert places == sorted(places)
     assert "3 recipes" in words
     assert "leave_last_out: no test users, nothing is measured" in words
-    assert words.count("not measured") == 2, "ratings on a protocol, and a slice against the champion"
+    assert words.count("not measured") == 3, "ratings on a protocol, a slice against the champion, an outcome"
 
 
 def test_it_needs_nothing_from_outside(outline: Outline) -> None:
@@ -68,7 +70,7 @@ def test_it_needs_nothing_from_outside(outline: Outline) -> None:
 
 
 def test_titles_are_text_whatever_they_hold(outline: Outline) -> None:
-    assert "".join(outline.words).count("<script>alert('x')</script> & \"Sons\"") == 5
+    assert "".join(outline.words).count("<script>alert('x')</script> & \"Sons\"") == 7
 
 
 def test_a_run_of_which_little_is_known_has_a_page_all_the_same(tmp_path: Path) -> None:
