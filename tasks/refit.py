@@ -44,9 +44,9 @@ def champion_folder() -> Path | None:
 
 
 def rehearsal(folder: Path) -> None:
-    """What a later night needs to compare itself with this version fairly: scores, lists and choices."""
+    """What a later night needs to compare itself with this version: scores, lists, choices, a profile of the data."""
     folder.mkdir(parents=True)
-    for name in ("per_user.parquet", "lists.parquet"):
+    for name in ("per_user.parquet", "lists.parquet", "profile.json", "directions.npy"):
         shutil.copyfile(EVALUATE / name, folder / name)
     chosen().write(folder)
 
@@ -137,6 +137,8 @@ def main() -> None:
         bundle = out / "bundle"
         rehearsal(bundle / "rehearsal")
         write_keywords(bundle, data, UNDERSTOOD)
+        for name in ("card.json", "card.md"):
+            shutil.copyfile(EVALUATE / name, bundle / name)
         if (FINETUNE / "warm").exists():
             shutil.copytree(FINETUNE / "warm", bundle / "warm")
         facts = {key: value for key, value in config.items() if key != "fold"}
