@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tasks.report import details, judgement
+from tasks.report import decision, details, judgement, people
+from tasks.report.drift import drift
 from tasks.report.facts import RunFacts
+from tasks.report.logs import logs
 from tasks.report.markup import Markup
+from tasks.report.model_card import model_card
 from tasks.report.ratings import ratings
 
 Section = Callable[[RunFacts], Markup]
 
 SECTIONS: tuple[Section, ...] = (
     # The decision and what it rests on.
-    judgement.rules,
+    decision.rules,
+    judgement.versus,
     judgement.models,
+    judgement.members,
     ratings,
     judgement.slices,
     judgement.behaviours,
@@ -27,8 +32,11 @@ SECTIONS: tuple[Section, ...] = (
     details.curves,
     details.long_tail,
     details.newcomers,
+    drift,
+    logs,
     # People, data and cost.
-    details.people,
+    people.people,
     details.accounting,
+    model_card,
     details.cost,
 )

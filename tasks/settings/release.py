@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
+from tasks.settings.drift import Drift
+from tasks.settings.logs import Logs
 from tasks.settings.section import Section, Share
 
 
@@ -47,6 +49,10 @@ class Evaluate(Section):
     """Least overlap of a user's first ten with those after one irrelevant event."""
     alike: Share
     """Least share of doubled items that is ranked alike: one copy in a list's first ten, the other in its first 20."""
+    drift: Drift
+    """How far tonight's data may be from the last good ones."""
+    logs: Logs
+    """What is read from logged slates and from experiments."""
     override: Override
     """A person's decision on one candidate."""
 
@@ -60,6 +66,10 @@ class Refit(Section):
     """Least mean top-10 overlap of the final bundle's lists with the candidate's."""
     latency_ms: Annotated[float, Field(gt=0)]
     """Most milliseconds that a single recommendation of the final bundle may take (the fastest of several)."""
+    bundle_mb: Annotated[float, Field(gt=0)]
+    """Most megabytes of the final bundle: what every service fetches and stores."""
+    memory_mb: Annotated[float, Field(gt=0)]
+    """Most megabytes of memory of a process that opens the final bundle and answers."""
 
 
 class Publish(Section):
