@@ -21,12 +21,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.made_up_bundle import DAY, Made, assemble, made_up, unit_vectors
+from flows.renewal import renew
 from tasks.data.histories import Histories
 from tasks.index.bundle import read_manifest
 from tasks.index.local_store import LocalStore
 from tasks.index.publisher import publish
 from tasks.index.reader import Reader
-from tasks.index.renewal import renew
 from tasks.index.stored import precompute
 from tasks.settings import load
 

@@ -2,8 +2,8 @@
 
 Source: Malkov & Yashunin, "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small
 World graphs", TPAMI 2020, in usearch's implementation; chosen by benchmarks.vector_index. The file is mapped. Memory:
-about 530 bytes an item of 384 numbers. Time: one to two milliseconds a question at 100,000 items, where reading all
-vectors takes twelve; building takes 0.4 ms an item, on one thread so that equal vectors give equal bytes.
+about 530 bytes an item of 384 numbers. Time: two to three milliseconds a question at 100,000 items, where reading all
+vectors takes thirteen; building takes 0.7 ms an item, on one thread so that equal vectors give equal bytes.
 """
 
 from __future__ import annotations

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 
 from benchmarks.made_up_bundle import Made, assemble, made_up
+from flows.renewal import renew
 from nightreel import Reader, UserError
 from tasks.index.bundle import digest_of
 from tasks.index.local_store import LocalStore
 from tasks.index.publisher import publish
-from tasks.index.renewal import renew
 from tasks.index.stored import precompute
 
 ITEMS, CHANGED = 1000, 10
