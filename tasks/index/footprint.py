@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +13,10 @@ ANSWER = """
 import sys
 from pathlib import Path
 from tasks.index.reader import Reader
+from tasks.stage import peak_memory
 reader = Reader.open_bundle(Path(sys.argv[1]), check=False)
 reader.recommend(history=list(reader.items.ids[:1]), k=10)
+print(peak_memory())
 """
 
 
@@ -27,12 +28,9 @@ def size_mb(folder: Path) -> float:
 def memory_mb(folder: Path) -> float:
     """Peak resident memory of a fresh process that opens the bundle and answers one history; mapped files count by
     what is touched of them. Raises UserError if that process fails."""
-    process = subprocess.Popen([sys.executable, "-c", ANSWER, str(folder)], stderr=subprocess.PIPE)
-    assert process.stderr is not None
-    said = process.stderr.read().decode(errors="replace")
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    process.stderr.close()
-    if process.returncode:
-        raise UserError(f"{folder}: a fresh process can't answer from the bundle: {said.strip() or 'it was killed'}.")
-    return used.ru_maxrss / (MB if sys.platform == "darwin" else 1024)
+    done = subprocess.run([sys.executable, "-c", ANSWER, str(folder)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(
+            f"{folder}: a fresh process can't answer from the bundle: {done.stderr.strip() or 'it was killed'}."
+        )
+    return float(done.stdout.split()[-1]) / MB

@@ -18,7 +18,7 @@ from tasks.index.bundle import digest_of
 from tasks.index.publisher import publish
 from tasks.index.stores import open_store
 from tasks.stage import read_json, write_json
-from tests.datasets import prepare, workspace, write_dataset
+from tests.datasets import prepare, understand_nothing, workspace, write_dataset
 
 TRANSFORMER = {
     "dim": [8], "layers": [1], "heads": [2], "window": [10], "passes": [0.5], "tokens": [1], "learning_rate": [0.005],
@@ -47,6 +47,7 @@ def embedded() -> None:
     vectors = np.random.default_rng(0).normal(size=(items, 8))
     np.save("data/embed/vectors.npy", (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32))
     write_json(Path("data/embed/embed.json"), {"encoder": "planted", "dim": 8})
+    understand_nothing(Path())
 
 
 def until(source: Path, share: float, target: Path) -> Path:
