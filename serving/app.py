@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 
 from serving import explorer, probes, routes
 from serving.answers import Answers, Busy, Late
+from serving.beside import Beside
 from serving.feedback import Log
 from serving.guard import Guard
 from serving.metrics import Metrics
@@ -29,9 +30,10 @@ def build(options: Options | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with LiveReader(chosen.store, channel=chosen.channel, every_s=chosen.refresh_s) as live:
-            app.state.answers = Answers(live, chosen, metrics)
+            app.state.answers, app.state.beside = Answers(live, chosen, metrics), Beside(chosen)
             yield
             app.state.answers.close()
+            app.state.beside.close()
 
     # The usual documentation pages load their scripts from elsewhere; /openapi.json is there for tools.
     app = FastAPI(

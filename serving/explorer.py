@@ -9,7 +9,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from serving.answers import Answers
+from serving.beside import Beside
+from serving.routes import list_of
+from serving.schemas import Id, ListRequest, Strict
+from tasks.index.interests import interests
 from tasks.index.reader import Reader
+from tasks.stage import UserError
 
 router = APIRouter(include_in_schema=False)
 PAGE = Path(__file__).parent / "page"
@@ -21,6 +26,14 @@ HEADERS = {
 SOME = 40  # users to pick from
 RECENT = 60  # events of a history that are shown
 MOST_LABELS = 60
+INTERESTS = 12
+
+
+class Compared(Strict):
+    """channel: whose version answers; wanted: as for POST /recommend."""
+
+    channel: Id
+    wanted: ListRequest
 
 
 @router.get("/")
@@ -71,6 +84,7 @@ async def history(request: Request, user: Annotated[str, Query(max_length=256)])
         return {
             "known": row < len(reader.users),
             "events": len(items),
+            "interests": _interests(reader, user),
             "items": [
                 {"item_id": reader.items.ids[i], "title": reader.items.titles[i] or reader.items.ids[i],
                  "genres": list(reader.items.genres[i])}
@@ -80,6 +94,39 @@ async def history(request: Request, user: Annotated[str, Query(max_length=256)])
 
     answers: Answers = request.app.state.answers
     return Response(await answers.of(("history", user), question), media_type="application/json")
+
+
+def _interests(reader: Reader, user: str) -> list[dict[str, Any]]:
+    """The strongest, with the titles or searches that they came from; none where the version has no keywords."""
+    try:
+        found = interests(reader, user, k=INTERESTS)
+    except UserError:
+        return []
+    return [
+        {"word": each.word, "weight": round(each.weight, 4), "events": each.events,
+         "from": [f"search: {origin.text}" if not origin.item_id else origin.text for origin in each.origins]}
+        for each in found
+    ]  # fmt: skip
+
+
+@router.get("/explorer/channels")
+async def channels(request: Request) -> Response:
+    """What can be seen side by side."""
+    answers: Answers = request.app.state.answers
+    beside: Beside = request.app.state.beside
+    return Response(await answers.of(None, lambda _: beside.channels()), media_type="application/json")
+
+
+@router.post("/explorer/beside")
+async def other(request: Request, asked: Compared) -> Response:
+    """The list that another channel's version gives to the same question."""
+    answers: Answers = request.app.state.answers
+    beside: Beside = request.app.state.beside
+
+    def question(_: Reader) -> dict[str, Any]:
+        return {"channel": asked.channel, **list_of(beside.reader(asked.channel), asked.wanted, 0)}
+
+    return Response(await answers.of(None, question), media_type="application/json")
 
 
 def _file(name: str, kind: str) -> Response:

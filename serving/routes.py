@@ -103,20 +103,22 @@ async def _listed(request: Request, asked: ListRequest, *, keep: bool) -> Respon
     seed = secrets.randbits(63) if drawn else 0
     key = ("list", asked.model_dump_json())
 
-    def question(reader: Reader) -> dict[str, Any]:
-        listed = reader.recommend(
-            asked.user, history=asked.history, k=asked.k, exclude_seen=asked.exclude_seen, wishes=asked.wishes(seed),
-            reasons=asked.reasons,
-        )  # fmt: skip
-        slate = hashlib.sha256(f"{reader.digest} {key[1]} {seed}".encode()).hexdigest()[:16]
-        return {
-            "version": reader.digest, "slate_id": slate,
-            "known": bool(reader.knows([asked.user])[0]) if asked.user is not None else False,
-            "unknown_items": reader.unknown(asked.history or ()),
-            "items": [_recommended(reader, each) for each in listed],
-        }  # fmt: skip
+    return await _answered(request, key if keep and not drawn else None, lambda reader: list_of(reader, asked, seed))
 
-    return await _answered(request, key if keep and not drawn else None, question)
+
+def list_of(reader: Reader, asked: ListRequest, seed: int) -> dict[str, Any]:
+    """A version's answer to a request for a list; seed: of its exploration, where the request gives none."""
+    listed = reader.recommend(
+        asked.user, history=asked.history, k=asked.k, exclude_seen=asked.exclude_seen, wishes=asked.wishes(seed),
+        reasons=asked.reasons,
+    )  # fmt: skip
+    slate = hashlib.sha256(f"{reader.digest} {asked.model_dump_json()} {seed}".encode()).hexdigest()[:16]
+    return {
+        "version": reader.digest, "slate_id": slate,
+        "known": bool(reader.knows([asked.user])[0]) if asked.user is not None else False,
+        "unknown_items": reader.unknown(asked.history or ()),
+        "items": [_recommended(reader, each) for each in listed],
+    }  # fmt: skip
 
 
 async def _answered(request: Request, key: Any, question: Any) -> Response:

@@ -18,7 +18,7 @@ from tasks.evaluation.beyond import Catalogue
 from tasks.evaluation.card import CardFacts, write_card
 from tasks.evaluation.champion import pinned_champion
 from tasks.evaluation.checks import Hidden
-from tasks.evaluation.cold_start import Row, cold_start, lines
+from tasks.evaluation.cold_start import Row, lines
 from tasks.evaluation.conduct import conduct
 from tasks.evaluation.data_drift import drifted, known_data, write_drift
 from tasks.evaluation.dimensions import slices_of
@@ -26,6 +26,7 @@ from tasks.evaluation.gate import Evidence, Gate
 from tasks.evaluation.intervals import Interval
 from tasks.evaluation.judging import judged
 from tasks.evaluation.logs import read_logs
+from tasks.evaluation.newcomers import newcomers
 from tasks.evaluation.outputs import cold_metrics, metrics, write_results
 from tasks.evaluation.rating_error import rating_errors, rating_lines, rating_metrics
 from tasks.evaluation.reads import count_read
@@ -36,6 +37,7 @@ from tasks.evaluation.trial import Trial, trial
 from tasks.evaluation.verdict import Verdict
 from tasks.index.reader import Reader
 from tasks.index.stores import open_store
+from tasks.models.engine import BLEND
 from tasks.settings import Settings, load
 from tasks.stage import note, read_json, say, stage_main, staged_output, state_directory, write_json
 
@@ -71,14 +73,13 @@ def main() -> None:
     )  # fmt: skip
     verdict = judgement.verdict
     rated = _rated(settings, data, pairs)
-    cold = cold_start(
-        trials[0], challenger, verdict.model, data.positives(data.protocols[data.gate][0], ("train", "valid")),
-        np.load(FINETUNE / "vectors.npy", mmap_mode="r"), settings.evaluate, settings.finetune.seed,
-    )  # fmt: skip
+    vectors = np.load(FINETUNE / "vectors.npy", mmap_mode="r")
+    cold = newcomers(data, trials[0], challenger, verdict.model, vectors, settings)
     choices, (slices, gaps) = read_json(FINETUNE / "choices.json"), gate.slices(evidence, None, verdict.model)
+    readers = [reader for _, reader in pairs[data.gate]] if verdict.model == BLEND else []
     with staged_output(OUT) as folder:
         write_results(folder, data, choices, measured, cold, judgement, pinned, challenger.digest)
-        told = report_data(data, trials, measured, judgement, evidence, gate) | {"ratings": rated}
+        told = report_data(data, trials, readers, measured, judgement, gate) | {"ratings": rated}
         write_json(folder / "report.json", told)
         write_drift(folder, profiled)
         latest = pairs[GLOBAL][0][1] if GLOBAL in pairs else None

@@ -2,7 +2,7 @@
 // The explorer: a view of one state (who, history, visit, wishes), drawn anew after each change.
 
 const $ = (id) => document.getElementById(id);
-const state = { known: true, user: "", history: [], liked: [], skipped: [], list: null, chosen: null };
+const state = { known: true, user: "", history: [], liked: [], skipped: [], list: null, rival: null, channels: [], chosen: null };
 let asking = null;
 
 function element(tag, attributes = {}, ...children) {
@@ -51,6 +51,7 @@ async function pick(user) {
     const past = await query("/explorer/history", { user });
     if (user !== state.user) return;
     state.history = past.items;
+    drawInterests(past.interests);
     $("history-heading").textContent = past.known ? `History, newest first (${past.events})` : "Not known: gets what is popular";
   } catch (problem) {
     tell(problem);
@@ -61,6 +62,7 @@ async function pick(user) {
 function invent() {
   Object.assign(state, { known: false, history: [], liked: [], skipped: [], chosen: null });
   $("history-heading").textContent = "History, oldest first";
+  drawInterests([]);
   refresh();
   $("search").focus();
 }
@@ -69,6 +71,15 @@ function add(item) {
   if (state.known) return similar(item);
   if (!state.history.some((each) => each.item_id === item.item_id)) state.history.push(item);
   return refresh();
+}
+
+function drawInterests(found) {
+  $("interests-box").hidden = !found.length;
+  $("interest-from").textContent = "";
+  const tell = (each) => () => { $("interest-from").textContent = `${each.word}, from ${each.from.join("; ")}`; };
+  $("interests").replaceChildren(...found.map((each) => element("li", {}, element("button", {
+    type: "button", "aria-label": `Where ${each.word} comes from`, onclick: tell(each),
+  }, each.word, element("span", { class: "quiet" }, ` ${(100 * each.weight).toFixed(0)}%`)))));
 }
 
 function drawHistory() {
@@ -102,7 +113,10 @@ async function refresh() {
   };
   try {
     const began = performance.now();
-    state.list = await ask("/recommend", wishes, asking.signal);
+    const channel = $("beside").value, signal = asking.signal;
+    [state.list, state.rival] = await Promise.all([
+      ask("/recommend", wishes, signal), channel ? ask("/explorer/beside", { channel, wanted: wishes }, signal) : null,
+    ]);
     $("timing").textContent = `${state.list.items.length} items in ${Math.max(1, Math.round(performance.now() - began))} ms`;
     tell(null);
     drawList();
@@ -119,34 +133,57 @@ function hue(text) {
 
 const letters = (title) => [...title.replace(/^(the|a|an)\s+/i, "")].slice(0, 1).join("").toUpperCase();
 
-function card(item) {
+// rival: the other list, where two are shown; own: whether the served version made this one.
+function card(item, rival, own) {
   const act = (name, kind, label, action) => element("button", {
     type: "button", class: kind, "aria-label": `${label}: ${item.title}`, onclick: () => action(item),
   }, name);
+  const there = rival && rival.items.find((each) => each.item_id === item.item_id);
+  const moved = !rival ? null : !there ? ["only", "only here"] : there.rank === item.rank ? ["same", "same place"] :
+    ["moved", `${there.rank > item.rank ? "▲" : "▼"} there at ${there.rank}`];
   const main = item.reasons.find((reason) => reason.share > 0) || item.reasons[0];
   return element("li", { class: "card", "data-item": item.item_id, "aria-current": state.chosen === item.item_id ? "true" : null },
     element("div", { class: "tile", "--hue": hue(item.genres[0] || item.title), "aria-hidden": "true" }, letters(item.title)),
     element("div", {},
       element("h2", {}, element("span", { class: "rank" }, `${item.rank}  `), item.title),
+      moved ? element("p", { class: `place ${moved[0]}` }, moved[1]) : null,
       element("p", { class: "genres" }, item.genres.slice(0, 4).join(" · ")),
       main ? element("p", { class: "why" }, main.text) : null),
     element("div", { class: "acts" },
-      act("Like", "yes", "Like", (each) => react(each, "like")), act("Skip", "no", "Skip", (each) => react(each, "skip")),
-      act("Why?", "", "Why", explain), act("Similar", "", "Similar to", similar)));
+      act("Like", "yes", "Like", (each) => react(each, "like", own)), act("Skip", "no", "Skip", (each) => react(each, "skip", own)),
+      ...(own ? [act("Why?", "", "Why", explain), act("Similar", "", "Similar to", similar)] : [])));
 }
 
 function drawList() {
   const name = state.known ? state.user : null;
   $("list-heading").textContent = name ? `Recommended for ${name}` : state.history.length ? "Recommended for this history" : "Popular now";
-  const cards = state.list.items.map(card);
-  $("list").replaceChildren(...(cards.length ? cards : [element("li", { class: "quiet" }, "Nothing fits these filters. Take one back.")]));
+  const none = () => element("li", { class: "quiet" }, "Nothing fits these filters. Take one back.");
+  const cards = (list, other, own) => (list.items.length ? list.items.map((item) => card(item, other, own)) : [none()]);
+  $("list").replaceChildren(...cards(state.list, state.rival, true));
+  $("rival").replaceChildren(...(state.rival ? cards(state.rival, state.list, false) : []));
+  drawRival();
 }
 
-async function react(item, event) {
+function drawRival() {
+  const rival = state.rival;
+  $("main").classList.toggle("two", Boolean(rival));
+  for (const id of ["compared", "served-heading", "rival-box"]) $(id).hidden = !rival;
+  if (!rival) return;
+  const served = state.channels.find((each) => each.served), other = state.channels.find((each) => each.name === rival.channel);
+  $("served-heading").textContent = `${served ? served.name : "served"} · version ${state.list.version.slice(0, 8)}`;
+  $("rival-heading").textContent = `${rival.channel} · version ${rival.version.slice(0, 8)}${other && other.share ? ` · ${Math.round(100 * other.share)}% of users` : ""}`;
+  const ids = new Set(rival.items.map((item) => item.item_id));
+  const both = state.list.items.filter((item) => ids.has(item.item_id)).length;
+  const same = state.list.items.filter((item, at) => rival.items[at] && rival.items[at].item_id === item.item_id).length;
+  $("compared").textContent = `${both} of ${state.list.items.length} items in both lists, ${same} at the same place`;
+}
+
+async function react(item, event, own) {
   const [to, from] = event === "like" ? ["liked", "skipped"] : ["skipped", "liked"];
   state[from] = state[from].filter((each) => each.item_id !== item.item_id);
   state[to].push(item);
-  const slate = { slate_id: state.list.slate_id, position: item.rank, propensity: item.propensity };
+  const slate = { slate_id: (own ? state.list : state.rival).slate_id, position: item.rank, propensity: item.propensity };
+  if (!own) slate.variant = state.rival.channel;
   if (state.known && state.user) {
     ask("/feedback", { events: [{ user_id: state.user, item_id: item.item_id, event, ...slate }] }).catch(() => {});
   }
@@ -270,6 +307,9 @@ async function begin() {
     state.users = choices.users;
     $("users").append(...choices.users.map((user) => element("option", { value: user })));
     $("another").hidden = !choices.users.length;
+    state.channels = await ask("/explorer/channels");
+    fill("beside", state.channels.filter((each) => !each.served).map((each) => each.name), null);
+    $("beside-box").hidden = $("beside").options.length < 2;
     fill("genre", choices.genres, "genre-box");
     fill("language", choices.languages, "language-box");
     fill("media", choices.media_types, "media-box");
@@ -297,7 +337,7 @@ for (const name of ["diversity", "freshness"]) {
     refresh();
   });
 }
-for (const name of ["genre", "language", "media"]) $(name).addEventListener("change", refresh);
+for (const name of ["beside", "genre", "language", "media"]) $(name).addEventListener("change", refresh);
 $("forget").addEventListener("click", () => {
   Object.assign(state, { liked: [], skipped: [] });
   refresh();

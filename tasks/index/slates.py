@@ -16,6 +16,7 @@ from tasks.index.wishes import Wishes
 
 POOL = 100  # candidates at least that a wished list is chosen from
 HALF = 20.0  # place at which relevance has fallen to a half
+LEAST_SPREAD = 1e-6  # of cosines: below it the items are all equally alike
 BOOST, BURY = 0.5, -10.0  # added to a relevance between 0 and 1
 
 
@@ -117,7 +118,13 @@ def _likeness(vectors: npt.NDArray[np.float32], pool: IntArray, skipped: Sequenc
 
 
 def _similarity(vectors: npt.NDArray[np.float32]) -> FloatArray:
-    return np.asarray(vectors @ vectors.T, np.float64)
+    """[p, p] cosines, spread so that the pool's most unlike pair has 0 and its most alike one 1: an encoder's cosines
+    may all lie near 1, and diversity would count for nothing against relevance."""
+    cosines = np.asarray(vectors @ vectors.T, np.float64)
+    pairs = cosines[np.triu_indices(len(cosines), 1)]
+    if not len(pairs) or pairs.max() - pairs.min() < LEAST_SPREAD:
+        return np.zeros_like(cosines)
+    return np.clip((cosines - pairs.min()) / (pairs.max() - pairs.min()), 0.0, 1.0)
 
 
 def _caps(wishes: Wishes, facets: Facets, pool: IntArray) -> list[Cap]:

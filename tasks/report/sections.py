@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tasks.report import details, judgement
+from tasks.report import decision, details, judgement, people
 from tasks.report.drift import drift
 from tasks.report.facts import RunFacts
 from tasks.report.logs import logs
@@ -20,8 +20,10 @@ Section = Callable[[RunFacts], Markup]
 
 SECTIONS: tuple[Section, ...] = (
     # The decision and what it rests on.
-    judgement.rules,
+    decision.rules,
+    judgement.versus,
     judgement.models,
+    judgement.members,
     ratings,
     judgement.slices,
     judgement.behaviours,
@@ -33,7 +35,7 @@ SECTIONS: tuple[Section, ...] = (
     drift,
     logs,
     # People, data and cost.
-    details.people,
+    people.people,
     details.accounting,
     model_card,
     details.cost,

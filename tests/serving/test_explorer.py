@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from tasks.index import channels
 from tasks.index.local_store import LocalStore
+from tasks.index.publisher import publish
 from tests.serving.served import serve
+from tests.tasks.index.bundles import lineage, write_bundle
 
 pytestmark = pytest.mark.browser
 
@@ -65,6 +68,19 @@ def browser() -> Iterator[Any]:
         opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A service whose store has a canary with other answers."""
+    root = tmp_path_factory.mktemp("two")
+    store = LocalStore(root / "store")
+    for name, users in (("live", 40), ("canary", 12)):
+        write_bundle(root / name, users=users, seed=users)
+        publish(store, root / name, channel=name, champion=None, lineage=lineage(name))
+    channels.set_share(store, "canary", 0.1)
+    with serve(store.uri, root / "state") as served:
+        yield served.url
 
 
 @pytest.fixture
@@ -123,6 +139,8 @@ def test_a_user_their_history_and_reasons(page: Any) -> None:
         "() => [...document.querySelectorAll('.card h2')].slice(0, 5).every(h => h.textContent.includes('Space'))"
     )
     assert page.locator("#history li").count() == 8
+    page.get_by_role("button", name="Where space opera comes from").click()
+    assert page.locator("#interest-from").inner_text() == "space opera, from search: space opera"
     assert "Because you took to Space story" in " ".join(page.locator(".card .why").all_text_contents())
     page.get_by_role("button", name="Why: ").first.click()
     page.wait_for_selector("#detail .bar")
@@ -147,6 +165,46 @@ def test_likes_skips_and_sliders_move_the_list_at_once(page: Any) -> None:
     page.select_option("#genre", "Sci-Fi")
     changed(page, before)
     assert all("Space" in text for text in page.locator(".card h2").all_text_contents())
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_champion_and_canary_side_by_side(browser: Any, two: str, width: int, tmp_path: Path) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme="light")
+    page.goto(two)
+    page.wait_for_selector(".card")
+    assert page.locator("#rival .card").count() == 0
+    page.focus("#beside")
+    page.keyboard.press("ArrowDown")  # by keyboard alone
+    page.wait_for_selector("#rival .card")
+    assert page.locator("#rival-heading").inner_text().startswith("canary · version ")
+    assert page.locator("#rival-heading").inner_text().endswith("10% of users")
+    lists = [
+        page.eval_on_selector_all(f"#{name} .card", "c => c.map(e => e.dataset.item)") for name in ("list", "rival")
+    ]
+    assert len(lists[0]) == len(lists[1]) == 12 and lists[0] != lists[1]
+    both = set(lists[0]) & set(lists[1])
+    same = sum(a == b for a, b in zip(*lists, strict=True))
+    assert page.locator("#compared").inner_text() == f"{len(both)} of 12 items in both lists, {same} at the same place"
+    told = page.locator("#list .place").all_text_contents()
+    for item, text in zip(lists[0], told, strict=True):
+        place = lists[1].index(item) + 1 if item in both else None
+        here = lists[0].index(item) + 1
+        assert text == ("only here" if place is None else "same place" if place == here else
+                        f"{'▲' if place > here else '▼'} there at {place}")  # fmt: skip
+    boxes = [page.locator(f"#{name}").bounding_box() for name in ("list", "rival")]
+    assert (boxes[0]["y"] == boxes[1]["y"]) is (width == 1280)
+    page.screenshot(path=Path(os.environ.get("NIGHTREEL_SHOTS", tmp_path)) / f"beside-{width}.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width and page.evaluate(OVERLAPS) == []
+    page.wait_for_timeout(200)
+    assert page.evaluate(CONTRAST) == []
+    before = page.eval_on_selector_all("#rival .card", "c => c.map(e => e.dataset.item)")
+    page.locator("#rival .card button").first.click()  # a like moves both lists
+    page.wait_for_function(
+        "b => ![...document.querySelectorAll('.card')].some(c => c.dataset.item === b)", arg=before[0]
+    )
+    page.select_option("#beside", "")
+    page.wait_for_selector("#rival-box", state="hidden")
+    page.close()
 
 
 def test_somebody_invented(page: Any) -> None:

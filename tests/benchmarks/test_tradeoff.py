@@ -1,0 +1,53 @@
+"""The sliders' trade-off is measured on the very lists that the reader gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import tradeoff
+from tasks.data.histories import Histories
+from tasks.evaluation.ranking import Truth
+from tasks.evaluation.trial import Trial
+from tasks.index.reader import Reader
+from tasks.index.wishes import Wishes
+from tests.tasks.index.bundles import taste, write_bundle
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    folder = Path(tmp_path_factory.mktemp("bundle") / "bundle")
+    write_bundle(folder)
+    return Reader.open_bundle(folder)
+
+
+@pytest.fixture(scope="module")
+def asked(reader: Reader) -> Trial:
+    """Every user; what they want is the first item of the plain list, so that NDCG is 1 at 0."""
+    rows = np.arange(len(reader.users))
+    past, exclude, moments = reader.known(rows, None, True)
+    best = reader.recommend_many(past, moments=moments, exclude=exclude, k=1).items
+    wanted = Histories.from_rows([(row.tolist(), [0.0]) for row in best])
+    return Trial("all", rows, past, exclude, moments, Truth.of(wanted, 30), np.zeros(30), 0)
+
+
+@pytest.mark.parametrize("wishes", [Wishes(), Wishes(diversity=0.4), Wishes(freshness=0.7)])
+def test_the_lists_are_the_readers(reader: Reader, asked: Trial, wishes: Wishes) -> None:
+    listed = tradeoff.lists(reader, tradeoff.candidates(reader, asked), wishes)
+    for row in (0, 7, 38):
+        expected = [each.item_id for each in reader.recommend(reader.user_ids[row].as_py(), k=10, wishes=wishes)]
+        assert [reader.items.ids[i] for i in listed[row] if i >= 0] == expected
+
+
+def test_the_curve_gives_distance_for_relevance(reader: Reader, asked: Trial) -> None:
+    points = tradeoff.curve(reader, asked, "diversity", (0.0, 0.5, 1.0))
+    assert points[0].ndcg.tolist() == [1.0] * 40 and points[1].content > points[0].content
+    # The plain list's share of pairs of two tastes, whose genres have nothing in common.
+    plain = tradeoff.lists(reader, tradeoff.candidates(reader, asked), Wishes())
+    tastes = np.vectorize(taste)(plain)
+    unlike = [(row[:, None] != row)[np.triu_indices(10, 1)].mean() for row in tastes]
+    assert points[0].genres == pytest.approx(np.mean(unlike))
+    fresh = tradeoff.curve(reader, asked, "freshness", (0.0, 1.0))
+    assert fresh[1].newer > fresh[0].newer and fresh[1].ndcg.mean() < 1
