@@ -82,7 +82,7 @@ def test_it_needs_nothing_from_outside(outline: Outline) -> None:
 
 
 def test_titles_are_text_whatever_they_hold(outline: Outline) -> None:
-    assert "".join(outline.words).count("<script>alert('x')</script> & \"Sons\"") == 7
+    assert "".join(outline.words).count("<script>alert('x')</script> & \"Sons\"") == 8
 
 
 def test_a_run_of_which_little_is_known_has_a_page_all_the_same(tmp_path: Path) -> None:
