@@ -1,10 +1,13 @@
-"""A made-up version of any size, for measuring the reader: real members, random tastes, unit vectors."""
+"""A made-up version of any size, for measuring the reader: real members, random tastes, vectors around topics."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -14,6 +17,8 @@ from tasks.index.bundle import seal
 from tasks.models.catalogue import catalogue_of
 from tasks.models.choices import Choices
 from tasks.models.training import fit_engine
+from tasks.models.vectors import write as write_vectors
+from tasks.settings import load
 
 DAY, START = 86_400.0, 1.7e9
 CLOSED = {"regularisation": 200.0, "decay": 10.0, "keep": 64.0, "max_items": 2000.0}
@@ -29,31 +34,63 @@ CHOICES = Choices(
 )  # fmt: skip
 
 
-def write(
-    folder: Path, *, users: int, items: int, watched: int, width: int, seed: int = 0, without: tuple[str, ...] = ()
-) -> str:
-    """Write and seal; returns the digest. Items are taken by a power law. without: members that are left out."""
+def unit_vectors(n: int, width: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """[n, width] around topics, of falling variance as a sentence encoder's: even noise has no near neighbours."""
+    scale = (1.0 / np.sqrt(1.0 + np.arange(width) / 8)).astype(np.float32)
+    topics = rng.normal(size=(max(n // 200, 2), width)).astype(np.float32) * scale
+    vectors = topics[rng.integers(0, len(topics), n)]
+    vectors += rng.normal(size=(n, width)).astype(np.float32) * scale
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """What a version is made of. vectors: [n, d] of items; past: a row a user."""
+
+    items: pa.Table
+    vectors: npt.NDArray[np.float32]
+    past: Histories
+
+
+def made_up(*, users: int, items: int, watched: int, width: int, seed: int = 0) -> Made:
+    """Items are taken by a power law, over ninety days."""
     rng = np.random.default_rng(seed)
-    folder.mkdir(parents=True)
     weight = 1.0 / (10.0 + np.arange(items))
     taken = rng.choice(items, (users, watched), p=weight / weight.sum())
     times = np.sort(START + rng.uniform(0, 90 * DAY, (users, watched)), axis=1)
-    past = Histories.from_rows(zip(taken, times, strict=True))
     table = pa.table({
         "item_id": [f"i{n}" for n in range(items)],
         "title": [f"Story {n} of the {n % 997}" for n in range(items)],
         "genres": [[f"genre{n % 19}", f"genre{n % 7}"] for n in range(items)],
     })  # fmt: skip
-    vectors = rng.normal(size=(items, width)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    pq.write_table(table, folder / "items.parquet")
-    pq.write_table(pa.table({"user_id": sorted(f"u{n:07d}" for n in range(users))}), folder / "users.parquet")
-    write_histories(folder / "histories", past)
-    write_histories(folder / "seen", past)
-    np.save(folder / "vectors.npy", vectors, allow_pickle=False)
+    return Made(table, unit_vectors(items, width, rng), Histories.from_rows(zip(taken, times, strict=True)))
+
+
+def assemble(
+    folder: Path,
+    made: Made,
+    index: Mapping[str, int] | None,
+    base: Path | None = None,
+    without: tuple[str, ...] = (),
+) -> str:
+    """Train, write and seal; returns the digest. index, base: see tasks.models.vectors. without: members left out."""
+    folder.mkdir(parents=True)
+    pq.write_table(made.items, folder / "items.parquet")
+    pq.write_table(pa.table({"user_id": [f"u{n:07d}" for n in range(len(made.past))]}), folder / "users.parquet")
+    write_histories(folder / "histories", made.past)
+    write_histories(folder / "seen", made.past)
+    write_vectors(folder, made.vectors, index, base)
     members = {name: hyper for name, hyper in CHOICES.members.items() if name not in without}
-    fit_engine(past, catalogue_of(table, vectors), CHOICES.model_copy(update={"members": members}), clock=True).save(
-        folder
-    )
-    facts = {"clock": "time", "exclude_seen": True, "data_until": float(past.times.max()), "moment": "last_event"}
-    return seal(folder, facts | {"name": "made up", "pseudonymised": False, "key_fingerprint": None})
+    choices = CHOICES.model_copy(update={"members": members})
+    fit_engine(made.past, catalogue_of(made.items, made.vectors), choices, clock=True).save(folder)
+    facts = {"clock": "time", "exclude_seen": True, "data_until": float(made.past.times.max()), "moment": "last_event"}
+    facts |= {"name": "made up", "pseudonymised": False, "key_fingerprint": None}
+    return seal(folder, facts | ({"vector_index": dict(index)} if index else {}))
+
+
+def write(
+    folder: Path, *, users: int, items: int, watched: int, width: int, seed: int = 0, without: tuple[str, ...] = ()
+) -> str:
+    """A made-up version; returns the digest. without: members that are left out."""
+    made = made_up(users=users, items=items, watched=watched, width=width, seed=seed)
+    return assemble(folder, made, load().finetune.vector_index.model_dump(), without=without)

@@ -12,7 +12,9 @@ from serving.answers import Answers
 from serving.beside import Beside
 from serving.routes import list_of
 from serving.schemas import Id, ListRequest, Strict
+from tasks.index.interests import interests
 from tasks.index.reader import Reader
+from tasks.stage import UserError
 
 router = APIRouter(include_in_schema=False)
 PAGE = Path(__file__).parent / "page"
@@ -24,6 +26,7 @@ HEADERS = {
 SOME = 40  # users to pick from
 RECENT = 60  # events of a history that are shown
 MOST_LABELS = 60
+INTERESTS = 12
 
 
 class Compared(Strict):
@@ -81,6 +84,7 @@ async def history(request: Request, user: Annotated[str, Query(max_length=256)])
         return {
             "known": row < len(reader.users),
             "events": len(items),
+            "interests": _interests(reader, user),
             "items": [
                 {"item_id": reader.items.ids[i], "title": reader.items.titles[i] or reader.items.ids[i],
                  "genres": list(reader.items.genres[i])}
@@ -90,6 +94,19 @@ async def history(request: Request, user: Annotated[str, Query(max_length=256)])
 
     answers: Answers = request.app.state.answers
     return Response(await answers.of(("history", user), question), media_type="application/json")
+
+
+def _interests(reader: Reader, user: str) -> list[dict[str, Any]]:
+    """The strongest, with the titles or searches that they came from; none where the version has no keywords."""
+    try:
+        found = interests(reader, user, k=INTERESTS)
+    except UserError:
+        return []
+    return [
+        {"word": each.word, "weight": round(each.weight, 4), "events": each.events,
+         "from": [f"search: {origin.text}" if not origin.item_id else origin.text for origin in each.origins]}
+        for each in found
+    ]  # fmt: skip
 
 
 @router.get("/explorer/channels")

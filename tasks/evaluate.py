@@ -17,11 +17,12 @@ from tasks.data.dataset import Dataset, load_dataset
 from tasks.evaluation.beyond import Catalogue
 from tasks.evaluation.champion import compare, pinned_champion
 from tasks.evaluation.checks import Hidden
-from tasks.evaluation.cold_start import Row, cold_start, lines
+from tasks.evaluation.cold_start import Row, lines
 from tasks.evaluation.conduct import conduct
 from tasks.evaluation.dimensions import slices_of
 from tasks.evaluation.gate import Evidence, Gate, judge
 from tasks.evaluation.intervals import Interval
+from tasks.evaluation.newcomers import newcomers
 from tasks.evaluation.outputs import cold_metrics, metrics, write_results
 from tasks.evaluation.rating_error import rating_errors, rating_lines, rating_metrics
 from tasks.evaluation.reads import count_read
@@ -34,6 +35,7 @@ from tasks.index.assembly import rehearse
 from tasks.index.reader import Reader
 from tasks.index.stores import open_store
 from tasks.models.choices import Choices
+from tasks.models.engine import BLEND
 from tasks.settings import Settings, load
 from tasks.stage import note, read_json, say, stage_main, staged_output, state_directory, write_json
 
@@ -75,18 +77,16 @@ def main() -> None:
         )  # fmt: skip
     verdict = judgement.verdict
     rated = _rated(settings, data, pairs)
-    cold = cold_start(
-        trials[0], challenger, verdict.model, data.positives(data.protocols[data.gate][0], ("train", "valid")),
-        np.load(FINETUNE / "vectors.npy", mmap_mode="r"), settings.evaluate, settings.finetune.seed,
-    )  # fmt: skip
+    vectors = np.load(FINETUNE / "vectors.npy", mmap_mode="r")
+    cold = newcomers(data, trials[0], challenger, verdict.model, vectors, settings)
     choices = read_json(FINETUNE / "choices.json")
+    readers = [reader for _, reader in pairs[data.gate]] if verdict.model == BLEND else []
     with staged_output(OUT) as folder:
         write_results(folder, data, choices, measured, cold, judgement, pinned, challenger.digest)
-        write_json(
-            folder / "report.json", report_data(data, trials, measured, judgement, evidence, gate) | {"ratings": rated}
-        )
-    more = {"cold start": cold_metrics(cold), "ratings": rating_metrics(rated)}
-    write_json(Path("metrics/evaluate.json"), metrics(measured, data.gate, verdict.model, verdict.rules) | more)
+        more = report_data(data, trials, readers, measured, judgement, gate)
+        write_json(folder / "report.json", more | {"ratings": rated})
+    also = {"cold start": cold_metrics(cold), "ratings": rating_metrics(rated)}
+    write_json(Path("metrics/evaluate.json"), metrics(measured, data.gate, verdict.model, verdict.rules) | also)
     reads = {name: count_read(state_directory(), data.split_digest[name], recipe) for name in names}
     note("evaluate", {"test_reads": reads, "recipe": recipe})
     _show(data, measured, cold, verdict, reads[data.gate])

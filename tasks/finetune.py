@@ -47,7 +47,7 @@ def fold_task(data: Dataset, fold: str, positions: int) -> Task:
     return task_of(train, valid, positions, float(valid.times.min()) if cut else None)
 
 
-def bundle_config(fold_protocol: str, data: Dataset) -> dict[str, Any]:
+def bundle_config(fold_protocol: str, data: Dataset, settings: Settings) -> dict[str, Any]:
     """Facts of the sources that a reader or a comparison needs."""
     source, embed = read_json(Path("data/snapshot/source.json")), read_json(Path("data/embed/embed.json"))
     return {
@@ -57,6 +57,7 @@ def bundle_config(fold_protocol: str, data: Dataset) -> dict[str, Any]:
         "key_fingerprint": source["key_fingerprint"],
         "split_digest": data.split_digest[fold_protocol],
         "embed": embed,
+        "vector_index": settings.finetune.vector_index.model_dump(),
     }
 
 
@@ -107,7 +108,7 @@ def main() -> None:
         for protocol, folds in data.protocols.items():
             for fold in folds:
                 folder = out / "candidate" if fold == gate_fold(data) else out / "candidates" / fold
-                one, config = learned[fold], bundle_config(protocol, data)
+                one, config = learned[fold], bundle_config(protocol, data, settings)
                 rehearse(data, fold, one.choices, vectors, config, folder, start=one.engine)
         chosen = learned[gate_fold(data)]
         chosen.choices.write(out)

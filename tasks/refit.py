@@ -11,8 +11,12 @@ import numpy as np
 
 from tasks.data.dataset import Dataset, load_dataset
 from tasks.index.assembly import refit
+from tasks.index.cache import fetch
+from tasks.index.footprint import memory_mb, size_mb
+from tasks.index.interests import write_keywords
 from tasks.index.reader import Reader
 from tasks.index.stored import precompute
+from tasks.index.stores import open_store
 from tasks.models.choices import Choices
 from tasks.models.drift import stability
 from tasks.models.positions import Positions
@@ -20,6 +24,7 @@ from tasks.settings import Settings, load
 from tasks.stage import note, read_json, say, stage_main, staged_output, write_json
 
 FINETUNE, EVALUATE, OUT = Path("data/finetune"), Path("data/evaluate"), Path("data/refit")
+UNDERSTOOD, CHAMPION = Path("data/understand/items.parquet"), Path("data/snapshot/champion.json")
 PROBED = 200  # users whose lists the gates look at
 DRIFT_USERS = 100  # fewer say nothing of a feature's distribution
 TIMED = 20  # single answers that latency is the least of
@@ -30,6 +35,12 @@ def chosen() -> Choices:
     decided = read_json(EVALUATE / "decision.json")["choices"]
     trees = Choices.read(FINETUNE).trees if decided["blend"] == "trees" else ""
     return Choices.model_validate({**decided, "trees": trees})
+
+
+def champion_folder() -> Path | None:
+    """The pinned version, of whose content vectors those that have not changed are not published again."""
+    digest = read_json(CHAMPION)["digest"]
+    return fetch(open_store(), digest) if digest else None
 
 
 def rehearsal(folder: Path) -> None:
@@ -70,8 +81,10 @@ def coverage(lists: np.ndarray[Any, Any], n_items: int) -> float:
     return len(np.unique(lists[lists >= 0])) / max(n_items, 1)
 
 
-def gates(settings: Settings, data: Dataset, bundle: Path, candidate: Reader) -> tuple[dict[str, float], list[str]]:
-    """Deterministic figures, and the reasons to hold; latency is judged but, differing between runs, kept apart."""
+def gates(
+    settings: Settings, data: Dataset, bundle: Path, candidate: Reader
+) -> tuple[dict[str, float], dict[str, float], list[str]]:
+    """Deterministic figures, those that differ between runs (judged, but kept apart), and the reasons to hold."""
     users = np.flatnonzero(data.positives(None).lengths > 0)
     users = users[np.unique(np.linspace(0, max(len(users) - 1, 0), min(PROBED, len(users))).astype(np.int64))]
     final = Reader.open_bundle(bundle, check=False)
@@ -87,7 +100,6 @@ def gates(settings: Settings, data: Dataset, bundle: Path, candidate: Reader) ->
         "largest feature psi": drift.get(worst, 0.0),
     }
     spent = latency(final, data, users)
-    note("refit", {"latency_ms": spent})
     limit = settings.refit
     reasons = []
     if figures["coverage"] < limit.coverage_share * figures["candidate coverage"]:
@@ -98,7 +110,15 @@ def gates(settings: Settings, data: Dataset, bundle: Path, candidate: Reader) ->
         reasons.append(f"feature {worst} drifted (PSI {drift[worst]:.2f}, limit {limit.drift_psi})")
     if spent > limit.latency_ms:
         reasons.append(f"a list takes longer than {limit.latency_ms:g} ms")
-    return figures, reasons
+    return figures, {"latency_ms": spent}, reasons
+
+
+def footprint(settings: Settings, bundle: Path) -> tuple[float, float, list[str]]:
+    """MB on disk, MB of memory, and the reasons to hold."""
+    size, memory, limit = size_mb(bundle), memory_mb(bundle), settings.refit
+    reasons = [f"the bundle takes {size:,.0f} MB (limit {limit.bundle_mb:,.0f})"] * (size > limit.bundle_mb)
+    reasons += [f"a reader takes more than {limit.memory_mb:,.0f} MB of memory"] * (memory > limit.memory_mb)
+    return size, memory, reasons
 
 
 def main() -> None:
@@ -116,18 +136,22 @@ def main() -> None:
     with staged_output(OUT) as out:
         bundle = out / "bundle"
         rehearsal(bundle / "rehearsal")
+        write_keywords(bundle, data, UNDERSTOOD)
         if (FINETUNE / "warm").exists():
             shutil.copytree(FINETUNE / "warm", bundle / "warm")
         facts = {key: value for key, value in config.items() if key != "fold"}
         candidate = Reader.open_bundle(FINETUNE / "candidate")
         facts |= {"label": decision["label"]}
-        digest = refit(data, chosen(), vectors, facts, bundle, start=candidate.engine)
-        figures, reasons = gates(settings, data, bundle, candidate)
+        base = champion_folder()
+        digest = refit(data, chosen(), vectors, facts, bundle, start=candidate.engine, base=base)
+        figures, told, reasons = gates(settings, data, bundle, candidate)
+        if not reasons:
+            digest = precompute(bundle, Reader.open_bundle(bundle, check=False), base)
+            figures["bundle mb"], told["memory_mb"], reasons = footprint(settings, bundle)
+        note("refit", told)
         if reasons:
             shutil.rmtree(bundle)
             write_json(out / "held.json", {"empty": f"held by refit: {'; '.join(reasons)}"})
-        else:
-            digest = precompute(bundle, Reader.open_bundle(bundle, check=False))
     write_json(Path("metrics/refit.json"), {"held": bool(reasons), **figures})
     say(f"held by refit: {'; '.join(reasons)}" if reasons else f"final bundle {digest[:12]}")
 

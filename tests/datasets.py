@@ -204,3 +204,12 @@ def prepare(folder: Path, source: Path, changes: Mapping[str, Any] | None = None
         snapshot.main()
         validate.main()
     return folder
+
+
+def understand_nothing(folder: Path) -> None:
+    """What understand writes where no item tells anything."""
+    from tasks.understanding.fields import Understood
+
+    items = pq.read_table(folder / "data/validate/items.parquet", columns=["item_id"])["item_id"].to_pylist()
+    (folder / "data/understand").mkdir(parents=True, exist_ok=True)
+    Understood(items).write(folder / "data/understand")

@@ -51,6 +51,7 @@ async function pick(user) {
     const past = await query("/explorer/history", { user });
     if (user !== state.user) return;
     state.history = past.items;
+    drawInterests(past.interests);
     $("history-heading").textContent = past.known ? `History, newest first (${past.events})` : "Not known: gets what is popular";
   } catch (problem) {
     tell(problem);
@@ -61,6 +62,7 @@ async function pick(user) {
 function invent() {
   Object.assign(state, { known: false, history: [], liked: [], skipped: [], chosen: null });
   $("history-heading").textContent = "History, oldest first";
+  drawInterests([]);
   refresh();
   $("search").focus();
 }
@@ -69,6 +71,15 @@ function add(item) {
   if (state.known) return similar(item);
   if (!state.history.some((each) => each.item_id === item.item_id)) state.history.push(item);
   return refresh();
+}
+
+function drawInterests(found) {
+  $("interests-box").hidden = !found.length;
+  $("interest-from").textContent = "";
+  const tell = (each) => () => { $("interest-from").textContent = `${each.word}, from ${each.from.join("; ")}`; };
+  $("interests").replaceChildren(...found.map((each) => element("li", {}, element("button", {
+    type: "button", "aria-label": `Where ${each.word} comes from`, onclick: tell(each),
+  }, each.word, element("span", { class: "quiet" }, ` ${(100 * each.weight).toFixed(0)}%`)))));
 }
 
 function drawHistory() {

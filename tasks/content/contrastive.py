@@ -29,6 +29,7 @@ from tasks.content.source import locate
 from tasks.content.text_encoder import Report, Vectors
 from tasks.data.histories import IntArray, ItemArray
 from tasks.settings import Embed, Tune
+from tasks.settings.fusion import Fusion
 from tasks.stage import UserError
 
 WARM_SHARE = 0.1
@@ -109,7 +110,7 @@ def _train(
 
 def contrastive_loss(
     left: Tensor, right: Tensor, left_items: npt.NDArray[Any], right_items: npt.NDArray[Any],
-    drawn: npt.NDArray[np.float64], tune: Tune,
+    drawn: npt.NDArray[np.float64], tune: Tune | Fusion,
 ) -> Tensor:  # fmt: skip
     """Mean cross-entropy of finding each pair's other item among the batch's, both ways.
 

@@ -95,7 +95,7 @@ def fuse_media(text: ContentVectors, lesson: Lesson, folder: Path) -> ContentVec
         return text
     given = {TEXT: text.vectors, **media}
     pairs = close_pairs(lesson.train)
-    fused = learn_fusion(given, pairs, lesson.popularity, settings.fusion, lesson.settings.embed.tune, settings.seed)
+    fused = learn_fusion(given, pairs, lesson.popularity, settings.fusion, settings.seed)
     told = ", ".join(f"{name} of {int(vectors.any(axis=1).sum()):,}" for name, vectors in given.items())
     if fused is None:
         say(f"fusion ({told} items): fewer than {settings.fusion.pairs} pairs of items; text alone is used")

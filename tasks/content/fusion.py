@@ -20,15 +20,12 @@ import torch
 from torch import Tensor
 
 from tasks.content.contrastive import contrastive_loss, draws, learning_rate_share
-from tasks.settings import Tune
 from tasks.settings.fusion import Fusion as Settings
 
 Vectors = npt.NDArray[np.float32]
 Given = Mapping[str, Vectors]
 """Modality → [n, its width]; a zero row: the item lacks it."""
 TEXT = "text"
-START = 0.1
-"""Length of what sound and pictures add to a text's unit vector before anything is learned."""
 BLOCK = 65_536
 """Items that are fused at once: bounds memory."""
 
@@ -89,14 +86,14 @@ class Fused:
 
 
 def learn_fusion(
-    given: Given, pairs: npt.NDArray[np.integer[Any]], popularity: npt.NDArray[Any], settings: Settings, tune: Tune,
-    seed: int,
+    given: Given, pairs: npt.NDArray[np.integer[Any]], popularity: npt.NDArray[Any], settings: Settings, seed: int
 ) -> Fused | None:  # fmt: skip
     """Learn from pairs [p, 2] of items that the same users took; None where fewer than `settings.pairs` are usable.
 
     given: with text, whose width is the fused vector's; popularity: [n_items] events of each item. The text's
-    projection starts as the identity: unless behaviour says otherwise, a vector is what it was without fusion.
-    The same arguments give the same bytes in one environment.
+    projection starts as the identity and the others as random ones, which nearly keep lengths and angles: what is
+    learned starts from the modalities side by side, and an item of text alone from its text. The same arguments give
+    the same bytes in one environment.
     """
     there = np.stack([np.asarray(vectors.any(1)) for vectors in given.values()], 1)
     told = np.asarray(there.any(axis=1))
@@ -107,13 +104,13 @@ def learn_fusion(
     scaled = {name: scales[name].apply(vectors) for name, vectors in given.items()}
     drawn = np.log(np.maximum(popularity, 1) / np.maximum(popularity, 1).sum())
     with _one_thread():
-        weights, losses = _train(scaled, there, usable, drawn, settings, tune, seed)
+        weights, losses = _train(scaled, there, usable, drawn, settings, seed)
     return Fused(scales, weights, losses)
 
 
 def _train(
     scaled: Given, there: npt.NDArray[np.bool_], pairs: npt.NDArray[Any], drawn: npt.NDArray[np.float64],
-    settings: Settings, tune: Tune, seed: int,
+    settings: Settings, seed: int,
 ) -> tuple[dict[str, Vectors], list[tuple[int, float]]]:  # fmt: skip
     rng = np.random.default_rng(seed)
     dim = scaled[TEXT].shape[1]
@@ -129,7 +126,7 @@ def _train(
         items = np.concatenate([left, right])
         kept = dropped(there[items], settings.dropout, rng)
         ends = torch.tensor_split(_forward(scaled, weights, items, kept), 2)
-        loss = contrastive_loss(ends[0], ends[1], left, right, drawn, tune)
+        loss = contrastive_loss(ends[0], ends[1], left, right, drawn, settings)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -141,8 +138,8 @@ def _train(
 def _first(name: str, width: int, dim: int, rng: np.random.Generator) -> Vectors:
     if name == TEXT:
         return np.eye(width, dim, dtype=np.float32)
-    small: Vectors = (rng.standard_normal((width, dim)) * START / np.sqrt(dim)).astype(np.float32)
-    return small
+    random: Vectors = (rng.standard_normal((width, dim)) / np.sqrt(dim)).astype(np.float32)
+    return random
 
 
 def dropped(there: npt.NDArray[np.bool_], share: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:

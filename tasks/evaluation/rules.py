@@ -66,7 +66,10 @@ def sound_behaviour(tests: Sequence[Behaviour]) -> Rule:
     if not tried:
         return plain(BEHAVES, "not measured", 0.0, None, 0, "no behavioural test can be tried")
     failed = [each for each in tried if each.failed]
-    # What is only told follows what was passed; where a test failed, that alone is to be read.
-    rest = [each for each in tests if each.figure is not None and each.bound is None]
-    told = "; ".join(f"{each.name}: {each.text}" for each in failed or [*tried, *rest])
+    if failed:  # that alone is to be read
+        told = "; ".join(f"{each.name}: {each.text}" for each in failed)
+    else:
+        passed = f"{len(tried)} test{'s' if len(tried) > 1 else ''} passed: {', '.join(each.name for each in tried)}"
+        only_told = [each for each in tests if each.figure is not None and each.bound is None]
+        told = "; ".join([passed, *(f"{each.name}: {each.text}" for each in only_told)])
     return plain(BEHAVES, "failed" if failed else "passed", 0.0, float(len(failed)), 0, told)

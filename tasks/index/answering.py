@@ -139,19 +139,38 @@ def _without(exclude: Histories | None, item: int) -> Histories | None:
 
 
 def similar(reader: Reader, name: str, k: int) -> list[Similar]:
-    """Exact search over the content vectors."""
+    """From the stored neighbours, with what has changed since they were; else from the index; else from all vectors."""
     item = reader.items.require(name)
     hidden = reader.items.hidden(float(reader.clock.expiry(1, None)[0]))
-    stored = reader.stored.neighbours
-    if stored is not None:
-        near = [(i, v) for i, v in zip(stored.items[item].tolist(), stored.scores[item].tolist(), strict=True)
-                if not hidden[i]]  # fmt: skip
-        if len(near) >= k:
-            return [Similar(reader.items.ids[i], reader.items.titles[i], value) for i, value in near[:k]]
+    near = _stored_near(reader, item, hidden)
+    nearest = reader.engine.catalogue.nearest
+    if len(near) < k and nearest is not None:
+        items, values = nearest.best(reader.vectors[item], k, np.array([item]), hidden)
+        near = list(zip(items.tolist(), values.tolist(), strict=True))
+    if len(near) >= k:
+        return [Similar(reader.items.ids[i], reader.items.titles[i], value) for i, value in near[:k]]
     scores = np.asarray(reader.vectors @ reader.vectors[item], np.float32)
     scores[hidden] = -np.inf
     scores[item] = -np.inf
     return _best(reader, scores, k, -np.inf)
+
+
+def _stored_near(reader: Reader, item: int, hidden: Mask) -> list[tuple[int, float]]:
+    """Neighbours that were computed with the base's vectors; items that have changed since are compared anew."""
+    stored, changed = reader.stored.neighbours, reader.engine.catalogue.changed
+    if stored is None:
+        return []
+    near = zip(stored.items[item].tolist(), stored.scores[item].tolist(), strict=True)
+    if not len(changed):
+        return [(i, value) for i, value in near if not hidden[i]]
+    new = set(changed.tolist())
+    if item in new:
+        return []
+    kept = [(i, value) for i, value in near if i not in new]
+    floor = float(stored.scores[item, -1])  # what lies below it may have others before it that are not stored
+    values = (reader.vectors[changed] @ reader.vectors[item]).tolist()
+    moved = [(i, value) for i, value in zip(changed.tolist(), values, strict=True) if value >= floor]
+    return [(i, value) for i, value in sorted(kept + moved, key=lambda pair: (-pair[1], pair[0])) if not hidden[i]]
 
 
 def found(reader: Reader, text: str, k: int) -> list[Similar]:

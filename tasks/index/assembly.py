@@ -18,6 +18,7 @@ from tasks.models.choices import Choices
 from tasks.models.engine import Engine
 from tasks.models.ratings import FOLDER, Rated, RatingModel
 from tasks.models.training import fit_engine
+from tasks.models.vectors import write as write_vectors
 
 LEARNED = ("train", "valid")  # what a rehearsal knows; the test part is what it is judged on
 
@@ -27,6 +28,14 @@ def write_histories(folder: Path, histories: Histories) -> None:
     folder.mkdir(parents=True)
     for name in ("indptr", "items", "times"):
         np.save(folder / f"{name}.npy", getattr(histories, name), allow_pickle=False)
+
+
+def same_items(base: Path | None, items: pa.Table) -> Path | None:
+    """`base` itself if it is a version with these very items in this order."""
+    if base is None:
+        return None
+    ids = pq.ParquetFile(base / "items.parquet").read(columns=["item_id"])["item_id"]
+    return base if ids.cast(pa.string()).equals(items["item_id"].cast(pa.string())) else None
 
 
 def write_ratings(folder: Path, known: Rated, data: Dataset, choices: Choices) -> None:
@@ -45,15 +54,16 @@ def assemble(
     known: tuple[Histories, Histories],
     vectors: npt.NDArray[np.float32],
     config: dict[str, Any],
+    base: Path | None = None,
 ) -> str:
     """Write and seal a bundle; returns its digest. known: the users' positives and what they have seen, a row a user;
-    config: facts that a reader needs beside the data set's own."""
+    config: facts that a reader needs beside the data set's own; base: an earlier version, see tasks.models.vectors."""
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(data.items, folder / "items.parquet")
     pq.write_table(pa.table({"user_id": pa.array(data.user_ids, pa.string())}), folder / "users.parquet")
     write_histories(folder / "histories", known[0])
     write_histories(folder / "seen", known[1])
-    np.save(folder / "vectors.npy", vectors, allow_pickle=False)
+    write_vectors(folder, vectors, config.get("vector_index"), same_items(base, data.items))
     engine.save(folder)
     until = float(known[0].times.max()) if len(known[0].times) else data.data_until
     facts = {
@@ -91,10 +101,14 @@ def refit(
     config: dict[str, Any],
     folder: Path,
     start: Engine | None = None,
+    base: Path | None = None,
 ) -> str:
-    """The rehearsal's operation once more, over every event, going on from the rehearsed engine; returns the digest."""
+    """The rehearsal's operation once more, over every event, going on from the rehearsed engine; returns the digest.
+
+    base: the folder of an earlier version, of which unchanged content vectors are used again, byte for byte.
+    """
     write_ratings(folder / FOLDER, Rated.of(*data.ratings(None)), data, choices)
-    return _trained(folder, data, (data.positives(None), data.seen(None)), choices, vectors, config, start)
+    return _trained(folder, data, (data.positives(None), data.seen(None)), choices, vectors, config, start, base)
 
 
 def _trained(
@@ -105,6 +119,7 @@ def _trained(
     vectors: npt.NDArray[np.float32],
     config: dict[str, Any],
     start: Engine | None,
+    base: Path | None = None,
 ) -> str:
     engine = fit_engine(known[0], catalogue_of(data.items, vectors), choices, clock=data.clock == "time", start=start)
-    return assemble(folder, data, engine, known, vectors, config | {"moment": choices.moment})
+    return assemble(folder, data, engine, known, vectors, config | {"moment": choices.moment}, base)

@@ -74,13 +74,14 @@ class Reader:
     def _open(cls, folder: Path) -> Reader:
         manifest = read_manifest(folder)
         try:
+            engine = Engine.open(folder, manifest.config.get("vector_index", {}).get("expansion_search", 0))
             return cls(
                 digest=manifest.digest,
                 config=manifest.config,
                 items=ItemTable.read(folder / "items.parquet"),
                 users=UserTable.read(folder, manifest.config["key_fingerprint"]),
-                vectors=np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False),
-                engine=Engine.open(folder),
+                vectors=engine.catalogue.vectors,
+                engine=engine,
                 facets=Facets(folder / "items.parquet"),
                 stored=Stored.read(folder),
                 ratings=read_ratings(folder / FOLDER),
@@ -182,7 +183,7 @@ class Reader:
         return predicted(self, items, user, ratings)
 
     def similar(self, item_id: str, k: int) -> list[Similar]:
-        """The k items whose content is nearest, exactly; raises UserError with near matches for an unknown item."""
+        """The k items whose content is nearest; raises UserError with near matches for an unknown item."""
         return answering.similar(self, item_id, k)
 
     def score(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from tasks.index.bundle import read_manifest, seal
 from tasks.index.lists import TopK
 from tasks.models.candidates import top_items
+from tasks.models.vectors import BASE
 
 if TYPE_CHECKING:
     from tasks.index.reader import Reader
@@ -38,12 +40,22 @@ class Stored:
         return cls(_read(folder / LISTS), _read(folder / NEIGHBOURS))
 
 
-def precompute(folder: Path, reader: Reader) -> str:
-    """Add to a sealed bundle what its reader answers, as it was evaluated; returns the new digest."""
+def precompute(folder: Path, reader: Reader, base: Path | None = None) -> str:
+    """Add to a sealed bundle what its reader answers, as it was evaluated; returns the new digest.
+
+    base: an earlier version; its neighbours are used again where the vectors that they were computed from are.
+    """
     _write(folder / LISTS, _lists(reader))
-    if 1 < len(reader.items) <= MOST_ITEMS:
-        _write(folder / NEIGHBOURS, _neighbours(reader.vectors))
+    if base is not None and (base / NEIGHBOURS).is_dir() and _sha256(base) == _sha256(folder):
+        shutil.copytree(base / NEIGHBOURS, folder / NEIGHBOURS)
+    elif 1 < len(reader.items) <= MOST_ITEMS:
+        _write(folder / NEIGHBOURS, _neighbours(np.load(folder / BASE, mmap_mode="r", allow_pickle=False)))
     return seal(folder, read_manifest(folder).config)
+
+
+def _sha256(folder: Path) -> str:
+    """Of the vectors that neighbours are computed from."""
+    return str(read_manifest(folder).files[BASE]["sha256"])
 
 
 def _lists(reader: Reader) -> list[TopK]:

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from tasks.models.candidates import Candidates
+from tasks.models.candidates import Candidates, ordered
 from tasks.models.trees import Trees
 
 FUSION = "fusion"
@@ -52,7 +52,7 @@ def best_of_rows(
     candidates: Candidates, scores: npt.NDArray[np.float32], n: int, k: int
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
     """[n, k] items and scores, best first, ties to the lower index; -1 and -inf where a row has fewer candidates."""
-    order = np.lexsort((candidates.items, -scores, candidates.rows))
+    order = ordered(candidates.rows, scores)  # items ascend in a row already
     rows = candidates.rows[order]
     position = np.arange(len(rows)) - np.searchsorted(rows, rows)
     kept = order[position < k]

@@ -2,17 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from tasks.data.histories import IntArray
 from tasks.models.protocol import Scores
 
 HIDDEN = np.float32(-np.inf)
 GROUP = 32  # items of which the best one stands for all, in a first bound
 FUSION_OFFSET = 20.0
 NO_SHORTLIST = 5000  # what versions from before there was one mean: every candidate is ranked
+
+
+class Scored(Protocol):
+    """What a member says of n rows. floor: [n] its lowest score of a row; what scores no higher is no evidence, since a
+    member that knows nothing of a history scores all items alike."""
+
+    @property
+    def floor(self) -> npt.NDArray[np.float32]:
+        """[n]."""
+
+    def __len__(self) -> int:
+        """Rows."""
+
+    def top(self, k: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """[n, k] best items and their scores; -inf where there are no more."""
+
+    def at(self, rows: IntArray, items: IntArray) -> npt.NDArray[np.float32]:
+        """[p] scores of items; rows ascending."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """Every item's score: [n, n_items], -inf for what may not be taken."""
+
+    scores: Scores
+    floor: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def top(self, k: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """[n, k]."""
+        items = top_items(self.scores, k)
+        return items, np.take_along_axis(self.scores, items, axis=1)
+
+    def at(self, rows: IntArray, items: IntArray) -> npt.NDArray[np.float32]:
+        """[p]."""
+        return self.scores[rows, items]
 
 
 @dataclass(frozen=True)
@@ -42,16 +84,28 @@ def top_items(scores: Scores, k: int) -> npt.NDArray[np.int32]:
     edge = lower_bound(scores, k)
     picked = np.empty((n, k), np.int32)
     for row in range(n):
-        items = np.flatnonzero(scores[row] >= edge[row])
-        picked[row] = _best(_keys(scores[row, items][None], items.astype(np.uint64)), k)[0]
+        items = np.flatnonzero(scores[row] > edge[row])
+        found = _best(_keys(scores[row, items][None], items.astype(np.uint64)), k)[0]
+        picked[row, : len(found)] = found
+        if len(found) < k:  # the rest scores just the bound
+            picked[row, len(found) :] = np.flatnonzero(scores[row] == edge[row])[: k - len(found)]
     return picked
 
 
 def _keys(scores: Scores, items: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """[n, m] numbers that ascend from the best score to the lowest, then by item."""
+    return (_descending(scores).astype(np.uint64) << np.uint64(32)) | items
+
+
+def _descending(scores: Scores) -> npt.NDArray[np.uint32]:
+    """Numbers that ascend from the best score to the lowest."""
     bits = (scores + np.float32(0)).view(np.uint32)  # -0.0 becomes 0.0: both are one score
-    descending = np.where(bits >> 31, bits, ~bits & np.uint32(0x7FFF_FFFF))
-    return (descending.astype(np.uint64) << np.uint64(32)) | items
+    return np.where(bits >> 31, bits, ~bits & np.uint32(0x7FFF_FFFF))
+
+
+def ordered(rows: npt.NDArray[np.integer[Any]], scores: Scores) -> npt.NDArray[np.int64]:
+    """[p] places by row, then from the best score, ties as they stand. rows: [p], not negative."""
+    return np.argsort((rows.astype(np.uint64) << np.uint64(32)) | _descending(scores), kind="stable")
 
 
 def _best(keys: npt.NDArray[np.uint64], k: int) -> npt.NDArray[np.int32]:
@@ -72,22 +126,16 @@ def lower_bound(scores: Scores, k: int) -> npt.NDArray[np.float32]:
     return np.asarray(np.partition(maxima, groups - k, axis=1)[:, -k])
 
 
-def gather(members: list[Scores], floors: list[npt.NDArray[np.float32]], cutoff: int, shortlist: int) -> Candidates:
-    """Candidates of member score matrices [n, n_items]: of each member's `cutoff` best items, the `shortlist` best of
-    a row by reciprocal rank fusion.
-
-    floors: [n] each member's lowest score of a row. What scores no higher is no evidence, since a member that knows
-    nothing of a history scores all items alike; nor is it taken where it is -inf.
-    """
-    n, n_items = members[0].shape
+def gather(members: Sequence[Scored], n_items: int, cutoff: int, shortlist: int) -> Candidates:
+    """Of each member's `cutoff` best items that are evidence, a row's `shortlist` best by reciprocal rank fusion."""
+    n = len(members[0])
     cutoff = min(cutoff, n_items)
     taken, places = [], []
     best = np.zeros((n, len(members)), np.float32)
     line = np.broadcast_to(np.arange(cutoff, dtype=np.float32), (n, cutoff))
-    for at, (scores, floor) in enumerate(zip(members, floors, strict=True)):
-        top = top_items(scores, cutoff)
-        values = np.take_along_axis(scores, top, axis=1)
-        informed = (values > floor[:, None]) & np.isfinite(values)
+    for at, member in enumerate(members):
+        top, values = member.top(cutoff)
+        informed = (values > member.floor[:, None]) & np.isfinite(values)
         taken.append((np.arange(n)[:, None] * n_items + top)[informed])
         places.append(line[informed])
         best[:, at] = np.where(np.isfinite(values[:, 0]), values[:, 0], 0.0)
@@ -102,7 +150,7 @@ def gather(members: list[Scores], floors: list[npt.NDArray[np.float32]], cutoff:
         ranks[position[own], at] = place
     kept = shortlisted(pairs // n_items, ranks, shortlist)
     rows, items = pairs[kept] // n_items, pairs[kept] % n_items
-    told = np.stack([scores[rows, items] for scores in members], axis=1)
+    told = np.stack([member.at(rows, items) for member in members], axis=1)
     return Candidates(rows.astype(np.int32), items.astype(np.int32), told, ranks[kept], best)
 
 
@@ -113,6 +161,20 @@ def fused(ranks: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 def shortlisted(rows: npt.NDArray[np.int64], ranks: npt.NDArray[np.float32], most: int) -> npt.NDArray[np.int64]:
     """Ascending places of each row's `most` best by fusion; rows ascending."""
-    order = np.lexsort((-fused(ranks), rows))
+    order = ordered(rows, fused(ranks))
     place = np.arange(len(rows)) - np.searchsorted(rows, rows)
     return np.sort(order[place < most])
+
+
+def row_products(
+    left: npt.NDArray[np.float32],
+    right: npt.NDArray[np.float32],
+    rows: npt.NDArray[np.integer[Any]],
+    items: npt.NDArray[np.integer[Any]],
+) -> npt.NDArray[np.float32]:
+    """[p] dot products of rows of left [n, d] with items of right [n_items, d]; rows ascending."""
+    products = np.empty(len(rows), np.float32)
+    ends = np.searchsorted(rows, np.arange(len(left) + 1))
+    for row, (start, end) in enumerate(pairwise(ends.tolist())):
+        products[start:end] = right[items[start:end]] @ left[row]
+    return products

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import scipy.sparse as sp
 
+from tasks.models.nearest import FILE, Nearest
 from tasks.models.protocol import Catalogue
+from tasks.models.vectors import read
 from tasks.models.words import word_counts
 
 GENRES = 64  # the feature's width: beyond the 64 commonest a genre is too rare to learn from
@@ -51,7 +54,7 @@ def genre_matrix(items: pa.Table) -> npt.NDArray[np.float32]:
     has[row, code] = True
     counts = has.sum(axis=0)
     kept = sorted(range(len(names)), key=lambda at: (-counts[at], names[at]))[:GENRES]
-    return has[:, kept].astype(np.float32)
+    return np.ascontiguousarray(has[:, kept], np.float32)  # by rows: what is looked up is an item's
 
 
 def texts(items: pa.Table) -> Iterator[list[str]]:
@@ -66,12 +69,17 @@ def catalogue_of(items: pa.Table, vectors: npt.NDArray[np.float32]) -> Catalogue
     return _catalogue(items, vectors, lambda: items)
 
 
-def catalogue_in(path: Path, vectors: npt.NDArray[np.float32]) -> Catalogue:
-    """From an items.parquet, of which only the needed columns are read; see `catalogue_of`."""
+def catalogue_in(folder: Path, expansion: int) -> Catalogue:
+    """Of a bundle's folder, its vectors mapped; of items.parquet only the needed columns are read. expansion: see
+    Nearest.open."""
+    path = folder / "items.parquet"
+    vectors, changed = read(folder)
     # Not read_table: it imports pandas where that is installed, which takes 0.3 s.
     file = pq.ParquetFile(path)
     needed = [name for name in ("title", "genres", "published_at") if name in file.schema_arrow.names]
-    return _catalogue(file.read(columns=needed), vectors, lambda: pq.ParquetFile(path).read())
+    found = _catalogue(file.read(columns=needed), vectors, lambda: pq.ParquetFile(path).read())
+    nearest = Nearest.open(folder / FILE, vectors, changed, expansion)
+    return replace(found, nearest=nearest, changed=changed)
 
 
 def _catalogue(items: pa.Table, vectors: npt.NDArray[np.float32], whole: Callable[[], pa.Table]) -> Catalogue:

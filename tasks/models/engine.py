@@ -19,11 +19,11 @@ import numpy.typing as npt
 
 from tasks.data.histories import FloatArray, Histories
 from tasks.models.blend import Blend, best_of_rows
-from tasks.models.candidates import HIDDEN, NO_SHORTLIST, Candidates, gather, top_items
+from tasks.models.candidates import HIDDEN, NO_SHORTLIST, Candidates, Dense, Scored, gather, top_items
 from tasks.models.catalogue import catalogue_in
 from tasks.models.features import feature_matrix
 from tasks.models.members import MEMBERS
-from tasks.models.protocol import Catalogue, Recommender, Scores
+from tasks.models.protocol import Catalogue, Recommender, Scores, Searching
 from tasks.models.statistics import ItemStatistics
 
 Lists = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
@@ -77,11 +77,27 @@ class Engine:
     ) -> tuple[Candidates, tuple[str, ...], npt.NDArray[np.float32]]:
         """Candidates of a block of histories with their feature columns and matrix [p, columns]."""
         at = np.where(np.isnan(moments), self.now, moments)
-        scored = [np.array(member.score(histories, at)) for member in self.members.values()]
-        floors = [scores.min(axis=1) for scores in scored]
-        found = gather([unseen(scores, exclude, hidden) for scores in scored], floors, self.cutoff, self.shortlist)
+        scored = [self._scored(member, histories, at, exclude, hidden) for member in self.members.values()]
+        found = gather(scored, self.n_items, self.cutoff, self.shortlist)
         columns, matrix = feature_matrix(found, tuple(self.members), histories, at, self.statistics, self.catalogue)
         return found, columns, matrix
+
+    def _scored(
+        self,
+        member: Recommender,
+        histories: Histories,
+        at: FloatArray,
+        exclude: Histories | None,
+        hidden: npt.NDArray[np.bool_] | None,
+    ) -> Scored:
+        """A member's word: of what it finds, if it can search, else of every item."""
+        k = min(self.cutoff, self.n_items)
+        found = member.search(histories, exclude, hidden, k) if isinstance(member, Searching) else None
+        if found is not None:
+            return found
+        scores = np.array(member.score(histories, at))
+        floor = scores.min(axis=1)
+        return Dense(unseen(scores, exclude, hidden), floor)
 
     def top_k(
         self,
@@ -152,11 +168,11 @@ class Engine:
         return listed(unseen(scores, exclude, hidden), k)[0]
 
     @classmethod
-    def open(cls, folder: Path) -> Engine:
-        """From a bundle's folder; arrays are memory-mapped. Raises FileNotFoundError for a missing file."""
+    def open(cls, folder: Path, expansion: int = 0) -> Engine:
+        """From a bundle's folder; arrays are memory-mapped. expansion: see Nearest.open. Raises FileNotFoundError for
+        a missing file."""
         described = json.loads((folder / "engine" / "engine.json").read_text("utf-8"))
-        vectors = np.load(folder / "vectors.npy", mmap_mode="r")
-        catalogue = catalogue_in(folder / "items.parquet", vectors)
+        catalogue = catalogue_in(folder, expansion)
         members = {n: MEMBERS[n].load(mapped(folder / "engine" / n), catalogue) for n in described["members"]}
         statistics = ItemStatistics.load(mapped(folder / "engine" / "statistics"), catalogue)
         trees = folder / "engine" / "trees.txt"
@@ -166,7 +182,7 @@ class Engine:
         return cls(members, statistics, catalogue, blend, described["cutoff"], shortlist, described["now"])
 
     def save(self, folder: Path) -> None:
-        """Write engine/ below a bundle's folder; vectors.npy and items.parquet are the bundle's own."""
+        """Write engine/ below a bundle's folder; the vectors and items.parquet are the bundle's own."""
         root = folder / "engine"
         root.mkdir(parents=True)
         parts = {name: member.arrays() for name, member in self.members.items()}

@@ -6,13 +6,12 @@ NaN means unknown; the trees learn a direction for it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from tasks.data.histories import FloatArray, Histories
-from tasks.models.candidates import Candidates, fused
+from tasks.models.candidates import Candidates, fused, row_products
 from tasks.models.item_to_item import recency_weights, weighted_matrix
 from tasks.models.popularity import DAY, Popularity
 from tasks.models.protocol import Catalogue, unit_rows
@@ -97,22 +96,11 @@ def fit_columns(
         "year.from_mean": year[items] - mean_of_history(histories, year[histories.items])[rows],
         "year.from_last": year[items] - year[last][rows],
         "popularity.from_mean": counts_as_of(everything, items, at[rows]) - mean_of_history(histories, used)[rows],
-        "genre.profile": pair_products(profile, genres, candidates),
-        "genre.last": pair_products(genres[last], genres, candidates),
-        "content.last": pair_products(catalogue.vectors[last], catalogue.vectors, candidates),
+        "genre.profile": row_products(profile, genres, rows, items),
+        "genre.last": row_products(genres[last], genres, rows, items),
+        "content.last": row_products(catalogue.vectors[last], catalogue.vectors, rows, items),
         "repeats": times_taken(histories, candidates, n_items),
     }
-
-
-def pair_products(
-    left: npt.NDArray[np.float32], right: npt.NDArray[np.float32], candidates: Candidates
-) -> npt.NDArray[np.float32]:
-    """[p] dot products of each candidate's row of [n, d] with its item's row of [n_items, d]."""
-    products = np.empty(len(candidates.rows), np.float32)
-    ends = np.searchsorted(candidates.rows, np.arange(len(left) + 1))
-    for row, (start, end) in enumerate(pairwise(ends.tolist())):
-        products[start:end] = right[candidates.items[start:end]] @ left[row]
-    return products
 
 
 def times_taken(histories: Histories, candidates: Candidates, n_items: int) -> npt.NDArray[np.float32]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
 from tasks.data.histories import FloatArray, Histories, IntArray
+
+if TYPE_CHECKING:
+    from tasks.models.candidates import Scored
+    from tasks.models.nearest import Nearest
 
 Scores = npt.NDArray[np.float32]
 Arrays = dict[str, npt.NDArray[Any]]
@@ -24,13 +28,17 @@ class Catalogue:
 
     vectors: float32 [n, d] content vectors, unit length (zero where there is no text);
     genres: float32 [n, g] multi-hot of the commonest genres; years: float32 [n] release year, NaN where unknown;
-    count: gives the words, counted when first asked for, since whoever only answers never asks.
+    count: gives the words, counted when first asked for, since whoever only answers never asks;
+    nearest: finds items by their vectors without reading all of them, where a version has such an index;
+    changed: ascending rows of the vectors that are newer than what was computed from them with the version.
     """
 
     vectors: npt.NDArray[np.float32]
     genres: npt.NDArray[np.float32]
     years: npt.NDArray[np.float32]
     count: Callable[[], sp.csr_matrix] | None = None
+    nearest: Nearest | None = None
+    changed: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
 
     @property
     def n_items(self) -> int:
@@ -71,6 +79,16 @@ class Recommender(Protocol):
     @classmethod
     def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
         """The same answers from saved arrays (may be memory-mapped)."""
+
+
+@runtime_checkable
+class Searching(Protocol):
+    """A recommender that can find a history's best items without scoring every item."""
+
+    def search(
+        self, histories: Histories, exclude: Histories | None, hidden: npt.NDArray[np.bool_] | None, k: int
+    ) -> Scored | None:
+        """The k best of each row, excluded and hidden items left out; None where it has nothing to search with."""
 
 
 @runtime_checkable

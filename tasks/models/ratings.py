@@ -5,7 +5,9 @@ the mean of all ratings, r = m + b_user + b_item + p_user'q_item; biases first, 
 both by alternating ridge regressions:
 sum (r - m - b_u - b_i)² + λ_b (sum b_u² + sum b_i²), then sum (residual - p_u'q_i)² + λ (sum |p_u|² + sum |q_i|²).
 A user's part follows from the items' and the user's own ratings, so that somebody unknown is folded in by one solve.
-Memory: (users + items) x factors. Ceiling: a sweep costs ratings x factors²; 20 million ratings a few minutes.
+It does not help to rank: as features of the blend, item bias, taste and the whole moved NDCG@10 on MovieLens-100K's
+validation by -0.0007, -0.0033 and +0.0019 (95% intervals around 0; `benchmarks.rating_features`): it goes without.
+Memory: (users + items) x factors. Time: a sweep costs ratings x factors², and a solve of factors³ a row.
 """
 
 from __future__ import annotations

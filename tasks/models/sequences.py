@@ -27,11 +27,12 @@ def gap_buckets(histories: Histories, clock: bool) -> Index:
     return buckets
 
 
-def windows(histories: Histories, width: int, generator: np.random.Generator) -> Index:
-    """[w, 2] half-open spans of events, at most width + 1 each; in shuffled order.
+def windows(histories: Histories, width: int, generator: np.random.Generator, most: int = 0) -> Index:
+    """[w, 2] half-open spans of events, at most width + 1 each; in shuffled order. most: spans of a row, drawn anew at
+    every call (0: all of them), so that long histories don't outweigh the others.
 
-    Every event is in a span, with a cut that moves from call to call; neighbouring spans of a row share one event,
-    the answer in one and the first question in the next. Rows with fewer than two events teach nothing.
+    Without `most`, every event is in a span, with a cut that moves from call to call; neighbouring spans of a row share
+    one event, the answer in one and the first question in the next. Rows with fewer than two events teach nothing.
     """
     spans = []
     starts, ends = histories.indptr[:-1], histories.indptr[1:]
@@ -40,6 +41,8 @@ def windows(histories: Histories, width: int, generator: np.random.Generator) ->
             continue
         first = end if end - start <= width + 1 else end - int(generator.integers(0, width))
         cuts = [*range(first, start + 1, -width), *([end] if first < end else [])]
+        if 0 < most < len(cuts):
+            cuts = [cuts[at] for at in generator.choice(len(cuts), most, replace=False)]
         spans += [(max(start, cut - width - 1), cut) for cut in cuts]
     found = np.array(spans, np.int64).reshape(-1, 2)
     return found[generator.permutation(len(found))]

@@ -32,7 +32,9 @@ STEP = 8  # lengths are padded up to a multiple
 class Transformer:
     """Hyper-parameters: dim, layers, heads; window (events read); passes (over all events while training),
     tokens (millions of events at most); learning_rate; resumed_passes, resumed_rate (when it goes on from an earlier
-    state); dropout; negatives (drawn per batch in large catalogues).
+    state); dropout; negatives (drawn per batch in large catalogues). While training only: mask (share of events read
+    whose item is hidden; as in Xie et al., "Contrastive Learning for Sequential Recommendation", ICDE 2022) and
+    row_windows (windows of a history in a pass, 0: all). `python -m benchmarks.ablation` says what they are worth.
 
     weights: learned arrays; items: float32 [n_items, dim]; clock: whether gaps are in seconds and tell anything.
     """

@@ -47,6 +47,7 @@ class Network(nn.Module):
         self.register_buffer("content", torch.from_numpy(np.array(vectors, np.float32)))
         self.body = GPTNeoXModel(configuration(dim, layers, heads))
         self.dropout = float(hyper["dropout"])
+        self.mask = float(hyper.get("mask", 0.0))  # versions from before there was one hid nothing
 
     def items(self, chosen: Tensor) -> Tensor:
         """[len(chosen), dim]"""
@@ -63,6 +64,8 @@ class Network(nn.Module):
         gaps = self.gaps[gap]
         if self.training:
             gaps = gaps * (torch.rand(len(gap), 1, 1, device=gap.device) >= UNTIMED)
+            if self.mask:
+                items = items * (torch.rand(*gap.shape, 1, device=gap.device) >= self.mask)
         return items + gaps
 
     def thinned(self, x: Tensor) -> Tensor:
@@ -136,11 +139,11 @@ def sampled_scores(
     return torch.cat([(own - rate[lessons.place[answers]])[:, None], others], dim=1)
 
 
-def endless(train: Histories, width: int, generator: np.random.Generator) -> Iterator[Batch]:
+def endless(train: Histories, width: int, most: int, generator: np.random.Generator) -> Iterator[Batch]:
     """Batches of pass after pass over the histories."""
     size = min(BATCH_TOKENS, max(LEAST_BATCH, len(train.items) // STEPS_A_PASS))
     while True:
-        yield from batches(windows(train, width, generator), size, generator)
+        yield from batches(windows(train, width, generator, most), size, generator)
 
 
 def rate_at(share: float) -> float:
@@ -165,7 +168,8 @@ def optimise(network: Network, train: Histories, hyper: Hyper, *, clock: bool) -
     every = len(lessons.taken) <= FULL_SOFTMAX
     if not (train.lengths > 1).any():
         return
-    for batch in endless(train, int(hyper["window"]), np.random.default_rng(SEED)):
+    most = int(hyper.get("row_windows", 0))
+    for batch in endless(train, int(hyper["window"]), most, np.random.default_rng(SEED)):
         if spent >= budget:
             return
         for group in optimiser.param_groups:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import ceil, floor, log10
 
 from tasks.report.markup import Markup, tag, text
 
@@ -22,8 +23,7 @@ def lines(series: Mapping[str, Sequence[Point]], x: str, y: str, *, from_zero: b
     xs = [point[0] for points in drawn.values() for point in points]
     ys = [point[1] for points in drawn.values() for point in points]
     left, right = min(xs), max(xs)
-    low, high = (min(0.0, *ys) if from_zero else min(ys)), max(ys)
-    high = high if high > low else low + 1
+    low, high, step = scale((min(0.0, *ys) if from_zero else min(ys)), max(ys))
 
     def place(point: Point) -> str:
         across = LEFT + (point[0] - left) / ((right - left) or 1) * (WIDTH - LEFT - RIGHT)
@@ -31,8 +31,8 @@ def lines(series: Mapping[str, Sequence[Point]], x: str, y: str, *, from_zero: b
         return f"{across:.1f},{up:.1f}"
 
     given = sorted(set(xs))
-    at = given if len(given) <= TICKS + 2 else [left + n / TICKS * (right - left) for n in range(TICKS + 1)]
-    parts = [_axes(at, low, high, x, y)]
+    at = given if len(given) <= TICKS + 2 else _steps(left, right)
+    parts = [_axes(at, (low, high, step), x, y)]
     for number, points in enumerate(drawn.values()):
         path = " ".join(place(point) for point in points)
         parts.append(f'<polyline points="{path}" class="line {_style(number)}"/>')
@@ -67,13 +67,31 @@ def span(intervals: Sequence[tuple[float, float]], *more: float) -> tuple[float,
     return (min(every), max(every)) if every else (0.0, 1.0)
 
 
-def _axes(at: Sequence[float], low: float, high: float, x: str, y: str) -> str:
+def scale(low: float, high: float) -> tuple[float, float, float]:
+    """The ends of an axis that holds low to high, and the step of its ticks: 1, 2, 2.5 or 5 times a power of ten."""
+    rough = ((high - low) or 1.0) / TICKS
+    power = 10.0 ** floor(log10(rough))
+    step = next(each * power for each in (1.0, 2.0, 2.5, 5.0, 10.0) if each * power >= rough * 0.999)
+    begin = floor(low / step + 1e-9) * step
+    return begin, begin + max(ceil((high - begin) / step - 1e-9), 1) * step, step
+
+
+def _steps(left: float, right: float) -> list[float]:
+    """Both ends, and the round numbers between them that keep their distance."""
+    begin, end, step = scale(left, right)
+    inner = [begin + n * step for n in range(1, round((end - begin) / step))]
+    far = [each for each in inner if left + step / 3 < each < right - step / 3]
+    return [left, *far, right]
+
+
+def _axes(at: Sequence[float], ends: tuple[float, float, float], x: str, y: str) -> str:
     """Grid, ticks (at: of x, ascending) and the name of x; that of y is read out."""
     parts = []
-    for n in range(TICKS + 1):
-        up = HEIGHT - BOTTOM - n / TICKS * (HEIGHT - TOP - BOTTOM)
+    low, high, step = ends
+    for n in range(round((high - low) / step) + 1):
+        up = HEIGHT - BOTTOM - n * step / (high - low) * (HEIGHT - TOP - BOTTOM)
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up:.1f}" y2="{up:.1f}" class="grid"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{up + 4:.1f}" class="end">{low + n / TICKS * (high - low):.3g}</text>')
+        parts.append(f'<text x="{LEFT - 6}" y="{up + 4:.1f}" class="end">{low + n * step:.6g}</text>')
     for value in at:
         across = LEFT + (value - at[0]) / ((at[-1] - at[0]) or 1) * (WIDTH - LEFT - RIGHT)
         anchor = "end" if value == at[-1] else "middle"

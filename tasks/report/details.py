@@ -13,6 +13,7 @@ BEYOND = {
     "diversity@10": ("diversity", ".3f"), "serendipity@10": ("serendipity", ".4f"),
     "popularity_lift@10": ("popularity lift", "+.1%"), "miscalibration@10": ("miscalibration, nats", ".3f"),
 }  # fmt: skip
+TITLES = {"encoder": "Learning curve of the encoder", "curve": "Trees of the blend, on validation"}
 STEPS = ("trees", "step", "epoch", "round", "iteration", "k")
 
 
@@ -20,14 +21,20 @@ def curves(facts: RunFacts) -> Markup:
     """Metrics by list length, and what training left: a chart for each number of each of its files."""
     gate = facts.verdict.get("gate")
     by_k = [row for row in facts.curves.get("by_k", []) if row.get("protocol") == gate]
-    charts = [_by(by_k, "k", metric, "model", f"{metric} on {gate}") for metric in ("ndcg", "recall")]
+    titles = {"ndcg": "NDCG", "recall": "Recall"}
+    charts = [_by(by_k, "k", name, "model", f"{title} by list length, {gate}") for name, title in titles.items()]
     for stem, rows in facts.curves.items():
         step = next((name for name in STEPS if rows and name in rows[0]), None)
         if stem == "by_k" or step is None:
             continue
-        for name in [name for name in rows[0] if name != step and _number(rows[0][name]) is not None]:
-            points = [(float(row[step]), float(row[name])) for row in rows]
-            charts.append(_titled(f"{stem}: {name}", lines({name: points}, step, name, from_zero=False)))
+        labels = [name for name in rows[0] if _number(rows[0][name]) is None]
+        for name in [name for name in rows[0] if name != step and name not in labels]:
+            series: dict[str, list[Point]] = {}
+            for row in rows:
+                line = series.setdefault(", ".join(row[label] for label in labels) or name, [])
+                line.append((float(row[step]), float(row[name])))
+            title = f"{TITLES.get(stem, stem)}: {name}"
+            charts.append(_titled(title, lines(series, step, name, from_zero=False)))
     return section("Curves", tag("div", *filter(None, charts), class_="charts")) if any(charts) else Markup("")
 
 
@@ -66,37 +73,6 @@ def newcomers(facts: RunFacts) -> Markup:
     return section("Newcomers", table(head, rows, (2, 3, 4))) if rows else Markup("")
 
 
-def people(facts: RunFacts) -> Markup:
-    """Sample users side by side."""
-    found: list[Row] = facts.report.get("samples", [])
-    order = "From the greatest loss against the champion to the greatest gain, evenly apart; " if any(
-        "champion_ndcg" in each for each in found
-    ) else "From the lowest NDCG@10 to the highest, evenly apart; "  # fmt: skip
-    cards = tag("div", *(_person(each) for each in found), class_="people") if found else ""
-    return section("Sample users", note(order + "a tick marks what the user then took to.") if found else "", cards)
-
-
-def _person(each: Row) -> Markup:
-    rival = each.get("champion_ndcg")
-    score = f"NDCG@10 {each['ndcg']:.3f}" + ("" if rival is None else f", champion {rival:.3f}")
-    columns = [_list("challenger", each["challenger"])]
-    if "champion" in each:
-        columns.insert(0, _list("champion", each["champion"]))
-    return tag(
-        "article",
-        tag("h3", f"{each['user'][:16]} · {score}"),
-        tag("p", f"Newest of {each['events']:,} events: ", "; ".join(each["history"])),
-        tag("p", "Then took to: ", tag("b", "; ".join(each["wanted"]))),
-        tag("div", *columns, class_="lists"),
-        class_="person",
-    )
-
-
-def _list(name: str, items: Sequence[Sequence[object]]) -> Markup:
-    rows = [tag("li", title, class_="hit") if hit else tag("li", title) for title, hit in items]
-    return tag("div", tag("h4", name), tag("ol", *rows))
-
-
 def accounting(facts: RunFacts) -> Markup:
     """Rows in and out, and what the data are like."""
     tables: Row = facts.validated.get("tables", {})
@@ -115,10 +91,18 @@ def accounting(facts: RunFacts) -> Markup:
 
 
 def cost(facts: RunFacts) -> Markup:
-    """Seconds and memory of each stage, as of when it last ran on this machine."""
+    """Seconds and memory of each stage, as of when it last ran on this machine, and what the bundle costs a reader."""
     rows = [[stage, f"{each['wall_seconds']:,.1f}", f"{each['peak_mb']:,.0f}"] for stage, each in facts.costs.items()]
+    if rows:
+        rows.append([tag("b", "all"), f"{sum(each['wall_seconds'] for each in facts.costs.values()):,.1f}", ""])
     explained = note("Of the last time that a stage really ran here; one that DVC reused cost nothing tonight.")
-    return section("Cost", table(["stage", "seconds", "peak MB"], rows, (1, 2)), explained) if rows else Markup("")
+    told = facts.notes.get("refit", {})
+    figures = {"latency_ms": "{:,.1f} ms for one list", "memory_mb": "{:,.0f} MB of memory to open it and answer"}
+    costs = [figures[name].format(told[name]) for name in figures if name in told]
+    reader = tag("p", f"The final bundle takes a reader {', '.join(costs)}.") if costs else ""
+    return (
+        section("Cost", table(["stage", "seconds", "peak MB"], rows, (1, 2)), explained, reader) if rows else Markup("")
+    )
 
 
 def _by(rows: Sequence[Row], x: str, y: str, name: str, title: str) -> Markup:
@@ -129,7 +113,7 @@ def _by(rows: Sequence[Row], x: str, y: str, name: str, title: str) -> Markup:
 
 
 def _titled(title: str, chart: Markup) -> Markup:
-    return tag("div", tag("h3", title), chart) if chart else Markup("")
+    return tag("div", tag("h3", title), chart, class_="chart") if chart else Markup("")
 
 
 def _number(cell: str) -> float | None:

@@ -16,7 +16,8 @@ Row = dict[str, Any]
 class RunFacts:
     """verdict, report: evaluate's; validated: validate's report; curves: file stem → rows; costs: stage → wall_seconds
     and peak_mb, of when it last ran on this machine; reads: protocol → how many recipes have read its test split;
-    documents: every JSON file that a stage left, by `stage/name` (`validate/report`)."""
+    documents: every JSON file that a stage left, by `stage/name` (`validate/report`); notes: stage → what may
+    differ between equal runs (latency, cache hits)."""
 
     recipe: str
     verdict: Row
@@ -29,6 +30,7 @@ class RunFacts:
     costs: Mapping[str, Row]
     reads: Mapping[str, int]
     documents: Mapping[str, Any]
+    notes: Mapping[str, Row]
 
 
 def read_facts(data: Path, notes: Path, stages: tuple[str, ...]) -> RunFacts:
@@ -48,6 +50,7 @@ def read_facts(data: Path, notes: Path, stages: tuple[str, ...]) -> RunFacts:
         curves={path.stem: _rows(path) for path in plots},
         costs={stage: cost for stage, cost in costs.items() if cost},
         reads=_object(notes / "evaluate.json").get("test_reads", {}),
+        notes={stage: told for stage in stages if (told := _object(notes / f"{stage}.json"))},
         documents={name: found for name, found in documents.items() if found is not None},
     )
 

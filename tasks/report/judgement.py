@@ -5,46 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.report.charts import interval, span
+from tasks.report.decision import STATES
 from tasks.report.facts import Row, RunFacts
 from tasks.report.markup import Markup, note, section, table, tag
-
-STATES = {"passed": "passed", "failed": "failed", "inconclusive": "unsure", "not measured": "unsure"}
-
-
-def verdict(facts: RunFacts) -> Markup:
-    """Promote or hold, in large letters, and what it is about."""
-    told = facts.verdict
-    decision = str(told.get("decision", "no decision"))
-    named = {
-        "candidate": _short(told.get("candidate")), "champion": _short(told.get("champion")) or "none",
-        "compared by": f"rule ({told['comparison']})" if told.get("comparison") else "no comparison",
-        "decided on": f"{told.get('gate', '')}, {told.get('users', 0):,} test users",
-        "this test split was read by": _recipes(facts.reads.get(told.get("gate", ""), 0)),
-        "source": str(facts.source.get("name", "")),
-        "published": _short(facts.receipt.get("digest")) if facts.receipt.get("published") else "no",
-    }  # fmt: skip
-    listed = tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in named.items() if value))
-    head = tag("strong", f"{decision.capitalize()}: {told.get('label', '')}")
-    return tag("div", head, tag("p", told.get("sentence", "")), listed, class_=f"verdict {decision}")
-
-
-def rules(facts: RunFacts) -> Markup:
-    """Every rule with what it found."""
-    rows = [
-        [
-            rule["name"], tag("span", rule["state"], class_=STATES.get(rule["state"], "")),
-            tag("div", rule["text"], class_="wide"),
-            f"{rule['users']:,}" if rule["users"] else "", _percent(rule.get("detectable")),
-        ]
-        for rule in facts.verdict.get("rules", [])
-    ]  # fmt: skip
-    if not rows:
-        return Markup("")
-    explained = note(
-        "Detectable: the least true loss that as many users would show, four times out of five. Inconclusive: the "
-        "users are too few to tell, and the stated policy lets the challenger pass if it may be better."
-    )
-    return section("Rules", table(["rule", "result", "found", "users", "detectable"], rows, (3, 4)), explained)
 
 
 def models(facts: RunFacts) -> Markup:
@@ -68,11 +31,51 @@ def models(facts: RunFacts) -> Markup:
         decides = " · decides" if name == gate else ""
         head = ["model", "NDCG@10", "95% interval", "", "recall@10", "hit rate@10", "MRR@10"]
         parts += [tag("h3", f"{name} · {own['users']:,} test users{decides}"), table(head, rows, (1, 2, 4, 5, 6))]
-    champion = facts.report.get("champion")
-    if champion:
-        text = f"On the compared users: challenger {champion['challenger']:.4f}, champion {champion['ndcg@10']:.4f}."
-        parts.insert(0, tag("p", text))
     return section("Models", *parts)
+
+
+def versus(facts: RunFacts) -> Markup:
+    """Challenger and champion, metric by metric, over the same users."""
+    found: list[Row] = facts.report.get("pairs", [])
+    scale = span([(each["difference"]["low"], each["difference"]["high"]) for each in found], 0.0)
+    rows = [
+        [
+            each["metric"], f"{each['challenger']['point']:.4f}", _bounds(each["challenger"]),
+            f"{each['champion']['point']:.4f}", _bounds(each["champion"]),
+            _paired(each["difference"], scale), f"{each['difference']['point']:+.4f}",
+            _bounds(each["difference"], "+.4f"),
+        ]
+        for each in found
+    ]  # fmt: skip
+    head = ["metric", "challenger", "95% interval", "champion", "95% interval", "", "difference", "95% interval"]
+    explained = note("Differences are paired: both are asked for the same users, who are drawn together.")
+    numbers = (1, 2, 3, 4, 6, 7)
+    return section("Challenger against champion", table(head, rows, numbers), explained) if rows else Markup("")
+
+
+def _paired(found: Row, scale: tuple[float, float]) -> Markup:
+    return interval(found["low"], found["point"], found["high"], scale, 0.0)
+
+
+def members(facts: RunFacts) -> Markup:
+    """Every member against the blend."""
+    found = [each for each in facts.report.get("against_blend", []) if each["difference"]]
+    scale = span([(each["difference"]["low"], each["difference"]["high"]) for each in found], 0.0)
+    rows = [
+        [
+            each["model"], _paired(pair, scale), f"{pair['point']:+.1%}", _bounds(pair, "+.1%"),
+            "not tested" if each["upper"] is None else f"{each['upper']:+.1%}", f"{pair['users']:,}",
+            f"{pair['detectable']:.1%}",
+        ]
+        for each in sorted(found, key=lambda each: -each["difference"]["point"])
+        for pair in [each["difference"]]
+    ]  # fmt: skip
+    head = ["model", "", "NDCG@10", "bounds", "corrected upper bound", "users", "detectable"]
+    explained = note(
+        "Relative to the blend, paired. The blend is surely better where the bound, corrected for all of the "
+        "comparisons (Holm), is below 0."
+    )
+    return section("Members against the blend", table(head, rows, (2, 3, 4, 5, 6)), explained) if rows else Markup("")
 
 
 def slices(facts: RunFacts) -> Markup:
@@ -113,7 +116,7 @@ def _slice(each: Row, scale: tuple[float, float], apart: tuple[float, float], co
         return row
     if not pair:
         return [*row, "not measured", "", ""]
-    state = tag("span", "broken", class_="failed") if each["broken"] else ""
+    state = tag("span", "broken", class_="state failed") if each["broken"] else ""
     bound = "not tested" if each["upper"] is None else f"{each['upper']:+.1%}"
     drawn = interval(pair["low"], pair["point"], pair["high"], apart, 0.0)
     return [*row, drawn, f"{pair['point']:+.1%}", tag("span", bound, " ", state)]
@@ -125,9 +128,8 @@ def behaviours(facts: RunFacts) -> Markup:
     for each in facts.report.get("behaviours", []):
         figure, bound = each["figure"], each["bound"]
         state = "not tried" if figure is None else "told" if bound is None else "failed" if figure < bound else "passed"
-        rows.append(
-            [each["name"], tag("span", state, class_=STATES.get(state, "")), tag("div", each["text"], class_="wide")]
-        )
+        shown = tag("span", state, class_=f"state {STATES.get(state, '')}")
+        rows.append([each["name"], shown, tag("div", each["text"], class_="wide")])
     return section("Behaviour", table(["test", "result", "found"], rows)) if rows else Markup("")
 
 
@@ -147,15 +149,3 @@ def groups(facts: RunFacts) -> Markup:
 
 def _bounds(found: Row, form: str = ".4f") -> str:
     return f"{found['low']:{form}} to {found['high']:{form}}"
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{value:.1%}"
-
-
-def _recipes(reads: int) -> str:
-    return f"{reads:,} recipe{'' if reads == 1 else 's'}" if reads else ""
-
-
-def _short(digest: object) -> str:
-    return str(digest)[:12] if digest else ""

@@ -18,8 +18,8 @@ def text(value: object) -> Markup:
 
 
 def tag(name: str, *inside: object, **attributes: str) -> Markup:
-    """`<name class="…">…</name>`; an attribute's trailing underscore is dropped (class_)."""
-    told = "".join(f' {key.rstrip("_")}="{escape(value)}"' for key, value in attributes.items())
+    """`<name class="…">…</name>`; an attribute's trailing underscore is dropped (class_), others are hyphens."""
+    told = "".join(f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"' for key, value in attributes.items())
     return Markup(f"<{name}{told}>{''.join(map(text, inside))}</{name}>")
 
 
@@ -36,7 +36,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequen
 def section(title: str, *inside: object) -> Markup:
     """A part of the page under its heading; nothing where there is nothing inside."""
     kept = [each for each in inside if each]
-    return tag("section", tag("h2", title), *kept) if kept else Markup("")
+    return tag("section", tag("h2", title), *kept, id=anchor(title)) if kept else Markup("")
+
+
+def anchor(title: str) -> str:
+    """What a link to a section names."""
+    return "-".join("".join(c if c.isalnum() else " " for c in title.casefold()).split())
 
 
 def note(value: object) -> Markup:

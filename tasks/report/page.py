@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from tasks.report import judgement
+from tasks.report import decision
 from tasks.report.facts import RunFacts, read_facts
-from tasks.report.markup import tag, text
+from tasks.report.markup import Markup, anchor, tag, text
 from tasks.report.sections import SECTIONS
 from tasks.report.style import css
+
+HEADING = re.compile("<h2>([^<]*)</h2>")
 
 
 def page(facts: RunFacts) -> str:
     """The whole document; parts of which nothing is known are left out."""
     title = f"Nightreel run {facts.recipe[:12]}"
-    body = [tag("h1", title), judgement.verdict(facts), *(part(facts) for part in SECTIONS)]
+    head = f"{facts.source.get('name') or 'Nightreel'}: report of a night"
+    parts = [part(facts) for part in SECTIONS]
+    links = [tag("a", Markup(name), href=f"#{anchor(name)}") for part in parts for name in HEADING.findall(part)]
+    body = [
+        tag("header", tag("p", title, class_="kicker"), tag("h1", head), decision.verdict(facts)),
+        tag("nav", *links, aria_label="Sections") if links else "",
+        tag("main", *parts),
+    ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'

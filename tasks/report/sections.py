@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tasks.report import details, judgement
+from tasks.report import decision, details, judgement, people
 from tasks.report.facts import RunFacts
 from tasks.report.markup import Markup
 from tasks.report.ratings import ratings
@@ -17,8 +17,10 @@ Section = Callable[[RunFacts], Markup]
 
 SECTIONS: tuple[Section, ...] = (
     # The decision and what it rests on.
-    judgement.rules,
+    decision.rules,
+    judgement.versus,
     judgement.models,
+    judgement.members,
     ratings,
     judgement.slices,
     judgement.behaviours,
@@ -28,7 +30,7 @@ SECTIONS: tuple[Section, ...] = (
     details.long_tail,
     details.newcomers,
     # People, data and cost.
-    details.people,
+    people.people,
     details.accounting,
     details.cost,
 )

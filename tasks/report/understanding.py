@@ -59,7 +59,7 @@ def page(catalogue: Catalogue) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{text(title)}</title><style>{css()}{_RULES}{_ALONE}</style></head>"
-        f"<body>{tag('h1', title)}{''.join(parts)}</body></html>\n"
+        f"<body>{tag('header', tag('h1', title))}{tag('main', *parts)}</body></html>\n"
     )
 
 

@@ -13,15 +13,15 @@ from pydantic import Field, ValidationError
 
 from tasks.settings.data import Snapshot, Validate
 from tasks.settings.embed import Embed, Tune
-from tasks.settings.finetune import Finetune, Member, Ratings, Trees
+from tasks.settings.finetune import Finetune, Member, Ratings, Trees, VectorIndex
 from tasks.settings.release import Evaluate, Override, Publish, Record, Refit
 from tasks.settings.section import Section
 from tasks.settings.understand import Understand
 from tasks.stage import UserError
 
 __all__ = ["Embed", "Evaluate", "Finetune", "Member", "Override", "Publish", "Ratings", "Record", "Refit", "Section",
-           "Settings", "SettingsError", "Snapshot", "Trees", "Tune", "Understand", "Validate", "load",
-           "parse"]  # fmt: skip
+           "Settings", "SettingsError", "Snapshot", "Trees", "Tune", "Understand", "Validate", "VectorIndex",
+           "load", "parse"]  # fmt: skip
 
 
 class SettingsError(UserError):

@@ -37,6 +37,19 @@ class Trees(Section):
     """Positions at a list's top whose order matters to the loss."""
 
 
+class VectorIndex(Section):
+    """The graph over the content vectors (HNSW), for large catalogues."""
+
+    least_items: Annotated[int, Field(ge=1)]
+    """Items from which a version has one; below, reading all vectors takes no longer and misses nothing."""
+    connectivity: Annotated[int, Field(ge=4, le=64)]
+    """Neighbours of a node; more finds more, and costs 8 bytes an item each."""
+    expansion_add: Annotated[int, Field(ge=16)]
+    """Nodes kept in view while building; more finds more, building time grows with it."""
+    expansion_search: Annotated[int, Field(ge=16)]
+    """Nodes kept in view while searching; more finds more, a question's time grows with it."""
+
+
 class Ratings(Section):
     """The rating head: biases, and factors of what they leave (alternating ridge regressions)."""
 
@@ -82,5 +95,7 @@ class Finetune(Section):
     """Recommenders that are trained, evaluated alone and blended, each with the values to try on validation."""
     trees: Trees
     """The blend's learner."""
+    vector_index: VectorIndex
+    """How content is searched in a large catalogue."""
     ratings: Ratings
     """The rating head, where the events hold ratings."""

@@ -18,6 +18,8 @@ class Fusion(Section):
     """Pairs of items in a step, and the fewest from which anything is learned; more is a better signal and slower."""
     learning_rate: Annotated[float, Field(gt=0, lt=1)]
     """Peak step of Adam; too high forgets what the text's encoder knew."""
+    temperature: Annotated[float, Field(gt=0, le=1)]
+    """Divides cosines before the softmax; lower looks harder at the nearest wrong items, and learns items by heart."""
     dropout: Annotated[float, Field(ge=0, lt=1)]
     """Chance that a step leaves out one of an item's modalities; more makes vectors of items without one better, and
     those of items with all of them a little worse."""

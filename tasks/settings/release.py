@@ -60,6 +60,10 @@ class Refit(Section):
     """Least mean top-10 overlap of the final bundle's lists with the candidate's."""
     latency_ms: Annotated[float, Field(gt=0)]
     """Most milliseconds that a single recommendation of the final bundle may take (the fastest of several)."""
+    bundle_mb: Annotated[float, Field(gt=0)]
+    """Most megabytes of the final bundle: what every service fetches and stores."""
+    memory_mb: Annotated[float, Field(gt=0)]
+    """Most megabytes of memory of a process that opens the final bundle and answers."""
 
 
 class Publish(Section):

@@ -74,7 +74,8 @@ class Writer(Section):
     """A language model that writes a summary and themes of items with prose. Off where `model` is empty."""
 
     model: str
-    """A folder in transformers' format, or the model's name at `endpoint`; empty: none is asked."""
+    """A folder in transformers' format, a .gguf file (needs `nightreel[gguf]`), or the model's name at `endpoint`.
+    Empty: none is asked."""
     endpoint: str
     """Address of a server that speaks OpenAI's chat completions, such as http://localhost:8000/v1; its key is in
     NIGHTREEL_LLM_KEY. Empty: the model runs here."""

@@ -10,7 +10,7 @@ from tasks.understanding.function_words import is_function_word
 from tasks.understanding.language import LanguageIdentifier
 from tasks.understanding.prose import Prose
 
-LONGEST_SUMMARY, LONGEST_THEME, MOST_THEMES = 400, 40, 5
+LONGEST_SUMMARY, LONGEST_THEME, LONGEST_QUOTE, MOST_THEMES = 400, 40, 200, 5
 SCHEMA: dict[str, Any] = {
     "type": "object", "additionalProperties": False, "required": ["summary", "themes"],
     "properties": {
@@ -19,7 +19,7 @@ SCHEMA: dict[str, Any] = {
             "type": "object", "additionalProperties": False, "required": ["theme", "quote"],
             "properties": {
                 "theme": {"type": "string", "minLength": 1, "maxLength": LONGEST_THEME},
-                "quote": {"type": "string", "minLength": 1},
+                "quote": {"type": "string", "minLength": 1, "maxLength": LONGEST_QUOTE},
             },
         }},
     },
@@ -66,20 +66,21 @@ def _theme(each: Any) -> tuple[str, str]:
     return each["theme"].strip(), each["quote"]
 
 
-def check(answer: str, prose: Prose, identifier: LanguageIdentifier) -> tuple[str, list[str]]:
-    """Summary and themes of an answer about an item; raises Unfit."""
+def check(answer: str, prose: Prose, identifier: LanguageIdentifier) -> tuple[str, list[str], list[str]]:
+    """Summary, themes with evidence, why others are left out; raises Unfit for the form or the summary."""
     summary, themes = parse(answer)
     language = prose.language.partition("-")[0].casefold()
     if language and sum(map(str.isalpha, summary)) >= TELLING_LETTERS:
         guess = identifier.identify(summary)
         if guess.score >= SURE and guess.language != language:
             raise Unfit(f"its summary is in {guess.language}, the item's text in {language}")
-    given = _plain(prose.whole)
-    for theme, quote in themes:
-        if _plain(quote) not in given:
-            raise Unfit(f"the quote for {theme!r} is not in the text")
+    if prose.body and _plain(summary).strip(" .") == _plain(prose.title).strip(" ."):
+        raise Unfit("its summary is the title")
     _check_words(summary, prose.whole, language)
-    return summary, [theme for theme, _ in themes]
+    given = _plain(prose.whole)
+    told = [theme for theme, quote in themes if _plain(quote) in given]
+    doubts = [f"the quote for {theme!r} is not in the text" for theme, quote in themes if _plain(quote) not in given]
+    return summary, told, doubts
 
 
 def _check_words(summary: str, text: str, language: str) -> None:

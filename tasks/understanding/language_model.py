@@ -15,6 +15,9 @@ from typing import Any, Protocol
 from tasks.settings import SettingsError
 from tasks.settings.understand import Writer
 from tasks.stage import TemporaryError
+from tasks.understanding.constrained import fill
+from tasks.understanding.gguf import folder_of
+from tasks.understanding.token_writer import TokenWriter
 
 KEY = "NIGHTREEL_LLM_KEY"
 """Environment variable with the endpoint's key; never in params.yaml, logs or outs."""
@@ -104,15 +107,17 @@ class Endpoint:
 
 
 class Local:
-    """A causal language model from a folder in transformers' format, on the CPU, greedy."""
+    """A causal language model from a folder in transformers' format or a GGUF file, on the CPU, greedy."""
 
     def __init__(self, settings: Writer) -> None:
         self.settings = settings
         self.folder = Path(settings.model).expanduser()
+        if self.folder.suffix == ".gguf" and self.folder.is_file():
+            self.folder = folder_of(self.folder)
         if not (self.folder / "config.json").is_file():
             raise SettingsError(
                 f"understand.writer.model: {settings.model} holds no config.json. Name a folder in transformers' "
-                "format, or set understand.writer.endpoint to a server that has the model."
+                "format, a .gguf file, or set understand.writer.endpoint to a server that has the model."
             )
 
     def card(self) -> dict[str, Any]:
@@ -122,13 +127,11 @@ class Local:
         digest = Source(self.folder, self.folder.name, "").digest()
         return {
             "model": self.folder.resolve().name, "by": "transformers", "weights": digest,
-            "max_tokens": self.settings.max_tokens,
+            "form": "given by the schema", "max_tokens": self.settings.max_tokens,
         }  # fmt: skip
 
     def answer(self, system: str, prompt: str, schema: dict[str, Any]) -> Answer:
-        """The schema goes into the prompt: nothing constrains the output here."""
-        import torch
-
+        """The schema is in the prompt, and where it leaves no choice it is written for the model."""
         tokenizer, model = self._parts
         asked = f"{system}\nAnswer with JSON of this schema alone: {json.dumps(schema)}"
         if tokenizer.chat_template:
@@ -136,15 +139,8 @@ class Local:
             text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         else:
             text = f"{asked}\n\n{prompt}\n\nJSON: "
-        encoded = tokenizer(text, return_tensors="pt")
-        given = {name: encoded[name] for name in ("input_ids", "attention_mask")}
-        with torch.inference_mode():
-            found = model.generate(
-                **given, max_new_tokens=self.settings.max_tokens, do_sample=False,
-                pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
-            )[0]  # fmt: skip
-        written = found[given["input_ids"].shape[1] :]
-        return Answer(tokenizer.decode(written, skip_special_tokens=True), int(found.shape[0]))
+        writer = TokenWriter(tokenizer, model, self.settings.max_tokens)
+        return Answer(fill(schema, writer, text), writer.tokens)
 
     @cached_property
     def _parts(self) -> tuple[Any, Any]:

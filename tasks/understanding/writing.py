@@ -38,7 +38,7 @@ def write_fields(
 ) -> dict[str, int]:  # fmt: skip
     """Fill `written_summary` and `themes` of the items at `told`; returns counts and tokens.
 
-    An item gets its fields when the answer passes the check, else a row in `found.review`. When this run's tokens are
+    An item gets what passes the check; what fails it is a row in `found.review`. When this run's tokens are
     spent, the others wait for the next run: what was answered is kept below root.
     """
     card, spent, asked, fit = model.card(), 0, 0, 0
@@ -67,11 +67,18 @@ def _put(
     card: dict[str, Any],
 ) -> bool:  # fmt: skip
     try:
-        summary, themes = check(answer, prose, identifier)
+        summary, themes, doubts = check(answer, prose, identifier)
     except Unfit as unfit:
         found.skip(at, "written_summary", "writer", key, f"not used: {unfit}")
-        found.review.append({"item_id": found.item_ids[at], "prompt": key, "reason": str(unfit), "answer": answer})
+        _review(found, at, key, str(unfit), answer)
         return False
+    if doubts:
+        found.skip(at, "themes", "writer", key, f"not used: {'; '.join(doubts)}")
+        _review(found, at, key, "; ".join(doubts), answer)
     found.cards["writer"] = card | {"system": fingerprint(SYSTEM, SCHEMA)}
     found.put(at, "written_summary", "writer", key, {"written_summary": summary, "themes": themes})
     return True
+
+
+def _review(found: Understood, at: int, key: str, reason: str, answer: str) -> None:
+    found.review.append({"item_id": found.item_ids[at], "prompt": key, "reason": reason, "answer": answer})

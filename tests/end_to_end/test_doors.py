@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from flows import graph
+from tasks.index.live import LiveReader
 from tests import datasets
 from tests.end_to_end.conftest import Checkout, run
 from tests.flows import toy
@@ -95,6 +96,23 @@ def test_other_data_leaves_the_checkout_as_it_is(first: tuple[Path, dict[str, ob
     assert counts["events"] == len(other.rows) and counts["items"] == len(other.item_ids)
     assert {row["model"] for row in found["metrics"]} == {"blend", "popularity", "ease"}
     assert (toy.call(root, "git", "status", "--porcelain"), (root / "dvc.lock").read_bytes(), pointer(root)) == before
+
+
+def test_a_worse_challenger_is_held_back_while_readers_go_on(first: tuple[Path, dict[str, object]]) -> None:
+    root, told = first
+    store, before = str(root / ".nightreel" / "store"), pointer(root)
+    live = LiveReader(store, start=False)
+    user = str(live.reader.user_ids[0])
+    answered = json.loads(run(root, "recommend", user, "--json").stdout)
+    # A blend of one member and a single stump: it is worse by far, and surely so even for few users.
+    weak = ("finetune.members=[popularity]", "finetune.trees.rounds=[1]", "finetune.trees.leaves=2")
+    found = json.loads(run(root, "run", "--json", *(word for each in weak for word in ("--set", each))).stdout)
+    assert found["decision"] == "hold" and "(worse)" in found["sentence"], found["sentence"]
+    assert "rule (a)" in found["sentence"] and found["published"].startswith("nothing published")
+    assert "Hold: worse" in Path(json.loads(run(root, "report", "--json").stdout)["report"]).read_text("utf-8")
+    assert pointer(root) == before
+    assert not live.refresh() and live.reader.digest == told["digest"]
+    assert json.loads(run(root, "recommend", user, "--json").stdout) == answered
 
 
 def test_killed_in_each_stage_it_ends_with_the_same_bytes(

@@ -15,6 +15,7 @@ from serving.options import Options
 from tasks.index.local_store import LocalStore
 from tasks.index.publisher import publish
 from tests.tasks.index.bundles import lineage, write_bundle
+from tests.tasks.index.keywords import add_keywords
 
 Client = Callable[..., TestClient]
 
@@ -24,6 +25,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
     root = tmp_path_factory.mktemp("served")
     store = LocalStore(root / "store")
     write_bundle(root / "bundle")
+    add_keywords(root / "bundle", root / "derived.parquet")
     publish(store, root / "bundle", channel="live", champion=None, lineage=lineage("r0"))
     return store
 

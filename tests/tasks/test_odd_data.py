@@ -14,13 +14,13 @@ from tasks import evaluate, finetune, refit
 from tasks.data.dataset import load_dataset
 from tasks.index.reader import Reader
 from tasks.stage import UserError, read_json, write_json
-from tests.datasets import prepare, workspace
+from tests.datasets import prepare, understand_nothing, workspace
 
 Rows = list[tuple[int, int, int]]
 CLOSED = {"regularisation": [100], "decay": [5], "keep": [64], "max_items": [1000]}
 CHANGES: dict[str, Any] = {
     "finetune.encoder_steps": 0,
-    "finetune.fusion": {"steps": 0, "pairs": 2, "learning_rate": 0.003, "dropout": 0.3},
+    "finetune.fusion": {"steps": 0, "pairs": 2, "learning_rate": 0.003, "temperature": 0.5, "dropout": 0.3},
     "finetune.positions": 2,
     "finetune.members": {
         "popularity": {"half_life_days": [30], "buckets": [8]},
@@ -100,6 +100,7 @@ def test_a_sensible_model(name: str, tmp_path: Path) -> None:
         folder / "data/embed/vectors.npy", vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     )
     write_json(folder / "data/embed/embed.json", {"encoder": "planted", "dim": 8})
+    understand_nothing(folder)
     with workspace(folder), np.errstate(invalid="raise", divide="raise"):
         finetune.main()
         evaluate.main()

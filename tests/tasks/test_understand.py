@@ -136,10 +136,12 @@ def test_a_language_model_writes_and_its_failures_are_kept_for_review(tmp_path: 
     rows[0]["description"], rows[3]["description"] = LONG, "A pirate digs for gold on a small island."
     with chat_server() as server:
         write(tmp_path, pa.Table.from_pylist(rows, ITEMS_SCHEMA), writer=server.address)
-        assert "language model: asked 2 times, 200 tokens; 1 of 2 answers are fit to use" in understand(tmp_path)
+        assert "language model: asked 2 times, 200 tokens; 2 of 2 answers are fit to use" in understand(tmp_path)
     first, *others = pq.read_table(tmp_path / "data/understand/items.parquet").to_pylist()
     assert first["written_summary"] in LONG and first["themes"] == ["signal"]
-    assert not any(row["written_summary"] or row["themes"] for row in others)
+    assert others[2]["written_summary"] == "A pirate digs for gold on a small island." and not any(
+        row["themes"] for row in others
+    )
     (row,) = pq.read_table(tmp_path / "data/understand/review.parquet").to_pylist()
     assert row["item_id"] == "i3" and row["reason"] == "the quote for 'signal' is not in the text"
     assert json.loads((tmp_path / "data/understand/understand.json").read_text())["writer"]["model"] == "a-model"

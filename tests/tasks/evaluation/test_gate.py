@@ -45,7 +45,7 @@ def judged(folder: Path, users: int | None, champion_scale: float = 1.0) -> tupl
     gate = Gate(SETTINGS, 0)
     found = judge(gate, evidence, champion, blocked=False, compare=lambda _: fair)
     measured = {data.gate: (scores, intervals(scores, 200, np.random.default_rng(0)))}
-    return found, report_data(data, [question], measured, found, evidence, gate)
+    return found, report_data(data, [question], [], measured, found, gate)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def choices(data: Dataset) -> Choices:
     """With the rating head that validation chose."""
     engine: Engine = None  # type: ignore[assignment]
-    return with_ratings(Learned(POPULAR, {}, [], [], engine), data, "leave_last_out", SETTINGS).choices
+    return with_ratings(Learned(POPULAR, {}, [], [], engine, None), data, "leave_last_out", SETTINGS).choices
 
 
 @pytest.fixture(scope="module")
@@ -122,5 +122,5 @@ def test_ratings_that_are_all_alike_or_missing_give_no_head(tmp_path: Path) -> N
     for event in ("rating", "play"):
         source = write_dataset(tmp_path / event, users=60, events=1200, event=event)
         told = load_dataset(prepare(tmp_path / f"{event} work", source.folder) / "data/validate")
-        learned = with_ratings(Learned(POPULAR, {}, [], [], engine), told, "leave_last_out", SETTINGS)
+        learned = with_ratings(Learned(POPULAR, {}, [], [], engine, None), told, "leave_last_out", SETTINGS)
         assert learned.choices == POPULAR and learned.ratings == []

@@ -31,6 +31,8 @@ def test_genres_are_marked_commonest_first() -> None:
 
 def test_a_file_gives_what_its_table_gives(tmp_path) -> None:
     pq.write_table(ITEMS, tmp_path / "items.parquet")
-    read, made = catalogue_in(tmp_path / "items.parquet", VECTORS), catalogue_of(ITEMS, VECTORS)
+    np.save(tmp_path / "vectors.npy", VECTORS)
+    read, made = catalogue_in(tmp_path, 0), catalogue_of(ITEMS, VECTORS)
+    assert np.array_equal(read.vectors, VECTORS) and read.nearest is None and not len(read.changed)
     assert np.array_equal(read.years, made.years, equal_nan=True) and np.array_equal(read.genres, made.genres)
     assert np.array_equal(read.words().toarray(), made.words().toarray()) and read.words().nnz

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.data.histories import Histories
-from tasks.models.candidates import gather, top_items
+from tasks.models.candidates import Dense, gather, top_items
 from tasks.models.engine import BLEND, Engine
 from tests.tasks.models.planted import DAY, ITEMS, catalogue, engine, histories
 
@@ -40,14 +40,16 @@ def test_top_items_of_many_are_those_of_a_full_sort() -> None:
 
 def test_a_shortlist_keeps_what_members_agree_on() -> None:
     first, second = np.array([[9, 8, 7, 0, 0]], np.float32), np.array([[0, 8, 7, 9, 0]], np.float32)
-    found = gather([first, second], [np.zeros(1, np.float32)] * 2, cutoff=3, shortlist=1)
+    found = gather([Dense(each, np.zeros(1, np.float32)) for each in (first, second)], 5, cutoff=3, shortlist=1)
     assert found.items.tolist() == [1] and found.ranks.tolist() == [[1.0, 1.0]]
 
 
 def test_candidates_are_the_union_of_informed_members() -> None:
     first = np.array([[5, 4, 0, 0, -np.inf]], np.float32)
     second = np.zeros((1, 5), np.float32)
-    found = gather([first, second], [first[:, :4].min(axis=1), second.min(axis=1)], cutoff=2, shortlist=9)
+    found = gather(
+        [Dense(first, first[:, :4].min(axis=1)), Dense(second, second.min(axis=1))], 5, cutoff=2, shortlist=9
+    )
     assert found.items.tolist() == [0, 1]
     assert found.ranks[:, 0].tolist() == [0.0, 1.0] and found.best.tolist() == [[5.0, 0.0]]
 

@@ -190,6 +190,35 @@ def test_windows_hold_every_transition_of_a_history() -> None:
         assert taught == inside
 
 
+def test_long_histories_give_no_more_windows_than_asked_for_and_others_each_time() -> None:
+    known = Histories.from_rows([(list(range(40)), [float(t) for t in range(40)]), ([1, 2], [0.0, 1.0]), ([3], [0.0])])
+    rng = np.random.default_rng(0)
+    assert len(windows(known, 5, rng)) > 3
+    drawn = [windows(known, 5, rng, 2) for _ in range(300)]
+    assert {len(spans) for spans in drawn} == {3}, "two of the long one, and the short one's own"
+    assert {end for spans in drawn for _, end in spans.tolist()} >= set(range(6, 40)), "cuts move, so all are met"
+    np.testing.assert_array_equal(
+        windows(known, 5, np.random.default_rng(1)), windows(known, 5, np.random.default_rng(1), 99)
+    )
+
+
+def test_masked_items_leave_their_gaps_and_only_while_training() -> None:
+    import torch
+
+    from tasks.models.transformer_training import Network
+
+    vectors = np.zeros((6, 4), np.float32)
+    hidden, half, plain = (Network(vectors, 6, HYPER | {"mask": mask}) for mask in (1.0, 0.5, 0.0))
+    items, gap = torch.ones(50, 8, 32), torch.zeros(50, 8, dtype=torch.int64)
+    with torch.no_grad():
+        assert hidden.train().inputs(items, gap).abs().sum() == 0, "the gaps' vectors start at nothing"
+        share = float(half.train().inputs(items, gap).mean())
+        assert 0.4 < share < 0.6
+        assert torch.equal(plain.train().inputs(items, gap), items) and torch.equal(
+            hidden.eval().inputs(items, gap), items
+        )
+
+
 def test_batches_ask_what_the_windows_hold() -> None:
     rng = np.random.default_rng(2)
     spans = windows(histories(), 5, rng)

@@ -21,6 +21,10 @@ RULE = {
     "name": "no slice is broken", "state": "failed", "bound": -0.03, "point": -0.2, "users": 60, "detectable": 0.123,
     "text": "1 of 2 slices broken",
 }  # fmt: skip
+CHAMPION = {
+    "name": "not worse than the champion", "state": "inconclusive", "bound": -0.03, "point": 0.012, "low": -0.05,
+    "high": 0.08, "users": 120, "detectable": 0.09, "users_needed": 1500, "text": "NDCG@10 +1.2% against champion",
+}  # fmt: skip
 
 
 def write_run(folder: Path) -> tuple[Path, Path]:
@@ -28,7 +32,9 @@ def write_run(folder: Path) -> tuple[Path, Path]:
     data, state = folder / "data", folder / "state"
     verdict: dict[str, Any] = {
         "decision": "hold", "label": "broken slice", "sentence": f"hold: {EVIL}", "gate": "global_time", "users": 120,
-        "candidate": "c" * 64, "champion": "d" * 64, "comparison": "a", "rules": [RULE],
+        "candidate": "c" * 64, "champion": "d" * 64, "comparison": "a", "rules": [CHAMPION, RULE], "cold_users": 7,
+        "model": "blend", "intervals": {"blend": {"ndcg@10": [0.1, 0.08, 0.12]}},
+        "override": {"by": "Ann", "reason": EVIL, "instead_of": "promote (better)"},
         "slices": [
             {"by": "language", "name": EVIL, "users": 60, "ndcg": NDCG, "difference": DIFFERENCE, "upper": -0.05, "broken": True},
             {"by": "language", "name": "en", "users": 9, "ndcg": NDCG, "difference": None, "upper": None, "broken": False},
@@ -45,8 +51,16 @@ def write_run(folder: Path) -> tuple[Path, Path]:
         "long_tail": {"challenger": [[0.0, 0.0], [0.5, 0.9], [1.0, 1.0]]},
         "samples": [
             {"user": "u1", "history": [EVIL], "events": 12, "wanted": ["B"], "challenger": [["A", False], ["B", True]],
-             "champion": [["B", True]], "ndcg": 0.63, "champion_ndcg": 1.0},
+             "champion": [["B", True]], "ndcg": 0.63, "champion_ndcg": 1.0,
+             "why": [["Because you watched B", [0.6, 0.3, 0.1]], ["Popular now", [0.0, 0.0, 1.0]]],
+             "evidence": [["B", 0.6]], "lifted": [["member ease", 0.71], ["its age", -0.2]],
+             "words": {"history": [["Drama", 1.0], ["violin", 0.4]], "challenger": [["Drama", 1.0]], "champion": []}},
         ],
+        "pairs": [{"metric": "ndcg@10", "challenger": NDCG, "champion": NDCG, "difference": DIFFERENCE}],
+        "against_blend": [{"model": "ease", "difference": DIFFERENCE | {"detectable": 0.05}, "upper": -0.04},
+                          {"model": "svd", "difference": None, "upper": None}],
+        "behaviours": [{"name": "a fan gets it", "figure": -0.1, "bound": 0.0, "cases": 8, "text": "-10.0%"},
+                       {"name": "night to night", "figure": None, "bound": None, "cases": 0, "text": "no lists"}],
     }  # fmt: skip
     write_json(data / "snapshot" / "recipe.json", {"recipe": "abc123" * 8})
     write_json(data / "snapshot" / "source.json", {"name": "films"})
@@ -72,4 +86,5 @@ def write_run(folder: Path) -> tuple[Path, Path]:
         path.write_text(text)
     write_json(state / "notes" / "evaluate.json", {"test_reads": {"global_time": 3}})
     write_json(state / "notes" / "finetune.cost.json", {"wall_seconds": 112.94, "peak_mb": 1370.5})
+    write_json(state / "notes" / "refit.json", {"latency_ms": 5.92, "memory_mb": 141.0})
     return data, state

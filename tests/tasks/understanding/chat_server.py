@@ -11,13 +11,14 @@ from typing import Any
 
 
 class Server(HTTPServer):
-    """Its summary is the text's first sentence, or made up (`invents`); `quote` is its theme's evidence; `failures` are
+    """Where numbers are asked for, it turns the candidates round, or answers `order`. Its summary is the text's first sentence, or made up (`invents`); `quote` is its theme's evidence; `failures` are
     codes that it answers first."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.failures: list[int] = []
         self.invents = False
+        self.order: list[int] | None = None
         self.quote = "a radio signal arrives"
         self.asked: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
@@ -40,6 +41,10 @@ class Handler(BaseHTTPRequestHandler):
         told = body["messages"][1]["content"].partition("Text:\n")[2].partition(". ")[0].rstrip(".") + "."
         summary = "A pirate called Ned digs." if self.server.invents else told
         text = json.dumps({"summary": summary, "themes": [{"theme": "signal", "quote": self.server.quote}]})
+        asked = body["response_format"]["json_schema"]["schema"]["properties"]
+        if "order" in asked:
+            turned = list(range(asked["order"]["maxItems"], 0, -1))
+            text = json.dumps({"order": turned if self.server.order is None else self.server.order})
         content = json.dumps({"choices": [{"message": {"content": text}}], "usage": {"total_tokens": 100}}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))

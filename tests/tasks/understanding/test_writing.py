@@ -13,6 +13,7 @@ from tasks.content.encoder import Encoder
 from tasks.settings import Settings, SettingsError
 from tasks.settings.understand import Writer
 from tasks.stage import TemporaryError
+from tasks.understanding.evidence import SCHEMA
 from tasks.understanding.fields import Understood
 from tasks.understanding.language import LanguageIdentifier
 from tasks.understanding.language_model import Endpoint, Local, open_model
@@ -114,7 +115,7 @@ def test_what_was_answered_before_a_failure_is_kept(server: Server, writer: Writ
 
 
 def test_a_model_on_this_machine(settings: Settings, encoder: Encoder, tmp_path: Path) -> None:
-    """A network with random weights: what it writes is no JSON, and so nothing of it is used."""
+    """A network with random weights: its answer has the form, what it says is not in the text and is not used."""
     import torch
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
@@ -128,11 +129,13 @@ def test_a_model_on_this_machine(settings: Settings, encoder: Encoder, tmp_path:
     writer = settings.understand.writer.model_copy(update={"model": str(tmp_path / "model"), "max_tokens": 16})
     model = open_model(writer)
     assert isinstance(model, Local) and model.card()["model"] == "model" and str(tmp_path) not in str(model.card())
-    first = model.answer("Say something.", "Now.", {})
-    assert first.text and first.tokens > 16 and model.answer("Say something.", "Now.", {}) == first
+    first = model.answer("Say something.", "Now.", SCHEMA)
+    assert json.loads(first.text).keys() == {"summary", "themes"} and first.tokens > 16
+    assert model.answer("Say something.", "Now.", SCHEMA) == first
     found = understood()
     write_fields([0], TEXTS, model, IDENTIFIER, writer, found, tmp_path / "cache")
-    assert [row["reason"] for row in found.review] == ["is not JSON of the schema"]
+    (row,) = found.review
+    assert row["item_id"] == "i0" and "JSON" not in row["reason"] and "written_summary" not in found.fields[0]
 
 
 @pytest.mark.parametrize(

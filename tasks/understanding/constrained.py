@@ -1,0 +1,66 @@
+"""JSON of a schema from a model that writes token by token: the form is given, the model fills in the values.
+
+Where the schema leaves no choice, the text is written for it; inside a string it writes until its closing quote or the
+longest length; after an entry of a list, the likelier of comma and bracket decides. So the answer always parses;
+what it says is still to be checked.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Protocol
+
+MOST_ENTRIES = 5
+LONGEST = 400
+"""Characters of a string without a maxLength."""
+
+
+class Writer(Protocol):
+    """A model that goes on with a text."""
+
+    def until_quote(self, text: str, most: int) -> str:
+        """What it writes after `text`, up to its first quote or line end; at most about `most` characters."""
+        ...
+
+    def likelier(self, text: str, choices: tuple[str, ...]) -> str:
+        """Which of the choices it would rather go on with."""
+        ...
+
+
+def fill(schema: dict[str, Any], writer: Writer, prompt: str) -> str:
+    """JSON text of a schema of objects, arrays and strings, after a prompt."""
+    return _value(schema, writer, prompt, "")
+
+
+def _value(schema: dict[str, Any], writer: Writer, prompt: str, written: str) -> str:
+    kind = schema.get("type")
+    if kind == "object":
+        return _object(schema, writer, prompt, written)
+    if kind == "array":
+        return _array(schema, writer, prompt, written)
+    if kind == "string":
+        text = writer.until_quote(f'{prompt}{written}"', int(schema.get("maxLength", LONGEST)))
+        return written + json.dumps(text.strip(), ensure_ascii=False)
+    raise ValueError(f"a schema of type {kind} is not supported")
+
+
+def _object(schema: dict[str, Any], writer: Writer, prompt: str, written: str) -> str:
+    written += "{"
+    for number, (name, inner) in enumerate(schema["properties"].items()):
+        written += (", " if number else "") + json.dumps(name) + ": "
+        written = _value(inner, writer, prompt, written)
+    return written + "}"
+
+
+def _array(schema: dict[str, Any], writer: Writer, prompt: str, written: str) -> str:
+    written += "["
+    opening = {"object": "{", "array": "[", "string": '"'}[schema["items"]["type"]]
+    for number in range(min(int(schema.get("maxItems", MOST_ENTRIES)), MOST_ENTRIES)):
+        more = ", " + opening if number else opening
+        if writer.likelier(prompt + written, (more, "]")) == "]":
+            break
+        longer = _value(schema["items"], writer, prompt, written + (", " if number else ""))
+        if '""' in longer[len(written) :]:
+            break  # it has nothing to say
+        written = longer
+    return written + "]"

