@@ -5,8 +5,7 @@ Reads data/validate, data/finetune and what snapshot pinned; writes data/evaluat
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,19 @@ from typing import Any
 import numpy as np
 
 from tasks.data.dataset import Dataset, load_dataset
+from tasks.data.protocols import GLOBAL
 from tasks.evaluation.beyond import Catalogue
-from tasks.evaluation.champion import compare, pinned_champion
+from tasks.evaluation.card import CardFacts, write_card
+from tasks.evaluation.champion import pinned_champion
 from tasks.evaluation.checks import Hidden
 from tasks.evaluation.cold_start import Row, lines
 from tasks.evaluation.conduct import conduct
+from tasks.evaluation.data_drift import drifted, known_data, write_drift
 from tasks.evaluation.dimensions import slices_of
-from tasks.evaluation.gate import Evidence, Gate, judge
+from tasks.evaluation.gate import Evidence, Gate
 from tasks.evaluation.intervals import Interval
+from tasks.evaluation.judging import judged
+from tasks.evaluation.logs import read_logs
 from tasks.evaluation.newcomers import newcomers
 from tasks.evaluation.outputs import cold_metrics, metrics, write_results
 from tasks.evaluation.rating_error import rating_errors, rating_lines, rating_metrics
@@ -29,12 +33,10 @@ from tasks.evaluation.reads import count_read
 from tasks.evaluation.report_data import report_data
 from tasks.evaluation.scores import GATE_K, Scores, intervals, measure
 from tasks.evaluation.table import table
-from tasks.evaluation.trial import Ranker, Trial, trial
+from tasks.evaluation.trial import Trial, trial
 from tasks.evaluation.verdict import Verdict
-from tasks.index.assembly import rehearse
 from tasks.index.reader import Reader
 from tasks.index.stores import open_store
-from tasks.models.choices import Choices
 from tasks.models.engine import BLEND
 from tasks.settings import Settings, load
 from tasks.stage import note, read_json, say, stage_main, staged_output, state_directory, write_json
@@ -56,37 +58,39 @@ def main() -> None:
     challenger = pairs[data.gate][0][1]
     pinned = read_json(SNAPSHOT / "champion.json")["digest"]
     champion = pinned_champion(open_store(), pinned) if pinned else None
+    known = known_data(open_store(), champion, settings.snapshot.source)
+    profiled = drifted(data, np.load(EMBED / "vectors.npy"), known, challenger.config, settings.evaluate.drift)
     gate = Gate(settings.evaluate, settings.finetune.seed)
     evidence = Evidence(
         scores=scores, slices=slices_of(data, trials, settings.evaluate.slices),
         behaviours=conduct(trials[0], challenger, data.items["genres"].to_pylist(), settings.evaluate),
-        data_until=data.data_until,
-        clock=data.clock, candidate=challenger.digest, item_ids=data.item_ids, source=settings.snapshot.source,
+        data_until=data.data_until, clock=data.clock, candidate=challenger.digest, item_ids=data.item_ids,
+        source=settings.snapshot.source, changes=profiled.changes,
     )  # fmt: skip
-    with tempfile.TemporaryDirectory() as scratch:
-        judgement = judge(
-            gate, evidence, champion,
-            blocked=recipe in read_json(SNAPSHOT / "blocked.json"),
-            compare=lambda known: compare(
-                known, data, scores, trials,
-                least_users=settings.validate_.gate_users,
-                challenger=challenger,
-                open_champion=lambda: Reader.open(version=known.digest),
-                retrain=_retrain(data, Path(scratch)),
-            ),
-        )  # fmt: skip
+    judgement = judged(
+        gate, evidence, champion, data, pairs[data.gate], blocked=recipe in read_json(SNAPSHOT / "blocked.json"),
+        least_users=settings.validate_.gate_users, vectors=(EMBED, FINETUNE),
+    )  # fmt: skip
     verdict = judgement.verdict
     rated = _rated(settings, data, pairs)
     vectors = np.load(FINETUNE / "vectors.npy", mmap_mode="r")
     cold = newcomers(data, trials[0], challenger, verdict.model, vectors, settings)
-    choices = read_json(FINETUNE / "choices.json")
+    choices, (slices, gaps) = read_json(FINETUNE / "choices.json"), gate.slices(evidence, None, verdict.model)
     readers = [reader for _, reader in pairs[data.gate]] if verdict.model == BLEND else []
     with staged_output(OUT) as folder:
         write_results(folder, data, choices, measured, cold, judgement, pinned, challenger.digest)
-        more = report_data(data, trials, readers, measured, judgement, gate)
-        write_json(folder / "report.json", more | {"ratings": rated})
-    also = {"cold start": cold_metrics(cold), "ratings": rating_metrics(rated)}
-    write_json(Path("metrics/evaluate.json"), metrics(measured, data.gate, verdict.model, verdict.rules) | also)
+        told = report_data(data, trials, readers, measured, judgement, gate) | {"ratings": rated}
+        write_json(folder / "report.json", told)
+        write_drift(folder, profiled)
+        latest = pairs[GLOBAL][0][1] if GLOBAL in pairs else None
+        write_json(folder / "logs.json", read_logs(data, latest, verdict.model, settings.evaluate.logs, gate.resample))
+        write_card(folder, data, measured, settings, CardFacts(
+            source=read_json(SNAPSHOT / "source.json"), validated=read_json(VALIDATE / "report.json"), choices=choices,
+            embed=challenger.config.get("embed", {}), model=verdict.model, slices=slices, gaps=gaps, cold=cold,
+            changes=profiled.changes,
+        ))  # fmt: skip
+    more = {"cold start": cold_metrics(cold), "ratings": rating_metrics(rated)}
+    write_json(Path("metrics/evaluate.json"), metrics(measured, data.gate, verdict.model, verdict.rules) | more)
     reads = {name: count_read(state_directory(), data.split_digest[name], recipe) for name in names}
     note("evaluate", {"test_reads": reads, "recipe": recipe})
     _show(data, measured, cold, verdict, reads[data.gate])
@@ -120,17 +124,6 @@ def _rated(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Tri
     found = {name: rating_errors(data, asked, replicates, seed) for name, asked in heads.items()}
     say("\n".join(rating_lines(name, own) for name, own in found.items()))
     return found
-
-
-def _retrain(data: Dataset, scratch: Path) -> Callable[[str, Choices], Ranker]:
-    def retrain(fold: str, choices: Choices) -> Ranker:
-        say(f"training the champion's choices again on {fold}")
-        # A fine-tuned encoder belongs to the night that made it: today's vectors stand in for the champion's.
-        vectors = EMBED if choices.encoder == "base" else FINETUNE
-        rehearse(data, fold, choices, np.load(vectors / "vectors.npy"), {"key_fingerprint": None}, scratch / fold)
-        return Reader.open_bundle(scratch / fold, check=False)
-
-    return retrain
 
 
 def _show(data: Dataset, measured: Measured, cold: list[Row], verdict: Verdict, reads: int) -> None:

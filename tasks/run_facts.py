@@ -19,6 +19,8 @@ ARTIFACTS = (
     ("data/finetune/choices.json", "finetune"), ("data/finetune/plots", "finetune/plots"),
     ("data/evaluate/verdict.json", "evaluate"), ("data/evaluate/decision.json", "evaluate"),
     ("data/evaluate/report.json", "evaluate"), ("data/evaluate/cold_start.json", "evaluate"),
+    ("data/evaluate/drift.json", "evaluate"), ("data/evaluate/logs.json", "evaluate"),
+    ("data/evaluate/card.md", "evaluate"), ("data/evaluate/card.json", "evaluate"),
     ("data/evaluate/plots", "evaluate/plots"), ("data/publish/receipt.json", "publish"),
 )  # fmt: skip
 

@@ -11,9 +11,17 @@ from tasks.data.histories import FloatArray, IntArray
 from tasks.evaluation.behaviour import Behaviour, night_to_night
 from tasks.evaluation.champion import LEAST_SHARED, Champion, Comparison, Unreadable, shared_items
 from tasks.evaluation.coverage import coverage
+from tasks.evaluation.data_drift import Change
 from tasks.evaluation.intervals import Difference, Draws, relative_difference
 from tasks.evaluation.override import overridden
-from tasks.evaluation.rules import fresh_data, holding_coverage, sound_behaviour, sound_lists, whole_slices
+from tasks.evaluation.rules import (
+    fresh_data,
+    holding_coverage,
+    sound_behaviour,
+    sound_lists,
+    steady_data,
+    whole_slices,
+)
 from tasks.evaluation.scores import GATE_K, GATE_METRIC, Scores, by_user
 from tasks.evaluation.slice_scores import Gap, SliceScore, score_slices
 from tasks.evaluation.slices import Slice
@@ -90,7 +98,7 @@ class Gate:
         slices: Sequence[SliceScore],
         tests: Sequence[Behaviour],
     ) -> list[Rule]:
-        """Sound lists and behaviour (tests); freshness, slices and coverage against the champion."""
+        """Sound lists and behaviour (tests); freshness, drift, slices and coverage against the champion."""
         settings, n_items = self.settings, len(evidence.item_ids)
         same = champion.source in (None, evidence.source)
         clock = evidence.clock if champion.config.get("clock") == evidence.clock else "another"
@@ -100,6 +108,7 @@ class Gate:
         return [
             self.sound(evidence.scores, BLEND),
             fresh_data(evidence.data_until, until, days=settings.stale_days, clock=clock, same_source=same),
+            steady_data(evidence.changes),
             whole_slices(slices, margin=settings.margin, least_users=settings.slice_users),
             holding_coverage(
                 coverage(lists, n_items), theirs, share=settings.coverage_share, users=len(np.unique(comparison.users))
@@ -125,7 +134,8 @@ class Gate:
 @dataclass(frozen=True)
 class Evidence:
     """What is known of the candidate. slices: over the rows of `scores`; behaviours: of the blend; data_until: instant
-    of the last event, as `clock` means it; candidate: the bundle's digest; item_ids: today's; source: as set."""
+    of the last event, as `clock` means it; candidate: the bundle's digest; item_ids: today's; source: as set;
+    changes: drift of the data."""
 
     scores: Scores
     slices: Sequence[Slice]
@@ -135,6 +145,7 @@ class Evidence:
     candidate: str
     item_ids: Sequence[str]
     source: str
+    changes: Sequence[Change] = ()
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
-"""The rules beside accuracy: sound lists, fresh data, no broken slice, coverage that holds, sound behaviour."""
+"""The rules beside accuracy: sound lists, fresh and steady data, whole slices, coverage that holds, behaviour."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from tasks.evaluation.behaviour import Behaviour
+from tasks.evaluation.data_drift import TRAINING, Change
 from tasks.evaluation.slice_scores import SliceScore
-from tasks.evaluation.verdict import BEHAVES, COVERED, FRESH, SOUND, WHOLE, Rule, State, plain
+from tasks.evaluation.verdict import BEHAVES, COVERED, FRESH, LIKE, SOUND, WHOLE, Rule, State, plain
 
 DAY = 86_400.0
 
@@ -31,6 +32,20 @@ def fresh_data(ours: float, champion: float, *, days: float, clock: str, same_so
     state: State = "passed" if behind >= -days else "failed"
     place = "after" if behind >= 0 else "before"
     return plain(FRESH, state, -days, behind, 0, f"the data end {abs(behind):,.1f} days {place} the champion's")
+
+
+def steady_data(changes: Sequence[Change]) -> Rule:
+    """Nothing about the data is beyond a stop of evaluate.drift, against the last good snapshot."""
+    of_champion = [each for each in changes if each.against != TRAINING]
+    told = [each for each in of_champion if each.figure is not None]
+    stops = [each for each in told if each.state == "stop"]
+    if not told:
+        why = of_champion[0].text if of_champion else "not measured: nothing was compared"
+        return plain(LIKE, "not measured", 0.0, None, 0, f"drift is {why}")
+    warnings = sum(each.state == "warning" for each in told)
+    text = "; ".join(f"{each.what}: {each.text} (stop at {each.stop:g})" for each in stops)
+    text = text or f"{len(told)} figures of drift, {warnings} with a warning"
+    return plain(LIKE, "failed" if stops else "passed", 0.0, float(len(stops)), 0, text)
 
 
 def whole_slices(slices: Sequence[SliceScore], *, margin: float, least_users: int) -> Rule:

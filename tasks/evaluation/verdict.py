@@ -21,6 +21,7 @@ from tasks.evaluation.trial import POPULARITY
 from tasks.models.engine import BLEND
 
 SOUND, FRESH = "every list is sound", "data as fresh as the champion's"
+LIKE = "data like the champion's"
 WHOLE, COVERED, BEHAVES = "no slice is broken", "coverage holds", "it behaves"
 CHAMPION_RULE, POPULARITY_RULE = "not worse than the champion", "better than popularity"
 
@@ -29,18 +30,19 @@ Label = Literal[
     "better", "not worse", "unproven", "baseline", "replaced",
     "worse", "not better than popularity", "not comparable", "blocked", "not measured",
     "champion unreadable",
-    "broken lists", "stale data", "broken slice", "low coverage", "misbehaves", "overridden",
+    "broken lists", "stale data", "drifted data", "broken slice", "low coverage", "misbehaves", "overridden",
 ]  # fmt: skip
 HOLDS: dict[str, Label] = {
-    SOUND: "broken lists", FRESH: "stale data", WHOLE: "broken slice", COVERED: "low coverage", BEHAVES: "misbehaves",
+    SOUND: "broken lists", FRESH: "stale data", LIKE: "drifted data", WHOLE: "broken slice", COVERED: "low coverage",
+    BEHAVES: "misbehaves",
 }  # fmt: skip
 
 
 class Rule(BaseModel):
     """One rule with its bound and what was found; None where not measured.
 
-    Figures are relative NDCG@10 differences; lists (SOUND), days (FRESH), a share of the champion's (COVERED),
-    failed tests (BEHAVES).
+    Figures are relative NDCG@10 differences; lists (SOUND), days (FRESH), figures beyond a stop (LIKE), a share of the
+    champion's (COVERED), failed tests (BEHAVES).
     detectable: the least loss that as many users would show, see intervals.Difference.
     """
 
@@ -140,7 +142,7 @@ def challenge(
 ) -> Verdict:  # fmt: skip
     """The verdict on a challenger that was compared with champion `digest`; `how` names the fair comparison.
 
-    others: further rules; the first that fails holds, hard checks and stale data before any comparison.
+    others: further rules; the first that fails holds, hard checks and stale or drifted data before any comparison.
     """
     rules = (champion, *((popularity,) if popularity else ()), *others)
     telling, label = _holds(champion, popularity, others)
@@ -156,7 +158,7 @@ def challenge(
 def _holds(champion: Rule, popularity: Rule | None, others: Sequence[Rule]) -> tuple[Rule, Label | None]:
     """The rule that holds the challenger and what that is called; no label where none does."""
     failed = {rule.name: rule for rule in others if rule.state == "failed"}
-    for name in (SOUND, FRESH):
+    for name in (SOUND, FRESH, LIKE):
         if name in failed:
             return failed[name], HOLDS[name]
     if champion.state == "not measured":

@@ -124,7 +124,7 @@ def _similarity(vectors: npt.NDArray[np.float32]) -> FloatArray:
     pairs = cosines[np.triu_indices(len(cosines), 1)]
     if not len(pairs) or pairs.max() - pairs.min() < LEAST_SPREAD:
         return np.zeros_like(cosines)
-    return np.asarray(np.clip((cosines - pairs.min()) / (pairs.max() - pairs.min()), 0.0, 1.0), np.float64)
+    return np.asarray(np.clip((cosines - pairs.min()) / (pairs.max() - pairs.min()), 0.0, 1.0))
 
 
 def _caps(wishes: Wishes, facets: Facets, pool: IntArray) -> list[Cap]:

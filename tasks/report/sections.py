@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tasks.report import decision, details, judgement, people
+from tasks.report.drift import drift
 from tasks.report.facts import RunFacts
+from tasks.report.logs import logs
 from tasks.report.markup import Markup
+from tasks.report.model_card import model_card
 from tasks.report.ratings import ratings
 
 Section = Callable[[RunFacts], Markup]
@@ -29,8 +32,11 @@ SECTIONS: tuple[Section, ...] = (
     details.curves,
     details.long_tail,
     details.newcomers,
+    drift,
+    logs,
     # People, data and cost.
     people.people,
     details.accounting,
+    model_card,
     details.cost,
 )

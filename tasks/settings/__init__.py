@@ -12,16 +12,18 @@ import yaml
 from pydantic import Field, ValidationError
 
 from tasks.settings.data import Snapshot, Validate
+from tasks.settings.drift import Drift, Limits
 from tasks.settings.embed import Embed, Tune
 from tasks.settings.finetune import Finetune, Member, Ratings, Trees, VectorIndex
+from tasks.settings.logs import Logs
 from tasks.settings.release import Evaluate, Override, Publish, Record, Refit
 from tasks.settings.section import Section
 from tasks.settings.understand import Understand
 from tasks.stage import UserError
 
-__all__ = ["Embed", "Evaluate", "Finetune", "Member", "Override", "Publish", "Ratings", "Record", "Refit", "Section",
-           "Settings", "SettingsError", "Snapshot", "Trees", "Tune", "Understand", "Validate", "VectorIndex",
-           "load", "parse"]  # fmt: skip
+__all__ = ["Drift", "Embed", "Evaluate", "Finetune", "Limits", "Logs", "Member", "Override", "Publish", "Ratings",
+           "Record", "Refit", "Section", "Settings", "SettingsError", "Snapshot", "Trees", "Tune", "Understand",
+           "Validate", "VectorIndex", "load", "parse"]  # fmt: skip
 
 
 class SettingsError(UserError):

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
+from tasks.settings.drift import Drift
+from tasks.settings.logs import Logs
 from tasks.settings.section import Section, Share
 
 
@@ -47,6 +49,10 @@ class Evaluate(Section):
     """Least overlap of a user's first ten with those after one irrelevant event."""
     alike: Share
     """Least share of doubled items that is ranked alike: one copy in a list's first ten, the other in its first 20."""
+    drift: Drift
+    """How far tonight's data may be from the last good ones."""
+    logs: Logs
+    """What is read from logged slates and from experiments."""
     override: Override
     """A person's decision on one candidate."""
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import gate as benchmark
-from benchmarks.gate import PLANTS, Night, lists, ranks, world
+from benchmarks.planted_regressions import ITEMS, PLANTS, Night, broken_slice, lists, ranks, world
 from tasks.evaluation.checks import Hidden, faults
 from tasks.evaluation.gate import Gate
 from tasks.evaluation.ranking import per_user
@@ -45,6 +45,21 @@ def test_with_few_users_the_gate_says_that_it_cannot_tell(gate: Gate) -> None:
     assert f"about {rule.users_needed:,} users would be needed" in found.sentence
 
 
+def test_the_curve_says_both_rates_and_what_it_would_need() -> None:
+    counts = {}
+    for n, label, needed in ((300, "unproven", 9000), (20_000, "not worse", None)):
+        told = {name: benchmark.Tally() for name in PLANTS}
+        told["A/A"].labels[f"promote: {label}"] += 3
+        told["A/A"].labels["hold: worse"] += 1
+        told["A/A"].needed.extend([needed] if needed else [])
+        told["A/A"].detectable.append(0.05)
+        counts[n] = told
+    columns = [list(column.cells) for column in benchmark.curve(counts).columns]
+    assert [column[0] for column in columns] == ["A/A", "25% (75%)", "25% (0%)"]
+    assert [column[-2] for column in columns[1:]] == ["9,000", "–"]
+    assert [column[-1] for column in columns[1:]] == ["5.0%", "5.0%"]
+
+
 def test_the_generator_is_what_it_says() -> None:
     rng = np.random.default_rng(0)
     asked = world(N, rng)
@@ -54,7 +69,7 @@ def test_the_generator_is_what_it_says() -> None:
     assert found["ndcg@10"].mean() == pytest.approx(0.13, abs=0.02)
     assert found["hit_rate@10"].mean() == pytest.approx((ours < 10).mean())
     assert np.corrcoef(np.log1p(ours), np.log1p(theirs))[0, 1] == pytest.approx(0.9, abs=0.03)
-    nothing = Hidden(np.zeros(benchmark.ITEMS, bool), np.full(benchmark.ITEMS, np.inf))
+    nothing = Hidden(np.zeros(ITEMS, bool), np.full(ITEMS, np.inf))
     assert not any(faults(asked.trial, shown, np.ones(N, bool), nothing).values())
 
 
@@ -63,7 +78,7 @@ def test_a_broken_slice_leaves_the_whole_as_it_was() -> None:
     asked = world(N, rng)
     rank = ranks(asked, 0.9, rng)
     night = Night(lists(asked, rank), np.ones(N, bool), 0.0)
-    broken = benchmark.broken_slice(asked, rank, replace(night), rng)
+    broken = broken_slice(asked, rank, replace(night), rng)
     before, after = (per_user(each.lists, asked.trial.truth, [10])["ndcg@10"] for each in (night, broken))
     inside = asked.language == "pt"
     assert after.mean() == pytest.approx(before.mean(), rel=0.01)

@@ -91,8 +91,8 @@ def publish_twin(data: Dataset, **config: Any) -> str:
     """The refit of the very recipe that is being judged, over all events, test included; pinned as champion."""
     bundle = Path("twin")
     (bundle / "rehearsal").mkdir(parents=True)
-    for name in ("per_user", "lists"):
-        shutil.copy(f"data/evaluate/{name}.parquet", bundle / "rehearsal")
+    for name in ("per_user.parquet", "lists.parquet", "profile.json", "directions.npy"):
+        shutil.copy(f"data/evaluate/{name}", bundle / "rehearsal")
     CHOICES.write(bundle / "rehearsal")
     known = CONFIG | {"split_digest": data.split_digest[data.gate]} | config
     digest = refit(data, CHOICES, vectors(data), known, bundle)
@@ -172,20 +172,39 @@ def test_a_refit_twin_is_judged_by_its_rehearsal_and_never_directly(
     assert (verdict["decision"], verdict["label"]) == ("promote", "not worse")
 
 
+PUBLISHED = ("card.json", "card.md", "profile.json", "directions.npy")
+
+
 def test_every_rule_is_measured_against_a_champion_that_kept_its_lists(workspace: Path) -> None:
     evaluate.main()
+    alone = [Path("data/evaluate", name).read_bytes() for name in PUBLISHED]
     publish_twin(load_dataset())
     verdict = judged()
+    assert [Path("data/evaluate", name).read_bytes() for name in PUBLISHED] == alone, "the champion is no part of it"
     states = {rule["name"]: rule["state"] for rule in verdict["rules"]}
     assert list(states) == [
         "not worse than the champion", "better than popularity", "every list is sound",
-        "data as fresh as the champion's", "no slice is broken", "coverage holds", "it behaves",
+        "data as fresh as the champion's", "data like the champion's", "no slice is broken", "coverage holds", "it behaves",
     ]  # fmt: skip
     assert set(states.values()) == {"passed"}
     assert next(rule for rule in verdict["rules"] if rule["name"] == "coverage holds")["point"] == 1
     assert any(each["upper"] == 0 for each in verdict["slices"])
     sample = read_json(Path("data/evaluate/report.json"))["samples"][0]
     assert sample["champion"] == sample["challenger"]
+
+
+def test_drifted_data_hold_and_an_older_champion_tells_nothing(workspace: Path) -> None:
+    evaluate.main()
+    published = Path("state/store/versions", publish_twin(load_dataset()), "rehearsal/profile.json")
+    told = read_json(published)
+    told["spreads"]["event"]["marks"] = ["watch"]
+    write_json(published, told)
+    verdict = judged()
+    assert (verdict["decision"], verdict["label"]) == ("hold", "drifted data")
+    assert "event: PSI" in verdict["sentence"]
+    published.unlink()
+    rule = next(rule for rule in judged()["rules"] if rule["name"] == "data like the champion's")
+    assert rule["text"] == "drift is not measured: the champion's version keeps no profile of its data"
 
 
 def test_a_person_promotes_a_held_candidate_by_its_digest(workspace: Path) -> None:

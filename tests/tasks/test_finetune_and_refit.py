@@ -112,6 +112,9 @@ def test_on_promote_the_final_bundle_knows_every_event(work: Path) -> None:
     assert len(reader.users.histories.items) == len(data.positives(None).items)
     assert reader.stored.lists is not None and len(reader.stored.lists.items) == len(reader.users) + 1
     assert (work / "data/refit/bundle/rehearsal/per_user.parquet").exists()
+    card = read_json(work / "data/refit/bundle/card.json")
+    assert set(card["recipe"]["members"]) == {"popularity", "content_knn", "ease", "slist"}
+    assert card["encoder"]["encoder"] == "planted" and card["terms"] == "not stated (terms.txt)"
     assert read_json(work / "metrics/refit.json")["held"] is False
 
 

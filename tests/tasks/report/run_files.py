@@ -70,6 +70,34 @@ def write_run(folder: Path) -> tuple[Path, Path]:
         data / "evaluate" / "cold_start.json",
         [{"what": "user, 0 events known", "model": "blend", "users": 120, "ndcg": NDCG}],
     )
+    write_json(data / "evaluate" / "drift.json", [
+        {"against": "the last good snapshot", "what": EVIL, "figure": 0.31, "warn": 0.1, "stop": 0.25, "state": "stop",
+         "text": "PSI 0.310 of 900 values"},
+        {"against": "training", "what": "event", "figure": 0.0, "warn": 0.1, "stop": None, "state": "steady", "text": "PSI 0"},
+    ])  # fmt: skip
+    outcome = {
+        "outcome": "conversion",
+        "arm": "B",
+        "why": None,
+        "control_value": 0.2,
+        "arm_value": 0.3,
+        "users": [60, 60],
+    }
+    write_json(data / "evaluate" / "logs.json", {
+        "off_policy": {
+            "why": None, "places": 5, "impressions": 900, "slates": 300, "users": 120, "effective": 250.0, "support": NDCG,
+            "logged": NDCG, "ips": NDCG, "snips": NDCG, "dr": NDCG,
+        },
+        "experiment": {
+            "users": {"A": 60, "B": 60}, "control": "A", "ratio_p": 0.8, "crossed": 0, "why": None,
+            "outcomes": [outcome | {"point": 0.1, "low": 0.04, "high": 0.16},
+                         {"outcome": "retention", "arm": "B", "why": "there is no clock"}],
+        },
+    })  # fmt: skip
+    write_json(data / "evaluate" / "card.json", {
+        "intended_use": ["ranking"], "not_for": ["credit"], "limits": [EVIL], "terms": "research only",
+        "recipe": {"members": {"ease": {"decay": 10.0}}, "blend": "trees"},
+    })  # fmt: skip
     write_json(data / "validate" / "report.json", {
         "tables": {"events": {"in": 1000, "clean": 990, "quarantined": 10, "erased": 0}}, "warnings": [EVIL],
         "facts": {"density": 0.0123, "users": 120},

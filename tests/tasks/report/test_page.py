@@ -57,8 +57,11 @@ def test_it_says_what_the_files_say_the_verdict_first(outline: Outline) -> None:
     order += ["Challenger against champion", "-0.2000", "Members against the blend", "-4.0%"]
     order += ["943 ratings of 941 users", "0.9792", "0.9963", "-0.0171", "not measured: no ratings.", "-5.0%"]
     order += ["a fan gets it", "failed", "not tried", "encoder: loss", "25.0%"]
-    order += ["user, 0 events known", "Newest of 12 events", "Because you watched B", "60%", "member ease", "+0.71"]
-    order += ["violin", "990", "112.9", "5.9 ms for one list, 141 MB of memory"]
+    order += ["user, 0 events known", "PSI 0.310 of 900 values", "1 figures are steady"]
+    order += ["challenger, doubly robust", "60 users; 0 users were in several", "+0.0400 to +0.1600"]
+    order += ["retention of B: not measured: there is no clock"]
+    order += ["Newest of 12 events", "Because you watched B", "60%", "member ease", "+0.71"]
+    order += ["violin", "990", "research only", "112.9", "5.9 ms for one list, 141 MB of memory"]
     at = words.index("Rules Challenger") + len("Rules Challenger")  # after the links to the sections
     assert "Hold: broken slice" in words[:at] and "+1.2%" in words[:at]
     for said in order[1:]:
@@ -67,7 +70,7 @@ def test_it_says_what_the_files_say_the_verdict_first(outline: Outline) -> None:
     assert "7 users" in words
     assert "3 recipes" in words
     assert "leave_last_out: no test users, nothing is measured" in words
-    assert words.count("not measured") == 2, "ratings on a protocol, and a slice against the champion"
+    assert words.count("not measured") == 3, "ratings on a protocol, a slice against the champion, an outcome"
 
 
 def test_it_needs_nothing_from_outside(outline: Outline) -> None:
@@ -79,7 +82,7 @@ def test_it_needs_nothing_from_outside(outline: Outline) -> None:
 
 
 def test_titles_are_text_whatever_they_hold(outline: Outline) -> None:
-    assert "".join(outline.words).count("<script>alert('x')</script> & \"Sons\"") == 6
+    assert "".join(outline.words).count("<script>alert('x')</script> & \"Sons\"") == 7
 
 
 def test_a_run_of_which_little_is_known_has_a_page_all_the_same(tmp_path: Path) -> None:

@@ -1,0 +1,127 @@
+"""The model card as Markdown, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+Card = dict[str, Any]
+
+
+def as_markdown(card: Card) -> str:
+    """The whole card."""
+    parts = [
+        f"# Model card: recommendations over {_cell(card['name'])}",
+        _list("Intended use", card["intended_use"]),
+        _list("Not for", card["not_for"]),
+        _data(card),
+        _recipe(card),
+        _metrics(card),
+        _slices(card),
+        _newcomers(card),
+        _drift(card),
+        _list("Limits", card["limits"]),
+        f"## Terms of the data\n\n{card['terms']}",
+        _lineage(card),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _data(card: Card) -> str:
+    data = card["data"]
+    span = f"from {data.get('begins')} to {data.get('ends')}" if data.get("clock") == "time" else "in order, no clock"
+    lines = [
+        "## Data", "",
+        f"{data['events']:,} events of {data['users']:,} users with {data['items']:,} items, {span}; "
+        f"{data['positive_share']:.1%} of the events show interest. User ids are "
+        f"{'keyed hashes' if data['pseudonymised'] else 'as in the source'}.", "",
+    ]  # fmt: skip
+    rows = [[name, *(f"{own[p]:,}" for p in ("in", "clean", "quarantined", "erased"))]
+            for name, own in data["rows"].items()]  # fmt: skip
+    lines.append(_table(["table", "rows in", "clean", "quarantined", "erased"], rows))
+    positive = ", ".join(f"{kind} ≥ {least:g}" if least else kind for kind, least in data["positive"].items())
+    lines += ["", f"Interest is: {positive}."]
+    return "\n".join([*lines, *(f"\nWarning: {warning}" for warning in data["warnings"])])
+
+
+def _recipe(card: Card) -> str:
+    recipe, encoder = card["recipe"], card["encoder"]
+    rows = [[name, ", ".join(f"{key} {value:g}" for key, value in sorted(chosen.items()))]
+            for name, chosen in recipe["members"].items()]  # fmt: skip
+    fitted = "fitted to behaviour" if recipe["encoder"] == "finetuned" else "as it comes"
+    named = f"Content: {encoder['encoder']} ({fitted}, licence {encoder.get('licence', 'unknown')})." if encoder else ""
+    return "\n".join(["## Members and recipe", "", f"Blended by {recipe['blend']}. {named}".rstrip(), "",
+                      _table(["member", "settings chosen on validation"], rows)])  # fmt: skip
+
+
+def _metrics(card: Card) -> str:
+    lines = ["## Figures", "", "Full ranking of the catalogue, seen items left out where the service leaves them out; "
+             "95% intervals by bootstrap over users."]  # fmt: skip
+    for name, own in card["metrics"].items():
+        decides = ", decides" if name == card["decided_on"] else ""
+        lines += ["", f"### {name}: {own['users']:,} test users{decides}", ""]
+        metrics = [m for m in next(iter(own["models"].values()), {}) if m != "beyond"]
+        rows = [[model, *(_interval(each[metric]) for metric in metrics)] for model, each in own["models"].items()]
+        lines.append(_table(["model", *metrics], rows) if rows else "No test users: nothing is measured.")
+        beyond = {model: each["beyond"] for model, each in own["models"].items()}
+        names = list(dict.fromkeys(n for each in beyond.values() for n in each))
+        told = [[model, *(f"{each[n]:.4f}" if n in each else "–" for n in names)] for model, each in beyond.items()]
+        lines += ["", _table(["model", *names], told)] if told and names else []
+    return "\n".join(lines)
+
+
+def _slices(card: Card) -> str:
+    rows = [
+        [each["by"], each["name"], f"{each['users']:,}", _interval([each["ndcg"][p] for p in ("point", "low", "high")])]
+        for each in card["slices"]
+    ]
+    if not rows:
+        return "## Slices\n\nNot measured: no slice has a user."
+    gaps = [
+        [each["by"], each["best"], each["worst"], _interval([each["gap"][p] for p in ("point", "low", "high")])]
+        for each in card["gaps"]
+    ]
+    lines = ["## Slices", "", _table(["by", "slice", "users", "NDCG@10"], rows)]
+    return "\n".join([*lines, "", _table(["by", "best served", "worst served", "gap"], gaps)] if gaps else lines)
+
+
+def _newcomers(card: Card) -> str:
+    rows = [
+        [row["what"], row["model"], f"{row['users']:,}", _interval([row["ndcg"][p] for p in ("point", "low", "high")])]
+        for row in card["newcomers"]
+    ]
+    return "## Newcomers\n\n" + _table(["who", "model", "users", "NDCG@10"], rows) if rows else ""
+
+
+def _drift(card: Card) -> str:
+    """What differs between training and the test's events."""
+    told = [each for each in card["drift"] if each["state"] != "steady"]
+    steady = len(card["drift"]) - len(told)
+    lines = ["## Drift between training and the test's events", "", f"Steady figures: {steady}."]
+    rows = [[each["what"], each["state"], each["text"]] for each in told]
+    return "\n".join([*lines, "", _table(["what", "state", "found"], rows)] if rows else lines)
+
+
+def _lineage(card: Card) -> str:
+    lineage = card["lineage"]
+    splits = [f"- test split {name}: `{digest[:16]}`" for name, digest in lineage["splits"].items()]
+    return "\n".join(["## Lineage", "", f"- source: `{lineage['source']}`", *splits, f"- beside: {lineage['beside']}"])
+
+
+def _interval(values: Sequence[float]) -> str:
+    point, low, high = values
+    return f"{point:.4f} [{low:.4f}, {high:.4f}]"
+
+
+def _list(title: str, lines: Iterable[str]) -> str:
+    return "\n".join([f"## {title}", "", *(f"- {line}" for line in lines)])
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(map(_cell, row))} |" for row in rows)])
+
+
+def _cell(value: object) -> str:
+    """One line, with nothing that would break a table or start HTML."""
+    return " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;")

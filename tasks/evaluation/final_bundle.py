@@ -1,0 +1,90 @@
+"""The label-free gates of the bundle that will be published: no test event is left to judge it by."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.data.dataset import Dataset
+from tasks.index.footprint import memory_mb, size_mb
+from tasks.index.reader import Reader
+from tasks.models.drift import stability
+from tasks.models.positions import Positions
+from tasks.settings import Refit
+from tasks.stage import read_json
+
+PROBED = 200  # users whose lists the gates look at
+DRIFT_USERS = 100  # fewer say nothing of a feature's distribution
+TIMED = 20  # single answers that latency is the least of
+
+
+def probed(reader: Reader, data: Dataset, users: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, Any]:
+    """[n, 10] items that the users would be shown, as published."""
+    past = data.positives(None).take(users)
+    moments = past.last_times if reader.config["moment"] == "last_event" else np.full(len(users), data.data_until)
+    exclude = data.seen(None).take(users) if data.exclude_seen else None
+    return reader.recommend_many(past, moments=moments, exclude=exclude, k=10).items
+
+
+def overlap(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> float:
+    """Mean share of a row's items in both [n, k] lists."""
+    if not len(first):
+        return 1.0
+    return float(np.mean([len(set(a) & set(b)) / len(a) for a, b in zip(first.tolist(), second.tolist(), strict=True)]))
+
+
+def latency(reader: Reader, data: Dataset, users: np.ndarray[Any, np.dtype[np.int64]]) -> float:
+    """Fewest milliseconds of one list for one known user: what the bundle costs, not what else the machine does."""
+    spent = []
+    for user in users[:TIMED]:
+        start = time.perf_counter()
+        probed(reader, data, np.array([user]))
+        spent.append((time.perf_counter() - start) * 1000)
+    return min(spent, default=0.0)
+
+
+def coverage(lists: np.ndarray[Any, Any], n_items: int) -> float:
+    """Share of the catalogue that is in any list."""
+    return len(np.unique(lists[lists >= 0])) / max(n_items, 1)
+
+
+def gates(
+    limit: Refit, data: Dataset, bundle: Path, candidate: Reader, reference: Path
+) -> tuple[dict[str, float], dict[str, float], list[str]]:
+    """Deterministic figures, those that differ between runs (judged, but kept apart), and the reasons to hold."""
+    users = np.flatnonzero(data.positives(None).lengths > 0)
+    users = users[np.unique(np.linspace(0, max(len(users) - 1, 0), min(PROBED, len(users))).astype(np.int64))]
+    final = Reader.open_bundle(bundle, check=False)
+    lists, before = probed(final, data, users), probed(candidate, data, users)
+    past = data.positives(None).take(users)
+    asked = Positions(past, past.last_times, past, users)
+    drift = stability(read_json(reference), final.engine, asked) if len(users) >= DRIFT_USERS else {}
+    worst = max(drift, key=lambda name: drift[name], default="")
+    figures = {
+        "coverage": coverage(lists, data.n_items),
+        "candidate coverage": coverage(before, data.n_items),
+        "overlap with candidate": overlap(lists, before),
+        "largest feature psi": drift.get(worst, 0.0),
+    }
+    spent = latency(final, data, users)
+    reasons = []
+    if figures["coverage"] < limit.coverage_share * figures["candidate coverage"]:
+        reasons.append(f"coverage fell to {figures['coverage']:.3f} from {figures['candidate coverage']:.3f}")
+    if figures["overlap with candidate"] < limit.overlap:
+        reasons.append(f"lists overlap with the candidate's by {figures['overlap with candidate']:.2f} only")
+    if figures["largest feature psi"] > limit.drift_psi:
+        reasons.append(f"feature {worst} drifted (PSI {drift[worst]:.2f}, limit {limit.drift_psi})")
+    if spent > limit.latency_ms:
+        reasons.append(f"a list takes longer than {limit.latency_ms:g} ms")
+    return figures, {"latency_ms": spent}, reasons
+
+
+def footprint(limit: Refit, bundle: Path) -> tuple[float, float, list[str]]:
+    """MB on disk, MB of memory, and the reasons to hold."""
+    size, memory = size_mb(bundle), memory_mb(bundle)
+    reasons = [f"the bundle takes {size:,.0f} MB (limit {limit.bundle_mb:,.0f})"] * (size > limit.bundle_mb)
+    reasons += [f"a reader takes more than {limit.memory_mb:,.0f} MB of memory"] * (memory > limit.memory_mb)
+    return size, memory, reasons
