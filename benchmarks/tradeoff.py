@@ -3,8 +3,8 @@
     python -m benchmarks.tradeoff                 # in a checkout after `nightreel run`
     python -m benchmarks.tradeoff --checkout DIR
 
-The rehearsed bundle answers the gate's test users as the reader answers a wish: maximal marginal relevance over its
-best 100 candidates. So the first row is what the verdict measured. The use is noted as a read of the test split.
+The rehearsed bundle answers the test users as the reader answers a wish: maximal marginal relevance over its best
+100 candidates. So the first row is what the verdict measured. The use is noted as a read of the test split.
 """
 
 from __future__ import annotations

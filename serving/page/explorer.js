@@ -215,7 +215,7 @@ function choose(item, heading) {
 
 function showDetail(...parts) {
   $("detail").replaceChildren(...parts.filter((part) => part !== null));
-  $("detail-heading").focus({ preventScroll: window.innerWidth > 1150 });
+  $("detail-heading").focus({ preventScroll: window.innerWidth > 1150 && !state.rival });
 }
 
 async function explain(item) {

@@ -234,6 +234,25 @@ def test_kept_answers_are_a_versions_own_and_bounded(client: Client, tmp_path: P
     assert cached() != kept
 
 
+def test_another_channels_list_beside_the_served_one(client: Client, tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    for n, name in enumerate(("live", "canary")):
+        write_bundle(tmp_path / name, seed=n)
+        publish(store, tmp_path / name, channel=name, champion=None, lineage=lineage(name))
+    asked, wanted = client(store=store.uri), {"user": "u001", "k": 5, "diversity": 0.3}
+    digests = {name: digest_of(tmp_path / name) for name in ("live", "canary")}
+    assert asked.get("/explorer/channels").json() == [
+        {"name": name, "version": digests[name], "share": 0.0, "served": name == "live"} for name in ("canary", "live")
+    ]
+    beside = asked.post("/explorer/beside", json={"channel": "canary", "wanted": wanted}).json()
+    expected = client(store=store.uri, channel="canary").post("/recommend", json=wanted).json()
+    assert beside == {"channel": "canary", **expected} and beside["version"] == digests["canary"]
+    assert beside["items"] != asked.post("/recommend", json=wanted).json()["items"]
+    missing = asked.post("/explorer/beside", json={"channel": "trial", "wanted": wanted})
+    assert missing.status_code == 400 and "nothing is published yet" in missing.json()["error"]
+    assert asked.post("/explorer/beside", json={"channel": "canary", "wanted": {"diversty": 1}}).status_code == 422
+
+
 def test_the_explorers_own_answers(client: Client) -> None:
     asked = client()
     choices = asked.get("/explorer/choices").json()
