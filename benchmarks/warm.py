@@ -8,7 +8,8 @@ The events are cut at six moments; a night knows all before its own. Every night
 members know being equal event by event: anew, and from the state that the night before kept (the first has none).
 NDCG@10 is of the transformer alone on the fold's validation, seconds are of CPU, for both links that finetune trains
 before validation is asked. The difference has its paired 95% interval over users; over all nights a user's figure is
-the mean of the user's nights. No test event is looked at.
+the mean of the user's nights. `parity` is NO where the interval is below 0; a wide one that holds 0 proves little. No
+test event is looked at.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ TRANSFORMER = {
 }  # fmt: skip
 CHANGES: dict[str, Any] = {
     "finetune.encoder_steps": 0,
+    "finetune.warm_nights": 6,
     "finetune.positions": 2,
     "finetune.trees": {
         "rounds": [2], "learning_rate": 0.1, "leaves": 4, "leaf_rows": 20, "l2": 1, "feature_share": 1, "row_share": 1,
