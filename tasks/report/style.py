@@ -18,7 +18,7 @@ h1{font-size:1.6rem;line-height:1.25;margin:0 0 1rem;letter-spacing:-.01em;overf
 h2{font-size:1.2rem;line-height:1.3;margin:2.75rem 0 .75rem;letter-spacing:-.005em}
 h3{font-size:1rem;margin:1.5rem 0 .5rem}
 p{margin:.4rem 0}
-nav{position:sticky;top:0;z-index:1;display:flex;gap:1.25rem;overflow-x:auto;background:var(--page);
+nav{position:sticky;top:0;z-index:1;display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;background:var(--page);
  padding:.6rem max(1.25rem,calc((100vw - 78rem)/2 + 1.25rem));border-block:1px solid var(--rule);font-size:.85rem}
 nav a{white-space:nowrap}
 a{color:var(--accent);text-decoration:none}
@@ -102,7 +102,7 @@ ol,ul{margin:0;padding-left:1.5rem}
 .hit::after{content:" ✓"}
 @media (max-width:40rem){
  header,main{padding-left:1rem;padding-right:1rem}
- nav{padding-left:1rem;padding-right:1rem}
+ nav{flex-wrap:nowrap;overflow-x:auto;padding-left:1rem;padding-right:1rem}
  .verdict,.person{padding:.9rem 1rem}
 }
 @media print{
