@@ -41,7 +41,11 @@ class Up:
     addresses: dict[str, str]
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
-        answer = httpx.request(method, self.addresses["prefect_api"] + path, json=body, timeout=30)
+        for _ in range(10):  # a busy server says 503 while its database is locked, and Prefect's own client asks again
+            answer = httpx.request(method, self.addresses["prefect_api"] + path, json=body, timeout=30)
+            if answer.status_code != 503:
+                break
+            time.sleep(1)
         assert answer.is_success, answer.text
         return answer.json()
 

@@ -238,7 +238,7 @@ def test_everything_is_reached_by_keyboard(page: Any) -> None:
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.keyboard.press("Enter")
     changed(page, fresh)
-    assert page.evaluate("document.activeElement.id") == "list-heading"
+    page.wait_for_function("document.activeElement.id === 'list-heading'")
 
 
 def test_the_theme_is_switched_and_kept(page: Any) -> None:
