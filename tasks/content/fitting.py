@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,6 +42,11 @@ class Lesson:
     settings: Settings
     used: bool
 
+    @cached_property
+    def pairs(self) -> npt.NDArray[np.int64]:
+        """[p, 2] items that a user took close together."""
+        return close_pairs(self.train)
+
     @property
     def popularity(self) -> npt.NDArray[np.int64]:
         """[n_items] events of each."""
@@ -64,7 +70,7 @@ def fit_content(base: Vectors, lesson: Lesson, out: Path) -> ContentVectors:
 
 def tune_encoder(base: Vectors, lesson: Lesson, folder: Path) -> ContentVectors:
     """Vectors of the encoder fitted to behaviour if they rank validation better than the base's, else the base's."""
-    pairs, settings = close_pairs(lesson.train), lesson.settings.finetune
+    pairs, settings = lesson.pairs, lesson.settings.finetune
     used = lesson.used and base.any() and trainable(lesson.settings.embed)
     if not settings.encoder_steps or not used or len(pairs) < settings.encoder_pairs:
         say(f"encoder: kept as it is ({settings.encoder_steps} steps asked for, {len(pairs):,} pairs)")
@@ -94,8 +100,7 @@ def fuse_media(text: ContentVectors, lesson: Lesson, folder: Path) -> ContentVec
     if not media:
         return text
     given = {TEXT: text.vectors, **media}
-    pairs = close_pairs(lesson.train)
-    fused = learn_fusion(given, pairs, lesson.popularity, settings.fusion, settings.seed)
+    fused = learn_fusion(given, lesson.pairs, lesson.popularity, settings.fusion, settings.seed)
     told = ", ".join(f"{name} of {int(vectors.any(axis=1).sum()):,}" for name, vectors in given.items())
     if fused is None:
         say(f"fusion ({told} items): fewer than {settings.fusion.pairs} pairs of items; text alone is used")

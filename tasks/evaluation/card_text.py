@@ -48,7 +48,7 @@ def _recipe(card: Card) -> str:
     recipe, encoder = card["recipe"], card["encoder"]
     rows = [[name, ", ".join(f"{key} {value:g}" for key, value in sorted(chosen.items()))]
             for name, chosen in recipe["members"].items()]  # fmt: skip
-    fitted = "fitted to behaviour" if recipe["encoder"] == "finetuned" else "as it comes"
+    fitted = "as it comes" if recipe["encoder"] == "base" else "fitted to behaviour"
     named = f"Content: {encoder['encoder']} ({fitted}, licence {encoder.get('licence', 'unknown')})." if encoder else ""
     return "\n".join(["## Members and recipe", "", f"Blended by {recipe['blend']}. {named}".rstrip(), "",
                       _table(["member", "settings chosen on validation"], rows)])  # fmt: skip

@@ -57,18 +57,14 @@ def upload(client: Any, bucket: str, name: str, path: Path) -> None:
 
 def said_content(client: Any, bucket: str, name: str) -> str | None:
     """The SHA-256 that an object was uploaded as; None when it tells none. Raises botocore's errors (404)."""
-    head = client.head_object(Bucket=bucket, Key=name)
-    tag(head)
-    said: str | None = head["Metadata"].get(SHA256)
-    return said
+    return _said(_head(client, bucket, name))
 
 
 def copy(client: Any, bucket: str, source: str, target: str, sha256: str) -> bool:
     """Copy inside the bucket, metadata too; False when the source was not uploaded as this content. Raises botocore's
     errors (404)."""
-    head = client.head_object(Bucket=bucket, Key=source)
-    tag(head)
-    if head["Metadata"].get(SHA256) != sha256:
+    head = _head(client, bucket, source)
+    if _said(head) != sha256:
         return False
     origin = {"Bucket": bucket, "Key": source}
     if head["ContentLength"] <= _COPIED_AT_ONCE:
@@ -76,6 +72,17 @@ def copy(client: Any, bucket: str, source: str, target: str, sha256: str) -> boo
     else:
         client.copy(origin, bucket, target)  # in parts, after another look at the source
     return True
+
+
+def _head(client: Any, bucket: str, name: str) -> dict[str, Any]:
+    head: dict[str, Any] = client.head_object(Bucket=bucket, Key=name)
+    tag(head)
+    return head
+
+
+def _said(head: dict[str, Any]) -> str | None:
+    said: str | None = head["Metadata"].get(SHA256)
+    return said
 
 
 def _send(target: _Target, path: Path, upload_id: str) -> bool:

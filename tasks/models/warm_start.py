@@ -75,10 +75,10 @@ class Earlier:
 
 
 def night_of(data: Dataset, inner: Histories, encoder: str, facts: Mapping[str, Any]) -> Night:
-    """Tonight's fold: its members learn from `inner`, the encoder, where it was `finetuned`, from what is train in
-    every fold."""
+    """Tonight's fold: its members learn from `inner`; content vectors that are not the encoder's own (`base`) from what
+    is train in every fold."""
     everywhere = data.trained_everywhere()
-    fitted = everywhere if encoder == "finetuned" else everywhere.where(np.zeros(len(everywhere.items), bool))
+    fitted = everywhere if encoder != "base" else everywhere.where(np.zeros(len(everywhere.items), bool))
     known = {"members": inner, "encoder": fitted}
     return Night(data.user_ids, data.item_ids, {**facts, "fitted encoder": encoder, "clock": data.clock}, known)
 
