@@ -86,9 +86,12 @@ def learn_fold(
     task = fold_task(data, fold, settings.finetune.positions)
     catalogue, card = catalogue_of(data.items, vectors), read_json(Path("data/embed/embed.json"))
     night = night_of(data, task.inner, encoder, {"encoder": card, "vectors": vectors.shape[1]})
-    earlier = find(WARM / fold, night, catalogue, settings.finetune.warm_nights)
-    learned = learn(task, catalogue, settings.finetune, base, judge, partial(started, earlier, fold))
-    keep(out, night, learned.inner, learned.choices, earlier)
+    nights = settings.finetune.warm_nights
+    earlier = find(WARM / fold, night, catalogue, nights)
+    begin = partial(started, earlier, fold) if nights else lambda _: None
+    learned = learn(task, catalogue, settings.finetune, base, judge, begin)
+    if nights:
+        keep(out, night, learned.inner, learned.choices, earlier)
     return with_ratings(learned, data, fold, settings.finetune.ratings)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tasks.data.histories import FloatArray, Histories, IntArray, ItemArray
+from tasks.evaluation.overlap import overlap
 from tasks.evaluation.trial import Ranker, Trial, ask
 
 K = 10
@@ -62,15 +63,6 @@ def night_to_night(before: ItemArray | None, now: ItemArray) -> Behaviour:
     figure = float(overlap(before, now).mean())
     text = f"{figure:.0%} of the champion's first ten stay, mean of {len(now):,} lists"
     return Behaviour(name, figure, None, len(now), text)
-
-
-def overlap(first: ItemArray, second: ItemArray) -> FloatArray:
-    """[n] share of the first list's items that are in the second too; padding is ignored, empty lists overlap."""
-    named = first >= 0
-    shared = (first[:, :, None] == second[:, None, :]).any(axis=2) & named
-    return np.asarray(
-        np.where(named.any(axis=1), shared.sum(axis=1) / np.maximum(named.sum(axis=1), 1), 1.0), np.float64
-    )
 
 
 def _fans(trial: Trial, ranker: Ranker, model: str, genres: Sequence[Sequence[str] | None]) -> Behaviour:

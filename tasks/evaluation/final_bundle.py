@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from tasks.data.dataset import Dataset
+from tasks.evaluation.coverage import coverage
+from tasks.evaluation.overlap import overlap
 from tasks.index.footprint import memory_mb, size_mb
 from tasks.index.reader import Reader
 from tasks.models.drift import stability
@@ -29,13 +31,6 @@ def probed(reader: Reader, data: Dataset, users: np.ndarray[Any, np.dtype[np.int
     return reader.recommend_many(past, moments=moments, exclude=exclude, k=10).items
 
 
-def overlap(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> float:
-    """Mean share of a row's items in both [n, k] lists."""
-    if not len(first):
-        return 1.0
-    return float(np.mean([len(set(a) & set(b)) / len(a) for a, b in zip(first.tolist(), second.tolist(), strict=True)]))
-
-
 def latency(reader: Reader, data: Dataset, users: np.ndarray[Any, np.dtype[np.int64]]) -> float:
     """Fewest milliseconds of one list for one known user: what the bundle costs, not what else the machine does."""
     spent = []
@@ -44,11 +39,6 @@ def latency(reader: Reader, data: Dataset, users: np.ndarray[Any, np.dtype[np.in
         probed(reader, data, np.array([user]))
         spent.append((time.perf_counter() - start) * 1000)
     return min(spent, default=0.0)
-
-
-def coverage(lists: np.ndarray[Any, Any], n_items: int) -> float:
-    """Share of the catalogue that is in any list."""
-    return len(np.unique(lists[lists >= 0])) / max(n_items, 1)
 
 
 def gates(
@@ -66,7 +56,7 @@ def gates(
     figures = {
         "coverage": coverage(lists, data.n_items),
         "candidate coverage": coverage(before, data.n_items),
-        "overlap with candidate": overlap(lists, before),
+        "overlap with candidate": float(overlap(lists, before).mean()) if len(lists) else 1.0,
         "largest feature psi": drift.get(worst, 0.0),
     }
     spent = latency(final, data, users)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tasks.data.histories import FloatArray, Histories
-from tasks.evaluation.behaviour import Behaviour, _turned, behaviours, overlap
+from tasks.evaluation.behaviour import Behaviour, _turned, behaviours
+from tasks.evaluation.overlap import overlap
 from tasks.evaluation.rules import sound_behaviour
 from tasks.evaluation.trial import Ranker, Trial, trial
 from tests.tasks.evaluation.rankers import Answer, Successors, planted
