@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from flows import reading_tables as tables
-from flows.reading import AsJson, At, Channel, K, Version, print_json, print_lists, row_of
+from flows.reading import print_json, print_lists, row_of
+from flows.reading_options import AsJson, At, Channel, History, K, User, Version
 
 
 def register(app: typer.Typer) -> None:
@@ -18,11 +18,9 @@ def register(app: typer.Typer) -> None:
 
 
 def explain(
-    user: Annotated[str, typer.Argument(metavar="USER", help="A user's id; - with --history.")],
+    user: User,
     item: Annotated[str, typer.Argument(metavar="ITEM", help="An item's id, or its exact title.")],
-    history: Annotated[
-        Path | None, typer.Option("--history", metavar="FILE", help="In a user's place: items, oldest first.")
-    ] = None,
+    history: History = None,
     at: At = None,
     channel: Channel = "live",
     version: Version = None,

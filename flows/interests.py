@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from flows import reading_tables as tables
-from flows.reading import AsJson, At, Channel, K, Version, print_json
+from flows.reading import print_json
+from flows.reading_options import AsJson, At, Channel, History, K, User, Version
 
 
 def register(app: typer.Typer) -> None:
@@ -18,10 +18,8 @@ def register(app: typer.Typer) -> None:
 
 
 def interests(
-    user: Annotated[str, typer.Argument(metavar="USER", help="A user's id; - with --history.")],
-    history: Annotated[
-        Path | None, typer.Option("--history", metavar="FILE", help="In a user's place: items, oldest first.")
-    ] = None,
+    user: User,
+    history: History = None,
     k: K = 10,
     half_life: Annotated[
         float, typer.Option("--half-life", min=0.01, help="Days after which an event counts half.")

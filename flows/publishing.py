@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.reading import AsJson, At
+from flows.reading_options import AsJson, At
 
 
 def register(app: typer.Typer) -> None:

@@ -14,20 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows import reading_tables as tables
+from flows.reading_options import AsJson, At, Channel, K, LiveOr, Named, Version
 from tasks.stage import UserError
 
 if TYPE_CHECKING:
     from tasks.index.lists import Recommendation
     from tasks.index.reader import Reader
-
-At = Annotated[
-    str | None, typer.Option("--at", metavar="URI", help="Store: a folder or s3://bucket/prefix. [NIGHTREEL_STORE]")
-]
-Channel = Annotated[str, typer.Option("--channel", help="Which channel's version.")]
-Version = Annotated[str | None, typer.Option("--version", metavar="V", help="A version instead of a channel's.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-K = Annotated[int, typer.Option("-k", min=1, max=1000, help="Items in a list.")]
-Named = Annotated[str, typer.Argument(metavar="V", help="A version, by its first characters.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -159,7 +151,7 @@ def versions(at: At = None, as_json: AsJson = False) -> None:
 
 
 def verify(
-    version: Annotated[str | None, typer.Argument(metavar="[V]", help="A version; default: the live one.")] = None,
+    version: LiveOr = None,
     at: At = None,
     channel: Channel = "live",
     as_json: AsJson = False,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.reading import AsJson, At, Channel, K, Version, print_json, print_lists, row_of
+from flows.reading import print_json, print_lists, row_of
+from flows.reading_options import AsJson, At, Channel, K, Version
 from tasks.stage import UserError
 
 if TYPE_CHECKING:

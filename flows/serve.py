@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.reading import At, Channel
+from flows.reading_options import At, Channel
 from tasks.stage import UserError, state_directory
 
 

@@ -29,7 +29,8 @@ from tasks.evaluation.ranking import per_user
 from tasks.evaluation.scores import GATE_K, GATE_METRIC, Scores
 from tasks.evaluation.trial import Ranker, Trial, ask
 from tasks.index import channels
-from tasks.index.bundle import BundleError, parse_manifest
+from tasks.index.bundle import BundleError
+from tasks.index.published import manifest_of
 from tasks.index.store import Missing, Store
 from tasks.models.blend import TREES
 from tasks.models.choices import Choices
@@ -116,7 +117,7 @@ def unreadable(digest: str, error: Exception) -> Unreadable:
 
 def _read(store: Store, digest: str) -> Champion:
     root = f"versions/{digest}/"
-    config = parse_manifest(store.get(root + "manifest.json"), f"{store.uri}/{root}manifest.json").config
+    config = manifest_of(store, digest).config
     items = pq.read_table(io.BytesIO(store.get(root + "items.parquet")), columns=["item_id"])
     scores = pq.read_table(io.BytesIO(store.get(root + "rehearsal/per_user.parquet")))
     choices = json.loads(store.get(root + "rehearsal/choices.json"))

@@ -9,7 +9,8 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tasks.index.bundle import MANIFEST, BundleError, Manifest, parse_manifest, verify
+from tasks.index.bundle import MANIFEST, BundleError, Manifest, verify
+from tasks.index.published import manifest_of
 from tasks.index.store import Missing, Store, StoreError
 from tasks.stage import state_directory
 
@@ -39,7 +40,7 @@ def download(store: Store, digest: str, target: Path) -> Manifest:
     """Copy a version into `target` and verify it there; the folder appears whole or not at all."""
     root = f"versions/{digest}/"
     try:
-        manifest = parse_manifest(store.get(root + MANIFEST), f"{store.uri}/{root}{MANIFEST}")
+        manifest = manifest_of(store, digest)
     except Missing:
         raise _unknown(store, digest) from None
     try:

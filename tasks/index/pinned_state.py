@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 from tasks.index import channels
-from tasks.index.bundle import MANIFEST, parse_manifest
+from tasks.index.published import manifest_of
 from tasks.index.store import Missing, Store, StoreError
 from tasks.stage import read_json, staged_output, write_json
 
@@ -50,9 +49,8 @@ def pin_state(store: Store, digest: str | None, folder: Path) -> dict[str, str]:
 
 def _listed(store: Store, digest: str) -> dict[str, str]:
     """The files below KEPT that the version's manifest names; none where the version is gone."""
-    key = f"versions/{digest}/{MANIFEST}"
     try:
-        files: dict[str, dict[str, Any]] = parse_manifest(store.get(key), f"{store.uri}/{key}").files
+        files = manifest_of(store, digest).files
     except Missing:
         return {}
     return {name.removeprefix(KEPT): entry["sha256"] for name, entry in files.items() if name.startswith(KEPT)}
