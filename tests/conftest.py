@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.free_ports import free_ports
 from flows.server import HOST, free_port
-from tasks.index.object_store import ObjectStore, free_ports
+from tasks.index.object_store import ObjectStore
 
 # Prefect reads its settings once, when it is imported: so they are set before any test module is.
 PREFECT = Path(tempfile.mkdtemp(prefix="nightreel-prefect-"))

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.free_ports import free_ports
 from tasks import snapshot, validate
-from tasks.index.object_store import free_ports
 from tasks.index.stores import open_store
 from tasks.stage import stage_main
 from tests.contracts.servers import set_environment

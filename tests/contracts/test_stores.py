@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tasks.index.object_store import free_ports
+from benchmarks.free_ports import free_ports
 from tasks.index.s3_store import S3Store
 from tasks.index.store import Conflict, Missing, Store, StoreError, StoreUnreachable, Token
 from tasks.index.stores import open_store

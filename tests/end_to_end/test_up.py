@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import httpx
 import psutil
 import pytest
 
+from benchmarks.free_ports import free_ports
 from flows import graph
 from flows.server import free_port
 from tests.end_to_end.conftest import Checkout
@@ -57,19 +57,6 @@ class Up:
                 return found
             time.sleep(0.5)
         raise AssertionError(f"the run is still {found['state_name']}")
-
-
-def free_ports(count: int) -> int:
-    """The first of `count` free ports in a row."""
-    for first in range(20000 + os.getpid() % 5000, 60000, count):
-        with socket.socket() as one, socket.socket() as last:
-            try:
-                one.bind(("127.0.0.1", first))
-                last.bind(("127.0.0.1", first + count - 1))
-            except OSError:
-                continue
-            return first
-    raise AssertionError("no free ports")
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.free_ports import free_ports
 from tasks.index.bundle import BundleError
-from tasks.index.object_store import ObjectStore, free_ports
+from tasks.index.object_store import ObjectStore
 from tasks.index.publisher import publish
 from tasks.index.reader import Reader
 from tasks.index.store import StoreError
