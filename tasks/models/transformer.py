@@ -32,11 +32,13 @@ STEP = 8  # lengths are padded up to a multiple
 class Transformer:
     """Hyper-parameters: dim, layers, heads; window (events read); passes (over all events while training),
     tokens (millions of events at most); learning_rate; resumed_passes, resumed_rate (when it goes on from an earlier
-    state); dropout; negatives (drawn per batch in large catalogues). While training only: mask (share of events read
+    state); most_new (share of events that it has not seen, above which it learns anew: the later passes alone teach it
+    too little of them); dropout; negatives (drawn per batch in large catalogues). While training only: mask (share of events read
     whose item is hidden; as in Xie et al., "Contrastive Learning for Sequential Recommendation", ICDE 2022) and
     row_windows (windows of a history in a pass, 0: all). `python -m benchmarks.ablation` says what they are worth.
 
-    weights: learned arrays; items: float32 [n_items, dim]; clock: whether gaps are in seconds and tell anything.
+    weights: learned arrays; items: float32 [n_items, dim]; clock: whether gaps are in seconds and tell anything;
+    events: those that it has learned from, 0 where an older version did not say.
     """
 
     asked_with: ClassVar[frozenset[str]] = frozenset()
@@ -45,6 +47,7 @@ class Transformer:
     heads: int
     window: int
     clock: bool
+    events: int
 
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Self:
@@ -54,7 +57,8 @@ class Transformer:
     def resumed(
         self, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool, rows: IntArray | None = None
     ) -> Self:
-        """Trained further: `resumed_passes` at `resumed_rate`. Items may come and move; the shape must stay.
+        """Trained further: `resumed_passes` at `resumed_rate`; anew where more than `most_new` of the events are new to
+        it. Items may come and move; the shape must stay.
 
         Raises ValueError where dim, layers, heads or the width of the content changed, or where items are gone.
         """
@@ -64,6 +68,8 @@ class Transformer:
         other += ["content"] if catalogue.vectors.shape[1] != len(self.weights["projection"]) else []
         if other or (rows is None and catalogue.n_items < len(self.items)):
             raise ValueError(f"cannot continue: {', '.join(other) or 'items'} changed; fit anew")
+        if len(train.items) - self.events > hyper["most_new"] * len(train.items):
+            return self.fit(train, catalogue, hyper, clock=clock)
         less = {**hyper, "passes": hyper["resumed_passes"], "learning_rate": hyper["resumed_rate"]}
         return self._learned(train, catalogue, less, self._placed(catalogue, rows), clock)
 
@@ -87,7 +93,7 @@ class Transformer:
 
         weights = trained(train, catalogue, hyper, before, clock=clock)
         items = weights["ids"] + catalogue.vectors @ weights["projection"]
-        return cls(weights, items.astype(np.float32), int(hyper["heads"]), int(hyper["window"]), clock)
+        return cls(weights, items.astype(np.float32), int(hyper["heads"]), int(hyper["window"]), clock, len(train.items))
 
     def asking(self, hyper: Hyper) -> Self:
         """Nothing is chosen when asking."""
@@ -125,8 +131,8 @@ class Transformer:
         return found
 
     def arrays(self) -> Arrays:
-        """The weights, the items' vectors, and the shape: heads, window, clock."""
-        shape = np.array([self.heads, self.window, int(self.clock)])
+        """The weights, the items' vectors, and the shape: heads, window, clock, events."""
+        shape = np.array([self.heads, self.window, int(self.clock), self.events])
         return {
             **{name: np.asarray(array) for name, array in self.weights.items()},
             "items": self.items,
@@ -137,5 +143,5 @@ class Transformer:
     def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
         """From `arrays()`; nothing is copied."""
         weights = {name: array for name, array in arrays.items() if name not in ("items", "shape")}
-        heads, window, clock = (int(value) for value in arrays["shape"])
-        return cls(weights, np.asarray(arrays["items"]), heads, window, bool(clock))
+        heads, window, clock, events = [*(int(value) for value in arrays["shape"]), 0][:4]
+        return cls(weights, np.asarray(arrays["items"]), heads, window, bool(clock), events)

@@ -22,7 +22,7 @@ from tests.datasets import prepare, understand_nothing, workspace, write_dataset
 
 TRANSFORMER = {
     "dim": [8], "layers": [1], "heads": [2], "window": [10], "passes": [0.5], "tokens": [1], "learning_rate": [0.005],
-    "dropout": [0.1], "negatives": [20], "resumed_passes": [0.1], "resumed_rate": [0.005],
+    "dropout": [0.1], "negatives": [20], "resumed_passes": [0.1], "resumed_rate": [0.005], "most_new": [1.0],
 }  # fmt: skip
 CHANGES: dict[str, Any] = {
     "finetune.encoder_steps": 0,

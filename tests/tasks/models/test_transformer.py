@@ -18,7 +18,7 @@ from tests.tasks.models.planted import ITEMS, catalogue, histories
 
 HYPER = {
     "dim": 32.0, "layers": 1.0, "heads": 2.0, "window": 10.0, "passes": 10.0, "tokens": 1.0, "learning_rate": 0.005, "dropout": 0.1,
-    "negatives": 20.0, "resumed_passes": 10 / 3, "resumed_rate": 0.005,
+    "negatives": 20.0, "resumed_passes": 10 / 3, "resumed_rate": 0.005, "most_new": 1.0,
 }  # fmt: skip
 
 
@@ -164,6 +164,17 @@ def test_continued_on_more_data_it_is_as_good_for_a_third_of_the_work() -> None:
     assert continued.items.shape == (61, 32)
     assert reciprocal_rank(continued) > reciprocal_rank(anew) - 0.05
     assert len(before.items) == 60
+
+
+def test_where_most_is_new_it_learns_anew(fitted: Transformer) -> None:
+    """Half of the events are new to it: it ends as one that never knew the others first."""
+    before = Transformer.fit(
+        histories().where(np.arange(len(histories().items)) % 12 < 6), catalogue(), HYPER, clock=True
+    )
+    ended = before.resumed(histories(), catalogue(), {**HYPER, "most_new": 0.4}, clock=True)
+    np.testing.assert_array_equal(ended.items, fitted.items)
+    loaded = Transformer.load(before.arrays(), catalogue())
+    assert loaded.events == before.events == len(histories().items) // 2
 
 
 def test_continuing_another_shape_is_refused(fitted: Transformer) -> None:
