@@ -26,9 +26,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tasks.content.encoder import Encoder, Vectors
+from tasks.content.encoder import Encoder
 from tasks.content.source import locate
 from tasks.content.text import read_texts
+from tasks.content.text_encoder import Vectors
 from tasks.data.environment import pays_bf16
 from tasks.settings import load
 from tasks.stage import state_directory

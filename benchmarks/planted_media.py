@@ -28,7 +28,8 @@ WORDS = (
 STYLES, LIKED_TOPICS, SECONDS, SIDE = 4, 2, 3, 224
 STRENGTH = {"text": 2.0, "sound": 1.5, "picture": 1.5}
 NEW_SHARE = 0.2
-Wave, Picture = npt.NDArray[np.int16], npt.NDArray[np.uint8]
+Wave = npt.NDArray[np.int16]
+Picture = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 
 
@@ -62,7 +63,7 @@ def world(*, users: int, items: int, events: int, seed: int) -> World:
     drawn = wanted + rng.gumbel(size=wanted.shape)
     taken = np.argsort(-np.where(new, -np.inf, drawn), axis=1)[:, :events]
     taken = rng.permuted(taken, axis=1)
-    histories = Histories.from_rows((row, np.arange(events)) for row in taken)
+    histories = Histories.from_rows((row.tolist(), list(range(events))) for row in taken)
     return World(titles, sound, picture, new, histories, np.where(new, drawn, -np.inf).argmax(1))
 
 
@@ -104,11 +105,12 @@ def pictures(world: World, seed: int) -> Picture:
 
 def _discs(x: Floats, y: Floats, scale: float, rng: np.random.Generator) -> Floats:
     middles = rng.random((round(2 * scale), 2))
-    return (np.min([(x - a) ** 2 + (y - b) ** 2 for a, b in middles], axis=0) < 0.006).astype(float)
+    near: Floats = (np.min([(x - a) ** 2 + (y - b) ** 2 for a, b in middles], axis=0) < 0.006).astype(float)
+    return near
 
 
 def _clouds(scale: float, rng: np.random.Generator) -> Floats:
     waves = rng.normal(size=(SIDE, SIDE)) + 1j * rng.normal(size=(SIDE, SIDE))
     at = np.hypot(*np.meshgrid(np.fft.fftfreq(SIDE, 1 / SIDE), np.fft.fftfreq(SIDE, 1 / SIDE)))
-    cloud = np.real(np.fft.ifft2(waves * np.exp(-((at / scale) ** 2))))
-    return (cloud - cloud.min()) / np.ptp(cloud)
+    cloud: Floats = np.real(np.fft.ifft2(waves * np.exp(-((at / scale) ** 2))))
+    return np.asarray((cloud - cloud.min()) / np.ptp(cloud), np.float64)

@@ -47,8 +47,7 @@ def world(n: int, rng: np.random.Generator) -> World:
     """n users, drawn anew."""
     start, step = rng.integers(0, ITEMS, n), rng.integers(1, ITEMS, n)
     own = ((start[:, None] + step[:, None] * np.arange(30)) % ITEMS).astype(np.int32)
-    names, shares = zip(*LANGUAGES, strict=True)
-    language = rng.choice(np.array(names), n, p=shares)
+    language = rng.choice([name for name, _ in LANGUAGES], n, p=[share for _, share in LANGUAGES])
     told = values("language", [[each] for each in language.tolist()])
     for by, parts in OTHERS.items():
         told += values(by, [[f"{by} {part}"] for part in rng.integers(0, parts, n).tolist()])
@@ -62,7 +61,7 @@ def world(n: int, rng: np.random.Generator) -> World:
 def ranks(asked: World, agreement: float, rng: np.random.Generator, worse: float = 0.0) -> Ints:
     """[n] the rank from 0 at which a training of the model puts each wanted item; worse: added to every t."""
     t = np.sqrt(agreement) * asked.difficulty + np.sqrt(1 - agreement) * rng.normal(size=len(asked)) + worse
-    return np.floor(np.exp(np.minimum(MEDIAN + SPREAD * t, 20))).astype(np.int64)
+    return np.asarray(np.floor(np.exp(np.minimum(MEDIAN + SPREAD * t, 20))), np.int64)
 
 
 def lists(asked: World, rank: Ints) -> ItemArray:

@@ -50,8 +50,8 @@ def later(made: Made, rng: np.random.Generator) -> Made:
     items = made.past.items[rng.integers(0, len(made.past.items), len(users))]
     times = made.past.times.max() + np.sort(rng.uniform(0, DAY, len(users)))
     past = made.past
-    joined = (np.concatenate(pair) for pair in ((past.rows, users), (past.items, items), (past.times, times)))
-    return replace(made, past=Histories.from_events(*joined, len(past)))
+    who, what, when = (np.concatenate(pair) for pair in ((past.rows, users), (past.items, items), (past.times, times)))
+    return replace(made, past=Histories.from_events(who, what, when, len(past)))
 
 
 def rows(root: Path, items: int, users: int) -> Iterator[list[str]]:

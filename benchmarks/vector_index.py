@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -63,8 +64,12 @@ def by_usearch(vectors: Vectors, folder: Path) -> Made:
     for expansion in sorted({128, 256, settings["expansion_search"]}):
         index = nearest.Nearest.open(path, vectors, none, expansion)
         if index is not None:
-            searches[f"expansion {expansion}"] = lambda q, k, index=index: index.best(q, k, none, shown)[0]
+            searches[f"expansion {expansion}"] = partial(_found, index, none, shown)
     return Made("usearch, HNSW int8", spent, path, searches)
+
+
+def _found(index: nearest.Nearest, none: IntArray, shown: npt.NDArray[np.bool_], q: Vectors, k: int) -> IntArray:
+    return np.asarray(index.best(q, k, none, shown)[0], np.int64)
 
 
 def by_hnswlib(vectors: Vectors, folder: Path) -> Made:
@@ -78,11 +83,11 @@ def by_hnswlib(vectors: Vectors, folder: Path) -> Made:
     spent = time.process_time() - began
     index.save_index(str(folder / "h.bin"))
 
-    def search(q: Vectors, k: int, ef: int) -> IntArray:
+    def search(ef: int, q: Vectors, k: int) -> IntArray:
         index.set_ef(ef)
         return np.asarray(index.knn_query(q[None], k, num_threads=1)[0][0], np.int64)
 
-    searches: dict[str, Search] = {f"ef {ef}": lambda q, k, ef=ef: search(q, k, ef) for ef in (128, 256, 512)}
+    searches: dict[str, Search] = {f"ef {ef}": partial(search, ef) for ef in (128, 256, 512)}
     return Made("hnswlib, HNSW float32", spent, folder / "h.bin", searches)
 
 
@@ -103,13 +108,13 @@ def by_faiss(vectors: Vectors, folder: Path) -> Made:
     faiss.write_index(index, str(folder / "f.faiss"))
     mapped = faiss.read_index(str(folder / "f.faiss"), faiss.IO_FLAG_MMAP)
 
-    def search(q: Vectors, k: int, probes: int) -> IntArray:
+    def search(probes: int, q: Vectors, k: int) -> IntArray:
         mapped.nprobe = probes
         found = mapped.search(q[None], 2 * k)[1][0]
         found = found[found >= 0]
-        return found[best(vectors[found] @ q, k)]
+        return np.asarray(found[best(vectors[found] @ q, k)], np.int64)
 
-    searches: dict[str, Search] = {f"probes {p}": lambda q, k, p=p: search(q, k, p) for p in (32, 128, 256)}
+    searches: dict[str, Search] = {f"probes {p}": partial(search, p) for p in (32, 128, 256)}
     return Made(f"faiss, IVF{lists} int8", spent, folder / "f.faiss", searches)
 
 

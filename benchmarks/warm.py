@@ -33,11 +33,12 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from tasks.content.fitting import fit_content
 from tasks.data.dataset import Dataset, load_dataset
 from tasks.data.histories import FloatArray, IntArray
 from tasks.data.protocols import choose
 from tasks.evaluation.intervals import mean_interval
-from tasks.finetune import LEAVE_LAST_OUT, Vectors, fold_task, ndcg, tune_encoder
+from tasks.finetune import LEAVE_LAST_OUT, Vectors, content_lesson, fold_task, ndcg
 from tasks.models.blend import TREES, Blend
 from tasks.models.catalogue import catalogue_of
 from tasks.models.choices import Choices
@@ -183,10 +184,11 @@ def nights(
     for number, share in enumerate(np.linspace(FIRST, 1.0, count).tolist()):
         tonight = until(data, share, settings)
         print(f"night {number}: {tonight.events.num_rows:,} events", flush=True)
-        vectors, encoder, _ = (
-            tune_encoder(tonight, base, settings, judge, folder / "encoder") if fitted else (base, "base", [])
-        )
-        shutil.rmtree(folder / "encoder", ignore_errors=True)
+        vectors, encoder = base, "base"
+        if fitted:
+            content = fit_content(base, content_lesson(tonight, settings, judge), folder / "content")
+            vectors, encoder = content.vectors, content.fitted
+            shutil.rmtree(folder / "content", ignore_errors=True)
         for fold in tonight.folds:
             kept = folder / str(number - 1) / fold, folder / str(number) / fold
             last = blend and number == count - 1

@@ -31,9 +31,11 @@ class Tally:
 
 def answers(reader: Reader) -> list[Any]:
     """A known user's list, a history's, neighbours and a search: they touch every part of a version."""
-    listed = reader.recommend("u0000003", k=8) + reader.recommend(history=["i1", "i20", "i33"], k=8)
-    near = reader.similar("i7", 5) + reader.search("story genre3", 3)
-    return [(each.item_id, round(float(each.score), 5)) for each in [*listed, *near]]
+    found: list[Any] = [
+        *reader.recommend("u0000003", k=8), *reader.recommend(history=["i1", "i20", "i33"], k=8),
+        *reader.similar("i7", 5), *reader.search("story genre3", 3),
+    ]  # fmt: skip
+    return [(each.item_id, round(float(each.score), 5)) for each in found]
 
 
 class Clients:

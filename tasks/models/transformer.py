@@ -93,7 +93,9 @@ class Transformer:
 
         weights = trained(train, catalogue, hyper, before, clock=clock)
         items = weights["ids"] + catalogue.vectors @ weights["projection"]
-        return cls(weights, items.astype(np.float32), int(hyper["heads"]), int(hyper["window"]), clock, len(train.items))
+        return cls(
+            weights, items.astype(np.float32), int(hyper["heads"]), int(hyper["window"]), clock, len(train.items)
+        )
 
     def asking(self, hyper: Hyper) -> Self:
         """Nothing is chosen when asking."""
