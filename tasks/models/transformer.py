@@ -33,9 +33,9 @@ class Transformer:
     """Hyper-parameters: dim, layers, heads; window (events read); passes (over all events while training),
     tokens (millions of events at most); learning_rate; resumed_passes, resumed_rate (when it goes on from an earlier
     state); most_new (share of events that it has not seen, above which it learns anew: the later passes alone teach it
-    too little of them); dropout; negatives (drawn per batch in large catalogues). While training only: mask (share of events read
-    whose item is hidden; as in Xie et al., "Contrastive Learning for Sequential Recommendation", ICDE 2022) and
-    row_windows (windows of a history in a pass, 0: all). `python -m benchmarks.ablation` says what they are worth.
+    too little of them); dropout; negatives (drawn per batch in large catalogues). While training only: mask (share of
+    events read whose item is hidden; as in Xie et al., "Contrastive Learning for Sequential Recommendation", ICDE 2022)
+    and row_windows (windows of a history in a pass, 0: all). `python -m benchmarks.ablation` says what they are worth.
 
     weights: learned arrays; items: float32 [n_items, dim]; clock: whether gaps are in seconds and tell anything;
     events: those that it has learned from, 0 where an older version did not say.
