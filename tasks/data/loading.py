@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tasks.data import moments
+from tasks.data import moments, rules
 from tasks.data.casting import Mask, cast_cells, is_text, to_text, wrong_type
 from tasks.data.contracts import ERASURES, EVENTS_TABLE, TABLES, Column, Table
 from tasks.data.privacy import pseudonym, redacted
@@ -52,6 +52,21 @@ def load(raws: list[Raw], clock: str, key: bytes | None, tables: Mapping[str, Ta
         rejected=pa.Table.from_pylist(rejected, schema=SET_ASIDE),
         clock=clock, rows=rows, notes=[note for raw in raws for note in raw.notes],
     )  # fmt: skip
+
+
+def load_items(raw: Raw) -> pa.Table:
+    """A file of items alone: its own columns of the contract, typed, a row an item. Raises UserError naming the first
+    row at fault."""
+    table, rejected = _typed(raw, TABLES["items"], "s", None)
+    marks = rules.mark_items(_stack(TABLES["items"].columns, [(table, [])], ARROW_TYPES))
+    fault = [*rejected, *marks.set_aside("items", table, private=False).to_pylist()]
+    if fault:
+        first = min(fault, key=lambda row: row["source_row"])
+        raise UserError(
+            f"{raw.file}: row {first['source_row']}: {first['rule']} in `{first['column']}`; {len(fault)} rows of "
+            f"{len(raw.rows) + len(raw.broken)} are at fault. Correct the file: nothing was changed."
+        )
+    return table.drop_columns([field.name for field in SOURCE])
 
 
 def _require_named(table: Table, raws: list[Raw]) -> None:
