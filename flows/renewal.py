@@ -92,11 +92,13 @@ def amend(base: Path, files: Sequence[pa.Table]) -> Amended:
     differs = np.zeros(len(ids), bool)
     for name in items.column_names:
         old = before[name].to_pylist() if name in before.column_names else [None] * len(ids)
-        # An empty list, a false flag and no cell say the same.
-        differs |= np.array(
-            [(a or None) != (b or None) for a, b in zip(old, items[name].to_pylist(), strict=True)], bool
-        )
+        differs |= np.array([_said(a) != _said(b) for a, b in zip(old, items[name].to_pylist(), strict=True)], bool)
     return Amended(base, items, int(differs.sum()), len(new))
+
+
+def _said(cell: object) -> object:
+    """An empty list, a false flag and no cell say the same."""
+    return None if cell is False or cell == [] else cell
 
 
 def _replaced(items: pa.Table, given: pa.Table, row: npt.NDArray[np.int64]) -> pa.Table:
