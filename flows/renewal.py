@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tasks.data.contracts import ITEMS
+from tasks.data.loading import load_items
+from tasks.data.reading import read_raw
+from tasks.data.recipe import digest as digest_of
+from tasks.data.schema import ITEMS_SCHEMA
+from tasks.data.sources import FILE_NAME, FORMATS, SourceFile
+from tasks.index import channels
 from tasks.index.assembly import same_items
 from tasks.index.bundle import MANIFEST, read_manifest, seal
+from tasks.index.publisher import Published, publish
 from tasks.index.reader import Reader
+from tasks.index.store import Store
 from tasks.index.stored import LISTS, NEIGHBOURS, precompute
 from tasks.models import vectors as content
 from tasks.stage import UserError
@@ -38,3 +53,87 @@ def renew(folder: Path, base: Path, items: pa.Table, vectors: npt.NDArray[np.flo
     content.write(folder, vectors, config.get("vector_index"), base)
     seal(folder, config)
     return precompute(folder, Reader.open_bundle(folder, check=False), base)
+
+
+@dataclass(frozen=True)
+class Amended:
+    """base: a version's folder; items: its item table with other cells; changed: items that differ; new: rows that the
+    version has no item for."""
+
+    base: Path
+    items: pa.Table
+    changed: int
+    new: int
+
+
+def read_items(path: Path) -> pa.Table:
+    """The contract's columns of a file of items. Raises UserError naming the file, and the row and column at fault."""
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such file. Name a file of items, such as items.csv.")
+    if FILE_NAME.match(path.name) is None:
+        raise UserError(f"{path}: is of no format that can be read: {', '.join(FORMATS)}. Name it after its format.")
+    return load_items(read_raw(SourceFile("items", path.name, path)))
+
+
+def amend(base: Path, files: Sequence[pa.Table]) -> Amended:
+    """The cells of each file's columns in the place of the version's, file after file. Raises UserError where the
+    version has none of their items."""
+    before = items = pq.ParquetFile(base / "items.parquet").read()
+    ids, new = items["item_id"].combine_chunks().cast(pa.string()), set[str]()
+    for given in files:
+        row = pc.index_in(given["item_id"], value_set=ids)
+        new |= set(given["item_id"].filter(row.is_null()).to_pylist())
+        items = _replaced(items, given.filter(row.is_valid()), row.drop_null().to_numpy())
+    if new and len(new) == len({item for given in files for item in given["item_id"].to_pylist()}):
+        raise UserError(
+            f"version {base.name[:12]} has none of these items ({', '.join(sorted(new)[:3])} …). New items need a "
+            "nightly run; for others compare the item_id column with the catalogue's."
+        )
+    differs = np.zeros(len(ids), bool)
+    for name in items.column_names:
+        old = before[name].to_pylist() if name in before.column_names else [None] * len(ids)
+        differs |= np.array([_said(a) != _said(b) for a, b in zip(old, items[name].to_pylist(), strict=True)], bool)
+    return Amended(base, items, int(differs.sum()), len(new))
+
+
+def _said(cell: object) -> object:
+    """An empty list, a false flag and no cell say the same."""
+    return None if cell is False or cell == [] else cell
+
+
+def _replaced(items: pa.Table, given: pa.Table, row: npt.NDArray[np.int64]) -> pa.Table:
+    """given: rows of the file; row: where each of them stands in `items`."""
+    place = np.arange(items.num_rows)
+    place[row] = items.num_rows + np.arange(len(row))
+    for name in given.column_names:
+        if name == ITEMS.columns[0].name:
+            continue
+        there = name in items.column_names
+        kind = items.schema.field(name).type if there else ITEMS_SCHEMA.field(name).type
+        old = items[name].cast(kind).combine_chunks() if there else pa.nulls(items.num_rows, kind)
+        cells = pa.concat_arrays([old, given[name].cast(kind).combine_chunks()]).take(pa.array(place))
+        if kind == pa.bool_():
+            cells = cells.fill_null(False)
+        items = (
+            items.set_column(items.column_names.index(name), name, cells) if there else items.append_column(name, cells)
+        )
+    return items
+
+
+def publish_amended(store: Store, channel: str, digest: str, amended: Amended, *, dry_run: bool) -> Published:
+    """Make a version of the amended items with the base's models and vectors, and point the channel at it.
+
+    Its recipe is its own, so that a rollback blocks neither the base nor the nights to come. Raises StaleChallenger
+    where the channel moved meanwhile.
+    """
+    vectors = np.asarray(Reader.open_bundle(amended.base, check=False).vectors)
+    with tempfile.TemporaryDirectory(prefix="nightreel-renew-") as scratch:
+        made = renew(Path(scratch) / "bundle", amended.base, amended.items, vectors)
+        past = channels.lineage(store, digest)
+        record = past | {
+            "recipe": digest_of([past.get("recipe"), made]), "renewed": digest, "label": "renewed",
+            "published_at": datetime.now(UTC).isoformat(timespec="seconds"), "host": platform.node(),
+        }  # fmt: skip
+        return publish(
+            store, Path(scratch) / "bundle", channel=channel, champion=digest, lineage=record, dry_run=dry_run
+        )

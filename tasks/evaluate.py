@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.data.dataset import Dataset, load_dataset
+from tasks.data.dataset import Dataset, load_dataset, with_named
 from tasks.data.protocols import GLOBAL
 from tasks.evaluation.beyond import Catalogue
 from tasks.evaluation.card import CardFacts, write_card
@@ -49,6 +49,7 @@ Measured = dict[str, tuple[Scores, dict[str, dict[str, Interval]]]]
 def main() -> None:
     """One verdict on the candidate."""
     settings, data = load(), load_dataset(VALIDATE)
+    named = with_named(data)
     cuts = read_json(VALIDATE / "splits.json")["protocols"]
     recipe = read_json(SNAPSHOT / "recipe.json")["recipe"]
     names = [data.gate, *(name for name in data.protocols if name != data.gate)]
@@ -62,7 +63,7 @@ def main() -> None:
     profiled = drifted(data, np.load(EMBED / "vectors.npy"), known, challenger.config, settings.evaluate.drift)
     gate = Gate(settings.evaluate, settings.finetune.seed)
     evidence = Evidence(
-        scores=scores, slices=slices_of(data, trials, settings.evaluate.slices),
+        scores=scores, slices=slices_of(named, trials, settings.evaluate.slices),
         behaviours=conduct(trials[0], challenger, data.items["genres"].to_pylist(), settings.evaluate),
         data_until=data.data_until, clock=data.clock, candidate=challenger.digest, item_ids=data.item_ids,
         source=settings.snapshot.source, changes=profiled.changes,
@@ -79,7 +80,7 @@ def main() -> None:
     readers = [reader for _, reader in pairs[data.gate]] if verdict.model == BLEND else []
     with staged_output(OUT) as folder:
         write_results(folder, data, choices, measured, cold, judgement, pinned, challenger.digest)
-        told = report_data(data, trials, readers, measured, judgement, gate) | {"ratings": rated}
+        told = report_data(named, trials, readers, measured, judgement, gate) | {"ratings": rated}
         write_json(folder / "report.json", told)
         write_drift(folder, profiled)
         latest = pairs[GLOBAL][0][1] if GLOBAL in pairs else None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.data import environment, media, privacy, recipe, sample
+from tasks.data.contracts import beyond, with_named
 from tasks.data.sources import Source, open_source
 from tasks.index import channels
 from tasks.index.pinned_state import earlier_version, pin_state
@@ -31,13 +32,14 @@ def main() -> None:
     package = Path(__file__).parent
     params = settings.model_dump(mode="json", by_alias=True)
     identity, code = _identity(source, key), recipe.code_digest(package / "data")
-    tables = recipe.digest([identity, settings.snapshot.clock, code])
+    named = {name: beyond(name, settings.evaluate.slices) for name in ("items", "events")}
+    tables = recipe.digest([identity, settings.snapshot.clock, code, named])
     if _is_current(tables):
         say("source unchanged: its tables are kept")
-        named = list(read_json(OUT / "media.json"))
+        files = list(read_json(OUT / "media.json"))
     else:
-        named = _write_tables(source, settings.snapshot.clock, key)
-    pins = media.pin(named, media.media_root(settings.snapshot.source), state / "media.json")
+        files = _write_tables(source, settings, key, named)
+    pins = media.pin(files, media.media_root(settings.snapshot.source), state / "media.json")
     identity += f"+{recipe.digest(pins)}" if pins else ""
     store = open_store()
     state_pins = _pin_state(store, settings, tables)
@@ -109,8 +111,9 @@ def _keep_json(path: Path, value: Any) -> None:
         write_json(path, value)
 
 
-def _write_tables(source: Source, clock: str, key: bytes | None) -> list[str]:
-    """Write data/snapshot's tables; returns the media files that the items name."""
+def _write_tables(source: Source, settings: Settings, key: bytes | None, named: dict[str, list[str]]) -> list[str]:
+    """Write data/snapshot's tables, the named columns beyond the contract among them; returns the media files that the
+    items name."""
     # Imported here: pyarrow takes 0.3 s, and a night without changes doesn't need it.
     import pyarrow.parquet as pq
 
@@ -118,12 +121,13 @@ def _write_tables(source: Source, clock: str, key: bytes | None) -> list[str]:
     from tasks.data.loading import load as load_tables
     from tasks.data.reading import Raw, raw_columns, read_raw
 
+    contract = with_named(settings.evaluate.slices)
     if source.is_sample:
         wheel = sample.fetch(source.files[0].path)
         raws = [Raw(name, *raw_columns(file, cells)) for name, (file, cells) in sample.tables(wheel).items()]
     else:
-        raws = [read_raw(file) for file in source.files]
-    loaded = load_tables(raws, clock, key)
+        raws = [read_raw(file, contract) for file in source.files]
+    loaded = load_tables(raws, settings.snapshot.clock, key, contract)
     with staged_output(OUT) as folder:
         for name in ("items", "erasures", "rejected"):
             pq.write_table(getattr(loaded, name), folder / f"{name}.parquet", compression="zstd")
@@ -132,6 +136,7 @@ def _write_tables(source: Source, clock: str, key: bytes | None) -> list[str]:
             "name": source.name, "fingerprint": source.fingerprint, "clock": loaded.clock, "terms": source.terms,
             "files": [file.name for file in source.files], "rows": loaded.rows, "notes": loaded.notes,
             "pseudonymised": key is not None, "key_fingerprint": privacy.key_fingerprint(key) if key else None,
+            "named": named,
         })  # fmt: skip
     say(f"read {loaded.rows['items']:,} items and {loaded.rows['events']:,} events "
         f"({len(days):,} files by {'day' if loaded.clock == 'time' else 'order'}, {loaded.rejected.num_rows:,} rows "

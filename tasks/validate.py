@@ -19,12 +19,12 @@ from tasks.settings import Validate, load
 from tasks.stage import UserError, say, stage_main, staged_output, state_directory, write_json
 
 SNAPSHOT = Path("data/snapshot")
-OUT = Path("data/validate")
+OUT, NAMED = Path("data/validate"), Path("data/named")
 METRICS = Path("metrics/validate.json")
 
 
 def main() -> None:
-    """Write data/validate and metrics/validate.json."""
+    """Write data/validate, data/named and metrics/validate.json."""
     settings = load().validate_
     snapshot = read_snapshot(SNAPSHOT)
     source = snapshot.source
@@ -45,6 +45,9 @@ def main() -> None:
         warnings.append(
             f"no event is positive by validate.positive: {', '.join(settings.positive_else)} count instead."
         )
+    with staged_output(NAMED) as folder:
+        for name, table in clean.named.items():
+            pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
     with staged_output(OUT) as folder:
         _write(folder, clean, events, choice)
         write_json(folder / "splits.json", {

@@ -64,7 +64,8 @@ def wrong_type(file: str, column: Column, found: object) -> UserError:
     """The error for a column whose whole type can't be turned into the contract's."""
     wanted = {"id": "text", "text": "text", "list": "lists of text, or text with | between", "number": "numbers",
               "integer": "whole numbers", "flag": "true or false",
-              "moment": "timestamps, ISO 8601 text or numbers"}[column.kind]  # fmt: skip
+              "moment": "timestamps, ISO 8601 text or numbers",
+              "label": "text, numbers, or true and false"}[column.kind]  # fmt: skip
     return UserError(f"{file}: column `{column.name}` is {found}; it takes {wanted}. Convert it and run again.")
 
 
@@ -76,6 +77,8 @@ def cast_cells(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Ma
         return _numbers(cells, file, column)
     if column.kind == "flag":
         return _flags(cells, file, column)
+    if column.kind == "label" and pa.types.is_boolean(cells.type):
+        cells = cells.cast(pa.string())
     return to_text(cells, file, column)
 
 

@@ -14,7 +14,6 @@ from tasks.data import rules
 from tasks.data.accounting import Account, account
 from tasks.data.casting import mask_of
 from tasks.data.days import read_days
-from tasks.data.marks import Mask
 from tasks.data.moments import MICROS
 from tasks.data.schema import ERASURES_SCHEMA, ITEMS_SCHEMA, SET_ASIDE, SOURCE, optional_event_fields, read_strict
 from tasks.stage import read_json
@@ -34,7 +33,8 @@ class Snapshot:
 @dataclass(frozen=True)
 class Clean:
     """items: schema.ITEMS_SCHEMA; item_rows: the same rows with their source; events: user, item, time, event, value
-    and optional columns, sorted by user, time and source order; quarantine: schema.SET_ASIDE."""
+    and optional columns, sorted by user, time and source order; quarantine: schema.SET_ASIDE; named: columns beyond the
+    contract, of the same rows of items and events."""
 
     items: pa.Table
     item_rows: pa.Table
@@ -42,13 +42,15 @@ class Clean:
     events: pa.Table
     quarantine: pa.Table
     accounts: list[Account]
+    named: dict[str, pa.Table]
 
 
 def read_snapshot(folder: Path) -> Snapshot:
     """The tables under data/snapshot; raises UserError naming the file and column that break the schema."""
     source = read_json(folder / "source.json")
+    named = [pa.field(name, pa.string()) for name in source["named"]["items"]]
     return Snapshot(
-        read_strict(folder / "items.parquet", pa.schema([*ITEMS_SCHEMA, *SOURCE])),
+        read_strict(folder / "items.parquet", pa.schema([*ITEMS_SCHEMA, *named, *SOURCE])),
         read_strict(folder / "erasures.parquet", pa.schema([*ERASURES_SCHEMA, *SOURCE])),
         read_strict(folder / "rejected.parquet", SET_ASIDE),
         read_days(folder / "events"),
@@ -80,8 +82,11 @@ def clean_tables(snapshot: Snapshot, window_s: float) -> Clean:
     clean_rows = {"items": item_rows.num_rows, "events": int(event_marks.clean.sum()),
                   "erasures": int(erasure_marks.clean.sum())}  # fmt: skip
     accounts = [account(name, rows[name], clean_rows[name], erased[name], quarantine) for name in clean_rows]
-    user_ids, indexed = _indexed(kept, event_marks.clean, item_rows["item_id"], clock)
-    return Clean(_finished(item_rows), item_rows, user_ids, indexed, quarantine, accounts)
+    clean = {"items": item_rows, "events": kept.filter(pa.array(event_marks.clean))}
+    user_ids, indexed, order = _indexed(clean["events"], item_rows["item_id"], clock)
+    named = {name: table.select(source["named"][name]) for name, table in clean.items()}
+    named["events"] = named["events"].take(order)
+    return Clean(_finished(item_rows), item_rows, user_ids, indexed, quarantine, accounts, named)
 
 
 def _dated(events: pa.Table, clock: str) -> pa.Table:
@@ -105,9 +110,8 @@ def _finished(items: pa.Table) -> pa.Table:
     return pa.table(columns, schema=ITEMS_SCHEMA)
 
 
-def _indexed(events: pa.Table, clean: Mask, item_ids: pa.ChunkedArray, clock: str) -> tuple[list[str], pa.Table]:
-    """(user ids sorted, clean events in indices, sorted by user, time and source order)."""
-    events = events.filter(pa.array(clean))
+def _indexed(events: pa.Table, item_ids: pa.ChunkedArray, clock: str) -> tuple[list[str], pa.Table, pa.Array]:
+    """(user ids sorted, clean events in indices, their order: by user, time and source order)."""
     users = pc.unique(events["user_id"]).sort()
     user = pc.index_in(events["user_id"], users).cast(pa.int32()).to_numpy()
     item = pc.fill_null(pc.index_in(events["item_id"], item_ids.combine_chunks()), -1).cast(pa.int32()).to_numpy()
@@ -120,4 +124,4 @@ def _indexed(events: pa.Table, clean: Mask, item_ids: pa.ChunkedArray, clock: st
     }  # fmt: skip
     for field in optional_event_fields(events.column_names):
         columns[field.name] = events[field.name].take(pa.array(order))
-    return users.to_pylist(), pa.table(columns)
+    return users.to_pylist(), pa.table(columns), pa.array(order)

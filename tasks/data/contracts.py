@@ -7,10 +7,11 @@ schema error. Loading (`casting`), row rules (`rules`), the data set's own check
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
-Kind = Literal["id", "text", "list", "number", "integer", "flag", "moment"]
+Kind = Literal["id", "text", "list", "number", "integer", "flag", "moment", "label"]
 
 EVENTS = (
     "impression", "play", "watch", "like", "favorite", "rating",
@@ -121,6 +122,21 @@ ERASURES = Table("erasures", (
 ), required=False)  # fmt: skip
 
 TABLES = {table.name: table for table in (ITEMS, EVENTS_TABLE, ERASURES)}
+
+
+def beyond(table: str, slices: Iterable[str]) -> list[str]:
+    """The columns of a table that `evaluate.slices` names and that are not of the contract, in order."""
+    named = (name.removeprefix(f"{table}.") for name in slices if name.startswith(f"{table}."))
+    return [name for name in dict.fromkeys(named) if name not in TABLES[table].names]
+
+
+def with_named(slices: Iterable[str]) -> dict[str, Table]:
+    """The contract, and the columns beyond it that `evaluate.slices` names: their cells are taken as they are."""
+    columns = {
+        table: tuple(Column(name, "label", "named in evaluate.slices") for name in beyond(table, slices))
+        for table in TABLES
+    }
+    return {name: replace(table, columns=table.columns + columns[name]) for name, table in TABLES.items()}
 
 
 def as_markdown(table: Table) -> str:

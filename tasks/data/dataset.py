@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from tasks.data.histories import FloatArray, Histories, ItemArray
 from tasks.data.schema import CLEAN_EVENTS, ITEMS_SCHEMA, USERS_SCHEMA, read_strict
@@ -123,6 +124,16 @@ def load_dataset(folder: Path = Path("data/validate")) -> Dataset:
         data_until=facts["data_until"], protocols=protocols,
         split_digest={name: protocol["digest"] for name, protocol in facts["protocols"].items()},
     )  # fmt: skip
+
+
+def with_named(data: Dataset, folder: Path = Path("data/named")) -> Dataset:
+    """The data with the columns beyond the contract that `evaluate.slices` names, as text."""
+    tables = {"items": data.items, "events": data.events}
+    for name in tables:
+        columns = pq.read_table(_present(folder / f"{name}.parquet"), memory_map=False, partitioning=None)
+        for column in columns.column_names:
+            tables[name] = tables[name].append_column(column, columns[column])
+    return replace(data, **tables)
 
 
 def _present(path: Path) -> Path:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.json as pj
 
-from tasks.data.contracts import TABLES
+from tasks.data.contracts import Table
 
 BLOCK_BYTES = 64 << 20
 """Bytes that arrow's parser sees at once; a line has to fit."""
@@ -20,9 +20,9 @@ Fault = tuple[int, str, dict[str, int]]
 Lines = tuple[dict[str, pa.Array], npt.NDArray[np.int64], list[Fault], list[str]]
 
 
-def read_lines(content: bytes, table: str, file: str) -> Lines:
+def read_lines(content: bytes, table: Table, file: str) -> Lines:
     """(columns, 1-based line numbers, faults, notes)."""
-    kinds = {column.name: column.kind for column in TABLES[table].columns}
+    kinds = {column.name: column.kind for column in table.columns}
     whole = _read_whole(content, kinds)
     return (whole, _count(whole), [], []) if whole else _read_each(content, kinds, file)
 
@@ -93,7 +93,7 @@ def _parse(line: bytes, kinds: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
     for name, cell in record.items():
         kind = kinds.get(name)
         if kind is None:
-            record[name] = None  # a column outside the contract: kept by name alone, so that it can be told
+            record[name] = None  # a column that is not asked for: kept by name alone, so that it can be told
         elif cell is not None and (type(cell) is not str or kind == "list"):
             try:
                 record[name] = _labels(cell) if kind == "list" else _text(cell)

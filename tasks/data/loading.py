@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tasks.data import moments
+from tasks.data import moments, rules
 from tasks.data.casting import Mask, cast_cells, is_text, to_text, wrong_type
-from tasks.data.contracts import ERASURES, EVENTS_TABLE, ITEMS, TABLES, Column
+from tasks.data.contracts import ERASURES, EVENTS_TABLE, TABLES, Column, Table
 from tasks.data.privacy import pseudonym, redacted
 from tasks.data.reading import Raw
-from tasks.data.schema import ARROW_TYPES, MOMENT, SET_ASIDE, SOURCE, event_type
+from tasks.data.schema import ARROW_TYPES, CLEAN_EVENTS, MOMENT, SET_ASIDE, SOURCE, event_type
 from tasks.stage import UserError
 
 
@@ -31,24 +31,55 @@ class Loaded:
     notes: list[str]
 
 
-def load(raws: list[Raw], clock: str, key: bytes | None) -> Loaded:
-    """Type every table. clock: the setting; key: pseudonymises users, None leaves them as they are."""
+def load(raws: list[Raw], clock: str, key: bytes | None, tables: Mapping[str, Table] = TABLES) -> Loaded:
+    """Type every table. clock: the setting; key: pseudonymises users, None leaves them as they are; tables: the
+    contract, and named columns beyond it, each of which some file must have."""
     parts: dict[str, list[Raw]] = {name: [raw for raw in raws if raw.table == name] for name in TABLES}
     rows = {name: sum(len(raw.rows) + len(raw.broken) for raw in own) for name, own in parts.items()}
     for table in TABLES.values():
         if table.required and not rows[table.name]:
             files = ", ".join(raw.file for raw in parts[table.name])
             raise UserError(f"{files}: the table {table.name} has no rows. Give at least one, or another source.")
+    for name, table in tables.items():
+        _require_named(table, parts[name])
     unit, clock = _clock(parts["events"], clock)
-    loaded = {name: [_typed(raw, unit, key) for raw in own] for name, own in parts.items()}
+    loaded = {name: [_typed(raw, tables[name], unit, key) for raw in own] for name, own in parts.items()}
     rejected = [row for own in loaded.values() for _, bad in own for row in bad]
     return Loaded(
-        items=_stack(ITEMS.columns, loaded["items"], ARROW_TYPES),
-        events=_stack(_present(EVENTS_TABLE.columns, parts["events"]), loaded["events"], None),
+        items=_stack(_present(tables["items"], parts["items"]), loaded["items"], ARROW_TYPES),
+        events=_stack(_present(tables["events"], parts["events"]), loaded["events"], None),
         erasures=_stack(ERASURES.columns, loaded["erasures"], ARROW_TYPES),
         rejected=pa.Table.from_pylist(rejected, schema=SET_ASIDE),
         clock=clock, rows=rows, notes=[note for raw in raws for note in raw.notes],
     )  # fmt: skip
+
+
+def load_items(raw: Raw) -> pa.Table:
+    """A file of items alone: its own columns of the contract, typed, a row an item. Raises UserError naming the first
+    row at fault."""
+    table, rejected = _typed(raw, TABLES["items"], "s", None)
+    marks = rules.mark_items(_stack(TABLES["items"].columns, [(table, [])], ARROW_TYPES))
+    fault = [*rejected, *marks.set_aside("items", table, private=False).to_pylist()]
+    if fault:
+        first = min(fault, key=lambda row: row["source_row"])
+        raise UserError(
+            f"{raw.file}: row {first['source_row']}: {first['rule']} in `{first['column']}`; {len(fault)} rows of "
+            f"{len(raw.rows) + len(raw.broken)} are at fault. Correct the file: nothing was changed."
+        )
+    return table.drop_columns([field.name for field in SOURCE])
+
+
+def _require_named(table: Table, raws: list[Raw]) -> None:
+    """Every column of the table that is beyond the contract is in some file, and not under a name of our own."""
+    taken = {field.name for field in [*SOURCE, *CLEAN_EVENTS]}
+    for name in table.names:
+        if name in TABLES[table.name].names:
+            continue
+        where, files = f"params.yaml: evaluate.slices: '{table.name}.{name}'", ", ".join(raw.file for raw in raws)
+        if name in taken:
+            raise UserError(f"{where}: that name is used inside. Give the column another name in {files}.")
+        if not any(name in raw.columns for raw in raws):
+            raise UserError(f"{where}: {files} has no such column. Correct the name, or take it out of the list.")
 
 
 def _clock(raws: list[Raw], setting: str) -> tuple[str, str]:
@@ -76,12 +107,12 @@ def _moments(raw: Raw, column: Column) -> moments.Reading:
     return moments.read_moments(cells)
 
 
-def _typed(raw: Raw, unit: str, key: bytes | None) -> tuple[pa.Table, list[dict[str, object]]]:
+def _typed(raw: Raw, table: Table, unit: str, key: bytes | None) -> tuple[pa.Table, list[dict[str, object]]]:
     """(rows that fit, rejected rows) of a file."""
     arrays: dict[str, pa.Array] = {}
     faults: dict[str, Mask] = {}
     for name, cells in raw.columns.items():
-        column = TABLES[raw.table][name]
+        column = table[name]
         arrays[name], faults[name] = _cells(raw, column, unit)
         _refuse_wrong_column(raw, column, cells, faults[name])
     if key is not None and "user_id" in arrays:
@@ -89,8 +120,10 @@ def _typed(raw: Raw, unit: str, key: bytes | None) -> tuple[pa.Table, list[dict[
     bad = np.logical_or.reduce([*faults.values(), np.zeros(len(raw.rows), bool)])
     arrays["source_file"] = pa.repeat(pa.scalar(raw.file, pa.string()), len(raw.rows))
     arrays["source_row"] = pa.array(raw.rows)
-    table = pa.table(arrays).filter(pa.array(~bad))
-    return table, [*_broken(raw), *_rejected(raw, arrays, faults, np.flatnonzero(bad), key is not None)]
+    return pa.table(arrays).filter(pa.array(~bad)), [
+        *_broken(raw),
+        *_rejected(raw, arrays, faults, np.flatnonzero(bad), key is not None),
+    ]
 
 
 def _cells(raw: Raw, column: Column, unit: str) -> tuple[pa.Array, Mask]:
@@ -164,9 +197,10 @@ def _rule(cell: object) -> str:
     return "wrong type"
 
 
-def _present(columns: Iterable[Column], raws: list[Raw]) -> list[Column]:
+def _present(table: Table, raws: list[Raw]) -> list[Column]:
+    """All columns of items; of events those that are always there, and those that some file has."""
     found = {name for raw in raws for name in raw.columns} | {"value"}
-    return [column for column in columns if column.name in found]
+    return [column for column in table.columns if table.name == "items" or column.name in found]
 
 
 def _stack(columns: Iterable[Column], parts: list[tuple[pa.Table, list[dict[str, object]]]],

@@ -8,6 +8,7 @@ import difflib
 import gzip
 import io
 import lzma
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
-from tasks.data.contracts import TABLES
+from tasks.data.contracts import TABLES, Table
 from tasks.data.json_lines import read_lines
 from tasks.data.sources import SourceFile
 from tasks.stage import UserError
@@ -54,8 +55,10 @@ def raw_columns(file: str, cells: dict[str, list[str]]) -> tuple[str, dict[str, 
     return file, columns, np.arange(1, len(next(iter(cells.values()))) + 1, dtype=np.int64)
 
 
-def read_raw(file: SourceFile) -> Raw:
-    """Read a file of any supported format; raises UserError naming it when it is cut, empty or of another kind."""
+def read_raw(file: SourceFile, tables: Mapping[str, Table] = TABLES) -> Raw:
+    """Read a file of any supported format: the columns that `tables` has, the contract's at least. Raises UserError
+    naming the file when it is cut, empty or of another kind."""
+    table = tables[file.table]
     suffixes = [part.lower() for part in file.path.name.split(".")[1:]]
     packed = suffixes[-1] if suffixes[-1] in ("gz", "zst", "bz2", "xz") else ""
     kind = suffixes[-2] if packed else suffixes[-1]
@@ -64,9 +67,9 @@ def read_raw(file: SourceFile) -> Raw:
     elif kind in ("csv", "tsv"):
         raw = _read_delimited(file, _text_bytes(file, packed), "," if kind == "csv" else "\t")
     else:
-        columns, rows, broken, notes = read_lines(_text_bytes(file, packed), file.table, file.name)
+        columns, rows, broken, notes = read_lines(_text_bytes(file, packed), table, file.name)
         raw = Raw(file.table, file.name, columns, rows, [Broken(*fault) for fault in broken], notes)
-    return _known_columns(raw)
+    return _known_columns(raw, table)
 
 
 def _content(file: SourceFile, packed: str) -> bytes:
@@ -192,9 +195,8 @@ def _without_cut_row(raw: Raw, content: bytes) -> Raw:
     return replace(raw, columns=columns, rows=raw.rows[:-1], broken=broken, notes=[note])
 
 
-def _known_columns(raw: Raw) -> Raw:
-    """Only the contract's columns; raises UserError for a missing required one, notes the ones left out."""
-    table = TABLES[raw.table]
+def _known_columns(raw: Raw, table: Table) -> Raw:
+    """Only the table's columns; raises UserError for a missing required one, notes the ones left out."""
     found = list(raw.columns)
     for column in table.columns:
         if column.required and column.name not in found:

@@ -13,7 +13,7 @@ from tasks.stage import UserError
 MOMENT = pa.timestamp("us", "UTC")
 ARROW_TYPES: dict[str, pa.DataType] = {
     "id": pa.string(), "text": pa.string(), "list": pa.list_(pa.string()), "number": pa.float64(),
-    "integer": pa.int64(), "flag": pa.bool_(), "moment": MOMENT,
+    "integer": pa.int64(), "flag": pa.bool_(), "moment": MOMENT, "label": pa.string(),
 }  # fmt: skip
 SOURCE = [pa.field("source_file", pa.string()), pa.field("source_row", pa.int64())]
 

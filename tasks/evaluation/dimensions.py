@@ -10,13 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks.data.contracts import EVENTS_TABLE, ITEMS
 from tasks.data.dataset import Dataset
 from tasks.data.histories import FloatArray, IntArray
 from tasks.data.splits import TEST
 from tasks.evaluation.novelty import audience
-from tasks.evaluation.slices import Slice, duration, number, thirds, values
+from tasks.evaluation.slices import MOST_VALUES, Slice, duration, number, thirds, values
 from tasks.evaluation.trial import Trial
 from tasks.stage import UserError
 
@@ -25,10 +26,10 @@ TABLES = {"items": ITEMS, "events": EVENTS_TABLE}
 
 
 def slices_of(data: Dataset, trials: Sequence[Trial], columns: Sequence[str]) -> list[Slice]:
-    """The slices of the trials' pooled rows. columns: `items.language`, `events.device`, …; one that the data lack
-    gives none. Raises UserError for a name that no table of the contract has."""
+    """The slices of the trials' pooled rows. columns: `items.language`, `events.device`, …; one of the contract's that
+    the data lack gives none. Raises UserError for any other that they lack."""
     for column in columns:
-        _known(column)
+        _known(column, data)
     history = [data.positives(trial.fold, LEARNED) for trial in trials]
     told = thirds("activity", _pooled([t.histories.lengths.astype(np.float64) for t in trials]), _events)
     told += values("wanted item", _each([_fame(audience(h, data.n_items)) for h in history], trials))
@@ -43,11 +44,12 @@ def slices_of(data: Dataset, trials: Sequence[Trial], columns: Sequence[str]) ->
     return told + [each for column in columns for each in _column(data, trials, column)]
 
 
-def _known(column: str) -> None:
+def _known(column: str, data: Dataset) -> None:
     table, _, name = column.partition(".")
-    if table not in TABLES or name not in TABLES[table].names:
+    there = {"items": data.items.column_names, "events": data.events.column_names}.get(table, [])
+    if table not in TABLES or name not in (*TABLES[table].names, *there):
         raise UserError(
-            f"params.yaml: evaluate.slices: {column!r} is no column of the contract. Write items. or events. and a "
+            f"params.yaml: evaluate.slices: {column!r} is no column of the data. Write items. or events. and a "
             "column's name, such as items.language or events.device."
         )
 
@@ -58,17 +60,30 @@ def _column(data: Dataset, trials: Sequence[Trial], column: str) -> list[Slice]:
     source = data.items if table == "items" else data.events
     if name not in source.column_names:
         return []
-    number = TABLES[table][name].kind in ("number", "integer")
+    figures = figures_of(source, column)
     if table == "items":
-        if number:
-            filled = source[name].cast(pa.float64()).fill_null(np.nan).to_numpy()
-            return thirds(name, _pooled([_truth_mean(t, filled) for t in trials]))
+        if figures is not None:
+            return thirds(name, _pooled([_truth_mean(t, figures) for t in trials]))
         return values(name, _each([_labels(source[name])] * len(trials), trials))
     at = np.concatenate([_first_test_events(data, trial) for trial in trials])
-    cells = source[name].take(pa.array(at))
-    if number:
-        return thirds(name, cells.cast(pa.float64()).fill_null(np.nan).to_numpy())
-    return values(name, _labels(cells))
+    if figures is not None:
+        return thirds(name, figures[at])
+    return values(name, _labels(source[name].take(pa.array(at))))
+
+
+def figures_of(source: pa.Table, column: str) -> FloatArray | None:
+    """[n] numbers of a column such as `items.duration_s`, NaN where there is none; None where it holds labels. One
+    beyond the contract holds numbers if all of its cells are, and there are more than could have a slice each."""
+    table, _, name = column.partition(".")
+    kind, cells = TABLES[table][name].kind if name in TABLES[table].names else "label", source[name]
+    if kind not in ("number", "integer", "label"):
+        return None
+    if kind == "label" and len(pc.unique(cells).drop_null()) <= MOST_VALUES:
+        return None
+    try:
+        return np.asarray(cells.cast(pa.float64()).fill_null(np.nan).to_numpy())
+    except pa.ArrowInvalid:
+        return None
 
 
 def _events(count: float) -> str:

@@ -10,13 +10,14 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from tasks.data.contracts import ITEMS
 from tasks.data.dataset import Dataset
 from tasks.data.histories import ItemArray
 from tasks.evaluation.champion import Comparison
 from tasks.evaluation.concentration import exposure, gini
 from tasks.evaluation.coverage import coverage
+from tasks.evaluation.dimensions import figures_of
 from tasks.evaluation.gate import Gate, Judgement
 from tasks.evaluation.group_exposure import group_exposure
 from tasks.evaluation.intervals import Interval
@@ -59,7 +60,11 @@ def report_data(
         "pairs": [asdict(each) for each in pairs(trials, served, comparison, gate.resample)] if comparison else [],
         "against_blend": [asdict(each) for each in against_blend(scores, gate.difference, gate.settings)],
         "behaviours": [asdict(each) for each in judgement.behaviours],
-        "groups": [asdict(each) for by in _labelled(gate) for each in _groups(by, data, served, trials, scores, gate)],
+        "groups": [
+            asdict(each)
+            for by in _labelled(data, gate.settings.slices)
+            for each in _groups(by, data, served, trials, scores, gate)
+        ],
         "long_tail": {name: _lorenz(each, data.n_items) for name, each in lists.items()},
         "samples": samples(data, trials, readers, served, scores.values[model][GATE_METRIC], comparison),
     }
@@ -84,17 +89,19 @@ def _champion(comparison: Comparison | None, n_items: int) -> dict[str, float] |
     return figures
 
 
-def _labelled(gate: Gate) -> list[str]:
+def _labelled(data: Dataset, slices: Sequence[str]) -> list[str]:
     """Columns of items that make groups: GROUPS, and those among the named slices that hold labels."""
-    named = [column.removeprefix("items.") for column in gate.settings.slices if column.startswith("items.")]
-    return list(dict.fromkeys([*GROUPS, *(name for name in named if ITEMS[name].kind in ("text", "list"))]))
+    named = [name.removeprefix("items.") for name in slices if name.startswith("items.")]
+    kinds = {field.name: field.type for field in data.items.schema}
+    there = [
+        name for name in dict.fromkeys((*GROUPS, *named)) if kinds.get(name) in (pa.string(), pa.list_(pa.string()))
+    ]
+    return [name for name in there if figures_of(data.items, f"items.{name}") is None]
 
 
 def _groups(
     by: str, data: Dataset, served: ItemArray, trials: Sequence[Trial], scores: Scores, gate: Gate
 ) -> list[Any]:  # fmt: skip
-    if by not in data.items.column_names:
-        return []
     cells = data.items[by].to_pylist()
     labels = [cell if isinstance(cell, list) else [] if cell is None else [cell] for cell in cells]
     return list(group_exposure(by, labels, served, [t.truth for t in trials], scores.users, gate.resample))

@@ -65,6 +65,9 @@ class LocalStore:
             self._write(self._path(key), content)
         return _token(content)
 
+    def require_swaps(self) -> None:
+        """A file lock is always there."""
+
     def folder(self, prefix: str) -> Path | None:
         return self._path(prefix.rstrip("/"))
 

@@ -64,6 +64,7 @@ def publish(
     done = Published(manifest.digest, False, len(lacking), sent, len(manifest.files) - len(lacking))
     if dry_run:
         return done
+    store.require_swaps()
     for name in lacking:
         store.put(root + name, folder / name)
     store.put(root + LINEAGE, _record(lineage | {"predecessor": champion}))

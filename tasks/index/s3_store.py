@@ -86,12 +86,29 @@ class S3Store:
         return True
 
     def compare_and_swap(self, key: str, expected: Token | None, content: bytes) -> Token:
-        self._require_conditions()
+        self.require_swaps()
         try:
             with self._clear_errors(key):
                 return self._swap(key, expected, content)
         except Missing:  # what some servers answer to If-Match on a missing key
             raise self._conflict(key) from None
+
+    def require_swaps(self) -> None:
+        """Writes whose condition is false must fail, or two publishers could both win. Asked once."""
+        if self._honours_conditions:
+            return
+        self.put(_PROBE, b"Nightreel writes this to see whether conditions are honoured.\n")
+        for condition in ({"IfNoneMatch": "*"}, {"IfMatch": '"00000000000000000000000000000000"'}):
+            try:
+                with self._clear_errors(_PROBE):
+                    self._client.put_object(Bucket=self._bucket, Key=self._name(_PROBE), Body=b"ignored\n", **condition)
+            except ConditionFailed:
+                continue
+            raise StoreError(
+                f"{self.uri}: this server ignores conditional writes ({next(iter(condition))}), so a version could "
+                "be overwritten unseen. Use S3, MinIO, SeaweedFS or a local folder as NIGHTREEL_STORE."
+            )
+        self._honours_conditions = True
 
     def folder(self, prefix: str) -> Path | None:
         return None
@@ -163,23 +180,6 @@ class S3Store:
                     f"{self.uri}: bucket {self._bucket} does not exist and can't be created ({code(error)}). "
                     "Create it, or name another store in NIGHTREEL_STORE."
                 ) from error
-
-    def _require_conditions(self) -> None:
-        """Before the first swap: writes whose condition is false must fail, or two publishers could both win."""
-        if self._honours_conditions:
-            return
-        self.put(_PROBE, b"Nightreel writes this to see whether conditions are honoured.\n")
-        for condition in ({"IfNoneMatch": "*"}, {"IfMatch": '"00000000000000000000000000000000"'}):
-            try:
-                with self._clear_errors(_PROBE):
-                    self._client.put_object(Bucket=self._bucket, Key=self._name(_PROBE), Body=b"ignored\n", **condition)
-            except ConditionFailed:
-                continue
-            raise StoreError(
-                f"{self.uri}: this server ignores conditional writes ({next(iter(condition))}), so a version could "
-                "be overwritten unseen. Use S3, MinIO, SeaweedFS or a local folder as NIGHTREEL_STORE."
-            )
-        self._honours_conditions = True
 
     def _clear_errors(self, key: str) -> AbstractContextManager[None]:
         return clear_errors(self.uri, str(self._client.meta.endpoint_url), key)

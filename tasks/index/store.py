@@ -57,6 +57,9 @@ class Store(Protocol):
     def compare_and_swap(self, key: str, expected: Token | None, content: bytes) -> Token:
         """Write only if the key still is what `expected` stands for (None: missing); raises Conflict."""
 
+    def require_swaps(self) -> None:
+        """Raises StoreError where compare_and_swap can't be relied on; asked before anything is sent."""
+
     def folder(self, prefix: str) -> Path | None:
         """The local folder that holds the keys below `prefix`, so that no copy is needed; None if elsewhere."""
 

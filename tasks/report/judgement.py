@@ -138,13 +138,14 @@ def groups(facts: RunFacts) -> Markup:
     found: list[Row] = facts.report.get("groups", [])
     rows = [
         [
-            each["by"], each["name"], f"{each['items']:,}", f"{each['exposure']['point']:.1%}", f"{each['wanted']:.1%}",
+            each["by"], each["name"], f"{each['items']:,}", f"{each['exposure']['point']:.1%}",
+            _bounds(each["exposure"], ".1%"), f"{each['wanted']:.1%}",
             f"{each['surplus']['point']:+.1%}", _bounds(each["surplus"], "+.1%"),
         ]
         for each in found
     ]  # fmt: skip
-    head = ["by", "group", "items", "attention", "of wanted items", "surplus", "95% interval"]
-    return section("Exposure of groups", table(head, rows, (2, 3, 4, 5, 6))) if rows else Markup("")
+    head = ["by", "group", "items", "attention", "95% interval", "of wanted items", "surplus", "95% interval"]
+    return section("Exposure of groups", table(head, rows, (2, 3, 4, 5, 6, 7))) if rows else Markup("")
 
 
 def _bounds(found: Row, form: str = ".4f") -> str:

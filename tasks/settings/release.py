@@ -35,8 +35,10 @@ class Evaluate(Section):
     """Bootstrap replicates over users."""
     cold_users: Annotated[int, Field(ge=1)]
     """Most users who are asked again as newcomers; each is asked eight times."""
-    slices: tuple[Annotated[str, Field(pattern=r"^(items|events)\.[a-z_]+$")], ...]
-    """Columns that tell users apart, beside activity, popularity and age: `items.language`, `events.device`, …"""
+    slices: tuple[Annotated[str, Field(pattern=r"^(items|events)\.[A-Za-z]\w*$")], ...]
+    """Columns that tell users apart, beside activity, popularity and age: `items.language`, `events.device`, and any
+    other that the source has (`items.studio`; a user's own attribute as a column of events). One beyond the contract is
+    kept in the data as it is: name none that tells who somebody is."""
     slice_users: Annotated[int, Field(ge=10)]
     """Least users of a slice that is tested and compared; fewer tell nothing, more misses small groups."""
     slice_confidence: Annotated[float, Field(gt=0.5, lt=1)]

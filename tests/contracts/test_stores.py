@@ -14,12 +14,15 @@ from typing import Any
 
 import pytest
 
+from benchmarks.faults.proxy import Answer, Asked, Forward, Proxy
 from benchmarks.free_ports import free_ports
+from tasks.index.publisher import publish
 from tasks.index.s3_store import S3Store
 from tasks.index.store import Conflict, Missing, Store, StoreError, StoreUnreachable, Token
 from tasks.index.stores import open_store
 from tasks.stage import UserError
 from tests.contracts.servers import set_environment
+from tests.tasks.index.bundles import lineage, write_bundle
 
 
 @pytest.fixture(scope="module")
@@ -321,6 +324,28 @@ def test_a_store_that_fails_may_be_tried_later() -> None:
 def test_a_store_that_ignores_conditions_is_refused() -> None:
     with pytest.raises(StoreError, match=r"ignores conditional writes.*Use S3, MinIO, SeaweedFS or a local folder"):
         open_store("s3://bucket/store").compare_and_swap("channels/live.json", Token("1"), b"x")
+
+
+@pytest.mark.parametrize("ignored", ["If-None-Match", "If-Match"])
+def test_a_server_that_ignores_one_condition_is_refused_before_anything_is_sent(
+    moto: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ignored: str
+) -> None:
+    """Some servers honour one of the two alone (localbucket 1.2 has no If-Match); either would let two runs win."""
+
+    def deaf(asked: Asked, forward: Forward) -> Answer:
+        asked.headers.pop(ignored, None)
+        return forward()
+
+    write_bundle(tmp_path / "bundle")
+    with Proxy(moto["AWS_ENDPOINT_URL"]) as proxy:
+        proxy.set(deaf)
+        set_environment(monkeypatch, moto | {"AWS_ENDPOINT_URL": proxy.url})
+        store = open_store(f"s3://bucket-{random.randrange(10**9)}/store")
+        with pytest.raises(StoreError, match=rf"ignores conditional writes \({ignored.replace('-', '')}\)"):
+            publish(store, tmp_path / "bundle", channel="live", champion=None, lineage=lineage("r"))
+        assert store.list("versions/") == {} and store.list("channels/") == {}
+        proxy.set(None)
+        assert publish(store, tmp_path / "bundle", channel="live", champion=None, lineage=lineage("r")).moved
 
 
 def test_a_full_disk_is_told_and_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from benchmarks.made_up_bundle import Made, assemble, made_up
+from flows import renew as renewing
 from flows.renewal import renew
 from nightreel import Reader, UserError
+from tasks.index import channels
 from tasks.index.bundle import digest_of
 from tasks.index.local_store import LocalStore
 from tasks.index.publisher import publish
@@ -109,3 +114,67 @@ def test_without_the_library_all_vectors_are_read(
     assert reader.engine.catalogue.nearest is None
     assert len(reader.similar(f"i{reader.engine.catalogue.changed[0]}", 10)) == 10
     assert len(reader.recommend(history=["i3", "i4"], k=10)) == 10
+
+
+def call(*arguments: str) -> str:
+    app = typer.Typer()
+    renewing.register(app)
+    result = CliRunner().invoke(app, list(arguments))
+    if result.exception is not None:
+        raise result.exception
+    return result.stdout
+
+
+@pytest.fixture
+def published(base: tuple[Path, Made], tmp_path: Path) -> LocalStore:
+    store = LocalStore(tmp_path / "store")
+    publish(store, base[0], channel="live", champion=None, lineage={"recipe": "night", "tables": "t"})
+    return store
+
+
+def test_the_command_changes_what_a_file_says_and_nothing_else(published: LocalStore, tmp_path: Path) -> None:
+    before = Reader.open(published.uri)
+    user = before.user_ids[0].as_py()
+    gone = before.recommend(user, k=1)[0].item_id
+    kept = "i1" if gone != "i1" else "i2"
+    file = tmp_path / "correct.csv"
+    file.write_text(f"item_id,title,blocked\n{gone},Withdrawn,true\n{kept},Zeppelin,\nnever-seen,New,\n")
+    dry = call(str(file), "--at", published.uri, "--dry-run")
+    assert "2 items changed" in dry and "would be" in dry and Reader.open(published.uri).digest == before.digest
+    told = json.loads(call(str(file), "--at", published.uri, "--json"))
+    assert (told["renewed"], told["changed"], told["new"]) == (before.digest, 2, 1)
+    after = Reader.open(published.uri)
+    assert after.digest == told["version"] != before.digest
+    assert gone not in {each.item_id for each in after.recommend(user, k=100)}
+    assert after.search("zeppelin", 1)[0].item_id == kept
+    assert after.items.genres == before.items.genres and np.array_equal(after.vectors, before.vectors)
+    record = channels.lineage(published, after.digest)
+    assert record["renewed"] == before.digest and record["tables"] == "t" and record["recipe"] != "night"
+    assert "nothing changed" in call(str(file), "--at", published.uri)
+    channels.rollback(published, "live")
+    assert Reader.open(published.uri).digest == before.digest and "night" not in channels.blocked(published)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("item_id,title\ni1, \n", r"correct\.csv: row 1: empty title in `title`; 1 rows of 1"),
+        ("item_id,title\ni1,A\ni1,B\n", r"row 2: duplicate in `item_id`"),
+        ("item_id,title,blocked\ni1,A,true\ni2,B,maybe\n", r"row 2: wrong type in `blocked`"),
+        ("item_id,title\nx1,A\n", r"has none of these items \(x1 …\)\. New items need a nightly run"),
+        ("title\nA\n", r"column `item_id`.* is missing"),
+    ],
+)
+def test_a_file_at_fault_changes_nothing(published: LocalStore, tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "correct.csv").write_text(content)
+    live = channels.live(published)
+    with pytest.raises(UserError, match=message):
+        call(str(tmp_path / "correct.csv"), "--at", published.uri)
+    assert channels.live(published) == live
+
+
+def test_a_file_that_is_not_there_or_of_no_known_format_is_told(published: LocalStore, tmp_path: Path) -> None:
+    (tmp_path / "items.xlsx").touch()
+    for name, message in (("items.csv", "there is no such file"), ("items.xlsx", "of no format that can be read")):
+        with pytest.raises(UserError, match=message):
+            call(str(tmp_path / name), "--at", published.uri)
