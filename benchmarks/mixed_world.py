@@ -2,11 +2,11 @@
 
     write(folder, users=400, items=480, media=120, seed=0)     # items.parquet, events.parquet, terms.txt, media/
 
-Planted: an item has a language, a medium and one of eight genres. Titles and descriptions are written from the templates
-of mixed_words.json; of some items the title says nothing, or there is no description, no genre or no language. Media
-files, where there are any, speak the description or have a sound and pictures of the genre's style; some are broken. A
-user likes one or two languages, two genres, and one medium more than another. An item can be taken from its day of
-publication on, is liked best when it is new, and nobody takes one twice.
+Planted: an item has a language, a medium and one of eight genres. Titles and descriptions are written from the
+templates of mixed_words.json; of some items the title says nothing, or there is no description, no genre or no
+language. Media files, where there are any, speak the description or have a sound and pictures of the genre's style;
+some are broken. A user likes one or two languages, two genres, and one medium more than another. An item can be taken
+from its day of publication on, is liked best when it is new, and nobody takes one twice.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def write(folder: Path, *, users: int, items: int, media: int, seed: int = 0) ->
     (folder / "media").mkdir(parents=True, exist_ok=True)
     chosen = np.sort(rng.choice(items, media, replace=False))
     _write_media(folder, rows, nature, chosen, rng)
-    _break(folder, rows, chosen[-12:])
+    _break(folder, rows, chosen)
     for row in rows:
         row.pop("spoken")
     columns = {name: pa.array([row.get(name) for row in rows], kind) for name, kind in _KINDS.items()}
@@ -133,7 +133,7 @@ def _break(folder: Path, rows: list[Row], chosen: Ints) -> None:
         (folder / rows[n]["media_uri"]).unlink()
         rows[n] |= {"media_uri": f"media/{path.name}", "title": title, "description": text, "language": "en"}
     cut, empty, swapped, renamed, gone, outside, web, *others = [n for n in chosen.tolist() if n not in films[:2]][::11]
-    for n in (cut, films[2], *others):
+    for n in (cut, *others):
         path = folder / rows[n]["media_uri"]
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
     (folder / rows[empty]["media_uri"]).write_bytes(b"")
