@@ -63,7 +63,9 @@ def outputs(project: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in paths}
 
 
-def test_text_fields_with_provenance_and_only_what_changed_is_done_again(tmp_path: Path) -> None:
+def test_text_fields_with_provenance_and_only_what_changed_is_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(tmp_path, catalogue())
     said = understand(tmp_path)
     assert "keywords and summaries: 47 of 47 items; 0 from cache" in said
@@ -99,6 +101,15 @@ def test_text_fields_with_provenance_and_only_what_changed_is_done_again(tmp_pat
     shutil.rmtree(tmp_path / "data/understand")
     assert "keywords and summaries: 0 of 47 items; 47 from cache" in understand(tmp_path)
     assert outputs(tmp_path) == before
+
+    whole = {name: pq.read_table(tmp_path / f"data/understand/{name}.parquet") for name in ("items", "provenance")}
+    monkeypatch.setattr("tasks.understand.BLOCK", 5)
+    understand(tmp_path)
+    for name, table in whole.items():
+        path = tmp_path / f"data/understand/{name}.parquet"
+        assert pq.read_metadata(path).num_row_groups == 10 and pq.read_table(path).equals(table)
+    assert {path.name for path in (tmp_path / "data/understand").iterdir()} <= before.keys()
+    monkeypatch.undo()
 
     changed = catalogue().to_pylist()
     changed[5]["description"] = "A chess player travels through the desert with a camel."
