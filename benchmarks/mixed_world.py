@@ -131,7 +131,8 @@ def _break(folder: Path, rows: list[Row], chosen: Ints) -> None:
     films = [n for n in chosen.tolist() if rows[n]["media_type"] == "video"]
     for n, path, (title, text) in zip(films, real_videos(folder / "media"), REAL, strict=False):
         (folder / rows[n]["media_uri"]).unlink()
-        rows[n] |= {"media_uri": f"media/{path.name}", "title": title, "description": text, "language": "en"}
+        told = {"title": title, "description": text, "language": "en", "genres": []}
+        rows[n] |= {"media_uri": f"media/{path.name}", **told}
     cut, empty, swapped, renamed, gone, outside, web, *others = [n for n in chosen.tolist() if n not in films[:2]][::11]
     for n in (cut, *others):
         path = folder / rows[n]["media_uri"]

@@ -78,6 +78,10 @@ class Catalogue:
             (self.given, "genres"), (self.derived, "tags"), (self.given, "media_type"))), strict=True)  # fmt: skip
         return [tuple(genres or tags or ([medium] if medium else [])) for genres, tags, medium in own]
 
+    def media(self) -> list[str]:
+        """Each item's medium; empty where it isn't known."""
+        return [medium or "" for medium in self._column(self.given, "media_type")]
+
     def kinds(self, fields: Sequence[str]) -> list[tuple[bool, ...]]:
         """Which of these fields each item has; `frames` and `sound` are asked of the provenance."""
         notes = pq.read_table(self.folder / "provenance.parquet", columns=["item_id", "field", "skipped"])
