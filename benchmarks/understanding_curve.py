@@ -3,10 +3,10 @@
     python -m benchmarks.understanding_curve                      # 1,000, 10,000 and 100,000 items
     python -m benchmarks.understanding_curve --sizes 1000 5000
 
-Made-up items with a title, a genre, a language and a description of some fifty words. Their texts are drawn from DISTINCT
-ones, so that the encoder's work is the same for every size from there on: what is measured is the work and the memory
-that every item costs beside it. Each stage is a process of its own, with an empty cache and one thread. Processor
-seconds, since a busy machine stretches the others.
+Made-up items with a title, a genre, a language and a description of some fifty words. Their texts are drawn from
+DISTINCT ones, so that the encoder's work is the same for every size from there on: what is measured is the work and the
+memory that every item costs beside it. Each stage is a process of its own, with an empty cache and one thread.
+Processor seconds, since a busy machine stretches the others.
 """
 
 from __future__ import annotations

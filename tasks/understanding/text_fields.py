@@ -68,8 +68,7 @@ def _block(
 
 def _worth_choosing(body: str, settings: Understand) -> list[str]:
     """The sentences among which to choose; none where the summary would be nearly the whole."""
-    # A transcript may say what the description says: a sentence is chosen once.
-    sentences = list(dict.fromkeys(sentences_of(body)))[: settings.summary.reads]
+    sentences = sentences_of(body)[: settings.summary.reads]
     return sentences if settings.summary.sentences and len(sentences) > settings.summary.sentences + 1 else []
 
 
