@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -41,8 +43,8 @@ Row = dict[str, Any]
 def night(folder: Path, data: Path) -> Path:
     """Run; returns the folder of the run's worktree."""
     clone, state = folder / "clone", folder / "state"
-    if not clone.exists():
-        subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
+    shutil.rmtree(clone, ignore_errors=True)
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
     environment = os.environ | {
         "NIGHTREEL_STATE": str(state), "PREFECT_HOME": str(folder / "prefect"), "PYTHONPATH": str(clone),
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120", "PATH": f"{BIN}:{os.environ['PATH']}",
@@ -76,7 +78,9 @@ def show_items(data: Path, console: Console) -> None:
     table.add_section()
     row("all", items)
     console.print(table)
-    reasons = Counter((note["field"], note["skipped"]) for note in notes if note["skipped"])
+    # A figure of the one item, in brackets, is no reason of its own.
+    cut = [(note["field"], re.sub(r" \([^()]*\d[^()]*\)$", "", note["skipped"])) for note in notes if note["skipped"]]
+    reasons = Counter(cut)
     table = Table("no …", "because", "items", title="What could not be said")
     for (field, reason), count in sorted(reasons.items(), key=lambda each: (each[0][0], -each[1])):
         table.add_row(FIELDS.get(field, field), reason, f"{count:,}")

@@ -39,7 +39,7 @@ class Looks:
     def read(self, rows: list[Row], found: Understood) -> None:
         """Fill `found` for a block of the catalogue."""
         if any(row["media_uri"] for row in rows):
-            self.files.read(rows, found)
+            self.files.read([self._with_language(row) for row in rows], found)
         heard = [row["transcript"] or own.get("transcript") for row, own in zip(rows, found.fields, strict=True)]
         rows = [row | {"transcript": transcript} for row, transcript in zip(rows, heard, strict=True)]
         texts = [prose_of(row, self.identify(at, row, found)) for at, row in enumerate(rows)]
@@ -51,6 +51,14 @@ class Looks:
                 self.writing.write(told, texts, found)
         self.items, self.told = self.items + len(rows), self.told + len(told)
         self.transcribed += sum("transcript" in own for own in found.fields)
+
+    def _with_language(self, row: Row) -> Row:
+        """The row with the language that its own words tell, where a file is to be heard and it names none: a speech
+        model would find words of its own language in any other."""
+        if row["language"] or not row["media_uri"]:
+            return row
+        guess = self.identifier.identify(prose_of(row).whole)
+        return row | {"language": guess.language if guess.score >= self.settings.understand.language_score else None}
 
     def identify(self, at: int, row: Row, found: Understood) -> str:
         """The item's language: the catalogue's, else the one identified, else empty."""
