@@ -2,6 +2,7 @@
 
     python -m benchmarks.cold_items --data FOLDER         # items.* and events.*; validated and understood first
     python -m benchmarks.cold_items --workspace FOLDER    # of a run: data/validate and data/understand are there
+    python -m benchmarks.cold_items … --described         # only items with a description or transcript take part
 
 The catalogue is cut at random into five parts. Each in turn is new: its events are hidden, content kNN ranks it among
 itself for everybody who took something of it and something else, and the truth is what they took. So every item is new
@@ -90,7 +91,7 @@ def _with_words(row: Row, own: Row) -> str:
 
 @dataclass(frozen=True)
 class Bench:
-    """What is asked. part: [n_items] in which turn an item is new."""
+    """What is asked. part: [n_items] in which turn an item is new; PARTS: never, nor is it asked with."""
 
     history: Histories
     part: npt.NDArray[np.int64]
@@ -125,14 +126,19 @@ class Bench:
         return fused.fuse(given)
 
 
-def measured(workspace: Path, settings: Settings) -> Iterator[tuple[str, FloatArray, FloatArray]]:
-    """A row for each way to know an item."""
+def measured(workspace: Path, settings: Settings, described: bool) -> Iterator[tuple[str, FloatArray, FloatArray]]:
+    """A row for each way to know an item. described: only items with prose take part."""
     data = load_dataset(workspace / "data" / "validate")
     path = workspace / "data" / "understand" / "items.parquet"
     columns = ["tags", "keywords", "summary", "transcript"]
-    texts = told(data.items.to_pylist(), pq.read_table(path, columns=columns).to_pylist())
-    part = np.random.default_rng(0).permutation(np.arange(data.n_items) % PARTS)
-    bench, encoder = Bench(data.positives(None), part, settings), open_encoder(settings.embed)
+    items, derived = data.items.to_pylist(), pq.read_table(path, columns=columns).to_pylist()
+    texts = told(items, derived)
+    part, history = np.random.default_rng(0).permutation(np.arange(data.n_items) % PARTS), data.positives(None)
+    if described:
+        rows = zip(items, derived, strict=True)
+        silent = ~np.array([bool(row["description"] or row["transcript"] or own["transcript"]) for row, own in rows])
+        part[silent], history = PARTS, history.where(~silent[history.items])
+    bench, encoder = Bench(history, part, settings), open_encoder(settings.embed)
     kept: dict[str, Vectors] = {}
     for name, own in texts.items():
         if own in [texts[other] for other in kept]:
@@ -164,6 +170,7 @@ def main() -> None:
     given.add_argument("--data", type=Path, help="a folder with items and events")
     given.add_argument("--workspace", type=Path, help="a folder with a run's data")
     parser.add_argument("--encoder", help="embed.encoder (default: params.yaml's)")
+    parser.add_argument("--described", action="store_true", help="only items with a description or transcript")
     asked = parser.parse_args()
     settings, console = load(ROOT / "params.yaml"), Console(width=130)
     if asked.encoder:
@@ -173,7 +180,7 @@ def main() -> None:
         place = asked.workspace or prepare(Path(scratch), asked.data, settings.embed.encoder)
         table = Table("what is known of an item", "NDCG@10 [95%]", "control", "content − control", "− the row before")
         before: FloatArray | None = None
-        for name, content, control in measured(place, settings):
+        for name, content, control in measured(place, settings, asked.described):
             difference = "" if before is None else _bounds(_paired(content - before), "+")
             row = (
                 name,
