@@ -46,10 +46,13 @@ from tasks.evaluation.ranking import Truth, per_user
 from tasks.models.content_knn import ContentKnn
 from tasks.settings import Settings, load
 from tasks.stage import state_directory
+from tasks.understanding.prose import prose_of
 
 PARTS, K, DECAY, REPLICATES = 5, 10, 10.0, 2000
+NAMED = "title and genres"
 DESCRIBED = "+ description"
 HEARD = "+ transcript, as embed reads it"
+APART = "title and genres, and title and prose: mean of the two vectors"
 Row = dict[str, Any]
 
 
@@ -80,9 +83,15 @@ def told(items: list[Row], derived: list[Row]) -> dict[str, list[str]]:
         for row, own in zip(heard, derived, strict=True)
     ]
     whole = [row | {"description": _with_words(row, own)} for row, own in zip(tagged, derived, strict=True)]
-    rows = {"title and genres": named, DESCRIBED: described, HEARD: heard, "+ learned tags": tagged,
+    rows = {NAMED: named, DESCRIBED: described, HEARD: heard, "+ learned tags": tagged,
             "+ keywords and summary": whole}  # fmt: skip
     return {name: [item_text(row) for row in own] for name, own in rows.items()}
+
+
+def _prose(row: Row, own: Row) -> str:
+    """What understand reads of an item; empty where it says nothing in sentences."""
+    text = prose_of(row | {"transcript": row["transcript"] or own["transcript"]})
+    return text.whole if text.body else ""
 
 
 def _with_words(row: Row, own: Row) -> str:
@@ -135,8 +144,7 @@ def measured(workspace: Path, settings: Settings, described: bool) -> Iterator[t
     texts = told(items, derived)
     part, history = np.random.default_rng(0).permutation(np.arange(data.n_items) % PARTS), data.positives(None)
     if described:
-        rows = zip(items, derived, strict=True)
-        silent = ~np.array([bool(row["description"] or row["transcript"] or own["transcript"]) for row, own in rows])
+        silent = ~np.array([bool(_prose(row, own)) for row, own in zip(items, derived, strict=True)])
         part[silent], history = PARTS, history.where(~silent[history.items])
     bench, encoder = Bench(history, part, settings), open_encoder(settings.embed)
     kept: dict[str, Vectors] = {}
@@ -145,8 +153,12 @@ def measured(workspace: Path, settings: Settings, described: bool) -> Iterator[t
             continue  # nothing more is known of any item
         kept[name] = encode_cached(encoder, own, state_directory() / "cache")[0]
         yield name, *bench.scores(kept[name])
+    told_apart = [_prose(row, own) for row, own in zip(items, derived, strict=True)]
+    prose = encode_cached(encoder, told_apart, state_directory() / "cache")[0]
+    both = kept[NAMED] + prose
+    yield APART, *bench.scores(both / np.maximum(np.linalg.norm(both, axis=1, keepdims=True), np.float32(1e-12)))
     media = read_media_vectors(path)
-    base = next(kept[name] for name in (HEARD, DESCRIBED, "title and genres") if name in kept)
+    base = next(kept[name] for name in (HEARD, DESCRIBED, NAMED) if name in kept)
     for name in media:
         yield f"as embed reads it, fused with {name}", *bench.scores(base, {name: media[name]})
     if len(media) > 1:

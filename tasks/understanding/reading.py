@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,6 +23,8 @@ from tasks.understanding.spool import Spool
 from tasks.understanding.tagging import Tagger, labels_of, learn, lesson
 from tasks.understanding.text_fields import describe, producer
 
+ENCODING_AND_DESCRIBING = ((0.0, 0.25), (0.25, 0.75))
+"""Share of a block's work that is done before a part of it, and the part's own."""
 Row = dict[str, Any]
 
 
@@ -44,8 +47,9 @@ class Reading:
     ) -> None:
         """Fill keywords and summary of a block's items at `told`; start: the block's first row in the catalogue."""
         prose = [texts[at] for at in told]
-        vectors = self.vectors.vectors([text.whole for text in prose])
-        fields, fresh = describe(self.encoder, prose, vectors, self.settings.understand, self.cache)
+        encoding, describing = (partial(self._tell, start, len(rows), *part) for part in ENCODING_AND_DESCRIBING)
+        vectors = self.vectors.vectors([text.whole for text in prose], encoding)
+        fields, fresh = describe(self.encoder, prose, vectors, self.settings.understand, self.cache, describing)
         self.fresh += fresh
         for at, text, own in zip(told, prose, fields, strict=True):
             if own.keywords:
@@ -56,8 +60,11 @@ class Reading:
             labels = tuple(labels_of(rows[at], self.settings.understand.tags.taxonomy))
             self.labels.append(self.same.setdefault(labels, labels))
         self.spool.add([start + at for at in told], [text.digest for text in prose], vectors)
-        if fresh:
-            self.told(start + len(rows), (start + len(rows)) / self.n)
+
+    def _tell(self, start: int, rows: int, before: float, part: float, done: int, share: float) -> None:
+        """Progress of the whole from that of a part of a block's work."""
+        seen = start + rows * (before + part * share)
+        self.told(int(seen), seen / self.n)
 
     def card(self) -> Row:
         """What described."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.content.text_encoder import TextEncoder, Vectors
+from tasks.content.text_encoder import Report, TextEncoder, Vectors
 from tasks.settings.understand import Understand
 from tasks.understanding.choosing import central, relevant_and_different, without_overlap
 from tasks.understanding.field_cache import FieldCache, code_of, fingerprint
@@ -36,9 +36,10 @@ def producer(encoder: TextEncoder, settings: Understand) -> str:
 
 
 def describe(
-    encoder: TextEncoder, texts: Sequence[Prose], vectors: Vectors, settings: Understand, cache: FieldCache
-) -> tuple[list[TextFields], int]:
-    """Fields of each text (vectors: [n, dim], of `text.whole`), and how many were not in the cache."""
+    encoder: TextEncoder, texts: Sequence[Prose], vectors: Vectors, settings: Understand, cache: FieldCache,
+    report: Report,
+) -> tuple[list[TextFields], int]:  # fmt: skip
+    """Fields of each text (vectors: [n, dim], of `text.whole`), and how many were not in the cache; report: of them."""
     keys = [text.digest for text in texts]
     known = cache.find(keys)
     todo = [row for row, key in enumerate(keys) if key not in known]
@@ -48,6 +49,7 @@ def describe(
         for row, value in zip(rows, block, strict=True):
             known[keys[row]] = value
             cache.put(keys[row], value)
+        report(start + len(rows), (start + len(rows)) / len(todo))
     found = [known[key] for key in keys]
     return [TextFields(tuple(each["keywords"]), tuple(each["scores"]), each["summary"]) for each in found], len(todo)
 
