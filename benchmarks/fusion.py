@@ -91,9 +91,9 @@ class Bench:
 
 def encoded(made: World, settings: Settings) -> Given:
     """Modality → vectors, by the project's encoders."""
-    sound = np.array([listen(wave)["vector"] for wave in waves(made, 1)], np.float32)
+    sound = np.array([listen(wave)["vector"] for wave in waves(made.sound_style, 1)], np.float32)
     return {TEXT: Encoder.open(settings.embed).encode(made.titles), "sound": sound,
-            "picture": Pictures().encode(pictures(made, 2))}  # fmt: skip
+            "picture": Pictures().encode(pictures(made.picture_style, 2))}  # fmt: skip
 
 
 def unlearned(given: Mapping[str, Vectors]) -> Vectors:

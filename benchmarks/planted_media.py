@@ -30,6 +30,7 @@ STRENGTH = {"text": 2.0, "sound": 1.5, "picture": 1.5}
 NEW_SHARE = 0.2
 Wave = npt.NDArray[np.int16]
 Picture = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
@@ -39,11 +40,11 @@ class World:
     that are not new; asked: [users] one new item each that the user takes by the same law."""
 
     titles: list[str]
-    sound_style: npt.NDArray[np.int64]
-    picture_style: npt.NDArray[np.int64]
+    sound_style: Ints
+    picture_style: Ints
     new: npt.NDArray[np.bool_]
     histories: Histories
-    asked: npt.NDArray[np.int64]
+    asked: Ints
 
 
 def world(*, users: int, items: int, events: int, seed: int) -> World:
@@ -67,8 +68,8 @@ def world(*, users: int, items: int, events: int, seed: int) -> World:
     return World(titles, sound, picture, new, histories, np.where(new, drawn, -np.inf).argmax(1))
 
 
-def waves(world: World, seed: int) -> list[Wave]:
-    """A chord, an arpeggio, beats of noise, or a drone with a wobble, for each item."""
+def waves(styles: Ints, seed: int) -> list[Wave]:
+    """A chord, an arpeggio, beats of noise, or a drone with a wobble, for each style of 0 to STYLES - 1."""
     rng = np.random.default_rng(seed)
     t = np.arange(SECONDS * RATE) / RATE
     made: tuple[Callable[[float, float], Floats], ...] = (
@@ -78,15 +79,15 @@ def waves(world: World, seed: int) -> list[Wave]:
         lambda pitch, tempo: np.sign(np.sin(2 * np.pi * pitch / 2 * t)) * (1 + 0.5 * np.sin(2 * np.pi * tempo * t)),
     )
     found = []
-    for style in world.sound_style:
+    for style in styles:
         wave = made[style](rng.uniform(150, 500), rng.uniform(1, 4))
         wave = wave / np.abs(wave).max() * rng.uniform(2000, 12000) + rng.normal(0, 150, len(t))
         found.append(wave.astype(np.int16))
     return found
 
 
-def pictures(world: World, seed: int) -> Picture:
-    """[n, SIDE, SIDE, 3]: stripes, a chequerboard, discs, or clouds, for each item, in two colours of its own."""
+def pictures(styles: Ints, seed: int) -> Picture:
+    """[n, SIDE, SIDE, 3]: stripes, a chequerboard, discs, or clouds, for each style, in two colours of its own."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE
     made: tuple[Callable[[float], Floats], ...] = (
@@ -95,8 +96,8 @@ def pictures(world: World, seed: int) -> Picture:
         lambda scale: _discs(x, y, scale, rng),
         lambda scale: _clouds(scale, rng),
     )
-    found = np.empty((len(world.titles), SIDE, SIDE, 3), np.uint8)
-    for n, style in enumerate(world.picture_style):
+    found = np.empty((len(styles), SIDE, SIDE, 3), np.uint8)
+    for n, style in enumerate(styles):
         mask = made[style](rng.uniform(3, 9)).astype(float)[..., None]
         one, other = rng.uniform(0, 255, (2, 3))
         found[n] = np.clip(mask * one + (1 - mask) * other + rng.normal(0, 12, (SIDE, SIDE, 3)), 0, 255)

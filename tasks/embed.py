@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from tasks.content.item_cache import encode_cached
-from tasks.content.text import read_texts
+from tasks.content.item_cache import VectorCache
+from tasks.content.progress import Progress
+from tasks.content.shards import npy_header
+from tasks.content.text import count_texts, text_blocks
 from tasks.content.text_encoder import open_encoder
 from tasks.settings import load
 from tasks.stage import note, say, stage_main, staged_output, state_directory, write_json
@@ -24,19 +27,27 @@ def main() -> None:
     What was encoded goes to the log.
     """
     settings = load().embed
-    texts = read_texts(ITEMS, UNDERSTOOD)
-    began = time.monotonic()
+    n, began = count_texts(ITEMS), time.monotonic()
     encoder = open_encoder(settings)
     card = encoder.card()
     say(f"encoder {card['encoder']} ({card['dim']}-d) on {encoder.place} in {card['dtype']}")
     if encoder.max_tokens < settings.max_tokens:
         say(f"embed.max_tokens: {settings.max_tokens} is more than this encoder reads; {encoder.max_tokens} are read")
-    vectors, tally = encode_cached(encoder, texts, state_directory() / "cache")
-    say(tally.line())
-    with staged_output(OUT) as folder:
-        np.save(folder / "vectors.npy", vectors, allow_pickle=False)
+    with staged_output(OUT) as folder, VectorCache(encoder, state_directory() / "cache") as cache:
+        told = Progress("items", n)
+        with (folder / "vectors.npy").open("wb") as file:
+            file.write(npy_header(np.dtype(np.float32), (n, encoder.dim)))
+            for texts in text_blocks(ITEMS, UNDERSTOOD):
+                file.write(cache.vectors(texts, partial(_tell, told, cache.tally.items, len(texts))).tobytes())
         write_json(folder / "embed.json", card)
-    note("embed", {**vars(tally), "seconds": round(time.monotonic() - began, 3), "device": encoder.place})
+    say(cache.tally.line())
+    note("embed", {**vars(cache.tally), "seconds": round(time.monotonic() - began, 3), "device": encoder.place})
+
+
+def _tell(told: Progress, before: int, texts: int, done: int, share: float) -> None:
+    """Progress of the whole from that of a block of texts. done: of those that are encoded."""
+    seen = before + round(share * texts)
+    told(seen, seen / told.total)
 
 
 if __name__ == "__main__":

@@ -1,29 +1,28 @@
 """Vectors of texts that were encoded before, kept in the state directory: only new and changed texts are encoded.
 
-A cache belongs to one encoder in one environment (its fingerprint). It is a folder of shards, each a .npy of
-(key, vector) named by the hash of its content and put in place by a rename: a killed run leaves whole shards, two runs
-may add at once (only merging locks readers out), and a shard that was damaged is noticed and left out.
+A cache belongs to one encoder in one environment (its fingerprint). It is a folder of shards that are put in place by a
+rename: a killed run leaves whole shards, two runs may add at once (only merging locks readers out), and a shard that
+was damaged is noticed and left out. Memory: 8 bytes a vector that is kept, and the texts that are asked about at once.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
-import io
 import os
 import shutil
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
 from tasks.content.progress import Progress
-from tasks.content.text_encoder import TextEncoder, Vectors
-from tasks.stage import say
+from tasks.content.shards import Shard, heads_of, merge, open_shard, write_shard
+from tasks.content.text_encoder import Report, TextEncoder, Vectors
 
 SHARD_ROWS = 4096
 """Vectors after which a shard is written, so that a killed run keeps its work."""
@@ -37,15 +36,19 @@ MOST_SHARDS = 32
 class Tally:
     """How many distinct texts were encoded, and how many items there are in all, from the cache, and empty."""
 
-    encoded: int
-    items: int
-    cached: int
-    empty: int
+    encoded: int = 0
+    items: int = 0
+    cached: int = 0
+    empty: int = 0
 
     def line(self) -> str:
         """For the log."""
         empty = f", {self.empty:,} without text" if self.empty else ""
         return f"encoded {self.encoded:,} of {self.items:,} items; {self.cached:,} from cache{empty}"
+
+    def __add__(self, other: Tally) -> Tally:
+        mine, theirs = vars(self), vars(other)
+        return Tally(**{name: mine[name] + theirs[name] for name in mine})
 
 
 def key_of(text: str) -> bytes:
@@ -53,21 +56,77 @@ def key_of(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest().encode()
 
 
+class VectorCache:
+    """One encoder's vectors below `root/<its fingerprint>`; use it in a `with`, which closes its files.
+
+    tally: of all that was asked so far.
+    """
+
+    def __init__(self, encoder: TextEncoder, root: Path) -> None:
+        self.encoder, self.folder = encoder, root / encoder.fingerprint()
+        forget_old(root, self.folder)
+        self.shards = open_shards(self.folder, encoder.dim)
+        self.tally = Tally()
+
+    def vectors(self, texts: Sequence[str], report: Report | None = None) -> Vectors:
+        """[n, dim] vectors in the order of texts, empty ones zero. What is encoded is kept before they are returned;
+        report: as the encoder's."""
+        vectors = np.zeros((len(texts), self.encoder.dim), np.float32)
+        keys = {at: key_of(text) for at, text in enumerate(texts) if text}
+        cached = len(keys)
+        known = self.find(list(keys.values()))
+        todo = {key: texts[at] for at, key in keys.items() if key not in known}
+        fresh = self._encode(todo, report)
+        for at, key in keys.items():
+            cached -= key in fresh
+            vectors[at] = fresh[key] if key in fresh else known[key]
+        self.tally += Tally(len(fresh), len(texts), cached, len(texts) - len(keys))
+        return vectors
+
+    def find(self, keys: Sequence[bytes]) -> dict[bytes, Vectors]:
+        """The vectors of those keys that are kept."""
+        heads, found = heads_of(keys), {}
+        for shard in self.shards:
+            rows = shard.search(heads)
+            for at in np.flatnonzero(rows >= 0):
+                key, vector = shard[int(rows[at])]
+                found[key] = vector
+        return found
+
+    def _encode(self, todo: dict[bytes, str], report: Report | None) -> dict[bytes, Vectors]:
+        """Encode the texts, writing shards on the way."""
+        keys = list(todo)
+        fresh: dict[bytes, Vectors] = {}
+        waiting: dict[bytes, Vectors] = {}
+        for rows, block in self.encoder.blocks(list(todo.values()), report) if todo else ():
+            waiting.update(zip((keys[row] for row in rows), block, strict=True))
+            if len(waiting) >= SHARD_ROWS:
+                fresh |= waiting
+                self._keep(waiting)
+                waiting = {}
+        if waiting:
+            self._keep(waiting)
+        return fresh | waiting
+
+    def _keep(self, rows: dict[bytes, Vectors]) -> None:
+        if shard := open_shard(self.folder / write_shard(self.folder, rows), self.encoder.dim):
+            self.shards.append(shard)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for shard in self.shards:
+            shard.file.close()
+
+
 def encode_cached(encoder: TextEncoder, texts: Sequence[str], root: Path) -> tuple[Vectors, Tally]:
-    """[n, dim] vectors in the order of texts, empty ones zero; root: the folder that holds every encoder's cache."""
-    folder = root / encoder.fingerprint()
-    known = read_cache(folder, encoder.dim)
-    keys = [key_of(text) for text in texts]
-    todo = {key: text for key, text in zip(keys, texts, strict=True) if text and key not in known}
-    known.update(_encode(encoder, todo, folder))
-    forget_old(root, folder)
-    vectors = np.zeros((len(texts), encoder.dim), np.float32)
-    for row, (key, text) in enumerate(zip(keys, texts, strict=True)):
-        if text:
-            vectors[row] = known[key]
-    empty = sum(not text for text in texts)
-    fresh = sum(key in todo for key in keys)
-    return vectors, Tally(len(todo), len(texts), len(texts) - fresh - empty, empty)
+    """[n, dim] vectors of all texts at once; root: the folder that holds every encoder's cache."""
+    with VectorCache(encoder, root) as cache:
+        vectors = cache.vectors(texts, Progress("encoded", len(texts)))
+        return vectors, cache.tally
 
 
 def forget_old(root: Path, used: Path) -> None:
@@ -79,40 +138,24 @@ def forget_old(root: Path, used: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _encode(encoder: TextEncoder, todo: dict[bytes, str], folder: Path) -> dict[bytes, Vectors]:
-    """Encode the texts, writing shards on the way."""
-    keys = list(todo)
-    fresh: dict[bytes, Vectors] = {}
-    waiting: dict[bytes, Vectors] = {}
-    for rows, block in encoder.blocks(list(todo.values()), Progress("encoded", len(todo))):
-        waiting.update(zip((keys[row] for row in rows), block, strict=True))
-        if len(waiting) >= SHARD_ROWS:
-            fresh.update(waiting)
-            write_shard(folder, waiting)
-            waiting = {}
-    if waiting:
-        write_shard(folder, waiting)
-    return fresh | waiting
-
-
-def read_cache(folder: Path, dim: int) -> dict[bytes, Vectors]:
-    """Every key and vector of a cache; merges its shards when there are many."""
-    if not folder.is_dir():
-        return {}
+def open_shards(folder: Path, dim: int) -> list[Shard]:
+    """Every whole shard of a cache; merges them when there are many."""
     with _locked(folder, fcntl.LOCK_SH):
-        shards = {path.name: _read_shard(path, dim) for path in sorted(folder.glob("*.npy"))}
+        shards = _opened(folder, dim)
     if len(shards) > MOST_SHARDS:
         with _locked(folder, fcntl.LOCK_EX):
-            shards = {path.name: _read_shard(path, dim) for path in sorted(folder.glob("*.npy"))}
-            if known := _rows(shards):
-                merged = write_shard(folder, known)
-                for name in shards.keys() - {merged}:
-                    (folder / name).unlink(missing_ok=True)
-    return _rows(shards)
+            shards = _opened(folder, dim)
+            if len(shards) > 1:
+                merged = merge(folder, list(shards.values()), dim)
+                for path in shards.keys() - {folder / merged}:
+                    path.unlink(missing_ok=True)
+                shards = _opened(folder, dim)
+    return list(shards.values())
 
 
-def _rows(shards: dict[str, dict[bytes, Vectors]]) -> dict[bytes, Vectors]:
-    return {key: vector for shard in shards.values() for key, vector in shard.items()}
+def _opened(folder: Path, dim: int) -> dict[Path, Shard]:
+    opened = ((path, open_shard(path, dim)) for path in sorted(folder.glob("*.npy")))
+    return {path: shard for path, shard in opened if shard is not None}
 
 
 @contextmanager
@@ -121,45 +164,3 @@ def _locked(folder: Path, mode: int) -> Iterator[None]:
     with (folder / ".lock").open("a") as file:
         fcntl.flock(file, mode)  # given back by the kernel, after a kill too
         yield
-
-
-def write_shard(folder: Path, rows: dict[bytes, Vectors]) -> str:
-    """Put a shard in place, complete or not at all; returns its file's name."""
-    keys = sorted(rows)
-    shard = np.empty(len(keys), _layout(len(rows[keys[0]])))
-    shard["key"] = keys
-    shard["vector"] = [rows[key] for key in keys]
-    buffer = io.BytesIO()
-    np.save(buffer, shard, allow_pickle=False)
-    content = buffer.getvalue()
-    name = f"{hashlib.sha256(content).hexdigest()}.npy"
-    folder.mkdir(parents=True, exist_ok=True)
-    working = folder / f".{name}.{uuid.uuid4().hex}"
-    try:
-        with working.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        working.rename(folder / name)
-    finally:
-        working.unlink(missing_ok=True)
-    return name
-
-
-def _layout(dim: int) -> np.dtype[np.void]:
-    return np.dtype([("key", "S64"), ("vector", "<f4", (dim,))])
-
-
-def _read_shard(path: Path, dim: int) -> dict[bytes, Vectors]:
-    """A shard's rows; none when it isn't what its name says: it is removed."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:  # another reader removed it
-        return {}
-    if hashlib.sha256(content).hexdigest() == path.stem:
-        shard: npt.NDArray[np.void] = np.load(io.BytesIO(content), allow_pickle=False)
-        if shard.dtype == _layout(dim):
-            return dict(zip(shard["key"].tolist(), shard["vector"], strict=True))
-    say(f"item cache: {path.name[:12]}… is damaged; removed, its items are encoded again")
-    path.unlink(missing_ok=True)
-    return {}

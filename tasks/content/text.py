@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from tasks.stage import UserError
 FIELDS = ("title", "genres", "tags", "creators", "description", "transcript")
 COLUMNS = ("item_id", "title")
 """Columns that a catalogue must have; the other fields are optional."""
+BLOCK, BUFFER = 4096, 1 << 20
+"""Items, and bytes of a column, that are read at once."""
 
 
 def item_text(row: Mapping[str, Any]) -> str:
@@ -44,30 +48,55 @@ def read_texts(path: Path, understood: Path | None = None) -> list[str]:
 
     understood: what understand wrote; its transcript is read where the catalogue has none.
     """
-    try:
-        columns = pq.read_schema(path).names
-        lacking = [name for name in COLUMNS if name not in columns]
-        if lacking:
+    return [text for block in text_blocks(path, understood) for text in block]
+
+
+def count_texts(path: Path) -> int:
+    """Items of a catalogue."""
+    with _open(path, "validate") as file:
+        return int(file.metadata.num_rows)
+
+
+def text_blocks(path: Path, understood: Path | None = None) -> Iterator[list[str]]:
+    """`read_texts` in blocks of BLOCK items; memory does not grow with the catalogue."""
+    with ExitStack() as stack:
+        items = stack.enter_context(_open(path, "validate"))
+        columns = items.schema_arrow.names
+        if lacking := [name for name in COLUMNS if name not in columns]:
             raise UserError(f"{path}: column {lacking[0]} is missing. Run `dvc repro -f validate` to write it again.")
-        table = pq.read_table(path, columns=[name for name in FIELDS if name in columns])
-    except FileNotFoundError:
-        raise UserError(f"{path}: not found. Run `dvc repro validate` to write it.") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: can't be read ({error}). Run `dvc repro -f validate` to write it again.") from None
-    rows = table.to_pylist()
-    if understood is not None:
-        heard = _transcripts(understood, len(rows))
-        rows = [row | {"transcript": row.get("transcript") or own} for row, own in zip(rows, heard, strict=True)]
-    return [item_text(row) for row in rows]
+        rows = _rows(items, [name for name in FIELDS if name in columns], path, "validate")
+        if understood is not None:
+            more = stack.enter_context(_open(understood, "understand"))
+            found, n = more.metadata.num_rows, items.metadata.num_rows
+            if found != n:
+                raise UserError(
+                    f"{understood}: {found:,} rows for {n:,} items. Run `dvc repro -f understand` to write it again."
+                )
+            heard = _rows(more, ["transcript"], understood, "understand")
+            rows = (
+                row | {"transcript": row.get("transcript") or own["transcript"]}
+                for row, own in zip(rows, heard, strict=True)
+            )
+        while block := [item_text(row) for row in islice(rows, BLOCK)]:
+            yield block
 
 
-def _transcripts(path: Path, n: int) -> list[str | None]:
+def _open(path: Path, stage: str) -> pq.ParquetFile:
     try:
-        found: list[str | None] = pq.read_table(path, columns=["transcript"])["transcript"].to_pylist()
+        return pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER)
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found. Run `dvc repro {stage}` to write it.") from None
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: can't be read ({error}). Run `dvc repro -f understand` to write it again.") from None
-    if len(found) != n:
-        raise UserError(
-            f"{path}: {len(found):,} rows for {n:,} items. Run `dvc repro -f understand` to write it again."
-        )
-    return found
+        raise _torn(path, stage, error) from None
+
+
+def _rows(file: pq.ParquetFile, columns: list[str], path: Path, stage: str) -> Iterator[dict[str, Any]]:
+    try:
+        for batch in file.iter_batches(BLOCK, columns=columns):
+            yield from batch.to_pylist()
+    except (OSError, ValueError) as error:
+        raise _torn(path, stage, error) from None
+
+
+def _torn(path: Path, stage: str, error: Exception) -> UserError:
+    return UserError(f"{path}: can't be read ({error}). Run `dvc repro -f {stage}` to write it again.")

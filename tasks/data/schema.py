@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +13,8 @@ from tasks.data.contracts import ERASURES, EVENTS_TABLE, ITEMS, REQUIRED_EVENTS,
 from tasks.stage import UserError
 
 MOMENT = pa.timestamp("us", "UTC")
+BUFFER = 1 << 20
+"""Bytes of a column that are read at once where a file is read in blocks."""
 ARROW_TYPES: dict[str, pa.DataType] = {
     "id": pa.string(), "text": pa.string(), "list": pa.list_(pa.string()), "number": pa.float64(),
     "integer": pa.int64(), "flag": pa.bool_(), "moment": MOMENT, "label": pa.string(),
@@ -53,24 +57,51 @@ def read_strict(path: Path, schema: pa.Schema, *, optional: bool = False) -> pa.
 
     Raises UserError naming the file and the column that is missing, surplus or of another type.
     """
-    again = f"Delete {path.parent} and run its stage again."
-    if not path.exists():
-        raise UserError(f"{path}: not found. Run the stage that writes it: `dvc repro {path.parent.name}`.")
     try:
         # Read from one buffer: memory maps would keep the file busy while the stage replaces it.
-        table = pq.read_table(path, memory_map=False, partitioning=None)
+        table = pq.read_table(_there(path), memory_map=False, partitioning=None)
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path}: is not a whole Parquet file ({str(error).splitlines()[0]}). {again}") from None
+        raise _torn(path, error) from None
+    return table.select(_checked(path, table.schema, schema, optional))
+
+
+def iter_strict(path: Path, schema: pa.Schema, columns: Sequence[str], rows: int) -> Iterator[list[dict[str, Any]]]:
+    """Some columns of a file as of `read_strict`, in blocks of `rows`; memory does not grow with the file."""
+    try:
+        with pq.ParquetFile(_there(path), pre_buffer=False, buffer_size=BUFFER) as file:
+            _checked(path, file.schema_arrow, schema, optional=False)
+            for batch in file.iter_batches(rows, columns=list(columns)):
+                yield batch.to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise _torn(path, error) from None
+
+
+def _there(path: Path) -> Path:
+    if not path.exists():
+        raise UserError(f"{path}: not found. Run the stage that writes it: `dvc repro {path.parent.name}`.")
+    return path
+
+
+def _torn(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path}: is not a whole Parquet file ({str(error).splitlines()[0]}). {_again(path)}")
+
+
+def _again(path: Path) -> str:
+    return f"Delete {path.parent} and run its stage again."
+
+
+def _checked(path: Path, found: pa.Schema, schema: pa.Schema, optional: bool) -> list[str]:
+    """The names of the fields, all of which are there as the schema has them."""
     fields = list(schema)
     if optional:
-        fields += optional_event_fields(table.column_names)
+        fields += optional_event_fields(found.names)
     names = [field.name for field in fields]
-    for missing in (name for name in names if name not in table.column_names):
-        raise UserError(f"{path}: column `{missing}` is missing. {again}")
-    for surplus in (name for name in table.column_names if name not in names):
-        raise UserError(f"{path}: column `{surplus}` is not in the contract. {again}")
+    for missing in (name for name in names if name not in found.names):
+        raise UserError(f"{path}: column `{missing}` is missing. {_again(path)}")
+    for surplus in (name for name in found.names if name not in names):
+        raise UserError(f"{path}: column `{surplus}` is not in the contract. {_again(path)}")
     for field in fields:
-        found = table.schema.field(field.name).type
-        if found != field.type:
-            raise UserError(f"{path}: column `{field.name}` is {found}, not {field.type}. {again}")
-    return table.select(names)
+        kind = found.field(field.name).type
+        if kind != field.type:
+            raise UserError(f"{path}: column `{field.name}` is {kind}, not {field.type}. {_again(path)}")
+    return names

@@ -33,17 +33,22 @@ class Sample:
 
 
 def chosen(catalogue: Catalogue) -> list[int]:
-    """Rows that show each kind of item that there is: in turn from the groups that know the same fields, the richest
-    group first, evenly through each group."""
-    kinds = catalogue.kinds(KINDS)
-    groups: dict[tuple[bool, ...], list[int]] = {}
-    for row, kind in enumerate(kinds):
+    """Rows that show each kind of item that there is: in turn from the media, of each in turn from the groups that know
+    the same fields, the richest group first, evenly through each group."""
+    kinds, media = catalogue.kinds(KINDS), catalogue.media()
+    groups: dict[str, dict[tuple[bool, ...], list[int]]] = {}
+    for row, (kind, medium) in enumerate(zip(kinds, media, strict=True)):
         if any(kind):
-            groups.setdefault(kind, []).append(row)
-    queues = [_spread(groups[kind]) for kind in sorted(groups, reverse=True)]
-    turns = [queue[turn] for turn in range(SHOWN) for queue in queues if turn < len(queue)]
+            groups.setdefault(medium, {}).setdefault(kind, []).append(row)
+    turns = _in_turn([_in_turn([_spread(own[kind]) for kind in sorted(own, reverse=True)]) for own in groups.values()])
     # In turn, but shown with the richest first.
     return sorted(turns[:SHOWN], key=lambda row: (tuple(not known for known in kinds[row]), row))
+
+
+def _in_turn(queues: Sequence[Sequence[int]]) -> list[int]:
+    """The first of each, then the second of each, and so on."""
+    longest = max(map(len, queues), default=0)
+    return [queue[turn] for turn in range(longest) for queue in queues if turn < len(queue)]
 
 
 def _spread(rows: list[int]) -> list[int]:

@@ -64,6 +64,9 @@ class Catalogue:
     def origins(self) -> list[Row]:
         """How many items have each field from each producer, or lack it for each reason; the most frequent first."""
         notes = pq.read_table(self.folder / "provenance.parquet", columns=["field", "producer", "skipped"])
+        # A figure of the one item, in brackets, is no reason of its own.
+        reasons = pc.replace_substring_regex(notes["skipped"], r" \([^()]*\d[^()]*\)$", "")
+        notes = notes.set_column(2, "skipped", reasons)
         counted = notes.group_by(["field", "producer", "skipped"]).aggregate([([], "count_all")]).to_pylist()
         return sorted(counted, key=lambda row: (-row["count_all"], row["field"], row["skipped"] or ""))
 
@@ -77,6 +80,10 @@ class Catalogue:
         own = zip(*(self._column(table, name) for table, name in (
             (self.given, "genres"), (self.derived, "tags"), (self.given, "media_type"))), strict=True)  # fmt: skip
         return [tuple(genres or tags or ([medium] if medium else [])) for genres, tags, medium in own]
+
+    def media(self) -> list[str]:
+        """Each item's medium; empty where it isn't known."""
+        return [medium or "" for medium in self._column(self.given, "media_type")]
 
     def kinds(self, fields: Sequence[str]) -> list[tuple[bool, ...]]:
         """Which of these fields each item has; `frames` and `sound` are asked of the provenance."""

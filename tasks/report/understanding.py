@@ -22,7 +22,7 @@ FIGURES = {
 _RULES = """
 .quiet{color:var(--quiet);font-size:.85rem;margin:.1rem 0}
 .field h4{font-size:.85rem;margin:.7rem 0 .15rem;color:var(--quiet)}
-.frames{display:grid;grid-template-columns:repeat(auto-fill,minmax(6rem,1fr));gap:.4rem;margin-top:.5rem}
+.frames{display:grid;grid-template-columns:repeat(4,minmax(0,1fr));gap:.4rem;margin-top:.5rem}
 .frames img{display:block;width:100%;border-radius:4px}
 .frames figcaption{font-size:.8rem;color:var(--quiet)}
 .plain,.chips,.scored{list-style:none;padding:0}

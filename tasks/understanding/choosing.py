@@ -8,6 +8,9 @@ import numpy as np
 
 from tasks.content.text_encoder import Vectors
 
+SAME = 0.9
+"""Cosine from which two sentences say the same."""
+
 
 def relevant_and_different(about: Vectors, candidates: Vectors, most: int, diversity: float) -> list[int]:
     """Positions of at most `most` candidates, the best first.
@@ -27,13 +30,18 @@ def relevant_and_different(about: Vectors, candidates: Vectors, most: int, diver
 
 
 def central(sentences: Vectors, most: int) -> list[int]:
-    """Positions, ascending, of the `most` sentences that are nearest to all the others on average.
+    """Positions, ascending, of at most `most` sentences that are nearest to all the others on average; one that says
+    the same as a nearer one is left out: a transcript often says what the description says.
 
     Source: degree centrality of Erkan and Radev, "LexRank" (2004), over cosines of vectors. sentences: [n, dim] of unit
     length; of equals the first is taken.
     """
-    degree = (sentences @ sentences.T).sum(1)
-    return sorted(np.argsort(-degree, kind="stable")[:most].tolist())
+    among = sentences @ sentences.T
+    taken: list[int] = []
+    for row in np.argsort(-among.sum(1), kind="stable").tolist():
+        if len(taken) < most and not (among[row, taken] >= SAME).any():
+            taken.append(row)
+    return sorted(taken)
 
 
 def without_overlap(phrases: Sequence[str]) -> list[str]:

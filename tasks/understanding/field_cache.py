@@ -2,19 +2,26 @@
 
 A cache belongs to one producer (a model or method with its settings and code). It is a folder of shards, JSON Lines of
 [key, value] named by the hash of their content and put in place by a rename: a killed run keeps what it had written.
-Two runs may use it at once: what one misses of the other's it computes again.
+Two runs may use it at once: what one misses of the other's it computes again. Memory: 24 bytes a value that is kept;
+the value itself is read when it is asked for.
 """
 
 from __future__ import annotations
 
 import hashlib
+import heapq
 import json
+import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
+
+import numpy as np
+import numpy.typing as npt
 
 from tasks.content.item_cache import forget_old
 from tasks.stage import say
@@ -36,39 +43,70 @@ def code_of(*modules: Path) -> str:
     return fingerprint([hashlib.sha256(path.read_bytes()).hexdigest() for path in modules])
 
 
+@dataclass(frozen=True)
+class _Shard:
+    """An open shard; the file stays readable when a merge removes its name. heads: [rows] hashes of the keys,
+    ascending; places: [rows, 2] where each line begins and ends."""
+
+    file: BinaryIO
+    heads: npt.NDArray[np.uint64]
+    places: npt.NDArray[np.int64]
+
+    def lines(self, wanted: npt.NDArray[np.uint64]) -> Iterator[bytes]:
+        """Lines whose key may be a wanted one."""
+        at = np.searchsorted(self.heads, wanted)
+        inside = at < len(self.heads)
+        for row in at[inside][self.heads[at[inside]] == wanted[inside]]:
+            start, end = self.places[row].tolist()
+            yield os.pread(self.file.fileno(), end - start, start)
+
+
 class FieldCache:
-    """Values by key, in `root/<producer>`; use it in a `with`, whose end writes what is waiting."""
+    """Values by key, in `root/<producer>`; use it in a `with`, whose end writes what is waiting. A key is text without
+    quotes and backslashes."""
 
     def __init__(self, root: Path, producer: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.folder, self.clock = root / producer[:32], clock
         root.mkdir(parents=True, exist_ok=True)
         forget_old(root, self.folder)
-        shards = {path: _read_shard(path) for path in sorted(self.folder.glob("*.jsonl"))}
-        self.known: dict[str, Any] = {key: value for shard in shards.values() for key, value in shard.items()}
+        self.shards = self._opened()
         self.waiting: dict[str, Any] = {}
         self.written = clock()
-        if len(shards) > MOST_SHARDS:
-            merged = _write_shard(self.folder, self.known)
-            for path in shards.keys() - {merged}:
+        if len(self.shards) > MOST_SHARDS:
+            merged = _write_shard(self.folder, _merged(self.shards))
+            for path in self.shards.keys() - {merged}:
                 path.unlink(missing_ok=True)
+            self.shards = self._opened()
 
-    def __contains__(self, key: str) -> bool:
-        return key in self.known
-
-    def __getitem__(self, key: str) -> Any:
-        return self.known[key]
+    def find(self, keys: Sequence[str]) -> dict[str, Any]:
+        """The values of those keys that are kept."""
+        found = {key: self.waiting[key] for key in keys if key in self.waiting}
+        rest = {key for key in keys if key not in found}
+        wanted = np.array(sorted(map(_head, rest)), np.uint64)
+        for shard in self.shards.values():
+            for line in shard.lines(wanted):
+                key, value = json.loads(line.decode("utf-8", "surrogatepass"))
+                if key in rest:
+                    found[key] = value
+        return found
 
     def put(self, key: str, value: Any) -> None:
         """Keep a value; it must be JSON, and comes back as JSON gives it."""
-        self.known[key] = self.waiting[key] = value
+        self.waiting[key] = value
         if len(self.waiting) >= SHARD_ROWS or self.clock() - self.written >= SHARD_S:
             self.flush()
 
     def flush(self) -> None:
         """Write what is waiting."""
         if self.waiting:
-            _write_shard(self.folder, self.waiting)
+            path = _write_shard(self.folder, (_line(key, self.waiting[key]) for key in sorted(self.waiting)))
+            if shard := _open_shard(path):
+                self.shards[path] = shard
         self.waiting, self.written = {}, self.clock()
+
+    def _opened(self) -> dict[Path, _Shard]:
+        opened = ((path, _open_shard(path)) for path in sorted(self.folder.glob("*.jsonl")))
+        return {path: shard for path, shard in opened if shard is not None}
 
     def __enter__(self) -> Self:
         return self
@@ -77,29 +115,63 @@ class FieldCache:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.flush()
+        for shard in self.shards.values():
+            shard.file.close()
 
 
-def _write_shard(folder: Path, rows: Mapping[str, Any]) -> Path:
-    lines = [json.dumps([key, rows[key]], ensure_ascii=False, allow_nan=False) + "\n" for key in sorted(rows)]
-    content = "".join(lines).encode("utf-8", "surrogatepass")
-    path = folder / f"{hashlib.sha256(content).hexdigest()}.jsonl"
-    working = folder / f".{path.name}.{uuid.uuid4().hex}"
+def _head(key: str) -> int:
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest())
+
+
+def _line(key: str, value: Any) -> bytes:
+    text = json.dumps([key, value], ensure_ascii=False, allow_nan=False) + "\n"
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _key(line: bytes) -> bytes:
+    return line[2 : line.index(b'"', 2)]
+
+
+def _merged(shards: dict[Path, _Shard]) -> Iterator[bytes]:
+    """The lines of all shards in the keys' order, one a key; each shard has them in that order."""
+    for shard in shards.values():
+        shard.file.seek(0)
+    last = None
+    for line in heapq.merge(*(shard.file for shard in shards.values()), key=_key):
+        if (key := _key(line)) != last:
+            yield line
+        last = key
+
+
+def _write_shard(folder: Path, lines: Iterable[bytes]) -> Path:
+    working, hashed = folder / f".partial.{uuid.uuid4().hex}", hashlib.sha256()
     try:
-        working.write_bytes(content)
+        with working.open("wb") as file:
+            for line in lines:
+                hashed.update(line)
+                file.write(line)
+        path = folder / f"{hashed.hexdigest()}.jsonl"
         working.rename(path)
     finally:
         working.unlink(missing_ok=True)
     return path
 
 
-def _read_shard(path: Path) -> dict[str, Any]:
-    """A shard's rows; none when it isn't what its name says: it is removed."""
+def _open_shard(path: Path) -> _Shard | None:
+    """None where it is gone, or isn't what its name says: then it is removed."""
     try:
-        content = path.read_bytes()
+        file = path.open("rb")
     except FileNotFoundError:  # another run merged it
-        return {}
-    if hashlib.sha256(content).hexdigest() == path.stem:
-        return dict(json.loads(line) for line in content.decode("utf-8", "surrogatepass").splitlines())
+        return None
+    if hashlib.file_digest(file, "sha256").hexdigest() == path.stem:
+        file.seek(0)
+        told = [(_head(_key(line).decode()), len(line)) for line in file]
+        ends = np.cumsum([length for _, length in told])
+        places = np.column_stack([np.concatenate([[0], ends[:-1]]), ends]).astype(np.int64)
+        heads = np.array([head for head, _ in told], np.uint64)
+        order = np.argsort(heads, kind="stable")
+        return _Shard(file, heads[order], places[order])
+    file.close()
     say(f"field cache: {path.name[:12]}… is damaged; removed, its items are looked at again")
     path.unlink(missing_ok=True)
-    return {}
+    return None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -37,15 +38,16 @@ PROVENANCE_SCHEMA = pa.schema([
 ])  # fmt: skip
 """A row for each derived field of an item: producer names a card in understand.json, input is the sha256 of what was
 looked at, score is the field's own (or its best), and `skipped` is the reason where there is no field."""
+SCHEMAS = {"items": FIELDS_SCHEMA, "frames": FRAMES_SCHEMA, "provenance": PROVENANCE_SCHEMA, "review": REVIEW_SCHEMA}
 
 
 @dataclass
 class Understood:
-    """What was derived, row by row of the catalogue; filled by the stage."""
+    """What was derived of a block of the catalogue, row by row; filled by the stage."""
 
     item_ids: list[str]
     cards: dict[str, Any] = field(default_factory=dict)
-    """Producer → what it is: model, revision, digest of its weights."""
+    """Producer → what it is: model, revision, digest of its weights; the same for all blocks."""
     review: list[dict[str, Any]] = field(default_factory=list)
     fields: list[dict[str, Any]] = field(init=False)
     provenance: list[list[dict[str, Any]]] = field(init=False)
@@ -69,17 +71,42 @@ class Understood:
     def _note(self, row: int, **facts: Any) -> None:
         self.provenance[row].append({"item_id": self.item_ids[row], **facts})
 
-    def write(self, folder: Path) -> None:
-        """items, frames, provenance and review as Parquet, in the catalogue's order."""
+    def tables(self) -> dict[str, pa.Table]:
+        """items, frames, provenance and review, in the catalogue's order."""
         notes = [note for own in self.provenance for note in own]
         frames = [
             {"item_id": row["item_id"], "time_s": time, "vector": vector, "jpeg": jpeg}
             for row in self.fields for time, vector, jpeg in row.get("frames", ())
         ]  # fmt: skip
-        tables = (
-            ("items", [{name: row.get(name) for name in FIELDS_SCHEMA.names} for row in self.fields], FIELDS_SCHEMA),
-            ("frames", frames, FRAMES_SCHEMA), ("provenance", notes, PROVENANCE_SCHEMA),
-            ("review", self.review, REVIEW_SCHEMA),
-        )  # fmt: skip
-        for name, rows, schema in tables:
-            pq.write_table(pa.Table.from_pylist(rows, schema), folder / f"{name}.parquet", compression="zstd")
+        items = [{name: row.get(name) for name in FIELDS_SCHEMA.names} for row in self.fields]
+        rows = {"items": items, "frames": frames, "provenance": notes, "review": self.review}
+        return {name: pa.Table.from_pylist(rows[name], schema) for name, schema in SCHEMAS.items()}
+
+    def write(self, folder: Path) -> None:
+        """All of it, where the block is the whole catalogue."""
+        with Tables(folder) as tables:
+            tables.add(self.tables())
+
+
+class Tables:
+    """The tables in a folder, written block by block; use it in a `with`."""
+
+    def __init__(self, folder: Path, suffix: str = "") -> None:
+        self.writers = {
+            name: pq.ParquetWriter(folder / f"{name}{suffix}.parquet", schema, compression="zstd")
+            for name, schema in SCHEMAS.items()
+        }
+
+    def add(self, tables: dict[str, pa.Table]) -> None:
+        """A block; each is a row group of its own."""
+        for name, table in tables.items():
+            self.writers[name].write_table(table)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for writer in self.writers.values():
+            writer.close()

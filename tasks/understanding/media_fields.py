@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 
@@ -42,39 +44,69 @@ class Look:
     key: Callable[[Row], str] = lambda row: ""
 
 
-def read_media(
-    rows: Sequence[Row], pins: Pins, root: Path | None, settings: Media, found: Understood, state: Path
-) -> dict[str, int]:
-    """Fill `found` for every item with a media file; returns how many files were decoded, and counts for the log."""
-    named = [at for at, row in enumerate(rows) if row["media_uri"]]
-    if not named:
-        return {}
-    files = {at: pins.get(rows[at]["media_uri"], {"skipped": "was not there when the source was read"}) for at in named}
-    for at in named:
-        if "skipped" in files[at]:
-            found.skip(at, "media", "source", None, files[at]["skipped"])
-    there = [at for at in named if "sha256" in files[at]]
-    looks = list(_looks(settings, there, files, found))
-    decoded = 0
-    told = Progress("media files", len(there))
-    with ExitStack() as stack:
-        caches = {look.name: stack.enter_context(FieldCache(state / look.name, _producer(look))) for look in looks}
-        for done, at in enumerate(there, start=1):
-            row, digest = rows[at], files[at]["sha256"]
-            wanted = [look for look in looks if look.wants(row)]
-            keys = {look.name: fingerprint(digest, look.key(row)) for look in wanted}
-            values = {name: caches[name][key] for name, key in keys.items() if key in caches[name]}
-            if todo := [look for look in wanted if look.name not in values]:
-                content = decode(_unchanged(row["media_uri"], root, digest), settings)
-                decoded += 1
-                values |= {look.name: look.look(content, row) for look in todo}
-                for look in todo if content.lasting else ():
-                    caches[look.name].put(keys[look.name], values[look.name])
-            for look in wanted:
-                _put(found, at, look, digest, values[look.name])
-            told(done, done / len(there))
-    say(f"media: {decoded:,} of {len(there):,} files decoded; {len(named) - len(there):,} items' can't be read")
-    return {"media": len(named), "decoded": decoded}
+class MediaFiles:
+    """Looks at the files of block after block of the catalogue; use it in a `with`, which closes its caches.
+
+    named: how many items name a file. What was looked at before is kept below `state`.
+    """
+
+    def __init__(self, pins: Pins, root: Path | None, settings: Media, state: Path, named: int) -> None:
+        self.pins, self.root, self.settings, self.state = pins, root, settings, state
+        self.told, self.named, self.seen, self.there, self.decoded = Progress("media files", named), named, 0, 0, 0
+        self.stack = ExitStack()
+
+    def read(self, rows: Sequence[Row], found: Understood) -> None:
+        """Fill `found` for every item of the block with a media file."""
+        for at, row in enumerate(rows):
+            if not (uri := row["media_uri"]):
+                continue
+            self.seen += 1
+            pin = self.pins.get(uri, {"skipped": "was not there when the source was read"})
+            if "skipped" in pin:
+                found.skip(at, "media", "source", None, pin["skipped"])
+            else:
+                self.there += 1
+                self._look(row, at, pin["sha256"], found)
+            self.told(self.seen, self.seen / self.named)
+
+    def counts(self) -> dict[str, int]:
+        """For the log."""
+        return {"media": self.seen, "decoded": self.decoded}
+
+    def _look(self, row: Row, at: int, digest: str, found: Understood) -> None:
+        for field, name, reason in self._ways[1]:
+            found.skip(at, field, name, digest, reason)
+        wanted = [look for look in self._ways[0] if look.wants(row)]
+        keys = {look.name: fingerprint(digest, look.key(row)) for look in wanted}
+        values = {name: own[key] for name, key in keys.items() for own in [self._caches[name].find([key])] if own}
+        if todo := [look for look in wanted if look.name not in values]:
+            content = decode(_unchanged(row["media_uri"], self.root, digest), self.settings)
+            self.decoded += 1
+            values |= {look.name: look.look(content, row) for look in todo}
+            for look in todo if content.lasting else ():
+                self._caches[look.name].put(keys[look.name], values[look.name])
+        for look in wanted:
+            _put(found, at, look, digest, values[look.name])
+
+    @cached_property
+    def _ways(self) -> tuple[list[Look], list[tuple[str, str, str]]]:
+        return _looks(self.settings)
+
+    @cached_property
+    def _caches(self) -> dict[str, FieldCache]:
+        opened = {look.name: FieldCache(self.state / look.name, _producer(look)) for look in self._ways[0]}
+        return {name: self.stack.enter_context(cache) for name, cache in opened.items()}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stack.close()
+        if error is None:
+            say(f"media: {self.decoded:,} of {self.there:,} files decoded; {self.seen - self.there:,} items' can't be "
+                "read")  # fmt: skip
 
 
 def _put(found: Understood, at: int, look: Look, digest: str, values: Values) -> None:
@@ -92,23 +124,22 @@ def _producer(look: Look) -> str:
     return fingerprint(look.name, look.card, code)
 
 
-def _looks(settings: Media, there: Sequence[int], files: Mapping[int, Values], found: Understood) -> Iterator[Look]:
-    """Those that are asked for and installed; for the others, every file gets the reason."""
+def _looks(settings: Media) -> tuple[list[Look], list[tuple[str, str, str]]]:
+    """Those that are asked for and installed; and field, name and reason of the others that are asked for."""
     limits = {"frames": settings.frames, "seconds": settings.most_seconds, "megapixels": settings.most_megapixels}
     offers: tuple[tuple[str, str, bool, tuple[str, ...], Callable[[], Look]], ...] = (
         ("sound", "sound", True, ("av", "faster_whisper"), lambda: _sound(limits)),
         ("speech", "transcript", bool(settings.speech), _speech_modules(settings), lambda: _speech(settings, limits)),
         ("pictures", "pictures", bool(settings.pictures), ("av", *MODULES), lambda: _pictures(limits)),
     )
+    looks, absent = [], []
     for name, field, asked, modules, make in offers:
-        if not asked or not there:
-            continue
-        if reason := missing(*modules):
+        if asked and (reason := missing(*modules)):
             say(f"{name}: {reason}")
-            for at in there:
-                found.skip(at, field, name, files[at]["sha256"], reason)
-        else:
-            yield make()
+            absent.append((field, name, reason))
+        elif asked:
+            looks.append(make())
+    return looks, absent
 
 
 def _sound(limits: Values) -> Look:

@@ -59,6 +59,7 @@ def fit_head(vectors: npt.ArrayLike, labels: Flags, strength: float) -> Head:
     # In these coordinates the curvature is nearly the same in every direction: a fifth of the steps.
     basis = _basis(x, float(spread.mean()), strength)
     rotated, scale = x @ basis, np.sqrt(spread.mean() / spread)
+    del x  # as large as `rotated`, and needed no more
 
     def loss(flat: Array) -> tuple[float, Array]:
         table = flat.reshape(shape) * scale

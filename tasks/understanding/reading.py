@@ -1,76 +1,111 @@
-"""What an encoder tells of the items that have prose: keywords, summary and tags."""
+"""What an encoder tells of the items that have prose: keywords and summary, block after block, then tags."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 
-from tasks.content.item_cache import encode_cached
-from tasks.content.text_encoder import TextEncoder, Vectors, open_encoder
+from tasks.content.item_cache import VectorCache
+from tasks.content.progress import Progress
+from tasks.content.text_encoder import open_encoder
 from tasks.settings import Settings
 from tasks.stage import say, state_directory
+from tasks.understanding.field_cache import FieldCache
 from tasks.understanding.fields import Understood
 from tasks.understanding.prose import Prose
+from tasks.understanding.spool import Spool
 from tasks.understanding.tagging import Tagger, labels_of, learn, lesson
-from tasks.understanding.text_fields import describe
+from tasks.understanding.text_fields import describe, producer
 
+ENCODING_AND_DESCRIBING = ((0.0, 0.25), (0.25, 0.75))
+"""Share of a block's work that is done before a part of it, and the part's own."""
 Row = dict[str, Any]
 
 
-def read_prose(
-    told: Sequence[int], texts: Sequence[Prose], rows: Sequence[Row], settings: Settings, found: Understood
-) -> tuple[Row, Row]:
-    """Keywords, summary and tags of the items that have prose; returns the tags' quality, and counts for the log."""
-    state, prose = state_directory(), [texts[at] for at in told]
-    encoder = open_encoder(settings.embed)
-    vectors, tally = encode_cached(encoder, [text.whole for text in prose], state / "cache")
-    say(tally.line())
-    fields, fresh = describe(encoder, prose, vectors, settings.understand, state / "understand" / "text")
-    say(f"keywords and summaries: {fresh:,} of {len(told):,} items; {len(told) - fresh:,} from cache")
-    found.cards["text"] = encoder.card() | {"method": "maximal marginal relevance; sentence centrality"}
-    for at, text, own in zip(told, prose, fields, strict=True):
-        if own.keywords:
-            words = {"keywords": list(own.keywords), "keyword_scores": list(own.scores)}
-            found.put(at, "keywords", "text", text.digest, words, own.scores[0])
-        if own.summary:
-            found.put(at, "summary", "text", text.digest, {"summary": own.summary})
-    quality = give_tags(told, prose, vectors, encoder, [rows[at] for at in told], settings, found)
-    return quality, {**vars(tally), "described": fresh}
+class Reading:
+    """Use it in a `with`, which closes its files. n: items of the catalogue; spool: a file for its vectors."""
+
+    def __init__(self, settings: Settings, n: int, spool: Path) -> None:
+        self.settings, self.fresh, self.n, self.stack = settings, 0, n, ExitStack()
+        self.encoder, root = open_encoder(settings.embed), state_directory()
+        self.vectors = self.stack.enter_context(VectorCache(self.encoder, root / "cache"))
+        named = producer(self.encoder, settings.understand)
+        self.cache = self.stack.enter_context(FieldCache(root / "understand" / "text", named))
+        self.spool = Spool(spool, self.encoder.dim)
+        self.labels: list[tuple[str, ...]] = []
+        self.same: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self.told = Progress("items described", n)
+
+    def read(
+        self, start: int, told: Sequence[int], texts: Sequence[Prose], rows: Sequence[Row], found: Understood
+    ) -> None:
+        """Fill keywords and summary of a block's items at `told`; start: the block's first row in the catalogue."""
+        prose = [texts[at] for at in told]
+        encoding, describing = (partial(self._tell, start, len(rows), *part) for part in ENCODING_AND_DESCRIBING)
+        vectors = self.vectors.vectors([text.whole for text in prose], encoding)
+        fields, fresh = describe(self.encoder, prose, vectors, self.settings.understand, self.cache, describing)
+        self.fresh += fresh
+        for at, text, own in zip(told, prose, fields, strict=True):
+            if own.keywords:
+                words = {"keywords": list(own.keywords), "keyword_scores": list(own.scores)}
+                found.put(at, "keywords", "text", text.digest, words, own.scores[0])
+            if own.summary:
+                found.put(at, "summary", "text", text.digest, {"summary": own.summary})
+            labels = tuple(labels_of(rows[at], self.settings.understand.tags.taxonomy))
+            self.labels.append(self.same.setdefault(labels, labels))
+        self.spool.add([start + at for at in told], [text.digest for text in prose], vectors)
+
+    def _tell(self, start: int, rows: int, before: float, part: float, done: int, share: float) -> None:
+        """Progress of the whole from that of a part of a block's work."""
+        seen = start + rows * (before + part * share)
+        self.told(int(seen), seen / self.n)
+
+    def card(self) -> Row:
+        """What described."""
+        return self.encoder.card() | {"method": "maximal marginal relevance; sentence centrality"}
+
+    def counts(self) -> Row:
+        """For the log."""
+        return {**vars(self.vectors.tally), "described": self.fresh}
+
+    def learn_tags(self, cards: Row) -> tuple[Tagger | None, Row]:
+        """The tagger, learned from the catalogue's labels, where there is one; and what was measured of it."""
+        wanted, rng = self.settings.understand.tags, np.random.default_rng(self.settings.understand.seed)
+        task = lesson(self.spool.take, self.labels, wanted, rng)
+        if task is None:
+            say(f"tags: fewer than two labels have {wanted.least_items} items with prose: none are learned")
+            return None, {"given": False}
+        tagger, quality = learn(task, self.encoder, wanted, rng)
+        _tell(quality, len(task.names), len(task.flags))
+        if tagger is None:
+            say("tags: the learned ones are no better than these: none are given")
+            return None, quality | {"given": False}
+        cards["tags"] = self.encoder.card() | {
+            "method": "logistic regression, one against the rest, Platt scaling out of fold", "head": tagger.digest(),
+            "labels": list(tagger.names), "cross_validated": quality["learned"],
+        }  # fmt: skip
+        return tagger, quality | {"given": True}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stack.close()
+        if error is None:
+            told = self.spool.count
+            say(self.vectors.tally.line())
+            say(f"keywords and summaries: {self.fresh:,} of {told:,} items; {told - self.fresh:,} from cache")
 
 
-def give_tags(
-    told: Sequence[int], prose: Sequence[Prose], vectors: Vectors, encoder: TextEncoder, rows: Sequence[Row],
-    settings: Settings, found: Understood,
-) -> Row:  # fmt: skip
-    """Tags learned from the catalogue's labels; returns what was measured of them."""
-    wanted, rng = settings.understand.tags, np.random.default_rng(settings.understand.seed)
-    labels = [labels_of(row, wanted.taxonomy) for row in rows]
-    task = lesson(vectors, labels, wanted, rng)
-    if task is None:
-        say(f"tags: fewer than two labels have {wanted.least_items} items with prose: none are learned")
-        return {"given": False}
-    tagger, quality = learn(task, encoder, wanted, rng)
-    told_of = {name: f"{quality[name]['precision@1']:.3f}" for name in ("learned", "commonest", "label_names")}
-    say(f"tags: {len(task.names)} labels learned from {len(task.flags):,} items; cross-validated precision@1 "
-        f"{told_of['learned']} (always the commonest {told_of['commonest']}, nearest label name "
-        f"{told_of['label_names']})")  # fmt: skip
-    if tagger is None:
-        say("tags: the learned ones are no better than these: none are given")
-        return quality | {"given": False}
-    _put_tags(told, prose, vectors, tagger, encoder, quality, found)
-    return quality | {"given": True}
-
-
-def _put_tags(
-    told: Sequence[int], prose: Sequence[Prose], vectors: Vectors, tagger: Tagger, encoder: TextEncoder, quality: Row,
-    found: Understood,
-) -> None:  # fmt: skip
-    found.cards["tags"] = encoder.card() | {
-        "method": "logistic regression, one against the rest, Platt scaling out of fold", "head": tagger.digest(),
-        "labels": list(tagger.names), "cross_validated": quality["learned"],
-    }  # fmt: skip
-    for at, text, (tags, scores) in zip(told, prose, tagger.tags(vectors), strict=True):
-        if tags:
-            found.put(at, "tags", "tags", text.digest, {"tags": tags, "tag_scores": scores}, scores[0])
+def _tell(quality: Mapping[str, Any], labels: int, items: int) -> None:
+    learned, commonest, names = (quality[way]["precision@1"] for way in ("learned", "commonest", "label_names"))
+    say(f"tags: {labels} labels learned from {items:,} items; cross-validated precision@1 {learned:.3f} (always the "
+        f"commonest {commonest:.3f}, nearest label name {names:.3f})")  # fmt: skip

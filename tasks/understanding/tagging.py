@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tasks.content.text_encoder import TextEncoder, Vectors
 from tasks.settings.understand import Tags
@@ -17,6 +18,7 @@ from tasks.understanding.tag_quality import calibration_error, first_only, quali
 
 Labels = Sequence[Sequence[str]]
 Facts = dict[str, Any]
+Take = Callable[[npt.NDArray[np.int64]], Vectors]
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,9 @@ def labels_of(row: Mapping[str, Any], taxonomy: Sequence[str]) -> list[str]:
     return [label for label in taxonomy if label.casefold() in own]
 
 
-def lesson(vectors: Vectors, labels: Labels, settings: Tags, rng: np.random.Generator) -> Lesson | None:
-    """What can be learned; None where fewer than two labels have enough items.
+def lesson(take: Take, labels: Labels, settings: Tags, rng: np.random.Generator) -> Lesson | None:
+    """What can be learned; None where fewer than two labels have enough items. take: numbers of items, ascending, to
+    their vectors.
 
     An item without any label says nothing of what it is not: it is left out.
     """
@@ -79,7 +82,7 @@ def lesson(vectors: Vectors, labels: Labels, settings: Tags, rng: np.random.Gene
     flags = np.zeros((len(rows), len(names)), bool)
     for position, row in enumerate(rows):
         flags[position, [at[label] for label in labels[row] if label in at]] = True
-    return Lesson(tuple(names), vectors[rows], flags)
+    return Lesson(tuple(names), take(rows), flags)
 
 
 def learn(task: Lesson, encoder: TextEncoder, settings: Tags, rng: np.random.Generator) -> tuple[Tagger | None, Facts]:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.content.progress import Progress
-from tasks.content.text_encoder import TextEncoder, Vectors
+from tasks.content.text_encoder import Report, TextEncoder, Vectors
 from tasks.settings.understand import Understand
 from tasks.understanding.choosing import central, relevant_and_different, without_overlap
 from tasks.understanding.field_cache import FieldCache, code_of, fingerprint
@@ -37,20 +36,21 @@ def producer(encoder: TextEncoder, settings: Understand) -> str:
 
 
 def describe(
-    encoder: TextEncoder, texts: Sequence[Prose], vectors: Vectors, settings: Understand, root: Path
-) -> tuple[list[TextFields], int]:
-    """Fields of each text (vectors: [n, dim], of `text.whole`), and how many were not in the cache below root."""
-    with FieldCache(root, producer(encoder, settings)) as cache:
-        keys = [text.digest for text in texts]
-        todo = [row for row, key in enumerate(keys) if key not in cache]
-        told = Progress("keywords and summaries", len(todo))
-        for start in range(0, len(todo), BLOCK):
-            rows = todo[start : start + BLOCK]
-            block = _block(encoder, [texts[row] for row in rows], vectors[rows], settings)
-            for row, value in zip(rows, block, strict=True):
-                cache.put(keys[row], value)
-            told(start + len(rows), (start + len(rows)) / len(todo))
-        found = [cache[key] for key in keys]
+    encoder: TextEncoder, texts: Sequence[Prose], vectors: Vectors, settings: Understand, cache: FieldCache,
+    report: Report,
+) -> tuple[list[TextFields], int]:  # fmt: skip
+    """Fields of each text (vectors: [n, dim], of `text.whole`), and how many were not in the cache; report: of them."""
+    keys = [text.digest for text in texts]
+    known = cache.find(keys)
+    todo = [row for row, key in enumerate(keys) if key not in known]
+    for start in range(0, len(todo), BLOCK):
+        rows = todo[start : start + BLOCK]
+        block = _block(encoder, [texts[row] for row in rows], vectors[rows], settings)
+        for row, value in zip(rows, block, strict=True):
+            known[keys[row]] = value
+            cache.put(keys[row], value)
+        report(start + len(rows), (start + len(rows)) / len(todo))
+    found = [known[key] for key in keys]
     return [TextFields(tuple(each["keywords"]), tuple(each["scores"]), each["summary"]) for each in found], len(todo)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from tasks.content.progress import Progress
 from tasks.settings.understand import Writer
@@ -32,34 +33,59 @@ def prompt_of(prose: Prose) -> str:
     return f"Title: {prose.title}\n{language}Text:\n{prose.body[:READ]}"
 
 
-def write_fields(
-    told: Sequence[int], texts: Sequence[Prose], model: LanguageModel, identifier: LanguageIdentifier,
-    settings: Writer, found: Understood, root: Path,
-) -> dict[str, int]:  # fmt: skip
-    """Fill `written_summary` and `themes` of the items at `told`; returns counts and tokens.
+class Writing:
+    """Writes about block after block of the catalogue; use it in a `with`, which closes its cache below root.
 
-    An item gets what passes the check; what fails it is a row in `found.review`. When this run's tokens are
-    spent, the others wait for the next run: what was answered is kept below root.
+    When this run's tokens are spent, the others wait for the next run: what was answered is kept.
     """
-    card, spent, asked, fit = model.card(), 0, 0, 0
-    progress, last = Progress("written", len(told)), 0.0
-    with FieldCache(root, fingerprint(card)) as cache:
+
+    def __init__(self, model: LanguageModel, identifier: LanguageIdentifier, settings: Writer, root: Path) -> None:
+        self.model, self.identifier, self.settings, self.card = model, identifier, settings, model.card()
+        self.cache = FieldCache(root, fingerprint(self.card))
+        self.told = self.fit = self.spent = self.asked = 0
+        self.last = 0.0
+
+    def write(self, told: Sequence[int], texts: Sequence[Prose], found: Understood) -> None:
+        """Fill `written_summary` and `themes` of the items at `told` that pass the check; what fails it is a row in
+        `found.review`."""
+        progress = Progress("written", len(told))
         for done, at in enumerate(told, start=1):
             prompt = prompt_of(texts[at])
             key = fingerprint(SYSTEM, prompt, SCHEMA)
-            if key not in cache:
-                if spent >= settings.budget_tokens:
-                    found.skip(at, "written_summary", "writer", key, "this run's tokens were spent")
-                    continue
-                time.sleep(max(0.0, last + 60 / settings.per_minute - time.monotonic()) if asked else 0.0)
-                last = time.monotonic()
-                answer = model.answer(SYSTEM, prompt, SCHEMA)
-                spent, asked = spent + answer.tokens, asked + 1
-                cache.put(key, answer.text)
-            fit += _put(found, at, key, cache[key], texts[at], identifier, card)
+            self.told += 1
+            if (answer := self._answer(key, prompt)) is None:
+                found.skip(at, "written_summary", "writer", key, "this run's tokens were spent")
+            else:
+                self.fit += _put(found, at, key, answer, texts[at], self.identifier, self.card)
             progress(done, done / len(told))
-    say(f"language model: asked {asked:,} times, {spent:,} tokens; {fit:,} of {len(told):,} answers are fit to use")
-    return {"asked": asked, "tokens": spent}
+
+    def counts(self) -> dict[str, int]:
+        """For the log."""
+        return {"asked": self.asked, "tokens": self.spent}
+
+    def _answer(self, key: str, prompt: str) -> str | None:
+        """From the cache or the model; None where there are no more tokens for it."""
+        if known := self.cache.find([key]):
+            return str(known[key])
+        if self.spent >= self.settings.budget_tokens:
+            return None
+        time.sleep(max(0.0, self.last + 60 / self.settings.per_minute - time.monotonic()) if self.asked else 0.0)
+        self.last = time.monotonic()
+        answer = self.model.answer(SYSTEM, prompt, SCHEMA)
+        self.spent, self.asked = self.spent + answer.tokens, self.asked + 1
+        self.cache.put(key, answer.text)
+        return answer.text
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.cache.__exit__(kind, error, trace)
+        if error is None:
+            say(f"language model: asked {self.asked:,} times, {self.spent:,} tokens; {self.fit:,} of {self.told:,} "
+                "answers are fit to use")  # fmt: skip
 
 
 def _put(

@@ -37,6 +37,7 @@ def catalogue(n: int = 48) -> pa.Table:
     rows[0]["description"] = LONG
     rows[1] |= {"description": GERMAN, "language": None, "genres": []}
     rows[2] |= {"description": None, "language": None, "title": "Alien"}
+    rows[7]["description"] = f"{LONG} {LONG}"
     empty = {"blocked": False, "creators": []}
     return pa.Table.from_pylist([empty | row for row in rows], ITEMS_SCHEMA)
 
@@ -63,7 +64,9 @@ def outputs(project: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in paths}
 
 
-def test_text_fields_with_provenance_and_only_what_changed_is_done_again(tmp_path: Path) -> None:
+def test_text_fields_with_provenance_and_only_what_changed_is_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(tmp_path, catalogue())
     said = understand(tmp_path)
     assert "keywords and summaries: 47 of 47 items; 0 from cache" in said
@@ -76,6 +79,7 @@ def test_text_fields_with_provenance_and_only_what_changed_is_done_again(tmp_pat
     assert "astronaut" in " ".join(astronaut["keywords"]).casefold() and len(astronaut["keywords"]) == 8
     assert all(word.casefold() in LONG.casefold() for word in astronaut["keywords"])
     assert astronaut["summary"].count(".") == 2 and all(s in LONG for s in astronaut["summary"].split(". "))
+    assert rows[7]["summary"] == astronaut["summary"], "a sentence that is said twice is chosen once"
     assert astronaut["language"] is None, "the catalogue's own language is not derived"
     assert (german["language"], german["summary"]) == ("de", None)
     assert bare.keys() == set(FIELDS_SCHEMA.names) and [value for value in bare.values() if value] == ["i2"]
@@ -99,6 +103,15 @@ def test_text_fields_with_provenance_and_only_what_changed_is_done_again(tmp_pat
     shutil.rmtree(tmp_path / "data/understand")
     assert "keywords and summaries: 0 of 47 items; 47 from cache" in understand(tmp_path)
     assert outputs(tmp_path) == before
+
+    whole = {name: pq.read_table(tmp_path / f"data/understand/{name}.parquet") for name in ("items", "provenance")}
+    monkeypatch.setattr("tasks.understand.BLOCK", 5)
+    understand(tmp_path)
+    for name, table in whole.items():
+        path = tmp_path / f"data/understand/{name}.parquet"
+        assert pq.read_metadata(path).num_row_groups == 10 and pq.read_table(path).equals(table)
+    assert {path.name for path in (tmp_path / "data/understand").iterdir()} <= before.keys()
+    monkeypatch.undo()
 
     changed = catalogue().to_pylist()
     changed[5]["description"] = "A chess player travels through the desert with a camel."

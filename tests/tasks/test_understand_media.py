@@ -20,6 +20,7 @@ from tests.tasks.understanding.media import chord, speech, write_sound, write_vi
 
 FILES = {
     0: "talk.mp4", 1: "music.wav", 2: "german.wav", 3: "broken.mp4", 4: "http://10.0.0.1/a.mp4", 5: "../outside.wav",
+    6: "german.wav",
 }  # fmt: skip
 
 
@@ -32,7 +33,8 @@ def write_source(folder: Path) -> Path:
     items = pq.read_table(folder / "items.parquet").to_pylist()
     for at, row in enumerate(items):
         row |= {"media_uri": FILES.get(at), "description": None, "title": f"Item {at}"}
-        row["language"] = {0: None, 2: "de"}.get(at, "en")
+        row["language"] = {0: None, 2: "de", 6: None}.get(at, "en")
+    items[6]["description"] = "Ein alter Uhrmacher sucht in den Straßen von Prag nach seinem verschwundenen Sohn."
     pq.write_table(pa.Table.from_pylist(items), folder / "items.parquet")
     return folder
 
@@ -60,7 +62,7 @@ def test_media_are_understood_once_and_every_gap_has_its_reason(
     write_sound(tmp_path / "outside.wav", chord(1))
     run = tmp_path / "run"
     night(run, source)
-    assert "media: 4 of 4 files decoded; 2 items' can't be read" in capsys.readouterr().out
+    assert "media: 4 of 5 files decoded; 2 items' can't be read" in capsys.readouterr().out
     rows, told = pq.read_table(run / "data/understand/items.parquet").to_pylist(), notes(run)
     talk, music, german, broken = rows[:4]
     assert "astronaut" in talk["transcript"] and "rocket" in talk["transcript"] and talk["language"] == "en"
@@ -72,6 +74,7 @@ def test_media_are_understood_once_and_every_gap_has_its_reason(
     reasons = {key: row["skipped"] for key, row in told.items() if row["skipped"]}
     assert reasons["i001", "transcript"] == "nothing is said" and reasons["i001", "pictures"] == "has no pictures"
     assert reasons["i002", "transcript"] == "whisper tiny.en knows en, not de" and german["sound"]
+    assert reasons["i006", "transcript"] == "whisper tiny.en knows en, not de", "the description tells the language"
     assert reasons["i003", "sound"] == "can't be decoded (InvalidDataError)" and not broken["sound"]
     assert reasons["i004", "media"].startswith("http: addresses are not read")
     assert reasons["i005", "media"] == "lies outside the source's folder"
@@ -82,7 +85,7 @@ def test_media_are_understood_once_and_every_gap_has_its_reason(
 
     before = outputs(run)
     night(run, source, (snapshot, validate, understand))
-    assert "media: 0 of 4 files decoded" in capsys.readouterr().out and outputs(run) == before
+    assert "media: 0 of 5 files decoded" in capsys.readouterr().out and outputs(run) == before
     shutil.rmtree(run / "state")
     night(run, source, (understand,))
     assert outputs(run) == before, "the same files give the same bytes"

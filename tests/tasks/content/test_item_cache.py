@@ -10,13 +10,20 @@ import pytest
 
 from tasks.content import item_cache
 from tasks.content.encoder import Encoder
-from tasks.content.item_cache import encode_cached, key_of, read_cache, write_shard
+from tasks.content.item_cache import encode_cached, key_of, open_shards
+from tasks.content.shards import write_shard
 
 Rows = dict[bytes, Any]
 
 
 def rows_of(texts: Sequence[str], dim: int = 4) -> Rows:
     return {key_of(text): np.full(dim, len(text), np.float32) for text in texts}
+
+
+def read_cache(folder: Path, dim: int) -> Rows:
+    """All that a cache holds."""
+    opened = open_shards(folder, dim)
+    return {key: vector for shard in opened for key, vector in map(shard.__getitem__, range(len(shard.heads)))}
 
 
 def shards(folder: Path) -> list[Path]:
@@ -96,7 +103,15 @@ def test_the_caches_used_longest_ago_are_dropped(tmp_path: Path) -> None:
 
 
 def test_no_cache_yet(tmp_path: Path) -> None:
-    assert read_cache(tmp_path / "absent", 4) == {}
+    assert read_cache(tmp_path, 4) == {}
+
+
+def test_a_key_that_only_begins_like_another_is_not_taken_for_it(tmp_path: Path, encoder: Encoder) -> None:
+    with item_cache.VectorCache(encoder, tmp_path) as cache:
+        cache.vectors(["a film"])
+        key = key_of("a film")
+        assert set(cache.find([key])) == {key}
+        assert key[:16] + b"0" * 48 not in cache.find([key[:16] + b"0" * 48])
 
 
 def _write_and_read(folder: Path, worker: int, until: float) -> None:

@@ -23,7 +23,7 @@ def planted(n: int = 300) -> tuple[np.ndarray, list[list[str]]]:
 def test_planted_labels_are_learned_and_beat_both_rivals(encoder: Encoder, settings: Settings) -> None:
     vectors, labels = planted()
     wanted, rng = settings.understand.tags, np.random.default_rng(0)
-    task = lesson(vectors, labels, wanted, rng)
+    task = lesson(vectors.__getitem__, labels, wanted, rng)
     assert task is not None and task.names == ("city", "forest", "sea")
     assert len(task.flags) == 299, "an item without labels teaches nothing"
     tagger, facts = learn(task, encoder, wanted, rng)
@@ -40,7 +40,7 @@ def test_tags_that_can_not_be_learned_stay_away(encoder: Encoder, settings: Sett
     vectors = rng.standard_normal((200, 384)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     labels = [["drama"] if rng.random() < 0.8 else ["sport"] for _ in range(200)]
-    task = lesson(vectors, labels, settings.understand.tags, rng)
+    task = lesson(vectors.__getitem__, labels, settings.understand.tags, rng)
     assert task is not None
     tagger, facts = learn(task, encoder, settings.understand.tags, rng)
     assert tagger is None and facts["learned"]["precision@1"] <= facts["commonest"]["precision@1"]
@@ -51,7 +51,7 @@ def test_the_same_seed_gives_the_same_bytes(encoder: Encoder, settings: Settings
     digests = set()
     for _ in range(2):
         rng = np.random.default_rng(9)
-        task = lesson(vectors, labels, settings.understand.tags, rng)
+        task = lesson(vectors.__getitem__, labels, settings.understand.tags, rng)
         assert task is not None
         tagger, _ = learn(task, encoder, settings.understand.tags, rng)
         assert tagger is not None
@@ -64,12 +64,14 @@ def test_a_taxonomy_takes_its_own_labels_from_genres_and_tags(settings: Settings
     assert labels_of(row, ()) == ["Drama", "War"]
     assert labels_of(row, ("Space", "drama", "Sport")) == ["Space", "drama"]
     assert labels_of({"genres": None, "tags": []}, ()) == []
-    few = lesson(np.zeros((3, 4), np.float32), [["a"], ["b"], []], settings.understand.tags, np.random.default_rng(0))
+    few = lesson(
+        np.zeros((3, 4), np.float32).__getitem__, [["a"], ["b"], []], settings.understand.tags, np.random.default_rng(0)
+    )
     assert few is None
 
 
 def test_many_items_are_sampled(settings: Settings) -> None:
     vectors, labels = planted()
     wanted = settings.understand.tags.model_copy(update={"most_items": 100})
-    task = lesson(vectors, labels, wanted, np.random.default_rng(0))
+    task = lesson(vectors.__getitem__, labels, wanted, np.random.default_rng(0))
     assert task is not None and len(task.flags) == len(task.vectors) == 100

@@ -81,10 +81,11 @@ def test_marginal_relevance_by_hand() -> None:
 
 
 def test_central_sentences_come_in_the_texts_order() -> None:
-    unit = np.array([[0, 1.0], [1, 0], [0.8, 0.6], [0.6, 0.8]], np.float32)
-    # Degrees: 2.4, 2.4, 3.36 and 3.36 (by hand, themselves included).
+    unit = np.array([[0, 1.0], [1, 0], [0.8, 0.6], [0.28, 0.96]], np.float32)
+    # Degrees: 2.56, 2.08, 3.2 and 3.04 (by hand, themselves included).
     assert central(unit, 2) == [2, 3]
-    assert central(unit, 3) == [0, 2, 3]
+    assert central(unit, 3) == [1, 2, 3], "the first is too near to the last (0.96)"
+    assert central(np.repeat(unit[:1], 3, axis=0), 2) == [0], "what is said three times is said once"
 
 
 def test_a_phrase_inside_an_earlier_one_is_left_out() -> None:

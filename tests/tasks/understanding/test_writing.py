@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from tasks.stage import TemporaryError
 from tasks.understanding.evidence import SCHEMA
 from tasks.understanding.fields import Understood
 from tasks.understanding.language import LanguageIdentifier
-from tasks.understanding.language_model import Endpoint, Local, open_model
+from tasks.understanding.language_model import Endpoint, LanguageModel, Local, open_model
 from tasks.understanding.prose import Prose
-from tasks.understanding.writing import write_fields
+from tasks.understanding.writing import Writing
 from tests.tasks.understanding.chat_server import Server, chat_server
 
 TEXTS = [
@@ -44,6 +44,14 @@ def writer(settings: Settings, server: Server) -> Writer:
     )
 
 
+def write_fields(
+    told: Sequence[int], model: LanguageModel, settings: Writer, found: Understood, root: Path
+) -> dict[str, int]:
+    with Writing(model, IDENTIFIER, settings, root) as writing:
+        writing.write(told, TEXTS, found)
+    return writing.counts()
+
+
 def understood() -> Understood:
     return Understood([f"i{n}" for n in range(len(TEXTS))])
 
@@ -59,7 +67,7 @@ def test_answers_are_checked_kept_and_asked_for_once(
 ) -> None:
     monkeypatch.setenv("NIGHTREEL_LLM_KEY", "a-key")
     found = understood()
-    counts = write_fields(range(4), TEXTS, open_model(writer), IDENTIFIER, writer, found, tmp_path)
+    counts = write_fields(range(4), open_model(writer), writer, found, tmp_path)
     assert counts == {"asked": 4, "tokens": 400} and not found.review
     assert found.fields[2]["written_summary"] == TEXTS[2].body and found.fields[2]["themes"] == ["signal"]
     assert server.keys == ["Bearer a-key"] * 4
@@ -68,14 +76,14 @@ def test_answers_are_checked_kept_and_asked_for_once(
     assert body["response_format"]["json_schema"]["schema"]["required"] == ["summary", "themes"]
     assert "a-key" not in json.dumps([found.cards, found.provenance]) and "127.0.0.1" not in json.dumps(found.cards)
     again = understood()
-    assert write_fields(range(4), TEXTS, open_model(writer), IDENTIFIER, writer, again, tmp_path)["asked"] == 0
+    assert write_fields(range(4), open_model(writer), writer, again, tmp_path)["asked"] == 0
     assert (again.fields, again.provenance) == (found.fields, found.provenance)
 
 
 def test_what_is_made_up_goes_to_review(server: Server, writer: Writer, tmp_path: Path) -> None:
     server.invents = True
     found = understood()
-    write_fields([0], TEXTS, open_model(writer), IDENTIFIER, writer, found, tmp_path)
+    write_fields([0], open_model(writer), writer, found, tmp_path)
     assert "written_summary" not in found.fields[0]
     (row,) = found.review
     assert (row["item_id"], row["reason"]) == ("i0", "'Ned' is not in the text") and "pirate" in row["answer"]
@@ -86,13 +94,13 @@ def test_a_spent_budget_leaves_the_rest_for_the_next_run(server: Server, writer:
     small = writer.model_copy(update={"budget_tokens": 150})
     for asked in (2, 2, 0):
         found = understood()
-        assert write_fields(range(4), TEXTS, open_model(small), IDENTIFIER, small, found, tmp_path)["asked"] == asked
+        assert write_fields(range(4), open_model(small), small, found, tmp_path)["asked"] == asked
     assert all("written_summary" in own for own in found.fields)
 
 
 def test_a_busy_server_is_asked_again_and_a_refusal_is_not(server: Server, writer: Writer, tmp_path: Path) -> None:
     server.failures = [503, 429]
-    assert write_fields([0], TEXTS, fast(writer), IDENTIFIER, writer, understood(), tmp_path)["asked"] == 1
+    assert write_fields([0], fast(writer), writer, understood(), tmp_path)["asked"] == 1
     server.failures = [401]
     with pytest.raises(SettingsError, match=r"answered 401 .* key in NIGHTREEL_LLM_KEY"):
         fast(writer).answer("s", "p", {})
@@ -110,8 +118,8 @@ def test_what_was_answered_before_a_failure_is_kept(server: Server, writer: Writ
             return super()._post(body)
 
     with pytest.raises(TemporaryError):
-        write_fields(range(4), TEXTS, Failing(writer), IDENTIFIER, writer, understood(), tmp_path)
-    assert write_fields(range(4), TEXTS, open_model(writer), IDENTIFIER, writer, understood(), tmp_path)["asked"] == 2
+        write_fields(range(4), Failing(writer), writer, understood(), tmp_path)
+    assert write_fields(range(4), open_model(writer), writer, understood(), tmp_path)["asked"] == 2
 
 
 def test_a_model_on_this_machine(settings: Settings, encoder: Encoder, tmp_path: Path) -> None:
@@ -133,7 +141,7 @@ def test_a_model_on_this_machine(settings: Settings, encoder: Encoder, tmp_path:
     assert json.loads(first.text).keys() == {"summary", "themes"} and first.tokens > 16
     assert model.answer("Say something.", "Now.", SCHEMA) == first
     found = understood()
-    write_fields([0], TEXTS, model, IDENTIFIER, writer, found, tmp_path / "cache")
+    write_fields([0], model, writer, found, tmp_path / "cache")
     (row,) = found.review
     assert row["item_id"] == "i0" and "JSON" not in row["reason"] and "written_summary" not in found.fields[0]
 

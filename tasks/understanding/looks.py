@@ -1,0 +1,130 @@
+"""Everything that looks at the items of a catalogue, block after block; each part is opened when an item needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.content.source import ENGLISH, UNIVERSAL
+from tasks.data.schema import ITEMS_SCHEMA, iter_strict
+from tasks.settings import Settings
+from tasks.stage import read_json, say, state_directory
+from tasks.understanding.fields import Understood
+from tasks.understanding.language import LanguageIdentifier
+from tasks.understanding.prose import prose_of
+from tasks.understanding.spool import BLOCK
+
+if TYPE_CHECKING:
+    from tasks.understanding.media_fields import MediaFiles
+    from tasks.understanding.reading import Reading
+    from tasks.understanding.tagging import Tagger
+    from tasks.understanding.writing import Writing
+
+READ = ("item_id", "title", "description", "transcript", "genres", "tags", "language", "media_uri")
+OTHERS_SHARE = 0.1
+Row = dict[str, Any]
+
+
+class Looks:
+    """Looks, and what they count. catalogue: validate's items; pins: of media files; spool: a file that may be made."""
+
+    def __init__(self, settings: Settings, catalogue: Path, pins: Path, spool: Path, stack: ExitStack) -> None:
+        self.settings, self.catalogue, self.pins, self.spool, self.stack = settings, catalogue, pins, spool, stack
+        self.identifier = LanguageIdentifier()
+        self.items = self.told = self.transcribed = self.languages = self.others = 0
+
+    def read(self, rows: list[Row], found: Understood) -> None:
+        """Fill `found` for a block of the catalogue."""
+        if any(row["media_uri"] for row in rows):
+            self.files.read([self._with_language(row) for row in rows], found)
+        heard = [row["transcript"] or own.get("transcript") for row, own in zip(rows, found.fields, strict=True)]
+        rows = [row | {"transcript": transcript} for row, transcript in zip(rows, heard, strict=True)]
+        texts = [prose_of(row, self.identify(at, row, found)) for at, row in enumerate(rows)]
+        told = [at for at, text in enumerate(texts) if text.body]
+        if told:
+            self.reading.read(self.items, told, texts, rows, found)
+            found.cards["text"] = self.reading.card()
+            if self.settings.understand.writer.model:
+                self.writing.write(told, texts, found)
+        self.items, self.told = self.items + len(rows), self.told + len(told)
+        self.transcribed += sum("transcript" in own for own in found.fields)
+
+    def _with_language(self, row: Row) -> Row:
+        """The row with the language that its own words tell, where a file is to be heard and it names none: a speech
+        model would find words of its own language in any other."""
+        if row["language"] or not row["media_uri"]:
+            return row
+        guess = self.identifier.identify(prose_of(row).whole)
+        return row | {"language": guess.language if guess.score >= self.settings.understand.language_score else None}
+
+    def identify(self, at: int, row: Row, found: Understood) -> str:
+        """The item's language: the catalogue's, else the one identified, else empty."""
+        language = str(row["language"] or "")
+        if not language:
+            text = prose_of(row)
+            guess = self.identifier.identify(text.whole)
+            if guess.language and guess.score >= self.settings.understand.language_score:
+                language = guess.language
+                found.put(at, "language", "language", text.digest, {"language": language}, guess.score)
+                found.cards.setdefault("language", self.identifier.card())
+        self.languages += bool(language)
+        self.others += bool(language) and language.partition("-")[0].casefold() != "en"
+        return language
+
+    def learn_tags(self, cards: Row) -> tuple[Tagger | None, Row]:
+        """The tagger, where there is one, and metrics of it."""
+        say(f"language: {self.languages:,} of {self.items:,} items")
+        if not self.told:
+            say("no item has a description or a transcript: no keywords, summaries and tags")
+            return None, {}
+        tagger, quality = self.reading.learn_tags(cards)
+        return tagger, {"tags": quality}
+
+    def advise(self) -> None:
+        """Say so where the encoder is an English one and much of the catalogue is not English."""
+        if self.settings.embed.encoder == ENGLISH and self.others > OTHERS_SHARE * self.languages:
+            say(f"embed.encoder: {ENGLISH} reads English, and {self.others:,} of {self.languages:,} items are in other "
+                f"languages: {UNIVERSAL} puts 16 languages into one space")  # fmt: skip
+
+    def metrics(self) -> Row:
+        """For `dvc metrics`."""
+        return {"items": self.items, "transcribed": self.transcribed, "with_language": self.languages,
+                "with_prose": self.told}  # fmt: skip
+
+    def counts(self) -> Row:
+        """For the log: of those parts that were opened."""
+        opened = [part for name in ("files", "reading", "writing") if (part := vars(self).get(name)) is not None]
+        return {name: count for part in opened for name, count in part.counts().items()}
+
+    # Each is imported where it is first asked for: torch takes seconds, and a catalogue of titles needs none of it.
+
+    @cached_property
+    def files(self) -> MediaFiles:
+        from tasks.data.media import media_root
+        from tasks.understanding.media_fields import MediaFiles
+
+        named = sum(row["media_uri"] is not None for rows in self._column("media_uri") for row in rows)
+        root, state = media_root(self.settings.snapshot.source), state_directory() / "understand"
+        looks = MediaFiles(read_json(self.pins), root, self.settings.understand.media, state, named)
+        return self.stack.enter_context(looks)
+
+    @cached_property
+    def reading(self) -> Reading:
+        from tasks.understanding.reading import Reading
+
+        n = sum(len(rows) for rows in self._column("item_id"))
+        return self.stack.enter_context(Reading(self.settings, n, self.spool))
+
+    @cached_property
+    def writing(self) -> Writing:
+        from tasks.understanding.language_model import open_model
+        from tasks.understanding.writing import Writing
+
+        wanted, root = self.settings.understand.writer, state_directory() / "understand" / "writer"
+        return self.stack.enter_context(Writing(open_model(wanted), self.identifier, wanted, root))
+
+    def _column(self, name: str) -> Iterator[list[Row]]:
+        return iter_strict(self.catalogue, ITEMS_SCHEMA, (name,), BLOCK)

@@ -1,0 +1,51 @@
+"""Vectors of the items that have prose, on disk between the two passes over the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.content.text_encoder import Vectors
+
+BLOCK = 4096
+"""Records that are read at once."""
+Records = npt.NDArray[np.void]
+
+
+class Spool:
+    """Records of `row` (of the catalogue), `digest` (of the prose) and `vector`, in the order in which they came."""
+
+    def __init__(self, path: Path, dim: int) -> None:
+        self.path, self.count, self.read = path, 0, 0
+        self.layout = np.dtype([("row", "<i8"), ("digest", "S64"), ("vector", "<f4", (dim,))])
+        path.write_bytes(b"")
+
+    def add(self, rows: Sequence[int], digests: Sequence[str], vectors: Vectors) -> None:
+        """More records; rows ascend."""
+        records = np.empty(len(rows), self.layout)
+        records["row"], records["digest"], records["vector"] = rows, digests, vectors
+        with self.path.open("ab") as file:
+            file.write(records.tobytes())
+        self.count += len(rows)
+
+    def take(self, numbers: npt.NDArray[np.int64]) -> Vectors:
+        """[n, dim] vectors of some records, by their ascending numbers from 0."""
+        found = np.empty((len(numbers), *self.layout["vector"].shape), np.float32)
+        for start in range(0, self.count, BLOCK):
+            inside = slice(*np.searchsorted(numbers, (start, start + BLOCK)))
+            if inside.start < inside.stop:
+                found[inside] = self._records(start, BLOCK)["vector"][numbers[inside] - start]
+        return found
+
+    def next_until(self, row: int) -> Records:
+        """The records of rows before `row` that were not given yet; at most BLOCK rows at once are asked for."""
+        records = self._records(self.read, BLOCK)
+        records = records[records["row"] < row]
+        self.read += len(records)
+        return records
+
+    def _records(self, start: int, count: int) -> Records:
+        return np.fromfile(self.path, self.layout, count, offset=start * self.layout.itemsize)
