@@ -44,7 +44,7 @@ def speech(text: str, voice: str = "en") -> Sound:
     library.espeak_Terminate()
     spoken = np.concatenate(parts).astype(float)
     at = np.arange(0, len(spoken) / rate, 1 / RATE) * rate
-    return np.interp(at, np.arange(len(spoken)), spoken).astype(np.int16)
+    return np.asarray(np.interp(at, np.arange(len(spoken)), spoken), np.int16)
 
 
 def write_sound(path: Path, sound: Sound) -> Path:
