@@ -48,11 +48,12 @@ def main() -> None:
         # Imported here: torch takes seconds, and a catalogue of titles needs none of it.
         from tasks.understanding.reading import read_prose
 
-        metrics["tags"], of_prose = read_prose(told, texts, rows, settings, found)
+        quality, of_prose = read_prose(told, texts, rows, settings, found)
+        metrics |= quality
         counts |= of_prose
         counts |= write(told, texts, identifier, settings, found)
     else:
-        say("no item has a description or a transcript: no keywords, summaries and tags")
+        say("no item has a description or a transcript: no keywords, summaries, sentiment and tags")
     with staged_output(OUT) as folder:
         found.write(folder)
         write_json(folder / "understand.json", found.cards)

@@ -1,4 +1,4 @@
-"""What an encoder tells of the items that have prose: keywords, summary and tags."""
+"""What is told of the items that have prose: keywords, summary, sentiment and tags."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tasks.settings import Settings
 from tasks.stage import say, state_directory
 from tasks.understanding.fields import Understood
 from tasks.understanding.prose import Prose
+from tasks.understanding.sentiment import give_sentiment
 from tasks.understanding.tagging import Tagger, labels_of, learn, lesson
 from tasks.understanding.text_fields import describe
 
@@ -22,7 +23,8 @@ Row = dict[str, Any]
 def read_prose(
     told: Sequence[int], texts: Sequence[Prose], rows: Sequence[Row], settings: Settings, found: Understood
 ) -> tuple[Row, Row]:
-    """Keywords, summary and tags of the items that have prose; returns the tags' quality, and counts for the log."""
+    """Keywords, summary, sentiment and tags of the items that have prose; returns what was measured of the last two, and
+    counts for the log."""
     state, prose = state_directory(), [texts[at] for at in told]
     encoder = open_encoder(settings.embed)
     vectors, tally = encode_cached(encoder, [text.whole for text in prose], state / "cache")
@@ -36,7 +38,12 @@ def read_prose(
             found.put(at, "keywords", "text", text.digest, words, own.scores[0])
         if own.summary:
             found.put(at, "summary", "text", text.digest, {"summary": own.summary})
-    quality = give_tags(told, prose, vectors, encoder, [rows[at] for at in told], settings, found)
+    quality = {
+        "sentiment": give_sentiment(
+            told, prose, vectors, encoder, settings.understand.sentiment, found, state / "understand" / "sentiment"
+        ),
+        "tags": give_tags(told, prose, vectors, encoder, [rows[at] for at in told], settings, found),
+    }
     return quality, {**vars(tally), "described": fresh}
 
 

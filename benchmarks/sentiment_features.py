@@ -1,0 +1,139 @@
+"""Does an item's sentiment help to rank? The blend's trees with and without it, on validation.
+
+    python -m benchmarks.sentiment_features                     # after a run, on a catalogue with descriptions
+    python -m benchmarks.sentiment_features --workspace DIR     # a run's folder elsewhere
+
+The members are those of data/finetune/choices.json but for the ones `--without` names (the transformer takes most of
+the time). The trees learn on earlier positions of the training split and rank validation. A score is made of the
+item's own words, no behaviour, so it is known at every moment; without one it is NaN.
+
+    score       the item's score: probability of a positive tone less that of a negative one
+    from_mean   the same less the decayed mean over the user's history
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from tasks.data.dataset import Dataset, load_dataset
+from tasks.data.histories import FloatArray, Histories
+from tasks.evaluation.intervals import mean_interval
+from tasks.finetune import UNDERSTOOD, fold_task, gate_fold, ndcg
+from tasks.models.blend import TREES, Blend
+from tasks.models.candidates import Candidates
+from tasks.models.catalogue import catalogue_of, numbers
+from tasks.models.choices import Choices
+from tasks.models.engine import Engine
+from tasks.models.features import mean_of_history
+from tasks.models.ranking import examples, learn_trees
+from tasks.models.training import fit_engine
+from tasks.settings import Settings, load
+from tasks.stage import read_json
+
+SETS = {"none": (), "score": ("score",), "score, from_mean": ("score", "from_mean")}
+SEEDS = 3
+"""Trees are learned that often: sampling alone moves NDCG about as much as a weak feature does."""
+
+
+@dataclass(frozen=True)
+class TonedEngine(Engine):
+    """An engine whose candidates have columns of the items' sentiment [n_items] too."""
+
+    sentiment: npt.NDArray[np.float32]
+    added: tuple[str, ...]
+
+    def candidates(
+        self, histories: Histories, moments: FloatArray, exclude: Histories | None, hidden: Any = None
+    ) -> tuple[Candidates, tuple[str, ...], npt.NDArray[np.float32]]:
+        """As the engine's, with the columns `added`."""
+        found, columns, matrix = super().candidates(histories, moments, exclude, hidden)
+        score = self.sentiment[found.items]
+        usual = mean_of_history(histories, self.sentiment[histories.items])
+        told = {"score": score, "from_mean": score - usual[found.rows]}
+        more = [told[name] for name in self.added]
+        return found, columns + tuple(f"sentiment.{name}" for name in self.added), np.column_stack([matrix, *more])
+
+
+def sentiment_of(data: Dataset) -> npt.NDArray[np.float32]:
+    """[n_items] scores in the catalogue's order, NaN where there is none."""
+    table = pq.read_table(UNDERSTOOD, columns=["item_id", "sentiment_score"])
+    if not table["item_id"].combine_chunks().cast("string").equals(data.items["item_id"].combine_chunks().cast("string")):
+        raise SystemExit(f"{UNDERSTOOD} is of another catalogue: run the stages again.")
+    scores = numbers(table["sentiment_score"], np.nan).astype(np.float32)
+    known = int((~np.isnan(scores)).sum())
+    if not known:
+        raise SystemExit("No item has a sentiment: this needs descriptions or transcripts in English.")
+    print(f"sentiment of {known:,} of {len(scores):,} items", flush=True)
+    return scores
+
+
+def engines_of(data: Dataset, fold: str, choices: Choices, positions: int) -> tuple[Any, list[TonedEngine]]:
+    """The fold's task, and engines of its inner and its whole training split."""
+    task, catalogue = fold_task(data, fold, positions), catalogue_of(data.items, np.load("data/finetune/vectors.npy"))
+    sentiment, found = sentiment_of(data), []
+    for train in (task.inner, task.train):
+        engine = fit_engine(train, catalogue, choices, clock=data.clock == "time")
+        parts = {field.name: getattr(engine, field.name) for field in fields(engine)}
+        found.append(TonedEngine(**parts, sentiment=sentiment, added=()))
+    return task, found
+
+
+def compare(data: Dataset, fold: str, choices: Choices, settings: Settings, threads: int) -> dict[str, FloatArray]:
+    """Set of features → [n] NDCG@10 of validation's positions, at its best number of trees, mean of SEEDS."""
+    own = settings.finetune
+    task, engines = engines_of(data, fold, choices, own.positions)
+    valid, exclude = task.valid, task.valid.histories if data.exclude_seen else None
+    found = {}
+    for name, added in SETS.items():
+        inner, outer = (replace(engine, added=added) for engine in engines)
+        each = []
+        for seed in range(own.seed, own.seed + SEEDS):
+            lesson = examples(inner, task.earlier, data.exclude_seen, own.negatives, np.random.default_rng(seed))
+            tried = []
+            for text in learn_trees(lesson, own.trees.rounds, own.trees, seed, threads).values():
+                ranked = replace(outer, blend=Blend(TREES, lesson.columns, text))
+                lists, _ = ranked.top_k(valid.histories, valid.moments, 10, exclude=exclude, hidden=None)
+                tried.append(ndcg(lists, valid.targets))
+            each.append(max(tried, key=lambda values: float(values.mean())))
+        found[name] = np.mean(each, axis=0)
+        print(f"{name}: {found[name].mean():.4f}", flush=True)
+    return found
+
+
+def run(fold: str, without: list[str]) -> None:
+    """Compare and print, in the working folder."""
+    data, settings = load_dataset(), load()
+    fold, choices = fold or gate_fold(data), Choices.read(Path("data/finetune"))
+    members = {name: hyper for name, hyper in choices.members.items() if name not in without}
+    threads = int(read_json(Path("data/snapshot/environment.json"))["threads"])
+    found = compare(data, fold, choices.model_copy(update={"members": members}), settings, threads)
+    table = Table("features added", "NDCG@10", "less none", "95% interval", title=f"{fold}: the blend on validation")
+    for name, values in found.items():
+        pair = mean_interval(values - found["none"], 2000, np.random.default_rng(0))
+        table.add_row(name, f"{values.mean():.4f}", f"{pair.point:+.4f}", f"{pair.low:+.4f} to {pair.high:+.4f}")
+    Console(width=100).print(table)
+
+
+def main() -> None:
+    """Parse and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workspace", type=Path, default=Path(), help="a run's folder (default: this one)")
+    parser.add_argument("--fold", default="", help="default: the gate's")
+    parser.add_argument("--without", nargs="*", default=["transformer"])
+    given = parser.parse_args()
+    with contextlib.chdir(given.workspace):
+        run(given.fold, given.without)
+
+
+if __name__ == "__main__":
+    main()
