@@ -67,7 +67,7 @@ class TonedEngine(Engine):
 def sentiment_of(data: Dataset) -> npt.NDArray[np.float32]:
     """[n_items] scores in the catalogue's order, NaN where there is none."""
     table = pq.read_table(UNDERSTOOD, columns=["item_id", "sentiment_score"])
-    if not table["item_id"].combine_chunks().cast("string").equals(data.items["item_id"].combine_chunks().cast("string")):
+    if table["item_id"].to_pylist() != data.items["item_id"].to_pylist():
         raise SystemExit(f"{UNDERSTOOD} is of another catalogue: run the stages again.")
     scores = numbers(table["sentiment_score"], np.nan).astype(np.float32)
     known = int((~np.isnan(scores)).sum())

@@ -23,8 +23,8 @@ Row = dict[str, Any]
 def read_prose(
     told: Sequence[int], texts: Sequence[Prose], rows: Sequence[Row], settings: Settings, found: Understood
 ) -> tuple[Row, Row]:
-    """Keywords, summary, sentiment and tags of the items that have prose; returns what was measured of the last two, and
-    counts for the log."""
+    """Keywords, summary, sentiment and tags of the items that have prose; returns what was measured of the last two,
+    and counts for the log."""
     state, prose = state_directory(), [texts[at] for at in told]
     encoder = open_encoder(settings.embed)
     vectors, tally = encode_cached(encoder, [text.whole for text in prose], state / "cache")
