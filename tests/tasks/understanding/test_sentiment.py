@@ -17,7 +17,7 @@ from tasks.understanding.tone import SCORES, Lexicon, Tone, learned
 TEXTS = [
     Prose("", "A wonderful, joyful film. I loved every minute of it!", "en-GB"),
     Prose("", "A terrible, boring mess. I hated it.", "en"),
-    Prose("", "The ending was a surprise to the critics, and the first half is slow.", "en"),
+    Prose("", "The train leaves at nine. It has six carriages.", "en"),
     Prose("", "Ein wunderbarer Film.", "de-AT"),
     Prose("", "Zzz.", ""),
 ]
