@@ -29,20 +29,24 @@ from tasks.data.dataset import Dataset, load_dataset
 from tasks.data.histories import FloatArray, Histories
 from tasks.evaluation.intervals import mean_interval
 from tasks.finetune import UNDERSTOOD, fold_task, gate_fold, ndcg
-from tasks.models.blend import TREES, Blend
+from tasks.models.blend import best_of_rows
 from tasks.models.candidates import Candidates
 from tasks.models.catalogue import catalogue_of, numbers
 from tasks.models.choices import Choices
 from tasks.models.engine import Engine
 from tasks.models.features import mean_of_history
-from tasks.models.ranking import examples, learn_trees
+from tasks.models.learning import Task
+from tasks.models.positions import Positions
+from tasks.models.ranking import BLOCK, examples, learn_trees
 from tasks.models.training import fit_engine
+from tasks.models.trees import Trees
 from tasks.settings import Settings, load
 from tasks.stage import read_json
 
 SETS = {"none": (), "score": ("score",), "score, from_mean": ("score", "from_mean")}
 SEEDS = 3
-"""Trees are learned that often: sampling alone moves NDCG about as much as a weak feature does."""
+"""Trees are learned that often: their sampling alone moves NDCG about as much as a weak feature does."""
+PREFIX = "sentiment."
 
 
 @dataclass(frozen=True)
@@ -50,18 +54,42 @@ class TonedEngine(Engine):
     """An engine whose candidates have columns of the items' sentiment [n_items] too."""
 
     sentiment: npt.NDArray[np.float32]
-    added: tuple[str, ...]
 
     def candidates(
         self, histories: Histories, moments: FloatArray, exclude: Histories | None, hidden: Any = None
     ) -> tuple[Candidates, tuple[str, ...], npt.NDArray[np.float32]]:
-        """As the engine's, with the columns `added`."""
+        """As the engine's, with the columns of sentiment last."""
         found, columns, matrix = super().candidates(histories, moments, exclude, hidden)
         score = self.sentiment[found.items]
         usual = mean_of_history(histories, self.sentiment[histories.items])
-        told = {"score": score, "from_mean": score - usual[found.rows]}
-        more = [told[name] for name in self.added]
-        return found, columns + tuple(f"sentiment.{name}" for name in self.added), np.column_stack([matrix, *more])
+        added = {"score": score, "from_mean": score - usual[found.rows]}
+        names = tuple(f"{PREFIX}{name}" for name in added)
+        return found, columns + names, np.column_stack([matrix, *added.values()])
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Blocks of validation's positions: their candidates and all features; NDCG@10 of what trees make of them."""
+
+    blocks: list[tuple[Candidates, npt.NDArray[np.float32], int]]
+    targets: Histories
+
+    @classmethod
+    def of(cls, engine: Engine, positions: Positions, exclude_seen: bool) -> Ranked:
+        """Every position's candidates, as the engine ranks them."""
+        blocks = []
+        for start in range(0, len(positions), BLOCK):
+            part = positions.take(np.arange(start, min(start + BLOCK, len(positions))))
+            exclude = part.histories if exclude_seen else None
+            found, _, matrix = engine.candidates(part.histories, part.moments, exclude)
+            blocks.append((found, matrix, len(part)))
+        return cls(blocks, positions.targets)
+
+    def ndcg(self, text: str, at: npt.NDArray[np.int64]) -> FloatArray:
+        """[n] of trees that were learned on the columns `at`."""
+        trees = Trees.read(text)
+        lists = [best_of_rows(found, trees.predict(matrix[:, at]), n, 10)[0] for found, matrix, n in self.blocks]
+        return ndcg(np.concatenate(lists), self.targets)
 
 
 def sentiment_of(data: Dataset) -> npt.NDArray[np.float32]:
@@ -77,33 +105,31 @@ def sentiment_of(data: Dataset) -> npt.NDArray[np.float32]:
     return scores
 
 
-def engines_of(data: Dataset, fold: str, choices: Choices, positions: int) -> tuple[Any, list[TonedEngine]]:
-    """The fold's task, and engines of its inner and its whole training split."""
-    task, catalogue = fold_task(data, fold, positions), catalogue_of(data.items, np.load("data/finetune/vectors.npy"))
+def engines_of(data: Dataset, task: Task, choices: Choices) -> list[TonedEngine]:
+    """Engines of the fold's inner and its whole training split."""
+    catalogue = catalogue_of(data.items, np.load("data/finetune/vectors.npy", allow_pickle=False))
     sentiment, found = sentiment_of(data), []
     for train in (task.inner, task.train):
         engine = fit_engine(train, catalogue, choices, clock=data.clock == "time")
         parts = {field.name: getattr(engine, field.name) for field in fields(engine)}
-        found.append(TonedEngine(**parts, sentiment=sentiment, added=()))
-    return task, found
+        found.append(TonedEngine(**parts, sentiment=sentiment))
+    return found
 
 
 def compare(data: Dataset, fold: str, choices: Choices, settings: Settings, threads: int) -> dict[str, FloatArray]:
     """Set of features → [n] NDCG@10 of validation's positions, at its best number of trees, mean of SEEDS."""
-    own = settings.finetune
-    task, engines = engines_of(data, fold, choices, own.positions)
-    valid, exclude = task.valid, task.valid.histories if data.exclude_seen else None
-    found = {}
+    own, trees = settings.finetune, settings.finetune.trees
+    task = fold_task(data, fold, own.positions)
+    inner, outer = engines_of(data, task, choices)
+    lesson = examples(inner, task.earlier, data.exclude_seen, own.negatives, np.random.default_rng(own.seed))
+    ranked, found = Ranked.of(outer, task.valid, data.exclude_seen), {}
     for name, added in SETS.items():
-        inner, outer = (replace(engine, added=added) for engine in engines)
+        wanted = {f"{PREFIX}{each}" for each in added}
+        at = np.flatnonzero([not n.startswith(PREFIX) or n in wanted for n in lesson.columns])
+        seen = replace(lesson, columns=tuple(lesson.columns[n] for n in at), matrix=lesson.matrix[:, at])
         each = []
         for seed in range(own.seed, own.seed + SEEDS):
-            lesson = examples(inner, task.earlier, data.exclude_seen, own.negatives, np.random.default_rng(seed))
-            tried = []
-            for text in learn_trees(lesson, own.trees.rounds, own.trees, seed, threads).values():
-                ranked = replace(outer, blend=Blend(TREES, lesson.columns, text))
-                lists, _ = ranked.top_k(valid.histories, valid.moments, 10, exclude=exclude, hidden=None)
-                tried.append(ndcg(lists, valid.targets))
+            tried = [ranked.ndcg(text, at) for text in learn_trees(seen, trees.rounds, trees, seed, threads).values()]
             each.append(max(tried, key=lambda values: float(values.mean())))
         found[name] = np.mean(each, axis=0)
         print(f"{name}: {found[name].mean():.4f}", flush=True)
