@@ -1,7 +1,7 @@
 """How well the tone of a text is told: VADER, vectors, and both together, on kinds of text not learned from.
 
     python -m benchmarks.sentiment             # some minutes: thousands of texts are encoded
-    python -m benchmarks.sentiment --write     # also learns tasks/understanding/tone.json anew, from all kinds
+    python -m benchmarks.sentiment --write     # also learns tasks/understanding/tone.json, for params.yaml's encoder
 
 The texts and their ratings (Hutto and Gilbert 2014; means of twenty people, from -4 to 4) come in vaderSentiment's
 source package (MIT), fetched by pip with its hash checked, never committed: sentences of film reviews, product reviews,
@@ -32,7 +32,7 @@ from rich.table import Table
 from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression
 
-from tasks.content.encoder import Encoder, Vectors
+from tasks.content.text_encoder import TextEncoder, Vectors, open_encoder
 from tasks.settings import load
 from tasks.understanding.one_vs_rest import Array, Flags
 from tasks.understanding.tag_quality import calibration_error
@@ -109,7 +109,7 @@ def read(ratings: bytes, each: int, seed: int) -> dict[int, list[tuple[int, str,
     return drawn
 
 
-def scored(rows: list[tuple[int, str, float]], reads: int, encoder: Encoder) -> Texts:
+def scored(rows: list[tuple[int, str, float]], reads: int, encoder: TextEncoder) -> Texts:
     """The texts as what tells their tone sees them."""
     kind, texts, rating = zip(*rows, strict=True)
     lexicon = Lexicon()
@@ -207,7 +207,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args()
     settings = load(Path(__file__).parents[1] / "params.yaml")
-    wanted, encoder = settings.understand.sentiment, Encoder.open(settings.embed)
+    wanted, encoder = settings.understand.sentiment, open_encoder(settings.embed)
     with tempfile.TemporaryDirectory() as scratch:
         drawn = read(fetch(Path(scratch)), asked.each, settings.understand.seed)
     lessons, texts = (scored(rows, wanted.reads, encoder) for rows in drawn.values())

@@ -36,7 +36,7 @@ def give_sentiment(
     found.cards["sentiment"] = _card(tone, card)
     spoken = [at for at, text in enumerate(texts) if text.language.partition("-")[0].casefold() == LANGUAGE]
     for at in sorted(set(range(len(texts))) - set(spoken)):
-        reason = f"reads English, not {texts[at].language}" if texts[at].language else "the language is not known"
+        reason = "the item is not in English" if texts[at].language else "the item's language is not known"
         found.skip(told[at], "sentiment", "sentiment", texts[at].digest, reason)
     scores = lexicon_scores([texts[at] for at in spoken], settings.reads, root)
     labels: Counter[str] = Counter()

@@ -92,7 +92,7 @@ def test_text_fields_with_provenance_and_only_what_changed_is_done_again(tmp_pat
     ]
     assert told["i1", "language"]["score"] > 0.9 and len(told["i1", "language"]["input"]) == 64
     assert ("i2", "keywords") not in told and told["i0", "summary"]["producer"] == "text"
-    assert told["i1", "sentiment"]["skipped"] == "reads English, not de" and german["sentiment_score"] is None
+    assert told["i1", "sentiment"]["skipped"] == "the item is not in English" and german["sentiment_score"] is None
     assert -1 <= astronaut["sentiment_score"] <= 1 and ("i0", "sentiment_score") in told
     metrics = json.loads((tmp_path / "metrics/understand.json").read_text())
     assert metrics["sentiment"]["read"] == sum(row["sentiment_score"] is not None for row in rows)

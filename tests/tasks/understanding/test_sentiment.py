@@ -42,8 +42,8 @@ def test_a_clear_tone_has_a_label_and_other_languages_a_reason(
     assert label["field"] == "sentiment" and label["score"] >= 0.7 and label["producer"] == "sentiment"
     assert [note["field"] for note in found.provenance[2]] == ["sentiment_score"]
     assert [found.provenance[row][0]["skipped"] for row in (3, 5)] == [
-        "reads English, not de-AT",
-        "the language is not known",
+        "the item is not in English",
+        "the item's language is not known",
     ]
     assert {name: facts[name] for name in ("read", "positive", "neutral", "negative")} == {
         "read": 3, "positive": 1, "neutral": 0, "negative": 1
