@@ -19,7 +19,7 @@ def sentiment(metrics: Row) -> Markup:
     explained = note(
         f"Description and transcript in English. On {measured['texts']:,} rated texts of kinds that it had not learned "
         f"from (reviews, editorials, tweets) {measured['labelled']:.0%} got a label, and of these "
-        f"{measured['right_where_labelled']:.0%} were right. A description is of another kind again: this is the tone of "
-        "its words, not whether the item is good."
+        f"{measured['right_where_labelled']:.0%} were right. A description is of another kind again: this is the tone "
+        "of its words, not whether the item is good."
     )
     return section("Sentiment", table(["tone", "items", "share"], rows, (1, 2)), explained)
