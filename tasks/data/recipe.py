@@ -19,9 +19,9 @@ def digest(value: Any) -> str:
 
 
 def code_digest(package: Path) -> str:
-    """sha256 over the names and contents of a package's modules."""
+    """sha256 over the names and contents of a package's modules, and of the learned numbers (.json) beside them."""
     hashed = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
+    for path in sorted([*package.rglob("*.py"), *package.rglob("*.json")]):
         hashed.update(path.relative_to(package).as_posix().encode() + b"\x00" + path.read_bytes() + b"\x00")
     return hashed.hexdigest()
 

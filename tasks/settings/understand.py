@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tasks.settings.section import Section, Share
+from tasks.settings.sentiment import Sentiment
 
 
 class Keywords(Section):
@@ -101,6 +102,8 @@ class Understand(Section):
     """Summary."""
     tags: Tags
     """Learned tags."""
+    sentiment: Sentiment
+    """Tone of the prose."""
     media: Media
     """Media files."""
     writer: Writer

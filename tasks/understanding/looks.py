@@ -78,10 +78,10 @@ class Looks:
         """The tagger, where there is one, and metrics of it."""
         say(f"language: {self.languages:,} of {self.items:,} items")
         if not self.told:
-            say("no item has a description or a transcript: no keywords, summaries and tags")
+            say("no item has a description or a transcript: no keywords, summaries, sentiment and tags")
             return None, {}
         tagger, quality = self.reading.learn_tags(cards)
-        return tagger, {"tags": quality}
+        return tagger, {"sentiment": self.reading.sentiments.quality(), "tags": quality}
 
     def advise(self) -> None:
         """Say so where the encoder is an English one and much of the catalogue is not English."""

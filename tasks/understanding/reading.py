@@ -1,4 +1,4 @@
-"""What an encoder tells of the items that have prose: keywords and summary, block after block, then tags."""
+"""What is told of the items that have prose: keywords, summary and sentiment, block after block, then tags."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tasks.stage import say, state_directory
 from tasks.understanding.field_cache import FieldCache
 from tasks.understanding.fields import Understood
 from tasks.understanding.prose import Prose
+from tasks.understanding.sentiment import Sentiments
 from tasks.understanding.spool import Spool
 from tasks.understanding.tagging import Tagger, labels_of, learn, lesson
 from tasks.understanding.text_fields import describe, producer
@@ -37,6 +38,9 @@ class Reading:
         self.vectors = self.stack.enter_context(VectorCache(self.encoder, root / "cache"))
         named = producer(self.encoder, settings.understand)
         self.cache = self.stack.enter_context(FieldCache(root / "understand" / "text", named))
+        self.sentiments = self.stack.enter_context(
+            Sentiments(self.encoder.card(), settings.understand.sentiment, root / "understand" / "sentiment")
+        )
         self.spool = Spool(spool, self.encoder.dim)
         self.labels: list[tuple[str, ...]] = []
         self.same: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -45,7 +49,7 @@ class Reading:
     def read(
         self, start: int, told: Sequence[int], texts: Sequence[Prose], rows: Sequence[Row], found: Understood
     ) -> None:
-        """Fill keywords and summary of a block's items at `told`; start: the block's first row in the catalogue."""
+        """Fill keywords, summary and sentiment of a block's items at `told`; start: its first row in the catalogue."""
         prose = [texts[at] for at in told]
         encoding, describing = (partial(self._tell, start, len(rows), *part) for part in ENCODING_AND_DESCRIBING)
         vectors = self.vectors.vectors([text.whole for text in prose], encoding)
@@ -59,6 +63,7 @@ class Reading:
                 found.put(at, "summary", "text", text.digest, {"summary": own.summary})
             labels = tuple(labels_of(rows[at], self.settings.understand.tags.taxonomy))
             self.labels.append(self.same.setdefault(labels, labels))
+        self.sentiments.give(told, prose, vectors, found)
         self.spool.add([start + at for at in told], [text.digest for text in prose], vectors)
 
     def _tell(self, start: int, rows: int, before: float, part: float, done: int, share: float) -> None:

@@ -87,7 +87,7 @@ def test_text_fields_with_provenance_and_only_what_changed_is_done_again(
 
     cards = json.loads((tmp_path / "data/understand/understand.json").read_text())
     told = {(note["item_id"], note["field"]): note for note in notes.to_pylist()}
-    assert set(cards) == {"language", "text", "tags"} >= {note["producer"] for note in told.values()}
+    assert set(cards) == {"language", "text", "sentiment", "tags"} >= {note["producer"] for note in told.values()}
     assert cards["text"]["encoder"] == "all-MiniLM-L6-v2" and cards["tags"]["labels"] == [
         "Action",
         "Drama",
@@ -96,7 +96,10 @@ def test_text_fields_with_provenance_and_only_what_changed_is_done_again(
     ]
     assert told["i1", "language"]["score"] > 0.9 and len(told["i1", "language"]["input"]) == 64
     assert ("i2", "keywords") not in told and told["i0", "summary"]["producer"] == "text"
+    assert told["i1", "sentiment"]["skipped"] == "the item is not in English" and german["sentiment_score"] is None
+    assert -1 <= astronaut["sentiment_score"] <= 1 and ("i0", "sentiment_score") in told
     metrics = json.loads((tmp_path / "metrics/understand.json").read_text())
+    assert metrics["sentiment"]["read"] == sum(row["sentiment_score"] is not None for row in rows)
     assert metrics["with_prose"] == 47 and metrics["tags"]["given"] and metrics["tags"]["learned"]["precision@1"] > 0.9
 
     before = outputs(tmp_path)

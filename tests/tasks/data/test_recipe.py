@@ -59,7 +59,9 @@ def test_source_params_code_lock_and_environment_are(package: Path) -> None:
     found.add(made(package))
     (package.parent / "lock").write_text("numpy==2.4.1\n")
     found.add(made(package))
-    assert len(found) == 8
+    (package / "inner/learned.json").write_text("[1]\n")
+    found.add(made(package))
+    assert len(found) == 9
 
 
 def test_a_missing_lock_is_named(package: Path) -> None:

@@ -39,6 +39,7 @@ def write_understood(folder: Path) -> tuple[Path, Path]:
                 {"keywords": ["rocket" if n % 2 == 0 else "horse"], "keyword_scores": [0.5]},
             )
     found.put(2, "tags", "tags", "0" * 64, {"tags": ["Sci-Fi"], "tag_scores": [0.874]}, 0.874)
+    found.put(0, "sentiment_score", "sentiment", "0" * 64, {"sentiment_score": -0.61, "sentiment": "negative"}, -0.61)
     segments = [{"start_s": 61.0, "end_s": 63.0, "text": "Good evening."}]
     found.put(0, "transcript", "speech", "0" * 64, {"transcript": "Good evening.", "segments": segments})
     found.put(
@@ -62,9 +63,10 @@ def write_understood(folder: Path) -> tuple[Path, Path]:
     np.save(data / "embed" / "vectors.npy", vectors.astype(np.float32))
     write_json(data / "snapshot" / "recipe.json", {"recipe": "abc123" * 8})
     quality = dict.fromkeys(("precision@1", "f1_micro", "f1_macro", "map", "tagged"), 0.7654)
-    write_json(
-        metrics / "understand.json", {"items": N, "with_prose": 23, "tags": {"learned": quality, "commonest": quality}}
-    )
+    measured = {"texts": 2800, "labelled": 0.314, "right_where_labelled": 0.846}
+    sentiment = {"read": 20, "positive": 4, "neutral": 0, "negative": 6, "measured": measured}
+    told = {"tags": {"learned": quality, "commonest": quality}, "sentiment": sentiment}
+    write_json(metrics / "understand.json", {"items": N, "with_prose": 23, **told})
     return data, metrics
 
 

@@ -1,0 +1,165 @@
+"""Does an item's sentiment help to rank? The blend's trees with and without it, on validation.
+
+    python -m benchmarks.sentiment_features                     # after a run, on a catalogue with descriptions
+    python -m benchmarks.sentiment_features --workspace DIR     # a run's folder elsewhere
+
+The members are those of data/finetune/choices.json but for the ones `--without` names (the transformer takes most of
+the time). The trees learn on earlier positions of the training split and rank validation. A score is made of the
+item's own words, no behaviour, so it is known at every moment; without one it is NaN.
+
+    score       the item's score: probability of a positive tone less that of a negative one
+    from_mean   the same less the decayed mean over the user's history
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from tasks.data.dataset import Dataset, load_dataset
+from tasks.data.histories import FloatArray, Histories
+from tasks.evaluation.intervals import mean_interval
+from tasks.finetune import UNDERSTOOD, fold_task, gate_fold, ndcg
+from tasks.models.blend import best_of_rows
+from tasks.models.candidates import Candidates
+from tasks.models.catalogue import catalogue_of, numbers
+from tasks.models.choices import Choices
+from tasks.models.engine import Engine
+from tasks.models.features import mean_of_history
+from tasks.models.learning import Task
+from tasks.models.positions import Positions
+from tasks.models.ranking import BLOCK, examples, learn_trees
+from tasks.models.training import fit_engine
+from tasks.models.trees import Trees
+from tasks.settings import Settings, load
+from tasks.stage import read_json
+
+SETS = {"none": (), "score": ("score",), "score, from_mean": ("score", "from_mean")}
+SEEDS = 3
+"""Trees are learned that often: their sampling alone moves NDCG about as much as a weak feature does."""
+PREFIX = "sentiment."
+
+
+@dataclass(frozen=True)
+class TonedEngine(Engine):
+    """An engine whose candidates have columns of the items' sentiment [n_items] too."""
+
+    sentiment: npt.NDArray[np.float32]
+
+    def candidates(
+        self, histories: Histories, moments: FloatArray, exclude: Histories | None, hidden: Any = None
+    ) -> tuple[Candidates, tuple[str, ...], npt.NDArray[np.float32]]:
+        """As the engine's, with the columns of sentiment last."""
+        found, columns, matrix = super().candidates(histories, moments, exclude, hidden)
+        score = self.sentiment[found.items]
+        usual = mean_of_history(histories, self.sentiment[histories.items])
+        added = {"score": score, "from_mean": score - usual[found.rows]}
+        names = tuple(f"{PREFIX}{name}" for name in added)
+        return found, columns + names, np.column_stack([matrix, *added.values()])
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Blocks of validation's positions: their candidates and all features; NDCG@10 of what trees make of them."""
+
+    blocks: list[tuple[Candidates, npt.NDArray[np.float32], int]]
+    targets: Histories
+
+    @classmethod
+    def of(cls, engine: Engine, positions: Positions, exclude_seen: bool) -> Ranked:
+        """Every position's candidates, as the engine ranks them."""
+        blocks = []
+        for start in range(0, len(positions), BLOCK):
+            part = positions.take(np.arange(start, min(start + BLOCK, len(positions))))
+            exclude = part.histories if exclude_seen else None
+            found, _, matrix = engine.candidates(part.histories, part.moments, exclude)
+            blocks.append((found, matrix, len(part)))
+        return cls(blocks, positions.targets)
+
+    def ndcg(self, text: str, at: npt.NDArray[np.int64]) -> FloatArray:
+        """[n] of trees that were learned on the columns `at`."""
+        trees = Trees.read(text)
+        lists = [best_of_rows(found, trees.predict(matrix[:, at]), n, 10)[0] for found, matrix, n in self.blocks]
+        return ndcg(np.concatenate(lists), self.targets)
+
+
+def sentiment_of(data: Dataset) -> npt.NDArray[np.float32]:
+    """[n_items] scores in the catalogue's order, NaN where there is none."""
+    table = pq.read_table(UNDERSTOOD, columns=["item_id", "sentiment_score"])
+    if table["item_id"].to_pylist() != data.items["item_id"].to_pylist():
+        raise SystemExit(f"{UNDERSTOOD} is of another catalogue: run the stages again.")
+    scores = numbers(table["sentiment_score"], np.nan).astype(np.float32)
+    known = int((~np.isnan(scores)).sum())
+    if not known:
+        raise SystemExit("No item has a sentiment: this needs descriptions or transcripts in English.")
+    print(f"sentiment of {known:,} of {len(scores):,} items", flush=True)
+    return scores
+
+
+def engines_of(data: Dataset, task: Task, choices: Choices) -> list[TonedEngine]:
+    """Engines of the fold's inner and its whole training split."""
+    catalogue = catalogue_of(data.items, np.load("data/finetune/vectors.npy", allow_pickle=False))
+    sentiment, found = sentiment_of(data), []
+    for train in (task.inner, task.train):
+        engine = fit_engine(train, catalogue, choices, clock=data.clock == "time")
+        parts = {field.name: getattr(engine, field.name) for field in fields(engine)}
+        found.append(TonedEngine(**parts, sentiment=sentiment))
+    return found
+
+
+def compare(data: Dataset, fold: str, choices: Choices, settings: Settings, threads: int) -> dict[str, FloatArray]:
+    """Set of features → [n] NDCG@10 of validation's positions, at its best number of trees, mean of SEEDS."""
+    own, trees = settings.finetune, settings.finetune.trees
+    task = fold_task(data, fold, own.positions)
+    inner, outer = engines_of(data, task, choices)
+    lesson = examples(inner, task.earlier, data.exclude_seen, own.negatives, np.random.default_rng(own.seed))
+    ranked, found = Ranked.of(outer, task.valid, data.exclude_seen), {}
+    for name, added in SETS.items():
+        wanted = {f"{PREFIX}{each}" for each in added}
+        at = np.flatnonzero([not n.startswith(PREFIX) or n in wanted for n in lesson.columns])
+        seen = replace(lesson, columns=tuple(lesson.columns[n] for n in at), matrix=lesson.matrix[:, at])
+        each = []
+        for seed in range(own.seed, own.seed + SEEDS):
+            tried = [ranked.ndcg(text, at) for text in learn_trees(seen, trees.rounds, trees, seed, threads).values()]
+            each.append(max(tried, key=lambda values: float(values.mean())))
+        found[name] = np.mean(each, axis=0)
+        print(f"{name}: {found[name].mean():.4f}", flush=True)
+    return found
+
+
+def run(fold: str, without: list[str]) -> None:
+    """Compare and print, in the working folder."""
+    data, settings = load_dataset(), load()
+    fold, choices = fold or gate_fold(data), Choices.read(Path("data/finetune"))
+    members = {name: hyper for name, hyper in choices.members.items() if name not in without}
+    threads = int(read_json(Path("data/snapshot/environment.json"))["threads"])
+    found = compare(data, fold, choices.model_copy(update={"members": members}), settings, threads)
+    table = Table("features added", "NDCG@10", "less none", "95% interval", title=f"{fold}: the blend on validation")
+    for name, values in found.items():
+        pair = mean_interval(values - found["none"], 2000, np.random.default_rng(0))
+        table.add_row(name, f"{values.mean():.4f}", f"{pair.point:+.4f}", f"{pair.low:+.4f} to {pair.high:+.4f}")
+    Console(width=100).print(table)
+
+
+def main() -> None:
+    """Parse and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workspace", type=Path, default=Path(), help="a run's folder (default: this one)")
+    parser.add_argument("--fold", default="", help="default: the gate's")
+    parser.add_argument("--without", nargs="*", default=["transformer"])
+    given = parser.parse_args()
+    with contextlib.chdir(given.workspace):
+        run(given.fold, given.without)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""The part of the understanding page that tells of the sentiment of items, and how far it can be trusted."""
+
+from __future__ import annotations
+
+from tasks.report.catalogue import Row
+from tasks.report.markup import Markup, note, section, table
+from tasks.understanding.tone import TONES
+
+
+def sentiment(metrics: Row) -> Markup:
+    """How many items have each tone; what was measured of the labels."""
+    told = metrics.get("sentiment", {})
+    if not told.get("read"):
+        return Markup("")
+    counts = {name: told[name] for name in reversed(TONES)}
+    counts["not clear"] = told["read"] - sum(counts.values())
+    rows = [[name, f"{count:,}", f"{count / told['read']:.1%}"] for name, count in counts.items()]
+    measured = told["measured"]
+    explained = note(
+        f"Description and transcript in English. On {measured['texts']:,} rated texts of kinds that it had not learned "
+        f"from (reviews, editorials, tweets) {measured['labelled']:.0%} got a label, and of these "
+        f"{measured['right_where_labelled']:.0%} were right. A description is of another kind again: this is the tone "
+        "of its words, not whether the item is good."
+    )
+    return section("Sentiment", table(["tone", "items", "share"], rows, (1, 2)), explained)
