@@ -50,9 +50,9 @@ from tasks.understanding.prose import prose_of
 
 PARTS, K, DECAY, REPLICATES = 5, 10, 10.0, 2000
 NAMED = "title and genres"
-DESCRIBED = "+ description"
+DESCRIBED = "title, genres and description as one text"
 HEARD = "+ transcript, as embed reads it"
-APART = "title and genres, and title and prose: mean of the two vectors"
+APART = "+ title and prose, as a vector of its own: the mean of both"
 Row = dict[str, Any]
 
 
@@ -148,15 +148,19 @@ def measured(workspace: Path, settings: Settings, described: bool) -> Iterator[t
         part[silent], history = PARTS, history.where(~silent[history.items])
     bench, encoder = Bench(history, part, settings), open_encoder(settings.embed)
     kept: dict[str, Vectors] = {}
+
+    def encoded(own: list[str]) -> Vectors:
+        return encode_cached(encoder, own, state_directory() / "cache")[0]
+
     for name, own in texts.items():
         if own in [texts[other] for other in kept]:
             continue  # nothing more is known of any item
-        kept[name] = encode_cached(encoder, own, state_directory() / "cache")[0]
+        kept[name] = encoded(own)
         yield name, *bench.scores(kept[name])
-    told_apart = [_prose(row, own) for row, own in zip(items, derived, strict=True)]
-    prose = encode_cached(encoder, told_apart, state_directory() / "cache")[0]
-    both = kept[NAMED] + prose
-    yield APART, *bench.scores(both / np.maximum(np.linalg.norm(both, axis=1, keepdims=True), np.float32(1e-12)))
+        if name == NAMED:
+            both = kept[NAMED] + encoded([_prose(row, own) for row, own in zip(items, derived, strict=True)])
+            length = np.linalg.norm(both, axis=1, keepdims=True)
+            yield APART, *bench.scores(both / np.maximum(length, np.float32(1e-12)))
     media = read_media_vectors(path)
     base = next(kept[name] for name in (HEARD, DESCRIBED, NAMED) if name in kept)
     for name in media:

@@ -78,7 +78,8 @@ class MediaFiles:
             found.skip(at, field, name, digest, reason)
         wanted = [look for look in self._ways[0] if look.wants(row)]
         keys = {look.name: fingerprint(digest, look.key(row)) for look in wanted}
-        values = {name: own[key] for name, key in keys.items() for own in [self._caches[name].find([key])] if own}
+        kept = {name: self._caches[name].find([key]) for name, key in keys.items()}
+        values = {name: own[keys[name]] for name, own in kept.items() if own}
         if todo := [look for look in wanted if look.name not in values]:
             content = decode(_unchanged(row["media_uri"], self.root, digest), self.settings)
             self.decoded += 1
