@@ -39,6 +39,7 @@ class ListRequest(Strict):
     languages: Ids = Field((), description="only these; zh covers zh-Hant")
     media_types: Ids = Field((), description="only these")
     genres: Ids = Field((), description="only items with one of these")
+    audience_age: int | None = Field(None, ge=0, le=150, description="only items that this age may see")
     exclude: Ids = Field((), description="never these items")
     max_per_creator: int | None = Field(None, ge=1)
     max_per_genre: int | None = Field(None, ge=1)

@@ -93,6 +93,7 @@ ITEMS = Table("items", (
     Column("published_at", "moment", "from when it can be played (UTC)"),
     Column("expires_at", "moment", "until when it can be played (UTC)"),
     Column("blocked", "flag", "never recommend it"),
+    Column("min_age", "integer", "least age of its audience, in years", low=0.0, high=99.0),
     Column("media_uri", "text", "where the media file is"),
     Column("thumbnail_uri", "text", "where its picture is"),
 ))  # fmt: skip

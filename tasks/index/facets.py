@@ -8,9 +8,12 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.data.histories import FloatArray
 from tasks.index.item_table import Mask
+from tasks.models.catalogue import numbers
 
 Lists = tuple[tuple[str, ...], ...]
 
@@ -43,6 +46,13 @@ class Facets:
     def media_types(self) -> Lists:
         """[n] video, audio, … or nothing."""
         return self._lists("media_type")
+
+    @cached_property
+    def min_ages(self) -> FloatArray:
+        """[n] least age of each item's audience; NaN where none is known."""
+        if "min_age" not in self._file.schema_arrow.names:
+            return np.full(len(self), np.nan)
+        return numbers(pq.ParquetFile(self.path).read(columns=["min_age"])["min_age"].cast(pa.float64()), np.nan)
 
     def texts(self, name: str) -> Lists:
         """[n] a column's texts: a list's entries, or the one text of a plain column. Not kept."""

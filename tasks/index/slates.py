@@ -57,6 +57,8 @@ def kept_out(items: ItemTable, facets: Facets, wishes: Wishes) -> Mask:
         wanted = getattr(wishes, facet)
         if wanted:
             hidden |= ~facets.holding(facet, wanted)
+    if wishes.audience_age is not None:
+        hidden |= ~(facets.min_ages <= wishes.audience_age)
     hidden[indices(items, (*wishes.exclude, *wishes.liked, *wishes.skipped))] = True
     return hidden
 

@@ -14,6 +14,7 @@ class Wishes:
     """All fields have a neutral default; ids that the bundle does not know are passed over.
 
     languages, media_types, genres: only items with one of these (a language covers its regions: zh, zh-Hant).
+    audience_age: only items for an audience of this age; those without a `min_age` are left out.
     exclude: never these. max_per_creator, max_per_genre: at most so many in a list.
     diversity: 0 (the model's order) to 1 (as unlike each other as the candidates permit).
     freshness: 0 to 1, how much being newer than the rest of the catalogue counts.
@@ -25,6 +26,7 @@ class Wishes:
     languages: tuple[str, ...] = ()
     media_types: tuple[str, ...] = ()
     genres: tuple[str, ...] = ()
+    audience_age: int | None = None
     exclude: tuple[str, ...] = ()
     max_per_creator: int | None = None
     max_per_genre: int | None = None
@@ -46,6 +48,8 @@ class Wishes:
             cap = getattr(self, name)
             if cap is not None and cap < 1:
                 raise UserError(f"{name} is {cap}. Give 1 or more, or leave it out.")
+        if self.audience_age is not None and self.audience_age < 0:
+            raise UserError(f"audience_age is {self.audience_age}. Give years, 0 or more, or leave it out.")
         if self.seed < 0:
             raise UserError(f"seed is {self.seed}. Give 0 or more.")
         for field in fields(self):
@@ -57,7 +61,7 @@ class Wishes:
     def filters(self) -> bool:
         """Whether they keep items out, beyond what is hidden from all."""
         named = (self.languages, self.media_types, self.genres, self.exclude, self.liked, self.skipped)
-        return any(named)
+        return any(named) or self.audience_age is not None
 
     @property
     def reorders(self) -> bool:

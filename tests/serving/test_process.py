@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tasks.index import channels
@@ -17,6 +18,13 @@ from tasks.index.local_store import LocalStore
 from tasks.index.publisher import publish
 from tests.serving.served import ROOT, serve
 from tests.tasks.index.bundles import lineage, write_bundle
+
+
+def mapped(pid: int, folder: Path) -> list[set[str]]:
+    """Of each worker, the versions' files that it has mapped: the kernel keeps one copy of a file for all of them."""
+    children = psutil.Process(pid).children(recursive=True)
+    found = [{each.path for each in child.memory_maps() if each.path.startswith(str(folder))} for child in children]
+    return [names for names in found if names]
 
 
 @pytest.mark.end_to_end
@@ -51,6 +59,8 @@ def test_two_workers_swap_under_load_and_end_cleanly(tmp_path: Path, monkeypatch
         for thread in threads:
             thread.join()
         assert set(codes) == {200} and seen == set(digests)
+        one, two = mapped(served.process.pid, store.root / "versions")
+        assert one & two and any(name.endswith("/vectors.npy") for name in one & two), (one, two)
         counted = httpx.get(f"{served.url}/metrics").text
         (line,) = [line for line in counted.splitlines() if 'code="200",route="/recommend"' in line]
         assert float(line.split()[-1]) == len(codes)  # both workers' together

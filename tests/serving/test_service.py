@@ -61,6 +61,20 @@ def test_every_wish_is_taken(client: Client, store: LocalStore) -> None:
     assert set(Wishes.__dataclass_fields__) < fields
 
 
+def test_the_examples_of_the_openapi_document_are_answered(client: Client) -> None:
+    asked = client()
+    told = asked.get("/openapi.json").json()
+    schemas = told["components"]["schemas"]
+    for path, schema in (("/recommend", "ListRequest"), ("/feedback", "FeedbackRequest")):
+        assert schemas[schema]["examples"]
+        for example in schemas[schema]["examples"]:
+            assert asked.post(path, json=example).status_code == 200, example
+    for path in ("/recommend", "/similar", "/search", "/explain"):
+        for parameter in told["paths"][path]["get"]["parameters"]:
+            needed = parameter["required"] or parameter["name"] in ("user", "history")
+            assert not needed or parameter["schema"].get("examples") or parameter.get("examples"), parameter
+
+
 def test_exploration_is_drawn_anew_unless_seeded(client: Client) -> None:
     asked = client()
     wish = {"user": "u001", "k": 8, "explore": 0.6}

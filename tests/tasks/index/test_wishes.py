@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -24,6 +25,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
     n = table.num_rows
     table = table.append_column("creators", [[[f"c{i % 3}"] for i in range(n)]])
     table = table.append_column("language", [[("en", "zh-Hant", "zh")[i % 3] for i in range(n)]])
+    table = table.append_column("min_age", [[None if i % 5 == 4 else 6 * (i % 4) for i in range(n)]])
     table = table.append_column("media_type", [["music" if i % 4 == 0 else "video" for i in range(n)]])
     pq.write_table(table, folder / "items.parquet")
     reseal(folder)
@@ -43,6 +45,16 @@ def test_filters_fill_the_list_with_what_they_permit(reader: Reader) -> None:
     left = ids(reader, exclude=(f"i{first[0]:03d}", "unknown", "i004"))
     assert first[0] not in left and first[1] in left and len(left) == 10
     assert ids(reader, genres=("Western",)) == []
+
+
+def test_an_audience_sees_what_is_known_to_be_for_its_age(reader: Reader, tmp_path: Path) -> None:
+    listed = ids(reader, k=30, audience_age=12)
+    assert listed and all(i % 5 != 4 and 6 * (i % 4) <= 12 for i in listed)
+    assert {i % 4 for i in ids(reader, k=30, audience_age=0)} == {0}
+    pinned = ids(reader, k=30, audience_age=6, pinned=("i003", "i004"))
+    assert not {3, 4} & set(pinned)  # a rule that pins does not lift an age limit
+    write_bundle(tmp_path / "plain")
+    assert ids(Reader.open_bundle(tmp_path / "plain"), audience_age=99) == []  # nothing is known of any item
 
 
 def test_caps(reader: Reader) -> None:
@@ -156,6 +168,7 @@ def test_a_user_and_their_history_get_equal_lists(reader: Reader, wish: Wishes) 
     ({"explore": -0.1}, r"explore is -0\.1"),
     ({"freshness": float("nan")}, "freshness is nan"),
     ({"max_per_genre": 0}, "max_per_genre is 0. Give 1 or more"),
+    ({"audience_age": -1}, "audience_age is -1. Give years"),
     ({"seed": -1}, "seed is -1. Give 0 or more"),
     ({"exclude": ("x",) * 1001}, "exclude holds 1001 entries; 1000 is the most"),
 ])  # fmt: skip
