@@ -6,8 +6,8 @@
 Made-up items with a title, a genre, a language and a description of some fifty words. Their texts are drawn from
 DISTINCT ones, so that the encoder's work is the same for every size from there on: what is measured is the work and the
 memory that every item costs beside it. Each stage is a process of its own, with an empty cache and one thread.
-Processor seconds, since a busy machine stretches the others. Tags are learned from `understand.tags.most_items` items at
-the most, whose vectors are in memory then: --learned-from shows what is left without them.
+Processor seconds, since a busy machine stretches the others. Tags are learned from `understand.tags.most_items` items
+at the most, whose vectors are in memory then: --learned-from shows what is left without them.
 """
 
 from __future__ import annotations
