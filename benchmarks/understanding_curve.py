@@ -6,7 +6,8 @@
 Made-up items with a title, a genre, a language and a description of some fifty words. Their texts are drawn from
 DISTINCT ones, so that the encoder's work is the same for every size from there on: what is measured is the work and the
 memory that every item costs beside it. Each stage is a process of its own, with an empty cache and one thread.
-Processor seconds, since a busy machine stretches the others.
+Processor seconds, since a busy machine stretches the others. Tags are learned from `understand.tags.most_items` items
+at the most, whose vectors are in memory then: --learned-from shows what is left without them.
 """
 
 from __future__ import annotations
@@ -59,12 +60,13 @@ def _text(genre: int, rng: np.random.Generator) -> str:
     return " ".join(lines)
 
 
-def run(folder: Path, n: int) -> dict[str, tuple[float, float]]:
+def run(folder: Path, n: int, learned_from: int | None) -> dict[str, tuple[float, float]]:
     """Stage → processor seconds and peak megabytes."""
     path = folder / "data/validate/items.parquet"
     path.parent.mkdir(parents=True)
     pq.write_table(catalogue(n), path, compression="zstd")
     values = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+    values["understand"]["tags"]["most_items"] = learned_from or values["understand"]["tags"]["most_items"]
     (folder / "params.yaml").write_text(yaml.safe_dump(values), "utf-8")
     state = folder / "state"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NIGHTREEL_STATE": str(state), "OMP_NUM_THREADS": "1"}
@@ -85,9 +87,11 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     table = Table("items", *(f"{stage}, {unit}" for stage in STAGES for unit in ("CPU s", "peak MB")))
     table.title = f"Understanding larger catalogues; {DISTINCT:,} different texts"
-    for n in parser.parse_args().sizes:
+    parser.add_argument("--learned-from", type=int, help="understand.tags.most_items (default: params.yaml's)")
+    asked = parser.parse_args()
+    for n in asked.sizes:
         with tempfile.TemporaryDirectory(prefix="nightreel-curve-") as scratch:
-            costs = run(Path(scratch), n)
+            costs = run(Path(scratch), n, asked.learned_from)
         table.add_row(f"{n:,}", *(f"{figure:,.0f}" for stage in STAGES for figure in costs[stage]))
     Console(width=110).print(table)
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from tasks.content.encoder import Encoder
 from tasks.settings import Settings
+from tasks.understanding.tag_quality import average_precision
 from tasks.understanding.tagging import labels_of, learn, lesson
 
 
@@ -75,3 +76,9 @@ def test_many_items_are_sampled(settings: Settings) -> None:
     wanted = settings.understand.tags.model_copy(update={"most_items": 100})
     task = lesson(vectors.__getitem__, labels, wanted, np.random.default_rng(0))
     assert task is not None and len(task.flags) == len(task.vectors) == 100
+
+
+def test_average_precision_by_hand() -> None:
+    # 1 of 1 at the first true item, 2 of 3 at the second: of equal scores none comes first.
+    assert average_precision(np.array([2.0, 3, 2, 1]), np.array([False, True, True, False])) == (1 + 2 / 3) / 2
+    assert average_precision(np.zeros(4), np.array([True, False, False, False])) == 1 / 4
