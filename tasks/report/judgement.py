@@ -92,7 +92,7 @@ def slices(facts: RunFacts) -> Markup:
         "users",
         "NDCG@10",
         "95% interval",
-        *(["against the champion", "", "corrected bound"] * bool(pairs)),
+        *(["against the champion", "", "corrected bound", "detectable"] * bool(pairs)),
     ]
     rows = [_slice(each, scale, apart, bool(pairs)) for each in found]
     explained = "A slice is broken where the corrected upper bound is below 0 and the loss is beyond the margin. "
@@ -100,7 +100,7 @@ def slices(facts: RunFacts) -> Markup:
     gaps = facts.verdict.get("gaps", [])
     listed = [[gap["by"], gap["best"], gap["worst"], f"{gap['gap']['point']:.4f}", _bounds(gap["gap"])] for gap in gaps]
     return section(
-        "Slices", table(head, rows, (2, 3, 6, 7)), note((explained if pairs else "") + few),
+        "Slices", table(head, rows, (2, 3, 6, 7, 8)), note((explained if pairs else "") + few),
         tag("h3", "Gaps between slices") if gaps else "",
         table(["by", "best served", "worst served", "NDCG@10 apart", "95% interval"], listed, (3, 4)) if gaps else "",
     )  # fmt: skip
@@ -115,11 +115,11 @@ def _slice(each: Row, scale: tuple[float, float], apart: tuple[float, float], co
     if not compared:
         return row
     if not pair:
-        return [*row, "not measured", "", ""]
+        return [*row, "not measured", "", "", ""]
     state = tag("span", "broken", class_="state failed") if each["broken"] else ""
     bound = "not tested" if each["upper"] is None else f"{each['upper']:+.1%}"
     drawn = interval(pair["low"], pair["point"], pair["high"], apart, 0.0)
-    return [*row, drawn, f"{pair['point']:+.1%}", tag("span", bound, " ", state)]
+    return [*row, drawn, f"{pair['point']:+.1%}", tag("span", bound, " ", state), f"{pair['detectable']:.1%}"]
 
 
 def behaviours(facts: RunFacts) -> Markup:

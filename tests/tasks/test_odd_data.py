@@ -43,7 +43,11 @@ def every(users: int, items: int, each: int) -> Rows:
 
 ODD: dict[str, tuple[int, Rows, dict[str, Any]]] = {
     "one user": (12, every(1, 12, 10), {}),
-    "all ratings equal": (20, every(20, 20, 6), {"event": "rating", "value": 3.0}),
+    "all ratings equal, all in one instant": (
+        20,
+        [(u, i, 0) for u, i, _ in every(20, 20, 6)],
+        {"event": "rating", "value": 3.0},
+    ),
     "everybody takes everything": (8, every(15, 8, 8), {}),
     "titles only": (20, every(20, 20, 6), {"titles_only": True}),
     "titles of one word": (20, every(20, 20, 6), {"titles_only": True, "title": "x"}),
