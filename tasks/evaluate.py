@@ -6,6 +6,7 @@ Reads data/validate, data/finetune and what snapshot pinned; writes data/evaluat
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from tasks.evaluation.rating_error import rating_errors, rating_lines, rating_me
 from tasks.evaluation.reads import count_read
 from tasks.evaluation.report_data import report_data
 from tasks.evaluation.scores import GATE_K, Scores, intervals, measure
+from tasks.evaluation.slice_figures import slice_figures
 from tasks.evaluation.table import table
 from tasks.evaluation.trial import Trial, trial
 from tasks.evaluation.verdict import Verdict
@@ -81,6 +83,7 @@ def main() -> None:
     with staged_output(OUT) as folder:
         write_results(folder, data, choices, measured, cold, judgement, pinned, challenger.digest)
         told = report_data(named, trials, readers, measured, judgement, gate) | {"ratings": rated}
+        told |= {"slices": _sliced(data, evidence, trials, verdict.model, gate)}
         write_json(folder / "report.json", told)
         write_drift(folder, profiled)
         latest = pairs[GLOBAL][0][1] if GLOBAL in pairs else None
@@ -109,14 +112,22 @@ def _pairs(data: Dataset, protocol: str, cuts: list[list[float]]) -> list[tuple[
 
 def _measure(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Reader]]]) -> Measured:
     cutoffs = sorted({*settings.evaluate.cutoffs, GATE_K})
-    genres, vectors = data.items["genres"].to_pylist(), partial(np.load, FINETUNE / "vectors.npy", mmap_mode="r")
-    catalogue, hidden = Catalogue.of(genres, vectors), Hidden.of(data.items, data.clock)
+    catalogue, hidden = _catalogue(data), Hidden.of(data.items, data.clock)
     measured: Measured = {}
     for name, asked in pairs.items():
         scores = measure(asked, cutoffs=cutoffs, catalogue=catalogue, hidden=hidden)
         rng = np.random.default_rng(settings.finetune.seed)
         measured[name] = scores, intervals(scores, settings.evaluate.replicates, rng)
     return measured
+
+
+def _sliced(data: Dataset, evidence: Evidence, trials: list[Trial], model: str, gate: Gate) -> list[dict[str, Any]]:
+    found = slice_figures(evidence.slices, trials, evidence.scores, model, _catalogue(data), gate.resample)
+    return [asdict(each) for each in found]
+
+
+def _catalogue(data: Dataset) -> Catalogue:
+    return Catalogue.of(data.items["genres"].to_pylist(), partial(np.load, FINETUNE / "vectors.npy", mmap_mode="r"))
 
 
 def _rated(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Reader]]]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tasks.report import decision, details, judgement, people
+from tasks.report import decision, details, judgement, people, slices
 from tasks.report.drift import drift
 from tasks.report.facts import RunFacts
 from tasks.report.logs import logs
@@ -26,6 +26,7 @@ SECTIONS: tuple[Section, ...] = (
     judgement.members,
     ratings,
     judgement.slices,
+    slices.everything,
     judgement.behaviours,
     judgement.groups,
     # What else was measured.
