@@ -5,7 +5,7 @@ from __future__ import annotations
 from tasks.report.facts import Row, RunFacts
 from tasks.report.markup import Markup, note, section, table
 
-RANKING = {"recall@10": "recall@10", "mrr@10": "MRR@10", "map@10": "MAP@10"}
+RANKING = {"recall@10": "recall@10", "mrr@10": "MRR@10"}
 BEYOND = {
     "coverage@10": "coverage", "novelty@10": "novelty", "diversity@10": "diversity", "serendipity@10": "serendipity",
     "popularity_lift@10": "popularity lift",
@@ -28,7 +28,7 @@ def everything(facts: RunFacts) -> Markup:
     ]  # fmt: skip
     explained = note(
         "Of what is served, with 95% intervals; coverage is of the whole catalogue, so small slices have less. "
-        "Hit rate, precision and F1 of each are in data/evaluate/report.json."
+        "Hit rate, MAP, precision and F1 of each are in data/evaluate/report.json."
     )
     return section("Slices, figure by figure", table(head, rows, tuple(range(1, len(head)))), explained)
 
