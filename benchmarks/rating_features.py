@@ -15,7 +15,7 @@ moment: the head has learned from the engine's own training events, and a user's
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,15 @@ def compare(data: Dataset, fold: str, choices: Choices, settings: Settings, thre
     return found
 
 
+def show(fold: str, found: Mapping[str, FloatArray]) -> None:
+    """A row a set of features: its mean, and the paired difference from `none`. found: [n] NDCG@10 of each."""
+    table = Table("features added", "NDCG@10", "less none", "95% interval", title=f"{fold}: the blend on validation")
+    for name, values in found.items():
+        pair = mean_interval(values - found["none"], 2000, np.random.default_rng(0))
+        table.add_row(name, f"{values.mean():.4f}", f"{pair.point:+.4f}", f"{pair.low:+.4f} to {pair.high:+.4f}")
+    Console(width=100).print(table)
+
+
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -128,11 +137,7 @@ def main() -> None:
     members = {name: hyper for name, hyper in choices.members.items() if name not in given.without}
     threads = int(read_json(Path("data/snapshot/environment.json"))["threads"])
     found = compare(data, fold, choices.model_copy(update={"members": members}), settings, threads)
-    table = Table("features added", "NDCG@10", "less none", "95% interval", title=f"{fold}: the blend on validation")
-    for name, values in found.items():
-        pair = mean_interval(values - found["none"], 2000, np.random.default_rng(0))
-        table.add_row(name, f"{values.mean():.4f}", f"{pair.point:+.4f}", f"{pair.low:+.4f} to {pair.high:+.4f}")
-    Console(width=100).print(table)
+    show(fold, found)
 
 
 if __name__ == "__main__":

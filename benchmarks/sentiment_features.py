@@ -22,12 +22,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.rating_features import show
 from tasks.data.dataset import Dataset, load_dataset
 from tasks.data.histories import FloatArray, Histories
-from tasks.evaluation.intervals import mean_interval
 from tasks.finetune import UNDERSTOOD, fold_task, gate_fold, ndcg
 from tasks.models.blend import best_of_rows
 from tasks.models.candidates import Candidates
@@ -143,11 +141,7 @@ def run(fold: str, without: list[str]) -> None:
     members = {name: hyper for name, hyper in choices.members.items() if name not in without}
     threads = int(read_json(Path("data/snapshot/environment.json"))["threads"])
     found = compare(data, fold, choices.model_copy(update={"members": members}), settings, threads)
-    table = Table("features added", "NDCG@10", "less none", "95% interval", title=f"{fold}: the blend on validation")
-    for name, values in found.items():
-        pair = mean_interval(values - found["none"], 2000, np.random.default_rng(0))
-        table.add_row(name, f"{values.mean():.4f}", f"{pair.point:+.4f}", f"{pair.low:+.4f} to {pair.high:+.4f}")
-    Console(width=100).print(table)
+    show(fold, found)
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,9 @@ def main() -> None:
     recipe = read_json(SNAPSHOT / "recipe.json")["recipe"]
     names = [data.gate, *(name for name in data.protocols if name != data.gate)]
     pairs = {name: _pairs(data, name, cuts[name]["cuts"]) for name in names}
-    measured = _measure(settings, data, pairs)
+    vectors, genres = np.load(FINETUNE / "vectors.npy", mmap_mode="r"), data.items["genres"].to_pylist()
+    catalogue = Catalogue.of(genres, lambda: vectors)
+    measured = _measure(settings, data, pairs, catalogue)
     scores, trials = measured[data.gate][0], [asked for asked, _ in pairs[data.gate]]
     challenger = pairs[data.gate][0][1]
     pinned = read_json(SNAPSHOT / "champion.json")["digest"]
@@ -66,7 +67,7 @@ def main() -> None:
     gate = Gate(settings.evaluate, settings.finetune.seed)
     evidence = Evidence(
         scores=scores, slices=slices_of(named, trials, settings.evaluate.slices),
-        behaviours=conduct(trials[0], challenger, data.items["genres"].to_pylist(), settings.evaluate),
+        behaviours=conduct(trials[0], challenger, genres, settings.evaluate),
         data_until=data.data_until, clock=data.clock, candidate=challenger.digest, item_ids=data.item_ids,
         source=settings.snapshot.source, changes=profiled.changes,
     )  # fmt: skip
@@ -76,15 +77,13 @@ def main() -> None:
     )  # fmt: skip
     verdict = judgement.verdict
     rated = _rated(settings, data, pairs)
-    vectors = np.load(FINETUNE / "vectors.npy", mmap_mode="r")
     cold = newcomers(data, trials[0], challenger, verdict.model, vectors, settings)
     choices, (slices, gaps) = read_json(FINETUNE / "choices.json"), gate.slices(evidence, None, verdict.model)
     readers = [reader for _, reader in pairs[data.gate]] if verdict.model == BLEND else []
     with staged_output(OUT) as folder:
         write_results(folder, data, choices, measured, cold, judgement, pinned, challenger.digest)
-        told = report_data(named, trials, readers, measured, judgement, gate) | {"ratings": rated}
-        told |= {"slices": _sliced(data, evidence, trials, verdict.model, gate)}
-        write_json(folder / "report.json", told)
+        told = {"ratings": rated, "slices": _sliced(evidence, trials, verdict.model, catalogue, gate)}
+        write_json(folder / "report.json", report_data(named, trials, readers, measured, judgement, gate) | told)
         write_drift(folder, profiled)
         latest = pairs[GLOBAL][0][1] if GLOBAL in pairs else None
         write_json(folder / "logs.json", read_logs(data, latest, verdict.model, settings.evaluate.logs, gate.resample))
@@ -110,9 +109,11 @@ def _pairs(data: Dataset, protocol: str, cuts: list[list[float]]) -> list[tuple[
     return pairs
 
 
-def _measure(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Reader]]]) -> Measured:
+def _measure(
+    settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Reader]]], catalogue: Catalogue
+) -> Measured:
     cutoffs = sorted({*settings.evaluate.cutoffs, GATE_K})
-    catalogue, hidden = _catalogue(data), Hidden.of(data.items, data.clock)
+    hidden = Hidden.of(data.items, data.clock)
     measured: Measured = {}
     for name, asked in pairs.items():
         scores = measure(asked, cutoffs=cutoffs, catalogue=catalogue, hidden=hidden)
@@ -121,13 +122,11 @@ def _measure(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[T
     return measured
 
 
-def _sliced(data: Dataset, evidence: Evidence, trials: list[Trial], model: str, gate: Gate) -> list[dict[str, Any]]:
-    found = slice_figures(evidence.slices, trials, evidence.scores, model, _catalogue(data), gate.resample)
+def _sliced(
+    evidence: Evidence, trials: list[Trial], model: str, catalogue: Catalogue, gate: Gate
+) -> list[dict[str, Any]]:
+    found = slice_figures(evidence.slices, trials, evidence.scores, model, catalogue, gate.resample)
     return [asdict(each) for each in found]
-
-
-def _catalogue(data: Dataset) -> Catalogue:
-    return Catalogue.of(data.items["genres"].to_pylist(), partial(np.load, FINETUNE / "vectors.npy", mmap_mode="r"))
 
 
 def _rated(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Reader]]]) -> dict[str, Any]:

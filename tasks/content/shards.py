@@ -101,7 +101,7 @@ def write_shard(folder: Path, rows: Mapping[bytes, Vectors]) -> str:
     shard = np.empty(len(keys), layout(len(rows[keys[0]])))
     shard["key"] = keys
     shard["vector"] = [rows[key] for key in keys]
-    return _put(folder, [npy_header(shard.dtype, shard.shape), shard.tobytes()])
+    return put(folder, [npy_header(shard.dtype, shard.shape), shard.tobytes()], ".npy")
 
 
 def merge(folder: Path, shards: Sequence[Shard], dim: int) -> str:
@@ -117,11 +117,11 @@ def merge(folder: Path, shards: Sequence[Shard], dim: int) -> str:
         for at in order:
             yield shards[owner[at]].bytes_at(int(row[at]))
 
-    return _put(folder, content())
+    return put(folder, content(), ".npy")
 
 
-def _put(folder: Path, parts: Iterable[bytes]) -> str:
-    """A file in place, complete or not at all, named by its content's hash."""
+def put(folder: Path, parts: Iterable[bytes], suffix: str) -> str:
+    """A file in place, complete or not at all, named by its content's hash; returns the name."""
     folder.mkdir(parents=True, exist_ok=True)
     working, hashed = folder / f".partial.{uuid.uuid4().hex}", hashlib.sha256()
     try:
@@ -131,7 +131,7 @@ def _put(folder: Path, parts: Iterable[bytes]) -> str:
                 file.write(part)
             file.flush()
             os.fsync(file.fileno())
-        name = f"{hashed.hexdigest()}.npy"
+        name = f"{hashed.hexdigest()}{suffix}"
         working.rename(folder / name)
     finally:
         working.unlink(missing_ok=True)

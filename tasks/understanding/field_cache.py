@@ -13,8 +13,7 @@ import heapq
 import json
 import os
 import time
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,8 +23,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.content.item_cache import forget_old
+from tasks.content.shards import put
 from tasks.stage import say
 
+SUFFIX = ".jsonl"
 SHARD_ROWS = 1024
 SHARD_S = 20.0
 """Values, and seconds, after which a shard is written: a value may cost minutes (a transcript) or next to nothing."""
@@ -73,7 +74,7 @@ class FieldCache:
         self.waiting: dict[str, Any] = {}
         self.written = clock()
         if len(self.shards) > MOST_SHARDS:
-            merged = _write_shard(self.folder, _merged(self.shards))
+            merged = self.folder / put(self.folder, _merged(self.shards), SUFFIX)
             for path in self.shards.keys() - {merged}:
                 path.unlink(missing_ok=True)
             self.shards = self._opened()
@@ -99,13 +100,14 @@ class FieldCache:
     def flush(self) -> None:
         """Write what is waiting."""
         if self.waiting:
-            path = _write_shard(self.folder, (_line(key, self.waiting[key]) for key in sorted(self.waiting)))
+            lines = (_line(key, self.waiting[key]) for key in sorted(self.waiting))
+            path = self.folder / put(self.folder, lines, SUFFIX)
             if shard := _open_shard(path):
                 self.shards[path] = shard
         self.waiting, self.written = {}, self.clock()
 
     def _opened(self) -> dict[Path, _Shard]:
-        opened = ((path, _open_shard(path)) for path in sorted(self.folder.glob("*.jsonl")))
+        opened = ((path, _open_shard(path)) for path in sorted(self.folder.glob(f"*{SUFFIX}")))
         return {path: shard for path, shard in opened if shard is not None}
 
     def __enter__(self) -> Self:
@@ -141,20 +143,6 @@ def _merged(shards: dict[Path, _Shard]) -> Iterator[bytes]:
         if (key := _key(line)) != last:
             yield line
         last = key
-
-
-def _write_shard(folder: Path, lines: Iterable[bytes]) -> Path:
-    working, hashed = folder / f".partial.{uuid.uuid4().hex}", hashlib.sha256()
-    try:
-        with working.open("wb") as file:
-            for line in lines:
-                hashed.update(line)
-                file.write(line)
-        path = folder / f"{hashed.hexdigest()}.jsonl"
-        working.rename(path)
-    finally:
-        working.unlink(missing_ok=True)
-    return path
 
 
 def _open_shard(path: Path) -> _Shard | None:

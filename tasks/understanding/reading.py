@@ -38,9 +38,8 @@ class Reading:
         self.vectors = self.stack.enter_context(VectorCache(self.encoder, root / "cache"))
         named = producer(self.encoder, settings.understand)
         self.cache = self.stack.enter_context(FieldCache(root / "understand" / "text", named))
-        self.sentiments = self.stack.enter_context(
-            Sentiments(self.encoder.card(), settings.understand.sentiment, root / "understand" / "sentiment")
-        )
+        wanted, kept = settings.understand.sentiment, root / "understand" / "sentiment"
+        self.sentiments = Sentiments(self.encoder.card(), wanted, kept, self.stack)
         self.spool = Spool(spool, self.encoder.dim)
         self.labels: list[tuple[str, ...]] = []
         self.same: dict[tuple[str, ...], tuple[str, ...]] = {}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -25,14 +25,15 @@ CODE = ("sentences", "tone")
 
 
 class Sentiments:
-    """Tells the sentiment of block after block; use it in a `with`, which closes its cache below root."""
+    """Tells the sentiment of block after block; its cache below root is closed with the stack."""
 
-    def __init__(self, encoder: dict[str, Any], settings: Sentiment, root: Path) -> None:
+    def __init__(self, encoder: dict[str, Any], settings: Sentiment, root: Path, stack: ExitStack) -> None:
         self.settings, self.tone = settings, learned(encoder["weights"])
         self.card = _card(self.tone, encoder)
         self.lexicon, self.labels, self.spoken = Lexicon(), Counter[str](), 0
         code = code_of(*(Path(__file__).with_name(f"{name}.py") for name in CODE))
-        self.cache = FieldCache(root, fingerprint(version(LEXICON), settings.reads, code)) if settings.reads else None
+        named = fingerprint(version(LEXICON), settings.reads, code)
+        self.cache = stack.enter_context(FieldCache(root, named)) if settings.reads else None
 
     def give(self, told: Sequence[int], texts: Sequence[Prose], vectors: Vectors, found: Understood) -> None:
         """Fill `sentiment` and `sentiment_score` of the items at `told` (texts, vectors [n, dim]: of the same)."""
@@ -64,15 +65,6 @@ class Sentiments:
         clear = {name: self.labels[name] for name in TONES}
         say(f"sentiment: {sum(clear.values()):,} of {self.spoken:,} items in English have a clear tone")
         return {"given": True, "read": self.spoken, **clear, "measured": self.tone.facts}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.cache is not None:
-            self.cache.__exit__(kind, error, trace)
 
 
 def _put(found: Understood, row: int, text: Prose, probabilities: list[float], least: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,8 @@ WANTED = Sentiment(reads=8, probability=0.7)
 def given(encoder: Encoder, wanted: Sentiment, root: Path) -> tuple[Understood, dict]:
     found = Understood([f"i{at}" for at in range(6)])
     vectors = encoder.encode([text.whole for text in TEXTS])
-    with Sentiments(encoder.card(), wanted, root) as sentiments:
+    with ExitStack() as stack:
+        sentiments = Sentiments(encoder.card(), wanted, root, stack)
         sentiments.give([0, 1], TEXTS[:2], vectors[:2], found)
         sentiments.give([2, 3, 5], TEXTS[2:], vectors[2:], found)
         return found, sentiments.quality()
