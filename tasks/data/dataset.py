@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.data.histories import FloatArray, Histories, ItemArray
-from tasks.data.schema import CLEAN_EVENTS, ITEMS_SCHEMA, USERS_SCHEMA, read_strict
+from tasks.data.schema import CLEAN_EVENTS, ITEMS_SCHEMA, USERS_SCHEMA, present, read_strict
 from tasks.data.splits import PARTS, Fold
 from tasks.stage import UserError, read_json
 
@@ -105,7 +105,7 @@ class Dataset:
 
 def load_dataset(folder: Path = Path("data/validate")) -> Dataset:
     """The output of validate; raises UserError naming the file and column that break the schema."""
-    facts = read_json(_present(folder / "splits.json"))
+    facts = read_json(present(folder / "splits.json"))
     items = read_strict(folder / "items.parquet", ITEMS_SCHEMA)
     users = read_strict(folder / "users.parquet", USERS_SCHEMA)
     events = read_strict(folder / "events.parquet", CLEAN_EVENTS, optional=True).combine_chunks()
@@ -130,13 +130,7 @@ def with_named(data: Dataset, folder: Path = Path("data/named")) -> Dataset:
     """The data with the columns beyond the contract that `evaluate.slices` names, as text."""
     tables = {"items": data.items, "events": data.events}
     for name in tables:
-        columns = pq.read_table(_present(folder / f"{name}.parquet"), memory_map=False, partitioning=None)
+        columns = pq.read_table(present(folder / f"{name}.parquet"), memory_map=False, partitioning=None)
         for column in columns.column_names:
             tables[name] = tables[name].append_column(column, columns[column])
     return replace(data, **tables)
-
-
-def _present(path: Path) -> Path:
-    if not path.exists():
-        raise UserError(f"{path}: not found. Run the stage that writes it: `dvc repro {path.parent.name}`.")
-    return path

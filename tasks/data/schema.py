@@ -59,7 +59,7 @@ def read_strict(path: Path, schema: pa.Schema, *, optional: bool = False) -> pa.
     """
     try:
         # Read from one buffer: memory maps would keep the file busy while the stage replaces it.
-        table = pq.read_table(_there(path), memory_map=False, partitioning=None)
+        table = pq.read_table(present(path), memory_map=False, partitioning=None)
     except (pa.ArrowException, OSError) as error:
         raise _torn(path, error) from None
     return table.select(_checked(path, table.schema, schema, optional))
@@ -68,7 +68,7 @@ def read_strict(path: Path, schema: pa.Schema, *, optional: bool = False) -> pa.
 def iter_strict(path: Path, schema: pa.Schema, columns: Sequence[str], rows: int) -> Iterator[list[dict[str, Any]]]:
     """Some columns of a file as of `read_strict`, in blocks of `rows`; memory does not grow with the file."""
     try:
-        with pq.ParquetFile(_there(path), pre_buffer=False, buffer_size=BUFFER) as file:
+        with pq.ParquetFile(present(path), pre_buffer=False, buffer_size=BUFFER) as file:
             _checked(path, file.schema_arrow, schema, optional=False)
             for batch in file.iter_batches(rows, columns=list(columns)):
                 yield batch.to_pylist()
@@ -76,7 +76,8 @@ def iter_strict(path: Path, schema: pa.Schema, columns: Sequence[str], rows: int
         raise _torn(path, error) from None
 
 
-def _there(path: Path) -> Path:
+def present(path: Path) -> Path:
+    """The path itself; raises UserError naming the stage that writes it where there is nothing."""
     if not path.exists():
         raise UserError(f"{path}: not found. Run the stage that writes it: `dvc repro {path.parent.name}`.")
     return path
