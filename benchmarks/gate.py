@@ -58,6 +58,11 @@ class Tally:
         self.needed.extend([rule.users_needed] if rule.users_needed else [])
         self.detectable.extend([rule.detectable] if rule.detectable is not None else [])
 
+    @property
+    def stopped(self) -> float:
+        """Of all verdicts, those that don't promote."""
+        return 1.0 - self.share("promote")
+
     def share(self, word: str) -> float:
         """Of all verdicts, those that hold a word."""
         return sum(count for label, count in self.labels.items() if word in label) / max(self.labels.total(), 1)
@@ -125,7 +130,7 @@ def details(n: int, tallies: Tallies, repeats: int) -> Table:
     for column in ("planted", "stopped", "bar", "met", "verdicts"):
         table.add_column(column, justify="right" if column == "stopped" else "left")
     for name, own in tallies.items():
-        stopped, same = own.share("hold"), name == SAME
+        stopped, same = own.stopped, name == SAME
         met = stopped <= MOST_SAME if same else stopped >= LEAST_STOPPED
         bar = f"at most {MOST_SAME:.0%}" if same else f"at least {LEAST_STOPPED:.0%}"
         shown = (bar, "yes" if met else "NO") if n >= USERS[-1] else ("", "")
@@ -143,7 +148,7 @@ def curve(counts: dict[int, Tallies]) -> Table:
         table.add_column(f"{n:,}", justify="right")
     for name in PLANTS:
         told = [each[name] for each in counts.values()]
-        table.add_row(name, *(f"{own.share('hold'):.0%} ({own.share('unproven'):.0%})" for own in told))
+        table.add_row(name, *(f"{own.stopped:.0%} ({own.share('unproven'):.0%})" for own in told))
     same = [each[SAME] for each in counts.values()]
     table.add_section()
     table.add_row("A/A that could not be told", *(f"{own.share('unproven'):.0%}" for own in same))

@@ -49,10 +49,11 @@ def main() -> None:
     settings = load()
     decision = read_json(EVALUATE / "decision.json")
     if decision["decision"] != "promote":
+        stopped = f"{decision['decision']} by evaluate: {decision['label']}"
         with staged_output(OUT) as out:
-            write_json(out / "held.json", {"empty": f"held by evaluate: {decision['label']}"})
+            write_json(out / "held.json", {"empty": stopped})
         write_json(Path("metrics/refit.json"), {"held": True})
-        say(f"held by evaluate: {decision['label']}")
+        say(stopped)
         return
     data, vectors = load_dataset(), np.load(FINETUNE / "vectors.npy", allow_pickle=False)
     config = read_json(FINETUNE / "candidate" / "manifest.json")["config"]
@@ -76,9 +77,9 @@ def main() -> None:
         note("refit", told)
         if reasons:
             shutil.rmtree(bundle)
-            write_json(out / "held.json", {"empty": f"held by refit: {'; '.join(reasons)}"})
+            write_json(out / "held.json", {"empty": f"hold by refit: {'; '.join(reasons)}"})
     write_json(Path("metrics/refit.json"), {"held": bool(reasons), **figures})
-    say(f"held by refit: {'; '.join(reasons)}" if reasons else f"final bundle {digest[:12]}")
+    say(f"hold by refit: {'; '.join(reasons)}" if reasons else f"final bundle {digest[:12]}")
 
 
 if __name__ == "__main__":

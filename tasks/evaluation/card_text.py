@@ -65,7 +65,10 @@ def _metrics(card: Card) -> str:
         lines.append(_table(["model", *metrics], rows) if rows else "No test users: nothing is measured.")
         beyond = {model: each["beyond"] for model, each in own["models"].items()}
         names = list(dict.fromkeys(n for each in beyond.values() for n in each))
-        told = [[model, *(f"{each[n]:.4f}" if n in each else "–" for n in names)] for model, each in beyond.items()]
+        told = [
+            [model, *(f"{each[n]:.4f}" if n in each else "not measured" for n in names)]
+            for model, each in beyond.items()
+        ]
         lines += ["", _table(["model", *names], told)] if told and names else []
     return "\n".join(lines)
 

@@ -1,4 +1,7 @@
-"""The verdict: promote or hold, by stated rules.
+"""The verdict: promote, hold or reject, by stated rules.
+
+Reject: what was found speaks against this very candidate, and would again. Hold: nothing does, but the ground to judge
+it on is lacking (the data, the champion, the users); whoever mends that may run it again.
 
 Not worse than the champion: the lower bound (one-sided, at the set confidence) of the paired relative NDCG@10
 difference is at least minus the margin; worse if it is not, and the upper bound is not above 0. Between the two nothing
@@ -25,6 +28,7 @@ LIKE = "data like the champion's"
 WHOLE, COVERED, BEHAVES = "no slice is broken", "coverage holds", "it behaves"
 CHAMPION_RULE, POPULARITY_RULE = "not worse than the champion", "better than popularity"
 
+Decision = Literal["promote", "hold", "reject"]
 State = Literal["passed", "inconclusive", "failed", "not measured"]
 Label = Literal[
     "better", "not worse", "unproven", "baseline", "replaced",
@@ -32,10 +36,14 @@ Label = Literal[
     "champion unreadable",
     "broken lists", "stale data", "drifted data", "broken slice", "low coverage", "misbehaves", "overridden",
 ]  # fmt: skip
-HOLDS: dict[str, Label] = {
+STOPS: dict[str, Label] = {
     SOUND: "broken lists", FRESH: "stale data", LIKE: "drifted data", WHOLE: "broken slice", COVERED: "low coverage",
     BEHAVES: "misbehaves",
 }  # fmt: skip
+REJECTS: frozenset[Label] = frozenset(
+    {"worse", "not better than popularity", "blocked", "broken lists", "broken slice", "low coverage", "misbehaves"}
+)
+"""The labels of a candidate that is itself at fault; every other that is not promoted is held."""
 
 
 class Rule(BaseModel):
@@ -67,7 +75,7 @@ class Verdict(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    decision: Literal["promote", "hold"]
+    decision: Decision
     label: Label
     model: str
     sentence: str
@@ -116,12 +124,11 @@ def first(
     rules = (*((popularity,) if popularity else ()), *others, behaves)
     failed = next((rule for rule in others if rule.state == "failed"), None)
     if failed:
-        label, sentence = HOLDS[failed.name], f"hold ({HOLDS[failed.name]}): {failed.text}"
-        return Verdict(decision="hold", label=label, model=model, sentence=sentence, rules=rules)
+        return _stopped(STOPS[failed.name], failed.text, rules, model)
     why = replaces or "there is no champion yet"
     detail = f"; {popularity.text}" if popularity else ""
     if behaves.state == "failed":
-        detail += f"; a challenger would be held, for the blend misbehaves ({behaves.text})"
+        detail += f"; a challenger would be rejected, for the blend misbehaves ({behaves.text})"
     return Verdict(
         decision="promote",
         label="replaced" if replaces else "baseline",
@@ -142,41 +149,51 @@ def challenge(
 ) -> Verdict:  # fmt: skip
     """The verdict on a challenger that was compared with champion `digest`; `how` names the fair comparison.
 
-    others: further rules; the first that fails holds, hard checks and stale or drifted data before any comparison.
+    others: further rules; the first that fails stops it, hard checks and stale or drifted data before any comparison.
     """
     rules = (champion, *((popularity,) if popularity else ()), *others)
-    telling, label = _holds(champion, popularity, others)
-    decision: Literal["promote", "hold"] = "hold" if label else "promote"
-    if not label:
-        proven: Label = "better" if champion.low is not None and champion.low > 0 else "not worse"
-        unsure = next((rule for rule in rules if rule.state == "inconclusive"), None)
-        telling, label = unsure or champion, "unproven" if unsure else proven
-    sentence = f"{decision} ({label}): {telling.text}; champion {digest[:12]} judged by {how}"
-    return Verdict(decision=decision, label=label, model=BLEND, sentence=sentence, rules=rules)
+    judged = f"champion {digest[:12]} judged by {how}"
+    telling, stops = _stops(champion, popularity, others)
+    if stops:
+        return _stopped(stops, f"{telling.text}; {judged}", rules, BLEND)
+    proven: Label = "better" if champion.low is not None and champion.low > 0 else "not worse"
+    unsure = next((rule for rule in rules if rule.state == "inconclusive"), None)
+    label: Label = "unproven" if unsure else proven
+    sentence = f"promote ({label}): {(unsure or champion).text}; {judged}"
+    return Verdict(decision="promote", label=label, model=BLEND, sentence=sentence, rules=rules)
 
 
-def _holds(champion: Rule, popularity: Rule | None, others: Sequence[Rule]) -> tuple[Rule, Label | None]:
-    """The rule that holds the challenger and what that is called; no label where none does."""
+def _stopped(label: Label, reason: str, rules: Sequence[Rule], model: str) -> Verdict:
+    decision: Decision = "reject" if label in REJECTS else "hold"
+    return Verdict(
+        decision=decision, label=label, model=model, sentence=f"{decision} ({label}): {reason}", rules=tuple(rules)
+    )
+
+
+def _stops(champion: Rule, popularity: Rule | None, others: Sequence[Rule]) -> tuple[Rule, Label | None]:
+    """The rule that stops the challenger and what that is called; no label where none does."""
     failed = {rule.name: rule for rule in others if rule.state == "failed"}
     for name in (SOUND, FRESH, LIKE):
         if name in failed:
-            return failed[name], HOLDS[name]
+            return failed[name], STOPS[name]
     if champion.state == "not measured":
         return champion, "not measured"
     if champion.state == "failed":
         return champion, "worse"
-    if popularity is not None and popularity.state in ("failed", "not measured"):
+    if popularity is not None and popularity.state == "not measured":
+        return popularity, "not measured"
+    if popularity is not None and popularity.state == "failed":
         return popularity, "not better than popularity"
     for name, rule in failed.items():
-        return rule, HOLDS[name]
+        return rule, STOPS[name]
     return champion, None
 
 
 def refuse(
     label: Literal["blocked", "not comparable", "champion unreadable"], reason: str, rules: Sequence[Rule]
 ) -> Verdict:
-    """Held without a comparison; the reason says what a person can do."""
-    return Verdict(decision="hold", label=label, model=BLEND, sentence=f"hold ({label}): {reason}", rules=tuple(rules))
+    """Stopped without a comparison; the reason says what a person can do."""
+    return _stopped(label, reason, rules, BLEND)
 
 
 def plain(name: str, state: State, bound: float, point: float | None, users: int, text: str) -> Rule:

@@ -20,7 +20,7 @@ ASKED = {
 
 
 def verdict(facts: RunFacts) -> Markup:
-    """Promote or hold, in large letters, and what it is about."""
+    """Promote, hold or reject, in large letters, and what it is about."""
     told = facts.verdict
     decision = str(told.get("decision", "no decision"))
     named = {

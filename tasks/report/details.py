@@ -13,6 +13,11 @@ BEYOND = {
     "diversity@10": ("diversity", ".3f"), "serendipity@10": ("serendipity", ".4f"),
     "popularity_lift@10": ("popularity lift", "+.1%"), "miscalibration@10": ("miscalibration, nats", ".3f"),
 }  # fmt: skip
+NEEDS = {
+    "serendipity@10": "popularity among the members", "miscalibration@10": "genres of the items",
+    "diversity@10": "lists of two items or more", "popularity_lift@10": "histories",
+}  # fmt: skip
+"""Of a figure that may be missing: what it is measured by."""
 TITLES = {"encoder": "Learning curve of the encoder", "curve": "Trees of the blend, on validation"}
 STEPS = ("trees", "step", "epoch", "round", "iteration", "k")
 
@@ -43,8 +48,11 @@ def long_tail(facts: RunFacts) -> Markup:
     models: Row = facts.report.get("protocols", {}).get(facts.verdict.get("gate"), {}).get("models", {})
     names = [name for name in BEYOND if any(name in each["beyond"] for each in models.values())]
     rows = [
-        [model, *(format(each["beyond"][n], BEYOND[n][1]) if n in each["beyond"] else "–" for n in names)]
+        [model, *(format(each["beyond"][n], BEYOND[n][1]) if n in each["beyond"] else "not measured" for n in names)]
         for model, each in models.items()
+    ]
+    lacking = [
+        f"{title} (needs {NEEDS.get(name, 'test users')})" for name, (title, _) in BEYOND.items() if name not in names
     ]
     tails: dict[str, Sequence[Point]] = {
         name: [(x, y) for x, y in points] for name, points in facts.report.get("long_tail", {}).items()
@@ -59,7 +67,8 @@ def long_tail(facts: RunFacts) -> Markup:
         "Serendipity: wanted, and not in the list of what is popular."
     )
     figures = table(["model", *(BEYOND[name][0] for name in names)], rows, range(1, len(names) + 1)) if rows else ""
-    return section("Beyond accuracy, first ten places", figures, explained if rows else "", chart)
+    unmeasured = note(f"Not measured: {', '.join(lacking)}.") if rows and lacking else ""
+    return section("Beyond accuracy, first ten places", figures, unmeasured, explained if rows else "", chart)
 
 
 def newcomers(facts: RunFacts) -> Markup:

@@ -28,9 +28,11 @@ a:hover,a:focus-visible{text-decoration:underline}
 .verdict{border:1px solid var(--rule);border-top:4px solid var(--quiet);border-radius:8px;padding:1.25rem 1.5rem;
  background:var(--box)}
 .verdict.promote{border-top-color:var(--good)}
-.verdict.hold{border-top-color:var(--bad)}
+.verdict.hold{border-top-color:var(--warn)}
+.verdict.reject{border-top-color:var(--bad)}
 .verdict.promote strong{color:var(--good)}
-.verdict.hold strong{color:var(--bad)}
+.verdict.hold strong{color:var(--warn)}
+.verdict.reject strong{color:var(--bad)}
 .verdict strong{font-size:1.75rem;line-height:1.2;letter-spacing:-.015em;display:block}
 .verdict p{overflow-wrap:anywhere;max-width:60rem}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,13rem),1fr));gap:1px;margin:1.25rem 0;

@@ -107,7 +107,7 @@ def test_a_worse_challenger_is_held_back_while_readers_go_on(first: tuple[Path, 
     # A blend of one member and a single stump: it is worse by far, and surely so even for few users.
     weak = ("finetune.members=[popularity]", "finetune.trees.rounds=[1]", "finetune.trees.leaves=2")
     found = json.loads(run(root, "run", "--json", *(word for each in weak for word in ("--set", each))).stdout)
-    assert found["decision"] == "hold" and "(worse)" in found["sentence"], found["sentence"]
+    assert found["decision"] == "reject" and "(worse)" in found["sentence"], found["sentence"]
     assert "rule (a)" in found["sentence"] and found["published"].startswith("nothing published")
     assert "Hold: worse" in Path(json.loads(run(root, "report", "--json").stdout)["report"]).read_text("utf-8")
     assert pointer(root) == before

@@ -216,7 +216,7 @@ def test_a_person_promotes_a_held_candidate_by_its_digest(workspace: Path) -> No
     )
     finetuned(data, worse)
     held = judged()
-    assert held["decision"] == "hold"
+    assert held["decision"] == "reject"
     values = yaml.safe_load(Path("params.yaml").read_text())
     values["evaluate"]["override"] = {
         "candidate": held["candidate"][:10],

@@ -121,9 +121,9 @@ def test_on_promote_the_final_bundle_knows_every_event(work: Path) -> None:
 def test_on_hold_there_is_an_explicit_nothing(work: Path) -> None:
     with workspace(work):
         decision = read_json(Path("data/evaluate/decision.json"))
-        write_json(Path("data/evaluate/decision.json"), decision | {"decision": "hold", "label": "worse"})
+        write_json(Path("data/evaluate/decision.json"), decision | {"decision": "reject", "label": "worse"})
         refit.main()
-    assert read_json(work / "data/refit/held.json") == {"empty": "held by evaluate: worse"}
+    assert read_json(work / "data/refit/held.json") == {"empty": "reject by evaluate: worse"}
     assert not (work / "data/refit/bundle").exists()
 
 

@@ -72,25 +72,27 @@ LOW = holding_coverage(0.01, 0.4, share=0.5, users=900)
 
 
 @pytest.mark.parametrize(
-    ("point", "others", "label"),
+    ("point", "others", "decision", "label"),
     [
-        (0.0, [BROKEN, STALE, SLICE, LOW], "broken lists"),
-        (-0.5, [STALE, SLICE], "stale data"),
-        (-0.5, [SLICE, LOW], "worse"),
-        (0.0, [SLICE, LOW], "broken slice"),
-        (0.0, [LOW], "low coverage"),
-        (0.0, [fresh_data(0.0, 1e9, **(FRESH | {"clock": "order"}))], "not worse"),
+        (0.0, [BROKEN, STALE, SLICE, LOW], "reject", "broken lists"),
+        (-0.5, [STALE, SLICE], "hold", "stale data"),
+        (-0.5, [SLICE, LOW], "reject", "worse"),
+        (0.0, [SLICE, LOW], "reject", "broken slice"),
+        (0.0, [LOW], "reject", "low coverage"),
+        (0.0, [fresh_data(0.0, 1e9, **(FRESH | {"clock": "order"}))], "promote", "not worse"),
     ],
 )
-def test_any_failed_rule_holds_and_the_gravest_names_it(point: float, others: list[Rule], label: str) -> None:
+def test_any_failed_rule_stops_and_the_gravest_names_it(
+    point: float, others: list[Rule], decision: str, label: str
+) -> None:
     verdict = challenge(champion_rule(point), None, others, digest=DIGEST, how="rule (c)")
-    assert (verdict.label, verdict.decision) == (label, "promote" if label == "not worse" else "hold")
+    assert (verdict.decision, verdict.label) == (decision, label)
     assert verdict.rules == (champion_rule(point), *others)
 
 
 def test_broken_lists_are_no_baseline_either() -> None:
     verdict = first(None, [BROKEN], sound_behaviour([]), model="blend", replaces=None)
-    assert (verdict.decision, verdict.label) == ("hold", "broken lists")
+    assert (verdict.decision, verdict.label) == ("reject", "broken lists")
 
 
 HELD = challenge(champion_rule(-0.5), None, [], digest=DIGEST, how="rule (c)")
@@ -100,11 +102,11 @@ def word(**changes: str) -> Override:
     return Override(**({"candidate": DIGEST[:12], "decision": "promote", "by": "Ann", "reason": "new genre"} | changes))
 
 
-def test_a_person_can_promote_what_the_rules_hold_by_name_and_with_a_reason() -> None:
+def test_a_person_can_promote_what_the_rules_stop_by_name_and_with_a_reason() -> None:
     verdict = overridden(HELD, word(), DIGEST)
     assert (verdict.decision, verdict.label) == ("promote", "overridden")
-    assert verdict.sentence.startswith("promote (overridden by Ann: new genre); the rules say: hold (worse)")
-    assert verdict.override == {"by": "Ann", "reason": "new genre", "instead_of": "hold (worse)"}
+    assert verdict.sentence.startswith("promote (overridden by Ann: new genre); the rules say: reject (worse)")
+    assert verdict.override == {"by": "Ann", "reason": "new genre", "instead_of": "reject (worse)"}
     assert verdict.rules == HELD.rules
 
 
@@ -119,7 +121,7 @@ def test_a_word_for_another_candidate_changes_nothing(candidate: str) -> None:
 )
 def test_a_block_and_broken_lists_stay(verdict: Verdict) -> None:
     found = overridden(verdict, word(), DIGEST)
-    assert (found.decision, found.override) == ("hold", None)
+    assert (found.decision, found.override) == ("reject", None)
     assert found.sentence.endswith("no override for that (Ann: new genre)")
 
 

@@ -67,9 +67,9 @@ def test_better_than_popularity(low: float, point: float, high: float, state: st
         (found(-0.02, 0.0, 0.02), found(0.2, 0.4, 0.6), "promote", "not worse"),
         (found(-0.09, 0.0, 0.09), found(0.2, 0.4, 0.6), "promote", "unproven"),
         (found(0.01, 0.03, 0.05), found(-0.1, 0.1, 0.3), "promote", "unproven"),
-        (found(-0.3, -0.2, -0.1), found(0.2, 0.4, 0.6), "hold", "worse"),
-        (found(0.01, 0.03, 0.05), found(-0.3, -0.2, -0.1), "hold", "not better than popularity"),
-        (found(-0.09, 0.0, 0.09), found(-0.3, -0.2, -0.1), "hold", "not better than popularity"),
+        (found(-0.3, -0.2, -0.1), found(0.2, 0.4, 0.6), "reject", "worse"),
+        (found(0.01, 0.03, 0.05), found(-0.3, -0.2, -0.1), "reject", "not better than popularity"),
+        (found(-0.09, 0.0, 0.09), found(-0.3, -0.2, -0.1), "reject", "not better than popularity"),
     ],
 )
 def test_a_challenge(champion: Difference, popularity: Difference, decision: str, label: str) -> None:
@@ -119,7 +119,10 @@ def test_a_blend_that_misbehaves_is_a_baseline_and_it_is_said() -> None:
     opposite = sound_behaviour([Behaviour("a fan of a genre gets it", -0.5, 0.0, 8, "-50.0%")])
     verdict = first(None, [], opposite, model="blend", replaces=None)
     assert (verdict.decision, verdict.rules) == ("promote", (opposite,))
-    assert "a challenger would be held, for the blend misbehaves (a fan of a genre gets it: -50.0%)" in verdict.sentence
+    assert (
+        "a challenger would be rejected, for the blend misbehaves (a fan of a genre gets it: -50.0%)"
+        in verdict.sentence
+    )
 
 
 def test_another_data_set_replaces_with_the_reason() -> None:
@@ -132,4 +135,4 @@ def test_another_data_set_replaces_with_the_reason() -> None:
 
 def test_refusals_hold_with_the_reason() -> None:
     verdict = refuse("blocked", "a rollback blocked this recipe", [])
-    assert (verdict.decision, verdict.sentence) == ("hold", "hold (blocked): a rollback blocked this recipe")
+    assert (verdict.decision, verdict.sentence) == ("reject", "reject (blocked): a rollback blocked this recipe")

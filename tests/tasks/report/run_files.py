@@ -28,10 +28,10 @@ CHAMPION = {
 
 
 def write_run(folder: Path) -> tuple[Path, Path]:
-    """data and state folder of a held challenger."""
+    """data and state folder of a rejected challenger."""
     data, state = folder / "data", folder / "state"
     verdict: dict[str, Any] = {
-        "decision": "hold", "label": "broken slice", "sentence": f"hold: {EVIL}", "gate": "global_time", "users": 120,
+        "decision": "reject", "label": "broken slice", "sentence": f"reject: {EVIL}", "gate": "global_time", "users": 120,
         "candidate": "c" * 64, "champion": "d" * 64, "comparison": "a", "rules": [CHAMPION, RULE], "cold_users": 7,
         "model": "blend", "intervals": {"blend": {"ndcg@10": [0.1, 0.08, 0.12]}},
         "override": {"by": "Ann", "reason": EVIL, "instead_of": "promote (better)"},
