@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -53,20 +53,24 @@ def renew(
     facts = {"store": store.uri, "channel": channel, "renewed": digest, "changed": amended.changed, "new": amended.new}
     differs = amended.changed or held is not None
     done = renewal.publish_amended(store, channel, digest, amended, dry_run=dry_run) if differs else None
-    facts |= {"rules": held}
+    facts |= {"rules": held, "warning": None if held is None else unmet(amended.rules, amended.items)}
     facts |= {"version": done.digest if done else digest, "sent": done.sent if done else 0, "dry_run": dry_run}
     if as_json:
         return typer.echo(json.dumps(facts, indent=1))
-    if amended.new:
-        typer.echo(f"{amended.new:,} items are not in version {digest[:12]}: they come with the next night")
-    for warning in filter(None, [unmet(amended.rules, amended.items) if amended.rules is not None else None]):
-        typer.echo(f"warning: {warning}")
-    if done is None:
-        return typer.echo(f"nothing changed: channel {channel} stays at {digest[:12]}")
-    told = "would be" if dry_run else "is"
-    changes = [f"{amended.changed:,} items changed"] if amended.changed or held is None else []
-    changes += [f"{held:,} rules in place of the published ones"] if held is not None else []
+    return _tell(facts)
+
+
+def _tell(facts: dict[str, Any]) -> None:
+    if facts["new"]:
+        typer.echo(f"{facts['new']:,} items are not in version {facts['renewed'][:12]}: they come with the next night")
+    if facts["warning"]:
+        typer.echo(f"warning: {facts['warning']}")
+    if facts["version"] == facts["renewed"]:
+        return typer.echo(f"nothing changed: channel {facts['channel']} stays at {facts['renewed'][:12]}")
+    changes = [f"{facts['changed']:,} items changed"] if facts["changed"] else []
+    changes += [f"{facts['rules']:,} rules in place of the published ones"] if facts["rules"] is not None else []
+    told = "would be" if facts["dry_run"] else "is"
     return typer.echo(
-        f"{', '.join(changes)}: {done.digest[:12]} {told} on channel {channel} of {store.uri}, "
-        f"{done.sent / 1e6:.1f} MB sent"
+        f"{', '.join(changes)}: {facts['version'][:12]} {told} on channel {facts['channel']} of {facts['store']}, "
+        f"{facts['sent'] / 1e6:.1f} MB sent"
     )

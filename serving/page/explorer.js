@@ -109,7 +109,7 @@ async function refresh() {
   const wishes = {
     ...who(), k: 12, reasons: true, diversity: $("diversity").value / 100, freshness: $("freshness").value / 100,
     genres: named("genre"), languages: named("language"), media_types: named("media"),
-    audience_age: $("age").value && $("age").checkValidity() ? Number($("age").value) : null,
+    audience_age: $("age").value ? Number($("age").value) : null,
     liked: state.liked.map((item) => item.item_id), skipped: state.skipped.map((item) => item.item_id),
   };
   try {
@@ -339,7 +339,8 @@ for (const name of ["diversity", "freshness"]) {
     refresh();
   });
 }
-for (const name of ["beside", "genre", "language", "media", "age"]) $(name).addEventListener("change", refresh);
+for (const name of ["beside", "genre", "language", "media"]) $(name).addEventListener("change", refresh);
+$("age").addEventListener("change", () => $("age").reportValidity() && refresh());
 $("forget").addEventListener("click", () => {
   Object.assign(state, { liked: [], skipped: [] });
   refresh();

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
-INFINITE = float("inf")
 ITEM, ALL = "item", ""
 KINDS = {"genre": "genres", "creator": "creators", "language": "language", "media_type": "media_type"}
 """What a target can name beside one item, and the column of the items that holds it."""
@@ -18,9 +18,9 @@ class Shape:
 
     targets: tuple[str, ...]
     value: str = "none"
-    low: float = -INFINITE
-    above: float = -INFINITE
-    high: float = INFINITE
+    low: float = -inf
+    above: float = -inf
+    high: float = inf
     whole: bool = False
 
 
