@@ -86,8 +86,9 @@ def _best_candidates(reader: Reader, question: Question, need: int, hidden: Mask
     """One row of at most `need`, read where it was computed with the bundle."""
     stored = reader.stored.lists
     if stored is not None and question.row is not None and hidden is None and need <= stored.items.shape[1]:
-        row = slice(question.row, question.row + 1)
-        return TopK(stored.items[row, :need], stored.scores[row, :need])
+        # As plain arrays: a slice of a mapped one is a mapped one, which takes longer to make than all the rest.
+        items, scores = np.asarray(stored.items[question.row, :need]), np.asarray(stored.scores[question.row, :need])
+        return TopK(items[None], scores[None])
     return _computed(reader, question, need, hidden)
 
 

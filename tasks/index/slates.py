@@ -99,17 +99,18 @@ def compose(
     pinned = list(dict.fromkeys([*_open(rules.pinned, hidden), *_open(indices(table, wishes.pinned), hidden)]))[:k]
     boosted = _open(indices(table, wishes.boosted), hidden)
     # A list needs no more of those that the engine did not rank, and a table may boost thousands.
-    brought = _open(rules.boosted[~np.isin(rules.boosted, items)], hidden)[:POOL]
+    ranked = set(items.tolist())
+    brought = [i for i in _open(rules.boosted, hidden) if i not in ranked][:POOL]
     pool = np.array(list(dict.fromkeys([*items.tolist(), *boosted, *brought, *pinned])), np.int64)
     relevance = np.zeros(len(pool))
     relevance[: len(items)] = HALF / (HALF + np.arange(len(items)))
     if wishes.freshness:
         relevance = (1.0 - wishes.freshness) * relevance + wishes.freshness * freshness(years)[pool]
     relevance *= 1.0 - _likeness(vectors, pool, indices(table, wishes.skipped))
-    offset = BOOST * np.isin(pool, boosted) + BURY * np.isin(pool, indices(table, wishes.buried))
-    if rules.offset is not None:
-        offset = offset + rules.offset[pool]
-    place = {int(item): at for at, item in enumerate(pool)}
+    place = {item: at for at, item in enumerate(pool.tolist())}
+    offset = np.zeros(len(pool)) if rules.offset is None else rules.offset[pool]
+    offset[[place[i] for i in boosted]] += BOOST
+    offset[[place[i] for i in indices(table, wishes.buried) if i in place]] += BURY
     chosen = choose(
         relevance, _similarity(vectors[pool]) if wishes.diversity else None, k,
         first=[place[i] for i in pinned], offset=offset, diversity=wishes.diversity,

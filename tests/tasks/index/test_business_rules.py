@@ -247,3 +247,13 @@ def test_a_rule_of_a_later_release_is_refused(bundle: Path, tmp_path: Path) -> N
     reseal(tmp_path / "later")
     with pytest.raises(BundleError, match=r"rules.parquet: holds the rule 'shield'\. Use the Nightreel release"):
         Reader.open_bundle(tmp_path / "later")
+
+
+def test_stored_lists_are_the_models_whatever_rules_hold(bundle: Path, tmp_path: Path) -> None:
+    shutil.copytree(bundle, tmp_path / "again", ignore=shutil.ignore_patterns("lists", "neighbours"))
+    rules = pa.Table.from_pylist([rule("pin", item(56)), rule("hide", item(0))], RULES_SCHEMA)
+    business_rules.write(tmp_path / "again", rules)
+    reseal(tmp_path / "again")
+    precompute(tmp_path / "again", Reader.open_bundle(tmp_path / "again"))
+    files, before = read_manifest(tmp_path / "again").files, read_manifest(bundle).files
+    assert {name: entry for name, entry in files.items() if name != "rules.parquet"} == before
