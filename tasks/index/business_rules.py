@@ -103,11 +103,14 @@ class RuleTable:
     def in_force(self, instant: float | None = None) -> InForce | None:
         """What holds at an instant; None: nothing."""
         span = self.span(instant)
-        if span not in self._kept:
-            if len(self._kept) >= KEPT:
-                self._kept.clear()
-            self._kept[span] = self._worked_out(span)
-        return self._kept[span]
+        try:
+            return self._kept[span]
+        except KeyError:
+            found = self._worked_out(span)
+        if len(self._kept) >= KEPT:
+            self._kept.clear()
+        self._kept[span] = found
+        return found
 
     @cached_property
     def _bounds(self) -> list[float]:
