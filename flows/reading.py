@@ -6,6 +6,7 @@ They import neither Prefect nor torch nor anything else that is slow to start, a
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ import typer
 
 from flows import reading_tables as tables
 from flows.reading_options import AsJson, At, Channel, K, LiveOr, Named, Version
+from tasks.index.wishes import Wishes
 from tasks.stage import UserError
 
 if TYPE_CHECKING:
@@ -50,6 +52,9 @@ def recommend(
         Path | None, typer.Option("--out", metavar="FILE", help="Write user_id, item_id, rank, score as .parquet.")
     ] = None,
     why: Annotated[bool, typer.Option("--why", help="Say why, for each item.")] = False,
+    audience_age: Annotated[
+        int | None, typer.Option("--audience-age", metavar="YEARS", min=0, help="Only items that this age may see.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """The best next items for users, or for a history; unknown users get what is popular."""
@@ -62,13 +67,14 @@ def recommend(
     ids = list(dict.fromkeys(tables.read_column(users_file, "user_id") if users_file else users or []))
     reader = Reader.open(at, channel=channel, version=version)
     if history is not None:
-        return _for_history(reader, tables.read_column(history, "item_id"), k, why, as_json)
+        return _for_history(reader, tables.read_column(history, "item_id"), k, audience_age, why, as_json)
     exclude = not seen if seen is not None else (True if users_file else None)
-    return _for_users(reader, ids, k, exclude, out, why, as_json)
+    return _for_users(reader, ids, k, exclude, out, audience_age, why, as_json)
 
 
-def _for_history(reader: Reader, items: list[str], k: int, why: bool, as_json: bool) -> None:
-    listed = [_listed(reader, each) for each in reader.recommend(history=items, k=k, reasons=why)]
+def _for_history(reader: Reader, items: list[str], k: int, age: int | None, why: bool, as_json: bool) -> None:
+    found = reader.recommend(history=items, k=k, wishes=Wishes(audience_age=age), reasons=why)
+    listed = [_listed(reader, each) for each in found]
     skipped = reader.unknown(items)
     if as_json:
         return print_json({"version": reader.digest, "recommendations": listed, "unknown_items": skipped})
@@ -78,11 +84,12 @@ def _for_history(reader: Reader, items: list[str], k: int, why: bool, as_json: b
 
 
 def _for_users(
-    reader: Reader, ids: list[str], k: int, exclude: bool | None, out: Path | None, why: bool, as_json: bool
-) -> None:
+    reader: Reader, ids: list[str], k: int, exclude: bool | None, out: Path | None, age: int | None, why: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
     strangers = [user for user, known in zip(ids, reader.knows(ids), strict=True) if not known]
     if out is not None:
-        table = reader.recommend_users(ids, k, exclude_seen=exclude)
+        table = reader.recommend_users(ids, k, exclude_seen=exclude, audience_age=age)
         tables.write_parquet(table, out)
         facts = {"out": str(out), "users": len(ids), "unknown_users": len(strangers), "rows": table.num_rows}
         if as_json:
@@ -91,10 +98,8 @@ def _for_users(
             f"{out}: {table.num_rows:,} rows for {len(ids):,} users ({len(strangers):,} unknown ones got what is "
             f"popular), version {reader.digest[:12]}"
         )
-    lists = {
-        user: [_listed(reader, each) for each in reader.recommend(user, k=k, exclude_seen=exclude, reasons=why)]
-        for user in ids
-    }
+    asked: dict[str, Any] = {"k": k, "exclude_seen": exclude, "wishes": Wishes(audience_age=age), "reasons": why}
+    lists = {user: [_listed(reader, each) for each in reader.recommend(user, **asked)] for user in ids}
     if as_json:
         return print_json({"version": reader.digest, "lists": lists, "unknown_users": strangers})
     for user in strangers:
@@ -206,10 +211,10 @@ def release(version: Named, at: At = None, as_json: AsJson = False) -> None:
 
 
 def row_of(reader: Reader, item_id: str, rank: int, score: float) -> dict[str, Any]:
-    """An item of a list, for people and programs."""
+    """An item of a list, for people and programs; no score for what a rule brought in and the model did not rank."""
     index = reader.items.require(item_id)
     row = {"rank": rank, "item_id": item_id, "title": reader.items.titles[index], "genres": reader.items.genres[index]}
-    return row | {"score": round(score, 6)}
+    return row | {"score": None if math.isnan(score) else round(score, 6)}
 
 
 def _listed(reader: Reader, each: Recommendation) -> dict[str, Any]:
@@ -221,7 +226,13 @@ def print_lists(reader: Reader, lists: dict[str, list[dict[str, Any]]]) -> None:
     """Tables under their headings, and the version below."""
     for heading, rows in lists.items():
         shown = [
-            [str(row["rank"]), row["title"], ", ".join(row["genres"]), f"{row['score']:.3f}", *row.get("why", ())[:1]]
+            [
+                str(row["rank"]),
+                row["title"],
+                ", ".join(row["genres"]),
+                "" if row["score"] is None else f"{row['score']:.3f}",
+                *row.get("why", ())[:1],
+            ]
             for row in rows
         ]
         columns = ["#", "title", "genres", "score", *(["why"] if any(len(row) > 4 for row in shown) else [])]

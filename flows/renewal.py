@@ -1,4 +1,4 @@
-"""A version with other metadata and the same models: titles, genres and the like of some items, no night's training."""
+"""A version with other metadata or rules and the same models: no night's training."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,12 +17,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.data.contracts import ITEMS
-from tasks.data.loading import load_items
+from tasks.data.loading import load_items, load_rules
 from tasks.data.reading import read_raw
 from tasks.data.recipe import digest as digest_of
-from tasks.data.schema import ITEMS_SCHEMA
+from tasks.data.schema import ITEMS_SCHEMA, RULES_SCHEMA
 from tasks.data.sources import FILE_NAME, FORMATS, SourceFile
-from tasks.index import channels
+from tasks.index import business_rules, channels
 from tasks.index.assembly import same_items
 from tasks.index.bundle import MANIFEST, read_manifest, seal
 from tasks.index.publisher import Published, publish
@@ -58,21 +58,35 @@ def renew(folder: Path, base: Path, items: pa.Table, vectors: npt.NDArray[np.flo
 @dataclass(frozen=True)
 class Amended:
     """base: a version's folder; items: its item table with other cells; changed: items that differ; new: rows that the
-    version has no item for."""
+    version has no item for; rules: the table that takes the place of the version's, None where that stays."""
 
     base: Path
     items: pa.Table
     changed: int
     new: int
+    rules: pa.Table | None = None
 
 
 def read_items(path: Path) -> pa.Table:
     """The contract's columns of a file of items. Raises UserError naming the file, and the row and column at fault."""
+    return load_items(read_raw(_source("items", path)))
+
+
+def _source(table: str, path: Path) -> SourceFile:
     if not path.is_file():
-        raise UserError(f"{path}: there is no such file. Name a file of items, such as items.csv.")
+        raise UserError(f"{path}: there is no such file. Name a file of {table}, such as {table}.csv.")
     if FILE_NAME.match(path.name) is None:
         raise UserError(f"{path}: is of no format that can be read: {', '.join(FORMATS)}. Name it after its format.")
-    return load_items(read_raw(SourceFile("items", path.name, path)))
+    return SourceFile(table, path.name, path)
+
+
+def with_rules(amended: Amended, path: Path) -> Amended:
+    """The same with a file's whole table of rules, if that differs from the version's. Raises UserError naming the
+    file, and the row and column at fault."""
+    rules = load_rules(read_raw(_source("rules", path)), amended.items)
+    there = amended.base / business_rules.FILE
+    before = pq.ParquetFile(there).read() if there.exists() else RULES_SCHEMA.empty_table()
+    return amended if before.equals(rules) else replace(amended, rules=rules)
 
 
 def amend(base: Path, files: Sequence[pa.Table]) -> Amended:
@@ -121,14 +135,13 @@ def _replaced(items: pa.Table, given: pa.Table, row: npt.NDArray[np.int64]) -> p
 
 
 def publish_amended(store: Store, channel: str, digest: str, amended: Amended, *, dry_run: bool) -> Published:
-    """Make a version of the amended items with the base's models and vectors, and point the channel at it.
+    """Make a version of the amended items and rules with the base's models and vectors, and point the channel at it.
 
     Its recipe is its own, so that a rollback blocks neither the base nor the nights to come. Raises StaleChallenger
     where the channel moved meanwhile.
     """
-    vectors = np.asarray(Reader.open_bundle(amended.base, check=False).vectors)
     with tempfile.TemporaryDirectory(prefix="nightreel-renew-") as scratch:
-        made = renew(Path(scratch) / "bundle", amended.base, amended.items, vectors)
+        made = _made(Path(scratch) / "bundle", amended)
         past = channels.lineage(store, digest)
         record = past | {
             "recipe": digest_of([past.get("recipe"), made]), "renewed": digest, "label": "renewed",
@@ -137,3 +150,16 @@ def publish_amended(store: Store, channel: str, digest: str, amended: Amended, *
         return publish(
             store, Path(scratch) / "bundle", channel=channel, champion=digest, lineage=record, dry_run=dry_run
         )
+
+
+def _made(folder: Path, amended: Amended) -> str:
+    """Write and seal the bundle; returns its digest. Other rules alone take a copy: they are applied on reading."""
+    if amended.changed:
+        vectors = np.asarray(Reader.open_bundle(amended.base, check=False).vectors)
+        made = renew(folder, amended.base, amended.items, vectors)
+    else:
+        shutil.copytree(amended.base, folder, ignore=shutil.ignore_patterns("lineage.json"))
+    if amended.rules is not None:
+        business_rules.write(folder, amended.rules)
+        made = seal(folder, read_manifest(folder).config)
+    return made

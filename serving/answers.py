@@ -24,8 +24,8 @@ class Late(Exception):
 
 
 class Answers:
-    """One a process. The cache's keys begin with the version's digest: a swap makes old answers unreachable, and they
-    are the first to be dropped. Only the event loop touches it."""
+    """One a process. The cache's keys begin with the version's edition: a swap, or a rule that begins or ends, makes
+    old answers unreachable, and they are the first to be dropped. Only the event loop touches it."""
 
     def __init__(self, live: LiveReader, options: Options, metrics: Metrics) -> None:
         self.live, self._options, self._metrics = live, options, metrics
@@ -39,7 +39,7 @@ class Answers:
         Raises Busy, Late, and what the question raises.
         """
         reader = self.live.reader
-        full = None if key is None else (reader.digest, key)
+        full = None if key is None else (reader.edition, key)
         if full is not None and full in self._kept:
             self._kept.move_to_end(full)
             self._metrics.cached.inc()

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
 from serving.answers import Answers
@@ -67,6 +68,7 @@ async def choices(request: Request) -> Response:
             "media_types": _commonest(reader.facets.media_types),
             # The last one of each item's is the language without its region.
             "languages": _commonest([row[-1:] for row in reader.facets.languages]),
+            "ages": bool(np.isfinite(reader.facets.min_ages).any()),
             "name": reader.config.get("name"),
         }
 

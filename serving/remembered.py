@@ -19,7 +19,8 @@ Key = tuple[str, str, bytes]
 class Remembered:
     """Inside the guard, so that nobody gets what they may not ask for. most: answers kept, the least recent go first.
 
-    The key begins with the version's digest: a swap makes older answers unreachable. Only the event loop touches it.
+    The key begins with the version's edition: a swap, or a rule that begins or ends, makes older answers unreachable.
+    Only the event loop touches it.
     """
 
     app: ASGIApp
@@ -32,8 +33,7 @@ class Remembered:
         if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] not in KEPT:
             await self.app(scope, receive, send)
             return
-        digest = self.state.answers.live.reader.digest
-        key = (digest, scope["path"], scope["query_string"])
+        key = (self.state.answers.live.reader.edition, scope["path"], scope["query_string"])
         content = self.kept.get(key)
         if content is None:
             await self._asked(key, scope, receive, send)
@@ -57,7 +57,7 @@ class Remembered:
         await self.app(scope, receive, sending)
         content = b"".join(parts)
         # A version may have taken over meanwhile: the answer itself says whose it is.
-        if code == 200 and content.startswith(b'{"version":"' + key[0].encode()):
+        if code == 200 and content.startswith(b'{"version":"' + key[0].partition(".")[0].encode()):
             self.kept[key] = content
             while len(self.kept) > self.most:
                 self.kept.popitem(last=False)

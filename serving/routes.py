@@ -112,7 +112,7 @@ def list_of(reader: Reader, asked: ListRequest, seed: int) -> dict[str, Any]:
         asked.user, history=asked.history, k=asked.k, exclude_seen=asked.exclude_seen, wishes=asked.wishes(seed),
         reasons=asked.reasons,
     )  # fmt: skip
-    slate = hashlib.sha256(f"{reader.digest} {asked.model_dump_json()} {seed}".encode()).hexdigest()[:16]
+    slate = hashlib.sha256(f"{reader.edition} {asked.model_dump_json()} {seed}".encode()).hexdigest()[:16]
     return {
         "version": reader.digest, "slate_id": slate,
         "known": bool(reader.knows([asked.user])[0]) if asked.user is not None else False,

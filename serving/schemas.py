@@ -114,7 +114,7 @@ class EvidenceAnswer(BaseModel):
 
 
 class ExplanationAnswer(BaseModel):
-    """rank: among the candidates, null for none; left_out: seen, blocked or expired."""
+    """rank: among the candidates, null for none; left_out: seen, blocked, expired or by a rule."""
 
     version: str
     item_id: str

@@ -6,9 +6,11 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from tasks.data.dataset import load_dataset
 from tasks.evaluation.final_bundle import footprint, gates
+from tasks.index import business_rules
 from tasks.index.assembly import refit
 from tasks.index.cache import fetch
 from tasks.index.interests import write_keywords
@@ -19,7 +21,7 @@ from tasks.models.choices import Choices
 from tasks.settings import load
 from tasks.stage import note, read_json, say, stage_main, staged_output, write_json
 
-FINETUNE, EVALUATE, OUT = Path("data/finetune"), Path("data/evaluate"), Path("data/refit")
+VALIDATED, FINETUNE, EVALUATE, OUT = (Path("data") / name for name in ("validate", "finetune", "evaluate", "refit"))
 UNDERSTOOD, CHAMPION = Path("data/understand/items.parquet"), Path("data/snapshot/champion.json")
 
 
@@ -72,6 +74,7 @@ def main() -> None:
         digest = refit(data, chosen(), vectors, facts, bundle, start=candidate.engine, base=base)
         figures, told, reasons = gates(settings.refit, data, bundle, candidate, FINETUNE / "reference.json")
         if not reasons:
+            business_rules.write(bundle, pq.read_table(VALIDATED / "rules.parquet"))
             digest = precompute(bundle, Reader.open_bundle(bundle, check=False), base)
             figures["bundle mb"], told["memory_mb"], reasons = footprint(settings.refit, bundle)
         note("refit", told)

@@ -129,7 +129,7 @@ def _write_tables(source: Source, settings: Settings, key: bytes | None, named: 
         raws = [read_raw(file, contract) for file in source.files]
     loaded = load_tables(raws, settings.snapshot.clock, key, contract)
     with staged_output(OUT) as folder:
-        for name in ("items", "erasures", "rejected"):
+        for name in ("items", "erasures", "rules", "rejected"):
             pq.write_table(getattr(loaded, name), folder / f"{name}.parquet", compression="zstd")
         days = write_days(loaded.events, loaded.clock, folder / "events")
         write_json(folder / "source.json", {

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.data import labels, protocols, report, splits
+from tasks.data import business_rules, labels, protocols, report, splits
 from tasks.data.accounting import Account, require_acceptable
 from tasks.data.clean import Clean, clean_tables, read_snapshot
 from tasks.data.protocols import Choice
@@ -41,6 +41,7 @@ def main() -> None:
     choice = protocols.choose(arrays, source["clock"], exclude_seen, settings)
     facts = describe(clean, arrays, choice, source["clock"], exclude_seen)
     warnings = [*source["notes"], *report.warn(clean.item_rows, arrays, events, choice.refused)]
+    warnings += filter(None, [business_rules.unmet(clean.rules, clean.items)])
     if labels.thresholds(clean.events, settings) is not settings.positive:
         warnings.append(
             f"no event is positive by validate.positive: {', '.join(settings.positive_else)} count instead."
@@ -124,6 +125,7 @@ def _write(folder: Path, clean: Clean, events: pa.Table, choice: Choice) -> None
     tables = {
         "items": clean.items, "users": pa.table({"user_id": pa.array(clean.user_ids, pa.string())}), "events": events,
         "splits": pa.table({name: pa.array(fold) for name, fold in folds.items()}), "quarantine": clean.quarantine,
+        "rules": clean.rules,
     }  # fmt: skip
     for name, table in tables.items():
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd")

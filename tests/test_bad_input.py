@@ -219,6 +219,30 @@ CASES: list[tuple[str, Callable[[Path], None], dict[str, Any], str]] = [
         r"events: no clean row is left: 1,440 of 1,440 rows are erased, 0 quarantined\.\nCorrect the source",
     ),
     (
+        "a rule misspelt",
+        write("rules.csv", "rule,target\npin,i001\nhdie,i002\n"),
+        {},
+        r"rules: 1 of 2 rows \(50.0%\) are quarantined, .*\n  1 × unknown value in `rule`, first in rules.csv row 2",
+    ),
+    (
+        "a rule without its value",
+        write("rules.csv", "rule,target,value\nmax_per_genre,,\n"),
+        {},
+        r"rules: all 1 rows are quarantined:\n  1 × empty cell in `value`, first in rules.csv row 1",
+    ),
+    (
+        "a value that is no number",
+        write("rules.csv", "rule,target,value\nboost,i001,much\npin,i002,first\n"),
+        {},
+        r"rules.csv: column `value` is in no row what it should be; it takes numbers\. Convert it",
+    ),
+    (
+        "rules after which every list is empty",
+        write("rules.csv", "rule,target\nonly,language:tlh\n"),
+        {},
+        r"rules: all 1 rows are quarantined:\n  1 × leaves no item in `target`, first in rules.csv row 1",
+    ),
+    (
         "too little to test on",
         events_csv(*FEW),
         {},

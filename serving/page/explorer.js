@@ -109,6 +109,7 @@ async function refresh() {
   const wishes = {
     ...who(), k: 12, reasons: true, diversity: $("diversity").value / 100, freshness: $("freshness").value / 100,
     genres: named("genre"), languages: named("language"), media_types: named("media"),
+    audience_age: $("age").value ? Number($("age").value) : null,
     liked: state.liked.map((item) => item.item_id), skipped: state.skipped.map((item) => item.item_id),
   };
   try {
@@ -141,7 +142,7 @@ function card(item, rival, own) {
   const there = rival && rival.items.find((each) => each.item_id === item.item_id);
   const moved = !rival ? null : !there ? ["only", "only here"] : there.rank === item.rank ? ["same", "same place"] :
     ["moved", `${there.rank > item.rank ? "▲" : "▼"} there at ${there.rank}`];
-  const main = item.reasons.find((reason) => reason.share > 0) || item.reasons[0];
+  const main = item.reasons.find((reason) => reason.kind === "rule" || reason.share > 0) || item.reasons[0];
   return element("li", { class: "card", "data-item": item.item_id, "aria-current": state.chosen === item.item_id ? "true" : null },
     element("div", { class: "tile", "--hue": hue(item.genres[0] || item.title), "aria-hidden": "true" }, letters(item.title)),
     element("div", {},
@@ -229,7 +230,7 @@ async function explain(item) {
     const lost = told.evidence.filter((each) => each.drop > 0);
     const place = (rank) => (rank ? `place ${rank}` : "no candidate");
     showDetail(
-      element("strong", {}, told.title), element("p", { class: "quiet" }, `${place(told.rank)} of the model's candidates`),
+      element("strong", {}, told.title), element("p", { class: "quiet" }, `${place(told.rank)} of the model's candidates${told.left_out === "rule" ? ", hidden by a rule" : ""}`),
       element("h3", {}, "What speaks for it"), element("ul", {}, ...told.reasons.map(bar)),
       lost.length ? element("h3", {}, "Asked again without") : null,
       lost.length ? element("ul", {}, ...lost.map((each) => element("li", { class: "bar" },
@@ -313,6 +314,7 @@ async function begin() {
     fill("genre", choices.genres, "genre-box");
     fill("language", choices.languages, "language-box");
     fill("media", choices.media_types, "media-box");
+    $("age-box").hidden = !choices.ages;
     if (choices.users.length) await pick(choices.users[0]);
     else invent();
   } catch (problem) {
@@ -338,6 +340,7 @@ for (const name of ["diversity", "freshness"]) {
   });
 }
 for (const name of ["beside", "genre", "language", "media"]) $(name).addEventListener("change", refresh);
+$("age").addEventListener("change", () => $("age").reportValidity() && refresh());
 $("forget").addEventListener("click", () => {
   Object.assign(state, { liked: [], skipped: [] });
   refresh();

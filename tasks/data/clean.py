@@ -10,12 +10,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.data import rules
+from tasks.data import business_rules, rules
 from tasks.data.accounting import Account, account
 from tasks.data.casting import mask_of
 from tasks.data.days import read_days
 from tasks.data.moments import MICROS
-from tasks.data.schema import ERASURES_SCHEMA, ITEMS_SCHEMA, SET_ASIDE, SOURCE, optional_event_fields, read_strict
+from tasks.data.schema import (
+    ERASURES_SCHEMA,
+    ITEMS_SCHEMA,
+    RULES_SCHEMA,
+    SET_ASIDE,
+    SOURCE,
+    optional_event_fields,
+    read_strict,
+)
 from tasks.stage import read_json
 
 
@@ -25,6 +33,7 @@ class Snapshot:
 
     items: pa.Table
     erasures: pa.Table
+    rules: pa.Table
     rejected: pa.Table
     events: pa.Table
     source: dict[str, Any]
@@ -33,13 +42,14 @@ class Snapshot:
 @dataclass(frozen=True)
 class Clean:
     """items: schema.ITEMS_SCHEMA; item_rows: the same rows with their source; events: user, item, time, event, value
-    and optional columns, sorted by user, time and source order; quarantine: schema.SET_ASIDE; named: columns beyond the
-    contract, of the same rows of items and events."""
+    and optional columns, sorted by user, time and source order; rules: schema.RULES_SCHEMA, in source order;
+    quarantine: schema.SET_ASIDE; named: columns beyond the contract, of the same rows of items and events."""
 
     items: pa.Table
     item_rows: pa.Table
     user_ids: list[str]
     events: pa.Table
+    rules: pa.Table
     quarantine: pa.Table
     accounts: list[Account]
     named: dict[str, pa.Table]
@@ -52,6 +62,7 @@ def read_snapshot(folder: Path) -> Snapshot:
     return Snapshot(
         read_strict(folder / "items.parquet", pa.schema([*ITEMS_SCHEMA, *named, *SOURCE])),
         read_strict(folder / "erasures.parquet", pa.schema([*ERASURES_SCHEMA, *SOURCE])),
+        read_strict(folder / "rules.parquet", pa.schema([*RULES_SCHEMA, *SOURCE])),
         read_strict(folder / "rejected.parquet", SET_ASIDE),
         read_days(folder / "events"),
         source,
@@ -69,24 +80,27 @@ def clean_tables(snapshot: Snapshot, window_s: float) -> Clean:
     kept = events.filter(pa.array(staying))
     item_rows = items.filter(pa.array(item_marks.clean))
     refused = items["item_id"].filter(pa.array(~item_marks.clean))
+    rule_marks = business_rules.mark_business_rules(snapshot.rules, item_rows)
     event_marks = rules.mark_events(kept, clock, item_rows["item_id"], refused, window_s)
     quarantine = pa.concat_tables([
         rejected.filter(pa.array(kept_rejects)),
         item_marks.set_aside("items", items, private=private),
         event_marks.set_aside("events", _dated(kept, clock), private=private),
         erasure_marks.set_aside("erasures", erasures, private=private),
+        rule_marks.set_aside("rules", snapshot.rules, private=False),  # they are about no person
     ])  # fmt: skip
-    erased = {"events": int((~staying).sum()), "items": 0, "erasures": 0}
+    erased = {"events": int((~staying).sum()), "items": 0, "erasures": 0, "rules": 0}
     for table in rejected.filter(pa.array(~kept_rejects))["table"].to_pylist():
         erased[table] += 1
     clean_rows = {"items": item_rows.num_rows, "events": int(event_marks.clean.sum()),
-                  "erasures": int(erasure_marks.clean.sum())}  # fmt: skip
+                  "erasures": int(erasure_marks.clean.sum()), "rules": int(rule_marks.clean.sum())}  # fmt: skip
     accounts = [account(name, rows[name], clean_rows[name], erased[name], quarantine) for name in clean_rows]
     clean = {"items": item_rows, "events": kept.filter(pa.array(event_marks.clean))}
     user_ids, indexed, order = _indexed(clean["events"], item_rows["item_id"], clock)
     named = {name: table.select(source["named"][name]) for name, table in clean.items()}
     named["events"] = named["events"].take(order)
-    return Clean(_finished(item_rows), item_rows, user_ids, indexed, quarantine, accounts, named)
+    in_order = snapshot.rules.filter(pa.array(rule_marks.clean)).select(RULES_SCHEMA.names)
+    return Clean(_finished(item_rows), item_rows, user_ids, indexed, in_order, quarantine, accounts, named)
 
 
 def _dated(events: pa.Table, clock: str) -> pa.Table:

@@ -19,6 +19,7 @@ EVENTS = (
 )  # fmt: skip
 EVENTS_WITHOUT_ITEM = ("search", "follow")
 MEDIA_TYPES = ("video", "audio", "music", "podcast", "live", "game", "other")
+BUSINESS_RULES = ("pin", "boost", "bury", "hide", "only", "max_per_creator", "max_per_genre", "audience_age")
 LANGUAGE = r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$"
 """A BCP-47 tag, loosely: `en`, `pt-BR`, `zh-Hant-TW`; an underscore is let pass."""
 
@@ -122,7 +123,16 @@ ERASURES = Table("erasures", (
     Column("requested_at", "moment", "when it was asked for (UTC); a request without a readable date still counts"),
 ), required=False)  # fmt: skip
 
-TABLES = {table.name: table for table in (ITEMS, EVENTS_TABLE, ERASURES)}
+RULES = Table("rules", (
+    Column("rule", "text", "what holds for every list", required=True, filled=True, choices=BUSINESS_RULES),
+    Column("target", "text", "an item_id, or genre:…, creator:…, language:…, media_type:…"),
+    Column("value", "number", "pin: its place among the pins; boost: how much, above 0 to 1; caps: how many; "
+           "audience_age: years"),
+    Column("starts_at", "moment", "from when it holds (UTC); empty: already"),
+    Column("ends_at", "moment", "from when it holds no more (UTC); empty: it stays"),
+), required=False)  # fmt: skip
+
+TABLES = {table.name: table for table in (ITEMS, EVENTS_TABLE, ERASURES, RULES)}
 
 
 def beyond(table: str, slices: Iterable[str]) -> list[str]:

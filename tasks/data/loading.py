@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tasks.data import moments, rules
+from tasks.data import business_rules, moments, rules
 from tasks.data.casting import Mask, cast_cells, is_text, to_text, wrong_type
-from tasks.data.contracts import ERASURES, EVENTS_TABLE, TABLES, Column, Table
+from tasks.data.contracts import ERASURES, EVENTS_TABLE, RULES, TABLES, Column, Table
+from tasks.data.marks import Marks
 from tasks.data.privacy import pseudonym, redacted
 from tasks.data.reading import Raw
 from tasks.data.schema import ARROW_TYPES, CLEAN_EVENTS, MOMENT, SET_ASIDE, SOURCE, event_type
@@ -25,6 +26,7 @@ class Loaded:
     items: pa.Table
     events: pa.Table
     erasures: pa.Table
+    rules: pa.Table
     rejected: pa.Table
     clock: str
     rows: dict[str, int]
@@ -49,6 +51,7 @@ def load(raws: list[Raw], clock: str, key: bytes | None, tables: Mapping[str, Ta
         items=_stack(_present(tables["items"], parts["items"]), loaded["items"], ARROW_TYPES),
         events=_stack(_present(tables["events"], parts["events"]), loaded["events"], None),
         erasures=_stack(ERASURES.columns, loaded["erasures"], ARROW_TYPES),
+        rules=_stack(RULES.columns, loaded["rules"], ARROW_TYPES),
         rejected=pa.Table.from_pylist(rejected, schema=SET_ASIDE),
         clock=clock, rows=rows, notes=[note for raw in raws for note in raw.notes],
     )  # fmt: skip
@@ -57,16 +60,29 @@ def load(raws: list[Raw], clock: str, key: bytes | None, tables: Mapping[str, Ta
 def load_items(raw: Raw) -> pa.Table:
     """A file of items alone: its own columns of the contract, typed, a row an item. Raises UserError naming the first
     row at fault."""
-    table, rejected = _typed(raw, TABLES["items"], "s", None)
-    marks = rules.mark_items(_stack(TABLES["items"].columns, [(table, [])], ARROW_TYPES))
-    fault = [*rejected, *marks.set_aside("items", table, private=False).to_pylist()]
+    table = _faultless(raw, rules.mark_items)
+    return table.drop_columns([name for name in table.column_names if name not in raw.columns])
+
+
+def load_rules(raw: Raw, items: pa.Table) -> pa.Table:
+    """A file of business rules alone, for these items: schema.RULES_SCHEMA. Raises UserError naming the first row at
+    fault."""
+    table = _faultless(raw, lambda rows: business_rules.mark_business_rules(rows, items))
+    return table.select(RULES.names)
+
+
+def _faultless(raw: Raw, mark: Callable[[pa.Table], Marks]) -> pa.Table:
+    """A file's rows in the contract's columns, with their source."""
+    table, rejected = _typed(raw, TABLES[raw.table], "s", None)
+    table = _stack(TABLES[raw.table].columns, [(table, [])], ARROW_TYPES)
+    fault = [*rejected, *mark(table).set_aside(raw.table, table, private=False).to_pylist()]
     if fault:
         first = min(fault, key=lambda row: row["source_row"])
         raise UserError(
             f"{raw.file}: row {first['source_row']}: {first['rule']} in `{first['column']}`; {len(fault)} rows of "
             f"{len(raw.rows) + len(raw.broken)} are at fault. Correct the file: nothing was changed."
         )
-    return table.drop_columns([field.name for field in SOURCE])
+    return table
 
 
 def _require_named(table: Table, raws: list[Raw]) -> None:
@@ -129,7 +145,7 @@ def _typed(raw: Raw, table: Table, unit: str, key: bytes | None) -> tuple[pa.Tab
 def _cells(raw: Raw, column: Column, unit: str) -> tuple[pa.Array, Mask]:
     if column.kind != "moment":
         typed, bad = cast_cells(raw.columns[column.name], raw.file, column)
-        return (typed.cast(pa.float32()) if column.name == "value" else typed), bad
+        return (typed.cast(pa.float32()) if column is EVENTS_TABLE["value"] else typed), bad
     reading = _moments(raw, column)
     if raw.table == "events":
         values, bad = moments.as_positions(reading) if unit == "order" else moments.as_micros(reading, unit)

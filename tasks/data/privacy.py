@@ -17,7 +17,8 @@ from tasks.stage import UserError
 KEY_VARIABLE = "NIGHTREEL_PSEUDONYM_KEY"
 SHOWN = frozenset({
     "item_id", "timestamp", "event", "value", "position", "propensity", "title", "media_type", "language",
-    "duration_s", "published_at", "expires_at", "blocked", "min_age", "requested_at",
+    "duration_s", "published_at", "expires_at", "blocked", "min_age", "requested_at", "rule", "target", "starts_at",
+    "ends_at",
 })  # fmt: skip
 """Columns that a redacted row shows; of any other only the length is told."""
 LONGEST = 60

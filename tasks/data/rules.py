@@ -30,7 +30,7 @@ MOJIBAKE = "[ÂÃâäåæçèéðñ][\u0080-\u00bfŒœŠšŸŽžƒˆ˜–—‘�
 def mark_items(items: pa.Table) -> Marks:
     """Marks on a catalogue as snapshot wrote it."""
     marks = Marks(items.num_rows)
-    _mark_columns(marks, ITEMS, items)
+    mark_columns(marks, ITEMS, items)
     marks.mark(mask_of(pc.equal(pc.utf8_trim_whitespace(items["title"]), "")), "empty title", "title")
     marks.mark(mask_of(pc.less_equal(items["expires_at"], items["published_at"])), "impossible value", "expires_at")
     marks.mark(_repeated([items["item_id"]], marks.clean), "duplicate", "item_id")
@@ -50,7 +50,7 @@ def mark_events(events: pa.Table, clock: str, known: pa.Array, quarantined: pa.A
     known: ids of clean items; quarantined: ids of items that were set aside; window_s: see duplicate_window_s.
     """
     marks = Marks(events.num_rows)
-    _mark_columns(marks, EVENTS_TABLE, events)
+    mark_columns(marks, EVENTS_TABLE, events)
     needs_item = ~mask_of(pc.is_in(events["event"], pa.array(EVENTS_WITHOUT_ITEM)))
     marks.mark(mask_of(events["item_id"].is_null()) & needs_item, "empty cell", "item_id")
     _mark_values(marks, events)
@@ -93,7 +93,8 @@ def _decodes_again(text: str) -> bool:
     return False
 
 
-def _mark_columns(marks: Marks, table: Table, rows: pa.Table) -> None:
+def mark_columns(marks: Marks, table: Table, rows: pa.Table) -> None:
+    """What the contract says of each column by itself."""
     for column in (column for column in table.columns if column.name in rows.column_names):
         cells = rows[column.name]
         if column.filled:

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.data.contracts import ERASURES, EVENTS_TABLE, ITEMS, REQUIRED_EVENTS, Column
+from tasks.data.contracts import ERASURES, EVENTS_TABLE, ITEMS, REQUIRED_EVENTS, RULES, Column
 from tasks.stage import UserError
 
 MOMENT = pa.timestamp("us", "UTC")
@@ -30,6 +30,7 @@ SET_ASIDE = pa.schema([
 ITEMS_SCHEMA = pa.schema([pa.field(c.name, ARROW_TYPES[c.kind]) for c in ITEMS.columns])
 """Clean items: every contract column; lists and `blocked` are never null, other optional cells may be."""
 ERASURES_SCHEMA = pa.schema([pa.field(c.name, ARROW_TYPES[c.kind]) for c in ERASURES.columns])
+RULES_SCHEMA = pa.schema([pa.field(c.name, ARROW_TYPES[c.kind]) for c in RULES.columns])
 USERS_SCHEMA = pa.schema([pa.field("user_id", pa.string())])
 CLEAN_EVENTS = pa.schema([
     pa.field("user", pa.int32()), pa.field("item", pa.int32()), pa.field("time", pa.float64()),

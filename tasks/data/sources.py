@@ -21,7 +21,7 @@ FORMATS = ("parquet", "csv", "tsv", "jsonl", "ndjson")
 COMPRESSIONS = ("gz", "zst", "bz2", "xz")
 FILE_NAME = re.compile(rf"^(?P<stem>[^/]+?)\.({'|'.join(FORMATS)})(\.({'|'.join(COMPRESSIONS)}))?$", re.IGNORECASE)
 LAYOUT = (
-    f"A source holds items.* and events.* (or folders items/ and events/), optionally erasures.*, as "
+    "A source holds items.* and events.* (or folders items/ and events/), optionally erasures.* and rules.*, as "
     f"{', '.join(FORMATS)}; each may be compressed ({', '.join(COMPRESSIONS)})."
 )
 

@@ -31,7 +31,7 @@ def judged(
                 known, data, evidence.scores, [trial for trial, _ in pairs],
                 least_users=least_users,
                 challenger=pairs[0][1],
-                open_champion=lambda: Reader.open(version=known.digest),
+                open_champion=lambda: Reader.open(version=known.digest).unruled,
                 retrain=_retraining(data, Path(scratch), vectors),
             ),
         )  # fmt: skip

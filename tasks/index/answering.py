@@ -1,4 +1,4 @@
-"""A reader's answers to one question: the list with its reasons, an explanation, what is near an item or a text."""
+"""A reader's answers to one question beside the list itself: an explanation, what is near an item or a text."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from tasks.data.histories import FloatArray, Histories, IntArray
 from tasks.index import reasons as why
+from tasks.index.business_rules import InForce
 from tasks.index.clock import STEP_S
 from tasks.index.item_table import Mask
-from tasks.index.lists import LISTS, Explanation, Reason, Recommendation, Similar
-from tasks.index.slates import POOL, Question, Slate, compose, extended, indices, kept_out
+from tasks.index.listing import WAYS
+from tasks.index.lists import Explanation, Reason, Similar
+from tasks.index.slates import PICKED, PROMOTED, Question, extended, indices
 from tasks.index.wishes import Wishes
 from tasks.models.candidates import top_items
 from tasks.stage import UserError
@@ -22,9 +23,7 @@ from tasks.stage import UserError
 if TYPE_CHECKING:
     from tasks.index.reader import Reader
 
-RULE = Reason("rule", "Picked for everyone", (), (), 0.0)  # brought in by a pin or a boost, not by the model
 USE = 0.3  # by how much the most used item's search score is raised
-BLOCK = 1024  # users whose lists are made at once
 MEASURED = 5  # history items that an explanation leaves out, one after the other
 
 
@@ -56,64 +55,10 @@ def ask(
     return Question(past, exclude, moments, expiry, row if usual else None)
 
 
-def recommendations(
-    reader: Reader, question: Question, k: int, wishes: Wishes, with_reasons: bool
-) -> list[Recommendation]:
-    """The list with its reasons, if asked for."""
-    hidden = kept_out(reader.items, reader.facets, wishes) if wishes.filters else None
-    slate = _slate(reader, question, k, wishes, hidden)
-    told: list[tuple[Reason, ...]] = [()] * len(slate.items)
-    if with_reasons:
-        found = why.votes(reader.engine, question, slate.items, hidden)
-        told = [
-            (RULE,) if np.isnan(score) else why.reasons(found, at, question, reader.items, reader.facets)
-            for at, score in enumerate(slate.scores)
-        ]
-    short = "for you" if len(question.past.items) else "popular"
-    rows = zip(slate.items.tolist(), slate.scores.tolist(), slate.propensities.tolist(), told, strict=True)
-    return [
-        Recommendation(reader.items.ids[i], reader.items.titles[i], rank, score, short, propensity, reasons)
-        for rank, (i, score, propensity, reasons) in enumerate(rows, 1)
-    ]
-
-
-def _slate(reader: Reader, question: Question, k: int, wishes: Wishes, hidden: Mask | None) -> Slate:
-    items, scores = _best_candidates(reader, question, max(POOL, 3 * k) if wishes.reorders else k, hidden)
-    if not wishes.reorders:
-        return Slate(items, scores, np.ones(len(items)))
-    return compose(
-        items, scores, k, wishes, table=reader.items, facets=reader.facets, vectors=reader.vectors,
-        years=np.asarray(reader.engine.catalogue.years, np.float64), hidden=_never(reader, question, hidden),
-    )  # fmt: skip
-
-
-def _best_candidates(reader: Reader, question: Question, need: int, hidden: Mask | None) -> tuple[IntArray, FloatArray]:
-    """At most `need`, best first, with the engine's scores: read where they were computed with the bundle."""
-    stored = reader.stored.lists
-    if stored is not None and question.row is not None and hidden is None and need <= stored.items.shape[1]:
-        row = question.row
-        items, scores = stored.items[row, :need], stored.scores[row, :need]
-    else:
-        top = reader.top(question.past, question.moments, question.exclude, need, "blend", question.expiry, hidden)
-        items, scores = top.items[0], top.scores[0]
-    kept = items >= 0
-    return items[kept].astype(np.int64), scores[kept].astype(np.float64)
-
-
-def _never(reader: Reader, question: Question, hidden: Mask | None) -> Mask:
-    """[n] what neither a pin nor a boost brings in: blocked, expired, filtered and seen items."""
-    never = reader.items.hidden(float(question.expiry[0]))
-    if hidden is not None:
-        never |= hidden
-    if question.exclude is not None:
-        never[question.exclude.items] = True
-    return never
-
-
-def explanation(reader: Reader, question: Question, name: str) -> Explanation:
-    """Why an item is, or is not, in the list; raises UserError for an unknown one."""
+def explanation(reader: Reader, question: Question, name: str, ruled: InForce | None) -> Explanation:
+    """Why an item is, or is not, in the list; raises UserError for an unknown one. ruled: the rules that hold."""
     item = reader.items.require(name)
-    left_out = _left_out(reader, question, item)
+    left_out = _left_out(reader, question, item, ruled)
     hidden = reader.items.hidden(float(question.expiry[0]))
     hidden[item] = False
     asked = Question(question.past, _without(question.exclude, item), question.moments, question.expiry)
@@ -122,14 +67,26 @@ def explanation(reader: Reader, question: Question, name: str) -> Explanation:
     named = why.evidence(found, 0, MEASURED) if found.ranked[0] else items[:0]
     score, rank, told = why.measured(reader.engine, asked, item, named, hidden, reader.items)
     reasons = why.reasons(found, 0, asked, reader.items, reader.facets) if found.ranked[0] else ()
+    reasons = (*(_by_rule(ruled, item) if left_out is None else ()), *reasons)
     return Explanation(reader.items.ids[item], reader.items.titles[item], score, rank, left_out, reasons, told)
 
 
-def _left_out(reader: Reader, question: Question, item: int) -> str | None:
+def _by_rule(ruled: InForce | None, item: int) -> tuple[Reason, ...]:
+    """What the version's rules do for an item that may be shown."""
+    if ruled is None:
+        return ()
+    if item in ruled.pinned:
+        return (WAYS[PICKED],)
+    return (WAYS[PROMOTED],) if ruled.offset is not None and ruled.offset[item] > 0 else ()
+
+
+def _left_out(reader: Reader, question: Question, item: int, ruled: InForce | None) -> str | None:
     if reader.items.blocked[item]:
         return "blocked"
     if reader.items.hidden(float(question.expiry[0]))[item]:
         return "expired"
+    if ruled is not None and ruled.hidden is not None and ruled.hidden[item]:
+        return "rule"
     seen = question.exclude is not None and item in question.exclude.items
     return "seen" if seen else None
 
@@ -141,7 +98,7 @@ def _without(exclude: Histories | None, item: int) -> Histories | None:
 def similar(reader: Reader, name: str, k: int) -> list[Similar]:
     """From the stored neighbours, with what has changed since they were; else from the index; else from all vectors."""
     item = reader.items.require(name)
-    hidden = reader.items.hidden(float(reader.clock.expiry(1, None)[0]))
+    hidden = _hidden_now(reader)
     near = _stored_near(reader, item, hidden)
     nearest = reader.engine.catalogue.nearest
     if len(near) < k and nearest is not None:
@@ -153,6 +110,12 @@ def similar(reader: Reader, name: str, k: int) -> list[Similar]:
     scores[hidden] = -np.inf
     scores[item] = -np.inf
     return _best(reader, scores, k, -np.inf)
+
+
+def _hidden_now(reader: Reader) -> Mask:
+    """[n] what may be shown nowhere: beside blocked and expired items what the rules hide."""
+    hidden, ruled = reader.items.hidden(float(reader.clock.expiry(1, None)[0])), reader.in_force(None)
+    return hidden if ruled is None or ruled.hidden is None else hidden | ruled.hidden
 
 
 def _stored_near(reader: Reader, item: int, hidden: Mask) -> list[tuple[int, float]]:
@@ -178,7 +141,7 @@ def found(reader: Reader, text: str, k: int) -> list[Similar]:
     scores = reader.words.scores(text)
     used = np.log1p(np.asarray(reader.engine.statistics.trends[-1].table[-1], np.float64))
     scores *= 1.0 + USE * used / max(float(used.max(initial=0.0)), 1.0)
-    scores[reader.items.hidden(float(reader.clock.expiry(1, None)[0]))] = 0.0
+    scores[_hidden_now(reader)] = 0.0
     return _best(reader, scores.astype(np.float32), k, 0.0)
 
 
@@ -201,22 +164,3 @@ def scores(
     row, place = np.nonzero(listed >= 0)
     told[row, listed[row, place]] = values[row, place]
     return told[:, items]
-
-
-def table(reader: Reader, user_ids: Sequence[str], k: int, at: float | None, exclude_seen: bool | None) -> pa.Table:
-    """Many users' lists; see Reader.recommend_users."""
-    without = reader.config["exclude_seen"] if exclude_seen is None else exclude_seen
-    tables = [LISTS.empty_table()]
-    for start in range(0, len(user_ids), BLOCK):
-        part = list(user_ids[start : start + BLOCK])
-        past, exclude, moments = reader.known(reader.users.rows(part), at, without)
-        found = reader.top(past, moments, exclude, k, "blend", reader.clock.expiry(len(part), at))
-        row, place = np.nonzero(found.items >= 0)
-        columns = [
-            pa.array(part, pa.string()).take(pa.array(row)),
-            reader.items.column.take(pa.array(found.items[row, place])),
-            pa.array(place + 1, pa.int32()),
-            pa.array(found.scores[row, place], pa.float32()),
-        ]
-        tables.append(pa.Table.from_arrays(columns, schema=LISTS))
-    return pa.concat_tables(tables)

@@ -17,7 +17,8 @@ class Reason:
     """Why an item is in a list, from the terms of its score.
 
     kind: behaviour (what people take after `items`), content (close to `items`) or popular, with its share of the
-    members' votes, 0 to 1; creator and genre are labels (`words`) that the item has in common with the recent past.
+    members' votes, 0 to 1; creator and genre are labels (`words`) that the item has in common with the recent past;
+    rule: a pin or a boost, of the version's rules or of the request, brought it to its place.
     text: a sentence for people; items: ids of the history.
     """
 
@@ -32,9 +33,10 @@ class Reason:
 class Recommendation:
     """One item of a list; rank from 1.
 
-    score: the model's; wishes may have moved the item elsewhere; NaN where they brought in what it did not rank.
-    reason: "for you", or "popular" where there is no history to go by. propensity: with what probability this item got
-    this place, below 1 only where exploration was asked for. reasons: where asked for, the strongest first.
+    score: the model's; wishes and rules may have moved the item elsewhere; NaN where they brought in what it did not
+    rank. reason: "for you", or "popular" where there is no history to go by; "picked" or "promoted" by a pin or boost.
+    propensity: with what probability this item got this place, below 1 only where exploration was asked for. reasons:
+    where asked for, the strongest first.
     """
 
     item_id: str
@@ -62,8 +64,8 @@ class Explanation:
     """Why an item is, or is not, recommended.
 
     score, rank: the served model's for it, were it permitted (rank None: not among the candidates). left_out: "seen",
-    "blocked" or "expired" where that keeps it out of the list. reasons: the strongest first; empty for what is no
-    candidate. evidence: what was measured by asking again, the largest fall first.
+    "blocked", "expired" or "rule" (a rule hides it) where that keeps it out of the list. reasons: the strongest first;
+    empty for what is no candidate. evidence: what was measured by asking again, the largest fall first.
     """
 
     item_id: str

@@ -6,7 +6,7 @@ Imports numpy, pyarrow, scipy and the engine only: no training library, no orche
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tasks.data.histories import FloatArray, Histories, IntArray
-from tasks.index import answering, channels
+from tasks.index import answering, channels, listing
 from tasks.index.bundle import read_manifest, verify
+from tasks.index.business_rules import InForce, RuleTable
 from tasks.index.cache import fetch
 from tasks.index.clock import Clock
 from tasks.index.facets import Facets
@@ -32,8 +33,6 @@ from tasks.index.word_search import WordIndex
 from tasks.models.engine import Engine
 from tasks.models.ratings import FOLDER, RatingModel
 from tasks.stage import UserError
-
-BLOCK = 1024  # rows answered at once where each has items of its own to hide
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +51,7 @@ class Reader:
     facets: Facets
     stored: Stored
     ratings: RatingModel | None
+    rules: RuleTable | None
 
     @classmethod
     def open(cls, uri: str | None = None, *, channel: str = "live", version: str | None = None) -> Reader:
@@ -74,17 +74,19 @@ class Reader:
     def _open(cls, folder: Path) -> Reader:
         manifest = read_manifest(folder)
         try:
+            items, facets = ItemTable.read(folder / "items.parquet"), Facets(folder / "items.parquet")
             engine = Engine.open(folder, manifest.config.get("vector_index", {}).get("expansion_search", 0))
             return cls(
                 digest=manifest.digest,
                 config=manifest.config,
-                items=ItemTable.read(folder / "items.parquet"),
+                items=items,
                 users=UserTable.read(folder, manifest.config["key_fingerprint"]),
                 vectors=engine.catalogue.vectors,
                 engine=engine,
-                facets=Facets(folder / "items.parquet"),
+                facets=facets,
                 stored=Stored.read(folder),
                 ratings=read_ratings(folder / FOLDER),
+                rules=RuleTable.read(folder, items, facets),
             )
         except FileNotFoundError as error:
             raise UserError(f"{folder}: the bundle lacks a file ({error}). Use another version.") from None
@@ -120,10 +122,11 @@ class Reader:
         at: the moment of the answer, epoch seconds (or a position where the source has no clock); default: as the
         bundle was evaluated. exclude_seen: leave out what is in the history or was seen; None likewise. Ids in
         `history` that the bundle does not know are passed over (see `unknown`). wishes: filters, rules, spread, this
-        visit; the list may be shorter than k where they permit no more. reasons: say why, for each item.
+        visit; the list may be shorter than k where they permit no more. reasons: say why, for each item. The version's
+        own rules hold as of `at`, else now.
         """
         question = answering.ask(self, user, history, at, exclude_seen, wishes)
-        return answering.recommendations(self, question, k, wishes, reasons)
+        return listing.recommendations(self, question, k, wishes, reasons, self.in_force(at))
 
     def explain(
         self,
@@ -139,7 +142,8 @@ class Reader:
         The named evidence is measured: the served model is asked again without it. Raises UserError with near matches
         for an unknown item.
         """
-        return answering.explanation(self, answering.ask(self, user, history, at, exclude_seen, PLAIN), item)
+        question = answering.ask(self, user, history, at, exclude_seen, PLAIN)
+        return answering.explanation(self, question, item, self.in_force(at))
 
     def search(self, text: str, k: int) -> list[Similar]:
         """The k items whose titles, creators, tags, genres and descriptions fit a text best, by BM25; typing errors in
@@ -157,20 +161,23 @@ class Reader:
     ) -> TopK:
         """Lists for histories of item indices. moments: [n], each row's instant, for its features and for what has
         expired; None: just after the last event known. exclude: items that a row may not get; None: only what is
-        hidden from all. Memory is bounded: rows are answered in blocks.
+        hidden from all. Memory is bounded: rows are answered in blocks. The version's own rules hold as of now; scores
+        are NaN for what they bring in and the model did not rank.
         """
         at = self.clock.expiry(len(histories), None) if moments is None or self.clock.ordered else moments
         moments = np.full(len(histories), np.nan) if moments is None else moments
-        return self.top(histories, moments, exclude, k, model, at)
+        return listing.many(self, histories, moments, exclude, k, model, at, self.in_force(None))
 
     def recommend_users(
-        self, user_ids: Sequence[str], k: int, *, at: float | None = None, exclude_seen: bool | None = None
-    ) -> pa.Table:
+        self, user_ids: Sequence[str], k: int, *, at: float | None = None, exclude_seen: bool | None = None,
+        audience_age: int | None = None,
+    ) -> pa.Table:  # fmt: skip
         """Rows user_id, item_id, rank (from 1), score for many users; unknown ones get what is popular.
 
-        exclude_seen: leave out what a user has seen; None: as the bundle was evaluated.
+        exclude_seen: leave out what a user has seen; None: as the bundle was evaluated. audience_age: as in Wishes. The
+        version's own rules hold as of `at`, else now; score is NaN for what they bring in and the model did not rank.
         """
-        return answering.table(self, user_ids, k, at, exclude_seen)
+        return listing.table(self, user_ids, k, at, exclude_seen, Wishes(audience_age=audience_age))
 
     def rate(
         self, items: Sequence[str], user: str | None = None, *, ratings: Mapping[str, float] | None = None
@@ -201,38 +208,33 @@ class Reader:
         return [item for item in history if self.items.index_of(item) is None]
 
     def top(
-        self,
-        past: Histories,
-        moments: FloatArray,
-        exclude: Histories | None,
-        k: int,
-        model: str,
-        at: FloatArray,
+        self, past: Histories, moments: FloatArray, exclude: Histories | None, k: int, model: str, at: FloatArray,
         hidden: Mask | None = None,
-    ) -> TopK:
-        """Lists with blocked items and, in each row, those that have expired by its `at` [n] (NaN: none) left out.
-
-        hidden: [n_items], in place of the blocked items.
-        """
-        if hidden is None:
-            hidden = self.items.blocked if self.items.blocked.any() else None
-        if not np.isfinite(self.items.expires).any():
-            return TopK(*self.engine.top_k(past, moments, k, exclude=exclude, hidden=hidden, model=model))
-        blocks = []
-        for start in range(0, len(past), BLOCK):
-            rows = np.arange(start, min(start + BLOCK, len(past)))
-            without = self.items.expired_rows(at[rows], exclude.take(rows) if exclude is not None else None)
-            blocks.append(
-                self.engine.top_k(past.take(rows), moments[rows], k, exclude=without, hidden=hidden, model=model)
-            )
-        if not blocks:
-            return TopK(np.empty((0, k), np.int32), np.empty((0, k), np.float32))
-        return TopK(np.concatenate([b[0] for b in blocks]), np.concatenate([b[1] for b in blocks]))
+    ) -> TopK:  # fmt: skip
+        """Lists as the models give them, without the version's own rules; see tasks.index.listing.top."""
+        return listing.top(self, past, moments, exclude, k, model, at, hidden)
 
     def known(self, rows: IntArray, at: float | None, without: bool) -> tuple[Histories, Histories | None, FloatArray]:
         """Histories, items to leave out, and moments of user rows."""
         past = self.users.histories.take(rows)
         return past, self.users.seen.take(rows) if without else None, self.clock.moments(past, at)
+
+    def in_force(self, at: float | None) -> InForce | None:
+        """The version's own rules at a moment, None or a position: now. None where none hold."""
+        if self.rules is None:
+            return None
+        return self.rules.in_force(None if self.clock.ordered else at)
+
+    @property
+    def edition(self) -> str:
+        """Names what is answered now: the digest, and with rules in it the span of time that they hold for. What was
+        kept under another edition may not be shown any more."""
+        return self.digest if self.rules is None else f"{self.digest}.{self.rules.span()}"
+
+    @cached_property
+    def unruled(self) -> Reader:
+        """The recommender by itself, as it is evaluated: rules change by the day, and no test event knew them."""
+        return replace(self, rules=None)
 
     @cached_property
     def clock(self) -> Clock:

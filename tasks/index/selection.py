@@ -10,6 +10,8 @@ import numpy as np
 
 from tasks.data.histories import FloatArray, IntArray
 
+BOOST, BURY = 0.5, -10.0  # added to a relevance between 0 and 1
+
 
 @dataclass(frozen=True)
 class Cap:

@@ -9,15 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.data.histories import FloatArray, Histories, IntArray
+from tasks.index.business_rules import InForce, LabelCap
 from tasks.index.facets import Facets
 from tasks.index.item_table import ItemTable, Mask
-from tasks.index.selection import Cap, Chosen, choose, freshness
+from tasks.index.selection import BOOST, BURY, Cap, Chosen, choose, freshness
 from tasks.index.wishes import Wishes
 
 POOL = 100  # candidates at least that a wished list is chosen from
 HALF = 20.0  # place at which relevance has fallen to a half
 LEAST_SPREAD = 1e-6  # of cosines: below it the items are all equally alike
-BOOST, BURY = 0.5, -10.0  # added to a relevance between 0 and 1
+PICKED, PROMOTED = "picked", "promoted"  # what brought an item to its place, other than the model
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,13 +36,18 @@ class Question:
     row: int | None = None
 
 
+NO_RULES = InForce(None, np.empty(0, np.int64), np.empty(0, np.int64), None, ())
+
+
 @dataclass(frozen=True, eq=False)
 class Slate:
-    """items: [≤ k] in order; scores: [≤ k] the engine's (NaN: it did not rank the item); propensities: [≤ k]."""
+    """items: [≤ k] in order; scores: [≤ k] the engine's (NaN: it did not rank the item); propensities: [≤ k]; ways:
+    [≤ k] PICKED for a pin, PROMOTED for a boost, else empty."""
 
     items: IntArray
     scores: FloatArray
     propensities: FloatArray
+    ways: tuple[str, ...]
 
 
 def indices(items: ItemTable, ids: Sequence[str]) -> list[int]:
@@ -82,34 +88,47 @@ def compose(
     vectors: npt.NDArray[np.float32],
     years: FloatArray,
     hidden: Mask,
+    ruled: InForce | None = None,
 ) -> Slate:
     """The list of at most k from a pool: items [p], best first, with the engine's scores.
 
     vectors: [n, d] unit content vectors; years: [n] when an item appeared; hidden: [n], what pins and boosts can't
-    bring in either.
+    bring in either; ruled: the version's own rules, whose pins come before the request's.
     """
-    pinned = [i for i in indices(table, wishes.pinned) if not hidden[i]]
-    boosted = [i for i in indices(table, wishes.boosted) if not hidden[i]]
-    pool = np.array(list(dict.fromkeys([*items.tolist(), *boosted, *pinned])), np.int64)
+    rules = ruled or NO_RULES
+    pinned = list(dict.fromkeys([*_open(rules.pinned, hidden), *_open(indices(table, wishes.pinned), hidden)]))[:k]
+    boosted = _open(indices(table, wishes.boosted), hidden)
+    # A list needs no more of those that the engine did not rank, and a table may boost thousands.
+    ranked = set(items.tolist())
+    brought = [i for i in _open(rules.boosted, hidden) if i not in ranked][:POOL]
+    pool = np.array(list(dict.fromkeys([*items.tolist(), *boosted, *brought, *pinned])), np.int64)
     relevance = np.zeros(len(pool))
     relevance[: len(items)] = HALF / (HALF + np.arange(len(items)))
     if wishes.freshness:
         relevance = (1.0 - wishes.freshness) * relevance + wishes.freshness * freshness(years)[pool]
     relevance *= 1.0 - _likeness(vectors, pool, indices(table, wishes.skipped))
-    offset = BOOST * np.isin(pool, boosted) + BURY * np.isin(pool, indices(table, wishes.buried))
-    place = {int(item): at for at, item in enumerate(pool)}
+    place = {item: at for at, item in enumerate(pool.tolist())}
+    offset = np.zeros(len(pool)) if rules.offset is None else rules.offset[pool]
+    offset[[place[i] for i in boosted]] += BOOST
+    offset[[place[i] for i in indices(table, wishes.buried) if i in place]] += BURY
     chosen = choose(
         relevance, _similarity(vectors[pool]) if wishes.diversity else None, k,
-        first=[place[i] for i in pinned], offset=offset, diversity=wishes.diversity, caps=_caps(wishes, facets, pool),
+        first=[place[i] for i in pinned], offset=offset, diversity=wishes.diversity,
+        caps=_caps(wishes, rules, facets, pool),
         explore=wishes.explore, generator=np.random.default_rng(wishes.seed) if wishes.explore else None,
     )  # fmt: skip
-    return _slate(pool, scores, chosen)
+    return _slate(pool, scores, chosen, len(pinned), offset > 0)
 
 
-def _slate(pool: IntArray, scores: FloatArray, chosen: Chosen) -> Slate:
+def _slate(pool: IntArray, scores: FloatArray, chosen: Chosen, pins: int, lifted: Mask) -> Slate:
     told = np.full(len(pool), np.nan)
     told[: len(scores)] = scores
-    return Slate(pool[chosen.places], told[chosen.places], chosen.propensities)
+    ways = (PICKED if at < pins else PROMOTED if lifted[p] else "" for at, p in enumerate(chosen.places.tolist()))
+    return Slate(pool[chosen.places], told[chosen.places], chosen.propensities, tuple(ways))
+
+
+def _open(rows: IntArray | Sequence[int], hidden: Mask) -> list[int]:
+    return [int(i) for i in rows if not hidden[i]]
 
 
 def _likeness(vectors: npt.NDArray[np.float32], pool: IntArray, skipped: Sequence[int]) -> FloatArray:
@@ -129,6 +148,15 @@ def _similarity(vectors: npt.NDArray[np.float32]) -> FloatArray:
     return np.asarray(np.clip((cosines - pairs.min()) / (pairs.max() - pairs.min()), 0.0, 1.0))
 
 
-def _caps(wishes: Wishes, facets: Facets, pool: IntArray) -> list[Cap]:
-    wanted = ((wishes.max_per_creator, "creators"), (wishes.max_per_genre, "genres"))
-    return [Cap([getattr(facets, name)[i] for i in pool.tolist()], most) for most, name in wanted if most is not None]
+def _caps(wishes: Wishes, rules: InForce, facets: Facets, pool: IntArray) -> list[Cap]:
+    """All of them hold at once, so of two the tighter one counts."""
+    own = (("creators", wishes.max_per_creator), ("genres", wishes.max_per_genre))
+    caps = [*rules.caps, *(LabelCap(facet, None, most) for facet, most in own if most is not None)]
+    return [Cap(_labels(facets, cap.facet, cap.label, pool), cap.most) for cap in caps]
+
+
+def _labels(facets: Facets, name: str, only: str | None, pool: IntArray) -> list[tuple[str, ...]]:
+    rows = [getattr(facets, name)[i] for i in pool.tolist()]
+    if only is None:
+        return rows
+    return [tuple(label for label in row if label.casefold() == only) for row in rows]

@@ -16,11 +16,12 @@ import typer
 from typer.testing import CliRunner, Result
 
 from flows import asking, reading
-from tasks.index import channels
+from tasks.data.schema import RULES_SCHEMA
+from tasks.index import business_rules, channels
 from tasks.index.local_store import LocalStore
 from tasks.index.publisher import publish
 from tasks.stage import UserError
-from tests.tasks.index.bundles import lineage, taste, write_bundle
+from tests.tasks.index.bundles import lineage, reseal, taste, write_bundle
 
 HEAVY = ("torch", "prefect", "mlflow", "pandas", "dvc", "sklearn", "transformers", "lightgbm", "boto3", "pandera")
 
@@ -74,6 +75,27 @@ def test_one_user_gets_a_table_with_titles(store: LocalStore) -> None:
     assert [row["rank"] for row in found["lists"]["u001"]] == [1, 2, 3, 4, 5]
     assert set(found["lists"]["u001"][0]) == {"rank", "item_id", "title", "genres", "score", "reason"}
     assert found["version"] == live(store) and found["unknown_users"] == []
+
+
+def test_an_audience_of_an_age_and_rules_are_minded(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "bundle")
+    items = pq.read_table(tmp_path / "bundle/items.parquet")
+    ages = pa.array([6 * (n % 4) for n in range(items.num_rows)])
+    pq.write_table(items.append_column("min_age", ages), tmp_path / "bundle/items.parquet")
+    pin = {"rule": "pin", "target": "i028"}
+    business_rules.write(tmp_path / "bundle", pa.Table.from_pylist([pin], RULES_SCHEMA))
+    reseal(tmp_path / "bundle")
+    store, out = LocalStore(tmp_path / "store"), tmp_path / "out.parquet"
+    publish(store, tmp_path / "bundle", channel="live", champion=None, lineage=lineage("r"))
+    (tmp_path / "history.txt").write_text("i000\n")
+    for whom in (["u001"], ["--history", tmp_path / "history.txt"]):
+        found = answer("recommend", *whom, "--at", store.uri, "--audience-age", 6, "-k", 30)
+        listed = found["lists"]["u001"] if "lists" in found else found["recommendations"]
+        assert listed[0]["item_id"] == "i028" and listed[0]["reason"] == "picked"
+        assert {int(row["item_id"][1:]) % 4 for row in listed} == {0, 1}
+    call("recommend", "u001", "--at", store.uri, "--audience-age", 6, "-k", 30, "--out", out)
+    assert {int(item[1:]) % 4 for item in pq.read_table(out)["item_id"].to_pylist()} == {0, 1}
+    assert "Picked by the editors" in call("recommend", "u001", "--at", store.uri, "--why").output
 
 
 def test_an_unknown_user_gets_what_is_popular_and_is_told(store: LocalStore) -> None:

@@ -16,7 +16,7 @@ from flows import renew as renewing
 from flows.renewal import renew
 from nightreel import Reader, UserError
 from tasks.index import channels
-from tasks.index.bundle import digest_of
+from tasks.index.bundle import digest_of, read_manifest
 from tasks.index.local_store import LocalStore
 from tasks.index.publisher import publish
 from tasks.index.stored import precompute
@@ -171,6 +171,56 @@ def test_a_file_at_fault_changes_nothing(published: LocalStore, tmp_path: Path, 
     with pytest.raises(UserError, match=message):
         call(str(tmp_path / "correct.csv"), "--at", published.uri)
     assert channels.live(published) == live
+
+
+RULES = "rule,target,value,starts_at,ends_at\n"
+
+
+def test_other_rules_are_live_at_once_and_nothing_else_is_sent(published: LocalStore, tmp_path: Path) -> None:
+    before, file = Reader.open(published.uri), tmp_path / "rules.csv"
+    user, gone = before.user_ids[0].as_py(), before.recommend(before.user_ids[0].as_py(), k=1)[0].item_id
+    file.write_text(f"{RULES}pin,i7,,,\nhide,{gone},,,\npin,i8,,,2026-01-01\nboost,to come,,,\n")
+    assert "4 rules in place of the published ones" in call("--rules", str(file), "--at", published.uri, "--dry-run")
+    told = call("--rules", str(file), "--at", published.uri)
+    assert "rules: 1 of 4 name what no item is or has (to come)" in told and "0.0 MB sent" in told
+    ruled = Reader.open(published.uri)
+    assert ruled.recommend(user, k=1)[0].item_id == "i7" and ruled.stored.lists is not None
+    assert gone not in [each.item_id for each in ruled.recommend(user, k=50)]
+    kept = read_manifest(before.facets.path.parent).files
+    now = read_manifest(ruled.facets.path.parent).files
+    assert {n: e for n, e in now.items() if n != "rules.parquet"} == kept
+    assert "nothing changed" in call("--rules", str(file), "--at", published.uri)
+    items = tmp_path / "items.csv"
+    items.write_text("item_id,title\ni9,Renamed\n")  # the rules stay where only items are renewed
+    call(str(items), "--at", published.uri)
+    assert Reader.open(published.uri).recommend(user, k=1)[0].item_id == "i7"
+    file.write_text(RULES)  # the header alone takes all of them away
+    call("--rules", str(file), "--at", published.uri)
+    assert Reader.open(published.uri).rules is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("hdie,i1,,,", r"rules\.csv: row 1: unknown value in `rule`; 1 rows of 1"),
+        ("pin,i1,,,\nhide,,,,", r"row 2: empty cell in `target`"),
+        ("max_per_genre,,many,,", r"row 1: wrong type in `value`"),
+        ("pin,i1,,2026-02-01,2026-01-01", r"row 1: impossible value in `ends_at`"),
+        ("pin,i1,,soon,", r"row 1: wrong type in `starts_at`"),
+        ("only,language:tlh,,,", r"row 1: leaves no item in `target`"),
+    ],
+)
+def test_rules_at_fault_change_nothing(published: LocalStore, tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "rules.csv").write_text(f"{RULES}{content}\n")
+    live = channels.live(published)
+    with pytest.raises(UserError, match=message):
+        call("--rules", str(tmp_path / "rules.csv"), "--at", published.uri)
+    assert channels.live(published) == live
+
+
+def test_nothing_to_renew_is_told(published: LocalStore) -> None:
+    with pytest.raises(UserError, match="name files of items, or give --rules FILE"):
+        call("--at", published.uri)
 
 
 def test_a_file_that_is_not_there_or_of_no_known_format_is_told(published: LocalStore, tmp_path: Path) -> None:

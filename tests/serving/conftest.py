@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
 
@@ -25,6 +27,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
     root = tmp_path_factory.mktemp("served")
     store = LocalStore(root / "store")
     write_bundle(root / "bundle")
+    items = pq.read_table(root / "bundle/items.parquet")
+    ages = pa.array([6 * (n % 4) for n in range(items.num_rows)])
+    pq.write_table(items.append_column("min_age", ages), root / "bundle/items.parquet")
     add_keywords(root / "bundle", root / "derived.parquet")
     publish(store, root / "bundle", channel="live", champion=None, lineage=lineage("r0"))
     return store

@@ -226,9 +226,19 @@ def test_everything_is_reached_by_keyboard(page: Any) -> None:
     for _ in range(40):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
-    assert {"theme", "known", "user", "search", "history", "diversity", "freshness", "genre", "Like", "Why?"} <= set(
-        reached
-    )
+    assert {
+        "theme",
+        "known",
+        "user",
+        "search",
+        "history",
+        "diversity",
+        "freshness",
+        "genre",
+        "age",
+        "Like",
+        "Why?",
+    } <= set(reached)
     before = titles(page)
     page.focus("#freshness")
     for _ in range(20):
@@ -239,6 +249,18 @@ def test_everything_is_reached_by_keyboard(page: Any) -> None:
     page.keyboard.press("Enter")
     changed(page, fresh)
     page.wait_for_function("document.activeElement.id === 'list-heading'")
+
+
+def test_an_audience_is_named_by_keyboard(page: Any) -> None:
+    before = titles(page)
+    page.get_by_label("Audience age").focus()
+    page.keyboard.type("6")
+    page.keyboard.press("Tab")
+    after = changed(page, before)
+    assert after and all(int(item[1:]) % 4 <= 1 for item in after)
+    page.get_by_label("Audience age").fill("")
+    page.keyboard.press("Tab")
+    assert changed(page, after) == before
 
 
 def test_the_theme_is_switched_and_kept(page: Any) -> None:

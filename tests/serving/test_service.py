@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.json
 import pytest
 from starlette.testclient import TestClient
 
 from serving.options import Options, require_safe
 from tasks.data.contracts import EVENTS_TABLE
+from tasks.data.schema import RULES_SCHEMA
+from tasks.index import business_rules
 from tasks.index.bundle import digest_of
 from tasks.index.local_store import LocalStore
 from tasks.index.publisher import publish
@@ -20,7 +25,7 @@ from tasks.index.reader import Reader
 from tasks.index.wishes import Wishes
 from tasks.stage import UserError
 from tests.serving.conftest import Client
-from tests.tasks.index.bundles import lineage, taste, write_bundle
+from tests.tasks.index.bundles import lineage, reseal, taste, write_bundle
 
 SECRET = "a-secret-of-24-characters"
 
@@ -73,6 +78,31 @@ def test_the_examples_of_the_openapi_document_are_answered(client: Client) -> No
         for parameter in told["paths"][path]["get"]["parameters"]:
             needed = parameter["required"] or parameter["name"] in ("user", "history")
             assert not needed or parameter["schema"].get("examples") or parameter.get("examples"), parameter
+
+
+def test_a_kept_answer_ends_with_its_rule(client: Client, tmp_path: Path) -> None:
+    ends = dt.datetime(2026, 11, 28, tzinfo=dt.UTC)
+    write_bundle(tmp_path / "bundle")
+    pin = {"rule": "pin", "target": "i028", "ends_at": ends}
+    business_rules.write(tmp_path / "bundle", pa.Table.from_pylist([pin], RULES_SCHEMA))
+    reseal(tmp_path / "bundle")
+    store = LocalStore(tmp_path / "store")
+    publish(store, tmp_path / "bundle", channel="live", champion=None, lineage=lineage("r"))
+    asked, now = client(store=store.uri), [ends.timestamp() - 1]
+    live = asked.app.state.answers.live  # type: ignore[attr-defined]
+    live._reader = replace(live.reader, rules=replace(live.reader.rules, now=lambda: now[0]))
+
+    def answers() -> list[dict]:
+        wish = {"user": "u001", "k": 5}
+        return [asked.get("/recommend", params=wish).json(), asked.post("/recommend", json=wish).json()]
+
+    before = answers()
+    assert answers() == before and [ids(each)[0] for each in before] == ["i028"] * 2
+    assert before[0]["items"][0]["reason"] == "picked" and before[0]["items"][0]["propensity"] == 1.0
+    now[0] += 1
+    after = answers()
+    assert all("i028" not in ids(each) for each in after)
+    assert after[0]["slate_id"] != before[0]["slate_id"] and after[0]["version"] == before[0]["version"]
 
 
 def test_exploration_is_drawn_anew_unless_seeded(client: Client) -> None:

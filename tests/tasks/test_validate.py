@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from tasks import validate
 from tasks.data.dataset import load_dataset
+from tasks.data.schema import RULES_SCHEMA
 from tasks.stage import UserError
 from tests.datasets import Planted, prepare, workspace, write_dataset
 
@@ -54,6 +56,10 @@ def dirty(folder: Path) -> Planted:
         "".join(json.dumps(row) + "\n" for row in [*items, *lines]) + '{"item_id": "cut'
     )
     (folder / "erasures.csv").write_text("user_id,requested_at\nu012,2024-05-01\nu012,whenever\n,2024-05-01\n")
+    (folder / "rules.csv").write_text(
+        "rule,target,value,starts_at,ends_at\n"
+        "pin,i003,1,2026-11-27T18:00:00Z,2026-11-28\nhdie,i004,,,\nhide,soon to come,,,\nboost,genre:romance,0.3,,\n"
+    )
     return planted
 
 
@@ -71,9 +77,14 @@ def test_every_row_is_clean_quarantined_or_erased(run: Path) -> None:
     report = read(run / "data/validate/report.json")
     rows = {name: tuple(table[key] for key in ("in", "clean", "quarantined", "erased"))
             for name, table in report["tables"].items()}  # fmt: skip
-    assert rows == {"items": (84, 80, 4, 0), "events": (1456, 1417, 13, 26), "erasures": (3, 2, 1, 0)}
+    assert rows == {
+        "items": (84, 80, 4, 0),
+        "events": (1456, 1417, 13, 26),
+        "erasures": (3, 2, 1, 0),
+        "rules": (4, 3, 1, 0),
+    }
     quarantine = pq.read_table(run / "data/validate/quarantine.parquet")
-    assert quarantine.num_rows == 18
+    assert quarantine.num_rows == 19
     assert read(run / "metrics/validate.json")["rows"]["events"]["quarantined"] == 13
 
 
@@ -91,7 +102,16 @@ def test_each_fault_is_found_where_it_is_and_under_its_name(run: Path) -> None:
         ("items.jsonl", 81): "empty title title", ("items.jsonl", 82): "empty cell title",
         ("items.jsonl", 83): "duplicate item_id", ("items.jsonl", 84): "not JSON",
     }  # fmt: skip
-    assert found["erasures.csv", 3] == "empty cell user_id"
+    assert found["erasures.csv", 3] == "empty cell user_id" and found["rules.csv", 2] == "unknown value rule"
+
+
+def test_business_rules_are_kept_in_order_and_a_target_to_come_is_no_fault(run: Path) -> None:
+    rules = pq.read_table(run / "data/validate/rules.parquet")
+    assert rules.schema == RULES_SCHEMA
+    assert rules["rule"].to_pylist() == ["pin", "hide", "boost"] and rules["value"].to_pylist() == [1.0, None, 0.3]
+    assert rules["starts_at"][0].as_py() == dt.datetime(2026, 11, 27, 18, tzinfo=dt.UTC)
+    warnings = read(run / "data/validate/report.json")["warnings"]
+    assert any(each.startswith("rules: 1 of 3 name what no item is or has (soon to come)") for each in warnings)
 
 
 def test_the_report_reads_well(run: Path) -> None:
@@ -117,7 +137,7 @@ def test_the_same_input_gives_the_same_bytes(run: Path) -> None:
     before = contents()
     with workspace(run):
         validate.main()
-    assert contents() == before and len(before) == 9
+    assert contents() == before and len(before) == 10
 
 
 def test_above_the_threshold_it_fails_and_leaves_a_report(tmp_path: Path) -> None:

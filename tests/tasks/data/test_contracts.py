@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from tasks.data.contracts import ERASURES, EVENTS, EVENTS_TABLE, ITEMS, REQUIRED_EVENTS, TABLES, as_markdown
+from tasks.data.contracts import ERASURES, EVENTS, EVENTS_TABLE, ITEMS, REQUIRED_EVENTS, RULES, TABLES, as_markdown
 from tasks.data.schema import ARROW_TYPES
 from tasks.settings.data import Event
 
@@ -21,9 +21,9 @@ def test_every_column_has_a_type_and_a_meaning_and_stands_once() -> None:
 
 
 def test_the_tables_for_people_name_every_column_with_its_bounds() -> None:
-    text = "".join(as_markdown(table) for table in (ITEMS, EVENTS_TABLE, ERASURES))
+    text = "".join(as_markdown(table) for table in (ITEMS, EVENTS_TABLE, ERASURES, RULES))
     assert "| `propensity` |  | number | above 0 to 1 |" in text
     assert "| `duration_s` |  | number | from 0 | length in seconds |" in text
     assert "| `item_id` | yes | id |  | unique name of the item |" in text
     assert "| `item_id` | column | id |  | what; may be empty for search and follow |" in text
-    assert text.count("\n") == 6 + sum(len(table.columns) for table in TABLES.values())
+    assert text.count("\n") == 8 + sum(len(table.columns) for table in TABLES.values())

@@ -48,6 +48,7 @@ def opened(folder: Path) -> Source:
         ("events_003.csv.zst", "events"),
         ("events/day=1/part-0.parquet", "events"),
         ("erasures.csv", "erasures"),
+        ("rules.csv", "rules"),
         ("events_backup.csv", None),
         ("items.xlsx", None),
         ("items", None),

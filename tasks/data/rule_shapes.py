@@ -1,0 +1,47 @@
+"""What each business rule takes, and how its target is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+ITEM, ALL = "item", ""
+KINDS = {"genre": "genres", "creator": "creators", "language": "language", "media_type": "media_type"}
+"""What a target can name beside one item, and the column of the items that holds it."""
+ANY = (ITEM, *KINDS)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a rule takes. targets: kinds of target, ALL where it may have none; value: "none", "optional" or "needed",
+    at least `low`, more than `above`, at most `high`."""
+
+    targets: tuple[str, ...]
+    value: str = "none"
+    low: float = -inf
+    above: float = -inf
+    high: float = inf
+    whole: bool = False
+
+
+SHAPES = {
+    "pin": Shape((ITEM,), "optional"),
+    "boost": Shape(ANY, "optional", above=0.0, high=1.0),
+    "bury": Shape(ANY),
+    "hide": Shape(ANY),
+    "only": Shape(tuple(KINDS)),
+    "max_per_creator": Shape((ALL, "creator"), "needed", low=1.0, whole=True),
+    "max_per_genre": Shape((ALL, "genre"), "needed", low=1.0, whole=True),
+    "audience_age": Shape((ALL,), "needed", low=0.0, high=99.0, whole=True),
+}
+
+
+def kind_and_name(target: str | None) -> tuple[str, str]:
+    """`genre:Crime` → (genre, crime); any other text is an item's id, which `item:` may stand before: an id can begin
+    with one of these words. Labels are folded to one letter case, ids are not. ALL for no target."""
+    if target is None:
+        return ALL, ""
+    kind, colon, name = target.partition(":")
+    if not colon or kind not in ANY:
+        return ITEM, target
+    return (kind, name) if kind == ITEM else (kind, name.strip().casefold())
