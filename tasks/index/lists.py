@@ -33,8 +33,9 @@ class Recommendation:
     """One item of a list; rank from 1.
 
     score: the model's; wishes may have moved the item elsewhere; NaN where they brought in what it did not rank.
-    reason: "for you", or "popular" where there is no history to go by. propensity: with what probability this item got
-    this place, below 1 only where exploration was asked for. reasons: where asked for, the strongest first.
+    reason: "for you", or "popular" where there is no history to go by. propensity: with what probability this item is
+    in the list, below 1 only where exploration was asked for, NaN where that came with diversity or caps and so is not
+    known. reasons: where asked for, the strongest first.
     """
 
     item_id: str
