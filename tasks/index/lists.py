@@ -17,7 +17,8 @@ class Reason:
     """Why an item is in a list, from the terms of its score.
 
     kind: behaviour (what people take after `items`), content (close to `items`) or popular, with its share of the
-    members' votes, 0 to 1; creator and genre are labels (`words`) that the item has in common with the recent past.
+    members' votes, 0 to 1; creator and genre are labels (`words`) that the item has in common with the recent past. A
+    popular item that is so in one language, genre or media type has that label in `words`.
     text: a sentence for people; items: ids of the history.
     """
 
