@@ -35,11 +35,12 @@ SECONDS, CONNECTIONS, USERS, SWAPS = 8, 8, 200, 100
 
 @dataclass(frozen=True)
 class Measured:
-    """Answers a second of the empty route and of lists; the 99th percentile of the latter, ms."""
+    """Answers a second of the empty route, and of lists with their 99th percentile in ms; the latter too where every
+    list is logged."""
 
     empty: float
-    rate: float
-    p99: float
+    lists: tuple[float, float]
+    logged: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def service(store: str, *arguments: str) -> contextlib.AbstractContextManager[st
 
 
 def measure(store: str) -> Measured:
-    """One after the other, in the same way: the empty route, then lists of known users."""
+    """One after the other, in the same way: the empty route, lists of known users, the same with the log of slates."""
     reader = Reader.open(store)
     users = [reader.user_ids[n].as_py() for n in range(0, len(reader.users), max(1, len(reader.users) // USERS))]
     paths = [f"/recommend?user={urllib.parse.quote(user)}&k=10" for user in users[:USERS]]
@@ -88,7 +89,9 @@ def measure(store: str) -> Measured:
         nothing = load(url, ["/"])
     with service(store) as url:
         lists = load(url, paths)
-    return Measured(nothing[0], *lists)
+    with tempfile.TemporaryDirectory(prefix="nightreel-slates-") as folder, service(store, "--slates", folder) as url:
+        logged = load(url, paths)
+    return Measured(nothing[0], lists, logged)
 
 
 def load(url: str, paths: list[str]) -> tuple[float, float]:

@@ -30,6 +30,9 @@ def serve(
     feedback: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Where feedback is kept. [feedback in the state directory]")
     ] = None,
+    slates: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Log served lists there, as impressions. [not logged]")
+    ] = None,
 ) -> None:
     """Answer over HTTP, with an explorer page at /; follows the channel, ends on Ctrl-C."""
     try:
@@ -42,6 +45,7 @@ def serve(
     options = Options(
         store=at, channel=channel, refresh_s=refresh, threads=threads, queue=50 * threads, timeout_s=timeout,
         body=1_000_000, cached=20_000, feedback=str(folder),
+        slates=str(slates) if slates else None,
     )  # fmt: skip
     typer.secho(f"http://{host}:{port}  (explorer; /openapi.json says what can be asked)", err=True)
     go(options, host, port, workers)

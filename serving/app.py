@@ -19,6 +19,7 @@ from serving.guard import Guard
 from serving.metrics import Metrics
 from serving.options import Options, token
 from serving.remembered import Remembered
+from serving.slates import SlateLog
 from tasks.index.live import LiveReader
 from tasks.stage import UserError
 
@@ -31,9 +32,12 @@ def build(options: Options | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with LiveReader(chosen.store, channel=chosen.channel, every_s=chosen.refresh_s) as live:
             app.state.answers, app.state.beside = Answers(live, chosen, metrics), Beside(chosen)
+            app.state.slates = SlateLog(Path(chosen.slates), chosen.channel, metrics) if chosen.slates else None
             yield
             app.state.answers.close()
             app.state.beside.close()
+            if app.state.slates:
+                app.state.slates.close()
 
     # The usual documentation pages load their scripts from elsewhere; /openapi.json is there for tools.
     app = FastAPI(

@@ -1,24 +1,21 @@
-"""Feedback as files that the next night can read: the events table as JSON Lines, one file a day and process."""
+"""Feedback as events that the next night can read."""
 
 from __future__ import annotations
 
 import json
-import os
-import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from serving.event_files import EventFiles
 from serving.schemas import Feedback
 
 
 class Log:
-    """Appends whole lines; a file belongs to one process, so workers never mix theirs. Holds plain user ids, like the
-    event log it is meant for: readable by the owner alone."""
+    """Of what users did with what they were shown."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._lock = folder, threading.Lock()
+        self._files = EventFiles(folder)
 
     def keep(self, events: Sequence[Feedback]) -> int:
         """Write the events with the present moment and flush them; returns how many."""
@@ -28,14 +25,5 @@ class Log:
                        ensure_ascii=False)
             for each in events
         ]  # fmt: skip
-        path = self._folder / f"events-{now:%Y-%m-%d}-{os.getpid()}.jsonl"
-        content = ("\n".join(lines) + "\n").encode()
-        with self._lock:
-            target = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
-                view = memoryview(content)
-                while view:
-                    view = view[os.write(target, view) :]
-            finally:
-                os.close(target)
+        self._files.append(("\n".join(lines) + "\n").encode())
         return len(lines)

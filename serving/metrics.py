@@ -21,6 +21,8 @@ class Metrics:
     requests: Counter
     seconds: Histogram
     cached: Counter
+    logged: Counter
+    lost: Counter
     age: Gauge
     swaps: Gauge
     faulty: Gauge
@@ -34,6 +36,8 @@ class Metrics:
             Counter("nightreel_requests", "Answered requests.", ["route", "code"], registry=own),
             Histogram("nightreel_request_seconds", "Time to answer.", ["route"], buckets=BUCKETS, registry=own),
             Counter("nightreel_cached_answers", "Answers that were kept from before.", registry=own),
+            Counter("nightreel_slates_logged", "Served lists that were logged.", registry=own),
+            Counter("nightreel_slates_lost", "Served lists that could not be logged.", registry=own),
             Gauge("nightreel_index_age_seconds", "Since the served version was published.", registry=own,
                   multiprocess_mode="max"),
             Gauge("nightreel_version_swaps", "Versions that took over since the start.", registry=own,

@@ -20,7 +20,7 @@ class Options:
 
     threads: answers computed at once in a worker; queue: requests that may wait for one, beyond that they are turned
     away (503); timeout_s: for an answer (504); body: bytes of a request at most (413); cached: answers kept;
-    feedback: folder for what comes back, None to refuse it.
+    feedback: folder for what comes back, None to refuse it; slates: folder for the log of served lists, None for none.
     """
 
     store: str | None
@@ -32,6 +32,7 @@ class Options:
     body: int
     cached: int
     feedback: str | None
+    slates: str | None
 
     def hand_over(self) -> None:
         """To this process's children, and to `taken`."""

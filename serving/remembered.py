@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from types import SimpleNamespace
+from urllib.parse import parse_qs
 
 from starlette.datastructures import State
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.metrics import Metrics
+from serving.slates import SlateLog
 
 KEPT = {path: SimpleNamespace(path=path) for path in ("/recommend", "/similar", "/search", "/explain")}
+LISTS = "/recommend"
 Key = tuple[str, str, bytes]
+Kept = tuple[bytes, str | None]
+"""(answer, the user whose list it is)"""
 
 
 @dataclass(frozen=True)
@@ -27,17 +32,21 @@ class Remembered:
     state: State
     metrics: Metrics
     most: int
-    kept: OrderedDict[Key, bytes] = field(default_factory=OrderedDict)
+    kept: OrderedDict[Key, Kept] = field(default_factory=OrderedDict)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] not in KEPT:
             await self.app(scope, receive, send)
             return
         key = (self.state.answers.live.reader.edition, scope["path"], scope["query_string"])
-        content = self.kept.get(key)
-        if content is None:
+        kept = self.kept.get(key)
+        if kept is None:
             await self._asked(key, scope, receive, send)
             return
+        content, user = kept
+        slates: SlateLog | None = self.state.slates
+        if slates is not None and user is not None:
+            content = slates.served(user, content)
         self.kept.move_to_end(key)
         self.metrics.cached.inc()
         scope["route"] = KEPT[scope["path"]]  # what the guard counts by
@@ -58,6 +67,7 @@ class Remembered:
         content = b"".join(parts)
         # A version may have taken over meanwhile: the answer itself says whose it is.
         if code == 200 and content.startswith(b'{"version":"' + key[0].partition(".")[0].encode()):
-            self.kept[key] = content
+            user = parse_qs(key[2].decode("latin-1")).get("user") if key[1] == LISTS else None
+            self.kept[key] = content, user[-1] if user else None
             while len(self.kept) > self.most:
                 self.kept.popitem(last=False)

@@ -16,6 +16,7 @@ from serving import schemas
 from serving.answers import Answers
 from serving.feedback import Log
 from serving.schemas import MOST_K, ListRequest, Problem
+from serving.slates import SlateLog
 from tasks.index.lists import Recommendation
 from tasks.index.reader import Reader
 
@@ -101,9 +102,13 @@ async def _listed(request: Request, asked: ListRequest, *, keep: bool) -> Respon
     """keep: here; answers to GET are kept by their address."""
     drawn = asked.explore > 0 and asked.seed is None
     seed = secrets.randbits(63) if drawn else 0
-    key = ("list", asked.model_dump_json())
-
-    return await _answered(request, key if keep and not drawn else None, lambda reader: list_of(reader, asked, seed))
+    key = ("list", asked.model_dump_json()) if keep and not drawn else None
+    answers: Answers = request.app.state.answers
+    content = await answers.of(key, lambda reader: list_of(reader, asked, seed))
+    slates: SlateLog | None = request.app.state.slates
+    if slates is not None and asked.shown:
+        content = slates.served(asked.user, content)
+    return Response(content, media_type="application/json")
 
 
 def list_of(reader: Reader, asked: ListRequest, seed: int) -> dict[str, Any]:
@@ -139,7 +144,8 @@ def _item(reader: Reader, rank: int, item_id: str, score: float) -> dict[str, An
 
 
 def _recommended(reader: Reader, each: Recommendation) -> dict[str, Any]:
-    told = {"propensity": round(each.propensity, 9), "reason": each.reason}
+    chance = None if math.isnan(each.propensity) else round(each.propensity, 9)
+    told = {"propensity": chance, "reason": each.reason}
     return _item(reader, each.rank, each.item_id, each.score) | told | {"reasons": [asdict(r) for r in each.reasons]}
 
 

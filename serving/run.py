@@ -7,6 +7,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from serving.options import Options, require_safe
 from tasks.index import channels
@@ -19,12 +20,15 @@ GRACE_S = 10  # for requests that run when the service is told to end
 def serve(options: Options, host: str, port: int, workers: int) -> None:
     """Answer until SIGINT or SIGTERM, then finish what runs.
 
-    Raises UserError: an address beyond this machine without a token, a port in use, nothing published.
+    Raises UserError: an address beyond this machine without a token, a port in use, a folder that can't be written,
+    nothing published.
     """
     import uvicorn
 
     require_safe(host)
     _require_free(host, port)
+    for folder in filter(None, (options.feedback, options.slates)):
+        _require_writable(Path(folder))
     channels.resolve(open_store(options.store), options.channel, None)
     options.hand_over()
     with _shared_counts(workers):
@@ -43,6 +47,17 @@ def _shared_counts(workers: int) -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="nightreel-counts-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         yield
+
+
+def _require_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"{folder}: can't be written ({error.strerror or error}). Give this user access, or name another folder."
+        ) from None
 
 
 def _require_free(host: str, port: int) -> None:

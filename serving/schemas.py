@@ -52,10 +52,11 @@ class ListRequest(Strict):
     skipped: Ids = Field((), description="in this visit: pushes away what is like it")
     explore: Share = Field(0.0, description="share of places given to a random candidate, its propensity told")
     seed: int | None = Field(None, ge=0, lt=2**63, description="of the exploration; drawn anew for each list if absent")
+    shown: bool = Field(True, description="false: nobody gets to see this list, so it is no impression to log")
 
     def wishes(self, seed: int) -> Wishes:
         """As the reader takes them; seed: in place of one not given."""
-        given = self.model_dump(exclude={"user", "history", "k", "exclude_seen", "reasons", "seed"})
+        given = self.model_dump(exclude={"user", "history", "k", "exclude_seen", "reasons", "seed", "shown"})
         return Wishes(**given, seed=seed if self.seed is None else self.seed)
 
 
@@ -80,15 +81,17 @@ class ItemAnswer(BaseModel):
 
 
 class ListedAnswer(ItemAnswer):
-    """An item of a list."""
+    """An item of a list. propensity: with what probability it is in it; null where exploration came with diversity or
+    caps, and it is not known."""
 
-    propensity: float
+    propensity: float | None
     reason: str
     reasons: list[ReasonAnswer]
 
 
 class ListAnswer(BaseModel):
-    """A list. slate_id: to be sent back with feedback; known: whether the version knows the user."""
+    """A list. slate_id: to be sent back with feedback, another one for each list that is logged; known: whether the
+    version knows the user."""
 
     version: str
     slate_id: str

@@ -107,7 +107,7 @@ async function refresh() {
   asking = new AbortController();
   const named = (id) => ($(id).value ? [$(id).value] : []);
   const wishes = {
-    ...who(), k: 12, reasons: true, diversity: $("diversity").value / 100, freshness: $("freshness").value / 100,
+    ...who(), k: 12, shown: false, reasons: true, diversity: $("diversity").value / 100, freshness: $("freshness").value / 100,
     genres: named("genre"), languages: named("language"), media_types: named("media"),
     audience_age: $("age").value ? Number($("age").value) : null,
     liked: state.liked.map((item) => item.item_id), skipped: state.skipped.map((item) => item.item_id),

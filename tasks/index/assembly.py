@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 
 from tasks.data.dataset import Dataset
 from tasks.data.histories import Histories
+from tasks.index import contexts
 from tasks.index.bundle import seal
+from tasks.index.facets import Facets
 from tasks.models.catalogue import catalogue_of
 from tasks.models.choices import Choices
 from tasks.models.engine import Engine
@@ -65,6 +67,9 @@ def assemble(
     write_histories(folder / "seen", known[1])
     write_vectors(folder, vectors, config.get("vector_index"), same_items(base, data.items))
     engine.save(folder)
+    facets = Facets(folder / "items.parquet")
+    labels = {name: getattr(facets, name) for name in contexts.FACETS}
+    contexts.write(folder, known[0], labels, data.clock == "time")
     until = float(known[0].times.max()) if len(known[0].times) else data.data_until
     facts = {
         "clock": data.clock,

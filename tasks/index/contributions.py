@@ -32,7 +32,7 @@ def contributions(member: Recommender, past: Histories, moment: float, items: In
     score loses when the event is left out, for the last RECENT events."""
     taken = past.items
     if isinstance(member, ItemToItem):
-        weights = member.weights[taken][:, items].toarray()
+        weights = member.between(taken.astype(np.int64), items)
         return np.asarray(recency_weights(past, member.decay)[:, None] * weights, np.float64)
     if isinstance(member, ContentKnn):
         terms = np.asarray(member.vectors[taken] @ member.vectors[items].T, np.float64)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.data.histories import FloatArray
+from tasks.index.contexts import Contexts
 from tasks.index.item_table import Mask
 from tasks.models.catalogue import numbers
 
@@ -53,6 +54,11 @@ class Facets:
         if "min_age" not in self._file.schema_arrow.names:
             return np.full(len(self), np.nan)
         return numbers(pq.ParquetFile(self.path).read(columns=["min_age"])["min_age"].cast(pa.float64()), np.nan)
+
+    @cached_property
+    def contexts(self) -> Contexts | None:
+        """What is popular in which of them; None where the bundle does not say."""
+        return Contexts.read(self.path.parent)
 
     def texts(self, name: str) -> Lists:
         """[n] a column's texts: a list's entries, or the one text of a plain column. Not kept."""

@@ -18,7 +18,8 @@ class Reason:
 
     kind: behaviour (what people take after `items`), content (close to `items`) or popular, with its share of the
     members' votes, 0 to 1; creator and genre are labels (`words`) that the item has in common with the recent past;
-    rule: a pin or a boost, of the version's rules or of the request, brought it to its place.
+    rule: a pin or a boost, of the version's rules or of the request, brought it to its place. A popular item that is so
+    in one language, genre or media type has that label in `words`.
     text: a sentence for people; items: ids of the history.
     """
 
@@ -35,8 +36,8 @@ class Recommendation:
 
     score: the model's; wishes and rules may have moved the item elsewhere; NaN where they brought in what it did not
     rank. reason: "for you", or "popular" where there is no history to go by; "picked" or "promoted" by a pin or boost.
-    propensity: with what probability this item got this place, below 1 only where exploration was asked for. reasons:
-    where asked for, the strongest first.
+    propensity: with what probability this item is in the list, below 1 only where exploration was asked for, NaN where
+    that came with diversity or caps and so is not known. reasons: where asked for, the strongest first.
     """
 
     item_id: str

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.data.histories import FloatArray, Histories, IntArray
+from tasks.index.contexts import FACETS, name
 from tasks.index.contributions import BEHAVIOUR, CONTENT, POPULAR, additive, contributions, kind_of
 from tasks.index.facets import Facets
 from tasks.index.item_table import ItemTable, Mask
@@ -25,6 +26,7 @@ from tasks.models.engine import Engine
 NAMED = 2  # history items in one reason
 PROFILE = 10  # events that tell what somebody takes most
 COMMON = 0.3  # share of those from which a label counts as a match
+MOSTLY = 0.5  # share of those beyond which a language counts as somebody's own
 VERBS = {"audio": "listened to", "music": "listened to", "podcast": "listened to", "game": "played", "other": "took to"}
 
 
@@ -106,27 +108,51 @@ def evidence(found: Votes, at: int, most: int) -> IntArray:
 def reasons(found: Votes, at: int, question: Question, table: ItemTable, facets: Facets) -> tuple[Reason, ...]:
     """Why item number `at` was answered, the strongest reason first; "popular" for what no member spoke for."""
     told = []
+    item, past = int(found.items[at]), question.past
     for kind in (BEHAVIOUR, CONTENT, POPULAR):
         share = float(found.of_kind(kind)[at])
         if share <= 0:
             continue
-        named: tuple[int, ...] = ()
-        if kind != POPULAR:
-            parts = found.shares[kind][:, at]
-            order = np.argsort(-parts, kind="stable")[:NAMED]
-            named = tuple(found.history[order[parts[order] > 0]].tolist())
-            if not named:
-                continue
-        told.append(Reason(kind, _text(kind, named, table, facets), tuple(table.ids[i] for i in named), (), share))
+        if kind == POPULAR:
+            told.append(_popular(item, past, facets, share))
+            continue
+        parts = found.shares[kind][:, at]
+        order = np.argsort(-parts, kind="stable")[:NAMED]
+        named = tuple(found.history[order[parts[order] > 0]].tolist())
+        if named:
+            told.append(Reason(kind, _text(kind, named, table, facets), tuple(table.ids[i] for i in named), (), share))
     told.sort(key=lambda reason: -reason.share)
-    if not told:
-        told = [Reason(POPULAR, "Popular now", (), (), 1.0)]
-    return (*told, *_matches(int(found.items[at]), question.past, table, facets))
+    return (*(told or [_popular(item, past, facets, 1.0)]), *_matches(item, past, table, facets))
+
+
+def _popular(item: int, past: Histories, facets: Facets, share: float) -> Reason:
+    """Where the item is popular: of what is somebody's own first, then overall, then in any of its contexts."""
+    contexts = facets.contexts
+    if contexts is None:
+        return Reason(POPULAR, "Popular now", (), (), share)
+    when, now = (" this week", "Popular now") if contexts.days else ("", "Popular")
+    own = _own(past, facets)
+    places = [(facet, label) for facet in FACETS for label in getattr(facets, facet)[item]]
+    for facet, label in [*(each for each in places if each in own), ("", ""), *places]:
+        if item in contexts.popular.get((facet, label), ()):
+            if not facet:
+                return Reason(POPULAR, f"Popular{when}", (), (), share)
+            where = "your language" if facet == "languages" and (facet, label) in own else name(facet, label)
+            return Reason(POPULAR, f"Popular in {where}{when}", (), (label,), share)
+    return Reason(POPULAR, now, (), (), share)
+
+
+def _own(past: Histories, facets: Facets) -> set[tuple[str, str]]:
+    """The languages and genres of much of the recent past."""
+    recent = past.items[-PROFILE:].tolist()
+    found = set()
+    for facet, least in (("languages", MOSTLY), ("genres", COMMON)):
+        counts = Counter(label for i in recent for label in set(getattr(facets, facet)[i]))
+        found |= {(facet, label) for label, count in counts.items() if count > least * len(recent)}
+    return found
 
 
 def _text(kind: str, named: Sequence[int], table: ItemTable, facets: Facets) -> str:
-    if kind == POPULAR:
-        return "Popular now"
     titles = " and ".join(table.titles[i] or table.ids[i] for i in named)
     if kind == CONTENT:
         return f"Close in content to {titles}"

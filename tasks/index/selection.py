@@ -23,8 +23,8 @@ class Cap:
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """places: candidates in the order of the list; propensities: with what probability the drawing gave each place to
-    just this candidate, given the places before it."""
+    """places: candidates in the order of the list; propensities: with what probability each of them is in the list at
+    all, at whatever place; NaN where that is not known in closed form: exploration with diversity or caps."""
 
     places: IntArray
     propensities: FloatArray
@@ -53,18 +53,16 @@ def choose(
     nearest = np.zeros(len(relevance))
     used: list[Counter[Hashable]] = [Counter() for _ in caps]
     places: list[int] = []
-    propensities: list[float] = []
     added = np.zeros(len(relevance)) if offset is None else offset
     for at in range(min(k, len(relevance))):
         if at < len(first):
-            place, propensity = first[at], 1.0
+            place = first[at]
         elif not free.any():
             break
         else:
             value = np.where(free, (1.0 - diversity) * relevance - diversity * nearest + added, -np.inf)
-            place, propensity = _drawn(value, explore, generator)
+            place = _drawn(value, explore, generator)
         places.append(place)
-        propensities.append(propensity)
         free[place] = False
         if similarity is not None:
             nearest = similarity[place] if len(places) == 1 else np.maximum(nearest, similarity[place])
@@ -73,16 +71,43 @@ def choose(
             full = {label for label in cap.labels[place] if taken[label] >= cap.most}
             if full:
                 free &= np.fromiter((full.isdisjoint(row) for row in cap.labels), bool, len(free))
-    return Chosen(np.array(places, np.int64), np.array(propensities))
+    chosen = np.array(places, np.int64)
+    if not explore or generator is None:
+        return Chosen(chosen, np.ones(len(chosen)))
+    if diversity or caps:
+        return Chosen(chosen, np.full(len(chosen), np.nan))
+    return Chosen(chosen, _listed(relevance + added, first, min(k, len(relevance)), explore)[chosen])
 
 
-def _drawn(value: FloatArray, explore: float, generator: np.random.Generator | None) -> tuple[int, float]:
-    """The best place, or with probability `explore` any that is free (finite); and how probable that was."""
-    best, free = int(np.argmax(value)), np.flatnonzero(np.isfinite(value))
-    place = best
+def _drawn(value: FloatArray, explore: float, generator: np.random.Generator | None) -> int:
+    """The best place, or with probability `explore` any that is free (finite)."""
     if explore and generator is not None and generator.random() < explore:
-        place = int(generator.choice(free))
-    return place, (1.0 - explore) * (place == best) + explore / len(free)
+        return int(generator.choice(np.flatnonzero(np.isfinite(value))))
+    return int(np.argmax(value))
+
+
+def _listed(value: FloatArray, first: Sequence[int], k: int, explore: float) -> FloatArray:
+    """[p] with what probability each candidate is among the k of a list, when no value depends on what was chosen."""
+    chance = np.ones(len(value))
+    rest = np.setdiff1d(np.arange(len(value)), first)
+    order = rest[np.argsort(-value[rest], kind="stable")]
+    chance[order] = inclusion(len(order), max(k - len(first), 0), explore)
+    return chance
+
+
+def inclusion(n: int, places: int, explore: float) -> FloatArray:
+    """[n] with what probability the candidate of each rank gets one of the places, drawn one after the other: the best
+    one that is left, or with probability `explore` any that is left.
+
+    By recursion from the last place: to a candidate it matters only how many better ones are left.
+    """
+    better = np.arange(n)
+    chance = np.zeros(n)  # with no place left to draw
+    for left in range(n - places + 1, n + 1):
+        one_less = np.concatenate([[1.0], chance[:-1]])  # a better one is taken; with none left, it itself
+        drawn = (1.0 + better * one_less + np.maximum(left - 1 - better, 0) * chance) / left
+        chance = (1.0 - explore) * one_less + explore * drawn
+    return chance
 
 
 def freshness(years: FloatArray) -> FloatArray:

@@ -60,4 +60,4 @@ class Ease(ItemToItem):
         p = inverse((x.T @ x).toarray(), hyper["regularisation"])
         p /= -np.diag(p)[None, :]
         p[np.diag_indices_from(p)] = 0.0
-        return cls(spread(strongest(p, int(hyper["keep"])), active, catalogue.n_items), hyper["decay"])
+        return cls.of(spread(strongest(p, int(hyper["keep"])), active, catalogue.n_items), hyper["decay"])

@@ -45,4 +45,4 @@ class ItemKnn(ItemToItem):
         rows = np.repeat(np.arange(catalogue.n_items), np.diff(together.indptr))
         norm = np.sqrt(audience[rows] * audience[together.indices]) + hyper["shrink"]
         together.data = np.where(rows == together.indices, 0.0, together.data / norm).astype(np.float32)
-        return cls(nearest(together, int(hyper["neighbours"])), hyper["decay"])
+        return cls.of(nearest(together, int(hyper["neighbours"])), hyper["decay"])

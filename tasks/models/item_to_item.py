@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from tasks.data.histories import FloatArray, Histories
+from tasks.data.histories import FloatArray, Histories, IntArray
 from tasks.models.protocol import Arrays, Catalogue, Hyper, Scores
+from tasks.models.quantised import packed, rounded, unpacked
 
 DENSE = 3
 
@@ -50,45 +51,58 @@ def strongest(weights: npt.NDArray[np.float32], keep: int) -> sp.csr_matrix:
     return sp.csr_matrix((values.ravel(), columns.ravel().astype(np.int32), indptr), shape=weights.shape)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ItemToItem:
-    """scores = decayed history [n, items] times weights [items, items].
+    """scores = decayed history [n, items] times weights [items, items], which are rounded to 16 bits when fitted.
 
     Cost of a row: events in the history times the weights kept per item. Where a good share of all weights is kept,
-    they are asked as a plain matrix, in up to DENSE times the memory: no indices are followed.
+    they are asked as a plain matrix, in up to DENSE times the memory: no indices are followed. Memory: 8 bytes a
+    weight, or that matrix, from the first question on; stored (see tasks.models.quantised): 4 bytes a weight.
     """
 
-    weights: sp.csr_matrix
+    stored: Arrays
     decay: float
+
+    @classmethod
+    def of(cls, weights: sp.csr_matrix, decay: float) -> Self:
+        """With just learned weights."""
+        return cls(packed(rounded(weights)), decay)
+
+    @cached_property
+    def weights(self) -> sp.csr_matrix:
+        """[items, items]."""
+        return unpacked(self.stored)
+
+    def between(self, taken: IntArray, items: IntArray) -> npt.NDArray[np.float32]:
+        """[len(taken), len(items)] weights."""
+        weights = self._weights
+        return weights[np.ix_(taken, items)] if isinstance(weights, np.ndarray) else weights[taken][:, items].toarray()
 
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
         """[n, n_items]; moments are not used: order is all that these models know of time."""
-        profile = weighted_matrix(histories, recency_weights(histories, self.decay), self.weights.shape[0])
+        profile = weighted_matrix(histories, recency_weights(histories, self.decay), self._n_items)
         product = profile @ self._weights
         return np.asarray(product if isinstance(product, np.ndarray) else product.toarray(), dtype=np.float32)
 
     @cached_property
     def _weights(self) -> sp.csr_matrix | npt.NDArray[np.float32]:
-        n, stored = self.weights.shape[0], self.weights.nnz * 8
-        return self.weights.toarray() if n * n * 4 <= DENSE * stored else self.weights
+        dense = self._n_items**2 * 4 <= DENSE * len(self.stored["indices"]) * 8
+        return unpacked(self.stored).toarray() if dense else self.weights
+
+    @property
+    def _n_items(self) -> int:
+        return len(self.stored["indptr"]) - 1
 
     def asking(self, hyper: Hyper) -> Self:
         """The same weights asked with another decay."""
         return replace(self, decay=float(hyper["decay"]))
 
     def arrays(self) -> Arrays:
-        """The sparse weights' three arrays and the decay."""
-        w = self.weights
-        return {
-            "data": w.data.astype(np.float32),
-            "indices": w.indices.astype(np.int32),
-            "indptr": w.indptr.astype(np.int64),
-            "decay": np.array([self.decay]),
-        }
+        """The weights as multiples of their rows' steps, and the decay."""
+        return {**self.stored, "decay": np.array([self.decay])}
 
     @classmethod
     def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
         """From `arrays()`; nothing is copied."""
-        parts = (arrays["data"], arrays["indices"], arrays["indptr"])
-        n = catalogue.n_items
-        return cls(sp.csr_matrix(parts, shape=(n, n), copy=False), float(arrays["decay"][0]))
+        stored = {name: array for name, array in arrays.items() if name != "decay"}
+        return cls(stored, float(arrays["decay"][0]))

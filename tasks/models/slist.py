@@ -54,4 +54,4 @@ class Slist(ItemToItem):
         gram[np.diag_indices_from(gram)] += np.float32(hyper["regularisation"])
         weights = solve(gram, cross, assume_a="pos")
         small = strongest(np.asarray(weights, np.float32), int(hyper["keep"]))
-        return cls(spread(small, active, catalogue.n_items), hyper["decay"])
+        return cls.of(spread(small, active, catalogue.n_items), hyper["decay"])

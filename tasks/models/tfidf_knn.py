@@ -50,4 +50,4 @@ class TfidfKnn(ItemToItem):
             kept = strongest(near, int(hyper["neighbours"]))
             kept.eliminate_zeros()
             blocks.append(kept)
-        return cls(sp.vstack(blocks, format="csr"), hyper["decay"])
+        return cls.of(sp.vstack(blocks, format="csr"), hyper["decay"])

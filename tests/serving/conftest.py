@@ -36,13 +36,18 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
 
 
 @pytest.fixture
-def client(store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    """Makes a client of an application with some options changed; `token` is asked for where given."""
+def usual(store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Options:
+    """Of an application that asks for no token."""
     monkeypatch.delenv("NIGHTREEL_TOKEN", raising=False)
-    usual = Options(
+    return Options(
         store=store.uri, channel="live", refresh_s=60.0, threads=2, queue=8, timeout_s=5.0, body=50_000, cached=100,
-        feedback=str(tmp_path / "feedback"),
+        feedback=str(tmp_path / "feedback"), slates=None,
     )  # fmt: skip
+
+
+@pytest.fixture
+def client(usual: Options, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    """Makes a client of an application with some options changed; `token` is asked for where given."""
     with ExitStack() as stack:
 
         def made(token: str | None = None, **changed: object) -> TestClient:

@@ -303,7 +303,7 @@ def test_a_download_is_kept_and_checked_at_each_opening(published: tuple[LocalSt
 def test_a_version_damaged_in_the_store_is_refused_and_leaves_nothing(
     published: tuple[LocalStore, Path, str], remote: Path
 ) -> None:
-    path = published[0].root / "versions" / remote.name / "engine" / "ease" / "data.npy"
+    path = published[0].root / "versions" / remote.name / "engine" / "ease" / "codes.npy"
     path = path if path.exists() else next((published[0].root / "versions" / remote.name / "engine").rglob("*.npy"))
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     with pytest.raises(BundleError, match=f"{published[0].uri}: versions/{remote.name}/engine/.*{path.name}"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tasks.index.selection import Cap, choose, freshness
+from tasks.index.selection import Cap, choose, freshness, inclusion
 
 RELEVANCE = np.array([1.0, 0.9, 0.5, 0.4])
 ALIKE = np.array([[1.0, 0.9, 0.1, 0.0], [0.9, 1.0, 0.1, 0.0], [0.1, 0.1, 1.0, 0.8], [0.0, 0.0, 0.8, 1.0]])
@@ -36,14 +36,38 @@ def test_what_comes_first_and_what_is_moved() -> None:
 
 
 def test_propensities_are_the_frequencies_of_the_draw() -> None:
-    counts, told = np.zeros(4), {}
-    for seed in range(4000):
-        chosen = choose(RELEVANCE, None, 1, explore=0.4, generator=np.random.default_rng(seed))
-        counts[chosen.places[0]] += 1
-        told[int(chosen.places[0])] = float(chosen.propensities[0])
-    assert told == pytest.approx({0: 0.6 + 0.1, 1: 0.1, 2: 0.1, 3: 0.1})
-    np.testing.assert_allclose(counts / 4000, [told[n] for n in range(4)], atol=0.025)
+    """Of a list of two of the three that are not pinned: the best one gets the first place with 0.6 + 0.4 / 3, else the
+    second one if it is left, with 0.6 + 0.4 / 2."""
+    counts, told, draw = np.zeros(4), {}, np.random.default_rng(0)
+    for _ in range(2000):
+        chosen = choose(RELEVANCE, None, 3, first=[3], explore=0.4, generator=draw)
+        counts[chosen.places] += 1
+        told |= dict(zip(chosen.places.tolist(), chosen.propensities.tolist(), strict=True))
+    best = 0.6 + 0.4 / 3
+    assert told[0] == pytest.approx(best + (1 - best) * 0.8) and told[3] == 1.0
+    np.testing.assert_allclose(counts / 2000, [told[n] for n in range(4)], atol=0.035)
     assert choose(RELEVANCE, None, 4).propensities.tolist() == [1.0] * 4
+
+
+@pytest.mark.parametrize(("n", "places", "explore"), [(5, 3, 0.3), (4, 4, 0.2), (6, 2, 1.0), (5, 3, 0.0), (3, 0, 0.4)])
+def test_inclusion_is_what_going_through_every_draw_gives(n: int, places: int, explore: float) -> None:
+    expected = np.zeros(n)
+
+    def draw(left: list[int], more: int, chance: float) -> None:
+        for each in left if more else []:
+            own = chance * ((1 - explore) * (each == left[0]) + explore / len(left))
+            expected[each] += own
+            draw([other for other in left if other != each], more - 1, own)
+
+    draw(list(range(n)), places, 1.0)
+    np.testing.assert_allclose(inclusion(n, places, explore), expected, atol=1e-12)
+
+
+def test_where_places_depend_on_each_other_the_propensity_is_not_known() -> None:
+    cap, draw = Cap([("a",)] * 4, 2), np.random.default_rng(0)
+    for wish in ({"diversity": 0.5}, {"caps": [cap]}):
+        assert np.isnan(choose(RELEVANCE, ALIKE, 2, explore=0.4, generator=draw, **wish).propensities).all()  # type: ignore[arg-type]
+        assert (choose(RELEVANCE, ALIKE, 2, **wish).propensities == 1.0).all()  # type: ignore[arg-type]
 
 
 def test_freshness_is_the_share_that_is_older() -> None:

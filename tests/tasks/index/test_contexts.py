@@ -1,0 +1,118 @@
+"""Popularity by context: what a reason says of it is so, by the events themselves."""
+
+from __future__ import annotations
+
+import re
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.data.histories import Histories
+from tasks.index import contexts
+from tasks.index.facets import Facets
+from tasks.index.reader import Reader
+from tasks.index.wishes import Wishes
+from tests.tasks.index.bundles import DAY, UNTIL, reseal, write_bundle
+
+ITEMS = 120
+LANGUAGE, MEDIUM = ("ja", "de", "en-GB"), ("video", "podcast")
+
+
+def written(folder: Path, clock: str = "time") -> Reader:
+    """The usual bundle with languages and media types, and what is popular in them."""
+    write_bundle(folder, users=60, items=ITEMS, clock=clock)
+    table = pq.read_table(folder / "items.parquet")
+    table = table.append_column("language", pa.array([LANGUAGE[i // 2 % 3] for i in range(ITEMS)]))
+    table = table.append_column("media_type", pa.array([MEDIUM[i // 6 % 2] for i in range(ITEMS)]))
+    pq.write_table(table, folder / "items.parquet")
+    facets, past = Facets(folder / "items.parquet"), Reader.open_bundle(folder, check=False).histories
+    contexts.write(folder, past, {name: getattr(facets, name) for name in contexts.FACETS}, clock == "time")
+    reseal(folder)
+    return Reader.open_bundle(folder)
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    return written(tmp_path_factory.mktemp("contexts") / "bundle")
+
+
+def places(reader: Reader, rows: list[int]) -> dict[int, int]:
+    """Of items, by their events in the last week: how many of the others have more, for those that have any."""
+    late = reader.histories.times > UNTIL - 7 * DAY if reader.config["clock"] == "time" else slice(None)
+    counts = np.bincount(reader.histories.items[late], minlength=ITEMS)
+    return {i: sum(counts[other] > counts[i] for other in rows) for i in rows if counts[i]}
+
+
+def having(reader: Reader, where: str, recent: list[int]) -> list[int]:
+    """The items that a reason's words mean."""
+    language = {"Japanese": "ja", "German": "de", "English": "en"}
+    if where == "your language":
+        told = [reader.facets.languages[i][-1] for i in recent]
+        where = max(set(told), key=told.count)
+        assert told.count(where) > len(told) / 2
+        language[where] = where
+    if where in language:
+        return [i for i in range(ITEMS) if language[where] in reader.facets.languages[i]]
+    medium = {"videos": "video", "podcasts": "podcast"}.get(where)
+    if medium:
+        return [i for i in range(ITEMS) if medium in reader.facets.media_types[i]]
+    return [i for i in range(ITEMS) if where in reader.items.genres[i]]
+
+
+@pytest.mark.parametrize("clock", ["time", "order"])
+def test_what_a_reason_says_is_so(reader: Reader, clock: str, tmp_path: Path) -> None:
+    asked = reader if clock == "time" else written(tmp_path / "bundle", clock)
+    when, said = " this week" if clock == "time" else "", dict[str, int]()
+    popularity = asked.engine.members["popularity"]
+    for user in [None, *(f"u{n:03d}" for n in range(60))]:
+        row = int(asked.users.rows([user or "nobody"])[0])
+        recent = asked.histories[row][0][-10:].tolist()
+        for wish in (Wishes(), Wishes(languages=("ja",))):
+            for each in asked.recommend(user, k=8, reasons=True, wishes=wish):
+                item = asked.items.require(each.item_id)
+                for reason in (r for r in each.reasons if r.kind == "popular"):
+                    said[reason.text] = said.get(reason.text, 0) + 1
+                    if reason.text in ("Popular now", "Popular") and (clock == "time") == reason.text.endswith("now"):
+                        continue
+                    found = re.fullmatch(rf"Popular( in (?P<where>.+?))?{when}", reason.text)
+                    assert found, reason.text
+                    told = reason.text, each.item_id, user
+                    rows = having(asked, found["where"], recent) if found["where"] else list(range(ITEMS))
+                    assert places(asked, rows).get(item, ITEMS) < min(20, ceil(0.1 * len(rows))), told
+                    counted = popularity.score(Histories.from_rows([((), ())]), np.array([UNTIL]))[0]
+                    assert counted[item] > 0
+    expected = {f"Popular{when}", f"Popular in your language{when}", f"Popular in Sci-Fi{when}"}
+    named = {f"Popular in {language}{when}" for language in ("Japanese", "German", "English")}
+    assert expected <= set(said) and named & set(said), said
+
+
+def test_somebody_unknown_gets_what_is_popular_inside_their_wish(reader: Reader) -> None:
+    listed = reader.recommend("nobody", k=12, wishes=Wishes(languages=("de",)))
+    rows = [reader.items.require(each.item_id) for each in listed]
+    counted = reader.engine.members["popularity"].score(Histories.from_rows([((), ())]), np.array([np.nan]))[0]
+    german = [i for i in range(ITEMS) if "de" in reader.facets.languages[i]]
+    assert rows == sorted(german, key=lambda i: (-counted[i], i))[:12]
+
+
+def test_the_tables_are_the_last_weeks_and_leave_out_what_says_nothing(tmp_path: Path) -> None:
+    """Item 0 was taken most, but before the last week; label `few` has 9 items, `all` has nine tenths of them."""
+    labels = [
+        (*(["few"] if i < 9 else []), *(["all"] if i < 18 else []), *(["half"] if i % 2 else [])) for i in range(20)
+    ]
+    past = Histories.from_rows([
+        ([0, 1, 3, 3], [UNTIL - 8 * DAY, UNTIL - 6 * DAY, UNTIL - DAY, UNTIL]),
+        ([0, 2], [UNTIL - 7 * DAY, UNTIL]),
+    ])  # fmt: skip
+    nothing = [()] * 20
+    contexts.write(tmp_path, past, {"languages": nothing, "genres": labels, "media_types": nothing}, True)
+    items, events = (np.load(tmp_path / f"popular/{name}.npy") for name in ("items", "events"))
+    assert (items[:, :4].tolist(), events[:, :4].tolist()) == (
+        [[3, 1, 2, -1], [3, 1, -1, -1]], [[2, 1, 1, 0], [2, 1, 0, 0]],
+    )  # fmt: skip
+    found = contexts.Contexts.read(tmp_path)
+    assert found and found.popular == {("", ""): {3, 1}, ("genres", "half"): {3}}
+    assert contexts.Contexts.read(tmp_path / "none") is None
