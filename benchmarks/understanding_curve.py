@@ -30,7 +30,7 @@ from rich.table import Table
 
 from benchmarks.mixed_world import GENRES, WORDS
 from benchmarks.nightly import ROOT
-from tasks.data.schema import ITEMS_SCHEMA
+from tasks.data.schema import COMMENTS_SCHEMA, ITEMS_SCHEMA
 
 SIZES, DISTINCT, STAGES, LABELS = (1_000, 10_000, 100_000), 1_000, ("understand", "embed"), 4
 
@@ -65,6 +65,7 @@ def run(folder: Path, n: int, learned_from: int | None) -> dict[str, tuple[float
     path = folder / "data/validate/items.parquet"
     path.parent.mkdir(parents=True)
     pq.write_table(catalogue(n), path, compression="zstd")
+    pq.write_table(COMMENTS_SCHEMA.empty_table(), path.with_name("comments.parquet"))
     values = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
     values["understand"]["tags"]["most_items"] = learned_from or values["understand"]["tags"]["most_items"]
     (folder / "params.yaml").write_text(yaml.safe_dump(values), "utf-8")

@@ -30,6 +30,8 @@ SET_ASIDE = pa.schema([
 ITEMS_SCHEMA = pa.schema([pa.field(c.name, ARROW_TYPES[c.kind]) for c in ITEMS.columns])
 """Clean items: every contract column; lists and `blocked` are never null, other optional cells may be."""
 ERASURES_SCHEMA = pa.schema([pa.field(c.name, ARROW_TYPES[c.kind]) for c in ERASURES.columns])
+COMMENTS_SCHEMA = pa.schema([pa.field("item", pa.int32()), pa.field("text", pa.string())])
+"""Comments, by item: its row in items."""
 USERS_SCHEMA = pa.schema([pa.field("user_id", pa.string())])
 CLEAN_EVENTS = pa.schema([
     pa.field("user", pa.int32()), pa.field("item", pa.int32()), pa.field("time", pa.float64()),

@@ -12,6 +12,7 @@ from tasks.content.source import ENGLISH, UNIVERSAL
 from tasks.data.schema import ITEMS_SCHEMA, iter_strict
 from tasks.settings import Settings
 from tasks.stage import read_json, say, state_directory
+from tasks.understanding.comments import Comments
 from tasks.understanding.fields import Understood
 from tasks.understanding.language import LanguageIdentifier
 from tasks.understanding.prose import prose_of
@@ -29,7 +30,8 @@ Row = dict[str, Any]
 
 
 class Looks:
-    """Looks, and what they count. catalogue: validate's items; pins: of media files; spool: a file that may be made."""
+    """Looks, and what they count. catalogue: validate's items, with their comments beside them; pins: of media files;
+    spool: a file that may be made."""
 
     def __init__(self, settings: Settings, catalogue: Path, pins: Path, spool: Path, stack: ExitStack) -> None:
         self.settings, self.catalogue, self.pins, self.spool, self.stack = settings, catalogue, pins, spool, stack
@@ -49,6 +51,7 @@ class Looks:
             found.cards["text"] = self.reading.card()
             if self.settings.understand.writer.model:
                 self.writing.write(told, texts, found)
+        self.comments.give(self.items, len(rows), found)
         self.items, self.told = self.items + len(rows), self.told + len(told)
         self.transcribed += sum("transcript" in own for own in found.fields)
 
@@ -92,12 +95,17 @@ class Looks:
     def metrics(self) -> Row:
         """For `dvc metrics`."""
         return {"items": self.items, "transcribed": self.transcribed, "with_language": self.languages,
-                "with_prose": self.told}  # fmt: skip
+                "with_prose": self.told, **self.comments.quality()}  # fmt: skip
 
     def counts(self) -> Row:
         """For the log: of those parts that were opened."""
         opened = [part for name in ("files", "reading", "writing") if (part := vars(self).get(name)) is not None]
         return {name: count for part in opened for name, count in part.counts().items()}
+
+    @cached_property
+    def comments(self) -> Comments:
+        path, root = self.catalogue.with_name("comments.parquet"), state_directory() / "understand" / "comments"
+        return Comments(path, self.identifier, self.settings.understand.sentiment, root, self.stack)
 
     # Each is imported where it is first asked for: torch takes seconds, and a catalogue of titles needs none of it.
 
