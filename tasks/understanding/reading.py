@@ -37,6 +37,7 @@ class Reading:
         self.settings, self.fresh, self.n, self.stack = settings, 0, n, ExitStack()
         self.encoder, root = open_encoder(settings.embed), state_directory()
         self.vectors = self.stack.enter_context(VectorCache(self.encoder, root / "cache"))
+        self.names = self.stack.enter_context(VectorCache(self.encoder, root / "understand" / "labels"))
         named = producer(self.encoder, settings.understand)
         self.cache = self.stack.enter_context(FieldCache(root / "understand" / "text", named))
         wanted, kept = settings.understand.sentiment, root / "understand" / "sentiment"
@@ -87,7 +88,7 @@ class Reading:
         if task is None:
             say(f"tags: fewer than two labels have {wanted.least_items} items with prose: none are learned")
             return None, {"given": False}
-        tagger, quality = learn(task, self.encoder, wanted)
+        tagger, quality = learn(task, self.names.vectors(task.names), wanted)
         vectors.unlink()
         _tell(quality, len(task.names), len(task.flags))
         if tagger is None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.content.text_encoder import TextEncoder, Vectors
+from tasks.content.text_encoder import Vectors
 from tasks.settings.understand import Tags
 from tasks.understanding.lesson import Lesson
 from tasks.understanding.one_vs_rest import Array, Head, Scaling, fit_head, fit_scaling
@@ -54,8 +54,9 @@ def labels_of(row: Mapping[str, Any], taxonomy: Sequence[str]) -> list[str]:
     return [label for label in taxonomy if label.casefold() in own]
 
 
-def learn(task: Lesson, encoder: TextEncoder, settings: Tags) -> tuple[Tagger | None, Facts]:
-    """The tagger, and its cross-validated quality beside always-the-commonest and nearness to the labels' names.
+def learn(task: Lesson, named: Vectors, settings: Tags) -> tuple[Tagger | None, Facts]:
+    """The tagger, and its cross-validated quality beside always-the-commonest and nearness to the labels' names (their
+    vectors: [labels, dim]).
 
     No tagger (tags stay empty) where it ranks no better than one of the two, or its first tag is right less often.
     """
@@ -63,7 +64,7 @@ def learn(task: Lesson, encoder: TextEncoder, settings: Tags) -> tuple[Tagger | 
 
     # One core: five times as fast where others want the cores too, and the bytes don't depend on their number.
     with threadpool_limits(1):
-        return _learn(task, encoder.encode(task.names), settings)
+        return _learn(task, named, settings)
 
 
 def _learn(task: Lesson, named: Vectors, settings: Tags) -> tuple[Tagger | None, Facts]:
