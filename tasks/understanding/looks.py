@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from tasks.understanding.prose import prose_of
 from tasks.understanding.spool import BLOCK
 
 if TYPE_CHECKING:
+    from tasks.data.media import Objects
     from tasks.understanding.media_fields import MediaFiles
     from tasks.understanding.reading import Reading
     from tasks.understanding.tagging import Tagger
@@ -31,10 +32,14 @@ Row = dict[str, Any]
 
 class Looks:
     """Looks, and what they count. catalogue: validate's items, with their comments beside them; pins: of media files;
-    spool: a file that may be made."""
+    spool: a file that may be made; open_objects: media in a bucket."""
 
-    def __init__(self, settings: Settings, catalogue: Path, pins: Path, spool: Path, stack: ExitStack) -> None:
+    def __init__(
+        self, settings: Settings, catalogue: Path, pins: Path, spool: Path, stack: ExitStack,
+        open_objects: Callable[[str], Objects],
+    ) -> None:  # fmt: skip
         self.settings, self.catalogue, self.pins, self.spool, self.stack = settings, catalogue, pins, spool, stack
+        self.open_objects = open_objects
         self.identifier = LanguageIdentifier()
         self.items = self.told = self.transcribed = self.languages = self.others = 0
 
@@ -115,7 +120,8 @@ class Looks:
         from tasks.understanding.media_fields import MediaFiles
 
         named = sum(row["media_uri"] is not None for rows in self._column("media_uri") for row in rows)
-        root, state = media_root(self.settings.snapshot.source), state_directory() / "understand"
+        wanted, state = self.settings.snapshot, state_directory() / "understand"
+        root = media_root(wanted.source, wanted.media, self.open_objects)
         looks = MediaFiles(read_json(self.pins), root, self.settings.understand.media, state, named)
         return self.stack.enter_context(looks)
 
