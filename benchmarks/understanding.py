@@ -30,6 +30,8 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
+from tasks.data.schema import COMMENTS_SCHEMA
+
 ROOT = Path(__file__).parents[1]
 METHODS = {"learned": "learned head", "commonest": "always the commonest", "label_names": "nearest label name"}
 COLUMNS = ("precision@1", "f1_micro", "f1_macro", "map", "tagged")
@@ -114,6 +116,7 @@ def main() -> None:
         # Text alone: media files are not part of what is timed here.
         without = table.set_column(at, table.schema.field(at), pa.nulls(table.num_rows, pa.string()))
         pq.write_table(without, copy)
+        pq.write_table(COMMENTS_SCHEMA.empty_table(), copy.with_name("comments.parquet"))
         shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
         full, idle = run_stage(folder, "everything"), run_stage(folder, "nothing changed")
         tags = json.loads((folder / "metrics/understand.json").read_text("utf-8")).get("tags", {})

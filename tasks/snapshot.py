@@ -11,6 +11,7 @@ from tasks.data import environment, media, privacy, recipe, sample
 from tasks.data.contracts import beyond, with_named
 from tasks.data.sources import Source, open_source
 from tasks.index import channels
+from tasks.index.media_objects import MediaObjects
 from tasks.index.pinned_state import earlier_version, pin_state
 from tasks.index.store import Missing, Store
 from tasks.index.stores import open_store
@@ -39,7 +40,8 @@ def main() -> None:
         files = list(read_json(OUT / "media.json"))
     else:
         files = _write_tables(source, settings, key, named)
-    pins = media.pin(files, media.media_root(settings.snapshot.source), state / "media.json")
+    root = media.media_root(settings.snapshot.source, settings.snapshot.media, MediaObjects) if files else None
+    pins = media.pin(files, root, state / "media.json")
     identity += f"+{recipe.digest(pins)}" if pins else ""
     store = open_store()
     state_pins = _pin_state(store, settings, tables)

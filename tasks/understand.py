@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.data.schema import ITEMS_SCHEMA, iter_strict
+from tasks.index.media_objects import MediaObjects
 from tasks.settings import load
 from tasks.stage import note, stage_main, staged_output, write_json
 from tasks.understanding.draft import draft, finish
@@ -31,7 +32,7 @@ def main() -> None:
     with staged_output(OUT) as folder:
         cards: dict[str, Any] = {}
         with ExitStack() as stack, draft(folder) as tables:
-            looks = Looks(settings, ITEMS, PINS, folder / "vectors.spool", stack)
+            looks = Looks(settings, ITEMS, PINS, folder / "vectors.spool", stack, MediaObjects)
             for rows in iter_strict(ITEMS, ITEMS_SCHEMA, READ, BLOCK):
                 found = Understood([row["item_id"] for row in rows], cards)
                 looks.read(rows, found)

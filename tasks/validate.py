@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from tasks.data import business_rules, labels, protocols, report, splits
 from tasks.data.accounting import Account, require_acceptable
 from tasks.data.clean import Clean, clean_tables, read_snapshot
+from tasks.data.comments import comments
 from tasks.data.protocols import Choice
 from tasks.data.splits import Events
 from tasks.settings import Validate, load
@@ -126,6 +127,7 @@ def _write(folder: Path, clean: Clean, events: pa.Table, choice: Choice) -> None
         "items": clean.items, "users": pa.table({"user_id": pa.array(clean.user_ids, pa.string())}), "events": events,
         "splits": pa.table({name: pa.array(fold) for name, fold in folds.items()}), "quarantine": clean.quarantine,
         "rules": clean.rules,
+        "comments": comments(events),
     }  # fmt: skip
     for name, table in tables.items():
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd")

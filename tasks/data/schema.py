@@ -31,6 +31,8 @@ ITEMS_SCHEMA = pa.schema([pa.field(c.name, ARROW_TYPES[c.kind]) for c in ITEMS.c
 """Clean items: every contract column; lists and `blocked` are never null, other optional cells may be."""
 ERASURES_SCHEMA = pa.schema([pa.field(c.name, ARROW_TYPES[c.kind]) for c in ERASURES.columns])
 RULES_SCHEMA = pa.schema([pa.field(c.name, ARROW_TYPES[c.kind]) for c in RULES.columns])
+COMMENTS_SCHEMA = pa.schema([pa.field("item", pa.int32()), pa.field("text", pa.string())])
+"""Comments, by item: its row in items."""
 USERS_SCHEMA = pa.schema([pa.field("user_id", pa.string())])
 CLEAN_EVENTS = pa.schema([
     pa.field("user", pa.int32()), pa.field("item", pa.int32()), pa.field("time", pa.float64()),

@@ -6,6 +6,7 @@ Endpoint, region and credentials come from the standard AWS environment (AWS_END
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tasks.index.s3_upload import abandon, copy, upload
 from tasks.index.store import Conflict, Missing, StoreError, Token, check_key
 
 CONNECT_S, READ_S = 5.0, 60.0  # for each of three attempts
+PART = 1 << 20
 _PROBE = "probe/conditional-writes"
 
 
@@ -46,6 +48,17 @@ class S3Store:
     def get_file(self, key: str, path: Path) -> None:
         with self._clear_errors(key):
             self._client.download_file(self._bucket, self._name(key), str(path))
+
+    def stamp(self, key: str) -> tuple[int, str]:
+        """(bytes, tag) of an object, which change with its content; raises Missing."""
+        with self._clear_errors(key):
+            head = self._client.head_object(Bucket=self._bucket, Key=self._name(key))
+            return int(head["ContentLength"]), tag(head)
+
+    def parts(self, key: str) -> Iterator[bytes]:
+        """The content, a part after the other; raises Missing."""
+        with self._clear_errors(key):
+            yield from self._client.get_object(Bucket=self._bucket, Key=self._name(key))["Body"].iter_chunks(PART)
 
     def get_with_token(self, key: str) -> tuple[bytes, Token] | None:
         try:

@@ -89,7 +89,8 @@ def card(sample: Sample) -> Markup:
         tag("h3", f"{sample.number}. {row['title'] or row['item_id']}"),
         tag("p", " · ".join(str(fact) for fact in facts if fact), class_="quiet"),
         _frames(sample.frames), _shares(derived), _transcript(derived), _summary(row, derived),
-        _tags(derived), _tone(derived), _keywords(derived), _near(sample.neighbours), _gaps(sample.gaps),
+        _tags(derived), _tone(derived), _comments(derived), _keywords(derived), _near(sample.neighbours),
+        _gaps(sample.gaps),
     ]  # fmt: skip
     return tag("article", *filter(None, parts), class_="person", id=f"item-{sample.number}")
 
@@ -150,6 +151,11 @@ def _tags(derived: Row) -> Markup | str:
 def _tone(derived: Row) -> Markup | str:
     label, score = derived.get("sentiment") or "not clear", derived.get("sentiment_score")
     return _titled("Sentiment", f"{label} ({score:+.2f})") if score is not None else ""
+
+
+def _comments(derived: Row) -> Markup | str:
+    tone, read = derived.get("comment_tone"), derived.get("comments_read")
+    return _titled("Comments", f"{tone:+.2f} on average of {read:,} in English") if tone is not None else ""
 
 
 def _keywords(derived: Row) -> Markup | str:

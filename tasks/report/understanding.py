@@ -9,7 +9,7 @@ from tasks.report.cards import cards, chosen, samples
 from tasks.report.catalogue import Catalogue, Row, read_catalogue
 from tasks.report.markup import Markup, note, section, table, tag, text
 from tasks.report.style import css
-from tasks.report.tone import sentiment
+from tasks.report.tone import comments, sentiment
 
 REVIEWED = 10
 METHODS = {"learned": "learned", "commonest": "always the commonest", "label_names": "nearest label name"}
@@ -55,7 +55,7 @@ def page(catalogue: Catalogue) -> str:
     found = samples(catalogue, rows)
     numbered = {row: sample.number for row, sample in zip(rows, found, strict=True)}
     parts = [_head(catalogue), atlas(catalogue, numbered), cards(found), known(catalogue), tags(catalogue.metrics),
-             sentiment(catalogue.metrics), review(catalogue)]  # fmt: skip
+             sentiment(catalogue.metrics), comments(catalogue.metrics), review(catalogue)]  # fmt: skip
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'

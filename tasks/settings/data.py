@@ -17,6 +17,9 @@ Event = Literal[
 class Snapshot(Section):
     source: str
     """`movielens-100k` (built-in sample), a folder, or an `s3://bucket/prefix` with `items.*` and `events.*`."""
+    media: str
+    """Where the files of `media_uri` lie: a folder or an `s3://bucket/prefix`; nothing outside it is read. Empty:
+    beside the source's tables."""
     clock: Literal["auto", "time", "order"]
     """What `timestamp` means: `time` (UTC), `order` (a position per user), or `auto` (order if integers below 1e8)."""
     pseudonymise: Literal["auto", "on", "off"]

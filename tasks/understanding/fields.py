@@ -20,13 +20,14 @@ FIELDS_SCHEMA = pa.schema([
     pa.field("written_summary", pa.string()), pa.field("themes", WORDS),
     pa.field("tags", WORDS), pa.field("tag_scores", SCORES),
     pa.field("sentiment", pa.string()), pa.field("sentiment_score", pa.float32()),
+    pa.field("comment_tone", pa.float32()), pa.field("comments_read", pa.int32()),
     pa.field("transcript", pa.string()), pa.field("segments", SEGMENTS), pa.field("sound", SCORES),
     *(pa.field(f"{name}_share", pa.float32()) for name in ("speech", "music", "silence")), pa.field("picture", SCORES),
 ])  # fmt: skip
 """Derived fields alone: null where the catalogue has the field itself, or where nothing could be said; lists of words
 are never null. keyword_scores are cosines, tag_scores calibrated probabilities, sentiment_score is the probability of
-a positive tone less that of a negative one, segments the transcript with its seconds; sound and picture are vectors,
-the shares are parts of the sound's seconds."""
+a positive tone less that of a negative one, comment_tone the mean of that over so many `comments_read`, segments the
+transcript with its seconds; sound and picture are vectors, the shares are parts of the sound's seconds."""
 FRAMES_SCHEMA = pa.schema([
     pa.field("item_id", pa.string()), pa.field("time_s", pa.float32()), pa.field("vector", SCORES),
     pa.field("jpeg", pa.binary()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +12,14 @@ from tasks.content.source import ENGLISH, UNIVERSAL
 from tasks.data.schema import ITEMS_SCHEMA, iter_strict
 from tasks.settings import Settings
 from tasks.stage import read_json, say, state_directory
+from tasks.understanding.comments import Comments
 from tasks.understanding.fields import Understood
 from tasks.understanding.language import LanguageIdentifier
 from tasks.understanding.prose import prose_of
 from tasks.understanding.spool import BLOCK
 
 if TYPE_CHECKING:
+    from tasks.data.media import Objects
     from tasks.understanding.media_fields import MediaFiles
     from tasks.understanding.reading import Reading
     from tasks.understanding.tagging import Tagger
@@ -29,10 +31,15 @@ Row = dict[str, Any]
 
 
 class Looks:
-    """Looks, and what they count. catalogue: validate's items; pins: of media files; spool: a file that may be made."""
+    """Looks, and what they count. catalogue: validate's items, with their comments beside them; pins: of media files;
+    spool: a file that may be made; open_objects: media in a bucket."""
 
-    def __init__(self, settings: Settings, catalogue: Path, pins: Path, spool: Path, stack: ExitStack) -> None:
+    def __init__(
+        self, settings: Settings, catalogue: Path, pins: Path, spool: Path, stack: ExitStack,
+        open_objects: Callable[[str], Objects],
+    ) -> None:  # fmt: skip
         self.settings, self.catalogue, self.pins, self.spool, self.stack = settings, catalogue, pins, spool, stack
+        self.open_objects = open_objects
         self.identifier = LanguageIdentifier()
         self.items = self.told = self.transcribed = self.languages = self.others = 0
 
@@ -49,6 +56,7 @@ class Looks:
             found.cards["text"] = self.reading.card()
             if self.settings.understand.writer.model:
                 self.writing.write(told, texts, found)
+        self.comments.give(self.items, len(rows), found)
         self.items, self.told = self.items + len(rows), self.told + len(told)
         self.transcribed += sum("transcript" in own for own in found.fields)
 
@@ -92,12 +100,17 @@ class Looks:
     def metrics(self) -> Row:
         """For `dvc metrics`."""
         return {"items": self.items, "transcribed": self.transcribed, "with_language": self.languages,
-                "with_prose": self.told}  # fmt: skip
+                "with_prose": self.told, **self.comments.quality()}  # fmt: skip
 
     def counts(self) -> Row:
         """For the log: of those parts that were opened."""
         opened = [part for name in ("files", "reading", "writing") if (part := vars(self).get(name)) is not None]
         return {name: count for part in opened for name, count in part.counts().items()}
+
+    @cached_property
+    def comments(self) -> Comments:
+        path, root = self.catalogue.with_name("comments.parquet"), state_directory() / "understand" / "comments"
+        return Comments(path, self.identifier, self.settings.understand.sentiment, root, self.stack)
 
     # Each is imported where it is first asked for: torch takes seconds, and a catalogue of titles needs none of it.
 
@@ -107,7 +120,8 @@ class Looks:
         from tasks.understanding.media_fields import MediaFiles
 
         named = sum(row["media_uri"] is not None for rows in self._column("media_uri") for row in rows)
-        root, state = media_root(self.settings.snapshot.source), state_directory() / "understand"
+        wanted, state = self.settings.snapshot, state_directory() / "understand"
+        root = media_root(wanted.source, wanted.media, self.open_objects)
         looks = MediaFiles(read_json(self.pins), root, self.settings.understand.media, state, named)
         return self.stack.enter_context(looks)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from tasks.content.progress import Progress
-from tasks.data.media import Pins, locate
+from tasks.data.media import Pins, Root, at_hand, sha256
 from tasks.settings.understand import Media
 from tasks.stage import UserError, say
 from tasks.understanding import sound
@@ -50,7 +49,7 @@ class MediaFiles:
     named: how many items name a file. What was looked at before is kept below `state`.
     """
 
-    def __init__(self, pins: Pins, root: Path | None, settings: Media, state: Path, named: int) -> None:
+    def __init__(self, pins: Pins, root: Root, settings: Media, state: Path, named: int) -> None:
         self.pins, self.root, self.settings, self.state = pins, root, settings, state
         self.told, self.named, self.seen, self.there, self.decoded = Progress("media files", named), named, 0, 0, 0
         self.stack = ExitStack()
@@ -81,7 +80,8 @@ class MediaFiles:
         kept = {name: self._caches[name].find([key]) for name, key in keys.items()}
         values = {name: own[keys[name]] for name, own in kept.items() if own}
         if todo := [look for look in wanted if look.name not in values]:
-            content = decode(_unchanged(row["media_uri"], self.root, digest), self.settings)
+            with at_hand(row["media_uri"], self.root) as (path, _):
+                content = decode(_unchanged(row["media_uri"], path, digest), self.settings)
             self.decoded += 1
             values |= {look.name: look.look(content, row) for look in todo}
             for look in todo if content.lasting else ():
@@ -199,10 +199,7 @@ def _pictures(limits: Values) -> Look:
     return Look("pictures", "pictures", model.card() | limits, look, fields)
 
 
-def _unchanged(uri: str, root: Path | None, digest: str) -> Path:
-    path, _ = locate(uri, root)
-    if path is not None:
-        with path.open("rb") as content:
-            if hashlib.file_digest(content, "sha256").hexdigest() == digest:
-                return path
+def _unchanged(uri: str, path: Path | None, digest: str) -> Path:
+    if path is not None and sha256(path) == digest:
+        return path
     raise UserError(f"media file {uri}: changed since the run began. Run again: the source is then read anew.")

@@ -3,11 +3,13 @@
 The objective is scikit-learn's `LogisticRegression` (L2, intercept free) for each label; solving all of them in one
 L-BFGS shares the products with the features, and one change of coordinates serves them all.
 Source of the calibration: Platt, "Probabilistic outputs for support vector machines" (1999), with his smoothed targets.
-Memory: two [items, labels] tables and the features, in float64. Ceiling: `understand.tags.most_items`.
+Memory: a block of the examples, which are read from where they are for every step. Ceiling: some hundred steps over
+all of them a fit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +21,9 @@ from scipy.special import expit
 
 Array = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+Vectors = npt.NDArray[np.floating[Any]]
+Examples = Callable[[], Iterable[tuple[Vectors, Flags]]]
+"""A call goes through all examples anew: blocks of vectors [n, dim] and flags [n, labels]."""
 STEPS = 300
 TOLERANCE = 3e-4
 NEWTON_STEPS = 50
@@ -36,6 +41,10 @@ class Head:
         found: Array = np.asarray(vectors, np.float64) @ self.weights + self.bias
         return found
 
+    def of(self, labels: slice) -> Head:
+        """The head of some labels alone."""
+        return Head(self.weights[:, labels], self.bias[labels])
+
 
 @dataclass(frozen=True)
 class Scaling:
@@ -50,25 +59,28 @@ class Scaling:
         return found
 
 
-def fit_head(vectors: npt.ArrayLike, labels: Flags, strength: float) -> Head:
-    """Fit to [n, dim] vectors and [n, labels] flags; strength: of the fit against the penalty (scikit-learn's C)."""
-    x, sign = np.asarray(vectors, np.float64), np.where(labels, 1.0, -1.0)
-    n, shape = len(x), (x.shape[1] + 1, labels.shape[1])
-    rate = np.clip(labels.mean(0), 1 / (n + 1), n / (n + 1))
+def fit_head(read: Examples, strength: float) -> Head:
+    """Fit to the examples, which are read anew for every step; strength: of the fit against the penalty (scikit-learn's
+    C)."""
+    n, sums, products = _moments(read())
+    rate = np.clip(sums / n, 1 / (n + 1), n / (n + 1))
     spread = rate * (1 - rate)
     # In these coordinates the curvature is nearly the same in every direction: a fifth of the steps.
-    basis = _basis(x, float(spread.mean()), strength)
-    rotated, scale = x @ basis, np.sqrt(spread.mean() / spread)
-    del x  # as large as `rotated`, and needed no more
+    basis = _basis(products, n, float(spread.mean()), strength)
+    scale, shape = np.sqrt(spread.mean() / spread), (len(basis) + 1, len(rate))
 
     def loss(flat: Array) -> tuple[float, Array]:
         table = flat.reshape(shape) * scale
         weights = basis @ table[:-1]
-        margin = sign * (rotated @ table[:-1] + table[-1])
-        value = np.logaddexp(0.0, -margin).sum() / n + (weights**2).sum() / (2 * strength * n)
-        slope = -sign * expit(-margin) / n
-        gradient = np.vstack([rotated.T @ slope + basis.T @ weights / (strength * n), slope.sum(0)])
-        return float(value), (gradient * scale).ravel()
+        value, pull = (weights**2).sum() / (2 * strength * n), weights / (strength * n)
+        own = np.zeros(len(rate))
+        for vectors, labels in read():
+            sign = np.where(labels, 1.0, -1.0)
+            margin = sign * (vectors @ weights.astype(vectors.dtype) + table[-1])
+            slope = -sign * expit(-margin) / n
+            value += np.logaddexp(0.0, -margin).sum() / n
+            pull, own = pull + vectors.T @ slope.astype(vectors.dtype), own + slope.sum(0)
+        return float(value), (np.vstack([basis.T @ pull, own]) * scale).ravel()
 
     start = np.zeros(shape)
     start[-1] = np.log(rate / (1 - rate)) / scale
@@ -77,10 +89,19 @@ def fit_head(vectors: npt.ArrayLike, labels: Flags, strength: float) -> Head:
     return Head(basis @ found[:-1], found[-1])
 
 
-def _basis(x: Array, spread: float, strength: float) -> Array:
+def _moments(examples: Iterable[tuple[Vectors, Flags]]) -> tuple[int, Array, Array]:
+    """How many there are, [labels] sums of the flags, [dim, dim] sums of products of the vectors."""
+    n, sums, products = 0, np.zeros(1), np.zeros((1, 1))
+    for vectors, labels in examples:
+        n, sums, products = n + len(labels), sums + labels.sum(0), products + vectors.T @ vectors
+    return n, sums, products
+
+
+def _basis(products: Array, n: int, spread: float, strength: float) -> Array:
     """[dim, dim]: columns along which the objective's mean curvature is 1."""
-    curvature = (x.T @ x) * (spread / len(x)) + np.eye(x.shape[1]) / (strength * len(x))
-    found: Array = solve_triangular(np.linalg.cholesky(curvature), np.eye(x.shape[1]), lower=True).T
+    own = np.eye(len(products))
+    curvature = products * (spread / n) + own / (strength * n)
+    found: Array = solve_triangular(np.linalg.cholesky(curvature), own, lower=True).T
     return found
 
 

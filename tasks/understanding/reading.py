@@ -18,10 +18,11 @@ from tasks.settings import Settings
 from tasks.stage import say, state_directory
 from tasks.understanding.field_cache import FieldCache
 from tasks.understanding.fields import Understood
+from tasks.understanding.lesson import prepare
 from tasks.understanding.prose import Prose
 from tasks.understanding.sentiment import Sentiments
 from tasks.understanding.spool import Spool
-from tasks.understanding.tagging import Tagger, labels_of, learn, lesson
+from tasks.understanding.tagging import Tagger, labels_of, learn
 from tasks.understanding.text_fields import describe, producer
 
 ENCODING_AND_DESCRIBING = ((0.0, 0.25), (0.25, 0.75))
@@ -36,6 +37,7 @@ class Reading:
         self.settings, self.fresh, self.n, self.stack = settings, 0, n, ExitStack()
         self.encoder, root = open_encoder(settings.embed), state_directory()
         self.vectors = self.stack.enter_context(VectorCache(self.encoder, root / "cache"))
+        self.names = self.stack.enter_context(VectorCache(self.encoder, root / "understand" / "labels"))
         named = producer(self.encoder, settings.understand)
         self.cache = self.stack.enter_context(FieldCache(root / "understand" / "text", named))
         wanted, kept = settings.understand.sentiment, root / "understand" / "sentiment"
@@ -81,11 +83,13 @@ class Reading:
     def learn_tags(self, cards: Row) -> tuple[Tagger | None, Row]:
         """The tagger, learned from the catalogue's labels, where there is one; and what was measured of it."""
         wanted, rng = self.settings.understand.tags, np.random.default_rng(self.settings.understand.seed)
-        task = lesson(self.spool.take, self.labels, wanted, rng)
+        vectors = self.spool.path.with_suffix(".lesson")
+        task = prepare(self.spool.take, self.labels, wanted, rng, vectors)
         if task is None:
             say(f"tags: fewer than two labels have {wanted.least_items} items with prose: none are learned")
             return None, {"given": False}
-        tagger, quality = learn(task, self.encoder, wanted, rng)
+        tagger, quality = learn(task, self.names.vectors(task.names), wanted)
+        vectors.unlink()
         _tell(quality, len(task.names), len(task.flags))
         if tagger is None:
             say("tags: the learned ones are no better than these: none are given")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,14 +31,12 @@ class Spool:
             file.write(records.tobytes())
         self.count += len(rows)
 
-    def take(self, numbers: npt.NDArray[np.int64]) -> Vectors:
-        """[n, dim] vectors of some records, by their ascending numbers from 0."""
-        found = np.empty((len(numbers), *self.layout["vector"].shape), np.float32)
+    def take(self, numbers: npt.NDArray[np.int64]) -> Iterator[Vectors]:
+        """[≤ BLOCK, dim] vectors of some records, by their ascending numbers from 0."""
         for start in range(0, self.count, BLOCK):
             inside = slice(*np.searchsorted(numbers, (start, start + BLOCK)))
             if inside.start < inside.stop:
-                found[inside] = self._records(start, BLOCK)["vector"][numbers[inside] - start]
-        return found
+                yield self._records(start, BLOCK)["vector"][numbers[inside] - start]
 
     def next_until(self, row: int) -> Records:
         """The records of rows before `row` that were not given yet; at most BLOCK rows at once are asked for."""

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from tasks.content.text_encoder import TextEncoder, Vectors
+from tasks.content.text_encoder import Vectors
 from tasks.settings.understand import Tags
-from tasks.understanding.one_vs_rest import Array, Flags, Head, Scaling, fit_head, fit_scaling
-from tasks.understanding.tag_quality import calibration_error, first_only, quality
+from tasks.understanding.lesson import Lesson
+from tasks.understanding.one_vs_rest import Array, Head, Scaling, fit_head, fit_scaling
+from tasks.understanding.tag_quality import BINS, Quality, calibration_gaps
 
-Labels = Sequence[Sequence[str]]
+CELLS = 1 << 18
+"""Scores, of items times labels, that are looked at together."""
+METHODS = ("learned", "commonest", "label_names")
 Facts = dict[str, Any]
-Take = Callable[[npt.NDArray[np.int64]], Vectors]
 
 
 @dataclass(frozen=True)
@@ -44,15 +45,6 @@ class Tagger:
         return found
 
 
-@dataclass(frozen=True)
-class Lesson:
-    """What is learned from: vectors [n, dim] of items that have labels, flags [n, labels] of the label names."""
-
-    names: tuple[str, ...]
-    vectors: Vectors
-    flags: Flags
-
-
 def labels_of(row: Mapping[str, Any], taxonomy: Sequence[str]) -> list[str]:
     """A row's labels: its genres; where a taxonomy is given, those of its labels that are among genres and tags."""
     genres, tags = list(row.get("genres") or ()), list(row.get("tags") or ())
@@ -62,31 +54,9 @@ def labels_of(row: Mapping[str, Any], taxonomy: Sequence[str]) -> list[str]:
     return [label for label in taxonomy if label.casefold() in own]
 
 
-def lesson(take: Take, labels: Labels, settings: Tags, rng: np.random.Generator) -> Lesson | None:
-    """What can be learned; None where fewer than two labels have enough items. take: numbers of items, ascending, to
-    their vectors.
-
-    An item without any label says nothing of what it is not: it is left out.
-    """
-    counts = Counter(label for own in labels for label in set(own))
-    names = [
-        n for n, count in sorted(counts.items(), key=lambda each: (-each[1], each[0])) if count >= settings.least_items
-    ]
-    names = sorted(names[: settings.most_labels])
-    rows = np.array([row for row, own in enumerate(labels) if own], np.int64)
-    if len(names) < 2:
-        return None
-    if len(rows) > settings.most_items:
-        rows = np.sort(rng.choice(rows, settings.most_items, replace=False))
-    at = {name: label for label, name in enumerate(names)}
-    flags = np.zeros((len(rows), len(names)), bool)
-    for position, row in enumerate(rows):
-        flags[position, [at[label] for label in labels[row] if label in at]] = True
-    return Lesson(tuple(names), take(rows), flags)
-
-
-def learn(task: Lesson, encoder: TextEncoder, settings: Tags, rng: np.random.Generator) -> tuple[Tagger | None, Facts]:
-    """The tagger, and its cross-validated quality beside always-the-commonest and nearness to the labels' names.
+def learn(task: Lesson, named: Vectors, settings: Tags) -> tuple[Tagger | None, Facts]:
+    """The tagger, and its cross-validated quality beside always-the-commonest and nearness to the labels' names (their
+    vectors: [labels, dim]).
 
     No tagger (tags stay empty) where it ranks no better than one of the two, or its first tag is right less often.
     """
@@ -94,36 +64,50 @@ def learn(task: Lesson, encoder: TextEncoder, settings: Tags, rng: np.random.Gen
 
     # One core: five times as fast where others want the cores too, and the bytes don't depend on their number.
     with threadpool_limits(1):
-        return _learn(task, encoder.encode(task.names), settings, rng)
+        return _learn(task, named, settings)
 
 
-def _learn(task: Lesson, named: Vectors, settings: Tags, rng: np.random.Generator) -> tuple[Tagger | None, Facts]:
-    fold = rng.permutation(np.arange(len(task.flags)) % settings.folds)
-    scores = np.zeros(task.flags.shape)
-    for k in range(settings.folds):
-        scores[fold == k] = fit_head(task.vectors[fold != k], task.flags[fold != k], settings.strength).scores(
-            task.vectors[fold == k]
-        )
-    # Each fold's probabilities come from a sigmoid that has not seen it either.
-    probabilities = np.zeros(scores.shape)
-    for k in range(settings.folds):
-        scaling = fit_scaling(scores[fold != k], task.flags[fold != k])
-        probabilities[fold == k] = scaling.probabilities(scores[fold == k])
-    compared = {
-        "learned": quality(probabilities, probabilities >= settings.probability, task.flags),
-        "commonest": _quality_of_first(np.tile(task.flags.mean(0), (len(scores), 1)), task.flags),
-        "label_names": _quality_of_first((task.vectors @ named.T).astype(np.float64), task.flags),
-    }
-    facts = {
-        **compared, "items": len(task.flags), "labels": len(task.names),
-        "calibration_error": calibration_error(probabilities, task.flags),
-    }  # fmt: skip
-    own, *rivals = compared.values()
+def _learn(task: Lesson, named: Vectors, settings: Tags) -> tuple[Tagger | None, Facts]:
+    scaling, facts = _cross_validated(task, named, settings)
+    own, *rivals = (facts[name] for name in METHODS)
     if any(own["map"] <= rival["map"] or own["precision@1"] < rival["precision@1"] for rival in rivals):
         return None, facts
-    head = fit_head(task.vectors, task.flags, settings.strength)
-    return Tagger(task.names, head, fit_scaling(scores, task.flags), settings.probability), facts
+    head = fit_head(partial(task.of, slice(0, len(task.flags))), settings.strength)
+    return Tagger(task.names, head, scaling, settings.probability), facts
 
 
-def _quality_of_first(scores: Array, flags: Flags) -> dict[str, float]:
-    return quality(scores, first_only(scores), flags)
+def _cross_validated(task: Lesson, named: Vectors, settings: Tags) -> tuple[Scaling, Facts]:
+    """The scaling of scores that no head had learned from, and the quality of all methods; a few labels at once, so
+    that no table of all items and labels is in memory."""
+    n, labels = task.flags.shape
+    heads = [fit_head(partial(task.without, part), settings.strength) for part in task.parts]
+    judged = {name: Quality(n, settings.probability if name == "learned" else None) for name in METHODS}
+    slopes, offsets, gaps = [], [], np.zeros(BINS)
+    for start in range(0, labels, step := max(1, CELLS // n)):
+        some = slice(start, start + step)
+        flags = task.flags[:, some]
+        scores = _scores(task, [head.of(some) for head in heads])
+        # Each part's probabilities come from a sigmoid that has not seen it either.
+        probabilities = np.concatenate([
+            fit_scaling(np.delete(scores, part, 0), np.delete(flags, part, 0)).probabilities(scores[part])
+            for part in task.parts
+        ])  # fmt: skip
+        judged["learned"].add(probabilities, flags)
+        judged["commonest"].add(np.tile(flags.mean(0), (n, 1)), flags)
+        near = Head(named[some].T.astype(np.float64), np.zeros(flags.shape[1]))
+        judged["label_names"].add(_scores(task, [near] * len(heads)), flags)
+        gaps += calibration_gaps(probabilities, flags)
+        scaling = fit_scaling(scores, flags)
+        slopes.append(scaling.slope)
+        offsets.append(scaling.offset)
+    facts = {name: each.facts() for name, each in judged.items()} | {
+        "items": n, "labels": labels, "calibration_error": round(float(np.abs(gaps).sum() / task.flags.size), 6),
+    }  # fmt: skip
+    return Scaling(np.concatenate(slopes), np.concatenate(offsets)), facts
+
+
+def _scores(task: Lesson, heads: Sequence[Head]) -> Array:
+    """[n, labels] scores of each part by its own head."""
+    return np.concatenate([
+        head.scores(vectors) for part, head in zip(task.parts, heads, strict=True) for vectors, _ in task.of(part)
+    ])  # fmt: skip

@@ -59,6 +59,12 @@ class Tone:
         raised = np.exp(odds - odds.max(1, keepdims=True))
         return np.asarray(raised / raised.sum(1, keepdims=True))
 
+    def mean(self, scores: npt.ArrayLike) -> float:
+        """Mean, over texts' scores [n, 4], of the probability of a positive tone less that of a negative one; where
+        there is no encoder."""
+        likely = self.probabilities(scores, []).mean(0)
+        return round(float(likely[TONES.index("positive")] - likely[TONES.index("negative")]), 4)
+
     def told(self) -> dict[str, Any]:
         """As JSON keeps it."""
         arrays = {name: np.round(getattr(self, name), 4).tolist() for name in ("bias", "weights")}

@@ -25,20 +25,6 @@ from tests.contracts.servers import set_environment
 from tests.tasks.index.bundles import lineage, write_bundle
 
 
-@pytest.fixture(scope="module")
-def moto() -> Iterator[dict[str, str]]:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }  # fmt: skip
-    server.stop()
-
-
 @pytest.fixture(params=["local", "moto", "seaweed"])
 def uri(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """An empty store's address; for S3 in a bucket that is not there yet, with the environment set."""

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import understand
-from tasks.data.schema import ITEMS_SCHEMA
+from tasks.data.schema import COMMENTS_SCHEMA, ITEMS_SCHEMA
 from tasks.stage import read_json
 from tests.datasets import items_table, workspace, write_params
 from tests.settings import settings
@@ -60,6 +60,7 @@ def test_a_small_model_publishes_what_passes_the_check_and_the_rest_is_for_revie
     write_params(tmp_path, {"understand.writer": writer})
     (tmp_path / "data/validate").mkdir(parents=True)
     pq.write_table(pa.Table.from_pylist(rows, ITEMS_SCHEMA), tmp_path / "data/validate/items.parquet")
+    pq.write_table(COMMENTS_SCHEMA.empty_table(), tmp_path / "data/validate/comments.parquet")
     with workspace(tmp_path):
         understand.main()
     out = tmp_path / "data/understand"

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from tasks.data.schema import ITEMS_SCHEMA
+from tasks.data.schema import COMMENTS_SCHEMA, ITEMS_SCHEMA
 from tasks.stage import stage_main
 from tasks.understand import main
 from tasks.understanding.fields import FIELDS_SCHEMA, PROVENANCE_SCHEMA
@@ -27,6 +27,7 @@ LONG = (
     "that was lost forty years ago. The astronaut builds a small rocket from old machines. Her neighbours think that she "
     "has gone mad. In the end the lost ship answers her radio."
 )
+COMMENTS = ("A wonderful film, I loved it!", "Sehr langweilig", "Great acting and a beautiful ending.", "What a joy!")
 GERMAN = "Ein alter Uhrmacher sucht in den Straßen von Prag nach seinem verschwundenen Sohn."
 
 
@@ -50,6 +51,8 @@ def write(project: Path, table: pa.Table, *, writer: str = "", **changes: object
     (project / "params.yaml").write_text(yaml.safe_dump(values))
     (project / "data" / "validate").mkdir(parents=True, exist_ok=True)
     pq.write_table(table, project / "data" / "validate" / "items.parquet")
+    comments = pa.Table.from_pylist([{"item": 2, "text": text} for text in COMMENTS], COMMENTS_SCHEMA)
+    pq.write_table(comments, project / "data" / "validate" / "comments.parquet")
 
 
 def understand(project: Path) -> str:
@@ -83,12 +86,17 @@ def test_text_fields_with_provenance_and_only_what_changed_is_done_again(
     assert rows[3]["summary"] == astronaut["summary"], "a sentence that is said twice is chosen once"
     assert astronaut["language"] is None, "the catalogue's own language is not derived"
     assert (german["language"], german["summary"]) == ("de", None)
-    assert bare.keys() == set(FIELDS_SCHEMA.names) and [value for value in bare.values() if value] == ["i2"]
+    assert bare.keys() == set(FIELDS_SCHEMA.names)
+    assert [value for value in bare.values() if value] == ["i2", bare["comment_tone"], 3] and bare["comment_tone"] > 0.5
     assert rows[4]["tags"][:2] and set(rows[4]["tags"]) <= {"Sci-Fi", "Action"}
 
     cards = json.loads((tmp_path / "data/understand/understand.json").read_text())
     told = {(note["item_id"], note["field"]): note for note in notes.to_pylist()}
-    assert set(cards) == {"language", "text", "sentiment", "tags"} >= {note["producer"] for note in told.values()}
+    assert (
+        set(cards)
+        == {"language", "text", "sentiment", "tags", "comments"}
+        >= {note["producer"] for note in told.values()}
+    )
     assert cards["text"]["encoder"] == "all-MiniLM-L6-v2" and cards["tags"]["labels"] == [
         "Action",
         "Drama",

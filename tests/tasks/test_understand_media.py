@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import embed, snapshot, understand, validate
+from tasks.index.s3_store import S3Store
 from tasks.stage import UserError
+from tests.contracts.servers import set_environment
 from tests.datasets import workspace, write_dataset, write_params
+from tests.settings import settings
 from tests.tasks.understanding.media import chord, speech, write_sound, write_video
 
 FILES = {
@@ -39,8 +43,13 @@ def write_source(folder: Path) -> Path:
     return folder
 
 
-def night(folder: Path, source: Path, stages: tuple[Any, ...] = (snapshot, validate, understand, embed)) -> None:
-    write_params(folder, {"snapshot.source": str(source), "snapshot.pseudonymise": "off"})
+def night(
+    folder: Path,
+    source: Path,
+    stages: tuple[Any, ...] = (snapshot, validate, understand, embed),
+    changes: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    write_params(folder, {"snapshot.source": str(source), "snapshot.pseudonymise": "off", **changes})
     with workspace(folder):
         for stage in stages:
             stage.main()
@@ -97,6 +106,31 @@ def test_media_are_understood_once_and_every_gap_has_its_reason(
         night(run, source, (understand,))
     night(run, source, (snapshot, validate, understand))
     assert json.loads((run / "data/snapshot/recipe.json").read_text())["recipe"] != recipe, "a changed file counts"
+
+
+def test_media_in_a_bucket(tmp_path: Path, moto: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    set_environment(monkeypatch, moto)
+    source, bucket = (
+        write_dataset(tmp_path / "source", users=6, items=12, events=60).folder,
+        S3Store("s3://films/media"),
+    )
+    write_sound(tmp_path / "music.wav", chord(2))
+    bucket.put("a/music.wav", tmp_path / "music.wav")
+    items = pq.read_table(source / "items.parquet").to_pylist()
+    uris = {0: "a/music.wav", 1: "s3://films/media/a/music.wav", 2: "a/gone.wav", 3: "s3://films/secret.wav"}
+    rows = [row | {"media_uri": uris.get(at), "description": None} for at, row in enumerate(items)]
+    pq.write_table(pa.Table.from_pylist(rows), source / "items.parquet")
+    sound_alone = settings().understand.media.model_dump() | {"speech": "", "pictures": ""}
+    wanted = {"snapshot.media": bucket.uri, "understand.media": sound_alone}
+    night(tmp_path / "run", source, (snapshot, validate, understand), wanted)
+    rows, told = pq.read_table(tmp_path / "run/data/understand/items.parquet").to_pylist(), notes(tmp_path / "run")
+    assert rows[0]["music_share"] == 1.0 and rows[0]["sound"] == rows[1]["sound"]
+    assert told["i002", "media"]["skipped"] == "there is no such object"
+    assert told["i003", "media"]["skipped"] == "lies outside s3://films/media"
+    shutil.rmtree(tmp_path / "run/state/understand")
+    bucket.put("a/music.wav", b"another")
+    with pytest.raises(UserError, match=r"music\.wav: changed since the run began"):
+        night(tmp_path / "run", source, (understand,), wanted)
 
 
 def test_without_the_extra_the_run_goes_on_and_says_what_is_missing(

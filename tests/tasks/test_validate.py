@@ -49,6 +49,8 @@ def dirty(folder: Path) -> Planted:
     (folder / "events/2.csv").write_bytes(
         (HEADER + "\n".join(rows) + "\nu011,caf\xe9,1710000000,play,\n").encode("latin-1")
     )
+    written = [f'u001,i001,{STAMP},comment,,"A joy"', f'u012,i001,{STAMP},comment,,"A secret"']
+    (folder / "events/3.csv").write_text(HEADER.replace("value", "value,text") + "\n".join(written) + "\n")
     items = pq.read_table(folder / "items.parquet").select(["item_id", "title", "genres"]).to_pylist()
     lines = [{"item_id": "b1", "title": " "}, {"item_id": "b2", "title": None}, {"item_id": "i001", "title": "Again"}]
     (folder / "items.parquet").unlink()
@@ -79,7 +81,7 @@ def test_every_row_is_clean_quarantined_or_erased(run: Path) -> None:
             for name, table in report["tables"].items()}  # fmt: skip
     assert rows == {
         "items": (84, 80, 4, 0),
-        "events": (1456, 1417, 13, 26),
+        "events": (1458, 1418, 13, 27),
         "erasures": (3, 2, 1, 0),
         "rules": (4, 3, 1, 0),
     }
@@ -116,7 +118,7 @@ def test_business_rules_are_kept_in_order_and_a_target_to_come_is_no_fault(run: 
 
 def test_the_report_reads_well(run: Path) -> None:
     text = (run / "data/validate/report.md").read_text("utf-8")
-    assert "| events | 1,456 | 1,417 | 13 | 26 | 0.89% |" in text
+    assert "| events | 1,458 | 1,418 | 13 | 27 | 0.89% |" in text
     assert "| events | outside the clock in `timestamp` | 2 | events/2.csv row 6: " in text
     assert "items.jsonl: the last line is incomplete: the file may be cut" in text
     assert "4 of 80 items have no event" in text
@@ -127,6 +129,7 @@ def test_erased_users_and_raw_ids_are_nowhere(run: Path) -> None:
     assert dataset.n_users == 59 and all(len(user) == 32 for user in dataset.user_ids)
     for path in (run / "data/validate").rglob("*"):
         assert b"u012" not in path.read_bytes() and b"u001" not in path.read_bytes(), path
+    assert pq.read_table(run / "data/validate/comments.parquet")["text"].to_pylist() == ["A joy"]
 
 
 def test_the_same_input_gives_the_same_bytes(run: Path) -> None:
@@ -145,7 +148,7 @@ def test_above_the_threshold_it_fails_and_leaves_a_report(tmp_path: Path) -> Non
     with pytest.raises(UserError) as caught:
         prepare(tmp_path / "run", tmp_path / "source", {"validate.quarantine_share": 0.005})
     message = str(caught.value)
-    assert "events: 13 of 1,456 rows (0.9%) are quarantined, more than validate.quarantine_share = 0.5%" in message
+    assert "events: 13 of 1,458 rows (0.9%) are quarantined, more than validate.quarantine_share = 0.5%" in message
     assert "2 × outside the clock in `timestamp`, first in events/2.csv row 6" in message
     assert "items: 4 of 84 rows" in message and "raise validate.quarantine_share" in message
     assert "not JSON" in (tmp_path / "run/state/reports/validate.md").read_text("utf-8")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tasks.data.media import locate, media_root, pin
+from tasks.stage import UserError
 
 
 @pytest.fixture
@@ -34,6 +35,7 @@ def test_files_inside_the_source_are_found(root: Path) -> None:
         ("file://server/share/a.mp4", "file: addresses are not read; put the file into the source's folder"),
         ("http://127.0.0.1/a.mp4", "http: addresses are not read; put the file into the source's folder"),
         ("http://169.254.169.254/", "http: addresses are not read; put the file into the source's folder"),
+        ("s3://bucket/a.mp4", "s3: addresses are not read; name their place in snapshot.media"),
         ("clips/gone.mp4", "there is no such file"),
         ("clips", "there is no such file"),
         ("a\0b", "is not a path"),
@@ -43,10 +45,18 @@ def test_what_is_not_read_says_why(root: Path, uri: str, reason: str) -> None:
     assert locate(uri, root) == (None, reason)
 
 
-def test_only_a_local_folder_has_media(root: Path) -> None:
-    assert media_root(str(root)) == root
-    assert media_root("s3://bucket/prefix") is None and media_root("movielens-100k") is None
-    assert locate("clips/a b.mp4", None) == (None, "media are read from a local source folder alone")
+def test_media_lie_beside_the_tables_or_where_it_is_said(root: Path, tmp_path: Path) -> None:
+    class Objects:
+        def __init__(self, uri: str) -> None:
+            self.uri = uri
+
+    assert media_root(str(root), "", Objects) == media_root("movielens-100k", str(root), Objects) == root
+    assert media_root("s3://bucket/prefix", "", Objects).uri == "s3://bucket/prefix"
+    assert media_root(str(root), "s3://bucket/films", Objects).uri == "s3://bucket/films"
+    assert media_root("movielens-100k", "", Objects) is None
+    with pytest.raises(UserError, match=r"snapshot\.media '.*gone': there is no such folder\. Give one"):
+        media_root(str(root), str(tmp_path / "gone"), Objects)
+    assert locate("clips/a b.mp4", None) == (None, "media are read from a folder or an s3:// address alone")
 
 
 def test_pins_are_hashes_that_follow_the_content(root: Path, tmp_path: Path) -> None:

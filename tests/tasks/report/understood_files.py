@@ -40,6 +40,7 @@ def write_understood(folder: Path) -> tuple[Path, Path]:
             )
     found.put(2, "tags", "tags", "0" * 64, {"tags": ["Sci-Fi"], "tag_scores": [0.874]}, 0.874)
     found.put(0, "sentiment_score", "sentiment", "0" * 64, {"sentiment_score": -0.61, "sentiment": "negative"}, -0.61)
+    found.put(0, "comment_tone", "comments", "0" * 64, {"comment_tone": 0.42, "comments_read": 17}, 0.42)
     segments = [{"start_s": 61.0, "end_s": 63.0, "text": "Good evening."}]
     found.put(0, "transcript", "speech", "0" * 64, {"transcript": "Good evening.", "segments": segments})
     found.put(
@@ -65,7 +66,8 @@ def write_understood(folder: Path) -> tuple[Path, Path]:
     quality = dict.fromkeys(("precision@1", "f1_micro", "f1_macro", "map", "tagged"), 0.7654)
     measured = {"texts": 2800, "labelled": 0.314, "right_where_labelled": 0.846}
     sentiment = {"read": 20, "positive": 4, "neutral": 0, "negative": 6, "measured": measured}
-    told = {"tags": {"learned": quality, "commonest": quality}, "sentiment": sentiment}
+    comments = {"items": 5, "given": 1, "read": 23, "measured": {"rank_correlation": 0.627}}
+    told = {"tags": {"learned": quality, "commonest": quality}, "sentiment": sentiment, "comments": comments}
     write_json(metrics / "understand.json", {"items": N, "with_prose": 23, **told})
     return data, metrics
 

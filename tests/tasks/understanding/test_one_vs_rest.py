@@ -3,7 +3,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from tasks.understanding.one_vs_rest import fit_head, fit_scaling
-from tasks.understanding.tag_quality import calibration_error, first_only, quality
+from tasks.understanding.tag_quality import Quality, calibration_error
 
 RNG = np.random.default_rng(5)
 VECTORS = RNG.standard_normal((400, 12))
@@ -14,7 +14,8 @@ LABELS = RNG.random((400, 3)) < 1 / (1 + np.exp(-(VECTORS @ TRUTH + np.array([0.
 
 @pytest.mark.parametrize("strength", [0.5, 5.0])
 def test_it_solves_scikit_learns_problem(strength: float) -> None:
-    head = fit_head(VECTORS, LABELS, strength)
+    parts = [(VECTORS[rows], LABELS[rows]) for rows in (slice(0, 150), slice(150, 400))]
+    head = fit_head(lambda: parts, strength)
     for label in range(3):
         model = LogisticRegression(C=strength, tol=1e-8, max_iter=2000).fit(VECTORS, LABELS[:, label])
         assert np.allclose(model.coef_[0], head.weights[:, label], atol=0.02)
@@ -33,14 +34,21 @@ def test_scaling_undoes_a_distortion() -> None:
 def test_quality_by_hand() -> None:
     scores = np.array([[0.9, 0.2], [0.6, 0.7], [0.1, 0.3]])
     labels = np.array([[True, False], [True, False], [False, True]])
-    found = quality(scores, scores >= 0.5, labels)
+    whole, parts, first = Quality(3, 0.5), Quality(3, 0.5), Quality(3)
+    whole.add(scores, labels)
+    for label in range(2):
+        parts.add(scores[:, [label]], labels[:, [label]])
+        first.add(scores[:, [label]], labels[:, [label]])
+    assert parts.facts() == whole.facts()
     # First labels: 0 right, 1 wrong, 1 right. Given: 3, true: 3, both: 2. Label 0 ranks perfectly; label 1's one item
     # comes second: average precision 1/2. Label 0: F1 = 1; label 1: one given, one true, none right.
-    assert found == {
+    assert whole.facts() == {
         "precision@1": pytest.approx(2 / 3, abs=1e-6), "f1_micro": pytest.approx(4 / 6, abs=1e-6), "f1_macro": 0.5,
         "map": 0.75, "tagged": pytest.approx(2 / 3, abs=1e-6),
     }  # fmt: skip
-    assert first_only(scores).tolist() == [[True, False], [False, True], [False, True]]
+    # The best label alone: label 0 once and right, label 1 twice and once right.
+    alone = {"f1_micro": pytest.approx(4 / 6, abs=1e-6), "f1_macro": pytest.approx(2 / 3, abs=1e-6), "tagged": 1.0}
+    assert first.facts() == whole.facts() | alone
 
 
 def test_calibration_error_by_hand() -> None:
