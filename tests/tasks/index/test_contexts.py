@@ -13,7 +13,7 @@ import pytest
 
 from tasks.data.histories import Histories
 from tasks.index import contexts
-from tasks.index.facets import Facets
+from tasks.index.assembly import write_contexts
 from tasks.index.reader import Reader
 from tasks.index.wishes import Wishes
 from tests.tasks.index.bundles import DAY, UNTIL, reseal, write_bundle
@@ -29,8 +29,7 @@ def written(folder: Path, clock: str = "time") -> Reader:
     table = table.append_column("language", pa.array([LANGUAGE[i // 2 % 3] for i in range(ITEMS)]))
     table = table.append_column("media_type", pa.array([MEDIUM[i // 6 % 2] for i in range(ITEMS)]))
     pq.write_table(table, folder / "items.parquet")
-    facets, past = Facets(folder / "items.parquet"), Reader.open_bundle(folder, check=False).histories
-    contexts.write(folder, past, {name: getattr(facets, name) for name in contexts.FACETS}, clock == "time")
+    write_contexts(folder, Reader.open_bundle(folder, check=False).histories, clock == "time")
     reseal(folder)
     return Reader.open_bundle(folder)
 
