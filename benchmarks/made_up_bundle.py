@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.data.histories import Histories
-from tasks.index.assembly import write_histories
+from tasks.index.assembly import write_contexts, write_histories
 from tasks.index.bundle import seal
 from tasks.models.catalogue import catalogue_of
 from tasks.models.choices import Choices
@@ -79,6 +79,7 @@ def assemble(
     pq.write_table(pa.table({"user_id": [f"u{n:07d}" for n in range(len(made.past))]}), folder / "users.parquet")
     write_histories(folder / "histories", made.past)
     write_histories(folder / "seen", made.past)
+    write_contexts(folder, made.past, True)
     write_vectors(folder, made.vectors, index, base)
     members = {name: hyper for name, hyper in CHOICES.members.items() if name not in without}
     choices = CHOICES.model_copy(update={"members": members})

@@ -23,8 +23,9 @@ from tasks.data.recipe import digest as digest_of
 from tasks.data.schema import ITEMS_SCHEMA, RULES_SCHEMA
 from tasks.data.sources import FILE_NAME, FORMATS, SourceFile
 from tasks.index import business_rules, channels
-from tasks.index.assembly import same_items
+from tasks.index.assembly import same_items, write_contexts
 from tasks.index.bundle import MANIFEST, read_manifest, seal
+from tasks.index.contexts import FOLDER as POPULAR
 from tasks.index.publisher import Published, publish
 from tasks.index.reader import Reader
 from tasks.index.store import Store
@@ -32,15 +33,17 @@ from tasks.index.stored import LISTS, NEIGHBOURS, precompute
 from tasks.models import vectors as content
 from tasks.stage import UserError
 
-WRITTEN = {"items.parquet", content.BASE, content.CHANGED, content.GRAPH, LISTS, NEIGHBOURS, MANIFEST, "lineage.json"}
+WRITTEN = {
+    "items.parquet", content.BASE, content.CHANGED, content.GRAPH, POPULAR, LISTS, NEIGHBOURS, MANIFEST, "lineage.json",
+}  # fmt: skip
 
 
 def renew(folder: Path, base: Path, items: pa.Table, vectors: npt.NDArray[np.float32]) -> str:
     """Write and seal a bundle in `folder`; returns its digest.
 
     base: a version's folder; items: its items in its order, with other metadata; vectors: [n, d] what their texts are
-    encoded to now. Members and histories are the base's, byte for byte; the users' lists are answered anew. Raises
-    UserError for other items: they need a night.
+    encoded to now. Members and histories are the base's, byte for byte; the users' lists and what is popular in which
+    genre are computed anew. Raises UserError for other items: they need a night.
     """
     if same_items(base, items) is None:
         raise UserError(
@@ -51,6 +54,7 @@ def renew(folder: Path, base: Path, items: pa.Table, vectors: npt.NDArray[np.flo
     shutil.copytree(base, folder, ignore=lambda at, names: WRITTEN & set(names) if Path(at) == base else ())
     pq.write_table(items, folder / "items.parquet")
     content.write(folder, vectors, config.get("vector_index"), base)
+    write_contexts(folder, Reader.open_bundle(base, check=False).histories, config["clock"] == "time")
     seal(folder, config)
     return precompute(folder, Reader.open_bundle(folder, check=False), base)
 

@@ -10,7 +10,9 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import ValidationError
 
 from serving import schemas
 from serving.answers import Answers
@@ -44,7 +46,10 @@ async def recommend_simply(
 ) -> Response:
     """A list for a user or a history; with neither, what is popular. POST takes every wish."""
     past = _ids(history)
-    asked = ListRequest(user=user, history=past, k=k, diversity=diversity, freshness=freshness, reasons=reasons)
+    try:
+        asked = ListRequest(user=user, history=past, k=k, diversity=diversity, freshness=freshness, reasons=reasons)
+    except ValidationError as error:  # of what the query's own bounds let pass
+        raise RequestValidationError(error.errors()) from None
     return await _listed(request, asked, keep=False)
 
 

@@ -40,6 +40,12 @@ def same_items(base: Path | None, items: pa.Table) -> Path | None:
     return base if ids.cast(pa.string()).equals(items["item_id"].cast(pa.string())) else None
 
 
+def write_contexts(folder: Path, past: Histories, clock: bool) -> None:
+    """What is popular where, into a bundle whose items are written; see tasks.index.contexts."""
+    facets = Facets(folder / "items.parquet")
+    contexts.write(folder, past, {name: getattr(facets, name) for name in contexts.FACETS}, clock)
+
+
 def write_ratings(folder: Path, known: Rated, data: Dataset, choices: Choices) -> None:
     """The rating head learned from `known`, an .npy file an array; nothing where none was chosen or none are known."""
     if not choices.ratings or not len(known):
@@ -67,9 +73,7 @@ def assemble(
     write_histories(folder / "seen", known[1])
     write_vectors(folder, vectors, config.get("vector_index"), same_items(base, data.items))
     engine.save(folder)
-    facets = Facets(folder / "items.parquet")
-    labels = {name: getattr(facets, name) for name in contexts.FACETS}
-    contexts.write(folder, known[0], labels, data.clock == "time")
+    write_contexts(folder, known[0], data.clock == "time")
     until = float(known[0].times.max()) if len(known[0].times) else data.data_until
     facts = {
         "clock": data.clock,

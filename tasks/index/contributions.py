@@ -6,6 +6,7 @@ import numpy as np
 
 from tasks.data.histories import FloatArray, Histories, IntArray
 from tasks.models.content_knn import ContentKnn
+from tasks.models.genre_popularity import GenrePopularity
 from tasks.models.item_to_item import ItemToItem, recency_weights
 from tasks.models.popularity import Popularity
 from tasks.models.protocol import Recommender
@@ -17,7 +18,7 @@ BEHAVIOUR, CONTENT, POPULAR = "behaviour", "content", "popular"
 
 def kind_of(member: Recommender) -> str:
     """What a member goes by: what people took to, what items are about, or how much an item is used now."""
-    if isinstance(member, Popularity):
+    if isinstance(member, Popularity | GenrePopularity):
         return POPULAR
     return CONTENT if isinstance(member, ContentKnn | TfidfKnn) else BEHAVIOUR
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tasks.models.content_knn import ContentKnn
 from tasks.models.ease import Ease
+from tasks.models.genre_popularity import GenrePopularity
 from tasks.models.ials import Ials
 from tasks.models.item_knn import ItemKnn
 from tasks.models.nmf import Nmf
@@ -37,4 +38,5 @@ MEMBERS: dict[str, type[Recommender]] = {
     "tfidf_knn": TfidfKnn,
     "vae": Vae,
     "recurrent": Recurrent,
+    "popularity_by_genre": GenrePopularity,
 }

@@ -11,7 +11,7 @@ from tasks.settings.section import Section
 
 Member = Literal[
     "popularity", "item_knn", "ease", "ease_long", "content_knn", "slist", "slist_short", "svd", "user_knn",
-    "ials", "nmf", "tfidf_knn", "vae", "recurrent", "transformer",
+    "ials", "nmf", "tfidf_knn", "vae", "recurrent", "transformer", "popularity_by_genre",
 ]  # fmt: skip
 Grid = dict[str, tuple[float, ...]]
 

@@ -19,6 +19,7 @@ NOT_IN_PARAMS: dict[str, dict[str, tuple[float, ...]]] = {
     "user_knn": {"neighbours": (10,), "shrink": (10,), "decay": (5,)},
     "ials": {"factors": (32,), "regularisation": (0.01,), "unobserved": (0.3,), "sweeps": (8,), "seed": (1,), "decay": (5,)},
     "nmf": {"factors": (48,), "regularisation": (0.1,), "sweeps": (50,), "seed": (1,), "decay": (10,)},
+    "popularity_by_genre": {"half_life_days": (30,), "buckets": (8,), "decay": (20,)},
     "tfidf_knn": {"neighbours": (50,), "decay": (5,)},
     "vae": {
         "hidden": (256,), "latent": (64,), "dropout": (0.5,), "kl": (0.2,), "epochs": (40,), "batch": (64,),
@@ -33,7 +34,11 @@ HYPER = {
     name: {key: float(values[0]) for key, values in grid.items()}
     for name, grid in {**settings().finetune.members, **NOT_IN_PARAMS}.items()
 }
-PERSONAL = [name for name in MEMBERS if name != "popularity"]
+COUNTING = (
+    "popularity",
+    "popularity_by_genre",
+)  # as of the moment: there was nothing to count at that of a toy history
+PERSONAL = [name for name in MEMBERS if name not in COUNTING]
 Fit = Callable[[str, Histories], Recommender]
 
 
@@ -103,6 +108,18 @@ def test_popularity_forgets(catalogue: Catalogue) -> None:
     late = member.score(empty, np.array([86_400.0 * 71]))[0]
     assert early[1] == pytest.approx(10.0) and early[2] == 0.0
     assert late[2] == pytest.approx(4.0) and late[1] == pytest.approx(10 * 0.5**10)
+
+
+def test_popularity_by_genre_asks_for_the_histories_genres(planted: Histories, catalogue: Catalogue, fit: Fit) -> None:
+    member = fit("popularity_by_genre", planted)
+    asking = Histories.from_rows([([], []), ([0, 2], [1.0, 2.0]), ([0, 1], [1.0, 1.0])])
+    counted = MEMBERS["popularity"].fit(planted, catalogue, HYPER["popularity_by_genre"], clock=True)
+    late = np.full(3, 2e9)
+    everything, even, both = member.score(asking, late)
+    counts = counted.score(asking, late)[0]
+    np.testing.assert_array_equal(everything, counts)
+    np.testing.assert_allclose(even, np.where(np.arange(ITEMS) % 2 == 0, counts, 0), rtol=1e-6)
+    assert (both[counts > 0] > 0).all()
 
 
 @pytest.mark.parametrize("name", MEMBERS)

@@ -84,6 +84,8 @@ def test_answers_are_those_of_a_version_from_scratch(update: tuple[Path, Made], 
     assert any(moved & {each.item_id for each in ours.similar(f"i{item}", 10)} for item in range(0, ITEMS, 23))
     found, exact = ours.recommend_many(update[1].past, k=10).items, whole.recommend_many(update[1].past, k=10).items
     assert np.mean(found == exact) > 0.98
+    for name in ("items.npy", "events.npy", "contexts.json"):
+        assert (update[0] / "popular" / name).read_bytes() == (scratch / "popular" / name).read_bytes()
 
 
 def test_a_known_user_and_the_same_history_get_the_same_list(update: tuple[Path, Made]) -> None:

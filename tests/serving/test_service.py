@@ -130,6 +130,8 @@ def test_similar_search_explain(client: Client, store: LocalStore) -> None:
     ("GET", "/explain", {"params": {"item": "zzzz"}}, 404, "no item has this id"),
     ("GET", "/recommend", {"params": {"user": "a", "history": "i001"}}, 400, "Give a user or a history, not both"),
     ("GET", "/recommend", {"params": {"k": 0}}, 422, "query.k: Input should be greater than or equal to 1"),
+    ("GET", "/recommend", {"params": {"user": ""}}, 422, "user: String should have at least 1 character"),
+    ("GET", "/recommend", {"params": {"history": "i001," + "x" * 257}}, 422, "history.1: String should have at most 256"),
     ("GET", "/similar", {}, 422, "query.item: Field required"),
     ("POST", "/recommend", {"json": {"diversty": 1}}, 422, "body.diversty: Extra inputs are not permitted"),
     ("POST", "/recommend", {"json": {"explore": 2}}, 422, "body.explore: "),
