@@ -149,11 +149,15 @@ def rows(vectors: Vectors, made: Made, again: bool) -> Iterator[list[str]]:
         yield [made.name, setting, *cells, f"{made.built_s:.0f}", size, "yes" if again else "no"]
 
 
+MAKERS = {"numpy": exactly, "usearch": by_usearch, "faiss": by_faiss, "hnswlib": by_hnswlib}
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--vectors", type=Path, help="float32 [n, d] of unit length, as .npy")
+    parser.add_argument("--libraries", nargs="+", choices=[*MAKERS], default=[*MAKERS], help="default: all of them")
     parser.add_argument("--twice", action="store_true", help="build each again, and compare the bytes")
     asked = parser.parse_args()
     if not ONE_CORE.items() <= os.environ.items():  # numpy reads them when it is imported: begin anew
@@ -166,17 +170,17 @@ def main() -> None:
     for name in ("index", "searched with", f"item: recall@{LISTED}", "ms", f"history: recall@{CANDIDATES}", "ms",
                  "built s", "MB", "same bytes"):  # fmt: skip
         table.add_column(name, justify="left" if name in ("index", "searched with") else "right")
-    makers = [("numpy", exactly), ("usearch", by_usearch), ("hnswlib", by_hnswlib), ("faiss", by_faiss)]
     with tempfile.TemporaryDirectory(prefix="nightreel-index-") as scratch:
-        for at, (library, make) in enumerate(makers):
-            if find_spec(library) is None:
+        for library, make in MAKERS.items():
+            if library not in asked.libraries or find_spec(library) is None:
                 continue
-            folders = [Path(scratch) / f"{at}{turn}" for turn in range(1 + asked.twice)]
+            folders = [Path(scratch) / f"{library}{turn}" for turn in range(1 + asked.twice)]
             for folder in folders:
                 folder.mkdir()
             made = [make(vectors, folder) for folder in folders]
             again = made[0].path.read_bytes() == made[-1].path.read_bytes()
             for row in rows(vectors, made[0], again):
+                print("  ".join(row[:-1]), flush=True)  # a million take an hour
                 table.add_row(*(row if asked.twice else [*row[:-1], ""]))
     Console(width=130).print(table)
 
