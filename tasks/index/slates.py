@@ -128,7 +128,8 @@ def _slate(pool: IntArray, scores: FloatArray, chosen: Chosen, pins: int, lifted
 
 
 def _open(rows: IntArray | Sequence[int], hidden: Mask) -> list[int]:
-    return [int(i) for i in rows if not hidden[i]]
+    at = np.asarray(rows, np.int64)
+    return at[~hidden[at]].tolist()  # type: ignore[no-any-return]
 
 
 def _likeness(vectors: npt.NDArray[np.float32], pool: IntArray, skipped: Sequence[int]) -> FloatArray:
