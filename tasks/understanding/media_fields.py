@@ -80,8 +80,11 @@ class MediaFiles:
         kept = {name: self._caches[name].find([key]) for name, key in keys.items()}
         values = {name: own[keys[name]] for name, own in kept.items() if own}
         if todo := [look for look in wanted if look.name not in values]:
-            with at_hand(row["media_uri"], self.root) as (path, _):
-                content = decode(_unchanged(row["media_uri"], path, digest), self.settings)
+            with at_hand(row["media_uri"], self.root) as (path, reason):
+                if path is None or sha256(path) != digest:
+                    told = reason or "changed since the run began"
+                    raise UserError(f"media file {row['media_uri']}: {told}. Run again: the source is then read anew.")
+                content = decode(path, self.settings)
             self.decoded += 1
             values |= {look.name: look.look(content, row) for look in todo}
             for look in todo if content.lasting else ():
@@ -197,9 +200,3 @@ def _pictures(limits: Values) -> Look:
         return {"picture": whole.tolist(), "frames": frames}
 
     return Look("pictures", "pictures", model.card() | limits, look, fields)
-
-
-def _unchanged(uri: str, path: Path | None, digest: str) -> Path:
-    if path is not None and sha256(path) == digest:
-        return path
-    raise UserError(f"media file {uri}: changed since the run began. Run again: the source is then read anew.")
