@@ -1,17 +1,23 @@
-"""What sampling and augmentation of the training split do for the transformer, one change at a time, on validation.
+"""What sampling, augmentation and a pretrained backbone do for the transformer, one change at a time, on validation.
 
     python -m benchmarks.ablation                               # after a run: data/validate and data/finetune
     python -m benchmarks.ablation --vary mask=0.1 row_windows=1
+    python -m benchmarks.ablation --vary passes=2 --backbone all-MiniLM-L6-v2:2 FILE.gguf:1 --passes 2
 
+With `--backbone`, a checkpoint (a name, hub id, folder or GGUF file; `:2` keeps its first two layers) takes the place
+of the transformer's own layers, with the adapters of params.yaml; `--passes` is how often it sees the events.
 Each variant is params.yaml's first setting of the transformer with one parameter changed, trained on the gate fold's
 train part for the same number of events answered, and asked alone about the same validation positions. The test split
-is not read. A variant that pays belongs into the list in params.yaml, where finetune tries it on validation.
+is not read. Seconds are of CPU. A variant that pays belongs into the list in params.yaml, where finetune tries it on
+validation.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +33,8 @@ from tasks.models.engine import listed, unseen
 from tasks.models.positions import Positions
 from tasks.models.protocol import Catalogue, Hyper
 from tasks.models.transformer import Transformer
-from tasks.settings import load
+from tasks.settings import Backbone, load
+from tasks.understanding.gguf import folder_of
 
 VARIANTS = ("mask=0.1", "mask=0.3", "row_windows=1", "row_windows=2", "dropout=0")
 BLOCK = 1024  # histories scored at once
@@ -44,38 +51,64 @@ def scores(member: Transformer, valid: Positions, exclude_seen: bool) -> FloatAr
     return np.concatenate(found)
 
 
-def variants(named: list[str], base: Hyper) -> dict[str, Hyper]:
+@dataclass(frozen=True)
+class Variant:
+    """What is tried; backbone: None for layers of its own."""
+
+    name: str
+    hyper: Hyper
+    backbone: Backbone | None = None
+
+
+def variants(named: list[str], base: Hyper) -> Iterator[Variant]:
     """`as in params.yaml`, then a setting for each `name=value`."""
-    found: dict[str, Hyper] = {"as in params.yaml": base}
+    yield Variant("as in params.yaml", base)
     for each in named:
         name, _, value = each.partition("=")
         if name not in base:
             raise SystemExit(f"--vary {each}: the transformer has no such parameter; it has {', '.join(base)}.")
-        found[each] = {**base, name: float(value)}
-    return found
+        yield Variant(each, {**base, name: float(value)})
+
+
+def pretrained(named: list[str], base: Hyper, adapters: Backbone) -> Iterator[Variant]:
+    """One for each checkpoint, `MODEL` or `MODEL:LAYERS`."""
+    for each in named:
+        model, _, layers = each.rpartition(":") if each.rpartition(":")[2].isdigit() else (each, "", "0")
+        folder = str(folder_of(Path(model))) if model.endswith(".gguf") else model
+        own = adapters.model_copy(update={"model": folder, "layers": int(layers)})
+        yield Variant(f"{Path(model).stem}, {layers if int(layers) else 'all'} layers, LoRA", base, own)
 
 
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vary", nargs="+", metavar="NAME=VALUE", default=list(VARIANTS))
+    parser.add_argument("--vary", nargs="*", metavar="NAME=VALUE", default=list(VARIANTS))
+    parser.add_argument("--backbone", nargs="+", metavar="MODEL[:LAYERS]", default=[])
+    parser.add_argument("--passes", type=float, help="of those with a backbone; params.yaml's unless given")
     given = parser.parse_args()
     data, settings = load_dataset(), load().finetune
     task, clock = fold_task(data, gate_fold(data), 1), data.clock == "time"
-    catalogue: Catalogue = catalogue_of(data.items, np.load(Path("data/finetune/vectors.npy"), allow_pickle=False))
+    fitted = Path("data/finetune/vectors.npy")
+    vectors = fitted if fitted.exists() else Path("data/embed/vectors.npy")
+    catalogue: Catalogue = catalogue_of(data.items, np.load(vectors, allow_pickle=False))
     base = {name: float(values[0]) for name, values in settings.members["transformer"].items()}
-    table = Table(
-        "training", "NDCG@10", "less the first", "95% interval", "fit s", title=f"{len(task.valid):,} positions"
-    )
+    columns = "training", "NDCG@10", "less the first", "95% interval", "fit s", "answer s", "MB"
+    table = Table(*columns, title=f"{len(task.valid):,} positions, content from {vectors}")
     first: FloatArray | None = None
-    for name, hyper in variants(given.vary, base).items():
-        began = time.monotonic()
-        member = Transformer.fit(task.train, catalogue, hyper, clock=clock)
-        spent = time.monotonic() - began
+    slower = {**base, "passes": given.passes or base["passes"]}
+    for each in [*variants(given.vary, base), *pretrained(given.backbone, slower, settings.backbone)]:
+        began = time.process_time()
+        member = Transformer.fit(task.train, catalogue, each.hyper, clock=clock, backbone=each.backbone)
+        learned = time.process_time()
         own = scores(member, task.valid, data.exclude_seen)
+        spent = learned - began, time.process_time() - learned
+        size = sum(array.nbytes for array in member.arrays().values()) / 1e6
         first = own if first is None else first
         pair = mean_interval(own - first, 2000, np.random.default_rng(0))
-        row = (name, f"{own.mean():.4f}", f"{pair.point:+.4f}", f"{pair.low:+.4f} to {pair.high:+.4f}", f"{spent:.1f}")
+        row = (
+            each.name, f"{own.mean():.4f}", f"{pair.point:+.4f}", f"{pair.low:+.4f} to {pair.high:+.4f}",
+            *(f"{seconds:.1f}" for seconds in spent), f"{size:.1f}",
+        )  # fmt: skip
         print("  ".join(row), flush=True)
         table.add_row(*row)
     Console(width=100).print(table)

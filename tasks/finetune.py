@@ -85,7 +85,8 @@ def learn_fold(
     base = untrained(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
     task = fold_task(data, fold, settings.finetune.positions)
     catalogue, card = catalogue_of(data.items, vectors), read_json(Path("data/embed/embed.json"))
-    night = night_of(data, task.inner, encoder, {"encoder": card, "vectors": vectors.shape[1]})
+    facts = {"encoder": card, "vectors": vectors.shape[1], "backbone": base.model_dump()["backbone"]}
+    night = night_of(data, task.inner, encoder, facts)
     nights = settings.finetune.warm_nights
     earlier = find(WARM / fold, night, catalogue, nights)
     begin = partial(started, earlier, fold) if nights else lambda _: None
@@ -100,6 +101,10 @@ def main() -> None:
     settings, data = load(), load_dataset()
     threads = int(read_json(Path("data/snapshot/environment.json"))["threads"])
     judge = Judge(ndcg, data.exclude_seen, data.clock == "time", threads)
+    if settings.finetune.backbone.model and "transformer" in settings.finetune.members:
+        from tasks.models.checkpoint import opened
+
+        opened(settings.finetune.backbone)  # refused now, not after the encoder was fitted
     base = np.load("data/embed/vectors.npy", allow_pickle=False)
     with staged_output(OUT) as out:
         content = fit_content(base, content_lesson(data, settings, judge), out)

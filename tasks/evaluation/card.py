@@ -63,7 +63,8 @@ def write_card(folder: Path, data: Dataset, measured: Found, settings: Settings,
 def model_card(data: Dataset, measured: Found, facts: CardFacts, settings: Settings) -> dict[str, Any]:
     """The card as JSON."""
     told = facts.validated["facts"]
-    recipe = {name: facts.choices[name] for name in ("members", "encoder", "moment")}
+    chosen = ("members", "encoder", "moment", *(["backbone"] if "backbone" in facts.choices else []))
+    recipe = {name: facts.choices[name] for name in chosen}
     return {
         "name": facts.source["name"],
         "intended_use": list(USE),

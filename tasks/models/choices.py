@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from tasks.models.candidates import NO_SHORTLIST
+from tasks.settings.backbone import Backbone
 from tasks.stage import read_json, write_json
 
 Moment = Literal["last_event", "data_until"]
@@ -18,7 +19,8 @@ class Choices(BaseModel):
     (LightGBM's text, kept in a file of its own); cutoff: candidates of each member; shortlist: those of all members
     that are ranked; half_life_days, buckets: the statistics'
     time slices; encoder: `base`, `finetuned` or `fused` vectors; moment: when a list for a known user is asked;
-    ratings: the rating head's hyper-parameters, empty where there is none."""
+    ratings: the rating head's hyper-parameters, empty where there is none; backbone: the pretrained checkpoint that the
+    transformer's layers are, None where they are its own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,11 +35,13 @@ class Choices(BaseModel):
     encoder: Literal["base", "finetuned", "fused"]
     moment: Moment
     ratings: dict[str, float] = {}
+    backbone: Backbone | None = None
 
     def write(self, folder: Path) -> None:
         """choices.json, and trees.txt where there are any."""
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "choices.json", self.model_dump(mode="json", exclude={"trees"}))
+        without = {"trees"} if self.backbone else {"trees", "backbone"}
+        write_json(folder / "choices.json", self.model_dump(mode="json", exclude=without))
         if self.trees:
             (folder / "trees.txt").write_text(self.trees, "utf-8")
 

@@ -15,7 +15,7 @@ from tasks.models.members import MEMBERS
 from tasks.models.positions import Positions, joined, tail, window, without_tail
 from tasks.models.protocol import Catalogue, Hyper, Recommender, combinations
 from tasks.models.ranking import Examples, examples, learn_trees
-from tasks.models.training import Start, fit_engine
+from tasks.models.training import Start, fit_engine, fit_member
 from tasks.settings import Finetune, Member
 from tasks.stage import say
 
@@ -143,7 +143,8 @@ def try_member(
         return judge.mean(replace(bare, members={name: member}), task.valid, name)
 
     def fit(hyper: Hyper) -> Recommender:
-        return MEMBERS[name].fit(task.train, catalogue, capped(hyper, settings.search_items), clock=judge.clock)
+        capped_hyper = capped(hyper, settings.search_items)
+        return fit_member(name, task.train, catalogue, capped_hyper, clock=judge.clock, backbone=base.backbone)
 
     return choose_member(name, combinations(settings.members[name]), ask, fit)
 
@@ -223,6 +224,7 @@ def untrained(settings: Finetune, encoder: str, moment: Moment) -> Choices:
         "members": {}, "blend": FUSION, "columns": (), "cutoff": settings.candidates,
         "shortlist": settings.shortlist,
         "half_life_days": settings.half_life_days, "buckets": settings.buckets, "encoder": encoder, "moment": moment,
+        "backbone": settings.backbone if settings.backbone.model else None,
     })  # fmt: skip
 
 

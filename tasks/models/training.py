@@ -14,6 +14,8 @@ from tasks.models.engine import Engine
 from tasks.models.members import MEMBERS
 from tasks.models.protocol import Catalogue, Hyper, Recommender, Resumable
 from tasks.models.statistics import ItemStatistics
+from tasks.models.transformer import Transformer
+from tasks.settings import Backbone
 
 
 @dataclass(frozen=True)
@@ -38,17 +40,28 @@ def fit_engine(
     """
     # By name, since the blend's columns come in the members' order and JSON keeps none.
     chosen = sorted(choices.members.items())
-    members = {name: _member(name, train, catalogue, hyper, clock, start) for name, hyper in chosen}
+    members = {name: _member(name, train, catalogue, hyper, clock, start, choices.backbone) for name, hyper in chosen}
     statistics = ItemStatistics.fit(train, catalogue, choices.half_life_days, choices.buckets, clock=clock)
     blend = Blend(choices.blend, choices.columns, choices.trees)
     return Engine(members, statistics, catalogue, blend, choices.cutoff, choices.shortlist, just_after(train))
 
 
-def _member(
-    name: str, train: Histories, catalogue: Catalogue, hyper: Hyper, clock: bool, start: Engine | Start | None
+def fit_member(
+    name: str, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool, backbone: Backbone | None = None
 ) -> Recommender:
+    """A member learned anew; backbone: the checkpoint whose layers the transformer takes."""
+    kind = MEMBERS[name]
+    if kind is Transformer:
+        return Transformer.fit(train, catalogue, hyper, clock=clock, backbone=backbone)
+    return kind.fit(train, catalogue, hyper, clock=clock)
+
+
+def _member(
+    name: str, train: Histories, catalogue: Catalogue, hyper: Hyper, clock: bool, start: Engine | Start | None,
+    backbone: Backbone | None,
+) -> Recommender:  # fmt: skip
     before = start.members.get(name) if start else None
     if isinstance(before, Resumable):
         rows = start.rows if isinstance(start, Start) else None
         return before.resumed(train, catalogue, hyper, clock=clock, rows=rows)
-    return MEMBERS[name].fit(train, catalogue, hyper, clock=clock)
+    return fit_member(name, train, catalogue, hyper, clock=clock, backbone=backbone)

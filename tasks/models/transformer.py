@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,10 @@ import numpy.typing as npt
 from tasks.data.histories import FloatArray, Histories, IntArray
 from tasks.models.protocol import Arrays, Catalogue, Hyper, Scores
 from tasks.models.sequences import gap_buckets
-from tasks.models.transformer_answer import last_states
+from tasks.models.transformer_answer import FORM, last_states
+
+if TYPE_CHECKING:
+    from tasks.settings.backbone import Backbone
 
 BLOCK_TOKENS = 4096  # places held at once while answering: a few MB at dim 64
 BLOCK_ROWS = 32  # rows of one product with all items; always that many, so that a row's bits are its own
@@ -50,9 +53,18 @@ class Transformer:
     events: int
 
     @classmethod
-    def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Self:
-        """From first weights that the data suggest."""
-        return cls._learned(train, catalogue, hyper, None, clock)
+    def fit(
+        cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool, backbone: Backbone | None = None
+    ) -> Self:
+        """From first weights that the data suggest, around layers of its own or those of a pretrained checkpoint.
+
+        Raises SettingsError where that checkpoint can't be used."""
+        return cls._learned(train, catalogue, hyper, None, clock, backbone)
+
+    @property
+    def pretrained(self) -> Arrays | None:
+        """The weights, where the layers are a checkpoint's; going on keeps to it."""
+        return {**self.weights} if FORM in self.weights else None
 
     def resumed(
         self, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool, rows: IntArray | None = None
@@ -62,16 +74,17 @@ class Transformer:
 
         Raises ValueError where dim, layers, heads or the width of the content changed, or where items are gone.
         """
-        depth = len(self.weights["layers.mlp.dense_h_to_4h.bias"])
-        mine = {"dim": self.items.shape[1], "layers": depth, "heads": self.heads}
+        mine = {"dim": self.items.shape[1]}
+        if self.pretrained is None:
+            mine |= {"layers": len(self.weights["layers.mlp.dense_h_to_4h.bias"]), "heads": self.heads}
         other = [name for name, value in mine.items() if int(hyper[name]) != value]
         other += ["content"] if catalogue.vectors.shape[1] != len(self.weights["projection"]) else []
         if other or (rows is None and catalogue.n_items < len(self.items)):
             raise ValueError(f"cannot continue: {', '.join(other) or 'items'} changed; fit anew")
         if len(train.items) - self.events > hyper["most_new"] * len(train.items):
-            return self.fit(train, catalogue, hyper, clock=clock)
+            return self._learned(train, catalogue, hyper, None, clock, self.pretrained)
         less = {**hyper, "passes": hyper["resumed_passes"], "learning_rate": hyper["resumed_rate"]}
-        return self._learned(train, catalogue, less, self._placed(catalogue, rows), clock)
+        return self._learned(train, catalogue, less, self._placed(catalogue, rows), clock, self.pretrained)
 
     def _placed(self, catalogue: Catalogue, rows: IntArray | None) -> Arrays:
         """The weights for another catalogue. An item that is known stays where it was, whatever became of its content
@@ -88,10 +101,13 @@ class Transformer:
         return {**self.weights, "ids": ids, "bias": bias}
 
     @classmethod
-    def _learned(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, before: Arrays | None, clock: bool) -> Self:
+    def _learned(
+        cls, train: Histories, catalogue: Catalogue, hyper: Hyper, before: Arrays | None, clock: bool,
+        backbone: Backbone | Arrays | None,
+    ) -> Self:  # fmt: skip
         from tasks.models.transformer_training import trained  # torch, which a reader does not have
 
-        weights = trained(train, catalogue, hyper, before, clock=clock)
+        weights = trained(train, catalogue, hyper, before, clock=clock, backbone=backbone)
         items = weights["ids"] + catalogue.vectors @ weights["projection"]
         return cls(
             weights, items.astype(np.float32), int(hyper["heads"]), int(hyper["window"]), clock, len(train.items)
@@ -129,8 +145,15 @@ class Transformer:
                 ends, last = histories.indptr[1:][rows[own]], lengths[own] - 1
                 at = (ends - lengths[own])[:, None] + np.minimum(places, last[:, None])
                 inputs = self.items[histories.items[at]] + np.asarray(self.weights["gaps"])[buckets[at]]
-                found[own] = last_states(self.weights, self.heads, inputs, last)
+                found[own] = self._last_states(inputs, last)
         return found
+
+    def _last_states(self, inputs: npt.NDArray[np.float32], last: IntArray) -> npt.NDArray[np.float32]:
+        if self.pretrained is None:
+            return last_states(self.weights, self.heads, inputs, last)
+        from tasks.models import backbone_answer  # which readers of other members need not load
+
+        return backbone_answer.last_states(self.weights, inputs, last)
 
     def arrays(self) -> Arrays:
         """The weights, the items' vectors, and the shape: heads, window, clock, events."""

@@ -17,13 +17,14 @@ Weights = Mapping[str, npt.NDArray[Any]]
 EPSILON = np.float32(1e-5)
 THETA = 10_000.0  # both are GPTNeoXConfig's own
 LINES = 64
+FORM = "form"  # among the weights where the layers are a pretrained checkpoint's: which ones, as bytes of JSON
 
 
-def normalised(x: Floats, weight: Floats, bias: Floats) -> Floats:
+def normalised(x: Floats, weight: Floats, bias: Floats, epsilon: np.float32 = EPSILON) -> Floats:
     """LayerNorm over the last axis."""
     centred = x - x.mean(axis=-1, keepdims=True)
     spread = np.einsum("...d,...d->...", centred, centred)[..., None] / np.float32(x.shape[-1])
-    return np.asarray(centred / np.sqrt(spread + EPSILON) * weight + bias, np.float32)
+    return np.asarray(centred / np.sqrt(spread + epsilon) * weight + bias, np.float32)
 
 
 def rotation(length: int, head: int) -> tuple[Floats, Floats]:

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import GPTNeoXConfig, GPTNeoXModel
 
 from tasks.data.histories import Histories
-from tasks.models.gradient import plain, seeded
+from tasks.models.backbone import Adapted, adapted
+from tasks.models.checkpoint import Part, stacked
+from tasks.models.gradient import seeded
 from tasks.models.protocol import Arrays, Catalogue, Hyper
-from tasks.models.sequences import GAPS, Batch, batches, gap_buckets, neighbourhood_factors, windows
+from tasks.models.sequences import GAPS, Batch, batches, neighbourhood_factors, windows
+from tasks.models.transformer_loss import Lessons, loss_of
+from tasks.settings.backbone import Backbone
 
 SEED = 20_261_122
 BATCH_TOKENS = 1024  # events answered in a step, fewer where the data are few:
@@ -31,13 +33,14 @@ LAST_RATE = 0.02  # of the learning rate, at the end of the cosine
 FIRST_SPREAD = 0.05  # of the ids' starting vectors
 UNTIMED = 0.1  # share of rows trained without gaps, so that one of a length never seen does little harm
 FULL_SOFTMAX = 2500  # items; more are sampled
-FLATTEN = 0.75  # exponent on the items' use when negatives are drawn
 
 
 class Network(nn.Module):
     """Item vectors (learned id plus projected content) in, a state out whose product with the vectors is the score."""
 
-    def __init__(self, vectors: npt.NDArray[np.float32], n_items: int, hyper: Hyper) -> None:
+    def __init__(
+        self, vectors: npt.NDArray[np.float32], n_items: int, hyper: Hyper, body: Adapted | None = None
+    ) -> None:
         super().__init__()
         dim, layers, heads = (int(hyper[name]) for name in ("dim", "layers", "heads"))
         self.ids = nn.Parameter(torch.zeros(n_items, dim))
@@ -45,7 +48,7 @@ class Network(nn.Module):
         self.gaps = nn.Parameter(torch.zeros(GAPS, dim))
         self.projection = nn.Parameter(0.02 * torch.randn(vectors.shape[1], dim))
         self.register_buffer("content", torch.from_numpy(np.array(vectors, np.float32)))
-        self.body = GPTNeoXModel(configuration(dim, layers, heads))
+        self.body = body or GPTNeoXModel(configuration(dim, layers, heads))
         self.dropout = float(hyper["dropout"])
         self.mask = float(hyper.get("mask", 0.0))  # versions from before there was one hid nothing
 
@@ -85,60 +88,6 @@ def configuration(dim: int, layers: int, heads: int) -> GPTNeoXConfig:
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Lessons:
-    """The events as tensors. item, gap: [nnz]; taken: items with an event, ascending; place: [n_items] an item's place
-    in `taken`; often: [taken] chance to be drawn as a negative."""
-
-    item: Tensor
-    gap: Tensor
-    taken: Tensor
-    place: Tensor
-    often: Tensor
-
-    @classmethod
-    def of(cls, train: Histories, n_items: int, clock: bool, device: torch.device) -> Lessons:
-        counts = np.bincount(train.items, minlength=n_items)
-        taken = np.flatnonzero(counts)
-        place = np.zeros(n_items, np.int64)
-        place[taken] = np.arange(len(taken))
-        often = counts[taken] ** FLATTEN
-        arrays = train.items.astype(np.int64), gap_buckets(train, clock), taken, place, often / often.sum()
-        return cls(*(torch.from_numpy(array).to(device) for array in arrays))
-
-
-def loss_of(network: Network, lessons: Lessons, batch: Batch, negatives: int, every: bool) -> Tensor:
-    """Mean cross-entropy of the next item; over every item taken, or over the answer and shared drawn negatives."""
-    device = lessons.item.device
-    at, real = (torch.from_numpy(part).to(device) for part in batch)
-    questions, answers = lessons.item[at], lessons.item[at[real] + 1]
-    if every:
-        table = network.items(lessons.taken)
-        states = network.states(network.inputs(table[lessons.place[questions]], lessons.gap[at]))[real]
-        scores = states @ table.T + network.bias[lessons.taken]
-        return functional.cross_entropy(scores, lessons.place[answers])
-    drawn = torch.multinomial(lessons.often, negatives, replacement=True)
-    asked = torch.unique(torch.cat([questions.ravel(), answers, lessons.taken[drawn]]))
-    table = network.items(asked)
-    inputs = network.inputs(table[torch.searchsorted(asked, questions)], lessons.gap[at])
-    states = network.states(inputs)[real]
-    scores = sampled_scores(network, lessons, states, answers, drawn, table, asked)
-    return functional.cross_entropy(scores, torch.zeros(len(scores), dtype=torch.int64, device=device))
-
-
-def sampled_scores(
-    network: Network, lessons: Lessons, states: Tensor, answers: Tensor, drawn: Tensor, table: Tensor, asked: Tensor
-) -> Tensor:
-    """[answers, 1 + negatives], the answer first, each less the log of how often it is drawn (Bengio and Senécal,
-    "Adaptive Importance Sampling", IEEE TNN 2008); an answer that was drawn as a negative too counts once."""
-    rate = torch.log(lessons.often * len(drawn)).float()
-    negative = lessons.taken[drawn]
-    own = (states * table[torch.searchsorted(asked, answers)]).sum(dim=1) + network.bias[answers]
-    others = states @ table[torch.searchsorted(asked, negative)].T + network.bias[negative] - rate[drawn]
-    others = others.masked_fill(answers[:, None] == negative[None, :], -math.inf)
-    return torch.cat([(own - rate[lessons.place[answers]])[:, None], others], dim=1)
-
-
 def endless(train: Histories, width: int, most: int, generator: np.random.Generator) -> Iterator[Batch]:
     """Batches of pass after pass over the histories."""
     size = min(BATCH_TOKENS, max(LEAST_BATCH, len(train.items) // STEPS_A_PASS))
@@ -161,6 +110,8 @@ def optimise(network: Network, train: Histories, hyper: Hyper, *, clock: bool) -
     lessons = Lessons.of(train, len(network.ids), clock, device)
     parts: tuple[list[nn.Parameter], list[nn.Parameter]] = ([], [])
     for name, values in network.named_parameters():
+        if not values.requires_grad:  # a checkpoint's own
+            continue
         parts[name.startswith(("body.layers", "projection")) and values.ndim == 2].append(values)
     groups = [{"params": parts[1], "weight_decay": 0.01}, {"params": parts[0], "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=float(hyper["learning_rate"]), betas=(0.9, 0.98))
@@ -181,8 +132,12 @@ def optimise(network: Network, train: Histories, hyper: Hyper, *, clock: bool) -
         spent += int(batch[1].sum())
 
 
-def trained(train: Histories, catalogue: Catalogue, hyper: Hyper, before: Arrays | None, *, clock: bool) -> Arrays:
-    """Arrays as `Transformer` keeps them, learned from `train`; `before`: those to continue from.
+def trained(
+    train: Histories, catalogue: Catalogue, hyper: Hyper, before: Arrays | None, *, clock: bool,
+    backbone: Backbone | Arrays | None = None,
+) -> Arrays:  # fmt: skip
+    """Arrays as `Transformer` keeps them, learned from `train`; `before`: those to continue from; backbone: a
+    pretrained checkpoint to use, or what was kept of one.
 
     The global generator and torch's switches are as they were afterwards.
     """
@@ -192,7 +147,8 @@ def trained(train: Histories, catalogue: Catalogue, hyper: Hyper, before: Arrays
         # Sums are then the same on every machine, whatever its cores; batches are small, so two gain little.
         torch.set_num_threads(1)
         try:
-            network = Network(catalogue.vectors, catalogue.n_items, hyper)
+            body = None if backbone is None else adapted(backbone, int(hyper["dim"]), int(hyper["window"]))
+            network = Network(catalogue.vectors, catalogue.n_items, hyper, body)
             begin(network, train, before)
             network.to(device).train()
             optimise(network, train, hyper, clock=clock)
@@ -219,26 +175,26 @@ def begin(network: Network, train: Histories, before: Arrays | None) -> None:
         if shapes != {name: values.shape for name, values in start.items()}:
             raise ValueError("cannot continue: the weights are another network's; fit anew")
     with torch.no_grad():
-        for name, values in network.named_parameters():
-            key, index = stacked_name(name)
+        for key, index, values in kept(network):
             if key in start:
                 array = start[key] if index is None else start[key][index]
-                values.copy_(torch.from_numpy(array))
+                values.copy_(torch.from_numpy(np.array(array)))
 
 
-def stacked_name(name: str) -> tuple[str, int | None]:
-    """`body.layers.1.mlp.bias` → (`layers.mlp.bias`, 1); names outside the layers have no index."""
-    plain = name.removeprefix("body.")
-    if not plain.startswith("layers."):
-        return plain, None
-    _, index, rest = plain.split(".", 2)
-    return f"layers.{rest}", int(index)
+def kept(network: Network) -> Iterator[Part]:
+    """The parameters that `Transformer` keeps; those of layers without their number, which comes beside the name."""
+    for name, values in network.named_parameters():
+        own = name.removeprefix("body.")
+        if own == name:
+            yield name, None, values
+        elif not isinstance(network.body, Adapted) and own != "embed_in.weight":
+            _, index, rest = own.split(".", 2) if own.startswith("layers.") else ("", None, "")
+            yield (own, None, values) if index is None else (f"layers.{rest}", int(index), values)
+    if isinstance(network.body, Adapted):
+        yield from network.body.parts()
 
 
 def arrays_of(network: Network) -> Arrays:
     """Parameters by name, those of the layers stacked; float32."""
-    found: dict[str, list[npt.NDArray[np.float32]]] = {}
-    for name, values in plain(network).items():
-        if name != "body.embed_in.weight":
-            found.setdefault(stacked_name(name)[0], []).append(values)
-    return {key: np.stack(each) if key.startswith("layers.") else each[0] for key, each in found.items()}
+    fixed = network.body.fixed() if isinstance(network.body, Adapted) else {}
+    return stacked(kept(network)) | fixed

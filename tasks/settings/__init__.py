@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError
 
+from tasks.settings.backbone import Backbone
 from tasks.settings.data import Snapshot, Validate
 from tasks.settings.drift import Drift, Limits
 from tasks.settings.embed import Embed, Tune
@@ -21,9 +22,9 @@ from tasks.settings.section import Section
 from tasks.settings.understand import Understand
 from tasks.stage import UserError
 
-__all__ = ["Drift", "Embed", "Evaluate", "Finetune", "Limits", "Logs", "Member", "Override", "Publish", "Ratings",
-           "Record", "Refit", "Section", "Settings", "SettingsError", "Snapshot", "Trees", "Tune", "Understand",
-           "Validate", "VectorIndex", "load", "parse"]  # fmt: skip
+__all__ = ["Backbone", "Drift", "Embed", "Evaluate", "Finetune", "Limits", "Logs", "Member", "Override", "Publish",
+           "Ratings", "Record", "Refit", "Section", "Settings", "SettingsError", "Snapshot", "Trees", "Tune",
+           "Understand", "Validate", "VectorIndex", "load", "parse"]  # fmt: skip
 
 
 class SettingsError(UserError):

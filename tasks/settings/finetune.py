@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat
 
+from tasks.settings.backbone import Backbone
 from tasks.settings.fusion import Fusion
 from tasks.settings.section import Section
 
@@ -93,6 +94,8 @@ class Finetune(Section):
     learned, before one learns anew; 0: all do. More saves time; what a night got wrong may stay."""
     members: Annotated[dict[Member, Grid], Field(min_length=1)]
     """Recommenders that are trained, evaluated alone and blended, each with the values to try on validation."""
+    backbone: Backbone
+    """Whose layers the transformer has."""
     trees: Trees
     """The blend's learner."""
     vector_index: VectorIndex

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from tasks.data.histories import Histories
+from tasks.models import members
 from tasks.models.engine import listed, mapped, unseen
-from tasks.models.members import MEMBERS
-from tasks.models.protocol import Catalogue, Recommender
+from tasks.models.protocol import Catalogue, Hyper, Recommender
+from tasks.models.transformer import Transformer
 from tests.settings import settings
+from tests.tasks.models.tiny_checkpoint import backbone
 
 USERS, ITEMS = 80, 60
 NOT_IN_PARAMS: dict[str, dict[str, tuple[float, ...]]] = {
@@ -34,6 +37,18 @@ HYPER = {
     name: {key: float(values[0]) for key, values in grid.items()}
     for name, grid in {**settings().finetune.members, **NOT_IN_PARAMS}.items()
 }
+
+
+class Pretrained(Transformer):
+    """The transformer whose layers are a checkpoint's."""
+
+    @classmethod
+    def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool, **_: object) -> Self:
+        return super().fit(train, catalogue, hyper, clock=clock, backbone=backbone())
+
+
+HYPER["transformer, pretrained"] = HYPER["transformer"] | {"passes": 2.0}
+MEMBERS: dict[str, type[Recommender]] = {**members.MEMBERS, "transformer, pretrained": Pretrained}
 COUNTING = (
     "popularity",
     "popularity_by_genre",

@@ -139,7 +139,8 @@ def test_sampling_is_corrected_for_how_often_an_item_is_drawn() -> None:
     """Where every item is drawn as often as expected, the sampled sum is the whole one."""
     import torch
 
-    from tasks.models.transformer_training import Lessons, Network, sampled_scores
+    from tasks.models.transformer_loss import Lessons, sampled_scores
+    from tasks.models.transformer_training import Network
 
     rows = Histories.from_rows([([0, 0, 0, 1], [1.0, 2.0, 3.0, 4.0])])
     network = Network(np.zeros((2, 3), np.float32), 2, HYPER)
