@@ -1,6 +1,6 @@
 """What sampling, augmentation and a pretrained backbone do for the transformer, one change at a time, on validation.
 
-    python -m benchmarks.ablation                               # after a run: data/validate and data/finetune
+    python -m benchmarks.ablation                               # after a run, or after its stages up to embed
     python -m benchmarks.ablation --vary mask=0.1 row_windows=1
     python -m benchmarks.ablation --vary passes=2 --backbone all-MiniLM-L6-v2:2 FILE.gguf:1 --passes 2
 
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
@@ -38,6 +39,15 @@ from tasks.understanding.gguf import folder_of
 
 VARIANTS = ("mask=0.1", "mask=0.3", "row_windows=1", "row_windows=2", "dropout=0")
 BLOCK = 1024  # histories scored at once
+
+
+def validation_vectors() -> npt.NDArray[np.float32]:
+    """Content vectors as finetune left them; the encoder's own where it has not run."""
+    fitted = Path("data/finetune/vectors.npy")
+    found: npt.NDArray[np.float32] = np.load(
+        fitted if fitted.exists() else Path("data/embed/vectors.npy"), allow_pickle=False
+    )
+    return found
 
 
 def scores(member: Transformer, valid: Positions, exclude_seen: bool) -> FloatArray:
@@ -88,12 +98,10 @@ def main() -> None:
     given = parser.parse_args()
     data, settings = load_dataset(), load().finetune
     task, clock = fold_task(data, gate_fold(data), 1), data.clock == "time"
-    fitted = Path("data/finetune/vectors.npy")
-    vectors = fitted if fitted.exists() else Path("data/embed/vectors.npy")
-    catalogue: Catalogue = catalogue_of(data.items, np.load(vectors, allow_pickle=False))
+    catalogue: Catalogue = catalogue_of(data.items, validation_vectors())
     base = {name: float(values[0]) for name, values in settings.members["transformer"].items()}
     columns = "training", "NDCG@10", "less the first", "95% interval", "fit s", "answer s", "MB"
-    table = Table(*columns, title=f"{len(task.valid):,} positions, content from {vectors}")
+    table = Table(*columns, title=f"{len(task.valid):,} positions")
     first: FloatArray | None = None
     slower = {**base, "passes": given.passes or base["passes"]}
     for each in [*variants(given.vary, base), *pretrained(given.backbone, slower, settings.backbone)]:

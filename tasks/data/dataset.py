@@ -56,8 +56,11 @@ class Dataset:
         return ids
 
     def positives(self, fold: str | None, parts: tuple[str, ...] = ()) -> Histories:
-        """Histories of positive events in some parts of a fold, one row per user; all parts when fold is None."""
-        return self._histories(self._flag("positive"), fold, parts)
+        """Histories of positive events in some parts of a fold, one row per user; all parts when fold is None. They
+        know the ratings that the events gave."""
+        mask = self._flag("positive") & self._within(fold, parts)
+        value = np.where(self._rated()[mask], self._column("value")[mask], np.nan).astype(np.float64)
+        return replace(self._gathered(mask), values=value)
 
     def trained_everywhere(self) -> Histories:
         """Histories of the positives that are train in every fold: learning from them knows no test."""
@@ -74,10 +77,13 @@ class Dataset:
 
     def ratings(self, fold: str | None, parts: tuple[str, ...] = ()) -> Ratings:
         """(user, item, value, time) of rating events that carry a value, in event order."""
-        rated: Mask = pc.equal(self.events["event"].cast(pa.string()), "rating").to_numpy()
         user, item, value, time = (self._column(name) for name in ("user", "item", "value", "time"))
-        at = np.flatnonzero(rated & ~np.isnan(value) & self._within(fold, parts))
+        at = np.flatnonzero(self._rated() & ~np.isnan(value) & self._within(fold, parts))
         return user[at], item[at], value[at], time[at]
+
+    def _rated(self) -> Mask:
+        rated: Mask = pc.equal(self.events["event"].cast(pa.string()), "rating").to_numpy()
+        return rated
 
     def _column(self, name: str) -> Any:
         return self.events[name].to_numpy()

@@ -18,12 +18,14 @@ class Histories:
     """n sequences of item indices with their moments.
 
     indptr: [n + 1] int64, row i is items[indptr[i]:indptr[i + 1]]; items: [nnz] int32;
-    times: [nnz] float64, ascending in a row: epoch seconds, or a position where the source has no clock.
+    times: [nnz] float64, ascending in a row: epoch seconds, or a position where the source has no clock;
+    values: [nnz] float64 the rating that an event gave, NaN where it gave none; None where nobody asks.
     """
 
     indptr: IntArray
     items: ItemArray
     times: FloatArray
+    values: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -61,12 +63,13 @@ class Histories:
         lengths = self.lengths[picked]
         indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         at = np.repeat(self.indptr[:-1][picked] - indptr[:-1], lengths) + np.arange(indptr[-1])
-        return Histories(indptr, self.items[at], self.times[at])
+        return Histories(indptr, self.items[at], self.times[at], None if self.values is None else self.values[at])
 
     def where(self, mask: npt.NDArray[np.bool_]) -> Histories:
         """Only the events where mask [nnz] is true; rows stay."""
         kept = np.concatenate([[0], np.cumsum(mask)])
-        return Histories(kept[self.indptr].astype(np.int64), self.items[mask], self.times[mask])
+        values = None if self.values is None else self.values[mask]
+        return Histories(kept[self.indptr].astype(np.int64), self.items[mask], self.times[mask], values)
 
     @classmethod
     def from_events(cls, users: npt.ArrayLike, items: npt.ArrayLike, times: npt.ArrayLike, n_users: int) -> Histories:

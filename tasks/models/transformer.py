@@ -39,6 +39,8 @@ class Transformer:
     too little of them); dropout; negatives (drawn per batch in large catalogues). While training only: mask (share of
     events read whose item is hidden; as in Xie et al., "Contrastive Learning for Sequential Recommendation", ICDE 2022)
     and row_windows (windows of a history in a pass, 0: all). `python -m benchmarks.ablation` says what they are worth.
+    rating_weight (0 where it is not given): of a second task, the rating that the next event gives; its head (MSE)
+    shares all below it (`benchmarks.joint_ratings`).
 
     weights: learned arrays; items: float32 [n_items, dim]; clock: whether gaps are in seconds and tell anything;
     events: those that it has learned from, 0 where an older version did not say.
@@ -146,6 +148,16 @@ class Transformer:
                 at = (ends - lengths[own])[:, None] + np.minimum(places, last[:, None])
                 inputs = self.items[histories.items[at]] + np.asarray(self.weights["gaps"])[buckets[at]]
                 found[own] = self._last_states(inputs, last)
+        return found
+
+    def foretold(self, histories: Histories, rows: IntArray, items: IntArray) -> FloatArray:
+        """[n] by how much the rating of items [n] by rows [n] of the histories will differ from what the biases say; 0
+        without a rating head or a history."""
+        found = np.zeros(len(rows))
+        filled = np.flatnonzero(histories.lengths[rows] > 0)
+        if "rating" in self.weights and len(filled):
+            states = self.states(histories, rows[filled]) @ self.weights["rating"]
+            found[filled] = np.einsum("nd,nd->n", states, self.items[items[filled]])
         return found
 
     def _last_states(self, inputs: npt.NDArray[np.float32], last: IntArray) -> npt.NDArray[np.float32]:

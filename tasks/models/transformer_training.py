@@ -50,6 +50,8 @@ class Network(nn.Module):
         self.register_buffer("content", torch.from_numpy(np.array(vectors, np.float32)))
         self.body = body or GPTNeoXModel(configuration(dim, layers, heads))
         self.dropout = float(hyper["dropout"])
+        self.rating_weight = float(hyper.get("rating_weight", 0.0))
+        self.rating = nn.Parameter(torch.zeros(dim, dim)) if self.rating_weight else None
         self.mask = float(hyper.get("mask", 0.0))  # versions from before there was one hid nothing
 
     def items(self, chosen: Tensor) -> Tensor:
@@ -107,7 +109,7 @@ def optimise(network: Network, train: Histories, hyper: Hyper, *, clock: bool) -
     """AdamW until every event was answered `passes` times, or `tokens` million were; decay on matrices that are no
     look-up tables."""
     device = network.ids.device
-    lessons = Lessons.of(train, len(network.ids), clock, device)
+    lessons = Lessons.of(train, len(network.ids), clock, device, rated=network.rating is not None)
     parts: tuple[list[nn.Parameter], list[nn.Parameter]] = ([], [])
     for name, values in network.named_parameters():
         if not values.requires_grad:  # a checkpoint's own

@@ -79,7 +79,10 @@ def test_seen_negative_and_rated_events_follow_their_parameters(tmp_path: Path) 
     def ids(items: object) -> str:
         return "".join(dataset.item_ids[item] for item in np.asarray(items).tolist())
 
-    assert ids(dataset.positives(None).items) == "adef"
+    positives = dataset.positives(None)
+    assert ids(positives.items) == "adef"
+    for known in (positives, positives.take([0]), positives.where(np.ones(4, bool))):
+        np.testing.assert_array_equal(np.array(known.values), [np.nan, np.nan, 2.5, np.nan])
     assert ids(dataset.negatives(None).items) == "b"
     assert ids(dataset.seen(None).items) == "abcdef"
     user, item, value, time = dataset.ratings(None)

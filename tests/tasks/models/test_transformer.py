@@ -251,3 +251,35 @@ def test_items_taken_together_start_close() -> None:
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     near, far = (unit[0] @ unit[other] for other in (2, 31))
     assert near > 0.5 > far
+
+
+def divided() -> Histories:
+    """Users of two camps, told apart by the item that they keep taking (18 or 19); between, they take the same items,
+    and rate them the opposite way, so that no bias is left to tell."""
+    rng = np.random.default_rng(4)
+    rows, values = [], []
+    for user in range(60):
+        others, camp = rng.integers(0, 18, 6), user % 2
+        rows.append((np.stack([np.full(6, 18 + camp), others], axis=1).ravel().tolist(), list(range(12))))
+        values += np.stack([np.full(6, 3.0), np.where(others % 2 == camp, 5.0, 1.0)], axis=1).ravel().tolist()
+    return replace(Histories.from_rows(rows), values=np.array(values))
+
+
+def test_a_rating_head_learns_beside_it_what_biases_leave() -> None:
+    known = divided()
+    member = Transformer.fit(known, catalogue(), HYPER | {"rating_weight": 1.0, "passes": 20.0}, clock=False)
+    items = np.repeat(np.arange(18)[None], 2, axis=0)
+    told = member.foretold(known, np.repeat([0, 1], 18), items.ravel()).reshape(2, 18)
+    alike = items % 2 == np.array([[0], [1]])
+    assert told[alike].mean() > 0.5 and told[~alike].mean() < -0.5
+    loaded = Transformer.load(member.arrays(), catalogue())
+    np.testing.assert_array_equal(
+        loaded.foretold(known, np.arange(60), np.zeros(60, int)),
+        member.foretold(known, np.arange(60), np.zeros(60, int)),
+    )
+    assert not member.foretold(Histories.from_rows([([], [])]), np.array([0]), np.array([3])).any()
+
+
+def test_where_nothing_is_rated_the_head_foretells_nothing() -> None:
+    member = Transformer.fit(histories(), catalogue(), HYPER | {"rating_weight": 1.0, "passes": 1.0}, clock=True)
+    assert not member.foretold(histories(), np.arange(5), np.arange(5)).any()
