@@ -21,13 +21,12 @@ import numpy.typing as npt
 from tasks.data.histories import FloatArray, Histories, IntArray
 from tasks.models.protocol import Arrays, Catalogue, Hyper, Scores
 from tasks.models.sequences import gap_buckets
-from tasks.models.transformer_answer import FORM, last_states
+from tasks.models.transformer_answer import FORM, LINES, last_states
 
 if TYPE_CHECKING:
     from tasks.settings.backbone import Backbone
 
 BLOCK_TOKENS = 4096  # places held at once while answering: a few MB at dim 64
-BLOCK_ROWS = 32  # rows of one product with all items; always that many, so that a row's bits are its own
 STEP = 8  # lengths are padded up to a multiple
 
 
@@ -125,10 +124,10 @@ class Transformer:
         filled = np.flatnonzero(histories.lengths > 0)
         states = self.states(histories, filled)
         vectors, bias = self.items.T, np.asarray(self.weights["bias"])
-        block = np.zeros((BLOCK_ROWS, states.shape[1]), np.float32)
-        for start in range(0, len(filled), BLOCK_ROWS):
-            rows = filled[start : start + BLOCK_ROWS]
-            block[: len(rows)] = states[start : start + BLOCK_ROWS]
+        block = np.zeros((LINES, states.shape[1]), np.float32)
+        for start in range(0, len(filled), LINES):
+            rows = filled[start : start + LINES]
+            block[: len(rows)] = states[start : start + LINES]
             scores[rows] = (block @ vectors)[: len(rows)] + bias
         return scores
 
