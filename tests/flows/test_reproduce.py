@@ -20,6 +20,7 @@ def place(root: Path, **more: str) -> Place:
     return Place(root, Project(root, root / ".nightreel").environment(more))
 
 
+@pytest.mark.end_to_end
 def test_outcomes_and_lock(toy: Path, tmp_path: Path) -> None:
     other = shutil.copytree(toy, tmp_path / "other", symlinks=True)
     said: list[str] = []

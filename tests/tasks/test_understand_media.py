@@ -64,6 +64,7 @@ def notes(folder: Path) -> Mapping[tuple[str, str], Any]:
     return {(row["item_id"], row["field"]): row for row in rows}
 
 
+@pytest.mark.end_to_end
 def test_media_are_understood_once_and_every_gap_has_its_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -44,7 +44,10 @@ def test_meaning_is_kept(encoder: Encoder) -> None:
     assert space @ ship > space @ love + 0.1
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+SLOW = pytest.mark.end_to_end  # half a minute where a CPU has no bfloat16 of its own
+
+
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=SLOW)])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_bytes_of_a_text_do_not_depend_on_its_neighbours(
     embed_settings: Embed, encoder: Encoder, texts: list[str], dtype: str, threads: int
