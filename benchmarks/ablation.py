@@ -28,7 +28,7 @@ from rich.table import Table
 from tasks.data.dataset import load_dataset
 from tasks.data.histories import FloatArray
 from tasks.evaluation.intervals import mean_interval
-from tasks.finetune import fold_task, gate_fold, ndcg
+from tasks.evaluation.validation import fold_task, gate_fold, ndcg
 from tasks.models.catalogue import catalogue_of
 from tasks.models.engine import listed, unseen
 from tasks.models.positions import Positions

@@ -23,7 +23,7 @@ from benchmarks.ablation import scores, validation_vectors
 from tasks.data.dataset import Dataset, load_dataset
 from tasks.data.histories import FloatArray, IntArray
 from tasks.evaluation.intervals import mean_interval
-from tasks.finetune import fold_task, gate_fold
+from tasks.evaluation.validation import fold_task, gate_fold
 from tasks.models.catalogue import catalogue_of
 from tasks.models.rating_choice import choose
 from tasks.models.ratings import Rated, RatingModel

@@ -28,7 +28,7 @@ from rich.table import Table
 from tasks.data.dataset import Dataset, load_dataset
 from tasks.data.histories import FloatArray, Histories
 from tasks.evaluation.intervals import mean_interval
-from tasks.finetune import fold_task, gate_fold, ndcg
+from tasks.evaluation.validation import fold_task, gate_fold, ndcg
 from tasks.models.blend import TREES, Blend
 from tasks.models.candidates import Candidates
 from tasks.models.catalogue import catalogue_of

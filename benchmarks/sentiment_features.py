@@ -26,7 +26,8 @@ import pyarrow.parquet as pq
 from benchmarks.rating_features import show
 from tasks.data.dataset import Dataset, load_dataset
 from tasks.data.histories import FloatArray, Histories
-from tasks.finetune import UNDERSTOOD, fold_task, gate_fold, ndcg
+from tasks.evaluation.validation import fold_task, gate_fold, ndcg
+from tasks.finetune import UNDERSTOOD
 from tasks.models.blend import best_of_rows
 from tasks.models.candidates import Candidates
 from tasks.models.catalogue import catalogue_of, numbers

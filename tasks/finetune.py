@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,40 +15,22 @@ import numpy.typing as npt
 
 from tasks.content.fitting import Lesson, fit_content
 from tasks.data.dataset import Dataset, load_dataset
-from tasks.data.histories import FloatArray, Histories, ItemArray
-from tasks.evaluation.ranking import Truth, per_user
+from tasks.evaluation.validation import LEAVE_LAST_OUT, fold_task, gate_fold, judge_of
 from tasks.index.assembly import rehearse
 from tasks.models.catalogue import catalogue_of
 from tasks.models.drift import reference_of
-from tasks.models.learning import Judge, Learned, Task, learn, task_of, try_member, untrained
+from tasks.models.learning import Judge, Trial, learn, try_member, untrained
 from tasks.models.rating_choice import with_ratings
 from tasks.models.warm_start import find, keep, night_of, started
 from tasks.settings import Settings, load
-from tasks.stage import read_json, say, stage_main, staged_output, write_json, write_rows
+from tasks.stage import UserError, peak_memory, read_json, say, stage_main, staged_output, write_json, write_rows
 
 OUT, WARM = Path("data/finetune"), Path("data/snapshot/warm")
 ITEMS, UNDERSTOOD = Path("data/validate/items.parquet"), Path("data/understand/items.parquet")
 Vectors = npt.NDArray[np.float32]
 CONTENT: Final = "content_knn"
-LEAVE_LAST_OUT = "leave_last_out"
-
-
-def ndcg(lists: ItemArray, targets: Histories) -> FloatArray:
-    """[n] NDCG@10 against rows of targets; indices beyond both are all that the catalogue needs to hold."""
-    n_items = int(max(lists.max(initial=0), targets.items.max(initial=0))) + 1
-    return per_user(lists, Truth.of(targets, n_items), (10,))["ndcg@10"]
-
-
-def gate_fold(data: Dataset) -> str:
-    """The fold whose choices are shipped: the gate's latest."""
-    return data.protocols[data.gate][0]
-
-
-def fold_task(data: Dataset, fold: str, positions: int) -> Task:
-    """The fold's train and validation as a task; a fold cut at one time asks at that time."""
-    train, valid = data.positives(fold, ("train",)), data.positives(fold, ("valid",))
-    cut = fold != LEAVE_LAST_OUT and len(valid.times) > 0
-    return task_of(train, valid, positions, float(valid.times.min()) if cut else None)
+MOST_AT_ONCE = 4  # folds, each with the memory of one
+WORTH_A_PROCESS = 20_000  # events: to start one takes some five seconds
 
 
 def bundle_config(fold_protocol: str, data: Dataset, settings: Settings) -> dict[str, Any]:
@@ -77,30 +63,69 @@ def content_quality(data: Dataset, vectors: Vectors, settings: Settings, judge: 
     return max(float(trial["ndcg@10"]) for trial in trials)
 
 
-def learn_fold(
-    data: Dataset, fold: str, vectors: Vectors, encoder: str, settings: Settings, judge: Judge, out: Path
-) -> Learned:
-    """Members and blend chosen on the fold's validation, asked about the time of its cut; a later night's start."""
+@dataclass(frozen=True)
+class Told:
+    """What a fold leaves beside its bundle: validation NDCG@10 by model, rows of plots, most bytes of memory held."""
+
+    scores: dict[str, float]
+    curve: list[dict[str, float]]
+    trials: list[Trial]
+    ratings: list[Trial]
+    memory: float
+
+
+def train_fold(fold: str, encoder: str, out: Path) -> Told:
+    """Members and blend chosen on the fold's validation, asked about the time of its cut; its rehearsal, and a later
+    night's start. Reads all that it needs, so that it can run in a process of its own."""
+    settings, data = load(), load_dataset()
     say(f"{fold}: choosing on validation")
     base = untrained(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
-    task = fold_task(data, fold, settings.finetune.positions)
+    task, vectors = fold_task(data, fold, settings.finetune.positions), np.load(out / "vectors.npy", allow_pickle=False)
     catalogue, card = catalogue_of(data.items, vectors), read_json(Path("data/embed/embed.json"))
-    facts = {"encoder": card, "vectors": vectors.shape[1], "backbone": base.model_dump()["backbone"]}
-    night = night_of(data, task.inner, encoder, facts)
+    night = night_of(data, task.inner, encoder, {"encoder": card, "vectors": vectors.shape[1]})
     nights = settings.finetune.warm_nights
     earlier = find(WARM / fold, night, catalogue, nights)
     begin = partial(started, earlier, fold) if nights else lambda _: None
-    learned = learn(task, catalogue, settings.finetune, base, judge, begin)
+    learned = learn(task, catalogue, settings.finetune, base, judge_of(data), begin)
     if nights:
-        keep(out, night, learned.inner, learned.choices, earlier)
-    return with_ratings(learned, data, fold, settings.finetune.ratings)
+        keep(out / "warm" / fold, night, learned.inner, learned.choices, earlier)
+    learned = with_ratings(learned, data, fold, settings.finetune.ratings)
+    protocol = next(name for name, folds in data.protocols.items() if fold in folds)
+    shipped = fold == gate_fold(data)
+    folder, config = (
+        out / "candidate" if shipped else out / "candidates" / fold,
+        bundle_config(protocol, data, settings),
+    )
+    rehearse(data, fold, learned.choices, vectors, config, folder, start=learned.engine)
+    if shipped:
+        learned.choices.write(out)
+        write_json(out / "reference.json", reference_of(learned.engine, fold_task(data, fold, 1).valid))
+    return Told(learned.scores, learned.curve, learned.trials, learned.ratings, peak_memory())
 
 
-def main() -> None:
-    """Read validate's and embed's outputs, write data/finetune."""
+def train_folds(data: Dataset, encoder: str, out: Path, threads: int) -> tuple[dict[str, Told], float]:
+    """Every fold, and bytes of memory beside this process; side by side where there are cores for it, since none knows
+    of another. Raises UserError where such a process was killed."""
+    train = partial(train_fold, encoder=encoder, out=out)
+    at_once = min(threads, len(data.folds), MOST_AT_ONCE)
+    if at_once < 2 or data.events.num_rows < WORTH_A_PROCESS:
+        return {fold: train(fold) for fold in data.folds}, 0.0
+    # Spawned: a fork of a process whose BLAS has threads may hang.
+    with ProcessPoolExecutor(at_once, mp_context=get_context("spawn")) as pool:
+        try:
+            told = dict(zip(data.folds, pool.map(train, data.folds), strict=True))
+        except BrokenProcessPool:
+            raise UserError(
+                "finetune: the process of a fold was killed, most likely for want of memory. Free some, or give "
+                "fewer `finetune.members`."
+            ) from None
+    return told, sum(sorted(one.memory for one in told.values())[-at_once:])
+
+
+def main() -> float:
+    """Read validate's and embed's outputs, write data/finetune; returns bytes of memory beside this process."""
     settings, data = load(), load_dataset()
-    threads = int(read_json(Path("data/snapshot/environment.json"))["threads"])
-    judge = Judge(ndcg, data.exclude_seen, data.clock == "time", threads)
+    judge = judge_of(data)
     if settings.finetune.backbone.model and "transformer" in settings.finetune.members:
         from tasks.models.checkpoint import opened
 
@@ -108,25 +133,17 @@ def main() -> None:
     base = np.load("data/embed/vectors.npy", allow_pickle=False)
     with staged_output(OUT) as out:
         content = fit_content(base, content_lesson(data, settings, judge), out)
-        vectors, encoder = content.vectors, content.fitted
-        np.save(out / "vectors.npy", vectors, allow_pickle=False)
+        np.save(out / "vectors.npy", content.vectors, allow_pickle=False)
         write_rows(out / "plots" / "encoder.csv", content.encoder_losses)
         write_rows(out / "plots" / "fusion.csv", content.fusion_losses)
-        learned = {f: learn_fold(data, f, vectors, encoder, settings, judge, out / "warm" / f) for f in data.folds}
-        for protocol, folds in data.protocols.items():
-            for fold in folds:
-                folder = out / "candidate" if fold == gate_fold(data) else out / "candidates" / fold
-                one, config = learned[fold], bundle_config(protocol, data, settings)
-                rehearse(data, fold, one.choices, vectors, config, folder, start=one.engine)
-        chosen = learned[gate_fold(data)]
-        chosen.choices.write(out)
-        write_json(out / "reference.json", reference_of(chosen.engine, fold_task(data, gate_fold(data), 1).valid))
-        scores = [{"fold": f, "model": m, "ndcg@10": s} for f, one in learned.items() for m, s in one.scores.items()]
+        told, beside = train_folds(data, content.fitted, out, judge.threads)
+        scores = [{"fold": f, "model": m, "ndcg@10": s} for f, one in told.items() for m, s in one.scores.items()]
         write_rows(out / "plots" / "validation.csv", scores)
         for name in ("curve", "trials", "ratings"):
-            rows = [{"fold": fold, **row} for fold, one in learned.items() for row in getattr(one, name)]
+            rows = [{"fold": fold, **row} for fold, one in told.items() for row in getattr(one, name)]
             write_rows(out / "plots" / f"{name}.csv", rows)
-    write_json(Path("metrics/finetune.json"), {fold: one.scores for fold, one in learned.items()})
+    write_json(Path("metrics/finetune.json"), {fold: one.scores for fold, one in told.items()})
+    return beside
 
 
 if __name__ == "__main__":

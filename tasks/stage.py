@@ -27,16 +27,16 @@ class TemporaryError(UserError):
     """A network or a server let us down: trying again later may help, and the nightly flow does."""
 
 
-def stage_main(main: Callable[[], None]) -> None:
+def stage_main(main: Callable[[], float | None]) -> None:
     """Run a stage; a UserError, a missing input or a full disk becomes one message on stderr and exit code 1.
 
-    A fault that may go away by itself gets exit code 75 (EX_TEMPFAIL of sysexits.h) instead. What the stage cost is
-    kept beside DVC.
+    main: may return the bytes of memory that processes beside this one held. A fault that may go away by itself gets
+    exit code 75 (EX_TEMPFAIL of sysexits.h) instead. What the stage cost is kept beside DVC.
     """
     began = time.monotonic()
     try:
-        main()
-        _keep_cost(Path(sys.argv[0]), time.monotonic() - began)
+        beside = main() or 0.0
+        _keep_cost(Path(sys.argv[0]), time.monotonic() - began, beside)
     except UserError as error:
         _leave(str(error), error, TEMPORARY if isinstance(error, TemporaryError) else 1)
     except FileNotFoundError as error:
@@ -51,10 +51,13 @@ def stage_main(main: Callable[[], None]) -> None:
         _leave(f"{where}: no space left on the device. Free some and run again; nothing was published.", error)
 
 
-def _keep_cost(program: Path, seconds: float) -> None:
+def _keep_cost(program: Path, seconds: float, beside: float) -> None:
     """Seconds and peak memory of a stage that ran as a program, for `record` and the report."""
     if program.parent.name == "tasks":
-        note(f"{program.stem}.cost", {"wall_seconds": round(seconds, 2), "peak_mb": round(peak_memory() / 1e6, 1)})
+        note(
+            f"{program.stem}.cost",
+            {"wall_seconds": round(seconds, 2), "peak_mb": round((peak_memory() + beside) / 1e6, 1)},
+        )
 
 
 def peak_memory() -> float:

@@ -96,8 +96,24 @@ def test_choices_and_curves_are_written(finetuned: Path) -> None:
 def test_finetune_twice_gives_the_same_bytes(work: Path) -> None:
     before = digest_of(work / "data/finetune/candidate")
     with workspace(work):
-        finetune.main()
+        assert finetune.main() == 0.0
     assert digest_of(work / "data/finetune/candidate") == before
+
+
+@pytest.mark.end_to_end
+def test_folds_side_by_side_give_the_same_bytes(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def contents() -> dict[str, bytes]:
+        files = [path for path in (work / "data/finetune").rglob("*") if path.is_file()]
+        return {str(path.relative_to(work)): path.read_bytes() for path in files}
+
+    environment = work / "data/snapshot/environment.json"
+    write_json(environment, read_json(environment) | {"threads": 2})
+    with workspace(work):
+        assert finetune.main() == 0.0
+        before = contents()
+        monkeypatch.setattr(finetune, "WORTH_A_PROCESS", 0)
+        assert finetune.main() > 100e6, "two processes beside this one"
+    assert contents() == before
 
 
 def test_on_promote_the_final_bundle_knows_every_event(work: Path) -> None:
