@@ -28,8 +28,8 @@ from tasks.content.pairs import close_pairs
 from tasks.content.source import locate
 from tasks.content.text import read_texts
 from tasks.data.dataset import Dataset, load_dataset
-from tasks.evaluation.validation import ndcg
-from tasks.finetune import ITEMS, UNDERSTOOD, Vectors, content_quality
+from tasks.evaluation.validation import Vectors, content_quality, ndcg
+from tasks.finetune import ITEMS, UNDERSTOOD
 from tasks.models.learning import Judge
 from tasks.settings import Embed, Settings, load
 

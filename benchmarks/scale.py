@@ -52,31 +52,32 @@ def night(scratch: Path, size: tuple[int, int, int]) -> dict[str, Cost]:
     return costs | {EVERYBODY: measure([sys.executable, "-c", COMMAND, "recommend", *asked], clone, environment)}
 
 
+def told(asked: tuple[int, int, int], costs: dict[str, Cost]) -> Table:
+    """A size's stages, their sum beside its bar, and what it takes to recommend to everybody."""
+    table = Table(title=f"{asked[0]:,} users, {asked[1]:,} items, {asked[2]:,} events", title_justify="left")
+    for column in ("stage", "seconds", "peak MB", "bar", "met"):
+        table.add_column(column, justify="right" if column in ("seconds", "peak MB") else "left")
+    stages, bar = {name: cost for name, cost in costs.items() if name != EVERYBODY}, BARS.get(asked)
+    for stage, cost in stages.items():
+        table.add_row(stage, f"{cost.seconds:.1f}", f"{cost.peak:,.0f}", "", "")
+    seconds, peak = sum(cost.seconds for cost in stages.values()), max(cost.peak for cost in stages.values())
+    everybody = costs[EVERYBODY]
+    met = ("yes" if seconds <= bar[0] and peak <= bar[1] else "NO") if bar else ""
+    quick = ("yes" if everybody.seconds <= MOST_S else "NO") if bar else ""
+    table.add_section()
+    table.add_row("all", f"{seconds:.1f}", f"{peak:,.0f}", f"{bar[0]:,} s, {bar[1]:,} MB" if bar else "", met)
+    table.add_row(EVERYBODY, f"{everybody.seconds:.1f}", f"{everybody.peak:,.0f}", f"{MOST_S} s" if bar else "", quick)
+    return table
+
+
 def main() -> None:
-    """Measure and print."""
+    """Measure and print each size when it is through: together they take an hour and more."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=lambda text: tuple(int(part) for part in text.split(",")), metavar="U,I,E")
     size = parser.parse_args().size
-    table = Table(title="Larger data", title_justify="left")
-    for column in ("users, items, events", "stage", "seconds", "peak MB", "bar", "met"):
-        table.add_column(column, justify="right" if column in ("seconds", "peak MB") else "left")
     for asked in [size] if size else BARS:
         with tempfile.TemporaryDirectory(prefix="nightreel-scale-") as scratch:
-            costs = night(Path(scratch), asked)
-        everybody = costs.pop(EVERYBODY)
-        for stage, cost in costs.items():
-            table.add_row("", stage, f"{cost.seconds:.1f}", f"{cost.peak:,.0f}", "", "")
-        seconds, peak = sum(cost.seconds for cost in costs.values()), max(cost.peak for cost in costs.values())
-        bar = BARS.get(asked)
-        met = "" if bar is None else "yes" if seconds <= bar[0] and peak <= bar[1] else "NO"
-        limit = f"{bar[0]:,} s, {bar[1]:,} MB" if bar else ""
-        table.add_row(", ".join(f"{n:,}" for n in asked), "all", f"{seconds:.1f}", f"{peak:,.0f}", limit, met)
-        spent, quick = f"{everybody.seconds:.1f}", "yes" if everybody.seconds <= MOST_S else "NO"
-        table.add_row(
-            "", EVERYBODY, spent, f"{everybody.peak:,.0f}", f"{MOST_S} s" if bar else "", quick if bar else ""
-        )
-        table.add_section()
-    Console(width=110).print(table)
+            Console(width=110).print(told(asked, night(Path(scratch), asked)))
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ from tasks.data.dataset import Dataset, load_dataset
 from tasks.data.histories import FloatArray, IntArray
 from tasks.data.protocols import choose
 from tasks.evaluation.intervals import mean_interval
-from tasks.evaluation.validation import LEAVE_LAST_OUT, fold_task, ndcg
-from tasks.finetune import Vectors, content_lesson
+from tasks.evaluation.validation import LEAVE_LAST_OUT, Vectors, fold_task, ndcg
+from tasks.finetune import content_lesson
 from tasks.models.blend import TREES, Blend
 from tasks.models.catalogue import catalogue_of
 from tasks.models.choices import Choices

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from tasks.content.fitting import Lesson, fit_content
 from tasks.data.dataset import Dataset, load_dataset
-from tasks.evaluation.validation import LEAVE_LAST_OUT, fold_task, gate_fold, judge_of
+from tasks.evaluation.validation import CONTENT, LEAVE_LAST_OUT, content_quality, fold_task, gate_fold, judge_of
 from tasks.index.assembly import rehearse
 from tasks.models.catalogue import catalogue_of
 from tasks.models.drift import reference_of
-from tasks.models.learning import Judge, Trial, learn, try_member, untrained
+from tasks.models.learning import Judge, Trial, learn, untrained
 from tasks.models.rating_choice import with_ratings
 from tasks.models.warm_start import find, keep, night_of, started
 from tasks.settings import Settings, load
@@ -27,8 +27,6 @@ from tasks.stage import UserError, peak_memory, read_json, say, stage_main, stag
 
 OUT, WARM = Path("data/finetune"), Path("data/snapshot/warm")
 ITEMS, UNDERSTOOD = Path("data/validate/items.parquet"), Path("data/understand/items.parquet")
-Vectors = npt.NDArray[np.float32]
-CONTENT: Final = "content_knn"
 MOST_AT_ONCE = 4  # folds, each with the memory of one
 WORTH_A_PROCESS = 20_000  # events: to start one takes some five seconds
 
@@ -54,13 +52,6 @@ def content_lesson(data: Dataset, settings: Settings, judge: Judge) -> Lesson:
         quality=lambda vectors: content_quality(data, vectors, settings, judge),
         used=CONTENT in settings.finetune.members,
     )  # fmt: skip
-
-
-def content_quality(data: Dataset, vectors: Vectors, settings: Settings, judge: Judge) -> float:
-    """Validation NDCG@10 of content kNN on the gate's latest fold, at its best setting."""
-    base, task = untrained(settings.finetune, "base", "last_event"), fold_task(data, gate_fold(data), 1)
-    _, trials = try_member(CONTENT, task, catalogue_of(data.items, vectors), base, settings.finetune, judge)
-    return max(float(trial["ndcg@10"]) for trial in trials)
 
 
 @dataclass(frozen=True)
@@ -90,12 +81,8 @@ def train_fold(fold: str, encoder: str, out: Path) -> Told:
     if nights:
         keep(out / "warm" / fold, night, learned.inner, learned.choices, earlier)
     learned = with_ratings(learned, data, fold, settings.finetune.ratings)
-    protocol = next(name for name, folds in data.protocols.items() if fold in folds)
-    shipped = fold == gate_fold(data)
-    folder, config = (
-        out / "candidate" if shipped else out / "candidates" / fold,
-        bundle_config(protocol, data, settings),
-    )
+    protocol, shipped = next(name for name, each in data.protocols.items() if fold in each), fold == gate_fold(data)
+    folder, config = out / ("candidate" if shipped else f"candidates/{fold}"), bundle_config(protocol, data, settings)
     rehearse(data, fold, learned.choices, vectors, config, folder, start=learned.engine)
     if shipped:
         learned.choices.write(out)
@@ -103,40 +90,51 @@ def train_fold(fold: str, encoder: str, out: Path) -> Told:
     return Told(learned.scores, learned.curve, learned.trials, learned.ratings, peak_memory())
 
 
-def train_folds(data: Dataset, encoder: str, out: Path, threads: int) -> tuple[dict[str, Told], float]:
-    """Every fold, and bytes of memory beside this process; side by side where there are cores for it, since none knows
-    of another. Raises UserError where such a process was killed."""
-    train = partial(train_fold, encoder=encoder, out=out)
-    at_once = min(threads, len(data.folds), MOST_AT_ONCE)
-    if at_once < 2 or data.events.num_rows < WORTH_A_PROCESS:
-        return {fold: train(fold) for fold in data.folds}, 0.0
+def fit_vectors(out: Path) -> tuple[str, float]:
+    """Fit the content vectors and save them; returns what they were encoded by, and most bytes of memory held."""
+    settings, data = load(), load_dataset()
+    base = np.load("data/embed/vectors.npy", allow_pickle=False)
+    content = fit_content(base, content_lesson(data, settings, judge_of(data)), out)
+    np.save(out / "vectors.npy", content.vectors, allow_pickle=False)
+    write_rows(out / "plots" / "encoder.csv", content.encoder_losses)
+    write_rows(out / "plots" / "fusion.csv", content.fusion_losses)
+    return content.fitted, peak_memory()
+
+
+def train(folds: Sequence[str], out: Path) -> tuple[dict[str, Told], float]:
+    """The content vectors, then every fold, one after the other; and bytes of memory beside this process."""
+    encoder, _ = fit_vectors(out)
+    return {fold: train_fold(fold, encoder, out) for fold in folds}, 0.0
+
+
+def train_apart(folds: Sequence[str], out: Path, at_once: int) -> tuple[dict[str, Told], float]:
+    """The same with processes of their own, which give their memory back: the folds side by side, since none knows of
+    another. Raises UserError where one was killed."""
     # Spawned: a fork of a process whose BLAS has threads may hang.
-    with ProcessPoolExecutor(at_once, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(at_once, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         try:
-            told = dict(zip(data.folds, pool.map(train, data.folds), strict=True))
+            encoder, most = pool.submit(fit_vectors, out).result()
+            told = dict(zip(folds, pool.map(partial(train_fold, encoder=encoder, out=out), folds), strict=True))
         except BrokenProcessPool:
             raise UserError(
-                "finetune: the process of a fold was killed, most likely for want of memory. Free some, or give "
+                "finetune: one of its processes was killed, most likely for want of memory. Free some, or give "
                 "fewer `finetune.members`."
             ) from None
-    return told, sum(sorted(one.memory for one in told.values())[-at_once:])
+    return told, max(most, sum(sorted(one.memory for one in told.values())[-at_once:]))
 
 
 def main() -> float:
     """Read validate's and embed's outputs, write data/finetune; returns bytes of memory beside this process."""
     settings, data = load(), load_dataset()
-    judge = judge_of(data)
     if settings.finetune.backbone.model and "transformer" in settings.finetune.members:
         from tasks.models.checkpoint import opened
 
         opened(settings.finetune.backbone)  # refused now, not after the encoder was fitted
-    base = np.load("data/embed/vectors.npy", allow_pickle=False)
+    folds = list(data.folds)
+    at_once = min(judge_of(data).threads, len(folds), MOST_AT_ONCE)
+    apart = at_once > 1 and data.events.num_rows >= WORTH_A_PROCESS
     with staged_output(OUT) as out:
-        content = fit_content(base, content_lesson(data, settings, judge), out)
-        np.save(out / "vectors.npy", content.vectors, allow_pickle=False)
-        write_rows(out / "plots" / "encoder.csv", content.encoder_losses)
-        write_rows(out / "plots" / "fusion.csv", content.fusion_losses)
-        told, beside = train_folds(data, content.fitted, out, judge.threads)
+        told, beside = train_apart(folds, out, at_once) if apart else train(folds, out)
         scores = [{"fold": f, "model": m, "ndcg@10": s} for f, one in told.items() for m, s in one.scores.items()]
         write_rows(out / "plots" / "validation.csv", scores)
         for name in ("curve", "trials", "ratings"):

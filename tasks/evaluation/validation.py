@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
 
 from tasks.data.dataset import Dataset
 from tasks.data.histories import FloatArray, Histories, ItemArray
 from tasks.evaluation.ranking import Truth, per_user
-from tasks.models.learning import Judge, Task, task_of
+from tasks.models.catalogue import catalogue_of
+from tasks.models.learning import Judge, Task, task_of, try_member, untrained
+from tasks.settings import Settings
 from tasks.stage import read_json
 
 LEAVE_LAST_OUT = "leave_last_out"
+CONTENT: Final = "content_knn"
+Vectors = npt.NDArray[np.float32]
 
 
 def ndcg(lists: ItemArray, targets: Histories) -> FloatArray:
@@ -35,3 +43,10 @@ def judge_of(data: Dataset) -> Judge:
     """How lists are judged in this data set."""
     threads = int(read_json(Path("data/snapshot/environment.json"))["threads"])
     return Judge(ndcg, data.exclude_seen, data.clock == "time", threads)
+
+
+def content_quality(data: Dataset, vectors: Vectors, settings: Settings, judge: Judge) -> float:
+    """Validation NDCG@10 of content kNN on the gate's latest fold, at its best setting."""
+    base, task = untrained(settings.finetune, "base", "last_event"), fold_task(data, gate_fold(data), 1)
+    _, trials = try_member(CONTENT, task, catalogue_of(data.items, vectors), base, settings.finetune, judge)
+    return max(float(trial["ndcg@10"]) for trial in trials)
