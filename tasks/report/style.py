@@ -7,7 +7,7 @@ DARK = ("#6db3f8", "#f59a72", "#6fd08c", "#d29bf0", "#e3b341", "#5fd0d6", "#f78c
 
 _RULES = """
 *{box-sizing:border-box}
-html{scroll-padding-top:3.25rem;-webkit-text-size-adjust:100%}
+html{scroll-padding-top:5rem;-webkit-text-size-adjust:100%}
 body{margin:0;background:var(--page);color:var(--ink);
  font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","Noto Sans CJK SC",sans-serif}
 header,main{margin:0 auto;padding:0 1.25rem;max-width:78rem}

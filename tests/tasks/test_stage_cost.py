@@ -12,11 +12,11 @@ from tasks.stage import read_json
 ROOT = Path(__file__).parents[2]
 
 
-def run(folder: Path, work: str) -> Path:
-    """`tasks/learn.py` that does some work; returns where its cost is kept."""
+def run(folder: Path, work: str, beside: float = 0.0) -> Path:
+    """`tasks/learn.py` that does some work, with bytes of memory beside it; returns where its cost is kept."""
     (folder / "tasks").mkdir(exist_ok=True)
     (folder / "tasks" / "learn.py").write_text(
-        f"from tasks.stage import UserError, stage_main\nstage_main(lambda: {work})\n"
+        f"from tasks.stage import UserError, stage_main\nstage_main(lambda: ({work}, {beside})[1])\n"
     )
     state = folder / "state"
     environment = os.environ | {"PYTHONPATH": str(ROOT), "NIGHTREEL_STATE": str(state)}
@@ -32,3 +32,7 @@ def test_seconds_and_peak_memory_of_a_stage(tmp_path: Path) -> None:
 
 def test_a_stage_that_failed_has_no_cost(tmp_path: Path) -> None:
     assert not run(tmp_path, "1 / 0").exists()
+
+
+def test_memory_of_processes_beside_it_counts(tmp_path: Path) -> None:
+    assert 5000 < read_json(run(tmp_path, "None", beside=5e9))["peak_mb"] < 5500

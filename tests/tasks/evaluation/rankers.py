@@ -34,6 +34,7 @@ def planted(folder: Path, gate: str = "leave_last_out", until: float = np.inf, *
         items=pa.table({"item_id": rows.item_ids}), user_ids=rows.user_ids,
         events=pa.table({
             "user": events.user, "item": events.item, "time": events.time, "event": ["play"] * len(kept),
+            "value": np.full(len(kept), np.nan, np.float32),
             "positive": yes, "negative": ~yes, "seen": yes,
         }),
         folds=folds, clock="time", exclude_seen=True, gate=gate, data_until=float(events.time.max()),
