@@ -115,7 +115,7 @@ def nightreel(folder: Path, *words: str, **variables: str) -> subprocess.Complet
     """`nightreel WORDS` as a user types it, in the project."""
     command = [sys.executable, "-c", "from flows.cli import main; main()", *words]
     environ = environment() | variables
-    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=180)
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=600)
 
 
 def environment() -> dict[str, str]:
