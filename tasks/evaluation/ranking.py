@@ -1,7 +1,7 @@
 """Ranking metrics over [n, k] lists against ragged truth, vectorised: one pass gives every metric at every cut-off.
 
 Definitions (binary gain) equal ranx's precision, recall, f1, hit_rate, ndcg, mrr and map: a test compares.
-Cost: O(n·k·log(truth)) time, a few [n, k] arrays of memory; 50,000 users × 50 items takes about a second.
+Cost: O(k · truth) time, an [n, k] array of bools: a fraction of a second for 50,000 users × 50 items.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ def hits(lists: ItemArray, truth: Truth) -> npt.NDArray[np.bool_]:
     """[n, k] bool: where the list holds an item of the row's truth; padding (-1) never hits."""
     if len(lists) != len(truth.counts):
         raise ValueError(f"{len(lists)} lists for {len(truth.counts)} rows of truth")
-    keys = np.arange(len(lists), dtype=np.int64)[:, None] * truth.n_items + lists
-    if not len(truth.keys):
-        return np.zeros(lists.shape, dtype=bool)
-    at = np.minimum(np.searchsorted(truth.keys, keys), len(truth.keys) - 1)
-    found: npt.NDArray[np.bool_] = (truth.keys[at] == keys) & (lists >= 0)
+    found = np.zeros(lists.shape, dtype=bool)
+    items, begins = truth.keys % truth.n_items, np.cumsum(truth.counts) - truth.counts
+    for number in range(int(truth.counts.max(initial=0))):  # of a row's wanted items: most rows have few
+        rows = np.flatnonzero(truth.counts > number)
+        found[rows] |= lists[rows] == items[begins[rows] + number].astype(lists.dtype)[:, None]
     return found
 
 
@@ -64,19 +64,18 @@ def per_user(lists: ItemArray, truth: Truth, cutoffs: Sequence[int]) -> dict[str
     A user without truth scores 0 everywhere; leave such users out beforehand. A repeated item is an error
     of the model, not of the metric: `repeats` finds it.
     """
-    found = hits(lists, truth)
-    length = lists.shape[1]
+    n, length = lists.shape
+    row, place = np.nonzero(hits(lists, truth))
+    counts = np.bincount(row, minlength=n)
+    number = np.arange(len(row)) - (np.cumsum(counts) - counts)[row] + 1  # of a hit in its row, from 1
+    terms = {"hits": np.ones(len(row)), "dcg": 1 / np.log2(place + 2.0), "precision": number / (place + 1)}
+    first = np.full(n, length)
+    first[row[number == 1]] = place[number == 1]
     relevant = np.maximum(truth.counts, 1)
-    gains = found / np.log2(np.arange(length) + 2.0)
-    cumulative = {
-        "hits": found.cumsum(axis=1),
-        "dcg": gains.cumsum(axis=1),
-        "precision": (found * found.cumsum(axis=1) / np.arange(1, length + 1)).cumsum(axis=1),
-    }
-    first = np.where(found.any(axis=1), found.argmax(axis=1), length)
     values: dict[str, FloatArray] = {}
     for k in cutoffs:
-        at = {name: _column(array, k) for name, array in cumulative.items()}
+        inside = place < k
+        at = {name: np.bincount(row[inside], term[inside], n).astype(np.float64) for name, term in terms.items()}
         values |= {f"{name}@{k}": value for name, value in _at(at, first, relevant, k).items()}
     return {f"{name}@{k}": values[f"{name}@{k}"] for name in METRICS for k in cutoffs}
 
@@ -85,13 +84,6 @@ def repeats(lists: ItemArray) -> int:
     """How many rows recommend an item twice; a sound model has none."""
     ordered = np.sort(lists, axis=1)
     return int(((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any(axis=1).sum())
-
-
-def _column(array: npt.NDArray[np.generic], k: int) -> FloatArray:
-    """[n] the cumulative value at cut-off k; 0 where there are no columns at all."""
-    if array.shape[1] == 0:
-        return np.zeros(len(array))
-    return array[:, min(k, array.shape[1]) - 1].astype(np.float64)
 
 
 def _at(at: dict[str, FloatArray], first: IntArray, relevant: IntArray, k: int) -> dict[str, FloatArray]:
