@@ -109,7 +109,7 @@ def test_a_worse_challenger_is_held_back_while_readers_go_on(first: tuple[Path, 
     found = json.loads(run(root, "run", "--json", *(word for each in weak for word in ("--set", each))).stdout)
     assert found["decision"] == "reject" and "(worse)" in found["sentence"], found["sentence"]
     assert "rule (a)" in found["sentence"] and found["published"].startswith("nothing published")
-    assert "Hold: worse" in Path(json.loads(run(root, "report", "--json").stdout)["report"]).read_text("utf-8")
+    assert "Reject: worse" in Path(json.loads(run(root, "report", "--json").stdout)["report"]).read_text("utf-8")
     assert pointer(root) == before
     assert not live.refresh() and live.reader.digest == told["digest"]
     assert json.loads(run(root, "recommend", user, "--json").stdout) == answered
