@@ -30,6 +30,7 @@ from tasks.index.publisher import Published, publish
 from tasks.index.reader import Reader
 from tasks.index.store import Store
 from tasks.index.stored import LISTS, NEIGHBOURS, precompute
+from tasks.index.user_table import UserTable
 from tasks.models import vectors as content
 from tasks.stage import UserError
 
@@ -54,7 +55,7 @@ def renew(folder: Path, base: Path, items: pa.Table, vectors: npt.NDArray[np.flo
     shutil.copytree(base, folder, ignore=lambda at, names: WRITTEN & set(names) if Path(at) == base else ())
     pq.write_table(items, folder / "items.parquet")
     content.write(folder, vectors, config.get("vector_index"), base)
-    write_contexts(folder, Reader.open_bundle(base, check=False).histories, config["clock"] == "time")
+    write_contexts(folder, UserTable.read(base, None).histories, config["clock"] == "time")
     seal(folder, config)
     return precompute(folder, Reader.open_bundle(folder, check=False), base)
 

@@ -86,7 +86,7 @@ def train_fold(fold: str, encoder: str, out: Path) -> Told:
     rehearse(data, fold, learned.choices, vectors, config, folder, start=learned.engine)
     if shipped:
         learned.choices.write(out)
-        write_json(out / "reference.json", reference_of(learned.engine, fold_task(data, fold, 1).valid))
+        write_json(out / "reference.json", reference_of(learned.engine, task.valid))
     return Told(learned.scores, learned.curve, learned.trials, learned.ratings, peak_memory())
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tasks.content.pretrained import loading, read_model
 from tasks.data.histories import ItemArray
 from tasks.settings import SettingsError
 from tasks.stage import read_json
@@ -21,6 +22,7 @@ Pooling = Literal["mean", "cls", "max"]
 MODES: dict[str, Pooling] = {
     "pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls", "pooling_mode_max_tokens": "max",
 }  # fmt: skip
+FIELD = "embed.encoder"
 CHARACTERS_A_TOKEN = 32
 """Text beyond this many characters for each token that is read is not tokenized: an hour's transcript costs nothing."""
 
@@ -41,33 +43,17 @@ class Network:
 
         Raises SettingsError naming embed.encoder when the folder can't be used.
         """
-        from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging
+        from transformers import AutoTokenizer
 
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
         pooling = read_pooling(folder)
-        try:
+        with loading(folder, FIELD, "config.json, a tokenizer and weights as safetensors"):
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             # Weights that the files lack are drawn at random: the same ones each time, and none that count.
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
-                model, facts = AutoModel.from_pretrained(
-                    folder, local_files_only=True, trust_remote_code=False, use_safetensors=True,
-                    dtype=torch.float32, output_loading_info=True,
-                )  # fmt: skip
-        except Exception as error:  # transformers raises a dozen kinds for a folder that it can't read
-            raise SettingsError(
-                f"embed.encoder: {folder.name} can't be loaded ({_first_line(error)}). It needs config.json, a "
-                "tokenizer and weights as safetensors, of an architecture that transformers knows without remote code."
-            ) from error
-        lacking = sorted(key for key in facts["missing_keys"] if "pooler" not in key)
-        if lacking:
-            raise SettingsError(
-                f"embed.encoder: {folder.name} lacks {len(lacking)} weights, among them {lacking[0]}. Name another."
-            )
+                model = read_model(folder, FIELD)
         reach = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None) or 10**9)
-        return cls(folder, tokenizer, model.eval().requires_grad_(False), pooling, int(reach))
+        return cls(folder, tokenizer, model.requires_grad_(False), pooling, int(reach))
 
     @property
     def dim(self) -> int:
@@ -144,7 +130,3 @@ def read_pooling(folder: Path) -> Pooling:
         f"embed.encoder: {folder.name} pools by {json.dumps(named)}, which is not supported. "
         f"Choose one that pools by {', '.join(MODES.values())}."
     )
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from tasks.data.rule_shapes import SHAPES
+
 Kind = Literal["id", "text", "list", "number", "integer", "flag", "moment", "label"]
 
 EVENTS = (
@@ -19,7 +21,6 @@ EVENTS = (
 )  # fmt: skip
 EVENTS_WITHOUT_ITEM = ("search", "follow")
 MEDIA_TYPES = ("video", "audio", "music", "podcast", "live", "game", "other")
-BUSINESS_RULES = ("pin", "boost", "bury", "hide", "only", "max_per_creator", "max_per_genre", "audience_age")
 LANGUAGE = r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$"
 """A BCP-47 tag, loosely: `en`, `pt-BR`, `zh-Hant-TW`; an underscore is let pass."""
 
@@ -124,7 +125,7 @@ ERASURES = Table("erasures", (
 ), required=False)  # fmt: skip
 
 RULES = Table("rules", (
-    Column("rule", "text", "what holds for every list", required=True, filled=True, choices=BUSINESS_RULES),
+    Column("rule", "text", "what holds for every list", required=True, filled=True, choices=tuple(SHAPES)),
     Column("target", "text", "an item_id, or genre:…, creator:…, language:…, media_type:…"),
     Column("value", "number", "pin: its place among the pins; boost: how much, above 0 to 1; caps: how many; "
            "audience_age: years"),

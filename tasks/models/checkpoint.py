@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from tasks.content.pretrained import loading, read_model
 from tasks.content.source import Wanted, locate
 from tasks.models.backbone_answer import ACTIVATIONS, Form, decoded
 from tasks.models.protocol import Arrays
@@ -130,13 +131,10 @@ def restore(parts: Iterator[Part], weights: Arrays) -> None:
 
 
 def _read(folder: Path, most: int) -> Any:
-    """From local files, without remote code and pickles."""
-    from transformers import AutoConfig, AutoModel
-    from transformers.utils import logging
+    """The first layers, all where `most` is 0."""
+    from transformers import AutoConfig
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
+    with loading(folder, FIELD, "config.json and weights as safetensors"):
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         config.is_decoder = True  # an encoder then looks back alone
         config.use_cache = False
@@ -144,21 +142,7 @@ def _read(folder: Path, most: int) -> Any:
             config.num_hidden_layers = min(most, config.num_hidden_layers)
             if getattr(config, "layer_types", None):
                 config.layer_types = config.layer_types[:most]
-        model, facts = AutoModel.from_pretrained(
-            folder, config=config, local_files_only=True, trust_remote_code=False, use_safetensors=True,
-            dtype=torch.float32, output_loading_info=True,
-        )  # fmt: skip
-    except Exception as error:  # transformers raises a dozen kinds for a folder that it can't read
-        raise SettingsError(
-            f"{FIELD}: {folder.name} can't be loaded ({str(error).strip().splitlines()[0][:200]}). It needs "
-            "config.json and weights as safetensors, of an architecture that transformers knows without remote code."
-        ) from error
-    lacking = sorted(key for key in facts["missing_keys"] if "pooler" not in key)
-    if lacking:
-        raise SettingsError(
-            f"{FIELD}: {folder.name} lacks {len(lacking)} weights, among them {lacking[0]}. Name another."
-        )
-    return model.eval()
+        return read_model(folder, FIELD, config=config)
 
 
 def _refused(decoder: nn.Module, why: str) -> SettingsError:

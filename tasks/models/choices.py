@@ -40,8 +40,7 @@ class Choices(BaseModel):
     def write(self, folder: Path) -> None:
         """choices.json, and trees.txt where there are any."""
         folder.mkdir(parents=True, exist_ok=True)
-        without = {"trees"} if self.backbone else {"trees", "backbone"}
-        write_json(folder / "choices.json", self.model_dump(mode="json", exclude=without))
+        write_json(folder / "choices.json", self.model_dump(mode="json", exclude={"trees"}, exclude_none=True))
         if self.trees:
             (folder / "trees.txt").write_text(self.trees, "utf-8")
 

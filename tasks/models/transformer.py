@@ -160,7 +160,7 @@ class Transformer:
         return found
 
     def _last_states(self, inputs: npt.NDArray[np.float32], last: IntArray) -> npt.NDArray[np.float32]:
-        if self.pretrained is None:
+        if FORM not in self.weights:
             return last_states(self.weights, self.heads, inputs, last)
         from tasks.models import backbone_answer  # which readers of other members need not load
 

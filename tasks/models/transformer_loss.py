@@ -62,13 +62,13 @@ def unexplained(train: Histories, n_items: int) -> npt.NDArray[np.float32]:
     return rest
 
 
-def rating_loss(network: Network, states: Tensor, answers: Tensor, rest: Tensor) -> Tensor:
-    """The rating head's weighted squared error; 0 where nothing was rated. states, answers: [n, dim]; rest: [n]."""
+def rating_loss(head: Tensor, states: Tensor, answers: Tensor, rest: Tensor) -> Tensor:
+    """The rating head's squared error; 0 where nothing was rated. head: [dim, dim]; states, answers: [n, dim]; rest:
+    [n]."""
     rated = torch.isfinite(rest)
-    if network.rating is None or not rated.any():
+    if not rated.any():
         return states.new_zeros(())
-    foretold = ((states[rated] @ network.rating) * answers[rated]).sum(dim=1)
-    return network.rating_weight * functional.mse_loss(foretold, rest[rated])
+    return functional.mse_loss(((states[rated] @ head) * answers[rated]).sum(dim=1), rest[rated])
 
 
 def loss_of(network: Network, lessons: Lessons, batch: Batch, negatives: int, every: bool) -> Tensor:
@@ -76,33 +76,35 @@ def loss_of(network: Network, lessons: Lessons, batch: Batch, negatives: int, ev
     error of its rating is added, where there is a head for it."""
     device = lessons.item.device
     at, real = (torch.from_numpy(part).to(device) for part in batch)
-    questions, answers, rest = lessons.item[at], lessons.item[at[real] + 1], lessons.rest[at[real] + 1]
+    questions, answers = lessons.item[at], lessons.item[at[real] + 1]
     if every:
-        table = network.items(lessons.taken)
-        states = network.states(network.inputs(table[lessons.place[questions]], lessons.gap[at]))[real]
-        scores = states @ table.T + network.bias[lessons.taken]
-        loss = functional.cross_entropy(scores, lessons.place[answers])
-        chosen = lessons.place[answers]
-        return loss if network.rating is None else loss + rating_loss(network, states, table[chosen], rest)
-    drawn = torch.multinomial(lessons.often, negatives, replacement=True)
-    asked = torch.unique(torch.cat([questions.ravel(), answers, lessons.taken[drawn]]))
+        asked = lessons.taken
+    else:
+        drawn = torch.multinomial(lessons.often, negatives, replacement=True)
+        asked = torch.unique(torch.cat([questions.ravel(), answers, lessons.taken[drawn]]))
     table = network.items(asked)
-    inputs = network.inputs(table[torch.searchsorted(asked, questions)], lessons.gap[at])
-    states = network.states(inputs)[real]
-    scores = sampled_scores(network, lessons, states, answers, drawn, table, asked)
-    loss = functional.cross_entropy(scores, torch.zeros(len(scores), dtype=torch.int64, device=device))
-    chosen = torch.searchsorted(asked, answers)
-    return loss if network.rating is None else loss + rating_loss(network, states, table[chosen], rest)
+    states = network.states(network.inputs(table[torch.searchsorted(asked, questions)], lessons.gap[at]))[real]
+    right = torch.searchsorted(asked, answers)
+    if every:
+        loss = functional.cross_entropy(states @ table.T + network.bias[asked], right)
+    else:
+        scores = sampled_scores(network, lessons, states, answers, right, drawn, table, asked)
+        loss = functional.cross_entropy(scores, torch.zeros(len(scores), dtype=torch.int64, device=device))
+    if network.rating is None:
+        return loss
+    return loss + network.rating_weight * rating_loss(network.rating, states, table[right], lessons.rest[at[real] + 1])
 
 
 def sampled_scores(
-    network: Network, lessons: Lessons, states: Tensor, answers: Tensor, drawn: Tensor, table: Tensor, asked: Tensor
-) -> Tensor:
-    """[answers, 1 + negatives], the answer first, each less the log of how often it is drawn (Bengio and Senécal,
-    "Adaptive Importance Sampling", IEEE TNN 2008); an answer that was drawn as a negative too counts once."""
+    network: Network, lessons: Lessons, states: Tensor, answers: Tensor, right: Tensor, drawn: Tensor, table: Tensor,
+    asked: Tensor,
+) -> Tensor:  # fmt: skip
+    """[answers, 1 + negatives], the answer first (at `right` in the table), each less the log of how often it is drawn
+    (Bengio and Senécal, "Adaptive Importance Sampling", IEEE TNN 2008); an answer that was drawn as a negative too
+    counts once."""
     rate = torch.log(lessons.often * len(drawn)).float()
     negative = lessons.taken[drawn]
-    own = (states * table[torch.searchsorted(asked, answers)]).sum(dim=1) + network.bias[answers]
+    own = (states * table[right]).sum(dim=1) + network.bias[answers]
     others = states @ table[torch.searchsorted(asked, negative)].T + network.bias[negative] - rate[drawn]
     others = others.masked_fill(answers[:, None] == negative[None, :], -math.inf)
     return torch.cat([(own - rate[lessons.place[answers]])[:, None], others], dim=1)

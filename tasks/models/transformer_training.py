@@ -185,15 +185,18 @@ def begin(network: Network, train: Histories, before: Arrays | None) -> None:
 
 def kept(network: Network) -> Iterator[Part]:
     """The parameters that `Transformer` keeps; those of layers without their number, which comes beside the name."""
+    pretrained = network.body if isinstance(network.body, Adapted) else None
     for name, values in network.named_parameters():
         own = name.removeprefix("body.")
-        if own == name:
-            yield name, None, values
-        elif not isinstance(network.body, Adapted) and own != "embed_in.weight":
-            _, index, rest = own.split(".", 2) if own.startswith("layers.") else ("", None, "")
-            yield (own, None, values) if index is None else (f"layers.{rest}", int(index), values)
-    if isinstance(network.body, Adapted):
-        yield from network.body.parts()
+        if own == "embed_in.weight" or (pretrained and own != name):
+            continue
+        if own.startswith("layers."):
+            _, index, rest = own.split(".", 2)
+            yield f"layers.{rest}", int(index), values
+        else:
+            yield own, None, values
+    if pretrained:
+        yield from pretrained.parts()
 
 
 def arrays_of(network: Network) -> Arrays:

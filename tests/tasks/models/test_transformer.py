@@ -147,8 +147,8 @@ def test_sampling_is_corrected_for_how_often_an_item_is_drawn() -> None:
     lessons = Lessons.of(rows, 2, False, torch.device("cpu"))
     lessons = replace(lessons, often=torch.tensor([0.75, 0.25]))
     table, states = torch.zeros(2, 32), torch.zeros(1, 32)
-    drawn = torch.tensor([0, 0, 0, 1])
-    scores = sampled_scores(network, lessons, states, torch.tensor([1]), drawn, table, torch.tensor([0, 1]))
+    drawn, answer = torch.tensor([0, 0, 0, 1]), torch.tensor([1])
+    scores = sampled_scores(network, lessons, states, answer, answer, drawn, table, torch.tensor([0, 1]))
     # The answer (drawn 0.25 x 4 = once) counts 1; item 0, drawn thrice, 3 x 1/3; the answer's own draw is left out.
     np.testing.assert_allclose(torch.exp(scores)[0].detach().numpy(), [1.0, 1 / 3, 1 / 3, 1 / 3, 0.0], atol=1e-6)
 
