@@ -34,9 +34,9 @@ from tasks.models.catalogue import catalogue_of, numbers
 from tasks.models.choices import Choices
 from tasks.models.engine import Engine
 from tasks.models.features import mean_of_history
-from tasks.models.learning import Task
 from tasks.models.positions import Positions
 from tasks.models.ranking import BLOCK, examples, learn_trees
+from tasks.models.task import Task
 from tasks.models.training import fit_engine
 from tasks.models.trees import Trees
 from tasks.settings import Settings, load

@@ -44,9 +44,10 @@ from tasks.models.blend import TREES, Blend
 from tasks.models.catalogue import catalogue_of
 from tasks.models.choices import Choices
 from tasks.models.engine import BLEND, Engine
-from tasks.models.learning import Judge, Task, untrained
+from tasks.models.learning import Judge, untrained
 from tasks.models.protocol import Catalogue, combinations
 from tasks.models.ranking import examples, learn_trees
+from tasks.models.task import Task
 from tasks.models.training import Start, fit_engine
 from tasks.models.warm_start import find, keep, night_of
 from tasks.settings import Member, Settings, load

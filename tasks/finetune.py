@@ -16,7 +16,8 @@ import numpy as np
 from tasks.content.fitting import Lesson, fit_content
 from tasks.data.dataset import Dataset, load_dataset
 from tasks.evaluation.validation import CONTENT, LEAVE_LAST_OUT, content_quality, fold_task, gate_fold, judge_of
-from tasks.index.assembly import rehearse
+from tasks.index.assembly import LEARNED, rehearse
+from tasks.models.ahead import Ahead
 from tasks.models.catalogue import catalogue_of
 from tasks.models.drift import reference_of
 from tasks.models.learning import Judge, Trial, learn, untrained
@@ -27,22 +28,17 @@ from tasks.stage import UserError, peak_memory, read_json, say, stage_main, stag
 
 OUT, WARM = Path("data/finetune"), Path("data/snapshot/warm")
 ITEMS, UNDERSTOOD = Path("data/validate/items.parquet"), Path("data/understand/items.parquet")
-MOST_AT_ONCE = 4  # folds, each with the memory of one
-WORTH_A_PROCESS = 20_000  # events: to start one takes some five seconds
+MOST_AT_ONCE, WORTH_A_PROCESS = 4, 20_000  # folds, each with the memory of one; events: it takes five seconds to start
 
 
 def bundle_config(fold_protocol: str, data: Dataset, settings: Settings) -> dict[str, Any]:
     """Facts of the sources that a reader or a comparison needs."""
     source, embed = read_json(Path("data/snapshot/source.json")), read_json(Path("data/embed/embed.json"))
     return {
-        "name": source["name"],
-        "terms": source["terms"],
-        "pseudonymised": source["pseudonymised"],
-        "key_fingerprint": source["key_fingerprint"],
-        "split_digest": data.split_digest[fold_protocol],
-        "embed": embed,
+        "name": source["name"], "terms": source["terms"], "pseudonymised": source["pseudonymised"],
+        "key_fingerprint": source["key_fingerprint"], "split_digest": data.split_digest[fold_protocol], "embed": embed,
         "vector_index": settings.finetune.vector_index.model_dump(),
-    }
+    }  # fmt: skip
 
 
 def content_lesson(data: Dataset, settings: Settings, judge: Judge) -> Lesson:
@@ -65,29 +61,33 @@ class Told:
     memory: float
 
 
-def train_fold(fold: str, encoder: str, out: Path) -> Told:
+def train_fold(fold: str, encoder: str, out: Path, workers: int) -> Told:
     """Members and blend chosen on the fold's validation, asked about the time of its cut; its rehearsal, and a later
-    night's start. Reads all that it needs, so that it can run in a process of its own."""
+    night's start. Reads all that it needs, so that it can run in a process of its own. workers: see Ahead."""
     settings, data = load(), load_dataset()
     say(f"{fold}: choosing on validation")
     base = untrained(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
     task, vectors = fold_task(data, fold, settings.finetune.positions), np.load(out / "vectors.npy", allow_pickle=False)
     catalogue, card = catalogue_of(data.items, vectors), read_json(Path("data/embed/embed.json"))
     night = night_of(data, task.inner, encoder, {"encoder": card, "vectors": vectors.shape[1]})
-    nights = settings.finetune.warm_nights
+    nights, chain = settings.finetune.warm_nights, [task.inner, task.train, data.positives(fold, LEARNED)]
     earlier = find(WARM / fold, night, catalogue, nights)
-    begin = partial(started, earlier, fold) if nights else lambda _: None
-    learned = learn(task, catalogue, settings.finetune, base, judge_of(data), begin)
-    if nights:
-        keep(out / "warm" / fold, night, learned.inner, learned.choices, earlier)
-    learned = with_ratings(learned, data, fold, settings.finetune.ratings)
-    protocol, shipped = next(name for name, each in data.protocols.items() if fold in each), fold == gate_fold(data)
-    folder, config = out / ("candidate" if shipped else f"candidates/{fold}"), bundle_config(protocol, data, settings)
-    rehearse(data, fold, learned.choices, vectors, config, folder, start=learned.engine)
+    with Ahead(workers, catalogue, chain, clock=data.clock == "time") as ahead:
+        begin = partial(ahead.begin, then=partial(started, earlier, fold) if nights else lambda _: None)
+        learned = learn(task, catalogue, settings.finetune, base, judge_of(data), begin, ahead.ready)
+        if nights:
+            keep(out / "warm" / fold, night, learned.inner, learned.choices, earlier)
+        learned = with_ratings(learned, data, fold, settings.finetune.ratings)
+        protocol, shipped = next(name for name, own in data.protocols.items() if fold in own), fold == gate_fold(data)
+        folder, config = (
+            out / ("candidate" if shipped else f"candidates/{fold}"),
+            bundle_config(protocol, data, settings),
+        )
+        rehearse(data, fold, learned.choices, vectors, config, folder, start=learned.engine, ready=ahead.ready)
     if shipped:
         learned.choices.write(out)
         write_json(out / "reference.json", reference_of(learned.engine, task.valid))
-    return Told(learned.scores, learned.curve, learned.trials, learned.ratings, peak_memory())
+    return Told(learned.scores, learned.curve, learned.trials, learned.ratings, peak_memory() + ahead.memory)
 
 
 def fit_vectors(out: Path) -> tuple[str, float]:
@@ -101,20 +101,21 @@ def fit_vectors(out: Path) -> tuple[str, float]:
     return content.fitted, peak_memory()
 
 
-def train(folds: Sequence[str], out: Path) -> tuple[dict[str, Told], float]:
+def train(folds: Sequence[str], out: Path, workers: int) -> tuple[dict[str, Told], float]:
     """The content vectors, then every fold, one after the other; and bytes of memory beside this process."""
-    encoder, _ = fit_vectors(out)
-    return {fold: train_fold(fold, encoder, out) for fold in folds}, 0.0
+    told = {fold: train_fold(fold, encoder, out, workers) for encoder, _ in [fit_vectors(out)] for fold in folds}
+    return told, max(one.memory for one in told.values()) - peak_memory()
 
 
-def train_apart(folds: Sequence[str], out: Path, at_once: int) -> tuple[dict[str, Told], float]:
+def train_apart(folds: Sequence[str], out: Path, at_once: int, workers: int) -> tuple[dict[str, Told], float]:
     """The same with processes of their own, which give their memory back: the folds side by side, since none knows of
     another. Raises UserError where one was killed."""
     # Spawned: a fork of a process whose BLAS has threads may hang.
     with ProcessPoolExecutor(at_once, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         try:
             encoder, most = pool.submit(fit_vectors, out).result()
-            told = dict(zip(folds, pool.map(partial(train_fold, encoder=encoder, out=out), folds), strict=True))
+            each = pool.map(partial(train_fold, encoder=encoder, out=out, workers=workers), folds)
+            told = dict(zip(folds, each, strict=True))
         except BrokenProcessPool:
             raise UserError(
                 "finetune: one of its processes was killed, most likely for want of memory. Free some, or give "
@@ -131,10 +132,11 @@ def main() -> float:
 
         opened(settings.finetune.backbone)  # refused now, not after the encoder was fitted
     folds = list(data.folds)
-    at_once = min(judge_of(data).threads, len(folds), MOST_AT_ONCE)
-    apart = at_once > 1 and data.events.num_rows >= WORTH_A_PROCESS
+    threads = judge_of(data).threads if data.events.num_rows >= WORTH_A_PROCESS else 1
+    at_once = min(threads, len(folds), MOST_AT_ONCE)
+    workers = threads // at_once - 1
     with staged_output(OUT) as out:
-        told, beside = train_apart(folds, out, at_once) if apart else train(folds, out)
+        told, beside = train_apart(folds, out, at_once, workers) if at_once > 1 else train(folds, out, workers)
         scores = [{"fold": f, "model": m, "ndcg@10": s} for f, one in told.items() for m, s in one.scores.items()]
         write_rows(out / "plots" / "validation.csv", scores)
         for name in ("curve", "trials", "ratings"):

@@ -11,14 +11,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tasks.data.schema import ITEMS_SCHEMA, iter_strict
 from tasks.index.media_objects import MediaObjects
 from tasks.settings import load
 from tasks.stage import note, stage_main, staged_output, write_json
 from tasks.understanding.draft import draft, finish
 from tasks.understanding.fields import Understood
-from tasks.understanding.looks import READ, Looks
-from tasks.understanding.spool import BLOCK
+from tasks.understanding.looks import Looks
 
 ITEMS = Path("data/validate/items.parquet")
 OUT = Path("data/understand")
@@ -33,7 +31,7 @@ def main() -> None:
         cards: dict[str, Any] = {}
         with ExitStack() as stack, draft(folder) as tables:
             looks = Looks(settings, ITEMS, PINS, folder / "vectors.spool", stack, MediaObjects)
-            for rows in iter_strict(ITEMS, ITEMS_SCHEMA, READ, BLOCK):
+            for rows in looks.blocks():
                 found = Understood([row["item_id"] for row in rows], cards)
                 looks.read(rows, found)
                 tables.add(found.tables())

@@ -12,7 +12,8 @@ from tasks.data.dataset import Dataset
 from tasks.data.histories import FloatArray, Histories, ItemArray
 from tasks.evaluation.ranking import Truth, per_user
 from tasks.models.catalogue import catalogue_of
-from tasks.models.learning import Judge, Task, task_of, try_member, untrained
+from tasks.models.learning import Judge, try_member, untrained
+from tasks.models.task import Task, task_of
 from tasks.settings import Settings
 from tasks.stage import read_json
 

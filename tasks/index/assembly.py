@@ -19,7 +19,7 @@ from tasks.models.catalogue import catalogue_of
 from tasks.models.choices import Choices
 from tasks.models.engine import Engine
 from tasks.models.ratings import FOLDER, Rated, RatingModel
-from tasks.models.training import fit_engine
+from tasks.models.training import Ready, fit_engine
 from tasks.models.vectors import write as write_vectors
 
 LEARNED = ("train", "valid")  # what a rehearsal knows; the test part is what it is judged on
@@ -93,14 +93,16 @@ def rehearse(
     config: dict[str, Any],
     folder: Path,
     start: Engine | None = None,
+    ready: Ready = lambda *_: None,
 ) -> str:
     """Members refitted on a fold's train and validation with all choices frozen, as a bundle; returns its digest.
 
-    start: an engine of the same choices over the fold's train part, for members that can go on from there.
+    start: an engine of the same choices over the fold's train part, for members that can go on from there; ready:
+    see fit_engine.
     """
     known = data.positives(fold, LEARNED), data.seen(fold, LEARNED)
     write_ratings(folder / FOLDER, Rated.of(*data.ratings(fold, LEARNED)), data, choices)
-    return _trained(folder, data, known, choices, vectors, config | {"fold": fold}, start)
+    return _trained(folder, data, known, choices, vectors, config | {"fold": fold}, start, ready=ready)
 
 
 def refit(
@@ -129,6 +131,8 @@ def _trained(
     config: dict[str, Any],
     start: Engine | None,
     base: Path | None = None,
+    ready: Ready = lambda *_: None,
 ) -> str:
-    engine = fit_engine(known[0], catalogue_of(data.items, vectors), choices, clock=data.clock == "time", start=start)
+    catalogue, clock = catalogue_of(data.items, vectors), data.clock == "time"
+    engine = fit_engine(known[0], catalogue, choices, clock=clock, start=start, ready=ready)
     return assemble(folder, data, engine, known, vectors, config | {"moment": choices.moment}, base)

@@ -12,31 +12,18 @@ from tasks.models.blend import FUSION, TREES, Blend
 from tasks.models.choices import Choices, Moment
 from tasks.models.engine import BLEND, Engine
 from tasks.models.members import MEMBERS
-from tasks.models.positions import Positions, joined, tail, window, without_tail
+from tasks.models.positions import Positions
 from tasks.models.protocol import Catalogue, Hyper, Recommender, combinations
 from tasks.models.ranking import Examples, examples, learn_trees
-from tasks.models.training import Start, fit_engine, fit_member
+from tasks.models.task import Task
+from tasks.models.training import Ready, Start, Starting, fit_engine, fit_member
 from tasks.settings import Finetune, Member
 from tasks.stage import say
 
 Trial = dict[str, str | float]
 Quality = Callable[[ItemArray, Histories], FloatArray]
 """[n, k] lists and n rows of targets → [n] NDCG@10."""
-Starting = Callable[[Choices], Start | None]
-"""What may be gone on from, given the members' settings; None: nothing."""
-LEAST_HISTORY = 3  # events before a position, for it to tell anything of a taste
 LEAST_EXAMPLES = 100  # positions that hold their answer, below which trees would learn noise
-
-
-@dataclass(frozen=True)
-class Task:
-    """One fold to learn on. train: histories that weights may be learned from; valid: positions to choose on;
-    earlier: positions inside train for the blend; inner: train without their answers."""
-
-    train: Histories
-    valid: Positions
-    earlier: Positions
-    inner: Histories
 
 
 @dataclass(frozen=True)
@@ -52,33 +39,6 @@ class Learned:
     engine: Engine
     inner: Engine | None
     ratings: list[Trial] = field(default_factory=list)
-
-
-def task_of(train: Histories, valid: Histories, positions: int, start: float | None) -> Task:
-    """The task of a fold whose train and valid positives are given (one row a user).
-
-    start: when validation begins, for folds cut at one time; None: each user's own last event. Under a global cut the
-    earlier positions are windows of validation's length, so that what the blend sees is as it will be asked.
-    """
-    if start is None:
-        rows = np.flatnonzero((train.lengths > 0) & (valid.lengths > 0))
-        known = train.take(rows)
-        asked = Positions(known, known.last_times, valid.take(rows), rows)
-        earlier = joined([tail(train, back, LEAST_HISTORY) for back in range(1, positions + 1)])
-        return Task(train, asked, earlier, without_tail(train, positions, LEAST_HISTORY))
-    length = float(valid.times.max()) - start if len(valid.times) else 0.0
-    both = window(joined_rows(train, valid), start, np.inf)
-    starts = [start - length * back for back in range(1, positions + 1) if length > 0]
-    starts = [s for s in starts if (train.times < s).sum() * 2 >= len(train.times)] or [start]
-    earlier = joined([window(train, s, min(s + length, start)) for s in starts])
-    return Task(train, both, earlier, train.where(train.times < min(starts)))
-
-
-def joined_rows(first: Histories, second: Histories) -> Histories:
-    """Row by row, the events of both in time order."""
-    users = np.concatenate([first.rows, second.rows])
-    items, times = np.concatenate([first.items, second.items]), np.concatenate([first.times, second.times])
-    return Histories.from_events(users, items, times, len(first))
 
 
 @dataclass(frozen=True)
@@ -173,15 +133,16 @@ def choose_trees(
 
 
 def choose_blend(
-    task: Task, catalogue: Catalogue, base: Choices, settings: Finetune, judge: Judge, start: Start | None = None
-) -> Learned:
+    task: Task, catalogue: Catalogue, base: Choices, settings: Finetune, judge: Judge, start: Start | None = None,
+    ready: Ready = lambda *_: None,
+) -> Learned:  # fmt: skip
     """Trees, fusion or a single member, whichever ranks validation best; the trees then learn from validation too.
 
     start: what learned from a part of the task's inner, if anything did.
     """
     enough = len(task.earlier) >= LEAST_EXAMPLES
     inner = fit_engine(task.inner, catalogue, base, clock=judge.clock, start=start) if enough else None
-    outer = fit_engine(task.train, catalogue, base, clock=judge.clock, start=inner)
+    outer = fit_engine(task.train, catalogue, base, clock=judge.clock, start=inner, ready=ready)
     scores = {name: judge.mean(outer, task.valid, name) for name in base.members}
     scores[FUSION] = judge.mean(outer, task.valid, BLEND)
     best = max(scores, key=lambda name: scores[name])
@@ -236,8 +197,9 @@ def sampled(positions: Positions, most: int, generator: np.random.Generator) -> 
 
 
 def learn(
-    task: Task, catalogue: Catalogue, settings: Finetune, base: Choices, judge: Judge, start: Starting = lambda _: None
-) -> Learned:
+    task: Task, catalogue: Catalogue, settings: Finetune, base: Choices, judge: Judge,
+    start: Starting = lambda _: None, ready: Ready = lambda *_: None,
+) -> Learned:  # fmt: skip
     """Members first, then the blend over them."""
     generator = np.random.default_rng(settings.seed)
     limited = replace(
@@ -247,4 +209,4 @@ def learn(
     )
     members, trials = choose_members(limited, catalogue, base, settings, judge)
     chosen = base.model_copy(update={"members": members})
-    return replace(choose_blend(limited, catalogue, chosen, settings, judge, start(chosen)), trials=trials)
+    return replace(choose_blend(limited, catalogue, chosen, settings, judge, start(chosen), ready), trials=trials)

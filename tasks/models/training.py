@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,21 +26,32 @@ class Start:
     rows: IntArray
 
 
+Starting = Callable[[Choices], Start | None]
+"""What may be gone on from, given the members' settings; None: nothing."""
+Ready = Callable[[str, Histories], Recommender | None]
+"""The member of that name that was learned from just these histories elsewhere; None: there is none."""
+
+
 def just_after(train: Histories) -> float:
     """The moment after the last event; 0 when there is none."""
     return float(np.nextafter(train.times.max(), np.inf)) if len(train.times) else 0.0
 
 
 def fit_engine(
-    train: Histories, catalogue: Catalogue, choices: Choices, *, clock: bool, start: Engine | Start | None = None
-) -> Engine:
+    train: Histories, catalogue: Catalogue, choices: Choices, *, clock: bool, start: Engine | Start | None = None,
+    ready: Ready = lambda *_: None,
+) -> Engine:  # fmt: skip
     """Every member and the statistics learned from `train` (one row a user); the blend comes as chosen.
 
     start: what learned with the same choices from a part of `train`: members that can go on from there do.
+    ready: gives those that learned from `train` elsewhere.
     """
     # By name, since the blend's columns come in the members' order and JSON keeps none.
     chosen = sorted(choices.members.items())
-    members = {name: _member(name, train, catalogue, hyper, clock, start, choices.backbone) for name, hyper in chosen}
+    members = {
+        name: ready(name, train) or _member(name, train, catalogue, hyper, clock, start, choices.backbone)
+        for name, hyper in chosen
+    }
     statistics = ItemStatistics.fit(train, catalogue, choices.half_life_days, choices.buckets, clock=clock)
     blend = Blend(choices.blend, choices.columns, choices.trees)
     return Engine(members, statistics, catalogue, blend, choices.cutoff, choices.shortlist, just_after(train))

@@ -67,6 +67,11 @@ class Transformer:
         """The weights, where the layers are a checkpoint's; going on keeps to it."""
         return {**self.weights} if FORM in self.weights else None
 
+    @staticmethod
+    def anew(events: int, train: Histories, hyper: Hyper) -> bool:
+        """Whether `train` is learned anew after a state that has learned from so many of its events."""
+        return len(train.items) - events > hyper["most_new"] * len(train.items)
+
     def resumed(
         self, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool, rows: IntArray | None = None
     ) -> Self:
@@ -82,7 +87,7 @@ class Transformer:
         other += ["content"] if catalogue.vectors.shape[1] != len(self.weights["projection"]) else []
         if other or (rows is None and catalogue.n_items < len(self.items)):
             raise ValueError(f"cannot continue: {', '.join(other) or 'items'} changed; fit anew")
-        if len(train.items) - self.events > hyper["most_new"] * len(train.items):
+        if self.anew(self.events, train, hyper):
             return self._learned(train, catalogue, hyper, None, clock, self.pretrained)
         less = {**hyper, "passes": hyper["resumed_passes"], "learning_rate": hyper["resumed_rate"]}
         return self._learned(train, catalogue, less, self._placed(catalogue, rows), clock, self.pretrained)

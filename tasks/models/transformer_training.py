@@ -116,7 +116,8 @@ def optimise(network: Network, train: Histories, hyper: Hyper, *, clock: bool) -
             continue
         parts[name.startswith(("body.layers", "projection")) and values.ndim == 2].append(values)
     groups = [{"params": parts[1], "weight_decay": 0.01}, {"params": parts[0], "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=float(hyper["learning_rate"]), betas=(0.9, 0.98))
+    # In one pass over the numbers: as a chain of operations it took two fifths of a step over 20,000 items.
+    optimiser = torch.optim.AdamW(groups, lr=float(hyper["learning_rate"]), betas=(0.9, 0.98), fused=True)
     budget, spent = min(hyper["tokens"] * 1e6, hyper["passes"] * len(train.items)), 0
     every = len(lessons.taken) <= FULL_SOFTMAX
     if not (train.lengths > 1).any():

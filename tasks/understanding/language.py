@@ -34,14 +34,17 @@ class LanguageIdentifier:
 
     def identify(self, text: str) -> Guess:
         """The likeliest of the languages that have a two-letter code."""
-        letters = [unicodedata.name(c, "").split(" ")[0] for c in text[:READ] if c.isalpha()]
+        read = text[:READ]
+        letters = [c for c in read if c.isalpha()]
         if not letters:
             return Guess("", 0.0)
-        if sum(script in KANA for script in letters) >= SCRIPT_SHARE * len(letters):
-            return Guess("ja", 1.0)
-        if sum(script == "HANGUL" for script in letters) >= SCRIPT_SHARE * len(letters):
-            return Guess("ko", 1.0)
-        language, score = self._model.classify(text[:READ])
+        if not read.isascii():  # whose letters are Latin
+            scripts = [unicodedata.name(c, "").split(" ")[0] for c in letters]
+            if sum(script in KANA for script in scripts) >= SCRIPT_SHARE * len(letters):
+                return Guess("ja", 1.0)
+            if sum(script == "HANGUL" for script in scripts) >= SCRIPT_SHARE * len(letters):
+                return Guess("ko", 1.0)
+        language, score = self._model.classify(read)
         return Guess(str(language), round(float(score), 4))
 
     def card(self) -> dict[str, Any]:

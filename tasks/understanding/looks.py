@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from tasks.stage import read_json, say, state_directory
 from tasks.understanding.comments import Comments
 from tasks.understanding.fields import Understood
 from tasks.understanding.language import LanguageIdentifier
-from tasks.understanding.prose import prose_of
+from tasks.understanding.prose import Prose, prose_of
 from tasks.understanding.spool import BLOCK
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 READ = ("item_id", "title", "description", "transcript", "genres", "tags", "language", "media_uri")
 OTHERS_SHARE = 0.1
+MOST_ITEMS, MOST_TEXT = 16_384, 16_000_000
+"""Items of a block, and characters of their texts."""
 Row = dict[str, Any]
 
 
@@ -43,13 +46,27 @@ class Looks:
         self.identifier = LanguageIdentifier()
         self.items = self.told = self.transcribed = self.languages = self.others = 0
 
+    def blocks(self) -> Iterator[list[Row]]:
+        """The catalogue in blocks, as large as memory allows: what is new in a block is encoded together, and each
+        length of text ends in a batch that is not full. After a change of 1% these were two thirds of all batches."""
+        held: list[Row] = []
+        room = MOST_TEXT
+        for rows in iter_strict(self.catalogue, ITEMS_SCHEMA, READ, BLOCK):
+            size = sum(len(row["description"] or "") + len(row["transcript"] or "") for row in rows)
+            if held and (size > room or len(held) + len(rows) > MOST_ITEMS):
+                yield held
+                held, room = [], MOST_TEXT
+            held, room = held + rows, room - size
+        if held:
+            yield held
+
     def read(self, rows: list[Row], found: Understood) -> None:
         """Fill `found` for a block of the catalogue."""
         if any(row["media_uri"] for row in rows):
             self.files.read([self._with_language(row) for row in rows], found)
         heard = [row["transcript"] or own.get("transcript") for row, own in zip(rows, found.fields, strict=True)]
         rows = [row | {"transcript": transcript} for row, transcript in zip(rows, heard, strict=True)]
-        texts = [prose_of(row, self.identify(at, row, found)) for at, row in enumerate(rows)]
+        texts = [self._prose(at, row, found) for at, row in enumerate(rows)]
         told = [at for at, text in enumerate(texts) if text.body]
         if told:
             self.reading.read(self.items, told, texts, rows, found)
@@ -68,11 +85,10 @@ class Looks:
         guess = self.identifier.identify(prose_of(row).whole)
         return row | {"language": guess.language if guess.score >= self.settings.understand.language_score else None}
 
-    def identify(self, at: int, row: Row, found: Understood) -> str:
-        """The item's language: the catalogue's, else the one identified, else empty."""
-        language = str(row["language"] or "")
+    def _prose(self, at: int, row: Row, found: Understood) -> Prose:
+        """The item's prose in its language: the catalogue's, else the one identified, else empty."""
+        text, language = prose_of(row), str(row["language"] or "")
         if not language:
-            text = prose_of(row)
             guess = self.identifier.identify(text.whole)
             if guess.language and guess.score >= self.settings.understand.language_score:
                 language = guess.language
@@ -80,7 +96,7 @@ class Looks:
                 found.cards.setdefault("language", self.identifier.card())
         self.languages += bool(language)
         self.others += bool(language) and language.partition("-")[0].casefold() != "en"
-        return language
+        return replace(text, language=language)
 
     def learn_tags(self, cards: Row) -> tuple[Tagger | None, Row]:
         """The tagger, where there is one, and metrics of it."""

@@ -25,7 +25,7 @@ Vectors = npt.NDArray[np.floating[Any]]
 Examples = Callable[[], Iterable[tuple[Vectors, Flags]]]
 """A call goes through all examples anew: blocks of vectors [n, dim] and flags [n, labels]."""
 STEPS = 300
-TOLERANCE = 3e-4
+TOLERANCE = 1e-3
 NEWTON_STEPS = 50
 
 
@@ -75,16 +75,18 @@ def fit_head(read: Examples, strength: float) -> Head:
         value, pull = (weights**2).sum() / (2 * strength * n), weights / (strength * n)
         own = np.zeros(len(rate))
         for vectors, labels in read():
-            sign = np.where(labels, 1.0, -1.0)
-            margin = sign * (vectors @ weights.astype(vectors.dtype) + table[-1])
-            slope = -sign * expit(-margin) / n
-            value += np.logaddexp(0.0, -margin).sum() / n
-            pull, own = pull + vectors.T @ slope.astype(vectors.dtype), own + slope.sum(0)
+            scores = vectors @ weights.astype(vectors.dtype) + table[-1].astype(vectors.dtype)
+            # One exponential serves both: log(1 + exp(s)) is log1p(small) + max(s, 0).
+            small = np.exp(-np.abs(scores))
+            value += (np.log1p(small) + np.maximum(scores, 0)).sum(dtype=float) / n
+            value -= scores[labels].sum(dtype=float) / n
+            slope = (np.where(scores >= 0, 1, small) / (1 + small) - labels) / n
+            pull, own = pull + vectors.T @ slope, own + slope.sum(0, dtype=float)
         return float(value), (np.vstack([basis.T @ pull, own]) * scale).ravel()
 
     start = np.zeros(shape)
     start[-1] = np.log(rate / (1 - rate)) / scale
-    options: dict[str, Any] = {"maxiter": STEPS, "gtol": TOLERANCE, "ftol": 0.0}
+    options: dict[str, Any] = {"maxiter": STEPS, "gtol": TOLERANCE, "ftol": 0.0, "maxcor": 20}
     found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options=options).x.reshape(shape) * scale
     return Head(basis @ found[:-1], found[-1])
 

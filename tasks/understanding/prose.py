@@ -33,7 +33,7 @@ class Prose:
         return hashlib.sha256(f"{self.language}\n{self.whole}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def prose_of(row: Mapping[str, Any], language: str = "") -> Prose:
-    """The prose of a catalogue row (or of one with a derived transcript)."""
+def prose_of(row: Mapping[str, Any]) -> Prose:
+    """The prose of a catalogue row (or of one with a derived transcript), in a language still unknown."""
     body = item_text({name: row.get(name) for name in ("description", "transcript")})
-    return Prose(item_text({"title": row.get("title")}), body[:READ], language)
+    return Prose(item_text({"title": row.get("title")}), body[:READ], "")

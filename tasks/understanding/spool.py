@@ -39,9 +39,14 @@ class Spool:
                 yield self._records(start, BLOCK)["vector"][numbers[inside] - start]
 
     def next_until(self, row: int) -> Records:
-        """The records of rows before `row` that were not given yet; at most BLOCK rows at once are asked for."""
-        records = self._records(self.read, BLOCK)
-        records = records[records["row"] < row]
+        """The records of rows before `row` that were not given yet."""
+        parts: list[Records] = []
+        while True:
+            part = self._records(self.read + sum(len(one) for one in parts), BLOCK)
+            parts.append(part[part["row"] < row])
+            if len(parts[-1]) < BLOCK:
+                break
+        records = np.concatenate(parts)
         self.read += len(records)
         return records
 

@@ -117,7 +117,8 @@ def test_text_fields_with_provenance_and_only_what_changed_is_done_again(
     assert outputs(tmp_path) == before
 
     whole = {name: pq.read_table(tmp_path / f"data/understand/{name}.parquet") for name in ("items", "provenance")}
-    monkeypatch.setattr("tasks.understand.BLOCK", 5)
+    for size in ("looks.BLOCK", "looks.MOST_ITEMS", "spool.BLOCK"):
+        monkeypatch.setattr(f"tasks.understanding.{size}", 5 if size != "spool.BLOCK" else 2)
     understand(tmp_path)
     for name, table in whole.items():
         path = tmp_path / f"data/understand/{name}.parquet"

@@ -10,9 +10,10 @@ from tasks.data.histories import FloatArray, Histories, ItemArray
 from tasks.models.blend import TREES, Blend, best_of_rows
 from tasks.models.candidates import Candidates
 from tasks.models.drift import reference_of, stability
-from tasks.models.learning import Judge, choose_blend, choose_members, learn, task_of, try_member, untrained
+from tasks.models.learning import Judge, choose_blend, choose_members, learn, try_member, untrained
 from tasks.models.positions import tail, without_tail
 from tasks.models.ranking import examples, learn_trees
+from tasks.models.task import task_of
 from tests.settings import settings
 from tests.tasks.models.planted import catalogue, choices, engine, histories
 

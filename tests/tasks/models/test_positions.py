@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from tasks.data.histories import Histories
-from tasks.models.learning import task_of
 from tasks.models.positions import joined, tail, window, without_tail
+from tasks.models.task import task_of
 
 ROWS = Histories.from_rows([([1, 2, 3, 4], [10, 20, 30, 40]), ([5], [15]), ([], [])])
 

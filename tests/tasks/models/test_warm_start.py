@@ -14,9 +14,9 @@ import pytest
 from tasks.data.histories import Histories
 from tasks.models.choices import Choices
 from tasks.models.engine import Engine
-from tasks.models.learning import task_of
 from tasks.models.positions import from_end, without_tail
 from tasks.models.protocol import Catalogue
+from tasks.models.task import task_of
 from tasks.models.training import fit_engine
 from tasks.models.transformer import Transformer
 from tasks.models.warm_start import Earlier, Night, find, keep
