@@ -85,7 +85,7 @@ def _composed(
 def _best_candidates(reader: Reader, question: Question, need: int, hidden: Mask | None) -> TopK:
     """One row of at most `need`, read where it was computed with the bundle."""
     stored = reader.stored.lists
-    if stored is not None and question.row is not None and hidden is None and need <= stored.items.shape[1]:
+    if question.row is not None and hidden is None and stored is not None and need <= stored.items.shape[1]:
         # As plain arrays: a slice of a mapped one is a mapped one, which takes longer to make than all the rest.
         items, scores = np.asarray(stored.items[question.row, :need]), np.asarray(stored.scores[question.row, :need])
         return TopK(items[None], scores[None])
@@ -151,23 +151,31 @@ def _stacked(blocks: Sequence[TopK]) -> TopK:
 
 def many(
     reader: Reader, past: Histories, moments: FloatArray, exclude: Histories | None, k: int, model: str,
-    expiry: FloatArray, ruled: InForce | None, hidden: Mask | None = None,
+    expiry: FloatArray, ruled: InForce | None, hidden: Mask | None = None, users: IntArray | None = None,
 ) -> TopK:  # fmt: skip
     """Lists for many rows under the rules that hold; hidden: [n_items] what else may not be shown, blocked items
-    included."""
+    included; users: [n] whose rows they are, where all is asked as it was when lists were computed with the bundle."""
     if ruled is None:
-        return reader.top(past, moments, exclude, k, model, expiry, hidden)
+        return _read(reader, users, k, hidden) or reader.top(past, moments, exclude, k, model, expiry, hidden)
     blocks = [
         _block(reader, past.take(rows), moments[rows], exclude.take(rows) if exclude is not None else None, k, model,
-               expiry[rows], ruled, hidden)
+               expiry[rows], ruled, hidden, users[rows] if users is not None else None)
         for rows in (np.arange(start, min(start + BLOCK, len(past))) for start in range(0, len(past), BLOCK))
     ]  # fmt: skip
     return _stacked([TopK(np.empty((0, k), np.int32), np.empty((0, k), np.float32)), *blocks])
 
 
+def _read(reader: Reader, users: IntArray | None, need: int, hidden: Mask | None) -> TopK | None:
+    """Lists of at most `need` that were computed with the bundle; None where they can't be had."""
+    stored = reader.stored.lists
+    if users is None or hidden is not None or stored is None or need > stored.items.shape[1]:
+        return None
+    return TopK(stored.items[users, :need], stored.scores[users, :need])
+
+
 def _block(
     reader: Reader, past: Histories, moments: FloatArray, exclude: Histories | None, k: int, model: str,
-    expiry: FloatArray, ruled: InForce, hidden: Mask | None,
+    expiry: FloatArray, ruled: InForce, hidden: Mask | None, users: IntArray | None,
 ) -> TopK:  # fmt: skip
     need, out = max(POOL, SPARE * k), ruled.hidden
 
@@ -177,7 +185,7 @@ def _block(
 
     if hidden is not None and out is not None:
         hidden, out = hidden | out, None
-    found = asked(np.arange(len(past)), hidden)
+    found = _read(reader, users, need, hidden) or asked(np.arange(len(past)), hidden)
     if out is not None:
         found = permitted(found, out, SPARE * k if ruled.reorders else k, lambda rows: asked(rows, out))
     if not ruled.reorders:
@@ -199,11 +207,13 @@ def table(
     without = reader.config["exclude_seen"] if exclude_seen is None else exclude_seen
     hidden = kept_out(reader.items, reader.facets, wishes) if wishes.filters else None
     tables, ruled = [LISTS.empty_table()], reader.in_force(at)
+    usual = at is None and without == reader.config["exclude_seen"]
     for start in range(0, len(user_ids), BLOCK):
         part = list(user_ids[start : start + BLOCK])
-        past, exclude, moments = reader.known(reader.users.rows(part), at, without)
+        users = reader.users.rows(part)
+        past, exclude, moments = reader.known(users, at, without)
         expiry = reader.clock.expiry(len(part), at)
-        found = many(reader, past, moments, exclude, k, "blend", expiry, ruled, hidden)
+        found = many(reader, past, moments, exclude, k, "blend", expiry, ruled, hidden, users if usual else None)
         row, place = np.nonzero(found.items >= 0)
         columns = [
             pa.array(part, pa.string()).take(pa.array(row)),

@@ -137,6 +137,20 @@ def test_stored_lists_are_those_that_would_be_computed(
         assert [each.score for each in found] == pytest.approx([each.score for each in listed], nan_ok=True)
 
 
+def test_everybodys_lists_are_read_where_they_are_stored(
+    reader: Reader, stored: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [["u017", "nobody", "u000"], 10]
+    computed = reader.recommend_users(*asked), stored.recommend_users(*asked, at=1.7e9 + 86_400)  # type: ignore[arg-type]
+    assert not computed[0].equals(computed[1])
+    monkeypatch.setattr(Reader, "top", None)  # nothing is asked of the models
+    found = stored.recommend_users(*asked)  # type: ignore[arg-type]
+    assert found.drop(["score"]).equals(computed[0].drop(["score"]))
+    assert found["score"].to_pylist() == pytest.approx(computed[0]["score"].to_pylist())
+    with pytest.raises(TypeError):
+        stored.recommend_users(*asked, exclude_seen=False)  # type: ignore[arg-type]
+
+
 def test_stored_neighbours_are_those_that_would_be_computed(reader: Reader, stored: Reader) -> None:
     assert stored.stored.neighbours is not None and stored.stored.neighbours.items.shape == (30, 29)
     for item in ("i000", "i007", "i029"):
