@@ -6,7 +6,8 @@ trees; `negatives` bounds the candidates a position is learned from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +15,12 @@ import numpy.typing as npt
 
 from tasks.data.histories import Histories
 from tasks.models.candidates import Candidates
-from tasks.models.engine import Engine
+from tasks.models.engine import THREADS, Engine
 from tasks.models.positions import Positions
 from tasks.settings import Trees
 
 BLOCK = 256  # positions scored at once
+Asked = tuple[Positions, tuple[Candidates, tuple[str, ...], npt.NDArray[np.float32]]]
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,8 @@ def examples(
     """Candidates of every position that holds its answer, with at most `negatives` others drawn at random."""
     matrices, labels, sizes, users = [], [], [], []
     columns: tuple[str, ...] = ()
-    for start in range(0, len(positions), BLOCK):
-        part = positions.take(np.arange(start, min(start + BLOCK, len(positions))))
-        exclude = part.histories if exclude_seen else None
-        found, columns, matrix = engine.candidates(part.histories, part.moments, exclude)
+    for part, (found, names, matrix) in _asked(engine, positions, exclude_seen):
+        columns = names
         label = answers(found, part.targets, engine.n_items)
         answered = np.bincount(found.rows, label, minlength=len(part)) > 0
         order = np.lexsort((generator.random(len(label)), label, found.rows))
@@ -67,6 +67,18 @@ def examples(
     return Examples(
         columns, np.concatenate(matrices), np.concatenate(labels), np.concatenate(sizes), np.concatenate(users)
     )
+
+
+def _asked(engine: Engine, positions: Positions, exclude_seen: bool) -> Iterator[Asked]:
+    """Blocks of the positions, in order, with what the engine says of them; a few at once."""
+
+    def ask(start: int) -> Asked:
+        part = positions.take(np.arange(start, min(start + BLOCK, len(positions))))
+        return part, engine.candidates(part.histories, part.moments, part.histories if exclude_seen else None)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        for first in range(0, len(positions), step := BLOCK * THREADS):  # so that few blocks wait in memory
+            yield from pool.map(ask, range(first, min(first + step, len(positions)), BLOCK))
 
 
 def learn_trees(data: Examples, rounds: Sequence[int], settings: Trees, seed: int, threads: int) -> dict[int, str]:
