@@ -201,6 +201,7 @@ def learn(
     start: Starting = lambda _: None, ready: Ready = lambda *_: None,
 ) -> Learned:  # fmt: skip
     """Members first, then the blend over them."""
+    settings = settings.sized(len(task.train.items))
     generator = np.random.default_rng(settings.seed)
     limited = replace(
         task,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field, PositiveFloat, model_validator
 
 from tasks.settings.backbone import Backbone
 from tasks.settings.fusion import Fusion
@@ -94,6 +94,11 @@ class Finetune(Section):
     learned, before one learns anew; 0: all do. More saves time; what a night got wrong may stay."""
     members: Annotated[dict[Member, Grid], Field(min_length=1)]
     """Recommenders that are trained, evaluated alone and blended, each with the values to try on validation."""
+    many_events: Annotated[int, Field(ge=1)]
+    """Positive events of a fold's training part from which `with_many` counts."""
+    with_many: dict[Member, Grid]
+    """Values that take the place of a member's where there are so many events: what keeps a model from learning few by
+    heart keeps it from learning from many."""
     backbone: Backbone
     """Whose layers the transformer has."""
     trees: Trees
@@ -102,3 +107,17 @@ class Finetune(Section):
     """How content is searched in a large catalogue."""
     ratings: Ratings
     """The rating head, where the events hold ratings."""
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        for name, grid in self.with_many.items():
+            if unknown := sorted(grid.keys() - self.members.get(name, grid).keys()):
+                raise ValueError(f"with_many: {name}: {unknown[0]} is no setting of finetune.members.{name}")
+        return self
+
+    def sized(self, events: int) -> Finetune:
+        """These settings for a training part of so many events."""
+        if events < self.many_events:
+            return self
+        members = {name: grid | self.with_many.get(name, {}) for name, grid in self.members.items()}
+        return self.model_copy(update={"members": members})

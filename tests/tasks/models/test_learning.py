@@ -14,6 +14,7 @@ from tasks.models.learning import Judge, choose_blend, choose_members, learn, tr
 from tasks.models.positions import tail, without_tail
 from tasks.models.ranking import examples, learn_trees
 from tasks.models.task import task_of
+from tasks.settings import SettingsError
 from tests.settings import settings
 from tests.tasks.models.planted import catalogue, choices, engine, histories
 
@@ -85,6 +86,21 @@ def test_a_single_setting_is_taken_untried_and_can_still_be_measured() -> None:
     assert choose_members(task, catalogue(), base, one, JUDGE) == ({"content_knn": {"decay": 5.0}}, [])
     _, trials = try_member("content_knn", task, catalogue(), base, one, JUDGE)
     assert [trial["setting"] for trial in trials] == ["decay 5"] and float(trials[0]["ndcg@10"]) > 0
+
+
+def test_of_many_events_a_member_learns_with_other_values() -> None:
+    whole = histories(users=160)
+    task = task_of(without_tail(whole, 1, 3), tail(whole, 1, 3).targets, positions=1, start=None)
+    events = len(task.train.items)
+    few = SMALL.model_copy(update={"many_events": events + 1, "with_many": {"content_knn": {"decay": (3.0,)}}})
+    many = few.model_copy(update={"many_events": events})
+    base = untrained(SMALL, "base", "last_event")
+    decays = [
+        learn(task, catalogue(), each, base, JUDGE).choices.members["content_knn"]["decay"] for each in (few, many)
+    ]
+    assert decays[0] in (1.0, 5.0) and decays[1] == 3.0
+    with pytest.raises(SettingsError, match="decoy is no setting of finetune"):
+        settings(finetune={"members": {"content_knn": {"decay": [1]}}, "with_many": {"content_knn": {"decoy": [3]}}})
 
 
 def test_too_few_positions_fall_back_to_what_ranks_best() -> None:
