@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import pairwise
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import Self
 
 import numpy as np
@@ -65,8 +65,11 @@ class Ahead:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self.pool is not None:
+            if kind is not None:  # nobody waits minutes for an error
+                for process in active_children():
+                    process.terminate()
             self.pool.shutdown(cancel_futures=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -48,6 +49,15 @@ def test_nothing_is_begun_that_would_go_on_or_has_no_worker() -> None:
     with Ahead(0, catalogue(), chain(), clock=True) as alone:
         alone.begin(chosen(0.0), lambda _: None)
         assert not alone.begun and alone.ready("transformer", chain()[1]) is None
+
+
+def test_an_error_does_not_wait_for_what_was_begun() -> None:
+    members = {"transformer": {**HYPER, "passes": 10_000.0, "tokens": 1000.0, "most_new": 0.0}}
+    began = time.monotonic()
+    with pytest.raises(ValueError, match="wrong"), Ahead(1, catalogue(), chain(), clock=True) as ahead:
+        ahead.begin(choices().model_copy(update={"members": members}), lambda _: None)
+        raise ValueError("wrong")
+    assert time.monotonic() - began < 60, "it would train for hours"
 
 
 def test_after_a_killed_process_the_work_is_left_to_whoever_asks(capsys: pytest.CaptureFixture[str]) -> None:
