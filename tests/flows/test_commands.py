@@ -45,6 +45,7 @@ def test_outside_a_checkout(tmp_path: Path) -> None:
     assert done.returncode == 1 and "no Nightreel checkout here or above" in done.stderr
 
 
+@pytest.mark.end_to_end
 def test_why_names_the_changed_dep_and_what_comes_after(toy: Path) -> None:
     project.call(toy, "python", "-m", "dvc", "repro")
     found = json.loads(project.nightreel(toy, "why", "--json").stdout)

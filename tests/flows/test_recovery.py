@@ -5,10 +5,14 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from flows import recovery
 from flows.project import Project
 from flows.reproduce import Place, reproduce
 from tests.flows import toy as project
+
+pytestmark = pytest.mark.end_to_end
 
 
 def place(root: Path) -> Place:

@@ -15,6 +15,8 @@ from flows.worktree import KEPT, worktree
 from tasks.stage import UserError
 from tests.flows import toy as project
 
+pytestmark = pytest.mark.end_to_end
+
 
 def run_all(here: Project) -> dict[str, str]:
     """Reproduce everything at once; what became of each stage."""

@@ -18,6 +18,8 @@ from tasks.models.choices import Choices
 from tasks.stage import read_json, state_directory, write_json
 from tests.datasets import prepare, understand_nothing, workspace, write_dataset
 
+pytestmark = pytest.mark.end_to_end
+
 CHANGES: dict[str, Any] = {
     "finetune.encoder_steps": 0,
     "finetune.fusion": {"steps": 0, "pairs": 2, "learning_rate": 0.003, "temperature": 0.5, "dropout": 0.3},
@@ -100,7 +102,6 @@ def test_finetune_twice_gives_the_same_bytes(work: Path) -> None:
     assert digest_of(work / "data/finetune/candidate") == before
 
 
-@pytest.mark.end_to_end
 def test_folds_side_by_side_give_the_same_bytes(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def contents() -> dict[str, bytes]:
         files = [path for path in (work / "data/finetune").rglob("*") if path.is_file()]

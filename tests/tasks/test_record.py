@@ -24,6 +24,8 @@ from tasks.index.local_store import LocalStore
 from tasks.stage import UserError, write_json
 from tests.tasks.small_bundle import write_bundle
 
+pytestmark = pytest.mark.end_to_end
+
 ROOT = Path(__file__).parents[2]
 STAGES = ("snapshot", "validate", "understand", "embed", "finetune", "evaluate", "refit", "publish", "record")
 ITEMS, USERS = ["a", "b", "c"], ["u", "v"]

@@ -21,6 +21,8 @@ from tasks.understanding.fields import FIELDS_SCHEMA, PROVENANCE_SCHEMA
 from tests.datasets import items_table
 from tests.tasks.understanding.chat_server import chat_server
 
+pytestmark = pytest.mark.end_to_end
+
 ROOT = Path(__file__).parents[2]
 LONG = (
     "A retired astronaut tends a garden on the far side of the moon. Every night a radio signal arrives from a ship "

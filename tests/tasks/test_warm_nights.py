@@ -20,6 +20,8 @@ from tasks.index.stores import open_store
 from tasks.stage import read_json, write_json
 from tests.datasets import prepare, understand_nothing, workspace, write_dataset
 
+pytestmark = pytest.mark.end_to_end
+
 TRANSFORMER = {
     "dim": [8], "layers": [1], "heads": [2], "window": [10], "passes": [0.5], "tokens": [1], "learning_rate": [0.005],
     "dropout": [0.1], "negatives": [20], "resumed_passes": [0.1], "resumed_rate": [0.005], "most_new": [1.0],

@@ -18,6 +18,8 @@ from tasks.content.network import Network
 from tasks.settings import Embed
 from tasks.stage import UserError
 
+pytestmark = pytest.mark.end_to_end
+
 # Ten tastes that no text tells: item n belongs to taste n % 10, its words to group n // 10.
 TEXTS = [
     f"{word} {n % 10}" for n, word in enumerate(w for w in ("robot", "wedding", "river", "tiger") for _ in range(10))

@@ -94,6 +94,7 @@ def distinct(least: int, most: int) -> st.SearchStrategy[list[int]]:
     return st.lists(st.integers(0, N_ITEMS - 1), min_size=least, max_size=most, unique=True)
 
 
+@pytest.mark.end_to_end  # ranx compiles itself first
 @given(st.lists(st.tuples(distinct(1, 15), distinct(1, 6)), min_size=1, max_size=8), st.sampled_from([1, 3, 5, 10, 20]))
 @settings(max_examples=60, deadline=None)
 def test_equals_ranx(users: list[tuple[list[int], list[int]]], k: int) -> None:
