@@ -99,7 +99,9 @@ def main() -> None:
     data, settings = load_dataset(), load().finetune
     task, clock = fold_task(data, gate_fold(data), 1), data.clock == "time"
     catalogue: Catalogue = catalogue_of(data.items, validation_vectors())
-    base = {name: float(values[0]) for name, values in settings.members["transformer"].items()}
+    base = {
+        name: float(values[0]) for name, values in settings.sized(len(task.train.items)).members["transformer"].items()
+    }
     columns = "training", "NDCG@10", "less the first", "95% interval", "fit s", "answer s", "MB"
     table = Table(*columns, title=f"{len(task.valid):,} positions")
     first: FloatArray | None = None

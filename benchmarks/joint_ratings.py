@@ -66,7 +66,9 @@ def compare(data: Dataset, settings: Finetune, weights: list[float], passes: flo
     fold, clock = gate_fold(data), data.clock == "time"
     task, (known, asked) = fold_task(data, fold, 1), ratings(data, fold)
     catalogue = catalogue_of(data.items, validation_vectors())
-    base = {name: float(values[0]) for name, values in settings.members["transformer"].items()}
+    base = {
+        name: float(values[0]) for name, values in settings.sized(len(task.train.items)).members["transformer"].items()
+    }
     base |= {"passes": passes} if passes else {}
     biases, errors = floors(data, known, asked, settings)
     lists = Table("rating weight", "NDCG@10", "less weight 0 [95%]", "fit s", title=f"{len(task.valid):,} positions")

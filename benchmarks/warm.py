@@ -119,7 +119,7 @@ class Night:
 
     def choices(self, members: Iterable[Member]) -> Choices:
         """Members at the first of their settings."""
-        grids = self.settings.finetune.members
+        grids = self.settings.finetune.sized(len(self.task.train.items)).members
         return self.bare.model_copy(update={"members": {m: dict(combinations(grids[m])[0]) for m in members}})
 
     def way(self, choices: Choices, start: Start | None) -> Way:

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tasks.content.fitting import Lesson, fit_content
 from tasks.data.dataset import Dataset, load_dataset
 from tasks.evaluation.validation import CONTENT, LEAVE_LAST_OUT, content_quality, fold_task, gate_fold, judge_of
-from tasks.index.assembly import LEARNED, rehearse
+from tasks.index.assembly import LEARNED, bundle_config, rehearse
 from tasks.models.ahead import Ahead
 from tasks.models.catalogue import catalogue_of
 from tasks.models.drift import reference_of
@@ -28,17 +27,8 @@ from tasks.stage import UserError, peak_memory, read_json, say, stage_main, stag
 
 OUT, WARM = Path("data/finetune"), Path("data/snapshot/warm")
 ITEMS, UNDERSTOOD = Path("data/validate/items.parquet"), Path("data/understand/items.parquet")
-MOST_AT_ONCE, WORTH_A_PROCESS = 4, 20_000  # folds, each with the memory of one; events: it takes five seconds to start
-
-
-def bundle_config(fold_protocol: str, data: Dataset, settings: Settings) -> dict[str, Any]:
-    """Facts of the sources that a reader or a comparison needs."""
-    source, embed = read_json(Path("data/snapshot/source.json")), read_json(Path("data/embed/embed.json"))
-    return {
-        "name": source["name"], "terms": source["terms"], "pseudonymised": source["pseudonymised"],
-        "key_fingerprint": source["key_fingerprint"], "split_digest": data.split_digest[fold_protocol], "embed": embed,
-        "vector_index": settings.finetune.vector_index.model_dump(),
-    }  # fmt: skip
+MOST_AT_ONCE = 4  # folds, each with the memory of one
+WORTH_A_PROCESS = 20_000  # events: to start one takes some five seconds
 
 
 def content_lesson(data: Dataset, settings: Settings, judge: Judge) -> Lesson:
@@ -52,13 +42,15 @@ def content_lesson(data: Dataset, settings: Settings, judge: Judge) -> Lesson:
 
 @dataclass(frozen=True)
 class Told:
-    """What a fold leaves beside its bundle: validation NDCG@10 by model, rows of plots, most bytes of memory held."""
+    """What a fold leaves beside its bundle: validation NDCG@10 by model, rows of plots, most bytes of memory that its
+    process held, and those beside it."""
 
     scores: dict[str, float]
     curve: list[dict[str, float]]
     trials: list[Trial]
     ratings: list[Trial]
     memory: float
+    beside: float
 
 
 def train_fold(fold: str, encoder: str, out: Path, workers: int) -> Told:
@@ -70,8 +62,9 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> Told:
     task, vectors = fold_task(data, fold, settings.finetune.positions), np.load(out / "vectors.npy", allow_pickle=False)
     catalogue, card = catalogue_of(data.items, vectors), read_json(Path("data/embed/embed.json"))
     night = night_of(data, task.inner, encoder, {"encoder": card, "vectors": vectors.shape[1]})
-    nights, chain = settings.finetune.warm_nights, [task.inner, task.train, data.positives(fold, LEARNED)]
+    nights = settings.finetune.warm_nights
     earlier = find(WARM / fold, night, catalogue, nights)
+    chain = [task.inner, task.train, data.positives(fold, LEARNED)]
     with Ahead(workers, catalogue, chain, clock=data.clock == "time") as ahead:
         begin = partial(ahead.begin, then=partial(started, earlier, fold) if nights else lambda _: None)
         learned = learn(task, catalogue, settings.finetune, base, judge_of(data), begin, ahead.ready)
@@ -79,15 +72,13 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> Told:
             keep(out / "warm" / fold, night, learned.inner, learned.choices, earlier)
         learned = with_ratings(learned, data, fold, settings.finetune.ratings)
         protocol, shipped = next(name for name, own in data.protocols.items() if fold in own), fold == gate_fold(data)
-        folder, config = (
-            out / ("candidate" if shipped else f"candidates/{fold}"),
-            bundle_config(protocol, data, settings),
-        )
+        folder = out / ("candidate" if shipped else f"candidates/{fold}")
+        config = bundle_config(protocol, data, settings)
         rehearse(data, fold, learned.choices, vectors, config, folder, start=learned.engine, ready=ahead.ready)
     if shipped:
         learned.choices.write(out)
         write_json(out / "reference.json", reference_of(learned.engine, task.valid))
-    return Told(learned.scores, learned.curve, learned.trials, learned.ratings, peak_memory() + ahead.memory)
+    return Told(learned.scores, learned.curve, learned.trials, learned.ratings, peak_memory(), ahead.memory)
 
 
 def fit_vectors(out: Path) -> tuple[str, float]:
@@ -103,8 +94,9 @@ def fit_vectors(out: Path) -> tuple[str, float]:
 
 def train(folds: Sequence[str], out: Path, workers: int) -> tuple[dict[str, Told], float]:
     """The content vectors, then every fold, one after the other; and bytes of memory beside this process."""
-    told = {fold: train_fold(fold, encoder, out, workers) for encoder, _ in [fit_vectors(out)] for fold in folds}
-    return told, max(one.memory for one in told.values()) - peak_memory()
+    encoder, _ = fit_vectors(out)
+    told = {fold: train_fold(fold, encoder, out, workers) for fold in folds}
+    return told, max(one.beside for one in told.values())
 
 
 def train_apart(folds: Sequence[str], out: Path, at_once: int, workers: int) -> tuple[dict[str, Told], float]:
@@ -121,7 +113,7 @@ def train_apart(folds: Sequence[str], out: Path, at_once: int, workers: int) -> 
                 "finetune: one of its processes was killed, most likely for want of memory. Free some, or give "
                 "fewer `finetune.members`."
             ) from None
-    return told, max(most, sum(sorted(one.memory for one in told.values())[-at_once:]))
+    return told, max(most, sum(sorted(one.memory + one.beside for one in told.values())[-at_once:]))
 
 
 def main() -> float:

@@ -21,6 +21,8 @@ from tasks.models.engine import Engine
 from tasks.models.ratings import FOLDER, Rated, RatingModel
 from tasks.models.training import Ready, fit_engine
 from tasks.models.vectors import write as write_vectors
+from tasks.settings import Settings
+from tasks.stage import read_json
 
 LEARNED = ("train", "valid")  # what a rehearsal knows; the test part is what it is judged on
 
@@ -83,6 +85,20 @@ def assemble(
         "blend": engine.blend.kind,
     }
     return seal(folder, config | facts)
+
+
+def bundle_config(protocol: str, data: Dataset, settings: Settings) -> dict[str, Any]:
+    """Facts of the sources that a reader or a comparison needs."""
+    source, embed = read_json(Path("data/snapshot/source.json")), read_json(Path("data/embed/embed.json"))
+    return {
+        "name": source["name"],
+        "terms": source["terms"],
+        "pseudonymised": source["pseudonymised"],
+        "key_fingerprint": source["key_fingerprint"],
+        "split_digest": data.split_digest[protocol],
+        "embed": embed,
+        "vector_index": settings.finetune.vector_index.model_dump(),
+    }
 
 
 def rehearse(

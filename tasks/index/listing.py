@@ -84,12 +84,17 @@ def _composed(
 
 def _best_candidates(reader: Reader, question: Question, need: int, hidden: Mask | None) -> TopK:
     """One row of at most `need`, read where it was computed with the bundle."""
+    own = slice(question.row, question.row + 1) if question.row is not None else None
+    return _read(reader, own, need, hidden) or _computed(reader, question, need, hidden)
+
+
+def _read(reader: Reader, users: IntArray | slice | None, need: int, hidden: Mask | None) -> TopK | None:
+    """Lists of at most `need` that were computed with the bundle; None where they can't be had."""
     stored = reader.stored.lists
-    if question.row is not None and hidden is None and stored is not None and need <= stored.items.shape[1]:
-        # As plain arrays: a slice of a mapped one is a mapped one, which takes longer to make than all the rest.
-        items, scores = np.asarray(stored.items[question.row, :need]), np.asarray(stored.scores[question.row, :need])
-        return TopK(items[None], scores[None])
-    return _computed(reader, question, need, hidden)
+    if users is None or hidden is not None or stored is None or need > stored.items.shape[1]:
+        return None
+    # As plain arrays: a part of a mapped one is a mapped one, and each later use of it pays for that.
+    return TopK(np.asarray(stored.items[users, :need]), np.asarray(stored.scores[users, :need]))
 
 
 def _computed(reader: Reader, question: Question, need: int, hidden: Mask | None) -> TopK:
@@ -163,14 +168,6 @@ def many(
         for rows in (np.arange(start, min(start + BLOCK, len(past))) for start in range(0, len(past), BLOCK))
     ]  # fmt: skip
     return _stacked([TopK(np.empty((0, k), np.int32), np.empty((0, k), np.float32)), *blocks])
-
-
-def _read(reader: Reader, users: IntArray | None, need: int, hidden: Mask | None) -> TopK | None:
-    """Lists of at most `need` that were computed with the bundle; None where they can't be had."""
-    stored = reader.stored.lists
-    if users is None or hidden is not None or stored is None or need > stored.items.shape[1]:
-        return None
-    return TopK(stored.items[users, :need], stored.scores[users, :need])
 
 
 def _block(

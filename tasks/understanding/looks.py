@@ -48,7 +48,7 @@ class Looks:
 
     def blocks(self) -> Iterator[list[Row]]:
         """The catalogue in blocks, as large as memory allows: what is new in a block is encoded together, and each
-        length of text ends in a batch that is not full. After a change of 1% these were two thirds of all batches."""
+        length of text ends in a batch that is not full; after a small change most would be such."""
         held: list[Row] = []
         room = MOST_TEXT
         for rows in iter_strict(self.catalogue, ITEMS_SCHEMA, READ, BLOCK):

@@ -41,14 +41,11 @@ class Spool:
     def next_until(self, row: int) -> Records:
         """The records of rows before `row` that were not given yet."""
         parts: list[Records] = []
-        while True:
-            part = self._records(self.read + sum(len(one) for one in parts), BLOCK)
+        while not parts or len(parts[-1]) == BLOCK:
+            part = self._records(self.read, BLOCK)
             parts.append(part[part["row"] < row])
-            if len(parts[-1]) < BLOCK:
-                break
-        records = np.concatenate(parts)
-        self.read += len(records)
-        return records
+            self.read += len(parts[-1])
+        return np.concatenate(parts)
 
     def _records(self, start: int, count: int) -> Records:
         return np.fromfile(self.path, self.layout, count, offset=start * self.layout.itemsize)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
+from multiprocessing import active_children
 
 import numpy as np
 import pytest
@@ -22,6 +21,10 @@ def chosen(most_new: float) -> Choices:
     return choices().model_copy(update={"members": {"transformer": {**HYPER, "passes": 1.0, "most_new": most_new}}})
 
 
+def hyper() -> dict[str, float]:
+    return dict(chosen(0.0).members["transformer"])
+
+
 def chain() -> list[Histories]:
     return [without_tail(histories(), 2, 3), without_tail(histories(), 1, 3), histories()]
 
@@ -36,10 +39,6 @@ def test_the_same_bytes_as_here() -> None:
             assert isinstance(member, Transformer) and member.events == len(own.items)
             assert all(np.array_equal(array, here.arrays()[name]) for name, array in member.arrays().items())
         assert ahead.memory > 1e8, "a process with torch"
-
-
-def hyper() -> dict[str, float]:
-    return dict(chosen(0.0).members["transformer"])
 
 
 def test_nothing_is_begun_that_would_go_on_or_has_no_worker() -> None:
@@ -63,8 +62,7 @@ def test_an_error_does_not_wait_for_what_was_begun() -> None:
 def test_after_a_killed_process_the_work_is_left_to_whoever_asks(capsys: pytest.CaptureFixture[str]) -> None:
     with Ahead(1, catalogue(), chain(), clock=True) as ahead:
         ahead.begin(chosen(0.0), lambda _: None)
-        assert ahead.pool is not None
-        for process in list(ahead.pool._processes):
-            os.kill(process, signal.SIGKILL)
+        for process in active_children():
+            process.kill()
         assert ahead.ready("transformer", chain()[1]) is None
     assert "the process beside was killed" in capsys.readouterr().out
