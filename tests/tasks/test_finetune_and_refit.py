@@ -17,6 +17,7 @@ from tasks.index.reader import Reader
 from tasks.models.choices import Choices
 from tasks.stage import read_json, state_directory, write_json
 from tests.datasets import prepare, understand_nothing, workspace, write_dataset
+from tests.tasks.models.test_transformer import HYPER
 
 pytestmark = pytest.mark.end_to_end
 
@@ -115,6 +116,25 @@ def test_folds_side_by_side_give_the_same_bytes(work: Path, monkeypatch: pytest.
         monkeypatch.setattr(finetune, "WORTH_A_PROCESS", 0)
         assert finetune.main() > 100e6, "two processes beside this one"
     assert contents() == before
+
+
+def test_trained_ahead_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One fold, six events a user: the transformer learns anew at each link, in the process beside from the second on."""
+    source = write_dataset(tmp_path / "source", users=150, events=900, clock="order").folder
+    members = CHANGES["finetune.members"] | {
+        "transformer": {name: [value] for name, value in (HYPER | {"passes": 1.0, "most_new": 0.0}).items()}
+    }
+    folder = prepare(tmp_path / "work", source, CHANGES | {"finetune.members": members})
+    vectors(folder)
+    understand_nothing(folder)
+    environment = folder / "data/snapshot/environment.json"
+    write_json(environment, read_json(environment) | {"threads": 2})
+    with workspace(folder):
+        assert finetune.main() == 0.0
+        before = digest_of(folder / "data/finetune/candidate")
+        monkeypatch.setattr(finetune, "WORTH_A_PROCESS", 0)
+        assert finetune.main() > 100e6, "a process with torch beside this one"
+    assert digest_of(folder / "data/finetune/candidate") == before
 
 
 def test_on_promote_the_final_bundle_knows_every_event(work: Path) -> None:

@@ -1,6 +1,7 @@
 """The catalogue's arrays, from columns with everything that may be missing in them."""
 
 import datetime as dt
+import pickle
 
 import numpy as np
 import pyarrow as pa
@@ -36,3 +37,5 @@ def test_a_file_gives_what_its_table_gives(tmp_path) -> None:
     assert np.array_equal(read.vectors, VECTORS) and read.nearest is None and not len(read.changed)
     assert np.array_equal(read.years, made.years, equal_nan=True) and np.array_equal(read.genres, made.genres)
     assert np.array_equal(read.words().toarray(), made.words().toarray()) and read.words().nnz
+    for own in (read, made):  # a catalogue goes to processes that train
+        assert np.array_equal(pickle.loads(pickle.dumps(own)).words().toarray(), made.words().toarray())
