@@ -78,6 +78,7 @@ def test_every_row_of_a_block_computes_alike(embed_settings: Embed, texts: list[
             assert (many == many[0]).all(), dtype
 
 
+@SLOW
 def test_bfloat16_is_faithful(embed_settings: Embed, texts: list[str], vectors: Vectors) -> None:
     half = Encoder.open(embed_settings.model_copy(update={"dtype": "bfloat16"})).encode(texts)
     assert (half * vectors).sum(1).min() >= 0.999

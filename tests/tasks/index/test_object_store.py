@@ -31,6 +31,7 @@ def listening(first: int) -> list[int]:
     return ports
 
 
+@pytest.mark.end_to_end
 def test_data_and_credentials_outlive_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_ports(11) + 3
     monkeypatch.setattr("tasks.index.object_store._MAX_VOLUMES", 7)  # what a disk with 7 GB free used to get
@@ -63,6 +64,7 @@ def test_data_and_credentials_outlive_the_server(tmp_path: Path, monkeypatch: py
         again.stop()
 
 
+@pytest.mark.end_to_end
 def test_a_version_published_to_it_is_read_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = ObjectStore(tmp_path / "object-store", free_ports(8))
     write_bundle(tmp_path / "bundle")

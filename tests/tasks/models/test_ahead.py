@@ -29,6 +29,7 @@ def chain() -> list[Histories]:
     return [without_tail(histories(), 2, 3), without_tail(histories(), 1, 3), histories()]
 
 
+@pytest.mark.end_to_end
 def test_the_same_bytes_as_here() -> None:
     inner, train, everything = chain()
     with Ahead(8, catalogue(), [inner, train, everything], clock=True) as ahead:
