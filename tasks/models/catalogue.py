@@ -74,8 +74,8 @@ def texts(items: pa.Table) -> Iterator[list[str]]:
 
 @dataclass(frozen=True)
 class Counter:
-    """The words of a table, or of a file of one, counted when first asked for: 10,000 items with descriptions take half a
-    second. A class, and no closure: a catalogue goes to other processes."""
+    """The words of a table, or of a file of one, counted when first asked for: 10,000 items with descriptions take half
+    a second. A class and no closure, since a catalogue goes to other processes."""
 
     items: pa.Table | Path
 

@@ -28,6 +28,14 @@ class Positions:
         """The given positions."""
         return Positions(self.histories.take(rows), self.moments[rows], self.targets.take(rows), self.users[rows])
 
+    def first_meetings(self) -> Positions:
+        """Only answers that are new to their user, and the positions that have one."""
+        n_items = int(max(self.histories.items.max(initial=0), self.targets.items.max(initial=0))) + 1
+        met = self.histories.rows * n_items + self.histories.items
+        targets = self.targets.where(~np.isin(self.targets.rows * n_items + self.targets.items, met))
+        new = Positions(self.histories, self.moments, targets, self.users)
+        return new.take(np.flatnonzero(targets.lengths > 0))
+
 
 def joined(parts: Sequence[Positions]) -> Positions:
     """All positions of `parts`, in order."""

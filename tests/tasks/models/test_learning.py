@@ -10,7 +10,7 @@ from tasks.data.histories import FloatArray, Histories, ItemArray
 from tasks.models.blend import TREES, Blend, best_of_rows
 from tasks.models.candidates import Candidates
 from tasks.models.drift import reference_of, stability
-from tasks.models.learning import Judge, choose_blend, choose_members, learn, try_member, untrained
+from tasks.models.learning import Judge, asked_for, choose_blend, choose_members, learn, try_member, untrained
 from tasks.models.positions import tail, without_tail
 from tasks.models.ranking import examples, learn_trees
 from tasks.models.task import task_of
@@ -65,6 +65,25 @@ def test_examples_hold_the_answer_and_bounded_others() -> None:
     ends = np.cumsum(data.sizes)
     assert (np.add.reduceat(data.labels, ends - data.sizes) == 1).all()
     assert data.sizes.max() <= 6 and len(data.users) == len(data.sizes)
+
+
+def test_where_items_come_again_lists_without_them_are_learned_too() -> None:
+    """Every second user's last event is their first one again: usual groups for all, and for the others one without what
+    they took, in which nothing has been taken before."""
+    rows = [(histories()[row][0].tolist(), histories()[row][1].tolist()) for row in range(len(histories()))]
+    for items, _ in rows[::2]:
+        items[-1] = items[0]
+    positions = tail(Histories.from_rows(rows), 1, 3)
+    repeating = dataclasses.replace(JUDGE, exclude_seen=False)
+    usual = examples(engine(), positions, False, 5, np.random.default_rng(0))
+    both = asked_for(engine(), positions, repeating, 5, np.random.default_rng(0))
+    new = both.take(np.arange(len(both.sizes)) >= len(usual.sizes))
+    taken = usual.matrix[:, usual.columns.index("repeats")]
+    assert 0 < len(new.sizes) <= (len(positions) + 1) // 2 and set(new.users) <= set(positions.users[1::2])
+    assert taken.max() > 0 and not new.matrix[:, new.columns.index("repeats")].any()
+    assert len(
+        asked_for(engine(), positions.take(np.arange(0, 8, 2)), repeating, 5, np.random.default_rng(0)).sizes
+    ) == (len(examples(engine(), positions.take(np.arange(0, 8, 2)), False, 5, np.random.default_rng(0)).sizes))
 
 
 def test_learning_finds_the_better_setting_and_a_blend() -> None:

@@ -34,6 +34,14 @@ def test_window_takes_users_that_are_active_before_and_inside() -> None:
     assert asked.moments.tolist() == [20.0]
 
 
+def test_first_meetings_leave_out_answers_that_their_user_took_before() -> None:
+    rows = Histories.from_rows([([1, 2, 1, 3], [10, 20, 30, 40]), ([5, 5], [15, 16]), ([4, 6], [10, 40])])
+    new = window(rows, 20, 50).first_meetings()
+    assert new.users.tolist() == [0, 2] and new.targets.items.tolist() == [2, 3, 6]
+    assert new.targets.indptr.tolist() == [0, 2, 3] and new.histories.items.tolist() == [1, 4]
+    assert not len(tail(rows.take(np.array([1])), back=1, least=1).first_meetings())
+
+
 def test_joined_keeps_every_row() -> None:
     both = joined([tail(ROWS, 1, 1), tail(ROWS, 2, 1)])
     assert both.targets.items.tolist() == [4, 3] and both.histories.indptr.tolist() == [0, 3, 5]

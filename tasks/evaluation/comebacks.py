@@ -1,0 +1,49 @@
+"""Where items may come again, two questions in one figure: is what a user comes back to found, and is what is new?
+
+Users who want an item that they took before, with the lists as they are; users who want another, with lists without all
+that they took (`recommend --users`, `exclude_seen=True`). A model can be good at the first and blind for the second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.evaluation.cold_start import K, Row
+from tasks.evaluation.intervals import mean_interval
+from tasks.evaluation.ranking import Truth, per_user
+from tasks.evaluation.trial import POPULARITY, Ranker, Trial, ask
+from tasks.settings import Evaluate
+
+
+def comebacks(question: Trial, ranker: Ranker, model: str, settings: Evaluate, seed: int) -> list[Row]:
+    """A row for each of the two and model (the served one, popularity), of `cold_users` at the most; none where seen
+    items are left out anyhow."""
+    if question.exclude is not None:
+        return []
+    rng = np.random.default_rng(seed)
+    truth, taken = question.truth, question.histories
+    again = np.isin(truth.keys, taken.rows * truth.n_items + taken.items)
+    parts = {
+        "user, an item taken before": wanting(question, again),
+        "user, a new item, without those taken": replace(wanting(question, ~again), exclude=taken),
+    }
+    models = [name for name in (model, POPULARITY) if name in ranker.models]
+    rows = []
+    for what, part in parts.items():
+        users = np.flatnonzero(part.truth.counts > 0).astype(np.int64)
+        if len(users) > settings.cold_users:
+            users = np.sort(rng.choice(users, settings.cold_users, replace=False))
+        asked = part.take(users)
+        for name in models if len(users) else []:
+            values = per_user(ask(ranker, asked, K, name), asked.truth, (K,))[f"ndcg@{K}"]
+            rows.append(Row(what, name, len(users), mean_interval(values, settings.replicates, rng)))
+    return rows
+
+
+def wanting(question: Trial, kept: npt.NDArray[np.bool_]) -> Trial:
+    """The trial with some of its truth's pairs alone."""
+    keys, n = question.truth.keys[kept], question.truth.n_items
+    return replace(question, truth=Truth(keys, np.bincount(keys // n, minlength=len(question)), n))
