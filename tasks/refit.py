@@ -1,4 +1,8 @@
-"""refit: on promote, the rehearsal's operation over every event, and the label-free gates of the final bundle."""
+"""refit: on promote, the rehearsal's operation over every event, and the label-free gates of the final bundle.
+
+Where the new weights are unlike those that were judged (histories of six events, say, tell much more with a seventh),
+the judged ones are published with every event's histories and counts: a night that is held then would be held always.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from tasks.data.dataset import load_dataset
-from tasks.evaluation.final_bundle import footprint, gates
+from tasks.data.dataset import Dataset, load_dataset
+from tasks.evaluation.final_bundle import Gated, gates, too_costly
 from tasks.index import business_rules
 from tasks.index.assembly import refit
 from tasks.index.cache import fetch
+from tasks.index.footprint import memory_mb, size_mb
 from tasks.index.interests import write_keywords
 from tasks.index.reader import Reader
 from tasks.index.stored import precompute
 from tasks.index.stores import open_store
 from tasks.models.choices import Choices
-from tasks.settings import load
+from tasks.settings import Refit, load
 from tasks.stage import note, read_json, say, stage_main, staged_output, write_json
 
 VALIDATED, FINETUNE, EVALUATE, OUT = (Path("data") / name for name in ("validate", "finetune", "evaluate", "refit"))
@@ -46,6 +51,33 @@ def rehearsal(folder: Path) -> None:
     chosen().write(folder)
 
 
+def begin(bundle: Path, data: Dataset) -> None:
+    """What the bundle holds beside what is learned and known."""
+    rehearsal(bundle / "rehearsal")
+    write_keywords(bundle, data, UNDERSTOOD)
+    for name in ("card.json", "card.md"):
+        shutil.copyfile(EVALUATE / name, bundle / name)
+    if (FINETUNE / "warm").exists():
+        shutil.copytree(FINETUNE / "warm", bundle / "warm")
+
+
+def build(bundle: Path, data: Dataset, label: str, base: Path | None, limit: Refit) -> Gated:
+    """The bundle without its lists, and what the gates say of the new weights, which have gone where they failed."""
+    candidate, choices = Reader.open_bundle(FINETUNE / "candidate"), chosen()
+    vectors = np.load(FINETUNE / "vectors.npy", allow_pickle=False)
+    facts = {key: value for key, value in candidate.config.items() if key != "fold"} | {"label": label}
+    begin(bundle, data)
+    refit(data, choices, vectors, facts, bundle, start=candidate.engine, base=base)
+    found = gates(limit, data, bundle, candidate, FINETUNE / "reference.json")
+    if found.unlike:
+        say(f"{'; '.join(found.unlike)}: the weights that were judged are published, with every event's histories")
+        shutil.rmtree(bundle)
+        begin(bundle, data)
+        judged, facts = candidate.engine.members, facts | {"weights": "as judged"}
+        refit(data, choices, vectors, facts, bundle, base=base, ready=lambda name, _: judged[name])
+    return found
+
+
 def main() -> None:
     """Write data/refit: the final bundle, or why there is none."""
     settings = load()
@@ -57,31 +89,21 @@ def main() -> None:
         write_json(Path("metrics/refit.json"), {"held": True})
         say(stopped)
         return
-    data, vectors = load_dataset(), np.load(FINETUNE / "vectors.npy", allow_pickle=False)
-    config = read_json(FINETUNE / "candidate" / "manifest.json")["config"]
+    data, base = load_dataset(), champion_folder()
     with staged_output(OUT) as out:
         bundle = out / "bundle"
-        rehearsal(bundle / "rehearsal")
-        write_keywords(bundle, data, UNDERSTOOD)
-        for name in ("card.json", "card.md"):
-            shutil.copyfile(EVALUATE / name, bundle / name)
-        if (FINETUNE / "warm").exists():
-            shutil.copytree(FINETUNE / "warm", bundle / "warm")
-        facts = {key: value for key, value in config.items() if key != "fold"}
-        candidate = Reader.open_bundle(FINETUNE / "candidate")
-        facts |= {"label": decision["label"]}
-        base = champion_folder()
-        digest = refit(data, chosen(), vectors, facts, bundle, start=candidate.engine, base=base)
-        figures, told, reasons = gates(settings.refit, data, bundle, candidate, FINETUNE / "reference.json")
-        if not reasons:
-            business_rules.write(bundle, pq.read_table(VALIDATED / "rules.parquet"))
-            digest = precompute(bundle, Reader.open_bundle(bundle, check=False), base)
-            figures["bundle mb"], told["memory_mb"], reasons = footprint(settings.refit, bundle)
-        note("refit", told)
-        if reasons:
+        found = build(bundle, data, decision["label"], base, settings.refit)
+        business_rules.write(bundle, pq.read_table(VALIDATED / "rules.parquet"))
+        digest = precompute(bundle, Reader.open_bundle(bundle, check=False), base)
+        size, memory = size_mb(bundle), memory_mb(bundle)
+        note("refit", {"latency_ms": found.latency_ms, "memory_mb": memory})
+        if reasons := too_costly(settings.refit, found.latency_ms, size, memory):
             shutil.rmtree(bundle)
             write_json(out / "held.json", {"empty": f"hold by refit: {'; '.join(reasons)}"})
-    write_json(Path("metrics/refit.json"), {"held": bool(reasons), **figures})
+    write_json(
+        Path("metrics/refit.json"),
+        {"held": bool(reasons), "as judged": bool(found.unlike), **found.figures, "bundle mb": size},
+    )
     say(f"hold by refit: {'; '.join(reasons)}" if reasons else f"final bundle {digest[:12]}")
 
 

@@ -1,8 +1,14 @@
-"""The label-free gates of the bundle that will be published: no test event is left to judge it by."""
+"""The label-free gates of the bundle that will be published: no test event is left to judge it by.
+
+Weights that are unlike those that were judged are not published; what was judged is (see tasks.refit). A bundle that
+costs a reader too much is held.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +17,6 @@ import numpy as np
 from tasks.data.dataset import Dataset
 from tasks.evaluation.coverage import coverage
 from tasks.evaluation.overlap import overlap
-from tasks.index.footprint import memory_mb, size_mb
 from tasks.index.reader import Reader
 from tasks.models.drift import stability
 from tasks.models.positions import Positions
@@ -21,6 +26,16 @@ from tasks.stage import read_json
 PROBED = 200  # users whose lists the gates look at
 DRIFT_USERS = 100  # fewer say nothing of a feature's distribution
 TIMED = 20  # single answers that latency is the least of
+
+
+@dataclass(frozen=True)
+class Gated:
+    """figures: deterministic; latency_ms: differs between runs; unlike: how the weights differ from those that were
+    judged, empty where they pass."""
+
+    figures: Mapping[str, float]
+    latency_ms: float
+    unlike: list[str]
 
 
 def probed(reader: Reader, data: Dataset, users: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, Any]:
@@ -41,10 +56,8 @@ def latency(reader: Reader, data: Dataset, users: np.ndarray[Any, np.dtype[np.in
     return min(spent, default=0.0)
 
 
-def gates(
-    limit: Refit, data: Dataset, bundle: Path, candidate: Reader, reference: Path
-) -> tuple[dict[str, float], dict[str, float], list[str]]:
-    """Deterministic figures, those that differ between runs (judged, but kept apart), and the reasons to hold."""
+def gates(limit: Refit, data: Dataset, bundle: Path, candidate: Reader, reference: Path) -> Gated:
+    """The bundle beside the candidate, asked for the same users; reference: of tasks.models.drift."""
     users = np.flatnonzero(data.positives(None).lengths > 0)
     users = users[np.unique(np.linspace(0, max(len(users) - 1, 0), min(PROBED, len(users))).astype(np.int64))]
     final = Reader.open_bundle(bundle, check=False)
@@ -59,7 +72,6 @@ def gates(
         "overlap with candidate": float(overlap(lists, before).mean()) if len(lists) else 1.0,
         "largest feature psi": drift.get(worst, 0.0),
     }
-    spent = latency(final, data, users)
     reasons = []
     if figures["coverage"] < limit.coverage_share * figures["candidate coverage"]:
         reasons.append(f"coverage fell to {figures['coverage']:.3f} from {figures['candidate coverage']:.3f}")
@@ -67,14 +79,17 @@ def gates(
         reasons.append(f"lists overlap with the candidate's by {figures['overlap with candidate']:.2f} only")
     if figures["largest feature psi"] > limit.drift_psi:
         reasons.append(f"feature {worst} drifted (PSI {drift[worst]:.2f}, limit {limit.drift_psi})")
-    if spent > limit.latency_ms:
-        reasons.append(f"a list takes longer than {limit.latency_ms:g} ms")
-    return figures, {"latency_ms": spent}, reasons
+    return Gated(figures, latency(final, data, users), reasons)
 
 
-def footprint(limit: Refit, bundle: Path) -> tuple[float, float, list[str]]:
-    """MB on disk, MB of memory, and the reasons to hold."""
-    size, memory = size_mb(bundle), memory_mb(bundle)
-    reasons = [f"the bundle takes {size:,.0f} MB (limit {limit.bundle_mb:,.0f})"] * (size > limit.bundle_mb)
-    reasons += [f"a reader takes more than {limit.memory_mb:,.0f} MB of memory"] * (memory > limit.memory_mb)
-    return size, memory, reasons
+def too_costly(limit: Refit, latency_ms: float, size: float, memory: float) -> list[str]:
+    """The reasons to hold. size, memory: MB on disk and in a reader's process."""
+    return [
+        reason
+        for reason, beyond in (
+            (f"a list takes longer than {limit.latency_ms:g} ms", latency_ms > limit.latency_ms),
+            (f"the bundle takes {size:,.0f} MB (limit {limit.bundle_mb:,.0f})", size > limit.bundle_mb),
+            (f"a reader takes more than {limit.memory_mb:,.0f} MB of memory", memory > limit.memory_mb),
+        )
+        if beyond
+    ]

@@ -129,13 +129,16 @@ def refit(
     folder: Path,
     start: Engine | None = None,
     base: Path | None = None,
+    ready: Ready = lambda *_: None,
 ) -> str:
     """The rehearsal's operation once more, over every event, going on from the rehearsed engine; returns the digest.
 
-    base: the folder of an earlier version, of which unchanged content vectors are used again, byte for byte.
+    base: the folder of an earlier version, of which unchanged content vectors are used again, byte for byte; ready:
+    see fit_engine.
     """
     write_ratings(folder / FOLDER, Rated.of(*data.ratings(None)), data, choices)
-    return _trained(folder, data, (data.positives(None), data.seen(None)), choices, vectors, config, start, base)
+    known = data.positives(None), data.seen(None)
+    return _trained(folder, data, known, choices, vectors, config, start, base, ready)
 
 
 def _trained(

@@ -178,7 +178,9 @@ def test_a_bundle_beyond_its_size_or_memory_is_held(work: Path) -> None:
     assert not (work / "data/refit/bundle").exists()
 
 
-def test_a_drifted_feature_holds_the_final_bundle(work: Path) -> None:
+def test_where_a_feature_drifted_the_judged_weights_are_published_over_every_event(
+    work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The reference is of a world in which every candidate's EASE score was far higher."""
     path = work / "data/finetune/reference.json"
     reference = read_json(path)
@@ -187,5 +189,20 @@ def test_a_drifted_feature_holds_the_final_bundle(work: Path) -> None:
     write_json(path, reference)
     with workspace(work):
         refit.main()
-    assert "feature ease.score drifted" in read_json(work / "data/refit/held.json")["empty"]
-    assert not (work / "data/refit/bundle").exists()
+        digest = digest_of(Path("data/refit/bundle"))
+        assert "feature ease.score drifted" in capsys.readouterr().out
+        refit.main()
+        assert digest_of(Path("data/refit/bundle")) == digest
+        data = load_dataset()
+    figures = read_json(work / "metrics/refit.json")
+    assert figures["as judged"] and not figures["held"] and figures["largest feature psi"] > 0.25
+    verify(work / "data/refit/bundle")
+    final, candidate = (Reader.open_bundle(work / name) for name in ("data/refit/bundle", "data/finetune/candidate"))
+    assert final.config["weights"] == "as judged" and final.users.histories.items.tolist() == (
+        data.positives(None).items.tolist()
+    )
+    for name, member in candidate.engine.members.items():
+        again = final.engine.members[name].arrays()
+        assert all(np.array_equal(array, again[part]) for part, array in member.arrays().items())
+    counts = final.engine.statistics.trends[-1].arrays()["table"]
+    assert counts.sum() > candidate.engine.statistics.trends[-1].arrays()["table"].sum()
