@@ -10,6 +10,7 @@ everybody are computed by refit; writing them out is the last row.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -46,6 +47,8 @@ def night(scratch: Path, size: tuple[int, int, int]) -> dict[str, Cost]:
     stages = yaml.safe_load((clone / "dvc.yaml").read_text("utf-8"))["stages"]
     command = [sys.executable, "-m", "dvc", "repro", "-s"]
     costs = {stage: measure([*command, stage], clone, environment) for stage in stages}
+    if (held := clone / "data/refit/held.json").exists():
+        raise RuntimeError(f"nothing was published: {json.loads(held.read_text('utf-8'))['empty']}")
     known = pc.unique(pq.read_table(data / "events.parquet", columns=["user_id"])["user_id"])
     (scratch / "users.txt").write_text("\n".join(known.to_pylist()) + "\n", "utf-8")
     asked = ["--users", str(scratch / "users.txt"), "-k", "10", "--out", str(scratch / "lists.parquet")]
