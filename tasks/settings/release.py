@@ -67,7 +67,7 @@ class Refit(Section):
     overlap: Share
     """Least mean top-10 overlap of the final bundle's lists with the candidate's."""
     latency_ms: Annotated[float, Field(gt=0)]
-    """Most milliseconds that a single recommendation of the final bundle may take (the fastest of several)."""
+    """Most milliseconds of processor time that one list of the final bundle may take (the fastest of several)."""
     bundle_mb: Annotated[float, Field(gt=0)]
     """Most megabytes of the final bundle: what every service fetches and stores."""
     memory_mb: Annotated[float, Field(gt=0)]
