@@ -32,7 +32,7 @@ from tasks.evaluation.validation import fold_task, gate_fold, ndcg
 from tasks.models.catalogue import catalogue_of
 from tasks.models.engine import listed, unseen
 from tasks.models.positions import Positions
-from tasks.models.protocol import Catalogue, Hyper
+from tasks.models.protocol import Catalogue, Hyper, combinations
 from tasks.models.transformer import Transformer
 from tasks.settings import Backbone, load
 from tasks.understanding.gguf import folder_of
@@ -99,9 +99,7 @@ def main() -> None:
     data, settings = load_dataset(), load().finetune
     task, clock = fold_task(data, gate_fold(data), 1), data.clock == "time"
     catalogue: Catalogue = catalogue_of(data.items, validation_vectors())
-    base = {
-        name: float(values[0]) for name, values in settings.sized(len(task.train.items)).members["transformer"].items()
-    }
+    base = dict(combinations(settings.sized(len(task.train.items)).members["transformer"])[0])
     columns = "training", "NDCG@10", "less the first", "95% interval", "fit s", "answer s", "MB"
     table = Table(*columns, title=f"{len(task.valid):,} positions")
     first: FloatArray | None = None

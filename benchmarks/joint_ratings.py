@@ -25,6 +25,7 @@ from tasks.data.histories import FloatArray, IntArray
 from tasks.evaluation.intervals import mean_interval
 from tasks.evaluation.validation import fold_task, gate_fold
 from tasks.models.catalogue import catalogue_of
+from tasks.models.protocol import combinations
 from tasks.models.rating_choice import choose
 from tasks.models.ratings import Rated, RatingModel
 from tasks.models.transformer import Transformer
@@ -66,9 +67,7 @@ def compare(data: Dataset, settings: Finetune, weights: list[float], passes: flo
     fold, clock = gate_fold(data), data.clock == "time"
     task, (known, asked) = fold_task(data, fold, 1), ratings(data, fold)
     catalogue = catalogue_of(data.items, validation_vectors())
-    base = {
-        name: float(values[0]) for name, values in settings.sized(len(task.train.items)).members["transformer"].items()
-    }
+    base = dict(combinations(settings.sized(len(task.train.items)).members["transformer"])[0])
     base |= {"passes": passes} if passes else {}
     biases, errors = floors(data, known, asked, settings)
     lists = Table("rating weight", "NDCG@10", "less weight 0 [95%]", "fit s", title=f"{len(task.valid):,} positions")

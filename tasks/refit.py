@@ -51,7 +51,7 @@ def rehearsal(folder: Path) -> None:
     chosen().write(folder)
 
 
-def begin(bundle: Path, data: Dataset) -> None:
+def accompany(bundle: Path, data: Dataset) -> None:
     """What the bundle holds beside what is learned and known."""
     rehearsal(bundle / "rehearsal")
     write_keywords(bundle, data, UNDERSTOOD)
@@ -59,20 +59,19 @@ def begin(bundle: Path, data: Dataset) -> None:
         shutil.copyfile(EVALUATE / name, bundle / name)
     if (FINETUNE / "warm").exists():
         shutil.copytree(FINETUNE / "warm", bundle / "warm")
+    business_rules.write(bundle, pq.read_table(VALIDATED / "rules.parquet"))
 
 
 def build(bundle: Path, data: Dataset, label: str, base: Path | None, limit: Refit) -> Gated:
-    """The bundle without its lists, and what the gates say of the new weights, which have gone where they failed."""
+    """The bundle's models and tables, and what the gates say of the new weights, which have gone where they failed."""
     candidate, choices = Reader.open_bundle(FINETUNE / "candidate"), chosen()
     vectors = np.load(FINETUNE / "vectors.npy", allow_pickle=False)
     facts = {key: value for key, value in candidate.config.items() if key != "fold"} | {"label": label}
-    begin(bundle, data)
     refit(data, choices, vectors, facts, bundle, start=candidate.engine, base=base)
     found = gates(limit, data, bundle, candidate, FINETUNE / "reference.json")
     if found.unlike:
         say(f"{'; '.join(found.unlike)}: the weights that were judged are published, with every event's histories")
         shutil.rmtree(bundle)
-        begin(bundle, data)
         judged, facts = candidate.engine.members, facts | {"weights": "as judged"}
         refit(data, choices, vectors, facts, bundle, base=base, ready=lambda name, _: judged[name])
     return found
@@ -93,7 +92,7 @@ def main() -> None:
     with staged_output(OUT) as out:
         bundle = out / "bundle"
         found = build(bundle, data, decision["label"], base, settings.refit)
-        business_rules.write(bundle, pq.read_table(VALIDATED / "rules.parquet"))
+        accompany(bundle, data)
         digest = precompute(bundle, Reader.open_bundle(bundle, check=False), base)
         size, memory = size_mb(bundle), memory_mb(bundle)
         note("refit", {"latency_ms": found.latency_ms, "memory_mb": memory})

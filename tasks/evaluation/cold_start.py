@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from tasks.data.histories import FloatArray, Histories, ItemArray
 from tasks.evaluation.intervals import Interval, mean_interval
-from tasks.evaluation.ranking import Truth, per_user
+from tasks.evaluation.ranking import per_user
 from tasks.evaluation.trial import Ranker, Trial, ask
 from tasks.settings import Evaluate
 
@@ -102,8 +102,7 @@ def new_items(
     users = np.unique(row[cold])
     if not len(users):
         return []
-    truth = Truth(question.truth.keys[cold], np.bincount(row[cold], minlength=len(question)), question.truth.n_items)
-    truth, pool = truth.take(users), np.flatnonzero(unseen)
+    truth, pool = question.truth.where(cold).take(users), np.flatnonzero(unseen)
     profiles = np.stack([_profile(question.histories[int(user)][0], vectors) for user in users])
     everybody = vectors[trained.items].mean(axis=0, dtype=np.float64).astype(np.float32)
     control = np.broadcast_to(everybody, profiles.shape)

@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from tasks.evaluation.cold_start import K, Row
 from tasks.evaluation.intervals import mean_interval
-from tasks.evaluation.ranking import Truth, per_user
+from tasks.evaluation.ranking import per_user
 from tasks.evaluation.trial import POPULARITY, Ranker, Trial, ask
 from tasks.settings import Evaluate
 
@@ -27,8 +26,8 @@ def comebacks(question: Trial, ranker: Ranker, model: str, settings: Evaluate, s
     truth, taken = question.truth, question.histories
     again = np.isin(truth.keys, taken.rows * truth.n_items + taken.items)
     parts = {
-        "user, an item taken before": wanting(question, again),
-        "user, a new item, without those taken": replace(wanting(question, ~again), exclude=taken),
+        "user, an item taken before": replace(question, truth=truth.where(again)),
+        "user, a new item, without those taken": replace(question, truth=truth.where(~again), exclude=taken),
     }
     models = [name for name in (model, POPULARITY) if name in ranker.models]
     rows = []
@@ -41,9 +40,3 @@ def comebacks(question: Trial, ranker: Ranker, model: str, settings: Evaluate, s
             values = per_user(ask(ranker, asked, K, name), asked.truth, (K,))[f"ndcg@{K}"]
             rows.append(Row(what, name, len(users), mean_interval(values, settings.replicates, rng)))
     return rows
-
-
-def wanting(question: Trial, kept: npt.NDArray[np.bool_]) -> Trial:
-    """The trial with some of its truth's pairs alone."""
-    keys, n = question.truth.keys[kept], question.truth.n_items
-    return replace(question, truth=Truth(keys, np.bincount(keys // n, minlength=len(question)), n))

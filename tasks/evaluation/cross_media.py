@@ -15,7 +15,7 @@ import numpy as np
 from tasks.data.histories import FloatArray, Histories, IntArray
 from tasks.evaluation.cold_start import K, Row
 from tasks.evaluation.intervals import mean_interval
-from tasks.evaluation.ranking import Truth, per_user
+from tasks.evaluation.ranking import per_user
 from tasks.evaluation.trial import POPULARITY, Ranker, Trial, ask
 from tasks.settings import Evaluate
 
@@ -74,10 +74,8 @@ def narrowed(question: Trial, media: Media, told: str, wanted: str) -> tuple[Tri
     """The trial with histories of `told` and a truth of `wanted` alone, and the items that are not of `wanted`."""
     of = np.array([medium or "" for medium in media])
     truth, n = question.truth, question.truth.n_items
-    keys = truth.keys[of[truth.keys % n] == wanted]
-    counts = np.bincount(keys // n, minlength=len(question))
     histories = question.histories.where(of[question.histories.items] == told)
-    asked = replace(question, histories=histories, truth=Truth(keys, counts, n))
+    asked = replace(question, histories=histories, truth=truth.where(of[truth.keys % n] == wanted))
     return asked, np.flatnonzero(of != wanted).astype(np.int64)
 
 

@@ -36,6 +36,11 @@ class Truth:
         counts = np.bincount(keys // n_items, minlength=len(histories)).astype(np.int64)
         return cls(keys, counts, n_items)
 
+    def where(self, kept: npt.NDArray[np.bool_]) -> Truth:
+        """Only some of the pairs; kept: [m]."""
+        keys = self.keys[kept]
+        return Truth(keys, np.bincount(keys // self.n_items, minlength=len(self.counts)), self.n_items)
+
     def take(self, rows: IntArray) -> Truth:
         """Truth of some rows, each at most once, numbered anew in the given order."""
         number = np.full(len(self.counts), -1, np.int64)

@@ -73,7 +73,7 @@ def texts(items: pa.Table) -> Iterator[list[str]]:
 
 
 @dataclass(frozen=True)
-class Counter:
+class WordCounter:
     """The words of a table, or of a file of one, counted when first asked for: 10,000 items with descriptions take half
     a second. A class and no closure, since a catalogue goes to other processes."""
 
@@ -91,7 +91,7 @@ class Counter:
 
 def catalogue_of(items: pa.Table, vectors: npt.NDArray[np.float32]) -> Catalogue:
     """From an items table and its content vectors [n, d]; raises ValueError when their lengths differ."""
-    return _catalogue(items, vectors, Counter(items))
+    return _catalogue(items, vectors, WordCounter(items))
 
 
 def catalogue_in(folder: Path, expansion: int) -> Catalogue:
@@ -102,12 +102,12 @@ def catalogue_in(folder: Path, expansion: int) -> Catalogue:
     # Not read_table: it imports pandas where that is installed, which takes 0.3 s.
     file = pq.ParquetFile(path)
     needed = [name for name in ("title", "genres", "published_at") if name in file.schema_arrow.names]
-    found = _catalogue(file.read(columns=needed), vectors, Counter(path))
+    found = _catalogue(file.read(columns=needed), vectors, WordCounter(path))
     nearest = Nearest.open(folder / FILE, vectors, changed, expansion)
     return replace(found, nearest=nearest, changed=changed)
 
 
-def _catalogue(items: pa.Table, vectors: npt.NDArray[np.float32], words: Counter) -> Catalogue:
+def _catalogue(items: pa.Table, vectors: npt.NDArray[np.float32], words: WordCounter) -> Catalogue:
     if len(vectors) != items.num_rows:
         raise ValueError(f"{items.num_rows} items but {len(vectors)} content vectors")
     return Catalogue(vectors, genre_matrix(items), release_years(items), words)

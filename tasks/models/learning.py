@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from tasks.models.engine import BLEND, Engine
 from tasks.models.members import MEMBERS
 from tasks.models.positions import Positions
 from tasks.models.protocol import Catalogue, Hyper, Recommender, combinations
-from tasks.models.ranking import Examples, examples, learn_trees
+from tasks.models.ranking import Examples, asked_for, learn_trees, together
 from tasks.models.task import Task
 from tasks.models.training import Ready, Start, Starting, fit_engine, fit_member
 from tasks.settings import Finetune, Member
@@ -152,7 +152,7 @@ def choose_blend(
         say(f"blend: {len(task.earlier)} are {few}")
         return Learned(simple, scores, [], [], outer, inner)
     generator = np.random.default_rng(settings.seed)
-    earlier = asked_for(inner, task.earlier, judge, settings.negatives, generator)
+    earlier = asked_for(inner, task.earlier, judge.exclude_seen, settings.negatives, generator)
     if len(earlier.sizes) < LEAST_EXAMPLES:
         say(f"blend: {len(earlier.sizes)} are {few}")
         return Learned(simple, scores, [], [], outer, inner)
@@ -161,35 +161,11 @@ def choose_blend(
     say(f"blend: {rounds} trees, validation NDCG@10 {scores[TREES]:.4f}; {best} alone {scores[best]:.4f}")
     if scores[TREES] <= scores[best]:
         return Learned(simple, scores, [], curve, outer, inner)
-    late = asked_for(inner, task.valid, judge, settings.negatives, generator)
+    late = asked_for(inner, task.valid, judge.exclude_seen, settings.negatives, generator)
     both = together([earlier, late])
     text = learn_trees(both, [rounds], settings.trees, settings.seed, judge.threads)[rounds]
     final = base.model_copy(update={"blend": TREES, "columns": both.columns, "trees": text})
     return Learned(final, scores, [], curve, outer, inner)
-
-
-def asked_for(
-    engine: Engine, positions: Positions, judge: Judge, negatives: int, generator: np.random.Generator
-) -> Examples:
-    """Examples of the lists that will be asked for. Where items may come again, also of lists without them
-    (`recommend --users`, `exclude_seen=True`): trees that have only told known from new items rank the new ones badly.
-    """
-    usual = examples(engine, positions, judge.exclude_seen, negatives, generator)
-    new = positions.first_meetings()
-    if judge.exclude_seen or not len(new):
-        return usual
-    return together([usual, examples(engine, new, True, negatives, generator)])
-
-
-def together(parts: Sequence[Examples]) -> Examples:
-    """All examples of `parts`, which have the same columns."""
-    return Examples(
-        parts[0].columns,
-        np.concatenate([part.matrix for part in parts]),
-        np.concatenate([part.labels for part in parts]),
-        np.concatenate([part.sizes for part in parts]),
-        np.concatenate([part.users for part in parts]),
-    )
 
 
 def untrained(settings: Finetune, encoder: str, moment: Moment) -> Choices:

@@ -69,6 +69,29 @@ def examples(
     )
 
 
+def asked_for(
+    engine: Engine, positions: Positions, exclude_seen: bool, negatives: int, generator: np.random.Generator
+) -> Examples:
+    """Examples of the lists that will be asked for. Where items may come again, also of lists without them
+    (`recommend --users`, `exclude_seen=True`): trees that have only told known from new items rank the new ones badly.
+    """
+    usual = examples(engine, positions, exclude_seen, negatives, generator)
+    if exclude_seen or not len(new := positions.first_meetings()):
+        return usual
+    return together([usual, examples(engine, new, True, negatives, generator)])
+
+
+def together(parts: Sequence[Examples]) -> Examples:
+    """All examples of `parts`, which have the same columns."""
+    return Examples(
+        parts[0].columns,
+        np.concatenate([part.matrix for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.sizes for part in parts]),
+        np.concatenate([part.users for part in parts]),
+    )
+
+
 def _asked(engine: Engine, positions: Positions, exclude_seen: bool) -> Iterator[Asked]:
     """Blocks of the positions, in order, with what the engine says of them; a few at once."""
 

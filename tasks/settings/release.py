@@ -61,9 +61,10 @@ class Evaluate(Section):
 
 class Refit(Section):
     drift_psi: Annotated[float, Field(gt=0)]
-    """Population stability index of a blend feature between rehearsal and refit above which the run holds."""
+    """Population stability index of a blend feature between rehearsal and refit above which the judged weights are
+    published."""
     coverage_share: Share
-    """Least catalogue coverage of the final bundle, as a share of the candidate's."""
+    """Least catalogue coverage of the final bundle, as a share of the candidate's, with new weights."""
     overlap: Share
     """Least mean top-10 overlap of the final bundle's lists with the candidate's."""
     latency_ms: Annotated[float, Field(gt=0)]

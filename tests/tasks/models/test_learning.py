@@ -10,9 +10,9 @@ from tasks.data.histories import FloatArray, Histories, ItemArray
 from tasks.models.blend import TREES, Blend, best_of_rows
 from tasks.models.candidates import Candidates
 from tasks.models.drift import reference_of, stability
-from tasks.models.learning import Judge, asked_for, choose_blend, choose_members, learn, try_member, untrained
+from tasks.models.learning import Judge, choose_blend, choose_members, learn, try_member, untrained
 from tasks.models.positions import tail, without_tail
-from tasks.models.ranking import examples, learn_trees
+from tasks.models.ranking import asked_for, examples, learn_trees
 from tasks.models.task import task_of
 from tasks.settings import SettingsError
 from tests.settings import settings
@@ -74,16 +74,15 @@ def test_where_items_come_again_lists_without_them_are_learned_too() -> None:
     for items, _ in rows[::2]:
         items[-1] = items[0]
     positions = tail(Histories.from_rows(rows), 1, 3)
-    repeating = dataclasses.replace(JUDGE, exclude_seen=False)
     usual = examples(engine(), positions, False, 5, np.random.default_rng(0))
-    both = asked_for(engine(), positions, repeating, 5, np.random.default_rng(0))
+    both = asked_for(engine(), positions, False, 5, np.random.default_rng(0))
     new = both.take(np.arange(len(both.sizes)) >= len(usual.sizes))
     taken = usual.matrix[:, usual.columns.index("repeats")]
     assert 0 < len(new.sizes) <= (len(positions) + 1) // 2 and set(new.users) <= set(positions.users[1::2])
     assert taken.max() > 0 and not new.matrix[:, new.columns.index("repeats")].any()
-    assert len(
-        asked_for(engine(), positions.take(np.arange(0, 8, 2)), repeating, 5, np.random.default_rng(0)).sizes
-    ) == (len(examples(engine(), positions.take(np.arange(0, 8, 2)), False, 5, np.random.default_rng(0)).sizes))
+    again = positions.take(np.arange(0, 8, 2))
+    sizes = [of(engine(), again, False, 5, np.random.default_rng(0)).sizes for of in (asked_for, examples)]
+    assert len(sizes[0]) == len(sizes[1])
 
 
 def test_learning_finds_the_better_setting_and_a_blend() -> None:
