@@ -43,14 +43,14 @@ class ItemTable:
         table = file.read(columns=[name for name in file.schema_arrow.names if name in wanted])
         cells = {name: table[name] for name in table.column_names}
         n = table.num_rows
-        titles = (title or "" for title in cells["title"].to_pylist())
         labels = cells["genres"].combine_chunks() if "genres" in cells else None
         blocked = numbers(cells["blocked"].cast(pa.uint8()), 0) > 0 if "blocked" in cells else np.zeros(n, bool)
         expires = np.full(n, np.inf)
         if "expires_at" in cells:
             moments = cells["expires_at"].cast(MOMENT).cast(pa.int64()).cast(pa.float64(), safe=False)
             expires = numbers(moments, np.inf) / 1e6
-        return cls(tuple(cells["item_id"].to_pylist()), tuple(titles), labels, blocked, expires)
+        ids, titles = cells["item_id"].to_pylist(), cells["title"].fill_null("").to_pylist()
+        return cls(tuple(ids), tuple(titles), labels, blocked, expires)
 
     @cached_property
     def genres(self) -> tuple[tuple[str, ...], ...]:

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from tasks.understanding.field_cache import FieldCache, code_of, fingerprint
+from tasks.understanding.prose import Prose
 
 READ = 2000
 """Characters that are read; more changes nothing."""
@@ -65,3 +69,21 @@ class LanguageIdentifier:
         # Among the 140 it knows are dialects that take the probability of their neighbours: Wu that of Chinese.
         model.set_languages([label for label in model.labels if len(label) == 2])
         return model
+
+
+class Languages:
+    """Languages of texts, kept in `root`: each text is identified once. Close its `cache`."""
+
+    def __init__(self, identifier: LanguageIdentifier, root: Path) -> None:
+        self.identifier = identifier
+        self.cache = FieldCache(root, fingerprint(version("py3langid"), code_of(Path(__file__))))
+
+    def of(self, texts: Sequence[Prose]) -> list[Guess]:
+        """A guess for each text."""
+        known = self.cache.find([text.digest for text in texts])
+        for text in texts:
+            if text.digest not in known:
+                guess = self.identifier.identify(text.whole)
+                known[text.digest] = [guess.language, guess.score]
+                self.cache.put(text.digest, known[text.digest])
+        return [Guess(*known[text.digest]) for text in texts]

@@ -15,7 +15,7 @@ from tasks.settings import Settings
 from tasks.stage import read_json, say, state_directory
 from tasks.understanding.comments import Comments
 from tasks.understanding.fields import Understood
-from tasks.understanding.language import LanguageIdentifier
+from tasks.understanding.language import LanguageIdentifier, Languages
 from tasks.understanding.prose import Prose, prose_of
 from tasks.understanding.spool import BLOCK
 
@@ -66,7 +66,7 @@ class Looks:
             self.files.read([self._with_language(row) for row in rows], found)
         heard = [row["transcript"] or own.get("transcript") for row, own in zip(rows, found.fields, strict=True)]
         rows = [row | {"transcript": transcript} for row, transcript in zip(rows, heard, strict=True)]
-        texts = [self._prose(at, row, found) for at, row in enumerate(rows)]
+        texts = self._prose(rows, found)
         told = [at for at, text in enumerate(texts) if text.body]
         if told:
             self.reading.read(self.items, told, texts, rows, found)
@@ -85,18 +85,19 @@ class Looks:
         guess = self.identifier.identify(prose_of(row).whole)
         return row | {"language": guess.language if guess.score >= self.settings.understand.language_score else None}
 
-    def _prose(self, at: int, row: Row, found: Understood) -> Prose:
-        """The item's prose in its language: the catalogue's, else the one identified, else empty."""
-        text, language = prose_of(row), str(row["language"] or "")
-        if not language:
-            guess = self.identifier.identify(text.whole)
+    def _prose(self, rows: list[Row], found: Understood) -> list[Prose]:
+        """The items' prose in their languages: the catalogue's, else the one identified, else empty."""
+        texts, told = [prose_of(row) for row in rows], [str(row["language"] or "") for row in rows]
+        unknown = [at for at, language in enumerate(told) if not language]
+        for at, guess in zip(unknown, self.guessed.of([texts[at] for at in unknown]), strict=True):
             if guess.language and guess.score >= self.settings.understand.language_score:
-                language = guess.language
-                found.put(at, "language", "language", text.digest, {"language": language}, guess.score)
+                told[at] = guess.language
+                found.put(at, "language", "language", texts[at].digest, {"language": guess.language}, guess.score)
                 found.cards.setdefault("language", self.identifier.card())
-        self.languages += bool(language)
-        self.others += bool(language) and language.partition("-")[0].casefold() != "en"
-        return replace(text, language=language)
+        known = [language.partition("-")[0].casefold() for language in told if language]
+        self.languages += len(known)
+        self.others += len(known) - known.count("en")
+        return [replace(text, language=language) for text, language in zip(texts, told, strict=True)]
 
     def learn_tags(self, cards: Row) -> tuple[Tagger | None, Row]:
         """The tagger, where there is one, and metrics of it."""
@@ -122,6 +123,12 @@ class Looks:
         """For the log: of those parts that were opened."""
         opened = [part for name in ("files", "reading", "writing") if (part := vars(self).get(name)) is not None]
         return {name: count for part in opened for name, count in part.counts().items()}
+
+    @cached_property
+    def guessed(self) -> Languages:
+        languages = Languages(self.identifier, state_directory() / "understand" / "language")
+        self.stack.enter_context(languages.cache)
+        return languages
 
     @cached_property
     def comments(self) -> Comments:

@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 
-from tasks.understanding.language import LanguageIdentifier
+from tasks.understanding.language import Guess, LanguageIdentifier, Languages
+from tasks.understanding.prose import Prose
 
 IDENTIFIER = LanguageIdentifier()
 SENTENCES = {
@@ -43,3 +46,26 @@ def test_a_foreign_name_is_not_the_language() -> None:
 def test_the_card_names_model_and_digest() -> None:
     card = IDENTIFIER.card()
     assert card["model"] == "py3langid" and len(card["weights"]) == 64
+
+
+class Counting(LanguageIdentifier):
+    """Notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def identify(self, text: str) -> Guess:
+        self.asked.append(text)
+        return super().identify(text)
+
+
+def test_a_text_is_identified_once(tmp_path: Path) -> None:
+    old, new = [Prose("", SENTENCES[language], "") for language in ("de", "fr", "de")], Prose("1984", "", "")
+    identifier, nights = Counting(), []
+    for texts in (old, [*old, new]):
+        languages = Languages(identifier, tmp_path)
+        with languages.cache:
+            nights.append(languages.of(texts))
+    assert nights[1] == [IDENTIFIER.identify(text.whole) for text in (*old, new)]
+    assert nights[0] == nights[1][:3] and [guess.language for guess in nights[1]] == ["de", "fr", "de", ""]
+    assert identifier.asked == [old[0].whole, old[1].whole, new.whole]
