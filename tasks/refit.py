@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from tasks.data.dataset import Dataset, load_dataset
-from tasks.evaluation.final_bundle import Gated, gates, too_costly
+from tasks.evaluation.final_bundle import Gated, gates, latency, too_costly
 from tasks.index import business_rules
 from tasks.index.assembly import refit
 from tasks.index.cache import fetch
@@ -93,10 +93,11 @@ def main() -> None:
         bundle = out / "bundle"
         found = build(bundle, data, decision["label"], base, settings.refit)
         accompany(bundle, data)
-        digest = precompute(bundle, Reader.open_bundle(bundle, check=False), base)
-        size, memory = size_mb(bundle), memory_mb(bundle)
-        note("refit", {"latency_ms": found.latency_ms, "memory_mb": memory})
-        if reasons := too_costly(settings.refit, found.latency_ms, size, memory):
+        reader = Reader.open_bundle(bundle, check=False)
+        digest = precompute(bundle, reader, base)
+        spent, size, memory = latency(reader, data), size_mb(bundle), memory_mb(bundle)
+        note("refit", {"latency_ms": spent, "memory_mb": memory})
+        if reasons := too_costly(settings.refit, spent, size, memory):
             shutil.rmtree(bundle)
             write_json(out / "held.json", {"empty": f"hold by refit: {'; '.join(reasons)}"})
     write_json(

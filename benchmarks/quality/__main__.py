@@ -46,6 +46,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--data", default="movielens-100k", help="a folder with items.* and events.*, or the sample")
     parser.add_argument("--name", help="the data set's name in tables and file names (default: the folder's)")
     parser.add_argument("--protocol", choices=("leave_last_out", "global_time"), help="default: the gate's own")
+    parser.add_argument("--cuts", type=int, choices=range(1, 6), help="global_time: rolling cuts, pooled (default: 1)")
     parser.add_argument("--peers", nargs="*", choices=list(ROSTER), default=list(ROSTER), metavar="PEER",
                         help=f"default: all of {', '.join(ROSTER)}")  # fmt: skip
     parser.add_argument("--minutes", type=float, default=5.0, help="each peer's budget for its search (default: 5)")
@@ -59,13 +60,19 @@ def arguments(words: list[str]) -> argparse.Namespace:
     return asked
 
 
+def chosen(asked: argparse.Namespace) -> dict[str, object]:
+    """Parameters of the night that the command line chose."""
+    wanted = {"validate.gate": asked.protocol, "validate.cuts": asked.cuts}
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
 def main() -> None:
     """A night, the peers, the tables, the JSON and the figure."""
     asked = arguments(sys.argv[1:])
     state: Path = (asked.state or state_directory() / "benchmarks" / "quality").resolve()
     state.mkdir(parents=True, exist_ok=True)
     try:
-        night = finished(asked.workspace) if asked.workspace else run(asked.data, asked.protocol, state)
+        night = finished(asked.workspace) if asked.workspace else run(asked.data, chosen(asked), state)
         report = benchmark(night, asked, state)
     except (NightError, BadLists) as error:
         raise SystemExit(f"error: {error}") from None

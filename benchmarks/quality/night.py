@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,9 @@ def finished(workspace: Path) -> Night:
     return Night(workspace.resolve())
 
 
-def run(data: str, protocol: str | None, state: Path) -> Night:
-    """`nightreel run --data` in a fresh clone of HEAD with a state directory of its own; raises NightError."""
+def run(data: str, chosen: Mapping[str, object], state: Path) -> Night:
+    """`nightreel run --data` in a fresh clone of HEAD with a state directory of its own; chosen: parameters other than
+    params.yaml's. Raises NightError."""
     folder = state / "night"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -64,8 +66,8 @@ def run(data: str, protocol: str | None, state: Path) -> Night:
         "PYTHONPATH": str(clone),
     }
     command = [sys.executable, "-c", COMMAND, "run", "--json", "--data", data]
-    if protocol:
-        command += ["--set", f"validate.gate={protocol}"]
+    for name, value in chosen.items():
+        command += ["--set", f"{name}={value}"]
     print(f"a night over {data} in {clone}", flush=True)
     try:
         cost = measure(command, clone, environment)

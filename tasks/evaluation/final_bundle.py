@@ -30,12 +30,16 @@ TIMED = 20  # single answers that latency is the least of
 
 @dataclass(frozen=True)
 class Gated:
-    """figures: deterministic; latency_ms: differs between runs; unlike: how the weights differ from those that were
-    judged, empty where they pass."""
+    """unlike: how the weights differ from those that were judged, empty where they pass."""
 
     figures: Mapping[str, float]
-    latency_ms: float
     unlike: list[str]
+
+
+def some_users(data: Dataset) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """[at most PROBED] users with a history, from all over the table."""
+    users = np.flatnonzero(data.positives(None).lengths > 0)
+    return users[np.unique(np.linspace(0, max(len(users) - 1, 0), min(PROBED, len(users))).astype(np.int64))]
 
 
 def probed(reader: Reader, data: Dataset, users: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, Any]:
@@ -46,11 +50,11 @@ def probed(reader: Reader, data: Dataset, users: np.ndarray[Any, np.dtype[np.int
     return reader.recommend_many(past, moments=moments, exclude=exclude, k=10).items
 
 
-def latency(reader: Reader, data: Dataset, users: np.ndarray[Any, np.dtype[np.int64]]) -> float:
+def latency(reader: Reader, data: Dataset) -> float:
     """Fewest milliseconds of processor time of one list for one known user: what the bundle costs, not what else the
     machine does."""
     spent = []
-    for user in users[:TIMED]:
+    for user in some_users(data)[:TIMED]:
         start = time.process_time()
         probed(reader, data, np.array([user]))
         spent.append((time.process_time() - start) * 1000)
@@ -59,9 +63,7 @@ def latency(reader: Reader, data: Dataset, users: np.ndarray[Any, np.dtype[np.in
 
 def gates(limit: Refit, data: Dataset, bundle: Path, candidate: Reader, reference: Path) -> Gated:
     """The bundle beside the candidate, asked for the same users; reference: of tasks.models.drift."""
-    users = np.flatnonzero(data.positives(None).lengths > 0)
-    users = users[np.unique(np.linspace(0, max(len(users) - 1, 0), min(PROBED, len(users))).astype(np.int64))]
-    final = Reader.open_bundle(bundle, check=False)
+    users, final = some_users(data), Reader.open_bundle(bundle, check=False)
     lists, before = probed(final, data, users), probed(candidate, data, users)
     past = data.positives(None).take(users)
     asked = Positions(past, past.last_times, past, users)
@@ -80,7 +82,7 @@ def gates(limit: Refit, data: Dataset, bundle: Path, candidate: Reader, referenc
         reasons.append(f"lists overlap with the candidate's by {figures['overlap with candidate']:.2f} only")
     if figures["largest feature psi"] > limit.drift_psi:
         reasons.append(f"feature {worst} drifted (PSI {drift[worst]:.2f}, limit {limit.drift_psi})")
-    return Gated(figures, latency(final, data, users), reasons)
+    return Gated(figures, reasons)
 
 
 def too_costly(limit: Refit, latency_ms: float, size: float, memory: float) -> list[str]:
