@@ -12,6 +12,8 @@ from tasks import settings
 from tasks.stage import UserError
 
 Changes = Mapping[str, Any]  # dotted name → value
+FOLDERS = ("snapshot.source", "snapshot.media")
+"""Settings that may name a folder where a command was typed."""
 
 
 def parse(texts: Iterable[str]) -> dict[str, Any]:
@@ -50,6 +52,12 @@ def changed(path: Path, changes: Changes) -> dict[str, Any]:
         parent[field] = _chosen(name, place, value)
     settings.parse(values, "changed settings")
     return values
+
+
+def absolute(changes: Changes) -> Changes:
+    """The same with the paths of folders that are there made absolute, since a changed run happens elsewhere."""
+    named = {name: Path(str(changes[name])).expanduser() for name in FOLDERS if changes.get(name)}
+    return {**changes, **{name: str(path.resolve()) for name, path in named.items() if path.exists()}}
 
 
 def write(path: Path, changes: Changes) -> None:

@@ -36,7 +36,8 @@ class Wishes:
 def run(wishes: Wishes) -> None:
     """Run every stage, then print what it came to; raises UserError with the failed stage's message."""
     home = project.find()
-    wanted = {**overrides.parse(wishes.settings), **_source(wishes.data)}
+    data = {} if wishes.data is None else {"snapshot.source": wishes.data}
+    wanted = overrides.absolute({**overrides.parse(wishes.settings), **data})
     overrides.changed(home.root / "params.yaml", wanted)
     _known(wishes.force, graph.read(home.root))
     console = Console(stderr=wishes.as_json)
@@ -100,14 +101,6 @@ def _place(home: Project, wanted: overrides.Changes) -> Iterator[Project]:
     else:
         with worktree(home, wanted) as copy:
             yield copy
-
-
-def _source(data: str | None) -> overrides.Changes:
-    """--data as a change; a folder's path is made absolute, since the run happens elsewhere."""
-    if data is None:
-        return {}
-    local = "://" not in data and Path(data).expanduser().exists()
-    return {"snapshot.source": str(Path(data).expanduser().resolve()) if local else data}
 
 
 def _known(names: frozenset[str], stages: tuple[graph.Stage, ...]) -> None:

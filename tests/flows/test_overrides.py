@@ -50,3 +50,13 @@ def test_a_bad_change_is_one_message_that_names_the_field(text: str, says: str) 
     with pytest.raises(UserError) as caught:
         overrides.changed(PARAMS, overrides.parse([text]))
     assert says in str(caught.value)
+
+
+def test_a_folder_is_meant_from_where_the_command_was_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "films").mkdir()
+    monkeypatch.chdir(tmp_path)
+    changes = {"snapshot.source": "films", "snapshot.media": "s3://bucket/media", "evaluate.margin": 0.07}
+    assert overrides.absolute(changes) == {**changes, "snapshot.source": str(tmp_path / "films")}
+    assert overrides.absolute({"snapshot.source": "movielens-100k", "snapshot.media": ""}) == {
+        "snapshot.source": "movielens-100k", "snapshot.media": "",
+    }  # fmt: skip
