@@ -1,7 +1,7 @@
 """What is live: channel pointers, the lineage of versions, and recipes that a rollback has blocked.
 
-channels/<name>.json          {"digest", "previous", "generation", "share", "left", "fence"}: a Pointer, changed by
-                              compare-and-swap alone
+channels/<name>.json          {"digest", "previous", "generation", "share", "left", "fence", "sha256"}: a Pointer,
+                              changed by compare-and-swap alone; sha256 is of the rest
 versions/<digest>/…           a bundle, immutable; its manifest.json makes it complete
 versions/<digest>/lineage.json  where it came from: {"recipe", "predecessor", "published_at", …}
 blocked/<recipe>.json         {"recipe", "digest", "blocked": true | false, "changed_at"}
@@ -10,7 +10,6 @@ blocked/<recipe>.json         {"recipe", "digest", "blocked": true | false, "cha
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import time
 from collections.abc import Mapping
@@ -18,12 +17,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from tasks.index import records
 from tasks.index.bundle import LINEAGE, MANIFEST
 from tasks.index.store import Conflict, Missing, Store, StoreError, Token
 
 COLLECTING = "collecting.json"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _LEFT_KEPT = 64
+_FIELDS = {"digest", "previous", "generation", "share", "left", "fence"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,10 @@ def live(store: Store, channel: str = "live") -> Pointer | None:
     found = store.get_with_token(_channel_key(channel))
     if found is None:
         return None
-    value = _parse(store, _channel_key(channel), found[0], ("digest", "previous", "generation"))
+    value = records.parse(store, _channel_key(channel), found[0], ("digest", "previous", "generation"))
+    checked = value.pop("sha256", None) is not None  # a pointer of an early version, or made by hand, has none
+    if value.keys() - _FIELDS or (checked and found[0] != records.sealed(value)):
+        raise records.damaged(store, _channel_key(channel))
     return Pointer(
         value["digest"], value["previous"], value["generation"], found[1],
         float(value.get("share", 0.0)), dict(value.get("left", {})), value.get("fence"),
@@ -118,7 +122,7 @@ def _swap(store: Store, channel: str, wanted: Pointer, seen: Pointer | None) -> 
         "digest": wanted.digest, "previous": wanted.previous, "generation": generation, "share": wanted.share,
         "left": dict(wanted.left), "fence": dict(wanted.fence) if wanted.fence else None,
     }  # fmt: skip
-    token = store.compare_and_swap(_channel_key(channel), seen.token if seen else None, _json(content))
+    token = store.compare_and_swap(_channel_key(channel), seen.token if seen else None, records.sealed(content))
     return replace(wanted, generation=generation, token=token)
 
 
@@ -126,7 +130,7 @@ def lineage(store: Store, digest: str) -> dict[str, Any]:
     """The record written beside a version; empty when there is none."""
     key = f"versions/{digest}/{LINEAGE}"
     try:
-        return _parse(store, key, store.get(key))
+        return records.parse(store, key, store.get(key))
     except Missing:
         return {}
 
@@ -169,20 +173,20 @@ def resolve(store: Store, channel: str, version: str | None) -> str:
 
 def blocked(store: Store) -> list[str]:
     """Recipes that must not be promoted, sorted."""
-    records = [_parse(store, key, store.get(key), ("recipe", "blocked")) for key in store.list("blocked/")]
-    return sorted(record["recipe"] for record in records if record["blocked"])
+    found = [records.parse(store, key, store.get(key), ("recipe", "blocked")) for key in store.list("blocked/")]
+    return sorted(record["recipe"] for record in found if record["blocked"])
 
 
 def is_blocked(store: Store, recipe: str | None) -> bool:
     """Whether this recipe must not be promoted."""
     found = store.get_with_token(_block_key(recipe)) if recipe else None
-    return found is not None and bool(_parse(store, _block_key(str(recipe)), found[0], ("blocked",))["blocked"])
+    return found is not None and bool(records.parse(store, _block_key(str(recipe)), found[0], ("blocked",))["blocked"])
 
 
 def collecting(store: Store) -> list[str]:
     """Versions that a collection is removing just now; nothing may be pointed at them."""
     found = store.get_with_token(COLLECTING)
-    return [] if found is None else list(_parse(store, COLLECTING, found[0], ("versions",))["versions"])
+    return [] if found is None else list(records.parse(store, COLLECTING, found[0], ("versions",))["versions"])
 
 
 def rollback(store: Store, channel: str, version: str | None = None) -> tuple[str, str]:
@@ -221,7 +225,7 @@ def _block(store: Store, digest: str, state: bool) -> str:
         raise StoreError(f"{store.uri}: {digest[:12]} has no recorded recipe, so it can't be blocked or released.")
     changed_at = datetime.now(UTC).isoformat(timespec="seconds")
     record = {"recipe": recipe, "digest": digest, "blocked": state, "changed_at": changed_at}
-    store.put(_block_key(recipe), _json(record))
+    store.put(_block_key(recipe), records.written(record))
     return str(recipe)
 
 
@@ -233,17 +237,3 @@ def _channel_key(channel: str) -> str:
     if not _NAME.fullmatch(channel):
         raise StoreError(f"{channel!r}: no name for a channel. Give small letters, digits, _ and -, at most 63.")
     return f"channels/{channel}.json"
-
-
-def _json(value: dict[str, Any]) -> bytes:
-    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
-
-
-def _parse(store: Store, key: str, content: bytes, needs: tuple[str, ...] = ()) -> dict[str, Any]:
-    try:
-        value = json.loads(content)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict) or not value.keys() >= set(needs):
-        raise StoreError(f"{store.uri}: {key} is damaged. Restore it, or name another store in NIGHTREEL_STORE.")
-    return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,21 @@ def test_a_channel_serves_its_share_of_users_and_keeps_them_when_it_grows(
 def test_a_channel_has_a_plain_name(store: LocalStore, name: str) -> None:
     with pytest.raises(StoreError, match="no name for a channel"):
         channels.live(store, name)
+
+
+def test_a_pointer_with_a_bit_turned_over_is_refused(store: LocalStore) -> None:
+    channels.rollback(store, "live")  # now it tells what it left, and when
+    sound = store.get("channels/live.json")
+    for bit in range(8 * len(sound)):
+        turned = bytearray(sound)
+        turned[bit // 8] ^= 1 << bit % 8
+        store.put("channels/live.json", bytes(turned))
+        with pytest.raises(StoreError, match=r"channels/live.json is damaged. Restore it"):
+            channels.live(store)
+
+
+def test_a_pointer_without_a_checksum_is_taken(store: LocalStore) -> None:
+    pointer = json.loads(store.get("channels/live.json"))
+    del pointer["sha256"]
+    store.put("channels/live.json", json.dumps(pointer).encode())
+    assert live(store) == (pointer["digest"], pointer["previous"])
