@@ -34,7 +34,9 @@ def main() -> None:
             for rows in looks.blocks():
                 found = Understood([row["item_id"] for row in rows], cards)
                 looks.read(rows, found)
-                tables.add(found.tables())
+                for part in found.tables():
+                    tables.add(part)
+                del rows, found  # before the next block is read
             tagger, quality = looks.learn_tags(cards)
         finish(folder, tagger, looks.reading.spool if tagger else None)
         looks.spool.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -41,6 +42,8 @@ PROVENANCE_SCHEMA = pa.schema([
 ])  # fmt: skip
 """A row for each derived field of an item: producer names a card in understand.json, input is the sha256 of what was
 looked at, score is the field's own (or its best), and `skipped` is the reason where there is no field."""
+ROWS = 2048
+"""Items of a row group: as Python's objects, they take many times their bytes."""
 SCHEMAS = {"items": FIELDS_SCHEMA, "frames": FRAMES_SCHEMA, "provenance": PROVENANCE_SCHEMA, "review": REVIEW_SCHEMA}
 
 
@@ -74,21 +77,26 @@ class Understood:
     def _note(self, row: int, **facts: Any) -> None:
         self.provenance[row].append({"item_id": self.item_ids[row], **facts})
 
-    def tables(self) -> dict[str, pa.Table]:
-        """items, frames, provenance and review, in the catalogue's order."""
-        notes = [note for own in self.provenance for note in own]
-        frames = [
-            {"item_id": row["item_id"], "time_s": time, "vector": vector, "jpeg": jpeg}
-            for row in self.fields for time, vector, jpeg in row.get("frames", ())
-        ]  # fmt: skip
-        items = [{name: row.get(name) for name in FIELDS_SCHEMA.names} for row in self.fields]
-        rows = {"items": items, "frames": frames, "provenance": notes, "review": self.review}
-        return {name: pa.Table.from_pylist(rows[name], schema) for name, schema in SCHEMAS.items()}
+    def tables(self) -> Iterator[dict[str, pa.Table]]:
+        """items, frames, provenance and review, in the catalogue's order, of at most ROWS items at once."""
+        review = self.review
+        for start in range(0, len(self.fields), ROWS):
+            some = self.fields[start : start + ROWS]
+            notes = [note for own in self.provenance[start : start + ROWS] for note in own]
+            frames = [
+                {"item_id": row["item_id"], "time_s": time, "vector": vector, "jpeg": jpeg}
+                for row in some for time, vector, jpeg in row.get("frames", ())
+            ]  # fmt: skip
+            items = [{name: row.get(name) for name in FIELDS_SCHEMA.names} for row in some]
+            rows = {"items": items, "frames": frames, "provenance": notes, "review": review}
+            yield {name: pa.Table.from_pylist(rows[name], schema) for name, schema in SCHEMAS.items()}
+            review = []
 
     def write(self, folder: Path) -> None:
         """All of it, where the block is the whole catalogue."""
         with Tables(folder) as tables:
-            tables.add(self.tables())
+            for part in self.tables():
+                tables.add(part)
 
 
 class Tables:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 READ = ("item_id", "title", "description", "transcript", "genres", "tags", "language", "media_uri")
 OTHERS_SHARE = 0.1
-MOST_ITEMS, MOST_TEXT = 16_384, 16_000_000
+MOST_ITEMS, MOST_TEXT = 8_192, 16_000_000
 """Items of a block, and characters of their texts."""
 Row = dict[str, Any]
 
