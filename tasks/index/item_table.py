@@ -49,7 +49,9 @@ class ItemTable:
         if "expires_at" in cells:
             moments = cells["expires_at"].cast(MOMENT).cast(pa.int64()).cast(pa.float64(), safe=False)
             expires = numbers(moments, np.inf) / 1e6
-        ids, titles = cells["item_id"].to_pylist(), cells["title"].fill_null("").to_pylist()
+        ids, titles = (cells[name].to_pylist() for name in ("item_id", "title"))
+        if cells["title"].null_count:
+            titles = [title or "" for title in titles]
         return cls(tuple(ids), tuple(titles), labels, blocked, expires)
 
     @cached_property
