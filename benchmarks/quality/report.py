@@ -14,6 +14,8 @@ from benchmarks.quality.scoring import METRICS, BadLists, Bootstrap, Floats, Int
 
 BAR = 1.25
 """Nightreel's NDCG@10 over the best peer's, with the paired lower bound above 0."""
+FEW = 300
+"""Test users of a global cut, below which there is no bar: models that differ by a quarter can't be told apart."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,14 @@ class Report:
             return "No peer answered: there is nothing to compare with."
         met = best.ratio.point >= BAR and best.behind.low > 0
         short = [row.answer.label for row in self.rows if row.answer.cut] + [one.label for one in self.failed]
+        if self.facts.get("protocol") == "global_time" and self.facts["test_users"] < FEW:
+            verdict = f"with {self.facts['test_users']} test users, fewer than {FEW}, this is reported and is no bar"
+        else:
+            verdict = f"{rule}: {'met' if met else 'NOT met'}"
         but = f", but not yet against {', '.join(short)}, cut short or failed" if met and short else ""
         return (
             f"Nightreel's NDCG@10 is {_ratio(best.ratio)} times the best peer's ({best.answer.label}), "
-            f"{best.behind.point:+.4f} [{best.behind.low:+.4f}, {best.behind.high:+.4f}]: {rule}: "
-            f"{'met' if met else 'NOT met'}{but}."
+            f"{best.behind.point:+.4f} [{best.behind.low:+.4f}, {best.behind.high:+.4f}]: {verdict}{but}."
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from fractions import Fraction
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +183,8 @@ def test_the_report_ranks_pairs_and_names_the_bar(tmp_path: Path) -> None:
     assert report.best is not None and report.best.ratio is not None
     assert report.best.ratio.point == pytest.approx(40 / 14)
     assert report.verdict().endswith(": met, but not yet against gone, unfit, cut short or failed.")
+    few = replace(report, facts={"protocol": "global_time", "test_users": 62})
+    assert "]: with 62 test users, fewer than 300, this is reported and is no bar" in few.verdict()
     found = report.as_json()
     draw([found], tmp_path / "one.svg")
     draw([found], tmp_path / "two.svg")
