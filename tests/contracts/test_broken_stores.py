@@ -18,6 +18,8 @@ from tasks.index.stores import open_store
 from tests.contracts.servers import set_environment
 from tests.tasks.index.bundles import lineage, write_bundle
 
+pytestmark = pytest.mark.end_to_end
+
 
 def every_call(store: Store, path: Path) -> list[str]:
     """The messages of all calls of a store that can't be used."""

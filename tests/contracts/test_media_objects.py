@@ -63,6 +63,7 @@ def test_size_and_time_are_bounded(place: str, tmp_path: Path) -> None:
     assert slow.fetch("clips/a b.mp4", tmp_path / "b") == "took more than 15 s to fetch"
 
 
+@pytest.mark.end_to_end
 def test_what_the_store_refuses_is_a_reason_and_silence_is_not(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:

@@ -156,6 +156,7 @@ def test_what_is_deleted_is_gone_and_again_is_no_fault(store: Store) -> None:
     assert store.get("versions/1/a") == b"y"
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("server", ["moto", "seaweed"])
 def test_a_killed_upload_goes_on_with_the_parts_that_it_lacks(
     server: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

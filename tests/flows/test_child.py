@@ -34,6 +34,7 @@ def test_its_output_comes_line_by_line_and_its_code_after(tmp_path: Path) -> Non
         assert child.process.wait() == 3
 
 
+@pytest.mark.end_to_end
 def test_stop_ends_the_whole_group_even_where_it_ignores_the_request(tmp_path: Path) -> None:
     stubborn = ["sh", "-c", "trap '' TERM; sleep 60 & echo $!; wait"]
     for command in (FAMILY, stubborn):

@@ -134,6 +134,7 @@ def test_media_in_a_bucket(tmp_path: Path, moto: dict[str, str], monkeypatch: py
         night(tmp_path / "run", source, (understand,), wanted)
 
 
+@pytest.mark.end_to_end
 def test_without_the_extra_the_run_goes_on_and_says_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

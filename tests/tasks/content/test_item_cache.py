@@ -52,6 +52,7 @@ def test_equal_texts_are_encoded_once(tmp_path: Path, encoder: Encoder) -> None:
     assert tally.encoded == 2 and np.array_equal(vectors[0], vectors[2])
 
 
+@pytest.mark.end_to_end
 def test_a_killed_run_keeps_its_whole_shards(
     tmp_path: Path, encoder: Encoder, texts: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +125,7 @@ def _write_and_read(folder: Path, worker: int, until: float) -> None:
     (folder / f"count-{worker}").write_text(str(n))
 
 
+@pytest.mark.end_to_end
 def test_two_runs_at_once_lose_nothing(tmp_path: Path) -> None:
     """Both write and merge without end; MOST_SHARDS is passed many times."""
     until = time.monotonic() + 3
