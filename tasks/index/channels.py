@@ -49,8 +49,9 @@ def live(store: Store, channel: str = "live") -> Pointer | None:
     if found is None:
         return None
     value = records.parse(store, _channel_key(channel), found[0], ("digest", "previous", "generation"))
-    checked = value.pop("sha256", None) is not None  # a pointer of an early version, or made by hand, has none
-    if value.keys() - _FIELDS or (checked and found[0] != records.sealed(value)):
+    # A pointer of an early version, or made by hand, has no checksum; a later version may add fields under its own.
+    checked = value.pop("sha256", None) is not None
+    if (found[0] != records.sealed(value)) if checked else (value.keys() - _FIELDS):
         raise records.damaged(store, _channel_key(channel))
     return Pointer(
         value["digest"], value["previous"], value["generation"], found[1],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.index import channels
+from tasks.index import channels, records
 from tasks.index.local_store import LocalStore
 from tasks.index.publisher import publish
 from tasks.index.store import StoreError
@@ -144,8 +144,9 @@ def test_a_pointer_with_a_bit_turned_over_is_refused(store: LocalStore) -> None:
             channels.live(store)
 
 
-def test_a_pointer_without_a_checksum_is_taken(store: LocalStore) -> None:
+def test_a_pointer_without_a_checksum_or_with_fields_of_a_later_version_is_taken(store: LocalStore) -> None:
     pointer = json.loads(store.get("channels/live.json"))
     del pointer["sha256"]
-    store.put("channels/live.json", json.dumps(pointer).encode())
-    assert live(store) == (pointer["digest"], pointer["previous"])
+    for content in (json.dumps(pointer).encode(), records.sealed(pointer | {"later": 1})):
+        store.put("channels/live.json", content)
+        assert live(store) == (pointer["digest"], pointer["previous"])
