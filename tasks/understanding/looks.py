@@ -82,7 +82,7 @@ class Looks:
         model would find words of its own language in any other."""
         if row["language"] or not row["media_uri"]:
             return row
-        guess = self.identifier.identify(prose_of(row).whole)
+        (guess,) = self.guessed.of([prose_of(row)])
         return row | {"language": guess.language if guess.score >= self.settings.understand.language_score else None}
 
     def _prose(self, rows: list[Row], found: Understood) -> list[Prose]:
