@@ -1,6 +1,6 @@
-import multiprocessing
 import os
-import time
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,20 +10,10 @@ import pytest
 
 from tasks.content import item_cache
 from tasks.content.encoder import Encoder
-from tasks.content.item_cache import encode_cached, key_of, open_shards
+from tasks.content.item_cache import encode_cached, key_of
 from tasks.content.shards import write_shard
-
-Rows = dict[bytes, Any]
-
-
-def rows_of(texts: Sequence[str], dim: int = 4) -> Rows:
-    return {key_of(text): np.full(dim, len(text), np.float32) for text in texts}
-
-
-def read_cache(folder: Path, dim: int) -> Rows:
-    """All that a cache holds."""
-    opened = open_shards(folder, dim)
-    return {key: vector for shard in opened for key, vector in map(shard.__getitem__, range(len(shard.heads)))}
+from tests.tasks.content.cache_writer import names, read_cache, rows_of
+from tests.tasks.content.conftest import ROOT
 
 
 def shards(folder: Path) -> list[Path]:
@@ -79,7 +69,7 @@ def test_a_damaged_shard_is_left_out_and_removed(tmp_path: Path, capsys: pytest.
     cut = write_shard(tmp_path, rows_of(["bb"]))
     (tmp_path / cut).write_bytes((tmp_path / cut).read_bytes()[:-3])
     (tmp_path / ".torn.npy.123").write_bytes(b"half")
-    assert set(read_cache(tmp_path, 4)) == {key_of("a")}
+    assert set(read_cache(tmp_path)) == {key_of("a")}
     assert "damaged" in capsys.readouterr().out
     assert [path.name for path in shards(tmp_path)] == [whole]
 
@@ -88,9 +78,9 @@ def test_many_shards_are_merged_and_nothing_is_lost(tmp_path: Path) -> None:
     texts = ["x" * n for n in range(1, item_cache.MOST_SHARDS + 3)]
     for text in texts:
         write_shard(tmp_path, rows_of([text]))
-    assert set(read_cache(tmp_path, 4)) == set(rows_of(texts))
+    assert set(read_cache(tmp_path)) == set(rows_of(texts))
     assert len(shards(tmp_path)) == 1
-    known = read_cache(tmp_path, 4)
+    known = read_cache(tmp_path)
     assert all(np.array_equal(known[key], vector) for key, vector in rows_of(texts).items())
 
 
@@ -104,7 +94,7 @@ def test_the_caches_used_longest_ago_are_dropped(tmp_path: Path) -> None:
 
 
 def test_no_cache_yet(tmp_path: Path) -> None:
-    assert read_cache(tmp_path, 4) == {}
+    assert read_cache(tmp_path) == {}
 
 
 def test_a_key_that_only_begins_like_another_is_not_taken_for_it(tmp_path: Path, encoder: Encoder) -> None:
@@ -115,28 +105,14 @@ def test_a_key_that_only_begins_like_another_is_not_taken_for_it(tmp_path: Path,
         assert key[:16] + b"0" * 48 not in cache.find([key[:16] + b"0" * 48])
 
 
-def _write_and_read(folder: Path, worker: int, until: float) -> None:
-    n = 0
-    while time.monotonic() < until:
-        own = rows_of([f"{worker}-{m}" for m in range(n)])
-        assert set(own) <= set(read_cache(folder, 4)), "a row of this process was lost"
-        write_shard(folder, rows_of([f"{worker}-{n}"]))
-        n += 1
-    (folder / f"count-{worker}").write_text(str(n))
-
-
 @pytest.mark.end_to_end
 def test_two_runs_at_once_lose_nothing(tmp_path: Path) -> None:
     """Both write and merge without end; MOST_SHARDS is passed many times."""
-    until = time.monotonic() + 3
-    context = multiprocessing.get_context("fork")
-    workers = [context.Process(target=_write_and_read, args=(tmp_path, worker, until)) for worker in (1, 2)]
-    for process in workers:
-        process.start()
-    for process in workers:
-        process.join(60)
-        assert process.exitcode == 0
-    counts = {worker: int((tmp_path / f"count-{worker}").read_text()) for worker in (1, 2)}
+    command = [sys.executable, "-m", "tests.tasks.content.cache_writer", tmp_path]
+    writers = {
+        name: subprocess.Popen([*command, name, "3"], cwd=ROOT, stdout=subprocess.PIPE, text=True) for name in "ab"
+    }
+    counts = {name: int(writer.communicate(timeout=60)[0]) for name, writer in writers.items()}
     assert min(counts.values()) > item_cache.MOST_SHARDS
-    expected = rows_of([f"{worker}-{n}" for worker, count in counts.items() for n in range(count)])
-    assert set(read_cache(tmp_path, 4)) == set(expected)
+    written = [text for name, count in counts.items() for text in names(name, count)]
+    assert set(read_cache(tmp_path)) == set(rows_of(written))
