@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -10,10 +11,29 @@ from tasks.data.environment import pays_bf16
 from tasks.settings import Embed, SettingsError
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where it computes, and in which type."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+
+def choose_place(settings: Embed) -> Place:
+    """Device and type that the settings ask for. Raises SettingsError where the device is missing."""
+    device = choose_device(settings)
+    return Place(device, choose_dtype(settings, device))
+
+
 def choose_device(settings: Embed) -> torch.device:
-    """The device asked for; `auto`: CUDA, else Apple's GPU, else the CPU. Raises SettingsError where it is missing."""
+    """The device asked for; `auto`: CUDA, else Apple's GPU, else the CPU; with OpenVINO the CPU. Raises SettingsError
+    where it is missing."""
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     wanted = settings.device
+    if settings.engine == "openvino":
+        if wanted not in ("auto", "cpu"):
+            raise SettingsError(f"embed.device: {wanted} is not OpenVINO's. Set it to cpu, or embed.engine to torch.")
+        return torch.device("cpu")
     if wanted == "auto":
         return torch.device(next(name for name, there in present.items() if there))
     if not present[wanted]:

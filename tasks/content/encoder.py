@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from tasks.content.device import choose_device, choose_dtype
+from tasks.content.device import Place, choose_place
+from tasks.content.engine import Engine, open_engine
 from tasks.content.network import Network
 from tasks.content.source import Source, locate
 from tasks.content.text_encoder import Report, Vectors
@@ -67,8 +68,8 @@ class Encoder:
     source: Source
     weights: str
     settings: Embed
-    device: torch.device
-    dtype: torch.dtype
+    where: Place
+    engine: Engine
 
     @classmethod
     def open(cls, settings: Embed) -> Encoder:
@@ -79,10 +80,9 @@ class Encoder:
     @classmethod
     def of(cls, network: Network, source: Source, weights: str, settings: Embed) -> Encoder:
         """An encoder of a float32 network, which is copied, not changed."""
-        device = choose_device(settings)
-        dtype = choose_dtype(settings, device)
-        model = copy.deepcopy(network.model).to(device=device, dtype=dtype)
-        return cls(replace(network, model=model), source, weights, settings, device, dtype)
+        where = choose_place(settings)
+        own = replace(network, model=copy.deepcopy(network.model))
+        return cls(own, source, weights, settings, where, open_engine(own, where, settings))
 
     @property
     def dim(self) -> int:
@@ -92,7 +92,7 @@ class Encoder:
     @property
     def place(self) -> str:
         """The kind of device that it runs on."""
-        return str(self.device.type)
+        return str(self.where.device.type)
 
     @property
     def max_tokens(self) -> int:
@@ -103,15 +103,15 @@ class Encoder:
         """What was used to encode, for the stage's output: no path, no time."""
         return {
             "encoder": self.source.name, "revision": self.source.revision, "licence": self.source.licence,
-            "weights": self.weights, "dtype": str(self.dtype).removeprefix("torch."), "dim": self.dim,
-            "max_tokens": self.max_tokens, "pooling": self.network.pooling,
+            "weights": self.weights, "dtype": str(self.where.dtype).removeprefix("torch."), "dim": self.dim,
+            "engine": self.settings.engine, "max_tokens": self.max_tokens, "pooling": self.network.pooling,
         }  # fmt: skip
 
     def fingerprint(self) -> str:
         """sha256 of all that decides a text's bytes: files, type, shapes, and the machine's way of computing."""
         machine = {
-            "device": self.device.type, "cpu": cpu_features(Path("/proc/cpuinfo")),
-            "torch": torch.__version__, "transformers": version("transformers"),
+            "device": self.place, "cpu": cpu_features(Path("/proc/cpuinfo")),
+            "transformers": version("transformers"), **self.engine.provenance(),
         }  # fmt: skip
         shape = {"block_tokens": self.settings.block_tokens, "length_parts": self.settings.length_parts}
         return hashlib.sha256(json.dumps([self.card(), machine, shape], sort_keys=True).encode()).hexdigest()
@@ -135,7 +135,7 @@ class Encoder:
             for length, rows in rows_of.items() for start in range(0, len(rows), self._rows(length))
         ]  # fmt: skip
         work, done, worked = sum(length * len(rows) for length, rows in plan), 0, 0
-        with one_block_a_core(self.device) as pool:
+        with one_block_a_core(self.where.device) as pool:
             found = pool.map(lambda block: self._block([tokens[at] for at in block[1]], block[0]), plan)
             for (length, rows), vectors in zip(plan, found, strict=True):
                 yield np.array(rows, np.int64), vectors
@@ -151,6 +151,4 @@ class Encoder:
 
     def _block(self, tokens: list[ItemArray], length: int) -> Vectors:
         ids, mask = self.network.batch(tokens, length, self._rows(length))
-        with torch.inference_mode():
-            vectors = self.network.forward(ids.to(self.device), mask.to(self.device))
-        return vectors[: len(tokens)].cpu().numpy()
+        return self.engine.vectors(ids, mask)[: len(tokens)]

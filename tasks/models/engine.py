@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,11 @@ class Engine:
         """The blend and each member."""
         return (BLEND, *self.members)
 
+    @cached_property
+    def searching(self) -> Mapping[str, Searching]:
+        """The members that can search; asking a protocol takes longer than many an answer."""
+        return {name: member for name, member in self.members.items() if isinstance(member, Searching)}
+
     @property
     def n_items(self) -> int:
         """Items in the catalogue."""
@@ -77,25 +83,25 @@ class Engine:
     ) -> tuple[Candidates, tuple[str, ...], npt.NDArray[np.float32]]:
         """Candidates of a block of histories with their feature columns and matrix [p, columns]."""
         at = np.where(np.isnan(moments), self.now, moments)
-        scored = [self._scored(member, histories, at, exclude, hidden) for member in self.members.values()]
+        scored = [self._scored(name, histories, at, exclude, hidden) for name in self.members]
         found = gather(scored, self.n_items, self.cutoff, self.shortlist)
         columns, matrix = feature_matrix(found, tuple(self.members), histories, at, self.statistics, self.catalogue)
         return found, columns, matrix
 
     def _scored(
         self,
-        member: Recommender,
+        name: str,
         histories: Histories,
         at: FloatArray,
         exclude: Histories | None,
         hidden: npt.NDArray[np.bool_] | None,
     ) -> Scored:
         """A member's word: of what it finds, if it can search, else of every item."""
-        k = min(self.cutoff, self.n_items)
-        found = member.search(histories, exclude, hidden, k) if isinstance(member, Searching) else None
-        if found is not None:
-            return found
-        scores = np.array(member.score(histories, at))
+        if member := self.searching.get(name):
+            found = member.search(histories, exclude, hidden, min(self.cutoff, self.n_items))
+            if found is not None:
+                return found
+        scores = np.array(self.members[name].score(histories, at))
         floor = scores.min(axis=1)
         return Dense(unseen(scores, exclude, hidden), floor)
 

@@ -37,6 +37,8 @@ class Embed(Section):
     fitted to behaviour), both from their packages; any hub id; or a local folder in transformers' format."""
     revision: str
     """Hub revision (commit) of the encoder; empty for packages and folders."""
+    engine: Literal["torch", "openvino"]
+    """What computes: torch on any device, or OpenVINO (`pip install 'nightreel[openvino]'`) on the CPU."""
     dtype: Literal["auto", "float32", "bfloat16"]
     """Weights' type; `auto`: bfloat16 where the device computes it natively, else float32."""
     device: Literal["auto", "cpu", "cuda", "mps"]

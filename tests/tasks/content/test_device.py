@@ -38,3 +38,10 @@ def test_a_device_that_is_missing_names_field_and_remedy(embed_settings: Embed) 
     with pytest.raises(SettingsError, match=r"embed\.device: cuda .* Set it to auto or cpu"):
         choose_device(embed_settings.model_copy(update={"device": "cuda"}))
     assert choose_device(embed_settings.model_copy(update={"device": "auto"})).type in {"cpu", "mps"}
+
+
+def test_openvino_runs_on_the_cpu_alone(embed_settings: Embed) -> None:
+    compiled = embed_settings.model_copy(update={"engine": "openvino", "device": "auto"})
+    assert choose_device(compiled) == torch.device("cpu")
+    with pytest.raises(SettingsError, match=r"embed\.device: cuda is not OpenVINO's"):
+        choose_device(compiled.model_copy(update={"device": "cuda"}))
