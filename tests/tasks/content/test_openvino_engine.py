@@ -18,6 +18,7 @@ from tasks.content.encoder import Encoder
 from tasks.content.openvino_engine import OpenVino
 from tasks.settings import Embed, SettingsError
 
+SLOW = pytest.mark.end_to_end  # OpenVINO compiles for seconds
 CPU = Place(torch.device("cpu"), torch.float32)
 
 
@@ -26,6 +27,7 @@ def compiled(embed_settings: Embed) -> Encoder:
     return Encoder.open(embed_settings.model_copy(update={"engine": "openvino"}))
 
 
+@SLOW
 def test_equal_to_torch_in_any_order_and_among_any_neighbours(
     encoder: Encoder, compiled: Encoder, texts: list[str]
 ) -> None:
@@ -36,7 +38,7 @@ def test_equal_to_torch_in_any_order_and_among_any_neighbours(
     assert all(np.array_equal(compiled.encode([some[at]])[0], vectors[at]) for at in (0, 3, 8))
 
 
-@pytest.mark.end_to_end
+@SLOW
 def test_the_bytes_do_not_depend_on_the_number_of_cores(
     compiled: Encoder, embed_settings: Embed, texts: list[str]
 ) -> None:
@@ -49,12 +51,14 @@ def test_the_bytes_do_not_depend_on_the_number_of_cores(
     assert np.array_equal(other.encode(texts), compiled.encode(texts))
 
 
+@SLOW
 def test_what_it_computed_is_kept_apart_from_torchs(encoder: Encoder, compiled: Encoder) -> None:
     assert compiled.fingerprint() != encoder.fingerprint()
     assert compiled.card()["engine"] == "openvino"
     assert compiled.engine.provenance()["openvino"] == openvino.get_version()
 
 
+@SLOW
 def test_nothing_is_reported_to_anybody(
     embed_settings: Embed, texts: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
