@@ -33,12 +33,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.nightly import ROOT
+from tasks.content.encoders import open_encoder
 from tasks.content.fusion import TEXT, learn_fusion
 from tasks.content.item_cache import encode_cached
 from tasks.content.modalities import read_media_vectors
 from tasks.content.pairs import close_pairs
 from tasks.content.text import item_text
-from tasks.content.text_encoder import Vectors, open_encoder
+from tasks.content.text_encoder import Vectors
 from tasks.data.dataset import load_dataset
 from tasks.data.histories import FloatArray, Histories
 from tasks.evaluation.intervals import Interval, mean_interval

@@ -20,8 +20,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from tasks.content.encoders import open_encoder
 from tasks.content.source import PACKAGED
-from tasks.content.text_encoder import Vectors, open_encoder
+from tasks.content.text_encoder import Vectors
 from tasks.settings import Embed, load
 
 ROOT = Path(__file__).parents[1]

@@ -32,7 +32,8 @@ from rich.table import Table
 from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression
 
-from tasks.content.text_encoder import TextEncoder, Vectors, open_encoder
+from tasks.content.encoders import open_encoder
+from tasks.content.text_encoder import TextEncoder, Vectors
 from tasks.settings import load
 from tasks.understanding.one_vs_rest import Array, Flags
 from tasks.understanding.tag_quality import calibration_error

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.content.encoders import open_encoder
 from tasks.content.item_cache import VectorCache
 from tasks.content.progress import Progress
 from tasks.content.shards import npy_header
 from tasks.content.text import count_texts, text_blocks
-from tasks.content.text_encoder import open_encoder
 from tasks.settings import load
 from tasks.stage import note, say, stage_main, staged_output, state_directory, write_json
 

@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.content.contrastive import finetune_encoder
+from tasks.content.encoders import trainable
 from tasks.content.fusion import TEXT, learn_fusion
 from tasks.content.item_cache import encode_cached
 from tasks.content.modalities import Vectors, read_media_vectors
 from tasks.content.pairs import close_pairs
 from tasks.content.text import read_texts
-from tasks.content.text_encoder import trainable
 from tasks.data.histories import Histories
 from tasks.settings import Settings
 from tasks.stage import say, state_directory

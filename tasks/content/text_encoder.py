@@ -1,4 +1,4 @@
-"""What every text encoder can do, and which one the settings name."""
+"""What every text encoder can do."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from tasks.content.source import UNIVERSAL
 from tasks.data.histories import IntArray
-from tasks.settings import Embed
 
 Vectors = npt.NDArray[np.float32]
 Report = Callable[[int, float], None]
@@ -50,20 +48,3 @@ class TextEncoder(Protocol):
     def blocks(self, texts: Sequence[str], report: Report | None = None) -> Iterator[tuple[IntArray, Vectors]]:
         """(positions in texts, their vectors) a block; empty texts are left out."""
         ...
-
-
-def open_encoder(settings: Embed) -> TextEncoder:
-    """The encoder that the settings name; raises SettingsError."""
-    # Imported here: torch takes seconds, and the other one needs none of it.
-    if settings.encoder == UNIVERSAL:
-        from tasks.content.universal import Universal
-
-        return Universal.open(settings)
-    from tasks.content.encoder import Encoder
-
-    return Encoder.open(settings)
-
-
-def trainable(settings: Embed) -> bool:
-    """Whether the encoder can be fitted to behaviour."""
-    return settings.encoder != UNIVERSAL

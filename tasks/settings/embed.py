@@ -38,7 +38,8 @@ class Embed(Section):
     revision: str
     """Hub revision (commit) of the encoder; empty for packages and folders."""
     engine: Literal["torch", "openvino"]
-    """What computes: torch on any device, or OpenVINO (`pip install 'nightreel[openvino]'`) on the CPU."""
+    """What computes a network in transformers' format: torch on any device, or OpenVINO on the CPU
+    (`pip install 'nightreel[openvino]'`)."""
     dtype: Literal["auto", "float32", "bfloat16"]
     """Weights' type; `auto`: bfloat16 where the device computes it natively, else float32."""
     device: Literal["auto", "cpu", "cuda", "mps"]

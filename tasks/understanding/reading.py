@@ -11,9 +11,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from tasks.content.encoders import open_encoder
 from tasks.content.item_cache import VectorCache
 from tasks.content.progress import Progress
-from tasks.content.text_encoder import open_encoder
 from tasks.settings import Settings
 from tasks.stage import say, state_directory
 from tasks.understanding.field_cache import FieldCache

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from benchmarks.multilingual import films, ranks, retrieval
+from tasks.content.encoders import open_encoder, trainable
 from tasks.content.item_cache import encode_cached
 from tasks.content.source import UNIVERSAL
-from tasks.content.text_encoder import TextEncoder, open_encoder, trainable
+from tasks.content.text_encoder import TextEncoder
 from tests.settings import settings
 
 EMBED = settings(embed={"encoder": UNIVERSAL}).embed
@@ -59,7 +60,7 @@ def test_what_identifies_it_and_how_much_of_a_text_it_reads(encoder: TextEncoder
 
 def test_it_needs_no_torch() -> None:
     code = (
-        "import sys; from tests.settings import settings; from tasks.content.text_encoder import open_encoder; "
+        "import sys; from tests.settings import settings; from tasks.content.encoders import open_encoder; "
         f"open_encoder(settings(embed={{'encoder': {UNIVERSAL!r}}}).embed).encode(['a']); print('torch' in sys.modules)"
     )
     done = subprocess.run(
