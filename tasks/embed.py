@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.content.encoders import open_encoder
+from tasks.content.encoders import open_encoder, suited
 from tasks.content.item_cache import VectorCache
 from tasks.content.progress import Progress
 from tasks.content.shards import npy_header
@@ -26,7 +26,7 @@ def main() -> None:
 
     What was encoded goes to the log.
     """
-    settings = load().embed
+    settings = suited(load().embed, ITEMS)
     n, began = count_texts(ITEMS), time.monotonic()
     encoder = open_encoder(settings)
     card = encoder.card()

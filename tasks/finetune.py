@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.content.encoders import suited
 from tasks.content.fitting import Lesson, fit_content
 from tasks.data.dataset import Dataset, load_dataset
 from tasks.evaluation.validation import CONTENT, LEAVE_LAST_OUT, content_quality, fold_task, gate_fold, judge_of
@@ -34,7 +35,8 @@ WORTH_A_PROCESS = 20_000  # events: to start one takes some five seconds
 def content_lesson(data: Dataset, settings: Settings, judge: Judge) -> Lesson:
     """What content vectors are fitted to: behaviour that every fold trains on, judged on validation."""
     return Lesson(
-        train=data.trained_everywhere(), n_items=data.n_items, texts=(ITEMS, UNDERSTOOD), settings=settings,
+        train=data.trained_everywhere(), n_items=data.n_items, texts=(ITEMS, UNDERSTOOD),
+        settings=settings.model_copy(update={"embed": suited(settings.embed, ITEMS)}),
         quality=lambda vectors: content_quality(data, vectors, settings, judge),
         used=CONTENT in settings.finetune.members,
     )  # fmt: skip

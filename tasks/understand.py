@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from tasks.content.encoders import suited
 from tasks.index.media_objects import MediaObjects
 from tasks.settings import load
 from tasks.stage import note, stage_main, staged_output, write_json
@@ -27,6 +28,7 @@ PINS = Path("data/snapshot/media.json")
 def main() -> None:
     """Write data/understand and metrics/understand.json; an item without prose gets a language at the most."""
     settings, began = load(), time.monotonic()
+    settings = settings.model_copy(update={"embed": suited(settings.embed, ITEMS)})
     with staged_output(OUT) as folder:
         cards: dict[str, Any] = {}
         with ExitStack() as stack, draft(folder) as tables:

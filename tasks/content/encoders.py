@@ -1,10 +1,21 @@
-"""Which text encoder the settings name."""
+"""Which text encoder the settings name, and which one a catalogue needs."""
 
 from __future__ import annotations
 
-from tasks.content.source import UNIVERSAL
+from collections.abc import Iterable
+from pathlib import Path
+
+from tasks.content.source import ENGLISH, UNIVERSAL
+from tasks.content.text import titles
 from tasks.content.text_encoder import TextEncoder
 from tasks.settings import Embed
+from tasks.stage import say
+
+OTHER_SCRIPTS = 0.2
+"""Share of the titles in another script beyond which the English encoder gives way: of most Chinese words, say, its
+vocabulary holds no piece, so that many titles have the same vector."""
+LATIN = ((0x0000, 0x024F), (0x1E00, 0x1EFF))
+"""Blocks of Unicode whose letters are Latin."""
 
 
 def open_encoder(settings: Embed) -> TextEncoder:
@@ -22,3 +33,31 @@ def open_encoder(settings: Embed) -> TextEncoder:
 def trainable(settings: Embed) -> bool:
     """Whether the encoder can be fitted to behaviour."""
     return settings.encoder != UNIVERSAL
+
+
+def suited(settings: Embed, items: Path) -> Embed:
+    """The settings for a catalogue: `multilingual` in the place of an English encoder that can't read it. Raises
+    UserError where the catalogue can't be read."""
+    if settings.encoder != ENGLISH or not settings.multilingual:
+        return settings
+    share = other_scripts(titles(items))
+    if share <= OTHER_SCRIPTS:
+        return settings
+    say(f"embed.encoder: {share:.0%} of the titles are in another script than {ENGLISH} reads; "
+        f"{settings.multilingual} takes its place")  # fmt: skip
+    return settings.model_copy(update={"encoder": settings.multilingual, "revision": ""})
+
+
+def other_scripts(texts: Iterable[str]) -> float:
+    """Share of the texts whose letters are mostly not Latin, among those that have letters; 0 where none has."""
+    told = other = 0
+    for text in texts:
+        letters = [character for character in text if character.isalpha()]
+        told += bool(letters)
+        if not text.isascii():
+            other += 2 * sum(map(_latin, letters)) < len(letters)
+    return other / told if told else 0.0
+
+
+def _latin(letter: str) -> bool:
+    return any(first <= ord(letter) <= last for first, last in LATIN)

@@ -51,6 +51,12 @@ def read_texts(path: Path, understood: Path | None = None) -> list[str]:
     return [text for block in text_blocks(path, understood) for text in block]
 
 
+def titles(path: Path) -> Iterator[str]:
+    """Each item's title, empty where it has none; raises UserError naming the file."""
+    with _open(path, "validate") as file:
+        yield from (row.get("title") or "" for row in _rows(file, ["title"], path, "validate"))
+
+
 def count_texts(path: Path) -> int:
     """Items of a catalogue."""
     with _open(path, "validate") as file:

@@ -35,6 +35,9 @@ class Embed(Section):
     encoder: str
     """`all-MiniLM-L6-v2` (English) or `universal-sentence-encoder-multilingual` (16 languages in one space; it can't be
     fitted to behaviour), both from their packages; any hub id; or a local folder in transformers' format."""
+    multilingual: Literal["universal-sentence-encoder-multilingual", ""]
+    """Takes the place of all-MiniLM-L6-v2 where more than a fifth of the titles are in another script than Latin, since
+    that one can't read them; empty: never."""
     revision: str
     """Hub revision (commit) of the encoder; empty for packages and folders."""
     engine: Literal["torch", "openvino"]

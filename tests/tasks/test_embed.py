@@ -114,6 +114,14 @@ def test_a_transcript_that_was_heard_is_read_where_the_catalogue_has_none(projec
     assert "3 rows for 24 items" in embed(project).err
 
 
+def test_titles_that_english_can_not_read_are_encoded_by_the_multilingual_one(project: Path) -> None:
+    rewrite(project, "title", [f"流浪地球 {n}" for n in range(24)])
+    assert "universal-sentence-encoder-multilingual takes its place" in embed(project).out
+    card = json.loads((project / "data" / "embed" / "embed.json").read_text())
+    assert (card["encoder"], card["dim"]) == ("universal-sentence-encoder-multilingual", 512)
+    assert np.load(project / "data" / "embed" / "vectors.npy").shape == (24, 512)
+
+
 def test_an_item_without_any_text_gets_the_zero_vector(project: Path) -> None:
     path = project / "data" / "validate" / "items.parquet"
     table = pq.read_table(path, columns=["item_id", "title"])
