@@ -33,7 +33,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.nightly import ROOT
-from tasks.content.encoders import open_encoder
+from tasks.content.encoders import open_encoder, suited
 from tasks.content.fusion import TEXT, learn_fusion
 from tasks.content.item_cache import encode_cached
 from tasks.content.modalities import read_media_vectors
@@ -186,7 +186,7 @@ def main() -> None:
     given = parser.add_mutually_exclusive_group(required=True)
     given.add_argument("--data", type=Path, help="a folder with items and events")
     given.add_argument("--workspace", type=Path, help="a folder with a run's data")
-    parser.add_argument("--encoder", help="embed.encoder (default: params.yaml's)")
+    parser.add_argument("--encoder", help="embed.encoder (default: as embed chooses)")
     parser.add_argument("--described", action="store_true", help="only items with a description or transcript")
     asked = parser.parse_args()
     settings, console = load(ROOT / "params.yaml"), Console(width=130)
@@ -195,6 +195,9 @@ def main() -> None:
         settings = settings.model_copy(update={"embed": embed})
     with tempfile.TemporaryDirectory(prefix="nightreel-cold-") as scratch:
         place = asked.workspace or prepare(Path(scratch), asked.data, settings.embed.encoder)
+        if not asked.encoder:
+            embed = suited(settings.embed, place / "data" / "validate" / "items.parquet")
+            settings = settings.model_copy(update={"embed": embed})
         table = Table("what is known of an item", "NDCG@10 [95%]", "control", "content − control", "− the row before")
         before: FloatArray | None = None
         for name, content, control in measured(place, settings, asked.described):
