@@ -196,8 +196,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="nightreel-cold-") as scratch:
         place = asked.workspace or prepare(Path(scratch), asked.data, settings.embed.encoder)
         if not asked.encoder:
-            embed = suited(settings.embed, place / "data" / "validate" / "items.parquet")
-            settings = settings.model_copy(update={"embed": embed})
+            settings = suited(settings, place / "data" / "validate" / "items.parquet")
         table = Table("what is known of an item", "NDCG@10 [95%]", "control", "content − control", "− the row before")
         before: FloatArray | None = None
         for name, content, control in measured(place, settings, asked.described):

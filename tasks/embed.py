@@ -26,7 +26,7 @@ def main() -> None:
 
     What was encoded goes to the log.
     """
-    settings = suited(load().embed, ITEMS)
+    settings = suited(load(), ITEMS).embed
     n, began = count_texts(ITEMS), time.monotonic()
     encoder = open_encoder(settings)
     card = encoder.card()

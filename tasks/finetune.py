@@ -36,7 +36,7 @@ def content_lesson(data: Dataset, settings: Settings, judge: Judge) -> Lesson:
     """What content vectors are fitted to: behaviour that every fold trains on, judged on validation."""
     return Lesson(
         train=data.trained_everywhere(), n_items=data.n_items, texts=(ITEMS, UNDERSTOOD),
-        settings=settings.model_copy(update={"embed": suited(settings.embed, ITEMS)}),
+        settings=suited(settings, ITEMS),
         quality=lambda vectors: content_quality(data, vectors, settings, judge),
         used=CONTENT in settings.finetune.members,
     )  # fmt: skip

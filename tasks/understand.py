@@ -27,8 +27,7 @@ PINS = Path("data/snapshot/media.json")
 
 def main() -> None:
     """Write data/understand and metrics/understand.json; an item without prose gets a language at the most."""
-    settings, began = load(), time.monotonic()
-    settings = settings.model_copy(update={"embed": suited(settings.embed, ITEMS)})
+    settings, began = suited(load(), ITEMS), time.monotonic()
     with staged_output(OUT) as folder:
         cards: dict[str, Any] = {}
         with ExitStack() as stack, draft(folder) as tables:

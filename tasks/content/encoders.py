@@ -8,7 +8,7 @@ from pathlib import Path
 from tasks.content.source import ENGLISH, UNIVERSAL
 from tasks.content.text import titles
 from tasks.content.text_encoder import TextEncoder
-from tasks.settings import Embed
+from tasks.settings import Embed, Settings
 from tasks.stage import say
 
 OTHER_SCRIPTS = 0.2
@@ -35,26 +35,28 @@ def trainable(settings: Embed) -> bool:
     return settings.encoder != UNIVERSAL
 
 
-def suited(settings: Embed, items: Path) -> Embed:
-    """The settings for a catalogue: `multilingual` in the place of an English encoder that can't read it. Raises
-    UserError where the catalogue can't be read."""
-    if settings.encoder != ENGLISH or not settings.multilingual:
+def suited(settings: Settings, items: Path) -> Settings:
+    """The settings for a catalogue: `embed.multilingual` in the place of an English encoder that can't read its titles.
+    Raises UserError where the file can't be read."""
+    embed = settings.embed
+    if embed.encoder != ENGLISH or not embed.multilingual:
         return settings
     share = other_scripts(titles(items))
     if share <= OTHER_SCRIPTS:
         return settings
     say(f"embed.encoder: {share:.0%} of the titles are in another script than {ENGLISH} reads; "
-        f"{settings.multilingual} takes its place")  # fmt: skip
-    return settings.model_copy(update={"encoder": settings.multilingual, "revision": ""})
+        f"{embed.multilingual} takes its place")  # fmt: skip
+    other = embed.model_copy(update={"encoder": embed.multilingual, "revision": ""})
+    return settings.model_copy(update={"embed": other})
 
 
 def other_scripts(texts: Iterable[str]) -> float:
     """Share of the texts whose letters are mostly not Latin, among those that have letters; 0 where none has."""
     told = other = 0
     for text in texts:
-        letters = [character for character in text if character.isalpha()]
-        told += bool(letters)
+        told += any(map(str.isalpha, text))
         if not text.isascii():
+            letters = [character for character in text if character.isalpha()]
             other += 2 * sum(map(_latin, letters)) < len(letters)
     return other / told if told else 0.0
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import warnings
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -49,8 +50,6 @@ class OpenVino:
     streams: int
     lock: threading.Lock = field(default_factory=threading.Lock)
     state: threading.local = field(default_factory=threading.local)
-    compiled: list[Any] = field(default_factory=list)
-    """One model, compiled when the first block comes: a run without new texts needs none."""
 
     @classmethod
     def open(cls, network: Network, place: Place) -> OpenVino:
@@ -71,14 +70,14 @@ class OpenVino:
 
     def vectors(self, ids: Tensor, mask: Tensor) -> Vectors:
         """[n, dim] float32 rows of unit length. Raises SettingsError where the network can't be compiled."""
-        with self.lock:
-            if not self.compiled:
-                self.compiled.append(self._compile())
         if not hasattr(self.state, "request"):  # one a thread: two blocks at once would overwrite each other
-            self.state.request = self.compiled[0].create_infer_request()
+            with self.lock:
+                self.state.request = self._compiled.create_infer_request()
         return np.array(self.state.request.infer([ids.numpy(), mask.numpy()])[0])
 
-    def _compile(self) -> Any:
+    @cached_property
+    def _compiled(self) -> Any:
+        """When the first block comes: a run without new texts needs none."""
         ids, mask = torch.ones(TRIAL, dtype=torch.int64), torch.ones(TRIAL, dtype=torch.int64)
         mask[-1, TRIAL[1] // 2 :] = 0  # a mask of ones alone is left out of a trace
         try:

@@ -12,6 +12,7 @@ import pytest
 from tasks.content.encoders import open_encoder, other_scripts, suited
 from tasks.content.source import ENGLISH, UNIVERSAL
 from tasks.settings import Embed
+from tests.settings import settings
 
 ENGLISH_TITLES = ["Heat", "Amélie", "Đất rừng phương Nam", "La Haine", "Solaris", "8½", "Ran", "2046"]
 CHINESE = ["流浪地球", "霸王别姬 (Farewell)", "让子弹飞"]
@@ -39,16 +40,16 @@ def catalogue(folder: Path, titles: list[str | None]) -> Path:
 
 
 def test_a_catalogue_that_english_can_not_read_gets_the_multilingual_one(
-    tmp_path: Path, embed_settings: Embed, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    own = settings()
     few = catalogue(tmp_path, [*ENGLISH_TITLES, *CHINESE[:1], None])
-    assert suited(embed_settings, few) == embed_settings and not capsys.readouterr().out
+    assert suited(own, few) == own and not capsys.readouterr().out
     many = catalogue(tmp_path, [*ENGLISH_TITLES, *CHINESE])
-    assert suited(embed_settings, many) == embed_settings.model_copy(update={"encoder": UNIVERSAL})
+    assert suited(own, many) == settings(embed={"encoder": UNIVERSAL})
     assert "22% of the titles are in another script than all-MiniLM-L6-v2 reads" in capsys.readouterr().out
-    for asked in ({"encoder": "./own"}, {"multilingual": ""}):
-        settings = embed_settings.model_copy(update=asked)
-        assert suited(settings, many) == settings, "what a person chose stays"
+    for asked in (settings(embed={"encoder": "./own"}), settings(embed={"multilingual": ""})):
+        assert suited(asked, many) == asked, "what a person chose stays"
 
 
 @pytest.mark.end_to_end
