@@ -20,6 +20,7 @@ from rectools.models.nn.transformers.ligr import LiGRLayers
 
 PATIENCE, LOOKS = 3, 12  # a configuration ends after so many looks without a gain, and is looked at about so often
 LEAST_EPOCHS = 20  # transformers rank by popularity at first, and gain later
+BATCH, LEAST_STEPS = (16, 64), 32  # of a few hundred users, an epoch of large batches is a few steps: it learns slowly
 LEAST_SHARE = 0.25  # of the budget must be left to begin another configuration
 
 
@@ -107,9 +108,15 @@ class _Transformer(_RecTools):
     )
     made: Any
 
+    def __init__(self, question: Question) -> None:
+        super().__init__(question)
+        self.batch = int(np.clip(len(np.unique(question.train.user)) // LEAST_STEPS, *BATCH))
+
     def build(self, choice: Choice) -> Any:
         settings = {name: value for name, value in choice.items() if name != "epochs"}
-        return self.made(n_heads=4, session_max_len=100, lr=1e-3, batch_size=64, get_trainer_func=quiet, **settings)
+        return self.made(
+            n_heads=4, session_max_len=100, lr=1e-3, batch_size=self.batch, get_trainer_func=quiet, **settings
+        )
 
     def fit(self, events: Events, choice: Choice) -> Any:
         seed_everything(0)
