@@ -61,7 +61,7 @@ def by_usearch(vectors: Vectors, folder: Path) -> Made:
     nearest.build(vectors, settings, path)
     spent, shown = time.process_time() - began, np.zeros(len(vectors), np.bool_)
     searches: dict[str, Search] = {}
-    for expansion in sorted({128, 256, settings["expansion_search"]}):
+    for expansion in sorted({128, 256, 512, settings["expansion_search"]}):
         index = nearest.Nearest.open(path, vectors, none, expansion)
         if index is not None:
             searches[f"expansion {expansion}"] = partial(_found, index, none, shown)
