@@ -21,6 +21,7 @@ from rectools.models.nn.transformers.ligr import LiGRLayers
 PATIENCE, LOOKS = 3, 12  # a configuration ends after so many looks without a gain, and is looked at about so often
 LEAST_EPOCHS = 20  # transformers rank by popularity at first, and gain later
 BATCH, LEAST_STEPS = (16, 64), 32  # of a few hundred users, an epoch of large batches is a few steps: it learns slowly
+LONGEST, LONG = 100, 0.99  # every sequence is padded to one length: no longer than nearly all of them are
 LEAST_SHARE = 0.25  # of the budget must be left to begin another configuration
 
 
@@ -110,13 +111,17 @@ class _Transformer(_RecTools):
 
     def __init__(self, question: Question) -> None:
         super().__init__(question)
-        self.batch = int(np.clip(len(np.unique(question.train.user)) // LEAST_STEPS, *BATCH))
+        lengths = np.bincount(question.train.user)
+        lengths = lengths[lengths > 0]
+        self.batch = int(np.clip(len(lengths) // LEAST_STEPS, *BATCH))
+        nearly_all = int(np.quantile(lengths, LONG)) if len(lengths) else 0
+        self.length = min(LONGEST, nearly_all + 1)  # one more is asked with in the end
 
     def build(self, choice: Choice) -> Any:
         settings = {name: value for name, value in choice.items() if name != "epochs"}
         return self.made(
-            n_heads=4, session_max_len=100, lr=1e-3, batch_size=self.batch, get_trainer_func=quiet, **settings
-        )
+            n_heads=4, session_max_len=self.length, lr=1e-3, batch_size=self.batch, get_trainer_func=quiet, **settings
+        )  # fmt: skip
 
     def fit(self, events: Events, choice: Choice) -> Any:
         seed_everything(0)
