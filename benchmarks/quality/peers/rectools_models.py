@@ -121,7 +121,7 @@ class _Transformer(_RecTools):
         settings = {name: value for name, value in choice.items() if name != "epochs"}
         return self.made(
             n_heads=4, session_max_len=self.length, lr=1e-3, batch_size=self.batch, get_trainer_func=quiet, **settings
-        )  # fmt: skip
+        )
 
     def fit(self, events: Events, choice: Choice) -> Any:
         seed_everything(0)
