@@ -111,10 +111,10 @@ class _Transformer(_RecTools):
 
     def __init__(self, question: Question) -> None:
         super().__init__(question)
-        lengths = np.bincount(question.train.user)
-        lengths = lengths[lengths > 0]
-        self.batch = int(np.clip(len(lengths) // LEAST_STEPS, *BATCH))
-        nearly_all = int(np.quantile(lengths, LONG)) if len(lengths) else 0
+        counts = np.bincount(question.train.user)
+        self.lengths = counts[counts > 0]
+        self.batch = int(np.clip(len(self.lengths) // LEAST_STEPS, *BATCH))
+        nearly_all = int(np.quantile(self.lengths, LONG)) if len(self.lengths) else 0
         self.length = min(LONGEST, nearly_all + 1)  # one more is asked with in the end
 
     def build(self, choice: Choice) -> Any:
@@ -129,7 +129,7 @@ class _Transformer(_RecTools):
 
     def search(self, question: Question, deadline: float) -> tuple[Choice, list[dict[str, Any]]]:
         """The best configuration with its number of epochs."""
-        if np.bincount(question.train.user).max(initial=0) < 2:
+        if self.lengths.max(initial=0) < 2:
             raise ValueError("nobody has two training events, so there is no sequence to learn from")
         trials: list[dict[str, Any]] = []
         began = time.perf_counter()
