@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,13 @@ def parse(texts: Iterable[str]) -> dict[str, Any]:
                 f"--set {text!r}: is not section.field=value. Write for example --set evaluate.margin=0.05."
             )
         try:
-            changes[name.strip()] = yaml.safe_load(raw)
+            value = yaml.safe_load(raw)
         except yaml.YAMLError:
             raise UserError(
                 f"--set {text!r}: the value is not YAML. Quote it, for example --set '{name}=\"…\"'."
             ) from None
+        # A moment stays text, as it is in params.yaml: DVC's lock file holds no dates.
+        changes[name.strip()] = raw.strip() if isinstance(value, date) else value
     return changes
 
 

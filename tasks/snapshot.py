@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tasks.data import environment, media, privacy, recipe, sample
+from tasks.data import environment, media, privacy, recipe, sample, today
 from tasks.data.contracts import beyond, with_named
 from tasks.data.sources import Source, open_source
 from tasks.index import channels
@@ -48,9 +48,9 @@ def main() -> None:
     identity += f"+{recipe.digest(state_pins)}" if state_pins else ""
     made = recipe.make_recipe(identity, params, package, LOCK, facts) | {"tables": tables}
     _keep_json(OUT / "champion.json", champion(store, settings.snapshot.channel, made["recipe"]))
-    _keep_json(OUT / "blocked.json", channels.blocked(store))
-    _keep_json(OUT / "environment.json", facts)
-    _keep_json(OUT / "media.json", pins)
+    for name, value in (("blocked", channels.blocked(store)), ("environment", facts), ("media", pins)):
+        _keep_json(OUT / f"{name}.json", value)
+    today.keep(OUT, settings.snapshot.now())
     # Last: it names the tables, and so vouches for all the rest.
     _keep_json(OUT / "recipe.json", made)
 

@@ -11,6 +11,9 @@ from tasks.stage import UserError
 
 LEFT_OUT = ("publish", "record")
 """Sections of params.yaml that say where results go, not what they are."""
+STOOD_FOR = ("source", "moment")
+"""Fields of snapshot that something else stands for: the source's fingerprint, and for the moment nothing. What may be
+shown at a moment is no part of a version, so that a night whose clock goes on by itself keeps its recipe."""
 
 
 def digest(value: Any) -> str:
@@ -35,7 +38,7 @@ def make_recipe(
     folder are the same recipe); raises UserError when the dependency lock file is missing.
     """
     kept = {name: section for name, section in params.items() if name not in LEFT_OUT}
-    kept["snapshot"] = {name: value for name, value in kept["snapshot"].items() if name != "source"}
+    kept["snapshot"] = {name: value for name, value in kept["snapshot"].items() if name not in STOOD_FOR}
     if not lock.exists():
         raise UserError(f"{lock}: not found: the recipe covers the dependency lock. Restore it from version control.")
     parts = {

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from tasks.settings.section import Section, Share
 
@@ -12,6 +14,19 @@ Event = Literal[
     "impression", "play", "watch", "like", "favorite", "rating",
     "comment", "share", "search", "follow", "skip", "dislike",
 ]  # fmt: skip
+
+
+def _moment(given: object) -> object:
+    """Empty, or an instant as ISO 8601 in UTC; YAML reads one that is not quoted as a date."""
+    if given == "":
+        return given
+    try:
+        told = datetime.fromisoformat(str(given)) if isinstance(given, str | date) else None
+    except ValueError:
+        told = None
+    if told is None:
+        raise ValueError(f'{given!r} is no instant. Write one in UTC, like 2026-11-30T03:00:00Z, or "" for the present')
+    return (told if told.tzinfo else told.replace(tzinfo=UTC)).astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 class Snapshot(Section):
@@ -24,8 +39,15 @@ class Snapshot(Section):
     """What `timestamp` means: `time` (UTC), `order` (a position per user), or `auto` (order if integers below 1e8)."""
     pseudonymise: Literal["auto", "on", "off"]
     """Replace user ids by keyed hashes before anything is versioned; `auto` is on for all but the public sample."""
+    moment: Annotated[str, BeforeValidator(_moment)]
+    """The night's "now", ISO 8601 in UTC: what rights (`blocked`, `published_at`, `expires_at`) are judged by, and what
+    lies in the future. Empty: the machine's clock, as a night wants it; a night of the past, replayed, names one."""
     channel: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
     """The channel whose live version is pinned as champion and that `publish` moves."""
+
+    def now(self) -> float:
+        """The night's "now", epoch seconds. Only stage snapshot asks: the stages after it depend on no clock."""
+        return datetime.fromisoformat(self.moment).timestamp() if self.moment else time.time()
 
 
 class Validate(Section):

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from flows import overrides
+from tasks import settings
 from tasks.stage import UserError
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -60,3 +61,11 @@ def test_a_folder_is_meant_from_where_the_command_was_typed(tmp_path: Path, monk
     assert overrides.absolute({"snapshot.source": "movielens-100k", "snapshot.media": ""}) == {
         "snapshot.source": "movielens-100k", "snapshot.media": "",
     }  # fmt: skip
+
+
+def test_a_moment_stays_as_it_was_typed(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(PARAMS.read_text())
+    changes = overrides.parse(["snapshot.moment=2026-11-30T03:00:00Z"])
+    assert changes == {"snapshot.moment": "2026-11-30T03:00:00Z"}
+    overrides.write(tmp_path / "params.yaml", changes)
+    assert settings.load(tmp_path / "params.yaml").snapshot.moment == "2026-11-30T03:00:00Z"
