@@ -133,7 +133,8 @@ def _published(receipt: Row) -> str:
     if not receipt:
         return "nothing was published"
     if receipt.get("published"):
-        return f"live on channel {receipt.get('channel')}"
+        again = ": what was live, with its choices trained on tonight's log" if receipt["label"] == "refreshed" else ""
+        return f"{receipt['label']}, live on channel {receipt.get('channel')}{again}"
     return (
         "built, not published: a dry run" if receipt.get("dry_run") else f"nothing published: {receipt.get('reason')}"
     )

@@ -32,12 +32,14 @@ from tasks.evaluation.rating_error import rating_errors, rating_lines, rating_me
 from tasks.evaluation.reads import count_read
 from tasks.evaluation.report_data import report_data
 from tasks.evaluation.scores import GATE_K, Scores, intervals, measure
+from tasks.evaluation.shown_today import as_of_today, hidden_today, mask_of
 from tasks.evaluation.slice_figures import slice_figures
 from tasks.evaluation.table import table
 from tasks.evaluation.trial import Trial, trial
 from tasks.evaluation.verdict import Verdict
 from tasks.index.reader import Reader
 from tasks.index.stores import open_store
+from tasks.models.choices import Choices
 from tasks.models.engine import BLEND
 from tasks.settings import Settings, load
 from tasks.stage import note, read_json, say, stage_main, staged_output, state_directory, write_json
@@ -54,7 +56,8 @@ def main() -> None:
     cuts = read_json(VALIDATE / "splits.json")["protocols"]
     recipe = read_json(SNAPSHOT / "recipe.json")["recipe"]
     names = [data.gate, *(name for name in data.protocols if name != data.gate)]
-    pairs = {name: _pairs(data, name, cuts[name]["cuts"]) for name in names}
+    hidden = hidden_today(SNAPSHOT)
+    pairs = {name: _pairs(data, name, cuts[name]["cuts"], hidden) for name in names}
     vectors, genres = np.load(FINETUNE / "vectors.npy", mmap_mode="r"), data.items["genres"].to_pylist()
     catalogue = Catalogue.of(genres, lambda: vectors)
     measured = _measure(settings, data, pairs, catalogue)
@@ -69,11 +72,12 @@ def main() -> None:
         scores=scores, slices=slices_of(named, trials, settings.evaluate.slices),
         behaviours=conduct(trials[0], challenger, genres, settings.evaluate),
         data_until=data.data_until, clock=data.clock, candidate=challenger.digest, item_ids=data.item_ids,
-        source=settings.snapshot.source, changes=profiled.changes,
+        source=settings.snapshot.source, behind=Choices.read(FINETUNE).described() + " ranks the lists",
+        changes=profiled.changes,
     )  # fmt: skip
     judgement = judged(
         gate, evidence, champion, data, pairs[data.gate], blocked=recipe in read_json(SNAPSHOT / "blocked.json"),
-        least_users=settings.validate_.gate_users, vectors=(EMBED, FINETUNE),
+        least_users=settings.validate_.gate_users, vectors=(EMBED, FINETUNE), hidden=hidden,
     )  # fmt: skip
     verdict = judgement.verdict
     rated = _rated(settings, data, pairs)
@@ -99,13 +103,16 @@ def main() -> None:
     _show(data, measured, cold, verdict, reads[data.gate])
 
 
-def _pairs(data: Dataset, protocol: str, cuts: list[list[float]]) -> list[tuple[Trial, Reader]]:
-    """Each fold's question and the bundle that was rehearsed for it, the latest fold first."""
+def _pairs(data: Dataset, protocol: str, cuts: list[list[float]], hidden: frozenset[str]) -> list[tuple[Trial, Reader]]:
+    """Each fold's question and the bundle that was rehearsed for it, the latest fold first; both about what may be
+    shown today."""
+    gone = mask_of(data.item_ids, hidden)
     pairs: list[tuple[Trial, Reader]] = []
     for number, fold in enumerate(data.protocols[protocol]):
         latest = protocol == data.gate and number == 0
         bundle = FINETUNE / "candidate" if latest else FINETUNE / "candidates" / fold
-        pairs.append((trial(data, fold, cuts[number][1] if cuts else None), Reader.open_bundle(bundle)))
+        asked = trial(data, fold, cuts[number][1] if cuts else None, gone)
+        pairs.append((asked, as_of_today(Reader.open_bundle(bundle), hidden)))
     return pairs
 
 

@@ -19,8 +19,8 @@ from tasks.evaluation.validation import CONTENT, LEAVE_LAST_OUT, content_quality
 from tasks.index.assembly import LEARNED, bundle_config, rehearse
 from tasks.models.ahead import Ahead
 from tasks.models.catalogue import catalogue_of
-from tasks.models.drift import reference_of
-from tasks.models.learning import Judge, Trial, learn, untrained
+from tasks.models.examples import Judge, save
+from tasks.models.learning import Trial, learn, untrained
 from tasks.models.rating_choice import with_ratings
 from tasks.models.warm_start import find, keep, night_of, started
 from tasks.settings import Settings, load
@@ -61,12 +61,12 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> Told:
     settings, data = load(), load_dataset()
     say(f"{fold}: choosing on validation")
     base = untrained(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
-    task, vectors = fold_task(data, fold, settings.finetune.positions), np.load(out / "vectors.npy", allow_pickle=False)
+    task, vectors = fold_task(data, fold, settings.finetune), np.load(out / "vectors.npy", allow_pickle=False)
     catalogue, card = catalogue_of(data.items, vectors), read_json(Path("data/embed/embed.json"))
     night = night_of(data, task.inner, encoder, {"encoder": card, "vectors": vectors.shape[1]})
     nights = settings.finetune.warm_nights
     earlier = find(WARM / fold, night, catalogue, nights)
-    chain = [task.inner, task.train, data.positives(fold, LEARNED)]
+    chain = [*(lesson.known for lesson in task.lessons), data.positives(fold, LEARNED)]
     with Ahead(workers, catalogue, chain, clock=data.clock == "time") as ahead:
         begin = partial(ahead.begin, then=partial(started, earlier, fold) if nights else lambda _: None)
         learned = learn(task, catalogue, settings.finetune, base, judge_of(data), begin, ahead.ready)
@@ -79,7 +79,8 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> Told:
         rehearse(data, fold, learned.choices, vectors, config, folder, start=learned.engine, ready=ahead.ready)
     if shipped:
         learned.choices.write(out)
-        write_json(out / "reference.json", reference_of(learned.engine, task.valid))
+        save(learned.examples, out / "examples")
+        write_json(out / "steps.json", learned.steps.figures() | {"size": task.size})
     return Told(learned.scores, learned.curve, learned.trials, learned.ratings, peak_memory(), ahead.memory)
 
 

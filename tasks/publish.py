@@ -30,7 +30,10 @@ def main() -> None:
     """Run the stage."""
     settings = load()
     decision = read_json(DATA / "evaluate" / "decision.json")
-    receipt = {"channel": settings.snapshot.channel, "decision": decision["decision"], "dry_run": False}
+    receipt = {
+        "channel": settings.snapshot.channel, "decision": decision["decision"], "label": decision["label"],
+        "dry_run": False,
+    }  # fmt: skip
     if HELD.exists():
         reason = read_json(HELD)["empty"]
         say(f"nothing to publish: {reason}")
@@ -52,7 +55,12 @@ def _publish(settings: Settings, decision: dict[str, Any], store: Store) -> dict
     )  # fmt: skip
     say(_told(done, store, channel, dry_run))
     note("publish", {"store": store.uri, "uploaded": done.uploaded, "sent": done.sent, "moved": done.moved})
-    return {"digest": done.digest, "published": not dry_run, "dry_run": dry_run}
+    return {"digest": done.digest, "published": not dry_run, "dry_run": dry_run, "label": _label()}
+
+
+def _label() -> str:
+    """What the bundle is: the verdict's word for a promoted candidate, `refreshed` for what was live, trained again."""
+    return str(read_manifest(BUNDLE).config["label"])
 
 
 def _told(done: Published, store: Store, channel: str, dry_run: bool) -> str:
@@ -71,7 +79,7 @@ def _lineage(settings: Settings, decision: dict[str, Any]) -> dict[str, Any]:
     return {
         **recipe,
         "decision": decision["decision"],
-        "label": decision["label"],
+        "label": _label(),
         "data_until": read_manifest(BUNDLE).config["data_until"],
         "params": settings.model_dump(mode="json", by_alias=True),
         "dvc_lock": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,

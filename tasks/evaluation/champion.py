@@ -3,7 +3,7 @@
 A published bundle was refit on events that may be in today's test, so asking it directly proves nothing: it wins where
 histories are passed in and loses where it excludes what it has seen. It is compared only in one of these ways, in this
 order, and the verdict names which:
-(a) the same split: the per-user scores that its own rehearsal stored in its bundle;
+(a) the same split: the per-user lists that its own rehearsal stored in its bundle, without what may not be shown today;
 (b) users whose test events are all later than the champion's last event, where the challenger was trained up to that
     very instant; both get the same explicit histories;
 (c) the champion's recorded choices, trained again on today's train split.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -40,7 +40,7 @@ from tasks.stage import UserError
 LEAST_SHARED = 0.5  # share of today's items below which a champion has nothing to say about them
 
 HOW = {
-    "a": "rule (a), its own rehearsal's scores on the same split",
+    "a": "rule (a), its own rehearsal's lists on the same split",
     "b": "rule (b), users whose tests are later than its data, with equal histories",
     "c": "rule (c), its recorded choices trained again on today's train split",
 }
@@ -58,8 +58,8 @@ class Unreadable(UserError):
 class Champion:
     """A pinned, published version.
 
-    source: its `snapshot.source`; choices: as its finetune made them; per_user: rehearsal NDCG@10 by (fold, user id);
-    lists: its rehearsal's first ten items (fold, user_id, rank, item_id), None where it did not keep them.
+    source: its `snapshot.source`; choices: as its finetune made them; lists: the first items that its rehearsal showed
+    each user (fold, user_id, rank, item_id), None where it did not keep them.
     """
 
     digest: str
@@ -67,7 +67,6 @@ class Champion:
     item_ids: tuple[str, ...]
     source: str | None
     choices: Choices
-    per_user: dict[tuple[str, str], float]
     lists: pa.Table | None
 
 
@@ -119,11 +118,9 @@ def _read(store: Store, digest: str) -> Champion:
     root = f"versions/{digest}/"
     config = manifest_of(store, digest).config
     items = pq.read_table(io.BytesIO(store.get(root + "items.parquet")), columns=["item_id"])
-    scores = pq.read_table(io.BytesIO(store.get(root + "rehearsal/per_user.parquet")))
     choices = json.loads(store.get(root + "rehearsal/choices.json"))
     if choices["blend"] == TREES:
         choices["trees"] = store.get(root + "rehearsal/trees.txt").decode()
-    keys = zip(scores["fold"].to_pylist(), scores["user_id"].to_pylist(), strict=True)
     params = channels.lineage(store, digest).get("params", {})
     return Champion(
         digest=digest,
@@ -131,7 +128,6 @@ def _read(store: Store, digest: str) -> Champion:
         item_ids=tuple(items["item_id"].to_pylist()),
         source=params.get("snapshot", {}).get("source"),
         choices=Choices.model_validate(choices),
-        per_user=dict(zip(keys, scores[GATE_METRIC].to_pylist(), strict=True)),
         lists=_kept_lists(store, root),
     )
 
@@ -158,14 +154,16 @@ def compare(
     challenger: Ranker,
     open_champion: Callable[[], Ranker],
     retrain: Retrain,
+    hidden: Collection[str] = (),
 ) -> Comparison:
     """Compare by the first fair way that applies to the gate protocol.
 
     scores: the challenger's on the gate; trials: of the gate's folds, the latest first; least_users: fewer users than
     this are no base for (b); challenger: the ranker of the latest fold; open_champion and retrain are called only
-    where they are needed. Raises Unreadable when a file of the champion is damaged.
+    where they are needed, and both leave out the items that are hidden today, whose ids are `hidden`. Raises Unreadable
+    when a file of the champion is damaged.
     """
-    stored = same_split(champion, data, scores)
+    stored = same_split(champion, data, scores, trials, hidden)
     if stored is not None:
         return stored
     rows = later_rows(champion, data, trials[0])
@@ -181,29 +179,38 @@ def compare(
     return Comparison("c", every, scores.users, scores.values[BLEND][GATE_METRIC], again, np.concatenate(asked))
 
 
-def same_split(champion: Champion, data: Dataset, scores: Scores) -> Comparison | None:
-    """(a), where the champion's rehearsal was scored on this very split and for all of these users."""
-    if champion.config.get("split_digest") != data.split_digest[data.gate]:
+def same_split(
+    champion: Champion, data: Dataset, scores: Scores, trials: Sequence[Trial], hidden: Collection[str]
+) -> Comparison | None:
+    """(a), where the champion's rehearsal kept a list on this very split for each of these users."""
+    if champion.lists is None or champion.config.get("split_digest") != data.split_digest[data.gate]:
         return None
     keys = [(fold, data.user_ids[user]) for fold, user in zip(scores.folds, scores.users, strict=True)]
-    if any(key not in champion.per_user for key in keys):
+    lists = _stored_lists(champion.lists, data, keys, hidden)
+    if (lists[:, 0] < 0).any():
         return None
-    stored = np.array([champion.per_user[key] for key in keys], np.float64)
+    ends = np.cumsum([len(trial) for trial in trials])
+    stored = [_ndcg(part, trial) for part, trial in zip(np.split(lists, ends[:-1]), trials, strict=True)]
     every, own = np.arange(len(keys), dtype=np.int64), scores.values[BLEND][GATE_METRIC]
-    return Comparison("a", every, scores.users, own, stored, _stored_lists(champion, data, keys))
+    return Comparison("a", every, scores.users, own, np.concatenate(stored), lists)
 
 
-def _stored_lists(champion: Champion, data: Dataset, keys: list[tuple[str, str]]) -> ItemArray | None:
-    """[n, 10] of the rehearsal's lists in today's item indices; what is gone from the catalogue is padding."""
-    if champion.lists is None:
-        return None
+def _stored_lists(
+    stored: pa.Table, data: Dataset, keys: list[tuple[str, str]], hidden: Collection[str]
+) -> ItemArray:  # fmt: skip
+    """[n, 10] of the rehearsal's lists in today's item indices: the first ten of what may be shown today; what is gone
+    from the catalogue has no place."""
     row = {key: number for number, key in enumerate(keys)}
-    item = {name: number for number, name in enumerate(data.item_ids)}
-    lists = np.full((len(keys), GATE_K), -1, np.int32)
-    columns = (champion.lists[name].to_pylist() for name in ("fold", "user_id", "rank", "item_id"))
+    item = {name: number for number, name in enumerate(data.item_ids) if name not in hidden}
+    found: list[list[tuple[int, int]]] = [[] for _ in keys]
+    columns = (stored[name].to_pylist() for name in ("fold", "user_id", "rank", "item_id"))
     for fold, user, rank, name in zip(*columns, strict=True):
-        if (fold, user) in row and rank <= GATE_K:
-            lists[row[fold, user], rank - 1] = item.get(name, -1)
+        if (fold, user) in row and name in item:
+            found[row[fold, user]].append((rank, item[name]))
+    lists = np.full((len(keys), GATE_K), -1, np.int32)
+    for number, places in enumerate(found):
+        best = [index for _, index in sorted(places)[:GATE_K]]
+        lists[number, : len(best)] = best
     return lists
 
 

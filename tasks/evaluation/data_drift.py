@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -41,6 +41,7 @@ PROFILE, DIRECTIONS = "profile.json", "directions.npy"
 DAY = 86_400.0
 SNAPSHOT, ARRIVALS, TRAINING = "the last good snapshot", "its events, by those since", "training, by the test's events"
 SAME_ENCODER = ("encoder", "revision", "weights", "dim", "max_tokens", "pooling")
+LOST = "fewer rows"
 State = Literal["steady", "warning", "stop", "told", "not measured"]
 
 
@@ -165,11 +166,17 @@ def _volume(known: Known, own: Mapping[str, Any], settings: Drift) -> Iterator[C
         now = own["rows"][table]
         growth = (now - before) / max(before, 1)
         limits = settings.more if growth > 0 else settings.fewer
-        yield _bounded(SNAPSHOT, f"rows of {table}", abs(growth), limits, f"{now:,}, {before:,} before ({growth:+.1%})")
+        what = f"rows of {table}" if growth >= 0 else f"{LOST} of {table}"
+        yield _bounded(SNAPSHOT, what, abs(growth), limits, f"{now:,}, {before:,} before ({growth:+.1%})")
     if known.profile["clock"] == own["clock"] == "time":
         days = (own["data_until"] - known.profile["data_until"]) / DAY
         text = f"the newest event is {abs(days):,.1f} days {'later' if days >= 0 else 'earlier'}"
         yield Change(SNAPSHOT, "freshness", days, 0.0, None, "steady" if days >= 0 else "warning", text)
+
+
+def lost_rows(changes: Sequence[Change]) -> bool:
+    """Whether a table lacks so many of the rows that the last good snapshot had that the night is stopped."""
+    return any(each.state == "stop" and each.what.startswith(LOST) for each in changes)
 
 
 def _newcomers(known: Known, data: Dataset, key: str | None, settings: Drift) -> Iterator[Change]:

@@ -1,53 +1,51 @@
 """The label-free gates of the bundle that will be published: no test event is left to judge it by.
 
-Weights that are unlike those that were judged are not published; what was judged is (see tasks.refit). A bundle that
-costs a reader too much is held.
+A bundle whose lists reach far fewer items than what it takes the place of, or that has nothing to show, or costs a
+reader too much, is held. How far its lists are those of the version before is told: with time they change by nature.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tasks.data.dataset import Dataset
+from tasks.data.histories import IntArray, ItemArray
 from tasks.evaluation.coverage import coverage
+from tasks.evaluation.foreign import Foreign
 from tasks.evaluation.overlap import overlap
+from tasks.evaluation.shown_today import as_of_today
+from tasks.evaluation.trial import Ranker
 from tasks.index.reader import Reader
-from tasks.models.drift import stability
-from tasks.models.positions import Positions
 from tasks.settings import Refit
-from tasks.stage import read_json
 
 PROBED = 200  # users whose lists the gates look at
-DRIFT_USERS = 100  # fewer say nothing of a feature's distribution
 TIMED = 20  # single answers that latency is the least of
 
 
 @dataclass(frozen=True)
 class Gated:
-    """unlike: how the weights differ from those that were judged, empty where they pass."""
+    """figures: by name; reasons: why the bundle is not to be published, empty where it may be."""
 
     figures: Mapping[str, float]
-    unlike: list[str]
+    reasons: list[str]
 
 
-def some_users(data: Dataset) -> np.ndarray[Any, np.dtype[np.int64]]:
+def some_users(data: Dataset) -> IntArray:
     """[at most PROBED] users with a history, from all over the table."""
     users = np.flatnonzero(data.positives(None).lengths > 0)
     return users[np.unique(np.linspace(0, max(len(users) - 1, 0), min(PROBED, len(users))).astype(np.int64))]
 
 
-def probed(reader: Reader, data: Dataset, users: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, Any]:
-    """[n, 10] items that the users would be shown, as published."""
+def probed(ranker: Ranker, data: Dataset, users: IntArray) -> ItemArray:
+    """[n, 10] items that the users would be shown tonight."""
     past = data.positives(None).take(users)
-    moments = past.last_times if reader.config["moment"] == "last_event" else np.full(len(users), data.data_until)
     exclude = data.seen(None).take(users) if data.exclude_seen else None
-    return reader.recommend_many(past, moments=moments, exclude=exclude, k=10).items
+    return ranker.recommend_many(past, moments=np.full(len(users), data.data_until), exclude=exclude, k=10).items
 
 
 def latency(reader: Reader, data: Dataset) -> float:
@@ -61,27 +59,24 @@ def latency(reader: Reader, data: Dataset) -> float:
     return min(spent, default=0.0)
 
 
-def gates(limit: Refit, data: Dataset, bundle: Path, candidate: Reader, reference: Path) -> Gated:
-    """The bundle beside the candidate, asked for the same users; reference: of tasks.models.drift."""
-    users, final = some_users(data), Reader.open_bundle(bundle, check=False)
-    lists, before = probed(final, data, users), probed(candidate, data, users)
-    past = data.positives(None).take(users)
-    asked = Positions(past, past.last_times, past, users)
-    drift = stability(read_json(reference), final.engine, asked) if len(users) >= DRIFT_USERS else {}
-    worst = max(drift, key=lambda name: drift[name], default="")
+def gates(limit: Refit, data: Dataset, bundle: Path, before: Reader, hidden: Collection[str]) -> Gated:
+    """The bundle beside what it takes the place of, asked for the same users about what may be shown today.
+
+    before: the rehearsed candidate, or the version whose choices were refitted; hidden: ids of what may not be shown.
+    """
+    users, final = some_users(data), as_of_today(Reader.open_bundle(bundle, check=False), hidden)
+    earlier = Foreign(as_of_today(before, hidden), before.items.ids, data.item_ids)
+    lists, theirs = probed(final, data, users), probed(earlier, data, users)
     figures = {
         "coverage": coverage(lists, data.n_items),
-        "candidate coverage": coverage(before, data.n_items),
-        "overlap with candidate": float(overlap(lists, before).mean()) if len(lists) else 1.0,
-        "largest feature psi": drift.get(worst, 0.0),
+        "coverage before": coverage(theirs, data.n_items),
+        "overlap with before": float(overlap(theirs, lists).mean()) if len(lists) else 1.0,
     }
     reasons = []
-    if figures["coverage"] < limit.coverage_share * figures["candidate coverage"]:
-        reasons.append(f"coverage fell to {figures['coverage']:.3f} from {figures['candidate coverage']:.3f}")
-    if figures["overlap with candidate"] < limit.overlap:
-        reasons.append(f"lists overlap with the candidate's by {figures['overlap with candidate']:.2f} only")
-    if figures["largest feature psi"] > limit.drift_psi:
-        reasons.append(f"feature {worst} drifted (PSI {drift[worst]:.2f}, limit {limit.drift_psi})")
+    if final.items.blocked.all():
+        reasons.append("none of its items may be shown today")
+    elif figures["coverage"] < limit.coverage_share * figures["coverage before"]:
+        reasons.append(f"coverage fell to {figures['coverage']:.3f} from {figures['coverage before']:.3f}")
     return Gated(figures, reasons)
 
 

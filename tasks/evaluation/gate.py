@@ -11,7 +11,7 @@ from tasks.data.histories import FloatArray, IntArray
 from tasks.evaluation.behaviour import Behaviour, night_to_night
 from tasks.evaluation.champion import LEAST_SHARED, Champion, Comparison, Unreadable, shared_items
 from tasks.evaluation.coverage import coverage
-from tasks.evaluation.data_drift import Change
+from tasks.evaluation.data_drift import Change, lost_rows
 from tasks.evaluation.intervals import Difference, Draws, relative_difference
 from tasks.evaluation.override import overridden
 from tasks.evaluation.rules import (
@@ -34,6 +34,7 @@ from tasks.evaluation.verdict import (
     best,
     challenge,
     first,
+    refreshes,
     refuse,
 )
 from tasks.models.engine import BLEND
@@ -135,7 +136,7 @@ class Gate:
 class Evidence:
     """What is known of the candidate. slices: over the rows of `scores`; behaviours: of the blend; data_until: instant
     of the last event, as `clock` means it; candidate: the bundle's digest; item_ids: today's; source: as set;
-    changes: drift of the data."""
+    behind: what ranks the blend's lists, in words; changes: drift of the data."""
 
     scores: Scores
     slices: Sequence[Slice]
@@ -145,19 +146,22 @@ class Evidence:
     candidate: str
     item_ids: Sequence[str]
     source: str
+    behind: str
     changes: Sequence[Change] = ()
 
 
 @dataclass(frozen=True)
 class Judgement:
     """The verdict and what it rests on; comparison: None where none was fair; behaviours: those of the evidence, and
-    how far the lists are the champion's."""
+    how far the lists are the champion's; refresh: whether what is live may learn tonight's log in the candidate's
+    stead."""
 
     verdict: Verdict
     comparison: Comparison | None
     slices: list[SliceScore]
     gaps: list[Gap]
     behaviours: list[Behaviour]
+    refresh: bool
 
 
 def judge(
@@ -182,7 +186,9 @@ def judge(
         others = gate.others(evidence, champion, comparison, slices, tests)
         rule = gate.champion(comparison)
         verdict = challenge(rule, popularity, others, digest=champion.digest, how=comparison.how)
-    return Judgement(overridden(verdict, gate.settings.override, evidence.candidate), comparison, slices, gaps, tests)
+    refresh = refreshes(verdict, rows_lost=lost_rows(evidence.changes))
+    verdict = overridden(verdict, gate.settings.override, evidence.candidate)
+    return Judgement(verdict, comparison, slices, gaps, tests, refresh)
 
 
 def _own(gate: Gate, evidence: Evidence, popularity: Rule | None) -> list[Rule]:
@@ -212,14 +218,15 @@ def _alone(
     if isinstance(champion, Unreadable):
         return refuse("champion unreadable", str(champion), rules)
     sound, told = [gate.sound(evidence.scores, model)], sound_behaviour(evidence.behaviours)
+    behind = evidence.behind if model == BLEND else f"popularity ranks the lists, as {POPULARITY} alone did best"
     if champion is None:
-        return first(popularity, sound, told, model=model, replaces=None)
+        return first(popularity, sound, told, model=model, replaces=None, behind=behind)
     shared = shared_items(champion, evidence.item_ids)
     if shared >= LEAST_SHARED:
         return None
     what = f"champion {champion.digest[:12]} knows {shared:.0%} of today's items"
     if champion.source is not None and champion.source != evidence.source:
         why = f"{what} and comes from {champion.source!r}, not {evidence.source!r}"
-        return first(popularity, sound, told, model=model, replaces=why)
+        return first(popularity, sound, told, model=model, replaces=why, behind=behind)
     reason = f"{what}, less than {LEAST_SHARED:.0%}; check the catalogue, or publish to another channel"
     return refuse("not comparable", reason, rules)

@@ -11,6 +11,7 @@ import numpy as np
 from tasks.data.dataset import Dataset
 from tasks.evaluation.champion import Champion, Unreadable, compare
 from tasks.evaluation.gate import Evidence, Gate, Judgement, judge
+from tasks.evaluation.shown_today import as_of_today
 from tasks.evaluation.trial import Ranker, Trial
 from tasks.index.assembly import rehearse
 from tasks.index.reader import Reader
@@ -21,9 +22,10 @@ from tasks.stage import say
 def judged(
     gate: Gate, evidence: Evidence, champion: Champion | Unreadable | None, data: Dataset,
     pairs: list[tuple[Trial, Reader]], *, blocked: bool, least_users: int, vectors: tuple[Path, Path],
+    hidden: frozenset[str],
 ) -> Judgement:  # fmt: skip
     """The verdict. pairs: of the gate's folds, the latest first; vectors: folders of today's, of the encoder as it is
-    and as it was fitted; the rest as in `judge` and `compare`."""
+    and as it was fitted; hidden: ids of what may not be shown today; the rest as in `judge` and `compare`."""
     with tempfile.TemporaryDirectory() as scratch:
         return judge(
             gate, evidence, champion, blocked=blocked,
@@ -31,18 +33,21 @@ def judged(
                 known, data, evidence.scores, [trial for trial, _ in pairs],
                 least_users=least_users,
                 challenger=pairs[0][1],
-                open_champion=lambda: Reader.open(version=known.digest).unruled,
-                retrain=_retraining(data, Path(scratch), vectors),
+                open_champion=lambda: as_of_today(Reader.open(version=known.digest), hidden),
+                retrain=_retraining(data, Path(scratch), vectors, hidden),
+                hidden=hidden,
             ),
         )  # fmt: skip
 
 
-def _retraining(data: Dataset, scratch: Path, vectors: tuple[Path, Path]) -> Callable[[str, Choices], Ranker]:
+def _retraining(
+    data: Dataset, scratch: Path, vectors: tuple[Path, Path], hidden: frozenset[str]
+) -> Callable[[str, Choices], Ranker]:
     def retrain(fold: str, choices: Choices) -> Ranker:
         say(f"training the champion's choices again on {fold}")
         # A fine-tuned encoder belongs to the night that made it: today's vectors stand in for the champion's.
         own = np.load(vectors[0 if choices.encoder == "base" else 1] / "vectors.npy")
         rehearse(data, fold, choices, own, {"key_fingerprint": None}, scratch / fold)
-        return Reader.open_bundle(scratch / fold, check=False)
+        return as_of_today(Reader.open_bundle(scratch / fold, check=False), hidden)
 
     return retrain

@@ -19,8 +19,10 @@ from tasks.evaluation.intervals import Interval
 from tasks.evaluation.ranking import METRICS
 from tasks.evaluation.scores import GATE_K, GATE_METRIC, Scores
 from tasks.evaluation.verdict import CHAMPION_RULE, POPULARITY_RULE, Rule
+from tasks.models.engine import BLEND
 from tasks.stage import write_json
 
+KEPT = 3 * GATE_K  # places of a list that a later night can judge
 Found = Mapping[str, Mapping[str, Interval]]
 
 
@@ -37,8 +39,10 @@ def write_results(
     """All of data/evaluate but its report. choices: finetune's; champion, candidate: digests."""
     scores, found = measured[data.gate]
     verdict, comparison = judgement.verdict, judgement.comparison
-    blend = {} if verdict.model == "blend" else {"blend": verdict.model}
-    decided = {"decision": verdict.decision, "label": verdict.label, "model": verdict.model}
+    blend = {} if verdict.model == BLEND else {"blend": verdict.model, "columns": [], "weights": [], "relearn": False}
+    decided = {
+        "decision": verdict.decision, "label": verdict.label, "model": verdict.model, "refresh": judgement.refresh,
+    }  # fmt: skip
     write_json(folder / "decision.json", decided | {"choices": choices | blend})
     points = {model: {m: [i.point, i.low, i.high] for m, i in each.items()} for model, each in found.items()}
     facts = {
@@ -82,8 +86,9 @@ def write_scores(path: Path, scores: Scores, models: Sequence[str], user_ids: Se
 
 
 def write_lists(path: Path, scores: Scores, model: str, user_ids: Sequence[str], item_ids: Sequence[str]) -> None:
-    """The model's first ten items for every (fold, user): fold, user, user_id, rank (from 1), item, item_id."""
-    top = scores.lists[model][:, :GATE_K]
+    """The model's first items for every (fold, user), some to spare for those that may not be shown on a later night:
+    fold, user, user_id, rank (from 1), item, item_id."""
+    top = scores.lists[model][:, :KEPT]
     row, column = np.nonzero(top >= 0)
     items = top[row, column]
     pq.write_table(

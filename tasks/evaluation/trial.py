@@ -86,17 +86,20 @@ class Trial:
         )
 
 
-def trial(data: Behaviour, fold: str, cut: float | None) -> Trial:
+def trial(data: Behaviour, fold: str, cut: float | None, hidden: npt.NDArray[np.bool_] | None = None) -> Trial:
     """The trial of a fold. Truth: test positives not seen before (where seen items are excluded), for users with at
     least one train or valid positive.
 
     cut: the instant that ends validation, for folds cut at one time; None: each user's own last history event, so that
-    no feature sees past what the user had done.
+    no feature sees past what the user had done. hidden: [n_items] what may not be shown today: no list can hold it, so
+    no truth does.
     """
     past = ("train", "valid")
     history, seen, test = data.positives(fold, past), data.seen(fold, past), data.positives(fold, ("test",))
     if data.exclude_seen:
         test = test.where(~_contains(seen, test, data.n_items))
+    if hidden is not None:
+        test = test.where(~hidden[test.items])
     asked = test.lengths > 0
     users = np.flatnonzero(asked & (history.lengths > 0)).astype(np.int64)
     histories = history.take(users)

@@ -12,13 +12,15 @@ from tasks.data.dataset import Dataset
 from tasks.data.histories import FloatArray, Histories, ItemArray
 from tasks.evaluation.ranking import Truth, per_user
 from tasks.models.catalogue import catalogue_of
-from tasks.models.learning import Judge, try_member, untrained
-from tasks.models.task import Task, task_of
-from tasks.settings import Settings
+from tasks.models.examples import Judge
+from tasks.models.learning import try_member, untrained
+from tasks.models.task import Cuts, Task, leave_last_out_task, task_in_time
+from tasks.settings import Finetune, Settings
 from tasks.stage import read_json
 
 LEAVE_LAST_OUT = "leave_last_out"
 CONTENT: Final = "content_knn"
+LARGEST_LESSON = 0.1  # share of all events: a lesson of more would leave too little to learn from
 Vectors = npt.NDArray[np.float32]
 
 
@@ -33,11 +35,13 @@ def gate_fold(data: Dataset) -> str:
     return data.protocols[data.gate][0]
 
 
-def fold_task(data: Dataset, fold: str, positions: int) -> Task:
-    """The fold's train and validation as a task; a fold cut at one time asks at that time."""
-    train, valid = data.positives(fold, ("train",)), data.positives(fold, ("valid",))
-    cut = fold != LEAVE_LAST_OUT and len(valid.times) > 0
-    return task_of(train, valid, positions, float(valid.times.min()) if cut else None)
+def fold_task(data: Dataset, fold: str, settings: Finetune) -> Task:
+    """The fold's train and validation as a task; a fold cut at one time asks as on earlier nights."""
+    if fold == LEAVE_LAST_OUT:
+        train, valid = data.positives(fold, ("train",)), data.positives(fold, ("valid",))
+        return leave_last_out_task(train, valid, settings.positions)
+    cuts = Cuts(settings.lessons, settings.lesson_users, LARGEST_LESSON, data.exclude_seen)
+    return task_in_time(data.positives(fold, ("train", "valid")), cuts)
 
 
 def judge_of(data: Dataset) -> Judge:
@@ -48,6 +52,6 @@ def judge_of(data: Dataset) -> Judge:
 
 def content_quality(data: Dataset, vectors: Vectors, settings: Settings, judge: Judge) -> float:
     """Validation NDCG@10 of content kNN on the gate's latest fold, at its best setting."""
-    base, task = untrained(settings.finetune, "base", "last_event"), fold_task(data, gate_fold(data), 1)
+    base, task = untrained(settings.finetune, "base", "last_event"), fold_task(data, gate_fold(data), settings.finetune)
     _, trials = try_member(CONTENT, task, catalogue_of(data.items, vectors), base, settings.finetune, judge)
     return max(float(trial["ndcg@10"]) for trial in trials)

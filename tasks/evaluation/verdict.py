@@ -46,6 +46,10 @@ REJECTS: frozenset[Label] = frozenset(
 """The labels of a candidate that is itself at fault; every other that is not promoted is held."""
 
 
+UNFIT: frozenset[Label] = frozenset({"blocked", "stale data", "not comparable", "champion unreadable"})
+"""The labels of nights whose log the live version can't learn from, or must not."""
+
+
 class Rule(BaseModel):
     """One rule with its bound and what was found; None where not measured.
 
@@ -116,17 +120,22 @@ def against_popularity(difference: Difference | None, *, margin: float, users: i
 
 
 def first(
-    popularity: Rule | None, others: Sequence[Rule], behaves: Rule, *, model: str, replaces: str | None
+    popularity: Rule | None, others: Sequence[Rule], behaves: Rule, *, model: str, replaces: str | None, behind: str
 ) -> Verdict:
     """No champion, or one of other data (`replaces` says why): the best model is published as the baseline, unless one
-    of the other rules fails. model: `best`'s; behaves: of the blend, only told, since there is nothing that behaves
-    better to go on with."""
+    of the other rules fails.
+
+    model: `best`'s; behind: what ranks its lists, in words; behaves: of the blend, only told, since there is nothing
+    that behaves better to go on with.
+    """
     rules = (*((popularity,) if popularity else ()), *others, behaves)
     failed = next((rule for rule in others if rule.state == "failed"), None)
     if failed:
         return _stopped(STOPS[failed.name], failed.text, rules, model)
     why = replaces or "there is no champion yet"
-    detail = f"; {popularity.text}" if popularity else ""
+    detail = f"; {behind}" + (f"; {popularity.text}" if popularity else "")
+    if popularity is not None and model == BLEND and popularity.state == "failed":
+        detail += ": the blend is not shown to be better than popularity"
     if behaves.state == "failed":
         detail += f"; a challenger would be rejected, for the blend misbehaves ({behaves.text})"
     return Verdict(
@@ -139,9 +148,17 @@ def first(
 
 
 def best(popularity: Rule | None) -> str:
-    """The blend, which validation chose, unless it isn't better than popularity; then popularity."""
-    beaten = popularity is not None and popularity.state in ("failed", "not measured")
-    return POPULARITY if beaten else BLEND
+    """The blend, which validation chose, unless it is surely worse than popularity (or nothing tells): then that."""
+    if popularity is None:
+        return BLEND
+    worse = popularity.high is not None and popularity.high < 0
+    return POPULARITY if worse or popularity.state == "not measured" else BLEND
+
+
+def refreshes(verdict: Verdict, *, rows_lost: bool) -> bool:
+    """Whether what is live is to learn tonight's log if the candidate is not published: not where the log itself is in
+    doubt, or a rollback has blocked this very run. rows_lost: whether the log lacks what a night before had."""
+    return verdict.label not in UNFIT and not rows_lost
 
 
 def challenge(

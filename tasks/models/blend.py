@@ -18,16 +18,19 @@ from tasks.models.trees import Trees
 
 FUSION = "fusion"
 TREES = "trees"
+WEIGHTED = "weighted"
 
 
 @dataclass(frozen=True)
 class Blend:
-    """kind: `trees`, `fusion` or a member's name; columns: the features that the trees were learned on;
-    model: LightGBM's text form, empty unless kind is `trees`."""
+    """kind: `trees`, `weighted` (a sum of features), `fusion` or a member's name; columns: the features that trees or
+    weights were learned on; model: LightGBM's text form, empty unless kind is `trees`; weights: one a column, empty
+    unless kind is `weighted`."""
 
     kind: str
-    columns: tuple[str, ...]
-    model: str
+    columns: tuple[str, ...] = ()
+    model: str = ""
+    weights: tuple[float, ...] = ()
 
     @cached_property
     def trees(self) -> Trees:
@@ -38,14 +41,21 @@ class Blend:
         self, candidates: Candidates, members: Sequence[str], columns: tuple[str, ...], matrix: npt.NDArray[np.float32]
     ) -> npt.NDArray[np.float32]:
         """[p] a score per candidate; raises ValueError when the features are not those that were learned on."""
-        if self.kind == TREES:
+        if self.kind in (TREES, WEIGHTED):
             if columns != self.columns:
                 missing = sorted(set(self.columns) ^ set(columns))
                 raise ValueError(f"the blend was learned on other features: {missing}")
+            if self.kind == WEIGHTED:
+                return weighted_sum(matrix, self.weights)
             return self.trees.predict(matrix)
         if self.kind == FUSION:
             return matrix[:, columns.index(FUSION)]
         return candidates.scores[:, list(members).index(self.kind)]
+
+
+def weighted_sum(matrix: npt.NDArray[np.float32], weights: Sequence[float]) -> npt.NDArray[np.float32]:
+    """[p] sums of features [p, columns] times weights [columns]; an unknown feature (NaN) counts as 0."""
+    return np.asarray(np.nan_to_num(matrix, nan=0.0) @ np.asarray(weights, np.float32), np.float32)
 
 
 def best_of_rows(

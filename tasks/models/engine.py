@@ -85,7 +85,9 @@ class Engine:
         at = np.where(np.isnan(moments), self.now, moments)
         scored = [self._scored(name, histories, at, exclude, hidden) for name in self.members]
         found = gather(scored, self.n_items, self.cutoff, self.shortlist)
-        columns, matrix = feature_matrix(found, tuple(self.members), histories, at, self.statistics, self.catalogue)
+        columns, matrix = feature_matrix(
+            found, tuple(self.members), histories, at, self.statistics, self.catalogue, self.blend.columns
+        )
         return found, columns, matrix
 
     def _scored(
@@ -183,7 +185,8 @@ class Engine:
         statistics = ItemStatistics.load(mapped(folder / "engine" / "statistics"), catalogue)
         trees = folder / "engine" / "trees.txt"
         model = trees.read_text("utf-8") if trees.exists() else ""
-        blend = Blend(described["blend"], tuple(described["columns"]), model)
+        weights = tuple(described.get("weights", ()))
+        blend = Blend(described["blend"], tuple(described["columns"]), model, weights)
         shortlist = described.get("shortlist", NO_SHORTLIST)
         return cls(members, statistics, catalogue, blend, described["cutoff"], shortlist, described["now"])
 
@@ -200,6 +203,7 @@ class Engine:
             "members": list(self.members),
             "blend": self.blend.kind,
             "columns": list(self.blend.columns),
+            "weights": list(self.blend.weights),
             "cutoff": self.cutoff,
             "shortlist": self.shortlist,
             "now": self.now,

@@ -1,5 +1,7 @@
 """The blend's features: one row a (history, candidate) pair, every value as of the prediction's moment.
 
+A value means the same at any moment: a rank, a share, or a figure relative to the row's or the catalogue's largest one.
+So a ranker that was learned last week reads tonight's values rightly, though counts, ages and scores have grown since.
 NaN means unknown; the trees learn a direction for it.
 """
 
@@ -22,12 +24,11 @@ PROFILE_DECAY = 10.0  # events: the recent past that a user's profile features d
 
 
 def member_columns(candidates: Candidates, names: Sequence[str]) -> Columns:
-    """Score, score over the row's best, log rank; reciprocal rank fusion and the number of members that agree."""
+    """Of each member the score over the row's best and the log rank; and reciprocal rank fusion."""
     columns: Columns = {}
     for at, name in enumerate(names):
         score = candidates.scores[:, at]
         best = candidates.best[candidates.rows, at]
-        columns[f"{name}.score"] = score
         columns[f"{name}.relative"] = np.where(best > 0, score / np.maximum(best, 1e-12), 0).astype(np.float32)
         columns[f"{name}.rank"] = np.log1p(candidates.ranks[:, at])
     columns["fusion"] = fused(candidates.ranks)
@@ -41,15 +42,48 @@ def counts_as_of(trend: Popularity, items: npt.NDArray[np.int32], moments: Float
 
 
 def item_columns(candidates: Candidates, statistics: ItemStatistics, catalogue: Catalogue, at: FloatArray) -> Columns:
-    """Counts and trends as of the moment, age since the first event, release year."""
+    """Popularity as of the moment over the most popular item's, for every half-life, and how it differs between the
+    shortest and the longest; the share of known items that are older; the place of the release year in the
+    catalogue's."""
+    rows, items = candidates.rows, candidates.items
+    moments = at[rows]
+    columns: Columns = {}
+    for number, trend in enumerate(statistics.trends):
+        most = np.maximum(np.log1p(trend.largest(at))[rows], np.float32(1e-6))
+        columns[f"popular.{number}"] = np.asarray(counts_as_of(trend, items, moments) / most, np.float32)
+    if statistics.clock:
+        columns["rising"] = columns["popular.0"] - columns[f"popular.{len(statistics.trends) - 1}"]
+        columns["newness"] = statistics.newness(items, moments)
+    columns["year.place"] = catalogue.year_places[items]
+    return columns
+
+
+def legacy_columns(
+    candidates: Candidates, names: Sequence[str], histories: Histories, statistics: ItemStatistics,
+    catalogue: Catalogue, at: FloatArray,
+) -> Columns:  # fmt: skip
+    """What versions of 0.1 learned from: scores, counts, ages and years as they are. Nothing new is learned from these,
+    since they grow with time; a version that needs them still answers."""
     moments = at[candidates.rows]
     counts = [counts_as_of(trend, candidates.items, moments) for trend in statistics.trends]
-    columns: Columns = {f"count.{i}": count for i, count in enumerate(counts)}
+    columns: Columns = {f"{name}.score": candidates.scores[:, number] for number, name in enumerate(names)}
+    columns |= {f"count.{number}": count for number, count in enumerate(counts)}
+    columns["year"] = catalogue.years[candidates.items]
     if statistics.clock:
         columns["trend"] = counts[0] - counts[-1]
         columns["age"] = statistics.ages(candidates.items, moments)
-    columns["year"] = catalogue.years[candidates.items]
+        columns["span"] = np.log1p(np.maximum(histories.last_times - _first_times(histories), 0) / DAY).astype(
+            np.float32
+        )[candidates.rows]
     return columns
+
+
+def _first_times(histories: Histories) -> FloatArray:
+    """[n] the moment of each row's first event; NaN for an empty row."""
+    first = np.full(len(histories), np.nan)
+    filled = histories.lengths > 0
+    first[filled] = histories.times[histories.indptr[:-1][filled]]
+    return first
 
 
 def mean_of_history(histories: Histories, value: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -64,16 +98,12 @@ def mean_of_history(histories: Histories, value: npt.NDArray[np.float32]) -> npt
 
 
 def user_columns(candidates: Candidates, histories: Histories, at: FloatArray, clock: bool) -> Columns:
-    """Events in the history and in its last sitting; days since the last event and since the first."""
+    """Events in the history and in its last sitting; days since the last event."""
     rows = candidates.rows
     columns: Columns = {"history": np.log1p(histories.lengths.astype(np.float32))[rows]}
     if clock:
         last = histories.last_times
-        filled = histories.lengths > 0
-        first = np.full(len(histories), np.nan)
-        first[filled] = histories.times[histories.indptr[:-1][filled]]
         columns["gap"] = np.log1p(np.maximum(at - last, 0) / DAY).astype(np.float32)[rows]
-        columns["span"] = np.log1p(np.maximum(last - first, 0) / DAY).astype(np.float32)[rows]
         recent = (histories.times >= (last - DAY / 24)[histories.rows]).astype(np.float64)
         sitting = np.bincount(histories.rows, recent, minlength=len(histories))
         columns["sitting"] = np.log1p(sitting).astype(np.float32)[rows]
@@ -120,10 +150,20 @@ def feature_matrix(
     moments: FloatArray,
     statistics: ItemStatistics,
     catalogue: Catalogue,
+    wanted: Sequence[str] = (),
 ) -> tuple[tuple[str, ...], npt.NDArray[np.float32]]:
-    """Column names and float32 [p, columns], for candidates of `names`' members."""
+    """Column names and float32 [p, columns], for candidates of `names`' members.
+
+    wanted: the columns that a ranker was learned on, which may be those of an earlier release; empty: all that are
+    learned from today. Raises ValueError for a column that can't be computed from these members.
+    """
     columns = member_columns(candidates, names)
     columns |= item_columns(candidates, statistics, catalogue, moments)
     columns |= user_columns(candidates, histories, moments, statistics.clock)
     columns |= fit_columns(candidates, histories, moments, statistics, catalogue)
-    return tuple(columns), np.column_stack(list(columns.values())).astype(np.float32)
+    if not columns.keys() >= set(wanted):
+        columns |= legacy_columns(candidates, names, histories, statistics, catalogue, moments)
+    if missing := sorted(set(wanted) - columns.keys()):
+        raise ValueError(f"the blend was learned on other features: {missing}")
+    kept = {name: columns[name] for name in wanted} if wanted else columns
+    return tuple(kept), np.column_stack(list(kept.values())).astype(np.float32)

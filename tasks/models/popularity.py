@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -65,6 +66,15 @@ class Popularity:
         known = np.searchsorted(self.edges, moments, side="left")
         last = len(self.table) - 1
         return self.table[np.where(np.isnan(moments), last, np.minimum(known, last))]
+
+    def largest(self, moments: FloatArray) -> npt.NDArray[np.float32]:
+        """[n] the most popular item's decayed count as of each moment."""
+        known = np.minimum(np.searchsorted(self.edges, moments, side="left"), len(self.table) - 1)
+        return self._largest[known]
+
+    @cached_property
+    def _largest(self) -> npt.NDArray[np.float32]:
+        return np.asarray(self.table.max(axis=1, initial=0.0), np.float32)
 
     def arrays(self) -> Arrays:
         """The slices' ends and their counts."""

@@ -49,6 +49,13 @@ class Catalogue:
         """[n, g] genres, each item's of length one."""
         return unit_rows(self.genres)
 
+    @cached_property
+    def year_places(self) -> npt.NDArray[np.float32]:
+        """[n] share of the items with a year whose year is earlier, 0 to 1; NaN where the year is unknown."""
+        known = np.sort(self.years[~np.isnan(self.years)])
+        places = np.searchsorted(known, self.years, side="left") / max(len(known), 1)
+        return np.where(np.isnan(self.years), np.nan, places).astype(np.float32)
+
     def words(self) -> sp.csr_matrix:
         """[n, words] float32: how often each word occurs in an item's texts; the genres where no texts were given."""
         return sp.csr_matrix(self.genres) if self.count is None else self.count()

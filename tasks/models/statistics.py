@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -30,8 +31,8 @@ class ItemStatistics:
     def fit(
         cls, train: Histories, catalogue: Catalogue, half_lives: Sequence[float], buckets: int, clock: bool
     ) -> Self:
-        """`half_lives` in days, ascending; the last one should be inf (all events alike)."""
-        lives = half_lives if clock else half_lives[-1:]
+        """`half_lives` in days, ascending; all events alike are one trend more, and without a clock the only one."""
+        lives = (*half_lives, np.inf) if clock else (np.inf,)
         trends = tuple(
             Popularity.fit(train, catalogue, {"half_life_days": life, "buckets": buckets}, clock=clock)
             for life in lives
@@ -45,6 +46,18 @@ class ItemStatistics:
         """Days since an item's first event as of each moment; NaN when it had none yet."""
         age = (moments - self.first[items]) / DAY
         return np.where(age > 0, age, np.nan).astype(np.float32)
+
+    def newness(self, items: npt.NDArray[np.int32], moments: FloatArray) -> npt.NDArray[np.float32]:
+        """Share of the items known at each moment whose first event is earlier than the item's, 0 to 1: an age within
+        the catalogue's spread; NaN for an item that had no event yet."""
+        first = self.first[items]
+        older = np.searchsorted(self._firsts, first, side="left")
+        known = np.maximum(np.searchsorted(self._firsts, moments, side="left"), 1)
+        return np.where(first < moments, older / known, np.nan).astype(np.float32)
+
+    @cached_property
+    def _firsts(self) -> FloatArray:
+        return np.sort(self.first[np.isfinite(self.first)])
 
     def arrays(self) -> Arrays:
         """All state."""

@@ -53,7 +53,7 @@ def fit_engine(
         for name, hyper in chosen
     }
     statistics = ItemStatistics.fit(train, catalogue, choices.half_life_days, choices.buckets, clock=clock)
-    blend = Blend(choices.blend, choices.columns, choices.trees)
+    blend = Blend(choices.blend, choices.columns, choices.trees, choices.weights)
     return Engine(members, statistics, catalogue, blend, choices.cutoff, choices.shortlist, just_after(train))
 
 

@@ -77,6 +77,11 @@ class Finetune(Section):
     """Most users that hyper-parameters are chosen on; more is steadier and slower."""
     positions: Annotated[int, Field(ge=1, le=50)]
     """Held-out positions per user that the blend learns from; more is steadier and slower."""
+    lessons: Annotated[int, Field(ge=2, le=12)]
+    """Where there is a clock: earlier nights (days, or longer where a day has few users) that settings and blend are
+    chosen on, each with members trained up to it; more is steadier, and every one is another training."""
+    lesson_users: Annotated[int, Field(ge=1)]
+    """Users that such a night should have on average; it is made longer until it has them."""
     negatives: Annotated[int, Field(ge=1, le=5000)]
     """Most candidates per position that the blend learns from beside the answer."""
     candidates: Annotated[int, Field(ge=10, le=5000)]

@@ -60,13 +60,8 @@ class Evaluate(Section):
 
 
 class Refit(Section):
-    drift_psi: Annotated[float, Field(gt=0)]
-    """Population stability index of a blend feature between rehearsal and refit above which the judged weights are
-    published."""
     coverage_share: Share
     """Least catalogue coverage of the final bundle, as a share of the candidate's, with new weights."""
-    overlap: Share
-    """Least mean top-10 overlap of the final bundle's lists with the candidate's."""
     latency_ms: Annotated[float, Field(gt=0)]
     """Most milliseconds of processor time that one list of the final bundle may take (the fastest of several)."""
     bundle_mb: Annotated[float, Field(gt=0)]

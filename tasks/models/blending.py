@@ -1,0 +1,164 @@
+"""Choosing what ranks the candidates: lesson after lesson, what earlier ones taught is judged on the next.
+
+So a choice rests on several moments in time, never on one, and on the order of events that a night meets: what was
+learned until yesterday ranks today. The lessons also rehearse the step that a published version takes (`Steps`): are
+rankers better learned once more with the newest lesson, or left as they were judged?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tasks.data.histories import FloatArray, IntArray
+from tasks.models import rankers
+from tasks.models.blend import FUSION, TREES, WEIGHTED, Blend
+from tasks.models.engine import Engine
+from tasks.models.examples import Examples, Judge, judged, together
+from tasks.models.ranking import learn_trees
+from tasks.models.selection import difference, simplest, surely_better, surely_worse
+from tasks.models.task import Lesson
+from tasks.settings import Finetune
+from tasks.stage import say
+
+POPULARITY = "popularity"
+MIX = "mix"
+LEAST_EXAMPLES = 100  # positions that hold their answer, below which a ranker would learn noise
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Validation NDCG@10 [n] of one ranker at the same questions, in the three ways in which a version may take a step
+    in time. refitted: members and ranker know everything up to the lesson; kept: the ranker knows a lesson less;
+    stale: members and ranker know a lesson less. users: [n] whose questions they are."""
+
+    users: IntArray
+    refitted: FloatArray
+    kept: FloatArray
+    stale: FloatArray
+
+    @property
+    def relearn(self) -> bool:
+        """Whether the ranker is to be learned once more with the newest events, unless it was surely better as it
+        was judged."""
+        return not (len(self.users) and surely_better(self.users, self.kept, self.refitted))
+
+    def figures(self) -> dict[str, float]:
+        """Means, and the paired difference of the judged ranker over refitted members with its standard error."""
+        if not len(self.users):
+            return {}
+        gap, error = difference(self.users, self.kept, self.refitted)
+        return {
+            "all refitted": float(self.refitted.mean()), "ranker as judged": float(self.kept.mean()),
+            "all as judged": float(self.stale.mean()), "ranker as judged, difference": gap, "its standard error": error,
+        }  # fmt: skip
+
+
+@dataclass
+class Board:
+    """What was judged so far. users: of every judged lesson's questions; scores: ranker or member → its figures, lesson
+    by lesson; steps: ranker → (refitted, kept, stale) lesson by lesson, where all three could be had."""
+
+    users: list[IntArray] = field(default_factory=list)
+    scores: dict[str, list[FloatArray]] = field(default_factory=dict)
+    step_users: list[IntArray] = field(default_factory=list)
+    steps: dict[str, list[tuple[FloatArray, FloatArray, FloatArray]]] = field(default_factory=dict)
+
+    def add(self, users: IntArray, scores: Mapping[str, FloatArray]) -> None:
+        """A lesson's figures."""
+        self.users.append(users)
+        for name, figures in scores.items():
+            self.scores.setdefault(name, []).append(figures)
+
+    def whole(self) -> dict[str, FloatArray]:
+        """[all questions] of every ranker and member that was judged on each lesson."""
+        return {name: np.concatenate(parts) for name, parts in self.scores.items() if len(parts) == len(self.users)}
+
+    def means(self) -> dict[str, float]:
+        """Mean NDCG@10 by ranker and member."""
+        return {name: float(figures.mean()) if len(figures) else 0.0 for name, figures in self.whole().items()}
+
+    def steps_of(self, name: str) -> Steps:
+        """The three ways of a ranker; without questions where there were too few lessons."""
+        found = self.steps.get(name, [])
+        if not found:
+            return Steps(np.empty(0, np.int64), *(np.empty(0) for _ in range(3)))
+        return Steps(np.concatenate(self.step_users), *(np.concatenate(way) for way in zip(*found, strict=True)))
+
+
+def learned_from(lessons: Sequence[Examples], members: Sequence[str], settings: Finetune, threads: int) -> dict[
+    str, Blend
+]:  # fmt: skip
+    """Every ranker that these examples can teach, by name; `trees N` for each number of trees."""
+    known = together(lessons)
+    found = {FUSION: Blend(FUSION)}
+    if len(known.sizes) < LEAST_EXAMPLES:
+        return found
+    if rankers.mix_columns(known.columns, members):
+        found[MIX] = rankers.mix(known, members)
+    found[WEIGHTED] = rankers.weighted(known, members)
+    texts = learn_trees(known, settings.trees.rounds, settings.trees, settings.seed, threads)
+    return found | {f"{TREES} {rounds}": Blend(TREES, known.columns, text) for rounds, text in texts.items()}
+
+
+def learn_one(name: str, lessons: Sequence[Examples], members: Sequence[str], settings: Finetune, threads: int) -> (
+    Blend
+):  # fmt: skip
+    """The ranker of that name, from all of these examples."""
+    kind, _, rounds = name.partition(" ")
+    if kind == TREES:
+        known = together(lessons)
+        text = learn_trees(known, [int(rounds)], settings.trees, settings.seed, threads)[int(rounds)]
+        return Blend(TREES, known.columns, text)
+    if kind in (MIX, WEIGHTED):
+        return (rankers.mix if kind == MIX else rankers.weighted)(together(lessons), members)
+    return Blend(kind)
+
+
+def judge_lesson(
+    board: Board, engine: Engine, before: Engine | None, lesson: Lesson, now: Mapping[str, Blend],
+    past: Mapping[str, Blend], judge: Judge,
+) -> None:  # fmt: skip
+    """Judge rankers and members on a lesson. engine: knows all before it; before: one lesson less; now, past: rankers
+    that learned from all lessons before it, and from all but the last of these."""
+    asked = lesson.positions
+    scores = judged(engine, asked, judge.exclude_seen, now, judge.quality)
+    scores |= {name: judge.each(engine, asked, name) for name in engine.members}
+    board.add(asked.users, scores)
+    if past and before is not None:
+        kept = judged(engine, asked, judge.exclude_seen, past, judge.quality)
+        stale = judged(before, asked, judge.exclude_seen, past, judge.quality)
+        board.step_users.append(asked.users)
+        for name in past.keys() & now.keys():
+            board.steps.setdefault(name, []).append((scores[name], kept[name], stale[name]))
+
+
+def chosen_ranker(board: Board, members: Sequence[str]) -> str:
+    """The name of the ranker to take: the simplest personalised one within one standard error of the best; popularity
+    only where that is surely worse; without a judged lesson fusion."""
+    scores = board.whole()
+    users = np.concatenate(board.users) if board.users else np.empty(0, np.int64)
+    if not len(users):
+        return FUSION
+    trees = sorted((name for name in scores if name.startswith(TREES)), key=lambda name: int(name.split(" ")[1]))
+    blends = [name for name in (MIX, WEIGHTED, FUSION, *trees) if name in scores]
+    personal = [name for name in members if name != POPULARITY]
+    # Without enough examples to learn a ranker from, one member may be better than all of them by their ranks alone.
+    alone = [] if MIX in scores or WEIGHTED in scores else sorted(personal, key=lambda name: -scores[name].mean())[:1]
+    best = simplest(users, scores, [*alone, *blends])
+    if POPULARITY in scores and surely_worse(users, scores[best], scores[POPULARITY]):
+        return POPULARITY
+    return best
+
+
+def told(board: Board, name: str) -> None:
+    """Say what was chosen, and beside what."""
+    means = board.means()
+    best = max(means, key=lambda each: means[each])
+    against = f"; popularity {means[POPULARITY]:.4f}" if POPULARITY in means else ""
+    say(
+        f"blend: {name}, validation NDCG@10 {means[name]:.4f} over {len(board.users)} lessons; the best, {best}, "
+        f"{means[best]:.4f}{against}"
+    )
