@@ -21,6 +21,7 @@ from tasks.stage import read_json
 LEAVE_LAST_OUT = "leave_last_out"
 CONTENT: Final = "content_knn"
 LARGEST_LESSON = 0.1  # share of all events: a lesson of more would leave too little to learn from
+FEWEST_LESSONS = 2  # of a fold that decides nothing
 Vectors = npt.NDArray[np.float32]
 
 
@@ -40,7 +41,8 @@ def fold_task(data: Dataset, fold: str, settings: Finetune) -> Task:
     if fold == LEAVE_LAST_OUT:
         train, valid = data.positives(fold, ("train",)), data.positives(fold, ("valid",))
         return leave_last_out_task(train, valid, settings.positions)
-    cuts = Cuts(settings.lessons, settings.lesson_users, LARGEST_LESSON, data.exclude_seen)
+    lessons = settings.lessons if fold in data.protocols[data.gate] else FEWEST_LESSONS
+    cuts = Cuts(lessons, settings.lesson_users, LARGEST_LESSON, data.exclude_seen)
     return task_in_time(data.positives(fold, ("train", "valid")), cuts)
 
 

@@ -25,7 +25,8 @@ from tasks.stage import say
 
 POPULARITY = "popularity"
 MIX = "mix"
-LEAST_EXAMPLES = 100  # positions that hold their answer, below which a ranker would learn noise
+# Positions that hold their answer, below which a ranker would learn noise: the more weights, the more it takes.
+LEAST_MIX, LEAST_WEIGHTED, LEAST_TREES = 20, 60, 100
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,12 @@ def learned_from(lessons: Sequence[Examples], members: Sequence[str], settings: 
     """Every ranker that these examples can teach, by name; `trees N` for each number of trees."""
     known = together(lessons)
     found = {FUSION: Blend(FUSION)}
-    if len(known.sizes) < LEAST_EXAMPLES:
-        return found
-    if rankers.mix_columns(known.columns, members):
+    if len(known.sizes) >= LEAST_MIX and rankers.mix_columns(known.columns, members):
         found[MIX] = rankers.mix(known, members)
-    found[WEIGHTED] = rankers.weighted(known, members)
+    if len(known.sizes) >= LEAST_WEIGHTED:
+        found[WEIGHTED] = rankers.weighted(known, members)
+    if len(known.sizes) < LEAST_TREES:
+        return found
     texts = learn_trees(known, settings.trees.rounds, settings.trees, settings.seed, threads)
     return found | {f"{TREES} {rounds}": Blend(TREES, known.columns, text) for rounds, text in texts.items()}
 
@@ -135,9 +137,13 @@ def judge_lesson(
             board.steps.setdefault(name, []).append((scores[name], kept[name], stale[name]))
 
 
-def chosen_ranker(board: Board, members: Sequence[str]) -> str:
-    """The name of the ranker to take: the simplest personalised one within one standard error of the best; popularity
-    only where that is surely worse; without a judged lesson fusion."""
+def chosen_ranker(board: Board, members: Sequence[str], *, in_time: bool) -> str:
+    """The name of the ranker to take: where lessons follow each other in time the simplest personalised one within one
+    standard error of the best, else the best; popularity only where that is surely worse; without a judged lesson
+    fusion.
+
+    Tomorrow differs from every lesson in time, and what is simple bears that better. Where each user's last event is
+    asked for, all questions are alike, and as many as users."""
     scores = board.whole()
     users = np.concatenate(board.users) if board.users else np.empty(0, np.int64)
     if not len(users):
@@ -147,7 +153,8 @@ def chosen_ranker(board: Board, members: Sequence[str]) -> str:
     personal = [name for name in members if name != POPULARITY]
     # Without enough examples to learn a ranker from, one member may be better than all of them by their ranks alone.
     alone = [] if MIX in scores or WEIGHTED in scores else sorted(personal, key=lambda name: -scores[name].mean())[:1]
-    best = simplest(users, scores, [*alone, *blends])
+    order = [*alone, *blends]
+    best = simplest(users, scores, order) if in_time else max(order, key=lambda name: float(scores[name].mean()))
     if POPULARITY in scores and surely_worse(users, scores[best], scores[POPULARITY]):
         return POPULARITY
     return best

@@ -129,7 +129,7 @@ def choose_blend(
             judge_lesson(board, engine, before, lesson, rankers[-1], past, judge)
         examples.append(asked_for(engine, lesson.positions, judge.exclude_seen, settings.negatives, generator))
         engines = [*engines[:1], engine] if engines else [engine]
-    name = chosen_ranker(board, members)
+    name = chosen_ranker(board, members, in_time=task.in_time)
     told(board, name)
     steps = board.steps_of(name)
     kept = examples if steps.relearn or len(examples) < 2 else examples[:-1]
