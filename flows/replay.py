@@ -11,6 +11,8 @@ import typer
 
 from flows.reading_options import AsJson
 
+PATIENCE_S = 900.0  # for the server to start: a replay takes hours, on a machine that may be busy
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
@@ -71,7 +73,7 @@ def _play(wishes: Any) -> dict[str, Any]:
     with (
         replay_plan.away_from_the_live(),
         exclusive(plan.place.state / "locks" / "run.lock", "this replay") as lock,
-        server.api(plan.place) as ready,
+        server.api(plan.place, PATIENCE_S) as ready,
     ):
         for number, night in enumerate(plan.nights, 1):
             row = replay_night.kept(plan, night)
