@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,16 +71,17 @@ def _play(wishes: Any) -> dict[str, Any]:
         log = meetings(plan.log.loaded, plan.settings.validate_, private=plan.settings.snapshot.pseudonymise != "off")
     screen.begin(plan)
     rows: list[dict[str, Any]] = []
-    with (
-        replay_plan.away_from_the_live(),
-        exclusive(plan.place.state / "locks" / "run.lock", "this replay") as lock,
-        server.api(plan.place, PATIENCE_S) as ready,
-    ):
+    with ExitStack() as stack:
+        stack.enter_context(replay_plan.away_from_the_live())
+        lock = stack.enter_context(exclusive(plan.place.state / "locks" / "run.lock", "this replay"))
+        ready = None
         for number, night in enumerate(plan.nights, 1):
             row = replay_night.kept(plan, night)
             if row is None:
-                ready()
                 with screen.busy(f"night {number} of {len(plan.nights)}") as told:
+                    # One server for all nights, and none where there is nothing left to do.
+                    ready = ready or stack.enter_context(server.api(plan.place, PATIENCE_S))
+                    ready()
                     row = replay_night.play(plan, log, night, rows[-1] if rows else None, lock, told)
             rows.append(row)
             screen.night(row, number)
