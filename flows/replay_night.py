@@ -25,7 +25,6 @@ from tasks.index.stores import open_store
 from tasks.replay import instants
 from tasks.replay.judgement import Judgement, judge
 from tasks.replay.next_step import Meetings
-from tasks.settings import Snapshot
 from tasks.stage import UserError, read_json, write_json
 
 Row = dict[str, Any]
@@ -98,11 +97,12 @@ def kept(plan: Plan, night: float) -> Row | None:
 
 def _night(plan: Plan, night: float, lock: int, diary: Diary) -> Row:
     """Every stage, in a worktree: the checkout stays as it is. What its verdict is, or why it failed."""
-    moment = {"snapshot.moment": _iso(night)} if "moment" in Snapshot.model_fields else {}
     nothing: Row = {"decision": "failed", "label": None, "reason": None, "error": None, "published": False}
     try:
         with ExitStack() as stack:
-            copy = stack.enter_context(worktree(plan.place, {**plan.changes, **moment}, plan.folder / "cache"))
+            copy = stack.enter_context(
+                worktree(plan.place, {**plan.changes, "snapshot.moment": _iso(night)}, plan.folder / "cache")
+            )
             _stages(copy, lock, diary)
             data = copy.root / "data"
             verdict, receipt = (

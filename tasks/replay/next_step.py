@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from tasks.data import labels
 from tasks.data.clean import Snapshot, clean_tables
 from tasks.data.histories import FloatArray, Histories, IntArray, ItemArray
+from tasks.data.item_rights import Rights
 from tasks.data.loading import Loaded
 from tasks.data.moments import MICROS
 from tasks.evaluation.ranking import Truth, per_user
@@ -34,8 +35,8 @@ class Meetings:
 
     user_ids: [users]; item_ids: [items]; user, item, time: [n], item -1 where an event names none, time in epoch
     seconds; positive, met: [n] by `validate`'s labels, met where the event was positive or makes its item count as
-    seen; erased: [users] from when a user is erased, +inf for never; published, expires: [items], -inf and +inf where
-    not stated; blocked: [items]; exclude_seen: whether `validate` would leave seen items out of lists.
+    seen; erased: [users] from when a user is erased, +inf for never; rights: of the
+    items; exclude_seen: whether `validate` would leave seen items out of lists.
     """
 
     user_ids: Sequence[str]
@@ -46,9 +47,7 @@ class Meetings:
     positive: Mask
     met: Mask
     erased: FloatArray
-    published: FloatArray
-    expires: FloatArray
-    blocked: Mask
+    rights: Rights
     exclude_seen: bool
 
     @property
@@ -62,8 +61,7 @@ class Meetings:
 
     def hidden(self, moment: float) -> Mask:
         """[items] what may be shown to nobody at an instant: blocked, not yet published or expired."""
-        hidden: Mask = self.blocked | (self.published > moment) | (self.expires <= moment)
-        return hidden
+        return self.rights.hidden(moment)
 
     def _histories(self, mask: Mask) -> Histories:
         at = np.flatnonzero(mask & (self.item >= 0))
@@ -133,9 +131,7 @@ def meetings(loaded: Loaded, settings: Validate, *, private: bool) -> Meetings:
         user=events.user.astype(np.int64), item=events.item.astype(np.int64), time=events.time,
         positive=events.positive, met=events.positive | events.seen,
         erased=_erased(clean.user_ids, loaded.erasures),
-        published=_seconds(clean.items["published_at"], -np.inf),
-        expires=_seconds(clean.items["expires_at"], np.inf),
-        blocked=clean.items["blocked"].to_numpy(),
+        rights=Rights.of(clean.items),
         exclude_seen=labels.leaves_out_seen(settings, clean.items["media_type"], repeated(events)),
     )  # fmt: skip
 
@@ -222,10 +218,3 @@ def _erased(user_ids: Sequence[str], erasures: pa.Table) -> FloatArray:
     erased = np.full(len(user_ids), np.inf)
     np.minimum.at(erased, rows[rows >= 0], moments[rows >= 0])
     return erased
-
-
-def _seconds(cells: pa.ChunkedArray, otherwise: float) -> FloatArray:
-    """[n] epoch seconds of moments."""
-    micros = cells.cast(pa.int64()).cast(pa.float64(), safe=False)
-    seconds: FloatArray = pc.fill_null(pc.divide(micros, float(MICROS)), otherwise).to_numpy()
-    return seconds
