@@ -26,7 +26,7 @@ START_S = 120.0
 
 
 @contextmanager
-def api(project: Project) -> Iterator[Callable[[], None]]:
+def api(project: Project, patience_s: float = START_S) -> Iterator[Callable[[], None]]:
     """Point this process at a Prefect API: the user's, that of a running `nightreel up`, or one of our own.
 
     Yields a function that waits until it answers; import Prefect after entering, flow runs after that call.
@@ -36,13 +36,13 @@ def api(project: Project) -> Iterator[Callable[[], None]]:
     known = os.environ.get("PREFECT_API_URL") or running(project)
     if known:
         os.environ["PREFECT_API_URL"] = known
-        yield lambda: wait(known, None)
+        yield lambda: wait(known, None, patience_s)
         return
     port = free_port()
     os.environ["PREFECT_API_URL"] = url = f"http://{HOST}:{port}/api"
     try:
         with serve(project, port) as child:
-            yield lambda: wait(url, child)
+            yield lambda: wait(url, child, patience_s)
     finally:
         os.environ.pop("PREFECT_API_URL", None)
 
@@ -82,9 +82,9 @@ def running(project: Project) -> str | None:
         return None
 
 
-def wait(url: str, child: Child | None) -> None:
+def wait(url: str, child: Child | None, patience_s: float = START_S) -> None:
     """Until the API answers; UserError when its process ends or it stays silent."""
-    deadline = time.monotonic() + START_S
+    deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         if child is not None and child.process.poll() is not None:
             break

@@ -26,14 +26,15 @@ NOT_COPIED = ("__pycache__", "node_modules", "venv")
 
 
 @contextmanager
-def worktree(project: Project, changes: overrides.Changes) -> Iterator[Project]:
-    """A project in a fresh worktree with the changes in its params.yaml; when the run ends its lock seeds the next."""
+def worktree(project: Project, changes: overrides.Changes, cache: Path | None = None) -> Iterator[Project]:
+    """A project in a fresh worktree with the changes in its params.yaml; when the run ends its lock seeds the next.
+    cache: DVC's, in place of the checkout's."""
     overrides.changed(project.root / "params.yaml", changes)
     runs = project.state / "runs"
     runs.mkdir(parents=True, exist_ok=True)
     _prune(project.root, runs, KEPT - 1)
     target = runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    _create(project.root, target)
+    _create(project.root, target, cache or _cache_folder(project.root))
     place = Project(target, project.state)
     _seed(project, target)
     overrides.write(target / "params.yaml", changes)
@@ -60,8 +61,7 @@ def unversioned_dvc(root: Path) -> None:
         local.write_text("[core]\n    no_scm = true\n", "utf-8")
 
 
-def _create(root: Path, target: Path) -> None:
-    cache = _cache_folder(root)
+def _create(root: Path, target: Path, cache: Path) -> None:
     if versioned(root):
         _git(root, "worktree", "prune")
         if _git(root, "worktree", "add", "--detach", "--no-checkout", str(target), "HEAD") is None:

@@ -44,7 +44,7 @@ def load(raws: list[Raw], clock: str, key: bytes | None, tables: Mapping[str, Ta
             raise UserError(f"{files}: the table {table.name} has no rows. Give at least one, or another source.")
     for name, table in tables.items():
         _require_named(table, parts[name])
-    unit, clock = _clock(parts["events"], clock)
+    unit, clock = clock_of(parts["events"], clock)
     loaded = {name: [_typed(raw, tables[name], unit, key) for raw in own] for name, own in parts.items()}
     rejected = [row for own in loaded.values() for _, bad in own for row in bad]
     return Loaded(
@@ -98,9 +98,9 @@ def _require_named(table: Table, raws: list[Raw]) -> None:
             raise UserError(f"{where}: {files} has no such column. Correct the name, or take it out of the list.")
 
 
-def _clock(raws: list[Raw], setting: str) -> tuple[str, str]:
+def clock_of(raws: list[Raw], setting: str) -> tuple[str, str]:
     """(unit of bare numbers, clock) of all event files together, so that they can't disagree."""
-    readings = [_moments(raw, EVENTS_TABLE["timestamp"]) for raw in raws]
+    readings = [moments_of(raw, EVENTS_TABLE["timestamp"]) for raw in raws]
     numbers = np.concatenate([reading.numbers[np.isfinite(reading.numbers)] for reading in readings])
     dated = sum(int(reading.dated.sum()) for reading in readings)
     unit = moments.unit_of(numbers) if len(numbers) else "s"
@@ -109,7 +109,8 @@ def _clock(raws: list[Raw], setting: str) -> tuple[str, str]:
     return ("s" if unit == "order" else unit), "time"
 
 
-def _moments(raw: Raw, column: Column) -> moments.Reading:
+def moments_of(raw: Raw, column: Column) -> moments.Reading:
+    """A column of moments, whatever form the source gives them; raises UserError where it can hold none."""
     cells = raw.columns[column.name]
     kind = cells.type
     if pa.types.is_boolean(kind) or pa.types.is_nested(kind):
@@ -146,7 +147,7 @@ def _cells(raw: Raw, column: Column, unit: str) -> tuple[pa.Array, Mask]:
     if column.kind != "moment":
         typed, bad = cast_cells(raw.columns[column.name], raw.file, column)
         return (typed.cast(pa.float32()) if column is EVENTS_TABLE["value"] else typed), bad
-    reading = _moments(raw, column)
+    reading = moments_of(raw, column)
     if raw.table == "events":
         values, bad = moments.as_positions(reading) if unit == "order" else moments.as_micros(reading, unit)
         empty = ~reading.dated & np.isnan(reading.numbers) & ~bad

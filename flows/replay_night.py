@@ -1,0 +1,158 @@
+"""One night of a replay: the log as it was, the whole DAG over it, and what the step after says of what is served."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import pyarrow.parquet as pq
+
+from flows import graph
+from flows.lock import fence
+from flows.project import Project
+from flows.replay_plan import Plan
+from flows.reproduce import Outcome, Place
+from flows.worktree import worktree
+from tasks.data.recipe import code_digest
+from tasks.index import channels
+from tasks.index.channels import Pointer
+from tasks.index.reader import Reader
+from tasks.index.stores import open_store
+from tasks.replay import instants
+from tasks.replay.judgement import Judgement, judge
+from tasks.replay.next_step import Meetings
+from tasks.stage import UserError, read_json, write_json
+
+Row = dict[str, Any]
+
+
+class Diary:
+    """Follows a night: what its stages say goes into a file, which stage it is to whoever watches."""
+
+    def __init__(self, file: TextIO, told: Callable[[str], None]) -> None:
+        """told: called with the name of each stage that begins."""
+        self._file = file
+        self._told = told
+
+    def begin(self, stage: str) -> None:
+        """A stage starts."""
+        self._told(stage)
+
+    def line(self, stage: str, text: str) -> None:
+        """What a stage says, as it says it."""
+        print(f"{stage:<10} {text}", file=self._file, flush=True)
+
+    def end(self, outcome: Outcome) -> None:
+        """How it went."""
+        print(f"{outcome.stage:<10} {outcome.how}, {outcome.seconds:.1f} s", file=self._file, flush=True)
+
+
+def play(plan: Plan, log: Meetings, night: float, before: Row | None, lock: int, told: Callable[[str], None]) -> Row:
+    """Run and judge a night; its folder then holds judged.parquet and, written last, row.json.
+
+    Args:
+        plan: The replay.
+        log: The whole log's meetings.
+        night: The instant.
+        before: The row of the night before, None on the first.
+        lock: The run lock's descriptor.
+        told: Called with what is going on.
+
+    Returns:
+        The night's row. A night that failed has its error there, and is judged by what is still served.
+    """
+    folder, began = plan.of(night), time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    told("the log as it was")
+    plan.log.cut(night, plan.cut)
+    row: Row = {
+        "night": _iso(night), "until": _iso(night + plan.step_s), "events": plan.log.events_before(night),
+        "code": code_digest(Path(__file__).parents[1] / "tasks"),
+    }  # fmt: skip
+    with (folder / "log.txt").open("a", encoding="utf-8") as file:
+        row |= _night(plan, night, lock, Diary(file, told))
+    night_s, store = time.monotonic() - began, open_store(str(plan.place.state / "store"))
+    told("judging what is served")
+    channel = plan.settings.snapshot.channel
+    pointer = channels.live(store, channel)
+    row |= _served(pointer, before, row["night"])
+    row["served_label"] = channels.lineage(store, pointer.digest).get("label") if pointer else None
+    judged = judge(log, night, plan.step_s, Reader.open(store.uri, channel=channel) if pointer else None)
+    row |= _figures(judged)
+    row |= {"seconds": round(night_s, 1), "judging_seconds": round(time.monotonic() - began - night_s, 1)}
+    pq.write_table(judged.rows(log, night), folder / "judged.parquet", compression="zstd")
+    write_json(folder / "row.json", row)
+    return row
+
+
+def kept(plan: Plan, night: float) -> Row | None:
+    """The row of a night that is finished; None where it is still to come."""
+    path = plan.of(night) / "row.json"
+    return dict(read_json(path)) if path.exists() else None
+
+
+def _night(plan: Plan, night: float, lock: int, diary: Diary) -> Row:
+    """Every stage, in a worktree: the checkout stays as it is. What its verdict is, or why it failed."""
+    nothing: Row = {"decision": "failed", "label": None, "reason": None, "error": None, "published": False}
+    try:
+        with ExitStack() as stack:
+            copy = stack.enter_context(
+                worktree(plan.place, {**plan.changes, "snapshot.moment": _iso(night)}, plan.folder / "cache")
+            )
+            _stages(copy, lock, diary)
+            data = copy.root / "data"
+            verdict, receipt = (
+                read_json(data / "evaluate" / "verdict.json"),
+                read_json(data / "publish" / "receipt.json"),
+            )
+    except UserError as error:
+        diary.line("failed", str(error))
+        return nothing | {"error": str(error), "reason": str(error).splitlines()[0]}
+    return nothing | {
+        "decision": verdict["decision"], "label": verdict["label"], "reason": verdict["sentence"],
+        "published": bool(receipt["published"]),
+    }  # fmt: skip
+
+
+def _stages(copy: Project, lock: int, diary: Diary) -> None:
+    """The stages as a Prefect flow in this process, on the server that the whole replay uses."""
+    from prefect import flow
+
+    from flows.night import Night, Request
+
+    place = Place(copy.root, copy.environment(fence(copy.state / "locks" / "run.lock")), lock)
+
+    def replayed_night() -> None:
+        Night(graph.read(copy.root), place, Request(), diary).run()
+
+    flow(name="replayed night", persist_result=False, validate_parameters=False)(replayed_night)()
+
+
+def _served(pointer: Pointer | None, before: Row | None, night: str) -> Row:
+    """Which version readers get after the night, and on which night it came."""
+    if pointer is None:
+        return {"version": None, "since": None}
+    same = before is not None and before["version"] == pointer.digest
+    return {"version": pointer.digest, "since": before["since"] if same and before else night}
+
+
+def _figures(judged: Judgement) -> Row:
+    return {
+        "users": len(judged.step), "newcomers": int(judged.step.newcomers.sum()), **judged.means(),
+        "half_life_days": judged.half_life, "ease_half_life_days": judged.chosen.half_life,
+        "ease_regularisation": judged.chosen.regularisation, "ease_decay": judged.chosen.decay,
+        "ease_weight": judged.chosen.weight,
+    }  # fmt: skip
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")
+
+
+def day(text: str) -> str:
+    """An instant of a row, for people."""
+    return instants.told(datetime.fromisoformat(text).timestamp())
