@@ -37,10 +37,12 @@ class Choice:
 
 def choose(events: Events, clock: str, exclude_seen: bool, settings: Validate) -> Choice:
     """Split by every protocol asked for; raises UserError when none can be, or the gate can't."""
-    asked = (LAST, GLOBAL) if settings.protocols == "auto" else (settings.protocols,)
+    asked = (GLOBAL, LAST) if settings.protocols in ("auto", "all") else (settings.protocols,)
     protocols: dict[str, Protocol] = {}
     refused: dict[str, str] = {}
     for name in asked:
+        if name == LAST and settings.protocols == "auto" and _decides(protocols, settings):
+            continue
         made = _last(events, exclude_seen) if name == LAST else _global(events, clock, exclude_seen, settings)
         if isinstance(made, Protocol):
             protocols[name] = made
@@ -80,9 +82,18 @@ def _gate(protocols: dict[str, Protocol], refused: dict[str, str], settings: Val
             reason = refused.get(settings.gate, f"validate.protocols is {settings.protocols}")
             raise UserError(f"validate.gate: {settings.gate} can't decide: {reason}. Choose another gate, or auto.")
         return settings.gate
-    if GLOBAL in protocols and (LAST not in protocols or protocols[GLOBAL].users >= settings.gate_users):
-        return GLOBAL
-    return LAST
+    return GLOBAL if LAST not in protocols or _enough(protocols, settings) else LAST
+
+
+def _decides(protocols: dict[str, Protocol], settings: Validate) -> bool:
+    """Whether the cut in time decides, so that no other split is needed."""
+    return GLOBAL in protocols and (
+        settings.gate == GLOBAL or (settings.gate == "auto" and _enough(protocols, settings))
+    )
+
+
+def _enough(protocols: dict[str, Protocol], settings: Validate) -> bool:
+    return GLOBAL in protocols and protocols[GLOBAL].users >= settings.gate_users
 
 
 def describe(choice: Choice, events: Events, item_ids: Iterable[str], user_ids: Iterable[str]) -> dict[str, object]:

@@ -68,8 +68,9 @@ class Validate(Section):
     them."""
     repeat_share: Share
     """Share of the positives that repeat an item, from which `auto` permits repeats."""
-    protocols: Literal["auto", "leave_last_out", "global_time"]
-    """Test splits to write; `auto`: leave_last_out, and global_time where there is a clock."""
+    protocols: Literal["auto", "all", "leave_last_out", "global_time"]
+    """Test splits to write, each of which trains the members once more. `auto`: global_time alone where it decides by
+    itself (see `gate`), else both where there is a clock; `all`: both wherever they can be."""
     gate: Literal["auto", "leave_last_out", "global_time"]
     """The split that decides; `auto`: global_time where it has `gate_users` test users, else leave_last_out."""
     gate_users: Annotated[int, Field(ge=1)]
