@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tasks.models.blend import FUSION, TREES, Blend
-from tasks.models.blending import Board, Steps, chosen_ranker, judge_lesson, learn_one, learned_from, told
+from tasks.models.blending import POPULARITY, Board, Steps, chosen_ranker, judge_lesson, learn_one, learned_from, told
 from tasks.models.choices import Choices, Moment
 from tasks.models.engine import Engine
 from tasks.models.examples import Examples, Judge, asked_for, together
 from tasks.models.members import MEMBERS
+from tasks.models.positions import Positions
 from tasks.models.protocol import Catalogue, Hyper, Recommender, combinations
-from tasks.models.task import Task, limited
+from tasks.models.task import Lesson, Task, limited
 from tasks.models.training import Ready, Start, Starting, fit_engine, fit_member
 from tasks.settings import Finetune, Member
 from tasks.stage import say
@@ -78,13 +79,15 @@ def choose_members(
 def try_member(
     name: Member, task: Task, catalogue: Catalogue, base: Choices, settings: Finetune, judge: Judge
 ) -> tuple[Hyper, list[Trial]]:
-    """One member's best setting on validation (the lessons on which settings are tried), and all that were tried."""
+    """One member's best setting on validation (the lessons on which settings are tried), and all that were tried.
+    Popularity answers newcomers, too, and is chosen for everybody."""
     bare = [fit_engine(lesson.known, catalogue, base, clock=judge.clock) for lesson in task.tried]
 
     def ask(members: Sequence[Recommender]) -> float:
         found = [
-            judge.each(replace(engine, members={name: member}), lesson.positions, name)
+            judge.each(replace(engine, members={name: member}), positions, name)
             for engine, member, lesson in zip(bare, members, task.tried, strict=True)
+            for positions in _asked(lesson, name)
         ]
         figures = np.concatenate([*found, np.empty(0)])
         return float(figures.mean()) if len(figures) else 0.0
@@ -97,6 +100,12 @@ def try_member(
         ]
 
     return choose_member(name, combinations(settings.members[name]), ask, fit)
+
+
+def _asked(lesson: Lesson, name: str) -> list[Positions]:
+    """The lesson's questions that a member is judged by."""
+    alike = name == POPULARITY and lesson.newcomers is not None
+    return [lesson.positions, lesson.newcomers] if alike and lesson.newcomers else [lesson.positions]
 
 
 def capped(hyper: Hyper, items: int) -> Hyper:

@@ -81,11 +81,13 @@ def tail(histories: Histories, back: int, least: int) -> Positions:
     return Positions(known, known.last_times, chosen.where(at), rows)
 
 
-def window(histories: Histories, start: float, end: float) -> Positions:
-    """What each user does in [start, end), asked at `start` of everything before; users active in both."""
+def window(histories: Histories, start: float, end: float, *, newcomers: bool = False) -> Positions:
+    """What each user does in [start, end), asked at `start` of everything before; users active in both, with
+    `newcomers` also those of whom nothing was known before."""
     row = histories.rows
     before, inside = histories.times < start, (histories.times >= start) & (histories.times < end)
     n = len(histories)
-    users = np.flatnonzero((np.bincount(row[before], minlength=n) > 0) & (np.bincount(row[inside], minlength=n) > 0))
-    known, coming = histories.where(before).take(users), histories.where(inside).take(users)
-    return Positions(known, np.full(len(users), start), coming, users)
+    known = newcomers | (np.bincount(row[before], minlength=n) > 0)
+    users = np.flatnonzero(known & (np.bincount(row[inside], minlength=n) > 0))
+    past, coming = histories.where(before).take(users), histories.where(inside).take(users)
+    return Positions(past, np.full(len(users), start), coming, users)

@@ -17,10 +17,12 @@ DAY = 86_400.0
 @dataclass(frozen=True)
 class Lesson:
     """What was known at some time, and what came next. known: histories that weights may be learned from, a row a user;
-    positions: questions about the time right after, with their answers."""
+    positions: questions about the time right after, with their answers; newcomers: the same of users of whom nothing
+    was known, whom popularity alone can answer."""
 
     known: Histories
     positions: Positions
+    newcomers: Positions | None = None
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,11 @@ def _lessons(known: Histories, times: FloatArray, size: int, cuts: Cuts) -> list
 
 
 def _lesson(known: Histories, start: float, end: float, new: bool) -> Lesson:
-    asked = window(known, start, end)
-    return Lesson(known.where(known.times < start), asked.first_meetings() if new else asked)
+    asked = window(known, start, end, newcomers=True)
+    asked = asked.first_meetings() if new else asked
+    met = asked.histories.lengths > 0
+    known_by_then = known.where(known.times < start)
+    return Lesson(known_by_then, asked.take(np.flatnonzero(met)), asked.take(np.flatnonzero(~met)))
 
 
 def next_lesson(known: Histories, start: float, size: int, new: bool) -> Positions:
@@ -131,7 +136,8 @@ def limited(task: Task, most: int, positions: int, generator: np.random.Generato
     lessons = []
     for number, lesson in enumerate(task.lessons):
         limit = most * (1 if number or task.in_time else positions)
-        lessons.append(replace(lesson, positions=sampled(lesson.positions, limit, generator)))
+        newcomers = lesson.newcomers and sampled(lesson.newcomers, limit, generator)
+        lessons.append(replace(lesson, positions=sampled(lesson.positions, limit, generator), newcomers=newcomers))
     return replace(task, lessons=tuple(lessons))
 
 
