@@ -119,7 +119,7 @@ def main() -> None:
 
 def _register() -> None:
     """The commands on what is published."""
-    from flows import asking, card, interests, publishing, reading, renew, reranking, serve
+    from flows import asking, card, interests, publishing, reading, recommending, renew, reranking, serve
 
-    for each in (reading, asking, card, interests, reranking, publishing, renew, serve):
+    for each in (recommending, reading, asking, card, interests, reranking, publishing, renew, serve):
         each.register(app)

@@ -51,13 +51,13 @@ def main() -> None:
     """One verdict on the candidate."""
     settings, data = load(), load_dataset(VALIDATE)
     named = with_named(data)
-    cuts = read_json(VALIDATE / "splits.json")["protocols"]
-    recipe = read_json(SNAPSHOT / "recipe.json")["recipe"]
+    cuts, recipe = read_json(VALIDATE / "splits.json")["protocols"], read_json(SNAPSHOT / "recipe.json")["recipe"]
     names = [data.gate, *(name for name in data.protocols if name != data.gate)]
-    pairs = {name: _pairs(data, name, cuts[name]["cuts"]) for name in names}
+    hidden = read_json(SNAPSHOT / "today.json")["hidden"]
+    pairs = {name: _pairs(data, name, cuts[name]["cuts"], hidden) for name in names}
     vectors, genres = np.load(FINETUNE / "vectors.npy", mmap_mode="r"), data.items["genres"].to_pylist()
     catalogue = Catalogue.of(genres, lambda: vectors)
-    measured = _measure(settings, data, pairs, catalogue)
+    measured = _measure(settings, data, pairs, catalogue, Hidden.of(data.item_ids, hidden))
     scores, trials = measured[data.gate][0], [asked for asked, _ in pairs[data.gate]]
     challenger = pairs[data.gate][0][1]
     pinned = read_json(SNAPSHOT / "champion.json")["digest"]
@@ -99,21 +99,22 @@ def main() -> None:
     _show(data, measured, cold, verdict, reads[data.gate])
 
 
-def _pairs(data: Dataset, protocol: str, cuts: list[list[float]]) -> list[tuple[Trial, Reader]]:
-    """Each fold's question and the bundle that was rehearsed for it, the latest fold first."""
+def _pairs(data: Dataset, protocol: str, cuts: list[list[float]], hidden: list[str]) -> list[tuple[Trial, Reader]]:
+    """Each fold's question and the bundle rehearsed for it, the latest first. hidden: ids of what may not be shown at
+    the night's now; the machine's clock has no say in a verdict."""
     pairs: list[tuple[Trial, Reader]] = []
     for number, fold in enumerate(data.protocols[protocol]):
         latest = protocol == data.gate and number == 0
-        bundle = FINETUNE / "candidate" if latest else FINETUNE / "candidates" / fold
-        pairs.append((trial(data, fold, cuts[number][1] if cuts else None), Reader.open_bundle(bundle)))
+        reader = Reader.open_bundle(FINETUNE / "candidate" if latest else FINETUNE / "candidates" / fold)
+        pairs.append((trial(data, fold, cuts[number][1] if cuts else None), reader.hiding(hidden)))
     return pairs
 
 
 def _measure(
-    settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Reader]]], catalogue: Catalogue
-) -> Measured:
+    settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Reader]]], catalogue: Catalogue,
+    hidden: Hidden,
+) -> Measured:  # fmt: skip
     cutoffs = sorted({*settings.evaluate.cutoffs, GATE_K})
-    hidden = Hidden.of(data.items, data.clock)
     measured: Measured = {}
     for name, asked in pairs.items():
         scores = measure(asked, cutoffs=cutoffs, catalogue=catalogue, hidden=hidden)

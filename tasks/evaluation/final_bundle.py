@@ -43,11 +43,10 @@ def some_users(data: Dataset) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 
 def probed(reader: Reader, data: Dataset, users: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, Any]:
-    """[n, 10] items that the users would be shown, as published."""
+    """[n, 10] items that the users would be shown tonight, as published."""
     past = data.positives(None).take(users)
-    moments = past.last_times if reader.config["moment"] == "last_event" else np.full(len(users), data.data_until)
     exclude = data.seen(None).take(users) if data.exclude_seen else None
-    return reader.recommend_many(past, moments=moments, exclude=exclude, k=10).items
+    return reader.recommend_many(past, exclude=exclude, k=10).items
 
 
 def latency(reader: Reader, data: Dataset) -> float:
