@@ -88,7 +88,7 @@ def verdict(gate: Gate, plant: Plant, n: int, agreement: float, rng: np.random.G
     found = {
         name: per_user(each, asked.trial.truth, [K]) for name, each in (("blend", night.lists), ("popularity", popular))
     }
-    open_to_all = Hidden(np.zeros(ITEMS, bool), np.full(ITEMS, np.inf))
+    open_to_all = Hidden(np.zeros(ITEMS, bool))
     scores = Scores(
         users=asked.trial.users, folds=["fold"] * n, values=found, lists={"blend": night.lists}, beyond={},
         faults={"blend": faults(asked.trial, night.lists, night.sound, open_to_all)}, cold=0,

@@ -64,7 +64,7 @@ def lists(reader: Reader, pools: tuple[ItemArray, FloatArray], wishes: Wishes) -
         if wishes.reorders:
             items = compose(
                 items[kept], scores[kept], K, wishes, table=reader.items, facets=reader.facets, vectors=reader.vectors,
-                years=years, hidden=reader.items.blocked,
+                years=years, hidden=reader.standing().hidden,
             ).items  # fmt: skip
         else:
             items = items[kept][:K]

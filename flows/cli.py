@@ -119,7 +119,7 @@ def main() -> None:
 
 def _register() -> None:
     """The commands on what is published."""
-    from flows import asking, card, interests, publishing, reading, renew, replay, reranking, serve
+    from flows import asking, card, interests, publishing, reading, recommending, renew, replay, reranking, serve
 
-    for each in (replay, reading, asking, card, interests, reranking, publishing, renew, serve):
+    for each in (replay, recommending, reading, asking, card, interests, reranking, publishing, renew, serve):
         each.register(app)

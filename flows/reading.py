@@ -1,4 +1,4 @@
-"""The commands that read what is published: recommend, similar, versions, verify, rollback, release.
+"""The commands that read what is published: similar, versions, verify, rollback, release.
 
 They import neither Prefect nor torch nor anything else that is slow to start, and rich only to print a table.
 """
@@ -16,95 +16,16 @@ import typer
 
 from flows import reading_tables as tables
 from flows.reading_options import AsJson, At, Channel, K, LiveOr, Named, Version
-from tasks.index.wishes import Wishes
 from tasks.stage import UserError
 
 if TYPE_CHECKING:
-    from tasks.index.lists import Recommendation
     from tasks.index.reader import Reader
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (recommend, similar, versions, verify, rollback, release):
+    for command in (similar, versions, verify, rollback, release):
         app.command()(command)
-
-
-def recommend(
-    users: Annotated[list[str] | None, typer.Argument(metavar="[USER]...", help="User ids.")] = None,
-    users_file: Annotated[
-        Path | None, typer.Option("--users", metavar="FILE", help="Users: .parquet or .csv with user_id, or lines.")
-    ] = None,
-    history: Annotated[
-        Path | None,
-        typer.Option("--history", metavar="FILE", help="Items that somebody new took to, oldest first: lines, or "
-                     ".parquet or .csv with item_id."),
-    ] = None,
-    k: K = 10,
-    at: At = None,
-    channel: Channel = "live",
-    version: Version = None,
-    seen: Annotated[
-        bool | None,
-        typer.Option("--seen/--no-seen", help="May a list hold seen items? Default: as evaluated; with --users: no."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write user_id, item_id, rank, score as .parquet.")
-    ] = None,
-    why: Annotated[bool, typer.Option("--why", help="Say why, for each item.")] = False,
-    audience_age: Annotated[
-        int | None, typer.Option("--audience-age", metavar="YEARS", min=0, help="Only items that this age may see.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:  # fmt: skip
-    """The best next items for users, or for a history; unknown users get what is popular."""
-    from tasks.index.reader import Reader
-
-    if sum(map(bool, (users, users_file, history))) != 1:
-        raise UserError("Name users, or give --users FILE, or give --history FILE: one of the three.")
-    if out is not None and (history is not None or out.suffix != ".parquet"):
-        raise UserError(f"--out {out}: writes lists of users to a .parquet file. Give such a name, and users.")
-    ids = list(dict.fromkeys(tables.read_column(users_file, "user_id") if users_file else users or []))
-    reader = Reader.open(at, channel=channel, version=version)
-    if history is not None:
-        return _for_history(reader, tables.read_column(history, "item_id"), k, audience_age, why, as_json)
-    exclude = not seen if seen is not None else (True if users_file else None)
-    return _for_users(reader, ids, k, exclude, out, audience_age, why, as_json)
-
-
-def _for_history(reader: Reader, items: list[str], k: int, age: int | None, why: bool, as_json: bool) -> None:
-    found = reader.recommend(history=items, k=k, wishes=Wishes(audience_age=age), reasons=why)
-    listed = [_listed(reader, each) for each in found]
-    skipped = reader.unknown(items)
-    if as_json:
-        return print_json({"version": reader.digest, "recommendations": listed, "unknown_items": skipped})
-    if skipped:
-        _note(f"passed over {len(skipped)} unknown items: {', '.join(skipped[:5])}{'…' if len(skipped) > 5 else ''}")
-    return print_lists(reader, {f"For a history of {len(items) - len(skipped)} items": listed})
-
-
-def _for_users(
-    reader: Reader, ids: list[str], k: int, exclude: bool | None, out: Path | None, age: int | None, why: bool,
-    as_json: bool,
-) -> None:  # fmt: skip
-    strangers = [user for user, known in zip(ids, reader.knows(ids), strict=True) if not known]
-    if out is not None:
-        table = reader.recommend_users(ids, k, exclude_seen=exclude, audience_age=age)
-        tables.write_parquet(table, out)
-        facts = {"out": str(out), "users": len(ids), "unknown_users": len(strangers), "rows": table.num_rows}
-        if as_json:
-            return print_json({"version": reader.digest, **facts})
-        return typer.echo(
-            f"{out}: {table.num_rows:,} rows for {len(ids):,} users ({len(strangers):,} unknown ones got what is "
-            f"popular), version {reader.digest[:12]}"
-        )
-    asked: dict[str, Any] = {"k": k, "exclude_seen": exclude, "wishes": Wishes(audience_age=age), "reasons": why}
-    lists = {user: [_listed(reader, each) for each in reader.recommend(user, **asked)] for user in ids}
-    if as_json:
-        return print_json({"version": reader.digest, "lists": lists, "unknown_users": strangers})
-    for user in strangers:
-        _note(f"user {user} is not in this version: what is popular")
-    return print_lists(reader, {f"For user {user}": rows for user, rows in lists.items()})
 
 
 def similar(
@@ -217,11 +138,6 @@ def row_of(reader: Reader, item_id: str, rank: int, score: float) -> dict[str, A
     return row | {"score": None if math.isnan(score) else round(score, 6)}
 
 
-def _listed(reader: Reader, each: Recommendation) -> dict[str, Any]:
-    why = {"why": [reason.text for reason in each.reasons]} if each.reasons else {}
-    return row_of(reader, each.item_id, each.rank, each.score) | {"reason": each.reason} | why
-
-
 def print_lists(reader: Reader, lists: dict[str, list[dict[str, Any]]]) -> None:
     """Tables under their headings, and the version below."""
     for heading, rows in lists.items():
@@ -237,10 +153,10 @@ def print_lists(reader: Reader, lists: dict[str, list[dict[str, Any]]]) -> None:
         ]
         columns = ["#", "title", "genres", "score", *(["why"] if any(len(row) > 4 for row in shown) else [])]
         tables.print_table(heading, columns, shown)
-    _note(f"version {reader.digest[:12]}")
+    note(f"version {reader.digest[:12]}")
 
 
-def _note(text: str) -> None:
+def note(text: str) -> None:
     typer.secho(text, dim=True, err=True)
 
 

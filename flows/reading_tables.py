@@ -17,10 +17,8 @@ def read_column(path: Path, name: str) -> list[str]:
     Raises UserError when the file is missing or unreadable, lacks the column, or holds no ids.
     """
     try:
-        if path.suffix == ".parquet":
-            ids = _texts(pq.read_table(path, partitioning=None), path, name)
-        elif ".csv" in path.suffixes:
-            ids = _texts(_read_csv(path, name), path, name)
+        if path.suffix == ".parquet" or ".csv" in path.suffixes:
+            ids = _texts(_table(path, name), path, name)
         else:
             ids = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
             ids = ids[1:] if ids[:1] == [name] else ids
@@ -33,6 +31,23 @@ def read_column(path: Path, name: str) -> list[str]:
     if not ids:
         raise UserError(f"{path}: holds no {name}. Give at least one.")
     return ids
+
+
+def read_users(path: Path) -> tuple[list[str], list[object] | None]:
+    """The users of a file, each once and in order, and the cells of a column `moment` if it has one.
+
+    Raises UserError as `read_column` does, and for a user of two moments, since a list tells only whose it is.
+    """
+    ids = read_column(path, "user_id")
+    table = _table(path, "user_id") if path.suffix == ".parquet" or ".csv" in path.suffixes else None
+    if table is None or "moment" not in table.column_names:
+        return list(dict.fromkeys(ids)), None
+    users, moments = table["user_id"].cast(pa.string()).to_pylist(), table["moment"].to_pylist()
+    found: dict[str, object] = {}
+    for user, moment in zip(users, moments, strict=True):
+        if user and found.setdefault(user, moment) != moment:
+            raise UserError(f"{path}: user {user} has two moments. Ask for one of them at a time.")
+    return list(found), list(found.values())
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
@@ -62,11 +77,17 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     Console().print(table, highlight=False)
 
 
+def _table(path: Path, name: str) -> pa.Table:
+    return pq.read_table(path, partitioning=None) if path.suffix == ".parquet" else _read_csv(path, name)
+
+
 def _read_csv(path: Path, name: str) -> pa.Table:
     from pyarrow import csv
 
     # Typed as text from the start: an id like 007 must stay as it is.
-    return csv.read_csv(path, convert_options=csv.ConvertOptions(column_types={name: pa.string()}))
+    return csv.read_csv(
+        path, convert_options=csv.ConvertOptions(column_types={name: pa.string(), "moment": pa.string()})
+    )
 
 
 def _texts(table: pa.Table, path: Path, name: str) -> list[str]:

@@ -24,8 +24,8 @@ class Late(Exception):
 
 
 class Answers:
-    """One a process. The cache's keys begin with the version's edition: a swap, or a rule that begins or ends, makes
-    old answers unreachable, and they are the first to be dropped. Only the event loop touches it."""
+    """One a process. The cache's keys begin with the version's edition: a swap, or a right or rule that begins or ends,
+    makes old answers unreachable, and they are the first to be dropped. Only the event loop touches it."""
 
     def __init__(self, live: LiveReader, options: Options, metrics: Metrics) -> None:
         self.live, self._options, self._metrics = live, options, metrics

@@ -24,8 +24,8 @@ Kept = tuple[bytes, str | None]
 class Remembered:
     """Inside the guard, so that nobody gets what they may not ask for. most: answers kept, the least recent go first.
 
-    The key begins with the version's edition: a swap, or a rule that begins or ends, makes older answers unreachable.
-    Only the event loop touches it.
+    The key begins with the version's edition: a swap, or a right or rule that begins or ends, makes older answers
+    unreachable. Only the event loop touches it.
     """
 
     app: ASGIApp

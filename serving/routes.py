@@ -31,6 +31,10 @@ User = Annotated[str | None, Query(max_length=256, description="a user's id", ex
 History = Annotated[
     str | None, Query(max_length=20_000, description="item ids, oldest first, joined by commas", examples=["257,405"])
 ]
+Moment = Annotated[
+    str | None,
+    Query(max_length=64, description="last-event, ISO 8601, epoch seconds or a position; default: tonight"),
+]
 Item = Annotated[str, Query(max_length=500, description="an item's id, or its exact title", examples=["257"])]
 
 
@@ -43,11 +47,14 @@ async def recommend_simply(
     diversity: Annotated[float, Query(ge=0, le=1)] = 0.0,
     freshness: Annotated[float, Query(ge=0, le=1)] = 0.0,
     reasons: bool = False,
+    moment: Moment = None,
 ) -> Response:
     """A list for a user or a history; with neither, what is popular. POST takes every wish."""
     past = _ids(history)
     try:
-        asked = ListRequest(user=user, history=past, k=k, diversity=diversity, freshness=freshness, reasons=reasons)
+        asked = ListRequest(
+            user=user, history=past, k=k, diversity=diversity, freshness=freshness, reasons=reasons, moment=moment
+        )
     except ValidationError as error:  # of what the query's own bounds let pass
         raise RequestValidationError(error.errors()) from None
     return await _listed(request, asked, keep=False)
@@ -84,12 +91,15 @@ async def search(
 
 
 @router.get("/explain", response_model=schemas.ExplanationAnswer, responses=PROBLEMS)
-async def explain(request: Request, item: Item, user: User = None, history: History = None) -> Response:
+async def explain(
+    request: Request, item: Item, user: User = None, history: History = None, moment: Moment = None
+) -> Response:
     """Why an item is, or is not, recommended; the evidence is measured by asking again without it."""
     past = _ids(history)
 
     def question(reader: Reader) -> dict[str, Any]:
-        return {"version": reader.digest, **asdict(reader.explain(item, user, history=past))}
+        found = reader.explain(item, user, history=past, at=reader.clock.moment(moment))
+        return {"version": reader.digest, **asdict(found)}
 
     return await _answered(request, None, question)
 
@@ -119,8 +129,8 @@ async def _listed(request: Request, asked: ListRequest, *, keep: bool) -> Respon
 def list_of(reader: Reader, asked: ListRequest, seed: int) -> dict[str, Any]:
     """A version's answer to a request for a list; seed: of its exploration, where the request gives none."""
     listed = reader.recommend(
-        asked.user, history=asked.history, k=asked.k, exclude_seen=asked.exclude_seen, wishes=asked.wishes(seed),
-        reasons=asked.reasons,
+        asked.user, history=asked.history, k=asked.k, at=reader.clock.moment(asked.moment),
+        exclude_seen=asked.exclude_seen, wishes=asked.wishes(seed), reasons=asked.reasons,
     )  # fmt: skip
     slate = hashlib.sha256(f"{reader.edition} {asked.model_dump_json()} {seed}".encode()).hexdigest()[:16]
     return {

@@ -12,6 +12,11 @@ MOST_K, MOST_HISTORY = 200, 1000
 Id = Annotated[str, Field(min_length=1, max_length=256)]
 Ids = Annotated[tuple[Id, ...], Field(max_length=MOST_IDS)]
 Share = Annotated[float, Field(ge=0, le=1)]
+When = Annotated[
+    Annotated[str, Field(max_length=64)] | float | None,
+    Field(description="the list as of last-event (just when the user last did something), or of a time: ISO 8601 or "
+          "epoch seconds, a position where the source has no clock; default: tonight"),
+]  # fmt: skip
 LIST_EXAMPLE: dict[str, JsonValue] = {"user": "148", "k": 10, "diversity": 0.3, "reasons": True}
 VISIT_EXAMPLE: dict[str, JsonValue] = {
     "history": ["257", "405"], "k": 10, "genres": ["Sci-Fi"], "liked": ["250"], "skipped": ["288"],
@@ -35,6 +40,7 @@ class ListRequest(Strict):
     exclude_seen: bool | None = Field(
         None, description="leave out what was seen; default: as the version was evaluated"
     )
+    moment: When = None
     reasons: bool = Field(False, description="say why, for each item")
     languages: Ids = Field((), description="only these; zh covers zh-Hant")
     media_types: Ids = Field((), description="only these")
@@ -56,7 +62,7 @@ class ListRequest(Strict):
 
     def wishes(self, seed: int) -> Wishes:
         """As the reader takes them; seed: in place of one not given."""
-        given = self.model_dump(exclude={"user", "history", "k", "exclude_seen", "reasons", "seed", "shown"})
+        given = self.model_dump(exclude={"user", "history", "k", "exclude_seen", "moment", "reasons", "seed", "shown"})
         return Wishes(**given, seed=seed if self.seed is None else self.seed)
 
 
@@ -117,7 +123,8 @@ class EvidenceAnswer(BaseModel):
 
 
 class ExplanationAnswer(BaseModel):
-    """rank: among the candidates, null for none; left_out: seen, blocked, expired or by a rule."""
+    """rank: among the candidates, null for none; left_out: seen, blocked, upcoming, expired or by a
+    rule."""
 
     version: str
     item_id: str

@@ -32,7 +32,7 @@ from tasks.evaluation.rating_error import rating_errors, rating_lines, rating_me
 from tasks.evaluation.reads import count_read
 from tasks.evaluation.report_data import report_data
 from tasks.evaluation.scores import GATE_K, Scores, intervals, measure
-from tasks.evaluation.shown_today import as_of_today, hidden_today, mask_of
+from tasks.evaluation.shown_today import hidden_today, mask_of
 from tasks.evaluation.slice_figures import slice_figures
 from tasks.evaluation.table import table
 from tasks.evaluation.trial import Trial, trial
@@ -53,14 +53,13 @@ def main() -> None:
     """One verdict on the candidate."""
     settings, data = load(), load_dataset(VALIDATE)
     named = with_named(data)
-    cuts = read_json(VALIDATE / "splits.json")["protocols"]
-    recipe = read_json(SNAPSHOT / "recipe.json")["recipe"]
+    cuts, recipe = read_json(VALIDATE / "splits.json")["protocols"], read_json(SNAPSHOT / "recipe.json")["recipe"]
     names = [data.gate, *(name for name in data.protocols if name != data.gate)]
     hidden = hidden_today(SNAPSHOT)
     pairs = {name: _pairs(data, name, cuts[name]["cuts"], hidden) for name in names}
     vectors, genres = np.load(FINETUNE / "vectors.npy", mmap_mode="r"), data.items["genres"].to_pylist()
     catalogue = Catalogue.of(genres, lambda: vectors)
-    measured = _measure(settings, data, pairs, catalogue)
+    measured = _measure(settings, data, pairs, catalogue, Hidden.of(data.item_ids, hidden))
     scores, trials = measured[data.gate][0], [asked for asked, _ in pairs[data.gate]]
     challenger = pairs[data.gate][0][1]
     pinned = read_json(SNAPSHOT / "champion.json")["digest"]
@@ -112,15 +111,15 @@ def _pairs(data: Dataset, protocol: str, cuts: list[list[float]], hidden: frozen
         latest = protocol == data.gate and number == 0
         bundle = FINETUNE / "candidate" if latest else FINETUNE / "candidates" / fold
         asked = trial(data, fold, cuts[number][1] if cuts else None, gone)
-        pairs.append((asked, as_of_today(Reader.open_bundle(bundle), hidden)))
+        pairs.append((asked, Reader.open_bundle(bundle).hiding(hidden)))
     return pairs
 
 
 def _measure(
-    settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Reader]]], catalogue: Catalogue
-) -> Measured:
+    settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Reader]]], catalogue: Catalogue,
+    hidden: Hidden,
+) -> Measured:  # fmt: skip
     cutoffs = sorted({*settings.evaluate.cutoffs, GATE_K})
-    hidden = Hidden.of(data.items, data.clock)
     measured: Measured = {}
     for name, asked in pairs.items():
         scores = measure(asked, cutoffs=cutoffs, catalogue=catalogue, hidden=hidden)

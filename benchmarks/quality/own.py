@@ -97,6 +97,7 @@ def answer(folder: Path, fold: str, protocol: str) -> None:
     asked = trial(data, fold, cuts[number][1] if cuts else None)
     latest = protocol == data.gate and number == 0
     reader = Reader.open_bundle(FINETUNE / "candidate" if latest else FINETUNE / "candidates" / fold)
+    reader = reader.hiding(read_json(Path("data/snapshot/today.json"))["hidden"])  # as evaluate does
     for old in (folder / fold).glob("nightreel.*"):
         old.unlink()
     for model in reader.models:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from tasks.data.histories import FloatArray, ItemArray
 from tasks.evaluation.trial import Trial
@@ -24,25 +24,21 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Hidden:
-    """What nobody may be shown. blocked: [n_items]; expires: [n_items] the instant from which an item is gone."""
+    """What nobody may be shown at the night's now. items: [n_items], true for hidden ones."""
 
-    blocked: Mask
-    expires: FloatArray
+    items: Mask
 
     @classmethod
-    def of(cls, items: pa.Table, clock: str) -> Hidden:
-        """From clean items. Where the source has no clock (`order`), no item has expired at any position."""
-        micros = items["expires_at"].cast(pa.int64()).to_pylist() if clock == "time" else [None] * items.num_rows
-        return cls(
-            items["blocked"].fill_null(False).to_numpy(),
-            np.array([np.inf if each is None else each / 1e6 for each in micros]),
-        )
+    def of(cls, item_ids: Collection[str], hidden: Collection[str]) -> Hidden:
+        """Of a catalogue, by the ids that today.json names; those that it does not know are passed over."""
+        gone = frozenset(hidden)
+        return cls(np.array([item in gone for item in item_ids], bool))
 
 
 def faults(trial: Trial, lists: ItemArray, sound: Mask, hidden: Hidden) -> dict[str, int]:
     """Check → number of lists that fail it. lists: [n, k ≥ 10]; sound: [n] whether all scores are finite."""
     named = lists >= 0
-    banned = named & (hidden.blocked[lists] | (hidden.expires[lists] <= trial.moments[:, None]))
+    banned = named & hidden.items[lists]
     seen = np.zeros_like(named)
     if trial.exclude is not None:
         n_items = trial.truth.n_items
@@ -57,7 +53,5 @@ def faults(trial: Trial, lists: ItemArray, sound: Mask, hidden: Hidden) -> dict[
 
 def _available(trial: Trial, hidden: Hidden) -> FloatArray:
     """[n] at least how many items a row could be shown."""
-    gone = np.sort(hidden.expires[~hidden.blocked])
-    left = len(gone) - np.searchsorted(gone, trial.moments, side="right")
     seen = 0 if trial.exclude is None else trial.exclude.lengths
-    return np.asarray(left - seen, np.float64)
+    return np.full(len(trial), float((~hidden.items).sum())) - seen

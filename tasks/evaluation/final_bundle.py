@@ -18,7 +18,6 @@ from tasks.data.histories import IntArray, ItemArray
 from tasks.evaluation.coverage import coverage
 from tasks.evaluation.foreign import Foreign
 from tasks.evaluation.overlap import overlap
-from tasks.evaluation.shown_today import as_of_today
 from tasks.evaluation.trial import Ranker
 from tasks.index.reader import Reader
 from tasks.settings import Refit
@@ -64,8 +63,8 @@ def gates(limit: Refit, data: Dataset, bundle: Path, before: Reader, hidden: Col
 
     before: the rehearsed candidate, or the version whose choices were refitted; hidden: ids of what may not be shown.
     """
-    users, final = some_users(data), as_of_today(Reader.open_bundle(bundle, check=False), hidden)
-    earlier = Foreign(as_of_today(before, hidden), before.items.ids, data.item_ids)
+    users, final = some_users(data), Reader.open_bundle(bundle, check=False).hiding(hidden)
+    earlier = Foreign(before.hiding(hidden), before.items.ids, data.item_ids)
     lists, theirs = probed(final, data, users), probed(earlier, data, users)
     figures = {
         "coverage": coverage(lists, data.n_items),

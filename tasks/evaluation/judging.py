@@ -11,7 +11,6 @@ import numpy as np
 from tasks.data.dataset import Dataset
 from tasks.evaluation.champion import Champion, Unreadable, compare
 from tasks.evaluation.gate import Evidence, Gate, Judgement, judge
-from tasks.evaluation.shown_today import as_of_today
 from tasks.evaluation.trial import Ranker, Trial
 from tasks.index.assembly import rehearse
 from tasks.index.reader import Reader
@@ -33,7 +32,7 @@ def judged(
                 known, data, evidence.scores, [trial for trial, _ in pairs],
                 least_users=least_users,
                 challenger=pairs[0][1],
-                open_champion=lambda: as_of_today(Reader.open(version=known.digest), hidden),
+                open_champion=lambda: Reader.open(version=known.digest).hiding(hidden),
                 retrain=_retraining(data, Path(scratch), vectors, hidden),
                 hidden=hidden,
             ),
@@ -48,6 +47,6 @@ def _retraining(
         # A fine-tuned encoder belongs to the night that made it: today's vectors stand in for the champion's.
         own = np.load(vectors[0 if choices.encoder == "base" else 1] / "vectors.npy")
         rehearse(data, fold, choices, own, {"key_fingerprint": None}, scratch / fold)
-        return as_of_today(Reader.open_bundle(scratch / fold, check=False), hidden)
+        return Reader.open_bundle(scratch / fold, check=False).hiding(hidden)
 
     return retrain

@@ -77,7 +77,7 @@ def _why(reader: Reader, trial: Trial, row: int, items: IntArray, titles: Sequen
     at = np.array([row])
     question = Question(
         past=trial.histories.take(at), exclude=None if trial.exclude is None else trial.exclude.take(at),
-        moments=trial.moments[at], expiry=trial.moments[at],
+        moments=trial.moments[at],
     )  # fmt: skip
     votes = reasons.votes(reader.engine, question, items, None)
     kinds = (BEHAVIOUR, CONTENT, POPULAR)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from tasks.data.today import FILE
-from tasks.index.reader import Reader
 from tasks.stage import read_json
 
 Mask = npt.NDArray[np.bool_]
@@ -24,10 +22,3 @@ def hidden_today(snapshot: Path) -> frozenset[str]:
 def mask_of(item_ids: Collection[str], hidden: Collection[str]) -> Mask:
     """[n] whether each item is hidden."""
     return np.fromiter((item in hidden for item in item_ids), bool, len(item_ids))
-
-
-def as_of_today(reader: Reader, hidden: Collection[str]) -> Reader:
-    """The recommender by itself, with these items hidden and all others open, whatever its version says of rights."""
-    n = len(reader.items)
-    items = replace(reader.items, blocked=mask_of(reader.items.ids, hidden), expires=np.full(n, np.inf))
-    return replace(reader, items=items, rules=None)

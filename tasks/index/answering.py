@@ -11,11 +11,12 @@ import numpy.typing as npt
 from tasks.data.histories import FloatArray, Histories, IntArray
 from tasks.index import reasons as why
 from tasks.index.business_rules import InForce
-from tasks.index.clock import STEP_S
+from tasks.index.clock import STEP_S, Moment
 from tasks.index.item_table import Mask
 from tasks.index.listing import WAYS
 from tasks.index.lists import Explanation, Reason, Similar
 from tasks.index.slates import PICKED, PROMOTED, Question, extended, indices
+from tasks.index.standing import Standing
 from tasks.index.wishes import Wishes
 from tasks.models.candidates import top_items
 from tasks.stage import UserError
@@ -31,42 +32,44 @@ def ask(
     reader: Reader,
     user: str | None,
     history: Sequence[str] | None,
-    at: float | None,
+    at: Moment,
     exclude_seen: bool | None,
     wishes: Wishes,
 ) -> Question:
     """A user's question or a history's, this visit's likes included."""
     without = reader.config["exclude_seen"] if exclude_seen is None else exclude_seen
-    liked, step = indices(reader.items, wishes.liked), 1.0 if reader.clock.ordered else STEP_S
+    liked, clock = indices(reader.items, wishes.liked), reader.clock
     if history is not None:
         if user is not None:
             raise UserError("Give a user or a history, not both: a history stands for a user of its own.")
-        given = reader.clock.sitting([i for i in map(reader.items.index_of, history) if i is not None], at)
-        past = extended(given, liked, step, reader.clock.until) if liked else given
-        moments = past.last_times if at is None else np.full(1, at)
-        return Question(past, given if without else None, moments, reader.clock.expiry(1, at))
-    row = int(reader.users.rows([user])[0]) if user is not None else len(reader.users)
-    past = reader.users.histories.row(row)
-    exclude = reader.users.seen.row(row) if without else None
-    usual = at is None and without == reader.config["exclude_seen"] and not liked
+        past = clock.sitting([i for i in map(reader.items.index_of, history) if i is not None], at)
+        exclude, row = past if without else None, None
+    else:
+        number = int(reader.users.rows([user])[0]) if user is not None else len(reader.users)
+        past = reader.users.histories.row(number)
+        exclude = reader.users.seen.row(number) if without else None
+        usual = at is None and without == reader.config["exclude_seen"] and not liked
+        row = number if usual else None
+    moments = clock.moments(past, at)
     if liked:
-        past = extended(past, liked, step, reader.clock.until)
-    moments, expiry = reader.clock.moments(past, at), reader.clock.expiry(1, at)
-    return Question(past, exclude, moments, expiry, row if usual else None)
+        # Of positions, which are each user's own, no other end is known than the user's.
+        past = extended(past, liked, 1.0, -1.0) if clock.ordered else extended(past, liked, STEP_S, clock.end(at))
+    return Question(past, exclude, moments, row)
 
 
-def explanation(reader: Reader, question: Question, name: str, ruled: InForce | None) -> Explanation:
-    """Why an item is, or is not, in the list; raises UserError for an unknown one. ruled: the rules that hold."""
-    item = reader.items.require(name)
-    left_out = _left_out(reader, question, item, ruled)
-    hidden = reader.items.hidden(float(question.expiry[0]))
+def explanation(reader: Reader, question: Question, name: str, standing: Standing) -> Explanation:
+    """Why an item is, or is not, in the list; raises UserError for an unknown one. standing: what holds."""
+    item, ruled = reader.items.require(name, standing.hidden), standing.ruled
+    left_out = _left_out(reader, question, item, standing)
+    hidden = reader.items.hidden(standing.instant)
     hidden[item] = False
-    asked = Question(question.past, _without(question.exclude, item), question.moments, question.expiry)
+    asked = Question(question.past, _without(question.exclude, item), question.moments)
     items = np.array([item])
     found = why.votes(reader.engine, asked, items, hidden)
-    named = why.evidence(found, 0, MEASURED) if found.ranked[0] else items[:0]
+    named = why.evidence(found, 0, MEASURED, standing.hidden) if found.ranked[0] else items[:0]
     score, rank, told = why.measured(reader.engine, asked, item, named, hidden, reader.items)
-    reasons = why.reasons(found, 0, asked, reader.items, reader.facets) if found.ranked[0] else ()
+    facts = (reader.items, reader.facets, standing.hidden)
+    reasons = why.reasons(found, 0, asked, *facts) if found.ranked[0] else ()
     reasons = (*(_by_rule(ruled, item) if left_out is None else ()), *reasons)
     return Explanation(reader.items.ids[item], reader.items.titles[item], score, rank, left_out, reasons, told)
 
@@ -80,12 +83,11 @@ def _by_rule(ruled: InForce | None, item: int) -> tuple[Reason, ...]:
     return (WAYS[PROMOTED],) if ruled.offset is not None and ruled.offset[item] > 0 else ()
 
 
-def _left_out(reader: Reader, question: Question, item: int, ruled: InForce | None) -> str | None:
-    if reader.items.blocked[item]:
-        return "blocked"
-    if reader.items.hidden(float(question.expiry[0]))[item]:
-        return "expired"
-    if ruled is not None and ruled.hidden is not None and ruled.hidden[item]:
+def _left_out(reader: Reader, question: Question, item: int, standing: Standing) -> str | None:
+    by_right = reader.items.why_hidden(item, standing.instant)
+    if by_right is not None:
+        return by_right
+    if standing.hidden[item]:
         return "rule"
     seen = question.exclude is not None and item in question.exclude.items
     return "seen" if seen else None
@@ -95,10 +97,10 @@ def _without(exclude: Histories | None, item: int) -> Histories | None:
     return None if exclude is None else exclude.where(exclude.items != item)
 
 
-def similar(reader: Reader, name: str, k: int) -> list[Similar]:
+def similar(reader: Reader, name: str, k: int, standing: Standing) -> list[Similar]:
     """From the stored neighbours, with what has changed since they were; else from the index; else from all vectors."""
-    item = reader.items.require(name)
-    hidden = _hidden_now(reader)
+    hidden = standing.hidden
+    item = reader.items.require(name, hidden)
     near = _stored_near(reader, item, hidden)
     nearest = reader.engine.catalogue.nearest
     if len(near) < k and nearest is not None:
@@ -110,12 +112,6 @@ def similar(reader: Reader, name: str, k: int) -> list[Similar]:
     scores[hidden] = -np.inf
     scores[item] = -np.inf
     return _best(reader, scores, k, -np.inf)
-
-
-def _hidden_now(reader: Reader) -> Mask:
-    """[n] what may be shown nowhere: beside blocked and expired items what the rules hide."""
-    hidden, ruled = reader.items.hidden(float(reader.clock.expiry(1, None)[0])), reader.in_force(None)
-    return hidden if ruled is None or ruled.hidden is None else hidden | ruled.hidden
 
 
 def _stored_near(reader: Reader, item: int, hidden: Mask) -> list[tuple[int, float]]:
@@ -136,12 +132,12 @@ def _stored_near(reader: Reader, item: int, hidden: Mask) -> list[tuple[int, flo
     return [(i, value) for i, value in sorted(kept + moved, key=lambda pair: (-pair[1], pair[0])) if not hidden[i]]
 
 
-def found(reader: Reader, text: str, k: int) -> list[Similar]:
+def found(reader: Reader, text: str, k: int, standing: Standing) -> list[Similar]:
     """By words; among items that fit alike, the more used ones come first."""
     scores = reader.words.scores(text)
     used = np.log1p(np.asarray(reader.engine.statistics.trends[-1].table[-1], np.float64))
     scores *= 1.0 + USE * used / max(float(used.max(initial=0.0)), 1.0)
-    scores[_hidden_now(reader)] = 0.0
+    scores[standing.hidden] = 0.0
     return _best(reader, scores.astype(np.float32), k, 0.0)
 
 

@@ -14,6 +14,7 @@ from tasks.data.dataset import Dataset
 from tasks.data.histories import Histories
 from tasks.index import contexts
 from tasks.index.bundle import seal
+from tasks.index.clock import tonight
 from tasks.index.facets import Facets
 from tasks.models.catalogue import catalogue_of
 from tasks.models.choices import Choices
@@ -154,4 +155,4 @@ def _trained(
 ) -> str:
     catalogue, clock = catalogue_of(data.items, vectors), data.clock == "time"
     engine = fit_engine(known[0], catalogue, choices, clock=clock, start=start, ready=ready)
-    return assemble(folder, data, engine, known, vectors, config | {"moment": choices.moment}, base)
+    return assemble(folder, data, engine, known, vectors, config | {"moment": tonight(data.clock)}, base)

@@ -7,9 +7,7 @@ of boosts of one item the strongest counts; pins stand in the order of their val
 
 from __future__ import annotations
 
-import time
 from bisect import bisect_right
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -72,7 +70,7 @@ class InForce:
 
 @dataclass(frozen=True, eq=False)
 class RuleTable:
-    """rows: in the table's order; now: the reader's clock, epoch seconds.
+    """rows: in the table's order.
 
     Finding out which rules hold is a bisection of the instants at which one begins or ends; what they come to is worked
     out once for each span between two of these.
@@ -81,7 +79,6 @@ class RuleTable:
     rows: tuple[Rule, ...]
     items: ItemTable
     facets: Facets
-    now: Callable[[], float] = time.time
     _kept: dict[int, InForce | None] = field(default_factory=dict)
 
     @classmethod
@@ -96,11 +93,11 @@ class RuleTable:
             raise BundleError(f"{path}: holds the rule {unknown!r}. Use the Nightreel release that wrote it.")
         return cls(rows, items, facets)
 
-    def span(self, instant: float | None = None) -> int:
-        """Number of the stretch of time, from 0, in which the same rules hold as at an instant; None: now."""
-        return bisect_right(self._bounds, self.now() if instant is None else instant)
+    def span(self, instant: float) -> int:
+        """Number of the stretch of time, from 0, in which the same rules hold as at an instant, epoch seconds."""
+        return bisect_right(self._bounds, instant)
 
-    def in_force(self, instant: float | None = None) -> InForce | None:
+    def in_force(self, instant: float) -> InForce | None:
         """What holds at an instant; None: nothing."""
         span = self.span(instant)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +12,13 @@ import pyarrow as pa
 from tasks.data.histories import FloatArray, Histories, IntArray
 from tasks.index import reasons as why
 from tasks.index.business_rules import InForce
+from tasks.index.clock import Moment, each_of
 from tasks.index.item_table import Mask
 from tasks.index.lists import LISTS, Reason, Recommendation, TopK
 from tasks.index.slates import PICKED, POOL, PROMOTED, Question, Slate, compose, kept_out
+from tasks.index.standing import Standing
 from tasks.index.wishes import PLAIN, Wishes
+from tasks.models.engine import BLEND
 
 if TYPE_CHECKING:
     from tasks.index.reader import Reader
@@ -27,16 +31,48 @@ BLOCK = 1024  # rows answered at once
 SPARE = 3  # times a list's length that is left to choose from, where order is changed
 
 
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """n histories, and what their lists may not hold.
+
+    Attributes:
+        past: n rows.
+        moments: [n] of the features; NaN for tonight.
+        exclude: n rows of items left out, or None.
+        users: Whose rows of the lists computed with the version they are; None where something else was asked.
+    """
+
+    past: Histories
+    moments: FloatArray
+    exclude: Histories | None
+    users: IntArray | slice | None = None
+
+    def __len__(self) -> int:
+        return len(self.past)
+
+    def take(self, rows: IntArray) -> Asked:
+        """Some of the rows; users have to be numbers."""
+        exclude = self.exclude.take(rows) if self.exclude is not None else None
+        users = self.users[rows] if isinstance(self.users, np.ndarray) else None
+        return Asked(self.past.take(rows), self.moments[rows], exclude, users)
+
+
+def of_users(reader: Reader, rows: IntArray, at: Moment | Sequence[Moment], without: bool) -> Asked:
+    """What known users, by their rows, ask for. without: leave out what they have seen."""
+    past = reader.users.histories.take(rows)
+    return Asked(past, reader.clock.moments(past, at), reader.users.seen.take(rows) if without else None, rows)
+
+
 def recommendations(
-    reader: Reader, question: Question, k: int, wishes: Wishes, with_reasons: bool, ruled: InForce | None
+    reader: Reader, question: Question, k: int, wishes: Wishes, with_reasons: bool, standing: Standing
 ) -> list[Recommendation]:
-    """The list with its reasons, if asked for. ruled: the version's rules that hold."""
-    hidden = kept_out(reader.items, reader.facets, wishes) if wishes.filters else None
-    slate = _slate(reader, question, k, wishes, hidden, ruled)
+    """The list with its reasons, if asked for. standing: what may be shown, and the version's rules that hold."""
+    kept = kept_out(reader.items, reader.facets, wishes) if wishes.filters else None
+    slate = _slate(reader, question, k, wishes, kept, standing)
     told: list[tuple[Reason, ...]] = [()] * len(slate.items)
     if with_reasons:
-        found = why.votes(reader.engine, question, slate.items, hidden)
-        told = [_told(reader, found, at, question, slate) for at in range(len(slate.items))]
+        found = why.votes(reader.engine, question, slate.items, _both(standing.out, kept))
+        told = [_told(reader, found, at, question, slate, standing) for at in range(len(slate.items))]
     short = "for you" if len(question.past.items) else "popular"
     rows = zip(slate.items.tolist(), slate.scores.tolist(), slate.propensities.tolist(), slate.ways, told, strict=True)
     return [
@@ -45,32 +81,30 @@ def recommendations(
     ]
 
 
-def _told(reader: Reader, found: why.Votes, at: int, question: Question, slate: Slate) -> tuple[Reason, ...]:
+def _told(
+    reader: Reader, found: why.Votes, at: int, question: Question, slate: Slate, standing: Standing
+) -> tuple[Reason, ...]:
     """A pin owes its place to nobody's history; a boosted item does too, in part, where the engine ranked it."""
     way = slate.ways[at]
     own = (WAYS[way],) if way else ()
     if way == PICKED or np.isnan(slate.scores[at]):
         return own
-    return (*own, *why.reasons(found, at, question, reader.items, reader.facets))
+    return (*own, *why.reasons(found, at, question, reader.items, reader.facets, standing.hidden))
 
 
-def _slate(
-    reader: Reader, question: Question, k: int, wishes: Wishes, hidden: Mask | None, ruled: InForce | None
-) -> Slate:
-    reorders = wishes.reorders or (ruled is not None and ruled.reorders)
-    out = ruled.hidden if ruled is not None else None
-    if hidden is not None and out is not None:
-        hidden, out = hidden | out, None  # asked anew in any case
-    need = max(POOL, SPARE * k) if reorders or out is not None else k
-    found = _best_candidates(reader, question, need, hidden)
-    if out is not None:
-        found = permitted(found, out, SPARE * k if reorders else k, lambda _: _computed(reader, question, need, out))
-    kept = found.items[0] >= 0
-    items, scores = found.items[0][kept].astype(np.int64), found.scores[0][kept].astype(np.float64)
+def _slate(reader: Reader, question: Question, k: int, wishes: Wishes, kept: Mask | None, standing: Standing) -> Slate:
+    """kept: [n_items] what the wishes leave out."""
+    reorders = wishes.reorders or standing.reorders
+    own = slice(question.row, question.row + 1) if question.row is not None else None
+    asked = Asked(question.past, question.moments, question.exclude, own)
+    need, enough = (max(POOL, SPARE * k), SPARE * k) if reorders else (k, k)
+    found = _candidates(reader, asked, need, enough, BLEND, kept, standing)
+    listed = found.items[0] >= 0
+    items, scores = found.items[0][listed].astype(np.int64), found.scores[0][listed].astype(np.float64)
     if not reorders:
         return Slate(items[:k], scores[:k], np.ones(len(items[:k])), ("",) * len(items[:k]))
-    never = _never(reader, float(question.expiry[0]), question.exclude, hidden, ruled)
-    return _composed(reader, items, scores, k, wishes, never, ruled)
+    never = _never(standing, question.exclude, kept)
+    return _composed(reader, items, scores, k, wishes, never, standing.ruled)
 
 
 def _composed(
@@ -82,23 +116,47 @@ def _composed(
     )  # fmt: skip
 
 
-def _best_candidates(reader: Reader, question: Question, need: int, hidden: Mask | None) -> TopK:
-    """One row of at most `need`, read where it was computed with the bundle."""
-    own = slice(question.row, question.row + 1) if question.row is not None else None
-    return _read(reader, own, need, hidden) or _computed(reader, question, need, hidden)
+def _candidates(
+    reader: Reader, asked: Asked, need: int, enough: int, model: str, kept: Mask | None, standing: Standing
+) -> TopK:
+    """Lists of what may be shown, at least `need` places wide, read where they were computed with the version.
+
+    enough: places of them that count, fewer only where there are no more items; kept: what wishes leave out, for which
+    all is computed anew. Where time or rules hide more than the stored lists leave out, those are thinned out; whoever
+    has none gets the same by the same way, so that a history is answered as the user whose it is.
+    """
+    if kept is not None or model != BLEND or not standing.stored:
+        return _top(reader, asked, need, model, _both(standing.out, kept))
+    if not standing.beyond:
+        return _stored(reader, asked.users, need) or _top(reader, asked, need, model, standing.out)
+    if enough == need:
+        found = _stored(reader, asked.users, need)
+        if found is not None and not standing.hidden[found.items].any():
+            return found
+    width, without = max(need, POOL), reader.stored.without
+    whole = _stored(reader, asked.users, width)
+    if whole is None:
+        whole = _top(reader, asked, width, model, without if without.any() else None)
+    return permitted(
+        whole, standing.hidden, enough, lambda rows: _top(reader, asked.take(rows), width, model, standing.out)
+    )
 
 
-def _read(reader: Reader, users: IntArray | slice | None, need: int, hidden: Mask | None) -> TopK | None:
-    """Lists of at most `need` that were computed with the bundle; None where they can't be had."""
+def _top(reader: Reader, asked: Asked, k: int, model: str, hidden: Mask | None) -> TopK:
+    return reader.top(asked.past, asked.moments, asked.exclude, k, model, hidden)
+
+
+def _both(one: Mask | None, other: Mask | None) -> Mask | None:
+    return one | other if one is not None and other is not None else other if one is None else one
+
+
+def _stored(reader: Reader, users: IntArray | slice | None, need: int) -> TopK | None:
+    """Lists that were computed with the version, `need` places of them; None where they can't be had."""
     stored = reader.stored.lists
-    if users is None or hidden is not None or stored is None or need > stored.items.shape[1]:
+    if users is None or stored is None or need > stored.items.shape[1]:
         return None
     # As plain arrays: a part of a mapped one is a mapped one, and each later use of it pays for that.
     return TopK(np.asarray(stored.items[users, :need]), np.asarray(stored.scores[users, :need]))
-
-
-def _computed(reader: Reader, question: Question, need: int, hidden: Mask | None) -> TopK:
-    return reader.top(question.past, question.moments, question.exclude, need, "blend", question.expiry, hidden)
 
 
 def permitted(found: TopK, hidden: Mask, enough: int, again: Callable[[IntArray], TopK]) -> TopK:
@@ -116,101 +174,58 @@ def permitted(found: TopK, hidden: Mask, enough: int, again: Callable[[IntArray]
     return TopK(items, scores)
 
 
-def _never(
-    reader: Reader, expiry: float, exclude: Histories | None, hidden: Mask | None, ruled: InForce | None
-) -> Mask:
-    """[n] what neither a pin nor a boost brings in: blocked, expired, filtered, hidden and seen items."""
-    never = reader.items.hidden(expiry)
-    for more in (hidden, ruled.hidden if ruled is not None else None):
-        if more is not None:
-            never |= more
+def _never(standing: Standing, exclude: Histories | None, kept: Mask | None) -> Mask:
+    """[n] what neither a pin nor a boost brings in: what may not be shown, filtered and seen items."""
+    never = standing.hidden.copy() if kept is None else standing.hidden | kept
     if exclude is not None:
         never[exclude.items] = True
     return never
-
-
-def top(
-    reader: Reader, past: Histories, moments: FloatArray, exclude: Histories | None, k: int, model: str,
-    at: FloatArray, hidden: Mask | None,
-) -> TopK:  # fmt: skip
-    """Lists with blocked items and, in each row, those that have expired by its `at` [n] (NaN: none) left out.
-
-    hidden: [n_items], in place of the blocked items.
-    """
-    if hidden is None:
-        hidden = reader.items.blocked if reader.items.blocked.any() else None
-    if not np.isfinite(reader.items.expires).any():
-        return TopK(*reader.engine.top_k(past, moments, k, exclude=exclude, hidden=hidden, model=model))
-    blocks = [TopK(np.empty((0, k), np.int32), np.empty((0, k), np.float32))]
-    for start in range(0, len(past), BLOCK):
-        rows = np.arange(start, min(start + BLOCK, len(past)))
-        without = reader.items.expired_rows(at[rows], exclude.take(rows) if exclude is not None else None)
-        found = reader.engine.top_k(past.take(rows), moments[rows], k, exclude=without, hidden=hidden, model=model)
-        blocks.append(TopK(*found))
-    return _stacked(blocks)
 
 
 def _stacked(blocks: Sequence[TopK]) -> TopK:
     return TopK(np.concatenate([each.items for each in blocks]), np.concatenate([each.scores for each in blocks]))
 
 
-def many(
-    reader: Reader, past: Histories, moments: FloatArray, exclude: Histories | None, k: int, model: str,
-    expiry: FloatArray, ruled: InForce | None, hidden: Mask | None = None, users: IntArray | None = None,
-) -> TopK:  # fmt: skip
-    """Lists for many rows under the rules that hold; hidden: [n_items] what else may not be shown, blocked items
-    included; users: [n] whose rows they are, where all is asked as it was when lists were computed with the bundle."""
-    if ruled is None:
-        return _read(reader, users, k, hidden) or reader.top(past, moments, exclude, k, model, expiry, hidden)
+def many(reader: Reader, asked: Asked, k: int, model: str, standing: Standing, kept: Mask | None = None) -> TopK:
+    """Lists for many rows under the rights and rules that hold; kept: [n_items] what else may not be shown."""
+    if not standing.reorders:
+        found = _candidates(reader, asked, k, k, model, kept, standing)
+        return TopK(found.items[:, :k], found.scores[:, :k])
+    starts = range(0, len(asked), BLOCK)
     blocks = [
-        _block(reader, past.take(rows), moments[rows], exclude.take(rows) if exclude is not None else None, k, model,
-               expiry[rows], ruled, hidden, users[rows] if users is not None else None)
-        for rows in (np.arange(start, min(start + BLOCK, len(past))) for start in range(0, len(past), BLOCK))
-    ]  # fmt: skip
+        _reordered(reader, asked.take(np.arange(start, min(start + BLOCK, len(asked)))), k, model, standing, kept)
+        for start in starts
+    ]
     return _stacked([TopK(np.empty((0, k), np.int32), np.empty((0, k), np.float32)), *blocks])
 
 
-def _block(
-    reader: Reader, past: Histories, moments: FloatArray, exclude: Histories | None, k: int, model: str,
-    expiry: FloatArray, ruled: InForce, hidden: Mask | None, users: IntArray | None,
-) -> TopK:  # fmt: skip
-    need, out = max(POOL, SPARE * k), ruled.hidden
-
-    def asked(rows: IntArray, hidden: Mask | None) -> TopK:
-        without = exclude.take(rows) if exclude is not None else None
-        return reader.top(past.take(rows), moments[rows], without, need, model, expiry[rows], hidden)
-
-    if hidden is not None and out is not None:
-        hidden, out = hidden | out, None
-    found = _read(reader, users, need, hidden) or asked(np.arange(len(past)), hidden)
-    if out is not None:
-        found = permitted(found, out, SPARE * k if ruled.reorders else k, lambda rows: asked(rows, out))
-    if not ruled.reorders:
-        return TopK(found.items[:, :k], found.scores[:, :k])
-    items, scores = np.full((len(past), k), -1, np.int32), np.full((len(past), k), -np.inf, np.float32)
-    for row in range(len(past)):
-        kept = found.items[row] >= 0
-        never = _never(reader, float(expiry[row]), exclude.take([row]) if exclude is not None else None, hidden, ruled)
-        slate = _composed(reader, found.items[row][kept].astype(np.int64), found.scores[row][kept].astype(np.float64),
-                          k, PLAIN, never, ruled)  # fmt: skip
+def _reordered(reader: Reader, asked: Asked, k: int, model: str, standing: Standing, kept: Mask | None) -> TopK:
+    """A block of rows whose order rules change."""
+    found = _candidates(reader, asked, max(POOL, SPARE * k), SPARE * k, model, kept, standing)
+    items, scores = np.full((len(asked), k), -1, np.int32), np.full((len(asked), k), -np.inf, np.float32)
+    for row in range(len(asked)):
+        listed = found.items[row] >= 0
+        never = _never(standing, asked.exclude.take([row]) if asked.exclude is not None else None, kept)
+        slate = _composed(reader, found.items[row][listed].astype(np.int64),
+                          found.scores[row][listed].astype(np.float64), k, PLAIN, never, standing.ruled)  # fmt: skip
         items[row, : len(slate.items)], scores[row, : len(slate.items)] = slate.items, slate.scores
     return TopK(items, scores)
 
 
 def table(
-    reader: Reader, user_ids: Sequence[str], k: int, at: float | None, exclude_seen: bool | None, wishes: Wishes
-) -> pa.Table:
+    reader: Reader, user_ids: Sequence[str], k: int, at: Moment | Sequence[Moment], exclude_seen: bool | None,
+    wishes: Wishes, standing: Standing,
+) -> pa.Table:  # fmt: skip
     """Many users' lists; see Reader.recommend_users."""
     without = reader.config["exclude_seen"] if exclude_seen is None else exclude_seen
-    hidden = kept_out(reader.items, reader.facets, wishes) if wishes.filters else None
-    tables, ruled = [LISTS.empty_table()], reader.in_force(at)
-    usual = at is None and without == reader.config["exclude_seen"]
+    kept = kept_out(reader.items, reader.facets, wishes) if wishes.filters else None
+    tables, usual = [LISTS.empty_table()], at is None and without == reader.config["exclude_seen"]
+    each = each_of(at, len(user_ids))
     for start in range(0, len(user_ids), BLOCK):
         part = list(user_ids[start : start + BLOCK])
         users = reader.users.rows(part)
-        past, exclude, moments = reader.known(users, at, without)
-        expiry = reader.clock.expiry(len(part), at)
-        found = many(reader, past, moments, exclude, k, "blend", expiry, ruled, hidden, users if usual else None)
+        asked = of_users(reader, users, each[start : start + BLOCK], without)
+        found = many(reader, asked if usual else replace(asked, users=None), k, BLEND, standing, kept)
         row, place = np.nonzero(found.items >= 0)
         columns = [
             pa.array(part, pa.string()).take(pa.array(row)),

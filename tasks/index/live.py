@@ -53,11 +53,13 @@ class LiveReader:
     """
 
     def __init__(
-        self, uri: str | None = None, *, channel: str = "live", every_s: float = 15.0, start: bool = True
-    ) -> None:
+        self, uri: str | None = None, *, channel: str = "live", every_s: float = 15.0, start: bool = True,
+        now: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
         """Opens what the channel points to now; raises as Reader.open does. every_s: pause between two looks at the
-        channel; start: look in a thread of its own, else only when `refresh` is called."""
+        channel; start: look in a thread of its own, else only when `refresh` is called; now: as for Reader.open."""
         self._store, self._channel, self._every_s = open_store(uri), channel, every_s
+        self._now = now
         digest = channels.resolve(self._store, channel, None)
         self._reader = self._opened(digest)
         self._status = Status(digest, self._published_at(digest), 0, None, None)
@@ -126,7 +128,7 @@ class LiveReader:
 
     def _opened(self, digest: str) -> Reader:
         """A version with all that is built on first use built, so that no request waits for it."""
-        reader = Reader.open_bundle(fetch(self._store, digest), check=False)  # fetch has checked it
+        reader = Reader.open_bundle(fetch(self._store, digest), check=False, now=self._now)  # checked by fetch
         try:
             warm(reader)
         except (ValueError, IndexError, KeyError, TypeError) as error:

@@ -5,7 +5,8 @@ Imports numpy, pyarrow, scipy and the engine only: no training library, no orche
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,31 +16,37 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tasks.data.histories import FloatArray, Histories, IntArray
+from tasks.data.histories import FloatArray, Histories
 from tasks.index import answering, channels, listing
-from tasks.index.bundle import read_manifest, verify
-from tasks.index.business_rules import InForce, RuleTable
+from tasks.index.bundle import verify
+from tasks.index.business_rules import RuleTable
 from tasks.index.cache import fetch
-from tasks.index.clock import Clock
+from tasks.index.clock import Clock, Moment
 from tasks.index.facets import Facets
 from tasks.index.item_table import ItemTable, Mask
 from tasks.index.lists import Explanation, Recommendation, Similar, TopK
-from tasks.index.predicted import predicted, read_ratings
+from tasks.index.opening import parts
+from tasks.index.predicted import predicted
+from tasks.index.standing import Standing, Standings
 from tasks.index.stored import Stored
 from tasks.index.stores import open_store
 from tasks.index.user_table import UserTable
 from tasks.index.wishes import PLAIN, Wishes
 from tasks.index.word_search import WordIndex
 from tasks.models.engine import Engine
-from tasks.models.ratings import FOLDER, RatingModel
-from tasks.stage import UserError
+from tasks.models.ratings import RatingModel
 
 
 @dataclass(frozen=True, eq=False)
 class Reader:
     """An open version. Immutable: safe to share between threads; files are memory-mapped.
 
-    vectors: [n_items, d] content vectors of unit length.
+    vectors: [n_items, d] content vectors of unit length; now: the clock that rights and rules go by, epoch seconds.
+
+    Two clocks, each with an argument of its own on every door. `at` is the moment of the answer: what the ranking's
+    features are computed for (default: tonight, just after the last event that the version knows). `rights_at`, in
+    epoch seconds whatever the source's own clock is, is the instant at which it is judged what may be shown (blocked,
+    published_at, expires_at, rules; default: what `now` says). Neither moves the other.
     """
 
     digest: str
@@ -52,44 +59,32 @@ class Reader:
     stored: Stored
     ratings: RatingModel | None
     rules: RuleTable | None
+    now: Callable[[], float] = time.time
 
     @classmethod
-    def open(cls, uri: str | None = None, *, channel: str = "live", version: str | None = None) -> Reader:
+    def open(
+        cls, uri: str | None = None, *, channel: str = "live", version: str | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> Reader:  # fmt: skip
         """What a channel points to (or `version`, a digest or its beginning) in a store, every file checked.
 
-        uri: a folder or s3://bucket/prefix; default NIGHTREEL_STORE, then the state directory's store. Raises
-        StoreError when nothing is published, BundleError naming a file that is torn or changed.
+        uri: a folder or s3://bucket/prefix; default NIGHTREEL_STORE, then the state directory's store; now: the clock
+        of rights and rules, for a replay or a test. Raises StoreError when nothing is published, BundleError naming a
+        file that is torn or changed.
         """
         store = open_store(uri)
-        return cls._open(fetch(store, channels.resolve(store, channel, version)))
+        return cls._open(fetch(store, channels.resolve(store, channel, version)), now)
 
     @classmethod
-    def open_bundle(cls, folder: Path, *, check: bool = True) -> Reader:
-        """A bundle in a folder; check=False trusts bytes that were written a moment ago."""
+    def open_bundle(cls, folder: Path, *, check: bool = True, now: Callable[[], float] = time.time) -> Reader:
+        """A bundle in a folder; check=False trusts bytes that were written a moment ago; now: as for `open`."""
         if check:
             verify(folder)
-        return cls._open(folder)
+        return cls._open(folder, now)
 
     @classmethod
-    def _open(cls, folder: Path) -> Reader:
-        manifest = read_manifest(folder)
-        try:
-            items, facets = ItemTable.read(folder / "items.parquet"), Facets(folder / "items.parquet")
-            engine = Engine.open(folder, manifest.config.get("vector_index", {}).get("expansion_search", 0))
-            return cls(
-                digest=manifest.digest,
-                config=manifest.config,
-                items=items,
-                users=UserTable.read(folder, manifest.config["key_fingerprint"]),
-                vectors=engine.catalogue.vectors,
-                engine=engine,
-                facets=facets,
-                stored=Stored.read(folder),
-                ratings=read_ratings(folder / FOLDER),
-                rules=RuleTable.read(folder, items, facets),
-            )
-        except FileNotFoundError as error:
-            raise UserError(f"{folder}: the bundle lacks a file ({error}). Use another version.") from None
+    def _open(cls, folder: Path, now: Callable[[], float]) -> Reader:
+        return cls(**parts(folder), now=now)
 
     @property
     def user_ids(self) -> pa.Array:
@@ -112,21 +107,22 @@ class Reader:
         *,
         history: Sequence[str] | None = None,
         k: int,
-        at: float | None = None,
+        at: Moment = None,
+        rights_at: float | None = None,
         exclude_seen: bool | None = None,
         wishes: Wishes = PLAIN,
         reasons: bool = False,
     ) -> list[Recommendation]:
         """The k best items for a user, or for a history of item ids (oldest first); popular ones for nobody known.
 
-        at: the moment of the answer, epoch seconds (or a position where the source has no clock); default: as the
-        bundle was evaluated. exclude_seen: leave out what is in the history or was seen; None likewise. Ids in
-        `history` that the bundle does not know are passed over (see `unknown`). wishes: filters, rules, spread, this
-        visit; the list may be shorter than k where they permit no more. reasons: say why, for each item. The version's
-        own rules hold as of `at`, else now.
+        at: the moment of the answer, epoch seconds (or a position where the source has no clock), or "last-event" for
+        just when the user last did something, as an evaluation asks; default: tonight. rights_at: see the class.
+        exclude_seen: leave out what is in the history or was seen; None: as the bundle was evaluated. Ids in `history`
+        that the bundle does not know are passed over (see `unknown`). wishes: filters, rules, spread, this visit; the
+        list may be shorter than k where they permit no more. reasons: say why, for each item.
         """
         question = answering.ask(self, user, history, at, exclude_seen, wishes)
-        return listing.recommendations(self, question, k, wishes, reasons, self.in_force(at))
+        return listing.recommendations(self, question, k, wishes, reasons, self.standing(rights_at))
 
     def explain(
         self,
@@ -134,7 +130,8 @@ class Reader:
         user: str | None = None,
         *,
         history: Sequence[str] | None = None,
-        at: float | None = None,
+        at: Moment = None,
+        rights_at: float | None = None,
         exclude_seen: bool | None = None,
     ) -> Explanation:
         """Why an item (by id or exact title) is, or is not, recommended to a user or for a history; see `recommend`.
@@ -143,12 +140,12 @@ class Reader:
         for an unknown item.
         """
         question = answering.ask(self, user, history, at, exclude_seen, PLAIN)
-        return answering.explanation(self, question, item, self.in_force(at))
+        return answering.explanation(self, question, item, self.standing(rights_at))
 
-    def search(self, text: str, k: int) -> list[Similar]:
+    def search(self, text: str, k: int, *, rights_at: float | None = None) -> list[Similar]:
         """The k items whose titles, creators, tags, genres and descriptions fit a text best, by BM25; typing errors in
-        words of titles are forgiven. The first search builds the index (see `words`)."""
-        return answering.found(self, text, k)
+        words of titles are forgiven. The first search builds the index (see `words`). rights_at: see the class."""
+        return answering.found(self, text, k, self.standing(rights_at))
 
     def recommend_many(
         self,
@@ -158,26 +155,27 @@ class Reader:
         exclude: Histories | None = None,
         k: int,
         model: str = "blend",
+        rights_at: float | None = None,
     ) -> TopK:
-        """Lists for histories of item indices. moments: [n], each row's instant, for its features and for what has
-        expired; None: just after the last event known. exclude: items that a row may not get; None: only what is
-        hidden from all. Memory is bounded: rows are answered in blocks. The version's own rules hold as of now; scores
-        are NaN for what they bring in and the model did not rank.
+        """Lists for histories of item indices. moments: [n], each row's instant, for its features; None: tonight.
+        exclude: items that a row may not get; None: only what is hidden from all. rights_at: see the class. Memory is
+        bounded: rows are answered in blocks. Scores are NaN for what rules bring in and the model did not rank.
         """
-        at = self.clock.expiry(len(histories), None) if moments is None or self.clock.ordered else moments
         moments = np.full(len(histories), np.nan) if moments is None else moments
-        return listing.many(self, histories, moments, exclude, k, model, at, self.in_force(None))
+        return listing.many(self, listing.Asked(histories, moments, exclude), k, model, self.standing(rights_at))
 
     def recommend_users(
-        self, user_ids: Sequence[str], k: int, *, at: float | None = None, exclude_seen: bool | None = None,
-        audience_age: int | None = None,
+        self, user_ids: Sequence[str], k: int, *, at: Moment | Sequence[Moment] = None, rights_at: float | None = None,
+        exclude_seen: bool | None = None, audience_age: int | None = None,
     ) -> pa.Table:  # fmt: skip
         """Rows user_id, item_id, rank (from 1), score for many users; unknown ones get what is popular.
 
-        exclude_seen: leave out what a user has seen; None: as the bundle was evaluated. audience_age: as in Wishes. The
-        version's own rules hold as of `at`, else now; score is NaN for what they bring in and the model did not rank.
+        at: as for `recommend`, for all or [n] for each; rights_at: see the class. exclude_seen: leave out what a user
+        has seen; None: as the bundle was evaluated. audience_age: as in Wishes. score is NaN for what rules bring in
+        and the model did not rank.
         """
-        return listing.table(self, user_ids, k, at, exclude_seen, Wishes(audience_age=audience_age))
+        asked = (user_ids, k, at, exclude_seen, Wishes(audience_age=audience_age))
+        return listing.table(self, *asked, self.standing(rights_at))
 
     def rate(
         self, items: Sequence[str], user: str | None = None, *, ratings: Mapping[str, float] | None = None
@@ -189,9 +187,10 @@ class Reader:
         """
         return predicted(self, items, user, ratings)
 
-    def similar(self, item_id: str, k: int) -> list[Similar]:
-        """The k items whose content is nearest; raises UserError with near matches for an unknown item."""
-        return answering.similar(self, item_id, k)
+    def similar(self, item_id: str, k: int, *, rights_at: float | None = None) -> list[Similar]:
+        """The k items whose content is nearest; raises UserError with near matches for an unknown item. rights_at: see
+        the class."""
+        return answering.similar(self, item_id, k, self.standing(rights_at))
 
     def score(
         self, histories: Histories, items: Sequence[int], *, moments: FloatArray | None = None, model: str = "blend"
@@ -208,28 +207,29 @@ class Reader:
         return [item for item in history if self.items.index_of(item) is None]
 
     def top(
-        self, past: Histories, moments: FloatArray, exclude: Histories | None, k: int, model: str, at: FloatArray,
-        hidden: Mask | None = None,
-    ) -> TopK:  # fmt: skip
-        """Lists as the models give them, without the version's own rules; see tasks.index.listing.top."""
-        return listing.top(self, past, moments, exclude, k, model, at, hidden)
+        self, past: Histories, moments: FloatArray, exclude: Histories | None, k: int, model: str, hidden: Mask | None
+    ) -> TopK:
+        """Lists as the models give them, without the version's own rules. hidden: [n_items] what nobody may get."""
+        return TopK(*self.engine.top_k(past, moments, k, exclude=exclude, hidden=hidden, model=model))
 
-    def known(self, rows: IntArray, at: float | None, without: bool) -> tuple[Histories, Histories | None, FloatArray]:
-        """Histories, items to leave out, and moments of user rows."""
-        past = self.users.histories.take(rows)
-        return past, self.users.seen.take(rows) if without else None, self.clock.moments(past, at)
+    def standing(self, rights_at: float | None = None) -> Standing:
+        """What may be shown at an instant, epoch seconds, and the rules that hold then; None: now."""
+        return self._standings.at(self.now() if rights_at is None else rights_at)
 
-    def in_force(self, at: float | None) -> InForce | None:
-        """The version's own rules at a moment, None or a position: now. None where none hold."""
-        if self.rules is None:
-            return None
-        return self.rules.in_force(None if self.clock.ordered else at)
+    @cached_property
+    def _standings(self) -> Standings:
+        return Standings(self.items, self.rules, self.stored.without)
 
     @property
     def edition(self) -> str:
-        """Names what is answered now: the digest, and with rules in it the span of time that they hold for. What was
-        kept under another edition may not be shown any more."""
-        return self.digest if self.rules is None else f"{self.digest}.{self.rules.span()}"
+        """Names what is answered now: the digest and, where rights or rules change with time, the stretch of time in
+        which nothing does. What was kept under another edition may not be shown any more."""
+        return ".".join((self.digest, *map(str, self._standings.span(self.now()))))
+
+    def hiding(self, ids: Collection[str]) -> Reader:
+        """The version where just these items may not be shown, at any time, and without rules: how a night judges it.
+        What may be shown "today" is then the same whenever it is asked, and the same for two versions."""
+        return replace(self, items=self.items.hiding(ids), rules=None)
 
     @cached_property
     def unruled(self) -> Reader:

@@ -98,15 +98,24 @@ def _terms(
     return total
 
 
-def evidence(found: Votes, at: int, most: int) -> IntArray:
-    """Indices of the history items that speak most for item number `at`, over all kinds by their votes."""
+def evidence(found: Votes, at: int, most: int, hidden: Mask | None = None) -> IntArray:
+    """Indices of the history items that speak most for item number `at`, over all kinds by their votes; hidden:
+    [n_items] what may not be named."""
     total = sum(found.of_kind(kind)[at] * found.shares[kind][:, at] for kind in (BEHAVIOUR, CONTENT))
-    order = np.argsort(-np.asarray(total), kind="stable")[:most]
-    return found.history[order[np.asarray(total)[order] > 0]]
+    return _strongest(found.history, np.asarray(total), most, hidden)
 
 
-def reasons(found: Votes, at: int, question: Question, table: ItemTable, facets: Facets) -> tuple[Reason, ...]:
-    """Why item number `at` was answered, the strongest reason first; "popular" for what no member spoke for."""
+def _strongest(history: IntArray, parts: FloatArray, most: int, hidden: Mask | None) -> IntArray:
+    speaks = parts > 0 if hidden is None else (parts > 0) & ~hidden[history]
+    order = np.argsort(-parts, kind="stable")
+    return history[order[speaks[order]][:most]]
+
+
+def reasons(
+    found: Votes, at: int, question: Question, table: ItemTable, facets: Facets, hidden: Mask | None = None
+) -> tuple[Reason, ...]:
+    """Why item number `at` was answered, the strongest reason first; "popular" for what no member spoke for. hidden:
+    [n_items] what may not be shown, and so is no reason that is told either."""
     told = []
     item, past = int(found.items[at]), question.past
     for kind in (BEHAVIOUR, CONTENT, POPULAR):
@@ -116,13 +125,11 @@ def reasons(found: Votes, at: int, question: Question, table: ItemTable, facets:
         if kind == POPULAR:
             told.append(_popular(item, past, facets, share))
             continue
-        parts = found.shares[kind][:, at]
-        order = np.argsort(-parts, kind="stable")[:NAMED]
-        named = tuple(found.history[order[parts[order] > 0]].tolist())
+        named = tuple(_strongest(found.history, found.shares[kind][:, at], NAMED, hidden).tolist())
         if named:
             told.append(Reason(kind, _text(kind, named, table, facets), tuple(table.ids[i] for i in named), (), share))
     told.sort(key=lambda reason: -reason.share)
-    return (*(told or [_popular(item, past, facets, 1.0)]), *_matches(item, past, table, facets))
+    return (*(told or [_popular(item, past, facets, 1.0)]), *_matches(item, past, table, facets, hidden))
 
 
 def _popular(item: int, past: Histories, facets: Facets, share: float) -> Reason:
@@ -160,7 +167,7 @@ def _text(kind: str, named: Sequence[int], table: ItemTable, facets: Facets) -> 
     return f"Because you {VERBS.get(media[0], 'watched') if media else 'took to'} {titles}"
 
 
-def _matches(item: int, past: Histories, table: ItemTable, facets: Facets) -> list[Reason]:
+def _matches(item: int, past: Histories, table: ItemTable, facets: Facets, hidden: Mask | None) -> list[Reason]:
     """Labels that the item shares with much of the recent past; facts beside the score's terms, so without a share."""
     recent = past.items[-PROFILE:].tolist()
     told = []
@@ -169,7 +176,8 @@ def _matches(item: int, past: Histories, table: ItemTable, facets: Facets) -> li
         common = [label for label in rows[item] if counts[label] >= max(COMMON * len(recent), 1)]
         common.sort(key=lambda label: (-counts[label], label))
         if common:
-            named = tuple(table.ids[i] for i in dict.fromkeys(recent) if set(rows[i]) & set(common))
+            shown = (i for i in dict.fromkeys(recent) if hidden is None or not hidden[i])
+            named = tuple(table.ids[i] for i in shown if set(rows[i]) & set(common))
             told.append(Reason(kind, f"{words}: {', '.join(common[:3])}", named, tuple(common), 0.0))
     return told
 

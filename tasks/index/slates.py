@@ -25,14 +25,13 @@ PICKED, PROMOTED = "picked", "promoted"  # what brought an item to its place, ot
 class Question:
     """One history at one moment, and what its list may not hold.
 
-    past: one row; exclude: one row of items left out, or None; moments, expiry: [1]; row: the user's, where the answer
-    is the one that was computed with the bundle, else None.
+    past: one row; exclude: one row of items left out, or None; moments: [1]; row: the user's, where the answer is the
+    one that was computed with the bundle, else None.
     """
 
     past: Histories
     exclude: Histories | None
     moments: FloatArray
-    expiry: FloatArray
     row: int | None = None
 
 
@@ -57,8 +56,8 @@ def indices(items: ItemTable, ids: Sequence[str]) -> list[int]:
 
 
 def kept_out(items: ItemTable, facets: Facets, wishes: Wishes) -> Mask:
-    """[n] items that the wishes leave out of the list, blocked ones included."""
-    hidden = items.blocked.copy()
+    """[n] items that the wishes leave out of the list."""
+    hidden = np.zeros(len(items), bool)
     for facet in ("languages", "media_types", "genres"):
         wanted = getattr(wishes, facet)
         if wanted:
@@ -70,9 +69,10 @@ def kept_out(items: ItemTable, facets: Facets, wishes: Wishes) -> Mask:
 
 
 def extended(past: Histories, liked: Sequence[int], step: float, until: float) -> Histories:
-    """A row with more events at its end, `step` apart; an empty one begins after `until`."""
+    """A row with more events at its end, `step` apart and after `until`: this visit is now, however long ago the last
+    one was."""
     items, times = past[0]
-    last = float(times[-1]) if len(times) else until
+    last = max(float(times[-1]), until) if len(times) else until
     more = last + step * np.arange(1, len(liked) + 1)
     return Histories.from_rows([([*items.tolist(), *liked], [*times.tolist(), *more.tolist()])])
 

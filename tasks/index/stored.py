@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tasks.index.bundle import read_manifest, seal
+from tasks.index.clock import Clock, tonight
+from tasks.index.item_table import ItemTable, Mask
 from tasks.index.lists import TopK
 from tasks.models.candidates import top_items
 from tasks.models.vectors import BASE
@@ -27,21 +30,31 @@ LISTS, NEIGHBOURS = "lists", "neighbours"
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """lists: a row of LENGTH a user, and a last one for everybody unknown, 800 bytes each; neighbours: a row of NEAR an
-    item, nearest first, 512 bytes each, without the item itself, whatever may be shown. None where a bundle was written
-    without. Memory-mapped."""
+    """lists: a row of LENGTH a user for tonight, and one more for everybody unknown, 800 bytes each; neighbours: a row
+    of NEAR an item, nearest first, 512 bytes each, without the item itself, whatever may be shown. None where a bundle
+    was written without. Memory-mapped. without: [n_items] what the lists were computed without."""
 
     lists: TopK | None
     neighbours: TopK | None
+    without: Mask
 
     @classmethod
-    def read(cls, folder: Path) -> Stored:
-        """Of a bundle's folder."""
-        return cls(_read(folder / LISTS), _read(folder / NEIGHBOURS))
+    def read(cls, folder: Path, items: ItemTable, config: Mapping[str, Any]) -> Stored:
+        """Of a bundle's folder. items: with the rights that the bundle itself gives them."""
+        # An earlier Nightreel computed lists as of each user's last event where it had evaluated so: of no use tonight.
+        lists = _read(folder / LISTS) if config.get("moment") == tonight(config["clock"]) else None
+        return cls(lists, _read(folder / NEIGHBOURS), never_again(items, Clock.of(config)))
+
+
+def never_again(items: ItemTable, clock: Clock) -> Mask:
+    """[n] what lists are computed without: blocked items, and what had expired when the data ended. All else may come
+    to be shown while the version is served, and is left out when a list is read."""
+    return items.blocked if clock.ordered else items.gone(clock.until)
 
 
 def precompute(folder: Path, reader: Reader, base: Path | None = None) -> str:
-    """Add to a sealed bundle what its reader answers, as it was evaluated; returns the new digest.
+    """Add to a sealed bundle what its reader answers tonight; returns the new digest. No clock has a say: what time
+    takes away or brings is seen to on reading.
 
     base: an earlier version; its neighbours are used again where the vectors that they were computed from are.
     """
@@ -50,7 +63,8 @@ def precompute(folder: Path, reader: Reader, base: Path | None = None) -> str:
         shutil.copytree(base / NEIGHBOURS, folder / NEIGHBOURS)
     elif 1 < len(reader.items) <= MOST_ITEMS:
         _write(folder / NEIGHBOURS, _neighbours(np.load(folder / BASE, mmap_mode="r", allow_pickle=False)))
-    return seal(folder, read_manifest(folder).config)
+    config = read_manifest(folder).config
+    return seal(folder, config | {"moment": tonight(config["clock"])})
 
 
 def _sha256(folder: Path) -> str:
@@ -59,11 +73,13 @@ def _sha256(folder: Path) -> str:
 
 
 def _lists(reader: Reader) -> list[TopK]:
-    rows = np.arange(len(reader.users) + 1)
+    rows, without = np.arange(len(reader.users) + 1), never_again(reader.items, reader.clock)
     found = []
     for start in range(0, len(rows), ROWS):
-        past, exclude, moments = reader.known(rows[start : start + ROWS], None, bool(reader.config["exclude_seen"]))
-        found.append(reader.top(past, moments, exclude, LENGTH, "blend", reader.clock.expiry(len(past), None)))
+        part, seen = rows[start : start + ROWS], reader.users.seen if reader.config["exclude_seen"] else None
+        past, exclude = reader.users.histories.take(part), None if seen is None else seen.take(part)
+        moments, hidden = reader.clock.moments(past, None), without if without.any() else None
+        found.append(reader.top(past, moments, exclude, LENGTH, "blend", hidden))
     return found
 
 

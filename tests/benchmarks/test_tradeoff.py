@@ -11,6 +11,7 @@ from benchmarks import tradeoff
 from tasks.data.histories import Histories
 from tasks.evaluation.ranking import Truth
 from tasks.evaluation.trial import Trial
+from tasks.index.listing import of_users
 from tasks.index.reader import Reader
 from tasks.index.wishes import Wishes
 from tests.tasks.index.bundles import taste, write_bundle
@@ -27,7 +28,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
 def asked(reader: Reader) -> Trial:
     """Every user; what they want is the first item of the plain list, so that NDCG is 1 at 0."""
     rows = np.arange(len(reader.users))
-    past, exclude, moments = reader.known(rows, None, True)
+    known = of_users(reader, rows, None, True)
+    past, exclude, moments = known.past, known.exclude, known.moments
     best = reader.recommend_many(past, moments=moments, exclude=exclude, k=1).items
     wanted = Histories.from_rows([(row.tolist(), [0.0]) for row in best])
     return Trial("all", rows, past, exclude, moments, Truth.of(wanted, 30), np.zeros(30), 0)

@@ -15,11 +15,12 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from flows import asking, reading
+from flows import asking, reading, recommending
 from tasks.data.schema import RULES_SCHEMA
 from tasks.index import business_rules, channels
 from tasks.index.local_store import LocalStore
 from tasks.index.publisher import publish
+from tasks.index.reader import Reader
 from tasks.stage import UserError
 from tests.tasks.index.bundles import lineage, reseal, taste, write_bundle
 
@@ -48,6 +49,7 @@ def _environment(store: LocalStore, monkeypatch: pytest.MonkeyPatch, tmp_path: P
 def call(*arguments: object) -> Result:
     """The result of a command; a UserError is raised as the command line's main would see it."""
     app = typer.Typer()
+    recommending.register(app)
     reading.register(app)
     asking.register(app)
     result = CliRunner().invoke(app, [str(a) for a in arguments])
@@ -75,6 +77,22 @@ def test_one_user_gets_a_table_with_titles(store: LocalStore) -> None:
     assert [row["rank"] for row in found["lists"]["u001"]] == [1, 2, 3, 4, 5]
     assert set(found["lists"]["u001"][0]) == {"rank", "item_id", "title", "genres", "score", "reason"}
     assert found["version"] == live(store) and found["unknown_users"] == []
+
+
+def test_lists_are_for_tonight_or_as_of_a_moment(store: LocalStore, tmp_path: Path) -> None:
+    reader = Reader.open(store.uri)
+    (tmp_path / "users.csv").write_text("user_id,moment\nu003,last-event\nu005,\nu001,2023-11-01T00:00:00Z\n")
+    call("recommend", "--users", tmp_path / "users.csv", "-k", 5, "--out", tmp_path / "lists.parquet")
+    listed = pq.read_table(tmp_path / "lists.parquet")["item_id"].to_pylist()
+    users, moments = ["u003", "u005", "u001"], ["last-event", None, 1_698_796_800.0]
+    assert listed == reader.recommend_users(users, 5, at=moments, exclude_seen=True)["item_id"].to_pylist()
+    by_moment = answer("recommend", "u003", "-k", 5, "--moment", "last-event")["lists"]["u003"]
+    assert [row["item_id"] for row in by_moment] == listed[:5]
+    with pytest.raises(UserError, match="is no moment of this version's"):
+        call("recommend", "u003", "--moment", "yesterday")
+    (tmp_path / "twice.csv").write_text("user_id,moment\nu003,last-event\nu003,\n")
+    with pytest.raises(UserError, match="user u003 has two moments"):
+        call("recommend", "--users", tmp_path / "twice.csv")
 
 
 def test_an_audience_of_an_age_and_rules_are_minded(tmp_path: Path) -> None:

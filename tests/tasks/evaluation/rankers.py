@@ -56,7 +56,7 @@ def plain(n_items: int) -> dict[str, Any]:
     """`measure`'s arguments for a catalogue without genres in which nothing is hidden."""
     nothing = [None] * n_items
     catalogue = Catalogue(n_items, genre_distance(nothing), genre_shares(nothing))
-    return {"catalogue": catalogue, "hidden": Hidden(np.zeros(n_items, bool), np.full(n_items, np.inf))}
+    return {"catalogue": catalogue, "hidden": Hidden(np.zeros(n_items, bool))}
 
 
 class Successors:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
-import pytest
 
 from tasks.data.histories import Histories
 from tasks.evaluation.checks import CHECKS, Hidden, faults
 from tasks.evaluation.ranking import Truth
-from tasks.evaluation.trial import Trial, answers
-from tests.tasks.evaluation.rankers import Answer
+from tasks.evaluation.trial import Trial
 
 N = 30
 SEEN = Histories.from_rows([([0, 1], [1, 2])] * 3)
@@ -27,7 +24,7 @@ TRIAL = Trial(
     0,
 )
 CLEAN = np.array([np.arange(2, 12), np.arange(12, 22), np.arange(3, 13)], np.int32)
-OPEN = Hidden(np.zeros(N, bool), np.full(N, np.inf))
+OPEN = Hidden(np.zeros(N, bool))
 
 
 def found(lists: np.ndarray, sound: list[bool] | None = None, trial: Trial = TRIAL, hidden: Hidden = OPEN) -> list[int]:
@@ -51,10 +48,17 @@ def test_each_fault_is_counted_by_list() -> None:
     assert found(changed(1, 9, -1)) == [0, 0, 0, 0, 1]
 
 
-def test_what_is_hidden_from_all_or_has_expired_may_not_show() -> None:
-    blocked, expires = np.zeros(N, bool), np.full(N, np.inf)
-    blocked[2], expires[20], expires[12] = True, 100.0, 101.0
-    assert found(CLEAN, hidden=Hidden(blocked, expires))[2] == 2  # rows 0 and 1; item 12 is there until 101
+def test_what_may_not_be_shown_today_may_not_show() -> None:
+    hidden = Hidden.of([f"i{n}" for n in range(N)], ["i2", "i20", "unknown"])
+    assert np.flatnonzero(hidden.items).tolist() == [2, 20]
+    assert found(CLEAN, hidden=hidden)[2] == 2  # rows 0 and 1
+
+
+def test_a_list_is_short_only_of_what_may_be_shown() -> None:
+    hidden = Hidden(np.arange(N) >= 5)
+    assert found(changed(1, slice(2, 10), -1), trial=replace(TRIAL, exclude=None), hidden=hidden)[4] == 1
+    some = Hidden(np.arange(N) >= 2)
+    assert found(changed(1, slice(2, 10), -1), trial=replace(TRIAL, exclude=None), hidden=some)[4] == 0
 
 
 def test_where_repeats_are_allowed_a_seen_item_is_no_fault() -> None:
@@ -66,35 +70,3 @@ def test_a_short_list_is_no_fault_where_there_is_nothing_left_to_show() -> None:
     lists = np.full((3, 10), -1, np.int32)
     lists[:, :5] = np.arange(25, 30)
     assert found(lists, trial=replace(TRIAL, exclude=everything)) == [0] * len(CHECKS)
-
-
-def test_hidden_is_read_from_clean_items() -> None:
-    items = pa.table({
-        "blocked": [False, True],
-        "expires_at": pa.array([None, 5_000_000], pa.timestamp("us", "UTC")),
-    })  # fmt: skip
-    hidden = Hidden.of(items, "time")
-    assert (hidden.blocked.tolist(), hidden.expires.tolist()) == ([False, True], [np.inf, 5.0])
-    assert Hidden.of(items, "order").expires.tolist() == [np.inf, np.inf]
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_score_that_is_no_number_is_seen_where_an_item_stands(bad: float) -> None:
-    class Scored(Answer):
-        @property
-        def scores(self) -> np.ndarray:
-            scores = np.zeros(self.items.shape, np.float32)
-            scores[1, 0], scores[2, 9] = bad, bad
-            return scores
-
-    class Ranker:
-        models = ("blend",)
-
-        def recommend_many(self, histories: Histories, **_: object) -> Answer:
-            lists = CLEAN.copy()
-            lists[2, 9] = -1
-            return Scored(lists)
-
-    lists, sound = answers(Ranker(), TRIAL, 10, "blend")
-    assert sound.tolist() == [True, False, True]  # padding has no score to be wrong
-    assert lists.shape == (3, 10)

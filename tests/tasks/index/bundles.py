@@ -15,6 +15,7 @@ from tasks.data.histories import Histories
 from tasks.data.privacy import key_fingerprint, pseudonym
 from tasks.data.schema import MOMENT
 from tasks.index.bundle import seal
+from tasks.index.clock import tonight
 from tasks.models.blend import FUSION, Blend
 from tasks.models.catalogue import catalogue_of
 from tasks.models.engine import Engine
@@ -44,16 +45,18 @@ def write_bundle(
     seed: int = 0,
     blocked: tuple[int, ...] = (),
     expires: dict[int, float] | None = None,
+    published: dict[int, float] | None = None,
     key: bytes | None = None,
     **config: Any,
 ) -> str:
     """Write and seal a bundle; returns its digest. User u<n> watched items of taste n % 2; the last two items have
-    no events at all. `expires`: item → epoch seconds; `key`: users are pseudonyms under it."""
+    no events at all. `expires`, `published`: item → epoch seconds; `key`: users are pseudonyms under it."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True)
-    settings = {"name": "test", "clock": "time", "exclude_seen": True, "data_until": UNTIL, "moment": "last_event"}
+    settings = {"name": "test", "clock": "time", "exclude_seen": True, "data_until": UNTIL}
     settings |= {"pseudonymised": key is not None, "key_fingerprint": key_fingerprint(key) if key else None, **config}
-    pq.write_table(_items(items, blocked, expires or {}), folder / "items.parquet")
+    settings = {"moment": tonight(settings["clock"]), **settings}
+    pq.write_table(_items(items, blocked, expires or {}, published or {}), folder / "items.parquet")
     names = [f"u{n:03d}" for n in range(users)]
     ids = [pseudonym(key, name) if key else name for name in names]
     pq.write_table(pa.table({"user_id": sorted(ids)}), folder / "users.parquet")
@@ -69,15 +72,17 @@ def write_bundle(
     return seal(folder, settings)
 
 
-def _items(n: int, blocked: tuple[int, ...], expires: dict[int, float]) -> pa.Table:
+def _items(n: int, blocked: tuple[int, ...], expires: dict[int, float], published: dict[int, float]) -> pa.Table:
     moments = [dt.datetime.fromtimestamp(expires[i], dt.UTC) if i in expires else None for i in range(n)]
+    since = [dt.datetime(2020, 1, 1 + i % 28, tzinfo=dt.UTC) for i in range(n)]
+    since = [dt.datetime.fromtimestamp(published[i], dt.UTC) if i in published else at for i, at in enumerate(since)]
     return pa.table(
         {
             "item_id": [f"i{i:03d}" for i in range(n)],
             "title": [f"{'Space' if taste(i) else 'Love'} story {i}" for i in range(n)],
             "genres": [["Sci-Fi"] if taste(i) else ["Romance", "Drama"] for i in range(n)],
             "blocked": [i in blocked for i in range(n)],
-            "published_at": pa.array([dt.datetime(2020, 1, 1 + i % 28, tzinfo=dt.UTC) for i in range(n)], MOMENT),
+            "published_at": pa.array(since, MOMENT),
             "expires_at": pa.array(moments, MOMENT),
         }
     )

@@ -13,7 +13,9 @@ import pytest
 
 from nightreel import Reader, UserError
 from tasks.data.histories import Histories
+from tasks.index import answering
 from tasks.index.bundle import BundleError
+from tasks.index.wishes import Wishes
 from tests.tasks.index.bundles import DAY, UNTIL, reseal, taste, write_bundle
 
 Make = Callable[..., Reader]
@@ -87,6 +89,8 @@ def test_many_equals_one_by_one_for_every_model(reader: Reader) -> None:
             one = reader.recommend_many(row, moments=moments[n : n + 1], exclude=row, k=7, model=model)
             assert one.items[0].tolist() == many.items[n].tolist()
     listed = reader.recommend("u003", k=7)
+    assert numbers(listed) == reader.recommend_many(rows, exclude=rows, k=7).items[3].tolist()
+    listed = reader.recommend("u003", k=7, at="last-event")
     assert numbers(listed) == reader.recommend_many(rows, moments=moments, exclude=rows, k=7).items[3].tolist()
 
 
@@ -114,23 +118,7 @@ def test_repeats_are_listed_where_the_bundle_permits_them(make: Make) -> None:
     assert not {f"i{i:03d}" for i in seen} & set(without["item_id"].to_pylist())
 
 
-def test_blocked_and_expired_items_are_never_shown(make: Make) -> None:
-    plain = make()
-    first, second, third = numbers(plain.recommend("u000", k=3))
-    reader = make(blocked=(first,), expires={second: UNTIL - 1, third: UNTIL + 10 * DAY})
-    assert numbers(reader.recommend("u000", k=1)) == [third]
-    assert not {first, second} & set(numbers(reader.recommend(k=100)))
-    assert not {first, second} & set(numbers(reader.similar(f"i{third:03d}", 100)))
-    assert third not in numbers(reader.recommend("u000", k=100, at=UNTIL + 10 * DAY))
-    row = reader.users.histories.take([0, 0, 0])
-    lists = reader.recommend_many(row, moments=np.array([UNTIL - 2, UNTIL, UNTIL + 11 * DAY]), exclude=row, k=30).items
-    assert [[i in lists[n] for i in (first, second, third)] for n in range(3)] == [
-        [False, True, True], [False, False, True], [False, False, False],
-    ]  # fmt: skip
-    assert all(len(set(found.tolist()) & set(row[0][0].tolist())) == 0 for found in lists)
-
-
-def test_the_moment_follows_the_bundle_unless_it_is_given(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lists_are_for_tonight_unless_another_moment_is_asked_for(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[float]] = []
     real = Reader.top
 
@@ -139,23 +127,45 @@ def test_the_moment_follows_the_bundle_unless_it_is_given(make: Make, monkeypatc
         return real(self, past, moments, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Reader, "top", spy)
-    by_user, by_end = make(), make(moment="data_until")
-    last = by_user.users.histories.last_times
-    by_user.recommend_users(["u003", "u000"], 3)
-    by_end.recommend_users(["u003", "u000", "nobody"], 3)
-    by_user.recommend("u003", k=3, at=UNTIL + DAY)
-    by_user.recommend(history=["i001", "i003"], k=3)
-    by_user.recommend("nobody", k=3)
-    assert asked[:4] == [[last[3], last[0]], [UNTIL] * 3, [UNTIL + DAY], [UNTIL]]
-    assert np.isnan(asked[4])
+    reader, users = make(), ["u003", "u000", "nobody"]
+    last, tonight = reader.users.histories.last_times, np.nan
+    reader.recommend_users(users, 3)
+    reader.recommend("u003", k=3)
+    reader.recommend(history=["i001", "i003"], k=3)
+    reader.recommend_users(users, 3, at=UNTIL + DAY)
+    reader.recommend_users(users, 3, at="last-event")
+    reader.recommend_users(users, 3, at=[UNTIL - DAY, None, "last-event"])
+    reader.recommend("u003", k=3, at="last-event")
+    reader.recommend(history=["i001", "i003"], k=3, at=UNTIL - 7)
+    expected = [[tonight] * 3, [tonight], [tonight], [UNTIL + DAY] * 3, [last[3], last[0], tonight],
+                [UNTIL - DAY, tonight, tonight], [last[3]], [UNTIL - 7]]  # fmt: skip
+    assert len(asked) == len(expected)
+    for found, wanted in zip(asked, expected, strict=True):
+        assert np.array_equal(found, wanted, equal_nan=True)
+
+
+def test_a_moment_as_people_write_it(make: Make) -> None:
+    timed, ordered = make().clock, make(clock="order", data_until=7.0).clock
+    assert timed.moment("2023-11-14T22:13:20Z") == timed.moment("2023-11-15T00:13:20+02:00") == UNTIL
+    assert timed.moment("2023-11-14") == timed.moment("1699920000") == timed.moment(1.69992e9) == 1_699_920_000
+    assert [timed.moment(told) for told in (None, "", "last-event")] == [None, None, "last-event"]
+    assert ordered.moment("5") == 5 and ordered.moment("last-event") == "last-event"
+    for clock, bad in ((timed, "yesterday"), (timed, 5), (timed, 1.7e12), (timed, "nan"), (timed, True),
+                       (ordered, "2023-11-14"), (ordered, -1)):  # fmt: skip
+        with pytest.raises(UserError, match=r"is no moment of this version's\. Give last-event or a"):
+            clock.moment(bad)
+
+
+def test_a_visits_likes_are_of_now_however_long_ago_the_last_visit_was(make: Make) -> None:
+    reader = make()
+    asked = answering.ask(reader, "u003", None, None, None, Wishes(liked=("i029",)))
+    assert asked.past.last_times[0] > UNTIL > reader.users.histories.last_times[3]
 
 
 def test_a_source_without_a_clock_is_answered_by_order(make: Make) -> None:
-    reader = make(clock="order", data_until=7.0, expires={0: 1.0})
+    reader = make(clock="order", data_until=7.0)
     assert len(reader.recommend("u001", k=5)) == 5
     assert {taste(i) for i in numbers(reader.recommend(history=["i001", "i003"], k=5))} == {1}
-    rows = reader.users.histories.take([0])
-    assert 0 in reader.recommend_many(rows, moments=rows.last_times, k=30).items[0]
 
 
 def test_similar_is_exact_and_unknown_items_are_told_with_near_ones(reader: Reader) -> None:

@@ -28,7 +28,8 @@ from tests.tasks.models import planted
 
 TABLE = ItemTable(
     tuple(f"i{n}" for n in range(planted.ITEMS)), tuple(f"Story {n}" for n in range(planted.ITEMS)),
-    ((),) * planted.ITEMS, np.zeros(planted.ITEMS, bool), np.full(planted.ITEMS, np.inf),
+    ((),) * planted.ITEMS, np.zeros(planted.ITEMS, bool), np.full(planted.ITEMS, -np.inf),
+    np.full(planted.ITEMS, np.inf),
 )  # fmt: skip
 
 

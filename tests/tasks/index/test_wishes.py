@@ -141,7 +141,7 @@ def test_everybodys_lists_are_read_where_they_are_stored(
     reader: Reader, stored: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = [["u017", "nobody", "u000"], 10]
-    computed = reader.recommend_users(*asked), stored.recommend_users(*asked, at=1.7e9 + 86_400)  # type: ignore[arg-type]
+    computed = reader.recommend_users(*asked), stored.recommend_users(*asked, at=1.7e9 - 10 * 86_400)  # type: ignore[arg-type]
     assert not computed[0].equals(computed[1])
     monkeypatch.setattr(Reader, "top", None)  # nothing is asked of the models
     found = stored.recommend_users(*asked)  # type: ignore[arg-type]
