@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tasks import loopback
 from tasks.stage import UserError
 
 app = typer.Typer(
