@@ -117,14 +117,14 @@ class Up:
         self.process.send_signal(number)
         return self.process.wait(60)
 
-    def part(self, word: str) -> psutil.Process:
-        """The service whose command has a word."""
+    def part(self, *words: str) -> psutil.Process:
+        """The service whose command has these words."""
         assert self.process is not None
         for each in psutil.Process(self.process.pid).children():
             with suppress(psutil.Error):
-                if word in each.cmdline():
+                if set(words) <= set(each.cmdline()):
                     return each
-        raise LookupError(word)
+        raise LookupError(" ".join(words))
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
         """An answer of Prefect's; a busy server says 503 while its database is locked."""

@@ -114,7 +114,7 @@ def kill(up: Up, how: str, counts: Counts) -> None:
 def _end(up: Up, how: str) -> None:
     assert up.process is not None
     if how == "server":
-        up.part("server").kill()
+        up.part("prefect", "server").kill()
         up.process.wait(60)
     else:
         up.end(signal.SIGINT if how == "ctrl-c" else signal.SIGKILL)

@@ -42,3 +42,18 @@ def test_every_client_goes_directly(url: str, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("url", [None, "", "https://s3.example.com", "http://10.0.0.1", "http://[bad"])
 def test_other_addresses_are_not_loopback(url: str | None) -> None:
     assert not loopback.is_loopback(url)
+
+
+def test_the_store_on_loopback_is_asked_directly_in_a_library_too(
+    moto: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that imports the reader has set no NO_PROXY."""
+    from tasks.index.s3_store import S3Store
+
+    for name in loopback.NAMES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in (moto | {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}).items():
+        monkeypatch.setenv(name, value)
+    store = S3Store("s3://loopback/store")
+    store.put("a/b", b"x")
+    assert store.get("a/b") == b"x"
