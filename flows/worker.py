@@ -7,6 +7,7 @@ it a run (the run's concurrency slot is taken then) until the run has ended.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from typing import Any
@@ -84,7 +85,8 @@ class _Noting:
 def main(name: str) -> None:
     """Work until told to stop."""
     setup_signal_handlers_worker(os.getpid(), "the worker", print)
-    asyncio.run(Worker(name=name, work_pool_name=POOL).start())
+    with contextlib.suppress(KeyboardInterrupt):  # as which Prefect passes on each signal
+        asyncio.run(Worker(name=name, work_pool_name=POOL).start())
 
 
 if __name__ == "__main__":

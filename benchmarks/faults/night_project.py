@@ -81,7 +81,7 @@ def _ports() -> list[str]:
 class Up:
     """`nightreel up` of a project, always on the same ports. Stage `learn` of its runs takes a minute.
 
-    said: what it had said on stderr when it was ready.
+    said: what it had said on stderr when it was ready; following: the run that was submitted after the last kill.
     """
 
     root: Path
@@ -89,6 +89,7 @@ class Up:
     process: subprocess.Popen[str] | None = None
     addresses: dict[str, str] = field(default_factory=dict)
     said: str = ""
+    following: str = ""
 
     def begin(self, more: Mapping[str, str] | None = None) -> None:
         """Start it, without waiting; `more` goes into its environment."""

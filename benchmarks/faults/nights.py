@@ -85,8 +85,11 @@ def scheduled(up: Up) -> int:
 
 
 def kill(up: Up, how: str, counts: Counts) -> None:
-    """Kill something while a run is going on, start again what does not by itself, and count what is left."""
-    run = up.submit()
+    """Kill something while a run is going on, start again what does not by itself, and count what is left.
+
+    The run that follows is the one in which the next kill comes.
+    """
+    run = up.following or up.submit()
     if not (up.given(run, NEXT_S) and up.under_way(run)):
         counts.stuck += 1
         return
@@ -105,10 +108,8 @@ def kill(up: Up, how: str, counts: Counts) -> None:
     counts.hanging += up.state(run) not in ENDED
     counts.left += alive(stage)
     counts.untold += how != "ctrl-c" and f"ended run {name}" not in said  # Prefect itself may be quicker on Ctrl-C
-    following = up.submit()
-    counts.stuck += not up.given(following, NEXT_S)
-    up.api("POST", f"/flow_runs/{following}/set_state", {"state": {"type": "CANCELLING"}})
-    until(lambda: up.state(following) in ENDED, NEXT_S)
+    up.following = up.submit()
+    counts.stuck += not up.given(up.following, NEXT_S)
 
 
 def _end(up: Up, how: str) -> None:
