@@ -17,7 +17,7 @@ import psutil  # type: ignore[import-untyped,unused-ignore]
 from tasks.index.fence import VARIABLE, read
 from tasks.stage import UserError
 
-LEAVING_S = 10.0  # what a killed holder had started keeps its lock until it is ended too
+LEAVING_S = 30.0  # what a killed holder had started keeps its lock until it is ended too
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def kill(up: Up, how: str, counts: Counts) -> None:
     stage = up.stage()
     if how == "worker":
         up.part("flows.worker").kill()
-        until(lambda: up.state(run) in ENDED, NEXT_S)
+        until(lambda: up.state(run) in ENDED and "ended run" in up.err(), NEXT_S)
         said = up.err()
     else:
         _end(up, how)
@@ -131,5 +131,5 @@ def stays(up: Up) -> int:
     time.sleep(0.5)
     up.begin()
     up.wait()
-    found = {each["id"]: each for each in up.deployment["schedules"]}[schedule["id"]]
-    return int(not found["active"] and found["schedule"]["cron"] == "0 5 * * *" and "kept" in up.said)
+    here = [each for each in up.deployment["schedules"] if each["schedule"].get("cron") == "0 5 * * *"]
+    return int([each["active"] for each in here] == [False] and "kept" in up.said)
