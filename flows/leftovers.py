@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import httpx
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
 from flows import ledger
@@ -44,7 +45,11 @@ def end(state: Path) -> list[str]:
         _kill(entry)
     with get_client(sync_client=True) as client:
         for entry in over:
-            line = _end(client, entry)
+            try:
+                line = _end(client, entry)
+            except httpx.HTTPError as error:
+                told.append(f"run {entry.flow_run} can't be ended now: {error}. The next start of `up` tries again")
+                continue
             ledger.forget(state, entry.flow_run)
             told += [line] if line else []
     return told

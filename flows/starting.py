@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import sys
@@ -13,7 +12,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-import httpx
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
 from flows import ledger, leftovers, orphan, project, server, stopping
@@ -107,8 +105,7 @@ class Start:
     def end_runs(self, prefect: Child) -> None:
         """At the end: what the worker's runs did not tell the server themselves. A server that is gone is told at the
         next start."""
-        with contextlib.suppress(httpx.HTTPError):
-            self.tell([] if prefect.ended() else leftovers.end(self.home.state))
+        self.tell([] if prefect.ended() else leftovers.end(self.home.state))
 
     def object_store(self) -> ObjectStore:
         """The store of versions; runs reach it through the environment."""
