@@ -77,6 +77,10 @@ class Child:
             self.process.stdout.close()
         return code
 
+    def ended(self) -> bool:
+        """Whether the child itself has ended."""
+        return self.process.poll() is not None
+
     def alive(self) -> bool:
         """Whether any process of the group still runs (the child itself is reaped on the way)."""
         self.process.poll()

@@ -107,8 +107,9 @@ class Run(Box):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """The stages to choose from are dvc.yaml's."""
+        """The stages to choose from are dvc.yaml's, the settings params.yaml's."""
         schema = super().__get_pydantic_json_schema__(core, handler)
+        schema["properties"]["settings"]["items"] = {"type": "string", "pattern": setting_pattern()}
         schema["properties"]["force"]["items"] = {"type": "string", "enum": stage_names()}
         return schema
 
@@ -116,6 +117,13 @@ class Run(Box):
 def stage_names() -> list[str]:
     """The stages of this checkout."""
     return [stage.name for stage in graph.read(HERE)]
+
+
+def setting_pattern() -> str:
+    """A regular expression for `section.field=value`, with the sections and fields of params.yaml alone."""
+    there = yaml.safe_load((HERE / "params.yaml").read_text("utf-8"))
+    names = "|".join(rf"{section}\.({'|'.join(fields)})" for section, fields in there.items())
+    return rf"^\s*({names})(\.[^=\s]+)?\s*="
 
 
 def _brief(value: Any) -> str:

@@ -12,15 +12,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped,unused-ignore]
+
 from tasks.index.fence import VARIABLE, read
 from tasks.stage import UserError
+
+LEAVING_S = 30.0  # what a killed holder had started keeps its lock until it is ended too
 
 
 @contextmanager
 def exclusive(
     path: Path, what: str, *, patience: float = 0.0, waiting: Callable[[str], None] | None = None
 ) -> Iterator[int]:
-    """Hold the lock; yields its descriptor (for a child's guard). Waits up to `patience` seconds for a holder.
+    """Hold the lock; yields its descriptor (for a child's guard). Waits up to `patience` seconds for a holder, and a
+    moment for the children of one that was killed.
 
     Raises UserError naming the holder's process and the time it started.
     """
@@ -56,7 +61,7 @@ def held(path: Path) -> bool:
 
 
 def _take(descriptor: int, path: Path, what: str, patience: float, waiting: Callable[[str], None] | None) -> None:
-    deadline, told = time.monotonic() + patience, False
+    began, told = time.monotonic(), False
     while True:
         try:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -64,7 +69,7 @@ def _take(descriptor: int, path: Path, what: str, patience: float, waiting: Call
             holder = _holder(path)
             who = f"process {holder.get('pid', '?')}, since {holder.get('since', '?')}"
             message = f"{path}: {what} is already going on ({who})."
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= began + (patience if _alive(holder) else max(patience, LEAVING_S)):
                 raise UserError(f"{message} Wait for it to end, or stop it, and try again.") from None
             if waiting is not None and not told:
                 waiting(f"{message} Waiting for it.")
@@ -80,6 +85,16 @@ def _sign(descriptor: int, path: Path) -> None:
     content = json.dumps(holder).encode()
     os.pwrite(descriptor, content, 0)
     os.ftruncate(descriptor, len(content))
+
+
+def _alive(holder: dict[str, Any]) -> bool:
+    """Whether the process that signed is still there; what is not known counts as alive."""
+    try:
+        return bool(psutil.Process(int(holder["pid"])).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+    except (KeyError, ValueError, psutil.Error):
+        return True
 
 
 def _holder(path: Path) -> dict[str, Any]:

@@ -3,14 +3,18 @@
 # ruff: noqa: B008 -- the boxes are frozen
 from __future__ import annotations
 
+import os
+
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from flows import artifacts, graph, orphan, overrides
+from flows import artifacts, graph, ledger, orphan, overrides
 from flows.form import Embed, Evaluate, Finetune, Publish, Run, Snapshot, changes
 from flows.lock import exclusive, fence
 from flows.night import Night, Request
+from flows.pool import make_pool_for_prefect
 from flows.project import find
 from flows.reproduce import Place
 from flows.summary import Summary, summarise
@@ -18,6 +22,8 @@ from flows.worktree import worktree
 from tasks.stage import UserError
 
 PATIENCE_S = 24 * 3600.0  # a run from the form or the schedule waits for one in a terminal
+
+make_pool_for_prefect()
 
 
 @flow(name="nightly", persist_result=False)
@@ -33,7 +39,9 @@ def nightly(
 
     Every field may stay empty; it is then as in params.yaml.
     """
-    orphan.leave_with(find().state)
+    state = find().state
+    ledger.note(state, str(flow_run.id), ledger.FLOW, os.getpid())
+    orphan.leave_with(state)
     boxes = {"snapshot": snapshot, "embed": embed, "finetune": finetune, "evaluate": evaluate, "publish": publish}
     try:
         artifacts.publish(_night(changes(boxes, run.settings), run))

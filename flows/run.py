@@ -6,13 +6,13 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from flows import graph, overrides, project, server
+from flows import graph, ledger, leftovers, overrides, project, server
 from flows.lock import exclusive, fence
 from flows.project import Project
 from flows.reproduce import Outcome, Place
@@ -51,7 +51,7 @@ def run(wishes: Wishes) -> None:
         place = Place(here.root, here.environment(fence(home.state / "locks" / "run.lock")), lock)
         console.print(f"[bold]nightreel[/] {len(stages)} stages in {here.root}", highlight=False)
         try:
-            outcomes = _flow(stages, place, wishes, screen, ready)
+            outcomes = _flow(stages, place, wishes, screen, lambda: _begin(ready, home, console))
         except KeyboardInterrupt:
             console.print("stopped: finished stages are kept, and the next run goes on from there", style="yellow")
             raise
@@ -76,20 +76,33 @@ def next_steps(summary: Summary, here: Project) -> dict[str, str]:
 
 
 def _flow(
-    stages: tuple[graph.Stage, ...], place: Place, wishes: Wishes, screen: Screen, ready: object
+    stages: tuple[graph.Stage, ...], place: Place, wishes: Wishes, screen: Screen, begin: Callable[[], Path]
 ) -> list[Outcome]:
-    """The stages as a Prefect flow in this process."""
+    """The stages as a Prefect flow in this process, which the ledger knows until it has ended."""
     from prefect import flow
+    from prefect.runtime import flow_run
 
     from flows.night import Night, Request
 
+    begun = list[str]()
+
     def nightly() -> list[Outcome]:
+        begun.append(str(flow_run.id))
+        ledger.claim(state, begun[0])
         return Night(stages, place, Request(wishes.force), screen).run()
 
-    assert callable(ready)
-    ready()
+    state = begin()
     outcomes: list[Outcome] = flow(name="nightly", persist_result=False, validate_parameters=False)(nightly)()
+    ledger.forget(state, begun[0])
     return outcomes
+
+
+def _begin(ready: Callable[[], None], home: Project, console: Console) -> Path:
+    """Wait for the server, and end what a killed run has left there; returns the state directory."""
+    ready()
+    for line in leftovers.end(home.state):
+        console.print(line, style="dim", highlight=False)
+    return home.state
 
 
 @contextlib.contextmanager

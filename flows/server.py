@@ -13,16 +13,17 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
 
 from flows import orphan
 from flows.child import Child
-from flows.lock import held
+from flows.lock import exclusive, held
 from flows.project import Project, settings_of_children
 from tasks.stage import UserError
 
 HOST = "127.0.0.1"
-START_S = 120.0
+START_S = 240.0  # it takes 10 s on a quiet machine
 
 
 @contextmanager
@@ -40,11 +41,23 @@ def api(project: Project, patience_s: float = START_S) -> Iterator[Callable[[], 
         return
     port = free_port()
     os.environ["PREFECT_API_URL"] = url = f"http://{HOST}:{port}/api"
-    try:
-        with serve(project, port) as child:
-            yield lambda: wait(url, child, patience_s)
-    finally:
-        os.environ.pop("PREFECT_API_URL", None)
+    with ExitStack() as stack:
+        stack.callback(os.environ.pop, "PREFECT_API_URL", None)
+        starting = stack.enter_context(ExitStack())
+        starting.enter_context(making_database(project.state, patience_s))
+        child = stack.enter_context(serve(project, port))
+
+        def ready() -> None:
+            wait(url, child, patience_s)
+            starting.close()
+
+        yield ready
+
+
+def making_database(state: Path, patience_s: float = START_S) -> AbstractContextManager[int]:
+    """Hold it while a Prefect server starts: two that make or migrate the same database at once break each other."""
+    lock = state / "locks" / "prefect.lock"
+    return exclusive(lock, "the start of a Prefect server", patience=patience_s)
 
 
 @contextmanager
@@ -88,15 +101,21 @@ def wait(url: str, child: Child | None, patience_s: float = START_S) -> None:
     while time.monotonic() < deadline:
         if child is not None and child.process.poll() is not None:
             break
-        try:
-            with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
-                if answer.status == 200:
-                    return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
+        if answers(url):
+            return
+        time.sleep(0.1)
     raise UserError(
         f"{url}: the Prefect API does not answer. The logs in .nightreel/logs say why; `dvc repro` needs none."
     )
+
+
+def answers(url: str) -> bool:
+    """Whether a Prefect API is there and well."""
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError, ValueError):
+        return False
 
 
 def free_port() -> int:

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tasks import loopback
+
 TEMPORARY = 75
 
 
@@ -34,6 +36,7 @@ def stage_main(main: Callable[[], float | None]) -> None:
     exit code 75 (EX_TEMPFAIL of sysexits.h) instead. What the stage cost is kept beside DVC.
     """
     began = time.monotonic()
+    loopback.bypass()
     try:
         beside = main() or 0.0
         _keep_cost(Path(sys.argv[0]), time.monotonic() - began, beside)

@@ -1,4 +1,4 @@
-"""Faults against a real S3 server: kills, races, damaged files, a store that misbehaves. Prints a table of counts.
+"""Faults against real servers: kills, races, damaged files, a store that misbehaves, nights. Prints a table of counts.
 
     python -m benchmarks.faults                  # all; some minutes
     python -m benchmarks.faults --only races     # one campaign
@@ -6,7 +6,8 @@
 
 The server is SeaweedFS from its package, on loopback, in a temporary folder. Publishers and readers are processes of
 their own; a proxy between a publisher and the server says at which call of the store it is killed, and misbehaves where
-the store shall. Ends with status 1 when a count is not as it has to be.
+the store shall. `nights` kills Prefect, its worker and `nightreel up`, and waits for the next night. Ends with status 1
+when a count is not as it has to be.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.faults import damage, kills, races, rolling_back, weather, world
+from benchmarks.faults import damage, kills, nights, races, rolling_back, weather, world
 from benchmarks.faults.world import Row, World
 from benchmarks.free_ports import free_ports
 from benchmarks.reading import ONE_CORE
@@ -38,7 +39,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=100, help="of eight racing publishers")
     parser.add_argument("--places", type=int, default=4, help="calls of a publish at which the store goes bad")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="*", choices=("kills", "races", "damage", "weather", "rollback"))
+    parser.add_argument("--only", nargs="*", choices=("kills", "races", "damage", "weather", "rollback", "nights"))
     asked = parser.parse_args()
     campaigns: dict[str, Callable[[World], list[Row]]] = {
         "kills": lambda made: kills.campaign(made, asked.kills, asked.seed),
@@ -46,6 +47,7 @@ def main() -> int:
         "damage": lambda made: damage.campaign(made, seed=asked.seed),
         "weather": lambda made: weather.campaign(made, asked.places),
         "rollback": rolling_back.campaign,
+        "nights": nights.campaign,
     }
     os.environ |= ONE_CORE  # before any process begins
     rows = []
@@ -65,7 +67,7 @@ def main() -> int:
 
 def show(rows: list[Row]) -> None:
     """The table."""
-    table = Table(title="Faults, against a real S3 server", title_justify="left")
+    table = Table(title="Faults, against real servers", title_justify="left")
     for name in ("what", "counted", "has to be", "met"):
         table.add_column(name, justify="right" if name == "counted" else "left")
     for row in rows:

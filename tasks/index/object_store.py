@@ -62,7 +62,7 @@ class ObjectStore:
             _require_free(port)
         (self.folder / "data").mkdir(parents=True, exist_ok=True)
         environment = self.environment
-        with self.log.open("wb") as log:
+        with self.log.open("ab") as log:  # why an earlier one ended stays readable
             # A session of its own: a Ctrl-C in the terminal reaches the server through stop() only.
             self._server = subprocess.Popen(
                 [str(weed), *self._arguments()], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -74,6 +74,10 @@ class ObjectStore:
             self.stop()
             raise
         return environment
+
+    def ended(self) -> bool:
+        """Whether the server was started and is gone, without a `stop`."""
+        return self._server is not None and self._server.poll() is not None
 
     def stop(self) -> None:
         """End the server's process group; no effect when it is stopped already.

@@ -18,6 +18,7 @@ from botocore.config import Config
 from tasks.index.s3_errors import CONDITION_FAILED, ConditionFailed, clear_errors, code, tag
 from tasks.index.s3_upload import abandon, copy, upload
 from tasks.index.store import Conflict, Missing, StoreError, Token, check_key
+from tasks.loopback import is_loopback
 
 CONNECT_S, READ_S = 5.0, 60.0  # for each of three attempts
 PART = 1 << 20
@@ -203,6 +204,7 @@ def _client(uri: str) -> Any:
         connect_timeout=CONNECT_S,
         read_timeout=READ_S,
         retries={"mode": "standard", "max_attempts": 3},
+        proxies={} if is_loopback(_own_endpoint()) else None,  # None: as the environment says
         # Servers other than AWS have no name for each bucket.
         s3={"addressing_style": "path" if _own_endpoint() else "auto"},
     )
@@ -213,8 +215,8 @@ def _client(uri: str) -> Any:
         raise StoreError(f"{uri}: the AWS settings are unusable: {error}. Correct the AWS_… variables.") from error
 
 
-def _own_endpoint() -> bool:
-    return bool(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"))
+def _own_endpoint() -> str | None:
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
 
 
 def _region() -> str | None:

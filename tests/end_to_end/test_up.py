@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -22,6 +24,7 @@ import pytest
 from benchmarks.free_ports import free_ports
 from flows import graph
 from flows.server import free_port
+from tasks.index.object_store import ObjectStore
 from tests.end_to_end.conftest import Checkout
 from tests.flows import toy
 
@@ -48,6 +51,15 @@ class Up:
             time.sleep(1)
         assert answer.is_success, answer.text
         return answer.json()
+
+    def nightreel(self, *words: str) -> str:
+        """What a command prints that reaches the object store as runs do."""
+        store = ObjectStore(
+            self.root / ".nightreel" / "object-store", int(self.addresses["object_store"].rpartition(":")[2])
+        )
+        done = toy.nightreel(self.root, *words, **store.environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def finished(self, flow_run: str, seconds: float = 400.0) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
@@ -80,10 +92,62 @@ def deployment(up: Up) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def ran(up: Up, deployment: dict[str, Any]) -> dict[str, Any]:
+def night(up: Up, deployment: dict[str, Any]) -> dict[str, Any]:
+    """A scheduled run: a time is added to the deployment, as in its page, and then nobody touches anything."""
+    at = datetime.now(UTC) + timedelta(seconds=75)
+    schedule = {"cron": f"{at.minute} {at.hour} {at.day} {at.month} *", "timezone": "UTC"}
+    few = {"finetune": {"members": ["popularity", "ease"]}}
+    up.api("POST", f"/deployments/{deployment['id']}/schedules", [{"schedule": schedule, "parameters": few}])
+    deadline = time.monotonic() + 300
+    begun = {"flow_runs": {"state": {"type": {"not_any_": ["SCHEDULED", "PENDING"]}}}}
+    while not (found := up.api("POST", "/flow_runs/filter", begun)):
+        assert time.monotonic() < deadline, "no scheduled run has begun"
+        time.sleep(2)
+    return up.finished(found[0]["id"])
+
+
+@pytest.fixture(scope="module")
+def ran(up: Up, deployment: dict[str, Any], night: dict[str, Any]) -> dict[str, Any]:
     """A finished run, started as the UI starts one, with changed parameters."""
     made = up.api("POST", f"/deployments/{deployment['id']}/create_flow_run", {"parameters": CHANGED})
     return up.finished(made["id"])
+
+
+def test_a_night_comes_by_itself_and_publishes(up: Up, night: dict[str, Any]) -> None:
+    assert night["state_type"] == "COMPLETED" and night["auto_scheduled"], night["state"]
+    (version,) = json.loads(up.nightreel("versions", "--json"))["versions"]
+    assert version["channels"] == ["live"]
+
+
+def test_after_a_minute_no_log_holds_an_error(up: Up, night: dict[str, Any]) -> None:
+    logs = [*Path(up.addresses["logs"]).glob("*.log"), up.root / ".nightreel" / "object-store" / "server.log"]
+    assert {log.stem for log in logs} == {"prefect", "worker", "mlflow", "server"}
+    assert time.time() - psutil.Process(up.process.pid).create_time() > 60
+    assert {log.name: errors(log.read_text("utf-8", "replace")) for log in logs} == {log.name: [] for log in logs}
+
+
+def errors(log: str) -> list[str]:
+    """Messages of a log that tell of an error, each with its traceback. Prefect does again what failed because SQLite's
+    file was in use for a moment, which is no fault."""
+    stamp = r"\d{4}/\d\d/\d\d [\d:]+ "
+    began = re.compile(rf"^(?=\d\d:\d\d:\d\d\.\d+ \| |{stamp}|[IWEF]\d{{4}} )", re.M)
+    faulty = re.compile(
+        rf"^[\d:.]+ \| (ERROR|CRITICAL) |^{stamp}(ERROR|CRITICAL)\b|^[EF]\d{{4}} |^error: |Traceback \(most", re.M
+    )
+    return [each for each in began.split(log) if faulty.search(each) and "database is locked" not in each]
+
+
+def test_errors_are_found_in_every_kind_of_log() -> None:
+    lines = [
+        "08:37:49.023 | INFO    | prefect.flow_runs - ERROR is a word here",
+        "08:37:49.023 | ERROR   | prefect.server.services.scheduler - failed\nTraceback (most recent call last):\n  x",
+        "2026/11/30 08:23:14 ERROR:     in MLflow",
+        "E1130 08:22:02.668345 master.go:400 of SeaweedFS",
+        "08:38:52.379 | ERROR   | prefect.server - once more\nsqlite3.OperationalError: database is locked",
+        "I1130 08:22:02.668345 master.go:400 fine",
+    ]
+    assert [lines.index(each.strip()) for each in errors("\n".join(lines))] == [1, 2, 3]
+    assert len(errors("Traceback (most recent call last):\n  x\n" + lines[0])) == 1
 
 
 def test_a_schedule_with_a_time_zone_and_one_run_at_a_time(deployment: dict[str, Any]) -> None:
@@ -94,9 +158,11 @@ def test_a_schedule_with_a_time_zone_and_one_run_at_a_time(deployment: dict[str,
 
 
 def test_a_value_out_of_bounds_is_refused_at_once(up: Up, deployment: dict[str, Any]) -> None:
-    for parameters in ({"finetune": {"seed": -1}}, {"run": {"force": ["nothing"]}}, {"finetune": {"sed": 1}}):
+    unknown: tuple[Any, ...] = ({"finetune": {"sed": 1}}, {"sed": 1}, {"run": {"settings": ["finetune.sed=1"]}})
+    for parameters in ({"finetune": {"seed": -1}}, {"run": {"force": ["nothing"]}}, *unknown):
         url = f"{up.addresses['prefect_api']}/deployments/{deployment['id']}/create_flow_run"
-        assert httpx.post(url, json={"parameters": parameters}).status_code == 409
+        answer = httpx.post(url, json={"parameters": parameters}, timeout=30)
+        assert answer.status_code == 409 and "Validation failed" in answer.text
 
 
 def test_a_run_as_the_ui_starts_it(up: Up, ran: dict[str, Any]) -> None:
@@ -107,7 +173,7 @@ def test_a_run_as_the_ui_starts_it(up: Up, ran: dict[str, Any]) -> None:
     artifacts = {each["key"]: each for each in up.api("POST", "/artifacts/filter", of(ran))}
     assert set(artifacts) == {"progress", "metrics", "summary"} and artifacts["progress"]["data"] == 100.0
     models = {row["model"] for row in json.loads(artifacts["metrics"]["data"])}
-    assert models == {"blend", "popularity", "ease"}
+    assert models >= {"blend", "popularity", "ease"}
     assert artifacts["summary"]["data"].count("\n| ") > 5
 
 

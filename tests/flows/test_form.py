@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 from prefect.utilities.callables import parameter_schema
+from prefect.utilities.schema_tools import validate
+from prefect.utilities.schema_tools.validation import ValidationError as Refused
 from pydantic import ValidationError
 
 from flows import form, graph, overrides
+from flows.form_schema import form_schema
 from flows.nightly import nightly
 from tasks import settings
 
@@ -56,3 +59,31 @@ def test_what_is_filled_in_becomes_changes_and_wins_over_texts() -> None:
 def test_faulty_values_are_refused(faulty: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         form.Finetune(**faulty)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "named"),
+    [
+        ({"nothing": 1}, "nothing"),
+        ({"finetune": {"sed": 1}}, "sed"),
+        ({"run": {"kk": 1}}, "kk"),
+        ({"run": {"settings": ["finetune.sed=1"]}}, "finetune.sed=1"),
+        ({"run": {"settings": ["no setting"]}}, "no setting"),
+        ({"publish": {"dry_run": True, "channel": "test"}}, "channel"),
+    ],
+)
+def test_the_server_refuses_what_is_unknown(parameters: dict[str, Any], named: str) -> None:
+    with pytest.raises(Refused, match=named):
+        validate(parameters, form_schema(), raise_on_error=True)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"run": {"k": 5, "settings": ["evaluate.margin=0.05", "finetune.trees.rounds = 3", "finetune.members=[ease]"]}},
+        {"finetune": {"members": ["ease"], "seed": None}, "publish": {"dry_run": True}},
+    ],
+)
+def test_the_server_takes_what_is_right(parameters: dict[str, Any]) -> None:
+    validate(parameters, form_schema(), raise_on_error=True)

@@ -1,0 +1,150 @@
+"""The services of `nightreel up`, as they are started, and started again."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import psutil  # type: ignore[import-untyped,unused-ignore]
+
+from flows import ledger, leftovers, orphan, project, server, stopping
+from flows.child import Child, guard
+from flows.project import Project
+from flows.services import Service
+from tasks.index.object_store import ObjectStore
+from tasks.index.store import StoreError
+from tasks.stage import UserError
+
+HOST = server.HOST
+# A run starts and stops within seconds of a click; Prefect's own pace is 10 s and more.
+SNAPPY = {"PREFECT_WORKER_QUERY_SECONDS": "2", "PREFECT_WORKER_CANCELLATION_POLL_SECONDS": "2"}
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where each service listens, on loopback. store: the first of eight."""
+
+    prefect: int
+    mlflow: int
+    store: int
+
+
+@dataclass(frozen=True)
+class Start:
+    """Starts the services; `stack` stops them, the worker first. lock: that of `up`; say: a line for the terminal."""
+
+    home: Project
+    ports: Ports
+    lock: int
+    stack: ExitStack
+    say: Callable[[str], None]
+
+    def all(self) -> tuple[list[Service], dict[str, str]]:
+        """Every service, the slow ones side by side, and their addresses."""
+        home, ports = self.home, self.ports
+        api = f"http://{HOST}:{ports.prefect}/api"
+        ours = orphan.mark(home.state) | {"PREFECT_API_URL": api}
+        os.environ.update(project.settings_of_children(home.state) | SNAPPY | ours)
+        with server.making_database(home.state):
+            prefect = self.child("prefect", "prefect", "server", "start", "--port", str(ports.prefect))
+            mlflow = self.mlflow()
+            store = self.object_store()
+            server.wait(api, prefect)
+        self.stack.callback(self.end_runs, prefect)  # while the server is still there to be told
+        self.tell(leftovers.end(home.state))
+        from flows import deployment
+
+        self.tell(deployment.deploy(home))
+        self.tell(leftovers.free_slots(deployment.NAME))
+        services = [
+            Service("Prefect", prefect),
+            Service("MLflow", mlflow, self.mlflow),
+            Service("object store", store, self.object_store),
+            Service("worker", self.worker(), self.worker_again),
+        ]
+        _wait(f"http://{HOST}:{ports.mlflow}/health", mlflow)
+        return services, {
+            "prefect": f"http://{HOST}:{ports.prefect}",
+            "prefect_api": api,
+            "deployment": deployment.NAME,
+            "mlflow": f"http://{HOST}:{ports.mlflow}",
+            "object_store": os.environ["AWS_ENDPOINT_URL"],
+            "store": os.environ["NIGHTREEL_STORE"],
+            "credentials": str(home.state / "object-store.json"),
+            "logs": str(home.state / "logs"),
+        }
+
+    def child(self, name: str, *module: str) -> Child:
+        """A Python program with a log."""
+        command, home = [sys.executable, "-m", *module], self.home
+        made = Child(command, cwd=home.root, env=home.environment(), log=home.log(name), hold=self.lock)
+        return self.stack.enter_context(made)
+
+    def mlflow(self) -> Child:
+        """MLflow's server and pages."""
+        return self.child("mlflow", "flows.mlflow_ui", str(self.ports.mlflow))
+
+    def worker(self) -> Child:
+        """Who starts the flow runs. On a server that is shared its name tells whose they are."""
+        made = self.child("worker", "flows.worker", ledger.worker_name(self.home.state))
+        self.stack.callback(stopping.end_runs, made.process)
+        return made
+
+    def worker_again(self) -> Child:
+        """In the place of one that was killed: what it had under way is ended, so that it blocks nothing."""
+        self.tell(leftovers.end(self.home.state))
+        return self.worker()
+
+    def end_runs(self, prefect: Child) -> None:
+        """At the end: what the worker's runs did not tell the server themselves. A server that is gone is told at the
+        next start."""
+        self.tell([] if prefect.ended() else leftovers.end(self.home.state))
+
+    def object_store(self) -> ObjectStore:
+        """The store of versions; runs reach it through the environment."""
+        store = ObjectStore(self.home.state / "object-store", self.ports.store)
+        before = set(psutil.Process().children())
+        try:
+            os.environ.update(store.start())
+        except StoreError as error:
+            raise UserError(f"{error} For example: nightreel up --store-port {self.ports.store + 100}.") from None
+        self.stack.callback(store.stop)
+        for process in set(psutil.Process().children()) - before:
+            self.stack.enter_context(guard(process.pid, self.lock))
+        return store
+
+    def tell(self, lines: list[str]) -> None:
+        """Each line in the terminal."""
+        for line in lines:
+            self.say(line)
+
+
+def _wait(url: str, child: Child) -> None:
+    """Until the address answers, or its process is gone (`_stay` says so then)."""
+    deadline = time.monotonic() + server.START_S
+    while time.monotonic() < deadline and child.process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+
+
+def require_free(what: str, option: str, port: int) -> None:
+    """Raises UserError where another program listens on the port of a service."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise UserError(
+                f"{HOST}:{port}: can't be used for {what} ({error.strerror}). Stop what uses it (`ss -ltnp`), "
+                f"or choose another port: nightreel up {option} {port + 100}."
+            ) from None

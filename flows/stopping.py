@@ -1,0 +1,33 @@
+"""The end of a worker and of the flow runs that it started."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+
+import psutil  # type: ignore[import-untyped,unused-ignore]
+
+
+def end_runs(worker: subprocess.Popen[bytes]) -> None:
+    """Stop a worker and its flow runs, which have sessions of their own; they tell the server before they go.
+
+    worker: nothing is done for one that has ended, since its process id may be another's by now.
+    """
+    if worker.poll() is not None:
+        return
+    family = [psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)]
+    _signal(family, signal.SIGTERM)
+    _, left = psutil.wait_procs(family, timeout=5.0)
+    # What was started in the meantime, or did not listen.
+    for process in list(left):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            left += process.children(recursive=True)
+    _signal(left, signal.SIGKILL)
+    psutil.wait_procs(left, timeout=2.0)
+
+
+def _signal(processes: list[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)

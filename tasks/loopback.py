@@ -1,0 +1,39 @@
+"""What is asked on loopback never goes through a proxy, whatever a company's network has in the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+HOSTS = ("127.0.0.1", "localhost", "::1")
+NAMES = ("NO_PROXY", "no_proxy")  # programs read one or the other
+
+
+def direct(environment: Mapping[str, str]) -> dict[str, str]:
+    """NO_PROXY and no_proxy with loopback added to what the user has in either of them.
+
+    Args:
+        environment: The variables of a process.
+
+    Returns:
+        Both variables, with one value.
+    """
+    listed = ",".join(environment.get(name, "") for name in NAMES).split(",")
+    kept = [host.strip() for host in listed if host.strip()]
+    hosts = ["*"] if "*" in kept else [*kept, *HOSTS]
+    return dict.fromkeys(NAMES, ",".join(dict.fromkeys(hosts)))
+
+
+def bypass() -> None:
+    """Set both variables for this process and the children that it starts from now on."""
+    os.environ.update(direct(os.environ))
+
+
+def is_loopback(url: str | None) -> bool:
+    """Whether an address is on this machine, by its name alone."""
+    try:
+        host = urlsplit(url or "").hostname or ""
+    except ValueError:
+        return False
+    return host in HOSTS or host.startswith("127.")
