@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flows import surroundings
 from tasks.stage import UserError
 
 app = typer.Typer(
@@ -107,6 +108,7 @@ def print_json(value: Any) -> None:
 
 def main() -> None:
     """Entry point: a UserError becomes its message and exit code 1; --traceback shows where it arose."""
+    surroundings.settle()
     _register()
     try:
         app()

@@ -7,7 +7,7 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows import artifacts, graph, orphan, overrides
+from flows import artifacts, graph, orphan, overrides, surroundings
 from flows.form import Embed, Evaluate, Finetune, Publish, Run, Snapshot, changes
 from flows.lock import exclusive, fence
 from flows.night import Night, Request
@@ -33,6 +33,7 @@ def nightly(
 
     Every field may stay empty; it is then as in params.yaml.
     """
+    surroundings.settle()
     orphan.leave_with(find().state)
     boxes = {"snapshot": snapshot, "embed": embed, "finetune": finetune, "evaluate": evaluate, "publish": publish}
     try:
