@@ -1,4 +1,5 @@
-"""Faults against a real S3 server: kills, races, damaged files, a store that misbehaves. Prints a table of counts.
+"""Faults against a real S3 server: kills, races, damaged files, a store that misbehaves; and whole nights under what
+may happen to MLflow. Prints a table of counts.
 
     python -m benchmarks.faults                  # all; some minutes
     python -m benchmarks.faults --only races     # one campaign
@@ -22,7 +23,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.faults import damage, kills, races, rolling_back, weather, world
+from benchmarks.faults import damage, kills, races, recording, rolling_back, weather, world
 from benchmarks.faults.world import Row, World
 from benchmarks.free_ports import free_ports
 from benchmarks.reading import ONE_CORE
@@ -38,7 +39,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=100, help="of eight racing publishers")
     parser.add_argument("--places", type=int, default=4, help="calls of a publish at which the store goes bad")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="*", choices=("kills", "races", "damage", "weather", "rollback"))
+    parser.add_argument("--only", nargs="*", choices=("kills", "races", "damage", "weather", "rollback", "recording"))
     asked = parser.parse_args()
     campaigns: dict[str, Callable[[World], list[Row]]] = {
         "kills": lambda made: kills.campaign(made, asked.kills, asked.seed),
@@ -46,6 +47,7 @@ def main() -> int:
         "damage": lambda made: damage.campaign(made, seed=asked.seed),
         "weather": lambda made: weather.campaign(made, asked.places),
         "rollback": rolling_back.campaign,
+        "recording": recording.campaign,
     }
     os.environ |= ONE_CORE  # before any process begins
     rows = []

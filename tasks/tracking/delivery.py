@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-START_S = 90.0
-"""Until MLflow is imported, on a machine that is busy."""
+START_S = 300.0
+"""Until MLflow is imported: seconds, minutes on a machine that is busy with other work."""
 
 
 @dataclass
@@ -86,16 +86,18 @@ def _listen(process: subprocess.Popen[bytes], log: Path) -> Iterator[dict[str, A
     lines: queue.Queue[bytes | None] = queue.Queue()
     threading.Thread(target=_read, args=(process, lines), daemon=True).start()
     within, doing, faulty = START_S, "importing MLflow", False
+    late = f"MLflow takes longer than {START_S:.0f} s to import. This machine may be too busy"
     while True:
         try:
             line = lines.get(timeout=within)
         except queue.Empty:
-            yield {"fault": f"{doing} took longer than {within:.0f} s. Check that it is up and answers", "recipe": None}
+            yield {"fault": late, "recipe": None}
             return
         if line is None:
             break
         message = json.loads(line)
-        within, doing = message.get("within", within), message.get("doing", doing)
+        if "within" in message:
+            within, doing, late = message["within"], message["doing"], message["late"]
         faulty |= "fault" in message
         yield message
     code = process.wait()

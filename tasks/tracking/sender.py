@@ -1,7 +1,8 @@
 """python -m tasks.tracking.sender STATE [LIVE]: records the runs that wait. `delivery` starts it and reads its lines.
 
-Each line on stdout is a JSON object: `within` (seconds that the next step may take) and `doing`; `say` (something that
-a person should know); `recorded` (a recipe); `fault` with `recipe` (null: MLflow as a whole). All else goes to stderr.
+Each line on stdout is a JSON object: `within` (seconds that the next step may take), `doing` (which that is) and `late`
+(what is wrong if it takes longer); `say` (something that a person should know); `recorded` (a recipe); `fault` with
+`recipe` (null: MLflow as a whole). All else goes to stderr.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def send(state: Path, live: str | None, tell: Tell) -> None:
         traceback.print_exc()
         return tell({"fault": faults.explain(error, uri), "recipe": None})
     for entry in outbox.waiting(state):
-        tell({"within": RUN_S, "doing": f"recording {entry.name[:12]} at {shown(uri)}"})
+        doing = f"recording {entry.name[:12]} at {shown(uri)}"
+        tell({"within": RUN_S, "doing": doing, "late": f"{doing} takes longer than {RUN_S:.0f} s. Check the server"})
         try:
             with locked(state):
                 _patiently(lambda entry=entry: _record(client, state, entry, live, tell), uri, tell)  # type: ignore[misc]
@@ -78,7 +80,9 @@ def open_client(state: Path, uri: str, tell: Tell) -> Any:
     from tasks.tracking import runs
 
     database = database_file(uri)
-    tell({"within": REACH_S if database is None else BUSY_S + 60, "doing": f"reaching MLflow at {shown(uri)}"})
+    within = REACH_S if database is None else BUSY_S + 60
+    late = f"MLflow at {shown(uri)} does not answer within {within:.0f} s. Check the address and the server"
+    tell({"within": within, "doing": f"reaching MLflow at {shown(uri)}", "late": late})
     (state / "mlflow").mkdir(parents=True, exist_ok=True)
 
     def reach() -> Any:

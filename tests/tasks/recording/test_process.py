@@ -24,9 +24,7 @@ from tasks.tracking import outbox
 from tests.tasks.recording.nights import ROOT, Run
 
 pytestmark = pytest.mark.end_to_end
-WHOLE_S = 30.0
-# What a busy test machine adds to the import of MLflow and to the stage's own: they are no waiting for a server.
-STARTING_S = 60.0
+WHOLE_S = 30.0  # for which a server that is of no use may keep a night
 
 
 def record(run: Run, *words: str, **variables: str) -> tuple[list[str], float]:
@@ -103,12 +101,12 @@ def test_a_server_that_is_of_no_use_is_told_in_one_line_and_recorded_later(run: 
         assert (
             f"It waits in {outbox.folder(run.state)}, and the next run, or `dvc repro record`, records it." in told[0]
         )
-        assert seconds < WHOLE_S + STARTING_S
     assert json.loads((run.state / "mlflow" / "outcome.json").read_text())["line"] == told[0]
     assert (run.state / "reports" / "r1.html").is_file()
     missed = out(run)
     run.ended("r2", seed=1)
-    told, _ = record(run)
+    told, working = record(run)
+    assert seconds < WHOLE_S + working, "beyond what two runs take with the import of MLflow, on a machine as busy"
     assert told == ["recorded too, from earlier: MLflow run r1", "recorded as MLflow run r2 in experiment films"]
     assert outbox.waiting(run.state) == []
     one, two = (run.runs(recipe=recipe, kind="run")[0] for recipe in ("r1", "r2"))
