@@ -10,6 +10,7 @@ the next run of it records that too.
 from __future__ import annotations
 
 import argparse
+import errno
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,13 @@ from tasks.report.page import report_path, write_report
 from tasks.report.understanding import understanding_path, write_understanding
 from tasks.run_facts import DATA, METRICS, bundle_version, common_facts, stage_facts
 from tasks.settings import Settings, load
-from tasks.stage import UserError, read_json, stage_main, staged_output, state_directory, write_json
+from tasks.stage import UserError, read_json, say, stage_main, staged_output, state_directory, write_json
 from tasks.tracking import marker, outcome
 from tasks.tracking.address import tracking_uri
 from tasks.tracking.facts import Facts
 
 OUT = Path("data/record")
+NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 def main() -> None:
@@ -66,9 +68,15 @@ def main() -> None:
 
 
 def _pages(state: Path, lock: Lock, recipe: str) -> list[Path]:
-    """The pages of the run, made now."""
-    write_report(DATA, state, lock.order)
-    made = (report_path(state, recipe), write_understanding(DATA, METRICS, state))
+    """The pages of the run, made now; a full disk costs the pages, not the night."""
+    try:
+        made = (write_report(DATA, state, lock.order), write_understanding(DATA, METRICS, state))
+    except OSError as error:
+        if error.errno not in NO_PLACE:
+            raise
+        where = error.filename or report_path(state, recipe)
+        say(f"{where}: {error.strerror}. The night has no page; free some room and run `dvc repro record`.")
+        return []
     return [each for each in made if each]
 
 

@@ -25,12 +25,17 @@ def record(state: Path, facts: Facts, mark: dict[str, Any]) -> None:
     try:
         outbox.put(state, facts, mark)
     except OSError as error:
-        return _tell(state, facts.recipe, f"it can't be kept at {error.filename or outbox.folder(state)} ({error}).")
+        why = f"it can't be kept at {outbox.folder(state)} ({str(error)[:200]})"
+        return _tell(
+            state, facts.recipe, f"{why}. Free some room, or let this user write there; then `dvc repro record`."
+        )
     fault = _send(state, facts.live, facts.recipe)
     if fault is None:
         return _tell(state, facts.recipe, None, f"recorded as {_run(facts.recipe)} in experiment {facts.experiment}")
-    return _tell(state, facts.recipe, f"{fault}. It waits in {outbox.folder(state)}, and the next run, or "
-                 "`dvc repro record`, records it.")  # fmt: skip
+    runs = len(outbox.waiting(state))
+    waits = "It waits" if runs == 1 else f"It waits with {runs - 1} earlier ones"
+    later = f"{waits} in {outbox.folder(state)}: the next run, or `dvc repro record`, records what waits."
+    return _tell(state, facts.recipe, f"{fault}. {later}")
 
 
 def again(state: Path, mark: dict[str, Any]) -> None:
@@ -60,10 +65,11 @@ def _send(state: Path, live: str | None, recipe: str) -> str | None:
     late = [each for each in done.recorded if each != recipe]
     if late:
         say(f"recorded too, from earlier: {', '.join(_run(each) for each in late)}")
+    fault = done.fault(recipe) if recipe in before else None
     left = sorted(before - {recipe, *done.recorded})
-    if left:
+    if left and fault is None:  # else the one line that is to come speaks of them
         say(f"still not recorded: {', '.join(_run(each) for each in left)}: {done.fault(left[0])}")
-    return done.fault(recipe) if recipe in before else None
+    return fault
 
 
 def _run(recipe: str) -> str:

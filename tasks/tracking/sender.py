@@ -62,9 +62,10 @@ def send(state: Path, live: str | None, tell: Tell) -> None:
         return tell({"fault": faults.explain(error, uri), "recipe": None})
     for entry in outbox.waiting(state):
         doing = f"recording {entry.name[:12]} at {shown(uri)}"
-        tell({"within": RUN_S, "doing": doing, "late": f"{doing} takes longer than {RUN_S:.0f} s. Check the server"})
         try:
-            with locked(state):
+            with locked(state, tell):
+                late = f"{doing} takes longer than {RUN_S:.0f} s. Check the server"
+                tell({"within": RUN_S, "doing": doing, "late": late})
                 _patiently(lambda entry=entry: _record(client, state, entry, live, tell), uri, tell)  # type: ignore[misc]
         except Exception as error:
             traceback.print_exc()
@@ -82,7 +83,7 @@ def open_client(state: Path, uri: str, tell: Tell) -> Any:
     database = database_file(uri)
     within = REACH_S if database is None else BUSY_S + 60
     late = f"MLflow at {shown(uri)} does not answer within {within:.0f} s. Check the address and the server"
-    tell({"within": within, "doing": f"reaching MLflow at {shown(uri)}", "late": late})
+    step = {"within": within, "doing": f"reaching MLflow at {shown(uri)}", "late": late}
     (state / "mlflow").mkdir(parents=True, exist_ok=True)
 
     def reach() -> Any:
@@ -93,23 +94,26 @@ def open_client(state: Path, uri: str, tell: Tell) -> Any:
         client.search_experiments(max_results=1)
         return client
 
-    with locked(state):
+    with locked(state, tell):
+        tell(step)
         return _patiently(reach, uri, tell)
 
 
 @contextmanager
-def locked(state: Path) -> Iterator[None]:
+def locked(state: Path, tell: Tell) -> Iterator[None]:
     """One process at a time: several at once break a fresh database."""
+    late = "another process of this state directory has been recording for minutes. Look for it and let it end"
+    tell({"within": RUN_S + 10, "doing": "waiting for another process that records", "late": late})
     (state / "locks").mkdir(parents=True, exist_ok=True)
     with (state / "locks" / "mlflow.lock").open("w") as lock:
-        deadline = time.monotonic() + BUSY_S
+        deadline = time.monotonic() + RUN_S
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise TimeoutError("another process has been recording for minutes") from None
+                    raise TimeoutError(late) from None
                 time.sleep(0.2)
         yield
 

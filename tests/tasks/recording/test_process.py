@@ -99,7 +99,8 @@ def test_a_server_that_is_of_no_use_is_told_in_one_line_and_recorded_later(run: 
         assert len(told) == 1 and told[0].startswith("not recorded: MLflow at http://127.0.0.1:"), told
         assert meaning in told[0] and "secret" not in told[0]
         assert (
-            f"It waits in {outbox.folder(run.state)}, and the next run, or `dvc repro record`, records it." in told[0]
+            f"It waits in {outbox.folder(run.state)}: the next run, or `dvc repro record`, records what waits."
+            in told[0]
         )
     assert json.loads((run.state / "mlflow" / "outcome.json").read_text())["line"] == told[0]
     assert (run.state / "reports" / "r1.html").is_file()
