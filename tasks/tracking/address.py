@@ -48,5 +48,7 @@ def shown(uri: str) -> str:
     file = database_file(uri)
     if file is not None:
         return str(file)
+    if uri.startswith("sqlite"):
+        return uri.partition("?")[0]
     parts = urlsplit(uri)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))

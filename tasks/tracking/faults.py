@@ -6,7 +6,7 @@ import errno
 import re
 from collections.abc import Iterator
 
-from tasks.tracking.address import database_file, shown
+from tasks.tracking.address import shown
 
 BUSY = ("database is locked", "database table is locked")
 # What an error says → what that means, and what to do. The first that fits is told.
@@ -55,7 +55,7 @@ def explain(error: BaseException, uri: str) -> str:
         One line that ends without a full stop.
     """
     said = " ".join(str(each) for each in _chain(error))
-    local = database_file(uri) is not None
+    local = uri.startswith("sqlite")
     place = f"MLflow's database {shown(uri)}" if local else f"MLflow at {shown(uri)}"
     if any(isinstance(each, ImportError) for each in _chain(error)):
         return f"MLflow can't be imported here ({_first(error)}). Install it: pip install 'nightreel[pipeline]'"

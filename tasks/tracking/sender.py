@@ -81,7 +81,7 @@ def open_client(state: Path, uri: str, tell: Tell) -> Any:
     from tasks.tracking import runs
 
     database = database_file(uri)
-    within = REACH_S if database is None else BUSY_S + 60
+    within = BUSY_S + 60 if uri.startswith("sqlite") else REACH_S
     late = f"MLflow at {shown(uri)} does not answer within {within:.0f} s. Check the address and the server"
     step = {"within": within, "doing": f"reaching MLflow at {shown(uri)}", "late": late}
     (state / "mlflow").mkdir(parents=True, exist_ok=True)
