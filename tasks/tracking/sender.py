@@ -122,13 +122,18 @@ def _record(client: Any, state: Path, entry: Path, live: str | None, tell: Tell)
     """Into MLflow, then out of the outbox; killed in between, it is written over the same run the next time."""
     from tasks.tracking import runs
 
+    if not entry.is_dir():  # another process of this state directory recorded it while we waited for the lock
+        return tell({"recorded": entry.name})
     facts, marker = outbox.take(entry)
+    if marker.get("model") and facts.version is None:
+        lost = f"run {entry.name[:12]} has no model in MLflow: more than {outbox.MODELS_KEPT} runs waited"
+        tell({"say": f"{lost}. A published one is still in the store"})
     version = facts.version and replace(facts.version, alias=None if facts.version.digest == live else "challenger")
     recorded = runs.record(client, replace(facts, live=live, version=version), state, lambda text: tell({"say": text}))
     if marker:
         write_json(state / "mlflow" / "recorded" / f"{facts.recipe}.json", marker | {"live": live} | recorded)
     outbox.drop(entry)
-    tell({"recorded": facts.recipe})
+    return tell({"recorded": facts.recipe})
 
 
 def _patiently(attempt: Callable[[], Any], uri: str, tell: Tell) -> Any:
