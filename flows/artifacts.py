@@ -66,6 +66,7 @@ def headline(summary: Summary) -> str:
 def markdown(summary: Summary) -> str:
     """The summary as Markdown: decision, version, sample, accounting, stages."""
     parts = [f"**Decision:** {_cell(summary.sentence)}", f"**Version:** {_version(summary)}"]
+    parts += [f"**Record:** {_cell(summary.recorded)}"]
     if summary.pages:
         parts += ["**Pages:** " + ", ".join(f"[{name}]({address})" for name, address in summary.pages.items())]
     if summary.sample:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flows import surroundings
 from tasks import loopback
 from tasks.stage import UserError
 
@@ -117,6 +118,7 @@ def print_json(value: Any) -> None:
 def main() -> None:
     """Entry point: a UserError becomes its message and exit code 1; --traceback shows where it arose."""
     loopback.bypass()
+    surroundings.settle()
     _register()
     try:
         app()

@@ -54,6 +54,7 @@ class Screen:
             told = ", ".join(f"{name.removesuffix('@10')} {value:.3f}" for name, value in summary.beyond.items())
             parts += [Text(f"Beyond accuracy, of what is served: {told}", style="dim")]
         parts += [Text.assemble(("Decision  ", "bold"), summary.sentence or "none"), _version(summary)]
+        parts += [Text.assemble(("Record    ", "bold"), summary.recorded)]
         if summary.sample:
             parts += [_sample(summary.sample)]
         parts += [_steps(next_steps)]

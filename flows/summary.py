@@ -11,6 +11,7 @@ from typing import Any
 from flows.pages import pages
 from flows.project import Project
 from flows.reproduce import Outcome
+from tasks.tracking import outcome
 
 COLUMNS = ("ndcg@10", "recall@10", "hit_rate@10", "mrr@10", "map@10")
 BEYOND = ("coverage@10", "novelty@10", "diversity@10")
@@ -50,6 +51,8 @@ class Summary:
     digest: str | None
     published: str
     """What happened to the version, in words."""
+    recorded: str
+    """Where MLflow has the run, or why it has not."""
     sample: Sample | None
     pages: Mapping[str, str]
     """Name → address of the run's pages."""
@@ -67,6 +70,7 @@ class Summary:
             "sentence": self.sentence,
             "digest": self.digest,
             "published": self.published,
+            "recorded": self.recorded,
             "sample": self.sample and {"user": self.sample.user, "history": list(self.sample.history),
                                        "recommendations": list(self.sample.recommendations)},
             "pages": dict(self.pages),
@@ -90,6 +94,7 @@ def summarise(project: Project, outcomes: Sequence[Outcome], k: int) -> Summary:
         sentence=str(verdict.get("sentence", "")),
         digest=digest,
         published=_published(receipt),
+        recorded=outcome.of(project.state, str(_read(data / "snapshot" / "recipe.json").get("recipe", ""))),
         sample=_sample(data / "refit" / "bundle", str(receipt.get("channel")), k) if receipt else None,
         pages=pages(project),
     )

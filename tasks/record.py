@@ -2,17 +2,19 @@
 
 python -m tasks.record                                     after publish; writes data/record/run.json
 python -m tasks.record --failed STAGE [--reason TEXT]      after a stage failed: what there is
+
+Recording is optional: whatever MLflow's state is, the stage ends well and says in a line what was not recorded and why;
+the next run of it records that too.
 """
 
 from __future__ import annotations
 
 import argparse
-import sqlite3
+import errno
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tasks import tracking
 from tasks.index import channels
 from tasks.index.stores import open_store
 from tasks.provenance import Lock, numbers, read_lock
@@ -21,9 +23,12 @@ from tasks.report.understanding import understanding_path, write_understanding
 from tasks.run_facts import DATA, METRICS, bundle_version, common_facts, stage_facts
 from tasks.settings import Settings, load
 from tasks.stage import UserError, read_json, say, stage_main, staged_output, state_directory, write_json
-from tasks.tracking import Facts
+from tasks.tracking import marker, outcome
+from tasks.tracking.address import tracking_uri
+from tasks.tracking.facts import Facts
 
 OUT = Path("data/record")
+NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 def main() -> None:
@@ -38,24 +43,41 @@ def main() -> None:
         return
     recipe = read_json(DATA / "snapshot" / "recipe.json")["recipe"]
     receipt = read_json(DATA / "publish" / "receipt.json")
-    marker = {
-        "recipe": recipe, "digest": receipt["digest"], "decision": receipt["decision"], "lock": lock.fingerprint,
-        "live": _live(settings), "experiment": settings.record.experiment, "uri": tracking.tracking_uri(state),
-    }  # fmt: skip
-    path = state / "mlflow" / "recorded" / f"{recipe}.json"
-    page = report_path(state, recipe)
-    if _recorded(path, marker) and page.exists() and _understood(state, recipe):
-        page.touch()  # `nightreel report` shows the run that ended last
-        say(f"recorded already: MLflow run {recipe[:12]}")
+    live = _live(settings)
+    version = bundle_version(live)
+    mark = {
+        "recipe": recipe,
+        "digest": receipt["digest"],
+        "decision": receipt["decision"],
+        "lock": lock.fingerprint,
+        "live": live,
+        "experiment": settings.record.experiment,
+        "uri": tracking_uri(state),
+        "model": version and version.digest,
+    }
+    if marker.recorded(state, mark) and report_path(state, recipe).exists() and _understood(state, recipe):
+        report_path(state, recipe).touch()  # `nightreel report` shows the run that ended last
+        outcome.again(state, mark)
     else:
-        write_report(DATA, state, lock.order)
-        facts = _facts(settings, state, lock, recipe, receipt, marker["live"])
-        pages = [each for each in (page, write_understanding(DATA, METRICS, state)) if each]
-        facts = replace(facts, artifacts=(*facts.artifacts, *((each, "report") for each in pages)))
-        write_json(path, marker | tracking.record(facts, state))
-        say(f"recorded as MLflow run {recipe[:12]} in experiment {settings.record.experiment}")
+        pages = _pages(state, lock, recipe)
+        facts = _facts(settings, state, lock, recipe, receipt, live)
+        facts = replace(facts, artifacts=(*facts.artifacts, *((each, "report") for each in pages)), version=version)
+        outcome.record(state, facts, mark)
     with staged_output(OUT) as folder:
-        write_json(folder / "run.json", {name: marker[name] for name in ("recipe", "digest", "decision")})
+        write_json(folder / "run.json", {name: mark[name] for name in ("recipe", "digest", "decision")})
+
+
+def _pages(state: Path, lock: Lock, recipe: str) -> list[Path]:
+    """The pages of the run, made now; a full disk costs the pages, not the night."""
+    try:
+        made = (write_report(DATA, state, lock.order), write_understanding(DATA, METRICS, state))
+    except OSError as error:
+        if error.errno not in NO_PLACE:
+            raise
+        where = error.filename or report_path(state, recipe)
+        say(f"{where}: {error.strerror}. The night has no page; free some room and run `dvc repro record`.")
+        return []
+    return [each for each in made if each]
 
 
 def _facts(
@@ -72,7 +94,7 @@ def _facts(
     }
     stages = tuple(stage_facts(state, lock, name, failed=False) for name in lock.stages)
     points = tuple(point for name in lock.stages for point in numbers(METRICS / f"{name}.json", f"{name}."))
-    return common_facts(settings, lock, recipe, tags, stages, points, bundle_version(live), live)
+    return common_facts(settings, lock, recipe, tags, stages, points, None, live)
 
 
 def _record_failure(settings: Settings, state: Path, lock: Lock, failed: str, reason: str) -> None:
@@ -89,11 +111,9 @@ def _record_failure(settings: Settings, state: Path, lock: Lock, failed: str, re
         stage_facts(state, lock, failed, failed=True),
     )
     tags = {"nightreel.status": f"failed at {failed}", "mlflow.note.content": reason or f"failed at {failed}"}
-    live = _live(settings)
-    facts = common_facts(settings, lock, recipe, tags, stages, (), None, live)
-    (state / "mlflow" / "recorded" / f"{recipe}.json").unlink(missing_ok=True)
-    tracking.record(facts, state)
-    say(f"recorded the failure at {failed} as MLflow run {recipe[:12]}")
+    facts = common_facts(settings, lock, recipe, tags, stages, (), None, _live(settings))
+    marker.path(state, recipe).unlink(missing_ok=True)
+    outcome.record(state, facts, {})
 
 
 def _live(settings: Settings) -> str | None:
@@ -104,26 +124,6 @@ def _live(settings: Settings) -> str | None:
 def _understood(state: Path, recipe: str) -> bool:
     """Whether the page of what was understood is there, or nothing to make it from."""
     return understanding_path(state, recipe).exists() or not (DATA / "understand").exists()
-
-
-def _recorded(path: Path, marker: dict[str, Any]) -> bool:
-    """Whether this very outcome is in MLflow, without importing it: the marker says so and the run is there."""
-    if not path.exists():
-        return False
-    found = read_json(path)
-    if {name: found.get(name) for name in marker} != marker:
-        return False
-    database = marker["uri"].removeprefix("sqlite:///")
-    if database == marker["uri"]:
-        return True  # a server: the marker is its word
-    if not Path(database).exists():
-        return False
-    query = "select 1 from runs where run_uuid = ? and lifecycle_stage = 'active'"
-    try:
-        with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
-            return connection.execute(query, [found["run_id"]]).fetchone() is not None
-    except sqlite3.Error:
-        return False
 
 
 if __name__ == "__main__":

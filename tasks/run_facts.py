@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 
 from tasks.index.bundle import MANIFEST, digest_of
 from tasks.provenance import Lock, Points, curves, flat, numbers
 from tasks.settings import Settings
 from tasks.stage import read_json
-from tasks.tracking import Facts, StageFacts, Version
+from tasks.tracking.facts import Facts, StageFacts, Version
 
 DATA, METRICS = Path("data"), Path("metrics")
 ARTIFACTS = (
@@ -48,6 +49,7 @@ def common_facts(
         artifacts=tuple((path, folder) for path, folder in wanted if path.exists()),
         version=version,
         live=live,
+        ended=int(time.time() * 1000),
     )
 
 

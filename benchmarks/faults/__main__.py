@@ -1,4 +1,5 @@
-"""Faults against real servers: kills, races, damaged files, a store that misbehaves, nights. Prints a table of counts.
+"""Faults against real servers: kills, races, damaged files, a store that misbehaves; whole nights, and what may happen
+to MLflow. Prints a table of counts.
 
     python -m benchmarks.faults                  # all; some minutes
     python -m benchmarks.faults --only races     # one campaign
@@ -23,7 +24,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.faults import damage, kills, nights, races, rolling_back, weather, world
+from benchmarks.faults import damage, kills, nights, races, recording, rolling_back, weather, world
 from benchmarks.faults.world import Row, World
 from benchmarks.free_ports import free_ports
 from benchmarks.reading import ONE_CORE
@@ -39,7 +40,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=100, help="of eight racing publishers")
     parser.add_argument("--places", type=int, default=4, help="calls of a publish at which the store goes bad")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="*", choices=("kills", "races", "damage", "weather", "rollback", "nights"))
+    every = ("kills", "races", "damage", "weather", "rollback", "nights", "recording")
+    parser.add_argument("--only", nargs="*", choices=every)
     asked = parser.parse_args()
     campaigns: dict[str, Callable[[World], list[Row]]] = {
         "kills": lambda made: kills.campaign(made, asked.kills, asked.seed),
@@ -48,6 +50,7 @@ def main() -> int:
         "weather": lambda made: weather.campaign(made, asked.places),
         "rollback": rolling_back.campaign,
         "nights": nights.campaign,
+        "recording": recording.campaign,
     }
     os.environ |= ONE_CORE  # before any process begins
     rows = []

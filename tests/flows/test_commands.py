@@ -65,3 +65,25 @@ def test_help_and_reading_commands_import_nothing_slow() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=project.HERE)
     for name in ("prefect", "torch", "mlflow", "dvc", "pandas", "lightgbm"):
         assert f"'{name}'" not in loaded.stdout
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("changed", [["--set", "finetune.seed=7"], []], ids=["in a worktree", "in the checkout"])
+def test_relative_places_in_the_environment_are_where_the_command_was_typed(toy: Path, changed: list[str]) -> None:
+    """Stages of a changed run work in a folder that is thrown away; the old code left them the relative names."""
+    names = ("MLFLOW_TRACKING_URI", "NIGHTREEL_STORE", "AWS_CONFIG_FILE", "NIGHTREEL_STATE")
+    note = toy / "toy" / "note.py"
+    told = toy / "told.json"
+    line = f"Path({str(told)!r}).write_text(json.dumps({{n: os.environ[n] for n in {names!r}}}))"
+    note.write_text(note.read_text().replace("def main():\n", f"def main():\n    {line}\n"))
+    typed = toy / "source"  # a folder of the checkout
+    typed.mkdir()
+    given = {"MLFLOW_TRACKING_URI": "sqlite:///x.db", "NIGHTREEL_STORE": "s", "AWS_CONFIG_FILE": "aws"}
+    done = project.nightreel(typed, "run", *changed, **given, NIGHTREEL_STATE="../state", PYTHONPATH=str(toy))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(told.read_text()) == {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{typed}/x.db",
+        "NIGHTREEL_STORE": str(typed / "s"),
+        "AWS_CONFIG_FILE": str(typed / "aws"),
+        "NIGHTREEL_STATE": str(toy / "state"),
+    }

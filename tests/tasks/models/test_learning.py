@@ -5,11 +5,11 @@ import dataclasses
 import lightgbm
 import numpy as np
 import pytest
+from tasks.models.drift import reference_of, stability
 
 from tasks.data.histories import FloatArray, Histories, ItemArray
 from tasks.models.blend import TREES, Blend, best_of_rows
 from tasks.models.candidates import Candidates
-from tasks.models.drift import reference_of, stability
 from tasks.models.learning import Judge, choose_blend, choose_members, learn, try_member, untrained
 from tasks.models.positions import tail, without_tail
 from tasks.models.ranking import asked_for, examples, learn_trees

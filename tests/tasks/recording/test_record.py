@@ -8,122 +8,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import yaml
-from mlflow import MlflowClient
 
-from tasks import provenance, record, tracking
-from tasks.data.histories import Histories
-from tasks.index import channels
-from tasks.index.local_store import LocalStore
+from tasks import provenance
 from tasks.stage import UserError, write_json
-from tests.tasks.small_bundle import write_bundle
+from tasks.tracking.address import tracking_uri
+from tests.tasks.recording.nights import ROOT, STAGES, Run
 
 pytestmark = pytest.mark.end_to_end
-
-ROOT = Path(__file__).parents[2]
-STAGES = ("snapshot", "validate", "understand", "embed", "finetune", "evaluate", "refit", "publish", "record")
-ITEMS, USERS = ["a", "b", "c"], ["u", "v"]
-LEARNT = Histories.from_rows([([0, 1], [1.0, 2.0]), ([1], [3.0])])
-
-
-@pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database to copy: making one takes seconds."""
-    state = tmp_path_factory.mktemp("state")
-    tracking.prepare(state)
-    return state / "mlflow" / "mlflow.db"
-
-
-@dataclass(frozen=True)
-class Run:
-    """A workspace in which every stage but record has run."""
-
-    folder: Path
-    state: Path
-
-    def stages(self, **keys: str) -> None:
-        """dvc.lock with one dep and one out a stage; `keys` changes the hash of a stage's dep."""
-        entries = {
-            name: {
-                "cmd": f"python -m tasks.{name}",
-                "deps": [{"path": f"tasks/{name}.py", "md5": keys.get(name, "0" * 32)}],
-                "outs": [{"path": f"data/{name}", "md5": "1" * 32 + ".dir"}],
-            }
-            for name in STAGES[:-1]
-        }
-        Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": entries}))
-
-    def ended(self, recipe: str, decision: str = "promote", *, published: bool = True, seed: int = 0) -> str:
-        """What the stages leave; returns the digest of the final bundle, or of the candidate where it is held."""
-        write_json(Path("data/snapshot/recipe.json"), {"recipe": recipe})
-        verdict = {"decision": decision, "label": "better", "sentence": f"{decision}: for a reason"}
-        write_json(Path("data/evaluate/verdict.json"), verdict)
-        plots = Path("data/evaluate/plots")
-        plots.mkdir(parents=True, exist_ok=True)
-        (plots / "by_k.csv").write_text("protocol,model,k,ndcg\ntime,blend,5,0.1\ntime,blend,10,0.2\n")
-        write_json(Path("metrics/evaluate.json"), {"gate": {"ndcg@10": 0.25, "users": 90}})
-        target = Path("data/refit/bundle") if decision == "promote" else Path("data/finetune/candidate")
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.rmtree("data/refit", ignore_errors=True)
-        digest = write_bundle(target, ITEMS, USERS, LEARNT, seed)
-        out = published and decision == "promote"
-        receipt = {"decision": decision, "digest": digest if decision == "promote" else None, "published": out}
-        write_json(Path("data/publish/receipt.json"), receipt)
-        if out:
-            store = LocalStore(self.state / "store")
-            seen = channels.live(store)
-            channels.move(store, "live", digest, previous=seen.digest if seen else None, seen=seen)
-        return digest
-
-    @property
-    def client(self) -> Any:
-        return MlflowClient(tracking_uri=tracking.tracking_uri(self.state))
-
-    def runs(self, **tags: str) -> list[Any]:
-        query = " and ".join(f"tags.`nightreel.{name}` = '{value}'" for name, value in tags.items())
-        found = self.client.search_experiments(filter_string="name = 'films'")
-        return list(self.client.search_runs([e.experiment_id for e in found], filter_string=query))
-
-    def alias(self, name: str) -> str | None:
-        """The digest of the model version with an alias."""
-        model = self.client.get_registered_model("films")
-        if name not in model.aliases:
-            return None
-        return str(self.client.get_model_version("films", model.aliases[name]).tags["nightreel.digest"])
-
-
-@pytest.fixture
-def run(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    state, folder = tmp_path / "state", tmp_path / "work"
-    (state / "mlflow").mkdir(parents=True)
-    shutil.copy(database, state / "mlflow" / "mlflow.db")
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("NIGHTREEL_STATE", str(state))
-    for name in ("NIGHTREEL_STORE", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"):
-        monkeypatch.delenv(name, raising=False)
-    values = yaml.safe_load((ROOT / "params.yaml").read_text())
-    values["record"]["experiment"] = "films"
-    Path("params.yaml").write_text(yaml.safe_dump(values))
-    Path("dvc.yaml").write_text(yaml.safe_dump({"stages": {name: {"cmd": "x"} for name in STAGES}}, sort_keys=False))
-    made = Run(folder, state)
-    made.stages()
-    return made
-
-
-@pytest.fixture
-def main(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    def call(*arguments: str) -> None:
-        monkeypatch.setattr(sys, "argv", ["record", *arguments])
-        record.main()
-
-    return call
 
 
 def test_a_run_has_a_parent_and_a_child_per_stage(run: Run, main: Callable[..., None]) -> None:
@@ -255,7 +150,7 @@ def test_the_registered_model_answers_as_the_bundle_without_a_pickle(
 
     run.ended("r1")
     main()
-    monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: tracking.tracking_uri(run.state))
+    monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: tracking_uri(run.state))
     address = run.client.get_model_version_by_alias("films", "champion").source
     lists = mlflow.pyfunc.load_model(address).predict(pd.DataFrame({"user_id": ["v", "nobody"]}), params={"k": 2})
     assert lists[["user_id", "item_id", "rank"]].to_numpy().tolist() == [
