@@ -10,11 +10,7 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-<<<<<<< HEAD
-from flows import artifacts, graph, ledger, orphan, overrides
-=======
-from flows import artifacts, graph, orphan, overrides, surroundings
->>>>>>> mlflow
+from flows import artifacts, graph, ledger, orphan, overrides, surroundings
 from flows.form import Embed, Evaluate, Finetune, Publish, Run, Snapshot, changes
 from flows.lock import exclusive, fence
 from flows.night import Night, Request
@@ -43,14 +39,10 @@ def nightly(
 
     Every field may stay empty; it is then as in params.yaml.
     """
-<<<<<<< HEAD
+    surroundings.settle()
     state = find().state
     ledger.note(state, str(flow_run.id), ledger.FLOW, os.getpid())
     orphan.leave_with(state)
-=======
-    surroundings.settle()
-    orphan.leave_with(find().state)
->>>>>>> mlflow
     boxes = {"snapshot": snapshot, "embed": embed, "finetune": finetune, "evaluate": evaluate, "publish": publish}
     try:
         artifacts.publish(_night(changes(boxes, run.settings), run))
