@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--passes", type=float, help="of those with a backbone; params.yaml's unless given")
     given = parser.parse_args()
     data, settings = load_dataset(), load().finetune
-    task, clock = fold_task(data, gate_fold(data), 1), data.clock == "time"
+    task, clock = fold_task(data, gate_fold(data), settings), data.clock == "time"
     catalogue: Catalogue = catalogue_of(data.items, validation_vectors())
     base = dict(combinations(settings.sized(len(task.train.items)).members["transformer"])[0])
     columns = "training", "NDCG@10", "less the first", "95% interval", "fit s", "answer s", "MB"

@@ -30,7 +30,7 @@ from tasks.content.text import read_texts
 from tasks.data.dataset import Dataset, load_dataset
 from tasks.evaluation.validation import Vectors, content_quality, ndcg
 from tasks.finetune import ITEMS, UNDERSTOOD
-from tasks.models.learning import Judge
+from tasks.models.examples import Judge
 from tasks.settings import Embed, Settings, load
 
 WAYS = {"full": (1e-4, 3e-4), "lora": (3e-4, 1e-3, 3e-3), "adalora": (1e-3, 3e-3, 1e-2)}

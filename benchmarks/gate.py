@@ -76,7 +76,7 @@ CHOICES = Choices(
     moment="last_event",
 )  # fmt: skip
 IDS = tuple(str(item) for item in range(ITEMS))
-CHAMPION = Champion("c" * 64, {"clock": "time", "data_until": NOW}, IDS, "films", CHOICES, {}, None)
+CHAMPION = Champion("c" * 64, {"clock": "time", "data_until": NOW}, IDS, "films", CHOICES, None)
 
 
 def verdict(gate: Gate, plant: Plant, n: int, agreement: float, rng: np.random.Generator) -> Verdict:
@@ -93,7 +93,9 @@ def verdict(gate: Gate, plant: Plant, n: int, agreement: float, rng: np.random.G
         users=asked.trial.users, folds=["fold"] * n, values=found, lists={"blend": night.lists}, beyond={},
         faults={"blend": faults(asked.trial, night.lists, night.sound, open_to_all)}, cold=0,
     )  # fmt: skip
-    evidence = Evidence(scores, asked.slices, [], night.data_until, "time", "d" * 64, IDS, "films")
+    evidence = Evidence(
+        scores, asked.slices, [], night.data_until, "time", "d" * 64, IDS, "films", "the blend ranks the lists"
+    )
     own, champion = found["blend"][GATE_METRIC], per_user(theirs, asked.trial.truth, [K])[GATE_METRIC]
     fair = Comparison("c", asked.trial.users, asked.trial.users, own, champion, theirs)
     return judge(gate, evidence, CHAMPION, blocked=False, compare=lambda _: fair).verdict

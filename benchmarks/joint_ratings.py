@@ -65,7 +65,7 @@ def of_users(values: FloatArray, users: IntArray) -> FloatArray:
 def compare(data: Dataset, settings: Finetune, weights: list[float], passes: float | None) -> tuple[Table, Table]:
     """A row a weight, and one for each way to foretell a rating."""
     fold, clock = gate_fold(data), data.clock == "time"
-    task, (known, asked) = fold_task(data, fold, 1), ratings(data, fold)
+    task, (known, asked) = fold_task(data, fold, settings), ratings(data, fold)
     catalogue = catalogue_of(data.items, validation_vectors())
     base = dict(combinations(settings.sized(len(task.train.items)).members["transformer"])[0])
     base |= {"passes": passes} if passes else {}

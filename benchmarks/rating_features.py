@@ -29,12 +29,13 @@ from tasks.data.dataset import Dataset, load_dataset
 from tasks.data.histories import FloatArray, Histories
 from tasks.evaluation.intervals import mean_interval
 from tasks.evaluation.validation import fold_task, gate_fold, ndcg
-from tasks.models.blend import TREES, Blend
+from tasks.models.blend import FUSION, TREES, Blend
 from tasks.models.candidates import Candidates
 from tasks.models.catalogue import catalogue_of
 from tasks.models.choices import Choices
 from tasks.models.engine import Engine
-from tasks.models.ranking import examples, learn_trees
+from tasks.models.examples import examples
+from tasks.models.ranking import learn_trees
 from tasks.models.ratings import Rated, RatingModel, ridge_rows
 from tasks.models.training import fit_engine
 from tasks.settings import Settings, load
@@ -57,7 +58,8 @@ class RatedEngine(Engine):
         self, histories: Histories, moments: FloatArray, exclude: Histories | None, hidden: Any = None
     ) -> tuple[Candidates, tuple[str, ...], npt.NDArray[np.float32]]:
         """As the engine's, with the columns `added`."""
-        found, columns, matrix = super().candidates(histories, moments, exclude, hidden)
+        whole = replace(self, blend=Blend(FUSION))  # a learned blend asks for its own columns alone
+        found, columns, matrix = Engine.candidates(whole, histories, moments, exclude, hidden)
         mean, _, _, bias_strength, strength = self.head.scale.tolist()
         item = self.head.item_bias[found.items].astype(np.float64)
         rest = self.value(histories) - mean - self.head.item_bias[histories.items]
@@ -90,7 +92,7 @@ def values_of(data: Dataset) -> Value:
 
 def compare(data: Dataset, fold: str, choices: Choices, settings: Settings, threads: int) -> dict[str, FloatArray]:
     """Set of features → [n] NDCG@10 of validation's positions, each at its best number of trees."""
-    own, task, value = settings.finetune, fold_task(data, fold, settings.finetune.positions), values_of(data)
+    own, task, value = settings.finetune, fold_task(data, fold, settings.finetune), values_of(data)
     catalogue = catalogue_of(data.items, np.load("data/finetune/vectors.npy", allow_pickle=False))
     engines = []
     for train in (task.inner, task.train):

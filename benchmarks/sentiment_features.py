@@ -28,14 +28,15 @@ from tasks.data.dataset import Dataset, load_dataset
 from tasks.data.histories import FloatArray, Histories
 from tasks.evaluation.validation import fold_task, gate_fold, ndcg
 from tasks.finetune import UNDERSTOOD
-from tasks.models.blend import best_of_rows
+from tasks.models.blend import FUSION, Blend, best_of_rows
 from tasks.models.candidates import Candidates
 from tasks.models.catalogue import catalogue_of, numbers
 from tasks.models.choices import Choices
 from tasks.models.engine import Engine
+from tasks.models.examples import BLOCK, examples
 from tasks.models.features import mean_of_history
 from tasks.models.positions import Positions
-from tasks.models.ranking import BLOCK, examples, learn_trees
+from tasks.models.ranking import learn_trees
 from tasks.models.task import Task
 from tasks.models.training import fit_engine
 from tasks.models.trees import Trees
@@ -58,7 +59,8 @@ class TonedEngine(Engine):
         self, histories: Histories, moments: FloatArray, exclude: Histories | None, hidden: Any = None
     ) -> tuple[Candidates, tuple[str, ...], npt.NDArray[np.float32]]:
         """As the engine's, with the columns of sentiment last."""
-        found, columns, matrix = super().candidates(histories, moments, exclude, hidden)
+        whole = replace(self, blend=Blend(FUSION))  # a learned blend asks for its own columns alone
+        found, columns, matrix = Engine.candidates(whole, histories, moments, exclude, hidden)
         score = self.sentiment[found.items]
         usual = mean_of_history(histories, self.sentiment[histories.items])
         added = {"score": score, "from_mean": score - usual[found.rows]}
@@ -118,7 +120,7 @@ def engines_of(data: Dataset, task: Task, choices: Choices) -> list[TonedEngine]
 def compare(data: Dataset, fold: str, choices: Choices, settings: Settings, threads: int) -> dict[str, FloatArray]:
     """Set of features → [n] NDCG@10 of validation's positions, at its best number of trees, mean of SEEDS."""
     own, trees = settings.finetune, settings.finetune.trees
-    task = fold_task(data, fold, own.positions)
+    task = fold_task(data, fold, own)
     inner, outer = engines_of(data, task, choices)
     lesson = examples(inner, task.earlier, data.exclude_seen, own.negatives, np.random.default_rng(own.seed))
     ranked, found = Ranked.of(outer, task.valid, data.exclude_seen), {}

@@ -44,9 +44,10 @@ from tasks.models.blend import TREES, Blend
 from tasks.models.catalogue import catalogue_of
 from tasks.models.choices import Choices
 from tasks.models.engine import BLEND, Engine
-from tasks.models.learning import Judge, untrained
+from tasks.models.examples import Judge, examples
+from tasks.models.learning import untrained
 from tasks.models.protocol import Catalogue, combinations
-from tasks.models.ranking import examples, learn_trees
+from tasks.models.ranking import learn_trees
 from tasks.models.task import Task
 from tasks.models.training import Start, fit_engine
 from tasks.models.warm_start import find, keep, night_of
@@ -159,7 +160,7 @@ def compare(
     folders; none is compared where last night left nothing to go on from."""
     judge = Judge(ndcg, data.exclude_seen, data.clock == "time", 1)
     bare = untrained(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
-    task = fold_task(data, fold, settings.finetune.positions)
+    task = fold_task(data, fold, settings.finetune)
     night = Night(task, catalogue_of(data.items, vectors), settings, judge, bare)
     fits = night_of(data, task.inner, encoder, {"vectors": vectors.shape[1]})
     earlier, alone = find(kept[0], fits, night.catalogue, most=1000), night.choices([MEMBER])

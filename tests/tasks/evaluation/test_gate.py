@@ -23,6 +23,7 @@ CHOICES = Choices(
     members={}, blend="popularity", columns=(), cutoff=50, shortlist=50, half_life_days=(), buckets=1, encoder="base",
     moment="last_event",
 )  # fmt: skip
+BEHIND = "the ranks of 2 models, fused ranks the lists"
 
 
 def judged(folder: Path, users: int | None, champion_scale: float = 1.0) -> tuple[Judgement, dict[str, object]]:
@@ -36,12 +37,12 @@ def judged(folder: Path, users: int | None, champion_scale: float = 1.0) -> tupl
     rows = np.arange(len(own), dtype=np.int64)
     fair = Comparison("c", rows, scores.users, own, own * champion_scale, scores.lists["blend"][:, :10])
     config = {"clock": "time", "data_until": data.data_until}
-    champion = Champion("c" * 64, config, tuple(data.item_ids), "films", CHOICES, {}, None)
+    champion = Champion("c" * 64, config, tuple(data.item_ids), "films", CHOICES, None)
     items = data.items.append_column("published_at", [[None] * data.n_items]).append_column(
         "genres", [[[]] * data.n_items]
     )
     data = type(data)(**{**vars(data), "items": items.cast(items.schema)})
-    evidence = Evidence(scores, [], [], data.data_until, data.clock, "d" * 64, data.item_ids, "films")
+    evidence = Evidence(scores, [], [], data.data_until, data.clock, "d" * 64, data.item_ids, "films", BEHIND)
     gate = Gate(SETTINGS, 0)
     found = judge(gate, evidence, champion, blocked=False, compare=lambda _: fair)
     measured = {data.gate: (scores, intervals(scores, 200, np.random.default_rng(0)))}

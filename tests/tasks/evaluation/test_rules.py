@@ -15,6 +15,7 @@ from tasks.settings import Override
 from tasks.stage import UserError
 
 DAY = 86_400.0
+BEHIND = "the ranks of 2 models, fused ranks the lists"
 DIGEST = "abcdef0123456789" * 4
 FRESH: dict[str, Any] = {"days": 1.0, "clock": "time", "same_source": True}
 
@@ -91,7 +92,7 @@ def test_any_failed_rule_stops_and_the_gravest_names_it(
 
 
 def test_broken_lists_are_no_baseline_either() -> None:
-    verdict = first(None, [BROKEN], sound_behaviour([]), model="blend", replaces=None)
+    verdict = first(None, [BROKEN], sound_behaviour([]), model="blend", replaces=None, behind=BEHIND)
     assert (verdict.decision, verdict.label) == ("reject", "broken lists")
 
 
@@ -117,7 +118,10 @@ def test_a_word_for_another_candidate_changes_nothing(candidate: str) -> None:
 
 @pytest.mark.parametrize(
     "verdict",
-    [refuse("blocked", "rolled back", []), first(None, [BROKEN], sound_behaviour([]), model="blend", replaces=None)],
+    [
+        refuse("blocked", "rolled back", []),
+        first(None, [BROKEN], sound_behaviour([]), model="blend", replaces=None, behind=BEHIND),
+    ],
 )
 def test_a_block_and_broken_lists_stay(verdict: Verdict) -> None:
     found = overridden(verdict, word(), DIGEST)

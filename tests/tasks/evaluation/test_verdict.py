@@ -11,6 +11,7 @@ from tasks.evaluation.verdict import Rule, against_champion, against_popularity,
 
 MARGIN = 0.03
 BEHAVES = sound_behaviour([])
+BEHIND = "80 trees over 5 models ranks the lists"
 
 
 def found(low: float, point: float, high: float, users: int = 900) -> Difference:
@@ -105,19 +106,20 @@ def test_a_champion_that_scores_nothing_is_no_reason_to_hold() -> None:
         (popularity_rule(found(0.2, 0.4, 0.6)), "blend"),
         (popularity_rule(found(-0.1, 0.1, 0.3)), "blend"),
         (popularity_rule(found(-0.3, -0.2, -0.1)), "popularity"),
+        (popularity_rule(found(-0.2, -0.1, 0.01)), "blend"),  # not shown to be worse: validation's choice stands
         (popularity_rule(None, score=0.0), "popularity"),
         (None, "blend"),
     ],
 )
 def test_without_a_champion_the_best_is_the_baseline(popularity: Rule | None, model: str) -> None:
-    verdict = first(popularity, [], BEHAVES, model=best(popularity), replaces=None)
+    verdict = first(popularity, [], BEHAVES, model=best(popularity), replaces=None, behind=BEHIND)
     assert (verdict.decision, verdict.label, verdict.model) == ("promote", "baseline", model)
     assert f"promote {model} as the baseline: there is no champion yet" in verdict.sentence
 
 
 def test_a_blend_that_misbehaves_is_a_baseline_and_it_is_said() -> None:
     opposite = sound_behaviour([Behaviour("a fan of a genre gets it", -0.5, 0.0, 8, "-50.0%")])
-    verdict = first(None, [], opposite, model="blend", replaces=None)
+    verdict = first(None, [], opposite, model="blend", replaces=None, behind=BEHIND)
     assert (verdict.decision, verdict.rules) == ("promote", (opposite,))
     assert (
         "a challenger would be rejected, for the blend misbehaves (a fan of a genre gets it: -50.0%)"
@@ -127,7 +129,12 @@ def test_a_blend_that_misbehaves_is_a_baseline_and_it_is_said() -> None:
 
 def test_another_data_set_replaces_with_the_reason() -> None:
     verdict = first(
-        None, [], BEHAVES, model="blend", replaces="champion abc knows 0% of today's items and comes from 'x', not 'y'"
+        None,
+        [],
+        BEHAVES,
+        model="blend",
+        replaces="champion abc knows 0% of today's items and comes from 'x', not 'y'",
+        behind=BEHIND,
     )
     assert (verdict.decision, verdict.label) == ("promote", "replaced")
     assert "comes from 'x', not 'y'" in verdict.sentence

@@ -14,8 +14,10 @@ from tasks.data.dataset import Dataset, load_dataset
 from tasks.evaluation.rating_error import rating_errors
 from tasks.index.assembly import refit, rehearse
 from tasks.index.bundle import BundleError
+from tasks.models.blending import Board
 from tasks.models.choices import Choices
 from tasks.models.engine import Engine
+from tasks.models.examples import nothing
 from tasks.models.learning import Learned
 from tasks.models.rating_choice import with_ratings
 from tasks.settings import Ratings
@@ -45,7 +47,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def choices(data: Dataset) -> Choices:
     """With the rating head that validation chose."""
     engine: Engine = None  # type: ignore[assignment]
-    return with_ratings(Learned(POPULAR, {}, [], [], engine, None), data, "leave_last_out", SETTINGS).choices
+    return with_ratings(
+        Learned(POPULAR, {}, [], [], engine, engine, nothing(), Board().steps_of("")), data, "leave_last_out", SETTINGS
+    ).choices
 
 
 @pytest.fixture(scope="module")
@@ -122,5 +126,10 @@ def test_ratings_that_are_all_alike_or_missing_give_no_head(tmp_path: Path) -> N
     for event in ("rating", "play"):
         source = write_dataset(tmp_path / event, users=60, events=1200, event=event)
         told = load_dataset(prepare(tmp_path / f"{event} work", source.folder) / "data/validate")
-        learned = with_ratings(Learned(POPULAR, {}, [], [], engine, None), told, "leave_last_out", SETTINGS)
+        learned = with_ratings(
+            Learned(POPULAR, {}, [], [], engine, engine, nothing(), Board().steps_of("")),
+            told,
+            "leave_last_out",
+            SETTINGS,
+        )
         assert learned.choices == POPULAR and learned.ratings == []

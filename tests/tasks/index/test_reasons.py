@@ -18,9 +18,10 @@ from tasks.index.reasons import evidence, measured, votes
 from tasks.index.slates import Question
 from tasks.models.blend import TREES, Blend
 from tasks.models.engine import Engine
+from tasks.models.examples import examples
 from tasks.models.members import MEMBERS
 from tasks.models.positions import tail, without_tail
-from tasks.models.ranking import examples, learn_trees
+from tasks.models.ranking import learn_trees
 from tasks.stage import UserError
 from tests.settings import settings
 from tests.tasks.index.bundles import UNTIL, taste, write_bundle

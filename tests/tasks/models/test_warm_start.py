@@ -16,7 +16,7 @@ from tasks.models.choices import Choices
 from tasks.models.engine import Engine
 from tasks.models.positions import from_end, without_tail
 from tasks.models.protocol import Catalogue
-from tasks.models.task import task_of
+from tasks.models.task import Cuts, leave_last_out_task, task_in_time
 from tasks.models.training import fit_engine
 from tasks.models.transformer import Transformer
 from tasks.models.warm_start import Earlier, Night, find, keep
@@ -41,10 +41,8 @@ def chosen(**changes: float) -> Choices:
 def inner_of(train: Histories, *, cut: bool) -> Histories:
     """The part of `train`, all but validation, that a fold's first link learns from."""
     if cut:
-        start = float(np.quantile(train.times, 0.9))
-        valid = train.where(train.times >= start)
-        return task_of(train.where(train.times < start), valid, 2, start).inner
-    return task_of(without_tail(train, 1, 3), train.where(from_end(train) == 1), 2, None).inner
+        return task_in_time(train, Cuts(most=2, users=1, share=0.1, new=True)).inner
+    return leave_last_out_task(without_tail(train, 1, 3), train.where(from_end(train) == 1), 2).inner
 
 
 def night(inner: Histories, **changes: Any) -> Night:
