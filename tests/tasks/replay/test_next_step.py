@@ -9,11 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tasks.data.histories import Histories
 from tasks.data.loading import Loaded, load
 from tasks.data.reading import Raw, raw_columns
+from tasks.index.reader import Reader
 from tasks.replay import baselines, judgement, paired
-from tasks.replay.next_step import Meetings, meetings, ndcg, step_after
+from tasks.replay.next_step import Meetings, meetings, ndcg, shown, step_after
 from tests.settings import settings
+from tests.tasks.small_bundle import write_bundle
 
 ITEMS = list("abcdefghijkl")
 NIGHT, DAY = datetime(2024, 1, 10, tzinfo=UTC).timestamp(), 86_400.0
@@ -175,3 +178,28 @@ def test_nights_on_which_nothing_was_served_are_left_out() -> None:
 def test_settings_of_the_project_make_the_labels(tmp_path: Path) -> None:
     found = log([("ann", "a", -1, "watch", 0.4), ("ann", "b", -1, "watch", 0.6), ("ann", "c", -1, "dislike")])
     assert named(found, found.item[found.positive]) == ["b"] and named(found, found.item[found.met]) == ["a", "b", "c"]
+
+
+def test_the_served_version_is_asked_with_the_history_of_that_instant(tmp_path: Path) -> None:
+    # The version knows c, b and a (most used last), and neither l nor what ann did since.
+    takers = {"c": 1, "b": 2, "a": 3}
+    times = [NIGHT - 4 * DAY] * sum(takers.values())
+    taken = [at for at, each in enumerate(takers) for _ in range(takers[each])]
+    users = [f"v{n}" for n in range(len(taken))]
+    learnt = Histories.from_events(range(len(taken)), taken, times, len(taken))
+    write_bundle(tmp_path / "bundle", list(takers), users, learnt)
+    reader = Reader.open_bundle(tmp_path / "bundle")
+    found = log([("ann", "a", -1), ("ann", "l", 1), ("ann", "b", 2), ("new", "b", 3)])
+    step = step_after(found, NIGHT, NIGHT + DAY, exclude_seen=True)
+    lists = shown(reader, step, found.item_ids)
+    assert named(found, lists[0]) == ["b", "c"] and named(found, lists[1]) == ["a", "b", "c"]
+    judged = judgement.judge(found, NIGHT, DAY, reader)
+    # Of b and l, which it does not know, ann is shown b first; the newcomer's b stands second.
+    assert judged.figures["nightreel"].tolist() == pytest.approx([1 / (1 + 1 / log2(3)), 1 / log2(3)])
+    means = judged.means()
+    assert means["nightreel_known"] == pytest.approx(1 / (1 + 1 / log2(3))) and means[
+        "nightreel_newcomers"
+    ] == pytest.approx(1 / log2(3))
+    row = judged.rows(found, NIGHT).to_pylist()[0]
+    assert (row["user_id"], row["wanted"], row["newcomer"]) == ("ann", 2, False)
+    assert row["arrived"].timestamp() == NIGHT + 3600 and row["night"].timestamp() == NIGHT
