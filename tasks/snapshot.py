@@ -12,7 +12,7 @@ from tasks.data.contracts import beyond, with_named
 from tasks.data.sources import Source, open_source
 from tasks.index import channels
 from tasks.index.media_objects import MediaObjects
-from tasks.index.pinned_state import earlier_version, pin_state
+from tasks.index.pinned_state import earlier_version, known_rows, pin_state
 from tasks.index.store import Missing, Store
 from tasks.index.stores import open_store
 from tasks.settings import Settings, load
@@ -28,7 +28,7 @@ def main() -> None:
     state = state_directory()
     source = open_source(settings.snapshot.source, state / "downloads", open_store)
     say(f"source {source.name}: terms: {source.terms}")
-    key = _key(settings, source, state)
+    key = privacy.wanted_key(settings.snapshot.pseudonymise, source.is_sample, state)
     facts = environment.describe()
     package = Path(__file__).parent
     params = settings.model_dump(mode="json", by_alias=True)
@@ -47,8 +47,10 @@ def main() -> None:
     state_pins = _pin_state(store, settings, tables)
     identity += f"+{recipe.digest(state_pins)}" if state_pins else ""
     made = recipe.make_recipe(identity, params, package, LOCK, facts) | {"tables": tables}
-    _keep_json(OUT / "champion.json", champion(store, settings.snapshot.channel, made["recipe"]))
-    for name, value in (("blocked", channels.blocked(store)), ("environment", facts), ("media", pins)):
+    pinned = champion(store, settings.snapshot.channel, made["recipe"])
+    known = {"rows": known_rows(store, pinned["digest"])}
+    kept = {"champion": pinned, "known": known, "blocked": channels.blocked(store), "environment": facts, "media": pins}
+    for name, value in kept.items():
         _keep_json(OUT / f"{name}.json", value)
     today.keep(OUT, settings.snapshot.now())
     # Last: it names the tables, and so vouches for all the rest.
@@ -89,13 +91,6 @@ def _data_until(store: Store, digest: str) -> float | None:
             f"{store.uri}: version {digest[:12]}, to be compared with, is incomplete (config.json is missing). Restore "
             "it, or roll back to a whole one: `nightreel versions`, `nightreel rollback`."
         ) from None
-
-
-def _key(settings: Settings, source: Source, state: Path) -> bytes | None:
-    setting = settings.snapshot.pseudonymise
-    if setting == "off" or (setting == "auto" and source.is_sample):
-        return None
-    return privacy.load_key(state, create=True)
 
 
 def _identity(source: Source, key: bytes | None) -> str:

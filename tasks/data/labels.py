@@ -10,8 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.data import splits
 from tasks.data.casting import mask_of
 from tasks.data.marks import Mask
+from tasks.data.splits import Events
 from tasks.settings import Validate
 
 REPEATED = ("music", "podcast")
@@ -46,3 +48,28 @@ def leaves_out_seen(settings: Validate, media_types: pa.ChunkedArray, repeated: 
         return settings.exclude_seen == "on"
     comes_back = 2 * int(mask_of(pc.is_in(media_types, pa.array(REPEATED))).sum()) > len(media_types)
     return not comes_back or repeated < settings.repeat_share
+
+
+def label(events: pa.Table, settings: Validate) -> pa.Table:
+    """Clean events with the columns positive, negative and seen."""
+    flags = {
+        "positive": at_least(events, thresholds(events, settings)),
+        "negative": at_least(events, settings.negative),
+        "seen": of_types(events, settings.seen),
+    }
+    at = events.column_names.index("value") + 1
+    for offset, (name, flag) in enumerate(flags.items()):
+        events = events.add_column(at + offset, name, pa.array(flag))
+    return events
+
+
+def as_arrays(events: pa.Table) -> Events:
+    """The columns that splitting looks at; only an event with an item can be positive or seen."""
+    column = {name: events[name].to_numpy() for name in ("user", "item", "time", "positive", "seen")}
+    named = column["item"] >= 0
+    return Events(column["user"], column["item"], column["time"], column["positive"] & named, column["seen"] & named)
+
+
+def repeated(events: Events) -> float:
+    """Share of the positives whose item their user had met before."""
+    return 1 - float(splits.first_meetings(events).sum()) / max(int(events.positive.sum()), 1)

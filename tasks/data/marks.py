@@ -28,6 +28,11 @@ class Marks:
         unmarked: Mask = self._code == 0
         return unmarked
 
+    def without(self, rule: str) -> Mask:
+        """[n] rows that are not marked for this rule."""
+        codes = [code for code, (name, _) in enumerate(self._rules) if name == rule]
+        return ~np.isin(self._code, codes)
+
     def mark(self, broken: Mask, rule: str, column: str) -> None:
         """Mark the rows of `broken` [n] that have no mark yet."""
         fresh = broken & self.clean

@@ -22,6 +22,8 @@ from tasks.data.contracts import (
 from tasks.data.marks import Marks, Mask
 from tasks.data.moments import MICROS
 
+CLOCK = "outside the clock"
+"""The rule that a moment breaks which no log can hold."""
 GARBLED = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]"
 """Characters that only broken encoding puts into an id or a title; the last is the replacement character."""
 MOJIBAKE = "[ÂÃâäåæçèéðñ][\u0080-\u00bfŒœŠšŸŽžƒˆ˜–—‘’‚“”„†‡•…‰‹›€™]"
@@ -57,8 +59,8 @@ def mark_events(events: pa.Table, clock: str, known: pa.Array, quarantined: pa.A
     times = events["timestamp"].to_numpy().astype(np.float64)
     if clock == "time":
         times /= MICROS
-        marks.mark(times < CLOCK_BEGINS_S, "outside the clock", "timestamp")
-        marks.mark(times > newest_plausible(times[marks.clean]), "outside the clock", "timestamp")
+        marks.mark(times < CLOCK_BEGINS_S, CLOCK, "timestamp")
+        marks.mark(times > newest_plausible(times[marks.clean]), CLOCK, "timestamp")
     foreign = ~mask_of(pc.is_in(events["item_id"], known)) & mask_of(events["item_id"].is_valid())
     marks.mark(foreign & mask_of(pc.is_in(events["item_id"], quarantined)), "item in quarantine", "item_id")
     marks.mark(foreign, "unknown item", "item_id")

@@ -105,10 +105,10 @@ def known_data(store: Store, champion: Champion | Unreadable | None, source: str
     )  # fmt: skip
 
 
-def write_drift(folder: Path, profiled: Profiled) -> None:
-    """drift.json, and the profile that is published with the version."""
+def write_drift(folder: Path, profiled: Profiled, rows_known: Mapping[str, Any]) -> None:
+    """drift.json, and the profile that is published with the version; rows_known: see tasks.data.fates.remembered."""
     write_json(folder / "drift.json", [asdict(each) for each in profiled.changes])
-    write_json(folder / PROFILE, profiled.profile)
+    write_json(folder / PROFILE, profiled.profile | {"rows_known": rows_known})
     np.save(folder / DIRECTIONS, profiled.directions, allow_pickle=False)
 
 

@@ -52,7 +52,11 @@ class Snapshot(Section):
 
 class Validate(Section):
     quarantine_share: Share
-    """Share of a table's rows that may be quarantined before the run fails; higher tolerates dirtier logs."""
+    """Share of the rows that may be quarantined before the run fails, of a table, of each of its files, of a day and of
+    what came since the last good night; higher tolerates dirtier logs."""
+    part_rows: Annotated[int, Field(ge=1)]
+    """Rows that a file, a day or a night must have to be judged by itself: lower finds smaller corrupt deliveries,
+    higher lets more bad rows pass with a warning."""
     duplicate_window_s: Annotated[float, Field(ge=0)]
     """Same user, item and event within this many seconds is a duplicate; 0: only exactly equal timestamps."""
     positive: dict[Event, float]

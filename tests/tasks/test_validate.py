@@ -140,7 +140,7 @@ def test_the_same_input_gives_the_same_bytes(run: Path) -> None:
     before = contents()
     with workspace(run):
         validate.main()
-    assert contents() == before and len(before) == 11
+    assert contents() == before and len(before) == 12
 
 
 def test_above_the_threshold_it_fails_and_leaves_a_report(tmp_path: Path) -> None:

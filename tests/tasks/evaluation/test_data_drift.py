@@ -126,6 +126,6 @@ def test_directions_have_a_sign_and_items_without_content_no_place(vectors: Any)
 def test_its_files_are_the_same_each_time(data: Dataset, vectors: Any, known: Known, tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        write_drift(tmp_path / name, drifted(data, vectors, known, CONFIG, DRIFT))
+        write_drift(tmp_path / name, drifted(data, vectors, known, CONFIG, DRIFT), {})
     files = [sorted((path.name, path.read_bytes()) for path in (tmp_path / name).iterdir()) for name in ("one", "two")]
     assert files[0] == files[1] and [name for name, _ in files[0]] == ["directions.npy", "drift.json", "profile.json"]
