@@ -46,7 +46,7 @@ def recommend(
     version: Version = None,
     seen: Annotated[
         bool | None,
-        typer.Option("--seen/--no-seen", help="May a list hold seen items? Default: as evaluated; with --users: no."),
+        typer.Option("--seen/--no-seen", help="May a list hold seen items? Default: as evaluated."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write user_id, item_id, rank, score as .parquet.")
@@ -68,8 +68,7 @@ def recommend(
     reader = Reader.open(at, channel=channel, version=version)
     if history is not None:
         return _for_history(reader, tables.read_column(history, "item_id"), k, audience_age, why, as_json)
-    exclude = not seen if seen is not None else (True if users_file else None)
-    return _for_users(reader, ids, k, exclude, out, audience_age, why, as_json)
+    return _for_users(reader, ids, k, None if seen is None else not seen, out, audience_age, why, as_json)
 
 
 def _for_history(reader: Reader, items: list[str], k: int, age: int | None, why: bool, as_json: bool) -> None:

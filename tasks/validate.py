@@ -15,6 +15,7 @@ from tasks.data.accounting import Account, bad_days, require_acceptable, small_p
 from tasks.data.clean import Clean, clean_tables, read_snapshot
 from tasks.data.comments import comments
 from tasks.data.fates import remembered
+from tasks.data.meetings import meetings_of
 from tasks.data.protocols import Choice
 from tasks.data.splits import Events
 from tasks.settings import Validate, load
@@ -40,12 +41,21 @@ def main() -> None:
             f"events: none of the {len(arrays):,} clean rows is positive under validate.positive in params.yaml; found "
             f"{', '.join(pc.unique(clean.events['event'].cast(pa.string())).to_pylist())}. Name one of these there."
         )
-    exclude_seen = labels.leaves_out_seen(settings, clean.items["media_type"], labels.repeated(arrays))
+    met = meetings_of(arrays, labels.kinds(events), None if source["clock"] == "order" else settings.return_gap_s)
+    exclude_seen = labels.leaves_out_seen(settings, clean.items["media_type"], met.returning)
+    if not exclude_seen:
+        events = labels.once(events, met.once)
+        arrays = labels.as_arrays(events)
     choice = protocols.choose(arrays, source["clock"], exclude_seen, settings)
     facts = describe(clean, arrays, choice, source["clock"], exclude_seen)
     warnings = [*source["notes"], *report.warn(clean.item_rows, arrays, events, choice.refused)]
     warnings += bad_days(clean.fates, settings.quarantine_share, settings.part_rows)
     warnings += filter(None, [business_rules.unmet(clean.rules, clean.items)])
+    if not exclude_seen:
+        warnings.append(
+            f"lists may hold seen items again (validate.exclude_seen: {settings.exclude_seen}): {met.returning:.1%} of "
+            "the meetings of a user and an item are returns."
+        )
     if labels.thresholds(clean.events, settings) is not settings.positive:
         warnings.append(
             f"no event is positive by validate.positive: {', '.join(settings.positive_else)} count instead."

@@ -71,7 +71,11 @@ class Validate(Section):
     """Leave seen items out of lists; `auto` permits repeats where most items are music or podcasts and the log has
     them."""
     repeat_share: Share
-    """Share of the positives that repeat an item, from which `auto` permits repeats."""
+    """Share of the meetings of a user and an item that are returns, from which `auto` permits repeats."""
+    return_gap_s: Annotated[float, Field(ge=0)]
+    """Seconds after a user's last event about an item from which another play is a return; before, all events are about
+    one meeting (a play and its like) and count once. Lower takes a song that is played again within an album for a
+    return. Not asked where the source has only an order: there another item in between tells two meetings apart."""
     protocols: Literal["auto", "leave_last_out", "global_time"]
     """Test splits to write; `auto`: leave_last_out, and global_time where there is a clock."""
     gate: Literal["auto", "leave_last_out", "global_time"]
