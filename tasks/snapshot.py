@@ -34,7 +34,8 @@ def main() -> None:
     params = settings.model_dump(mode="json", by_alias=True)
     identity, code = _identity(source, key), recipe.code_digest(package / "data")
     named = {name: beyond(name, settings.evaluate.slices) for name in ("items", "events")}
-    tables = recipe.digest([identity, settings.snapshot.clock, code, named])
+    # A moment that was handed in says which events lie in its future; the machine's clock asks that of new data alone.
+    tables = recipe.digest([identity, settings.snapshot.clock, code, named, settings.snapshot.moment])
     if _is_current(tables):
         say("source unchanged: its tables are kept")
         files = list(read_json(OUT / "media.json"))
@@ -124,7 +125,7 @@ def _write_tables(source: Source, settings: Settings, key: bytes | None, named: 
         raws = [Raw(name, *raw_columns(file, cells)) for name, (file, cells) in sample.tables(wheel).items()]
     else:
         raws = [read_raw(file, contract) for file in source.files]
-    loaded = load_tables(raws, settings.snapshot.clock, key, contract)
+    loaded = load_tables(raws, settings.snapshot.clock, key, contract, settings.snapshot.now())
     with staged_output(OUT) as folder:
         for name in ("items", "erasures", "rules", "rejected"):
             pq.write_table(getattr(loaded, name), folder / f"{name}.parquet", compression="zstd")

@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.data import business_rules, labels, protocols, report
-from tasks.data.accounting import Account, bad_days, require_acceptable, small_parts
+from tasks.data import business_rules, labels, protocols, report, shown
+from tasks.data.accounting import Account, bad_days, odd_clocks, require_acceptable, small_parts
 from tasks.data.clean import Clean, clean_tables, read_snapshot
 from tasks.data.comments import comments
+from tasks.data.ends import data_end
 from tasks.data.fates import remembered
 from tasks.data.meetings import meetings_of
 from tasks.data.protocols import Choice
@@ -33,7 +34,9 @@ def main() -> None:
     source = snapshot.source
     clean = clean_tables(snapshot, settings.duplicate_window_s)
     known = read_json(SNAPSHOT / "known.json")["rows"]
+    hidden = read_json(SNAPSHOT / "today.json")["hidden"]
     _check(clean, settings, known, source["notes"])
+    shown.require_shown(clean.item_rows, hidden)
     events = labels.label(clean.events, settings)
     arrays = labels.as_arrays(events)
     if not arrays.positive.any():
@@ -47,19 +50,10 @@ def main() -> None:
         events = labels.once(events, met.once)
         arrays = labels.as_arrays(events)
     choice = protocols.choose(arrays, source["clock"], exclude_seen, settings)
-    facts = describe(clean, arrays, choice, source["clock"], exclude_seen)
+    until = float(arrays.time.max()) if source["clock"] == "order" else data_end(arrays.user, arrays.time)
+    facts = describe(clean, arrays, choice, source["clock"], exclude_seen, until)
     warnings = [*source["notes"], *report.warn(clean.item_rows, arrays, events, choice.refused)]
-    warnings += bad_days(clean.fates, settings.quarantine_share, settings.part_rows)
-    warnings += filter(None, [business_rules.unmet(clean.rules, clean.items)])
-    if not exclude_seen:
-        warnings.append(
-            f"lists may hold seen items again (validate.exclude_seen: {settings.exclude_seen}): {met.returning:.1%} of "
-            "the meetings of a user and an item are returns."
-        )
-    if labels.thresholds(clean.events, settings) is not settings.positive:
-        warnings.append(
-            f"no event is positive by validate.positive: {', '.join(settings.positive_else)} count instead."
-        )
+    warnings += _warnings(clean, settings, exclude_seen, met.returning)
     with staged_output(NAMED) as folder:
         for name, table in clean.named.items():
             pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
@@ -67,36 +61,48 @@ def main() -> None:
         _write(folder, clean, events, choice)
         write_json(folder / "splits.json", {
             "clock": source["clock"], "exclude_seen": exclude_seen, "gate": choice.gate, "refused": choice.refused,
-            "data_until": float(arrays.time.max()),
+            "data_until": until,
             "protocols": protocols.describe(choice, arrays, clean.items["item_id"].to_pylist(), clean.user_ids),
         })  # fmt: skip
-        write_json(folder / "arrivals.json", remembered(clean.fates))
+        write_json(folder / "arrivals.json", remembered(clean.fates) | {"shown": shown.remembered(clean.items)})
         write_json(folder / "report.json", report.as_json(clean.accounts, warnings, facts))
         (folder / "report.md").write_text(report.as_markdown(clean.accounts, warnings, facts), "utf-8")
-    write_json(METRICS, metrics(clean.accounts, facts))
-    _tell(clean.accounts, warnings, facts)
+    write_json(METRICS, report.metrics(clean.accounts, facts))
+    # What depends on the hour or on other nights is told, but in no output: the same rows give the same files.
+    warnings += small_parts(clean.fates, known, settings.quarantine_share, settings.part_rows)
+    _tell(clean.accounts, [*warnings, *shown.told(clean.items, hidden, known)], facts)
 
 
-def describe(clean: Clean, events: Events, choice: Choice, clock: str, exclude_seen: bool) -> dict[str, Any]:
-    """Facts about the clean data, for the report."""
+def _warnings(clean: Clean, settings: Validate, exclude_seen: bool, returning: float) -> list[str]:
+    """What is no fault but worth knowing, of the data alone."""
+    warnings = [*odd_clocks(clean.accounts), *bad_days(clean.fates, settings.quarantine_share, settings.part_rows)]
+    warnings += [*shown.mostly_blocked(clean.items), *filter(None, [business_rules.unmet(clean.rules, clean.items)])]
+    if not exclude_seen:
+        warnings.append(
+            f"lists may hold seen items again (validate.exclude_seen: {settings.exclude_seen}): {returning:.1%} of the "
+            "meetings of a user and an item are returns."
+        )
+    if labels.thresholds(clean.events, settings) is not settings.positive:
+        warnings.append(
+            f"no event is positive by validate.positive: {', '.join(settings.positive_else)} count instead."
+        )
+    return warnings
+
+
+def describe(
+    clean: Clean, events: Events, choice: Choice, clock: str, exclude_seen: bool, until: float
+) -> dict[str, Any]:
+    """Facts about the clean data, for the report; until: where they end."""
     users, items = len(clean.user_ids), clean.items.num_rows
     pairs = np.unique(events.user.astype(np.int64)[events.positive] << 32 | events.item[events.positive])
     return {
         "users": users, "items": items, "events": len(events), "clock": clock, "exclude_seen": exclude_seen,
-        "begins": report.day(float(events.time.min()), clock), "ends": report.day(float(events.time.max()), clock),
+        "begins": report.day(float(events.time.min()), clock), "ends": report.day(until, clock),
         "positive_share": float(events.positive.mean()), "density": len(pairs) / (users * items),
         "cold_item_share": 1 - len(np.unique(events.item[events.item >= 0])) / items,
         "gate": choice.gate,
         "test_users": ", ".join(f"{name} {protocol.users:,}" for name, protocol in choice.protocols.items()),
     }  # fmt: skip
-
-
-def metrics(accounts: list[Account], facts: dict[str, Any]) -> dict[str, Any]:
-    """The few numbers that `dvc metrics` follows from night to night."""
-    rows = {a.table: {"in": a.rows_in, "clean": a.clean, "quarantined": a.quarantined, "erased": a.erased}
-            for a in accounts}  # fmt: skip
-    names = ("users", "items", "positive_share", "density", "cold_item_share")
-    return {"rows": rows, **{name: facts[name] for name in names}}
 
 
 def _check(clean: Clean, settings: Validate, known: dict[str, Any] | None, notes: list[str]) -> None:
@@ -113,9 +119,6 @@ def _check(clean: Clean, settings: Validate, known: dict[str, Any] | None, notes
             f"{error}\nCorrect the source, or raise validate.quarantine_share. All rules: {kept / 'validate.md'}; all "
             f"quarantined rows: {kept / 'quarantine.parquet'}"
         ) from None
-    # Told, but in no output: the same rows give the same files, whatever was known before.
-    for warning in small_parts(clean.fates, known, share, least):
-        say(f"warning: {warning}")
 
 
 def _write(folder: Path, clean: Clean, events: pa.Table, choice: Choice) -> None:

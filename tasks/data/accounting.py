@@ -13,11 +13,21 @@ from tasks.data.arrivals import Part, arrived, spoilt_days
 from tasks.data.casting import Mask
 from tasks.data.contracts import TABLES
 from tasks.data.fates import Fates
+from tasks.data.future import RULE as FUTURE
 from tasks.data.marks import count_rules
+from tasks.data.rules import CLOCK
 from tasks.stage import UserError
 
 NAMED = 5
 """Parts of a table, and rules, that a message names."""
+WHY = {
+    FUTURE: "its time is later than the night that read it. Is a device's clock wrong, or this machine's?",
+    CLOCK: "its time is before 1990, or long after all but a few users' events. Is a device's clock wrong?",
+}
+HINTS = {
+    FUTURE: "Times without a zone are taken for UTC: check the source's zone, and this machine's clock.",
+    CLOCK: "Are seconds and milliseconds mixed, or is a device's clock wrong?",
+}
 Rules = list[tuple[str, str, int, pa.Table]]
 
 
@@ -96,6 +106,19 @@ def bad_days(tables: Sequence[Fates], limit: float, least: int) -> list[str]:
     return warnings
 
 
+def odd_clocks(accounts: Sequence[Account]) -> list[str]:
+    """A warning for each rule of time that rows broke: one wrong clock is easily overlooked among many events."""
+    warnings = []
+    for own in accounts:
+        for rule, _, n, examples in own.rules:
+            if rule in WHY:
+                first = examples.slice(0, 1).to_pylist()[0]
+                place = f"{first['source_file']} row {first['source_row']}"
+                shown = f"{n:,} row{'s' if n > 1 else ''} {'are' if n > 1 else 'is'} set aside as {rule}"
+                warnings.append(f"{own.table}: {shown}, the first {place}: {WHY[rule]}")
+    return warnings
+
+
 def _whole(own: Account, limit: float) -> str | None:
     """What is wrong with a table as a whole."""
     if own.rows_in and own.quarantined == own.rows_in:
@@ -146,6 +169,10 @@ def _complaint(table: str, what: str, rules: Rules) -> str:
         first = examples.slice(0, 1).to_pylist()[0]
         place = f"{first['source_file']} row {first['source_row']}"
         lines.append(f"  {n:,} × {named(rule, column)}, first in {place}: {first['row']}")
+    if any(rule == FUTURE for rule, *_ in rules[:NAMED]):
+        lines.append(
+            f"  {FUTURE}: times without a zone are taken for UTC. Check the source's zone and this machine's clock."
+        )
     return "\n".join(lines)
 
 

@@ -88,7 +88,7 @@ def clean_tables(snapshot: Snapshot, window_s: float) -> Clean:
     quarantine = pa.concat_tables([
         rejected.filter(pa.array(kept_rejects)),
         item_marks.set_aside("items", items, private=private),
-        event_marks.set_aside("events", _dated(kept, clock), private=private),
+        event_marks.set_aside("events", kept, private=private, clock=clock),
         erasure_marks.set_aside("erasures", erasures, private=private),
         rule_marks.set_aside("rules", snapshot.rules, private=False),  # they are about no person
     ])  # fmt: skip
@@ -111,14 +111,6 @@ def clean_tables(snapshot: Snapshot, window_s: float) -> Clean:
     named["events"] = named["events"].take(order)
     in_order = snapshot.rules.filter(pa.array(rule_marks.clean)).select(RULES_SCHEMA.names)
     return Clean(_finished(item_rows), item_rows, user_ids, indexed, in_order, quarantine, accounts, came, named)
-
-
-def _dated(events: pa.Table, clock: str) -> pa.Table:
-    """Events whose timestamps people can read."""
-    if clock == "order":
-        return events
-    at = events.column_names.index("timestamp")
-    return events.set_column(at, "timestamp", events["timestamp"].cast(pa.timestamp("us")))
 
 
 def _finished(items: pa.Table) -> pa.Table:
