@@ -36,6 +36,7 @@ from rich.table import Table
 from tasks.content.fitting import fit_content
 from tasks.data.dataset import Dataset, load_dataset
 from tasks.data.histories import FloatArray, IntArray
+from tasks.data.labels import as_arrays
 from tasks.data.protocols import choose
 from tasks.evaluation.intervals import mean_interval
 from tasks.evaluation.validation import LEAVE_LAST_OUT, Vectors, fold_task, ndcg
@@ -53,7 +54,6 @@ from tasks.models.training import Start, fit_engine
 from tasks.models.warm_start import find, keep, night_of
 from tasks.settings import Member, Settings, load
 from tasks.stage import state_directory
-from tasks.validate import as_arrays
 
 ROOT = Path(__file__).parents[1]
 MEMBER: Final = "transformer"

@@ -45,7 +45,7 @@ def recommend(
     version: Version = None,
     seen: Annotated[
         bool | None,
-        typer.Option("--seen/--no-seen", help="May a list hold seen items? Default: as evaluated; with --users: no."),
+        typer.Option("--seen/--no-seen", help="May a list hold seen items? Default: as evaluated; with --out: no."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write user_id, item_id, rank, score as .parquet.")
@@ -69,7 +69,8 @@ def recommend(
     if history is not None:
         return _for_history(reader, tables.read_column(history, "item_id"), k, when, audience_age, why, as_json)
     each = [when] * len(ids) if cells is None else [_cell(reader, cell, when) for cell in cells]
-    exclude = not seen if seen is not None else (True if users_file else None)
+    # A table of lists holds no seen items unless asked for: it is what gets scored, and sent out.
+    exclude = not seen if seen is not None else (True if out is not None else None)
     return _for_users(reader, ids, k, each, exclude, out, audience_age, why, as_json)
 
 

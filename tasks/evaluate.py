@@ -87,7 +87,7 @@ def main() -> None:
         write_results(folder, data, choices, measured, cold, judgement, pinned, challenger.digest)
         told = {"ratings": rated, "slices": _sliced(evidence, trials, verdict.model, catalogue, gate)}
         write_json(folder / "report.json", report_data(named, trials, readers, measured, judgement, gate) | told)
-        write_drift(folder, profiled)
+        write_drift(folder, profiled, read_json(VALIDATE / "arrivals.json"))
         latest = pairs[GLOBAL][0][1] if GLOBAL in pairs else None
         write_json(folder / "logs.json", read_logs(data, latest, verdict.model, settings.evaluate.logs, gate.resample))
         write_card(folder, data, measured, settings, CardFacts(

@@ -12,7 +12,7 @@ from tasks.data.contracts import beyond, with_named
 from tasks.data.sources import Source, open_source
 from tasks.index import channels
 from tasks.index.media_objects import MediaObjects
-from tasks.index.pinned_state import earlier_version, pin_state
+from tasks.index.pinned_state import earlier_version, known_rows, pin_state
 from tasks.index.store import Missing, Store
 from tasks.index.stores import open_store
 from tasks.settings import Settings, load
@@ -28,13 +28,14 @@ def main() -> None:
     state = state_directory()
     source = open_source(settings.snapshot.source, state / "downloads", open_store)
     say(f"source {source.name}: terms: {source.terms}")
-    key = _key(settings, source, state)
+    key = privacy.wanted_key(settings.snapshot.pseudonymise, source.is_sample, state)
     facts = environment.describe()
     package = Path(__file__).parent
     params = settings.model_dump(mode="json", by_alias=True)
     identity, code = _identity(source, key), recipe.code_digest(package / "data")
     named = {name: beyond(name, settings.evaluate.slices) for name in ("items", "events")}
-    tables = recipe.digest([identity, settings.snapshot.clock, code, named])
+    # A moment that was handed in says which events lie in its future; the machine's clock asks that of new data alone.
+    tables = recipe.digest([identity, settings.snapshot.clock, code, named, settings.snapshot.moment])
     if _is_current(tables):
         say("source unchanged: its tables are kept")
         files = list(read_json(OUT / "media.json"))
@@ -47,8 +48,10 @@ def main() -> None:
     state_pins = _pin_state(store, settings, tables)
     identity += f"+{recipe.digest(state_pins)}" if state_pins else ""
     made = recipe.make_recipe(identity, params, package, LOCK, facts) | {"tables": tables}
-    _keep_json(OUT / "champion.json", champion(store, settings.snapshot.channel, made["recipe"]))
-    for name, value in (("blocked", channels.blocked(store)), ("environment", facts), ("media", pins)):
+    pinned = champion(store, settings.snapshot.channel, made["recipe"])
+    known = {"rows": known_rows(store, pinned["digest"])}
+    kept = {"champion": pinned, "known": known, "blocked": channels.blocked(store), "environment": facts, "media": pins}
+    for name, value in kept.items():
         _keep_json(OUT / f"{name}.json", value)
     today.keep(OUT, settings.snapshot.now())
     # Last: it names the tables, and so vouches for all the rest.
@@ -91,13 +94,6 @@ def _data_until(store: Store, digest: str) -> float | None:
         ) from None
 
 
-def _key(settings: Settings, source: Source, state: Path) -> bytes | None:
-    setting = settings.snapshot.pseudonymise
-    if setting == "off" or (setting == "auto" and source.is_sample):
-        return None
-    return privacy.load_key(state, create=True)
-
-
 def _identity(source: Source, key: bytes | None) -> str:
     return f"{source.fingerprint}+{privacy.key_fingerprint(key) if key else 'plain'}"
 
@@ -129,7 +125,7 @@ def _write_tables(source: Source, settings: Settings, key: bytes | None, named: 
         raws = [Raw(name, *raw_columns(file, cells)) for name, (file, cells) in sample.tables(wheel).items()]
     else:
         raws = [read_raw(file, contract) for file in source.files]
-    loaded = load_tables(raws, settings.snapshot.clock, key, contract)
+    loaded = load_tables(raws, settings.snapshot.clock, key, contract, settings.snapshot.now())
     with staged_output(OUT) as folder:
         for name in ("items", "erasures", "rules", "rejected"):
             pq.write_table(getattr(loaded, name), folder / f"{name}.parquet", compression="zstd")

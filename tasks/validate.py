@@ -10,14 +10,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.data import business_rules, labels, protocols, report, splits
-from tasks.data.accounting import Account, require_acceptable
+from tasks.data import business_rules, labels, protocols, report, shown
+from tasks.data.accounting import Account, bad_days, odd_clocks, require_acceptable, small_parts
 from tasks.data.clean import Clean, clean_tables, read_snapshot
 from tasks.data.comments import comments
+from tasks.data.ends import data_end
+from tasks.data.fates import remembered
+from tasks.data.meetings import meetings_of
 from tasks.data.protocols import Choice
 from tasks.data.splits import Events
 from tasks.settings import Validate, load
-from tasks.stage import UserError, say, stage_main, staged_output, state_directory, write_json
+from tasks.stage import UserError, read_json, say, stage_main, staged_output, state_directory, write_json
 
 SNAPSHOT = Path("data/snapshot")
 OUT, NAMED = Path("data/validate"), Path("data/named")
@@ -30,23 +33,27 @@ def main() -> None:
     snapshot = read_snapshot(SNAPSHOT)
     source = snapshot.source
     clean = clean_tables(snapshot, settings.duplicate_window_s)
-    _check(clean.accounts, settings, source["notes"])
-    events = label(clean.events, settings)
-    arrays = as_arrays(events)
+    known = read_json(SNAPSHOT / "known.json")["rows"]
+    hidden = read_json(SNAPSHOT / "today.json")["hidden"]
+    _check(clean, settings, known, source["notes"])
+    shown.require_shown(clean.item_rows, hidden)
+    events = labels.label(clean.events, settings)
+    arrays = labels.as_arrays(events)
     if not arrays.positive.any():
         raise UserError(
             f"events: none of the {len(arrays):,} clean rows is positive under validate.positive in params.yaml; found "
             f"{', '.join(pc.unique(clean.events['event'].cast(pa.string())).to_pylist())}. Name one of these there."
         )
-    exclude_seen = labels.leaves_out_seen(settings, clean.items["media_type"], repeated(arrays))
+    met = meetings_of(arrays, labels.kinds(events), None if source["clock"] == "order" else settings.return_gap_s)
+    exclude_seen = labels.leaves_out_seen(settings, clean.items["media_type"], met.returning)
+    if not exclude_seen:
+        events = labels.once(events, met.once)
+        arrays = labels.as_arrays(events)
     choice = protocols.choose(arrays, source["clock"], exclude_seen, settings)
-    facts = describe(clean, arrays, choice, source["clock"], exclude_seen)
+    until = float(arrays.time.max()) if source["clock"] == "order" else data_end(arrays.user, arrays.time)
+    facts = describe(clean, arrays, choice, source["clock"], exclude_seen, until)
     warnings = [*source["notes"], *report.warn(clean.item_rows, arrays, events, choice.refused)]
-    warnings += filter(None, [business_rules.unmet(clean.rules, clean.items)])
-    if labels.thresholds(clean.events, settings) is not settings.positive:
-        warnings.append(
-            f"no event is positive by validate.positive: {', '.join(settings.positive_else)} count instead."
-        )
+    warnings += _warnings(clean, settings, exclude_seen, met.returning)
     with staged_output(NAMED) as folder:
         for name, table in clean.named.items():
             pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
@@ -54,47 +61,43 @@ def main() -> None:
         _write(folder, clean, events, choice)
         write_json(folder / "splits.json", {
             "clock": source["clock"], "exclude_seen": exclude_seen, "gate": choice.gate, "refused": choice.refused,
-            "data_until": float(arrays.time.max()),
+            "data_until": until,
             "protocols": protocols.describe(choice, arrays, clean.items["item_id"].to_pylist(), clean.user_ids),
         })  # fmt: skip
+        write_json(folder / "arrivals.json", remembered(clean.fates) | {"shown": shown.remembered(clean.items)})
         write_json(folder / "report.json", report.as_json(clean.accounts, warnings, facts))
         (folder / "report.md").write_text(report.as_markdown(clean.accounts, warnings, facts), "utf-8")
-    write_json(METRICS, metrics(clean.accounts, facts))
-    _tell(clean.accounts, warnings, facts)
+    write_json(METRICS, report.metrics(clean.accounts, facts))
+    # What depends on the hour or on other nights is told, but in no output: the same rows give the same files.
+    warnings += small_parts(clean.fates, known, settings.quarantine_share, settings.part_rows)
+    _tell(clean.accounts, [*warnings, *shown.told(clean.items, hidden, known)], facts)
 
 
-def label(events: pa.Table, settings: Validate) -> pa.Table:
-    """Clean events with the columns positive, negative and seen."""
-    flags = {
-        "positive": labels.at_least(events, labels.thresholds(events, settings)),
-        "negative": labels.at_least(events, settings.negative),
-        "seen": labels.of_types(events, settings.seen),
-    }
-    at = events.column_names.index("value") + 1
-    for offset, (name, flag) in enumerate(flags.items()):
-        events = events.add_column(at + offset, name, pa.array(flag))
-    return events
+def _warnings(clean: Clean, settings: Validate, exclude_seen: bool, returning: float) -> list[str]:
+    """What is no fault but worth knowing, of the data alone."""
+    warnings = [*odd_clocks(clean.accounts), *bad_days(clean.fates, settings.quarantine_share, settings.part_rows)]
+    warnings += [*shown.mostly_blocked(clean.items), *filter(None, [business_rules.unmet(clean.rules, clean.items)])]
+    if not exclude_seen:
+        warnings.append(
+            f"lists may hold seen items again (validate.exclude_seen: {settings.exclude_seen}): {returning:.1%} of the "
+            "meetings of a user and an item are returns."
+        )
+    if labels.thresholds(clean.events, settings) is not settings.positive:
+        warnings.append(
+            f"no event is positive by validate.positive: {', '.join(settings.positive_else)} count instead."
+        )
+    return warnings
 
 
-def as_arrays(events: pa.Table) -> Events:
-    """The columns that splitting looks at; only an event with an item can be positive or seen."""
-    column = {name: events[name].to_numpy() for name in ("user", "item", "time", "positive", "seen")}
-    named = column["item"] >= 0
-    return Events(column["user"], column["item"], column["time"], column["positive"] & named, column["seen"] & named)
-
-
-def repeated(events: Events) -> float:
-    """Share of the positives whose item their user had met before."""
-    return 1 - float(splits.first_meetings(events).sum()) / max(int(events.positive.sum()), 1)
-
-
-def describe(clean: Clean, events: Events, choice: Choice, clock: str, exclude_seen: bool) -> dict[str, Any]:
-    """Facts about the clean data, for the report."""
+def describe(
+    clean: Clean, events: Events, choice: Choice, clock: str, exclude_seen: bool, until: float
+) -> dict[str, Any]:
+    """Facts about the clean data, for the report; until: where they end."""
     users, items = len(clean.user_ids), clean.items.num_rows
     pairs = np.unique(events.user.astype(np.int64)[events.positive] << 32 | events.item[events.positive])
     return {
         "users": users, "items": items, "events": len(events), "clock": clock, "exclude_seen": exclude_seen,
-        "begins": report.day(float(events.time.min()), clock), "ends": report.day(float(events.time.max()), clock),
+        "begins": report.day(float(events.time.min()), clock), "ends": report.day(until, clock),
         "positive_share": float(events.positive.mean()), "density": len(pairs) / (users * items),
         "cold_item_share": 1 - len(np.unique(events.item[events.item >= 0])) / items,
         "gate": choice.gate,
@@ -102,23 +105,20 @@ def describe(clean: Clean, events: Events, choice: Choice, clock: str, exclude_s
     }  # fmt: skip
 
 
-def metrics(accounts: list[Account], facts: dict[str, Any]) -> dict[str, Any]:
-    """The few numbers that `dvc metrics` follows from night to night."""
-    rows = {a.table: {"in": a.rows_in, "clean": a.clean, "quarantined": a.quarantined, "erased": a.erased}
-            for a in accounts}  # fmt: skip
-    names = ("users", "items", "positive_share", "density", "cold_item_share")
-    return {"rows": rows, **{name: facts[name] for name in names}}
-
-
-def _check(accounts: list[Account], settings: Validate, notes: list[str]) -> None:
-    """Fail above the threshold, with the report kept where a failed stage may leave things."""
-    kept = state_directory() / "reports" / "validate.md"
+def _check(clean: Clean, settings: Validate, known: dict[str, Any] | None, notes: list[str]) -> None:
+    """Fail above the threshold, with the report and the rows kept where a failed stage may leave things."""
+    kept = state_directory() / "reports"
+    share, least = settings.quarantine_share, settings.part_rows
     try:
-        require_acceptable(accounts, settings.quarantine_share, str(kept))
-    except UserError:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(report.as_markdown(accounts, notes, {}), "utf-8")
-        raise
+        require_acceptable(clean.accounts, clean.fates, known, share, least)
+    except UserError as error:
+        kept.mkdir(parents=True, exist_ok=True)
+        (kept / "validate.md").write_text(report.as_markdown(clean.accounts, [*notes, str(error)], {}), "utf-8")
+        pq.write_table(clean.quarantine, kept / "quarantine.parquet", compression="zstd")
+        raise UserError(
+            f"{error}\nCorrect the source, or raise validate.quarantine_share. All rules: {kept / 'validate.md'}; all "
+            f"quarantined rows: {kept / 'quarantine.parquet'}"
+        ) from None
 
 
 def _write(folder: Path, clean: Clean, events: pa.Table, choice: Choice) -> None:

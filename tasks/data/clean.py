@@ -14,6 +14,7 @@ from tasks.data import business_rules, rules
 from tasks.data.accounting import Account, account
 from tasks.data.casting import mask_of
 from tasks.data.days import read_days
+from tasks.data.fates import Fates, days_of, fates
 from tasks.data.moments import MICROS
 from tasks.data.schema import (
     ERASURES_SCHEMA,
@@ -43,7 +44,8 @@ class Snapshot:
 class Clean:
     """items: schema.ITEMS_SCHEMA; item_rows: the same rows with their source; events: user, item, time, event, value
     and optional columns, sorted by user, time and source order; rules: schema.RULES_SCHEMA, in source order;
-    quarantine: schema.SET_ASIDE; named: columns beyond the contract, of the same rows of items and events."""
+    quarantine: schema.SET_ASIDE; fates: of the accounts' tables; named: columns beyond the contract, of the same rows
+    of items and events."""
 
     items: pa.Table
     item_rows: pa.Table
@@ -52,6 +54,7 @@ class Clean:
     rules: pa.Table
     quarantine: pa.Table
     accounts: list[Account]
+    fates: list[Fates]
     named: dict[str, pa.Table]
 
 
@@ -85,7 +88,7 @@ def clean_tables(snapshot: Snapshot, window_s: float) -> Clean:
     quarantine = pa.concat_tables([
         rejected.filter(pa.array(kept_rejects)),
         item_marks.set_aside("items", items, private=private),
-        event_marks.set_aside("events", _dated(kept, clock), private=private),
+        event_marks.set_aside("events", kept, private=private, clock=clock),
         erasure_marks.set_aside("erasures", erasures, private=private),
         rule_marks.set_aside("rules", snapshot.rules, private=False),  # they are about no person
     ])  # fmt: skip
@@ -95,20 +98,19 @@ def clean_tables(snapshot: Snapshot, window_s: float) -> Clean:
     clean_rows = {"items": item_rows.num_rows, "events": int(event_marks.clean.sum()),
                   "erasures": int(erasure_marks.clean.sum()), "rules": int(rule_marks.clean.sum())}  # fmt: skip
     accounts = [account(name, rows[name], clean_rows[name], erased[name], quarantine) for name in clean_rows]
+    days = None if clock == "order" else days_of(kept["timestamp"].to_numpy(), event_marks.without(rules.CLOCK))
+    came = [
+        fates("items", items, item_marks.clean, None, quarantine, items),
+        fates("events", kept, event_marks.clean, days, quarantine, events),
+        fates("erasures", erasures, erasure_marks.clean, None, quarantine, erasures),
+        fates("rules", snapshot.rules, rule_marks.clean, None, quarantine, snapshot.rules),
+    ]
     clean = {"items": item_rows, "events": kept.filter(pa.array(event_marks.clean))}
     user_ids, indexed, order = _indexed(clean["events"], item_rows["item_id"], clock)
     named = {name: table.select(source["named"][name]) for name, table in clean.items()}
     named["events"] = named["events"].take(order)
     in_order = snapshot.rules.filter(pa.array(rule_marks.clean)).select(RULES_SCHEMA.names)
-    return Clean(_finished(item_rows), item_rows, user_ids, indexed, in_order, quarantine, accounts, named)
-
-
-def _dated(events: pa.Table, clock: str) -> pa.Table:
-    """Events whose timestamps people can read."""
-    if clock == "order":
-        return events
-    at = events.column_names.index("timestamp")
-    return events.set_column(at, "timestamp", events["timestamp"].cast(pa.timestamp("us")))
+    return Clean(_finished(item_rows), item_rows, user_ids, indexed, in_order, quarantine, accounts, came, named)
 
 
 def _finished(items: pa.Table) -> pa.Table:

@@ -35,6 +35,13 @@ TAIL_GAPS = 10.0
 """Events are later than the newest plausible moment when they come after a silence of more than TAIL_GAP_S seconds
 and TAIL_GAPS times the longest silence of the earlier log, and are at most TAIL_SHARE of all. The rule looks only
 at the data, so that the same source gives the same rows on any day."""
+LONE_GAP_S = 7 * 86_400.0
+LONE_USERS = 10
+"""In a log of LONE_USERS users or more, the last events are too late as well when they are those of too few users to
+say where the data end (see ends.several) and come after a silence of more than LONE_GAP_S seconds and TAIL_GAPS times
+the longest one before: a few clocks are wrong."""
+AHEAD_S = 600.0
+"""Seconds by which an event may lie after the night's now: clocks of devices and machines are a little apart."""
 ORDER_BELOW = 1e8
 """Whole numbers below this are positions in a user's order: as epoch seconds they would be before 1973-03-03."""
 

@@ -27,7 +27,7 @@ class Dataset:
 
     events: the clean events table (schema.CLEAN_EVENTS), sorted by user, time and source order;
     folds: part of each event (splits.TRAIN, VALID, TEST, UNUSED) by fold name, int8 [events];
-    data_until: the last event's time, epoch seconds or a position (see `clock`).
+    data_until: where several users' events end (see ends.data_end), epoch seconds; without a clock the last position.
     """
 
     items: pa.Table

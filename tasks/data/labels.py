@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 
 from tasks.data.casting import mask_of
 from tasks.data.marks import Mask
+from tasks.data.meetings import CONSUMING
+from tasks.data.splits import Events
 from tasks.settings import Validate
 
 REPEATED = ("music", "podcast")
@@ -37,12 +39,44 @@ def thresholds(events: pa.Table, settings: Validate) -> Mapping[Any, float]:
     return settings.positive if at_least(events, settings.positive).any() else settings.positive_else
 
 
-def leaves_out_seen(settings: Validate, media_types: pa.ChunkedArray, repeated: float) -> bool:
+def leaves_out_seen(settings: Validate, media_types: pa.ChunkedArray, returning: float) -> bool:
     """exclude_seen, decided: `auto` is on unless most items are music or podcasts and people do come back to them.
 
-    repeated: share of the positives whose item their user had met before.
+    returning: share of the meetings that are returns, see tasks.data.meetings.
     """
     if settings.exclude_seen != "auto":
         return settings.exclude_seen == "on"
     comes_back = 2 * int(mask_of(pc.is_in(media_types, pa.array(REPEATED))).sum()) > len(media_types)
-    return not comes_back or repeated < settings.repeat_share
+    return not comes_back or returning < settings.repeat_share
+
+
+def label(events: pa.Table, settings: Validate) -> pa.Table:
+    """Clean events with the columns positive, negative and seen."""
+    flags = {
+        "positive": at_least(events, thresholds(events, settings)),
+        "negative": at_least(events, settings.negative),
+        "seen": of_types(events, settings.seen),
+    }
+    at = events.column_names.index("value") + 1
+    for offset, (name, flag) in enumerate(flags.items()):
+        events = events.add_column(at + offset, name, pa.array(flag))
+    return events
+
+
+def as_arrays(events: pa.Table) -> Events:
+    """The columns that splitting looks at; only an event with an item can be positive or seen."""
+    column = {name: events[name].to_numpy() for name in ("user", "item", "time", "positive", "seen")}
+    named = column["item"] >= 0
+    return Events(column["user"], column["item"], column["time"], column["positive"] & named, column["seen"] & named)
+
+
+def kinds(events: pa.Table) -> npt.NDArray[np.int64]:
+    """[n] which of meetings.CONSUMING an event is; -1: none of them."""
+    found = pc.index_in(events["event"].cast(pa.string()), pa.array(CONSUMING))
+    kind: npt.NDArray[np.int64] = pc.fill_null(found, -1).to_numpy().astype(np.int64)
+    return kind
+
+
+def once(events: pa.Table, kept: Mask) -> pa.Table:
+    """Events of which only those of `kept` [n] are positive."""
+    return events.set_column(events.column_names.index("positive"), "positive", pa.array(kept))

@@ -12,6 +12,7 @@ import pyarrow as pa
 from tasks.data import business_rules, moments, rules
 from tasks.data.casting import Mask, cast_cells, is_text, to_text, wrong_type
 from tasks.data.contracts import ERASURES, EVENTS_TABLE, RULES, TABLES, Column, Table
+from tasks.data.future import without_future
 from tasks.data.marks import Marks
 from tasks.data.privacy import pseudonym, redacted
 from tasks.data.reading import Raw
@@ -33,9 +34,12 @@ class Loaded:
     notes: list[str]
 
 
-def load(raws: list[Raw], clock: str, key: bytes | None, tables: Mapping[str, Table] = TABLES) -> Loaded:
+def load(
+    raws: list[Raw], clock: str, key: bytes | None, tables: Mapping[str, Table] = TABLES, now: float = np.inf
+) -> Loaded:
     """Type every table. clock: the setting; key: pseudonymises users, None leaves them as they are; tables: the
-    contract, and named columns beyond it, each of which some file must have."""
+    contract, and named columns beyond it, each of which some file must have; now: the night's, epoch seconds, events
+    after which are rejected."""
     parts: dict[str, list[Raw]] = {name: [raw for raw in raws if raw.table == name] for name in TABLES}
     rows = {name: sum(len(raw.rows) + len(raw.broken) for raw in own) for name, own in parts.items()}
     for table in TABLES.values():
@@ -47,12 +51,14 @@ def load(raws: list[Raw], clock: str, key: bytes | None, tables: Mapping[str, Ta
     unit, clock = clock_of(parts["events"], clock)
     loaded = {name: [_typed(raw, tables[name], unit, key) for raw in own] for name, own in parts.items()}
     rejected = [row for own in loaded.values() for _, bad in own for row in bad]
+    events = _stack(_present(tables["events"], parts["events"]), loaded["events"], None)
+    events, late = without_future(events, clock, now, private=key is not None)
     return Loaded(
         items=_stack(_present(tables["items"], parts["items"]), loaded["items"], ARROW_TYPES),
-        events=_stack(_present(tables["events"], parts["events"]), loaded["events"], None),
+        events=events,
         erasures=_stack(ERASURES.columns, loaded["erasures"], ARROW_TYPES),
         rules=_stack(RULES.columns, loaded["rules"], ARROW_TYPES),
-        rejected=pa.Table.from_pylist(rejected, schema=SET_ASIDE),
+        rejected=pa.concat_tables([pa.Table.from_pylist(rejected, schema=SET_ASIDE), late]),
         clock=clock, rows=rows, notes=[note for raw in raws for note in raw.notes],
     )  # fmt: skip
 

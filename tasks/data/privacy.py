@@ -29,6 +29,13 @@ def pseudonym(key: bytes, user_id: str) -> str:
     return hmac.new(key, user_id.encode(), hashlib.sha256).hexdigest()[:32]
 
 
+def wanted_key(setting: str, is_sample: bool, state: Path) -> bytes | None:
+    """The key of pseudonyms, made where there is none; None where users keep their ids: see Snapshot.pseudonymise."""
+    if setting == "off" or (setting == "auto" and is_sample):
+        return None
+    return load_key(state, create=True)
+
+
 def key_fingerprint(key: bytes) -> str:
     """Tells two keys apart without giving either away (16 hex digits)."""
     return hashlib.sha256(b"nightreel pseudonym key\x00" + key).hexdigest()[:16]

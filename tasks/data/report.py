@@ -54,6 +54,14 @@ def as_markdown(accounts: list[Account], warnings: list[str], facts: Mapping[str
     return "\n".join(lines) + "\n"
 
 
+def metrics(accounts: list[Account], facts: dict[str, Any]) -> dict[str, Any]:
+    """The few numbers that `dvc metrics` follows from night to night."""
+    rows = {a.table: {"in": a.rows_in, "clean": a.clean, "quarantined": a.quarantined, "erased": a.erased}
+            for a in accounts}  # fmt: skip
+    names = ("users", "items", "positive_share", "density", "cold_item_share")
+    return {"rows": rows, **{name: facts[name] for name in names}}
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.4g}"

@@ -13,15 +13,20 @@ from tasks.data.contracts import (
     EVENTS_TABLE,
     EVENTS_WITHOUT_ITEM,
     ITEMS,
+    LONE_GAP_S,
+    LONE_USERS,
     TAIL_GAP_S,
     TAIL_GAPS,
     TAIL_SHARE,
     VALUE_BOUNDS,
     Table,
 )
+from tasks.data.ends import several
 from tasks.data.marks import Marks, Mask
 from tasks.data.moments import MICROS
 
+CLOCK = "outside the clock"
+"""The rule that a moment breaks which no log can hold."""
 GARBLED = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]"
 """Characters that only broken encoding puts into an id or a title; the last is the replacement character."""
 MOJIBAKE = "[ÂÃâäåæçèéðñ][\u0080-\u00bfŒœŠšŸŽžƒˆ˜–—‘’‚“”„†‡•…‰‹›€™]"
@@ -57,8 +62,10 @@ def mark_events(events: pa.Table, clock: str, known: pa.Array, quarantined: pa.A
     times = events["timestamp"].to_numpy().astype(np.float64)
     if clock == "time":
         times /= MICROS
-        marks.mark(times < CLOCK_BEGINS_S, "outside the clock", "timestamp")
-        marks.mark(times > newest_plausible(times[marks.clean]), "outside the clock", "timestamp")
+        marks.mark(times < CLOCK_BEGINS_S, CLOCK, "timestamp")
+        marks.mark(times > newest_plausible(times[marks.clean]), CLOCK, "timestamp")
+        alone = last_of_several(_codes(events["user_id"])[marks.clean], times[marks.clean])
+        marks.mark(times > alone, CLOCK, "timestamp")
     foreign = ~mask_of(pc.is_in(events["item_id"], known)) & mask_of(events["item_id"].is_valid())
     marks.mark(foreign & mask_of(pc.is_in(events["item_id"], quarantined)), "item in quarantine", "item_id")
     marks.mark(foreign, "unknown item", "item_id")
@@ -76,6 +83,23 @@ def newest_plausible(times: npt.NDArray[np.float64]) -> float:
     limit = max(TAIL_GAP_S, TAIL_GAPS * float(gaps[:last].max(initial=0.0)))
     wide = np.flatnonzero(gaps[last:] > limit)
     return float(ordered[last + wide[0]]) if len(wide) else np.inf
+
+
+def last_of_several(users: npt.NDArray[np.int64], times: npt.NDArray[np.float64]) -> float:
+    """The last moment (epoch seconds) before a silence after which only a few users' clocks go on: see
+    contracts.LONE_GAP_S; inf where there is none. users: [n] numbers."""
+    n_users = len(np.unique(users))
+    if n_users < LONE_USERS:
+        return np.inf
+    order = np.argsort(times, kind="stable")
+    late_first = users[order][::-1]
+    # The last events of fewer users than say where the data end: all after the k-th of them who acts, from the end.
+    begins = np.sort(np.unique(late_first, return_index=True)[1])[several(n_users) - 1]
+    gaps = np.diff(times[order])
+    tail = len(order) - int(begins) - 1  # the gap before the first of the lone events
+    limit = max(LONE_GAP_S, TAIL_GAPS * float(gaps[:tail].max(initial=0.0)))
+    wide = np.flatnonzero(gaps[tail:] > limit)
+    return float(times[order][tail + wide[0]]) if len(wide) else np.inf
 
 
 def suspected_mojibake(cells: pa.ChunkedArray) -> list[int]:

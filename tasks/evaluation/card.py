@@ -13,8 +13,8 @@ from typing import Any
 
 from tasks.data.dataset import Dataset
 from tasks.evaluation.card_text import as_markdown
+from tasks.evaluation.changes import TRAINING, Change
 from tasks.evaluation.cold_start import Row
-from tasks.evaluation.data_drift import TRAINING, Change
 from tasks.evaluation.intervals import Interval
 from tasks.evaluation.scores import GATE_K, GATE_METRIC, Scores
 from tasks.evaluation.slice_scores import Gap, SliceScore

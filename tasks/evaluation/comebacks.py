@@ -1,7 +1,7 @@
 """Where items may come again, two questions in one figure: is what a user comes back to found, and is what is new?
 
 Users who want an item that they took before, with the lists as they are; users who want another, with lists without all
-that they took (`recommend --users`, `exclude_seen=True`). A model can be good at the first and blind for the second.
+that they took (`recommend --no-seen`, `exclude_seen=True`). A model can be good at the first and blind for the second.
 """
 
 from __future__ import annotations

@@ -9,21 +9,35 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from tasks.data.dataset import Dataset
-from tasks.data.histories import FloatArray
+from tasks.data.histories import FloatArray, IntArray
 from tasks.data.protocols import GLOBAL
 from tasks.data.splits import TEST, TRAIN, VALID
 from tasks.evaluation.champion import Champion, Unreadable
+from tasks.evaluation.changes import (
+    ARRIVALS,
+    LOST,
+    SNAPSHOT,
+    TRAINING,
+    Change,
+    State,
+    bounded,
+    distributions,
+    share_of,
+    unmeasured,
+)
 from tasks.evaluation.data_profile import (
     CONTENT,
+    HOUR,
+    HOURS_NAME,
     Vectors,
     directions_of,
     of_events,
@@ -32,31 +46,14 @@ from tasks.evaluation.data_profile import (
     projected,
     spreads,
 )
-from tasks.evaluation.spread import Spread, ks, psi
+from tasks.evaluation.spread import Spread, effective
 from tasks.index.store import Missing, Store
-from tasks.settings import Drift, Limits
+from tasks.settings import Drift
 from tasks.stage import write_json
 
 PROFILE, DIRECTIONS = "profile.json", "directions.npy"
 DAY = 86_400.0
-SNAPSHOT, ARRIVALS, TRAINING = "the last good snapshot", "its events, by those since", "training, by the test's events"
 SAME_ENCODER = ("encoder", "revision", "weights", "dim", "max_tokens", "pooling")
-LOST = "fewer rows"
-State = Literal["steady", "warning", "stop", "told", "not measured"]
-
-
-@dataclass(frozen=True)
-class Change:
-    """One figure of drift. against: SNAPSHOT, ARRIVALS or TRAINING; warn, stop: its bounds, None where it has none;
-    state: `told` where it has neither."""
-
-    against: str
-    what: str
-    figure: float | None
-    warn: float | None
-    stop: float | None
-    state: State
-    text: str
 
 
 @dataclass(frozen=True)
@@ -106,10 +103,10 @@ def known_data(store: Store, champion: Champion | Unreadable | None, source: str
     )  # fmt: skip
 
 
-def write_drift(folder: Path, profiled: Profiled) -> None:
-    """drift.json, and the profile that is published with the version."""
+def write_drift(folder: Path, profiled: Profiled, rows_known: Mapping[str, Any]) -> None:
+    """drift.json, and the profile that is published with the version; rows_known: see tasks.data.fates.remembered."""
     write_json(folder / "drift.json", [asdict(each) for each in profiled.changes])
-    write_json(folder / PROFILE, profiled.profile)
+    write_json(folder / PROFILE, profiled.profile | {"rows_known": rows_known})
     np.save(folder / DIRECTIONS, profiled.directions, allow_pickle=False)
 
 
@@ -123,21 +120,30 @@ def drifted(
     own = profile(data, content)
     training = list(_training(data, content, settings))
     if isinstance(known, str):
-        return Profiled(own, directions, [_unmeasured(SNAPSHOT, "everything", known), *training])
+        return Profiled(own, directions, [unmeasured(SNAPSHOT, "everything", known), *training])
     lies = _content(known, vectors, config)
-    unlike = [] if lies else [_unmeasured(SNAPSHOT, CONTENT, "another encoder was in use, or no item had content")]
+    unlike = [] if lies else [unmeasured(SNAPSHOT, CONTENT, "another encoder was in use, or no item had content")]
     changes = [
         *_schema(known, own, settings), *_volume(known, own, settings),
         *_newcomers(known, data, config.get("key_fingerprint"), settings), *unlike,
-        *_apart(SNAPSHOT, known.spreads, _whole(known, data, lies), settings, settings.psi),
+        *_snapshot(known, data, lies, settings),
         *_arrived(known, data, lies, settings), *training,
     ]  # fmt: skip
     return Profiled(own, directions, changes)
 
 
-def _whole(known: Known, data: Dataset, lies: Mapping[str, FloatArray]) -> dict[str, Spread]:
+def _snapshot(known: Known, data: Dataset, lies: Mapping[str, FloatArray], settings: Drift) -> Iterator[Change]:
+    """The whole snapshot, against the last good one: users and items, then what happened."""
+    users_and_items = spreads(of_snapshot(data, lies), known.spreads)
+    yield from distributions(SNAPSHOT, known.spreads, users_and_items, settings, settings.psi, np.inf)
     rows = np.arange(data.events.num_rows, dtype=np.int64)
-    return spreads(of_snapshot(data, lies) | of_events(data, rows, lies), known.spreads)
+    happened = spreads(of_events(data, rows, lies), known.spreads)
+    yield from distributions(SNAPSHOT, known.spreads, happened, settings, settings.psi, _independent(data, rows))
+
+
+def _independent(data: Dataset, rows: IntArray) -> float:
+    """How many independent values these events are worth: a user's own are alike."""
+    return effective(data.events["user"].to_numpy()[rows].astype(np.int64))
 
 
 def _content(known: Known, vectors: Vectors, config: Mapping[str, Any]) -> dict[str, FloatArray]:
@@ -156,7 +162,7 @@ def _schema(known: Known, own: Mapping[str, Any], settings: Drift) -> Iterator[C
             left = now.get(column, 0.0)
             gone = "" if column in now else ", the column is gone"
             text = f"{left:.1%} of cells filled, {share:.1%} before{gone}"
-            yield _bounded(SNAPSHOT, f"{table}.{column} filled", share - left, settings.emptier, text)
+            yield bounded(SNAPSHOT, f"{table}.{column} filled", share - left, settings.emptier, text)
         for column in sorted(now.keys() - before.keys()):
             yield Change(SNAPSHOT, f"{table}.{column} filled", now[column], None, None, "told", "a new column")
 
@@ -167,87 +173,50 @@ def _volume(known: Known, own: Mapping[str, Any], settings: Drift) -> Iterator[C
         growth = (now - before) / max(before, 1)
         limits = settings.more if growth > 0 else settings.fewer
         what = f"rows of {table}" if growth >= 0 else f"{LOST} of {table}"
-        yield _bounded(SNAPSHOT, what, abs(growth), limits, f"{now:,}, {before:,} before ({growth:+.1%})")
+        yield bounded(SNAPSHOT, what, abs(growth), limits, f"{now:,}, {before:,} before ({growth:+.1%})")
     if known.profile["clock"] == own["clock"] == "time":
         days = (own["data_until"] - known.profile["data_until"]) / DAY
         text = f"the newest event is {abs(days):,.1f} days {'later' if days >= 0 else 'earlier'}"
         yield Change(SNAPSHOT, "freshness", days, 0.0, None, "steady" if days >= 0 else "warning", text)
 
 
-def lost_rows(changes: Sequence[Change]) -> bool:
-    """Whether a table lacks so many of the rows that the last good snapshot had that the night is stopped."""
-    return any(each.state == "stop" and each.what.startswith(LOST) for each in changes)
-
-
 def _newcomers(known: Known, data: Dataset, key: str | None, settings: Drift) -> Iterator[Change]:
     items = sum(item not in known.item_ids for item in data.item_ids)
-    yield _share("new items", items, data.n_items, settings.new_items)
+    yield share_of("new items", items, data.n_items, settings.new_items)
     if known.key != key:
-        yield _unmeasured(SNAPSHOT, "new users", "the key of the pseudonyms is another: every user looks new")
+        yield unmeasured(SNAPSHOT, "new users", "the key of the pseudonyms is another: every user looks new")
         return
     users = sum(user not in known.user_ids for user in data.user_ids)
-    yield _share("new users", users, data.n_users, settings.new_users)
+    yield share_of("new users", users, data.n_users, settings.new_users)
 
 
 def _arrived(known: Known, data: Dataset, lies: Mapping[str, FloatArray], settings: Drift) -> Iterator[Change]:
     """The events since the last good snapshot, against all of its events."""
     if known.profile["clock"] != "time" or data.clock != "time":
-        yield _unmeasured(ARRIVALS, "everything", "there is no clock: no event is later than all others")
+        yield unmeasured(ARRIVALS, "everything", "there is no clock: no event is later than all others")
         return
     rows = np.flatnonzero(data.events["time"].to_numpy() > known.profile["data_until"])
     if len(rows) < settings.least:
         why = f"{len(rows):,} events have come since, fewer than evaluate.drift.least = {settings.least:,}"
-        yield _unmeasured(ARRIVALS, "everything", why)
+        yield unmeasured(ARRIVALS, "everything", why)
         return
     own = spreads(of_events(data, rows, lies), known.spreads)
-    yield from _apart(ARRIVALS, known.spreads, own, settings, settings.arrivals)
+    # The hours of a part of a day differ from all hours whatever happened.
+    days = np.floor((data.data_until - known.profile["data_until"] + HOUR) / DAY)
+    whole_days = rows[data.events["time"].to_numpy()[rows] > data.data_until - days * DAY]
+    own |= spreads(of_events(data, whole_days, {}), {name: known.spreads[name] for name in own if name == HOURS_NAME})
+    if days < 1 and own.pop(HOURS_NAME, None):
+        yield unmeasured(ARRIVALS, HOURS_NAME, "the events that have come since cover no whole day")
+    yield from distributions(ARRIVALS, known.spreads, own, settings, settings.arrivals, _independent(data, rows))
 
 
 def _training(data: Dataset, content: Mapping[str, FloatArray], settings: Drift) -> Iterator[Change]:
     if GLOBAL not in data.protocols:
-        yield _unmeasured(TRAINING, "everything", "no split in time: no event is newer than all that was trained on")
+        yield unmeasured(TRAINING, "everything", "no split in time: no event is newer than all that was trained on")
         return
     part = data.folds[data.protocols[GLOBAL][0]]
     before = spreads(of_events(data, np.flatnonzero((part == TRAIN) | (part == VALID)), content))
     after = spreads(of_events(data, np.flatnonzero(part == TEST), content), before)
-    for each in _apart(TRAINING, before, after, settings, settings.psi):
+    for each in distributions(TRAINING, before, after, settings, settings.psi, 0.0):
         state: State = "warning" if each.state == "stop" else each.state
         yield Change(each.against, each.what, each.figure, each.warn, None, state, each.text)
-
-
-def _apart(
-    against: str, before: Mapping[str, Spread], now: Mapping[str, Spread], settings: Drift, limits: Limits
-) -> Iterator[Change]:
-    """PSI of every spread that both have, and KS of numbers (of whole snapshots and of training)."""
-    few = [name for name, other in now.items() if min(before[name].total, other.total) < settings.least]
-    if few:
-        why = f"fewer than evaluate.drift.least = {settings.least:,} values: {', '.join(few)}"
-        yield _unmeasured(against, f"{len(few)} distributions", why)
-    for name in (name for name in now if name not in few):
-        reference, other = before[name], now[name]
-        content = name.startswith(CONTENT)
-        figure, chance = psi(reference, other)
-        bounds = settings.content if content and against != ARRIVALS else limits
-        yield _bounded(against, name, figure, bounds, f"PSI {figure:.3f} of {other.total:,} values", chance)
-        numbers = bool(reference.marks) and not isinstance(reference.marks[0], str)
-        if numbers and not content and against != ARRIVALS:
-            figure, chance = ks(reference, other)
-            yield _bounded(against, f"{name} (KS)", figure, settings.ks, f"KS distance {figure:.3f}", chance)
-
-
-def _share(what: str, count: int, of: int, limits: Limits) -> Change:
-    return _bounded(SNAPSHOT, what, count / max(of, 1), limits, f"{count:,} of {of:,} ({count / max(of, 1):.1%})")
-
-
-def _bounded(
-    against: str, what: str, figure: float, limits: Limits, text: str, chance: float = 0.0
-) -> Change:  # fmt: skip
-    """A figure against its bounds; within what chance alone may give it is steady."""
-    state: State = "steady"
-    if figure > max(limits.warn, chance):
-        state = "warning" if limits.stop is None or figure <= limits.stop else "stop"
-    return Change(against, what, round(figure, 6), limits.warn, limits.stop, state, text)
-
-
-def _unmeasured(against: str, what: str, why: str) -> Change:
-    return Change(against, what, None, None, None, "not measured", f"not measured: {why}")

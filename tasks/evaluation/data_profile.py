@@ -21,6 +21,7 @@ CONTENT = "content"  # how the names of content spreads begin
 SAMPLE = 2000  # items from which directions are taken
 DIRECTIONS = 3
 HOUR, HOURS = 3600.0, 24
+HOURS_NAME = "hour of the day"
 ITEM_LABELS = ("genres", "language", "media_type")
 EVENT_LABELS = ("device", "region", "variant")
 Values = FloatArray | tuple[Mapping[str, int], int]
@@ -67,7 +68,7 @@ def of_events(data: Dataset, rows: IntArray, content: Mapping[str, FloatArray]) 
         if not np.isnan(values).all():
             found[f"value of {kind}"] = values
     if data.clock == "time":
-        found["hour of the day"] = np.floor(events["time"].to_numpy() / HOUR) % HOURS
+        found[HOURS_NAME] = np.floor(events["time"].to_numpy() / HOUR) % HOURS
     found |= {name: _labels(events[name]) for name in EVENT_LABELS if name in events.column_names}
     taken = np.bincount(item[item >= 0], minlength=data.n_items)
     found |= {f"{name} of what is taken": _item_labels(data.items[name], taken) for name in _present(data.items)}

@@ -10,8 +10,8 @@ import numpy as np
 from tasks.data.histories import FloatArray, IntArray
 from tasks.evaluation.behaviour import Behaviour, night_to_night
 from tasks.evaluation.champion import LEAST_SHARED, Champion, Comparison, Unreadable, shared_items
+from tasks.evaluation.changes import Change, lost_rows
 from tasks.evaluation.coverage import coverage
-from tasks.evaluation.data_drift import Change, lost_rows
 from tasks.evaluation.intervals import Difference, Draws, relative_difference
 from tasks.evaluation.override import overridden
 from tasks.evaluation.rules import (

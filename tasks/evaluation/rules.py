@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tasks.evaluation.behaviour import Behaviour
-from tasks.evaluation.data_drift import TRAINING, Change
+from tasks.evaluation.changes import TRAINING, Change
 from tasks.evaluation.slice_scores import SliceScore
 from tasks.evaluation.verdict import BEHAVES, COVERED, FRESH, LIKE, SOUND, WHOLE, Rule, State, plain
 
 DAY = 86_400.0
+NAMED = 3
+"""Warnings that a rule quotes."""
 
 
 def sound_lists(faults: Mapping[str, int], users: int) -> Rule:
@@ -42,9 +44,10 @@ def steady_data(changes: Sequence[Change]) -> Rule:
     if not told:
         why = of_champion[0].text if of_champion else "not measured: nothing was compared"
         return plain(LIKE, "not measured", 0.0, None, 0, f"drift is {why}")
-    warnings = sum(each.state == "warning" for each in told)
+    warned = [each for each in told if each.state == "warning"]
     text = "; ".join(f"{each.what}: {each.text} (stop at {each.stop:g})" for each in stops)
-    text = text or f"{len(told)} figures of drift, {warnings} with a warning"
+    named = "; ".join(f"{each.what}: {each.text}" for each in warned[:NAMED])
+    text = text or f"{len(told)} figures of drift, {len(warned)} with a warning" + (f": {named}" if warned else "")
     return plain(LIKE, "failed" if stops else "passed", 0.0, float(len(stops)), 0, text)
 
 

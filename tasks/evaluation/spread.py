@@ -4,6 +4,12 @@ PSI = Σ (p - q) ln(p / q) over bins (Lewis, "An Introduction to Credit Scoring"
 steady, above 0.25 a shift. Without any drift it is about (1/n + 1/m) χ² with bins - 1 degrees of freedom (Yurdakul,
 "Statistical properties of the population stability index", 2018), and the Kolmogorov-Smirnov distance D rarely beyond
 √(-ln(α/2) / 2 · (1/n + 1/m)): what may well be chance is no alarm, however few the values.
+
+To stop a night takes more than an alarm: `apart` draws both samples again, each from its own shares, takes off twice
+what a figure grows by when drawn again (once for the draw, once for the sample itself: of PSI about
+(bins - 1)(1/n + 1/m)), and gives the lower 99% limit of what is left. Events of one user are no independent values: n
+is Kish's effective number, (Σ c)² / Σ c² for c events by each user ("Survey Sampling", 1965), as if all of a user's
+events were alike.
 """
 
 from __future__ import annotations
@@ -22,6 +28,7 @@ BINS = 100  # of a number's spread: KS is exact up to that many distinct values,
 GROUPS = 10  # of bins, for PSI
 LABELS = 30  # the most frequent ones; the rest are one
 HALF = 0.5  # rows that an empty bin is taken to hold, so that the logarithm stays finite
+DRAWS, SURE = 500, 0.99
 CHANCE = 0.001  # how often chance alone may pass for drift
 
 
@@ -91,6 +98,81 @@ def ks(reference: Spread, other: Spread) -> tuple[float, float]:
     n, m = max(reference.known, 1), max(other.known, 1)
     apart = np.abs(np.cumsum(reference.counts) / n - np.cumsum(other.counts) / m)
     return float(apart.max(initial=0.0)), float(np.sqrt(-np.log(CHANCE / 2) / 2 * (1 / n + 1 / m)))
+
+
+@dataclass(frozen=True)
+class Apart:
+    """How far two spreads are from each other: PSI, and the share of values that lie elsewhere (of numbers the KS
+    distance, of labels half the sum of the differences; unknown values are one more place). least_psi, least_moved:
+    their lower limits; values: how many independent ones the later spread has."""
+
+    psi: float
+    least_psi: float
+    moved: float
+    least_moved: float
+    values: float
+
+
+def apart(reference: Spread, other: Spread, independent: float) -> Apart:
+    """The distance of two spreads with the same marks, and what is sure of it.
+
+    Args:
+        reference: What it was.
+        other: What it is now.
+        independent: How many independent values stand behind `other`, see `effective`; as many, in proportion, are
+            taken to stand behind the reference.
+
+    Returns:
+        Figures at these numbers of values, with their lower limits at 99%. Always the same for the same spreads.
+    """
+    n = max(min(float(other.total), independent), 1.0)
+    m = max(reference.total * n / max(other.total, 1), 1.0)
+    shares = [_shares(each) for each in (reference, other)]
+    groups = np.append(_groups(reference), int(_groups(reference).max(initial=0)) + 1)
+    labels = bool(reference.marks) and isinstance(reference.marks[0], str)
+    rng = np.random.default_rng(0)
+    drawn = [rng.multinomial(round(size), part, DRAWS) / round(size) for size, part in zip((m, n), shares, strict=True)]
+    figures = []
+    for p, q in ([part[None] for part in shares], drawn):
+        figures.append((_psi_of(p @ _indicator(groups), q @ _indicator(groups), m, n), _moved_of(p, q, labels)))
+    (psi_now, moved_now), (psi_drawn, moved_drawn) = figures
+    return Apart(
+        float(psi_now[0]), _least(psi_now[0], psi_drawn), float(moved_now[0]), _least(moved_now[0], moved_drawn), n
+    )
+
+
+def effective(owners: IntArray) -> float:
+    """Kish's effective number of values that belong to owners: [n] numbers of users."""
+    counts = np.unique(owners, return_counts=True)[1].astype(np.float64)
+    return float(counts.sum() ** 2 / max((counts**2).sum(), 1.0))
+
+
+def _shares(spread: Spread) -> FloatArray:
+    counts = np.array([*spread.counts, spread.unknown], np.float64)
+    return np.asarray(counts / max(counts.sum(), 1.0), np.float64)
+
+
+def _indicator(groups: IntArray) -> FloatArray:
+    placed: FloatArray = np.eye(int(groups.max()) + 1)[groups]
+    return placed
+
+
+def _psi_of(p: FloatArray, q: FloatArray, m: float, n: float) -> FloatArray:
+    """[rows] PSI of rows of shares; an empty bin of one side is taken to hold half a value."""
+    used = (p + q) > 0
+    p, q = np.maximum(p, HALF / m), np.maximum(q, HALF / n)
+    figure: FloatArray = np.where(used, (p - q) * np.log(p / q), 0.0).sum(axis=1)
+    return figure
+
+
+def _moved_of(p: FloatArray, q: FloatArray, labels: bool) -> FloatArray:
+    """[rows] share of values that lie elsewhere."""
+    apart_by = np.abs(p - q).sum(axis=1) / 2 if labels else np.abs(np.cumsum(p - q, axis=1)).max(axis=1)
+    return np.asarray(apart_by, np.float64)
+
+
+def _least(figure: float, drawn: FloatArray) -> float:
+    return float(np.quantile(drawn, 1 - SURE) - 2 * max(float(drawn.mean()) - figure, 0.0))
 
 
 def _groups(reference: Spread) -> IntArray:

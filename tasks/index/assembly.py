@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.data.dataset import Dataset
+from tasks.data.ends import data_end
 from tasks.data.histories import Histories
 from tasks.index import contexts
 from tasks.index.bundle import seal
@@ -77,7 +78,7 @@ def assemble(
     write_vectors(folder, vectors, config.get("vector_index"), same_items(base, data.items))
     engine.save(folder)
     write_contexts(folder, known[0], data.clock == "time")
-    until = float(known[0].times.max()) if len(known[0].times) else data.data_until
+    until = _until(known[0], data)
     facts = {
         "clock": data.clock,
         "exclude_seen": data.exclude_seen,
@@ -86,6 +87,13 @@ def assemble(
         "blend": engine.blend.kind,
     }
     return seal(folder, config | facts)
+
+
+def _until(known: Histories, data: Dataset) -> float:
+    """Where what the bundle knows ends."""
+    if not len(known.times):
+        return data.data_until
+    return data_end(known.rows, known.times) if data.clock == "time" else float(known.times.max())
 
 
 def bundle_config(protocol: str, data: Dataset, settings: Settings) -> dict[str, Any]:

@@ -4,7 +4,7 @@
     popular/items.npy      [contexts, PLACES] int32, most events first, ties to the lower row; -1 beyond the last one
     popular/events.npy     [contexts, PLACES] int32 positive events
 
-The week ends with the last event that the version knows. Without a clock all events count.
+The week ends where the data of the version end (see tasks.data.ends). Without a clock all events count.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.data.ends import data_end
 from tasks.data.histories import Histories, IntArray
 
 FOLDER = "popular"
@@ -98,7 +99,7 @@ def _counts(past: Histories, n: int, clock: bool) -> IntArray:
     """[n] events of the last week, of all where there is no clock."""
     items = past.items
     if clock and len(items):
-        items = items[past.times > past.times.max() - WEEK_DAYS * DAY]
+        items = items[past.times > data_end(past.rows, past.times) - WEEK_DAYS * DAY]
     return np.bincount(items, minlength=n)
 
 

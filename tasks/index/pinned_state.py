@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
+from typing import Any
 
 from tasks.index import channels
 from tasks.index.published import manifest_of
@@ -45,6 +47,24 @@ def pin_state(store: Store, digest: str | None, folder: Path) -> dict[str, str]:
             _copy(store, f"versions/{digest}/{KEPT}{name}", out / name, sha256)
         write_json(out / PIN, pin)
     return files
+
+
+def known_rows(store: Store, digest: str | None) -> dict[str, Any] | None:
+    """Which rows a version knew.
+
+    Args:
+        store: Where it is.
+        digest: Which version; None: none.
+
+    Returns:
+        What `tasks.data.fates.remembered` gave when it was made; None where a version doesn't say.
+    """
+    try:
+        found = json.loads(store.get(f"versions/{digest}/rehearsal/profile.json")) if digest else {}
+    except Missing:
+        return None
+    known: dict[str, Any] | None = found.get("rows_known")
+    return known
 
 
 def _listed(store: Store, digest: str) -> dict[str, str]:

@@ -52,7 +52,11 @@ class Snapshot(Section):
 
 class Validate(Section):
     quarantine_share: Share
-    """Share of a table's rows that may be quarantined before the run fails; higher tolerates dirtier logs."""
+    """Share of the rows that may be quarantined before the run fails, of a table, of each of its files, of a day and of
+    what came since the last good night; higher tolerates dirtier logs."""
+    part_rows: Annotated[int, Field(ge=1)]
+    """Rows that a file, a day or a night must have to be judged by itself: lower finds smaller corrupt deliveries,
+    higher lets more bad rows pass with a warning."""
     duplicate_window_s: Annotated[float, Field(ge=0)]
     """Same user, item and event within this many seconds is a duplicate; 0: only exactly equal timestamps."""
     positive: dict[Event, float]
@@ -67,7 +71,11 @@ class Validate(Section):
     """Leave seen items out of lists; `auto` permits repeats where most items are music or podcasts and the log has
     them."""
     repeat_share: Share
-    """Share of the positives that repeat an item, from which `auto` permits repeats."""
+    """Share of the meetings of a user and an item that are returns, from which `auto` permits repeats."""
+    return_gap_s: Annotated[float, Field(ge=0)]
+    """Seconds after a user's last event about an item from which another play is a return; before, all events are about
+    one meeting (a play and its like) and count once. Lower takes a song that is played again within an album for a
+    return. Not asked where the source has only an order: there another item in between tells two meetings apart."""
     protocols: Literal["auto", "all", "leave_last_out", "global_time"]
     """Test splits to write, each of which trains the members once more. `auto`: global_time alone where it decides by
     itself (see `gate`), else both where there is a clock; `all`: both wherever they can be."""

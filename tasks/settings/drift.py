@@ -15,14 +15,16 @@ class Limits(Section):
     warn: NonNegativeFloat
     """Above this the report warns."""
     stop: NonNegativeFloat | None
-    """Above this the verdict holds; null: never."""
+    """Above this the verdict holds; null: never. Of a distribution its lower confidence limit has to be above, and that
+    of a second figure above its own stop."""
 
 
 class Drift(Section):
     psi: Limits
     """Population stability index of a distribution of the whole snapshot against the last good one."""
     ks: Limits
-    """Kolmogorov-Smirnov distance of the same, for numbers."""
+    """Kolmogorov-Smirnov distance of the same, for numbers. Its stop is also the share of values that must surely lie
+    elsewhere for any PSI to stop."""
     arrivals: Limits
     """PSI of the events since the last good snapshot: a night is less even than a year, so these are wider."""
     content: Limits
@@ -39,3 +41,6 @@ class Drift(Section):
     """Share of today's items that it did not have."""
     least: Annotated[int, Field(ge=1)]
     """Fewer values than this tell nothing of a distribution."""
+    independent: Annotated[int, Field(ge=1)]
+    """Values of different users or items that a distribution needs to stop a night (Kish's effective number for events:
+    a user's own are alike); with fewer it warns. Lower stops small platforms' nights sooner, and for less."""

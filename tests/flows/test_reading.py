@@ -139,16 +139,20 @@ def test_users_in_a_file_become_a_table(tmp_path: Path, kind: str) -> None:
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 
-def test_a_table_of_lists_leaves_seen_items_out_even_where_repeats_are_permitted(tmp_path: Path) -> None:
-    write_bundle(tmp_path / "bundle", exclude_seen=False)
+@pytest.mark.parametrize("left_out", [False, True])
+def test_whether_lists_hold_seen_items_is_the_versions_decision_at_every_door(tmp_path: Path, left_out: bool) -> None:
+    write_bundle(tmp_path / "bundle", exclude_seen=left_out)
     store = LocalStore(tmp_path / "store")
     publish(store, tmp_path / "bundle", channel="live", champion=None, lineage=lineage("r"))
     (tmp_path / "users.txt").write_text("u000\n")
-    listed = [
-        answer("recommend", *arguments, "--at", store.uri, "-k", 30)["lists"]["u000"]
-        for arguments in (["u000"], ["--users", tmp_path / "users.txt"], ["--users", tmp_path / "users.txt", "--seen"])
+    doors = (["u000"], ["--users", tmp_path / "users.txt"])
+    lengths = [
+        [len(answer("recommend", *door, *flag, "--at", store.uri, "-k", 30)["lists"]["u000"]) for door in doors]
+        for flag in ([], ["--seen"], ["--no-seen"])
     ]
-    assert [len(rows) for rows in listed] == [30, 22, 30]
+    own = 22 if left_out else 30
+    assert lengths == [[own, own], [30, 30], [22, 22]]
+    assert len(Reader.open(store.uri).recommend("u000", k=30)) == own
 
 
 def test_a_history_in_a_file_is_answered(tmp_path: Path) -> None:

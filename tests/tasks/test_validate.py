@@ -96,7 +96,7 @@ def test_each_fault_is_found_where_it_is_and_under_its_name(run: Path) -> None:
     events = {place[1]: rule for place, rule in found.items() if place[0] == "events/2.csv"}
     assert events == {
         2: "duplicate timestamp", 3: "unknown item item_id", 4: "empty cell item_id", 5: "wrong type timestamp",
-        6: "outside the clock timestamp", 7: "outside the clock timestamp", 8: "impossible value value",
+        6: "outside the clock timestamp", 7: "in the future timestamp", 8: "impossible value value",
         9: "unknown value event", 10: "wrong type value", 11: "number of cells", 12: "empty cell user_id",
         13: "item in quarantine item_id", 16: "encoding item_id",
     }  # fmt: skip
@@ -119,7 +119,7 @@ def test_business_rules_are_kept_in_order_and_a_target_to_come_is_no_fault(run: 
 def test_the_report_reads_well(run: Path) -> None:
     text = (run / "data/validate/report.md").read_text("utf-8")
     assert "| events | 1,458 | 1,418 | 13 | 27 | 0.89% |" in text
-    assert "| events | outside the clock in `timestamp` | 2 | events/2.csv row 6: " in text
+    assert "| events | outside the clock in `timestamp` | 1 | events/2.csv row 6: " in text
     assert "items.jsonl: the last line is incomplete: the file may be cut" in text
     assert "4 of 80 items have no event" in text
 
@@ -140,7 +140,7 @@ def test_the_same_input_gives_the_same_bytes(run: Path) -> None:
     before = contents()
     with workspace(run):
         validate.main()
-    assert contents() == before and len(before) == 11
+    assert contents() == before and len(before) == 12
 
 
 def test_above_the_threshold_it_fails_and_leaves_a_report(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_above_the_threshold_it_fails_and_leaves_a_report(tmp_path: Path) -> Non
         prepare(tmp_path / "run", tmp_path / "source", {"validate.quarantine_share": 0.005})
     message = str(caught.value)
     assert "events: 13 of 1,458 rows (0.9%) are quarantined, more than validate.quarantine_share = 0.5%" in message
-    assert "2 × outside the clock in `timestamp`, first in events/2.csv row 6" in message
+    assert "1 × duplicate in `timestamp`, first in events/2.csv row 2" in message
     assert "items: 4 of 84 rows" in message and "raise validate.quarantine_share" in message
     assert "not JSON" in (tmp_path / "run/state/reports/validate.md").read_text("utf-8")
     assert not (tmp_path / "run/data/validate").exists()

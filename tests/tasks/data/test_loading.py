@@ -147,3 +147,21 @@ def test_casting_by_halves_loses_only_what_does_not_fit() -> None:
     cells = [str(n) for n in range(1000)]
     cells[0] = cells[499] = cells[999] = "x"
     assert cast_or_null(pa.array(cells), pa.int64()).null_count == 3
+
+
+def test_what_lies_after_the_nights_now_is_set_aside_and_a_few_minutes_are_forgiven() -> None:
+    now = dt.datetime(2024, 1, 2, tzinfo=dt.UTC).timestamp()
+    stamps = ["2024-01-01", "2024-01-02T00:09:00Z", "2024-01-02T00:11:00Z"]
+    loaded = load([items(), events(timestamp=stamps)], "auto", KEY, now=now)
+    assert rejected(loaded) == [(3, "in the future", "timestamp")] and loaded.events.num_rows == 2
+    row = loaded.rejected.to_pylist()[0]
+    assert row["user_id"] == pseudonym(KEY, "ann@example.org") and '"timestamp": "2024-01-02 00:11:00"' in row["row"]
+    assert loaded.rows["events"] == 3
+    assert rejected(load([items(), events(timestamp=stamps)], "auto", None)) == []
+
+
+def test_a_number_in_milliseconds_among_seconds_is_no_date_and_positions_have_no_future() -> None:
+    loaded = load([items(), events(timestamp=[1_704_067_200, 1_704_067_300_000, 1_704_067_400])], "auto", None, now=2e9)
+    assert rejected(loaded) == [(2, "outside the clock", "timestamp")]
+    assert '"timestamp": 1704067300000' in loaded.rejected["row"][0].as_py()
+    assert load([items(), events(timestamp=[0, 1, 10**7])], "auto", None, now=1.0).events.num_rows == 3

@@ -189,3 +189,28 @@ def test_rules_are_counted_the_most_frequent_first_with_examples() -> None:
         (rule, column, n, rows["source_row"].to_pylist()) for rule, column, n, rows in count_rules(aside, "events")
     ]
     assert counted == [("unknown item", "item_id", 5, [1, 2, 3]), ("empty cell", "user_id", 1, [6])]
+
+
+def tail(*late: tuple[int, float], users: int = 30, days: int = 100) -> tuple[Any, Any]:
+    """(users, times) of a log in which someone acts each day, and of late events (user, day)."""
+    who, when = np.arange(users * 4) % users, np.repeat(np.arange(days), -(-users * 4 // days))[: users * 4]
+    return np.append(who, [user for user, _ in late]), np.append(when, [day for _, day in late]) * float(DAY)
+
+
+def test_a_few_clocks_that_are_ahead_of_all_others_do_not_end_the_log() -> None:
+    end = float(tail()[1].max())
+    for late in ([(3, 400)], [(3, 400), (3, 401), (4, 300)]):
+        assert rules.last_of_several(*tail(*late)) == end
+    for late in ([(3, 65)], [(3, 400), (4, 401), (5, 402)], []):  # no long silence; several users; nobody
+        assert rules.last_of_several(*tail(*late)) == np.inf
+    assert rules.last_of_several(*tail((3, 400), users=9)) == np.inf  # too few to say
+    users, times = tail((3, 400))
+    assert rules.last_of_several(users, np.where(times < 400 * DAY, times * 14, times * 2.3)) == np.inf  # long silences
+
+
+def test_such_a_row_is_named_for_its_clock() -> None:
+    users, times = tail((3, 400))
+    rows = [{"user_id": f"u{u}", "timestamp": int(NOON + t) * 1_000_000} for u, t in zip(users, times, strict=True)]
+    assert [found for found in mark(events(*rows)) if found[1] != "duplicate"] == [
+        (len(rows), "outside the clock", "timestamp")
+    ]

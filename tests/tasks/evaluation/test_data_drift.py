@@ -12,13 +12,14 @@ import pyarrow as pa
 import pytest
 
 from tasks.data.dataset import Dataset, load_dataset
-from tasks.evaluation.data_drift import ARRIVALS, SNAPSHOT, TRAINING, Change, Known, drifted, write_drift
+from tasks.evaluation.changes import ARRIVALS, SNAPSHOT, TRAINING, Change
+from tasks.evaluation.data_drift import Known, drifted, write_drift
 from tasks.evaluation.data_profile import directions_of, projected
 from tasks.evaluation.rules import steady_data
 from tests.datasets import prepare, write_dataset
 from tests.settings import settings
 
-DRIFT = settings().evaluate.drift.model_copy(update={"least": 60})
+DRIFT = settings().evaluate.drift.model_copy(update={"least": 60, "independent": 30})
 CONFIG = {"embed": {"encoder": "planted", "dim": 8}, "key_fingerprint": "k"}
 
 
@@ -126,6 +127,39 @@ def test_directions_have_a_sign_and_items_without_content_no_place(vectors: Any)
 def test_its_files_are_the_same_each_time(data: Dataset, vectors: Any, known: Known, tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        write_drift(tmp_path / name, drifted(data, vectors, known, CONFIG, DRIFT))
+        write_drift(tmp_path / name, drifted(data, vectors, known, CONFIG, DRIFT), {})
     files = [sorted((path.name, path.read_bytes()) for path in (tmp_path / name).iterdir()) for name in ("one", "two")]
     assert files[0] == files[1] and [name for name, _ in files[0]] == ["directions.npy", "drift.json", "profile.json"]
+
+
+def moved_hours(data: Dataset, rows: Any) -> Dataset:
+    """The data with some events [rows] all at three o'clock of their day."""
+    at = data.events.column_names.index("time")
+    times = data.events["time"].to_numpy().copy()
+    times[rows] = np.floor(times[rows] / 86_400) * 86_400 + 3 * 3600
+    return replace(data, events=data.events.set_column(at, "time", pa.array(times)))
+
+
+def test_the_hours_of_a_few_users_hold_no_night_and_everybodys_do(data: Dataset, vectors: Any, known: Known) -> None:
+    new = np.flatnonzero(data.events["time"].to_numpy() > known.profile["data_until"] + 86_400)
+    everybody = compared(moved_hours(data, new), vectors, known)[ARRIVALS, "hour of the day"]
+    assert everybody.state == "stop" and "surely at least" in everybody.text
+    least = DRIFT.model_copy(update={"independent": 1000})
+    changes = drifted(moved_hours(data, new), vectors, known, CONFIG, least).changes
+    few = next(each for each in changes if (each.against, each.what) == (ARRIVALS, "hour of the day"))
+    assert few.state == "warning" and few.figure == everybody.figure
+    assert "independent values, fewer than 1,000" in few.text
+    rule = steady_data([few])
+    assert rule.state == "passed" and "1 with a warning: hour of the day" in rule.text
+
+
+def test_the_hours_of_a_part_of_a_day_are_not_measured(data: Dataset, vectors: Any, known: Known) -> None:
+    last = float(np.sort(data.events["time"].to_numpy())[-70])
+    assert data.data_until - last < 4 * 86_400
+    times = data.events["time"].to_numpy().copy()
+    late = times > last
+    times[late] = data.data_until - np.linspace(0, 40_000, int(late.sum()))
+    events = data.events.set_column(data.events.column_names.index("time"), "time", pa.array(times))
+    told = replace(known, profile=dict(known.profile) | {"data_until": data.data_until - 43_000})
+    found = compared(replace(data, events=events), vectors, told)
+    assert found[ARRIVALS, "hour of the day"].state == "not measured"

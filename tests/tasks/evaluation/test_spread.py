@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from tasks.evaluation.spread import BINS, Spread, ks, psi, spread_of_labels, spread_of_numbers
+from tasks.evaluation.spread import BINS, Spread, apart, effective, ks, psi, spread_of_labels, spread_of_numbers
 
 
 def labels(counts: dict[str, int], unknown: int = 0, like: Spread | None = None) -> Spread:
@@ -58,3 +58,38 @@ def test_a_spread_comes_back_from_its_file() -> None:
     told = spread_of_numbers([1.0, 2.0, 2.0, np.nan])
     assert (told.marks, told.counts, told.unknown, told.total) == ((1, 2), (1, 2, 0), 1, 4)
     assert Spread.from_json(told.as_json()) == told
+
+
+def test_what_is_sure_is_less_than_what_was_seen_and_chance_alone_is_never_sure() -> None:
+    rng = np.random.default_rng(2)
+    beyond = 0
+    for _ in range(100):
+        before = spread_of_numbers(rng.integers(0, 24, 5000))
+        other = spread_of_numbers(rng.integers(0, 24, 633), [float(mark) for mark in before.marks])
+        found = apart(before, other, 633)
+        beyond += found.least_psi > 0.02 or found.least_moved > 0.03
+    assert beyond == 0
+    late = spread_of_numbers(rng.integers(12, 24, 2000), [float(mark) for mark in before.marks])
+    sure = apart(before, late, 2000)
+    assert sure.moved == pytest.approx(0.5, abs=0.03) and 0.4 < sure.least_moved < sure.moved
+    assert 1 < sure.least_psi < sure.psi and apart(before, late, 2000) == sure
+    few = apart(before, late, 8)
+    assert few.values == 8 and few.least_psi < sure.least_psi and few.least_moved < sure.least_moved
+
+
+def test_a_new_label_of_little_share_is_a_great_psi_and_moves_little() -> None:
+    before = labels({"tv": 30_000, "phone": 70_000})
+    found = apart(before, labels({"tv": 28_800, "phone": 67_200, "watch": 4_000}, like=before), 1e6)
+    assert found.least_psi > 0.25 and found.moved == pytest.approx(0.04)
+
+
+def test_cells_that_are_empty_now_have_moved() -> None:
+    before = spread_of_numbers(np.arange(1000.0))
+    gone = spread_of_numbers(np.append(np.arange(500.0), np.full(500, np.nan)), [float(mark) for mark in before.marks])
+    assert apart(before, gone, 1000).moved == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_users_own_events_are_one_value_and_a_half() -> None:
+    assert effective(np.arange(50)) == 50
+    assert effective(np.zeros(50, np.int64)) == 1
+    assert effective(np.array([0, 0, 0, 1])) == pytest.approx(1.6)
