@@ -19,11 +19,11 @@ from tasks.data.clean import Snapshot, clean_tables
 from tasks.data.histories import FloatArray, Histories, IntArray, ItemArray
 from tasks.data.item_rights import Rights
 from tasks.data.loading import Loaded
+from tasks.data.meetings import meetings_of
 from tasks.data.moments import MICROS
 from tasks.evaluation.ranking import Truth, per_user
 from tasks.index.reader import Reader
 from tasks.settings import Validate
-from tasks.validate import as_arrays, label, repeated
 
 Mask = npt.NDArray[np.bool_]
 CUTOFF = 10
@@ -124,7 +124,12 @@ def meetings(loaded: Loaded, settings: Validate, *, private: bool) -> Meetings:
     }  # fmt: skip
     snapshot = Snapshot(loaded.items, loaded.erasures.slice(0, 0), loaded.rules, rejected, loaded.events, source)
     clean = clean_tables(snapshot, settings.duplicate_window_s)
-    events = as_arrays(label(clean.events, settings))
+    labelled = labels.label(clean.events, settings)
+    events = labels.as_arrays(labelled)
+    told = meetings_of(events, labels.kinds(labelled), None if loaded.clock == "order" else settings.return_gap_s)
+    exclude_seen = labels.leaves_out_seen(settings, clean.items["media_type"], told.returning)
+    if not exclude_seen:
+        events = labels.as_arrays(labels.once(labelled, told.once))
     return Meetings(
         user_ids=clean.user_ids,
         item_ids=clean.items["item_id"].combine_chunks(),
@@ -132,7 +137,7 @@ def meetings(loaded: Loaded, settings: Validate, *, private: bool) -> Meetings:
         positive=events.positive, met=events.positive | events.seen,
         erased=_erased(clean.user_ids, loaded.erasures),
         rights=Rights.of(clean.items),
-        exclude_seen=labels.leaves_out_seen(settings, clean.items["media_type"], repeated(events)),
+        exclude_seen=exclude_seen,
     )  # fmt: skip
 
 
