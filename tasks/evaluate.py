@@ -30,12 +30,13 @@ from tasks.evaluation.newcomers import newcomers
 from tasks.evaluation.outputs import cold_metrics, metrics, write_results
 from tasks.evaluation.rating_error import rating_errors, rating_lines, rating_metrics
 from tasks.evaluation.reads import count_read
+from tasks.evaluation.rehearsals import rehearsed
 from tasks.evaluation.report_data import report_data
 from tasks.evaluation.scores import GATE_K, Scores, intervals, measure
-from tasks.evaluation.shown_today import hidden_today, mask_of
+from tasks.evaluation.shown_today import hidden_today
 from tasks.evaluation.slice_figures import slice_figures
 from tasks.evaluation.table import table
-from tasks.evaluation.trial import Trial, trial
+from tasks.evaluation.trial import Trial
 from tasks.evaluation.verdict import Verdict
 from tasks.index.reader import Reader
 from tasks.index.stores import open_store
@@ -56,7 +57,7 @@ def main() -> None:
     cuts, recipe = read_json(VALIDATE / "splits.json")["protocols"], read_json(SNAPSHOT / "recipe.json")["recipe"]
     names = [data.gate, *(name for name in data.protocols if name != data.gate)]
     hidden = hidden_today(SNAPSHOT)
-    pairs = {name: _pairs(data, name, cuts[name]["cuts"], hidden) for name in names}
+    pairs = {name: rehearsed(data, name, cuts[name]["cuts"], hidden, FINETUNE) for name in names}
     vectors, genres = np.load(FINETUNE / "vectors.npy", mmap_mode="r"), data.items["genres"].to_pylist()
     catalogue = Catalogue.of(genres, lambda: vectors)
     measured = _measure(settings, data, pairs, catalogue, Hidden.of(data.item_ids, hidden))
@@ -100,19 +101,6 @@ def main() -> None:
     reads = {name: count_read(state_directory(), data.split_digest[name], recipe) for name in names}
     note("evaluate", {"test_reads": reads, "recipe": recipe})
     _show(data, measured, cold, verdict, reads[data.gate])
-
-
-def _pairs(data: Dataset, protocol: str, cuts: list[list[float]], hidden: frozenset[str]) -> list[tuple[Trial, Reader]]:
-    """Each fold's question and the bundle that was rehearsed for it, the latest fold first; both about what may be
-    shown today."""
-    gone = mask_of(data.item_ids, hidden)
-    pairs: list[tuple[Trial, Reader]] = []
-    for number, fold in enumerate(data.protocols[protocol]):
-        latest = protocol == data.gate and number == 0
-        bundle = FINETUNE / "candidate" if latest else FINETUNE / "candidates" / fold
-        asked = trial(data, fold, cuts[number][1] if cuts else None, gone)
-        pairs.append((asked, Reader.open_bundle(bundle).hiding(hidden)))
-    return pairs
 
 
 def _measure(
