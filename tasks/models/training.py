@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tasks.data.ends import data_end
 from tasks.data.histories import Histories, IntArray
 from tasks.models.blend import Blend
 from tasks.models.choices import Choices
@@ -32,6 +33,14 @@ Ready = Callable[[str, Histories], Recommender | None]
 """The member of that name that was learned from just these histories elsewhere; None: there is none."""
 
 
+def settled(train: Histories, clock: bool) -> Histories:
+    """The histories with no event later than the data's end: what a few clocks put after it happened by then."""
+    if not clock or not len(train.times):
+        return train
+    end = data_end(train.rows, train.times)
+    return train if train.times.max() <= end else replace(train, times=np.minimum(train.times, end))
+
+
 def just_after(train: Histories) -> float:
     """The moment after the last event; 0 when there is none."""
     return float(np.nextafter(train.times.max(), np.inf)) if len(train.times) else 0.0
@@ -46,6 +55,7 @@ def fit_engine(
     start: what learned with the same choices from a part of `train`: members that can go on from there do.
     ready: gives those that learned from `train` elsewhere.
     """
+    train = settled(train, clock)
     # By name, since the blend's columns come in the members' order and JSON keeps none.
     chosen = sorted(choices.members.items())
     members = {
@@ -61,7 +71,7 @@ def fit_member(
     name: str, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool, backbone: Backbone | None = None
 ) -> Recommender:
     """A member learned anew; backbone: the checkpoint whose layers the transformer takes."""
-    kind = MEMBERS[name]
+    kind, train = MEMBERS[name], settled(train, clock)
     if kind is Transformer:
         return Transformer.fit(train, catalogue, hyper, clock=clock, backbone=backbone)
     return kind.fit(train, catalogue, hyper, clock=clock)
