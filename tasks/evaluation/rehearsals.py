@@ -20,7 +20,7 @@ def rehearsed(
     Args:
         data: The night's data set.
         protocol: One of its protocols.
-        cuts: (validation's begin, test's begin, end) of each fold in epoch seconds; empty where each user has their own.
+        cuts: (validation begins, test begins, end) of each fold, epoch seconds; empty where each user has their own.
         hidden: Ids of the items that nobody may be shown today.
         finetune: The folder of that stage's outputs.
     """
