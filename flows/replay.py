@@ -51,7 +51,11 @@ def replay(
     """
     from flows.replay_plan import Wishes
 
-    table = _play(Wishes(source, nights, step, first, state, changes or (), as_json))
+    try:
+        table = _play(Wishes(source, nights, step, first, state, changes or (), as_json))
+    except KeyboardInterrupt:
+        typer.secho("stopped: finished nights are kept, and the same command goes on from there", fg="yellow", err=True)
+        raise
     if as_json:
         sys.stdout.write(json.dumps(table, indent=1, ensure_ascii=False) + "\n")
     if any(row["error"] for row in table["nights"]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -97,24 +98,23 @@ def kept(plan: Plan, night: float) -> Row | None:
 
 def _night(plan: Plan, night: float, lock: int, diary: Diary) -> Row:
     """Every stage, in a worktree: the checkout stays as it is. What its verdict is, or why it failed."""
-    nothing: Row = {"decision": "failed", "label": None, "reason": None, "error": None, "published": False}
+    nothing: Row = {"decision": "failed", "label": None, "reason": None, "error": None, "published": False,
+                    "published_label": None}  # fmt: skip
     try:
         with ExitStack() as stack:
             copy = stack.enter_context(
                 worktree(plan.place, {**plan.changes, "snapshot.moment": _iso(night)}, plan.folder / "cache")
             )
             _stages(copy, lock, diary)
-            data = copy.root / "data"
-            verdict, receipt = (
-                read_json(data / "evaluate" / "verdict.json"),
-                read_json(data / "publish" / "receipt.json"),
-            )
+            verdict = read_json(copy.root / "data" / "evaluate" / "verdict.json")
+            receipt = read_json(copy.root / "data" / "publish" / "receipt.json")
     except UserError as error:
         diary.line("failed", str(error))
         return nothing | {"error": str(error), "reason": str(error).splitlines()[0]}
+    published = bool(receipt["published"])
     return nothing | {
         "decision": verdict["decision"], "label": verdict["label"], "reason": verdict["sentence"],
-        "published": bool(receipt["published"]),
+        "published": published, "published_label": receipt["label"] if published else None,
     }  # fmt: skip
 
 
@@ -143,10 +143,15 @@ def _served(pointer: Pointer | None, before: Row | None, night: str) -> Row:
 def _figures(judged: Judgement) -> Row:
     return {
         "users": len(judged.step), "newcomers": int(judged.step.newcomers.sum()), **judged.means(),
-        "half_life_days": judged.half_life, "ease_half_life_days": judged.chosen.half_life,
+        "half_life_days": _finite(judged.half_life), "ease_half_life_days": _finite(judged.chosen.half_life),
         "ease_regularisation": judged.chosen.regularisation, "ease_decay": judged.chosen.decay,
         "ease_weight": judged.chosen.weight,
     }  # fmt: skip
+
+
+def _finite(days: float) -> float | None:
+    """A half-life; None for one without end, which JSON can't hold."""
+    return days if math.isfinite(days) else None
 
 
 def _iso(moment: float) -> str:

@@ -18,15 +18,23 @@ from tasks.replay.paired import Overall, overall
 
 MOMENT = pa.timestamp("us", "UTC")
 MEANS = [f"{name}{group}" for group in ("", "_known", "_newcomers") for name in RANKERS]
-NIGHTS = pa.schema([
-    ("night", MOMENT), ("until", MOMENT), ("events", pa.int64()), ("decision", pa.string()), ("label", pa.string()),
-    ("reason", pa.string()), ("error", pa.string()), ("published", pa.bool_()), ("version", pa.string()),
-    ("served_label", pa.string()), ("since", MOMENT), ("users", pa.int64()), ("newcomers", pa.int64()),
-    *((name, pa.float64()) for name in MEANS),
-    ("half_life_days", pa.float64()), ("ease_half_life_days", pa.float64()), ("ease_regularisation", pa.float64()),
-    ("ease_decay", pa.float64()), ("ease_weight", pa.float64()), ("seconds", pa.float64()),
-    ("judging_seconds", pa.float64()), ("code", pa.string()),
-])  # fmt: skip
+NIGHTS = pa.schema(
+    [
+        *((name, MOMENT) for name in ("night", "until")),
+        ("events", pa.int64()),
+        *((name, pa.string()) for name in ("decision", "label", "reason", "error")),
+        ("published", pa.bool_()),
+        *((name, pa.string()) for name in ("published_label", "version", "served_label")),
+        ("since", MOMENT),
+        *((name, pa.int64()) for name in ("users", "newcomers")),
+        *((name, pa.float64()) for name in MEANS),
+        *((name, pa.float64()) for name in ("half_life_days", "ease_half_life_days")),
+        *((name, pa.float64()) for name in ("ease_regularisation", "ease_decay", "ease_weight")),
+        *((name, pa.float64()) for name in ("seconds", "judging_seconds")),
+        ("code", pa.string()),
+    ]
+)
+"""A half-life that is not there is one without end."""
 
 
 def write(plan: Plan, rows: Sequence[Row]) -> None:

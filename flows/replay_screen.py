@@ -108,8 +108,9 @@ def lines(rows: Sequence[Row], found: Overall | None) -> list[str]:
 
 
 def verdict(row: Row) -> str:
-    """A night's decision, and what kind of it."""
-    return f"{row['decision']} ({row['label']})" if row["label"] else str(row["decision"])
+    """A night's decision, what kind of it, and what went out where that is something else."""
+    told = f"{row['decision']} ({row['label']})" if row["label"] else str(row["decision"])
+    return f"{told}, {row['published_label']}" if row["published_label"] not in (None, row["label"]) else told
 
 
 def served(row: Row) -> str:

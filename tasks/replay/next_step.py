@@ -6,7 +6,7 @@ A 147, 1984): each night's version is judged by what happens after it, and by no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -174,8 +174,8 @@ def step_after(log: Meetings, begin: float, end: float, *, exclude_seen: bool) -
 def shown(reader: Reader, step: Step, item_ids: pa.Array) -> ItemArray:
     """What a version shows each user of a step at their first event of it.
 
-    Histories are those of that instant, whatever the version knows of its users; a version that leaves out what was
-    seen leaves out all that they had met.
+    Histories are those of that instant, whatever the version knows of its users, and so are the rights of items and the
+    version's rules; a version that leaves out what was seen leaves out all that they had met.
 
     Args:
         reader: The version.
@@ -187,19 +187,30 @@ def shown(reader: Reader, step: Step, item_ids: pa.Array) -> ItemArray:
     """
     known = pa.array(reader.items.ids, pa.string())
     theirs = _numbers(item_ids, known)
-    found = reader.recommend_many(
-        _renumbered(step.past, theirs),
-        moments=step.moments,
-        exclude=_renumbered(step.met, theirs) if reader.config["exclude_seen"] else None,
-        k=CUTOFF,
-    )
+    past, met = _renumbered(step.past, theirs), _renumbered(step.met, theirs)
     ours = np.append(_numbers(known, item_ids), -1)  # a short list's padding is -1, and so the last of these
-    return ours[found.items].astype(np.int32)
+    lists = np.full((len(step), CUTOFF), -1, np.int32)
+    for rows in _stretches(reader, step.moments):
+        found = reader.recommend_many(
+            past.take(rows), moments=step.moments[rows], k=CUTOFF, rights_at=float(step.moments[rows[0]]),
+            exclude=met.take(rows) if reader.config["exclude_seen"] else None,
+        )  # fmt: skip
+        lists[rows, : found.items.shape[1]] = ours[found.items]
+    return lists
 
 
 def ndcg(lists: ItemArray, step: Step) -> FloatArray:
     """[n] NDCG@10 of lists [n, CUTOFF] against all that each user took to; items that no list can hold are misses."""
     return per_user(lists, step.truth, (CUTOFF,))[f"ndcg@{CUTOFF}"]
+
+
+def _stretches(reader: Reader, moments: FloatArray) -> Iterator[IntArray]:
+    """The rows whose moments lie in one stretch of time, in which the same may be shown and the same rules hold."""
+    rows: dict[tuple[int, int], list[int]] = {}
+    for row, moment in enumerate(moments.tolist()):
+        span = (reader.items.span(moment), 0 if reader.rules is None else reader.rules.span(moment))
+        rows.setdefault(span, []).append(row)
+    yield from (np.array(each, np.int64) for each in rows.values())
 
 
 def _numbers(wanted: pa.Array, among: pa.Array) -> IntArray:

@@ -1,5 +1,6 @@
 """Who is judged on the step after a night, by what, and how: fractions worked out by hand."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import log2
 from pathlib import Path
@@ -16,13 +17,19 @@ from tasks.index.reader import Reader
 from tasks.replay import baselines, judgement, paired
 from tasks.replay.next_step import Meetings, meetings, ndcg, shown, step_after
 from tests.settings import settings
+from tests.tasks.index import bundles
 from tests.tasks.small_bundle import write_bundle
 
 ITEMS = list("abcdefghijkl")
 NIGHT, DAY = datetime(2024, 1, 10, tzinfo=UTC).timestamp(), 86_400.0
 
 
-def log(rows: list[tuple[Any, ...]], erasures: list[tuple[str, str]] | None = None, **columns: list[str]) -> Meetings:
+def log(
+    rows: list[tuple[Any, ...]],
+    erasures: list[tuple[str, str]] | None = None,
+    ids: list[str] = ITEMS,
+    **columns: list[str],
+) -> Meetings:
     """Rows: (user, item, hours from the night, event, value)."""
     stamps = [str(int(NIGHT + hours * 3600)) for _, _, hours, *_ in rows]
     full = [(*row, *("play", "")[len(row) - 3 :]) for row in rows]
@@ -30,7 +37,7 @@ def log(rows: list[tuple[Any, ...]], erasures: list[tuple[str, str]] | None = No
         name: [str(row[at]) for row in full]
         for name, at in {"user_id": 0, "item_id": 1, "event": 3, "value": 4}.items()
     }
-    items = {"item_id": ITEMS, "title": [each.upper() for each in ITEMS], **columns}
+    items = {"item_id": ids, "title": [each.upper() for each in ids], **columns}
     tables = {"items": items, "events": events | {"timestamp": stamps}}
     if erasures:
         tables["erasures"] = {"user_id": [u for u, _ in erasures], "requested_at": [at for _, at in erasures]}
@@ -203,3 +210,21 @@ def test_the_served_version_is_asked_with_the_history_of_that_instant(tmp_path: 
     row = judged.rows(found, NIGHT).to_pylist()[0]
     assert (row["user_id"], row["wanted"], row["newcomer"]) == ("ann", 2, False)
     assert row["arrived"].timestamp() == NIGHT + 3600 and row["night"].timestamp() == NIGHT
+
+
+def test_rights_go_by_the_instant_at_which_a_user_came(tmp_path: Path) -> None:
+    # i000 expires at noon, i002 comes out then; both have been in the version since the night, far from this machine's now.
+    noon = NIGHT + DAY / 2
+    bundles.write_bundle(tmp_path / "bundle", expires={0: noon}, published={2: noon})
+    reader = Reader.open_bundle(tmp_path / "bundle")
+    found = log(
+        [("early", "i001", 11), ("late", "i001", 13), ("again", "i001", 14), ("mo", "i001", 1)],
+        ids=list(reader.items.ids),
+    )
+    step = step_after(found, NIGHT, NIGHT + DAY, exclude_seen=True)
+    # Everything else had been met, so that both would be shown.
+    met = [item for item in range(found.n_items) if item not in (0, 2)]
+    everything = Histories.from_rows([(met, [NIGHT - DAY] * len(met))] * len(step))
+    lists = shown(reader, replace(step, met=everything), found.item_ids)
+    told = {found.user_ids[user]: named(found, row) for user, row in zip(step.users, lists, strict=True)}
+    assert told == {"early": ["i000"], "mo": ["i000"], "late": ["i002"], "again": ["i002"]}
