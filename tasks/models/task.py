@@ -94,13 +94,14 @@ def task_in_time(known: Histories, cuts: Cuts) -> Task:
     times = np.sort(known.times)
     most = max(1, int(len(times) * min(cuts.share, 0.5 / cuts.most)))
     size = min(int((times > times[-1] - DAY).sum()), most) if len(times) else 0
-    while True:
+    while size:
         lessons = _lessons(known, times, size, cuts)
         asked = [len(lesson.positions) for lesson in lessons]
         if size >= most or np.mean(asked) >= cuts.users:
             filled = tuple(lesson for lesson in lessons if len(lesson.positions))
             return Task(filled or (Lesson(known, _nothing(known)),), in_time=True, size=size)
         size = min(2 * size, most)
+    return Task((Lesson(known, _nothing(known)),), in_time=True)
 
 
 def _lessons(known: Histories, times: FloatArray, size: int, cuts: Cuts) -> list[Lesson]:

@@ -4,7 +4,7 @@ import numpy as np
 
 from tasks.data.histories import Histories
 from tasks.models.positions import joined, tail, window, without_tail
-from tasks.models.task import task_of
+from tasks.models.task import leave_last_out_task
 
 ROWS = Histories.from_rows([([1, 2, 3, 4], [10, 20, 30, 40]), ([5], [15]), ([], [])])
 
@@ -50,22 +50,7 @@ def test_joined_keeps_every_row() -> None:
 def test_a_task_never_trains_on_an_answer() -> None:
     train = Histories.from_rows([([1, 2, 3, 4, 5, 6], range(6)), ([7, 8, 9, 10, 11], range(5))])
     valid = Histories.from_rows([([20], [9.0]), ([21], [9.0])])
-    task = task_of(train, valid, positions=2, start=None)
+    task = leave_last_out_task(train, valid, positions=2)
     assert task.inner.items.tolist() == [1, 2, 3, 4, 7, 8, 9]
     assert sorted(task.earlier.targets.items.tolist()) == [5, 6, 10, 11]
     assert task.valid.targets.items.tolist() == [20, 21] and task.valid.moments.tolist() == [5.0, 4.0]
-
-
-def test_a_global_task_asks_at_the_cuts_and_trains_before_all_of_them() -> None:
-    rng = np.random.default_rng(0)
-    times = np.sort(rng.uniform(0, 100, (20, 30)))
-    items = rng.integers(0, 50, (20, 30))
-    train = Histories.from_rows([(i[t < 80].tolist(), t[t < 80].tolist()) for i, t in zip(items, times, strict=True)])
-    valid = Histories.from_rows([(i[t >= 80].tolist(), t[t >= 80].tolist()) for i, t in zip(items, times, strict=True)])
-    start = float(valid.times.min())
-    task = task_of(train, valid, positions=3, start=start)
-    assert set(task.valid.moments.tolist()) == {start}
-    assert (task.valid.targets.times >= start).all() and (task.valid.histories.times < start).all()
-    earliest = task.earlier.moments.min()
-    assert task.inner.times.max() < earliest <= task.earlier.targets.times.min()
-    assert (task.earlier.histories.times < task.earlier.moments[task.earlier.histories.rows]).all()
