@@ -106,7 +106,8 @@ def test_content_that_moved_and_content_of_another_encoder(data: Dataset, vector
 
 
 def test_few_arrivals_and_no_champion_say_so(data: Dataset, vectors: Any, known: Known) -> None:
-    late = replace(known, profile=dict(known.profile) | {"data_until": data.data_until})
+    latest = float(data.events["time"].to_numpy().max())
+    late = replace(known, profile=dict(known.profile) | {"data_until": latest})
     assert "0 events have come since" in compared(data, vectors, late)[ARRIVALS, "everything"].text
     changes = drifted(data, vectors, "no version was live before", CONFIG, DRIFT).changes
     rule = steady_data(changes)
