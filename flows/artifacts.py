@@ -52,9 +52,9 @@ def publish(summary: Summary) -> None:
     create_markdown_artifact(markdown=markdown(summary), key="summary", description=headline(summary))
 
 
-def publish_failure(error: BaseException) -> None:
-    """The summary of a night that did not."""
-    text = f"```\n{error}\n```\n\nWhat was published before is still live."
+def publish_failure(error: BaseException, still: str = "") -> None:
+    """The summary of a night that did not. still: what is served, and what was withdrawn."""
+    text = f"```\n{error}\n```\n\n{still or 'What was published before is still live.'}"
     create_markdown_artifact(markdown=text, key="summary", description="Failed")
 
 

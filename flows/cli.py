@@ -131,7 +131,21 @@ def main() -> None:
 
 def _register() -> None:
     """The commands on what is published."""
-    from flows import asking, card, interests, publishing, reading, recommending, renew, replay, reranking, serve
+    from flows import (
+        asking,
+        card,
+        interests,
+        publishing,
+        reading,
+        recommending,
+        renew,
+        replay,
+        reranking,
+        serve,
+        versions,
+        withdraw,
+    )
 
-    for each in (replay, recommending, reading, asking, card, interests, reranking, publishing, renew, serve):
+    asked = (recommending, reading, versions, asking, card, interests, reranking)
+    for each in (replay, *asked, publishing, withdraw, renew, serve):
         each.register(app)

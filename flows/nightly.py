@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
@@ -17,6 +18,7 @@ from flows.night import Night, Request
 from flows.pool import make_pool_for_prefect
 from flows.project import find
 from flows.reproduce import Place
+from flows.served import channel_of, served
 from flows.summary import Summary, summarise
 from flows.worktree import worktree
 from tasks.stage import UserError
@@ -44,15 +46,16 @@ def nightly(
     ledger.note(state, str(flow_run.id), ledger.FLOW, os.getpid())
     orphan.leave_with(state)
     boxes = {"snapshot": snapshot, "embed": embed, "finetune": finetune, "evaluate": evaluate, "publish": publish}
+    began = time.time()
     try:
-        artifacts.publish(_night(changes(boxes, run.settings), run))
+        artifacts.publish(_night(changes(boxes, run.settings), run, began))
     except UserError as error:
-        artifacts.publish_failure(error)
+        artifacts.publish_failure(error, served(find(), channel_of(find()), began))
         return Failed(message=str(error))
     return Completed()
 
 
-def _night(wanted: overrides.Changes, run: Run) -> Summary:
+def _night(wanted: overrides.Changes, run: Run, began: float) -> Summary:
     project, log = find(), get_run_logger()
     with (
         exclusive(project.state / "locks" / "run.lock", "a run", patience=PATIENCE_S, waiting=log.info) as lock,
@@ -64,4 +67,4 @@ def _night(wanted: overrides.Changes, run: Run) -> Summary:
         request = Request(frozenset(run.force), run.minutes)
         environment = copy.environment(fence(project.state / "locks" / "run.lock"))
         outcomes = Night(stages, Place(copy.root, environment, lock), request, board).run()
-        return summarise(copy, outcomes, run.k)
+        return summarise(copy, outcomes, run.k, began)

@@ -1,4 +1,4 @@
-"""The commands that read what is published: similar, versions, verify, rollback, release.
+"""The commands that read what is published: similar, verify, rollback, release.
 
 They import neither Prefect nor torch nor anything else that is slow to start, and rich only to print a table.
 """
@@ -16,7 +16,6 @@ import typer
 
 from flows import reading_tables as tables
 from flows.reading_options import AsJson, At, Channel, K, LiveOr, Named, Version
-from tasks.stage import UserError
 
 if TYPE_CHECKING:
     from tasks.index.reader import Reader
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (similar, versions, verify, rollback, release):
+    for command in (similar, verify, rollback, release):
         app.command()(command)
 
 
@@ -44,36 +43,6 @@ def similar(
     if as_json:
         return print_json({"version": reader.digest, "similar": found})
     return print_lists(reader, {f"Near {reader.items.titles[reader.items.require(item)]}": found})
-
-
-def versions(at: At = None, as_json: AsJson = False) -> None:
-    """What the store holds: each version, where it came from and which channel points to it."""
-    from tasks.index import channels
-    from tasks.index.stores import open_store
-
-    store = open_store(at)
-    pointed = {name: pointer.digest for name, pointer in channels.channels(store).items()}
-    refused = set(channels.blocked(store))
-    rows: list[dict[str, Any]] = []
-    for digest in channels.versions(store):
-        record = channels.lineage(store, digest)
-        rows.append({
-            "version": digest, "published_at": record.get("published_at"), "label": record.get("label"),
-            "channels": [name for name, live in pointed.items() if live == digest],
-            "predecessor": record.get("predecessor"), "recipe": record.get("recipe"), "commit": record.get("commit"),
-            "blocked": record.get("recipe") in refused,
-        })  # fmt: skip
-    rows.sort(key=lambda row: row["published_at"] or "", reverse=True)
-    if as_json:
-        return print_json({"store": store.uri, "versions": rows})
-    if not rows:
-        raise UserError(f"nothing is published yet in {store.uri}: run `nightreel run`.")
-    shown = [
-        [row["version"][:12], row["published_at"] or "", ", ".join(row["channels"]), row["label"] or "",
-         (row["predecessor"] or "")[:12], "blocked" if row["blocked"] else ""]
-        for row in rows
-    ]  # fmt: skip
-    return tables.print_table(store.uri, ["version", "published", "channel", "verdict", "after", ""], shown)
 
 
 def verify(

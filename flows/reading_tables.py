@@ -50,6 +50,21 @@ def read_users(path: Path) -> tuple[list[str], list[object] | None]:
     return list(found), list(found.values())
 
 
+def columns_of(path: Path) -> list[str]:
+    """The names of a table's columns; none for a file that is neither .parquet nor .csv (.csv.gz).
+
+    Raises UserError when the file is missing or unreadable.
+    """
+    try:
+        if path.suffix == ".parquet":
+            return list(pq.read_schema(path).names)
+        return list(_read_csv(path, "item_id").column_names) if ".csv" in path.suffixes else []
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such file. Give a .parquet or .csv.") from None
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: can't be read ({str(error).splitlines()[0]}). Give a .parquet or .csv.") from None
+
+
 def write_parquet(table: pa.Table, path: Path) -> None:
     """Write a table under a temporary name and rename it; raises UserError when that is not possible."""
     working = path.with_name(f".{path.name}.partial")

@@ -25,6 +25,10 @@ def renew(
         Path | None,
         typer.Option("--rules", metavar="FILE", help="The whole table of rules, in place of what is live."),
     ] = None,
+    withdrawn: Annotated[
+        Path | None,
+        typer.Option("--withdrawn", metavar="FILE", help="Give back the item_id and user_id that it names."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell, publish nothing.")] = False,
     at: At = None,
     channel: Channel = "live",
@@ -34,29 +38,37 @@ def renew(
 
     Cells of the columns that a FILE has replace the published ones; all else stays. What a changed text means to the
     models, and new items, come with the next night. A table of rules that holds its header alone takes all rules away.
-    The result is a version of its own: roll back as from any other.
+    Rights (blocked, published_at, expires_at) and rules hold for whatever version is served, until the source says
+    something new of them; anything else makes a version of its own: roll back as from any other. --withdrawn undoes
+    `nightreel withdraw`.
     """
-    from flows import renewal
-    from tasks.data.business_rules import unmet
+    from flows import renewal, renewed_rights, withdrawal
     from tasks.index import channels
     from tasks.index.cache import fetch
     from tasks.index.stores import open_store
     from tasks.stage import UserError
 
-    if not files and rules is None:
-        raise UserError("Nothing to renew: name files of items, or give --rules FILE.")
+    if not files and rules is None and withdrawn is None:
+        raise UserError("Nothing to renew: name files of items, or give --rules FILE or --withdrawn FILE.")
     store = open_store(at)
     digest = channels.resolve(store, channel, None)
-    amended = renewal.amend(fetch(store, digest), [renewal.read_items(path) for path in files or ()])
-    amended = renewal.with_rules(amended, rules) if rules else amended
-    held = None if amended.rules is None else amended.rules.num_rows
-    facts = {"store": store.uri, "channel": channel, "renewed": digest, "changed": amended.changed, "new": amended.new}
-    differs = amended.changed or held is not None
-    done = renewal.publish_amended(store, channel, digest, amended, dry_run=dry_run) if differs else None
-    facts |= {"rules": held, "warning": None if held is None else unmet(amended.rules, amended.items)}
-    facts |= {"version": done.digest if done else digest, "sent": done.sent if done else 0, "dry_run": dry_run}
+    facts: dict[str, Any] = {"store": store.uri, "channel": channel, "renewed": digest, "version": digest}
+    tables = [renewal.read_items(path) for path in files or ()]
+    amended = renewal.amend(fetch(store, digest), tables) if tables else None
+    facts |= {"changed": amended.changed if amended else 0, "new": amended.new if amended else 0, "sent": 0}
+    wanted = renewed_rights.Wanted(
+        renewed_rights.rights_in(tables), renewal.read_rules(rules) if rules is not None else None
+    )
+    facts |= renewed_rights.put_right(store, channel, wanted, dry_run=dry_run)
+    if withdrawn is not None:
+        given = withdrawal.named(withdrawn, None, None)
+        facts["withdrawn"] = withdrawal.give_back(store, channel, given, dry_run=dry_run)
+    if amended is not None and amended.changed:
+        done = renewal.publish_amended(store, channel, digest, amended, dry_run=dry_run)
+        facts |= {"version": done.digest, "sent": done.sent}
+    facts["dry_run"] = dry_run
     if as_json:
-        return typer.echo(json.dumps(facts, indent=1))
+        return typer.echo(json.dumps(facts, indent=1, ensure_ascii=False))
     return _tell(facts)
 
 
@@ -65,10 +77,14 @@ def _tell(facts: dict[str, Any]) -> None:
         typer.echo(f"{facts['new']:,} items are not in version {facts['renewed'][:12]}: they come with the next night")
     if facts["warning"]:
         typer.echo(f"warning: {facts['warning']}")
-    if facts["version"] == facts["renewed"]:
-        return typer.echo(f"nothing changed: channel {facts['channel']} stays at {facts['renewed'][:12]}")
+    back = [each for each in facts.get("withdrawn", ()) if each["changed"]]
     changes = [f"{facts['changed']:,} items changed"] if facts["changed"] else []
+    changes += [f"{facts['rights']:,} items with other rights"] if facts["rights"] else []
+    changes += [f"{facts['given_back']:,} withdrawn items given back"] if facts["given_back"] else []
+    changes += [f"{each['items']:,} items and {each['users']:,} users given back" for each in back]
     changes += [f"{facts['rules']:,} rules in place of the published ones"] if facts["rules"] is not None else []
+    if not changes:
+        return typer.echo(f"nothing changed: channel {facts['channel']} stays at {facts['renewed'][:12]}")
     told = "would be" if facts["dry_run"] else "is"
     return typer.echo(
         f"{', '.join(changes)}: {facts['version'][:12]} {told} on channel {facts['channel']} of {facts['store']}, "

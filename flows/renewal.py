@@ -1,4 +1,4 @@
-"""A version with other metadata or rules and the same models: no night's training."""
+"""A version with other metadata and the same models: no night's training."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,13 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from flows.renewed_rights import RIGHTS
 from tasks.data.contracts import ITEMS
-from tasks.data.loading import load_items, load_rules
-from tasks.data.reading import read_raw
+from tasks.data.loading import load_items
+from tasks.data.reading import Raw, read_raw
 from tasks.data.recipe import digest as digest_of
-from tasks.data.schema import ITEMS_SCHEMA, RULES_SCHEMA
+from tasks.data.schema import ITEMS_SCHEMA
 from tasks.data.sources import FILE_NAME, FORMATS, SourceFile
-from tasks.index import business_rules, channels
+from tasks.index import channels
 from tasks.index.assembly import same_items, write_contexts
 from tasks.index.bundle import MANIFEST, read_manifest, seal
 from tasks.index.contexts import FOLDER as POPULAR
@@ -63,13 +64,12 @@ def renew(folder: Path, base: Path, items: pa.Table, vectors: npt.NDArray[np.flo
 @dataclass(frozen=True)
 class Amended:
     """base: a version's folder; items: its item table with other cells; changed: items that differ; new: rows that the
-    version has no item for; rules: the table that takes the place of the version's, None where that stays."""
+    version has no item for."""
 
     base: Path
     items: pa.Table
     changed: int
     new: int
-    rules: pa.Table | None = None
 
 
 def read_items(path: Path) -> pa.Table:
@@ -85,18 +85,14 @@ def _source(table: str, path: Path) -> SourceFile:
     return SourceFile(table, path.name, path)
 
 
-def with_rules(amended: Amended, path: Path) -> Amended:
-    """The same with a file's whole table of rules, if that differs from the version's. Raises UserError naming the
-    file, and the row and column at fault."""
-    rules = load_rules(read_raw(_source("rules", path)), amended.items)
-    there = amended.base / business_rules.FILE
-    before = pq.ParquetFile(there).read() if there.exists() else RULES_SCHEMA.empty_table()
-    return amended if before.equals(rules) else replace(amended, rules=rules)
+def read_rules(path: Path) -> Raw:
+    """A file of rules, to be checked against a version's items. Raises UserError naming the file."""
+    return read_raw(_source("rules", path))
 
 
 def amend(base: Path, files: Sequence[pa.Table]) -> Amended:
-    """The cells of each file's columns in the place of the version's, file after file. Raises UserError where the
-    version has none of their items."""
+    """The cells of each file's columns in the place of the version's, file after file; rights alone are no change: they
+    stand beside the version. Raises UserError where the version has none of their items."""
     before = items = pq.ParquetFile(base / "items.parquet").read()
     ids, new = items["item_id"].combine_chunks().cast(pa.string()), set[str]()
     for given in files:
@@ -109,7 +105,7 @@ def amend(base: Path, files: Sequence[pa.Table]) -> Amended:
             "nightly run; for others compare the item_id column with the catalogue's."
         )
     differs = np.zeros(len(ids), bool)
-    for name in items.column_names:
+    for name in (name for name in items.column_names if name not in RIGHTS):
         old = before[name].to_pylist() if name in before.column_names else [None] * len(ids)
         differs |= np.array([_said(a) != _said(b) for a, b in zip(old, items[name].to_pylist(), strict=True)], bool)
     return Amended(base, items, int(differs.sum()), len(new))
@@ -140,7 +136,7 @@ def _replaced(items: pa.Table, given: pa.Table, row: npt.NDArray[np.int64]) -> p
 
 
 def publish_amended(store: Store, channel: str, digest: str, amended: Amended, *, dry_run: bool) -> Published:
-    """Make a version of the amended items and rules with the base's models and vectors, and point the channel at it.
+    """Make a version of the amended items with the base's models and vectors, and point the channel at it.
 
     Its recipe is its own, so that a rollback blocks neither the base nor the nights to come. Raises StaleChallenger
     where the channel moved meanwhile.
@@ -158,13 +154,6 @@ def publish_amended(store: Store, channel: str, digest: str, amended: Amended, *
 
 
 def _made(folder: Path, amended: Amended) -> str:
-    """Write and seal the bundle; returns its digest. Other rules alone take a copy: they are applied on reading."""
-    if amended.changed:
-        vectors = np.asarray(Reader.open_bundle(amended.base, check=False).vectors)
-        made = renew(folder, amended.base, amended.items, vectors)
-    else:
-        shutil.copytree(amended.base, folder, ignore=shutil.ignore_patterns("lineage.json"))
-    if amended.rules is not None:
-        business_rules.write(folder, amended.rules)
-        made = seal(folder, read_manifest(folder).config)
-    return made
+    """Write and seal the bundle; returns its digest."""
+    vectors = np.asarray(Reader.open_bundle(amended.base, check=False).vectors)
+    return renew(folder, amended.base, amended.items, vectors)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from flows.lock import exclusive, fence
 from flows.project import Project
 from flows.reproduce import Outcome, Place
 from flows.screen import Screen
+from flows.served import channel_of, served
 from flows.summary import Summary, summarise
 from flows.worktree import unversioned_dvc, worktree
 from tasks.stage import UserError
@@ -46,7 +48,7 @@ def run(wishes: Wishes) -> None:
         server.api(home) as ready,
         _place(home, wanted) as here,
     ):
-        stages = graph.read(here.root)
+        stages, began = graph.read(here.root), time.time()
         screen = Screen(console, max(len(stage.name) for stage in stages))
         place = Place(here.root, here.environment(fence(home.state / "locks" / "run.lock")), lock)
         console.print(f"[bold]nightreel[/] {len(stages)} stages in {here.root}", highlight=False)
@@ -55,7 +57,10 @@ def run(wishes: Wishes) -> None:
         except KeyboardInterrupt:
             console.print("stopped: finished stages are kept, and the next run goes on from there", style="yellow")
             raise
-        summary = summarise(here, outcomes, wishes.k)
+        except UserError:
+            console.print(served(here, channel_of(here), began), style="yellow", highlight=False)
+            raise
+        summary = summarise(here, outcomes, wishes.k, began)
     if wishes.as_json:
         sys.stdout.write(json.dumps(summary.as_json(), indent=1, ensure_ascii=False) + "\n")
     else:

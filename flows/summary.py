@@ -11,6 +11,7 @@ from typing import Any
 from flows.pages import pages
 from flows.project import Project
 from flows.reproduce import Outcome
+from flows.served import channel_of, served, withdrawn
 from tasks.tracking import outcome
 
 COLUMNS = ("ndcg@10", "recall@10", "hit_rate@10", "mrr@10", "map@10")
@@ -77,8 +78,9 @@ class Summary:
         }  # fmt: skip
 
 
-def summarise(project: Project, outcomes: Sequence[Outcome], k: int) -> Summary:
-    """Read the stages' files under project.root; what a stage did not write is left empty."""
+def summarise(project: Project, outcomes: Sequence[Outcome], k: int, began: float = 0.0) -> Summary:
+    """Read the stages' files under project.root; what a stage did not write is left empty. began: when the night did,
+    epoch seconds."""
     data = project.root / "data"
     verdict, receipt = _read(data / "evaluate" / "verdict.json"), _read(data / "publish" / "receipt.json")
     served = _read(project.root / "metrics" / "evaluate.json").get("gate", {})
@@ -93,9 +95,9 @@ def summarise(project: Project, outcomes: Sequence[Outcome], k: int) -> Summary:
         decision=str(verdict.get("decision", "")),
         sentence=str(verdict.get("sentence", "")),
         digest=digest,
-        published=_published(receipt),
+        published="; ".join(filter(None, [_published(receipt), _beside(project, receipt, began)])),
         recorded=outcome.of(project.state, str(_read(data / "snapshot" / "recipe.json").get("recipe", ""))),
-        sample=_sample(data / "refit" / "bundle", str(receipt.get("channel")), k) if receipt else None,
+        sample=_sample(data / "refit" / "bundle", receipt, k) if receipt else None,
         pages=pages(project),
     )
 
@@ -145,24 +147,32 @@ def _published(receipt: Row) -> str:
     )
 
 
-def _sample(bundle: Path, channel: str, k: int) -> Sample | None:
+def _beside(project: Project, receipt: Row, began: float) -> str:
+    """What was withdrawn tonight; where nothing was published, what is served instead too."""
+    if receipt.get("published"):
+        return withdrawn(project, began)
+    return served(project, str(receipt.get("channel") or channel_of(project)), began)
+
+
+def _sample(bundle: Path, receipt: Row, k: int) -> Sample | None:
     """A user whose history is of middling length, and k recommendations from this night's version.
 
-    From the live one where this night built none; None where there is no version at all.
+    As it is served; from the bundle itself after a dry run. None where there is no version at all.
     """
     from tasks.index.reader import Reader
     from tasks.index.store import StoreError
 
     try:
-        built = (bundle / "manifest.json").exists()
-        reader = Reader.open_bundle(bundle, check=False) if built else Reader.open(channel=channel)
+        trial = bool(receipt.get("dry_run")) and (bundle / "manifest.json").exists()
+        reader = Reader.open_bundle(bundle, check=False) if trial else Reader.open(channel=str(receipt.get("channel")))
     except StoreError:
         return None
-    lengths = reader.histories.lengths[: len(reader.user_ids)]
-    if not len(lengths):
+    ids, histories = reader.users.ids, reader.histories
+    lengths = histories.lengths[: len(ids)]
+    if not lengths.any():
         return None
-    row = int(abs(lengths - sorted(lengths)[len(lengths) // 2]).argmin())
-    user, past = str(reader.user_ids[row]), reader.histories.items[slice(*reader.histories.indptr[row : row + 2])]
+    row = int(abs(lengths - sorted(lengths[lengths > 0])[(lengths > 0).sum() // 2]).argmin())
+    user, past = str(ids[row]), histories.items[slice(*histories.indptr[row : row + 2])]
     # A pseudonym can't be asked for by name: there the history stands for the user.
     known = {"history": [reader.items.ids[i] for i in past]} if reader.config["pseudonymised"] else {"user": user}
     return Sample(

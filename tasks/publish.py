@@ -1,7 +1,7 @@
 """publish: puts the final bundle into the store and points the channel at it; safe to run any number of times.
 
-Reads data/refit, data/evaluate/decision.json and what snapshot pinned; writes data/publish/receipt.json. Apart from
-`record`, this is the only stage that changes anything outside the workspace.
+Reads data/refit, data/evaluate/decision.json, what snapshot pinned and what withdraw read; writes
+data/publish/receipt.json. Apart from `withdraw` and `record`, no other stage changes anything outside the workspace.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from tasks.index.fence import of_this_run
 from tasks.index.publisher import Published, publish
 from tasks.index.store import Store
 from tasks.index.stores import open_store
+from tasks.index.withdrawals import Told
 from tasks.settings import Settings, load
 from tasks.stage import note, read_json, say, stage_main, staged_output, write_json
 
 DATA = Path("data")
 BUNDLE = DATA / "refit" / "bundle"
 HELD = DATA / "refit" / "held.json"
+WITHDRAWN = DATA / "withdraw" / "withdrawals.json"
 
 
 def main() -> None:
@@ -51,7 +53,7 @@ def _publish(settings: Settings, decision: dict[str, Any], store: Store) -> dict
     champion = read_json(DATA / "snapshot" / "champion.json")["digest"]
     done = publish(
         store, BUNDLE, channel=channel, champion=champion, lineage=_lineage(settings, decision), dry_run=dry_run,
-        fence=of_this_run(),
+        fence=of_this_run(), told=_told_tonight(),
     )  # fmt: skip
     say(_told(done, store, channel, dry_run))
     note("publish", {"store": store.uri, "uploaded": done.uploaded, "sent": done.sent, "moved": done.moved})
@@ -61,6 +63,11 @@ def _publish(settings: Settings, decision: dict[str, Any], store: Store) -> dict
 def _label() -> str:
     """What the bundle is: the verdict's word for a promoted candidate, `refreshed` for what was live, trained again."""
     return str(read_manifest(BUNDLE).config["label"])
+
+
+def _told_tonight() -> Told | None:
+    """What this night's tables say of rights; None in a workspace without the stage that reads it."""
+    return Told.parse(WITHDRAWN.read_bytes()) if WITHDRAWN.exists() else None
 
 
 def _told(done: Published, store: Store, channel: str, dry_run: bool) -> str:

@@ -24,7 +24,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.faults import damage, kills, nights, races, recording, rolling_back, weather, world
+from benchmarks.faults import damage, kills, nights, races, recording, rolling_back, weather, withdrawing, world
 from benchmarks.faults.world import Row, World
 from benchmarks.free_ports import free_ports
 from benchmarks.reading import ONE_CORE
@@ -40,7 +40,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=100, help="of eight racing publishers")
     parser.add_argument("--places", type=int, default=4, help="calls of a publish at which the store goes bad")
     parser.add_argument("--seed", type=int, default=0)
-    every = ("kills", "races", "damage", "weather", "rollback", "nights", "recording")
+    every = ("kills", "races", "damage", "weather", "rollback", "nights", "recording", "withdrawing")
     parser.add_argument("--only", nargs="*", choices=every)
     asked = parser.parse_args()
     campaigns: dict[str, Callable[[World], list[Row]]] = {
@@ -51,6 +51,7 @@ def main() -> int:
         "rollback": rolling_back.campaign,
         "nights": nights.campaign,
         "recording": recording.campaign,
+        "withdrawing": withdrawing.campaign,
     }
     os.environ |= ONE_CORE  # before any process begins
     rows = []

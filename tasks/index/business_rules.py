@@ -8,9 +8,11 @@ of boosts of one item the strongest counts; pins stand in the order of their val
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -86,12 +88,24 @@ class RuleTable:
         """Of a bundle's folder; None where it has no rules. Raises BundleError for a rule of a later Nightreel: passing
         over what hides something would show it."""
         path = folder / FILE
-        if not path.exists():
-            return None
-        rows = tuple(_rule(row) for row in pq.ParquetFile(path).read().select(RULES_SCHEMA.names).to_pylist())
-        for unknown in (each.rule for each in rows if each.rule not in SHAPES):
-            raise BundleError(f"{path}: holds the rule {unknown!r}. Use the Nightreel release that wrote it.")
-        return cls(rows, items, facets)
+        return cls.of(rows_of(pq.ParquetFile(path).read()), items, facets, str(path)) if path.exists() else None
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Any]], items: ItemTable, facets: Facets, where: str) -> RuleTable | None:
+        """Of rows as `rows_of` gives them; None where there are none.
+
+        Args:
+            rows: in the table's order.
+            items: what targets are looked up in.
+            facets: the same items' labels.
+            where: names the table in an error.
+
+        Raises:
+            BundleError: a rule of a later Nightreel.
+        """
+        for unknown in (row["rule"] for row in rows if row["rule"] not in SHAPES):
+            raise BundleError(f"{where}: holds the rule {unknown!r}. Use the Nightreel release that wrote it.")
+        return cls(tuple(_rule(row) for row in rows), items, facets) if rows else None
 
     def span(self, instant: float) -> int:
         """Number of the stretch of time, from 0, in which the same rules hold as at an instant, epoch seconds."""
@@ -178,10 +192,18 @@ def write(folder: Path, rules: pa.Table) -> None:
         pq.write_table(rules, folder / FILE)
 
 
-def _rule(row: dict[str, object]) -> Rule:
-    kind, name = kind_and_name(row["target"])  # type: ignore[arg-type]
-    value = np.nan if row["value"] is None else float(row["value"])  # type: ignore[arg-type]
-    starts, ends = (row[column].timestamp() if row[column] else None for column in ("starts_at", "ends_at"))  # type: ignore[attr-defined]
+def rows_of(rules: pa.Table) -> tuple[dict[str, Any], ...]:
+    """A table of rules as JSON can hold it: moments in epoch seconds, null for none."""
+    rows = rules.select(RULES_SCHEMA.names).to_pylist()
+    return tuple(
+        row | {name: row[name].timestamp() if row[name] else None for name in ("starts_at", "ends_at")} for row in rows
+    )
+
+
+def _rule(row: Mapping[str, Any]) -> Rule:
+    kind, name = kind_and_name(row["target"])
+    value = np.nan if row["value"] is None else float(row["value"])
+    starts, ends = row["starts_at"], row["ends_at"]
     return Rule(
         str(row["rule"]), kind, name, value, -np.inf if starts is None else starts, np.inf if ends is None else ends
     )

@@ -1,7 +1,8 @@
 """What is live: channel pointers, the lineage of versions, and recipes that a rollback has blocked.
 
-channels/<name>.json          {"digest", "previous", "generation", "share", "left", "fence", "sha256"}: a Pointer,
-                              changed by compare-and-swap alone; sha256 is of the rest
+channels/<name>.json          {"format", "version", "withdrawals", "previous", "generation", "share", "left", "fence",
+                              "sha256"}: a Pointer, changed by compare-and-swap alone; sha256 is of the rest
+withdrawals/<sha256>.json     what may not be shown, whatever version a channel serves: see tasks.index.withdrawals
 versions/<digest>/…           a bundle, immutable; its manifest.json makes it complete
 versions/<digest>/lineage.json  where it came from: {"recipe", "predecessor", "published_at", …}
 blocked/<recipe>.json         {"recipe", "digest", "blocked": true | false, "changed_at"}
@@ -13,34 +14,19 @@ import hashlib
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from tasks.index import pointer as pointers
 from tasks.index import records
 from tasks.index.bundle import LINEAGE, MANIFEST
+from tasks.index.pointer import Pointer
 from tasks.index.store import Conflict, Missing, Store, StoreError, Token
 
 COLLECTING = "collecting.json"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _LEFT_KEPT = 64
-_FIELDS = {"digest", "previous", "generation", "share", "left", "fence"}
-
-
-@dataclass(frozen=True)
-class Pointer:
-    """A channel's state. previous: the version that this one took over from, by its own publication's record."""
-
-    digest: str
-    previous: str | None
-    generation: int
-    token: Token
-    share: float = 0.0
-    """The part of all users that this channel serves instead of `live`; see `assigned`."""
-    left: Mapping[str, float] = field(default_factory=dict)
-    """When the channel last left each version, in epoch seconds: readers may still be on it for a while."""
-    fence: Mapping[str, Any] | None = None
-    """The run lock's mark at the last publication."""
 
 
 def live(store: Store, channel: str = "live") -> Pointer | None:
@@ -48,15 +34,7 @@ def live(store: Store, channel: str = "live") -> Pointer | None:
     found = store.get_with_token(_channel_key(channel))
     if found is None:
         return None
-    value = records.parse(store, _channel_key(channel), found[0], ("digest", "previous", "generation"))
-    # A pointer of an early version, or made by hand, has no checksum; a later version may add fields under its own.
-    checked = value.pop("sha256", None) is not None
-    if (found[0] != records.sealed(value)) if checked else (value.keys() - _FIELDS):
-        raise records.damaged(store, _channel_key(channel))
-    return Pointer(
-        value["digest"], value["previous"], value["generation"], found[1],
-        float(value.get("share", 0.0)), dict(value.get("left", {})), value.get("fence"),
-    )  # fmt: skip
+    return pointers.read(store, _channel_key(channel), *found)
 
 
 def move(
@@ -67,16 +45,28 @@ def move(
     previous: str | None,
     seen: Pointer | None,
     fence: Mapping[str, Any] | None = None,
+    withdrawals: str | None = None,
 ) -> Pointer:
-    """Point the channel at a version, provided that it still is as `seen`; raises Conflict otherwise."""
+    """Point the channel at a version, provided that it still is as `seen`; raises Conflict otherwise.
+
+    withdrawals: the SHA-256 of a file that holds from now on; None: what holds by now goes on to hold.
+    """
     if seen is None:
-        return _swap(store, channel, Pointer(digest, previous, 0, Token(""), fence=fence), None)
+        first = Pointer(digest, previous, 0, Token(""), fence=fence, withdrawals=withdrawals)
+        return _swap(store, channel, first, None)
     left = {**seen.left, seen.digest: time.time()} if seen.digest != digest else dict(seen.left)
     newest = sorted(left, key=left.__getitem__)[-_LEFT_KEPT:]
     left = {version: left[version] for version in newest if version != digest}
-    return _swap(
-        store, channel, replace(seen, digest=digest, previous=previous, left=left, fence=fence or seen.fence), seen
-    )
+    moved = replace(seen, digest=digest, previous=previous, left=left, fence=fence or seen.fence)
+    return _swap(store, channel, replace(moved, withdrawals=withdrawals or seen.withdrawals), seen)
+
+
+def withdraw(
+    store: Store, channel: str, withdrawals: str, *, seen: Pointer, fence: Mapping[str, Any] | None = None
+) -> Pointer:
+    """Let another withdrawals file hold for whatever the channel serves, provided that it still is as `seen`; raises
+    Conflict otherwise."""
+    return _swap(store, channel, replace(seen, withdrawals=withdrawals, fence=fence or seen.fence), seen)
 
 
 def touch(store: Store, channel: str) -> Pointer | None:
@@ -119,11 +109,8 @@ def assigned(user: str, pointers: Mapping[str, Pointer]) -> str:
 def _swap(store: Store, channel: str, wanted: Pointer, seen: Pointer | None) -> Pointer:
     # The generation makes each pointer's content unique, so a token never fits a later, equal state.
     generation = seen.generation + 1 if seen else 1
-    content = {
-        "digest": wanted.digest, "previous": wanted.previous, "generation": generation, "share": wanted.share,
-        "left": dict(wanted.left), "fence": dict(wanted.fence) if wanted.fence else None,
-    }  # fmt: skip
-    token = store.compare_and_swap(_channel_key(channel), seen.token if seen else None, records.sealed(content))
+    content = pointers.written(wanted, generation)
+    token = store.compare_and_swap(_channel_key(channel), seen.token if seen else None, content)
     return replace(wanted, generation=generation, token=token)
 
 
@@ -170,6 +157,14 @@ def resolve(store: Store, channel: str, version: str | None) -> str:
         where = f"{store.uri}" + ("" if channel == "live" else f", channel {channel}")
         raise StoreError(f"nothing is published yet in {where}: run `nightreel run`.")
     return pointer.digest
+
+
+def opened(store: Store, channel: str, version: str | None) -> tuple[str, str | None]:
+    """The digest to open, as of `resolve`, and the SHA-256 of the withdrawals that hold in the channel, if any."""
+    pointer = live(store, channel)
+    if pointer is not None and version is None:
+        return pointer.digest, pointer.withdrawals
+    return resolve(store, channel, version), pointer.withdrawals if pointer else None
 
 
 def blocked(store: Store) -> list[str]:

@@ -52,6 +52,14 @@ class ItemTable:
             titles = [title or "" for title in titles]
         return cls(tuple(ids), tuple(titles), labels, rights.blocked, rights.published, rights.expires)
 
+    def with_rights(self, rights: Rights) -> ItemTable:
+        """The same items with other rights, [n] each."""
+        other = replace(self, blocked=rights.blocked, published=rights.published, expires=rights.expires)
+        # What was worked out from the ids and the labels stays right.
+        kept = ("genres", "column", "_index")
+        other.__dict__.update({name: self.__dict__[name] for name in kept if name in self.__dict__})
+        return other
+
     @cached_property
     def genres(self) -> tuple[tuple[str, ...], ...]:
         """[n] each item's genres."""

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self, TypeVar
@@ -17,6 +17,7 @@ from tasks.index.cache import fetch
 from tasks.index.reader import Reader
 from tasks.index.store import StoreError, StoreUnreachable
 from tasks.index.stores import open_store
+from tasks.index.withdrawals import Withdrawals, read
 from tasks.stage import UserError
 
 Answer = TypeVar("Answer")
@@ -29,7 +30,7 @@ class Status:
 
     published_at: of the version, ISO 8601, None where the store does not say; swaps: versions taken over since the
     start; refused: the digest last refused, tried again after pauses that double from a minute to an hour; fault: why,
-    or why the store can't be asked.
+    or why the store or the withdrawals can't be read; withdrawals: SHA-256 of the file that holds for what is served.
     """
 
     digest: str
@@ -37,6 +38,7 @@ class Status:
     swaps: int
     refused: str | None
     fault: str | None
+    withdrawals: str | None = None
 
     def age_s(self, now: datetime | None = None) -> float | None:
         """Seconds since the version was published."""
@@ -49,7 +51,9 @@ class LiveReader:
     """`reader` is always a whole, verified version: take it once a request and keep it until the answer is out.
 
     A version that is torn or changed is refused and named in `status`, and the last good one goes on; so it does while
-    the store can't be asked. Memory: two versions while one takes over from the other; their files are mapped.
+    the store can't be asked. Other withdrawals are taken over without opening the version anew; where their file can't
+    be read, the last ones go on to hold, and nothing else is taken over. Memory: two versions while one takes over from
+    the other; their files are mapped.
     """
 
     def __init__(
@@ -60,9 +64,9 @@ class LiveReader:
         channel; start: look in a thread of its own, else only when `refresh` is called; now: as for Reader.open."""
         self._store, self._channel, self._every_s = open_store(uri), channel, every_s
         self._now = now
-        digest = channels.resolve(self._store, channel, None)
-        self._reader = self._opened(digest)
-        self._status = Status(digest, self._published_at(digest), 0, None, None)
+        digest, beside = channels.opened(self._store, channel, None)
+        self._reader = self._opened(digest, read(self._store, beside))
+        self._status = Status(digest, self._published_at(digest), 0, None, None, beside)
         self._again, self._pause_s = 0.0, FIRST_S
         self._swap, self._end = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._follow, name="nightreel-refresh", daemon=True)
@@ -80,29 +84,48 @@ class LiveReader:
         return self._status
 
     def refresh(self) -> bool:
-        """Look at the channel once; returns whether another version took over. Never raises for what a store or a
-        version can do wrong: see `status`."""
+        """Look at the channel once; returns whether another version or other withdrawals took over. Never raises for
+        what a store or a version can do wrong: see `status`."""
         with self._swap:
-            before = self._status
             try:
-                digest = channels.resolve(self._store, self._channel, None)
-                if digest == before.digest:
-                    self._status = Status(before.digest, before.published_at, before.swaps, None, None)
-                    return False
-                if digest == before.refused and time.monotonic() < self._again:
-                    return False
-                reader, published_at = self._opened(digest), self._published_at(digest)
-            except BundleError as error:
-                self._pause_s = min(2 * self._pause_s, LONGEST_S) if digest == before.refused else FIRST_S
-                self._again = time.monotonic() + self._pause_s
-                self._status = Status(before.digest, before.published_at, before.swaps, digest, str(error))
-                return False
+                digest, withdrawn = self._withdraw()
+                taken = self._take(digest)
+                if taken:  # opening it took its time, in which more may have been withdrawn
+                    self._withdraw()
             except (UserError, OSError) as error:
-                self._status = Status(before.digest, before.published_at, before.swaps, None, str(error))
+                self._status = replace(self._status, refused=None, fault=str(error))
                 return False
-            self._reader = reader
-            self._status = Status(digest, published_at, before.swaps + 1, None, None)
-            return True
+            return withdrawn or taken
+
+    def _withdraw(self) -> tuple[str, bool]:
+        """Let the channel's withdrawals hold for what is served; returns the digest that the channel points to, and
+        whether they are others than before."""
+        digest, beside = channels.opened(self._store, self._channel, None)
+        if beside == self._status.withdrawals:
+            return digest, False
+        reader = self._reader.under(read(self._store, beside))
+        warm(reader)
+        self._reader, self._status = reader, replace(self._status, withdrawals=beside)
+        return digest, True
+
+    def _take(self, digest: str) -> bool:
+        """Serve a version, if it is another one and sound; returns whether it took over."""
+        before = self._status
+        if digest == before.digest:
+            self._status = replace(before, refused=None, fault=None)
+            return False
+        if digest == before.refused and time.monotonic() < self._again:
+            return False
+        try:
+            reader, published_at = self._opened(digest, self._reader.withdrawals), self._published_at(digest)
+        except BundleError as error:
+            self._pause_s = min(2 * self._pause_s, LONGEST_S) if digest == before.refused else FIRST_S
+            self._again = time.monotonic() + self._pause_s
+            self._status = replace(before, refused=digest, fault=str(error))
+            return False
+        self._reader = reader
+        self._status = Status(digest, published_at, before.swaps + 1, None, None, before.withdrawals)
+        return True
 
     async def ask(self, question: Callable[[Reader], Answer]) -> Answer:
         """An answer of the reader from another thread, for asyncio: `await live.ask(lambda r: r.similar("42", 10))`."""
@@ -126,9 +149,10 @@ class LiveReader:
         while not self._end.wait(self._every_s):
             self.refresh()
 
-    def _opened(self, digest: str) -> Reader:
+    def _opened(self, digest: str, withdrawals: Withdrawals | None) -> Reader:
         """A version with all that is built on first use built, so that no request waits for it."""
-        reader = Reader.open_bundle(fetch(self._store, digest), check=False, now=self._now)  # checked by fetch
+        plain = Reader.open_bundle(fetch(self._store, digest), check=False, now=self._now)  # checked by fetch
+        reader = plain.under(withdrawals)
         try:
             warm(reader)
         except (ValueError, IndexError, KeyError, TypeError) as error:

@@ -6,14 +6,22 @@ A kill at any point leaves the channel on the old version or on the new one, who
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import pyarrow.parquet as pq
 
 from tasks.index import channels, retention
 from tasks.index.bundle import LINEAGE, MANIFEST, BundleError, Manifest, parse_manifest, verify
 from tasks.index.fence import Fence
+from tasks.index.pointer import Pointer
 from tasks.index.store import Conflict, Missing, Store
+from tasks.index.user_table import FILE as USERS
+from tasks.index.withdrawals import Told, Withdrawals, read, without_returned
+from tasks.index.withdrawing import compose, put, settle
 from tasks.stage import UserError
 
 
@@ -42,12 +50,14 @@ def publish(
     lineage: dict[str, Any],
     dry_run: bool = False,
     fence: Fence | None = None,
+    told: Told | None = None,
 ) -> Published:
-    """Make the bundle in `folder` what `channel` points to.
+    """Make the bundle in `folder` what `channel` points to. What is withdrawn in the channel stays withdrawn.
 
     champion: the digest that must be live now (None: nothing); this very digest being live already is a no-op.
-    lineage: written beside the bundle, `predecessor` is added. fence: the lock that the run must still hold.
-    Raises StaleChallenger, LostLock, BundleError, StoreError.
+    lineage: written beside the bundle, `predecessor` is added. fence: the lock that the run must still hold. told: what
+    the tables that the bundle was made of say of rights, for a channel that has no withdrawals yet, or where a part of
+    it was not taken over for the version before. Raises StaleChallenger, LostLock, BundleError, StoreError.
     """
     manifest = verify(folder)
     seen = channels.live(store, channel)
@@ -70,7 +80,8 @@ def publish(
     store.put(root + LINEAGE, _record(lineage | {"predecessor": champion}))
     if root + MANIFEST not in there:
         store.put(root + MANIFEST, manifest.canonical)
-    return replace(done, moved=_move(store, channel, manifest.digest, champion, seen, fence))
+    beside = partial(_beside, store, told, folder)
+    return replace(done, moved=_move(store, channel, manifest.digest, champion, seen, fence, beside))
 
 
 def _copied(store: Store, manifest: Manifest, lacking: list[str], dry_run: bool) -> list[str]:
@@ -103,14 +114,19 @@ def _held(store: Store, digest: str) -> dict[str, str]:
 
 
 def _move(
-    store: Store, channel: str, digest: str, champion: str | None, seen: channels.Pointer | None, fence: Fence | None
-) -> bool:
+    store: Store, channel: str, digest: str, champion: str | None, seen: Pointer | None, fence: Fence | None,
+    beside: Callable[[Pointer | None], Withdrawals | None],
+) -> bool:  # fmt: skip
     """True if this call moved the channel, false if somebody moved it to the same version first."""
     while True:
         retention.refuse_collected(store, digest)
         mark = fence.require(seen.fence if seen else None) if fence else None
+        file = beside(seen)
+        named = put(store, file) if file else None
         try:
-            channels.move(store, channel, digest, previous=champion, seen=seen, fence=mark)
+            channels.move(store, channel, digest, previous=champion, seen=seen, fence=mark, withdrawals=named)
+            if file:
+                settle(store, file)
             return True
         except Conflict:
             now = channels.live(store, channel)
@@ -118,14 +134,35 @@ def _move(
             return False
         if now is None or now.digest != champion:
             raise _stale(store, channel, now, champion)
-        seen = now  # its share was changed or old versions are being collected: it still points to the champion
+        # Its share was changed, something was withdrawn or old versions are being collected: it still points to the
+        # champion.
+        seen = now
+
+
+def _beside(store: Store, told: Told | None, folder: Path, seen: Pointer | None) -> Withdrawals | None:
+    """Withdrawals to move to with the version; None: what holds in the channel goes on to hold.
+
+    A withdrawal that went live during the night wins: only where the night's own tables hold by now, or were refused
+    for the version before this one, does the version bring something with it.
+    """
+    if told is None:
+        return None
+    held = read(store, seen.withdrawals) if seen else None
+    if held is None or held.refused == told.sha256:
+        file = compose(told, held)
+    elif held.night == told.sha256:
+        file = held
+    else:
+        return None
+    users = pq.ParquetFile(folder / USERS).read(columns=["user_id"])["user_id"].to_pylist()
+    return without_returned(file, told, frozenset(users))
 
 
 def _record(lineage: dict[str, Any]) -> bytes:
     return (json.dumps(lineage, indent=1, sort_keys=True) + "\n").encode()
 
 
-def _stale(store: Store, channel: str, now: channels.Pointer | None, champion: str | None) -> StaleChallenger:
+def _stale(store: Store, channel: str, now: Pointer | None, champion: str | None) -> StaleChallenger:
     live = now.digest[:12] if now else "nothing"
     compared = champion[:12] if champion else "no published version"
     return StaleChallenger(

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tasks.data.histories import FloatArray, Histories
-from tasks.index import answering, channels, listing
+from tasks.index import answering, channels, listing, withheld
 from tasks.index.bundle import verify
 from tasks.index.business_rules import RuleTable
 from tasks.index.cache import fetch
@@ -32,6 +32,7 @@ from tasks.index.stored import Stored
 from tasks.index.stores import open_store
 from tasks.index.user_table import UserTable
 from tasks.index.wishes import PLAIN, Wishes
+from tasks.index.withdrawals import Withdrawals, read
 from tasks.index.word_search import WordIndex
 from tasks.models.engine import Engine
 from tasks.models.ratings import RatingModel
@@ -41,7 +42,8 @@ from tasks.models.ratings import RatingModel
 class Reader:
     """An open version. Immutable: safe to share between threads; files are memory-mapped.
 
-    vectors: [n_items, d] content vectors of unit length; now: the clock that rights and rules go by, epoch seconds.
+    vectors: [n_items, d] content vectors of unit length; now: the clock that rights and rules go by, epoch seconds;
+    withdrawals: what holds beside the version; own: the version as it was published, where something does.
 
     Two clocks, each with an argument of its own on every door. `at` is the moment of the answer: what the ranking's
     features are computed for (default: tonight, just after the last event that the version knows). `rights_at`, in
@@ -60,6 +62,8 @@ class Reader:
     ratings: RatingModel | None
     rules: RuleTable | None
     now: Callable[[], float] = time.time
+    withdrawals: Withdrawals | None = None
+    own: Reader | None = None
 
     @classmethod
     def open(
@@ -67,34 +71,34 @@ class Reader:
         now: Callable[[], float] = time.time,
     ) -> Reader:  # fmt: skip
         """What a channel points to (or `version`, a digest or its beginning) in a store, every file checked.
-
-        uri: a folder or s3://bucket/prefix; default NIGHTREEL_STORE, then the state directory's store; now: the clock
-        of rights and rules, for a replay or a test. Raises StoreError when nothing is published, BundleError naming a
-        file that is torn or changed.
-        """
+        The channel's withdrawals hold for either. uri: a folder or s3://bucket/prefix; default NIGHTREEL_STORE, then
+        the state directory's; now: the clock of rights and rules, for a replay or a test. Raises StoreError for nothing
+        published or unreadable withdrawals, BundleError naming a file that is torn or changed."""
         store = open_store(uri)
-        return cls._open(fetch(store, channels.resolve(store, channel, version)), now)
+        digest, beside = channels.opened(store, channel, version)
+        held = read(store, beside)  # first: it is small, and without it nothing may be shown
+        return cls(**parts(fetch(store, digest)), now=now).under(held)
 
     @classmethod
     def open_bundle(cls, folder: Path, *, check: bool = True, now: Callable[[], float] = time.time) -> Reader:
         """A bundle in a folder; check=False trusts bytes that were written a moment ago; now: as for `open`."""
         if check:
             verify(folder)
-        return cls._open(folder, now)
-
-    @classmethod
-    def _open(cls, folder: Path, now: Callable[[], float]) -> Reader:
         return cls(**parts(folder), now=now)
+
+    def under(self, withdrawals: Withdrawals | None) -> Reader:
+        """The same version as withdrawals let it be shown, in place of those that held; None: as it was published."""
+        return withheld.under(self.own or self, withdrawals)
 
     @property
     def user_ids(self) -> pa.Array:
-        """[n] the users that the bundle knows: pseudonyms where config["pseudonymised"]."""
-        return self.users.ids
+        """The users that can be asked for, ascending: pseudonyms where config["pseudonymised"]."""
+        return self.users.known
 
     @property
     def histories(self) -> Histories:
-        """What each known user took to: a row a user, and a last, empty one for everybody unknown."""
-        return self.users.histories
+        """What each user of `users.ids` took to: a row a user, and a last, empty one for everybody unknown."""
+        return self.users.remembered
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -222,19 +226,18 @@ class Reader:
 
     @property
     def edition(self) -> str:
-        """Names what is answered now: the digest and, where rights or rules change with time, the stretch of time in
-        which nothing does. What was kept under another edition may not be shown any more."""
-        return ".".join((self.digest, *map(str, self._standings.span(self.now()))))
+        """Names what is answered while withdrawals, rights and rules stay; no answer of another one may be shown."""
+        held = self.withdrawals.sha256[:16] if self.withdrawals else "none"
+        return ".".join((self.digest, held, *map(str, self._standings.span(self.now()))))
 
     def hiding(self, ids: Collection[str]) -> Reader:
-        """The version where just these items may not be shown, at any time, and without rules: how a night judges it.
-        What may be shown "today" is then the same whenever it is asked, and the same for two versions."""
-        return replace(self, items=self.items.hiding(ids), rules=None)
+        """How a night judges it: just these items hidden, at any time, without rules; the same for two versions."""
+        return replace(self.unruled, items=self.unruled.items.hiding(ids))
 
     @cached_property
     def unruled(self) -> Reader:
-        """The recommender by itself, as it is evaluated: rules change by the day, and no test event knew them."""
-        return replace(self, rules=None)
+        """The recommender by itself, as it is evaluated: no test event knew rules or withdrawals."""
+        return replace(self.own or self, rules=None)
 
     @cached_property
     def clock(self) -> Clock:
@@ -244,4 +247,4 @@ class Reader:
     @cached_property
     def words(self) -> WordIndex:
         """What `search` looks in; built when first asked for."""
-        return WordIndex.build(self.facets)
+        return self.own.words if self.own is not None else WordIndex.build(self.facets)

@@ -6,11 +6,12 @@ import contextlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tasks.index import channels
 from tasks.index.bundle import MANIFEST
 from tasks.index.store import Missing, Store, StoreUnreachable
+from tasks.index.withdrawals import FOLDER, key_of
 
 _HOUR = 3600.0
 
@@ -27,15 +28,17 @@ class Keep:
 
 @dataclass(frozen=True)
 class Plan:
-    """keys: {digest: {key: bytes}} of versions to remove; kept: {digest: why}."""
+    """keys: {digest: {key: bytes}} of versions to remove; kept: {digest: why}; files: {key: bytes} of withdrawals that
+    no channel names any more."""
 
     keys: Mapping[str, Mapping[str, int]]
     kept: Mapping[str, str]
+    files: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
         """Bytes of all keys to remove (on a local disk, linked files count once for each version)."""
-        return sum(sum(keys.values()) for keys in self.keys.values())
+        return sum(sum(keys.values()) for keys in [*self.keys.values(), self.files])
 
 
 def plan(store: Store, keep: Keep, now: float | None = None) -> Plan:
@@ -56,6 +59,7 @@ def plan(store: Store, keep: Keep, now: float | None = None) -> Plan:
     return Plan(
         {digest: found[digest] for digest in sorted(ages) if digest not in kept},
         {digest: why for digest, why in kept.items() if digest in found},
+        _left_over(store, keep, now),
     )
 
 
@@ -67,7 +71,7 @@ def collect(store: Store, planned: Plan, keep: Keep) -> list[str]:
     collection leaves that note; the next one ends its work.
     """
     doomed = sorted({*planned.keys, *channels.collecting(store)})
-    if doomed:
+    if doomed or planned.files:
         store.put(channels.COLLECTING, json.dumps({"versions": doomed}).encode())
         for channel in channels.channels(store):
             channels.touch(store, channel)
@@ -75,6 +79,8 @@ def collect(store: Store, planned: Plan, keep: Keep) -> list[str]:
         doomed = [digest for digest in doomed if digest not in needed]
         for digest in doomed:
             _remove(store, digest)
+        for key in planned.files.keys() & (_left_over(store, keep, time.time()) if planned.files else {}):
+            store.delete(key)
         store.delete(channels.COLLECTING)
     store.sweep(time.time() - max(keep.grace_hours, 24) * _HOUR)
     return doomed
@@ -99,6 +105,17 @@ def _needed(store: Store, keep: Keep, now: float) -> dict[str, str]:
             if now - left < keep.grace_hours * _HOUR:
                 needed.setdefault(digest, f"left by channel {name} a short while ago")
     return needed
+
+
+def _left_over(store: Store, keep: Keep, now: float) -> dict[str, int]:
+    """Withdrawals files that no channel names, and that are too old to be named in a moment: key → bytes."""
+    named = {key_of(each.withdrawals) for each in channels.channels(store).values() if each.withdrawals}
+    found = {}
+    for key, size in store.list(FOLDER).items():
+        with contextlib.suppress(Missing):
+            if key not in named and now - store.written(key) >= keep.grace_hours * _HOUR:
+                found[key] = size
+    return found
 
 
 def _written(store: Store, digest: str, keys: Mapping[str, int]) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.faults import damage, kills, races, rolling_back, weather, world
+from benchmarks.faults import damage, kills, races, rolling_back, weather, withdrawing, world
 from benchmarks.faults.world import Row, World
 from benchmarks.free_ports import free_ports
 from tasks.index.object_store import ObjectStore
@@ -51,6 +51,10 @@ def test_bad_weather_is_clear_to_publishers_and_no_matter_to_readers(made: World
 def test_a_rollback_takes_the_same_calls_however_much_is_kept(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rolling_back, "MANY", 8)
     assert not unmet(rolling_back.campaign(made))
+
+
+def test_what_is_withdrawn_at_the_worst_moment_shows_on_no_door(made: World) -> None:
+    assert not unmet(withdrawing.campaign(made, 1))
 
 
 def test_the_campaign_notices_a_torn_version(made: World) -> None:

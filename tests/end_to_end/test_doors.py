@@ -43,7 +43,7 @@ def mlflow_runs(root: Path) -> set[tuple[str, str, str]]:
 
 def test_the_terminal_tells_what_came_of_it(first: tuple[Path, dict[str, object]], source: datasets.Planted) -> None:
     root, told = first
-    assert told["decision"] == "promote" and told["digest"] == pointer(root)["digest"]
+    assert told["decision"] == "promote" and told["digest"] == pointer(root)["version"]
     counts = {row["table"]: row for row in told["rows"]}  # type: ignore[attr-defined]
     assert counts["events"]["in"] == len(source.rows)
     for row in counts.values():
@@ -128,7 +128,7 @@ def test_killed_in_each_stage_it_ends_with_the_same_bytes(
     found = json.loads(done.stdout)
     assert found["digest"] == told["digest"]
     assert (victim / "dvc.lock").read_bytes() == (root / "dvc.lock").read_bytes()
-    assert pointer(victim)["digest"] == told["digest"]
+    assert pointer(victim)["version"] == told["digest"]
 
 
 def kill_in(root: Path, stage: str) -> None:

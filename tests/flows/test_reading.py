@@ -15,7 +15,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from flows import asking, reading, recommending
+from flows import asking, reading, recommending, versions
 from tasks.data.schema import RULES_SCHEMA
 from tasks.index import business_rules, channels
 from tasks.index.local_store import LocalStore
@@ -51,6 +51,7 @@ def call(*arguments: object) -> Result:
     app = typer.Typer()
     recommending.register(app)
     reading.register(app)
+    versions.register(app)
     asking.register(app)
     result = CliRunner().invoke(app, [str(a) for a in arguments])
     if isinstance(result.exception, UserError):

@@ -149,4 +149,4 @@ def test_a_pointer_without_a_checksum_or_with_fields_of_a_later_version_is_taken
     del pointer["sha256"]
     for content in (json.dumps(pointer).encode(), records.sealed(pointer | {"later": 1})):
         store.put("channels/live.json", content)
-        assert live(store) == (pointer["digest"], pointer["previous"])
+        assert live(store) == (pointer["version"], pointer["previous"])

@@ -1,0 +1,80 @@
+"""withdraw: what may no longer be shown, and who is to be forgotten, goes live at once, whatever becomes of the night.
+
+Reads the snapshot's tables; writes data/withdraw/withdrawals.json, which knows nothing of the store, and lets it hold
+for what is live. Nothing is live on a first night: publish takes it from there. Runs before validate, so that a night
+that stops there has withdrawn what could be read.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tasks.index.fence import of_this_run
+from tasks.index.live_tables import live_tables
+from tasks.index.nightly_withdrawals import Effect, hold, serving_together
+from tasks.index.store import Store
+from tasks.index.stores import open_store
+from tasks.index.tonight import told
+from tasks.index.withdrawals import Told
+from tasks.index.withdrawing import Change
+from tasks.settings import Snapshot, load
+from tasks.stage import note, read_json, say, stage_main, staged_output
+
+SNAPSHOT, OUT = Path("data/snapshot"), Path("data/withdraw")
+FILE = "withdrawals.json"
+
+
+def main() -> None:
+    """Write data/withdraw, and let it hold in the channels that serve the users of this run's channel."""
+    settings = load()
+    source = read_json(SNAPSHOT / "source.json")
+    tonight = told(SNAPSHOT, source)
+    with staged_output(OUT) as folder:
+        (folder / FILE).write_bytes(tonight.content)
+    counts = f"{len(tonight.items.blocked):,} blocked items, {len(tonight.erased):,} erased users"
+    facts: dict[str, object] = {"items": 0, "users": 0, "warnings": []}
+    if settings.publish.dry_run:
+        say(f"{counts}, {len(tonight.rules):,} rules: a dry run, so nothing changes in the store")
+    else:
+        facts = _hold(open_store(), settings.snapshot, tonight, source["key_fingerprint"], counts)
+    note("withdraw", facts)
+
+
+def _hold(store: Store, pinned: Snapshot, tonight: Told, key_fingerprint: str | None, counts: str) -> dict[str, object]:
+    """In each channel that serves the same users; what came of it in this run's own, for the night's summary."""
+    facts: dict[str, object] = {"items": 0, "users": 0, "warnings": []}
+    channel, now = pinned.channel, pinned.now()
+    together = serving_together(store, channel)
+    if channel not in together:
+        say(f"{counts}: nothing is live in channel {channel} yet, so they go live with the first version")
+    for name in together:
+        done, effect = hold(store, name, tonight, now, of_this_run())
+        if tonight.erased:
+            effect.warnings += _other_key(store, done, key_fingerprint)
+        _tell(done, effect, store)
+        if name == channel:
+            facts = {"items": effect.items, "users": effect.users, "warnings": effect.warnings}
+    return facts
+
+
+def _other_key(store: Store, done: Change, key_fingerprint: str | None) -> list[str]:
+    with live_tables(store, done.digest) as live:
+        if live.key_fingerprint == key_fingerprint:
+            return []
+    return [
+        f"version {done.digest[:12]} names its users by another key of pseudonyms, so erased users can't be found in "
+        "it: they go with the next version that is published, or with `nightreel withdraw --users FILE`."
+    ]
+
+
+def _tell(done: Change, effect: Effect, store: Store) -> None:
+    for warning in effect.warnings:
+        say(f"warning: {warning}")
+    where = f"channel {done.channel} of {store.uri}"
+    if not done.moved:
+        return say(f"{where} shows nothing that was withdrawn: nothing to do")
+    return say(f"withdrawn from {where}: {effect.items:,} items more, {effect.users:,} users more")
+
+
+if __name__ == "__main__":
+    stage_main(main)
