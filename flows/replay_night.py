@@ -20,7 +20,7 @@ from flows.reproduce import Outcome, Place
 from flows.worktree import worktree
 from tasks.data.recipe import code_digest
 from tasks.index import channels
-from tasks.index.channels import Pointer
+from tasks.index.pointer import Pointer
 from tasks.index.reader import Reader
 from tasks.index.stores import open_store
 from tasks.replay import instants
