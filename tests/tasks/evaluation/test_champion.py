@@ -165,7 +165,7 @@ def decide(
 ) -> Any:
     evidence = Evidence(
         scores=rehearsed(data)[2], slices=[], behaviours=[], data_until=data.data_until, clock=data.clock, candidate="c" * 64,
-        item_ids=data.item_ids, source=source,
+        item_ids=data.item_ids, source=source, behind="20 trees over 2 models ranks the lists",
     )  # fmt: skip
     found = judge(Gate(SETTINGS, 0), evidence, champion, blocked=blocked, compare=lambda known: compared(known, data))
     return found.verdict, found.comparison
