@@ -103,5 +103,5 @@ def _firsts(known: object) -> FloatArray:
 def test_without_a_clock_nothing_is_learned_once_more() -> None:
     task = task_in_time(histories(), Cuts(most=2, users=10, share=0.1, new=True))
     base = untrained(SMALL, "base", "last_event")
-    learned = learn(replace(task, in_time=False), catalogue(), SMALL, base, JUDGE)
+    learned = learn(replace(task, in_time=False), catalogue(), SMALL, base, IN_TIME)
     assert not learned.choices.relearn
