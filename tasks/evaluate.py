@@ -6,7 +6,6 @@ Reads data/validate, data/finetune and what snapshot pinned; writes data/evaluat
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from tasks.evaluation.champion import pinned_champion
 from tasks.evaluation.checks import Hidden
 from tasks.evaluation.cold_start import Row, lines
 from tasks.evaluation.conduct import conduct
-from tasks.evaluation.data_drift import drifted, known_data, write_drift
+from tasks.evaluation.data_drift import Profiled, drifted, known_data, write_drift
 from tasks.evaluation.dimensions import slices_of
 from tasks.evaluation.gate import Evidence, Gate
 from tasks.evaluation.intervals import Interval
@@ -34,7 +33,7 @@ from tasks.evaluation.rehearsals import rehearsed
 from tasks.evaluation.report_data import report_data
 from tasks.evaluation.scores import GATE_K, Scores, intervals, measure
 from tasks.evaluation.shown_today import hidden_today
-from tasks.evaluation.slice_figures import slice_figures
+from tasks.evaluation.slice_figures import slice_rows
 from tasks.evaluation.table import table
 from tasks.evaluation.trial import Trial
 from tasks.evaluation.verdict import Verdict
@@ -68,13 +67,7 @@ def main() -> None:
     known = known_data(open_store(), champion, settings.snapshot.source)
     profiled = drifted(data, np.load(EMBED / "vectors.npy"), known, challenger.config, settings.evaluate.drift)
     gate = Gate(settings.evaluate, settings.finetune.seed)
-    evidence = Evidence(
-        scores=scores, slices=slices_of(named, trials, settings.evaluate.slices),
-        behaviours=conduct(trials[0], challenger, genres, settings.evaluate),
-        data_until=data.data_until, clock=data.clock, candidate=challenger.digest, item_ids=data.item_ids,
-        source=settings.snapshot.source, behind=Choices.read(FINETUNE).described() + " ranks the lists",
-        changes=profiled.changes,
-    )  # fmt: skip
+    evidence = _evidence(settings, data, named, pairs[data.gate], scores, genres, profiled)
     judgement = judged(
         gate, evidence, champion, data, pairs[data.gate], blocked=recipe in read_json(SNAPSHOT / "blocked.json"),
         least_users=settings.validate_.gate_users, vectors=(EMBED, FINETUNE), hidden=hidden,
@@ -86,7 +79,8 @@ def main() -> None:
     readers = [reader for _, reader in pairs[data.gate]] if verdict.model == BLEND else []
     with staged_output(OUT) as folder:
         write_results(folder, data, choices, measured, cold, judgement, pinned, challenger.digest)
-        told = {"ratings": rated, "slices": _sliced(evidence, trials, verdict.model, catalogue, gate)}
+        rows = slice_rows(evidence.slices, trials, scores, verdict.model, catalogue, gate.resample)
+        told = {"ratings": rated, "slices": rows}
         write_json(folder / "report.json", report_data(named, trials, readers, measured, judgement, gate) | told)
         write_drift(folder, profiled, read_json(VALIDATE / "arrivals.json"))
         latest = pairs[GLOBAL][0][1] if GLOBAL in pairs else None
@@ -103,6 +97,21 @@ def main() -> None:
     _show(data, measured, cold, verdict, reads[data.gate])
 
 
+def _evidence(
+    settings: Settings, data: Dataset, named: Dataset, pairs: list[tuple[Trial, Reader]], scores: Scores,
+    genres: list[list[str] | None], profiled: Profiled,
+) -> Evidence:  # fmt: skip
+    """What the gate is told of the candidate. named: the data with the columns that slices may be cut by."""
+    trials, challenger = [asked for asked, _ in pairs], pairs[0][1]
+    return Evidence(
+        scores=scores, slices=slices_of(named, trials, settings.evaluate.slices),
+        behaviours=conduct(trials[0], challenger, genres, settings.evaluate),
+        data_until=data.data_until, clock=data.clock, candidate=challenger.digest, item_ids=data.item_ids,
+        source=settings.snapshot.source, behind=Choices.read(FINETUNE).described() + " ranks the lists",
+        changes=profiled.changes,
+    )  # fmt: skip
+
+
 def _measure(
     settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Reader]]], catalogue: Catalogue,
     hidden: Hidden,
@@ -114,13 +123,6 @@ def _measure(
         rng = np.random.default_rng(settings.finetune.seed)
         measured[name] = scores, intervals(scores, settings.evaluate.replicates, rng)
     return measured
-
-
-def _sliced(
-    evidence: Evidence, trials: list[Trial], model: str, catalogue: Catalogue, gate: Gate
-) -> list[dict[str, Any]]:
-    found = slice_figures(evidence.slices, trials, evidence.scores, model, catalogue, gate.resample)
-    return [asdict(each) for each in found]
 
 
 def _rated(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Trial, Reader]]]) -> dict[str, Any]:

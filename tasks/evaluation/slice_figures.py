@@ -6,7 +6,8 @@ Time grows with slices x metrics x replicates. A slice is its rows: a user with 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +31,14 @@ class SliceFigures:
     users: int
     metrics: dict[str, Interval]
     beyond: dict[str, float]
+
+
+def slice_rows(
+    slices: Sequence[Slice], trials: Sequence[Trial], scores: Scores, model: str, catalogue: Catalogue,
+    resample: Resample,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """`slice_figures`, as report.json holds them."""
+    return [asdict(each) for each in slice_figures(slices, trials, scores, model, catalogue, resample)]
 
 
 def slice_figures(

@@ -106,7 +106,8 @@ def task_in_time(known: Histories, cuts: Cuts) -> Task:
 
 def _lessons(known: Histories, times: FloatArray, size: int, cuts: Cuts) -> list[Lesson]:
     """At most `cuts.most` lessons of `size` events, more where many share an instant. times: all events', ascending."""
-    starts = {float(times[len(times) - size * back]) for back in range(1, cuts.most + 1)} if size else set[float]()
+    whole = min(cuts.most, len(times) // size)  # a log of three events has no fourth lesson of one
+    starts = {float(times[len(times) - size * back]) for back in range(1, whole + 1)}
     edges = [*sorted(starts), np.inf]
     return [_lesson(known, start, end, cuts.new) for start, end in pairwise(edges)]
 

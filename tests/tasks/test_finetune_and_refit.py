@@ -13,7 +13,9 @@ import yaml
 from tasks import evaluate, finetune, refit
 from tasks.data.dataset import load_dataset
 from tasks.index.bundle import digest_of, verify
+from tasks.index.publisher import publish
 from tasks.index.reader import Reader
+from tasks.index.stores import open_store
 from tasks.models.choices import Choices
 from tasks.stage import read_json, state_directory, write_json
 from tests.datasets import prepare, understand_nothing, workspace, write_dataset
@@ -92,8 +94,8 @@ def test_choices_and_curves_are_written(finetuned: Path) -> None:
     assert lines[0] == "fold,member,setting,ndcg@10" and len(lines) == 1 + 2 * 2, (
         "two folds, and ease alone has two settings"
     )
-    metrics = read_json(finetuned / "metrics/finetune.json")
-    assert metrics["leave_last_out"][choices.blend] == max(metrics["leave_last_out"].values())
+    metrics = read_json(finetuned / "metrics/finetune.json")["leave_last_out"]
+    assert metrics[choices.ranker] == max(score for name, score in metrics.items() if name not in choices.members)
 
 
 def test_finetune_twice_gives_the_same_bytes(work: Path) -> None:
@@ -152,16 +154,58 @@ def test_on_promote_the_final_bundle_knows_every_event(work: Path) -> None:
     card = read_json(work / "data/refit/bundle/card.json")
     assert set(card["recipe"]["members"]) == {"popularity", "content_knn", "ease", "slist"}
     assert card["encoder"]["encoder"] == "planted" and card["terms"] == "not stated (terms.txt)"
-    assert read_json(work / "metrics/refit.json")["held"] is False
+    assert read_json(work / "metrics/refit.json")["shipped"] == reader.config["label"] == "baseline"
 
 
-def test_on_hold_there_is_an_explicit_nothing(work: Path) -> None:
+def decide(**changes: Any) -> None:
+    """evaluate's decision, with changes."""
+    path = Path("data/evaluate/decision.json")
+    write_json(path, read_json(path) | changes)
+
+
+def test_on_hold_without_a_live_version_there_is_an_explicit_nothing(work: Path) -> None:
     with workspace(work):
-        decision = read_json(Path("data/evaluate/decision.json"))
-        write_json(Path("data/evaluate/decision.json"), decision | {"decision": "reject", "label": "worse"})
+        decide(decision="reject", label="worse", refresh=True)
         refit.main()
     assert read_json(work / "data/refit/held.json") == {"empty": "reject by evaluate: worse"}
     assert not (work / "data/refit/bundle").exists()
+    assert read_json(work / "metrics/refit.json") == {"shipped": "nothing"}
+
+
+def live(work: Path) -> str:
+    """The promoted bundle published and pinned, as the next night finds it; its digest."""
+    refit.main()
+    facts = read_json(Path("data/snapshot/recipe.json"))
+    digest = publish(open_store(), Path("data/refit/bundle"), channel="live", champion=None, lineage=facts).digest
+    write_json(Path("data/snapshot/champion.json"), {"digest": digest})
+    return digest
+
+
+def test_on_a_rejected_night_what_is_live_is_refitted_twice(work: Path) -> None:
+    with workspace(work):
+        digest = live(work)
+        choices = Choices.read(Path("data/refit/bundle/rehearsal"))
+        decide(decision="reject", label="worse", refresh=True)
+        for _ in range(2):
+            refit.main()
+            reader = Reader.open_bundle(Path("data/refit/bundle"))
+            assert Choices.read(Path("data/refit/bundle/rehearsal")) == choices
+            assert reader.config["label"] == "refreshed" and reader.config["split_digest"] is None
+            assert reader.config["refreshed"] == digest
+            assert reader.users.histories.items.tolist() == load_dataset().positives(None).items.tolist()
+            assert read_json(Path("metrics/refit.json"))["shipped"] == "refreshed"
+            facts = read_json(Path("data/snapshot/recipe.json"))
+            found = publish(open_store(), Path("data/refit/bundle"), channel="live", champion=digest, lineage=facts)
+            digest = found.digest
+            write_json(Path("data/snapshot/champion.json"), {"digest": digest})
+
+
+def test_a_night_that_may_not_refresh_leaves_what_is_live(work: Path) -> None:
+    with workspace(work):
+        live(work)
+        decide(decision="hold", label="stale data", refresh=False)
+        refit.main()
+    assert read_json(work / "data/refit/held.json") == {"empty": "hold by evaluate: stale data"}
 
 
 def test_a_bundle_beyond_its_size_or_memory_is_held(work: Path) -> None:
@@ -176,33 +220,3 @@ def test_a_bundle_beyond_its_size_or_memory_is_held(work: Path) -> None:
     held = read_json(work / "data/refit/held.json")["empty"]
     assert "MB (limit 0)" in held and "a reader takes more than 1 MB of memory" in held
     assert not (work / "data/refit/bundle").exists()
-
-
-def test_where_a_feature_drifted_the_judged_weights_are_published_over_every_event(
-    work: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The reference is of a world in which every candidate's EASE score was far higher."""
-    path = work / "data/finetune/reference.json"
-    reference = read_json(path)
-    score = reference["ease.score"]
-    reference["ease.score"] = score | {"edges": [edge + 100 for edge in score["edges"]]}
-    write_json(path, reference)
-    with workspace(work):
-        refit.main()
-        digest = digest_of(Path("data/refit/bundle"))
-        assert "feature ease.score drifted" in capsys.readouterr().out
-        refit.main()
-        assert digest_of(Path("data/refit/bundle")) == digest
-        data = load_dataset()
-    figures = read_json(work / "metrics/refit.json")
-    assert figures["as judged"] and not figures["held"] and figures["largest feature psi"] > 0.25
-    verify(work / "data/refit/bundle")
-    final, candidate = (Reader.open_bundle(work / name) for name in ("data/refit/bundle", "data/finetune/candidate"))
-    assert final.config["weights"] == "as judged" and final.users.histories.items.tolist() == (
-        data.positives(None).items.tolist()
-    )
-    for name, member in candidate.engine.members.items():
-        again = final.engine.members[name].arrays()
-        assert all(np.array_equal(array, again[part]) for part, array in member.arrays().items())
-    counts = final.engine.statistics.trends[-1].arrays()["table"]
-    assert counts.sum() > candidate.engine.statistics.trends[-1].arrays()["table"].sum()

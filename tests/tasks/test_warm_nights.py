@@ -38,8 +38,6 @@ CHANGES: dict[str, Any] = {
     "finetune.members": {"popularity": {"half_life_days": [30], "buckets": [8]}, "transformer": TRANSFORMER},
     "evaluate.replicates": 100,
     "evaluate.cold_users": 10,
-    "refit.overlap": 0,
-    "refit.drift_psi": 100,
 }  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from tasks.evaluation.champion import (
 )
 from tasks.evaluation.foreign import Foreign
 from tasks.evaluation.gate import Evidence, Gate, judge
-from tasks.evaluation.outputs import write_scores
+from tasks.evaluation.outputs import write_lists
 from tasks.evaluation.scores import GATE_METRIC, Scores, measure
 from tasks.evaluation.trial import Ranker, Trial, ask, trial
 from tasks.index.bundle import BundleError, seal
@@ -73,7 +73,7 @@ def published(store: LocalStore, data: Dataset, **config: Any) -> Champion:
     folder = store.root.parent / "bundle"
     (folder / "rehearsal").mkdir(parents=True)
     pq.write_table(data.items, folder / "items.parquet")
-    write_scores(folder / "rehearsal" / "per_user.parquet", rehearsed(data)[2], ["blend"], data.user_ids)
+    write_lists(folder / "rehearsal" / "lists.parquet", rehearsed(data)[2], "blend", data.user_ids, data.item_ids)
     CHOICES.write(folder / "rehearsal")
     facts = {"split_digest": data.split_digest[data.gate], "data_until": data.data_until, "clock": data.clock}
     version = seal(folder, facts | config)
@@ -109,6 +109,25 @@ def test_a_refit_twin_on_the_same_split_is_judged_by_its_rehearsal(store: LocalS
     assert np.array_equal(found.challenger, found.champion)
     # Asked directly, the twin would have looked far better than the very same model.
     assert direct(data) > 1.3 * found.challenger.mean()
+
+
+def test_stored_lists_are_judged_without_what_is_hidden_today_and_refilled(store: LocalStore, tmp_path: Path) -> None:
+    """The first item of the first user's list is hidden: the other nine move up, and place eleven is the tenth."""
+    data = planted(tmp_path / "source")
+    question, ranker, _ = rehearsed(data)
+    scores = measure([(question, ranker)], cutoffs=[20], **plain(data.n_items))
+    champion = published(store, data)
+    write_lists(tmp_path / "lists.parquet", scores, "blend", data.user_ids, data.item_ids)
+    champion = replace(champion, lists=pq.read_table(tmp_path / "lists.parquet"))
+    whole = compared(champion, data).lists
+    assert whole is not None
+    gone = int(whole[0, 0])
+    found = compared(champion, data, hidden={data.item_ids[gone]}).lists
+    assert found is not None and gone not in found
+    stored = scores.lists["blend"][0, :20]
+    assert found[0].tolist() == [item for item in stored.tolist() if item != gone][:10]
+    untouched = (whole != gone).all(axis=1)
+    assert untouched.any() and np.array_equal(found[untouched], whole[untouched])
 
 
 def test_a_refit_twin_of_other_splits_is_trained_again(store: LocalStore, tmp_path: Path) -> None:
@@ -165,7 +184,7 @@ def decide(
 ) -> Any:
     evidence = Evidence(
         scores=rehearsed(data)[2], slices=[], behaviours=[], data_until=data.data_until, clock=data.clock, candidate="c" * 64,
-        item_ids=data.item_ids, source=source,
+        item_ids=data.item_ids, source=source, behind="20 trees over 2 models ranks the lists",
     )  # fmt: skip
     found = judge(Gate(SETTINGS, 0), evidence, champion, blocked=blocked, compare=lambda known: compared(known, data))
     return found.verdict, found.comparison
@@ -203,9 +222,9 @@ def test_a_champion_that_can_not_be_read_is_held_with_the_remedy(store: LocalSto
     root = store.root / "versions" / champion.digest / "rehearsal"
     (root / "choices.json").write_text("{")
     damaged = pinned_champion(store, champion.digest)
-    (root / "per_user.parquet").unlink()
+    (root / "choices.json").unlink()
     gone = pinned_champion(store, champion.digest)
-    for found, said in ((damaged, "a file is damaged"), (gone, "per_user.parquet")):
+    for found, said in ((damaged, "a file is damaged"), (gone, "choices.json")):
         assert isinstance(found, Unreadable)
         verdict, comparison = decide(found, data)
         assert (verdict.decision, verdict.label, comparison) == ("hold", "champion unreadable", None)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tasks.evaluation.behaviour import Behaviour
 from tasks.evaluation.intervals import Difference
 from tasks.evaluation.rules import sound_behaviour
-from tasks.evaluation.verdict import Rule, against_champion, against_popularity, best, challenge, first, refuse
+from tasks.evaluation.verdict import (
+    Rule,
+    against_champion,
+    against_popularity,
+    best,
+    challenge,
+    first,
+    refreshes,
+    refuse,
+)
 
 MARGIN = 0.03
 BEHAVES = sound_behaviour([])
@@ -143,3 +154,22 @@ def test_another_data_set_replaces_with_the_reason() -> None:
 def test_refusals_hold_with_the_reason() -> None:
     verdict = refuse("blocked", "a rollback blocked this recipe", [])
     assert (verdict.decision, verdict.sentence) == ("reject", "reject (blocked): a rollback blocked this recipe")
+
+
+def test_a_first_night_names_what_ranks_and_never_calls_it_better_where_it_is_not() -> None:
+    verdict = first(popularity_rule(found(-0.2, -0.1, 0.01)), [], BEHAVES, model="blend", replaces=None, behind=BEHIND)
+    assert f"; {BEHIND}; NDCG@10 -10.0% against popularity" in verdict.sentence
+    assert verdict.sentence.endswith(": the blend is not shown to be better than popularity")
+    better = first(popularity_rule(found(0.2, 0.4, 0.6)), [], BEHAVES, model="blend", replaces=None, behind=BEHIND)
+    assert "not shown to be better" not in better.sentence
+
+
+@pytest.mark.parametrize("label", ["blocked", "not comparable", "champion unreadable"])
+def test_a_night_whose_log_is_in_doubt_refreshes_nothing(label: Any) -> None:
+    assert not refreshes(refuse(label, "why", []), rows_lost=False)
+
+
+def test_a_rejected_night_refreshes_unless_rows_were_lost() -> None:
+    worse = challenge(champion_rule(found(-0.3, -0.2, -0.1)), None, [], digest="f" * 64, how="rule (c)")
+    assert worse.label == "worse"
+    assert refreshes(worse, rows_lost=False) and not refreshes(worse, rows_lost=True)
