@@ -18,7 +18,7 @@ from tasks.replay import instants
 from tasks.replay.judgement import EASE, POPULARITY, RANKERS, SERVED
 from tasks.replay.paired import Overall
 
-NAMES = {SERVED: "nightreel", POPULARITY: "popularity", EASE: "EASE × pop"}
+NAMES = {SERVED: "nightreel", POPULARITY: "popularity", EASE: "EASE×pop"}
 COLOURS = {"promote": "green", "hold": "yellow", "reject": "yellow", "failed": "red"}
 
 
@@ -37,12 +37,11 @@ class Screen:
     def begin(self, plan: Plan) -> None:
         """What is going to happen."""
         told, hours = [instants.told(night) for night in plan.nights], plan.step_s / 3600
-        step = (
-            f"{hours / 24:g} days" if hours % 24 == 0 and hours > 24 else "1 day" if hours == 24 else f"{hours:g} hours"
-        )
+        step = f"{hours:g} hours" if hours % 24 else "day" if hours == 24 else f"{hours / 24:g} days"
+        nights = f"{len(told)} nights, {told[0]} to {told[-1]}, each" if len(told) > 1 else f"1 night, {told[0]},"
         self.console.print(
-            f"[bold]nightreel replay[/] {plan.log.source.name}: {len(told)} nights, {told[0]} to {told[-1]}, "
-            f"each judged on the {step} after it, in {plan.folder}",
+            f"[bold]nightreel replay[/] {plan.log.source.name}: {nights} judged on the {step} after it, "
+            f"in {plan.folder}",
             soft_wrap=True,
         )
 
@@ -54,29 +53,32 @@ class Screen:
             Text(f"    {row['reason'] or ''}", style="dim"), sep="\n", soft_wrap=True,
         )  # fmt: skip
         figures = ", ".join(f"{NAMES[name]} {figure(row[name])}" for name in RANKERS)
+        users = f"{row['users']:,} users ({row['newcomers']:,} newcomers)"
         self.console.print(
-            f"    served {served(row)}; {row['users']:,} users judged, NDCG@10: {figures}; {row['seconds']:.0f} s",
+            f"    readers get {served(row)}; NDCG@10 of {users}: {figures}; {row['seconds']:.0f} s",
             soft_wrap=True,
         )
 
     def end(self, plan: Plan, rows: Sequence[Row], found: Overall | None) -> None:
         """The table, the mean, and where all of it is."""
         table = Table(
-            box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title_style="bold",
+            box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left", title_style="bold",
             title="NDCG@10 on the step after each night",
         )  # fmt: skip
-        for name in ("night", "verdict", "served, since"):
-            table.add_column(name, overflow="fold")
-        for name in ("events", "users", "new", *NAMES.values(), "seconds"):
-            table.add_column(name, justify="right")
+        for name in ("night", "verdict", "version"):
+            table.add_column(name, no_wrap=True)
+        for name in ("users", *NAMES.values(), "s"):
+            table.add_column(name, justify="right", no_wrap=True)
         for row in rows:
-            counts = (f"{row[name]:,}" for name in ("events", "users", "newcomers"))
             figures = (figure(row[name]) for name in RANKERS)
-            table.add_row(day(row["night"]), verdict(row), served(row), *counts, *figures, f"{row['seconds']:.0f}")
+            version = (row["version"] or "none")[:8]
+            table.add_row(
+                day(row["night"]), row["decision"], version, f"{row['users']:,}", *figures, f"{row['seconds']:.0f}"
+            )
         if found is not None:
             table.add_section()
             means = (figure(found.means[name].point) for name in RANKERS)
-            table.add_row(f"mean of {found.nights}", "", "", "", f"{found.rows:,}", "", *means, "", style="bold")
+            table.add_row(f"mean of {found.nights}", "", "", f"{found.rows:,}", *means, "", style="bold")
         self.console.print(Padding(table, (1, 0, 0, 0)))
         for line in lines(rows, found):
             self.console.print(line, soft_wrap=True)
@@ -110,7 +112,8 @@ def lines(rows: Sequence[Row], found: Overall | None) -> list[str]:
 def verdict(row: Row) -> str:
     """A night's decision, what kind of it, and what went out where that is something else."""
     told = f"{row['decision']} ({row['label']})" if row["label"] else str(row["decision"])
-    return f"{told}, {row['published_label']}" if row["published_label"] not in (None, row["label"]) else told
+    other = row.get("published_label")  # rows of an earlier version of the code have none
+    return f"{told}, {other}" if other not in (None, row["label"]) else told
 
 
 def served(row: Row) -> str:
