@@ -24,8 +24,8 @@ WEIGHTED = "weighted"
 @dataclass(frozen=True)
 class Blend:
     """kind: `trees`, `weighted` (a sum of features), `fusion` or a member's name; columns: the features that trees or
-    weights were learned on; model: LightGBM's text form, empty unless kind is `trees`; weights: one a column, empty
-    unless kind is `weighted`."""
+    weights were learned on; model: LightGBM's text form, empty unless kind is `trees`; weights: one a column, of the
+    sum itself, or of the sum that the trees correct; empty for none."""
 
     kind: str
     columns: tuple[str, ...] = ()
@@ -47,7 +47,8 @@ class Blend:
                 raise ValueError(f"the blend was learned on other features: {missing}")
             if self.kind == WEIGHTED:
                 return weighted_sum(matrix, self.weights)
-            return self.trees.predict(matrix)
+            scores = self.trees.predict(matrix)
+            return scores + weighted_sum(matrix, self.weights) if self.weights else scores
         if self.kind == FUSION:
             return matrix[:, columns.index(FUSION)]
         return candidates.scores[:, list(members).index(self.kind)]

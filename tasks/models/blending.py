@@ -14,7 +14,7 @@ import numpy as np
 
 from tasks.data.histories import FloatArray, IntArray
 from tasks.models import rankers
-from tasks.models.blend import FUSION, TREES, WEIGHTED, Blend
+from tasks.models.blend import FUSION, TREES, WEIGHTED, Blend, weighted_sum
 from tasks.models.engine import Engine
 from tasks.models.examples import Examples, Judge, judged, together
 from tasks.models.ranking import learn_trees
@@ -101,8 +101,7 @@ def learned_from(lessons: Sequence[Examples], members: Sequence[str], settings: 
         found[WEIGHTED] = rankers.weighted(known, members)
     if len(known.sizes) < LEAST_TREES:
         return found
-    texts = learn_trees(known, settings.trees.rounds, settings.trees, settings.seed, threads)
-    return found | {f"{TREES} {rounds}": Blend(TREES, known.columns, text) for rounds, text in texts.items()}
+    return found | _trees(known, found[WEIGHTED], settings.trees.rounds, settings, threads)
 
 
 def learn_one(name: str, lessons: Sequence[Examples], members: Sequence[str], settings: Finetune, threads: int) -> (
@@ -112,11 +111,19 @@ def learn_one(name: str, lessons: Sequence[Examples], members: Sequence[str], se
     kind, _, rounds = name.partition(" ")
     if kind == TREES:
         known = together(lessons)
-        text = learn_trees(known, [int(rounds)], settings.trees, settings.seed, threads)[int(rounds)]
-        return Blend(TREES, known.columns, text)
+        return _trees(known, rankers.weighted(known, members), [int(rounds)], settings, threads)[name]
     if kind in (MIX, WEIGHTED):
         return (rankers.mix if kind == MIX else rankers.weighted)(together(lessons), members)
     return Blend(kind)
+
+
+def _trees(known: Examples, base: Blend, rounds: Sequence[int], settings: Finetune, threads: int) -> dict[str, Blend]:
+    """Trees that correct a weighted sum, which takes them fewer of the examples to learn than all of it would."""
+    own = dict(zip(base.columns, base.weights, strict=True))
+    weights = tuple(own.get(column, 0.0) for column in known.columns)
+    start = weighted_sum(known.matrix, weights)
+    texts = learn_trees(known, rounds, settings.trees, settings.seed, threads, start)
+    return {f"{TREES} {number}": Blend(TREES, known.columns, text, weights) for number, text in texts.items()}
 
 
 def judge_lesson(

@@ -48,7 +48,7 @@ class Choices(BaseModel):
     def described(self) -> str:
         """What ranks the candidates, in words: `a weighted sum of ease and popular.1`."""
         if self.blend == "trees":
-            return f"{self.ranker.removeprefix('trees ')} trees over {len(self.members)} models"
+            return f"{self.ranker.removeprefix('trees ')} trees over a weighted sum of {len(self.members)} models"
         if self.blend == "weighted":
             terms = zip(self.columns, self.weights, strict=True)
             named = [f"{weight:.2f} x {self._named(column)}" for column, weight in terms if weight >= LEAST_TOLD]

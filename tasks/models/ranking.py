@@ -8,19 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from tasks.models.examples import Examples
 from tasks.settings import Trees
 
 
-def learn_trees(data: Examples, rounds: Sequence[int], settings: Trees, seed: int, threads: int) -> dict[int, str]:
+def learn_trees(
+    data: Examples, rounds: Sequence[int], settings: Trees, seed: int, threads: int,
+    start: npt.NDArray[np.float32] | None = None,
+) -> dict[int, str]:  # fmt: skip
     """LightGBM's text form of a ranker for each number of trees (boosting goes on from the fewer to the more).
 
-    The same inputs and threads give the same texts.
+    The same inputs and threads give the same texts. start: [r] scores that the trees are added to, None for none; the
+    texts don't hold them.
     """
     import lightgbm
 
     names = [column.replace(".", "_") for column in data.columns]
-    dataset = lightgbm.Dataset(data.matrix, data.labels, group=data.sizes, feature_name=names)
+    first = None if start is None else start.astype(np.float64)
+    dataset = lightgbm.Dataset(data.matrix, data.labels, group=data.sizes, feature_name=names, init_score=first)
     parameters = {
         "objective": "lambdarank",
         "learning_rate": settings.learning_rate,
