@@ -93,6 +93,6 @@ def nights(begins: float, ends: float, count: int, step: int, first: float | Non
         most = f"the most is {max(0, room)}. Take fewer, or a shorter --step."
     apart = f"{step // UNITS_S['d']} days" if step % UNITS_S["d"] == 0 else f"{step // UNITS_S['h']} hours"
     raise UserError(
-        f"--nights {count}: the log is {length} long, too short for {count} nights {apart} apart: before the first night "
-        f"it needs more than a step, and after each night a whole one; {most}"
+        f"--nights {count}: the log is {length} long, too short for {count} nights {apart} apart: before the first "
+        f"night it needs more than a step, and after each night a whole one; {most}"
     )
