@@ -81,7 +81,7 @@ def nights(begins: float, ends: float, count: int, step: int, first: float | Non
     begin = last - count * step if first is None else first
     if begin - step > begins and begin + count * step <= last:
         return [begin + number * step for number in range(count)]
-    length = f"{(ends - begins) / UNITS_S['d']:.1f} days ({told(begins)} to {told(ends)})"
+    length = f"{(ends - begins) / UNITS_S['d']:.1f} days long ({told(begins)} to {told(ends)})"
     if first is not None:
         room = max(0, int((last - first) // step)) if first - step > begins else 0
         fits = f"from {told(first)} on there is room for {room}"
@@ -93,6 +93,6 @@ def nights(begins: float, ends: float, count: int, step: int, first: float | Non
         most = f"the most is {max(0, room)}. Take fewer, or a shorter --step."
     apart = f"{step // UNITS_S['d']} days" if step % UNITS_S["d"] == 0 else f"{step // UNITS_S['h']} hours"
     raise UserError(
-        f"--nights {count}: the log is {length} long, too short for {count} nights {apart} apart: before the first "
+        f"--nights {count}: the log is {length}, too short for {count} nights {apart} apart: before the first "
         f"night it needs more than a step, and after each night a whole one; {most}"
     )
