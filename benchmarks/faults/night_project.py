@@ -162,8 +162,11 @@ class Up:
         return str(made["id"])
 
     def unplan(self, schedule: str) -> None:
-        """Remove it again."""
+        """Remove it again, and its nights that came in the meantime and wait for the slot."""
         self.api("DELETE", f"/deployments/{self.deployment['id']}/schedules/{schedule}")
+        waiting = {"flow_runs": {"state": {"name": {"any_": ["AwaitingConcurrencySlot", "Late"]}}}}
+        for run in self.api("POST", "/flow_runs/filter", waiting):
+            self.api("DELETE", f"/flow_runs/{run['id']}")
 
     def comes(self, besides: str = "") -> str:
         """Wait for a run that nobody submitted, other than `besides`; returns its id, empty where none comes."""

@@ -29,6 +29,7 @@ from tests.end_to_end.conftest import Checkout
 from tests.flows import toy
 
 pytestmark = pytest.mark.end_to_end
+AT_ONCE_S = 15.0  # 3 s on a quiet machine, of which 2 are the worker's pause between two questions
 CHANGED = {
     "finetune": {"members": ["popularity", "ease"]},
     "run": {"k": 5, "settings": ["evaluate.margin=0.05"]},
@@ -61,7 +62,7 @@ class Up:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def finished(self, flow_run: str, seconds: float = 400.0) -> dict[str, Any]:
+    def finished(self, flow_run: str, seconds: float = 900.0) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             found: dict[str, Any] = self.api("GET", f"/flow_runs/{flow_run}")
@@ -248,14 +249,14 @@ def test_cancelling_stops_the_stage_at_once_and_for_good(up: Up, deployment: dic
     stage = running(psutil.Process(up.process.pid), "tasks.finetune")
     began = time.monotonic()
     up.api("POST", f"/flow_runs/{made['id']}/set_state", {"state": {"type": "CANCELLING"}})
-    stage.wait(timeout=5)
-    assert time.monotonic() - began < 5
+    stage.wait(timeout=60)
+    assert time.monotonic() - began < AT_ONCE_S
     assert up.finished(made["id"])["state_type"] == "CANCELLED"
     found = up.api("POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [made["id"]]}}})
     assert max(each["run_count"] for each in found) == 1
 
 
-def running(parent: psutil.Process, module: str, seconds: float = 200.0) -> psutil.Process:
+def running(parent: psutil.Process, module: str, seconds: float = 600.0) -> psutil.Process:
     """The descendant that runs the module, as soon as there is one."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -275,7 +276,7 @@ def test_ctrl_c_leaves_nothing_running(up: Up, deployment: dict[str, Any]) -> No
     running(psutil.Process(up.process.pid), "tasks.finetune")
     family = psutil.Process(up.process.pid).children(recursive=True)
     up.process.send_signal(signal.SIGINT)
-    assert up.process.wait(timeout=30) == 0
-    _, left = psutil.wait_procs(family, timeout=5)
+    assert up.process.wait(timeout=120) == 0
+    _, left = psutil.wait_procs(family, timeout=30)
     assert not [each.cmdline() for each in left if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
     assert not (up.root / ".nightreel" / "up.json").exists()
