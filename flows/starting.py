@@ -23,8 +23,14 @@ from tasks.index.store import StoreError
 from tasks.stage import UserError
 
 HOST = server.HOST
-# A run starts and stops within seconds of a click; Prefect's own pace is 10 s and more.
-SNAPPY = {"PREFECT_WORKER_QUERY_SECONDS": "2", "PREFECT_WORKER_CANCELLATION_POLL_SECONDS": "2"}
+# A run starts and stops within seconds of a click; Prefect's own pace is 10 s and more. A schedule that is set in its
+# page is planned at the next pass of its scheduler: at its own pace of 60 s, a time that is a minute ahead is over by
+# then, and its night comes a day later, or a year.
+SNAPPY = {
+    "PREFECT_WORKER_QUERY_SECONDS": "2",
+    "PREFECT_WORKER_CANCELLATION_POLL_SECONDS": "2",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "10",
+}
 
 
 @dataclass(frozen=True)

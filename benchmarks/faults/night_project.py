@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import shutil
@@ -116,7 +117,7 @@ class Up:
         """Send it a signal, and wait for its end; returns its exit code."""
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE_S)
 
     def part(self, *words: str) -> psutil.Process:
         """The service whose command has these words."""
@@ -146,9 +147,36 @@ class Up:
 
     def submit(self) -> str:
         """A run that goes through the slow stage in any case; returns its id."""
-        (self.root / "learn.pid").unlink(missing_ok=True)
         path = f"/deployments/{self.deployment['id']}/create_flow_run"
         return str(self.api("POST", path, {"parameters": {"run": {"force": ["learn"]}}})["id"])
+
+    def plan(self) -> str:
+        """Add a schedule, as in Prefect's page, whose slow nights come in half a minute and every two; returns its id.
+
+        By interval: a clock time would be over, and its night a year away, where a busy server plans it too late.
+        """
+        at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=30)
+        schedule = {"interval": 120, "anchor_date": at.isoformat(), "timezone": "UTC"}
+        body = [{"schedule": schedule, "parameters": {"run": {"force": ["learn"]}}}]
+        (made,) = self.api("POST", f"/deployments/{self.deployment['id']}/schedules", body)
+        return str(made["id"])
+
+    def unplan(self, schedule: str) -> None:
+        """Remove it again, and its nights that came in the meantime and wait for the slot."""
+        self.api("DELETE", f"/deployments/{self.deployment['id']}/schedules/{schedule}")
+        waiting = {"flow_runs": {"state": {"name": {"any_": ["AwaitingConcurrencySlot", "Late"]}}}}
+        for run in self.api("POST", "/flow_runs/filter", waiting):
+            self.api("DELETE", f"/flow_runs/{run['id']}")
+
+    def comes(self, besides: str = "") -> str:
+        """Wait for a run that nobody submitted, other than `besides`; returns its id, empty where none comes."""
+        begun = {"flow_runs": {"state": {"type": {"any_": ["PENDING", "RUNNING"]}}}}
+
+        def found() -> list[str]:
+            runs = self.api("POST", "/flow_runs/filter", begun)
+            return [run["id"] for run in runs if run["auto_scheduled"] and run["id"] != besides]
+
+        return found()[0] if until(lambda: bool(found()), PATIENCE_S) else ""
 
     def state(self, run: str) -> str:
         """The type of a run's state."""
@@ -164,8 +192,11 @@ class Up:
         return until(lambda: pid.exists() and pid.read_text() != "" and self.state(run) == "RUNNING", PATIENCE_S)
 
     def stage(self) -> psutil.Process:
-        """The process of the slow stage."""
-        return psutil.Process(int((self.root / "learn.pid").read_text()))
+        """The process of the slow stage; asked once, since the next run's tells its own."""
+        pid = self.root / "learn.pid"
+        found = psutil.Process(int(pid.read_text()))
+        pid.unlink()
+        return found
 
 
 def until(holds: Callable[[], bool], seconds: float) -> bool:

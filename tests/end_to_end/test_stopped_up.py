@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.faults import nights
-from benchmarks.faults.night_project import Up, build
+from benchmarks.faults.night_project import PATIENCE_S, Up, build
 
 pytestmark = pytest.mark.end_to_end
 
@@ -30,9 +30,10 @@ def test_up_and_run_begin_together_on_a_fresh_state_behind_a_proxy(up: Up) -> No
 
 @pytest.mark.parametrize("how", nights.KILLS)
 def test_what_was_going_on_is_ended_and_the_next_run_starts(up: Up, how: str) -> None:
+    """`up` is killed in a scheduled night, and the next one comes by itself."""
     counts = nights.Counts()
-    nights.kill(up, how, counts)
-    assert counts == nights.Counts(kills=1)
+    nights.kill(up, how, counts, next_s=PATIENCE_S)
+    assert counts == nights.Counts(kills=1, came=2 if how == "up" else 0)
     assert up.deployment["global_concurrency_limit"]["active_slots"] <= 1
     if how == "worker":
         assert "worker ended by itself; it is started again" in up.err()

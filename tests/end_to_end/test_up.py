@@ -29,6 +29,7 @@ from tests.end_to_end.conftest import Checkout
 from tests.flows import toy
 
 pytestmark = pytest.mark.end_to_end
+AT_ONCE_S = 15.0  # 3 s on a quiet machine, of which 2 are the worker's pause between two questions
 CHANGED = {
     "finetune": {"members": ["popularity", "ease"]},
     "run": {"k": 5, "settings": ["evaluate.margin=0.05"]},
@@ -50,7 +51,7 @@ class Up:
                 break
             time.sleep(1)
         assert answer.is_success, answer.text
-        return answer.json()
+        return answer.json() if answer.content else None
 
     def nightreel(self, *words: str) -> str:
         """What a command prints that reaches the object store as runs do."""
@@ -61,7 +62,7 @@ class Up:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def finished(self, flow_run: str, seconds: float = 400.0) -> dict[str, Any]:
+    def finished(self, flow_run: str, seconds: float = 900.0) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             found: dict[str, Any] = self.api("GET", f"/flow_runs/{flow_run}")
@@ -94,15 +95,18 @@ def deployment(up: Up) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def night(up: Up, deployment: dict[str, Any]) -> dict[str, Any]:
     """A scheduled run: a time is added to the deployment, as in its page, and then nobody touches anything."""
-    at = datetime.now(UTC) + timedelta(seconds=75)
-    schedule = {"cron": f"{at.minute} {at.hour} {at.day} {at.month} *", "timezone": "UTC"}
+    # By interval: a clock time would be over, and its night a year away, where a busy server plans it too late.
+    at = datetime.now(UTC) + timedelta(seconds=30)
+    schedule = {"interval": 300, "anchor_date": at.isoformat(), "timezone": "UTC"}
     few = {"finetune": {"members": ["popularity", "ease"]}}
-    up.api("POST", f"/deployments/{deployment['id']}/schedules", [{"schedule": schedule, "parameters": few}])
-    deadline = time.monotonic() + 300
-    begun = {"flow_runs": {"state": {"type": {"not_any_": ["SCHEDULED", "PENDING"]}}}}
+    path = f"/deployments/{deployment['id']}/schedules"
+    (made,) = up.api("POST", path, [{"schedule": schedule, "parameters": few}])
+    deadline = time.monotonic() + 660
+    begun = {"flow_runs": {"state": {"type": {"not_any_": ["SCHEDULED"]}}}}
     while not (found := up.api("POST", "/flow_runs/filter", begun)):
         assert time.monotonic() < deadline, "no scheduled run has begun"
-        time.sleep(2)
+        time.sleep(1)
+    up.api("DELETE", f"{path}/{made['id']}")
     return up.finished(found[0]["id"])
 
 
@@ -122,7 +126,7 @@ def test_a_night_comes_by_itself_and_publishes(up: Up, night: dict[str, Any]) ->
 def test_after_a_minute_no_log_holds_an_error(up: Up, night: dict[str, Any]) -> None:
     logs = [*Path(up.addresses["logs"]).glob("*.log"), up.root / ".nightreel" / "object-store" / "server.log"]
     assert {log.stem for log in logs} == {"prefect", "worker", "mlflow", "server"}
-    assert time.time() - psutil.Process(up.process.pid).create_time() > 60
+    time.sleep(max(0.0, 60 - (time.time() - psutil.Process(up.process.pid).create_time())))
     assert {log.name: errors(log.read_text("utf-8", "replace")) for log in logs} == {log.name: [] for log in logs}
 
 
@@ -245,14 +249,14 @@ def test_cancelling_stops_the_stage_at_once_and_for_good(up: Up, deployment: dic
     stage = running(psutil.Process(up.process.pid), "tasks.finetune")
     began = time.monotonic()
     up.api("POST", f"/flow_runs/{made['id']}/set_state", {"state": {"type": "CANCELLING"}})
-    stage.wait(timeout=5)
-    assert time.monotonic() - began < 5
+    stage.wait(timeout=60)
+    assert time.monotonic() - began < AT_ONCE_S
     assert up.finished(made["id"])["state_type"] == "CANCELLED"
     found = up.api("POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [made["id"]]}}})
     assert max(each["run_count"] for each in found) == 1
 
 
-def running(parent: psutil.Process, module: str, seconds: float = 200.0) -> psutil.Process:
+def running(parent: psutil.Process, module: str, seconds: float = 600.0) -> psutil.Process:
     """The descendant that runs the module, as soon as there is one."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -272,7 +276,7 @@ def test_ctrl_c_leaves_nothing_running(up: Up, deployment: dict[str, Any]) -> No
     running(psutil.Process(up.process.pid), "tasks.finetune")
     family = psutil.Process(up.process.pid).children(recursive=True)
     up.process.send_signal(signal.SIGINT)
-    assert up.process.wait(timeout=30) == 0
-    _, left = psutil.wait_procs(family, timeout=5)
+    assert up.process.wait(timeout=120) == 0
+    _, left = psutil.wait_procs(family, timeout=30)
     assert not [each.cmdline() for each in left if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
     assert not (up.root / ".nightreel" / "up.json").exists()
