@@ -8,7 +8,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,15 @@ START_S = 300.0
 
 @dataclass
 class Delivered:
-    """recorded: recipes that are now in MLflow; said: lines for a person; faults: recipe (None: MLflow as a whole) →
-    why it is not recorded."""
+    """recorded: recipes that are now in MLflow; faults: recipe (None: MLflow as a whole) → why it is not recorded."""
 
     recorded: list[str] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
     faults: dict[str | None, str] = field(default_factory=dict)
 
     def take(self, message: dict[str, Any]) -> None:
         """A message of the process."""
         if "recorded" in message:
             self.recorded.append(message["recorded"])
-        elif "say" in message:
-            self.said.append(message["say"])
         elif "fault" in message:
             self.faults[message["recipe"]] = message["fault"]
 
@@ -42,13 +38,14 @@ class Delivered:
         return self.faults.get(recipe) or self.faults.get(None) or next(iter(self.faults.values()), None)
 
 
-def deliver(state: Path, uri: str, live: str | None) -> Delivered:
+def deliver(state: Path, uri: str, live: str | None, say: Callable[[str], None]) -> Delivered:
     """Have all waiting runs recorded.
 
     Args:
         state: The state directory.
         uri: MLflow's database or server, absolute.
         live: Digest that the channel points to, if it points to any.
+        say: Takes each line for a person, when it comes: one on what is waited for is of no use afterwards.
 
     Returns:
         What came of it. Nothing is raised: recording is optional.
@@ -56,6 +53,8 @@ def deliver(state: Path, uri: str, live: str | None) -> Delivered:
     done = Delivered()
     try:
         for message in _messages(state, uri, live):
+            if "say" in message:
+                say(message["say"])
             done.take(message)
     except OSError as error:
         done.faults[None] = f"MLflow's process can't be started: {error}"

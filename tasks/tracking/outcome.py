@@ -59,9 +59,7 @@ def of(state: Path, recipe: str) -> str:
 def _send(state: Path, live: str | None, recipe: str) -> str | None:
     """Why `recipe` is not recorded, None where it is; what became of the others is said."""
     before = {entry.name for entry in outbox.waiting(state)}
-    done = delivery.deliver(state, tracking_uri(state), live)
-    for line in done.said:
-        say(line)
+    done = delivery.deliver(state, tracking_uri(state), live, say)
     late = [each for each in done.recorded if each != recipe]
     if late:
         say(f"recorded too, from earlier: {', '.join(_run(each) for each in late)}")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from mlflow import MlflowClient
 
 from tasks.data.histories import Histories
 from tasks.index import channels
@@ -26,7 +25,7 @@ LEARNT = Histories.from_rows([([0, 1], [1.0, 2.0]), ([1], [3.0])])
 
 
 def here(state: Path, uri: str, live: str | None) -> Iterator[dict[str, Any]]:
-    """What the process that records tells, from this process: its start takes seconds, and test_delivery.py has it."""
+    """What the process that records tells, from this process: its start takes seconds, and test_process.py has it."""
     told: list[dict[str, Any]] = []
     sender.send(state, live, told.append)
     yield from told
@@ -75,6 +74,8 @@ class Run:
 
     @property
     def client(self) -> Any:
+        from mlflow import MlflowClient  # seconds, which fast tests need not wait for when this module is collected
+
         return MlflowClient(tracking_uri=tracking_uri(self.state))
 
     def runs(self, **tags: str) -> list[Any]:

@@ -8,8 +8,6 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-import mlflow
-import pandas as pd
 import pytest
 
 from tasks.tracking.address import tracking_uri
@@ -29,6 +27,9 @@ def move(run: Run, monkeypatch: pytest.MonkeyPatch, how: Callable[[Path, Path], 
 
 def answers(run: Run, monkeypatch: pytest.MonkeyPatch, alias: str) -> list[str]:
     """Items of the registered model with an alias, as MLflow loads it."""
+    import mlflow
+    import pandas as pd
+
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri(run.state))
     monkeypatch.setenv("MLFLOW_REGISTRY_URI", tracking_uri(run.state))
     loaded = mlflow.pyfunc.load_model(f"models:/films@{alias}")
