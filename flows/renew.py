@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,18 +43,29 @@ def renew(
     something new of them; anything else makes a version of its own: roll back as from any other. --withdrawn undoes
     `nightreel withdraw`.
     """
-    from flows import renewal, renewed_rights, withdrawal
-    from tasks.index import channels
-    from tasks.index.cache import fetch
-    from tasks.index.stores import open_store
     from tasks.stage import UserError
 
     if not files and rules is None and withdrawn is None:
         raise UserError("Nothing to renew: name files of items, or give --rules FILE or --withdrawn FILE.")
+    facts = _renewed(at, channel, files or (), rules, withdrawn, dry_run)
+    if as_json:
+        return typer.echo(json.dumps(facts, indent=1, ensure_ascii=False))
+    return _tell(facts)
+
+
+def _renewed(
+    at: str | None, channel: str, files: Sequence[Path], rules: Path | None, withdrawn: Path | None, dry_run: bool
+) -> dict[str, Any]:
+    """What changed: rights and rules beside the version first, which takes a moment, then a version of its own."""
+    from flows import renewal, renewed_rights, withdrawal
+    from tasks.index import channels
+    from tasks.index.cache import fetch
+    from tasks.index.stores import open_store
+
     store = open_store(at)
     digest = channels.resolve(store, channel, None)
     facts: dict[str, Any] = {"store": store.uri, "channel": channel, "renewed": digest, "version": digest}
-    tables = [renewal.read_items(path) for path in files or ()]
+    tables = [renewal.read_items(path) for path in files]
     amended = renewal.amend(fetch(store, digest), tables) if tables else None
     facts |= {"changed": amended.changed if amended else 0, "new": amended.new if amended else 0, "sent": 0}
     wanted = renewed_rights.Wanted(
@@ -66,10 +78,7 @@ def renew(
     if amended is not None and amended.changed:
         done = renewal.publish_amended(store, channel, digest, amended, dry_run=dry_run)
         facts |= {"version": done.digest, "sent": done.sent}
-    facts["dry_run"] = dry_run
-    if as_json:
-        return typer.echo(json.dumps(facts, indent=1, ensure_ascii=False))
-    return _tell(facts)
+    return facts | {"dry_run": dry_run}
 
 
 def _tell(facts: dict[str, Any]) -> None:

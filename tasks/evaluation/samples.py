@@ -79,7 +79,8 @@ def _why(reader: Reader, trial: Trial, row: int, items: IntArray, titles: Sequen
         past=trial.histories.take(at), exclude=None if trial.exclude is None else trial.exclude.take(at),
         moments=trial.moments[at],
     )  # fmt: skip
-    votes = reasons.votes(reader.engine, question, items, None)
+    hidden = reader.standing().out
+    votes = reasons.votes(reader.engine, question, items, hidden)
     kinds = (BEHAVIOUR, CONTENT, POPULAR)
     shares = np.column_stack([votes.of_kind(kind) for kind in kinds])
     first = [
@@ -92,7 +93,7 @@ def _why(reader: Reader, trial: Trial, row: int, items: IntArray, titles: Sequen
     best = [n for n in np.argsort(-speaks, kind="stable")[:NAMED] if speaks[n] > 0]
     return {
         "why": [[text, [round(float(share), 3) for share in row]] for text, row in zip(first, shares, strict=True)],
-        "lifted": lifted(reader.engine, question, items[:1])[0] if len(items) else [],
+        "lifted": lifted(reader.engine, question, items[:1], hidden)[0] if len(items) else [],
         "evidence": [[titles[votes.history[n]], round(float(speaks[n]), 3)] for n in best],
     }
 

@@ -25,9 +25,10 @@ ASKED = 5  # of them, how many are searched for, and have their neighbours asked
 
 
 def withdrawn(trial: Trial, reader: Reader) -> Behaviour:
-    """Share of answers (lists, one user's list, search, similar items) without a withdrawn item; all have to be."""
+    """Share of answers (lists, one user's list, search, similar items, explanations) without a withdrawn item; all have
+    to be."""
     some = spread(trial)
-    lists = ask(reader, some, K, BLEND)
+    lists = ask(_without(reader, np.empty(0, np.int64)), some, K, BLEND)
     shown, times = np.unique(lists[lists >= 0], return_counts=True)
     gone = shown[np.argsort(-times, kind="stable")][:MOST].astype(np.int64)
     if not len(gone):
@@ -46,7 +47,7 @@ def withdrawn(trial: Trial, reader: Reader) -> Behaviour:
 
 def _without(reader: Reader, gone: IntArray) -> Reader:
     """The reader at INSTANT with the items withdrawn: by turns blocked, expired at that very instant, published just
-    after it. Whatever else it hides now stays hidden."""
+    after it. Whatever else it hides now stays hidden; without items withdrawn, that alone."""
     blocked = reader.standing().hidden.copy()
     published, expires = np.full(len(blocked), -np.inf), np.full(len(blocked), np.inf)
     blocked[gone[::3]] = True
@@ -58,7 +59,7 @@ def _without(reader: Reader, gone: IntArray) -> Reader:
 
 def _others(reader: Reader, trial: Trial, gone: IntArray) -> list[list[int]]:
     """What the other doors answer with: the list of one history and what its reasons name, lists of strangers and of
-    known users, one by one and many at once; search and similar items."""
+    known users, one by one and many at once; search, similar items, and what is told of a withdrawn item."""
     ids, users = reader.items.ids, reader.user_ids[:ASKED].to_pylist()
     newest = [ids[item] for item in trial.histories[0][0].tolist()[-K:]]
     told = reader.recommend(history=newest, k=K, reasons=True)
@@ -70,5 +71,13 @@ def _others(reader: Reader, trial: Trial, gone: IntArray) -> list[list[int]]:
     for item in gone[:ASKED].tolist():
         names.append([each.item_id for each in reader.search(reader.items.titles[item], K)])
         names.append([each.item_id for each in reader.similar(ids[item], K)])
+        names.append(_told(reader, ids[item], newest))
     index = {name: number for number, name in enumerate(ids)}
     return [[index[name] for name in answer] for answer in names]
+
+
+def _told(reader: Reader, item: str, history: list[str]) -> list[str]:
+    """What an explanation names: its evidence; and the item itself, unless it is said to be left out."""
+    told = reader.explain(item, history=history, exclude_seen=False)
+    named = [each.item_id for each in told.evidence] + [each for why in told.reasons for each in why.items]
+    return named if told.left_out else [item, *named]

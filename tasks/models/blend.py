@@ -59,6 +59,11 @@ def weighted_sum(matrix: npt.NDArray[np.float32], weights: Sequence[float]) -> n
     return np.asarray(np.nan_to_num(matrix, nan=0.0) @ np.asarray(weights, np.float32), np.float32)
 
 
+def terms_of_sum(matrix: npt.NDArray[np.float32], weights: Sequence[float]) -> npt.NDArray[np.float64]:
+    """[p, columns] the terms of `weighted_sum`."""
+    return np.asarray(np.nan_to_num(matrix, nan=0.0).astype(np.float64) * np.asarray(weights, np.float64))
+
+
 def best_of_rows(
     candidates: Candidates, scores: npt.NDArray[np.float32], n: int, k: int
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:

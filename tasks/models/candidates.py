@@ -159,6 +159,11 @@ def fused(ranks: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.asarray((1.0 / (FUSION_OFFSET + ranks)).sum(axis=1), np.float32)
 
 
+def terms_of_fusion(ranks: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """[p, members] the terms of `fused`: what each member's rank adds."""
+    return np.asarray(1.0 / (FUSION_OFFSET + ranks.astype(np.float64)))
+
+
 def shortlisted(rows: npt.NDArray[np.int64], ranks: npt.NDArray[np.float32], most: int) -> npt.NDArray[np.int64]:
     """Ascending places of each row's `most` best by fusion; rows ascending."""
     order = ordered(rows, fused(ranks))

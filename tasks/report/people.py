@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from tasks.report.facts import Row, RunFacts
@@ -73,9 +74,16 @@ def _reasons(each: Row, why: Sequence[Sequence[object]]) -> Markup:
     if each.get("evidence"):
         parts.append(_bars("of its votes, from", [(name, value, f"{value:.0%}") for name, value in each["evidence"]]))
     if each.get("lifted"):
-        told = [(name, value, f"{value:+.2f}") for name, value in each["lifted"]]
-        parts.append(_bars("its score, against the mean candidate's", told))
+        parts.append(_bars("its score, against the mean candidate's", _figures(each["lifted"])))
     return tag("div", said, tag("div", *parts, class_="lists"))
+
+
+def _figures(parts: Sequence[tuple[str, float]]) -> list[tuple[str, float, str]]:
+    """Parts with their figures in words, all to the same place: three digits of the greatest one, at most six decimals.
+    A score may be a rating's size or a sum of reciprocal ranks."""
+    top = max((abs(value) for _, value in parts), default=0.0)
+    decimals = min(max(2 - math.floor(math.log10(top)), 0), 6) if top else 2
+    return [(name, value, f"{value:+,.{decimals}f}") for name, value in parts]
 
 
 def _bars(head: str, rows: Sequence[tuple[str, float, str]]) -> Markup:

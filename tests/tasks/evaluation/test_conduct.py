@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tasks.data.histories import Histories
 from tasks.evaluation.conduct import conduct
 from tasks.evaluation.ranking import Truth
 from tasks.evaluation.trial import Trial
 from tasks.evaluation.twins import doubled, twins
 from tasks.evaluation.withdrawn import withdrawn
-from tasks.index.lists import TopK
 from tasks.index.reader import Reader
 from tasks.index.standing import Standing, Standings
 from tasks.models.engine import Engine
@@ -45,8 +44,9 @@ def test_a_sound_candidate_passes_every_test(reader: Reader, question: Trial) ->
     assert len(found) == 5
     assert found["the same item twice ranks alike"].figure == 1
     gone = found["blocked and expired items never show"]
-    # Every user's list; a history's, its reasons, a stranger's; five users one by one and at once; search, neighbours.
-    assert (gone.figure, gone.cases) == (1, 40 + 3 + 5 + 1 + 2 * 5)
+    # Every user's list; a history's, its reasons, a stranger's; five users one by one and at once; search, neighbours and
+    # what is told of an item.
+    assert (gone.figure, gone.cases) == (1, 40 + 3 + 5 + 1 + 3 * 5)
     assert not [each.name for each in found.values() if each.failed]
 
 
@@ -67,13 +67,6 @@ class Sloppy(Engine):
         return super().top_k(*given, exclude=exclude, hidden=np.arange(self.n_items) >= ITEMS, **named)
 
 
-class Careless(Reader):
-    """Answers lists without a look at what is blocked or has expired."""
-
-    def top(self, past: Histories, moments: Any, exclude: Any, k: int, *_: Any, **__: Any) -> Any:
-        return TopK(*self.engine.top_k(past, moments, k, exclude=exclude, hidden=None))
-
-
 def test_a_copy_that_is_ranked_otherwise_fails(reader: Reader, question: Trial) -> None:
     engine = Sloppy(**{field.name: getattr(reader.engine, field.name) for field in fields(reader.engine)})
     found = twins(question, engine, least=0.9)
@@ -81,43 +74,55 @@ def test_a_copy_that_is_ranked_otherwise_fails(reader: Reader, question: Trial) 
     assert found.cases > 0
 
 
-def test_a_withdrawn_item_that_shows_fails(reader: Reader, question: Trial) -> None:
-    careless = Careless(**{field.name: getattr(reader, field.name) for field in fields(reader)})
-    found = withdrawn(question, careless)
+DOORS = ("recommend", "recommend_users", "recommend_many", "search", "similar", "explain")
+OPEN_TO_ALL: dict[str, Any] = {
+    "blocked": np.zeros(ITEMS, bool),
+    "published": -np.full(ITEMS, np.inf),
+    "expires": np.full(ITEMS, np.inf),
+}
+
+
+def with_door(reader: Reader, door: str, answer: Callable[..., Any]) -> Reader:
+    """The reader with another answer on one of its doors."""
+    kind = type("Faulty", (Reader,), {door: answer})
+    found = kind(**{field.name: getattr(reader, field.name) for field in fields(reader)})
+    assert isinstance(found, Reader)
+    return found
+
+
+@pytest.mark.parametrize("right", [*OPEN_TO_ALL, "all of them"])
+@pytest.mark.parametrize("door", DOORS)
+def test_a_withdrawn_item_that_shows_on_one_door_fails(reader: Reader, question: Trial, door: str, right: str) -> None:
+    """The door takes no look at what is blocked, or not yet published, or has expired; all others do."""
+    opened = OPEN_TO_ALL if right == "all of them" else {right: OPEN_TO_ALL[right]}
+
+    def blind(self: Reader, *given: Any, **named: Any) -> Any:
+        return getattr(Reader, door)(replace(self, items=replace(self.items, **opened)), *given, **named)
+
+    found = withdrawn(question, with_door(reader, door, blind))
     assert found.failed
     assert "20 of the most shown items" in found.text
 
 
-@pytest.mark.parametrize("right", ["blocked", "published", "expires"])
+@pytest.mark.parametrize("right", OPEN_TO_ALL)
 def test_a_reader_that_is_blind_to_one_right_fails(reader: Reader, question: Trial, right: str) -> None:
-    open_to_all = {
-        "blocked": np.zeros(ITEMS, bool),
-        "published": -np.full(ITEMS, np.inf),
-        "expires": np.full(ITEMS, np.inf),
-    }
+    def blind(self: Reader, rights_at: float | None = None) -> Standing:
+        items = replace(self.items, **{right: OPEN_TO_ALL[right]})
+        return Standings(items, None, self.stored.without).at(self.now() if rights_at is None else rights_at)
 
-    class Blind(Reader):
-        def standing(self, rights_at: float | None = None) -> Standing:
-            items = replace(self.items, **{right: open_to_all[right]})
-            return Standings(items, None, self.stored.without).at(self.now() if rights_at is None else rights_at)
-
-    blind = Blind(**{field.name: getattr(reader, field.name) for field in fields(reader)})
-    assert withdrawn(question, blind).failed
+    assert withdrawn(question, with_door(reader, "standing", blind)).failed
 
 
-@pytest.mark.parametrize("door", ["recommend", "recommend_users", "recommend_many", "search", "similar"])
-def test_a_door_that_goes_by_another_clock_fails(reader: Reader, question: Trial, door: str) -> None:
-    """The data's end, say, by which nothing has expired yet: what let search and similar items fail on good nights."""
+@pytest.mark.parametrize("clock", [1.0, 4.0e9], ids=["behind", "ahead"])
+@pytest.mark.parametrize("door", DOORS)
+def test_a_door_that_goes_by_another_clock_fails(reader: Reader, question: Trial, door: str, clock: float) -> None:
+    """By one that is behind (the data's end, say: what let search and similar items fail on good nights) nothing has
+    expired yet; by one that is ahead, what comes tomorrow shows today."""
 
-    class Behind(Reader):
-        pass
+    def other(self: Reader, *given: Any, **named: Any) -> Any:
+        return getattr(Reader, door)(self, *given, **named, rights_at=clock)
 
-    def behind(self: Reader, *given: Any, **named: Any) -> Any:
-        return getattr(Reader, door)(self, *given, **named, rights_at=1.0)
-
-    setattr(Behind, door, behind)
-    late = Behind(**{field.name: getattr(reader, field.name) for field in fields(reader)})
-    assert withdrawn(question, late).failed
+    assert withdrawn(question, with_door(reader, door, other)).failed
 
 
 def test_the_moments_of_the_test_have_no_say(reader: Reader, question: Trial) -> None:

@@ -81,7 +81,7 @@ def test_a_column_that_is_gone_and_rows_that_are_gone(data: Dataset, vectors: An
         folds={name: fold[: data.events.num_rows // 2] for name, fold in data.folds.items()},
     )
     found = compared(half, vectors, known)
-    gone, rows = found[SNAPSHOT, "items.description filled"], found[SNAPSHOT, "rows of events"]
+    gone, rows = found[SNAPSHOT, "items.description filled"], found[SNAPSHOT, "fewer rows of events"]
     assert (gone.state, gone.figure) == ("stop", 1) and "the column is gone" in gone.text
     assert (rows.state, rows.figure) == ("stop", pytest.approx(0.5, abs=0.001)) and "(-50.0%)" in rows.text
 
