@@ -32,10 +32,7 @@ def main() -> None:
     """Run the stage."""
     settings = load()
     decision = read_json(DATA / "evaluate" / "decision.json")
-    receipt = {
-        "channel": settings.snapshot.channel, "decision": decision["decision"], "label": decision["label"],
-        "dry_run": False,
-    }  # fmt: skip
+    receipt = {"channel": settings.snapshot.channel, "decision": decision["decision"], "dry_run": False}
     if HELD.exists():
         reason = read_json(HELD)["empty"]
         say(f"nothing to publish: {reason}")
@@ -57,12 +54,12 @@ def _publish(settings: Settings, decision: dict[str, Any], store: Store) -> dict
     )  # fmt: skip
     say(_told(done, store, channel, dry_run))
     note("publish", {"store": store.uri, "uploaded": done.uploaded, "sent": done.sent, "moved": done.moved})
-    return {"digest": done.digest, "published": not dry_run, "dry_run": dry_run, "label": _label()}
+    return {"digest": done.digest, "published": not dry_run, "dry_run": dry_run, "label": _label(decision)}
 
 
-def _label() -> str:
+def _label(decision: dict[str, Any]) -> str:
     """What the bundle is: the verdict's word for a promoted candidate, `refreshed` for what was live, trained again."""
-    return str(read_manifest(BUNDLE).config["label"])
+    return str(read_manifest(BUNDLE).config.get("label", decision["label"]))
 
 
 def _told_tonight() -> Told | None:
@@ -86,7 +83,7 @@ def _lineage(settings: Settings, decision: dict[str, Any]) -> dict[str, Any]:
     return {
         **recipe,
         "decision": decision["decision"],
-        "label": _label(),
+        "label": _label(decision),
         "data_until": read_manifest(BUNDLE).config["data_until"],
         "params": settings.model_dump(mode="json", by_alias=True),
         "dvc_lock": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tasks.data.columns import numbers
 from tasks.data.schema import MOMENT
 
 Mask = npt.NDArray[np.bool_]
@@ -35,7 +36,7 @@ class Rights:
         n, names = items.num_rows, items.column_names
         blocked = np.zeros(n, bool)
         if "blocked" in names:
-            blocked = np.from_dlpack(items["blocked"].cast(pa.uint8()).fill_null(0).combine_chunks()) > 0
+            blocked = numbers(items["blocked"].cast(pa.uint8()), 0) > 0
         published, expires = np.full(n, -np.inf), np.full(n, np.inf)
         if "published_at" in names:
             published = _seconds(items["published_at"], -np.inf)
@@ -56,8 +57,5 @@ class Rights:
 
 def _seconds(moments: pa.ChunkedArray, empty: float) -> FloatArray:
     """[n] epoch seconds; `empty` for cells without a moment."""
-    # Not through to_numpy, which imports pandas where it is installed: that takes 0.3 s.
-    micros = moments.cast(MOMENT).cast(pa.int64())
-    known = np.from_dlpack(micros.is_valid().cast(pa.uint8()).combine_chunks()) > 0
-    seconds: FloatArray = np.from_dlpack(micros.fill_null(0).combine_chunks()).astype(np.float64) / MICROS
-    return np.where(known, seconds, empty)
+    micros = numbers(moments.cast(MOMENT).cast(pa.int64()).cast(pa.float64(), safe=False), np.nan)
+    return np.where(np.isnan(micros), empty, micros / MICROS)

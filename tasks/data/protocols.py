@@ -48,6 +48,8 @@ def choose(events: Events, clock: str, exclude_seen: bool, settings: Validate) -
             protocols[name] = made
         else:
             refused[name] = made
+    protocols = {name: protocols[name] for name in (LAST, GLOBAL) if name in protocols}
+    refused = {name: refused[name] for name in (LAST, GLOBAL) if name in refused}
     if not protocols:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
         raise UserError(f"events: no test split is possible: {reasons}. Give more events, or set validate.protocols.")

@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.data.columns import numbers
 from tasks.data.histories import FloatArray
 from tasks.index.contexts import Contexts
 from tasks.index.item_table import Mask
-from tasks.models.catalogue import numbers
 
 Lists = tuple[tuple[str, ...], ...]
 

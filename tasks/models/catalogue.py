@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import scipy.sparse as sp
 
+from tasks.data.columns import numbers
 from tasks.models.nearest import FILE, Nearest
 from tasks.models.protocol import Catalogue
 from tasks.models.vectors import read
@@ -35,19 +35,6 @@ def release_years(items: pa.Table) -> npt.NDArray[np.float32]:
         dated = numbers(moments, np.nan)
         years = np.where(np.isnan(dated), years, 1970 + dated / YEAR_US)
     return years.astype(np.float32)
-
-
-def numbers(column: pa.ChunkedArray, missing: float) -> npt.NDArray[Any]:
-    """[n] a column of numbers. Not through to_numpy or a scalar, which import pandas where it is installed (0.3 s)."""
-    whole = column.combine_chunks()
-    if not whole.null_count:
-        return np.from_dlpack(whole)
-    known = whole.is_valid()
-    bits = np.unpackbits(np.frombuffer(known.buffers()[1], np.uint8), bitorder="little")
-    present = np.from_dlpack(whole.drop_null())
-    found = np.full(len(whole), missing, present.dtype)
-    found[bits[known.offset : known.offset + len(whole)].astype(bool)] = present
-    return found
 
 
 def genre_matrix(items: pa.Table) -> npt.NDArray[np.float32]:

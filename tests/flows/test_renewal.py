@@ -92,13 +92,13 @@ def test_a_known_user_and_the_same_history_get_the_same_list(update: tuple[Path,
     reader = Reader.open_bundle(update[0])
     assert reader.engine.catalogue.nearest is not None and reader.stored.lists is not None
     past = reader.histories.take(np.arange(len(reader.users)))
-    many = reader.recommend_many(past, moments=past.last_times, exclude=past, k=10)
+    many = reader.recommend_many(past, exclude=past, k=10)
     for row in range(0, len(reader.users), 7):
         user = reader.user_ids[row].as_py()
         told = reader.recommend(user, k=10)
         assert [reader.items.index_of(each.item_id) for each in told] == many.items[row].tolist()
         alone = past.take([row])
-        again = reader.recommend_many(alone, moments=alone.last_times, exclude=alone, k=10)
+        again = reader.recommend_many(alone, exclude=alone, k=10)
         assert again.items[0].tolist() == many.items[row].tolist()
 
 

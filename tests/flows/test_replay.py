@@ -41,7 +41,10 @@ def wish(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
     [
         ({"step": "1w"}, r"--step '1w': is no step. Give whole hours or days"),
         ({"first": "tomorrow"}, r"--from 'tomorrow': is no instant"),
-        ({"nights": 9}, r"--nights 9: the log is .* days long, too short for 9 nights 7 days apart: .* the most is 6"),
+        (
+            {"nights": 9},
+            r"--nights 9: the log is .* days long .*, too short for 9 nights 7 days apart: .* the most is 6",
+        ),
         ({"settings": ("finetune.sed=1",)}, r"finetune.sed: no such setting"),
         ({"settings": ("snapshot.source=x",)}, r"the source of a replay is its argument"),
         ({"source": "nowhere"}, r"snapshot.source 'nowhere': there is no such folder"),

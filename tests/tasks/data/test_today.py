@@ -15,7 +15,7 @@ import pytest
 
 from tasks import snapshot
 from tasks.data.schema import MOMENT
-from tasks.settings import SettingsError
+from tasks.settings import SettingsError, Snapshot
 from tests.datasets import REPOSITORY, workspace, write_dataset, write_params
 
 EVE, DAY, LATER = "2026-05-31T23:59:59Z", "2026-06-01T00:00:00Z", "2026-09-01T00:00:00Z"
@@ -61,18 +61,23 @@ def test_the_machines_clock_stands_for_an_empty_moment(
         assert today(tmp_path / "machine", source, "") == today(tmp_path / "handed-in", source, now)
 
 
-def test_it_changes_only_when_the_set_does(source: Path, tmp_path: Path) -> None:
+def test_it_changes_only_when_the_set_does(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, path = tmp_path / "run", tmp_path / "run/data/snapshot"
-    today(folder, source, DAY)
+
+    def by_the_clock(moment: str) -> None:
+        monkeypatch.setattr(Snapshot, "now", lambda _: dt.datetime.fromisoformat(moment).timestamp())
+        today(folder, source, "")
+
+    by_the_clock(DAY)
     before = {each: each.stat().st_mtime_ns for each in path.rglob("*")}
     told = (path / "today.json").read_bytes()
     recipe = json.loads((path / "recipe.json").read_text())["recipe"]
-    today(folder, source, LATER)  # the blocked item's own edge, in August, lies between
+    by_the_clock(LATER)  # the blocked item's own edge, in August, lies between
     assert {each: each.stat().st_mtime_ns for each in path.rglob("*")} == before
-    today(folder, source, EVE)
+    by_the_clock(EVE)
     assert (path / "today.json").read_bytes() != told
     assert json.loads((path / "recipe.json").read_text())["recipe"] == recipe  # what a version is made from is the same
-    today(folder, source, LATER)
+    by_the_clock(LATER)
     assert (path / "today.json").read_bytes() == told
 
 
