@@ -125,7 +125,7 @@ def test_a_night_comes_by_itself_and_publishes(up: Up, night: dict[str, Any]) ->
 
 def test_after_a_minute_no_log_holds_an_error(up: Up, night: dict[str, Any]) -> None:
     logs = [*Path(up.addresses["logs"]).glob("*.log"), up.root / ".nightreel" / "object-store" / "server.log"]
-    assert {log.stem for log in logs} == {"prefect", "worker", "mlflow", "server"}
+    assert {log.stem for log in logs} >= {"prefect", "worker", "mlflow", "server"}  # and what the night itself wrote
     time.sleep(max(0.0, 60 - (time.time() - psutil.Process(up.process.pid).create_time())))
     assert {log.name: errors(log.read_text("utf-8", "replace")) for log in logs} == {log.name: [] for log in logs}
 
