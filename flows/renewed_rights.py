@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -71,21 +70,14 @@ def put_right(store: Store, channel: str, wanted: Wanted, *, dry_run: bool) -> d
     """
     told: dict[str, Any] = {"rights": 0, "given_back": 0, "rules": None, "warning": None}
 
-    def made(seen: Pointer, held: Withdrawals | None) -> Withdrawals:
+    def made(seen: Pointer, held: Withdrawals | None) -> Withdrawals | None:
         with live_tables(store, seen.digest) as live:
             file = _with_rights(live, held or Withdrawals(), wanted.rights, told)
             file = _with_rules(live, file, wanted.rules, told) if wanted.rules is not None else file
-        if dry_run or file == (held or Withdrawals()):
-            raise _NotWanted
-        return file
+        return None if dry_run or file == (held or Withdrawals()) else file
 
-    with contextlib.suppress(_NotWanted):
-        change(store, channel, made)
+    change(store, channel, made)
     return told
-
-
-class _NotWanted(Exception):
-    """Ends a change before it is made: a dry run, or nothing to change."""
 
 
 def _with_rights(live: LiveTables, held: Withdrawals, rights: Mapping[str, Cells], told: dict[str, Any]) -> Withdrawals:

@@ -178,7 +178,7 @@ def _sample(bundle: Path, receipt: Row, k: int) -> Sample | None:
     return Sample(
         user=user,
         pseudonym=bool(reader.config["pseudonymised"]),
-        history=tuple(reader.items.titles[i] for i in past[::-1][:SHOWN]),
+        history=tuple(reader.items.titles[i] for i in past[::-1] if not reader.standing().hidden[i])[:SHOWN],
         recommendations=tuple(
             {"rank": found.rank, "item_id": found.item_id, "title": found.title}
             for found in reader.recommend(k=k, **known)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -91,14 +90,10 @@ def _each(
     return [_one(store, name, given, made, anew=anew, dry_run=dry_run) for name in names]
 
 
-class _NotWanted(Exception):
-    """Ends a change before it is made: a dry run, or nothing to change."""
-
-
 def _one(store: Store, channel: str, given: Named, made: Made, *, anew: bool, dry_run: bool) -> dict[str, Any]:
     told: dict[str, Any] = {"channel": channel, "items": len(given.items), "users": len(given.users)}
 
-    def shall_hold(seen: Pointer, held: Withdrawals | None) -> Withdrawals:
+    def shall_hold(seen: Pointer, held: Withdrawals | None) -> Withdrawals | None:
         with live_tables(store, seen.digest) as live:
             users = _as_there(live, given.users)
             file = made(held, frozenset(given.items), frozenset(users))
@@ -108,12 +103,9 @@ def _one(store: Store, channel: str, given: Named, made: Made, *, anew: bool, dr
                 "users": [user for user, there in zip(given.users, users, strict=True) if there not in known],
             }
         told.update(version=seen.digest, withdrawals=file.sha256, changed=file != (held or Withdrawals()))
-        if dry_run or not told["changed"]:
-            raise _NotWanted
-        return file
+        return None if dry_run or not told["changed"] else file
 
-    with contextlib.suppress(_NotWanted):
-        change(store, channel, shall_hold, anew=anew)
+    change(store, channel, shall_hold, anew=anew)
     return told
 
 

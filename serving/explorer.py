@@ -78,11 +78,11 @@ async def choices(request: Request) -> Response:
 
 @router.get("/explorer/history")
 async def history(request: Request, user: Annotated[str, Query(max_length=256)]) -> Response:
-    """What a user took to, the newest first."""
+    """What a user took to of what may be shown, the newest first."""
 
     def question(reader: Reader) -> dict[str, Any]:
         row = int(reader.users.rows([user])[0])
-        items = reader.users.histories[row][0].tolist()[::-1]
+        items, hidden = reader.users.histories[row][0].tolist()[::-1], reader.standing().hidden
         return {
             "known": row < len(reader.users),
             "events": len(items),
@@ -90,7 +90,7 @@ async def history(request: Request, user: Annotated[str, Query(max_length=256)])
             "items": [
                 {"item_id": reader.items.ids[i], "title": reader.items.titles[i] or reader.items.ids[i],
                  "genres": list(reader.items.genres[i])}
-                for i in items[:RECENT]
+                for i in [i for i in items if not hidden[i]][:RECENT]
             ],
         }  # fmt: skip
 

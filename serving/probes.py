@@ -26,7 +26,8 @@ async def ready(request: Request) -> dict[str, Any]:
     status, reader = answers.live.status, answers.live.reader
     return {
         "version": status.digest, "published_at": status.published_at, "age_s": status.age_s(),
-        "items": len(reader.items), "users": len(reader.users), "refused": status.refused, "fault": status.fault,
+        "items": len(reader.items), "users": len(reader.user_ids), "withdrawals": status.withdrawals,
+        "refused": status.refused, "fault": status.fault,
     }  # fmt: skip
 
 

@@ -182,13 +182,15 @@ class Health(BaseModel):
 
 
 class Ready(BaseModel):
-    """What is served: version, when it was published, its age in seconds; fault: what a refresh failed with."""
+    """What is served: version, when it was published, its age in seconds; items that it holds, users whom it knows;
+    withdrawals: SHA-256 of the file that says what may not be shown; fault: what a refresh failed with."""
 
     version: str
     published_at: str | None
     age_s: float | None
     items: int
     users: int
+    withdrawals: str | None
     refused: str | None
     fault: str | None
 

@@ -1,5 +1,5 @@
-"""Stage snapshot: the outside world enters here and nowhere else. Source, champion, block list and environment are
-pinned as files; an unchanged source leaves its tables as they are."""
+"""Stage snapshot: the outside world enters here and nowhere else. Source, champion, block list, who was forgotten by
+hand and environment are pinned as files; an unchanged source leaves its tables as they are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.data.contracts import beyond, with_named
 from tasks.data.sources import Source, open_source
 from tasks.index import channels
 from tasks.index.media_objects import MediaObjects
-from tasks.index.pinned_state import earlier_version, known_rows, pin_state
+from tasks.index.pinned_state import earlier_version, forgotten, known_rows, pin_state
 from tasks.index.store import Missing, Store
 from tasks.index.stores import open_store
 from tasks.settings import Settings, load
@@ -47,10 +47,15 @@ def main() -> None:
     store = open_store()
     state_pins = _pin_state(store, settings, tables)
     identity += f"+{recipe.digest(state_pins)}" if state_pins else ""
+    by_hand = forgotten(store, settings.snapshot.channel, privacy.key_fingerprint(key) if key else None)
+    identity += f"+{recipe.digest(by_hand)}" if by_hand else ""
     made = recipe.make_recipe(identity, params, package, LOCK, facts) | {"tables": tables}
     pinned = champion(store, settings.snapshot.channel, made["recipe"])
     known = {"rows": known_rows(store, pinned["digest"])}
-    kept = {"champion": pinned, "known": known, "blocked": channels.blocked(store), "environment": facts, "media": pins}
+    kept = {
+        "champion": pinned, "known": known, "blocked": channels.blocked(store), "environment": facts, "media": pins,
+        "forgotten": {"users": by_hand},
+    }  # fmt: skip
     for name, value in kept.items():
         _keep_json(OUT / f"{name}.json", value)
     today.keep(OUT, settings.snapshot.now())

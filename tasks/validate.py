@@ -32,7 +32,7 @@ def main() -> None:
     settings = load().validate_
     snapshot = read_snapshot(SNAPSHOT)
     source = snapshot.source
-    clean = clean_tables(snapshot, settings.duplicate_window_s)
+    clean = clean_tables(snapshot, settings.duplicate_window_s, read_json(SNAPSHOT / "forgotten.json")["users"])
     known = read_json(SNAPSHOT / "known.json")["rows"]
     hidden = read_json(SNAPSHOT / "today.json")["hidden"]
     _check(clean, settings, known, source["notes"])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tasks.index.fence import of_this_run
 from tasks.index.live_tables import live_tables
-from tasks.index.nightly_withdrawals import Effect, hold, serving_together
+from tasks.index.nightly_withdrawals import Effect, hold, serving_together, waiting
 from tasks.index.store import Store
 from tasks.index.stores import open_store
 from tasks.index.tonight import told
@@ -54,6 +54,10 @@ def _hold(store: Store, pinned: Snapshot, tonight: Told, key_fingerprint: str | 
         _tell(done, effect, store)
         if name == channel:
             facts = {"items": effect.items, "users": effect.users, "warnings": effect.warnings}
+    for name in waiting(store, together):
+        done, effect = hold(store, name, tonight, now, of_this_run(), fitting=True)
+        if done.moved:
+            _tell(done, effect, store)
     return facts
 
 

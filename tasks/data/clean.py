@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,12 +73,18 @@ def read_snapshot(folder: Path) -> Snapshot:
     )
 
 
-def clean_tables(snapshot: Snapshot, window_s: float) -> Clean:
-    """Apply erasures, then the rules. window_s: see Validate.duplicate_window_s."""
+def clean_tables(snapshot: Snapshot, window_s: float, forgotten: Sequence[str] = ()) -> Clean:
+    """Apply erasures, then the rules.
+
+    Args:
+        snapshot: The tables as they came.
+        window_s: See Validate.duplicate_window_s.
+        forgotten: Users whom a person withdrew, as the tables name them: erased as by a row of `erasures`.
+    """
     source, items, erasures, rejected = snapshot.source, snapshot.items, snapshot.erasures, snapshot.rejected
     events, private, clock, rows = snapshot.events, source["pseudonymised"], source["clock"], source["rows"]
     item_marks, erasure_marks = rules.mark_items(items), rules.mark_erasures(erasures)
-    gone = erasures["user_id"].drop_null()
+    gone = pa.array([*erasures["user_id"].drop_null().to_pylist(), *forgotten], pa.string())
     kept_rejects = ~mask_of(pc.is_in(rejected["user_id"], gone))
     staying = ~mask_of(pc.is_in(events["user_id"], gone))
     kept = events.filter(pa.array(staying))

@@ -122,7 +122,7 @@ def interests(
 
 
 Part = tuple[str, float, str, str, float]
-"""An event's contribution: word, weight, item id, text, time."""
+"""An event's contribution: word, weight, item id, text (empty: it is not named), time."""
 
 
 def _parts(reader: Reader, past: Histories, searches: list[dict[str, Any]], half_life: float) -> list[Part]:
@@ -133,12 +133,13 @@ def _parts(reader: Reader, past: Histories, searches: list[dict[str, Any]], half
     latest = max(moments)
     unit = half_life * (1.0 if reader.clock.ordered else DAY_S)
     table = pq.ParquetFile(reader.facets.path.parent / KEYWORDS).read().take(pa.array(items, pa.int64()))
-    found = []
+    found, hidden = [], reader.standing().hidden
     for item, time, row in zip(items, times, table.to_pylist(), strict=True):
         weight, whole = 2.0 ** ((time - latest) / unit), sum(row["weights"])
         for word, own in zip(row["words"], row["weights"], strict=True):
             if own > 0:
-                title = reader.items.titles[item] or reader.items.ids[item]
+                # What may not be shown still tells what somebody likes, but it is not named.
+                title = "" if hidden[item] else reader.items.titles[item] or reader.items.ids[item]
                 found.append((word, weight * own / whole, reader.items.ids[item], title, time))
     for row in searches:
         found.append((row["text"], 2.0 ** ((row["time"] - latest) / unit), "", row["text"], row["time"]))
@@ -155,7 +156,8 @@ def profile(parts: Sequence[Part], k: int) -> list[Interest]:
     told = []
     for word in sorted(sums, key=lambda word: (-sums[word], word))[:k]:
         own = sorted(by_word[word], key=lambda part: (-part[1], -part[4], part[2]))
-        origins = tuple(Origin(item, text, time, weight / sums[word]) for _, weight, item, text, time in own[:TOLD])
+        named = [part for part in own if part[3]][:TOLD]
+        origins = tuple(Origin(item, text, time, weight / sums[word]) for _, weight, item, text, time in named)
         told.append(Interest(word, sums[word] / whole, len(own), origins))
     return told
 

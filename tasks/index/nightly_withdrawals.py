@@ -40,7 +40,15 @@ def serving_together(store: Store, channel: str) -> list[str]:
     return [channel] if channel in pointers else []
 
 
-def hold(store: Store, channel: str, told: Told, now: float, fence: Fence | None) -> tuple[Change, Effect]:
+def waiting(store: Store, together: list[str]) -> list[str]:
+    """The channels that serve nobody yet, beside those which serve the platform's users: a share may open one any day,
+    and it must not show by then what was withdrawn meanwhile. None beside a channel on its own, which is a trial."""
+    return sorted(channels.channels(store).keys() - set(together)) if "live" in together else []
+
+
+def hold(
+    store: Store, channel: str, told: Told, now: float, fence: Fence | None, *, fitting: bool = False
+) -> tuple[Change, Effect]:
     """Let what tonight's tables say hold in a channel, beside what was withdrawn by hand.
 
     Args:
@@ -49,6 +57,7 @@ def hold(store: Store, channel: str, told: Told, now: float, fence: Fence | None
         told: what the tables say.
         now: the moment at which rights are judged, epoch seconds.
         fence: the lock that the run must still hold.
+        fitting: leave the channel alone where a part would not be taken over: it may be of another platform.
 
     Raises:
         StoreError, BundleError: the version or what holds can't be read.
@@ -56,9 +65,12 @@ def hold(store: Store, channel: str, told: Told, now: float, fence: Fence | None
     """
     effect = Effect()
 
-    def made(seen: Pointer, held: Withdrawals | None) -> Withdrawals:
+    def made(seen: Pointer, held: Withdrawals | None) -> Withdrawals | None:
         with live_tables(store, seen.digest) as live:
             file, effect.warnings = guarded(live, told, held, now, channel)
+            if fitting and effect.warnings:
+                effect.warnings = []
+                return None
             effect.items = int((live.shown(held, now) & ~live.shown(file, now)).sum())
             effect.users = max(live.known(held) - live.known(file), 0)
             return file

@@ -1,4 +1,4 @@
-"""The state that tonight's members may go on from: files of an immutable published version, copied by snapshot."""
+"""What of the store a night goes by, pinned by snapshot: a version's state to go on from, who was forgotten by hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 from tasks.index import channels
 from tasks.index.published import manifest_of
 from tasks.index.store import Missing, Store, StoreError
-from tasks.stage import read_json, staged_output, write_json
+from tasks.index.withdrawals import read
+from tasks.stage import read_json, say, staged_output, write_json
 
 KEPT = "warm/"  # the bundle's part that holds it
 PIN = "pin.json"
@@ -65,6 +66,35 @@ def known_rows(store: Store, digest: str | None) -> dict[str, Any] | None:
         return None
     known: dict[str, Any] | None = found.get("rows_known")
     return known
+
+
+def forgotten(store: Store, channel: str, fingerprint: str | None) -> list[str]:
+    """Users whom a person withdrew from a channel (`nightreel withdraw`): the next version learns nothing of them.
+
+    Args:
+        store: Where the channel is.
+        channel: Its name.
+        fingerprint: Of tonight's key of pseudonyms; None: ids are plain.
+
+    Returns:
+        Users as tonight's tables name them, ascending; none, with a warning, where the live version's pseudonyms have
+        another key.
+
+    Raises:
+        StoreError: What is withdrawn, or the live version's manifest, can't be read.
+    """
+    pointer = channels.live(store, channel)
+    held = read(store, pointer.withdrawals) if pointer else None
+    if pointer is None or held is None or not held.by_hand.users:
+        return []
+    if manifest_of(store, pointer.digest).config["key_fingerprint"] != fingerprint:
+        say(
+            f"warning: channel {channel} has users under another key of pseudonyms than tonight's tables: "
+            f"the {len(held.by_hand.users):,} who were withdrawn by hand can't be found in these: name them in the "
+            "table erasures, or run `nightreel withdraw --users FILE` again once this night is published."
+        )
+        return []
+    return sorted(held.by_hand.users)
 
 
 def _listed(store: Store, digest: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ from tasks.index.pointer import Pointer
 from tasks.index.store import Conflict, Missing, Store
 from tasks.index.user_table import FILE as USERS
 from tasks.index.withdrawals import Told, Withdrawals, read, without_returned
-from tasks.index.withdrawing import compose, put, settle
+from tasks.index.withdrawing import compose, of_a_new_channel, put, settle
 from tasks.stage import UserError
 
 
@@ -148,7 +148,9 @@ def _beside(store: Store, told: Told | None, folder: Path, seen: Pointer | None)
     if told is None:
         return None
     held = read(store, seen.withdrawals) if seen else None
-    if held is None or held.refused == told.sha256:
+    if seen is None:
+        file = compose(told, of_a_new_channel(store))
+    elif held is None or held.refused == told.sha256:
         file = compose(told, held)
     elif held.night == told.sha256:
         file = held

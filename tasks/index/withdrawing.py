@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tasks.index import channels
 from tasks.index.fence import Fence
@@ -11,7 +12,8 @@ from tasks.index.pointer import Pointer
 from tasks.index.store import Conflict, Store, StoreError
 from tasks.index.withdrawals import ByHand, TableRights, Told, Withdrawals, WithdrawalsError, by_id, key_of, read
 
-Made = Callable[[Pointer, Withdrawals | None], Withdrawals]
+Made = Callable[[Pointer, Withdrawals | None], Withdrawals | None]
+"""From a channel's pointer and what holds there (None: nothing yet) to what shall hold; None: all stays as it is."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def change(store: Store, channel: str, made: Made, *, fence: Fence | None = None
     Args:
         store: where the channel is.
         channel: its name.
-        made: from the pointer and what holds (None: nothing yet) to what shall hold; called again after a conflict.
+        made: says what shall hold; called again after a conflict.
         fence: the lock that a run must still hold.
         anew: take a file that can't be read for none.
 
@@ -57,7 +59,7 @@ def change(store: Store, channel: str, made: Made, *, fence: Fence | None = None
         before = _held(store, seen, anew)
         after = made(seen, before)
         mark = fence.require(seen.fence) if fence else None
-        if after.sha256 == seen.withdrawals and before is not None:
+        if after is None or (after.sha256 == seen.withdrawals and before is not None):
             return Change(channel, seen.digest, before, before)
         store.require_swaps()
         put(store, after)
@@ -138,6 +140,22 @@ def withdrawn(held: Withdrawals | None, items: frozenset[str], users: frozenset[
         users=dict.fromkeys(sorted(users), new) | dict(before.by_hand.users),
     )
     return replace(before, by_hand=by_hand)
+
+
+def of_a_new_channel(store: Store) -> Withdrawals:
+    """What holds in a channel that begins: all that was withdrawn by hand from the store's other channels, since a
+    takedown means whatever is served.
+
+    Raises:
+        WithdrawalsError: what holds in one of them can't be read.
+    """
+    items: dict[str, Any] = {}
+    users: dict[str, Any] = {}
+    for pointer in channels.channels(store).values():
+        file = read(store, pointer.withdrawals) or Withdrawals()
+        items |= file.by_hand.items
+        users |= file.by_hand.users
+    return Withdrawals(by_hand=ByHand(items, users))
 
 
 def given_back(held: Withdrawals | None, items: frozenset[str], users: frozenset[str]) -> Withdrawals:

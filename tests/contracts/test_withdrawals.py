@@ -17,7 +17,7 @@ from tasks.data.privacy import pseudonym
 from tasks.index import channels, records, retention
 from tasks.index import withdrawals as files
 from tasks.index.live import LiveReader
-from tasks.index.nightly_withdrawals import hold, serving_together
+from tasks.index.nightly_withdrawals import hold, serving_together, waiting
 from tasks.index.pointer import Pointer
 from tasks.index.publisher import publish
 from tasks.index.reader import Reader
@@ -241,6 +241,31 @@ def test_a_channel_with_a_share_is_withdrawn_from_too(published: Store, folders:
     channels.set_share(published, "canary", 0.1)
     assert serving_together(published, "live") == serving_together(published, "canary") == ["canary", "live"]
     assert serving_together(published, "trial") == ["trial"] and serving_together(published, "none") == []
+
+
+def test_a_channel_that_begins_shows_nothing_that_was_withdrawn_by_hand_before(
+    published: Store, folders: list[Path]
+) -> None:
+    withdraw(published, items=IDS[:2], users=("u002",))
+    publish(published, folders[0], channel="canary", champion=None, lineage=lineage("r0"), told=ALL)
+    reader = Reader.open(published.uri, channel="canary")
+    assert not shown_to(reader, "u004") & set(IDS[:2]) and reader.knows(["u002", "u004"]).tolist() == [False, True]
+
+
+def test_a_channel_that_serves_nobody_yet_shows_nothing_that_was_withdrawn_when_it_gets_its_share(
+    published: Store, folders: list[Path]
+) -> None:
+    publish(published, folders[0], channel="canary", champion=None, lineage=lineage("r0"))
+    tonight = Told(TableRights(IDS, (IDS[3],)), ("u002",))
+    assert waiting(published, serving_together(published, "live")) == ["canary"]
+    assert waiting(published, serving_together(published, "canary")) == []
+    assert hold(published, "canary", tonight, NOW, None, fitting=True)[0].moved
+    channels.set_share(published, "canary", 0.1)
+    reader = Reader.open(published.uri, channel="canary")
+    assert IDS[3] not in shown_to(reader, "u004") and not reader.knows(["u002"])[0]
+    other_platform = Told(TableRights(("x", "y")), ("u003",))
+    done, effect = hold(published, "canary", other_platform, NOW, None, fitting=True)
+    assert not done.moved and (effect.items, effect.users, effect.warnings) == (0, 0, [])
 
 
 def damage_kinds() -> dict[str, Callable[[Store, str], None]]:

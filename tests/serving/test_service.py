@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.json
 from starlette.testclient import TestClient
 
+from flows import withdrawal
 from tasks.data.contracts import EVENTS_TABLE
 from tasks.data.schema import RULES_SCHEMA
-from tasks.index import business_rules
+from tasks.index import business_rules, channels
 from tasks.index.bundle import digest_of
 from tasks.index.local_store import LocalStore
 from tasks.index.publisher import publish
@@ -239,3 +240,40 @@ def test_the_explorers_own_answers(client: Client) -> None:
     page = asked.get("/")
     assert page.headers["content-security-policy"].startswith("default-src 'self'")
     assert isinstance(asked, TestClient) and "explorer.js" in page.text
+
+
+def test_what_is_withdrawn_shows_on_no_route_nor_among_kept_answers(client: Client, tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    write_bundle(tmp_path / "bundle")
+    publish(store, tmp_path / "bundle", channel="live", champion=None, lineage=lineage("r0"))
+    asked = client(store=store.uri)
+    gone = ids(asked.get("/recommend", params={"user": "u002", "k": 3}).json())
+    wishes = {"pinned": gone, "boosted": gone, "explore": 1.0, "seed": 1, "k": 30}
+
+    def answers() -> list[dict]:
+        near = {"item": "i004", "k": 30}
+        got = [asked.get("/recommend", params=user | {"k": 30}) for user in ({"user": "u002"}, {"user": "x"}, {})]
+        got += [asked.get("/recommend", params={"history": "i001,i004", "k": 30}), asked.get("/similar", params=near)]
+        got += [asked.get("/search", params={"q": "story", "k": 30}), asked.post("/recommend", json=wishes)]
+        return [each.json() for each in got]
+
+    before, hash_before = answers(), asked.get("/ready").json()["withdrawals"]
+    assert all(set(ids(each)) & set(gone) for each in before) and before[0]["known"] and hash_before is None
+    withdrawal.withdraw(store, None, withdrawal.Named(tuple(gone), ("u002",)))
+    assert asked.app.state.answers.live.refresh()  # type: ignore[attr-defined]
+    after, ready = answers(), asked.get("/ready").json()
+    assert not any(set(ids(each)) & set(gone) for each in after) and all(ids(each) for each in after)
+    assert ids(after[0]) == ids(after[1]) and not after[0]["known"]
+    pointer = channels.live(store)
+    assert pointer is not None and ready["withdrawals"] == pointer.withdrawals and ready["users"] == 39
+    assert asked.get("/explain", params={"user": "u002", "item": gone[0]}).json()["left_out"] == "blocked"
+    history = asked.get("/explorer/history", params={"user": "u002"}).json()
+    assert (history["known"], history["items"], history["interests"]) == (False, [], [])
+    assert "u002" not in asked.get("/explorer/choices").json()["users"]
+    reader = asked.app.state.answers.live.reader  # type: ignore[attr-defined]
+    row = int(reader.users.rows(["u004"])[0])
+    past = [reader.items.ids[i] for i in reader.histories[row][0]]
+    withdrawal.withdraw(store, None, withdrawal.Named((past[-1],), ()))
+    assert asked.app.state.answers.live.refresh()  # type: ignore[attr-defined]
+    history = asked.get("/explorer/history", params={"user": "u004"}).json()
+    assert past[-1] not in {each["item_id"] for each in history["items"]} and history["events"] == len(past)

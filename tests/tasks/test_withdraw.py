@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from flows import graph
-from tasks import publish, snapshot, withdraw
+from flows import graph, withdrawal
+from tasks import publish, snapshot, validate, withdraw
 from tasks.index import channels
 from tasks.index.bundle import digest_of
 from tasks.index.fence import VARIABLE, LostLock
@@ -176,6 +176,11 @@ def test_erased_users_under_another_key_are_told(
     send(open_store(), workspace / "bundle", channel="live", champion=None, lineage={})
     night(workspace, items(), erased="u002\n")
     assert "names its users by another key of pseudonyms" in capsys.readouterr().out
+    monkeypatch.setenv("NIGHTREEL_PSEUDONYM_KEY", "1" * 64)
+    withdrawal.withdraw(open_store(), None, withdrawal.Named((), ("u003",)))
+    night(workspace, items())
+    assert "the 1 who were withdrawn by hand can't be found in these" in capsys.readouterr().out
+    assert json.loads(Path("data/snapshot/forgotten.json").read_text()) == {"users": []}
 
 
 def test_the_stage_comes_before_validate_and_nothing_after_it_is_needed() -> None:
@@ -194,3 +199,24 @@ def test_what_could_be_read_is_pure_of_times_and_of_the_store(live: Store, works
     table = pq.read_table("data/snapshot/items.parquet")
     assert told()["items"]["catalogue"] == sorted(table["item_id"].to_pylist())
     assert isinstance(table, pa.Table)
+
+
+def test_the_next_night_learns_nothing_of_who_was_withdrawn_by_hand(live: Store, workspace: Path) -> None:
+    """Their events stayed in the next version's histories and models: only the doors knew that they were withdrawn."""
+    events = [
+        f"u{n:03d},i{(n + 7 * m) % 30:03d},{1_767_225_600 + 60 * n + m},play,1\n" for n in range(60) for m in (0, 1, 2)
+    ]
+    (workspace / "source" / "events.csv").write_text("user_id,item_id,timestamp,event,value\n" + "".join(events))
+    night(workspace, items(), erased="u009\n")
+    recipe = Path("data/snapshot/recipe.json").read_bytes()
+    withdrawal.withdraw(live, None, withdrawal.Named((), ("u002", "u003")))
+    night(workspace, items(), erased="u009\n")
+    assert Path("data/snapshot/recipe.json").read_bytes() != recipe
+    validate.main()
+    known = pq.read_table("data/validate/users.parquet")["user_id"].to_pylist()
+    assert "u004" in known and not {"u002", "u003", "u009"} & set(known)
+    withdrawal.give_back(live, None, withdrawal.Named((), ("u002", "u003")))
+    night(workspace, items(), erased="u009\n")
+    assert Path("data/snapshot/recipe.json").read_bytes() == recipe
+    validate.main()
+    assert "u002" in pq.read_table("data/validate/users.parquet")["user_id"].to_pylist()

@@ -16,6 +16,7 @@ from tasks.index.interests import KEPT, interests, profile, write_keywords
 from tasks.index.local_store import LocalStore
 from tasks.index.publisher import publish
 from tasks.index.reader import Reader
+from tasks.index.withdrawals import ByHand, Withdrawals
 from tasks.stage import UserError
 from tests.tasks.index.bundles import DAY, UNTIL, lineage, write_bundle
 from tests.tasks.index.keywords import add_keywords, dataset
@@ -55,6 +56,18 @@ def test_an_event_half_a_life_old_counts_half_and_each_names_its_events(bundle: 
     assert rocket.origins[0].time == times[-1] and rocket.origins[0].text.startswith("Space story")
     slow = {each.word: each for each in interests(reader, "u001", k=10, half_life=1e6)}
     assert slow["space opera"].weight == pytest.approx(1 / 9, abs=1e-4)
+
+
+def test_a_withdrawn_item_tells_what_somebody_likes_and_is_not_named(bundle: Path) -> None:
+    reader = Reader.open_bundle(bundle)
+    before = {each.word: each for each in interests(reader, "u001", k=10)}
+    gone = before["rocket"].origins[0].item_id
+    withheld = reader.under(Withdrawals(by_hand=ByHand(items={gone: {"since": 1}})))
+    after = {each.word: each for each in interests(withheld, "u001", k=10)}
+    assert {word: each.weight for word, each in after.items()} == {word: each.weight for word, each in before.items()}
+    assert gone not in {origin.item_id for each in after.values() for origin in each.origins}
+    assert after["rocket"].origins[0].item_id == before["rocket"].origins[1].item_id
+    assert interests(reader.under(Withdrawals(erased=("u001",))), "u001", k=10) == []
 
 
 def test_a_rare_word_of_an_item_weighs_more_than_a_common_one(bundle: Path) -> None:

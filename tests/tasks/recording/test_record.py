@@ -13,9 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flows import withdrawal
 from tasks import provenance
+from tasks.index.local_store import LocalStore
+from tasks.index.publisher import publish
 from tasks.stage import UserError, write_json
 from tasks.tracking.address import tracking_uri
+from tests.tasks.index.bundles import lineage, write_bundle
 from tests.tasks.recording.nights import ROOT, STAGES, Run
 
 pytestmark = pytest.mark.end_to_end
@@ -143,7 +147,7 @@ def test_the_champion_alias_follows_the_channel(run: Run, main: Callable[..., No
 
 
 def test_the_registered_model_answers_as_the_bundle_without_a_pickle(
-    run: Run, main: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    run: Run, main: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import mlflow
     import pandas as pd
@@ -158,6 +162,14 @@ def test_the_registered_model_answers_as_the_bundle_without_a_pickle(
     ]  # fmt: skip
     files = [p for p in (run.state / "mlflow" / "artifacts").rglob("*") if p.is_file()]
     assert not [p for p in files if p.suffix in (".pkl", ".pickle", ".joblib")]
+    store = LocalStore(tmp_path / "store")
+    write_bundle(tmp_path / "live")
+    publish(store, tmp_path / "live", channel="live", champion=None, lineage=lineage("r1"))
+    withdrawal.withdraw(store, None, withdrawal.Named(("a",), ("v",)))
+    monkeypatch.setenv("NIGHTREEL_STORE", store.uri)
+    lists = mlflow.pyfunc.load_model(address).predict(pd.DataFrame({"user_id": ["v", "nobody"]}), params={"k": 2})
+    shown = {user: own["item_id"].tolist() for user, own in lists.groupby("user_id")}
+    assert "a" not in shown["nobody"] and shown["v"] == shown["nobody"]
 
 
 def test_curves_without_a_step_are_left_out(tmp_path: Path) -> None:
