@@ -228,3 +228,15 @@ def test_rights_go_by_the_instant_at_which_a_user_came(tmp_path: Path) -> None:
     lists = shown(reader, replace(step, met=everything), found.item_ids)
     told = {found.user_ids[user]: named(found, row) for user, row in zip(step.users, lists, strict=True)}
     assert told == {"early": ["i000"], "mo": ["i000"], "late": ["i002"], "again": ["i002"]}
+
+
+def test_what_users_are_called_does_not_change_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baselines, "TUNING_USERS", 10)
+    rng = np.random.default_rng(5)
+    rows = [(int(rng.integers(30)), ITEMS[rng.integers(12)], -float(rng.uniform(0, 90))) for _ in range(300)]
+    rows += [(int(rng.integers(40)), ITEMS[rng.integers(12)], float(rng.uniform(0, 23))) for _ in range(60)]
+    names = rng.permutation(40)
+    one = judgement.judge(log([(f"u{user}", item, at) for user, item, at in rows]), NIGHT, DAY, None)
+    other = judgement.judge(log([(f"u{names[user]}", item, at) for user, item, at in rows]), NIGHT, DAY, None)
+    assert (one.half_life, one.chosen) == (other.half_life, other.chosen)
+    assert one.means()["ease_popularity"] == pytest.approx(other.means()["ease_popularity"])
