@@ -115,8 +115,7 @@ def _keep_json(path: Path, value: Any) -> None:
 
 
 def _write_tables(source: Source, settings: Settings, key: bytes | None, named: dict[str, list[str]]) -> list[str]:
-    """Write data/snapshot's tables, the named columns beyond the contract among them; returns the media files that the
-    items name."""
+    """Write data/snapshot's tables, also the named columns beyond the contract; returns the media files of items."""
     # Imported here: pyarrow takes 0.3 s, and a night without changes doesn't need it.
     import pyarrow.parquet as pq
 
