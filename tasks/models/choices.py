@@ -12,7 +12,7 @@ from tasks.settings.backbone import Backbone
 from tasks.stage import read_json, write_json
 
 Moment = Literal["last_event", "data_until"]
-LEAST_TOLD = 0.005  # weights below it round to nothing
+LEAST_TOLD = 0.005  # weights nearer to 0 round to nothing
 
 
 class Choices(BaseModel):
@@ -51,7 +51,7 @@ class Choices(BaseModel):
             return f"{self.ranker.removeprefix('trees ')} trees over a weighted sum of {len(self.members)} models"
         if self.blend == "weighted":
             terms = zip(self.columns, self.weights, strict=True)
-            named = [f"{weight:.2f} x {self._named(column)}" for column, weight in terms if weight >= LEAST_TOLD]
+            named = [f"{weight:.2f} x {self._named(column)}" for column, weight in terms if abs(weight) >= LEAST_TOLD]
             return "the weighted sum " + " + ".join(named)
         if self.blend == "fusion":
             return f"the ranks of {len(self.members)} models, fused"

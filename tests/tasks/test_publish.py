@@ -45,6 +45,7 @@ def test_a_promoted_bundle_goes_live(workspace: Path, capsys: pytest.CaptureFixt
     assert Reader.open().digest == digest
     assert receipt() == {
         "digest": digest, "decision": "promote", "channel": "live", "published": True, "dry_run": False,
+        "label": "baseline",
     }  # fmt: skip
     lineage = channels.lineage(open_store(), digest)
     assert (lineage["recipe"], lineage["predecessor"], lineage["label"]) == ("r1", None, "baseline")
@@ -78,6 +79,21 @@ def test_a_challenger_that_is_stale_leaves_what_is_live(workspace: Path) -> None
     successor = digest_of(Path("data/refit/bundle"))
     assert Reader.open().digest == successor
     assert channels.lineage(open_store(), successor)["predecessor"] == live
+
+
+def test_what_was_live_trained_again_is_called_so_whatever_the_verdict_on_the_candidate(workspace: Path) -> None:
+    publish.main()
+    live = Reader.open().digest
+    shutil.rmtree("data/refit/bundle")
+    write_bundle(Path("data/refit/bundle"), seed=1, label="refreshed")
+    write_json(Path("data/snapshot/champion.json"), {"digest": live})
+    write_json(Path("data/evaluate/decision.json"), {"decision": "reject", "label": "worse"})
+    publish.main()
+    digest = digest_of(Path("data/refit/bundle"))
+    assert Reader.open().digest == digest != live
+    assert (receipt()["decision"], receipt()["label"], receipt()["published"]) == ("reject", "refreshed", True)
+    lineage = channels.lineage(open_store(), digest)
+    assert (lineage["decision"], lineage["label"], lineage["predecessor"]) == ("reject", "refreshed", live)
 
 
 def test_hold_publishes_nothing(workspace: Path) -> None:

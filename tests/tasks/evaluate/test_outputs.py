@@ -69,12 +69,16 @@ def test_reads_of_the_test_split_are_counted_outside_the_outputs(workspace: Path
 
 def test_a_model_surely_below_popularity_is_replaced_by_it_in_the_choices(workspace: Path) -> None:
     data = load_dataset()
-    # The candidate that is used least stands first.
-    upside_down = CHOICES.model_copy(update={"blend": "weighted", "columns": ("popular.0",), "weights": (-1.0,)})
+    # What item_knn thinks least of stands first.
+    upside_down = CHOICES.model_copy(
+        update={"blend": "weighted", "columns": ("item_knn.relative",), "weights": (-1.0,)}
+    )
     finetuned(data, upside_down)
     verdict = judged()
     assert (verdict["label"], verdict["model"]) == ("baseline", "popularity")
-    assert verdict["rules"][0]["high"] < 0
+    assert (
+        verdict["rules"][0]["high"] < 0 and "the weighted sum -1.00 x item_knn ranks the lists" in verdict["sentence"]
+    )
     assert read_json(Path("data/evaluate/decision.json"))["choices"]["blend"] == "popularity"
     scores = read_json(Path("metrics/evaluate.json"))
     assert scores["gate"]["ndcg@10"] == scores["leave_last_out"]["ndcg@10"]["popularity"]
