@@ -218,7 +218,7 @@ def _alone(
     if isinstance(champion, Unreadable):
         return refuse("champion unreadable", str(champion), rules)
     sound, told = [gate.sound(evidence.scores, model)], sound_behaviour(evidence.behaviours)
-    behind = evidence.behind if model == BLEND else f"popularity ranks the lists: the blend is surely worse"
+    behind = evidence.behind if model == BLEND else "popularity ranks the lists: the blend is surely worse"
     if champion is None:
         return first(popularity, sound, told, model=model, replaces=None, behind=behind)
     shared = shared_items(champion, evidence.item_ids)
