@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ def judged(
     """The verdict. pairs: of the gate's folds, the latest first; vectors: folders of today's, of the encoder as it is
     and as it was fitted; hidden: ids of what may not be shown today; the rest as in `judge` and `compare`."""
     with tempfile.TemporaryDirectory() as scratch:
-        return judge(
+        found = judge(
             gate, evidence, champion, blocked=blocked,
             compare=lambda known: compare(
                 known, data, evidence.scores, [trial for trial, _ in pairs],
@@ -37,6 +38,9 @@ def judged(
                 hidden=hidden,
             ),
         )  # fmt: skip
+    # What is live has learned this very log already: trained on it once more it would be the same.
+    learned = isinstance(champion, Champion) and champion.config.get("split_digest") == data.split_digest[data.gate]
+    return replace(found, refresh=found.refresh and not learned)
 
 
 def _retraining(

@@ -95,5 +95,5 @@ def refreshed(champion: Path, evaluate: Path) -> Iterator[Shipment]:
         return
     files = {name: evaluate / name for name in ("profile.json", "directions.npy")}
     files |= {name: champion / name for name in ("card.json", "card.md") if (champion / name).exists()}
-    facts = {"refreshed": champion.name, "split_digest": None}
+    facts = {"refreshed": champion.name}
     yield Shipment(REFRESHED, choices, Reader.open_bundle(champion, check=False), files, False, facts)

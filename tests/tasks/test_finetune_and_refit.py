@@ -190,7 +190,9 @@ def test_on_a_rejected_night_what_is_live_is_refitted_twice(work: Path) -> None:
             refit.main()
             reader = Reader.open_bundle(Path("data/refit/bundle"))
             assert Choices.read(Path("data/refit/bundle/rehearsal")) == choices
-            assert reader.config["label"] == "refreshed" and reader.config["split_digest"] is None
+            candidate = Reader.open_bundle(Path("data/finetune/candidate"))
+            assert reader.config["label"] == "refreshed"
+            assert reader.config["split_digest"] == candidate.config["split_digest"]  # the log that it has learned
             assert reader.config["refreshed"] == digest
             assert reader.users.histories.items.tolist() == load_dataset().positives(None).items.tolist()
             assert read_json(Path("metrics/refit.json"))["shipped"] == "refreshed"
