@@ -24,13 +24,14 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from benchmarks.rating_features import show
+from tasks.data.columns import numbers
 from tasks.data.dataset import Dataset, load_dataset
 from tasks.data.histories import FloatArray, Histories
 from tasks.evaluation.validation import fold_task, gate_fold, ndcg
 from tasks.finetune import UNDERSTOOD
 from tasks.models.blend import FUSION, Blend, best_of_rows
 from tasks.models.candidates import Candidates
-from tasks.models.catalogue import catalogue_of, numbers
+from tasks.models.catalogue import catalogue_of
 from tasks.models.choices import Choices
 from tasks.models.engine import Engine
 from tasks.models.examples import BLOCK, examples
