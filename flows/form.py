@@ -16,9 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from flows import graph, overrides
-from tasks import settings
-from tasks.settings import Member, Section
+from nightreel import settings
+from nightreel.orchestration import overrides
+from nightreel.orchestration.dvc import pipeline
+from nightreel.settings import Member, Section
 
 HERE = Path(__file__).parent.parent
 BOUNDS = {Ge: "ge", Gt: "gt", Le: "le", Lt: "lt", MinLen: "min_length"}
@@ -116,7 +117,7 @@ class Run(Box):
 
 def stage_names() -> list[str]:
     """The stages of this checkout."""
-    return [stage.name for stage in graph.read(HERE)]
+    return [stage.name for stage in pipeline.read(HERE)]
 
 
 def setting_pattern() -> str:

@@ -11,17 +11,20 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from flows import artifacts, graph, ledger, orphan, overrides, surroundings
 from flows.form import Embed, Evaluate, Finetune, Publish, Run, Snapshot, changes
-from flows.lock import exclusive, fence
-from flows.night import Night, Request
-from flows.pool import make_pool_for_prefect
-from flows.project import find
-from flows.reproduce import Place
-from flows.served import channel_of, served
-from flows.summary import Summary, summarise
-from flows.worktree import worktree
-from tasks.stage import UserError
+from nightreel.errors import UserError
+from nightreel.orchestration import environment_paths, overrides, parent_watch
+from nightreel.orchestration.dvc import pipeline
+from nightreel.orchestration.dvc.stage_run import Place
+from nightreel.orchestration.live_version import channel_of, served
+from nightreel.orchestration.lock import exclusive, fence
+from nightreel.orchestration.prefect import artifacts
+from nightreel.orchestration.prefect.stage_tasks import Night, Request
+from nightreel.orchestration.prefect.work_pool import make_pool_for_prefect
+from nightreel.orchestration.project import find
+from nightreel.orchestration.services import process_ledger
+from nightreel.orchestration.summary import Summary, summarise
+from nightreel.orchestration.worktree import worktree
 
 PATIENCE_S = 24 * 3600.0  # a run from the form or the schedule waits for one in a terminal
 
@@ -41,10 +44,10 @@ def nightly(
 
     Every field may stay empty; it is then as in params.yaml.
     """
-    surroundings.settle()
+    environment_paths.settle()
     state = find().state
-    ledger.note(state, str(flow_run.id), ledger.FLOW, os.getpid())
-    orphan.leave_with(state)
+    process_ledger.note(state, str(flow_run.id), process_ledger.FLOW, os.getpid())
+    parent_watch.leave_with(state)
     boxes = {"snapshot": snapshot, "embed": embed, "finetune": finetune, "evaluate": evaluate, "publish": publish}
     began = time.time()
     try:
@@ -62,7 +65,7 @@ def _night(wanted: overrides.Changes, run: Run, began: float) -> Summary:
         worktree(project, wanted) as copy,
     ):
         log.info("running in %s", copy.root)
-        stages = graph.read(copy.root)
+        stages = pipeline.read(copy.root)
         board = artifacts.Board([stage.name for stage in stages])
         request = Request(frozenset(run.force), run.minutes)
         environment = copy.environment(fence(project.state / "locks" / "run.lock"))

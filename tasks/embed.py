@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.content.encoders import open_encoder, suited
-from tasks.content.item_cache import VectorCache
-from tasks.content.progress import Progress
-from tasks.content.shards import npy_header
-from tasks.content.text import count_texts, text_blocks
-from tasks.settings import load
-from tasks.stage import note, say, stage_main, staged_output, state_directory, write_json
+from nightreel.content.cache.shards import npy_header
+from nightreel.content.cache.vector_cache import VectorCache
+from nightreel.content.encoders.registry import open_encoder, suited
+from nightreel.content.item_text import count_texts, text_blocks
+from nightreel.content.progress import Progress
+from nightreel.settings import load
+from nightreel.stage import note, say, stage_main, staged_output, state_directory, write_json
 
 ITEMS = Path("data/validate/items.parquet")
 UNDERSTOOD = Path("data/understand/items.parquet")

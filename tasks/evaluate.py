@@ -11,38 +11,38 @@ from typing import Any
 
 import numpy as np
 
-from tasks.data.dataset import Dataset, load_dataset, with_named
-from tasks.data.protocols import GLOBAL
-from tasks.evaluation.beyond import Catalogue
-from tasks.evaluation.card import CardFacts, write_card
-from tasks.evaluation.champion import pinned_champion
-from tasks.evaluation.checks import Hidden
-from tasks.evaluation.cold_start import Row, lines
-from tasks.evaluation.conduct import conduct
-from tasks.evaluation.data_drift import Profiled, drifted, known_data, write_drift
-from tasks.evaluation.dimensions import slices_of
-from tasks.evaluation.gate import Evidence, Gate
-from tasks.evaluation.intervals import Interval
-from tasks.evaluation.judging import judged
-from tasks.evaluation.logs import read_logs
-from tasks.evaluation.newcomers import newcomers
-from tasks.evaluation.outputs import cold_metrics, metrics, write_results
-from tasks.evaluation.rating_error import rating_errors, rating_lines, rating_metrics
-from tasks.evaluation.reads import count_read
-from tasks.evaluation.rehearsals import rehearsed
-from tasks.evaluation.report_data import report_data
-from tasks.evaluation.scores import GATE_K, Scores, intervals, measure
-from tasks.evaluation.shown_today import hidden_today
-from tasks.evaluation.slice_figures import slice_rows
-from tasks.evaluation.table import table
-from tasks.evaluation.trial import Trial
-from tasks.evaluation.verdict import Verdict
-from tasks.index.reader import Reader
-from tasks.index.stores import open_store
-from tasks.models.choices import Choices
-from tasks.models.engine import BLEND
-from tasks.settings import Settings, load
-from tasks.stage import note, read_json, say, stage_main, staged_output, state_directory, write_json
+from nightreel.data.dataset import Dataset, load_dataset, with_named
+from nightreel.data.split_protocols import GLOBAL
+from nightreel.evaluation.behavioral.suite import conduct
+from nightreel.evaluation.beyond_accuracy import Catalogue
+from nightreel.evaluation.champion import pinned_champion
+from nightreel.evaluation.drift.data_drift import Profiled, drifted, known_data, write_drift
+from nightreel.evaluation.gate.compare_to_champion import judged
+from nightreel.evaluation.gate.gate import Evidence, Gate
+from nightreel.evaluation.gate.verdict import Verdict
+from nightreel.evaluation.list_checks import Hidden
+from nightreel.evaluation.logs.log_figures import read_logs
+from nightreel.evaluation.metrics.bootstrap import Interval
+from nightreel.evaluation.model_scores import GATE_K, Scores, intervals, measure
+from nightreel.evaluation.rating_error import rating_errors, rating_lines, rating_metrics
+from nightreel.evaluation.rehearsals import rehearsed
+from nightreel.evaluation.reporting.console_table import table
+from nightreel.evaluation.reporting.model_card import CardFacts, write_card
+from nightreel.evaluation.reporting.outputs import cold_metrics, metrics, write_results
+from nightreel.evaluation.reporting.report_data import report_data
+from nightreel.evaluation.segments.cold_start import Row, lines
+from nightreel.evaluation.segments.segments import newcomers
+from nightreel.evaluation.segments.slice_definitions import slices_of
+from nightreel.evaluation.segments.slice_metrics import slice_rows
+from nightreel.evaluation.showable_today import hidden_today
+from nightreel.evaluation.test_reads import count_read
+from nightreel.evaluation.test_set import Trial
+from nightreel.models.engine import BLEND
+from nightreel.models.training.selected_params import Choices
+from nightreel.reader.reader import Reader
+from nightreel.settings import Settings, load
+from nightreel.stage import note, read_json, say, stage_main, staged_output, state_directory, write_json
+from nightreel.store.open import open_store
 
 SNAPSHOT, VALIDATE, EMBED, FINETUNE = (Path("data", name) for name in ("snapshot", "validate", "embed", "finetune"))
 OUT = Path("data/evaluate")

@@ -12,19 +12,20 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.content.encoders import suited
-from tasks.content.fitting import Lesson, fit_content
-from tasks.data.dataset import Dataset, load_dataset
-from tasks.evaluation.validation import CONTENT, LEAVE_LAST_OUT, content_quality, fold_task, gate_fold, judge_of
-from tasks.index.assembly import LEARNED, bundle_config, rehearse
-from tasks.models.ahead import Ahead
-from tasks.models.catalogue import catalogue_of
-from tasks.models.examples import Judge, save
-from tasks.models.learning import Trial, learn, untrained
-from tasks.models.rating_choice import with_ratings
-from tasks.models.warm_start import find, keep, night_of, started
-from tasks.settings import Settings, load
-from tasks.stage import UserError, peak_memory, read_json, say, stage_main, staged_output, write_json, write_rows
+from nightreel.bundle.assembly import LEARNED, bundle_config, rehearse
+from nightreel.content.encoders.registry import suited
+from nightreel.content.training.fit_vectors import Lesson, fit_content
+from nightreel.data.dataset import Dataset, load_dataset
+from nightreel.errors import UserError
+from nightreel.evaluation.validation import CONTENT, LEAVE_LAST_OUT, content_quality, fold_task, gate_fold, judge_of
+from nightreel.models.catalogue import catalogue_of
+from nightreel.models.training.model_selection import Trial, learn, untrained
+from nightreel.models.training.parallel_fit import Ahead
+from nightreel.models.training.rating_selection import with_ratings
+from nightreel.models.training.training_examples import Judge, save
+from nightreel.models.training.warm_start import find, keep, night_of, started
+from nightreel.settings import Settings, load
+from nightreel.stage import peak_memory, read_json, say, stage_main, staged_output, write_json, write_rows
 
 OUT, WARM = Path("data/finetune"), Path("data/snapshot/warm")
 ITEMS, UNDERSTOOD = Path("data/validate/items.parquet"), Path("data/understand/items.parquet")
@@ -123,7 +124,7 @@ def main() -> float:
     """Read validate's and embed's outputs, write data/finetune; returns bytes of memory beside this process."""
     settings, data = load(), load_dataset()
     if settings.finetune.backbone.model and "transformer" in settings.finetune.members:
-        from tasks.models.checkpoint import opened
+        from nightreel.models.neural.transformer.checkpoint import opened
 
         opened(settings.finetune.backbone)  # refused now, not after the encoder was fitted
     folds = list(data.folds)

@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tasks.index.bundle import read_manifest
-from tasks.index.fence import of_this_run
-from tasks.index.publisher import Published, publish
-from tasks.index.store import Store
-from tasks.index.stores import open_store
-from tasks.index.withdrawals import Told
-from tasks.settings import Settings, load
-from tasks.stage import note, read_json, say, stage_main, staged_output, write_json
+from nightreel.bundle.format import read_manifest
+from nightreel.settings import Settings, load
+from nightreel.stage import note, read_json, say, stage_main, staged_output, write_json
+from nightreel.store.backends.base import Store
+from nightreel.store.fence import of_this_run
+from nightreel.store.open import open_store
+from nightreel.store.publisher import Published, publish
+from nightreel.store.withdrawals_file import Told
 
 DATA = Path("data")
 BUNDLE = DATA / "refit" / "bundle"

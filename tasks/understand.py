@@ -11,13 +11,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tasks.content.encoders import suited
-from tasks.index.media_objects import MediaObjects
-from tasks.settings import load
-from tasks.stage import note, stage_main, staged_output, write_json
-from tasks.understanding.draft import draft, finish
-from tasks.understanding.fields import Understood
-from tasks.understanding.looks import Looks
+from nightreel.content.encoders.registry import suited
+from nightreel.settings import load
+from nightreel.stage import note, stage_main, staged_output, write_json
+from nightreel.store.media_objects import MediaObjects
+from nightreel.understanding.pipeline import Looks
+from nightreel.understanding.schema import Understood
+from nightreel.understanding.two_pass_tables import draft, finish
 
 ITEMS = Path("data/validate/items.parquet")
 OUT = Path("data/understand")

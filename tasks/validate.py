@@ -10,17 +10,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.data import business_rules, labels, protocols, report, shown
-from tasks.data.accounting import Account, bad_days, odd_clocks, require_acceptable, small_parts
-from tasks.data.clean import Clean, clean_tables, read_snapshot
-from tasks.data.comments import comments
-from tasks.data.ends import data_end
-from tasks.data.fates import remembered
-from tasks.data.meetings import meetings_of
-from tasks.data.protocols import Choice
-from tasks.data.splits import Events
-from tasks.settings import Validate, load
-from tasks.stage import UserError, read_json, say, stage_main, staged_output, state_directory, write_json
+from nightreel.data import split_protocols
+from nightreel.data.log_end import data_end
+from nightreel.data.quality import editorial_checks, feedback_labels, report, showable_items
+from nightreel.data.quality.clean import Clean, clean_tables, read_snapshot
+from nightreel.data.quality.comments import comments
+from nightreel.data.quality.row_counts import Account, bad_days, odd_clocks, require_acceptable, small_parts
+from nightreel.data.quality.row_outcomes import remembered
+from nightreel.data.sittings import meetings_of
+from nightreel.data.split_protocols import Choice
+from nightreel.data.splits import Events
+from nightreel.errors import UserError
+from nightreel.settings import Validate, load
+from nightreel.stage import read_json, say, stage_main, staged_output, state_directory, write_json
 
 SNAPSHOT = Path("data/snapshot")
 OUT, NAMED = Path("data/validate"), Path("data/named")
@@ -36,20 +38,22 @@ def main() -> None:
     known = read_json(SNAPSHOT / "known.json")["rows"]
     hidden = read_json(SNAPSHOT / "today.json")["hidden"]
     _check(clean, settings, known, source["notes"])
-    shown.require_shown(clean.item_rows, hidden)
-    events = labels.label(clean.events, settings)
-    arrays = labels.as_arrays(events)
+    showable_items.require_shown(clean.item_rows, hidden)
+    events = feedback_labels.label(clean.events, settings)
+    arrays = feedback_labels.as_arrays(events)
     if not arrays.positive.any():
         raise UserError(
             f"events: none of the {len(arrays):,} clean rows is positive under validate.positive in params.yaml; found "
             f"{', '.join(pc.unique(clean.events['event'].cast(pa.string())).to_pylist())}. Name one of these there."
         )
-    met = meetings_of(arrays, labels.kinds(events), None if source["clock"] == "order" else settings.return_gap_s)
-    exclude_seen = labels.leaves_out_seen(settings, clean.items["media_type"], met.returning)
+    met = meetings_of(
+        arrays, feedback_labels.kinds(events), None if source["clock"] == "order" else settings.return_gap_s
+    )
+    exclude_seen = feedback_labels.leaves_out_seen(settings, clean.items["media_type"], met.returning)
     if not exclude_seen:
-        events = labels.once(events, met.once)
-        arrays = labels.as_arrays(events)
-    choice = protocols.choose(arrays, source["clock"], exclude_seen, settings)
+        events = feedback_labels.once(events, met.once)
+        arrays = feedback_labels.as_arrays(events)
+    choice = split_protocols.choose(arrays, source["clock"], exclude_seen, settings)
     until = float(arrays.time.max()) if source["clock"] == "order" else data_end(arrays.user, arrays.time)
     facts = describe(clean, arrays, choice, source["clock"], exclude_seen, until)
     warnings = [*source["notes"], *report.warn(clean.item_rows, arrays, events, choice.refused)]
@@ -62,27 +66,32 @@ def main() -> None:
         write_json(folder / "splits.json", {
             "clock": source["clock"], "exclude_seen": exclude_seen, "gate": choice.gate, "refused": choice.refused,
             "data_until": until,
-            "protocols": protocols.describe(choice, arrays, clean.items["item_id"].to_pylist(), clean.user_ids),
+            "protocols": split_protocols.describe(choice, arrays, clean.items["item_id"].to_pylist(), clean.user_ids),
         })  # fmt: skip
-        write_json(folder / "arrivals.json", remembered(clean.fates) | {"shown": shown.remembered(clean.items)})
+        write_json(
+            folder / "arrivals.json", remembered(clean.fates) | {"shown": showable_items.remembered(clean.items)}
+        )
         write_json(folder / "report.json", report.as_json(clean.accounts, warnings, facts))
         (folder / "report.md").write_text(report.as_markdown(clean.accounts, warnings, facts), "utf-8")
     write_json(METRICS, report.metrics(clean.accounts, facts))
     # What depends on the hour or on other nights is told, but in no output: the same rows give the same files.
     warnings += small_parts(clean.fates, known, settings.quarantine_share, settings.part_rows)
-    _tell(clean.accounts, [*warnings, *shown.told(clean.items, hidden, known)], facts)
+    _tell(clean.accounts, [*warnings, *showable_items.told(clean.items, hidden, known)], facts)
 
 
 def _warnings(clean: Clean, settings: Validate, exclude_seen: bool, returning: float) -> list[str]:
     """What is no fault but worth knowing, of the data alone."""
     warnings = [*odd_clocks(clean.accounts), *bad_days(clean.fates, settings.quarantine_share, settings.part_rows)]
-    warnings += [*shown.mostly_blocked(clean.items), *filter(None, [business_rules.unmet(clean.rules, clean.items)])]
+    warnings += [
+        *showable_items.mostly_blocked(clean.items),
+        *filter(None, [editorial_checks.unmet(clean.rules, clean.items)]),
+    ]
     if not exclude_seen:
         warnings.append(
             f"lists may hold seen items again (validate.exclude_seen: {settings.exclude_seen}): {returning:.1%} of the "
             "meetings of a user and an item are returns."
         )
-    if labels.thresholds(clean.events, settings) is not settings.positive:
+    if feedback_labels.thresholds(clean.events, settings) is not settings.positive:
         warnings.append(
             f"no event is positive by validate.positive: {', '.join(settings.positive_else)} count instead."
         )

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.index.fence import of_this_run
-from tasks.index.live_tables import live_tables
-from tasks.index.nightly_withdrawals import Effect, hold, serving_together, waiting
-from tasks.index.store import Store
-from tasks.index.stores import open_store
-from tasks.index.tonight import told
-from tasks.index.withdrawals import Told
-from tasks.index.withdrawing import Change
-from tasks.settings import Snapshot, load
-from tasks.stage import note, read_json, say, stage_main, staged_output
+from nightreel.settings import Snapshot, load
+from nightreel.stage import note, read_json, say, stage_main, staged_output
+from nightreel.store.backends.base import Store
+from nightreel.store.fence import of_this_run
+from nightreel.store.open import open_store
+from nightreel.store.withdrawals_file import Told
+from nightreel.store.withdrawals_update import Change
+from nightreel.withdrawals.live_tables import live_tables
+from nightreel.withdrawals.nightly import Effect, hold, serving_together, waiting
+from nightreel.withdrawals.rights_tonight import told
 
 SNAPSHOT, OUT = Path("data/snapshot"), Path("data/withdraw")
 FILE = "withdrawals.json"

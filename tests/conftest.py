@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.free_ports import free_ports
-from flows.server import HOST, free_port
-from tasks.index.object_store import ObjectStore
+from benchmarks.speed.free_ports import free_ports
+from nightreel.orchestration.prefect.run_server import HOST, free_port
+from nightreel.store.backends.seaweedfs import ObjectStore
 
 # Prefect reads its settings once, when it is imported: so they are set before any test module is.
 PREFECT = Path(tempfile.mkdtemp(prefix="nightreel-prefect-"))
@@ -37,7 +37,7 @@ def pytest_unconfigure() -> None:
 @pytest.fixture(scope="session")
 def toy_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project, built once."""
-    from tests.flows import toy
+    from tests.support import toy
 
     return toy.build(tmp_path_factory.mktemp("template") / "toy")
 
@@ -57,8 +57,8 @@ def toy(toy_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture(scope="session")
 def prefect_api() -> Iterator[str]:
     """A Prefect API for the whole session, with its own home."""
-    from flows.project import Project
-    from flows.server import serve, wait
+    from nightreel.orchestration.prefect.run_server import serve, wait
+    from nightreel.orchestration.project import Project
 
     with serve(Project(PREFECT, PREFECT), API_PORT) as child:
         wait(os.environ["PREFECT_API_URL"], child)

@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.free_ports import free_ports
+from benchmarks.speed.free_ports import free_ports
+from nightreel.stage import stage_main
+from nightreel.store.open import open_store
 from tasks import snapshot, validate
-from tasks.index.stores import open_store
-from tasks.stage import stage_main
 from tests.contracts.servers import set_environment
-from tests.datasets import REPOSITORY, workspace, write_dataset, write_params
+from tests.support.datasets import REPOSITORY, workspace, write_dataset, write_params
 
 HEADER = "user_id,item_id,timestamp,event\n"
 
@@ -346,7 +346,7 @@ def full(folder: Path, seaweed: dict[str, str]) -> tuple[list[str], dict[str, st
 def taken(folder: Path, seaweed: dict[str, str]) -> tuple[list[str], dict[str, str]]:
     """`nightreel up` on the object store's own port."""
     port = seaweed["AWS_ENDPOINT_URL"].rpartition(":")[2]
-    return [sys.executable, "-c", "from flows.cli import main; main()", "up", "--port", port], seaweed
+    return [sys.executable, "-c", "from nightreel.cli.main import main; main()", "up", "--port", port], seaweed
 
 
 OUTSIDE = [

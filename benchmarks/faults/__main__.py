@@ -26,9 +26,9 @@ from rich.table import Table
 
 from benchmarks.faults import damage, kills, nights, races, recording, rolling_back, weather, withdrawing, world
 from benchmarks.faults.world import Row, World
-from benchmarks.free_ports import free_ports
-from benchmarks.reading import ONE_CORE
-from tasks.index.object_store import ObjectStore
+from benchmarks.speed.free_ports import free_ports
+from benchmarks.speed.reading import ONE_CORE
+from nightreel.store.backends.seaweedfs import ObjectStore
 
 
 def main() -> int:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from benchmarks.faults.readers import Clients
 from benchmarks.faults.world import Row, World, entered, send
-from tasks.index import channels
-from tasks.index.bundle import LINEAGE, digest_of
-from tasks.index.live import LiveReader
-from tasks.index.reader import Reader
-from tasks.index.s3_store import S3Store
+from nightreel.bundle.format import LINEAGE, digest_of
+from nightreel.reader.live_reader import LiveReader
+from nightreel.reader.reader import Reader
+from nightreel.store import channels
+from nightreel.store.backends.s3 import S3Store
 
 Damage = Callable[[bytes, random.Random], bytes]
 

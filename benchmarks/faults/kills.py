@@ -15,10 +15,10 @@ from typing import Any
 from benchmarks.faults.proxy import Answer, Asked, Fault, Forward, Proxy, send_head
 from benchmarks.faults.readers import Readers
 from benchmarks.faults.world import Row, World, enter, entered, processes, send
-from tasks.index import channels, retention
-from tasks.index.bundle import BundleError, digest_of
-from tasks.index.cache import download
-from tasks.index.s3_store import S3Store
+from nightreel.bundle.format import BundleError, digest_of
+from nightreel.store import channels, retention
+from nightreel.store.backends.s3 import S3Store
+from nightreel.store.local_cache import download
 
 MOMENTS = ("before", "within", "after")
 KEPT = retention.Keep(versions=2, days=0.0, grace_hours=0.0)

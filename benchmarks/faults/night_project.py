@@ -19,11 +19,11 @@ from typing import Any
 import httpx
 import psutil
 
-from benchmarks.free_ports import free_ports
-from flows.server import free_port
+from benchmarks.speed.free_ports import free_ports
+from nightreel.orchestration.prefect.run_server import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-NIGHTREEL = [sys.executable, "-c", "from flows.cli import main; main()"]
+NIGHTREEL = [sys.executable, "-c", "from nightreel.cli.main import main; main()"]
 PROXY = dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"), "http://127.0.0.1:9")
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 PATIENCE_S = 300.0  # for services and processes on a busy machine

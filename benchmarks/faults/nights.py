@@ -97,7 +97,7 @@ def kill(up: Up, how: str, counts: Counts, next_s: float = NEXT_S) -> None:
 def _kill(up: Up, how: str, run: str) -> str:
     """Kill it, and start it again; returns what the terminal was told."""
     if how == "worker":
-        up.part("flows.worker").kill()
+        up.part("nightreel.orchestration.services.worker").kill()
         until(lambda: up.state(run) in ENDED and "ended run" in up.err(), PATIENCE_S)
         return up.err()
     _end(up, how)

@@ -10,10 +10,10 @@ from typing import Any
 
 from benchmarks.faults.kills import KEPT, whole
 from benchmarks.faults.world import Row, World, enter, entered, processes
-from tasks.index import channels, retention
-from tasks.index.bundle import digest_of, seal
-from tasks.index.publisher import StaleChallenger, publish
-from tasks.index.s3_store import S3Store
+from nightreel.bundle.format import digest_of, seal
+from nightreel.store import channels, retention
+from nightreel.store.backends.s3 import S3Store
+from nightreel.store.publisher import StaleChallenger, publish
 
 RACERS = 8
 COLLECTED = 10  # rounds between two collections of old versions

@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from benchmarks.faults.world import World, enter, processes
-from tasks.index.live import LiveReader
-from tasks.index.reader import Reader
+from nightreel.reader.live_reader import LiveReader
+from nightreel.reader.reader import Reader
 
 CLIENTS, PAUSE_S, LOOK_S = 2, 0.04, 0.05
 

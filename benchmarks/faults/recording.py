@@ -19,7 +19,7 @@ import yaml
 from mlflow import MlflowClient
 
 from benchmarks.faults.world import Row, World
-from benchmarks.nightly import BIN, ROOT, own_data
+from benchmarks.speed.nightly import BIN, ROOT, own_data
 
 HELD_S, WHOLE_S = 60.0, 30.0
 # A night of about a minute: what is learned does not matter here.

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from benchmarks.faults.proxy import Answer, Asked, Forward, Proxy
 from benchmarks.faults.readers import answers
 from benchmarks.faults.world import Row, World, by_way_of, entered, send
-from tasks.index import channels
-from tasks.index.reader import Reader
-from tasks.index.s3_store import S3Store
+from nightreel.reader.reader import Reader
+from nightreel.store import channels
+from nightreel.store.backends.s3 import S3Store
 
 FEW, MANY = 4, 24
 

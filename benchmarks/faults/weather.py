@@ -16,11 +16,12 @@ from benchmarks.faults.kills import whole
 from benchmarks.faults.proxy import Answer, Asked, Fault, Forward, Proxy, cut
 from benchmarks.faults.readers import Clients
 from benchmarks.faults.world import Row, World, by_way_of, enter, processes, send
-from tasks.index import channels, s3_store
-from tasks.index.bundle import digest_of
-from tasks.index.live import LiveReader
-from tasks.index.s3_store import S3Store
-from tasks.stage import UserError
+from nightreel.bundle.format import digest_of
+from nightreel.errors import UserError
+from nightreel.reader.live_reader import LiveReader
+from nightreel.store import channels
+from nightreel.store.backends import s3
+from nightreel.store.backends.s3 import S3Store
 
 HANG_S, SLOW_S = 1.0, 0.05
 SKEW = dt.timedelta(hours=3)
@@ -128,7 +129,7 @@ def observe(world: World, name: str, places: int) -> Counts:
     kind = _kind(name)
     slug = "".join(letter for letter in name if letter.isalnum())
     enter(world.environment, world.root / "reader" / slug)
-    s3_store.READ_S = HANG_S
+    s3.READ_S = HANG_S
     counts, store, first = Counts(name), S3Store(world.uri(f"weather-{slug}")), 2000 + 100 * KINDS.index(kind)
     for n in range(2):
         send(store, world.bundle(first + n))

@@ -11,15 +11,15 @@ from functools import partial
 
 from benchmarks.faults.damage import KINDS, Damage
 from benchmarks.faults.world import Row, World, entered
-from flows.withdrawal import Named, withdraw
-from tasks.index import channels
-from tasks.index.bundle import digest_of
-from tasks.index.live import LiveReader
-from tasks.index.nightly_withdrawals import hold
-from tasks.index.publisher import publish
-from tasks.index.reader import Reader
-from tasks.index.s3_store import S3Store
-from tasks.index.withdrawals import TableRights, Told, WithdrawalsError, key_of
+from nightreel.bundle.format import digest_of
+from nightreel.cli.versions.withdrawn_ids import Named, withdraw
+from nightreel.reader.live_reader import LiveReader
+from nightreel.reader.reader import Reader
+from nightreel.store import channels
+from nightreel.store.backends.s3 import S3Store
+from nightreel.store.publisher import publish
+from nightreel.store.withdrawals_file import TableRights, Told, WithdrawalsError, key_of
+from nightreel.withdrawals.nightly import hold
 
 NOW = 1_790_000_000.0
 FIRST = 7000  # of the versions that this campaign publishes

@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import made_up_bundle
-from tasks.index import channels, s3_upload
-from tasks.index.bundle import CONFIG, seal
-from tasks.index.publisher import Published, publish
-from tasks.index.reader import Reader
-from tasks.index.store import Store
-from tasks.index.stored import precompute
+from benchmarks.speed import made_up_bundle
+from nightreel.bundle.format import CONFIG, seal
+from nightreel.reader.precompute import precompute
+from nightreel.reader.reader import Reader
+from nightreel.store import channels
+from nightreel.store.backends import s3_upload
+from nightreel.store.backends.base import Store
+from nightreel.store.publisher import Published, publish
 
 BASES = 4
 PART_BYTES = 5 * 2**20  # the least that S3 permits, so that a file of little more goes up in two parts

@@ -25,7 +25,6 @@ import numpy as np
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from benchmarks.nightly import ROOT
 from benchmarks.quality.answers import Answer, peer_answer
 from benchmarks.quality.environments import environment
 from benchmarks.quality.night import Night, NightError, finished, run
@@ -33,7 +32,8 @@ from benchmarks.quality.plot import draw
 from benchmarks.quality.report import Report, compare, show
 from benchmarks.quality.roster import ROSTER
 from benchmarks.quality.scoring import BadLists, Truth
-from tasks.stage import read_json, state_directory, write_json
+from benchmarks.speed.nightly import ROOT
+from nightreel.stage import read_json, state_directory, write_json
 
 AGREES = 1e-6
 

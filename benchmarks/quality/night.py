@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.nightly import BIN, ROOT, Cost, measure
+from benchmarks.speed.nightly import BIN, ROOT, Cost, measure
 
-COMMAND = "from flows.cli import main; main()"  # `nightreel`, of the clone's code whatever is installed
+COMMAND = "from nightreel.cli.main import main; main()"  # `nightreel`, of the clone's code whatever is installed
 OWN = Path(__file__).parent / "own.py"
 NEEDED = ("data/validate/splits.json", "data/evaluate/decision.json", "data/finetune/choices.json")
 

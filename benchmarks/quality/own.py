@@ -4,7 +4,7 @@
     python own.py answer FOLDER FOLD PROTOCOL  # FOLDER/<fold>/nightreel.<model>.parquet and .json
     python own.py fit FOLDER FOLD PROTOCOL     # FOLDER/<fold>/fit.json: the rehearsal's fit once more, timed
 
-The current directory is the workspace. The questions are those of the evaluate stage (tasks.evaluation.trial).
+The current directory is the workspace. The questions are those of the evaluate stage (nightreel.evaluation.test_set).
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.data.dataset import Dataset, load_dataset
-from tasks.data.histories import Histories
-from tasks.evaluation.trial import Trial, ask, trial
-from tasks.index.assembly import rehearse
-from tasks.index.reader import Reader
-from tasks.models.choices import Choices
-from tasks.stage import UserError, read_json, stage_main, write_json
+from nightreel.bundle.assembly import rehearse
+from nightreel.data.dataset import Dataset, load_dataset
+from nightreel.data.histories import Histories
+from nightreel.errors import UserError
+from nightreel.evaluation.test_set import Trial, ask, trial
+from nightreel.models.training.selected_params import Choices
+from nightreel.reader.reader import Reader
+from nightreel.stage import read_json, stage_main, write_json
 
 VALIDATE, FINETUNE = Path("data/validate"), Path("data/finetune")
 LENGTH = 10

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.faults import damage, kills, races, rolling_back, weather, withdrawing, world
 from benchmarks.faults.world import Row, World
-from benchmarks.free_ports import free_ports
-from tasks.index.object_store import ObjectStore
+from benchmarks.speed.free_ports import free_ports
+from nightreel.store.backends.seaweedfs import ObjectStore
 
 pytestmark = pytest.mark.end_to_end
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import gate as benchmark
-from benchmarks.planted_regressions import ITEMS, PLANTS, Night, broken_slice, lists, ranks, world
-from tasks.evaluation.checks import Hidden, faults
-from tasks.evaluation.gate import Gate
-from tasks.evaluation.ranking import per_user
-from tasks.settings import load
+from benchmarks.evaluation import gate as benchmark
+from benchmarks.evaluation.planted_regressions import ITEMS, PLANTS, Night, broken_slice, lists, ranks, world
+from nightreel.evaluation.gate.gate import Gate
+from nightreel.evaluation.list_checks import Hidden, faults
+from nightreel.evaluation.metrics.ranking import per_user
+from nightreel.settings import load
 
 N = 20_000
 EXPECTED = {

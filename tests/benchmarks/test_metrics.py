@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.metric_peers import rectools, tables
-from benchmarks.metrics import agree, question
+from benchmarks.evaluation.metric_peers import rectools, tables
+from benchmarks.evaluation.metrics import agree, question
 
 
 def test_other_means_end_it() -> None:

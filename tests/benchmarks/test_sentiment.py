@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.sentiment import Texts, fit, left_out, measure, passages
+from benchmarks.understanding.sentiment import Texts, fit, left_out, measure, passages
 
 
 def texts(rating: list[float], kind: list[int]) -> Texts:

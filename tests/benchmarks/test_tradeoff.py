@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import tradeoff
-from tasks.data.histories import Histories
-from tasks.evaluation.ranking import Truth
-from tasks.evaluation.trial import Trial
-from tasks.index.listing import of_users
-from tasks.index.reader import Reader
-from tasks.index.wishes import Wishes
-from tests.tasks.index.bundles import taste, write_bundle
+from benchmarks.models import tradeoff
+from nightreel.data.histories import Histories
+from nightreel.evaluation.metrics.ranking import Truth
+from nightreel.evaluation.test_set import Trial
+from nightreel.reader.options import Wishes
+from nightreel.reader.reader import Reader
+from nightreel.reader.recommend import of_users
+from tests.support.bundles import taste, write_bundle
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.faults.proxy import Answer, Asked, Forward, Proxy
-from benchmarks.free_ports import free_ports
-from tasks.index.publisher import publish
-from tasks.index.store import Store, StoreError, StoreUnreachable, Token
-from tasks.index.stores import open_store
+from benchmarks.speed.free_ports import free_ports
+from nightreel.store.backends.base import Store, StoreError, StoreUnreachable, Token
+from nightreel.store.open import open_store
+from nightreel.store.publisher import publish
 from tests.contracts.servers import set_environment
-from tests.tasks.index.bundles import lineage, write_bundle
+from tests.support.bundles import lineage, write_bundle
 
 pytestmark = pytest.mark.end_to_end
 
@@ -146,7 +146,7 @@ def test_a_full_disk_is_told_and_leaves_the_old_content(tmp_path: Path, monkeypa
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tasks.index.local_store._flush", full)
+    monkeypatch.setattr("nightreel.store.backends.local._flush", full)
     with pytest.raises(StoreError, match=r"no space left on the device\. Free some"):
         store.put("k", b"new")
     assert store.get("k") == b"old"

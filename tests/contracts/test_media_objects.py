@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.free_ports import free_ports
-from tasks.data.media import at_hand, key_of, media_root, pin
-from tasks.index.media_objects import MediaObjects
-from tasks.index.s3_store import S3Store
-from tasks.index.store import StoreUnreachable
+from benchmarks.speed.free_ports import free_ports
+from nightreel.data.ingest.media_files import at_hand, key_of, media_root, pin
+from nightreel.store.backends.base import StoreUnreachable
+from nightreel.store.backends.s3 import S3Store
+from nightreel.store.media_objects import MediaObjects
 from tests.contracts.servers import set_environment
 
 FILM = random.Random(1).randbytes(3 << 20)
@@ -72,7 +72,7 @@ def test_what_the_store_refuses_is_a_reason_and_silence_is_not(
         refused = MediaObjects(place)
         assert refused.stamp("clips/a b.mp4")[1] == refused.fetch("clips/a b.mp4", tmp_path / "a")
         assert refused.stamp("clips/a b.mp4")[1] == "the object store refuses it"
-    monkeypatch.setattr("tasks.index.s3_store.CONNECT_S", 0.2)
+    monkeypatch.setattr("nightreel.store.backends.s3.CONNECT_S", 0.2)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_ports(1)}")
     with pytest.raises(StoreUnreachable):
         pin(["clips/a b.mp4"], MediaObjects(place), tmp_path / "media.json")

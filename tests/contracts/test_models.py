@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tasks.data.histories import Histories
-from tasks.models import members
-from tasks.models.engine import listed, mapped, unseen
-from tasks.models.protocol import Catalogue, Hyper, Recommender
-from tasks.models.transformer import Transformer
-from tests.settings import settings
-from tests.tasks.models.tiny_checkpoint import backbone
+from nightreel.data.histories import Histories
+from nightreel.models import registry
+from nightreel.models.base import Catalogue, Hyper, Recommender
+from nightreel.models.engine import listed, mapped, unseen
+from nightreel.models.neural.transformer.model import Transformer
+from tests.models.neural.tiny_checkpoint import backbone
+from tests.support.settings import settings
 
 USERS, ITEMS = 80, 60
 NOT_IN_PARAMS: dict[str, dict[str, tuple[float, ...]]] = {
@@ -48,7 +48,7 @@ class Pretrained(Transformer):
 
 
 HYPER["transformer, pretrained"] = HYPER["transformer"] | {"passes": 2.0}
-MEMBERS: dict[str, type[Recommender]] = {**members.MEMBERS, "transformer, pretrained": Pretrained}
+MEMBERS: dict[str, type[Recommender]] = {**registry.MEMBERS, "transformer, pretrained": Pretrained}
 COUNTING = (
     "popularity",
     "popularity_by_genre",

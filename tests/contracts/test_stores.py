@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from tasks.index.s3_store import S3Store
-from tasks.index.store import Conflict, Missing, Store, StoreError
-from tasks.index.stores import open_store
-from tasks.stage import UserError
+from nightreel.errors import UserError
+from nightreel.store.backends.base import Conflict, Missing, Store, StoreError
+from nightreel.store.backends.s3 import S3Store
+from nightreel.store.open import open_store
 from tests.contracts.servers import set_environment
 
 
@@ -162,7 +162,7 @@ def test_a_killed_upload_goes_on_with_the_parts_that_it_lacks(
     server: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_environment(monkeypatch, request.getfixturevalue(server))
-    monkeypatch.setattr("tasks.index.s3_upload._PARTS_AT_ONCE", 1)
+    monkeypatch.setattr("nightreel.store.backends.s3_upload._PARTS_AT_ONCE", 1)
     store = S3Store(f"s3://bucket-{random.randrange(10**9)}/store")
     store.put("k", b"makes the bucket")
     source, content = tmp_path / "file", random.Random(1).randbytes(35 * 2**20)

@@ -12,22 +12,22 @@ from typing import Any
 
 import pytest
 
-from flows import withdrawal
-from tasks.data.privacy import pseudonym
-from tasks.index import channels, records, retention
-from tasks.index import withdrawals as files
-from tasks.index.live import LiveReader
-from tasks.index.nightly_withdrawals import hold, serving_together, waiting
-from tasks.index.pointer import Pointer
-from tasks.index.publisher import publish
-from tasks.index.reader import Reader
-from tasks.index.store import Store, StoreError
-from tasks.index.stored import precompute
-from tasks.index.stores import open_store
-from tasks.index.withdrawals import TableRights, Told, Withdrawals, WithdrawalsError, key_of
-from tasks.index.withdrawing import change, compose
+from nightreel.cli.versions import withdrawn_ids
+from nightreel.data.privacy import pseudonym
+from nightreel.reader.live_reader import LiveReader
+from nightreel.reader.precompute import precompute
+from nightreel.reader.reader import Reader
+from nightreel.store import channels, records, retention
+from nightreel.store import withdrawals_file as files
+from nightreel.store.backends.base import Store, StoreError
+from nightreel.store.channel_pointer import Pointer
+from nightreel.store.open import open_store
+from nightreel.store.publisher import publish
+from nightreel.store.withdrawals_file import TableRights, Told, Withdrawals, WithdrawalsError, key_of
+from nightreel.store.withdrawals_update import change, compose
+from nightreel.withdrawals.nightly import hold, serving_together, waiting
 from tests.contracts.servers import set_environment
-from tests.tasks.index.bundles import lineage, write_bundle
+from tests.support.bundles import lineage, write_bundle
 
 IDS = tuple(f"i{n:03d}" for n in range(30))
 NOW = 1_790_000_000.0
@@ -70,7 +70,7 @@ def live(store: Store) -> Pointer:
 
 
 def withdraw(store: Store, *, items: tuple[str, ...] = (), users: tuple[str, ...] = ()) -> None:
-    withdrawal.withdraw(store, None, withdrawal.Named(items, users))
+    withdrawn_ids.withdraw(store, None, withdrawn_ids.Named(items, users))
 
 
 def shown_to(reader: Reader, user: str) -> set[str]:
@@ -298,7 +298,7 @@ def test_withdrawals_that_cannot_be_read_show_nothing_to_who_opens_and_change_no
         assert following.refresh() and following.status.fault is None
         assert not shown_to(following.reader, "u004") & {IDS[0], IDS[2]}
         damage_kinds()[kind](published, key)
-        withdrawal.withdraw(published, None, withdrawal.Named(IDS[:3], ()), anew=True)
+        withdrawn_ids.withdraw(published, None, withdrawn_ids.Named(IDS[:3], ()), anew=True)
         assert following.refresh() and not shown_to(following.reader, "u004") & set(IDS[:3])
 
 
@@ -307,14 +307,16 @@ def test_a_live_reader_takes_withdrawals_over_without_opening_the_version_anew(
 ) -> None:
     with LiveReader(published.uri, start=False) as following:
         before, engine, words = following.reader, following.reader.engine, following.reader.words
-        monkeypatch.setattr("tasks.index.live.fetch", lambda *_: pytest.fail("the version was fetched again"))
+        monkeypatch.setattr(
+            "nightreel.reader.live_reader.fetch", lambda *_: pytest.fail("the version was fetched again")
+        )
         withdraw(published, items=(IDS[0],), users=("u002",))
         assert following.refresh() and not following.refresh()
         after = following.reader
         assert after.engine is engine and after.words is words and after.edition != before.edition
         assert IDS[0] not in shown_to(after, "u004") and not after.knows(["u002"])[0]
         assert following.status.swaps == 0 and following.status.withdrawals == live(published).withdrawals
-        withdrawal.give_back(published, None, withdrawal.Named((IDS[0],), ("u002",)))
+        withdrawn_ids.give_back(published, None, withdrawn_ids.Named((IDS[0],), ("u002",)))
         assert following.refresh() and IDS[0] in shown_to(following.reader, "u004")
         assert following.reader.knows(["u002"])[0]
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests import datasets
-from tests.flows import toy
+from tests.support import datasets, toy
 
 Checkout = Callable[[str], Path]
 

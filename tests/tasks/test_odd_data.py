@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from nightreel.data.dataset import load_dataset
+from nightreel.errors import UserError
+from nightreel.reader.reader import Reader
+from nightreel.stage import read_json, write_json
 from tasks import evaluate, finetune, refit
-from tasks.data.dataset import load_dataset
-from tasks.index.reader import Reader
-from tasks.stage import UserError, read_json, write_json
-from tests.datasets import prepare, understand_nothing, workspace
+from tests.support.datasets import prepare, understand_nothing, workspace
 
 Rows = list[tuple[int, int, int]]
 CLOSED = {"regularisation": [100], "decay": [5], "keep": [64], "max_items": [1000]}

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from nightreel.bundle.format import digest_of
+from nightreel.reader.reader import Reader
+from nightreel.stage import write_json
+from nightreel.store import channels
+from nightreel.store.open import open_store
+from nightreel.store.publisher import StaleChallenger
 from tasks import publish
-from tasks.index import channels
-from tasks.index.bundle import digest_of
-from tasks.index.publisher import StaleChallenger
-from tasks.index.reader import Reader
-from tasks.index.stores import open_store
-from tasks.stage import write_json
-from tests.tasks.index.bundles import write_bundle
+from tests.support.bundles import write_bundle
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 

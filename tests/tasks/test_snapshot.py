@@ -13,12 +13,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from nightreel.data.daily_files import read_days
+from nightreel.data.privacy import pseudonym
+from nightreel.errors import UserError
+from nightreel.store.open import open_store
 from tasks import snapshot
-from tasks.data.days import read_days
-from tasks.data.privacy import pseudonym
-from tasks.index.stores import open_store
-from tasks.stage import UserError
-from tests.datasets import REPOSITORY, Planted, workspace, write_dataset, write_params
+from tests.support.datasets import REPOSITORY, Planted, workspace, write_dataset, write_params
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tasks.stage import read_json
+from nightreel.stage import read_json
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,7 +16,7 @@ def run(folder: Path, work: str, beside: float = 0.0) -> Path:
     """`tasks/learn.py` that does some work, with bytes of memory beside it; returns where its cost is kept."""
     (folder / "tasks").mkdir(exist_ok=True)
     (folder / "tasks" / "learn.py").write_text(
-        f"from tasks.stage import UserError, stage_main\nstage_main(lambda: ({work}, {beside})[1])\n"
+        f"from nightreel.stage import UserError, stage_main\nstage_main(lambda: ({work}, {beside})[1])\n"
     )
     state = folder / "state"
     environment = os.environ | {"PYTHONPATH": str(ROOT), "NIGHTREEL_STATE": str(state)}

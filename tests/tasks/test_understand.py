@@ -14,12 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from tasks.data.schema import COMMENTS_SCHEMA, ITEMS_SCHEMA
-from tasks.stage import stage_main
+from nightreel.data.contract.schema import COMMENTS_SCHEMA, ITEMS_SCHEMA
+from nightreel.stage import stage_main
+from nightreel.understanding.schema import FIELDS_SCHEMA, PROVENANCE_SCHEMA
 from tasks.understand import main
-from tasks.understanding.fields import FIELDS_SCHEMA, PROVENANCE_SCHEMA
-from tests.datasets import items_table
-from tests.tasks.understanding.chat_server import chat_server
+from tests.support.datasets import items_table
+from tests.understanding.chat_server import chat_server
 
 pytestmark = pytest.mark.end_to_end
 
@@ -120,7 +120,7 @@ def test_text_fields_with_provenance_and_only_what_changed_is_done_again(
 
     whole = {name: pq.read_table(tmp_path / f"data/understand/{name}.parquet") for name in ("items", "provenance")}
     for size in ("looks.BLOCK", "looks.MOST_ITEMS", "spool.BLOCK"):
-        monkeypatch.setattr(f"tasks.understanding.{size}", 5 if size != "spool.BLOCK" else 2)
+        monkeypatch.setattr(f"nightreel.understanding.{size}", 5 if size != "spool.BLOCK" else 2)
     understand(tmp_path)
     for name, table in whole.items():
         path = tmp_path / f"data/understand/{name}.parquet"

@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from nightreel.errors import UserError
+from nightreel.store.backends.s3 import S3Store
 from tasks import embed, snapshot, understand, validate
-from tasks.index.s3_store import S3Store
-from tasks.stage import UserError
 from tests.contracts.servers import set_environment
-from tests.datasets import workspace, write_dataset, write_params
-from tests.settings import settings
-from tests.tasks.understanding.media import chord, speech, write_sound, write_video
+from tests.support.datasets import workspace, write_dataset, write_params
+from tests.support.settings import settings
+from tests.understanding.media import chord, speech, write_sound, write_video
 
 FILES = {
     0: "talk.mp4", 1: "music.wav", 2: "german.wav", 3: "broken.mp4", 4: "http://10.0.0.1/a.mp4", 5: "../outside.wav",
@@ -140,7 +140,8 @@ def test_without_the_extra_the_run_goes_on_and_says_what_is_missing(
 ) -> None:
     source = write_source(tmp_path / "source")
     monkeypatch.setattr(
-        "tasks.understanding.media_fields.missing", lambda *modules: f"{modules[0]} is not installed: run this"
+        "nightreel.understanding.media.media_fields.missing",
+        lambda *modules: f"{modules[0]} is not installed: run this",
     )
     night(tmp_path / "run", source, (snapshot, validate, understand, embed))
     told = notes(tmp_path / "run")

@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from nightreel.data.contract.schema import RULES_SCHEMA
+from nightreel.data.dataset import load_dataset
+from nightreel.errors import UserError
 from tasks import validate
-from tasks.data.dataset import load_dataset
-from tasks.data.schema import RULES_SCHEMA
-from tasks.stage import UserError
-from tests.datasets import Planted, prepare, workspace, write_dataset
+from tests.support.datasets import Planted, prepare, workspace, write_dataset
 
 HEADER = "user_id,item_id,timestamp,event,value\n"
 STAMP = 1_710_000_000

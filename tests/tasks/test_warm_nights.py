@@ -11,14 +11,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from nightreel.bundle.format import digest_of
+from nightreel.data.dataset import load_dataset
+from nightreel.stage import read_json, write_json
+from nightreel.store import channels
+from nightreel.store.open import open_store
+from nightreel.store.publisher import publish
 from tasks import evaluate, finetune, refit, snapshot, validate
-from tasks.data.dataset import load_dataset
-from tasks.index import channels
-from tasks.index.bundle import digest_of
-from tasks.index.publisher import publish
-from tasks.index.stores import open_store
-from tasks.stage import read_json, write_json
-from tests.datasets import prepare, understand_nothing, workspace, write_dataset
+from tests.support.datasets import prepare, understand_nothing, workspace, write_dataset
 
 pytestmark = pytest.mark.end_to_end
 

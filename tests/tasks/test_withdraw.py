@@ -12,17 +12,18 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from flows import graph, withdrawal
+from nightreel.bundle.format import digest_of
+from nightreel.cli.versions import withdrawn_ids
+from nightreel.orchestration.dvc import pipeline
+from nightreel.reader.reader import Reader
+from nightreel.stage import write_json
+from nightreel.store import channels
+from nightreel.store.backends.base import Store
+from nightreel.store.fence import VARIABLE, LostLock
+from nightreel.store.open import open_store
+from nightreel.store.publisher import publish as send
 from tasks import publish, snapshot, validate, withdraw
-from tasks.index import channels
-from tasks.index.bundle import digest_of
-from tasks.index.fence import VARIABLE, LostLock
-from tasks.index.publisher import publish as send
-from tasks.index.reader import Reader
-from tasks.index.store import Store
-from tasks.index.stores import open_store
-from tasks.stage import write_json
-from tests.tasks.index.bundles import write_bundle
+from tests.support.bundles import write_bundle
 
 ROOT = Path(__file__).parents[2]
 HEADER = "item_id,title,blocked,expires_at\n"
@@ -177,15 +178,15 @@ def test_erased_users_under_another_key_are_told(
     night(workspace, items(), erased="u002\n")
     assert "names its users by another key of pseudonyms" in capsys.readouterr().out
     monkeypatch.setenv("NIGHTREEL_PSEUDONYM_KEY", "1" * 64)
-    withdrawal.withdraw(open_store(), None, withdrawal.Named((), ("u003",)))
+    withdrawn_ids.withdraw(open_store(), None, withdrawn_ids.Named((), ("u003",)))
     night(workspace, items())
     assert "the 1 who were withdrawn by hand can't be found in these" in capsys.readouterr().out
     assert json.loads(Path("data/snapshot/forgotten.json").read_text()) == {"users": []}
 
 
 def test_the_stage_comes_before_validate_and_nothing_after_it_is_needed() -> None:
-    order = [stage.name for stage in graph.read(ROOT)]
-    stages = {stage.name: stage for stage in graph.read(ROOT)}
+    order = [stage.name for stage in pipeline.read(ROOT)]
+    stages = {stage.name: stage for stage in pipeline.read(ROOT)}
     assert order.index("snapshot") < order.index("withdraw") < order.index("validate")
     assert stages["withdraw"].upstream == ("snapshot",) and stages["withdraw"].outside
     assert {"snapshot", "withdraw"} <= set(stages["validate"].upstream)
@@ -209,13 +210,13 @@ def test_the_next_night_learns_nothing_of_who_was_withdrawn_by_hand(live: Store,
     (workspace / "source" / "events.csv").write_text("user_id,item_id,timestamp,event,value\n" + "".join(events))
     night(workspace, items(), erased="u009\n")
     recipe = Path("data/snapshot/recipe.json").read_bytes()
-    withdrawal.withdraw(live, None, withdrawal.Named((), ("u002", "u003")))
+    withdrawn_ids.withdraw(live, None, withdrawn_ids.Named((), ("u002", "u003")))
     night(workspace, items(), erased="u009\n")
     assert Path("data/snapshot/recipe.json").read_bytes() != recipe
     validate.main()
     known = pq.read_table("data/validate/users.parquet")["user_id"].to_pylist()
     assert "u004" in known and not {"u002", "u003", "u009"} & set(known)
-    withdrawal.give_back(live, None, withdrawal.Named((), ("u002", "u003")))
+    withdrawn_ids.give_back(live, None, withdrawn_ids.Named((), ("u002", "u003")))
     night(workspace, items(), erased="u009\n")
     assert Path("data/snapshot/recipe.json").read_bytes() == recipe
     validate.main()

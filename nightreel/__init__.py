@@ -1,0 +1,46 @@
+"""What a service imports: `from nightreel import Reader`. Needs the base install only.
+
+Names are loaded when they are first used, so that a stage or a command pays for no more than it needs.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from nightreel.version import __version__
+
+if TYPE_CHECKING:
+    from nightreel.errors import UserError
+    from nightreel.models.top_k import TopK
+    from nightreel.reader.live_reader import LiveReader
+    from nightreel.reader.options import Wishes
+    from nightreel.reader.reader import Reader
+    from nightreel.reader.results import Explanation, Reason, Recommendation, Similar
+
+__all__ = [
+    "Explanation",
+    "LiveReader",
+    "Reader",
+    "Reason",
+    "Recommendation",
+    "Similar",
+    "TopK",
+    "UserError",
+    "Wishes",
+    "__version__",
+]
+
+_HOMES = {
+    "UserError": "nightreel.errors",
+    "LiveReader": "nightreel.reader.live_reader",
+    "Wishes": "nightreel.reader.options",
+    "Reader": "nightreel.reader.reader",
+    **dict.fromkeys(("Explanation", "Reason", "Recommendation", "Similar", "TopK"), "nightreel.reader.results"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,166 @@
+"""Assembling a bundle from a data set and a trained engine; rehearsal and refit both end here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nightreel.bundle import context_popularity
+from nightreel.bundle.clock import tonight
+from nightreel.bundle.format import seal
+from nightreel.bundle.item_facets import Facets
+from nightreel.data.dataset import Dataset
+from nightreel.data.histories import Histories
+from nightreel.data.log_end import data_end
+from nightreel.models.catalogue import catalogue_of
+from nightreel.models.content_vectors import write as write_vectors
+from nightreel.models.engine import Engine
+from nightreel.models.factorization.rating_model import FOLDER, Rated, RatingModel
+from nightreel.models.training.fit import Ready, fit_engine
+from nightreel.models.training.selected_params import Choices
+from nightreel.settings import Settings
+from nightreel.stage import read_json
+
+LEARNED = ("train", "valid")  # what a rehearsal knows; the test part is what it is judged on
+
+
+def write_histories(folder: Path, histories: Histories) -> None:
+    """Three .npy files."""
+    folder.mkdir(parents=True)
+    for name in ("indptr", "items", "times"):
+        np.save(folder / f"{name}.npy", getattr(histories, name), allow_pickle=False)
+
+
+def same_items(base: Path | None, items: pa.Table) -> Path | None:
+    """`base` itself if it is a version with these very items in this order."""
+    if base is None:
+        return None
+    ids = pq.ParquetFile(base / "items.parquet").read(columns=["item_id"])["item_id"]
+    return base if ids.cast(pa.string()).equals(items["item_id"].cast(pa.string())) else None
+
+
+def write_contexts(folder: Path, past: Histories, clock: bool) -> None:
+    """What is popular where, into a bundle whose items are written; see nightreel.bundle.context_popularity."""
+    facets = Facets(folder / "items.parquet")
+    context_popularity.write(folder, past, {name: getattr(facets, name) for name in context_popularity.FACETS}, clock)
+
+
+def write_ratings(folder: Path, known: Rated, data: Dataset, choices: Choices) -> None:
+    """The rating head learned from `known`, an .npy file an array; nothing where none was chosen or none are known."""
+    if not choices.ratings or not len(known):
+        return
+    folder.mkdir(parents=True)
+    for name, array in RatingModel.fit(known, data.n_users, data.n_items, choices.ratings).arrays().items():
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+
+
+def assemble(
+    folder: Path,
+    data: Dataset,
+    engine: Engine,
+    known: tuple[Histories, Histories],
+    vectors: npt.NDArray[np.float32],
+    config: dict[str, Any],
+    base: Path | None = None,
+) -> str:
+    """Write and seal a bundle; returns its digest. known: the users' positives and what they have seen, a row a user;
+    config: facts that a reader needs beside the data set's own; base: an earlier version, see nightreel.models.content_vectors."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(data.items, folder / "items.parquet")
+    pq.write_table(pa.table({"user_id": pa.array(data.user_ids, pa.string())}), folder / "users.parquet")
+    write_histories(folder / "histories", known[0])
+    write_histories(folder / "seen", known[1])
+    write_vectors(folder, vectors, config.get("vector_index"), same_items(base, data.items))
+    engine.save(folder)
+    write_contexts(folder, known[0], data.clock == "time")
+    until = _until(known[0], data)
+    facts = {
+        "clock": data.clock,
+        "exclude_seen": data.exclude_seen,
+        "data_until": until,
+        "members": list(engine.members),
+        "blend": engine.blend.kind,
+    }
+    return seal(folder, config | facts)
+
+
+def _until(known: Histories, data: Dataset) -> float:
+    """Where what the bundle knows ends."""
+    if not len(known.times):
+        return data.data_until
+    return data_end(known.rows, known.times) if data.clock == "time" else float(known.times.max())
+
+
+def bundle_config(protocol: str, data: Dataset, settings: Settings) -> dict[str, Any]:
+    """Facts of the sources that a reader or a comparison needs."""
+    source, embed = read_json(Path("data/snapshot/source.json")), read_json(Path("data/embed/embed.json"))
+    return {
+        "name": source["name"],
+        "terms": source["terms"],
+        "pseudonymised": source["pseudonymised"],
+        "key_fingerprint": source["key_fingerprint"],
+        "split_digest": data.split_digest[protocol],
+        "embed": embed,
+        "vector_index": settings.finetune.vector_index.model_dump(),
+    }
+
+
+def rehearse(
+    data: Dataset,
+    fold: str,
+    choices: Choices,
+    vectors: npt.NDArray[np.float32],
+    config: dict[str, Any],
+    folder: Path,
+    start: Engine | None = None,
+    ready: Ready = lambda *_: None,
+) -> str:
+    """Members refitted on a fold's train and validation with all choices frozen, as a bundle; returns its digest.
+
+    start: an engine of the same choices over the fold's train part, for members that can go on from there; ready:
+    see fit_engine.
+    """
+    known = data.positives(fold, LEARNED), data.seen(fold, LEARNED)
+    write_ratings(folder / FOLDER, Rated.of(*data.ratings(fold, LEARNED)), data, choices)
+    return _trained(folder, data, known, choices, vectors, config | {"fold": fold}, start, ready=ready)
+
+
+def refit(
+    data: Dataset,
+    choices: Choices,
+    vectors: npt.NDArray[np.float32],
+    config: dict[str, Any],
+    folder: Path,
+    start: Engine | None = None,
+    base: Path | None = None,
+    ready: Ready = lambda *_: None,
+) -> str:
+    """The rehearsal's operation once more, over every event, going on from the rehearsed engine; returns the digest.
+
+    base: the folder of an earlier version, of which unchanged content vectors are used again, byte for byte; ready:
+    see fit_engine.
+    """
+    write_ratings(folder / FOLDER, Rated.of(*data.ratings(None)), data, choices)
+    known = data.positives(None), data.seen(None)
+    return _trained(folder, data, known, choices, vectors, config, start, base, ready)
+
+
+def _trained(
+    folder: Path,
+    data: Dataset,
+    known: tuple[Histories, Histories],
+    choices: Choices,
+    vectors: npt.NDArray[np.float32],
+    config: dict[str, Any],
+    start: Engine | None,
+    base: Path | None = None,
+    ready: Ready = lambda *_: None,
+) -> str:
+    catalogue, clock = catalogue_of(data.items, vectors), data.clock == "time"
+    engine = fit_engine(known[0], catalogue, choices, clock=clock, start=start, ready=ready)
+    return assemble(folder, data, engine, known, vectors, config | {"moment": tonight(data.clock)}, base)

@@ -1,0 +1,120 @@
+"""Popularity by context: what a version's last week took to most, overall and by language, genre and media type.
+
+    popular/contexts.json  {"days": 7, "contexts": [[facet, label, items that have it], …]}, days null without a clock
+    popular/items.npy      [contexts, PLACES] int32, most events first, ties to the lower row; -1 beyond the last one
+    popular/events.npy     [contexts, PLACES] int32 positive events
+
+The week ends where the data of the version end (see nightreel.data.log_end). Without a clock all events count.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nightreel.data.histories import Histories, IntArray
+from nightreel.data.log_end import data_end
+
+FOLDER = "popular"
+WEEK_DAYS = 7
+DAY = 86_400.0
+FACETS = ("languages", "genres", "media_types")
+PLACES = 100
+MOST = 64  # labels of a facet, the commonest ones
+LEAST = 10  # items of a label: among fewer, being popular says little
+WHOLE = 0.9  # share of the catalogue from which on a label says no more than the catalogue does
+FIRST, TENTH = 20, 0.1  # popular: among the first 20 places, and among the best tenth of the context's items
+
+Labels = Sequence[tuple[str, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Contexts:
+    """days: of the window, None for all events; popular: {(facet, label): rows of items that are popular there}, ("",
+    "") being everything."""
+
+    days: int | None
+    popular: dict[tuple[str, str], frozenset[int]]
+
+    @classmethod
+    def read(cls, folder: Path) -> Contexts | None:
+        """Of a bundle's folder; None where a bundle was written without."""
+        root = folder / FOLDER
+        if not root.is_dir():
+            return None
+        told = json.loads((root / "contexts.json").read_text("utf-8"))
+        items = np.load(root / "items.npy", allow_pickle=False)
+        first = {
+            (facet, label): frozenset(row[: _first(size)].tolist()) - {-1}
+            for (facet, label, size), row in zip(told["contexts"], items, strict=True)
+        }
+        return cls(told["days"], first)
+
+
+def _first(size: int) -> int:
+    return int(min(FIRST, np.ceil(TENTH * size)))
+
+
+def write(folder: Path, past: Histories, labels: dict[str, Labels], clock: bool) -> None:
+    """popular/ of a bundle. past: the positive events, a row a user; labels: {facet: [n] labels of each item}."""
+    n = len(labels[FACETS[0]])
+    counts = _counts(past, n, clock)
+    contexts = [("", "", np.arange(n))]
+    for facet in FACETS:
+        # Of a language and its regions the language, which is the last one of an item's labels.
+        rows = [row[-1:] for row in labels[facet]] if facet == FACETS[0] else labels[facet]
+        contexts += [(facet, label, own) for label, own in _labelled(rows)]
+    items = np.full((len(contexts), PLACES), -1, np.int32)
+    events = np.zeros((len(contexts), PLACES), np.int32)
+    for at, (_, _, own) in enumerate(contexts):
+        used = own[counts[own] > 0]
+        best = used[np.argsort(-counts[used], kind="stable")][:PLACES]
+        items[at, : len(best)], events[at, : len(best)] = best, counts[best]
+    root = folder / FOLDER
+    root.mkdir()
+    np.save(root / "items.npy", items, allow_pickle=False)
+    np.save(root / "events.npy", events, allow_pickle=False)
+    listed = [[facet, label, len(own)] for facet, label, own in contexts]
+    described = {"days": WEEK_DAYS if clock else None, "contexts": listed}
+    (root / "contexts.json").write_text(json.dumps(described, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _labelled(rows: Labels) -> list[tuple[str, IntArray]]:
+    """The labels that make a context, the commonest first, each with the ascending items that have it."""
+    found: defaultdict[str, list[int]] = defaultdict(list)
+    for item, row in enumerate(rows):
+        for label in dict.fromkeys(row):
+            found[label].append(item)
+    kept = sorted(found, key=lambda label: (-len(found[label]), label))
+    kept = [label for label in kept if LEAST <= len(found[label]) < WHOLE * len(rows)]
+    return [(label, np.array(found[label])) for label in kept[:MOST]]
+
+
+def _counts(past: Histories, n: int, clock: bool) -> IntArray:
+    """[n] events of the last week, of all where there is no clock."""
+    items = past.items
+    if clock and len(items):
+        items = items[past.times > data_end(past.rows, past.times) - WEEK_DAYS * DAY]
+    return np.bincount(items, minlength=n)
+
+
+MEDIA = {"video": "videos", "podcast": "podcasts", "game": "games", "live": "live"}
+LANGUAGES = {
+    "ar": "Arabic", "bn": "Bengali", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek", "en": "English",
+    "es": "Spanish", "fa": "Persian", "fi": "Finnish", "fr": "French", "he": "Hebrew", "hi": "Hindi", "hu": "Hungarian",
+    "id": "Indonesian", "it": "Italian", "ja": "Japanese", "ko": "Korean", "nl": "Dutch", "no": "Norwegian",
+    "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "sv": "Swedish", "ta": "Tamil", "th": "Thai",
+    "tr": "Turkish", "uk": "Ukrainian", "ur": "Urdu", "vi": "Vietnamese", "zh": "Chinese",
+}  # fmt: skip
+
+
+def name(facet: str, label: str) -> str:
+    """A label as people say it; a language without a name here by its tag."""
+    if facet == "languages":
+        return LANGUAGES.get(label, label)
+    return MEDIA.get(label, label) if facet == "media_types" else label

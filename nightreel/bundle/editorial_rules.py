@@ -1,0 +1,223 @@
+"""A version's table `rules`: which of them hold at an instant, and what they come to for its items.
+
+How they go together: what is hidden stays hidden, whatever pins or boosts it; `only` rows of one kind add up, those of
+different kinds must all be met; of ages the lowest counts and of caps the tightest; a pin beats a bury, a bury a boost;
+of boosts of one item the strongest counts; pins stand in the order of their values, then of the table.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nightreel.bundle.format import BundleError
+from nightreel.bundle.item_facets import Facets
+from nightreel.bundle.item_table import ItemTable, Mask
+from nightreel.data.contract.editorial_rules import ITEM, KINDS, SHAPES, kind_and_name
+from nightreel.data.contract.schema import RULES_SCHEMA
+from nightreel.data.histories import FloatArray, IntArray
+
+BOOST, BURY = 0.5, -10.0  # added to a relevance between 0 and 1
+
+FILE = "rules.parquet"
+FACETS = {"genre": "genres", "creator": "creators", "language": "languages", "media_type": "media_types"}
+KEPT = 4  # spans of time whose rules are kept worked out: 9 bytes an item each, at most
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A row. kind, name: its target; value: NaN for none; starts, ends: epoch seconds, -inf and inf for none."""
+
+    rule: str
+    kind: str
+    name: str
+    value: float
+    starts: float
+    ends: float
+
+
+@dataclass(frozen=True)
+class LabelCap:
+    """At most `most` items of a list may share a label of a facet; label: this one alone, None: any."""
+
+    facet: str
+    label: str | None
+    most: int
+
+
+@dataclass(frozen=True, eq=False)
+class InForce:
+    """What the rules of an instant come to. hidden: [n] who may not be shown, None where all may; pinned: rows, first
+    in this order; boosted: rows that were named one by one, the strongest first; offset: [n] added to what an item is
+    worth, None for nothing."""
+
+    hidden: Mask | None
+    pinned: IntArray
+    boosted: IntArray
+    offset: FloatArray | None
+    caps: tuple[LabelCap, ...]
+
+    @property
+    def reorders(self) -> bool:
+        """Whether they change the order of what may be shown."""
+        return bool(len(self.pinned)) or self.offset is not None or bool(self.caps)
+
+
+@dataclass(frozen=True, eq=False)
+class RuleTable:
+    """rows: in the table's order.
+
+    Finding out which rules hold is a bisection of the instants at which one begins or ends; what they come to is worked
+    out once for each span between two of these.
+    """
+
+    rows: tuple[Rule, ...]
+    items: ItemTable
+    facets: Facets
+    _kept: dict[int, InForce | None] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: Path, items: ItemTable, facets: Facets) -> RuleTable | None:
+        """Of a bundle's folder; None where it has no rules. Raises BundleError for a rule of a later Nightreel: passing
+        over what hides something would show it."""
+        path = folder / FILE
+        return cls.of(rows_of(pq.ParquetFile(path).read()), items, facets, str(path)) if path.exists() else None
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Any]], items: ItemTable, facets: Facets, where: str) -> RuleTable | None:
+        """Of rows as `rows_of` gives them; None where there are none.
+
+        Args:
+            rows: in the table's order.
+            items: what targets are looked up in.
+            facets: the same items' labels.
+            where: names the table in an error.
+
+        Raises:
+            BundleError: a rule of a later Nightreel.
+        """
+        for unknown in (row["rule"] for row in rows if row["rule"] not in SHAPES):
+            raise BundleError(f"{where}: holds the rule {unknown!r}. Use the Nightreel release that wrote it.")
+        return cls(tuple(_rule(row) for row in rows), items, facets) if rows else None
+
+    def span(self, instant: float) -> int:
+        """Number of the stretch of time, from 0, in which the same rules hold as at an instant, epoch seconds."""
+        return bisect_right(self._bounds, instant)
+
+    def in_force(self, instant: float) -> InForce | None:
+        """What holds at an instant; None: nothing."""
+        span = self.span(instant)
+        try:
+            return self._kept[span]
+        except KeyError:
+            found = self._worked_out(span)
+        if len(self._kept) >= KEPT:
+            self._kept.clear()
+        self._kept[span] = found
+        return found
+
+    @cached_property
+    def _bounds(self) -> list[float]:
+        """Ascending; a rule holds from its start on, and no more at its end."""
+        return sorted({at for each in self.rows for at in (each.starts, each.ends) if np.isfinite(at)})
+
+    def _worked_out(self, span: int) -> InForce | None:
+        since = self._bounds[span - 1] if span else -np.inf
+        rows = [each for each in self.rows if each.starts <= since < each.ends]
+        if not rows:
+            return None
+        hidden = self._hidden(rows)
+        offset = np.zeros(len(self.items))
+        for each in (each for each in rows if each.rule == "boost"):
+            offset[self._targets(each)] = np.maximum(offset[self._targets(each)], _strength(each))
+        for each in (each for each in rows if each.rule == "bury"):
+            offset[self._targets(each)] = BURY
+        named = [each for each in rows if each.rule == "boost" and each.kind == ITEM]
+        boosted = self._in_order(sorted(named, key=lambda each: -_strength(each)), hidden)
+        pins = sorted((each for each in rows if each.rule == "pin"), key=lambda each: _last_without(each.value))
+        return InForce(
+            hidden if hidden.any() else None, self._in_order(pins, hidden), boosted[offset[boosted] > 0],
+            offset if offset.any() else None, tuple(_cap(each) for each in rows if each.rule.startswith("max_per_")),
+        )  # fmt: skip
+
+    def _hidden(self, rows: list[Rule]) -> Mask:
+        hidden = np.zeros(len(self.items), bool)
+        for each in (each for each in rows if each.rule == "hide"):
+            hidden[self._targets(each)] = True
+        for kind in KINDS:
+            wanted = [each for each in rows if each.rule == "only" and each.kind == kind]
+            if wanted:
+                others = np.ones(len(self.items), bool)
+                for each in wanted:
+                    others[self._targets(each)] = False
+                hidden |= others
+        ages = [each.value for each in rows if each.rule == "audience_age"]
+        return hidden | ~(self.facets.min_ages <= min(ages)) if ages else hidden
+
+    def _in_order(self, rows: list[Rule], hidden: Mask) -> IntArray:
+        """Rows of the items that rules name, each once, without hidden ones."""
+        found = dict.fromkeys(int(i) for each in rows for i in self._targets(each) if not hidden[i])
+        return np.array(list(found), np.int64)
+
+    def _targets(self, rule: Rule) -> IntArray:
+        """Rows of the items that a rule names; none for what the version does not know."""
+        if rule.kind == ITEM:
+            found = self.items.index_of(rule.name)
+            return np.array([] if found is None else [found], np.int64)
+        return self._labelled[rule.kind, rule.name]
+
+    @cached_property
+    def _labelled(self) -> dict[tuple[str, str], IntArray]:
+        """Rows of every label that the table names, by kind and label: one pass over each facet that is named."""
+        found: dict[tuple[str, str], list[int]] = {(each.kind, each.name): [] for each in self.rows}
+        for kind in {kind for kind, _ in found if kind in FACETS}:
+            for i, labels in enumerate(getattr(self.facets, FACETS[kind])):
+                for label in {label.casefold() for label in labels}:
+                    if (kind, label) in found:
+                        found[kind, label].append(i)
+        return {key: np.array(rows, np.int64) for key, rows in found.items()}
+
+
+def write(folder: Path, rules: pa.Table) -> None:
+    """rules: schema.RULES_SCHEMA; a bundle without rules has no file, and loses one that it had."""
+    (folder / FILE).unlink(missing_ok=True)
+    if rules.num_rows:
+        pq.write_table(rules, folder / FILE)
+
+
+def rows_of(rules: pa.Table) -> tuple[dict[str, Any], ...]:
+    """A table of rules as JSON can hold it: moments in epoch seconds, null for none."""
+    rows = rules.select(RULES_SCHEMA.names).to_pylist()
+    return tuple(
+        row | {name: row[name].timestamp() if row[name] else None for name in ("starts_at", "ends_at")} for row in rows
+    )
+
+
+def _rule(row: Mapping[str, Any]) -> Rule:
+    kind, name = kind_and_name(row["target"])
+    value = np.nan if row["value"] is None else float(row["value"])
+    starts, ends = row["starts_at"], row["ends_at"]
+    return Rule(
+        str(row["rule"]), kind, name, value, -np.inf if starts is None else starts, np.inf if ends is None else ends
+    )
+
+
+def _strength(rule: Rule) -> float:
+    return BOOST if np.isnan(rule.value) else rule.value
+
+
+def _last_without(value: float) -> float:
+    return np.inf if np.isnan(value) else value
+
+
+def _cap(rule: Rule) -> LabelCap:
+    facet = "creators" if rule.rule == "max_per_creator" else "genres"
+    return LabelCap(facet, rule.name or None, int(rule.value))

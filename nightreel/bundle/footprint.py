@@ -1,0 +1,36 @@
+"""What a bundle costs a service: its bytes, and the memory of a process that answers from it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from nightreel.errors import UserError
+
+MB = 2**20
+ANSWER = """
+import sys
+from pathlib import Path
+from nightreel.reader.reader import Reader
+from nightreel.stage import peak_memory
+reader = Reader.open_bundle(Path(sys.argv[1]), check=False)
+reader.recommend(history=list(reader.items.ids[:1]), k=10)
+print(peak_memory())
+"""
+
+
+def size_mb(folder: Path) -> float:
+    """Of all files of a bundle."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / MB
+
+
+def memory_mb(folder: Path) -> float:
+    """Peak resident memory of a fresh process that opens the bundle and answers one history; mapped files count by
+    what is touched of them. Raises UserError if that process fails."""
+    done = subprocess.run([sys.executable, "-c", ANSWER, str(folder)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(
+            f"{folder}: a fresh process can't answer from the bundle: {done.stderr.strip() or 'it was killed'}."
+        )
+    return float(done.stdout.split()[-1]) / MB

@@ -1,0 +1,87 @@
+"""What filters, caps, reasons and the text search look at in a bundle's items; columns are read on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nightreel.bundle.context_popularity import Contexts
+from nightreel.bundle.item_table import Mask
+from nightreel.data.arrow_columns import numbers
+from nightreel.data.histories import FloatArray
+
+Lists = tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Facets:
+    """path: the bundle's items.parquet. A column that the table lacks is empty for every item."""
+
+    path: Path
+
+    def __len__(self) -> int:
+        return self._file.metadata.num_rows  # type: ignore[no-any-return]
+
+    @cached_property
+    def genres(self) -> Lists:
+        """[n] labels of each item."""
+        return self._lists("genres")
+
+    @cached_property
+    def creators(self) -> Lists:
+        """[n] who made each item."""
+        return self._lists("creators")
+
+    @cached_property
+    def languages(self) -> Lists:
+        """[n] the item's language and what it is a region or script of, in lower case: zh-hant, zh."""
+        return tuple(_ranges(row[0]) if row else () for row in self._lists("language"))
+
+    @cached_property
+    def media_types(self) -> Lists:
+        """[n] video, audio, … or nothing."""
+        return self._lists("media_type")
+
+    @cached_property
+    def min_ages(self) -> FloatArray:
+        """[n] least age of each item's audience; NaN where none is known."""
+        if "min_age" not in self._file.schema_arrow.names:
+            return np.full(len(self), np.nan)
+        return numbers(pq.ParquetFile(self.path).read(columns=["min_age"])["min_age"].cast(pa.float64()), np.nan)
+
+    @cached_property
+    def contexts(self) -> Contexts | None:
+        """What is popular in which of them; None where the bundle does not say."""
+        return Contexts.read(self.path.parent)
+
+    def texts(self, name: str) -> Lists:
+        """[n] a column's texts: a list's entries, or the one text of a plain column. Not kept."""
+        return self._lists(name)
+
+    def holding(self, facet: str, wanted: Collection[str]) -> Mask:
+        """[n] items that have at least one of the wanted labels, letter case aside."""
+        names = {name.casefold() for name in wanted}
+        rows: Lists = getattr(self, facet)
+        return np.fromiter((any(label.casefold() in names for label in row) for row in rows), bool, len(rows))
+
+    @cached_property
+    def _file(self) -> pq.ParquetFile:
+        return pq.ParquetFile(self.path)
+
+    def _lists(self, name: str) -> Lists:
+        if name not in self._file.schema_arrow.names:
+            return ((),) * len(self)
+        # Opened anew: a ParquetFile is not to be read from several threads.
+        cells = pq.ParquetFile(self.path).read(columns=[name])[name].to_pylist()
+        return tuple((cell,) if isinstance(cell, str) else tuple(cell or ()) for cell in cells)
+
+
+def _ranges(tag: str) -> tuple[str, ...]:
+    parts = tag.casefold().split("-")
+    return tuple("-".join(parts[:n]) for n in range(len(parts), 0, -1))

@@ -1,0 +1,144 @@
+"""A bundle's items as a reader needs them: names, and who may be shown at what moment."""
+
+from __future__ import annotations
+
+import difflib
+from bisect import bisect_right
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nightreel.data.histories import FloatArray
+from nightreel.data.item_rights import Rights
+from nightreel.errors import UserError
+
+Mask = npt.NDArray[np.bool_]
+_FUZZY_MAX = 50_000  # names: comparing more of them letter by letter takes seconds
+
+
+@dataclass(frozen=True)
+class ItemTable:
+    """Items in index order.
+
+    ids, titles: [n]; labels: [n] lists of genres; blocked, published, expires: [n] their rights, see
+    nightreel.data.item_rights. Who replaces these three by others has said all there is to say of who may be shown.
+    """
+
+    ids: tuple[str, ...]
+    titles: tuple[str, ...]
+    labels: pa.ListArray | None
+    blocked: Mask
+    published: FloatArray
+    expires: FloatArray
+
+    @classmethod
+    def read(cls, path: Path) -> ItemTable:
+        """From items.parquet; genres, blocked, published_at and expires_at are optional columns."""
+        wanted = ("item_id", "title", "genres", "blocked", "published_at", "expires_at")
+        # Not read_table, to_numpy and the like: they import pandas where it is installed, which takes 0.3 s.
+        file = pq.ParquetFile(path)
+        table = file.read(columns=[name for name in file.schema_arrow.names if name in wanted])
+        cells = {name: table[name] for name in table.column_names}
+        labels = cells["genres"].combine_chunks() if "genres" in cells else None
+        rights = Rights.of(table)
+        ids, titles = (cells[name].to_pylist() for name in ("item_id", "title"))
+        if cells["title"].null_count:
+            titles = [title or "" for title in titles]
+        return cls(tuple(ids), tuple(titles), labels, rights.blocked, rights.published, rights.expires)
+
+    def with_rights(self, rights: Rights) -> ItemTable:
+        """The same items with other rights, [n] each."""
+        other = replace(self, blocked=rights.blocked, published=rights.published, expires=rights.expires)
+        # What was worked out from the ids and the labels stays right.
+        kept = ("genres", "column", "_index")
+        other.__dict__.update({name: self.__dict__[name] for name in kept if name in self.__dict__})
+        return other
+
+    @cached_property
+    def genres(self) -> tuple[tuple[str, ...], ...]:
+        """[n] each item's genres."""
+        rows = self.labels.to_pylist() if self.labels is not None else [None] * len(self)
+        return tuple(tuple(row or ()) for row in rows)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def column(self) -> pa.Array:
+        """The ids as an Arrow array."""
+        return pa.array(self.ids, pa.string())
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {item: i for i, item in enumerate(self.ids)}
+
+    def index_of(self, item_id: str) -> int | None:
+        """Row of an item; None when the bundle does not know it."""
+        return self._index.get(item_id)
+
+    def require(self, name: str, hidden: Mask | None = None) -> int:
+        """Row of the item with this id, or this exact title if only one has it; raises UserError with near matches,
+        none of which is of `hidden` [n], what may not be shown."""
+        index = self.index_of(name)
+        if index is not None:
+            return index
+        titled = [i for i, title in enumerate(self.titles) if title.casefold() == name.casefold()]
+        if len(titled) == 1:
+            return titled[0]
+        near = [i for i in titled or self._near(name) if hidden is None or not hidden[i]]
+        hint = "; ".join(f"{self.ids[i]} ({self.titles[i]})" for i in near[:5])
+        raise UserError(
+            f"{name!r}: no item has this id or title. "
+            + (f"Near it: {hint}." if near else "Take an id from the item_id column of the catalogue.")
+        )
+
+    def _near(self, name: str) -> list[int]:
+        wanted = name.casefold()
+        holding = [i for i, title in enumerate(self.titles) if wanted and wanted in title.casefold()]
+        if holding or len(self) > _FUZZY_MAX:
+            return holding
+        names = {self.titles[i].casefold(): i for i in reversed(range(len(self)))} | self._index
+        return [names[found] for found in difflib.get_close_matches(wanted, names, n=5)]
+
+    @cached_property
+    def rights(self) -> Rights:
+        """Who may be shown when: what every door goes by."""
+        return Rights(self.blocked, self.published, self.expires)
+
+    def hidden(self, instant: float) -> Mask:
+        """[n] items that nobody may be shown at an instant, epoch seconds."""
+        return self.rights.hidden(instant)
+
+    def gone(self, instant: float) -> Mask:
+        """[n] items that are blocked, or have expired by an instant: what time alone does not bring back."""
+        return self.blocked | (self.expires <= instant)
+
+    def why_hidden(self, index: int, instant: float) -> str | None:
+        """What keeps an item from being shown: "blocked", "upcoming" or "expired"; None for nothing."""
+        if self.blocked[index]:
+            return "blocked"
+        if self.expires[index] <= instant:
+            return "expired"
+        return "upcoming" if self.published[index] > instant else None
+
+    def span(self, instant: float) -> int:
+        """Number of the stretch of time, from 0, in which the same items are hidden as at an instant."""
+        return bisect_right(self._edges, instant)
+
+    @cached_property
+    def _edges(self) -> list[float]:
+        return self.rights.edges()
+
+    def hiding(self, ids: Collection[str]) -> ItemTable:
+        """The same items of which just these may not be shown, whatever the clock says: what is judged today is judged
+        alike tomorrow. Ids that the table does not know are passed over."""
+        blocked = np.zeros(len(self), bool)
+        blocked[[self._index[each] for each in ids if each in self._index]] = True
+        always = np.full(len(self), np.inf)
+        return replace(self, blocked=blocked, published=-always, expires=always)

@@ -1,0 +1,125 @@
+"""A bundle's users: who they are, what they took to and what they have seen."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from nightreel.bundle.format import BundleError
+from nightreel.data.histories import Histories, IntArray
+from nightreel.data.privacy import KEY_VARIABLE, key_fingerprint, load_key, pseudonym
+from nightreel.errors import UserError
+from nightreel.stage import state_directory
+
+FILE = "users.parquet"
+FEW = 100  # users up to which bisection is faster than a hash table
+
+
+@dataclass(frozen=True, eq=False)
+class UserTable:
+    """Users in index order.
+
+    ids: [n] strings, ascending, pseudonyms where key_fingerprint is set; histories (positives), seen: n + 1 rows, the
+    last one empty: everybody unknown; erased: rows that nobody is answered from any more.
+    """
+
+    ids: pa.Array
+    histories: Histories
+    seen: Histories
+    key_fingerprint: str | None
+    erased: frozenset[int] = frozenset()
+
+    @classmethod
+    def read(cls, folder: Path, fingerprint: str | None) -> UserTable:
+        """From a bundle's folder, arrays memory-mapped; raises FileNotFoundError, BundleError for unsorted ids."""
+        path = folder / FILE
+        ids = pq.ParquetFile(path).read(columns=["user_id"])["user_id"].cast(pa.string()).combine_chunks()
+        if pc.any(pc.greater_equal(ids.slice(0, max(len(ids) - 1, 0)), ids.slice(1))).as_py():
+            raise BundleError(f"{path}: user ids are not in ascending order. Use another version.")
+        return cls(ids, _mapped(folder / "histories"), _mapped(folder / "seen"), fingerprint)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def rows(self, user_ids: Sequence[str]) -> IntArray:
+        """[n] row of each user by their own id; len(self) for those that the bundle does not know.
+
+        Raises UserError where pseudonyms are used and their key is missing or another one.
+        """
+        names = [pseudonym(self._key, user) for user in user_ids] if self.key_fingerprint else list(user_ids)
+        if len(names) > FEW:
+            found = pc.index_in(pa.array(names, pa.string()), value_set=self.ids).fill_null(len(self)).to_pylist()
+        else:
+            found = [self._row(name) for name in names]
+        if self.erased:
+            found = [len(self) if row in self.erased else row for row in found]
+        return np.asarray(found, np.int64)
+
+    def without(self, names: Collection[str]) -> UserTable:
+        """The same table, in which users of these names (as in `ids`) are as unknown as anybody else."""
+        rows = (self._row(name) for name in names)
+        return replace(self, erased=frozenset(row for row in rows if row < len(self)))
+
+    @cached_property
+    def known(self) -> pa.Array:
+        """The ids of all users that can be asked for, ascending."""
+        if not self.erased:
+            return self.ids
+        return self.ids.filter(pa.array(~self._gone[:-1]))
+
+    @cached_property
+    def remembered(self) -> Histories:
+        """`histories`, with the rows of erased users empty."""
+        if not self.erased:
+            return self.histories
+        return self.histories.where(~self._gone[self.histories.rows])
+
+    @cached_property
+    def _gone(self) -> npt.NDArray[np.bool_]:
+        """[n + 1] whether a row is an erased user's."""
+        gone = np.zeros(len(self) + 1, bool)
+        gone[list(self.erased)] = True
+        return gone
+
+    def _row(self, name: str) -> int:
+        """By bisection: no table of all users is built, and pyarrow's conversions, which import pandas where it is
+        installed (0.3 s), are not needed."""
+        at = bisect_left(self.ids, name, key=lambda cell: cell.as_py())
+        return at if at < len(self) and self.ids[at].as_py() == name else len(self)
+
+    @cached_property
+    def _key(self) -> bytes:
+        assert self.key_fingerprint is not None
+        return key_for(self.key_fingerprint)
+
+
+def key_for(fingerprint: str) -> bytes:
+    """The key that a version's pseudonyms were made with; raises UserError where it is missing or another one."""
+    kept = state_directory() / "pseudonym.key"
+    key = load_key(kept.parent, create=False)
+    if key is None:
+        raise UserError(
+            f"This version knows users by pseudonym, and the key is missing. Set {KEY_VARIABLE} to the key of the "
+            f"run that published it, or copy its pseudonym.key to {kept}."
+        )
+    if key_fingerprint(key) != fingerprint:
+        raise UserError(
+            f"This version's pseudonyms were made with another key (fingerprint {fingerprint}, here "
+            f"{key_fingerprint(key)}). Set {KEY_VARIABLE} to the key of the run that published it."
+        )
+    return key
+
+
+def _mapped(folder: Path) -> Histories:
+    indptr = np.load(folder / "indptr.npy", allow_pickle=False)
+    items, times = (np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("items", "times"))
+    return Histories(np.append(indptr, indptr[-1]), items, times)

@@ -1,0 +1,101 @@
+"""A night in a terminal: what each stage says while it runs, then the summary."""
+
+from __future__ import annotations
+
+import time
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from nightreel.orchestration.dvc.stage_run import Outcome
+from nightreel.orchestration.summary import Row, Sample, Summary
+
+SIGNS = {"ran": "[green]✓[/] ran", "cached": "[green]✓[/] from cache", "unchanged": "[dim]· unchanged[/]"}
+
+
+class Screen:
+    """Follows a night on a console: one line per stage when it is done, its own lines above, dimmed."""
+
+    def __init__(self, console: Console, width: int) -> None:
+        """width: characters of the longest stage name."""
+        self.console = console
+        self.width = width
+        self.began = time.monotonic()
+
+    def begin(self, stage: str) -> None:
+        """Nothing is shown yet: an unchanged stage is one line, not two."""
+
+    def line(self, stage: str, text: str) -> None:
+        """What a stage says, as it says it."""
+        self.console.print(Text(f"  {stage:<{self.width}} │ {text}", style="dim"), soft_wrap=True, highlight=False)
+
+    def end(self, outcome: Outcome) -> None:
+        """The stage's one line."""
+        name = f"[bold]{outcome.stage:<{self.width}}[/]"
+        took = f"[dim]{outcome.seconds:6.1f} s[/]" if outcome.how != "unchanged" else ""
+        self.console.print(f"  {name} {SIGNS[outcome.how]:<28} {took}", highlight=False)
+
+    def summary(self, summary: Summary, next_steps: dict[str, str]) -> None:
+        """Accounting, metrics, decision, version, one user's list, and where to look next (command → what it shows)."""
+        parts: list[RenderableType] = []
+        if summary.rows:
+            parts += [_table("Rows", [dict(row) for row in summary.rows])]
+        if summary.metrics:
+            title = f"Test metrics at 10 · {summary.protocol} · every item ranked"
+            parts += [
+                _table(title, [{name.removesuffix("@10"): v for name, v in row.items()} for row in summary.metrics])
+            ]
+        if summary.ratings:
+            parts += [_table(f"Predicted ratings · {summary.protocol}", [dict(row) for row in summary.ratings])]
+        if summary.beyond:
+            told = ", ".join(f"{name.removesuffix('@10')} {value:.3f}" for name, value in summary.beyond.items())
+            parts += [Text(f"Beyond accuracy, of what is served: {told}", style="dim")]
+        parts += [Text.assemble(("Decision  ", "bold"), summary.sentence or "none"), _version(summary)]
+        parts += [Text.assemble(("Record    ", "bold"), summary.recorded)]
+        if summary.sample:
+            parts += [_sample(summary.sample)]
+        parts += [_steps(next_steps)]
+        for part in parts:
+            self.console.print(Padding(part, (1, 0, 0, 2), expand=False), highlight=False)
+        self.console.print(f"\n  [dim]{time.monotonic() - self.began:.0f} s in all[/]", highlight=False)
+
+
+def _steps(steps: dict[str, str]) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False, style="dim")
+    for command, shows in steps.items():
+        table.add_row(command, shows)
+    return table
+
+
+def _version(summary: Summary) -> Text:
+    digest = f"{summary.digest[:12]}, " if summary.digest else ""
+    return Text.assemble(("Version   ", "bold"), f"{digest}{summary.published}")
+
+
+def _sample(sample: Sample) -> RenderableType:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title_style="bold")
+    table.add_column("#", justify="right")
+    table.add_column("title", overflow="fold")
+    table.add_column("item", style="dim", overflow="fold")
+    for row in sample.recommendations:
+        table.add_row(str(row["rank"]), Text(row["title"]), Text(row["item_id"]))
+    liked = Text.assemble((f"For user {sample.user}, ", "bold"), "who last took to ", "; ".join(sample.history))
+    return Group(liked, table)
+
+
+def _table(title: str, rows: list[Row]) -> Table:
+    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title_style="bold")
+    for name in rows[0]:
+        table.add_column(name, justify="left" if isinstance(rows[0][name], str) else "right")
+    for row in rows:
+        table.add_row(*(_figure(row.get(name, "")) for name in rows[0]))
+    return table
+
+
+def _figure(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

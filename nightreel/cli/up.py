@@ -1,0 +1,93 @@
+"""`nightreel up`: Prefect server, UI, schedule and worker, MLflow UI and object store; started and stopped together."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from types import FrameType
+from typing import NoReturn
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from nightreel.orchestration import parent_watch, project
+from nightreel.orchestration.lock import exclusive
+from nightreel.orchestration.services.start import Ports, Start, require_free
+from nightreel.orchestration.services.supervisor import Service
+from nightreel.stage import write_json
+
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Ended(Exception):
+    """Somebody asked us to stop."""
+
+
+def up(ports: Ports, as_json: bool) -> None:
+    """Start everything, print where it is, and stay until Ctrl-C, SIGTERM or the end of Prefect's server.
+
+    Raises UserError: a port in use, another `up` on this state directory, a service that ended by itself.
+    """
+    home = project.find()
+    console = Console(stderr=True)
+    say = partial(console.print, style="yellow", highlight=False, soft_wrap=True)
+    with _ending(), exclusive(home.state / parent_watch.LOCK, "`nightreel up`") as lock, ExitStack() as stack:
+        (home.state / "up.json").unlink(missing_ok=True)  # of one that was killed
+        require_free("Prefect", "--port", ports.prefect)
+        require_free("MLflow", "--mlflow-port", ports.mlflow)
+        try:
+            with console.status("starting Prefect, MLflow and the object store …"):
+                services, addresses = Start(home, ports, lock, stack, say).all()
+            stack.callback((home.state / "up.json").unlink, missing_ok=True)
+            write_json(home.state / "up.json", addresses)
+            _show(addresses, as_json)
+            _stay(services, say)
+        except Ended:
+            console.print("stopping …", style="dim")
+        finally:
+            for number in ENDS:
+                signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
+
+
+def _stay(services: list[Service], say: Callable[[str], None]) -> NoReturn:
+    while True:
+        for service in services:
+            service.mend(say)
+        time.sleep(0.5)
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    """Ctrl-C, SIGTERM and the end of the terminal all raise Ended; on leaving, signals are as they were."""
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        raise Ended
+
+    before = {number: signal.signal(number, end) for number in ENDS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _show(addresses: dict[str, str], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(addresses), flush=True)
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for what, where in (
+        ("Prefect", f"{addresses['prefect']}\nruns, schedule, and the form: Deployments › nightly › Run › Custom run"),
+        ("MLflow", f"{addresses['mlflow']}\nevery run's metrics, curves and model"),
+        ("Object store", f"{addresses['object_store']}  {addresses['store']}\ncredentials: {addresses['credentials']}"),
+        ("Logs", addresses["logs"]),
+    ):
+        table.add_row(what, where)
+    Console().print(table, "[dim]Ctrl-C stops all of it.[/]", sep="\n")

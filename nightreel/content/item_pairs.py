@@ -1,0 +1,20 @@
+"""Pairs of items that were taken one shortly after another: what the encoder's contrastive step learns from."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from nightreel.data.histories import Histories
+
+REACH = 3  # events apart: beyond that, two items of a long history have little to do with each other
+
+
+def close_pairs(histories: Histories) -> npt.NDArray[np.int64]:
+    """[p, 2] item indices up to REACH events apart in the same history, the earlier one first."""
+    rows, n = histories.rows, len(histories.items)
+    found = []
+    for step in range(1, min(REACH, n - 1) + 1):
+        same = rows[:-step] == rows[step:]
+        found.append(np.column_stack([histories.items[:-step][same], histories.items[step:][same]]))
+    return np.concatenate(found).astype(np.int64) if found else np.empty((0, 2), np.int64)

@@ -1,0 +1,34 @@
+"""Progress of a long count, as log lines with the time left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from nightreel.stage import say
+
+EVERY_S = 5.0
+"""Seconds between two lines: a flow's log stays readable."""
+
+
+class Progress:
+    """Says `<what> 1,200 of 9,742 (12%), 45 s left`, at most every EVERY_S seconds, and once at the end."""
+
+    def __init__(
+        self, what: str, total: int, tell: Callable[[str], None] = say, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.what, self.total, self.tell, self.clock = what, total, tell, clock
+        self.began = self.told = clock()
+
+    def __call__(self, done: int, share: float) -> None:
+        """done: how many of the total; share: of the work, 0 to 1, from which the time left is taken."""
+        now = self.clock()
+        spent = now - self.began
+        if done >= self.total:
+            rate = done / max(spent, 1e-9)
+            shown = f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
+            self.tell(f"{self.what} {done:,} of {self.total:,} in {spent:.1f} s ({shown} a second)")
+        elif now - self.told >= EVERY_S:
+            self.told = now
+            left = spent * (1 - share) / max(share, 1e-9)
+            self.tell(f"{self.what} {done:,} of {self.total:,} ({share:.0%}), {left:,.0f} s left")

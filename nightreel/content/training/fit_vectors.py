@@ -1,0 +1,119 @@
+"""Content vectors fitted to behaviour: the encoder's last layers, then text, sound and picture in one vector.
+
+Each step is kept only where content kNN ranks validation better with it than without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from nightreel.content.cache.vector_cache import encode_cached
+from nightreel.content.encoders.registry import trainable
+from nightreel.content.item_pairs import close_pairs
+from nightreel.content.item_text import read_texts
+from nightreel.content.modalities import Vectors, read_media_vectors
+from nightreel.content.training.contrastive import finetune_encoder
+from nightreel.content.training.multimodal_fusion import TEXT, learn_fusion
+from nightreel.data.histories import Histories
+from nightreel.settings import Settings
+from nightreel.stage import say, state_directory
+
+Quality = Callable[[Vectors], float]
+"""Vectors [n_items, d] → how well content kNN ranks validation with them."""
+Losses = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What vectors are fitted to. train: positives that every fold trains on, so that no fold's test is known; texts:
+    the catalogue and what understand made of it; quality: higher is better; used: whether anything asks for content."""
+
+    train: Histories
+    n_items: int
+    texts: tuple[Path, Path]
+    quality: Quality
+    settings: Settings
+    used: bool
+
+    @cached_property
+    def pairs(self) -> npt.NDArray[np.int64]:
+        """[p, 2] items that a user took close together."""
+        return close_pairs(self.train)
+
+    @property
+    def popularity(self) -> npt.NDArray[np.int64]:
+        """[n_items] events of each."""
+        return np.bincount(self.train.items, minlength=self.n_items)
+
+
+@dataclass(frozen=True)
+class ContentVectors:
+    """vectors [n_items, d]; fitted: how they came about, as Choices names it; losses: rows of step and loss."""
+
+    vectors: Vectors
+    fitted: Literal["base", "finetuned", "fused"]
+    encoder_losses: Losses
+    fusion_losses: Losses
+
+
+def fit_content(base: Vectors, lesson: Lesson, out: Path) -> ContentVectors:
+    """The base's vectors, or better ones; what made them is saved below out."""
+    return fuse_media(tune_encoder(base, lesson, out / "encoder"), lesson, out / "fusion")
+
+
+def tune_encoder(base: Vectors, lesson: Lesson, folder: Path) -> ContentVectors:
+    """Vectors of the encoder fitted to behaviour if they rank validation better than the base's, else the base's."""
+    pairs, settings = lesson.pairs, lesson.settings.finetune
+    used = lesson.used and base.any() and trainable(lesson.settings.embed)
+    if not settings.encoder_steps or not used or len(pairs) < settings.encoder_pairs:
+        say(f"encoder: kept as it is ({settings.encoder_steps} steps asked for, {len(pairs):,} pairs)")
+        return ContentVectors(base, "base", [], [])
+    texts = read_texts(*lesson.texts)
+    tuned = finetune_encoder(
+        lesson.settings.embed, texts, pairs, lesson.popularity,
+        steps=settings.encoder_steps, batch=settings.encoder_pairs, seed=settings.seed,
+    )  # fmt: skip
+    vectors, tally = encode_cached(tuned.encoder, texts, state_directory() / "cache")
+    say(tally.line())
+    losses = rows_of(tuned.losses)
+    before, after = lesson.quality(base), lesson.quality(vectors)
+    say(f"encoder: content kNN's validation NDCG@10 {before:.4f} as it is, {after:.4f} fitted to behaviour")
+    if after <= before:
+        return ContentVectors(base, "base", losses, [])
+    tuned.save(folder)
+    return ContentVectors(vectors, "finetuned", losses, [])
+
+
+def fuse_media(text: ContentVectors, lesson: Lesson, folder: Path) -> ContentVectors:
+    """Text, sound and picture in one vector where that ranks validation better than text alone, else text alone."""
+    settings = lesson.settings.finetune
+    if not settings.fusion.steps or not lesson.used:
+        return text
+    media = read_media_vectors(lesson.texts[1])
+    if not media:
+        return text
+    given = {TEXT: text.vectors, **media}
+    fused = learn_fusion(given, lesson.pairs, lesson.popularity, settings.fusion, settings.seed)
+    told = ", ".join(f"{name} of {int(vectors.any(axis=1).sum()):,}" for name, vectors in given.items())
+    if fused is None:
+        say(f"fusion ({told} items): fewer than {settings.fusion.pairs} pairs of items; text alone is used")
+        return text
+    vectors = fused.fuse(given)
+    before, after = lesson.quality(text.vectors), lesson.quality(vectors)
+    say(f"fusion ({told} items): content kNN's validation NDCG@10 {before:.4f} of text, {after:.4f} fused")
+    if after <= before:
+        return replace(text, fusion_losses=rows_of(fused.losses))
+    fused.save(folder)
+    return replace(text, vectors=vectors, fitted="fused", fusion_losses=rows_of(fused.losses))
+
+
+def rows_of(losses: list[tuple[int, float]]) -> Losses:
+    """For a CSV."""
+    return [{"step": step, "loss": loss} for step, loss in losses]

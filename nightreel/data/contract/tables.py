@@ -1,0 +1,167 @@
+"""The tables that Nightreel takes: every column, its type, bounds and meaning, defined once.
+
+A plain rule table over pyarrow, not pandera: `import pandera` alone took 0.7–0.9 s more than pyarrow, on a stage that
+must find out within 0.5 s that nothing changed, and each broken row has to come out with its source row, not as a
+schema error. Loading (`casting`), row rules (`rules`), the data set's own check and the README's tables all read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from nightreel.data.contract.editorial_rules import SHAPES
+
+Kind = Literal["id", "text", "list", "number", "integer", "flag", "moment", "label"]
+
+EVENTS = (
+    "impression", "play", "watch", "like", "favorite", "rating",
+    "comment", "share", "search", "follow", "skip", "dislike",
+)  # fmt: skip
+EVENTS_WITHOUT_ITEM = ("search", "follow")
+MEDIA_TYPES = ("video", "audio", "music", "podcast", "live", "game", "other")
+LANGUAGE = r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$"
+"""A BCP-47 tag, loosely: `en`, `pt-BR`, `zh-Hant-TW`; an underscore is let pass."""
+
+VALUE_BOUNDS: dict[str, tuple[float, float]] = {"watch": (0.0, 1.0), "rating": (0.5, 5.0)}
+"""Bounds of `value` by event type. Ratings are 1–5; 0.5 is let in because half-star scales (MovieLens) start there."""
+
+CLOCK_BEGINS_S = 631_152_000.0
+"""1990-01-01 UTC in epoch seconds: no log of a platform is older, so an earlier event is a broken clock."""
+TAIL_SHARE = 0.1
+TAIL_GAP_S = 365 * 86_400.0
+TAIL_GAPS = 10.0
+"""Events are later than the newest plausible moment when they come after a silence of more than TAIL_GAP_S seconds
+and TAIL_GAPS times the longest silence of the earlier log, and are at most TAIL_SHARE of all. The rule looks only
+at the data, so that the same source gives the same rows on any day."""
+LONE_GAP_S = 7 * 86_400.0
+LONE_USERS = 10
+"""In a log of LONE_USERS users or more, the last events are too late as well when they are those of too few users to
+say where the data end (see ends.several) and come after a silence of more than LONE_GAP_S seconds and TAIL_GAPS times
+the longest one before: a few clocks are wrong."""
+AHEAD_S = 600.0
+"""Seconds by which an event may lie after the night's now: clocks of devices and machines are a little apart."""
+ORDER_BELOW = 1e8
+"""Whole numbers below this are positions in a user's order: as epoch seconds they would be before 1973-03-03."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table. `required`: the table must have it; `filled`: none of its cells may be empty."""
+
+    name: str
+    kind: Kind
+    meaning: str
+    required: bool = False
+    filled: bool = False
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    choices: tuple[str, ...] = ()
+    pattern: str = ""
+
+    @property
+    def bounds(self) -> str:
+        """The permitted values in words; empty where every value of the type is fine."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        low = f"above {self.above:g}" if self.above is not None else "" if self.low is None else f"from {self.low:g}"
+        high = "" if self.high is None else f"to {self.high:g}"
+        return " ".join(part for part in (low, high) if part)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the contract. `name` is also the stem of its files."""
+
+    name: str
+    columns: tuple[Column, ...]
+    required: bool = True
+
+    def __getitem__(self, name: str) -> Column:
+        return next(c for c in self.columns if c.name == name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names in contract order."""
+        return tuple(c.name for c in self.columns)
+
+
+ITEMS = Table("items", (
+    Column("item_id", "id", "unique name of the item", required=True, filled=True),
+    Column("title", "text", "shown to people and read by the encoder", required=True, filled=True),
+    Column("description", "text", "what it is about; read by the encoder"),
+    Column("transcript", "text", "what is said in it; read by the encoder"),
+    Column("tags", "list", "free labels"),
+    Column("genres", "list", "labels from a fixed set"),
+    Column("creators", "list", "who made it"),
+    Column("language", "text", "BCP-47 tag, such as en or zh-Hant", pattern=LANGUAGE),
+    Column("media_type", "text", "what kind of item it is", choices=MEDIA_TYPES),
+    Column("duration_s", "number", "length in seconds", low=0.0),
+    Column("published_at", "moment", "from when it can be played (UTC)"),
+    Column("expires_at", "moment", "until when it can be played (UTC)"),
+    Column("blocked", "flag", "never recommend it"),
+    Column("min_age", "integer", "least age of its audience, in years", low=0.0, high=99.0),
+    Column("media_uri", "text", "where the media file is"),
+    Column("thumbnail_uri", "text", "where its picture is"),
+))  # fmt: skip
+
+EVENTS_TABLE = Table("events", (
+    Column("user_id", "id", "who; replaced by a keyed hash before anything is stored", required=True, filled=True),
+    Column("item_id", "id", "what; may be empty for search and follow", required=True),
+    Column("timestamp", "moment", "when (UTC), or a position per user where the source has no clock",
+           required=True, filled=True),
+    Column("event", "text", "what happened", required=True, filled=True, choices=EVENTS),
+    Column("value", "number", "watch: fraction 0–1; rating: 1–5 (half stars from 0.5); else free"),
+    Column("text", "text", "a comment's or a search's words"),
+    Column("session_id", "id", "which visit"),
+    Column("device", "text", "on what"),
+    Column("region", "text", "where"),
+    Column("slate_id", "id", "which logged list it was shown in"),
+    Column("position", "integer", "place in that list, from 0 or 1", low=0.0),
+    Column("propensity", "number", "probability with which the logging policy showed it", above=0.0, high=1.0),
+    Column("variant", "id", "arm of an experiment"),
+))  # fmt: skip
+REQUIRED_EVENTS = ("user_id", "item_id", "timestamp", "event", "value")
+"""Columns that an events table always has after loading; the others only where the source has them."""
+
+ERASURES = Table("erasures", (
+    Column("user_id", "id", "whose events are dropped", required=True, filled=True),
+    Column("requested_at", "moment", "when it was asked for (UTC); a request without a readable date still counts"),
+), required=False)  # fmt: skip
+
+RULES = Table("rules", (
+    Column("rule", "text", "what holds for every list", required=True, filled=True, choices=tuple(SHAPES)),
+    Column("target", "text", "an item_id, or genre:…, creator:…, language:…, media_type:…"),
+    Column("value", "number", "pin: its place among the pins; boost: how much, above 0 to 1; caps: how many; "
+           "audience_age: years"),
+    Column("starts_at", "moment", "from when it holds (UTC); empty: already"),
+    Column("ends_at", "moment", "from when it holds no more (UTC); empty: it stays"),
+), required=False)  # fmt: skip
+
+TABLES = {table.name: table for table in (ITEMS, EVENTS_TABLE, ERASURES, RULES)}
+
+
+def beyond(table: str, slices: Iterable[str]) -> list[str]:
+    """The columns of a table that `evaluate.slices` names and that are not of the contract, in order."""
+    named = (name.removeprefix(f"{table}.") for name in slices if name.startswith(f"{table}."))
+    return [name for name in dict.fromkeys(named) if name not in TABLES[table].names]
+
+
+def with_named(slices: Iterable[str]) -> dict[str, Table]:
+    """The contract, and the columns beyond it that `evaluate.slices` names: their cells are taken as they are."""
+    columns = {
+        table: tuple(Column(name, "label", "named in evaluate.slices") for name in beyond(table, slices))
+        for table in TABLES
+    }
+    return {name: replace(table, columns=table.columns + columns[name]) for name, table in TABLES.items()}
+
+
+def as_markdown(table: Table) -> str:
+    """The table's columns for the README: name, need, type, values and meaning."""
+    lines = ["| column | needed | type | values | meaning |", "|---|---|---|---|---|"]
+    for column in table.columns:
+        need = "yes" if column.filled else "column" if column.required else ""
+        lines.append(f"| `{column.name}` | {need} | {column.kind} | {column.bounds} | {column.meaning} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,143 @@
+"""The validated data set as later stages see it: indices, histories and folds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from nightreel.data.contract.schema import CLEAN_EVENTS, ITEMS_SCHEMA, USERS_SCHEMA, present, read_strict
+from nightreel.data.histories import FloatArray, Histories, ItemArray
+from nightreel.data.splits import PARTS, Fold
+from nightreel.errors import UserError
+from nightreel.stage import read_json
+
+Mask = npt.NDArray[np.bool_]
+Ratings = tuple[ItemArray, ItemArray, npt.NDArray[np.float32], FloatArray]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Clean items, users and events. Item index = row of `items`; user index = position in `user_ids`.
+
+    events: the clean events table (schema.CLEAN_EVENTS), sorted by user, time and source order;
+    folds: part of each event (splits.TRAIN, VALID, TEST, UNUSED) by fold name, int8 [events];
+    data_until: where several users' events end (see ends.data_end), epoch seconds; without a clock the last position.
+    """
+
+    items: pa.Table
+    user_ids: list[str]
+    events: pa.Table
+    folds: dict[str, Fold]
+    clock: str
+    exclude_seen: bool
+    gate: str
+    data_until: float
+    protocols: dict[str, list[str]]
+    split_digest: dict[str, str]
+
+    @property
+    def n_users(self) -> int:
+        return len(self.user_ids)
+
+    @property
+    def n_items(self) -> int:
+        return int(self.items.num_rows)
+
+    @property
+    def item_ids(self) -> list[str]:
+        """Ids in index order."""
+        ids: list[str] = self.items["item_id"].to_pylist()
+        return ids
+
+    def positives(self, fold: str | None, parts: tuple[str, ...] = ()) -> Histories:
+        """Histories of positive events in some parts of a fold, one row per user; all parts when fold is None. They
+        know the ratings that the events gave."""
+        mask = self._flag("positive") & self._within(fold, parts)
+        value = np.where(self._rated()[mask], self._column("value")[mask], np.nan).astype(np.float64)
+        return replace(self._gathered(mask), values=value)
+
+    def trained_everywhere(self) -> Histories:
+        """Histories of the positives that are train in every fold: learning from them knows no test."""
+        common = np.all([part == PARTS["train"] for part in self.folds.values()], axis=0)
+        return self._gathered(self._flag("positive") & common)
+
+    def negatives(self, fold: str | None, parts: tuple[str, ...] = ()) -> Histories:
+        """Histories of events that show dislike."""
+        return self._histories(self._flag("negative"), fold, parts)
+
+    def seen(self, fold: str | None, parts: tuple[str, ...] = ()) -> Histories:
+        """Histories of events after which an item counts as seen."""
+        return self._histories(self._flag("seen"), fold, parts)
+
+    def ratings(self, fold: str | None, parts: tuple[str, ...] = ()) -> Ratings:
+        """(user, item, value, time) of rating events that carry a value, in event order."""
+        user, item, value, time = (self._column(name) for name in ("user", "item", "value", "time"))
+        at = np.flatnonzero(self._rated() & ~np.isnan(value) & self._within(fold, parts))
+        return user[at], item[at], value[at], time[at]
+
+    def _rated(self) -> Mask:
+        rated: Mask = pc.equal(self.events["event"].cast(pa.string()), "rating").to_numpy()
+        return rated
+
+    def _column(self, name: str) -> Any:
+        return self.events[name].to_numpy()
+
+    def _flag(self, name: str) -> Mask:
+        flags: Mask = self._column(name) & (self._column("item") >= 0)
+        return flags
+
+    def _within(self, fold: str | None, parts: tuple[str, ...]) -> Mask:
+        if fold is None:
+            return np.ones(self.events.num_rows, bool)
+        if fold not in self.folds:
+            raise KeyError(f"no fold `{fold}`; there are {sorted(self.folds)}")
+        return np.isin(self.folds[fold], [PARTS[part] for part in parts])
+
+    def _histories(self, mask: Mask, fold: str | None, parts: tuple[str, ...]) -> Histories:
+        return self._gathered(mask & self._within(fold, parts))
+
+    def _gathered(self, mask: Mask) -> Histories:
+        at = np.flatnonzero(mask)
+        counts = np.bincount(self._column("user")[at], minlength=self.n_users)
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return Histories(indptr, self._column("item")[at], self._column("time")[at])
+
+
+def load_dataset(folder: Path = Path("data/validate")) -> Dataset:
+    """The output of validate; raises UserError naming the file and column that break the schema."""
+    facts = read_json(present(folder / "splits.json"))
+    items = read_strict(folder / "items.parquet", ITEMS_SCHEMA)
+    users = read_strict(folder / "users.parquet", USERS_SCHEMA)
+    events = read_strict(folder / "events.parquet", CLEAN_EVENTS, optional=True).combine_chunks()
+    protocols = {name: list(protocol["folds"]) for name, protocol in facts["protocols"].items()}
+    names = [fold for folds in protocols.values() for fold in folds]
+    splits = read_strict(folder / "splits.parquet", pa.schema([(name, pa.int8()) for name in names]))
+    if splits.num_rows != events.num_rows:
+        raise UserError(
+            f"{folder / 'splits.parquet'}: {splits.num_rows:,} rows for {events.num_rows:,} events. "
+            f"Delete {folder} and run validate again."
+        )
+    return Dataset(
+        items=items, user_ids=users["user_id"].to_pylist(), events=events,
+        folds={name: splits[name].to_numpy() for name in names},
+        clock=facts["clock"], exclude_seen=facts["exclude_seen"], gate=facts["gate"],
+        data_until=facts["data_until"], protocols=protocols,
+        split_digest={name: protocol["digest"] for name, protocol in facts["protocols"].items()},
+    )  # fmt: skip
+
+
+def with_named(data: Dataset, folder: Path = Path("data/named")) -> Dataset:
+    """The data with the columns beyond the contract that `evaluate.slices` names, as text."""
+    tables = {"items": data.items, "events": data.events}
+    for name in tables:
+        columns = pq.read_table(present(folder / f"{name}.parquet"), memory_map=False, partitioning=None)
+        for column in columns.column_names:
+            tables[name] = tables[name].append_column(column, columns[column])
+    return replace(data, **tables)

@@ -1,0 +1,57 @@
+"""Which items may not be shown at a moment: their rights (blocked, published_at, expires_at), as the night finds them.
+
+    today.json  {"hidden": [ascending item ids], "since": epoch seconds, "until": epoch seconds}
+
+`since` and `until` are the instants between which the same items are hidden, null for no bound. They are edges of
+rights and not the moment itself, so that the file changes only when the set does.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from pathlib import Path
+from typing import Any
+
+from nightreel.stage import read_json, write_json
+
+FILE = "today.json"
+
+
+def keep(folder: Path, moment: float) -> None:
+    """Write today.json beside items.parquet, unless the one that is there holds for the moment, epoch seconds. Who
+    writes other tables removes it with the earlier ones."""
+    path = folder / FILE
+    if not path.exists() or not _holds(read_json(path), moment):
+        write_json(path, today(folder / "items.parquet", moment))
+
+
+def _holds(today: dict[str, Any], moment: float) -> bool:
+    """Whether what was found out about a catalogue is true at a moment (epoch seconds) too."""
+    since, until = today["since"], today["until"]
+    return (since is None or since <= moment) and (until is None or moment < until)
+
+
+def today(items: Path, moment: float) -> dict[str, Any]:
+    """What today.json holds.
+
+    Args:
+        items: The catalogue as snapshot wrote it, a Parquet file.
+        moment: The night's now, epoch seconds.
+    """
+    # Imported here: pyarrow takes 0.3 s, and a night without changes doesn't need it.
+    import pyarrow.parquet as pq
+
+    from nightreel.data.item_rights import Rights
+    from nightreel.data.quality.row_checks import mark_items
+
+    table = pq.read_table(items, partitioning=None)
+    # Rows that validate will set aside, a second one of an id for one, are in no version and say nothing about it.
+    table = table.filter(mark_items(table).clean)
+    rights = Rights.of(table)
+    edges = rights.edges()
+    at = bisect_right(edges, moment)
+    return {
+        "hidden": sorted(table["item_id"].filter(rights.hidden(moment)).to_pylist()),
+        "since": edges[at - 1] if at else None,
+        "until": edges[at] if at < len(edges) else None,
+    }

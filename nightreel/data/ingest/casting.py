@@ -1,0 +1,150 @@
+"""Raw columns → the contract's types, cell by cell: a cell that doesn't fit is marked, the rest goes on."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightreel.data.contract.schema import ARROW_TYPES
+from nightreel.data.contract.tables import Column
+from nightreel.errors import UserError
+
+Mask = npt.NDArray[np.bool_]
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+NOTHING = r"^(|nan|NaN|NAN|null|NULL|None|NA|N/A)$"
+"""How sources write an absent number, moment or flag in text; in titles and ids these words stand for themselves."""
+YES, NO = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no")
+TOO_MANY = 100_000
+"""Cells in another encoding after which a file counts as being in that encoding."""
+
+
+def mask_of(flags: pa.Array) -> Mask:
+    """Arrow booleans as a numpy mask; null is false."""
+    mask: Mask = flags.fill_null(False).to_numpy(zero_copy_only=False)
+    return mask
+
+
+def cast_or_null(cells: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Cast; a cell that can't be becomes null. Halves what fails, so that few bad cells cost few casts."""
+    try:
+        return cells.cast(kind)
+    except pa.ArrowException:
+        if len(cells) == 1:
+            return pa.nulls(1, kind)
+        middle = len(cells) // 2
+        return pa.concat_arrays([cast_or_null(cells[:middle], kind), cast_or_null(cells[middle:], kind)])
+
+
+def to_text(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]:
+    """(UTF-8 text, mask of cells that aren't) of any scalar column; "" becomes null. Raises UserError for nested
+    and truth-value columns, and for a file that is in another encoding throughout."""
+    kind = cells.type
+    if is_text(kind) and not _is_valid(cells):
+        cells, kind = cells.cast(pa.large_binary()), pa.large_binary()
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        text = cast_or_null(cells, pa.string())
+        bad = mask_of(pc.and_(text.is_null(), cells.is_valid()))
+        if bad.sum() > TOO_MANY:
+            raise UserError(f"{file}: column `{column.name}` isn't UTF-8 in {bad.sum():,} rows. Save it as UTF-8.")
+    elif pa.types.is_floating(kind):
+        # pandas writes whole-number ids with a gap as floats: 12.0 is meant to be 12.
+        whole = pc.equal(pc.floor(cells), cells)
+        text = pc.if_else(whole, cast_or_null(cells, pa.int64()).cast(pa.string()), cells.cast(pa.string()))
+        text, bad = pc.if_else(pc.is_nan(cells), None, text), np.zeros(len(cells), bool)
+    elif pa.types.is_boolean(kind) or pa.types.is_nested(kind):
+        raise wrong_type(file, column, kind)
+    else:
+        text, bad = cells.cast(pa.string()), np.zeros(len(cells), bool)
+    return pc.if_else(pc.equal(text, ""), None, text), bad
+
+
+def wrong_type(file: str, column: Column, found: object) -> UserError:
+    """The error for a column whose whole type can't be turned into the contract's."""
+    wanted = {"id": "text", "text": "text", "list": "lists of text, or text with | between", "number": "numbers",
+              "integer": "whole numbers", "flag": "true or false",
+              "moment": "timestamps, ISO 8601 text or numbers",
+              "label": "text, numbers, or true and false"}[column.kind]  # fmt: skip
+    return UserError(f"{file}: column `{column.name}` is {found}; it takes {wanted}. Convert it and run again.")
+
+
+def cast_cells(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]:
+    """(cells in the contract's type, mask of cells that don't fit) for every kind but moments."""
+    if column.kind == "list":
+        return _lists(cells, file, column)
+    if column.kind in ("number", "integer"):
+        return _numbers(cells, file, column)
+    if column.kind == "flag":
+        return _flags(cells, file, column)
+    if column.kind == "label" and pa.types.is_boolean(cells.type):
+        cells = cells.cast(pa.string())
+    return to_text(cells, file, column)
+
+
+def _is_valid(cells: pa.Array) -> bool:
+    """Whether stored text really is UTF-8; Parquet writers needn't have checked."""
+    try:
+        cells.validate(full=True)
+    except pa.ArrowException:
+        return False
+    return True
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether arrow takes the type for UTF-8 text (it need not be)."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _numbers(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]:
+    kind = cells.type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        numbers = cells.cast(pa.float64(), safe=False)
+        bad = np.zeros(len(cells), bool)
+    else:
+        text, bad = to_text(cells, file, column)
+        text = pc.utf8_trim_whitespace(text)
+        fits = pc.match_substring_regex(text, NUMBER)
+        bad |= mask_of(pc.and_(pc.invert(fits), pc.invert(pc.match_substring_regex(text, NOTHING))))
+        numbers = cast_or_null(pc.if_else(fits, text, None), pa.float64())
+    numbers = pc.if_else(pc.is_nan(numbers), None, numbers)
+    bad |= mask_of(pc.is_inf(numbers))
+    if column.kind == "integer":
+        whole = pc.equal(pc.floor(numbers), numbers)
+        bad |= mask_of(pc.invert(whole))
+        numbers = cast_or_null(pc.if_else(whole, numbers, None), pa.int64())
+    return numbers, bad
+
+
+def _flags(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]:
+    if pa.types.is_boolean(cells.type):
+        return cells, np.zeros(len(cells), bool)
+    text, bad = to_text(cells, file, column)
+    text = pc.utf8_lower(pc.utf8_trim_whitespace(text))
+    yes, no = pc.is_in(text, pa.array(YES)), pc.is_in(text, pa.array(NO))
+    known = mask_of(pc.or_(yes, no))
+    nothing = ~mask_of(text.is_valid()) | mask_of(pc.match_substring_regex(text, NOTHING.lower()))
+    return pc.if_else(pa.array(known), yes, None), bad | ~(known | nothing)
+
+
+def _lists(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]:
+    kind = cells.type
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        inner = kind.value_type
+        if not (is_text(inner) or pa.types.is_null(inner)):
+            raise wrong_type(file, column, kind)
+        lists, bad = cells.cast(ARROW_TYPES["list"]), np.zeros(len(cells), bool)
+    else:
+        text, bad = to_text(cells, file, column)
+        lists = pc.split_pattern(text, "|")
+    return _tidy_labels(lists), bad
+
+
+def _tidy_labels(lists: pa.Array) -> pa.Array:
+    """Labels trimmed, empty and repeated ones left out, in their order; an absent list becomes an empty one."""
+    return pa.array([_tidy(labels or []) for labels in lists.to_pylist()], ARROW_TYPES["list"])
+
+
+def _tidy(labels: list[str | None]) -> list[str]:
+    trimmed = (label.strip() for label in labels if label)
+    return list(dict.fromkeys(label for label in trimmed if label))

@@ -1,0 +1,132 @@
+"""Timestamps in any of the forms that sources use → int64 µs since the epoch (UTC), or positions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightreel.data.contract.tables import ORDER_BELOW
+from nightreel.data.ingest.casting import NOTHING, NUMBER, cast_or_null, mask_of
+
+Mask = npt.NDArray[np.bool_]
+MICROS = 1_000_000
+UNITS = {"s": 1e6, "ms": 1e3, "µs": 1.0, "ns": 1e-3}
+ISO = (
+    r"^(?P<date>\d{4}-\d{2}-\d{2})(?:[T ](?P<minute>\d{2}:\d{2})(?:(?P<second>:\d{2})(?:[.,](?P<part>\d{1,6})\d*)?)?)?"
+    r" ?(?P<zone>Z|UTC|[+-]\d{2}(?::?\d{2})?)?$"
+)
+"""A date, or a date and time with or without seconds, fraction and zone; without a zone it is UTC."""
+YEARS = (1000, 3000)
+"""A bare number between these in a catalogue's date column is a year."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A column of moments as far as each cell tells by itself.
+
+    micros: [n] int64 for dated cells; numbers: [n] float64 for bare numbers, NaN elsewhere;
+    dated, bad: [n] masks; an empty cell is neither dated, bare nor bad.
+    """
+
+    micros: npt.NDArray[np.int64]
+    numbers: npt.NDArray[np.float64]
+    dated: Mask
+    bad: Mask
+
+
+def read_moments(cells: pa.Array) -> Reading:
+    """Take apart a column of timestamps, dates, numbers or text (already UTF-8)."""
+    kind = cells.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        # Truncation below a µs is fine; a clock that overflows int64 µs isn't possible from these types.
+        micros = cells.cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False).cast(pa.int64())
+        return _dated(micros)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        numbers = cells.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False)
+        nothing = np.zeros(len(cells), bool)
+        return Reading(np.zeros(len(cells), np.int64), numbers, nothing, np.isinf(numbers))
+    return _read_text(pc.utf8_trim_whitespace(cells))
+
+
+def unit_of(numbers: npt.NDArray[np.float64]) -> str:
+    """What bare numbers are, by their median size: `order`, or `s`, `ms`, `µs`, `ns` since the epoch."""
+    middle = float(np.nanmedian(np.abs(numbers)))
+    if middle < ORDER_BELOW:
+        return "order"
+    return "s" if middle < 1e11 else "ms" if middle < 1e14 else "µs" if middle < 1e17 else "ns"
+
+
+def as_positions(reading: Reading) -> tuple[npt.NDArray[np.int64], Mask]:
+    """(positions, bad): whole numbers from 0; a dated cell in a column of positions counts by its µs."""
+    whole = np.isfinite(reading.numbers) & (reading.numbers >= 0) & (reading.numbers == np.floor(reading.numbers))
+    bad = reading.bad | (np.isfinite(reading.numbers) & ~whole)
+    return np.where(whole, np.where(whole, reading.numbers, 0), reading.micros).astype(np.int64), bad
+
+
+def as_micros(reading: Reading, unit: str) -> tuple[npt.NDArray[np.int64], Mask]:
+    """(µs since the epoch, bad) where bare numbers are counted in `unit`."""
+    bare = np.isfinite(reading.numbers)
+    scaled = np.where(bare, reading.numbers, 0) * UNITS[unit]
+    bad = reading.bad | (np.abs(scaled) > 9e18)
+    return np.where(bare & ~bad, np.round(np.where(bad, 0, scaled)), reading.micros).astype(np.int64), bad
+
+
+def as_dates(reading: Reading) -> tuple[npt.NDArray[np.int64], Mask]:
+    """(µs since the epoch, bad) for a catalogue's dates: a bare number may be a year."""
+    numbers = reading.numbers
+    year = (numbers >= YEARS[0]) & (numbers < YEARS[1]) & (numbers == np.floor(numbers))
+    starts = np.where(year, np.where(year, numbers, 1970) - 1970, 0).astype("datetime64[Y]").astype("datetime64[us]")
+    rest = np.where(year, np.nan, numbers)
+    unit = unit_of(rest) if np.isfinite(rest).any() else "s"
+    micros, bad = as_micros(
+        Reading(reading.micros, rest, reading.dated, reading.bad), "s" if unit == "order" else unit
+    )  # fmt: skip
+    return np.where(year, starts.astype(np.int64), micros), bad
+
+
+def _dated(micros: pa.Array) -> Reading:
+    values = micros.fill_null(0).to_numpy(zero_copy_only=False)
+    known = micros.is_valid().to_numpy(zero_copy_only=False)
+    return Reading(values, np.full(len(values), np.nan), known, np.zeros(len(values), bool))
+
+
+def _read_text(cells: pa.Array) -> Reading:
+    given = mask_of(pc.and_(cells.is_valid(), pc.invert(pc.match_substring_regex(cells, NOTHING))))
+    number = mask_of(pc.match_substring_regex(cells, NUMBER)) & given
+    numbers = cast_or_null(pc.if_else(pa.array(number), cells, None), pa.float64())
+    parts = pc.extract_regex(cells, ISO)
+    iso = parts.is_valid()
+    text = pc.binary_join_element_wise(
+        parts.field("date"), "T", _or(parts.field("minute"), "00:00"), _or(parts.field("second"), ":00"),
+        ".", _or(parts.field("part"), "0"), "",
+    )  # fmt: skip
+    micros = cast_or_null(pc.if_else(iso, text, None), pa.timestamp("us"))
+    values = micros.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+    dated = micros.is_valid().to_numpy(zero_copy_only=False)
+    shift = _zone_micros(pc.if_else(iso, parts.field("zone"), ""))
+    bare = numbers.fill_null(np.nan).to_numpy(zero_copy_only=False)
+    return Reading(values - shift, bare, dated, given & ~dated & ~np.isfinite(bare))
+
+
+def _or(cells: pa.Array, other: str) -> pa.Array:
+    return pc.if_else(pc.equal(cells, ""), other, cells)
+
+
+def _zone_micros(zones: pa.Array) -> npt.NDArray[np.int64]:
+    """[n] how far each cell's zone is ahead of UTC; few distinct zones, so they are worked out once each."""
+    coded = zones.fill_null("").dictionary_encode()
+    ahead = np.array([_ahead(zone) for zone in coded.dictionary.to_pylist()] or [0], np.int64)
+    result: npt.NDArray[np.int64] = ahead[coded.indices.to_numpy(zero_copy_only=False)]
+    return result
+
+
+def _ahead(zone: str) -> int:
+    if zone in ("", "Z", "UTC"):
+        return 0
+    digits = zone[1:].replace(":", "").ljust(4, "0")
+    minutes = int(digits[:2]) * 60 + int(digits[2:])
+    return (minutes if zone[0] == "+" else -minutes) * 60 * MICROS

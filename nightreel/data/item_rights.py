@@ -1,0 +1,61 @@
+"""The rights of items: which of them may be shown at an instant. The only place that says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from nightreel.data.arrow_columns import numbers
+from nightreel.data.contract.schema import MOMENT
+
+Mask = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
+MICROS = 1e6
+
+
+@dataclass(frozen=True, eq=False)
+class Rights:
+    """Of each item of a table.
+
+    Attributes:
+        blocked: [n] whether it may never be shown.
+        published: [n] epoch seconds from which on it may be shown, -inf for always.
+        expires: [n] epoch seconds from which on it may be shown no more, +inf for never.
+    """
+
+    blocked: Mask
+    published: FloatArray
+    expires: FloatArray
+
+    @classmethod
+    def of(cls, items: pa.Table) -> Rights:
+        """From an items table; a column that is missing and an empty cell forbid nothing."""
+        n, names = items.num_rows, items.column_names
+        blocked = np.zeros(n, bool)
+        if "blocked" in names:
+            blocked = numbers(items["blocked"].cast(pa.uint8()), 0) > 0
+        published, expires = np.full(n, -np.inf), np.full(n, np.inf)
+        if "published_at" in names:
+            published = _seconds(items["published_at"], -np.inf)
+        if "expires_at" in names:
+            expires = _seconds(items["expires_at"], np.inf)
+        return cls(blocked, published, expires)
+
+    def hidden(self, instant: float) -> Mask:
+        """[n] items that nobody may be shown at an instant, epoch seconds."""
+        return self.blocked | (self.published > instant) | (self.expires <= instant)
+
+    def edges(self) -> list[float]:
+        """The ascending instants at which `hidden` changes."""
+        shown = ~self.blocked & (self.published < self.expires)
+        both = np.concatenate([self.published[shown], self.expires[shown]])
+        return [float(at) for at in np.unique(both[np.isfinite(both)])]
+
+
+def _seconds(moments: pa.ChunkedArray, empty: float) -> FloatArray:
+    """[n] epoch seconds; `empty` for cells without a moment."""
+    micros = numbers(moments.cast(MOMENT).cast(pa.int64()).cast(pa.float64(), safe=False), np.nan)
+    return np.where(np.isnan(micros), empty, micros / MICROS)

@@ -1,0 +1,150 @@
+"""Snapshot tables → clean tables in indices, with what was quarantined or erased accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightreel.data.contract.schema import (
+    ERASURES_SCHEMA,
+    ITEMS_SCHEMA,
+    RULES_SCHEMA,
+    SET_ASIDE,
+    SOURCE,
+    optional_event_fields,
+    read_strict,
+)
+from nightreel.data.daily_files import read_days
+from nightreel.data.ingest.casting import mask_of
+from nightreel.data.ingest.timestamps import MICROS
+from nightreel.data.quality import editorial_checks, row_checks
+from nightreel.data.quality.row_counts import Account, account
+from nightreel.data.quality.row_outcomes import Fates, days_of, fates
+from nightreel.stage import read_json
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The snapshot stage's tables; source: source.json."""
+
+    items: pa.Table
+    erasures: pa.Table
+    rules: pa.Table
+    rejected: pa.Table
+    events: pa.Table
+    source: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Clean:
+    """items: schema.ITEMS_SCHEMA; item_rows: the same rows with their source; events: user, item, time, event, value
+    and optional columns, sorted by user, time and source order; rules: schema.RULES_SCHEMA, in source order;
+    quarantine: schema.SET_ASIDE; fates: of the accounts' tables; named: columns beyond the contract, of the same rows
+    of items and events."""
+
+    items: pa.Table
+    item_rows: pa.Table
+    user_ids: list[str]
+    events: pa.Table
+    rules: pa.Table
+    quarantine: pa.Table
+    accounts: list[Account]
+    fates: list[Fates]
+    named: dict[str, pa.Table]
+
+
+def read_snapshot(folder: Path) -> Snapshot:
+    """The tables under data/snapshot; raises UserError naming the file and column that break the schema."""
+    source = read_json(folder / "source.json")
+    named = [pa.field(name, pa.string()) for name in source["named"]["items"]]
+    return Snapshot(
+        read_strict(folder / "items.parquet", pa.schema([*ITEMS_SCHEMA, *named, *SOURCE])),
+        read_strict(folder / "erasures.parquet", pa.schema([*ERASURES_SCHEMA, *SOURCE])),
+        read_strict(folder / "rules.parquet", pa.schema([*RULES_SCHEMA, *SOURCE])),
+        read_strict(folder / "rejected.parquet", SET_ASIDE),
+        read_days(folder / "events"),
+        source,
+    )
+
+
+def clean_tables(snapshot: Snapshot, window_s: float, forgotten: Sequence[str] = ()) -> Clean:
+    """Apply erasures, then the rules.
+
+    Args:
+        snapshot: The tables as they came.
+        window_s: See Validate.duplicate_window_s.
+        forgotten: Users whom a person withdrew, as the tables name them: erased as by a row of `erasures`.
+    """
+    source, items, erasures, rejected = snapshot.source, snapshot.items, snapshot.erasures, snapshot.rejected
+    events, private, clock, rows = snapshot.events, source["pseudonymised"], source["clock"], source["rows"]
+    item_marks, erasure_marks = row_checks.mark_items(items), row_checks.mark_erasures(erasures)
+    gone = pa.array([*erasures["user_id"].drop_null().to_pylist(), *forgotten], pa.string())
+    kept_rejects = ~mask_of(pc.is_in(rejected["user_id"], gone))
+    staying = ~mask_of(pc.is_in(events["user_id"], gone))
+    kept = events.filter(pa.array(staying))
+    item_rows = items.filter(pa.array(item_marks.clean))
+    refused = items["item_id"].filter(pa.array(~item_marks.clean))
+    rule_marks = editorial_checks.mark_business_rules(snapshot.rules, item_rows)
+    event_marks = row_checks.mark_events(kept, clock, item_rows["item_id"], refused, window_s)
+    quarantine = pa.concat_tables([
+        rejected.filter(pa.array(kept_rejects)),
+        item_marks.set_aside("items", items, private=private),
+        event_marks.set_aside("events", kept, private=private, clock=clock),
+        erasure_marks.set_aside("erasures", erasures, private=private),
+        rule_marks.set_aside("rules", snapshot.rules, private=False),  # they are about no person
+    ])  # fmt: skip
+    erased = {"events": int((~staying).sum()), "items": 0, "erasures": 0, "rules": 0}
+    for table in rejected.filter(pa.array(~kept_rejects))["table"].to_pylist():
+        erased[table] += 1
+    clean_rows = {"items": item_rows.num_rows, "events": int(event_marks.clean.sum()),
+                  "erasures": int(erasure_marks.clean.sum()), "rules": int(rule_marks.clean.sum())}  # fmt: skip
+    accounts = [account(name, rows[name], clean_rows[name], erased[name], quarantine) for name in clean_rows]
+    days = None if clock == "order" else days_of(kept["timestamp"].to_numpy(), event_marks.without(row_checks.CLOCK))
+    came = [
+        fates("items", items, item_marks.clean, None, quarantine, items),
+        fates("events", kept, event_marks.clean, days, quarantine, events),
+        fates("erasures", erasures, erasure_marks.clean, None, quarantine, erasures),
+        fates("rules", snapshot.rules, rule_marks.clean, None, quarantine, snapshot.rules),
+    ]
+    clean = {"items": item_rows, "events": kept.filter(pa.array(event_marks.clean))}
+    user_ids, indexed, order = _indexed(clean["events"], item_rows["item_id"], clock)
+    named = {name: table.select(source["named"][name]) for name, table in clean.items()}
+    named["events"] = named["events"].take(order)
+    in_order = snapshot.rules.filter(pa.array(rule_marks.clean)).select(RULES_SCHEMA.names)
+    return Clean(_finished(item_rows), item_rows, user_ids, indexed, in_order, quarantine, accounts, came, named)
+
+
+def _finished(items: pa.Table) -> pa.Table:
+    """Items as the contract has them: lists and `blocked` without gaps, source places left out."""
+    columns = []
+    for field in ITEMS_SCHEMA:
+        cells = items[field.name].combine_chunks()
+        if field.type == pa.bool_():
+            cells = cells.fill_null(False)
+        elif pa.types.is_list(field.type) and cells.null_count:
+            cells = pa.array([labels or [] for labels in cells.to_pylist()], field.type)
+        columns.append(cells.cast(field.type))
+    return pa.table(columns, schema=ITEMS_SCHEMA)
+
+
+def _indexed(events: pa.Table, item_ids: pa.ChunkedArray, clock: str) -> tuple[list[str], pa.Table, pa.Array]:
+    """(user ids sorted, clean events in indices, their order: by user, time and source order)."""
+    users = pc.unique(events["user_id"]).sort()
+    user = pc.index_in(events["user_id"], users).cast(pa.int32()).to_numpy()
+    item = pc.fill_null(pc.index_in(events["item_id"], item_ids.combine_chunks()), -1).cast(pa.int32()).to_numpy()
+    time = events["timestamp"].to_numpy().astype(np.float64) / (MICROS if clock == "time" else 1)
+    order = np.lexsort((time, user))
+    columns: dict[str, Any] = {
+        "user": user[order], "item": item[order], "time": time[order],
+        "event": events["event"].take(pa.array(order)).combine_chunks().dictionary_encode(),
+        "value": pa.array(events["value"].to_numpy()[order].astype(np.float32), from_pandas=False),
+    }  # fmt: skip
+    for field in optional_event_fields(events.column_names):
+        columns[field.name] = events[field.name].take(pa.array(order))
+    return users.to_pylist(), pa.table(columns), pa.array(order)

@@ -1,0 +1,82 @@
+"""Which events count as positive, negative and seen, by parameters per event type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightreel.data.ingest.casting import mask_of
+from nightreel.data.quality.violations import Mask
+from nightreel.data.sittings import CONSUMING
+from nightreel.data.splits import Events
+from nightreel.settings import Validate
+
+REPEATED = ("music", "podcast")
+"""Media that people come back to."""
+
+
+def at_least(events: pa.Table, thresholds: Mapping[Any, float]) -> Mask:
+    """[n] events of a listed type whose value reaches its threshold; an event without a value (NaN) does."""
+    reached = np.zeros(events.num_rows, bool)
+    for event, least in thresholds.items():
+        enough = pc.or_(pc.greater_equal(events["value"], np.float32(least)), pc.is_nan(events["value"]))
+        reached |= mask_of(pc.and_(pc.equal(events["event"], event), enough))
+    return reached
+
+
+def of_types(events: pa.Table, types: tuple[str, ...]) -> npt.NDArray[np.bool_]:
+    """[n] events of one of the types."""
+    return mask_of(pc.is_in(events["event"], pa.array(types, pa.string())))
+
+
+def thresholds(events: pa.Table, settings: Validate) -> Mapping[Any, float]:
+    """What makes an event positive: `positive`, or `positive_else` where no event does (a log of comments)."""
+    return settings.positive if at_least(events, settings.positive).any() else settings.positive_else
+
+
+def leaves_out_seen(settings: Validate, media_types: pa.ChunkedArray, returning: float) -> bool:
+    """exclude_seen, decided: `auto` is on unless most items are music or podcasts and people do come back to them.
+
+    returning: share of the meetings that are returns, see nightreel.data.sittings.
+    """
+    if settings.exclude_seen != "auto":
+        return settings.exclude_seen == "on"
+    comes_back = 2 * int(mask_of(pc.is_in(media_types, pa.array(REPEATED))).sum()) > len(media_types)
+    return not comes_back or returning < settings.repeat_share
+
+
+def label(events: pa.Table, settings: Validate) -> pa.Table:
+    """Clean events with the columns positive, negative and seen."""
+    flags = {
+        "positive": at_least(events, thresholds(events, settings)),
+        "negative": at_least(events, settings.negative),
+        "seen": of_types(events, settings.seen),
+    }
+    at = events.column_names.index("value") + 1
+    for offset, (name, flag) in enumerate(flags.items()):
+        events = events.add_column(at + offset, name, pa.array(flag))
+    return events
+
+
+def as_arrays(events: pa.Table) -> Events:
+    """The columns that splitting looks at; only an event with an item can be positive or seen."""
+    column = {name: events[name].to_numpy() for name in ("user", "item", "time", "positive", "seen")}
+    named = column["item"] >= 0
+    return Events(column["user"], column["item"], column["time"], column["positive"] & named, column["seen"] & named)
+
+
+def kinds(events: pa.Table) -> npt.NDArray[np.int64]:
+    """[n] which of meetings.CONSUMING an event is; -1: none of them."""
+    found = pc.index_in(events["event"].cast(pa.string()), pa.array(CONSUMING))
+    kind: npt.NDArray[np.int64] = pc.fill_null(found, -1).to_numpy().astype(np.int64)
+    return kind
+
+
+def once(events: pa.Table, kept: Mask) -> pa.Table:
+    """Events of which only those of `kept` [n] are positive."""
+    return events.set_column(events.column_names.index("positive"), "positive", pa.array(kept))

@@ -1,0 +1,41 @@
+"""Events that lie in the future of the night that reads them: no clock of the platform's can have seen them yet.
+
+Set aside when the source is read, where the night's now is known; later stages depend on no clock. They stay so until
+the source changes and is read again, so that a night without new data stays as it is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from nightreel.data.contract.tables import AHEAD_S
+from nightreel.data.daily_files import LATEST
+from nightreel.data.ingest.timestamps import MICROS
+from nightreel.data.quality.row_checks import CLOCK
+from nightreel.data.quality.violations import Marks
+
+RULE = "in the future"
+NO_CALENDAR = int((LATEST + 1).astype("datetime64[us]").astype(np.int64))
+"""µs since 1970 of the first moment that is no date at all, but a number in another unit than its neighbours."""
+
+
+def without_future(events: pa.Table, clock: str, now: float, *, private: bool) -> tuple[pa.Table, pa.Table]:
+    """Take out what lies more than contracts.AHEAD_S seconds after now.
+
+    Args:
+        events: Typed events, timestamps in µs since 1970.
+        clock: `time`; under `order` timestamps are positions, and nothing is taken out.
+        now: The night's now, epoch seconds; inf lets everything pass.
+        private: Whether users are pseudonyms, see privacy.redacted.
+
+    Returns:
+        (the events that stay, the others as schema.SET_ASIDE).
+    """
+    marks = Marks(events.num_rows)
+    if clock == "time":
+        times = events["timestamp"].to_numpy()
+        marks.mark(times >= NO_CALENDAR, CLOCK, "timestamp")
+        marks.mark(times > (now + AHEAD_S) * MICROS, RULE, "timestamp")
+    late = marks.set_aside("events", events, private=private, clock=clock)
+    return (events.filter(pa.array(marks.clean)) if late.num_rows else events), late

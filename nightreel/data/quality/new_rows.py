@@ -1,0 +1,136 @@
+"""What came since the last good night, by file and by day: a corrupt last day must not hide in a long log.
+
+A share over the whole table falls as the log grows: after a year, a day of which four in five rows are unusable is 2%
+of it. So every file and every day is judged by itself as well, as far as the last good night did not know it yet:
+
+- the last good night is the version that tonight is compared with (data/snapshot/known.json, from its profile.json), so
+  a night that was refused is judged again until it is mended;
+- of a file, the rows beyond those that were there; where a file was written anew, all of it, if more rows are at fault;
+- of a day, what its count has grown by: a day that is delivered late is new, wherever it lies in time;
+- on a first night every file, and the last days that hold `least` rows together. An older day alone is a warning.
+
+Rows that came twice are no corruption: duplicates count in the whole table alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nightreel.data.ingest.casting import Mask
+from nightreel.data.quality.row_outcomes import NO_DAY, Fates, named
+
+SAME_LOG = 0.5
+"""Least share of the rows that the last good night knew, by day or by file, for tonight's to be the same log."""
+Counts = Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows that are judged together. where: in words, after "rows"; n, faults: how many there are and how many of them
+    are at fault (of a day that has grown, of what was added); bad: gives [n of the table] which rows are at fault."""
+
+    where: str
+    n: int
+    faults: int
+    bad: Callable[[], Mask]
+
+    @property
+    def share(self) -> float:
+        return self.faults / self.n if self.n else 0.0
+
+
+def arrived(each: Fates, known: Mapping[str, Any] | None, least: int) -> list[Part]:
+    """The parts of a table that are new since the last good night: days, files, then all that came.
+
+    Args:
+        each: The table's rows.
+        known: What `fates.remembered` gave on the last good night; None on a first night.
+        least: See Validate.part_rows.
+
+    Returns:
+        The parts, the narrowest kind first; on a first night without "all that came", which is the whole table.
+    """
+    days: Counts = known["days"].get(each.table, {}) if known else {}
+    files: Counts = known["files"].get(each.table, {}) if known else {}
+    if not _same_log(each, days, files):
+        return [*_last_days(each, least), *_files(each, {})]
+    new_days, new_files = _days(each, days), _files(each, files)
+    dated = any(day != NO_DAY for day in each.by_day)
+    came = [*new_days, *_undated(each, days)] if dated else new_files
+    return [*new_days, *new_files, _together("that came since the last good night", came)]
+
+
+def spoilt_days(each: Fates, limit: float, least: int) -> list[Part]:
+    """Every day of the log, however old, with at least `least` rows of which more than `limit` are at fault."""
+    found = (_day(each, day, *counts) for day, counts in each.by_day.items() if day != NO_DAY)
+    return [part for part in found if part.n >= least and part.share > limit]
+
+
+def _same_log(each: Fates, days: Counts, files: Counts) -> bool:
+    """Whether tonight's table still holds most of what was known; another source's counts say nothing of it."""
+    if days.keys() - {""}:
+        now, known = {named(day): counts[0] for day, counts in each.by_day.items()}, days
+    else:
+        now, known = each.last_rows, files
+    before = {name: counts[0] for name, counts in known.items()}
+    shared = sum(min(n, now.get(name, 0)) for name, n in before.items())
+    return bool(before) and shared >= SAME_LOG * sum(before.values())
+
+
+def _day(each: Fates, day: int, n: int, faults: int) -> Part:
+    return Part(f"of {named(day)}", n, faults, lambda: each.spoilt & (each.day == day))
+
+
+def _days(each: Fates, known: Counts) -> list[Part]:
+    grown = []
+    for day, (rows, faults) in each.by_day.items():
+        before = known.get(named(day), (0, 0))
+        more = rows - before[0]
+        if day != NO_DAY and more > 0:
+            grown.append(_day(each, day, more, min(max(faults - before[1], 0), more)))
+    return grown
+
+
+def _undated(each: Fates, known: Counts) -> list[Part]:
+    """What came without a readable day: all of it is at fault."""
+    more = each.by_day.get(NO_DAY, (0, 0))[0] - known.get("", (0, 0))[0]
+    return [Part("without a day", more, more, lambda: each.spoilt & (each.day == NO_DAY))] if more > 0 else []
+
+
+def _last_days(each: Fates, least: int) -> list[Part]:
+    """The fewest last days that hold `least` rows, as one part."""
+    days: list[Part] = []
+    for day in sorted((day for day in each.by_day if day != NO_DAY), reverse=True):
+        days.append(_day(each, day, *each.by_day[day]))
+        if sum(part.n for part in days) >= least:
+            return days if len(days) == 1 else [_together(f"from {named(day)} on", days)]
+    return []
+
+
+def _files(each: Fates, known: Counts) -> list[Part]:
+    last, faults = (np.array([known.get(name, (0, 0))[at] for name in each.files], np.int64) for at in (0, 1))
+    new = each.row > last[each.file] if len(last) else np.zeros(0, bool)
+    spoilt_new = new & each.spoilt
+    rows, spoilt = each.by_file(new), each.by_file(spoilt_new)
+    whole, own = each.by_file(np.ones(len(each.bad), bool)), each.by_file(each.own)
+    parts = []
+    for at, name in enumerate(each.files):
+        if rows[at]:
+            where = f"of {name}" if not last[at] else f"of {name} from row {last[at] + 1:,} on"
+            parts.append(Part(where, int(rows[at]), int(spoilt[at]), _inside(each, at, spoilt_new)))
+        elif own[at] > faults[at]:
+            parts.append(Part(f"of {name}", int(whole[at]), int(own[at]), _inside(each, at, each.own)))
+    return parts
+
+
+def _inside(each: Fates, file: int, bad: Mask) -> Callable[[], Mask]:
+    return lambda: bad & (each.file == file)
+
+
+def _together(where: str, parts: Sequence[Part]) -> Part:
+    n, faults = sum(part.n for part in parts), sum(part.faults for part in parts)
+    return Part(where, n, faults, lambda: np.logical_or.reduce([part.bad() for part in parts]))

@@ -1,0 +1,96 @@
+"""validate's report: what came in, what left and why, as JSON for machines and Markdown for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightreel.data.quality.row_checks import suspected_mojibake
+from nightreel.data.quality.row_counts import Account, named
+from nightreel.data.splits import Events
+
+
+def as_json(accounts: list[Account], warnings: list[str], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole report."""
+    return {
+        "tables": {
+            own.table: {
+                "in": own.rows_in, "clean": own.clean, "quarantined": own.quarantined, "erased": own.erased,
+                "rules": [
+                    {"rule": rule, "column": column, "rows": n, "examples": rows.drop_columns(["table"]).to_pylist()}
+                    for rule, column, n, rows in own.rules
+                ],
+            }
+            for own in accounts
+        },
+        "warnings": warnings,
+        "facts": dict(facts),
+    }  # fmt: skip
+
+
+def as_markdown(accounts: list[Account], warnings: list[str], facts: Mapping[str, Any]) -> str:
+    """The same for people."""
+    lines = ["# What validate found", "",
+             "| table | rows in | = clean | + quarantined | + erased | share quarantined |",
+             "|---|---:|---:|---:|---:|---:|"]  # fmt: skip
+    lines += [f"| {a.table} | {a.rows_in:,} | {a.clean:,} | {a.quarantined:,} | {a.erased:,} | {a.share:.2%} |"
+              for a in accounts]  # fmt: skip
+    broken = [(own, *rule) for own in accounts for rule in own.rules]
+    if broken:
+        lines += ["", "## Rules that rows broke", "", "| table | rule | rows | for example |", "|---|---|---:|---|"]
+    for own, rule, column, n, examples in broken:
+        first = examples.slice(0, 1).to_pylist()[0]
+        row = str(first["row"]).replace("|", "\\|")
+        place = f"{first['source_file']} row {first['source_row']}"
+        lines.append(f"| {own.table} | {named(rule, column)} | {n:,} | {place}: `{row}` |")
+    if warnings:
+        lines += ["", "## Warnings", "", *[f"- {warning}" for warning in warnings]]
+    lines += ["", "## Facts", "", *[f"- {name.replace('_', ' ')}: {_shown(value)}" for name, value in facts.items()]]
+    return "\n".join(lines) + "\n"
+
+
+def metrics(accounts: list[Account], facts: dict[str, Any]) -> dict[str, Any]:
+    """The few numbers that `dvc metrics` follows from night to night."""
+    rows = {a.table: {"in": a.rows_in, "clean": a.clean, "quarantined": a.quarantined, "erased": a.erased}
+            for a in accounts}  # fmt: skip
+    names = ("users", "items", "positive_share", "density", "cold_item_share")
+    return {"rows": rows, **{name: facts[name] for name in names}}
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def warn(items: pa.Table, events: Events, ratings: pa.Table, refused: Mapping[str, str]) -> list[str]:
+    """What is no fault but worth knowing. items: clean ones with their source rows; ratings: clean events' table."""
+    warnings = [f"no {name} split: {reason}." for name, reason in refused.items()]
+    idle = items.num_rows - len(np.unique(events.item[events.item >= 0]))
+    if idle:
+        warnings.append(f"{idle:,} of {items.num_rows:,} items have no event: only content can recommend them.")
+    known = np.bincount(events.user[events.positive], minlength=int(events.user.max()) + 1)
+    if (known == 0).any():
+        warnings.append(f"{int((known == 0).sum()):,} of {len(known):,} users have no positive event.")
+    rated = pc.equal(ratings["event"].cast(pa.string()), "rating")
+    low = pc.sum(pc.and_(rated, pc.less(ratings["value"], 1.0))).as_py()
+    if low:
+        warnings.append(f"{low:,} ratings are below 1: taken as a half-star scale from 0.5.")
+    for column in ("title", "description"):
+        rows = suspected_mojibake(items[column])
+        if rows:
+            places = items.take(pa.array(rows[:3])).select(["source_file", "source_row"]).to_pylist()
+            named_rows = ", ".join(f"{place['source_file']} row {place['source_row']}" for place in places)
+            warnings.append(f"{len(rows):,} items have a {column} that was decoded wrongly once (as in AmÃ©lie for "
+                            f"Amélie): {named_rows}.")  # fmt: skip
+    return warnings
+
+
+def day(moment: float, clock: str) -> str:
+    """A moment for people: a date and time, or a position."""
+    return f"{moment:g}" if clock == "order" else datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")

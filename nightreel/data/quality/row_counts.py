@@ -1,0 +1,181 @@
+"""Every row that came in is clean, quarantined or erased: the sums, and the verdict on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightreel.data.contract.tables import TABLES
+from nightreel.data.ingest.casting import Mask
+from nightreel.data.quality.future_events import RULE as FUTURE
+from nightreel.data.quality.new_rows import Part, arrived, spoilt_days
+from nightreel.data.quality.row_checks import CLOCK
+from nightreel.data.quality.row_outcomes import Fates
+from nightreel.data.quality.violations import count_rules
+from nightreel.errors import UserError
+
+NAMED = 5
+"""Parts of a table, and rules, that a message names."""
+WHY = {
+    FUTURE: "its time is later than the night that read it. Is a device's clock wrong, or this machine's?",
+    CLOCK: "its time is before 1990, or long after all but a few users' events. Is a device's clock wrong?",
+}
+HINTS = {
+    FUTURE: "Times without a zone are taken for UTC: check the source's zone, and this machine's clock.",
+    CLOCK: "Are seconds and milliseconds mixed, or is a device's clock wrong?",
+}
+Rules = list[tuple[str, str, int, pa.Table]]
+
+
+@dataclass(frozen=True)
+class Account:
+    """One table's rows. rules: (rule, column, rows, examples), the most frequent first."""
+
+    table: str
+    rows_in: int
+    clean: int
+    quarantined: int
+    erased: int
+    rules: Rules
+
+    @property
+    def share(self) -> float:
+        """Quarantined share of the rows that came in."""
+        return self.quarantined / self.rows_in if self.rows_in else 0.0
+
+
+def account(table: str, rows_in: int, clean: int, erased: int, quarantine: pa.Table) -> Account:
+    """Balance a table's books; raises RuntimeError when a row was lost or counted twice: that is our bug."""
+    quarantined = int(pc.sum(pc.equal(quarantine["table"], table)).as_py() or 0)
+    if rows_in != clean + quarantined + erased:
+        raise RuntimeError(
+            f"{table}: {rows_in:,} rows in, but {clean:,} clean + {quarantined:,} quarantined + {erased:,} erased"
+        )
+    return Account(table, rows_in, clean, quarantined, erased, count_rules(quarantine, table))
+
+
+def require_acceptable(
+    accounts: Sequence[Account], tables: Sequence[Fates], known: Mapping[str, Any] | None, limit: float, least: int
+) -> None:
+    """Raise UserError with the worst rules when a table has no clean row left, or too many quarantined ones: of all of
+    its rows, of a file, of a day or of what came since the last good night.
+
+    Args:
+        accounts: The tables' books.
+        tables: Their rows, in the same order.
+        known: What the last good night knew of them (see fates.remembered); None on a first night.
+        limit: The share that may be quarantined.
+        least: Rows that a file, a day or a night has to have for that share to be asked of it.
+    """
+    faults = []
+    for own, each in zip(accounts, tables, strict=True):
+        whole = _whole(own, limit)
+        faults += [whole] if whole else _parts(each, known, limit, least)
+    if faults:
+        raise UserError("\n".join(faults))
+
+
+def small_parts(tables: Sequence[Fates], known: Mapping[str, Any] | None, limit: float, least: int) -> list[str]:
+    """Warnings of parts with too few rows to stop a night, and too many of them at fault; arguments as above."""
+    warnings = []
+    for each in tables:
+        parts = [part for part in arrived(each, known, least) if part.n < least and part.share > limit]
+        for part, bad in _each_once(parts):
+            rule, column, _, _ = _rules(each, bad)[0]
+            warnings.append(
+                f"{each.table}: {part.faults:,} of {part.n:,} rows {part.where} are quarantined, most for "
+                f"{named(rule, column)}; fewer than validate.part_rows = {least:,} rows stop no night."
+            )
+    return warnings
+
+
+def bad_days(tables: Sequence[Fates], limit: float, least: int) -> list[str]:
+    """A warning for each table that has days of which too many rows are quarantined, whoever knew them before."""
+    warnings = []
+    for each in tables:
+        days = sorted(spoilt_days(each, limit, least), key=lambda part: -part.share)
+        if days:
+            named_days = "; ".join(f"{part.faults:,} of {part.n:,} rows {part.where}" for part in days[:NAMED])
+            warnings.append(
+                f"{each.table}: on {len(days):,} days more than {limit:.1%} of the rows are quarantined: {named_days}."
+            )
+    return warnings
+
+
+def odd_clocks(accounts: Sequence[Account]) -> list[str]:
+    """A warning for each rule of time that rows broke: one wrong clock is easily overlooked among many events."""
+    warnings = []
+    for own in accounts:
+        for rule, _, n, examples in own.rules:
+            if rule in WHY:
+                first = examples.slice(0, 1).to_pylist()[0]
+                place = f"{first['source_file']} row {first['source_row']}"
+                shown = f"{n:,} row{'s' if n > 1 else ''} {'are' if n > 1 else 'is'} set aside as {rule}"
+                warnings.append(f"{own.table}: {shown}, the first {place}: {WHY[rule]}")
+    return warnings
+
+
+def _whole(own: Account, limit: float) -> str | None:
+    """What is wrong with a table as a whole."""
+    if own.rows_in and own.quarantined == own.rows_in:
+        return _complaint(own.table, f"all {own.rows_in:,} rows are quarantined", own.rules)
+    if TABLES[own.table].required and own.clean == 0:
+        return (
+            f"{own.table}: no clean row is left: {own.erased:,} of {own.rows_in:,} rows are erased, "
+            f"{own.quarantined:,} quarantined."
+        )
+    if own.share > limit:
+        some = f"{own.quarantined:,} of {own.rows_in:,} rows ({own.share:.1%}) are quarantined"
+        return _complaint(own.table, f"{some}, more than validate.quarantine_share = {limit:.1%}", own.rules)
+    return None
+
+
+def _parts(each: Fates, known: Mapping[str, Any] | None, limit: float, least: int) -> list[str]:
+    """What is wrong with parts of a table."""
+    parts = [part for part in arrived(each, known, least) if part.n >= least and part.share > limit]
+    found = list(_each_once(parts))
+    faults = []
+    for part, bad in found[:NAMED]:
+        some = f"{part.faults:,} of {part.n:,} rows {part.where} ({part.share:.1%}) are quarantined"
+        what = f"{some}, more than validate.quarantine_share = {limit:.1%}"
+        faults.append(_complaint(each.table, what, _rules(each, bad)))
+    more = len(found) - NAMED
+    return [*faults, f"{each.table}: the same of {more:,} more files or days."] if more > 0 else faults
+
+
+def _each_once(parts: Sequence[Part]) -> list[tuple[Part, Mask]]:
+    """The parts with their rows at fault, without parts all of whose rows at fault stand in earlier ones."""
+    found: list[tuple[Part, Mask]] = []
+    told: Mask | None = None
+    for part in parts:
+        bad = part.bad()
+        if told is None or (bad & ~told).any():
+            found.append((part, bad))
+            told = bad if told is None else told | bad
+    return found
+
+
+def _rules(each: Fates, bad: Mask) -> Rules:
+    return count_rules(each.quarantine.filter(pa.array(bad[each.bad])), each.table)
+
+
+def _complaint(table: str, what: str, rules: Rules) -> str:
+    lines = [f"{table}: {what}:"]
+    for rule, column, n, examples in rules[:NAMED]:
+        first = examples.slice(0, 1).to_pylist()[0]
+        place = f"{first['source_file']} row {first['source_row']}"
+        lines.append(f"  {n:,} × {named(rule, column)}, first in {place}: {first['row']}")
+    if any(rule == FUTURE for rule, *_ in rules[:NAMED]):
+        lines.append(
+            f"  {FUTURE}: times without a zone are taken for UTC. Check the source's zone and this machine's clock."
+        )
+    return "\n".join(lines)
+
+
+def named(rule: str, column: str) -> str:
+    """A rule with its column, for people."""
+    return f"{rule} in `{column}`" if column else rule

@@ -1,0 +1,82 @@
+"""Whether anything is left to show: a catalogue that nobody may see is a fault of the source, not a quiet night."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightreel.data.ingest.casting import Mask, mask_of
+from nightreel.errors import UserError
+
+MOST = 0.5
+"""Share of the items, hidden or blocked, above which a warning asks whether that is meant."""
+JUMP = 0.25
+"""By how much the blocked share may have grown since the last good night without a warning."""
+
+
+def require_shown(items: pa.Table, hidden: Collection[str]) -> None:
+    """Raise UserError where no item may be shown.
+
+    Args:
+        items: Clean items with their source_file.
+        hidden: Ids of those that may not be shown at the night's now, see nightreel.data.hidden_tonight.
+    """
+    if not items.num_rows or _hidden(items, hidden).sum() < items.num_rows:
+        return
+    blocked = _blocked(items)
+    files = ", ".join(sorted(pc.unique(items["source_file"]).to_pylist()))
+    reasons = [f"{int(blocked.sum()):,} have `blocked` true"] if blocked.any() else []
+    if not blocked.all():
+        early_or_late = int((~blocked).sum())
+        reasons.append(f"{early_or_late:,} are not yet published (`published_at`) or expired (`expires_at`)")
+    raise UserError(
+        f"items: none of the {items.num_rows:,} items of {files} may be shown tonight: {' and '.join(reasons)}. Every "
+        "list would be empty. Correct these columns (is one inverted, or is its year wrong?), or leave them out."
+    )
+
+
+def mostly_blocked(items: pa.Table) -> list[str]:
+    """A warning where most clean items are blocked."""
+    blocked = int(_blocked(items).sum())
+    return [_most(blocked, items.num_rows, "have `blocked` true")] if blocked > MOST * items.num_rows else []
+
+
+def told(items: pa.Table, hidden: Collection[str], known: Mapping[str, Any] | None) -> list[str]:
+    """Warnings that depend on the hour or on the last good night: most items may not be shown, many more are blocked.
+
+    Args:
+        items: Clean items.
+        hidden: As above.
+        known: What `remembered` gave then, under "shown"; None on a first night.
+    """
+    n, blocked, out = items.num_rows, _blocked(items), _hidden(items, hidden)
+    found = []
+    if out.sum() > MOST * n >= blocked.sum():
+        found.append(_most(int(out.sum()), n, "are blocked, not yet published or expired"))
+    before = (known or {}).get("shown")
+    if before and before["items"] and blocked.mean() - before["blocked"] / before["items"] > JUMP:
+        found.append(
+            f"items: {int(blocked.sum()):,} of {n:,} have `blocked` true, {before['blocked']:,} of {before['items']:,} "
+            "had on the last good night. Is that meant?"
+        )
+    return found
+
+
+def remembered(items: pa.Table) -> dict[str, int]:
+    """What a later night has to know: {"items", "blocked"}, counts."""
+    return {"items": items.num_rows, "blocked": int(_blocked(items).sum())}
+
+
+def _most(count: int, of: int, what: str) -> str:
+    return f"items: {count:,} of {of:,} {what}: no list can hold them. Is that meant?"
+
+
+def _blocked(items: pa.Table) -> Mask:
+    return mask_of(items["blocked"])
+
+
+def _hidden(items: pa.Table, hidden: Collection[str]) -> Mask:
+    return _blocked(items) | mask_of(pc.is_in(items["item_id"], pa.array(sorted(hidden), pa.string())))

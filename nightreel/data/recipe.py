@@ -1,0 +1,86 @@
+"""The recipe: one hash of everything that a run's result depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nightreel.errors import UserError
+
+LEFT_OUT = ("publish", "record")
+"""Sections of params.yaml that say where results go, not what they are."""
+STOOD_FOR = ("source", "moment")
+"""Fields of snapshot that something else stands for: the source's fingerprint, and for the moment nothing. What may be
+shown at a moment is no part of a version, so that a night whose clock goes on by itself keeps its recipe."""
+
+
+CODE = ("nightreel/", "tasks/")
+READING = ("nightreel/data", "tasks/snapshot.py")
+"""The code of the stage `snapshot`, which lists none in dvc.yaml because it always runs."""
+
+
+def digest(value: Any) -> str:
+    """sha256 of canonical JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def code_digest(root: Path, paths: Iterable[str]) -> str:
+    """sha256 over the names and contents of files; of a folder, its modules and the learned numbers (.json) in it.
+
+    Args:
+        root: The checkout.
+        paths: Files and folders below it, in any order.
+    """
+    files = {file for path in paths for file in _files(root / path)}
+    hashed = hashlib.sha256()
+    for path in sorted(files):
+        hashed.update(path.relative_to(root).as_posix().encode() + b"\x00" + path.read_bytes() + b"\x00")
+    return hashed.hexdigest()
+
+
+def computing_code(root: Path) -> list[str]:
+    """The code that a run's result depends on: what reads the source, and all that dvc.yaml's stages depend on.
+
+    What only shows results (the report, the terminal, the service) is not in it: a changed colour of a page makes no
+    other recipe, and lifts no block of a rollback. Raises UserError where dvc.yaml can't be read.
+    """
+    path = root / "dvc.yaml"
+    try:
+        stages = yaml.safe_load(path.read_text("utf-8"))["stages"].values()
+        deps = {dep for stage in stages for dep in stage.get("deps", []) if dep.startswith(CODE)}
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path}: can't be read as a list of stages ({error}). Restore it from version control."
+        ) from None
+    return sorted({*READING, *deps})
+
+
+def _files(path: Path) -> list[Path]:
+    return [*path.rglob("*.py"), *path.rglob("*.json")] if path.is_dir() else [path] if path.exists() else []
+
+
+def make_recipe(
+    source: str, params: dict[str, Any], code: str, lock: Path, environment: dict[str, Any]
+) -> dict[str, Any]:
+    """{"recipe", "parts": {source, params, code, lock, environment}}.
+
+    code: the digest of what computes (see `computing_code`). source: what identifies the data (its fingerprint stands for snapshot.source, so that the same files in another
+    folder are the same recipe); raises UserError when the dependency lock file is missing.
+    """
+    kept = {name: section for name, section in params.items() if name not in LEFT_OUT}
+    kept["snapshot"] = {name: value for name, value in kept["snapshot"].items() if name not in STOOD_FOR}
+    if not lock.exists():
+        raise UserError(f"{lock}: not found: the recipe covers the dependency lock. Restore it from version control.")
+    parts = {
+        "source": source,
+        "params": digest(kept),
+        "code": code,
+        "lock": hashlib.sha256(lock.read_bytes()).hexdigest(),
+        "environment": digest(environment),
+    }
+    return {"recipe": digest(parts), "parts": parts}

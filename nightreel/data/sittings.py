@@ -1,0 +1,72 @@
+"""Meetings: all that one user does about one item in one sitting is one of them, and a return is another play, later.
+
+A play, its like a minute after and the comment below it tell of one hearing. Counted as three, they would make a log in
+which nobody plays anything twice look as if people came back, and a list would be praised for guessing the like of the
+episode that was just heard.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nightreel.data.splits import Events, Mask
+
+CONSUMING = ("play", "watch", "rating")
+"""Kinds of event that tell of taking an item in. Only these come again: a like of an old song is no second hearing."""
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Meetings:
+    """once: [n] one positive event for each meeting: the user's first of the item, and returns; again: [n] returns."""
+
+    once: Mask
+    again: Mask
+
+    @property
+    def returning(self) -> float:
+        """Share of the meetings that are returns."""
+        return float(self.again.sum()) / max(int(self.once.sum()), 1)
+
+
+def meetings_of(events: Events, kind: Ints, gap_s: float | None) -> Meetings:
+    """Which positive events stand for a meeting.
+
+    Args:
+        events: All of them, [n]; those that are positive or seen are looked at.
+        kind: [n] which of CONSUMING an event is; -1: none of them.
+        gap_s: Seconds without an event of the same user and item after which the next one begins another meeting; None
+            where the source has only an order: any other item in between begins another.
+
+    Returns:
+        Of each meeting at most one event. A return is a positive event of a kind that the user and the item had in an
+        earlier meeting; a positive event of a later meeting that is none is left out, but for the first of all.
+    """
+    rows = np.flatnonzero((events.positive | events.seen) & (events.item >= 0))
+    pair = events.user[rows].astype(np.int64) * (int(events.item.max(initial=0)) + 1) + events.item[rows]
+    order = np.argsort(pair, kind="stable")  # rows stay in time order within a pair
+    pair, met = pair[order], rows[order]
+    apart = np.diff(events.time[met]) >= gap_s if gap_s is not None else np.diff(order) != 1
+    other = np.diff(pair) != 0
+    meeting = np.concatenate([[0], np.cumsum(other | apart)])[: len(met)]
+    positive = events.positive[met]
+    known = positive & _met_before(pair, meeting, kind[met])
+    first = np.zeros(len(met), bool)
+    first[np.flatnonzero(positive)[np.unique(pair[positive], return_index=True)[1]]] = True
+    kept = np.flatnonzero(first | known)
+    kept = kept[np.unique(meeting[kept], return_index=True)[1]]
+    once, again = np.zeros(len(events), bool), np.zeros(len(events), bool)
+    once[met[kept]] = True
+    again[met[kept[~first[kept]]]] = True
+    return Meetings(once, again)
+
+
+def _met_before(pair: Ints, meeting: Ints, kind: Ints) -> Mask:
+    """[n] events of a consuming kind that their pair had in an earlier meeting; sorted by pair, then time."""
+    key = pair * len(CONSUMING) + kind
+    _, begins, group = np.unique(key, return_index=True, return_inverse=True)
+    found: Mask = (kind >= 0) & (meeting > meeting[begins][group])
+    return found

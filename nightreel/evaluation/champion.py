@@ -1,0 +1,242 @@
+"""A fair comparison with the champion.
+
+A published bundle was refit on events that may be in today's test, so asking it directly proves nothing: it wins where
+histories are passed in and loses where it excludes what it has seen. It is compared only in one of these ways, in this
+order, and the verdict names which:
+(a) the same split: the per-user lists that its own rehearsal stored in its bundle, without what may not be shown today;
+(b) users whose test events are all later than the champion's last event, where the challenger was trained up to that
+    very instant; both get the same explicit histories;
+(c) the champion's recorded choices, trained again on today's train split.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nightreel.bundle.format import BundleError
+from nightreel.data.dataset import Dataset
+from nightreel.data.histories import FloatArray, IntArray, ItemArray
+from nightreel.data.splits import TEST, UNUSED
+from nightreel.errors import UserError
+from nightreel.evaluation.catalogue_mapping import Foreign
+from nightreel.evaluation.metrics.ranking import per_user
+from nightreel.evaluation.model_scores import GATE_K, GATE_METRIC, Scores
+from nightreel.evaluation.test_set import Ranker, Trial, ask
+from nightreel.models.engine import BLEND
+from nightreel.models.ranker.blend import TREES
+from nightreel.models.training.selected_params import Choices
+from nightreel.store import channels
+from nightreel.store.backends.base import Missing, Store
+from nightreel.store.remote_files import manifest_of
+
+LEAST_SHARED = 0.5  # share of today's items below which a champion has nothing to say about them
+
+HOW = {
+    "a": "rule (a), its own rehearsal's lists on the same split",
+    "b": "rule (b), users whose tests are later than its data, with equal histories",
+    "c": "rule (c), its recorded choices trained again on today's train split",
+}
+
+Retrain = Callable[[str, Choices], Ranker]
+"""(fold, choices) → the ranker of those choices, trained on the fold's train and validation events."""
+
+
+class Unreadable(UserError):
+    """The pinned version's files are gone or damaged. A store that does not answer is another matter: the run stops,
+    and is tried again."""
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A pinned, published version.
+
+    source: its `snapshot.source`; choices: as its finetune made them; lists: the first items that its rehearsal showed
+    each user (fold, user_id, rank, item_id), None where it did not keep them.
+    """
+
+    digest: str
+    config: dict[str, Any]
+    item_ids: tuple[str, ...]
+    source: str | None
+    choices: Choices
+    lists: pa.Table | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Paired NDCG@10 of n rows: challenger against champion, and the fair way that was taken.
+
+    rows: which of the challenger's scored rows were compared; lists: the champion's [n, 10], None where not kept.
+    """
+
+    rule: Literal["a", "b", "c"]
+    rows: IntArray
+    users: IntArray
+    challenger: FloatArray
+    champion: FloatArray
+    lists: ItemArray | None
+
+    @property
+    def how(self) -> str:
+        return HOW[self.rule]
+
+
+def read_champion(store: Store, digest: str) -> Champion:
+    """The facts of a pinned version, from its immutable files; raises Unreadable when one is missing or damaged."""
+    try:
+        return _read(store, digest)
+    except (Missing, BundleError, ValueError, KeyError, TypeError) as error:
+        raise unreadable(digest, error) from None
+
+
+def pinned_champion(store: Store, digest: str) -> Champion | Unreadable:
+    """The champion, or what keeps it from being read: a matter for the verdict."""
+    try:
+        return read_champion(store, digest)
+    except Unreadable as error:
+        return error
+
+
+def unreadable(digest: str, error: Exception) -> Unreadable:
+    """What is wrong, and what to do about it."""
+    what = str(error) if isinstance(error, UserError) else f"a file is damaged ({type(error).__name__}: {error})."
+    return Unreadable(
+        f"the champion {digest[:12]} can't be read: {what} Restore the file and run again with "
+        "--stage-force evaluate, or go back to a version that can be read: `nightreel rollback`."
+    )
+
+
+def _read(store: Store, digest: str) -> Champion:
+    root = f"versions/{digest}/"
+    config = manifest_of(store, digest).config
+    items = pq.read_table(io.BytesIO(store.get(root + "items.parquet")), columns=["item_id"])
+    choices = json.loads(store.get(root + "rehearsal/choices.json"))
+    if choices["blend"] == TREES:
+        choices["trees"] = store.get(root + "rehearsal/trees.txt").decode()
+    params = channels.lineage(store, digest).get("params", {})
+    return Champion(
+        digest=digest,
+        config=config,
+        item_ids=tuple(items["item_id"].to_pylist()),
+        source=params.get("snapshot", {}).get("source"),
+        choices=Choices.model_validate(choices),
+        lists=_kept_lists(store, root),
+    )
+
+
+def _kept_lists(store: Store, root: str) -> pa.Table | None:
+    try:
+        return pq.read_table(io.BytesIO(store.get(root + "rehearsal/lists.parquet")))
+    except Missing:
+        return None
+
+
+def shared_items(champion: Champion, item_ids: Sequence[str]) -> float:
+    """Share of today's items that the champion knows."""
+    return len(set(item_ids) & set(champion.item_ids)) / max(len(item_ids), 1)
+
+
+def compare(
+    champion: Champion,
+    data: Dataset,
+    scores: Scores,
+    trials: Sequence[Trial],
+    *,
+    least_users: int,
+    challenger: Ranker,
+    open_champion: Callable[[], Ranker],
+    retrain: Retrain,
+    hidden: Collection[str] = (),
+) -> Comparison:
+    """Compare by the first fair way that applies to the gate protocol.
+
+    scores: the challenger's on the gate; trials: of the gate's folds, the latest first; least_users: fewer users than
+    this are no base for (b); challenger: the ranker of the latest fold; open_champion and retrain are called only
+    where they are needed, and both leave out the items that are hidden today, whose ids are `hidden`. Raises Unreadable
+    when a file of the champion is damaged.
+    """
+    stored = same_split(champion, data, scores, trials, hidden)
+    if stored is not None:
+        return stored
+    rows = later_rows(champion, data, trials[0])
+    if len(rows) >= least_users:
+        try:
+            foreign = Foreign(open_champion(), champion.item_ids, data.item_ids)
+        except (Missing, BundleError) as error:
+            raise unreadable(champion.digest, error) from None
+        return side_by_side(trials[0].take(rows), challenger, foreign)
+    asked = [ask(retrain(trial.fold, champion.choices), trial, GATE_K, BLEND) for trial in trials]
+    again = np.concatenate([_ndcg(lists, trial) for lists, trial in zip(asked, trials, strict=True)])
+    every = np.arange(len(again), dtype=np.int64)
+    return Comparison("c", every, scores.users, scores.values[BLEND][GATE_METRIC], again, np.concatenate(asked))
+
+
+def same_split(
+    champion: Champion, data: Dataset, scores: Scores, trials: Sequence[Trial], hidden: Collection[str]
+) -> Comparison | None:
+    """(a), where the champion's rehearsal kept a list on this very split for each of these users."""
+    if champion.lists is None or champion.config.get("split_digest") != data.split_digest[data.gate]:
+        return None
+    keys = [(fold, data.user_ids[user]) for fold, user in zip(scores.folds, scores.users, strict=True)]
+    lists = _stored_lists(champion.lists, data, keys, hidden)
+    if (lists[:, 0] < 0).any():
+        return None
+    ends = np.cumsum([len(trial) for trial in trials])
+    stored = [_ndcg(part, trial) for part, trial in zip(np.split(lists, ends[:-1]), trials, strict=True)]
+    every, own = np.arange(len(keys), dtype=np.int64), scores.values[BLEND][GATE_METRIC]
+    return Comparison("a", every, scores.users, own, np.concatenate(stored), lists)
+
+
+def _stored_lists(
+    stored: pa.Table, data: Dataset, keys: list[tuple[str, str]], hidden: Collection[str]
+) -> ItemArray:  # fmt: skip
+    """[n, 10] of the rehearsal's lists in today's item indices: the first ten of what may be shown today; what is gone
+    from the catalogue has no place."""
+    row = {key: number for number, key in enumerate(keys)}
+    item = {name: number for number, name in enumerate(data.item_ids) if name not in hidden}
+    found: list[list[tuple[int, int]]] = [[] for _ in keys]
+    columns = (stored[name].to_pylist() for name in ("fold", "user_id", "rank", "item_id"))
+    for fold, user, rank, name in zip(*columns, strict=True):
+        if (fold, user) in row and name in item:
+            found[row[fold, user]].append((rank, item[name]))
+    lists = np.full((len(keys), GATE_K), -1, np.int32)
+    for number, places in enumerate(found):
+        best = [index for _, index in sorted(places)[:GATE_K]]
+        lists[number, : len(best)] = best
+    return lists
+
+
+def later_rows(champion: Champion, data: Dataset, trial: Trial) -> IntArray:
+    """Rows of the trial that (b) may use; none unless the challenger was trained up to the champion's last instant:
+    every event up to then is in train or validation, every later one is in test or unused.
+
+    Order-only sources have positions, not instants, so nothing is later than a whole data set there.
+    """
+    none = np.empty(0, np.int64)
+    if data.clock != "time" or champion.config.get("clock") != "time":
+        return none
+    until = float(champion.config["data_until"])
+    time, part = data.events["time"].to_numpy(), data.folds[trial.fold]
+    held_out = (part == TEST) | (part == UNUSED)
+    if not np.array_equal(time > until, held_out):
+        return none
+    return np.arange(len(trial), dtype=np.int64)
+
+
+def side_by_side(trial: Trial, challenger: Ranker, champion: Ranker) -> Comparison:
+    """(b): both answer the same trial (the first of the challenger's rows), from the same histories."""
+    ours, theirs = (ask(ranker, trial, GATE_K, BLEND) for ranker in (challenger, champion))
+    every = np.arange(len(trial), dtype=np.int64)
+    return Comparison("b", every, trial.users, _ndcg(ours, trial), _ndcg(theirs, trial), theirs)
+
+
+def _ndcg(lists: ItemArray, trial: Trial) -> FloatArray:
+    return per_user(lists, trial.truth, [GATE_K])[GATE_METRIC]

@@ -1,0 +1,189 @@
+"""A distribution in a few numbers, and how far another one is from it: population stability index and KS distance.
+
+PSI = Σ (p - q) ln(p / q) over bins (Lewis, "An Introduction to Credit Scoring", 1994); below 0.1 is usually called
+steady, above 0.25 a shift. Without any drift it is about (1/n + 1/m) χ² with bins - 1 degrees of freedom (Yurdakul,
+"Statistical properties of the population stability index", 2018), and the Kolmogorov-Smirnov distance D rarely beyond
+√(-ln(α/2) / 2 · (1/n + 1/m)): what may well be chance is no alarm, however few the values.
+
+To stop a night takes more than an alarm: `apart` draws both samples again, each from its own shares, takes off twice
+what a figure grows by when drawn again (once for the draw, once for the sample itself: of PSI about
+(bins - 1)(1/n + 1/m)), and gives the lower 99% limit of what is left. Events of one user are no independent values: n
+is Kish's effective number, (Σ c)² / Σ c² for c events by each user ("Survey Sampling", 1965), as if all of a user's
+events were alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import chi2
+
+from nightreel.data.histories import FloatArray, IntArray
+
+BINS = 100  # of a number's spread: KS is exact up to that many distinct values, else short by at most one bin's share
+GROUPS = 10  # of bins, for PSI
+LABELS = 30  # the most frequent ones; the rest are one
+HALF = 0.5  # rows that an empty bin is taken to hold, so that the logarithm stays finite
+DRAWS, SURE = 500, 0.99
+CHANCE = 0.001  # how often chance alone may pass for drift
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Counts of values by bin. marks: ascending upper edges (inclusive), or labels; counts: one for each mark, then
+    one for all beyond the marks; unknown: values that are missing."""
+
+    marks: tuple[float, ...] | tuple[str, ...]
+    counts: tuple[int, ...]
+    unknown: int
+
+    @property
+    def known(self) -> int:
+        return sum(self.counts)
+
+    @property
+    def total(self) -> int:
+        return self.known + self.unknown
+
+    def as_json(self) -> dict[str, Any]:
+        """For a file."""
+        return {"marks": list(self.marks), "counts": list(self.counts), "unknown": self.unknown}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Spread:
+        """From `as_json()`."""
+        return cls(tuple(value["marks"]), tuple(value["counts"]), int(value["unknown"]))
+
+
+def spread_of_numbers(values: npt.ArrayLike, marks: Sequence[float] | None = None) -> Spread:
+    """Of [n] numbers, NaN being unknown; by their own quantiles, or by the `marks` of another spread."""
+    given = np.asarray(values, np.float64)
+    known = given[~np.isnan(given)]
+    edges = _edges(known) if marks is None else np.asarray(marks, np.float64)
+    counts = np.bincount(np.searchsorted(edges, known, side="left"), minlength=len(edges) + 1)
+    return Spread(tuple(edges.tolist()), tuple(counts.tolist()), len(given) - len(known))
+
+
+def spread_of_labels(counts: Mapping[str, int], unknown: int, marks: Sequence[str] | None = None) -> Spread:
+    """Of labels with how often each stands; by the most frequent, or by the `marks` of another spread."""
+    if marks is None:
+        marks = [label for label, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:LABELS]]
+    inside = [int(counts.get(label, 0)) for label in marks]
+    return Spread(tuple(marks), (*inside, sum(counts.values()) - sum(inside)), unknown)
+
+
+def _edges(known: FloatArray) -> FloatArray:
+    """All distinct values, or as many quantiles (of the values there are, so that no edge lies between two)."""
+    distinct = np.unique(known)
+    if len(distinct) > BINS:
+        distinct = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:], method="inverted_cdf"))
+    return np.asarray(distinct, np.float64)
+
+
+def psi(reference: Spread, other: Spread) -> tuple[float, float]:
+    """(PSI, the most that chance would give) of two spreads with the same marks; unknown values are a bin."""
+    parts = [_grouped(each, _groups(reference)) for each in (reference, other)]
+    used = (parts[0] + parts[1]) > 0
+    p, q = (np.maximum(part[used], HALF) / max(part.sum(), 1) for part in parts)
+    noise = (1 / max(reference.total, 1) + 1 / max(other.total, 1)) * chi2.ppf(1 - CHANCE, max(int(used.sum()) - 1, 1))
+    return float(((p - q) * np.log(p / q)).sum()), float(noise)
+
+
+def ks(reference: Spread, other: Spread) -> tuple[float, float]:
+    """(greatest distance of the distribution functions at the marks, the most that chance would give); of numbers."""
+    n, m = max(reference.known, 1), max(other.known, 1)
+    apart = np.abs(np.cumsum(reference.counts) / n - np.cumsum(other.counts) / m)
+    return float(apart.max(initial=0.0)), float(np.sqrt(-np.log(CHANCE / 2) / 2 * (1 / n + 1 / m)))
+
+
+@dataclass(frozen=True)
+class Apart:
+    """How far two spreads are from each other: PSI, and the share of values that lie elsewhere (of numbers the KS
+    distance, of labels half the sum of the differences; unknown values are one more place). least_psi, least_moved:
+    their lower limits; values: how many independent ones the later spread has."""
+
+    psi: float
+    least_psi: float
+    moved: float
+    least_moved: float
+    values: float
+
+
+def apart(reference: Spread, other: Spread, independent: float) -> Apart:
+    """The distance of two spreads with the same marks, and what is sure of it.
+
+    Args:
+        reference: What it was.
+        other: What it is now.
+        independent: How many independent values stand behind `other`, see `effective`; as many, in proportion, are
+            taken to stand behind the reference.
+
+    Returns:
+        Figures at these numbers of values, with their lower limits at 99%. Always the same for the same spreads.
+    """
+    n = max(min(float(other.total), independent), 1.0)
+    m = max(reference.total * n / max(other.total, 1), 1.0)
+    shares = [_shares(each) for each in (reference, other)]
+    groups = np.append(_groups(reference), int(_groups(reference).max(initial=0)) + 1)
+    labels = bool(reference.marks) and isinstance(reference.marks[0], str)
+    rng = np.random.default_rng(0)
+    drawn = [rng.multinomial(round(size), part, DRAWS) / round(size) for size, part in zip((m, n), shares, strict=True)]
+    figures = []
+    for p, q in ([part[None] for part in shares], drawn):
+        figures.append((_psi_of(p @ _indicator(groups), q @ _indicator(groups), m, n), _moved_of(p, q, labels)))
+    (psi_now, moved_now), (psi_drawn, moved_drawn) = figures
+    return Apart(
+        float(psi_now[0]), _least(psi_now[0], psi_drawn), float(moved_now[0]), _least(moved_now[0], moved_drawn), n
+    )
+
+
+def effective(owners: IntArray) -> float:
+    """Kish's effective number of values that belong to owners: [n] numbers of users."""
+    counts = np.unique(owners, return_counts=True)[1].astype(np.float64)
+    return float(counts.sum() ** 2 / max((counts**2).sum(), 1.0))
+
+
+def _shares(spread: Spread) -> FloatArray:
+    counts = np.array([*spread.counts, spread.unknown], np.float64)
+    return np.asarray(counts / max(counts.sum(), 1.0), np.float64)
+
+
+def _indicator(groups: IntArray) -> FloatArray:
+    placed: FloatArray = np.eye(int(groups.max()) + 1)[groups]
+    return placed
+
+
+def _psi_of(p: FloatArray, q: FloatArray, m: float, n: float) -> FloatArray:
+    """[rows] PSI of rows of shares; an empty bin of one side is taken to hold half a value."""
+    used = (p + q) > 0
+    p, q = np.maximum(p, HALF / m), np.maximum(q, HALF / n)
+    figure: FloatArray = np.where(used, (p - q) * np.log(p / q), 0.0).sum(axis=1)
+    return figure
+
+
+def _moved_of(p: FloatArray, q: FloatArray, labels: bool) -> FloatArray:
+    """[rows] share of values that lie elsewhere."""
+    apart_by = np.abs(p - q).sum(axis=1) / 2 if labels else np.abs(np.cumsum(p - q, axis=1)).max(axis=1)
+    return np.asarray(apart_by, np.float64)
+
+
+def _least(figure: float, drawn: FloatArray) -> float:
+    return float(np.quantile(drawn, 1 - SURE) - 2 * max(float(drawn.mean()) - figure, 0.0))
+
+
+def _groups(reference: Spread) -> IntArray:
+    """Which group each bin of the reference is in: labels each in their own, numbers in tenths of the reference."""
+    counts = np.asarray(reference.counts, np.float64)
+    if not reference.marks or isinstance(reference.marks[0], str):
+        return np.arange(len(counts), dtype=np.int64)
+    middle = (np.cumsum(counts) - counts / 2) / max(counts.sum(), 1)
+    groups: IntArray = np.minimum((middle * GROUPS).astype(np.int64), GROUPS - 1)
+    return groups
+
+
+def _grouped(spread: Spread, groups: IntArray) -> FloatArray:
+    return np.append(np.bincount(groups, spread.counts, int(groups.max(initial=0)) + 1), float(spread.unknown))

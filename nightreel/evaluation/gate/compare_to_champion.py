@@ -1,0 +1,56 @@
+"""Judging over real bundles: the champion is opened, or its choices trained again, only where it is asked for."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from nightreel.bundle.assembly import rehearse
+from nightreel.data.dataset import Dataset
+from nightreel.evaluation.champion import Champion, Unreadable, compare
+from nightreel.evaluation.gate.gate import Evidence, Gate, Judgement, judge
+from nightreel.evaluation.test_set import Ranker, Trial
+from nightreel.models.training.selected_params import Choices
+from nightreel.reader.reader import Reader
+from nightreel.stage import say
+
+
+def judged(
+    gate: Gate, evidence: Evidence, champion: Champion | Unreadable | None, data: Dataset,
+    pairs: list[tuple[Trial, Reader]], *, blocked: bool, least_users: int, vectors: tuple[Path, Path],
+    hidden: frozenset[str],
+) -> Judgement:  # fmt: skip
+    """The verdict. pairs: of the gate's folds, the latest first; vectors: folders of today's, of the encoder as it is
+    and as it was fitted; hidden: ids of what may not be shown today; the rest as in `judge` and `compare`."""
+    with tempfile.TemporaryDirectory() as scratch:
+        found = judge(
+            gate, evidence, champion, blocked=blocked,
+            compare=lambda known: compare(
+                known, data, evidence.scores, [trial for trial, _ in pairs],
+                least_users=least_users,
+                challenger=pairs[0][1],
+                open_champion=lambda: Reader.open(version=known.digest).hiding(hidden),
+                retrain=_retraining(data, Path(scratch), vectors, hidden),
+                hidden=hidden,
+            ),
+        )  # fmt: skip
+    # What is live has learned this very log already: trained on it once more it would be the same.
+    learned = isinstance(champion, Champion) and champion.config.get("split_digest") == data.split_digest[data.gate]
+    return replace(found, refresh=found.refresh and not learned)
+
+
+def _retraining(
+    data: Dataset, scratch: Path, vectors: tuple[Path, Path], hidden: frozenset[str]
+) -> Callable[[str, Choices], Ranker]:
+    def retrain(fold: str, choices: Choices) -> Ranker:
+        say(f"training the champion's choices again on {fold}")
+        # A fine-tuned encoder belongs to the night that made it: today's vectors stand in for the champion's.
+        own = np.load(vectors[0 if choices.encoder == "base" else 1] / "vectors.npy")
+        rehearse(data, fold, choices, own, {"key_fingerprint": None}, scratch / fold)
+        return Reader.open_bundle(scratch / fold, check=False).hiding(hidden)
+
+    return retrain

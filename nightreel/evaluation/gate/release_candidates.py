@@ -1,0 +1,99 @@
+"""Which bundles tonight may ship, the wanted one first: the promoted candidate's choices over every event; else, what
+is live with its recorded choices refitted, so that counts, popularity and members have learned the last event of the
+log on held and rejected nights, too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from nightreel.data.dataset import Dataset
+from nightreel.models.ranker.blend import FUSION, Blend
+from nightreel.models.registry import MEMBERS
+from nightreel.models.training.fold_task import next_lesson, sampled
+from nightreel.models.training.ranker_selection import learn_one
+from nightreel.models.training.selected_params import Choices
+from nightreel.models.training.training_examples import asked_for, saved
+from nightreel.reader.reader import Reader
+from nightreel.settings import Finetune
+from nightreel.stage import read_json, say
+
+REFRESHED = "refreshed"
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """label: the verdict's, or REFRESHED; choices: what is trained with; before: what it takes the place of; rehearsal:
+    the files of its evaluation by name; start: whether members may go on from the candidate's; facts: further entries
+    of the bundle's config."""
+
+    label: str
+    choices: Choices
+    before: Reader
+    rehearsal: Mapping[str, Path]
+    start: bool
+    facts: Mapping[str, Any]
+
+
+def shipments(
+    decision: Mapping[str, Any], data: Dataset, champion: Path | None, finetune: Path, evaluate: Path,
+    settings: Finetune, threads: int,
+) -> Iterator[Shipment]:  # fmt: skip
+    """What may be shipped, one after the other. decision: evaluate's; champion: the live version's folder; finetune,
+    evaluate: these stages' outputs; threads: for the trees' learner."""
+    files = ("per_user.parquet", "lists.parquet", "profile.json", "directions.npy", "card.json", "card.md")
+    if decision["decision"] == "promote":
+        candidate = Reader.open_bundle(finetune / "candidate")
+        choices = relearned(decided(decision, finetune), data, candidate, finetune, settings, threads)
+        yield Shipment(decision["label"], choices, candidate, {name: evaluate / name for name in files}, True, {})
+    if champion is not None and decision["refresh"]:
+        yield from refreshed(champion, evaluate)
+
+
+def decided(decision: Mapping[str, Any], finetune: Path) -> Choices:
+    """What was decided on, with its trees."""
+    chosen = decision["choices"]
+    trees = Choices.read(finetune).trees if chosen["blend"] == "trees" else ""
+    return Choices.model_validate({**chosen, "trees": trees})
+
+
+def relearned(
+    choices: Choices, data: Dataset, candidate: Reader, finetune: Path, settings: Finetune, threads: int
+) -> Choices:
+    """The choices with their ranker learned once more, the events that the candidate was judged on among its examples,
+    where the lessons in time have shown no loss by that."""
+    if not choices.relearn or choices.blend not in ("trees", "weighted"):
+        return choices
+    start = float(read_json(Path("data/validate/splits.json"))["protocols"][data.gate]["cuts"][0][1])
+    positions = next_lesson(data.positives(None), start, read_json(finetune / "steps.json")["size"], data.exclude_seen)
+    generator = np.random.default_rng(settings.seed)
+    engine = replace(candidate.engine, blend=Blend(FUSION))
+    newest = asked_for(
+        engine, sampled(positions, settings.validation_users, generator), data.exclude_seen, settings.negatives,
+        generator,
+    )  # fmt: skip
+    say(f"ranker: learned once more, {len(newest.sizes):,} newer positions among its examples")
+    lessons = [saved(finetune / "examples"), newest]
+    blend = learn_one(choices.ranker, lessons, tuple(sorted(choices.members)), settings, threads)
+    return choices.model_copy(update={"columns": blend.columns, "trees": blend.model, "weights": blend.weights})
+
+
+def refreshed(champion: Path, evaluate: Path) -> Iterator[Shipment]:
+    """The live version's recorded choices; nothing, with a word, where this release can't train them."""
+    try:
+        choices = Choices.read(champion / "rehearsal")
+    except (FileNotFoundError, ValidationError):
+        say("what is live keeps no choices that this release can train again: it stays as it is")
+        return
+    if unknown := sorted(choices.members.keys() - MEMBERS.keys()):
+        say(f"what is live has a model that this release does not know ({unknown[0]}): it stays as it is")
+        return
+    files = {name: evaluate / name for name in ("profile.json", "directions.npy")}
+    files |= {name: champion / name for name in ("card.json", "card.md") if (champion / name).exists()}
+    facts = {"refreshed": champion.name}
+    yield Shipment(REFRESHED, choices, Reader.open_bundle(champion, check=False), files, False, facts)

@@ -1,0 +1,151 @@
+"""An experiment's outcomes by user, from events that carry a `variant`, and the arms beside the control."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from nightreel.data.dataset import Dataset
+from nightreel.data.histories import FloatArray, IntArray
+from nightreel.evaluation.logs.impression_responses import Mask, of_kind, shown
+from nightreel.evaluation.logs.sequential_test import apart, ratio_p
+from nightreel.settings import Logs
+
+DAY = 86_400.0
+Sums = tuple[FloatArray, FloatArray]
+"""(numerators, denominators) [users]; a user whose denominator is 0 is not in the outcome."""
+
+
+def experiment(data: Dataset, settings: Logs) -> dict[str, Any]:
+    """The read-out as JSON, or `why` there is none. Users are the unit: each in the arm that all their events name;
+    those in several are left out and counted."""
+    if "variant" not in data.events.column_names:
+        return {"why": "no event carries a `variant`"}
+    names, arm, first, crossed = _assigned(data)
+    users = {name: int((arm == number).sum()) for number, name in enumerate(names)}
+    if len(names) < 2:
+        return {"why": f"the events name {len(names)} variant{'' if len(names) == 1 else 's'}: there is nothing beside"}
+    control = settings.control or names[0]
+    p = ratio_p(users, settings.shares)
+    told: dict[str, Any] = {"users": users, "control": control, "ratio_p": p, "crossed": crossed, "why": None}
+    if control not in names:
+        return told | {"why": f"evaluate.logs.control = {control!r} is none of the arms: {', '.join(names)}"}
+    if p < settings.ratio_p:
+        return told | {
+            "why": f"sample ratio mismatch: the arms' sizes have p = {p:.2g} (at least {settings.ratio_p:g} is asked "
+            "for), so users were lost or misdirected, and no figure can be trusted"
+        }
+    alpha = settings.alpha / (len(names) - 1)
+    outcomes = []
+    for name, measure in OUTCOMES.items():
+        sums = measure(data, first, settings)
+        for other in names:
+            if other != control:
+                pair = [_of_arm(sums, arm == names.index(each)) if isinstance(sums, tuple) else sums
+                        for each in (control, other)]  # fmt: skip
+                outcomes.append({"outcome": name, "arm": other, **_compared(pair, alpha, settings.tightest)})
+    return told | {"outcomes": outcomes}
+
+
+def _compared(pair: list[Any], alpha: float, tightest: float) -> dict[str, Any]:
+    found = pair[0] if isinstance(pair[0], str) else apart(pair[0], pair[1], alpha, tightest)
+    return {"why": found} if isinstance(found, str) else {"why": None, **asdict(found)}
+
+
+def _of_arm(sums: Sums, inside: Mask) -> Sums:
+    rows = inside & (sums[1] > 0)
+    return sums[0][rows], sums[1][rows]
+
+
+def _assigned(data: Dataset) -> tuple[list[str], IntArray, FloatArray, int]:
+    """(arms by name, [users] arm or -1, [users] moment of the first event that names one, how many were in several)."""
+    variant = data.events["variant"]
+    names: list[str] = sorted(pc.unique(variant.drop_null()).to_pylist())
+    number = pc.fill_null(pc.index_in(variant, pc.unique(variant.drop_null()).sort()), -1).to_numpy()
+    user, time = (data.events[name].to_numpy() for name in ("user", "time"))
+    told = number >= 0
+    low, high = np.full(data.n_users, len(names)), np.full(data.n_users, -1)
+    np.minimum.at(low, user[told], number[told])
+    np.maximum.at(high, user[told], number[told])
+    first = np.full(data.n_users, np.inf)
+    np.minimum.at(first, user[told], time[told])
+    return names, np.where(low == high, high, -1).astype(np.int64), first, int(((high >= 0) & (low < high)).sum())
+
+
+def _since(data: Dataset, first: FloatArray, rows: Mask | None = None) -> Mask:
+    """[events] those of users in the experiment, from their first event in it on."""
+    user, time = (data.events[name].to_numpy() for name in ("user", "time"))
+    inside: Mask = time >= first[user]
+    return inside if rows is None else inside & rows
+
+
+def _sum(data: Dataset, rows: Mask, weights: FloatArray | None = None) -> FloatArray:
+    at = np.flatnonzero(rows)
+    user = data.events["user"].to_numpy()[at]
+    return np.bincount(user, None if weights is None else weights[at], data.n_users).astype(np.float64)
+
+
+def click_through(data: Dataset, first: FloatArray, settings: Logs) -> Sums | str:
+    """Answered impressions of all impressions."""
+    seen = shown(data, settings.response_hours)
+    rows, answered = np.zeros(data.events.num_rows, bool), np.zeros(data.events.num_rows)
+    rows[seen.rows], answered[seen.rows] = True, seen.response
+    rows = _since(data, first, rows)
+    return (_sum(data, rows, answered), _sum(data, rows)) if rows.any() else "no impressions are logged"
+
+
+def conversion(data: Dataset, first: FloatArray, settings: Logs) -> Sums | str:
+    """Users who took to anything."""
+    positive = data.events["positive"].to_numpy() & (data.events["item"].to_numpy() >= 0)
+    return (_sum(data, _since(data, first, positive)) > 0).astype(np.float64), np.isfinite(first).astype(np.float64)
+
+
+def watch_time(data: Dataset, first: FloatArray, settings: Logs) -> Sums | str:
+    """Minutes watched by a user."""
+    item, value = data.events["item"].to_numpy(), data.events["value"].to_numpy().astype(np.float64)
+    if "duration_s" not in data.items.column_names or not data.items["duration_s"].drop_null().length():
+        return "no item has a `duration_s`"
+    length = data.items["duration_s"].fill_null(np.nan).to_numpy()[np.maximum(item, 0)]
+    minutes = np.where(item >= 0, value * length / 60, np.nan)
+    watched = _since(data, first, of_kind(data, "watch") & ~np.isnan(minutes))
+    if not watched.any():
+        return "no `watch` event has a value and an item with a duration"
+    return _sum(data, watched, np.nan_to_num(minutes)), np.isfinite(first).astype(np.float64)
+
+
+def retention(data: Dataset, first: FloatArray, settings: Logs) -> Sums | str:
+    """Users who came back, of those who could have by the end of the data."""
+    if data.clock != "time":
+        return "there is no clock"
+    begin, end = (days * DAY for days in settings.returns)
+    since = data.events["time"].to_numpy() - first[data.events["user"].to_numpy()]
+    back = _sum(data, (since >= begin) & (since <= end)) > 0
+    whole = np.isfinite(first) & (first + end <= data.data_until)
+    if not whole.any():
+        return f"nobody has been in it for {settings.returns[1]:g} days yet"
+    return (back & whole).astype(np.float64), whole.astype(np.float64)
+
+
+def satisfaction(data: Dataset, first: FloatArray, settings: Logs) -> Sums | str:
+    """Mean of a user's likes (1), dislikes (0) and ratings (1 to 5 as 0 to 1); of users who gave any."""
+    value = data.events["value"].to_numpy().astype(np.float64)
+    liked = of_kind(data, "like") | of_kind(data, "favorite")
+    rated = of_kind(data, "rating") & ~np.isnan(value)
+    score = np.where(rated, np.clip((value - 1) / 4, 0, 1), liked.astype(np.float64))
+    rows = _since(data, first, liked | rated | of_kind(data, "dislike"))
+    if not rows.any():
+        return "no likes, dislikes or ratings are logged"
+    count = _sum(data, rows)
+    return np.divide(_sum(data, rows, score), count, out=np.zeros_like(count), where=count > 0), (count > 0).astype(
+        np.float64
+    )
+
+
+OUTCOMES: Mapping[str, Callable[[Dataset, FloatArray, Logs], Sums | str]] = {
+    "click-through rate": click_through, "conversion": conversion, "watch time, minutes": watch_time,
+    "retention": retention, "satisfaction": satisfaction,
+}  # fmt: skip

@@ -1,0 +1,49 @@
+"""Impressions of a log and what users then did: the latest impression of an item gets the response to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightreel.data.dataset import Dataset
+from nightreel.data.histories import FloatArray, IntArray
+
+Mask = npt.NDArray[np.bool_]
+HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Impressions. rows: [n] of data.events; response: [n] 1 where a positive event answers it."""
+
+    rows: IntArray
+    response: FloatArray
+
+
+def of_kind(data: Dataset, kind: str) -> Mask:
+    """[events] whether an event is of a type."""
+    found: Mask = pc.equal(data.events["event"].cast(pa.string()), kind).to_numpy()
+    return found
+
+
+def shown(data: Dataset, hours: float) -> Shown:
+    """Every impression that names an item, with its response within `hours`; a positive event answers one impression
+    at the most, the latest before it."""
+    user, item, time = (data.events[name].to_numpy() for name in ("user", "item", "time"))
+    impression = of_kind(data, "impression") & (item >= 0)
+    answer = data.events["positive"].to_numpy() & (item >= 0) & ~impression
+    rows = np.concatenate([np.flatnonzero(impression), np.flatnonzero(answer)])
+    is_answer = np.arange(len(rows)) >= int(impression.sum())
+    key = user[rows].astype(np.int64) * data.n_items + item[rows]
+    order = np.lexsort((is_answer, time[rows], key))
+    latest = np.maximum.accumulate(np.where(is_answer[order], -1, np.arange(len(order))))
+    found = np.flatnonzero(is_answer[order] & (latest >= 0))
+    source, target = order[found], order[latest[found]]
+    near = (key[source] == key[target]) & (time[rows[source]] - time[rows[target]] <= hours * HOUR)
+    answered = np.zeros(len(rows))
+    answered[target[near]] = 1.0
+    return Shown(rows[~is_answer], answered[~is_answer])

@@ -1,0 +1,83 @@
+"""The challenger's lists beside the slates that another policy showed after the end of its training."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from nightreel.data.dataset import Dataset
+from nightreel.data.histories import Histories, IntArray, ItemArray
+from nightreel.data.split_protocols import GLOBAL
+from nightreel.data.splits import TEST
+from nightreel.evaluation.logs.impression_responses import shown
+from nightreel.evaluation.logs.off_policy import Impressions, Resample, estimate, refused
+from nightreel.evaluation.metrics.ranking import Truth
+from nightreel.evaluation.test_set import Ranker, Trial, ask
+from nightreel.settings import Logs
+
+LONGEST = 10  # places of a list that are compared
+COMPLETE = 0.95  # least share of impressions that must carry a propensity: those without may be of a kind
+LEARNED = ("train", "valid")
+
+
+def off_policy(
+    data: Dataset, ranker: Ranker | None, model: str, settings: Logs, resample: Resample
+) -> dict[str, Any]:  # fmt: skip
+    """The estimates as JSON, or `why` there are none. ranker: the rehearsal that was trained up to the latest cut in
+    time, None where there is no such split."""
+    if ranker is None or GLOBAL not in data.protocols:
+        return _none("no split in time: no slate was shown after all that the challenger learnt from")
+    if "propensity" not in data.events.column_names:
+        return _none("no event carries a `propensity`: how likely a slate was is not known")
+    fold = data.protocols[GLOBAL][0]
+    seen = shown(data, settings.response_hours)
+    later = data.folds[fold][seen.rows] == TEST
+    rows, response = seen.rows[later], seen.response[later]
+    if not len(rows):
+        return _none("no impression that names an item is in the test's window")
+    chance = data.events["propensity"].fill_null(np.nan).to_numpy()[rows]
+    told = ~np.isnan(chance)
+    if told.mean() < COMPLETE:
+        return _none(f"{told.mean():.0%} of {len(rows):,} impressions carry a propensity; {COMPLETE:.0%} are needed")
+    rows, response, chance = rows[told], response[told], chance[told]
+    users, at = np.unique(data.events["user"].to_numpy()[rows].astype(np.int64), return_inverse=True)
+    slate = _slates(data, rows)
+    k = int(min(np.median(np.bincount(slate)), LONGEST))
+    log = Impressions(at, slate, data.events["item"].to_numpy()[rows].astype(np.int64), chance, response)
+    found = estimate(log, _lists(data, fold, users, ranker, model, k), data.n_items, resample)
+    if isinstance(found, str):
+        return _none(found)
+    why = refused(found, settings.support, settings.effective)
+    return {"why": why, "places": k, "model": model, **(_small(asdict(found)) if why else asdict(found))}
+
+
+def _small(found: dict[str, Any]) -> dict[str, Any]:
+    """What shows why an estimate was refused, without the estimate."""
+    return {name: found[name] for name in ("support", "effective", "impressions", "slates", "users")}
+
+
+def _none(why: str) -> dict[str, Any]:
+    return {"why": why}
+
+
+def _slates(data: Dataset, rows: IntArray) -> IntArray:
+    """[n] number of each impression's slate: its user's `slate_id`; an impression without one is a slate of its own."""
+    user = data.events["user"].to_numpy()[rows]
+    names = data.events["slate_id"].to_pylist() if "slate_id" in data.events.column_names else [None] * len(data.events)
+    numbers: dict[tuple[int, object], int] = {}
+    keys = ((int(u), ("row", row) if names[row] is None else names[row]) for u, row in zip(user, rows, strict=True))
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
+
+
+def _lists(data: Dataset, fold: str, users: IntArray, ranker: Ranker, model: str, k: int) -> ItemArray:
+    """[users, k] what the challenger would show each of them from the end of its training on."""
+    cut = float(data.events["time"].to_numpy()[data.folds[fold] == TEST].min())
+    history, seen = data.positives(fold, LEARNED).take(users), data.seen(fold, LEARNED).take(users)
+    nothing = Histories.from_rows([((), ())] * len(users))
+    question = Trial(
+        fold, users, history, seen if data.exclude_seen else None, np.full(len(users), cut),
+        Truth.of(nothing, data.n_items), np.zeros(data.n_items), 0,
+    )  # fmt: skip
+    return ask(ranker, question, k, model)

@@ -1,0 +1,123 @@
+"""Off-policy estimates: what the log of one policy says about the lists of another.
+
+A logged slate shows items, each with the probability (propensity) p with which the logging policy showed it. Another
+policy would show the first k items T of its own list. Of a slate with shown items a and responses r(a),
+
+    IPS    Σ w r              w = [a ∈ T] / p                  unbiased where every item of T could be shown
+    SNIPS  Σ w r / Σ w                                         the same, less noisy, a little biased
+    DR     Σ_T q + Σ w (r - q)    q: a rate of the item        unbiased too, less noisy where q tells something
+
+each per place of a list, summed over slates (Horvitz & Thompson 1952; Swaminathan & Joachims 2015; Dudík et al. 2011).
+Responses are taken to depend on the item and the user, not on the place nor on the items beside it. The mean of Σ w / k
+is the share of T that the log can speak for: 1 under full support.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nightreel.data.histories import FloatArray, IntArray, ItemArray
+from nightreel.evaluation.metrics.bootstrap import Interval, interval
+
+PRIOR = 10.0  # impressions that an item's rate is drawn to the mean by
+Resample = Callable[[FloatArray], FloatArray]
+
+
+@dataclass(frozen=True)
+class Impressions:
+    """n logged impressions. user: rows of the target's lists; slate: number of the slate; item; propensity in (0, 1];
+    response: 0 or 1."""
+
+    user: IntArray
+    slate: IntArray
+    item: IntArray
+    propensity: FloatArray
+    response: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Responses per place of a list, with 95% intervals over users. logged: of the logging policy; effective: sample
+    size in impressions that equal weights would need; support: Σ w / k, 1 where the log can speak for all of T."""
+
+    logged: Interval
+    ips: Interval
+    snips: Interval
+    dr: Interval
+    support: Interval
+    effective: float
+    impressions: int
+    slates: int
+    users: int
+
+
+def estimate(log: Impressions, lists: ItemArray, n_items: int, resample: Resample) -> Estimate | str:
+    """The estimates, or why there are none. lists: [users, k] the target's, -1 padded; resample: columns [u, m], one
+    row a user → sums by replicate [replicates, m]."""
+    weight = _inside(log, lists, n_items) / log.propensity
+    if not weight.any():
+        return "no impression shows an item that the challenger would show: the log has no support for its lists"
+    slate, first = np.unique(log.slate, return_index=True)
+    owner, k = log.user[first], lists.shape[1]
+    rates = cross_fitted(log, n_items)
+    fold = log.user % 2
+    expected = np.take_along_axis(rates[np.arange(len(lists)) % 2], np.maximum(lists, 0).astype(np.int64), axis=1)
+    of_list = np.where(lists >= 0, expected, 0.0).sum(axis=1)
+    rest = weight * (log.response - rates[fold, log.item])
+    n = len(lists)
+    slates = np.bincount(owner, minlength=n)
+    columns = np.column_stack([
+        slates * float(k), np.bincount(log.user, weight, n), np.bincount(log.user, weight * log.response, n),
+        slates * of_list + np.bincount(log.user, rest, n), np.bincount(log.user, minlength=n),
+        np.bincount(log.user, log.response, n),
+    ])  # fmt: skip
+    drawn = resample(columns)
+
+    def ratio(top: int, bottom: int) -> Interval:
+        usable = drawn[:, bottom] > 0
+        point = float(columns[:, top].sum() / columns[:, bottom].sum())
+        return interval(point, drawn[usable, top] / drawn[usable, bottom])
+
+    return Estimate(
+        logged=ratio(5, 4), ips=ratio(2, 0), snips=ratio(2, 1), dr=ratio(3, 0), support=ratio(1, 0),
+        effective=float(weight.sum() ** 2 / (weight**2).sum()), impressions=len(log), slates=len(slate), users=n,
+    )  # fmt: skip
+
+
+def refused(found: Estimate, least_support: float, least_effective: float) -> str | None:
+    """Why an estimate says nothing; None where it does."""
+    if found.support.high < least_support:
+        return (
+            f"the log can speak for {found.support.point:.0%} of what the challenger would show (at most "
+            f"{found.support.high:.0%}; {least_support:.0%} is asked for): the rest was never, or hardly ever, shown"
+        )
+    if found.effective < least_effective:
+        return (
+            f"the effective sample is {found.effective:,.0f} of {found.impressions:,} impressions, fewer than "
+            f"{least_effective:,.0f}: a few large weights would decide"
+        )
+    return None
+
+
+def cross_fitted(log: Impressions, n_items: int) -> FloatArray:
+    """[2, n_items] an item's rate of responses, drawn to the mean: for users of each half, learnt from the other."""
+    rates = np.empty((2, n_items))
+    for half in (0, 1):
+        rows = log.user % 2 != half
+        mean = float(log.response[rows].mean()) if rows.any() else 0.0
+        shown = np.bincount(log.item[rows], minlength=n_items)
+        rates[half] = (np.bincount(log.item[rows], log.response[rows], n_items) + PRIOR * mean) / (shown + PRIOR)
+    return rates
+
+
+def _inside(log: Impressions, lists: ItemArray, n_items: int) -> npt.NDArray[np.bool_]:
+    """[n] whether the item is in its user's list."""
+    row, place = np.nonzero(lists >= 0)
+    return np.isin(log.user * n_items + log.item, row * n_items + lists[row, place])

@@ -1,0 +1,76 @@
+"""Reading an experiment: are the arms as large as they were meant to be, and how far apart are they, on any night?
+
+The intervals may be looked at every night, and stopped on: with probability 1 - α they hold on all nights at once. They
+are the normal-mixture confidence sequence (Robbins 1970; asymptotic for means by Waudby-Smith et al., "Time-uniform
+central limit theory and asymptotic confidence sequences", 2024): of n users, with standard error s of the difference,
+
+    ± s · √(2 (nρ² + 1) / (nρ²) · ln(√(nρ² + 1) / α)),   ρ² = (-2 ln α + ln(1 - 2 ln α)) / n*
+
+tightest at n* users. A fixed-sample interval of 95% that is looked at every night misses the truth on some night far
+more often than on one of twenty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import chisquare
+
+from nightreel.data.histories import FloatArray
+
+LEAST = 30  # users of an arm: fewer, and a mean is not yet normal
+
+
+@dataclass(frozen=True)
+class Apart:
+    """An arm beside the control. control_value, arm_value: the outcome in each; point, low, high: the difference;
+    users: of control and arm."""
+
+    control_value: float
+    arm_value: float
+    point: float
+    low: float
+    high: float
+    users: tuple[int, int]
+
+
+def ratio_p(users: Mapping[str, int], shares: Mapping[str, float]) -> float:
+    """p-value that the arms have the sizes they were meant to have; shares: empty for equal ones."""
+    names = list(users)
+    meant = np.array([shares.get(name, 0.0) if shares else 1.0 for name in names])
+    total = sum(users.values())
+    if len(names) < 2 or not total or (meant == 0).any():
+        return 0.0 if (meant == 0).any() else 1.0
+    return float(chisquare([users[name] for name in names], meant / meant.sum() * total).pvalue)
+
+
+def half_width(error: float, n: int, alpha: float, tightest: float) -> float:
+    """Half the width of the sequential interval. error: standard error of the difference; n: users in both arms."""
+    rho2 = (-2 * np.log(alpha) + np.log(1 - 2 * np.log(alpha))) / tightest
+    spread = n * rho2
+    return float(error * np.sqrt(2 * (spread + 1) / spread * np.log(np.sqrt(spread + 1) / alpha)))
+
+
+def apart(
+    control: tuple[FloatArray, FloatArray], arm: tuple[FloatArray, FloatArray], alpha: float, tightest: float
+) -> Apart | str:
+    """The difference of two ratios of sums, or why there is none. Each arm: (numerators, denominators) [n] by user,
+    denominators of 1 for a mean; the error is by the delta method, users being the unit that was drawn."""
+    sizes = len(control[0]), len(arm[0])
+    if min(sizes) < LEAST:
+        return f"{min(sizes):,} users in an arm, fewer than {LEAST}"
+    (first, variance), (second, other) = _ratio(*control), _ratio(*arm)
+    if not variance + other:
+        return "every user of an arm has the same outcome: there is no spread to take an interval from"
+    wide = half_width(float(np.sqrt(variance + other)), sum(sizes), alpha, tightest)
+    point = second - first
+    return Apart(first, second, point, point - wide, point + wide, sizes)
+
+
+def _ratio(top: FloatArray, bottom: FloatArray) -> tuple[float, float]:
+    """(Σ top / Σ bottom, its variance)."""
+    value = float(top.sum() / bottom.sum())
+    rest = (top - value * bottom) / bottom.mean()
+    return value, float(rest.var(ddof=1) / len(rest))

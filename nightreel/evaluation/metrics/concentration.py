@@ -1,0 +1,26 @@
+"""Concentration: how unevenly the lists spread over the catalogue, as a Gini coefficient."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nightreel.data.histories import FloatArray, IntArray, ItemArray
+
+
+def exposure(lists: ItemArray, n_items: int) -> IntArray:
+    """[n_items] in how many places of the [n, k] lists each item stands; padding (-1) is ignored."""
+    return np.bincount(lists[lists >= 0], minlength=n_items).astype(np.int64)
+
+
+def gini(amounts: IntArray | FloatArray) -> float:
+    """Gini coefficient of n amounts: 0 where all are equal, (n - 1) / n where one has everything.
+
+    Items that nobody is shown count: a catalogue's unseen tail is what the figure is about. Returns 0 where there is
+    nothing to share out. Source: half the relative mean absolute difference, Gini 1912.
+    """
+    n, total = len(amounts), float(amounts.sum())
+    if not total:
+        return 0.0
+    ascending = np.sort(amounts).astype(np.float64)
+    weights = 2 * np.arange(1, n + 1) - n - 1
+    return float(weights @ ascending / (n * total))

@@ -1,0 +1,99 @@
+"""How far predicted ratings are from those that were given: RMSE and MAE, beside the mean and the biases alone.
+
+Asked are the test ratings of users who had rated something before; users, not ratings, are drawn for the intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from nightreel.data.dataset import Dataset
+from nightreel.data.histories import FloatArray, IntArray
+from nightreel.evaluation.metrics.bootstrap import interval, replicate_totals
+from nightreel.evaluation.model_scores import by_user
+from nightreel.models.factorization.rating_model import MODELS, Rated, RatingModel, RatingName
+
+KNOWN = ("train", "valid")
+FLOOR: RatingName = "biases"  # what a rating head has to be better than
+Answer = Callable[[IntArray, IntArray, RatingName], FloatArray]
+"""(users [p], items [p], model) → [p] predicted ratings."""
+
+
+def asked_ratings(data: Dataset, fold: str) -> tuple[Rated, int]:
+    """The fold's test ratings of users who rated before, none of them a second rating of the same item; and how many
+    users with test ratings had rated nothing."""
+    known, test = Rated.of(*data.ratings(fold, KNOWN)), Rated.of(*data.ratings(fold, ("test",)))
+    met = np.bincount(known.users, minlength=data.n_users) > 0
+    again = np.isin(test.users * data.n_items + test.items, known.users * data.n_items + known.items)
+    at = np.flatnonzero(met[test.users] & ~again)
+    return Rated(test.users[at], test.items[at], test.values[at]), len(np.unique(test.users[~met[test.users]]))
+
+
+def rating_errors(
+    data: Dataset, heads: Sequence[tuple[str, RatingModel | None]], replicates: int, seed: int
+) -> dict[str, Any]:
+    """A protocol's figures, its folds pooled; `not measured` says why where there are none. heads: the fold and what
+    its bundle predicts ratings with."""
+    asked = [(*asked_ratings(data, fold), head) for fold, head in heads]
+    if not len(data.ratings(None)[0]):
+        return {"not measured": "no ratings"}
+    if any(head is None for *_, head in asked):
+        return {"not measured": "too few ratings to choose a rating head on, or all of them alike"}
+    pairs = [(rated, head.predict) for rated, _, head in asked if head is not None]
+    if not sum(len(rated) for rated, _ in pairs):
+        return {"not measured": "no test ratings of users who had rated before"}
+    return {**measured(pairs, replicates, np.random.default_rng(seed)), "cold_users": sum(cold for _, cold, _ in asked)}
+
+
+def measured(pairs: Sequence[tuple[Rated, Answer]], replicates: int, rng: np.random.Generator) -> dict[str, Any]:
+    """ratings, users, models: model → rmse and mae as intervals; against: RMSE of `ratings` less that of FLOOR."""
+    users = np.concatenate([rated.users for rated, _ in pairs])
+    errors = np.column_stack([
+        np.concatenate([answer(rated.users, rated.items, model) - rated.values for rated, answer in pairs])
+        for model in MODELS
+    ])  # fmt: skip
+    sums, counts = by_user(users, np.column_stack([errors**2, np.abs(errors)]))
+    columns = np.column_stack([sums, counts])
+    points, drawn = _means(columns.sum(axis=0)[None, :]), _means(replicate_totals(columns, replicates, rng))
+    told = [asdict(interval(float(points[0, at]), drawn[:, at])) for at in range(2 * len(MODELS))]
+    models = {model: {"rmse": told[at], "mae": told[at + len(MODELS)]} for at, model in enumerate(MODELS)}
+    head, floor = MODELS.index("ratings"), MODELS.index(FLOOR)
+    against = interval(float(points[0, head] - points[0, floor]), drawn[:, head] - drawn[:, floor])
+    return {"ratings": len(users), "users": len(counts), "models": models, "against": asdict(against)}
+
+
+def _means(totals: FloatArray) -> FloatArray:
+    """[r, 2m] RMSE and MAE of totals [r, 2m + 1], whose last column counts."""
+    means = totals[:, :-1] / totals[:, -1:]
+    half = means.shape[1] // 2
+    return np.column_stack([np.sqrt(means[:, :half]), means[:, half:]])
+
+
+def rating_metrics(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """protocol → ratings, users, rmse and mae by model; few and stable numbers for `dvc metrics`."""
+    small: dict[str, Any] = {}
+    for name, own in found.items():
+        small[name] = {"ratings": own.get("ratings", 0), "users": own.get("users", 0)}
+        for error in ("rmse", "mae") if "models" in own else ():
+            small[name][error] = {model: round(each[error]["point"], 6) for model, each in own["models"].items()}
+    return small
+
+
+def rating_lines(name: str, found: Mapping[str, Any]) -> str:
+    """For the terminal."""
+    if "models" not in found:
+        return f"ratings on {name}: not measured: {found['not measured']}"
+    rows = [f"ratings on {name}: {found['ratings']:,} of {found['users']:,} users, RMSE [95% interval] and MAE"]
+    for model, each in found["models"].items():
+        error = each["rmse"]
+        rows.append(
+            f"  {model:<12}{error['point']:.4f}  {error['low']:.4f}–{error['high']:.4f}  {each['mae']['point']:.4f}"
+        )
+    difference = found["against"]
+    rows.append(f"  RMSE against {FLOOR}: {difference['point']:+.4f} "
+                f"[{difference['low']:+.4f}, {difference['high']:+.4f}]")  # fmt: skip
+    return "\n".join(rows)

@@ -1,0 +1,90 @@
+"""Paired comparisons for the report: challenger and champion metric by metric, and every member against the blend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nightreel.data.histories import FloatArray, IntArray, ItemArray
+from nightreel.evaluation.champion import Comparison
+from nightreel.evaluation.metrics.bootstrap import Difference, Interval, interval
+from nightreel.evaluation.metrics.ranking import METRICS, per_user
+from nightreel.evaluation.model_scores import GATE_K, GATE_METRIC, Scores, by_user
+from nightreel.evaluation.segments.slice_tests import Resample, SliceScore, holm
+from nightreel.evaluation.test_set import Trial
+from nightreel.models.engine import BLEND
+from nightreel.settings import Evaluate
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A metric of the same users under both; difference: challenger less champion, paired. All two-sided 95%."""
+
+    metric: str
+    challenger: Interval
+    champion: Interval
+    difference: Interval
+
+
+@dataclass(frozen=True)
+class Against:
+    """A member's NDCG@10 relative to the blend's; upper: Holm-corrected over all members, None where undefined."""
+
+    model: str
+    difference: Difference | None
+    upper: float | None
+
+
+def pairs(trials: Sequence[Trial], lists: ItemArray, comparison: Comparison, resample: Resample) -> list[Pair]:
+    """Every ranking metric at 10 where the champion's lists are kept, else NDCG@10 alone.
+
+    trials: of the pooled rows; lists: [n, 10] the challenger's of the same.
+    """
+    if not len(comparison.rows):
+        return []
+    if comparison.lists is None:
+        ours = {GATE_METRIC: comparison.challenger}
+        theirs = {GATE_METRIC: comparison.champion}
+    else:
+        ours = _measured(trials, lists[comparison.rows], comparison.rows)
+        theirs = _measured(trials, comparison.lists, comparison.rows)
+    names = list(ours)
+    columns = np.column_stack([*(ours[name] for name in names), *(theirs[name] for name in names)])
+    sums, counts = by_user(comparison.users, columns)
+    totals = resample(np.column_stack([sums, counts]))
+    means, points = totals[:, :-1] / totals[:, -1:], columns.mean(axis=0)
+    m = len(names)
+    return [
+        Pair(
+            name, interval(points[n], means[:, n]), interval(points[m + n], means[:, m + n]),
+            interval(points[n] - points[m + n], means[:, n] - means[:, m + n]),
+        )
+        for n, name in enumerate(names)
+    ]  # fmt: skip
+
+
+def against_blend(
+    scores: Scores, difference: Callable[[IntArray, FloatArray, FloatArray], Difference | None], settings: Evaluate
+) -> list[Against]:
+    """Every model but the blend; the blend is surely better where `upper` is below 0. difference: the gate's."""
+    blend = scores.values[BLEND][GATE_METRIC]
+    nothing = Interval(0.0, 0.0, 0.0)
+    found = [
+        SliceScore("", model, scores.n_users, nothing, difference(scores.users, own[GATE_METRIC], blend), None, False)
+        for model, own in scores.values.items()
+        if model != BLEND
+    ]
+    return [Against(each.name, each.difference, each.upper) for each in holm(found, settings)]
+
+
+def _measured(trials: Sequence[Trial], lists: ItemArray, rows: IntArray) -> dict[str, FloatArray]:
+    """metric@10 → [n] of lists [n, 10] for some of the pooled rows, which ascend."""
+    parts, start = [], 0
+    for trial in trials:
+        inside = (rows >= start) & (rows < start + len(trial))
+        parts.append(per_user(lists[inside], trial.take(rows[inside] - start).truth, [GATE_K]))
+        start += len(trial)
+    names = [f"{metric}@{GATE_K}" for metric in METRICS]
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}

@@ -1,0 +1,115 @@
+"""What the report shows beyond the verdict, as plain data: figures of every model, groups, the long tail, sample users.
+
+A deterministic part of evaluate's output; the page is made from it outside of DVC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from nightreel.data.dataset import Dataset
+from nightreel.data.histories import ItemArray
+from nightreel.evaluation.champion import Comparison
+from nightreel.evaluation.gate.gate import Gate, Judgement
+from nightreel.evaluation.metrics.bootstrap import Interval
+from nightreel.evaluation.metrics.concentration import exposure, gini
+from nightreel.evaluation.metrics.coverage import coverage
+from nightreel.evaluation.model_scores import GATE_K, GATE_METRIC, Scores
+from nightreel.evaluation.reporting.paired_comparisons import against_blend, pairs
+from nightreel.evaluation.reporting.sample_users import samples
+from nightreel.evaluation.segments.group_exposure import group_exposure
+from nightreel.evaluation.segments.slice_definitions import figures_of
+from nightreel.evaluation.test_set import POPULARITY, Trial
+from nightreel.reader.reader import Reader
+
+POINTS = 40  # of a long-tail curve
+GROUPS = ("creators", "language")
+Measured = Mapping[str, tuple[Scores, Mapping[str, Mapping[str, Interval]]]]
+
+
+def report_data(
+    data: Dataset,
+    trials: Sequence[Trial],
+    readers: Sequence[Reader],
+    measured: Measured,
+    judgement: Judgement,
+    gate: Gate,
+) -> dict[str, Any]:
+    """trials: of the gate's folds; readers: of the same, none where there are no reasons to be told; measured:
+    protocol → scores and intervals."""
+    scores, model = measured[data.gate][0], judgement.verdict.model
+    served = scores.lists[model][:, :GATE_K]
+    comparison = judgement.comparison
+    theirs = comparison.lists if comparison else None
+    lists = {"challenger": served} | ({} if theirs is None else {"champion": theirs})
+    lists |= {POPULARITY: scores.lists[POPULARITY][:, :GATE_K]} if POPULARITY in scores.models else {}
+    return {
+        "protocols": {
+            name: {
+                "users": own.n_users,
+                "models": {m: _model(own, m, found[m]) for m in own.models if own.n_users},
+            }
+            for name, (own, found) in measured.items()
+        },
+        "champion": _champion(comparison, data.n_items),
+        "pairs": [asdict(each) for each in pairs(trials, served, comparison, gate.resample)] if comparison else [],
+        "against_blend": [asdict(each) for each in against_blend(scores, gate.difference, gate.settings)],
+        "behaviours": [asdict(each) for each in judgement.behaviours],
+        "groups": [
+            asdict(each)
+            for by in _labelled(data, gate.settings.slices)
+            for each in _groups(by, data, served, trials, scores, gate)
+        ],
+        "long_tail": {name: _lorenz(each, data.n_items) for name, each in lists.items()},
+        "samples": samples(data, trials, readers, served, scores.values[model][GATE_METRIC], comparison),
+    }
+
+
+def _model(scores: Scores, model: str, found: Mapping[str, Interval]) -> dict[str, Any]:
+    ndcg = found[GATE_METRIC]
+    small = {f"{m}@{GATE_K}": found[f"{m}@{GATE_K}"].point for m in ("recall", "hit_rate", "mrr")}
+    return {GATE_METRIC: [ndcg.point, ndcg.low, ndcg.high], **small, "beyond": scores.beyond[model]}
+
+
+def _champion(comparison: Comparison | None, n_items: int) -> dict[str, float] | None:
+    """Of the same users as the challenger's; None where nothing was compared."""
+    if comparison is None or not len(comparison.rows):
+        return None
+    figures = {GATE_METRIC: float(comparison.champion.mean()), "challenger": float(comparison.challenger.mean())}
+    if comparison.lists is not None:
+        figures |= {
+            f"coverage@{GATE_K}": coverage(comparison.lists, n_items),
+            f"gini@{GATE_K}": gini(exposure(comparison.lists, n_items)),
+        }
+    return figures
+
+
+def _labelled(data: Dataset, slices: Sequence[str]) -> list[str]:
+    """Columns of items that make groups: GROUPS, and those among the named slices that hold labels."""
+    named = [name.removeprefix("items.") for name in slices if name.startswith("items.")]
+    kinds = {field.name: field.type for field in data.items.schema}
+    there = [
+        name for name in dict.fromkeys((*GROUPS, *named)) if kinds.get(name) in (pa.string(), pa.list_(pa.string()))
+    ]
+    return [name for name in there if figures_of(data.items, f"items.{name}") is None]
+
+
+def _groups(
+    by: str, data: Dataset, served: ItemArray, trials: Sequence[Trial], scores: Scores, gate: Gate
+) -> list[Any]:  # fmt: skip
+    cells = data.items[by].to_pylist()
+    labels = [cell if isinstance(cell, list) else [] if cell is None else [cell] for cell in cells]
+    return list(group_exposure(by, labels, served, [t.truth for t in trials], scores.users, gate.resample))
+
+
+def _lorenz(lists: ItemArray, n_items: int) -> list[list[float]]:
+    """[share of items, share of places], the most shown items first."""
+    shown = np.sort(exposure(lists, n_items))[::-1]
+    reached = np.concatenate([[0.0], np.cumsum(shown) / max(int(shown.sum()), 1)])
+    at = np.unique(np.linspace(0, n_items, POINTS + 1).astype(int))
+    return [[round(float(n / max(n_items, 1)), 4), round(float(reached[n]), 4)] for n in at]

@@ -1,0 +1,118 @@
+"""Sample users side by side: what they took to, what both lists show, and why the challenger's shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from nightreel.data.dataset import Dataset
+from nightreel.data.histories import FloatArray, IntArray, ItemArray
+from nightreel.evaluation.champion import Comparison
+from nightreel.evaluation.reporting.feature_contributions import lifted
+from nightreel.evaluation.reporting.word_clouds import Words
+from nightreel.evaluation.test_set import Trial
+from nightreel.reader.explain import explanations
+from nightreel.reader.explain.contributions import BEHAVIOUR, CONTENT, POPULAR
+from nightreel.reader.reader import Reader
+from nightreel.reader.slate import Question
+
+SAMPLES = 20  # users shown
+SHOWN = 8  # of a history, the newest first
+NAMED = 4  # items of the history that speak most for the first item
+Sample = dict[str, Any]
+
+
+def samples(
+    data: Dataset,
+    trials: Sequence[Trial],
+    readers: Sequence[Reader],
+    served: ItemArray,
+    ndcg: FloatArray,
+    comparison: Comparison | None,
+) -> list[Sample]:
+    """Users from the greatest loss to the greatest gain against the champion, evenly apart; else by their NDCG.
+
+    readers: of the trials, of whose blend the lists are; none: the lists are not a blend's, and no reasons are given.
+    served: [n, 10] lists of the pooled rows; ndcg: [n] of the same.
+    """
+    rows = comparison.rows if comparison else np.arange(len(ndcg), dtype=np.int64)
+    by = comparison.challenger - comparison.champion if comparison else ndcg
+    order = np.argsort(by, kind="stable")
+    picked = order[np.unique(np.linspace(0, max(len(order) - 1, 0), min(SAMPLES, len(order))).astype(int))]
+    starts = np.cumsum([0, *(len(trial) for trial in trials)])
+    titles, words = _titles(data.items), Words.of(data.items)
+    told = []
+    for at in picked.tolist():
+        row = int(rows[at])
+        fold = int(np.searchsorted(starts, row, side="right")) - 1
+        trial, inside = trials[fold], row - int(starts[fold])
+        wanted, past = _wanted(trial, inside), trial.histories[inside][0]
+        items = served[row][served[row] >= 0].astype(np.int64)
+        sample: Sample = {
+            "user": data.user_ids[trial.users[inside]],
+            "history": [titles[item] for item in past[::-1][:SHOWN].tolist()],
+            "events": len(past),
+            "wanted": [titles[item] for item in wanted],
+            "challenger": _list(items, wanted, titles),
+            "ndcg": float(ndcg[row]),
+            "words": {"history": words.cloud(past.tolist()), "challenger": words.cloud(items.tolist())},
+        }
+        if readers:
+            sample |= _why(readers[fold], trial, inside, items, titles)
+        if comparison is not None:
+            sample["champion_ndcg"] = float(comparison.champion[at])
+            if comparison.lists is not None:
+                theirs = comparison.lists[at][comparison.lists[at] >= 0]
+                sample["champion"] = _list(theirs, wanted, titles)
+                sample["words"]["champion"] = words.cloud(theirs.tolist())
+        told.append(sample)
+    return told
+
+
+def _why(reader: Reader, trial: Trial, row: int, items: IntArray, titles: Sequence[str]) -> Sample:
+    """why: of each item its strongest reason and the members' votes by kind; lifted, evidence: of the first item."""
+    at = np.array([row])
+    question = Question(
+        past=trial.histories.take(at), exclude=None if trial.exclude is None else trial.exclude.take(at),
+        moments=trial.moments[at],
+    )  # fmt: skip
+    hidden = reader.standing().out
+    votes = explanations.votes(reader.engine, question, items, hidden)
+    kinds = (BEHAVIOUR, CONTENT, POPULAR)
+    shares = np.column_stack([votes.of_kind(kind) for kind in kinds])
+    first = [
+        explanations.reasons(votes, n, question, reader.items, reader.facets)[0].text
+        if votes.ranked[n]
+        else "filled up"
+        for n in range(len(items))
+    ]
+    speaks = votes.of_kind(BEHAVIOUR)[0] * votes.shares[BEHAVIOUR][:, 0] if len(items) else np.empty(0)
+    if len(items):
+        speaks = speaks + votes.of_kind(CONTENT)[0] * votes.shares[CONTENT][:, 0]
+    best = [n for n in np.argsort(-speaks, kind="stable")[:NAMED] if speaks[n] > 0]
+    return {
+        "why": [[text, [round(float(share), 3) for share in row]] for text, row in zip(first, shares, strict=True)],
+        "lifted": lifted(reader.engine, question, items[:1], hidden)[0] if len(items) else [],
+        "evidence": [[titles[votes.history[n]], round(float(speaks[n]), 3)] for n in best],
+    }
+
+
+def _wanted(trial: Trial, row: int) -> list[int]:
+    n = trial.truth.n_items
+    first, last = np.searchsorted(trial.truth.keys, [row * n, (row + 1) * n])
+    found: IntArray = trial.truth.keys[first:last] % n
+    return [int(item) for item in found]
+
+
+def _list(items: ItemArray | IntArray, wanted: Sequence[int], titles: Sequence[str]) -> list[list[Any]]:
+    """[title, whether it is a wanted one], best first."""
+    return [[titles[item], item in wanted] for item in items.tolist()]
+
+
+def _titles(items: pa.Table) -> list[str]:
+    name = "title" if "title" in items.column_names else "item_id"
+    titles: list[str] = items[name].to_pylist()
+    return titles

@@ -1,0 +1,98 @@
+"""One medium from another: lists of music, say, for users of whom only their video history is told.
+
+The trial's users are asked again. Their history is cut down to one medium, only items of the other may be answered, and
+the truth is what they took of it. Popularity inside the wanted medium is the control: it needs no history at all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from nightreel.data.histories import FloatArray, Histories, IntArray
+from nightreel.evaluation.metrics.bootstrap import mean_interval
+from nightreel.evaluation.metrics.ranking import per_user
+from nightreel.evaluation.segments.cold_start import K, Row
+from nightreel.evaluation.test_set import POPULARITY, Ranker, Trial, ask
+from nightreel.settings import Evaluate
+
+CONTENT = "content_knn"
+MOST_PAIRS = 6
+"""Pairs of media that are measured, those with the most users."""
+CELLS = 2**22
+"""(user, item) pairs that are excluded at once: bounds memory."""
+Media = Sequence[str | None]
+
+
+def cross_media(
+    question: Trial, ranker: Ranker, model: str, media: Media, settings: Evaluate, seed: int
+) -> tuple[list[Row], str]:
+    """A row for each pair of media and model (the served one, content kNN, popularity), of `cold_users` at the most;
+    and why there is none, else empty. media: [n_items] media type, None where it isn't known."""
+    if len({medium for medium in media if medium}) < 2:
+        return [], "one medium only"
+    rng = np.random.default_rng(seed)
+    models = list(dict.fromkeys(name for name in (model, CONTENT, POPULARITY) if name in ranker.models))
+    rows = []
+    for (told, wanted), users in _pairs(question, media):
+        some = users
+        if len(some) > settings.cold_users:
+            some = np.sort(rng.choice(some, settings.cold_users, replace=False))
+        asked, other = narrowed(question.take(some), media, told, wanted)
+        for name in models:
+            values = _ndcg(ranker, asked, other, name)
+            what = f"user, {wanted} from {told} alone"
+            rows.append(Row(what, name, len(values), mean_interval(values, settings.replicates, rng)))
+    return rows, "" if rows else "no user who took one medium wants another"
+
+
+def _pairs(question: Trial, media: Media) -> list[tuple[tuple[str, str], IntArray]]:
+    """(told, wanted) → rows of users with a history in the one and a wanted item in the other, most users first."""
+    row, item = np.divmod(question.truth.keys, question.truth.n_items)
+    wanted = {(int(r), media[i]) for r, i in zip(row, item.tolist(), strict=True)}
+    told = {
+        (int(r), media[i]) for r, i in zip(question.histories.rows, question.histories.items.tolist(), strict=True)
+    }  # fmt: skip
+    media_of: dict[int, list[str]] = {}
+    for user, medium in told:
+        if medium:
+            media_of.setdefault(user, []).append(medium)
+    found: dict[tuple[str, str], list[int]] = {}
+    for user, medium in wanted:
+        for other in media_of.get(user, []) if medium else []:
+            if other != medium:
+                found.setdefault((other, str(medium)), []).append(user)
+    counts = Counter({pair: len(users) for pair, users in found.items()})
+    chosen = sorted(counts, key=lambda pair: (-counts[pair], pair))[:MOST_PAIRS]
+    return [(pair, np.array(sorted(found[pair]), np.int64)) for pair in chosen]
+
+
+def narrowed(question: Trial, media: Media, told: str, wanted: str) -> tuple[Trial, IntArray]:
+    """The trial with histories of `told` and a truth of `wanted` alone, and the items that are not of `wanted`."""
+    of = np.array([medium or "" for medium in media])
+    truth, n = question.truth, question.truth.n_items
+    histories = question.histories.where(of[question.histories.items] == told)
+    asked = replace(question, histories=histories, truth=truth.where(of[truth.keys % n] == wanted))
+    return asked, np.flatnonzero(of != wanted).astype(np.int64)
+
+
+def _ndcg(ranker: Ranker, question: Trial, other: IntArray, model: str) -> FloatArray:
+    """[n] NDCG@10 where none of the `other` items may be answered, asked in blocks."""
+    size = max(1, CELLS // max(len(other), 1))
+    parts = []
+    for start in range(0, len(question), size):
+        part = question.take(np.arange(start, min(start + size, len(question)), dtype=np.int64))
+        part = replace(part, exclude=_and(part.exclude, other, len(part)))
+        parts.append(per_user(ask(ranker, part, K, model), part.truth, (K,))[f"ndcg@{K}"])
+    return np.concatenate(parts)
+
+
+def _and(exclude: Histories | None, other: IntArray, n: int) -> Histories:
+    """What is excluded already and the other items, for each of n rows."""
+    users, items = np.repeat(np.arange(n), len(other)), np.tile(other, n)
+    if exclude is not None:
+        users, items = np.concatenate([users, exclude.rows]), np.concatenate([items, exclude.items])
+    return Histories.from_events(users, items, np.zeros(len(users)), n)

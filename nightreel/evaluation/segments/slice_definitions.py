@@ -1,0 +1,146 @@
+"""What slices are cut by: activity, tenure, pause, popularity and age of the wanted item, and any named column.
+
+A row whose truth holds several items stands in the slice of each value that one of them has; where values are numbers,
+in that of their mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightreel.data.contract.tables import EVENTS_TABLE, ITEMS
+from nightreel.data.dataset import Dataset
+from nightreel.data.histories import FloatArray, IntArray
+from nightreel.data.splits import TEST
+from nightreel.errors import UserError
+from nightreel.evaluation.metrics.novelty import audience
+from nightreel.evaluation.segments.slices import MOST_VALUES, Slice, duration, number, thirds, values
+from nightreel.evaluation.test_set import Trial
+
+LEARNED = ("train", "valid")
+TABLES = {"items": ITEMS, "events": EVENTS_TABLE}
+
+
+def slices_of(data: Dataset, trials: Sequence[Trial], columns: Sequence[str]) -> list[Slice]:
+    """The slices of the trials' pooled rows. columns: `items.language`, `events.device`, …; one of the contract's that
+    the data lack gives none. Raises UserError for any other that they lack."""
+    for column in columns:
+        _known(column, data)
+    history = [data.positives(trial.fold, LEARNED) for trial in trials]
+    told = thirds("activity", _pooled([t.histories.lengths.astype(np.float64) for t in trials]), _events)
+    told += values("wanted item", _each([_fame(audience(h, data.n_items)) for h in history], trials))
+    if data.clock == "time":
+        first = _pooled([t.moments - t.histories.times[t.histories.indptr[:-1]] for t in trials])
+        told += thirds("user since", first, duration)
+        test = [data.positives(t.fold, ("test",)).take(t.users) for t in trials]
+        pause = [h.times[h.indptr[:-1]] - t.histories.last_times for h, t in zip(test, trials, strict=True)]
+        told += thirds("pause before", _pooled(pause), duration)
+        born = _born(data)
+        told += thirds("age of wanted item", _pooled([t.moments - _truth_mean(t, born) for t in trials]), duration)
+    return told + [each for column in columns for each in _column(data, trials, column)]
+
+
+def _known(column: str, data: Dataset) -> None:
+    table, _, name = column.partition(".")
+    there = {"items": data.items.column_names, "events": data.events.column_names}.get(table, [])
+    if table not in TABLES or name not in (*TABLES[table].names, *there):
+        raise UserError(
+            f"params.yaml: evaluate.slices: {column!r} is no column of the data. Write items. or events. and a "
+            "column's name, such as items.language or events.device."
+        )
+
+
+def _column(data: Dataset, trials: Sequence[Trial], column: str) -> list[Slice]:
+    """Of the wanted items, or of the event that is to be foretold (the first of the test)."""
+    table, _, name = column.partition(".")
+    source = data.items if table == "items" else data.events
+    if name not in source.column_names:
+        return []
+    figures = figures_of(source, column)
+    if table == "items":
+        if figures is not None:
+            return thirds(name, _pooled([_truth_mean(t, figures) for t in trials]))
+        return values(name, _each([_labels(source[name])] * len(trials), trials))
+    at = np.concatenate([_first_test_events(data, trial) for trial in trials])
+    if figures is not None:
+        return thirds(name, figures[at])
+    return values(name, _labels(source[name].take(pa.array(at))))
+
+
+def figures_of(source: pa.Table, column: str) -> FloatArray | None:
+    """[n] numbers of a column such as `items.duration_s`, NaN where there is none; None where it holds labels. One
+    beyond the contract holds numbers if all of its cells are, and there are more than could have a slice each."""
+    table, _, name = column.partition(".")
+    kind, cells = TABLES[table][name].kind if name in TABLES[table].names else "label", source[name]
+    if kind not in ("number", "integer", "label"):
+        return None
+    if kind == "label" and len(pc.unique(cells).drop_null()) <= MOST_VALUES:
+        return None
+    try:
+        return np.asarray(cells.cast(pa.float64()).fill_null(np.nan).to_numpy())
+    except pa.ArrowInvalid:
+        return None
+
+
+def _events(count: float) -> str:
+    return f"{number(count)} events"
+
+
+def _labels(cells: pa.ChunkedArray) -> list[list[str]]:
+    plain = [cell if isinstance(cell, list) else [] if cell is None else [cell] for cell in cells.to_pylist()]
+    return [[str(label) for label in row] for row in plain]
+
+
+def _fame(audience_: IntArray) -> list[list[str]]:
+    """Of each item: head, middle and tail hold a third of all (user, item) pairs each, the best known first."""
+    order = np.argsort(-audience_, kind="stable")
+    before = np.empty(len(order))
+    before[order] = np.concatenate([[0], np.cumsum(audience_[order])[:-1]]) / max(int(audience_.sum()), 1)
+    names = ("in the head", "in the middle", "in the tail")
+    return [
+        ["without events"] if not count else [names[min(int(3 * share), 2)]]
+        for count, share in zip(audience_.tolist(), before.tolist(), strict=True)
+    ]
+
+
+def _each(labels: Sequence[list[list[str]]], trials: Sequence[Trial]) -> list[list[str]]:
+    """Of each row, the labels of the items of its truth."""
+    rows: list[list[str]] = []
+    for own, trial in zip(labels, trials, strict=True):
+        found: list[list[str]] = [[] for _ in range(len(trial))]
+        for key in trial.truth.keys.tolist():
+            found[key // trial.truth.n_items] += own[key % trial.truth.n_items]
+        rows += found
+    return rows
+
+
+def _truth_mean(trial: Trial, figures: FloatArray) -> FloatArray:
+    """[n] mean of the truth's figures [n_items]; NaN where one of them is."""
+    row, item = np.divmod(trial.truth.keys, trial.truth.n_items)
+    return np.bincount(row, figures[item], len(trial)) / np.maximum(trial.truth.counts, 1)
+
+
+def _born(data: Dataset) -> FloatArray:
+    """[n_items] epoch second from which an item was there: its publication, else its first event; NaN without both."""
+    first = np.full(data.n_items, np.inf)
+    item, time = data.events["item"].to_numpy(), data.events["time"].to_numpy()
+    np.minimum.at(first, item[item >= 0], time[item >= 0])
+    published = data.items["published_at"].cast(pa.int64()).cast(pa.float64()).fill_null(np.nan).to_numpy() / 1e6
+    born = np.where(np.isnan(published), first, published)
+    return np.where(np.isfinite(born), born, np.nan)
+
+
+def _first_test_events(data: Dataset, trial: Trial) -> IntArray:
+    """[n] the row in `data.events` of each user's first positive test event."""
+    held_out = (data.folds[trial.fold] == TEST) & data.events["positive"].to_numpy()
+    at = np.flatnonzero(held_out & (data.events["item"].to_numpy() >= 0))
+    user = data.events["user"].to_numpy()[at]
+    return at[np.searchsorted(user, trial.users)]
+
+
+def _pooled(parts: Sequence[FloatArray]) -> FloatArray:
+    return np.concatenate(parts) if parts else np.empty(0)

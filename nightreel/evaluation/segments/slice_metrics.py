@@ -1,0 +1,83 @@
+"""Every figure of every slice: the ranking metrics with their intervals, and what lies beyond accuracy.
+
+Time grows with slices x metrics x replicates. A slice is its rows: a user with rows inside and outside counts in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from nightreel.data.histories import FloatArray
+from nightreel.evaluation.beyond_accuracy import Catalogue, beyond
+from nightreel.evaluation.metrics.bootstrap import Interval, interval
+from nightreel.evaluation.metrics.ranking import METRICS
+from nightreel.evaluation.model_scores import GATE_K, Scores, by_user
+from nightreel.evaluation.segments.slices import Slice
+from nightreel.evaluation.test_set import POPULARITY, Trial
+
+Resample = Callable[[FloatArray], FloatArray]
+
+
+@dataclass(frozen=True)
+class SliceFigures:
+    """metrics: `recall@10` and so on; beyond: figures beyond accuracy, without those that nothing is known of."""
+
+    by: str
+    name: str
+    users: int
+    metrics: dict[str, Interval]
+    beyond: dict[str, float]
+
+
+def slice_rows(
+    slices: Sequence[Slice], trials: Sequence[Trial], scores: Scores, model: str, catalogue: Catalogue,
+    resample: Resample,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """`slice_figures`, as report.json holds them."""
+    return [asdict(each) for each in slice_figures(slices, trials, scores, model, catalogue, resample)]
+
+
+def slice_figures(
+    slices: Sequence[Slice],
+    trials: Sequence[Trial],
+    scores: Scores,
+    model: str,
+    catalogue: Catalogue,
+    resample: Resample,
+) -> list[SliceFigures]:
+    """Of the slices that have rows. slices: over the rows of `scores`, which are those of the trials, one by one."""
+    names = [f"{name}@{GATE_K}" for name in METRICS]
+    columns = np.column_stack([scores.values[model][name] for name in names])
+    return [
+        SliceFigures(
+            each.by, each.name, len(np.unique(scores.users[each.rows])),
+            dict(zip(names, _means(scores, columns, each, resample), strict=True)),
+            _beyond(trials, scores, model, each, catalogue),
+        )
+        for each in slices if each.rows.any()
+    ]  # fmt: skip
+
+
+def _means(scores: Scores, columns: FloatArray, one: Slice, resample: Resample) -> list[Interval]:
+    """Means over the slice's rows; users are drawn, whoever they are, as for every other interval."""
+    inside = one.rows.astype(np.float64)[:, None]
+    sums, _ = by_user(scores.users, np.hstack([inside, inside * columns]))
+    count, *totals = resample(sums).T
+    drawn, rows = count > 0, one.rows.sum()
+    return [
+        interval(float(columns[one.rows, n].sum() / rows), total[drawn] / count[drawn])
+        for n, total in enumerate(totals)
+    ]
+
+
+def _beyond(trials: Sequence[Trial], scores: Scores, model: str, one: Slice, catalogue: Catalogue) -> dict[str, float]:
+    ends = np.cumsum([len(trial) for trial in trials])
+    parts = [np.flatnonzero(part) for part in np.split(one.rows, ends[:-1])]
+    lists = [scores.lists[name] for name in (model, POPULARITY) if name in scores.lists]
+    asked = [[own[rows] for own, rows in zip(np.split(each, ends[:-1]), parts, strict=True)] for each in lists]
+    popular = asked[1] if len(asked) > 1 else None
+    return beyond([trial.take(rows) for trial, rows in zip(trials, parts, strict=True)], asked[0], popular, catalogue)

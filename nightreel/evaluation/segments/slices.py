@@ -1,0 +1,71 @@
+"""Slices: the rows of a protocol's scores by what their users, their wanted items and their moments are like."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nightreel.data.histories import FloatArray
+
+MOST_VALUES = 8  # values of a column that get a slice each; the rest share one
+UNKNOWN, REST = "unknown", "others"
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """by: what is told apart, name: which part of it; rows: [n] bool. Slices of a column of lists may overlap."""
+
+    by: str
+    name: str
+    rows: Mask
+
+
+def number(value: float) -> str:
+    """Four digits are enough to tell parts from each other."""
+    return f"{value:,.4g}"
+
+
+def duration(seconds: float) -> str:
+    """In the largest unit of which there are two."""
+    for unit, size in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if abs(seconds) >= 2 * size:
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:,.0f} s"
+
+
+def thirds(by: str, values: FloatArray, shown: Callable[[float], str] = number) -> list[Slice]:
+    """Three slices of about equal size by [n] values, fewer where values tie; NaN rows get one of their own.
+
+    Nothing where all values are alike: there is nothing to tell apart. shown: a bound in words.
+    """
+    known = ~np.isnan(values)
+    if not known.any() or values[known].min() == values[known].max():
+        return []
+    low, high = np.quantile(values[known], [1 / 3, 2 / 3], method="lower")
+    parts = [
+        (f"up to {shown(low)}", known & (values <= low)),
+        (f"{shown(low)} to {shown(high)}", known & (values > low) & (values <= high)),
+        (f"over {shown(high)}", known & (values > high)),
+        (UNKNOWN, ~known),
+    ]
+    return [Slice(by, name, rows) for name, rows in parts if rows.any()]
+
+
+def values(by: str, labels: Sequence[Sequence[str]]) -> list[Slice]:
+    """A slice for each of the MOST_VALUES most frequent labels of n rows, one for all others, one for rows without.
+
+    Nothing where every row has the same one label.
+    """
+    counts = Counter(label for row in labels for label in set(row))
+    chosen = sorted(counts, key=lambda label: (-counts[label], label))[:MOST_VALUES]
+    rest = set(counts) - set(chosen)
+    parts = [(label, np.array([label in row for row in labels], bool)) for label in chosen]
+    parts.append((REST, np.array([bool(rest.intersection(row)) for row in labels], bool)))
+    parts.append((UNKNOWN, np.array([not row for row in labels], bool)))
+    found = [Slice(by, name, rows) for name, rows in parts if rows.any()]
+    return found if len(found) > 1 else []

@@ -1,0 +1,59 @@
+"""Validation: what a fold's settings are chosen on, and how lists are judged there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from nightreel.data.dataset import Dataset
+from nightreel.data.histories import FloatArray, Histories, ItemArray
+from nightreel.evaluation.metrics.ranking import Truth, per_user
+from nightreel.models.catalogue import catalogue_of
+from nightreel.models.training.fold_task import Cuts, Task, leave_last_out_task, task_in_time
+from nightreel.models.training.model_selection import try_member, untrained
+from nightreel.models.training.training_examples import Judge
+from nightreel.settings import Finetune, Settings
+from nightreel.stage import read_json
+
+LEAVE_LAST_OUT = "leave_last_out"
+CONTENT: Final = "content_knn"
+LARGEST_LESSON = 0.1  # share of all events: a lesson of more would leave too little to learn from
+FEWEST_LESSONS = 2  # of a fold that decides nothing
+Vectors = npt.NDArray[np.float32]
+
+
+def ndcg(lists: ItemArray, targets: Histories) -> FloatArray:
+    """[n] NDCG@10 against rows of targets; indices beyond both are all that the catalogue needs to hold."""
+    n_items = int(max(lists.max(initial=0), targets.items.max(initial=0))) + 1
+    return per_user(lists, Truth.of(targets, n_items), (10,))["ndcg@10"]
+
+
+def gate_fold(data: Dataset) -> str:
+    """The fold whose choices are shipped: the gate's latest."""
+    return data.protocols[data.gate][0]
+
+
+def fold_task(data: Dataset, fold: str, settings: Finetune) -> Task:
+    """The fold's train and validation as a task; a fold cut at one time asks as on earlier nights."""
+    if fold == LEAVE_LAST_OUT:
+        train, valid = data.positives(fold, ("train",)), data.positives(fold, ("valid",))
+        return leave_last_out_task(train, valid, settings.positions)
+    lessons = settings.lessons if fold in data.protocols[data.gate] else FEWEST_LESSONS
+    cuts = Cuts(lessons, settings.lesson_users, LARGEST_LESSON, data.exclude_seen)
+    return task_in_time(data.positives(fold, ("train", "valid")), cuts)
+
+
+def judge_of(data: Dataset) -> Judge:
+    """How lists are judged in this data set."""
+    threads = int(read_json(Path("data/snapshot/environment.json"))["threads"])
+    return Judge(ndcg, data.exclude_seen, data.clock == "time", threads)
+
+
+def content_quality(data: Dataset, vectors: Vectors, settings: Settings, judge: Judge) -> float:
+    """Validation NDCG@10 of content kNN on the gate's latest fold, at its best setting."""
+    base, task = untrained(settings.finetune, "base", "last_event"), fold_task(data, gate_fold(data), settings.finetune)
+    _, trials = try_member(CONTENT, task, catalogue_of(data.items, vectors), base, settings.finetune, judge)
+    return max(float(trial["ndcg@10"]) for trial in trials)

@@ -1,0 +1,246 @@
+"""The engine: members, statistics and blend as one answer to "what next for this history, at this moment?".
+
+It is what the rehearsal is measured with and what a reader serves, so both give the same lists. Numpy and scipy only.
+Memory: the members' arrays (mapped from files), and BLOCK x items x members x 8 bytes while answering.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nightreel.data.histories import FloatArray, Histories
+from nightreel.models.base import Catalogue, Recommender, Scored, Scores, Searching
+from nightreel.models.catalogue import catalogue_in
+from nightreel.models.ranker.blend import Blend, best_of_rows
+from nightreel.models.ranker.candidates import HIDDEN, NO_SHORTLIST, Candidates, Dense, gather
+from nightreel.models.ranker.features import feature_matrix
+from nightreel.models.ranker.item_statistics import ItemStatistics
+from nightreel.models.registry import MEMBERS
+from nightreel.models.top_k import top_items
+
+Lists = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
+BLEND = "blend"
+CELLS = 40_000_000  # score cells that a thread holds: about 160 MB of float32 in all members together
+THREADS = min(4, os.cpu_count() or 1)  # blocks answered at once; more would take memory, and wait for it
+
+
+def unseen(scores: Scores, exclude: Histories | None, hidden: npt.NDArray[np.bool_] | None) -> Scores:
+    """Scores with the excluded and the hidden items at -inf, in place."""
+    if exclude is not None:
+        scores[exclude.rows, exclude.items] = HIDDEN
+    if hidden is not None:
+        scores[:, hidden] = HIDDEN
+    return scores
+
+
+@dataclass(frozen=True)
+class Engine:
+    """now: the moment meant by NaN (just after the last known event); cutoff: candidates taken of each member;
+    shortlist: of those, the ones that the blend ranks."""
+
+    members: Mapping[str, Recommender]
+    statistics: ItemStatistics
+    catalogue: Catalogue
+    blend: Blend
+    cutoff: int
+    shortlist: int
+    now: float
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The blend and each member."""
+        return (BLEND, *self.members)
+
+    @cached_property
+    def searching(self) -> Mapping[str, Searching]:
+        """The members that can search; asking a protocol takes longer than many an answer."""
+        return {name: member for name, member in self.members.items() if isinstance(member, Searching)}
+
+    @property
+    def n_items(self) -> int:
+        """Items in the catalogue."""
+        return self.catalogue.n_items
+
+    def scores(self, histories: Histories, moments: FloatArray, model: str) -> Scores:
+        """[n, n_items] of one member; raises KeyError for the blend, which ranks candidates only."""
+        return self.members[model].score(histories, np.where(np.isnan(moments), self.now, moments))
+
+    def candidates(
+        self,
+        histories: Histories,
+        moments: FloatArray,
+        exclude: Histories | None,
+        hidden: npt.NDArray[np.bool_] | None = None,
+    ) -> tuple[Candidates, tuple[str, ...], npt.NDArray[np.float32]]:
+        """Candidates of a block of histories with their feature columns and matrix [p, columns]."""
+        at = np.where(np.isnan(moments), self.now, moments)
+        scored = [self._scored(name, histories, at, exclude, hidden) for name in self.members]
+        found = gather(scored, self.n_items, self.cutoff, self.shortlist)
+        columns, matrix = feature_matrix(
+            found, tuple(self.members), histories, at, self.statistics, self.catalogue, self.blend.columns
+        )
+        return found, columns, matrix
+
+    def _scored(
+        self,
+        name: str,
+        histories: Histories,
+        at: FloatArray,
+        exclude: Histories | None,
+        hidden: npt.NDArray[np.bool_] | None,
+    ) -> Scored:
+        """A member's word: of what it finds, if it can search, else of every item."""
+        if member := self.searching.get(name):
+            found = member.search(histories, exclude, hidden, min(self.cutoff, self.n_items))
+            if found is not None:
+                return found
+        scores = np.array(self.members[name].score(histories, at))
+        floor = scores.min(axis=1)
+        return Dense(unseen(scores, exclude, hidden), floor)
+
+    def top_k(
+        self,
+        histories: Histories,
+        moments: FloatArray,
+        k: int,
+        *,
+        exclude: Histories | None,
+        hidden: npt.NDArray[np.bool_] | None,
+        model: str = BLEND,
+    ) -> Lists:
+        """Items int32 [n, k] (-1 where there are no more) and scores float32 [n, k], best first.
+
+        moments: [n], NaN for now. exclude: per row, items that may not appear; hidden: [n_items], true for items that
+        nobody may get. An empty history is answered with what is popular as of its moment.
+        """
+        lists = np.full((len(histories), k), -1, np.int32), np.full((len(histories), k), -np.inf, np.float32)
+        block = max(1, CELLS // (self.n_items * (2 * len(self.members) + 1)))
+
+        def answer(start: int) -> None:
+            rows = np.arange(start, min(start + block, len(histories)))
+            part, without = histories.take(rows), exclude.take(rows) if exclude is not None else None
+            lists[0][rows], lists[1][rows] = self._block(part, moments[rows], k, without, hidden, model)
+
+        starts = range(0, len(histories), block)
+        if len(starts) == 1:
+            answer(0)
+        else:  # numpy gives way to other threads in all that takes time here
+            with ThreadPoolExecutor(THREADS) as pool:
+                list(pool.map(answer, starts))
+        return lists
+
+    def _block(
+        self,
+        histories: Histories,
+        moments: FloatArray,
+        k: int,
+        exclude: Histories | None,
+        hidden: npt.NDArray[np.bool_] | None,
+        model: str,
+    ) -> Lists:
+        if model == BLEND:
+            found, columns, matrix = self.candidates(histories, moments, exclude, hidden)
+            scores = self.blend.score(found, tuple(self.members), columns, matrix)
+            items, values = best_of_rows(found, scores, len(histories), k)
+        else:
+            items, values = listed(unseen(np.array(self.scores(histories, moments, model)), exclude, hidden), k)
+        short = np.flatnonzero((histories.lengths == 0) | (items[:, min(k, self.n_items) - 1] < 0))
+        if model == BLEND and len(short):
+            without = exclude.take(short) if exclude is not None else None
+            rest = self._popular(histories.take(short), moments[short], k, without, hidden)
+            for row, popular in zip(short, rest, strict=True):
+                items[row], values[row] = completed(items[row], values[row], popular, len(histories[int(row)][0]) == 0)
+        return items, values
+
+    def _popular(
+        self,
+        histories: Histories,
+        moments: FloatArray,
+        k: int,
+        exclude: Histories | None,
+        hidden: npt.NDArray[np.bool_] | None,
+    ) -> npt.NDArray[np.int32]:
+        """[n, k] what is popular as of each moment, counted as validation chose; then everything else by its use."""
+        at = np.where(np.isnan(moments), self.now, moments)
+        counted, ever = self.members.get("popularity", self.statistics.trends[0]), self.statistics.trends[-1]
+        scores = counted.score(histories, at) + np.float32(1e-6) * ever.score(histories, at)
+        return listed(unseen(scores, exclude, hidden), k)[0]
+
+    @classmethod
+    def open(cls, folder: Path, expansion: int = 0) -> Engine:
+        """From a bundle's folder; arrays are memory-mapped. expansion: see Nearest.open. Raises FileNotFoundError for
+        a missing file."""
+        described = json.loads((folder / "engine" / "engine.json").read_text("utf-8"))
+        catalogue = catalogue_in(folder, expansion)
+        members = {n: MEMBERS[n].load(mapped(folder / "engine" / n), catalogue) for n in described["members"]}
+        statistics = ItemStatistics.load(mapped(folder / "engine" / "statistics"), catalogue)
+        trees = folder / "engine" / "trees.txt"
+        model = trees.read_text("utf-8") if trees.exists() else ""
+        weights = tuple(described.get("weights", ()))
+        blend = Blend(described["blend"], tuple(described["columns"]), model, weights)
+        shortlist = described.get("shortlist", NO_SHORTLIST)
+        return cls(members, statistics, catalogue, blend, described["cutoff"], shortlist, described["now"])
+
+    def save(self, folder: Path) -> None:
+        """Write engine/ below a bundle's folder; the vectors and items.parquet are the bundle's own."""
+        root = folder / "engine"
+        root.mkdir(parents=True)
+        parts = {name: member.arrays() for name, member in self.members.items()}
+        for name, arrays in (parts | {"statistics": self.statistics.arrays()}).items():
+            (root / name).mkdir()
+            for array, value in arrays.items():
+                np.save(root / name / f"{array}.npy", value, allow_pickle=False)
+        described = {
+            "members": list(self.members),
+            "blend": self.blend.kind,
+            "columns": list(self.blend.columns),
+            "weights": list(self.blend.weights),
+            "cutoff": self.cutoff,
+            "shortlist": self.shortlist,
+            "now": self.now,
+        }
+        (root / "engine.json").write_text(json.dumps(described, indent=1) + "\n", "utf-8")
+        if self.blend.model:
+            (root / "trees.txt").write_text(self.blend.model, "utf-8")
+
+
+def mapped(folder: Path) -> dict[str, npt.NDArray[Any]]:
+    """The .npy files of a folder by name, memory-mapped."""
+    return {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("*.npy"))}
+
+
+def listed(scores: Scores, k: int) -> Lists:
+    """[n, k] best items of [n, n_items]; -1 where a row has fewer that may be shown."""
+    items = np.full((len(scores), k), -1, np.int32)
+    values = np.full((len(scores), k), -np.inf, np.float32)
+    top = top_items(scores, k)
+    found = np.take_along_axis(scores, top, axis=1)
+    width = top.shape[1]
+    items[:, :width] = np.where(np.isfinite(found), top, -1)
+    values[:, :width] = found
+    return items, values
+
+
+def completed(
+    items: npt.NDArray[np.int32], values: npt.NDArray[np.float32], popular: npt.NDArray[np.int32], replace: bool
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """A short list filled up with popular items (or, with `replace`, made of them), scores falling below the list's."""
+    own = items[:0] if replace else items[items >= 0]
+    more = popular[(popular >= 0) & ~np.isin(popular, own)][: len(items) - len(own)]
+    floor = float(values[len(own) - 1]) if len(own) else 0.0
+    filled = np.full(len(items), -1, np.int32)
+    scores = np.full(len(items), -np.inf, np.float32)
+    filled[: len(own)], scores[: len(own)] = own, values[: len(own)]
+    filled[len(own) : len(own) + len(more)] = more
+    scores[len(own) : len(own) + len(more)] = floor - 1e-3 * np.arange(1, len(more) + 1)
+    return filled, scores

@@ -1,0 +1,108 @@
+"""Scoring that EASE, item-kNN and the linear sequence models share: a decayed history times item-to-item weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from nightreel.data.histories import FloatArray, Histories, IntArray
+from nightreel.models.base import Arrays, Catalogue, Hyper, Scores
+from nightreel.models.int16_weights import packed, rounded, unpacked
+
+DENSE = 3
+
+
+def recency_weights(histories: Histories, decay: float) -> FloatArray:
+    """[nnz] exp(-j / decay) for the j-th event from a row's end (0 = last); decay in events."""
+    lengths = histories.lengths
+    from_end = np.repeat(histories.indptr[1:], lengths) - 1 - np.arange(len(histories.items))
+    return np.exp(-from_end / decay)
+
+
+def weighted_matrix(histories: Histories, weights: FloatArray, n_items: int) -> sp.csr_matrix:
+    """[n, n_items] float32, the weights of repeated items summed."""
+    # Copied, since scipy sorts the indices in place: a history's order would be lost.
+    parts = (weights.astype(np.float32), histories.items.copy(), histories.indptr.copy())
+    return sp.csr_matrix(parts, shape=(len(histories), n_items))
+
+
+def binary_matrix(train: Histories, n_items: int) -> sp.csr_matrix:
+    """[users, n_items] float32, 1 where a user took an item, however often; indices sorted within a row."""
+    taken = weighted_matrix(train, np.ones(len(train.items)), n_items)
+    taken.sum_duplicates()
+    taken.data[:] = 1.0
+    return taken
+
+
+def strongest(weights: npt.NDArray[np.float32], keep: int) -> sp.csr_matrix:
+    """The `keep` entries of largest magnitude in every row of [n, n], as a sparse matrix."""
+    n = weights.shape[1]
+    if keep >= n:
+        return sp.csr_matrix(weights)
+    columns = np.sort(np.argpartition(-np.abs(weights), keep - 1, axis=1)[:, :keep], axis=1)
+    values = np.take_along_axis(weights, columns, axis=1)
+    indptr = np.arange(0, weights.shape[0] * keep + 1, keep)
+    return sp.csr_matrix((values.ravel(), columns.ravel().astype(np.int32), indptr), shape=weights.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class ItemToItem:
+    """scores = decayed history [n, items] times weights [items, items], which are rounded to 16 bits when fitted.
+
+    Cost of a row: events in the history times the weights kept per item. Where a good share of all weights is kept,
+    they are asked as a plain matrix, in up to DENSE times the memory: no indices are followed. Memory: 8 bytes a
+    weight, or that matrix, from the first question on; stored (see nightreel.models.int16_weights): 4 bytes a weight.
+    """
+
+    stored: Arrays
+    decay: float
+
+    @classmethod
+    def of(cls, weights: sp.csr_matrix, decay: float) -> Self:
+        """With just learned weights."""
+        return cls(packed(rounded(weights)), decay)
+
+    @cached_property
+    def weights(self) -> sp.csr_matrix:
+        """[items, items]."""
+        return unpacked(self.stored)
+
+    def between(self, taken: IntArray, items: IntArray) -> npt.NDArray[np.float32]:
+        """[len(taken), len(items)] weights."""
+        weights = self._weights
+        return weights[np.ix_(taken, items)] if isinstance(weights, np.ndarray) else weights[taken][:, items].toarray()
+
+    def score(self, histories: Histories, moments: FloatArray) -> Scores:
+        """[n, n_items]; moments are not used: order is all that these models know of time."""
+        profile = weighted_matrix(histories, recency_weights(histories, self.decay), self._n_items)
+        product = profile @ self._weights
+        return np.asarray(product if isinstance(product, np.ndarray) else product.toarray(), dtype=np.float32)
+
+    @cached_property
+    def _weights(self) -> sp.csr_matrix | npt.NDArray[np.float32]:
+        dense = self._n_items**2 * 4 <= DENSE * len(self.stored["indices"]) * 8
+        return unpacked(self.stored).toarray() if dense else self.weights
+
+    @property
+    def _n_items(self) -> int:
+        return len(self.stored["indptr"]) - 1
+
+    def asking(self, hyper: Hyper) -> Self:
+        """The same weights asked with another decay."""
+        return replace(self, decay=float(hyper["decay"]))
+
+    def arrays(self) -> Arrays:
+        """The weights as multiples of their rows' steps, and the decay."""
+        return {**self.stored, "decay": np.array([self.decay])}
+
+    @classmethod
+    def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
+        """From `arrays()`; nothing is copied."""
+        stored = {name: array for name, array in arrays.items() if name != "decay"}
+        return cls(stored, float(arrays["decay"][0]))

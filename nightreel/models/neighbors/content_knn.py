@@ -1,0 +1,98 @@
+"""Content kNN: the cosine between a decayed mean of a history's content vectors and every item's vector.
+
+Needs no behaviour at all, so a new item can be found from its first minute. Memory: the vectors. Ceiling: scoring all
+items reads all vectors, some eight million items a second and core; with an index `search` reads a few hundred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from nightreel.data.histories import FloatArray, Histories, IntArray
+from nightreel.models.ann_index import Nearest
+from nightreel.models.base import Arrays, Catalogue, Hyper, Scores, unit_rows
+from nightreel.models.item_to_item import recency_weights, weighted_matrix
+from nightreel.models.ranker.candidates import row_products
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What the index found for n histories. listed: items [n, k] int32 and cosines [n, k], -inf where there are no
+    more; profiles: [n, d]."""
+
+    listed: tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
+    profiles: npt.NDArray[np.float32]
+    vectors: npt.NDArray[np.float32]
+
+    @property
+    def floor(self) -> npt.NDArray[np.float32]:
+        """[n] none, but where nothing is known of a history's content."""
+        return np.where(self.profiles.any(axis=1), -np.inf, np.inf).astype(np.float32)
+
+    def __len__(self) -> int:
+        return len(self.profiles)
+
+    def top(self, k: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """[n, k]."""
+        return self.listed[0][:, :k], self.listed[1][:, :k]
+
+    def at(self, rows: IntArray, items: IntArray) -> npt.NDArray[np.float32]:
+        """[p]."""
+        return row_products(self.profiles, self.vectors, rows, items)
+
+
+@dataclass(frozen=True)
+class ContentKnn:
+    """Hyper-parameter: decay (events)."""
+
+    asked_with: ClassVar[frozenset[str]] = frozenset({"decay"})
+    vectors: npt.NDArray[np.float32]
+    decay: float
+    nearest: Nearest | None = None
+
+    @classmethod
+    def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Self:
+        """Nothing is learned here: what is learned is the encoder's."""
+        return cls(catalogue.vectors, hyper["decay"], catalogue.nearest)
+
+    def asking(self, hyper: Hyper) -> Self:
+        """The same vectors asked with another decay."""
+        return replace(self, decay=float(hyper["decay"]))
+
+    def score(self, histories: Histories, moments: FloatArray) -> Scores:
+        """[n, n_items] cosine in [-1, 1]; zeros for an empty history."""
+        return np.asarray(self._profiles(histories) @ self.vectors.T, dtype=np.float32)
+
+    def search(
+        self, histories: Histories, exclude: Histories | None, hidden: npt.NDArray[np.bool_] | None, k: int
+    ) -> Found | None:
+        """From the index; None without one. A row is asked alone, so that its answer doesn't depend on the others."""
+        if self.nearest is None:
+            return None
+        profiles, n = self._profiles(histories), len(self.vectors)
+        listed = np.zeros((len(histories), k), np.int32), np.full((len(histories), k), -np.inf, np.float32)
+        hidden = np.zeros(n, np.bool_) if hidden is None else hidden
+        for row in np.flatnonzero(profiles.any(axis=1)).tolist():
+            without = np.unique(exclude[row][0] if exclude is not None else []).astype(np.int64)
+            items, values = self.nearest.best(profiles[row], k, without, hidden)
+            listed[0][row, : len(items)], listed[1][row, : len(items)] = items, values
+        return Found(listed, profiles, self.vectors)
+
+    def _profiles(self, histories: Histories) -> npt.NDArray[np.float32]:
+        """[n, d] decayed means of unit length; zero for an empty history."""
+        decayed = weighted_matrix(histories, recency_weights(histories, self.decay), len(self.vectors))
+        return unit_rows(np.asarray(decayed @ self.vectors, dtype=np.float32))
+
+    def arrays(self) -> Arrays:
+        """The decay; vectors are the catalogue's."""
+        return {"decay": np.array([self.decay])}
+
+    @classmethod
+    def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
+        """From `arrays()` and the catalogue."""
+        return cls(catalogue.vectors, float(arrays["decay"][0]), catalogue.nearest)

@@ -1,0 +1,53 @@
+"""TF-IDF kNN: the cosine between the words of two items, asked with a recency-weighted history.
+
+Source: Salton & Buckley, "Term-weighting Approaches in Automatic Text Retrieval", Information Processing & Management
+1988 (damped counts, inverse document frequency, unit length); neighbours kept as in item-kNN. It needs no behaviour,
+and tells names and rare tags apart, which dense vectors blur.
+Memory: `neighbours` weights an item. Ceiling: about 100,000 items: all pairs that share a word are compared, BLOCK rows
+at a time.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import numpy as np
+import scipy.sparse as sp
+
+from nightreel.data.histories import Histories
+from nightreel.models.base import Catalogue, Hyper
+from nightreel.models.item_to_item import ItemToItem, strongest
+
+BLOCK = 512  # items compared with all others at once
+
+
+def weighted_words(counts: sp.csr_matrix) -> sp.csr_matrix:
+    """[n, words] (1 + ln count) x ln(n / items of the word), rows of unit length; zero rows stay zero."""
+    items = np.bincount(counts.indices, minlength=counts.shape[1])
+    rarity = np.log(counts.shape[0] / np.maximum(items, 1))
+    values = (1.0 + np.log(counts.data)) * rarity[counts.indices]
+    matrix = sp.csr_matrix((values, counts.indices, counts.indptr), shape=counts.shape)
+    length = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
+    scaled = matrix.multiply(1.0 / np.maximum(length, 1e-12)[:, None])
+    return sp.csr_matrix(scaled, dtype=np.float32)
+
+
+class TfidfKnn(ItemToItem):
+    """Hyper-parameters: neighbours (weights per item), decay (events)."""
+
+    asked_with: ClassVar[frozenset[str]] = frozenset({"decay"})
+
+    @classmethod
+    def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Self:
+        """The nearest items of every item; behaviour is not looked at."""
+        words = weighted_words(catalogue.words())
+        by_word = words.T.tocsr()
+        blocks = []
+        for start in range(0, catalogue.n_items, BLOCK):
+            near = (words[start : start + BLOCK] @ by_word).toarray()
+            rows = np.arange(len(near))
+            near[rows, start + rows] = 0.0
+            kept = strongest(near, int(hyper["neighbours"]))
+            kept.eliminate_zeros()
+            blocks.append(kept)
+        return cls.of(sp.vstack(blocks, format="csr"), hyper["decay"])

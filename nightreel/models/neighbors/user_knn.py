@@ -1,0 +1,77 @@
+"""User-kNN: what the users with the most similar histories took, asked with a recency-weighted history.
+
+Source: Herlocker et al., "An Algorithmic Framework for Performing Collaborative Filtering", SIGIR 1999; the recency of
+the asking history is ours to choose. Memory: the user-item matrix (4 bytes an event). Ceiling: about 100,000 users: a
+history is compared with all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from nightreel.data.histories import FloatArray, Histories
+from nightreel.models.base import Arrays, Catalogue, Hyper, Scores
+from nightreel.models.item_to_item import binary_matrix, recency_weights, weighted_matrix
+
+
+@dataclass(frozen=True)
+class UserKnn:
+    """Hyper-parameters: neighbours, shrink (events), decay (events). taken: binary [users, n_items]."""
+
+    asked_with: ClassVar[frozenset[str]] = frozenset({"decay", "neighbours", "shrink"})
+    taken: sp.csr_matrix
+    neighbours: int
+    shrink: float
+    decay: float
+
+    @classmethod
+    def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Self:
+        """Nothing but the matrix itself."""
+        return cls(binary_matrix(train, catalogue.n_items), int(hyper["neighbours"]), hyper["shrink"], hyper["decay"])
+
+    def asking(self, hyper: Hyper) -> Self:
+        """The same users asked otherwise."""
+        return replace(
+            self, neighbours=int(hyper["neighbours"]), shrink=float(hyper["shrink"]), decay=float(hyper["decay"])
+        )
+
+    @cached_property
+    def _by_item(self) -> sp.csr_matrix:
+        """[n_items, users] each user's items weighted 1 / sqrt(events + shrink)."""
+        size = np.sqrt(np.diff(self.taken.indptr) + self.shrink)
+        return sp.csr_matrix(self.taken.multiply(1.0 / size[:, None]).T.tocsr(), dtype=np.float32)
+
+    def score(self, histories: Histories, moments: FloatArray) -> Scores:
+        """[n, n_items] summed similarity of the nearest users who took an item; zeros for an empty history."""
+        profile = weighted_matrix(histories, recency_weights(histories, self.decay), self.taken.shape[1])
+        similarity = (profile @ self._by_item).toarray()
+        keep = min(self.neighbours, similarity.shape[1])
+        nearest = np.sort(np.argpartition(-similarity, keep - 1, axis=1)[:, :keep], axis=1)
+        weight = np.take_along_axis(similarity, nearest, axis=1)
+        indptr = np.arange(0, len(histories) * keep + 1, keep)
+        chosen = sp.csr_matrix((weight.ravel(), nearest.ravel(), indptr), shape=similarity.shape)
+        return np.asarray((chosen @ self.taken).toarray(), np.float32)
+
+    def arrays(self) -> Arrays:
+        """The matrix's indices (its values are all 1) and what it is asked with."""
+        return {
+            "indices": self.taken.indices.astype(np.int32),
+            "indptr": self.taken.indptr.astype(np.int64),
+            "asked": np.array([self.neighbours, self.shrink, self.decay]),
+        }
+
+    @classmethod
+    def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
+        """From `arrays()`."""
+        ones = np.ones(len(arrays["indices"]), np.float32)
+        shape = (len(arrays["indptr"]) - 1, catalogue.n_items)
+        taken = sp.csr_matrix((ones, arrays["indices"], arrays["indptr"]), shape=shape, copy=False)
+        neighbours, shrink, decay = arrays["asked"].tolist()
+        return cls(taken, int(neighbours), shrink, decay)

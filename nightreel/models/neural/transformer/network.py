@@ -1,0 +1,89 @@
+"""The transformer as a torch module: GPT-NeoX layers over item vectors, while it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from transformers import GPTNeoXConfig, GPTNeoXModel
+
+from nightreel.models.base import Hyper
+from nightreel.models.neural.sequences import GAPS
+from nightreel.models.neural.transformer.checkpoint import Part
+from nightreel.models.neural.transformer.pretrained_training import Adapted
+
+UNTIMED = 0.1  # share of rows trained without gaps, so that one of a length never seen does little harm
+
+
+class Network(nn.Module):
+    """Item vectors (learned id plus projected content) in, a state out whose product with the vectors is the score."""
+
+    def __init__(
+        self, vectors: npt.NDArray[np.float32], n_items: int, hyper: Hyper, body: Adapted | None = None
+    ) -> None:
+        super().__init__()
+        dim, layers, heads = (int(hyper[name]) for name in ("dim", "layers", "heads"))
+        self.ids = nn.Parameter(torch.zeros(n_items, dim))
+        self.bias = nn.Parameter(torch.zeros(n_items))
+        self.gaps = nn.Parameter(torch.zeros(GAPS, dim))
+        self.projection = nn.Parameter(0.02 * torch.randn(vectors.shape[1], dim))
+        self.register_buffer("content", torch.from_numpy(np.array(vectors, np.float32)))
+        self.body = body or GPTNeoXModel(configuration(dim, layers, heads))
+        self.dropout = float(hyper["dropout"])
+        self.rating_weight = float(hyper.get("rating_weight", 0.0))
+        self.rating = nn.Parameter(torch.zeros(dim, dim)) if self.rating_weight else None
+        self.mask = float(hyper.get("mask", 0.0))  # versions from before there was one hid nothing
+
+    def items(self, chosen: Tensor) -> Tensor:
+        """[len(chosen), dim]"""
+        content: Tensor = self.content  # type: ignore[assignment]
+        return self.ids[chosen] + content[chosen] @ self.projection
+
+    def states(self, inputs: Tensor) -> Tensor:
+        """[rows, length, dim] → the same shape; padding at the end touches nothing before it."""
+        found = self.body(inputs_embeds=self.thinned(inputs)).last_hidden_state
+        return self.thinned(found)
+
+    def inputs(self, items: Tensor, gap: Tensor) -> Tensor:
+        """[rows, length, dim]: the items' vectors and those of the gaps before them."""
+        gaps = self.gaps[gap]
+        if self.training:
+            gaps = gaps * (torch.rand(len(gap), 1, 1, device=gap.device) >= UNTIMED)
+            if self.mask:
+                items = items * (torch.rand(*gap.shape, 1, device=gap.device) >= self.mask)
+        return items + gaps
+
+    def thinned(self, x: Tensor) -> Tensor:
+        """Dropout of whole dimensions of a row, which takes a fiftieth of the random numbers."""
+        if not self.training or self.dropout == 0.0:
+            return x
+        kept = torch.rand(x.shape[0], 1, x.shape[2], device=x.device) >= self.dropout
+        return x * kept / (1.0 - self.dropout)
+
+
+def configuration(dim: int, layers: int, heads: int) -> GPTNeoXConfig:
+    """A small GPT-NeoX without vocabulary or dropout of its own, whose positions are all rotary."""
+    return GPTNeoXConfig(
+        vocab_size=1, bos_token_id=None, eos_token_id=None, hidden_size=dim, num_hidden_layers=layers,
+        num_attention_heads=heads, intermediate_size=4 * dim, hidden_act="silu", rotary_pct=1.0,
+        use_parallel_residual=False, use_cache=False, attention_dropout=0.0, hidden_dropout=0.0,
+    )  # fmt: skip
+
+
+def kept(network: Network) -> Iterator[Part]:
+    """The parameters that `Transformer` keeps; those of layers without their number, which comes beside the name."""
+    pretrained = network.body if isinstance(network.body, Adapted) else None
+    for name, values in network.named_parameters():
+        own = name.removeprefix("body.")
+        if own == "embed_in.weight" or (pretrained and own != name):
+            continue
+        if own.startswith("layers."):
+            _, index, rest = own.split(".", 2)
+            yield f"layers.{rest}", int(index), values
+        else:
+            yield own, None, values
+    if pretrained:
+        yield from pretrained.parts()

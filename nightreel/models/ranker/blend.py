@@ -1,0 +1,80 @@
+"""The blend: gradient-boosted trees (or a fallback) that rank the members' candidates.
+
+The trees are learned by LightGBM (LambdaMART: Burges, MSR-TR-2010-82) and answered without it.
+Where too little can be learned from, reciprocal rank fusion or one member takes their place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from nightreel.models.ranker.candidates import Candidates
+from nightreel.models.ranker.lightgbm_numpy import Trees
+from nightreel.models.top_k import ordered
+
+FUSION = "fusion"
+TREES = "trees"
+WEIGHTED = "weighted"
+
+
+@dataclass(frozen=True)
+class Blend:
+    """kind: `trees`, `weighted` (a sum of features), `fusion` or a member's name; columns: the features that trees or
+    weights were learned on; model: LightGBM's text form, empty unless kind is `trees`; weights: one a column, of the
+    sum itself, or of the sum that the trees correct; empty for none."""
+
+    kind: str
+    columns: tuple[str, ...] = ()
+    model: str = ""
+    weights: tuple[float, ...] = ()
+
+    @cached_property
+    def trees(self) -> Trees:
+        """The learned ranker."""
+        return Trees.read(self.model)
+
+    def score(
+        self, candidates: Candidates, members: Sequence[str], columns: tuple[str, ...], matrix: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """[p] a score per candidate; raises ValueError when the features are not those that were learned on."""
+        if self.kind in (TREES, WEIGHTED):
+            if columns != self.columns:
+                missing = sorted(set(self.columns) ^ set(columns))
+                raise ValueError(f"the blend was learned on other features: {missing}")
+            if self.kind == WEIGHTED:
+                return weighted_sum(matrix, self.weights)
+            scores = self.trees.predict(matrix)
+            return scores + weighted_sum(matrix, self.weights) if self.weights else scores
+        if self.kind == FUSION:
+            return matrix[:, columns.index(FUSION)]
+        return candidates.scores[:, list(members).index(self.kind)]
+
+
+def weighted_sum(matrix: npt.NDArray[np.float32], weights: Sequence[float]) -> npt.NDArray[np.float32]:
+    """[p] sums of features [p, columns] times weights [columns]; an unknown feature (NaN) counts as 0."""
+    return np.asarray(np.nan_to_num(matrix, nan=0.0) @ np.asarray(weights, np.float32), np.float32)
+
+
+def terms_of_sum(matrix: npt.NDArray[np.float32], weights: Sequence[float]) -> npt.NDArray[np.float64]:
+    """[p, columns] the terms of `weighted_sum`."""
+    return np.asarray(np.nan_to_num(matrix, nan=0.0).astype(np.float64) * np.asarray(weights, np.float64))
+
+
+def best_of_rows(
+    candidates: Candidates, scores: npt.NDArray[np.float32], n: int, k: int
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """[n, k] items and scores, best first, ties to the lower index; -1 and -inf where a row has fewer candidates."""
+    order = ordered(candidates.rows, scores)  # items ascend in a row already
+    rows = candidates.rows[order]
+    position = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    kept = order[position < k]
+    items = np.full((n, k), -1, np.int32)
+    values = np.full((n, k), -np.inf, np.float32)
+    at = (candidates.rows[kept], position[position < k])
+    items[at], values[at] = candidates.items[kept], scores[kept]
+    return items, values

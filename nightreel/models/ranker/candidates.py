@@ -1,0 +1,113 @@
+"""Candidates: the union of every member's best items for each history, with their scores and ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nightreel.data.histories import IntArray
+from nightreel.models.base import Scored, Scores
+from nightreel.models.top_k import ordered, top_items
+
+HIDDEN = np.float32(-np.inf)
+FUSION_OFFSET = 20.0
+NO_SHORTLIST = 5000  # what versions from before there was one mean: every candidate is ranked
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """Every item's score: [n, n_items], -inf for what may not be taken."""
+
+    scores: Scores
+    floor: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def top(self, k: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """[n, k]."""
+        items = top_items(self.scores, k)
+        return items, np.take_along_axis(self.scores, items, axis=1)
+
+    def at(self, rows: IntArray, items: IntArray) -> npt.NDArray[np.float32]:
+        """[p]."""
+        return self.scores[rows, items]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Pairs of (row, item), rows ascending, items ascending in a row.
+
+    rows, items: int32 [p]; scores, ranks: float32 [p, members] (rank 0 is best; the cut-off stands for all beyond it);
+    best: float32 [n, members] each member's best score in a row.
+    """
+
+    rows: npt.NDArray[np.int32]
+    items: npt.NDArray[np.int32]
+    scores: npt.NDArray[np.float32]
+    ranks: npt.NDArray[np.float32]
+    best: npt.NDArray[np.float32]
+
+
+def gather(members: Sequence[Scored], n_items: int, cutoff: int, shortlist: int) -> Candidates:
+    """Of each member's `cutoff` best items that are evidence, a row's `shortlist` best by reciprocal rank fusion."""
+    n = len(members[0])
+    cutoff = min(cutoff, n_items)
+    taken, places = [], []
+    best = np.zeros((n, len(members)), np.float32)
+    line = np.broadcast_to(np.arange(cutoff, dtype=np.float32), (n, cutoff))
+    for at, member in enumerate(members):
+        top, values = member.top(cutoff)
+        informed = (values > member.floor[:, None]) & np.isfinite(values)
+        taken.append((np.arange(n)[:, None] * n_items + top)[informed])
+        places.append(line[informed])
+        best[:, at] = np.where(np.isfinite(values[:, 0]), values[:, 0], 0.0)
+    marked = np.zeros(n * n_items, np.bool_)
+    for own in taken:
+        marked[own] = True
+    pairs = np.flatnonzero(marked)
+    position = np.empty(n * n_items, np.int32)  # faster than a search for every pair, and as large as one score matrix
+    position[pairs] = np.arange(len(pairs))
+    ranks = np.full((len(pairs), len(members)), cutoff, np.float32)
+    for at, (own, place) in enumerate(zip(taken, places, strict=True)):
+        ranks[position[own], at] = place
+    kept = shortlisted(pairs // n_items, ranks, shortlist)
+    rows, items = pairs[kept] // n_items, pairs[kept] % n_items
+    told = np.stack([member.at(rows, items) for member in members], axis=1)
+    return Candidates(rows.astype(np.int32), items.astype(np.int32), told, ranks[kept], best)
+
+
+def fused(ranks: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """[p] reciprocal rank fusion of [p, members] (Cormack et al., SIGIR 2009)."""
+    return np.asarray((1.0 / (FUSION_OFFSET + ranks)).sum(axis=1), np.float32)
+
+
+def terms_of_fusion(ranks: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """[p, members] the terms of `fused`: what each member's rank adds."""
+    return np.asarray(1.0 / (FUSION_OFFSET + ranks.astype(np.float64)))
+
+
+def shortlisted(rows: npt.NDArray[np.int64], ranks: npt.NDArray[np.float32], most: int) -> npt.NDArray[np.int64]:
+    """Ascending places of each row's `most` best by fusion; rows ascending."""
+    order = ordered(rows, fused(ranks))
+    place = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    return np.sort(order[place < most])
+
+
+def row_products(
+    left: npt.NDArray[np.float32],
+    right: npt.NDArray[np.float32],
+    rows: npt.NDArray[np.integer[Any]],
+    items: npt.NDArray[np.integer[Any]],
+) -> npt.NDArray[np.float32]:
+    """[p] dot products of rows of left [n, d] with items of right [n_items, d]; rows ascending."""
+    products = np.empty(len(rows), np.float32)
+    ends = np.searchsorted(rows, np.arange(len(left) + 1))
+    for row, (start, end) in enumerate(pairwise(ends.tolist())):
+        products[start:end] = right[items[start:end]] @ left[row]
+    return products

@@ -1,0 +1,169 @@
+"""The blend's features: one row a (history, candidate) pair, every value as of the prediction's moment.
+
+A value means the same at any moment: a rank, a share, or a figure relative to the row's or the catalogue's largest one.
+So a ranker that was learned last week reads tonight's values rightly, though counts, ages and scores have grown since.
+NaN means unknown; the trees learn a direction for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from nightreel.data.histories import FloatArray, Histories
+from nightreel.models.base import Catalogue, unit_rows
+from nightreel.models.baselines.popularity import DAY, Popularity
+from nightreel.models.item_to_item import recency_weights, weighted_matrix
+from nightreel.models.ranker.candidates import Candidates, fused, row_products
+from nightreel.models.ranker.item_statistics import ItemStatistics
+
+Columns = dict[str, npt.NDArray[np.float32]]
+PROFILE_DECAY = 10.0  # events: the recent past that a user's profile features describe
+
+
+def member_columns(candidates: Candidates, names: Sequence[str]) -> Columns:
+    """Of each member the score over the row's best and the log rank; and reciprocal rank fusion."""
+    columns: Columns = {}
+    for at, name in enumerate(names):
+        score = candidates.scores[:, at]
+        best = candidates.best[candidates.rows, at]
+        columns[f"{name}.relative"] = np.where(best > 0, score / np.maximum(best, 1e-12), 0).astype(np.float32)
+        columns[f"{name}.rank"] = np.log1p(candidates.ranks[:, at])
+    columns["fusion"] = fused(candidates.ranks)
+    return columns
+
+
+def counts_as_of(trend: Popularity, items: npt.NDArray[np.int32], moments: FloatArray) -> npt.NDArray[np.float32]:
+    """[p] log(1 + decayed count) of each item as of its moment."""
+    known = np.minimum(np.searchsorted(trend.edges, moments, side="left"), len(trend.table) - 1)
+    return np.asarray(np.log1p(trend.table[known, items]), np.float32)
+
+
+def item_columns(candidates: Candidates, statistics: ItemStatistics, catalogue: Catalogue, at: FloatArray) -> Columns:
+    """Popularity as of the moment over the most popular item's, for every half-life, and how it differs between the
+    shortest and the longest; the share of known items that are older; the place of the release year in the
+    catalogue's."""
+    rows, items = candidates.rows, candidates.items
+    moments = at[rows]
+    columns: Columns = {}
+    for number, trend in enumerate(statistics.trends):
+        most = np.maximum(np.log1p(trend.largest(at))[rows], np.float32(1e-6))
+        columns[f"popular.{number}"] = np.asarray(counts_as_of(trend, items, moments) / most, np.float32)
+    if statistics.clock:
+        columns["rising"] = columns["popular.0"] - columns[f"popular.{len(statistics.trends) - 1}"]
+        columns["newness"] = statistics.newness(items, moments)
+    columns["year.place"] = catalogue.year_places[items]
+    return columns
+
+
+def legacy_columns(
+    candidates: Candidates, names: Sequence[str], histories: Histories, statistics: ItemStatistics,
+    catalogue: Catalogue, at: FloatArray,
+) -> Columns:  # fmt: skip
+    """What versions of 0.1 learned from: scores, counts, ages and years as they are. Nothing new is learned from these,
+    since they grow with time; a version that needs them still answers."""
+    moments = at[candidates.rows]
+    counts = [counts_as_of(trend, candidates.items, moments) for trend in statistics.trends]
+    columns: Columns = {f"{name}.score": candidates.scores[:, number] for number, name in enumerate(names)}
+    columns |= {f"count.{number}": count for number, count in enumerate(counts)}
+    columns["year"] = catalogue.years[candidates.items]
+    if statistics.clock:
+        columns["trend"] = counts[0] - counts[-1]
+        columns["age"] = statistics.ages(candidates.items, moments)
+        columns["span"] = np.log1p(np.maximum(histories.last_times - _first_times(histories), 0) / DAY).astype(
+            np.float32
+        )[candidates.rows]
+    return columns
+
+
+def _first_times(histories: Histories) -> FloatArray:
+    """[n] the moment of each row's first event; NaN for an empty row."""
+    first = np.full(len(histories), np.nan)
+    filled = histories.lengths > 0
+    first[filled] = histories.times[histories.indptr[:-1][filled]]
+    return first
+
+
+def mean_of_history(histories: Histories, value: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """[n] decayed mean of a value per event [nnz]; unknown values are left out; NaN if nothing is known."""
+    weights = recency_weights(histories, PROFILE_DECAY)
+    known = ~np.isnan(value)
+    rows = histories.rows[known]
+    total = np.bincount(rows, weights[known], minlength=len(histories))
+    summed = np.bincount(rows, weights[known] * value[known], minlength=len(histories))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (summed / total).astype(np.float32)
+
+
+def user_columns(candidates: Candidates, histories: Histories, at: FloatArray, clock: bool) -> Columns:
+    """Events in the history and in its last sitting; days since the last event."""
+    rows = candidates.rows
+    columns: Columns = {"history": np.log1p(histories.lengths.astype(np.float32))[rows]}
+    if clock:
+        last = histories.last_times
+        columns["gap"] = np.log1p(np.maximum(at - last, 0) / DAY).astype(np.float32)[rows]
+        recent = (histories.times >= (last - DAY / 24)[histories.rows]).astype(np.float64)
+        sitting = np.bincount(histories.rows, recent, minlength=len(histories))
+        columns["sitting"] = np.log1p(sitting).astype(np.float32)[rows]
+    return columns
+
+
+def fit_columns(
+    candidates: Candidates, histories: Histories, at: FloatArray, statistics: ItemStatistics, catalogue: Catalogue
+) -> Columns:
+    """How a candidate compares with the history: release year, popularity, genres, content, earlier plays."""
+    rows, items, n_items = candidates.rows, candidates.items, catalogue.n_items
+    filled = histories.lengths > 0
+    last = np.zeros(len(histories), np.int32)
+    last[filled] = histories.items[histories.indptr[1:][filled] - 1]
+    year, genres, everything = catalogue.years, catalogue.unit_genres, statistics.trends[-1]
+    used = counts_as_of(everything, histories.items, at[histories.rows])
+    weights = recency_weights(histories, PROFILE_DECAY)
+    profile = unit_rows(np.asarray(weighted_matrix(histories, weights, n_items) @ catalogue.genres))
+    return {
+        "year.from_mean": year[items] - mean_of_history(histories, year[histories.items])[rows],
+        "year.from_last": year[items] - year[last][rows],
+        "popularity.from_mean": counts_as_of(everything, items, at[rows]) - mean_of_history(histories, used)[rows],
+        "genre.profile": row_products(profile, genres, rows, items),
+        "genre.last": row_products(genres[last], genres, rows, items),
+        "content.last": row_products(catalogue.vectors[last], catalogue.vectors, rows, items),
+        "repeats": times_taken(histories, candidates, n_items),
+    }
+
+
+def times_taken(histories: Histories, candidates: Candidates, n_items: int) -> npt.NDArray[np.float32]:
+    """[p] how often each candidate is in its row's history."""
+    known, counts = np.unique(histories.rows.astype(np.int64) * n_items + histories.items, return_counts=True)
+    asked = candidates.rows.astype(np.int64) * n_items + candidates.items
+    at = np.minimum(np.searchsorted(known, asked), max(len(known) - 1, 0))
+    if not len(known):
+        return np.zeros(len(asked), np.float32)
+    return np.where(known[at] == asked, counts[at], 0).astype(np.float32)
+
+
+def feature_matrix(
+    candidates: Candidates,
+    names: Sequence[str],
+    histories: Histories,
+    moments: FloatArray,
+    statistics: ItemStatistics,
+    catalogue: Catalogue,
+    wanted: Sequence[str] = (),
+) -> tuple[tuple[str, ...], npt.NDArray[np.float32]]:
+    """Column names and float32 [p, columns], for candidates of `names`' members.
+
+    wanted: the columns that a ranker was learned on, which may be those of an earlier release; empty: all that are
+    learned from today. Raises ValueError for a column that can't be computed from these members.
+    """
+    columns = member_columns(candidates, names)
+    columns |= item_columns(candidates, statistics, catalogue, moments)
+    columns |= user_columns(candidates, histories, moments, statistics.clock)
+    columns |= fit_columns(candidates, histories, moments, statistics, catalogue)
+    if not columns.keys() >= set(wanted):
+        columns |= legacy_columns(candidates, names, histories, statistics, catalogue, moments)
+    if missing := sorted(set(wanted) - columns.keys()):
+        raise ValueError(f"the blend was learned on other features: {missing}")
+    kept = {name: columns[name] for name in wanted} if wanted else columns
+    return tuple(kept), np.column_stack(list(kept.values())).astype(np.float32)

@@ -1,0 +1,77 @@
+"""What is counted of items as of a moment, for the blend's features and for the fallback list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from nightreel.data.histories import FloatArray, Histories
+from nightreel.models.base import Arrays, Catalogue
+from nightreel.models.baselines.popularity import DAY, Popularity
+
+
+@dataclass(frozen=True)
+class ItemStatistics:
+    """Popularity with several half-lives and the items' first events.
+
+    first: float64 [n] epoch seconds of the first event, inf for none; without a clock all inf, since positions in
+    different histories can't be compared.
+    """
+
+    trends: tuple[Popularity, ...]
+    first: FloatArray
+    clock: bool
+
+    @classmethod
+    def fit(
+        cls, train: Histories, catalogue: Catalogue, half_lives: Sequence[float], buckets: int, clock: bool
+    ) -> Self:
+        """`half_lives` in days, ascending; all events alike are one trend more, and without a clock the only one."""
+        lives = (*half_lives, np.inf) if clock else (np.inf,)
+        trends = tuple(
+            Popularity.fit(train, catalogue, {"half_life_days": life, "buckets": buckets}, clock=clock)
+            for life in lives
+        )
+        first = np.full(catalogue.n_items, np.inf)
+        if clock:
+            np.minimum.at(first, train.items, train.times)
+        return cls(trends, first, clock)
+
+    def ages(self, items: npt.NDArray[np.int32], moments: FloatArray) -> npt.NDArray[np.float32]:
+        """Days since an item's first event as of each moment; NaN when it had none yet."""
+        age = (moments - self.first[items]) / DAY
+        return np.where(age > 0, age, np.nan).astype(np.float32)
+
+    def newness(self, items: npt.NDArray[np.int32], moments: FloatArray) -> npt.NDArray[np.float32]:
+        """Share of the items known at each moment whose first event is earlier than the item's, 0 to 1: an age within
+        the catalogue's spread; NaN for an item that had no event yet."""
+        first = self.first[items]
+        older = np.searchsorted(self._firsts, first, side="left")
+        known = np.maximum(np.searchsorted(self._firsts, moments, side="left"), 1)
+        return np.where(first < moments, older / known, np.nan).astype(np.float32)
+
+    @cached_property
+    def _firsts(self) -> FloatArray:
+        return np.sort(self.first[np.isfinite(self.first)])
+
+    def arrays(self) -> Arrays:
+        """All state."""
+        saved: Arrays = {"first": self.first, "clock": np.array([self.clock])}
+        for at, trend in enumerate(self.trends):
+            saved |= {f"trend{at}.{name}": array for name, array in trend.arrays().items()}
+        return saved
+
+    @classmethod
+    def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
+        """From `arrays()`."""
+        n = sum(name.endswith(".table") for name in arrays)
+        trends = tuple(
+            Popularity.load({part: arrays[f"trend{at}.{part}"] for part in ("edges", "table")}, catalogue)
+            for at in range(n)
+        )
+        return cls(trends, np.asarray(arrays["first"]), bool(arrays["clock"][0]))

@@ -1,0 +1,49 @@
+"""Learning the blend's trees: LambdaMART over held-out positions, by LightGBM.
+
+Source: Burges, "From RankNet to LambdaRank to LambdaMART", MSR-TR-2010-82. Time grows with positions x candidates x
+trees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from nightreel.models.training.training_examples import Examples
+from nightreel.settings import Trees
+
+
+def learn_trees(
+    data: Examples, rounds: Sequence[int], settings: Trees, seed: int, threads: int,
+    start: npt.NDArray[np.float32] | None = None,
+) -> dict[int, str]:  # fmt: skip
+    """LightGBM's text form of a ranker for each number of trees (boosting goes on from the fewer to the more).
+
+    The same inputs and threads give the same texts. start: [r] scores that the trees are added to, None for none; the
+    texts don't hold them.
+    """
+    import lightgbm
+
+    names = [column.replace(".", "_") for column in data.columns]
+    first = None if start is None else start.astype(np.float64)
+    dataset = lightgbm.Dataset(data.matrix, data.labels, group=data.sizes, feature_name=names, init_score=first)
+    parameters = {
+        "objective": "lambdarank",
+        "learning_rate": settings.learning_rate,
+        "num_leaves": settings.leaves,
+        "min_data_in_leaf": settings.leaf_rows,
+        "lambda_l2": settings.l2,
+        "feature_fraction": settings.feature_share,
+        "bagging_fraction": settings.row_share,
+        "bagging_freq": 1,
+        "lambdarank_truncation_level": settings.truncation,
+        "seed": seed,
+        "num_threads": threads,
+        "deterministic": True,
+        "force_col_wise": True,
+        "verbose": -1,
+    }
+    booster = lightgbm.train(parameters, dataset, num_boost_round=max(rounds))
+    return {count: str(booster.model_to_string(num_iteration=count)) for count in rounds}

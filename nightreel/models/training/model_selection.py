@@ -1,0 +1,188 @@
+"""Choosing on validation: members' hyper-parameters, then the blend. What is learned here is frozen as Choices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from nightreel.models.base import Catalogue, Hyper, Recommender, combinations
+from nightreel.models.engine import Engine
+from nightreel.models.ranker.blend import FUSION, TREES, Blend
+from nightreel.models.registry import MEMBERS
+from nightreel.models.training.fit import Ready, Start, Starting, fit_engine, fit_member
+from nightreel.models.training.fold_task import Lesson, Task, limited
+from nightreel.models.training.ranker_selection import (
+    POPULARITY,
+    Board,
+    Steps,
+    chosen_ranker,
+    judge_lesson,
+    learn_one,
+    learned_from,
+    told,
+)
+from nightreel.models.training.selected_params import Choices, Moment
+from nightreel.models.training.training_examples import Examples, Judge, asked_for, together
+from nightreel.models.training.training_positions import Positions
+from nightreel.settings import Finetune, Member
+from nightreel.stage import say
+
+Trial = dict[str, str | float]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """choices; scores: validation NDCG@10 by model; trials: one row per setting tried; curve: by number of trees;
+    engine: knows what the last lesson knows; inner: what the first one knows; examples: of all lessons; steps: the
+    ways in which a published version may take a step in time; ratings: settings of the rating head that were tried."""
+
+    choices: Choices
+    scores: dict[str, float]
+    trials: list[Trial]
+    curve: list[dict[str, float]]
+    engine: Engine
+    inner: Engine
+    examples: Examples
+    steps: Steps
+    ratings: list[Trial] = field(default_factory=list)
+
+
+def choose_member(
+    name: str, grid: list[Hyper], ask: Callable[[Sequence[Recommender]], float],
+    fit: Callable[[Hyper], Sequence[Recommender]],
+) -> tuple[Hyper, list[Trial]]:  # fmt: skip
+    """The best setting of one member, and all that were tried; settings that differ in asking alone share a fit. fit:
+    gives one member a lesson."""
+    cls = MEMBERS[name]
+    trials: list[Trial] = []
+    best, chosen = -1.0, grid[0]
+    fitted: tuple[Hyper, Sequence[Recommender]] | None = None
+    for hyper in sorted(grid, key=lambda hyper: [hyper[key] for key in sorted(hyper.keys() - cls.asked_with)]):
+        learned = {key: value for key, value in hyper.items() if key not in cls.asked_with}
+        if fitted is None or fitted[0] != learned:
+            fitted = learned, fit(hyper)
+        score = ask([member.asking(hyper) for member in fitted[1]])
+        trials.append({"member": name, "setting": described(hyper), "ndcg@10": score})
+        if score > best:
+            best, chosen = score, hyper
+    say(f"{name}: validation NDCG@10 {best:.4f} with {described(chosen)}")
+    return chosen, trials
+
+
+def choose_members(
+    task: Task, catalogue: Catalogue, base: Choices, settings: Finetune, judge: Judge
+) -> tuple[dict[str, dict[str, float]], list[Trial]]:
+    """The best setting of each member on validation, and all that were tried; a member with one is not tried."""
+    chosen: dict[str, dict[str, float]] = {}
+    trials: list[Trial] = []
+    for name, values in settings.members.items():
+        grid = combinations(values)
+        best, tried = (grid[0], []) if len(grid) == 1 else try_member(name, task, catalogue, base, settings, judge)
+        chosen[name] = dict(best)
+        trials += tried
+    return chosen, trials
+
+
+def try_member(
+    name: Member, task: Task, catalogue: Catalogue, base: Choices, settings: Finetune, judge: Judge
+) -> tuple[Hyper, list[Trial]]:
+    """One member's best setting on validation (the lessons on which settings are tried), and all that were tried.
+    Popularity answers newcomers, too, and is chosen for everybody."""
+    bare = [fit_engine(lesson.known, catalogue, base, clock=judge.clock) for lesson in task.tried]
+
+    def ask(members: Sequence[Recommender]) -> float:
+        found = [
+            judge.each(replace(engine, members={name: member}), positions, name)
+            for engine, member, lesson in zip(bare, members, task.tried, strict=True)
+            for positions in _asked(lesson, name)
+        ]
+        figures = np.concatenate([*found, np.empty(0)])
+        return float(figures.mean()) if len(figures) else 0.0
+
+    def fit(hyper: Hyper) -> list[Recommender]:
+        smaller = capped(hyper, settings.search_items)
+        return [
+            fit_member(name, lesson.known, catalogue, smaller, clock=judge.clock, backbone=base.backbone)
+            for lesson in task.tried
+        ]
+
+    return choose_member(name, combinations(settings.members[name]), ask, fit)
+
+
+def _asked(lesson: Lesson, name: str) -> list[Positions]:
+    """The lesson's questions that a member is judged by."""
+    alike = name == POPULARITY and lesson.newcomers is not None
+    return [lesson.positions, lesson.newcomers] if alike and lesson.newcomers else [lesson.positions]
+
+
+def capped(hyper: Hyper, items: int) -> Hyper:
+    """The same setting over at most so many items: what is best on the most used ones is best on all."""
+    return {**hyper, "max_items": min(hyper["max_items"], items)} if "max_items" in hyper else hyper
+
+
+def described(hyper: Hyper) -> str:
+    """`decay 10, keep 512`."""
+    return ", ".join(f"{name} {value:g}" for name, value in hyper.items())
+
+
+def choose_blend(
+    task: Task, catalogue: Catalogue, base: Choices, settings: Finetune, judge: Judge, start: Start | None = None,
+    ready: Ready = lambda *_: None,
+) -> Learned:  # fmt: skip
+    """What ranks the candidates, judged lesson after lesson; it then learns from the last lesson, too.
+
+    start: what learned with the same choices from a part of the first lesson, if anything did.
+    """
+    board, examples = Board(), list[Examples]()
+    engines, rankers = list[Engine](), list[dict[str, Blend]]()
+    generator, members = np.random.default_rng(settings.seed), tuple(sorted(base.members))
+    for lesson in task.lessons:
+        before = engines[-1] if engines else None
+        engine = fit_engine(lesson.known, catalogue, base, clock=judge.clock, start=before or start, ready=ready)
+        if before is not None:
+            rankers.append(learned_from(examples, members, settings, judge.threads))
+            past = rankers[-2] if len(rankers) > 1 else {}
+            judge_lesson(board, engine, before, lesson, rankers[-1], past, judge)
+        examples.append(asked_for(engine, lesson.positions, judge.exclude_seen, settings.negatives, generator))
+        engines = [*engines[:1], engine] if engines else [engine]
+    name = chosen_ranker(board, members, in_time=task.in_time)
+    told(board, name)
+    steps = board.steps_of(name)
+    kept = examples if steps.relearn or len(examples) < 2 else examples[:-1]
+    blend = learn_one(name, kept, members, settings, judge.threads)
+    final = base.model_copy(update={
+        "blend": blend.kind, "columns": blend.columns, "trees": blend.model, "weights": blend.weights,
+        "ranker": name, "relearn": judge.clock and task.in_time and steps.relearn,
+    })  # fmt: skip
+    return Learned(final, board.means(), [], curve(board), engines[-1], engines[0], together(examples), steps)
+
+
+def curve(board: Board) -> list[dict[str, float]]:
+    """Validation NDCG@10 by number of trees."""
+    found = {name: mean for name, mean in board.means().items() if name.startswith(f"{TREES} ")}
+    return [{"trees": float(name.split(" ")[1]), "ndcg@10": mean} for name, mean in found.items()]
+
+
+def untrained(settings: Finetune, encoder: str, moment: Moment) -> Choices:
+    """Choices before anything is chosen: what params.yaml fixes."""
+    return Choices.model_validate({
+        "members": {}, "blend": FUSION, "columns": (), "cutoff": settings.candidates,
+        "shortlist": settings.shortlist,
+        "half_life_days": settings.half_life_days, "buckets": settings.buckets, "encoder": encoder, "moment": moment,
+        "backbone": settings.backbone if settings.backbone.model else None,
+    })  # fmt: skip
+
+
+def learn(
+    task: Task, catalogue: Catalogue, settings: Finetune, base: Choices, judge: Judge,
+    start: Starting = lambda _: None, ready: Ready = lambda *_: None,
+) -> Learned:  # fmt: skip
+    """Members first, then the blend over them."""
+    settings = settings.sized(len(task.train.items))
+    generator = np.random.default_rng(settings.seed)
+    smaller = limited(task, settings.validation_users, settings.positions, generator)
+    members, trials = choose_members(smaller, catalogue, base, settings, judge)
+    chosen = base.model_copy(update={"members": members})
+    return replace(choose_blend(smaller, catalogue, chosen, settings, judge, start(chosen), ready), trials=trials)

@@ -1,0 +1,105 @@
+"""One run at a time, over every door: a lock on a file, which the system frees when its holder is gone."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped,unused-ignore]
+
+from nightreel.errors import UserError
+from nightreel.store.fence import VARIABLE, read
+
+LEAVING_S = 30.0  # what a killed holder had started keeps its lock until it is ended too
+
+
+@contextmanager
+def exclusive(
+    path: Path, what: str, *, patience: float = 0.0, waiting: Callable[[str], None] | None = None
+) -> Iterator[int]:
+    """Hold the lock; yields its descriptor (for a child's guard). Waits up to `patience` seconds for a holder, and a
+    moment for the children of one that was killed.
+
+    Raises UserError naming the holder's process and the time it started.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _take(descriptor, path, what, patience, waiting)
+        _sign(descriptor, path)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def fence(path: Path) -> dict[str, str]:
+    """For the holder: the environment that lets its stages publish as long as it holds the lock."""
+    mark = read(path)
+    return {VARIABLE: mark.text} if mark else {}
+
+
+def held(path: Path) -> bool:
+    """Whether somebody holds the lock now."""
+    if not path.exists():
+        return False
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, path: Path, what: str, patience: float, waiting: Callable[[str], None] | None) -> None:
+    began, told = time.monotonic(), False
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = _holder(path)
+            who = f"process {holder.get('pid', '?')}, since {holder.get('since', '?')}"
+            message = f"{path}: {what} is already going on ({who})."
+            if time.monotonic() >= began + (patience if _alive(holder) else max(patience, LEAVING_S)):
+                raise UserError(f"{message} Wait for it to end, or stop it, and try again.") from None
+            if waiting is not None and not told:
+                waiting(f"{message} Waiting for it.")
+                told = True
+            time.sleep(0.5)
+
+
+def _sign(descriptor: int, path: Path) -> None:
+    """Write down who holds the lock, and that it is a later holder than all before (see nightreel.store.fence)."""
+    before = read(path)
+    name, number = (before.name, before.number + 1) if before else (uuid.uuid4().hex, 1)
+    holder = {"pid": os.getpid(), "since": time.strftime("%H:%M:%S"), "lock": name, "number": number}
+    content = json.dumps(holder).encode()
+    os.pwrite(descriptor, content, 0)
+    os.ftruncate(descriptor, len(content))
+
+
+def _alive(holder: dict[str, Any]) -> bool:
+    """Whether the process that signed is still there; what is not known counts as alive."""
+    try:
+        return bool(psutil.Process(int(holder["pid"])).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+    except (KeyError, ValueError, psutil.Error):
+        return True
+
+
+def _holder(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,79 @@
+"""Changed settings of one run: `section.field=value` texts and form values into a params.yaml, checked before use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nightreel import settings
+from nightreel.errors import UserError
+
+Changes = Mapping[str, Any]  # dotted name → value
+FOLDERS = ("snapshot.source", "snapshot.media")
+"""Settings that may name a folder where a command was typed."""
+
+
+def parse(texts: Iterable[str]) -> dict[str, Any]:
+    """`--set` texts as changes; values are YAML (`[a, b]`, `0.05`, `true`). Raises UserError naming the bad text."""
+    changes: dict[str, Any] = {}
+    for text in texts:
+        name, equals, raw = text.partition("=")
+        if not (equals and all(name.strip().split(".")) and "." in name):
+            raise UserError(
+                f"--set {text!r}: is not section.field=value. Write for example --set evaluate.margin=0.05."
+            )
+        try:
+            value = yaml.safe_load(raw)
+        except yaml.YAMLError:
+            raise UserError(
+                f"--set {text!r}: the value is not YAML. Quote it, for example --set '{name}=\"…\"'."
+            ) from None
+        # A moment stays text, as it is in params.yaml: DVC's lock file holds no dates.
+        changes[name.strip()] = raw.strip() if isinstance(value, date) else value
+    return changes
+
+
+def changed(path: Path, changes: Changes) -> dict[str, Any]:
+    """The values of a params.yaml with the changes made. Raises UserError naming an unknown or faulty field."""
+    settings.load(path)
+    values: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
+    for name, value in changes.items():
+        *parents, field = name.split(".")
+        place: Any = values
+        for depth, part in enumerate([*parents, field]):
+            if not isinstance(place, dict) or part not in place:
+                where, there = (
+                    ".".join(name.split(".")[:depth]),
+                    ", ".join(place) if isinstance(place, dict) else "none",
+                )
+                raise UserError(f"{name}: no such setting; {where or 'params.yaml'} has {there}. Correct the name.")
+            parent, place = place, place[part]
+        parent[field] = _chosen(name, place, value)
+    settings.parse(values, "changed settings")
+    return values
+
+
+def absolute(changes: Changes) -> Changes:
+    """The same with the paths of folders that are there made absolute, since a changed run happens elsewhere."""
+    named = {name: Path(str(changes[name])).expanduser() for name in FOLDERS if changes.get(name)}
+    return {**changes, **{name: str(path.resolve()) for name, path in named.items() if path.exists()}}
+
+
+def write(path: Path, changes: Changes) -> None:
+    """Make the changes in a params.yaml (its comments are lost: it is a run's own copy)."""
+    if changes:
+        path.write_text(yaml.safe_dump(changed(path, changes), sort_keys=False, allow_unicode=True), "utf-8")
+
+
+def _chosen(name: str, old: Any, new: Any) -> Any:
+    """A list for a setting that holds named entries picks some of them: `finetune.members=[ease, slist]`."""
+    if not (isinstance(old, dict) and isinstance(new, list)):
+        return new
+    unknown = [entry for entry in new if entry not in old]
+    if unknown:
+        raise UserError(f"{name}: {unknown[0]!r} is not there; choose among {', '.join(old)}.")
+    return {entry: value for entry, value in old.items() if entry in new}

@@ -1,0 +1,40 @@
+"""Where the pages of a run can be opened: MLflow's copy where its server is known, else the file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from nightreel.orchestration.project import Project
+from nightreel.report.catalogue.page import understanding_path
+from nightreel.report.page import report_path
+
+REPORT, UNDERSTANDING = "report", "what was understood"
+
+
+def pages(project: Project) -> dict[str, str]:
+    """Name → address of each page of the run whose files are in the project; a page that is missing is left out."""
+    recipe = str(_read(project.root / "data" / "snapshot" / "recipe.json").get("recipe", ""))
+    recorded = _read(project.state / "mlflow" / "recorded" / f"{recipe}.json")
+    files = {REPORT: report_path(project.state, recipe), UNDERSTANDING: understanding_path(project.state, recipe)}
+    return {name: _address(project.state, recorded, path) for name, path in files.items() if path.exists()}
+
+
+def _address(state: Path, recorded: dict[str, Any], path: Path) -> str:
+    given = str(recorded.get("uri", ""))
+    server = given if given.startswith(("http://", "https://")) else _read(state / "up.json").get("mlflow")
+    if not server or "experiment_id" not in recorded:
+        return path.as_uri()
+    place = f"experiments/{recorded['experiment_id']}/runs/{recorded['run_id']}/artifacts/report/{path.name}"
+    parts = urlsplit(str(server))  # without user and password, which an address may hold
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}/#/{place}"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,125 @@
+"""A Prefect API of our own for one run: quiet, on loopback, started while the rest is still being imported.
+
+Prefect's own ephemeral mode starts the same application, but after its import, and a kill -9 leaves it running.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+
+from nightreel.errors import UserError
+from nightreel.orchestration import parent_watch
+from nightreel.orchestration.child_process import Child
+from nightreel.orchestration.lock import exclusive, held
+from nightreel.orchestration.project import Project, settings_of_children
+
+HOST = "127.0.0.1"
+START_S = 240.0  # it takes 10 s on a quiet machine
+
+
+@contextmanager
+def api(project: Project, patience_s: float = START_S) -> Iterator[Callable[[], None]]:
+    """Point this process at a Prefect API: the user's, that of a running `nightreel up`, or one of our own.
+
+    Yields a function that waits until it answers; import Prefect after entering, flow runs after that call.
+    """
+    quiet = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false"}
+    os.environ.update(settings_of_children(project.state) | quiet)
+    known = os.environ.get("PREFECT_API_URL") or running(project)
+    if known:
+        os.environ["PREFECT_API_URL"] = known
+        yield lambda: wait(known, None, patience_s)
+        return
+    port = free_port()
+    os.environ["PREFECT_API_URL"] = url = f"http://{HOST}:{port}/api"
+    with ExitStack() as stack:
+        stack.callback(os.environ.pop, "PREFECT_API_URL", None)
+        starting = stack.enter_context(ExitStack())
+        starting.enter_context(making_database(project.state, patience_s))
+        child = stack.enter_context(serve(project, port))
+
+        def ready() -> None:
+            wait(url, child, patience_s)
+            starting.close()
+
+        yield ready
+
+
+def making_database(state: Path, patience_s: float = START_S) -> AbstractContextManager[int]:
+    """Hold it while a Prefect server starts: two that make or migrate the same database at once break each other."""
+    lock = state / "locks" / "prefect.lock"
+    return exclusive(lock, "the start of a Prefect server", patience=patience_s)
+
+
+@contextmanager
+def serve(project: Project, port: int) -> Iterator[Child]:
+    """The API without its UI, as a child process over the database in the state directory; then its last messages."""
+    command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app",
+               "--host", HOST, "--port", str(port), "--log-level", "error", "--lifespan", "on"]  # fmt: skip
+    more = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+    environment = project.environment(more)
+    environment.pop("PREFECT_API_URL", None)
+    with Child(command, cwd=project.root, env=environment, log=project.log("prefect-run")) as child:
+        try:
+            yield child
+        finally:
+            _drain()
+
+
+def _drain() -> None:
+    """Let Prefect send its last log lines and events; without the server it would try for a minute at exit."""
+    if "prefect.flows" in sys.modules:
+        from prefect.events.worker import EventsWorker
+        from prefect.logging.handlers import APILogWorker
+
+        for worker in (APILogWorker, EventsWorker):
+            worker.drain_all(timeout=5.0)
+
+
+def running(project: Project) -> str | None:
+    """The API of the `nightreel up` that serves this state directory, if one does."""
+    if not held(project.state / parent_watch.LOCK):
+        return None
+    try:
+        return str(json.loads((project.state / "up.json").read_text("utf-8"))["prefect_api"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def wait(url: str, child: Child | None, patience_s: float = START_S) -> None:
+    """Until the API answers; UserError when its process ends or it stays silent."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        if child is not None and child.process.poll() is not None:
+            break
+        if answers(url):
+            return
+        time.sleep(0.1)
+    raise UserError(
+        f"{url}: the Prefect API does not answer. The logs in .nightreel/logs say why; `dvc repro` needs none."
+    )
+
+
+def answers(url: str) -> bool:
+    """Whether a Prefect API is there and well."""
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError, ValueError):
+        return False
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,56 @@
+"""Where a run happens: the checkout, the state directory and the environment that every child process gets."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nightreel.errors import UserError
+from nightreel.stage import state_directory
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with a dvc.yaml (the checkout, or a run's own copy of it) and the state directory that outlives it."""
+
+    root: Path
+    state: Path
+
+    def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        """What a child process sees: this interpreter first on the path, unbuffered output, the shared state."""
+        return {**os.environ, **settings_of_children(self.state), **(more or {})}
+
+    def log(self, name: str) -> Path:
+        """The log file of a background process; its folder is made."""
+        folder = self.state / "logs"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{name}.log"
+
+
+def find(start: Path | None = None) -> Project:
+    """The project of a folder or of its nearest parent that has a dvc.yaml; UserError when there is none."""
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "dvc.yaml").is_file() and (folder / ".dvc").is_dir():
+            return Project(folder, state_directory())
+    raise UserError(
+        f"{here}: no Nightreel checkout here or above (dvc.yaml and .dvc). Change to your clone and try again."
+    )
+
+
+def settings_of_children(state: Path) -> dict[str, str]:
+    """Environment of every process that a run starts. Nothing is written to the user's home, nothing reports home."""
+    return {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "PYTHONUNBUFFERED": "1",
+        "NIGHTREEL_STATE": str(state),
+        "DO_NOT_TRACK": "1",
+        "DVC_NO_ANALYTICS": "1",
+        "PREFECT_HOME": str(state / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }

@@ -1,0 +1,127 @@
+"""Rights and rules put right by hand: they go into the channel's withdrawals file, and no version is made for them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nightreel.bundle.editorial_rules import FILE, rows_of
+from nightreel.data.ingest.file_formats import Raw
+from nightreel.data.quality import editorial_checks as checks
+from nightreel.data.quality.type_tables import load_rules
+from nightreel.store.backends.base import Store
+from nightreel.store.channel_pointer import Pointer
+from nightreel.store.withdrawals_file import Withdrawals
+from nightreel.store.withdrawals_update import change
+from nightreel.withdrawals.live_tables import LiveTables, live_tables
+
+RIGHTS = ("blocked", "published_at", "expires_at")
+Cells = dict[str, Any]
+"""Column of RIGHTS → what a file says, of those that it has; moments in epoch seconds."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """rights: of items, by id; rules: the file of the whole table, None where it stays."""
+
+    rights: Mapping[str, Cells]
+    rules: Raw | None
+
+
+def rights_in(files: Sequence[pa.Table]) -> dict[str, Cells]:
+    """What tables of items say of rights, file after file; an empty `blocked` says no."""
+    found: dict[str, Cells] = {}
+    for table in files:
+        there = [name for name in RIGHTS if name in table.column_names]
+        for row in table.select(["item_id", *there]).to_pylist():
+            if there:
+                found.setdefault(row.pop("item_id"), {}).update({name: _plain(name, row[name]) for name in there})
+    return found
+
+
+def _plain(name: str, cell: Any) -> Any:
+    if name == "blocked":
+        return bool(cell)
+    return cell.timestamp() if cell is not None else None
+
+
+def put_right(store: Store, channel: str, wanted: Wanted, *, dry_run: bool) -> dict[str, Any]:
+    """Let other rights and rules hold in a channel.
+
+    Args:
+        store: where the channel is.
+        channel: a channel that serves a version.
+        wanted: what shall hold; items that the version does not know are passed over.
+        dry_run: change nothing.
+
+    Returns:
+        {"rights": items whose rights change, "given_back": items that were withdrawn by hand and no longer are,
+        "rules": how many there are now, or None where they stay, "warning": rules that name nothing, or None}.
+
+    Raises:
+        UserError: the file of rules is at fault.
+    """
+    told: dict[str, Any] = {"rights": 0, "given_back": 0, "rules": None, "warning": None}
+
+    def made(seen: Pointer, held: Withdrawals | None) -> Withdrawals | None:
+        with live_tables(store, seen.digest) as live:
+            file = _with_rights(live, held or Withdrawals(), wanted.rights, told)
+            file = _with_rules(live, file, wanted.rules, told) if wanted.rules is not None else file
+        return None if dry_run or file == (held or Withdrawals()) else file
+
+    change(store, channel, made)
+    return told
+
+
+def _with_rights(live: LiveTables, held: Withdrawals, rights: Mapping[str, Cells], told: dict[str, Any]) -> Withdrawals:
+    now, given, by_hand = int(time.time()), dict(held.by_hand.items), dict(held.by_hand.rights)
+    told["rights"] = 0
+    for item, cells in rights.items():
+        row = live.items.index_of(item)
+        if row is None:
+            continue
+        source = held.items.of(item) if held.items is not None else _own(live, row)
+        before = by_hand[item]["is"] if item in by_hand else source or [False, None, None]
+        wanted = [cells.get(name, old) for name, old in zip(RIGHTS, before, strict=True)]
+        if cells.get("blocked") is False:
+            given.pop(item, None)
+        if wanted == source:
+            by_hand.pop(item, None)
+        elif wanted != before or source is None:
+            by_hand[item] = {"since": now, "is": wanted, "was": source}
+        told["rights"] += wanted != before or (source is None and item not in held.by_hand.rights)
+    told["given_back"] = len(held.by_hand.items) - len(given)
+    return replace(held, by_hand=replace(held.by_hand, items=given, rights=by_hand))
+
+
+def _own(live: LiveTables, row: int) -> list[Any]:
+    """The version's own rights, as of Rights.of."""
+    ends = (float(live.items.published[row]), float(live.items.expires[row]))
+    return [bool(live.items.blocked[row]), *(at if np.isfinite(at) else None for at in ends)]
+
+
+def _with_rules(live: LiveTables, held: Withdrawals, raw: Raw, told: dict[str, Any]) -> Withdrawals:
+    items = pq.ParquetFile(live.facets.path).read()
+    table = load_rules(raw, items)
+    rows, source = list(rows_of(table)), list(_source_rules(live, held))
+    before = list(held.rows) if held.rows is not None else source
+    if rows == before:
+        return held
+    told["rules"], told["warning"] = len(rows), checks.unmet(table, items)
+    entry = None if rows == source else {"since": int(time.time()), "is": rows, "was": source}
+    return replace(held, by_hand=replace(held.by_hand, rules=entry))
+
+
+def _source_rules(live: LiveTables, held: Withdrawals) -> tuple[dict[str, Any], ...]:
+    """The rules that hold without a hand: the file's, else the version's own."""
+    if held.rules is not None:
+        return held.rules
+    path: Path = live.facets.path.parent / FILE
+    return rows_of(pq.ParquetFile(path).read()) if path.exists() else ()

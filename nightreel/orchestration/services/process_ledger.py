@@ -1,0 +1,122 @@
+"""Which processes work at which flow run: kept in the state directory, so that what they leave behind can be told.
+
+`<state>/flow-runs/<flow run>/` has a file for each process: its host, its id and when it started, since a process id
+alone is given away again. `owner` is who answers for the run's end: the worker, or the terminal of `nightreel run`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped,unused-ignore]
+
+from nightreel.stage import write_json
+
+FOLDER = "flow-runs"
+OWNER, INFRASTRUCTURE, FLOW = "owner", "infrastructure", "flow"
+CLOCK_S = 1.0  # a start time is read with the resolution of the kernel's ticks
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process for good: another one with the same id started at another time. started: epoch seconds."""
+
+    host: str
+    pid: int
+    started: float
+
+    def running(self) -> psutil.Process | None:
+        """The process, if it is still there; None for one of another host, which nobody here can look at."""
+        try:
+            found = psutil.Process(self.pid)
+            same = self.host == platform.node() and abs(found.create_time() - self.started) < CLOCK_S
+            return found if same and found.status() != psutil.STATUS_ZOMBIE else None
+        except psutil.Error:
+            return None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A flow run and its processes by what they do. worker: the owner's name in Prefect, empty for a terminal."""
+
+    flow_run: str
+    worker: str
+    sure: bool
+    """Whether the server gave the run to this owner; before that another worker may have been quicker."""
+    processes: dict[str, Process]
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody answers for the run's end any more."""
+        owner = self.processes.get(OWNER)
+        return owner is None or owner.running() is None
+
+
+def claim(state: Path, flow_run: str, *, worker: str = "", sure: bool = True) -> None:
+    """This process answers for the run from now on.
+
+    Args:
+        state: The state directory.
+        flow_run: The run's id.
+        worker: The name under which Prefect knows this process; empty for a run in a terminal.
+        sure: False until the server has given the run to it.
+    """
+    write_json(_folder(state, flow_run) / f"{OWNER}.json", {**_facts(os.getpid()), "worker": worker, "sure": sure})
+
+
+def note(state: Path, flow_run: str, role: str, pid: int) -> None:
+    """Keep a process that works at a claimed run; nothing for a run that nobody here claimed, or a process that is
+    gone."""
+    if _folder(state, flow_run).is_dir() and psutil.pid_exists(pid):
+        write_json(_folder(state, flow_run) / f"{role}.json", _facts(pid))
+
+
+def worker_name(state: Path) -> str:
+    """This state directory's worker, as Prefect's page shows it: the same at every start, and nobody else's."""
+    kept = state / "worker.json"
+    try:
+        return str(json.loads(kept.read_text("utf-8"))["name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        name = f"nightreel {platform.node()} {uuid.uuid4().hex[:8]}".replace("/", " ").replace("%", " ")
+        write_json(kept, {"name": name})
+        return name
+
+
+def forget(state: Path, flow_run: str) -> None:
+    """The run has ended and the server knows."""
+    shutil.rmtree(_folder(state, flow_run), ignore_errors=True)
+
+
+def entries(state: Path) -> list[Entry]:
+    """All runs that are under way, or were when their processes died."""
+    return [_read(folder) for folder in sorted((state / FOLDER).glob("*")) if folder.is_dir()]
+
+
+def _folder(state: Path, flow_run: str) -> Path:
+    return state / FOLDER / flow_run
+
+
+def _facts(pid: int) -> dict[str, object]:
+    return asdict(Process(platform.node(), pid, psutil.Process(pid).create_time()))
+
+
+def _read(folder: Path) -> Entry:
+    """A file that was cut off counts as missing."""
+    found: dict[str, dict[str, object]] = {}
+    for role in (OWNER, INFRASTRUCTURE, FLOW):
+        try:
+            found[role] = dict(json.loads((folder / f"{role}.json").read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            continue
+    owner = found.get(OWNER, {})
+    processes = {
+        role: Process(str(each.get("host")), int(str(each.get("pid", 0))), float(str(each.get("started", 0))))
+        for role, each in found.items()
+    }
+    return Entry(folder.name, str(owner.get("worker", "")), bool(owner.get("sure", False)), processes)

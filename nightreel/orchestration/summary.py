@@ -1,0 +1,186 @@
+"""What a night came to, read from the files that its stages wrote: the same for the terminal and for Prefect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nightreel.orchestration.dvc.stage_run import Outcome
+from nightreel.orchestration.live_version import channel_of, served, withdrawn
+from nightreel.orchestration.pages import pages
+from nightreel.orchestration.project import Project
+from nightreel.tracking import outcome
+
+COLUMNS = ("ndcg@10", "recall@10", "hit_rate@10", "mrr@10", "map@10")
+BEYOND = ("coverage@10", "novelty@10", "diversity@10")
+COUNTS = ("in", "clean", "quarantined", "erased")
+SHOWN = 5  # titles of the sample's history
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One user, what they last took to, and what they would be shown."""
+
+    user: str
+    pseudonym: bool
+    history: tuple[str, ...]
+    """Titles, newest first."""
+    recommendations: tuple[Row, ...]
+    """rank, item_id, title."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The accounting, the metrics, the decision, the version and a sample."""
+
+    outcomes: tuple[Outcome, ...]
+    rows: tuple[Row, ...]
+    """table and its COUNTS."""
+    protocol: str
+    metrics: tuple[Row, ...]
+    """model, the COLUMNS, the first one's 95% interval; best first."""
+    ratings: tuple[Row, ...]
+    """What ratings are predicted by, RMSE, its 95% interval, MAE, on the same protocol; empty where not measured."""
+    beyond: Row
+    """Accuracy is not all: coverage, novelty and diversity of the served model."""
+    decision: str
+    sentence: str
+    digest: str | None
+    published: str
+    """What happened to the version, in words."""
+    recorded: str
+    """Where MLflow has the run, or why it has not."""
+    sample: Sample | None
+    pages: Mapping[str, str]
+    """Name → address of the run's pages."""
+
+    def as_json(self) -> Row:
+        """Plain values, for --json."""
+        return {
+            "stages": {o.stage: {"outcome": o.how, "seconds": round(o.seconds, 2)} for o in self.outcomes},
+            "rows": list(self.rows),
+            "protocol": self.protocol,
+            "metrics": list(self.metrics),
+            "ratings": list(self.ratings),
+            "beyond": self.beyond,
+            "decision": self.decision,
+            "sentence": self.sentence,
+            "digest": self.digest,
+            "published": self.published,
+            "recorded": self.recorded,
+            "sample": self.sample and {"user": self.sample.user, "history": list(self.sample.history),
+                                       "recommendations": list(self.sample.recommendations)},
+            "pages": dict(self.pages),
+        }  # fmt: skip
+
+
+def summarise(project: Project, outcomes: Sequence[Outcome], k: int, began: float = 0.0) -> Summary:
+    """Read the stages' files under project.root; what a stage did not write is left empty. began: when the night did,
+    epoch seconds."""
+    data = project.root / "data"
+    verdict, receipt = _read(data / "evaluate" / "verdict.json"), _read(data / "publish" / "receipt.json")
+    served = _read(project.root / "metrics" / "evaluate.json").get("gate", {})
+    digest = receipt.get("digest")
+    return Summary(
+        outcomes=tuple(outcomes),
+        rows=_rows(_read(data / "validate" / "report.json")),
+        protocol=str(verdict.get("gate", "")),
+        metrics=_metrics(verdict.get("intervals", {})),
+        ratings=_ratings(_read(data / "evaluate" / "report.json"), str(verdict.get("gate", ""))),
+        beyond={name: served[name] for name in BEYOND if name in served},
+        decision=str(verdict.get("decision", "")),
+        sentence=str(verdict.get("sentence", "")),
+        digest=digest,
+        published="; ".join(filter(None, [_published(receipt), _beside(project, receipt, began)])),
+        recorded=outcome.of(project.state, str(_read(data / "snapshot" / "recipe.json").get("recipe", ""))),
+        sample=_sample(data / "refit" / "bundle", receipt, k) if receipt else None,
+        pages=pages(project),
+    )
+
+
+def _read(path: Path) -> Row:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _rows(report: Row) -> tuple[Row, ...]:
+    return tuple({"table": t, **{c: found[c] for c in COUNTS}} for t, found in report.get("tables", {}).items())
+
+
+def _metrics(intervals: Row) -> tuple[Row, ...]:
+    """A row per model from model → metric → [point, low, high]."""
+    rows = []
+    for model, found in intervals.items():
+        points = {name: round(found[name][0], 6) for name in COLUMNS if name in found}
+        _, low, high = found[COLUMNS[0]]
+        first = {COLUMNS[0]: points.pop(COLUMNS[0]), "95%": f"{low:.3f}–{high:.3f}"}
+        rows.append({"model": model} | first | points)
+    return tuple(sorted(rows, key=lambda row: -float(row[COLUMNS[0]])))
+
+
+def _ratings(report: Row, protocol: str) -> tuple[Row, ...]:
+    models = report.get("ratings", {}).get(protocol, {}).get("models", {})
+    rows = []
+    for model, found in models.items():
+        rmse, mae = found["rmse"], found["mae"]["point"]
+        rows.append(
+            {"predicted by": model, "RMSE": rmse["point"], "95%": f"{rmse['low']:.3f}–{rmse['high']:.3f}", "MAE": mae}
+        )
+    return tuple(sorted(rows, key=lambda row: float(row["RMSE"])))
+
+
+def _published(receipt: Row) -> str:
+    if not receipt:
+        return "nothing was published"
+    if receipt.get("published"):
+        again = ": what was live, with its choices trained on tonight's log" if receipt["label"] == "refreshed" else ""
+        return f"{receipt['label']}, live on channel {receipt.get('channel')}{again}"
+    return (
+        "built, not published: a dry run" if receipt.get("dry_run") else f"nothing published: {receipt.get('reason')}"
+    )
+
+
+def _beside(project: Project, receipt: Row, began: float) -> str:
+    """What was withdrawn tonight; where nothing was published, what is served instead too."""
+    if receipt.get("published"):
+        return withdrawn(project, began)
+    return served(project, str(receipt.get("channel") or channel_of(project)), began)
+
+
+def _sample(bundle: Path, receipt: Row, k: int) -> Sample | None:
+    """A user whose history is of middling length, and k recommendations from this night's version.
+
+    As it is served; from the bundle itself after a dry run. None where there is no version at all.
+    """
+    from nightreel.reader.reader import Reader
+    from nightreel.store.backends.base import StoreError
+
+    try:
+        trial = bool(receipt.get("dry_run")) and (bundle / "manifest.json").exists()
+        reader = Reader.open_bundle(bundle, check=False) if trial else Reader.open(channel=str(receipt.get("channel")))
+    except StoreError:
+        return None
+    ids, histories = reader.users.ids, reader.histories
+    lengths = histories.lengths[: len(ids)]
+    if not lengths.any():
+        return None
+    row = int(abs(lengths - sorted(lengths[lengths > 0])[(lengths > 0).sum() // 2]).argmin())
+    user, past = str(ids[row]), histories.items[slice(*histories.indptr[row : row + 2])]
+    # A pseudonym can't be asked for by name: there the history stands for the user.
+    known = {"history": [reader.items.ids[i] for i in past]} if reader.config["pseudonymised"] else {"user": user}
+    return Sample(
+        user=user,
+        pseudonym=bool(reader.config["pseudonymised"]),
+        history=tuple(reader.items.titles[i] for i in past[::-1] if not reader.standing().hidden[i])[:SHOWN],
+        recommendations=tuple(
+            {"rank": found.rank, "item_id": found.item_id, "title": found.title}
+            for found in reader.recommend(k=k, **known)
+        ),
+    )

@@ -1,0 +1,149 @@
+"""A run's own copy of the checkout, so that runs from the form, the schedule, --data and --set never write to it.
+
+With git it is a detached worktree that holds what the user sees: HEAD plus all uncommitted changes. Without git it is
+a copy, and DVC is told that there is none. Either shares the checkout's DVC cache and starts from the last run's lock.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nightreel.errors import UserError
+from nightreel.orchestration import overrides
+from nightreel.orchestration.dvc import pipeline
+from nightreel.orchestration.dvc.recovery import whole
+from nightreel.orchestration.project import Project
+
+KEPT = 3  # worktrees that stay for inspection after their run
+NOT_COPIED = ("__pycache__", "node_modules", "venv")
+
+
+@contextmanager
+def worktree(project: Project, changes: overrides.Changes, cache: Path | None = None) -> Iterator[Project]:
+    """A project in a fresh worktree with the changes in its params.yaml; when the run ends its lock seeds the next.
+    cache: DVC's, in place of the checkout's."""
+    overrides.changed(project.root / "params.yaml", changes)
+    runs = project.state / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    _prune(project.root, runs, KEPT - 1)
+    target = runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    _create(project.root, target, cache or _cache_folder(project.root))
+    place = Project(target, project.state)
+    _seed(project, target)
+    overrides.write(target / "params.yaml", changes)
+    try:
+        yield place
+    finally:
+        _keep_lock(target, runs / "last")
+
+
+def versioned(root: Path) -> bool:
+    """Whether root is the top of a git checkout that has a commit."""
+    top = _git(root, "rev-parse", "--show-toplevel")
+    return (
+        top is not None
+        and Path(top.strip()).resolve() == root.resolve()
+        and _git(root, "rev-parse", "HEAD") is not None
+    )
+
+
+def unversioned_dvc(root: Path) -> None:
+    """Tell DVC where there is no git; it refuses to work otherwise."""
+    local = root / ".dvc" / "config.local"
+    if not (root / ".git").exists() and not local.exists():
+        local.write_text("[core]\n    no_scm = true\n", "utf-8")
+
+
+def _create(root: Path, target: Path, cache: Path) -> None:
+    if versioned(root):
+        _git(root, "worktree", "prune")
+        if _git(root, "worktree", "add", "--detach", "--no-checkout", str(target), "HEAD") is None:
+            raise UserError(f"{target}: git can't make a worktree here. Run `git worktree prune` and try again.")
+        _git(target, "reset", "--quiet")
+        listed = (_git(root, "ls-files", "-coz", "--exclude-standard") or "").split("\0")
+        for name in dict.fromkeys(filter(None, listed)):
+            _copy(root / name, target / name)
+    else:
+        _copy_unversioned(root, target)
+    settings = "" if versioned(root) else "[core]\n    no_scm = true\n"
+    (target / ".dvc").mkdir(exist_ok=True)
+    (target / ".dvc" / "config.local").write_text(f"{settings}[cache]\n    dir = {cache}\n", "utf-8")
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A tracked file that was deleted, or a nested repository, is left out, as in the checkout."""
+    if source.is_symlink() or source.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _copy_unversioned(root: Path, target: Path) -> None:
+    outs = {str(root / out) for stage in pipeline.read(root) for out in stage.outs}
+
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        hidden = {n for n in names if n.startswith(".") and n not in (".dvc", ".dvcignore", ".gitignore")}
+        ours = {n for n in names if os.path.join(folder, n) in outs or n in NOT_COPIED}  # noqa: PTH118
+        private = {"cache", "tmp", "config.local"} if Path(folder) == root / ".dvc" else set()
+        return hidden | ours | (private & set(names))
+
+    shutil.copytree(root, target, symlinks=True, ignore=left_out)
+
+
+def _cache_folder(root: Path) -> Path:
+    """The checkout's DVC cache, as its configuration says."""
+    parser = configparser.ConfigParser()
+    parser.read([root / ".dvc" / "config", root / ".dvc" / "config.local"], "utf-8")
+    named = parser.get("cache", "dir", fallback="cache")
+    return (root / ".dvc" / named).resolve()
+
+
+def _seed(project: Project, target: Path) -> None:
+    """Bring the newer of the last run's lock and the checkout's, with the outs that it names."""
+    last = project.state / "runs" / "last"
+    locks = [path for path in (last / "dvc.lock", project.root / "dvc.lock") if path.is_file() and whole(path)]
+    if not locks:
+        return
+    newest = max(locks, key=lambda path: path.stat().st_mtime)
+    for name in ("dvc.lock", *(out for stage in pipeline.read(target) for out in stage.uncached)):
+        _copy(newest.parent / name, target / name)
+    subprocess.run(
+        [sys.executable, "-m", "dvc", "checkout", "--quiet", "--force", "--allow-missing"],
+        cwd=target, env=project.environment(), capture_output=True, check=False,
+    )  # fmt: skip
+
+
+def _keep_lock(target: Path, last: Path) -> None:
+    if not (target / "dvc.lock").is_file():
+        return
+    shutil.rmtree(last, ignore_errors=True)
+    for name in ("dvc.lock", *(out for stage in pipeline.read(target) for out in stage.uncached)):
+        _copy(target / name, last / name)
+
+
+def _prune(root: Path, runs: Path, keep: int) -> None:
+    """Remove all but the newest `keep` worktrees."""
+    old = sorted(path for path in runs.iterdir() if path.is_dir() and path.name != "last")
+    for path in old[: max(0, len(old) - keep)]:
+        _git(root, "worktree", "remove", "--force", str(path))
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _git(root: Path, *words: str) -> str | None:
+    """Output of a git command, hooks off; None where it fails or git is not there."""
+    try:
+        found = subprocess.run(
+            ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false", *words],
+            cwd=root, env={k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    except FileNotFoundError:
+        return None
+    return found.stdout if found.returncode == 0 else None

@@ -1,0 +1,57 @@
+"""How much each event of a history speaks for an item: the terms of a member's score."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nightreel.data.histories import FloatArray, Histories, IntArray
+from nightreel.models.base import Recommender
+from nightreel.models.baselines.popularity import Popularity
+from nightreel.models.baselines.popularity_by_genre import GenrePopularity
+from nightreel.models.item_to_item import ItemToItem, recency_weights
+from nightreel.models.neighbors.content_knn import ContentKnn
+from nightreel.models.neighbors.tfidf_knn import TfidfKnn
+
+RECENT = 50  # events at most that are left out one by one: the rest speaks faintly and would take long
+BEHAVIOUR, CONTENT, POPULAR = "behaviour", "content", "popular"
+
+
+def kind_of(member: Recommender) -> str:
+    """What a member goes by: what people took to, what items are about, or how much an item is used now."""
+    if isinstance(member, Popularity | GenrePopularity):
+        return POPULAR
+    return CONTENT if isinstance(member, ContentKnn | TfidfKnn) else BEHAVIOUR
+
+
+def additive(member: Recommender) -> bool:
+    """Whether the member's score is a sum over events, up to a factor that all items share."""
+    return isinstance(member, ItemToItem | ContentKnn)
+
+
+def contributions(member: Recommender, past: Histories, moment: float, items: IntArray) -> FloatArray:
+    """[events, len(items)] of one row: the event's term of the score where that is a sum over events; else what the
+    score loses when the event is left out, for the last RECENT events."""
+    taken = past.items
+    if isinstance(member, ItemToItem):
+        weights = member.between(taken.astype(np.int64), items)
+        return np.asarray(recency_weights(past, member.decay)[:, None] * weights, np.float64)
+    if isinstance(member, ContentKnn):
+        terms = np.asarray(member.vectors[taken] @ member.vectors[items].T, np.float64)
+        return np.asarray(recency_weights(past, member.decay)[:, None] * terms)
+    return _lost(member, past, moment, items)
+
+
+def without_each(past: Histories, events: IntArray) -> Histories:
+    """A row for each of the events [r] of a one-row history: the history without it."""
+    n, rows = len(past.items), len(events)
+    kept = np.broadcast_to(np.arange(n), (rows, n))[np.arange(n)[None, :] != events[:, None]]
+    indptr = np.arange(rows + 1, dtype=np.int64) * (n - 1)
+    return Histories(indptr, past.items[kept], past.times[kept])
+
+
+def _lost(member: Recommender, past: Histories, moment: float, items: IntArray) -> FloatArray:
+    events = np.arange(len(past.items))[-RECENT:]
+    terms = np.zeros((len(past.items), len(items)))
+    whole = member.score(past, np.array([moment]))[0, items]
+    terms[events] = whole - member.score(without_each(past, events), np.full(len(events), moment))[:, items]
+    return terms

@@ -1,0 +1,219 @@
+"""Why an item is in a list: the terms of its score, traced back to events of the history, and what they are worth.
+
+A blend ranks candidates by its members' votes. Each member's vote is shared out over the events that its score comes
+from; the events with the largest shares are named. `measured` then asks the served model again without them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nightreel.bundle.context_popularity import FACETS, name
+from nightreel.bundle.item_facets import Facets
+from nightreel.bundle.item_table import ItemTable, Mask
+from nightreel.data.histories import FloatArray, Histories, IntArray
+from nightreel.models.engine import Engine
+from nightreel.models.ranker.candidates import FUSION_OFFSET, Candidates
+from nightreel.reader.explain.contributions import BEHAVIOUR, CONTENT, POPULAR, additive, contributions, kind_of
+from nightreel.reader.results import Evidence, Reason
+from nightreel.reader.slate import Question
+
+NAMED = 2  # history items in one reason
+PROFILE = 10  # events that tell what somebody takes most
+COMMON = 0.3  # share of those from which a label counts as a match
+MOSTLY = 0.5  # share of those beyond which a language counts as somebody's own
+VERBS = {"audio": "listened to", "music": "listened to", "podcast": "listened to", "game": "played", "other": "took to"}
+
+
+@dataclass(frozen=True, eq=False)
+class Votes:
+    """For the asked items: ranked [n], whether the engine ranked it at all; weights [n, members], each member's part in
+    that, summing to 1 for a ranked item; shares {kind: [distinct history items, n]}, summing to 1 or 0 in a column."""
+
+    items: IntArray
+    history: IntArray
+    ranked: Mask
+    weights: FloatArray
+    kinds: tuple[str, ...]
+    shares: dict[str, FloatArray]
+
+    def of_kind(self, kind: str) -> FloatArray:
+        """[n] part of the votes that one kind of member has."""
+        return np.asarray(self.weights[:, [each == kind for each in self.kinds]].sum(axis=1))
+
+
+def votes(engine: Engine, question: Question, items: IntArray, hidden: Mask | None) -> Votes:
+    """The members' votes for items (at most a list's length) as answers to a question."""
+    found, _, _ = engine.candidates(question.past, question.moments, question.exclude, hidden)
+    ranked, weights = _weights(engine, found, items)
+    kinds = tuple(kind_of(member) for member in engine.members.values())
+    history, event_of = np.unique(question.past.items, return_inverse=True)
+    shares = {}
+    for kind in (BEHAVIOUR, CONTENT):
+        terms = np.zeros((len(history), len(items)))
+        if len(history):
+            np.add.at(terms, event_of, _terms(engine, question, items, weights, kinds, kind))
+        shares[kind] = terms / np.maximum(terms.sum(axis=0), 1e-12)
+    return Votes(items, history.astype(np.int64), ranked, weights, kinds, shares)
+
+
+def _weights(engine: Engine, found: Candidates, items: IntArray) -> tuple[Mask, FloatArray]:
+    """By reciprocal rank, as in fusion; a member whose cut-off the item misses has no vote."""
+    place = np.searchsorted(found.items, items)
+    ranked = np.isin(items, found.items)
+    ranks = np.full((len(items), len(engine.members)), float(engine.cutoff))
+    ranks[ranked] = found.ranks[place[ranked]]
+    if engine.blend.kind in engine.members:
+        own = [name == engine.blend.kind for name in engine.members]
+        return ranked, np.where(ranked[:, None], np.array(own, np.float64), 0.0)
+    least = 1.0 / (FUSION_OFFSET + min(engine.cutoff, engine.n_items))
+    weights = np.maximum(1.0 / (FUSION_OFFSET + ranks) - least, 0.0)
+    return ranked, weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
+
+
+def _terms(
+    engine: Engine, question: Question, items: IntArray, weights: FloatArray, kinds: Sequence[str], kind: str
+) -> FloatArray:
+    """[events, n] what the events say for the items through the members of a kind, each by its vote.
+
+    Where members whose score is a sum over events have votes, those speak for all; leaving events out one by one, which
+    the others need, takes a hundred times as long.
+    """
+    members = list(engine.members.values())
+    voting = [at for at, each in enumerate(kinds) if each == kind and weights[:, at].any()]
+    sums = [at for at in voting if additive(members[at])]
+    strongest = sorted(voting, key=lambda at: -float(weights[:, at].sum()))[:1]
+    total = np.zeros((len(question.past.items), len(items)))
+    moment = float(question.moments[0])
+    for at in sums or strongest:
+        said = np.maximum(
+            contributions(members[at], question.past, engine.now if np.isnan(moment) else moment, items), 0.0
+        )
+        total += weights[:, at] * said / np.maximum(said.sum(axis=0), 1e-12)
+    return total
+
+
+def evidence(found: Votes, at: int, most: int, hidden: Mask | None = None) -> IntArray:
+    """Indices of the history items that speak most for item number `at`, over all kinds by their votes; hidden:
+    [n_items] what may not be named."""
+    total = sum(found.of_kind(kind)[at] * found.shares[kind][:, at] for kind in (BEHAVIOUR, CONTENT))
+    return _strongest(found.history, np.asarray(total), most, hidden)
+
+
+def _strongest(history: IntArray, parts: FloatArray, most: int, hidden: Mask | None) -> IntArray:
+    speaks = parts > 0 if hidden is None else (parts > 0) & ~hidden[history]
+    order = np.argsort(-parts, kind="stable")
+    return history[order[speaks[order]][:most]]
+
+
+def reasons(
+    found: Votes, at: int, question: Question, table: ItemTable, facets: Facets, hidden: Mask | None = None
+) -> tuple[Reason, ...]:
+    """Why item number `at` was answered, the strongest reason first; "popular" for what no member spoke for. hidden:
+    [n_items] what may not be shown, and so is no reason that is told either."""
+    told = []
+    item, past = int(found.items[at]), question.past
+    for kind in (BEHAVIOUR, CONTENT, POPULAR):
+        share = float(found.of_kind(kind)[at])
+        if share <= 0:
+            continue
+        if kind == POPULAR:
+            told.append(_popular(item, past, facets, share))
+            continue
+        named = tuple(_strongest(found.history, found.shares[kind][:, at], NAMED, hidden).tolist())
+        if named:
+            told.append(Reason(kind, _text(kind, named, table, facets), tuple(table.ids[i] for i in named), (), share))
+    told.sort(key=lambda reason: -reason.share)
+    return (*(told or [_popular(item, past, facets, 1.0)]), *_matches(item, past, table, facets, hidden))
+
+
+def _popular(item: int, past: Histories, facets: Facets, share: float) -> Reason:
+    """Where the item is popular: of what is somebody's own first, then overall, then in any of its contexts."""
+    contexts = facets.contexts
+    if contexts is None:
+        return Reason(POPULAR, "Popular now", (), (), share)
+    when, now = (" this week", "Popular now") if contexts.days else ("", "Popular")
+    own = _own(past, facets)
+    places = [(facet, label) for facet in FACETS for label in getattr(facets, facet)[item]]
+    for facet, label in [*(each for each in places if each in own), ("", ""), *places]:
+        if item in contexts.popular.get((facet, label), ()):
+            if not facet:
+                return Reason(POPULAR, f"Popular{when}", (), (), share)
+            where = "your language" if facet == "languages" and (facet, label) in own else name(facet, label)
+            return Reason(POPULAR, f"Popular in {where}{when}", (), (label,), share)
+    return Reason(POPULAR, now, (), (), share)
+
+
+def _own(past: Histories, facets: Facets) -> set[tuple[str, str]]:
+    """The languages and genres of much of the recent past."""
+    recent = past.items[-PROFILE:].tolist()
+    found = set()
+    for facet, least in (("languages", MOSTLY), ("genres", COMMON)):
+        counts = Counter(label for i in recent for label in set(getattr(facets, facet)[i]))
+        found |= {(facet, label) for label, count in counts.items() if count > least * len(recent)}
+    return found
+
+
+def _text(kind: str, named: Sequence[int], table: ItemTable, facets: Facets) -> str:
+    titles = " and ".join(table.titles[i] or table.ids[i] for i in named)
+    if kind == CONTENT:
+        return f"Close in content to {titles}"
+    media = facets.media_types[named[0]]
+    return f"Because you {VERBS.get(media[0], 'watched') if media else 'took to'} {titles}"
+
+
+def _matches(item: int, past: Histories, table: ItemTable, facets: Facets, hidden: Mask | None) -> list[Reason]:
+    """Labels that the item shares with much of the recent past; facts beside the score's terms, so without a share."""
+    recent = past.items[-PROFILE:].tolist()
+    told = []
+    for kind, rows, words in (("creator", facets.creators, "By"), ("genre", table.genres, "Matches")):
+        counts = Counter(label for i in recent for label in set(rows[i]))
+        common = [label for label in rows[item] if counts[label] >= max(COMMON * len(recent), 1)]
+        common.sort(key=lambda label: (-counts[label], label))
+        if common:
+            shown = (i for i in dict.fromkeys(recent) if hidden is None or not hidden[i])
+            named = tuple(table.ids[i] for i in shown if set(rows[i]) & set(common))
+            told.append(Reason(kind, f"{words}: {', '.join(common[:3])}", named, tuple(common), 0.0))
+    return told
+
+
+def measured(
+    engine: Engine, question: Question, item: int, history: IntArray, hidden: Mask | None, table: ItemTable
+) -> tuple[float, int | None, tuple[Evidence, ...]]:
+    """The item's score and rank (None: no candidate), and for each history item what both are without it, the largest
+    fall first. Everything else stays: the moment, and what may not be shown."""
+    past = question.past
+    rows = [past, *(past.where(past.items != each) for each in history.tolist())]
+    lengths = [len(row.items) for row in rows]
+    asked = Histories(
+        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        np.concatenate([row.items for row in rows]), np.concatenate([row.times for row in rows]),
+    )  # fmt: skip
+    moments, exclude = np.repeat(question.moments, len(rows)), question.exclude
+    exclude = exclude.take(np.zeros(len(rows), np.int64)) if exclude is not None else None
+    found, columns, matrix = engine.candidates(asked, moments, exclude, hidden)
+    scores = engine.blend.score(found, tuple(engine.members), columns, matrix)
+    told = [_standing(found, scores, row, item) for row in range(len(rows))]
+    score, rank = told[0]
+    fallen = [
+        Evidence(table.ids[i], table.titles[i], score - value, place)
+        for i, (value, place) in zip(history.tolist(), told[1:], strict=True)
+    ]
+    return score, rank, tuple(sorted(fallen, key=lambda each: -each.drop))
+
+
+def _standing(found: Candidates, scores: npt.NDArray[np.float32], row: int, item: int) -> tuple[float, int | None]:
+    """Score and rank from 1 of an item in a row; where it is no candidate, the least that one scores, and None."""
+    own = found.rows == row
+    items, values = found.items[own], scores[own]
+    place = np.flatnonzero(items == item)
+    if not len(place):
+        return float(values.min()) if len(values) else 0.0, None
+    value = values[place[0]]
+    ahead = (values > value) | ((values == value) & (items < item))
+    return float(value), 1 + int(ahead.sum())

@@ -1,0 +1,166 @@
+"""What a user is interested in: keywords of what they took to and the words they searched for, weighted by age.
+
+An event counts 2^(-age / half-life). It is shared out over its item's keywords by their nearness to the item's text and
+by how few items have them (inverse document frequency), so each event gives the same in all; a search gives its whole
+event to its own words. The profile is a sum, so every interest names the events that it came from, with their parts.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from nightreel.data.dataset import Dataset
+from nightreel.data.histories import Histories
+from nightreel.errors import UserError
+from nightreel.reader.open_bundle import OpenBundle
+from nightreel.reader.options import PLAIN
+from nightreel.reader.queries import ask
+
+KEYWORDS, SEARCHES = "keywords.parquet", "searches.parquet"
+KEYWORDS_SCHEMA = pa.schema([("words", pa.list_(pa.string())), ("weights", pa.list_(pa.float32()))])
+SEARCHES_SCHEMA = pa.schema([("user", pa.int32()), ("time", pa.float64()), ("text", pa.string())])
+DAY_S = 86_400.0
+HALF_LIFE = 30.0
+"""Days after which an event counts half (events, where the source has no clock)."""
+EVENTS = 500
+"""Newest events of a user that are looked at."""
+KEPT, LONGEST = 20, 80
+"""Newest searches of a user that a bundle keeps, and characters of one."""
+TOLD = 5
+
+
+@dataclass(frozen=True)
+class Origin:
+    """An event behind an interest: an item that was taken to, or a search's text (item_id empty). share: its part of
+    the interest's weight; time: epoch seconds, or a position."""
+
+    item_id: str
+    text: str
+    time: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Interest:
+    """weight: its part of the whole profile, 0 to 1; origins: the strongest first, at most a few of `events`."""
+
+    word: str
+    weight: float
+    events: int
+    origins: tuple[Origin, ...]
+
+
+def write_keywords(folder: Path, data: Dataset, understood: Path) -> None:
+    """The bundle's keywords.parquet (a row an item) and searches.parquet (user, time, text; oldest first).
+
+    An item has the keywords of its text; where it has none its tags, else its genres, each with the same score.
+    """
+    derived = pq.read_table(understood, columns=["keywords", "keyword_scores"]).to_pylist()
+    labels = zip(data.items["tags"].to_pylist(), data.items["genres"].to_pylist(), strict=True)
+    rows = [_scored(row, tags or genres or []) for row, (tags, genres) in zip(derived, labels, strict=True)]
+    held = Counter(word for own in rows for word in own)
+    rarity = {word: float(np.log1p(len(rows) / items)) for word, items in held.items()}
+    told = [
+        {"words": list(own), "weights": [score * rarity[word] for word, score in own.items()]} for own in rows
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(told, KEYWORDS_SCHEMA), folder / KEYWORDS, compression="zstd")
+    pq.write_table(_searches(data), folder / SEARCHES, compression="zstd")
+
+
+def _scored(row: dict[str, Any], labels: Sequence[str]) -> dict[str, float]:
+    """Word → score of an item; of two forms of a word the better one's."""
+    words = row["keywords"] or labels
+    scores = row["keyword_scores"] if row["keywords"] else [1.0] * len(words)
+    found: dict[str, float] = {}
+    for word, score in zip(words, scores, strict=True):
+        found[_plain(word)] = max(score, 0.0, found.get(_plain(word), 0.0))
+    return found
+
+
+def _searches(data: Dataset) -> pa.Table:
+    if "text" not in data.events.column_names:
+        return SEARCHES_SCHEMA.empty_table()
+    asked = pc.and_(pc.equal(data.events["event"].cast(pa.string()), "search"), pc.is_valid(data.events["text"]))
+    rows = data.events.filter(asked).select(SEARCHES_SCHEMA.names).to_pylist()
+    own: dict[int, list[dict[str, Any]]] = {}
+    for row in rows:
+        if text := _plain(row["text"])[:LONGEST]:
+            own.setdefault(row["user"], []).append(row | {"text": text})
+    return pa.Table.from_pylist([row for each in own.values() for row in each[-KEPT:]], SEARCHES_SCHEMA)
+
+
+def _plain(word: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", word).casefold().split())
+
+
+def interests(
+    bundle: OpenBundle, user: str | None = None, *, history: Sequence[str] | None = None, k: int = 10,
+    half_life: float = HALF_LIFE,
+) -> list[Interest]:  # fmt: skip
+    """The k strongest interests of a user, or of a history of item ids; nothing for nobody known.
+
+    Raises UserError where the version was published without keywords.
+    """
+    if not (bundle.facets.path.parent / KEYWORDS).exists():
+        raise UserError("This version holds no keywords of its items: it was published by an earlier Nightreel.")
+    question = ask(bundle, user, history, None, None, PLAIN)
+    row = int(bundle.users.rows([user])[0]) if user is not None else len(bundle.users)
+    searches = _of_user(bundle.facets.path.parent / SEARCHES, row)
+    return profile(_parts(bundle, question.past, searches, half_life), k)
+
+
+Part = tuple[str, float, str, str, float]
+"""An event's contribution: word, weight, item id, text (empty: it is not named), time."""
+
+
+def _parts(bundle: OpenBundle, past: Histories, searches: list[dict[str, Any]], half_life: float) -> list[Part]:
+    items, times = past.items[-EVENTS:].tolist(), past.times[-EVENTS:].tolist()
+    moments = [*times, *(row["time"] for row in searches)]
+    if not moments:
+        return []
+    latest = max(moments)
+    unit = half_life * (1.0 if bundle.clock.ordered else DAY_S)
+    table = pq.ParquetFile(bundle.facets.path.parent / KEYWORDS).read().take(pa.array(items, pa.int64()))
+    found, hidden = [], bundle.standing().hidden
+    for item, time, row in zip(items, times, table.to_pylist(), strict=True):
+        weight, whole = 2.0 ** ((time - latest) / unit), sum(row["weights"])
+        for word, own in zip(row["words"], row["weights"], strict=True):
+            if own > 0:
+                # What may not be shown still tells what somebody likes, but it is not named.
+                title = "" if hidden[item] else bundle.items.titles[item] or bundle.items.ids[item]
+                found.append((word, weight * own / whole, bundle.items.ids[item], title, time))
+    for row in searches:
+        found.append((row["text"], 2.0 ** ((row["time"] - latest) / unit), "", row["text"], row["time"]))
+    return found
+
+
+def profile(parts: Sequence[Part], k: int) -> list[Interest]:
+    """Contributions summed by word, the strongest first; of equals the alphabetical order decides."""
+    by_word: dict[str, list[Part]] = {}
+    for part in parts:
+        by_word.setdefault(part[0], []).append(part)
+    sums = {word: sum(part[1] for part in own) for word, own in by_word.items()}
+    whole = sum(sums.values())
+    told = []
+    for word in sorted(sums, key=lambda word: (-sums[word], word))[:k]:
+        own = sorted(by_word[word], key=lambda part: (-part[1], -part[4], part[2]))
+        named = [part for part in own if part[3]][:TOLD]
+        origins = tuple(Origin(item, text, time, weight / sums[word]) for _, weight, item, text, time in named)
+        told.append(Interest(word, sums[word] / whole, len(own), origins))
+    return told
+
+
+def _of_user(path: Path, row: int) -> list[dict[str, Any]]:
+    table = pq.ParquetFile(path).read()
+    rows: list[dict[str, Any]] = table.filter(pc.equal(table["user"], row)).to_pylist()
+    return rows

@@ -1,0 +1,70 @@
+"""Computes what is stored with a bundle: the known users' lists and every item's neighbours."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nightreel.bundle.clock import tonight
+from nightreel.bundle.format import read_manifest, seal
+from nightreel.bundle.precomputed import LISTS, NEIGHBOURS, never_again
+from nightreel.models.content_vectors import BASE
+from nightreel.models.top_k import TopK, top_items
+from nightreel.reader.open_bundle import OpenBundle
+
+LENGTH = 100  # places in a user's list: as many as a wished list is chosen from
+NEAR = 64  # neighbours of an item: some to spare for those that may not be shown
+MOST_ITEMS = 200_000  # every item is compared with every other: 100,000 x 384 take minutes
+ROWS = 1024  # users or items answered at once
+
+
+def precompute(folder: Path, bundle: OpenBundle, base: Path | None = None) -> str:
+    """Add to a sealed bundle what it answers tonight; returns the new digest. No clock has a say: what time
+    takes away or brings is seen to on reading.
+
+    base: an earlier version; its neighbours are used again where the vectors that they were computed from are.
+    """
+    _write(folder / LISTS, _lists(bundle))
+    if base is not None and (base / NEIGHBOURS).is_dir() and _sha256(base) == _sha256(folder):
+        shutil.copytree(base / NEIGHBOURS, folder / NEIGHBOURS)
+    elif 1 < len(bundle.items) <= MOST_ITEMS:
+        _write(folder / NEIGHBOURS, _neighbours(np.load(folder / BASE, mmap_mode="r", allow_pickle=False)))
+    config = read_manifest(folder).config
+    return seal(folder, config | {"moment": tonight(config["clock"])})
+
+
+def _sha256(folder: Path) -> str:
+    """Of the vectors that neighbours are computed from."""
+    return str(read_manifest(folder).files[BASE]["sha256"])
+
+
+def _lists(bundle: OpenBundle) -> list[TopK]:
+    rows, without = np.arange(len(bundle.users) + 1), never_again(bundle.items, bundle.clock)
+    found = []
+    for start in range(0, len(rows), ROWS):
+        part, seen = rows[start : start + ROWS], bundle.users.seen if bundle.config["exclude_seen"] else None
+        past, exclude = bundle.users.histories.take(part), None if seen is None else seen.take(part)
+        moments, hidden = bundle.clock.moments(past, None), without if without.any() else None
+        found.append(bundle.top(past, moments, exclude, LENGTH, "blend", hidden))
+    return found
+
+
+def _neighbours(vectors: npt.NDArray[np.float32]) -> list[TopK]:
+    """By cosine, exactly; ties to the lower index."""
+    n, whole = len(vectors), np.asarray(vectors)
+    found = []
+    for start in range(0, n, ROWS):
+        scores = whole[start : start + ROWS] @ whole.T
+        scores[np.arange(len(scores)), start + np.arange(len(scores))] = -np.inf
+        items = top_items(scores, min(NEAR, n - 1))
+        found.append(TopK(items, np.take_along_axis(scores, items, axis=1)))
+    return found
+
+
+def _write(folder: Path, parts: list[TopK]) -> None:
+    folder.mkdir()
+    np.save(folder / "items.npy", np.concatenate([part.items for part in parts]), allow_pickle=False)
+    np.save(folder / "scores.npy", np.concatenate([part.scores for part in parts]), allow_pickle=False)

@@ -1,0 +1,159 @@
+"""A reader's answers to one question beside the list itself: an explanation, what is near an item or a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from nightreel.bundle.clock import STEP_S, Moment
+from nightreel.bundle.editorial_rules import InForce
+from nightreel.bundle.item_table import Mask
+from nightreel.data.histories import FloatArray, Histories, IntArray
+from nightreel.errors import UserError
+from nightreel.models.top_k import top_items
+from nightreel.reader.explain import explanations as why
+from nightreel.reader.open_bundle import OpenBundle
+from nightreel.reader.options import Wishes
+from nightreel.reader.recommend import WAYS
+from nightreel.reader.results import Explanation, Reason, Similar
+from nightreel.reader.slate import PICKED, PROMOTED, Question, extended, indices
+from nightreel.reader.visibility import Standing
+
+USE = 0.3  # by how much the most used item's search score is raised
+MEASURED = 5  # history items that an explanation leaves out, one after the other
+
+
+def ask(
+    bundle: OpenBundle,
+    user: str | None,
+    history: Sequence[str] | None,
+    at: Moment,
+    exclude_seen: bool | None,
+    wishes: Wishes,
+) -> Question:
+    """A user's question or a history's, this visit's likes included."""
+    without = bundle.config["exclude_seen"] if exclude_seen is None else exclude_seen
+    liked, clock = indices(bundle.items, wishes.liked), bundle.clock
+    if history is not None:
+        if user is not None:
+            raise UserError("Give a user or a history, not both: a history stands for a user of its own.")
+        past = clock.sitting([i for i in map(bundle.items.index_of, history) if i is not None], at)
+        exclude, row = past if without else None, None
+    else:
+        number = int(bundle.users.rows([user])[0]) if user is not None else len(bundle.users)
+        past = bundle.users.histories.row(number)
+        exclude = bundle.users.seen.row(number) if without else None
+        usual = at is None and without == bundle.config["exclude_seen"] and not liked
+        row = number if usual else None
+    moments = clock.moments(past, at)
+    if liked:
+        # Of positions, which are each user's own, no other end is known than the user's.
+        past = extended(past, liked, 1.0, -1.0) if clock.ordered else extended(past, liked, STEP_S, clock.end(at))
+    return Question(past, exclude, moments, row)
+
+
+def explanation(bundle: OpenBundle, question: Question, name: str, standing: Standing) -> Explanation:
+    """Why an item is, or is not, in the list; raises UserError for an unknown one. standing: what holds."""
+    item, ruled = bundle.items.require(name, standing.hidden), standing.ruled
+    left_out = _left_out(bundle, question, item, standing)
+    hidden = bundle.items.hidden(standing.instant)
+    hidden[item] = False
+    asked = Question(question.past, _without(question.exclude, item), question.moments)
+    items = np.array([item])
+    found = why.votes(bundle.engine, asked, items, hidden)
+    named = why.evidence(found, 0, MEASURED, standing.hidden) if found.ranked[0] else items[:0]
+    score, rank, told = why.measured(bundle.engine, asked, item, named, hidden, bundle.items)
+    facts = (bundle.items, bundle.facets, standing.hidden)
+    reasons = why.reasons(found, 0, asked, *facts) if found.ranked[0] else ()
+    reasons = (*(_by_rule(ruled, item) if left_out is None else ()), *reasons)
+    return Explanation(bundle.items.ids[item], bundle.items.titles[item], score, rank, left_out, reasons, told)
+
+
+def _by_rule(ruled: InForce | None, item: int) -> tuple[Reason, ...]:
+    """What the version's rules do for an item that may be shown."""
+    if ruled is None:
+        return ()
+    if item in ruled.pinned:
+        return (WAYS[PICKED],)
+    return (WAYS[PROMOTED],) if ruled.offset is not None and ruled.offset[item] > 0 else ()
+
+
+def _left_out(bundle: OpenBundle, question: Question, item: int, standing: Standing) -> str | None:
+    by_right = bundle.items.why_hidden(item, standing.instant)
+    if by_right is not None:
+        return by_right
+    if standing.hidden[item]:
+        return "rule"
+    seen = question.exclude is not None and item in question.exclude.items
+    return "seen" if seen else None
+
+
+def _without(exclude: Histories | None, item: int) -> Histories | None:
+    return None if exclude is None else exclude.where(exclude.items != item)
+
+
+def similar(bundle: OpenBundle, name: str, k: int, standing: Standing) -> list[Similar]:
+    """From the stored neighbours, with what has changed since they were; else from the index; else from all vectors."""
+    hidden = standing.hidden
+    item = bundle.items.require(name, hidden)
+    near = _stored_near(bundle, item, hidden)
+    nearest = bundle.engine.catalogue.nearest
+    if len(near) < k and nearest is not None:
+        items, values = nearest.best(bundle.vectors[item], k, np.array([item]), hidden)
+        near = list(zip(items.tolist(), values.tolist(), strict=True))
+    if len(near) >= k:
+        return [Similar(bundle.items.ids[i], bundle.items.titles[i], value) for i, value in near[:k]]
+    scores = np.asarray(bundle.vectors @ bundle.vectors[item], np.float32)
+    scores[hidden] = -np.inf
+    scores[item] = -np.inf
+    return _best(bundle, scores, k, -np.inf)
+
+
+def _stored_near(bundle: OpenBundle, item: int, hidden: Mask) -> list[tuple[int, float]]:
+    """Neighbours that were computed with the base's vectors; items that have changed since are compared anew."""
+    stored, changed = bundle.stored.neighbours, bundle.engine.catalogue.changed
+    if stored is None:
+        return []
+    near = zip(stored.items[item].tolist(), stored.scores[item].tolist(), strict=True)
+    if not len(changed):
+        return [(i, value) for i, value in near if not hidden[i]]
+    new = set(changed.tolist())
+    if item in new:
+        return []
+    kept = [(i, value) for i, value in near if i not in new]
+    floor = float(stored.scores[item, -1])  # what lies below it may have others before it that are not stored
+    values = (bundle.vectors[changed] @ bundle.vectors[item]).tolist()
+    moved = [(i, value) for i, value in zip(changed.tolist(), values, strict=True) if value >= floor]
+    return [(i, value) for i, value in sorted(kept + moved, key=lambda pair: (-pair[1], pair[0])) if not hidden[i]]
+
+
+def found(bundle: OpenBundle, text: str, k: int, standing: Standing) -> list[Similar]:
+    """By words; among items that fit alike, the more used ones come first."""
+    scores = bundle.words.scores(text)
+    used = np.log1p(np.asarray(bundle.engine.statistics.trends[-1].table[-1], np.float64))
+    scores *= 1.0 + USE * used / max(float(used.max(initial=0.0)), 1.0)
+    scores[standing.hidden] = 0.0
+    return _best(bundle, scores.astype(np.float32), k, 0.0)
+
+
+def _best(bundle: OpenBundle, scores: npt.NDArray[np.float32], k: int, above: float) -> list[Similar]:
+    best = top_items(scores[None], k)[0]
+    return [Similar(bundle.items.ids[i], bundle.items.titles[i], float(scores[i])) for i in best if scores[i] > above]
+
+
+def scores(
+    bundle: OpenBundle, histories: Histories, items: IntArray, moments: FloatArray | None, model: str
+) -> npt.NDArray[np.float32]:
+    """[n, len(items)] for histories; see Reader.score."""
+    at = np.full(len(histories), np.nan) if moments is None else moments
+    if model != "blend":
+        return np.asarray(bundle.engine.scores(histories, at, model)[:, items], np.float32)
+    others = np.ones(len(bundle.items), bool)
+    others[items] = False
+    listed, values = bundle.engine.top_k(histories, at, int((~others).sum()), exclude=None, hidden=others, model=model)
+    told = np.full((len(histories), len(bundle.items)), np.nan, np.float32)
+    row, place = np.nonzero(listed >= 0)
+    told[row, listed[row, place]] = values[row, place]
+    return told[:, items]

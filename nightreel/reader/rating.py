@@ -1,0 +1,32 @@
+"""Predicted ratings of a bundle: read from its folder, asked by id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from nightreel.data.histories import IntArray
+from nightreel.errors import UserError
+from nightreel.reader.open_bundle import OpenBundle
+
+
+def predicted(
+    bundle: OpenBundle, items: Sequence[str], user: str | None, given: Mapping[str, float] | None
+) -> list[float]:
+    """See Reader.rate."""
+    model = bundle.ratings
+    if model is None:
+        raise UserError("This version learned from no ratings, so that it predicts none: `score` ranks items.")
+    if given is not None and user is not None:
+        raise UserError("Give a user or ratings, not both: ratings stand for a user of their own.")
+    asked, row = _rows(bundle, items), len(bundle.users)
+    if given is not None:
+        model, row = model.folded_in(_rows(bundle, given), np.array(list(given.values()), np.float64)), 0
+    elif user is not None:
+        row = int(bundle.users.rows([user])[0])
+    return [float(value) for value in model.predict(np.full(len(asked), row), asked)]
+
+
+def _rows(bundle: OpenBundle, items: Iterable[str]) -> IntArray:
+    return np.array([bundle.items.require(item) for item in items], np.int64)

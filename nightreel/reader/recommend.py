@@ -1,0 +1,237 @@
+"""Making lists: the engine's best candidates, what may not be shown, and what wishes and rules do to their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from nightreel.bundle.clock import Moment, each_of
+from nightreel.bundle.editorial_rules import InForce
+from nightreel.bundle.item_table import Mask
+from nightreel.data.histories import FloatArray, Histories, IntArray
+from nightreel.models.engine import BLEND
+from nightreel.models.top_k import TopK
+from nightreel.reader.explain import explanations as why
+from nightreel.reader.open_bundle import OpenBundle
+from nightreel.reader.options import PLAIN, Wishes
+from nightreel.reader.results import LISTS, Reason, Recommendation
+from nightreel.reader.slate import PICKED, POOL, PROMOTED, Question, Slate, compose, kept_out
+from nightreel.reader.visibility import Standing
+
+WAYS = {
+    PICKED: Reason("rule", "Picked by the editors", (), (), 0.0),
+    PROMOTED: Reason("rule", "Promoted", (), (), 0.0),
+}
+BLOCK = 1024  # rows answered at once
+SPARE = 3  # times a list's length that is left to choose from, where order is changed
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """n histories, and what their lists may not hold.
+
+    Attributes:
+        past: n rows.
+        moments: [n] of the features; NaN for tonight.
+        exclude: n rows of items left out, or None.
+        users: Whose rows of the lists computed with the version they are; None where something else was asked.
+    """
+
+    past: Histories
+    moments: FloatArray
+    exclude: Histories | None
+    users: IntArray | slice | None = None
+
+    def __len__(self) -> int:
+        return len(self.past)
+
+    def take(self, rows: IntArray) -> Asked:
+        """Some of the rows; users have to be numbers."""
+        exclude = self.exclude.take(rows) if self.exclude is not None else None
+        users = self.users[rows] if isinstance(self.users, np.ndarray) else None
+        return Asked(self.past.take(rows), self.moments[rows], exclude, users)
+
+
+def of_users(bundle: OpenBundle, rows: IntArray, at: Moment | Sequence[Moment], without: bool) -> Asked:
+    """What known users, by their rows, ask for. without: leave out what they have seen."""
+    past = bundle.users.histories.take(rows)
+    return Asked(past, bundle.clock.moments(past, at), bundle.users.seen.take(rows) if without else None, rows)
+
+
+def recommendations(
+    bundle: OpenBundle, question: Question, k: int, wishes: Wishes, with_reasons: bool, standing: Standing
+) -> list[Recommendation]:
+    """The list with its reasons, if asked for. standing: what may be shown, and the version's rules that hold."""
+    kept = kept_out(bundle.items, bundle.facets, wishes) if wishes.filters else None
+    slate = _slate(bundle, question, k, wishes, kept, standing)
+    told: list[tuple[Reason, ...]] = [()] * len(slate.items)
+    if with_reasons:
+        found = why.votes(bundle.engine, question, slate.items, _both(standing.out, kept))
+        told = [_told(bundle, found, at, question, slate, standing) for at in range(len(slate.items))]
+    short = "for you" if len(question.past.items) else "popular"
+    rows = zip(slate.items.tolist(), slate.scores.tolist(), slate.propensities.tolist(), slate.ways, told, strict=True)
+    return [
+        Recommendation(bundle.items.ids[i], bundle.items.titles[i], rank, score, way or short, propensity, reasons)
+        for rank, (i, score, propensity, way, reasons) in enumerate(rows, 1)
+    ]
+
+
+def _told(
+    bundle: OpenBundle, found: why.Votes, at: int, question: Question, slate: Slate, standing: Standing
+) -> tuple[Reason, ...]:
+    """A pin owes its place to nobody's history; a boosted item does too, in part, where the engine ranked it."""
+    way = slate.ways[at]
+    own = (WAYS[way],) if way else ()
+    if way == PICKED or np.isnan(slate.scores[at]):
+        return own
+    return (*own, *why.reasons(found, at, question, bundle.items, bundle.facets, standing.hidden))
+
+
+def _slate(
+    bundle: OpenBundle, question: Question, k: int, wishes: Wishes, kept: Mask | None, standing: Standing
+) -> Slate:
+    """kept: [n_items] what the wishes leave out."""
+    reorders = wishes.reorders or standing.reorders
+    own = slice(question.row, question.row + 1) if question.row is not None else None
+    asked = Asked(question.past, question.moments, question.exclude, own)
+    need, enough = (max(POOL, SPARE * k), SPARE * k) if reorders else (k, k)
+    found = _candidates(bundle, asked, need, enough, BLEND, kept, standing)
+    listed = found.items[0] >= 0
+    items, scores = found.items[0][listed].astype(np.int64), found.scores[0][listed].astype(np.float64)
+    if not reorders:
+        return Slate(items[:k], scores[:k], np.ones(len(items[:k])), ("",) * len(items[:k]))
+    never = _never(standing, question.exclude, kept)
+    return _composed(bundle, items, scores, k, wishes, never, standing.ruled)
+
+
+def _composed(
+    bundle: OpenBundle, items: IntArray, scores: FloatArray, k: int, wishes: Wishes, never: Mask, ruled: InForce | None
+) -> Slate:
+    return compose(
+        items, scores, k, wishes, table=bundle.items, facets=bundle.facets, vectors=bundle.vectors,
+        years=np.asarray(bundle.engine.catalogue.years, np.float64), hidden=never, ruled=ruled,
+    )  # fmt: skip
+
+
+def _candidates(
+    bundle: OpenBundle, asked: Asked, need: int, enough: int, model: str, kept: Mask | None, standing: Standing
+) -> TopK:
+    """Lists of what may be shown, at least `need` places wide, read where they were computed with the version.
+
+    enough: places of them that count, fewer only where there are no more items; kept: what wishes leave out, for which
+    all is computed anew. Where time or rules hide more than the stored lists leave out, those are thinned out; whoever
+    has none gets the same by the same way, so that a history is answered as the user whose it is.
+    """
+    if kept is not None or model != BLEND or not standing.stored:
+        return _top(bundle, asked, need, model, _both(standing.out, kept))
+    if not standing.beyond:
+        return _stored(bundle, asked.users, need) or _top(bundle, asked, need, model, standing.out)
+    if enough == need:
+        found = _stored(bundle, asked.users, need)
+        if found is not None and not standing.hidden[found.items].any():
+            return found
+    width, without = max(need, POOL), bundle.stored.without
+    whole = _stored(bundle, asked.users, width)
+    if whole is None:
+        whole = _top(bundle, asked, width, model, without if without.any() else None)
+    return permitted(
+        whole, standing.hidden, enough, lambda rows: _top(bundle, asked.take(rows), width, model, standing.out)
+    )
+
+
+def _top(bundle: OpenBundle, asked: Asked, k: int, model: str, hidden: Mask | None) -> TopK:
+    return bundle.top(asked.past, asked.moments, asked.exclude, k, model, hidden)
+
+
+def _both(one: Mask | None, other: Mask | None) -> Mask | None:
+    return one | other if one is not None and other is not None else other if one is None else one
+
+
+def _stored(bundle: OpenBundle, users: IntArray | slice | None, need: int) -> TopK | None:
+    """Lists that were computed with the version, `need` places of them; None where they can't be had."""
+    stored = bundle.stored.lists
+    if users is None or stored is None or need > stored.items.shape[1]:
+        return None
+    # As plain arrays: a part of a mapped one is a mapped one, and each later use of it pays for that.
+    return TopK(np.asarray(stored.items[users, :need]), np.asarray(stored.scores[users, :need]))
+
+
+def permitted(found: TopK, hidden: Mask, enough: int, again: Callable[[IntArray], TopK]) -> TopK:
+    """Lists without what is hidden. So that stored lists can be used, they are thinned out; only rows that have fewer
+    than `enough` left, though there are more items, are asked again, by their numbers."""
+    shown = (found.items >= 0) & ~hidden[found.items]
+    order = np.argsort(~shown, axis=1, kind="stable")
+    left = np.take_along_axis(shown, order, axis=1)
+    items = np.where(left, np.take_along_axis(found.items, order, axis=1), -1)
+    scores = np.where(left, np.take_along_axis(found.scores, order, axis=1), -np.inf)
+    short = np.flatnonzero((found.items[:, -1] >= 0) & (shown.sum(axis=1) < enough))
+    if len(short):
+        anew = again(short)
+        items[short], scores[short] = anew.items, anew.scores
+    return TopK(items, scores)
+
+
+def _never(standing: Standing, exclude: Histories | None, kept: Mask | None) -> Mask:
+    """[n] what neither a pin nor a boost brings in: what may not be shown, filtered and seen items."""
+    never = standing.hidden.copy() if kept is None else standing.hidden | kept
+    if exclude is not None:
+        never[exclude.items] = True
+    return never
+
+
+def _stacked(blocks: Sequence[TopK]) -> TopK:
+    return TopK(np.concatenate([each.items for each in blocks]), np.concatenate([each.scores for each in blocks]))
+
+
+def many(bundle: OpenBundle, asked: Asked, k: int, model: str, standing: Standing, kept: Mask | None = None) -> TopK:
+    """Lists for many rows under the rights and rules that hold; kept: [n_items] what else may not be shown."""
+    if not standing.reorders:
+        found = _candidates(bundle, asked, k, k, model, kept, standing)
+        return TopK(found.items[:, :k], found.scores[:, :k])
+    starts = range(0, len(asked), BLOCK)
+    blocks = [
+        _reordered(bundle, asked.take(np.arange(start, min(start + BLOCK, len(asked)))), k, model, standing, kept)
+        for start in starts
+    ]
+    return _stacked([TopK(np.empty((0, k), np.int32), np.empty((0, k), np.float32)), *blocks])
+
+
+def _reordered(bundle: OpenBundle, asked: Asked, k: int, model: str, standing: Standing, kept: Mask | None) -> TopK:
+    """A block of rows whose order rules change."""
+    found = _candidates(bundle, asked, max(POOL, SPARE * k), SPARE * k, model, kept, standing)
+    items, scores = np.full((len(asked), k), -1, np.int32), np.full((len(asked), k), -np.inf, np.float32)
+    for row in range(len(asked)):
+        listed = found.items[row] >= 0
+        never = _never(standing, asked.exclude.take([row]) if asked.exclude is not None else None, kept)
+        slate = _composed(bundle, found.items[row][listed].astype(np.int64),
+                          found.scores[row][listed].astype(np.float64), k, PLAIN, never, standing.ruled)  # fmt: skip
+        items[row, : len(slate.items)], scores[row, : len(slate.items)] = slate.items, slate.scores
+    return TopK(items, scores)
+
+
+def table(
+    bundle: OpenBundle, user_ids: Sequence[str], k: int, at: Moment | Sequence[Moment], exclude_seen: bool | None,
+    wishes: Wishes, standing: Standing,
+) -> pa.Table:  # fmt: skip
+    """Many users' lists; see Reader.recommend_users."""
+    without = bundle.config["exclude_seen"] if exclude_seen is None else exclude_seen
+    kept = kept_out(bundle.items, bundle.facets, wishes) if wishes.filters else None
+    tables, usual = [LISTS.empty_table()], at is None and without == bundle.config["exclude_seen"]
+    each = each_of(at, len(user_ids))
+    for start in range(0, len(user_ids), BLOCK):
+        part = list(user_ids[start : start + BLOCK])
+        users = bundle.users.rows(part)
+        asked = of_users(bundle, users, each[start : start + BLOCK], without)
+        found = many(bundle, asked if usual else replace(asked, users=None), k, BLEND, standing, kept)
+        row, place = np.nonzero(found.items >= 0)
+        columns = [
+            pa.array(part, pa.string()).take(pa.array(row)),
+            bundle.items.column.take(pa.array(found.items[row, place])),
+            pa.array(place + 1, pa.int32()),
+            pa.array(found.scores[row, place], pa.float32()),
+        ]
+        tables.append(pa.Table.from_arrays(columns, schema=LISTS))
+    return pa.concat_tables(tables)

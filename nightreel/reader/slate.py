@@ -1,0 +1,163 @@
+"""From the engine's best candidates to the list that is shown: where wishes are met."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nightreel.bundle.editorial_rules import BOOST, BURY, InForce, LabelCap
+from nightreel.bundle.item_facets import Facets
+from nightreel.bundle.item_table import ItemTable, Mask
+from nightreel.data.histories import FloatArray, Histories, IntArray
+from nightreel.reader.diversify import Cap, Chosen, choose, freshness
+from nightreel.reader.options import Wishes
+
+POOL = 100  # candidates at least that a wished list is chosen from
+HALF = 20.0  # place at which relevance has fallen to a half
+LEAST_SPREAD = 1e-6  # of cosines: below it the items are all equally alike
+PICKED, PROMOTED = "picked", "promoted"  # what brought an item to its place, other than the model
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """One history at one moment, and what its list may not hold.
+
+    past: one row; exclude: one row of items left out, or None; moments: [1]; row: the user's, where the answer is the
+    one that was computed with the bundle, else None.
+    """
+
+    past: Histories
+    exclude: Histories | None
+    moments: FloatArray
+    row: int | None = None
+
+
+NO_RULES = InForce(None, np.empty(0, np.int64), np.empty(0, np.int64), None, ())
+
+
+@dataclass(frozen=True, eq=False)
+class Slate:
+    """items: [≤ k] in order; scores: [≤ k] the engine's (NaN: it did not rank the item); propensities: [≤ k]; ways:
+    [≤ k] PICKED for a pin, PROMOTED for a boost, else empty."""
+
+    items: IntArray
+    scores: FloatArray
+    propensities: FloatArray
+    ways: tuple[str, ...]
+
+
+def indices(items: ItemTable, ids: Sequence[str]) -> list[int]:
+    """Rows of the ids that are known, each once, in order."""
+    found = [items.index_of(each) for each in ids]
+    return list(dict.fromkeys(i for i in found if i is not None))
+
+
+def kept_out(items: ItemTable, facets: Facets, wishes: Wishes) -> Mask:
+    """[n] items that the wishes leave out of the list."""
+    hidden = np.zeros(len(items), bool)
+    for facet in ("languages", "media_types", "genres"):
+        wanted = getattr(wishes, facet)
+        if wanted:
+            hidden |= ~facets.holding(facet, wanted)
+    if wishes.audience_age is not None:
+        hidden |= ~(facets.min_ages <= wishes.audience_age)
+    hidden[indices(items, (*wishes.exclude, *wishes.liked, *wishes.skipped))] = True
+    return hidden
+
+
+def extended(past: Histories, liked: Sequence[int], step: float, until: float) -> Histories:
+    """A row with more events at its end, `step` apart and after `until`: this visit is now, however long ago the last
+    one was."""
+    items, times = past[0]
+    last = max(float(times[-1]), until) if len(times) else until
+    more = last + step * np.arange(1, len(liked) + 1)
+    return Histories.from_rows([([*items.tolist(), *liked], [*times.tolist(), *more.tolist()])])
+
+
+def compose(
+    items: IntArray,
+    scores: FloatArray,
+    k: int,
+    wishes: Wishes,
+    *,
+    table: ItemTable,
+    facets: Facets,
+    vectors: npt.NDArray[np.float32],
+    years: FloatArray,
+    hidden: Mask,
+    ruled: InForce | None = None,
+) -> Slate:
+    """The list of at most k from a pool: items [p], best first, with the engine's scores.
+
+    vectors: [n, d] unit content vectors; years: [n] when an item appeared; hidden: [n], what pins and boosts can't
+    bring in either; ruled: the version's own rules, whose pins come before the request's.
+    """
+    rules = ruled or NO_RULES
+    pinned = list(dict.fromkeys([*_open(rules.pinned, hidden), *_open(indices(table, wishes.pinned), hidden)]))[:k]
+    boosted = _open(indices(table, wishes.boosted), hidden)
+    # A list needs no more of those that the engine did not rank, and a table may boost thousands.
+    ranked = set(items.tolist())
+    brought = [i for i in _open(rules.boosted, hidden) if i not in ranked][:POOL]
+    pool = np.array(list(dict.fromkeys([*items.tolist(), *boosted, *brought, *pinned])), np.int64)
+    relevance = np.zeros(len(pool))
+    relevance[: len(items)] = HALF / (HALF + np.arange(len(items)))
+    if wishes.freshness:
+        relevance = (1.0 - wishes.freshness) * relevance + wishes.freshness * freshness(years)[pool]
+    relevance *= 1.0 - _likeness(vectors, pool, indices(table, wishes.skipped))
+    place = {item: at for at, item in enumerate(pool.tolist())}
+    offset = np.zeros(len(pool)) if rules.offset is None else rules.offset[pool]
+    offset[[place[i] for i in boosted]] += BOOST
+    offset[[place[i] for i in indices(table, wishes.buried) if i in place]] += BURY
+    chosen = choose(
+        relevance, _similarity(vectors[pool]) if wishes.diversity else None, k,
+        first=[place[i] for i in pinned], offset=offset, diversity=wishes.diversity,
+        caps=_caps(wishes, rules, facets, pool),
+        explore=wishes.explore, generator=np.random.default_rng(wishes.seed) if wishes.explore else None,
+    )  # fmt: skip
+    return _slate(pool, scores, chosen, len(pinned), offset > 0)
+
+
+def _slate(pool: IntArray, scores: FloatArray, chosen: Chosen, pins: int, lifted: Mask) -> Slate:
+    told = np.full(len(pool), np.nan)
+    told[: len(scores)] = scores
+    ways = (PICKED if at < pins else PROMOTED if lifted[p] else "" for at, p in enumerate(chosen.places.tolist()))
+    return Slate(pool[chosen.places], told[chosen.places], chosen.propensities, tuple(ways))
+
+
+def _open(rows: IntArray | Sequence[int], hidden: Mask) -> list[int]:
+    at = np.asarray(rows, np.int64)
+    return at[~hidden[at]].tolist()  # type: ignore[no-any-return]
+
+
+def _likeness(vectors: npt.NDArray[np.float32], pool: IntArray, skipped: Sequence[int]) -> FloatArray:
+    """[p] greatest cosine with a skipped item, at least 0."""
+    if not skipped or not len(pool):
+        return np.zeros(len(pool))
+    return np.asarray(np.clip((vectors[pool] @ vectors[skipped].T).max(axis=1), 0.0, 1.0), np.float64)
+
+
+def _similarity(vectors: npt.NDArray[np.float32]) -> FloatArray:
+    """[p, p] cosines, spread so that the pool's most unlike pair has 0 and its most alike one 1: an encoder's cosines
+    may all lie near 1, and diversity would count for nothing against relevance."""
+    cosines = np.asarray(vectors @ vectors.T, np.float64)
+    pairs = cosines[np.triu_indices(len(cosines), 1)]
+    if not len(pairs) or pairs.max() - pairs.min() < LEAST_SPREAD:
+        return np.zeros_like(cosines)
+    return np.asarray(np.clip((cosines - pairs.min()) / (pairs.max() - pairs.min()), 0.0, 1.0))
+
+
+def _caps(wishes: Wishes, rules: InForce, facets: Facets, pool: IntArray) -> list[Cap]:
+    """All of them hold at once, so of two the tighter one counts."""
+    own = (("creators", wishes.max_per_creator), ("genres", wishes.max_per_genre))
+    caps = [*rules.caps, *(LabelCap(facet, None, most) for facet, most in own if most is not None)]
+    return [Cap(_labels(facets, cap.facet, cap.label, pool), cap.most) for cap in caps]
+
+
+def _labels(facets: Facets, name: str, only: str | None, pool: IntArray) -> list[tuple[str, ...]]:
+    rows = [getattr(facets, name)[i] for i in pool.tolist()]
+    if only is None:
+        return rows
+    return [tuple(label for label in row if label.casefold() == only) for row in rows]

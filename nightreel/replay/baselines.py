@@ -1,0 +1,198 @@
+"""What a replayed night is compared with: recent popularity, and EASE with recent popularity, both fitted on its log.
+
+Their settings are chosen on the step before the night, from what was known when that began, and then all that the log
+holds is learned: the judged step has no part in either.
+Sources: EASE: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019. Recent popularity as the
+baseline to beat: Ji et al., "A Re-visit of the Popularity Baseline in Recommender Systems", SIGIR 2020.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from nightreel.data.histories import FloatArray, Histories, IntArray, ItemArray
+from nightreel.models.base import Scores
+from nightreel.models.baselines.popularity import DAY
+from nightreel.models.item_to_item import binary_matrix, recency_weights, weighted_matrix
+from nightreel.models.linear.ease import inverse, most_used
+from nightreel.models.ranker.candidates import HIDDEN
+from nightreel.models.top_k import top_items
+from nightreel.replay.next_step import CUTOFF, Step, ndcg
+
+Mask = npt.NDArray[np.bool_]
+HALF_LIVES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 7.0, 14.0, 30.0, 90.0, np.inf)
+REGULARISATIONS = (100.0, 300.0, 1000.0)
+DECAYS = (3.0, 10.0, 30.0)
+WEIGHTS = (0.1, 0.3, 1.0, 2.0, 5.0)
+MOST_ITEMS = 10_000  # of the most used ones that EASE looks at: 8 bytes times their square while it is fitted
+TUNING_USERS = 5_000
+TUNING_CELLS = 20_000_000  # scores held at once while tuning: 80 MB
+BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Settings of EASE × popularity. half_life, days, of the popularity; decay, events, of a history; weight of the
+    popularity."""
+
+    regularisation: float
+    decay: float
+    half_life: float
+    weight: float
+
+
+def popularity(train: Histories, at: float, half_life: float, n_items: int) -> FloatArray:
+    """[n_items] events, each counting 0.5^(age / half-life).
+
+    Args:
+        train: Events before `at`.
+        at: Epoch seconds.
+        half_life: Days; inf counts all alike.
+        n_items: Items of the log.
+    """
+    return np.bincount(train.items, 0.5 ** ((at - train.times) / (half_life * DAY)), n_items).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Ease:
+    """EASE over the most used items. active: [m] their numbers; weights: [m, m]."""
+
+    active: IntArray
+    weights: npt.NDArray[np.float32]
+    n_items: int
+
+    @classmethod
+    def fit(cls, train: Histories, regularisation: float, n_items: int) -> Self:
+        """In closed form, from who took which item."""
+        active = most_used(train, n_items, MOST_ITEMS)
+        if not len(active):
+            return cls(active, np.empty((0, 0), np.float32), n_items)
+        taken = binary_matrix(train, n_items)[:, active]
+        weights = inverse((taken.T @ taken).toarray(), regularisation)
+        weights /= -np.diag(weights)[None, :]
+        weights[np.diag_indices_from(weights)] = 0.0
+        return cls(active, weights, n_items)
+
+    def score(self, past: Histories, decay: float) -> Scores:
+        """[n, n_items] of histories whose j-th event from the end counts exp(-j / decay), over each row's maximum."""
+        told = weighted_matrix(past, recency_weights(past, decay), self.n_items)[:, self.active] @ self.weights
+        most = told.max(axis=1, initial=0.0, keepdims=True)
+        scores = np.zeros((len(past), self.n_items), np.float32)
+        scores[:, self.active] = told / np.where(most > 0, most, 1)
+        return scores
+
+
+def share(counts: FloatArray) -> npt.NDArray[np.float32]:
+    """[n_items] log(1 + count) over its maximum."""
+    logged = np.log1p(counts)
+    return np.asarray(logged / max(float(logged.max(initial=0.0)), 1e-12), np.float32)
+
+
+class Trial:
+    """A step on which settings are compared: the users, and the items that anybody had taken to before it.
+
+    An item's place is counted where it is wanted, so that hundreds of settings take seconds.
+    """
+
+    def __init__(self, train: Histories, step: Step, hidden: Mask) -> None:
+        """train: positives before the step; hidden: [n_items] what nobody may be shown."""
+        taken = np.bincount(train.items, minlength=len(hidden)) > 0
+        self.items = np.flatnonzero(taken & ~hidden)
+        self.step = _some(step, len(self.items))
+        column = np.full(len(hidden), -1)
+        column[self.items] = np.arange(len(self.items))
+        at = column[self.step.met.items]
+        self._met = self.step.met.rows[at >= 0], at[at >= 0]
+        row, item = np.divmod(self.step.truth.keys, len(hidden))
+        found = column[item] >= 0
+        self._row, self._column = row[found], column[item[found]]
+
+    def figure(self, scores: Scores) -> float:
+        """Mean NDCG@10 of scores [users, items]; ties to the lower item, as in lists. Changes `scores`."""
+        scores[self._met] = HIDDEN
+        told, own = scores[self._row], scores[self._row, self._column][:, None]
+        place = np.count_nonzero(told > own, axis=1)
+        near = np.flatnonzero((place < CUTOFF) & (own[:, 0] > HIDDEN))  # few: only there do ties matter
+        earlier = np.arange(len(self.items)) < self._column[near, None]
+        place[near] += np.count_nonzero((told[near] == own[near]) & earlier, axis=1)
+        listed = near[place[near] < CUTOFF]
+        lists = np.full((len(self.step), CUTOFF), -1, np.int32)
+        lists[self._row[listed], place[listed]] = self.items[self._column[listed]]
+        return float(ndcg(lists, self.step).mean())
+
+
+def tune_popularity(train: Histories, step: Step, at: float, hidden: Mask) -> float:
+    """The half-life, in days, whose lists are best on a step; the longest of those that tie."""
+    trial = Trial(train, step, hidden)
+    if not len(trial.step):
+        return HALF_LIVES[-1]
+    found = {}
+    for days in reversed(HALF_LIVES):
+        counts = popularity(train, at, days, len(hidden))[trial.items]
+        found[days] = trial.figure(np.tile(counts.astype(np.float32), (len(trial.step), 1)))
+    return max(found, key=found.__getitem__)
+
+
+def tune_ease(train: Histories, step: Step, at: float, hidden: Mask, half_life: float) -> Choice:
+    """The settings that are best on a step, all of them tried together; half-lives: popularity's own and its
+    neighbours."""
+    trial, middle = Trial(train, step, hidden), HALF_LIVES.index(half_life)
+    near = HALF_LIVES[max(0, middle - 1) : middle + 2]
+    best, chosen = -1.0, Choice(REGULARISATIONS[1], DECAYS[1], half_life, WEIGHTS[2])
+    if not len(trial.step):
+        return chosen
+    recent = {days: share(popularity(train, at, days, len(hidden)))[trial.items] for days in near}
+    for regularisation in REGULARISATIONS:
+        model = Ease.fit(train, regularisation, len(hidden))
+        for decay in DECAYS:
+            scores = model.score(trial.step.past, decay)[:, trial.items]
+            for days, weight in product(near, WEIGHTS):
+                figure = trial.figure(scores + weight * recent[days])
+                if figure > best:
+                    best, chosen = figure, Choice(regularisation, decay, days, weight)
+    return chosen
+
+
+def by_popularity(counts: FloatArray, step: Step, hidden: Mask) -> ItemArray:
+    """[n, CUTOFF] the items with the highest counts that a user had not met."""
+    return _in_blocks(step, hidden, lambda past: np.tile(counts.astype(np.float32), (len(past), 1)))
+
+
+def by_ease(train: Histories, step: Step, at: float, hidden: Mask, chosen: Choice) -> ItemArray:
+    """[n, CUTOFF] by EASE's score plus the weighted share of recent popularity."""
+    model = Ease.fit(train, chosen.regularisation, len(hidden))
+    recent = chosen.weight * share(popularity(train, at, chosen.half_life, len(hidden)))
+    return _in_blocks(step, hidden, lambda past: model.score(past, chosen.decay) + recent)
+
+
+def _in_blocks(step: Step, hidden: Mask, score: Callable[[Histories], Scores]) -> ItemArray:
+    """Lists of all rows, BLOCK of them scored at once."""
+    lists = [np.empty((0, min(CUTOFF, len(hidden))), np.int32)]
+    for start in range(0, len(step), BLOCK):
+        rows = np.arange(start, min(start + BLOCK, len(step)))
+        lists.append(_best(score(step.past.take(rows)), step.met.take(rows), hidden))
+    return np.concatenate(lists)
+
+
+def _best(scores: Scores, met: Histories, hidden: Mask) -> ItemArray:
+    """[n, CUTOFF] the best items that are neither hidden nor met, -1 where there are no more. Changes `scores`."""
+    scores[:, hidden] = HIDDEN
+    scores[met.rows, met.items] = HIDDEN
+    items = top_items(scores, CUTOFF)
+    return np.where(np.take_along_axis(scores, items, axis=1) > HIDDEN, items, -1).astype(np.int32)
+
+
+def _some(step: Step, n_items: int) -> Step:
+    """At most TUNING_USERS of the users, and no more than memory has room for: evenly in the order in which they came,
+    so that the choice does not hang on what users are called (with pseudonyms: on the key)."""
+    most = max(1, min(TUNING_USERS, TUNING_CELLS // max(n_items, 1)))
+    if len(step) <= most:
+        return step
+    came = np.argsort(step.moments, kind="stable")
+    return step.take(np.sort(came[np.unique(np.linspace(0, len(step) - 1, most).astype(np.int64))]))

@@ -1,0 +1,238 @@
+"""The step after a night: who came, what they took to, and what they would have been shown when they came.
+
+Prequential evaluation (Dawid, "Statistical Theory: The Prequential Approach", Journal of the Royal Statistical Society
+A 147, 1984): each night's version is judged by what happens after it, and by nothing that it could have known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightreel.data.histories import FloatArray, Histories, IntArray, ItemArray
+from nightreel.data.ingest.timestamps import MICROS
+from nightreel.data.item_rights import Rights
+from nightreel.data.quality import feedback_labels
+from nightreel.data.quality.clean import Snapshot, clean_tables
+from nightreel.data.quality.type_tables import Loaded
+from nightreel.data.sittings import meetings_of
+from nightreel.evaluation.metrics.ranking import Truth, per_user
+from nightreel.reader.reader import Reader
+from nightreel.settings import Validate
+
+Mask = npt.NDArray[np.bool_]
+CUTOFF = 10
+
+
+@dataclass(frozen=True)
+class Meetings:
+    """All clean events of a log, users and items as numbers, sorted by user, time and source order.
+
+    user_ids: [users]; item_ids: [items]; user, item, time: [n], item -1 where an event names none, time in epoch
+    seconds; positive, met: [n] by `validate`'s labels, met where the event was positive or makes its item count as
+    seen; erased: [users] from when a user is erased, +inf for never; rights: of the
+    items; exclude_seen: whether `validate` would leave seen items out of lists.
+    """
+
+    user_ids: Sequence[str]
+    item_ids: pa.Array
+    user: IntArray
+    item: IntArray
+    time: FloatArray
+    positive: Mask
+    met: Mask
+    erased: FloatArray
+    rights: Rights
+    exclude_seen: bool
+
+    @property
+    def n_items(self) -> int:
+        """Items of the whole log."""
+        return len(self.item_ids)
+
+    def positives_before(self, moment: float) -> Histories:
+        """Positive events before an instant: a row a user, empty for who had none or is erased by then."""
+        return self._histories(self.positive & (self.time < moment) & (self.erased[self.user] > moment))
+
+    def hidden(self, moment: float) -> Mask:
+        """[items] what may be shown to nobody at an instant: blocked, not yet published or expired."""
+        return self.rights.hidden(moment)
+
+    def _histories(self, mask: Mask) -> Histories:
+        at = np.flatnonzero(mask & (self.item >= 0))
+        counts = np.bincount(self.user[at], minlength=len(self.user_ids))
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return Histories(indptr, self.item[at].astype(np.int32), self.time[at])
+
+
+@dataclass(frozen=True)
+class Step:
+    """The users who took to something in [begin, end), one row each.
+
+    users: [n] numbers of users; past: their positives before; met: the items that they had met before; moments: [n]
+    their first event of the step, epoch seconds; truth: what they took to in it, that was new to them where lists
+    leave out what was seen.
+    """
+
+    users: IntArray
+    past: Histories
+    met: Histories
+    moments: FloatArray
+    truth: Truth
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def take(self, rows: IntArray) -> Step:
+        """Some of the users, each at most once."""
+        return Step(
+            self.users[rows], self.past.take(rows), self.met.take(rows), self.moments[rows], self.truth.take(rows)
+        )
+
+    def without_met(self) -> Step:
+        """The same where lists may repeat what was met: nobody has met anything."""
+        nothing = Histories(np.zeros(len(self) + 1, np.int64), np.empty(0, np.int32), np.empty(0))
+        return replace(self, met=nothing)
+
+    @property
+    def newcomers(self) -> Mask:
+        """[n] who had taken to nothing before."""
+        new: Mask = self.past.lengths == 0
+        return new
+
+
+def meetings(loaded: Loaded, settings: Validate, *, private: bool) -> Meetings:
+    """Clean and label a whole log as stage validate does, erasures apart: these are judged by their date.
+
+    Args:
+        loaded: The log's typed tables.
+        settings: The section `validate` of params.yaml.
+        private: Whether users are pseudonyms.
+
+    Returns:
+        The log's meetings of users and items.
+    """
+    rejected = loaded.rejected.filter(pc.not_equal(loaded.rejected["table"], "erasures"))
+    source = {
+        "pseudonymised": private, "clock": loaded.clock, "rows": {**loaded.rows, "erasures": 0},
+        "named": {"items": [], "events": []},
+    }  # fmt: skip
+    snapshot = Snapshot(loaded.items, loaded.erasures.slice(0, 0), loaded.rules, rejected, loaded.events, source)
+    clean = clean_tables(snapshot, settings.duplicate_window_s)
+    labelled = feedback_labels.label(clean.events, settings)
+    events = feedback_labels.as_arrays(labelled)
+    told = meetings_of(
+        events, feedback_labels.kinds(labelled), None if loaded.clock == "order" else settings.return_gap_s
+    )
+    exclude_seen = feedback_labels.leaves_out_seen(settings, clean.items["media_type"], told.returning)
+    if not exclude_seen:
+        events = feedback_labels.as_arrays(feedback_labels.once(labelled, told.once))
+    return Meetings(
+        user_ids=clean.user_ids,
+        item_ids=clean.items["item_id"].combine_chunks(),
+        user=events.user.astype(np.int64), item=events.item.astype(np.int64), time=events.time,
+        positive=events.positive, met=events.positive | events.seen,
+        erased=_erased(clean.user_ids, loaded.erasures),
+        rights=Rights.of(clean.items),
+        exclude_seen=exclude_seen,
+    )  # fmt: skip
+
+
+def step_after(log: Meetings, begin: float, end: float, *, exclude_seen: bool) -> Step:
+    """Who is judged on [begin, end), and by what.
+
+    Args:
+        log: The whole log.
+        begin: The night's instant, epoch seconds: what lies before it is known.
+        end: Epoch seconds.
+        exclude_seen: Whether lists leave out what their user had met: then only items new to a user are wanted, since
+            no list can hold another.
+
+    Returns:
+        A row for each user with something wanted, in the order of their numbers; who is erased by `begin` has none.
+    """
+    inside = np.flatnonzero((log.time >= begin) & (log.time < end) & (log.erased[log.user] > begin))
+    key = log.user * log.n_items + log.item
+    wanted = inside[log.positive[inside]]
+    if exclude_seen:
+        wanted = wanted[~np.isin(key[wanted], key[log.met & (log.time < begin)])]
+    users = np.unique(log.user[wanted])
+    came, first = np.unique(log.user[inside], return_index=True)
+    row = np.searchsorted(users, log.user[wanted])
+    return Step(
+        users=users,
+        past=log.positives_before(begin).take(users),
+        met=log._histories(log.met & (log.time < begin)).take(users),
+        moments=log.time[inside[first[np.searchsorted(came, users)]]],
+        truth=Truth.of(Histories.from_events(row, log.item[wanted], log.time[wanted], len(users)), log.n_items),
+    )
+
+
+def shown(reader: Reader, step: Step, item_ids: pa.Array) -> ItemArray:
+    """What a version shows each user of a step at their first event of it.
+
+    Histories are those of that instant, whatever the version knows of its users, and so are the rights of items and the
+    version's rules; a version that leaves out what was seen leaves out all that they had met.
+
+    Args:
+        reader: The version.
+        step: n users.
+        item_ids: The log's items.
+
+    Returns:
+        [n, CUTOFF] the log's item numbers, best first, -1 where a list is short.
+    """
+    known = pa.array(reader.items.ids, pa.string())
+    theirs = _numbers(item_ids, known)
+    past, met = _renumbered(step.past, theirs), _renumbered(step.met, theirs)
+    ours = np.append(_numbers(known, item_ids), -1)  # a short list's padding is -1, and so the last of these
+    lists = np.full((len(step), CUTOFF), -1, np.int32)
+    for rows in _stretches(reader, step.moments):
+        found = reader.recommend_many(
+            past.take(rows), moments=step.moments[rows], k=CUTOFF, rights_at=float(step.moments[rows[0]]),
+            exclude=met.take(rows) if reader.config["exclude_seen"] else None,
+        )  # fmt: skip
+        lists[rows, : found.items.shape[1]] = ours[found.items]
+    return lists
+
+
+def ndcg(lists: ItemArray, step: Step) -> FloatArray:
+    """[n] NDCG@10 of lists [n, CUTOFF] against all that each user took to; items that no list can hold are misses."""
+    return per_user(lists, step.truth, (CUTOFF,))[f"ndcg@{CUTOFF}"]
+
+
+def _stretches(reader: Reader, moments: FloatArray) -> Iterator[IntArray]:
+    """The rows whose moments lie in one stretch of time, in which the same may be shown and the same rules hold."""
+    rows: dict[tuple[int, int], list[int]] = {}
+    for row, moment in enumerate(moments.tolist()):
+        span = (reader.items.span(moment), 0 if reader.rules is None else reader.rules.span(moment))
+        rows.setdefault(span, []).append(row)
+    yield from (np.array(each, np.int64) for each in rows.values())
+
+
+def _numbers(wanted: pa.Array, among: pa.Array) -> IntArray:
+    """[len(wanted)] the place of each id; -1 where it is not there."""
+    found: IntArray = pc.fill_null(pc.index_in(wanted, value_set=among), -1).to_numpy().astype(np.int64)
+    return found
+
+
+def _renumbered(histories: Histories, numbers: IntArray) -> Histories:
+    """The same with other numbers of items; those that have none are left out."""
+    renamed = numbers[histories.items]
+    kept = histories.where(renamed >= 0)
+    return Histories(kept.indptr, renamed[renamed >= 0].astype(np.int32), kept.times)
+
+
+def _erased(user_ids: Sequence[str], erasures: pa.Table) -> FloatArray:
+    """[users] the earliest request of each; one without a date holds from the first night on."""
+    asked = erasures["requested_at"].cast(pa.int64()).cast(pa.float64(), safe=False)
+    moments = pc.fill_null(pc.divide(asked, float(MICROS)), -np.inf).to_numpy()
+    rows = _numbers(erasures["user_id"].combine_chunks(), pa.array(user_ids, pa.string()))
+    erased = np.full(len(user_ids), np.inf)
+    np.minimum.at(erased, rows[rows >= 0], moments[rows >= 0])
+    return erased

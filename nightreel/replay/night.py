@@ -1,0 +1,160 @@
+"""One night of a replay: the log as it was, the whole DAG over it, and what the step after says of what is served."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import pyarrow.parquet as pq
+
+from nightreel.data.recipe import code_digest, computing_code
+from nightreel.errors import UserError
+from nightreel.orchestration import checkout_flows
+from nightreel.orchestration.dvc import pipeline
+from nightreel.orchestration.dvc.stage_run import Outcome, Place
+from nightreel.orchestration.lock import fence
+from nightreel.orchestration.project import Project
+from nightreel.orchestration.worktree import worktree
+from nightreel.reader.reader import Reader
+from nightreel.replay import instants
+from nightreel.replay.next_step import Meetings
+from nightreel.replay.night_scores import Judgement, judge
+from nightreel.replay.plan import Plan
+from nightreel.stage import read_json, write_json
+from nightreel.store import channels
+from nightreel.store.channel_pointer import Pointer
+from nightreel.store.open import open_store
+
+Row = dict[str, Any]
+
+
+class Diary:
+    """Follows a night: what its stages say goes into a file, which stage it is to whoever watches."""
+
+    def __init__(self, file: TextIO, told: Callable[[str], None]) -> None:
+        """told: called with the name of each stage that begins."""
+        self._file = file
+        self._told = told
+
+    def begin(self, stage: str) -> None:
+        """A stage starts."""
+        self._told(stage)
+
+    def line(self, stage: str, text: str) -> None:
+        """What a stage says, as it says it."""
+        print(f"{stage:<10} {text}", file=self._file, flush=True)
+
+    def end(self, outcome: Outcome) -> None:
+        """How it went."""
+        print(f"{outcome.stage:<10} {outcome.how}, {outcome.seconds:.1f} s", file=self._file, flush=True)
+
+
+def play(plan: Plan, log: Meetings, night: float, before: Row | None, lock: int, told: Callable[[str], None]) -> Row:
+    """Run and judge a night; its folder then holds judged.parquet and, written last, row.json.
+
+    Args:
+        plan: The replay.
+        log: The whole log's meetings.
+        night: The instant.
+        before: The row of the night before, None on the first.
+        lock: The run lock's descriptor.
+        told: Called with what is going on.
+
+    Returns:
+        The night's row. A night that failed has its error there, and is judged by what is still served.
+    """
+    folder, began = plan.of(night), time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    told("the log as it was")
+    plan.log.cut(night, plan.cut)
+    row: Row = {
+        "night": _iso(night), "until": _iso(night + plan.step_s), "events": plan.log.events_before(night),
+        "code": code_digest(plan.place.root, computing_code(plan.place.root)),
+    }  # fmt: skip
+    with (folder / "log.txt").open("a", encoding="utf-8") as file:
+        row |= _night(plan, night, lock, Diary(file, told))
+    night_s, store = time.monotonic() - began, open_store(str(plan.place.state / "store"))
+    told("judging what is served")
+    channel = plan.settings.snapshot.channel
+    pointer = channels.live(store, channel)
+    row |= _served(pointer, before, row["night"])
+    row["served_label"] = channels.lineage(store, pointer.digest).get("label") if pointer else None
+    judged = judge(log, night, plan.step_s, Reader.open(store.uri, channel=channel) if pointer else None)
+    row |= _figures(judged)
+    row |= {"seconds": round(night_s, 1), "judging_seconds": round(time.monotonic() - began - night_s, 1)}
+    pq.write_table(judged.rows(log, night), folder / "judged.parquet", compression="zstd")
+    write_json(folder / "row.json", row)
+    return row
+
+
+def kept(plan: Plan, night: float) -> Row | None:
+    """The row of a night that is finished; None where it is still to come."""
+    path = plan.of(night) / "row.json"
+    return dict(read_json(path)) if path.exists() else None
+
+
+def _night(plan: Plan, night: float, lock: int, diary: Diary) -> Row:
+    """Every stage, in a worktree: the checkout stays as it is. What its verdict is, or why it failed."""
+    nothing: Row = {"decision": "failed", "label": None, "reason": None, "error": None, "published": False,
+                    "published_label": None}  # fmt: skip
+    try:
+        with ExitStack() as stack:
+            copy = stack.enter_context(
+                worktree(plan.place, {**plan.changes, "snapshot.moment": _iso(night)}, plan.folder / "cache")
+            )
+            _stages(plan.place.root, copy, lock, diary)
+            verdict = read_json(copy.root / "data" / "evaluate" / "verdict.json")
+            receipt = read_json(copy.root / "data" / "publish" / "receipt.json")
+    except UserError as error:
+        diary.line("failed", str(error))
+        return nothing | {"error": str(error), "reason": str(error).splitlines()[0]}
+    published = bool(receipt["published"])
+    return nothing | {
+        "decision": verdict["decision"], "label": verdict["label"], "reason": verdict["sentence"],
+        "published": published, "published_label": receipt["label"] if published else None,
+    }  # fmt: skip
+
+
+def _stages(root: Path, copy: Project, lock: int, diary: Diary) -> None:
+    """The stages as a Prefect flow in this process, on the server that the whole replay uses."""
+    from nightreel.orchestration.prefect.stage_tasks import Night, Request
+
+    place = Place(copy.root, copy.environment(fence(copy.state / "locks" / "run.lock")), lock)
+    night = Night(pipeline.read(copy.root), place, Request(), diary)
+    checkout_flows.load(root, "in_process").run("replayed night", lambda _: night.run())
+
+
+def _served(pointer: Pointer | None, before: Row | None, night: str) -> Row:
+    """Which version readers get after the night, and on which night it came."""
+    if pointer is None:
+        return {"version": None, "since": None}
+    same = before is not None and before["version"] == pointer.digest
+    return {"version": pointer.digest, "since": before["since"] if same and before else night}
+
+
+def _figures(judged: Judgement) -> Row:
+    return {
+        "users": len(judged.step), "newcomers": int(judged.step.newcomers.sum()), **judged.means(),
+        "half_life_days": _finite(judged.half_life), "ease_half_life_days": _finite(judged.chosen.half_life),
+        "ease_regularisation": judged.chosen.regularisation, "ease_decay": judged.chosen.decay,
+        "ease_weight": judged.chosen.weight,
+    }  # fmt: skip
+
+
+def _finite(days: float) -> float | None:
+    """A half-life; None for one without end, which JSON can't hold."""
+    return days if math.isfinite(days) else None
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")
+
+
+def day(text: str) -> str:
+    """An instant of a row, for people."""
+    return instants.told(datetime.fromisoformat(text).timestamp())

@@ -1,0 +1,91 @@
+"""A night judged on the step after it: what its readers were shown beside both baselines, a row a user."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from nightreel.data.histories import FloatArray
+from nightreel.reader.reader import Reader
+from nightreel.replay import baselines
+from nightreel.replay.baselines import Choice
+from nightreel.replay.next_step import Meetings, Step, ndcg, shown, step_after
+
+SERVED, POPULARITY, EASE = "nightreel", "popularity", "ease_popularity"
+RANKERS = (SERVED, POPULARITY, EASE)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """step: who was judged; figures: NDCG@10 of each of RANKERS, [n], NaN where nothing was served; half_life, days,
+    and chosen: the baselines' settings, tuned on the step before."""
+
+    step: Step
+    figures: dict[str, FloatArray]
+    half_life: float
+    chosen: Choice
+
+    def rows(self, log: Meetings, night: float) -> pa.Table:
+        """A row a user: night, user_id, newcomer, arrived, wanted (items) and the figures."""
+        return pa.table({
+            "night": pa.array([round(night * 1e6)] * len(self.step), pa.timestamp("us", "UTC")),
+            "user_id": pa.array([log.user_ids[user] for user in self.step.users.tolist()], pa.string()),
+            "newcomer": pa.array(self.step.newcomers),
+            "arrived": pa.array(np.round(self.step.moments * 1e6).astype(np.int64), pa.timestamp("us", "UTC")),
+            "wanted": pa.array(self.step.truth.counts),
+            **{name: pa.array(values, pa.float64(), from_pandas=True) for name, values in self.figures.items()},
+        })  # fmt: skip
+
+    def means(self) -> dict[str, float | None]:
+        """Each ranker's mean over all users, over those known and over newcomers; None where there is nobody."""
+        new = self.step.newcomers
+        groups = {"": np.ones(len(new), bool), "_known": ~new, "_newcomers": new}
+        return {
+            f"{name}{group}": _mean(values[rows])
+            for group, rows in groups.items()
+            for name, values in self.figures.items()
+        }
+
+
+def judge(log: Meetings, night: float, step_s: float, reader: Reader | None) -> Judgement:
+    """Judge what is served after a night by [night, night + step).
+
+    Args:
+        log: The whole log.
+        night: Its instant, epoch seconds.
+        step_s: Seconds.
+        reader: The version that is served; None where nothing was ever published.
+
+    Returns:
+        The figures of every user who took to something in the step.
+    """
+    exclude_seen = bool(reader.config["exclude_seen"]) if reader is not None else log.exclude_seen
+    step = step_after(log, night, night + step_s, exclude_seen=exclude_seen)
+    asked = step if exclude_seen else step.without_met()
+    half_life, chosen = _tuned(log, night - step_s, night, exclude_seen)
+    train, hidden = log.positives_before(night), log.hidden(night)
+    counts = baselines.popularity(train, night, half_life, log.n_items)
+    lists = {
+        POPULARITY: baselines.by_popularity(counts, asked, hidden),
+        EASE: baselines.by_ease(train, asked, night, hidden, chosen),
+    }
+    figures = {SERVED: np.full(len(step), np.nan)}
+    if reader is not None and len(step):
+        figures[SERVED] = ndcg(shown(reader, step, log.item_ids), step)
+    return Judgement(step, figures | {name: ndcg(found, step) for name, found in lists.items()}, half_life, chosen)
+
+
+def _tuned(log: Meetings, begin: float, end: float, exclude_seen: bool) -> tuple[float, Choice]:
+    """The baselines' settings that were best on [begin, end), learned from what lies before it."""
+    step = step_after(log, begin, end, exclude_seen=exclude_seen)
+    step = step if exclude_seen else step.without_met()
+    train, hidden = log.positives_before(begin), log.hidden(begin)
+    half_life = baselines.tune_popularity(train, step, begin, hidden)
+    return half_life, baselines.tune_ease(train, step, begin, hidden, half_life)
+
+
+def _mean(values: FloatArray) -> float | None:
+    told = values[~np.isnan(values)]
+    return float(told.mean()) if len(told) else None

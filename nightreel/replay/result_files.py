@@ -1,0 +1,70 @@
+"""The files that a replay leaves: nights.parquet, a row a night, and judged.parquet, a row a night and user."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nightreel.replay.night import Row
+from nightreel.replay.night_scores import RANKERS
+from nightreel.replay.paired import Overall, overall
+from nightreel.replay.plan import Plan
+
+MOMENT = pa.timestamp("us", "UTC")
+MEANS = [f"{name}{group}" for group in ("", "_known", "_newcomers") for name in RANKERS]
+NIGHTS = pa.schema(
+    [
+        *((name, MOMENT) for name in ("night", "until")),
+        ("events", pa.int64()),
+        *((name, pa.string()) for name in ("decision", "label", "reason", "error")),
+        ("published", pa.bool_()),
+        *((name, pa.string()) for name in ("published_label", "version", "served_label")),
+        ("since", MOMENT),
+        *((name, pa.int64()) for name in ("users", "newcomers")),
+        *((name, pa.float64()) for name in MEANS),
+        *((name, pa.float64()) for name in ("half_life_days", "ease_half_life_days")),
+        *((name, pa.float64()) for name in ("ease_regularisation", "ease_decay", "ease_weight")),
+        *((name, pa.float64()) for name in ("seconds", "judging_seconds")),
+        ("code", pa.string()),
+    ]
+)
+"""A half-life that is not there is one without end."""
+
+
+def write(plan: Plan, rows: Sequence[Row]) -> None:
+    """Both tables, of the nights that there are so far."""
+    _replace(pa.Table.from_pylist([_typed(row) for row in rows], NIGHTS), plan.folder / "nights.parquet")
+    _replace(judged(plan, rows), plan.folder / "judged.parquet")
+
+
+def read(plan: Plan, rows: Sequence[Row]) -> Overall | None:
+    """All nights together; None where none was served and judged."""
+    return overall(judged(plan, rows))
+
+
+def judged(plan: Plan, rows: Sequence[Row]) -> pa.Table:
+    """The judged users of the nights."""
+    nights = [night for night, _ in zip(plan.nights, rows, strict=False)]
+    return pa.concat_tables([pq.read_table(plan.of(night) / "judged.parquet") for night in nights])
+
+
+def as_json(found: Overall | None) -> dict[str, Any] | None:
+    """Plain values: each interval as its point, low and high."""
+    return None if found is None else asdict(found)
+
+
+def _typed(row: Row) -> Row:
+    moments = {name: datetime.fromisoformat(row[name]) for name in ("night", "until", "since") if row[name]}
+    return {name: row.get(name) for name in NIGHTS.names} | moments
+
+
+def _replace(table: pa.Table, path: Path) -> None:
+    working = path.with_name(f".{path.name}.partial")
+    pq.write_table(table, working, compression="zstd")
+    working.rename(path)

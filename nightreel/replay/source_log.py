@@ -1,0 +1,154 @@
+"""A whole source, and what of it there was at an instant: the log that a replayed night starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from nightreel.data.contract.tables import CLOCK_BEGINS_S, EVENTS_TABLE, with_named
+from nightreel.data.ingest import movielens, timestamps
+from nightreel.data.ingest.file_formats import Raw, raw_columns, read_raw
+from nightreel.data.ingest.sources import Source
+from nightreel.data.quality.type_tables import Loaded, clock_of, load, moments_of
+from nightreel.errors import UserError
+from nightreel.stage import staged_output
+
+Micros = npt.NDArray[np.int64]
+ALWAYS, NEVER = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+SEVERAL = 3
+"""Users whose events must have reached an instant before it counts as the log's end: one clock may be wrong."""
+
+
+@dataclass(frozen=True)
+class SourceLog:
+    """Every row of a source with the instant from which it was there.
+
+    source: its name, terms and fingerprint; raws: the files' rows as they came; there_from: for each file [rows] µs
+    since the epoch, ALWAYS, or NEVER for an event without a readable moment; loaded: the typed tables of all of it.
+    """
+
+    source: Source
+    raws: list[Raw]
+    there_from: list[Micros]
+    loaded: Loaded
+
+    @property
+    def begins(self) -> float:
+        """The first event, epoch seconds; broken clocks of before 1990 don't count."""
+        stamps = self.loaded.events["timestamp"].to_numpy() / timestamps.MICROS
+        return float(stamps[stamps >= CLOCK_BEGINS_S].min())
+
+    @property
+    def ends(self) -> float:
+        """Where the events of several users end, epoch seconds."""
+        last = self.loaded.events.group_by("user_id").aggregate([("timestamp", "max")])["timestamp_max"]
+        newest = np.sort(last.to_numpy())[-SEVERAL:]
+        return float(newest[0]) / timestamps.MICROS
+
+    def events_before(self, moment: float) -> int:
+        """How many rows of events there were at an instant."""
+        before = round(moment * timestamps.MICROS)
+        return sum(
+            int((there < before).sum()) for raw, there in zip(self.raws, self.there_from, strict=True)
+            if raw.table == EVENTS_TABLE.name
+        )  # fmt: skip
+
+    def cut(self, moment: float, folder: Path) -> None:
+        """Write the source as it was at an instant, in the table contract.
+
+        Events: those strictly before it. Items: those without a `published_at`, those published before it, and those
+        that had an event by then; their cells are the source's, which has one row an item, so that a title or a block
+        that came later is there already. Erasures: those requested before it, and those without a date. Rules: all,
+        since they carry their own dates. Cells stay as the source has them.
+
+        Args:
+            moment: Epoch seconds.
+            folder: Takes the source's place; replaced as a whole.
+        """
+        before = round(moment * timestamps.MICROS)
+        with staged_output(folder) as working:
+            (working / "terms.txt").write_text(self.source.terms + "\n", "utf-8")
+            for number, (raw, there) in enumerate(zip(self.raws, self.there_from, strict=True)):
+                (working / raw.table).mkdir(exist_ok=True)
+                kept = pa.array(there < before)
+                table = pa.table({name: cells.filter(kept) for name, cells in raw.columns.items()})
+                pq.write_table(table, working / raw.table / f"{number:04d}.parquet")
+
+
+def read(source: Source, *, clock: str, slices: Iterable[str], key: bytes | None) -> SourceLog:
+    """Read a whole source.
+
+    Args:
+        source: Where its files are.
+        clock: `snapshot.clock`.
+        slices: `evaluate.slices`: columns beyond the contract are kept where these name them.
+        key: Pseudonymises the users of the typed tables; None: they stay as they are.
+
+    Returns:
+        The log.
+
+    Raises:
+        UserError: A file is unreadable, or the source has an order and no clock.
+    """
+    contract = with_named(slices)
+    if source.is_sample:
+        wheel = movielens.fetch(source.files[0].path)
+        raws = [Raw(name, *raw_columns(file, cells)) for name, (file, cells) in movielens.tables(wheel).items()]
+    else:
+        raws = [read_raw(file, contract) for file in source.files]
+    loaded = load(raws, clock, key, contract)
+    if loaded.clock != "time":
+        raise UserError(
+            f"{source.name}: has an order and no clock (`timestamp` is a position), so that there is no instant "
+            "at which all users' logs can be cut. Replay a log whose timestamps are times; if these are, use "
+            "--set snapshot.clock=time."
+        )
+    if not loaded.events.num_rows:
+        raise UserError(
+            f"{source.name}: no row of events can be read. `nightreel run --data` says what is wrong with them."
+        )
+    unit, _ = clock_of([raw for raw in raws if raw.table == EVENTS_TABLE.name], clock)
+    met = loaded.events.group_by("item_id").aggregate([("timestamp", "min")])
+    return SourceLog(source, raws, [_there_from(raw, loaded, unit, met) for raw in raws], loaded)
+
+
+def _there_from(raw: Raw, loaded: Loaded, unit: str, met: pa.Table) -> Micros:
+    """[rows] the instant from which each of a file's rows was there. met: item_id, timestamp_min."""
+    if raw.table == EVENTS_TABLE.name:
+        reading = moments_of(raw, EVENTS_TABLE["timestamp"])
+        micros, bad = timestamps.as_micros(reading, unit)
+        return np.where(bad | ~(reading.dated | np.isfinite(reading.numbers)), NEVER, micros)
+    if raw.table == "items":
+        typed = _rows_of(loaded.items, raw)
+        known = pc.index_in(typed["item_id"], met["item_id"].combine_chunks())
+        first = pc.fill_null(met["timestamp_min"].take(known), NEVER).to_numpy()
+        return _aligned(raw, typed, np.minimum(_micros(typed["published_at"]), first))
+    if raw.table == "erasures":
+        typed = _rows_of(loaded.erasures, raw)
+        return _aligned(raw, typed, _micros(typed["requested_at"]))
+    return np.full(len(raw.rows), ALWAYS)
+
+
+def _rows_of(table: pa.Table, raw: Raw) -> pa.Table:
+    """The typed rows that came from a file, in its order."""
+    return table.filter(pc.equal(table["source_file"], raw.file))
+
+
+def _micros(cells: pa.ChunkedArray) -> Micros:
+    """[n] µs since the epoch; ALWAYS where a cell is empty."""
+    micros: Micros = pc.fill_null(cells.cast(pa.int64()), ALWAYS).to_numpy()
+    return micros
+
+
+def _aligned(raw: Raw, typed: pa.Table, values: Micros) -> Micros:
+    """[rows] of the file; a row that could not be typed is there always, so that each night sets it aside."""
+    there = np.full(len(raw.rows), ALWAYS)
+    there[np.searchsorted(raw.rows, typed["source_row"].to_numpy())] = values
+    return there

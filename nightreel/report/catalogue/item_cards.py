@@ -1,0 +1,185 @@
+"""Sample items of a catalogue: what was understood of each, its frames, and what lies near it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from nightreel.report.catalogue.nearest_items import Neighbour, in_common, nearest
+from nightreel.report.catalogue.tables import Catalogue, Row
+from nightreel.report.markup import Markup, note, section, tag
+
+SHOWN = 12
+NEIGHBOURS = 5
+FRAMES = 4
+SAID = 4
+"""Segments of a transcript."""
+LONGEST = 280
+"""Characters of a text."""
+KINDS = ("frames", "transcript", "sound", "written_summary", "summary", "tags", "keywords", "language")
+"""Fields by how much there is to see, the most first."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A row of the catalogue with what is shown of it. neighbours: (row, cosine, what is in common)."""
+
+    number: int
+    row: Row
+    frames: Sequence[Row]
+    gaps: Sequence[Row]
+    neighbours: Sequence[tuple[Row, float, Sequence[str]]]
+
+
+def chosen(catalogue: Catalogue) -> list[int]:
+    """Rows that show each kind of item that there is: in turn from the media, of each in turn from the groups that know
+    the same fields, the richest group first, evenly through each group."""
+    kinds, media = catalogue.kinds(KINDS), catalogue.media()
+    groups: dict[str, dict[tuple[bool, ...], list[int]]] = {}
+    for row, (kind, medium) in enumerate(zip(kinds, media, strict=True)):
+        if any(kind):
+            groups.setdefault(medium, {}).setdefault(kind, []).append(row)
+    turns = _in_turn([_in_turn([_spread(own[kind]) for kind in sorted(own, reverse=True)]) for own in groups.values()])
+    # In turn, but shown with the richest first.
+    return sorted(turns[:SHOWN], key=lambda row: (tuple(not known for known in kinds[row]), row))
+
+
+def _in_turn(queues: Sequence[Sequence[int]]) -> list[int]:
+    """The first of each, then the second of each, and so on."""
+    longest = max(map(len, queues), default=0)
+    return [queue[turn] for turn in range(longest) for queue in queues if turn < len(queue)]
+
+
+def _spread(rows: list[int]) -> list[int]:
+    count = min(SHOWN, len(rows))
+    return [rows[(2 * at + 1) * len(rows) // (2 * count)] for at in range(count)]
+
+
+def samples(catalogue: Catalogue, rows: Sequence[int]) -> list[Sample]:
+    """The rows with their frames, gaps and neighbours."""
+    own = catalogue.rows(list(rows))
+    items = [row["item_id"] for row in own]
+    frames, gaps = catalogue.frames(items), catalogue.gaps(items)
+    near: list[list[Neighbour]] = [[] for _ in rows]
+    if catalogue.vectors is not None and len(rows):
+        near = nearest(catalogue.vectors, rows, NEIGHBOURS)
+    others = sorted({each.row for found in near for each in found})
+    at = dict(zip(others, catalogue.rows(others), strict=True))
+    return [
+        Sample(
+            number, row, frames.get(row["item_id"], []), gaps.get(row["item_id"], []),
+            [(at[each.row], each.cosine, in_common(row, at[each.row])) for each in found],
+        )
+        for number, (row, found) in enumerate(zip(own, near, strict=True), start=1)
+    ]  # fmt: skip
+
+
+def cards(found: Sequence[Sample]) -> Markup:
+    """A card an item."""
+    told = note("Some of each kind of item. Tags are learned, with their calibrated probability.") if found else ""
+    return section("Sample items", told, tag("div", *map(card, found), class_="people") if found else "")
+
+
+def card(sample: Sample) -> Markup:
+    """All that is known of an item, in the order in which people look."""
+    row, derived = sample.row, sample.row["derived"]
+    facts = [row.get("media_type"), row.get("language") or _guessed(derived), *(row.get("genres") or [])]
+    parts = [
+        tag("h3", f"{sample.number}. {row['title'] or row['item_id']}"),
+        tag("p", " · ".join(str(fact) for fact in facts if fact), class_="quiet"),
+        _frames(sample.frames), _shares(derived), _transcript(derived), _summary(row, derived),
+        _tags(derived), _tone(derived), _comments(derived), _keywords(derived), _near(sample.neighbours),
+        _gaps(sample.gaps),
+    ]  # fmt: skip
+    return tag("article", *filter(None, parts), class_="person", id=f"item-{sample.number}")
+
+
+def _guessed(derived: Row) -> str:
+    return f"{derived['language']} (identified)" if derived.get("language") else ""
+
+
+def _frames(frames: Sequence[Row]) -> Markup | str:
+    step = max(1, -(-len(frames) // FRAMES))
+    shown = [
+        tag("figure", Markup(_picture(each)), tag("figcaption", clock(each["time_s"])))
+        for each in frames[::step] if each["jpeg"]
+    ]  # fmt: skip
+    return tag("div", *shown, class_="frames") if shown else ""
+
+
+def _picture(frame: Row) -> str:
+    content = base64.b64encode(frame["jpeg"]).decode()
+    return f'<img src="data:image/jpeg;base64,{content}" alt="frame at {clock(frame["time_s"])}">'
+
+
+def clock(seconds: float) -> str:
+    """m:ss, or h:mm:ss."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+
+
+def _shares(derived: Row) -> Markup | str:
+    shares = {name: derived.get(f"{name}_share") for name in ("speech", "music", "silence")}
+    told = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share)
+    return _titled("Sound", told) if told else ""
+
+
+def _transcript(derived: Row) -> Markup | str:
+    segments = (derived.get("segments") or [])[:SAID]
+    lines = [tag("li", tag("small", clock(each["start_s"])), " ", _cut(each["text"])) for each in segments]
+    return _titled("Transcript", tag("ul", *lines, class_="plain")) if lines else ""
+
+
+def _summary(row: Row, derived: Row) -> Markup | str:
+    for name, title in (("written_summary", "Summary, written"), ("summary", "Summary, in its own sentences")):
+        if derived.get(name):
+            return _titled(title, _cut(derived[name]))
+    return _titled("Description", _cut(row["description"])) if row.get("description") else ""
+
+
+def _tags(derived: Row) -> Markup | str:
+    names, scores = derived.get("tags") or [], derived.get("tag_scores") or []
+    lines = [
+        tag("li", tag("span", name), Markup(f'<meter min="0" max="1" value="{score:.3f}">{score:.0%}</meter>'),
+            tag("small", f"{score:.0%}"))
+        for name, score in zip(names, scores, strict=True)
+    ]  # fmt: skip
+    return _titled("Tags", tag("ul", *lines, class_="scored")) if lines else ""
+
+
+def _tone(derived: Row) -> Markup | str:
+    label, score = derived.get("sentiment") or "not clear", derived.get("sentiment_score")
+    return _titled("Sentiment", f"{label} ({score:+.2f})") if score is not None else ""
+
+
+def _comments(derived: Row) -> Markup | str:
+    tone, read = derived.get("comment_tone"), derived.get("comments_read")
+    return _titled("Comments", f"{tone:+.2f} on average of {read:,} in English") if tone is not None else ""
+
+
+def _keywords(derived: Row) -> Markup | str:
+    words = [tag("li", word) for word in derived.get("keywords") or []]
+    return _titled("Keywords", tag("ul", *words, class_="chips")) if words else ""
+
+
+def _near(neighbours: Sequence[tuple[Row, float, Sequence[str]]]) -> Markup | str:
+    lines = [
+        tag("li", tag("b", row["title"] or row["item_id"]), " ", tag("small", f"{cosine:.2f}"),
+            tag("div", "; ".join(reasons) or "the text is near", class_="quiet"))
+        for row, cosine, reasons in neighbours
+    ]  # fmt: skip
+    return _titled("Nearest", tag("ol", *lines)) if lines else ""
+
+
+def _gaps(gaps: Sequence[Mapping[str, str]]) -> Markup | str:
+    told = "; ".join(dict.fromkeys(f"no {gap['field'].replace('_', ' ')}: {gap['skipped']}" for gap in gaps))
+    return tag("p", told, class_="quiet") if told else ""
+
+
+def _titled(title: str, inside: object) -> Markup:
+    return tag("div", tag("h4", title), inside, class_="field")
+
+
+def _cut(value: str) -> str:
+    return value if len(value) <= LONGEST else value[:LONGEST].rsplit(" ", 1)[0] + " …"

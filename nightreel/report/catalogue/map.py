@@ -1,0 +1,126 @@
+"""The map of the catalogue: items as dots in two dimensions, near where their content is near, coloured by genre."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from nightreel.report.catalogue.tables import Catalogue, Vectors
+from nightreel.report.markup import Markup, note, section, tag, text
+
+MOST = 2000
+"""Dots: more are slow to place and hide each other."""
+FEWEST = 12
+COLOURED = 7
+"""Genres with a colour of their own; the others share the last one."""
+WIDTH, HEIGHT, EDGE = 720, 500, 14
+DIMENSIONS, PERPLEXITY, STEPS = 30, 30.0, 500
+Points = npt.NDArray[np.float64]
+
+
+def drawn_rows(vectors: Vectors, always: Sequence[int]) -> list[int]:
+    """Rows that are drawn: those of `always`, and others evenly through the catalogue; items without text are not."""
+    told = np.flatnonzero(np.asarray(vectors).any(axis=1))
+    even = (
+        told[np.unique(np.linspace(0, len(told) - 1, min(MOST, len(told))).round().astype(int))] if len(told) else told
+    )
+    rows = np.union1d(even, np.intersect1d(told, np.array(always, np.int64)))
+    return [int(row) for row in rows]
+
+
+def project(vectors: Vectors) -> Points:
+    """[n, 2] positions of [n, dim] vectors; the same vectors on the same machine give the same ones.
+
+    Source: van der Maaten and Hinton, "Visualizing Data using t-SNE" (2008), on principal components.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):  # sums of several threads come in any order
+        components = min(DIMENSIONS, *vectors.shape)
+        flat = PCA(components, svd_solver="covariance_eigh").fit_transform(vectors.astype(np.float64))
+        method = TSNE(
+            2, perplexity=min(PERPLEXITY, (len(flat) - 1) / 3), init=flat[:, :2] / max(flat[:, 0].std(), 1e-12) * 1e-4,
+            max_iter=STEPS, random_state=0, n_jobs=1,
+        )  # fmt: skip
+        return np.asarray(method.fit_transform(flat), np.float64)
+
+
+def atlas(catalogue: Catalogue, samples: Mapping[int, int]) -> Markup:
+    """The map with its legend; samples: row → number of its card below. Nothing for a handful of items."""
+    if catalogue.vectors is None:
+        return Markup("")
+    rows = drawn_rows(catalogue.vectors, list(samples))
+    if len(rows) < FEWEST:
+        return Markup("")
+    places = _fitted(project(np.asarray(catalogue.vectors[rows], np.float32)))
+    every, titles = catalogue.labels(), catalogue.given["title"].to_pylist()
+    names, group = colours([every[row] for row in rows])
+    parts = []
+    for number in range(len(names)):
+        dots = [_dot(place, titles[row]) for row, place, own in zip(rows, places, group, strict=True) if own == number]
+        parts.append(f'<g class="dots c{_colour(number, names)} d{number}">{"".join(dots)}</g>')
+    for row, place in zip(rows, places, strict=True):
+        if row in samples:
+            ring = _dot(place, f"{samples[row]}. {titles[row]}", "ring")
+            parts.append(f'<a href="#item-{samples[row]}">{ring}</a>')
+    label = f"{len(rows):,} items by content, coloured by genre"
+    picture = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+    drawn = tag("figure", _legend(names, group), Markup(picture), class_="atlas")
+    return section("Map of the catalogue", note(_explained(len(rows), len(catalogue))), drawn)
+
+
+def colours(labels: Sequence[Sequence[str]]) -> tuple[list[str], list[int]]:
+    """Names of the commonest genres and, of each item, which of them it is drawn as: the rarest that it has, since that
+    says the most; the last name is for all others."""
+    counts = Counter(label for own in labels for label in set(own))
+    names = sorted(counts, key=lambda name: (-counts[name], name))[:COLOURED]
+    at = {name: number for number, name in enumerate(names)}
+    group = [max((at[label] for label in own if label in at), default=len(names)) for own in labels]
+    return [*names, "other"], group
+
+
+def _dot(place: Sequence[float], title: str | None, kind: str = "") -> str:
+    told = f' class="{kind}"' if kind else ""
+    return f'<circle cx="{place[0]:.1f}" cy="{place[1]:.1f}"{told}><title>{text(title or "")}</title></circle>'
+
+
+def _fitted(places: Points) -> Points:
+    """Into the picture, each direction on its own: t-SNE's distances between far points mean nothing."""
+    low, span = places.min(0), np.maximum(np.ptp(places, axis=0), 1e-12)
+    fitted: Points = EDGE + (places - low) / span * (np.array([WIDTH, HEIGHT]) - 2 * EDGE)
+    return fitted
+
+
+def _colour(number: int, names: Sequence[str]) -> int:
+    return COLOURED if number == len(names) - 1 else number
+
+
+def _legend(names: Sequence[str], group: Sequence[int]) -> Markup:
+    """Radio buttons that dim the other dots: the style sheet does it, no script."""
+    sizes = Counter(group)
+    keys = [_key("all", "", "all", len(group))]
+    for number, name in enumerate(names):
+        if sizes[number]:
+            swatch = f'<circle cx="7" cy="7" class="c{_colour(number, names)}"/>'
+            picture = f'<svg viewBox="0 0 14 14" width="14" height="14" class="dots" aria-hidden="true">{swatch}</svg>'
+            keys.append(_key(f"only-{number}", picture, name, sizes[number]))
+    return tag("figcaption", *keys)
+
+
+def _key(name: str, swatch: str, label: str, size: int) -> Markup:
+    checked = " checked" if name == "all" else ""
+    button = f'<input type="radio" name="genre" id="{name}"{checked}>'
+    return tag("label", Markup(button), Markup(swatch), label, " ", tag("small", f"{size:,}"), class_="key")
+
+
+def _explained(drawn: int, n: int) -> str:
+    what = f"{drawn:,} of {n:,} items, evenly through the catalogue" if drawn < n else f"All {n:,} items"
+    return (
+        f"{what}. What is near has like content; distances between far dots mean nothing. A dot has the colour of its "
+        "rarest coloured genre. Choose a genre to see it alone; rings are the items below."
+    )

@@ -1,0 +1,43 @@
+"""The parts of the report in their order: a new one is a function of RunFacts and a line here.
+
+A part of which the run says nothing returns empty markup and is left out. Its module reads the run's files from
+`facts.documents` (JSON) and `facts.curves` (CSV), so that a stage can add a file without a change to the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nightreel.report.markup import Markup
+from nightreel.report.run_files import RunFacts
+from nightreel.report.sections import decision, details, sample_users, slices, verdict
+from nightreel.report.sections.data_drift import drift
+from nightreel.report.sections.logs import logs
+from nightreel.report.sections.model_card import model_card
+from nightreel.report.sections.ratings import ratings
+
+Section = Callable[[RunFacts], Markup]
+
+SECTIONS: tuple[Section, ...] = (
+    # The decision and what it rests on.
+    decision.rules,
+    verdict.versus,
+    verdict.models,
+    verdict.members,
+    ratings,
+    verdict.slices,
+    slices.everything,
+    verdict.behaviours,
+    verdict.groups,
+    # What else was measured.
+    details.curves,
+    details.long_tail,
+    details.newcomers,
+    drift,
+    logs,
+    # People, data and cost.
+    sample_users.people,
+    details.accounting,
+    model_card,
+    details.cost,
+)

@@ -1,0 +1,132 @@
+"""The second part of the page: curves, coverage, newcomers, sample users, data and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nightreel.report.charts import Point, lines
+from nightreel.report.markup import Markup, note, section, table, tag
+from nightreel.report.run_files import Row, RunFacts
+
+BEYOND = {
+    "coverage@10": ("coverage", ".1%"), "gini@10": ("Gini", ".3f"), "novelty@10": ("novelty, bits", ".2f"),
+    "diversity@10": ("diversity", ".3f"), "serendipity@10": ("serendipity", ".4f"),
+    "popularity_lift@10": ("popularity lift", "+.1%"), "miscalibration@10": ("miscalibration, nats", ".3f"),
+}  # fmt: skip
+NEEDS = {
+    "serendipity@10": "popularity among the members", "miscalibration@10": "genres of the items",
+    "diversity@10": "lists of two items or more", "popularity_lift@10": "histories",
+}  # fmt: skip
+"""Of a figure that may be missing: what it is measured by."""
+TITLES = {"encoder": "Learning curve of the encoder", "curve": "Trees of the blend, on validation"}
+STEPS = ("trees", "step", "epoch", "round", "iteration", "k")
+
+
+def curves(facts: RunFacts) -> Markup:
+    """Metrics by list length, and what training left: a chart for each number of each of its files."""
+    gate = facts.verdict.get("gate")
+    by_k = [row for row in facts.curves.get("by_k", []) if row.get("protocol") == gate]
+    titles = {"ndcg": "NDCG", "recall": "Recall"}
+    charts = [_by(by_k, "k", name, "model", f"{title} by list length, {gate}") for name, title in titles.items()]
+    for stem, rows in facts.curves.items():
+        step = next((name for name in STEPS if rows and name in rows[0]), None)
+        if stem == "by_k" or step is None:
+            continue
+        labels = [name for name in rows[0] if _number(rows[0][name]) is None]
+        for name in [name for name in rows[0] if name != step and name not in labels]:
+            series: dict[str, list[Point]] = {}
+            for row in rows:
+                line = series.setdefault(", ".join(row[label] for label in labels) or name, [])
+                line.append((float(row[step]), float(row[name])))
+            title = f"{TITLES.get(stem, stem)}: {name}"
+            charts.append(_titled(title, lines(series, step, name, from_zero=False)))
+    return section("Curves", tag("div", *filter(None, charts), class_="charts")) if any(charts) else Markup("")
+
+
+def long_tail(facts: RunFacts) -> Markup:
+    """How far lists reach into the catalogue, and the other figures beyond accuracy."""
+    models: Row = facts.report.get("protocols", {}).get(facts.verdict.get("gate"), {}).get("models", {})
+    names = [name for name in BEYOND if any(name in each["beyond"] for each in models.values())]
+    rows = [
+        [model, *(format(each["beyond"][n], BEYOND[n][1]) if n in each["beyond"] else "not measured" for n in names)]
+        for model, each in models.items()
+    ]
+    lacking = [
+        f"{title} (needs {NEEDS.get(name, 'test users')})" for name, (title, _) in BEYOND.items() if name not in names
+    ]
+    tails: dict[str, Sequence[Point]] = {
+        name: [(x, y) for x, y in points] for name, points in facts.report.get("long_tail", {}).items()
+    }
+    chart = _titled(
+        "Long tail: share of all places that go to the most shown items",
+        lines(tails, "share of the catalogue, most shown first", "share of all places in lists"),
+    )
+    explained = note(
+        "Gini: 0 where every item is shown equally often, 1 where one has everything. Popularity lift: how much more "
+        "popular lists are than histories. Miscalibration: how far a list's genres are from the history's; 0 is none. "
+        "Serendipity: wanted, and not in the list of what is popular."
+    )
+    figures = table(["model", *(BEYOND[name][0] for name in names)], rows, range(1, len(names) + 1)) if rows else ""
+    unmeasured = note(f"Not measured: {', '.join(lacking)}.") if rows and lacking else ""
+    return section("Beyond accuracy, first ten places", figures, unmeasured, explained if rows else "", chart)
+
+
+def newcomers(facts: RunFacts) -> Markup:
+    """Users and items of whom little is known."""
+    rows = [
+        [row["what"], row["model"], f"{ndcg['point']:.4f}", f"{ndcg['low']:.4f}–{ndcg['high']:.4f}", row["users"]]
+        for row in facts.cold
+        for ndcg in [row["ndcg"]]
+    ]
+    head = ["who", "model", "NDCG@10", "95% interval", "users"]
+    return section("Newcomers", table(head, rows, (2, 3, 4))) if rows else Markup("")
+
+
+def accounting(facts: RunFacts) -> Markup:
+    """Rows in and out, and what the data are like."""
+    tables: Row = facts.validated.get("tables", {})
+    rows = [
+        [name, *(f"{own[part]:,}" for part in ("in", "clean", "quarantined", "erased"))] for name, own in tables.items()
+    ]
+    told = facts.validated.get("facts", {})
+    listed = [
+        [name.replace("_", " "), f"{value:,.4g}" if isinstance(value, float) else value] for name, value in told.items()
+    ]
+    warned = [tag("li", warning) for warning in facts.validated.get("warnings", [])]
+    return section(
+        "Data", table(["table", "rows in", "clean", "quarantined", "erased"], rows, (1, 2, 3, 4)) if rows else "",
+        tag("ul", *warned) if warned else "", table(["fact", ""], listed) if listed else "",
+    )  # fmt: skip
+
+
+def cost(facts: RunFacts) -> Markup:
+    """Seconds and memory of each stage, as of when it last ran on this machine, and what the bundle costs a reader."""
+    rows = [[stage, f"{each['wall_seconds']:,.1f}", f"{each['peak_mb']:,.0f}"] for stage, each in facts.costs.items()]
+    if rows:
+        rows.append([tag("b", "all"), f"{sum(each['wall_seconds'] for each in facts.costs.values()):,.1f}", ""])
+    explained = note("Of the last time that a stage really ran here; one that DVC reused cost nothing tonight.")
+    told = facts.notes.get("refit", {})
+    figures = {"latency_ms": "{:,.1f} ms for one list", "memory_mb": "{:,.0f} MB of memory to open it and answer"}
+    costs = [figures[name].format(told[name]) for name in figures if name in told]
+    reader = tag("p", f"The final bundle takes a reader {', '.join(costs)}.") if costs else ""
+    return (
+        section("Cost", table(["stage", "seconds", "peak MB"], rows, (1, 2)), explained, reader) if rows else Markup("")
+    )
+
+
+def _by(rows: Sequence[Row], x: str, y: str, name: str, title: str) -> Markup:
+    series: dict[str, list[Point]] = {}
+    for row in rows:
+        series.setdefault(row[name], []).append((float(row[x]), float(row[y])))
+    return _titled(title, lines(series, x, y))
+
+
+def _titled(title: str, chart: Markup) -> Markup:
+    return tag("div", tag("h3", title), chart, class_="chart") if chart else Markup("")
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,32 @@
+"""The parts of the model card that the rest of the page does not show: use, limits, terms and lineage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nightreel.report.markup import Markup, note, section, table, tag
+from nightreel.report.run_files import Row, RunFacts
+
+
+def model_card(facts: RunFacts) -> Markup:
+    """What the version is for, and what it is not."""
+    card: Row = facts.documents.get("evaluate/card", {})
+    if not card:
+        return Markup("")
+    members = [
+        [name, ", ".join(f"{key} {value:g}" for key, value in sorted(chosen.items()))]
+        for name, chosen in card["recipe"]["members"].items()
+    ]
+    return section(
+        "Model card",
+        tag("h3", "Intended use"), _list(card["intended_use"]),
+        tag("h3", "Not for"), _list(card["not_for"]),
+        tag("h3", "Limits"), _list(card["limits"]),
+        tag("h3", f"Members, blended by {card['recipe']['blend']}"), table(["member", "settings"], members),
+        tag("h3", "Terms of the data"), tag("p", card["terms"]),
+        note("The whole card is in the bundle, as card.md and card.json; `nightreel card` prints it."),
+    )  # fmt: skip
+
+
+def _list(lines: Sequence[str]) -> Markup:
+    return tag("ul", *(tag("li", line) for line in lines))

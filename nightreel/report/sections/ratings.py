@@ -1,0 +1,36 @@
+"""The part of the page on predicted ratings: the head, the biases and the mean, side by side."""
+
+from __future__ import annotations
+
+from nightreel.report.charts import interval, span
+from nightreel.report.markup import Markup, note, section, table, tag
+from nightreel.report.run_files import Row, RunFacts
+
+
+def ratings(facts: RunFacts) -> Markup:
+    """RMSE and MAE of predicted ratings, protocol by protocol; why there are none where nothing was measured."""
+    gate, parts = facts.verdict.get("gate"), []
+    found: Row = facts.report.get("ratings", {})
+    for name, own in sorted(found.items(), key=lambda pair: (pair[0] != gate, pair[0])):
+        if "models" not in own:
+            parts.append(note(f"{name}: not measured: {own['not measured']}."))
+            continue
+        errors = {model: each["rmse"] for model, each in own["models"].items()}
+        scale = span([(error["low"], error["high"]) for error in errors.values()])
+        rows = [
+            [
+                model, f"{error['point']:.4f}", f"{error['low']:.4f}–{error['high']:.4f}",
+                interval(error["low"], error["point"], error["high"], scale),
+                f"{own['models'][model]['mae']['point']:.4f}",
+            ]
+            for model, error in sorted(errors.items(), key=lambda pair: float(pair[1]["point"]))
+        ]  # fmt: skip
+        parts.append(tag("h3", f"{name} · {own['ratings']:,} ratings of {own['users']:,} users"))
+        parts.append(table(["predicted by", "RMSE", "95% interval", "", "MAE"], rows, (1, 2, 4)))
+        pair = own["against"]
+        parts.append(note(
+            f"RMSE of the rating head less that of the biases: {pair['point']:+.4f}, 95% interval {pair['low']:+.4f} "
+            f"to {pair['high']:+.4f}; below 0 is better. Users who had rated nothing before are not asked "
+            f"({own['cold_users']:,})."
+        ))  # fmt: skip
+    return section("Ratings", *parts)

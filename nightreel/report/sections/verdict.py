@@ -1,0 +1,152 @@
+"""The first part of the page: what was decided, by which rules, and how the models, slices and groups stand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nightreel.report.charts import interval, span
+from nightreel.report.markup import Markup, note, section, table, tag
+from nightreel.report.run_files import Row, RunFacts
+from nightreel.report.sections.decision import STATES
+
+
+def models(facts: RunFacts) -> Markup:
+    """NDCG@10 of every model with its interval, protocol by protocol."""
+    parts: list[Markup] = []
+    gate = facts.verdict.get("gate")
+    for name, own in sorted(facts.report.get("protocols", {}).items(), key=lambda pair: (pair[0] != gate, pair[0])):
+        found: Row = own["models"]
+        if not found:
+            parts.append(note(f"{name}: no test users, nothing is measured."))
+            continue
+        scale = span([(each["ndcg@10"][1], each["ndcg@10"][2]) for each in found.values()], 0.0)
+        rows = [
+            [
+                model, f"{point:.4f}", f"{low:.4f}–{high:.4f}", interval(low, point, high, scale),
+                *(f"{each[metric]:.4f}" for metric in ("recall@10", "hit_rate@10", "mrr@10")),
+            ]
+            for model, each in sorted(found.items(), key=lambda pair: -pair[1]["ndcg@10"][0])
+            for point, low, high in [each["ndcg@10"]]
+        ]  # fmt: skip
+        decides = " · decides" if name == gate else ""
+        head = ["model", "NDCG@10", "95% interval", "", "recall@10", "hit rate@10", "MRR@10"]
+        parts += [tag("h3", f"{name} · {own['users']:,} test users{decides}"), table(head, rows, (1, 2, 4, 5, 6))]
+    return section("Models", *parts)
+
+
+def versus(facts: RunFacts) -> Markup:
+    """Challenger and champion, metric by metric, over the same users."""
+    found: list[Row] = facts.report.get("pairs", [])
+    scale = span([(each["difference"]["low"], each["difference"]["high"]) for each in found], 0.0)
+    rows = [
+        [
+            each["metric"], f"{each['challenger']['point']:.4f}", _bounds(each["challenger"]),
+            f"{each['champion']['point']:.4f}", _bounds(each["champion"]),
+            _paired(each["difference"], scale), f"{each['difference']['point']:+.4f}",
+            _bounds(each["difference"], "+.4f"),
+        ]
+        for each in found
+    ]  # fmt: skip
+    head = ["metric", "challenger", "95% interval", "champion", "95% interval", "", "difference", "95% interval"]
+    explained = note("Differences are paired: both are asked for the same users, who are drawn together.")
+    numbers = (1, 2, 3, 4, 6, 7)
+    return section("Challenger against champion", table(head, rows, numbers), explained) if rows else Markup("")
+
+
+def _paired(found: Row, scale: tuple[float, float]) -> Markup:
+    return interval(found["low"], found["point"], found["high"], scale, 0.0)
+
+
+def members(facts: RunFacts) -> Markup:
+    """Every member against the blend."""
+    found = [each for each in facts.report.get("against_blend", []) if each["difference"]]
+    scale = span([(each["difference"]["low"], each["difference"]["high"]) for each in found], 0.0)
+    rows = [
+        [
+            each["model"], _paired(pair, scale), f"{pair['point']:+.1%}", _bounds(pair, "+.1%"),
+            "not tested" if each["upper"] is None else f"{each['upper']:+.1%}", f"{pair['users']:,}",
+            f"{pair['detectable']:.1%}",
+        ]
+        for each in sorted(found, key=lambda each: -each["difference"]["point"])
+        for pair in [each["difference"]]
+    ]  # fmt: skip
+    head = ["model", "", "NDCG@10", "bounds", "corrected upper bound", "users", "detectable"]
+    explained = note(
+        "Relative to the blend, paired. The blend is surely better where the bound, corrected for all of the "
+        "comparisons (Holm), is below 0."
+    )
+    return section("Members against the blend", table(head, rows, (2, 3, 4, 5, 6)), explained) if rows else Markup("")
+
+
+def slices(facts: RunFacts) -> Markup:
+    """Each slice's NDCG@10 and its paired difference against the champion."""
+    found: list[Row] = facts.verdict.get("slices", [])
+    if not found:
+        return Markup("")
+    scale = span([(each["ndcg"]["low"], each["ndcg"]["high"]) for each in found], 0.0)
+    pairs = [each["difference"] for each in found if each["difference"]]
+    apart = span([(pair["low"], pair["high"]) for pair in pairs], 0.0)
+    head = [
+        "slice",
+        "",
+        "users",
+        "NDCG@10",
+        "95% interval",
+        *(["against the champion", "", "corrected bound", "detectable"] * bool(pairs)),
+    ]
+    rows = [_slice(each, scale, apart, bool(pairs)) for each in found]
+    explained = "A slice is broken where the corrected upper bound is below 0 and the loss is beyond the margin. "
+    few = "Slices with few users are shown and not tested."
+    gaps = facts.verdict.get("gaps", [])
+    listed = [[gap["by"], gap["best"], gap["worst"], f"{gap['gap']['point']:.4f}", _bounds(gap["gap"])] for gap in gaps]
+    return section(
+        "Slices", table(head, rows, (2, 3, 6, 7, 8)), note((explained if pairs else "") + few),
+        tag("h3", "Gaps between slices") if gaps else "",
+        table(["by", "best served", "worst served", "NDCG@10 apart", "95% interval"], listed, (3, 4)) if gaps else "",
+    )  # fmt: skip
+
+
+def _slice(each: Row, scale: tuple[float, float], apart: tuple[float, float], compared: bool) -> list[Any]:
+    ndcg, pair = each["ndcg"], each["difference"]
+    row: list[Any] = [
+        each["by"], each["name"], f"{each['users']:,}", f"{ndcg['point']:.4f}",
+        interval(ndcg["low"], ndcg["point"], ndcg["high"], scale),
+    ]  # fmt: skip
+    if not compared:
+        return row
+    if not pair:
+        return [*row, "not measured", "", "", ""]
+    state = tag("span", "broken", class_="state failed") if each["broken"] else ""
+    bound = "not tested" if each["upper"] is None else f"{each['upper']:+.1%}"
+    drawn = interval(pair["low"], pair["point"], pair["high"], apart, 0.0)
+    return [*row, drawn, f"{pair['point']:+.1%}", tag("span", bound, " ", state), f"{pair['detectable']:.1%}"]
+
+
+def behaviours(facts: RunFacts) -> Markup:
+    """The behavioural tests."""
+    rows = []
+    for each in facts.report.get("behaviours", []):
+        figure, bound = each["figure"], each["bound"]
+        state = "not tried" if figure is None else "told" if bound is None else "failed" if figure < bound else "passed"
+        shown = tag("span", state, class_=f"state {STATES.get(state, '')}")
+        rows.append([each["name"], shown, tag("div", each["text"], class_="wide")])
+    return section("Behaviour", table(["test", "result", "found"], rows)) if rows else Markup("")
+
+
+def groups(facts: RunFacts) -> Markup:
+    """Attention that groups of items get, beside what users wanted."""
+    found: list[Row] = facts.report.get("groups", [])
+    rows = [
+        [
+            each["by"], each["name"], f"{each['items']:,}", f"{each['exposure']['point']:.1%}",
+            _bounds(each["exposure"], ".1%"), f"{each['wanted']:.1%}",
+            f"{each['surplus']['point']:+.1%}", _bounds(each["surplus"], "+.1%"),
+        ]
+        for each in found
+    ]  # fmt: skip
+    head = ["by", "group", "items", "attention", "95% interval", "of wanted items", "surplus", "95% interval"]
+    return section("Exposure of groups", table(head, rows, (2, 3, 4, 5, 6, 7))) if rows else Markup("")
+
+
+def _bounds(found: Row, form: str = ".4f") -> str:
+    return f"{found['low']:{form}} to {found['high']:{form}}"

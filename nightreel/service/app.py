@@ -1,0 +1,78 @@
+"""The application: reader, routes, guard, metrics, page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from nightreel.errors import UserError
+from nightreel.reader.live_reader import LiveReader
+from nightreel.service import health, routes
+from nightreel.service.canary import Beside
+from nightreel.service.explorer import explorer_routes
+from nightreel.service.feedback import Log
+from nightreel.service.impression_log import SlateLog
+from nightreel.service.metrics import Metrics
+from nightreel.service.middleware import Guard
+from nightreel.service.options import Options, token
+from nightreel.service.response_cache import Remembered
+from nightreel.service.worker_pool import Answers, Busy, Late
+
+
+def build(options: Options | None = None) -> FastAPI:
+    """An application with the given options, else with those handed over by `nightreel serve`."""
+    chosen, metrics = options or Options.taken(), Metrics.fresh()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with LiveReader(chosen.store, channel=chosen.channel, every_s=chosen.refresh_s) as live:
+            app.state.answers, app.state.beside = Answers(live, chosen, metrics), Beside(chosen)
+            app.state.slates = SlateLog(Path(chosen.slates), chosen.channel, metrics) if chosen.slates else None
+            yield
+            app.state.answers.close()
+            app.state.beside.close()
+            if app.state.slates:
+                app.state.slates.close()
+
+    # The usual documentation pages load their scripts from elsewhere; /openapi.json is there for tools.
+    app = FastAPI(
+        title="Nightreel", version=version("nightreel"), docs_url=None, redoc_url=None, lifespan=lifespan,
+        description="Recommendations, similar items, search and reasons from a published version.",
+    )  # fmt: skip
+    app.state.metrics = metrics
+    app.state.log = Log(Path(chosen.feedback)) if chosen.feedback else None
+    for each in (routes, health, explorer_routes):
+        app.include_router(each.router)
+    app.add_middleware(Remembered, state=app.state, metrics=metrics, most=chosen.cached)
+    app.add_middleware(Guard, metrics=metrics, token=token(), body=chosen.body)
+    app.add_exception_handler(UserError, _user_error)
+    app.add_exception_handler(Busy, _busy)
+    app.add_exception_handler(Late, _late)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    return app
+
+
+def _user_error(request: Request, error: Exception) -> JSONResponse:
+    missing = "no item has this id" in str(error)
+    return JSONResponse({"error": str(error)}, 404 if missing else 400)
+
+
+def _busy(request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"error": "Too many requests wait. Ask again in a second."}, 503, {"Retry-After": "1"})
+
+
+def _late(request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"error": "The answer took too long. Ask again, or for less."}, 504)
+
+
+def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return JSONResponse({"error": f"{where}: {first['msg']}. /openapi.json says what is understood."}, 422)

@@ -1,0 +1,50 @@
+"""Other channels of the same store, a canary above all, for those who want to see two versions side by side."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from nightreel.errors import UserError
+from nightreel.reader.live_reader import LiveReader
+from nightreel.reader.reader import Reader
+from nightreel.service.options import Options
+from nightreel.store import channels
+from nightreel.store.open import open_store
+
+MOST = 4  # channels followed beside the served one: each has a version mapped in every worker
+
+
+@dataclass(eq=False)
+class Beside:
+    """Readers of other channels, each opened when somebody first asks for it and followed from then on."""
+
+    options: Options
+    _opened: dict[str, LiveReader] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def channels(self) -> list[dict[str, Any]]:
+        """Every channel by name, the served one among them: name, version, share of users, whether it is served."""
+        found = channels.channels(open_store(self.options.store))
+        return [
+            {"name": name, "version": each.digest, "share": each.share, "served": name == self.options.channel}
+            for name, each in sorted(found.items())
+        ]
+
+    def reader(self, channel: str) -> Reader:
+        """What a channel points to. Raises StoreError for one that has nothing, UserError beyond MOST."""
+        with self._lock:
+            if channel not in self._opened:
+                if len(self._opened) >= MOST:
+                    raise UserError(f"{channel}: {MOST} channels are open beside the served one: no more here.")
+                options = self.options
+                self._opened[channel] = LiveReader(options.store, channel=channel, every_s=options.refresh_s)
+            return self._opened[channel].reader
+
+    def close(self) -> None:
+        """Stop following."""
+        with self._lock:
+            for live in self._opened.values():
+                live.close()
+            self._opened.clear()

@@ -1,0 +1,140 @@
+"""The explorer: one page over the service, and the few answers that only it needs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Query, Request, Response
+
+from nightreel.errors import UserError
+from nightreel.reader.interests import interests
+from nightreel.reader.reader import Reader
+from nightreel.service.canary import Beside
+from nightreel.service.routes import list_of
+from nightreel.service.schemas import Id, ListRequest, Strict
+from nightreel.service.worker_pool import Answers
+
+router = APIRouter(include_in_schema=False)
+PAGE = Path(__file__).parent / "page"
+HEADERS = {
+    "cache-control": "no-cache",
+    "content-security-policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'",
+    "referrer-policy": "no-referrer",
+}
+SOME = 40  # users to pick from
+RECENT = 60  # events of a history that are shown
+MOST_LABELS = 60
+INTERESTS = 12
+
+
+class Compared(Strict):
+    """channel: whose version answers; wanted: as for POST /recommend."""
+
+    channel: Id
+    wanted: ListRequest
+
+
+@router.get("/")
+def page() -> Response:
+    """The page."""
+    return _file("explorer.html", "text/html; charset=utf-8")
+
+
+@router.get("/explorer.css")
+def style() -> Response:
+    """Its style."""
+    return _file("explorer.css", "text/css; charset=utf-8")
+
+
+@router.get("/explorer.js")
+def script() -> Response:
+    """Its script."""
+    return _file("explorer.js", "text/javascript; charset=utf-8")
+
+
+@router.get("/explorer/choices")
+async def choices(request: Request) -> Response:
+    """Users to pick from, and the labels that filters can name."""
+
+    def question(reader: Reader) -> dict[str, Any]:
+        known = [] if reader.config["pseudonymised"] else reader.user_ids
+        step = max(1, len(known) // SOME)
+        return {
+            "users": [known[at].as_py() for at in range(0, len(known), step)][:SOME],
+            "genres": _commonest(reader.facets.genres),
+            "media_types": _commonest(reader.facets.media_types),
+            # The last one of each item's is the language without its region.
+            "languages": _commonest([row[-1:] for row in reader.facets.languages]),
+            "ages": bool(np.isfinite(reader.facets.min_ages).any()),
+            "name": reader.config.get("name"),
+        }
+
+    answers: Answers = request.app.state.answers
+    return Response(await answers.of("choices", question), media_type="application/json")
+
+
+@router.get("/explorer/history")
+async def history(request: Request, user: Annotated[str, Query(max_length=256)]) -> Response:
+    """What a user took to of what may be shown, the newest first."""
+
+    def question(reader: Reader) -> dict[str, Any]:
+        row = int(reader.users.rows([user])[0])
+        items, hidden = reader.users.histories[row][0].tolist()[::-1], reader.standing().hidden
+        return {
+            "known": row < len(reader.users),
+            "events": len(items),
+            "interests": _interests(reader, user),
+            "items": [
+                {"item_id": reader.items.ids[i], "title": reader.items.titles[i] or reader.items.ids[i],
+                 "genres": list(reader.items.genres[i])}
+                for i in [i for i in items if not hidden[i]][:RECENT]
+            ],
+        }  # fmt: skip
+
+    answers: Answers = request.app.state.answers
+    return Response(await answers.of(("history", user), question), media_type="application/json")
+
+
+def _interests(reader: Reader, user: str) -> list[dict[str, Any]]:
+    """The strongest, with the titles or searches that they came from; none where the version has no keywords."""
+    try:
+        found = interests(reader, user, k=INTERESTS)
+    except UserError:
+        return []
+    return [
+        {"word": each.word, "weight": round(each.weight, 4), "events": each.events,
+         "from": [f"search: {origin.text}" if not origin.item_id else origin.text for origin in each.origins]}
+        for each in found
+    ]  # fmt: skip
+
+
+@router.get("/explorer/channels")
+async def channels(request: Request) -> Response:
+    """What can be seen side by side."""
+    answers: Answers = request.app.state.answers
+    beside: Beside = request.app.state.beside
+    return Response(await answers.of(None, lambda _: beside.channels()), media_type="application/json")
+
+
+@router.post("/explorer/beside")
+async def other(request: Request, asked: Compared) -> Response:
+    """The list that another channel's version gives to the same question."""
+    answers: Answers = request.app.state.answers
+    beside: Beside = request.app.state.beside
+
+    def question(_: Reader) -> dict[str, Any]:
+        return {"channel": asked.channel, **list_of(beside.reader(asked.channel), asked.wanted, 0)}
+
+    return Response(await answers.of(None, question), media_type="application/json")
+
+
+def _file(name: str, kind: str) -> Response:
+    return Response((PAGE / name).read_bytes(), media_type=kind, headers=HEADERS)
+
+
+def _commonest(rows: Any) -> list[str]:
+    counts = Counter(label for row in rows for label in row)
+    return sorted(sorted(counts, key=lambda label: (-counts[label], label))[:MOST_LABELS])

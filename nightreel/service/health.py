@@ -1,0 +1,39 @@
+"""For those who watch the service: health, readiness, metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from nightreel.service import schemas
+from nightreel.service.metrics import Metrics
+from nightreel.service.worker_pool import Answers
+
+router = APIRouter()
+
+
+@router.get("/health", response_model=schemas.Health)
+async def health() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/ready", response_model=schemas.Ready)
+async def ready(request: Request) -> dict[str, Any]:
+    """Which version is served, how old it is, and what the last refresh failed with."""
+    answers: Answers = request.app.state.answers
+    status, reader = answers.live.status, answers.live.reader
+    return {
+        "version": status.digest, "published_at": status.published_at, "age_s": status.age_s(),
+        "items": len(reader.items), "users": len(reader.user_ids), "withdrawals": status.withdrawals,
+        "refused": status.refused, "fault": status.fault,
+    }  # fmt: skip
+
+
+@router.get("/metrics", response_class=Response)
+def metrics(request: Request) -> Response:
+    """Prometheus text."""
+    counted: Metrics = request.app.state.metrics
+    content = counted.text(request.app.state.answers.live.status)
+    return Response(content, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,96 @@
+"""Served lists as impressions with their propensities, so that another version's lists can be valued from the log.
+
+A request costs a new slate_id and an append to a queue; a thread writes what has come, twice a second. Nothing waits
+for it: what the queue has no room for, or the disk does not take, is counted as lost.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+import time
+from collections import deque
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+
+from nightreel.service.event_files import EventFiles
+from nightreel.service.metrics import Metrics
+
+PAUSE_S = 0.5  # between two writes
+MOST_WAITING = 20_000  # lists: some two seconds of the highest rate
+RENDERED = 5_000  # answers whose rows are kept: those to GET are served again and again
+AT = len('{"version":"') + 64 + len('","slate_id":"')  # where an answer's slate_id is
+ID = 16  # hex digits
+
+Served = tuple[float, str, str, bytes]
+"""(epoch seconds, user, slate_id, answer)"""
+
+
+class SlateLog:
+    """One a process. variant: the channel, so that a canary's impressions can be told from those of the others."""
+
+    def __init__(self, folder: Path, variant: str, metrics: Metrics) -> None:
+        self._files, self._variant, self._metrics = EventFiles(folder), _text(variant), metrics
+        self._waiting: deque[Served] = deque()
+        self._rows = lru_cache(RENDERED)(_rows)
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._write, name="nightreel-slates", daemon=True)
+        self._thread.start()
+
+    def served(self, user: str | None, answer: bytes) -> bytes:
+        """The answer with a slate_id of its own, put down as shown to the user; as it is where there is no user, since
+        an event needs one."""
+        if user is None:
+            return answer
+        slate = secrets.token_hex(ID // 2)
+        if len(self._waiting) < MOST_WAITING:
+            self._waiting.append((time.time(), user, slate, answer))
+        else:
+            self._metrics.lost.inc()
+        return b"".join((answer[:AT], slate.encode(), answer[AT + ID :]))
+
+    def close(self) -> None:
+        """Write what waits."""
+        self._end.set()
+        self._thread.join()
+
+    def _write(self) -> None:
+        while not self._end.wait(PAUSE_S):
+            self._flush()
+        self._flush()
+
+    def _flush(self) -> None:
+        served = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        if not served:
+            return
+        try:
+            self._files.append("".join(map(self._lines, served)).encode())
+            self._metrics.logged.inc(len(served))
+        except OSError:
+            self._metrics.lost.inc(len(served))
+
+    def _lines(self, served: Served) -> str:
+        moment, user, slate, answer = served
+        when = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+        head = (
+            f'{{"timestamp":"{when}","user_id":{_text(user)},"event":"impression","slate_id":"{slate}",'
+            f'"variant":{self._variant},'
+        )
+        rows = self._rows(answer)
+        return head + head.join(rows) if rows else ""
+
+
+def _rows(answer: bytes) -> tuple[str, ...]:
+    """The ends of an answer's lines: item, position and, where it is known, propensity."""
+    told = []
+    for item in json.loads(answer)["items"]:
+        row = {"item_id": item["item_id"], "position": item["rank"]}
+        row |= {} if item["propensity"] is None else {"propensity": item["propensity"]}
+        told.append(json.dumps(row, ensure_ascii=False)[1:] + "\n")
+    return tuple(told)
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,58 @@
+"""What the service counts, in Prometheus' text form; several workers are summed up."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+
+from nightreel.reader.live_reader import Status
+
+SHARED = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's variable: a folder in which workers keep their counts
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """One set a process; made by `fresh`."""
+
+    registry: CollectorRegistry
+    requests: Counter
+    seconds: Histogram
+    cached: Counter
+    logged: Counter
+    lost: Counter
+    age: Gauge
+    swaps: Gauge
+    faulty: Gauge
+
+    @classmethod
+    def fresh(cls) -> Metrics:
+        """With a registry of its own."""
+        own = CollectorRegistry()
+        return cls(
+            own,
+            Counter("nightreel_requests", "Answered requests.", ["route", "code"], registry=own),
+            Histogram("nightreel_request_seconds", "Time to answer.", ["route"], buckets=BUCKETS, registry=own),
+            Counter("nightreel_cached_answers", "Answers that were kept from before.", registry=own),
+            Counter("nightreel_slates_logged", "Served lists that were logged.", registry=own),
+            Counter("nightreel_slates_lost", "Served lists that could not be logged.", registry=own),
+            Gauge("nightreel_index_age_seconds", "Since the served version was published.", registry=own,
+                  multiprocess_mode="max"),
+            Gauge("nightreel_version_swaps", "Versions that took over since the start.", registry=own,
+                  multiprocess_mode="max"),
+            Gauge("nightreel_refresh_faulty", "1 while a new version is refused or the store can't be asked.",
+                  registry=own, multiprocess_mode="max"),
+        )  # fmt: skip
+
+    def text(self, status: Status) -> bytes:
+        """The page that Prometheus reads."""
+        self.age.set(status.age_s() or 0.0)
+        self.swaps.set(status.swaps)
+        self.faulty.set(status.fault is not None)
+        if SHARED not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)

@@ -1,0 +1,168 @@
+"""The routes: each turns a request into one question to the reader."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+
+from nightreel.reader.reader import Reader
+from nightreel.reader.results import Recommendation
+from nightreel.service import schemas
+from nightreel.service.feedback import Log
+from nightreel.service.impression_log import SlateLog
+from nightreel.service.schemas import MOST_K, ListRequest, Problem
+from nightreel.service.worker_pool import Answers
+
+router = APIRouter()
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    code: {"model": Problem} for code in (400, 401, 404, 413, 422, 503, 504)
+}  # fmt: skip
+K = Annotated[int, Query(ge=1, le=MOST_K, description="items in the list")]
+User = Annotated[str | None, Query(max_length=256, description="a user's id", examples=["148"])]
+History = Annotated[
+    str | None, Query(max_length=20_000, description="item ids, oldest first, joined by commas", examples=["257,405"])
+]
+Moment = Annotated[
+    str | None,
+    Query(max_length=64, description="last-event, ISO 8601, epoch seconds or a position; default: tonight"),
+]
+Item = Annotated[str, Query(max_length=500, description="an item's id, or its exact title", examples=["257"])]
+
+
+@router.get("/recommend", response_model=schemas.ListAnswer, responses=PROBLEMS)
+async def recommend_simply(
+    request: Request,
+    user: User = None,
+    history: History = None,
+    k: K = 10,
+    diversity: Annotated[float, Query(ge=0, le=1)] = 0.0,
+    freshness: Annotated[float, Query(ge=0, le=1)] = 0.0,
+    reasons: bool = False,
+    moment: Moment = None,
+) -> Response:
+    """A list for a user or a history; with neither, what is popular. POST takes every wish."""
+    past = _ids(history)
+    try:
+        asked = ListRequest(
+            user=user, history=past, k=k, diversity=diversity, freshness=freshness, reasons=reasons, moment=moment
+        )
+    except ValidationError as error:  # of what the query's own bounds let pass
+        raise RequestValidationError(error.errors()) from None
+    return await _listed(request, asked, keep=False)
+
+
+@router.post("/recommend", response_model=schemas.ListAnswer, responses=PROBLEMS)
+async def recommend(request: Request, asked: ListRequest) -> Response:
+    """A list with filters, rules, diversity, freshness, this visit's likes and skips, exploration."""
+    return await _listed(request, asked, keep=True)
+
+
+@router.get("/similar", response_model=schemas.ItemsAnswer, responses=PROBLEMS)
+async def similar(request: Request, item: Item, k: K = 10) -> Response:
+    """Items whose content is nearest."""
+
+    def question(reader: Reader) -> dict[str, Any]:
+        found = reader.similar(item, k)
+        return {"version": reader.digest, "items": [_item(reader, n, e.item_id, e.score) for n, e in _ranked(found)]}
+
+    return await _answered(request, None, question)
+
+
+@router.get("/search", response_model=schemas.ItemsAnswer, responses=PROBLEMS)
+async def search(
+    request: Request, q: Annotated[str, Query(max_length=500, examples=["space opera"])], k: K = 10
+) -> Response:
+    """Items whose words fit a text; typing errors in titles are forgiven."""
+
+    def question(reader: Reader) -> dict[str, Any]:
+        found = reader.search(q, k)
+        return {"version": reader.digest, "items": [_item(reader, n, e.item_id, e.score) for n, e in _ranked(found)]}
+
+    return await _answered(request, None, question)
+
+
+@router.get("/explain", response_model=schemas.ExplanationAnswer, responses=PROBLEMS)
+async def explain(
+    request: Request, item: Item, user: User = None, history: History = None, moment: Moment = None
+) -> Response:
+    """Why an item is, or is not, recommended; the evidence is measured by asking again without it."""
+    past = _ids(history)
+
+    def question(reader: Reader) -> dict[str, Any]:
+        found = reader.explain(item, user, history=past, at=reader.clock.moment(moment))
+        return {"version": reader.digest, **asdict(found)}
+
+    return await _answered(request, None, question)
+
+
+@router.post("/feedback", response_model=schemas.FeedbackAnswer, responses=PROBLEMS)
+def feedback(request: Request, given: schemas.FeedbackRequest) -> Response:
+    """Keep events for the next night. Within a visit, send likes and skips with the next request for a list too."""
+    log: Log | None = request.app.state.log
+    if log is None:
+        return JSONResponse({"error": "This service keeps no feedback. Start it with --feedback FOLDER."}, 404)
+    return JSONResponse({"kept": log.keep(given.events)})
+
+
+async def _listed(request: Request, asked: ListRequest, *, keep: bool) -> Response:
+    """keep: here; answers to GET are kept by their address."""
+    drawn = asked.explore > 0 and asked.seed is None
+    seed = secrets.randbits(63) if drawn else 0
+    key = ("list", asked.model_dump_json()) if keep and not drawn else None
+    answers: Answers = request.app.state.answers
+    content = await answers.of(key, lambda reader: list_of(reader, asked, seed))
+    slates: SlateLog | None = request.app.state.slates
+    if slates is not None and asked.shown:
+        content = slates.served(asked.user, content)
+    return Response(content, media_type="application/json")
+
+
+def list_of(reader: Reader, asked: ListRequest, seed: int) -> dict[str, Any]:
+    """A version's answer to a request for a list; seed: of its exploration, where the request gives none."""
+    listed = reader.recommend(
+        asked.user, history=asked.history, k=asked.k, at=reader.clock.moment(asked.moment),
+        exclude_seen=asked.exclude_seen, wishes=asked.wishes(seed), reasons=asked.reasons,
+    )  # fmt: skip
+    slate = hashlib.sha256(f"{reader.edition} {asked.model_dump_json()} {seed}".encode()).hexdigest()[:16]
+    return {
+        "version": reader.digest, "slate_id": slate,
+        "known": bool(reader.knows([asked.user])[0]) if asked.user is not None else False,
+        "unknown_items": reader.unknown(asked.history or ()),
+        "items": [_recommended(reader, each) for each in listed],
+    }  # fmt: skip
+
+
+async def _answered(request: Request, key: Any, question: Any) -> Response:
+    answers: Answers = request.app.state.answers
+    return Response(await answers.of(key, question), media_type="application/json")
+
+
+def _ranked(found: Sequence[Any]) -> list[tuple[int, Any]]:
+    return list(enumerate(found, 1))
+
+
+def _item(reader: Reader, rank: int, item_id: str, score: float) -> dict[str, Any]:
+    at = reader.items.index_of(item_id)
+    assert at is not None  # the reader has just named it
+    told = None if math.isnan(score) else round(score, 6)
+    title, genres = reader.items.titles[at] or item_id, list(reader.items.genres[at])
+    return {"rank": rank, "item_id": item_id, "title": title, "genres": genres, "score": told}
+
+
+def _recommended(reader: Reader, each: Recommendation) -> dict[str, Any]:
+    chance = None if math.isnan(each.propensity) else round(each.propensity, 9)
+    told = {"propensity": chance, "reason": each.reason}
+    return _item(reader, each.rank, each.item_id, each.score) | told | {"reasons": [asdict(r) for r in each.reasons]}
+
+
+def _ids(joined: str | None) -> tuple[str, ...] | None:
+    return None if joined is None else tuple(part for part in joined.split(",") if part)

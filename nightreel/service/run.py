@@ -1,0 +1,73 @@
+"""Starting the service: checks first, then uvicorn."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nightreel.errors import UserError
+from nightreel.service.options import Options, require_safe
+from nightreel.store import channels
+from nightreel.store.open import open_store
+
+GRACE_S = 10  # for requests that run when the service is told to end
+
+
+def serve(options: Options, host: str, port: int, workers: int) -> None:
+    """Answer until SIGINT or SIGTERM, then finish what runs.
+
+    Raises UserError: an address beyond this machine without a token, a port in use, a folder that can't be written,
+    nothing published.
+    """
+    import uvicorn
+
+    require_safe(host)
+    _require_free(host, port)
+    for folder in filter(None, (options.feedback, options.slates)):
+        _require_writable(Path(folder))
+    channels.resolve(open_store(options.store), options.channel, None)
+    options.hand_over()
+    with _shared_counts(workers):
+        uvicorn.run(
+            "nightreel.service.app:build", factory=True, host=host, port=port, workers=workers, access_log=False,
+            log_level="warning", server_header=False, proxy_headers=False, timeout_graceful_shutdown=GRACE_S,
+        )  # fmt: skip
+
+
+@contextmanager
+def _shared_counts(workers: int) -> Iterator[None]:
+    """Several workers count into one folder, set before any of them imports the library that reads the variable."""
+    if workers == 1:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="nightreel-counts-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield
+
+
+def _require_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"{folder}: can't be written ({error.strerror or error}). Give this user access, or name another folder."
+        ) from None
+
+
+def _require_free(host: str, port: int) -> None:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise UserError(
+            f"{host}:{port}: can't be listened on ({error.strerror or error}). Stop what uses it (`ss -ltnp`), or "
+            f"choose another: nightreel serve --port {port + 1}."
+        ) from None

@@ -1,0 +1,78 @@
+"""Answers as bytes, computed in a few threads within a time; those to POST are kept by version and question."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from nightreel.reader.live_reader import LiveReader
+from nightreel.reader.reader import Reader
+from nightreel.service.metrics import Metrics
+from nightreel.service.options import Options
+
+
+class Busy(Exception):
+    """More requests wait than may."""
+
+
+class Late(Exception):
+    """The answer took longer than it may."""
+
+
+class Answers:
+    """One a process. The cache's keys begin with the version's edition: a swap, or a right or rule that begins or ends,
+    makes old answers unreachable, and they are the first to be dropped. Only the event loop touches it."""
+
+    def __init__(self, live: LiveReader, options: Options, metrics: Metrics) -> None:
+        self.live, self._options, self._metrics = live, options, metrics
+        self._kept: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._pool = ThreadPoolExecutor(options.threads, thread_name_prefix="nightreel-answer")
+        self._running = 0
+
+    async def of(self, key: Hashable | None, question: Callable[[Reader], Any]) -> bytes:
+        """The answer's JSON. key: names the question within a version; None: never the same twice.
+
+        Raises Busy, Late, and what the question raises.
+        """
+        reader = self.live.reader
+        full = None if key is None else (reader.edition, key)
+        if full is not None and full in self._kept:
+            self._kept.move_to_end(full)
+            self._metrics.cached.inc()
+            return self._kept[full]
+        content = await self._computed(lambda: encoded(question(reader)))
+        if full is not None:
+            self._kept[full] = content
+            while len(self._kept) > self._options.cached:
+                self._kept.popitem(last=False)
+        return content
+
+    async def _computed(self, work: Callable[[], bytes]) -> bytes:
+        if self._running >= self._options.threads + self._options.queue:
+            raise Busy
+        self._running += 1
+        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        future.add_done_callback(self._done)
+        try:
+            # Shielded, since a thread can't be stopped: it counts as running until it ends.
+            return await asyncio.wait_for(asyncio.shield(future), self._options.timeout_s)
+        except TimeoutError:
+            raise Late from None
+
+    def _done(self, future: asyncio.Future[bytes]) -> None:
+        self._running -= 1
+        if not future.cancelled():
+            future.exception()  # asked for, so that an answer nobody waits for any more is not reported as lost
+
+    def close(self) -> None:
+        """Wait for what runs."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def encoded(value: Any) -> bytes:
+    """Compact JSON."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()

@@ -1,0 +1,70 @@
+"""params.yaml as one frozen, typed object, parsed once at a stage's entry.
+
+Values live in params.yaml alone: no field here has a default. Field docstrings give the effect, unit and trade-off.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from nightreel.errors import UserError
+from nightreel.settings.backbone import Backbone
+from nightreel.settings.drift import Drift, Limits
+from nightreel.settings.embed import Embed, Tune
+from nightreel.settings.evaluate import Evaluate, Override, Publish, Record, Refit
+from nightreel.settings.finetune import Finetune, Member, Ratings, Trees, VectorIndex
+from nightreel.settings.logs import Logs
+from nightreel.settings.section import Section
+from nightreel.settings.understand import Understand
+from nightreel.settings.validate import Snapshot, Validate
+
+__all__ = ["Backbone", "Drift", "Embed", "Evaluate", "Finetune", "Limits", "Logs", "Member", "Override", "Publish",
+           "Ratings", "Record", "Refit", "Section", "Settings", "SettingsError", "Snapshot", "Trees", "Tune",
+           "Understand", "Validate", "VectorIndex", "load", "parse"]  # fmt: skip
+
+
+class SettingsError(UserError):
+    """params.yaml can't be read, or a field in it is unknown, missing or out of bounds."""
+
+
+class Settings(Section):
+    """Everything a run may depend on."""
+
+    snapshot: Snapshot
+    validate_: Annotated[Validate, Field(alias="validate")]
+    understand: Understand
+    embed: Embed
+    finetune: Finetune
+    evaluate: Evaluate
+    refit: Refit
+    publish: Publish
+    record: Record
+
+
+def explain(error: ValidationError, where: str) -> SettingsError:
+    """One line a fault: `params.yaml: evaluate.margin: …`."""
+    lines = [f"{where}: {'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors()]
+    return SettingsError("\n".join(lines) + "\nCorrect the field; tasks/settings says what each one takes.")
+
+
+def parse(values: dict[str, Any], where: str = "params.yaml") -> Settings:
+    """Settings of a mapping; raises SettingsError naming every faulty field."""
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise explain(error, where) from None
+
+
+def load(path: Path = Path("params.yaml")) -> Settings:
+    """Settings of a params.yaml; raises SettingsError when it is missing or broken."""
+    try:
+        values = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: can't be read: {error}. Restore it from version control.") from None
+    if not isinstance(values, dict):
+        raise SettingsError(f"{path}: holds no sections. Restore it from version control.")
+    return parse(values, str(path))

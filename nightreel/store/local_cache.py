@@ -1,0 +1,105 @@
+"""Local copies of versions: a local store's own folder, or a download kept under the digest as its name."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from nightreel.bundle.format import MANIFEST, BundleError, Manifest, verify
+from nightreel.stage import state_directory
+from nightreel.store.backends.base import Missing, Store, StoreError
+from nightreel.store.remote_files import manifest_of
+
+_DOWNLOADS = 8  # files at once: most of a bundle's files are small, and waiting dominates
+
+
+def fetch(store: Store, digest: str) -> Path:
+    """The folder of a verified version; downloaded if this machine has no sound copy.
+
+    Raises BundleError naming a file that is not as published, StoreError when there is no such version.
+    """
+    folder = store.folder(f"versions/{digest}")
+    if folder is not None:
+        if not folder.is_dir():
+            raise _unknown(store, digest)
+        verify(folder, digest)
+        return folder
+    kept = _cache() / digest
+    try:
+        verify(kept, digest)
+    except BundleError:  # not there yet, or damaged on this machine's disk: the store's copy decides
+        download(store, digest, kept)
+    return kept
+
+
+def download(store: Store, digest: str, target: Path) -> Manifest:
+    """Copy a version into `target` and verify it there; the folder appears whole or not at all."""
+    root = f"versions/{digest}/"
+    try:
+        manifest = manifest_of(store, digest)
+    except Missing:
+        raise _unknown(store, digest) from None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        working = Path(tempfile.mkdtemp(prefix=".", dir=target.parent))
+    except OSError as error:
+        raise _no_room(target, error) from error
+    try:
+        for name in manifest.files:
+            (working / name).parent.mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(_DOWNLOADS) as pool:
+            list(pool.map(lambda name: store.get_file(root + name, working / name), manifest.files))
+        (working / MANIFEST).write_bytes(manifest.canonical)
+        try:
+            verify(working, digest)
+        except BundleError as error:
+            found = str(error).replace(f"{working}/", root)
+            raise BundleError(f"{store.uri}: {found}") from None
+        _take_place(working, target, digest)
+    except OSError as error:
+        raise _no_room(target, error) from error
+    finally:
+        shutil.rmtree(working, ignore_errors=True)
+    return manifest
+
+
+def _take_place(working: Path, target: Path, digest: str) -> None:
+    """Rename into place; a sound copy that somebody else finished meanwhile stays, a damaged one is moved aside first:
+    whoever has its files mapped keeps them."""
+    try:
+        working.rename(target)
+        return
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise
+    try:
+        verify(target, digest)
+    except BundleError:
+        aside = Path(tempfile.mkdtemp(prefix=".", dir=target.parent))
+        target.rename(aside / "old")
+        shutil.rmtree(aside, ignore_errors=True)
+        working.rename(target)
+
+
+def _no_room(target: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"{target.parent}: the version can't be kept there ({error.strerror or error}). Free some space, or name "
+        "another folder in NIGHTREEL_STATE."
+    )
+
+
+def _unknown(store: Store, digest: str) -> StoreError:
+    return StoreError(f"{store.uri}: holds no version {digest[:12]}. `nightreel versions` lists what there is.")
+
+
+def _cache() -> Path:
+    """In the state directory where there is one; else in the user's cache, so that a service leaves no litter."""
+    state = state_directory()
+    if state.is_dir() or os.environ.get("NIGHTREEL_STATE"):
+        return state / "cache" / "bundles"
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "nightreel" / "bundles"

@@ -1,0 +1,64 @@
+"""Media files in a bucket: what identifies each, and its content, within limits of size and time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from nightreel.store.backends.base import Missing, StoreError, StoreUnreachable
+
+MOST_BYTES = 4 << 30
+"""Of an object, as it lies on this machine's disk while it is looked at."""
+MOST_S = 900.0
+"""For fetching it: a server that sends byte by byte must not hold the run."""
+
+
+class MediaObjects:
+    """The objects below an s3:// address. What can't be had is a reason; a store that does not answer raises
+    StoreUnreachable, since a night without it would tell that there are no media."""
+
+    def __init__(
+        self, uri: str, most_bytes: int = MOST_BYTES, most_s: float = MOST_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        from nightreel.store.backends.s3 import S3Store  # boto3 takes 0.3 s to import: only where it is needed
+
+        self.store, self.uri = S3Store(uri), uri.rstrip("/")
+        self.most_bytes, self.most_s, self.clock = most_bytes, most_s, clock
+
+    def stamp(self, key: str) -> tuple[list[int | str], str]:
+        """([bytes, tag], "") of an object, which change with its content, else ([], reason)."""
+        try:
+            size, etag = self.store.stamp(key)
+        except StoreUnreachable:
+            raise
+        except StoreError as error:
+            return [], _reason(error)
+        return ([size, etag], "") if size <= self.most_bytes else ([], self._too_large())
+
+    def fetch(self, key: str, path: Path) -> str:
+        """Copy an object to `path`, a part at a time; returns the reason where it can't be, else nothing."""
+        began, size = self.clock(), 0
+        try:
+            with path.open("wb") as file:
+                for part in self.store.parts(key):
+                    size += len(part)
+                    if size > self.most_bytes:  # whatever it said of its size
+                        return self._too_large()
+                    if self.clock() - began > self.most_s:
+                        return f"took more than {self.most_s:g} s to fetch"
+                    file.write(part)
+        except StoreUnreachable:
+            raise
+        except StoreError as error:
+            return _reason(error)
+        return ""
+
+    def _too_large(self) -> str:
+        return f"is larger than {self.most_bytes:,} bytes"
+
+
+def _reason(error: StoreError) -> str:
+    """Without names of servers: reasons are counted."""
+    return "there is no such object" if isinstance(error, Missing) else "the object store refuses it"

@@ -1,0 +1,35 @@
+"""The small JSON records of a store: pointers, lineage, blocks, what is being collected."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from nightreel.store.backends.base import Store, StoreError
+
+
+def written(value: dict[str, Any]) -> bytes:
+    """A record as it is stored."""
+    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
+
+
+def sealed(value: dict[str, Any]) -> bytes:
+    """A record as it is stored, with the SHA-256 of what it would be without, as `sha256`."""
+    return written(value | {"sha256": hashlib.sha256(written(value)).hexdigest()})
+
+
+def parse(store: Store, key: str, content: bytes, needs: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A stored record; raises StoreError where it is no JSON object, or lacks one of `needs`."""
+    try:
+        value = json.loads(content)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict) or not value.keys() >= set(needs):
+        raise damaged(store, key)
+    return value
+
+
+def damaged(store: Store, key: str) -> StoreError:
+    """What is told of a record that can't be as it was written."""
+    return StoreError(f"{store.uri}: {key} is damaged. Restore it, or name another store in NIGHTREEL_STORE.")

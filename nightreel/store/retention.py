@@ -1,0 +1,134 @@
+"""Which versions a store keeps, and the collection of those that nobody needs any more."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from nightreel.bundle.format import MANIFEST
+from nightreel.store import channels
+from nightreel.store.backends.base import Missing, Store, StoreUnreachable
+from nightreel.store.withdrawals_file import FOLDER, key_of
+
+_HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What to keep beyond what channels need: the newest `versions`, those younger than `days`, and for readers those
+    that a channel left less than `grace_hours` ago. Unfinished versions also have the grace."""
+
+    versions: int
+    days: float
+    grace_hours: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """keys: {digest: {key: bytes}} of versions to remove; kept: {digest: why}; files: {key: bytes} of withdrawals that
+    no channel names any more."""
+
+    keys: Mapping[str, Mapping[str, int]]
+    kept: Mapping[str, str]
+    files: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all keys to remove (on a local disk, linked files count once for each version)."""
+        return sum(sum(keys.values()) for keys in [*self.keys.values(), self.files])
+
+
+def plan(store: Store, keep: Keep, now: float | None = None) -> Plan:
+    """What a collection would remove now (epoch seconds)."""
+    now = time.time() if now is None else now
+    found: dict[str, dict[str, int]] = {}
+    for key, size in store.list("versions/").items():
+        found.setdefault(key.split("/")[1], {})[key] = size
+    ages = {digest: now - age for digest, keys in found.items() if (age := _written(store, digest, keys)) is not None}
+    whole = [digest for digest in ages if f"versions/{digest}/{MANIFEST}" in found[digest]]
+    kept = _needed(store, keep, now)
+    for digest in sorted(whole, key=ages.__getitem__)[: keep.versions]:
+        kept.setdefault(digest, f"among the newest {keep.versions}")
+    for digest, age in ages.items():
+        limit = keep.days * 24 if digest in whole else keep.grace_hours
+        if age < limit * _HOUR:
+            kept.setdefault(digest, "young" if digest in whole else "perhaps being uploaded")
+    return Plan(
+        {digest: found[digest] for digest in sorted(ages) if digest not in kept},
+        {digest: why for digest, why in kept.items() if digest in found},
+        _left_over(store, keep, now),
+    )
+
+
+def collect(store: Store, planned: Plan, keep: Keep) -> list[str]:
+    """Remove what was planned, but for what a channel needs by now; returns the digests removed.
+
+    Publishers and rollbacks are kept off by two steps in this order: the digests are written where they look before
+    they move a channel, then each channel gets a new token, so that one who looked earlier has to look again. A killed
+    collection leaves that note; the next one ends its work.
+    """
+    doomed = sorted({*planned.keys, *channels.collecting(store)})
+    if doomed or planned.files:
+        store.put(channels.COLLECTING, json.dumps({"versions": doomed}).encode())
+        for channel in channels.channels(store):
+            channels.touch(store, channel)
+        needed = _needed(store, keep, time.time())
+        doomed = [digest for digest in doomed if digest not in needed]
+        for digest in doomed:
+            _remove(store, digest)
+        for key in planned.files.keys() & (_left_over(store, keep, time.time()) if planned.files else {}):
+            store.delete(key)
+        store.delete(channels.COLLECTING)
+    store.sweep(time.time() - max(keep.grace_hours, 24) * _HOUR)
+    return doomed
+
+
+def refuse_collected(store: Store, digest: str) -> None:
+    """Raises StoreUnreachable (try again later) when the version is being removed from the store just now."""
+    if digest in channels.collecting(store):
+        raise StoreUnreachable(
+            f"{store.uri}: {digest[:12]} is just being removed there. Run again when `nightreel gc` has ended."
+        )
+
+
+def _needed(store: Store, keep: Keep, now: float) -> dict[str, str]:
+    """What channels and their readers need, and why."""
+    needed: dict[str, str] = {}
+    for name, pointer in channels.channels(store).items():
+        needed[pointer.digest] = f"channel {name}"
+        if pointer.previous:
+            needed.setdefault(pointer.previous, f"before channel {name}'s")
+        for digest, left in pointer.left.items():
+            if now - left < keep.grace_hours * _HOUR:
+                needed.setdefault(digest, f"left by channel {name} a short while ago")
+    return needed
+
+
+def _left_over(store: Store, keep: Keep, now: float) -> dict[str, int]:
+    """Withdrawals files that no channel names, and that are too old to be named in a moment: key → bytes."""
+    named = {key_of(each.withdrawals) for each in channels.channels(store).values() if each.withdrawals}
+    found = {}
+    for key, size in store.list(FOLDER).items():
+        with contextlib.suppress(Missing):
+            if key not in named and now - store.written(key) >= keep.grace_hours * _HOUR:
+                found[key] = size
+    return found
+
+
+def _written(store: Store, digest: str, keys: Mapping[str, int]) -> float | None:
+    """When a version was completed, or the latest write of an incomplete one; None when it went meanwhile."""
+    manifest = f"versions/{digest}/{MANIFEST}"
+    with contextlib.suppress(Missing):
+        return max(store.written(key) for key in ([manifest] if manifest in keys else keys))
+    return None
+
+
+def _remove(store: Store, digest: str) -> None:
+    """The manifest first: what is left after a kill is no version."""
+    root = f"versions/{digest}/"
+    store.delete(root + MANIFEST)
+    for key in store.list(root):
+        store.delete(key)

@@ -1,0 +1,243 @@
+"""A withdrawals file: what may not be shown and who is not known any more, whatever version is served.
+
+    withdrawals/<sha256>.json   canonical JSON, immutable, named by the SHA-256 of its bytes
+
+It holds what a night's tables say (the catalogue, blocked items, windows of availability, erased users, rules), and
+what was withdrawn or put right by hand, which stays from night to night. Its rights take the place of the version's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from typing import Any
+
+from nightreel.store.backends.base import Missing, Store, StoreError
+
+FORMAT = 1
+FOLDER = "withdrawals/"
+Window = tuple[float | None, float | None]
+"""published_at and expires_at in epoch seconds; None: no such end."""
+
+
+class WithdrawalsError(StoreError):
+    """The withdrawals that a channel names can't be read: nothing is shown rather than what was withdrawn."""
+
+
+@dataclass(frozen=True)
+class TableRights:
+    """What a table of items says of who may be shown.
+
+    Args:
+        catalogue: ids of all its items, ascending; an item of a version that is not among them has left.
+        blocked: ids of blocked items, ascending.
+        windows: of the items that have an end on either side.
+        unread: ids of items whose row could not be read as it is: their windows stay as they were.
+    """
+
+    catalogue: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
+    windows: Mapping[str, Window] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
+
+    def of(self, item: str) -> list[Any] | None:
+        """[blocked, published_at, expires_at] of an item; None for one that is not in the catalogue."""
+        if item not in self.all:
+            return None
+        return [item in self.not_permitted, *self.windows.get(item, (None, None))]
+
+    @cached_property
+    def all(self) -> frozenset[str]:
+        """The catalogue as a set."""
+        return frozenset(self.catalogue)
+
+    @cached_property
+    def not_permitted(self) -> frozenset[str]:
+        """The blocked items as a set."""
+        return frozenset(self.blocked)
+
+
+Rule = dict[str, Any]
+"""A row of the table `rules`: rule, target, value, starts_at and ends_at (epoch seconds, or null)."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the tables of one night say. erased: users as the version's table names them, ascending."""
+
+    items: TableRights
+    erased: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+    @property
+    def content(self) -> bytes:
+        """As it is written into data/withdraw: no time, host or state of a store in it."""
+        return canonical({"format": FORMAT, **_plain(self)})
+
+    @property
+    def sha256(self) -> str:
+        """Of the content."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    @classmethod
+    def parse(cls, content: bytes) -> Told:
+        """What `content` was written from; raises ValueError, KeyError or TypeError for anything else."""
+        value = json.loads(content)
+        return cls(_rights(value["items"]), tuple(value["erased"]), tuple(value["rules"]))
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """What people changed, each entry with the moment `since` which it holds (epoch seconds).
+
+    Args:
+        items, users: withdrawn until they are given back: id → {"since"}.
+        rights: put right for an item: id → {"since", "is", "was"}; `is` and `was` as of TableRights.of. Such an entry
+            holds while the source says what it said then (`was`), and ends when it says something else.
+        rules: {"since", "is", "was"}: rows in place of the source's (`was`), likewise; None where there are none.
+    """
+
+    items: Mapping[str, Any] = field(default_factory=dict)
+    users: Mapping[str, Any] = field(default_factory=dict)
+    rights: Mapping[str, Any] = field(default_factory=dict)
+    rules: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Withdrawals:
+    """A withdrawals file.
+
+    Args:
+        items: None: the version's own rights count, as for a first change by hand.
+        rules: None: the version's own.
+        erased: users as the version's table names them, ascending.
+        night: SHA-256 of what the night's tables told (`Told`) that it was last made from.
+        refused: the same of a night of which a part was not taken over, because little would have been left to show.
+        by_hand: what people changed.
+    """
+
+    items: TableRights | None = None
+    rules: tuple[Rule, ...] | None = None
+    erased: tuple[str, ...] = ()
+    night: str | None = None
+    refused: str | None = None
+    by_hand: ByHand = field(default_factory=ByHand)
+
+    @property
+    def content(self) -> bytes:
+        """The file's bytes."""
+        return canonical({"format": FORMAT, **_plain(self)})
+
+    @cached_property
+    def sha256(self) -> str:
+        """The file's name."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def users(self) -> frozenset[str]:
+        """All who are to be answered as unknown."""
+        return frozenset(self.erased) | frozenset(self.by_hand.users)
+
+    @property
+    def rows(self) -> tuple[Rule, ...] | None:
+        """The rules that hold; None: the version's own."""
+        return tuple(self.by_hand.rules["is"]) if self.by_hand.rules is not None else self.rules
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How much it holds, for people: blocked items, users, rules, and items and users withdrawn by hand."""
+        blocked = set(self.items.blocked if self.items else ())
+        for item, entry in self.by_hand.rights.items():
+            (blocked.add if entry["is"][0] else blocked.discard)(item)
+        return {
+            "blocked": len(blocked | self.by_hand.items.keys()),
+            "users": len(self.users),
+            "rules": len(self.rows or ()),
+            "items_by_hand": len(self.by_hand.items),
+            "users_by_hand": len(self.by_hand.users),
+        }
+
+
+def parse(content: bytes) -> Withdrawals:
+    """Raises ValueError, KeyError or TypeError for what is no such file, WithdrawalsError for one of a later format."""
+    value = json.loads(content)
+    if value["format"] != FORMAT:
+        raise WithdrawalsError(
+            f"has format {value['format']}; this Nightreel reads format {FORMAT}. Use the Nightreel release that wrote "
+            "it, or a later one."
+        )
+    return Withdrawals(
+        items=_rights(value["items"]) if value["items"] is not None else None,
+        rules=tuple(value["rules"]) if value["rules"] is not None else None,
+        erased=tuple(value["erased"]),
+        night=value["night"],
+        refused=value["refused"],
+        by_hand=ByHand(**{each.name: value["by_hand"][each.name] for each in fields(ByHand)}),
+    )
+
+
+def key_of(sha256: str) -> str:
+    """Where the store keeps a file."""
+    return f"{FOLDER}{sha256}.json"
+
+
+def read(store: Store, sha256: str | None) -> Withdrawals | None:
+    """The withdrawals that a pointer names; None where it names none.
+
+    Raises:
+        WithdrawalsError: the file is missing, cut, changed or of a later format.
+    """
+    if sha256 is None:
+        return None
+    where = f"{store.uri}: {key_of(sha256)}"
+    try:
+        content = store.get(key_of(sha256))
+    except Missing:
+        raise _unreadable(f"{where} is missing") from None
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise _unreadable(f"{where} was cut or changed: its SHA-256 is not its name")
+    try:
+        return parse(content)
+    except WithdrawalsError as error:
+        raise WithdrawalsError(f"{where} {error}") from None
+    except (ValueError, KeyError, TypeError):
+        raise _unreadable(f"{where} is no withdrawals file") from None
+
+
+def _unreadable(fault: str) -> WithdrawalsError:
+    return WithdrawalsError(
+        f"{fault}. It says what may not be shown, so nothing is. Restore it from a backup, or start a new one: "
+        "`nightreel withdraw FILE --anew` with all that is withdrawn by hand, then `nightreel run`."
+    )
+
+
+def canonical(value: Any) -> bytes:
+    """JSON with sorted keys, no spaces, UTF-8: the same content has the same bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def by_id(entries: Iterable[str]) -> tuple[str, ...]:
+    """Ids once each, ascending."""
+    return tuple(sorted(set(entries)))
+
+
+def without_returned(file: Withdrawals, told: Told, known: frozenset[str]) -> Withdrawals:
+    """The same without erased users who came back: tonight's table asks for nothing, and the version to publish, which
+    was made of tonight's tables, knows them (`known`)."""
+    asked = frozenset(told.erased)
+    return replace(file, erased=tuple(user for user in file.erased if user in asked or user not in known))
+
+
+def _rights(value: dict[str, Any]) -> TableRights:
+    windows = {item: (since, until) for item, (since, until) in value["windows"].items()}
+    return TableRights(tuple(value["catalogue"]), tuple(value["blocked"]), windows, tuple(value["unread"]))
+
+
+def _plain(value: Any) -> Any:
+    """A dataclass of this module as JSON's own kinds."""
+    if isinstance(value, (TableRights, Told, ByHand, Withdrawals)):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    return value

@@ -1,0 +1,111 @@
+"""Starts the process that records, listens, and ends it where it takes too long: no fault of MLflow's gets out."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+START_S = 300.0
+"""Until MLflow is imported: seconds, minutes on a machine that is busy with other work."""
+
+
+@dataclass
+class Delivered:
+    """recorded: recipes that are now in MLflow; faults: recipe (None: MLflow as a whole) → why it is not recorded."""
+
+    recorded: list[str] = field(default_factory=list)
+    faults: dict[str | None, str] = field(default_factory=dict)
+
+    def take(self, message: dict[str, Any]) -> None:
+        """A message of the process."""
+        if "recorded" in message:
+            self.recorded.append(message["recorded"])
+        elif "fault" in message:
+            self.faults[message["recipe"]] = message["fault"]
+
+    def fault(self, recipe: str) -> str | None:
+        """Why a recipe is not in MLflow; None where it is."""
+        if recipe in self.recorded:
+            return None
+        return self.faults.get(recipe) or self.faults.get(None) or next(iter(self.faults.values()), None)
+
+
+def deliver(state: Path, uri: str, live: str | None, say: Callable[[str], None]) -> Delivered:
+    """Have all waiting runs recorded.
+
+    Args:
+        state: The state directory.
+        uri: MLflow's database or server, absolute.
+        live: Digest that the channel points to, if it points to any.
+        say: Takes each line for a person, when it comes: one on what is waited for is of no use afterwards.
+
+    Returns:
+        What came of it. Nothing is raised: recording is optional.
+    """
+    done = Delivered()
+    try:
+        for message in _messages(state, uri, live):
+            if "say" in message:
+                say(message["say"])
+            done.take(message)
+    except OSError as error:
+        done.faults[None] = f"MLflow's process can't be started: {error}"
+    return done
+
+
+def _messages(state: Path, uri: str, live: str | None) -> Iterator[dict[str, Any]]:
+    """What the process tells, then its end, however it comes about."""
+    here, log = state / "mlflow", state / "logs" / "record.log"
+    for folder in (here, log.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    code = Path(__file__).parents[2]
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "NIGHTREEL_STATE": str(state)}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(code), os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", "nightreel.tracking.sender", str(state), *([live] if live else [])]
+    # In MLflow's own folder, since MLflow takes relative places from where it runs.
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(command, cwd=here, env=environment, stdout=subprocess.PIPE, stderr=errors) as process,
+    ):
+        try:
+            yield from _listen(process, log)
+        finally:
+            process.kill()
+
+
+def _listen(process: subprocess.Popen[bytes], log: Path) -> Iterator[dict[str, Any]]:
+    lines: queue.Queue[bytes | None] = queue.Queue()
+    threading.Thread(target=_read, args=(process, lines), daemon=True).start()
+    within, doing, faulty = START_S, "importing MLflow", False
+    late = f"MLflow takes longer than {START_S:.0f} s to import. This machine may be too busy"
+    while True:
+        try:
+            line = lines.get(timeout=within)
+        except queue.Empty:
+            yield {"fault": late, "recipe": None}
+            return
+        if line is None:
+            break
+        message = json.loads(line)
+        if "within" in message:
+            within, doing, late = message["within"], message["doing"], message["late"]
+        faulty |= "fault" in message
+        yield message
+    code = process.wait()
+    if code and not faulty:
+        yield {"fault": f"{doing} ended with exit code {code}. {log} says why", "recipe": None}
+
+
+def _read(process: subprocess.Popen[bytes], lines: queue.Queue[bytes | None]) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.put(line)
+    lines.put(None)

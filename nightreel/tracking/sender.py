@@ -1,0 +1,175 @@
+"""python -m nightreel.tracking.sender STATE [LIVE]: records the runs that wait. `delivery` starts it and reads its lines.
+
+Each line on stdout is a JSON object: `within` (seconds that the next step may take), `doing` (which that is) and `late`
+(what is wrong if it takes longer); `say` (something that a person should know); `recorded` (a recipe); `fault` with
+`recipe` (null: MLflow as a whole). All else goes to stderr.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nightreel.stage import write_json
+from nightreel.tracking import artifact_paths, faults, outbox
+from nightreel.tracking.address import database_file, shown, tracking_uri
+
+REACH_S = 18.0
+"""A server that does not answer within this is left alone. With the import of MLflow it comes to less than 30 s."""
+BUSY_S = 150.0
+"""A database that another process has in use, as a backup has, is waited for as long as this."""
+RUN_S = 900.0
+"""A run with its model may take so long; each request to a server has its own limit."""
+Tell = Callable[[dict[str, Any]], None]
+
+
+def main() -> None:
+    """Speak to whoever started this; MLflow, and what it prints, are kept off that line."""
+    line = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def tell(message: dict[str, Any]) -> None:
+        try:
+            print(json.dumps(message), file=line, flush=True)
+        except BrokenPipeError:
+            return  # nobody listens any more; what has begun is brought to its end
+
+    send(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None, tell)
+
+
+def send(state: Path, live: str | None, tell: Tell) -> None:
+    """Record every run that waits, the oldest first; tells what came of it and raises nothing.
+
+    Args:
+        state: The state directory.
+        live: Digest of the version that the channel points to, which the alias `champion` follows.
+        tell: Takes the messages.
+    """
+    uri = tracking_uri(state)
+    try:
+        client = open_client(state, uri, tell)
+    except Exception as error:
+        traceback.print_exc()
+        return tell({"fault": faults.explain(error, uri), "recipe": None})
+    for entry in outbox.waiting(state):
+        doing = f"recording {entry.name[:12]} at {shown(uri)}"
+        try:
+            with locked(state, tell):
+                late = f"{doing} takes longer than {RUN_S:.0f} s. Check the server"
+                tell({"within": RUN_S, "doing": doing, "late": late})
+                _patiently(lambda entry=entry: _record(client, state, entry, live, tell), uri, tell)  # type: ignore[misc]
+        except Exception as error:
+            traceback.print_exc()
+            tell({"fault": faults.explain(error, uri), "recipe": entry.name})
+            if not _one_runs(error):
+                return None
+    return None
+
+
+def open_client(state: Path, uri: str, tell: Tell) -> Any:
+    """MLflow's client, once its database or server answered; places follow a moved state directory first."""
+    _modest()
+    from nightreel.tracking import mlflow_runs
+
+    database = database_file(uri)
+    within = BUSY_S + 60 if uri.startswith("sqlite") else REACH_S
+    late = f"MLflow at {shown(uri)} does not answer within {within:.0f} s. Check the address and the server"
+    step = {"within": within, "doing": f"reaching MLflow at {shown(uri)}", "late": late}
+    (state / "mlflow").mkdir(parents=True, exist_ok=True)
+
+    def reach() -> Any:
+        moved = artifact_paths.follow(state, database, patience=5.0) if database is not None else None
+        if moved:
+            tell({"say": moved})
+        client = mlflow_runs.client(uri)
+        client.search_experiments(max_results=1)
+        return client
+
+    with locked(state, tell):
+        tell(step)
+        return _patiently(reach, uri, tell)
+
+
+@contextmanager
+def locked(state: Path, tell: Tell) -> Iterator[None]:
+    """One process at a time: several at once break a fresh database."""
+    late = "another process of this state directory has been recording for minutes. Look for it and let it end"
+    tell({"within": RUN_S + 10, "doing": "waiting for another process that records", "late": late})
+    (state / "locks").mkdir(parents=True, exist_ok=True)
+    with (state / "locks" / "mlflow.lock").open("w") as lock:
+        deadline = time.monotonic() + RUN_S
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(late) from None
+                time.sleep(0.2)
+        yield
+
+
+def _record(client: Any, state: Path, entry: Path, live: str | None, tell: Tell) -> None:
+    """Into MLflow, then out of the outbox; killed in between, it is written over the same run the next time."""
+    from nightreel.tracking import mlflow_runs
+
+    if not entry.is_dir():  # another process of this state directory recorded it while we waited for the lock
+        return tell({"recorded": entry.name})
+    facts, marker = outbox.take(entry)
+    if marker.get("model") and facts.version is None:
+        lost = f"run {entry.name[:12]} has no model in MLflow: more than {outbox.MODELS_KEPT} runs waited"
+        tell({"say": f"{lost}. A published one is still in the store"})
+    version = facts.version and replace(facts.version, alias=None if facts.version.digest == live else "challenger")
+    recorded = mlflow_runs.record(
+        client, replace(facts, live=live, version=version), state, lambda text: tell({"say": text})
+    )
+    if marker:
+        write_json(state / "mlflow" / "recorded" / f"{facts.recipe}.json", marker | {"live": live} | recorded)
+    outbox.drop(entry)
+    return tell({"recorded": facts.recipe})
+
+
+def _patiently(attempt: Callable[[], Any], uri: str, tell: Tell) -> Any:
+    """The result of an attempt that is made again while another process has the database in use."""
+    deadline, told = time.monotonic() + BUSY_S, False
+    while True:
+        try:
+            return attempt()
+        except Exception as error:
+            if not faults.busy(error) or time.monotonic() > deadline:
+                raise
+        if not told:
+            tell({"say": f"MLflow's database {shown(uri)} is in use by another process; waiting for it"})
+            told = True
+        time.sleep(1.0)
+
+
+def _one_runs(error: Exception) -> bool:
+    """Whether the fault lies in one run (a damaged folder, a value that MLflow refuses): the next one may go well."""
+    return isinstance(error, KeyError | TypeError | ValueError) or "INVALID_PARAMETER_VALUE" in str(error)
+
+
+def _modest() -> None:
+    """Settings that MLflow reads: nothing reports home, and a server that is down is noticed soon."""
+    for name, value in {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "8",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+        "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+if __name__ == "__main__":
+    main()

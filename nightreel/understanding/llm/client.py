@@ -1,0 +1,163 @@
+"""Language models behind one interface: a transformers model on this machine, or an OpenAI-compatible endpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+from nightreel.errors import TemporaryError
+from nightreel.settings import SettingsError
+from nightreel.settings.understand import Writer
+from nightreel.understanding.llm.constrained_json import fill
+from nightreel.understanding.llm.gguf import folder_of
+from nightreel.understanding.llm.token_sampler import TokenWriter
+
+KEY = "NIGHTREEL_LLM_KEY"
+"""Environment variable with the endpoint's key; never in params.yaml, logs or outs."""
+TRIES = 4
+PASSING = {408, 409, 425, 429, 500, 502, 503, 504}
+"""Answers that another try may mend."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model wrote, and the tokens that it read and wrote."""
+
+    text: str
+    tokens: int
+
+
+class LanguageModel(Protocol):
+    """Answers a prompt, the same way each time as far as the model allows (greedy, temperature 0)."""
+
+    def card(self) -> dict[str, Any]:
+        """What answers, for provenance and for the cache."""
+        ...
+
+    def answer(self, system: str, prompt: str, schema: dict[str, Any]) -> Answer:
+        """A text that should be JSON of the schema; it is the caller's to check. Raises TemporaryError."""
+        ...
+
+
+def open_model(settings: Writer) -> LanguageModel:
+    """The model that the settings name; raises SettingsError."""
+    return Endpoint(settings) if settings.endpoint else Local(settings)
+
+
+class Endpoint:
+    """A server that speaks OpenAI's chat completions over HTTP."""
+
+    def __init__(self, settings: Writer) -> None:
+        if not settings.endpoint.startswith(("http://", "https://")):
+            raise SettingsError(
+                f"understand.writer.endpoint: {settings.endpoint} is no http:// or https:// address. Give the address "
+                "that /chat/completions is added to, such as http://localhost:8000/v1."
+            )
+        self.settings = settings
+        self.pause_s = 1.0
+
+    def card(self) -> dict[str, Any]:
+        """The address stays out: the same model elsewhere is the same model."""
+        return {"model": self.settings.model, "by": "endpoint", "max_tokens": self.settings.max_tokens}
+
+    def answer(self, system: str, prompt: str, schema: dict[str, Any]) -> Answer:
+        """One request, tried again with growing pauses where the server is busy or away."""
+        body = {
+            "model": self.settings.model, "temperature": 0, "seed": 0, "max_tokens": self.settings.max_tokens,
+            "messages": [{"role": "system", "content": system}, {"role": "user", "content": prompt}],
+            "response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}},
+        }  # fmt: skip
+        for tried in range(TRIES):
+            try:
+                return self._post(body)
+            except urllib.error.HTTPError as error:
+                if error.code not in PASSING:
+                    raise SettingsError(
+                        f"understand.writer: the endpoint answered {error.code} ({error.reason}). Check endpoint, "
+                        f"model and the key in {KEY}."
+                    ) from None
+                last = f"it answered {error.code}"
+            except (OSError, ValueError, LookupError, TypeError) as error:
+                last = f"{type(error).__name__}"
+            if tried < TRIES - 1:
+                time.sleep(self.pause_s * 2**tried)
+        raise TemporaryError(
+            f"understand.writer: the endpoint did not answer in {TRIES} tries ({last}). Run again when it does: "
+            "what was written so far is kept."
+        )
+
+    def _post(self, body: dict[str, Any]) -> Answer:
+        address = f"{self.settings.endpoint.rstrip('/')}/chat/completions"
+        headers = {"Content-Type": "application/json"}
+        if key := os.environ.get(KEY):
+            headers["Authorization"] = f"Bearer {key}"
+        request = urllib.request.Request(address, json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request, timeout=self.settings.timeout_s) as response:
+            found = json.load(response)
+        text = str(found["choices"][0]["message"]["content"])
+        used = found.get("usage", {}).get("total_tokens")
+        return Answer(text, int(used) if used is not None else len(json.dumps(body) + text) // 4)
+
+
+class Local:
+    """A causal language model from a folder in transformers' format or a GGUF file, on the CPU, greedy."""
+
+    def __init__(self, settings: Writer) -> None:
+        self.settings = settings
+        self.folder = Path(settings.model).expanduser()
+        if self.folder.suffix == ".gguf" and self.folder.is_file():
+            self.folder = folder_of(self.folder)
+        if not (self.folder / "config.json").is_file():
+            raise SettingsError(
+                f"understand.writer.model: {settings.model} holds no config.json. Name a folder in transformers' "
+                "format, a .gguf file, or set understand.writer.endpoint to a server that has the model."
+            )
+
+    def card(self) -> dict[str, Any]:
+        """Name and digest of the files."""
+        from nightreel.content.encoders.model_source import Source
+
+        digest = Source(self.folder, self.folder.name, "").digest()
+        return {
+            "model": self.folder.resolve().name, "by": "transformers", "weights": digest,
+            "form": "given by the schema", "max_tokens": self.settings.max_tokens,
+        }  # fmt: skip
+
+    def answer(self, system: str, prompt: str, schema: dict[str, Any]) -> Answer:
+        """The schema is in the prompt, and where it leaves no choice it is written for the model."""
+        tokenizer, model = self._parts
+        asked = f"{system}\nAnswer with JSON of this schema alone: {json.dumps(schema)}"
+        if tokenizer.chat_template:
+            turns = [{"role": "system", "content": asked}, {"role": "user", "content": prompt}]
+            text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        else:
+            text = f"{asked}\n\n{prompt}\n\nJSON: "
+        writer = TokenWriter(tokenizer, model, self.settings.max_tokens)
+        return Answer(fill(schema, writer, text), writer.tokens)
+
+    @cached_property
+    def _parts(self) -> tuple[Any, Any]:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils import logging
+
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        torch.manual_seed(0)
+        own: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(self.folder, **own)
+            model = AutoModelForCausalLM.from_pretrained(self.folder, use_safetensors=True, dtype=torch.float32, **own)
+        except Exception as error:  # transformers raises a dozen kinds for a folder that it can't read
+            raise SettingsError(
+                f"understand.writer.model: {self.folder.name} can't be loaded ({type(error).__name__}). It needs "
+                "config.json, a tokenizer and weights as safetensors, of an architecture that transformers knows."
+            ) from error
+        return tokenizer, model.eval()

@@ -1,0 +1,54 @@
+"""A language model in a GGUF file, as a folder in transformers' format: converted once, kept in the state directory."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import redirect_stderr
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+
+from nightreel.settings import SettingsError
+from nightreel.stage import say, staged_output, state_directory
+
+
+def folder_of(file: Path) -> Path:
+    """Weights as safetensors, with config and tokenizer; named by the file's hash. Raises SettingsError."""
+    with file.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    folder = state_directory() / "downloads" / "gguf" / digest[:32] / file.stem
+    if (folder / "config.json").is_file():
+        return folder
+    if find_spec("gguf") is None:
+        raise SettingsError("understand.writer.model: a .gguf file needs gguf. Run `pip install 'nightreel[gguf]'`.")
+    say(f"language model: converting {file.name}, once (about a minute)")
+    _convert(file, folder)
+    return folder
+
+
+def _convert(file: Path, folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    place = {"gguf_file": file.name, "local_files_only": True, "trust_remote_code": False}
+    try:
+        with redirect_stderr(StringIO()):  # a bar for each tensor
+            tokenizer = AutoTokenizer.from_pretrained(file.parent, **place)
+            read = AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.float32, **place)
+    except Exception as error:  # transformers and gguf raise a dozen kinds for a file that they can't read
+        raise SettingsError(
+            f"understand.writer.model: {file.name} can't be read ({type(error).__name__}). It needs to be a whole GGUF "
+            "file of an architecture that transformers knows."
+        ) from error
+    # A model that was read from GGUF refuses to be saved; its plain weights in a network of their own do not.
+    config = read.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    model = type(read)(config)
+    model.load_state_dict(read.state_dict())
+    with staged_output(folder) as working:
+        tokenizer.save_pretrained(working)
+        model.save_pretrained(working)

@@ -1,0 +1,103 @@
+"""Whether a language model's answer may be used: its form, its language, and evidence for what it claims."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from nightreel.understanding.text.item_prose import Prose
+from nightreel.understanding.text.language import LanguageIdentifier
+from nightreel.understanding.text.stopwords import is_function_word
+
+LONGEST_SUMMARY, LONGEST_THEME, LONGEST_QUOTE, MOST_THEMES = 400, 40, 200, 5
+SCHEMA: dict[str, Any] = {
+    "type": "object", "additionalProperties": False, "required": ["summary", "themes"],
+    "properties": {
+        "summary": {"type": "string", "minLength": 1, "maxLength": LONGEST_SUMMARY},
+        "themes": {"type": "array", "maxItems": MOST_THEMES, "items": {
+            "type": "object", "additionalProperties": False, "required": ["theme", "quote"],
+            "properties": {
+                "theme": {"type": "string", "minLength": 1, "maxLength": LONGEST_THEME},
+                "quote": {"type": "string", "minLength": 1, "maxLength": LONGEST_QUOTE},
+            },
+        }},
+    },
+}  # fmt: skip
+KNOWN_SHARE = 0.5
+"""Least share of a summary's content words whose beginnings are in the text; the others may be paraphrase."""
+STEM = 5
+"""Letters of a word's beginning that count, so that `builds` is evidence for `building`."""
+TELLING_LETTERS = 40
+"""Letters that a summary needs for its language to be judged."""
+SURE = 0.9
+
+
+class Unfit(Exception):
+    """An answer that must not be used; the message says why."""
+
+
+def parse(answer: str) -> tuple[str, list[tuple[str, str]]]:
+    """Summary, and themes with the words that they are taken from; raises Unfit where the answer breaks SCHEMA."""
+    found = re.search(r"\{.*\}", answer, re.DOTALL)
+    try:
+        value = json.loads(found[0]) if found else None
+    except ValueError:
+        value = None
+    if not isinstance(value, dict) or value.keys() != {"summary", "themes"} or not isinstance(value["themes"], list):
+        raise Unfit("is not JSON of the schema")
+    if not _text(value["summary"], LONGEST_SUMMARY):
+        raise Unfit(f"its summary is not a text of 1 to {LONGEST_SUMMARY} characters")
+    pairs = [_theme(each) for each in value["themes"]]
+    if len(pairs) > MOST_THEMES:
+        raise Unfit(f"has more than {MOST_THEMES} themes")
+    return value["summary"].strip(), pairs
+
+
+def _text(value: Any, most: int | None = None) -> bool:
+    return isinstance(value, str) and bool(value.strip()) and (most is None or len(value) <= most)
+
+
+def _theme(each: Any) -> tuple[str, str]:
+    if not isinstance(each, dict) or each.keys() != {"theme", "quote"}:
+        raise Unfit("a theme is not JSON of the schema")
+    if not _text(each["theme"], LONGEST_THEME) or not _text(each["quote"]):
+        raise Unfit(f"a theme is not a text of 1 to {LONGEST_THEME} characters with a quote")
+    return each["theme"].strip(), each["quote"]
+
+
+def check(answer: str, prose: Prose, identifier: LanguageIdentifier) -> tuple[str, list[str], list[str]]:
+    """Summary, themes with evidence, why others are left out; raises Unfit for the form or the summary."""
+    summary, themes = parse(answer)
+    language = prose.language.partition("-")[0].casefold()
+    if language and sum(map(str.isalpha, summary)) >= TELLING_LETTERS:
+        guess = identifier.identify(summary)
+        if guess.score >= SURE and guess.language != language:
+            raise Unfit(f"its summary is in {guess.language}, the item's text in {language}")
+    if prose.body and _plain(summary).strip(" .") == _plain(prose.title).strip(" ."):
+        raise Unfit("its summary is the title")
+    _check_words(summary, prose.whole, language)
+    given = _plain(prose.whole)
+    told = [theme for theme, quote in themes if _plain(quote) in given]
+    doubts = [f"the quote for {theme!r} is not in the text" for theme, quote in themes if _plain(quote) not in given]
+    return summary, told, doubts
+
+
+def _check_words(summary: str, text: str, language: str) -> None:
+    """Names and numbers have to be in the text, and most of the other words."""
+    known = {word[:STEM] for word in _words(text)}
+    for match in re.finditer(r"\d+|(?<![.!?]\s)(?<!^)\b[^\W\d_]\w+", summary):
+        word = match[0]
+        if (word[0].isupper() or word[0].isdigit()) and word.casefold()[:STEM] not in known:
+            raise Unfit(f"{word!r} is not in the text")
+    content = [word for word in _words(summary) if not is_function_word(word, language)]
+    if content and sum(word[:STEM] in known for word in content) < KNOWN_SHARE * len(content):
+        raise Unfit("most of its summary's words are not in the text")
+
+
+def _words(text: str) -> list[str]:
+    return [word.casefold() for word in re.findall(r"\w+", text)]
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())

@@ -1,0 +1,81 @@
+"""A language model's order of a list: asked with titles, checked to be a permutation, else the list stays as it was.
+
+Source: Sun et al., "Is ChatGPT Good at Search? Investigating Large Language Models as Re-Ranking Agents", EMNLP 2023
+(permutation generation, here in one window). Off unless asked for: what it is worth depends on the model, and
+`python -m benchmarks.models.rerank` measures it against the blend. SmolLM2-135M-Instruct gave no permutation of 50 in 18
+answers, so that the blend's order stayed. Cost: one answer of about four tokens a candidate.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nightreel.understanding.llm.client import LanguageModel
+from nightreel.understanding.llm.grounding import Unfit
+
+SYSTEM = (
+    "You order the items of a media catalogue for one person, from what that person took to. "
+    "Answer with the numbers of all candidates, each exactly once, the one that suits best first."
+)
+TOKENS = 6  # of an answer, for each candidate, with what stands around them
+READ = 20
+"""Items of a history that the model is shown: its newest."""
+
+
+@dataclass(frozen=True)
+class Reranked:
+    """order: places in the given list, best first; fault: why the model's answer was not used, else empty; tokens:
+    read and written."""
+
+    order: tuple[int, ...]
+    fault: str
+    tokens: int
+
+
+def schema_of(count: int) -> dict[str, Any]:
+    """What an answer about so many candidates looks like."""
+    number = {"type": "integer", "minimum": 1, "maximum": count}
+    order = {"type": "array", "items": number, "minItems": count, "maxItems": count}
+    return {"type": "object", "additionalProperties": False, "required": ["order"], "properties": {"order": order}}
+
+
+def prompt_of(history: Sequence[str], candidates: Sequence[str]) -> str:
+    """The history's newest items, oldest first, and the candidates with their numbers."""
+    told = "\n".join(f"- {line}" for line in history[-READ:]) or "- nothing yet"
+    listed = "\n".join(f"{number}. {line}" for number, line in enumerate(candidates, 1))
+    return f"Took to, oldest first:\n{told}\n\nCandidates:\n{listed}"
+
+
+def permutation(answer: str, count: int) -> tuple[int, ...]:
+    """Places from 0, best first, of an answer that names each candidate once; raises Unfit for any other."""
+    found = re.search(r"\{.*\}", answer, re.DOTALL)
+    try:
+        value = json.loads(found[0]) if found else None
+    except ValueError:
+        value = None
+    order = value.get("order") if isinstance(value, dict) and value.keys() == {"order"} else None
+    if not isinstance(order, list) or not all(type(number) is int for number in order):
+        raise Unfit("is not JSON of the schema")
+    if sorted(order) != list(range(1, count + 1)):
+        named = len({number for number in order if 1 <= number <= count})
+        raise Unfit(f"is no permutation: {len(order)} numbers, which name {named} of {count} candidates")
+    return tuple(number - 1 for number in order)
+
+
+def rerank(model: LanguageModel, history: Sequence[str], candidates: Sequence[str]) -> Reranked:
+    """The model's order of the candidates (lines that say what each is) for a history, oldest first.
+
+    An unusable answer leaves the candidates in the order in which they came. Raises TemporaryError, SettingsError.
+    """
+    count = len(candidates)
+    if count < 2:
+        return Reranked(tuple(range(count)), "", 0)
+    answer = model.answer(SYSTEM, prompt_of(history, candidates), schema_of(count))
+    try:
+        return Reranked(permutation(answer.text, count), "", answer.tokens)
+    except Unfit as unfit:
+        return Reranked(tuple(range(count)), str(unfit), answer.tokens)

@@ -1,0 +1,77 @@
+"""A media file's sound and pictures, decoded in a child process with limits of time and memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nightreel.settings.understand import Media
+
+RATE = 16_000
+EXTRA = "run `pip install 'nightreel[media]'`"
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """sound: [n] int16, mono, 16 kHz; frames: [k, 224, 224, 3] uint8 at `times` seconds. None: `*_reason` says why."""
+
+    sound: npt.NDArray[np.int16] | None
+    frames: npt.NDArray[np.uint8] | None
+    times: tuple[float, ...]
+    sound_reason: str = ""
+    frames_reason: str = ""
+    lasting: bool = True
+    """Whether another try would give the same."""
+    aspect: float = 1.0
+    """Width to height of the pictures as they are shown; `frames` are squeezed into squares."""
+
+
+def missing(*modules: str) -> str:
+    """Why media can't be looked at with these modules; empty where they are there."""
+    absent = [module for module in modules if find_spec(module) is None]
+    return f"{absent[0]} is not installed: {EXTRA}" if absent else ""
+
+
+def decode(path: Path, settings: Media) -> Decoded:
+    """Never raises for what is in the file: that is a reason."""
+    limits = {
+        "memory_mb": settings.memory_mb, "seconds": settings.most_seconds, "frames": settings.frames,
+        "megapixels": settings.most_megapixels, "cpu_s": settings.decode_seconds,
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="nightreel-media-") as scratch:
+        command = [sys.executable, "-P", str(Path(__file__).with_name("decode.py")), str(path), scratch]
+        try:
+            done = subprocess.run(
+                [*command, json.dumps(limits)], capture_output=True, timeout=settings.decode_seconds, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return _none(f"decoding took more than {settings.decode_seconds} s", lasting=False)
+        facts = Path(scratch, "facts.json")
+        if not facts.exists():
+            return _none(f"the decoder ended with code {done.returncode}", lasting=False)
+        return _read(json.loads(facts.read_text("utf-8")), Path(scratch))
+
+
+def _none(reason: str, *, lasting: bool) -> Decoded:
+    return Decoded(None, None, (), reason, reason, lasting)
+
+
+def _read(facts: dict[str, dict[str, Any]], folder: Path) -> Decoded:
+    def array(name: str) -> Any:
+        path = folder / f"{name}.npy"
+        return np.load(path, allow_pickle=False) if "skipped" not in facts[name] and path.exists() else None
+
+    return Decoded(
+        array("sound"), array("frames"), tuple(facts["frames"].get("times", ())),
+        facts["sound"].get("skipped", ""), facts["frames"].get("skipped", ""),
+        aspect=facts["frames"].get("aspect", 1.0),
+    )  # fmt: skip

@@ -1,0 +1,203 @@
+"""What media files tell: transcript, sound and pictures of each item that has a file, and else the reason."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from nightreel.content.progress import Progress
+from nightreel.data.ingest.media_files import Pins, Root, at_hand, sha256
+from nightreel.errors import UserError
+from nightreel.settings.understand import Media
+from nightreel.stage import say
+from nightreel.understanding.field_cache import FieldCache, code_of, fingerprint
+from nightreel.understanding.media import audio_features
+from nightreel.understanding.media.decoding import Decoded, decode, missing
+from nightreel.understanding.media.image_features import MODULES, Pictures
+from nightreel.understanding.media.speech_to_text import PACKAGED, Speech
+from nightreel.understanding.media.thumbnails import thumbnails
+from nightreel.understanding.schema import Understood
+
+Row = Mapping[str, Any]
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Look:
+    """One way to look at a decoded file. field: as provenance names it; wants: which items need it; key: of a row
+    beside its file; look: the values, JSON, or `skipped`; put: the values as fields of the item."""
+
+    name: str
+    field: str
+    card: Values
+    look: Callable[[Decoded, Row], Values]
+    fields: Callable[[Values], Values]
+    wants: Callable[[Row], bool] = lambda row: True
+    key: Callable[[Row], str] = lambda row: ""
+
+
+class MediaFiles:
+    """Looks at the files of block after block of the catalogue; use it in a `with`, which closes its caches.
+
+    named: how many items name a file. What was looked at before is kept below `state`.
+    """
+
+    def __init__(self, pins: Pins, root: Root, settings: Media, state: Path, named: int) -> None:
+        self.pins, self.root, self.settings, self.state = pins, root, settings, state
+        self.told, self.named, self.seen, self.there, self.decoded = Progress("media files", named), named, 0, 0, 0
+        self.stack = ExitStack()
+
+    def read(self, rows: Sequence[Row], found: Understood) -> None:
+        """Fill `found` for every item of the block with a media file."""
+        for at, row in enumerate(rows):
+            if not (uri := row["media_uri"]):
+                continue
+            self.seen += 1
+            pin = self.pins.get(uri, {"skipped": "was not there when the source was read"})
+            if "skipped" in pin:
+                found.skip(at, "media", "source", None, pin["skipped"])
+            else:
+                self.there += 1
+                self._look(row, at, pin["sha256"], found)
+            self.told(self.seen, self.seen / self.named)
+
+    def counts(self) -> dict[str, int]:
+        """For the log."""
+        return {"media": self.seen, "decoded": self.decoded}
+
+    def _look(self, row: Row, at: int, digest: str, found: Understood) -> None:
+        for field, name, reason in self._ways[1]:
+            found.skip(at, field, name, digest, reason)
+        wanted = [look for look in self._ways[0] if look.wants(row)]
+        keys = {look.name: fingerprint(digest, look.key(row)) for look in wanted}
+        kept = {name: self._caches[name].find([key]) for name, key in keys.items()}
+        values = {name: own[keys[name]] for name, own in kept.items() if own}
+        if todo := [look for look in wanted if look.name not in values]:
+            with at_hand(row["media_uri"], self.root) as (path, reason):
+                if path is None or sha256(path) != digest:
+                    told = reason or "changed since the run began"
+                    raise UserError(f"media file {row['media_uri']}: {told}. Run again: the source is then read anew.")
+                content = decode(path, self.settings)
+            self.decoded += 1
+            values |= {look.name: look.look(content, row) for look in todo}
+            for look in todo if content.lasting else ():
+                self._caches[look.name].put(keys[look.name], values[look.name])
+        for look in wanted:
+            _put(found, at, look, digest, values[look.name])
+
+    @cached_property
+    def _ways(self) -> tuple[list[Look], list[tuple[str, str, str]]]:
+        return _looks(self.settings)
+
+    @cached_property
+    def _caches(self) -> dict[str, FieldCache]:
+        opened = {look.name: FieldCache(self.state / look.name, _producer(look)) for look in self._ways[0]}
+        return {name: self.stack.enter_context(cache) for name, cache in opened.items()}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stack.close()
+        if error is None:
+            say(f"media: {self.decoded:,} of {self.there:,} files decoded; {self.seen - self.there:,} items' can't be "
+                "read")  # fmt: skip
+
+
+def _put(found: Understood, at: int, look: Look, digest: str, values: Values) -> None:
+    if "skipped" in values:
+        found.skip(at, look.field, look.name, digest, values["skipped"])
+        return
+    found.cards[look.name] = look.card
+    found.put(at, look.field, look.name, digest, look.fields(values), values.get("score"))
+
+
+def _producer(look: Look) -> str:
+    code = code_of(
+        *(Path(__file__).with_name(f"{name}.py") for name in ("decode", "sound", "speech", "picture", "thumbnails"))
+    )
+    return fingerprint(look.name, look.card, code)
+
+
+def _looks(settings: Media) -> tuple[list[Look], list[tuple[str, str, str]]]:
+    """Those that are asked for and installed; and field, name and reason of the others that are asked for."""
+    limits = {"frames": settings.frames, "seconds": settings.most_seconds, "megapixels": settings.most_megapixels}
+    offers: tuple[tuple[str, str, bool, tuple[str, ...], Callable[[], Look]], ...] = (
+        ("sound", "sound", True, ("av", "faster_whisper"), lambda: _sound(limits)),
+        ("speech", "transcript", bool(settings.speech), _speech_modules(settings), lambda: _speech(settings, limits)),
+        ("pictures", "pictures", bool(settings.pictures), ("av", *MODULES), lambda: _pictures(limits)),
+    )
+    looks, absent = [], []
+    for name, field, asked, modules, make in offers:
+        if asked and (reason := missing(*modules)):
+            say(f"{name}: {reason}")
+            absent.append((field, name, reason))
+        elif asked:
+            looks.append(make())
+    return looks, absent
+
+
+def _sound(limits: Values) -> Look:
+    from importlib.metadata import version
+
+    def look(content: Decoded, row: Row) -> Values:
+        return {"skipped": content.sound_reason} if content.sound is None else audio_features.listen(content.sound)
+
+    card = {"method": "log mel and spectral statistics; Silero's voice detector", "dim": audio_features.DIM, **limits,
+            "engine": f"faster-whisper {version('faster-whisper')}"}  # fmt: skip
+    return Look("sound", "sound", card, look, lambda v: {
+        "sound": v["vector"], "speech_share": v["speech"], "music_share": v["music"], "silence_share": v["silence"],
+    })  # fmt: skip
+
+
+def _speech_modules(settings: Media) -> tuple[str, ...]:
+    package = PACKAGED.get(settings.speech)
+    return ("av", "faster_whisper", *((package[0],) if package else ()))
+
+
+def _speech(settings: Media, limits: Values) -> Look:
+    model = Speech.locate(settings.speech, settings.credible)
+
+    def look(content: Decoded, row: Row) -> Values:
+        if content.sound is None:
+            return {"skipped": content.sound_reason}
+        return model.transcribe(content.sound, row["language"] or "")
+
+    return Look(
+        "speech", "transcript", model.card() | limits, look,
+        lambda v: {"transcript": v["text"], "segments": [
+            {"start_s": start, "end_s": end, "text": text} for start, end, text in v["segments"]
+        ]},
+        wants=lambda row: not row["transcript"], key=lambda row: row["language"] or "",
+    )  # fmt: skip
+
+
+def _pictures(limits: Values) -> Look:
+    model = Pictures()
+
+    def look(content: Decoded, row: Row) -> Values:
+        if content.frames is None:
+            return {"skipped": content.frames_reason}
+        vectors = model.encode(content.frames).astype("<f4")
+        small = [base64.b64encode(jpeg).decode() for jpeg in thumbnails(content.frames, content.aspect)]
+        return {"times": list(content.times), "vectors": base64.b64encode(vectors.tobytes()).decode(), "jpegs": small}
+
+    def fields(values: Values) -> Values:
+        vectors = np.frombuffer(base64.b64decode(values["vectors"]), "<f4").reshape(len(values["times"]), -1)
+        mean = vectors.mean(0)
+        whole = mean / max(float(np.linalg.norm(mean)), 1e-12)
+        jpegs = map(base64.b64decode, values["jpegs"])
+        frames = list(zip(values["times"], vectors.tolist(), jpegs, strict=True))
+        return {"picture": whole.tolist(), "frames": frames}
+
+    return Look("pictures", "pictures", model.card() | limits, look, fields)

@@ -1,0 +1,167 @@
+"""Everything that looks at the items of a catalogue, block after block; each part is opened when an item needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nightreel.content.encoders.model_source import ENGLISH, UNIVERSAL
+from nightreel.data.contract.schema import ITEMS_SCHEMA, iter_strict
+from nightreel.settings import Settings
+from nightreel.stage import read_json, say, state_directory
+from nightreel.understanding.schema import Understood
+from nightreel.understanding.text.comment_sentiment import Comments
+from nightreel.understanding.text.item_prose import Prose, prose_of
+from nightreel.understanding.text.language import LanguageIdentifier, Languages
+from nightreel.understanding.vector_spool import BLOCK
+
+if TYPE_CHECKING:
+    from nightreel.data.ingest.media_files import Objects
+    from nightreel.understanding.llm.generated_fields import Writing
+    from nightreel.understanding.media.media_fields import MediaFiles
+    from nightreel.understanding.tags.tagger import Tagger
+    from nightreel.understanding.text_pass import Reading
+
+READ = ("item_id", "title", "description", "transcript", "genres", "tags", "language", "media_uri")
+OTHERS_SHARE = 0.1
+MOST_ITEMS, MOST_TEXT = 8_192, 16_000_000
+"""Items of a block, and characters of their texts."""
+Row = dict[str, Any]
+
+
+class Looks:
+    """Looks, and what they count. catalogue: validate's items, with their comments beside them; pins: of media files;
+    spool: a file that may be made; open_objects: media in a bucket."""
+
+    def __init__(
+        self, settings: Settings, catalogue: Path, pins: Path, spool: Path, stack: ExitStack,
+        open_objects: Callable[[str], Objects],
+    ) -> None:  # fmt: skip
+        self.settings, self.catalogue, self.pins, self.spool, self.stack = settings, catalogue, pins, spool, stack
+        self.open_objects = open_objects
+        self.identifier = LanguageIdentifier()
+        self.items = self.told = self.transcribed = self.languages = self.others = 0
+
+    def blocks(self) -> Iterator[list[Row]]:
+        """The catalogue in blocks, as large as memory allows: what is new in a block is encoded together, and each
+        length of text ends in a batch that is not full; after a small change most would be such."""
+        held: list[Row] = []
+        room = MOST_TEXT
+        for rows in iter_strict(self.catalogue, ITEMS_SCHEMA, READ, BLOCK):
+            size = sum(len(row["description"] or "") + len(row["transcript"] or "") for row in rows)
+            if held and (size > room or len(held) + len(rows) > MOST_ITEMS):
+                yield held
+                held, room = [], MOST_TEXT
+            held, room = held + rows, room - size
+        if held:
+            yield held
+
+    def read(self, rows: list[Row], found: Understood) -> None:
+        """Fill `found` for a block of the catalogue."""
+        if any(row["media_uri"] for row in rows):
+            self.files.read([self._with_language(row) for row in rows], found)
+        heard = [row["transcript"] or own.get("transcript") for row, own in zip(rows, found.fields, strict=True)]
+        rows = [row | {"transcript": transcript} for row, transcript in zip(rows, heard, strict=True)]
+        texts = self._prose(rows, found)
+        told = [at for at, text in enumerate(texts) if text.body]
+        if told:
+            self.reading.read(self.items, told, texts, rows, found)
+            found.cards["text"] = self.reading.card()
+            if self.settings.understand.writer.model:
+                self.writing.write(told, texts, found)
+        self.comments.give(self.items, len(rows), found)
+        self.items, self.told = self.items + len(rows), self.told + len(told)
+        self.transcribed += sum("transcript" in own for own in found.fields)
+
+    def _with_language(self, row: Row) -> Row:
+        """The row with the language that its own words tell, where a file is to be heard and it names none: a speech
+        model would find words of its own language in any other."""
+        if row["language"] or not row["media_uri"]:
+            return row
+        (guess,) = self.guessed.of([prose_of(row)])
+        return row | {"language": guess.language if guess.score >= self.settings.understand.language_score else None}
+
+    def _prose(self, rows: list[Row], found: Understood) -> list[Prose]:
+        """The items' prose in their languages: the catalogue's, else the one identified, else empty."""
+        texts, told = [prose_of(row) for row in rows], [str(row["language"] or "") for row in rows]
+        unknown = [at for at, language in enumerate(told) if not language]
+        for at, guess in zip(unknown, self.guessed.of([texts[at] for at in unknown]), strict=True):
+            if guess.language and guess.score >= self.settings.understand.language_score:
+                told[at] = guess.language
+                found.put(at, "language", "language", texts[at].digest, {"language": guess.language}, guess.score)
+                found.cards.setdefault("language", self.identifier.card())
+        known = [language.partition("-")[0].casefold() for language in told if language]
+        self.languages += len(known)
+        self.others += len(known) - known.count("en")
+        return [replace(text, language=language) for text, language in zip(texts, told, strict=True)]
+
+    def learn_tags(self, cards: Row) -> tuple[Tagger | None, Row]:
+        """The tagger, where there is one, and metrics of it."""
+        say(f"language: {self.languages:,} of {self.items:,} items")
+        if not self.told:
+            say("no item has a description or a transcript: no keywords, summaries, sentiment and tags")
+            return None, {}
+        tagger, quality = self.reading.learn_tags(cards)
+        return tagger, {"sentiment": self.reading.sentiments.quality(), "tags": quality}
+
+    def advise(self) -> None:
+        """Say so where the encoder is an English one and much of the catalogue is not English."""
+        if self.settings.embed.encoder == ENGLISH and self.others > OTHERS_SHARE * self.languages:
+            say(f"embed.encoder: {ENGLISH} reads English, and {self.others:,} of {self.languages:,} items are in other "
+                f"languages: {UNIVERSAL} puts 16 languages into one space")  # fmt: skip
+
+    def metrics(self) -> Row:
+        """For `dvc metrics`."""
+        return {"items": self.items, "transcribed": self.transcribed, "with_language": self.languages,
+                "with_prose": self.told, **self.comments.quality()}  # fmt: skip
+
+    def counts(self) -> Row:
+        """For the log: of those parts that were opened."""
+        opened = [part for name in ("files", "reading", "writing") if (part := vars(self).get(name)) is not None]
+        return {name: count for part in opened for name, count in part.counts().items()}
+
+    @cached_property
+    def guessed(self) -> Languages:
+        languages = Languages(self.identifier, state_directory() / "understand" / "language")
+        self.stack.enter_context(languages.cache)
+        return languages
+
+    @cached_property
+    def comments(self) -> Comments:
+        path, root = self.catalogue.with_name("comments.parquet"), state_directory() / "understand" / "comments"
+        return Comments(path, self.identifier, self.settings.understand.sentiment, root, self.stack)
+
+    # Each is imported where it is first asked for: torch takes seconds, and a catalogue of titles needs none of it.
+
+    @cached_property
+    def files(self) -> MediaFiles:
+        from nightreel.data.ingest.media_files import media_root
+        from nightreel.understanding.media.media_fields import MediaFiles
+
+        named = sum(row["media_uri"] is not None for rows in self._column("media_uri") for row in rows)
+        wanted, state = self.settings.snapshot, state_directory() / "understand"
+        root = media_root(wanted.source, wanted.media, self.open_objects)
+        looks = MediaFiles(read_json(self.pins), root, self.settings.understand.media, state, named)
+        return self.stack.enter_context(looks)
+
+    @cached_property
+    def reading(self) -> Reading:
+        from nightreel.understanding.text_pass import Reading
+
+        n = sum(len(rows) for rows in self._column("item_id"))
+        return self.stack.enter_context(Reading(self.settings, n, self.spool))
+
+    @cached_property
+    def writing(self) -> Writing:
+        from nightreel.understanding.llm.client import open_model
+        from nightreel.understanding.llm.generated_fields import Writing
+
+        wanted, root = self.settings.understand.writer, state_directory() / "understand" / "writer"
+        return self.stack.enter_context(Writing(open_model(wanted), self.identifier, wanted, root))
+
+    def _column(self, name: str) -> Iterator[list[Row]]:
+        return iter_strict(self.catalogue, ITEMS_SCHEMA, (name,), BLOCK)

@@ -1,0 +1,113 @@
+"""Tags of items, learned from the labels that the catalogue gives to some of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from nightreel.content.encoders.base import Vectors
+from nightreel.settings.understand import Tags
+from nightreel.understanding.tags.one_vs_rest import Array, Head, Scaling, fit_head, fit_scaling
+from nightreel.understanding.tags.tag_metrics import BINS, Quality, calibration_gaps
+from nightreel.understanding.tags.training_set import Lesson
+
+CELLS = 1 << 18
+"""Scores, of items times labels, that are looked at together."""
+METHODS = ("learned", "commonest", "label_names")
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Tagger:
+    """A head for each of `names`, with probabilities that are calibrated out of fold."""
+
+    names: tuple[str, ...]
+    head: Head
+    scaling: Scaling
+    threshold: float
+
+    def digest(self) -> str:
+        """sha256 of the head and its scaling."""
+        parts = (self.head.weights, self.head.bias, self.scaling.slope, self.scaling.offset)
+        return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
+
+    def tags(self, vectors: Vectors) -> list[tuple[list[str], list[float]]]:
+        """Of each vector: the tags at or above the threshold and their probabilities, the likeliest first."""
+        found = []
+        for row in self.scaling.probabilities(self.head.scores(vectors)):
+            best = [label for label in np.argsort(-row, kind="stable").tolist() if row[label] >= self.threshold]
+            found.append(([self.names[label] for label in best], [round(float(row[label]), 4) for label in best]))
+        return found
+
+
+def labels_of(row: Mapping[str, Any], taxonomy: Sequence[str]) -> list[str]:
+    """A row's labels: its genres; where a taxonomy is given, those of its labels that are among genres and tags."""
+    genres, tags = list(row.get("genres") or ()), list(row.get("tags") or ())
+    if not taxonomy:
+        return genres
+    own = {label.casefold() for label in (*genres, *tags) if label}
+    return [label for label in taxonomy if label.casefold() in own]
+
+
+def learn(task: Lesson, named: Vectors, settings: Tags) -> tuple[Tagger | None, Facts]:
+    """The tagger, and its cross-validated quality beside always-the-commonest and nearness to the labels' names (their
+    vectors: [labels, dim]).
+
+    No tagger (tags stay empty) where it ranks no better than one of the two, or its first tag is right less often.
+    """
+    from threadpoolctl import threadpool_limits
+
+    # One core: five times as fast where others want the cores too, and the bytes don't depend on their number.
+    with threadpool_limits(1):
+        return _learn(task, named, settings)
+
+
+def _learn(task: Lesson, named: Vectors, settings: Tags) -> tuple[Tagger | None, Facts]:
+    scaling, facts = _cross_validated(task, named, settings)
+    own, *rivals = (facts[name] for name in METHODS)
+    if any(own["map"] <= rival["map"] or own["precision@1"] < rival["precision@1"] for rival in rivals):
+        return None, facts
+    head = fit_head(partial(task.of, slice(0, len(task.flags))), settings.strength)
+    return Tagger(task.names, head, scaling, settings.probability), facts
+
+
+def _cross_validated(task: Lesson, named: Vectors, settings: Tags) -> tuple[Scaling, Facts]:
+    """The scaling of scores that no head had learned from, and the quality of all methods; a few labels at once, so
+    that no table of all items and labels is in memory."""
+    n, labels = task.flags.shape
+    heads = [fit_head(partial(task.without, part), settings.strength) for part in task.parts]
+    judged = {name: Quality(n, settings.probability if name == "learned" else None) for name in METHODS}
+    slopes, offsets, gaps = [], [], np.zeros(BINS)
+    for start in range(0, labels, step := max(1, CELLS // n)):
+        some = slice(start, start + step)
+        flags = task.flags[:, some]
+        scores = _scores(task, [head.of(some) for head in heads])
+        # Each part's probabilities come from a sigmoid that has not seen it either.
+        probabilities = np.concatenate([
+            fit_scaling(np.delete(scores, part, 0), np.delete(flags, part, 0)).probabilities(scores[part])
+            for part in task.parts
+        ])  # fmt: skip
+        judged["learned"].add(probabilities, flags)
+        judged["commonest"].add(np.tile(flags.mean(0), (n, 1)), flags)
+        near = Head(named[some].T.astype(np.float64), np.zeros(flags.shape[1]))
+        judged["label_names"].add(_scores(task, [near] * len(heads)), flags)
+        gaps += calibration_gaps(probabilities, flags)
+        scaling = fit_scaling(scores, flags)
+        slopes.append(scaling.slope)
+        offsets.append(scaling.offset)
+    facts = {name: each.facts() for name, each in judged.items()} | {
+        "items": n, "labels": labels, "calibration_error": round(float(np.abs(gaps).sum() / task.flags.size), 6),
+    }  # fmt: skip
+    return Scaling(np.concatenate(slopes), np.concatenate(offsets)), facts
+
+
+def _scores(task: Lesson, heads: Sequence[Head]) -> Array:
+    """[n, labels] scores of each part by its own head."""
+    return np.concatenate([
+        head.scores(vectors) for part, head in zip(task.parts, heads, strict=True) for vectors, _ in task.of(part)
+    ])  # fmt: skip

@@ -1,0 +1,106 @@
+"""The tone of what people wrote about each item: the mean over its English comments, each person's counting once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from nightreel.data.contract.schema import COMMENTS_SCHEMA, iter_strict
+from nightreel.settings.sentiment import Sentiment
+from nightreel.stage import say
+from nightreel.understanding.field_cache import FieldCache, code_of, fingerprint
+from nightreel.understanding.schema import Understood
+from nightreel.understanding.text.language import LanguageIdentifier
+from nightreel.understanding.text.sentiment import LANGUAGE
+from nightreel.understanding.text.sentiment_model import LEXICON, Lexicon, Tone, learned
+
+BLOCK = 1024
+"""Comments that are read at once."""
+LEAST = 3
+"""English comments that a tone needs: of fewer it would be one person's mood."""
+CODE = ("comments", "language", "sentences", "tone")
+FEW = f"fewer than {LEAST} comments in English"
+
+
+class Comments:
+    """Tells the tone of the comments on block after block of the catalogue.
+
+    Its cache below root, which is closed with the stack, holds a mean by the hash of all comments on an item,
+    never that of a single one. path: validate's comments, which those of erased users have left.
+    """
+
+    def __init__(
+        self, path: Path, identifier: LanguageIdentifier, settings: Sentiment, root: Path, stack: ExitStack
+    ) -> None:
+        self.identifier, self.reads, self.root, self.stack = identifier, settings.reads, root, stack
+        self.lexicon = Lexicon()
+        self.rows = _rows(path) if self.reads else iter(())
+        self.next = next(self.rows, None)
+        self.items = self.given = self.read = 0
+
+    def give(self, start: int, count: int, found: Understood) -> None:
+        """Fill `comment_tone` and `comments_read` of a block; start, count: its rows in the catalogue."""
+        for at, texts in self._until(start, count).items():
+            key = fingerprint(texts)
+            score, read = self._told(key, texts)
+            self.items, self.given, self.read = self.items + 1, self.given + (read >= LEAST), self.read + read
+            if read >= LEAST:
+                values = {"comment_tone": score, "comments_read": read}
+                found.put(at, "comment_tone", "comments", key, values, score)
+                found.cards.setdefault("comments", self.card())
+            else:
+                found.skip(at, "comment_tone", "comments", key, FEW)
+
+    def quality(self) -> dict[str, Any]:
+        """Counts, and what was measured of single comments."""
+        if not self.items:
+            return {}
+        say(f"comments: {self.given:,} of {self.items:,} items with comments have at least {LEAST} in English")
+        told = {"items": self.items, "given": self.given, "read": self.read, "measured": self.tone.facts}
+        return {"comments": told}
+
+    def card(self) -> dict[str, Any]:
+        """What told the tone."""
+        return {
+            "model": LEXICON, "revision": version(LEXICON), "licence": "MIT", "least": LEAST,
+            "method": "mean over comments of a multinomial logistic regression on its scores",
+            "measured": self.tone.facts,
+        }  # fmt: skip
+
+    def _until(self, start: int, count: int) -> dict[int, list[str]]:
+        """Row of the block → its comments."""
+        own: dict[int, list[str]] = {}
+        while self.next and self.next[0] < start + count:
+            own.setdefault(self.next[0] - start, []).append(self.next[1])
+            self.next = next(self.rows, None)
+        return own
+
+    def _told(self, key: str, texts: Sequence[str]) -> tuple[float, int]:
+        """(mean tone from -1 to 1, comments that were read)."""
+        if known := self.cache.find([key]):
+            score, read = known[key]
+            return score, read
+        english = [text for text in texts if self.identifier.identify(text).language == LANGUAGE]
+        enough = len(english) >= LEAST
+        told = self.tone.mean([self.lexicon.scores(text, self.reads) for text in english]) if enough else 0.0
+        self.cache.put(key, [told, len(english)])
+        return told, len(english)
+
+    @cached_property
+    def tone(self) -> Tone:
+        return learned("")
+
+    @cached_property
+    def cache(self) -> FieldCache:
+        code = code_of(*(Path(__file__).with_name(f"{name}.py") for name in CODE))
+        named = fingerprint(version(LEXICON), self.reads, self.tone.told(), code)
+        return self.stack.enter_context(FieldCache(self.root, named))
+
+
+def _rows(path: Path) -> Iterator[tuple[int, str]]:
+    for block in iter_strict(path, COMMENTS_SCHEMA, COMMENTS_SCHEMA.names, BLOCK):
+        yield from ((row["item"], row["text"]) for row in block)

@@ -1,0 +1,89 @@
+"""The language of a text: kana and hangul tell it alone, all else is asked of py3langid.
+
+Source: Lui and Baldwin, "langid.py: an off-the-shelf language identification tool" (2012): naive Bayes over bytes.
+Memory: 40 MB. Ceiling: some 6,000 descriptions a second and core.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from nightreel.understanding.field_cache import FieldCache, code_of, fingerprint
+from nightreel.understanding.text.item_prose import Prose
+
+READ = 2000
+"""Characters that are read; more changes nothing."""
+KANA = ("HIRAGANA", "KATAKANA")
+SCRIPT_SHARE = 0.2
+"""Least share of the letters that tell a script: a foreign name in a text is not its language."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A language (BCP-47) and its probability; the language is empty where no text gave a hint."""
+
+    language: str
+    score: float
+
+
+class LanguageIdentifier:
+    """Opens its model (0.7 s) when it is first asked about a text that its script doesn't tell."""
+
+    def identify(self, text: str) -> Guess:
+        """The likeliest of the languages that have a two-letter code."""
+        read = text[:READ]
+        letters = [c for c in read if c.isalpha()]
+        if not letters:
+            return Guess("", 0.0)
+        if not read.isascii():  # whose letters are Latin
+            scripts = [unicodedata.name(c, "").split(" ")[0] for c in letters]
+            if sum(script in KANA for script in scripts) >= SCRIPT_SHARE * len(letters):
+                return Guess("ja", 1.0)
+            if sum(script == "HANGUL" for script in scripts) >= SCRIPT_SHARE * len(letters):
+                return Guess("ko", 1.0)
+        language, score = self._model.classify(read)
+        return Guess(str(language), round(float(score), 4))
+
+    def card(self) -> dict[str, Any]:
+        """What identified, for provenance."""
+        from py3langid.langid import MODEL_DIR, MODEL_FILE
+
+        weights = hashlib.sha256(Path(MODEL_DIR, MODEL_FILE).read_bytes()).hexdigest()
+        return {
+            "model": "py3langid", "revision": version("py3langid"), "weights": weights, "licence": "BSD-3-Clause",
+        }  # fmt: skip
+
+    @cached_property
+    def _model(self) -> Any:
+        from py3langid.langid import MODEL_FILE
+        from py3langid.langid import LanguageIdentifier as NaiveBayes
+
+        model = NaiveBayes.from_model_file(MODEL_FILE, norm_probs=True)
+        # Among the 140 it knows are dialects that take the probability of their neighbours: Wu that of Chinese.
+        model.set_languages([label for label in model.labels if len(label) == 2])
+        return model
+
+
+class Languages:
+    """Languages of texts, kept in `root`: each text is identified once. Close its `cache`."""
+
+    def __init__(self, identifier: LanguageIdentifier, root: Path) -> None:
+        self.identifier = identifier
+        self.cache = FieldCache(root, fingerprint(version("py3langid"), code_of(Path(__file__))))
+
+    def of(self, texts: Sequence[Prose]) -> list[Guess]:
+        """A guess for each text."""
+        known = self.cache.find([text.digest for text in texts])
+        for text in texts:
+            if text.digest not in known:
+                guess = self.identifier.identify(text.whole)
+                known[text.digest] = [guess.language, guess.score]
+                self.cache.put(text.digest, known[text.digest])
+        return [Guess(*known[text.digest]) for text in texts]

@@ -1,0 +1,119 @@
+"""What is told of the items that have prose: keywords, summary and sentiment, block after block, then tags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from nightreel.content.cache.vector_cache import VectorCache
+from nightreel.content.encoders.registry import open_encoder
+from nightreel.content.progress import Progress
+from nightreel.settings import Settings
+from nightreel.stage import say, state_directory
+from nightreel.understanding.field_cache import FieldCache
+from nightreel.understanding.schema import Understood
+from nightreel.understanding.tags.tagger import Tagger, labels_of, learn
+from nightreel.understanding.tags.training_set import prepare
+from nightreel.understanding.text.item_prose import Prose
+from nightreel.understanding.text.keywords_and_summary import describe, producer
+from nightreel.understanding.text.sentiment import Sentiments
+from nightreel.understanding.vector_spool import Spool
+
+ENCODING_AND_DESCRIBING = ((0.0, 0.25), (0.25, 0.75))
+"""Share of a block's work that is done before a part of it, and the part's own."""
+Row = dict[str, Any]
+
+
+class Reading:
+    """Use it in a `with`, which closes its files. n: items of the catalogue; spool: a file for its vectors."""
+
+    def __init__(self, settings: Settings, n: int, spool: Path) -> None:
+        self.settings, self.fresh, self.n, self.stack = settings, 0, n, ExitStack()
+        self.encoder, root = open_encoder(settings.embed), state_directory()
+        self.vectors = self.stack.enter_context(VectorCache(self.encoder, root / "cache"))
+        self.names = self.stack.enter_context(VectorCache(self.encoder, root / "understand" / "labels"))
+        named = producer(self.encoder, settings.understand)
+        self.cache = self.stack.enter_context(FieldCache(root / "understand" / "text", named))
+        wanted, kept = settings.understand.sentiment, root / "understand" / "sentiment"
+        self.sentiments = Sentiments(self.encoder.card(), wanted, kept, self.stack)
+        self.spool = Spool(spool, self.encoder.dim)
+        self.labels: list[tuple[str, ...]] = []
+        self.same: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self.told = Progress("items described", n)
+
+    def read(
+        self, start: int, told: Sequence[int], texts: Sequence[Prose], rows: Sequence[Row], found: Understood
+    ) -> None:
+        """Fill keywords, summary and sentiment of a block's items at `told`; start: its first row in the catalogue."""
+        prose = [texts[at] for at in told]
+        encoding, describing = (partial(self._tell, start, len(rows), *part) for part in ENCODING_AND_DESCRIBING)
+        vectors = self.vectors.vectors([text.whole for text in prose], encoding)
+        fields, fresh = describe(self.encoder, prose, vectors, self.settings.understand, self.cache, describing)
+        self.fresh += fresh
+        for at, text, own in zip(told, prose, fields, strict=True):
+            if own.keywords:
+                words = {"keywords": list(own.keywords), "keyword_scores": list(own.scores)}
+                found.put(at, "keywords", "text", text.digest, words, own.scores[0])
+            if own.summary:
+                found.put(at, "summary", "text", text.digest, {"summary": own.summary})
+            labels = tuple(labels_of(rows[at], self.settings.understand.tags.taxonomy))
+            self.labels.append(self.same.setdefault(labels, labels))
+        self.sentiments.give(told, prose, vectors, found)
+        self.spool.add([start + at for at in told], [text.digest for text in prose], vectors)
+
+    def _tell(self, start: int, rows: int, before: float, part: float, done: int, share: float) -> None:
+        """Progress of the whole from that of a part of a block's work."""
+        seen = start + rows * (before + part * share)
+        self.told(int(seen), seen / self.n)
+
+    def card(self) -> Row:
+        """What described."""
+        return self.encoder.card() | {"method": "maximal marginal relevance; sentence centrality"}
+
+    def counts(self) -> Row:
+        """For the log."""
+        return {**vars(self.vectors.tally), "described": self.fresh}
+
+    def learn_tags(self, cards: Row) -> tuple[Tagger | None, Row]:
+        """The tagger, learned from the catalogue's labels, where there is one; and what was measured of it."""
+        wanted, rng = self.settings.understand.tags, np.random.default_rng(self.settings.understand.seed)
+        vectors = self.spool.path.with_suffix(".lesson")
+        task = prepare(self.spool.take, self.labels, wanted, rng, vectors)
+        if task is None:
+            say(f"tags: fewer than two labels have {wanted.least_items} items with prose: none are learned")
+            return None, {"given": False}
+        tagger, quality = learn(task, self.names.vectors(task.names), wanted)
+        vectors.unlink()
+        _tell(quality, len(task.names), len(task.flags))
+        if tagger is None:
+            say("tags: the learned ones are no better than these: none are given")
+            return None, quality | {"given": False}
+        cards["tags"] = self.encoder.card() | {
+            "method": "logistic regression, one against the rest, Platt scaling out of fold", "head": tagger.digest(),
+            "labels": list(tagger.names), "cross_validated": quality["learned"],
+        }  # fmt: skip
+        return tagger, quality | {"given": True}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stack.close()
+        if error is None:
+            told = self.spool.count
+            say(self.vectors.tally.line())
+            say(f"keywords and summaries: {self.fresh:,} of {told:,} items; {told - self.fresh:,} from cache")
+
+
+def _tell(quality: Mapping[str, Any], labels: int, items: int) -> None:
+    learned, commonest, names = (quality[way]["precision@1"] for way in ("learned", "commonest", "label_names"))
+    say(f"tags: {labels} labels learned from {items:,} items; cross-validated precision@1 {learned:.3f} (always the "
+        f"commonest {commonest:.3f}, nearest label name {names:.3f})")  # fmt: skip

@@ -1,0 +1,161 @@
+"""A replay's plan, its mistakes told in one message, and what it prints."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+from nightreel.cli.replay_view import Screen, lines
+from nightreel.errors import UserError
+from nightreel.evaluation.metrics.bootstrap import Interval
+from nightreel.replay import plan as replay_plan
+from nightreel.replay import result_files
+from nightreel.replay.paired import Overall
+from nightreel.replay.plan import Wishes
+from tests.support import datasets
+
+WISHES = Wishes("", 3, "7d", None, None, (), as_json=False)
+
+
+@pytest.fixture
+def wish(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Wishes]:
+    """Options over a planted log of 60 days, in a checkout."""
+    monkeypatch.chdir(toy)
+    monkeypatch.setenv("NIGHTREEL_STATE", str(tmp_path / "live"))
+    monkeypatch.delenv("NIGHTREEL_PSEUDONYM_KEY", raising=False)
+    planted = datasets.write_dataset(tmp_path / "log", users=20, items=20, events=300)
+    return lambda **changes: replace(WISHES, **{"source": str(planted.folder), "state": tmp_path / "kept", **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"step": "1w"}, r"--step '1w': is no step. Give whole hours or days"),
+        ({"first": "tomorrow"}, r"--from 'tomorrow': is no instant"),
+        (
+            {"nights": 9},
+            r"--nights 9: the log is .* days long .*, too short for 9 nights 7 days apart: .* the most is 6",
+        ),
+        ({"settings": ("finetune.sed=1",)}, r"finetune.sed: no such setting"),
+        ({"settings": ("snapshot.source=x",)}, r"the source of a replay is its argument"),
+        ({"source": "nowhere"}, r"snapshot.source 'nowhere': there is no such folder"),
+    ],
+)
+def test_a_mistake_is_told_and_leaves_nothing_behind(
+    wish: Callable[..., Wishes], tmp_path: Path, changes: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(UserError, match=says):
+        replay_plan.make(wish(**changes))
+    assert not (tmp_path / "kept" / "replay.json").exists()
+
+
+def test_an_order_can_not_be_replayed(wish: Callable[..., Wishes], tmp_path: Path) -> None:
+    planted = datasets.write_dataset(tmp_path / "order", users=20, items=20, events=300, clock="order")
+    with pytest.raises(UserError, match="has an order and no clock"):
+        replay_plan.make(wish(source=str(planted.folder)))
+
+
+def test_a_folder_holds_one_replay(wish: Callable[..., Wishes], tmp_path: Path) -> None:
+    plan = replay_plan.make(wish())
+    assert len(plan.nights) == 3 and plan.nights[1] - plan.nights[0] == plan.step_s == 7 * 86_400
+    assert plan.place.state == tmp_path / "kept" / "state" and plan.changes["snapshot.source"] == str(plan.cut)
+    assert replay_plan.make(wish()).nights == plan.nights, "the same goes on"
+    begin = datetime.fromtimestamp(plan.nights[0], UTC).isoformat()
+    assert replay_plan.make(wish(first=begin, nights=2)).nights == plan.nights[:2], "and so does a shorter one"
+    for changes in ({"step": "1d"}, {"settings": ("finetune.seed=7",)}):
+        with pytest.raises(UserError, match=r"holds a replay with another .*Give --state another folder, or delete"):
+            replay_plan.make(wish(**changes))
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").touch()
+    with pytest.raises(UserError, match="is not empty, and holds no replay"):
+        replay_plan.make(wish(state=tmp_path / "taken"))
+
+
+def test_by_default_it_lives_below_the_state_directory_by_what_it_is(
+    wish: Callable[..., Wishes], tmp_path: Path
+) -> None:
+    folders = {
+        replay_plan.make(wish(state=None, **changes)).folder
+        for changes in ({}, {}, {"step": "1d"}, {"settings": ("finetune.seed=7",)})
+    }
+    assert len(folders) == 3 and {folder.parent for folder in folders} == {tmp_path / "live" / "replays"}
+
+
+def test_the_key_is_that_of_the_checkout_and_nothing_leads_to_the_live_store(
+    wish: Callable[..., Wishes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "live").mkdir()
+    (tmp_path / "live" / "pseudonym.key").write_text("cd" * 32 + "\n")
+    monkeypatch.setenv("NIGHTREEL_STORE", "s3://live")
+    plan = replay_plan.make(wish())
+    own = plan.place.state / "pseudonym.key"
+    assert own.read_text().strip() == "cd" * 32 and own.stat().st_mode & 0o777 == 0o600
+    with replay_plan.away_from_the_live():
+        assert "NIGHTREEL_STORE" not in os.environ
+    assert os.environ["NIGHTREEL_STORE"] == "s3://live"
+
+
+def row(night: str, **changes: Any) -> dict[str, Any]:
+    figures = dict.fromkeys(result_files.MEANS, 0.1)
+    return {
+        "night": f"{night}T00:00:00Z", "until": f"{night}T12:00:00Z", "events": 10, "decision": "promote",
+        "label": "better", "reason": "promote (better): NDCG@10 +9%", "error": None, "published": True,
+        "published_label": "better", "version": "ab" * 32, "served_label": "better", "since": f"{night}T00:00:00Z",
+        "users": 5, "newcomers": 2, "half_life_days": None, "ease_half_life_days": 7.0, "ease_regularisation": 100.0,
+        "ease_decay": 10.0, "ease_weight": 1.0, "seconds": 60.4, "judging_seconds": 2.0, "code": "c", **figures, **changes,
+    }  # fmt: skip
+
+
+def test_what_is_printed(wish: Callable[..., Wishes]) -> None:
+    plan = replay_plan.make(wish())
+    rows = [
+        row("2024-02-01"),
+        row("2024-02-08", decision="reject", label="worse", published_label="refreshed", version="cd" * 32),
+        row("2024-02-15", decision="failed", label=None, published_label=None, error="no", reason="validate: no",
+            version="cd" * 32, since="2024-02-08T00:00:00Z", nightreel=None),
+    ]  # fmt: skip
+    means = {name: Interval(0.1, 0.09, 0.11) for name in ("nightreel", "popularity", "ease_popularity")}
+    gaps = {"popularity": Interval(0.02, 0.01, 0.03), "ease_popularity": Interval(-0.01, -0.03, 0.01)}
+    screen, text = Screen(as_json=False), io.StringIO()
+    screen.console = Console(file=text, width=80)
+    screen.begin(plan)
+    for number, each in enumerate(rows, 1):
+        screen.night(each, number)
+    screen.end(plan, rows, Overall(3, 7, 15, means, gaps))
+    told = text.getvalue()
+    for said in (
+        "each judged on the 7 days after it", "promote (better)\n", "reject (worse), refreshed",
+        "readers get abababab since this night", "readers get cdcdcdcd since 2024-02-08",
+        "NDCG@10 of 5 users (2 newcomers): nightreel –, popularity 0.1000",
+        "nightreel against popularity: +0.0200 (+20.0%), 95% +0.0100 to +0.0300: better",
+        "95% -0.0300 to +0.0100: no difference that can be told from chance", "Failed: 2024-02-15", str(plan.folder),
+    ):  # fmt: skip
+        assert said in told, told
+    assert "…" not in told.split("NDCG@10 on the step")[1].split("nightreel against")[0], "the table fits 80 columns"
+    assert lines(rows[:1], None) == ["Nothing was published on any night, so there is nothing to compare."]
+    assert "code changed" in "".join(lines([rows[0], row("2024-02-08", code="d")], None))
+
+
+def test_the_tables_have_a_row_a_night(wish: Callable[..., Wishes]) -> None:
+    plan = replay_plan.make(wish())
+    found = [row("2024-02-01"), row("2024-02-08", version=None, since=None, nightreel=None)]
+    for night in plan.nights[:2]:
+        plan.of(night).mkdir(parents=True)
+        pq.write_table(pq.read_table(plan.log.source.files[0].path).slice(0, 2), plan.of(night) / "judged.parquet")
+    result_files.write(plan, found)
+    nights = pq.read_table(plan.folder / "nights.parquet")
+    assert nights.schema.equals(result_files.NIGHTS)
+    assert nights["since"].to_pylist() == [datetime(2024, 2, 1, tzinfo=UTC), None]
+    assert nights["half_life_days"].null_count == 2 and nights["nightreel"].to_pylist() == [0.1, None]
+    assert pq.read_table(plan.folder / "judged.parquet").num_rows == 4
+    assert json.loads(json.dumps(found)) == found

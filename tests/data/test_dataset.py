@@ -1,0 +1,141 @@
+"""What later stages see of a prepared data set."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from nightreel.data.dataset import Dataset, load_dataset
+from nightreel.errors import UserError
+from tests.support.datasets import Planted, prepare, write_dataset
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    return write_dataset(tmp_path_factory.mktemp("source"))
+
+
+@pytest.fixture(scope="module")
+def folder(planted: Planted, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepare(tmp_path_factory.mktemp("run"), planted.folder) / "data/validate"
+
+
+@pytest.fixture(scope="module")
+def dataset(folder: Path) -> Dataset:
+    return load_dataset(folder)
+
+
+def test_histories_are_the_planted_rows_in_time_order(planted: Planted, dataset: Dataset) -> None:
+    histories = dataset.positives(None)
+    assert dataset.user_ids == planted.user_ids and dataset.item_ids == planted.item_ids
+    assert len(histories) == dataset.n_users == 60 and len(histories.items) == len(planted.rows)
+    for number, user in enumerate(dataset.user_ids):
+        own = sorted((row for row in planted.rows if row[0] == user), key=lambda row: row[2])
+        items, times = histories[number]
+        assert [dataset.item_ids[item] for item in items] == [item for _, item, _ in own]
+        assert times.tolist() == [float(stamp) for _, _, stamp in own]
+
+
+def test_parts_of_a_fold_add_up_and_do_not_overlap(dataset: Dataset) -> None:
+    assert dataset.protocols == {"leave_last_out": ["leave_last_out"], "global_time": ["global_time"]}
+    for fold in ("leave_last_out", "global_time"):
+        sizes = [len(dataset.positives(fold, (part,)).items) for part in ("train", "valid", "test")]
+        assert (
+            sum(sizes)
+            == len(dataset.positives(fold, ("train", "valid", "test")).items)
+            == len(dataset.positives(None).items)
+        )
+        assert all(sizes)
+    assert (dataset.positives("leave_last_out", ("test",)).lengths == 1).all()
+    train, test = dataset.positives("global_time", ("train",)), dataset.positives("global_time", ("test",))
+    assert train.times.max() < test.times.min()
+
+
+def test_seen_negative_and_rated_events_follow_their_parameters(tmp_path: Path) -> None:
+    rows = [
+        ("u", "a", "like", None),
+        ("u", "b", "dislike", None),
+        ("u", "c", "impression", None),
+        ("u", "c", "watch", 0.4),
+        ("u", "d", "watch", 0.5),
+        ("u", "e", "rating", 2.5),
+        ("u", "f", "play", None),
+        ("u", "", "search", None),
+    ]
+    source = tmp_path / "source"
+    source.mkdir()
+    lines = [f"{user},{item},{1_704_067_200 + n},{event},{'' if value is None else value}"
+             for n, (user, item, event, value) in enumerate(rows)]  # fmt: skip
+    (source / "events.csv").write_text("\n".join(["user_id,item_id,timestamp,event,value", *lines]) + "\n")
+    (source / "items.csv").write_text("item_id,title\n" + "".join(f"{i},Title {i}\n" for i in "abcdef"))
+    dataset = load_dataset(prepare(tmp_path / "run", source) / "data/validate")
+
+    def ids(items: object) -> str:
+        return "".join(dataset.item_ids[item] for item in np.asarray(items).tolist())
+
+    positives = dataset.positives(None)
+    assert ids(positives.items) == "adef"
+    for known in (positives, positives.take([0]), positives.where(np.ones(4, bool))):
+        np.testing.assert_array_equal(np.array(known.values), [np.nan, np.nan, 2.5, np.nan])
+    assert ids(dataset.negatives(None).items) == "b"
+    assert ids(dataset.seen(None).items) == "abcdef"
+    user, item, value, time = dataset.ratings(None)
+    assert (user.tolist(), ids(item), value.tolist(), time.tolist()) == ([0], "e", [2.5], [1_704_067_205.0])
+    assert dataset.events["item"].to_pylist()[-1] == -1
+
+
+def test_an_unknown_fold_is_an_error(dataset: Dataset) -> None:
+    with pytest.raises(KeyError, match="no fold `weekly`"):
+        dataset.positives("weekly", ("train",))
+
+
+def test_learning_everywhere_knows_no_test(dataset: Dataset) -> None:
+    common = len(dataset.trained_everywhere().items)
+    assert 0 < common <= min(len(dataset.positives(fold, ("train",)).items) for fold in dataset.folds)
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("items.parquet", lambda t: t.drop_columns(["title"]), r"items.parquet: column `title` is missing"),
+        (
+            "items.parquet",
+            lambda t: t.append_column("more", pa.nulls(t.num_rows)),
+            r"column `more` is not in the contract",
+        ),
+        (
+            "events.parquet",
+            lambda t: t.set_column(2, "time", t["time"].cast(pa.float32())),
+            r"column `time` is float, not double",
+        ),
+        ("splits.parquet", lambda t: t.slice(1), r"splits.parquet: 1,439 rows for 1,440 events"),
+        ("users.parquet", None, r"users.parquet: is not a whole Parquet file"),
+    ],
+)
+def test_a_broken_file_is_named(folder: Path, tmp_path: Path, file: str, change: object, message: str) -> None:
+    copy = tmp_path / "validate"
+    shutil.copytree(folder, copy)
+    path = copy / file
+    if callable(change):
+        pq.write_table(change(pq.read_table(path)), path)
+    else:
+        path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(UserError, match=message):
+        load_dataset(copy)
+
+
+def test_missing_outputs_name_the_stage_to_run(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"splits.json: not found. Run the stage that writes it: `dvc repro validate`"):
+        load_dataset(tmp_path / "validate")
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    (copy / "splits.json").write_text("{", "utf-8")
+    with pytest.raises(UserError, match=r"splits.json: is not JSON"):
+        load_dataset(copy)
+    assert json.loads((folder / "splits.json").read_text())["gate"] == "leave_last_out"

@@ -1,0 +1,72 @@
+"""The key's life, and what a redacted row may show."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from nightreel.data import privacy
+from nightreel.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def no_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(privacy.KEY_VARIABLE, raising=False)
+
+
+def test_a_key_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
+    assert privacy.load_key(tmp_path / "state", create=False) is None
+    key = privacy.load_key(tmp_path / "state", create=True)
+    assert key and len(key) == 64 and privacy.load_key(tmp_path / "state", create=False) == key
+    assert [(path.name, path.stat().st_mode & 0o777) for path in (tmp_path / "state").iterdir()] == [
+        ("pseudonym.key", 0o600)
+    ]
+
+
+def test_the_environments_key_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(privacy.KEY_VARIABLE, "of the vault")
+    assert privacy.load_key(tmp_path, create=True) == b"of the vault" and not list(tmp_path.iterdir())
+
+
+def test_an_empty_key_file_is_an_error_not_a_key(tmp_path: Path) -> None:
+    (tmp_path / "pseudonym.key").touch()
+    with pytest.raises(UserError, match=r"pseudonym.key: is empty. Restore it"):
+        privacy.load_key(tmp_path, create=True)
+
+
+def test_fingerprints_tell_keys_apart_without_showing_them() -> None:
+    assert privacy.key_fingerprint(b"a") != privacy.key_fingerprint(b"b")
+    assert len(privacy.key_fingerprint(b"a")) == 16
+
+
+def test_the_pseudonym_is_hmac_sha256() -> None:
+    # By the definition in RFC 2104, for a key shorter than a block.
+    block = b"key".ljust(64, b"\0")
+    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + b"42").digest()
+    outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block) + inner).hexdigest()
+    assert privacy.pseudonym(b"key", "42") == outer[:32]
+
+
+def test_a_private_row_shows_numbers_and_shapes_only() -> None:
+    row = {
+        "user_id": "0a1b",
+        "item_id": "i1",
+        "value": 9.0,
+        "text": "secret",
+        "session_id": "s-77",
+        "event": "Müller 1",
+        "device": None,
+    }
+    assert json.loads(privacy.redacted(row, "event", private=True)) == {
+        "user_id": "0a1b", "item_id": "i1", "value": 9.0, "text": "[6 characters]", "session_id": "[4 characters]",
+        "event": "aaaaaa 9",
+    }  # fmt: skip
+    assert json.loads(privacy.redacted(row, "event", private=False))["text"] == "secret"
+
+
+def test_long_and_broken_text_stays_readable() -> None:
+    shown = json.loads(privacy.redacted({"title": "x" * 500, "event": "a\x00b\ud800"}, "title", private=False))
+    assert len(shown["title"]) == privacy.LONGEST and shown["event"] == "a\\0b?"

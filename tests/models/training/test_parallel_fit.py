@@ -1,0 +1,69 @@
+"""Training ahead: the same bytes from a process beside, and none where a member goes on from what it knew."""
+
+from __future__ import annotations
+
+import time
+from multiprocessing import active_children
+
+import numpy as np
+import pytest
+
+from nightreel.data.histories import Histories
+from nightreel.models.neural.transformer.model import Transformer
+from nightreel.models.training.parallel_fit import Ahead
+from nightreel.models.training.selected_params import Choices
+from nightreel.models.training.training_positions import without_tail
+from tests.models.neural.test_transformer import HYPER
+from tests.support.planted import catalogue, choices, histories
+
+
+def chosen(most_new: float) -> Choices:
+    return choices().model_copy(update={"members": {"transformer": {**HYPER, "passes": 1.0, "most_new": most_new}}})
+
+
+def hyper() -> dict[str, float]:
+    return dict(chosen(0.0).members["transformer"])
+
+
+def chain() -> list[Histories]:
+    return [without_tail(histories(), 2, 3), without_tail(histories(), 1, 3), histories()]
+
+
+@pytest.mark.end_to_end
+def test_the_same_bytes_as_here() -> None:
+    inner, train, everything = chain()
+    with Ahead(8, catalogue(), [inner, train, everything], clock=True) as ahead:
+        assert ahead.begin(chosen(0.0), lambda _: None) is None and ahead.workers == 2
+        assert ahead.ready("transformer", inner) is None and ahead.ready("ease", train) is None
+        for own in (train, everything):
+            member, here = ahead.ready("transformer", own), Transformer.fit(own, catalogue(), hyper(), clock=True)
+            assert isinstance(member, Transformer) and member.events == len(own.items)
+            assert all(np.array_equal(array, here.arrays()[name]) for name, array in member.arrays().items())
+        assert ahead.memory > 1e8, "a process with torch"
+
+
+def test_nothing_is_begun_that_would_go_on_or_has_no_worker() -> None:
+    with Ahead(1, catalogue(), chain(), clock=True) as ahead:
+        ahead.begin(chosen(1.0), lambda _: None)
+        assert not ahead.begun
+    with Ahead(0, catalogue(), chain(), clock=True) as alone:
+        alone.begin(chosen(0.0), lambda _: None)
+        assert not alone.begun and alone.ready("transformer", chain()[1]) is None
+
+
+def test_an_error_does_not_wait_for_what_was_begun() -> None:
+    members = {"transformer": {**HYPER, "passes": 10_000.0, "tokens": 1000.0, "most_new": 0.0}}
+    began = time.monotonic()
+    with pytest.raises(ValueError, match="wrong"), Ahead(1, catalogue(), chain(), clock=True) as ahead:
+        ahead.begin(choices().model_copy(update={"members": members}), lambda _: None)
+        raise ValueError("wrong")
+    assert time.monotonic() - began < 60, "it would train for hours"
+
+
+def test_after_a_killed_process_the_work_is_left_to_whoever_asks(capsys: pytest.CaptureFixture[str]) -> None:
+    with Ahead(1, catalogue(), chain(), clock=True) as ahead:
+        ahead.begin(chosen(0.0), lambda _: None)
+        for process in active_children():
+            process.kill()
+        assert ahead.ready("transformer", chain()[1]) is None
+    assert "the process beside was killed" in capsys.readouterr().out

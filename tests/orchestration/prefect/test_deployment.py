@@ -1,0 +1,109 @@
+"""prefect.yaml on a real server: from nothing, again after a person changed something, and after the file changed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from nightreel.orchestration.prefect import deployment
+from nightreel.orchestration.project import Project
+from tests.support import toy as project
+
+pytestmark = pytest.mark.end_to_end
+NIGHTLY = "/deployments/name/nightly/nightly"
+
+
+class Page:
+    """What Prefect's page asks its server."""
+
+    def __init__(self, api: str) -> None:
+        self.client = httpx.Client(base_url=api, timeout=60)
+
+    def deployment(self) -> dict[str, Any]:
+        return dict(self.client.get(NIGHTLY).raise_for_status().json())
+
+    def schedule(self) -> tuple[str, bool]:
+        """The only one: when, and whether it is on."""
+        (found,) = self.deployment()["schedules"]
+        return found["schedule"]["cron"], found["active"]
+
+    def change(self, cron: str, active: bool) -> None:
+        found = self.deployment()
+        body = {"active": active, "schedule": {"cron": cron, "timezone": "UTC"}}
+        path = f"/deployments/{found['id']}/schedules/{found['schedules'][0]['id']}"
+        self.client.patch(path, json=body).raise_for_status()
+
+    def submit(self, parameters: dict[str, Any]) -> httpx.Response:
+        path = f"/deployments/{self.deployment()['id']}/create_flow_run"
+        return self.client.post(path, json={"parameters": parameters})
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_from_a_fresh_server_to_a_changed_file(toy: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One story, since each deployment takes seconds."""
+    page, home = Page(prefect_api), Project(toy, toy / ".nightreel")
+
+    # As README says, on a server that has no work pool; the words of a user who has nothing else.
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("prefect")), "deploy", "--all"],
+        cwd=toy, env=project.environment() | {"PREFECT_API_URL": prefect_api, "PREFECT_HOME": str(toy / "ph")},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert page.schedule() == ("0 3 * * *", True)
+
+    # `up` over a deployment that it does not know yet: nothing to tell, and the form refuses what is unknown.
+    assert deployment.deploy(home) == []
+    answer = page.submit({"nothing": 1})
+    assert answer.status_code == 409 and "'nothing' was unexpected" in answer.text
+    assert page.submit({"run": {"k": 5}, "finetune": {"seed": 3}}).status_code == 201
+
+    # A person turns the schedule off and moves it: it stays, and is told at each start.
+    page.change("0 5 * * *", active=False)
+    for _ in range(2):
+        (told,) = deployment.deploy(home)
+        assert "kept the schedule `0 5 * * *`, turned off" in told
+        assert page.schedule() == ("0 5 * * *", False)
+
+    # Another part of prefect.yaml changes, and params.yaml: both are followed, the person's schedule stays.
+    edit(toy / "prefect.yaml", "From last day's logs", "From yesterday's logs")
+    edit(toy / "params.yaml", "margin: 0.03", "margin: 0.04")
+    (told,) = deployment.deploy(home)
+    assert "kept the schedule" in told and page.schedule() == ("0 5 * * *", False)
+    found = page.deployment()
+    margin = found["parameter_openapi_schema"]["definitions"]["Evaluate"]["properties"]["margin"]
+    assert found["description"].startswith("From yesterday's logs") and "`0.04`" in margin["description"]
+    assert page.submit({"nothing": 1}).status_code == 409
+
+    # The file itself says something new about the schedule: that wins, and is told.
+    edit(toy / "prefect.yaml", 'cron: "0 3 * * *"', 'cron: "30 2 * * *"')
+    (told,) = deployment.deploy(home)
+    assert "prefect.yaml has another schedule now; it replaced the schedule `0 5 * * *`, turned off" in told
+    assert page.schedule() == ("30 2 * * *", True)
+
+    # A pause of the whole deployment stays; `nightreel deploy` goes back to the file.
+    page.client.post(f"/deployments/{found['id']}/pause_deployment").raise_for_status()
+    (told,) = deployment.deploy(home)
+    assert "kept a pause" in told and page.deployment()["paused"]
+    page.change("0 6 * * *", active=True)
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    done = project.nightreel(toy, "deploy", PREFECT_API_URL=prefect_api)
+    assert done.returncode == 0 and "is as prefect.yaml says" in done.stdout, done.stderr
+    assert page.schedule() == ("30 2 * * *", True) and not page.deployment()["paused"]
+
+
+def test_without_a_server_deploy_says_so(toy: Path) -> None:
+    done = project.nightreel(toy, "deploy")
+    assert done.returncode == 1 and "no Prefect server to deploy to" in done.stderr
+    done = project.nightreel(toy, "deploy", PREFECT_API_URL="http://127.0.0.1:9/api")
+    assert done.returncode == 1 and "no Prefect server answers there" in done.stderr

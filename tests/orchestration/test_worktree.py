@@ -1,0 +1,89 @@
+"""Runs with changes happen elsewhere, on what the user sees."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nightreel.errors import UserError
+from nightreel.orchestration.dvc.stage_run import SIGNS
+from nightreel.orchestration.project import Project
+from nightreel.orchestration.worktree import KEPT, worktree
+from tests.support import toy as project
+
+pytestmark = pytest.mark.end_to_end
+
+
+def run_all(here: Project) -> dict[str, str]:
+    """Reproduce everything at once; what became of each stage."""
+    command = [sys.executable, "-m", "dvc", "repro"]
+    done = subprocess.run(command, cwd=here.root, env=here.environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return {
+        name: how for line in done.stdout.splitlines() for sign, how in SIGNS if sign in line
+        for name in re.findall(r"'(\w+)'", line)
+    }  # fmt: skip
+
+
+def test_it_holds_what_the_user_sees_and_leaves_the_checkout_alone(toy: Path) -> None:
+    (toy / "source.txt").write_text("changed, not committed\n")
+    (toy / "new file é.txt").write_text("not even added")
+    (toy / "prefect.yaml").unlink()
+    before = project.call(toy, "git", "status", "--porcelain")
+    home = Project(toy, toy / ".nightreel")
+    with worktree(home, {"finetune.seed": 7}) as copy:
+        assert (copy.root / "source.txt").read_text() == "changed, not committed\n"
+        assert (copy.root / "new file é.txt").exists() and not (copy.root / "prefect.yaml").exists()
+        assert yaml.safe_load((copy.root / "params.yaml").read_text())["finetune"]["seed"] == 7
+        assert run_all(copy) == dict.fromkeys(["fetch", "learn", "score", "send", "note"], "ran")
+        assert copy.root.is_relative_to(home.state) and copy.state == home.state
+    assert project.call(toy, "git", "status", "--porcelain") == before
+    assert not (toy / "dvc.lock").exists() and not (toy / "data").exists()
+
+    with worktree(home, {"finetune.seed": 7}) as again:  # starts where the last one ended
+        found = run_all(again)
+        assert (found["learn"], found["score"]) == ("unchanged", "unchanged")
+        assert (again.root / "metrics" / "score.json").exists()
+
+
+def test_the_cache_is_shared_with_the_checkout(toy: Path) -> None:
+    home = Project(toy, toy / ".nightreel")
+    run_all(home)
+    before = (toy / "dvc.lock").read_bytes()
+    with worktree(home, {}) as copy:
+        assert run_all(copy)["learn"] == "unchanged"
+        assert (copy.root / "dvc.lock").read_bytes() == before
+
+
+def test_without_git_it_is_a_copy(toy: Path) -> None:
+    shutil.rmtree(toy / ".git")
+    (toy / "data").mkdir()
+    (toy / "data" / "big").write_text("an out")
+    (toy / ".venv").mkdir()
+    with worktree(Project(toy, toy / ".nightreel"), {"finetune.seed": 7}) as copy:
+        assert run_all(copy)["note"] == "ran"
+        assert not (copy.root / ".venv").exists() and not (copy.root / ".nightreel").exists()
+    assert not (toy / "dvc.lock").exists()
+
+
+def test_a_few_are_kept_and_git_forgets_the_others(toy: Path) -> None:
+    home, made = Project(toy, toy / ".nightreel"), list[Path]()
+    for number in range(KEPT + 2):
+        with worktree(home, {}) as copy:
+            target = copy.root.with_name(f"2020010{number}-000000-1")
+            project.call(toy, "git", "worktree", "move", str(copy.root), str(target))
+            made.append(target)
+    left = [path for path in made if path.exists()]
+    assert left == made[-KEPT:]
+    assert project.call(toy, "git", "worktree", "list").count("\n") == 1 + KEPT
+
+
+def test_a_faulty_change_makes_no_worktree(toy: Path) -> None:
+    home = Project(toy, toy / ".nightreel")
+    with pytest.raises(UserError, match="no such setting"), worktree(home, {"finetune.sed": 7}):
+        pass
+    assert not (home.state / "runs").exists()

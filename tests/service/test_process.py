@@ -1,0 +1,106 @@
+"""`nightreel serve` as a process: workers, swaps under load, a clean end."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from nightreel.store import channels
+from nightreel.store.backends.local import LocalStore
+from nightreel.store.publisher import publish
+from tests.service.served import ROOT, serve
+from tests.support.bundles import lineage, write_bundle
+
+
+def mapped(pid: int, folder: Path) -> list[set[str]]:
+    """Of each worker, the versions' files that it has mapped: the kernel keeps one copy of a file for all of them."""
+    children = psutil.Process(pid).children(recursive=True)
+    found = [{each.path for each in child.memory_maps() if each.path.startswith(str(folder))} for child in children]
+    return [names for names in found if names]
+
+
+@pytest.mark.end_to_end
+def test_two_workers_swap_under_load_and_end_cleanly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NIGHTREEL_TOKEN", raising=False)
+    store, digests = LocalStore(tmp_path / "store"), []
+    for n in range(2):
+        write_bundle(tmp_path / f"b{n}", seed=n)
+        champion = digests[-1] if digests else None
+        record = lineage(f"r{n}")
+        digests.append(publish(store, tmp_path / f"b{n}", channel="live", champion=champion, lineage=record).digest)
+    with serve(store.uri, tmp_path / "state", "--workers", "2", "--refresh", "0.1") as served:
+        seen: set[str] = set()
+        codes: list[int] = []
+        stop = threading.Event()
+
+        def load(n: int) -> None:
+            with httpx.Client(base_url=served.url, timeout=30) as client:
+                while not stop.is_set():
+                    answer = client.get("/recommend", params={"user": f"u{n:03d}", "k": 5})
+                    codes.append(answer.status_code)
+                    seen.add(answer.json()["version"])
+
+        threads = [threading.Thread(target=load, args=(n,)) for n in range(3)]
+        for thread in threads:
+            thread.start()
+        for n in range(4):
+            time.sleep(0.3)
+            channels.move(store, "live", digests[n % 2], previous=None, seen=channels.live(store))
+        time.sleep(0.5)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert set(codes) == {200} and seen == set(digests)
+        one, two = mapped(served.process.pid, store.root / "versions")
+        assert one & two and any(name.endswith("/vectors.npy") for name in one & two), (one, two)
+        counted = httpx.get(f"{served.url}/metrics").text
+        (line,) = [line for line in counted.splitlines() if 'code="200",route="/recommend"' in line]
+        assert float(line.split()[-1]) == len(codes)  # both workers' together
+        served.process.send_signal(signal.SIGTERM)
+        assert served.process.wait(15) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--host", "0.0.0.0"], "0.0.0.0: others could reach the service there, and it asks for no token"),
+    (["--host", "127.0.0.1", "--port", "{taken}"], "can't be listened on .* nightreel serve --port"),
+    (["--slates", "a file"], "a file: can't be written .* name another folder"),
+    (["--at", "empty"], "nothing is published yet in .*empty"),
+])  # fmt: skip
+def test_what_keeps_it_from_starting_is_told(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import socket
+
+    from nightreel.errors import UserError
+    from nightreel.service.options import Options
+    from nightreel.service.run import serve as start
+
+    monkeypatch.delenv("NIGHTREEL_TOKEN", raising=False)
+    (tmp_path / "a file").touch()
+    given = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    options = Options(
+        store=str(tmp_path / given.get("--at", "empty")), channel="live", refresh_s=1.0, threads=1, queue=1,
+        timeout_s=1.0, body=1000, cached=1, feedback=None,
+        slates=str(tmp_path / given["--slates"]) if "--slates" in given else None,
+    )  # fmt: skip
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1] if "--port" in given else 0
+        with pytest.raises(UserError, match=message):
+            start(options, given.get("--host", "127.0.0.1"), port, 1)
+
+
+def test_the_command_without_its_libraries_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['fastapi'] = sys.modules['uvicorn'] = None; sys.modules['nightreel.service.run'] = None\n"
+        "sys.argv = ['nightreel', 'serve']\nfrom nightreel.cli.main import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "pip install 'nightreel[service]'" in done.stderr
