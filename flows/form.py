@@ -58,21 +58,21 @@ class Box(BaseModel):
         return schema
 
 
-class Snapshot(Box):
+class SnapshotForm(Box):
     """What the run reads. Empty fields: as in params.yaml."""
 
     source: str | None = setting(settings.Snapshot, "source", "Source")
     pseudonymise: Literal["auto", "on", "off"] | None = setting(settings.Snapshot, "pseudonymise", "Pseudonyms")
 
 
-class Embed(Box):
+class EmbedForm(Box):
     """How items become vectors. Empty fields: as in params.yaml."""
 
     encoder: str | None = setting(settings.Embed, "encoder", "Encoder")
     device: Literal["auto", "cpu", "cuda", "mps"] | None = setting(settings.Embed, "device", "Device")
 
 
-class Finetune(Box):
+class FinetuneForm(Box):
     """What is trained. Empty fields: as in params.yaml."""
 
     members: list[Member] | None = setting(settings.Finetune, "members", "Models")
@@ -81,14 +81,14 @@ class Finetune(Box):
     seed: int | None = setting(settings.Finetune, "seed", "Seed")
 
 
-class Evaluate(Box):
+class EvaluateForm(Box):
     """When a challenger is good enough. Empty fields: as in params.yaml."""
 
     margin: float | None = setting(settings.Evaluate, "margin", "Margin")
     confidence: float | None = setting(settings.Evaluate, "confidence", "Confidence")
 
 
-class Publish(Box):
+class PublishForm(Box):
     """What becomes of the result. Empty fields: as in params.yaml."""
 
     dry_run: bool | None = setting(settings.Publish, "dry_run", "Dry run")

@@ -11,19 +11,19 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from flows.form import Embed, Evaluate, Finetune, Publish, Run, Snapshot, changes
+from flows.form import EmbedForm, EvaluateForm, FinetuneForm, PublishForm, Run, SnapshotForm, changes
 from nightreel.errors import UserError
 from nightreel.orchestration import environment_paths, overrides, parent_watch
 from nightreel.orchestration.dvc import pipeline
-from nightreel.orchestration.dvc.stage_run import Place
+from nightreel.orchestration.dvc.stage_run import StageEnvironment
 from nightreel.orchestration.live_version import channel_of, served
 from nightreel.orchestration.lock import exclusive, fence
 from nightreel.orchestration.prefect import artifacts
-from nightreel.orchestration.prefect.stage_tasks import Night, Request
+from nightreel.orchestration.prefect.stage_tasks import NightlyRun, Request
 from nightreel.orchestration.prefect.work_pool import make_pool_for_prefect
 from nightreel.orchestration.project import find
 from nightreel.orchestration.services import process_ledger
-from nightreel.orchestration.summary import Summary, summarise
+from nightreel.orchestration.summary import RunSummary, summarise
 from nightreel.orchestration.worktree import worktree
 
 PATIENCE_S = 24 * 3600.0  # a run from the form or the schedule waits for one in a terminal
@@ -33,11 +33,11 @@ make_pool_for_prefect()
 
 @flow(name="nightly", persist_result=False)
 def nightly(
-    snapshot: Snapshot = Snapshot(),
-    embed: Embed = Embed(),
-    finetune: Finetune = Finetune(),
-    evaluate: Evaluate = Evaluate(),
-    publish: Publish = Publish(),
+    snapshot: SnapshotForm = SnapshotForm(),
+    embed: EmbedForm = EmbedForm(),
+    finetune: FinetuneForm = FinetuneForm(),
+    evaluate: EvaluateForm = EvaluateForm(),
+    publish: PublishForm = PublishForm(),
     run: Run = Run(),
 ) -> State[None]:
     """From the source to a published index, in a worktree of its own: the checkout stays as it is.
@@ -58,7 +58,7 @@ def nightly(
     return Completed()
 
 
-def _night(wanted: overrides.Changes, run: Run, began: float) -> Summary:
+def _night(wanted: overrides.Changes, run: Run, began: float) -> RunSummary:
     project, log = find(), get_run_logger()
     with (
         exclusive(project.state / "locks" / "run.lock", "a run", patience=PATIENCE_S, waiting=log.info) as lock,
@@ -66,8 +66,8 @@ def _night(wanted: overrides.Changes, run: Run, began: float) -> Summary:
     ):
         log.info("running in %s", copy.root)
         stages = pipeline.read(copy.root)
-        board = artifacts.Board([stage.name for stage in stages])
+        board = artifacts.ProgressArtifacts([stage.name for stage in stages])
         request = Request(frozenset(run.force), run.minutes)
         environment = copy.environment(fence(project.state / "locks" / "run.lock"))
-        outcomes = Night(stages, Place(copy.root, environment, lock), request, board).run()
+        outcomes = NightlyRun(stages, StageEnvironment(copy.root, environment, lock), request, board).run()
         return summarise(copy, outcomes, run.k, began)

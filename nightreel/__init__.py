@@ -5,6 +5,7 @@ Names are loaded when they are first used, so that a stage or a command pays for
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from nightreel.errors import UserError
     from nightreel.models.top_k import TopK
     from nightreel.reader.live_reader import LiveReader
-    from nightreel.reader.options import Wishes
+    from nightreel.reader.options import RequestOptions
     from nightreel.reader.reader import Reader
     from nightreel.reader.results import Explanation, Reason, Recommendation, Similar
 
@@ -24,23 +25,26 @@ __all__ = [
     "Reader",
     "Reason",
     "Recommendation",
+    "RequestOptions",
     "Similar",
     "TopK",
     "UserError",
-    "Wishes",
     "__version__",
 ]
 
 _HOMES = {
     "UserError": "nightreel.errors",
     "LiveReader": "nightreel.reader.live_reader",
-    "Wishes": "nightreel.reader.options",
+    "RequestOptions": "nightreel.reader.options",
     "Reader": "nightreel.reader.reader",
     **dict.fromkeys(("Explanation", "Reason", "Recommendation", "Similar", "TopK"), "nightreel.reader.results"),
 }
 
 
 def __getattr__(name: str) -> Any:
+    if name == "Wishes":
+        warnings.warn("nightreel.Wishes is now called RequestOptions", DeprecationWarning, stacklevel=2)
+        name = "RequestOptions"
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -50,7 +50,7 @@ def stage_main(main: Callable[[], float | None]) -> None:
 def _keep_cost(program: Path, seconds: float, beside: float) -> None:
     """Seconds and peak memory of a stage that ran as a program, for `record` and the report."""
     if program.parent.name == "tasks":
-        note(
+        save_run_note(
             f"{program.stem}.cost",
             {"wall_seconds": round(seconds, 2), "peak_mb": round((peak_memory() + beside) / 1e6, 1)},
         )
@@ -73,7 +73,7 @@ def _leave(message: str, error: Exception, code: int = 1) -> None:
     sys.exit(code)
 
 
-def say(message: str) -> None:
+def log_progress(message: str) -> None:
     """A line of progress; flushed, since the flow streams it."""
     print(message, flush=True)
 
@@ -135,6 +135,6 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: is not JSON ({error}). Delete it and run the stage again.") from None
 
 
-def note(stage: str, facts: dict[str, Any]) -> None:
+def save_run_note(stage: str, facts: dict[str, Any]) -> None:
     """Keep what may differ between equal runs (cache hits, seconds, links) beside DVC, for `record` to log."""
     write_json(state_directory() / "notes" / f"{stage}.json", facts)

@@ -10,11 +10,11 @@ import numpy as np
 
 from nightreel.content.cache.shards import npy_header
 from nightreel.content.cache.vector_cache import VectorCache
-from nightreel.content.encoders.registry import open_encoder, suited
+from nightreel.content.encoders.registry import open_encoder, resolve_encoder
 from nightreel.content.item_text import count_texts, text_blocks
 from nightreel.content.progress import Progress
 from nightreel.settings import load
-from nightreel.stage import note, say, stage_main, staged_output, state_directory, write_json
+from nightreel.stage import log_progress, save_run_note, stage_main, staged_output, state_directory, write_json
 
 ITEMS = Path("data/validate/items.parquet")
 UNDERSTOOD = Path("data/understand/items.parquet")
@@ -26,13 +26,15 @@ def main() -> None:
 
     What was encoded goes to the log.
     """
-    settings = suited(load(), ITEMS).embed
+    settings = resolve_encoder(load(), ITEMS).embed
     n, began = count_texts(ITEMS), time.monotonic()
     encoder = open_encoder(settings)
     card = encoder.card()
-    say(f"encoder {card['encoder']} ({card['dim']}-d) on {encoder.place} in {card['dtype']}")
+    log_progress(f"encoder {card['encoder']} ({card['dim']}-d) on {encoder.place} in {card['dtype']}")
     if encoder.max_tokens < settings.max_tokens:
-        say(f"embed.max_tokens: {settings.max_tokens} is more than this encoder reads; {encoder.max_tokens} are read")
+        log_progress(
+            f"embed.max_tokens: {settings.max_tokens} is more than this encoder reads; {encoder.max_tokens} are read"
+        )
     with staged_output(OUT) as folder, VectorCache(encoder, state_directory() / "cache") as cache:
         told = Progress("items", n)
         with (folder / "vectors.npy").open("wb") as file:
@@ -40,8 +42,10 @@ def main() -> None:
             for texts in text_blocks(ITEMS, UNDERSTOOD):
                 file.write(cache.vectors(texts, partial(_tell, told, cache.tally.items, len(texts))).tobytes())
         write_json(folder / "embed.json", card)
-    say(cache.tally.line())
-    note("embed", {**vars(cache.tally), "seconds": round(time.monotonic() - began, 3), "device": encoder.place})
+    log_progress(cache.tally.line())
+    save_run_note(
+        "embed", {**vars(cache.tally), "seconds": round(time.monotonic() - began, 3), "device": encoder.place}
+    )
 
 
 def _tell(told: Progress, before: int, texts: int, done: int, share: float) -> None:

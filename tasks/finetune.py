@@ -13,19 +13,19 @@ from pathlib import Path
 import numpy as np
 
 from nightreel.bundle.assembly import LEARNED, bundle_config, rehearse
-from nightreel.content.encoders.registry import suited
-from nightreel.content.training.fit_vectors import Lesson, fit_content
+from nightreel.content.encoders.registry import resolve_encoder
+from nightreel.content.training.fit_vectors import FitInputs, fit_content
 from nightreel.data.dataset import Dataset, load_dataset
 from nightreel.errors import UserError
 from nightreel.evaluation.validation import CONTENT, LEAVE_LAST_OUT, content_quality, fold_task, gate_fold, judge_of
 from nightreel.models.catalogue import catalogue_of
-from nightreel.models.training.model_selection import Trial, learn, untrained
-from nightreel.models.training.parallel_fit import Ahead
+from nightreel.models.training.model_selection import Trial, initial_params, select_models
+from nightreel.models.training.parallel_fit import ParallelFit
 from nightreel.models.training.rating_selection import with_ratings
-from nightreel.models.training.training_examples import Judge, save
-from nightreel.models.training.warm_start import find, keep, night_of, started
+from nightreel.models.training.training_examples import Validator, save
+from nightreel.models.training.warm_start import find, keep, started, warm_start_context
 from nightreel.settings import Settings, load
-from nightreel.stage import peak_memory, read_json, say, stage_main, staged_output, write_json, write_rows
+from nightreel.stage import log_progress, peak_memory, read_json, stage_main, staged_output, write_json, write_rows
 
 OUT, WARM = Path("data/finetune"), Path("data/snapshot/warm")
 ITEMS, UNDERSTOOD = Path("data/validate/items.parquet"), Path("data/understand/items.parquet")
@@ -33,18 +33,18 @@ MOST_AT_ONCE = 4  # folds, each with the memory of one
 WORTH_A_PROCESS = 20_000  # events: to start one takes some five seconds
 
 
-def content_lesson(data: Dataset, settings: Settings, judge: Judge) -> Lesson:
+def content_lesson(data: Dataset, settings: Settings, judge: Validator) -> FitInputs:
     """What content vectors are fitted to: behaviour that every fold trains on, judged on validation."""
-    return Lesson(
+    return FitInputs(
         train=data.trained_everywhere(), n_items=data.n_items, texts=(ITEMS, UNDERSTOOD),
-        settings=suited(settings, ITEMS),
+        settings=resolve_encoder(settings, ITEMS),
         quality=lambda vectors: content_quality(data, vectors, settings, judge),
         used=CONTENT in settings.finetune.members,
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Told:
+class FoldSummary:
     """What a fold leaves beside its bundle: validation NDCG@10 by model, rows of plots, most bytes of memory that its
     process held, and those beside it."""
 
@@ -56,21 +56,21 @@ class Told:
     beside: float
 
 
-def train_fold(fold: str, encoder: str, out: Path, workers: int) -> Told:
+def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
     """Members and blend chosen on the fold's validation, asked about the time of its cut; its rehearsal, and a later
     night's start. Reads all that it needs, so that it can run in a process of its own. workers: see Ahead."""
     settings, data = load(), load_dataset()
-    say(f"{fold}: choosing on validation")
-    base = untrained(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
+    log_progress(f"{fold}: choosing on validation")
+    base = initial_params(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
     task, vectors = fold_task(data, fold, settings.finetune), np.load(out / "vectors.npy", allow_pickle=False)
     catalogue, card = catalogue_of(data.items, vectors), read_json(Path("data/embed/embed.json"))
-    night = night_of(data, task.inner, encoder, {"encoder": card, "vectors": vectors.shape[1]})
+    night = warm_start_context(data, task.inner, encoder, {"encoder": card, "vectors": vectors.shape[1]})
     nights = settings.finetune.warm_nights
     earlier = find(WARM / fold, night, catalogue, nights)
     chain = [*(lesson.known for lesson in task.lessons), data.positives(fold, LEARNED)]
-    with Ahead(workers, catalogue, chain, clock=data.clock == "time") as ahead:
+    with ParallelFit(workers, catalogue, chain, clock=data.clock == "time") as ahead:
         begin = partial(ahead.begin, then=partial(started, earlier, fold) if nights else lambda _: None)
-        learned = learn(task, catalogue, settings.finetune, base, judge_of(data), begin, ahead.ready)
+        learned = select_models(task, catalogue, settings.finetune, base, judge_of(data), begin, ahead.ready)
         if nights:
             keep(out / "warm" / fold, night, learned.inner, learned.choices, earlier)
         learned = with_ratings(learned, data, fold, settings.finetune.ratings)
@@ -82,7 +82,7 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> Told:
         learned.choices.write(out)
         save(learned.examples, out / "examples")
         write_json(out / "steps.json", learned.steps.figures() | {"size": task.size})
-    return Told(learned.scores, learned.curve, learned.trials, learned.ratings, peak_memory(), ahead.memory)
+    return FoldSummary(learned.scores, learned.curve, learned.trials, learned.ratings, peak_memory(), ahead.memory)
 
 
 def fit_vectors(out: Path) -> tuple[str, float]:
@@ -96,14 +96,14 @@ def fit_vectors(out: Path) -> tuple[str, float]:
     return content.fitted, peak_memory()
 
 
-def train(folds: Sequence[str], out: Path, workers: int) -> tuple[dict[str, Told], float]:
+def train(folds: Sequence[str], out: Path, workers: int) -> tuple[dict[str, FoldSummary], float]:
     """The content vectors, then every fold, one after the other; and bytes of memory beside this process."""
     encoder, _ = fit_vectors(out)
     told = {fold: train_fold(fold, encoder, out, workers) for fold in folds}
     return told, max(one.beside for one in told.values())
 
 
-def train_apart(folds: Sequence[str], out: Path, at_once: int, workers: int) -> tuple[dict[str, Told], float]:
+def train_apart(folds: Sequence[str], out: Path, at_once: int, workers: int) -> tuple[dict[str, FoldSummary], float]:
     """The same with processes of their own, which give their memory back: the folds side by side, since none knows of
     another. Raises UserError where one was killed."""
     # Spawned: a fork of a process whose BLAS has threads may hang.

@@ -15,12 +15,12 @@ from typing import Any
 
 from nightreel.bundle.format import read_manifest
 from nightreel.settings import Settings, load
-from nightreel.stage import note, read_json, say, stage_main, staged_output, write_json
+from nightreel.stage import log_progress, read_json, save_run_note, stage_main, staged_output, write_json
 from nightreel.store.backends.base import Store
 from nightreel.store.fence import of_this_run
 from nightreel.store.open import open_store
 from nightreel.store.publisher import Published, publish
-from nightreel.store.withdrawals_file import Told
+from nightreel.store.withdrawals_file import NightlyTables
 
 DATA = Path("data")
 BUNDLE = DATA / "refit" / "bundle"
@@ -35,7 +35,7 @@ def main() -> None:
     receipt = {"channel": settings.snapshot.channel, "decision": decision["decision"], "dry_run": False}
     if HELD.exists():
         reason = read_json(HELD)["empty"]
-        say(f"nothing to publish: {reason}")
+        log_progress(f"nothing to publish: {reason}")
         receipt |= {"digest": None, "published": False, "reason": reason}
     else:
         receipt |= _publish(settings, decision, open_store())
@@ -52,8 +52,8 @@ def _publish(settings: Settings, decision: dict[str, Any], store: Store) -> dict
         store, BUNDLE, channel=channel, champion=champion, lineage=_lineage(settings, decision), dry_run=dry_run,
         fence=of_this_run(), told=_told_tonight(),
     )  # fmt: skip
-    say(_told(done, store, channel, dry_run))
-    note("publish", {"store": store.uri, "uploaded": done.uploaded, "sent": done.sent, "moved": done.moved})
+    log_progress(_told(done, store, channel, dry_run))
+    save_run_note("publish", {"store": store.uri, "uploaded": done.uploaded, "sent": done.sent, "moved": done.moved})
     return {"digest": done.digest, "published": not dry_run, "dry_run": dry_run, "label": _label(decision)}
 
 
@@ -62,9 +62,9 @@ def _label(decision: dict[str, Any]) -> str:
     return str(read_manifest(BUNDLE).config.get("label", decision["label"]))
 
 
-def _told_tonight() -> Told | None:
+def _told_tonight() -> NightlyTables | None:
     """What this night's tables say of rights; None in a workspace without the stage that reads it."""
-    return Told.parse(WITHDRAWN.read_bytes()) if WITHDRAWN.exists() else None
+    return NightlyTables.parse(WITHDRAWN.read_bytes()) if WITHDRAWN.exists() else None
 
 
 def _told(done: Published, store: Store, channel: str, dry_run: bool) -> str:

@@ -19,7 +19,7 @@ from nightreel.errors import UserError
 from nightreel.report.catalogue.page import understanding_path, write_understanding
 from nightreel.report.page import report_path, write_report
 from nightreel.settings import Settings, load
-from nightreel.stage import read_json, say, stage_main, staged_output, state_directory, write_json
+from nightreel.stage import log_progress, read_json, stage_main, staged_output, state_directory, write_json
 from nightreel.store import channels
 from nightreel.store.open import open_store
 from nightreel.tracking import marker, outcome
@@ -76,7 +76,7 @@ def _pages(state: Path, lock: Lock, recipe: str) -> list[Path]:
         if error.errno not in NO_PLACE:
             raise
         where = error.filename or report_path(state, recipe)
-        say(f"{where}: {error.strerror}. The night has no page; free some room and run `dvc repro record`.")
+        log_progress(f"{where}: {error.strerror}. The night has no page; free some room and run `dvc repro record`.")
         return []
     return [each for each in made if each]
 

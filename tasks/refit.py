@@ -24,7 +24,7 @@ from nightreel.reader.interests import write_keywords
 from nightreel.reader.precompute import precompute
 from nightreel.reader.reader import Reader
 from nightreel.settings import Refit, load
-from nightreel.stage import note, read_json, say, stage_main, staged_output, write_json
+from nightreel.stage import log_progress, read_json, save_run_note, stage_main, staged_output, write_json
 from nightreel.store.local_cache import fetch
 from nightreel.store.open import open_store
 
@@ -71,7 +71,7 @@ def judged(limit: Refit, data: Dataset, bundle: Path, shipment: Shipment) -> Gat
     found = gates(limit, data, bundle, shipment.before, hidden_today(SNAPSHOT))
     reader = Reader.open_bundle(bundle, check=False)
     spent, size, memory = latency(reader, data), size_mb(bundle), memory_mb(bundle)
-    note("refit", {"latency_ms": spent, "memory_mb": memory})
+    save_run_note("refit", {"latency_ms": spent, "memory_mb": memory})
     figures = {**found.figures, "bundle mb": size}
     return Gated(figures, [*found.reasons, *too_costly(limit, spent, size, memory)])
 
@@ -91,13 +91,13 @@ def main() -> None:
             found = judged(settings.refit, data, out / "bundle", shipment)
             if not found.reasons:
                 metrics = {"shipped": shipment.label, **found.figures}
-                say(f"{shipment.label}: final bundle {digest[:12]}")
+                log_progress(f"{shipment.label}: final bundle {digest[:12]}")
                 break
             held.append(f"hold of the {shipment.label} bundle by refit: {'; '.join(found.reasons)}")
             shutil.rmtree(out / "bundle")
         else:
             write_json(out / "held.json", {"empty": "; ".join(held)})
-            say("; ".join(held))
+            log_progress("; ".join(held))
     write_json(Path("metrics/refit.json"), metrics)
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from nightreel.data import environment, hidden_tonight, privacy, recipe
-from nightreel.data.contract.tables import beyond, with_named
+from nightreel.data.contract.tables import extra_columns, with_named
 from nightreel.data.ingest import media_files, movielens
 from nightreel.data.ingest.sources import Source, open_source
 from nightreel.errors import UserError
 from nightreel.settings import Settings, load
-from nightreel.stage import read_json, say, stage_main, staged_output, state_directory, write_json
+from nightreel.stage import log_progress, read_json, stage_main, staged_output, state_directory, write_json
 from nightreel.store import channels
 from nightreel.store.backends.base import Missing, Store
 from nightreel.store.media_objects import MediaObjects
@@ -29,17 +29,17 @@ def main() -> None:
     settings = load()
     state = state_directory()
     source = open_source(settings.snapshot.source, state / "downloads", open_store)
-    say(f"source {source.name}: terms: {source.terms}")
+    log_progress(f"source {source.name}: terms: {source.terms}")
     key = privacy.wanted_key(settings.snapshot.pseudonymise, source.is_sample, state)
     facts = environment.describe()
     root = Path(__file__).parents[1]
     params = settings.model_dump(mode="json", by_alias=True)
     identity, code = _identity(source, key), recipe.code_digest(root, recipe.READING)
-    named = {name: beyond(name, settings.evaluate.slices) for name in ("items", "events")}
+    named = {name: extra_columns(name, settings.evaluate.slices) for name in ("items", "events")}
     # A moment that was handed in says which events lie in its future; the machine's clock asks that of new data alone.
     tables = recipe.digest([identity, settings.snapshot.clock, code, named, settings.snapshot.moment])
     if _is_current(tables):
-        say("source unchanged: its tables are kept")
+        log_progress("source unchanged: its tables are kept")
         files = list(read_json(OUT / "media.json"))
     else:
         files = _write_tables(source, settings, key, named)
@@ -143,7 +143,7 @@ def _write_tables(source: Source, settings: Settings, key: bytes | None, named: 
             "pseudonymised": key is not None, "key_fingerprint": privacy.key_fingerprint(key) if key else None,
             "named": named,
         })  # fmt: skip
-    say(f"read {loaded.rows['items']:,} items and {loaded.rows['events']:,} events "
+    log_progress(f"read {loaded.rows['items']:,} items and {loaded.rows['events']:,} events "
         f"({len(days):,} files by {'day' if loaded.clock == 'time' else 'order'}, {loaded.rejected.num_rows:,} rows "
         "rejected)")  # fmt: skip
     return [uri for uri in loaded.items["media_uri"].to_pylist() if uri]

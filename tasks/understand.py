@@ -11,11 +11,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from nightreel.content.encoders.registry import suited
+from nightreel.content.encoders.registry import resolve_encoder
 from nightreel.settings import load
-from nightreel.stage import note, stage_main, staged_output, write_json
+from nightreel.stage import save_run_note, stage_main, staged_output, write_json
 from nightreel.store.media_objects import MediaObjects
-from nightreel.understanding.pipeline import Looks
+from nightreel.understanding.pipeline import UnderstandPipeline
 from nightreel.understanding.schema import Understood
 from nightreel.understanding.two_pass_tables import draft, finish
 
@@ -27,11 +27,11 @@ PINS = Path("data/snapshot/media.json")
 
 def main() -> None:
     """Write data/understand and metrics/understand.json; an item without prose gets a language at the most."""
-    settings, began = suited(load(), ITEMS), time.monotonic()
+    settings, began = resolve_encoder(load(), ITEMS), time.monotonic()
     with staged_output(OUT) as folder:
         cards: dict[str, Any] = {}
         with ExitStack() as stack, draft(folder) as tables:
-            looks = Looks(settings, ITEMS, PINS, folder / "vectors.spool", stack, MediaObjects)
+            looks = UnderstandPipeline(settings, ITEMS, PINS, folder / "vectors.spool", stack, MediaObjects)
             for rows in looks.blocks():
                 found = Understood([row["item_id"] for row in rows], cards)
                 looks.read(rows, found)
@@ -44,7 +44,7 @@ def main() -> None:
         write_json(folder / "understand.json", cards)
     looks.advise()
     write_json(METRICS, looks.metrics() | quality)
-    note("understand", looks.counts() | {"seconds": round(time.monotonic() - began, 3)})
+    save_run_note("understand", looks.counts() | {"seconds": round(time.monotonic() - began, 3)})
 
 
 if __name__ == "__main__":

@@ -18,11 +18,11 @@ from nightreel.data.quality.comments import comments
 from nightreel.data.quality.row_counts import Account, bad_days, odd_clocks, require_acceptable, small_parts
 from nightreel.data.quality.row_outcomes import remembered
 from nightreel.data.sittings import meetings_of
-from nightreel.data.split_protocols import Choice
+from nightreel.data.split_protocols import ProtocolChoice
 from nightreel.data.splits import Events
 from nightreel.errors import UserError
 from nightreel.settings import Validate, load
-from nightreel.stage import read_json, say, stage_main, staged_output, state_directory, write_json
+from nightreel.stage import log_progress, read_json, stage_main, staged_output, state_directory, write_json
 
 SNAPSHOT = Path("data/snapshot")
 OUT, NAMED = Path("data/validate"), Path("data/named")
@@ -69,19 +69,22 @@ def main() -> None:
             "protocols": split_protocols.describe(choice, arrays, clean.items["item_id"].to_pylist(), clean.user_ids),
         })  # fmt: skip
         write_json(
-            folder / "arrivals.json", remembered(clean.fates) | {"shown": showable_items.remembered(clean.items)}
+            folder / "arrivals.json", remembered(clean.row_outcomes) | {"shown": showable_items.remembered(clean.items)}
         )
         write_json(folder / "report.json", report.as_json(clean.accounts, warnings, facts))
         (folder / "report.md").write_text(report.as_markdown(clean.accounts, warnings, facts), "utf-8")
     write_json(METRICS, report.metrics(clean.accounts, facts))
     # What depends on the hour or on other nights is told, but in no output: the same rows give the same files.
-    warnings += small_parts(clean.fates, known, settings.quarantine_share, settings.part_rows)
-    _tell(clean.accounts, [*warnings, *showable_items.told(clean.items, hidden, known)], facts)
+    warnings += small_parts(clean.row_outcomes, known, settings.quarantine_share, settings.part_rows)
+    _tell(clean.accounts, [*warnings, *showable_items.showable_warnings(clean.items, hidden, known)], facts)
 
 
 def _warnings(clean: Clean, settings: Validate, exclude_seen: bool, returning: float) -> list[str]:
     """What is no fault but worth knowing, of the data alone."""
-    warnings = [*odd_clocks(clean.accounts), *bad_days(clean.fates, settings.quarantine_share, settings.part_rows)]
+    warnings = [
+        *odd_clocks(clean.accounts),
+        *bad_days(clean.row_outcomes, settings.quarantine_share, settings.part_rows),
+    ]
     warnings += [
         *showable_items.mostly_blocked(clean.items),
         *filter(None, [editorial_checks.unmet(clean.rules, clean.items)]),
@@ -99,7 +102,7 @@ def _warnings(clean: Clean, settings: Validate, exclude_seen: bool, returning: f
 
 
 def describe(
-    clean: Clean, events: Events, choice: Choice, clock: str, exclude_seen: bool, until: float
+    clean: Clean, events: Events, choice: ProtocolChoice, clock: str, exclude_seen: bool, until: float
 ) -> dict[str, Any]:
     """Facts about the clean data, for the report; until: where they end."""
     users, items = len(clean.user_ids), clean.items.num_rows
@@ -119,7 +122,7 @@ def _check(clean: Clean, settings: Validate, known: dict[str, Any] | None, notes
     kept = state_directory() / "reports"
     share, least = settings.quarantine_share, settings.part_rows
     try:
-        require_acceptable(clean.accounts, clean.fates, known, share, least)
+        require_acceptable(clean.accounts, clean.row_outcomes, known, share, least)
     except UserError as error:
         kept.mkdir(parents=True, exist_ok=True)
         (kept / "validate.md").write_text(report.as_markdown(clean.accounts, [*notes, str(error)], {}), "utf-8")
@@ -130,7 +133,7 @@ def _check(clean: Clean, settings: Validate, known: dict[str, Any] | None, notes
         ) from None
 
 
-def _write(folder: Path, clean: Clean, events: pa.Table, choice: Choice) -> None:
+def _write(folder: Path, clean: Clean, events: pa.Table, choice: ProtocolChoice) -> None:
     folds = {name: fold for protocol in choice.protocols.values() for name, fold in protocol.folds.items()}
     tables = {
         "items": clean.items, "users": pa.table({"user_id": pa.array(clean.user_ids, pa.string())}), "events": events,
@@ -144,11 +147,11 @@ def _write(folder: Path, clean: Clean, events: pa.Table, choice: Choice) -> None
 
 def _tell(accounts: list[Account], warnings: list[str], facts: dict[str, Any]) -> None:
     for own in accounts:
-        say(f"{own.table}: {own.rows_in:,} rows in = {own.clean:,} clean + {own.quarantined:,} quarantined + "
+        log_progress(f"{own.table}: {own.rows_in:,} rows in = {own.clean:,} clean + {own.quarantined:,} quarantined + "
             f"{own.erased:,} erased")  # fmt: skip
     for warning in warnings:
-        say(f"warning: {warning}")
-    say(f"splits: {facts['test_users']} test users; {facts['gate']} decides")
+        log_progress(f"warning: {warning}")
+    log_progress(f"splits: {facts['test_users']} test users; {facts['gate']} decides")
 
 
 if __name__ == "__main__":

@@ -10,15 +10,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from nightreel.settings import Snapshot, load
-from nightreel.stage import note, read_json, say, stage_main, staged_output
+from nightreel.stage import log_progress, read_json, save_run_note, stage_main, staged_output
 from nightreel.store.backends.base import Store
 from nightreel.store.fence import of_this_run
 from nightreel.store.open import open_store
-from nightreel.store.withdrawals_file import Told
-from nightreel.store.withdrawals_update import Change
+from nightreel.store.withdrawals_file import NightlyTables
+from nightreel.store.withdrawals_update import WithdrawalChange
 from nightreel.withdrawals.live_tables import live_tables
 from nightreel.withdrawals.nightly import Effect, hold, serving_together, waiting
-from nightreel.withdrawals.rights_tonight import told
+from nightreel.withdrawals.rights_tonight import read_rights
 
 SNAPSHOT, OUT = Path("data/snapshot"), Path("data/withdraw")
 FILE = "withdrawals.json"
@@ -28,25 +28,27 @@ def main() -> None:
     """Write data/withdraw, and let it hold in the channels that serve the users of this run's channel."""
     settings = load()
     source = read_json(SNAPSHOT / "source.json")
-    tonight = told(SNAPSHOT, source)
+    tonight = read_rights(SNAPSHOT, source)
     with staged_output(OUT) as folder:
         (folder / FILE).write_bytes(tonight.content)
     counts = f"{len(tonight.items.blocked):,} blocked items, {len(tonight.erased):,} erased users"
     facts: dict[str, object] = {"items": 0, "users": 0, "warnings": []}
     if settings.publish.dry_run:
-        say(f"{counts}, {len(tonight.rules):,} rules: a dry run, so nothing changes in the store")
+        log_progress(f"{counts}, {len(tonight.rules):,} rules: a dry run, so nothing changes in the store")
     else:
         facts = _hold(open_store(), settings.snapshot, tonight, source["key_fingerprint"], counts)
-    note("withdraw", facts)
+    save_run_note("withdraw", facts)
 
 
-def _hold(store: Store, pinned: Snapshot, tonight: Told, key_fingerprint: str | None, counts: str) -> dict[str, object]:
+def _hold(
+    store: Store, pinned: Snapshot, tonight: NightlyTables, key_fingerprint: str | None, counts: str
+) -> dict[str, object]:
     """In each channel that serves the same users; what came of it in this run's own, for the night's summary."""
     facts: dict[str, object] = {"items": 0, "users": 0, "warnings": []}
     channel, now = pinned.channel, pinned.now()
     together = serving_together(store, channel)
     if channel not in together:
-        say(f"{counts}: nothing is live in channel {channel} yet, so they go live with the first version")
+        log_progress(f"{counts}: nothing is live in channel {channel} yet, so they go live with the first version")
     for name in together:
         done, effect = hold(store, name, tonight, now, of_this_run())
         if tonight.erased:
@@ -61,7 +63,7 @@ def _hold(store: Store, pinned: Snapshot, tonight: Told, key_fingerprint: str | 
     return facts
 
 
-def _other_key(store: Store, done: Change, key_fingerprint: str | None) -> list[str]:
+def _other_key(store: Store, done: WithdrawalChange, key_fingerprint: str | None) -> list[str]:
     with live_tables(store, done.digest) as live:
         if live.key_fingerprint == key_fingerprint:
             return []
@@ -71,13 +73,13 @@ def _other_key(store: Store, done: Change, key_fingerprint: str | None) -> list[
     ]
 
 
-def _tell(done: Change, effect: Effect, store: Store) -> None:
+def _tell(done: WithdrawalChange, effect: Effect, store: Store) -> None:
     for warning in effect.warnings:
-        say(f"warning: {warning}")
+        log_progress(f"warning: {warning}")
     where = f"channel {done.channel} of {store.uri}"
     if not done.moved:
-        return say(f"{where} shows nothing that was withdrawn: nothing to do")
-    return say(f"withdrawn from {where}: {effect.items:,} items more, {effect.users:,} users more")
+        return log_progress(f"{where} shows nothing that was withdrawn: nothing to do")
+    return log_progress(f"withdrawn from {where}: {effect.items:,} items more, {effect.users:,} users more")
 
 
 if __name__ == "__main__":

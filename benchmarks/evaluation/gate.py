@@ -13,7 +13,7 @@ benchmarks.evaluation.planted_regressions makes the users and the models; every 
     NaN scores            one list of a thousand has a score that is no number
     stale data            the data end three days before the champion's
 
-What decides is nightreel.evaluation.gate.gate.judge with the rules of params.yaml: the very code that `evaluate` runs.
+What decides is nightreel.evaluation.gate.gate.decide with the rules of params.yaml: the very code that `evaluate` runs.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from rich.table import Table
 
 from benchmarks.evaluation.planted_regressions import ITEMS, NOW, PLANTS, K, Night, Plant, lists, ranks, world
 from nightreel.evaluation.champion import Champion, Comparison
-from nightreel.evaluation.gate.gate import Evidence, Gate, judge
+from nightreel.evaluation.gate.gate import Gate, GateEvidence, decide
 from nightreel.evaluation.gate.verdict import CHAMPION_RULE, Verdict
 from nightreel.evaluation.list_checks import Hidden, faults
 from nightreel.evaluation.metrics.ranking import per_user
-from nightreel.evaluation.model_scores import GATE_METRIC, Scores
-from nightreel.models.training.selected_params import Choices
+from nightreel.evaluation.model_scores import GATE_METRIC, ModelScores
+from nightreel.models.training.selected_params import SelectedParams
 from nightreel.settings import load
 
 USERS = (100, 300, 1000, 3000, 10_000, 20_000)
@@ -71,7 +71,7 @@ class Tally:
 Tallies = dict[str, Tally]
 
 
-CHOICES = Choices(
+CHOICES = SelectedParams(
     members={}, blend="fusion", columns=(), cutoff=K, shortlist=K, half_life_days=(), buckets=1, encoder="base",
     moment="last_event",
 )  # fmt: skip
@@ -89,16 +89,16 @@ def verdict(gate: Gate, plant: Plant, n: int, agreement: float, rng: np.random.G
         name: per_user(each, asked.trial.truth, [K]) for name, each in (("blend", night.lists), ("popularity", popular))
     }
     open_to_all = Hidden(np.zeros(ITEMS, bool))
-    scores = Scores(
-        users=asked.trial.users, folds=["fold"] * n, values=found, lists={"blend": night.lists}, beyond={},
+    scores = ModelScores(
+        users=asked.trial.users, folds=["fold"] * n, values=found, lists={"blend": night.lists}, beyond_accuracy={},
         faults={"blend": faults(asked.trial, night.lists, night.sound, open_to_all)}, cold=0,
     )  # fmt: skip
-    evidence = Evidence(
+    evidence = GateEvidence(
         scores, asked.slices, [], night.data_until, "time", "d" * 64, IDS, "films", "the blend ranks the lists"
     )
     own, champion = found["blend"][GATE_METRIC], per_user(theirs, asked.trial.truth, [K])[GATE_METRIC]
     fair = Comparison("c", asked.trial.users, asked.trial.users, own, champion, theirs)
-    return judge(gate, evidence, CHAMPION, blocked=False, compare=lambda _: fair).verdict
+    return decide(gate, evidence, CHAMPION, blocked=False, compare=lambda _: fair).verdict
 
 
 def main() -> None:

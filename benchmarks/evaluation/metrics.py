@@ -28,7 +28,7 @@ from benchmarks.evaluation.metric_peers import Means, peers
 from nightreel.data.histories import FloatArray, Histories, ItemArray
 from nightreel.evaluation.metrics.bootstrap import replicate_means
 from nightreel.evaluation.metrics.ranking import METRICS, Truth, per_user
-from nightreel.evaluation.test_set import Trial, ask
+from nightreel.evaluation.test_set import TestSet, ask
 from nightreel.stage import state_directory
 
 CUTOFFS = (1, 5, 10, 20, 50)
@@ -68,7 +68,7 @@ class VectorRanker:
         )
 
 
-def question(users: int, items: int, rng: np.random.Generator) -> Trial:
+def question(users: int, items: int, rng: np.random.Generator) -> TestSet:
     """Histories of 20 items, one to five wanted ones, all drawn towards a popular head."""
     past = (items * rng.random((users, 20)) ** 2).astype(np.int32)
     indptr = np.arange(users + 1, dtype=np.int64) * 20
@@ -77,7 +77,7 @@ def question(users: int, items: int, rng: np.random.Generator) -> Trial:
     wanted = (items * rng.random(int(counts.sum())) ** 2).astype(np.int32)
     ends = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     truth = Truth.of(Histories(ends, wanted, np.zeros(len(wanted))), items)
-    return Trial(
+    return TestSet(
         "fold", np.arange(users, dtype=np.int64), histories, histories, np.zeros(users), truth, np.zeros(items), 0
     )  # fmt: skip
 

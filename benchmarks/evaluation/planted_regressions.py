@@ -17,7 +17,7 @@ import numpy.typing as npt
 from nightreel.data.histories import Histories, ItemArray
 from nightreel.evaluation.metrics.ranking import Truth
 from nightreel.evaluation.segments.slices import Slice, values
-from nightreel.evaluation.test_set import Trial
+from nightreel.evaluation.test_set import TestSet
 
 ITEMS = 20_011  # a prime: the steps below then meet an item once
 MEDIAN, SPREAD, K = 3.63, 1.9, 10
@@ -37,7 +37,7 @@ class World:
     difficulty: Floats
     language: npt.NDArray[np.str_]
     slices: list[Slice]
-    trial: Trial
+    trial: TestSet
 
     def __len__(self) -> int:
         return len(self.own)
@@ -54,7 +54,7 @@ def world(n: int, rng: np.random.Generator) -> World:
     indptr = np.arange(n + 1, dtype=np.int64) * 10
     seen = Histories(indptr, own[:, 20:].ravel(), np.tile(np.arange(10.0), n))
     truth = Truth(np.arange(n, dtype=np.int64) * ITEMS + own[:, 10], np.ones(n, np.int64), ITEMS)
-    trial = Trial("fold", np.arange(n, dtype=np.int64), seen, seen, np.full(n, NOW), truth, np.zeros(ITEMS), 0)
+    trial = TestSet("fold", np.arange(n, dtype=np.int64), seen, seen, np.full(n, NOW), truth, np.zeros(ITEMS), 0)
     return World(own, rng.normal(size=n), language, told, trial)
 
 

@@ -18,7 +18,7 @@ from nightreel.reader.reader import Reader
 from nightreel.store import channels
 from nightreel.store.backends.s3 import S3Store
 from nightreel.store.publisher import publish
-from nightreel.store.withdrawals_file import TableRights, Told, WithdrawalsError, key_of
+from nightreel.store.withdrawals_file import NightlyTables, TableRights, WithdrawalsError, key_of
 from nightreel.withdrawals.nightly import hold
 
 NOW = 1_790_000_000.0
@@ -39,7 +39,7 @@ class Case:
         reader = Reader.open_bundle(folder, check=False)
         self.user = str(reader.user_ids[0])
         self.gone = tuple(each.item_id for each in reader.recommend(self.user, k=2))
-        self.told = Told(TableRights(tuple(sorted(reader.items.ids))))
+        self.told = NightlyTables(TableRights(tuple(sorted(reader.items.ids))))
         self.champion = digest_of(folder)
         publish(self.store, folder, channel="live", champion=None, lineage={"recipe": "first"}, told=self.told)
 
@@ -76,7 +76,7 @@ def during_a_night(case: Case) -> bool:
 def on_a_rejected_night(case: Case) -> bool:
     """The night's tables say it, and nothing is published."""
     rights = TableRights(case.told.items.catalogue, blocked=tuple(sorted(case.gone)))
-    hold(case.store, "live", Told(rights, erased=(case.user,)), NOW, None)
+    hold(case.store, "live", NightlyTables(rights, erased=(case.user,)), NOW, None)
     return channels.resolve(case.store, "live", None) == case.champion and case.holds()
 
 

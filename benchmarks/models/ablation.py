@@ -31,7 +31,7 @@ from nightreel.evaluation.metrics.bootstrap import mean_interval
 from nightreel.evaluation.validation import fold_task, gate_fold, ndcg
 from nightreel.models.base import Catalogue, Hyper, combinations
 from nightreel.models.catalogue import catalogue_of
-from nightreel.models.engine import listed, unseen
+from nightreel.models.engine import top_k_lists, unseen
 from nightreel.models.neural.transformer.model import Transformer
 from nightreel.models.training.training_positions import Positions
 from nightreel.settings import Backbone, load
@@ -56,7 +56,7 @@ def scores(member: Transformer, valid: Positions, exclude_seen: bool) -> FloatAr
     for start in range(0, len(valid), BLOCK):
         part = valid.take(np.arange(start, min(start + BLOCK, len(valid))))
         told = np.array(member.score(part.histories, part.moments))
-        lists, _ = listed(unseen(told, part.histories if exclude_seen else None, None), 10)
+        lists, _ = top_k_lists(unseen(told, part.histories if exclude_seen else None, None), 10)
         found.append(ndcg(lists, part.targets))
     return np.concatenate(found)
 

@@ -22,14 +22,14 @@ from rich.table import Table
 
 from benchmarks.models.warm import prepare
 from nightreel.content.encoders.model_source import locate
-from nightreel.content.encoders.transformer_files import Network
+from nightreel.content.encoders.transformer_files import EncoderNetwork
 from nightreel.content.item_pairs import close_pairs
 from nightreel.content.item_text import read_texts
 from nightreel.content.training.contrastive import finetune_encoder
 from nightreel.content.training.lora import fitted
 from nightreel.data.dataset import Dataset, load_dataset
 from nightreel.evaluation.validation import Vectors, content_quality, ndcg
-from nightreel.models.training.training_examples import Judge
+from nightreel.models.training.training_examples import Validator
 from nightreel.settings import Embed, Settings, load
 from tasks.finetune import ITEMS, UNDERSTOOD
 
@@ -43,7 +43,7 @@ def changed(settings: Settings, **tune: object) -> Embed:
 
 def trained(settings: Embed, steps: int) -> int:
     """How many numbers the optimiser changes."""
-    weights = fitted(Network.open(locate(settings).folder).model, settings.tune, steps, 0).weights
+    weights = fitted(EncoderNetwork.open(locate(settings).folder).model, settings.tune, steps, 0).weights
     return sum(weight.numel() for weight in weights)
 
 
@@ -61,7 +61,7 @@ def vectors_of(data: Dataset, settings: Settings, embed: Embed) -> tuple[Vectors
 def compare(rank: int) -> Table:
     """A row a way."""
     settings, data = load(), load_dataset()
-    judge = Judge(ndcg, data.exclude_seen, data.clock == "time", 1)
+    judge = Validator(ndcg, data.exclude_seen, data.clock == "time", 1)
     table = Table("method", "learning rate", "weights trained", "NDCG@10", "CPU s", title="Fitting the content encoder")
     base = np.load("data/embed/vectors.npy")
     table.add_row("as it is", "", "0", f"{content_quality(data, base, settings, judge):.4f}", "")

@@ -35,7 +35,7 @@ from rich.table import Table
 from benchmarks.speed.nightly import ROOT
 from nightreel.content.cache.vector_cache import encode_cached
 from nightreel.content.encoders.base import Vectors
-from nightreel.content.encoders.registry import open_encoder, suited
+from nightreel.content.encoders.registry import open_encoder, resolve_encoder
 from nightreel.content.item_pairs import close_pairs
 from nightreel.content.item_text import item_text
 from nightreel.content.modalities import read_media_vectors
@@ -196,7 +196,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="nightreel-cold-") as scratch:
         place = asked.workspace or prepare(Path(scratch), asked.data, settings.embed.encoder)
         if not asked.encoder:
-            settings = suited(settings, place / "data" / "validate" / "items.parquet")
+            settings = resolve_encoder(settings, place / "data" / "validate" / "items.parquet")
         table = Table("what is known of an item", "NDCG@10 [95%]", "control", "content − control", "− the row before")
         before: FloatArray | None = None
         for name, content, control in measured(place, settings, asked.described):

@@ -35,8 +35,8 @@ from nightreel.models.factorization.rating_model import Rated, RatingModel, ridg
 from nightreel.models.ranker.blend import FUSION, TREES, Blend
 from nightreel.models.ranker.candidates import Candidates
 from nightreel.models.training.fit import fit_engine
-from nightreel.models.training.lambdamart import learn_trees
-from nightreel.models.training.selected_params import Choices
+from nightreel.models.training.lambdamart import fit_lambdamart
+from nightreel.models.training.selected_params import SelectedParams
 from nightreel.models.training.training_examples import examples
 from nightreel.settings import Settings, load
 from nightreel.stage import read_json
@@ -90,7 +90,9 @@ def values_of(data: Dataset) -> Value:
     return value_of
 
 
-def compare(data: Dataset, fold: str, choices: Choices, settings: Settings, threads: int) -> dict[str, FloatArray]:
+def compare(
+    data: Dataset, fold: str, choices: SelectedParams, settings: Settings, threads: int
+) -> dict[str, FloatArray]:
     """Set of features → [n] NDCG@10 of validation's positions, each at its best number of trees."""
     own, task, value = settings.finetune, fold_task(data, fold, settings.finetune), values_of(data)
     catalogue = catalogue_of(data.items, np.load("data/finetune/vectors.npy", allow_pickle=False))
@@ -108,7 +110,7 @@ def compare(data: Dataset, fold: str, choices: Choices, settings: Settings, thre
         rng = np.random.default_rng(own.seed)
         lesson = examples(inner, task.earlier, data.exclude_seen, own.negatives, rng)
         tried = []
-        for text in learn_trees(lesson, own.trees.rounds, own.trees, own.seed, threads).values():
+        for text in fit_lambdamart(lesson, own.trees.rounds, own.trees, own.seed, threads).values():
             ranked = replace(outer, blend=Blend(TREES, lesson.columns, text))
             lists, _ = ranked.top_k(valid.histories, valid.moments, 10, exclude=exclude, hidden=None)
             tried.append(ndcg(lists, valid.targets))
@@ -133,7 +135,7 @@ def main() -> None:
     parser.add_argument("--without", nargs="*", default=["transformer"])
     given = parser.parse_args()
     data, settings = load_dataset(), load()
-    fold, choices = given.fold or gate_fold(data), Choices.read(Path("data/finetune"))
+    fold, choices = given.fold or gate_fold(data), SelectedParams.read(Path("data/finetune"))
     if not choices.ratings:
         raise SystemExit("data/finetune has no rating head: the data hold too few ratings.")
     members = {name: hyper for name, hyper in choices.members.items() if name not in given.without}

@@ -29,7 +29,7 @@ from nightreel.data.dataset import load_dataset
 from nightreel.evaluation.metrics.bootstrap import mean_interval
 from nightreel.evaluation.metrics.ranking import Truth, per_user
 from nightreel.evaluation.test_reads import count_read
-from nightreel.evaluation.test_set import ask, trial
+from nightreel.evaluation.test_set import ask, build_test_set
 from nightreel.reader.reader import Reader
 from nightreel.settings import load
 from nightreel.stage import read_json, state_directory
@@ -102,7 +102,7 @@ def measure(model: LanguageModel, users: int, top: int, seed: int) -> None:
     data, console = load_dataset(), Console(width=110)
     fold = data.protocols[data.gate][0]
     cuts = read_json(Path("data/validate/splits.json"))["protocols"][data.gate]["cuts"]
-    question = trial(data, fold, cuts[0][1] if cuts else None)
+    question = build_test_set(data, fold, cuts[0][1] if cuts else None)
     drawn = np.random.default_rng(seed).permutation(len(question))[:users]
     question = question.take(np.sort(drawn))
     count_read(state_directory(), data.split_digest[data.gate], "benchmarks.models.rerank")

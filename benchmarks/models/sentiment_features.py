@@ -36,8 +36,8 @@ from nightreel.models.ranker.features import mean_of_history
 from nightreel.models.ranker.lightgbm_numpy import Trees
 from nightreel.models.training.fit import fit_engine
 from nightreel.models.training.fold_task import Task
-from nightreel.models.training.lambdamart import learn_trees
-from nightreel.models.training.selected_params import Choices
+from nightreel.models.training.lambdamart import fit_lambdamart
+from nightreel.models.training.selected_params import SelectedParams
 from nightreel.models.training.training_examples import BLOCK, examples
 from nightreel.models.training.training_positions import Positions
 from nightreel.settings import Settings, load
@@ -107,7 +107,7 @@ def sentiment_of(data: Dataset) -> npt.NDArray[np.float32]:
     return scores
 
 
-def engines_of(data: Dataset, task: Task, choices: Choices) -> list[TonedEngine]:
+def engines_of(data: Dataset, task: Task, choices: SelectedParams) -> list[TonedEngine]:
     """Engines of the fold's inner and its whole training split."""
     catalogue = catalogue_of(data.items, np.load("data/finetune/vectors.npy", allow_pickle=False))
     sentiment, found = sentiment_of(data), []
@@ -118,7 +118,9 @@ def engines_of(data: Dataset, task: Task, choices: Choices) -> list[TonedEngine]
     return found
 
 
-def compare(data: Dataset, fold: str, choices: Choices, settings: Settings, threads: int) -> dict[str, FloatArray]:
+def compare(
+    data: Dataset, fold: str, choices: SelectedParams, settings: Settings, threads: int
+) -> dict[str, FloatArray]:
     """Set of features → [n] NDCG@10 of validation's positions, at its best number of trees, mean of SEEDS."""
     own, trees = settings.finetune, settings.finetune.trees
     task = fold_task(data, fold, own)
@@ -131,7 +133,9 @@ def compare(data: Dataset, fold: str, choices: Choices, settings: Settings, thre
         seen = replace(lesson, columns=tuple(lesson.columns[n] for n in at), matrix=lesson.matrix[:, at])
         each = []
         for seed in range(own.seed, own.seed + SEEDS):
-            tried = [ranked.ndcg(text, at) for text in learn_trees(seen, trees.rounds, trees, seed, threads).values()]
+            tried = [
+                ranked.ndcg(text, at) for text in fit_lambdamart(seen, trees.rounds, trees, seed, threads).values()
+            ]
             each.append(max(tried, key=lambda values: float(values.mean())))
         found[name] = np.mean(each, axis=0)
         print(f"{name}: {found[name].mean():.4f}", flush=True)
@@ -141,7 +145,7 @@ def compare(data: Dataset, fold: str, choices: Choices, settings: Settings, thre
 def run(fold: str, without: list[str]) -> None:
     """Compare and print, in the working folder."""
     data, settings = load_dataset(), load()
-    fold, choices = fold or gate_fold(data), Choices.read(Path("data/finetune"))
+    fold, choices = fold or gate_fold(data), SelectedParams.read(Path("data/finetune"))
     members = {name: hyper for name, hyper in choices.members.items() if name not in without}
     threads = int(read_json(Path("data/snapshot/environment.json"))["threads"])
     found = compare(data, fold, choices.model_copy(update={"members": members}), settings, threads)

@@ -24,9 +24,9 @@ from nightreel.evaluation.metrics.coverage import coverage
 from nightreel.evaluation.metrics.diversity import diversity, genre_distance, vector_distance
 from nightreel.evaluation.metrics.ranking import per_user
 from nightreel.evaluation.test_reads import count_read
-from nightreel.evaluation.test_set import Trial, trial
+from nightreel.evaluation.test_set import TestSet, build_test_set
 from nightreel.reader.diversify import freshness
-from nightreel.reader.options import Wishes
+from nightreel.reader.options import RequestOptions
 from nightreel.reader.reader import Reader
 from nightreel.reader.slate import POOL, compose
 from nightreel.stage import read_json, state_directory
@@ -49,13 +49,13 @@ class Point:
     newer: float
 
 
-def candidates(reader: Reader, asked: Trial) -> tuple[ItemArray, FloatArray]:
+def candidates(reader: Reader, asked: TestSet) -> tuple[ItemArray, FloatArray]:
     """[n, POOL] each user's best items and their scores."""
     found = reader.recommend_many(asked.histories, moments=asked.moments, exclude=asked.exclude, k=POOL)
     return found.items, found.scores.astype(np.float64)
 
 
-def lists(reader: Reader, pools: tuple[ItemArray, FloatArray], wishes: Wishes) -> ItemArray:
+def lists(reader: Reader, pools: tuple[ItemArray, FloatArray], wishes: RequestOptions) -> ItemArray:
     """[n, K] as the reader answers each user's wish, padded with -1."""
     years = np.asarray(reader.engine.catalogue.years, np.float64)
     listed = np.full((len(pools[0]), K), -1, np.int32)
@@ -72,13 +72,13 @@ def lists(reader: Reader, pools: tuple[ItemArray, FloatArray], wishes: Wishes) -
     return listed
 
 
-def curve(reader: Reader, asked: Trial, slider: str, values: Sequence[float] = VALUES) -> list[Point]:
+def curve(reader: Reader, asked: TestSet, slider: str, values: Sequence[float] = VALUES) -> list[Point]:
     """A point for each value of `diversity` or `freshness`."""
     pools, points = candidates(reader, asked), []
     by_genre, by_content = genre_distance(reader.items.genres), vector_distance(np.asarray(reader.vectors))
     fresh = freshness(np.asarray(reader.engine.catalogue.years, np.float64))
     for value in values:
-        listed = lists(reader, pools, Wishes(**{slider: value}))  # type: ignore[arg-type]
+        listed = lists(reader, pools, RequestOptions(**{slider: value}))  # type: ignore[arg-type]
         points.append(
             Point(
                 value,
@@ -118,7 +118,7 @@ def main() -> None:
         parser.error(f"{folder}: holds no rehearsed bundle. First: nightreel run.")
     data = load_dataset(folder / "validate")
     cuts = read_json(folder / "validate" / "splits.json")["protocols"][data.gate]["cuts"]
-    asked = trial(data, data.protocols[data.gate][0], cuts[0][1] if cuts else None)
+    asked = build_test_set(data, data.protocols[data.gate][0], cuts[0][1] if cuts else None)
     reader = Reader.open_bundle(folder / "finetune" / "candidate")
     count_read(state_directory(), data.split_digest[data.gate], "sliders' trade-off")
     for slider in ("diversity", "freshness"):

@@ -44,13 +44,13 @@ from nightreel.models.base import Catalogue, combinations
 from nightreel.models.catalogue import catalogue_of
 from nightreel.models.engine import BLEND, Engine
 from nightreel.models.ranker.blend import TREES, Blend
-from nightreel.models.training.fit import Start, fit_engine
+from nightreel.models.training.fit import WarmStart, fit_engine
 from nightreel.models.training.fold_task import Task
-from nightreel.models.training.lambdamart import learn_trees
-from nightreel.models.training.model_selection import untrained
-from nightreel.models.training.selected_params import Choices
-from nightreel.models.training.training_examples import Judge, examples
-from nightreel.models.training.warm_start import find, keep, night_of
+from nightreel.models.training.lambdamart import fit_lambdamart
+from nightreel.models.training.model_selection import initial_params
+from nightreel.models.training.selected_params import SelectedParams
+from nightreel.models.training.training_examples import Validator, examples
+from nightreel.models.training.warm_start import find, keep, warm_start_context
 from nightreel.settings import Member, Settings, load
 from nightreel.stage import state_directory
 from tasks.finetune import content_lesson
@@ -115,15 +115,15 @@ class Night:
     task: Task
     catalogue: Catalogue
     settings: Settings
-    judge: Judge
-    bare: Choices
+    judge: Validator
+    bare: SelectedParams
 
-    def choices(self, members: Iterable[Member]) -> Choices:
+    def choices(self, members: Iterable[Member]) -> SelectedParams:
         """Members at the first of their settings."""
         grids = self.settings.finetune.sized(len(self.task.train.items)).members
         return self.bare.model_copy(update={"members": {m: dict(combinations(grids[m])[0]) for m in members}})
 
-    def way(self, choices: Choices, start: Start | None) -> Way:
+    def way(self, choices: SelectedParams, start: WarmStart | None) -> Way:
         """Train inner, then train, as finetune does."""
         began = time.process_time()
         fit = partial(fit_engine, catalogue=self.catalogue, choices=choices, clock=self.judge.clock)
@@ -136,7 +136,7 @@ class Night:
         began, settings = time.process_time(), self.settings.finetune
         rng, rounds = np.random.default_rng(settings.seed), settings.trees.rounds[-1]
         earlier = examples(way.inner, self.task.earlier, self.judge.exclude_seen, settings.negatives, rng)
-        text = learn_trees(earlier, [rounds], settings.trees, settings.seed, self.judge.threads)[rounds]
+        text = fit_lambdamart(earlier, [rounds], settings.trees, settings.seed, self.judge.threads)[rounds]
         outer = replace(way.outer, blend=Blend(TREES, earlier.columns, text))
         return Way(way.inner, outer, way.seconds + time.process_time() - began)
 
@@ -158,11 +158,11 @@ def compare(
 ) -> dict[str, Tally]:
     """A fold's night both ways, by what is compared; the warm way keeps its state. kept: last night's and tonight's
     folders; none is compared where last night left nothing to go on from."""
-    judge = Judge(ndcg, data.exclude_seen, data.clock == "time", 1)
-    bare = untrained(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
+    judge = Validator(ndcg, data.exclude_seen, data.clock == "time", 1)
+    bare = initial_params(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
     task = fold_task(data, fold, settings.finetune)
     night = Night(task, catalogue_of(data.items, vectors), settings, judge, bare)
-    fits = night_of(data, task.inner, encoder, {"vectors": vectors.shape[1]})
+    fits = warm_start_context(data, task.inner, encoder, {"vectors": vectors.shape[1]})
     earlier, alone = find(kept[0], fits, night.catalogue, most=1000), night.choices([MEMBER])
     start = earlier.start(alone)
     print(f"  {fold}: {earlier.told(alone)}", flush=True)
@@ -183,7 +183,7 @@ def nights(
 ) -> dict[str, list[Tally]]:
     """Tallies by what is compared, of every night but the first; blend: on the last night only."""
     base, found = np.load("data/embed/vectors.npy"), dict[str, list[Tally]]()
-    judge = Judge(ndcg, data.exclude_seen, data.clock == "time", 1)
+    judge = Validator(ndcg, data.exclude_seen, data.clock == "time", 1)
     for number, share in enumerate(np.linspace(FIRST, 1.0, count).tolist()):
         tonight = until(data, share, settings)
         print(f"night {number}: {tonight.events.num_rows:,} events", flush=True)

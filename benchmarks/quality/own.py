@@ -25,8 +25,8 @@ from nightreel.bundle.assembly import rehearse
 from nightreel.data.dataset import Dataset, load_dataset
 from nightreel.data.histories import Histories
 from nightreel.errors import UserError
-from nightreel.evaluation.test_set import Trial, ask, trial
-from nightreel.models.training.selected_params import Choices
+from nightreel.evaluation.test_set import TestSet, ask, build_test_set
+from nightreel.models.training.selected_params import SelectedParams
 from nightreel.reader.reader import Reader
 from nightreel.stage import read_json, stage_main, write_json
 
@@ -40,7 +40,7 @@ def question(folder: Path, protocol: str) -> None:
     folds = []
     for number, fold in enumerate(data.protocols[protocol]):
         cut = cuts[protocol]["cuts"][number] if cuts[protocol]["cuts"] else None
-        asked = trial(data, fold, cut[1] if cut else None)
+        asked = build_test_set(data, fold, cut[1] if cut else None)
         if not len(asked):
             raise UserError(
                 f"{fold}: nobody has a test event and a history to learn from; there is nothing to compare."
@@ -61,7 +61,7 @@ def data_users(folder: Path, folds: list[str]) -> int:
     return len(np.unique(np.concatenate(users)))
 
 
-def _write_question(folder: Path, data: Dataset, fold: str, asked: Trial, valid_moment: float | None) -> None:
+def _write_question(folder: Path, data: Dataset, fold: str, asked: TestSet, valid_moment: float | None) -> None:
     inside = folder / "question"
     inside.mkdir(parents=True, exist_ok=True)
     past = ("train", "valid")
@@ -95,7 +95,7 @@ def answer(folder: Path, fold: str, protocol: str) -> None:
     """Lists of the rehearsed blend and of each of its members, through the Reader."""
     data, cuts = load_dataset(VALIDATE), read_json(VALIDATE / "splits.json")["protocols"][protocol]["cuts"]
     number = data.protocols[protocol].index(fold)
-    asked = trial(data, fold, cuts[number][1] if cuts else None)
+    asked = build_test_set(data, fold, cuts[number][1] if cuts else None)
     latest = protocol == data.gate and number == 0
     reader = Reader.open_bundle(FINETUNE / "candidate" if latest else FINETUNE / "candidates" / fold)
     reader = reader.hiding(read_json(Path("data/snapshot/today.json"))["hidden"])  # as evaluate does
@@ -117,7 +117,7 @@ def fit(folder: Path, fold: str, protocol: str) -> None:
     (folder / fold / "fit.json").unlink(missing_ok=True)
     if protocol != data.gate or fold != data.protocols[protocol][0]:
         return  # the choices of other folds are not kept
-    vectors, choices = np.load(FINETUNE / "vectors.npy"), Choices.read(FINETUNE)
+    vectors, choices = np.load(FINETUNE / "vectors.npy"), SelectedParams.read(FINETUNE)
     with tempfile.TemporaryDirectory() as scratch:
         began = time.perf_counter()
         rehearse(data, fold, choices, vectors, {"key_fingerprint": None}, Path(scratch) / "bundle")

@@ -17,12 +17,12 @@ from nightreel.data.histories import Histories
 from nightreel.models.catalogue import catalogue_of
 from nightreel.models.content_vectors import write as write_vectors
 from nightreel.models.training.fit import fit_engine
-from nightreel.models.training.selected_params import Choices
+from nightreel.models.training.selected_params import SelectedParams
 from nightreel.settings import load
 
 DAY, START = 86_400.0, 1.7e9
 CLOSED = {"regularisation": 200.0, "decay": 10.0, "keep": 64.0, "max_items": 2000.0}
-CHOICES = Choices(
+CHOICES = SelectedParams(
     members={
         "popularity": {"half_life_days": 30.0, "buckets": 16.0},
         "ease": CLOSED,

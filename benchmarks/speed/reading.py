@@ -25,7 +25,7 @@ from rich.table import Table
 from benchmarks.speed import made_up_bundle, serving
 from nightreel.data.histories import Histories
 from nightreel.errors import UserError
-from nightreel.reader.options import Wishes
+from nightreel.reader.options import RequestOptions
 from nightreel.reader.precompute import precompute
 from nightreel.reader.reader import Reader
 from nightreel.store.backends.local import LocalStore
@@ -97,7 +97,9 @@ def of_reader(uri: str, big: bool) -> Iterator[Row]:
     yield timed(f"recommend, history of {EVENTS}", history, *bars(8.0, 25.0))
     why = milliseconds(lambda n: reader.recommend(users[n], k=10, reasons=True), 50)
     yield timed("recommend with reasons", why)
-    mixed = milliseconds(lambda n: reader.recommend(users[n], k=10, wishes=Wishes(diversity=0.5, max_per_genre=3)))
+    mixed = milliseconds(
+        lambda n: reader.recommend(users[n], k=10, wishes=RequestOptions(diversity=0.5, max_per_genre=3))
+    )
     yield timed("recommend, known user, diversity and caps", mixed)
     yield timed("similar", milliseconds(lambda n: reader.similar(named[n % ROUNDS], 10), MANY), *bars(None, 2.0))
     began = time.perf_counter()

@@ -22,7 +22,7 @@ from nightreel.models.content_vectors import write as write_vectors
 from nightreel.models.engine import Engine
 from nightreel.models.factorization.rating_model import FOLDER, Rated, RatingModel
 from nightreel.models.training.fit import Ready, fit_engine
-from nightreel.models.training.selected_params import Choices
+from nightreel.models.training.selected_params import SelectedParams
 from nightreel.settings import Settings
 from nightreel.stage import read_json
 
@@ -50,7 +50,7 @@ def write_contexts(folder: Path, past: Histories, clock: bool) -> None:
     context_popularity.write(folder, past, {name: getattr(facets, name) for name in context_popularity.FACETS}, clock)
 
 
-def write_ratings(folder: Path, known: Rated, data: Dataset, choices: Choices) -> None:
+def write_ratings(folder: Path, known: Rated, data: Dataset, choices: SelectedParams) -> None:
     """The rating head learned from `known`, an .npy file an array; nothing where none was chosen or none are known."""
     if not choices.ratings or not len(known):
         return
@@ -113,7 +113,7 @@ def bundle_config(protocol: str, data: Dataset, settings: Settings) -> dict[str,
 def rehearse(
     data: Dataset,
     fold: str,
-    choices: Choices,
+    choices: SelectedParams,
     vectors: npt.NDArray[np.float32],
     config: dict[str, Any],
     folder: Path,
@@ -132,7 +132,7 @@ def rehearse(
 
 def refit(
     data: Dataset,
-    choices: Choices,
+    choices: SelectedParams,
     vectors: npt.NDArray[np.float32],
     config: dict[str, Any],
     folder: Path,
@@ -154,7 +154,7 @@ def _trained(
     folder: Path,
     data: Dataset,
     known: tuple[Histories, Histories],
-    choices: Choices,
+    choices: SelectedParams,
     vectors: npt.NDArray[np.float32],
     config: dict[str, Any],
     start: Engine | None,

@@ -33,7 +33,7 @@ KEPT = 4  # spans of time whose rules are kept worked out: 9 bytes an item each,
 
 
 @dataclass(frozen=True)
-class Rule:
+class EditorialRule:
     """A row. kind, name: its target; value: NaN for none; starts, ends: epoch seconds, -inf and inf for none."""
 
     rule: str
@@ -79,7 +79,7 @@ class RuleTable:
     out once for each span between two of these.
     """
 
-    rows: tuple[Rule, ...]
+    rows: tuple[EditorialRule, ...]
     items: ItemTable
     facets: Facets
     _kept: dict[int, InForce | None] = field(default_factory=dict)
@@ -148,7 +148,7 @@ class RuleTable:
             offset if offset.any() else None, tuple(_cap(each) for each in rows if each.rule.startswith("max_per_")),
         )  # fmt: skip
 
-    def _hidden(self, rows: list[Rule]) -> Mask:
+    def _hidden(self, rows: list[EditorialRule]) -> Mask:
         hidden = np.zeros(len(self.items), bool)
         for each in (each for each in rows if each.rule == "hide"):
             hidden[self._targets(each)] = True
@@ -162,12 +162,12 @@ class RuleTable:
         ages = [each.value for each in rows if each.rule == "audience_age"]
         return hidden | ~(self.facets.min_ages <= min(ages)) if ages else hidden
 
-    def _in_order(self, rows: list[Rule], hidden: Mask) -> IntArray:
+    def _in_order(self, rows: list[EditorialRule], hidden: Mask) -> IntArray:
         """Rows of the items that rules name, each once, without hidden ones."""
         found = dict.fromkeys(int(i) for each in rows for i in self._targets(each) if not hidden[i])
         return np.array(list(found), np.int64)
 
-    def _targets(self, rule: Rule) -> IntArray:
+    def _targets(self, rule: EditorialRule) -> IntArray:
         """Rows of the items that a rule names; none for what the version does not know."""
         if rule.kind == ITEM:
             found = self.items.index_of(rule.name)
@@ -201,16 +201,16 @@ def rows_of(rules: pa.Table) -> tuple[dict[str, Any], ...]:
     )
 
 
-def _rule(row: Mapping[str, Any]) -> Rule:
+def _rule(row: Mapping[str, Any]) -> EditorialRule:
     kind, name = kind_and_name(row["target"])
     value = np.nan if row["value"] is None else float(row["value"])
     starts, ends = row["starts_at"], row["ends_at"]
-    return Rule(
+    return EditorialRule(
         str(row["rule"]), kind, name, value, -np.inf if starts is None else starts, np.inf if ends is None else ends
     )
 
 
-def _strength(rule: Rule) -> float:
+def _strength(rule: EditorialRule) -> float:
     return BOOST if np.isnan(rule.value) else rule.value
 
 
@@ -218,6 +218,6 @@ def _last_without(value: float) -> float:
     return np.inf if np.isnan(value) else value
 
 
-def _cap(rule: Rule) -> LabelCap:
+def _cap(rule: EditorialRule) -> LabelCap:
     facet = "creators" if rule.rule == "max_per_creator" else "genres"
     return LabelCap(facet, rule.name or None, int(rule.value))

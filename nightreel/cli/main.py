@@ -45,10 +45,10 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """One nightly run, now, in this terminal. With --data or --set it leaves the checkout as it is."""
-    from nightreel.cli.run import Wishes
+    from nightreel.cli.run import RunOptions
     from nightreel.cli.run import run as go
 
-    go(Wishes(data, changes or (), frozenset(force or ()), k, as_json))
+    go(RunOptions(data, changes or (), frozenset(force or ()), k, as_json))
 
 
 @app.command()

@@ -49,10 +49,10 @@ def replay(
     Killed at any point, the same command goes on with the next unfinished night. A night that fails is a row with its
     error; the replay goes on, and ends with exit code 1.
     """
-    from nightreel.replay.plan import Wishes
+    from nightreel.replay.plan import ReplayOptions
 
     try:
-        table = _play(Wishes(source, nights, step, first, state, changes or (), as_json))
+        table = _play(ReplayOptions(source, nights, step, first, state, changes or (), as_json))
     except KeyboardInterrupt:
         typer.secho("stopped: finished nights are kept, and the same command goes on from there", fg="yellow", err=True)
         raise
@@ -64,7 +64,7 @@ def replay(
 
 def _play(wishes: Any) -> dict[str, Any]:
     """Every night that is still to come; then what they came to."""
-    from nightreel.cli.replay_view import Screen
+    from nightreel.cli.replay_view import ReplayView
     from nightreel.orchestration.lock import exclusive
     from nightreel.orchestration.prefect import run_server
     from nightreel.replay import night as replay_night
@@ -72,7 +72,7 @@ def _play(wishes: Any) -> dict[str, Any]:
     from nightreel.replay import result_files
     from nightreel.replay.next_step import meetings
 
-    screen = Screen(as_json=wishes.as_json)
+    screen = ReplayView(as_json=wishes.as_json)
     with screen.busy("reading the source"):
         plan = replay_plan.make(wishes)
         log = meetings(plan.log.loaded, plan.settings.validate_, private=plan.settings.snapshot.pseudonymise != "off")

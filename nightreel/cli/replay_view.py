@@ -16,13 +16,13 @@ from nightreel.replay import instants
 from nightreel.replay.night import Row, day
 from nightreel.replay.night_scores import EASE, POPULARITY, RANKERS, SERVED
 from nightreel.replay.paired import Overall
-from nightreel.replay.plan import Plan
+from nightreel.replay.plan import ReplayPlan
 
 NAMES = {SERVED: "nightreel", POPULARITY: "popularity", EASE: "EASE×pop"}
 COLOURS = {"promote": "green", "hold": "yellow", "reject": "yellow", "failed": "red"}
 
 
-class Screen:
+class ReplayView:
     """Tells of the nights; to stderr where stdout is for JSON."""
 
     def __init__(self, *, as_json: bool) -> None:
@@ -34,7 +34,7 @@ class Screen:
         with self.console.status(what) as status:
             yield lambda more: status.update(f"{what}: {more}")
 
-    def begin(self, plan: Plan) -> None:
+    def begin(self, plan: ReplayPlan) -> None:
         """What is going to happen."""
         told, hours = [instants.told(night) for night in plan.nights], plan.step_s / 3600
         step = f"{hours:g} hours" if hours % 24 else "day" if hours == 24 else f"{hours / 24:g} days"
@@ -59,7 +59,7 @@ class Screen:
             soft_wrap=True,
         )
 
-    def end(self, plan: Plan, rows: Sequence[Row], found: Overall | None) -> None:
+    def end(self, plan: ReplayPlan, rows: Sequence[Row], found: Overall | None) -> None:
         """The table, the mean, and where all of it is."""
         table = Table(
             box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left", title_style="bold",

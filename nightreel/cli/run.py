@@ -14,22 +14,22 @@ from typing import cast
 
 from rich.console import Console
 
-from nightreel.cli.terminal_view import Screen
+from nightreel.cli.terminal_view import TerminalView
 from nightreel.errors import UserError
 from nightreel.orchestration import checkout_flows, overrides, project
 from nightreel.orchestration.dvc import pipeline
-from nightreel.orchestration.dvc.stage_run import Outcome, Place
+from nightreel.orchestration.dvc.stage_run import Outcome, StageEnvironment
 from nightreel.orchestration.live_version import channel_of, served
 from nightreel.orchestration.lock import exclusive, fence
 from nightreel.orchestration.prefect import run_server
 from nightreel.orchestration.project import Project
 from nightreel.orchestration.services import orphaned_runs, process_ledger
-from nightreel.orchestration.summary import Summary, summarise
+from nightreel.orchestration.summary import RunSummary, summarise
 from nightreel.orchestration.worktree import unversioned_dvc, worktree
 
 
 @dataclass(frozen=True)
-class Wishes:
+class RunOptions:
     """The command's options. k: recommendations shown of a sample user."""
 
     data: str | None
@@ -39,7 +39,7 @@ class Wishes:
     as_json: bool
 
 
-def run(wishes: Wishes) -> None:
+def run(wishes: RunOptions) -> None:
     """Run every stage, then print what it came to; raises UserError with the failed stage's message."""
     home = project.find()
     data = {} if wishes.data is None else {"snapshot.source": wishes.data}
@@ -53,8 +53,8 @@ def run(wishes: Wishes) -> None:
         _place(home, wanted) as here,
     ):
         stages, began = pipeline.read(here.root), time.time()
-        screen = Screen(console, max(len(stage.name) for stage in stages))
-        place = Place(here.root, here.environment(fence(home.state / "locks" / "run.lock")), lock)
+        screen = TerminalView(console, max(len(stage.name) for stage in stages))
+        place = StageEnvironment(here.root, here.environment(fence(home.state / "locks" / "run.lock")), lock)
         console.print(f"[bold]nightreel[/] {len(stages)} stages in {here.root}", highlight=False)
         try:
             outcomes = _flow(home.root, stages, place, wishes, screen, lambda: _begin(ready, home, console))
@@ -71,7 +71,7 @@ def run(wishes: Wishes) -> None:
         screen.summary(summary, next_steps(summary, here))
 
 
-def next_steps(summary: Summary, here: Project) -> dict[str, str]:
+def next_steps(summary: RunSummary, here: Project) -> dict[str, str]:
     """Commands that make sense now, with the sample's user in them, and what each one shows."""
     user = summary.sample.user if summary.sample and not summary.sample.pseudonym else "USER"
     return {
@@ -87,17 +87,17 @@ def next_steps(summary: Summary, here: Project) -> dict[str, str]:
 def _flow(
     root: Path,
     stages: tuple[pipeline.Stage, ...],
-    place: Place,
-    wishes: Wishes,
-    screen: Screen,
+    place: StageEnvironment,
+    wishes: RunOptions,
+    screen: TerminalView,
     begin: Callable[[], Path],
 ) -> list[Outcome]:
     """The stages as a Prefect flow in this process, which the ledger knows until it has ended."""
-    from nightreel.orchestration.prefect.stage_tasks import Night, Request
+    from nightreel.orchestration.prefect.stage_tasks import NightlyRun, Request
 
     def work(run: str) -> list[Outcome]:
         process_ledger.claim(state, run)
-        outcomes = Night(stages, place, Request(wishes.force), screen).run()
+        outcomes = NightlyRun(stages, place, Request(wishes.force), screen).run()
         process_ledger.forget(state, run)
         return outcomes
 

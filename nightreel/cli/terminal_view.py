@@ -11,12 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from nightreel.orchestration.dvc.stage_run import Outcome
-from nightreel.orchestration.summary import Row, Sample, Summary
+from nightreel.orchestration.summary import Row, RunSummary, SampleUser
 
 SIGNS = {"ran": "[green]✓[/] ran", "cached": "[green]✓[/] from cache", "unchanged": "[dim]· unchanged[/]"}
 
 
-class Screen:
+class TerminalView:
     """Follows a night on a console: one line per stage when it is done, its own lines above, dimmed."""
 
     def __init__(self, console: Console, width: int) -> None:
@@ -38,7 +38,7 @@ class Screen:
         took = f"[dim]{outcome.seconds:6.1f} s[/]" if outcome.how != "unchanged" else ""
         self.console.print(f"  {name} {SIGNS[outcome.how]:<28} {took}", highlight=False)
 
-    def summary(self, summary: Summary, next_steps: dict[str, str]) -> None:
+    def summary(self, summary: RunSummary, next_steps: dict[str, str]) -> None:
         """Accounting, metrics, decision, version, one user's list, and where to look next (command → what it shows)."""
         parts: list[RenderableType] = []
         if summary.rows:
@@ -70,12 +70,12 @@ def _steps(steps: dict[str, str]) -> Table:
     return table
 
 
-def _version(summary: Summary) -> Text:
+def _version(summary: RunSummary) -> Text:
     digest = f"{summary.digest[:12]}, " if summary.digest else ""
     return Text.assemble(("Version   ", "bold"), f"{digest}{summary.published}")
 
 
-def _sample(sample: Sample) -> RenderableType:
+def _sample(sample: SampleUser) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title_style="bold")
     table.add_column("#", justify="right")
     table.add_column("title", overflow="fold")

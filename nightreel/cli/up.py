@@ -17,7 +17,7 @@ from rich.table import Table
 
 from nightreel.orchestration import parent_watch, project
 from nightreel.orchestration.lock import exclusive
-from nightreel.orchestration.services.start import Ports, Start, require_free
+from nightreel.orchestration.services.start import Ports, ServiceStarter, require_free
 from nightreel.orchestration.services.supervisor import Service
 from nightreel.stage import write_json
 
@@ -42,7 +42,7 @@ def up(ports: Ports, as_json: bool) -> None:
         require_free("MLflow", "--mlflow-port", ports.mlflow)
         try:
             with console.status("starting Prefect, MLflow and the object store …"):
-                services, addresses = Start(home, ports, lock, stack, say).all()
+                services, addresses = ServiceStarter(home, ports, lock, stack, say).all()
             stack.callback((home.state / "up.json").unlink, missing_ok=True)
             write_json(home.state / "up.json", addresses)
             _show(addresses, as_json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from nightreel.stage import say
+from nightreel.stage import log_progress
 
 EVERY_S = 5.0
 """Seconds between two lines: a flow's log stays readable."""
@@ -15,7 +15,11 @@ class Progress:
     """Says `<what> 1,200 of 9,742 (12%), 45 s left`, at most every EVERY_S seconds, and once at the end."""
 
     def __init__(
-        self, what: str, total: int, tell: Callable[[str], None] = say, clock: Callable[[], float] = time.monotonic
+        self,
+        what: str,
+        total: int,
+        tell: Callable[[str], None] = log_progress,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.what, self.total, self.tell, self.clock = what, total, tell, clock
         self.began = self.told = clock()

@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Meetings:
+class Sittings:
     """once: [n] one positive event for each meeting: the user's first of the item, and returns; again: [n] returns."""
 
     once: Mask
@@ -32,7 +32,7 @@ class Meetings:
         return float(self.again.sum()) / max(int(self.once.sum()), 1)
 
 
-def meetings_of(events: Events, kind: Ints, gap_s: float | None) -> Meetings:
+def meetings_of(events: Events, kind: Ints, gap_s: float | None) -> Sittings:
     """Which positive events stand for a meeting.
 
     Args:
@@ -61,7 +61,7 @@ def meetings_of(events: Events, kind: Ints, gap_s: float | None) -> Meetings:
     once, again = np.zeros(len(events), bool), np.zeros(len(events), bool)
     once[met[kept]] = True
     again[met[kept[~first[kept]]]] = True
-    return Meetings(once, again)
+    return Sittings(once, again)
 
 
 def _met_before(pair: Ints, meeting: Ints, kind: Ints) -> Mask:

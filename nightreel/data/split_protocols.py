@@ -27,7 +27,7 @@ class Protocol:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ProtocolChoice:
     """The protocols of a data set by name, why others were refused, and the one that decides."""
 
     protocols: dict[str, Protocol]
@@ -35,7 +35,7 @@ class Choice:
     gate: str
 
 
-def choose(events: Events, clock: str, exclude_seen: bool, settings: Validate) -> Choice:
+def choose(events: Events, clock: str, exclude_seen: bool, settings: Validate) -> ProtocolChoice:
     """Split by every protocol asked for; raises UserError when none can be, or the gate can't."""
     asked = (GLOBAL, LAST) if settings.protocols in ("auto", "all") else (settings.protocols,)
     protocols: dict[str, Protocol] = {}
@@ -53,7 +53,7 @@ def choose(events: Events, clock: str, exclude_seen: bool, settings: Validate) -
     if not protocols:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
         raise UserError(f"events: no test split is possible: {reasons}. Give more events, or set validate.protocols.")
-    return Choice(protocols, refused, _gate(protocols, refused, settings))
+    return ProtocolChoice(protocols, refused, _gate(protocols, refused, settings))
 
 
 def _last(events: Events, exclude_seen: bool) -> Protocol | str:
@@ -98,7 +98,9 @@ def _enough(protocols: dict[str, Protocol], settings: Validate) -> bool:
     return GLOBAL in protocols and protocols[GLOBAL].users >= settings.gate_users
 
 
-def describe(choice: Choice, events: Events, item_ids: Iterable[str], user_ids: Iterable[str]) -> dict[str, object]:
+def describe(
+    choice: ProtocolChoice, events: Events, item_ids: Iterable[str], user_ids: Iterable[str]
+) -> dict[str, object]:
     """The protocols as splits.json holds them."""
     items, users = list(item_ids), list(user_ids)
     return {

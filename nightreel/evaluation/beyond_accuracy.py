@@ -17,13 +17,13 @@ from nightreel.evaluation.metrics.genre_calibration import Shares
 from nightreel.evaluation.metrics.novelty import novelty
 from nightreel.evaluation.metrics.ranking import repeats
 from nightreel.evaluation.metrics.serendipity import serendipity
-from nightreel.evaluation.test_set import Trial
+from nightreel.evaluation.test_set import TestSet
 
 K = 10
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class CatalogueFacts:
     """What the figures know of the items. distance: how unlike two are; genres: [n_items, g] shares, g may be 0."""
 
     n_items: int
@@ -31,14 +31,19 @@ class Catalogue:
     genres: Shares
 
     @classmethod
-    def of(cls, genres: Sequence[Sequence[str] | None], vectors: Callable[[], npt.NDArray[np.float32]]) -> Catalogue:
+    def of(
+        cls, genres: Sequence[Sequence[str] | None], vectors: Callable[[], npt.NDArray[np.float32]]
+    ) -> CatalogueFacts:
         """Genres tell how unlike two items are; content vectors [n_items, d] do where the catalogue has none."""
         distance = genre_distance(genres) if any(genres) else vector_distance(vectors())
         return cls(len(genres), distance, genre_calibration.genre_shares(genres))
 
 
-def beyond(
-    trials: Sequence[Trial], lists: Sequence[ItemArray], popular: Sequence[ItemArray] | None, catalogue: Catalogue
+def beyond_accuracy_metrics(
+    trials: Sequence[TestSet],
+    lists: Sequence[ItemArray],
+    popular: Sequence[ItemArray] | None,
+    catalogue: CatalogueFacts,
 ) -> dict[str, float]:
     """Name → figure, means over folds weighted by their users; without those that nothing is known of.
 
@@ -54,7 +59,7 @@ def beyond(
     return {name: float(np.average([fold[name] for fold in folds], weights=weights)) for name in names}
 
 
-def _fold(trial: Trial, lists: ItemArray, popular: ItemArray | None, catalogue: Catalogue) -> dict[str, float]:
+def _fold(trial: TestSet, lists: ItemArray, popular: ItemArray | None, catalogue: CatalogueFacts) -> dict[str, float]:
     top, known = lists[:, :K], np.exp2(-trial.bits)
     figures = {
         f"coverage@{K}": coverage(top, catalogue.n_items),

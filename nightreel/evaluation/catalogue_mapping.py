@@ -18,7 +18,7 @@ class _Answer:
     scores: npt.NDArray[np.float32]
 
 
-class Foreign:
+class RemappedRanker:
     """Translates histories to the ranker's own items and its lists back to today's.
 
     Items that the ranker does not know are left out of what it is told; items of its own that are gone from today's

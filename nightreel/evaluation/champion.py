@@ -26,13 +26,13 @@ from nightreel.data.dataset import Dataset
 from nightreel.data.histories import FloatArray, IntArray, ItemArray
 from nightreel.data.splits import TEST, UNUSED
 from nightreel.errors import UserError
-from nightreel.evaluation.catalogue_mapping import Foreign
+from nightreel.evaluation.catalogue_mapping import RemappedRanker
 from nightreel.evaluation.metrics.ranking import per_user
-from nightreel.evaluation.model_scores import GATE_K, GATE_METRIC, Scores
-from nightreel.evaluation.test_set import Ranker, Trial, ask
+from nightreel.evaluation.model_scores import GATE_K, GATE_METRIC, ModelScores
+from nightreel.evaluation.test_set import Ranker, TestSet, ask
 from nightreel.models.engine import BLEND
 from nightreel.models.ranker.blend import TREES
-from nightreel.models.training.selected_params import Choices
+from nightreel.models.training.selected_params import SelectedParams
 from nightreel.store import channels
 from nightreel.store.backends.base import Missing, Store
 from nightreel.store.remote_files import manifest_of
@@ -45,7 +45,7 @@ HOW = {
     "c": "rule (c), its recorded choices trained again on today's train split",
 }
 
-Retrain = Callable[[str, Choices], Ranker]
+Retrain = Callable[[str, SelectedParams], Ranker]
 """(fold, choices) → the ranker of those choices, trained on the fold's train and validation events."""
 
 
@@ -66,7 +66,7 @@ class Champion:
     config: dict[str, Any]
     item_ids: tuple[str, ...]
     source: str | None
-    choices: Choices
+    choices: SelectedParams
     lists: pa.Table | None
 
 
@@ -127,7 +127,7 @@ def _read(store: Store, digest: str) -> Champion:
         config=config,
         item_ids=tuple(items["item_id"].to_pylist()),
         source=params.get("snapshot", {}).get("source"),
-        choices=Choices.model_validate(choices),
+        choices=SelectedParams.model_validate(choices),
         lists=_kept_lists(store, root),
     )
 
@@ -147,8 +147,8 @@ def shared_items(champion: Champion, item_ids: Sequence[str]) -> float:
 def compare(
     champion: Champion,
     data: Dataset,
-    scores: Scores,
-    trials: Sequence[Trial],
+    scores: ModelScores,
+    trials: Sequence[TestSet],
     *,
     least_users: int,
     challenger: Ranker,
@@ -169,7 +169,7 @@ def compare(
     rows = later_rows(champion, data, trials[0])
     if len(rows) >= least_users:
         try:
-            foreign = Foreign(open_champion(), champion.item_ids, data.item_ids)
+            foreign = RemappedRanker(open_champion(), champion.item_ids, data.item_ids)
         except (Missing, BundleError) as error:
             raise unreadable(champion.digest, error) from None
         return side_by_side(trials[0].take(rows), challenger, foreign)
@@ -180,7 +180,7 @@ def compare(
 
 
 def same_split(
-    champion: Champion, data: Dataset, scores: Scores, trials: Sequence[Trial], hidden: Collection[str]
+    champion: Champion, data: Dataset, scores: ModelScores, trials: Sequence[TestSet], hidden: Collection[str]
 ) -> Comparison | None:
     """(a), where the champion's rehearsal kept a list on this very split for each of these users."""
     if champion.lists is None or champion.config.get("split_digest") != data.split_digest[data.gate]:
@@ -214,7 +214,7 @@ def _stored_lists(
     return lists
 
 
-def later_rows(champion: Champion, data: Dataset, trial: Trial) -> IntArray:
+def later_rows(champion: Champion, data: Dataset, trial: TestSet) -> IntArray:
     """Rows of the trial that (b) may use; none unless the challenger was trained up to the champion's last instant:
     every event up to then is in train or validation, every later one is in test or unused.
 
@@ -231,12 +231,12 @@ def later_rows(champion: Champion, data: Dataset, trial: Trial) -> IntArray:
     return np.arange(len(trial), dtype=np.int64)
 
 
-def side_by_side(trial: Trial, challenger: Ranker, champion: Ranker) -> Comparison:
+def side_by_side(trial: TestSet, challenger: Ranker, champion: Ranker) -> Comparison:
     """(b): both answer the same trial (the first of the challenger's rows), from the same histories."""
     ours, theirs = (ask(ranker, trial, GATE_K, BLEND) for ranker in (challenger, champion))
     every = np.arange(len(trial), dtype=np.int64)
     return Comparison("b", every, trial.users, _ndcg(ours, trial), _ndcg(theirs, trial), theirs)
 
 
-def _ndcg(lists: ItemArray, trial: Trial) -> FloatArray:
+def _ndcg(lists: ItemArray, trial: TestSet) -> FloatArray:
     return per_user(lists, trial.truth, [GATE_K])[GATE_METRIC]

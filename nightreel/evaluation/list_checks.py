@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nightreel.data.histories import FloatArray, ItemArray
-from nightreel.evaluation.test_set import Trial
+from nightreel.evaluation.test_set import TestSet
 
 K = 10
 CHECKS = (
@@ -35,7 +35,7 @@ class Hidden:
         return cls(np.array([item in gone for item in item_ids], bool))
 
 
-def faults(trial: Trial, lists: ItemArray, sound: Mask, hidden: Hidden) -> dict[str, int]:
+def faults(trial: TestSet, lists: ItemArray, sound: Mask, hidden: Hidden) -> dict[str, int]:
     """Check → number of lists that fail it. lists: [n, k ≥ 10]; sound: [n] whether all scores are finite."""
     named = lists >= 0
     banned = named & hidden.items[lists]
@@ -51,7 +51,7 @@ def faults(trial: Trial, lists: ItemArray, sound: Mask, hidden: Hidden) -> dict[
     return {check: int(rows.sum()) for check, rows in zip(CHECKS, found, strict=True)}
 
 
-def _available(trial: Trial, hidden: Hidden) -> FloatArray:
+def _available(trial: TestSet, hidden: Hidden) -> FloatArray:
     """[n] at least how many items a row could be shown."""
     seen = 0 if trial.exclude is None else trial.exclude.lengths
     return np.full(len(trial), float((~hidden.items).sum())) - seen

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from nightreel.data.histories import FloatArray, IntArray, ItemArray
-from nightreel.evaluation.beyond_accuracy import Catalogue, beyond
+from nightreel.evaluation.beyond_accuracy import CatalogueFacts, beyond_accuracy_metrics
 from nightreel.evaluation.list_checks import Hidden, Mask, faults
 from nightreel.evaluation.metrics.bootstrap import Interval, interval, replicate_means
 from nightreel.evaluation.metrics.ranking import per_user
-from nightreel.evaluation.test_set import POPULARITY, Ranker, Trial, answers
+from nightreel.evaluation.test_set import POPULARITY, Ranker, TestSet, answers
 from nightreel.models.engine import BLEND
 
 GATE_METRIC = "ndcg@10"
@@ -21,7 +21,7 @@ SERVED = (BLEND, POPULARITY)  # a member is only judged, never published by itse
 
 
 @dataclass(frozen=True)
-class Scores:
+class ModelScores:
     """What a protocol's models scored, with one row per (fold, user).
 
     users: [n] user index of each row; folds: [n] fold name; values: model → metric → [n]; lists: model → [n, K];
@@ -34,7 +34,7 @@ class Scores:
     folds: list[str]
     values: dict[str, dict[str, FloatArray]]
     lists: dict[str, ItemArray]
-    beyond: dict[str, dict[str, float]]
+    beyond_accuracy: dict[str, dict[str, float]]
     faults: dict[str, dict[str, int]]
     cold: int
 
@@ -53,26 +53,28 @@ class Scores:
         return float(values.mean()) if len(values) else 0.0
 
 
-def measure(
-    pairs: Sequence[tuple[Trial, Ranker]], *, cutoffs: Sequence[int], catalogue: Catalogue, hidden: Hidden
-) -> Scores:
+def score_models(
+    pairs: Sequence[tuple[TestSet, Ranker]], *, cutoffs: Sequence[int], catalogue: CatalogueFacts, hidden: Hidden
+) -> ModelScores:
     """Ask every model of each fold's ranker; the folds' rows are pooled."""
     models, trials = pairs[0][1].models, [trial for trial, _ in pairs]
     asked = {m: [answers(ranker, trial, max(cutoffs), m) for trial, ranker in pairs] for m in models}
     lists = {model: [items for items, _ in found] for model, found in asked.items()}
     popular = lists.get(POPULARITY)
-    return Scores(
+    return ModelScores(
         users=np.concatenate([trial.users for trial in trials]),
         folds=[trial.fold for trial in trials for _ in range(len(trial))],
         values={model: _pooled(trials, found, cutoffs) for model, found in lists.items()},
         lists={model: np.concatenate(found) for model, found in lists.items()},
-        beyond={model: beyond(trials, found, popular, catalogue) for model, found in lists.items()},
+        beyond_accuracy={
+            model: beyond_accuracy_metrics(trials, found, popular, catalogue) for model, found in lists.items()
+        },
         faults={model: _faults(trials, found, hidden) for model, found in asked.items() if model in SERVED},
         cold=sum(trial.cold for trial in trials),
     )
 
 
-def intervals(scores: Scores, replicates: int, rng: np.random.Generator) -> dict[str, dict[str, Interval]]:
+def intervals(scores: ModelScores, replicates: int, rng: np.random.Generator) -> dict[str, dict[str, Interval]]:
     """model → metric → mean with its two-sided 95% interval, from one set of draws of users."""
     names = [(model, metric) for model, metrics in scores.values.items() for metric in metrics]
     if not scores.n_users:
@@ -94,11 +96,11 @@ def by_user(users: IntArray, columns: FloatArray) -> tuple[FloatArray, FloatArra
     return np.column_stack(sums).astype(np.float64), counts
 
 
-def _pooled(trials: Sequence[Trial], lists: Sequence[ItemArray], cutoffs: Sequence[int]) -> dict[str, FloatArray]:
+def _pooled(trials: Sequence[TestSet], lists: Sequence[ItemArray], cutoffs: Sequence[int]) -> dict[str, FloatArray]:
     folds = [per_user(items, trial.truth, cutoffs) for trial, items in zip(trials, lists, strict=True)]
     return {metric: np.concatenate([fold[metric] for fold in folds]) for metric in folds[0]}
 
 
-def _faults(trials: Sequence[Trial], asked: Sequence[tuple[ItemArray, Mask]], hidden: Hidden) -> dict[str, int]:
+def _faults(trials: Sequence[TestSet], asked: Sequence[tuple[ItemArray, Mask]], hidden: Hidden) -> dict[str, int]:
     folds = [faults(trial, *found, hidden) for trial, found in zip(trials, asked, strict=True)]
     return {check: sum(fold[check] for fold in folds) for check in folds[0]}

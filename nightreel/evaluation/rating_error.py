@@ -46,10 +46,13 @@ def rating_errors(
     pairs = [(rated, head.predict) for rated, _, head in asked if head is not None]
     if not sum(len(rated) for rated, _ in pairs):
         return {"not measured": "no test ratings of users who had rated before"}
-    return {**measured(pairs, replicates, np.random.default_rng(seed)), "cold_users": sum(cold for _, cold, _ in asked)}
+    return {
+        **rating_error(pairs, replicates, np.random.default_rng(seed)),
+        "cold_users": sum(cold for _, cold, _ in asked),
+    }
 
 
-def measured(pairs: Sequence[tuple[Rated, Answer]], replicates: int, rng: np.random.Generator) -> dict[str, Any]:
+def rating_error(pairs: Sequence[tuple[Rated, Answer]], replicates: int, rng: np.random.Generator) -> dict[str, Any]:
     """ratings, users, models: model → rmse and mae as intervals; against: RMSE of `ratings` less that of FLOOR."""
     users = np.concatenate([rated.users for rated, _ in pairs])
     errors = np.column_stack([

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from nightreel.data.dataset import Dataset
 from nightreel.evaluation.showable_today import mask_of
-from nightreel.evaluation.test_set import Trial, trial
+from nightreel.evaluation.test_set import TestSet, build_test_set
 from nightreel.reader.reader import Reader
 
 
 def rehearsed(
     data: Dataset, protocol: str, cuts: Sequence[Sequence[float]], hidden: Collection[str], finetune: Path
-) -> list[tuple[Trial, Reader]]:
+) -> list[tuple[TestSet, Reader]]:
     """Each fold's question and the bundle that was rehearsed for it, the latest fold first; both about what may be
     shown today.
 
@@ -25,10 +25,10 @@ def rehearsed(
         finetune: The folder of that stage's outputs.
     """
     gone = mask_of(data.item_ids, hidden)
-    pairs: list[tuple[Trial, Reader]] = []
+    pairs: list[tuple[TestSet, Reader]] = []
     for number, fold in enumerate(data.protocols[protocol]):
         latest = protocol == data.gate and number == 0
         bundle = finetune / "candidate" if latest else finetune / "candidates" / fold
-        asked = trial(data, fold, cuts[number][1] if cuts else None, gone)
+        asked = build_test_set(data, fold, cuts[number][1] if cuts else None, gone)
         pairs.append((asked, Reader.open_bundle(bundle).hiding(hidden)))
     return pairs

@@ -16,7 +16,7 @@ POPULARITY = "popularity"  # the member that everything has to beat
 _USERS = 1024  # users asked at once: bounds a model's [users, n_items] scores
 
 
-class Behaviour(Protocol):
+class InteractionData(Protocol):
     """What a trial needs of a dataset (nightreel.data.dataset.Dataset)."""
 
     @property
@@ -53,7 +53,7 @@ class Ranker(Protocol):
 
 
 @dataclass(frozen=True)
-class Trial:
+class TestSet:
     """One fold's question, the same for every model.
 
     users: [n] user indices; histories: n rows of train + valid positives; exclude: n rows of what the user has seen by
@@ -74,7 +74,7 @@ class Trial:
     def __len__(self) -> int:
         return len(self.users)
 
-    def take(self, rows: IntArray) -> Trial:
+    def take(self, rows: IntArray) -> TestSet:
         """The trial for some of its rows."""
         return replace(
             self,
@@ -86,7 +86,9 @@ class Trial:
         )
 
 
-def trial(data: Behaviour, fold: str, cut: float | None, hidden: npt.NDArray[np.bool_] | None = None) -> Trial:
+def build_test_set(
+    data: InteractionData, fold: str, cut: float | None, hidden: npt.NDArray[np.bool_] | None = None
+) -> TestSet:
     """The trial of a fold. Truth: test positives not seen before (where seen items are excluded), for users with at
     least one train or valid positive.
 
@@ -104,7 +106,7 @@ def trial(data: Behaviour, fold: str, cut: float | None, hidden: npt.NDArray[np.
     users = np.flatnonzero(asked & (history.lengths > 0)).astype(np.int64)
     histories = history.take(users)
     moments = histories.last_times if cut is None else np.full(len(users), cut)
-    return Trial(
+    return TestSet(
         fold=fold,
         users=users,
         histories=histories,
@@ -116,12 +118,12 @@ def trial(data: Behaviour, fold: str, cut: float | None, hidden: npt.NDArray[np.
     )
 
 
-def ask(ranker: Ranker, question: Trial, k: int, model: str) -> ItemArray:
+def ask(ranker: Ranker, question: TestSet, k: int, model: str) -> ItemArray:
     """[n, k] int32 the model's lists for every user of the trial, asked in blocks."""
     return answers(ranker, question, k, model)[0]
 
 
-def answers(ranker: Ranker, question: Trial, k: int, model: str) -> tuple[ItemArray, npt.NDArray[np.bool_]]:
+def answers(ranker: Ranker, question: TestSet, k: int, model: str) -> tuple[ItemArray, npt.NDArray[np.bool_]]:
     """The lists as of `ask`, and [n] whether a row's items all have a finite score."""
     blocks, sound = [], []
     for start in range(0, len(question), _USERS):

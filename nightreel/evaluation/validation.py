@@ -13,8 +13,8 @@ from nightreel.data.histories import FloatArray, Histories, ItemArray
 from nightreel.evaluation.metrics.ranking import Truth, per_user
 from nightreel.models.catalogue import catalogue_of
 from nightreel.models.training.fold_task import Cuts, Task, leave_last_out_task, task_in_time
-from nightreel.models.training.model_selection import try_member, untrained
-from nightreel.models.training.training_examples import Judge
+from nightreel.models.training.model_selection import initial_params, try_member
+from nightreel.models.training.training_examples import Validator
 from nightreel.settings import Finetune, Settings
 from nightreel.stage import read_json
 
@@ -46,14 +46,17 @@ def fold_task(data: Dataset, fold: str, settings: Finetune) -> Task:
     return task_in_time(data.positives(fold, ("train", "valid")), cuts)
 
 
-def judge_of(data: Dataset) -> Judge:
+def judge_of(data: Dataset) -> Validator:
     """How lists are judged in this data set."""
     threads = int(read_json(Path("data/snapshot/environment.json"))["threads"])
-    return Judge(ndcg, data.exclude_seen, data.clock == "time", threads)
+    return Validator(ndcg, data.exclude_seen, data.clock == "time", threads)
 
 
-def content_quality(data: Dataset, vectors: Vectors, settings: Settings, judge: Judge) -> float:
+def content_quality(data: Dataset, vectors: Vectors, settings: Settings, judge: Validator) -> float:
     """Validation NDCG@10 of content kNN on the gate's latest fold, at its best setting."""
-    base, task = untrained(settings.finetune, "base", "last_event"), fold_task(data, gate_fold(data), settings.finetune)
+    base, task = (
+        initial_params(settings.finetune, "base", "last_event"),
+        fold_task(data, gate_fold(data), settings.finetune),
+    )
     _, trials = try_member(CONTENT, task, catalogue_of(data.items, vectors), base, settings.finetune, judge)
     return max(float(trial["ndcg@10"]) for trial in trials)

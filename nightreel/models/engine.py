@@ -153,7 +153,7 @@ class Engine:
             scores = self.blend.score(found, tuple(self.members), columns, matrix)
             items, values = best_of_rows(found, scores, len(histories), k)
         else:
-            items, values = listed(unseen(np.array(self.scores(histories, moments, model)), exclude, hidden), k)
+            items, values = top_k_lists(unseen(np.array(self.scores(histories, moments, model)), exclude, hidden), k)
         short = np.flatnonzero((histories.lengths == 0) | (items[:, min(k, self.n_items) - 1] < 0))
         if model == BLEND and len(short):
             without = exclude.take(short) if exclude is not None else None
@@ -174,7 +174,7 @@ class Engine:
         at = np.where(np.isnan(moments), self.now, moments)
         counted, ever = self.members.get("popularity", self.statistics.trends[0]), self.statistics.trends[-1]
         scores = counted.score(histories, at) + np.float32(1e-6) * ever.score(histories, at)
-        return listed(unseen(scores, exclude, hidden), k)[0]
+        return top_k_lists(unseen(scores, exclude, hidden), k)[0]
 
     @classmethod
     def open(cls, folder: Path, expansion: int = 0) -> Engine:
@@ -219,7 +219,7 @@ def mapped(folder: Path) -> dict[str, npt.NDArray[Any]]:
     return {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("*.npy"))}
 
 
-def listed(scores: Scores, k: int) -> Lists:
+def top_k_lists(scores: Scores, k: int) -> Lists:
     """[n, k] best items of [n, n_items]; -1 where a row has fewer that may be shown."""
     items = np.full((len(scores), k), -1, np.int32)
     values = np.full((len(scores), k), -np.inf, np.float32)

@@ -28,7 +28,7 @@ Cells = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequestedRights:
     """rights: of items, by id; rules: the file of the whole table, None where it stays."""
 
     rights: Mapping[str, Cells]
@@ -52,7 +52,7 @@ def _plain(name: str, cell: Any) -> Any:
     return cell.timestamp() if cell is not None else None
 
 
-def put_right(store: Store, channel: str, wanted: Wanted, *, dry_run: bool) -> dict[str, Any]:
+def put_right(store: Store, channel: str, wanted: RequestedRights, *, dry_run: bool) -> dict[str, Any]:
     """Let other rights and rules hold in a channel.
 
     Args:

@@ -22,7 +22,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Sample:
+class SampleUser:
     """One user, what they last took to, and what they would be shown."""
 
     user: str
@@ -34,7 +34,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Summary:
+class RunSummary:
     """The accounting, the metrics, the decision, the version and a sample."""
 
     outcomes: tuple[Outcome, ...]
@@ -54,7 +54,7 @@ class Summary:
     """What happened to the version, in words."""
     recorded: str
     """Where MLflow has the run, or why it has not."""
-    sample: Sample | None
+    sample: SampleUser | None
     pages: Mapping[str, str]
     """Name → address of the run's pages."""
 
@@ -78,14 +78,14 @@ class Summary:
         }  # fmt: skip
 
 
-def summarise(project: Project, outcomes: Sequence[Outcome], k: int, began: float = 0.0) -> Summary:
+def summarise(project: Project, outcomes: Sequence[Outcome], k: int, began: float = 0.0) -> RunSummary:
     """Read the stages' files under project.root; what a stage did not write is left empty. began: when the night did,
     epoch seconds."""
     data = project.root / "data"
     verdict, receipt = _read(data / "evaluate" / "verdict.json"), _read(data / "publish" / "receipt.json")
     served = _read(project.root / "metrics" / "evaluate.json").get("gate", {})
     digest = receipt.get("digest")
-    return Summary(
+    return RunSummary(
         outcomes=tuple(outcomes),
         rows=_rows(_read(data / "validate" / "report.json")),
         protocol=str(verdict.get("gate", "")),
@@ -154,7 +154,7 @@ def _beside(project: Project, receipt: Row, began: float) -> str:
     return served(project, str(receipt.get("channel") or channel_of(project)), began)
 
 
-def _sample(bundle: Path, receipt: Row, k: int) -> Sample | None:
+def _sample(bundle: Path, receipt: Row, k: int) -> SampleUser | None:
     """A user whose history is of middling length, and k recommendations from this night's version.
 
     As it is served; from the bundle itself after a dry run. None where there is no version at all.
@@ -175,7 +175,7 @@ def _sample(bundle: Path, receipt: Row, k: int) -> Sample | None:
     user, past = str(ids[row]), histories.items[slice(*histories.indptr[row : row + 2])]
     # A pseudonym can't be asked for by name: there the history stands for the user.
     known = {"history": [reader.items.ids[i] for i in past]} if reader.config["pseudonymised"] else {"user": user}
-    return Sample(
+    return SampleUser(
         user=user,
         pseudonym=bool(reader.config["pseudonymised"]),
         history=tuple(reader.items.titles[i] for i in past[::-1] if not reader.standing().hidden[i])[:SHOWN],

@@ -24,7 +24,7 @@ from nightreel.data.histories import Histories
 from nightreel.errors import UserError
 from nightreel.reader.open_bundle import OpenBundle
 from nightreel.reader.options import PLAIN
-from nightreel.reader.queries import ask
+from nightreel.reader.queries import resolve_request
 
 KEYWORDS, SEARCHES = "keywords.parquet", "searches.parquet"
 KEYWORDS_SCHEMA = pa.schema([("words", pa.list_(pa.string())), ("weights", pa.list_(pa.float32()))])
@@ -113,7 +113,7 @@ def interests(
     """
     if not (bundle.facets.path.parent / KEYWORDS).exists():
         raise UserError("This version holds no keywords of its items: it was published by an earlier Nightreel.")
-    question = ask(bundle, user, history, None, None, PLAIN)
+    question = resolve_request(bundle, user, history, None, None, PLAIN)
     row = int(bundle.users.rows([user])[0]) if user is not None else len(bundle.users)
     searches = _of_user(bundle.facets.path.parent / SEARCHES, row)
     return profile(_parts(bundle, question.past, searches, half_life), k)

@@ -10,7 +10,7 @@ MOST_IDS = 1000  # ids in one field: more belong into the catalogue's `blocked`
 
 
 @dataclass(frozen=True)
-class Wishes:
+class RequestOptions:
     """All fields have a neutral default; ids that the bundle does not know are passed over.
 
     languages, media_types, genres: only items with one of these (a language covers its regions: zh, zh-Hant).
@@ -70,4 +70,4 @@ class Wishes:
         return any(numbers) or any((self.pinned, self.boosted, self.buried, self.skipped))
 
 
-PLAIN = Wishes()
+PLAIN = RequestOptions()

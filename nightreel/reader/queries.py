@@ -15,7 +15,7 @@ from nightreel.errors import UserError
 from nightreel.models.top_k import top_items
 from nightreel.reader.explain import explanations as why
 from nightreel.reader.open_bundle import OpenBundle
-from nightreel.reader.options import Wishes
+from nightreel.reader.options import RequestOptions
 from nightreel.reader.recommend import WAYS
 from nightreel.reader.results import Explanation, Reason, Similar
 from nightreel.reader.slate import PICKED, PROMOTED, Question, extended, indices
@@ -25,13 +25,13 @@ USE = 0.3  # by how much the most used item's search score is raised
 MEASURED = 5  # history items that an explanation leaves out, one after the other
 
 
-def ask(
+def resolve_request(
     bundle: OpenBundle,
     user: str | None,
     history: Sequence[str] | None,
     at: Moment,
     exclude_seen: bool | None,
-    wishes: Wishes,
+    wishes: RequestOptions,
 ) -> Question:
     """A user's question or a history's, this visit's likes included."""
     without = bundle.config["exclude_seen"] if exclude_seen is None else exclude_seen
@@ -62,11 +62,11 @@ def explanation(bundle: OpenBundle, question: Question, name: str, standing: Sta
     hidden[item] = False
     asked = Question(question.past, _without(question.exclude, item), question.moments)
     items = np.array([item])
-    found = why.votes(bundle.engine, asked, items, hidden)
-    named = why.evidence(found, 0, MEASURED, standing.hidden) if found.ranked[0] else items[:0]
+    votes = why.votes(bundle.engine, asked, items, hidden)
+    named = why.evidence(votes, 0, MEASURED, standing.hidden) if votes.ranked[0] else items[:0]
     score, rank, told = why.measured(bundle.engine, asked, item, named, hidden, bundle.items)
     facts = (bundle.items, bundle.facets, standing.hidden)
-    reasons = why.reasons(found, 0, asked, *facts) if found.ranked[0] else ()
+    reasons = why.reasons(votes, 0, asked, *facts) if votes.ranked[0] else ()
     reasons = (*(_by_rule(ruled, item) if left_out is None else ()), *reasons)
     return Explanation(bundle.items.ids[item], bundle.items.titles[item], score, rank, left_out, reasons, told)
 
@@ -129,7 +129,7 @@ def _stored_near(bundle: OpenBundle, item: int, hidden: Mask) -> list[tuple[int,
     return [(i, value) for i, value in sorted(kept + moved, key=lambda pair: (-pair[1], pair[0])) if not hidden[i]]
 
 
-def found(bundle: OpenBundle, text: str, k: int, standing: Standing) -> list[Similar]:
+def search(bundle: OpenBundle, text: str, k: int, standing: Standing) -> list[Similar]:
     """By words; among items that fit alike, the more used ones come first."""
     scores = bundle.words.scores(text)
     used = np.log1p(np.asarray(bundle.engine.statistics.trends[-1].table[-1], np.float64))

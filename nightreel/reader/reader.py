@@ -20,7 +20,7 @@ from nightreel.data.histories import FloatArray, Histories
 from nightreel.models.top_k import TopK
 from nightreel.reader import apply_withdrawals, queries, recommend
 from nightreel.reader.open_bundle import OpenBundle
-from nightreel.reader.options import PLAIN, Wishes
+from nightreel.reader.options import PLAIN, RequestOptions
 from nightreel.reader.rating import predicted
 from nightreel.reader.results import Explanation, Recommendation, Similar
 from nightreel.store import channels
@@ -88,7 +88,7 @@ class Reader(OpenBundle):
         at: Moment = None,
         rights_at: float | None = None,
         exclude_seen: bool | None = None,
-        wishes: Wishes = PLAIN,
+        wishes: RequestOptions = PLAIN,
         reasons: bool = False,
     ) -> list[Recommendation]:
         """The k best items for a user, or for a history of item ids (oldest first); popular ones for nobody known.
@@ -99,7 +99,7 @@ class Reader(OpenBundle):
         that the bundle does not know are passed over (see `unknown`). wishes: filters, rules, spread, this visit; the
         list may be shorter than k where they permit no more. reasons: say why, for each item.
         """
-        question = queries.ask(self, user, history, at, exclude_seen, wishes)
+        question = queries.resolve_request(self, user, history, at, exclude_seen, wishes)
         return recommend.recommendations(self, question, k, wishes, reasons, self.standing(rights_at))
 
     def explain(
@@ -117,13 +117,13 @@ class Reader(OpenBundle):
         The named evidence is measured: the served model is asked again without it. Raises UserError with near matches
         for an unknown item.
         """
-        question = queries.ask(self, user, history, at, exclude_seen, PLAIN)
+        question = queries.resolve_request(self, user, history, at, exclude_seen, PLAIN)
         return queries.explanation(self, question, item, self.standing(rights_at))
 
     def search(self, text: str, k: int, *, rights_at: float | None = None) -> list[Similar]:
         """The k items whose titles, creators, tags, genres and descriptions fit a text best, by BM25; typing errors in
         words of titles are forgiven. The first search builds the index (see `words`). rights_at: see the class."""
-        return queries.found(self, text, k, self.standing(rights_at))
+        return queries.search(self, text, k, self.standing(rights_at))
 
     def recommend_many(
         self,
@@ -152,7 +152,7 @@ class Reader(OpenBundle):
         has seen; None: as the bundle was evaluated. audience_age: as in Wishes. score is NaN for what rules bring in
         and the model did not rank.
         """
-        asked = (user_ids, k, at, exclude_seen, Wishes(audience_age=audience_age))
+        asked = (user_ids, k, at, exclude_seen, RequestOptions(audience_age=audience_age))
         return recommend.table(self, *asked, self.standing(rights_at))
 
     def rate(

@@ -16,7 +16,7 @@ from nightreel.models.engine import BLEND
 from nightreel.models.top_k import TopK
 from nightreel.reader.explain import explanations as why
 from nightreel.reader.open_bundle import OpenBundle
-from nightreel.reader.options import PLAIN, Wishes
+from nightreel.reader.options import PLAIN, RequestOptions
 from nightreel.reader.results import LISTS, Reason, Recommendation
 from nightreel.reader.slate import PICKED, POOL, PROMOTED, Question, Slate, compose, kept_out
 from nightreel.reader.visibility import Standing
@@ -62,7 +62,7 @@ def of_users(bundle: OpenBundle, rows: IntArray, at: Moment | Sequence[Moment], 
 
 
 def recommendations(
-    bundle: OpenBundle, question: Question, k: int, wishes: Wishes, with_reasons: bool, standing: Standing
+    bundle: OpenBundle, question: Question, k: int, wishes: RequestOptions, with_reasons: bool, standing: Standing
 ) -> list[Recommendation]:
     """The list with its reasons, if asked for. standing: what may be shown, and the version's rules that hold."""
     kept = kept_out(bundle.items, bundle.facets, wishes) if wishes.filters else None
@@ -91,7 +91,7 @@ def _told(
 
 
 def _slate(
-    bundle: OpenBundle, question: Question, k: int, wishes: Wishes, kept: Mask | None, standing: Standing
+    bundle: OpenBundle, question: Question, k: int, wishes: RequestOptions, kept: Mask | None, standing: Standing
 ) -> Slate:
     """kept: [n_items] what the wishes leave out."""
     reorders = wishes.reorders or standing.reorders
@@ -108,7 +108,13 @@ def _slate(
 
 
 def _composed(
-    bundle: OpenBundle, items: IntArray, scores: FloatArray, k: int, wishes: Wishes, never: Mask, ruled: InForce | None
+    bundle: OpenBundle,
+    items: IntArray,
+    scores: FloatArray,
+    k: int,
+    wishes: RequestOptions,
+    never: Mask,
+    ruled: InForce | None,
 ) -> Slate:
     return compose(
         items, scores, k, wishes, table=bundle.items, facets=bundle.facets, vectors=bundle.vectors,
@@ -214,7 +220,7 @@ def _reordered(bundle: OpenBundle, asked: Asked, k: int, model: str, standing: S
 
 def table(
     bundle: OpenBundle, user_ids: Sequence[str], k: int, at: Moment | Sequence[Moment], exclude_seen: bool | None,
-    wishes: Wishes, standing: Standing,
+    wishes: RequestOptions, standing: Standing,
 ) -> pa.Table:  # fmt: skip
     """Many users' lists; see Reader.recommend_users."""
     without = bundle.config["exclude_seen"] if exclude_seen is None else exclude_seen

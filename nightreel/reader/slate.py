@@ -13,7 +13,7 @@ from nightreel.bundle.item_facets import Facets
 from nightreel.bundle.item_table import ItemTable, Mask
 from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.reader.diversify import Cap, Chosen, choose, freshness
-from nightreel.reader.options import Wishes
+from nightreel.reader.options import RequestOptions
 
 POOL = 100  # candidates at least that a wished list is chosen from
 HALF = 20.0  # place at which relevance has fallen to a half
@@ -55,7 +55,7 @@ def indices(items: ItemTable, ids: Sequence[str]) -> list[int]:
     return list(dict.fromkeys(i for i in found if i is not None))
 
 
-def kept_out(items: ItemTable, facets: Facets, wishes: Wishes) -> Mask:
+def kept_out(items: ItemTable, facets: Facets, wishes: RequestOptions) -> Mask:
     """[n] items that the wishes leave out of the list."""
     hidden = np.zeros(len(items), bool)
     for facet in ("languages", "media_types", "genres"):
@@ -81,7 +81,7 @@ def compose(
     items: IntArray,
     scores: FloatArray,
     k: int,
-    wishes: Wishes,
+    wishes: RequestOptions,
     *,
     table: ItemTable,
     facets: Facets,
@@ -149,7 +149,7 @@ def _similarity(vectors: npt.NDArray[np.float32]) -> FloatArray:
     return np.asarray(np.clip((cosines - pairs.min()) / (pairs.max() - pairs.min()), 0.0, 1.0))
 
 
-def _caps(wishes: Wishes, rules: InForce, facets: Facets, pool: IntArray) -> list[Cap]:
+def _caps(wishes: RequestOptions, rules: InForce, facets: Facets, pool: IntArray) -> list[Cap]:
     """All of them hold at once, so of two the tighter one counts."""
     own = (("creators", wishes.max_per_creator), ("genres", wishes.max_per_genre))
     caps = [*rules.caps, *(LabelCap(facet, None, most) for facet, most in own if most is not None)]

@@ -37,7 +37,7 @@ BLOCK = 512
 
 
 @dataclass(frozen=True)
-class Choice:
+class BaselineParams:
     """Settings of EASE × popularity. half_life, days, of the popularity; decay, events, of a history; weight of the
     popularity."""
 
@@ -60,7 +60,7 @@ def popularity(train: Histories, at: float, half_life: float, n_items: int) -> F
 
 
 @dataclass(frozen=True)
-class Ease:
+class RecentEase:
     """EASE over the most used items. active: [m] their numbers; weights: [m, m]."""
 
     active: IntArray
@@ -94,7 +94,7 @@ def share(counts: FloatArray) -> npt.NDArray[np.float32]:
     return np.asarray(logged / max(float(logged.max(initial=0.0)), 1e-12), np.float32)
 
 
-class Trial:
+class TuningStep:
     """A step on which settings are compared: the users, and the items that anybody had taken to before it.
 
     An item's place is counted where it is wanted, so that hundreds of settings take seconds.
@@ -129,7 +129,7 @@ class Trial:
 
 def tune_popularity(train: Histories, step: Step, at: float, hidden: Mask) -> float:
     """The half-life, in days, whose lists are best on a step; the longest of those that tie."""
-    trial = Trial(train, step, hidden)
+    trial = TuningStep(train, step, hidden)
     if not len(trial.step):
         return HALF_LIVES[-1]
     found = {}
@@ -139,23 +139,23 @@ def tune_popularity(train: Histories, step: Step, at: float, hidden: Mask) -> fl
     return max(found, key=found.__getitem__)
 
 
-def tune_ease(train: Histories, step: Step, at: float, hidden: Mask, half_life: float) -> Choice:
+def tune_ease(train: Histories, step: Step, at: float, hidden: Mask, half_life: float) -> BaselineParams:
     """The settings that are best on a step, all of them tried together; half-lives: popularity's own and its
     neighbours."""
-    trial, middle = Trial(train, step, hidden), HALF_LIVES.index(half_life)
+    trial, middle = TuningStep(train, step, hidden), HALF_LIVES.index(half_life)
     near = HALF_LIVES[max(0, middle - 1) : middle + 2]
-    best, chosen = -1.0, Choice(REGULARISATIONS[1], DECAYS[1], half_life, WEIGHTS[2])
+    best, chosen = -1.0, BaselineParams(REGULARISATIONS[1], DECAYS[1], half_life, WEIGHTS[2])
     if not len(trial.step):
         return chosen
     recent = {days: share(popularity(train, at, days, len(hidden)))[trial.items] for days in near}
     for regularisation in REGULARISATIONS:
-        model = Ease.fit(train, regularisation, len(hidden))
+        model = RecentEase.fit(train, regularisation, len(hidden))
         for decay in DECAYS:
             scores = model.score(trial.step.past, decay)[:, trial.items]
             for days, weight in product(near, WEIGHTS):
                 figure = trial.figure(scores + weight * recent[days])
                 if figure > best:
-                    best, chosen = figure, Choice(regularisation, decay, days, weight)
+                    best, chosen = figure, BaselineParams(regularisation, decay, days, weight)
     return chosen
 
 
@@ -164,9 +164,9 @@ def by_popularity(counts: FloatArray, step: Step, hidden: Mask) -> ItemArray:
     return _in_blocks(step, hidden, lambda past: np.tile(counts.astype(np.float32), (len(past), 1)))
 
 
-def by_ease(train: Histories, step: Step, at: float, hidden: Mask, chosen: Choice) -> ItemArray:
+def by_ease(train: Histories, step: Step, at: float, hidden: Mask, chosen: BaselineParams) -> ItemArray:
     """[n, CUTOFF] by EASE's score plus the weighted share of recent popularity."""
-    model = Ease.fit(train, chosen.regularisation, len(hidden))
+    model = RecentEase.fit(train, chosen.regularisation, len(hidden))
     recent = chosen.weight * share(popularity(train, at, chosen.half_life, len(hidden)))
     return _in_blocks(step, hidden, lambda past: model.score(past, chosen.decay) + recent)
 

@@ -18,7 +18,7 @@ from nightreel.data.histories import FloatArray, Histories, IntArray, ItemArray
 from nightreel.data.ingest.timestamps import MICROS
 from nightreel.data.item_rights import Rights
 from nightreel.data.quality import feedback_labels
-from nightreel.data.quality.clean import Snapshot, clean_tables
+from nightreel.data.quality.clean import SnapshotTables, clean_tables
 from nightreel.data.quality.type_tables import Loaded
 from nightreel.data.sittings import meetings_of
 from nightreel.evaluation.metrics.ranking import Truth, per_user
@@ -30,7 +30,7 @@ CUTOFF = 10
 
 
 @dataclass(frozen=True)
-class Meetings:
+class EventLog:
     """All clean events of a log, users and items as numbers, sorted by user, time and source order.
 
     user_ids: [users]; item_ids: [items]; user, item, time: [n], item -1 where an event names none, time in epoch
@@ -106,7 +106,7 @@ class Step:
         return new
 
 
-def meetings(loaded: Loaded, settings: Validate, *, private: bool) -> Meetings:
+def meetings(loaded: Loaded, settings: Validate, *, private: bool) -> EventLog:
     """Clean and label a whole log as stage validate does, erasures apart: these are judged by their date.
 
     Args:
@@ -122,7 +122,7 @@ def meetings(loaded: Loaded, settings: Validate, *, private: bool) -> Meetings:
         "pseudonymised": private, "clock": loaded.clock, "rows": {**loaded.rows, "erasures": 0},
         "named": {"items": [], "events": []},
     }  # fmt: skip
-    snapshot = Snapshot(loaded.items, loaded.erasures.slice(0, 0), loaded.rules, rejected, loaded.events, source)
+    snapshot = SnapshotTables(loaded.items, loaded.erasures.slice(0, 0), loaded.rules, rejected, loaded.events, source)
     clean = clean_tables(snapshot, settings.duplicate_window_s)
     labelled = feedback_labels.label(clean.events, settings)
     events = feedback_labels.as_arrays(labelled)
@@ -132,7 +132,7 @@ def meetings(loaded: Loaded, settings: Validate, *, private: bool) -> Meetings:
     exclude_seen = feedback_labels.leaves_out_seen(settings, clean.items["media_type"], told.returning)
     if not exclude_seen:
         events = feedback_labels.as_arrays(feedback_labels.once(labelled, told.once))
-    return Meetings(
+    return EventLog(
         user_ids=clean.user_ids,
         item_ids=clean.items["item_id"].combine_chunks(),
         user=events.user.astype(np.int64), item=events.item.astype(np.int64), time=events.time,
@@ -143,7 +143,7 @@ def meetings(loaded: Loaded, settings: Validate, *, private: bool) -> Meetings:
     )  # fmt: skip
 
 
-def step_after(log: Meetings, begin: float, end: float, *, exclude_seen: bool) -> Step:
+def step_after(log: EventLog, begin: float, end: float, *, exclude_seen: bool) -> Step:
     """Who is judged on [begin, end), and by what.
 
     Args:
@@ -173,7 +173,7 @@ def step_after(log: Meetings, begin: float, end: float, *, exclude_seen: bool) -
     )
 
 
-def shown(reader: Reader, step: Step, item_ids: pa.Array) -> ItemArray:
+def recommended(reader: Reader, step: Step, item_ids: pa.Array) -> ItemArray:
     """What a version shows each user of a step at their first event of it.
 
     Histories are those of that instant, whatever the version knows of its users, and so are the rights of items and the

@@ -16,15 +16,15 @@ from nightreel.data.recipe import code_digest, computing_code
 from nightreel.errors import UserError
 from nightreel.orchestration import checkout_flows
 from nightreel.orchestration.dvc import pipeline
-from nightreel.orchestration.dvc.stage_run import Outcome, Place
+from nightreel.orchestration.dvc.stage_run import Outcome, StageEnvironment
 from nightreel.orchestration.lock import fence
 from nightreel.orchestration.project import Project
 from nightreel.orchestration.worktree import worktree
 from nightreel.reader.reader import Reader
 from nightreel.replay import instants
-from nightreel.replay.next_step import Meetings
-from nightreel.replay.night_scores import Judgement, judge
-from nightreel.replay.plan import Plan
+from nightreel.replay.next_step import EventLog
+from nightreel.replay.night_scores import NightScores, score_night
+from nightreel.replay.plan import ReplayPlan
 from nightreel.stage import read_json, write_json
 from nightreel.store import channels
 from nightreel.store.channel_pointer import Pointer
@@ -54,7 +54,9 @@ class Diary:
         print(f"{outcome.stage:<10} {outcome.how}, {outcome.seconds:.1f} s", file=self._file, flush=True)
 
 
-def play(plan: Plan, log: Meetings, night: float, before: Row | None, lock: int, told: Callable[[str], None]) -> Row:
+def play(
+    plan: ReplayPlan, log: EventLog, night: float, before: Row | None, lock: int, told: Callable[[str], None]
+) -> Row:
     """Run and judge a night; its folder then holds judged.parquet and, written last, row.json.
 
     Args:
@@ -84,7 +86,7 @@ def play(plan: Plan, log: Meetings, night: float, before: Row | None, lock: int,
     pointer = channels.live(store, channel)
     row |= _served(pointer, before, row["night"])
     row["served_label"] = channels.lineage(store, pointer.digest).get("label") if pointer else None
-    judged = judge(log, night, plan.step_s, Reader.open(store.uri, channel=channel) if pointer else None)
+    judged = score_night(log, night, plan.step_s, Reader.open(store.uri, channel=channel) if pointer else None)
     row |= _figures(judged)
     row |= {"seconds": round(night_s, 1), "judging_seconds": round(time.monotonic() - began - night_s, 1)}
     pq.write_table(judged.rows(log, night), folder / "judged.parquet", compression="zstd")
@@ -92,13 +94,13 @@ def play(plan: Plan, log: Meetings, night: float, before: Row | None, lock: int,
     return row
 
 
-def kept(plan: Plan, night: float) -> Row | None:
+def kept(plan: ReplayPlan, night: float) -> Row | None:
     """The row of a night that is finished; None where it is still to come."""
     path = plan.of(night) / "row.json"
     return dict(read_json(path)) if path.exists() else None
 
 
-def _night(plan: Plan, night: float, lock: int, diary: Diary) -> Row:
+def _night(plan: ReplayPlan, night: float, lock: int, diary: Diary) -> Row:
     """Every stage, in a worktree: the checkout stays as it is. What its verdict is, or why it failed."""
     nothing: Row = {"decision": "failed", "label": None, "reason": None, "error": None, "published": False,
                     "published_label": None}  # fmt: skip
@@ -122,10 +124,10 @@ def _night(plan: Plan, night: float, lock: int, diary: Diary) -> Row:
 
 def _stages(root: Path, copy: Project, lock: int, diary: Diary) -> None:
     """The stages as a Prefect flow in this process, on the server that the whole replay uses."""
-    from nightreel.orchestration.prefect.stage_tasks import Night, Request
+    from nightreel.orchestration.prefect.stage_tasks import NightlyRun, Request
 
-    place = Place(copy.root, copy.environment(fence(copy.state / "locks" / "run.lock")), lock)
-    night = Night(pipeline.read(copy.root), place, Request(), diary)
+    place = StageEnvironment(copy.root, copy.environment(fence(copy.state / "locks" / "run.lock")), lock)
+    night = NightlyRun(pipeline.read(copy.root), place, Request(), diary)
     checkout_flows.load(root, "in_process").run("replayed night", lambda _: night.run())
 
 
@@ -137,7 +139,7 @@ def _served(pointer: Pointer | None, before: Row | None, night: str) -> Row:
     return {"version": pointer.digest, "since": before["since"] if same and before else night}
 
 
-def _figures(judged: Judgement) -> Row:
+def _figures(judged: NightScores) -> Row:
     return {
         "users": len(judged.step), "newcomers": int(judged.step.newcomers.sum()), **judged.means(),
         "half_life_days": _finite(judged.half_life), "ease_half_life_days": _finite(judged.chosen.half_life),

@@ -10,24 +10,24 @@ import pyarrow as pa
 from nightreel.data.histories import FloatArray
 from nightreel.reader.reader import Reader
 from nightreel.replay import baselines
-from nightreel.replay.baselines import Choice
-from nightreel.replay.next_step import Meetings, Step, ndcg, shown, step_after
+from nightreel.replay.baselines import BaselineParams
+from nightreel.replay.next_step import EventLog, Step, ndcg, recommended, step_after
 
 SERVED, POPULARITY, EASE = "nightreel", "popularity", "ease_popularity"
 RANKERS = (SERVED, POPULARITY, EASE)
 
 
 @dataclass(frozen=True)
-class Judgement:
+class NightScores:
     """step: who was judged; figures: NDCG@10 of each of RANKERS, [n], NaN where nothing was served; half_life, days,
     and chosen: the baselines' settings, tuned on the step before."""
 
     step: Step
     figures: dict[str, FloatArray]
     half_life: float
-    chosen: Choice
+    chosen: BaselineParams
 
-    def rows(self, log: Meetings, night: float) -> pa.Table:
+    def rows(self, log: EventLog, night: float) -> pa.Table:
         """A row a user: night, user_id, newcomer, arrived, wanted (items) and the figures."""
         return pa.table({
             "night": pa.array([round(night * 1e6)] * len(self.step), pa.timestamp("us", "UTC")),
@@ -49,7 +49,7 @@ class Judgement:
         }
 
 
-def judge(log: Meetings, night: float, step_s: float, reader: Reader | None) -> Judgement:
+def score_night(log: EventLog, night: float, step_s: float, reader: Reader | None) -> NightScores:
     """Judge what is served after a night by [night, night + step).
 
     Args:
@@ -73,11 +73,11 @@ def judge(log: Meetings, night: float, step_s: float, reader: Reader | None) -> 
     }
     figures = {SERVED: np.full(len(step), np.nan)}
     if reader is not None and len(step):
-        figures[SERVED] = ndcg(shown(reader, step, log.item_ids), step)
-    return Judgement(step, figures | {name: ndcg(found, step) for name, found in lists.items()}, half_life, chosen)
+        figures[SERVED] = ndcg(recommended(reader, step, log.item_ids), step)
+    return NightScores(step, figures | {name: ndcg(found, step) for name, found in lists.items()}, half_life, chosen)
 
 
-def _tuned(log: Meetings, begin: float, end: float, exclude_seen: bool) -> tuple[float, Choice]:
+def _tuned(log: EventLog, begin: float, end: float, exclude_seen: bool) -> tuple[float, BaselineParams]:
     """The baselines' settings that were best on [begin, end), learned from what lies before it."""
     step = step_after(log, begin, end, exclude_seen=exclude_seen)
     step = step if exclude_seen else step.without_met()

@@ -29,7 +29,7 @@ KEY_FILE = "pseudonym.key"
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ReplayOptions:
     """The command's options."""
 
     source: str
@@ -42,7 +42,7 @@ class Wishes:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ReplayPlan:
     """place: the checkout and the replay's own state directory; folder: all that the replay keeps; nights: instants,
     epoch seconds; step_s: seconds; changes: of each night's settings, but for its moment."""
 
@@ -65,7 +65,7 @@ class Plan:
         return self.folder / "nights" / instants.told(night).replace(" ", "T").replace(":", "")
 
 
-def make(wishes: Wishes) -> Plan:
+def make(wishes: ReplayOptions) -> ReplayPlan:
     """Read the source and lay the nights out; raises UserError where the log has no clock or is too short."""
     home, step_s = project.find(), instants.seconds_of(wishes.step)
     first = instants.instant_of(wishes.first) if wishes.first else None
@@ -84,7 +84,7 @@ def make(wishes: Wishes) -> Plan:
     _claim(folder, source, step_s, nights[0], values)
     media = {} if parsed.snapshot.media or source.is_sample else {"snapshot.media": named}
     night = {"snapshot.source": str(folder / "log"), "snapshot.clock": "time"}
-    return Plan(own, folder, tuple(nights), step_s, {**given, **media, **night}, parsed, log)
+    return ReplayPlan(own, folder, tuple(nights), step_s, {**given, **media, **night}, parsed, log)
 
 
 @contextlib.contextmanager
@@ -97,7 +97,7 @@ def away_from_the_live() -> Iterator[None]:
         os.environ.update(kept)
 
 
-def _folder(home: Project, wishes: Wishes, source: Source, step_s: int, values: dict[str, Any]) -> Path:
+def _folder(home: Project, wishes: ReplayOptions, source: Source, step_s: int, values: dict[str, Any]) -> Path:
     """Where the replay lives: as named, else below the state directory, by what makes it another replay."""
     if wishes.state is not None:
         return wishes.state.expanduser().resolve()

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from nightreel.replay.night import Row
 from nightreel.replay.night_scores import RANKERS
 from nightreel.replay.paired import Overall, overall
-from nightreel.replay.plan import Plan
+from nightreel.replay.plan import ReplayPlan
 
 MOMENT = pa.timestamp("us", "UTC")
 MEANS = [f"{name}{group}" for group in ("", "_known", "_newcomers") for name in RANKERS]
@@ -37,18 +37,18 @@ NIGHTS = pa.schema(
 """A half-life that is not there is one without end."""
 
 
-def write(plan: Plan, rows: Sequence[Row]) -> None:
+def write(plan: ReplayPlan, rows: Sequence[Row]) -> None:
     """Both tables, of the nights that there are so far."""
     _replace(pa.Table.from_pylist([_typed(row) for row in rows], NIGHTS), plan.folder / "nights.parquet")
     _replace(judged(plan, rows), plan.folder / "judged.parquet")
 
 
-def read(plan: Plan, rows: Sequence[Row]) -> Overall | None:
+def read(plan: ReplayPlan, rows: Sequence[Row]) -> Overall | None:
     """All nights together; None where none was served and judged."""
     return overall(judged(plan, rows))
 
 
-def judged(plan: Plan, rows: Sequence[Row]) -> pa.Table:
+def judged(plan: ReplayPlan, rows: Sequence[Row]) -> pa.Table:
     """The judged users of the nights."""
     nights = [night for night, _ in zip(plan.nights, rows, strict=False)]
     return pa.concat_tables([pq.read_table(plan.of(night) / "judged.parquet") for night in nights])

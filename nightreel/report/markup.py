@@ -44,7 +44,7 @@ def anchor(title: str) -> str:
     return "-".join("".join(c if c.isalnum() else " " for c in title.casefold()).split())
 
 
-def note(value: object) -> Markup:
+def caption(value: object) -> Markup:
     """A line that explains."""
     return tag("p", value, class_="note")
 

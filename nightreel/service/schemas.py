@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from nightreel.reader.options import MOST_IDS, Wishes
+from nightreel.reader.options import MOST_IDS, RequestOptions
 
 MOST_K, MOST_HISTORY = 200, 1000
 Id = Annotated[str, Field(min_length=1, max_length=256)]
@@ -60,10 +60,10 @@ class ListRequest(Strict):
     seed: int | None = Field(None, ge=0, lt=2**63, description="of the exploration; drawn anew for each list if absent")
     shown: bool = Field(True, description="false: nobody gets to see this list, so it is no impression to log")
 
-    def wishes(self, seed: int) -> Wishes:
+    def wishes(self, seed: int) -> RequestOptions:
         """As the reader takes them; seed: in place of one not given."""
         given = self.model_dump(exclude={"user", "history", "k", "exclude_seen", "moment", "reasons", "seed", "shown"})
-        return Wishes(**given, seed=seed if self.seed is None else self.seed)
+        return RequestOptions(**given, seed=seed if self.seed is None else self.seed)
 
 
 class ReasonAnswer(BaseModel):

@@ -16,14 +16,14 @@ from nightreel.settings.backbone import Backbone
 from nightreel.settings.drift import Drift, Limits
 from nightreel.settings.embed import Embed, Tune
 from nightreel.settings.evaluate import Evaluate, Override, Publish, Record, Refit
-from nightreel.settings.finetune import Finetune, Member, Ratings, Trees, VectorIndex
+from nightreel.settings.finetune import Finetune, Member, Ratings, TreeSettings, VectorIndex
 from nightreel.settings.logs import Logs
 from nightreel.settings.section import Section
 from nightreel.settings.understand import Understand
 from nightreel.settings.validate import Snapshot, Validate
 
 __all__ = ["Backbone", "Drift", "Embed", "Evaluate", "Finetune", "Limits", "Logs", "Member", "Override", "Publish",
-           "Ratings", "Record", "Refit", "Section", "Settings", "SettingsError", "Snapshot", "Trees", "Tune",
+           "Ratings", "Record", "Refit", "Section", "Settings", "SettingsError", "Snapshot", "TreeSettings", "Tune",
            "Understand", "Validate", "VectorIndex", "load", "parse"]  # fmt: skip
 
 

@@ -17,7 +17,7 @@ Member = Literal[
 Grid = dict[str, tuple[float, ...]]
 
 
-class Trees(Section):
+class TreeSettings(Section):
     """The blend's gradient-boosted trees (LightGBM, LambdaMART)."""
 
     rounds: Annotated[tuple[int, ...], Field(min_length=1)]
@@ -106,7 +106,7 @@ class Finetune(Section):
     heart keeps it from learning from many."""
     backbone: Backbone
     """Whose layers the transformer has."""
-    trees: Trees
+    trees: TreeSettings
     """The blend's learner."""
     vector_index: VectorIndex
     """How content is searched in a large catalogue."""

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nightreel.stage import read_json, say, staged_output, write_json
+from nightreel.stage import log_progress, read_json, staged_output, write_json
 from nightreel.store import channels
 from nightreel.store.backends.base import Missing, Store, StoreError
 from nightreel.store.remote_files import manifest_of
@@ -88,7 +88,7 @@ def forgotten(store: Store, channel: str, fingerprint: str | None) -> list[str]:
     if pointer is None or held is None or not held.by_hand.users:
         return []
     if manifest_of(store, pointer.digest).config["key_fingerprint"] != fingerprint:
-        say(
+        log_progress(
             f"warning: channel {channel} has users under another key of pseudonyms than tonight's tables: "
             f"the {len(held.by_hand.users):,} who were withdrawn by hand can't be found in these: name them in the "
             "table erasures, or run `nightreel withdraw --users FILE` again once this night is published."

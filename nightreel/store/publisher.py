@@ -21,7 +21,7 @@ from nightreel.store import channels, retention
 from nightreel.store.backends.base import Conflict, Missing, Store
 from nightreel.store.channel_pointer import Pointer
 from nightreel.store.fence import Fence
-from nightreel.store.withdrawals_file import Told, Withdrawals, read, without_returned
+from nightreel.store.withdrawals_file import NightlyTables, Withdrawals, read, without_returned
 from nightreel.store.withdrawals_update import compose, of_a_new_channel, put, settle
 
 
@@ -50,7 +50,7 @@ def publish(
     lineage: dict[str, Any],
     dry_run: bool = False,
     fence: Fence | None = None,
-    told: Told | None = None,
+    told: NightlyTables | None = None,
 ) -> Published:
     """Make the bundle in `folder` what `channel` points to. What is withdrawn in the channel stays withdrawn.
 
@@ -139,7 +139,7 @@ def _move(
         seen = now
 
 
-def _beside(store: Store, told: Told | None, folder: Path, seen: Pointer | None) -> Withdrawals | None:
+def _beside(store: Store, told: NightlyTables | None, folder: Path, seen: Pointer | None) -> Withdrawals | None:
     """Withdrawals to move to with the version; None: what holds in the channel goes on to hold.
 
     A withdrawal that went live during the night wins: only where the night's own tables hold by now, or were refused

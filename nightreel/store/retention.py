@@ -27,7 +27,7 @@ class Keep:
 
 
 @dataclass(frozen=True)
-class Plan:
+class CollectionPlan:
     """keys: {digest: {key: bytes}} of versions to remove; kept: {digest: why}; files: {key: bytes} of withdrawals that
     no channel names any more."""
 
@@ -41,7 +41,7 @@ class Plan:
         return sum(sum(keys.values()) for keys in [*self.keys.values(), self.files])
 
 
-def plan(store: Store, keep: Keep, now: float | None = None) -> Plan:
+def plan(store: Store, keep: Keep, now: float | None = None) -> CollectionPlan:
     """What a collection would remove now (epoch seconds)."""
     now = time.time() if now is None else now
     found: dict[str, dict[str, int]] = {}
@@ -56,14 +56,14 @@ def plan(store: Store, keep: Keep, now: float | None = None) -> Plan:
         limit = keep.days * 24 if digest in whole else keep.grace_hours
         if age < limit * _HOUR:
             kept.setdefault(digest, "young" if digest in whole else "perhaps being uploaded")
-    return Plan(
+    return CollectionPlan(
         {digest: found[digest] for digest in sorted(ages) if digest not in kept},
         {digest: why for digest, why in kept.items() if digest in found},
         _left_over(store, keep, now),
     )
 
 
-def collect(store: Store, planned: Plan, keep: Keep) -> list[str]:
+def collect(store: Store, planned: CollectionPlan, keep: Keep) -> list[str]:
     """Remove what was planned, but for what a channel needs by now; returns the digests removed.
 
     Publishers and rollbacks are kept off by two steps in this order: the digests are written where they look before

@@ -65,7 +65,7 @@ Rule = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Told:
+class NightlyTables:
     """What the tables of one night say. erased: users as the version's table names them, ascending."""
 
     items: TableRights
@@ -83,7 +83,7 @@ class Told:
         return hashlib.sha256(self.content).hexdigest()
 
     @classmethod
-    def parse(cls, content: bytes) -> Told:
+    def parse(cls, content: bytes) -> NightlyTables:
         """What `content` was written from; raises ValueError, KeyError or TypeError for anything else."""
         value = json.loads(content)
         return cls(_rights(value["items"]), tuple(value["erased"]), tuple(value["rules"]))
@@ -114,7 +114,7 @@ class Withdrawals:
         items: None: the version's own rights count, as for a first change by hand.
         rules: None: the version's own.
         erased: users as the version's table names them, ascending.
-        night: SHA-256 of what the night's tables told (`Told`) that it was last made from.
+        night: SHA-256 of what the night's tables told (`NightlyTables`) that it was last made from.
         refused: the same of a night of which a part was not taken over, because little would have been left to show.
         by_hand: what people changed.
     """
@@ -224,7 +224,7 @@ def by_id(entries: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(entries)))
 
 
-def without_returned(file: Withdrawals, told: Told, known: frozenset[str]) -> Withdrawals:
+def without_returned(file: Withdrawals, told: NightlyTables, known: frozenset[str]) -> Withdrawals:
     """The same without erased users who came back: tonight's table asks for nothing, and the version to publish, which
     was made of tonight's tables, knows them (`known`)."""
     asked = frozenset(told.erased)
@@ -238,6 +238,6 @@ def _rights(value: dict[str, Any]) -> TableRights:
 
 def _plain(value: Any) -> Any:
     """A dataclass of this module as JSON's own kinds."""
-    if isinstance(value, (TableRights, Told, ByHand, Withdrawals)):
+    if isinstance(value, (TableRights, NightlyTables, ByHand, Withdrawals)):
         return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
     return value

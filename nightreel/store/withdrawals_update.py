@@ -12,8 +12,8 @@ from nightreel.store.channel_pointer import Pointer
 from nightreel.store.fence import Fence
 from nightreel.store.withdrawals_file import (
     ByHand,
+    NightlyTables,
     TableRights,
-    Told,
     Withdrawals,
     WithdrawalsError,
     by_id,
@@ -26,7 +26,7 @@ Made = Callable[[Pointer, Withdrawals | None], Withdrawals | None]
 
 
 @dataclass(frozen=True)
-class Change:
+class WithdrawalChange:
     """What a change did to a channel.
 
     Args:
@@ -46,7 +46,9 @@ class Change:
         return self.before != self.after
 
 
-def change(store: Store, channel: str, made: Made, *, fence: Fence | None = None, anew: bool = False) -> Change:
+def change(
+    store: Store, channel: str, made: Made, *, fence: Fence | None = None, anew: bool = False
+) -> WithdrawalChange:
     """Let other withdrawals hold in a channel. Whoever else changes it meanwhile is not undone: it is tried again on
     what they left.
 
@@ -69,7 +71,7 @@ def change(store: Store, channel: str, made: Made, *, fence: Fence | None = None
         after = made(seen, before)
         mark = fence.require(seen.fence) if fence else None
         if after is None or (after.sha256 == seen.withdrawals and before is not None):
-            return Change(channel, seen.digest, before, before)
+            return WithdrawalChange(channel, seen.digest, before, before)
         store.require_swaps()
         put(store, after)
         try:
@@ -77,7 +79,7 @@ def change(store: Store, channel: str, made: Made, *, fence: Fence | None = None
         except Conflict:
             continue
         settle(store, after)
-        return Change(channel, seen.digest, before, after)
+        return WithdrawalChange(channel, seen.digest, before, after)
 
 
 def _held(store: Store, seen: Pointer, anew: bool) -> Withdrawals | None:
@@ -102,7 +104,7 @@ def settle(store: Store, file: Withdrawals) -> None:
         put(store, file)
 
 
-def compose(told: Told, held: Withdrawals | None, *, items: bool = True, rules: bool = True) -> Withdrawals:
+def compose(told: NightlyTables, held: Withdrawals | None, *, items: bool = True, rules: bool = True) -> Withdrawals:
     """What a night's tables say, with what is kept of what held before.
 
     Args:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nightreel.stage import say, write_json
+from nightreel.stage import log_progress, write_json
 from nightreel.tracking import delivery, outbox
 from nightreel.tracking.address import tracking_uri
 from nightreel.tracking.facts import Facts
@@ -59,14 +59,14 @@ def of(state: Path, recipe: str) -> str:
 def _send(state: Path, live: str | None, recipe: str) -> str | None:
     """Why `recipe` is not recorded, None where it is; what became of the others is said."""
     before = {entry.name for entry in outbox.waiting(state)}
-    done = delivery.deliver(state, tracking_uri(state), live, say)
+    done = delivery.deliver(state, tracking_uri(state), live, log_progress)
     late = [each for each in done.recorded if each != recipe]
     if late:
-        say(f"recorded too, from earlier: {', '.join(_run(each) for each in late)}")
+        log_progress(f"recorded too, from earlier: {', '.join(_run(each) for each in late)}")
     fault = done.fault(recipe) if recipe in before else None
     left = sorted(before - {recipe, *done.recorded})
     if left and fault is None:  # else the one line that is to come speaks of them
-        say(f"still not recorded: {', '.join(_run(each) for each in left)}: {done.fault(left[0])}")
+        log_progress(f"still not recorded: {', '.join(_run(each) for each in left)}: {done.fault(left[0])}")
     return fault
 
 
@@ -77,8 +77,8 @@ def _run(recipe: str) -> str:
 def _tell(state: Path, recipe: str, fault: str | None, line: str = "") -> None:
     """Say it, and leave it for the summary where that can be written."""
     told = f"not recorded: {fault}" if fault else line
-    say(told)
+    log_progress(told)
     try:
         write_json(state / FILE, {"recipe": recipe, "recorded": fault is None, "line": told})
     except OSError as error:
-        say(f"{state / FILE}: {error.strerror}. The night's summary can't tell whether it was recorded.")
+        log_progress(f"{state / FILE}: {error.strerror}. The night's summary can't tell whether it was recorded.")

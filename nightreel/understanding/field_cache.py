@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from nightreel.content.cache.shards import put
 from nightreel.content.cache.vector_cache import forget_old
-from nightreel.stage import say
+from nightreel.stage import log_progress
 
 SUFFIX = ".jsonl"
 SHARD_ROWS = 1024
@@ -160,6 +160,6 @@ def _open_shard(path: Path) -> _Shard | None:
         order = np.argsort(heads, kind="stable")
         return _Shard(file, heads[order], places[order])
     file.close()
-    say(f"field cache: {path.name[:12]}… is damaged; removed, its items are looked at again")
+    log_progress(f"field cache: {path.name[:12]}… is damaged; removed, its items are looked at again")
     path.unlink(missing_ok=True)
     return None

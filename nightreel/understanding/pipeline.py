@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nightreel.content.encoders.model_source import ENGLISH, UNIVERSAL
 from nightreel.data.contract.schema import ITEMS_SCHEMA, iter_strict
 from nightreel.settings import Settings
-from nightreel.stage import read_json, say, state_directory
+from nightreel.stage import log_progress, read_json, state_directory
 from nightreel.understanding.schema import Understood
 from nightreel.understanding.text.comment_sentiment import Comments
 from nightreel.understanding.text.item_prose import Prose, prose_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nightreel.understanding.llm.generated_fields import Writing
     from nightreel.understanding.media.media_fields import MediaFiles
     from nightreel.understanding.tags.tagger import Tagger
-    from nightreel.understanding.text_pass import Reading
+    from nightreel.understanding.text_pass import TextPass
 
 READ = ("item_id", "title", "description", "transcript", "genres", "tags", "language", "media_uri")
 OTHERS_SHARE = 0.1
@@ -33,7 +33,7 @@ MOST_ITEMS, MOST_TEXT = 8_192, 16_000_000
 Row = dict[str, Any]
 
 
-class Looks:
+class UnderstandPipeline:
     """Looks, and what they count. catalogue: validate's items, with their comments beside them; pins: of media files;
     spool: a file that may be made; open_objects: media in a bucket."""
 
@@ -101,9 +101,9 @@ class Looks:
 
     def learn_tags(self, cards: Row) -> tuple[Tagger | None, Row]:
         """The tagger, where there is one, and metrics of it."""
-        say(f"language: {self.languages:,} of {self.items:,} items")
+        log_progress(f"language: {self.languages:,} of {self.items:,} items")
         if not self.told:
-            say("no item has a description or a transcript: no keywords, summaries, sentiment and tags")
+            log_progress("no item has a description or a transcript: no keywords, summaries, sentiment and tags")
             return None, {}
         tagger, quality = self.reading.learn_tags(cards)
         return tagger, {"sentiment": self.reading.sentiments.quality(), "tags": quality}
@@ -111,7 +111,7 @@ class Looks:
     def advise(self) -> None:
         """Say so where the encoder is an English one and much of the catalogue is not English."""
         if self.settings.embed.encoder == ENGLISH and self.others > OTHERS_SHARE * self.languages:
-            say(f"embed.encoder: {ENGLISH} reads English, and {self.others:,} of {self.languages:,} items are in other "
+            log_progress(f"embed.encoder: {ENGLISH} reads English, and {self.others:,} of {self.languages:,} items are in other "
                 f"languages: {UNIVERSAL} puts 16 languages into one space")  # fmt: skip
 
     def metrics(self) -> Row:
@@ -149,11 +149,11 @@ class Looks:
         return self.stack.enter_context(looks)
 
     @cached_property
-    def reading(self) -> Reading:
-        from nightreel.understanding.text_pass import Reading
+    def reading(self) -> TextPass:
+        from nightreel.understanding.text_pass import TextPass
 
         n = sum(len(rows) for rows in self._column("item_id"))
-        return self.stack.enter_context(Reading(self.settings, n, self.spool))
+        return self.stack.enter_context(TextPass(self.settings, n, self.spool))
 
     @cached_property
     def writing(self) -> Writing:

@@ -15,10 +15,10 @@ from nightreel.content.cache.vector_cache import VectorCache
 from nightreel.content.encoders.registry import open_encoder
 from nightreel.content.progress import Progress
 from nightreel.settings import Settings
-from nightreel.stage import say, state_directory
+from nightreel.stage import log_progress, state_directory
 from nightreel.understanding.field_cache import FieldCache
 from nightreel.understanding.schema import Understood
-from nightreel.understanding.tags.tagger import Tagger, labels_of, learn
+from nightreel.understanding.tags.tagger import Tagger, fit_tagger, labels_of
 from nightreel.understanding.tags.training_set import prepare
 from nightreel.understanding.text.item_prose import Prose
 from nightreel.understanding.text.keywords_and_summary import describe, producer
@@ -30,7 +30,7 @@ ENCODING_AND_DESCRIBING = ((0.0, 0.25), (0.25, 0.75))
 Row = dict[str, Any]
 
 
-class Reading:
+class TextPass:
     """Use it in a `with`, which closes its files. n: items of the catalogue; spool: a file for its vectors."""
 
     def __init__(self, settings: Settings, n: int, spool: Path) -> None:
@@ -86,13 +86,13 @@ class Reading:
         vectors = self.spool.path.with_suffix(".lesson")
         task = prepare(self.spool.take, self.labels, wanted, rng, vectors)
         if task is None:
-            say(f"tags: fewer than two labels have {wanted.least_items} items with prose: none are learned")
+            log_progress(f"tags: fewer than two labels have {wanted.least_items} items with prose: none are learned")
             return None, {"given": False}
-        tagger, quality = learn(task, self.names.vectors(task.names), wanted)
+        tagger, quality = fit_tagger(task, self.names.vectors(task.names), wanted)
         vectors.unlink()
         _tell(quality, len(task.names), len(task.flags))
         if tagger is None:
-            say("tags: the learned ones are no better than these: none are given")
+            log_progress("tags: the learned ones are no better than these: none are given")
             return None, quality | {"given": False}
         cards["tags"] = self.encoder.card() | {
             "method": "logistic regression, one against the rest, Platt scaling out of fold", "head": tagger.digest(),
@@ -109,11 +109,11 @@ class Reading:
         self.stack.close()
         if error is None:
             told = self.spool.count
-            say(self.vectors.tally.line())
-            say(f"keywords and summaries: {self.fresh:,} of {told:,} items; {told - self.fresh:,} from cache")
+            log_progress(self.vectors.tally.line())
+            log_progress(f"keywords and summaries: {self.fresh:,} of {told:,} items; {told - self.fresh:,} from cache")
 
 
 def _tell(quality: Mapping[str, Any], labels: int, items: int) -> None:
     learned, commonest, names = (quality[way]["precision@1"] for way in ("learned", "commonest", "label_names"))
-    say(f"tags: {labels} labels learned from {items:,} items; cross-validated precision@1 {learned:.3f} (always the "
+    log_progress(f"tags: {labels} labels learned from {items:,} items; cross-validated precision@1 {learned:.3f} (always the "
         f"commonest {commonest:.3f}, nearest label name {names:.3f})")  # fmt: skip

@@ -8,8 +8,8 @@ from nightreel.store import channels
 from nightreel.store.backends.base import Store
 from nightreel.store.channel_pointer import Pointer
 from nightreel.store.fence import Fence
-from nightreel.store.withdrawals_file import Told, Withdrawals
-from nightreel.store.withdrawals_update import Change, change, compose
+from nightreel.store.withdrawals_file import NightlyTables, Withdrawals
+from nightreel.store.withdrawals_update import WithdrawalChange, change, compose
 from nightreel.withdrawals.live_tables import LiveTables, live_tables
 
 MOST = 0.5
@@ -47,8 +47,8 @@ def waiting(store: Store, together: list[str]) -> list[str]:
 
 
 def hold(
-    store: Store, channel: str, told: Told, now: float, fence: Fence | None, *, fitting: bool = False
-) -> tuple[Change, Effect]:
+    store: Store, channel: str, told: NightlyTables, now: float, fence: Fence | None, *, fitting: bool = False
+) -> tuple[WithdrawalChange, Effect]:
     """Let what tonight's tables say hold in a channel, beside what was withdrawn by hand.
 
     Args:
@@ -79,7 +79,7 @@ def hold(
 
 
 def guarded(
-    live: LiveTables, told: Told, held: Withdrawals | None, now: float, channel: str
+    live: LiveTables, told: NightlyTables, held: Withdrawals | None, now: float, channel: str
 ) -> tuple[Withdrawals, list[str]]:
     """What shall hold, and warnings about what is not taken over.
 

@@ -13,12 +13,12 @@ import pyarrow as pa
 from nightreel.bundle.editorial_rules import rows_of
 from nightreel.data.contract.schema import ERASURES_SCHEMA, ITEMS_SCHEMA, RULES_SCHEMA, SET_ASIDE, SOURCE, read_strict
 from nightreel.data.quality import editorial_checks, row_checks
-from nightreel.store.withdrawals_file import TableRights, Told, Window, by_id
+from nightreel.store.withdrawals_file import NightlyTables, TableRights, Window, by_id
 
 YES = frozenset({"true", "1", "yes"})
 
 
-def told(folder: Path, source: dict[str, Any]) -> Told:
+def read_rights(folder: Path, source: dict[str, Any]) -> NightlyTables:
     """What the snapshot's tables come to.
 
     Args:
@@ -35,7 +35,7 @@ def told(folder: Path, source: dict[str, Any]) -> Told:
     rejected = read_strict(folder / "rejected.parquet", SET_ASIDE)
     clean = row_checks.mark_items(items).clean
     kept = editorial_checks.mark_business_rules(editors, items.filter(pa.array(clean))).clean
-    return Told(
+    return NightlyTables(
         _rights(items, clean, list(_rejected(rejected))),
         by_id(erasures["user_id"].drop_null().to_pylist()),
         rows_of(editors.filter(pa.array(kept))),

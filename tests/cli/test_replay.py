@@ -15,20 +15,20 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from nightreel.cli.replay_view import Screen, lines
+from nightreel.cli.replay_view import ReplayView, lines
 from nightreel.errors import UserError
 from nightreel.evaluation.metrics.bootstrap import Interval
 from nightreel.replay import plan as replay_plan
 from nightreel.replay import result_files
 from nightreel.replay.paired import Overall
-from nightreel.replay.plan import Wishes
+from nightreel.replay.plan import ReplayOptions
 from tests.support import datasets
 
-WISHES = Wishes("", 3, "7d", None, None, (), as_json=False)
+WISHES = ReplayOptions("", 3, "7d", None, None, (), as_json=False)
 
 
 @pytest.fixture
-def wish(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Wishes]:
+def wish(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., ReplayOptions]:
     """Options over a planted log of 60 days, in a checkout."""
     monkeypatch.chdir(toy)
     monkeypatch.setenv("NIGHTREEL_STATE", str(tmp_path / "live"))
@@ -52,20 +52,20 @@ def wish(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
     ],
 )
 def test_a_mistake_is_told_and_leaves_nothing_behind(
-    wish: Callable[..., Wishes], tmp_path: Path, changes: dict[str, Any], says: str
+    wish: Callable[..., ReplayOptions], tmp_path: Path, changes: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(UserError, match=says):
         replay_plan.make(wish(**changes))
     assert not (tmp_path / "kept" / "replay.json").exists()
 
 
-def test_an_order_can_not_be_replayed(wish: Callable[..., Wishes], tmp_path: Path) -> None:
+def test_an_order_can_not_be_replayed(wish: Callable[..., ReplayOptions], tmp_path: Path) -> None:
     planted = datasets.write_dataset(tmp_path / "order", users=20, items=20, events=300, clock="order")
     with pytest.raises(UserError, match="has an order and no clock"):
         replay_plan.make(wish(source=str(planted.folder)))
 
 
-def test_a_folder_holds_one_replay(wish: Callable[..., Wishes], tmp_path: Path) -> None:
+def test_a_folder_holds_one_replay(wish: Callable[..., ReplayOptions], tmp_path: Path) -> None:
     plan = replay_plan.make(wish())
     assert len(plan.nights) == 3 and plan.nights[1] - plan.nights[0] == plan.step_s == 7 * 86_400
     assert plan.place.state == tmp_path / "kept" / "state" and plan.changes["snapshot.source"] == str(plan.cut)
@@ -82,7 +82,7 @@ def test_a_folder_holds_one_replay(wish: Callable[..., Wishes], tmp_path: Path) 
 
 
 def test_by_default_it_lives_below_the_state_directory_by_what_it_is(
-    wish: Callable[..., Wishes], tmp_path: Path
+    wish: Callable[..., ReplayOptions], tmp_path: Path
 ) -> None:
     folders = {
         replay_plan.make(wish(state=None, **changes)).folder
@@ -92,7 +92,7 @@ def test_by_default_it_lives_below_the_state_directory_by_what_it_is(
 
 
 def test_the_key_is_that_of_the_checkout_and_nothing_leads_to_the_live_store(
-    wish: Callable[..., Wishes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    wish: Callable[..., ReplayOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "live").mkdir()
     (tmp_path / "live" / "pseudonym.key").write_text("cd" * 32 + "\n")
@@ -116,7 +116,7 @@ def row(night: str, **changes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_what_is_printed(wish: Callable[..., Wishes]) -> None:
+def test_what_is_printed(wish: Callable[..., ReplayOptions]) -> None:
     plan = replay_plan.make(wish())
     rows = [
         row("2024-02-01"),
@@ -126,7 +126,7 @@ def test_what_is_printed(wish: Callable[..., Wishes]) -> None:
     ]  # fmt: skip
     means = {name: Interval(0.1, 0.09, 0.11) for name in ("nightreel", "popularity", "ease_popularity")}
     gaps = {"popularity": Interval(0.02, 0.01, 0.03), "ease_popularity": Interval(-0.01, -0.03, 0.01)}
-    screen, text = Screen(as_json=False), io.StringIO()
+    screen, text = ReplayView(as_json=False), io.StringIO()
     screen.console = Console(file=text, width=80)
     screen.begin(plan)
     for number, each in enumerate(rows, 1):
@@ -146,7 +146,7 @@ def test_what_is_printed(wish: Callable[..., Wishes]) -> None:
     assert "code changed" in "".join(lines([rows[0], row("2024-02-08", code="d")], None))
 
 
-def test_the_tables_have_a_row_a_night(wish: Callable[..., Wishes]) -> None:
+def test_the_tables_have_a_row_a_night(wish: Callable[..., ReplayOptions]) -> None:
     plan = replay_plan.make(wish())
     found = [row("2024-02-01"), row("2024-02-08", version=None, since=None, nightreel=None)]
     for night in plan.nights[:2]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nightreel.content.encoders.transformer import Encoder
-from nightreel.content.encoders.transformer_files import Network
+from nightreel.content.encoders.transformer_files import EncoderNetwork
 from nightreel.content.training.contrastive import (
     FinetunedEncoder,
     contrastive_loss,
@@ -106,7 +106,7 @@ def test_only_the_last_layers_change(embed_settings: Embed, fitted: FinetunedEnc
 
 
 def test_more_layers_than_there_are_trains_them_all(embed_settings: Embed, encoder: Encoder) -> None:
-    model = Network.open(encoder.source.folder).model
+    model = EncoderNetwork.open(encoder.source.folder).model
     every = len(list(model.encoder.layer.parameters()))
     assert len(fitted_weights(model, embed_settings.tune.model_copy(update={"layers": 100}), 1, 0).weights) == every
 

@@ -9,7 +9,7 @@ import pytest
 
 from nightreel.content.encoders.model_source import locate
 from nightreel.content.encoders.transformer import Encoder
-from nightreel.content.encoders.transformer_files import Network, read_pooling
+from nightreel.content.encoders.transformer_files import EncoderNetwork, read_pooling
 from nightreel.settings import Embed, SettingsError
 
 
@@ -78,7 +78,7 @@ def test_incomplete_weights_are_refused(tmp_path: Path, embed_settings: Embed) -
     del weights[lost]
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(SettingsError, match=r"lacks 1 weights.*layer\.3\.output\.dense\.weight"):
-        Network.open(folder)
+        EncoderNetwork.open(folder)
 
 
 def test_a_path_that_is_missing(embed_settings: Embed) -> None:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nightreel.content.modalities import read_media_vectors
-from nightreel.content.training.fit_vectors import ContentVectors, Lesson, fuse_media
+from nightreel.content.training.fit_vectors import ContentVectors, FitInputs, fuse_media
 from nightreel.content.training.multimodal_fusion import TEXT, Fused, Scale, dropped, learn_fusion
 from nightreel.data.histories import Histories
 from nightreel.errors import UserError
@@ -149,23 +149,23 @@ def test_vectors_of_two_lengths_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def lesson(tmp_path: Path) -> Lesson:
+def lesson(tmp_path: Path) -> FitInputs:
     """Histories of one taste each, over items with sound and pictures."""
     given = planted()
     understood = table(tmp_path, given["sound"].tolist(), given["picture"].tolist())
     rows = [(np.flatnonzero(n % TASTES == TASTE).tolist(), list(range(N // TASTES))) for n in range(8)]
     wanted: Settings = settings(finetune={"fusion": SETTINGS.model_dump()})
-    return Lesson(Histories.from_rows(rows), N, (tmp_path, understood), nearness, wanted, True)
+    return FitInputs(Histories.from_rows(rows), N, (tmp_path, understood), nearness, wanted, True)
 
 
-def test_what_ranks_validation_better_is_kept_and_saved(lesson: Lesson, tmp_path: Path) -> None:
+def test_what_ranks_validation_better_is_kept_and_saved(lesson: FitInputs, tmp_path: Path) -> None:
     text = ContentVectors(planted()[TEXT], "base", [], [])
     found = fuse_media(text, lesson, tmp_path / "fusion")
     assert found.fitted == "fused" and nearness(found.vectors) > nearness(text.vectors)
     assert (tmp_path / "fusion/fusion.safetensors").is_file() and len(found.fusion_losses) == 80
 
 
-def test_what_does_not_is_left(lesson: Lesson, tmp_path: Path) -> None:
+def test_what_does_not_is_left(lesson: FitInputs, tmp_path: Path) -> None:
     text = ContentVectors(planted()[TEXT], "base", [], [])
     worse = replace(lesson, quality=lambda vectors: -nearness(vectors))
     found = fuse_media(text, worse, tmp_path / "fusion")

@@ -13,13 +13,13 @@ import openvino_telemetry
 import pytest
 import torch
 
-from nightreel.content.encoders.device import Place
+from nightreel.content.encoders.device import Placement
 from nightreel.content.encoders.openvino_backend import OpenVino
 from nightreel.content.encoders.transformer import Encoder
 from nightreel.settings import Embed, SettingsError
 
 SLOW = pytest.mark.end_to_end  # OpenVINO compiles for seconds
-CPU = Place(torch.device("cpu"), torch.float32)
+CPU = Placement(torch.device("cpu"), torch.float32)
 
 
 @pytest.fixture(scope="module")

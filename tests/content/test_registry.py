@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nightreel.content.encoders.model_source import ENGLISH, UNIVERSAL
-from nightreel.content.encoders.registry import open_encoder, other_scripts, suited
+from nightreel.content.encoders.registry import open_encoder, other_scripts, resolve_encoder
 from nightreel.settings import Embed
 from tests.support.settings import settings
 
@@ -44,12 +44,12 @@ def test_a_catalogue_that_english_can_not_read_gets_the_multilingual_one(
 ) -> None:
     own = settings()
     few = catalogue(tmp_path, [*ENGLISH_TITLES, *CHINESE[:1], None])
-    assert suited(own, few) == own and not capsys.readouterr().out
+    assert resolve_encoder(own, few) == own and not capsys.readouterr().out
     many = catalogue(tmp_path, [*ENGLISH_TITLES, *CHINESE])
-    assert suited(own, many) == settings(embed={"encoder": UNIVERSAL})
+    assert resolve_encoder(own, many) == settings(embed={"encoder": UNIVERSAL})
     assert "22% of the titles are in another script than all-MiniLM-L6-v2 reads" in capsys.readouterr().out
     for asked in (settings(embed={"encoder": "./own"}), settings(embed={"multilingual": ""})):
-        assert suited(asked, many) == asked, "what a person chose stays"
+        assert resolve_encoder(asked, many) == asked, "what a person chose stays"
 
 
 @pytest.mark.end_to_end

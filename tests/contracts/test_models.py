@@ -12,7 +12,7 @@ import pytest
 from nightreel.data.histories import Histories
 from nightreel.models import registry
 from nightreel.models.base import Catalogue, Hyper, Recommender
-from nightreel.models.engine import listed, mapped, unseen
+from nightreel.models.engine import mapped, top_k_lists, unseen
 from nightreel.models.neural.transformer.model import Transformer
 from tests.models.neural.tiny_checkpoint import backbone
 from tests.support.settings import settings
@@ -101,7 +101,7 @@ def asked(histories: Histories) -> npt.NDArray[np.float64]:
 def test_recovers_a_planted_taste(name: str, planted: Histories, fit: Fit) -> None:
     member = fit(name, planted)
     short = Histories.from_rows([([0, 2, 4], [1.0, 2.0, 3.0]), ([1, 3, 5], [1.0, 2.0, 3.0])])
-    lists, _ = listed(unseen(np.array(member.score(short, asked(short))), short, None), 10)
+    lists, _ = top_k_lists(unseen(np.array(member.score(short, asked(short))), short, None), 10)
     for taste in (0, 1):
         assert (lists[taste, :5] % 2 == taste).all()
         assert (lists[taste] % 2 == taste).mean() >= 0.8
@@ -110,7 +110,7 @@ def test_recovers_a_planted_taste(name: str, planted: Histories, fit: Fit) -> No
 def test_the_sequence_model_knows_what_comes_next(planted: Histories, fit: Fit) -> None:
     member = fit("slist", planted)
     walked = Histories.from_rows([([10, 12, 14], [1.0, 2.0, 3.0])])
-    lists, _ = listed(unseen(np.array(member.score(walked, asked(walked))), walked, None), 3)
+    lists, _ = top_k_lists(unseen(np.array(member.score(walked, asked(walked))), walked, None), 3)
     assert 16 in lists[0].tolist()
 
 

@@ -23,7 +23,7 @@ from nightreel.store.backends.base import Store, StoreError
 from nightreel.store.channel_pointer import Pointer
 from nightreel.store.open import open_store
 from nightreel.store.publisher import publish
-from nightreel.store.withdrawals_file import TableRights, Told, Withdrawals, WithdrawalsError, key_of
+from nightreel.store.withdrawals_file import NightlyTables, TableRights, Withdrawals, WithdrawalsError, key_of
 from nightreel.store.withdrawals_update import change, compose
 from nightreel.withdrawals.nightly import hold, serving_together, waiting
 from tests.contracts.servers import set_environment
@@ -31,7 +31,7 @@ from tests.support.bundles import lineage, write_bundle
 
 IDS = tuple(f"i{n:03d}" for n in range(30))
 NOW = 1_790_000_000.0
-ALL = Told(TableRights(catalogue=IDS))
+ALL = NightlyTables(TableRights(catalogue=IDS))
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ def test_a_rollback_moves_the_version_alone(published: Store) -> None:
 def test_a_withdrawal_during_a_night_survives_its_publication(store: Store, folders: list[Path]) -> None:
     first = publish(store, folders[0], channel="live", champion=None, lineage=lineage("r0"), told=ALL)
     assert files.read(store, live(store).withdrawals) == compose(ALL, None)
-    tonight = Told(TableRights(IDS, blocked=(IDS[3],)), erased=("u005",))
+    tonight = NightlyTables(TableRights(IDS, blocked=(IDS[3],)), erased=("u005",))
     hold(store, "live", tonight, NOW, None)
     withdraw(store, items=(IDS[7],), users=("u002",))  # while the night trains
     publish(store, folders[1], channel="live", champion=first.digest, lineage=lineage("r1"), told=tonight)
@@ -177,7 +177,7 @@ def test_a_withdrawal_during_a_night_survives_its_publication(store: Store, fold
 def test_tonights_tables_take_the_place_of_the_versions_own(published: Store) -> None:
     rule = {"rule": "hide", "target": IDS[8], "value": None, "starts_at": None, "ends_at": None}
     windows = {IDS[4]: (None, NOW - 1), IDS[5]: (NOW + 10, None), IDS[6]: (NOW - 10, NOW + 10)}
-    told = Told(TableRights(IDS[:-2], (IDS[3],), windows), ("u005",), (rule,))
+    told = NightlyTables(TableRights(IDS[:-2], (IDS[3],), windows), ("u005",), (rule,))
     _, effect = hold(published, "live", told, NOW, None)
     assert (effect.items, effect.users, effect.warnings) == (6, 1, [])
     reader = Reader.open(published.uri, now=lambda: NOW)
@@ -194,8 +194,8 @@ def test_tonights_tables_take_the_place_of_the_versions_own(published: Store) ->
     "items", [TableRights(IDS, blocked=IDS[:16]), TableRights(), TableRights(IDS[:14]), TableRights(("x", "y"))]
 )
 def test_a_broken_table_of_items_does_not_empty_what_is_live(published: Store, items: TableRights) -> None:
-    hold(published, "live", Told(TableRights(IDS, (IDS[3],))), NOW, None)
-    done, effect = hold(published, "live", Told(items, ("u005",)), NOW, None)
+    hold(published, "live", NightlyTables(TableRights(IDS, (IDS[3],))), NOW, None)
+    done, effect = hold(published, "live", NightlyTables(items, ("u005",)), NOW, None)
     assert done.moved and effect.users == 1 and effect.items == 0
     assert "the table items would take" in effect.warnings[0] and "Look at items.*" in effect.warnings[0]
     reader = Reader.open(published.uri)
@@ -207,7 +207,7 @@ def test_rules_that_leave_nothing_are_not_taken_over(published: Store) -> None:
     hold(published, "live", replace(ALL, rules=(rule,)), NOW, None)
     assert len(Reader.open(published.uri).recommend(k=30)) == 15
     only = {"rule": "only", "target": "genre:musical", "value": None, "starts_at": None, "ends_at": None}
-    done, effect = hold(published, "live", Told(TableRights(IDS, (IDS[1],)), rules=(only,)), NOW, None)
+    done, effect = hold(published, "live", NightlyTables(TableRights(IDS, (IDS[1],)), rules=(only,)), NOW, None)
     assert done.moved and "the table rules would leave no item" in effect.warnings[0]
     assert len(Reader.open(published.uri).recommend(k=30)) == 14
 
@@ -215,7 +215,7 @@ def test_rules_that_leave_nothing_are_not_taken_over(published: Store) -> None:
 def test_what_a_night_was_refused_comes_with_the_version_that_is_made_of_it(store: Store, folders: list[Path]) -> None:
     first = publish(store, folders[0], channel="live", champion=None, lineage=lineage("r0"), told=ALL).digest
     withdraw(store, items=(IDS[20],))
-    half = Told(TableRights(IDS[16:]))
+    half = NightlyTables(TableRights(IDS[16:]))
     hold(store, "live", half, NOW, None)
     assert len(Reader.open(store.uri).recommend(k=30)) == 29
     publish(store, folders[1], channel="live", champion=first, lineage=lineage("r1"), told=half)
@@ -256,14 +256,14 @@ def test_a_channel_that_serves_nobody_yet_shows_nothing_that_was_withdrawn_when_
     published: Store, folders: list[Path]
 ) -> None:
     publish(published, folders[0], channel="canary", champion=None, lineage=lineage("r0"))
-    tonight = Told(TableRights(IDS, (IDS[3],)), ("u002",))
+    tonight = NightlyTables(TableRights(IDS, (IDS[3],)), ("u002",))
     assert waiting(published, serving_together(published, "live")) == ["canary"]
     assert waiting(published, serving_together(published, "canary")) == []
     assert hold(published, "canary", tonight, NOW, None, fitting=True)[0].moved
     channels.set_share(published, "canary", 0.1)
     reader = Reader.open(published.uri, channel="canary")
     assert IDS[3] not in shown_to(reader, "u004") and not reader.knows(["u002"])[0]
-    other_platform = Told(TableRights(("x", "y")), ("u003",))
+    other_platform = NightlyTables(TableRights(("x", "y")), ("u003",))
     done, effect = hold(published, "canary", other_platform, NOW, None, fitting=True)
     assert not done.moved and (effect.items, effect.users, effect.warnings) == (0, 0, [])
 
@@ -381,7 +381,7 @@ def test_a_file_that_a_collection_removed_just_then_is_written_again(
 
 def test_what_was_put_right_holds_until_the_source_says_something_new(published: Store) -> None:
     entry = {"since": 1, "is": [False, None, None], "was": [True, None, None]}
-    blocked = Told(TableRights(IDS, (IDS[3],)))
+    blocked = NightlyTables(TableRights(IDS, (IDS[3],)))
 
     def put_right(_: Pointer, held: Withdrawals | None) -> Withdrawals:
         assert held is not None
@@ -391,7 +391,7 @@ def test_what_was_put_right_holds_until_the_source_says_something_new(published:
     change(published, "live", put_right)
     for told, shown in (
         (blocked, True),
-        (Told(TableRights((*IDS, "new"), (IDS[3],))), True),
+        (NightlyTables(TableRights((*IDS, "new"), (IDS[3],))), True),
         (ALL, True),
         (blocked, False),
     ):

@@ -13,7 +13,7 @@ from nightreel.data.dataset import load_dataset, with_named
 from nightreel.errors import UserError
 from nightreel.evaluation.reporting.report_data import _labelled
 from nightreel.evaluation.segments.slice_definitions import slices_of
-from nightreel.evaluation.test_set import trial
+from nightreel.evaluation.test_set import build_test_set
 from tests.support.datasets import Planted, prepare, write_dataset
 
 NAMED = ["items.studio", "items.budget", "events.member", "events.age", "items.language"]
@@ -52,7 +52,7 @@ def test_named_columns_reach_the_slices_and_stand_by_the_right_rows(run: Path) -
     assert wide.items["studio"].to_pylist() == [f"s{n % 2}" for n in ids]
     users = [int(data.user_ids[user][1:]) for user in data.events["user"].to_pylist()]
     assert wide.events["age"].to_pylist() == [str(20 + n) for n in users]
-    asked = trial(data, "leave_last_out", None)
+    asked = build_test_set(data, "leave_last_out", None)
     found = slices_of(wide, [asked], NAMED)
     told = {by: [each for each in found if each.by == by] for by in ("studio", "budget", "member", "age")}
     assert {each.name for each in told["studio"]} == {"s0", "s1"}

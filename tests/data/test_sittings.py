@@ -12,7 +12,7 @@ import pytest
 
 from nightreel.data.dataset import load_dataset
 from nightreel.data.quality import feedback_labels
-from nightreel.data.sittings import Meetings, meetings_of
+from nightreel.data.sittings import Sittings, meetings_of
 from nightreel.data.splits import Events
 from tests.support.datasets import items_table, prepare
 from tests.support.settings import settings
@@ -22,7 +22,7 @@ DAY = 24 * HOUR
 Row = tuple[int, int, float, str]
 
 
-def met(rows: Sequence[Row], gap_s: float | None = 4 * HOUR, seen: str = "play watch like rating") -> Meetings:
+def met(rows: Sequence[Row], gap_s: float | None = 4 * HOUR, seen: str = "play watch like rating") -> Sittings:
     """Rows of (user, item, time, kind); a kind that ends in - is not positive."""
     user, item, time, kind = zip(*rows, strict=True)
     positive = np.array([not name.endswith("-") for name in kind])

@@ -12,7 +12,7 @@ import pyarrow as pa
 from nightreel.data.dataset import Dataset
 from nightreel.data.histories import FloatArray, Histories, ItemArray
 from nightreel.data.splits import Events, cut_moments, digest, global_time, leave_last_out
-from nightreel.evaluation.beyond_accuracy import Catalogue
+from nightreel.evaluation.beyond_accuracy import CatalogueFacts
 from nightreel.evaluation.list_checks import Hidden
 from nightreel.evaluation.metrics.diversity import genre_distance
 from nightreel.evaluation.metrics.genre_calibration import genre_shares
@@ -55,7 +55,7 @@ class Answer:
 def plain(n_items: int) -> dict[str, Any]:
     """`measure`'s arguments for a catalogue without genres in which nothing is hidden."""
     nothing = [None] * n_items
-    catalogue = Catalogue(n_items, genre_distance(nothing), genre_shares(nothing))
+    catalogue = CatalogueFacts(n_items, genre_distance(nothing), genre_shares(nothing))
     return {"catalogue": catalogue, "hidden": Hidden(np.zeros(n_items, bool))}
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nightreel.data.histories import Histories
-from nightreel.evaluation.test_set import ask, trial
+from nightreel.evaluation.test_set import ask, build_test_set
 from tests.evaluation.rankers import Answer, Successors, planted
 
 
@@ -42,7 +42,7 @@ FOUR_USERS = Told(
 
 
 def test_truth_leaves_out_what_was_seen_and_users_left_with_nothing() -> None:
-    asked = trial(FOUR_USERS, "fold", None)
+    asked = build_test_set(FOUR_USERS, "fold", None)
     assert asked.users.tolist() == [0]  # user 1's only test item was seen; 2 has no history; 3 has no test
     assert asked.truth.keys.tolist() == [7]
     assert asked.histories[0][0].tolist() == [1, 2, 5]
@@ -53,26 +53,26 @@ def test_truth_leaves_out_what_was_seen_and_users_left_with_nothing() -> None:
 
 def test_where_repeats_are_allowed_nothing_is_left_out() -> None:
     told = Told(9, exclude_seen=False, **FOUR_USERS.parts)
-    asked = trial(told, "fold", None)
+    asked = build_test_set(told, "fold", None)
     assert asked.users.tolist() == [0, 1]
     assert asked.truth.counts.tolist() == [2, 1]
     assert asked.exclude is None
 
 
 def test_the_moment_is_the_cut_or_the_last_history_event() -> None:
-    assert trial(FOUR_USERS, "fold", None).moments.tolist() == [12.0]
-    assert trial(FOUR_USERS, "fold", 99.0).moments.tolist() == [99.0]
+    assert build_test_set(FOUR_USERS, "fold", None).moments.tolist() == [12.0]
+    assert build_test_set(FOUR_USERS, "fold", 99.0).moments.tolist() == [99.0]
 
 
 def test_novelty_counts_every_user_with_a_history_not_only_those_asked() -> None:
-    bits = trial(FOUR_USERS, "fold", None).bits
+    bits = build_test_set(FOUR_USERS, "fold", None).bits
     assert bits[4] == -np.log2(1 / 3)
     assert bits[0] == -np.log2(0.5 / 3)
 
 
 def test_blocks_answer_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = planted(tmp_path)
-    asked = trial(data, "leave_last_out", None)
+    asked = build_test_set(data, "leave_last_out", None)
     ranker = Successors(asked.histories, data.n_items)
     whole = ask(ranker, asked, 10, "blend")
     monkeypatch.setattr("nightreel.evaluation.test_set._USERS", 7)
@@ -84,5 +84,5 @@ def test_a_catalogue_shorter_than_the_list_is_padded() -> None:
         def recommend_many(self, histories: Histories, **_: object) -> Answer:  # type: ignore[override]
             return Answer(np.zeros((len(histories), 1), np.int32))
 
-    asked = trial(FOUR_USERS, "fold", None)
+    asked = build_test_set(FOUR_USERS, "fold", None)
     assert ask(Short(asked.histories, 9), asked, 3, "blend").tolist() == [[0, -1, -1]]

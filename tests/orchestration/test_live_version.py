@@ -10,7 +10,7 @@ import pytest
 from nightreel.orchestration.live_version import channel_of, served, withdrawn
 from nightreel.orchestration.project import Project
 from nightreel.orchestration.summary import summarise
-from nightreel.stage import note, write_json
+from nightreel.stage import save_run_note, write_json
 from nightreel.store.open import open_store
 from nightreel.store.publisher import publish
 from tests.support.bundles import lineage, write_bundle
@@ -34,11 +34,11 @@ def test_a_rejected_night_says_in_a_line_what_is_served_and_what_was_withdrawn(p
     write_bundle(project.root / "bundle")
     digest = publish(open_store(), project.root / "bundle", channel="live", champion=None, lineage=lineage("r")).digest
     assert served(project, "live", 0.0) == f"{digest[:12]} of 2026-11-22 is served"
-    note("withdraw", {"items": 4, "users": 1, "warnings": []})
+    save_run_note("withdraw", {"items": 4, "users": 1, "warnings": []})
     told = summarise(project, [], 3).published
     assert told == (
         f"nothing published: rejected: worse; {digest[:12]} of 2026-11-22 is served; withdrawn tonight: 4 items, 1 user"
     )
     assert withdrawn(project, time.time() + 60) == ""  # that was another night
-    note("withdraw", {"items": 0, "users": 0, "warnings": ["the table items would take …"]})
+    save_run_note("withdraw", {"items": 0, "users": 0, "warnings": ["the table items would take …"]})
     assert withdrawn(project, 0.0) == ("withdrawn tonight: nothing more; a part was not taken over, see its warnings")

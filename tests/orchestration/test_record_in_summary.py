@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from nightreel.cli.terminal_view import Screen
+from nightreel.cli.terminal_view import TerminalView
 from nightreel.orchestration.prefect.artifacts import markdown
 from nightreel.orchestration.project import Project
-from nightreel.orchestration.summary import Summary, summarise
+from nightreel.orchestration.summary import RunSummary, summarise
 from nightreel.stage import write_json
 
 WHY = "not recorded: MLflow at http://host:5000 does not answer. Check the address and the server."
 
 
-def doors(summary: Summary) -> list[str]:
+def doors(summary: RunSummary) -> list[str]:
     """The text of each."""
     console = Console(file=io.StringIO(), width=300)
-    Screen(console, 8).summary(summary, {})
+    TerminalView(console, 8).summary(summary, {})
     assert isinstance(console.file, io.StringIO)
     return [console.file.getvalue(), markdown(summary), str(summary.as_json()["recorded"])]
 

@@ -16,7 +16,7 @@ from nightreel.errors import UserError
 from nightreel.models.engine import Engine
 from nightreel.models.ranker.blend import TREES, Blend
 from nightreel.models.registry import MEMBERS
-from nightreel.models.training.lambdamart import learn_trees
+from nightreel.models.training.lambdamart import fit_lambdamart
 from nightreel.models.training.training_examples import examples
 from nightreel.models.training.training_positions import tail, without_tail
 from nightreel.reader.explain.contributions import contributions, without_each
@@ -49,7 +49,7 @@ def served(kind: str) -> Engine:
         return inner
     trees = settings().finetune.trees.model_copy(update={"leaf_rows": 5})
     data = examples(inner, tail(planted.histories(), 1, 3), True, 30, np.random.default_rng(0))
-    text = learn_trees(data, [60], trees, seed=1, threads=1)[60]
+    text = fit_lambdamart(data, [60], trees, seed=1, threads=1)[60]
     return dataclasses.replace(inner, blend=Blend(TREES, data.columns, text))
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nightreel.errors import UserError
-from nightreel.reader.options import Wishes
+from nightreel.reader.options import RequestOptions
 from nightreel.reader.precompute import precompute
 from nightreel.reader.reader import Reader
 from tests.support.bundles import reseal, taste, write_bundle
@@ -33,7 +33,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
 
 
 def ids(reader: Reader, k: int = 10, user: str = "u000", **wishes: object) -> list[int]:
-    return [int(each.item_id[1:]) for each in reader.recommend(user, k=k, wishes=Wishes(**wishes))]  # type: ignore[arg-type]
+    return [int(each.item_id[1:]) for each in reader.recommend(user, k=k, wishes=RequestOptions(**wishes))]  # type: ignore[arg-type]
 
 
 def test_filters_fill_the_list_with_what_they_permit(reader: Reader) -> None:
@@ -72,7 +72,9 @@ def test_pinned_boosted_and_buried(reader: Reader) -> None:
     assert plain[0] not in ids(reader, buried=(f"i{plain[0]:03d}",))
     everything = ids(reader, k=30, buried=(f"i{plain[0]:03d}",))
     assert everything[-1] == plain[0]
-    rule = reader.recommend(history=["i000"], k=1, wishes=Wishes(genres=("Romance",), pinned=("i028",)), reasons=True)
+    rule = reader.recommend(
+        history=["i000"], k=1, wishes=RequestOptions(genres=("Romance",), pinned=("i028",)), reasons=True
+    )
     assert rule[0].item_id == "i028" and rule[0].reasons
 
 
@@ -99,10 +101,10 @@ def test_diversity_and_freshness_do_what_they_say(reader: Reader) -> None:
 
 
 def test_exploration_repeats_by_its_seed_and_tells_propensities(reader: Reader) -> None:
-    wish = Wishes(explore=0.5, seed=3)
+    wish = RequestOptions(explore=0.5, seed=3)
     listed = reader.recommend("u000", k=8, wishes=wish)
     assert listed == reader.recommend("u000", k=8, wishes=wish)
-    assert listed != reader.recommend("u000", k=8, wishes=Wishes(explore=0.5, seed=4))
+    assert listed != reader.recommend("u000", k=8, wishes=RequestOptions(explore=0.5, seed=4))
     assert {each.propensity > 0.5 for each in listed} == {True, False}
     assert all(0 < each.propensity < 1 for each in listed) and len({each.item_id for each in listed}) == 8
 
@@ -119,11 +121,17 @@ def stored(reader: Reader, tmp_path_factory: pytest.TempPathFactory) -> Reader:
 
 
 @pytest.mark.parametrize(
-    "wish", [Wishes(), Wishes(diversity=0.5), Wishes(explore=0.3, seed=1), Wishes(genres=("Drama",))]
+    "wish",
+    [
+        RequestOptions(),
+        RequestOptions(diversity=0.5),
+        RequestOptions(explore=0.3, seed=1),
+        RequestOptions(genres=("Drama",)),
+    ],
 )
 @pytest.mark.parametrize("user", ["u000", "u017", "nobody", None])
 def test_stored_lists_are_those_that_would_be_computed(
-    reader: Reader, stored: Reader, user: str | None, wish: Wishes, monkeypatch: pytest.MonkeyPatch
+    reader: Reader, stored: Reader, user: str | None, wish: RequestOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = [reader.recommend(user, k=k, wishes=wish) for k in (1, 10, 100)]
     if not wish.filters:  # answered without a question to the models
@@ -166,10 +174,10 @@ def test_stored_lists_answer_only_what_they_were_computed_for(reader: Reader, st
 
 
 @pytest.mark.parametrize("wish", [
-    Wishes(), Wishes(diversity=0.5), Wishes(languages=("zh",), max_per_creator=3), Wishes(explore=0.3, seed=1),
-    Wishes(liked=("i001",), skipped=("i002",)),
+    RequestOptions(), RequestOptions(diversity=0.5), RequestOptions(languages=("zh",), max_per_creator=3), RequestOptions(explore=0.3, seed=1),
+    RequestOptions(liked=("i001",), skipped=("i002",)),
 ])  # fmt: skip
-def test_a_user_and_their_history_get_equal_lists(reader: Reader, wish: Wishes) -> None:
+def test_a_user_and_their_history_get_equal_lists(reader: Reader, wish: RequestOptions) -> None:
     """u000's last event is the last of all, which is when a history without times is taken to end."""
     history = [f"i{i:03d}" for i in reader.users.histories[0][0]]
     by_user = reader.recommend("u000", k=10, wishes=wish)
@@ -188,4 +196,4 @@ def test_a_user_and_their_history_get_equal_lists(reader: Reader, wish: Wishes) 
 ])  # fmt: skip
 def test_wishes_out_of_range_are_refused(wishes: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        Wishes(**wishes)  # type: ignore[arg-type]
+        RequestOptions(**wishes)  # type: ignore[arg-type]

@@ -16,9 +16,9 @@ from nightreel.data.dataset import Dataset, load_dataset
 from nightreel.evaluation.rating_error import rating_errors
 from nightreel.models.engine import Engine
 from nightreel.models.training.model_selection import Learned
-from nightreel.models.training.ranker_selection import Board
+from nightreel.models.training.ranker_selection import ScoreBoard
 from nightreel.models.training.rating_selection import with_ratings
-from nightreel.models.training.selected_params import Choices
+from nightreel.models.training.selected_params import SelectedParams
 from nightreel.models.training.training_examples import nothing
 from nightreel.settings import Ratings
 from tests.support.bundles import reseal, write_bundle
@@ -44,16 +44,19 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def choices(data: Dataset) -> Choices:
+def choices(data: Dataset) -> SelectedParams:
     """With the rating head that validation chose."""
     engine: Engine = None  # type: ignore[assignment]
     return with_ratings(
-        Learned(POPULAR, {}, [], [], engine, engine, nothing(), Board().steps_of("")), data, "leave_last_out", SETTINGS
+        Learned(POPULAR, {}, [], [], engine, engine, nothing(), ScoreBoard().steps_of("")),
+        data,
+        "leave_last_out",
+        SETTINGS,
     ).choices
 
 
 @pytest.fixture(scope="module")
-def folder(data: Dataset, choices: Choices, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(data: Dataset, choices: SelectedParams, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("bundle") / "bundle"
     rehearse(data, "leave_last_out", choices, np.zeros((data.n_items, 2), np.float32), CONFIG, made)
     return made
@@ -65,7 +68,7 @@ def reader(folder: Path) -> Reader:
 
 
 def test_validation_chose_factors_and_they_predict_the_test_better(
-    data: Dataset, choices: Choices, reader: Reader
+    data: Dataset, choices: SelectedParams, reader: Reader
 ) -> None:
     assert choices.ratings["factors"] == 4
     found = rating_errors(data, [("leave_last_out", reader.ratings)], 200, 0)
@@ -102,7 +105,9 @@ def test_bad_questions_are_named(reader: Reader, tmp_path: Path) -> None:
         Reader.open_bundle(tmp_path / "plain").rate(["i004"])
 
 
-def test_a_head_that_lacks_a_part_is_refused(folder: Path, tmp_path: Path, data: Dataset, choices: Choices) -> None:
+def test_a_head_that_lacks_a_part_is_refused(
+    folder: Path, tmp_path: Path, data: Dataset, choices: SelectedParams
+) -> None:
     broken = tmp_path / "bundle"
     digest = rehearse(data, "leave_last_out", choices, np.zeros((data.n_items, 2), np.float32), CONFIG, broken)
     assert digest == Reader.open_bundle(folder).digest, "the same ratings give the same bytes"
@@ -114,7 +119,7 @@ def test_a_head_that_lacks_a_part_is_refused(folder: Path, tmp_path: Path, data:
         Reader.open_bundle(broken)
 
 
-def test_the_final_bundle_learns_from_every_rating(data: Dataset, choices: Choices, tmp_path: Path) -> None:
+def test_the_final_bundle_learns_from_every_rating(data: Dataset, choices: SelectedParams, tmp_path: Path) -> None:
     refit(data, choices, np.zeros((data.n_items, 2), np.float32), CONFIG, tmp_path / "final")
     head = Reader.open_bundle(tmp_path / "final").ratings
     assert head is not None
@@ -127,7 +132,7 @@ def test_ratings_that_are_all_alike_or_missing_give_no_head(tmp_path: Path) -> N
         source = write_dataset(tmp_path / event, users=60, events=1200, event=event)
         told = load_dataset(prepare(tmp_path / f"{event} work", source.folder) / "data/validate")
         learned = with_ratings(
-            Learned(POPULAR, {}, [], [], engine, engine, nothing(), Board().steps_of("")),
+            Learned(POPULAR, {}, [], [], engine, engine, nothing(), ScoreBoard().steps_of("")),
             told,
             "leave_last_out",
             SETTINGS,

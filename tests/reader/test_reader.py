@@ -15,7 +15,7 @@ from nightreel import Reader, UserError
 from nightreel.bundle.format import BundleError
 from nightreel.data.histories import Histories
 from nightreel.reader import queries
-from nightreel.reader.options import Wishes
+from nightreel.reader.options import RequestOptions
 from tests.support.bundles import DAY, UNTIL, reseal, taste, write_bundle
 
 Make = Callable[..., Reader]
@@ -158,7 +158,7 @@ def test_a_moment_as_people_write_it(make: Make) -> None:
 
 def test_a_visits_likes_are_of_now_however_long_ago_the_last_visit_was(make: Make) -> None:
     reader = make()
-    asked = queries.ask(reader, "u003", None, None, None, Wishes(liked=("i029",)))
+    asked = queries.resolve_request(reader, "u003", None, None, None, RequestOptions(liked=("i029",)))
     assert asked.past.last_times[0] > UNTIL > reader.users.histories.last_times[3]
 
 

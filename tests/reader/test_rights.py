@@ -19,7 +19,7 @@ from nightreel.bundle.format import read_manifest, seal
 from nightreel.data.contract.schema import RULES_SCHEMA
 from nightreel.errors import UserError
 from nightreel.evaluation.test_set import padded
-from nightreel.reader.options import Wishes
+from nightreel.reader.options import RequestOptions
 from nightreel.reader.precompute import precompute
 from nightreel.reader.reader import Reader
 from tests.support.bundles import DAY, UNTIL, reseal, write_bundle
@@ -78,10 +78,10 @@ def doors(reader: Reader, item: str) -> dict[str, list[str]]:
         "history": listed(history=past, k=10),
         "stranger": listed(k=30),
         "another moment": listed(user="u000", k=10, at="last-event"),
-        "filters": listed(user="u000", k=10, wishes=Wishes(genres=(reader.items.genres[0][0], "Sci-Fi"))),
-        "pins": listed(user="u000", k=3, wishes=Wishes(pinned=(item,))),
-        "boosts": listed(user="u000", k=10, wishes=Wishes(boosted=(item,))),
-        "diversity": listed(user="u000", k=22, wishes=Wishes(diversity=0.4)),
+        "filters": listed(user="u000", k=10, wishes=RequestOptions(genres=(reader.items.genres[0][0], "Sci-Fi"))),
+        "pins": listed(user="u000", k=3, wishes=RequestOptions(pinned=(item,))),
+        "boosts": listed(user="u000", k=10, wishes=RequestOptions(boosted=(item,))),
+        "diversity": listed(user="u000", k=22, wishes=RequestOptions(diversity=0.4)),
         "users": reader.recommend_users(["u000", "nobody"], 30)["item_id"].to_pylist(),
         "many": [ids[i] for i in padded(many.items, 10)[0] if i >= 0],
         "member": [ids[i] for i in reader.recommend_many(row, exclude=row, k=30, model="ease").items[0] if i >= 0],

@@ -15,7 +15,7 @@ from nightreel.data.ingest.file_formats import Raw, raw_columns
 from nightreel.data.quality.type_tables import Loaded, load
 from nightreel.reader.reader import Reader
 from nightreel.replay import baselines, night_scores, paired
-from nightreel.replay.next_step import Meetings, meetings, ndcg, shown, step_after
+from nightreel.replay.next_step import EventLog, meetings, ndcg, recommended, step_after
 from tests.support import bundles
 from tests.support.settings import settings
 from tests.support.small_bundle import write_bundle
@@ -29,7 +29,7 @@ def log(
     erasures: list[tuple[str, str]] | None = None,
     ids: list[str] = ITEMS,
     **columns: list[str],
-) -> Meetings:
+) -> EventLog:
     """Rows: (user, item, hours from the night, event, value)."""
     stamps = [str(int(NIGHT + hours * 3600)) for _, _, hours, *_ in rows]
     full = [(*row, *("play", "")[len(row) - 3 :]) for row in rows]
@@ -47,7 +47,7 @@ def log(
     return meetings(loaded, settings().validate_, private=False)
 
 
-def named(found: Meetings, items: Any) -> list[str]:
+def named(found: EventLog, items: Any) -> list[str]:
     return [found.item_ids[int(item)].as_py() for item in items if item >= 0]
 
 
@@ -115,7 +115,7 @@ def test_ease_by_hand() -> None:
     # Two items, taken together by two of three users: G = [[2, 2], [2, 3]], λ = 1, P = inv([[3, 2], [2, 4]]).
     found = log([("u1", "a", -9), ("u1", "b", -8), ("u2", "a", -9), ("u2", "b", -8), ("u3", "b", -7), ("u4", "a", 1)])
     train = found.positives_before(NIGHT)
-    model = baselines.Ease.fit(train, 1.0, found.n_items)
+    model = baselines.RecentEase.fit(train, 1.0, found.n_items)
     p = np.linalg.inv(np.array([[3.0, 2.0], [2.0, 4.0]]))
     assert model.active.tolist() == [0, 1]
     assert model.weights.ravel().tolist() == pytest.approx([0, -p[0, 1] / p[1, 1], -p[1, 0] / p[0, 0], 0])
@@ -129,8 +129,8 @@ def test_the_settings_are_tuned_on_the_step_before_and_never_on_the_judged_one()
     day_before = [(f"t{n}", "b", -20) for n in range(6)]
     rows = [*old, *recent, *day_before]
     judged = [(f"j{n}", "a", 2) for n in range(6)]
-    one = night_scores.judge(log([*rows, *judged]), NIGHT, DAY, None)
-    other = night_scores.judge(log([*rows, *((user, "c", at) for user, _, at in judged)]), NIGHT, DAY, None)
+    one = night_scores.score_night(log([*rows, *judged]), NIGHT, DAY, None)
+    other = night_scores.score_night(log([*rows, *((user, "c", at) for user, _, at in judged)]), NIGHT, DAY, None)
     assert one.half_life == other.half_life == 1.0, "the longest that puts b before a"
     assert one.chosen == other.chosen
     # By then nine of b outweigh nine of a: a is second.
@@ -144,7 +144,7 @@ def test_places_counted_while_tuning_are_those_of_the_lists() -> None:
     rows += [(f"u{rng.integers(40)}", ITEMS[rng.integers(12)], float(rng.uniform(0, 23))) for _ in range(80)]
     found = log(rows)
     step, train = step_after(found, NIGHT, NIGHT + DAY, exclude_seen=True), found.positives_before(NIGHT)
-    trial = baselines.Trial(train, step, found.hidden(NIGHT))
+    trial = baselines.TuningStep(train, step, found.hidden(NIGHT))
     counts = np.floor(baselines.popularity(train, NIGHT, 2.0, found.n_items))  # with ties
     figure = trial.figure(np.tile(counts[trial.items].astype(np.float32), (len(step), 1)))
     lists = baselines.by_popularity(counts, step, found.hidden(NIGHT))
@@ -198,9 +198,9 @@ def test_the_served_version_is_asked_with_the_history_of_that_instant(tmp_path: 
     reader = Reader.open_bundle(tmp_path / "bundle")
     found = log([("ann", "a", -1), ("ann", "l", 1), ("ann", "b", 2), ("new", "b", 3)])
     step = step_after(found, NIGHT, NIGHT + DAY, exclude_seen=True)
-    lists = shown(reader, step, found.item_ids)
+    lists = recommended(reader, step, found.item_ids)
     assert named(found, lists[0]) == ["b", "c"] and named(found, lists[1]) == ["a", "b", "c"]
-    judged = night_scores.judge(found, NIGHT, DAY, reader)
+    judged = night_scores.score_night(found, NIGHT, DAY, reader)
     # Of b and l, which it does not know, ann is shown b first; the newcomer's b stands second.
     assert judged.figures["nightreel"].tolist() == pytest.approx([1 / (1 + 1 / log2(3)), 1 / log2(3)])
     means = judged.means()
@@ -225,7 +225,7 @@ def test_rights_go_by_the_instant_at_which_a_user_came(tmp_path: Path) -> None:
     # Everything else had been met, so that both would be shown.
     met = [item for item in range(found.n_items) if item not in (0, 2)]
     everything = Histories.from_rows([(met, [NIGHT - DAY] * len(met))] * len(step))
-    lists = shown(reader, replace(step, met=everything), found.item_ids)
+    lists = recommended(reader, replace(step, met=everything), found.item_ids)
     told = {found.user_ids[user]: named(found, row) for user, row in zip(step.users, lists, strict=True)}
     assert told == {"early": ["i000"], "mo": ["i000"], "late": ["i002"], "again": ["i002"]}
 
@@ -236,7 +236,7 @@ def test_what_users_are_called_does_not_change_the_settings(monkeypatch: pytest.
     rows = [(int(rng.integers(30)), ITEMS[rng.integers(12)], -float(rng.uniform(0, 90))) for _ in range(300)]
     rows += [(int(rng.integers(40)), ITEMS[rng.integers(12)], float(rng.uniform(0, 23))) for _ in range(60)]
     names = rng.permutation(40)
-    one = night_scores.judge(log([(f"u{user}", item, at) for user, item, at in rows]), NIGHT, DAY, None)
-    other = night_scores.judge(log([(f"u{names[user]}", item, at) for user, item, at in rows]), NIGHT, DAY, None)
+    one = night_scores.score_night(log([(f"u{user}", item, at) for user, item, at in rows]), NIGHT, DAY, None)
+    other = night_scores.score_night(log([(f"u{names[user]}", item, at) for user, item, at in rows]), NIGHT, DAY, None)
     assert (one.half_life, one.chosen) == (other.half_life, other.chosen)
     assert one.means()["ease_popularity"] == pytest.approx(other.means()["ease_popularity"])

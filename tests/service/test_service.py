@@ -16,7 +16,7 @@ from nightreel.bundle.format import digest_of
 from nightreel.cli.versions import withdrawn_ids
 from nightreel.data.contract.schema import RULES_SCHEMA
 from nightreel.data.contract.tables import EVENTS_TABLE
-from nightreel.reader.options import Wishes
+from nightreel.reader.options import RequestOptions
 from nightreel.reader.reader import Reader
 from nightreel.store import channels
 from nightreel.store.backends.local import LocalStore
@@ -53,12 +53,12 @@ def test_every_wish_is_taken(client: Client, store: LocalStore) -> None:
     }  # fmt: skip
     found = asked.post("/recommend", json={"user": "u001", "k": 6, "reasons": True, **wishes}).json()
     expected = reader.recommend(
-        "u001", k=6, reasons=True, wishes=Wishes(**{n: tuple(v) if isinstance(v, list) else v for n, v in wishes.items()})
+        "u001", k=6, reasons=True, wishes=RequestOptions(**{n: tuple(v) if isinstance(v, list) else v for n, v in wishes.items()})
     )  # fmt: skip
     assert ids(found) == [each.item_id for each in expected] and ids(found)[0] == "i028"
     assert all(each["reasons"] for each in found["items"])
     fields = set(asked.get("/openapi.json").json()["components"]["schemas"]["ListRequest"]["properties"])
-    assert set(Wishes.__dataclass_fields__) < fields
+    assert set(RequestOptions.__dataclass_fields__) < fields
 
 
 def test_the_examples_of_the_openapi_document_are_answered(client: Client) -> None:

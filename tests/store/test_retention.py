@@ -87,7 +87,7 @@ def test_nothing_is_pointed_at_what_is_being_removed(store: LocalStore, folders:
         channels.rollback(store, "live", second)
     with pytest.raises(StoreUnreachable, match=r"just being removed there. Run again when `nightreel gc`"):
         publish(store, folders[1], channel="live", champion=live, lineage=lineage("r9"))
-    assert retention.collect(store, retention.Plan({}, {}), NOTHING) == [second]
+    assert retention.collect(store, retention.CollectionPlan({}, {}), NOTHING) == [second]
     assert publish(store, folders[1], channel="live", champion=live, lineage=lineage("r9")).moved
     verify(store.root / "versions" / second, second)
 

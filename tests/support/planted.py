@@ -10,7 +10,7 @@ from nightreel.data.histories import Histories
 from nightreel.models.base import Catalogue
 from nightreel.models.engine import Engine
 from nightreel.models.training.fit import fit_engine
-from nightreel.models.training.selected_params import Choices
+from nightreel.models.training.selected_params import SelectedParams
 
 DAY = 86_400.0
 ITEMS = 60
@@ -37,10 +37,10 @@ def catalogue() -> Catalogue:
     return Catalogue(unit, np.eye(2, dtype=np.float32)[np.arange(ITEMS) % 2], years)
 
 
-def choices(blend: str = "fusion") -> Choices:
+def choices(blend: str = "fusion") -> SelectedParams:
     """Every member with a plain setting."""
     closed = {"regularisation": 5.0, "decay": 5.0, "keep": 60.0, "max_items": 1000.0}
-    return Choices(
+    return SelectedParams(
         members={
             "popularity": {"half_life_days": 7.0, "buckets": 16.0},
             "item_knn": {"neighbours": 20.0, "shrink": 1.0, "decay": 5.0},

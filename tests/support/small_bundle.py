@@ -12,9 +12,9 @@ from nightreel.bundle.format import seal
 from nightreel.data.histories import Histories
 from nightreel.models.catalogue import catalogue_of
 from nightreel.models.training.fit import fit_engine
-from nightreel.models.training.selected_params import Choices
+from nightreel.models.training.selected_params import SelectedParams
 
-POPULAR = Choices(
+POPULAR = SelectedParams(
     members={"popularity": {"half_life_days": 1000.0, "buckets": 4}}, blend="popularity", columns=(), cutoff=50, shortlist=50,
     half_life_days=(1000.0,), buckets=4, encoder="base", moment="last_event",
 )  # fmt: skip

@@ -12,7 +12,7 @@ import yaml
 
 from nightreel.bundle.format import digest_of, verify
 from nightreel.data.dataset import load_dataset
-from nightreel.models.training.selected_params import Choices
+from nightreel.models.training.selected_params import SelectedParams
 from nightreel.reader.reader import Reader
 from nightreel.stage import read_json, state_directory, write_json
 from nightreel.store.open import open_store
@@ -87,7 +87,7 @@ def test_every_fold_has_a_sealed_candidate_that_never_saw_its_test(finetuned: Pa
 
 def test_choices_and_curves_are_written(finetuned: Path) -> None:
     out = finetuned / "data/finetune"
-    choices = Choices.read(out)
+    choices = SelectedParams.read(out)
     assert set(choices.members) == {"popularity", "content_knn", "ease", "slist"}
     assert (choices.blend == "trees") == bool(choices.trees)
     lines = (out / "plots/trials.csv").read_text().splitlines()
@@ -184,12 +184,12 @@ def live(work: Path) -> str:
 def test_on_a_rejected_night_what_is_live_is_refitted_twice(work: Path) -> None:
     with workspace(work):
         digest = live(work)
-        choices = Choices.read(Path("data/refit/bundle/rehearsal"))
+        choices = SelectedParams.read(Path("data/refit/bundle/rehearsal"))
         decide(decision="reject", label="worse", refresh=True)
         for _ in range(2):
             refit.main()
             reader = Reader.open_bundle(Path("data/refit/bundle"))
-            assert Choices.read(Path("data/refit/bundle/rehearsal")) == choices
+            assert SelectedParams.read(Path("data/refit/bundle/rehearsal")) == choices
             candidate = Reader.open_bundle(Path("data/finetune/candidate"))
             assert reader.config["label"] == "refreshed"
             assert reader.config["split_digest"] == candidate.config["split_digest"]  # the log that it has learned

@@ -9,7 +9,7 @@ import pytest
 from nightreel.content.encoders.transformer import Encoder
 from nightreel.settings import Settings
 from nightreel.understanding.tags.tag_metrics import average_precision
-from nightreel.understanding.tags.tagger import labels_of, learn
+from nightreel.understanding.tags.tagger import fit_tagger, labels_of
 from nightreel.understanding.tags.training_set import prepare
 
 
@@ -37,7 +37,7 @@ def test_planted_labels_are_learned_and_beat_both_rivals(encoder: Encoder, setti
     task = prepare(blocks(vectors), labels, wanted, rng, tmp_path / "lesson")
     assert task is not None and task.names == ("city", "forest", "sea")
     assert len(task.flags) == 299, "an item without labels teaches nothing"
-    tagger, facts = learn(task, encoder.encode(task.names), wanted)
+    tagger, facts = fit_tagger(task, encoder.encode(task.names), wanted)
     assert tagger is not None
     assert facts["learned"]["precision@1"] > 0.95 > 0.5 > facts["commonest"]["precision@1"]
     assert facts["calibration_error"] < 0.05
@@ -53,7 +53,7 @@ def test_tags_that_can_not_be_learned_stay_away(encoder: Encoder, settings: Sett
     labels = [["drama"] if rng.random() < 0.8 else ["sport"] for _ in range(200)]
     task = prepare(blocks(vectors), labels, settings.understand.tags, rng, tmp_path / "lesson")
     assert task is not None
-    tagger, facts = learn(task, encoder.encode(task.names), settings.understand.tags)
+    tagger, facts = fit_tagger(task, encoder.encode(task.names), settings.understand.tags)
     assert tagger is None and facts["learned"]["precision@1"] <= facts["commonest"]["precision@1"]
 
 
@@ -64,7 +64,7 @@ def test_the_same_seed_gives_the_same_bytes(encoder: Encoder, settings: Settings
         rng = np.random.default_rng(9)
         task = prepare(blocks(vectors), labels, settings.understand.tags, rng, tmp_path / "lesson")
         assert task is not None
-        tagger, _ = learn(task, encoder.encode(task.names), settings.understand.tags)
+        tagger, _ = fit_tagger(task, encoder.encode(task.names), settings.understand.tags)
         assert tagger is not None
         digests.add(tagger.digest())
     assert len(digests) == 1
@@ -99,10 +99,10 @@ def test_a_few_labels_at_once_are_judged_as_all_are(
     wanted = settings.understand.tags
     task = prepare(blocks(vectors), labels, wanted, np.random.default_rng(0), tmp_path / "lesson")
     assert task is not None
-    whole, facts = learn(task, encoder.encode(task.names), wanted)
+    whole, facts = fit_tagger(task, encoder.encode(task.names), wanted)
     monkeypatch.setattr("nightreel.understanding.tags.tagger.CELLS", 300)
     monkeypatch.setattr("nightreel.understanding.tags.training_set.BLOCK", 37)
-    parts, same = learn(task, encoder.encode(task.names), wanted)
+    parts, same = fit_tagger(task, encoder.encode(task.names), wanted)
     assert whole is not None and parts is not None and same == facts
     assert np.allclose(whole.scaling.slope, parts.scaling.slope, rtol=1e-3)
 

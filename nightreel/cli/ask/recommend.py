@@ -14,7 +14,7 @@ from nightreel.cli import tables
 from nightreel.cli.options import AsJson, At, Channel, K, Moment, Version
 from nightreel.cli.versions.releases import note, print_json, print_lists, row_of
 from nightreel.errors import UserError
-from nightreel.reader.options import Wishes
+from nightreel.reader.options import RequestOptions
 
 if TYPE_CHECKING:
     from nightreel.bundle.clock import Moment as Told
@@ -83,7 +83,7 @@ def _cell(reader: Reader, cell: object, otherwise: Told) -> Told:
 def _for_history(
     reader: Reader, items: list[str], k: int, when: Told, age: int | None, why: bool, as_json: bool
 ) -> None:
-    found = reader.recommend(history=items, k=k, at=when, wishes=Wishes(audience_age=age), reasons=why)
+    found = reader.recommend(history=items, k=k, at=when, wishes=RequestOptions(audience_age=age), reasons=why)
     listed = [_listed(reader, each) for each in found]
     skipped = reader.unknown(items)
     if as_json:
@@ -111,7 +111,12 @@ def _for_users(
             f"{out}: {table.num_rows:,} rows for {len(ids):,} users ({len(strangers):,} unknown ones got what is "
             f"popular), version {reader.digest[:12]}"
         )
-    asked: dict[str, Any] = {"k": k, "exclude_seen": exclude, "wishes": Wishes(audience_age=age), "reasons": why}
+    asked: dict[str, Any] = {
+        "k": k,
+        "exclude_seen": exclude,
+        "wishes": RequestOptions(audience_age=age),
+        "reasons": why,
+    }
     lists = {
         user: [_listed(reader, found) for found in reader.recommend(user, at=when, **asked)]
         for user, when in zip(ids, each, strict=True)

@@ -69,7 +69,7 @@ def _renewed(
     tables = [renewal.read_items(path) for path in files]
     amended = renewal.amend(fetch(store, digest), tables) if tables else None
     facts |= {"changed": amended.changed if amended else 0, "new": amended.new if amended else 0, "sent": 0}
-    wanted = renewed_rights.Wanted(
+    wanted = renewed_rights.RequestedRights(
         renewed_rights.rights_in(tables), renewal.read_rules(rules) if rules is not None else None
     )
     facts |= renewed_rights.put_right(store, channel, wanted, dry_run=dry_run)

@@ -18,7 +18,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from nightreel.stage import say
+from nightreel.stage import log_progress
 
 Vectors = npt.NDArray[np.float32]
 Heads = npt.NDArray[np.uint64]
@@ -90,7 +90,7 @@ def open_shard(path: Path, dim: int) -> Shard | None:
             ]
             return Shard(file, start, dim, np.concatenate(parts) if parts else np.empty(0, np.uint64))
     file.close()
-    say(f"item cache: {path.name[:12]}… is damaged; removed, its items are encoded again")
+    log_progress(f"item cache: {path.name[:12]}… is damaged; removed, its items are encoded again")
     path.unlink(missing_ok=True)
     return None
 

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from nightreel.content.encoders.base import Vectors
-from nightreel.content.encoders.device import Place
-from nightreel.content.encoders.transformer_files import Network
+from nightreel.content.encoders.device import Placement
+from nightreel.content.encoders.transformer_files import EncoderNetwork
 from nightreel.settings import Embed
 
 
-class Engine(Protocol):
+class EncoderBackend(Protocol):
     """Blocks to vectors; workers may ask at the same time, and each answer takes one core."""
 
     def provenance(self) -> dict[str, str]:
@@ -30,8 +30,8 @@ class Engine(Protocol):
 class Torch:
     """network: on its device and in its type already."""
 
-    network: Network
-    place: Place
+    network: EncoderNetwork
+    place: Placement
 
     def provenance(self) -> dict[str, str]:
         """torch alone."""
@@ -43,7 +43,7 @@ class Torch:
             return self.network.forward(ids.to(self.place.device), mask.to(self.place.device)).cpu().numpy()
 
 
-def open_engine(network: Network, place: Place, settings: Embed) -> Engine:
+def open_engine(network: EncoderNetwork, place: Placement, settings: Embed) -> EncoderBackend:
     """The engine that the settings name; takes the network over. Raises SettingsError."""
     if settings.engine == "openvino":
         from nightreel.content.encoders.openvino_backend import OpenVino  # an extra

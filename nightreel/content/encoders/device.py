@@ -12,17 +12,17 @@ from nightreel.settings import Embed, SettingsError
 
 
 @dataclass(frozen=True)
-class Place:
+class Placement:
     """Where it computes, and in which type."""
 
     device: torch.device
     dtype: torch.dtype
 
 
-def choose_place(settings: Embed) -> Place:
+def choose_place(settings: Embed) -> Placement:
     """Device and type that the settings ask for. Raises SettingsError where the device is missing."""
     device = choose_device(settings)
-    return Place(device, choose_dtype(settings, device))
+    return Placement(device, choose_dtype(settings, device))
 
 
 def choose_device(settings: Embed) -> torch.device:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from nightreel.settings import Embed, SettingsError
-from nightreel.stage import say, state_directory
+from nightreel.stage import log_progress, state_directory
 
 ENGLISH, UNIVERSAL = "all-MiniLM-L6-v2", "universal-sentence-encoder-multilingual"
 PACKAGED = {
@@ -22,7 +22,7 @@ NEEDED = ["*.json", "*.txt", "*.model", "*.safetensors", "README.md"]
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """An encoder's files on this machine. name and revision: as published (a folder: its last part, no path)."""
 
     folder: Path
@@ -52,7 +52,7 @@ def _counts(folder: Path, path: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ModelRequest:
     """What is looked for, and the fields of params.yaml that name it."""
 
     name: str
@@ -61,15 +61,15 @@ class Wanted:
     revision_field: str = "embed.revision"
 
 
-def locate(wanted: Wanted | Embed) -> Source:
+def locate(wanted: ModelRequest | Embed) -> ModelSource:
     """A model's files, fetched when it is a hub id that isn't here yet; raises SettingsError naming the remedy."""
-    asked = Wanted(wanted.encoder, wanted.revision) if isinstance(wanted, Embed) else wanted
+    asked = ModelRequest(wanted.encoder, wanted.revision) if isinstance(wanted, Embed) else wanted
     name = asked.name
     if name in PACKAGED:
         return _packaged(asked)
     folder = Path(name).expanduser()
     if (folder / "config.json").is_file():
-        return Source(folder, folder.resolve().name, "")
+        return ModelSource(folder, folder.resolve().name, "")
     if folder.is_dir():
         raise SettingsError(f"{asked.field}: {name} holds no config.json. Name a folder in transformers' format.")
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
@@ -77,16 +77,16 @@ def locate(wanted: Wanted | Embed) -> Source:
     return _from_hub(asked)
 
 
-def _packaged(asked: Wanted) -> Source:
+def _packaged(asked: ModelRequest) -> ModelSource:
     name = asked.name
     module, inner, package = PACKAGED[name]
     spec = find_spec(module)
     if spec is None or spec.origin is None:
         raise SettingsError(f"{asked.field}: {name} comes in a package that is missing. Run `pip install {package}`.")
-    return Source(Path(spec.origin).parent / inner, name, "")
+    return ModelSource(Path(spec.origin).parent / inner, name, "")
 
 
-def _from_hub(asked: Wanted) -> Source:
+def _from_hub(asked: ModelRequest) -> ModelSource:
     """A snapshot in the state directory; the token is HF_TOKEN, where the repository wants one."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
@@ -105,7 +105,7 @@ def _from_hub(asked: Wanted) -> Source:
         )
     cache = state_directory() / "downloads" / "hub"
     try:
-        say(f"{name} at {revision}: looking it up on the hub (kept for later runs)")
+        log_progress(f"{name} at {revision}: looking it up on the hub (kept for later runs)")
         found = Path(snapshot_download(name, revision=revision, cache_dir=cache, allow_patterns=NEEDED))
     except GatedRepoError:
         raise SettingsError(
@@ -126,4 +126,4 @@ def _from_hub(asked: Wanted) -> Source:
             f"{asked.field}: {name} is not on this machine and the hub can't be reached ({type(error).__name__}). "
             f"Connect once, name a local folder, or use one of {', '.join(PACKAGED)}, which need no network."
         ) from None
-    return Source(found, name, found.name)
+    return ModelSource(found, name, found.name)

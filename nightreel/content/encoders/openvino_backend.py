@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from nightreel.content.encoders.base import Vectors
-from nightreel.content.encoders.device import Place
-from nightreel.content.encoders.transformer_files import Network
+from nightreel.content.encoders.device import Placement
+from nightreel.content.encoders.transformer_files import EncoderNetwork
 from nightreel.settings import SettingsError
 
 INSTALL = "pip install 'nightreel[openvino]'"
@@ -31,7 +31,7 @@ TRIAL = (2, 16)
 class Pooled(torch.nn.Module):
     """A network's forward as a module, which is what can be traced."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: EncoderNetwork) -> None:
         super().__init__()
         self.network, self.model = network, network.model
 
@@ -45,14 +45,14 @@ class OpenVino:
     """library: the module `openvino`; streams: blocks at the same time."""
 
     library: Any
-    network: Network
-    place: Place
+    network: EncoderNetwork
+    place: Placement
     streams: int
     lock: threading.Lock = field(default_factory=threading.Lock)
     state: threading.local = field(default_factory=threading.local)
 
     @classmethod
-    def open(cls, network: Network, place: Place) -> OpenVino:
+    def open(cls, network: EncoderNetwork, place: Placement) -> OpenVino:
         """Raises SettingsError where OpenVINO isn't installed, or doesn't know the type on this CPU."""
         try:
             import openvino

@@ -9,7 +9,7 @@ from nightreel.content.encoders.base import TextEncoder
 from nightreel.content.encoders.model_source import ENGLISH, UNIVERSAL
 from nightreel.content.item_text import titles
 from nightreel.settings import Embed, Settings
-from nightreel.stage import say
+from nightreel.stage import log_progress
 
 OTHER_SCRIPTS = 0.2
 """Share of the titles in another script beyond which the English encoder gives way: of most Chinese words, say, its
@@ -35,7 +35,7 @@ def trainable(settings: Embed) -> bool:
     return settings.encoder != UNIVERSAL
 
 
-def suited(settings: Settings, items: Path) -> Settings:
+def resolve_encoder(settings: Settings, items: Path) -> Settings:
     """The settings for a catalogue: `embed.multilingual` in the place of an English encoder that can't read its titles.
     Raises UserError where the file can't be read."""
     embed = settings.embed
@@ -44,7 +44,7 @@ def suited(settings: Settings, items: Path) -> Settings:
     share = other_scripts(titles(items))
     if share <= OTHER_SCRIPTS:
         return settings
-    say(f"embed.encoder: {share:.0%} of the titles are in another script than {ENGLISH} reads; "
+    log_progress(f"embed.encoder: {share:.0%} of the titles are in another script than {ENGLISH} reads; "
         f"{embed.multilingual} takes its place")  # fmt: skip
     other = embed.model_copy(update={"encoder": embed.multilingual, "revision": ""})
     return settings.model_copy(update={"embed": other})

@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from nightreel.content.encoders.backends import Engine, open_engine
+from nightreel.content.encoders.backends import EncoderBackend, open_engine
 from nightreel.content.encoders.base import Report, Vectors
-from nightreel.content.encoders.device import Place, choose_place
-from nightreel.content.encoders.model_source import Source, locate
-from nightreel.content.encoders.transformer_files import Network
+from nightreel.content.encoders.device import Placement, choose_place
+from nightreel.content.encoders.model_source import ModelSource, locate
+from nightreel.content.encoders.transformer_files import EncoderNetwork
 from nightreel.data.environment import cpu_features
 from nightreel.data.histories import IntArray, ItemArray
 from nightreel.settings import Embed
@@ -64,21 +64,21 @@ class Encoder:
     weights: hash of what the network was loaded from.
     """
 
-    network: Network
-    source: Source
+    network: EncoderNetwork
+    source: ModelSource
     weights: str
     settings: Embed
-    where: Place
-    engine: Engine
+    where: Placement
+    engine: EncoderBackend
 
     @classmethod
     def open(cls, settings: Embed) -> Encoder:
         """The encoder that the settings name, on the device and in the type they name; raises SettingsError."""
         source = locate(settings)
-        return cls.of(Network.open(source.folder), source, source.digest(), settings)
+        return cls.of(EncoderNetwork.open(source.folder), source, source.digest(), settings)
 
     @classmethod
-    def of(cls, network: Network, source: Source, weights: str, settings: Embed) -> Encoder:
+    def of(cls, network: EncoderNetwork, source: ModelSource, weights: str, settings: Embed) -> Encoder:
         """An encoder of a float32 network, which is copied, not changed."""
         where = choose_place(settings)
         own = replace(network, model=copy.deepcopy(network.model))

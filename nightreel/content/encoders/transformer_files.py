@@ -28,7 +28,7 @@ CHARACTERS_A_TOKEN = 32
 
 
 @dataclass(frozen=True)
-class Network:
+class EncoderNetwork:
     """tokenizer and model as transformers gives them; folder: where they came from; most_tokens: what they can read."""
 
     folder: Path
@@ -38,7 +38,7 @@ class Network:
     most_tokens: int
 
     @classmethod
-    def open(cls, folder: Path) -> Network:
+    def open(cls, folder: Path) -> EncoderNetwork:
         """Load in float32 on the CPU, from local files alone, without remote code and without pickles.
 
         Raises SettingsError naming embed.encoder when the folder can't be used.

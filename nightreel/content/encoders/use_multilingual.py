@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from nightreel.content.encoders.base import Report, Vectors
-from nightreel.content.encoders.model_source import PACKAGED, UNIVERSAL, Source, locate
+from nightreel.content.encoders.model_source import PACKAGED, UNIVERSAL, ModelSource, locate
 from nightreel.data.environment import cpu_features
 from nightreel.data.histories import IntArray
 from nightreel.settings import Embed
@@ -36,7 +36,7 @@ class Universal:
     """See nightreel.content.encoders.base.TextEncoder. weights: hash of what was loaded."""
 
     model: Any
-    source: Source
+    source: ModelSource
     weights: str
     max_tokens: int
 

@@ -24,7 +24,7 @@ from torch import Tensor
 from nightreel.content.encoders.base import Report, Vectors
 from nightreel.content.encoders.model_source import locate
 from nightreel.content.encoders.transformer import Encoder, one_block_a_core, padded_length
-from nightreel.content.encoders.transformer_files import Network
+from nightreel.content.encoders.transformer_files import EncoderNetwork
 from nightreel.content.progress import Progress
 from nightreel.content.training.lora import fitted
 from nightreel.data.histories import IntArray, ItemArray
@@ -41,7 +41,7 @@ class FinetunedEncoder:
     """The fitted encoder; losses: (step from 1, loss) of every step. network: float32, what `save` writes."""
 
     encoder: Encoder
-    network: Network
+    network: EncoderNetwork
     losses: list[tuple[int, float]]
 
     def encode(self, texts: Sequence[str], report: Report | None = None) -> Vectors:
@@ -71,7 +71,7 @@ def finetune_encoder(
             "fit the encoder to behaviour. Set it to 0, or give more events."
         )
     source = locate(settings)
-    network = Network.open(source.folder)
+    network = EncoderNetwork.open(source.folder)
     tokens = network.tokens(texts, min(settings.tune.max_tokens, network.most_tokens))
     drawn = np.log(np.maximum(popularity, 1) / np.maximum(popularity, 1).sum())
     losses = _train(network, tokens, usable, drawn, settings, steps=steps, batch=batch, seed=seed)
@@ -80,7 +80,7 @@ def finetune_encoder(
 
 
 def _train(
-    network: Network, tokens: list[ItemArray], pairs: npt.NDArray[Any], drawn: npt.NDArray[np.float64],
+    network: EncoderNetwork, tokens: list[ItemArray], pairs: npt.NDArray[Any], drawn: npt.NDArray[np.float64],
     settings: Embed, *, steps: int, batch: int, seed: int,
 ) -> list[tuple[int, float]]:  # fmt: skip
     tune = settings.tune
@@ -134,7 +134,7 @@ def _logits(cosines: Tensor, drawn: npt.NDArray[np.float64], false: npt.NDArray[
 
 
 def _forward(
-    pool: ThreadPoolExecutor, network: Network, tokens: list[ItemArray], items: npt.NDArray[Any], settings: Embed
+    pool: ThreadPoolExecutor, network: EncoderNetwork, tokens: list[ItemArray], items: npt.NDArray[Any], settings: Embed
 ) -> tuple[list[Tensor], Tensor]:
     """Blocks of vectors with their graphs, each distinct item once, and the row of each of `items` in them all."""
     distinct, back = np.unique(items, return_inverse=True)
@@ -187,7 +187,7 @@ def draws(count: int, batch: int, steps: int, seed: int) -> Iterator[IntArray]:
         waiting = waiting[size:]
 
 
-def _digest(network: Network) -> str:
+def _digest(network: EncoderNetwork) -> str:
     """sha256 over the weights' names and bytes."""
     sums = hashlib.sha256()
     for name, value in sorted(network.model.state_dict().items()):

@@ -23,7 +23,7 @@ from nightreel.content.training.contrastive import finetune_encoder
 from nightreel.content.training.multimodal_fusion import TEXT, learn_fusion
 from nightreel.data.histories import Histories
 from nightreel.settings import Settings
-from nightreel.stage import say, state_directory
+from nightreel.stage import log_progress, state_directory
 
 Quality = Callable[[Vectors], float]
 """Vectors [n_items, d] → how well content kNN ranks validation with them."""
@@ -31,7 +31,7 @@ Losses = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Lesson:
+class FitInputs:
     """What vectors are fitted to. train: positives that every fold trains on, so that no fold's test is known; texts:
     the catalogue and what understand made of it; quality: higher is better; used: whether anything asks for content."""
 
@@ -63,17 +63,17 @@ class ContentVectors:
     fusion_losses: Losses
 
 
-def fit_content(base: Vectors, lesson: Lesson, out: Path) -> ContentVectors:
+def fit_content(base: Vectors, lesson: FitInputs, out: Path) -> ContentVectors:
     """The base's vectors, or better ones; what made them is saved below out."""
     return fuse_media(tune_encoder(base, lesson, out / "encoder"), lesson, out / "fusion")
 
 
-def tune_encoder(base: Vectors, lesson: Lesson, folder: Path) -> ContentVectors:
+def tune_encoder(base: Vectors, lesson: FitInputs, folder: Path) -> ContentVectors:
     """Vectors of the encoder fitted to behaviour if they rank validation better than the base's, else the base's."""
     pairs, settings = lesson.pairs, lesson.settings.finetune
     used = lesson.used and base.any() and trainable(lesson.settings.embed)
     if not settings.encoder_steps or not used or len(pairs) < settings.encoder_pairs:
-        say(f"encoder: kept as it is ({settings.encoder_steps} steps asked for, {len(pairs):,} pairs)")
+        log_progress(f"encoder: kept as it is ({settings.encoder_steps} steps asked for, {len(pairs):,} pairs)")
         return ContentVectors(base, "base", [], [])
     texts = read_texts(*lesson.texts)
     tuned = finetune_encoder(
@@ -81,17 +81,17 @@ def tune_encoder(base: Vectors, lesson: Lesson, folder: Path) -> ContentVectors:
         steps=settings.encoder_steps, batch=settings.encoder_pairs, seed=settings.seed,
     )  # fmt: skip
     vectors, tally = encode_cached(tuned.encoder, texts, state_directory() / "cache")
-    say(tally.line())
+    log_progress(tally.line())
     losses = rows_of(tuned.losses)
     before, after = lesson.quality(base), lesson.quality(vectors)
-    say(f"encoder: content kNN's validation NDCG@10 {before:.4f} as it is, {after:.4f} fitted to behaviour")
+    log_progress(f"encoder: content kNN's validation NDCG@10 {before:.4f} as it is, {after:.4f} fitted to behaviour")
     if after <= before:
         return ContentVectors(base, "base", losses, [])
     tuned.save(folder)
     return ContentVectors(vectors, "finetuned", losses, [])
 
 
-def fuse_media(text: ContentVectors, lesson: Lesson, folder: Path) -> ContentVectors:
+def fuse_media(text: ContentVectors, lesson: FitInputs, folder: Path) -> ContentVectors:
     """Text, sound and picture in one vector where that ranks validation better than text alone, else text alone."""
     settings = lesson.settings.finetune
     if not settings.fusion.steps or not lesson.used:
@@ -103,11 +103,11 @@ def fuse_media(text: ContentVectors, lesson: Lesson, folder: Path) -> ContentVec
     fused = learn_fusion(given, lesson.pairs, lesson.popularity, settings.fusion, settings.seed)
     told = ", ".join(f"{name} of {int(vectors.any(axis=1).sum()):,}" for name, vectors in given.items())
     if fused is None:
-        say(f"fusion ({told} items): fewer than {settings.fusion.pairs} pairs of items; text alone is used")
+        log_progress(f"fusion ({told} items): fewer than {settings.fusion.pairs} pairs of items; text alone is used")
         return text
     vectors = fused.fuse(given)
     before, after = lesson.quality(text.vectors), lesson.quality(vectors)
-    say(f"fusion ({told} items): content kNN's validation NDCG@10 {before:.4f} of text, {after:.4f} fused")
+    log_progress(f"fusion ({told} items): content kNN's validation NDCG@10 {before:.4f} of text, {after:.4f} fused")
     if after <= before:
         return replace(text, fusion_losses=rows_of(fused.losses))
     fused.save(folder)

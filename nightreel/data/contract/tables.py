@@ -143,7 +143,7 @@ RULES = Table("rules", (
 TABLES = {table.name: table for table in (ITEMS, EVENTS_TABLE, ERASURES, RULES)}
 
 
-def beyond(table: str, slices: Iterable[str]) -> list[str]:
+def extra_columns(table: str, slices: Iterable[str]) -> list[str]:
     """The columns of a table that `evaluate.slices` names and that are not of the contract, in order."""
     named = (name.removeprefix(f"{table}.") for name in slices if name.startswith(f"{table}."))
     return [name for name in dict.fromkeys(named) if name not in TABLES[table].names]
@@ -152,7 +152,7 @@ def beyond(table: str, slices: Iterable[str]) -> list[str]:
 def with_named(slices: Iterable[str]) -> dict[str, Table]:
     """The contract, and the columns beyond it that `evaluate.slices` names: their cells are taken as they are."""
     columns = {
-        table: tuple(Column(name, "label", "named in evaluate.slices") for name in beyond(table, slices))
+        table: tuple(Column(name, "label", "named in evaluate.slices") for name in extra_columns(table, slices))
         for table in TABLES
     }
     return {name: replace(table, columns=table.columns + columns[name]) for name, table in TABLES.items()}

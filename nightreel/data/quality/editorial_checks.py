@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from nightreel.data.contract.editorial_rules import ALL, ITEM, KINDS, SHAPES, Shape, kind_and_name
 from nightreel.data.contract.tables import RULES
 from nightreel.data.quality.row_checks import mark_columns
-from nightreel.data.quality.violations import Marks
+from nightreel.data.quality.violations import Violations
 
 NOTHING_LEFT = "leaves no item"
 NAMED = 5
@@ -20,12 +20,12 @@ NAMED = 5
 Known = Mapping[str, frozenset[str]]
 
 
-def mark_business_rules(rules: pa.Table, items: pa.Table) -> Marks:
+def mark_business_rules(rules: pa.Table, items: pa.Table) -> Violations:
     """Marks on the table `rules` as snapshot wrote it; items: clean ones.
 
     A rule that names what no item is or has is no fault, see `unmet`; but one after which every list would be empty is.
     """
-    marks = Marks(rules.num_rows)
+    marks = Violations(rules.num_rows)
     mark_columns(marks, RULES, rules)
     if not rules.num_rows:
         return marks

@@ -13,7 +13,7 @@ from nightreel.data.contract.tables import AHEAD_S
 from nightreel.data.daily_files import LATEST
 from nightreel.data.ingest.timestamps import MICROS
 from nightreel.data.quality.row_checks import CLOCK
-from nightreel.data.quality.violations import Marks
+from nightreel.data.quality.violations import Violations
 
 RULE = "in the future"
 NO_CALENDAR = int((LATEST + 1).astype("datetime64[us]").astype(np.int64))
@@ -32,7 +32,7 @@ def without_future(events: pa.Table, clock: str, now: float, *, private: bool) -
     Returns:
         (the events that stay, the others as schema.SET_ASIDE).
     """
-    marks = Marks(events.num_rows)
+    marks = Violations(events.num_rows)
     if clock == "time":
         times = events["timestamp"].to_numpy()
         marks.mark(times >= NO_CALENDAR, CLOCK, "timestamp")

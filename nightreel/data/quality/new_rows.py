@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from nightreel.data.ingest.casting import Mask
-from nightreel.data.quality.row_outcomes import NO_DAY, Fates, named
+from nightreel.data.quality.row_outcomes import NO_DAY, RowOutcomes, named
 
 SAME_LOG = 0.5
 """Least share of the rows that the last good night knew, by day or by file, for tonight's to be the same log."""
@@ -43,7 +43,7 @@ class Part:
         return self.faults / self.n if self.n else 0.0
 
 
-def arrived(each: Fates, known: Mapping[str, Any] | None, least: int) -> list[Part]:
+def arrived(each: RowOutcomes, known: Mapping[str, Any] | None, least: int) -> list[Part]:
     """The parts of a table that are new since the last good night: days, files, then all that came.
 
     Args:
@@ -64,13 +64,13 @@ def arrived(each: Fates, known: Mapping[str, Any] | None, least: int) -> list[Pa
     return [*new_days, *new_files, _together("that came since the last good night", came)]
 
 
-def spoilt_days(each: Fates, limit: float, least: int) -> list[Part]:
+def spoilt_days(each: RowOutcomes, limit: float, least: int) -> list[Part]:
     """Every day of the log, however old, with at least `least` rows of which more than `limit` are at fault."""
     found = (_day(each, day, *counts) for day, counts in each.by_day.items() if day != NO_DAY)
     return [part for part in found if part.n >= least and part.share > limit]
 
 
-def _same_log(each: Fates, days: Counts, files: Counts) -> bool:
+def _same_log(each: RowOutcomes, days: Counts, files: Counts) -> bool:
     """Whether tonight's table still holds most of what was known; another source's counts say nothing of it."""
     if days.keys() - {""}:
         now, known = {named(day): counts[0] for day, counts in each.by_day.items()}, days
@@ -81,11 +81,11 @@ def _same_log(each: Fates, days: Counts, files: Counts) -> bool:
     return bool(before) and shared >= SAME_LOG * sum(before.values())
 
 
-def _day(each: Fates, day: int, n: int, faults: int) -> Part:
+def _day(each: RowOutcomes, day: int, n: int, faults: int) -> Part:
     return Part(f"of {named(day)}", n, faults, lambda: each.spoilt & (each.day == day))
 
 
-def _days(each: Fates, known: Counts) -> list[Part]:
+def _days(each: RowOutcomes, known: Counts) -> list[Part]:
     grown = []
     for day, (rows, faults) in each.by_day.items():
         before = known.get(named(day), (0, 0))
@@ -95,13 +95,13 @@ def _days(each: Fates, known: Counts) -> list[Part]:
     return grown
 
 
-def _undated(each: Fates, known: Counts) -> list[Part]:
+def _undated(each: RowOutcomes, known: Counts) -> list[Part]:
     """What came without a readable day: all of it is at fault."""
     more = each.by_day.get(NO_DAY, (0, 0))[0] - known.get("", (0, 0))[0]
     return [Part("without a day", more, more, lambda: each.spoilt & (each.day == NO_DAY))] if more > 0 else []
 
 
-def _last_days(each: Fates, least: int) -> list[Part]:
+def _last_days(each: RowOutcomes, least: int) -> list[Part]:
     """The fewest last days that hold `least` rows, as one part."""
     days: list[Part] = []
     for day in sorted((day for day in each.by_day if day != NO_DAY), reverse=True):
@@ -111,7 +111,7 @@ def _last_days(each: Fates, least: int) -> list[Part]:
     return []
 
 
-def _files(each: Fates, known: Counts) -> list[Part]:
+def _files(each: RowOutcomes, known: Counts) -> list[Part]:
     last, faults = (np.array([known.get(name, (0, 0))[at] for name in each.files], np.int64) for at in (0, 1))
     new = each.row > last[each.file] if len(last) else np.zeros(0, bool)
     spoilt_new = new & each.spoilt
@@ -127,7 +127,7 @@ def _files(each: Fates, known: Counts) -> list[Part]:
     return parts
 
 
-def _inside(each: Fates, file: int, bad: Mask) -> Callable[[], Mask]:
+def _inside(each: RowOutcomes, file: int, bad: Mask) -> Callable[[], Mask]:
     return lambda: bad & (each.file == file)
 
 

@@ -23,7 +23,7 @@ from nightreel.data.contract.tables import (
 from nightreel.data.ingest.casting import mask_of
 from nightreel.data.ingest.timestamps import MICROS
 from nightreel.data.log_end import several
-from nightreel.data.quality.violations import Marks, Mask
+from nightreel.data.quality.violations import Mask, Violations
 
 CLOCK = "outside the clock"
 """The rule that a moment breaks which no log can hold."""
@@ -32,9 +32,9 @@ GARBLED = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]"
 MOJIBAKE = "[ÂÃâäåæçèéðñ][\u0080-\u00bfŒœŠšŸŽžƒˆ˜–—‘’‚“”„†‡•…‰‹›€™]"
 
 
-def mark_items(items: pa.Table) -> Marks:
+def mark_items(items: pa.Table) -> Violations:
     """Marks on a catalogue as snapshot wrote it."""
-    marks = Marks(items.num_rows)
+    marks = Violations(items.num_rows)
     mark_columns(marks, ITEMS, items)
     marks.mark(mask_of(pc.equal(pc.utf8_trim_whitespace(items["title"]), "")), "empty title", "title")
     marks.mark(mask_of(pc.less_equal(items["expires_at"], items["published_at"])), "impossible value", "expires_at")
@@ -42,19 +42,19 @@ def mark_items(items: pa.Table) -> Marks:
     return marks
 
 
-def mark_erasures(erasures: pa.Table) -> Marks:
+def mark_erasures(erasures: pa.Table) -> Violations:
     """Marks on erasure requests; asking twice is no fault."""
-    marks = Marks(erasures.num_rows)
+    marks = Violations(erasures.num_rows)
     marks.mark(mask_of(erasures["user_id"].is_null()), "empty cell", "user_id")
     return marks
 
 
-def mark_events(events: pa.Table, clock: str, known: pa.Array, quarantined: pa.Array, window_s: float) -> Marks:
+def mark_events(events: pa.Table, clock: str, known: pa.Array, quarantined: pa.Array, window_s: float) -> Violations:
     """Marks on events as snapshot wrote them, sorted by day and source order.
 
     known: ids of clean items; quarantined: ids of items that were set aside; window_s: see duplicate_window_s.
     """
-    marks = Marks(events.num_rows)
+    marks = Violations(events.num_rows)
     mark_columns(marks, EVENTS_TABLE, events)
     needs_item = ~mask_of(pc.is_in(events["event"], pa.array(EVENTS_WITHOUT_ITEM)))
     marks.mark(mask_of(events["item_id"].is_null()) & needs_item, "empty cell", "item_id")
@@ -117,7 +117,7 @@ def _decodes_again(text: str) -> bool:
     return False
 
 
-def mark_columns(marks: Marks, table: Table, rows: pa.Table) -> None:
+def mark_columns(marks: Violations, table: Table, rows: pa.Table) -> None:
     """What the contract says of each column by itself."""
     for column in (column for column in table.columns if column.name in rows.column_names):
         cells = rows[column.name]
@@ -137,7 +137,7 @@ def mark_columns(marks: Marks, table: Table, rows: pa.Table) -> None:
                 marks.mark(mask_of(below(cells, bound)), "impossible value", column.name)
 
 
-def _mark_values(marks: Marks, events: pa.Table) -> None:
+def _mark_values(marks: Violations, events: pa.Table) -> None:
     marks.mark(mask_of(pc.is_inf(events["value"])), "impossible value", "value")
     for event, (low, high) in VALUE_BOUNDS.items():
         outside = pc.or_(pc.less(events["value"], low), pc.greater(events["value"], high))

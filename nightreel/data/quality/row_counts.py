@@ -14,7 +14,7 @@ from nightreel.data.ingest.casting import Mask
 from nightreel.data.quality.future_events import RULE as FUTURE
 from nightreel.data.quality.new_rows import Part, arrived, spoilt_days
 from nightreel.data.quality.row_checks import CLOCK
-from nightreel.data.quality.row_outcomes import Fates
+from nightreel.data.quality.row_outcomes import RowOutcomes
 from nightreel.data.quality.violations import count_rules
 from nightreel.errors import UserError
 
@@ -59,7 +59,11 @@ def account(table: str, rows_in: int, clean: int, erased: int, quarantine: pa.Ta
 
 
 def require_acceptable(
-    accounts: Sequence[Account], tables: Sequence[Fates], known: Mapping[str, Any] | None, limit: float, least: int
+    accounts: Sequence[Account],
+    tables: Sequence[RowOutcomes],
+    known: Mapping[str, Any] | None,
+    limit: float,
+    least: int,
 ) -> None:
     """Raise UserError with the worst rules when a table has no clean row left, or too many quarantined ones: of all of
     its rows, of a file, of a day or of what came since the last good night.
@@ -79,7 +83,7 @@ def require_acceptable(
         raise UserError("\n".join(faults))
 
 
-def small_parts(tables: Sequence[Fates], known: Mapping[str, Any] | None, limit: float, least: int) -> list[str]:
+def small_parts(tables: Sequence[RowOutcomes], known: Mapping[str, Any] | None, limit: float, least: int) -> list[str]:
     """Warnings of parts with too few rows to stop a night, and too many of them at fault; arguments as above."""
     warnings = []
     for each in tables:
@@ -93,7 +97,7 @@ def small_parts(tables: Sequence[Fates], known: Mapping[str, Any] | None, limit:
     return warnings
 
 
-def bad_days(tables: Sequence[Fates], limit: float, least: int) -> list[str]:
+def bad_days(tables: Sequence[RowOutcomes], limit: float, least: int) -> list[str]:
     """A warning for each table that has days of which too many rows are quarantined, whoever knew them before."""
     warnings = []
     for each in tables:
@@ -134,7 +138,7 @@ def _whole(own: Account, limit: float) -> str | None:
     return None
 
 
-def _parts(each: Fates, known: Mapping[str, Any] | None, limit: float, least: int) -> list[str]:
+def _parts(each: RowOutcomes, known: Mapping[str, Any] | None, limit: float, least: int) -> list[str]:
     """What is wrong with parts of a table."""
     parts = [part for part in arrived(each, known, least) if part.n >= least and part.share > limit]
     found = list(_each_once(parts))
@@ -159,7 +163,7 @@ def _each_once(parts: Sequence[Part]) -> list[tuple[Part, Mask]]:
     return found
 
 
-def _rules(each: Fates, bad: Mask) -> Rules:
+def _rules(each: RowOutcomes, bad: Mask) -> Rules:
     return count_rules(each.quarantine.filter(pa.array(bad[each.bad])), each.table)
 
 

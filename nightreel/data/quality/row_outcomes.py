@@ -23,7 +23,7 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Fates:
+class RowOutcomes:
     """What became of a table's rows, but for erased ones.
 
     files: names; file: [n] which of them; row: [n] place in it, from 1; day: [n] days since 1970, NO_DAY where none is
@@ -66,7 +66,9 @@ class Fates:
         return found
 
 
-def fates(table: str, kept: pa.Table, clean: Mask, day: Ints | None, quarantine: pa.Table, typed: pa.Table) -> Fates:
+def row_outcomes(
+    table: str, kept: pa.Table, clean: Mask, day: Ints | None, quarantine: pa.Table, typed: pa.Table
+) -> RowOutcomes:
     """The fates of a table's rows, rejected rows first.
 
     Args:
@@ -86,7 +88,7 @@ def fates(table: str, kept: pa.Table, clean: Mask, day: Ints | None, quarantine:
     coded = names.combine_chunks().dictionary_encode()
     row = np.concatenate([part["source_row"].to_numpy() for part in (rejected, kept)]).astype(np.int64)
     known = np.full(kept.num_rows, NO_DAY) if day is None else day
-    return Fates(
+    return RowOutcomes(
         table, tuple(coded.dictionary.to_pylist()), coded.indices.to_numpy().astype(np.int64), row,
         np.concatenate([np.full(rejected.num_rows, NO_DAY), known]),
         np.concatenate([np.ones(rejected.num_rows, bool), ~clean]), own, _last_rows(typed, own),
@@ -103,7 +105,7 @@ def named(day: int) -> str:
     return "" if day == NO_DAY else str(EPOCH + day)
 
 
-def remembered(tables: Sequence[Fates]) -> dict[str, Any]:
+def remembered(tables: Sequence[RowOutcomes]) -> dict[str, Any]:
     """What a later night has to know of tonight's rows; it is published with the version, in profile.json.
 
     Args:

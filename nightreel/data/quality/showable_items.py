@@ -44,7 +44,7 @@ def mostly_blocked(items: pa.Table) -> list[str]:
     return [_most(blocked, items.num_rows, "have `blocked` true")] if blocked > MOST * items.num_rows else []
 
 
-def told(items: pa.Table, hidden: Collection[str], known: Mapping[str, Any] | None) -> list[str]:
+def showable_warnings(items: pa.Table, hidden: Collection[str], known: Mapping[str, Any] | None) -> list[str]:
     """Warnings that depend on the hour or on the last good night: most items may not be shown, many more are blocked.
 
     Args:

@@ -17,7 +17,7 @@ from nightreel.data.ingest.file_formats import Raw
 from nightreel.data.privacy import pseudonym, redacted
 from nightreel.data.quality import editorial_checks, row_checks
 from nightreel.data.quality.future_events import without_future
-from nightreel.data.quality.violations import Marks
+from nightreel.data.quality.violations import Violations
 from nightreel.errors import UserError
 
 
@@ -78,7 +78,7 @@ def load_rules(raw: Raw, items: pa.Table) -> pa.Table:
     return table.select(RULES.names)
 
 
-def _faultless(raw: Raw, mark: Callable[[pa.Table], Marks]) -> pa.Table:
+def _faultless(raw: Raw, mark: Callable[[pa.Table], Violations]) -> pa.Table:
     """A file's rows in the contract's columns, with their source."""
     table, rejected = _typed(raw, TABLES[raw.table], "s", None)
     table = _stack(TABLES[raw.table].columns, [(table, [])], ARROW_TYPES)
@@ -116,7 +116,7 @@ def clock_of(raws: list[Raw], setting: str) -> tuple[str, str]:
     return ("s" if unit == "order" else unit), "time"
 
 
-def moments_of(raw: Raw, column: Column) -> timestamps.Reading:
+def moments_of(raw: Raw, column: Column) -> timestamps.ParsedTimestamps:
     """A column of moments, whatever form the source gives them; raises UserError where it can hold none."""
     cells = raw.columns[column.name]
     kind = cells.type
@@ -127,7 +127,7 @@ def moments_of(raw: Raw, column: Column) -> timestamps.Reading:
     if not (pa.types.is_temporal(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         cells, bad = to_text(cells, raw.file, column)
         reading = timestamps.read_moments(cells)
-        return timestamps.Reading(reading.micros, reading.numbers, reading.dated, reading.bad | bad)
+        return timestamps.ParsedTimestamps(reading.micros, reading.numbers, reading.dated, reading.bad | bad)
     return timestamps.read_moments(cells)
 
 

@@ -17,7 +17,7 @@ Mask = npt.NDArray[np.bool_]
 EPOCH = datetime(1970, 1, 1)
 
 
-class Marks:
+class Violations:
     """Marks on n rows; the first rule that a row breaks is the one it is quarantined for."""
 
     def __init__(self, n: int) -> None:

@@ -13,8 +13,8 @@ from typing import cast
 import numpy as np
 
 from nightreel.data.histories import FloatArray, Histories, IntArray, ItemArray
-from nightreel.evaluation.behavioral.behavioral_test import Behaviour, K, spread
-from nightreel.evaluation.test_set import Trial
+from nightreel.evaluation.behavioral.behavioral_test import BehavioralTest, K, spread
+from nightreel.evaluation.test_set import TestSet
 from nightreel.models.base import Catalogue, Recommender, Scores
 from nightreel.models.baselines.popularity import Popularity
 from nightreel.models.engine import Engine
@@ -36,22 +36,22 @@ class Doubled:
         return self.member.score(histories, moments)[:, self.source]
 
 
-def twins(trial: Trial, engine: Engine, *, least: float) -> Behaviour:
+def duplicate_items(trial: TestSet, engine: Engine, *, least: float) -> BehavioralTest:
     """least: the share of pairs that has to be ranked alike."""
     some = spread(trial)
     lists, _ = engine.top_k(some.histories, some.moments, K, exclude=some.exclude, hidden=None)
     shown, times = np.unique(lists[lists >= 0], return_counts=True)
     copied = np.sort(shown[np.argsort(-times, kind="stable")][EVERY // 2 :: EVERY]).astype(np.int64)
     if not len(copied):
-        return Behaviour(NAME, None, least, 0, f"fewer than {EVERY // 2 + 1} items are shown")
+        return BehavioralTest(NAME, None, least, 0, f"fewer than {EVERY // 2 + 1} items are shown")
     both = doubled(engine, copied)
     found, _ = both.top_k(some.histories, some.moments, REACH, exclude=some.exclude, hidden=None)
     pairs, alike = _counted(some, found, copied, engine.n_items)
     if not pairs:
-        return Behaviour(NAME, None, least, 0, f"none of {len(copied):,} copied items gets among the first {K}")
+        return BehavioralTest(NAME, None, least, 0, f"none of {len(copied):,} copied items gets among the first {K}")
     figure = alike / pairs
     text = f"{figure:.0%} of pairs stand in the first {REACH} together where one is in the first {K}"
-    return Behaviour(NAME, figure, least, pairs, f"{text}; {len(copied):,} items copied, {pairs:,} pairs")
+    return BehavioralTest(NAME, figure, least, pairs, f"{text}; {len(copied):,} items copied, {pairs:,} pairs")
 
 
 def doubled(engine: Engine, copied: IntArray) -> Engine:
@@ -68,7 +68,7 @@ def doubled(engine: Engine, copied: IntArray) -> Engine:
     )
 
 
-def _counted(trial: Trial, found: ItemArray, copied: IntArray, n_items: int) -> tuple[int, int]:
+def _counted(trial: TestSet, found: ItemArray, copied: IntArray, n_items: int) -> tuple[int, int]:
     """Pairs with a copy among the first K, and those with both in the list. What a user has seen is left out: its copy
     alone may be shown."""
     pairs = alike = 0

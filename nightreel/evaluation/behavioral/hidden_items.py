@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from nightreel.data.histories import IntArray
-from nightreel.evaluation.behavioral.behavioral_test import Behaviour, K, spread
-from nightreel.evaluation.test_set import Trial, ask
+from nightreel.evaluation.behavioral.behavioral_test import BehavioralTest, K, spread
+from nightreel.evaluation.test_set import TestSet, ask
 from nightreel.models.engine import BLEND
 from nightreel.reader.reader import Reader
 
@@ -24,7 +24,7 @@ MOST = 20  # items withdrawn
 ASKED = 5  # of them, how many are searched for, and have their neighbours asked for
 
 
-def withdrawn(trial: Trial, reader: Reader) -> Behaviour:
+def hidden_items(trial: TestSet, reader: Reader) -> BehavioralTest:
     """Share of answers (lists, one user's list, search, similar items, explanations) without a withdrawn item; all have
     to be."""
     some = spread(trial)
@@ -32,7 +32,7 @@ def withdrawn(trial: Trial, reader: Reader) -> Behaviour:
     shown, times = np.unique(lists[lists >= 0], return_counts=True)
     gone = shown[np.argsort(-times, kind="stable")][:MOST].astype(np.int64)
     if not len(gone):
-        return Behaviour(NAME, None, 1.0, 0, "no list shows anything")
+        return BehavioralTest(NAME, None, 1.0, 0, "no list shows anything")
     without = _without(reader, gone)
     answers = [row.tolist() for row in ask(without, some, K, BLEND)] + _others(without, some, gone)
     bad = set(gone.tolist())
@@ -42,7 +42,7 @@ def withdrawn(trial: Trial, reader: Reader) -> Behaviour:
         f"{len(gone):,} of the most shown items blocked, expired or not yet published: "
         f"{faulty:,} of {len(answers):,} answers show one"
     )
-    return Behaviour(NAME, figure, 1.0, len(answers), text)
+    return BehavioralTest(NAME, figure, 1.0, len(answers), text)
 
 
 def _without(reader: Reader, gone: IntArray) -> Reader:
@@ -57,7 +57,7 @@ def _without(reader: Reader, gone: IntArray) -> Reader:
     return replace(reader, items=items, now=lambda: INSTANT)
 
 
-def _others(reader: Reader, trial: Trial, gone: IntArray) -> list[list[int]]:
+def _others(reader: Reader, trial: TestSet, gone: IntArray) -> list[list[int]]:
     """What the other doors answer with: the list of one history and what its reasons name, lists of strangers and of
     known users, one by one and many at once; search, similar items, and what is told of a withdrawn item."""
     ids, users = reader.items.ids, reader.user_ids[:ASKED].to_pylist()

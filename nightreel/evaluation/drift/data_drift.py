@@ -39,14 +39,14 @@ from nightreel.evaluation.drift.drift_bounds import (
     LOST,
     SNAPSHOT,
     TRAINING,
-    Change,
+    DriftFigure,
     State,
     bounded,
     distributions,
     share_of,
     unmeasured,
 )
-from nightreel.evaluation.drift.histogram import Spread, effective
+from nightreel.evaluation.drift.histogram import Histogram, effective
 from nightreel.settings import Drift
 from nightreel.stage import write_json
 from nightreel.store.backends.base import Missing, Store
@@ -68,8 +68,8 @@ class Known:
     key: str | None
 
     @property
-    def spreads(self) -> dict[str, Spread]:
-        return {name: Spread.from_json(value) for name, value in self.profile["spreads"].items()}
+    def spreads(self) -> dict[str, Histogram]:
+        return {name: Histogram.from_json(value) for name, value in self.profile["spreads"].items()}
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Profiled:
 
     profile: dict[str, Any]
     directions: Vectors
-    changes: list[Change]
+    changes: list[DriftFigure]
 
 
 def known_data(store: Store, champion: Champion | Unreadable | None, source: str) -> Known | str:
@@ -132,7 +132,7 @@ def drifted(
     return Profiled(own, directions, changes)
 
 
-def _snapshot(known: Known, data: Dataset, lies: Mapping[str, FloatArray], settings: Drift) -> Iterator[Change]:
+def _snapshot(known: Known, data: Dataset, lies: Mapping[str, FloatArray], settings: Drift) -> Iterator[DriftFigure]:
     """The whole snapshot, against the last good one: users and items, then what happened."""
     users_and_items = spreads(of_snapshot(data, lies), known.spreads)
     yield from distributions(SNAPSHOT, known.spreads, users_and_items, settings, settings.psi, np.inf)
@@ -154,7 +154,7 @@ def _content(known: Known, vectors: Vectors, config: Mapping[str, Any]) -> dict[
     return projected(vectors, known.directions) if same else {}
 
 
-def _schema(known: Known, own: Mapping[str, Any], settings: Drift) -> Iterator[Change]:
+def _schema(known: Known, own: Mapping[str, Any], settings: Drift) -> Iterator[DriftFigure]:
     """Columns that lost cells; one that is gone has lost all of them, a new one none."""
     for table, before in known.profile["columns"].items():
         now = own["columns"][table]
@@ -164,10 +164,10 @@ def _schema(known: Known, own: Mapping[str, Any], settings: Drift) -> Iterator[C
             text = f"{left:.1%} of cells filled, {share:.1%} before{gone}"
             yield bounded(SNAPSHOT, f"{table}.{column} filled", share - left, settings.emptier, text)
         for column in sorted(now.keys() - before.keys()):
-            yield Change(SNAPSHOT, f"{table}.{column} filled", now[column], None, None, "told", "a new column")
+            yield DriftFigure(SNAPSHOT, f"{table}.{column} filled", now[column], None, None, "told", "a new column")
 
 
-def _volume(known: Known, own: Mapping[str, Any], settings: Drift) -> Iterator[Change]:
+def _volume(known: Known, own: Mapping[str, Any], settings: Drift) -> Iterator[DriftFigure]:
     for table, before in known.profile["rows"].items():
         now = own["rows"][table]
         growth = (now - before) / max(before, 1)
@@ -177,10 +177,10 @@ def _volume(known: Known, own: Mapping[str, Any], settings: Drift) -> Iterator[C
     if known.profile["clock"] == own["clock"] == "time":
         days = (own["data_until"] - known.profile["data_until"]) / DAY
         text = f"the newest event is {abs(days):,.1f} days {'later' if days >= 0 else 'earlier'}"
-        yield Change(SNAPSHOT, "freshness", days, 0.0, None, "steady" if days >= 0 else "warning", text)
+        yield DriftFigure(SNAPSHOT, "freshness", days, 0.0, None, "steady" if days >= 0 else "warning", text)
 
 
-def _newcomers(known: Known, data: Dataset, key: str | None, settings: Drift) -> Iterator[Change]:
+def _newcomers(known: Known, data: Dataset, key: str | None, settings: Drift) -> Iterator[DriftFigure]:
     items = sum(item not in known.item_ids for item in data.item_ids)
     yield share_of("new items", items, data.n_items, settings.new_items)
     if known.key != key:
@@ -190,7 +190,7 @@ def _newcomers(known: Known, data: Dataset, key: str | None, settings: Drift) ->
     yield share_of("new users", users, data.n_users, settings.new_users)
 
 
-def _arrived(known: Known, data: Dataset, lies: Mapping[str, FloatArray], settings: Drift) -> Iterator[Change]:
+def _arrived(known: Known, data: Dataset, lies: Mapping[str, FloatArray], settings: Drift) -> Iterator[DriftFigure]:
     """The events since the last good snapshot, against all of its events."""
     if known.profile["clock"] != "time" or data.clock != "time":
         yield unmeasured(ARRIVALS, "everything", "there is no clock: no event is later than all others")
@@ -210,7 +210,7 @@ def _arrived(known: Known, data: Dataset, lies: Mapping[str, FloatArray], settin
     yield from distributions(ARRIVALS, known.spreads, own, settings, settings.arrivals, _independent(data, rows))
 
 
-def _training(data: Dataset, content: Mapping[str, FloatArray], settings: Drift) -> Iterator[Change]:
+def _training(data: Dataset, content: Mapping[str, FloatArray], settings: Drift) -> Iterator[DriftFigure]:
     if GLOBAL not in data.protocols:
         yield unmeasured(TRAINING, "everything", "no split in time: no event is newer than all that was trained on")
         return
@@ -219,4 +219,4 @@ def _training(data: Dataset, content: Mapping[str, FloatArray], settings: Drift)
     after = spreads(of_events(data, np.flatnonzero(part == TEST), content), before)
     for each in distributions(TRAINING, before, after, settings, settings.psi, 0.0):
         state: State = "warning" if each.state == "stop" else each.state
-        yield Change(each.against, each.what, each.figure, each.warn, None, state, each.text)
+        yield DriftFigure(each.against, each.what, each.figure, each.warn, None, state, each.text)

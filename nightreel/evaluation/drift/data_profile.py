@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from nightreel.data.dataset import Dataset
 from nightreel.data.histories import FloatArray, IntArray
-from nightreel.evaluation.drift.histogram import Spread, spread_of_labels, spread_of_numbers
+from nightreel.evaluation.drift.histogram import Histogram, spread_of_labels, spread_of_numbers
 
 Mask = npt.NDArray[np.bool_]
 Vectors = npt.NDArray[np.float32]
@@ -93,7 +93,7 @@ def of_snapshot(data: Dataset, content: Mapping[str, FloatArray]) -> dict[str, V
     return found | {f"{name}, catalogue": values for name, values in content.items()}
 
 
-def spreads(values: Mapping[str, Values], like: Mapping[str, Spread] | None = None) -> dict[str, Spread]:
+def spreads(values: Mapping[str, Values], like: Mapping[str, Histogram] | None = None) -> dict[str, Histogram]:
     """The values' spreads; with `like`, only those that it has, by its marks."""
     names = [name for name in values if like is None or name in like]
     return {name: _spread(values[name], None if like is None else like[name]) for name in names}
@@ -127,7 +127,7 @@ def filled(table: pa.Table) -> dict[str, float]:
     return found
 
 
-def _spread(values: Values, like: Spread | None) -> Spread:
+def _spread(values: Values, like: Histogram | None) -> Histogram:
     marks: Sequence[Any] | None = None if like is None else like.marks
     if isinstance(values, tuple):
         return spread_of_labels(values[0], values[1], marks)

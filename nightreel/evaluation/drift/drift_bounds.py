@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from nightreel.evaluation.drift.data_profile import CONTENT
-from nightreel.evaluation.drift.histogram import Apart, Spread, apart, ks, psi
+from nightreel.evaluation.drift.histogram import Histogram, HistogramDistance, apart, ks, psi
 from nightreel.settings import Drift, Limits
 
 SNAPSHOT, ARRIVALS, TRAINING = "the last good snapshot", "its events, by those since", "training, by the test's events"
@@ -22,7 +22,7 @@ State = Literal["steady", "warning", "stop", "told", "not measured"]
 
 
 @dataclass(frozen=True)
-class Change:
+class DriftFigure:
     """One figure of drift. against: SNAPSHOT, ARRIVALS or TRAINING; warn, stop: its bounds, None where it has none;
     state: `told` where it has neither."""
 
@@ -35,15 +35,15 @@ class Change:
     text: str
 
 
-def lost_rows(changes: Sequence[Change]) -> bool:
+def lost_rows(changes: Sequence[DriftFigure]) -> bool:
     """Whether a table lacks so many of the rows that the last good snapshot had that the night is stopped."""
     return any(each.state == "stop" and each.what.startswith(LOST) for each in changes)
 
 
 def distributions(
-    against: str, before: Mapping[str, Spread], now: Mapping[str, Spread], settings: Drift, limits: Limits,
+    against: str, before: Mapping[str, Histogram], now: Mapping[str, Histogram], settings: Drift, limits: Limits,
     independent: float,
-) -> Iterator[Change]:  # fmt: skip
+) -> Iterator[DriftFigure]:  # fmt: skip
     """PSI of every spread that both have, and KS of numbers (of whole snapshots and of training). independent: how many
     values of different users or items stand behind `now`."""
     few = [name for name, other in now.items() if min(before[name].total, other.total) < settings.least]
@@ -65,8 +65,8 @@ def distributions(
 
 
 def _confirmed(
-    change: Change, reference: Spread, other: Spread, limits: Limits, settings: Drift, independent: float
-) -> Change:  # fmt: skip
+    change: DriftFigure, reference: Histogram, other: Histogram, limits: Limits, settings: Drift, independent: float
+) -> DriftFigure:  # fmt: skip
     """A stop, if it is sure and a second figure confirms it; else a warning that says what is lacking."""
     if change.state != "stop":
         return change
@@ -78,7 +78,7 @@ def _confirmed(
     return replace(change, state="warning", text=f"{text}; no stop: {', '.join(lacking)}")
 
 
-def _lacking(found: Apart, stop: float | None, settings: Drift) -> Iterator[str]:
+def _lacking(found: HistogramDistance, stop: float | None, settings: Drift) -> Iterator[str]:
     if found.values < settings.independent:
         yield f"worth {found.values:,.0f} independent values, fewer than {settings.independent:,}"
     if stop is None or found.least_psi <= stop:
@@ -87,19 +87,19 @@ def _lacking(found: Apart, stop: float | None, settings: Drift) -> Iterator[str]
         yield "what lies elsewhere may be less than evaluate.drift.ks.stop"
 
 
-def share_of(what: str, count: int, of: int, limits: Limits) -> Change:
+def share_of(what: str, count: int, of: int, limits: Limits) -> DriftFigure:
     return bounded(SNAPSHOT, what, count / max(of, 1), limits, f"{count:,} of {of:,} ({count / max(of, 1):.1%})")
 
 
 def bounded(
     against: str, what: str, figure: float, limits: Limits, text: str, chance: float = 0.0
-) -> Change:  # fmt: skip
+) -> DriftFigure:  # fmt: skip
     """A figure against its bounds; within what chance alone may give it is steady."""
     state: State = "steady"
     if figure > max(limits.warn, chance):
         state = "warning" if limits.stop is None or figure <= limits.stop else "stop"
-    return Change(against, what, round(figure, 6), limits.warn, limits.stop, state, text)
+    return DriftFigure(against, what, round(figure, 6), limits.warn, limits.stop, state, text)
 
 
-def unmeasured(against: str, what: str, why: str) -> Change:
-    return Change(against, what, None, None, None, "not measured", f"not measured: {why}")
+def unmeasured(against: str, what: str, why: str) -> DriftFigure:
+    return DriftFigure(against, what, None, None, None, "not measured", f"not measured: {why}")

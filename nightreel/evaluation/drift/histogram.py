@@ -33,7 +33,7 @@ CHANCE = 0.001  # how often chance alone may pass for drift
 
 
 @dataclass(frozen=True)
-class Spread:
+class Histogram:
     """Counts of values by bin. marks: ascending upper edges (inclusive), or labels; counts: one for each mark, then
     one for all beyond the marks; unknown: values that are missing."""
 
@@ -54,26 +54,26 @@ class Spread:
         return {"marks": list(self.marks), "counts": list(self.counts), "unknown": self.unknown}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Spread:
+    def from_json(cls, value: Mapping[str, Any]) -> Histogram:
         """From `as_json()`."""
         return cls(tuple(value["marks"]), tuple(value["counts"]), int(value["unknown"]))
 
 
-def spread_of_numbers(values: npt.ArrayLike, marks: Sequence[float] | None = None) -> Spread:
+def spread_of_numbers(values: npt.ArrayLike, marks: Sequence[float] | None = None) -> Histogram:
     """Of [n] numbers, NaN being unknown; by their own quantiles, or by the `marks` of another spread."""
     given = np.asarray(values, np.float64)
     known = given[~np.isnan(given)]
     edges = _edges(known) if marks is None else np.asarray(marks, np.float64)
     counts = np.bincount(np.searchsorted(edges, known, side="left"), minlength=len(edges) + 1)
-    return Spread(tuple(edges.tolist()), tuple(counts.tolist()), len(given) - len(known))
+    return Histogram(tuple(edges.tolist()), tuple(counts.tolist()), len(given) - len(known))
 
 
-def spread_of_labels(counts: Mapping[str, int], unknown: int, marks: Sequence[str] | None = None) -> Spread:
+def spread_of_labels(counts: Mapping[str, int], unknown: int, marks: Sequence[str] | None = None) -> Histogram:
     """Of labels with how often each stands; by the most frequent, or by the `marks` of another spread."""
     if marks is None:
         marks = [label for label, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:LABELS]]
     inside = [int(counts.get(label, 0)) for label in marks]
-    return Spread(tuple(marks), (*inside, sum(counts.values()) - sum(inside)), unknown)
+    return Histogram(tuple(marks), (*inside, sum(counts.values()) - sum(inside)), unknown)
 
 
 def _edges(known: FloatArray) -> FloatArray:
@@ -84,7 +84,7 @@ def _edges(known: FloatArray) -> FloatArray:
     return np.asarray(distinct, np.float64)
 
 
-def psi(reference: Spread, other: Spread) -> tuple[float, float]:
+def psi(reference: Histogram, other: Histogram) -> tuple[float, float]:
     """(PSI, the most that chance would give) of two spreads with the same marks; unknown values are a bin."""
     parts = [_grouped(each, _groups(reference)) for each in (reference, other)]
     used = (parts[0] + parts[1]) > 0
@@ -93,7 +93,7 @@ def psi(reference: Spread, other: Spread) -> tuple[float, float]:
     return float(((p - q) * np.log(p / q)).sum()), float(noise)
 
 
-def ks(reference: Spread, other: Spread) -> tuple[float, float]:
+def ks(reference: Histogram, other: Histogram) -> tuple[float, float]:
     """(greatest distance of the distribution functions at the marks, the most that chance would give); of numbers."""
     n, m = max(reference.known, 1), max(other.known, 1)
     apart = np.abs(np.cumsum(reference.counts) / n - np.cumsum(other.counts) / m)
@@ -101,7 +101,7 @@ def ks(reference: Spread, other: Spread) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class Apart:
+class HistogramDistance:
     """How far two spreads are from each other: PSI, and the share of values that lie elsewhere (of numbers the KS
     distance, of labels half the sum of the differences; unknown values are one more place). least_psi, least_moved:
     their lower limits; values: how many independent ones the later spread has."""
@@ -113,7 +113,7 @@ class Apart:
     values: float
 
 
-def apart(reference: Spread, other: Spread, independent: float) -> Apart:
+def apart(reference: Histogram, other: Histogram, independent: float) -> HistogramDistance:
     """The distance of two spreads with the same marks, and what is sure of it.
 
     Args:
@@ -136,7 +136,7 @@ def apart(reference: Spread, other: Spread, independent: float) -> Apart:
     for p, q in ([part[None] for part in shares], drawn):
         figures.append((_psi_of(p @ _indicator(groups), q @ _indicator(groups), m, n), _moved_of(p, q, labels)))
     (psi_now, moved_now), (psi_drawn, moved_drawn) = figures
-    return Apart(
+    return HistogramDistance(
         float(psi_now[0]), _least(psi_now[0], psi_drawn), float(moved_now[0]), _least(moved_now[0], moved_drawn), n
     )
 
@@ -147,7 +147,7 @@ def effective(owners: IntArray) -> float:
     return float(counts.sum() ** 2 / max((counts**2).sum(), 1.0))
 
 
-def _shares(spread: Spread) -> FloatArray:
+def _shares(spread: Histogram) -> FloatArray:
     counts = np.array([*spread.counts, spread.unknown], np.float64)
     return np.asarray(counts / max(counts.sum(), 1.0), np.float64)
 
@@ -175,7 +175,7 @@ def _least(figure: float, drawn: FloatArray) -> float:
     return float(np.quantile(drawn, 1 - SURE) - 2 * max(float(drawn.mean()) - figure, 0.0))
 
 
-def _groups(reference: Spread) -> IntArray:
+def _groups(reference: Histogram) -> IntArray:
     """Which group each bin of the reference is in: labels each in their own, numbers in tenths of the reference."""
     counts = np.asarray(reference.counts, np.float64)
     if not reference.marks or isinstance(reference.marks[0], str):
@@ -185,5 +185,5 @@ def _groups(reference: Spread) -> IntArray:
     return groups
 
 
-def _grouped(spread: Spread, groups: IntArray) -> FloatArray:
+def _grouped(spread: Histogram, groups: IntArray) -> FloatArray:
     return np.append(np.bincount(groups, spread.counts, int(groups.max(initial=0)) + 1), float(spread.unknown))

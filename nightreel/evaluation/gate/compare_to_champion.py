@@ -12,22 +12,22 @@ import numpy as np
 from nightreel.bundle.assembly import rehearse
 from nightreel.data.dataset import Dataset
 from nightreel.evaluation.champion import Champion, Unreadable, compare
-from nightreel.evaluation.gate.gate import Evidence, Gate, Judgement, judge
-from nightreel.evaluation.test_set import Ranker, Trial
-from nightreel.models.training.selected_params import Choices
+from nightreel.evaluation.gate.gate import Gate, GateEvidence, GateResult, decide
+from nightreel.evaluation.test_set import Ranker, TestSet
+from nightreel.models.training.selected_params import SelectedParams
 from nightreel.reader.reader import Reader
-from nightreel.stage import say
+from nightreel.stage import log_progress
 
 
-def judged(
-    gate: Gate, evidence: Evidence, champion: Champion | Unreadable | None, data: Dataset,
-    pairs: list[tuple[Trial, Reader]], *, blocked: bool, least_users: int, vectors: tuple[Path, Path],
+def compare_to_champion(
+    gate: Gate, evidence: GateEvidence, champion: Champion | Unreadable | None, data: Dataset,
+    pairs: list[tuple[TestSet, Reader]], *, blocked: bool, least_users: int, vectors: tuple[Path, Path],
     hidden: frozenset[str],
-) -> Judgement:  # fmt: skip
+) -> GateResult:  # fmt: skip
     """The verdict. pairs: of the gate's folds, the latest first; vectors: folders of today's, of the encoder as it is
-    and as it was fitted; hidden: ids of what may not be shown today; the rest as in `judge` and `compare`."""
+    and as it was fitted; hidden: ids of what may not be shown today; the rest as in `decide` and `compare`."""
     with tempfile.TemporaryDirectory() as scratch:
-        found = judge(
+        found = decide(
             gate, evidence, champion, blocked=blocked,
             compare=lambda known: compare(
                 known, data, evidence.scores, [trial for trial, _ in pairs],
@@ -45,9 +45,9 @@ def judged(
 
 def _retraining(
     data: Dataset, scratch: Path, vectors: tuple[Path, Path], hidden: frozenset[str]
-) -> Callable[[str, Choices], Ranker]:
-    def retrain(fold: str, choices: Choices) -> Ranker:
-        say(f"training the champion's choices again on {fold}")
+) -> Callable[[str, SelectedParams], Ranker]:
+    def retrain(fold: str, choices: SelectedParams) -> Ranker:
+        log_progress(f"training the champion's choices again on {fold}")
         # A fine-tuned encoder belongs to the night that made it: today's vectors stand in for the champion's.
         own = np.load(vectors[0 if choices.encoder == "base" else 1] / "vectors.npy")
         rehearse(data, fold, choices, own, {"key_fingerprint": None}, scratch / fold)

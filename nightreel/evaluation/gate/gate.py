@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nightreel.data.histories import FloatArray, IntArray
-from nightreel.evaluation.behavioral.behavioral_test import Behaviour, night_to_night
+from nightreel.evaluation.behavioral.behavioral_test import BehavioralTest, overlap_with_last_night
 from nightreel.evaluation.champion import LEAST_SHARED, Champion, Comparison, Unreadable, shared_items
-from nightreel.evaluation.drift.drift_bounds import Change, lost_rows
+from nightreel.evaluation.drift.drift_bounds import DriftFigure, lost_rows
 from nightreel.evaluation.gate.gate_rules import (
     fresh_data,
     holding_coverage,
@@ -21,7 +21,7 @@ from nightreel.evaluation.gate.gate_rules import (
 )
 from nightreel.evaluation.gate.override import overridden
 from nightreel.evaluation.gate.verdict import (
-    Rule,
+    GateRule,
     Verdict,
     against_champion,
     against_popularity,
@@ -33,7 +33,7 @@ from nightreel.evaluation.gate.verdict import (
 )
 from nightreel.evaluation.metrics.bootstrap import Difference, Draws, relative_difference
 from nightreel.evaluation.metrics.coverage import coverage
-from nightreel.evaluation.model_scores import GATE_K, GATE_METRIC, Scores, by_user
+from nightreel.evaluation.model_scores import GATE_K, GATE_METRIC, ModelScores, by_user
 from nightreel.evaluation.segments.slice_tests import Gap, SliceScore, score_slices
 from nightreel.evaluation.segments.slices import Slice
 from nightreel.evaluation.test_set import POPULARITY
@@ -71,7 +71,7 @@ class Gate:
             margin=self.settings.margin,
         )
 
-    def popularity(self, scores: Scores) -> Rule | None:
+    def popularity(self, scores: ModelScores) -> GateRule | None:
         """The rule `better than popularity`; None where popularity is not among the members."""
         if POPULARITY not in scores.models:
             return None
@@ -80,25 +80,25 @@ class Gate:
         mean = scores.mean(BLEND, GATE_METRIC)
         return against_popularity(found, margin=self.settings.margin, users=scores.n_users, score=mean)
 
-    def champion(self, comparison: Comparison) -> Rule:
+    def champion(self, comparison: Comparison) -> GateRule:
         """The rule `not worse than the champion`, for a fair comparison."""
         ours, users = comparison.challenger, comparison.users
         found = self.difference(users, ours, comparison.champion)
         mean = float(ours.mean()) if len(ours) else 0.0
         return against_champion(found, margin=self.settings.margin, users=len(np.unique(users)), score=mean)
 
-    def sound(self, scores: Scores, model: str) -> Rule:
+    def sound(self, scores: ModelScores, model: str) -> GateRule:
         """The hard checks on the model that would be served."""
         return sound_lists(scores.faults[model], len(scores.users))
 
     def others(
         self,
-        evidence: Evidence,
+        evidence: GateEvidence,
         champion: Champion,
         comparison: Comparison,
         slices: Sequence[SliceScore],
-        tests: Sequence[Behaviour],
-    ) -> list[Rule]:
+        tests: Sequence[BehavioralTest],
+    ) -> list[GateRule]:
         """Sound lists and behaviour (tests); freshness, drift, slices and coverage against the champion."""
         settings, n_items = self.settings, len(evidence.item_ids)
         same = champion.source in (None, evidence.source)
@@ -118,7 +118,7 @@ class Gate:
         ]
 
     def slices(
-        self, evidence: Evidence, comparison: Comparison | None, model: str
+        self, evidence: GateEvidence, comparison: Comparison | None, model: str
     ) -> tuple[list[SliceScore], list[Gap]]:
         """Every slice of the compared rows; of all rows and without differences where nothing was compared."""
         scores = evidence.scores
@@ -133,25 +133,25 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class GateEvidence:
     """What is known of the candidate. slices: over the rows of `scores`; behaviours: of the blend; data_until: instant
     of the last event, as `clock` means it; candidate: the bundle's digest; item_ids: today's; source: as set;
     behind: what ranks the blend's lists, in words; changes: drift of the data."""
 
-    scores: Scores
+    scores: ModelScores
     slices: Sequence[Slice]
-    behaviours: Sequence[Behaviour]
+    behaviours: Sequence[BehavioralTest]
     data_until: float
     clock: str
     candidate: str
     item_ids: Sequence[str]
     source: str
     behind: str
-    changes: Sequence[Change] = ()
+    changes: Sequence[DriftFigure] = ()
 
 
 @dataclass(frozen=True)
-class Judgement:
+class GateResult:
     """The verdict and what it rests on; comparison: None where none was fair; behaviours: those of the evidence, and
     how far the lists are the champion's; refresh: whether what is live may learn tonight's log in the candidate's
     stead."""
@@ -160,14 +160,14 @@ class Judgement:
     comparison: Comparison | None
     slices: list[SliceScore]
     gaps: list[Gap]
-    behaviours: list[Behaviour]
+    behaviours: list[BehavioralTest]
     refresh: bool
 
 
-def judge(
-    gate: Gate, evidence: Evidence, champion: Champion | Unreadable | None, *, blocked: bool,
+def decide(
+    gate: Gate, evidence: GateEvidence, champion: Champion | Unreadable | None, *, blocked: bool,
     compare: Callable[[Champion], Comparison],
-) -> Judgement:  # fmt: skip
+) -> GateResult:  # fmt: skip
     """The verdict on the candidate; `compare` is called only where a comparison can be fair.
 
     blocked: a rollback blocked this recipe.
@@ -188,22 +188,28 @@ def judge(
         verdict = challenge(rule, popularity, others, digest=champion.digest, how=comparison.how)
     refresh = refreshes(verdict, rows_lost=lost_rows(evidence.changes))
     verdict = overridden(verdict, gate.settings.override, evidence.candidate)
-    return Judgement(verdict, comparison, slices, gaps, tests, refresh)
+    return GateResult(verdict, comparison, slices, gaps, tests, refresh)
 
 
-def _own(gate: Gate, evidence: Evidence, popularity: Rule | None) -> list[Rule]:
+def _own(gate: Gate, evidence: GateEvidence, popularity: GateRule | None) -> list[GateRule]:
     """The rules that need no champion."""
     rules = (popularity, gate.sound(evidence.scores, BLEND), sound_behaviour(evidence.behaviours))
     return [rule for rule in rules if rule]
 
 
-def _stability(evidence: Evidence, comparison: Comparison | None) -> Behaviour:
+def _stability(evidence: GateEvidence, comparison: Comparison | None) -> BehavioralTest:
     rows = comparison.rows if comparison else np.empty(0, np.int64)
-    return night_to_night(comparison.lists if comparison else None, evidence.scores.lists[BLEND][rows, :GATE_K])
+    return overlap_with_last_night(
+        comparison.lists if comparison else None, evidence.scores.lists[BLEND][rows, :GATE_K]
+    )
 
 
 def _alone(
-    gate: Gate, evidence: Evidence, champion: Champion | Unreadable | None, popularity: Rule | None, blocked: bool
+    gate: Gate,
+    evidence: GateEvidence,
+    champion: Champion | Unreadable | None,
+    popularity: GateRule | None,
+    blocked: bool,
 ) -> Verdict | None:
     """The verdict where no comparison can be fair; None where one can.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from nightreel.evaluation.behavioral.behavioral_test import Behaviour
-from nightreel.evaluation.drift.drift_bounds import TRAINING, Change
-from nightreel.evaluation.gate.verdict import BEHAVES, COVERED, FRESH, LIKE, SOUND, WHOLE, Rule, State, plain
+from nightreel.evaluation.behavioral.behavioral_test import BehavioralTest
+from nightreel.evaluation.drift.drift_bounds import TRAINING, DriftFigure
+from nightreel.evaluation.gate.verdict import BEHAVES, COVERED, FRESH, LIKE, SOUND, WHOLE, GateRule, State, plain
 from nightreel.evaluation.segments.slice_tests import SliceScore
 
 DAY = 86_400.0
@@ -14,7 +14,7 @@ NAMED = 3
 """Warnings that a rule quotes."""
 
 
-def sound_lists(faults: Mapping[str, int], users: int) -> Rule:
+def sound_lists(faults: Mapping[str, int], users: int) -> GateRule:
     """The hard checks: no list of the model that would be served breaks one. faults: check → lists that do."""
     found = {check: count for check, count in faults.items() if count}
     text = "; ".join(f"{check}: {count:,} of {users:,} lists" for check, count in found.items())
@@ -22,7 +22,7 @@ def sound_lists(faults: Mapping[str, int], users: int) -> Rule:
     return plain(SOUND, "failed" if found else "passed", 0.0, worst, users, text or f"all {users:,} lists are sound")
 
 
-def fresh_data(ours: float, champion: float, *, days: float, clock: str, same_source: bool) -> Rule:
+def fresh_data(ours: float, champion: float, *, days: float, clock: str, same_source: bool) -> GateRule:
     """The data reach at least as far as the champion's did, but for `days` (an erasure may take the last events).
 
     ours, champion: epoch second of the last event. Not measured without a clock, or against other data.
@@ -36,7 +36,7 @@ def fresh_data(ours: float, champion: float, *, days: float, clock: str, same_so
     return plain(FRESH, state, -days, behind, 0, f"the data end {abs(behind):,.1f} days {place} the champion's")
 
 
-def steady_data(changes: Sequence[Change]) -> Rule:
+def steady_data(changes: Sequence[DriftFigure]) -> GateRule:
     """Nothing about the data is beyond a stop of evaluate.drift, against the last good snapshot."""
     of_champion = [each for each in changes if each.against != TRAINING]
     told = [each for each in of_champion if each.figure is not None]
@@ -51,7 +51,7 @@ def steady_data(changes: Sequence[Change]) -> Rule:
     return plain(LIKE, "failed" if stops else "passed", 0.0, float(len(stops)), 0, text)
 
 
-def whole_slices(slices: Sequence[SliceScore], *, margin: float, least_users: int) -> Rule:
+def whole_slices(slices: Sequence[SliceScore], *, margin: float, least_users: int) -> GateRule:
     """No slice is surely worse (Holm-corrected upper bound below 0) and worse by more than the margin."""
     tested = [each for each in slices if each.upper is not None]
     if not tested:
@@ -68,7 +68,7 @@ def whole_slices(slices: Sequence[SliceScore], *, margin: float, least_users: in
     return rule.model_copy(update={"high": worst.upper, "detectable": worst.difference.detectable})
 
 
-def holding_coverage(ours: float, champion: float | None, *, share: float, users: int) -> Rule:
+def holding_coverage(ours: float, champion: float | None, *, share: float, users: int) -> GateRule:
     """The lists reach at least a share of as many items as the champion's. ours, champion: coverage at 10."""
     if not champion:
         return plain(COVERED, "not measured", share, None, users, "the champion's lists are not kept: no coverage")
@@ -78,7 +78,7 @@ def holding_coverage(ours: float, champion: float | None, *, share: float, users
     return plain(COVERED, state, share, ratio, users, text)
 
 
-def sound_behaviour(tests: Sequence[Behaviour]) -> Rule:
+def sound_behaviour(tests: Sequence[BehavioralTest]) -> GateRule:
     """No behavioural test fails; those that only tell, and those that can't be tried here, stop nothing."""
     tried = [each for each in tests if each.figure is not None and each.bound is not None]
     if not tried:

@@ -15,7 +15,7 @@ import numpy as np
 
 from nightreel.data.dataset import Dataset
 from nightreel.data.histories import IntArray, ItemArray
-from nightreel.evaluation.catalogue_mapping import Foreign
+from nightreel.evaluation.catalogue_mapping import RemappedRanker
 from nightreel.evaluation.metrics.coverage import coverage
 from nightreel.evaluation.metrics.overlap import overlap
 from nightreel.evaluation.test_set import Ranker
@@ -64,7 +64,7 @@ def gates(limit: Refit, data: Dataset, bundle: Path, before: Reader, hidden: Col
     before: the rehearsed candidate, or the version whose choices were refitted; hidden: ids of what may not be shown.
     """
     users, final = some_users(data), Reader.open_bundle(bundle, check=False).hiding(hidden)
-    earlier = Foreign(before.hiding(hidden), before.items.ids, data.item_ids)
+    earlier = RemappedRanker(before.hiding(hidden), before.items.ids, data.item_ids)
     lists, theirs = probed(final, data, users), probed(earlier, data, users)
     figures = {
         "coverage": coverage(lists, data.n_items),

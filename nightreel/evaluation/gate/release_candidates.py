@@ -15,13 +15,13 @@ from pydantic import ValidationError
 from nightreel.data.dataset import Dataset
 from nightreel.models.ranker.blend import FUSION, Blend
 from nightreel.models.registry import MEMBERS
-from nightreel.models.training.fold_task import next_lesson, sampled
-from nightreel.models.training.ranker_selection import learn_one
-from nightreel.models.training.selected_params import Choices
+from nightreel.models.training.fold_task import next_cut, sampled
+from nightreel.models.training.ranker_selection import fit_ranker
+from nightreel.models.training.selected_params import SelectedParams
 from nightreel.models.training.training_examples import asked_for, saved
 from nightreel.reader.reader import Reader
 from nightreel.settings import Finetune
-from nightreel.stage import read_json, say
+from nightreel.stage import log_progress, read_json
 
 REFRESHED = "refreshed"
 
@@ -33,7 +33,7 @@ class Shipment:
     of the bundle's config."""
 
     label: str
-    choices: Choices
+    choices: SelectedParams
     before: Reader
     rehearsal: Mapping[str, Path]
     start: bool
@@ -55,43 +55,43 @@ def shipments(
         yield from refreshed(champion, evaluate)
 
 
-def decided(decision: Mapping[str, Any], finetune: Path) -> Choices:
+def decided(decision: Mapping[str, Any], finetune: Path) -> SelectedParams:
     """What was decided on, with its trees."""
     chosen = decision["choices"]
-    trees = Choices.read(finetune).trees if chosen["blend"] == "trees" else ""
-    return Choices.model_validate({**chosen, "trees": trees})
+    trees = SelectedParams.read(finetune).trees if chosen["blend"] == "trees" else ""
+    return SelectedParams.model_validate({**chosen, "trees": trees})
 
 
 def relearned(
-    choices: Choices, data: Dataset, candidate: Reader, finetune: Path, settings: Finetune, threads: int
-) -> Choices:
+    choices: SelectedParams, data: Dataset, candidate: Reader, finetune: Path, settings: Finetune, threads: int
+) -> SelectedParams:
     """The choices with their ranker learned once more, the events that the candidate was judged on among its examples,
     where the lessons in time have shown no loss by that."""
     if not choices.relearn or choices.blend not in ("trees", "weighted"):
         return choices
     start = float(read_json(Path("data/validate/splits.json"))["protocols"][data.gate]["cuts"][0][1])
-    positions = next_lesson(data.positives(None), start, read_json(finetune / "steps.json")["size"], data.exclude_seen)
+    positions = next_cut(data.positives(None), start, read_json(finetune / "steps.json")["size"], data.exclude_seen)
     generator = np.random.default_rng(settings.seed)
     engine = replace(candidate.engine, blend=Blend(FUSION))
     newest = asked_for(
         engine, sampled(positions, settings.validation_users, generator), data.exclude_seen, settings.negatives,
         generator,
     )  # fmt: skip
-    say(f"ranker: learned once more, {len(newest.sizes):,} newer positions among its examples")
+    log_progress(f"ranker: learned once more, {len(newest.sizes):,} newer positions among its examples")
     lessons = [saved(finetune / "examples"), newest]
-    blend = learn_one(choices.ranker, lessons, tuple(sorted(choices.members)), settings, threads)
+    blend = fit_ranker(choices.ranker, lessons, tuple(sorted(choices.members)), settings, threads)
     return choices.model_copy(update={"columns": blend.columns, "trees": blend.model, "weights": blend.weights})
 
 
 def refreshed(champion: Path, evaluate: Path) -> Iterator[Shipment]:
     """The live version's recorded choices; nothing, with a word, where this release can't train them."""
     try:
-        choices = Choices.read(champion / "rehearsal")
+        choices = SelectedParams.read(champion / "rehearsal")
     except (FileNotFoundError, ValidationError):
-        say("what is live keeps no choices that this release can train again: it stays as it is")
+        log_progress("what is live keeps no choices that this release can train again: it stays as it is")
         return
     if unknown := sorted(choices.members.keys() - MEMBERS.keys()):
-        say(f"what is live has a model that this release does not know ({unknown[0]}): it stays as it is")
+        log_progress(f"what is live has a model that this release does not know ({unknown[0]}): it stays as it is")
         return
     files = {name: evaluate / name for name in ("profile.json", "directions.npy")}
     files |= {name: champion / name for name in ("card.json", "card.md") if (champion / name).exists()}

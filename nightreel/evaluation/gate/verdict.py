@@ -50,7 +50,7 @@ UNFIT: frozenset[Label] = frozenset({"blocked", "stale data", "not comparable", 
 """The labels of nights whose log the live version can't learn from, or must not."""
 
 
-class Rule(BaseModel):
+class GateRule(BaseModel):
     """One rule with its bound and what was found; None where not measured.
 
     Figures are relative NDCG@10 differences; lists (SOUND), days (FRESH), figures beyond a stop (LIKE), a share of the
@@ -83,11 +83,11 @@ class Verdict(BaseModel):
     label: Label
     model: str
     sentence: str
-    rules: tuple[Rule, ...]
+    rules: tuple[GateRule, ...]
     override: dict[str, str] | None = None
 
 
-def against_champion(difference: Difference | None, *, margin: float, users: int, score: float) -> Rule:
+def against_champion(difference: Difference | None, *, margin: float, users: int, score: float) -> GateRule:
     """The rule `not worse than the champion`.
 
     difference: None where a share is undefined: fewer than two test users, or the champion scores 0; score: the
@@ -105,7 +105,7 @@ def against_champion(difference: Difference | None, *, margin: float, users: int
     return _rule(name, state, -margin, difference)
 
 
-def against_popularity(difference: Difference | None, *, margin: float, users: int, score: float) -> Rule:
+def against_popularity(difference: Difference | None, *, margin: float, users: int, score: float) -> GateRule:
     """The rule `better than popularity`; arguments as in against_champion."""
     name = POPULARITY_RULE
     if difference is None:
@@ -120,7 +120,13 @@ def against_popularity(difference: Difference | None, *, margin: float, users: i
 
 
 def first(
-    popularity: Rule | None, others: Sequence[Rule], behaves: Rule, *, model: str, replaces: str | None, behind: str
+    popularity: GateRule | None,
+    others: Sequence[GateRule],
+    behaves: GateRule,
+    *,
+    model: str,
+    replaces: str | None,
+    behind: str,
 ) -> Verdict:
     """No champion, or one of other data (`replaces` says why): the best model is published as the baseline, unless one
     of the other rules fails.
@@ -147,7 +153,7 @@ def first(
     )
 
 
-def best(popularity: Rule | None) -> str:
+def best(popularity: GateRule | None) -> str:
     """The blend, which validation chose, unless it is surely worse than popularity (or nothing tells): then that."""
     if popularity is None:
         return BLEND
@@ -162,7 +168,7 @@ def refreshes(verdict: Verdict, *, rows_lost: bool) -> bool:
 
 
 def challenge(
-    champion: Rule, popularity: Rule | None, others: Sequence[Rule], *, digest: str, how: str
+    champion: GateRule, popularity: GateRule | None, others: Sequence[GateRule], *, digest: str, how: str
 ) -> Verdict:  # fmt: skip
     """The verdict on a challenger that was compared with champion `digest`; `how` names the fair comparison.
 
@@ -180,14 +186,16 @@ def challenge(
     return Verdict(decision="promote", label=label, model=BLEND, sentence=sentence, rules=rules)
 
 
-def _stopped(label: Label, reason: str, rules: Sequence[Rule], model: str) -> Verdict:
+def _stopped(label: Label, reason: str, rules: Sequence[GateRule], model: str) -> Verdict:
     decision: Decision = "reject" if label in REJECTS else "hold"
     return Verdict(
         decision=decision, label=label, model=model, sentence=f"{decision} ({label}): {reason}", rules=tuple(rules)
     )
 
 
-def _stops(champion: Rule, popularity: Rule | None, others: Sequence[Rule]) -> tuple[Rule, Label | None]:
+def _stops(
+    champion: GateRule, popularity: GateRule | None, others: Sequence[GateRule]
+) -> tuple[GateRule, Label | None]:
     """The rule that stops the challenger and what that is called; no label where none does."""
     failed = {rule.name: rule for rule in others if rule.state == "failed"}
     for name in (SOUND, FRESH, LIKE):
@@ -207,33 +215,33 @@ def _stops(champion: Rule, popularity: Rule | None, others: Sequence[Rule]) -> t
 
 
 def refuse(
-    label: Literal["blocked", "not comparable", "champion unreadable"], reason: str, rules: Sequence[Rule]
+    label: Literal["blocked", "not comparable", "champion unreadable"], reason: str, rules: Sequence[GateRule]
 ) -> Verdict:
     """Stopped without a comparison; the reason says what a person can do."""
     return _stopped(label, reason, rules, BLEND)
 
 
-def plain(name: str, state: State, bound: float, point: float | None, users: int, text: str) -> Rule:
+def plain(name: str, state: State, bound: float, point: float | None, users: int, text: str) -> GateRule:
     """A rule whose figure has no interval."""
-    return Rule(
+    return GateRule(
         name=name, state=state, bound=bound, point=point, low=None, high=None, half_width=None, users=users,
         users_needed=None, detectable=None, text=text,
     )  # fmt: skip
 
 
-def _rule(name: str, state: State, bound: float, d: Difference) -> Rule:
+def _rule(name: str, state: State, bound: float, d: Difference) -> GateRule:
     whom = name.rsplit(" ", 1)[1]
     text = f"NDCG@10 {d.point:+.1%} against {whom} (bounds {d.low:+.1%} to {d.high:+.1%}, {d.users:,} users)"
     needed = d.users_needed if state == "inconclusive" else None
     if needed is not None:
         text += f", which can't be told from chance; about {needed:,} users would be needed"
-    return Rule(
+    return GateRule(
         name=name, state=state, bound=bound, point=d.point, low=d.low, high=d.high, half_width=d.half_width,
         users=d.users, users_needed=needed, detectable=d.detectable, text=text,
     )  # fmt: skip
 
 
-def _undefined(name: str, bound: float, users: int, score: float) -> Rule:
+def _undefined(name: str, bound: float, users: int, score: float) -> GateRule:
     """A rule without a relative difference: passed if the challenger scores and the other does not."""
     whom = name.rsplit(" ", 1)[1]
     text = f"NDCG@10 {score:.4f} where {whom} scores 0 ({users:,} users)"

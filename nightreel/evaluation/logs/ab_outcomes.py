@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from nightreel.data.dataset import Dataset
 from nightreel.data.histories import FloatArray, IntArray
-from nightreel.evaluation.logs.impression_responses import Mask, of_kind, shown
-from nightreel.evaluation.logs.sequential_test import apart, ratio_p
+from nightreel.evaluation.logs.impression_responses import Mask, of_kind, read_impressions
+from nightreel.evaluation.logs.sequential_test import arm_difference, sample_ratio_p_value
 from nightreel.settings import Logs
 
 DAY = 86_400.0
@@ -20,7 +20,7 @@ Sums = tuple[FloatArray, FloatArray]
 """(numerators, denominators) [users]; a user whose denominator is 0 is not in the outcome."""
 
 
-def experiment(data: Dataset, settings: Logs) -> dict[str, Any]:
+def read_experiment(data: Dataset, settings: Logs) -> dict[str, Any]:
     """The read-out as JSON, or `why` there is none. Users are the unit: each in the arm that all their events name;
     those in several are left out and counted."""
     if "variant" not in data.events.column_names:
@@ -30,7 +30,7 @@ def experiment(data: Dataset, settings: Logs) -> dict[str, Any]:
     if len(names) < 2:
         return {"why": f"the events name {len(names)} variant{'' if len(names) == 1 else 's'}: there is nothing beside"}
     control = settings.control or names[0]
-    p = ratio_p(users, settings.shares)
+    p = sample_ratio_p_value(users, settings.shares)
     told: dict[str, Any] = {"users": users, "control": control, "ratio_p": p, "crossed": crossed, "why": None}
     if control not in names:
         return told | {"why": f"evaluate.logs.control = {control!r} is none of the arms: {', '.join(names)}"}
@@ -52,7 +52,7 @@ def experiment(data: Dataset, settings: Logs) -> dict[str, Any]:
 
 
 def _compared(pair: list[Any], alpha: float, tightest: float) -> dict[str, Any]:
-    found = pair[0] if isinstance(pair[0], str) else apart(pair[0], pair[1], alpha, tightest)
+    found = pair[0] if isinstance(pair[0], str) else arm_difference(pair[0], pair[1], alpha, tightest)
     return {"why": found} if isinstance(found, str) else {"why": None, **asdict(found)}
 
 
@@ -91,7 +91,7 @@ def _sum(data: Dataset, rows: Mask, weights: FloatArray | None = None) -> FloatA
 
 def click_through(data: Dataset, first: FloatArray, settings: Logs) -> Sums | str:
     """Answered impressions of all impressions."""
-    seen = shown(data, settings.response_hours)
+    seen = read_impressions(data, settings.response_hours)
     rows, answered = np.zeros(data.events.num_rows, bool), np.zeros(data.events.num_rows)
     rows[seen.rows], answered[seen.rows] = True, seen.response
     rows = _since(data, first, rows)

@@ -30,7 +30,7 @@ def of_kind(data: Dataset, kind: str) -> Mask:
     return found
 
 
-def shown(data: Dataset, hours: float) -> Shown:
+def read_impressions(data: Dataset, hours: float) -> Shown:
     """Every impression that names an item, with its response within `hours`; a positive event answers one impression
     at the most, the latest before it."""
     user, item, time = (data.events[name].to_numpy() for name in ("user", "item", "time"))

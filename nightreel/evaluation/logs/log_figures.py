@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nightreel.data.dataset import Dataset
-from nightreel.evaluation.logs.ab_outcomes import experiment
+from nightreel.evaluation.logs.ab_outcomes import read_experiment
 from nightreel.evaluation.logs.logged_slates import off_policy
 from nightreel.evaluation.logs.off_policy import Resample
 from nightreel.evaluation.test_set import Ranker
@@ -16,5 +16,5 @@ def read_logs(data: Dataset, ranker: Ranker | None, model: str, settings: Logs, 
     """Both as JSON; each says `why` where it is not measured. Nothing here decides: the verdict is about the test."""
     return {
         "off_policy": off_policy(data, ranker, model, settings, resample),
-        "experiment": experiment(data, settings),
+        "experiment": read_experiment(data, settings),
     }

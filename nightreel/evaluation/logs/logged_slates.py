@@ -11,10 +11,10 @@ from nightreel.data.dataset import Dataset
 from nightreel.data.histories import Histories, IntArray, ItemArray
 from nightreel.data.split_protocols import GLOBAL
 from nightreel.data.splits import TEST
-from nightreel.evaluation.logs.impression_responses import shown
-from nightreel.evaluation.logs.off_policy import Impressions, Resample, estimate, refused
+from nightreel.evaluation.logs.impression_responses import read_impressions
+from nightreel.evaluation.logs.off_policy import Impressions, Resample, estimate, why_unreliable
 from nightreel.evaluation.metrics.ranking import Truth
-from nightreel.evaluation.test_set import Ranker, Trial, ask
+from nightreel.evaluation.test_set import Ranker, TestSet, ask
 from nightreel.settings import Logs
 
 LONGEST = 10  # places of a list that are compared
@@ -32,7 +32,7 @@ def off_policy(
     if "propensity" not in data.events.column_names:
         return _none("no event carries a `propensity`: how likely a slate was is not known")
     fold = data.protocols[GLOBAL][0]
-    seen = shown(data, settings.response_hours)
+    seen = read_impressions(data, settings.response_hours)
     later = data.folds[fold][seen.rows] == TEST
     rows, response = seen.rows[later], seen.response[later]
     if not len(rows):
@@ -49,7 +49,7 @@ def off_policy(
     found = estimate(log, _lists(data, fold, users, ranker, model, k), data.n_items, resample)
     if isinstance(found, str):
         return _none(found)
-    why = refused(found, settings.support, settings.effective)
+    why = why_unreliable(found, settings.support, settings.effective)
     return {"why": why, "places": k, "model": model, **(_small(asdict(found)) if why else asdict(found))}
 
 
@@ -76,7 +76,7 @@ def _lists(data: Dataset, fold: str, users: IntArray, ranker: Ranker, model: str
     cut = float(data.events["time"].to_numpy()[data.folds[fold] == TEST].min())
     history, seen = data.positives(fold, LEARNED).take(users), data.seen(fold, LEARNED).take(users)
     nothing = Histories.from_rows([((), ())] * len(users))
-    question = Trial(
+    question = TestSet(
         fold, users, history, seen if data.exclude_seen else None, np.full(len(users), cut),
         Truth.of(nothing, data.n_items), np.zeros(data.n_items), 0,
     )  # fmt: skip

@@ -91,7 +91,7 @@ def estimate(log: Impressions, lists: ItemArray, n_items: int, resample: Resampl
     )  # fmt: skip
 
 
-def refused(found: Estimate, least_support: float, least_effective: float) -> str | None:
+def why_unreliable(found: Estimate, least_support: float, least_effective: float) -> str | None:
     """Why an estimate says nothing; None where it does."""
     if found.support.high < least_support:
         return (

@@ -24,7 +24,7 @@ LEAST = 30  # users of an arm: fewer, and a mean is not yet normal
 
 
 @dataclass(frozen=True)
-class Apart:
+class ArmDifference:
     """An arm beside the control. control_value, arm_value: the outcome in each; point, low, high: the difference;
     users: of control and arm."""
 
@@ -36,7 +36,7 @@ class Apart:
     users: tuple[int, int]
 
 
-def ratio_p(users: Mapping[str, int], shares: Mapping[str, float]) -> float:
+def sample_ratio_p_value(users: Mapping[str, int], shares: Mapping[str, float]) -> float:
     """p-value that the arms have the sizes they were meant to have; shares: empty for equal ones."""
     names = list(users)
     meant = np.array([shares.get(name, 0.0) if shares else 1.0 for name in names])
@@ -53,9 +53,9 @@ def half_width(error: float, n: int, alpha: float, tightest: float) -> float:
     return float(error * np.sqrt(2 * (spread + 1) / spread * np.log(np.sqrt(spread + 1) / alpha)))
 
 
-def apart(
+def arm_difference(
     control: tuple[FloatArray, FloatArray], arm: tuple[FloatArray, FloatArray], alpha: float, tightest: float
-) -> Apart | str:
+) -> ArmDifference | str:
     """The difference of two ratios of sums, or why there is none. Each arm: (numerators, denominators) [n] by user,
     denominators of 1 for a mean; the error is by the delta method, users being the unit that was drawn."""
     sizes = len(control[0]), len(arm[0])
@@ -66,7 +66,7 @@ def apart(
         return "every user of an arm has the same outcome: there is no spread to take an interval from"
     wide = half_width(float(np.sqrt(variance + other)), sum(sizes), alpha, tightest)
     point = second - first
-    return Apart(first, second, point, point - wide, point + wide, sizes)
+    return ArmDifference(first, second, point, point - wide, point + wide, sizes)
 
 
 def _ratio(top: FloatArray, bottom: FloatArray) -> tuple[float, float]:

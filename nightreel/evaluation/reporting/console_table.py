@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nightreel.evaluation.metrics.bootstrap import Interval
-from nightreel.evaluation.model_scores import GATE_METRIC, Scores
+from nightreel.evaluation.model_scores import GATE_METRIC, ModelScores
 
 _HEAD = ("model", "NDCG@10", "95% interval", "recall@10", "hit@10", "coverage", "novelty", "diversity")
 
 
-def table(name: str, scores: Scores, found: Mapping[str, Mapping[str, Interval]], *, decides: bool) -> str:
+def table(name: str, scores: ModelScores, found: Mapping[str, Mapping[str, Interval]], *, decides: bool) -> str:
     """A protocol's models, best NDCG@10 first; `found`: model → metric → interval."""
     title = f"{name} · {scores.n_users:,} test users" + (" · decides" if decides else "")
     if scores.cold:
@@ -24,8 +24,8 @@ def table(name: str, scores: Scores, found: Mapping[str, Mapping[str, Interval]]
     return "\n".join([title, lines[0], "  " + "─" * (len(lines[0]) - 2), *lines[1:]])
 
 
-def _row(model: str, scores: Scores, found: Mapping[str, Interval]) -> tuple[str, ...]:
-    gate, beyond = found[GATE_METRIC], scores.beyond[model]
+def _row(model: str, scores: ModelScores, found: Mapping[str, Interval]) -> tuple[str, ...]:
+    gate, beyond = found[GATE_METRIC], scores.beyond_accuracy[model]
     return (
         model,
         f"{gate.point:.4f}",

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from nightreel.data.dataset import Dataset
-from nightreel.evaluation.drift.drift_bounds import TRAINING, Change
+from nightreel.evaluation.drift.drift_bounds import TRAINING, DriftFigure
 from nightreel.evaluation.metrics.bootstrap import Interval
-from nightreel.evaluation.model_scores import GATE_K, GATE_METRIC, Scores
+from nightreel.evaluation.model_scores import GATE_K, GATE_METRIC, ModelScores
 from nightreel.evaluation.reporting.model_card_markdown import as_markdown
 from nightreel.evaluation.segments.cold_start import Row
 from nightreel.evaluation.segments.slice_tests import Gap, SliceScore
@@ -25,7 +25,7 @@ from nightreel.stage import write_json
 
 SHOWN = tuple(f"{name}@{GATE_K}" for name in ("ndcg", "recall", "hit_rate", "mrr"))
 FACTS = ("users", "items", "events", "clock", "begins", "ends", "positive_share", "density", "cold_item_share")
-Found = Mapping[str, tuple[Scores, Mapping[str, Mapping[str, Interval]]]]
+Found = Mapping[str, tuple[ModelScores, Mapping[str, Mapping[str, Interval]]]]
 USE = (
     "ranking what one user may like next, in one catalogue, from what that user did before",
     "items near an item, and search by words, in the same catalogue",
@@ -50,7 +50,7 @@ class CardFacts:
     slices: Sequence[SliceScore]
     gaps: Sequence[Gap]
     cold: Sequence[Row]
-    changes: Sequence[Change]
+    changes: Sequence[DriftFigure]
 
 
 def write_card(folder: Path, data: Dataset, measured: Found, settings: Settings, facts: CardFacts) -> None:
@@ -105,7 +105,7 @@ def limits(data: Dataset, measured: Found, facts: CardFacts, settings: Settings)
         ndcg = found[facts.model][GATE_METRIC]
         half = (ndcg.high - ndcg.low) / 2 / ndcg.point if ndcg.point else 0.0
         said.append(f"{scores.n_users:,} test users: NDCG@10 is known to within {half:.0%} of itself.")
-        beyond = scores.beyond[facts.model]
+        beyond = scores.beyond_accuracy[facts.model]
         reach = f"Lists of {scores.n_users:,} users reach {beyond['coverage@10']:.1%} of the catalogue"
         lift = beyond.get("popularity_lift@10")
         more = "" if lift is None else (
@@ -130,14 +130,14 @@ def limits(data: Dataset, measured: Found, facts: CardFacts, settings: Settings)
     return said
 
 
-def _metrics(scores: Scores, found: Mapping[str, Mapping[str, Interval]], model: str) -> dict[str, Any]:
+def _metrics(scores: ModelScores, found: Mapping[str, Mapping[str, Interval]], model: str) -> dict[str, Any]:
     models = [name for name in (model, POPULARITY) if name in scores.models] if scores.n_users else []
     return {
         "users": scores.n_users,
         "models": {
             name: {
                 **{metric: [each.point, each.low, each.high] for metric in SHOWN for each in [found[name][metric]]},
-                "beyond": dict(scores.beyond[name]),
+                "beyond": dict(scores.beyond_accuracy[name]),
             }
             for name in dict.fromkeys(models)
         },

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nightreel.data.dataset import Dataset
-from nightreel.evaluation.gate.gate import Judgement
-from nightreel.evaluation.gate.verdict import CHAMPION_RULE, POPULARITY_RULE, Rule
+from nightreel.evaluation.gate.gate import GateResult
+from nightreel.evaluation.gate.verdict import CHAMPION_RULE, POPULARITY_RULE, GateRule
 from nightreel.evaluation.metrics.bootstrap import Interval
 from nightreel.evaluation.metrics.ranking import METRICS
-from nightreel.evaluation.model_scores import GATE_K, GATE_METRIC, Scores
+from nightreel.evaluation.model_scores import GATE_K, GATE_METRIC, ModelScores
 from nightreel.evaluation.segments.cold_start import Row
 from nightreel.models.engine import BLEND
 from nightreel.stage import write_json
@@ -30,9 +30,9 @@ def write_results(
     folder: Path,
     data: Dataset,
     choices: dict[str, Any],
-    measured: Mapping[str, tuple[Scores, Found]],
+    measured: Mapping[str, tuple[ModelScores, Found]],
     cold: Sequence[Row],
-    judgement: Judgement,
+    judgement: GateResult,
     champion: str | None,
     candidate: str,
 ) -> None:
@@ -71,7 +71,7 @@ def cold_metrics(cold: Sequence[Row]) -> dict[str, float]:
     return {f"{row.what}: {row.model}": _round(row.ndcg.point) for row in cold}
 
 
-def write_scores(path: Path, scores: Scores, models: Sequence[str], user_ids: Sequence[str]) -> None:
+def write_scores(path: Path, scores: ModelScores, models: Sequence[str], user_ids: Sequence[str]) -> None:
     """One row per (model, fold, user): the ranking metrics at every cut-off. Without `model` where one is given."""
     tables = []
     for model in models:
@@ -85,7 +85,7 @@ def write_scores(path: Path, scores: Scores, models: Sequence[str], user_ids: Se
     pq.write_table(pa.concat_tables(tables), path)
 
 
-def write_lists(path: Path, scores: Scores, model: str, user_ids: Sequence[str], item_ids: Sequence[str]) -> None:
+def write_lists(path: Path, scores: ModelScores, model: str, user_ids: Sequence[str], item_ids: Sequence[str]) -> None:
     """The model's first items for every (fold, user), some to spare for those that may not be shown on a later night:
     fold, user, user_id, rank (from 1), item, item_id."""
     top = scores.lists[model][:, :KEPT]
@@ -105,7 +105,7 @@ def write_lists(path: Path, scores: Scores, model: str, user_ids: Sequence[str],
 
 
 def metrics(
-    protocols: Mapping[str, tuple[Scores, Found]], gate: str, model: str, rules: Iterable[Rule]
+    protocols: Mapping[str, tuple[ModelScores, Found]], gate: str, model: str, rules: Iterable[GateRule]
 ) -> dict[str, Any]:
     """Few and stable numbers for `dvc metrics show` and `diff`; `gate` is the served model on the deciding split."""
     result: dict[str, Any] = {"gate": _served(protocols[gate], model, rules)}
@@ -114,7 +114,7 @@ def metrics(
     return result
 
 
-def write_plots(folder: Path, protocols: Mapping[str, tuple[Scores, Found]], cutoffs: Sequence[int]) -> None:
+def write_plots(folder: Path, protocols: Mapping[str, tuple[ModelScores, Found]], cutoffs: Sequence[int]) -> None:
     """by_k.csv: every metric by model and cut-off; by_model.csv: NDCG@10 by model with its 95% interval."""
     folder.mkdir(parents=True, exist_ok=True)
     curves, bars = [], []
@@ -127,7 +127,7 @@ def write_plots(folder: Path, protocols: Mapping[str, tuple[Scores, Found]], cut
     _csv(folder / "by_model.csv", ["protocol", "model", "ndcg", "low", "high"], bars)
 
 
-def _served(measured: tuple[Scores, Found], model: str, rules: Iterable[Rule]) -> dict[str, float]:
+def _served(measured: tuple[ModelScores, Found], model: str, rules: Iterable[GateRule]) -> dict[str, float]:
     scores, found = measured
     served = {"users": float(scores.n_users)}
     if scores.n_users:
@@ -138,9 +138,9 @@ def _served(measured: tuple[Scores, Found], model: str, rules: Iterable[Rule]) -
     return served | {name: _round(point) for name, point in against.items() if point is not None}
 
 
-def _small(scores: Scores, found: Found, model: str) -> dict[str, float]:
+def _small(scores: ModelScores, found: Found, model: str) -> dict[str, float]:
     own = {f"{name}@{GATE_K}": _round(found[model][f"{name}@{GATE_K}"].point) for name in METRICS}
-    return own | {name: _round(value) for name, value in scores.beyond[model].items() if name != "repeats"}
+    return own | {name: _round(value) for name, value in scores.beyond_accuracy[model].items() if name != "repeats"}
 
 
 def _csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

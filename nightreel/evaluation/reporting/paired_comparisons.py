@@ -11,9 +11,9 @@ from nightreel.data.histories import FloatArray, IntArray, ItemArray
 from nightreel.evaluation.champion import Comparison
 from nightreel.evaluation.metrics.bootstrap import Difference, Interval, interval
 from nightreel.evaluation.metrics.ranking import METRICS, per_user
-from nightreel.evaluation.model_scores import GATE_K, GATE_METRIC, Scores, by_user
+from nightreel.evaluation.model_scores import GATE_K, GATE_METRIC, ModelScores, by_user
 from nightreel.evaluation.segments.slice_tests import Resample, SliceScore, holm
-from nightreel.evaluation.test_set import Trial
+from nightreel.evaluation.test_set import TestSet
 from nightreel.models.engine import BLEND
 from nightreel.settings import Evaluate
 
@@ -37,7 +37,7 @@ class Against:
     upper: float | None
 
 
-def pairs(trials: Sequence[Trial], lists: ItemArray, comparison: Comparison, resample: Resample) -> list[Pair]:
+def pairs(trials: Sequence[TestSet], lists: ItemArray, comparison: Comparison, resample: Resample) -> list[Pair]:
     """Every ranking metric at 10 where the champion's lists are kept, else NDCG@10 alone.
 
     trials: of the pooled rows; lists: [n, 10] the challenger's of the same.
@@ -66,7 +66,7 @@ def pairs(trials: Sequence[Trial], lists: ItemArray, comparison: Comparison, res
 
 
 def against_blend(
-    scores: Scores, difference: Callable[[IntArray, FloatArray, FloatArray], Difference | None], settings: Evaluate
+    scores: ModelScores, difference: Callable[[IntArray, FloatArray, FloatArray], Difference | None], settings: Evaluate
 ) -> list[Against]:
     """Every model but the blend; the blend is surely better where `upper` is below 0. difference: the gate's."""
     blend = scores.values[BLEND][GATE_METRIC]
@@ -79,7 +79,7 @@ def against_blend(
     return [Against(each.name, each.difference, each.upper) for each in holm(found, settings)]
 
 
-def _measured(trials: Sequence[Trial], lists: ItemArray, rows: IntArray) -> dict[str, FloatArray]:
+def _measured(trials: Sequence[TestSet], lists: ItemArray, rows: IntArray) -> dict[str, FloatArray]:
     """metric@10 → [n] of lists [n, 10] for some of the pooled rows, which ascend."""
     parts, start = [], 0
     for trial in trials:

@@ -15,29 +15,29 @@ import pyarrow as pa
 from nightreel.data.dataset import Dataset
 from nightreel.data.histories import ItemArray
 from nightreel.evaluation.champion import Comparison
-from nightreel.evaluation.gate.gate import Gate, Judgement
+from nightreel.evaluation.gate.gate import Gate, GateResult
 from nightreel.evaluation.metrics.bootstrap import Interval
 from nightreel.evaluation.metrics.concentration import exposure, gini
 from nightreel.evaluation.metrics.coverage import coverage
-from nightreel.evaluation.model_scores import GATE_K, GATE_METRIC, Scores
+from nightreel.evaluation.model_scores import GATE_K, GATE_METRIC, ModelScores
 from nightreel.evaluation.reporting.paired_comparisons import against_blend, pairs
 from nightreel.evaluation.reporting.sample_users import samples
 from nightreel.evaluation.segments.group_exposure import group_exposure
 from nightreel.evaluation.segments.slice_definitions import figures_of
-from nightreel.evaluation.test_set import POPULARITY, Trial
+from nightreel.evaluation.test_set import POPULARITY, TestSet
 from nightreel.reader.reader import Reader
 
 POINTS = 40  # of a long-tail curve
 GROUPS = ("creators", "language")
-Measured = Mapping[str, tuple[Scores, Mapping[str, Mapping[str, Interval]]]]
+Measured = Mapping[str, tuple[ModelScores, Mapping[str, Mapping[str, Interval]]]]
 
 
 def report_data(
     data: Dataset,
-    trials: Sequence[Trial],
+    trials: Sequence[TestSet],
     readers: Sequence[Reader],
     measured: Measured,
-    judgement: Judgement,
+    judgement: GateResult,
     gate: Gate,
 ) -> dict[str, Any]:
     """trials: of the gate's folds; readers: of the same, none where there are no reasons to be told; measured:
@@ -70,10 +70,10 @@ def report_data(
     }
 
 
-def _model(scores: Scores, model: str, found: Mapping[str, Interval]) -> dict[str, Any]:
+def _model(scores: ModelScores, model: str, found: Mapping[str, Interval]) -> dict[str, Any]:
     ndcg = found[GATE_METRIC]
     small = {f"{m}@{GATE_K}": found[f"{m}@{GATE_K}"].point for m in ("recall", "hit_rate", "mrr")}
-    return {GATE_METRIC: [ndcg.point, ndcg.low, ndcg.high], **small, "beyond": scores.beyond[model]}
+    return {GATE_METRIC: [ndcg.point, ndcg.low, ndcg.high], **small, "beyond": scores.beyond_accuracy[model]}
 
 
 def _champion(comparison: Comparison | None, n_items: int) -> dict[str, float] | None:
@@ -100,7 +100,7 @@ def _labelled(data: Dataset, slices: Sequence[str]) -> list[str]:
 
 
 def _groups(
-    by: str, data: Dataset, served: ItemArray, trials: Sequence[Trial], scores: Scores, gate: Gate
+    by: str, data: Dataset, served: ItemArray, trials: Sequence[TestSet], scores: ModelScores, gate: Gate
 ) -> list[Any]:  # fmt: skip
     cells = data.items[by].to_pylist()
     labels = [cell if isinstance(cell, list) else [] if cell is None else [cell] for cell in cells]

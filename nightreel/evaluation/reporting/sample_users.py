@@ -13,7 +13,7 @@ from nightreel.data.histories import FloatArray, IntArray, ItemArray
 from nightreel.evaluation.champion import Comparison
 from nightreel.evaluation.reporting.feature_contributions import lifted
 from nightreel.evaluation.reporting.word_clouds import Words
-from nightreel.evaluation.test_set import Trial
+from nightreel.evaluation.test_set import TestSet
 from nightreel.reader.explain import explanations
 from nightreel.reader.explain.contributions import BEHAVIOUR, CONTENT, POPULAR
 from nightreel.reader.reader import Reader
@@ -27,7 +27,7 @@ Sample = dict[str, Any]
 
 def samples(
     data: Dataset,
-    trials: Sequence[Trial],
+    trials: Sequence[TestSet],
     readers: Sequence[Reader],
     served: ItemArray,
     ndcg: FloatArray,
@@ -72,7 +72,7 @@ def samples(
     return told
 
 
-def _why(reader: Reader, trial: Trial, row: int, items: IntArray, titles: Sequence[str]) -> Sample:
+def _why(reader: Reader, trial: TestSet, row: int, items: IntArray, titles: Sequence[str]) -> Sample:
     """why: of each item its strongest reason and the members' votes by kind; lifted, evidence: of the first item."""
     at = np.array([row])
     question = Question(
@@ -100,7 +100,7 @@ def _why(reader: Reader, trial: Trial, row: int, items: IntArray, titles: Sequen
     }
 
 
-def _wanted(trial: Trial, row: int) -> list[int]:
+def _wanted(trial: TestSet, row: int) -> list[int]:
     n = trial.truth.n_items
     first, last = np.searchsorted(trial.truth.keys, [row * n, (row + 1) * n])
     found: IntArray = trial.truth.keys[first:last] % n

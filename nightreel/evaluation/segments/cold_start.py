@@ -17,7 +17,7 @@ import numpy.typing as npt
 from nightreel.data.histories import FloatArray, Histories, ItemArray
 from nightreel.evaluation.metrics.bootstrap import Interval, mean_interval
 from nightreel.evaluation.metrics.ranking import per_user
-from nightreel.evaluation.test_set import Ranker, Trial, ask
+from nightreel.evaluation.test_set import Ranker, TestSet, ask
 from nightreel.settings import Evaluate
 
 EVENTS_KNOWN = (0, 1, 3, 5)
@@ -37,7 +37,7 @@ class Row:
 
 
 def cold_start(
-    question: Trial, ranker: Ranker, model: str, trained: Histories, vectors: Vectors, settings: Evaluate, seed: int
+    question: TestSet, ranker: Ranker, model: str, trained: Histories, vectors: Vectors, settings: Evaluate, seed: int
 ) -> list[Row]:
     """New users by `model` and by popularity, new items by content and by the control, of `cold_users` at the most.
     trained: what was learned from; vectors: [n_items, d]."""
@@ -75,7 +75,7 @@ def last_events(histories: Histories, most: int) -> Histories:
 
 
 def new_users(
-    question: Trial, ranker: Ranker, models: Sequence[str], replicates: int, rng: np.random.Generator
+    question: TestSet, ranker: Ranker, models: Sequence[str], replicates: int, rng: np.random.Generator
 ) -> list[Row]:
     """One row for each number of known events and model; only users with more events than that are asked."""
     rows = []
@@ -92,7 +92,7 @@ def new_users(
 
 
 def new_items(
-    question: Trial, trained: Histories, vectors: Vectors, replicates: int, rng: np.random.Generator
+    question: TestSet, trained: Histories, vectors: Vectors, replicates: int, rng: np.random.Generator
 ) -> list[Row]:
     """Content and its control over items that `trained` does not hold; no row where no truth names one."""
     unseen = np.bincount(trained.items, minlength=len(vectors)) == 0

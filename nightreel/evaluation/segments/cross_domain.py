@@ -16,7 +16,7 @@ from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.evaluation.metrics.bootstrap import mean_interval
 from nightreel.evaluation.metrics.ranking import per_user
 from nightreel.evaluation.segments.cold_start import K, Row
-from nightreel.evaluation.test_set import POPULARITY, Ranker, Trial, ask
+from nightreel.evaluation.test_set import POPULARITY, Ranker, TestSet, ask
 from nightreel.settings import Evaluate
 
 CONTENT = "content_knn"
@@ -27,8 +27,8 @@ CELLS = 2**22
 Media = Sequence[str | None]
 
 
-def cross_media(
-    question: Trial, ranker: Ranker, model: str, media: Media, settings: Evaluate, seed: int
+def cross_domain(
+    question: TestSet, ranker: Ranker, model: str, media: Media, settings: Evaluate, seed: int
 ) -> tuple[list[Row], str]:
     """A row for each pair of media and model (the served one, content kNN, popularity), of `cold_users` at the most;
     and why there is none, else empty. media: [n_items] media type, None where it isn't known."""
@@ -49,7 +49,7 @@ def cross_media(
     return rows, "" if rows else "no user who took one medium wants another"
 
 
-def _pairs(question: Trial, media: Media) -> list[tuple[tuple[str, str], IntArray]]:
+def _pairs(question: TestSet, media: Media) -> list[tuple[tuple[str, str], IntArray]]:
     """(told, wanted) → rows of users with a history in the one and a wanted item in the other, most users first."""
     row, item = np.divmod(question.truth.keys, question.truth.n_items)
     wanted = {(int(r), media[i]) for r, i in zip(row, item.tolist(), strict=True)}
@@ -70,7 +70,7 @@ def _pairs(question: Trial, media: Media) -> list[tuple[tuple[str, str], IntArra
     return [(pair, np.array(sorted(found[pair]), np.int64)) for pair in chosen]
 
 
-def narrowed(question: Trial, media: Media, told: str, wanted: str) -> tuple[Trial, IntArray]:
+def narrowed(question: TestSet, media: Media, told: str, wanted: str) -> tuple[TestSet, IntArray]:
     """The trial with histories of `told` and a truth of `wanted` alone, and the items that are not of `wanted`."""
     of = np.array([medium or "" for medium in media])
     truth, n = question.truth, question.truth.n_items
@@ -79,7 +79,7 @@ def narrowed(question: Trial, media: Media, told: str, wanted: str) -> tuple[Tri
     return asked, np.flatnonzero(of != wanted).astype(np.int64)
 
 
-def _ndcg(ranker: Ranker, question: Trial, other: IntArray, model: str) -> FloatArray:
+def _ndcg(ranker: Ranker, question: TestSet, other: IntArray, model: str) -> FloatArray:
     """[n] NDCG@10 where none of the `other` items may be answered, asked in blocks."""
     size = max(1, CELLS // max(len(other), 1))
     parts = []

@@ -13,11 +13,11 @@ import numpy as np
 from nightreel.evaluation.metrics.bootstrap import mean_interval
 from nightreel.evaluation.metrics.ranking import per_user
 from nightreel.evaluation.segments.cold_start import K, Row
-from nightreel.evaluation.test_set import POPULARITY, Ranker, Trial, ask
+from nightreel.evaluation.test_set import POPULARITY, Ranker, TestSet, ask
 from nightreel.settings import Evaluate
 
 
-def comebacks(question: Trial, ranker: Ranker, model: str, settings: Evaluate, seed: int) -> list[Row]:
+def repeat_consumption(question: TestSet, ranker: Ranker, model: str, settings: Evaluate, seed: int) -> list[Row]:
     """A row for each of the two and model (the served one, popularity), of `cold_users` at the most; none where seen
     items are left out anyhow."""
     if question.exclude is not None:

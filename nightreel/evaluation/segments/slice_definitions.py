@@ -19,13 +19,13 @@ from nightreel.data.splits import TEST
 from nightreel.errors import UserError
 from nightreel.evaluation.metrics.novelty import audience
 from nightreel.evaluation.segments.slices import MOST_VALUES, Slice, duration, number, thirds, values
-from nightreel.evaluation.test_set import Trial
+from nightreel.evaluation.test_set import TestSet
 
 LEARNED = ("train", "valid")
 TABLES = {"items": ITEMS, "events": EVENTS_TABLE}
 
 
-def slices_of(data: Dataset, trials: Sequence[Trial], columns: Sequence[str]) -> list[Slice]:
+def slices_of(data: Dataset, trials: Sequence[TestSet], columns: Sequence[str]) -> list[Slice]:
     """The slices of the trials' pooled rows. columns: `items.language`, `events.device`, …; one of the contract's that
     the data lack gives none. Raises UserError for any other that they lack."""
     for column in columns:
@@ -54,7 +54,7 @@ def _known(column: str, data: Dataset) -> None:
         )
 
 
-def _column(data: Dataset, trials: Sequence[Trial], column: str) -> list[Slice]:
+def _column(data: Dataset, trials: Sequence[TestSet], column: str) -> list[Slice]:
     """Of the wanted items, or of the event that is to be foretold (the first of the test)."""
     table, _, name = column.partition(".")
     source = data.items if table == "items" else data.events
@@ -107,7 +107,7 @@ def _fame(audience_: IntArray) -> list[list[str]]:
     ]
 
 
-def _each(labels: Sequence[list[list[str]]], trials: Sequence[Trial]) -> list[list[str]]:
+def _each(labels: Sequence[list[list[str]]], trials: Sequence[TestSet]) -> list[list[str]]:
     """Of each row, the labels of the items of its truth."""
     rows: list[list[str]] = []
     for own, trial in zip(labels, trials, strict=True):
@@ -118,7 +118,7 @@ def _each(labels: Sequence[list[list[str]]], trials: Sequence[Trial]) -> list[li
     return rows
 
 
-def _truth_mean(trial: Trial, figures: FloatArray) -> FloatArray:
+def _truth_mean(trial: TestSet, figures: FloatArray) -> FloatArray:
     """[n] mean of the truth's figures [n_items]; NaN where one of them is."""
     row, item = np.divmod(trial.truth.keys, trial.truth.n_items)
     return np.bincount(row, figures[item], len(trial)) / np.maximum(trial.truth.counts, 1)
@@ -134,7 +134,7 @@ def _born(data: Dataset) -> FloatArray:
     return np.where(np.isfinite(born), born, np.nan)
 
 
-def _first_test_events(data: Dataset, trial: Trial) -> IntArray:
+def _first_test_events(data: Dataset, trial: TestSet) -> IntArray:
     """[n] the row in `data.events` of each user's first positive test event."""
     held_out = (data.folds[trial.fold] == TEST) & data.events["positive"].to_numpy()
     at = np.flatnonzero(held_out & (data.events["item"].to_numpy() >= 0))

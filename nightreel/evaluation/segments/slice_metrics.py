@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from nightreel.data.histories import FloatArray
-from nightreel.evaluation.beyond_accuracy import Catalogue, beyond
+from nightreel.evaluation.beyond_accuracy import CatalogueFacts, beyond_accuracy_metrics
 from nightreel.evaluation.metrics.bootstrap import Interval, interval
 from nightreel.evaluation.metrics.ranking import METRICS
-from nightreel.evaluation.model_scores import GATE_K, Scores, by_user
+from nightreel.evaluation.model_scores import GATE_K, ModelScores, by_user
 from nightreel.evaluation.segments.slices import Slice
-from nightreel.evaluation.test_set import POPULARITY, Trial
+from nightreel.evaluation.test_set import POPULARITY, TestSet
 
 Resample = Callable[[FloatArray], FloatArray]
 
@@ -30,11 +30,11 @@ class SliceFigures:
     name: str
     users: int
     metrics: dict[str, Interval]
-    beyond: dict[str, float]
+    beyond_accuracy: dict[str, float]
 
 
 def slice_rows(
-    slices: Sequence[Slice], trials: Sequence[Trial], scores: Scores, model: str, catalogue: Catalogue,
+    slices: Sequence[Slice], trials: Sequence[TestSet], scores: ModelScores, model: str, catalogue: CatalogueFacts,
     resample: Resample,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """`slice_figures`, as report.json holds them."""
@@ -43,10 +43,10 @@ def slice_rows(
 
 def slice_figures(
     slices: Sequence[Slice],
-    trials: Sequence[Trial],
-    scores: Scores,
+    trials: Sequence[TestSet],
+    scores: ModelScores,
     model: str,
-    catalogue: Catalogue,
+    catalogue: CatalogueFacts,
     resample: Resample,
 ) -> list[SliceFigures]:
     """Of the slices that have rows. slices: over the rows of `scores`, which are those of the trials, one by one."""
@@ -62,7 +62,7 @@ def slice_figures(
     ]  # fmt: skip
 
 
-def _means(scores: Scores, columns: FloatArray, one: Slice, resample: Resample) -> list[Interval]:
+def _means(scores: ModelScores, columns: FloatArray, one: Slice, resample: Resample) -> list[Interval]:
     """Means over the slice's rows; users are drawn, whoever they are, as for every other interval."""
     inside = one.rows.astype(np.float64)[:, None]
     sums, _ = by_user(scores.users, np.hstack([inside, inside * columns]))
@@ -74,10 +74,14 @@ def _means(scores: Scores, columns: FloatArray, one: Slice, resample: Resample) 
     ]
 
 
-def _beyond(trials: Sequence[Trial], scores: Scores, model: str, one: Slice, catalogue: Catalogue) -> dict[str, float]:
+def _beyond(
+    trials: Sequence[TestSet], scores: ModelScores, model: str, one: Slice, catalogue: CatalogueFacts
+) -> dict[str, float]:
     ends = np.cumsum([len(trial) for trial in trials])
     parts = [np.flatnonzero(part) for part in np.split(one.rows, ends[:-1])]
     lists = [scores.lists[name] for name in (model, POPULARITY) if name in scores.lists]
     asked = [[own[rows] for own, rows in zip(np.split(each, ends[:-1]), parts, strict=True)] for each in lists]
     popular = asked[1] if len(asked) > 1 else None
-    return beyond([trial.take(rows) for trial, rows in zip(trials, parts, strict=True)], asked[0], popular, catalogue)
+    return beyond_accuracy_metrics(
+        [trial.take(rows) for trial, rows in zip(trials, parts, strict=True)], asked[0], popular, catalogue
+    )

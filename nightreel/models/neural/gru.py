@@ -43,12 +43,12 @@ class Recurrent:
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Self:
         """AdamW over batches of pieces drawn anew every epoch; every event foretells the `ahead` after it."""
-        from nightreel.models.neural.gru_training import GruAttention, learn
+        from nightreel.models.neural.gru_training import GruAttention, train_network
 
         window = int(hyper["window"])
         with seeded(int(hyper["seed"])) as device:
             network = GruAttention(catalogue.n_items, int(hyper["units"]), float(hyper["dropout"])).to(device)
-            learn(network, pieces(train, window + 1), hyper, device)
+            train_network(network, pieces(train, window + 1), hyper, device)
             return cls(plain(network), window)
 
     def asking(self, hyper: Hyper) -> Self:

@@ -44,7 +44,7 @@ def flush_left(events: ItemArray) -> ItemArray:
     return np.take_along_axis(events, order, axis=1)[:, :longest]
 
 
-def learn(network: GruAttention, pieces: ItemArray, hyper: Hyper, device: torch.device) -> None:
+def train_network(network: GruAttention, pieces: ItemArray, hyper: Hyper, device: torch.device) -> None:
     """Train in place on [pieces, length], negative before the first event; the learning rate falls to 0 as a cosine.
 
     As many epochs as it takes to reach `least_steps`, where `epochs` of little data are fewer.

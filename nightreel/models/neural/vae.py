@@ -48,7 +48,7 @@ class Vae:
         taken = taken[np.diff(taken.indptr) > 0]
         with seeded(int(hyper["seed"])) as device:
             network = layers(catalogue.n_items, int(hyper["hidden"]), int(hyper["latent"])).to(device)
-            learn(network, taken, hyper, device)
+            train_network(network, taken, hyper, device)
         weights = {name: values for name, values in plain(network).items() if not name.startswith("spread")}
         return cls(weights, float(hyper["decay"]))
 
@@ -93,7 +93,7 @@ def layers(n_items: int, hidden: int, latent: int) -> torch.nn.ModuleDict:
     return nn.ModuleDict(made)
 
 
-def learn(network: torch.nn.ModuleDict, taken: sp.csr_matrix, hyper: Hyper, device: torch.device) -> None:
+def train_network(network: torch.nn.ModuleDict, taken: sp.csr_matrix, hyper: Hyper, device: torch.device) -> None:
     """Train in place. taken: binary [users, n_items], no empty row."""
     import torch
 

@@ -15,19 +15,19 @@ from nightreel.models.neural.transformer.model import Transformer
 from nightreel.models.ranker.blend import Blend
 from nightreel.models.ranker.item_statistics import ItemStatistics
 from nightreel.models.registry import MEMBERS
-from nightreel.models.training.selected_params import Choices
+from nightreel.models.training.selected_params import SelectedParams
 from nightreel.settings import Backbone
 
 
 @dataclass(frozen=True)
-class Start:
+class WarmStart:
     """Members to go on from, learned over another catalogue. rows: [n_items] their index of each item, -1: unknown."""
 
     members: Mapping[str, Recommender]
     rows: IntArray
 
 
-Starting = Callable[[Choices], Start | None]
+Starting = Callable[[SelectedParams], WarmStart | None]
 """What may be gone on from, given the members' settings; None: nothing."""
 Ready = Callable[[str, Histories], Recommender | None]
 """The member of that name that was learned from just these histories elsewhere; None: there is none."""
@@ -47,7 +47,7 @@ def just_after(train: Histories) -> float:
 
 
 def fit_engine(
-    train: Histories, catalogue: Catalogue, choices: Choices, *, clock: bool, start: Engine | Start | None = None,
+    train: Histories, catalogue: Catalogue, choices: SelectedParams, *, clock: bool, start: Engine | WarmStart | None = None,
     ready: Ready = lambda *_: None,
 ) -> Engine:  # fmt: skip
     """Every member and the statistics learned from `train` (one row a user); the blend comes as chosen.
@@ -78,11 +78,11 @@ def fit_member(
 
 
 def _member(
-    name: str, train: Histories, catalogue: Catalogue, hyper: Hyper, clock: bool, start: Engine | Start | None,
+    name: str, train: Histories, catalogue: Catalogue, hyper: Hyper, clock: bool, start: Engine | WarmStart | None,
     backbone: Backbone | None,
 ) -> Recommender:  # fmt: skip
     before = start.members.get(name) if start else None
     if isinstance(before, Resumable):
-        rows = start.rows if isinstance(start, Start) else None
+        rows = start.rows if isinstance(start, WarmStart) else None
         return before.resumed(train, catalogue, hyper, clock=clock, rows=rows)
     return fit_member(name, train, catalogue, hyper, clock=clock, backbone=backbone)

@@ -15,7 +15,7 @@ DAY = 86_400.0
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TimeCut:
     """What was known at some time, and what came next. known: histories that weights may be learned from, a row a user;
     positions: questions about the time right after, with their answers; newcomers: the same of users of whom nothing
     was known, whom popularity alone can answer."""
@@ -30,14 +30,14 @@ class Task:
     """One fold to learn on. lessons: at least one, the oldest first; each knows what those before it know and more. All
     but the first are judged by what the ones before them taught."""
 
-    lessons: tuple[Lesson, ...]
+    lessons: tuple[TimeCut, ...]
     in_time: bool = False
     """Whether the lessons follow each other in time, and the next one begins where the fold's histories end."""
     size: int = 0
     """Events of a lesson in time."""
 
     @property
-    def tried(self) -> tuple[Lesson, ...]:
+    def tried(self) -> tuple[TimeCut, ...]:
         """The lessons on which members' settings are tried: the last two, the first one never."""
         return self.lessons[max(1, len(self.lessons) - 2) :] or self.lessons
 
@@ -81,7 +81,7 @@ def leave_last_out_task(train: Histories, valid: Histories, positions: int) -> T
     asked = Positions(known, known.last_times, valid.take(rows), rows)
     earlier = joined([tail(train, back, LEAST_HISTORY) for back in range(1, positions + 1)])
     inner = without_tail(train, positions, LEAST_HISTORY)
-    return Task((Lesson(inner, earlier), Lesson(train, asked)))
+    return Task((TimeCut(inner, earlier), TimeCut(train, asked)))
 
 
 def task_in_time(known: Histories, cuts: Cuts) -> Task:
@@ -99,12 +99,12 @@ def task_in_time(known: Histories, cuts: Cuts) -> Task:
         asked = [len(lesson.positions) for lesson in lessons]
         if size >= most or np.mean(asked) >= cuts.users:
             filled = tuple(lesson for lesson in lessons if len(lesson.positions))
-            return Task(filled or (Lesson(known, _nothing(known)),), in_time=True, size=size)
+            return Task(filled or (TimeCut(known, _nothing(known)),), in_time=True, size=size)
         size = min(2 * size, most)
-    return Task((Lesson(known, _nothing(known)),), in_time=True)
+    return Task((TimeCut(known, _nothing(known)),), in_time=True)
 
 
-def _lessons(known: Histories, times: FloatArray, size: int, cuts: Cuts) -> list[Lesson]:
+def _lessons(known: Histories, times: FloatArray, size: int, cuts: Cuts) -> list[TimeCut]:
     """At most `cuts.most` lessons of `size` events, more where many share an instant. times: all events', ascending."""
     whole = min(cuts.most, len(times) // size)  # a log of three events has no fourth lesson of one
     starts = {float(times[len(times) - size * back]) for back in range(1, whole + 1)}
@@ -112,15 +112,15 @@ def _lessons(known: Histories, times: FloatArray, size: int, cuts: Cuts) -> list
     return [_lesson(known, start, end, cuts.new) for start, end in pairwise(edges)]
 
 
-def _lesson(known: Histories, start: float, end: float, new: bool) -> Lesson:
+def _lesson(known: Histories, start: float, end: float, new: bool) -> TimeCut:
     asked = window(known, start, end, newcomers=True)
     asked = asked.first_meetings() if new else asked
     met = asked.histories.lengths > 0
     known_by_then = known.where(known.times < start)
-    return Lesson(known_by_then, asked.take(np.flatnonzero(met)), asked.take(np.flatnonzero(~met)))
+    return TimeCut(known_by_then, asked.take(np.flatnonzero(met)), asked.take(np.flatnonzero(~met)))
 
 
-def next_lesson(known: Histories, start: float, size: int, new: bool) -> Positions:
+def next_cut(known: Histories, start: float, size: int, new: bool) -> Positions:
     """What users do from `start` on, in the first `size` events."""
     later = np.sort(known.times[known.times >= start])
     end = float(later[size]) if len(later) > size else np.inf

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nightreel.models.training.training_examples import Examples
-from nightreel.settings import Trees
+from nightreel.settings import TreeSettings
 
 
-def learn_trees(
-    data: Examples, rounds: Sequence[int], settings: Trees, seed: int, threads: int,
+def fit_lambdamart(
+    data: Examples, rounds: Sequence[int], settings: TreeSettings, seed: int, threads: int,
     start: npt.NDArray[np.float32] | None = None,
 ) -> dict[int, str]:  # fmt: skip
     """LightGBM's text form of a ranker for each number of trees (boosting goes on from the fewer to the more).

@@ -11,23 +11,23 @@ from nightreel.models.base import Catalogue, Hyper, Recommender, combinations
 from nightreel.models.engine import Engine
 from nightreel.models.ranker.blend import FUSION, TREES, Blend
 from nightreel.models.registry import MEMBERS
-from nightreel.models.training.fit import Ready, Start, Starting, fit_engine, fit_member
-from nightreel.models.training.fold_task import Lesson, Task, limited
+from nightreel.models.training.fit import Ready, Starting, WarmStart, fit_engine, fit_member
+from nightreel.models.training.fold_task import Task, TimeCut, limited
 from nightreel.models.training.ranker_selection import (
     POPULARITY,
-    Board,
+    ScoreBoard,
     Steps,
     chosen_ranker,
-    judge_lesson,
-    learn_one,
-    learned_from,
-    told,
+    fit_ranker,
+    fit_rankers,
+    log_scores,
+    score_cut,
 )
-from nightreel.models.training.selected_params import Choices, Moment
-from nightreel.models.training.training_examples import Examples, Judge, asked_for, together
+from nightreel.models.training.selected_params import Moment, SelectedParams
+from nightreel.models.training.training_examples import Examples, Validator, asked_for, concatenated
 from nightreel.models.training.training_positions import Positions
 from nightreel.settings import Finetune, Member
-from nightreel.stage import say
+from nightreel.stage import log_progress
 
 Trial = dict[str, str | float]
 
@@ -38,7 +38,7 @@ class Learned:
     engine: knows what the last lesson knows; inner: what the first one knows; examples: of all lessons; steps: the
     ways in which a published version may take a step in time; ratings: settings of the rating head that were tried."""
 
-    choices: Choices
+    choices: SelectedParams
     scores: dict[str, float]
     trials: list[Trial]
     curve: list[dict[str, float]]
@@ -67,12 +67,12 @@ def choose_member(
         trials.append({"member": name, "setting": described(hyper), "ndcg@10": score})
         if score > best:
             best, chosen = score, hyper
-    say(f"{name}: validation NDCG@10 {best:.4f} with {described(chosen)}")
+    log_progress(f"{name}: validation NDCG@10 {best:.4f} with {described(chosen)}")
     return chosen, trials
 
 
 def choose_members(
-    task: Task, catalogue: Catalogue, base: Choices, settings: Finetune, judge: Judge
+    task: Task, catalogue: Catalogue, base: SelectedParams, settings: Finetune, judge: Validator
 ) -> tuple[dict[str, dict[str, float]], list[Trial]]:
     """The best setting of each member on validation, and all that were tried; a member with one is not tried."""
     chosen: dict[str, dict[str, float]] = {}
@@ -86,7 +86,7 @@ def choose_members(
 
 
 def try_member(
-    name: Member, task: Task, catalogue: Catalogue, base: Choices, settings: Finetune, judge: Judge
+    name: Member, task: Task, catalogue: Catalogue, base: SelectedParams, settings: Finetune, judge: Validator
 ) -> tuple[Hyper, list[Trial]]:
     """One member's best setting on validation (the lessons on which settings are tried), and all that were tried.
     Popularity answers newcomers, too, and is chosen for everybody."""
@@ -111,7 +111,7 @@ def try_member(
     return choose_member(name, combinations(settings.members[name]), ask, fit)
 
 
-def _asked(lesson: Lesson, name: str) -> list[Positions]:
+def _asked(lesson: TimeCut, name: str) -> list[Positions]:
     """The lesson's questions that a member is judged by."""
     alike = name == POPULARITY and lesson.newcomers is not None
     return [lesson.positions, lesson.newcomers] if alike and lesson.newcomers else [lesson.positions]
@@ -128,46 +128,46 @@ def described(hyper: Hyper) -> str:
 
 
 def choose_blend(
-    task: Task, catalogue: Catalogue, base: Choices, settings: Finetune, judge: Judge, start: Start | None = None,
+    task: Task, catalogue: Catalogue, base: SelectedParams, settings: Finetune, judge: Validator, start: WarmStart | None = None,
     ready: Ready = lambda *_: None,
 ) -> Learned:  # fmt: skip
     """What ranks the candidates, judged lesson after lesson; it then learns from the last lesson, too.
 
     start: what learned with the same choices from a part of the first lesson, if anything did.
     """
-    board, examples = Board(), list[Examples]()
+    board, examples = ScoreBoard(), list[Examples]()
     engines, rankers = list[Engine](), list[dict[str, Blend]]()
     generator, members = np.random.default_rng(settings.seed), tuple(sorted(base.members))
     for lesson in task.lessons:
         before = engines[-1] if engines else None
         engine = fit_engine(lesson.known, catalogue, base, clock=judge.clock, start=before or start, ready=ready)
         if before is not None:
-            rankers.append(learned_from(examples, members, settings, judge.threads))
+            rankers.append(fit_rankers(examples, members, settings, judge.threads))
             past = rankers[-2] if len(rankers) > 1 else {}
-            judge_lesson(board, engine, before, lesson, rankers[-1], past, judge)
+            score_cut(board, engine, before, lesson, rankers[-1], past, judge)
         examples.append(asked_for(engine, lesson.positions, judge.exclude_seen, settings.negatives, generator))
         engines = [*engines[:1], engine] if engines else [engine]
     name = chosen_ranker(board, members, in_time=task.in_time)
-    told(board, name)
+    log_scores(board, name)
     steps = board.steps_of(name)
     kept = examples if steps.relearn or len(examples) < 2 else examples[:-1]
-    blend = learn_one(name, kept, members, settings, judge.threads)
+    blend = fit_ranker(name, kept, members, settings, judge.threads)
     final = base.model_copy(update={
         "blend": blend.kind, "columns": blend.columns, "trees": blend.model, "weights": blend.weights,
         "ranker": name, "relearn": judge.clock and task.in_time and steps.relearn,
     })  # fmt: skip
-    return Learned(final, board.means(), [], curve(board), engines[-1], engines[0], together(examples), steps)
+    return Learned(final, board.means(), [], curve(board), engines[-1], engines[0], concatenated(examples), steps)
 
 
-def curve(board: Board) -> list[dict[str, float]]:
+def curve(board: ScoreBoard) -> list[dict[str, float]]:
     """Validation NDCG@10 by number of trees."""
     found = {name: mean for name, mean in board.means().items() if name.startswith(f"{TREES} ")}
     return [{"trees": float(name.split(" ")[1]), "ndcg@10": mean} for name, mean in found.items()]
 
 
-def untrained(settings: Finetune, encoder: str, moment: Moment) -> Choices:
+def initial_params(settings: Finetune, encoder: str, moment: Moment) -> SelectedParams:
     """Choices before anything is chosen: what params.yaml fixes."""
-    return Choices.model_validate({
+    return SelectedParams.model_validate({
         "members": {}, "blend": FUSION, "columns": (), "cutoff": settings.candidates,
         "shortlist": settings.shortlist,
         "half_life_days": settings.half_life_days, "buckets": settings.buckets, "encoder": encoder, "moment": moment,
@@ -175,8 +175,8 @@ def untrained(settings: Finetune, encoder: str, moment: Moment) -> Choices:
     })  # fmt: skip
 
 
-def learn(
-    task: Task, catalogue: Catalogue, settings: Finetune, base: Choices, judge: Judge,
+def select_models(
+    task: Task, catalogue: Catalogue, settings: Finetune, base: SelectedParams, judge: Validator,
     start: Starting = lambda _: None, ready: Ready = lambda *_: None,
 ) -> Learned:  # fmt: skip
     """Members first, then the blend over them."""

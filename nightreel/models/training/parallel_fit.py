@@ -20,14 +20,14 @@ from nightreel.data.histories import Histories
 from nightreel.models.base import Catalogue, Hyper, Recommender
 from nightreel.models.neural.transformer.model import Transformer
 from nightreel.models.registry import MEMBERS
-from nightreel.models.training.fit import Start, Starting, fit_member
-from nightreel.models.training.selected_params import Choices
-from nightreel.stage import peak_memory, say
+from nightreel.models.training.fit import Starting, WarmStart, fit_member
+from nightreel.models.training.selected_params import SelectedParams
+from nightreel.stage import log_progress, peak_memory
 
 Trained = tuple[Recommender, float]
 
 
-class Ahead:
+class ParallelFit:
     """Use it in a `with`, which ends the processes. workers: at most so many, none trains nothing ahead; chain: each
     link holds the one before. memory: most bytes that they held together."""
 
@@ -38,7 +38,7 @@ class Ahead:
         self.pool = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn")) if self.workers else None
         self.begun: list[tuple[str, Histories, Future[Trained]]] = []
 
-    def begin(self, choices: Choices, then: Starting) -> Start | None:
+    def begin(self, choices: SelectedParams, then: Starting) -> WarmStart | None:
         """Start on each link but the first, with these settings; returns what `then` says of them."""
         if self.pool is not None and choices.backbone is None:
             for before, train in pairwise(self.chain):
@@ -56,7 +56,9 @@ class Ahead:
                 try:
                     member, memory = job.result()
                 except BrokenProcessPool:
-                    say(f"{name}: the process beside was killed, most likely for want of memory; it is trained here")
+                    log_progress(
+                        f"{name}: the process beside was killed, most likely for want of memory; it is trained here"
+                    )
                     return None
                 self.memory = max(self.memory, self.workers * memory)
                 return member

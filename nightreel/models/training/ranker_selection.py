@@ -15,13 +15,13 @@ import numpy as np
 from nightreel.data.histories import FloatArray, IntArray
 from nightreel.models.engine import Engine
 from nightreel.models.ranker.blend import FUSION, TREES, WEIGHTED, Blend, weighted_sum
-from nightreel.models.training import fit_rankers
-from nightreel.models.training.fold_task import Lesson
-from nightreel.models.training.lambdamart import learn_trees
+from nightreel.models.training import linear_rankers
+from nightreel.models.training.fold_task import TimeCut
+from nightreel.models.training.lambdamart import fit_lambdamart
 from nightreel.models.training.one_standard_error import difference, simplest, surely_better, surely_worse
-from nightreel.models.training.training_examples import Examples, Judge, judged, together
+from nightreel.models.training.training_examples import Examples, Validator, concatenated, validated
 from nightreel.settings import Finetune
-from nightreel.stage import say
+from nightreel.stage import log_progress
 
 POPULARITY = "popularity"
 MIX = "mix"
@@ -58,7 +58,7 @@ class Steps:
 
 
 @dataclass
-class Board:
+class ScoreBoard:
     """What was judged so far. users: of every judged lesson's questions; scores: ranker or member → its figures, lesson
     by lesson; steps: ranker → (refitted, kept, stale) lesson by lesson, where all three could be had."""
 
@@ -89,31 +89,31 @@ class Board:
         return Steps(np.concatenate(self.step_users), *(np.concatenate(way) for way in zip(*found, strict=True)))
 
 
-def learned_from(lessons: Sequence[Examples], members: Sequence[str], settings: Finetune, threads: int) -> dict[
+def fit_rankers(lessons: Sequence[Examples], members: Sequence[str], settings: Finetune, threads: int) -> dict[
     str, Blend
 ]:  # fmt: skip
     """Every ranker that these examples can teach, by name; `trees N` for each number of trees."""
-    known = together(lessons)
+    known = concatenated(lessons)
     found = {FUSION: Blend(FUSION)}
-    if len(known.sizes) >= LEAST_MIX and fit_rankers.mix_columns(known.columns, members):
-        found[MIX] = fit_rankers.mix(known, members)
+    if len(known.sizes) >= LEAST_MIX and linear_rankers.mix_columns(known.columns, members):
+        found[MIX] = linear_rankers.mix(known, members)
     if len(known.sizes) >= LEAST_WEIGHTED:
-        found[WEIGHTED] = fit_rankers.weighted(known, members)
+        found[WEIGHTED] = linear_rankers.weighted(known, members)
     if len(known.sizes) < LEAST_TREES:
         return found
     return found | _trees(known, found[WEIGHTED], settings.trees.rounds, settings, threads)
 
 
-def learn_one(name: str, lessons: Sequence[Examples], members: Sequence[str], settings: Finetune, threads: int) -> (
+def fit_ranker(name: str, lessons: Sequence[Examples], members: Sequence[str], settings: Finetune, threads: int) -> (
     Blend
 ):  # fmt: skip
     """The ranker of that name, from all of these examples."""
     kind, _, rounds = name.partition(" ")
     if kind == TREES:
-        known = together(lessons)
-        return _trees(known, fit_rankers.weighted(known, members), [int(rounds)], settings, threads)[name]
+        known = concatenated(lessons)
+        return _trees(known, linear_rankers.weighted(known, members), [int(rounds)], settings, threads)[name]
     if kind in (MIX, WEIGHTED):
-        return (fit_rankers.mix if kind == MIX else fit_rankers.weighted)(together(lessons), members)
+        return (linear_rankers.mix if kind == MIX else linear_rankers.weighted)(concatenated(lessons), members)
     return Blend(kind)
 
 
@@ -122,29 +122,29 @@ def _trees(known: Examples, base: Blend, rounds: Sequence[int], settings: Finetu
     own = dict(zip(base.columns, base.weights, strict=True))
     weights = tuple(own.get(column, 0.0) for column in known.columns)
     start = weighted_sum(known.matrix, weights)
-    texts = learn_trees(known, rounds, settings.trees, settings.seed, threads, start)
+    texts = fit_lambdamart(known, rounds, settings.trees, settings.seed, threads, start)
     return {f"{TREES} {number}": Blend(TREES, known.columns, text, weights) for number, text in texts.items()}
 
 
-def judge_lesson(
-    board: Board, engine: Engine, before: Engine | None, lesson: Lesson, now: Mapping[str, Blend],
-    past: Mapping[str, Blend], judge: Judge,
+def score_cut(
+    board: ScoreBoard, engine: Engine, before: Engine | None, lesson: TimeCut, now: Mapping[str, Blend],
+    past: Mapping[str, Blend], judge: Validator,
 ) -> None:  # fmt: skip
     """Judge rankers and members on a lesson. engine: knows all before it; before: one lesson less; now, past: rankers
     that learned from all lessons before it, and from all but the last of these."""
     asked = lesson.positions
-    scores = judged(engine, asked, judge.exclude_seen, now, judge.quality)
+    scores = validated(engine, asked, judge.exclude_seen, now, judge.quality)
     scores |= {name: judge.each(engine, asked, name) for name in engine.members}
     board.add(asked.users, scores)
     if past and before is not None:
-        kept = judged(engine, asked, judge.exclude_seen, past, judge.quality)
-        stale = judged(before, asked, judge.exclude_seen, past, judge.quality)
+        kept = validated(engine, asked, judge.exclude_seen, past, judge.quality)
+        stale = validated(before, asked, judge.exclude_seen, past, judge.quality)
         board.step_users.append(asked.users)
         for name in past.keys() & now.keys():
             board.steps.setdefault(name, []).append((scores[name], kept[name], stale[name]))
 
 
-def chosen_ranker(board: Board, members: Sequence[str], *, in_time: bool) -> str:
+def chosen_ranker(board: ScoreBoard, members: Sequence[str], *, in_time: bool) -> str:
     """The name of the ranker to take: where lessons follow each other in time the simplest personalised one within one
     standard error of the best, else the best; popularity only where that is surely worse; without a judged lesson
     fusion.
@@ -167,12 +167,12 @@ def chosen_ranker(board: Board, members: Sequence[str], *, in_time: bool) -> str
     return best
 
 
-def told(board: Board, name: str) -> None:
+def log_scores(board: ScoreBoard, name: str) -> None:
     """Say what was chosen, and beside what."""
     means = board.means()
     best = max(means, key=lambda each: means[each])
     against = f"; popularity {means[POPULARITY]:.4f}" if POPULARITY in means else ""
-    say(
+    log_progress(
         f"blend: {name}, validation NDCG@10 {means[name]:.4f} over {len(board.users)} lessons; the best, {best}, "
         f"{means[best]:.4f}{against}"
     )

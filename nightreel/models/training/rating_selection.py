@@ -12,7 +12,7 @@ from nightreel.models.base import Hyper, combinations
 from nightreel.models.factorization.rating_model import Rated, RatingModel
 from nightreel.models.training.model_selection import Learned, Trial, described
 from nightreel.settings import Ratings
-from nightreel.stage import say
+from nightreel.stage import log_progress
 
 LEAST = 100  # ratings, on either side of the split, below which an error tells nothing
 
@@ -49,5 +49,5 @@ def choose(known: Rated, asked: Rated, n_users: int, n_items: int, settings: Rat
     if not tried["factors"]:
         return floor, trials
     richer, error = best(combinations({"bias": (floor["bias"],), **tried, "sweeps": fixed["sweeps"]}))
-    say(f"ratings: validation RMSE {floor_error:.4f} with biases, {error:.4f} with {described(richer)}")
+    log_progress(f"ratings: validation RMSE {floor_error:.4f} with biases, {error:.4f} with {described(richer)}")
     return (richer, trials) if error < floor_error else (floor, trials)

@@ -15,7 +15,7 @@ Moment = Literal["last_event", "data_until"]
 LEAST_TOLD = 0.005  # weights nearer to 0 round to nothing
 
 
-class Choices(BaseModel):
+class SelectedParams(BaseModel):
     """What a fold's learning decided.
 
     members: hyper-parameters by name; blend: `trees`, `weighted`, `fusion` or a member; columns, trees, weights: the
@@ -73,7 +73,7 @@ class Choices(BaseModel):
             (folder / "trees.txt").write_text(self.trees, "utf-8")
 
     @classmethod
-    def read(cls, folder: Path) -> Choices:
+    def read(cls, folder: Path) -> SelectedParams:
         """From `write`; raises UserError when choices.json is broken."""
         trees = folder / "trees.txt"
         text = trees.read_text("utf-8") if trees.exists() else ""

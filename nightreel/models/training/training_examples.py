@@ -25,7 +25,7 @@ Found = tuple[Positions, tuple[Candidates, tuple[str, ...], npt.NDArray[np.float
 
 
 @dataclass(frozen=True)
-class Judge:
+class Validator:
     """How lists are judged in this data set. threads: for the trees' learner."""
 
     quality: Quality
@@ -75,7 +75,7 @@ def examples(
     columns: tuple[str, ...] = ()
     if not len(positions):
         return nothing()
-    for part, (found, names, matrix) in asked(engine, positions, exclude_seen):
+    for part, (found, names, matrix) in retrieved(engine, positions, exclude_seen):
         columns = names
         label = answers(found, part.targets, engine.n_items)
         answered = np.bincount(found.rows, label, minlength=len(part)) > 0
@@ -107,15 +107,15 @@ def asked_for(
     usual = examples(engine, positions, exclude_seen, negatives, generator)
     if exclude_seen or not len(new := positions.first_meetings()):
         return usual
-    return together([usual, examples(engine, new, True, negatives, generator)])
+    return concatenated([usual, examples(engine, new, True, negatives, generator)])
 
 
-def judged(
+def validated(
     engine: Engine, positions: Positions, exclude_seen: bool, rankers: Mapping[str, Blend], quality: Quality
 ) -> dict[str, FloatArray]:
     """[n] NDCG@10 of each ranker's lists at the positions; the candidates are found once for all rankers."""
     found: dict[str, list[FloatArray]] = {name: [] for name in rankers}
-    for part, (candidates, columns, matrix) in asked(engine, positions, exclude_seen):
+    for part, (candidates, columns, matrix) in retrieved(engine, positions, exclude_seen):
         for name, ranker in rankers.items():
             at = [columns.index(column) for column in ranker.columns]
             own = (ranker.columns, matrix[:, at]) if at else (columns, matrix)
@@ -125,7 +125,7 @@ def judged(
     return {name: np.concatenate([*parts, np.empty(0)]) for name, parts in found.items()}
 
 
-def together(parts: Sequence[Examples]) -> Examples:
+def concatenated(parts: Sequence[Examples]) -> Examples:
     """All examples of `parts`, which have the same columns where they have any."""
     parts = [part for part in parts if len(part.sizes)]
     if not parts:
@@ -139,7 +139,7 @@ def together(parts: Sequence[Examples]) -> Examples:
     )
 
 
-def asked(engine: Engine, positions: Positions, exclude_seen: bool) -> Iterator[Found]:
+def retrieved(engine: Engine, positions: Positions, exclude_seen: bool) -> Iterator[Found]:
     """Blocks of the positions, in order, with what the engine says of them; a few at once."""
 
     def ask(start: int) -> Found:

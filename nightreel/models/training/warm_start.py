@@ -29,16 +29,16 @@ from nightreel.data.histories import Histories, IntArray
 from nightreel.models.base import Catalogue, Hyper, Recommender, Resumable
 from nightreel.models.engine import Engine
 from nightreel.models.registry import MEMBERS
-from nightreel.models.training.fit import Start
-from nightreel.models.training.selected_params import Choices
-from nightreel.stage import read_json, say, write_json
+from nightreel.models.training.fit import WarmStart
+from nightreel.models.training.selected_params import SelectedParams
+from nightreel.stage import log_progress, read_json, write_json
 
 FORMAT = 1
 STATE, ITEMS = "state.json", "items.parquet"
 
 
 @dataclass(frozen=True)
-class Night:
+class WarmStartContext:
     """What a kept state has to fit. user_ids, item_ids: by index; facts: what must be equal, as JSON; known: the events
     that may be learned from, a row a user, by who learns: `members` and `encoder`."""
 
@@ -61,12 +61,12 @@ class Earlier:
     members: Mapping[str, Recommender] = field(default_factory=dict)
     rows: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
 
-    def start(self, choices: Choices) -> Start | None:
+    def start(self, choices: SelectedParams) -> WarmStart | None:
         """The members whose settings are still the same; None where there are none."""
         same = {name: self.members[name] for name in self.hypers if choices.members.get(name) == self.hypers[name]}
-        return Start(same, self.rows) if same else None
+        return WarmStart(same, self.rows) if same else None
 
-    def told(self, choices: Choices) -> str:
+    def told(self, choices: SelectedParams) -> str:
         """What is gone on from, or why nothing is."""
         found = self.start(choices)
         if found is None:
@@ -74,16 +74,20 @@ class Earlier:
         return f"warm start ({self.nights + 1} in a row): {', '.join(found.members)}"
 
 
-def night_of(data: Dataset, inner: Histories, encoder: str, facts: Mapping[str, Any]) -> Night:
+def warm_start_context(data: Dataset, inner: Histories, encoder: str, facts: Mapping[str, Any]) -> WarmStartContext:
     """Tonight's fold: its members learn from `inner`; content vectors that are not the encoder's own (`base`) from what
     is train in every fold."""
     everywhere = data.trained_everywhere()
     fitted = everywhere if encoder != "base" else everywhere.where(np.zeros(len(everywhere.items), bool))
     known = {"members": inner, "encoder": fitted}
-    return Night(data.user_ids, data.item_ids, {**facts, "fitted encoder": encoder, "clock": data.clock}, known)
+    return WarmStartContext(
+        data.user_ids, data.item_ids, {**facts, "fitted encoder": encoder, "clock": data.clock}, known
+    )
 
 
-def keep(folder: Path, night: Night, inner: Engine | None, choices: Choices, earlier: Earlier) -> None:
+def keep(
+    folder: Path, night: WarmStartContext, inner: Engine | None, choices: SelectedParams, earlier: Earlier
+) -> None:
     """Write what the next night may go on from; nothing where no member can."""
     members = {name: m for name, m in (inner.members if inner else {}).items() if isinstance(m, Resumable)}
     if not members:
@@ -100,7 +104,7 @@ def keep(folder: Path, night: Night, inner: Engine | None, choices: Choices, ear
     write_json(folder / STATE, {"format": FORMAT, "nights": nights, "members": hypers, "facts": dict(night.facts)})
 
 
-def find(folder: Path, night: Night, catalogue: Catalogue, most: int) -> Earlier:
+def find(folder: Path, night: WarmStartContext, catalogue: Catalogue, most: int) -> Earlier:
     """The state that an earlier night kept in `folder`, if going on from it is sound; most: warm nights in a row."""
     if not (folder / STATE).exists():
         return Earlier("no published version holds a state of this fold")
@@ -116,7 +120,7 @@ def find(folder: Path, night: Night, catalogue: Catalogue, most: int) -> Earlier
     return Earlier("", state["nights"], state["members"], members, rows)
 
 
-def refusal(folder: Path, state: Mapping[str, Any], night: Night, most: int) -> str:
+def refusal(folder: Path, state: Mapping[str, Any], night: WarmStartContext, most: int) -> str:
     """Why tonight can't go on from a state; empty when it can."""
     if state["format"] != FORMAT:
         return f"the published state has format {state['format']}, and this Nightreel reads {FORMAT}"
@@ -132,7 +136,7 @@ def refusal(folder: Path, state: Mapping[str, Any], night: Night, most: int) -> 
     return ""
 
 
-def unknown(learned: pa.Table, known: Histories, night: Night) -> str:
+def unknown(learned: pa.Table, known: Histories, night: WarmStartContext) -> str:
     """Which of the events in a table of `events_table` are not among `known`, in words; empty when all are."""
     user, lost_users = indices(learned["user_id"], night.user_ids)
     item, lost_items = indices(learned["item_id"], night.item_ids)
@@ -148,12 +152,14 @@ def unknown(learned: pa.Table, known: Histories, night: Night) -> str:
     return f"{int((~found).sum()):,} events that tonight's may not (held out, corrected or withdrawn)"
 
 
-def keys(user: npt.NDArray[Any], item: npt.NDArray[Any], time: npt.NDArray[Any], night: Night) -> npt.NDArray[Any]:
+def keys(
+    user: npt.NDArray[Any], item: npt.NDArray[Any], time: npt.NDArray[Any], night: WarmStartContext
+) -> npt.NDArray[Any]:
     """[n] one number an event: who took what as the real part, when as the imaginary one."""
     return np.asarray(user.astype(np.float64) * len(night.item_ids) + item + 1j * time)
 
 
-def events_table(known: Histories, night: Night) -> pa.Table:
+def events_table(known: Histories, night: WarmStartContext) -> pa.Table:
     """user_id, item_id (as dictionaries of what occurs) and time of each event."""
     users, items = known.rows, known.items.astype(np.int64)
     return pa.table({
@@ -183,7 +189,7 @@ def places(wanted: list[str], ids: list[str]) -> IntArray:
     return np.array([index.get(name, -1) for name in wanted], np.int64)
 
 
-def started(earlier: Earlier, fold: str, choices: Choices) -> Start | None:
+def started(earlier: Earlier, fold: str, choices: SelectedParams) -> WarmStart | None:
     """Where the fold's members go on from, said aloud."""
-    say(f"{fold}: {earlier.told(choices)}")
+    log_progress(f"{fold}: {earlier.told(choices)}")
     return earlier.start(choices)

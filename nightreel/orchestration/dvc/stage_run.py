@@ -35,7 +35,7 @@ CHATTER = (
 
 
 @dataclass(frozen=True)
-class Place:
+class StageEnvironment:
     """Where stages run: a folder, the environment of its processes, and the held lock's descriptor."""
 
     root: Path
@@ -69,7 +69,7 @@ class StageFailed(UserError):
         return self.code == TEMPORARY
 
 
-def reproduce(stage: str, place: Place, log: Log, *, force: bool = False) -> Outcome:
+def reproduce(stage: str, place: StageEnvironment, log: Log, *, force: bool = False) -> Outcome:
     """`dvc repro --single-item STAGE` as a child; an interrupt (Ctrl-C, SIGTERM, a timeout) ends its whole group.
 
     Raises StageFailed with the stage's own message.
@@ -111,7 +111,7 @@ def _healing(root: Path) -> Iterator[None]:
         raise
 
 
-def run_directly(command: str, place: Place, log: Log) -> int:
+def run_directly(command: str, place: StageEnvironment, log: Log) -> int:
     """Run a stage's command outside DVC (for `record` after a failure); returns its exit code."""
     with Child(["sh", "-c", command], cwd=place.root, env=place.environment, hold=place.lock) as child:
         for line in child.lines():
@@ -119,7 +119,7 @@ def run_directly(command: str, place: Place, log: Log) -> int:
         return child.process.wait()
 
 
-def unchanged(place: Place, stages: Iterable[str]) -> frozenset[str]:
+def unchanged(place: StageEnvironment, stages: Iterable[str]) -> frozenset[str]:
     """Those of `stages` that DVC would skip, all asked at once: 0.7 s instead of that much for each."""
     asked = list(stages)
     if not asked:

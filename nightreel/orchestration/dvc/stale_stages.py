@@ -18,14 +18,14 @@ from nightreel.orchestration.dvc import pipeline
 
 
 @dataclass(frozen=True)
-class Answer:
+class StaleStage:
     """A stage and why it would run; no reasons: it would not."""
 
     stage: str
     reasons: tuple[str, ...]
 
 
-def why() -> list[Answer]:
+def why() -> list[StaleStage]:
     """Every stage in order. Raises UserError with DVC's message when it can't tell."""
     here = project.find()
     stages = pipeline.read(here.root)
@@ -38,7 +38,7 @@ def why() -> list[Answer]:
         raise UserError(f"{here.root}: dvc status failed: {message[-1]}")
     status: dict[str, list[Any]] = json.loads(found.stdout)
     settings = _changed_settings(here.root)
-    answers: list[Answer] = []
+    answers: list[StaleStage] = []
     stale: set[str] = set()
     for stage in stages:
         own = list(_reasons(status.get(stage.name, []), settings.get(stage.name, [])))
@@ -46,7 +46,7 @@ def why() -> list[Answer]:
         above = [name for name in stage.upstream if name in stale]
         if changed or above:
             stale.add(stage.name)
-        answers.append(Answer(stage.name, tuple([*changed, *(f"after {name}" for name in above)] or own)))
+        answers.append(StaleStage(stage.name, tuple([*changed, *(f"after {name}" for name in above)] or own)))
     return answers
 
 

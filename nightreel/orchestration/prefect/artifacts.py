@@ -15,10 +15,10 @@ from prefect.artifacts import (
 )
 
 from nightreel.orchestration.dvc.stage_run import Outcome
-from nightreel.orchestration.summary import Summary
+from nightreel.orchestration.summary import RunSummary
 
 
-class Board:
+class ProgressArtifacts:
     """Follows a night: stage output into the task's log, stages done into a progress artifact."""
 
     def __init__(self, stages: Sequence[str]) -> None:
@@ -45,7 +45,7 @@ class Board:
         update_progress_artifact(self.bar, share, description=f"{self.done} of {len(self.stages)} stages done; {what}")
 
 
-def publish(summary: Summary) -> None:
+def publish(summary: RunSummary) -> None:
     """The metrics table and the summary of a night that ended well."""
     table = [{name: _figure(value) for name, value in row.items()} for row in summary.metrics]
     create_table_artifact(table=table, key="metrics", description=f"Models on the gate split ({summary.protocol})")
@@ -58,12 +58,12 @@ def publish_failure(error: BaseException, still: str = "") -> None:
     create_markdown_artifact(markdown=text, key="summary", description="Failed")
 
 
-def headline(summary: Summary) -> str:
+def headline(summary: RunSummary) -> str:
     """Decision and version in a line."""
     return f"{summary.decision or 'no decision'} · {summary.digest[:12] if summary.digest else 'no version'}"
 
 
-def markdown(summary: Summary) -> str:
+def markdown(summary: RunSummary) -> str:
     """The summary as Markdown: decision, version, sample, accounting, stages."""
     parts = [f"**Decision:** {_cell(summary.sentence)}", f"**Version:** {_version(summary)}"]
     parts += [f"**Record:** {_cell(summary.recorded)}"]
@@ -81,7 +81,7 @@ def markdown(summary: Summary) -> str:
     return "\n\n".join([*parts, "## Stages", _table(["stage", "outcome", "time"], stages)])
 
 
-def _version(summary: Summary) -> str:
+def _version(summary: RunSummary) -> str:
     return f"`{summary.digest}`, {summary.published}" if summary.digest else summary.published
 
 

@@ -12,7 +12,15 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Completed, Failed
 
 from nightreel.orchestration.dvc.pipeline import Stage, shown
-from nightreel.orchestration.dvc.stage_run import Log, Outcome, Place, StageFailed, reproduce, run_directly, unchanged
+from nightreel.orchestration.dvc.stage_run import (
+    Log,
+    Outcome,
+    StageEnvironment,
+    StageFailed,
+    reproduce,
+    run_directly,
+    unchanged,
+)
 
 RETRIES_S = (10.0, 60.0)  # pauses before a stage that met a temporary fault is tried again
 
@@ -38,10 +46,10 @@ class Watcher(Protocol):
         """A stage is done."""
 
 
-class Night:
+class NightlyRun:
     """The stages one after the other. DVC decides what is stale; Prefect shows, retries and stops."""
 
-    def __init__(self, stages: tuple[Stage, ...], place: Place, request: Request, watcher: Watcher) -> None:
+    def __init__(self, stages: tuple[Stage, ...], place: StageEnvironment, request: Request, watcher: Watcher) -> None:
         self.stages = stages
         self.place = place
         self.request = request

@@ -14,7 +14,7 @@ import threading
 import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from nightreel.stage import say, state_directory
+from nightreel.stage import log_progress, state_directory
 from nightreel.tracking import faults, sender
 from nightreel.tracking.address import shown, tracking_uri
 
@@ -29,7 +29,9 @@ def main(port: int) -> None:
         stand_in(port, f"Runs are recorded at {shown(uri)}.", shown(uri), None)
     while True:
         why = _server(port)
-        say(f"MLflow's pages are not available: {why}. Tried again in {AGAIN_S:.0f} s; nights go on without them.")
+        log_progress(
+            f"MLflow's pages are not available: {why}. Tried again in {AGAIN_S:.0f} s; nights go on without them."
+        )
         stand_in(port, f"MLflow's pages are not available: {why}. Nights go on; what they record waits.", None, AGAIN_S)
 
 
@@ -58,7 +60,7 @@ def become(port: int, told: int) -> None:
     state = state_directory()
     uri = tracking_uri(state)
     try:
-        sender.open_client(state, uri, lambda message: say(str(message.get("say", message.get("doing")))))
+        sender.open_client(state, uri, lambda message: log_progress(str(message.get("say", message.get("doing")))))
     except Exception as error:
         traceback.print_exc()
         os.write(told, faults.explain(error, uri).encode())

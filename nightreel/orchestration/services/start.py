@@ -45,7 +45,7 @@ class Ports:
 
 
 @dataclass(frozen=True)
-class Start:
+class ServiceStarter:
     """Starts the services; `stack` stops them, the worker first. lock: that of `up`; say: a line for the terminal."""
 
     home: Project

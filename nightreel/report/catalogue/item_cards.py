@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nightreel.report.catalogue.nearest_items import Neighbour, in_common, nearest
-from nightreel.report.catalogue.tables import Catalogue, Row
-from nightreel.report.markup import Markup, note, section, tag
+from nightreel.report.catalogue.tables import CatalogueTables, Row
+from nightreel.report.markup import Markup, caption, section, tag
 
 SHOWN = 12
 NEIGHBOURS = 5
@@ -22,7 +22,7 @@ KINDS = ("frames", "transcript", "sound", "written_summary", "summary", "tags", 
 
 
 @dataclass(frozen=True)
-class Sample:
+class SampleItem:
     """A row of the catalogue with what is shown of it. neighbours: (row, cosine, what is in common)."""
 
     number: int
@@ -32,7 +32,7 @@ class Sample:
     neighbours: Sequence[tuple[Row, float, Sequence[str]]]
 
 
-def chosen(catalogue: Catalogue) -> list[int]:
+def chosen(catalogue: CatalogueTables) -> list[int]:
     """Rows that show each kind of item that there is: in turn from the media, of each in turn from the groups that know
     the same fields, the richest group first, evenly through each group."""
     kinds, media = catalogue.kinds(KINDS), catalogue.media()
@@ -56,7 +56,7 @@ def _spread(rows: list[int]) -> list[int]:
     return [rows[(2 * at + 1) * len(rows) // (2 * count)] for at in range(count)]
 
 
-def samples(catalogue: Catalogue, rows: Sequence[int]) -> list[Sample]:
+def samples(catalogue: CatalogueTables, rows: Sequence[int]) -> list[SampleItem]:
     """The rows with their frames, gaps and neighbours."""
     own = catalogue.rows(list(rows))
     items = [row["item_id"] for row in own]
@@ -67,7 +67,7 @@ def samples(catalogue: Catalogue, rows: Sequence[int]) -> list[Sample]:
     others = sorted({each.row for found in near for each in found})
     at = dict(zip(others, catalogue.rows(others), strict=True))
     return [
-        Sample(
+        SampleItem(
             number, row, frames.get(row["item_id"], []), gaps.get(row["item_id"], []),
             [(at[each.row], each.cosine, in_common(row, at[each.row])) for each in found],
         )
@@ -75,13 +75,13 @@ def samples(catalogue: Catalogue, rows: Sequence[int]) -> list[Sample]:
     ]  # fmt: skip
 
 
-def cards(found: Sequence[Sample]) -> Markup:
+def cards(found: Sequence[SampleItem]) -> Markup:
     """A card an item."""
-    told = note("Some of each kind of item. Tags are learned, with their calibrated probability.") if found else ""
+    told = caption("Some of each kind of item. Tags are learned, with their calibrated probability.") if found else ""
     return section("Sample items", told, tag("div", *map(card, found), class_="people") if found else "")
 
 
-def card(sample: Sample) -> Markup:
+def card(sample: SampleItem) -> Markup:
     """All that is known of an item, in the order in which people look."""
     row, derived = sample.row, sample.row["derived"]
     facts = [row.get("media_type"), row.get("language") or _guessed(derived), *(row.get("genres") or [])]

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nightreel.report.catalogue.tables import Catalogue, Vectors
-from nightreel.report.markup import Markup, note, section, tag, text
+from nightreel.report.catalogue.tables import CatalogueTables, Vectors
+from nightreel.report.markup import Markup, caption, section, tag, text
 
 MOST = 2000
 """Dots: more are slow to place and hide each other."""
@@ -50,7 +50,7 @@ def project(vectors: Vectors) -> Points:
         return np.asarray(method.fit_transform(flat), np.float64)
 
 
-def atlas(catalogue: Catalogue, samples: Mapping[int, int]) -> Markup:
+def catalogue_map(catalogue: CatalogueTables, samples: Mapping[int, int]) -> Markup:
     """The map with its legend; samples: row → number of its card below. Nothing for a handful of items."""
     if catalogue.vectors is None:
         return Markup("")
@@ -71,7 +71,7 @@ def atlas(catalogue: Catalogue, samples: Mapping[int, int]) -> Markup:
     label = f"{len(rows):,} items by content, coloured by genre"
     picture = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
     drawn = tag("figure", _legend(names, group), Markup(picture), class_="atlas")
-    return section("Map of the catalogue", note(_explained(len(rows), len(catalogue))), drawn)
+    return section("Map of the catalogue", caption(_explained(len(rows), len(catalogue))), drawn)
 
 
 def colours(labels: Sequence[Sequence[str]]) -> tuple[list[str], list[int]]:

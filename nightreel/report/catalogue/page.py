@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from nightreel.report.catalogue.item_cards import cards, chosen, samples
-from nightreel.report.catalogue.map import atlas
+from nightreel.report.catalogue.map import catalogue_map
 from nightreel.report.catalogue.sentiment import comments, sentiment
-from nightreel.report.catalogue.tables import Catalogue, Row, read_catalogue
-from nightreel.report.markup import Markup, note, section, table, tag, text
+from nightreel.report.catalogue.tables import CatalogueTables, Row, read_catalogue
+from nightreel.report.markup import Markup, caption, section, table, tag, text
 from nightreel.report.style import css
 
 REVIEWED = 10
@@ -48,13 +48,13 @@ article:target{outline:3px solid var(--accent)}
 _ALONE = "".join(f".atlas:has(#only-{number}:checked) g.dots:not(.d{number}){{opacity:.12}}" for number in range(8))
 
 
-def page(catalogue: Catalogue) -> str:
+def page(catalogue: CatalogueTables) -> str:
     """The whole document; parts of which nothing is known are left out."""
     title = f"What Nightreel understood, run {catalogue.recipe[:12]}"
     rows = chosen(catalogue)
     found = samples(catalogue, rows)
     numbered = {row: sample.number for row, sample in zip(rows, found, strict=True)}
-    parts = [_head(catalogue), atlas(catalogue, numbered), cards(found), known(catalogue), tags(catalogue.metrics),
+    parts = [_head(catalogue), catalogue_map(catalogue, numbered), cards(found), known(catalogue), tags(catalogue.metrics),
              sentiment(catalogue.metrics), comments(catalogue.metrics), review(catalogue)]  # fmt: skip
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -82,7 +82,7 @@ def understanding_path(state: Path, recipe: str) -> Path:
     return state / "reports" / recipe / "understanding.html"
 
 
-def _head(catalogue: Catalogue) -> Markup:
+def _head(catalogue: CatalogueTables) -> Markup:
     metrics = catalogue.metrics
     told = {
         "items": metrics.get("items", len(catalogue)), "with a description or transcript": metrics.get("with_prose"),
@@ -91,7 +91,7 @@ def _head(catalogue: Catalogue) -> Markup:
     return tag("dl", *(tag("div", tag("dt", n), tag("dd", f"{v:,}")) for n, v in told.items() if v is not None))
 
 
-def known(catalogue: Catalogue) -> Markup:
+def known(catalogue: CatalogueTables) -> Markup:
     """Each derived field: how many items have it, and from what; and why others don't."""
     origins, n = catalogue.origins(), max(1, len(catalogue))
     have = [
@@ -127,20 +127,20 @@ def tags(metrics: Row) -> Markup:
     rows = [
         [shown, *(f"{told[name][figure]:.3f}" for figure in FIGURES)] for name, shown in METHODS.items() if name in told
     ]
-    explained = note(
+    explained = caption(
         "Cross-validated: no item's tags are judged by a head that has learned from it. Tags are given where they beat "
         "both rivals, and to an item only above the threshold of understand.tags.probability."
     )
     return section("Tags", table(["method", *FIGURES.values()], rows, range(1, 6)), explained) if rows else Markup("")
 
 
-def review(catalogue: Catalogue) -> Markup:
+def review(catalogue: CatalogueTables) -> Markup:
     """Answers of the language model that failed the check, for somebody to look at."""
     rows = [
         [row["item_id"], row["reason"], tag("span", row["answer"][:300], class_="wide")]
         for row in catalogue.review(REVIEWED)
     ]
-    explained = note(
+    explained = caption(
         "Answers of the language model that failed the check; none of it is used. All are in review.parquet."
     )
     return section("For review", explained, table(["item", "why", "answer"], rows)) if rows else Markup("")

@@ -4,7 +4,7 @@ trusted."""
 from __future__ import annotations
 
 from nightreel.report.catalogue.tables import Row
-from nightreel.report.markup import Markup, note, section, table
+from nightreel.report.markup import Markup, caption, section, table
 from nightreel.understanding.text.sentiment_model import TONES
 
 
@@ -17,7 +17,7 @@ def sentiment(metrics: Row) -> Markup:
     counts["not clear"] = told["read"] - sum(counts.values())
     rows = [[name, f"{count:,}", f"{count / told['read']:.1%}"] for name, count in counts.items()]
     measured = told["measured"]
-    explained = note(
+    explained = caption(
         f"Description and transcript in English. On {measured['texts']:,} rated texts of kinds that it had not learned "
         f"from (reviews, editorials, tweets) {measured['labelled']:.0%} got a label, and of these "
         f"{measured['right_where_labelled']:.0%} were right. A description is of another kind again: this is the tone "
@@ -33,7 +33,7 @@ def comments(metrics: Row) -> Markup:
         return Markup("")
     rows = [["items with comments", f"{told['items']:,}"], ["items with a tone of comments", f"{told['given']:,}"],
             ["comments in English", f"{told['read']:,}"]]  # fmt: skip
-    explained = note(
+    explained = caption(
         "Each person's last comment on an item, in English; an item gets their mean where there are enough. Erased "
         "users' comments count nowhere. On rated texts of other kinds, the tone of one and people's ratings have "
         f"a rank correlation of {told['measured']['rank_correlation']:.2f}."

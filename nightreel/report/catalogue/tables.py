@@ -22,7 +22,7 @@ HEAVY = {"segments", "sound", "picture", "transcript"}
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class CatalogueTables:
     """given: the catalogue's own columns; derived: understand's, light ones; vectors: [n, dim], memory-mapped; folder:
     understand's output; cards: producer → what it is; metrics: of the stage; rows are in the catalogue's order."""
 
@@ -103,7 +103,7 @@ class Catalogue:
         return table.filter(pc.is_in(table["item_id"], pa.array(items, pa.string())))
 
 
-def read_catalogue(data: Path, metrics: Path) -> Catalogue | None:
+def read_catalogue(data: Path, metrics: Path) -> CatalogueTables | None:
     """data, metrics: the run's folders; None where understand has not written. The vectors are those that are served,
     or of the encoder as it came where nothing was trained."""
     folder, items = data / "understand", data / "validate" / "items.parquet"
@@ -113,7 +113,7 @@ def read_catalogue(data: Path, metrics: Path) -> Catalogue | None:
     given = pq.read_table(items, columns=[name for name in GIVEN if name in there])
     paths = [data / "finetune" / "candidate" / "vectors.npy", data / "embed" / "vectors.npy"]
     maps = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths if path.exists()]
-    return Catalogue(
+    return CatalogueTables(
         recipe=str(_object(data / "snapshot" / "recipe.json").get("recipe", "")),
         given=given,
         derived=pq.read_table(folder / "items.parquet", columns=[name for name in light if name not in HEAVY]),

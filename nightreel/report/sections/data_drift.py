@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nightreel.report.markup import Markup, note, section, table, tag
+from nightreel.report.markup import Markup, caption, section, table, tag
 from nightreel.report.run_files import Row, RunFacts
 
 STYLE = {"stop": "failed", "warning": "unsure", "not measured": "unsure", "steady": "passed", "told": ""}
@@ -20,7 +20,7 @@ def drift(facts: RunFacts) -> Markup:
         return Markup("")
     moved = sorted((each for each in found if each["state"] != "steady"), key=lambda each: ORDER.index(each["state"]))
     steady = [each for each in found if each["state"] == "steady"]
-    explained = note(
+    explained = caption(
         "PSI: population stability index over bins of the reference; KS: greatest distance of the two distribution "
         "functions. What chance alone may give is no warning. Only the last good snapshot can stop a run; training is "
         "always older than its test."

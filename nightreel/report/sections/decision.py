@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightreel.report.markup import Markup, note, section, table, tag
+from nightreel.report.markup import Markup, caption, section, table, tag
 from nightreel.report.run_files import Row, RunFacts
 
 STATES = {"passed": "passed", "failed": "failed", "inconclusive": "unsure", "not measured": "unsure"}
@@ -70,7 +70,7 @@ def rules(facts: RunFacts) -> Markup:
     rows = [_rule(rule) for rule in facts.verdict.get("rules", [])]
     if not rows:
         return Markup("")
-    explained = note(
+    explained = caption(
         "Detectable: the least true loss that as many users would show, four times out of five. Inconclusive: the "
         "users are too few to tell; the stated policy lets the challenger pass if it may be better, and the last "
         "column says about how many users would tell."

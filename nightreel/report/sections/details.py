@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nightreel.report.charts import Point, lines
-from nightreel.report.markup import Markup, note, section, table, tag
+from nightreel.report.markup import Markup, caption, section, table, tag
 from nightreel.report.run_files import Row, RunFacts
 
 BEYOND = {
@@ -61,13 +61,13 @@ def long_tail(facts: RunFacts) -> Markup:
         "Long tail: share of all places that go to the most shown items",
         lines(tails, "share of the catalogue, most shown first", "share of all places in lists"),
     )
-    explained = note(
+    explained = caption(
         "Gini: 0 where every item is shown equally often, 1 where one has everything. Popularity lift: how much more "
         "popular lists are than histories. Miscalibration: how far a list's genres are from the history's; 0 is none. "
         "Serendipity: wanted, and not in the list of what is popular."
     )
     figures = table(["model", *(BEYOND[name][0] for name in names)], rows, range(1, len(names) + 1)) if rows else ""
-    unmeasured = note(f"Not measured: {', '.join(lacking)}.") if rows and lacking else ""
+    unmeasured = caption(f"Not measured: {', '.join(lacking)}.") if rows and lacking else ""
     return section("Beyond accuracy, first ten places", figures, unmeasured, explained if rows else "", chart)
 
 
@@ -104,7 +104,7 @@ def cost(facts: RunFacts) -> Markup:
     rows = [[stage, f"{each['wall_seconds']:,.1f}", f"{each['peak_mb']:,.0f}"] for stage, each in facts.costs.items()]
     if rows:
         rows.append([tag("b", "all"), f"{sum(each['wall_seconds'] for each in facts.costs.values()):,.1f}", ""])
-    explained = note("Of the last time that a stage really ran here; one that DVC reused cost nothing tonight.")
+    explained = caption("Of the last time that a stage really ran here; one that DVC reused cost nothing tonight.")
     told = facts.notes.get("refit", {})
     figures = {"latency_ms": "{:,.1f} ms for one list", "memory_mb": "{:,.0f} MB of memory to open it and answer"}
     costs = [figures[name].format(told[name]) for name in figures if name in told]

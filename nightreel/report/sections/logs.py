@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nightreel.report.charts import interval, span
-from nightreel.report.markup import Markup, note, section, table, tag
+from nightreel.report.markup import Markup, caption, section, table, tag
 from nightreel.report.run_files import Row, RunFacts
 
 ESTIMATES = {
@@ -37,7 +37,7 @@ def _estimates(told: Row) -> list[Markup]:
         ]
         for name, label in ESTIMATES.items() for each in [found[name]]
     ]  # fmt: skip
-    explained = note(
+    explained = caption(
         f"Responses per place of a list of {told['places']}, from {told['impressions']:,} impressions in "
         f"{told['slates']:,} slates of {told['users']:,} users; effective sample {told['effective']:,.0f}; the log "
         f"speaks for {told['support']['point']:.0%} of what would be shown."
@@ -50,7 +50,7 @@ def _experiment(told: Row) -> list[Markup]:
     head = [tag("p", f"{sizes}; {told['crossed']:,} users were in several and are left out.")] if sizes else []
     if told["why"]:
         return [*head, tag("p", "Not measured: ", told["why"], ".")]
-    explained = note(
+    explained = caption(
         "Intervals that hold on every night at once: it may be looked at, and stopped on, at any time. Sample ratio "
         f"check: p = {told['ratio_p']:.3g}."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nightreel.report.markup import Markup, note, section, table, tag
+from nightreel.report.markup import Markup, caption, section, table, tag
 from nightreel.report.run_files import Row, RunFacts
 
 
@@ -24,7 +24,7 @@ def model_card(facts: RunFacts) -> Markup:
         tag("h3", "Limits"), _list(card["limits"]),
         tag("h3", f"Members, blended by {card['recipe']['blend']}"), table(["member", "settings"], members),
         tag("h3", "Terms of the data"), tag("p", card["terms"]),
-        note("The whole card is in the bundle, as card.md and card.json; `nightreel card` prints it."),
+        caption("The whole card is in the bundle, as card.md and card.json; `nightreel card` prints it."),
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nightreel.report.charts import interval, span
-from nightreel.report.markup import Markup, note, section, table, tag
+from nightreel.report.markup import Markup, caption, section, table, tag
 from nightreel.report.run_files import Row, RunFacts
 
 
@@ -13,7 +13,7 @@ def ratings(facts: RunFacts) -> Markup:
     found: Row = facts.report.get("ratings", {})
     for name, own in sorted(found.items(), key=lambda pair: (pair[0] != gate, pair[0])):
         if "models" not in own:
-            parts.append(note(f"{name}: not measured: {own['not measured']}."))
+            parts.append(caption(f"{name}: not measured: {own['not measured']}."))
             continue
         errors = {model: each["rmse"] for model, each in own["models"].items()}
         scale = span([(error["low"], error["high"]) for error in errors.values()])
@@ -28,7 +28,7 @@ def ratings(facts: RunFacts) -> Markup:
         parts.append(tag("h3", f"{name} · {own['ratings']:,} ratings of {own['users']:,} users"))
         parts.append(table(["predicted by", "RMSE", "95% interval", "", "MAE"], rows, (1, 2, 4)))
         pair = own["against"]
-        parts.append(note(
+        parts.append(caption(
             f"RMSE of the rating head less that of the biases: {pair['point']:+.4f}, 95% interval {pair['low']:+.4f} "
             f"to {pair['high']:+.4f}; below 0 is better. Users who had rated nothing before are not asked "
             f"({own['cold_users']:,})."

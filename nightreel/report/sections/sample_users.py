@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from nightreel.report.markup import Markup, note, section, tag
+from nightreel.report.markup import Markup, caption, section, tag
 from nightreel.report.run_files import Row, RunFacts
 
 KINDS = ("what people take after it", "closeness in content", "popularity now")
@@ -24,7 +24,7 @@ def people(facts: RunFacts) -> Markup:
     explained = tag("p", "The bar beside an item shares out the votes that brought it in: ", *keys, class_="note")
     cards = tag("div", *(_person(each) for each in found), class_="people")
     return section(
-        "Sample users", note(order + "a tick marks what the user then took to."),
+        "Sample users", caption(order + "a tick marks what the user then took to."),
         explained if any("why" in each for each in found) else "", cards,
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightreel.report.markup import Markup, note, section, table
+from nightreel.report.markup import Markup, caption, section, table
 from nightreel.report.run_files import Row, RunFacts
 
 RANKING = {"recall@10": "recall@10", "mrr@10": "MRR@10"}
@@ -26,7 +26,7 @@ def everything(facts: RunFacts) -> Markup:
         ]
         for each in found
     ]  # fmt: skip
-    explained = note(
+    explained = caption(
         "Of what is served, with 95% intervals; coverage is of the whole catalogue, so small slices have less. "
         "Hit rate, MAP, precision and F1 of each are in data/evaluate/report.json."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nightreel.report.charts import interval, span
-from nightreel.report.markup import Markup, note, section, table, tag
+from nightreel.report.markup import Markup, caption, section, table, tag
 from nightreel.report.run_files import Row, RunFacts
 from nightreel.report.sections.decision import STATES
 
@@ -17,7 +17,7 @@ def models(facts: RunFacts) -> Markup:
     for name, own in sorted(facts.report.get("protocols", {}).items(), key=lambda pair: (pair[0] != gate, pair[0])):
         found: Row = own["models"]
         if not found:
-            parts.append(note(f"{name}: no test users, nothing is measured."))
+            parts.append(caption(f"{name}: no test users, nothing is measured."))
             continue
         scale = span([(each["ndcg@10"][1], each["ndcg@10"][2]) for each in found.values()], 0.0)
         rows = [
@@ -48,7 +48,7 @@ def versus(facts: RunFacts) -> Markup:
         for each in found
     ]  # fmt: skip
     head = ["metric", "challenger", "95% interval", "champion", "95% interval", "", "difference", "95% interval"]
-    explained = note("Differences are paired: both are asked for the same users, who are drawn together.")
+    explained = caption("Differences are paired: both are asked for the same users, who are drawn together.")
     numbers = (1, 2, 3, 4, 6, 7)
     return section("Challenger against champion", table(head, rows, numbers), explained) if rows else Markup("")
 
@@ -71,7 +71,7 @@ def members(facts: RunFacts) -> Markup:
         for pair in [each["difference"]]
     ]  # fmt: skip
     head = ["model", "", "NDCG@10", "bounds", "corrected upper bound", "users", "detectable"]
-    explained = note(
+    explained = caption(
         "Relative to the blend, paired. The blend is surely better where the bound, corrected for all of the "
         "comparisons (Holm), is below 0."
     )
@@ -100,7 +100,7 @@ def slices(facts: RunFacts) -> Markup:
     gaps = facts.verdict.get("gaps", [])
     listed = [[gap["by"], gap["best"], gap["worst"], f"{gap['gap']['point']:.4f}", _bounds(gap["gap"])] for gap in gaps]
     return section(
-        "Slices", table(head, rows, (2, 3, 6, 7, 8)), note((explained if pairs else "") + few),
+        "Slices", table(head, rows, (2, 3, 6, 7, 8)), caption((explained if pairs else "") + few),
         tag("h3", "Gaps between slices") if gaps else "",
         table(["by", "best served", "worst served", "NDCG@10 apart", "95% interval"], listed, (3, 4)) if gaps else "",
     )  # fmt: skip

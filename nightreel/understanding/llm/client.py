@@ -27,7 +27,7 @@ PASSING = {408, 409, 425, 429, 500, 502, 503, 504}
 
 
 @dataclass(frozen=True)
-class Answer:
+class GeneratedText:
     """What a model wrote, and the tokens that it read and wrote."""
 
     text: str
@@ -41,7 +41,7 @@ class LanguageModel(Protocol):
         """What answers, for provenance and for the cache."""
         ...
 
-    def answer(self, system: str, prompt: str, schema: dict[str, Any]) -> Answer:
+    def answer(self, system: str, prompt: str, schema: dict[str, Any]) -> GeneratedText:
         """A text that should be JSON of the schema; it is the caller's to check. Raises TemporaryError."""
         ...
 
@@ -67,7 +67,7 @@ class Endpoint:
         """The address stays out: the same model elsewhere is the same model."""
         return {"model": self.settings.model, "by": "endpoint", "max_tokens": self.settings.max_tokens}
 
-    def answer(self, system: str, prompt: str, schema: dict[str, Any]) -> Answer:
+    def answer(self, system: str, prompt: str, schema: dict[str, Any]) -> GeneratedText:
         """One request, tried again with growing pauses where the server is busy or away."""
         body = {
             "model": self.settings.model, "temperature": 0, "seed": 0, "max_tokens": self.settings.max_tokens,
@@ -93,7 +93,7 @@ class Endpoint:
             "what was written so far is kept."
         )
 
-    def _post(self, body: dict[str, Any]) -> Answer:
+    def _post(self, body: dict[str, Any]) -> GeneratedText:
         address = f"{self.settings.endpoint.rstrip('/')}/chat/completions"
         headers = {"Content-Type": "application/json"}
         if key := os.environ.get(KEY):
@@ -103,7 +103,7 @@ class Endpoint:
             found = json.load(response)
         text = str(found["choices"][0]["message"]["content"])
         used = found.get("usage", {}).get("total_tokens")
-        return Answer(text, int(used) if used is not None else len(json.dumps(body) + text) // 4)
+        return GeneratedText(text, int(used) if used is not None else len(json.dumps(body) + text) // 4)
 
 
 class Local:
@@ -122,15 +122,15 @@ class Local:
 
     def card(self) -> dict[str, Any]:
         """Name and digest of the files."""
-        from nightreel.content.encoders.model_source import Source
+        from nightreel.content.encoders.model_source import ModelSource
 
-        digest = Source(self.folder, self.folder.name, "").digest()
+        digest = ModelSource(self.folder, self.folder.name, "").digest()
         return {
             "model": self.folder.resolve().name, "by": "transformers", "weights": digest,
             "form": "given by the schema", "max_tokens": self.settings.max_tokens,
         }  # fmt: skip
 
-    def answer(self, system: str, prompt: str, schema: dict[str, Any]) -> Answer:
+    def answer(self, system: str, prompt: str, schema: dict[str, Any]) -> GeneratedText:
         """The schema is in the prompt, and where it leaves no choice it is written for the model."""
         tokenizer, model = self._parts
         asked = f"{system}\nAnswer with JSON of this schema alone: {json.dumps(schema)}"
@@ -140,7 +140,7 @@ class Local:
         else:
             text = f"{asked}\n\n{prompt}\n\nJSON: "
         writer = TokenWriter(tokenizer, model, self.settings.max_tokens)
-        return Answer(fill(schema, writer, text), writer.tokens)
+        return GeneratedText(fill(schema, writer, text), writer.tokens)
 
     @cached_property
     def _parts(self) -> tuple[Any, Any]:

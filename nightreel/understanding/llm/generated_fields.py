@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from nightreel.content.progress import Progress
 from nightreel.settings.understand import Writer
-from nightreel.stage import say
+from nightreel.stage import log_progress
 from nightreel.understanding.field_cache import FieldCache, fingerprint
 from nightreel.understanding.llm.client import LanguageModel
 from nightreel.understanding.llm.grounding import SCHEMA, Unfit, check
@@ -84,7 +84,7 @@ class Writing:
     ) -> None:
         self.cache.__exit__(kind, error, trace)
         if error is None:
-            say(f"language model: asked {self.asked:,} times, {self.spent:,} tokens; {self.fit:,} of {self.told:,} "
+            log_progress(f"language model: asked {self.asked:,} times, {self.spent:,} tokens; {self.fit:,} of {self.told:,} "
                 "answers are fit to use")  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from io import StringIO
 from pathlib import Path
 
 from nightreel.settings import SettingsError
-from nightreel.stage import say, staged_output, state_directory
+from nightreel.stage import log_progress, staged_output, state_directory
 
 
 def folder_of(file: Path) -> Path:
@@ -21,7 +21,7 @@ def folder_of(file: Path) -> Path:
         return folder
     if find_spec("gguf") is None:
         raise SettingsError("understand.writer.model: a .gguf file needs gguf. Run `pip install 'nightreel[gguf]'`.")
-    say(f"language model: converting {file.name}, once (about a minute)")
+    log_progress(f"language model: converting {file.name}, once (about a minute)")
     _convert(file, folder)
     return folder
 

@@ -17,7 +17,7 @@ from nightreel.content.progress import Progress
 from nightreel.data.ingest.media_files import Pins, Root, at_hand, sha256
 from nightreel.errors import UserError
 from nightreel.settings.understand import Media
-from nightreel.stage import say
+from nightreel.stage import log_progress
 from nightreel.understanding.field_cache import FieldCache, code_of, fingerprint
 from nightreel.understanding.media import audio_features
 from nightreel.understanding.media.decoding import Decoded, decode, missing
@@ -110,7 +110,7 @@ class MediaFiles:
     ) -> None:
         self.stack.close()
         if error is None:
-            say(f"media: {self.decoded:,} of {self.there:,} files decoded; {self.seen - self.there:,} items' can't be "
+            log_progress(f"media: {self.decoded:,} of {self.there:,} files decoded; {self.seen - self.there:,} items' can't be "
                 "read")  # fmt: skip
 
 
@@ -140,7 +140,7 @@ def _looks(settings: Media) -> tuple[list[Look], list[tuple[str, str, str]]]:
     looks, absent = [], []
     for name, field, asked, modules, make in offers:
         if asked and (reason := missing(*modules)):
-            say(f"{name}: {reason}")
+            log_progress(f"{name}: {reason}")
             absent.append((field, name, reason))
         elif asked:
             looks.append(make())

@@ -14,7 +14,7 @@ from nightreel.content.encoders.base import Vectors
 from nightreel.settings.understand import Tags
 from nightreel.understanding.tags.one_vs_rest import Array, Head, Scaling, fit_head, fit_scaling
 from nightreel.understanding.tags.tag_metrics import BINS, Quality, calibration_gaps
-from nightreel.understanding.tags.training_set import Lesson
+from nightreel.understanding.tags.training_set import TagTrainingSet
 
 CELLS = 1 << 18
 """Scores, of items times labels, that are looked at together."""
@@ -54,7 +54,7 @@ def labels_of(row: Mapping[str, Any], taxonomy: Sequence[str]) -> list[str]:
     return [label for label in taxonomy if label.casefold() in own]
 
 
-def learn(task: Lesson, named: Vectors, settings: Tags) -> tuple[Tagger | None, Facts]:
+def fit_tagger(task: TagTrainingSet, named: Vectors, settings: Tags) -> tuple[Tagger | None, Facts]:
     """The tagger, and its cross-validated quality beside always-the-commonest and nearness to the labels' names (their
     vectors: [labels, dim]).
 
@@ -67,7 +67,7 @@ def learn(task: Lesson, named: Vectors, settings: Tags) -> tuple[Tagger | None, 
         return _learn(task, named, settings)
 
 
-def _learn(task: Lesson, named: Vectors, settings: Tags) -> tuple[Tagger | None, Facts]:
+def _learn(task: TagTrainingSet, named: Vectors, settings: Tags) -> tuple[Tagger | None, Facts]:
     scaling, facts = _cross_validated(task, named, settings)
     own, *rivals = (facts[name] for name in METHODS)
     if any(own["map"] <= rival["map"] or own["precision@1"] < rival["precision@1"] for rival in rivals):
@@ -76,7 +76,7 @@ def _learn(task: Lesson, named: Vectors, settings: Tags) -> tuple[Tagger | None,
     return Tagger(task.names, head, scaling, settings.probability), facts
 
 
-def _cross_validated(task: Lesson, named: Vectors, settings: Tags) -> tuple[Scaling, Facts]:
+def _cross_validated(task: TagTrainingSet, named: Vectors, settings: Tags) -> tuple[Scaling, Facts]:
     """The scaling of scores that no head had learned from, and the quality of all methods; a few labels at once, so
     that no table of all items and labels is in memory."""
     n, labels = task.flags.shape
@@ -106,7 +106,7 @@ def _cross_validated(task: Lesson, named: Vectors, settings: Tags) -> tuple[Scal
     return Scaling(np.concatenate(slopes), np.concatenate(offsets)), facts
 
 
-def _scores(task: Lesson, heads: Sequence[Head]) -> Array:
+def _scores(task: TagTrainingSet, heads: Sequence[Head]) -> Array:
     """[n, labels] scores of each part by its own head."""
     return np.concatenate([
         head.scores(vectors) for part, head in zip(task.parts, heads, strict=True) for vectors, _ in task.of(part)

@@ -23,7 +23,7 @@ BLOCK = 4096
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TagTrainingSet:
     """names: of the labels; flags: [n, labels]; part k has the rows from bounds[k] to bounds[k + 1]; path: a file of
     the [n, dim] vectors, float32."""
 
@@ -51,7 +51,7 @@ class Lesson:
         yield from self.of(slice(part.stop, len(self.flags)))
 
 
-def prepare(take: Take, labels: Labels, settings: Tags, rng: np.random.Generator, path: Path) -> Lesson | None:
+def prepare(take: Take, labels: Labels, settings: Tags, rng: np.random.Generator, path: Path) -> TagTrainingSet | None:
     """What can be learned; None where fewer than two labels have enough items. take: numbers of items, ascending, to
     their vectors, block by block; path: a file that may be made.
 
@@ -74,7 +74,7 @@ def prepare(take: Take, labels: Labels, settings: Tags, rng: np.random.Generator
         for ends in pairwise(bounds):
             for vectors in take(rows[slice(*ends)]):
                 file.write(vectors.tobytes())
-    return Lesson(tuple(names), _flags([labels[row] for row in rows.tolist()], names), bounds, path)
+    return TagTrainingSet(tuple(names), _flags([labels[row] for row in rows.tolist()], names), bounds, path)
 
 
 def _flags(labels: Labels, names: Sequence[str]) -> Flags:

@@ -11,7 +11,7 @@ from typing import Any
 
 from nightreel.data.contract.schema import COMMENTS_SCHEMA, iter_strict
 from nightreel.settings.sentiment import Sentiment
-from nightreel.stage import say
+from nightreel.stage import log_progress
 from nightreel.understanding.field_cache import FieldCache, code_of, fingerprint
 from nightreel.understanding.schema import Understood
 from nightreel.understanding.text.language import LanguageIdentifier
@@ -59,7 +59,7 @@ class Comments:
         """Counts, and what was measured of single comments."""
         if not self.items:
             return {}
-        say(f"comments: {self.given:,} of {self.items:,} items with comments have at least {LEAST} in English")
+        log_progress(f"comments: {self.given:,} of {self.items:,} items with comments have at least {LEAST} in English")
         told = {"items": self.items, "given": self.given, "read": self.read, "measured": self.tone.facts}
         return {"comments": told}
 

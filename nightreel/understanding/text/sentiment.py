@@ -13,7 +13,7 @@ import numpy as np
 
 from nightreel.content.encoders.base import Vectors
 from nightreel.settings.sentiment import Sentiment
-from nightreel.stage import say
+from nightreel.stage import log_progress
 from nightreel.understanding.field_cache import FieldCache, code_of, fingerprint
 from nightreel.understanding.schema import Understood
 from nightreel.understanding.tags.one_vs_rest import Array
@@ -63,7 +63,7 @@ class Sentiments:
         if self.cache is None:
             return {"given": False}
         clear = {name: self.labels[name] for name in TONES}
-        say(f"sentiment: {sum(clear.values()):,} of {self.spoken:,} items in English have a clear tone")
+        log_progress(f"sentiment: {sum(clear.values()):,} of {self.spoken:,} items in English have a clear tone")
         return {"given": True, "read": self.spoken, **clear, "measured": self.tone.facts}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from nightreel.data.contract.schema import ITEMS_SCHEMA, SOURCE
 from nightreel.data.quality import row_checks
-from nightreel.data.quality.violations import Marks, count_rules
+from nightreel.data.quality.violations import Violations, count_rules
 
 NOON = 1_704_110_400  # 2024-01-01 12:00 UTC
 DAY = 86_400
@@ -32,7 +32,7 @@ def events(*rows: dict[str, Any]) -> pa.Table:
     return pa.Table.from_pylist(full, schema=pa.schema([*fields, *SOURCE]))
 
 
-def broken(marks: Marks, table: str, rows: pa.Table) -> list[tuple[int, str, str]]:
+def broken(marks: Violations, table: str, rows: pa.Table) -> list[tuple[int, str, str]]:
     found = marks.set_aside(table, rows, private=False).to_pylist()
     return [(row["source_row"], row["rule"], row["column"]) for row in found]
 

@@ -58,14 +58,15 @@ def test_most_of_it_blocked_warns_and_half_of_it_does_not(tmp_path: Path) -> Non
 def test_a_jump_since_the_last_good_night_and_what_is_hidden_by_the_hour_are_told() -> None:
     items = pa.table({"item_id": [f"i{n}" for n in range(10)], "blocked": [True] * 4 + [False] * 6})
     known = {"shown": {"items": 10, "blocked": 1}}
-    assert showable_items.told(items, [], known) == [
+    assert showable_items.showable_warnings(items, [], known) == [
         "items: 4 of 10 have `blocked` true, 1 of 10 had on the last good night. Is that meant?"
     ]
     assert (
-        showable_items.told(items, [], {"shown": showable_items.remembered(items)})
-        == showable_items.told(items, [], None)
+        showable_items.showable_warnings(items, [], {"shown": showable_items.remembered(items)})
+        == showable_items.showable_warnings(items, [], None)
         == []
     )
     assert (
-        "6 of 10 are blocked, not yet published or expired" in showable_items.told(items, ["i4", "i5", "i0"], None)[0]
+        "6 of 10 are blocked, not yet published or expired"
+        in showable_items.showable_warnings(items, ["i4", "i5", "i0"], None)[0]
     )

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from nightreel.data.histories import FloatArray, Histories
-from nightreel.evaluation.behavioral.behavioral_test import Behaviour, _turned, behaviours
+from nightreel.evaluation.behavioral.behavioral_test import BehavioralTest, _turned, behavioral_tests
 from nightreel.evaluation.gate.gate_rules import sound_behaviour
 from nightreel.evaluation.metrics.overlap import overlap
-from nightreel.evaluation.test_set import Ranker, Trial, trial
+from nightreel.evaluation.test_set import Ranker, TestSet, build_test_set
 from tests.evaluation.rankers import Answer, Successors, planted
 
 GENRES = [["space"] if n % 2 == 0 else ["love"] for n in range(80)]
@@ -49,15 +49,15 @@ class Restless(Follower):
 
 
 @pytest.fixture
-def question(tmp_path: Path) -> Trial:
-    return trial(planted(tmp_path), "leave_last_out", None)
+def question(tmp_path: Path) -> TestSet:
+    return build_test_set(planted(tmp_path), "leave_last_out", None)
 
 
-def told(question: Trial, ranker: Ranker) -> dict[str, Behaviour]:
-    return {each.name: each for each in behaviours(question, ranker, "blend", GENRES, steady=0.5)}
+def told(question: TestSet, ranker: Ranker) -> dict[str, BehavioralTest]:
+    return {each.name: each for each in behavioral_tests(question, ranker, "blend", GENRES, steady=0.5)}
 
 
-def test_a_model_that_makes_sense_passes(question: Trial, tmp_path: Path) -> None:
+def test_a_model_that_makes_sense_passes(question: TestSet, tmp_path: Path) -> None:
     found = told(question, Follower())
     assert found["a fan of a genre gets it"].figure == 1
     assert found["an irrelevant event hardly moves the list"].figure == pytest.approx(1, abs=0.05)
@@ -68,14 +68,16 @@ def test_a_model_that_makes_sense_passes(question: Trial, tmp_path: Path) -> Non
     assert sound_behaviour(list(real.values())).state == "passed"
 
 
-def test_a_model_that_gives_everybody_the_same_gives_fans_no_less_than_others(question: Trial, tmp_path: Path) -> None:
+def test_a_model_that_gives_everybody_the_same_gives_fans_no_less_than_others(
+    question: TestSet, tmp_path: Path
+) -> None:
     data = planted(tmp_path)
     ranker = Successors(data.positives("leave_last_out", ("train", "valid")), data.n_items)
-    found = behaviours(question, ranker, "popularity", GENRES, steady=0.5)[0]
+    found = behavioral_tests(question, ranker, "popularity", GENRES, steady=0.5)[0]
     assert (found.figure, found.failed) == (0, False)
 
 
-def test_a_model_that_gives_fans_the_opposite_fails(question: Trial) -> None:
+def test_a_model_that_gives_fans_the_opposite_fails(question: TestSet) -> None:
     found = told(question, Follower(sense=-1))
     assert found["a fan of a genre gets it"].figure == -1
     rule = sound_behaviour(list(found.values()))
@@ -84,13 +86,13 @@ def test_a_model_that_gives_fans_the_opposite_fails(question: Trial) -> None:
     assert "irrelevant" not in rule.text  # what passed is not blamed
 
 
-def test_a_model_that_one_old_event_turns_over_fails(question: Trial) -> None:
+def test_a_model_that_one_old_event_turns_over_fails(question: TestSet) -> None:
     assert told(question, Restless())["an irrelevant event hardly moves the list"].failed
 
 
-def test_what_can_not_be_tried_is_said_and_stops_nothing(question: Trial) -> None:
+def test_what_can_not_be_tried_is_said_and_stops_nothing(question: TestSet) -> None:
     nobody = question.take(np.empty(0, np.int64))
-    found = behaviours(nobody, Follower(), "blend", [None] * 80, steady=0.5)
+    found = behavioral_tests(nobody, Follower(), "blend", [None] * 80, steady=0.5)
     assert [each.figure for each in found] == [None] * 3
     assert sound_behaviour(found).state == "not measured"
 
@@ -100,7 +102,7 @@ def test_the_order_within_an_instant_is_turned_and_nothing_else() -> None:
     assert _turned(histories).items.tolist() == [2, 1, 4, 3, 5, 6]
 
 
-def test_ties_are_told_only(question: Trial) -> None:
+def test_ties_are_told_only(question: TestSet) -> None:
     tied = replace(question, histories=replace(question.histories, times=np.zeros(len(question.histories.times))))
     found = told(tied, Restless())["order of events of one instant"]
     assert found.figure is not None and found.figure < 1

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nightreel.evaluation.behavioral.duplicate_items import doubled, twins
-from nightreel.evaluation.behavioral.hidden_items import withdrawn
-from nightreel.evaluation.behavioral.suite import conduct
+from nightreel.evaluation.behavioral.duplicate_items import doubled, duplicate_items
+from nightreel.evaluation.behavioral.hidden_items import hidden_items
+from nightreel.evaluation.behavioral.suite import run_behavioral_tests
 from nightreel.evaluation.metrics.ranking import Truth
-from nightreel.evaluation.test_set import Trial
+from nightreel.evaluation.test_set import TestSet
 from nightreel.models.engine import Engine
 from nightreel.reader.reader import Reader
 from nightreel.reader.visibility import Standing, Standings
@@ -31,16 +31,18 @@ def reader(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def question(reader: Reader) -> Trial:
+def question(reader: Reader) -> TestSet:
     known = reader.histories.take(np.arange(len(reader.user_ids)))
-    return Trial(
+    return TestSet(
         fold="leave_last_out", users=np.arange(len(known)), histories=known, exclude=known, moments=known.last_times,
         truth=Truth.of(known, ITEMS), bits=np.ones(ITEMS), cold=0,
     )  # fmt: skip
 
 
-def test_a_sound_candidate_passes_every_test(reader: Reader, question: Trial) -> None:
-    found = {each.name: each for each in conduct(question, reader, reader.items.genres, settings().evaluate)}
+def test_a_sound_candidate_passes_every_test(reader: Reader, question: TestSet) -> None:
+    found = {
+        each.name: each for each in run_behavioral_tests(question, reader, reader.items.genres, settings().evaluate)
+    }
     assert len(found) == 5
     assert found["the same item twice ranks alike"].figure == 1
     gone = found["blocked and expired items never show"]
@@ -50,7 +52,7 @@ def test_a_sound_candidate_passes_every_test(reader: Reader, question: Trial) ->
     assert not [each.name for each in found.values() if each.failed]
 
 
-def test_a_member_ranks_the_copies_as_their_items_and_the_rest_as_before(reader: Reader, question: Trial) -> None:
+def test_a_member_ranks_the_copies_as_their_items_and_the_rest_as_before(reader: Reader, question: TestSet) -> None:
     asked: dict[str, Any] = {"exclude": None, "hidden": None, "model": "ease"}
     both, copied = doubled(reader.engine, np.array([3, 4])), ITEMS + np.arange(2)
     items, scores = both.top_k(question.histories, question.moments, ITEMS + 2, **asked)
@@ -67,9 +69,9 @@ class Sloppy(Engine):
         return super().top_k(*given, exclude=exclude, hidden=np.arange(self.n_items) >= ITEMS, **named)
 
 
-def test_a_copy_that_is_ranked_otherwise_fails(reader: Reader, question: Trial) -> None:
+def test_a_copy_that_is_ranked_otherwise_fails(reader: Reader, question: TestSet) -> None:
     engine = Sloppy(**{field.name: getattr(reader.engine, field.name) for field in fields(reader.engine)})
-    found = twins(question, engine, least=0.9)
+    found = duplicate_items(question, engine, least=0.9)
     assert (found.figure, found.failed) == (0, True)
     assert found.cases > 0
 
@@ -92,48 +94,50 @@ def with_door(reader: Reader, door: str, answer: Callable[..., Any]) -> Reader:
 
 @pytest.mark.parametrize("right", [*OPEN_TO_ALL, "all of them"])
 @pytest.mark.parametrize("door", DOORS)
-def test_a_withdrawn_item_that_shows_on_one_door_fails(reader: Reader, question: Trial, door: str, right: str) -> None:
+def test_a_withdrawn_item_that_shows_on_one_door_fails(
+    reader: Reader, question: TestSet, door: str, right: str
+) -> None:
     """The door takes no look at what is blocked, or not yet published, or has expired; all others do."""
     opened = OPEN_TO_ALL if right == "all of them" else {right: OPEN_TO_ALL[right]}
 
     def blind(self: Reader, *given: Any, **named: Any) -> Any:
         return getattr(Reader, door)(replace(self, items=replace(self.items, **opened)), *given, **named)
 
-    found = withdrawn(question, with_door(reader, door, blind))
+    found = hidden_items(question, with_door(reader, door, blind))
     assert found.failed
     assert "20 of the most shown items" in found.text
 
 
 @pytest.mark.parametrize("right", OPEN_TO_ALL)
-def test_a_reader_that_is_blind_to_one_right_fails(reader: Reader, question: Trial, right: str) -> None:
+def test_a_reader_that_is_blind_to_one_right_fails(reader: Reader, question: TestSet, right: str) -> None:
     def blind(self: Reader, rights_at: float | None = None) -> Standing:
         items = replace(self.items, **{right: OPEN_TO_ALL[right]})
         return Standings(items, None, self.stored.without).at(self.now() if rights_at is None else rights_at)
 
-    assert withdrawn(question, with_door(reader, "standing", blind)).failed
+    assert hidden_items(question, with_door(reader, "standing", blind)).failed
 
 
 @pytest.mark.parametrize("clock", [1.0, 4.0e9], ids=["behind", "ahead"])
 @pytest.mark.parametrize("door", DOORS)
-def test_a_door_that_goes_by_another_clock_fails(reader: Reader, question: Trial, door: str, clock: float) -> None:
+def test_a_door_that_goes_by_another_clock_fails(reader: Reader, question: TestSet, door: str, clock: float) -> None:
     """By one that is behind (the data's end, say: what let search and similar items fail on good nights) nothing has
     expired yet; by one that is ahead, what comes tomorrow shows today."""
 
     def other(self: Reader, *given: Any, **named: Any) -> Any:
         return getattr(Reader, door)(self, *given, **named, rights_at=clock)
 
-    assert withdrawn(question, with_door(reader, door, other)).failed
+    assert hidden_items(question, with_door(reader, door, other)).failed
 
 
-def test_the_moments_of_the_test_have_no_say(reader: Reader, question: Trial) -> None:
+def test_the_moments_of_the_test_have_no_say(reader: Reader, question: TestSet) -> None:
     """A gate by global time asks every user at the cut, which lies after the end of what the candidate knows."""
     for moment in (1.0, 1.0e9, 4.0e9):
-        assert withdrawn(replace(question, moments=np.full(len(question), moment)), reader).figure == 1
+        assert hidden_items(replace(question, moments=np.full(len(question), moment)), reader).figure == 1
 
 
-def test_without_lists_there_is_nothing_to_try(reader: Reader, question: Trial) -> None:
+def test_without_lists_there_is_nothing_to_try(reader: Reader, question: TestSet) -> None:
     nobody = question.take(np.empty(0, np.int64))
-    assert twins(nobody, reader.engine, least=0.9).figure is None
-    assert withdrawn(nobody, reader).figure is None
+    assert duplicate_items(nobody, reader.engine, least=0.9).figure is None
+    assert hidden_items(nobody, reader).figure is None
     blocked = replace(reader, items=replace(reader.items, blocked=np.ones(ITEMS, bool)))
-    assert "no list shows anything" in withdrawn(question, blocked).text
+    assert "no list shows anything" in hidden_items(question, blocked).text

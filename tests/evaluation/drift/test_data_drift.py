@@ -14,7 +14,7 @@ import pytest
 from nightreel.data.dataset import Dataset, load_dataset
 from nightreel.evaluation.drift.data_drift import Known, drifted, write_drift
 from nightreel.evaluation.drift.data_profile import directions_of, projected
-from nightreel.evaluation.drift.drift_bounds import ARRIVALS, SNAPSHOT, TRAINING, Change
+from nightreel.evaluation.drift.drift_bounds import ARRIVALS, SNAPSHOT, TRAINING, DriftFigure
 from nightreel.evaluation.gate.gate_rules import steady_data
 from tests.support.datasets import prepare, write_dataset
 from tests.support.settings import settings
@@ -47,7 +47,7 @@ def known(data: Dataset, vectors: Any) -> Known:
 
 def compared(
     data: Dataset, vectors: Any, known: Known, config: Mapping[str, Any] = CONFIG
-) -> dict[tuple[str, str], Change]:
+) -> dict[tuple[str, str], DriftFigure]:
     return {(each.against, each.what): each for each in drifted(data, vectors, known, config, DRIFT).changes}
 
 

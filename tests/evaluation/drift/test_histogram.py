@@ -8,7 +8,7 @@ from scipy.stats import ks_2samp
 
 from nightreel.evaluation.drift.histogram import (
     BINS,
-    Spread,
+    Histogram,
     apart,
     effective,
     ks,
@@ -18,7 +18,7 @@ from nightreel.evaluation.drift.histogram import (
 )
 
 
-def labels(counts: dict[str, int], unknown: int = 0, like: Spread | None = None) -> Spread:
+def labels(counts: dict[str, int], unknown: int = 0, like: Histogram | None = None) -> Histogram:
     return spread_of_labels(counts, unknown, None if like is None else [str(mark) for mark in like.marks])
 
 
@@ -66,7 +66,7 @@ def test_equal_sources_are_within_chance_however_few_they_are() -> None:
 def test_a_spread_comes_back_from_its_file() -> None:
     told = spread_of_numbers([1.0, 2.0, 2.0, np.nan])
     assert (told.marks, told.counts, told.unknown, told.total) == ((1, 2), (1, 2, 0), 1, 4)
-    assert Spread.from_json(told.as_json()) == told
+    assert Histogram.from_json(told.as_json()) == told
 
 
 def test_what_is_sure_is_less_than_what_was_seen_and_chance_alone_is_never_sure() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from nightreel.bundle.format import BundleError, seal
 from nightreel.data.dataset import Dataset
-from nightreel.evaluation.catalogue_mapping import Foreign
+from nightreel.evaluation.catalogue_mapping import RemappedRanker
 from nightreel.evaluation.champion import (
     Champion,
     Comparison,
@@ -24,18 +24,18 @@ from nightreel.evaluation.champion import (
     read_champion,
     shared_items,
 )
-from nightreel.evaluation.gate.gate import Evidence, Gate, judge
-from nightreel.evaluation.model_scores import GATE_METRIC, Scores, measure
+from nightreel.evaluation.gate.gate import Gate, GateEvidence, decide
+from nightreel.evaluation.model_scores import GATE_METRIC, ModelScores, score_models
 from nightreel.evaluation.reporting.outputs import write_lists
-from nightreel.evaluation.test_set import Ranker, Trial, ask, trial
-from nightreel.models.training.selected_params import Choices
+from nightreel.evaluation.test_set import Ranker, TestSet, ask, build_test_set
+from nightreel.models.training.selected_params import SelectedParams
 from nightreel.store.backends.local import LocalStore
 from tests.evaluation.rankers import Successors, plain, planted
 from tests.support.settings import settings
 
 SETTINGS = settings(evaluate={"cutoffs": [10], "replicates": 500}).evaluate
 SOURCE = "films"
-CHOICES = Choices(
+CHOICES = SelectedParams(
     members={"popularity": {"half_life_days": 7.0}}, blend="trees", columns=("a",), trees="a tree", cutoff=50, shortlist=50,
     half_life_days=(7.0,), buckets=4, encoder="base", moment="last_event",
 )  # fmt: skip
@@ -49,7 +49,7 @@ def never() -> Ranker:
     raise Asked
 
 
-def never_retrain(fold: str, choices: Choices) -> Ranker:
+def never_retrain(fold: str, choices: SelectedParams) -> Ranker:
     raise AssertionError("trained again without need")
 
 
@@ -62,10 +62,10 @@ def cut(data: Dataset, fold: str) -> float | None:
     return float(times.min()) if fold == "global_time" else None
 
 
-def rehearsed(data: Dataset) -> tuple[Trial, Successors, Scores]:
-    question = trial(data, data.gate, cut(data, data.gate))
+def rehearsed(data: Dataset) -> tuple[TestSet, Successors, ModelScores]:
+    question = build_test_set(data, data.gate, cut(data, data.gate))
     ranker = rehearse(data, data.gate)
-    return question, ranker, measure([(question, ranker)], cutoffs=[10], **plain(data.n_items))
+    return question, ranker, score_models([(question, ranker)], cutoffs=[10], **plain(data.n_items))
 
 
 def published(store: LocalStore, data: Dataset, **config: Any) -> Champion:
@@ -98,7 +98,7 @@ def direct(data: Dataset) -> float:
     """What the refit twin scores when it is asked directly, with the histories passed in."""
     question = rehearsed(data)[0]
     twin = Successors(data.positives(None, ()), data.n_items)
-    scores = measure([(question, twin)], cutoffs=[10], **plain(data.n_items))
+    scores = score_models([(question, twin)], cutoffs=[10], **plain(data.n_items))
     return scores.mean("blend", GATE_METRIC)
 
 
@@ -115,7 +115,7 @@ def test_stored_lists_are_judged_without_what_is_hidden_today_and_refilled(store
     """The first item of the first user's list is hidden: the other nine move up, and place eleven is the tenth."""
     data = planted(tmp_path / "source")
     question, ranker, _ = rehearsed(data)
-    scores = measure([(question, ranker)], cutoffs=[20], **plain(data.n_items))
+    scores = score_models([(question, ranker)], cutoffs=[20], **plain(data.n_items))
     champion = published(store, data)
     write_lists(tmp_path / "lists.parquet", scores, "blend", data.user_ids, data.item_ids)
     champion = replace(champion, lists=pq.read_table(tmp_path / "lists.parquet"))
@@ -133,9 +133,9 @@ def test_stored_lists_are_judged_without_what_is_hidden_today_and_refilled(store
 def test_a_refit_twin_of_other_splits_is_trained_again(store: LocalStore, tmp_path: Path) -> None:
     data = planted(tmp_path / "source")
     champion = published(store, data, split_digest="of another day")
-    asked_for: list[tuple[str, Choices]] = []
+    asked_for: list[tuple[str, SelectedParams]] = []
 
-    def retrain(fold: str, choices: Choices) -> Ranker:
+    def retrain(fold: str, choices: SelectedParams) -> Ranker:
         asked_for.append((fold, choices))
         return rehearse(data, fold)
 
@@ -171,7 +171,7 @@ def test_a_champion_that_knows_more_or_less_than_the_challenger_is_not_asked(
 
 def test_a_verdict_on_a_twin_is_not_worse(store: LocalStore, tmp_path: Path) -> None:
     data = planted(tmp_path / "source")
-    verdict, found = decide(published(store, data), data)
+    verdict, found = decided(published(store, data), data)
     assert found is not None
     assert verdict.decision == "promote"
     assert verdict.label in ("not worse", "unproven")
@@ -179,14 +179,14 @@ def test_a_verdict_on_a_twin_is_not_worse(store: LocalStore, tmp_path: Path) -> 
     assert verdict.rules[0].point == 0
 
 
-def decide(
+def decided(
     champion: Champion | Unreadable | None, data: Dataset, *, blocked: bool = False, source: str = SOURCE
 ) -> Any:
-    evidence = Evidence(
+    evidence = GateEvidence(
         scores=rehearsed(data)[2], slices=[], behaviours=[], data_until=data.data_until, clock=data.clock, candidate="c" * 64,
         item_ids=data.item_ids, source=source, behind="20 trees over 2 models ranks the lists",
     )  # fmt: skip
-    found = judge(Gate(SETTINGS, 0), evidence, champion, blocked=blocked, compare=lambda known: compared(known, data))
+    found = decide(Gate(SETTINGS, 0), evidence, champion, blocked=blocked, compare=lambda known: compared(known, data))
     return found.verdict, found.comparison
 
 
@@ -196,18 +196,18 @@ def test_a_champion_of_another_catalogue_is_held_unless_the_source_is_another(
     data = planted(tmp_path / "source")
     champion = published(store, data)
     renamed = Dataset(**{**vars(data), "items": pa.table({"item_id": [f"new-{n}" for n in range(data.n_items)]})})
-    held, comparison = decide(champion, renamed)
+    held, comparison = decided(champion, renamed)
     assert (held.decision, held.label, comparison) == ("hold", "not comparable", None)
     assert "knows 0% of today's items" in held.sentence
-    replaced, _ = decide(champion, renamed, source="another folder")
+    replaced, _ = decided(champion, renamed, source="another folder")
     assert (replaced.decision, replaced.label) == ("promote", "replaced")
     assert "comes from 'films', not 'another folder'" in replaced.sentence
 
 
 def test_a_blocked_recipe_is_held_and_no_champion_makes_a_baseline(store: LocalStore, tmp_path: Path) -> None:
     data = planted(tmp_path / "source")
-    assert decide(published(store, data), data, blocked=True)[0].label == "blocked"
-    assert decide(None, data)[0].label == "baseline"
+    assert decided(published(store, data), data, blocked=True)[0].label == "blocked"
+    assert decided(None, data)[0].label == "baseline"
 
 
 def test_half_of_todays_items_is_enough(store: LocalStore, tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_a_champion_that_can_not_be_read_is_held_with_the_remedy(store: LocalSto
     gone = pinned_champion(store, champion.digest)
     for found, said in ((damaged, "a file is damaged"), (gone, "choices.json")):
         assert isinstance(found, Unreadable)
-        verdict, comparison = decide(found, data)
+        verdict, comparison = decided(found, data)
         assert (verdict.decision, verdict.label, comparison) == ("hold", "champion unreadable", None)
         assert said in verdict.sentence
         assert "--stage-force evaluate" in verdict.sentence and "nightreel rollback" in verdict.sentence
@@ -246,7 +246,7 @@ def test_a_bundle_that_proves_damaged_when_it_is_asked_is_held_too(store: LocalS
 
 def test_a_foreign_catalogue_is_translated_both_ways(tmp_path: Path) -> None:
     data = planted(tmp_path)
-    question = trial(data, "leave_last_out", None)
+    question = build_test_set(data, "leave_last_out", None)
     own = Successors(data.positives("leave_last_out", ("train", "valid")), data.n_items)
     turned = np.arange(data.n_items)[::-1]
 
@@ -260,21 +260,21 @@ def test_a_foreign_catalogue_is_translated_both_ways(tmp_path: Path) -> None:
             answer = own.recommend_many(told, exclude=left, **given)
             return type(answer)(np.where(answer.items < 0, -1, turned[answer.items]).astype(np.int32))
 
-    foreign = Foreign(Turned(question.histories, data.n_items), data.item_ids[::-1], data.item_ids)
+    foreign = RemappedRanker(Turned(question.histories, data.n_items), data.item_ids[::-1], data.item_ids)
     assert np.array_equal(ask(foreign, question, 10, "blend"), ask(own, question, 10, "blend"))
 
 
 def test_items_gone_from_today_leave_no_gap(tmp_path: Path) -> None:
     data = planted(tmp_path)
-    question = trial(data, "leave_last_out", None)
+    question = build_test_set(data, "leave_last_out", None)
     own = Successors(question.histories, data.n_items)
     fewer = data.item_ids[10:]
-    lists = ask(Foreign(own, data.item_ids, fewer), _without_old(question), 10, "popularity")
+    lists = ask(RemappedRanker(own, data.item_ids, fewer), _without_old(question), 10, "popularity")
     assert (lists >= 0).all()
     assert lists.max() < len(fewer)
 
 
-def _without_old(question: Trial) -> Trial:
+def _without_old(question: TestSet) -> TestSet:
     """The trial in the indices of a catalogue that lost its first ten items."""
 
     def shifted(h: Any) -> Any:

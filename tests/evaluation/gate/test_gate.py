@@ -9,30 +9,30 @@ import numpy as np
 import pytest
 
 from nightreel.evaluation.champion import Champion, Comparison
-from nightreel.evaluation.gate.gate import Evidence, Gate, Judgement, judge
-from nightreel.evaluation.model_scores import GATE_METRIC, intervals, measure
+from nightreel.evaluation.gate.gate import Gate, GateEvidence, GateResult, decide
+from nightreel.evaluation.model_scores import GATE_METRIC, intervals, score_models
 from nightreel.evaluation.reporting.report_data import report_data
 from nightreel.evaluation.segments.slice_definitions import slices_of
-from nightreel.evaluation.test_set import Trial, trial
-from nightreel.models.training.selected_params import Choices
+from nightreel.evaluation.test_set import TestSet, build_test_set
+from nightreel.models.training.selected_params import SelectedParams
 from tests.evaluation.rankers import Successors, plain, planted
 from tests.support.settings import settings
 
 SETTINGS = settings(evaluate={"replicates": 200, "cutoffs": [10]}).evaluate
-CHOICES = Choices(
+CHOICES = SelectedParams(
     members={}, blend="popularity", columns=(), cutoff=50, shortlist=50, half_life_days=(), buckets=1, encoder="base",
     moment="last_event",
 )  # fmt: skip
 BEHIND = "the ranks of 2 models, fused ranks the lists"
 
 
-def judged(folder: Path, users: int | None, champion_scale: float = 1.0) -> tuple[Judgement, dict[str, object]]:
+def judged(folder: Path, users: int | None, champion_scale: float = 1.0) -> tuple[GateResult, dict[str, object]]:
     """The verdict on some users of the planted data, against a champion whose NDCG@10 is ours times a scale."""
     data = planted(folder)
-    whole = trial(data, "leave_last_out", None)
-    question: Trial = whole if users is None else whole.take(np.arange(users, dtype=np.int64))
+    whole = build_test_set(data, "leave_last_out", None)
+    question: TestSet = whole if users is None else whole.take(np.arange(users, dtype=np.int64))
     ranker = Successors(data.positives("leave_last_out", ("train", "valid")), data.n_items)
-    scores = measure([(question, ranker)], cutoffs=[10], **plain(data.n_items))
+    scores = score_models([(question, ranker)], cutoffs=[10], **plain(data.n_items))
     own = scores.values["blend"][GATE_METRIC]
     rows = np.arange(len(own), dtype=np.int64)
     fair = Comparison("c", rows, scores.users, own, own * champion_scale, scores.lists["blend"][:, :10])
@@ -42,9 +42,9 @@ def judged(folder: Path, users: int | None, champion_scale: float = 1.0) -> tupl
         "genres", [[[]] * data.n_items]
     )
     data = type(data)(**{**vars(data), "items": items.cast(items.schema)})
-    evidence = Evidence(scores, [], [], data.data_until, data.clock, "d" * 64, data.item_ids, "films", BEHIND)
+    evidence = GateEvidence(scores, [], [], data.data_until, data.clock, "d" * 64, data.item_ids, "films", BEHIND)
     gate = Gate(SETTINGS, 0)
-    found = judge(gate, evidence, champion, blocked=False, compare=lambda _: fair)
+    found = decide(gate, evidence, champion, blocked=False, compare=lambda _: fair)
     measured = {data.gate: (scores, intervals(scores, 200, np.random.default_rng(0)))}
     return found, report_data(data, [question], [], measured, found, gate)
 
@@ -75,7 +75,7 @@ def test_one_user_is_no_proof(tmp_path: Path) -> None:
 
 def test_slices_of_nobody_are_none(tmp_path: Path) -> None:
     data = planted(tmp_path)
-    nobody = trial(data, "leave_last_out", None).take(np.empty(0, np.int64))
+    nobody = build_test_set(data, "leave_last_out", None).take(np.empty(0, np.int64))
     items = data.items.append_column("published_at", [[None] * data.n_items])
     data = type(data)(**{**vars(data), "items": items})
     assert slices_of(data, [nobody], []) == []

@@ -15,7 +15,7 @@ from nightreel.evaluation.gate.gate_rules import (
     whole_slices,
 )
 from nightreel.evaluation.gate.override import overridden
-from nightreel.evaluation.gate.verdict import Rule, Verdict, against_champion, challenge, first, refuse
+from nightreel.evaluation.gate.verdict import GateRule, Verdict, against_champion, challenge, first, refuse
 from nightreel.evaluation.metrics.bootstrap import Difference, Interval
 from nightreel.evaluation.segments.slice_tests import SliceScore
 from nightreel.settings import Override
@@ -26,7 +26,7 @@ DIGEST = "abcdef0123456789" * 4
 FRESH: dict[str, Any] = {"days": 1.0, "clock": "time", "same_source": True}
 
 
-def champion_rule(point: float = 0.0) -> Rule:
+def champion_rule(point: float = 0.0) -> GateRule:
     found = Difference(point, point - 0.01, point + 0.01, 0.01, 900, 100, 0.006, 0.015)
     return against_champion(found, margin=0.03, users=900, score=0.1)
 
@@ -90,7 +90,7 @@ LOW = holding_coverage(0.01, 0.4, share=0.5, users=900)
     ],
 )
 def test_any_failed_rule_stops_and_the_gravest_names_it(
-    point: float, others: list[Rule], decision: str, label: str
+    point: float, others: list[GateRule], decision: str, label: str
 ) -> None:
     verdict = challenge(champion_rule(point), None, others, digest=DIGEST, how="rule (c)")
     assert (verdict.decision, verdict.label) == (decision, label)

@@ -9,11 +9,11 @@ import numpy as np
 from nightreel.data.histories import Histories
 from nightreel.evaluation.list_checks import CHECKS, Hidden, faults
 from nightreel.evaluation.metrics.ranking import Truth
-from nightreel.evaluation.test_set import Trial
+from nightreel.evaluation.test_set import TestSet
 
 N = 30
 SEEN = Histories.from_rows([([0, 1], [1, 2])] * 3)
-TRIAL = Trial(
+TRIAL = TestSet(
     "fold",
     np.arange(3),
     SEEN,
@@ -27,7 +27,9 @@ CLEAN = np.array([np.arange(2, 12), np.arange(12, 22), np.arange(3, 13)], np.int
 OPEN = Hidden(np.zeros(N, bool))
 
 
-def found(lists: np.ndarray, sound: list[bool] | None = None, trial: Trial = TRIAL, hidden: Hidden = OPEN) -> list[int]:
+def found(
+    lists: np.ndarray, sound: list[bool] | None = None, trial: TestSet = TRIAL, hidden: Hidden = OPEN
+) -> list[int]:
     return list(faults(trial, lists, np.array(sound or [True] * 3), hidden).values())
 
 

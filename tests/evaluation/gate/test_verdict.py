@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from nightreel.evaluation.behavioral.behavioral_test import Behaviour
+from nightreel.evaluation.behavioral.behavioral_test import BehavioralTest
 from nightreel.evaluation.gate.gate_rules import sound_behaviour
 from nightreel.evaluation.gate.verdict import (
-    Rule,
+    GateRule,
     against_champion,
     against_popularity,
     best,
@@ -31,11 +31,11 @@ def found(low: float, point: float, high: float, users: int = 900) -> Difference
     return Difference(point, low, high, half_width, users, needed, deviation, 2.486 * deviation)
 
 
-def champion_rule(difference: Difference | None, score: float = 0.1) -> Rule:
+def champion_rule(difference: Difference | None, score: float = 0.1) -> GateRule:
     return against_champion(difference, margin=MARGIN, users=900, score=score)
 
 
-def popularity_rule(difference: Difference | None, score: float = 0.1) -> Rule:
+def popularity_rule(difference: Difference | None, score: float = 0.1) -> GateRule:
     return against_popularity(difference, margin=MARGIN, users=900, score=score)
 
 
@@ -122,14 +122,14 @@ def test_a_champion_that_scores_nothing_is_no_reason_to_hold() -> None:
         (None, "blend"),
     ],
 )
-def test_without_a_champion_the_best_is_the_baseline(popularity: Rule | None, model: str) -> None:
+def test_without_a_champion_the_best_is_the_baseline(popularity: GateRule | None, model: str) -> None:
     verdict = first(popularity, [], BEHAVES, model=best(popularity), replaces=None, behind=BEHIND)
     assert (verdict.decision, verdict.label, verdict.model) == ("promote", "baseline", model)
     assert f"promote {model} as the baseline: there is no champion yet" in verdict.sentence
 
 
 def test_a_blend_that_misbehaves_is_a_baseline_and_it_is_said() -> None:
-    opposite = sound_behaviour([Behaviour("a fan of a genre gets it", -0.5, 0.0, 8, "-50.0%")])
+    opposite = sound_behaviour([BehavioralTest("a fan of a genre gets it", -0.5, 0.0, 8, "-50.0%")])
     verdict = first(None, [], opposite, model="blend", replaces=None, behind=BEHIND)
     assert (verdict.decision, verdict.rules) == ("promote", (opposite,))
     assert (

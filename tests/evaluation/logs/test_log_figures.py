@@ -12,8 +12,8 @@ import pytest
 
 from nightreel.data.dataset import Dataset
 from nightreel.data.histories import FloatArray, Histories
-from nightreel.evaluation.logs.ab_outcomes import experiment
-from nightreel.evaluation.logs.impression_responses import shown
+from nightreel.evaluation.logs.ab_outcomes import read_experiment
+from nightreel.evaluation.logs.impression_responses import read_impressions
 from nightreel.evaluation.logs.logged_slates import off_policy
 from nightreel.evaluation.metrics.bootstrap import Draws
 from nightreel.evaluation.test_set import Lists
@@ -88,7 +88,7 @@ def test_a_response_answers_the_latest_impression_within_the_hours() -> None:
         (1, 3, hour, "impression", None), (1, 3, 0.0, "play", None),
     ]  # fmt: skip
     data = dataset(rows)
-    found = shown(data, 24)
+    found = read_impressions(data, 24)
     item, time = data.events["item"].to_pylist(), data.events["time"].to_pylist()
     answered = {(item[row], time[row]) for row, r in zip(found.rows, found.response, strict=True) if r}
     assert (len(found.rows), answered) == (4, {(1, hour)})
@@ -146,7 +146,7 @@ def arms(effect: float, users: int = 4000, lost: float = 0.0) -> tuple[list[Row]
 
 
 def outcomes(rows: list[Row], variant: list[Any], **changes: Any) -> tuple[dict[str, Any], Mapping[str, Any]]:
-    told = experiment(dataset(rows, variant=variant), LOGS.model_copy(update=changes))
+    told = read_experiment(dataset(rows, variant=variant), LOGS.model_copy(update=changes))
     return told, {each["outcome"]: each for each in told.get("outcomes", [])}
 
 
@@ -178,7 +178,7 @@ def test_what_an_experiment_lacks_is_said() -> None:
     assert "nobody has been in it for 7 days" in found["retention"]["why"]
     assert "no likes" in found["satisfaction"]["why"]
     assert "no spread" in found["conversion"]["why"], "only plays are left, so everybody played"
-    assert experiment(dataset(rows), LOGS)["why"] == "no event carries a `variant`"
+    assert read_experiment(dataset(rows), LOGS)["why"] == "no event carries a `variant`"
     assert "name 1 variant:" in outcomes(rows, [None if v is None else "A" for v in variant])[0]["why"]
     assert "none of the arms" in outcomes(rows, variant, control="C")[0]["why"]
 

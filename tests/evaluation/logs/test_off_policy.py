@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nightreel.data.histories import FloatArray
-from nightreel.evaluation.logs.off_policy import Estimate, Impressions, estimate, refused
+from nightreel.evaluation.logs.off_policy import Estimate, Impressions, estimate, why_unreliable
 from nightreel.evaluation.metrics.bootstrap import Draws
 
 USERS, ITEMS, K, SHOWN = 4000, 30, 3, 5
@@ -62,7 +62,7 @@ def test_the_truth_is_inside_and_doubly_robust_is_the_tightest() -> None:
         log, lists, truth = world(seed)
         found = estimate(log, lists, ITEMS, resample)
         assert isinstance(found, Estimate)
-        assert refused(found, 0.9, 100) is None
+        assert why_unreliable(found, 0.9, 100) is None
         assert abs(found.logged.point - truth) > 0.01, "or the log's own rate would do"
         for name in inside:
             each = getattr(found, name)
@@ -76,7 +76,7 @@ def test_it_is_refused_where_support_is_lacking() -> None:
     log, lists, _ = world(0, never=5)
     found = estimate(log, lists, ITEMS, resample)
     assert isinstance(found, Estimate)
-    why = refused(found, 0.9, 100)
+    why = why_unreliable(found, 0.9, 100)
     assert why and "the rest was never, or hardly ever, shown" in why
     other = np.full_like(lists, 0)
     assert "no support" in str(estimate(log, other, ITEMS, resample))
@@ -87,4 +87,4 @@ def test_it_is_refused_where_few_weights_decide() -> None:
     few = Impressions(*(each[:40] for each in (log.user, log.slate, log.item, log.propensity, log.response)))
     found = estimate(few, lists[: int(few.user.max()) + 1], ITEMS, resample)
     assert isinstance(found, Estimate)
-    assert "a few large weights would decide" in str(refused(found, 0.0, 100))
+    assert "a few large weights would decide" in str(why_unreliable(found, 0.0, 100))

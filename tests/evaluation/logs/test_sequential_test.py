@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nightreel.evaluation.logs.sequential_test import Apart, apart, half_width, ratio_p
+from nightreel.evaluation.logs.sequential_test import ArmDifference, arm_difference, half_width, sample_ratio_p_value
 
 ONE = np.ones(50)
 
 
 def test_arms_of_the_wrong_size_are_found() -> None:
     # (5,200 - 5,000)² / 5,000 · 2 = 16: p = 0.0000633
-    assert ratio_p({"a": 5200, "b": 4800}, {}) == pytest.approx(6.334e-5, rel=1e-3)
-    assert ratio_p({"a": 5200, "b": 4800}, {"a": 0.52, "b": 0.48}) == 1
-    assert ratio_p({"a": 9, "surplus": 9}, {"a": 1}) == 0, "an arm that was not meant to be"
+    assert sample_ratio_p_value({"a": 5200, "b": 4800}, {}) == pytest.approx(6.334e-5, rel=1e-3)
+    assert sample_ratio_p_value({"a": 5200, "b": 4800}, {"a": 0.52, "b": 0.48}) == 1
+    assert sample_ratio_p_value({"a": 9, "surplus": 9}, {"a": 1}) == 0, "an arm that was not meant to be"
 
 
 def test_the_width_by_hand() -> None:
@@ -28,13 +28,13 @@ def test_the_width_by_hand() -> None:
 
 def test_a_ratio_is_of_sums_and_its_error_of_users() -> None:
     clicks, shown = np.tile([1.0, 3.0], 25), np.tile([10.0, 10.0], 25)
-    found = apart((clicks, shown), (clicks * 2, shown), 0.05, 1000)
-    assert isinstance(found, Apart)
+    found = arm_difference((clicks, shown), (clicks * 2, shown), 0.05, 1000)
+    assert isinstance(found, ArmDifference)
     assert (found.control_value, found.arm_value, found.users) == (pytest.approx(0.2), pytest.approx(0.4), (50, 50))
     error = np.sqrt(np.var(clicks / 10, ddof=1) / 50 + np.var(clicks / 5, ddof=1) / 50)
     assert found.high - found.point == pytest.approx(half_width(error, 100, 0.05, 1000))
-    assert "no spread" in str(apart((ONE, ONE), (ONE, ONE), 0.05, 1000))
-    assert "fewer than 30" in str(apart((clicks[:9], shown[:9]), (clicks, shown), 0.05, 1000))
+    assert "no spread" in str(arm_difference((ONE, ONE), (ONE, ONE), 0.05, 1000))
+    assert "fewer than 30" in str(arm_difference((clicks[:9], shown[:9]), (clicks, shown), 0.05, 1000))
 
 
 def test_it_holds_on_all_nights_at_once_where_a_fixed_interval_does_not() -> None:
@@ -55,6 +55,6 @@ def test_it_holds_on_all_nights_at_once_where_a_fixed_interval_does_not() -> Non
 def test_an_effect_is_found() -> None:
     rng = np.random.default_rng(1)
     one, other = (rng.random(20_000) < 0.30).astype(float), (rng.random(20_000) < 0.33).astype(float)
-    found = apart((one, np.ones(20_000)), (other, np.ones(20_000)), 0.05, 10_000)
-    assert isinstance(found, Apart)
+    found = arm_difference((one, np.ones(20_000)), (other, np.ones(20_000)), 0.05, 10_000)
+    assert isinstance(found, ArmDifference)
     assert 0 < found.low < 0.03 < found.high

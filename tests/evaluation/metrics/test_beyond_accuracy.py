@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightreel.data.histories import Histories
-from nightreel.evaluation.beyond_accuracy import Catalogue, beyond
+from nightreel.evaluation.beyond_accuracy import CatalogueFacts, beyond_accuracy_metrics
 from nightreel.evaluation.metrics import popularity_bias
 from nightreel.evaluation.metrics.concentration import exposure, gini
 from nightreel.evaluation.metrics.coverage import coverage
@@ -19,7 +19,7 @@ from nightreel.evaluation.metrics.diversity import diversity, genre_distance, ve
 from nightreel.evaluation.metrics.novelty import audience, information, novelty
 from nightreel.evaluation.metrics.ranking import Truth
 from nightreel.evaluation.metrics.serendipity import serendipity
-from nightreel.evaluation.test_set import trial
+from nightreel.evaluation.test_set import build_test_set
 from tests.evaluation.rankers import plain, planted
 
 
@@ -112,14 +112,21 @@ def test_popularity_lift_compares_lists_with_histories() -> None:
 
 def test_what_nothing_is_known_of_is_left_out_and_not_0(tmp_path: Path) -> None:
     data = planted(tmp_path)
-    question = trial(data, "leave_last_out", None)
+    question = build_test_set(data, "leave_last_out", None)
     top = np.tile(np.arange(10, dtype=np.int32), (len(question), 1))
-    bare = beyond([question], [top], None, plain(data.n_items)["catalogue"])
+    bare = beyond_accuracy_metrics([question], [top], None, plain(data.n_items)["catalogue"])
     assert set(bare) == {"coverage@10", "gini@10", "novelty@10", "diversity@10", "popularity_lift@10", "repeats"}
     genres = [["x"] if n % 2 else ["y"] for n in range(data.n_items)]
-    full = beyond([question], [top], [top], Catalogue.of(genres, lambda: np.empty((0, 0), np.float32)))
+    full = beyond_accuracy_metrics(
+        [question], [top], [top], CatalogueFacts.of(genres, lambda: np.empty((0, 0), np.float32))
+    )
     assert {"miscalibration@10", "genre_distance@10", "serendipity@10"} <= set(full)
     assert full["serendipity@10"] == 0
     assert full["coverage@10"] == 10 / data.n_items
     assert full["gini@10"] == pytest.approx(1 - 10 / data.n_items)
-    assert beyond([question.take(np.empty(0, np.int64))], [top[:0]], None, plain(data.n_items)["catalogue"]) == {}
+    assert (
+        beyond_accuracy_metrics(
+            [question.take(np.empty(0, np.int64))], [top[:0]], None, plain(data.n_items)["catalogue"]
+        )
+        == {}
+    )

@@ -11,7 +11,7 @@ import pytest
 
 from nightreel.data.dataset import Dataset
 from nightreel.data.histories import FloatArray, IntArray
-from nightreel.evaluation.rating_error import asked_ratings, measured, rating_errors, rating_lines, rating_metrics
+from nightreel.evaluation.rating_error import asked_ratings, rating_error, rating_errors, rating_lines, rating_metrics
 from nightreel.models.factorization.rating_model import Rated, RatingModel
 
 HYPER = {"bias": 1.0, "factors": 0.0, "regularisation": 1.0, "sweeps": 1.0}
@@ -44,7 +44,7 @@ def off_by(users: IntArray, items: IntArray, model: str) -> FloatArray:
 def test_errors_by_hand() -> None:
     """Ratings 3 and 4 of user 0, 1 of user 1. Always 3: errors 0, -1, 2; always 4: 1, 0, 3; always 5: 2, 1, 4."""
     rated = Rated.of([0, 0, 1], [0, 1, 2], [3.0, 4.0, 1.0])
-    found = measured([(rated, off_by)], 200, np.random.default_rng(0))
+    found = rating_error([(rated, off_by)], 200, np.random.default_rng(0))
     assert (found["ratings"], found["users"]) == (3, 2)
     errors = {model: (each["rmse"]["point"], each["mae"]["point"]) for model, each in found["models"].items()}
     assert errors["ratings"] == pytest.approx((math.sqrt(5 / 3), 3 / 3))
@@ -56,14 +56,14 @@ def test_errors_by_hand() -> None:
 def test_intervals_are_those_of_drawing_users() -> None:
     """Samples of two users are user 0 twice, both, or user 1 twice: RMSE √(1/2), √(5/3) or 2."""
     rated = Rated.of([0, 0, 1], [0, 1, 2], [3.0, 4.0, 1.0])
-    found = measured([(rated, off_by)], 400, np.random.default_rng(0))["models"]["ratings"]["rmse"]
+    found = rating_error([(rated, off_by)], 400, np.random.default_rng(0))["models"]["ratings"]["rmse"]
     assert (found["low"], found["high"]) == pytest.approx((math.sqrt(1 / 2), 2.0))
 
 
 def test_folds_are_pooled_and_a_user_in_two_is_one() -> None:
     first, second = Rated.of([0], [0], [3.0]), Rated.of([0, 1], [1, 2], [4.0, 1.0])
-    pooled = measured([(first, off_by), (second, off_by)], 200, np.random.default_rng(0))
-    whole = measured([(Rated.of([0, 0, 1], [0, 1, 2], [3.0, 4.0, 1.0]), off_by)], 200, np.random.default_rng(0))
+    pooled = rating_error([(first, off_by), (second, off_by)], 200, np.random.default_rng(0))
+    whole = rating_error([(Rated.of([0, 0, 1], [0, 1, 2], [3.0, 4.0, 1.0]), off_by)], 200, np.random.default_rng(0))
     assert pooled == whole
 
 

@@ -13,7 +13,7 @@ import yaml
 
 from nightreel.bundle.assembly import refit, rehearse
 from nightreel.data.dataset import Dataset, load_dataset
-from nightreel.models.training.selected_params import Choices
+from nightreel.models.training.selected_params import SelectedParams
 from nightreel.stage import read_json, write_json
 from nightreel.store.backends.local import LocalStore
 from nightreel.store.publisher import publish
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[3]
 NEIGHBOURS = {"neighbours": 100.0, "shrink": 20.0, "decay": 5.0}
 
 
-CHOICES = Choices(
+CHOICES = SelectedParams(
     members={"popularity": {"half_life_days": 1000.0, "buckets": 8.0}, "item_knn": NEIGHBOURS}, blend="item_knn",
     columns=(), cutoff=50, shortlist=50, half_life_days=(7.0, 1000.0), buckets=8, encoder="base", moment="last_event",
 )  # fmt: skip
@@ -73,7 +73,7 @@ def vectors(data: Dataset) -> Any:
     return found / np.linalg.norm(found, axis=1, keepdims=True)
 
 
-def finetuned(data: Dataset, choices: Choices = CHOICES) -> None:
+def finetuned(data: Dataset, choices: SelectedParams = CHOICES) -> None:
     """What finetune and embed leave."""
     shutil.rmtree("data/finetune", ignore_errors=True)
     choices.write(Path("data/finetune"))

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from nightreel.data.dataset import load_dataset
-from nightreel.evaluation.model_scores import GATE_METRIC, measure
-from nightreel.evaluation.test_set import trial
+from nightreel.evaluation.model_scores import GATE_METRIC, score_models
+from nightreel.evaluation.test_set import build_test_set
 from nightreel.reader.reader import Reader
 from nightreel.stage import read_json, write_json
 from tasks import evaluate
@@ -106,8 +106,8 @@ def test_a_direct_score_of_the_twin_would_have_been_absurd(workspace: Path) -> N
     evaluate.main()
     data = load_dataset()
     publish_twin(data)
-    question, twin = trial(data, "leave_last_out", None), Reader.open()
-    told = measure([(question, twin)], cutoffs=[10], **plain(data.n_items))
+    question, twin = build_test_set(data, "leave_last_out", None), Reader.open()
+    told = score_models([(question, twin)], cutoffs=[10], **plain(data.n_items))
     fair = read_json(Path("metrics/evaluate.json"))["gate"]["ndcg@10"]
     assert told.mean("blend", GATE_METRIC) > 1.1 * fair
     by_id = twin.recommend_users([data.user_ids[user] for user in question.users], 10).to_pylist()

@@ -11,14 +11,14 @@ import pytest
 from nightreel.data.histories import Histories
 from nightreel.evaluation.metrics.bootstrap import mean_interval
 from nightreel.evaluation.segments.cold_start import cold_start, last_events, lines, new_items
-from nightreel.evaluation.test_set import Trial, trial
+from nightreel.evaluation.test_set import TestSet, build_test_set
 from tests.evaluation.rankers import Successors, planted
 from tests.evaluation.test_test_set import Told
 from tests.support.settings import settings
 
 
-def question(told: Told) -> tuple[Trial, Histories]:
-    return trial(told, "fold", None), told.positives("fold", ("train", "valid"))
+def question(told: Told) -> tuple[TestSet, Histories]:
+    return build_test_set(told, "fold", None), told.positives("fold", ("train", "valid"))
 
 
 def test_last_events() -> None:
@@ -29,7 +29,7 @@ def test_last_events() -> None:
 
 def test_what_a_user_did_before_is_unknown_and_still_excluded(tmp_path: Path) -> None:
     data = planted(tmp_path, users=40, events=480)
-    asked, trained = trial(data, "leave_last_out", None), data.positives("leave_last_out", ("train", "valid"))
+    asked, trained = build_test_set(data, "leave_last_out", None), data.positives("leave_last_out", ("train", "valid"))
     ranker = Successors(trained, data.n_items)
     rows = cold_start(asked, ranker, "blend", trained, np.zeros((data.n_items, 2), np.float32), settings().evaluate, 0)
     found = {(row.what, row.model): row.ndcg.point for row in rows}
@@ -42,7 +42,7 @@ def test_what_a_user_did_before_is_unknown_and_still_excluded(tmp_path: Path) ->
 
 def test_of_many_users_some_are_asked(tmp_path: Path) -> None:
     data = planted(tmp_path, users=40, events=480)
-    asked, trained = trial(data, "leave_last_out", None), data.positives("leave_last_out", ("train", "valid"))
+    asked, trained = build_test_set(data, "leave_last_out", None), data.positives("leave_last_out", ("train", "valid"))
     few = settings(evaluate={"cold_users": 10}).evaluate
     rows = cold_start(
         asked, Successors(trained, data.n_items), "blend", trained, np.zeros((data.n_items, 2), np.float32), few, 0

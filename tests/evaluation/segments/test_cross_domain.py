@@ -10,8 +10,8 @@ import pytest
 
 from nightreel.data.histories import Histories
 from nightreel.evaluation.segments import cross_domain as module
-from nightreel.evaluation.segments.cross_domain import cross_media, narrowed
-from nightreel.evaluation.test_set import trial
+from nightreel.evaluation.segments.cross_domain import cross_domain, narrowed
+from nightreel.evaluation.test_set import build_test_set
 from tests.evaluation.rankers import Answer, Successors
 from tests.evaluation.test_test_set import Told
 from tests.support.settings import settings
@@ -46,7 +46,7 @@ def test_each_pair_is_asked_about_with_the_told_medium_alone() -> None:
     """Music for the users 0 and 1 from video: 3 comes first for user 0, who has seen 2; 2 and 4 come first and third
     for user 1. A podcast for user 2, whose music is told: it is the only one. User 3's history has no known medium."""
     ranker = Listed()
-    rows, reason = cross_media(trial(TOLD, "fold", None), ranker, "blend", MEDIA, settings().evaluate, 0)
+    rows, reason = cross_domain(build_test_set(TOLD, "fold", None), ranker, "blend", MEDIA, settings().evaluate, 0)
     found = {(row.what, row.model): (row.users, row.ndcg.point) for row in rows}
     second = (1 + 1 / math.log2(4)) / (1 + 1 / math.log2(3))
     assert not reason
@@ -57,15 +57,15 @@ def test_each_pair_is_asked_about_with_the_told_medium_alone() -> None:
 
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    question = trial(TOLD, "fold", None)
-    whole = cross_media(question, Listed(), "blend", MEDIA, settings().evaluate, 0)
+    question = build_test_set(TOLD, "fold", None)
+    whole = cross_domain(question, Listed(), "blend", MEDIA, settings().evaluate, 0)
     monkeypatch.setattr(module, "CELLS", 1)
-    assert cross_media(question, Listed(), "blend", MEDIA, settings().evaluate, 0) == whole
+    assert cross_domain(question, Listed(), "blend", MEDIA, settings().evaluate, 0) == whole
 
 
 def test_of_many_users_some_are_asked() -> None:
     few = settings(evaluate={"cold_users": 1}).evaluate
-    rows, _ = cross_media(trial(TOLD, "fold", None), Listed(), "blend", MEDIA, few, 0)
+    rows, _ = cross_domain(build_test_set(TOLD, "fold", None), Listed(), "blend", MEDIA, few, 0)
     assert {row.users for row in rows} == {1}
 
 
@@ -79,11 +79,14 @@ def test_of_many_users_some_are_asked() -> None:
 def test_where_nothing_can_be_measured_it_says_why(media: list[str | None], reason: str) -> None:
     told = Told(7, positive_train=[[0]], positive_valid=[[]], positive_test=[[1]], seen_train=[[0]], seen_valid=[[]])
     ranker = Successors(told.positives("fold", ("train",)), 7)
-    assert cross_media(trial(told, "fold", None), ranker, "blend", media, settings().evaluate, 0) == ([], reason)
+    assert cross_domain(build_test_set(told, "fold", None), ranker, "blend", media, settings().evaluate, 0) == (
+        [],
+        reason,
+    )
 
 
 def test_narrowing_leaves_the_question_as_it_was() -> None:
-    question = trial(TOLD, "fold", None)
+    question = build_test_set(TOLD, "fold", None)
     before = question.histories.items.copy(), question.truth.keys.copy()
     narrowed(question, MEDIA, "video", "music")
     np.testing.assert_array_equal(question.histories.items, before[0])

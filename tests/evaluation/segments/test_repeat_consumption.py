@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from nightreel.data.histories import Histories
-from nightreel.evaluation.segments.repeat_consumption import comebacks
-from nightreel.evaluation.test_set import trial
+from nightreel.evaluation.segments.repeat_consumption import repeat_consumption
+from nightreel.evaluation.test_set import build_test_set
 from tests.evaluation.rankers import Answer
 from tests.evaluation.test_test_set import Told
 from tests.support.settings import settings
@@ -38,7 +38,7 @@ class Listed:
 
 def found(cold_users: int = 100) -> dict[tuple[str, str], tuple[int, float]]:
     own = settings(evaluate={"cold_users": cold_users}).evaluate
-    rows = comebacks(trial(TOLD, "fold", None), Listed(), "blend", own, 0)
+    rows = repeat_consumption(build_test_set(TOLD, "fold", None), Listed(), "blend", own, 0)
     return {(row.what, row.model): (row.users, row.ndcg.point) for row in rows}
 
 
@@ -60,6 +60,6 @@ def test_of_many_users_some_are_asked() -> None:
 
 
 def test_nothing_where_seen_items_are_left_out() -> None:
-    question = trial(TOLD, "fold", None)
+    question = build_test_set(TOLD, "fold", None)
     left_out = replace(question, exclude=question.histories)
-    assert comebacks(left_out, Listed(), "blend", settings().evaluate, 0) == []
+    assert repeat_consumption(left_out, Listed(), "blend", settings().evaluate, 0) == []

@@ -7,24 +7,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nightreel.evaluation.beyond_accuracy import beyond
+from nightreel.evaluation.beyond_accuracy import beyond_accuracy_metrics
 from nightreel.evaluation.metrics.ranking import METRICS
-from nightreel.evaluation.model_scores import intervals, measure
+from nightreel.evaluation.model_scores import intervals, score_models
 from nightreel.evaluation.segments.slice_metrics import slice_figures
 from nightreel.evaluation.segments.slices import Slice
-from nightreel.evaluation.test_set import trial
+from nightreel.evaluation.test_set import build_test_set
 from tests.evaluation.rankers import Successors, plain, planted
 
 
 def test_parts_add_up_to_the_whole(tmp_path: Path) -> None:
     data = planted(tmp_path)
-    whole = trial(data, "leave_last_out", None)
+    whole = build_test_set(data, "leave_last_out", None)
     ranker, catalogue = (
         Successors(data.positives("leave_last_out", ("train", "valid")), data.n_items),
         plain(data.n_items),
     )
     asked = [whole.take(np.arange(7)), whole.take(np.arange(7, len(whole)))]  # two folds, cut inside a slice
-    scores = measure([(each, ranker) for each in asked], cutoffs=[10], **catalogue)
+    scores = score_models([(each, ranker) for each in asked], cutoffs=[10], **catalogue)
     first = np.arange(len(whole)) < len(whole) // 3
     told = [Slice("all", "all", np.ones(len(whole), bool)), Slice("part", "a", first), Slice("part", "b", ~first),
             Slice("part", "none", np.zeros(len(whole), bool))]  # fmt: skip
@@ -38,9 +38,12 @@ def test_parts_add_up_to_the_whole(tmp_path: Path) -> None:
         parts = (a.users * a.metrics[name].point + b.users * b.metrics[name].point) / every.users
         assert parts == pytest.approx(every.metrics[name].point)
         assert a.metrics[name].low <= a.metrics[name].point <= a.metrics[name].high
-    assert every.beyond == pytest.approx(scores.beyond["blend"]) and "serendipity@10" in every.beyond
+    assert (
+        every.beyond_accuracy == pytest.approx(scores.beyond_accuracy["blend"])
+        and "serendipity@10" in every.beyond_accuracy
+    )
     rest, lists = whole.take(np.flatnonzero(~first)), {name: own[~first] for name, own in scores.lists.items()}
     # One fold asked of b is as two, but for what is of whole lists' sets: coverage and its like.
-    alone = beyond([rest], [lists["blend"]], [lists["popularity"]], catalogue["catalogue"])
+    alone = beyond_accuracy_metrics([rest], [lists["blend"]], [lists["popularity"]], catalogue["catalogue"])
     for name in ("novelty@10", "serendipity@10"):
-        assert b.beyond[name] == pytest.approx(alone[name])
+        assert b.beyond_accuracy[name] == pytest.approx(alone[name])

@@ -16,7 +16,7 @@ from nightreel.evaluation.segments.group_exposure import group_exposure
 from nightreel.evaluation.segments.slice_definitions import _born, slices_of
 from nightreel.evaluation.segments.slice_tests import SliceScore, holm, score_slices
 from nightreel.evaluation.segments.slices import MOST_VALUES, Slice, duration, thirds, values
-from nightreel.evaluation.test_set import trial
+from nightreel.evaluation.test_set import build_test_set
 from tests.evaluation.rankers import planted
 from tests.support.settings import settings
 
@@ -65,7 +65,7 @@ def test_dimensions_of_a_data_set(tmp_path: Path) -> None:
     data = planted(tmp_path)
     full = {"published_at": pa.nulls(data.n_items, pa.timestamp("us", "UTC")), "language": ["en", "de"] * 40}
     data = type(data)(**{**vars(data), "items": pa.table({"item_id": data.item_ids} | full)})
-    question = trial(data, "leave_last_out", None)
+    question = build_test_set(data, "leave_last_out", None)
     found = slices_of(data, [question], ["items.language", "events.device"])
     assert {each.by for each in found} == {
         "wanted item", "user since", "pause before", "age of wanted item", "language",

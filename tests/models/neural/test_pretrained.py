@@ -15,7 +15,7 @@ from nightreel.models.engine import mapped
 from nightreel.models.neural.sequences import gap_buckets
 from nightreel.models.neural.transformer.model import Transformer
 from nightreel.models.training.fit import fit_engine
-from nightreel.models.training.selected_params import Choices
+from nightreel.models.training.selected_params import SelectedParams
 from nightreel.settings import SettingsError
 from tests.models.neural.test_transformer import HYPER, at, reciprocal_rank
 from tests.models.neural.tiny_checkpoint import backbone, checkpoint
@@ -47,12 +47,12 @@ def test_numpy_answers_as_torch_does(kind: str) -> None:
     """After learning, so that the adapters count."""
     import torch
 
-    from nightreel.models.neural.transformer.network import Network
+    from nightreel.models.neural.transformer.network import TransformerNetwork
     from nightreel.models.neural.transformer.pretrained_training import adapted
     from nightreel.models.neural.transformer.training import begin
 
     member = fit(kind, SHORT)
-    network = Network(catalogue().vectors, ITEMS, SHORT, adapted(dict(member.weights), 32, 10))
+    network = TransformerNetwork(catalogue().vectors, ITEMS, SHORT, adapted(dict(member.weights), 32, 10))
     begin(network, histories(), dict(member.weights))
     network.eval()
     items, times = histories()[7]
@@ -88,7 +88,7 @@ def test_choices_name_the_checkpoint_and_only_where_there_is_one(tmp_path: Path)
     members = {"transformer": HYPER | {"passes": 0.1}}
     named = own.model_copy(update={"members": members, "backbone": backbone()})
     named.write(tmp_path / "named")
-    assert Choices.read(tmp_path / "named") == named
+    assert SelectedParams.read(tmp_path / "named") == named
     member = fit_engine(histories(), catalogue(), named, clock=True).members["transformer"]
     assert isinstance(member, Transformer) and member.pretrained is not None
 

@@ -10,7 +10,7 @@ import pytest
 
 from nightreel.data.histories import Histories
 from nightreel.models.base import Catalogue
-from nightreel.models.engine import listed, mapped, unseen
+from nightreel.models.engine import mapped, top_k_lists, unseen
 from nightreel.models.neural.sequences import gap_buckets
 from nightreel.models.neural.transformer.model import Transformer
 from tests.support.planted import ITEMS, catalogue, histories
@@ -45,7 +45,7 @@ def reciprocal_rank(member: Transformer) -> float:
 
 def test_it_knows_the_taste_and_what_comes_next(fitted: Transformer) -> None:
     asked = Histories.from_rows([([10, 12, 14], [1.0, 2.0, 3.0]), ([11, 13, 15], [1.0, 2.0, 3.0])])
-    lists, _ = listed(unseen(np.array(fitted.score(asked, at(asked))), asked, None), 10)
+    lists, _ = top_k_lists(unseen(np.array(fitted.score(asked, at(asked))), asked, None), 10)
     assert 16 in lists[0, :3].tolist() and 17 in lists[1, :3].tolist()
     for taste in (0, 1):
         assert (lists[taste] % 2 == taste).mean() >= 0.9
@@ -69,12 +69,12 @@ def test_the_same_data_give_the_same_bytes_and_leave_torch_as_it_was(fitted: Tra
 def test_numpy_answers_as_torch_does() -> None:
     import torch
 
-    from nightreel.models.neural.transformer.network import Network
+    from nightreel.models.neural.transformer.network import TransformerNetwork
     from nightreel.models.neural.transformer.training import begin
 
     deeper = {**HYPER, "layers": 3.0, "passes": 2.0}
     fitted = Transformer.fit(histories(), catalogue(), deeper, clock=True)
-    network = Network(catalogue().vectors, ITEMS, deeper)
+    network = TransformerNetwork(catalogue().vectors, ITEMS, deeper)
     begin(network, histories(), dict(fitted.weights))
     network.eval()
     for row in (0, 1, 7):
@@ -139,12 +139,12 @@ def test_sampling_is_corrected_for_how_often_an_item_is_drawn() -> None:
     """Where every item is drawn as often as expected, the sampled sum is the whole one."""
     import torch
 
-    from nightreel.models.neural.transformer.loss import Lessons, sampled_scores
-    from nightreel.models.neural.transformer.network import Network
+    from nightreel.models.neural.transformer.loss import TrainingTensors, sampled_scores
+    from nightreel.models.neural.transformer.network import TransformerNetwork
 
     rows = Histories.from_rows([([0, 0, 0, 1], [1.0, 2.0, 3.0, 4.0])])
-    network = Network(np.zeros((2, 3), np.float32), 2, HYPER)
-    lessons = Lessons.of(rows, 2, False, torch.device("cpu"))
+    network = TransformerNetwork(np.zeros((2, 3), np.float32), 2, HYPER)
+    lessons = TrainingTensors.of(rows, 2, False, torch.device("cpu"))
     lessons = replace(lessons, often=torch.tensor([0.75, 0.25]))
     table, states = torch.zeros(2, 32), torch.zeros(1, 32)
     drawn, answer = torch.tensor([0, 0, 0, 1]), torch.tensor([1])

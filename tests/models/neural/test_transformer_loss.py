@@ -39,10 +39,10 @@ def test_long_histories_give_no_more_windows_than_asked_for_and_others_each_time
 def test_masked_items_leave_their_gaps_and_only_while_training() -> None:
     import torch
 
-    from nightreel.models.neural.transformer.network import Network
+    from nightreel.models.neural.transformer.network import TransformerNetwork
 
     vectors = np.zeros((6, 4), np.float32)
-    hidden, half, plain = (Network(vectors, 6, HYPER | {"mask": mask}) for mask in (1.0, 0.5, 0.0))
+    hidden, half, plain = (TransformerNetwork(vectors, 6, HYPER | {"mask": mask}) for mask in (1.0, 0.5, 0.0))
     items, gap = torch.ones(50, 8, 32), torch.zeros(50, 8, dtype=torch.int64)
     with torch.no_grad():
         assert hidden.train().inputs(items, gap).abs().sum() == 0, "the gaps' vectors start at nothing"

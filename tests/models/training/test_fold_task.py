@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nightreel.data.histories import Histories
-from nightreel.models.training.fold_task import Cuts, Task, limited, next_lesson, task_in_time
+from nightreel.models.training.fold_task import Cuts, Task, limited, next_cut, task_in_time
 
 DAY = 86_400.0
 CUTS = Cuts(most=4, users=5, share=0.1, new=False)
@@ -120,12 +120,12 @@ def test_newcomers_are_asked_about_apart() -> None:
 def test_the_next_lesson_is_what_a_later_night_would_have_asked() -> None:
     known = log()
     start = float(np.sort(known.times)[-200])
-    asked = next_lesson(known, start, 50, new=False)
+    asked = next_cut(known, start, 50, new=False)
     whole = task_in_time(known.where(known.times < np.sort(known.times)[-150]), CUTS)
     assert set(asked.moments.tolist()) == {start} and asked.histories.times.max() < start
     assert len(asked.targets.items) <= 50 and asked.targets.times.min() >= start
     assert whole.size > 0
-    assert len(next_lesson(known, float(known.times.max()) + 1, 50, new=False)) == 0
+    assert len(next_cut(known, float(known.times.max()) + 1, 50, new=False)) == 0
 
 
 def test_a_limited_task_has_at_most_so_many_questions_in_every_lesson() -> None:

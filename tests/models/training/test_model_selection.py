@@ -8,9 +8,15 @@ from nightreel.data.histories import FloatArray, Histories, ItemArray
 from nightreel.models.ranker.blend import TREES, Blend, best_of_rows
 from nightreel.models.ranker.candidates import Candidates
 from nightreel.models.training.fold_task import leave_last_out_task
-from nightreel.models.training.lambdamart import learn_trees
-from nightreel.models.training.model_selection import choose_blend, choose_members, learn, try_member, untrained
-from nightreel.models.training.training_examples import Judge, asked_for, examples
+from nightreel.models.training.lambdamart import fit_lambdamart
+from nightreel.models.training.model_selection import (
+    choose_blend,
+    choose_members,
+    initial_params,
+    select_models,
+    try_member,
+)
+from nightreel.models.training.training_examples import Validator, asked_for, examples
 from nightreel.models.training.training_positions import tail, without_tail
 from nightreel.settings import SettingsError
 from tests.support.planted import catalogue, choices, engine, histories
@@ -30,13 +36,13 @@ def ndcg(lists: ItemArray, targets: Histories) -> FloatArray:
     return np.asarray((hit / np.log2(np.arange(2, lists.shape[1] + 2))).sum(axis=1), np.float64)
 
 
-JUDGE = Judge(ndcg, exclude_seen=True, clock=True, threads=1)
+JUDGE = Validator(ndcg, exclude_seen=True, clock=True, threads=1)
 
 
 def test_the_blend_answers_as_lightgbm_does() -> None:
     inner = engine(without_tail(histories(), 2, 3))
     data = examples(inner, tail(histories(), 1, 3), True, 10, np.random.default_rng(0))
-    text = learn_trees(data, [20], SMALL.trees.model_copy(update={"leaf_rows": 5}), seed=1, threads=1)[20]
+    text = fit_lambdamart(data, [20], SMALL.trees.model_copy(update={"leaf_rows": 5}), seed=1, threads=1)[20]
     nobody = Candidates(*(np.zeros(0, np.int32),) * 2, *(np.zeros((0, 0), np.float32),) * 3)
     ours = Blend(TREES, data.columns, text).score(nobody, (), data.columns, data.matrix)
     theirs = lightgbm.Booster(model_str=text).predict(data.matrix)
@@ -87,7 +93,7 @@ def test_learning_finds_the_better_setting_and_a_blend() -> None:
     whole = histories(users=160)
     train = without_tail(whole, 1, 3)
     task = leave_last_out_task(train, tail(whole, 1, 3).targets, positions=3)
-    learned = learn(task, catalogue(), SMALL, untrained(SMALL, "base", "last_event"), JUDGE)
+    learned = select_models(task, catalogue(), SMALL, initial_params(SMALL, "base", "last_event"), JUDGE)
     assert set(learned.choices.members) == {"popularity", "content_knn"}
     tried = {row["setting"]: row["ndcg@10"] for row in learned.trials if row["member"] == "content_knn"}
     assert learned.choices.members["content_knn"]["decay"] == float(max(tried, key=lambda s: tried[s]).split()[-1])
@@ -100,7 +106,7 @@ def test_a_single_setting_is_taken_untried_and_can_still_be_measured() -> None:
     one = SMALL.model_copy(update={"members": {"content_knn": {"decay": (5.0,)}}})
     whole = histories(users=160)
     task = leave_last_out_task(without_tail(whole, 1, 3), tail(whole, 1, 3).targets, positions=1)
-    base = untrained(one, "base", "last_event")
+    base = initial_params(one, "base", "last_event")
     assert choose_members(task, catalogue(), base, one, JUDGE) == ({"content_knn": {"decay": 5.0}}, [])
     _, trials = try_member("content_knn", task, catalogue(), base, one, JUDGE)
     assert [trial["setting"] for trial in trials] == ["decay 5"] and float(trials[0]["ndcg@10"]) > 0
@@ -112,9 +118,10 @@ def test_of_many_events_a_member_learns_with_other_values() -> None:
     events = len(task.train.items)
     few = SMALL.model_copy(update={"many_events": events + 1, "with_many": {"content_knn": {"decay": (3.0,)}}})
     many = few.model_copy(update={"many_events": events})
-    base = untrained(SMALL, "base", "last_event")
+    base = initial_params(SMALL, "base", "last_event")
     decays = [
-        learn(task, catalogue(), each, base, JUDGE).choices.members["content_knn"]["decay"] for each in (few, many)
+        select_models(task, catalogue(), each, base, JUDGE).choices.members["content_knn"]["decay"]
+        for each in (few, many)
     ]
     assert decays[0] in (1.0, 5.0) and decays[1] == 3.0
     with pytest.raises(SettingsError, match="decoy is no setting of finetune"):
@@ -131,7 +138,7 @@ def test_too_few_positions_fall_back_to_what_ranks_best() -> None:
 def test_the_same_examples_learn_the_same_trees() -> None:
     inner = engine(without_tail(histories(), 2, 3))
     texts = [
-        learn_trees(
+        fit_lambdamart(
             examples(inner, tail(histories(), 1, 3), True, 10, np.random.default_rng(0)),
             [5, 10],
             SMALL.trees,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nightreel.models.training.one_standard_error import SURE, difference, simplest, surely_better, surely_worse
-from nightreel.models.training.ranker_selection import Board, chosen_ranker
+from nightreel.models.training.ranker_selection import ScoreBoard, chosen_ranker
 
 EACH = np.arange(4)
 
@@ -50,8 +50,8 @@ def test_surely_is_at_ninety_five_per_cent_of_one_side() -> None:
     assert not surely_worse(EACH, ours, np.array([0.5, -0.2, 0.1, 0.0]))
 
 
-def board(**scores: list[float]) -> Board:
-    found = Board()
+def board(**scores: list[float]) -> ScoreBoard:
+    found = ScoreBoard()
     found.add(EACH, {name.replace("_", " "): np.array(values) for name, values in scores.items()})
     return found
 
@@ -81,8 +81,8 @@ def test_popularity_is_taken_only_where_the_choice_is_surely_worse() -> None:
 
 
 def test_without_a_judged_lesson_ranks_are_fused() -> None:
-    assert chosen_ranker(Board(), MEMBERS, in_time=True) == "fusion"
-    assert chosen_ranker(Board(), MEMBERS, in_time=False) == "fusion"
+    assert chosen_ranker(ScoreBoard(), MEMBERS, in_time=True) == "fusion"
+    assert chosen_ranker(ScoreBoard(), MEMBERS, in_time=False) == "fusion"
 
 
 def test_with_too_few_examples_one_member_may_be_taken_for_fusion() -> None:

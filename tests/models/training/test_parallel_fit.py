@@ -10,14 +10,14 @@ import pytest
 
 from nightreel.data.histories import Histories
 from nightreel.models.neural.transformer.model import Transformer
-from nightreel.models.training.parallel_fit import Ahead
-from nightreel.models.training.selected_params import Choices
+from nightreel.models.training.parallel_fit import ParallelFit
+from nightreel.models.training.selected_params import SelectedParams
 from nightreel.models.training.training_positions import without_tail
 from tests.models.neural.test_transformer import HYPER
 from tests.support.planted import catalogue, choices, histories
 
 
-def chosen(most_new: float) -> Choices:
+def chosen(most_new: float) -> SelectedParams:
     return choices().model_copy(update={"members": {"transformer": {**HYPER, "passes": 1.0, "most_new": most_new}}})
 
 
@@ -32,7 +32,7 @@ def chain() -> list[Histories]:
 @pytest.mark.end_to_end
 def test_the_same_bytes_as_here() -> None:
     inner, train, everything = chain()
-    with Ahead(8, catalogue(), [inner, train, everything], clock=True) as ahead:
+    with ParallelFit(8, catalogue(), [inner, train, everything], clock=True) as ahead:
         assert ahead.begin(chosen(0.0), lambda _: None) is None and ahead.workers == 2
         assert ahead.ready("transformer", inner) is None and ahead.ready("ease", train) is None
         for own in (train, everything):
@@ -43,10 +43,10 @@ def test_the_same_bytes_as_here() -> None:
 
 
 def test_nothing_is_begun_that_would_go_on_or_has_no_worker() -> None:
-    with Ahead(1, catalogue(), chain(), clock=True) as ahead:
+    with ParallelFit(1, catalogue(), chain(), clock=True) as ahead:
         ahead.begin(chosen(1.0), lambda _: None)
         assert not ahead.begun
-    with Ahead(0, catalogue(), chain(), clock=True) as alone:
+    with ParallelFit(0, catalogue(), chain(), clock=True) as alone:
         alone.begin(chosen(0.0), lambda _: None)
         assert not alone.begun and alone.ready("transformer", chain()[1]) is None
 
@@ -54,14 +54,14 @@ def test_nothing_is_begun_that_would_go_on_or_has_no_worker() -> None:
 def test_an_error_does_not_wait_for_what_was_begun() -> None:
     members = {"transformer": {**HYPER, "passes": 10_000.0, "tokens": 1000.0, "most_new": 0.0}}
     began = time.monotonic()
-    with pytest.raises(ValueError, match="wrong"), Ahead(1, catalogue(), chain(), clock=True) as ahead:
+    with pytest.raises(ValueError, match="wrong"), ParallelFit(1, catalogue(), chain(), clock=True) as ahead:
         ahead.begin(choices().model_copy(update={"members": members}), lambda _: None)
         raise ValueError("wrong")
     assert time.monotonic() - began < 60, "it would train for hours"
 
 
 def test_after_a_killed_process_the_work_is_left_to_whoever_asks(capsys: pytest.CaptureFixture[str]) -> None:
-    with Ahead(1, catalogue(), chain(), clock=True) as ahead:
+    with ParallelFit(1, catalogue(), chain(), clock=True) as ahead:
         ahead.begin(chosen(0.0), lambda _: None)
         for process in active_children():
             process.kill()

@@ -10,9 +10,9 @@ import pytest
 from nightreel.data.histories import FloatArray
 from nightreel.evaluation.validation import ndcg
 from nightreel.models.training.fold_task import Cuts, task_in_time
-from nightreel.models.training.model_selection import choose_blend, learn, untrained
-from nightreel.models.training.ranker_selection import Board, Steps, learn_one, learned_from
-from nightreel.models.training.training_examples import Examples, together
+from nightreel.models.training.model_selection import choose_blend, initial_params, select_models
+from nightreel.models.training.ranker_selection import ScoreBoard, Steps, fit_ranker, fit_rankers
+from nightreel.models.training.training_examples import Examples, concatenated
 from tests.models.training.test_model_selection import JUDGE, SMALL
 from tests.support.planted import catalogue, choices, histories
 
@@ -39,7 +39,7 @@ def test_stale_members_are_never_chosen() -> None:
 
 
 def test_where_nothing_could_be_rehearsed_everything_is_learned_again() -> None:
-    none = Board().steps_of("mix")
+    none = ScoreBoard().steps_of("mix")
     assert none.relearn and none.figures() == {}
 
 
@@ -50,7 +50,7 @@ def test_figures_tell_the_three_ways() -> None:
 
 
 def test_a_board_means_over_all_questions_of_what_was_judged_on_every_lesson() -> None:
-    board = Board()
+    board = ScoreBoard()
     board.add(np.array([1, 2]), {"fusion": np.array([0.0, 0.2])})
     board.add(np.array([1]), {"fusion": np.array([0.4]), "mix": np.array([0.9])})
     assert board.whole().keys() == {"fusion"}, "the mix could not be learned from one lesson"
@@ -64,7 +64,7 @@ def lesson(n: int) -> Examples:
 
 
 def test_few_examples_teach_few_weights() -> None:
-    found = {n: set(learned_from([lesson(n)], ("ease",), SMALL, 1)) for n in (10, 20, 60, 100)}
+    found = {n: set(fit_rankers([lesson(n)], ("ease",), SMALL, 1)) for n in (10, 20, 60, 100)}
     trees = {f"trees {rounds}" for rounds in SMALL.trees.rounds}
     assert found[10] == {"fusion"} and found[20] == {"fusion", "mix"}
     assert found[60] == {"fusion", "mix", "weighted"} and found[100] == found[60] | trees
@@ -73,12 +73,12 @@ def test_few_examples_teach_few_weights() -> None:
 def test_one_ranker_is_learned_as_it_was_among_all() -> None:
     """Of all parts of the examples, as far as the same number of trees goes."""
     parts = [lesson(70), lesson(70)]
-    every = learned_from(parts, ("ease",), SMALL, 1)
+    every = fit_rankers(parts, ("ease",), SMALL, 1)
     for name, blend in every.items():
-        again, rows = learn_one(name, parts, ("ease",), SMALL, 1), together(parts).matrix
+        again, rows = fit_ranker(name, parts, ("ease",), SMALL, 1), concatenated(parts).matrix
         assert (again.kind, again.columns, again.weights) == (blend.kind, blend.columns, blend.weights)
         assert not blend.model or np.array_equal(again.trees.predict(rows), blend.trees.predict(rows))
-    assert learn_one("ease", parts, ("ease",), SMALL, 1).kind == "ease"
+    assert fit_ranker("ease", parts, ("ease",), SMALL, 1).kind == "ease"
 
 
 def test_lessons_in_time_are_judged_by_what_those_before_them_taught() -> None:
@@ -102,6 +102,6 @@ def _firsts(known: object) -> FloatArray:
 
 def test_without_a_clock_nothing_is_learned_once_more() -> None:
     task = task_in_time(histories(), Cuts(most=2, users=10, share=0.1, new=True))
-    base = untrained(SMALL, "base", "last_event")
-    learned = learn(replace(task, in_time=False), catalogue(), SMALL, base, IN_TIME)
+    base = initial_params(SMALL, "base", "last_event")
+    learned = select_models(replace(task, in_time=False), catalogue(), SMALL, base, IN_TIME)
     assert not learned.choices.relearn

@@ -17,9 +17,9 @@ from nightreel.models.engine import Engine
 from nightreel.models.neural.transformer.model import Transformer
 from nightreel.models.training.fit import fit_engine
 from nightreel.models.training.fold_task import Cuts, leave_last_out_task, task_in_time
-from nightreel.models.training.selected_params import Choices
+from nightreel.models.training.selected_params import SelectedParams
 from nightreel.models.training.training_positions import from_end, without_tail
-from nightreel.models.training.warm_start import Earlier, Night, find, keep
+from nightreel.models.training.warm_start import Earlier, WarmStartContext, find, keep
 from nightreel.stage import read_json, write_json
 from tests.support.planted import ITEMS, catalogue, choices, histories
 
@@ -33,7 +33,7 @@ USERS = [f"u{n}" for n in range(80)]
 NAMES = [f"i{n}" for n in range(ITEMS)]
 
 
-def chosen(**changes: float) -> Choices:
+def chosen(**changes: float) -> SelectedParams:
     members = {"popularity": choices().members["popularity"], "transformer": {**HYPER, **changes}}
     return choices().model_copy(update={"members": members})
 
@@ -45,9 +45,9 @@ def inner_of(train: Histories, *, cut: bool) -> Histories:
     return leave_last_out_task(without_tail(train, 1, 3), train.where(from_end(train) == 1), 2).inner
 
 
-def night(inner: Histories, **changes: Any) -> Night:
+def night(inner: Histories, **changes: Any) -> WarmStartContext:
     nothing = inner.where(np.zeros(len(inner.items), bool))
-    return replace(Night(USERS, NAMES, FACTS, {"members": inner, "encoder": nothing}), **changes)
+    return replace(WarmStartContext(USERS, NAMES, FACTS, {"members": inner, "encoder": nothing}), **changes)
 
 
 @pytest.fixture(scope="module")
@@ -118,14 +118,14 @@ def test_items_may_come_and_move_and_known_ones_stay_where_they_were(kept: Path,
     assert after.weights["bias"][0] == pytest.approx(use[0] - use.mean(), abs=1e-6)
 
 
-def erased(inner: Histories) -> Night:
+def erased(inner: Histories) -> WarmStartContext:
     """A user who asked for it is in no event and in no list of users any more."""
     gone = inner.where(inner.rows != 0)
     rest = Histories(gone.indptr[1:], gone.items, gone.times)
     return night(rest, user_ids=USERS[1:])
 
 
-REFUSED: dict[str, tuple[Callable[[Histories], Night], str]] = {
+REFUSED: dict[str, tuple[Callable[[Histories], WarmStartContext], str]] = {
     "held out": (lambda h: night(h.where(from_end(h) > 4)), r"members learned from \d+ events that tonight's may not"),
     "corrected": (lambda h: night(Histories(h.indptr, h.items, h.times + (h.rows == 3))), "events that tonight's may not"),
     "erased": (erased, "members learned from 1 users of whom no event is left"),

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from nightreel.orchestration.dvc import recovery
-from nightreel.orchestration.dvc.stage_run import Place, reproduce
+from nightreel.orchestration.dvc.stage_run import StageEnvironment, reproduce
 from nightreel.orchestration.project import Project
 from tests.support import toy as project
 
 pytestmark = pytest.mark.end_to_end
 
 
-def place(root: Path) -> Place:
-    return Place(root, Project(root, root / ".nightreel").environment())
+def place(root: Path) -> StageEnvironment:
+    return StageEnvironment(root, Project(root, root / ".nightreel").environment())
 
 
 def test_a_lock_that_was_cut_off_becomes_what_it_was(toy: Path) -> None:

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from nightreel.orchestration.dvc import pipeline
-from nightreel.orchestration.dvc.stage_run import Place, StageFailed, reproduce, run_directly, unchanged
+from nightreel.orchestration.dvc.stage_run import StageEnvironment, StageFailed, reproduce, run_directly, unchanged
 from nightreel.orchestration.project import Project
 from tests.orchestration.test_child_process import gone
 from tests.support import toy as project
 
 
-def place(root: Path, **more: str) -> Place:
-    return Place(root, Project(root, root / ".nightreel").environment(more))
+def place(root: Path, **more: str) -> StageEnvironment:
+    return StageEnvironment(root, Project(root, root / ".nightreel").environment(more))
 
 
 @pytest.mark.end_to_end

@@ -18,8 +18,8 @@ from nightreel.orchestration.dvc import pipeline
 
 ROOT = Path(__file__).parents[2]
 BOXES: dict[str, type[form.Box]] = {
-    "snapshot": form.Snapshot, "embed": form.Embed, "finetune": form.Finetune, "evaluate": form.Evaluate,
-    "publish": form.Publish,
+    "snapshot": form.SnapshotForm, "embed": form.EmbedForm, "finetune": form.FinetuneForm, "evaluate": form.EvaluateForm,
+    "publish": form.PublishForm,
 }  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def test_the_stages_to_force_are_those_of_dvc_yaml(schema: dict[str, Any]) -> No
 
 
 def test_what_is_filled_in_becomes_changes_and_wins_over_texts() -> None:
-    boxes = {"finetune": form.Finetune(members=["ease"], seed=3), "publish": form.Publish(dry_run=False)}
+    boxes = {"finetune": form.FinetuneForm(members=["ease"], seed=3), "publish": form.PublishForm(dry_run=False)}
     found = form.changes(boxes, ["finetune.seed=9", "evaluate.margin=0.1"])
     assert found == {
         "finetune.members": ["ease"], "finetune.seed": 3, "publish.dry_run": False, "evaluate.margin": 0.1,
@@ -60,7 +60,7 @@ def test_what_is_filled_in_becomes_changes_and_wins_over_texts() -> None:
 @pytest.mark.parametrize("faulty", [{"seed": -1}, {"members": []}, {"members": ["nearest"]}, {"sed": 1}])
 def test_faulty_values_are_refused(faulty: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        form.Finetune(**faulty)
+        form.FinetuneForm(**faulty)
 
 
 @pytest.mark.parametrize(

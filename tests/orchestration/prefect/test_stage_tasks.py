@@ -9,11 +9,11 @@ import pytest
 from prefect import flow
 from prefect.context import get_run_context
 
-from nightreel.cli.terminal_view import Screen
+from nightreel.cli.terminal_view import TerminalView
 from nightreel.orchestration.dvc import pipeline
-from nightreel.orchestration.dvc.stage_run import Outcome, Place, StageFailed
+from nightreel.orchestration.dvc.stage_run import Outcome, StageEnvironment, StageFailed
 from nightreel.orchestration.prefect import stage_tasks
-from nightreel.orchestration.prefect.stage_tasks import Night, Request
+from nightreel.orchestration.prefect.stage_tasks import NightlyRun, Request
 from nightreel.orchestration.project import Project
 from tests.orchestration.test_child_process import gone
 
@@ -42,12 +42,12 @@ def run(
     """Outcomes of the first stages, what was heard, and the flow run's id (also in `run.last`, for a night that fails)."""
     listener, state = Listener(), root / ".nightreel"
     state.mkdir(exist_ok=True)
-    place = Place(root, Project(root, state).environment(variables))
+    place = StageEnvironment(root, Project(root, state).environment(variables))
 
     @flow(name="nightly", persist_result=False)
     def nightly() -> list[Outcome]:
         run.last = str(get_run_context().flow_run.id)  # type: ignore[attr-defined]
-        return Night(pipeline.read(root)[:first], place, request or Request(), listener).run()
+        return NightlyRun(pipeline.read(root)[:first], place, request or Request(), listener).run()
 
     return nightly(), listener, run.last  # type: ignore[attr-defined]
 
@@ -112,5 +112,5 @@ def test_a_stage_over_its_time_is_stopped(toy: Path, tmp_path: Path) -> None:
 
 
 def test_the_screen_is_a_watcher() -> None:
-    watcher: stage_tasks.Watcher = Screen.__new__(Screen)
+    watcher: stage_tasks.Watcher = TerminalView.__new__(TerminalView)
     assert watcher is not None

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from nightreel.content.encoders.model_source import Wanted, locate
+from nightreel.content.encoders.model_source import ModelRequest, locate
 from nightreel.content.encoders.safe_loading import loading, read_model
 from nightreel.models.base import Arrays
 from nightreel.models.neural.transformer.numpy_forward import FORM
@@ -47,7 +47,7 @@ def opened(settings: Backbone) -> tuple[nn.Module, Form]:
     where it can't be read, or is no decoder that numpy can answer for."""
     if find_spec("peft") is None:
         raise SettingsError(f"{FIELD}: adapters need peft, which is missing. Run `pip install 'nightreel[pipeline]'`.")
-    source = locate(Wanted(settings.model, settings.revision, FIELD, "finetune.backbone.revision"))
+    source = locate(ModelRequest(settings.model, settings.revision, FIELD, "finetune.backbone.revision"))
     decoder = _read(source.folder, settings.layers)
     words = decoder.get_input_embeddings().weight.detach()
     decoder.set_input_embeddings(nn.Embedding(1, words.shape[1]))

@@ -19,14 +19,14 @@ from nightreel.models.factorization.rating_model import Rated, biases
 from nightreel.models.neural.sequences import Batch, gap_buckets
 
 if TYPE_CHECKING:
-    from nightreel.models.neural.transformer.network import Network
+    from nightreel.models.neural.transformer.network import TransformerNetwork
 
 BIAS = 2.0  # ratings at the mean that are added to everybody's own, see nightreel.models.factorization.rating_model
 FLATTEN = 0.75  # exponent on the items' use when negatives are drawn
 
 
 @dataclass(frozen=True)
-class Lessons:
+class TrainingTensors:
     """The events as tensors. item, gap: [nnz]; taken: items with an event, ascending; place: [n_items] an item's place
     in `taken`; often: [taken] chance to be drawn as a negative; rest: [nnz] what biases leave of a rating, NaN where an
     event gave none."""
@@ -39,7 +39,9 @@ class Lessons:
     rest: Tensor
 
     @classmethod
-    def of(cls, train: Histories, n_items: int, clock: bool, device: torch.device, *, rated: bool = False) -> Lessons:
+    def of(
+        cls, train: Histories, n_items: int, clock: bool, device: torch.device, *, rated: bool = False
+    ) -> TrainingTensors:
         counts = np.bincount(train.items, minlength=n_items)
         taken = np.flatnonzero(counts)
         place = np.zeros(n_items, np.int64)
@@ -71,7 +73,7 @@ def rating_loss(head: Tensor, states: Tensor, answers: Tensor, rest: Tensor) -> 
     return functional.mse_loss(((states[rated] @ head) * answers[rated]).sum(dim=1), rest[rated])
 
 
-def loss_of(network: Network, lessons: Lessons, batch: Batch, negatives: int, every: bool) -> Tensor:
+def loss_of(network: TransformerNetwork, lessons: TrainingTensors, batch: Batch, negatives: int, every: bool) -> Tensor:
     """Mean cross-entropy of the next item; over every item taken, or over the answer and shared drawn negatives. The
     error of its rating is added, where there is a head for it."""
     device = lessons.item.device
@@ -96,7 +98,7 @@ def loss_of(network: Network, lessons: Lessons, batch: Batch, negatives: int, ev
 
 
 def sampled_scores(
-    network: Network, lessons: Lessons, states: Tensor, answers: Tensor, right: Tensor, drawn: Tensor, table: Tensor,
+    network: TransformerNetwork, lessons: TrainingTensors, states: Tensor, answers: Tensor, right: Tensor, drawn: Tensor, table: Tensor,
     asked: Tensor,
 ) -> Tensor:  # fmt: skip
     """[answers, 1 + negatives], the answer first (at `right` in the table), each less the log of how often it is drawn

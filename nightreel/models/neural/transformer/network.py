@@ -18,7 +18,7 @@ from nightreel.models.neural.transformer.pretrained_training import Adapted
 UNTIMED = 0.1  # share of rows trained without gaps, so that one of a length never seen does little harm
 
 
-class Network(nn.Module):
+class TransformerNetwork(nn.Module):
     """Item vectors (learned id plus projected content) in, a state out whose product with the vectors is the score."""
 
     def __init__(
@@ -73,7 +73,7 @@ def configuration(dim: int, layers: int, heads: int) -> GPTNeoXConfig:
     )  # fmt: skip
 
 
-def kept(network: Network) -> Iterator[Part]:
+def kept(network: TransformerNetwork) -> Iterator[Part]:
     """The parameters that `Transformer` keeps; those of layers without their number, which comes beside the name."""
     pretrained = network.body if isinstance(network.body, Adapted) else None
     for name, values in network.named_parameters():

@@ -18,8 +18,8 @@ from nightreel.models.base import Arrays, Catalogue, Hyper
 from nightreel.models.neural.sequences import Batch, batches, neighbourhood_factors, windows
 from nightreel.models.neural.torch_training import seeded
 from nightreel.models.neural.transformer.checkpoint import stacked
-from nightreel.models.neural.transformer.loss import Lessons, loss_of
-from nightreel.models.neural.transformer.network import Network, kept
+from nightreel.models.neural.transformer.loss import TrainingTensors, loss_of
+from nightreel.models.neural.transformer.network import TransformerNetwork, kept
 from nightreel.models.neural.transformer.pretrained_training import Adapted, adapted
 from nightreel.settings.backbone import Backbone
 
@@ -48,11 +48,11 @@ def rate_at(share: float) -> float:
     return LAST_RATE + (1.0 - LAST_RATE) * 0.5 * (1.0 + math.cos(turn))
 
 
-def optimise(network: Network, train: Histories, hyper: Hyper, *, clock: bool) -> None:
+def optimise(network: TransformerNetwork, train: Histories, hyper: Hyper, *, clock: bool) -> None:
     """AdamW until every event was answered `passes` times, or `tokens` million were; decay on matrices that are no
     look-up tables."""
     device = network.ids.device
-    lessons = Lessons.of(train, len(network.ids), clock, device, rated=network.rating is not None)
+    lessons = TrainingTensors.of(train, len(network.ids), clock, device, rated=network.rating is not None)
     parts: tuple[list[nn.Parameter], list[nn.Parameter]] = ([], [])
     for name, values in network.named_parameters():
         if not values.requires_grad:  # a checkpoint's own
@@ -94,7 +94,7 @@ def trained(
         torch.set_num_threads(1)
         try:
             body = None if backbone is None else adapted(backbone, int(hyper["dim"]), int(hyper["window"]))
-            network = Network(catalogue.vectors, catalogue.n_items, hyper, body)
+            network = TransformerNetwork(catalogue.vectors, catalogue.n_items, hyper, body)
             begin(network, train, before)
             network.to(device).train()
             optimise(network, train, hyper, clock=clock)
@@ -104,7 +104,7 @@ def trained(
     return arrays_of(network)
 
 
-def begin(network: Network, train: Histories, before: Arrays | None) -> None:
+def begin(network: TransformerNetwork, train: Histories, before: Arrays | None) -> None:
     """First weights: items near those taken near them, biases by use; or the weights `before`, where a bias that is NaN
     is an item's that they do not know. Raises ValueError where weights are missing or of another shape."""
     n_items, dim = network.ids.shape
@@ -127,7 +127,7 @@ def begin(network: Network, train: Histories, before: Arrays | None) -> None:
                 values.copy_(torch.from_numpy(np.array(array)))
 
 
-def arrays_of(network: Network) -> Arrays:
+def arrays_of(network: TransformerNetwork) -> Arrays:
     """Parameters by name, those of the layers stacked; float32."""
     fixed = network.body.fixed() if isinstance(network.body, Adapted) else {}
     return stacked(kept(network)) | fixed

@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 
 from nightreel.models.ranker.blend import WEIGHTED, Blend
 from nightreel.models.ranker.candidates import Candidates
-from nightreel.models.training.fit_rankers import RIDGE, fitted, mix, mix_columns, weighed_columns, weighted
+from nightreel.models.training.linear_rankers import RIDGE, fitted, mix, mix_columns, weighed_columns, weighted
 from nightreel.models.training.training_examples import Examples
 
 COLUMNS = ("ease.relative", "ease.rank", "popularity.relative", "slist.relative", "popular.0", "popular.1")
