@@ -86,8 +86,10 @@ def state_directory() -> Path:
         return Path(named).expanduser().resolve()
     found = subprocess.run(
         ["git", "rev-parse", "--path-format=absolute", "--git-common-dir"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     root = Path(found.stdout.strip()).parent if found.returncode == 0 else Path.cwd()
     return root / ".nightreel"
 

@@ -77,9 +77,16 @@ def main() -> None:
     gate = Gate(settings.evaluate, settings.finetune.seed)
     evidence = _evidence(settings, data, named, pairs[data.gate], scores, genres, profiled)
     judgement = compare_to_champion(
-        gate, evidence, champion, data, pairs[data.gate], blocked=recipe in read_json(SNAPSHOT / "blocked.json"),
-        least_users=settings.validate_.gate_users, vectors=(EMBED, FINETUNE), hidden=hidden,
-    )  # fmt: skip
+        gate,
+        evidence,
+        champion,
+        data,
+        pairs[data.gate],
+        blocked=recipe in read_json(SNAPSHOT / "blocked.json"),
+        least_users=settings.validate_.gate_users,
+        vectors=(EMBED, FINETUNE),
+        hidden=hidden,
+    )
     verdict = judgement.verdict
     rated = _rated(settings, data, pairs)
     cold = cold_start_segments(data, trials[0], challenger, verdict.model, vectors, settings)
@@ -93,11 +100,23 @@ def main() -> None:
         write_drift(folder, profiled, read_json(VALIDATE / "arrivals.json"))
         latest = pairs[GLOBAL][0][1] if GLOBAL in pairs else None
         write_json(folder / "logs.json", read_logs(data, latest, verdict.model, settings.evaluate.logs, gate.resample))
-        write_card(folder, data, measured, settings, CardFacts(
-            source=read_json(SNAPSHOT / "source.json"), validated=read_json(VALIDATE / "report.json"), choices=choices,
-            embed=challenger.config.get("embed", {}), model=verdict.model, slices=slices, gaps=gaps, cold=cold,
-            changes=profiled.changes,
-        ))  # fmt: skip
+        write_card(
+            folder,
+            data,
+            measured,
+            settings,
+            CardFacts(
+                source=read_json(SNAPSHOT / "source.json"),
+                validated=read_json(VALIDATE / "report.json"),
+                choices=choices,
+                embed=challenger.config.get("embed", {}),
+                model=verdict.model,
+                slices=slices,
+                gaps=gaps,
+                cold=cold,
+                changes=profiled.changes,
+            ),
+        )
     more = {"cold start": cold_metrics(cold), "ratings": rating_metrics(rated)}
     write_json(Path("metrics/evaluate.json"), metrics(measured, data.gate, verdict.model, verdict.rules) | more)
     reads = {name: count_read(state_directory(), data.split_digest[name], recipe) for name in names}
@@ -106,24 +125,37 @@ def main() -> None:
 
 
 def _evidence(
-    settings: Settings, data: Dataset, named: Dataset, pairs: list[tuple[TestSet, Reader]], scores: ModelScores,
-    genres: list[list[str] | None], profiled: Profiled,
-) -> GateEvidence:  # fmt: skip
+    settings: Settings,
+    data: Dataset,
+    named: Dataset,
+    pairs: list[tuple[TestSet, Reader]],
+    scores: ModelScores,
+    genres: list[list[str] | None],
+    profiled: Profiled,
+) -> GateEvidence:
     """What the gate is told of the candidate. named: the data with the columns that slices may be cut by."""
     trials, challenger = [asked for asked, _ in pairs], pairs[0][1]
     return GateEvidence(
-        scores=scores, slices=slices_of(named, trials, settings.evaluate.slices),
+        scores=scores,
+        slices=slices_of(named, trials, settings.evaluate.slices),
         behaviours=run_behavioral_tests(trials[0], challenger, genres, settings.evaluate),
-        data_until=data.data_until, clock=data.clock, candidate=challenger.digest, item_ids=data.item_ids,
-        source=settings.snapshot.source, behind=SelectedParams.read(FINETUNE).described() + " ranks the lists",
+        data_until=data.data_until,
+        clock=data.clock,
+        candidate=challenger.digest,
+        item_ids=data.item_ids,
+        source=settings.snapshot.source,
+        behind=SelectedParams.read(FINETUNE).described() + " ranks the lists",
         changes=profiled.changes,
-    )  # fmt: skip
+    )
 
 
 def _measure(
-    settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[TestSet, Reader]]], catalogue: CatalogueFacts,
+    settings: Settings,
+    data: Dataset,
+    pairs: Mapping[str, list[tuple[TestSet, Reader]]],
+    catalogue: CatalogueFacts,
     hidden: Hidden,
-) -> Measured:  # fmt: skip
+) -> Measured:
     cutoffs = sorted({*settings.evaluate.cutoffs, GATE_K})
     measured: Measured = {}
     for name, asked in pairs.items():

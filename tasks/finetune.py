@@ -36,11 +36,13 @@ WORTH_A_PROCESS = 20_000  # events: to start one takes some five seconds
 def content_lesson(data: Dataset, settings: Settings, judge: Validator) -> FitInputs:
     """What content vectors are fitted to: behaviour that every fold trains on, judged on validation."""
     return FitInputs(
-        train=data.trained_everywhere(), n_items=data.n_items, texts=(ITEMS, UNDERSTOOD),
+        train=data.trained_everywhere(),
+        n_items=data.n_items,
+        texts=(ITEMS, UNDERSTOOD),
         settings=resolve_encoder(settings, ITEMS),
         quality=lambda vectors: content_quality(data, vectors, settings, judge),
         used=CONTENT in settings.finetune.members,
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)

@@ -49,9 +49,15 @@ def _publish(settings: Settings, decision: dict[str, Any], store: Store) -> dict
     dry_run, channel = settings.publish.dry_run, settings.snapshot.channel
     champion = read_json(DATA / "snapshot" / "champion.json")["digest"]
     done = publish(
-        store, BUNDLE, channel=channel, champion=champion, lineage=_lineage(settings, decision), dry_run=dry_run,
-        fence=of_this_run(), told=_told_tonight(),
-    )  # fmt: skip
+        store,
+        BUNDLE,
+        channel=channel,
+        champion=champion,
+        lineage=_lineage(settings, decision),
+        dry_run=dry_run,
+        fence=of_this_run(),
+        told=_told_tonight(),
+    )
     log_progress(_told(done, store, channel, dry_run))
     save_run_note("publish", {"store": store.uri, "uploaded": done.uploaded, "sent": done.sent, "moved": done.moved})
     return {"digest": done.digest, "published": not dry_run, "dry_run": dry_run, "label": _label(decision)}

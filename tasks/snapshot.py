@@ -56,9 +56,13 @@ def main() -> None:
     pinned = champion(store, settings.snapshot.channel, made["recipe"])
     known = {"rows": known_rows(store, pinned["digest"])}
     kept = {
-        "champion": pinned, "known": known, "blocked": channels.blocked(store), "environment": facts, "media": pins,
+        "champion": pinned,
+        "known": known,
+        "blocked": channels.blocked(store),
+        "environment": facts,
+        "media": pins,
         "forgotten": {"users": by_hand},
-    }  # fmt: skip
+    }
     for name, value in kept.items():
         _keep_json(OUT / f"{name}.json", value)
     hidden_tonight.keep(OUT, settings.snapshot.now())
@@ -137,15 +141,26 @@ def _write_tables(source: Source, settings: Settings, key: bytes | None, named: 
         for name in ("items", "erasures", "rules", "rejected"):
             pq.write_table(getattr(loaded, name), folder / f"{name}.parquet", compression="zstd")
         days = write_days(loaded.events, loaded.clock, folder / "events")
-        write_json(folder / "source.json", {
-            "name": source.name, "fingerprint": source.fingerprint, "clock": loaded.clock, "terms": source.terms,
-            "files": [file.name for file in source.files], "rows": loaded.rows, "notes": loaded.notes,
-            "pseudonymised": key is not None, "key_fingerprint": privacy.key_fingerprint(key) if key else None,
-            "named": named,
-        })  # fmt: skip
-    log_progress(f"read {loaded.rows['items']:,} items and {loaded.rows['events']:,} events "
+        write_json(
+            folder / "source.json",
+            {
+                "name": source.name,
+                "fingerprint": source.fingerprint,
+                "clock": loaded.clock,
+                "terms": source.terms,
+                "files": [file.name for file in source.files],
+                "rows": loaded.rows,
+                "notes": loaded.notes,
+                "pseudonymised": key is not None,
+                "key_fingerprint": privacy.key_fingerprint(key) if key else None,
+                "named": named,
+            },
+        )
+    log_progress(
+        f"read {loaded.rows['items']:,} items and {loaded.rows['events']:,} events "
         f"({len(days):,} files by {'day' if loaded.clock == 'time' else 'order'}, {loaded.rejected.num_rows:,} rows "
-        "rejected)")  # fmt: skip
+        "rejected)"
+    )
     return [uri for uri in loaded.items["media_uri"].to_pylist() if uri]
 
 

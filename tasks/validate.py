@@ -63,11 +63,19 @@ def main() -> None:
             pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
     with staged_output(OUT) as folder:
         _write(folder, clean, events, choice)
-        write_json(folder / "splits.json", {
-            "clock": source["clock"], "exclude_seen": exclude_seen, "gate": choice.gate, "refused": choice.refused,
-            "data_until": until,
-            "protocols": split_protocols.describe(choice, arrays, clean.items["item_id"].to_pylist(), clean.user_ids),
-        })  # fmt: skip
+        write_json(
+            folder / "splits.json",
+            {
+                "clock": source["clock"],
+                "exclude_seen": exclude_seen,
+                "gate": choice.gate,
+                "refused": choice.refused,
+                "data_until": until,
+                "protocols": split_protocols.describe(
+                    choice, arrays, clean.items["item_id"].to_pylist(), clean.user_ids
+                ),
+            },
+        )
         write_json(
             folder / "arrivals.json", remembered(clean.row_outcomes) | {"shown": showable_items.remembered(clean.items)}
         )
@@ -108,13 +116,19 @@ def describe(
     users, items = len(clean.user_ids), clean.items.num_rows
     pairs = np.unique(events.user.astype(np.int64)[events.positive] << 32 | events.item[events.positive])
     return {
-        "users": users, "items": items, "events": len(events), "clock": clock, "exclude_seen": exclude_seen,
-        "begins": report.day(float(events.time.min()), clock), "ends": report.day(until, clock),
-        "positive_share": float(events.positive.mean()), "density": len(pairs) / (users * items),
+        "users": users,
+        "items": items,
+        "events": len(events),
+        "clock": clock,
+        "exclude_seen": exclude_seen,
+        "begins": report.day(float(events.time.min()), clock),
+        "ends": report.day(until, clock),
+        "positive_share": float(events.positive.mean()),
+        "density": len(pairs) / (users * items),
         "cold_item_share": 1 - len(np.unique(events.item[events.item >= 0])) / items,
         "gate": choice.gate,
         "test_users": ", ".join(f"{name} {protocol.users:,}" for name, protocol in choice.protocols.items()),
-    }  # fmt: skip
+    }
 
 
 def _check(clean: Clean, settings: Validate, known: dict[str, Any] | None, notes: list[str]) -> None:
@@ -136,19 +150,24 @@ def _check(clean: Clean, settings: Validate, known: dict[str, Any] | None, notes
 def _write(folder: Path, clean: Clean, events: pa.Table, choice: ProtocolChoice) -> None:
     folds = {name: fold for protocol in choice.protocols.values() for name, fold in protocol.folds.items()}
     tables = {
-        "items": clean.items, "users": pa.table({"user_id": pa.array(clean.user_ids, pa.string())}), "events": events,
-        "splits": pa.table({name: pa.array(fold) for name, fold in folds.items()}), "quarantine": clean.quarantine,
+        "items": clean.items,
+        "users": pa.table({"user_id": pa.array(clean.user_ids, pa.string())}),
+        "events": events,
+        "splits": pa.table({name: pa.array(fold) for name, fold in folds.items()}),
+        "quarantine": clean.quarantine,
         "rules": clean.rules,
         "comments": comments(events),
-    }  # fmt: skip
+    }
     for name, table in tables.items():
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
 
 
 def _tell(accounts: list[Account], warnings: list[str], facts: dict[str, Any]) -> None:
     for own in accounts:
-        log_progress(f"{own.table}: {own.rows_in:,} rows in = {own.clean:,} clean + {own.quarantined:,} quarantined + "
-            f"{own.erased:,} erased")  # fmt: skip
+        log_progress(
+            f"{own.table}: {own.rows_in:,} rows in = {own.clean:,} clean + {own.quarantined:,} quarantined + "
+            f"{own.erased:,} erased"
+        )
     for warning in warnings:
         log_progress(f"warning: {warning}")
     log_progress(f"splits: {facts['test_users']} test users; {facts['gate']} decides")

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
 FOLDERS = ("nightreel", "tasks", "flows")
 MODULES = sorted(path for name in FOLDERS for path in (ROOT / name).rglob("*.py"))
-MAX_LINES, MAX_STAGE_LINES, MAX_FUNCTION_LINES, MAX_FILES = 250, 150, 50, 15
+MAX_LINES, MAX_STAGE_LINES, MAX_FUNCTION_LINES, MAX_FILES = 300, 150, 60, 15
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +123,8 @@ def test_modules_and_functions_stay_small(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_stages_are_listed_in_dvc_yaml_alone(path: Path) -> None:
-    if path.is_relative_to(ROOT / "nightreel" / "settings"):
-        return  # a section of params.yaml has the name of its stage
+    if not path.is_relative_to(ROOT / "nightreel") or path.is_relative_to(ROOT / "nightreel" / "settings"):
+        return  # a stage names those whose files it reads, a section of params.yaml has the name of its stage
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.List | ast.Tuple | ast.Set):
             named = {each.value for each in node.elts if isinstance(each, ast.Constant)} & set(STAGES)

@@ -144,9 +144,12 @@ class RuleTable:
         boosted = self._in_order(sorted(named, key=lambda each: -_strength(each)), hidden)
         pins = sorted((each for each in rows if each.rule == "pin"), key=lambda each: _last_without(each.value))
         return InForce(
-            hidden if hidden.any() else None, self._in_order(pins, hidden), boosted[offset[boosted] > 0],
-            offset if offset.any() else None, tuple(_cap(each) for each in rows if each.rule.startswith("max_per_")),
-        )  # fmt: skip
+            hidden if hidden.any() else None,
+            self._in_order(pins, hidden),
+            boosted[offset[boosted] > 0],
+            offset if offset.any() else None,
+            tuple(_cap(each) for each in rows if each.rule.startswith("max_per_")),
+        )
 
     def _hidden(self, rows: list[EditorialRule]) -> Mask:
         hidden = np.zeros(len(self.items), bool)

@@ -17,9 +17,13 @@ K = Annotated[int, typer.Option("-k", min=1, max=1000, help="Items in a list.")]
 LiveOr = Annotated[str | None, typer.Argument(metavar="[V]", help="A version; default: the live one.")]
 Moment = Annotated[
     str | None,
-    typer.Option("--moment", metavar="WHEN", help="As of last-event (just when a user last did something, as an "
-                 "evaluation asks) or a time: ISO 8601 or epoch seconds (else a position). Default: tonight."),
-]  # fmt: skip
+    typer.Option(
+        "--moment",
+        metavar="WHEN",
+        help="As of last-event (just when a user last did something, as an "
+        "evaluation asks) or a time: ISO 8601 or epoch seconds (else a position). Default: tonight.",
+    ),
+]
 User = Annotated[str, typer.Argument(metavar="USER", help="A user's id; - with --history.")]
 History = Annotated[
     Path | None, typer.Option("--history", metavar="FILE", help="In a user's place: items, oldest first.")

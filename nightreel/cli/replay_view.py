@@ -50,8 +50,10 @@ class ReplayView:
         colour = COLOURS.get(row["decision"], "white")
         self.console.print(
             Text.assemble((f"{number:>3} ", "dim"), (day(row["night"]), "bold"), "  ", (verdict(row), colour)),
-            Text(f"    {row['reason'] or ''}", style="dim"), sep="\n", soft_wrap=True,
-        )  # fmt: skip
+            Text(f"    {row['reason'] or ''}", style="dim"),
+            sep="\n",
+            soft_wrap=True,
+        )
         figures = ", ".join(f"{NAMES[name]} {figure(row[name])}" for name in RANKERS)
         users = f"{row['users']:,} users ({row['newcomers']:,} newcomers)"
         self.console.print(
@@ -62,9 +64,13 @@ class ReplayView:
     def end(self, plan: ReplayPlan, rows: Sequence[Row], found: Overall | None) -> None:
         """The table, the mean, and where all of it is."""
         table = Table(
-            box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left", title_style="bold",
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+            padding=(0, 1, 0, 0),
+            title_justify="left",
+            title_style="bold",
             title="NDCG@10 on the step after each night",
-        )  # fmt: skip
+        )
         for name in ("night", "verdict", "version"):
             table.add_column(name, no_wrap=True)
         for name in ("users", *NAMES.values(), "s"):

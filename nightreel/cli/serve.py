@@ -44,9 +44,16 @@ def serve(
 
     folder = feedback or state_directory() / "feedback"
     options = Options(
-        store=at, channel=channel, refresh_s=refresh, threads=threads, queue=50 * threads, timeout_s=timeout,
-        body=1_000_000, cached=20_000, feedback=str(folder),
+        store=at,
+        channel=channel,
+        refresh_s=refresh,
+        threads=threads,
+        queue=50 * threads,
+        timeout_s=timeout,
+        body=1_000_000,
+        cached=20_000,
+        feedback=str(folder),
         slates=str(slates) if slates else None,
-    )  # fmt: skip
+    )
     typer.secho(f"http://{host}:{port}  (explorer; /openapi.json says what can be asked)", err=True)
     go(options, host, port, workers)

@@ -125,12 +125,17 @@ def load_dataset(folder: Path = Path("data/validate")) -> Dataset:
             f"Delete {folder} and run validate again."
         )
     return Dataset(
-        items=items, user_ids=users["user_id"].to_pylist(), events=events,
+        items=items,
+        user_ids=users["user_id"].to_pylist(),
+        events=events,
         folds={name: splits[name].to_numpy() for name in names},
-        clock=facts["clock"], exclude_seen=facts["exclude_seen"], gate=facts["gate"],
-        data_until=facts["data_until"], protocols=protocols,
+        clock=facts["clock"],
+        exclude_seen=facts["exclude_seen"],
+        gate=facts["gate"],
+        data_until=facts["data_until"],
+        protocols=protocols,
         split_digest={name: protocol["digest"] for name, protocol in facts["protocols"].items()},
-    )  # fmt: skip
+    )
 
 
 def with_named(data: Dataset, folder: Path = Path("data/named")) -> Dataset:

@@ -8,9 +8,20 @@ from pathlib import Path
 from typing import Any
 
 TELLING = (
-    "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8",
-    "asimd", "asimdhp", "bf16", "i8mm", "sve",
-)  # fmt: skip
+    "avx2",
+    "fma",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_tile",
+    "amx_bf16",
+    "amx_int8",
+    "asimd",
+    "asimdhp",
+    "bf16",
+    "i8mm",
+    "sve",
+)
 """CPU features that decide which kernels a numeric library picks."""
 
 

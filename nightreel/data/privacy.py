@@ -15,11 +15,29 @@ from typing import Any
 from nightreel.errors import UserError
 
 KEY_VARIABLE = "NIGHTREEL_PSEUDONYM_KEY"
-SHOWN = frozenset({
-    "item_id", "timestamp", "event", "value", "position", "propensity", "title", "media_type", "language",
-    "duration_s", "published_at", "expires_at", "blocked", "min_age", "requested_at", "rule", "target", "starts_at",
-    "ends_at",
-})  # fmt: skip
+SHOWN = frozenset(
+    {
+        "item_id",
+        "timestamp",
+        "event",
+        "value",
+        "position",
+        "propensity",
+        "title",
+        "media_type",
+        "language",
+        "duration_s",
+        "published_at",
+        "expires_at",
+        "blocked",
+        "min_age",
+        "requested_at",
+        "rule",
+        "target",
+        "starts_at",
+        "ends_at",
+    }
+)
 """Columns that a redacted row shows; of any other only the length is told."""
 LONGEST = 60
 

@@ -105,8 +105,10 @@ def describe(
     items, users = list(item_ids), list(user_ids)
     return {
         name: {
-            "folds": list(protocol.folds), "users": protocol.users, "cuts": [list(cut) for cut in protocol.cuts],
+            "folds": list(protocol.folds),
+            "users": protocol.users,
+            "cuts": [list(cut) for cut in protocol.cuts],
             "digest": splits.digest(events, protocol.folds, items, users),
         }
         for name, protocol in choice.protocols.items()
-    }  # fmt: skip
+    }

@@ -195,9 +195,7 @@ def same_split(
     return Comparison("a", every, scores.users, own, np.concatenate(stored), lists)
 
 
-def _stored_lists(
-    stored: pa.Table, data: Dataset, keys: list[tuple[str, str]], hidden: Collection[str]
-) -> ItemArray:  # fmt: skip
+def _stored_lists(stored: pa.Table, data: Dataset, keys: list[tuple[str, str]], hidden: Collection[str]) -> ItemArray:
     """[n, 10] of the rehearsal's lists in today's item indices: the first ten of what may be shown today; what is gone
     from the catalogue has no place."""
     row = {key: number for number, key in enumerate(keys)}

@@ -55,10 +55,12 @@ def rating_errors(
 def rating_error(pairs: Sequence[tuple[Rated, Answer]], replicates: int, rng: np.random.Generator) -> dict[str, Any]:
     """ratings, users, models: model → rmse and mae as intervals; against: RMSE of `ratings` less that of FLOOR."""
     users = np.concatenate([rated.users for rated, _ in pairs])
-    errors = np.column_stack([
-        np.concatenate([answer(rated.users, rated.items, model) - rated.values for rated, answer in pairs])
-        for model in MODELS
-    ])  # fmt: skip
+    errors = np.column_stack(
+        [
+            np.concatenate([answer(rated.users, rated.items, model) - rated.values for rated, answer in pairs])
+            for model in MODELS
+        ]
+    )
     sums, counts = by_user(users, np.column_stack([errors**2, np.abs(errors)]))
     columns = np.column_stack([sums, counts])
     points, drawn = _means(columns.sum(axis=0)[None, :]), _means(replicate_totals(columns, replicates, rng))
@@ -97,6 +99,7 @@ def rating_lines(name: str, found: Mapping[str, Any]) -> str:
             f"  {model:<12}{error['point']:.4f}  {error['low']:.4f}–{error['high']:.4f}  {each['mae']['point']:.4f}"
         )
     difference = found["against"]
-    rows.append(f"  RMSE against {FLOOR}: {difference['point']:+.4f} "
-                f"[{difference['low']:+.4f}, {difference['high']:+.4f}]")  # fmt: skip
+    rows.append(
+        f"  RMSE against {FLOOR}: {difference['point']:+.4f} [{difference['low']:+.4f}, {difference['high']:+.4f}]"
+    )
     return "\n".join(rows)

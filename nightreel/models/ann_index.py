@@ -30,9 +30,13 @@ def build(vectors: npt.NDArray[np.float32], settings: Mapping[str, int], path: P
     from usearch.index import Index
 
     graph = Index(
-        ndim=vectors.shape[1], metric="ip", dtype="i8", connectivity=settings["connectivity"],
-        expansion_add=settings["expansion_add"], enable_key_lookups=False,
-    )  # fmt: skip
+        ndim=vectors.shape[1],
+        metric="ip",
+        dtype="i8",
+        connectivity=settings["connectivity"],
+        expansion_add=settings["expansion_add"],
+        enable_key_lookups=False,
+    )
     graph.add(np.arange(len(vectors), dtype=np.uint64), vectors, threads=1)
     graph.save(str(path))
 

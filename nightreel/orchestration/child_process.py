@@ -22,9 +22,13 @@ GUARD = 'read -r word; [ -n "$word" ] || kill -9 "-$1" 2>/dev/null'
 def guard(group: int, hold: int | None) -> Iterator[None]:
     """While we live: nothing. If we die before the block ends: the process group is killed."""
     watch = subprocess.Popen(
-        ["sh", "-c", GUARD, "guard", str(group)], start_new_session=True, stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=() if hold is None else (hold,),
-    )  # fmt: skip
+        ["sh", "-c", GUARD, "guard", str(group)],
+        start_new_session=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=() if hold is None else (hold,),
+    )
     assert watch.stdin is not None
     try:
         yield
@@ -52,9 +56,14 @@ class Child:
         with ExitStack() as stack:
             out: int | IO[bytes] = subprocess.PIPE if log is None else stack.enter_context(log.open("ab"))
             self.process = subprocess.Popen(
-                list(command), cwd=cwd, env=dict(env), start_new_session=True,
-                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                list(command),
+                cwd=cwd,
+                env=dict(env),
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
         self._guard = ExitStack()
         self._guard.enter_context(guard(self.process.pid, hold))
 

@@ -37,8 +37,16 @@ from nightreel.store.backends.base import Store
 from nightreel.store.publisher import Published, publish
 
 WRITTEN = {
-    "items.parquet", content.BASE, content.CHANGED, content.GRAPH, POPULAR, LISTS, NEIGHBOURS, MANIFEST, "lineage.json",
-}  # fmt: skip
+    "items.parquet",
+    content.BASE,
+    content.CHANGED,
+    content.GRAPH,
+    POPULAR,
+    LISTS,
+    NEIGHBOURS,
+    MANIFEST,
+    "lineage.json",
+}
 
 
 def renew(folder: Path, base: Path, items: pa.Table, vectors: npt.NDArray[np.float32]) -> str:
@@ -146,9 +154,12 @@ def publish_amended(store: Store, channel: str, digest: str, amended: Amended, *
         made = _made(Path(scratch) / "bundle", amended)
         past = channels.lineage(store, digest)
         record = past | {
-            "recipe": digest_of([past.get("recipe"), made]), "renewed": digest, "label": "renewed",
-            "published_at": datetime.now(UTC).isoformat(timespec="seconds"), "host": platform.node(),
-        }  # fmt: skip
+            "recipe": digest_of([past.get("recipe"), made]),
+            "renewed": digest,
+            "label": "renewed",
+            "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "host": platform.node(),
+        }
         return publish(
             store, Path(scratch) / "bundle", channel=channel, champion=digest, lineage=record, dry_run=dry_run
         )

@@ -72,10 +72,14 @@ class RunSummary:
             "digest": self.digest,
             "published": self.published,
             "recorded": self.recorded,
-            "sample": self.sample and {"user": self.sample.user, "history": list(self.sample.history),
-                                       "recommendations": list(self.sample.recommendations)},
+            "sample": self.sample
+            and {
+                "user": self.sample.user,
+                "history": list(self.sample.history),
+                "recommendations": list(self.sample.recommendations),
+            },
             "pages": dict(self.pages),
-        }  # fmt: skip
+        }
 
 
 def summarise(project: Project, outcomes: Sequence[Outcome], k: int, began: float = 0.0) -> RunSummary:

@@ -116,8 +116,11 @@ def _seed(project: Project, target: Path) -> None:
         _copy(newest.parent / name, target / name)
     subprocess.run(
         [sys.executable, "-m", "dvc", "checkout", "--quiet", "--force", "--allow-missing"],
-        cwd=target, env=project.environment(), capture_output=True, check=False,
-    )  # fmt: skip
+        cwd=target,
+        env=project.environment(),
+        capture_output=True,
+        check=False,
+    )
 
 
 def _keep_lock(target: Path, last: Path) -> None:
@@ -141,9 +144,12 @@ def _git(root: Path, *words: str) -> str | None:
     try:
         found = subprocess.run(
             ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false", *words],
-            cwd=root, env={k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            cwd=root,
+            env={k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     except FileNotFoundError:
         return None
     return found.stdout if found.returncode == 0 else None

@@ -70,9 +70,7 @@ def write_keywords(folder: Path, data: Dataset, understood: Path) -> None:
     rows = [_scored(row, tags or genres or []) for row, (tags, genres) in zip(derived, labels, strict=True)]
     held = Counter(word for own in rows for word in own)
     rarity = {word: float(np.log1p(len(rows) / items)) for word, items in held.items()}
-    told = [
-        {"words": list(own), "weights": [score * rarity[word] for word, score in own.items()]} for own in rows
-    ]  # fmt: skip
+    told = [{"words": list(own), "weights": [score * rarity[word] for word, score in own.items()]} for own in rows]
     pq.write_table(pa.Table.from_pylist(told, KEYWORDS_SCHEMA), folder / KEYWORDS, compression="zstd")
     pq.write_table(_searches(data), folder / SEARCHES, compression="zstd")
 
@@ -104,9 +102,13 @@ def _plain(word: str) -> str:
 
 
 def interests(
-    bundle: OpenBundle, user: str | None = None, *, history: Sequence[str] | None = None, k: int = 10,
+    bundle: OpenBundle,
+    user: str | None = None,
+    *,
+    history: Sequence[str] | None = None,
+    k: int = 10,
     half_life: float = HALF_LIFE,
-) -> list[Interest]:  # fmt: skip
+) -> list[Interest]:
     """The k strongest interests of a user, or of a history of item ids; nothing for nobody known.
 
     Raises UserError where the version was published without keywords.

@@ -57,9 +57,14 @@ class LiveReader:
     """
 
     def __init__(
-        self, uri: str | None = None, *, channel: str = "live", every_s: float = 15.0, start: bool = True,
+        self,
+        uri: str | None = None,
+        *,
+        channel: str = "live",
+        every_s: float = 15.0,
+        start: bool = True,
         now: Callable[[], float] = time.time,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Opens what the channel points to now; raises as Reader.open does. every_s: pause between two looks at the
         channel; start: look in a thread of its own, else only when `refresh` is called; now: as for Reader.open."""
         self._store, self._channel, self._every_s = open_store(uri), channel, every_s

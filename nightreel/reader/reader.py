@@ -41,9 +41,13 @@ class Reader(OpenBundle):
 
     @classmethod
     def open(
-        cls, uri: str | None = None, *, channel: str = "live", version: str | None = None,
+        cls,
+        uri: str | None = None,
+        *,
+        channel: str = "live",
+        version: str | None = None,
         now: Callable[[], float] = time.time,
-    ) -> Reader:  # fmt: skip
+    ) -> Reader:
         """What a channel points to (or `version`, a digest or its beginning) in a store, every file checked.
         The channel's withdrawals hold for either. uri: a folder or s3://bucket/prefix; default NIGHTREEL_STORE, then
         the state directory's; now: the clock of rights and rules, for a replay or a test. Raises StoreError for nothing
@@ -143,9 +147,15 @@ class Reader(OpenBundle):
         return recommend.many(self, recommend.Asked(histories, moments, exclude), k, model, self.standing(rights_at))
 
     def recommend_users(
-        self, user_ids: Sequence[str], k: int, *, at: Moment | Sequence[Moment] = None, rights_at: float | None = None,
-        exclude_seen: bool | None = None, audience_age: int | None = None,
-    ) -> pa.Table:  # fmt: skip
+        self,
+        user_ids: Sequence[str],
+        k: int,
+        *,
+        at: Moment | Sequence[Moment] = None,
+        rights_at: float | None = None,
+        exclude_seen: bool | None = None,
+        audience_age: int | None = None,
+    ) -> pa.Table:
         """Rows user_id, item_id, rank (from 1), score for many users; unknown ones get what is popular.
 
         at: as for `recommend`, for all or [n] for each; rights_at: see the class. exclude_seen: leave out what a user

@@ -117,9 +117,17 @@ def _composed(
     ruled: InForce | None,
 ) -> Slate:
     return compose(
-        items, scores, k, wishes, table=bundle.items, facets=bundle.facets, vectors=bundle.vectors,
-        years=np.asarray(bundle.engine.catalogue.years, np.float64), hidden=never, ruled=ruled,
-    )  # fmt: skip
+        items,
+        scores,
+        k,
+        wishes,
+        table=bundle.items,
+        facets=bundle.facets,
+        vectors=bundle.vectors,
+        years=np.asarray(bundle.engine.catalogue.years, np.float64),
+        hidden=never,
+        ruled=ruled,
+    )
 
 
 def _candidates(
@@ -212,16 +220,28 @@ def _reordered(bundle: OpenBundle, asked: Asked, k: int, model: str, standing: S
     for row in range(len(asked)):
         listed = found.items[row] >= 0
         never = _never(standing, asked.exclude.take([row]) if asked.exclude is not None else None, kept)
-        slate = _composed(bundle, found.items[row][listed].astype(np.int64),
-                          found.scores[row][listed].astype(np.float64), k, PLAIN, never, standing.ruled)  # fmt: skip
+        slate = _composed(
+            bundle,
+            found.items[row][listed].astype(np.int64),
+            found.scores[row][listed].astype(np.float64),
+            k,
+            PLAIN,
+            never,
+            standing.ruled,
+        )
         items[row, : len(slate.items)], scores[row, : len(slate.items)] = slate.items, slate.scores
     return TopK(items, scores)
 
 
 def table(
-    bundle: OpenBundle, user_ids: Sequence[str], k: int, at: Moment | Sequence[Moment], exclude_seen: bool | None,
-    wishes: RequestOptions, standing: Standing,
-) -> pa.Table:  # fmt: skip
+    bundle: OpenBundle,
+    user_ids: Sequence[str],
+    k: int,
+    at: Moment | Sequence[Moment],
+    exclude_seen: bool | None,
+    wishes: RequestOptions,
+    standing: Standing,
+) -> pa.Table:
     """Many users' lists; see Reader.recommend_users."""
     without = bundle.config["exclude_seen"] if exclude_seen is None else exclude_seen
     kept = kept_out(bundle.items, bundle.facets, wishes) if wishes.filters else None

@@ -112,11 +112,16 @@ def compose(
     offset[[place[i] for i in boosted]] += BOOST
     offset[[place[i] for i in indices(table, wishes.buried) if i in place]] += BURY
     chosen = choose(
-        relevance, _similarity(vectors[pool]) if wishes.diversity else None, k,
-        first=[place[i] for i in pinned], offset=offset, diversity=wishes.diversity,
+        relevance,
+        _similarity(vectors[pool]) if wishes.diversity else None,
+        k,
+        first=[place[i] for i in pinned],
+        offset=offset,
+        diversity=wishes.diversity,
         caps=_caps(wishes, rules, facets, pool),
-        explore=wishes.explore, generator=np.random.default_rng(wishes.seed) if wishes.explore else None,
-    )  # fmt: skip
+        explore=wishes.explore,
+        generator=np.random.default_rng(wishes.seed) if wishes.explore else None,
+    )
     return _slate(pool, scores, chosen, len(pinned), offset > 0)
 
 

@@ -119,9 +119,11 @@ def meetings(loaded: Loaded, settings: Validate, *, private: bool) -> EventLog:
     """
     rejected = loaded.rejected.filter(pc.not_equal(loaded.rejected["table"], "erasures"))
     source = {
-        "pseudonymised": private, "clock": loaded.clock, "rows": {**loaded.rows, "erasures": 0},
+        "pseudonymised": private,
+        "clock": loaded.clock,
+        "rows": {**loaded.rows, "erasures": 0},
         "named": {"items": [], "events": []},
-    }  # fmt: skip
+    }
     snapshot = SnapshotTables(loaded.items, loaded.erasures.slice(0, 0), loaded.rules, rejected, loaded.events, source)
     clean = clean_tables(snapshot, settings.duplicate_window_s)
     labelled = feedback_labels.label(clean.events, settings)
@@ -135,12 +137,15 @@ def meetings(loaded: Loaded, settings: Validate, *, private: bool) -> EventLog:
     return EventLog(
         user_ids=clean.user_ids,
         item_ids=clean.items["item_id"].combine_chunks(),
-        user=events.user.astype(np.int64), item=events.item.astype(np.int64), time=events.time,
-        positive=events.positive, met=events.positive | events.seen,
+        user=events.user.astype(np.int64),
+        item=events.item.astype(np.int64),
+        time=events.time,
+        positive=events.positive,
+        met=events.positive | events.seen,
         erased=_erased(clean.user_ids, loaded.erasures),
         rights=Rights.of(clean.items),
         exclude_seen=exclude_seen,
-    )  # fmt: skip
+    )
 
 
 def step_after(log: EventLog, begin: float, end: float, *, exclude_seen: bool) -> Step:
@@ -194,9 +199,12 @@ def recommended(reader: Reader, step: Step, item_ids: pa.Array) -> ItemArray:
     lists = np.full((len(step), CUTOFF), -1, np.int32)
     for rows in _stretches(reader, step.moments):
         found = reader.recommend_many(
-            past.take(rows), moments=step.moments[rows], k=CUTOFF, rights_at=float(step.moments[rows[0]]),
+            past.take(rows),
+            moments=step.moments[rows],
+            k=CUTOFF,
+            rights_at=float(step.moments[rows[0]]),
             exclude=met.take(rows) if reader.config["exclude_seen"] else None,
-        )  # fmt: skip
+        )
         lists[rows, : found.items.shape[1]] = ours[found.items]
     return lists
 

@@ -75,9 +75,11 @@ def play(
     told("the log as it was")
     plan.log.cut(night, plan.cut)
     row: Row = {
-        "night": _iso(night), "until": _iso(night + plan.step_s), "events": plan.log.events_before(night),
+        "night": _iso(night),
+        "until": _iso(night + plan.step_s),
+        "events": plan.log.events_before(night),
         "code": code_digest(plan.place.root, computing_code(plan.place.root)),
-    }  # fmt: skip
+    }
     with (folder / "log.txt").open("a", encoding="utf-8") as file:
         row |= _night(plan, night, lock, Diary(file, told))
     night_s, store = time.monotonic() - began, open_store(str(plan.place.state / "store"))
@@ -102,8 +104,14 @@ def kept(plan: ReplayPlan, night: float) -> Row | None:
 
 def _night(plan: ReplayPlan, night: float, lock: int, diary: Diary) -> Row:
     """Every stage, in a worktree: the checkout stays as it is. What its verdict is, or why it failed."""
-    nothing: Row = {"decision": "failed", "label": None, "reason": None, "error": None, "published": False,
-                    "published_label": None}  # fmt: skip
+    nothing: Row = {
+        "decision": "failed",
+        "label": None,
+        "reason": None,
+        "error": None,
+        "published": False,
+        "published_label": None,
+    }
     try:
         with ExitStack() as stack:
             copy = stack.enter_context(
@@ -117,9 +125,12 @@ def _night(plan: ReplayPlan, night: float, lock: int, diary: Diary) -> Row:
         return nothing | {"error": str(error), "reason": str(error).splitlines()[0]}
     published = bool(receipt["published"])
     return nothing | {
-        "decision": verdict["decision"], "label": verdict["label"], "reason": verdict["sentence"],
-        "published": published, "published_label": receipt["label"] if published else None,
-    }  # fmt: skip
+        "decision": verdict["decision"],
+        "label": verdict["label"],
+        "reason": verdict["sentence"],
+        "published": published,
+        "published_label": receipt["label"] if published else None,
+    }
 
 
 def _stages(root: Path, copy: Project, lock: int, diary: Diary) -> None:
@@ -141,11 +152,15 @@ def _served(pointer: Pointer | None, before: Row | None, night: str) -> Row:
 
 def _figures(judged: NightScores) -> Row:
     return {
-        "users": len(judged.step), "newcomers": int(judged.step.newcomers.sum()), **judged.means(),
-        "half_life_days": _finite(judged.half_life), "ease_half_life_days": _finite(judged.chosen.half_life),
-        "ease_regularisation": judged.chosen.regularisation, "ease_decay": judged.chosen.decay,
+        "users": len(judged.step),
+        "newcomers": int(judged.step.newcomers.sum()),
+        **judged.means(),
+        "half_life_days": _finite(judged.half_life),
+        "ease_half_life_days": _finite(judged.chosen.half_life),
+        "ease_regularisation": judged.chosen.regularisation,
+        "ease_decay": judged.chosen.decay,
         "ease_weight": judged.chosen.weight,
-    }  # fmt: skip
+    }
 
 
 def _finite(days: float) -> float | None:

@@ -29,14 +29,16 @@ class NightScores:
 
     def rows(self, log: EventLog, night: float) -> pa.Table:
         """A row a user: night, user_id, newcomer, arrived, wanted (items) and the figures."""
-        return pa.table({
-            "night": pa.array([round(night * 1e6)] * len(self.step), pa.timestamp("us", "UTC")),
-            "user_id": pa.array([log.user_ids[user] for user in self.step.users.tolist()], pa.string()),
-            "newcomer": pa.array(self.step.newcomers),
-            "arrived": pa.array(np.round(self.step.moments * 1e6).astype(np.int64), pa.timestamp("us", "UTC")),
-            "wanted": pa.array(self.step.truth.counts),
-            **{name: pa.array(values, pa.float64(), from_pandas=True) for name, values in self.figures.items()},
-        })  # fmt: skip
+        return pa.table(
+            {
+                "night": pa.array([round(night * 1e6)] * len(self.step), pa.timestamp("us", "UTC")),
+                "user_id": pa.array([log.user_ids[user] for user in self.step.users.tolist()], pa.string()),
+                "newcomer": pa.array(self.step.newcomers),
+                "arrived": pa.array(np.round(self.step.moments * 1e6).astype(np.int64), pa.timestamp("us", "UTC")),
+                "wanted": pa.array(self.step.truth.counts),
+                **{name: pa.array(values, pa.float64(), from_pandas=True) for name, values in self.figures.items()},
+            }
+        )
 
     def means(self) -> dict[str, float | None]:
         """Each ranker's mean over all users, over those known and over newcomers; None where there is nobody."""

@@ -50,19 +50,22 @@ def overall(judged: pa.Table) -> Overall | None:
     figures = np.column_stack([judged[name].to_numpy() for name in RANKERS] + [np.ones(judged.num_rows)])
     columns = np.zeros((n_users, n_nights, figures.shape[1]))
     np.add.at(columns, (user, night), figures)
-    totals = replicate_totals(
-        columns.reshape(n_users, -1), REPLICATES, np.random.default_rng(SEED)
-    ).reshape(REPLICATES, n_nights, -1)  # fmt: skip
+    totals = replicate_totals(columns.reshape(n_users, -1), REPLICATES, np.random.default_rng(SEED)).reshape(
+        REPLICATES, n_nights, -1
+    )
     means, points = _means(totals), _means(columns.sum(axis=0)[None])[0]
     at = dict(zip(RANKERS, range(len(RANKERS)), strict=True))
     return Overall(
-        n_nights, n_users, judged.num_rows,
+        n_nights,
+        n_users,
+        judged.num_rows,
         {name: interval(points[column], means[:, column]) for name, column in at.items()},
         {
             name: interval(points[at[SERVED]] - points[column], means[:, at[SERVED]] - means[:, column])
-            for name, column in at.items() if name != SERVED
+            for name, column in at.items()
+            if name != SERVED
         },
-    )  # fmt: skip
+    )
 
 
 def _means(totals: FloatArray) -> FloatArray:

@@ -109,9 +109,12 @@ def _folder(home: Project, wishes: ReplayOptions, source: Source, step_s: int, v
 def _claim(folder: Path, source: Source, step_s: int, first: float, values: dict[str, Any]) -> None:
     """Write down what the folder's replay is; UserError where another one is there already."""
     asked = {
-        "source": source.name, "fingerprint": source.fingerprint, "step_s": step_s, "first": instants.told(first),
+        "source": source.name,
+        "fingerprint": source.fingerprint,
+        "step_s": step_s,
+        "first": instants.told(first),
         "settings": json.loads(json.dumps(values, default=str)),
-    }  # fmt: skip
+    }
     path = folder / "replay.json"
     if not path.exists():
         if folder.exists() and any(entry.name != "state" for entry in folder.iterdir()):

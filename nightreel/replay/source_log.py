@@ -56,9 +56,10 @@ class SourceLog:
         """How many rows of events there were at an instant."""
         before = round(moment * timestamps.MICROS)
         return sum(
-            int((there < before).sum()) for raw, there in zip(self.raws, self.there_from, strict=True)
+            int((there < before).sum())
+            for raw, there in zip(self.raws, self.there_from, strict=True)
             if raw.table == EVENTS_TABLE.name
-        )  # fmt: skip
+        )
 
     def cut(self, moment: float, folder: Path) -> None:
         """Write the source as it was at an instant, in the table contract.

@@ -42,9 +42,13 @@ def build(options: Options | None = None) -> FastAPI:
 
     # The usual documentation pages load their scripts from elsewhere; /openapi.json is there for tools.
     app = FastAPI(
-        title="Nightreel", version=version("nightreel"), docs_url=None, redoc_url=None, lifespan=lifespan,
+        title="Nightreel",
+        version=version("nightreel"),
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
         description="Recommendations, similar items, search and reasons from a published version.",
-    )  # fmt: skip
+    )
     app.state.metrics = metrics
     app.state.log = Log(Path(chosen.feedback)) if chosen.feedback else None
     for each in (routes, health, explorer_routes):

@@ -21,9 +21,11 @@ class Log:
         """Write the events with the present moment and flush them; returns how many."""
         now = datetime.now(UTC)
         lines = [
-            json.dumps({"timestamp": now.isoformat(timespec="milliseconds"), **each.model_dump(exclude_none=True)},
-                       ensure_ascii=False)
+            json.dumps(
+                {"timestamp": now.isoformat(timespec="milliseconds"), **each.model_dump(exclude_none=True)},
+                ensure_ascii=False,
+            )
             for each in events
-        ]  # fmt: skip
+        ]
         self._files.append(("\n".join(lines) + "\n").encode())
         return len(lines)

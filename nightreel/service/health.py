@@ -25,10 +25,15 @@ async def ready(request: Request) -> dict[str, Any]:
     answers: Answers = request.app.state.answers
     status, reader = answers.live.status, answers.live.reader
     return {
-        "version": status.digest, "published_at": status.published_at, "age_s": status.age_s(),
-        "items": len(reader.items), "users": len(reader.user_ids), "withdrawals": status.withdrawals,
-        "refused": status.refused, "fault": status.fault,
-    }  # fmt: skip
+        "version": status.digest,
+        "published_at": status.published_at,
+        "age_s": status.age_s(),
+        "items": len(reader.items),
+        "users": len(reader.user_ids),
+        "withdrawals": status.withdrawals,
+        "refused": status.refused,
+        "fault": status.fault,
+    }
 
 
 @router.get("/metrics", response_class=Response)

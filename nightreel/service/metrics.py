@@ -38,13 +38,25 @@ class Metrics:
             Counter("nightreel_cached_answers", "Answers that were kept from before.", registry=own),
             Counter("nightreel_slates_logged", "Served lists that were logged.", registry=own),
             Counter("nightreel_slates_lost", "Served lists that could not be logged.", registry=own),
-            Gauge("nightreel_index_age_seconds", "Since the served version was published.", registry=own,
-                  multiprocess_mode="max"),
-            Gauge("nightreel_version_swaps", "Versions that took over since the start.", registry=own,
-                  multiprocess_mode="max"),
-            Gauge("nightreel_refresh_faulty", "1 while a new version is refused or the store can't be asked.",
-                  registry=own, multiprocess_mode="max"),
-        )  # fmt: skip
+            Gauge(
+                "nightreel_index_age_seconds",
+                "Since the served version was published.",
+                registry=own,
+                multiprocess_mode="max",
+            ),
+            Gauge(
+                "nightreel_version_swaps",
+                "Versions that took over since the start.",
+                registry=own,
+                multiprocess_mode="max",
+            ),
+            Gauge(
+                "nightreel_refresh_faulty",
+                "1 while a new version is refused or the store can't be asked.",
+                registry=own,
+                multiprocess_mode="max",
+            ),
+        )
 
     def text(self, status: Status) -> bytes:
         """The page that Prometheus reads."""

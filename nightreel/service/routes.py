@@ -23,9 +23,7 @@ from nightreel.service.schemas import MOST_K, ListRequest, Problem
 from nightreel.service.worker_pool import Answers
 
 router = APIRouter()
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    code: {"model": Problem} for code in (400, 401, 404, 413, 422, 503, 504)
-}  # fmt: skip
+PROBLEMS: dict[int | str, dict[str, Any]] = {code: {"model": Problem} for code in (400, 401, 404, 413, 422, 503, 504)}
 K = Annotated[int, Query(ge=1, le=MOST_K, description="items in the list")]
 User = Annotated[str | None, Query(max_length=256, description="a user's id", examples=["148"])]
 History = Annotated[
@@ -129,16 +127,22 @@ async def _listed(request: Request, asked: ListRequest, *, keep: bool) -> Respon
 def list_of(reader: Reader, asked: ListRequest, seed: int) -> dict[str, Any]:
     """A version's answer to a request for a list; seed: of its exploration, where the request gives none."""
     listed = reader.recommend(
-        asked.user, history=asked.history, k=asked.k, at=reader.clock.moment(asked.moment),
-        exclude_seen=asked.exclude_seen, wishes=asked.wishes(seed), reasons=asked.reasons,
-    )  # fmt: skip
+        asked.user,
+        history=asked.history,
+        k=asked.k,
+        at=reader.clock.moment(asked.moment),
+        exclude_seen=asked.exclude_seen,
+        wishes=asked.wishes(seed),
+        reasons=asked.reasons,
+    )
     slate = hashlib.sha256(f"{reader.edition} {asked.model_dump_json()} {seed}".encode()).hexdigest()[:16]
     return {
-        "version": reader.digest, "slate_id": slate,
+        "version": reader.digest,
+        "slate_id": slate,
         "known": bool(reader.knows([asked.user])[0]) if asked.user is not None else False,
         "unknown_items": reader.unknown(asked.history or ()),
         "items": [_recommended(reader, each) for each in listed],
-    }  # fmt: skip
+    }
 
 
 async def _answered(request: Request, key: Any, question: Any) -> Response:

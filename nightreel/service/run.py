@@ -33,9 +33,17 @@ def serve(options: Options, host: str, port: int, workers: int) -> None:
     options.hand_over()
     with _shared_counts(workers):
         uvicorn.run(
-            "nightreel.service.app:build", factory=True, host=host, port=port, workers=workers, access_log=False,
-            log_level="warning", server_header=False, proxy_headers=False, timeout_graceful_shutdown=GRACE_S,
-        )  # fmt: skip
+            "nightreel.service.app:build",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=GRACE_S,
+        )
 
 
 @contextmanager

@@ -14,13 +14,19 @@ Ids = Annotated[tuple[Id, ...], Field(max_length=MOST_IDS)]
 Share = Annotated[float, Field(ge=0, le=1)]
 When = Annotated[
     Annotated[str, Field(max_length=64)] | float | None,
-    Field(description="the list as of last-event (just when the user last did something), or of a time: ISO 8601 or "
-          "epoch seconds, a position where the source has no clock; default: tonight"),
-]  # fmt: skip
+    Field(
+        description="the list as of last-event (just when the user last did something), or of a time: ISO 8601 or "
+        "epoch seconds, a position where the source has no clock; default: tonight"
+    ),
+]
 LIST_EXAMPLE: dict[str, JsonValue] = {"user": "148", "k": 10, "diversity": 0.3, "reasons": True}
 VISIT_EXAMPLE: dict[str, JsonValue] = {
-    "history": ["257", "405"], "k": 10, "genres": ["Sci-Fi"], "liked": ["250"], "skipped": ["288"],
-}  # fmt: skip
+    "history": ["257", "405"],
+    "k": 10,
+    "genres": ["Sci-Fi"],
+    "liked": ["250"],
+    "skipped": ["288"],
+}
 
 
 class Strict(BaseModel):
@@ -158,13 +164,19 @@ class FeedbackRequest(Strict):
             "examples": [
                 {
                     "events": [
-                        {"user_id": "148", "item_id": "257", "event": "like", "slate_id": "0123456789abcdef",
-                         "position": 1, "propensity": 1.0}
+                        {
+                            "user_id": "148",
+                            "item_id": "257",
+                            "event": "like",
+                            "slate_id": "0123456789abcdef",
+                            "position": 1,
+                            "propensity": 1.0,
+                        }
                     ]
                 }
             ]
         }
-    )  # fmt: skip
+    )
 
     events: Annotated[tuple[Feedback, ...], Field(min_length=1, max_length=500)]
 

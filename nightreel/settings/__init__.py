@@ -22,9 +22,32 @@ from nightreel.settings.section import Section
 from nightreel.settings.understand import Understand
 from nightreel.settings.validate import Snapshot, Validate
 
-__all__ = ["Backbone", "Drift", "Embed", "Evaluate", "Finetune", "Limits", "Logs", "Member", "Override", "Publish",
-           "Ratings", "Record", "Refit", "Section", "Settings", "SettingsError", "Snapshot", "TreeSettings", "Tune",
-           "Understand", "Validate", "VectorIndex", "load", "parse"]  # fmt: skip
+__all__ = [
+    "Backbone",
+    "Drift",
+    "Embed",
+    "Evaluate",
+    "Finetune",
+    "Limits",
+    "Logs",
+    "Member",
+    "Override",
+    "Publish",
+    "Ratings",
+    "Record",
+    "Refit",
+    "Section",
+    "Settings",
+    "SettingsError",
+    "Snapshot",
+    "TreeSettings",
+    "Tune",
+    "Understand",
+    "Validate",
+    "VectorIndex",
+    "load",
+    "parse",
+]
 
 
 class SettingsError(UserError):

@@ -11,9 +11,23 @@ from nightreel.settings.fusion import Fusion
 from nightreel.settings.section import Section
 
 Member = Literal[
-    "popularity", "item_knn", "ease", "ease_long", "content_knn", "slist", "slist_short", "svd", "user_knn",
-    "ials", "nmf", "tfidf_knn", "vae", "recurrent", "transformer", "popularity_by_genre",
-]  # fmt: skip
+    "popularity",
+    "item_knn",
+    "ease",
+    "ease_long",
+    "content_knn",
+    "slist",
+    "slist_short",
+    "svd",
+    "user_knn",
+    "ials",
+    "nmf",
+    "tfidf_knn",
+    "vae",
+    "recurrent",
+    "transformer",
+    "popularity_by_genre",
+]
 Grid = dict[str, tuple[float, ...]]
 
 

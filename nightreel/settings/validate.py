@@ -11,9 +11,19 @@ from pydantic import BeforeValidator, Field
 from nightreel.settings.section import Section, Share
 
 Event = Literal[
-    "impression", "play", "watch", "like", "favorite", "rating",
-    "comment", "share", "search", "follow", "skip", "dislike",
-]  # fmt: skip
+    "impression",
+    "play",
+    "watch",
+    "like",
+    "favorite",
+    "rating",
+    "comment",
+    "share",
+    "search",
+    "follow",
+    "skip",
+    "dislike",
+]
 
 
 def _moment(given: object) -> object:

@@ -19,9 +19,12 @@ class MediaObjects:
     StoreUnreachable, since a night without it would tell that there are no media."""
 
     def __init__(
-        self, uri: str, most_bytes: int = MOST_BYTES, most_s: float = MOST_S,
+        self,
+        uri: str,
+        most_bytes: int = MOST_BYTES,
+        most_s: float = MOST_S,
         clock: Callable[[], float] = time.monotonic,
-    ) -> None:  # fmt: skip
+    ) -> None:
         from nightreel.store.backends.s3 import S3Store  # boto3 takes 0.3 s to import: only where it is needed
 
         self.store, self.uri = S3Store(uri), uri.rstrip("/")

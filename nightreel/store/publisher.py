@@ -114,9 +114,14 @@ def _held(store: Store, digest: str) -> dict[str, str]:
 
 
 def _move(
-    store: Store, channel: str, digest: str, champion: str | None, seen: Pointer | None, fence: Fence | None,
+    store: Store,
+    channel: str,
+    digest: str,
+    champion: str | None,
+    seen: Pointer | None,
+    fence: Fence | None,
     beside: Callable[[Pointer | None], Withdrawals | None],
-) -> bool:  # fmt: skip
+) -> bool:
     """True if this call moved the channel, false if somebody moved it to the same version first."""
     while True:
         retention.refuse_collected(store, digest)

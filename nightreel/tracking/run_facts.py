@@ -14,22 +14,37 @@ from nightreel.tracking.facts import Facts, StageFacts, Version
 
 DATA, METRICS = Path("data"), Path("metrics")
 ARTIFACTS = (
-    ("params.yaml", "run"), ("dvc.lock", "run"), ("data/snapshot/source.json", "snapshot"),
-    ("data/validate/report.md", "validate"), ("data/validate/report.json", "validate"),
+    ("params.yaml", "run"),
+    ("dvc.lock", "run"),
+    ("data/snapshot/source.json", "snapshot"),
+    ("data/validate/report.md", "validate"),
+    ("data/validate/report.json", "validate"),
     ("data/understand/understand.json", "understand"),
-    ("data/finetune/choices.json", "finetune"), ("data/finetune/plots", "finetune/plots"),
-    ("data/evaluate/verdict.json", "evaluate"), ("data/evaluate/decision.json", "evaluate"),
-    ("data/evaluate/report.json", "evaluate"), ("data/evaluate/cold_start.json", "evaluate"),
-    ("data/evaluate/drift.json", "evaluate"), ("data/evaluate/logs.json", "evaluate"),
-    ("data/evaluate/card.md", "evaluate"), ("data/evaluate/card.json", "evaluate"),
-    ("data/evaluate/plots", "evaluate/plots"), ("data/publish/receipt.json", "publish"),
-)  # fmt: skip
+    ("data/finetune/choices.json", "finetune"),
+    ("data/finetune/plots", "finetune/plots"),
+    ("data/evaluate/verdict.json", "evaluate"),
+    ("data/evaluate/decision.json", "evaluate"),
+    ("data/evaluate/report.json", "evaluate"),
+    ("data/evaluate/cold_start.json", "evaluate"),
+    ("data/evaluate/drift.json", "evaluate"),
+    ("data/evaluate/logs.json", "evaluate"),
+    ("data/evaluate/card.md", "evaluate"),
+    ("data/evaluate/card.json", "evaluate"),
+    ("data/evaluate/plots", "evaluate/plots"),
+    ("data/publish/receipt.json", "publish"),
+)
 
 
 def common_facts(
-    settings: Settings, lock: Lock, recipe: str, tags: dict[str, str], stages: tuple[StageFacts, ...],
-    points: Points, version: Version | None, live: str | None,
-) -> Facts:  # fmt: skip
+    settings: Settings,
+    lock: Lock,
+    recipe: str,
+    tags: dict[str, str],
+    stages: tuple[StageFacts, ...],
+    points: Points,
+    version: Version | None,
+    live: str | None,
+) -> Facts:
     """What every kind of run is recorded with: parameters, dataset hashes, the files that there are."""
     head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     tags |= {"nightreel.lock": lock.fingerprint, "nightreel.dry_run": str(settings.publish.dry_run).lower()}

@@ -38,9 +38,14 @@ class UnderstandPipeline:
     spool: a file that may be made; open_objects: media in a bucket."""
 
     def __init__(
-        self, settings: Settings, catalogue: Path, pins: Path, spool: Path, stack: ExitStack,
+        self,
+        settings: Settings,
+        catalogue: Path,
+        pins: Path,
+        spool: Path,
+        stack: ExitStack,
         open_objects: Callable[[str], Objects],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.settings, self.catalogue, self.pins, self.spool, self.stack = settings, catalogue, pins, spool, stack
         self.open_objects = open_objects
         self.identifier = LanguageIdentifier()
@@ -111,13 +116,20 @@ class UnderstandPipeline:
     def advise(self) -> None:
         """Say so where the encoder is an English one and much of the catalogue is not English."""
         if self.settings.embed.encoder == ENGLISH and self.others > OTHERS_SHARE * self.languages:
-            log_progress(f"embed.encoder: {ENGLISH} reads English, and {self.others:,} of {self.languages:,} items are in other "
-                f"languages: {UNIVERSAL} puts 16 languages into one space")  # fmt: skip
+            log_progress(
+                f"embed.encoder: {ENGLISH} reads English, and {self.others:,} of {self.languages:,} items are in other "
+                f"languages: {UNIVERSAL} puts 16 languages into one space"
+            )
 
     def metrics(self) -> Row:
         """For `dvc metrics`."""
-        return {"items": self.items, "transcribed": self.transcribed, "with_language": self.languages,
-                "with_prose": self.told, **self.comments.quality()}  # fmt: skip
+        return {
+            "items": self.items,
+            "transcribed": self.transcribed,
+            "with_language": self.languages,
+            "with_prose": self.told,
+            **self.comments.quality(),
+        }
 
     def counts(self) -> Row:
         """For the log: of those parts that were opened."""

@@ -15,31 +15,53 @@ WORDS, SCORES = pa.list_(pa.string()), pa.list_(pa.float32())
 SEGMENTS = pa.list_(
     pa.struct([pa.field("start_s", pa.float32()), pa.field("end_s", pa.float32()), pa.field("text", pa.string())])
 )
-FIELDS_SCHEMA = pa.schema([
-    pa.field("item_id", pa.string()), pa.field("language", pa.string()),
-    pa.field("keywords", WORDS), pa.field("keyword_scores", SCORES), pa.field("summary", pa.string()),
-    pa.field("written_summary", pa.string()), pa.field("themes", WORDS),
-    pa.field("tags", WORDS), pa.field("tag_scores", SCORES),
-    pa.field("sentiment", pa.string()), pa.field("sentiment_score", pa.float32()),
-    pa.field("comment_tone", pa.float32()), pa.field("comments_read", pa.int32()),
-    pa.field("transcript", pa.string()), pa.field("segments", SEGMENTS), pa.field("sound", SCORES),
-    *(pa.field(f"{name}_share", pa.float32()) for name in ("speech", "music", "silence")), pa.field("picture", SCORES),
-])  # fmt: skip
+FIELDS_SCHEMA = pa.schema(
+    [
+        pa.field("item_id", pa.string()),
+        pa.field("language", pa.string()),
+        pa.field("keywords", WORDS),
+        pa.field("keyword_scores", SCORES),
+        pa.field("summary", pa.string()),
+        pa.field("written_summary", pa.string()),
+        pa.field("themes", WORDS),
+        pa.field("tags", WORDS),
+        pa.field("tag_scores", SCORES),
+        pa.field("sentiment", pa.string()),
+        pa.field("sentiment_score", pa.float32()),
+        pa.field("comment_tone", pa.float32()),
+        pa.field("comments_read", pa.int32()),
+        pa.field("transcript", pa.string()),
+        pa.field("segments", SEGMENTS),
+        pa.field("sound", SCORES),
+        *(pa.field(f"{name}_share", pa.float32()) for name in ("speech", "music", "silence")),
+        pa.field("picture", SCORES),
+    ]
+)
 """Derived fields alone: null where the catalogue has the field itself, or where nothing could be said; lists of words
 are never null. keyword_scores are cosines, tag_scores calibrated probabilities, sentiment_score is the probability of
 a positive tone less that of a negative one, comment_tone the mean of that over so many `comments_read`, segments the
 transcript with its seconds; sound and picture are vectors, the shares are parts of the sound's seconds."""
-FRAMES_SCHEMA = pa.schema([
-    pa.field("item_id", pa.string()), pa.field("time_s", pa.float32()), pa.field("vector", SCORES),
-    pa.field("jpeg", pa.binary()),
-])  # fmt: skip
+FRAMES_SCHEMA = pa.schema(
+    [
+        pa.field("item_id", pa.string()),
+        pa.field("time_s", pa.float32()),
+        pa.field("vector", SCORES),
+        pa.field("jpeg", pa.binary()),
+    ]
+)
 """A row for each frame that was looked at; jpeg: a small picture of it, for people."""
 REVIEW_SCHEMA = pa.schema([pa.field(name, pa.string()) for name in ("item_id", "prompt", "reason", "answer")])
 """Answers of the language model that failed the check, and why; prompt is the hash of what was asked."""
-PROVENANCE_SCHEMA = pa.schema([
-    pa.field("item_id", pa.string()), pa.field("field", pa.string()), pa.field("producer", pa.string()),
-    pa.field("input", pa.string()), pa.field("score", pa.float32()), pa.field("skipped", pa.string()),
-])  # fmt: skip
+PROVENANCE_SCHEMA = pa.schema(
+    [
+        pa.field("item_id", pa.string()),
+        pa.field("field", pa.string()),
+        pa.field("producer", pa.string()),
+        pa.field("input", pa.string()),
+        pa.field("score", pa.float32()),
+        pa.field("skipped", pa.string()),
+    ]
+)
 """A row for each derived field of an item: producer names a card in understand.json, input is the sha256 of what was
 looked at, score is the field's own (or its best), and `skipped` is the reason where there is no field."""
 ROWS = 2048
@@ -85,8 +107,9 @@ class Understood:
             notes = [note for own in self.provenance[start : start + ROWS] for note in own]
             frames = [
                 {"item_id": row["item_id"], "time_s": time, "vector": vector, "jpeg": jpeg}
-                for row in some for time, vector, jpeg in row.get("frames", ())
-            ]  # fmt: skip
+                for row in some
+                for time, vector, jpeg in row.get("frames", ())
+            ]
             items = [{name: row.get(name) for name in FIELDS_SCHEMA.names} for row in some]
             rows = {"items": items, "frames": frames, "provenance": notes, "review": review}
             yield {name: pa.Table.from_pylist(rows[name], schema) for name, schema in SCHEMAS.items()}

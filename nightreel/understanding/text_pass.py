@@ -95,9 +95,11 @@ class TextPass:
             log_progress("tags: the learned ones are no better than these: none are given")
             return None, quality | {"given": False}
         cards["tags"] = self.encoder.card() | {
-            "method": "logistic regression, one against the rest, Platt scaling out of fold", "head": tagger.digest(),
-            "labels": list(tagger.names), "cross_validated": quality["learned"],
-        }  # fmt: skip
+            "method": "logistic regression, one against the rest, Platt scaling out of fold",
+            "head": tagger.digest(),
+            "labels": list(tagger.names),
+            "cross_validated": quality["learned"],
+        }
         return tagger, quality | {"given": True}
 
     def __enter__(self) -> Self:
@@ -115,5 +117,7 @@ class TextPass:
 
 def _tell(quality: Mapping[str, Any], labels: int, items: int) -> None:
     learned, commonest, names = (quality[way]["precision@1"] for way in ("learned", "commonest", "label_names"))
-    log_progress(f"tags: {labels} labels learned from {items:,} items; cross-validated precision@1 {learned:.3f} (always the "
-        f"commonest {commonest:.3f}, nearest label name {names:.3f})")  # fmt: skip
+    log_progress(
+        f"tags: {labels} labels learned from {items:,} items; cross-validated precision@1 {learned:.3f} (always the "
+        f"commonest {commonest:.3f}, nearest label name {names:.3f})"
+    )

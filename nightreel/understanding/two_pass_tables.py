@@ -48,8 +48,16 @@ def _tagged(folder: Path, tagger: Tagger, spool: Spool, tables: Tables) -> None:
                 at = int(record["row"]) - start
                 tags[at], scores[at] = own, likely
                 if own:
-                    notes.append({"item_id": ids[at], "field": "tags", "producer": "tags",
-                                  "input": record["digest"].decode(), "score": likely[0], "skipped": None})  # fmt: skip
+                    notes.append(
+                        {
+                            "item_id": ids[at],
+                            "field": "tags",
+                            "producer": "tags",
+                            "input": record["digest"].decode(),
+                            "score": likely[0],
+                            "skipped": None,
+                        }
+                    )
             place = {item: at for at, item in enumerate(ids)}
             notes.sort(key=lambda note: place[note["item_id"]])
             block = _with(_with(block, "tags", pa.array(tags, WORDS)), "tag_scores", pa.array(scores, SCORES))

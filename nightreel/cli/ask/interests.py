@@ -43,10 +43,14 @@ def interests(
     if not found:
         return typer.echo("nothing is known: no event of this user has an item with keywords, and there is no search")
     rows = [
-        [each.word, f"{each.weight:.1%}", str(each.events),
-         "; ".join(_told(o.item_id, o.text, o.time, reader.clock.ordered) for o in each.origins[:3])]
+        [
+            each.word,
+            f"{each.weight:.1%}",
+            str(each.events),
+            "; ".join(_told(o.item_id, o.text, o.time, reader.clock.ordered) for o in each.origins[:3]),
+        ]
         for each in found
-    ]  # fmt: skip
+    ]
     return tables.print_table("Interests", ["keyword", "weight", "events", "from"], rows)
 
 

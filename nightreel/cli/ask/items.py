@@ -41,9 +41,7 @@ def explain(
     for reason in found.reasons:
         typer.echo(f"  {reason.text}" + (f"  ({reason.share:.0%} of the votes)" if reason.share else ""))
     if found.evidence:
-        rows = [
-            [each.title, f"{each.drop:+.4f}", str(each.rank) if each.rank else "none"] for each in found.evidence
-        ]  # fmt: skip
+        rows = [[each.title, f"{each.drop:+.4f}", str(each.rank) if each.rank else "none"] for each in found.evidence]
         tables.print_table("Asked again without", ["item", "score lost", "place then"], rows)
     return None
 

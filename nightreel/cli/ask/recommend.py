@@ -35,8 +35,11 @@ def recommend(
     ] = None,
     history: Annotated[
         Path | None,
-        typer.Option("--history", metavar="FILE", help="Items that somebody new took to, oldest first: lines, or "
-                     ".parquet or .csv with item_id."),
+        typer.Option(
+            "--history",
+            metavar="FILE",
+            help="Items that somebody new took to, oldest first: lines, or .parquet or .csv with item_id.",
+        ),
     ] = None,
     k: K = 10,
     moment: Moment = None,
@@ -55,7 +58,7 @@ def recommend(
         int | None, typer.Option("--audience-age", metavar="YEARS", min=0, help="Only items that this age may see.")
     ] = None,
     as_json: AsJson = False,
-) -> None:  # fmt: skip
+) -> None:
     """The best next items tonight for users, or for a history; unknown users get what is popular."""
     from nightreel.reader.reader import Reader
 
@@ -94,9 +97,16 @@ def _for_history(
 
 
 def _for_users(
-    reader: Reader, ids: list[str], k: int, each: list[Told], exclude: bool | None, out: Path | None, age: int | None,
-    why: bool, as_json: bool,
-) -> None:  # fmt: skip
+    reader: Reader,
+    ids: list[str],
+    k: int,
+    each: list[Told],
+    exclude: bool | None,
+    out: Path | None,
+    age: int | None,
+    why: bool,
+    as_json: bool,
+) -> None:
     """each: the moment of each user's list."""
     strangers = [user for user, known in zip(ids, reader.knows(ids), strict=True) if not known]
     if out is not None:

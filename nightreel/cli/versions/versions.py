@@ -32,12 +32,18 @@ def versions(at: At = None, as_json: AsJson = False) -> None:
     rows: list[dict[str, Any]] = []
     for digest in channels.versions(store):
         record = channels.lineage(store, digest)
-        rows.append({
-            "version": digest, "published_at": record.get("published_at"), "label": record.get("label"),
-            "channels": [name for name, live in pointed.items() if live == digest],
-            "predecessor": record.get("predecessor"), "recipe": record.get("recipe"), "commit": record.get("commit"),
-            "blocked": record.get("recipe") in refused,
-        })  # fmt: skip
+        rows.append(
+            {
+                "version": digest,
+                "published_at": record.get("published_at"),
+                "label": record.get("label"),
+                "channels": [name for name, live in pointed.items() if live == digest],
+                "predecessor": record.get("predecessor"),
+                "recipe": record.get("recipe"),
+                "commit": record.get("commit"),
+                "blocked": record.get("recipe") in refused,
+            }
+        )
     rows.sort(key=lambda row: row["published_at"] or "", reverse=True)
     beside = {name: _withdrawn(store, pointer.withdrawals) for name, pointer in pointers.items()}
     if as_json:
@@ -47,10 +53,16 @@ def versions(at: At = None, as_json: AsJson = False) -> None:
     if not rows:
         raise UserError(f"nothing is published yet in {store.uri}: run `nightreel run`.")
     shown = [
-        [row["version"][:12], row["published_at"] or "", ", ".join(row["channels"]), row["label"] or "",
-         (row["predecessor"] or "")[:12], "blocked" if row["blocked"] else ""]
+        [
+            row["version"][:12],
+            row["published_at"] or "",
+            ", ".join(row["channels"]),
+            row["label"] or "",
+            (row["predecessor"] or "")[:12],
+            "blocked" if row["blocked"] else "",
+        ]
         for row in rows
-    ]  # fmt: skip
+    ]
     tables.print_table(store.uri, ["version", "published", "channel", "verdict", "after", ""], shown)
     for name, each in beside.items():
         typer.echo(f"channel {name}: {_told(each)}")

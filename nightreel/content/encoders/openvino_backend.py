@@ -108,9 +108,11 @@ class OpenVino:
 
     def _options(self) -> dict[str, Any]:
         return {
-            "NUM_STREAMS": self.streams, "INFERENCE_NUM_THREADS": self.streams, "ENABLE_CPU_PINNING": False,
+            "NUM_STREAMS": self.streams,
+            "INFERENCE_NUM_THREADS": self.streams,
+            "ENABLE_CPU_PINNING": False,
             "INFERENCE_PRECISION_HINT": "bf16" if self.place.dtype == torch.bfloat16 else "f32",
-        }  # fmt: skip
+        }
 
     @property
     def _name(self) -> str:

@@ -44,8 +44,10 @@ def resolve_encoder(settings: Settings, items: Path) -> Settings:
     share = other_scripts(titles(items))
     if share <= OTHER_SCRIPTS:
         return settings
-    log_progress(f"embed.encoder: {share:.0%} of the titles are in another script than {ENGLISH} reads; "
-        f"{embed.multilingual} takes its place")  # fmt: skip
+    log_progress(
+        f"embed.encoder: {share:.0%} of the titles are in another script than {ENGLISH} reads; "
+        f"{embed.multilingual} takes its place"
+    )
     other = embed.model_copy(update={"encoder": embed.multilingual, "revision": ""})
     return settings.model_copy(update={"embed": other})
 

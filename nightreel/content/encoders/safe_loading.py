@@ -36,9 +36,14 @@ def read_model(folder: Path, field: str, **options: Any) -> Any:
     from transformers import AutoModel
 
     model, facts = AutoModel.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32,
-        output_loading_info=True, **options,
-    )  # fmt: skip
+        folder,
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
+        dtype=torch.float32,
+        output_loading_info=True,
+        **options,
+    )
     lacking = sorted(key for key in facts["missing_keys"] if "pooler" not in key)
     if lacking:
         raise SettingsError(

@@ -102,17 +102,25 @@ class Encoder:
     def card(self) -> dict[str, Any]:
         """What was used to encode, for the stage's output: no path, no time."""
         return {
-            "encoder": self.source.name, "revision": self.source.revision, "licence": self.source.licence,
-            "weights": self.weights, "dtype": str(self.where.dtype).removeprefix("torch."), "dim": self.dim,
-            "engine": self.settings.engine, "max_tokens": self.max_tokens, "pooling": self.network.pooling,
-        }  # fmt: skip
+            "encoder": self.source.name,
+            "revision": self.source.revision,
+            "licence": self.source.licence,
+            "weights": self.weights,
+            "dtype": str(self.where.dtype).removeprefix("torch."),
+            "dim": self.dim,
+            "engine": self.settings.engine,
+            "max_tokens": self.max_tokens,
+            "pooling": self.network.pooling,
+        }
 
     def fingerprint(self) -> str:
         """sha256 of all that decides a text's bytes: files, type, shapes, and the machine's way of computing."""
         machine = {
-            "device": self.place, "cpu": cpu_features(Path("/proc/cpuinfo")),
-            "transformers": version("transformers"), **self.engine.provenance(),
-        }  # fmt: skip
+            "device": self.place,
+            "cpu": cpu_features(Path("/proc/cpuinfo")),
+            "transformers": version("transformers"),
+            **self.engine.provenance(),
+        }
         shape = {"block_tokens": self.settings.block_tokens, "length_parts": self.settings.length_parts}
         return hashlib.sha256(json.dumps([self.card(), machine, shape], sort_keys=True).encode()).hexdigest()
 
@@ -132,8 +140,9 @@ class Encoder:
             rows_of[self._padded(len(tokens[at]))].append(at)
         plan = [
             (length, rows[start : start + self._rows(length)])
-            for length, rows in rows_of.items() for start in range(0, len(rows), self._rows(length))
-        ]  # fmt: skip
+            for length, rows in rows_of.items()
+            for start in range(0, len(rows), self._rows(length))
+        ]
         work, done, worked = sum(length * len(rows) for length, rows in plan), 0, 0
         with one_block_a_core(self.where.device) as pool:
             found = pool.map(lambda block: self._block([tokens[at] for at in block[1]], block[0]), plan)

@@ -20,8 +20,10 @@ from nightreel.stage import read_json
 
 Pooling = Literal["mean", "cls", "max"]
 MODES: dict[str, Pooling] = {
-    "pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls", "pooling_mode_max_tokens": "max",
-}  # fmt: skip
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+}
 FIELD = "embed.encoder"
 CHARACTERS_A_TOKEN = 32
 """Text beyond this many characters for each token that is read is not tokenized: an hour's transcript costs nothing."""

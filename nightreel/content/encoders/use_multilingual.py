@@ -61,9 +61,14 @@ class Universal:
     def card(self) -> dict[str, Any]:
         """What was used to encode, for the stage's output: no path, no time."""
         return {
-            "encoder": UNIVERSAL, "revision": version(PACKAGED[UNIVERSAL][2]), "licence": "Apache-2.0",
-            "weights": self.weights, "dtype": "float32", "dim": DIM, "max_characters": LETTERS * self.max_tokens,
-        }  # fmt: skip
+            "encoder": UNIVERSAL,
+            "revision": version(PACKAGED[UNIVERSAL][2]),
+            "licence": "Apache-2.0",
+            "weights": self.weights,
+            "dtype": "float32",
+            "dim": DIM,
+            "max_characters": LETTERS * self.max_tokens,
+        }
 
     def fingerprint(self) -> str:
         """sha256 of all that decides a text's bytes: files, and the machine's way of computing."""

@@ -54,9 +54,15 @@ class FinetunedEncoder:
 
 
 def finetune_encoder(
-    settings: Embed, texts: Sequence[str], pairs: npt.NDArray[np.integer[Any]], popularity: npt.NDArray[Any],
-    *, steps: int, batch: int, seed: int,
-) -> FinetunedEncoder:  # fmt: skip
+    settings: Embed,
+    texts: Sequence[str],
+    pairs: npt.NDArray[np.integer[Any]],
+    popularity: npt.NDArray[Any],
+    *,
+    steps: int,
+    batch: int,
+    seed: int,
+) -> FinetunedEncoder:
     """Train the last layers, or adapters in them, in float32 on the CPU; equal arguments give equal bytes in one
     environment.
 
@@ -80,9 +86,16 @@ def finetune_encoder(
 
 
 def _train(
-    network: EncoderNetwork, tokens: list[ItemArray], pairs: npt.NDArray[Any], drawn: npt.NDArray[np.float64],
-    settings: Embed, *, steps: int, batch: int, seed: int,
-) -> list[tuple[int, float]]:  # fmt: skip
+    network: EncoderNetwork,
+    tokens: list[ItemArray],
+    pairs: npt.NDArray[Any],
+    drawn: npt.NDArray[np.float64],
+    settings: Embed,
+    *,
+    steps: int,
+    batch: int,
+    seed: int,
+) -> list[tuple[int, float]]:
     tune = settings.tune
     trained = fitted(network.model, tune, steps, seed)
     optimiser = torch.optim.AdamW(trained.weights, lr=tune.learning_rate, weight_decay=tune.weight_decay)
@@ -109,9 +122,13 @@ def _train(
 
 
 def contrastive_loss(
-    left: Tensor, right: Tensor, left_items: npt.NDArray[Any], right_items: npt.NDArray[Any],
-    drawn: npt.NDArray[np.float64], tune: Tune | Fusion,
-) -> Tensor:  # fmt: skip
+    left: Tensor,
+    right: Tensor,
+    left_items: npt.NDArray[Any],
+    right_items: npt.NDArray[Any],
+    drawn: npt.NDArray[np.float64],
+    tune: Tune | Fusion,
+) -> Tensor:
     """Mean cross-entropy of finding each pair's other item among the batch's, both ways.
 
     left, right: [B, dim] unit vectors of the pairs' items; drawn: [n_items] log share with which an item is drawn.

@@ -77,9 +77,14 @@ def tune_encoder(base: Vectors, lesson: FitInputs, folder: Path) -> ContentVecto
         return ContentVectors(base, "base", [], [])
     texts = read_texts(*lesson.texts)
     tuned = finetune_encoder(
-        lesson.settings.embed, texts, pairs, lesson.popularity,
-        steps=settings.encoder_steps, batch=settings.encoder_pairs, seed=settings.seed,
-    )  # fmt: skip
+        lesson.settings.embed,
+        texts,
+        pairs,
+        lesson.popularity,
+        steps=settings.encoder_steps,
+        batch=settings.encoder_pairs,
+        seed=settings.seed,
+    )
     vectors, tally = encode_cached(tuned.encoder, texts, state_directory() / "cache")
     log_progress(tally.line())
     losses = rows_of(tuned.losses)

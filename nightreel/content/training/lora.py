@@ -71,9 +71,15 @@ def fitted(model: nn.Module, tune: Tune, steps: int, seed: int) -> Fitted:
         torch.manual_seed(seed)
         if adaptive:
             shrinking = AdaLoraConfig(
-                init_r=max(tune.rank + 1, round(SPARE * tune.rank)), target_r=tune.rank, lora_alpha=tune.alpha,
-                target_modules=names, total_step=steps, tinit=int(BEGIN * steps), tfinal=int(END * steps), deltaT=1,
-            )  # fmt: skip
+                init_r=max(tune.rank + 1, round(SPARE * tune.rank)),
+                target_r=tune.rank,
+                lora_alpha=tune.alpha,
+                target_modules=names,
+                total_step=steps,
+                tinit=int(BEGIN * steps),
+                tfinal=int(END * steps),
+                deltaT=1,
+            )
             tuner: Any = AdaLoraModel(model, {"default": shrinking}, "default")  # type: ignore[no-untyped-call]
         else:
             config = LoraConfig(r=tune.rank, lora_alpha=tune.alpha, lora_dropout=0.0, target_modules=names)

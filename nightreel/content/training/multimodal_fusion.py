@@ -87,7 +87,7 @@ class Fused:
 
 def learn_fusion(
     given: Given, pairs: npt.NDArray[np.integer[Any]], popularity: npt.NDArray[Any], settings: Settings, seed: int
-) -> Fused | None:  # fmt: skip
+) -> Fused | None:
     """Learn from pairs [p, 2] of items that the same users took; None where fewer than `settings.pairs` are usable.
 
     given: with text, whose width is the fused vector's; popularity: [n_items] events of each item. The text's
@@ -109,15 +109,19 @@ def learn_fusion(
 
 
 def _train(
-    scaled: Given, there: npt.NDArray[np.bool_], pairs: npt.NDArray[Any], drawn: npt.NDArray[np.float64],
-    settings: Settings, seed: int,
-) -> tuple[dict[str, Vectors], list[tuple[int, float]]]:  # fmt: skip
+    scaled: Given,
+    there: npt.NDArray[np.bool_],
+    pairs: npt.NDArray[Any],
+    drawn: npt.NDArray[np.float64],
+    settings: Settings,
+    seed: int,
+) -> tuple[dict[str, Vectors], list[tuple[int, float]]]:
     rng = np.random.default_rng(seed)
     dim = scaled[TEXT].shape[1]
     weights = {
         name: torch.from_numpy(_first(name, vectors.shape[1], dim, rng)).requires_grad_()
         for name, vectors in scaled.items()
-    }  # fmt: skip
+    }
     optimiser = torch.optim.Adam(weights.values(), lr=settings.learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: learning_rate_share(step, settings.steps))
     losses = []
@@ -156,7 +160,7 @@ def _forward(
     parts = [
         torch.from_numpy(vectors[items] * kept[:, [at]]) @ weights[name]
         for at, (name, vectors) in enumerate(scaled.items())
-    ]  # fmt: skip
+    ]
     return torch.nn.functional.normalize(torch.stack(parts).sum(0), dim=-1)
 
 

@@ -16,15 +16,27 @@ MOMENT = pa.timestamp("us", "UTC")
 BUFFER = 1 << 20
 """Bytes of a column that are read at once where a file is read in blocks."""
 ARROW_TYPES: dict[str, pa.DataType] = {
-    "id": pa.string(), "text": pa.string(), "list": pa.list_(pa.string()), "number": pa.float64(),
-    "integer": pa.int64(), "flag": pa.bool_(), "moment": MOMENT, "label": pa.string(),
-}  # fmt: skip
+    "id": pa.string(),
+    "text": pa.string(),
+    "list": pa.list_(pa.string()),
+    "number": pa.float64(),
+    "integer": pa.int64(),
+    "flag": pa.bool_(),
+    "moment": MOMENT,
+    "label": pa.string(),
+}
 SOURCE = [pa.field("source_file", pa.string()), pa.field("source_row", pa.int64())]
 
-SET_ASIDE = pa.schema([
-    pa.field("table", pa.string()), *SOURCE, pa.field("rule", pa.string()), pa.field("column", pa.string()),
-    pa.field("user_id", pa.string()), pa.field("row", pa.string()),
-])  # fmt: skip
+SET_ASIDE = pa.schema(
+    [
+        pa.field("table", pa.string()),
+        *SOURCE,
+        pa.field("rule", pa.string()),
+        pa.field("column", pa.string()),
+        pa.field("user_id", pa.string()),
+        pa.field("row", pa.string()),
+    ]
+)
 """Rejected and quarantined rows: user_id is a pseudonym or null, `row` is redacted JSON."""
 
 ITEMS_SCHEMA = pa.schema([pa.field(c.name, ARROW_TYPES[c.kind]) for c in ITEMS.columns])
@@ -34,11 +46,18 @@ RULES_SCHEMA = pa.schema([pa.field(c.name, ARROW_TYPES[c.kind]) for c in RULES.c
 COMMENTS_SCHEMA = pa.schema([pa.field("item", pa.int32()), pa.field("text", pa.string())])
 """Comments, by item: its row in items."""
 USERS_SCHEMA = pa.schema([pa.field("user_id", pa.string())])
-CLEAN_EVENTS = pa.schema([
-    pa.field("user", pa.int32()), pa.field("item", pa.int32()), pa.field("time", pa.float64()),
-    pa.field("event", pa.dictionary(pa.int32(), pa.string())), pa.field("value", pa.float32()),
-    pa.field("positive", pa.bool_()), pa.field("negative", pa.bool_()), pa.field("seen", pa.bool_()),
-])  # fmt: skip
+CLEAN_EVENTS = pa.schema(
+    [
+        pa.field("user", pa.int32()),
+        pa.field("item", pa.int32()),
+        pa.field("time", pa.float64()),
+        pa.field("event", pa.dictionary(pa.int32(), pa.string())),
+        pa.field("value", pa.float32()),
+        pa.field("positive", pa.bool_()),
+        pa.field("negative", pa.bool_()),
+        pa.field("seen", pa.bool_()),
+    ]
+)
 """Clean events: user and item are rows of users and items (-1: no item), time is epoch seconds or a position."""
 
 

@@ -16,9 +16,19 @@ from nightreel.data.contract.editorial_rules import SHAPES
 Kind = Literal["id", "text", "list", "number", "integer", "flag", "moment", "label"]
 
 EVENTS = (
-    "impression", "play", "watch", "like", "favorite", "rating",
-    "comment", "share", "search", "follow", "skip", "dislike",
-)  # fmt: skip
+    "impression",
+    "play",
+    "watch",
+    "like",
+    "favorite",
+    "rating",
+    "comment",
+    "share",
+    "search",
+    "follow",
+    "skip",
+    "dislike",
+)
 EVENTS_WITHOUT_ITEM = ("search", "follow")
 MEDIA_TYPES = ("video", "audio", "music", "podcast", "live", "game", "other")
 LANGUAGE = r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$"
@@ -88,57 +98,79 @@ class Table:
         return tuple(c.name for c in self.columns)
 
 
-ITEMS = Table("items", (
-    Column("item_id", "id", "unique name of the item", required=True, filled=True),
-    Column("title", "text", "shown to people and read by the encoder", required=True, filled=True),
-    Column("description", "text", "what it is about; read by the encoder"),
-    Column("transcript", "text", "what is said in it; read by the encoder"),
-    Column("tags", "list", "free labels"),
-    Column("genres", "list", "labels from a fixed set"),
-    Column("creators", "list", "who made it"),
-    Column("language", "text", "BCP-47 tag, such as en or zh-Hant", pattern=LANGUAGE),
-    Column("media_type", "text", "what kind of item it is", choices=MEDIA_TYPES),
-    Column("duration_s", "number", "length in seconds", low=0.0),
-    Column("published_at", "moment", "from when it can be played (UTC)"),
-    Column("expires_at", "moment", "until when it can be played (UTC)"),
-    Column("blocked", "flag", "never recommend it"),
-    Column("min_age", "integer", "least age of its audience, in years", low=0.0, high=99.0),
-    Column("media_uri", "text", "where the media file is"),
-    Column("thumbnail_uri", "text", "where its picture is"),
-))  # fmt: skip
+ITEMS = Table(
+    "items",
+    (
+        Column("item_id", "id", "unique name of the item", required=True, filled=True),
+        Column("title", "text", "shown to people and read by the encoder", required=True, filled=True),
+        Column("description", "text", "what it is about; read by the encoder"),
+        Column("transcript", "text", "what is said in it; read by the encoder"),
+        Column("tags", "list", "free labels"),
+        Column("genres", "list", "labels from a fixed set"),
+        Column("creators", "list", "who made it"),
+        Column("language", "text", "BCP-47 tag, such as en or zh-Hant", pattern=LANGUAGE),
+        Column("media_type", "text", "what kind of item it is", choices=MEDIA_TYPES),
+        Column("duration_s", "number", "length in seconds", low=0.0),
+        Column("published_at", "moment", "from when it can be played (UTC)"),
+        Column("expires_at", "moment", "until when it can be played (UTC)"),
+        Column("blocked", "flag", "never recommend it"),
+        Column("min_age", "integer", "least age of its audience, in years", low=0.0, high=99.0),
+        Column("media_uri", "text", "where the media file is"),
+        Column("thumbnail_uri", "text", "where its picture is"),
+    ),
+)
 
-EVENTS_TABLE = Table("events", (
-    Column("user_id", "id", "who; replaced by a keyed hash before anything is stored", required=True, filled=True),
-    Column("item_id", "id", "what; may be empty for search and follow", required=True),
-    Column("timestamp", "moment", "when (UTC), or a position per user where the source has no clock",
-           required=True, filled=True),
-    Column("event", "text", "what happened", required=True, filled=True, choices=EVENTS),
-    Column("value", "number", "watch: fraction 0–1; rating: 1–5 (half stars from 0.5); else free"),
-    Column("text", "text", "a comment's or a search's words"),
-    Column("session_id", "id", "which visit"),
-    Column("device", "text", "on what"),
-    Column("region", "text", "where"),
-    Column("slate_id", "id", "which logged list it was shown in"),
-    Column("position", "integer", "place in that list, from 0 or 1", low=0.0),
-    Column("propensity", "number", "probability with which the logging policy showed it", above=0.0, high=1.0),
-    Column("variant", "id", "arm of an experiment"),
-))  # fmt: skip
+EVENTS_TABLE = Table(
+    "events",
+    (
+        Column("user_id", "id", "who; replaced by a keyed hash before anything is stored", required=True, filled=True),
+        Column("item_id", "id", "what; may be empty for search and follow", required=True),
+        Column(
+            "timestamp",
+            "moment",
+            "when (UTC), or a position per user where the source has no clock",
+            required=True,
+            filled=True,
+        ),
+        Column("event", "text", "what happened", required=True, filled=True, choices=EVENTS),
+        Column("value", "number", "watch: fraction 0–1; rating: 1–5 (half stars from 0.5); else free"),
+        Column("text", "text", "a comment's or a search's words"),
+        Column("session_id", "id", "which visit"),
+        Column("device", "text", "on what"),
+        Column("region", "text", "where"),
+        Column("slate_id", "id", "which logged list it was shown in"),
+        Column("position", "integer", "place in that list, from 0 or 1", low=0.0),
+        Column("propensity", "number", "probability with which the logging policy showed it", above=0.0, high=1.0),
+        Column("variant", "id", "arm of an experiment"),
+    ),
+)
 REQUIRED_EVENTS = ("user_id", "item_id", "timestamp", "event", "value")
 """Columns that an events table always has after loading; the others only where the source has them."""
 
-ERASURES = Table("erasures", (
-    Column("user_id", "id", "whose events are dropped", required=True, filled=True),
-    Column("requested_at", "moment", "when it was asked for (UTC); a request without a readable date still counts"),
-), required=False)  # fmt: skip
+ERASURES = Table(
+    "erasures",
+    (
+        Column("user_id", "id", "whose events are dropped", required=True, filled=True),
+        Column("requested_at", "moment", "when it was asked for (UTC); a request without a readable date still counts"),
+    ),
+    required=False,
+)
 
-RULES = Table("rules", (
-    Column("rule", "text", "what holds for every list", required=True, filled=True, choices=tuple(SHAPES)),
-    Column("target", "text", "an item_id, or genre:…, creator:…, language:…, media_type:…"),
-    Column("value", "number", "pin: its place among the pins; boost: how much, above 0 to 1; caps: how many; "
-           "audience_age: years"),
-    Column("starts_at", "moment", "from when it holds (UTC); empty: already"),
-    Column("ends_at", "moment", "from when it holds no more (UTC); empty: it stays"),
-), required=False)  # fmt: skip
+RULES = Table(
+    "rules",
+    (
+        Column("rule", "text", "what holds for every list", required=True, filled=True, choices=tuple(SHAPES)),
+        Column("target", "text", "an item_id, or genre:…, creator:…, language:…, media_type:…"),
+        Column(
+            "value",
+            "number",
+            "pin: its place among the pins; boost: how much, above 0 to 1; caps: how many; audience_age: years",
+        ),
+        Column("starts_at", "moment", "from when it holds (UTC); empty: already"),
+        Column("ends_at", "moment", "from when it holds no more (UTC); empty: it stays"),
+    ),
+    required=False,
+)
 
 TABLES = {table.name: table for table in (ITEMS, EVENTS_TABLE, ERASURES, RULES)}
 

@@ -62,10 +62,16 @@ def to_text(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]
 
 def wrong_type(file: str, column: Column, found: object) -> UserError:
     """The error for a column whose whole type can't be turned into the contract's."""
-    wanted = {"id": "text", "text": "text", "list": "lists of text, or text with | between", "number": "numbers",
-              "integer": "whole numbers", "flag": "true or false",
-              "moment": "timestamps, ISO 8601 text or numbers",
-              "label": "text, numbers, or true and false"}[column.kind]  # fmt: skip
+    wanted = {
+        "id": "text",
+        "text": "text",
+        "list": "lists of text, or text with | between",
+        "number": "numbers",
+        "integer": "whole numbers",
+        "flag": "true or false",
+        "moment": "timestamps, ISO 8601 text or numbers",
+        "label": "text, numbers, or true and false",
+    }[column.kind]
     return UserError(f"{file}: column `{column.name}` is {found}; it takes {wanted}. Convert it and run again.")
 
 

@@ -144,7 +144,7 @@ def _read_delimited(file: SourceFile, content: bytes, delimiter: str) -> Raw:
             convert_options=pv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.binary()), strings_can_be_null=True, null_values=[""]
             ),
-        )  # fmt: skip
+        )
     except pa.ArrowException as error:
         fault = "a quoted cell is never closed" if "straddl" in str(error) else str(error).splitlines()[0]
         raise UserError(f"{file.name}: is not readable as CSV: {fault}. Export it again.") from None

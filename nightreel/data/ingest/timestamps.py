@@ -84,7 +84,7 @@ def as_dates(reading: ParsedTimestamps) -> tuple[npt.NDArray[np.int64], Mask]:
     unit = unit_of(rest) if np.isfinite(rest).any() else "s"
     micros, bad = as_micros(
         ParsedTimestamps(reading.micros, rest, reading.dated, reading.bad), "s" if unit == "order" else unit
-    )  # fmt: skip
+    )
     return np.where(year, starts.astype(np.int64), micros), bad
 
 
@@ -101,9 +101,14 @@ def _read_text(cells: pa.Array) -> ParsedTimestamps:
     parts = pc.extract_regex(cells, ISO)
     iso = parts.is_valid()
     text = pc.binary_join_element_wise(
-        parts.field("date"), "T", _or(parts.field("minute"), "00:00"), _or(parts.field("second"), ":00"),
-        ".", _or(parts.field("part"), "0"), "",
-    )  # fmt: skip
+        parts.field("date"),
+        "T",
+        _or(parts.field("minute"), "00:00"),
+        _or(parts.field("second"), ":00"),
+        ".",
+        _or(parts.field("part"), "0"),
+        "",
+    )
     micros = cast_or_null(pc.if_else(iso, text, None), pa.timestamp("us"))
     values = micros.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
     dated = micros.is_valid().to_numpy(zero_copy_only=False)

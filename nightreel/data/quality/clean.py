@@ -92,18 +92,24 @@ def clean_tables(snapshot: SnapshotTables, window_s: float, forgotten: Sequence[
     refused = items["item_id"].filter(pa.array(~item_marks.clean))
     rule_marks = editorial_checks.mark_business_rules(snapshot.rules, item_rows)
     event_marks = row_checks.mark_events(kept, clock, item_rows["item_id"], refused, window_s)
-    quarantine = pa.concat_tables([
-        rejected.filter(pa.array(kept_rejects)),
-        item_marks.set_aside("items", items, private=private),
-        event_marks.set_aside("events", kept, private=private, clock=clock),
-        erasure_marks.set_aside("erasures", erasures, private=private),
-        rule_marks.set_aside("rules", snapshot.rules, private=False),  # they are about no person
-    ])  # fmt: skip
+    quarantine = pa.concat_tables(
+        [
+            rejected.filter(pa.array(kept_rejects)),
+            item_marks.set_aside("items", items, private=private),
+            event_marks.set_aside("events", kept, private=private, clock=clock),
+            erasure_marks.set_aside("erasures", erasures, private=private),
+            rule_marks.set_aside("rules", snapshot.rules, private=False),  # they are about no person
+        ]
+    )
     erased = {"events": int((~staying).sum()), "items": 0, "erasures": 0, "rules": 0}
     for table in rejected.filter(pa.array(~kept_rejects))["table"].to_pylist():
         erased[table] += 1
-    clean_rows = {"items": item_rows.num_rows, "events": int(event_marks.clean.sum()),
-                  "erasures": int(erasure_marks.clean.sum()), "rules": int(rule_marks.clean.sum())}  # fmt: skip
+    clean_rows = {
+        "items": item_rows.num_rows,
+        "events": int(event_marks.clean.sum()),
+        "erasures": int(erasure_marks.clean.sum()),
+        "rules": int(rule_marks.clean.sum()),
+    }
     accounts = [account(name, rows[name], clean_rows[name], erased[name], quarantine) for name in clean_rows]
     days = None if clock == "order" else days_of(kept["timestamp"].to_numpy(), event_marks.without(row_checks.CLOCK))
     came = [
@@ -141,10 +147,12 @@ def _indexed(events: pa.Table, item_ids: pa.ChunkedArray, clock: str) -> tuple[l
     time = events["timestamp"].to_numpy().astype(np.float64) / (MICROS if clock == "time" else 1)
     order = np.lexsort((time, user))
     columns: dict[str, Any] = {
-        "user": user[order], "item": item[order], "time": time[order],
+        "user": user[order],
+        "item": item[order],
+        "time": time[order],
         "event": events["event"].take(pa.array(order)).combine_chunks().dictionary_encode(),
         "value": pa.array(events["value"].to_numpy()[order].astype(np.float32), from_pandas=False),
-    }  # fmt: skip
+    }
     for field in optional_event_fields(events.column_names):
         columns[field.name] = events[field.name].take(pa.array(order))
     return users.to_pylist(), pa.table(columns), pa.array(order)

@@ -20,7 +20,10 @@ def as_json(accounts: list[Account], warnings: list[str], facts: Mapping[str, An
     return {
         "tables": {
             own.table: {
-                "in": own.rows_in, "clean": own.clean, "quarantined": own.quarantined, "erased": own.erased,
+                "in": own.rows_in,
+                "clean": own.clean,
+                "quarantined": own.quarantined,
+                "erased": own.erased,
                 "rules": [
                     {"rule": rule, "column": column, "rows": n, "examples": rows.drop_columns(["table"]).to_pylist()}
                     for rule, column, n, rows in own.rules
@@ -30,16 +33,21 @@ def as_json(accounts: list[Account], warnings: list[str], facts: Mapping[str, An
         },
         "warnings": warnings,
         "facts": dict(facts),
-    }  # fmt: skip
+    }
 
 
 def as_markdown(accounts: list[Account], warnings: list[str], facts: Mapping[str, Any]) -> str:
     """The same for people."""
-    lines = ["# What validate found", "",
-             "| table | rows in | = clean | + quarantined | + erased | share quarantined |",
-             "|---|---:|---:|---:|---:|---:|"]  # fmt: skip
-    lines += [f"| {a.table} | {a.rows_in:,} | {a.clean:,} | {a.quarantined:,} | {a.erased:,} | {a.share:.2%} |"
-              for a in accounts]  # fmt: skip
+    lines = [
+        "# What validate found",
+        "",
+        "| table | rows in | = clean | + quarantined | + erased | share quarantined |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {a.table} | {a.rows_in:,} | {a.clean:,} | {a.quarantined:,} | {a.erased:,} | {a.share:.2%} |"
+        for a in accounts
+    ]
     broken = [(own, *rule) for own in accounts for rule in own.rules]
     if broken:
         lines += ["", "## Rules that rows broke", "", "| table | rule | rows | for example |", "|---|---|---:|---|"]
@@ -56,8 +64,9 @@ def as_markdown(accounts: list[Account], warnings: list[str], facts: Mapping[str
 
 def metrics(accounts: list[Account], facts: dict[str, Any]) -> dict[str, Any]:
     """The few numbers that `dvc metrics` follows from night to night."""
-    rows = {a.table: {"in": a.rows_in, "clean": a.clean, "quarantined": a.quarantined, "erased": a.erased}
-            for a in accounts}  # fmt: skip
+    rows = {
+        a.table: {"in": a.rows_in, "clean": a.clean, "quarantined": a.quarantined, "erased": a.erased} for a in accounts
+    }
     names = ("users", "items", "positive_share", "density", "cold_item_share")
     return {"rows": rows, **{name: facts[name] for name in names}}
 
@@ -86,8 +95,10 @@ def warn(items: pa.Table, events: Events, ratings: pa.Table, refused: Mapping[st
         if rows:
             places = items.take(pa.array(rows[:3])).select(["source_file", "source_row"]).to_pylist()
             named_rows = ", ".join(f"{place['source_file']} row {place['source_row']}" for place in places)
-            warnings.append(f"{len(rows):,} items have a {column} that was decoded wrongly once (as in AmÃ©lie for "
-                            f"Amélie): {named_rows}.")  # fmt: skip
+            warnings.append(
+                f"{len(rows):,} items have a {column} that was decoded wrongly once (as in AmÃ©lie for "
+                f"Amélie): {named_rows}."
+            )
     return warnings
 
 

@@ -89,10 +89,15 @@ def row_outcomes(
     row = np.concatenate([part["source_row"].to_numpy() for part in (rejected, kept)]).astype(np.int64)
     known = np.full(kept.num_rows, NO_DAY) if day is None else day
     return RowOutcomes(
-        table, tuple(coded.dictionary.to_pylist()), coded.indices.to_numpy().astype(np.int64), row,
+        table,
+        tuple(coded.dictionary.to_pylist()),
+        coded.indices.to_numpy().astype(np.int64),
+        row,
         np.concatenate([np.full(rejected.num_rows, NO_DAY), known]),
-        np.concatenate([np.ones(rejected.num_rows, bool), ~clean]), own, _last_rows(typed, own),
-    )  # fmt: skip
+        np.concatenate([np.ones(rejected.num_rows, bool), ~clean]),
+        own,
+        _last_rows(typed, own),
+    )
 
 
 def days_of(micros: Ints, plausible: Mask) -> Ints:

@@ -60,8 +60,10 @@ def load(
         erasures=_stack(ERASURES.columns, loaded["erasures"], ARROW_TYPES),
         rules=_stack(RULES.columns, loaded["rules"], ARROW_TYPES),
         rejected=pa.concat_tables([pa.Table.from_pylist(rejected, schema=SET_ASIDE), late]),
-        clock=clock, rows=rows, notes=[note for raw in raws for note in raw.notes],
-    )  # fmt: skip
+        clock=clock,
+        rows=rows,
+        notes=[note for raw in raws for note in raw.notes],
+    )
 
 
 def load_items(raw: Raw) -> pa.Table:
@@ -180,8 +182,15 @@ def _pseudonyms(users: pa.Array, key: bytes) -> pa.Array:
 
 def _broken(raw: Raw) -> Iterable[dict[str, object]]:
     for fault in raw.broken:
-        yield {"table": raw.table, "source_file": raw.file, "source_row": fault.row, "rule": fault.rule,
-               "column": "", "user_id": None, "row": redacted(fault.seen, "", private=False)}  # fmt: skip
+        yield {
+            "table": raw.table,
+            "source_file": raw.file,
+            "source_row": fault.row,
+            "rule": fault.rule,
+            "column": "",
+            "user_id": None,
+            "row": redacted(fault.seen, "", private=False),
+        }
 
 
 def _rejected(
@@ -195,8 +204,15 @@ def _rejected(
         if "user_id" in cells and column != "user_id":
             cells["user_id"] = user
         fault = _cell(raw.columns[column], row)
-        yield {"table": raw.table, "source_file": raw.file, "source_row": int(raw.rows[row]), "rule": _rule(fault),
-               "column": column, "user_id": user, "row": redacted(cells, column, private=private)}  # fmt: skip
+        yield {
+            "table": raw.table,
+            "source_file": raw.file,
+            "source_row": int(raw.rows[row]),
+            "rule": _rule(fault),
+            "column": column,
+            "user_id": user,
+            "row": redacted(cells, column, private=private),
+        }
 
 
 def _cell(cells: pa.Array, row: int) -> object:
@@ -227,13 +243,21 @@ def _present(table: Table, raws: list[Raw]) -> list[Column]:
     return [column for column in table.columns if table.name == "items" or column.name in found]
 
 
-def _stack(columns: Iterable[Column], parts: list[tuple[pa.Table, list[dict[str, object]]]],
-           types: dict[str, pa.DataType] | None) -> pa.Table:  # fmt: skip
+def _stack(
+    columns: Iterable[Column],
+    parts: list[tuple[pa.Table, list[dict[str, object]]]],
+    types: dict[str, pa.DataType] | None,
+) -> pa.Table:
     """All files of a table under one another, in the contract's columns; a column that a file lacks is empty."""
     fields = [pa.field(c.name, types[c.kind] if types else event_type(c)) for c in columns] + SOURCE
     tables = [
-        pa.table({f.name: table[f.name].cast(f.type) if f.name in table.column_names else
-                  pa.nulls(table.num_rows, f.type) for f in fields}, schema=pa.schema(fields))
+        pa.table(
+            {
+                f.name: table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(table.num_rows, f.type)
+                for f in fields
+            },
+            schema=pa.schema(fields),
+        )
         for table, _ in parts
-    ]  # fmt: skip
+    ]
     return pa.concat_tables(tables).combine_chunks() if tables else pa.schema(fields).empty_table()

@@ -52,10 +52,16 @@ class Violations:
             if clock == "time":
                 row["timestamp"] = readable(row["timestamp"])
             place = {"source_file": row.pop("source_file"), "source_row": row.pop("source_row")}
-            out.append({
-                "table": table, **place, "rule": rule, "column": column, "user_id": row.get("user_id"),
-                "row": redacted(row, column, private=private),
-            })  # fmt: skip
+            out.append(
+                {
+                    "table": table,
+                    **place,
+                    "rule": rule,
+                    "column": column,
+                    "user_id": row.get("user_id"),
+                    "row": redacted(row, column, private=private),
+                }
+            )
         return pa.Table.from_pylist(out, schema=SET_ASIDE)
 
 

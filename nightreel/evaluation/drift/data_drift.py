@@ -98,9 +98,13 @@ def known_data(store: Store, champion: Champion | Unreadable | None, source: str
         return "the champion's version keeps no profile of its data"
     config = champion.config
     return Known(
-        told, directions, frozenset(champion.item_ids), frozenset(users["user_id"].to_pylist()),
-        config.get("embed", {}), config.get("key_fingerprint"),
-    )  # fmt: skip
+        told,
+        directions,
+        frozenset(champion.item_ids),
+        frozenset(users["user_id"].to_pylist()),
+        config.get("embed", {}),
+        config.get("key_fingerprint"),
+    )
 
 
 def write_drift(folder: Path, profiled: Profiled, rows_known: Mapping[str, Any]) -> None:
@@ -112,7 +116,7 @@ def write_drift(folder: Path, profiled: Profiled, rows_known: Mapping[str, Any])
 
 def drifted(
     data: Dataset, vectors: Vectors, known: Known | str, config: Mapping[str, Any], settings: Drift
-) -> Profiled:  # fmt: skip
+) -> Profiled:
     """Tonight's profile, and its changes. vectors: [n_items, d] of the encoder as it is; known: of the champion's data,
     or why nothing can be compared; config: of the candidate bundle (embed, key_fingerprint)."""
     directions = directions_of(vectors)
@@ -124,11 +128,14 @@ def drifted(
     lies = _content(known, vectors, config)
     unlike = [] if lies else [unmeasured(SNAPSHOT, CONTENT, "another encoder was in use, or no item had content")]
     changes = [
-        *_schema(known, own, settings), *_volume(known, own, settings),
-        *_newcomers(known, data, config.get("key_fingerprint"), settings), *unlike,
+        *_schema(known, own, settings),
+        *_volume(known, own, settings),
+        *_newcomers(known, data, config.get("key_fingerprint"), settings),
+        *unlike,
         *_snapshot(known, data, lies, settings),
-        *_arrived(known, data, lies, settings), *training,
-    ]  # fmt: skip
+        *_arrived(known, data, lies, settings),
+        *training,
+    ]
     return Profiled(own, directions, changes)
 
 

@@ -41,9 +41,13 @@ def lost_rows(changes: Sequence[DriftFigure]) -> bool:
 
 
 def distributions(
-    against: str, before: Mapping[str, Histogram], now: Mapping[str, Histogram], settings: Drift, limits: Limits,
+    against: str,
+    before: Mapping[str, Histogram],
+    now: Mapping[str, Histogram],
+    settings: Drift,
+    limits: Limits,
     independent: float,
-) -> Iterator[DriftFigure]:  # fmt: skip
+) -> Iterator[DriftFigure]:
     """PSI of every spread that both have, and KS of numbers (of whole snapshots and of training). independent: how many
     values of different users or items stand behind `now`."""
     few = [name for name, other in now.items() if min(before[name].total, other.total) < settings.least]
@@ -66,7 +70,7 @@ def distributions(
 
 def _confirmed(
     change: DriftFigure, reference: Histogram, other: Histogram, limits: Limits, settings: Drift, independent: float
-) -> DriftFigure:  # fmt: skip
+) -> DriftFigure:
     """A stop, if it is sure and a second figure confirms it; else a warning that says what is lacking."""
     if change.state != "stop":
         return change
@@ -91,9 +95,7 @@ def share_of(what: str, count: int, of: int, limits: Limits) -> DriftFigure:
     return bounded(SNAPSHOT, what, count / max(of, 1), limits, f"{count:,} of {of:,} ({count / max(of, 1):.1%})")
 
 
-def bounded(
-    against: str, what: str, figure: float, limits: Limits, text: str, chance: float = 0.0
-) -> DriftFigure:  # fmt: skip
+def bounded(against: str, what: str, figure: float, limits: Limits, text: str, chance: float = 0.0) -> DriftFigure:
     """A figure against its bounds; within what chance alone may give it is steady."""
     state: State = "steady"
     if figure > max(limits.warn, chance):

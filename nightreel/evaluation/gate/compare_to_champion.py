@@ -20,24 +20,37 @@ from nightreel.stage import log_progress
 
 
 def compare_to_champion(
-    gate: Gate, evidence: GateEvidence, champion: Champion | Unreadable | None, data: Dataset,
-    pairs: list[tuple[TestSet, Reader]], *, blocked: bool, least_users: int, vectors: tuple[Path, Path],
+    gate: Gate,
+    evidence: GateEvidence,
+    champion: Champion | Unreadable | None,
+    data: Dataset,
+    pairs: list[tuple[TestSet, Reader]],
+    *,
+    blocked: bool,
+    least_users: int,
+    vectors: tuple[Path, Path],
     hidden: frozenset[str],
-) -> GateResult:  # fmt: skip
+) -> GateResult:
     """The verdict. pairs: of the gate's folds, the latest first; vectors: folders of today's, of the encoder as it is
     and as it was fitted; hidden: ids of what may not be shown today; the rest as in `decide` and `compare`."""
     with tempfile.TemporaryDirectory() as scratch:
         found = decide(
-            gate, evidence, champion, blocked=blocked,
+            gate,
+            evidence,
+            champion,
+            blocked=blocked,
             compare=lambda known: compare(
-                known, data, evidence.scores, [trial for trial, _ in pairs],
+                known,
+                data,
+                evidence.scores,
+                [trial for trial, _ in pairs],
                 least_users=least_users,
                 challenger=pairs[0][1],
                 open_champion=lambda: Reader.open(version=known.digest).hiding(hidden),
                 retrain=_retraining(data, Path(scratch), vectors, hidden),
                 hidden=hidden,
             ),
-        )  # fmt: skip
+        )
     # What is live has learned this very log already: trained on it once more it would be the same.
     learned = isinstance(champion, Champion) and champion.config.get("split_digest") == data.split_digest[data.gate]
     return replace(found, refresh=found.refresh and not learned)

@@ -129,7 +129,7 @@ class Gate:
         told = [Slice(each.by, each.name, each.rows[rows]) for each in evidence.slices]
         return score_slices(
             told, comparison.users, comparison.challenger, comparison.champion, self.settings, self.resample
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True)
@@ -165,9 +165,13 @@ class GateResult:
 
 
 def decide(
-    gate: Gate, evidence: GateEvidence, champion: Champion | Unreadable | None, *, blocked: bool,
+    gate: Gate,
+    evidence: GateEvidence,
+    champion: Champion | Unreadable | None,
+    *,
+    blocked: bool,
     compare: Callable[[Champion], Comparison],
-) -> GateResult:  # fmt: skip
+) -> GateResult:
     """The verdict on the candidate; `compare` is called only where a comparison can be fair.
 
     blocked: a rollback blocked this recipe.

@@ -41,9 +41,14 @@ class Shipment:
 
 
 def shipments(
-    decision: Mapping[str, Any], data: Dataset, champion: Path | None, finetune: Path, evaluate: Path,
-    settings: Finetune, threads: int,
-) -> Iterator[Shipment]:  # fmt: skip
+    decision: Mapping[str, Any],
+    data: Dataset,
+    champion: Path | None,
+    finetune: Path,
+    evaluate: Path,
+    settings: Finetune,
+    threads: int,
+) -> Iterator[Shipment]:
     """What may be shipped, one after the other. decision: evaluate's; champion: the live version's folder; finetune,
     evaluate: these stages' outputs; threads: for the trees' learner."""
     files = ("per_user.parquet", "lists.parquet", "profile.json", "directions.npy", "card.json", "card.md")
@@ -74,9 +79,12 @@ def relearned(
     generator = np.random.default_rng(settings.seed)
     engine = replace(candidate.engine, blend=Blend(FUSION))
     newest = asked_for(
-        engine, sampled(positions, settings.validation_users, generator), data.exclude_seen, settings.negatives,
+        engine,
+        sampled(positions, settings.validation_users, generator),
+        data.exclude_seen,
+        settings.negatives,
         generator,
-    )  # fmt: skip
+    )
     log_progress(f"ranker: learned once more, {len(newest.sizes):,} newer positions among its examples")
     lessons = [saved(finetune / "examples"), newest]
     blend = fit_ranker(choices.ranker, lessons, tuple(sorted(choices.members)), settings, threads)

@@ -31,15 +31,33 @@ CHAMPION_RULE, POPULARITY_RULE = "not worse than the champion", "better than pop
 Decision = Literal["promote", "hold", "reject"]
 State = Literal["passed", "inconclusive", "failed", "not measured"]
 Label = Literal[
-    "better", "not worse", "unproven", "baseline", "replaced",
-    "worse", "not better than popularity", "not comparable", "blocked", "not measured",
+    "better",
+    "not worse",
+    "unproven",
+    "baseline",
+    "replaced",
+    "worse",
+    "not better than popularity",
+    "not comparable",
+    "blocked",
+    "not measured",
     "champion unreadable",
-    "broken lists", "stale data", "drifted data", "broken slice", "low coverage", "misbehaves", "overridden",
-]  # fmt: skip
+    "broken lists",
+    "stale data",
+    "drifted data",
+    "broken slice",
+    "low coverage",
+    "misbehaves",
+    "overridden",
+]
 STOPS: dict[str, Label] = {
-    SOUND: "broken lists", FRESH: "stale data", LIKE: "drifted data", WHOLE: "broken slice", COVERED: "low coverage",
+    SOUND: "broken lists",
+    FRESH: "stale data",
+    LIKE: "drifted data",
+    WHOLE: "broken slice",
+    COVERED: "low coverage",
     BEHAVES: "misbehaves",
-}  # fmt: skip
+}
 REJECTS: frozenset[Label] = frozenset(
     {"worse", "not better than popularity", "blocked", "broken lists", "broken slice", "low coverage", "misbehaves"}
 )
@@ -169,7 +187,7 @@ def refreshes(verdict: Verdict, *, rows_lost: bool) -> bool:
 
 def challenge(
     champion: GateRule, popularity: GateRule | None, others: Sequence[GateRule], *, digest: str, how: str
-) -> Verdict:  # fmt: skip
+) -> Verdict:
     """The verdict on a challenger that was compared with champion `digest`; `how` names the fair comparison.
 
     others: further rules; the first that fails stops it, hard checks and stale or drifted data before any comparison.
@@ -224,9 +242,18 @@ def refuse(
 def plain(name: str, state: State, bound: float, point: float | None, users: int, text: str) -> GateRule:
     """A rule whose figure has no interval."""
     return GateRule(
-        name=name, state=state, bound=bound, point=point, low=None, high=None, half_width=None, users=users,
-        users_needed=None, detectable=None, text=text,
-    )  # fmt: skip
+        name=name,
+        state=state,
+        bound=bound,
+        point=point,
+        low=None,
+        high=None,
+        half_width=None,
+        users=users,
+        users_needed=None,
+        detectable=None,
+        text=text,
+    )
 
 
 def _rule(name: str, state: State, bound: float, d: Difference) -> GateRule:
@@ -236,9 +263,18 @@ def _rule(name: str, state: State, bound: float, d: Difference) -> GateRule:
     if needed is not None:
         text += f", which can't be told from chance; about {needed:,} users would be needed"
     return GateRule(
-        name=name, state=state, bound=bound, point=d.point, low=d.low, high=d.high, half_width=d.half_width,
-        users=d.users, users_needed=needed, detectable=d.detectable, text=text,
-    )  # fmt: skip
+        name=name,
+        state=state,
+        bound=bound,
+        point=d.point,
+        low=d.low,
+        high=d.high,
+        half_width=d.half_width,
+        users=d.users,
+        users_needed=needed,
+        detectable=d.detectable,
+        text=text,
+    )
 
 
 def _undefined(name: str, bound: float, users: int, score: float) -> GateRule:

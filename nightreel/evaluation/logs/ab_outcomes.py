@@ -45,8 +45,10 @@ def read_experiment(data: Dataset, settings: Logs) -> dict[str, Any]:
         sums = measure(data, first, settings)
         for other in names:
             if other != control:
-                pair = [_of_arm(sums, arm == names.index(each)) if isinstance(sums, tuple) else sums
-                        for each in (control, other)]  # fmt: skip
+                pair = [
+                    _of_arm(sums, arm == names.index(each)) if isinstance(sums, tuple) else sums
+                    for each in (control, other)
+                ]
                 outcomes.append({"outcome": name, "arm": other, **_compared(pair, alpha, settings.tightest)})
     return told | {"outcomes": outcomes}
 
@@ -146,6 +148,9 @@ def satisfaction(data: Dataset, first: FloatArray, settings: Logs) -> Sums | str
 
 
 OUTCOMES: Mapping[str, Callable[[Dataset, FloatArray, Logs], Sums | str]] = {
-    "click-through rate": click_through, "conversion": conversion, "watch time, minutes": watch_time,
-    "retention": retention, "satisfaction": satisfaction,
-}  # fmt: skip
+    "click-through rate": click_through,
+    "conversion": conversion,
+    "watch time, minutes": watch_time,
+    "retention": retention,
+    "satisfaction": satisfaction,
+}

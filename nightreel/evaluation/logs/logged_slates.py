@@ -22,9 +22,7 @@ COMPLETE = 0.95  # least share of impressions that must carry a propensity: thos
 LEARNED = ("train", "valid")
 
 
-def off_policy(
-    data: Dataset, ranker: Ranker | None, model: str, settings: Logs, resample: Resample
-) -> dict[str, Any]:  # fmt: skip
+def off_policy(data: Dataset, ranker: Ranker | None, model: str, settings: Logs, resample: Resample) -> dict[str, Any]:
     """The estimates as JSON, or `why` there are none. ranker: the rehearsal that was trained up to the latest cut in
     time, None where there is no such split."""
     if ranker is None or GLOBAL not in data.protocols:
@@ -77,7 +75,13 @@ def _lists(data: Dataset, fold: str, users: IntArray, ranker: Ranker, model: str
     history, seen = data.positives(fold, LEARNED).take(users), data.seen(fold, LEARNED).take(users)
     nothing = Histories.from_rows([((), ())] * len(users))
     question = TestSet(
-        fold, users, history, seen if data.exclude_seen else None, np.full(len(users), cut),
-        Truth.of(nothing, data.n_items), np.zeros(data.n_items), 0,
-    )  # fmt: skip
+        fold,
+        users,
+        history,
+        seen if data.exclude_seen else None,
+        np.full(len(users), cut),
+        Truth.of(nothing, data.n_items),
+        np.zeros(data.n_items),
+        0,
+    )
     return ask(ranker, question, k, model)

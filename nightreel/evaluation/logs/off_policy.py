@@ -73,11 +73,16 @@ def estimate(log: Impressions, lists: ItemArray, n_items: int, resample: Resampl
     rest = weight * (log.response - rates[fold, log.item])
     n = len(lists)
     slates = np.bincount(owner, minlength=n)
-    columns = np.column_stack([
-        slates * float(k), np.bincount(log.user, weight, n), np.bincount(log.user, weight * log.response, n),
-        slates * of_list + np.bincount(log.user, rest, n), np.bincount(log.user, minlength=n),
-        np.bincount(log.user, log.response, n),
-    ])  # fmt: skip
+    columns = np.column_stack(
+        [
+            slates * float(k),
+            np.bincount(log.user, weight, n),
+            np.bincount(log.user, weight * log.response, n),
+            slates * of_list + np.bincount(log.user, rest, n),
+            np.bincount(log.user, minlength=n),
+            np.bincount(log.user, log.response, n),
+        ]
+    )
     drawn = resample(columns)
 
     def ratio(top: int, bottom: int) -> Interval:
@@ -86,9 +91,16 @@ def estimate(log: Impressions, lists: ItemArray, n_items: int, resample: Resampl
         return interval(point, drawn[usable, top] / drawn[usable, bottom])
 
     return Estimate(
-        logged=ratio(5, 4), ips=ratio(2, 0), snips=ratio(2, 1), dr=ratio(3, 0), support=ratio(1, 0),
-        effective=float(weight.sum() ** 2 / (weight**2).sum()), impressions=len(log), slates=len(slate), users=n,
-    )  # fmt: skip
+        logged=ratio(5, 4),
+        ips=ratio(2, 0),
+        snips=ratio(2, 1),
+        dr=ratio(3, 0),
+        support=ratio(1, 0),
+        effective=float(weight.sum() ** 2 / (weight**2).sum()),
+        impressions=len(log),
+        slates=len(slate),
+        users=n,
+    )
 
 
 def why_unreliable(found: Estimate, least_support: float, least_effective: float) -> str | None:

@@ -23,12 +23,23 @@ MOST = 6  # parts told of an item
 DIGITS = 4  # of a part's figure: scores of fusion are a thousandth of a member's
 USED = "how much it is used"
 NAMES = {
-    "popular": USED, "rising": USED, "count": USED, "trend": USED,
-    "popularity": "how popular the user's items are", "newness": "its age", "age": "its age", "year": "its year",
-    "genre": "genres", "content": "closeness in content", "history": "the user's pace", "gap": "the user's pace",
-    "span": "the user's pace", "sitting": "the user's pace", "repeats": "taken before",
+    "popular": USED,
+    "rising": USED,
+    "count": USED,
+    "trend": USED,
+    "popularity": "how popular the user's items are",
+    "newness": "its age",
+    "age": "its age",
+    "year": "its year",
+    "genre": "genres",
+    "content": "closeness in content",
+    "history": "the user's pace",
+    "gap": "the user's pace",
+    "span": "the user's pace",
+    "sitting": "the user's pace",
+    "repeats": "taken before",
     "fusion": "agreement of the members",
-}  # fmt: skip
+}
 
 
 def lifted(

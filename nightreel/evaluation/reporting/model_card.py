@@ -108,9 +108,13 @@ def limits(data: Dataset, measured: Found, facts: CardFacts, settings: Settings)
         beyond = scores.beyond_accuracy[facts.model]
         reach = f"Lists of {scores.n_users:,} users reach {beyond['coverage@10']:.1%} of the catalogue"
         lift = beyond.get("popularity_lift@10")
-        more = "" if lift is None else (
-            f"; what they hold is {abs(lift):.0%} {'more' if lift > 0 else 'less'} popular than what users had taken to"
-        )  # fmt: skip
+        more = (
+            ""
+            if lift is None
+            else (
+                f"; what they hold is {abs(lift):.0%} {'more' if lift > 0 else 'less'} popular than what users had taken to"
+            )
+        )
         said.append(f"{reach}{more}.")
     else:
         said.append("There are no test users: nothing is measured.")

@@ -31,13 +31,16 @@ def _data(card: Card) -> str:
     data = card["data"]
     span = f"from {data.get('begins')} to {data.get('ends')}" if data.get("clock") == "time" else "in order, no clock"
     lines = [
-        "## Data", "",
+        "## Data",
+        "",
         f"{data['events']:,} events of {data['users']:,} users with {data['items']:,} items, {span}; "
         f"{data['positive_share']:.1%} of the events show interest. User ids are "
-        f"{'keyed hashes' if data['pseudonymised'] else 'as in the source'}.", "",
-    ]  # fmt: skip
-    rows = [[name, *(f"{own[p]:,}" for p in ("in", "clean", "quarantined", "erased"))]
-            for name, own in data["rows"].items()]  # fmt: skip
+        f"{'keyed hashes' if data['pseudonymised'] else 'as in the source'}.",
+        "",
+    ]
+    rows = [
+        [name, *(f"{own[p]:,}" for p in ("in", "clean", "quarantined", "erased"))] for name, own in data["rows"].items()
+    ]
     lines.append(_table(["table", "rows in", "clean", "quarantined", "erased"], rows))
     positive = ", ".join(f"{kind} ≥ {least:g}" if least else kind for kind, least in data["positive"].items())
     lines += ["", f"Interest is: {positive}."]
@@ -46,17 +49,30 @@ def _data(card: Card) -> str:
 
 def _recipe(card: Card) -> str:
     recipe, encoder = card["recipe"], card["encoder"]
-    rows = [[name, ", ".join(f"{key} {value:g}" for key, value in sorted(chosen.items()))]
-            for name, chosen in recipe["members"].items()]  # fmt: skip
+    rows = [
+        [name, ", ".join(f"{key} {value:g}" for key, value in sorted(chosen.items()))]
+        for name, chosen in recipe["members"].items()
+    ]
     fitted = "as it comes" if recipe["encoder"] == "base" else "fitted to behaviour"
     named = f"Content: {encoder['encoder']} ({fitted}, licence {encoder.get('licence', 'unknown')})." if encoder else ""
-    return "\n".join(["## Members and recipe", "", f"Blended by {recipe['blend']}. {named}".rstrip(), "",
-                      _table(["member", "settings chosen on validation"], rows)])  # fmt: skip
+    return "\n".join(
+        [
+            "## Members and recipe",
+            "",
+            f"Blended by {recipe['blend']}. {named}".rstrip(),
+            "",
+            _table(["member", "settings chosen on validation"], rows),
+        ]
+    )
 
 
 def _metrics(card: Card) -> str:
-    lines = ["## Figures", "", "Full ranking of the catalogue, seen items left out where the service leaves them out; "
-             "95% intervals by bootstrap over users."]  # fmt: skip
+    lines = [
+        "## Figures",
+        "",
+        "Full ranking of the catalogue, seen items left out where the service leaves them out; "
+        "95% intervals by bootstrap over users.",
+    ]
     for name, own in card["metrics"].items():
         decides = ", decides" if name == card["decided_on"] else ""
         lines += ["", f"### {name}: {own['users']:,} test users{decides}", ""]

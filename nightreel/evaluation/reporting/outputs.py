@@ -41,8 +41,11 @@ def write_results(
     verdict, comparison = judgement.verdict, judgement.comparison
     blend = {} if verdict.model == BLEND else {"blend": verdict.model, "columns": [], "weights": [], "relearn": False}
     decided = {
-        "decision": verdict.decision, "label": verdict.label, "model": verdict.model, "refresh": judgement.refresh,
-    }  # fmt: skip
+        "decision": verdict.decision,
+        "label": verdict.label,
+        "model": verdict.model,
+        "refresh": judgement.refresh,
+    }
     write_json(folder / "decision.json", decided | {"choices": choices | blend})
     points = {model: {m: [i.point, i.low, i.high] for m, i in each.items()} for model, each in found.items()}
     facts = {
@@ -92,16 +95,18 @@ def write_lists(path: Path, scores: ModelScores, model: str, user_ids: Sequence[
     row, column = np.nonzero(top >= 0)
     items = top[row, column]
     pq.write_table(
-        pa.table({
-            "fold": [scores.folds[r] for r in row],
-            "user": pa.array(scores.users[row], pa.int32()),
-            "user_id": [user_ids[user] for user in scores.users[row]],
-            "rank": pa.array(column + 1, pa.int32()),
-            "item": pa.array(items, pa.int32()),
-            "item_id": [item_ids[item] for item in items],
-        }),
+        pa.table(
+            {
+                "fold": [scores.folds[r] for r in row],
+                "user": pa.array(scores.users[row], pa.int32()),
+                "user_id": [user_ids[user] for user in scores.users[row]],
+                "rank": pa.array(column + 1, pa.int32()),
+                "item": pa.array(items, pa.int32()),
+                "item_id": [item_ids[item] for item in items],
+            }
+        ),
         path,
-    )  # fmt: skip
+    )
 
 
 def metrics(

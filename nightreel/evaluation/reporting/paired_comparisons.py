@@ -58,11 +58,13 @@ def pairs(trials: Sequence[TestSet], lists: ItemArray, comparison: Comparison, r
     m = len(names)
     return [
         Pair(
-            name, interval(points[n], means[:, n]), interval(points[m + n], means[:, m + n]),
+            name,
+            interval(points[n], means[:, n]),
+            interval(points[m + n], means[:, m + n]),
             interval(points[n] - points[m + n], means[:, n] - means[:, m + n]),
         )
         for n, name in enumerate(names)
-    ]  # fmt: skip
+    ]
 
 
 def against_blend(

@@ -101,7 +101,7 @@ def _labelled(data: Dataset, slices: Sequence[str]) -> list[str]:
 
 def _groups(
     by: str, data: Dataset, served: ItemArray, trials: Sequence[TestSet], scores: ModelScores, gate: Gate
-) -> list[Any]:  # fmt: skip
+) -> list[Any]:
     cells = data.items[by].to_pylist()
     labels = [cell if isinstance(cell, list) else [] if cell is None else [cell] for cell in cells]
     return list(group_exposure(by, labels, served, [t.truth for t in trials], scores.users, gate.resample))

@@ -76,9 +76,10 @@ def _why(reader: Reader, trial: TestSet, row: int, items: IntArray, titles: Sequ
     """why: of each item its strongest reason and the members' votes by kind; lifted, evidence: of the first item."""
     at = np.array([row])
     question = Question(
-        past=trial.histories.take(at), exclude=None if trial.exclude is None else trial.exclude.take(at),
+        past=trial.histories.take(at),
+        exclude=None if trial.exclude is None else trial.exclude.take(at),
         moments=trial.moments[at],
-    )  # fmt: skip
+    )
     hidden = reader.standing().out
     votes = explanations.votes(reader.engine, question, items, hidden)
     kinds = (BEHAVIOUR, CONTENT, POPULAR)

@@ -40,8 +40,9 @@ class Words:
         common = {word for word, count in counts.items() if count > COMMON * max(items.num_rows, 1)}
         # A word that is a label too is counted as the label.
         folded = {label.casefold() for row in known for label in row}
-        rows = [own | {word for word in row - common if word not in folded}
-                for own, row in zip(known, said, strict=True)]  # fmt: skip
+        rows = [
+            own | {word for word in row - common if word not in folded} for own, row in zip(known, said, strict=True)
+        ]
         return cls(rows, Counter(word for row in rows for word in row))
 
     def cloud(self, items: Sequence[int]) -> list[tuple[str, float]]:

@@ -53,9 +53,7 @@ def _pairs(question: TestSet, media: Media) -> list[tuple[tuple[str, str], IntAr
     """(told, wanted) → rows of users with a history in the one and a wanted item in the other, most users first."""
     row, item = np.divmod(question.truth.keys, question.truth.n_items)
     wanted = {(int(r), media[i]) for r, i in zip(row, item.tolist(), strict=True)}
-    told = {
-        (int(r), media[i]) for r, i in zip(question.histories.rows, question.histories.items.tolist(), strict=True)
-    }  # fmt: skip
+    told = {(int(r), media[i]) for r, i in zip(question.histories.rows, question.histories.items.tolist(), strict=True)}
     media_of: dict[int, list[str]] = {}
     for user, medium in told:
         if medium:

@@ -61,11 +61,15 @@ def group_exposure(
     point, merit = (part[0] for part in _shares(sums.sum(axis=0, keepdims=True), len(names)))
     return [
         GroupExposure(
-            by, name, sizes[name], interval(point[g], shares[:, g]), float(merit[g]),
+            by,
+            name,
+            sizes[name],
+            interval(point[g], shares[:, g]),
+            float(merit[g]),
             interval(point[g] - merit[g], shares[:, g] - merits[:, g]),
         )
         for g, name in enumerate(names)
-    ]  # fmt: skip
+    ]
 
 
 def _wanted(truth: Truth, member: FloatArray) -> FloatArray:

@@ -34,9 +34,13 @@ class SliceFigures:
 
 
 def slice_rows(
-    slices: Sequence[Slice], trials: Sequence[TestSet], scores: ModelScores, model: str, catalogue: CatalogueFacts,
+    slices: Sequence[Slice],
+    trials: Sequence[TestSet],
+    scores: ModelScores,
+    model: str,
+    catalogue: CatalogueFacts,
     resample: Resample,
-) -> list[dict[str, Any]]:  # fmt: skip
+) -> list[dict[str, Any]]:
     """`slice_figures`, as report.json holds them."""
     return [asdict(each) for each in slice_figures(slices, trials, scores, model, catalogue, resample)]
 
@@ -54,12 +58,15 @@ def slice_figures(
     columns = np.column_stack([scores.values[model][name] for name in names])
     return [
         SliceFigures(
-            each.by, each.name, len(np.unique(scores.users[each.rows])),
+            each.by,
+            each.name,
+            len(np.unique(scores.users[each.rows])),
             dict(zip(names, _means(scores, columns, each, resample), strict=True)),
             _beyond(trials, scores, model, each, catalogue),
         )
-        for each in slices if each.rows.any()
-    ]  # fmt: skip
+        for each in slices
+        if each.rows.any()
+    ]
 
 
 def _means(scores: ModelScores, columns: FloatArray, one: Slice, resample: Resample) -> list[Interval]:

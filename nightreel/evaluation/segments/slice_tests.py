@@ -77,9 +77,12 @@ def score_slices(
         if rivals:
             both = ndcg.point, float(points[2][n] / points[0][n])
             pair = relative_difference(
-                both, (means[drawn, n], rivals[0][drawn, n]), int(people[n]),
-                confidence=settings.confidence, margin=settings.margin,
-            )  # fmt: skip
+                both,
+                (means[drawn, n], rivals[0][drawn, n]),
+                int(people[n]),
+                confidence=settings.confidence,
+                margin=settings.margin,
+            )
         found.append(SliceScore(each.by, each.name, int(people[n]), ndcg, pair, None, False))
     return holm(found, settings), _gaps(found, means, settings.slice_users)
 

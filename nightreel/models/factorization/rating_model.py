@@ -71,10 +71,12 @@ class RatingModel:
         left = Rated(known.users, known.items, rest)
         users, items = factors(left, n_users, n_items, hyper)
         return cls(
-            scale, item_bias.astype(np.float32), items.astype(np.float32),
+            scale,
+            item_bias.astype(np.float32),
+            items.astype(np.float32),
             np.append(user_bias, 0.0).astype(np.float32),
             np.concatenate([users, np.zeros((1, users.shape[1]))]).astype(np.float32),
-        )  # fmt: skip
+        )
 
     def predict(self, users: IntArray, items: IntArray, model: RatingName = "ratings") -> FloatArray:
         """[p] the rating of each pair, within the scale that was seen. A user's index beyond the known ones is somebody
@@ -101,9 +103,12 @@ class RatingModel:
     def arrays(self) -> Arrays:
         """All state."""
         return {
-            "scale": self.scale, "item_bias": self.item_bias, "item_factors": self.item_factors,
-            "user_bias": self.user_bias, "user_factors": self.user_factors,
-        }  # fmt: skip
+            "scale": self.scale,
+            "item_bias": self.item_bias,
+            "item_factors": self.item_factors,
+            "user_bias": self.user_bias,
+            "user_factors": self.user_factors,
+        }
 
     @classmethod
     def load(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:

@@ -84,9 +84,12 @@ def layers(n_items: int, hidden: int, latent: int) -> torch.nn.ModuleDict:
     from torch import nn
 
     made: dict[str, nn.Module] = {
-        "enter": nn.Linear(n_items, hidden), "mean": nn.Linear(hidden, latent), "spread": nn.Linear(hidden, latent),
-        "leave": nn.Linear(latent, hidden), "out": nn.Linear(hidden, n_items),
-    }  # fmt: skip
+        "enter": nn.Linear(n_items, hidden),
+        "mean": nn.Linear(hidden, latent),
+        "spread": nn.Linear(hidden, latent),
+        "leave": nn.Linear(latent, hidden),
+        "out": nn.Linear(hidden, n_items),
+    }
     for layer in made.values():
         nn.init.xavier_uniform_(layer.get_parameter("weight"))
         nn.init.zeros_(layer.get_parameter("bias"))

@@ -59,9 +59,13 @@ def item_columns(candidates: Candidates, statistics: ItemStatistics, catalogue: 
 
 
 def legacy_columns(
-    candidates: Candidates, names: Sequence[str], histories: Histories, statistics: ItemStatistics,
-    catalogue: Catalogue, at: FloatArray,
-) -> Columns:  # fmt: skip
+    candidates: Candidates,
+    names: Sequence[str],
+    histories: Histories,
+    statistics: ItemStatistics,
+    catalogue: Catalogue,
+    at: FloatArray,
+) -> Columns:
     """What versions of 0.1 learned from: scores, counts, ages and years as they are. Nothing new is learned from these,
     since they grow with time; a version that needs them still answers."""
     moments = at[candidates.rows]

@@ -47,9 +47,14 @@ def just_after(train: Histories) -> float:
 
 
 def fit_engine(
-    train: Histories, catalogue: Catalogue, choices: SelectedParams, *, clock: bool, start: Engine | WarmStart | None = None,
+    train: Histories,
+    catalogue: Catalogue,
+    choices: SelectedParams,
+    *,
+    clock: bool,
+    start: Engine | WarmStart | None = None,
     ready: Ready = lambda *_: None,
-) -> Engine:  # fmt: skip
+) -> Engine:
     """Every member and the statistics learned from `train` (one row a user); the blend comes as chosen.
 
     start: what learned with the same choices from a part of `train`: members that can go on from there do.
@@ -78,9 +83,14 @@ def fit_member(
 
 
 def _member(
-    name: str, train: Histories, catalogue: Catalogue, hyper: Hyper, clock: bool, start: Engine | WarmStart | None,
+    name: str,
+    train: Histories,
+    catalogue: Catalogue,
+    hyper: Hyper,
+    clock: bool,
+    start: Engine | WarmStart | None,
     backbone: Backbone | None,
-) -> Recommender:  # fmt: skip
+) -> Recommender:
     before = start.members.get(name) if start else None
     if isinstance(before, Resumable):
         rows = start.rows if isinstance(start, WarmStart) else None

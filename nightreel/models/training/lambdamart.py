@@ -16,9 +16,13 @@ from nightreel.settings import TreeSettings
 
 
 def fit_lambdamart(
-    data: Examples, rounds: Sequence[int], settings: TreeSettings, seed: int, threads: int,
+    data: Examples,
+    rounds: Sequence[int],
+    settings: TreeSettings,
+    seed: int,
+    threads: int,
     start: npt.NDArray[np.float32] | None = None,
-) -> dict[int, str]:  # fmt: skip
+) -> dict[int, str]:
     """LightGBM's text form of a ranker for each number of trees (boosting goes on from the fewer to the more).
 
     The same inputs and threads give the same texts. start: [r] scores that the trees are added to, None for none; the

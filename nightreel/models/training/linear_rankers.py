@@ -63,9 +63,12 @@ def fitted(examples: Examples, columns: Sequence[str]) -> tuple[Blend, float]:
 
 
 def _loss(
-    weights: FloatArray, matrix: FloatArray, starts: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64],
+    weights: FloatArray,
+    matrix: FloatArray,
+    starts: npt.NDArray[np.int64],
+    sizes: npt.NDArray[np.int64],
     weight: FloatArray,
-) -> tuple[float, FloatArray]:  # fmt: skip
+) -> tuple[float, FloatArray]:
     """Mean negative log-likelihood with its ridge, and its gradient."""
     utility = matrix @ weights
     utility -= np.repeat(np.maximum.reduceat(utility, starts), sizes)

@@ -50,9 +50,11 @@ class Learned:
 
 
 def choose_member(
-    name: str, grid: list[Hyper], ask: Callable[[Sequence[Recommender]], float],
+    name: str,
+    grid: list[Hyper],
+    ask: Callable[[Sequence[Recommender]], float],
     fit: Callable[[Hyper], Sequence[Recommender]],
-) -> tuple[Hyper, list[Trial]]:  # fmt: skip
+) -> tuple[Hyper, list[Trial]]:
     """The best setting of one member, and all that were tried; settings that differ in asking alone share a fit. fit:
     gives one member a lesson."""
     cls = MEMBERS[name]
@@ -128,9 +130,14 @@ def described(hyper: Hyper) -> str:
 
 
 def choose_blend(
-    task: Task, catalogue: Catalogue, base: SelectedParams, settings: Finetune, judge: Validator, start: WarmStart | None = None,
+    task: Task,
+    catalogue: Catalogue,
+    base: SelectedParams,
+    settings: Finetune,
+    judge: Validator,
+    start: WarmStart | None = None,
     ready: Ready = lambda *_: None,
-) -> Learned:  # fmt: skip
+) -> Learned:
     """What ranks the candidates, judged lesson after lesson; it then learns from the last lesson, too.
 
     start: what learned with the same choices from a part of the first lesson, if anything did.
@@ -152,10 +159,16 @@ def choose_blend(
     steps = board.steps_of(name)
     kept = examples if steps.relearn or len(examples) < 2 else examples[:-1]
     blend = fit_ranker(name, kept, members, settings, judge.threads)
-    final = base.model_copy(update={
-        "blend": blend.kind, "columns": blend.columns, "trees": blend.model, "weights": blend.weights,
-        "ranker": name, "relearn": judge.clock and task.in_time and steps.relearn,
-    })  # fmt: skip
+    final = base.model_copy(
+        update={
+            "blend": blend.kind,
+            "columns": blend.columns,
+            "trees": blend.model,
+            "weights": blend.weights,
+            "ranker": name,
+            "relearn": judge.clock and task.in_time and steps.relearn,
+        }
+    )
     return Learned(final, board.means(), [], curve(board), engines[-1], engines[0], concatenated(examples), steps)
 
 
@@ -167,18 +180,31 @@ def curve(board: ScoreBoard) -> list[dict[str, float]]:
 
 def initial_params(settings: Finetune, encoder: str, moment: Moment) -> SelectedParams:
     """Choices before anything is chosen: what params.yaml fixes."""
-    return SelectedParams.model_validate({
-        "members": {}, "blend": FUSION, "columns": (), "cutoff": settings.candidates,
-        "shortlist": settings.shortlist,
-        "half_life_days": settings.half_life_days, "buckets": settings.buckets, "encoder": encoder, "moment": moment,
-        "backbone": settings.backbone if settings.backbone.model else None,
-    })  # fmt: skip
+    return SelectedParams.model_validate(
+        {
+            "members": {},
+            "blend": FUSION,
+            "columns": (),
+            "cutoff": settings.candidates,
+            "shortlist": settings.shortlist,
+            "half_life_days": settings.half_life_days,
+            "buckets": settings.buckets,
+            "encoder": encoder,
+            "moment": moment,
+            "backbone": settings.backbone if settings.backbone.model else None,
+        }
+    )
 
 
 def select_models(
-    task: Task, catalogue: Catalogue, settings: Finetune, base: SelectedParams, judge: Validator,
-    start: Starting = lambda _: None, ready: Ready = lambda *_: None,
-) -> Learned:  # fmt: skip
+    task: Task,
+    catalogue: Catalogue,
+    settings: Finetune,
+    base: SelectedParams,
+    judge: Validator,
+    start: Starting = lambda _: None,
+    ready: Ready = lambda *_: None,
+) -> Learned:
     """Members first, then the blend over them."""
     settings = settings.sized(len(task.train.items))
     generator = np.random.default_rng(settings.seed)

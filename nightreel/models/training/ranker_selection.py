@@ -52,9 +52,12 @@ class Steps:
             return {}
         gap, error = difference(self.users, self.kept, self.refitted)
         return {
-            "all refitted": float(self.refitted.mean()), "ranker as judged": float(self.kept.mean()),
-            "all as judged": float(self.stale.mean()), "ranker as judged, difference": gap, "its standard error": error,
-        }  # fmt: skip
+            "all refitted": float(self.refitted.mean()),
+            "ranker as judged": float(self.kept.mean()),
+            "all as judged": float(self.stale.mean()),
+            "ranker as judged, difference": gap,
+            "its standard error": error,
+        }
 
 
 @dataclass
@@ -89,9 +92,9 @@ class ScoreBoard:
         return Steps(np.concatenate(self.step_users), *(np.concatenate(way) for way in zip(*found, strict=True)))
 
 
-def fit_rankers(lessons: Sequence[Examples], members: Sequence[str], settings: Finetune, threads: int) -> dict[
-    str, Blend
-]:  # fmt: skip
+def fit_rankers(
+    lessons: Sequence[Examples], members: Sequence[str], settings: Finetune, threads: int
+) -> dict[str, Blend]:
     """Every ranker that these examples can teach, by name; `trees N` for each number of trees."""
     known = concatenated(lessons)
     found = {FUSION: Blend(FUSION)}
@@ -104,9 +107,9 @@ def fit_rankers(lessons: Sequence[Examples], members: Sequence[str], settings: F
     return found | _trees(known, found[WEIGHTED], settings.trees.rounds, settings, threads)
 
 
-def fit_ranker(name: str, lessons: Sequence[Examples], members: Sequence[str], settings: Finetune, threads: int) -> (
-    Blend
-):  # fmt: skip
+def fit_ranker(
+    name: str, lessons: Sequence[Examples], members: Sequence[str], settings: Finetune, threads: int
+) -> Blend:
     """The ranker of that name, from all of these examples."""
     kind, _, rounds = name.partition(" ")
     if kind == TREES:
@@ -127,9 +130,14 @@ def _trees(known: Examples, base: Blend, rounds: Sequence[int], settings: Finetu
 
 
 def score_cut(
-    board: ScoreBoard, engine: Engine, before: Engine | None, lesson: TimeCut, now: Mapping[str, Blend],
-    past: Mapping[str, Blend], judge: Validator,
-) -> None:  # fmt: skip
+    board: ScoreBoard,
+    engine: Engine,
+    before: Engine | None,
+    lesson: TimeCut,
+    now: Mapping[str, Blend],
+    past: Mapping[str, Blend],
+    judge: Validator,
+) -> None:
     """Judge rankers and members on a lesson. engine: knows all before it; before: one lesson less; now, past: rankers
     that learned from all lessons before it, and from all but the last of these."""
     asked = lesson.positions

@@ -162,9 +162,13 @@ def keys(
 def events_table(known: Histories, night: WarmStartContext) -> pa.Table:
     """user_id, item_id (as dictionaries of what occurs) and time of each event."""
     users, items = known.rows, known.items.astype(np.int64)
-    return pa.table({
-        "user_id": named(users, night.user_ids), "item_id": named(items, night.item_ids), "time": known.times,
-    })  # fmt: skip
+    return pa.table(
+        {
+            "user_id": named(users, night.user_ids),
+            "item_id": named(items, night.item_ids),
+            "time": known.times,
+        }
+    )
 
 
 def named(index: IntArray, ids: list[str]) -> pa.DictionaryArray:

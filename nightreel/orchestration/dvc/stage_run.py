@@ -29,9 +29,19 @@ SIGNS: tuple[tuple[str, How], ...] = (
 )
 # What DVC says to somebody at a keyboard; the run's log is about the stages.
 CHATTER = (
-    "Running stage '", "> ", "Updating lock file", "Generating lock file", "To track the changes", "To enable auto",
-    "Use `dvc push`", "Data and pipelines are up to date", "Stage '", "WARNING: Process '", "\tgit add", "\tdvc config",
-)  # fmt: skip
+    "Running stage '",
+    "> ",
+    "Updating lock file",
+    "Generating lock file",
+    "To track the changes",
+    "To enable auto",
+    "Use `dvc push`",
+    "Data and pipelines are up to date",
+    "Stage '",
+    "WARNING: Process '",
+    "\tgit add",
+    "\tdvc config",
+)
 
 
 @dataclass(frozen=True)
@@ -126,8 +136,12 @@ def unchanged(place: StageEnvironment, stages: Iterable[str]) -> frozenset[str]:
         return frozenset()
     found = subprocess.run(
         [sys.executable, "-m", "dvc", "--wait-for-lock", "status", "--json", *asked],
-        cwd=place.root, env=dict(place.environment), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=place.root,
+        env=dict(place.environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if found.returncode:
         return frozenset()  # the stages are asked one by one, and the one that is at fault says so
     return frozenset(asked) - set(json.loads(found.stdout))

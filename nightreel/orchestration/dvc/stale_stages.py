@@ -31,8 +31,12 @@ def why() -> list[StaleStage]:
     stages = pipeline.read(here.root)
     found = subprocess.run(
         [sys.executable, "-m", "dvc", "status", "--json"],
-        cwd=here.root, env=here.environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=here.root,
+        env=here.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if found.returncode:
         message = found.stderr.strip().splitlines() or ["no message"]
         raise UserError(f"{here.root}: dvc status failed: {message[-1]}")

@@ -63,8 +63,21 @@ def making_database(state: Path, patience_s: float = START_S) -> AbstractContext
 @contextmanager
 def serve(project: Project, port: int) -> Iterator[Child]:
     """The API without its UI, as a child process over the database in the state directory; then its last messages."""
-    command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app",
-               "--host", HOST, "--port", str(port), "--log-level", "error", "--lifespan", "on"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "--factory",
+        "prefect.server.api.server:create_app",
+        "--host",
+        HOST,
+        "--port",
+        str(port),
+        "--log-level",
+        "error",
+        "--lifespan",
+        "on",
+    ]
     more = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
     environment = project.environment(more)
     environment.pop("PREFECT_API_URL", None)

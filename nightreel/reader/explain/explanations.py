@@ -192,8 +192,9 @@ def measured(
     lengths = [len(row.items) for row in rows]
     asked = Histories(
         np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        np.concatenate([row.items for row in rows]), np.concatenate([row.times for row in rows]),
-    )  # fmt: skip
+        np.concatenate([row.items for row in rows]),
+        np.concatenate([row.times for row in rows]),
+    )
     moments, exclude = np.repeat(question.moments, len(rows)), question.exclude
     exclude = exclude.take(np.zeros(len(rows), np.int64)) if exclude is not None else None
     found, columns, matrix = engine.candidates(asked, moments, exclude, hidden)

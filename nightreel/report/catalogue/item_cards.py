@@ -68,11 +68,14 @@ def samples(catalogue: CatalogueTables, rows: Sequence[int]) -> list[SampleItem]
     at = dict(zip(others, catalogue.rows(others), strict=True))
     return [
         SampleItem(
-            number, row, frames.get(row["item_id"], []), gaps.get(row["item_id"], []),
+            number,
+            row,
+            frames.get(row["item_id"], []),
+            gaps.get(row["item_id"], []),
             [(at[each.row], each.cosine, in_common(row, at[each.row])) for each in found],
         )
         for number, (row, found) in enumerate(zip(own, near, strict=True), start=1)
-    ]  # fmt: skip
+    ]
 
 
 def cards(found: Sequence[SampleItem]) -> Markup:
@@ -88,10 +91,17 @@ def card(sample: SampleItem) -> Markup:
     parts = [
         tag("h3", f"{sample.number}. {row['title'] or row['item_id']}"),
         tag("p", " · ".join(str(fact) for fact in facts if fact), class_="quiet"),
-        _frames(sample.frames), _shares(derived), _transcript(derived), _summary(row, derived),
-        _tags(derived), _tone(derived), _comments(derived), _keywords(derived), _near(sample.neighbours),
+        _frames(sample.frames),
+        _shares(derived),
+        _transcript(derived),
+        _summary(row, derived),
+        _tags(derived),
+        _tone(derived),
+        _comments(derived),
+        _keywords(derived),
+        _near(sample.neighbours),
         _gaps(sample.gaps),
-    ]  # fmt: skip
+    ]
     return tag("article", *filter(None, parts), class_="person", id=f"item-{sample.number}")
 
 
@@ -103,8 +113,9 @@ def _frames(frames: Sequence[Row]) -> Markup | str:
     step = max(1, -(-len(frames) // FRAMES))
     shown = [
         tag("figure", Markup(_picture(each)), tag("figcaption", clock(each["time_s"])))
-        for each in frames[::step] if each["jpeg"]
-    ]  # fmt: skip
+        for each in frames[::step]
+        if each["jpeg"]
+    ]
     return tag("div", *shown, class_="frames") if shown else ""
 
 
@@ -141,10 +152,14 @@ def _summary(row: Row, derived: Row) -> Markup | str:
 def _tags(derived: Row) -> Markup | str:
     names, scores = derived.get("tags") or [], derived.get("tag_scores") or []
     lines = [
-        tag("li", tag("span", name), Markup(f'<meter min="0" max="1" value="{score:.3f}">{score:.0%}</meter>'),
-            tag("small", f"{score:.0%}"))
+        tag(
+            "li",
+            tag("span", name),
+            Markup(f'<meter min="0" max="1" value="{score:.3f}">{score:.0%}</meter>'),
+            tag("small", f"{score:.0%}"),
+        )
         for name, score in zip(names, scores, strict=True)
-    ]  # fmt: skip
+    ]
     return _titled("Tags", tag("ul", *lines, class_="scored")) if lines else ""
 
 
@@ -165,10 +180,15 @@ def _keywords(derived: Row) -> Markup | str:
 
 def _near(neighbours: Sequence[tuple[Row, float, Sequence[str]]]) -> Markup | str:
     lines = [
-        tag("li", tag("b", row["title"] or row["item_id"]), " ", tag("small", f"{cosine:.2f}"),
-            tag("div", "; ".join(reasons) or "the text is near", class_="quiet"))
+        tag(
+            "li",
+            tag("b", row["title"] or row["item_id"]),
+            " ",
+            tag("small", f"{cosine:.2f}"),
+            tag("div", "; ".join(reasons) or "the text is near", class_="quiet"),
+        )
         for row, cosine, reasons in neighbours
-    ]  # fmt: skip
+    ]
     return _titled("Nearest", tag("ol", *lines)) if lines else ""
 
 

@@ -44,9 +44,13 @@ def project(vectors: Vectors) -> Points:
         components = min(DIMENSIONS, *vectors.shape)
         flat = PCA(components, svd_solver="covariance_eigh").fit_transform(vectors.astype(np.float64))
         method = TSNE(
-            2, perplexity=min(PERPLEXITY, (len(flat) - 1) / 3), init=flat[:, :2] / max(flat[:, 0].std(), 1e-12) * 1e-4,
-            max_iter=STEPS, random_state=0, n_jobs=1,
-        )  # fmt: skip
+            2,
+            perplexity=min(PERPLEXITY, (len(flat) - 1) / 3),
+            init=flat[:, :2] / max(flat[:, 0].std(), 1e-12) * 1e-4,
+            max_iter=STEPS,
+            random_state=0,
+            n_jobs=1,
+        )
         return np.asarray(method.fit_transform(flat), np.float64)
 
 

@@ -54,8 +54,16 @@ def page(catalogue: CatalogueTables) -> str:
     rows = chosen(catalogue)
     found = samples(catalogue, rows)
     numbered = {row: sample.number for row, sample in zip(rows, found, strict=True)}
-    parts = [_head(catalogue), catalogue_map(catalogue, numbered), cards(found), known(catalogue), tags(catalogue.metrics),
-             sentiment(catalogue.metrics), comments(catalogue.metrics), review(catalogue)]  # fmt: skip
+    parts = [
+        _head(catalogue),
+        catalogue_map(catalogue, numbered),
+        cards(found),
+        known(catalogue),
+        tags(catalogue.metrics),
+        sentiment(catalogue.metrics),
+        comments(catalogue.metrics),
+        review(catalogue),
+    ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -85,9 +93,11 @@ def understanding_path(state: Path, recipe: str) -> Path:
 def _head(catalogue: CatalogueTables) -> Markup:
     metrics = catalogue.metrics
     told = {
-        "items": metrics.get("items", len(catalogue)), "with a description or transcript": metrics.get("with_prose"),
-        "transcribed": metrics.get("transcribed"), "language known": metrics.get("with_language"),
-    }  # fmt: skip
+        "items": metrics.get("items", len(catalogue)),
+        "with a description or transcript": metrics.get("with_prose"),
+        "transcribed": metrics.get("transcribed"),
+        "language known": metrics.get("with_language"),
+    }
     return tag("dl", *(tag("div", tag("dt", n), tag("dd", f"{v:,}")) for n, v in told.items() if v is not None))
 
 
@@ -95,10 +105,15 @@ def known(catalogue: CatalogueTables) -> Markup:
     """Each derived field: how many items have it, and from what; and why others don't."""
     origins, n = catalogue.origins(), max(1, len(catalogue))
     have = [
-        [row["field"].replace("_", " "), f"{row['count_all']:,}", _share(row["count_all"] / n),
-         _named(catalogue.cards, row["producer"])]
-        for row in origins if not row["skipped"]
-    ]  # fmt: skip
+        [
+            row["field"].replace("_", " "),
+            f"{row['count_all']:,}",
+            _share(row["count_all"] / n),
+            _named(catalogue.cards, row["producer"]),
+        ]
+        for row in origins
+        if not row["skipped"]
+    ]
     lack = [
         [row["field"].replace("_", " "), f"{row['count_all']:,}", row["skipped"]] for row in origins if row["skipped"]
     ]

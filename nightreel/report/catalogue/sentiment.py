@@ -31,8 +31,11 @@ def comments(metrics: Row) -> Markup:
     told = metrics.get("comments")
     if not told:
         return Markup("")
-    rows = [["items with comments", f"{told['items']:,}"], ["items with a tone of comments", f"{told['given']:,}"],
-            ["comments in English", f"{told['read']:,}"]]  # fmt: skip
+    rows = [
+        ["items with comments", f"{told['items']:,}"],
+        ["items with a tone of comments", f"{told['given']:,}"],
+        ["comments in English", f"{told['read']:,}"],
+    ]
     explained = caption(
         "Each person's last comment on an item, in English; an item gets their mean where there are enough. Erased "
         "users' comments count nowhere. On rated texts of other kinds, the tone of one and people's ratings have "

@@ -77,8 +77,13 @@ class CatalogueTables:
 
     def labels(self) -> list[tuple[str, ...]]:
         """What each item is filed under: its genres, else its learned tags, else its medium."""
-        own = zip(*(self._column(table, name) for table, name in (
-            (self.given, "genres"), (self.derived, "tags"), (self.given, "media_type"))), strict=True)  # fmt: skip
+        own = zip(
+            *(
+                self._column(table, name)
+                for table, name in ((self.given, "genres"), (self.derived, "tags"), (self.given, "media_type"))
+            ),
+            strict=True,
+        )
         return [tuple(genres or tags or ([medium] if medium else [])) for genres, tags, medium in own]
 
     def media(self) -> list[str]:

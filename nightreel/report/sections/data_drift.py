@@ -34,11 +34,15 @@ def drift(facts: RunFacts) -> Markup:
 def _rows(changes: Sequence[Row]) -> list[list[Any]]:
     return [
         [
-            each["against"], each["what"], tag("span", each["state"], class_=STYLE[each["state"]]),
-            tag("div", each["text"], class_="wide"), _bound(each["warn"]), _bound(each["stop"]),
+            each["against"],
+            each["what"],
+            tag("span", each["state"], class_=STYLE[each["state"]]),
+            tag("div", each["text"], class_="wide"),
+            _bound(each["warn"]),
+            _bound(each["stop"]),
         ]
         for each in changes
-    ]  # fmt: skip
+    ]
 
 
 def _bound(value: float | None) -> str:

@@ -24,14 +24,15 @@ def verdict(facts: RunFacts) -> Markup:
     told = facts.verdict
     decision = str(told.get("decision", "no decision"))
     named = {
-        "candidate": _short(told.get("candidate")), "champion": _short(told.get("champion")) or "none",
+        "candidate": _short(told.get("candidate")),
+        "champion": _short(told.get("champion")) or "none",
         "compared by": f"rule ({told['comparison']})" if told.get("comparison") else "no comparison",
         "decided on": f"{told.get('gate', '')}, {told.get('users', 0):,} test users",
         "not asked, without a history": f"{told['cold_users']:,} users" if told.get("cold_users") else "",
         "this test split was read by": _recipes(facts.reads.get(told.get("gate", ""), 0)),
         "source": str(facts.source.get("name", "")),
         "published": _short(facts.receipt.get("digest")) if facts.receipt.get("published") else "no",
-    }  # fmt: skip
+    }
     listed = tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in named.items() if value))
     head = tag("strong", f"{decision.capitalize()}: {told.get('label', '')}")
     tiles = tag("div", *_tiles(facts), class_="tiles")
@@ -83,11 +84,14 @@ def _rule(rule: Row) -> list[object]:
     figure, bound = ASKED.get(rule["name"], ("{:,.4g}", "{:,.4g}"))
     name = tag("div", tag("b", rule["name"]), tag("div", rule["text"], class_="note"), class_="wide")
     return [
-        name, tag("span", rule["state"], class_=f"state {STATES.get(rule['state'], '')}"),
-        "–" if rule["point"] is None else figure.format(rule["point"]), bound.format(rule["bound"]),
-        f"{rule['users']:,}" if rule["users"] else "", _percent(rule.get("detectable")),
+        name,
+        tag("span", rule["state"], class_=f"state {STATES.get(rule['state'], '')}"),
+        "–" if rule["point"] is None else figure.format(rule["point"]),
+        bound.format(rule["bound"]),
+        f"{rule['users']:,}" if rule["users"] else "",
+        _percent(rule.get("detectable")),
         f"{rule['users_needed']:,}" if rule.get("users_needed") else "",
-    ]  # fmt: skip
+    ]
 
 
 def _override(told: Row | None) -> Markup | str:

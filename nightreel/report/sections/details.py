@@ -9,14 +9,20 @@ from nightreel.report.markup import Markup, caption, section, table, tag
 from nightreel.report.run_files import Row, RunFacts
 
 BEYOND = {
-    "coverage@10": ("coverage", ".1%"), "gini@10": ("Gini", ".3f"), "novelty@10": ("novelty, bits", ".2f"),
-    "diversity@10": ("diversity", ".3f"), "serendipity@10": ("serendipity", ".4f"),
-    "popularity_lift@10": ("popularity lift", "+.1%"), "miscalibration@10": ("miscalibration, nats", ".3f"),
-}  # fmt: skip
+    "coverage@10": ("coverage", ".1%"),
+    "gini@10": ("Gini", ".3f"),
+    "novelty@10": ("novelty, bits", ".2f"),
+    "diversity@10": ("diversity", ".3f"),
+    "serendipity@10": ("serendipity", ".4f"),
+    "popularity_lift@10": ("popularity lift", "+.1%"),
+    "miscalibration@10": ("miscalibration, nats", ".3f"),
+}
 NEEDS = {
-    "serendipity@10": "popularity among the members", "miscalibration@10": "genres of the items",
-    "diversity@10": "lists of two items or more", "popularity_lift@10": "histories",
-}  # fmt: skip
+    "serendipity@10": "popularity among the members",
+    "miscalibration@10": "genres of the items",
+    "diversity@10": "lists of two items or more",
+    "popularity_lift@10": "histories",
+}
 """Of a figure that may be missing: what it is measured by."""
 TITLES = {"encoder": "Learning curve of the encoder", "curve": "Trees of the blend, on validation"}
 STEPS = ("trees", "step", "epoch", "round", "iteration", "k")
@@ -94,9 +100,11 @@ def accounting(facts: RunFacts) -> Markup:
     ]
     warned = [tag("li", warning) for warning in facts.validated.get("warnings", [])]
     return section(
-        "Data", table(["table", "rows in", "clean", "quarantined", "erased"], rows, (1, 2, 3, 4)) if rows else "",
-        tag("ul", *warned) if warned else "", table(["fact", ""], listed) if listed else "",
-    )  # fmt: skip
+        "Data",
+        table(["table", "rows in", "clean", "quarantined", "erased"], rows, (1, 2, 3, 4)) if rows else "",
+        tag("ul", *warned) if warned else "",
+        table(["fact", ""], listed) if listed else "",
+    )
 
 
 def cost(facts: RunFacts) -> Markup:

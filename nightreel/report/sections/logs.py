@@ -9,9 +9,11 @@ from nightreel.report.markup import Markup, caption, section, table, tag
 from nightreel.report.run_files import Row, RunFacts
 
 ESTIMATES = {
-    "logged": "logging policy, as it was", "ips": "challenger, IPS", "snips": "challenger, SNIPS",
+    "logged": "logging policy, as it was",
+    "ips": "challenger, IPS",
+    "snips": "challenger, SNIPS",
     "dr": "challenger, doubly robust",
-}  # fmt: skip
+}
 
 
 def logs(facts: RunFacts) -> Markup:
@@ -20,9 +22,12 @@ def logs(facts: RunFacts) -> Markup:
     if not told:
         return Markup("")
     return section(
-        "From logs", tag("h3", "Off-policy estimates"), *_estimates(told["off_policy"]),
-        tag("h3", "Experiment"), *_experiment(told["experiment"]),
-    )  # fmt: skip
+        "From logs",
+        tag("h3", "Off-policy estimates"),
+        *_estimates(told["off_policy"]),
+        tag("h3", "Experiment"),
+        *_experiment(told["experiment"]),
+    )
 
 
 def _estimates(told: Row) -> list[Markup]:
@@ -32,11 +37,14 @@ def _estimates(told: Row) -> list[Markup]:
     scale = span([(each["low"], each["high"]) for each in found.values()], 0.0)
     rows = [
         [
-            label, f"{each['point']:.4f}", f"{each['low']:.4f}–{each['high']:.4f}",
+            label,
+            f"{each['point']:.4f}",
+            f"{each['low']:.4f}–{each['high']:.4f}",
             interval(each["low"], each["point"], each["high"], scale),
         ]
-        for name, label in ESTIMATES.items() for each in [found[name]]
-    ]  # fmt: skip
+        for name, label in ESTIMATES.items()
+        for each in [found[name]]
+    ]
     explained = caption(
         f"Responses per place of a list of {told['places']}, from {told['impressions']:,} impressions in "
         f"{told['slates']:,} slates of {told['users']:,} users; effective sample {told['effective']:,.0f}; the log "
@@ -60,14 +68,22 @@ def _experiment(told: Row) -> list[Markup]:
         tag("li", f"{e['outcome']} of {e['arm']}: not measured: {e['why']}") for e in told["outcomes"] if e["why"]
     ]
     return [
-        *head, table(names, rows, (2, 3, 4)) if rows else Markup(""),
-        tag("ul", *lacking) if lacking else Markup(""), explained,
-    ]  # fmt: skip
+        *head,
+        table(names, rows, (2, 3, 4)) if rows else Markup(""),
+        tag("ul", *lacking) if lacking else Markup(""),
+        explained,
+    ]
 
 
 def _outcome(each: Row) -> list[Any]:
     sure = "better" if each["low"] > 0 else "worse" if each["high"] < 0 else ""
     state = tag("span", sure, class_="passed" if sure == "better" else "failed") if sure else ""
     bounds = f"{each['low']:+.4f} to {each['high']:+.4f}"
-    return [each["outcome"], each["arm"], *(f"{each[n]:.4f}" for n in ("control_value", "arm_value")),
-            f"{each['point']:+.4f}", bounds, state]  # fmt: skip
+    return [
+        each["outcome"],
+        each["arm"],
+        *(f"{each[n]:.4f}" for n in ("control_value", "arm_value")),
+        f"{each['point']:+.4f}",
+        bounds,
+        state,
+    ]

@@ -19,13 +19,18 @@ def model_card(facts: RunFacts) -> Markup:
     ]
     return section(
         "Model card",
-        tag("h3", "Intended use"), _list(card["intended_use"]),
-        tag("h3", "Not for"), _list(card["not_for"]),
-        tag("h3", "Limits"), _list(card["limits"]),
-        tag("h3", f"Members, blended by {card['recipe']['blend']}"), table(["member", "settings"], members),
-        tag("h3", "Terms of the data"), tag("p", card["terms"]),
+        tag("h3", "Intended use"),
+        _list(card["intended_use"]),
+        tag("h3", "Not for"),
+        _list(card["not_for"]),
+        tag("h3", "Limits"),
+        _list(card["limits"]),
+        tag("h3", f"Members, blended by {card['recipe']['blend']}"),
+        table(["member", "settings"], members),
+        tag("h3", "Terms of the data"),
+        tag("p", card["terms"]),
         caption("The whole card is in the bundle, as card.md and card.json; `nightreel card` prints it."),
-    )  # fmt: skip
+    )
 
 
 def _list(lines: Sequence[str]) -> Markup:

@@ -19,18 +19,22 @@ def ratings(facts: RunFacts) -> Markup:
         scale = span([(error["low"], error["high"]) for error in errors.values()])
         rows = [
             [
-                model, f"{error['point']:.4f}", f"{error['low']:.4f}–{error['high']:.4f}",
+                model,
+                f"{error['point']:.4f}",
+                f"{error['low']:.4f}–{error['high']:.4f}",
                 interval(error["low"], error["point"], error["high"], scale),
                 f"{own['models'][model]['mae']['point']:.4f}",
             ]
             for model, error in sorted(errors.items(), key=lambda pair: float(pair[1]["point"]))
-        ]  # fmt: skip
+        ]
         parts.append(tag("h3", f"{name} · {own['ratings']:,} ratings of {own['users']:,} users"))
         parts.append(table(["predicted by", "RMSE", "95% interval", "", "MAE"], rows, (1, 2, 4)))
         pair = own["against"]
-        parts.append(caption(
-            f"RMSE of the rating head less that of the biases: {pair['point']:+.4f}, 95% interval {pair['low']:+.4f} "
-            f"to {pair['high']:+.4f}; below 0 is better. Users who had rated nothing before are not asked "
-            f"({own['cold_users']:,})."
-        ))  # fmt: skip
+        parts.append(
+            caption(
+                f"RMSE of the rating head less that of the biases: {pair['point']:+.4f}, 95% interval {pair['low']:+.4f} "
+                f"to {pair['high']:+.4f}; below 0 is better. Users who had rated nothing before are not asked "
+                f"({own['cold_users']:,})."
+            )
+        )
     return section("Ratings", *parts)

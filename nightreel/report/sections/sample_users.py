@@ -17,16 +17,20 @@ def people(facts: RunFacts) -> Markup:
     found: list[Row] = facts.report.get("samples", [])
     if not found:
         return Markup("")
-    order = "From the greatest loss against the champion to the greatest gain, evenly apart; " if any(
-        "champion_ndcg" in each for each in found
-    ) else "From the lowest NDCG@10 to the highest, evenly apart; "  # fmt: skip
+    order = (
+        "From the greatest loss against the champion to the greatest gain, evenly apart; "
+        if any("champion_ndcg" in each for each in found)
+        else "From the lowest NDCG@10 to the highest, evenly apart; "
+    )
     keys = [tag("span", tag("i", class_=f"bit k{n}"), name, class_="key") for n, name in enumerate(KINDS)]
     explained = tag("p", "The bar beside an item shares out the votes that brought it in: ", *keys, class_="note")
     cards = tag("div", *(_person(each) for each in found), class_="people")
     return section(
-        "Sample users", caption(order + "a tick marks what the user then took to."),
-        explained if any("why" in each for each in found) else "", cards,
-    )  # fmt: skip
+        "Sample users",
+        caption(order + "a tick marks what the user then took to."),
+        explained if any("why" in each for each in found) else "",
+        cards,
+    )
 
 
 def _person(each: Row) -> Markup:
@@ -91,13 +95,18 @@ def _bars(head: str, rows: Sequence[tuple[str, float, str]]) -> Markup:
     top = max((abs(value) for _, value, _ in rows), default=1.0) or 1.0
     lines = [
         tag(
-            "li", tag("span", name),
-            tag("span", tag("i", class_=f"bit {'k0' if value >= 0 else 'less'}", style=f"width:{abs(value) / top:.0%}"),
-                class_="votes", aria_hidden="true"),
+            "li",
+            tag("span", name),
+            tag(
+                "span",
+                tag("i", class_=f"bit {'k0' if value >= 0 else 'less'}", style=f"width:{abs(value) / top:.0%}"),
+                class_="votes",
+                aria_hidden="true",
+            ),
             tag("span", shown, class_="figure"),
         )
         for name, value, shown in rows
-    ]  # fmt: skip
+    ]
     return tag("div", tag("h4", head), tag("ul", *lines, class_="bars"))
 
 

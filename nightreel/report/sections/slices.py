@@ -7,9 +7,12 @@ from nightreel.report.run_files import Row, RunFacts
 
 RANKING = {"recall@10": "recall@10", "mrr@10": "MRR@10"}
 BEYOND = {
-    "coverage@10": "coverage", "novelty@10": "novelty", "diversity@10": "diversity", "serendipity@10": "serendipity",
+    "coverage@10": "coverage",
+    "novelty@10": "novelty",
+    "diversity@10": "diversity",
+    "serendipity@10": "serendipity",
     "popularity_lift@10": "popularity lift",
-}  # fmt: skip
+}
 
 
 def everything(facts: RunFacts) -> Markup:
@@ -20,12 +23,13 @@ def everything(facts: RunFacts) -> Markup:
     head = ["slice", "users", *RANKING.values(), *BEYOND.values()]
     rows = [
         [
-            f"{each['by']}: {each['name']}", f"{each['users']:,}",
+            f"{each['by']}: {each['name']}",
+            f"{each['users']:,}",
             *(_ranking(each["metrics"][name]) for name in RANKING),
             *(_figure(each["beyond"].get(name)) for name in BEYOND),
         ]
         for each in found
-    ]  # fmt: skip
+    ]
     explained = caption(
         "Of what is served, with 95% intervals; coverage is of the whole catalogue, so small slices have less. "
         "Hit rate, MAP, precision and F1 of each are in data/evaluate/report.json."

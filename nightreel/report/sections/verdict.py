@@ -22,12 +22,15 @@ def models(facts: RunFacts) -> Markup:
         scale = span([(each["ndcg@10"][1], each["ndcg@10"][2]) for each in found.values()], 0.0)
         rows = [
             [
-                model, f"{point:.4f}", f"{low:.4f}–{high:.4f}", interval(low, point, high, scale),
+                model,
+                f"{point:.4f}",
+                f"{low:.4f}–{high:.4f}",
+                interval(low, point, high, scale),
                 *(f"{each[metric]:.4f}" for metric in ("recall@10", "hit_rate@10", "mrr@10")),
             ]
             for model, each in sorted(found.items(), key=lambda pair: -pair[1]["ndcg@10"][0])
             for point, low, high in [each["ndcg@10"]]
-        ]  # fmt: skip
+        ]
         decides = " · decides" if name == gate else ""
         head = ["model", "NDCG@10", "95% interval", "", "recall@10", "hit rate@10", "MRR@10"]
         parts += [tag("h3", f"{name} · {own['users']:,} test users{decides}"), table(head, rows, (1, 2, 4, 5, 6))]
@@ -40,13 +43,17 @@ def versus(facts: RunFacts) -> Markup:
     scale = span([(each["difference"]["low"], each["difference"]["high"]) for each in found], 0.0)
     rows = [
         [
-            each["metric"], f"{each['challenger']['point']:.4f}", _bounds(each["challenger"]),
-            f"{each['champion']['point']:.4f}", _bounds(each["champion"]),
-            _paired(each["difference"], scale), f"{each['difference']['point']:+.4f}",
+            each["metric"],
+            f"{each['challenger']['point']:.4f}",
+            _bounds(each["challenger"]),
+            f"{each['champion']['point']:.4f}",
+            _bounds(each["champion"]),
+            _paired(each["difference"], scale),
+            f"{each['difference']['point']:+.4f}",
             _bounds(each["difference"], "+.4f"),
         ]
         for each in found
-    ]  # fmt: skip
+    ]
     head = ["metric", "challenger", "95% interval", "champion", "95% interval", "", "difference", "95% interval"]
     explained = caption("Differences are paired: both are asked for the same users, who are drawn together.")
     numbers = (1, 2, 3, 4, 6, 7)
@@ -63,13 +70,17 @@ def members(facts: RunFacts) -> Markup:
     scale = span([(each["difference"]["low"], each["difference"]["high"]) for each in found], 0.0)
     rows = [
         [
-            each["model"], _paired(pair, scale), f"{pair['point']:+.1%}", _bounds(pair, "+.1%"),
-            "not tested" if each["upper"] is None else f"{each['upper']:+.1%}", f"{pair['users']:,}",
+            each["model"],
+            _paired(pair, scale),
+            f"{pair['point']:+.1%}",
+            _bounds(pair, "+.1%"),
+            "not tested" if each["upper"] is None else f"{each['upper']:+.1%}",
+            f"{pair['users']:,}",
             f"{pair['detectable']:.1%}",
         ]
         for each in sorted(found, key=lambda each: -each["difference"]["point"])
         for pair in [each["difference"]]
-    ]  # fmt: skip
+    ]
     head = ["model", "", "NDCG@10", "bounds", "corrected upper bound", "users", "detectable"]
     explained = caption(
         "Relative to the blend, paired. The blend is surely better where the bound, corrected for all of the "
@@ -100,18 +111,23 @@ def slices(facts: RunFacts) -> Markup:
     gaps = facts.verdict.get("gaps", [])
     listed = [[gap["by"], gap["best"], gap["worst"], f"{gap['gap']['point']:.4f}", _bounds(gap["gap"])] for gap in gaps]
     return section(
-        "Slices", table(head, rows, (2, 3, 6, 7, 8)), caption((explained if pairs else "") + few),
+        "Slices",
+        table(head, rows, (2, 3, 6, 7, 8)),
+        caption((explained if pairs else "") + few),
         tag("h3", "Gaps between slices") if gaps else "",
         table(["by", "best served", "worst served", "NDCG@10 apart", "95% interval"], listed, (3, 4)) if gaps else "",
-    )  # fmt: skip
+    )
 
 
 def _slice(each: Row, scale: tuple[float, float], apart: tuple[float, float], compared: bool) -> list[Any]:
     ndcg, pair = each["ndcg"], each["difference"]
     row: list[Any] = [
-        each["by"], each["name"], f"{each['users']:,}", f"{ndcg['point']:.4f}",
+        each["by"],
+        each["name"],
+        f"{each['users']:,}",
+        f"{ndcg['point']:.4f}",
         interval(ndcg["low"], ndcg["point"], ndcg["high"], scale),
-    ]  # fmt: skip
+    ]
     if not compared:
         return row
     if not pair:
@@ -138,12 +154,17 @@ def groups(facts: RunFacts) -> Markup:
     found: list[Row] = facts.report.get("groups", [])
     rows = [
         [
-            each["by"], each["name"], f"{each['items']:,}", f"{each['exposure']['point']:.1%}",
-            _bounds(each["exposure"], ".1%"), f"{each['wanted']:.1%}",
-            f"{each['surplus']['point']:+.1%}", _bounds(each["surplus"], "+.1%"),
+            each["by"],
+            each["name"],
+            f"{each['items']:,}",
+            f"{each['exposure']['point']:.1%}",
+            _bounds(each["exposure"], ".1%"),
+            f"{each['wanted']:.1%}",
+            f"{each['surplus']['point']:+.1%}",
+            _bounds(each["surplus"], "+.1%"),
         ]
         for each in found
-    ]  # fmt: skip
+    ]
     head = ["by", "group", "items", "attention", "95% interval", "of wanted items", "surplus", "95% interval"]
     return section("Exposure of groups", table(head, rows, (2, 3, 4, 5, 6, 7))) if rows else Markup("")
 

@@ -88,11 +88,14 @@ async def history(request: Request, user: Annotated[str, Query(max_length=256)])
             "events": len(items),
             "interests": _interests(reader, user),
             "items": [
-                {"item_id": reader.items.ids[i], "title": reader.items.titles[i] or reader.items.ids[i],
-                 "genres": list(reader.items.genres[i])}
+                {
+                    "item_id": reader.items.ids[i],
+                    "title": reader.items.titles[i] or reader.items.ids[i],
+                    "genres": list(reader.items.genres[i]),
+                }
                 for i in [i for i in items if not hidden[i]][:RECENT]
             ],
-        }  # fmt: skip
+        }
 
     answers: Answers = request.app.state.answers
     return Response(await answers.of(("history", user), question), media_type="application/json")
@@ -105,10 +108,14 @@ def _interests(reader: Reader, user: str) -> list[dict[str, Any]]:
     except UserError:
         return []
     return [
-        {"word": each.word, "weight": round(each.weight, 4), "events": each.events,
-         "from": [f"search: {origin.text}" if not origin.item_id else origin.text for origin in each.origins]}
+        {
+            "word": each.word,
+            "weight": round(each.weight, 4),
+            "events": each.events,
+            "from": [f"search: {origin.text}" if not origin.item_id else origin.text for origin in each.origins],
+        }
         for each in found
-    ]  # fmt: skip
+    ]
 
 
 @router.get("/explorer/channels")

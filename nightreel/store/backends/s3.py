@@ -157,9 +157,11 @@ class S3Store:
         if isinstance(content, Path):
             upload(self._client, self._bucket, self._name(key), content)
         else:
-            tag(self._client.put_object(
-                Bucket=self._bucket, Key=self._name(key), Body=content, ChecksumAlgorithm="SHA256"
-            ))  # fmt: skip
+            tag(
+                self._client.put_object(
+                    Bucket=self._bucket, Key=self._name(key), Body=content, ChecksumAlgorithm="SHA256"
+                )
+            )
 
     def _swap(self, key: str, expected: Token | None, content: bytes) -> Token:
         condition = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}

@@ -14,9 +14,15 @@ from nightreel.store.backends.base import Missing, StoreError, StoreUnreachable
 
 CONDITION_FAILED = {"409", "412", "ConditionalRequestConflict", "PreconditionFailed"}
 _REFUSED = {
-    "401", "403", "AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch",
+    "401",
+    "403",
+    "AccessDenied",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "SignatureDoesNotMatch",
     "AuthorizationHeaderMalformed",
-}  # fmt: skip
+}
 _SKEWED = {"RequestTimeTooSkewed", "RequestExpired"}
 _ABSENT = {"404", "NoSuchKey", "NotFound", "NoSuchBucket"}
 _OVERLOADED = {"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequests"}

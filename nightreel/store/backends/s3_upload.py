@@ -95,9 +95,7 @@ def _send(target: _Target, path: Path, upload_id: str) -> bool:
             parts = list(
                 pool.map(lambda n: _send_part(target, upload_id, n, _read(path, n, size), there.get(n)), numbers)
             )
-        target.client.complete_multipart_upload(
-            **target.place, UploadId=upload_id, MultipartUpload={"Parts": parts}
-        )  # fmt: skip
+        target.client.complete_multipart_upload(**target.place, UploadId=upload_id, MultipartUpload={"Parts": parts})
     except faults.ClientError as error:
         if code(error) not in ("NoSuchUpload", "404"):
             raise
@@ -112,9 +110,11 @@ def _send_part(
     checksum = base64.b64encode(hashlib.sha256(content).digest()).decode()
     said = there["ETag"] if there else None
     if said is None or said.strip('"') != hashlib.md5(content, usedforsecurity=False).hexdigest():
-        said = tag(target.client.upload_part(
-            **target.place, UploadId=upload_id, PartNumber=number, Body=content, ChecksumSHA256=checksum
-        ))  # fmt: skip
+        said = tag(
+            target.client.upload_part(
+                **target.place, UploadId=upload_id, PartNumber=number, Body=content, ChecksumSHA256=checksum
+            )
+        )
     return {"PartNumber": number, "ETag": said, "ChecksumSHA256": checksum}
 
 
@@ -144,9 +144,7 @@ def _parts(target: _Target, upload_id: str) -> dict[int, dict[str, Any]]:
 def abandon(client: Any, bucket: str, prefix: str, before: float) -> int:
     """End the uploads below a prefix that were begun before `before` (epoch seconds); returns how many."""
     pages = client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix)
-    stale = [
-        each for page in pages for each in page.get("Uploads", []) if each["Initiated"].timestamp() < before
-    ]  # fmt: skip
+    stale = [each for page in pages for each in page.get("Uploads", []) if each["Initiated"].timestamp() < before]
     for each in stale:
         client.abort_multipart_upload(Bucket=bucket, Key=each["Key"], UploadId=each["UploadId"])
     return len(stale)

@@ -65,9 +65,14 @@ class ObjectStore:
         with self.log.open("ab") as log:  # why an earlier one ended stays readable
             # A session of its own: a Ctrl-C in the terminal reaches the server through stop() only.
             self._server = subprocess.Popen(
-                [str(weed), *self._arguments()], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd=self.folder, start_new_session=True, env={**os.environ, **_GROWTH},
-            )  # fmt: skip
+                [str(weed), *self._arguments()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+                env={**os.environ, **_GROWTH},
+            )
         try:
             self._wait_until_ready()
         except BaseException:
@@ -102,11 +107,22 @@ class ObjectStore:
         s3, master, volume, filer, *grpc = range(self.port, self.port + _PORTS)
         services = {"s3": s3, "master": master, "volume": volume, "filer": filer}
         flags = [
-            "server", "-s3", "-filer", f"-dir={self.folder / 'data'}", f"-s3.config={self._identities_path()}",
-            f"-ip={_HOST}", f"-ip.bind={_HOST}", "-master.telemetry=false", "-s3.iam=false",
-            "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.volumeSizeLimitMB=1024", f"-volume.max={_MAX_VOLUMES}",
-            "-volume.preStopSeconds=0", "-master.peers=none",
-        ]  # fmt: skip
+            "server",
+            "-s3",
+            "-filer",
+            f"-dir={self.folder / 'data'}",
+            f"-s3.config={self._identities_path()}",
+            f"-ip={_HOST}",
+            f"-ip.bind={_HOST}",
+            "-master.telemetry=false",
+            "-s3.iam=false",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-master.volumeSizeLimitMB=1024",
+            f"-volume.max={_MAX_VOLUMES}",
+            "-volume.preStopSeconds=0",
+            "-master.peers=none",
+        ]
         flags += [f"-{name}.port={port}" for name, port in services.items()]
         return flags + [f"-{name}.port.grpc={port}" for name, port in zip(services, grpc, strict=True)]
 

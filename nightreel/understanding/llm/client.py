@@ -70,10 +70,13 @@ class Endpoint:
     def answer(self, system: str, prompt: str, schema: dict[str, Any]) -> GeneratedText:
         """One request, tried again with growing pauses where the server is busy or away."""
         body = {
-            "model": self.settings.model, "temperature": 0, "seed": 0, "max_tokens": self.settings.max_tokens,
+            "model": self.settings.model,
+            "temperature": 0,
+            "seed": 0,
+            "max_tokens": self.settings.max_tokens,
             "messages": [{"role": "system", "content": system}, {"role": "user", "content": prompt}],
             "response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}},
-        }  # fmt: skip
+        }
         for tried in range(TRIES):
             try:
                 return self._post(body)
@@ -126,9 +129,12 @@ class Local:
 
         digest = ModelSource(self.folder, self.folder.name, "").digest()
         return {
-            "model": self.folder.resolve().name, "by": "transformers", "weights": digest,
-            "form": "given by the schema", "max_tokens": self.settings.max_tokens,
-        }  # fmt: skip
+            "model": self.folder.resolve().name,
+            "by": "transformers",
+            "weights": digest,
+            "form": "given by the schema",
+            "max_tokens": self.settings.max_tokens,
+        }
 
     def answer(self, system: str, prompt: str, schema: dict[str, Any]) -> GeneratedText:
         """The schema is in the prompt, and where it leaves no choice it is written for the model."""

@@ -15,7 +15,7 @@ LONGEST = 400
 """Characters of a string without a maxLength."""
 
 
-class TokenWriter(Protocol):
+class TextContinuation(Protocol):
     """A model that goes on with a text."""
 
     def until_quote(self, text: str, most: int) -> str:
@@ -27,12 +27,12 @@ class TokenWriter(Protocol):
         ...
 
 
-def fill(schema: dict[str, Any], writer: TokenWriter, prompt: str) -> str:
+def fill(schema: dict[str, Any], writer: TextContinuation, prompt: str) -> str:
     """JSON text of a schema of objects, arrays and strings, after a prompt."""
     return _value(schema, writer, prompt, "")
 
 
-def _value(schema: dict[str, Any], writer: TokenWriter, prompt: str, written: str) -> str:
+def _value(schema: dict[str, Any], writer: TextContinuation, prompt: str, written: str) -> str:
     kind = schema.get("type")
     if kind == "object":
         return _object(schema, writer, prompt, written)
@@ -44,7 +44,7 @@ def _value(schema: dict[str, Any], writer: TokenWriter, prompt: str, written: st
     raise ValueError(f"a schema of type {kind} is not supported")
 
 
-def _object(schema: dict[str, Any], writer: TokenWriter, prompt: str, written: str) -> str:
+def _object(schema: dict[str, Any], writer: TextContinuation, prompt: str, written: str) -> str:
     written += "{"
     for number, (name, inner) in enumerate(schema["properties"].items()):
         written += (", " if number else "") + json.dumps(name) + ": "
@@ -52,7 +52,7 @@ def _object(schema: dict[str, Any], writer: TokenWriter, prompt: str, written: s
     return written + "}"
 
 
-def _array(schema: dict[str, Any], writer: TokenWriter, prompt: str, written: str) -> str:
+def _array(schema: dict[str, Any], writer: TextContinuation, prompt: str, written: str) -> str:
     written += "["
     opening = {"object": "{", "array": "[", "string": '"'}[schema["items"]["type"]]
     for number in range(min(int(schema.get("maxItems", MOST_ENTRIES)), MOST_ENTRIES)):

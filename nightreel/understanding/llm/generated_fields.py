@@ -84,14 +84,21 @@ class Writing:
     ) -> None:
         self.cache.__exit__(kind, error, trace)
         if error is None:
-            log_progress(f"language model: asked {self.asked:,} times, {self.spent:,} tokens; {self.fit:,} of {self.told:,} "
-                "answers are fit to use")  # fmt: skip
+            log_progress(
+                f"language model: asked {self.asked:,} times, {self.spent:,} tokens; {self.fit:,} of {self.told:,} "
+                "answers are fit to use"
+            )
 
 
 def _put(
-    found: Understood, at: int, key: str, answer: str, prose: Prose, identifier: LanguageIdentifier,
+    found: Understood,
+    at: int,
+    key: str,
+    answer: str,
+    prose: Prose,
+    identifier: LanguageIdentifier,
     card: dict[str, Any],
-) -> bool:  # fmt: skip
+) -> bool:
     try:
         summary, themes, doubts = check(answer, prose, identifier)
     except Unfit as unfit:

@@ -12,18 +12,26 @@ from nightreel.understanding.text.stopwords import is_function_word
 
 LONGEST_SUMMARY, LONGEST_THEME, LONGEST_QUOTE, MOST_THEMES = 400, 40, 200, 5
 SCHEMA: dict[str, Any] = {
-    "type": "object", "additionalProperties": False, "required": ["summary", "themes"],
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["summary", "themes"],
     "properties": {
         "summary": {"type": "string", "minLength": 1, "maxLength": LONGEST_SUMMARY},
-        "themes": {"type": "array", "maxItems": MOST_THEMES, "items": {
-            "type": "object", "additionalProperties": False, "required": ["theme", "quote"],
-            "properties": {
-                "theme": {"type": "string", "minLength": 1, "maxLength": LONGEST_THEME},
-                "quote": {"type": "string", "minLength": 1, "maxLength": LONGEST_QUOTE},
+        "themes": {
+            "type": "array",
+            "maxItems": MOST_THEMES,
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["theme", "quote"],
+                "properties": {
+                    "theme": {"type": "string", "minLength": 1, "maxLength": LONGEST_THEME},
+                    "quote": {"type": "string", "minLength": 1, "maxLength": LONGEST_QUOTE},
+                },
             },
-        }},
+        },
     },
-}  # fmt: skip
+}
 KNOWN_SHARE = 0.5
 """Least share of a summary's content words whose beginnings are in the text; the others may be paraphrase."""
 STEM = 5

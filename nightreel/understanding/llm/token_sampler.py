@@ -50,8 +50,10 @@ class TokenWriter:
         """Scores of the next token; what the last call has read already is not read again."""
         import torch
 
-        shared = next((at for at, (old, new) in enumerate(zip(self._ids, ids, strict=False)) if old != new),
-                      min(len(self._ids), len(ids)))  # fmt: skip
+        shared = next(
+            (at for at, (old, new) in enumerate(zip(self._ids, ids, strict=False)) if old != new),
+            min(len(self._ids), len(ids)),
+        )
         shared = min(shared, len(ids) - 1)
         if self._state is not None and shared < len(self._ids):
             self._state.crop(shared - len(self._ids))  # negative: how many are forgotten

@@ -44,9 +44,12 @@ def missing(*modules: str) -> str:
 def decode(path: Path, settings: Media) -> Decoded:
     """Never raises for what is in the file: that is a reason."""
     limits = {
-        "memory_mb": settings.memory_mb, "seconds": settings.most_seconds, "frames": settings.frames,
-        "megapixels": settings.most_megapixels, "cpu_s": settings.decode_seconds,
-    }  # fmt: skip
+        "memory_mb": settings.memory_mb,
+        "seconds": settings.most_seconds,
+        "frames": settings.frames,
+        "megapixels": settings.most_megapixels,
+        "cpu_s": settings.decode_seconds,
+    }
     with tempfile.TemporaryDirectory(prefix="nightreel-media-") as scratch:
         command = [sys.executable, "-P", str(Path(__file__).with_name("decode.py")), str(path), scratch]
         try:
@@ -71,7 +74,10 @@ def _read(facts: dict[str, dict[str, Any]], folder: Path) -> Decoded:
         return np.load(path, allow_pickle=False) if "skipped" not in facts[name] and path.exists() else None
 
     return Decoded(
-        array("sound"), array("frames"), tuple(facts["frames"].get("times", ())),
-        facts["sound"].get("skipped", ""), facts["frames"].get("skipped", ""),
+        array("sound"),
+        array("frames"),
+        tuple(facts["frames"].get("times", ())),
+        facts["sound"].get("skipped", ""),
+        facts["frames"].get("skipped", ""),
         aspect=facts["frames"].get("aspect", 1.0),
-    )  # fmt: skip
+    )

@@ -110,8 +110,10 @@ class MediaFiles:
     ) -> None:
         self.stack.close()
         if error is None:
-            log_progress(f"media: {self.decoded:,} of {self.there:,} files decoded; {self.seen - self.there:,} items' can't be "
-                "read")  # fmt: skip
+            log_progress(
+                f"media: {self.decoded:,} of {self.there:,} files decoded; {self.seen - self.there:,} items' can't be "
+                "read"
+            )
 
 
 def _put(found: Understood, at: int, look: Look, digest: str, values: Values) -> None:
@@ -153,11 +155,24 @@ def _sound(limits: Values) -> Look:
     def look(content: Decoded, row: Row) -> Values:
         return {"skipped": content.sound_reason} if content.sound is None else audio_features.listen(content.sound)
 
-    card = {"method": "log mel and spectral statistics; Silero's voice detector", "dim": audio_features.DIM, **limits,
-            "engine": f"faster-whisper {version('faster-whisper')}"}  # fmt: skip
-    return Look("sound", "sound", card, look, lambda v: {
-        "sound": v["vector"], "speech_share": v["speech"], "music_share": v["music"], "silence_share": v["silence"],
-    })  # fmt: skip
+    card = {
+        "method": "log mel and spectral statistics; Silero's voice detector",
+        "dim": audio_features.DIM,
+        **limits,
+        "engine": f"faster-whisper {version('faster-whisper')}",
+    }
+    return Look(
+        "sound",
+        "sound",
+        card,
+        look,
+        lambda v: {
+            "sound": v["vector"],
+            "speech_share": v["speech"],
+            "music_share": v["music"],
+            "silence_share": v["silence"],
+        },
+    )
 
 
 def _speech_modules(settings: Media) -> tuple[str, ...]:
@@ -174,12 +189,17 @@ def _speech(settings: Media, limits: Values) -> Look:
         return model.transcribe(content.sound, row["language"] or "")
 
     return Look(
-        "speech", "transcript", model.card() | limits, look,
-        lambda v: {"transcript": v["text"], "segments": [
-            {"start_s": start, "end_s": end, "text": text} for start, end, text in v["segments"]
-        ]},
-        wants=lambda row: not row["transcript"], key=lambda row: row["language"] or "",
-    )  # fmt: skip
+        "speech",
+        "transcript",
+        model.card() | limits,
+        look,
+        lambda v: {
+            "transcript": v["text"],
+            "segments": [{"start_s": start, "end_s": end, "text": text} for start, end, text in v["segments"]],
+        },
+        wants=lambda row: not row["transcript"],
+        key=lambda row: row["language"] or "",
+    )
 
 
 def _pictures(limits: Values) -> Look:

@@ -53,9 +53,13 @@ class Speech:
             weights = hashlib.file_digest(content, "sha256").hexdigest()
         package = PACKAGED.get(self.name)
         return {
-            "model": f"whisper {self.name}", "revision": version(package[1]) if package else "", "weights": weights,
-            "engine": f"faster-whisper {version('faster-whisper')}", "compute": "int8", "credible": self.credible,
-        }  # fmt: skip
+            "model": f"whisper {self.name}",
+            "revision": version(package[1]) if package else "",
+            "weights": weights,
+            "engine": f"faster-whisper {version('faster-whisper')}",
+            "compute": "int8",
+            "credible": self.credible,
+        }
 
     def transcribe(self, sound: npt.NDArray[np.int16], language: str) -> dict[str, Any]:
         """`text`, `segments` [[start s, end s, text]], `language` and `score` (mean log probability), or `skipped`.
@@ -68,9 +72,13 @@ class Speech:
             few = ", ".join(known) if len(known) < 5 else f"{len(known)} others"
             return {"skipped": f"whisper {self.name} knows {few}, not {spoken}"}
         found, info = self._model.transcribe(
-            sound.astype(np.float32) / 32768, language=spoken or None, beam_size=5, temperature=0.0,
-            condition_on_previous_text=False, vad_filter=True,
-        )  # fmt: skip
+            sound.astype(np.float32) / 32768,
+            language=spoken or None,
+            beam_size=5,
+            temperature=0.0,
+            condition_on_previous_text=False,
+            vad_filter=True,
+        )
         pieces = list(found)
         if not pieces:
             return {"skipped": "nothing is said"}

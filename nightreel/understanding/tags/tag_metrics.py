@@ -51,9 +51,12 @@ class Quality:
             )
         f1, sizes = 2 * hits / np.maximum(1, given + true), given + true
         found = {
-            "precision@1": self.right.mean(), "f1_micro": 2 * hits.sum() / max(1, sizes.sum()),
-            "f1_macro": f1[true > 0].mean(), "map": ranked.mean(), "tagged": self.tagged.mean(),
-        }  # fmt: skip
+            "precision@1": self.right.mean(),
+            "f1_micro": 2 * hits.sum() / max(1, sizes.sum()),
+            "f1_macro": f1[true > 0].mean(),
+            "map": ranked.mean(),
+            "tagged": self.tagged.mean(),
+        }
         return {name: round(float(value), 6) for name, value in found.items()}
 
 

@@ -88,10 +88,12 @@ def _cross_validated(task: TagTrainingSet, named: Vectors, settings: Tags) -> tu
         flags = task.flags[:, some]
         scores = _scores(task, [head.of(some) for head in heads])
         # Each part's probabilities come from a sigmoid that has not seen it either.
-        probabilities = np.concatenate([
-            fit_scaling(np.delete(scores, part, 0), np.delete(flags, part, 0)).probabilities(scores[part])
-            for part in task.parts
-        ])  # fmt: skip
+        probabilities = np.concatenate(
+            [
+                fit_scaling(np.delete(scores, part, 0), np.delete(flags, part, 0)).probabilities(scores[part])
+                for part in task.parts
+            ]
+        )
         judged["learned"].add(probabilities, flags)
         judged["commonest"].add(np.tile(flags.mean(0), (n, 1)), flags)
         near = Head(named[some].T.astype(np.float64), np.zeros(flags.shape[1]))
@@ -101,13 +103,15 @@ def _cross_validated(task: TagTrainingSet, named: Vectors, settings: Tags) -> tu
         slopes.append(scaling.slope)
         offsets.append(scaling.offset)
     facts = {name: each.facts() for name, each in judged.items()} | {
-        "items": n, "labels": labels, "calibration_error": round(float(np.abs(gaps).sum() / task.flags.size), 6),
-    }  # fmt: skip
+        "items": n,
+        "labels": labels,
+        "calibration_error": round(float(np.abs(gaps).sum() / task.flags.size), 6),
+    }
     return Scaling(np.concatenate(slopes), np.concatenate(offsets)), facts
 
 
 def _scores(task: TagTrainingSet, heads: Sequence[Head]) -> Array:
     """[n, labels] scores of each part by its own head."""
-    return np.concatenate([
-        head.scores(vectors) for part, head in zip(task.parts, heads, strict=True) for vectors, _ in task.of(part)
-    ])  # fmt: skip
+    return np.concatenate(
+        [head.scores(vectors) for part, head in zip(task.parts, heads, strict=True) for vectors, _ in task.of(part)]
+    )

@@ -66,10 +66,13 @@ class Comments:
     def card(self) -> dict[str, Any]:
         """What told the tone."""
         return {
-            "model": LEXICON, "revision": version(LEXICON), "licence": "MIT", "least": LEAST,
+            "model": LEXICON,
+            "revision": version(LEXICON),
+            "licence": "MIT",
+            "least": LEAST,
             "method": "mean over comments of a multinomial logistic regression on its scores",
             "measured": self.tone.facts,
-        }  # fmt: skip
+        }
 
     def _until(self, start: int, count: int) -> dict[int, list[str]]:
         """Row of the block → its comments."""

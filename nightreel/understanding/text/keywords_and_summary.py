@@ -36,9 +36,13 @@ def producer(encoder: TextEncoder, settings: Understand) -> str:
 
 
 def describe(
-    encoder: TextEncoder, texts: Sequence[Prose], vectors: Vectors, settings: Understand, cache: FieldCache,
+    encoder: TextEncoder,
+    texts: Sequence[Prose],
+    vectors: Vectors,
+    settings: Understand,
+    cache: FieldCache,
     report: Report,
-) -> tuple[list[TextFields], int]:  # fmt: skip
+) -> tuple[list[TextFields], int]:
     """Fields of each text (vectors: [n, dim], of `text.whole`), and how many were not in the cache; report: of them."""
     keys = [text.digest for text in texts]
     known = cache.find(keys)

@@ -57,8 +57,11 @@ class LanguageIdentifier:
 
         weights = hashlib.sha256(Path(MODEL_DIR, MODEL_FILE).read_bytes()).hexdigest()
         return {
-            "model": "py3langid", "revision": version("py3langid"), "weights": weights, "licence": "BSD-3-Clause",
-        }  # fmt: skip
+            "model": "py3langid",
+            "revision": version("py3langid"),
+            "weights": weights,
+            "licence": "BSD-3-Clause",
+        }
 
     @cached_property
     def _model(self) -> Any:

@@ -5,9 +5,29 @@ from __future__ import annotations
 import re
 
 ABBREVIATIONS = {
-    "mr", "mrs", "ms", "dr", "prof", "st", "mt", "jr", "sr", "lt", "sgt", "capt", "col", "gen", "rev", "vs", "etc",
-    "no", "vol", "bzw", "usw", "ca",
-}  # fmt: skip
+    "mr",
+    "mrs",
+    "ms",
+    "dr",
+    "prof",
+    "st",
+    "mt",
+    "jr",
+    "sr",
+    "lt",
+    "sgt",
+    "capt",
+    "col",
+    "gen",
+    "rev",
+    "vs",
+    "etc",
+    "no",
+    "vol",
+    "bzw",
+    "usw",
+    "ca",
+}
 _ENDS = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？｡]+[」』”’）]*|\n+")
 _OPENING = "\"'“‘«([¿¡–—- "
 

@@ -81,6 +81,10 @@ def _put(found: Understood, row: int, text: Prose, probabilities: list[float], l
 def _card(tone: Tone, encoder: dict[str, Any]) -> dict[str, Any]:
     method = "multinomial logistic regression on its scores" + (f" and {encoder['encoder']}" if tone.encoder else "")
     return {
-        "model": LEXICON, "revision": version(LEXICON), "licence": "MIT", "method": method,
-        "encoder_weights": tone.encoder, "measured": tone.facts,
-    }  # fmt: skip
+        "model": LEXICON,
+        "revision": version(LEXICON),
+        "licence": "MIT",
+        "method": method,
+        "encoder_weights": tone.encoder,
+        "measured": tone.facts,
+    }

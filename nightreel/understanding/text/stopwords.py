@@ -49,7 +49,7 @@ _LISTS = {
         is zijn was waren wordt worden heeft hebben had hij zij ze het ik je we hun haar zijn die dat deze dit
         wie wat waar als dan nog ook al meer zeer er
     """,
-}  # fmt: skip
+}
 FUNCTION_WORDS = {language: frozenset(words.split()) for language, words in _LISTS.items()}
 SHORTEST = 4
 """Where a language has no list, words of fewer letters count as function words."""

@@ -24,20 +24,40 @@ from nightreel.settings.backbone import Backbone
 
 FIELD = "finetune.backbone.model"
 PARTS = {
-    "self_attn.q_proj": "query", "self_attn.k_proj": "key", "self_attn.v_proj": "value", "self_attn.o_proj": "output",
-    "self_attn.q_norm": "query_norm", "self_attn.k_norm": "key_norm", "input_layernorm": "attention_norm",
-    "post_attention_layernorm": "mlp_norm", "mlp.gate_proj": "gate", "mlp.up_proj": "up", "mlp.down_proj": "down",
-    "attn.c_attn": "query key value", "attn.c_proj": "output", "ln_1": "attention_norm", "ln_2": "mlp_norm",
-    "mlp.c_fc": "up", "mlp.c_proj": "down",
-    "attention.self.query": "query", "attention.self.key": "key", "attention.self.value": "value",
-    "attention.output.dense": "output", "attention.output.LayerNorm": "attention_norm", "intermediate.dense": "up",
-    "output.dense": "down", "output.LayerNorm": "mlp_norm",
-}  # fmt: skip
+    "self_attn.q_proj": "query",
+    "self_attn.k_proj": "key",
+    "self_attn.v_proj": "value",
+    "self_attn.o_proj": "output",
+    "self_attn.q_norm": "query_norm",
+    "self_attn.k_norm": "key_norm",
+    "input_layernorm": "attention_norm",
+    "post_attention_layernorm": "mlp_norm",
+    "mlp.gate_proj": "gate",
+    "mlp.up_proj": "up",
+    "mlp.down_proj": "down",
+    "attn.c_attn": "query key value",
+    "attn.c_proj": "output",
+    "ln_1": "attention_norm",
+    "ln_2": "mlp_norm",
+    "mlp.c_fc": "up",
+    "mlp.c_proj": "down",
+    "attention.self.query": "query",
+    "attention.self.key": "key",
+    "attention.self.value": "value",
+    "attention.output.dense": "output",
+    "attention.output.LayerNorm": "attention_norm",
+    "intermediate.dense": "up",
+    "output.dense": "down",
+    "output.LayerNorm": "mlp_norm",
+}
 """What a layer's modules are called by Llama and its kin, by GPT-2 and by BERT → what they are."""
 AROUND = {
-    "norm": "last_norm.", "ln_f": "last_norm.", "embeddings.LayerNorm": "first_norm.", "wpe": "positions",
+    "norm": "last_norm.",
+    "ln_f": "last_norm.",
+    "embeddings.LayerNorm": "first_norm.",
+    "wpe": "positions",
     "embeddings.position_embeddings": "positions",
-}  # fmt: skip
+}
 CLOSE = 2e-3  # most that numpy's walk may differ from torch's, in spreads of the states: float32 through many layers
 NO_WORDS = {"vocab_size": 1, "pad_token_id": None, "bos_token_id": None, "eos_token_id": None}
 
@@ -164,12 +184,19 @@ def _form(decoder: Any, settings: Backbone, spread: float, origin: tuple[str, st
     norm: Any = next(module for name, module in layers[0].named_modules() if PARTS.get(name) == "mlp_norm")
     heads = int(config.num_attention_heads)
     return Form(
-        heads=heads, head=int(getattr(config, "head_dim", None) or config.hidden_size // heads),
+        heads=heads,
+        head=int(getattr(config, "head_dim", None) or config.hidden_size // heads),
         before="attention.output.LayerNorm" not in inside,
-        epsilon=float(getattr(norm, "eps", 0) or norm.variance_epsilon), activation=activation, spread=spread,
-        model=origin[0], revision=origin[1], digest=origin[2],
-        rank=settings.rank, alpha=settings.alpha, config=config.to_dict() | NO_WORDS,
-    )  # fmt: skip
+        epsilon=float(getattr(norm, "eps", 0) or norm.variance_epsilon),
+        activation=activation,
+        spread=spread,
+        model=origin[0],
+        revision=origin[1],
+        digest=origin[2],
+        rank=settings.rank,
+        alpha=settings.alpha,
+        config=config.to_dict() | NO_WORDS,
+    )
 
 
 def _compare(decoder: nn.Module, form: Form) -> None:

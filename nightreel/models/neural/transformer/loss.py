@@ -98,9 +98,15 @@ def loss_of(network: TransformerNetwork, lessons: TrainingTensors, batch: Batch,
 
 
 def sampled_scores(
-    network: TransformerNetwork, lessons: TrainingTensors, states: Tensor, answers: Tensor, right: Tensor, drawn: Tensor, table: Tensor,
+    network: TransformerNetwork,
+    lessons: TrainingTensors,
+    states: Tensor,
+    answers: Tensor,
+    right: Tensor,
+    drawn: Tensor,
+    table: Tensor,
     asked: Tensor,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """[answers, 1 + negatives], the answer first (at `right` in the table), each less the log of how often it is drawn
     (Bengio and Senécal, "Adaptive Importance Sampling", IEEE TNN 2008); an answer that was drawn as a negative too
     counts once."""

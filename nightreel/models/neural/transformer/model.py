@@ -108,9 +108,14 @@ class Transformer:
 
     @classmethod
     def _learned(
-        cls, train: Histories, catalogue: Catalogue, hyper: Hyper, before: Arrays | None, clock: bool,
+        cls,
+        train: Histories,
+        catalogue: Catalogue,
+        hyper: Hyper,
+        before: Arrays | None,
+        clock: bool,
         backbone: Backbone | Arrays | None,
-    ) -> Self:  # fmt: skip
+    ) -> Self:
         from nightreel.models.neural.transformer.training import trained  # torch, which a reader does not have
 
         weights = trained(train, catalogue, hyper, before, clock=clock, backbone=backbone)

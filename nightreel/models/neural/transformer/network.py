@@ -67,10 +67,20 @@ class TransformerNetwork(nn.Module):
 def configuration(dim: int, layers: int, heads: int) -> GPTNeoXConfig:
     """A small GPT-NeoX without vocabulary or dropout of its own, whose positions are all rotary."""
     return GPTNeoXConfig(
-        vocab_size=1, bos_token_id=None, eos_token_id=None, hidden_size=dim, num_hidden_layers=layers,
-        num_attention_heads=heads, intermediate_size=4 * dim, hidden_act="silu", rotary_pct=1.0,
-        use_parallel_residual=False, use_cache=False, attention_dropout=0.0, hidden_dropout=0.0,
-    )  # fmt: skip
+        vocab_size=1,
+        bos_token_id=None,
+        eos_token_id=None,
+        hidden_size=dim,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=4 * dim,
+        hidden_act="silu",
+        rotary_pct=1.0,
+        use_parallel_residual=False,
+        use_cache=False,
+        attention_dropout=0.0,
+        hidden_dropout=0.0,
+    )
 
 
 def kept(network: TransformerNetwork) -> Iterator[Part]:

@@ -31,8 +31,11 @@ def gelu_tanh(x: Floats) -> Floats:
 
 
 ACTIVATIONS = {
-    "silu": silu, "gelu": gelu, "gelu_new": gelu_tanh, "gelu_pytorch_tanh": gelu_tanh,
-}  # fmt: skip
+    "silu": silu,
+    "gelu": gelu,
+    "gelu_new": gelu_tanh,
+    "gelu_pytorch_tanh": gelu_tanh,
+}
 
 
 @dataclass(frozen=True)

@@ -106,8 +106,11 @@ def adapted(backbone: Backbone | Arrays, dim: int, window: int) -> Adapted:
     inside = {id(m) for m in layers_of(decoder).modules() if isinstance(m, nn.Linear) or is_turned(m)}
     names = [name for name, module in decoder.named_modules() if id(module) in inside]
     config = LoraConfig(
-        r=form.rank, lora_alpha=form.alpha, lora_dropout=0.0, target_modules=names,
+        r=form.rank,
+        lora_alpha=form.alpha,
+        lora_dropout=0.0,
+        target_modules=names,
         fan_in_fan_out=any(is_turned(module) for module in decoder.modules()),
-    )  # fmt: skip
+    )
     LoraModel(decoder, {"default": config}, "default")
     return Adapted(decoder, form, dim)

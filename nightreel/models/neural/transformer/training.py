@@ -79,9 +79,14 @@ def optimise(network: TransformerNetwork, train: Histories, hyper: Hyper, *, clo
 
 
 def trained(
-    train: Histories, catalogue: Catalogue, hyper: Hyper, before: Arrays | None, *, clock: bool,
+    train: Histories,
+    catalogue: Catalogue,
+    hyper: Hyper,
+    before: Arrays | None,
+    *,
+    clock: bool,
     backbone: Backbone | Arrays | None = None,
-) -> Arrays:  # fmt: skip
+) -> Arrays:
     """Arrays as `Transformer` keeps them, learned from `train`; `before`: those to continue from; backbone: a
     pretrained checkpoint to use, or what was kept of one.
 
