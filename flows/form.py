@@ -17,11 +17,13 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from nightreel import settings
+from nightreel.models.registry import models
 from nightreel.orchestration import overrides
 from nightreel.orchestration.dvc import pipeline
-from nightreel.settings import Member, Section
+from nightreel.settings import Section
 
 HERE = Path(__file__).parent.parent
+Model: Any = Literal[tuple(sorted(models()))]
 BOUNDS = {Ge: "ge", Gt: "gt", Le: "le", Lt: "lt", MinLen: "min_length"}
 
 
@@ -47,7 +49,9 @@ class Box(BaseModel):
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Plain inputs that may stay empty (for unions the UI asks the type first), each with the value it replaces."""
         schema = handler.resolve_ref_schema(handler(core))
-        now = yaml.safe_load((HERE / "params.yaml").read_text("utf-8")).get(cls.__name__.lower(), {})
+        now = yaml.safe_load((HERE / "params.yaml").read_text("utf-8")).get(
+            cls.__name__.removesuffix("Form").lower(), {}
+        )
         for name, field in schema["properties"].items():
             kinds = [kind for kind in field.pop("anyOf", []) if kind.get("type") != "null"]
             field.update(*kinds)
@@ -75,7 +79,7 @@ class EmbedForm(Box):
 class FinetuneForm(Box):
     """What is trained. Empty fields: as in params.yaml."""
 
-    members: list[Member] | None = setting(settings.Finetune, "members", "Models")
+    members: list[Model] | None = setting(settings.Finetune, "members", "Models")
     encoder_steps: int | None = setting(settings.Finetune, "encoder_steps", "Encoder steps")
     candidates: int | None = setting(settings.Finetune, "candidates", "Candidates")
     seed: int | None = setting(settings.Finetune, "seed", "Seed")

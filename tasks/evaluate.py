@@ -161,12 +161,12 @@ def _measure(
     for name, asked in pairs.items():
         scores = score_models(asked, cutoffs=cutoffs, catalogue=catalogue, hidden=hidden)
         rng = np.random.default_rng(settings.finetune.seed)
-        measured[name] = scores, intervals(scores, settings.evaluate.replicates, rng)
+        measured[name] = scores, intervals(scores, settings.evaluate.bootstrap_replicates, rng)
     return measured
 
 
 def _rated(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[TestSet, Reader]]]) -> dict[str, Any]:
-    replicates, seed = settings.evaluate.replicates, settings.finetune.seed
+    replicates, seed = settings.evaluate.bootstrap_replicates, settings.finetune.seed
     heads = {name: [(trial.fold, reader.ratings) for trial, reader in asked] for name, asked in pairs.items()}
     found = {name: rating_errors(data, asked, replicates, seed) for name, asked in heads.items()}
     log_progress("\n".join(rating_lines(name, own) for name, own in found.items()))

@@ -19,6 +19,7 @@ from nightreel.data.dataset import Dataset, load_dataset
 from nightreel.errors import UserError
 from nightreel.evaluation.validation import CONTENT, LEAVE_LAST_OUT, content_quality, fold_task, gate_fold, judge_of
 from nightreel.models.catalogue import catalogue_of
+from nightreel.models.registry import require_known
 from nightreel.models.training.model_selection import Trial, initial_params, select_models
 from nightreel.models.training.parallel_fit import ParallelFit
 from nightreel.models.training.rating_selection import with_ratings
@@ -125,6 +126,7 @@ def train_apart(folds: Sequence[str], out: Path, at_once: int, workers: int) -> 
 def main() -> float:
     """Read validate's and embed's outputs, write data/finetune; returns bytes of memory beside this process."""
     settings, data = load(), load_dataset()
+    require_known(settings.finetune.members)
     if settings.finetune.backbone.model and "transformer" in settings.finetune.members:
         from nightreel.models.neural.transformer.checkpoint import opened
 

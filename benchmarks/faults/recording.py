@@ -23,7 +23,7 @@ from benchmarks.speed.nightly import BIN, ROOT, own_data
 
 HELD_S, WHOLE_S = 60.0, 30.0
 # A night of about a minute: what is learned does not matter here.
-SMALL = {"evaluate": {"replicates": 200}, "finetune": {"encoder_steps": 2, "encoder_pairs": 8}}
+SMALL = {"evaluate": {"bootstrap_replicates": 200}, "finetune": {"encoder_steps": 2, "encoder_pairs": 8}}
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
     python -m benchmarks.models.ablation                               # after a run, or after its stages up to embed
     python -m benchmarks.models.ablation --vary mask=0.1 row_windows=1
-    python -m benchmarks.models.ablation --vary passes=2 --backbone all-MiniLM-L6-v2:2 FILE.gguf:1 --passes 2
+    python -m benchmarks.models.ablation --vary epochs=2 --backbone all-MiniLM-L6-v2:2 FILE.gguf:1 --epochs 2
 
 With `--backbone`, a checkpoint (a name, hub id, folder or GGUF file; `:2` keeps its first two layers) takes the place
-of the transformer's own layers, with the adapters of params.yaml; `--passes` is how often it sees the events.
+of the transformer's own layers, with the adapters of params.yaml; `--epochs` is how often it sees the events.
 Each variant is params.yaml's first setting of the transformer with one parameter changed, trained on the gate fold's
 train part for the same number of events answered, and asked alone about the same validation positions. The test split
 is not read. Seconds are of CPU. A variant that pays belongs into the list in params.yaml, where finetune tries it on
@@ -29,12 +29,14 @@ from nightreel.data.dataset import load_dataset
 from nightreel.data.histories import FloatArray
 from nightreel.evaluation.metrics.bootstrap import mean_interval
 from nightreel.evaluation.validation import fold_task, gate_fold, ndcg
-from nightreel.models.base import Catalogue, Hyper, combinations
+from nightreel.models.base import Catalogue
 from nightreel.models.catalogue import catalogue_of
 from nightreel.models.engine import top_k_lists, unseen
+from nightreel.models.neural.transformer.config import TransformerConfig
 from nightreel.models.neural.transformer.model import Transformer
+from nightreel.models.registry import spec
 from nightreel.models.training.training_positions import Positions
-from nightreel.settings import Backbone, load
+from nightreel.settings import Backbone, Finetune, load
 from nightreel.understanding.llm.gguf import folder_of
 
 VARIANTS = ("mask=0.1", "mask=0.3", "row_windows=1", "row_windows=2", "dropout=0")
@@ -66,21 +68,29 @@ class Variant:
     """What is tried; backbone: None for layers of its own."""
 
     name: str
-    hyper: Hyper
+    config: TransformerConfig
     backbone: Backbone | None = None
 
 
-def variants(named: list[str], base: Hyper) -> Iterator[Variant]:
+def transformer_config(settings: Finetune, events: int) -> TransformerConfig:
+    """The first of the settings that params.yaml names for a training part of so many events."""
+    return TransformerConfig.model_validate(
+        spec("transformer").grid(settings.sized(events).members["transformer"])[0].model_dump()
+    )
+
+
+def variants(named: list[str], base: TransformerConfig) -> Iterator[Variant]:
     """`as in params.yaml`, then a setting for each `name=value`."""
     yield Variant("as in params.yaml", base)
     for each in named:
         name, _, value = each.partition("=")
-        if name not in base:
-            raise SystemExit(f"--vary {each}: the transformer has no such parameter; it has {', '.join(base)}.")
-        yield Variant(each, {**base, name: float(value)})
+        if name not in TransformerConfig.model_fields:
+            there = ", ".join(TransformerConfig.model_fields)
+            raise SystemExit(f"--vary {each}: the transformer has no such parameter; it has {there}.")
+        yield Variant(each, TransformerConfig(**(base.model_dump() | {name: float(value)})))
 
 
-def pretrained(named: list[str], base: Hyper, adapters: Backbone) -> Iterator[Variant]:
+def pretrained(named: list[str], base: TransformerConfig, adapters: Backbone) -> Iterator[Variant]:
     """One for each checkpoint, `MODEL` or `MODEL:LAYERS`."""
     for each in named:
         model, _, layers = each.rpartition(":") if each.rpartition(":")[2].isdigit() else (each, "", "0")
@@ -94,19 +104,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vary", nargs="*", metavar="NAME=VALUE", default=list(VARIANTS))
     parser.add_argument("--backbone", nargs="+", metavar="MODEL[:LAYERS]", default=[])
-    parser.add_argument("--passes", type=float, help="of those with a backbone; params.yaml's unless given")
+    parser.add_argument("--epochs", type=float, help="of those with a backbone; params.yaml's unless given")
     given = parser.parse_args()
     data, settings = load_dataset(), load().finetune
     task, clock = fold_task(data, gate_fold(data), settings), data.clock == "time"
     catalogue: Catalogue = catalogue_of(data.items, validation_vectors())
-    base = dict(combinations(settings.sized(len(task.train.items)).members["transformer"])[0])
+    base = transformer_config(settings, len(task.train.items))
     columns = "training", "NDCG@10", "less the first", "95% interval", "fit s", "answer s", "MB"
     table = Table(*columns, title=f"{len(task.valid):,} positions")
     first: FloatArray | None = None
-    slower = {**base, "passes": given.passes or base["passes"]}
+    slower = base.model_copy(update={"epochs": given.epochs or base.epochs})
     for each in [*variants(given.vary, base), *pretrained(given.backbone, slower, settings.backbone)]:
         began = time.process_time()
-        member = Transformer.fit(task.train, catalogue, each.hyper, clock=clock, backbone=each.backbone)
+        member = Transformer.fit(
+            task.train, catalogue, TransformerConfig.model_validate(each.config), clock=clock, backbone=each.backbone
+        )
         learned = time.process_time()
         own = scores(member, task.valid, data.exclude_seen)
         spent = learned - began, time.process_time() - learned

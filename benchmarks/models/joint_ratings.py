@@ -1,7 +1,7 @@
 """A rating head trained jointly with the transformer (multi-task), against none, on validation. Prints a table.
 
     python -m benchmarks.models.joint_ratings                          # after a run, or after its stages up to embed
-    python -m benchmarks.models.joint_ratings --weights 0.1 1 --passes 3
+    python -m benchmarks.models.joint_ratings --weights 0.1 1 --epochs 3
 
 NDCG@10 is of the transformer's own lists. RMSE is of the ratings in the gate fold's validation by users that training
 knows: by biases, by biases and factors at params.yaml's best setting (the head that is published), and by biases and
@@ -19,14 +19,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.models.ablation import scores, validation_vectors
+from benchmarks.models.ablation import scores, transformer_config, validation_vectors
 from nightreel.data.dataset import Dataset, load_dataset
 from nightreel.data.histories import FloatArray, IntArray
 from nightreel.evaluation.metrics.bootstrap import mean_interval
 from nightreel.evaluation.validation import fold_task, gate_fold
-from nightreel.models.base import combinations
 from nightreel.models.catalogue import catalogue_of
-from nightreel.models.factorization.rating_model import Rated, RatingModel
+from nightreel.models.factorization.rating_model import Rated, RatingConfig, RatingModel
+from nightreel.models.neural.transformer.config import TransformerConfig
 from nightreel.models.neural.transformer.loss import BIAS
 from nightreel.models.neural.transformer.model import Transformer
 from nightreel.models.training.rating_selection import choose
@@ -42,10 +42,10 @@ def ratings(data: Dataset, fold: str) -> tuple[Rated, Rated]:
 
 def floors(data: Dataset, known: Rated, asked: Rated, settings: Finetune) -> tuple[RatingModel, dict[str, FloatArray]]:
     """The biases, and squared errors [n] without the transformer."""
-    size, plain = (data.n_users, data.n_items), {"bias": BIAS, "factors": 0.0, "regularisation": 1.0, "sweeps": 1.0}
-    biases = RatingModel.fit(known, *size, plain)
+    size, plain = (data.n_users, data.n_items), RatingConfig(bias=BIAS, factors=0, regularization=1.0, iterations=1)
+    biases = RatingModel.fit(known, *size, RatingConfig.model_validate(plain))
     best, _ = choose(known, asked, *size, settings.ratings)
-    factors = RatingModel.fit(known, *size, best)
+    factors = RatingModel.fit(known, *size, RatingConfig.model_validate(best))
     told = {"biases": biases, "biases and factors": factors}
     return biases, {n: (m.predict(asked.users, asked.items) - asked.values) ** 2 for n, m in told.items()}
 
@@ -62,19 +62,24 @@ def of_users(values: FloatArray, users: IntArray) -> FloatArray:
     return np.asarray(np.bincount(at, values) / np.bincount(at))
 
 
-def compare(data: Dataset, settings: Finetune, weights: list[float], passes: float | None) -> tuple[Table, Table]:
+def compare(data: Dataset, settings: Finetune, weights: list[float], epochs: float | None) -> tuple[Table, Table]:
     """A row a weight, and one for each way to foretell a rating."""
     fold, clock = gate_fold(data), data.clock == "time"
     task, (known, asked) = fold_task(data, fold, settings), ratings(data, fold)
     catalogue = catalogue_of(data.items, validation_vectors())
-    base = dict(combinations(settings.sized(len(task.train.items)).members["transformer"])[0])
-    base |= {"passes": passes} if passes else {}
+    base = transformer_config(settings, len(task.train.items))
+    base = base.model_copy(update={"epochs": epochs}) if epochs else base
     biases, errors = floors(data, known, asked, settings)
     lists = Table("rating weight", "NDCG@10", "less weight 0 [95%]", "fit s", title=f"{len(task.valid):,} positions")
     first: FloatArray | None = None
     for weight in [0.0, *weights]:
         began = time.process_time()
-        member = Transformer.fit(task.train, catalogue, {**base, "rating_weight": weight}, clock=clock)
+        member = Transformer.fit(
+            task.train,
+            catalogue,
+            TransformerConfig.model_validate(base.model_copy(update={"rating_weight": weight})),
+            clock=clock,
+        )
         spent, own = time.process_time() - began, scores(member, task.valid, data.exclude_seen)
         first = own if first is None else first
         lists.add_row(f"{weight:g}", f"{own.mean():.4f}", paired(own, first), f"{spent:.1f}")
@@ -99,9 +104,9 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", nargs="+", type=float, default=[0.1, 0.3, 1.0])
-    parser.add_argument("--passes", type=float, help="over the events; params.yaml's unless given")
+    parser.add_argument("--epochs", type=float, help="over the events; params.yaml's unless given")
     given = parser.parse_args()
-    for table in compare(load_dataset(), load().finetune, given.weights, given.passes):
+    for table in compare(load_dataset(), load().finetune, given.weights, given.epochs):
         Console(width=100).print(table)
 
 

@@ -31,7 +31,7 @@ from nightreel.evaluation.metrics.bootstrap import mean_interval
 from nightreel.evaluation.validation import fold_task, gate_fold, ndcg
 from nightreel.models.catalogue import catalogue_of
 from nightreel.models.engine import Engine
-from nightreel.models.factorization.rating_model import Rated, RatingModel, ridge_rows
+from nightreel.models.factorization.rating_model import Rated, RatingConfig, RatingModel, ridge_rows
 from nightreel.models.ranker.blend import FUSION, TREES, Blend
 from nightreel.models.ranker.candidates import Candidates
 from nightreel.models.training.fit import fit_engine
@@ -100,7 +100,7 @@ def compare(
     for train in (task.inner, task.train):
         engine = fit_engine(train, catalogue, choices, clock=data.clock == "time")
         known = Rated.of(train.rows, train.items, value(train))
-        head = RatingModel.fit(known, data.n_users, data.n_items, choices.ratings)
+        head = RatingModel.fit(known, data.n_users, data.n_items, RatingConfig.model_validate(choices.ratings))
         parts = {field.name: getattr(engine, field.name) for field in fields(engine)}
         engines.append(RatedEngine(**parts, head=head, value=value, added=()))
     valid, exclude = task.valid, task.valid.histories if data.exclude_seen else None
@@ -110,7 +110,7 @@ def compare(
         rng = np.random.default_rng(own.seed)
         lesson = examples(inner, task.earlier, data.exclude_seen, own.negatives, rng)
         tried = []
-        for text in fit_lambdamart(lesson, own.trees.rounds, own.trees, own.seed, threads).values():
+        for text in fit_lambdamart(lesson, own.trees.num_trees, own.trees, own.seed, threads).values():
             ranked = replace(outer, blend=Blend(TREES, lesson.columns, text))
             lists, _ = ranked.top_k(valid.histories, valid.moments, 10, exclude=exclude, hidden=None)
             tried.append(ndcg(lists, valid.targets))

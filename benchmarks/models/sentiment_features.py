@@ -134,7 +134,7 @@ def compare(
         each = []
         for seed in range(own.seed, own.seed + SEEDS):
             tried = [
-                ranked.ndcg(text, at) for text in fit_lambdamart(seen, trees.rounds, trees, seed, threads).values()
+                ranked.ndcg(text, at) for text in fit_lambdamart(seen, trees.num_trees, trees, seed, threads).values()
             ]
             each.append(max(tried, key=lambda values: float(values.mean())))
         found[name] = np.mean(each, axis=0)

@@ -40,10 +40,11 @@ from nightreel.data.quality.feedback_labels import as_arrays
 from nightreel.data.split_protocols import choose
 from nightreel.evaluation.metrics.bootstrap import mean_interval
 from nightreel.evaluation.validation import LEAVE_LAST_OUT, Vectors, fold_task, ndcg
-from nightreel.models.base import Catalogue, combinations
+from nightreel.models.base import Catalogue
 from nightreel.models.catalogue import catalogue_of
 from nightreel.models.engine import BLEND, Engine
 from nightreel.models.ranker.blend import TREES, Blend
+from nightreel.models.registry import spec
 from nightreel.models.training.fit import WarmStart, fit_engine
 from nightreel.models.training.fold_task import Task
 from nightreel.models.training.lambdamart import fit_lambdamart
@@ -51,7 +52,7 @@ from nightreel.models.training.model_selection import initial_params
 from nightreel.models.training.selected_params import SelectedParams
 from nightreel.models.training.training_examples import Validator, examples
 from nightreel.models.training.warm_start import find, keep, warm_start_context
-from nightreel.settings import Member, Settings, load
+from nightreel.settings import Settings, load
 from nightreel.stage import state_directory
 from tasks.finetune import content_lesson
 
@@ -118,10 +119,10 @@ class Night:
     judge: Validator
     bare: SelectedParams
 
-    def choices(self, members: Iterable[Member]) -> SelectedParams:
+    def choices(self, members: Iterable[str]) -> SelectedParams:
         """Members at the first of their settings."""
         grids = self.settings.finetune.sized(len(self.task.train.items)).members
-        return self.bare.model_copy(update={"members": {m: dict(combinations(grids[m])[0]) for m in members}})
+        return self.bare.model_copy(update={"members": {m: spec(m).grid(grids[m])[0].model_dump() for m in members}})
 
     def way(self, choices: SelectedParams, start: WarmStart | None) -> Way:
         """Train inner, then train, as finetune does."""
@@ -134,7 +135,7 @@ class Night:
     def with_trees(self, way: Way) -> Way:
         """The same with the blend's trees, learned on earlier positions alone."""
         began, settings = time.process_time(), self.settings.finetune
-        rng, rounds = np.random.default_rng(settings.seed), settings.trees.rounds[-1]
+        rng, rounds = np.random.default_rng(settings.seed), settings.trees.num_trees[-1]
         earlier = examples(way.inner, self.task.earlier, self.judge.exclude_seen, settings.negatives, rng)
         text = fit_lambdamart(earlier, [rounds], settings.trees, settings.seed, self.judge.threads)[rounds]
         outer = replace(way.outer, blend=Blend(TREES, earlier.columns, text))

@@ -21,12 +21,12 @@ from nightreel.models.training.selected_params import SelectedParams
 from nightreel.settings import load
 
 DAY, START = 86_400.0, 1.7e9
-CLOSED = {"regularisation": 200.0, "decay": 10.0, "keep": 64.0, "max_items": 2000.0}
+CLOSED = {"regularization": 200.0, "decay": 10.0, "top_weights": 64.0, "max_items": 2000.0}
 CHOICES = SelectedParams(
     members={
         "popularity": {"half_life_days": 30.0, "buckets": 16.0},
         "ease": CLOSED,
-        "slist": CLOSED | {"window": 5.0, "ahead": 1.0, "ahead_decay": 1.0},
+        "slist": CLOSED | {"window": 5.0, "horizon": 1.0, "horizon_decay": 1.0},
         "content_knn": {"decay": 5.0},
     },
     blend="fusion", columns=(), cutoff=100, shortlist=150, half_life_days=(7.0, 30.0), buckets=16, encoder="base",

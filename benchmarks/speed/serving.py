@@ -76,7 +76,7 @@ def running(*command: str, ready: str) -> Iterator[str]:
 def service(store: str, *arguments: str) -> contextlib.AbstractContextManager[str]:
     """`nightreel serve` over a store."""
     code = "from nightreel.cli.main import main; main()"
-    return running("-c", code, "serve", "--at", store, "--port", "{port}", *arguments, ready="/ready")
+    return running("-c", code, "serve", "--store", store, "--port", "{port}", *arguments, ready="/ready")
 
 
 def measure(store: str) -> Measured:

@@ -20,7 +20,7 @@ from nightreel.data.log_end import data_end
 from nightreel.models.catalogue import catalogue_of
 from nightreel.models.content_vectors import write as write_vectors
 from nightreel.models.engine import Engine
-from nightreel.models.factorization.rating_model import FOLDER, Rated, RatingModel
+from nightreel.models.factorization.rating_model import FOLDER, Rated, RatingConfig, RatingModel
 from nightreel.models.training.fit import Ready, fit_engine
 from nightreel.models.training.selected_params import SelectedParams
 from nightreel.settings import Settings
@@ -55,7 +55,8 @@ def write_ratings(folder: Path, known: Rated, data: Dataset, choices: SelectedPa
     if not choices.ratings or not len(known):
         return
     folder.mkdir(parents=True)
-    for name, array in RatingModel.fit(known, data.n_users, data.n_items, choices.ratings).arrays().items():
+    config = RatingConfig.model_validate(choices.ratings)
+    for name, array in RatingModel.fit(known, data.n_users, data.n_items, config).arrays().items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
 

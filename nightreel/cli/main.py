@@ -20,6 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="A nightly run from logs to a published recommender, and the commands that read what it published.",
 )
+RENAMED = {"--at": "--store"}
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -73,7 +74,7 @@ def report(
     version: Annotated[
         str | None, typer.Argument(metavar="[VERSION]", help="Default: the run that ended last.")
     ] = None,
-    at: Annotated[str | None, typer.Option("--at", metavar="URI", help="Store. [NIGHTREEL_STORE]")] = None,
+    at: Annotated[str | None, typer.Option("--store", metavar="URI", help="Store. [NIGHTREEL_STORE]")] = None,
     show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -115,11 +116,28 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=1, ensure_ascii=False))
 
 
+def with_new_options(words: list[str]) -> list[str]:
+    """The command line with today's names of options; an old one is read for one version, with a warning.
+
+    Example:
+        >>> with_new_options(["recommend", "u1", "--store", "s3://films/index"])
+        ['recommend', 'u1', '--store', 's3://films/index']
+    """
+    renamed = list[str]()
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name in RENAMED:
+            typer.secho(f"warning: {name} is now called {RENAMED[name]}; write that.", fg="yellow", err=True)
+        renamed.append(RENAMED.get(name, name) + equals + value)
+    return renamed
+
+
 def main() -> None:
     """Entry point: a UserError becomes its message and exit code 1; --traceback shows where it arose."""
     loopback.bypass()
     environment_paths.settle()
     _register()
+    sys.argv[1:] = with_new_options(sys.argv[1:])
     try:
         app()
     except UserError as error:

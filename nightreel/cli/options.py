@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 At = Annotated[
-    str | None, typer.Option("--at", metavar="URI", help="Store: a folder or s3://bucket/prefix. [NIGHTREEL_STORE]")
+    str | None, typer.Option("--store", metavar="URI", help="Store: a folder or s3://bucket/prefix. [NIGHTREEL_STORE]")
 ]
 Channel = Annotated[str, typer.Option("--channel", help="Which channel's version.")]
 Version = Annotated[str | None, typer.Option("--version", metavar="V", help="A version instead of a channel's.")]

@@ -41,8 +41,8 @@ def fold_task(data: Dataset, fold: str, settings: Finetune) -> Task:
     if fold == LEAVE_LAST_OUT:
         train, valid = data.positives(fold, ("train",)), data.positives(fold, ("valid",))
         return leave_last_out_task(train, valid, settings.positions)
-    lessons = settings.lessons if fold in data.protocols[data.gate] else FEWEST_LESSONS
-    cuts = Cuts(lessons, settings.lesson_users, LARGEST_LESSON, data.exclude_seen)
+    lessons = settings.time_cuts if fold in data.protocols[data.gate] else FEWEST_LESSONS
+    cuts = Cuts(lessons, settings.time_cut_users, LARGEST_LESSON, data.exclude_seen)
     return task_in_time(data.positives(fold, ("train", "valid")), cuts)
 
 

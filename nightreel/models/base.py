@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 Scores = npt.NDArray[np.float32]
 Arrays = dict[str, npt.NDArray[Any]]
-Hyper = Mapping[str, float]
 
 
 class Scored(Protocol):
@@ -84,15 +83,12 @@ class Recommender(Protocol):
     Scoring needs numpy and scipy alone, so that a service without training libraries can answer.
     """
 
-    asked_with: ClassVar[frozenset[str]]
-    """Hyper-parameters that only matter when scoring: trying another value needs no second fit."""
-
     @classmethod
-    def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Self:
+    def fit(cls, train: Histories, catalogue: Catalogue, config: Any, *, clock: bool) -> Self:
         """Learn from `train` (one row a user). `clock`: times are epoch seconds, else positions."""
 
-    def asking(self, hyper: Hyper) -> Self:
-        """The same member with other values of `asked_with`."""
+    def with_scoring_params(self, config: Any) -> Self:
+        """The same model with other values of the config's `scoring_params`."""
 
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
         """[n, n_items] higher is better; row i may depend on row i's history and moment alone."""
@@ -120,7 +116,7 @@ class Resumable(Recommender, Protocol):
     """A recommender that can go on learning, at a fraction of the time of learning anew."""
 
     def resumed(
-        self, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool, rows: IntArray | None = None
+        self, train: Histories, catalogue: Catalogue, config: Any, *, clock: bool, rows: IntArray | None = None
     ) -> Recommender:
         """Continued on `train`, which holds what it has learned from and more.
 
@@ -133,11 +129,3 @@ def unit_rows(matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """[n, d] rows of length one; zero rows stay."""
     length = np.linalg.norm(matrix, axis=1, keepdims=True)
     return np.asarray(matrix / np.maximum(length, 1e-12), np.float32)
-
-
-def combinations(values: Mapping[str, Sequence[float]]) -> list[Hyper]:
-    """Every combination of the lists, the last key varying fastest."""
-    grid: list[dict[str, float]] = [{}]
-    for name, choices in values.items():
-        grid = [{**chosen, name: float(choice)} for chosen in grid for choice in choices]
-    return list(grid)

@@ -25,7 +25,7 @@ from nightreel.models.ranker.blend import Blend, best_of_rows
 from nightreel.models.ranker.candidates import HIDDEN, NO_SHORTLIST, Candidates, Dense, gather
 from nightreel.models.ranker.features import feature_matrix
 from nightreel.models.ranker.item_statistics import ItemStatistics
-from nightreel.models.registry import MEMBERS
+from nightreel.models.registry import spec
 from nightreel.models.top_k import top_items
 
 Lists = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
@@ -182,7 +182,7 @@ class Engine:
         a missing file."""
         described = json.loads((folder / "engine" / "engine.json").read_text("utf-8"))
         catalogue = catalogue_in(folder, expansion)
-        members = {n: MEMBERS[n].load(mapped(folder / "engine" / n), catalogue) for n in described["members"]}
+        members = {n: spec(n).cls.load(mapped(folder / "engine" / n), catalogue) for n in described["members"]}
         statistics = ItemStatistics.load(mapped(folder / "engine" / "statistics"), catalogue)
         trees = folder / "engine" / "trees.txt"
         model = trees.read_text("utf-8") if trees.exists() else ""

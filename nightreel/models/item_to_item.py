@@ -12,7 +12,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from nightreel.data.histories import FloatArray, Histories, IntArray
-from nightreel.models.base import Arrays, Catalogue, Hyper, Scores
+from nightreel.models.base import Arrays, Catalogue, Scores
 from nightreel.models.int16_weights import packed, rounded, unpacked
 
 DENSE = 3
@@ -93,9 +93,9 @@ class ItemToItem:
     def _n_items(self) -> int:
         return len(self.stored["indptr"]) - 1
 
-    def asking(self, hyper: Hyper) -> Self:
+    def with_scoring_params(self, config: Any) -> Self:
         """The same weights asked with another decay."""
-        return replace(self, decay=float(hyper["decay"]))
+        return replace(self, decay=float(config.decay))
 
     def arrays(self) -> Arrays:
         """The weights as multiples of their rows' steps, and the decay."""

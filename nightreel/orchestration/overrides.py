@@ -11,6 +11,8 @@ import yaml
 
 from nightreel import settings
 from nightreel.errors import UserError
+from nightreel.models.registry import require_known
+from nightreel.settings.renamed import new_path, with_new_names
 
 Changes = Mapping[str, Any]  # dotted name → value
 FOLDERS = ("snapshot.source", "snapshot.media")
@@ -33,14 +35,14 @@ def parse(texts: Iterable[str]) -> dict[str, Any]:
                 f"--set {text!r}: the value is not YAML. Quote it, for example --set '{name}=\"…\"'."
             ) from None
         # A moment stays text, as it is in params.yaml: DVC's lock file holds no dates.
-        changes[name.strip()] = raw.strip() if isinstance(value, date) else value
+        changes[new_path(name.strip())] = raw.strip() if isinstance(value, date) else value
     return changes
 
 
 def changed(path: Path, changes: Changes) -> dict[str, Any]:
     """The values of a params.yaml with the changes made. Raises UserError naming an unknown or faulty field."""
     settings.load(path)
-    values: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
+    values = with_new_names(yaml.safe_load(path.read_text("utf-8")), str(path))
     for name, value in changes.items():
         *parents, field = name.split(".")
         place: Any = values
@@ -53,7 +55,7 @@ def changed(path: Path, changes: Changes) -> dict[str, Any]:
                 raise UserError(f"{name}: no such setting; {where or 'params.yaml'} has {there}. Correct the name.")
             parent, place = place, place[part]
         parent[field] = _chosen(name, place, value)
-    settings.parse(values, "changed settings")
+    require_known(settings.parse(values, "changed settings").finetune.members)
     return values
 
 

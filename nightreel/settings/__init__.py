@@ -16,8 +16,9 @@ from nightreel.settings.backbone import Backbone
 from nightreel.settings.drift import Drift, Limits
 from nightreel.settings.embed import Embed, Tune
 from nightreel.settings.evaluate import Evaluate, Override, Publish, Record, Refit
-from nightreel.settings.finetune import Finetune, Member, Ratings, TreeSettings, VectorIndex
+from nightreel.settings.finetune import Finetune, Ratings, TreeSettings, VectorIndex
 from nightreel.settings.logs import Logs
+from nightreel.settings.renamed import with_new_names
 from nightreel.settings.section import Section
 from nightreel.settings.understand import Understand
 from nightreel.settings.validate import Snapshot, Validate
@@ -30,7 +31,6 @@ __all__ = [
     "Finetune",
     "Limits",
     "Logs",
-    "Member",
     "Override",
     "Publish",
     "Ratings",
@@ -71,13 +71,13 @@ class Settings(Section):
 def explain(error: ValidationError, where: str) -> SettingsError:
     """One line a fault: `params.yaml: evaluate.margin: …`."""
     lines = [f"{where}: {'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors()]
-    return SettingsError("\n".join(lines) + "\nCorrect the field; tasks/settings says what each one takes.")
+    return SettingsError("\n".join(lines) + "\nCorrect the field; docs/parameters says what each one takes.")
 
 
 def parse(values: dict[str, Any], where: str = "params.yaml") -> Settings:
     """Settings of a mapping; raises SettingsError naming every faulty field."""
     try:
-        return Settings.model_validate(values)
+        return Settings.model_validate(with_new_names(values, where))
     except ValidationError as error:
         raise explain(error, where) from None
 

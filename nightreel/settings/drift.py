@@ -25,21 +25,21 @@ class Drift(Section):
     ks: Limits
     """Kolmogorov-Smirnov distance of the same, for numbers. Its stop is also the share of values that must surely lie
     elsewhere for any PSI to stop."""
-    arrivals: Limits
+    new_events: Limits
     """PSI of the events since the last good snapshot: a night is less even than a year, so these are wider."""
     content: Limits
     """PSI of where items, and what is taken, lie along the main directions of the encoder's vectors."""
-    emptier: Limits
+    null_rate: Limits
     """By how much a column's share of filled cells may fall."""
-    fewer: Limits
+    row_loss: Limits
     """Share of the last good snapshot's rows that may be gone (users, items or events)."""
-    more: Limits
+    row_growth: Limits
     """Share of rows that may have come on top."""
     new_users: Limits
     """Share of today's users that the last good snapshot did not have."""
     new_items: Limits
     """Share of today's items that it did not have."""
-    least: Annotated[int, Field(ge=1)]
+    min_values: Annotated[int, Field(ge=1)]
     """Fewer values than this tell nothing of a distribution."""
     independent: Annotated[int, Field(ge=1)]
     """Values of different users or items that a distribution needs to stop a night (Kish's effective number for events:

@@ -31,7 +31,7 @@ class Evaluate(Section):
     """Non-inferiority margin: the relative loss of NDCG@10 that is tolerated."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
     """One-sided confidence of the verdict's bound; intervals shown are two-sided 95%."""
-    replicates: Annotated[int, Field(ge=100, le=100_000)]
+    bootstrap_replicates: Annotated[int, Field(ge=100, le=100_000)]
     """Bootstrap replicates over users."""
     cold_users: Annotated[int, Field(ge=1)]
     """Most users who are asked again as newcomers; each is asked eight times."""
@@ -45,11 +45,11 @@ class Evaluate(Section):
     """Confidence that no sound slice is called broken, after Holm's correction for all of them."""
     coverage_share: Share
     """Least coverage of the lists, as a share of the champion's."""
-    stale_days: Annotated[float, Field(ge=0)]
+    max_staleness_days: Annotated[float, Field(ge=0)]
     """Most days by which the data may end before the champion's did; an erasure can take the last events."""
-    steady: Share
+    min_perturbation_overlap: Share
     """Least overlap of a user's first ten with those after one irrelevant event."""
-    alike: Share
+    min_duplicate_agreement: Share
     """Least share of doubled items that is ranked alike: one copy in a list's first ten, the other in its first 20."""
     drift: Drift
     """How far tonight's data may be from the last good ones."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, PositiveFloat, model_validator
 
@@ -10,45 +10,27 @@ from nightreel.settings.backbone import Backbone
 from nightreel.settings.fusion import Fusion
 from nightreel.settings.section import Section
 
-Member = Literal[
-    "popularity",
-    "item_knn",
-    "ease",
-    "ease_long",
-    "content_knn",
-    "slist",
-    "slist_short",
-    "svd",
-    "user_knn",
-    "ials",
-    "nmf",
-    "tfidf_knn",
-    "vae",
-    "recurrent",
-    "transformer",
-    "popularity_by_genre",
-]
 Grid = dict[str, tuple[float, ...]]
 
 
 class TreeSettings(Section):
     """The blend's gradient-boosted trees (LightGBM, LambdaMART)."""
 
-    rounds: Annotated[tuple[int, ...], Field(min_length=1)]
+    num_trees: Annotated[tuple[int, ...], Field(min_length=1)]
     """Numbers of trees to try on validation; recommend time grows linearly."""
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     """Share of each tree's answer that is taken; smaller wants more rounds."""
-    leaves: Annotated[int, Field(ge=2, le=64)]
+    num_leaves: Annotated[int, Field(ge=2, le=64)]
     """Leaves of a tree; more fits finer interactions, and noise."""
-    leaf_rows: Annotated[int, Field(ge=1)]
+    min_data_in_leaf: Annotated[int, Field(ge=1)]
     """Least examples in a leaf; more is steadier."""
-    l2: Annotated[float, Field(ge=0)]
+    lambda_l2: Annotated[float, Field(ge=0)]
     """Ridge penalty on leaf values."""
-    feature_share: Annotated[float, Field(gt=0, le=1)]
+    feature_fraction: Annotated[float, Field(gt=0, le=1)]
     """Share of the features offered to each tree."""
-    row_share: Annotated[float, Field(gt=0, le=1)]
+    bagging_fraction: Annotated[float, Field(gt=0, le=1)]
     """Share of the examples drawn for each tree."""
-    truncation: Annotated[int, Field(ge=1)]
+    lambdarank_truncation_level: Annotated[int, Field(ge=1)]
     """Positions at a list's top whose order matters to the loss."""
 
 
@@ -72,9 +54,9 @@ class Ratings(Section):
     """Ridge penalties on biases to try, in ratings: that many at the mean are added to everybody's own."""
     factors: tuple[Annotated[int, Field(ge=1, le=256)], ...]
     """Numbers of factors to try; time grows with the square. None: biases alone."""
-    regularisation: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
+    regularization: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
     """Ridge penalties on factors to try; more keeps predictions nearer to the biases."""
-    sweeps: Annotated[int, Field(ge=1, le=100)]
+    iterations: Annotated[int, Field(ge=1, le=100)]
     """Alternations between users' and items' factors."""
 
 
@@ -91,10 +73,10 @@ class Finetune(Section):
     """Most users that hyper-parameters are chosen on; more is steadier and slower."""
     positions: Annotated[int, Field(ge=1, le=50)]
     """Held-out positions per user that the blend learns from; more is steadier and slower."""
-    lessons: Annotated[int, Field(ge=2, le=12)]
+    time_cuts: Annotated[int, Field(ge=2, le=12)]
     """Where there is a clock: earlier nights (days, or longer where a day has few users) that settings and blend are
     chosen on, each with members trained up to it; more is steadier, and every one is another training."""
-    lesson_users: Annotated[int, Field(ge=1)]
+    time_cut_users: Annotated[int, Field(ge=1)]
     """Users that such a night should have on average; it is made longer until it has them."""
     negatives: Annotated[int, Field(ge=1, le=5000)]
     """Most candidates per position that the blend learns from beside the answer."""
@@ -103,7 +85,7 @@ class Finetune(Section):
     shortlist: Annotated[int, Field(ge=10, le=5000)]
     """Of these, the best by reciprocal rank fusion, which the blend ranks; recommend time grows linearly."""
     search_items: Annotated[int, Field(ge=10)]
-    """Most used items on which a member with `max_items` is tried; training takes all. Time grows with the cube."""
+    """Most used items on which a model with `max_items` is tried; training takes all. Time grows with the cube."""
     half_life_days: Annotated[tuple[float, ...], Field(min_length=1)]
     """Half-lives of the popularity trends among the blend's features (all time is always one more)."""
     buckets: Annotated[int, Field(ge=1, le=4096)]
@@ -111,13 +93,13 @@ class Finetune(Section):
     warm_nights: Annotated[int, Field(ge=0, le=365)]
     """Nights in a row in which members that can (the transformer) go on from what the published version's night had
     learned, before one learns anew; 0: all do. More saves time; what a night got wrong may stay."""
-    members: Annotated[dict[Member, Grid], Field(min_length=1)]
+    members: Annotated[dict[str, Grid], Field(min_length=1)]
     """Recommenders that are trained, evaluated alone and blended, each with the values to try on validation."""
     many_events: Annotated[int, Field(ge=1)]
     """Positive events of a fold's training part from which `with_many` counts."""
-    with_many: dict[Member, Grid]
-    """Values that take the place of a member's where there are so many events: what keeps a model from learning few by
-    heart keeps it from learning from many."""
+    with_many: dict[str, Grid]
+    """Values that take the place of a member's where there are so many events: regularization that prevents
+    overfitting on small data underfits large data."""
     backbone: Backbone
     """Whose layers the transformer has."""
     trees: TreeSettings

@@ -25,7 +25,7 @@ EXPECTED = {
 @pytest.fixture(scope="module")
 def gate() -> Gate:
     settings = load(Path(__file__).parents[2] / "params.yaml")
-    return Gate(settings.evaluate.model_copy(update={"replicates": 400}), settings.finetune.seed)
+    return Gate(settings.evaluate.model_copy(update={"bootstrap_replicates": 400}), settings.finetune.seed)
 
 
 @pytest.mark.parametrize("name", PLANTS)

@@ -40,15 +40,18 @@ def call(*arguments: str) -> str:
 
 def test_it_prints_the_card_of_the_live_version(published: tuple[LocalStore, str]) -> None:
     store, digest = published
-    assert call("--at", store.uri) == "# Model card: films\n"
-    assert json.loads(call(digest[:12], "--at", store.uri, "--json")) == {"version": digest, "card": {"name": "films"}}
+    assert call("--store", store.uri) == "# Model card: films\n"
+    assert json.loads(call(digest[:12], "--store", store.uri, "--json")) == {
+        "version": digest,
+        "card": {"name": "films"},
+    }
 
 
 def test_a_changed_card_is_refused(published: tuple[LocalStore, str]) -> None:
     store, digest = published
     (store.root / "versions" / digest / "card.md").write_text("# Praise\n")
     with pytest.raises(UserError, match=r"card\.md: was changed"):
-        call("--at", store.uri)
+        call("--store", store.uri)
 
 
 def test_a_version_without_one_says_so(tmp_path: Path) -> None:
@@ -56,4 +59,4 @@ def test_a_version_without_one_says_so(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
     publish(store, tmp_path / "bundle", channel="live", champion=None, lineage=lineage("r"))
     with pytest.raises(UserError, match="has no model card"):
-        call("--at", store.uri)
+        call("--store", store.uri)

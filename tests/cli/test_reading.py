@@ -110,13 +110,13 @@ def test_an_audience_of_an_age_and_rules_are_minded(tmp_path: Path) -> None:
     publish(store, tmp_path / "bundle", channel="live", champion=None, lineage=lineage("r"))
     (tmp_path / "history.txt").write_text("i000\n")
     for whom in (["u001"], ["--history", tmp_path / "history.txt"]):
-        found = answer("recommend", *whom, "--at", store.uri, "--audience-age", 6, "-k", 30)
+        found = answer("recommend", *whom, "--store", store.uri, "--audience-age", 6, "-k", 30)
         listed = found["lists"]["u001"] if "lists" in found else found["recommendations"]
         assert listed[0]["item_id"] == "i028" and listed[0]["reason"] == "picked"
         assert {int(row["item_id"][1:]) % 4 for row in listed} == {0, 1}
-    call("recommend", "u001", "--at", store.uri, "--audience-age", 6, "-k", 30, "--out", out)
+    call("recommend", "u001", "--store", store.uri, "--audience-age", 6, "-k", 30, "--out", out)
     assert {int(item[1:]) % 4 for item in pq.read_table(out)["item_id"].to_pylist()} == {0, 1}
-    assert "Picked by the editors" in call("recommend", "u001", "--at", store.uri, "--why").output
+    assert "Picked by the editors" in call("recommend", "u001", "--store", store.uri, "--why").output
 
 
 def test_an_unknown_user_gets_what_is_popular_and_is_told(store: LocalStore) -> None:
@@ -150,7 +150,7 @@ def test_whether_lists_hold_seen_items_is_the_versions_decision_at_every_door(tm
     (tmp_path / "users.txt").write_text("u000\n")
     doors = (["u000"], ["--users", tmp_path / "users.txt"])
     lengths = [
-        [len(answer("recommend", *door, *flag, "--at", store.uri, "-k", 30)["lists"]["u000"]) for door in doors]
+        [len(answer("recommend", *door, *flag, "--store", store.uri, "-k", 30)["lists"]["u000"]) for door in doors]
         for flag in ([], ["--seen"], ["--no-seen"])
     ]
     own = 22 if left_out else 30
@@ -226,13 +226,13 @@ def test_rollback_and_release(tmp_path: Path) -> None:
         ).digest
     left, kept = live(store), channels.resolve(store, "live", None)
     assert left == kept
-    assert "is blocked until `nightreel release" in call("rollback", "--at", store.uri).output
+    assert "is blocked until `nightreel release" in call("rollback", "--store", store.uri).output
     assert live(store) != left
-    assert [row["blocked"] for row in answer("versions", "--at", store.uri)["versions"] if row["version"] == left] == [
-        True
-    ]
-    assert "may be promoted again" in call("release", left[:10], "--at", store.uri).output
-    assert answer("rollback", left[:10], "--at", store.uri)["live"] == left == live(store)
+    assert [
+        row["blocked"] for row in answer("versions", "--store", store.uri)["versions"] if row["version"] == left
+    ] == [True]
+    assert "may be promoted again" in call("release", left[:10], "--store", store.uri).output
+    assert answer("rollback", left[:10], "--store", store.uri)["live"] == left == live(store)
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
@@ -244,14 +244,14 @@ def test_rollback_and_release(tmp_path: Path) -> None:
     (["recommend", "--users", "other.csv"], r"other.csv: has no column user_id \(it has name\). Rename or add it"),
     (["recommend", "u000", "--out", "list.csv"], "--out list.csv: writes lists of users to a .parquet file"),
     (["recommend", "u000", "--out", "no/such/dir.parquet"], "no/such/dir.parquet: can't be written.*Choose another"),
-    (["recommend", "u000", "--at", "empty"], "nothing is published yet in .*empty: run `nightreel run`"),
-    (["recommend", "u000", "--at", "ftp://x"], "ftp://x: no store of this kind. Give a folder or s3://"),
+    (["recommend", "u000", "--store", "empty"], "nothing is published yet in .*empty: run `nightreel run`"),
+    (["recommend", "u000", "--store", "ftp://x"], "ftp://x: no store of this kind. Give a folder or s3://"),
     (["recommend", "u000", "--version", "zzz"], "'zzz': no such version. `nightreel versions` lists them"),
-    (["versions", "--at", "empty"], "nothing is published yet in .*empty: run `nightreel run`"),
+    (["versions", "--store", "empty"], "nothing is published yet in .*empty: run `nightreel run`"),
     (["similar", "nosuch"], "'nosuch': no item has this id or title"),
     (["explain", "u000", "nosuch"], "'nosuch': no item has this id or title"),
     (["verify", "zzz"], "no such version"),
-    (["rollback", "--at", "empty"], "nothing to roll back"),
+    (["rollback", "--store", "empty"], "nothing to roll back"),
     (["release", "zzz"], "no such version"),
 ])  # fmt: skip
 def test_what_goes_wrong_is_told_with_a_remedy(

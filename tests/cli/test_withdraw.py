@@ -105,4 +105,4 @@ def test_rights_and_rules_are_renewed_without_a_version(store: LocalStore) -> No
 def test_nothing_is_withdrawn_where_nothing_is_published(tmp_path: Path) -> None:
     (tmp_path / "n.csv").write_text("item_id\ni1\n")
     with pytest.raises(UserError, match="nothing is published yet"):
-        call("withdraw", str(tmp_path / "n.csv"), "--at", str(tmp_path / "empty"))
+        call("withdraw", str(tmp_path / "n.csv"), "--store", str(tmp_path / "empty"))

@@ -10,32 +10,27 @@ import numpy.typing as npt
 import pytest
 
 from nightreel.data.histories import Histories
-from nightreel.models import registry
-from nightreel.models.base import Catalogue, Hyper, Recommender
+from nightreel.models.base import Catalogue, Recommender
+from nightreel.models.baselines.popularity import PopularityConfig
 from nightreel.models.engine import mapped, top_k_lists, unseen
+from nightreel.models.neural.transformer.config import TransformerConfig
 from nightreel.models.neural.transformer.model import Transformer
+from nightreel.models.registry import models
 from tests.models.neural.tiny_checkpoint import backbone
 from tests.support.settings import settings
 
 USERS, ITEMS = 80, 60
-NOT_IN_PARAMS: dict[str, dict[str, tuple[float, ...]]] = {
-    "user_knn": {"neighbours": (10,), "shrink": (10,), "decay": (5,)},
-    "ials": {"factors": (32,), "regularisation": (0.01,), "unobserved": (0.3,), "sweeps": (8,), "seed": (1,), "decay": (5,)},
-    "nmf": {"factors": (48,), "regularisation": (0.1,), "sweeps": (50,), "seed": (1,), "decay": (10,)},
-    "popularity_by_genre": {"half_life_days": (30,), "buckets": (8,), "decay": (20,)},
-    "tfidf_knn": {"neighbours": (50,), "decay": (5,)},
-    "vae": {
-        "hidden": (256,), "latent": (64,), "dropout": (0.5,), "kl": (0.2,), "epochs": (40,), "batch": (64,),
-        "learning_rate": (0.003,), "seed": (1,), "decay": (10,),
-    },
-    "recurrent": {
-        "units": (64,), "window": (50,), "ahead": (10,), "dropout": (0.3,), "weight_decay": (0.01,), "epochs": (12,),
-        "least_steps": (200,), "batch": (16,), "learning_rate": (0.005,), "seed": (1,),
-    },
-}  # fmt: skip
-HYPER = {
-    name: {key: float(values[0]) for key, values in grid.items()}
-    for name, grid in {**settings().finetune.members, **NOT_IN_PARAMS}.items()
+SMALL: dict[str, dict[str, float]] = {
+    "popularity_by_genre": {"buckets": 8},
+    "ials": {"factors": 32},
+    "vae": {"hidden": 256, "latent": 64, "epochs": 40, "batch": 64, "learning_rate": 0.003, "decay": 10},
+    "recurrent": {"horizon": 10, "epochs": 12, "least_steps": 200, "batch": 16, "learning_rate": 0.005},
+}
+"""Values other than the defaults, where the data of these tests are too small for those."""
+GRIDS = settings().finetune.members
+CONFIGS = {
+    name: found.grid(GRIDS[name])[0] if name in GRIDS else found.config.model_validate(SMALL.get(name, {}))
+    for name, found in models().items()
 }
 
 
@@ -43,17 +38,20 @@ class Pretrained(Transformer):
     """The transformer whose layers are a checkpoint's."""
 
     @classmethod
-    def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool, **_: object) -> Self:
-        return super().fit(train, catalogue, hyper, clock=clock, backbone=backbone())
+    def fit(
+        cls, train: Histories, catalogue: Catalogue, config: TransformerConfig, *, clock: bool, **_: object
+    ) -> Self:
+        return super().fit(train, catalogue, config, clock=clock, backbone=backbone())
 
 
-HYPER["transformer, pretrained"] = HYPER["transformer"] | {"passes": 2.0}
-MEMBERS: dict[str, type[Recommender]] = {**registry.MEMBERS, "transformer, pretrained": Pretrained}
+CONFIGS["transformer, pretrained"] = CONFIGS["transformer"].model_copy(update={"epochs": 2.0})
+MODELS: dict[str, type[Recommender]] = {name: found.cls for name, found in models().items()}
+MODELS["transformer, pretrained"] = Pretrained
 COUNTING = (
     "popularity",
     "popularity_by_genre",
 )  # as of the moment: there was nothing to count at that of a toy history
-PERSONAL = [name for name in MEMBERS if name not in COUNTING]
+PERSONAL = [name for name in MODELS if name not in COUNTING]
 Fit = Callable[[str, Histories], Recommender]
 
 
@@ -87,7 +85,7 @@ def fit(catalogue: Catalogue) -> Fit:
     def once(name: str, train: Histories) -> Recommender:
         key = name, id(train)
         if key not in fitted:  # the histories are kept too, so that no other gets their id
-            fitted[key] = train, MEMBERS[name].fit(train, catalogue, HYPER[name], clock=True)
+            fitted[key] = train, MODELS[name].fit(train, catalogue, CONFIGS[name], clock=True)
         return fitted[key][1]
 
     return once
@@ -117,7 +115,7 @@ def test_the_sequence_model_knows_what_comes_next(planted: Histories, fit: Fit) 
 def test_popularity_forgets(catalogue: Catalogue) -> None:
     old, new = ([1] * 10, [0.0] * 10), ([2] * 4, [86_400.0 * 70] * 4)
     train = Histories.from_rows([old, new])
-    member = MEMBERS["popularity"].fit(train, catalogue, {"half_life_days": 7, "buckets": 4}, clock=True)
+    member = MODELS["popularity"].fit(train, catalogue, PopularityConfig(half_life_days=7, buckets=4), clock=True)
     empty = Histories.from_rows([([], [])])
     early = member.score(empty, np.array([86_400.0]))[0]
     late = member.score(empty, np.array([86_400.0 * 71]))[0]
@@ -128,7 +126,7 @@ def test_popularity_forgets(catalogue: Catalogue) -> None:
 def test_popularity_by_genre_asks_for_the_histories_genres(planted: Histories, catalogue: Catalogue, fit: Fit) -> None:
     member = fit("popularity_by_genre", planted)
     asking = Histories.from_rows([([], []), ([0, 2], [1.0, 2.0]), ([0, 1], [1.0, 1.0])])
-    counted = MEMBERS["popularity"].fit(planted, catalogue, HYPER["popularity_by_genre"], clock=True)
+    counted = MODELS["popularity"].fit(planted, catalogue, CONFIGS["popularity_by_genre"], clock=True)
     late = np.full(3, 2e9)
     everything, even, both = member.score(asking, late)
     counts = counted.score(asking, late)[0]
@@ -137,7 +135,7 @@ def test_popularity_by_genre_asks_for_the_histories_genres(planted: Histories, c
     assert (both[counts > 0] > 0).all()
 
 
-@pytest.mark.parametrize("name", MEMBERS)
+@pytest.mark.parametrize("name", MODELS)
 def test_saved_and_loaded_it_answers_the_same(
     name: str, planted: Histories, fit: Fit, catalogue: Catalogue, tmp_path: object
 ) -> None:
@@ -146,20 +144,20 @@ def test_saved_and_loaded_it_answers_the_same(
     folder.mkdir()
     for array, values in member.arrays().items():
         np.save(folder / f"{array}.npy", values, allow_pickle=False)
-    again = MEMBERS[name].load(mapped(folder), catalogue)
+    again = MODELS[name].load(mapped(folder), catalogue)
     np.testing.assert_array_equal(again.score(planted, asked(planted)), member.score(planted, asked(planted)))
 
 
-@pytest.mark.parametrize("name", MEMBERS)
+@pytest.mark.parametrize("name", MODELS)
 def test_fitted_twice_it_is_the_same(name: str, planted: Histories, catalogue: Catalogue, fit: Fit) -> None:
     first = fit(name, planted).arrays()
-    second = MEMBERS[name].fit(planted, catalogue, HYPER[name], clock=True).arrays()
+    second = MODELS[name].fit(planted, catalogue, CONFIGS[name], clock=True).arrays()
     assert first.keys() == second.keys()
     for array in first:
         np.testing.assert_array_equal(first[array], second[array])
 
 
-@pytest.mark.parametrize("name", MEMBERS)
+@pytest.mark.parametrize("name", MODELS)
 def test_a_history_alone_scores_as_in_a_batch(name: str, planted: Histories, fit: Fit) -> None:
     member, moments = fit(name, planted), asked(planted)
     batch = member.score(planted, moments)
@@ -168,7 +166,7 @@ def test_a_history_alone_scores_as_in_a_batch(name: str, planted: Histories, fit
         np.testing.assert_allclose(alone[0], batch[row], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", MEMBERS)
+@pytest.mark.parametrize("name", MODELS)
 def test_fitting_and_scoring_leave_the_histories_alone(name: str, planted: Histories, fit: Fit) -> None:
     before = planted.items.copy(), planted.times.copy()
     fit(name, planted).score(planted, asked(planted))
@@ -176,7 +174,7 @@ def test_fitting_and_scoring_leave_the_histories_alone(name: str, planted: Histo
     np.testing.assert_array_equal(planted.times, before[1])
 
 
-@pytest.mark.parametrize("name", MEMBERS)
+@pytest.mark.parametrize("name", MODELS)
 def test_no_leak_from_after_the_moment(name: str, planted: Histories, catalogue: Catalogue, fit: Fit) -> None:
     """Under a global cut, what comes after the cut is not trained on: other events there change nothing."""
     cut = 1e9 + 86_400.0 * 40
@@ -201,7 +199,7 @@ def test_with_weights_fixed_popularity_sees_nothing_of_the_moment_or_later(plant
     assert first.sum() > 0
 
 
-@pytest.mark.parametrize("name", MEMBERS)
+@pytest.mark.parametrize("name", MODELS)
 def test_an_unseen_user_and_an_empty_history_get_finite_scores(name: str, planted: Histories, fit: Fit) -> None:
     member = fit(name, planted)
     unknown = Histories.from_rows([([], []), ([5], [1e9])])
@@ -209,11 +207,11 @@ def test_an_unseen_user_and_an_empty_history_get_finite_scores(name: str, plante
     assert scores.shape == (2, ITEMS) and np.isfinite(scores).all()
 
 
-@pytest.mark.parametrize("name", MEMBERS)
+@pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("events", [[([3], [1.0])], [([3, 3, 3], [1.0, 1.0, 1.0])], [([], []), ([4, 9], [1.0, 2.0])]])
 def test_tiny_data_is_fitted_without_nan(
     name: str, events: list[tuple[list[int], list[float]]], catalogue: Catalogue
 ) -> None:
     train = Histories.from_rows(events)
-    member = MEMBERS[name].fit(train, catalogue, HYPER[name], clock=True)
+    member = MODELS[name].fit(train, catalogue, CONFIGS[name], clock=True)
     assert np.isfinite(member.score(train, asked(train))).all()

@@ -15,7 +15,7 @@ from tests.support import datasets, toy
 Checkout = Callable[[str], Path]
 
 # A run of seconds: few rounds, small text blocks; everything else is as it ships.
-SMALL = {"evaluate": {"replicates": 200}, "finetune": {"encoder_steps": 2, "encoder_pairs": 8}}
+SMALL = {"evaluate": {"bootstrap_replicates": 200}, "finetune": {"encoder_steps": 2, "encoder_pairs": 8}}
 
 
 @pytest.fixture(scope="session")

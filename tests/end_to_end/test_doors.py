@@ -105,7 +105,7 @@ def test_a_worse_challenger_is_held_back_while_readers_go_on(first: tuple[Path, 
     user = str(live.reader.user_ids[0])
     answered = json.loads(run(root, "recommend", user, "--json").stdout)
     # A blend of one member and a single stump: it is worse by far, and surely so even for few users.
-    weak = ("finetune.members=[popularity]", "finetune.trees.rounds=[1]", "finetune.trees.leaves=2")
+    weak = ("finetune.members=[popularity]", "finetune.trees.num_trees=[1]", "finetune.trees.num_leaves=2")
     found = json.loads(run(root, "run", "--json", *(word for each in weak for word in ("--set", each))).stdout)
     assert found["decision"] == "reject" and "(worse)" in found["sentence"], found["sentence"]
     assert "rule (a)" in found["sentence"] and found["published"].startswith("nothing published")

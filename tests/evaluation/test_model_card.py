@@ -15,7 +15,7 @@ CARD: dict[str, Any] = {
         "positive_share": 0.5, "rows": {"events": {"in": 2500, "clean": 2400, "quarantined": 90, "erased": 10}},
         "pseudonymised": True, "positive": {"watch": 0.5, "like": 0.0}, "warnings": ["4 items have no event."],
     },
-    "recipe": {"members": {"ease": {"regularisation": 200.0, "decay": 10.0}}, "encoder": "finetuned", "blend": "trees",
+    "recipe": {"members": {"ease": {"regularization": 200.0, "decay": 10.0}}, "encoder": "finetuned", "blend": "trees",
                "moment": "last_event"},
     "encoder": {"encoder": "all-MiniLM-L6-v2", "licence": "Apache-2.0"},
     "metrics": {"global_time": {"users": 120, "models": {"blend": MODEL}}, "leave_last_out": {"users": 0, "models": {}}},

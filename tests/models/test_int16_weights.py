@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 from nightreel.models.engine import mapped
 from nightreel.models.int16_weights import MOST, packed, rounded, unpacked
-from nightreel.models.linear.ease import Ease
+from nightreel.models.linear.ease import Ease, EaseConfig
 from tests.support import planted
 
 
@@ -49,7 +49,7 @@ def test_wide_catalogues_keep_wide_columns() -> None:
 
 
 def test_versions_from_before_the_codes_are_read(tmp_path: object) -> None:
-    member = Ease.fit(planted.histories(), planted.catalogue(), {"regularisation": 10, "decay": 5, "keep": 8, "max_items": 99}, clock=True)  # fmt: skip
+    member = Ease.fit(planted.histories(), planted.catalogue(), EaseConfig.model_validate({"regularization": 10, "decay": 5, "top_weights": 8, "max_items": 99}), clock=True)  # fmt: skip
     old = {name: getattr(member.weights, name) for name in ("data", "indices", "indptr")}
     for name, array in (old | {"decay": np.array([5.0])}).items():
         np.save(tmp_path / f"{name}.npy", array)  # type: ignore[operator]

@@ -10,10 +10,10 @@ import scipy.sparse as sp
 from nightreel.data.histories import Histories
 from nightreel.models.base import Catalogue
 from nightreel.models.catalogue import catalogue_of
-from nightreel.models.neighbors.tfidf_knn import TfidfKnn, weighted_words
+from nightreel.models.neighbors.tfidf_knn import TfidfKnn, TfidfKnnConfig, weighted_words
 from nightreel.models.term_counts import word_counts, words_of
 
-HYPER = {"neighbours": 10.0, "decay": 5.0}
+HYPER = {"neighbors": 10.0, "decay": 5.0}
 ITEMS = pa.table({
     "title": ["Alien (1979)", "Aliens", "Amélie", None, "東京物語", "東京の夜", "Silence"],
     "genres": [["Horror"], ["horror"], ["Romance"], ["romance"], None, [], ["None like it"]],
@@ -27,7 +27,9 @@ def catalogue() -> Catalogue:
 
 
 def scores(item: int) -> np.ndarray:
-    member = TfidfKnn.fit(Histories.from_rows([([], [])]), catalogue(), HYPER, clock=True)
+    member = TfidfKnn.fit(
+        Histories.from_rows([([], [])]), catalogue(), TfidfKnnConfig.model_validate(HYPER), clock=True
+    )
     return np.asarray(member.score(Histories.from_rows([([item], [1.0])]), np.zeros(1))[0])
 
 
@@ -74,11 +76,11 @@ def test_an_item_that_shares_no_word_is_near_nothing() -> None:
 def test_without_texts_the_genres_are_the_words() -> None:
     genres = np.eye(3, dtype=np.float32)[[0, 0, 1, 2]]
     bare = Catalogue(np.zeros((4, 2), np.float32), genres, np.full(4, np.nan, np.float32))
-    member = TfidfKnn.fit(Histories.from_rows([([], [])]), bare, HYPER, clock=True)
+    member = TfidfKnn.fit(Histories.from_rows([([], [])]), bare, TfidfKnnConfig.model_validate(HYPER), clock=True)
     assert member.score(Histories.from_rows([([0], [1.0])]), np.zeros(1)).round(4).tolist() == [[0.0, 1.0, 0.0, 0.0]]
 
 
 def test_a_table_without_any_text_scores_zeros() -> None:
     bare = catalogue_of(pa.table({"title": pa.array([None, None], pa.string())}), np.zeros((2, 4), np.float32))
-    member = TfidfKnn.fit(Histories.from_rows([([0], [1.0])]), bare, HYPER, clock=True)
+    member = TfidfKnn.fit(Histories.from_rows([([0], [1.0])]), bare, TfidfKnnConfig.model_validate(HYPER), clock=True)
     assert member.score(Histories.from_rows([([0], [1.0])]), np.zeros(1)).tolist() == [[0.0, 0.0]]

@@ -141,9 +141,9 @@ def test_the_command_changes_what_a_file_says_and_nothing_else(published: LocalS
     kept = "i1" if gone != "i1" else "i2"
     file = tmp_path / "correct.csv"
     file.write_text(f"item_id,title,blocked\n{gone},Withdrawn,true\n{kept},Zeppelin,\nnever-seen,New,\n")
-    dry = call(str(file), "--at", published.uri, "--dry-run")
+    dry = call(str(file), "--store", published.uri, "--dry-run")
     assert "2 items changed" in dry and "would be" in dry and Reader.open(published.uri).digest == before.digest
-    told = json.loads(call(str(file), "--at", published.uri, "--json"))
+    told = json.loads(call(str(file), "--store", published.uri, "--json"))
     assert (told["renewed"], told["changed"], told["new"]) == (before.digest, 2, 1)
     after = Reader.open(published.uri)
     assert after.digest == told["version"] != before.digest
@@ -152,7 +152,7 @@ def test_the_command_changes_what_a_file_says_and_nothing_else(published: LocalS
     assert after.items.genres == before.items.genres and np.array_equal(after.vectors, before.vectors)
     record = channels.lineage(published, after.digest)
     assert record["renewed"] == before.digest and record["tables"] == "t" and record["recipe"] != "night"
-    assert "nothing changed" in call(str(file), "--at", published.uri)
+    assert "nothing changed" in call(str(file), "--store", published.uri)
     channels.rollback(published, "live")
     assert Reader.open(published.uri).digest == before.digest and "night" not in channels.blocked(published)
 
@@ -171,7 +171,7 @@ def test_a_file_at_fault_changes_nothing(published: LocalStore, tmp_path: Path, 
     (tmp_path / "correct.csv").write_text(content)
     live = channels.live(published)
     with pytest.raises(UserError, match=message):
-        call(str(tmp_path / "correct.csv"), "--at", published.uri)
+        call(str(tmp_path / "correct.csv"), "--store", published.uri)
     assert channels.live(published) == live
 
 
@@ -182,8 +182,8 @@ def test_other_rules_are_live_at_once_and_nothing_else_is_sent(published: LocalS
     before, file = Reader.open(published.uri), tmp_path / "rules.csv"
     user, gone = before.user_ids[0].as_py(), before.recommend(before.user_ids[0].as_py(), k=1)[0].item_id
     file.write_text(f"{RULES}pin,i7,,,\nhide,{gone},,,\npin,i8,,,2026-01-01\nboost,to come,,,\n")
-    assert "4 rules in place of the published ones" in call("--rules", str(file), "--at", published.uri, "--dry-run")
-    told = call("--rules", str(file), "--at", published.uri)
+    assert "4 rules in place of the published ones" in call("--rules", str(file), "--store", published.uri, "--dry-run")
+    told = call("--rules", str(file), "--store", published.uri)
     assert "rules: 1 of 4 name what no item is or has (to come)" in told and "0.0 MB sent" in told
     ruled = Reader.open(published.uri)
     assert ruled.recommend(user, k=1)[0].item_id == "i7" and ruled.stored.lists is not None
@@ -191,13 +191,13 @@ def test_other_rules_are_live_at_once_and_nothing_else_is_sent(published: LocalS
     kept = read_manifest(before.facets.path.parent).files
     now = read_manifest(ruled.facets.path.parent).files
     assert {n: e for n, e in now.items() if n != "rules.parquet"} == kept
-    assert "nothing changed" in call("--rules", str(file), "--at", published.uri)
+    assert "nothing changed" in call("--rules", str(file), "--store", published.uri)
     items = tmp_path / "items.csv"
     items.write_text("item_id,title\ni9,Renamed\n")  # the rules stay where only items are renewed
-    call(str(items), "--at", published.uri)
+    call(str(items), "--store", published.uri)
     assert Reader.open(published.uri).recommend(user, k=1)[0].item_id == "i7"
     file.write_text(RULES)  # the header alone takes all of them away
-    call("--rules", str(file), "--at", published.uri)
+    call("--rules", str(file), "--store", published.uri)
     assert Reader.open(published.uri).rules is None
 
 
@@ -216,17 +216,17 @@ def test_rules_at_fault_change_nothing(published: LocalStore, tmp_path: Path, co
     (tmp_path / "rules.csv").write_text(f"{RULES}{content}\n")
     live = channels.live(published)
     with pytest.raises(UserError, match=message):
-        call("--rules", str(tmp_path / "rules.csv"), "--at", published.uri)
+        call("--rules", str(tmp_path / "rules.csv"), "--store", published.uri)
     assert channels.live(published) == live
 
 
 def test_nothing_to_renew_is_told(published: LocalStore) -> None:
     with pytest.raises(UserError, match="name files of items, or give --rules FILE"):
-        call("--at", published.uri)
+        call("--store", published.uri)
 
 
 def test_a_file_that_is_not_there_or_of_no_known_format_is_told(published: LocalStore, tmp_path: Path) -> None:
     (tmp_path / "items.xlsx").touch()
     for name, message in (("items.csv", "there is no such file"), ("items.xlsx", "of no format that can be read")):
         with pytest.raises(UserError, match=message):
-            call(str(tmp_path / name), "--at", published.uri)
+            call(str(tmp_path / name), "--store", published.uri)

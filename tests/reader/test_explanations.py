@@ -14,8 +14,8 @@ from nightreel.bundle.item_table import ItemTable
 from nightreel.data.histories import Histories
 from nightreel.errors import UserError
 from nightreel.models.engine import Engine
+from nightreel.models.neighbors.user_knn import UserKnn, UserKnnConfig
 from nightreel.models.ranker.blend import TREES, Blend
-from nightreel.models.registry import MEMBERS
 from nightreel.models.training.lambdamart import fit_lambdamart
 from nightreel.models.training.training_examples import examples
 from nightreel.models.training.training_positions import tail, without_tail
@@ -47,7 +47,7 @@ def served(kind: str) -> Engine:
     inner = planted.engine(without_tail(planted.histories(), 2, 3))
     if kind != TREES:
         return inner
-    trees = settings().finetune.trees.model_copy(update={"leaf_rows": 5})
+    trees = settings().finetune.trees.model_copy(update={"min_data_in_leaf": 5})
     data = examples(inner, tail(planted.histories(), 1, 3), True, 30, np.random.default_rng(0))
     text = fit_lambdamart(data, [60], trees, seed=1, threads=1)[60]
     return dataclasses.replace(inner, blend=Blend(TREES, data.columns, text))
@@ -99,8 +99,8 @@ def test_other_members_are_asked_without_each_event() -> None:
     left = without_each(past, np.array([0, 11]))
     assert left.lengths.tolist() == [11, 11]
     assert left[0][0].tolist() == past.items[1:].tolist() and left[1][0].tolist() == past.items[:-1].tolist()
-    member = MEMBERS["user_knn"].fit(
-        planted.histories(), planted.catalogue(), {"neighbours": 20, "shrink": 1, "decay": 5}, clock=True
+    member = UserKnn.fit(
+        planted.histories(), planted.catalogue(), UserKnnConfig(neighbors=20, shrink=1, decay=5), clock=True
     )
     terms = contributions(member, past, planted.engine().now, np.array([int(past.items[-1]) + 2]))
     whole = member.score(past, past.last_times)[0, int(past.items[-1]) + 2]

@@ -100,7 +100,7 @@ def test_the_command_prints_each_interest_with_its_events(bundle: Path, tmp_path
     store = LocalStore(tmp_path / "store")
     publish(store, bundle, channel="live", champion=None, lineage=lineage("r0"))
     _register()
-    shown = CliRunner().invoke(app, ["interests", "u001", "--at", store.uri], env={"COLUMNS": "200"})
+    shown = CliRunner().invoke(app, ["interests", "u001", "--store", store.uri], env={"COLUMNS": "200"})
     assert shown.exit_code == 0 and "search “space opera” (2023-11-14)" in shown.stdout
-    told = json.loads(CliRunner().invoke(app, ["interests", "u001", "--at", store.uri, "--json"]).stdout)
+    told = json.loads(CliRunner().invoke(app, ["interests", "u001", "--store", store.uri, "--json"]).stdout)
     assert {each["word"] for each in told["interests"]} >= {"rocket", "space opera"}

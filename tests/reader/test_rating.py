@@ -26,7 +26,7 @@ from tests.support.datasets import prepare, write_dataset
 from tests.support.small_bundle import POPULAR
 
 CONFIG = {"key_fingerprint": None, "pseudonymised": False}
-SETTINGS = Ratings(bias=(1.0,), factors=(4,), regularisation=(5.0,), sweeps=4)
+SETTINGS = Ratings(bias=(1.0,), factors=(4,), regularization=(5.0,), iterations=4)
 LOVED, HATED = 5.0, 2.0
 
 

@@ -30,7 +30,7 @@ class Served:
 def serve(store: str, state: Path, *arguments: str) -> Iterator[Served]:
     """Ready when entered, gone when left."""
     port = free_port()
-    command = [sys.executable, "-c", "from nightreel.cli.main import main; main()", "serve", "--at", store]
+    command = [sys.executable, "-c", "from nightreel.cli.main import main; main()", "serve", "--store", store]
     environment = os.environ | {"NIGHTREEL_STATE": str(state), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [*command, "--port", str(port), *arguments], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True

@@ -72,7 +72,7 @@ def test_two_workers_swap_under_load_and_end_cleanly(tmp_path: Path, monkeypatch
     (["--host", "0.0.0.0"], "0.0.0.0: others could reach the service there, and it asks for no token"),
     (["--host", "127.0.0.1", "--port", "{taken}"], "can't be listened on .* nightreel serve --port"),
     (["--slates", "a file"], "a file: can't be written .* name another folder"),
-    (["--at", "empty"], "nothing is published yet in .*empty"),
+    (["--store", "empty"], "nothing is published yet in .*empty"),
 ])  # fmt: skip
 def test_what_keeps_it_from_starting_is_told(
     arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -87,7 +87,7 @@ def test_what_keeps_it_from_starting_is_told(
     (tmp_path / "a file").touch()
     given = dict(zip(arguments[::2], arguments[1::2], strict=True))
     options = Options(
-        store=str(tmp_path / given.get("--at", "empty")), channel="live", refresh_s=1.0, threads=1, queue=1,
+        store=str(tmp_path / given.get("--store", "empty")), channel="live", refresh_s=1.0, threads=1, queue=1,
         timeout_s=1.0, body=1000, cached=1, feedback=None,
         slates=str(tmp_path / given["--slates"]) if "--slates" in given else None,
     )  # fmt: skip

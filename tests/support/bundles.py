@@ -20,13 +20,14 @@ from nightreel.models.catalogue import catalogue_of
 from nightreel.models.engine import Engine
 from nightreel.models.ranker.blend import FUSION, Blend
 from nightreel.models.ranker.item_statistics import ItemStatistics
-from nightreel.models.registry import MEMBERS
+from nightreel.models.registry import spec
+from nightreel.models.training.fit import fit_member
 
 DAY = 86_400.0
 UNTIL = 1_700_000_000.0
 HYPER: dict[str, dict[str, float]] = {
     "popularity": {"half_life_days": 30, "buckets": 8},
-    "ease": {"regularisation": 10, "decay": 10, "keep": 64, "max_items": 1000},
+    "ease": {"regularization": 10, "decay": 10, "top_weights": 64, "max_items": 1000},
     "content_knn": {"decay": 10},
 }
 
@@ -100,7 +101,10 @@ def _histories(rng: np.random.Generator, users: int, items: int, watched: int, c
 
 def _engine(histories: Histories, folder: Path, vectors: np.ndarray, clock: bool) -> Engine:
     catalogue = catalogue_of(pq.read_table(folder / "items.parquet"), vectors)
-    members = {name: MEMBERS[name].fit(histories, catalogue, hyper, clock=clock) for name, hyper in HYPER.items()}
+    members = {
+        name: fit_member(name, histories, catalogue, spec(name).config.model_validate(hyper), clock=clock)
+        for name, hyper in HYPER.items()
+    }
     statistics = ItemStatistics.fit(histories, catalogue, [7, float("inf")], 8, clock)
     return Engine(members, statistics, catalogue, Blend(FUSION, (), ""), cutoff=20, shortlist=60, now=UNTIL + 1)
 

@@ -39,14 +39,14 @@ def catalogue() -> Catalogue:
 
 def choices(blend: str = "fusion") -> SelectedParams:
     """Every member with a plain setting."""
-    closed = {"regularisation": 5.0, "decay": 5.0, "keep": 60.0, "max_items": 1000.0}
+    closed = {"regularization": 5.0, "decay": 5.0, "top_weights": 60.0, "max_items": 1000.0}
     return SelectedParams(
         members={
             "popularity": {"half_life_days": 7.0, "buckets": 16.0},
-            "item_knn": {"neighbours": 20.0, "shrink": 1.0, "decay": 5.0},
+            "item_knn": {"neighbors": 20.0, "shrink": 1.0, "decay": 5.0},
             "ease": closed,
             "content_knn": {"decay": 5.0},
-            "slist": closed | {"window": 10.0, "ahead": 1.0, "ahead_decay": 1.0},
+            "slist": closed | {"window": 10.0, "horizon": 1.0, "horizon_decay": 1.0},
         },
         blend=blend,
         columns=(),

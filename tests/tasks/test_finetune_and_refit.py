@@ -30,13 +30,13 @@ CHANGES: dict[str, Any] = {
     "finetune.members": {
         "popularity": {"half_life_days": [30], "buckets": [8]},
         "content_knn": {"decay": [5]},
-        "ease": {"regularisation": [20], "decay": [5, 20], "keep": [64], "max_items": [1000]},
+        "ease": {"regularization": [20], "decay": [5, 20], "top_weights": [64], "max_items": [1000]},
         "slist": {
-            "regularisation": [20], "window": [5], "ahead": [1], "decay": [5], "ahead_decay": [1], "keep": [64],
+            "regularization": [20], "window": [5], "horizon": [1], "decay": [5], "horizon_decay": [1], "top_weights": [64],
             "max_items": [1000],
         },
     },
-    "evaluate.replicates": 200,
+    "evaluate.bootstrap_replicates": 200,
 }  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def test_trained_ahead_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.
     """One fold, six events a user: the transformer learns anew at each link, in the process beside from the second on."""
     source = write_dataset(tmp_path / "source", users=150, events=900, clock="order").folder
     members = CHANGES["finetune.members"] | {
-        "transformer": {name: [value] for name, value in (HYPER | {"passes": 1.0, "most_new": 0.0}).items()}
+        "transformer": {name: [value] for name, value in (HYPER | {"epochs": 1.0, "most_new": 0.0}).items()}
     }
     folder = prepare(tmp_path / "work", source, CHANGES | {"finetune.members": members})
     vectors(folder)

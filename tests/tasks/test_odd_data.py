@@ -18,21 +18,21 @@ from tasks import evaluate, finetune, refit
 from tests.support.datasets import prepare, understand_nothing, workspace
 
 Rows = list[tuple[int, int, int]]
-CLOSED = {"regularisation": [100], "decay": [5], "keep": [64], "max_items": [1000]}
+CLOSED = {"regularization": [100], "decay": [5], "top_weights": [64], "max_items": [1000]}
 CHANGES: dict[str, Any] = {
     "finetune.encoder_steps": 0,
     "finetune.fusion": {"steps": 0, "pairs": 2, "learning_rate": 0.003, "temperature": 0.5, "dropout": 0.3},
     "finetune.positions": 2,
     "finetune.members": {
         "popularity": {"half_life_days": [30], "buckets": [8]},
-        "item_knn": {"neighbours": [10], "shrink": [20], "decay": [5]},
+        "item_knn": {"neighbors": [10], "shrink": [20], "decay": [5]},
         "content_knn": {"decay": [5]},
         "ease": CLOSED,
-        "slist": CLOSED | {"window": [5], "ahead": [1], "ahead_decay": [1]},
+        "slist": CLOSED | {"window": [5], "horizon": [1], "horizon_decay": [1]},
         "svd": {"factors": [8], "scaling": [0.3], "decay": [5]},
-        "user_knn": {"neighbours": [10], "shrink": [5], "decay": [5]},
+        "user_knn": {"neighbors": [10], "shrink": [5], "decay": [5]},
     },
-    "evaluate.replicates": 100,
+    "evaluate.bootstrap_replicates": 100,
     "validate.quarantine_share": 0.2,
 }
 

@@ -23,20 +23,20 @@ from tests.support.datasets import prepare, understand_nothing, workspace, write
 pytestmark = pytest.mark.end_to_end
 
 TRANSFORMER = {
-    "dim": [8], "layers": [1], "heads": [2], "window": [10], "passes": [0.5], "tokens": [1], "learning_rate": [0.005],
-    "dropout": [0.1], "negatives": [20], "resumed_passes": [0.1], "resumed_rate": [0.005], "most_new": [1.0],
+    "dim": [8], "layers": [1], "heads": [2], "window": [10], "epochs": [0.5], "tokens": [1], "learning_rate": [0.005],
+    "dropout": [0.1], "negatives": [20], "resumed_epochs": [0.1], "resumed_rate": [0.005], "most_new": [1.0],
 }  # fmt: skip
 CHANGES: dict[str, Any] = {
     "finetune.encoder_steps": 0,
     "finetune.warm_nights": 6,
     "finetune.positions": 2,
     "finetune.trees": {
-        "rounds": [2], "learning_rate": 0.1, "leaves": 4, "leaf_rows": 20, "l2": 1, "feature_share": 1, "row_share": 1,
-        "truncation": 10,
+        "num_trees": [2], "learning_rate": 0.1, "num_leaves": 4, "min_data_in_leaf": 20, "lambda_l2": 1, "feature_fraction": 1, "bagging_fraction": 1,
+        "lambdarank_truncation_level": 10,
     },
     "validate.protocols": "leave_last_out",
     "finetune.members": {"popularity": {"half_life_days": [30], "buckets": [8]}, "transformer": TRANSFORMER},
-    "evaluate.replicates": 100,
+    "evaluate.bootstrap_replicates": 100,
     "evaluate.cold_users": 10,
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ def run_behavioral_tests(
 ) -> list[BehavioralTest]:
     """genres: of each item. What compares nights is told apart: it needs the champion's lists."""
     return [
-        *behavioral_tests(trial, candidate, BLEND, genres, steady=limits.steady),
-        duplicate_items(trial, candidate.engine, least=limits.alike),
+        *behavioral_tests(trial, candidate, BLEND, genres, steady=limits.min_perturbation_overlap),
+        duplicate_items(trial, candidate.engine, least=limits.min_duplicate_agreement),
         hidden_items(trial, candidate),
     ]

@@ -169,7 +169,7 @@ def _schema(known: Known, own: Mapping[str, Any], settings: Drift) -> Iterator[D
             left = now.get(column, 0.0)
             gone = "" if column in now else ", the column is gone"
             text = f"{left:.1%} of cells filled, {share:.1%} before{gone}"
-            yield bounded(SNAPSHOT, f"{table}.{column} filled", share - left, settings.emptier, text)
+            yield bounded(SNAPSHOT, f"{table}.{column} filled", share - left, settings.null_rate, text)
         for column in sorted(now.keys() - before.keys()):
             yield DriftFigure(SNAPSHOT, f"{table}.{column} filled", now[column], None, None, "told", "a new column")
 
@@ -178,7 +178,7 @@ def _volume(known: Known, own: Mapping[str, Any], settings: Drift) -> Iterator[D
     for table, before in known.profile["rows"].items():
         now = own["rows"][table]
         growth = (now - before) / max(before, 1)
-        limits = settings.more if growth > 0 else settings.fewer
+        limits = settings.row_growth if growth > 0 else settings.row_loss
         what = f"rows of {table}" if growth >= 0 else f"{LOST} of {table}"
         yield bounded(SNAPSHOT, what, abs(growth), limits, f"{now:,}, {before:,} before ({growth:+.1%})")
     if known.profile["clock"] == own["clock"] == "time":
@@ -203,8 +203,8 @@ def _arrived(known: Known, data: Dataset, lies: Mapping[str, FloatArray], settin
         yield unmeasured(ARRIVALS, "everything", "there is no clock: no event is later than all others")
         return
     rows = np.flatnonzero(data.events["time"].to_numpy() > known.profile["data_until"])
-    if len(rows) < settings.least:
-        why = f"{len(rows):,} events have come since, fewer than evaluate.drift.least = {settings.least:,}"
+    if len(rows) < settings.min_values:
+        why = f"{len(rows):,} events have come since, fewer than evaluate.drift.min_values = {settings.min_values:,}"
         yield unmeasured(ARRIVALS, "everything", why)
         return
     own = spreads(of_events(data, rows, lies), known.spreads)
@@ -214,7 +214,7 @@ def _arrived(known: Known, data: Dataset, lies: Mapping[str, FloatArray], settin
     own |= spreads(of_events(data, whole_days, {}), {name: known.spreads[name] for name in own if name == HOURS_NAME})
     if days < 1 and own.pop(HOURS_NAME, None):
         yield unmeasured(ARRIVALS, HOURS_NAME, "the events that have come since cover no whole day")
-    yield from distributions(ARRIVALS, known.spreads, own, settings, settings.arrivals, _independent(data, rows))
+    yield from distributions(ARRIVALS, known.spreads, own, settings, settings.new_events, _independent(data, rows))
 
 
 def _training(data: Dataset, content: Mapping[str, FloatArray], settings: Drift) -> Iterator[DriftFigure]:

@@ -50,9 +50,9 @@ def distributions(
 ) -> Iterator[DriftFigure]:
     """PSI of every spread that both have, and KS of numbers (of whole snapshots and of training). independent: how many
     values of different users or items stand behind `now`."""
-    few = [name for name, other in now.items() if min(before[name].total, other.total) < settings.least]
+    few = [name for name, other in now.items() if min(before[name].total, other.total) < settings.min_values]
     if few:
-        why = f"fewer than evaluate.drift.least = {settings.least:,} values: {', '.join(few)}"
+        why = f"fewer than evaluate.drift.min_values = {settings.min_values:,} values: {', '.join(few)}"
         yield unmeasured(against, f"{len(few)} distributions", why)
     for name in (name for name in now if name not in few):
         reference, other = before[name], now[name]

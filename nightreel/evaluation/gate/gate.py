@@ -53,7 +53,7 @@ class Gate:
         """[replicates, m] sums of columns [u, m] over the users that each replicate draws; equal for equal u."""
         n = len(columns)
         if n not in self._drawn:
-            self._drawn[n] = Draws(n, self.settings.replicates, np.random.default_rng(self.seed))
+            self._drawn[n] = Draws(n, self.settings.bootstrap_replicates, np.random.default_rng(self.seed))
         return self._drawn[n].totals(columns)
 
     def difference(self, users: IntArray, ours: FloatArray, theirs: FloatArray) -> Difference | None:
@@ -108,7 +108,7 @@ class Gate:
         theirs = None if comparison.lists is None else coverage(comparison.lists, n_items)
         return [
             self.sound(evidence.scores, BLEND),
-            fresh_data(evidence.data_until, until, days=settings.stale_days, clock=clock, same_source=same),
+            fresh_data(evidence.data_until, until, days=settings.max_staleness_days, clock=clock, same_source=same),
             steady_data(evidence.changes),
             whole_slices(slices, margin=settings.margin, least_users=settings.slice_users),
             holding_coverage(

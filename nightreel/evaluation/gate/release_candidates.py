@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from nightreel.data.dataset import Dataset
 from nightreel.models.ranker.blend import FUSION, Blend
-from nightreel.models.registry import MEMBERS
+from nightreel.models.registry import models
 from nightreel.models.training.fold_task import next_cut, sampled
 from nightreel.models.training.ranker_selection import fit_ranker
 from nightreel.models.training.selected_params import SelectedParams
@@ -98,7 +98,7 @@ def refreshed(champion: Path, evaluate: Path) -> Iterator[Shipment]:
     except (FileNotFoundError, ValidationError):
         log_progress("what is live keeps no choices that this release can train again: it stays as it is")
         return
-    if unknown := sorted(choices.members.keys() - MEMBERS.keys()):
+    if unknown := sorted(choices.members.keys() - models().keys()):
         log_progress(f"what is live has a model that this release does not know ({unknown[0]}): it stays as it is")
         return
     files = {name: evaluate / name for name in ("profile.json", "directions.npy")}

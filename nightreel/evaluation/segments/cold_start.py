@@ -41,7 +41,7 @@ def cold_start(
 ) -> list[Row]:
     """New users by `model` and by popularity, new items by content and by the control, of `cold_users` at the most.
     trained: what was learned from; vectors: [n_items, d]."""
-    rng, replicates = np.random.default_rng(seed), settings.replicates
+    rng, replicates = np.random.default_rng(seed), settings.bootstrap_replicates
     if len(question) > settings.cold_users:
         question = question.take(np.sort(rng.choice(len(question), settings.cold_users, replace=False)))
     asked = [name for name in (model, "popularity") if name in ranker.models]

@@ -45,7 +45,7 @@ def cross_domain(
         for name in models:
             values = _ndcg(ranker, asked, other, name)
             what = f"user, {wanted} from {told} alone"
-            rows.append(Row(what, name, len(values), mean_interval(values, settings.replicates, rng)))
+            rows.append(Row(what, name, len(values), mean_interval(values, settings.bootstrap_replicates, rng)))
     return rows, "" if rows else "no user who took one medium wants another"
 
 

@@ -38,5 +38,5 @@ def repeat_consumption(question: TestSet, ranker: Ranker, model: str, settings: 
         asked = part.take(users)
         for name in models if len(users) else []:
             values = per_user(ask(ranker, asked, K, name), asked.truth, (K,))[f"ndcg@{K}"]
-            rows.append(Row(what, name, len(users), mean_interval(values, settings.replicates, rng)))
+            rows.append(Row(what, name, len(users), mean_interval(values, settings.bootstrap_replicates, rng)))
     return rows

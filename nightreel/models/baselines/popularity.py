@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from nightreel.data.histories import FloatArray, Histories
-from nightreel.models.base import Arrays, Catalogue, Hyper, Scores
+from nightreel.models.base import Arrays, Catalogue, Scores
+from nightreel.models.config import Count, ModelConfig, Positive
+from nightreel.models.registry import register
 
 DAY = 86_400.0
 
@@ -39,25 +41,40 @@ def decayed_counts(train: Histories, edges: FloatArray, half_life: float, n_item
     return table
 
 
+class PopularityConfig(ModelConfig):
+    """Hyper-parameters of popularity."""
+
+    half_life_days: Positive = 7.0
+    """Days after which an event counts half; 100000 counts all alike."""
+    buckets: Count = 128
+    """Time slices at which counts are kept."""
+
+
+@register(
+    "popularity",
+    config=PopularityConfig,
+    paper="counts with exponential forgetting",
+    cost="buckets x items x 4 bytes; one pass over the events",
+    ceiling="any size",
+)
 @dataclass(frozen=True)
 class Popularity:
-    """Hyper-parameters: half_life_days (of the score; inf counts all alike), buckets."""
+    """How much each item was used as of a moment, newer events counting more."""
 
-    asked_with: ClassVar[frozenset[str]] = frozenset()
     edges: FloatArray
     table: npt.NDArray[np.float32]
 
     @classmethod
-    def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Self:
+    def fit(cls, train: Histories, catalogue: Catalogue, config: PopularityConfig, *, clock: bool) -> Self:
         """Slices of equal event share; one slice without a clock."""
         if not clock or not len(train.times):
             counts = np.bincount(train.items, minlength=catalogue.n_items).astype(np.float32)
             return cls(np.empty(0), counts[None])
-        quantiles = np.linspace(0, 1, int(hyper["buckets"]) + 1)[1:]
+        quantiles = np.linspace(0, 1, config.buckets + 1)[1:]
         edges = np.unique(np.quantile(train.times, quantiles, method="higher"))
-        return cls(edges, decayed_counts(train, edges, hyper["half_life_days"] * DAY, catalogue.n_items))
+        return cls(edges, decayed_counts(train, edges, config.half_life_days * DAY, catalogue.n_items))
 
-    def asking(self, hyper: Hyper) -> Self:
+    def with_scoring_params(self, config: PopularityConfig) -> Self:
         """Itself: nothing is left to choose when asking."""
         return self
 

@@ -15,30 +15,56 @@ import numpy as np
 import numpy.typing as npt
 
 from nightreel.data.histories import FloatArray, Histories
-from nightreel.models.base import Arrays, Catalogue, Hyper, Scores, unit_rows
-from nightreel.models.baselines.popularity import Popularity
+from nightreel.models.base import Arrays, Catalogue, Scores, unit_rows
+from nightreel.models.baselines.popularity import Popularity, PopularityConfig
+from nightreel.models.config import Count, ModelConfig, Positive
 from nightreel.models.item_to_item import recency_weights, weighted_matrix
+from nightreel.models.registry import register
 
 
+class GenrePopularityConfig(ModelConfig):
+    """Hyper-parameters of popularity by genre."""
+
+    scoring_params: ClassVar[frozenset[str]] = frozenset({"decay"})
+
+    half_life_days: Positive = 30.0
+    """Days after which an event counts half; 100000 counts all alike."""
+    buckets: Count = 128
+    """Time slices at which counts are kept."""
+    decay: Positive = 20.0
+    """Events after which an event of the history counts exp(-1) of the last one."""
+
+
+@register(
+    "popularity_by_genre",
+    config=GenrePopularityConfig,
+    paper="counts with exponential forgetting, weighted by shared genres",
+    cost="popularity's",
+    ceiling="any size",
+)
 @dataclass(frozen=True, eq=False)
 class GenrePopularity:
-    """Hyper-parameters: half_life_days and buckets of the counts, decay (events). genres: [n_items, g], each item's of
+    """genres: [n_items, g], each item's of
     length one."""
 
-    asked_with: ClassVar[frozenset[str]] = frozenset({"decay"})
     counted: Popularity
     genres: npt.NDArray[np.float32]
     decay: float
 
     @classmethod
-    def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Self:
+    def fit(cls, train: Histories, catalogue: Catalogue, config: GenrePopularityConfig, *, clock: bool) -> Self:
         """The counts; genres are the catalogue's."""
-        counted = Popularity.fit(train, catalogue, hyper, clock=clock)
-        return cls(counted, catalogue.unit_genres, float(hyper["decay"]))
+        counted = Popularity.fit(
+            train,
+            catalogue,
+            PopularityConfig(half_life_days=config.half_life_days, buckets=config.buckets),
+            clock=clock,
+        )
+        return cls(counted, catalogue.unit_genres, config.decay)
 
-    def asking(self, hyper: Hyper) -> Self:
+    def with_scoring_params(self, config: GenrePopularityConfig) -> Self:
         """The same counts asked with another decay."""
-        return replace(self, decay=float(hyper["decay"]))
+        return replace(self, decay=config.decay)
 
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
         """[n, n_items] counts as of each moment times the cosine of the item's genres with the history's."""

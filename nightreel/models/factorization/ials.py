@@ -21,8 +21,10 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from nightreel.data.histories import FloatArray, Histories
-from nightreel.models.base import Arrays, Catalogue, Hyper, Scores
+from nightreel.models.base import Arrays, Catalogue, Scores
+from nightreel.models.config import Count, ModelConfig, Positive, Seed
 from nightreel.models.item_to_item import binary_matrix, recency_weights, weighted_matrix
+from nightreel.models.registry import register
 
 Dense = npt.NDArray[np.float64]
 CELLS = 4_000_000  # of the events' factors held at once: 32 MB
@@ -61,36 +63,58 @@ def unit_ridge(z: Dense, wanted: Dense) -> Dense:
     return np.asarray(solution[:, :, 0])
 
 
+class IalsConfig(ModelConfig):
+    """Hyper-parameters of iALS."""
+
+    scoring_params: ClassVar[frozenset[str]] = frozenset({"decay"})
+
+    factors: Count = 64
+    """Width of users and items; time grows with the square."""
+    regularization: Positive = 0.01
+    """Ridge penalty λ."""
+    unobserved: Positive = 0.3
+    """Weight of pairs that were not observed."""
+    iterations: Count = 8
+    """Alternations between users and items."""
+    seed: Seed = 1
+    """Seed of the random start."""
+    decay: Positive = 5.0
+    """Events after which an event of the history counts exp(-1) of the last one."""
+
+
+@register(
+    "ials",
+    config=IalsConfig,
+    paper="Hu, Koren & Volinsky, ICDM 2008; Rendle et al., RecSys 2022",
+    cost="(users + items) x factors x 8 bytes",
+    ceiling="millions of short histories, 100,000 long ones",
+)
 @dataclass(frozen=True)
 class Ials:
-    """Hyper-parameters: factors, regularisation λ, unobserved a, sweeps, seed, decay (events).
+    """items: float32 [n_items, factors]; unobserved and regularisation are those of the fit."""
 
-    items: float32 [n_items, factors]; unobserved and regularisation are those of the fit.
-    """
-
-    asked_with: ClassVar[frozenset[str]] = frozenset({"decay"})
     items: npt.NDArray[np.float32]
     unobserved: float
     regularisation: float
     decay: float
 
     @classmethod
-    def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Self:
+    def fit(cls, train: Histories, catalogue: Catalogue, config: IalsConfig, *, clock: bool) -> Self:
         """`sweeps` times the users given the items, then the items given the users; the same seed gives the same."""
         taken = binary_matrix(train, catalogue.n_items)
         takers = taken.T.tocsr()
-        unobserved, regularisation = float(hyper["unobserved"]), float(hyper["regularisation"])
-        factors = int(hyper["factors"])
-        generator = np.random.default_rng(int(hyper["seed"]))
+        unobserved, regularisation = config.unobserved, config.regularization
+        factors = config.factors
+        generator = np.random.default_rng(config.seed)
         items = generator.normal(0.0, 0.1 / np.sqrt(factors), (catalogue.n_items, factors))
-        for _ in range(int(hyper["sweeps"])):
+        for _ in range(config.iterations):
             users = solved(taken, items, unobserved, regularisation)
             items = solved(takers, users, unobserved, regularisation)
-        return cls(items.astype(np.float32), unobserved, regularisation, float(hyper["decay"]))
+        return cls(items.astype(np.float32), unobserved, regularisation, config.decay)
 
-    def asking(self, hyper: Hyper) -> Self:
+    def with_scoring_params(self, config: IalsConfig) -> Self:
         """The same factors asked with another decay."""
-        return replace(self, decay=float(hyper["decay"]))
+        return replace(self, decay=config.decay)
 
     @cached_property
     def _exact(self) -> Dense:

@@ -14,13 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from nightreel.data.histories import FloatArray, IntArray
-from nightreel.models.base import Arrays, Hyper
+from nightreel.models.base import Arrays
+from nightreel.models.config import Count, ModelConfig, Positive
 from nightreel.models.factorization.ials import CELLS, unit_ridge
 
 FOLDER = "ratings"  # of a bundle, an .npy file an array
@@ -47,6 +49,19 @@ class Rated:
         return cls(np.asarray(users, np.int64), np.asarray(items, np.int64), np.asarray(values, np.float64))
 
 
+class RatingConfig(ModelConfig):
+    """Hyper-parameters of the rating head."""
+
+    bias: Positive = 2.0
+    """Ratings at the mean that are added to everybody's own."""
+    factors: Annotated[int, Field(ge=0)] = 16
+    """Factors of what biases leave; 0: biases alone."""
+    regularization: Positive = 15.0
+    """Ridge penalty on factors."""
+    iterations: Count = 8
+    """Alternations between users' and items' factors."""
+
+
 @dataclass(frozen=True)
 class RatingModel:
     """scale: float64 [5] mean, lowest and highest rating, λ_b and λ; item_bias: float32 [n_items]; item_factors:
@@ -60,16 +75,16 @@ class RatingModel:
     user_factors: npt.NDArray[np.float32]
 
     @classmethod
-    def fit(cls, known: Rated, n_users: int, n_items: int, hyper: Hyper) -> Self:
-        """hyper: bias λ_b, regularisation λ, factors, sweeps. Raises ValueError where nothing is known."""
+    def fit(cls, known: Rated, n_users: int, n_items: int, config: RatingConfig) -> Self:
+        """Raises ValueError where nothing is known."""
         if not len(known):
             raise ValueError("no ratings to learn from")
-        mean, strength = float(known.values.mean()), float(hyper["bias"])
-        scale = np.array([mean, known.values.min(), known.values.max(), strength, hyper["regularisation"]])
+        mean, strength = float(known.values.mean()), config.bias
+        scale = np.array([mean, known.values.min(), known.values.max(), strength, config.regularization])
         user_bias, item_bias = biases(known, n_users, n_items, mean, strength)
         rest = known.values - mean - user_bias[known.users] - item_bias[known.items]
         left = Rated(known.users, known.items, rest)
-        users, items = factors(left, n_users, n_items, hyper)
+        users, items = factors(left, n_users, n_items, config)
         return cls(
             scale,
             item_bias.astype(np.float32),
@@ -130,9 +145,9 @@ def biases(known: Rated, n_users: int, n_items: int, mean: float, strength: floa
     return user, item
 
 
-def factors(left: Rated, n_users: int, n_items: int, hyper: Hyper) -> tuple[FloatArray, FloatArray]:
+def factors(left: Rated, n_users: int, n_items: int, config: RatingConfig) -> tuple[FloatArray, FloatArray]:
     """[n_users, f], [n_items, f] by `sweeps` alternations over the residuals `left`, users last."""
-    width, strength = int(hyper["factors"]), float(hyper["regularisation"])
+    width, strength = config.factors, config.regularization
     items = np.random.default_rng(0).normal(0.0, 0.1, (n_items, width))  # any start that is not zero
     users = np.zeros((n_users, width))
     if not width:
@@ -142,7 +157,7 @@ def factors(left: Rated, n_users: int, n_items: int, hyper: Hyper) -> tuple[Floa
         np.concatenate([[0], np.cumsum(np.bincount(side, minlength=n))])
         for side, n in ((left.users, n_users), (left.items, n_items))
     )
-    for sweep in range(int(hyper["sweeps"]) + 1):
+    for sweep in range(config.iterations + 1):
         if sweep:
             items = ridge_rows(item_ends, left.users[by_item], left.values[by_item], users, strength)
         users = ridge_rows(user_ends, left.items[by_user], left.values[by_user], items, strength)

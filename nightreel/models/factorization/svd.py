@@ -16,37 +16,58 @@ import numpy as np
 import numpy.typing as npt
 
 from nightreel.data.histories import FloatArray, Histories
-from nightreel.models.base import Arrays, Catalogue, Hyper, Scores
+from nightreel.models.base import Arrays, Catalogue, Scores
+from nightreel.models.config import Count, ModelConfig, Positive, Share
 from nightreel.models.factorization.truncated_svd import leading
 from nightreel.models.item_to_item import binary_matrix, recency_weights, weighted_matrix
+from nightreel.models.registry import register
 
 
+class SvdConfig(ModelConfig):
+    """Hyper-parameters of the truncated SVD."""
+
+    scoring_params: ClassVar[frozenset[str]] = frozenset({"decay"})
+
+    factors: Count = 64
+    """Singular vectors."""
+    scaling: Share = 0.3
+    """Exponent s of popularity that columns are divided by."""
+    decay: Positive = 5.0
+    """Events after which an event of the history counts exp(-1) of the last one."""
+
+
+@register(
+    "svd",
+    config=SvdConfig,
+    paper="Cremonesi et al., RecSys 2010; Nikolakopoulos et al., KAIS 2019",
+    cost="items x factors x 8 bytes",
+    ceiling="millions of events a minute",
+)
 @dataclass(frozen=True)
 class Svd:
-    """Hyper-parameters: factors, scaling s, decay (events). told, asked: float32 [n_items, factors]."""
+    """told, asked: float32 [n_items, factors]."""
 
-    asked_with: ClassVar[frozenset[str]] = frozenset({"decay"})
     told: npt.NDArray[np.float32]
     asked: npt.NDArray[np.float32]
     decay: float
 
     @classmethod
-    def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Self:
+    def fit(cls, train: Histories, catalogue: Catalogue, config: SvdConfig, *, clock: bool) -> Self:
         """The leading factors by ARPACK; fewer where the data have fewer users or items."""
         x = binary_matrix(train, catalogue.n_items)
         audience = np.asarray(x.sum(axis=0), np.float64).ravel() + 1.0
-        factors = min(int(hyper["factors"]), min(x.shape) - 1)
+        factors = min(config.factors, min(x.shape) - 1)
         if factors < 1 or not x.nnz:
             none = np.zeros((catalogue.n_items, 1), np.float32)
-            return cls(none, none, hyper["decay"])
-        vectors, _ = leading(x.multiply(audience[None, :] ** -hyper["scaling"]).tocsr(), factors)
-        told = vectors * audience[:, None] ** -hyper["scaling"]
-        asked = vectors * audience[:, None] ** hyper["scaling"]
-        return cls(told.astype(np.float32), asked.astype(np.float32), hyper["decay"])
+            return cls(none, none, config.decay)
+        vectors, _ = leading(x.multiply(audience[None, :] ** -config.scaling).tocsr(), factors)
+        told = vectors * audience[:, None] ** -config.scaling
+        asked = vectors * audience[:, None] ** config.scaling
+        return cls(told.astype(np.float32), asked.astype(np.float32), config.decay)
 
-    def asking(self, hyper: Hyper) -> Self:
+    def with_scoring_params(self, config: SvdConfig) -> Self:
         """The same factors asked with another decay."""
-        return replace(self, decay=float(hyper["decay"]))
+        return replace(self, decay=config.decay)
 
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
         """[n, n_items]; zeros for an empty history."""

@@ -14,8 +14,10 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from nightreel.data.histories import Histories
-from nightreel.models.base import Catalogue, Hyper
+from nightreel.models.base import Catalogue
+from nightreel.models.config import Count, ModelConfig, Positive
 from nightreel.models.item_to_item import ItemToItem, binary_matrix, strongest
+from nightreel.models.registry import register
 
 Dense = npt.NDArray[np.float32]
 
@@ -47,17 +49,38 @@ def spread(small: sp.csr_matrix, active: npt.NDArray[np.int64], n_items: int) ->
     return sp.csr_matrix(at, shape=(n_items, n_items))
 
 
+class EaseConfig(ModelConfig):
+    """Hyper-parameters of EASE."""
+
+    scoring_params: ClassVar[frozenset[str]] = frozenset({"decay"})
+
+    regularization: Positive = 500.0
+    """Ridge penalty λ."""
+    decay: Positive = 10.0
+    """Events after which an event of the history counts exp(-1) of the last one."""
+    top_weights: Count = 512
+    """Strongest weights that are kept for each item."""
+    max_items: Count = 10_000
+    """Most used items that take part; memory grows with the square."""
+
+
+@register(
+    "ease",
+    "ease_long",
+    config=EaseConfig,
+    paper="Steck, WWW 2019",
+    cost="8 bytes x items squared while fitting",
+    ceiling="`max_items` most used items",
+)
 class Ease(ItemToItem):
     """EASE; hyper-parameters: regularisation λ, decay (events), keep (weights per item), max_items."""
 
-    asked_with: ClassVar[frozenset[str]] = frozenset({"decay"})
-
     @classmethod
-    def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Self:
+    def fit(cls, train: Histories, catalogue: Catalogue, config: EaseConfig, *, clock: bool) -> Self:
         """Closed form over the binary user-item matrix."""
-        active = most_used(train, catalogue.n_items, int(hyper["max_items"]))
+        active = most_used(train, catalogue.n_items, config.max_items)
         x = binary_matrix(train, catalogue.n_items)[:, active]
-        p = inverse((x.T @ x).toarray(), hyper["regularisation"])
+        p = inverse((x.T @ x).toarray(), config.regularization)
         p /= -np.diag(p)[None, :]
         p[np.diag_indices_from(p)] = 0.0
-        return cls.of(spread(strongest(p, int(hyper["keep"])), active, catalogue.n_items), hyper["decay"])
+        return cls.of(spread(strongest(p, config.top_weights), active, catalogue.n_items), config.decay)

@@ -15,9 +15,11 @@ import numpy.typing as npt
 
 from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.models.ann_index import Nearest
-from nightreel.models.base import Arrays, Catalogue, Hyper, Scores, unit_rows
+from nightreel.models.base import Arrays, Catalogue, Scores, unit_rows
+from nightreel.models.config import ModelConfig, Positive
 from nightreel.models.item_to_item import recency_weights, weighted_matrix
 from nightreel.models.ranker.candidates import row_products
+from nightreel.models.registry import register
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,23 +48,38 @@ class Found:
         return row_products(self.profiles, self.vectors, rows, items)
 
 
+class ContentKnnConfig(ModelConfig):
+    """Hyper-parameters of content kNN."""
+
+    scoring_params: ClassVar[frozenset[str]] = frozenset({"decay"})
+
+    decay: Positive = 10.0
+    """Events after which an event of the history counts exp(-1) of the last one."""
+
+
+@register(
+    "content_knn",
+    config=ContentKnnConfig,
+    paper="cosine of content vectors",
+    cost="the vectors",
+    ceiling="eight million items a second and core; more with an index",
+)
 @dataclass(frozen=True)
 class ContentKnn:
     """Hyper-parameter: decay (events)."""
 
-    asked_with: ClassVar[frozenset[str]] = frozenset({"decay"})
     vectors: npt.NDArray[np.float32]
     decay: float
     nearest: Nearest | None = None
 
     @classmethod
-    def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Self:
+    def fit(cls, train: Histories, catalogue: Catalogue, config: ContentKnnConfig, *, clock: bool) -> Self:
         """Nothing is learned here: what is learned is the encoder's."""
-        return cls(catalogue.vectors, hyper["decay"], catalogue.nearest)
+        return cls(catalogue.vectors, config.decay, catalogue.nearest)
 
-    def asking(self, hyper: Hyper) -> Self:
+    def with_scoring_params(self, config: ContentKnnConfig) -> Self:
         """The same vectors asked with another decay."""
-        return replace(self, decay=float(hyper["decay"]))
+        return replace(self, decay=config.decay)
 
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
         """[n, n_items] cosine in [-1, 1]; zeros for an empty history."""

@@ -12,8 +12,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from nightreel.data.histories import Histories
-from nightreel.models.base import Catalogue, Hyper
+from nightreel.models.base import Catalogue
+from nightreel.models.config import Count, ModelConfig, NotNegative, Positive
 from nightreel.models.item_to_item import ItemToItem, binary_matrix
+from nightreel.models.registry import register
 
 
 def nearest(similarity: sp.csr_matrix, keep: int) -> sp.csr_matrix:
@@ -30,19 +32,37 @@ def nearest(similarity: sp.csr_matrix, keep: int) -> sp.csr_matrix:
     return sp.csr_matrix((similarity.data[at], similarity.indices[at], indptr), shape=similarity.shape)
 
 
-class ItemKnn(ItemToItem):
-    """Hyper-parameters: neighbours per item, shrink (events), decay (events)."""
+class ItemKnnConfig(ModelConfig):
+    """Hyper-parameters of item-kNN."""
 
-    asked_with: ClassVar[frozenset[str]] = frozenset({"decay"})
+    scoring_params: ClassVar[frozenset[str]] = frozenset({"decay"})
+
+    neighbors: Count = 100
+    """Neighbours of an item that are kept."""
+    shrink: NotNegative = 20.0
+    """Events added to the norm, against chance pairs."""
+    decay: Positive = 10.0
+    """Events after which an event of the history counts exp(-1) of the last one."""
+
+
+@register(
+    "item_knn",
+    config=ItemKnnConfig,
+    paper="Sarwar et al., WWW 2001; Bell & Koren 2007",
+    cost="the co-occurrence of items, sparse",
+    ceiling="about 100,000 items of moderate density",
+)
+class ItemKnn(ItemToItem):
+    """Weights between items that the same users took."""
 
     @classmethod
-    def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Self:
+    def fit(cls, train: Histories, catalogue: Catalogue, config: ItemKnnConfig, *, clock: bool) -> Self:
         """cos(i, j) = n_ij / (sqrt(n_i n_j) + shrink) over users, a user counted once an item."""
         x = binary_matrix(train, catalogue.n_items)
         together = (x.T @ x).tocsr()
         together.sort_indices()
         audience = together.diagonal()
         rows = np.repeat(np.arange(catalogue.n_items), np.diff(together.indptr))
-        norm = np.sqrt(audience[rows] * audience[together.indices]) + hyper["shrink"]
+        norm = np.sqrt(audience[rows] * audience[together.indices]) + config.shrink
         together.data = np.where(rows == together.indices, 0.0, together.data / norm).astype(np.float32)
-        return cls.of(nearest(together, int(hyper["neighbours"])), hyper["decay"])
+        return cls.of(nearest(together, config.neighbors), config.decay)

@@ -15,8 +15,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from nightreel.data.histories import Histories
-from nightreel.models.base import Catalogue, Hyper
+from nightreel.models.base import Catalogue
+from nightreel.models.config import Count, ModelConfig, Positive
 from nightreel.models.item_to_item import ItemToItem, strongest
+from nightreel.models.registry import register
 
 BLOCK = 512  # items compared with all others at once
 
@@ -32,13 +34,29 @@ def weighted_words(counts: sp.csr_matrix) -> sp.csr_matrix:
     return sp.csr_matrix(scaled, dtype=np.float32)
 
 
-class TfidfKnn(ItemToItem):
-    """Hyper-parameters: neighbours (weights per item), decay (events)."""
+class TfidfKnnConfig(ModelConfig):
+    """Hyper-parameters of TF-IDF kNN."""
 
-    asked_with: ClassVar[frozenset[str]] = frozenset({"decay"})
+    scoring_params: ClassVar[frozenset[str]] = frozenset({"decay"})
+
+    neighbors: Count = 50
+    """Neighbours of an item that are kept."""
+    decay: Positive = 5.0
+    """Events after which an event of the history counts exp(-1) of the last one."""
+
+
+@register(
+    "tfidf_knn",
+    config=TfidfKnnConfig,
+    paper="Salton & Buckley, IP&M 1988",
+    cost="`neighbors` weights an item",
+    ceiling="about 100,000 items",
+)
+class TfidfKnn(ItemToItem):
+    """Weights between items that share words."""
 
     @classmethod
-    def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Self:
+    def fit(cls, train: Histories, catalogue: Catalogue, config: TfidfKnnConfig, *, clock: bool) -> Self:
         """The nearest items of every item; behaviour is not looked at."""
         words = weighted_words(catalogue.words())
         by_word = words.T.tocsr()
@@ -47,7 +65,7 @@ class TfidfKnn(ItemToItem):
             near = (words[start : start + BLOCK] @ by_word).toarray()
             rows = np.arange(len(near))
             near[rows, start + rows] = 0.0
-            kept = strongest(near, int(hyper["neighbours"]))
+            kept = strongest(near, config.neighbors)
             kept.eliminate_zeros()
             blocks.append(kept)
-        return cls.of(sp.vstack(blocks, format="csr"), hyper["decay"])
+        return cls.of(sp.vstack(blocks, format="csr"), config.decay)

@@ -17,30 +17,49 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from nightreel.data.histories import FloatArray, Histories
-from nightreel.models.base import Arrays, Catalogue, Hyper, Scores
+from nightreel.models.base import Arrays, Catalogue, Scores
+from nightreel.models.config import Count, ModelConfig, NotNegative, Positive
 from nightreel.models.item_to_item import binary_matrix, recency_weights, weighted_matrix
+from nightreel.models.registry import register
 
 
+class UserKnnConfig(ModelConfig):
+    """Hyper-parameters of user-kNN."""
+
+    scoring_params: ClassVar[frozenset[str]] = frozenset({"decay", "neighbors", "shrink"})
+
+    neighbors: Count = 100
+    """Most similar users that count."""
+    shrink: NotNegative = 10.0
+    """Events added to the norm, against chance pairs."""
+    decay: Positive = 5.0
+    """Events after which an event of the history counts exp(-1) of the last one."""
+
+
+@register(
+    "user_knn",
+    config=UserKnnConfig,
+    paper="Herlocker et al., SIGIR 1999",
+    cost="4 bytes an event",
+    ceiling="about 100,000 users",
+)
 @dataclass(frozen=True)
 class UserKnn:
-    """Hyper-parameters: neighbours, shrink (events), decay (events). taken: binary [users, n_items]."""
+    """taken: binary [users, n_items]."""
 
-    asked_with: ClassVar[frozenset[str]] = frozenset({"decay", "neighbours", "shrink"})
     taken: sp.csr_matrix
     neighbours: int
     shrink: float
     decay: float
 
     @classmethod
-    def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Self:
+    def fit(cls, train: Histories, catalogue: Catalogue, config: UserKnnConfig, *, clock: bool) -> Self:
         """Nothing but the matrix itself."""
-        return cls(binary_matrix(train, catalogue.n_items), int(hyper["neighbours"]), hyper["shrink"], hyper["decay"])
+        return cls(binary_matrix(train, catalogue.n_items), config.neighbors, config.shrink, config.decay)
 
-    def asking(self, hyper: Hyper) -> Self:
+    def with_scoring_params(self, config: UserKnnConfig) -> Self:
         """The same users asked otherwise."""
-        return replace(
-            self, neighbours=int(hyper["neighbours"]), shrink=float(hyper["shrink"]), decay=float(hyper["decay"])
-        )
+        return replace(self, neighbours=config.neighbors, shrink=config.shrink, decay=config.decay)
 
     @cached_property
     def _by_item(self) -> sp.csr_matrix:

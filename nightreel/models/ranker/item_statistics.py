@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from nightreel.data.histories import FloatArray, Histories
 from nightreel.models.base import Arrays, Catalogue
-from nightreel.models.baselines.popularity import DAY, Popularity
+from nightreel.models.baselines.popularity import DAY, Popularity, PopularityConfig
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ItemStatistics:
         """`half_lives` in days, ascending; all events alike are one trend more, and without a clock the only one."""
         lives = (*half_lives, np.inf) if clock else (np.inf,)
         trends = tuple(
-            Popularity.fit(train, catalogue, {"half_life_days": life, "buckets": buckets}, clock=clock)
+            Popularity.fit(train, catalogue, PopularityConfig(half_life_days=life, buckets=buckets), clock=clock)
             for life in lives
         )
         first = np.full(catalogue.n_items, np.inf)

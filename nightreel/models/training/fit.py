@@ -9,12 +9,13 @@ import numpy as np
 
 from nightreel.data.histories import Histories, IntArray
 from nightreel.data.log_end import data_end
-from nightreel.models.base import Catalogue, Hyper, Recommender, Resumable
+from nightreel.models.base import Catalogue, Recommender, Resumable
+from nightreel.models.config import ModelConfig
 from nightreel.models.engine import Engine
 from nightreel.models.neural.transformer.model import Transformer
 from nightreel.models.ranker.blend import Blend
 from nightreel.models.ranker.item_statistics import ItemStatistics
-from nightreel.models.registry import MEMBERS
+from nightreel.models.registry import spec
 from nightreel.models.training.selected_params import SelectedParams
 from nightreel.settings import Backbone
 
@@ -64,8 +65,9 @@ def fit_engine(
     # By name, since the blend's columns come in the members' order and JSON keeps none.
     chosen = sorted(choices.members.items())
     members = {
-        name: ready(name, train) or _member(name, train, catalogue, hyper, clock, start, choices.backbone)
-        for name, hyper in chosen
+        name: ready(name, train)
+        or _member(name, train, catalogue, spec(name).config.model_validate(params), clock, start, choices.backbone)
+        for name, params in chosen
     }
     statistics = ItemStatistics.fit(train, catalogue, choices.half_life_days, choices.buckets, clock=clock)
     blend = Blend(choices.blend, choices.columns, choices.trees, choices.weights)
@@ -73,20 +75,26 @@ def fit_engine(
 
 
 def fit_member(
-    name: str, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool, backbone: Backbone | None = None
+    name: str,
+    train: Histories,
+    catalogue: Catalogue,
+    config: ModelConfig,
+    *,
+    clock: bool,
+    backbone: Backbone | None = None,
 ) -> Recommender:
     """A member learned anew; backbone: the checkpoint whose layers the transformer takes."""
-    kind, train = MEMBERS[name], settled(train, clock)
-    if kind is Transformer:
-        return Transformer.fit(train, catalogue, hyper, clock=clock, backbone=backbone)
-    return kind.fit(train, catalogue, hyper, clock=clock)
+    cls, train = spec(name).cls, settled(train, clock)
+    if cls is Transformer:
+        return Transformer.fit(train, catalogue, config, clock=clock, backbone=backbone)  # type: ignore[arg-type]
+    return cls.fit(train, catalogue, config, clock=clock)
 
 
 def _member(
     name: str,
     train: Histories,
     catalogue: Catalogue,
-    hyper: Hyper,
+    config: ModelConfig,
     clock: bool,
     start: Engine | WarmStart | None,
     backbone: Backbone | None,
@@ -94,5 +102,5 @@ def _member(
     before = start.members.get(name) if start else None
     if isinstance(before, Resumable):
         rows = start.rows if isinstance(start, WarmStart) else None
-        return before.resumed(train, catalogue, hyper, clock=clock, rows=rows)
-    return fit_member(name, train, catalogue, hyper, clock=clock, backbone=backbone)
+        return before.resumed(train, catalogue, config, clock=clock, rows=rows)
+    return fit_member(name, train, catalogue, config, clock=clock, backbone=backbone)

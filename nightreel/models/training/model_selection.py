@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from nightreel.models.base import Catalogue, Hyper, Recommender, combinations
+from nightreel.models.base import Catalogue, Recommender
+from nightreel.models.config import ModelConfig
 from nightreel.models.engine import Engine
 from nightreel.models.ranker.blend import FUSION, TREES, Blend
-from nightreel.models.registry import MEMBERS
+from nightreel.models.registry import spec
 from nightreel.models.training.fit import Ready, Starting, WarmStart, fit_engine, fit_member
 from nightreel.models.training.fold_task import Task, TimeCut, limited
 from nightreel.models.training.ranker_selection import (
@@ -26,7 +27,7 @@ from nightreel.models.training.ranker_selection import (
 from nightreel.models.training.selected_params import Moment, SelectedParams
 from nightreel.models.training.training_examples import Examples, Validator, asked_for, concatenated
 from nightreel.models.training.training_positions import Positions
-from nightreel.settings import Finetune, Member
+from nightreel.settings import Finetune
 from nightreel.stage import log_progress
 
 Trial = dict[str, str | float]
@@ -51,25 +52,24 @@ class Learned:
 
 def choose_member(
     name: str,
-    grid: list[Hyper],
+    grid: Sequence[ModelConfig],
     ask: Callable[[Sequence[Recommender]], float],
-    fit: Callable[[Hyper], Sequence[Recommender]],
-) -> tuple[Hyper, list[Trial]]:
+    fit: Callable[[ModelConfig], Sequence[Recommender]],
+) -> tuple[ModelConfig, list[Trial]]:
     """The best setting of one member, and all that were tried; settings that differ in asking alone share a fit. fit:
     gives one member a lesson."""
-    cls = MEMBERS[name]
     trials: list[Trial] = []
     best, chosen = -1.0, grid[0]
-    fitted: tuple[Hyper, Sequence[Recommender]] | None = None
-    for hyper in sorted(grid, key=lambda hyper: [hyper[key] for key in sorted(hyper.keys() - cls.asked_with)]):
-        learned = {key: value for key, value in hyper.items() if key not in cls.asked_with}
-        if fitted is None or fitted[0] != learned:
-            fitted = learned, fit(hyper)
-        score = ask([member.asking(hyper) for member in fitted[1]])
-        trials.append({"member": name, "setting": described(hyper), "ndcg@10": score})
+    fitted: tuple[dict[str, float], Sequence[Recommender]] | None = None
+    for config in sorted(grid, key=lambda config: sorted(config.fitting_params().items())):
+        params = config.fitting_params()
+        if fitted is None or fitted[0] != params:
+            fitted = params, fit(config)
+        score = ask([member.with_scoring_params(config) for member in fitted[1]])
+        trials.append({"member": name, "setting": str(config), "ndcg@10": score})
         if score > best:
-            best, chosen = score, hyper
-    log_progress(f"{name}: validation NDCG@10 {best:.4f} with {described(chosen)}")
+            best, chosen = score, config
+    log_progress(f"{name}: validation NDCG@10 {best:.4f} with {chosen}")
     return chosen, trials
 
 
@@ -80,16 +80,16 @@ def choose_members(
     chosen: dict[str, dict[str, float]] = {}
     trials: list[Trial] = []
     for name, values in settings.members.items():
-        grid = combinations(values)
+        grid = spec(name).grid(values)
         best, tried = (grid[0], []) if len(grid) == 1 else try_member(name, task, catalogue, base, settings, judge)
-        chosen[name] = dict(best)
+        chosen[name] = best.model_dump()
         trials += tried
     return chosen, trials
 
 
 def try_member(
-    name: Member, task: Task, catalogue: Catalogue, base: SelectedParams, settings: Finetune, judge: Validator
-) -> tuple[Hyper, list[Trial]]:
+    name: str, task: Task, catalogue: Catalogue, base: SelectedParams, settings: Finetune, judge: Validator
+) -> tuple[ModelConfig, list[Trial]]:
     """One member's best setting on validation (the lessons on which settings are tried), and all that were tried.
     Popularity answers newcomers, too, and is chosen for everybody."""
     bare = [fit_engine(lesson.known, catalogue, base, clock=judge.clock) for lesson in task.tried]
@@ -103,30 +103,20 @@ def try_member(
         figures = np.concatenate([*found, np.empty(0)])
         return float(figures.mean()) if len(figures) else 0.0
 
-    def fit(hyper: Hyper) -> list[Recommender]:
-        smaller = capped(hyper, settings.search_items)
+    def fit(config: ModelConfig) -> list[Recommender]:
+        smaller = config.capped(settings.search_items)
         return [
             fit_member(name, lesson.known, catalogue, smaller, clock=judge.clock, backbone=base.backbone)
             for lesson in task.tried
         ]
 
-    return choose_member(name, combinations(settings.members[name]), ask, fit)
+    return choose_member(name, spec(name).grid(settings.members[name]), ask, fit)
 
 
 def _asked(lesson: TimeCut, name: str) -> list[Positions]:
     """The lesson's questions that a member is judged by."""
     alike = name == POPULARITY and lesson.newcomers is not None
     return [lesson.positions, lesson.newcomers] if alike and lesson.newcomers else [lesson.positions]
-
-
-def capped(hyper: Hyper, items: int) -> Hyper:
-    """The same setting over at most so many items: what is best on the most used ones is best on all."""
-    return {**hyper, "max_items": min(hyper["max_items"], items)} if "max_items" in hyper else hyper
-
-
-def described(hyper: Hyper) -> str:
-    """`decay 10, keep 512`."""
-    return ", ".join(f"{name} {value:g}" for name, value in hyper.items())
 
 
 def choose_blend(

@@ -17,9 +17,11 @@ from typing import Self
 import numpy as np
 
 from nightreel.data.histories import Histories
-from nightreel.models.base import Catalogue, Hyper, Recommender
+from nightreel.models.base import Catalogue, Recommender
+from nightreel.models.config import ModelConfig
+from nightreel.models.neural.transformer.config import TransformerConfig
 from nightreel.models.neural.transformer.model import Transformer
-from nightreel.models.registry import MEMBERS
+from nightreel.models.registry import spec
 from nightreel.models.training.fit import Starting, WarmStart, fit_member
 from nightreel.models.training.selected_params import SelectedParams
 from nightreel.stage import log_progress, peak_memory
@@ -42,9 +44,10 @@ class ParallelFit:
         """Start on each link but the first, with these settings; returns what `then` says of them."""
         if self.pool is not None and choices.backbone is None:
             for before, train in pairwise(self.chain):
-                for name, hyper in choices.members.items():
-                    if MEMBERS[name] is Transformer and Transformer.anew(len(before.items), train, hyper):
-                        job = self.pool.submit(_trained, name, train, self.catalogue, hyper, self.clock)
+                for name, params in choices.members.items():
+                    config = spec(name).config.model_validate(params)
+                    if isinstance(config, TransformerConfig) and Transformer.anew(len(before.items), train, config):
+                        job = self.pool.submit(_trained, name, train, self.catalogue, config, self.clock)
                         self.begun.append((name, train, job))
         return then(choices)
 
@@ -75,5 +78,5 @@ class ParallelFit:
             self.pool.shutdown(cancel_futures=True)
 
 
-def _trained(name: str, train: Histories, catalogue: Catalogue, hyper: Hyper, clock: bool) -> Trained:
-    return fit_member(name, train, catalogue, hyper, clock=clock), peak_memory()
+def _trained(name: str, train: Histories, catalogue: Catalogue, config: ModelConfig, clock: bool) -> Trained:
+    return fit_member(name, train, catalogue, config, clock=clock), peak_memory()

@@ -104,7 +104,7 @@ def fit_rankers(
         found[WEIGHTED] = linear_rankers.weighted(known, members)
     if len(known.sizes) < LEAST_TREES:
         return found
-    return found | _trees(known, found[WEIGHTED], settings.trees.rounds, settings, threads)
+    return found | _trees(known, found[WEIGHTED], settings.trees.num_trees, settings, threads)
 
 
 def fit_ranker(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from nightreel.models.ranker.candidates import NO_SHORTLIST
 from nightreel.settings.backbone import Backbone
+from nightreel.settings.renamed import MODEL_FIELDS
 from nightreel.stage import read_json, write_json
 
 Moment = Literal["last_event", "data_until"]
@@ -44,6 +45,15 @@ class SelectedParams(BaseModel):
     moment: Moment
     ratings: dict[str, float] = {}
     backbone: Backbone | None = None
+
+    @field_validator("members", "ratings", mode="before")
+    @classmethod
+    def _with_new_names(cls, values: Any) -> Any:
+        """Versions of 0.1 hold old names of hyper-parameters."""
+        return {
+            MODEL_FIELDS.get(name, name): cls._with_new_names(value) if isinstance(value, dict) else value
+            for name, value in values.items()
+        }
 
     def described(self) -> str:
         """What ranks the candidates, in words: `a weighted sum of ease and popular.1`."""

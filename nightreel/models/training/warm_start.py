@@ -26,9 +26,9 @@ from safetensors.numpy import load_file, save_file
 
 from nightreel.data.dataset import Dataset
 from nightreel.data.histories import Histories, IntArray
-from nightreel.models.base import Catalogue, Hyper, Recommender, Resumable
+from nightreel.models.base import Catalogue, Recommender, Resumable
 from nightreel.models.engine import Engine
-from nightreel.models.registry import MEMBERS
+from nightreel.models.registry import spec
 from nightreel.models.training.fit import WarmStart
 from nightreel.models.training.selected_params import SelectedParams
 from nightreel.stage import log_progress, read_json, write_json
@@ -57,7 +57,7 @@ class Earlier:
 
     reason: str
     nights: int = 0
-    hypers: Mapping[str, Hyper] = field(default_factory=dict)
+    hypers: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     members: Mapping[str, Recommender] = field(default_factory=dict)
     rows: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
 
@@ -115,7 +115,7 @@ def find(folder: Path, night: WarmStartContext, catalogue: Catalogue, most: int)
     item_ids = pq.ParquetFile(folder / ITEMS).read()["item_id"].to_pylist()
     rows = places(night.item_ids, item_ids)
     members = {
-        name: MEMBERS[name].load(load_file(folder / f"{name}.safetensors"), catalogue) for name in state["members"]
+        name: spec(name).cls.load(load_file(folder / f"{name}.safetensors"), catalogue) for name in state["members"]
     }
     return Earlier("", state["nights"], state["members"], members, rows)
 

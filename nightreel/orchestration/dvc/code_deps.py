@@ -18,6 +18,7 @@ import grimp
 import yaml
 
 from nightreel.errors import UserError
+from nightreel.models import registry
 from nightreel.orchestration import project
 
 PACKAGES = ("nightreel", "tasks")
@@ -43,6 +44,9 @@ def is_empty(path: Path) -> bool:
 
 def _imported(root: Path, graph: grimp.ImportGraph, module: str) -> set[str]:
     found = {module, *graph.find_upstream_modules(module)}
+    if registry.__name__ in found:  # which imports the models' files by name
+        for name in registry.modules():
+            found |= {name, *graph.find_upstream_modules(name)}
     files = [_file(root, name) for name in found]
     return {path.relative_to(root).as_posix() for path in files if not is_empty(path)}
 

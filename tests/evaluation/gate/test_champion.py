@@ -33,7 +33,7 @@ from nightreel.store.backends.local import LocalStore
 from tests.evaluation.rankers import Successors, plain, planted
 from tests.support.settings import settings
 
-SETTINGS = settings(evaluate={"cutoffs": [10], "replicates": 500}).evaluate
+SETTINGS = settings(evaluate={"cutoffs": [10], "bootstrap_replicates": 500}).evaluate
 SOURCE = "films"
 CHOICES = SelectedParams(
     members={"popularity": {"half_life_days": 7.0}}, blend="trees", columns=("a",), trees="a tree", cutoff=50, shortlist=50,

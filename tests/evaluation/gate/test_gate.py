@@ -18,7 +18,7 @@ from nightreel.models.training.selected_params import SelectedParams
 from tests.evaluation.rankers import Successors, plain, planted
 from tests.support.settings import settings
 
-SETTINGS = settings(evaluate={"replicates": 200, "cutoffs": [10]}).evaluate
+SETTINGS = settings(evaluate={"bootstrap_replicates": 200, "cutoffs": [10]}).evaluate
 CHOICES = SelectedParams(
     members={}, blend="popularity", columns=(), cutoff=50, shortlist=50, half_life_days=(), buckets=1, encoder="base",
     moment="last_event",

@@ -12,9 +12,9 @@ import pytest
 from nightreel.data.dataset import Dataset
 from nightreel.data.histories import FloatArray, IntArray
 from nightreel.evaluation.rating_error import asked_ratings, rating_error, rating_errors, rating_lines, rating_metrics
-from nightreel.models.factorization.rating_model import Rated, RatingModel
+from nightreel.models.factorization.rating_model import Rated, RatingConfig, RatingModel
 
-HYPER = {"bias": 1.0, "factors": 0.0, "regularisation": 1.0, "sweeps": 1.0}
+HYPER = {"bias": 1.0, "factors": 0.0, "regularization": 1.0, "iterations": 1.0}
 OFFSETS = {"ratings": 0.0, "biases": 1.0, "mean": 2.0}
 
 
@@ -79,7 +79,7 @@ def test_who_rated_nothing_before_and_what_was_rated_before_are_not_asked() -> N
 def test_a_head_is_asked_for_its_predictions() -> None:
     """Known: 5 and 4, mean 9/2; user 0 and item 0 both above it. Asked: an item without ratings, by user 0."""
     data = dataset(train=[(0, 0, 5.0), (1, 1, 4.0)], test=[(0, 2, 3.0)])
-    head = RatingModel.fit(Rated.of(*data.ratings("fold", ("train",))), 4, 6, HYPER)
+    head = RatingModel.fit(Rated.of(*data.ratings("fold", ("train",))), 4, 6, RatingConfig.model_validate(HYPER))
     found = rating_errors(data, [("fold", head)], 200, 0)
     assert found["models"]["mean"]["rmse"]["point"] == pytest.approx(3 / 2)
     assert found["models"]["biases"] == found["models"]["ratings"], "no factors: the head is its biases"
@@ -95,7 +95,7 @@ def test_a_head_is_asked_for_its_predictions() -> None:
     [
         ({"train": []}, None, "no ratings"),
         ({"train": [(0, 0, 5.0)], "test": [(0, 1, 5.0)]}, None, "too few ratings"),
-        ({"train": [(0, 0, 5.0)], "test": [(1, 1, 5.0)]}, RatingModel.fit(Rated.of([0], [0], [5.0]), 4, 6, HYPER), "no test ratings"),
+        ({"train": [(0, 0, 5.0)], "test": [(1, 1, 5.0)]}, RatingModel.fit(Rated.of([0], [0], [5.0]), 4, 6, RatingConfig.model_validate(HYPER)), "no test ratings"),
     ],
 )  # fmt: skip
 def test_what_is_not_measured_says_why(parts: dict[str, Any], head: RatingModel | None, reason: str) -> None:

@@ -23,7 +23,7 @@ from tests.support.datasets import write_dataset
 ROOT = Path(__file__).parents[3]
 
 
-NEIGHBOURS = {"neighbours": 100.0, "shrink": 20.0, "decay": 5.0}
+NEIGHBOURS = {"neighbors": 100.0, "shrink": 20.0, "decay": 5.0}
 
 
 CHOICES = SelectedParams(
@@ -45,7 +45,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         values = yaml.safe_load((ROOT / "params.yaml").read_text())
         values["snapshot"] |= {"source": "films", "pseudonymise": "off"}
         values["validate"]["gate"] = "leave_last_out"
-        values["evaluate"] |= {"replicates": 300, "cutoffs": [5, 10]}
+        values["evaluate"] |= {"bootstrap_replicates": 300, "cutoffs": [5, 10]}
         Path("params.yaml").write_text(yaml.safe_dump(values))
         Path("requirements.lock").touch()
         shutil.copytree(ROOT / "tasks", "tasks", ignore=shutil.ignore_patterns("__pycache__"))

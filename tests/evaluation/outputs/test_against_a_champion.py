@@ -71,7 +71,7 @@ def test_a_person_promotes_a_held_candidate_by_its_digest(workspace: Path) -> No
     data = load_dataset()
     publish_twin(data)
     worse = CHOICES.model_copy(
-        update={"members": CHOICES.members | {"item_knn": NEIGHBOURS | {"neighbours": 1.0, "shrink": 500.0}}}
+        update={"members": CHOICES.members | {"item_knn": NEIGHBOURS | {"neighbors": 1.0, "shrink": 500.0}}}
     )
     finetuned(data, worse)
     held = judged()

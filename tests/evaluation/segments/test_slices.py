@@ -20,7 +20,7 @@ from nightreel.evaluation.test_set import build_test_set
 from tests.evaluation.rankers import planted
 from tests.support.settings import settings
 
-SETTINGS = settings(evaluate={"replicates": 500, "slice_users": 30, "slice_confidence": 0.95}).evaluate
+SETTINGS = settings(evaluate={"bootstrap_replicates": 500, "slice_users": 30, "slice_confidence": 0.95}).evaluate
 
 
 def rng() -> np.random.Generator:

@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from nightreel.data.histories import Histories
-from nightreel.models.neural.gru import NONE, Recurrent, latest, pieces
-from nightreel.models.neural.gru_training import GruAttention, flush_left, surprise
+from nightreel.models.neural.gru.config import GruConfig
+from nightreel.models.neural.gru.model import NONE, Recurrent, latest, pieces
+from nightreel.models.neural.gru.training import GruAttention, flush_left, surprise
 from tests.support.planted import catalogue, histories
 
 HYPER = {
-    "units": 16.0, "window": 8.0, "ahead": 3.0, "dropout": 0.2, "weight_decay": 0.01, "epochs": 20.0, "least_steps": 10.0,
+    "units": 16.0, "window": 8.0, "horizon": 3.0, "dropout": 0.2, "weight_decay": 0.01, "epochs": 20.0, "least_steps": 10.0,
     "batch": 16.0, "learning_rate": 0.01, "seed": 1.0,
 }  # fmt: skip
 ROWS = Histories.from_rows([([1, 2, 3, 4, 5], [0.0] * 5), ([], []), ([6], [0.0]), ([7, 8], [0.0] * 2)])
@@ -18,7 +19,7 @@ ROWS = Histories.from_rows([([1, 2, 3, 4, 5], [0.0] * 5), ([], []), ([6], [0.0])
 
 @pytest.fixture(scope="module")
 def member() -> Recurrent:
-    return Recurrent.fit(histories(), catalogue(), HYPER, clock=True)
+    return Recurrent.fit(histories(), catalogue(), GruConfig.model_validate(HYPER), clock=True)
 
 
 def test_latest_events_are_flush_right() -> None:
@@ -62,7 +63,9 @@ def test_an_empty_history_scores_zeros(member: Recurrent) -> None:
 
 
 def test_a_train_without_a_pair_of_events_is_fitted() -> None:
-    untrained = Recurrent.fit(Histories.from_rows([([3], [1.0]), ([], [])]), catalogue(), HYPER, clock=True)
+    untrained = Recurrent.fit(
+        Histories.from_rows([([3], [1.0]), ([], [])]), catalogue(), GruConfig.model_validate(HYPER), clock=True
+    )
     assert np.isfinite(untrained.score(ROWS, np.zeros(4))).all()
 
 
@@ -71,6 +74,6 @@ def test_the_loss_weighs_what_comes_by_its_distance() -> None:
     row = [4, 9, 2]
     with torch.no_grad():
         after = network.logits(network(torch.tensor([row[:2]]))[0]).log_softmax(dim=1)
-        found = surprise(network, torch.tensor([[*row, -1]]), ahead=2)
+        found = surprise(network, torch.tensor([[*row, -1]]), horizon=2)
     first = -(after[0, 9] + after[0, 2] / 2) / 1.5
     assert float(found) == pytest.approx(float((first - after[1, 2]) / 2), rel=1e-5)

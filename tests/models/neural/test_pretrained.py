@@ -13,6 +13,7 @@ import pytest
 from nightreel.data.histories import Histories
 from nightreel.models.engine import mapped
 from nightreel.models.neural.sequences import gap_buckets
+from nightreel.models.neural.transformer.config import TransformerConfig
 from nightreel.models.neural.transformer.model import Transformer
 from nightreel.models.training.fit import fit_engine
 from nightreel.models.training.selected_params import SelectedParams
@@ -21,16 +22,22 @@ from tests.models.neural.test_transformer import HYPER, at, reciprocal_rank
 from tests.models.neural.tiny_checkpoint import backbone, checkpoint
 from tests.support.planted import ITEMS, catalogue, choices, histories
 
-SHORT = HYPER | {"passes": 1.0}
+SHORT = HYPER | {"epochs": 1.0}
 
 
 def fit(kind: str = "llama", hyper: dict[str, float] = HYPER, **changes: Any) -> Transformer:
-    return Transformer.fit(histories(), catalogue(), hyper, clock=True, backbone=backbone(kind, **changes))
+    return Transformer.fit(
+        histories(),
+        catalogue(),
+        TransformerConfig.model_validate(hyper),
+        clock=True,
+        backbone=backbone(kind, **changes),
+    )
 
 
 @pytest.fixture(scope="module")
 def fitted() -> Transformer:
-    return fit(hyper=HYPER | {"passes": 4.0})
+    return fit(hyper=HYPER | {"epochs": 4.0})
 
 
 def test_it_learns_what_comes_next_and_leaves_the_checkpoint_as_it_was(fitted: Transformer) -> None:
@@ -52,7 +59,9 @@ def test_numpy_answers_as_torch_does(kind: str) -> None:
     from nightreel.models.neural.transformer.training import begin
 
     member = fit(kind, SHORT)
-    network = TransformerNetwork(catalogue().vectors, ITEMS, SHORT, adapted(dict(member.weights), 32, 10))
+    network = TransformerNetwork(
+        catalogue().vectors, ITEMS, TransformerConfig.model_validate(SHORT), adapted(dict(member.weights), 32, 10)
+    )
     begin(network, histories(), dict(member.weights))
     network.eval()
     items, times = histories()[7]
@@ -69,23 +78,30 @@ def test_going_on_needs_no_checkpoint(fitted: Transformer, tmp_path: Path) -> No
     for name, values in fitted.arrays().items():
         np.save(tmp_path / f"{name}.npy", values, allow_pickle=False)
     loaded = Transformer.load(mapped(tmp_path), catalogue())
-    on = loaded.resumed(histories(), catalogue(), HYPER | {"resumed_passes": 1.0}, clock=True)
+    on = loaded.resumed(
+        histories(), catalogue(), TransformerConfig.model_validate(HYPER | {"resumed_epochs": 1.0}), clock=True
+    )
     assert reciprocal_rank(on) > 0.7
     np.testing.assert_array_equal(on.weights["base.layers.up.weight"], fitted.weights["base.layers.up.weight"])
-    anew = loaded.resumed(histories(), catalogue(), HYPER | {"passes": 4.0, "most_new": -1.0}, clock=True)
+    anew = loaded.resumed(
+        histories(),
+        catalogue(),
+        TransformerConfig.model_validate(HYPER | {"epochs": 4.0, "most_new": -1.0}),
+        clock=True,
+    )
     for name, values in fitted.arrays().items():
         np.testing.assert_array_equal(anew.arrays()[name], values)
 
 
 def test_the_first_layers_alone() -> None:
-    assert len(fit(hyper=HYPER | {"passes": 0.1}, layers=1).weights["base.layers.up.weight"]) == 1
+    assert len(fit(hyper=HYPER | {"epochs": 0.1}, layers=1).weights["base.layers.up.weight"]) == 1
 
 
 def test_choices_name_the_checkpoint_and_only_where_there_is_one(tmp_path: Path) -> None:
     own = choices()
     own.write(tmp_path / "own")
     assert "backbone" not in (tmp_path / "own" / "choices.json").read_text("utf-8")
-    members = {"transformer": HYPER | {"passes": 0.1}}
+    members = {"transformer": HYPER | {"epochs": 0.1}}
     named = own.model_copy(update={"members": members, "backbone": backbone()})
     named.write(tmp_path / "named")
     assert SelectedParams.read(tmp_path / "named") == named

@@ -12,18 +12,19 @@ from nightreel.data.histories import Histories
 from nightreel.models.base import Catalogue
 from nightreel.models.engine import mapped, top_k_lists, unseen
 from nightreel.models.neural.sequences import gap_buckets
+from nightreel.models.neural.transformer.config import TransformerConfig
 from nightreel.models.neural.transformer.model import Transformer
 from tests.support.planted import ITEMS, catalogue, histories
 
 HYPER = {
-    "dim": 32.0, "layers": 1.0, "heads": 2.0, "window": 10.0, "passes": 10.0, "tokens": 1.0, "learning_rate": 0.005, "dropout": 0.1,
-    "negatives": 20.0, "resumed_passes": 10 / 3, "resumed_rate": 0.005, "most_new": 1.0,
+    "dim": 32.0, "layers": 1.0, "heads": 2.0, "window": 10.0, "epochs": 10.0, "tokens": 1.0, "learning_rate": 0.005, "dropout": 0.1,
+    "negatives": 20.0, "resumed_epochs": 10 / 3, "resumed_rate": 0.005, "most_new": 1.0,
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def fitted() -> Transformer:
-    return Transformer.fit(histories(), catalogue(), HYPER, clock=True)
+    return Transformer.fit(histories(), catalogue(), TransformerConfig.model_validate(HYPER), clock=True)
 
 
 def at(histories: Histories) -> np.ndarray[Any, Any]:
@@ -58,7 +59,7 @@ def test_the_same_data_give_the_same_bytes_and_leave_torch_as_it_was(fitted: Tra
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    again = Transformer.fit(histories(), catalogue(), HYPER, clock=True).arrays()
+    again = Transformer.fit(histories(), catalogue(), TransformerConfig.model_validate(HYPER), clock=True).arrays()
     assert torch.equal(torch.rand(3), expected)
     assert not torch.are_deterministic_algorithms_enabled()
     assert again.keys() == fitted.arrays().keys()
@@ -72,9 +73,9 @@ def test_numpy_answers_as_torch_does() -> None:
     from nightreel.models.neural.transformer.network import TransformerNetwork
     from nightreel.models.neural.transformer.training import begin
 
-    deeper = {**HYPER, "layers": 3.0, "passes": 2.0}
-    fitted = Transformer.fit(histories(), catalogue(), deeper, clock=True)
-    network = TransformerNetwork(catalogue().vectors, ITEMS, deeper)
+    deeper = {**HYPER, "layers": 3.0, "epochs": 2.0}
+    fitted = Transformer.fit(histories(), catalogue(), TransformerConfig.model_validate(deeper), clock=True)
+    network = TransformerNetwork(catalogue().vectors, ITEMS, TransformerConfig.model_validate(deeper))
     begin(network, histories(), dict(fitted.weights))
     network.eval()
     for row in (0, 1, 7):
@@ -112,7 +113,7 @@ def test_a_new_item_stands_where_its_content_is() -> None:
     known = catalogue()
     vectors = np.concatenate([known.vectors, known.vectors[[0, 1]]])
     more = Catalogue(vectors, np.zeros((62, 2), np.float32), np.full(62, 2000.0, np.float32))
-    member = Transformer.fit(histories(), more, HYPER, clock=True)
+    member = Transformer.fit(histories(), more, TransformerConfig.model_validate(HYPER), clock=True)
     scores = member.score(histories(), at(histories()))
     gain = scores[:, 60] - scores[:, 61]
     assert gain[::2].mean() > 0 > gain[1::2].mean()
@@ -121,7 +122,7 @@ def test_a_new_item_stands_where_its_content_is() -> None:
 def test_order_alone_is_enough() -> None:
     """Without a clock, times are places: other numbers in the same order change nothing."""
     places = histories()
-    member = Transformer.fit(places, catalogue(), HYPER, clock=False)
+    member = Transformer.fit(places, catalogue(), TransformerConfig.model_validate(HYPER), clock=False)
     other = Histories(places.indptr, places.items, places.times * 3.0)
     np.testing.assert_array_equal(member.score(places, at(places)), member.score(other, at(other)))
     assert reciprocal_rank(member) > 0.7
@@ -131,7 +132,7 @@ def test_sampled_negatives_find_the_order_too(monkeypatch: pytest.MonkeyPatch) -
     from nightreel.models.neural.transformer import training
 
     monkeypatch.setattr(training, "FULL_SOFTMAX", 10)
-    member = Transformer.fit(histories(), catalogue(), HYPER, clock=True)
+    member = Transformer.fit(histories(), catalogue(), TransformerConfig.model_validate(HYPER), clock=True)
     assert reciprocal_rank(member) > 0.6
 
 
@@ -143,7 +144,7 @@ def test_sampling_is_corrected_for_how_often_an_item_is_drawn() -> None:
     from nightreel.models.neural.transformer.network import TransformerNetwork
 
     rows = Histories.from_rows([([0, 0, 0, 1], [1.0, 2.0, 3.0, 4.0])])
-    network = TransformerNetwork(np.zeros((2, 3), np.float32), 2, HYPER)
+    network = TransformerNetwork(np.zeros((2, 3), np.float32), 2, TransformerConfig.model_validate(HYPER))
     lessons = TrainingTensors.of(rows, 2, False, torch.device("cpu"))
     lessons = replace(lessons, often=torch.tensor([0.75, 0.25]))
     table, states = torch.zeros(2, 32), torch.zeros(1, 32)
@@ -157,11 +158,11 @@ def test_continued_on_more_data_it_is_as_good_for_a_third_of_the_work() -> None:
     """Last night's model, a new item and new events: continued, it ranks what comes next as a new fit does."""
     past = histories().where(np.arange(len(histories().items)) % 12 < 9)
     known = catalogue()
-    before = Transformer.fit(past, known, HYPER, clock=True)
+    before = Transformer.fit(past, known, TransformerConfig.model_validate(HYPER), clock=True)
     vectors = np.concatenate([known.vectors, known.vectors[:1]])
     now = Catalogue(vectors, np.zeros((61, 2), np.float32), np.full(61, 2000.0, np.float32))
-    continued = before.resumed(histories(), now, HYPER, clock=True)
-    anew = Transformer.fit(histories(), now, HYPER, clock=True)
+    continued = before.resumed(histories(), now, TransformerConfig.model_validate(HYPER), clock=True)
+    anew = Transformer.fit(histories(), now, TransformerConfig.model_validate(HYPER), clock=True)
     assert continued.items.shape == (61, 32)
     assert reciprocal_rank(continued) > reciprocal_rank(anew) - 0.05
     assert len(before.items) == 60
@@ -170,9 +171,14 @@ def test_continued_on_more_data_it_is_as_good_for_a_third_of_the_work() -> None:
 def test_where_most_is_new_it_learns_anew(fitted: Transformer) -> None:
     """Half of the events are new to it: it ends as one that never knew the others first."""
     before = Transformer.fit(
-        histories().where(np.arange(len(histories().items)) % 12 < 6), catalogue(), HYPER, clock=True
+        histories().where(np.arange(len(histories().items)) % 12 < 6),
+        catalogue(),
+        TransformerConfig.model_validate(HYPER),
+        clock=True,
     )
-    ended = before.resumed(histories(), catalogue(), {**HYPER, "most_new": 0.4}, clock=True)
+    ended = before.resumed(
+        histories(), catalogue(), TransformerConfig.model_validate({**HYPER, "most_new": 0.4}), clock=True
+    )
     np.testing.assert_array_equal(ended.items, fitted.items)
     loaded = Transformer.load(before.arrays(), catalogue())
     assert loaded.events == before.events == len(histories().items) // 2
@@ -180,13 +186,13 @@ def test_where_most_is_new_it_learns_anew(fitted: Transformer) -> None:
 
 def test_continuing_another_shape_is_refused(fitted: Transformer) -> None:
     with pytest.raises(ValueError, match="dim changed"):
-        fitted.resumed(histories(), catalogue(), {**HYPER, "dim": 16.0}, clock=True)
+        fitted.resumed(histories(), catalogue(), TransformerConfig.model_validate({**HYPER, "dim": 16.0}), clock=True)
 
 
 @pytest.mark.parametrize("rows", [[([3], [1.0])], [([3, 3, 3], [1.0, 1.0, 1.0])], [([], []), ([4, 9], [1.0, 2.0])]])
 def test_tiny_data_give_finite_scores(rows: list[tuple[list[int], list[float]]]) -> None:
     train = Histories.from_rows(rows)
-    member = Transformer.fit(train, catalogue(), HYPER, clock=True)
+    member = Transformer.fit(train, catalogue(), TransformerConfig.model_validate(HYPER), clock=True)
     assert np.isfinite(member.score(train, at(train))).all()
 
 
@@ -204,7 +210,12 @@ def divided() -> Histories:
 
 def test_a_rating_head_learns_beside_it_what_biases_leave() -> None:
     known = divided()
-    member = Transformer.fit(known, catalogue(), HYPER | {"rating_weight": 1.0, "passes": 20.0}, clock=False)
+    member = Transformer.fit(
+        known,
+        catalogue(),
+        TransformerConfig.model_validate(HYPER | {"rating_weight": 1.0, "epochs": 20.0}),
+        clock=False,
+    )
     items = np.repeat(np.arange(18)[None], 2, axis=0)
     told = member.foretold(known, np.repeat([0, 1], 18), items.ravel()).reshape(2, 18)
     alike = items % 2 == np.array([[0], [1]])
@@ -218,5 +229,10 @@ def test_a_rating_head_learns_beside_it_what_biases_leave() -> None:
 
 
 def test_where_nothing_is_rated_the_head_foretells_nothing() -> None:
-    member = Transformer.fit(histories(), catalogue(), HYPER | {"rating_weight": 1.0, "passes": 1.0}, clock=True)
+    member = Transformer.fit(
+        histories(),
+        catalogue(),
+        TransformerConfig.model_validate(HYPER | {"rating_weight": 1.0, "epochs": 1.0}),
+        clock=True,
+    )
     assert not member.foretold(histories(), np.arange(5), np.arange(5)).any()

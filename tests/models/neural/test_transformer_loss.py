@@ -7,6 +7,7 @@ import numpy as np
 from nightreel.data.histories import Histories
 from nightreel.models.neural import sequences
 from nightreel.models.neural.sequences import batches, gap_buckets, neighbourhood_factors, windows
+from nightreel.models.neural.transformer.config import TransformerConfig
 from tests.support.planted import ITEMS, histories
 
 HYPER = {"dim": 32.0, "layers": 1.0, "heads": 2.0, "window": 10.0, "dropout": 0.1}
@@ -42,7 +43,9 @@ def test_masked_items_leave_their_gaps_and_only_while_training() -> None:
     from nightreel.models.neural.transformer.network import TransformerNetwork
 
     vectors = np.zeros((6, 4), np.float32)
-    hidden, half, plain = (TransformerNetwork(vectors, 6, HYPER | {"mask": mask}) for mask in (1.0, 0.5, 0.0))
+    hidden, half, plain = (
+        TransformerNetwork(vectors, 6, TransformerConfig(**(HYPER | {"mask": mask}))) for mask in (1.0, 0.5, 0.0)
+    )
     items, gap = torch.ones(50, 8, 32), torch.zeros(50, 8, dtype=torch.int64)
     with torch.no_grad():
         assert hidden.train().inputs(items, gap).abs().sum() == 0, "the gaps' vectors start at nothing"

@@ -6,7 +6,9 @@ import torch
 
 from nightreel.data.histories import Histories
 from nightreel.models.neural.torch_training import seeded, sigmoid
-from nightreel.models.neural.vae import Vae, bound, layers
+from nightreel.models.neural.vae.config import VaeConfig
+from nightreel.models.neural.vae.model import Vae
+from nightreel.models.neural.vae.training import bound, layers
 from tests.support.planted import catalogue, histories
 
 HYPER = {
@@ -17,7 +19,7 @@ HYPER = {
 
 @pytest.fixture(scope="module")
 def member() -> Vae:
-    return Vae.fit(histories(), catalogue(), HYPER, clock=True)
+    return Vae.fit(histories(), catalogue(), VaeConfig.model_validate(HYPER), clock=True)
 
 
 def test_numpy_answers_as_the_network_does(member: Vae) -> None:
@@ -55,9 +57,11 @@ def test_the_divergence_is_weighted_by_kl() -> None:
 def test_the_seed_decides_and_torch_s_own_generator_is_left_alone() -> None:
     short = {**HYPER, "epochs": 1.0}
     before = torch.random.get_rng_state()
-    first = Vae.fit(histories(), catalogue(), short, clock=True).weights["enter.weight"]
+    first = Vae.fit(histories(), catalogue(), VaeConfig.model_validate(short), clock=True).weights["enter.weight"]
     assert torch.equal(torch.random.get_rng_state(), before)
-    other = Vae.fit(histories(), catalogue(), {**short, "seed": 2.0}, clock=True).weights["enter.weight"]
+    other = Vae.fit(histories(), catalogue(), VaeConfig.model_validate({**short, "seed": 2.0}), clock=True).weights[
+        "enter.weight"
+    ]
     assert not np.array_equal(first, other)
 
 
@@ -66,7 +70,7 @@ def test_an_empty_history_scores_zeros(member: Vae) -> None:
 
 
 def test_a_train_without_events_is_fitted() -> None:
-    untrained = Vae.fit(Histories.from_rows([([], [])]), catalogue(), HYPER, clock=True)
+    untrained = Vae.fit(Histories.from_rows([([], [])]), catalogue(), VaeConfig.model_validate(HYPER), clock=True)
     assert np.isfinite(untrained.score(histories(), np.zeros(80))).all()
 
 

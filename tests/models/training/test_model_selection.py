@@ -42,7 +42,7 @@ JUDGE = Validator(ndcg, exclude_seen=True, clock=True, threads=1)
 def test_the_blend_answers_as_lightgbm_does() -> None:
     inner = engine(without_tail(histories(), 2, 3))
     data = examples(inner, tail(histories(), 1, 3), True, 10, np.random.default_rng(0))
-    text = fit_lambdamart(data, [20], SMALL.trees.model_copy(update={"leaf_rows": 5}), seed=1, threads=1)[20]
+    text = fit_lambdamart(data, [20], SMALL.trees.model_copy(update={"min_data_in_leaf": 5}), seed=1, threads=1)[20]
     nobody = Candidates(*(np.zeros(0, np.int32),) * 2, *(np.zeros((0, 0), np.float32),) * 3)
     ours = Blend(TREES, data.columns, text).score(nobody, (), data.columns, data.matrix)
     theirs = lightgbm.Booster(model_str=text).predict(data.matrix)

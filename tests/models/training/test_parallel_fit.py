@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from nightreel.data.histories import Histories
+from nightreel.models.neural.transformer.config import TransformerConfig
 from nightreel.models.neural.transformer.model import Transformer
 from nightreel.models.training.parallel_fit import ParallelFit
 from nightreel.models.training.selected_params import SelectedParams
@@ -18,7 +19,7 @@ from tests.support.planted import catalogue, choices, histories
 
 
 def chosen(most_new: float) -> SelectedParams:
-    return choices().model_copy(update={"members": {"transformer": {**HYPER, "passes": 1.0, "most_new": most_new}}})
+    return choices().model_copy(update={"members": {"transformer": {**HYPER, "epochs": 1.0, "most_new": most_new}}})
 
 
 def hyper() -> dict[str, float]:
@@ -36,7 +37,10 @@ def test_the_same_bytes_as_here() -> None:
         assert ahead.begin(chosen(0.0), lambda _: None) is None and ahead.workers == 2
         assert ahead.ready("transformer", inner) is None and ahead.ready("ease", train) is None
         for own in (train, everything):
-            member, here = ahead.ready("transformer", own), Transformer.fit(own, catalogue(), hyper(), clock=True)
+            member, here = (
+                ahead.ready("transformer", own),
+                Transformer.fit(own, catalogue(), TransformerConfig.model_validate(hyper()), clock=True),
+            )
             assert isinstance(member, Transformer) and member.events == len(own.items)
             assert all(np.array_equal(array, here.arrays()[name]) for name, array in member.arrays().items())
         assert ahead.memory > 1e8, "a process with torch"
@@ -52,7 +56,7 @@ def test_nothing_is_begun_that_would_go_on_or_has_no_worker() -> None:
 
 
 def test_an_error_does_not_wait_for_what_was_begun() -> None:
-    members = {"transformer": {**HYPER, "passes": 10_000.0, "tokens": 1000.0, "most_new": 0.0}}
+    members = {"transformer": {**HYPER, "epochs": 10_000.0, "tokens": 1000.0, "most_new": 0.0}}
     began = time.monotonic()
     with pytest.raises(ValueError, match="wrong"), ParallelFit(1, catalogue(), chain(), clock=True) as ahead:
         ahead.begin(choices().model_copy(update={"members": members}), lambda _: None)

@@ -65,7 +65,7 @@ def lesson(n: int) -> Examples:
 
 def test_few_examples_teach_few_weights() -> None:
     found = {n: set(fit_rankers([lesson(n)], ("ease",), SMALL, 1)) for n in (10, 20, 60, 100)}
-    trees = {f"trees {rounds}" for rounds in SMALL.trees.rounds}
+    trees = {f"trees {rounds}" for rounds in SMALL.trees.num_trees}
     assert found[10] == {"fusion"} and found[20] == {"fusion", "mix"}
     assert found[60] == {"fusion", "mix", "weighted"} and found[100] == found[60] | trees
 

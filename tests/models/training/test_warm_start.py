@@ -24,8 +24,8 @@ from nightreel.stage import read_json, write_json
 from tests.support.planted import ITEMS, catalogue, choices, histories
 
 HYPER = {
-    "dim": 8.0, "layers": 1.0, "heads": 2.0, "window": 10.0, "passes": 0.5, "tokens": 1.0, "learning_rate": 0.005,
-    "dropout": 0.1, "negatives": 20.0, "resumed_passes": 0.0, "resumed_rate": 0.005, "most_new": 1.0,
+    "dim": 8.0, "layers": 1.0, "heads": 2.0, "window": 10.0, "epochs": 0.5, "tokens": 1.0, "learning_rate": 0.005,
+    "dropout": 0.1, "negatives": 20.0, "resumed_epochs": 0.0, "resumed_rate": 0.005, "most_new": 1.0,
 }  # fmt: skip
 FACTS = {"encoder": "planted", "clock": "time"}
 FIRST = Earlier("there was no night before")

@@ -83,7 +83,12 @@ def test_the_server_refuses_what_is_unknown(parameters: dict[str, Any], named: s
     "parameters",
     [
         {},
-        {"run": {"k": 5, "settings": ["evaluate.margin=0.05", "finetune.trees.rounds = 3", "finetune.members=[ease]"]}},
+        {
+            "run": {
+                "k": 5,
+                "settings": ["evaluate.margin=0.05", "finetune.trees.num_trees = 3", "finetune.members=[ease]"],
+            }
+        },
         {"finetune": {"members": ["ease"], "seed": None}, "publish": {"dry_run": True}},
     ],
 )

@@ -70,7 +70,7 @@ def test_the_children_of_a_killed_holder_are_waited_for(tmp_path: Path) -> None:
 def test_a_run_of_an_earlier_up_leaves_although_a_new_one_holds_the_lock(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path; from nightreel.orchestration import parent_watch; import time\n"
-        f"orphan.leave_with(Path({str(tmp_path)!r})); print(flush=True); time.sleep(60)"
+        f"parent_watch.leave_with(Path({str(tmp_path)!r})); print(flush=True); time.sleep(60)"
     )
 
     def begin() -> subprocess.Popen[bytes]:

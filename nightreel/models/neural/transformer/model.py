@@ -13,15 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from nightreel.data.histories import FloatArray, Histories, IntArray
-from nightreel.models.base import Arrays, Catalogue, Hyper, Scores
+from nightreel.models.base import Arrays, Catalogue, Scores
 from nightreel.models.neural.sequences import gap_buckets
+from nightreel.models.neural.transformer.config import TransformerConfig
 from nightreel.models.neural.transformer.numpy_forward import FORM, LINES, last_states
+from nightreel.models.registry import register
 
 if TYPE_CHECKING:
     from nightreel.settings.backbone import Backbone
@@ -30,22 +32,22 @@ BLOCK_TOKENS = 4096  # places held at once while answering: a few MB at dim 64
 STEP = 8  # lengths are padded up to a multiple
 
 
+@register(
+    "transformer",
+    config=TransformerConfig,
+    paper="Kang & McAuley, ICDM 2018; Klenitskiy & Vasilev, RecSys 2023",
+    cost="items x dim x 16 bytes while fitting; a million `tokens` cost about 70 s of a core",
+    ceiling="`tokens` bounds the time",
+)
 @dataclass(frozen=True)
 class Transformer:
-    """Hyper-parameters: dim, layers, heads; window (events read); passes (over all events while training),
-    tokens (millions of events at most); learning_rate; resumed_passes, resumed_rate (when it goes on from an earlier
-    state); most_new (share of events that it has not seen, above which it learns anew: the later passes alone teach it
-    too little of them); dropout; negatives (drawn per batch in large catalogues). While training only: mask (share of
-    events read whose item is hidden; as in Xie et al., "Contrastive Learning for Sequential Recommendation", ICDE 2022)
-    and row_windows (windows of a history in a pass, 0: all). `python -m benchmarks.models.ablation` says what they are worth.
-    rating_weight (0 where it is not given): of a second task, the rating that the next event gives; its head (MSE)
-    shares all below it (`benchmarks.models.joint_ratings`).
+    """A trained transformer. `python -m benchmarks.models.ablation` measures what its hyper-parameters are worth, and
+    `benchmarks.models.joint_ratings` the second task (`rating_weight`), whose head shares all layers below it.
 
     weights: learned arrays; items: float32 [n_items, dim]; clock: whether gaps are in seconds and tell anything;
     events: those that it has learned from, 0 where an older version did not say.
     """
 
-    asked_with: ClassVar[frozenset[str]] = frozenset()
     weights: Mapping[str, npt.NDArray[Any]]
     items: npt.NDArray[np.float32]
     heads: int
@@ -55,12 +57,18 @@ class Transformer:
 
     @classmethod
     def fit(
-        cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool, backbone: Backbone | None = None
+        cls,
+        train: Histories,
+        catalogue: Catalogue,
+        config: TransformerConfig,
+        *,
+        clock: bool,
+        backbone: Backbone | None = None,
     ) -> Self:
         """From first weights that the data suggest, around layers of its own or those of a pretrained checkpoint.
 
         Raises SettingsError where that checkpoint can't be used."""
-        return cls._learned(train, catalogue, hyper, None, clock, backbone)
+        return cls._learned(train, catalogue, config, None, clock, backbone)
 
     @property
     def pretrained(self) -> Arrays | None:
@@ -68,12 +76,18 @@ class Transformer:
         return {**self.weights} if FORM in self.weights else None
 
     @staticmethod
-    def anew(events: int, train: Histories, hyper: Hyper) -> bool:
+    def anew(events: int, train: Histories, config: TransformerConfig) -> bool:
         """Whether `train` is learned anew after a state that has learned from so many of its events."""
-        return len(train.items) - events > hyper["most_new"] * len(train.items)
+        return len(train.items) - events > config.most_new * len(train.items)
 
     def resumed(
-        self, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool, rows: IntArray | None = None
+        self,
+        train: Histories,
+        catalogue: Catalogue,
+        config: TransformerConfig,
+        *,
+        clock: bool,
+        rows: IntArray | None = None,
     ) -> Self:
         """Trained further: `resumed_passes` at `resumed_rate`; anew where more than `most_new` of the events are new to
         it. Items may come and move; the shape must stay.
@@ -83,13 +97,13 @@ class Transformer:
         mine = {"dim": self.items.shape[1]}
         if self.pretrained is None:
             mine |= {"layers": len(self.weights["layers.mlp.dense_h_to_4h.bias"]), "heads": self.heads}
-        other = [name for name, value in mine.items() if int(hyper[name]) != value]
+        other = [name for name, value in mine.items() if getattr(config, name) != value]
         other += ["content"] if catalogue.vectors.shape[1] != len(self.weights["projection"]) else []
         if other or (rows is None and catalogue.n_items < len(self.items)):
             raise ValueError(f"cannot continue: {', '.join(other) or 'items'} changed; fit anew")
-        if self.anew(self.events, train, hyper):
-            return self._learned(train, catalogue, hyper, None, clock, self.pretrained)
-        less = {**hyper, "passes": hyper["resumed_passes"], "learning_rate": hyper["resumed_rate"]}
+        if self.anew(self.events, train, config):
+            return self._learned(train, catalogue, config, None, clock, self.pretrained)
+        less = config.model_copy(update={"epochs": config.resumed_epochs, "learning_rate": config.resumed_rate})
         return self._learned(train, catalogue, less, self._placed(catalogue, rows), clock, self.pretrained)
 
     def _placed(self, catalogue: Catalogue, rows: IntArray | None) -> Arrays:
@@ -111,20 +125,18 @@ class Transformer:
         cls,
         train: Histories,
         catalogue: Catalogue,
-        hyper: Hyper,
+        config: TransformerConfig,
         before: Arrays | None,
         clock: bool,
         backbone: Backbone | Arrays | None,
     ) -> Self:
         from nightreel.models.neural.transformer.training import trained  # torch, which a reader does not have
 
-        weights = trained(train, catalogue, hyper, before, clock=clock, backbone=backbone)
+        weights = trained(train, catalogue, config, before, clock=clock, backbone=backbone)
         items = weights["ids"] + catalogue.vectors @ weights["projection"]
-        return cls(
-            weights, items.astype(np.float32), int(hyper["heads"]), int(hyper["window"]), clock, len(train.items)
-        )
+        return cls(weights, items.astype(np.float32), config.heads, config.window, clock, len(train.items))
 
-    def asking(self, hyper: Hyper) -> Self:
+    def with_scoring_params(self, config: TransformerConfig) -> Self:
         """Nothing is chosen when asking."""
         return self
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from transformers import GPTNeoXConfig, GPTNeoXModel
 
-from nightreel.models.base import Hyper
 from nightreel.models.neural.sequences import GAPS
 from nightreel.models.neural.transformer.checkpoint import Part
+from nightreel.models.neural.transformer.config import TransformerConfig
 from nightreel.models.neural.transformer.pretrained_training import Adapted
 
 UNTIMED = 0.1  # share of rows trained without gaps, so that one of a length never seen does little harm
@@ -22,20 +22,20 @@ class TransformerNetwork(nn.Module):
     """Item vectors (learned id plus projected content) in, a state out whose product with the vectors is the score."""
 
     def __init__(
-        self, vectors: npt.NDArray[np.float32], n_items: int, hyper: Hyper, body: Adapted | None = None
+        self, vectors: npt.NDArray[np.float32], n_items: int, config: TransformerConfig, body: Adapted | None = None
     ) -> None:
         super().__init__()
-        dim, layers, heads = (int(hyper[name]) for name in ("dim", "layers", "heads"))
+        dim, layers, heads = (int(getattr(config, name)) for name in ("dim", "layers", "heads"))
         self.ids = nn.Parameter(torch.zeros(n_items, dim))
         self.bias = nn.Parameter(torch.zeros(n_items))
         self.gaps = nn.Parameter(torch.zeros(GAPS, dim))
         self.projection = nn.Parameter(0.02 * torch.randn(vectors.shape[1], dim))
         self.register_buffer("content", torch.from_numpy(np.array(vectors, np.float32)))
         self.body = body or GPTNeoXModel(configuration(dim, layers, heads))
-        self.dropout = float(hyper["dropout"])
-        self.rating_weight = float(hyper.get("rating_weight", 0.0))
+        self.dropout = config.dropout
+        self.rating_weight = config.rating_weight
         self.rating = nn.Parameter(torch.zeros(dim, dim)) if self.rating_weight else None
-        self.mask = float(hyper.get("mask", 0.0))  # versions from before there was one hid nothing
+        self.mask = config.mask
 
     def items(self, chosen: Tensor) -> Tensor:
         """[len(chosen), dim]"""

@@ -14,10 +14,11 @@ import torch
 from torch import nn
 
 from nightreel.data.histories import Histories
-from nightreel.models.base import Arrays, Catalogue, Hyper
+from nightreel.models.base import Arrays, Catalogue
 from nightreel.models.neural.sequences import Batch, batches, neighbourhood_factors, windows
 from nightreel.models.neural.torch_training import seeded
 from nightreel.models.neural.transformer.checkpoint import stacked
+from nightreel.models.neural.transformer.config import TransformerConfig
 from nightreel.models.neural.transformer.loss import TrainingTensors, loss_of
 from nightreel.models.neural.transformer.network import TransformerNetwork, kept
 from nightreel.models.neural.transformer.pretrained_training import Adapted, adapted
@@ -48,7 +49,7 @@ def rate_at(share: float) -> float:
     return LAST_RATE + (1.0 - LAST_RATE) * 0.5 * (1.0 + math.cos(turn))
 
 
-def optimise(network: TransformerNetwork, train: Histories, hyper: Hyper, *, clock: bool) -> None:
+def optimise(network: TransformerNetwork, train: Histories, config: TransformerConfig, *, clock: bool) -> None:
     """AdamW until every event was answered `passes` times, or `tokens` million were; decay on matrices that are no
     look-up tables."""
     device = network.ids.device
@@ -60,19 +61,19 @@ def optimise(network: TransformerNetwork, train: Histories, hyper: Hyper, *, clo
         parts[name.startswith(("body.layers", "projection")) and values.ndim == 2].append(values)
     groups = [{"params": parts[1], "weight_decay": 0.01}, {"params": parts[0], "weight_decay": 0.0}]
     # In one pass over the numbers: as a chain of operations it took two fifths of a step over 20,000 items.
-    optimiser = torch.optim.AdamW(groups, lr=float(hyper["learning_rate"]), betas=(0.9, 0.98), fused=True)
-    budget, spent = min(hyper["tokens"] * 1e6, hyper["passes"] * len(train.items)), 0
+    optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
+    budget, spent = min(config.tokens * 1e6, config.epochs * len(train.items)), 0
     every = len(lessons.taken) <= FULL_SOFTMAX
     if not (train.lengths > 1).any():
         return
-    most = int(hyper.get("row_windows", 0))
-    for batch in endless(train, int(hyper["window"]), most, np.random.default_rng(SEED)):
+    most = config.row_windows
+    for batch in endless(train, config.window, most, np.random.default_rng(SEED)):
         if spent >= budget:
             return
         for group in optimiser.param_groups:
-            group["lr"] = hyper["learning_rate"] * rate_at(spent / budget)
+            group["lr"] = config.learning_rate * rate_at(spent / budget)
         optimiser.zero_grad()
-        loss_of(network, lessons, batch, int(hyper["negatives"]), every).backward()  # type: ignore[no-untyped-call]
+        loss_of(network, lessons, batch, config.negatives, every).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         spent += int(batch[1].sum())
@@ -81,7 +82,7 @@ def optimise(network: TransformerNetwork, train: Histories, hyper: Hyper, *, clo
 def trained(
     train: Histories,
     catalogue: Catalogue,
-    hyper: Hyper,
+    config: TransformerConfig,
     before: Arrays | None,
     *,
     clock: bool,
@@ -98,11 +99,11 @@ def trained(
         # Sums are then the same on every machine, whatever its cores; batches are small, so two gain little.
         torch.set_num_threads(1)
         try:
-            body = None if backbone is None else adapted(backbone, int(hyper["dim"]), int(hyper["window"]))
-            network = TransformerNetwork(catalogue.vectors, catalogue.n_items, hyper, body)
+            body = None if backbone is None else adapted(backbone, config.dim, config.window)
+            network = TransformerNetwork(catalogue.vectors, catalogue.n_items, config, body)
             begin(network, train, before)
             network.to(device).train()
-            optimise(network, train, hyper, clock=clock)
+            optimise(network, train, config, clock=clock)
         finally:
             torch.use_deterministic_algorithms(strict)
             torch.set_num_threads(threads)

@@ -1,4 +1,4 @@
-"""The recurrent member's network while it learns; what answers is in `recurrent`."""
+"""The recurrent model's network while it is trained; `model` scores."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nightreel.data.histories import ItemArray
-from nightreel.models.base import Hyper
+from nightreel.models.neural.gru.config import GruConfig
 
 
 class GruAttention(nn.Module):
@@ -44,23 +44,23 @@ def flush_left(events: ItemArray) -> ItemArray:
     return np.take_along_axis(events, order, axis=1)[:, :longest]
 
 
-def train_network(network: GruAttention, pieces: ItemArray, hyper: Hyper, device: torch.device) -> None:
+def train_network(network: GruAttention, pieces: ItemArray, config: GruConfig, device: torch.device) -> None:
     """Train in place on [pieces, length], negative before the first event; the learning rate falls to 0 as a cosine.
 
     As many epochs as it takes to reach `least_steps`, where `epochs` of little data are fewer.
     """
-    batch = int(hyper["batch"])
+    batch = config.batch
     data = torch.from_numpy(flush_left(pieces).astype(np.int64)).to(device)
     batches = max(1, -(-len(data) // batch))
-    epochs = max(int(hyper["epochs"]), -(-int(hyper["least_steps"]) // batches))
-    optimiser = torch.optim.AdamW(network.parameters(), lr=hyper["learning_rate"], weight_decay=hyper["weight_decay"])
+    epochs = max(config.epochs, -(-config.least_steps // batches))
+    optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs * batches)
     network.train()
     for _ in range(epochs if len(data) else 0):
         order = torch.randperm(len(data)).to(device)
         for start in range(0, len(data), batch):
             rows = data[order[start : start + batch]]
-            loss = surprise(network, rows, int(hyper["ahead"]))
+            loss = surprise(network, rows, config.horizon)
             optimiser.zero_grad()
             torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -68,11 +68,11 @@ def train_network(network: GruAttention, pieces: ItemArray, hyper: Hyper, device
             schedule.step()
 
 
-def surprise(network: GruAttention, rows: Tensor, ahead: int) -> Tensor:
-    """Mean over events of -log p of the `ahead` events after it, the j-th weighted 1 / j; rows [b, t], flush left."""
+def surprise(network: GruAttention, rows: Tensor, horizon: int) -> Tensor:
+    """Mean over events of -log p of the `horizon` events after it, the j-th weighted 1 / j; rows [b, t], flush left."""
     there = rows[:, 1:] >= 0
     predicted = network.logits(network(rows[:, :-1].clamp(min=0))[there]).log_softmax(dim=1)
-    coming = functional.pad(rows[:, 1:], (0, ahead - 1), value=-1).unfold(1, ahead, 1)[there]
-    weight = (coming >= 0) / torch.arange(1, ahead + 1, device=rows.device)
+    coming = functional.pad(rows[:, 1:], (0, horizon - 1), value=-1).unfold(1, horizon, 1)[there]
+    weight = (coming >= 0) / torch.arange(1, horizon + 1, device=rows.device)
     weight = weight / weight.sum(dim=1, keepdim=True)
     return -(weight * predicted.gather(1, coming.clamp(min=0))).sum(dim=1).mean()

@@ -14,44 +14,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from nightreel.data.histories import FloatArray, Histories, ItemArray
-from nightreel.models.base import Arrays, Catalogue, Hyper, Scores
+from nightreel.models.base import Arrays, Catalogue, Scores
+from nightreel.models.neural.gru.config import GruConfig
 from nightreel.models.neural.torch_training import Weights, plain, seeded, sigmoid
+from nightreel.models.registry import register
 
 WINDOW = "window"  # among the weights' names in a saved folder
 NONE = -1  # in place of an event, before a history's first
 
 
+@register(
+    "recurrent",
+    config=GruConfig,
+    paper="Hidasi et al., ICLR 2016; Li et al., CIKM 2017 (NARM)",
+    cost="4 bytes x items x units; an epoch costs events x items x units x 6 operations",
+    ceiling="a million events and 20,000 items on a GPU, a tenth of the events on two cores",
+)
 @dataclass(frozen=True)
 class Recurrent:
-    """Hyper-parameters: units, window, ahead (events), dropout, weight_decay, epochs, least_steps,
-    batch (pieces), learning_rate, seed.
-
-    weights: item embeddings [items, units] and bias, the GRU's (gates reset, update, new), `asks` [units, units] of
+    """weights: item embeddings [items, units] and bias, the GRU's (gates reset, update, new), `asks` [units, units] of
     the attention, `joins` [units, 2 units].
     """
 
-    asked_with: ClassVar[frozenset[str]] = frozenset()
     weights: Weights
     window: int
 
     @classmethod
-    def fit(cls, train: Histories, catalogue: Catalogue, hyper: Hyper, *, clock: bool) -> Self:
+    def fit(cls, train: Histories, catalogue: Catalogue, config: GruConfig, *, clock: bool) -> Self:
         """AdamW over batches of pieces drawn anew every epoch; every event foretells the `ahead` after it."""
-        from nightreel.models.neural.gru_training import GruAttention, train_network
+        from nightreel.models.neural.gru.training import GruAttention, train_network
 
-        window = int(hyper["window"])
-        with seeded(int(hyper["seed"])) as device:
-            network = GruAttention(catalogue.n_items, int(hyper["units"]), float(hyper["dropout"])).to(device)
-            train_network(network, pieces(train, window + 1), hyper, device)
+        window = config.window
+        with seeded(config.seed) as device:
+            network = GruAttention(catalogue.n_items, config.units, config.dropout).to(device)
+            train_network(network, pieces(train, window + 1), config, device)
             return cls(plain(network), window)
 
-    def asking(self, hyper: Hyper) -> Self:
+    def with_scoring_params(self, config: GruConfig) -> Self:
         """Itself: nothing can be asked otherwise."""
         return self
 
