@@ -5,27 +5,17 @@ Reads data/validate, data/finetune and what snapshot pinned; writes data/evaluat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from nightreel.data.dataset import Dataset, load_dataset, with_named
 from nightreel.data.split_protocols import GLOBAL
 from nightreel.evaluation.behavioral.suite import run_behavioral_tests
-from nightreel.evaluation.beyond_accuracy import CatalogueFacts
-from nightreel.evaluation.champion import pinned_champion
-from nightreel.evaluation.drift.data_drift import Profiled, drifted, known_data, write_drift
+from nightreel.evaluation.drift.data_drift import write_drift
 from nightreel.evaluation.gate.compare_to_champion import compare_to_champion
-from nightreel.evaluation.gate.gate import Gate, GateEvidence
-from nightreel.evaluation.gate.verdict import Verdict
-from nightreel.evaluation.list_checks import Hidden
+from nightreel.evaluation.gate.gate import Gate, GateEvidence, GateResult
 from nightreel.evaluation.logs.log_figures import read_logs
-from nightreel.evaluation.metrics.bootstrap import Interval
-from nightreel.evaluation.model_scores import GATE_K, ModelScores, intervals, score_models
-from nightreel.evaluation.rating_error import rating_errors, rating_lines, rating_metrics
-from nightreel.evaluation.rehearsals import rehearsed
+from nightreel.evaluation.measurements import Measurements
+from nightreel.evaluation.night_inputs import EMBED, FINETUNE, VALIDATE, NightInputs
+from nightreel.evaluation.rating_error import rating_lines, rating_metrics
 from nightreel.evaluation.reporting.console_table import table
 from nightreel.evaluation.reporting.model_card import CardFacts, write_card
 from nightreel.evaluation.reporting.outputs import cold_metrics, metrics, write_results
@@ -34,13 +24,10 @@ from nightreel.evaluation.segments.cold_start import Row, lines
 from nightreel.evaluation.segments.segments import cold_start_segments
 from nightreel.evaluation.segments.slice_definitions import slices_of
 from nightreel.evaluation.segments.slice_metrics import slice_rows
-from nightreel.evaluation.showable_today import hidden_today
 from nightreel.evaluation.test_reads import count_read
-from nightreel.evaluation.test_set import TestSet
 from nightreel.models.engine import BLEND
 from nightreel.models.training.selected_params import SelectedParams
-from nightreel.reader.reader import Reader
-from nightreel.settings import Settings, load
+from nightreel.settings import load
 from nightreel.stage import (
     log_progress,
     read_json,
@@ -52,132 +39,103 @@ from nightreel.stage import (
 )
 from nightreel.store.open import open_store
 
-SNAPSHOT, VALIDATE, EMBED, FINETUNE = (Path("data", name) for name in ("snapshot", "validate", "embed", "finetune"))
 OUT = Path("data/evaluate")
-Measured = dict[str, tuple[ModelScores, dict[str, dict[str, Interval]]]]
 
 
 def main() -> None:
-    """One verdict on the candidate."""
-    settings, data = load(), load_dataset(VALIDATE)
-    named = with_named(data)
-    cuts, recipe = read_json(VALIDATE / "splits.json")["protocols"], read_json(SNAPSHOT / "recipe.json")["recipe"]
-    names = [data.gate, *(name for name in data.protocols if name != data.gate)]
-    hidden = hidden_today(SNAPSHOT)
-    pairs = {name: rehearsed(data, name, cuts[name]["cuts"], hidden, FINETUNE) for name in names}
-    vectors, genres = np.load(FINETUNE / "vectors.npy", mmap_mode="r"), data.items["genres"].to_pylist()
-    catalogue = CatalogueFacts.of(genres, lambda: vectors)
-    measured = _measure(settings, data, pairs, catalogue, Hidden.of(data.item_ids, hidden))
-    scores, trials = measured[data.gate][0], [asked for asked, _ in pairs[data.gate]]
-    challenger = pairs[data.gate][0][1]
-    pinned = read_json(SNAPSHOT / "champion.json")["digest"]
-    champion = pinned_champion(open_store(), pinned) if pinned else None
-    known = known_data(open_store(), champion, settings.snapshot.source)
-    profiled = drifted(data, np.load(EMBED / "vectors.npy"), known, challenger.config, settings.evaluate.drift)
-    gate = Gate(settings.evaluate, settings.finetune.seed)
-    evidence = _evidence(settings, data, named, pairs[data.gate], scores, genres, profiled)
-    judgement = compare_to_champion(
-        gate,
-        evidence,
-        champion,
-        data,
-        pairs[data.gate],
-        blocked=recipe in read_json(SNAPSHOT / "blocked.json"),
-        least_users=settings.validate_.gate_users,
-        vectors=(EMBED, FINETUNE),
-        hidden=hidden,
+    """One verdict on the candidate: inputs, measurements, judgement, artifacts."""
+    store = open_store()
+    inputs = NightInputs.read(load(), store)
+    measurements = Measurements.of(inputs, store)
+    gate = Gate(inputs.settings.evaluate, inputs.settings.finetune.seed)
+    evidence = gate_evidence(inputs, measurements)
+    result = judge(inputs, gate, evidence)
+    cold = cold_start_segments(
+        inputs.data, inputs.test_sets[0], inputs.challenger, result.verdict.model, inputs.vectors, inputs.settings
     )
-    verdict = judgement.verdict
-    rated = _rated(settings, data, pairs)
-    cold = cold_start_segments(data, trials[0], challenger, verdict.model, vectors, settings)
-    choices, (slices, gaps) = read_json(FINETUNE / "choices.json"), gate.slices(evidence, None, verdict.model)
-    readers = [reader for _, reader in pairs[data.gate]] if verdict.model == BLEND else []
-    with staged_output(OUT) as folder:
-        write_results(folder, data, choices, measured, cold, judgement, pinned, challenger.digest)
-        rows = slice_rows(evidence.slices, trials, scores, verdict.model, catalogue, gate.resample)
-        told = {"ratings": rated, "slices": rows}
-        write_json(folder / "report.json", report_data(named, trials, readers, measured, judgement, gate) | told)
-        write_drift(folder, profiled, read_json(VALIDATE / "arrivals.json"))
-        latest = pairs[GLOBAL][0][1] if GLOBAL in pairs else None
-        write_json(folder / "logs.json", read_logs(data, latest, verdict.model, settings.evaluate.logs, gate.resample))
-        write_card(
-            folder,
-            data,
-            measured,
-            settings,
-            CardFacts(
-                source=read_json(SNAPSHOT / "source.json"),
-                validated=read_json(VALIDATE / "report.json"),
-                choices=choices,
-                embed=challenger.config.get("embed", {}),
-                model=verdict.model,
-                slices=slices,
-                gaps=gaps,
-                cold=cold,
-                changes=profiled.changes,
-            ),
-        )
-    more = {"cold start": cold_metrics(cold), "ratings": rating_metrics(rated)}
-    write_json(Path("metrics/evaluate.json"), metrics(measured, data.gate, verdict.model, verdict.rules) | more)
-    reads = {name: count_read(state_directory(), data.split_digest[name], recipe) for name in names}
-    save_run_note("evaluate", {"test_reads": reads, "recipe": recipe})
-    _show(data, measured, cold, verdict, reads[data.gate])
+    write_artifacts(inputs, measurements, gate, evidence, result, cold)
+    _show(inputs, measurements, result, cold)
 
 
-def _evidence(
-    settings: Settings,
-    data: Dataset,
-    named: Dataset,
-    pairs: list[tuple[TestSet, Reader]],
-    scores: ModelScores,
-    genres: list[list[str] | None],
-    profiled: Profiled,
-) -> GateEvidence:
-    """What the gate is told of the candidate. named: the data with the columns that slices may be cut by."""
-    trials, challenger = [asked for asked, _ in pairs], pairs[0][1]
+def gate_evidence(inputs: NightInputs, measurements: Measurements) -> GateEvidence:
+    """What the gate is told of the candidate."""
+    data, settings = inputs.data, inputs.settings
     return GateEvidence(
-        scores=scores,
-        slices=slices_of(named, trials, settings.evaluate.slices),
-        behaviours=run_behavioral_tests(trials[0], challenger, genres, settings.evaluate),
+        scores=measurements.gate,
+        slices=slices_of(inputs.named, inputs.test_sets, settings.evaluate.slices),
+        behaviours=run_behavioral_tests(inputs.test_sets[0], inputs.challenger, inputs.genres, settings.evaluate),
         data_until=data.data_until,
         clock=data.clock,
-        candidate=challenger.digest,
+        candidate=inputs.challenger.digest,
         item_ids=data.item_ids,
         source=settings.snapshot.source,
         behind=SelectedParams.read(FINETUNE).described() + " ranks the lists",
-        changes=profiled.changes,
+        changes=measurements.drift.changes,
     )
 
 
-def _measure(
-    settings: Settings,
-    data: Dataset,
-    pairs: Mapping[str, list[tuple[TestSet, Reader]]],
-    catalogue: CatalogueFacts,
-    hidden: Hidden,
-) -> Measured:
-    cutoffs = sorted({*settings.evaluate.cutoffs, GATE_K})
-    measured: Measured = {}
-    for name, asked in pairs.items():
-        scores = score_models(asked, cutoffs=cutoffs, catalogue=catalogue, hidden=hidden)
-        rng = np.random.default_rng(settings.finetune.seed)
-        measured[name] = scores, intervals(scores, settings.evaluate.bootstrap_replicates, rng)
-    return measured
+def judge(inputs: NightInputs, gate: Gate, evidence: GateEvidence) -> GateResult:
+    """The verdict, against the champion where there is one."""
+    return compare_to_champion(
+        gate,
+        evidence,
+        inputs.champion,
+        inputs.data,
+        inputs.gate_pairs,
+        blocked=inputs.recipe in inputs.snapshot("blocked"),
+        least_users=inputs.settings.validate_.gate_users,
+        vectors=(EMBED, FINETUNE),
+        hidden=inputs.hidden,
+    )
 
 
-def _rated(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[TestSet, Reader]]]) -> dict[str, Any]:
-    replicates, seed = settings.evaluate.bootstrap_replicates, settings.finetune.seed
-    heads = {name: [(trial.fold, reader.ratings) for trial, reader in asked] for name, asked in pairs.items()}
-    found = {name: rating_errors(data, asked, replicates, seed) for name, asked in heads.items()}
-    log_progress("\n".join(rating_lines(name, own) for name, own in found.items()))
-    return found
+def write_artifacts(
+    inputs: NightInputs,
+    measurements: Measurements,
+    gate: Gate,
+    evidence: GateEvidence,
+    result: GateResult,
+    cold: list[Row],
+) -> None:
+    """data/evaluate and metrics/evaluate.json."""
+    data, settings, model, measured = inputs.data, inputs.settings, result.verdict.model, measurements.by_protocol
+    choices, (slices, gaps) = read_json(FINETUNE / "choices.json"), gate.slices(evidence, None, model)
+    readers = [reader for _, reader in inputs.gate_pairs] if model == BLEND else []
+    rows = slice_rows(evidence.slices, inputs.test_sets, measurements.gate, model, inputs.catalogue, gate.resample)
+    latest = inputs.pairs[GLOBAL][0][1] if GLOBAL in inputs.pairs else None
+    card = CardFacts(
+        source=inputs.snapshot("source"),
+        validated=read_json(VALIDATE / "report.json"),
+        choices=choices,
+        embed=inputs.challenger.config.get("embed", {}),
+        model=model,
+        slices=slices,
+        gaps=gaps,
+        cold=cold,
+        changes=measurements.drift.changes,
+    )
+    report = report_data(inputs.named, inputs.test_sets, readers, measured, result, gate)
+    pinned = inputs.snapshot("champion")["digest"]
+    with staged_output(OUT) as folder:
+        write_results(folder, data, choices, measured, cold, result, pinned, inputs.challenger.digest)
+        write_json(folder / "report.json", report | {"ratings": measurements.ratings, "slices": rows})
+        write_drift(folder, measurements.drift, read_json(VALIDATE / "arrivals.json"))
+        write_json(folder / "logs.json", read_logs(data, latest, model, settings.evaluate.logs, gate.resample))
+        write_card(folder, data, measured, settings, card)
+    more = {"cold start": cold_metrics(cold), "ratings": rating_metrics(measurements.ratings)}
+    write_json(Path("metrics/evaluate.json"), metrics(measured, data.gate, model, result.verdict.rules) | more)
 
 
-def _show(data: Dataset, measured: Measured, cold: list[Row], verdict: Verdict, reads: int) -> None:
-    for name, (scores, found) in measured.items():
+def _show(inputs: NightInputs, measurements: Measurements, result: GateResult, cold: list[Row]) -> None:
+    data, recipe = inputs.data, inputs.recipe
+    reads = {name: count_read(state_directory(), data.split_digest[name], recipe) for name in inputs.pairs}
+    save_run_note("evaluate", {"test_reads": reads, "recipe": recipe})
+    log_progress("\n".join(rating_lines(name, own) for name, own in measurements.ratings.items()))
+    for name, (scores, found) in measurements.by_protocol.items():
         log_progress("\n" + table(name, scores, found, decides=name == data.gate))
-    log_progress(f"\n{lines(cold)}\n\nThis test split has been read by {reads:,} recipe{'s' if reads > 1 else ''}.")
-    log_progress(verdict.sentence)
+    count = reads[data.gate]
+    log_progress(f"\n{lines(cold)}\n\nThis test split has been read by {count:,} recipe{'s' if count > 1 else ''}.")
+    log_progress(result.verdict.sentence)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@ hand and environment are pinned as files; an unchanged source leaves its tables 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,13 @@ from nightreel.data import environment, hidden_tonight, privacy, recipe
 from nightreel.data.contract.tables import extra_columns, with_named
 from nightreel.data.ingest import media_files, movielens
 from nightreel.data.ingest.sources import Source, open_source
-from nightreel.errors import UserError
 from nightreel.settings import Settings, load
 from nightreel.stage import log_progress, read_json, stage_main, staged_output, state_directory, write_json
 from nightreel.store import channels
-from nightreel.store.backends.base import Missing, Store
+from nightreel.store.backends.base import Store
 from nightreel.store.media_objects import MediaObjects
 from nightreel.store.open import open_store
-from nightreel.store.pinned_state import earlier_version, forgotten, known_rows, pin_state
+from nightreel.store.pinned_state import earlier_version, forgotten, known_rows, pin_state, pinned_champion
 
 OUT = Path("data/snapshot")
 LOCK = Path("requirements.lock")
@@ -53,7 +51,7 @@ def main() -> None:
     identity += f"+{recipe.digest(by_hand)}" if by_hand else ""
     computing = recipe.code_digest(root, recipe.computing_code(root))
     made = recipe.make_recipe(identity, params, computing, LOCK, facts) | {"tables": tables}
-    pinned = champion(store, settings.snapshot.channel, made["recipe"])
+    pinned = pinned_champion(store, settings.snapshot.channel, made["recipe"])
     known = {"rows": known_rows(store, pinned["digest"])}
     kept = {
         "champion": pinned,
@@ -75,35 +73,6 @@ def _pin_state(store: Store, settings: Settings, tables: str) -> dict[str, str]:
     warm = settings.finetune.warm_nights > 0
     earlier = earlier_version(store, settings.snapshot.channel, tables) if warm else None
     return pin_state(store, earlier, OUT / "warm")
-
-
-def champion(store: Store, channel: str, made: str) -> dict[str, Any]:
-    """What to compare with: the live version, or its predecessor when the live one came from this very recipe.
-
-    The answer is the same before and after a recipe's own publication, `reason` included: evaluate depends on it.
-    """
-    pointer = channels.live(store, channel)
-    digest = pointer.digest if pointer else None
-    if digest and channels.lineage(store, digest).get("recipe") == made:
-        digest = channels.lineage(store, digest).get("predecessor")
-    if digest is None:
-        return {"digest": None, "recipe": None, "data_until": None, "reason": "no version was live before this recipe"}
-    return {
-        "digest": digest,
-        "recipe": channels.lineage(store, digest).get("recipe"),
-        "data_until": _data_until(store, digest),
-        "reason": "it was live before this recipe",
-    }
-
-
-def _data_until(store: Store, digest: str) -> float | None:
-    try:
-        return float(json.loads(store.get(f"versions/{digest}/config.json"))["data_until"])
-    except Missing:
-        raise UserError(
-            f"{store.uri}: version {digest[:12]}, to be compared with, is incomplete (config.json is missing). Restore "
-            "it, or roll back to a whole one: `nightreel versions`, `nightreel rollback`."
-        ) from None
 
 
 def _identity(source: Source, key: bytes | None) -> str:

@@ -5,21 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nightreel.data import split_protocols
 from nightreel.data.log_end import data_end
-from nightreel.data.quality import editorial_checks, feedback_labels, report, showable_items
+from nightreel.data.quality import feedback_labels, report, showable_items
 from nightreel.data.quality.clean import Clean, clean_tables, read_snapshot
 from nightreel.data.quality.comments import comments
-from nightreel.data.quality.row_counts import Account, bad_days, odd_clocks, require_acceptable, small_parts
+from nightreel.data.quality.row_counts import Account, require_acceptable, small_parts
 from nightreel.data.quality.row_outcomes import remembered
+from nightreel.data.quality.validation_facts import describe, warnings_of
 from nightreel.data.sittings import meetings_of
 from nightreel.data.split_protocols import ProtocolChoice
-from nightreel.data.splits import Events
 from nightreel.errors import UserError
 from nightreel.settings import Validate, load
 from nightreel.stage import log_progress, read_json, stage_main, staged_output, state_directory, write_json
@@ -57,7 +56,7 @@ def main() -> None:
     until = float(arrays.time.max()) if source["clock"] == "order" else data_end(arrays.user, arrays.time)
     facts = describe(clean, arrays, choice, source["clock"], exclude_seen, until)
     warnings = [*source["notes"], *report.warn(clean.item_rows, arrays, events, choice.refused)]
-    warnings += _warnings(clean, settings, exclude_seen, met.returning)
+    warnings += warnings_of(clean, settings, exclude_seen, met.returning)
     with staged_output(NAMED) as folder:
         for name, table in clean.named.items():
             pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
@@ -85,50 +84,6 @@ def main() -> None:
     # What depends on the hour or on other nights is told, but in no output: the same rows give the same files.
     warnings += small_parts(clean.row_outcomes, known, settings.quarantine_share, settings.part_rows)
     _tell(clean.accounts, [*warnings, *showable_items.showable_warnings(clean.items, hidden, known)], facts)
-
-
-def _warnings(clean: Clean, settings: Validate, exclude_seen: bool, returning: float) -> list[str]:
-    """What is no fault but worth knowing, of the data alone."""
-    warnings = [
-        *odd_clocks(clean.accounts),
-        *bad_days(clean.row_outcomes, settings.quarantine_share, settings.part_rows),
-    ]
-    warnings += [
-        *showable_items.mostly_blocked(clean.items),
-        *filter(None, [editorial_checks.unmet(clean.rules, clean.items)]),
-    ]
-    if not exclude_seen:
-        warnings.append(
-            f"lists may hold seen items again (validate.exclude_seen: {settings.exclude_seen}): {returning:.1%} of the "
-            "meetings of a user and an item are returns."
-        )
-    if feedback_labels.thresholds(clean.events, settings) is not settings.positive:
-        warnings.append(
-            f"no event is positive by validate.positive: {', '.join(settings.positive_else)} count instead."
-        )
-    return warnings
-
-
-def describe(
-    clean: Clean, events: Events, choice: ProtocolChoice, clock: str, exclude_seen: bool, until: float
-) -> dict[str, Any]:
-    """Facts about the clean data, for the report; until: where they end."""
-    users, items = len(clean.user_ids), clean.items.num_rows
-    pairs = np.unique(events.user.astype(np.int64)[events.positive] << 32 | events.item[events.positive])
-    return {
-        "users": users,
-        "items": items,
-        "events": len(events),
-        "clock": clock,
-        "exclude_seen": exclude_seen,
-        "begins": report.day(float(events.time.min()), clock),
-        "ends": report.day(until, clock),
-        "positive_share": float(events.positive.mean()),
-        "density": len(pairs) / (users * items),
-        "cold_item_share": 1 - len(np.unique(events.item[events.item >= 0])) / items,
-        "gate": choice.gate,
-        "test_users": ", ".join(f"{name} {protocol.users:,}" for name, protocol in choice.protocols.items()),
-    }
 
 
 def _check(clean: Clean, settings: Validate, known: dict[str, Any] | None, notes: list[str]) -> None:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from nightreel.errors import UserError
 from nightreel.stage import log_progress, read_json, staged_output, write_json
 from nightreel.store import channels
 from nightreel.store.backends.base import Missing, Store, StoreError
@@ -115,3 +116,32 @@ def _copy(store: Store, key: str, path: Path, sha256: str) -> None:
                 f"{store.uri}: {key}: was changed: its SHA-256 is not the manifest's. Restore it, roll back "
                 "(`nightreel rollback`), or set finetune.warm_nights to 0."
             )
+
+
+def pinned_champion(store: Store, channel: str, made: str) -> dict[str, Any]:
+    """What to compare with: the live version, or its predecessor when the live one came from this very recipe.
+
+    The answer is the same before and after a recipe's own publication, `reason` included: evaluate depends on it.
+    """
+    pointer = channels.live(store, channel)
+    digest = pointer.digest if pointer else None
+    if digest and channels.lineage(store, digest).get("recipe") == made:
+        digest = channels.lineage(store, digest).get("predecessor")
+    if digest is None:
+        return {"digest": None, "recipe": None, "data_until": None, "reason": "no version was live before this recipe"}
+    return {
+        "digest": digest,
+        "recipe": channels.lineage(store, digest).get("recipe"),
+        "data_until": _data_until(store, digest),
+        "reason": "it was live before this recipe",
+    }
+
+
+def _data_until(store: Store, digest: str) -> float | None:
+    try:
+        return float(json.loads(store.get(f"versions/{digest}/config.json"))["data_until"])
+    except Missing:
+        raise UserError(
+            f"{store.uri}: version {digest[:12]}, to be compared with, is incomplete (config.json is missing). Restore "
+            "it, or roll back to a whole one: `nightreel versions`, `nightreel rollback`."
+        ) from None

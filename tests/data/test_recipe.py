@@ -80,7 +80,7 @@ def test_source_params_code_lock_and_environment_are(root: Path) -> None:
 
 def test_a_broken_list_of_stages_is_named(root: Path) -> None:
     (root / "dvc.yaml").write_text("stages: [")
-    with pytest.raises(UserError, match=r"dvc.yaml: can't be read as a list of stages.*Restore it"):
+    with pytest.raises(UserError, match=r"(?s)dvc.yaml: can't be read as a list of stages.*Restore it"):
         made(root)
 
 
