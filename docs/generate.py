@@ -152,7 +152,9 @@ def _command(command: Any) -> Iterator[str]:
     yield "| | default | what it does |\n|---|---|---|"
     for one in options:
         argument = one.param_type_name == "argument"
-        names = (one.metavar or one.name.upper()).strip("[]") if argument else ", ".join([*one.opts, *one.secondary_opts])
+        names = (
+            (one.metavar or one.name.upper()).strip("[]") if argument else ", ".join([*one.opts, *one.secondary_opts])
+        )
         value = "" if one.default in (None, False, "", ()) or callable(one.default) else f"`{one.default}`"
         value = "required" if one.required else "" if "Sentinel" in value or "UNSET" in value else value
         yield f"| `{names}` | {value} | {_line(getattr(one, 'help', None) or '')} |"
