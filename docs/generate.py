@@ -18,6 +18,7 @@ import click
 import typer
 import yaml
 from annotated_types import Ge, Gt, Le, Lt, MinLen
+from mkdocs.exceptions import PluginError
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -30,12 +31,20 @@ from nightreel.models import registry  # noqa: E402
 from nightreel.settings import Settings  # noqa: E402
 
 MARKER = re.compile(r"^<!-- generated: (?P<name>[a-z-]+) -->$", re.MULTILINE)
+ELSEWHERE = re.compile(r"""<(?:script|img|link|iframe|source)\b[^>]*\b(?:src|href)=["']?(?:https?:)?//[^>]*>""")
 BOUNDS = {Ge: ("from", "ge"), Gt: ("above", "gt"), Le: ("to", "le"), Lt: ("below", "lt")}
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Called by MkDocs for each page."""
     return MARKER.sub(lambda marker: GENERATED[marker["name"]](), markdown)
+
+
+def on_post_page(output: str, page: Any, **_: Any) -> str:
+    """Called by MkDocs for each page: it may load nothing from elsewhere, since a reader may have no network."""
+    if found := ELSEWHERE.search(output):
+        raise PluginError(f"{page.file.src_uri}: loads from elsewhere: {found[0]}. Put the file into docs/.")
+    return output
 
 
 def parameters() -> str:
@@ -55,7 +64,7 @@ def _sections(model: type[BaseModel], values: Mapping[str, Any], path: str) -> I
         else:
             rows.append(_row(f"{path}.{key}".strip("."), field, values.get(key)))
     if rows:
-        yield "| field | in `params.yaml` | allowed | what it does |\n|---|---|---|---|"
+        yield "| field | value | allowed | what it does |\n|---|---|---|---|"
         yield from rows
         yield ""
     for kind, inner, where, description in below:
@@ -112,7 +121,7 @@ def _kind(annotation: Any) -> str:
 def models() -> str:
     """The registry: a row for each model, from the first sentences of its module."""
     in_use = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["finetune"]["members"]
-    lines = ["| name | what it is | source | cost and ceiling | in `params.yaml` |", "|---|---|---|---|---|"]
+    lines = ["| name | what it is | source | cost and ceiling | by default |", "|---|---|---|---|---|"]
     for name, kind in registry.MEMBERS.items():
         text = " ".join((inspect.getdoc(sys.modules[kind.__module__]) or "").split())
         about = text.partition(". ")[0].rstrip(".") + "."
@@ -120,6 +129,16 @@ def models() -> str:
         cost = "Memory: " + found if (found := _between(text, "Memory: ", ())) else "–"
         lines.append(f"| `{name}` | {_cell(about)} | {_cell(source)} | {_cell(cost)} | {_yes(name in in_use)} |")
     return "\n".join(lines)
+
+
+def grids() -> str:
+    """The values of each model's settings that validation selects from."""
+    members = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["finetune"]["members"]
+    rows = (
+        f"| `{name}` | {', '.join(f'`{key}` {values}' for key, values in grid.items())} |"
+        for name, grid in members.items()
+    )
+    return "| model | settings and the values that are tried |\n|---|---|\n" + "\n".join(rows)
 
 
 def _between(text: str, start: str, ends: tuple[str, ...]) -> str:
@@ -173,5 +192,6 @@ GENERATED: dict[str, Callable[[], str]] = {
     **{f"table-{name}": lambda table=table: as_markdown(table) for name, table in TABLES.items()},  # type: ignore[misc]
     "parameters": parameters,
     "models": models,
+    "grids": grids,
     "commands": commands,
 }
