@@ -119,33 +119,29 @@ def _kind(annotation: Any) -> str:
 
 
 def models() -> str:
-    """The registry: a row for each model, from the first sentences of its module."""
+    """The registry: a row for each model, as it is stated where the model is written."""
     in_use = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["finetune"]["members"]
-    lines = ["| name | what it is | source | cost and ceiling | by default |", "|---|---|---|---|---|"]
-    for name, kind in registry.MEMBERS.items():
-        text = " ".join((inspect.getdoc(sys.modules[kind.__module__]) or "").split())
+    lines = ["| name | what it is | source | cost | how much data | by default |", "|---|---|---|---|---|---|"]
+    for name, spec in sorted(registry.models().items()):
+        text = " ".join((inspect.getdoc(sys.modules[spec.cls.__module__]) or "").split())
         about = text.partition(". ")[0].rstrip(".") + "."
-        source = _between(text, "Source: ", (" Memory:", ". ")) or "–"
-        cost = "Memory: " + found if (found := _between(text, "Memory: ", ())) else "–"
-        lines.append(f"| `{name}` | {_cell(about)} | {_cell(source)} | {_cell(cost)} | {_yes(name in in_use)} |")
+        cells = [about, spec.paper, spec.cost, spec.ceiling, _yes(name in in_use)]
+        lines.append(f"| `{name}` | " + " | ".join(map(_cell, cells)) + " |")
     return "\n".join(lines)
 
 
 def grids() -> str:
-    """The values of each model's settings that validation selects from."""
+    """Every model's hyper-parameters: what each means, its default, and the values that validation selects from."""
     members = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["finetune"]["members"]
-    rows = (
-        f"| `{name}` | {', '.join(f'`{key}` {values}' for key, values in grid.items())} |"
-        for name, grid in members.items()
-    )
-    return "| model | settings and the values that are tried |\n|---|---|\n" + "\n".join(rows)
-
-
-def _between(text: str, start: str, ends: tuple[str, ...]) -> str:
-    """What follows `start` up to the first of `ends`; empty where `start` does not occur."""
-    rest = text.partition(start)[2]
-    places = [place for end in ends if (place := rest.find(end)) >= 0]
-    return rest[: min(places, default=len(rest))].strip()
+    parts = []
+    for name, spec in sorted(registry.models().items()):
+        parts.append(f"### {name}\n\n| setting | default | values that are tried | what it is |\n|---|---|---|---|")
+        for field, info in spec.config.model_fields.items():
+            tried = members.get(name, {}).get(field, "–")
+            about = _cell(" ".join((info.description or "").split()))
+            parts.append(f"| `{field}` | `{info.default:g}` | {tried} | {about} |")
+        parts.append("")
+    return "\n".join(parts)
 
 
 def _yes(value: bool) -> str:

@@ -114,4 +114,4 @@ def test_factors_are_chosen_only_where_they_predict_better(planted: Rated) -> No
     rng = np.random.default_rng(1)
     noise = [Rated(part.users, part.items, rng.uniform(1, 5, len(part))) for part in (known, asked)]
     chosen, _ = choose(*noise, USERS, ITEMS, settings)
-    assert chosen["factors"] == 0, "there is nothing but noise to fit"
+    assert chosen.factors == 0, "there is nothing but noise to fit"
