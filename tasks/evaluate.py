@@ -82,7 +82,7 @@ def judge(inputs: NightInputs, gate: Gate, evidence: GateEvidence) -> GateResult
         inputs.champion,
         inputs.data,
         inputs.gate_pairs,
-        blocked=inputs.recipe in inputs.snapshot("blocked"),
+        blocked=not {inputs.recipe, inputs.challenger.digest}.isdisjoint(inputs.snapshot("blocked")),
         least_users=inputs.settings.validate_.gate_users,
         vectors=(EMBED, FINETUNE),
         hidden=inputs.hidden,

@@ -90,6 +90,7 @@ def _lineage(settings: Settings, decision: dict[str, Any]) -> dict[str, Any]:
         **recipe,
         "decision": decision["decision"],
         "label": _label(decision),
+        "candidate": decision.get("candidate"),
         "data_until": read_manifest(BUNDLE).config["data_until"],
         "params": settings.model_dump(mode="json", by_alias=True),
         "dvc_lock": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,

@@ -56,7 +56,7 @@ def main() -> None:
     kept = {
         "champion": pinned,
         "known": known,
-        "blocked": channels.blocked(store),
+        "blocked": [*channels.blocked(store), *channels.blocked_candidates(store)],
         "environment": facts,
         "media": pins,
         "forgotten": {"users": by_hand},

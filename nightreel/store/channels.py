@@ -5,7 +5,7 @@ channels/<name>.json          {"format", "version", "withdrawals", "previous", "
 withdrawals/<sha256>.json     what may not be shown, whatever version a channel serves: see nightreel.store.withdrawals_file
 versions/<digest>/…           a bundle, immutable; its manifest.json makes it complete
 versions/<digest>/lineage.json  where it came from: {"recipe", "predecessor", "published_at", …}
-blocked/<recipe>.json         {"recipe", "digest", "blocked": true | false, "changed_at"}
+blocked/<recipe>.json         {"recipe", "candidate", "digest", "blocked": true | false, "changed_at"}
 """
 
 from __future__ import annotations
@@ -173,6 +173,12 @@ def blocked(store: Store) -> list[str]:
     return sorted(record["recipe"] for record in found if record["blocked"])
 
 
+def blocked_candidates(store: Store) -> list[str]:
+    """Digests of the candidates that blocked versions were made of, sorted: another recipe may make the same one."""
+    found = [records.parse(store, key, store.get(key), ("recipe", "blocked")) for key in store.list("blocked/")]
+    return sorted(record["candidate"] for record in found if record["blocked"] and record.get("candidate"))
+
+
 def is_blocked(store: Store, recipe: str | None) -> bool:
     """Whether this recipe must not be promoted."""
     found = store.get_with_token(_block_key(recipe)) if recipe else None
@@ -216,11 +222,18 @@ def release(store: Store, version: str) -> str:
 
 
 def _block(store: Store, digest: str, state: bool) -> str:
-    recipe = lineage(store, digest).get("recipe")
+    facts = lineage(store, digest)
+    recipe = facts.get("recipe")
     if not recipe:
         raise StoreError(f"{store.uri}: {digest[:12]} has no recorded recipe, so it can't be blocked or released.")
     changed_at = datetime.now(UTC).isoformat(timespec="seconds")
-    record = {"recipe": recipe, "digest": digest, "blocked": state, "changed_at": changed_at}
+    record = {
+        "recipe": recipe,
+        "candidate": facts.get("candidate"),
+        "digest": digest,
+        "blocked": state,
+        "changed_at": changed_at,
+    }
     store.put(_block_key(recipe), records.written(record))
     return str(recipe)
 

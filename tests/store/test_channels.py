@@ -62,6 +62,16 @@ def test_rollback_goes_to_the_predecessor_and_blocks_the_recipe_left(store: Loca
     assert live(store) == (third, second)
 
 
+def test_a_rollback_blocks_the_candidate_too_whatever_recipe_makes_it(store: LocalStore) -> None:
+    third = order(store)[-1]
+    facts = channels.lineage(store, third) | {"candidate": "c" * 64}
+    store.put(f"versions/{third}/lineage.json", json.dumps(facts).encode())
+    channels.rollback(store, "live")
+    assert channels.blocked_candidates(store) == ["c" * 64]
+    channels.release(store, third)
+    assert channels.blocked_candidates(store) == []
+
+
 def test_rollback_to_what_is_live_or_unknown_changes_nothing(store: LocalStore) -> None:
     before = live(store)
     with pytest.raises(StoreError, match="is live already"):

@@ -45,6 +45,7 @@ def write_results(
         "label": verdict.label,
         "model": verdict.model,
         "refresh": judgement.refresh,
+        "candidate": candidate,
     }
     write_json(folder / "decision.json", decided | {"choices": choices | blend})
     points = {model: {m: [i.point, i.low, i.high] for m, i in each.items()} for model, each in found.items()}

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from nightreel.bundle.format import read_manifest
 from nightreel.data.dataset import load_dataset
 from nightreel.evaluation.model_scores import GATE_METRIC, score_models
 from nightreel.evaluation.test_set import build_test_set
@@ -145,4 +146,10 @@ def test_a_champion_that_is_not_in_the_store_is_held_with_the_reason(workspace: 
 def test_a_blocked_recipe_is_held(workspace: Path) -> None:
     recipe = read_json(Path("data/snapshot/recipe.json"))["recipe"]
     write_json(Path("data/snapshot/blocked.json"), [recipe])
+    assert judged()["label"] == "blocked"
+
+
+def test_a_blocked_candidate_is_held_whatever_recipe_made_it(workspace: Path) -> None:
+    candidate = read_manifest(Path("data/finetune/candidate")).digest
+    write_json(Path("data/snapshot/blocked.json"), ["another recipe", candidate])
     assert judged()["label"] == "blocked"
