@@ -24,7 +24,7 @@ def test_what_it_writes(workspace: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert (verdict["champion"], verdict["comparison"], verdict["users"]) == (None, None, 120)
     decision = read_json(Path("data/evaluate/decision.json"))
     assert decision["choices"] == read_json(Path("data/finetune/choices.json"))
-    assert set(decision) == {"choices", "decision", "label", "model", "refresh"} and decision["refresh"]
+    assert set(decision) == {"candidate", "choices", "decision", "label", "model", "refresh"} and decision["refresh"]
     scores = pq.read_table("data/evaluate/per_user.parquet")
     assert {"fold", "user", "user_id", "ndcg@10", "recall@5"} <= set(scores.column_names)
     assert scores["user_id"].to_pylist() == [data.user_ids[user] for user in scores["user"].to_pylist()]
