@@ -30,7 +30,7 @@ class SliceFigures:
     name: str
     users: int
     metrics: dict[str, Interval]
-    beyond_accuracy: dict[str, float]
+    beyond: dict[str, float]
 
 
 def slice_rows(
