@@ -17,7 +17,7 @@ from tests.support import toy as project
     [
         (["run", "--set", "finetune.sed=1"], "finetune.sed: no such setting"),
         (["run", "--set", "finetune.seed=-1"], "finetune.seed: Input should be greater than or equal to 0"),
-        (["run", "--stage-force", "lern"], "--stage-force lern: no such stage; there are fetch, learn"),
+        (["run", "--stage-force", "lern"], "--stage-force lern: there is no such stage. Choose one of fetch, learn"),
     ],
 )
 def test_a_mistake_is_one_message(toy: Path, words: list[str], says: str) -> None:

@@ -134,15 +134,15 @@ def test_what_is_printed(wish: Callable[..., ReplayOptions]) -> None:
     screen.end(plan, rows, Overall(3, 7, 15, means, gaps))
     told = text.getvalue()
     for said in (
-        "each judged on the 7 days after it", "promote (better)\n", "reject (worse), refreshed",
-        "readers get abababab since this night", "readers get cdcdcdcd since 2024-02-08",
-        "NDCG@10 of 5 users (2 newcomers): nightreel –, popularity 0.1000",
+        "each scored on the 7 days after it", "promote (better)\n", "reject (worse), refreshed",
+        "serving abababab since this night", "serving cdcdcdcd since 2024-02-08",
+        "NDCG@10 over 5 users (2 without a history): nightreel –, popularity 0.1000",
         "nightreel against popularity: +0.0200 (+20.0%), 95% +0.0100 to +0.0300: better",
-        "95% -0.0300 to +0.0100: no difference that can be told from chance", "Failed: 2024-02-15", str(plan.folder),
+        "95% -0.0300 to +0.0100: no significant difference", "Failed: 2024-02-15", str(plan.folder),
     ):  # fmt: skip
         assert said in told, told
     assert "…" not in told.split("NDCG@10 on the step")[1].split("nightreel against")[0], "the table fits 80 columns"
-    assert lines(rows[:1], None) == ["Nothing was published on any night, so there is nothing to compare."]
+    assert lines(rows[:1], None) == ["No night published a version, so there is nothing to compare."]
     assert "code changed" in "".join(lines([rows[0], row("2024-02-08", code="d")], None))
 
 
