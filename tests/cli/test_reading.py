@@ -134,7 +134,7 @@ def test_users_in_a_file_become_a_table(tmp_path: Path, kind: str) -> None:
     else:
         path.write_text("\n".join((["user_id"] if kind != "txt" else []) + users + [""]))
     message = call("recommend", "--users", path, "-k", 4, "--out", out).output
-    assert "12 rows for 3 users (1 unknown ones" in message
+    assert "12 rows for 3 users (1 unknown users" in message
     table = pq.read_table(out)
     assert table.schema.names == ["user_id", "item_id", "rank", "score"]
     assert table["user_id"].to_pylist() == [user for user in ("u003", "007", "u000") for _ in range(4)]

@@ -92,11 +92,11 @@ def test_what_was_withdrawn_by_hand_is_given_back(store: LocalStore) -> None:
 def test_rights_and_rules_are_renewed_without_a_version(store: LocalStore) -> None:
     digest = Reader.open().digest
     rows = "item_id,title,blocked,expires_at\ni001,Space story 1,true,\ni003,Space story 3,,2020-01-01\n"
-    assert "2 items with other rights" in call("renew", file("items.csv", rows))
+    assert "2 items with changed rights" in call("renew", file("items.csv", rows))
     reader = Reader.open()
     assert reader.digest == digest and reader.standing().hidden.nonzero()[0].tolist() == [1, 3]
     assert "nothing changed" in call("renew", "items.csv")
-    assert "1 rules in place" in call("renew", "--rules", file("rules.csv", "rule,target\nhide,i005\n"))
+    assert "1 rules replace" in call("renew", "--rules", file("rules.csv", "rule,target\nhide,i005\n"))
     reader = Reader.open()
     assert reader.digest == digest and reader.standing().hidden.nonzero()[0].tolist() == [1, 3, 5]
     call("renew", file("items.csv", rows.replace("true", "").replace("2020-01-01", "")))

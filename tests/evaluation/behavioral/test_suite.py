@@ -44,8 +44,8 @@ def test_a_sound_candidate_passes_every_test(reader: Reader, question: TestSet) 
         each.name: each for each in run_behavioral_tests(question, reader, reader.items.genres, settings().evaluate)
     }
     assert len(found) == 5
-    assert found["the same item twice ranks alike"].figure == 1
-    gone = found["blocked and expired items never show"]
+    assert found["duplicated items rank alike"].figure == 1
+    gone = found["blocked and expired items are never shown"]
     # Every user's list; a history's, its reasons, a stranger's; five users one by one and at once; search, neighbours and
     # what is told of an item.
     assert (gone.figure, gone.cases) == (1, 40 + 3 + 5 + 1 + 3 * 5)
