@@ -58,7 +58,7 @@ def up(ports: Ports, as_json: bool) -> None:
 def _stay(services: list[Service], say: Callable[[str], None]) -> NoReturn:
     while True:
         for service in services:
-            service.mend(say)
+            service.restart_if_ended(say)
         time.sleep(0.5)
 
 

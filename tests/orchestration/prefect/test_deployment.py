@@ -88,7 +88,7 @@ def test_from_a_fresh_server_to_a_changed_file(toy: Path, prefect_api: str, monk
     # The file itself says something new about the schedule: that wins, and is told.
     edit(toy / "prefect.yaml", 'cron: "0 3 * * *"', 'cron: "30 2 * * *"')
     (told,) = deployment.deploy(home)
-    assert "prefect.yaml has another schedule now; it replaced the schedule `0 5 * * *`, turned off" in told
+    assert "the new schedule in prefect.yaml replaced the schedule `0 5 * * *`, turned off" in told
     assert page.schedule() == ("30 2 * * *", True)
 
     # A pause of the whole deployment stays; `nightreel deploy` goes back to the file.
