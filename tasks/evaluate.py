@@ -1,4 +1,4 @@
-"""evaluate: asks the Reader over the candidate bundles what everyone would be shown, scores it, and decides.
+"""Stage evaluate: score the candidate's recommendations through the Reader, and decide.
 
 Reads data/validate, data/finetune and what snapshot pinned; writes data/evaluate and metrics/evaluate.json.
 """
@@ -133,7 +133,7 @@ def _evidence(
     genres: list[list[str] | None],
     profiled: Profiled,
 ) -> GateEvidence:
-    """What the gate is told of the candidate. named: the data with the columns that slices may be cut by."""
+    """The gate's evidence on the candidate. named: the data with the columns that define slices."""
     trials, challenger = [asked for asked, _ in pairs], pairs[0][1]
     return GateEvidence(
         scores=scores,
@@ -176,7 +176,8 @@ def _rated(settings: Settings, data: Dataset, pairs: Mapping[str, list[tuple[Tes
 def _show(data: Dataset, measured: Measured, cold: list[Row], verdict: Verdict, reads: int) -> None:
     for name, (scores, found) in measured.items():
         log_progress("\n" + table(name, scores, found, decides=name == data.gate))
-    log_progress(f"\n{lines(cold)}\n\nThis test split has been read by {reads:,} recipe{'s' if reads > 1 else ''}.")
+    used = f"{reads:,} runs with different configurations have" if reads > 1 else "1 configuration has"
+    log_progress(f"\n{lines(cold)}\n\n{used} been evaluated on this test split.")
     log_progress(verdict.sentence)
 
 

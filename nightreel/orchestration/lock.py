@@ -84,7 +84,7 @@ def _take(descriptor: int, path: Path, what: str, patience: float, waiting: Call
 
 
 def _sign(descriptor: int, path: Path) -> None:
-    """Write the holder's process into the lock file, with a number higher than any before (see nightreel.store.fence)."""
+    """Write the holder's process and a number higher than any before into the lock file (see nightreel.store.fence)."""
     before = read(path)
     name, number = (before.name, before.number + 1) if before else (uuid.uuid4().hex, 1)
     holder = {"pid": os.getpid(), "since": time.strftime("%H:%M:%S"), "lock": name, "number": number}

@@ -36,7 +36,7 @@ def test_it_says_all_of_it_in_order() -> None:
         "# Model card: recommendations over films \\| &lt;b>", "- ranking", "- credit", "2,400 events of 120 users",
         "keyed hashes", "| events | 2,500 | 2,400 | 90 | 10 |", "Interest is: watch ≥ 0.5, like.",
         "Warning: 4 items have no event.", "Blended by trees. Content: all-MiniLM-L6-v2 (fitted to behaviour, licence "
-        "Apache-2.0).", "| ease | decay 10, regularisation 200 |", "### global_time: 120 test users, decides",
+        "Apache-2.0).", "| ease | decay 10, regularisation 200 |", "### global_time: 120 test users, used by the gate",
         "| blend | 0.1000 [0.0800, 0.1200] |", "0.2500", "No test users: nothing is measured.",
         "| language | pt\\|br | 60 | 0.1000 [0.0800, 0.1200] |", "| language | en | pt |", "user, 0 events known",
         "Steady figures: 1.", "| hour | warning | PSI 0.15 of 300 values |", "- Figures are about logged behaviour.",

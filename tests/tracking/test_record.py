@@ -128,7 +128,7 @@ def test_a_failed_snapshot_does_not_blame_the_run_before_it(run: Run, main: Call
 
 
 def test_an_unknown_stage_is_refused_by_name(run: Run, main: Callable[..., None]) -> None:
-    with pytest.raises(UserError, match=r"--failed nonsense: no such stage in dvc.yaml. Give one of snapshot, "):
+    with pytest.raises(UserError, match=r"--failed nonsense: there is no such stage in dvc.yaml. Use one of snapshot, "):
         main("--failed", "nonsense")
 
 

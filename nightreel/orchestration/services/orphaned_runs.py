@@ -1,7 +1,7 @@
 """Ends runs whose worker or terminal is gone: kills their processes and closes the runs on the server.
 
-Otherwise such a run would stay RUNNING, PENDING or CANCELLING for ever and occupy its deployment's only slot, so that no
-later run could start. Only runs in this state directory's ledger are touched, since a server may be shared.
+Otherwise such a run would stay RUNNING, PENDING or CANCELLING and occupy its deployment's only slot, so that no later
+run could start. Only runs in this state directory's ledger are touched, since a server may be shared.
 """
 
 from __future__ import annotations
