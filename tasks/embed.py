@@ -30,7 +30,7 @@ def main() -> None:
     log_progress(f"encoder {card['encoder']} ({card['dim']}-d) on {encoder.place} in {card['dtype']}")
     if encoder.max_tokens < settings.max_tokens:
         log_progress(
-            f"embed.max_tokens: {settings.max_tokens} is more than the encoder's limit, so {encoder.max_tokens} are used"
+            f"embed.max_tokens: {settings.max_tokens} is above the encoder's limit, so {encoder.max_tokens} are used"
         )
     with staged_output(OUT) as folder, VectorCache(encoder, state_directory() / "cache") as cache:
         progress = Progress("items", n)
