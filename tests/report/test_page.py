@@ -71,7 +71,7 @@ def test_it_says_what_the_files_say_the_verdict_first(outline: Outline) -> None:
     assert "7 users" in words
     assert "3 configurations" in words
     assert "leave_last_out: not measured, there are no test users" in words
-    assert words.count("not measured") == 3, "ratings on a protocol, a slice against the champion, an outcome"
+    assert words.count("not measured") == 4, "a protocol, its ratings, a slice against the champion, an outcome"
 
 
 def test_it_needs_nothing_from_outside(outline: Outline) -> None:

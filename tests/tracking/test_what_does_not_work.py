@@ -94,7 +94,7 @@ def in_a_folder(_: Run) -> str:
         (read_only, "can't be written. Give this user write permission for the file and its folder."),
         (of_another_release, "was written by another release of MLflow."),
         (no_room, "/dev/full/artifacts"),
-        (in_a_folder, "no runs in folders any more. Give a database: MLFLOW_TRACKING_URI=sqlite:///runs.db."),
+        (in_a_folder, "stores runs in folders. Use a database: MLFLOW_TRACKING_URI=sqlite:///runs.db."),
     ],
     ids=lambda each: each.__name__ if callable(each) else "",
 )

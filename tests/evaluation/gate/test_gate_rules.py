@@ -132,7 +132,7 @@ def test_a_word_for_another_candidate_changes_nothing(candidate: str) -> None:
 def test_a_block_and_broken_lists_stay(verdict: Verdict) -> None:
     found = overridden(verdict, word(), DIGEST)
     assert (found.decision, found.override) == ("reject", None)
-    assert found.sentence.endswith("no override for that (Ann: new genre)")
+    assert found.sentence.endswith("this can't be overridden (Ann: new genre)")
 
 
 @pytest.mark.parametrize("field", ["by", "reason"])
