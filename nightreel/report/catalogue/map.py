@@ -22,7 +22,7 @@ Points = npt.NDArray[np.float64]
 
 
 def drawn_rows(vectors: Vectors, always: Sequence[int]) -> list[int]:
-    """Rows to draw: those of `always`, and others evenly sampled from the catalogue; without items that have no text."""
+    """Rows to draw: those of `always`, and others evenly sampled from the catalogue; items without text are omitted."""
     filled = np.flatnonzero(np.asarray(vectors).any(axis=1))
     places = np.unique(np.linspace(0, len(filled) - 1, min(MOST, len(filled))).round().astype(int))
     even = filled[places] if len(filled) else filled

@@ -63,7 +63,7 @@ def test_drifted_data_hold_and_an_older_champion_tells_nothing(workspace: Path) 
     assert "event: PSI" in verdict["sentence"]
     published.unlink()
     rule = next(rule for rule in judged()["rules"] if rule["name"] == "data drift")
-    assert rule["text"] == "drift is not measured: the champion's version keeps no profile of its data"
+    assert rule["text"] == "drift is not measured: the champion's bundle has no data profile"
 
 
 def test_a_person_promotes_a_held_candidate_by_its_digest(workspace: Path) -> None:
