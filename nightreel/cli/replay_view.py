@@ -36,7 +36,7 @@ class ReplayView:
 
     def begin(self, plan: ReplayPlan) -> None:
         """Print which nights will be replayed."""
-        times, hours = [instants.told(night) for night in plan.nights], plan.step_s / 3600
+        times, hours = [instants.format_time(night) for night in plan.nights], plan.step_s / 3600
         step = f"{hours:g} hours" if hours % 24 else "day" if hours == 24 else f"{hours / 24:g} days"
         nights = f"{len(times)} nights, {times[0]} to {times[-1]}, each" if len(times) > 1 else f"1 night, {times[0]},"
         self.console.print(
