@@ -62,7 +62,7 @@ def write_card(folder: Path, data: Dataset, measured: Found, settings: Settings,
 
 def model_card(data: Dataset, measured: Found, facts: CardFacts, settings: Settings) -> dict[str, Any]:
     """Return the card as JSON."""
-    told = facts.validated["facts"]
+    described = facts.validated["facts"]
     chosen = ("members", "encoder", "moment", *(["backbone"] if "backbone" in facts.choices else []))
     recipe = {name: facts.choices[name] for name in chosen}
     return {
@@ -71,7 +71,7 @@ def model_card(data: Dataset, measured: Found, facts: CardFacts, settings: Setti
         "not_for": list(NOT_FOR),
         "terms": facts.source["terms"],
         "data": {
-            **{name: told[name] for name in FACTS if name in told},
+            **{name: described[name] for name in FACTS if name in described},
             "rows": {
                 name: {part: own[part] for part in ("in", "clean", "quarantined", "erased")}
                 for name, own in facts.validated["tables"].items()
