@@ -22,12 +22,11 @@ SERVED = (BLEND, POPULARITY)  # models that may be published; single members are
 
 @dataclass(frozen=True)
 class ModelScores:
-    """What a protocol's models scored, with one row per (fold, user).
+    """The scores of a protocol's models, with one row per (fold, user).
 
     users: [n] user index of each row; folds: [n] fold name; values: model → metric → [n]; lists: model → [n, K];
-    beyond: model → figures beyond accuracy of the first 10 entries;
-    faults: model of SERVED → hard check → lists that fail it;
-    cold: users not asked.
+    beyond_accuracy: model → metrics beyond accuracy of the top 10; faults: model of SERVED → hard check → number of
+    lists that fail it; cold: number of users without a history, who are excluded.
     """
 
     users: IntArray
