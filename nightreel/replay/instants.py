@@ -84,9 +84,9 @@ def nights(begins: float, ends: float, count: int, step: int, first: float | Non
     length = f"{(ends - begins) / UNITS_S['d']:.1f} days long ({format_time(begins)} to {format_time(ends)})"
     if first is not None:
         room = max(0, int((last - first) // step)) if first - step > begins else 0
+        latest = f"{format_time(begins + step)} and {format_time(last - step)}"
         fits = f"from {format_time(first)} on, {room} fit"
-        most = f"{fits}. Take fewer, a shorter --step, or a --from between {format_time(begins + step)} and "
-            f"{format_time(last - step)}."
+        most = f"{fits}. Take fewer, a shorter --step, or a --from between {latest}."
     else:
         room = -int((begins - last) // step) - 2  # whole steps that begin after the log does, without the first
         most = f"at most {max(0, room)} fit. Take fewer, or a shorter --step."
