@@ -182,7 +182,7 @@ def test_other_rules_are_live_at_once_and_nothing_else_is_sent(published: LocalS
     before, file = Reader.open(published.uri), tmp_path / "rules.csv"
     user, gone = before.user_ids[0].as_py(), before.recommend(before.user_ids[0].as_py(), k=1)[0].item_id
     file.write_text(f"{RULES}pin,i7,,,\nhide,{gone},,,\npin,i8,,,2026-01-01\nboost,to come,,,\n")
-    assert "4 rules in place of the published ones" in call("--rules", str(file), "--at", published.uri, "--dry-run")
+    assert "4 rules replace the published ones" in call("--rules", str(file), "--at", published.uri, "--dry-run")
     told = call("--rules", str(file), "--at", published.uri)
     assert "rules: 1 of 4 name what no item is or has (to come)" in told and "0.0 MB uploaded" in told
     ruled = Reader.open(published.uri)
@@ -221,7 +221,7 @@ def test_rules_at_fault_change_nothing(published: LocalStore, tmp_path: Path, co
 
 
 def test_nothing_to_renew_is_told(published: LocalStore) -> None:
-    with pytest.raises(UserError, match="name files of items, or give --rules FILE"):
+    with pytest.raises(UserError, match="Give tables of items, --rules FILE"):
         call("--at", published.uri)
 
 

@@ -149,7 +149,7 @@ def test_the_hours_of_a_few_users_hold_no_night_and_everybodys_do(data: Dataset,
     changes = drifted(moved_hours(data, new), vectors, known, CONFIG, least).changes
     few = next(each for each in changes if (each.against, each.what) == (ARRIVALS, "hour of the day"))
     assert few.state == "warning" and few.figure == everybody.figure
-    assert "independent values, fewer than 1,000" in few.text
+    assert "values, fewer than 1,000" in few.text
     rule = steady_data([few])
     assert rule.state == "passed" and "1 with a warning: hour of the day" in rule.text
 

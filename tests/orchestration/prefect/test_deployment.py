@@ -106,4 +106,4 @@ def test_without_a_server_deploy_says_so(toy: Path) -> None:
     done = project.nightreel(toy, "deploy")
     assert done.returncode == 1 and "no Prefect server to deploy to" in done.stderr
     done = project.nightreel(toy, "deploy", PREFECT_API_URL="http://127.0.0.1:9/api")
-    assert done.returncode == 1 and "no Prefect server answers there" in done.stderr
+    assert done.returncode == 1 and "no Prefect server responds there" in done.stderr
