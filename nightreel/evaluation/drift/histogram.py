@@ -120,11 +120,11 @@ def apart(reference: Histogram, other: Histogram, independent: float) -> Histogr
     Args:
         reference: The earlier histogram.
         other: The later one.
-        independent: How many independent values stand behind `other`, see `effective`; as many, in proportion, are
-            taken to stand behind the reference.
+        independent: Effective number of independent values in `other`, see `effective`; proportionally as many are
+            assumed for the reference.
 
     Returns:
-        Figures at these numbers of values, with their lower limits at 99%. Always the same for the same spreads.
+        The distance at these sample sizes, with lower 99% limits; deterministic.
     """
     n = max(min(float(other.total), independent), 1.0)
     m = max(reference.total * n / max(other.total, 1), 1.0)

@@ -97,8 +97,8 @@ def relearned(
         generator,
     )
     log_progress(f"ranker: trained again with {len(newest.sizes):,} newer training positions")
-    lessons = [saved(finetune / "examples"), newest]
-    blend = fit_ranker(choices.ranker, lessons, tuple(sorted(choices.members)), settings, threads)
+    examples = [saved(finetune / "examples"), newest]
+    blend = fit_ranker(choices.ranker, examples, tuple(sorted(choices.members)), settings, threads)
     return choices.model_copy(update={"columns": blend.columns, "trees": blend.model, "weights": blend.weights})
 
 

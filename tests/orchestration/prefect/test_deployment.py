@@ -81,7 +81,7 @@ def test_from_a_fresh_server_to_a_changed_file(toy: Path, prefect_api: str, monk
     (told,) = deployment.deploy(home)
     assert "kept the schedule" in told and page.schedule() == ("0 5 * * *", False)
     found = page.deployment()
-    margin = found["parameter_openapi_schema"]["definitions"]["Evaluate"]["properties"]["margin"]
+    margin = found["parameter_openapi_schema"]["definitions"]["EvaluateForm"]["properties"]["margin"]
     assert found["description"].startswith("From yesterday's logs") and "`0.04`" in margin["description"]
     assert page.submit({"nothing": 1}).status_code == 409
 
