@@ -49,7 +49,9 @@ def test_outside_a_checkout(tmp_path: Path) -> None:
 def test_why_names_the_changed_dep_and_what_comes_after(toy: Path) -> None:
     project.call(toy, "python", "-m", "dvc", "repro")
     found = json.loads(project.nightreel(toy, "why", "--json").stdout)
-    assert found["learn"] == found["score"] == [] and found["fetch"] == ["runs every time, because it accesses the outside world"]
+    assert found["learn"] == found["score"] == [] and found["fetch"] == [
+        "runs every time, because it accesses the outside world"
+    ]
     (toy / "toy" / "learn.py").write_text((toy / "toy" / "learn.py").read_text() + "\n")
     params = toy / "params.yaml"
     seed = yaml.safe_load(params.read_text())["finetune"]["seed"]

@@ -70,7 +70,7 @@ def test_ids_a_line_need_to_be_told_what_they_are(store: LocalStore) -> None:
         call("withdraw", lines)
     told = json.loads(call("withdraw", "--items", lines, "--json"))
     assert told["channels"][0]["items"] == 2 and told["channels"][0]["unknown"] == {"items": [], "users": []}
-    with pytest.raises(UserError, match="Nothing to withdraw. Give a FILE"):
+    with pytest.raises(UserError, match=r"Nothing to withdraw\. Give a FILE"):
         call("withdraw")
     with pytest.raises(UserError, match=r"none\.csv: there is no such file"):
         call("withdraw", "none.csv")

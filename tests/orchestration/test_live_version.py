@@ -41,4 +41,6 @@ def test_a_rejected_night_says_in_a_line_what_is_served_and_what_was_withdrawn(p
     )
     assert withdrawn(project, time.time() + 60) == ""  # that was another night
     save_run_note("withdraw", {"items": 0, "users": 0, "warnings": ["the table items would take …"]})
-    assert withdrawn(project, 0.0) == ("withdrawn tonight: nothing new; some withdrawals were not applied, see the warnings of stage withdraw")
+    assert withdrawn(project, 0.0) == (
+        "withdrawn tonight: nothing new; some withdrawals were not applied, see the warnings of stage withdraw"
+    )

@@ -179,7 +179,9 @@ def test_what_an_experiment_lacks_is_said() -> None:
     assert "no likes" in found["satisfaction"]["why"]
     assert "no variance" in found["conversion"]["why"], "only plays are left, so everybody played"
     assert read_experiment(dataset(rows), LOGS)["why"] == "no event has a `variant`"
-    assert "name 1 variant, and two are needed" in outcomes(rows, [None if v is None else "A" for v in variant])[0]["why"]
+    assert (
+        "name 1 variant, and two are needed" in outcomes(rows, [None if v is None else "A" for v in variant])[0]["why"]
+    )
     assert "not one of the arms" in outcomes(rows, variant, control="C")[0]["why"]
 
 
