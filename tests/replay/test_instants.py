@@ -36,7 +36,7 @@ def test_all_nights_that_fit_and_one_more() -> None:
     begins, ends = at("2022-04-24T15:05"), at("2022-05-04T23:59")
     assert instants.format_time(instants.nights(begins, ends, 9, 86_400, None)[0]) == "2022-04-26"
     with pytest.raises(
-        UserError, match=r"the log is 10\.4 days long \(2022-04-24 15:05 to 2022-05-04 23:59\).*most is 9"
+        UserError, match=r"the log is 10\.4 days long \(2022-04-24 15:05 to 2022-05-04 23:59\).*at most 9 fit"
     ):
         instants.nights(begins, ends, 10, 86_400, None)
 
