@@ -1,6 +1,6 @@
-"""The form of a nightly run, as Prefect's UI and API show it: a box per stage, named after its section of params.yaml.
+"""The form of a nightly run in Prefect's UI and API: a box per stage, named after its section of params.yaml.
 
-An empty field means: as in params.yaml. Bounds and descriptions are those of tasks/settings.
+An empty field keeps the value of params.yaml. Bounds and descriptions come from nightreel.settings.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def setting(section: type[Section], name: str, title: str) -> Any:
 
 
 class Box(BaseModel):
-    """Fields that change a section of params.yaml for one run."""
+    """Fields that override a section of params.yaml for one run."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -47,7 +47,7 @@ class Box(BaseModel):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Plain inputs that may stay empty (for unions the UI asks the type first), each with the value it replaces."""
+        """Plain optional inputs (for unions the UI would ask for the type first), each with the value it overrides."""
         schema = handler.resolve_ref_schema(handler(core))
         now = yaml.safe_load((HERE / "params.yaml").read_text("utf-8")).get(
             cls.__name__.removesuffix("Form").lower(), {}
@@ -63,21 +63,21 @@ class Box(BaseModel):
 
 
 class SnapshotForm(Box):
-    """What the run reads. Empty fields: as in params.yaml."""
+    """Source and pseudonyms. Empty fields keep the values of params.yaml."""
 
     source: str | None = setting(settings.Snapshot, "source", "Source")
     pseudonymise: Literal["auto", "on", "off"] | None = setting(settings.Snapshot, "pseudonymise", "Pseudonyms")
 
 
 class EmbedForm(Box):
-    """How items become vectors. Empty fields: as in params.yaml."""
+    """Encoder of the content vectors. Empty fields keep the values of params.yaml."""
 
     encoder: str | None = setting(settings.Embed, "encoder", "Encoder")
     device: Literal["auto", "cpu", "cuda", "mps"] | None = setting(settings.Embed, "device", "Device")
 
 
 class FinetuneForm(Box):
-    """What is trained. Empty fields: as in params.yaml."""
+    """Models and training. Empty fields keep the values of params.yaml."""
 
     members: list[Model] | None = setting(settings.Finetune, "members", "Models")
     encoder_steps: int | None = setting(settings.Finetune, "encoder_steps", "Encoder steps")
@@ -86,33 +86,33 @@ class FinetuneForm(Box):
 
 
 class EvaluateForm(Box):
-    """When a challenger is good enough. Empty fields: as in params.yaml."""
+    """Thresholds of the gate. Empty fields keep the values of params.yaml."""
 
     margin: float | None = setting(settings.Evaluate, "margin", "Margin")
     confidence: float | None = setting(settings.Evaluate, "confidence", "Confidence")
 
 
 class PublishForm(Box):
-    """What becomes of the result. Empty fields: as in params.yaml."""
+    """Publication of the result. Empty fields keep the values of params.yaml."""
 
     dry_run: bool | None = setting(settings.Publish, "dry_run", "Dry run")
 
 
 class Run(Box):
-    """How the run goes, and what it shows."""
+    """Options of the run and of its summary."""
 
-    force: list[str] = Field(default=[], title="Stages to force")
-    """Stages that run again although nothing changed."""
+    force: list[str] = Field(default=[], title="Stages to rerun")
+    """Stages that run again even if nothing changed."""
     k: int = Field(default=10, ge=1, le=50, title="Recommendations shown")
-    """How many recommendations of a sample user the summary lists."""
-    minutes: float | None = Field(default=None, gt=0, le=1440, title="Time limit of a stage")
-    """Minutes after which a stage is stopped and the run fails; empty: none."""
-    settings: list[str] = Field(default=[], title="Further settings")
-    """Any other setting of params.yaml, one `section.field=value` each."""
+    """Number of recommendations for the sample user in the summary."""
+    minutes: float | None = Field(default=None, gt=0, le=1440, title="Time limit of a stage, minutes")
+    """A stage that takes longer is stopped, and the run fails. Empty: no limit."""
+    settings: list[str] = Field(default=[], title="Other settings")
+    """Any other setting of params.yaml, one `section.field=value` per entry."""
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """The stages to choose from are dvc.yaml's, the settings params.yaml's."""
+        """Offer the stages of dvc.yaml and the settings of params.yaml."""
         schema = super().__get_pydantic_json_schema__(core, handler)
         schema["properties"]["settings"]["items"] = {"type": "string", "pattern": setting_pattern()}
         schema["properties"]["force"]["items"] = {"type": "string", "enum": stage_names()}
@@ -132,11 +132,11 @@ def setting_pattern() -> str:
 
 
 def _brief(value: Any) -> str:
-    """A setting's value in a line; of named entries, the names."""
+    """A setting's value as one line; for a mapping or list, its names."""
     return ", ".join(value) if isinstance(value, dict | list) else json.dumps(value).strip('"')
 
 
 def changes(boxes: Mapping[str, Box], texts: list[str]) -> dict[str, Any]:
-    """All that a filled-in form changes; a box's field wins over the same setting among the texts."""
+    """Return all changes of a filled-in form; a box's field takes precedence over the same setting among the texts."""
     filled = {f"{section}.{field}": value for section, box in boxes.items() for field, value in box.changes().items()}
     return overrides.parse(texts) | filled

@@ -1,4 +1,4 @@
-"""python -m flows.form_schema: print the form of this checkout, as JSON Schema, in a line."""
+"""python -m flows.form_schema: print the form of this checkout as one line of JSON Schema."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flows.nightly import nightly
 
 
 def form_schema() -> dict[str, Any]:
-    """The flow's parameters. Prefect's own schema lets unknown ones pass at the top, and the run fails at 3:00."""
+    """The flow's parameters. Prefect's own schema accepts unknown ones, which would fail only when the run starts."""
     return parameter_schema(nightly).model_dump_for_openapi() | {"additionalProperties": False}
 
 

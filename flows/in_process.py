@@ -1,4 +1,4 @@
-"""A night as a Prefect flow in the process that asks for one: `nightreel run` and `nightreel replay`."""
+"""A nightly run as a Prefect flow in the calling process, for `nightreel run` and `nightreel replay`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 
 def run(name: str, work: Callable[[str], T]) -> T:
-    """Run `work` inside a flow, so that its stages are seen on Prefect's pages.
+    """Run `work` inside a flow, so that Prefect's UI shows its stages.
 
     Args:
-        name: The flow's name, as the pages show it.
+        name: The flow's name in the UI.
         work: Called with the id of the flow run.
 
     Returns:
-        What `work` returns; what it raises is raised.
+        The result of `work`; its exceptions are passed on.
     """
 
     @flow(name=name, persist_result=False, validate_parameters=False)

@@ -1,4 +1,4 @@
-"""The deployed flow: one nightly run with the form's values, in a worktree of its own. prefect.yaml points here."""
+"""The deployed flow: one nightly run with the form's values, in its own worktree. prefect.yaml points here."""
 
 # ruff: noqa: B008 -- the boxes are frozen
 from __future__ import annotations
@@ -40,9 +40,9 @@ def nightly(
     publish: PublishForm = PublishForm(),
     run: Run = Run(),
 ) -> State[None]:
-    """From the source to a published index, in a worktree of its own: the checkout stays as it is.
+    """Train, evaluate and publish a recommender, in a copy of the checkout.
 
-    Every field may stay empty; it is then as in params.yaml.
+    Empty fields keep the values of params.yaml.
     """
     environment_paths.settle()
     state = find().state
@@ -64,7 +64,7 @@ def _night(wanted: overrides.Changes, run: Run, began: float) -> RunSummary:
         exclusive(project.state / "locks" / "run.lock", "a run", patience=PATIENCE_S, waiting=log.info) as lock,
         worktree(project, wanted) as copy,
     ):
-        log.info("running in %s", copy.root)
+        log.info("the run's worktree is %s", copy.root)
         stages = pipeline.read(copy.root)
         board = artifacts.ProgressArtifacts([stage.name for stage in stages])
         request = Request(frozenset(run.force), run.minutes)

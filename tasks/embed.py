@@ -1,4 +1,4 @@
-"""embed: every item's text through the encoder, into one vector an item."""
+"""Stage embed: encode every item's text into one content vector."""
 
 from __future__ import annotations
 
@@ -22,10 +22,7 @@ OUT = Path("data/embed")
 
 
 def main() -> None:
-    """data/validate/items.parquet and understand's transcripts → data/embed/{vectors.npy, embed.json}.
-
-    What was encoded goes to the log.
-    """
+    """Read data/validate/items.parquet and understand's transcripts; write data/embed/{vectors.npy, embed.json}."""
     settings = resolve_encoder(load(), ITEMS).embed
     n, began = count_texts(ITEMS), time.monotonic()
     encoder = open_encoder(settings)
@@ -33,14 +30,15 @@ def main() -> None:
     log_progress(f"encoder {card['encoder']} ({card['dim']}-d) on {encoder.place} in {card['dtype']}")
     if encoder.max_tokens < settings.max_tokens:
         log_progress(
-            f"embed.max_tokens: {settings.max_tokens} is more than this encoder reads; {encoder.max_tokens} are read"
+            f"embed.max_tokens: {settings.max_tokens} is above the encoder's limit, so {encoder.max_tokens} are used"
         )
     with staged_output(OUT) as folder, VectorCache(encoder, state_directory() / "cache") as cache:
-        told = Progress("items", n)
+        progress = Progress("items", n)
         with (folder / "vectors.npy").open("wb") as file:
             file.write(npy_header(np.dtype(np.float32), (n, encoder.dim)))
             for texts in text_blocks(ITEMS, UNDERSTOOD):
-                file.write(cache.vectors(texts, partial(_tell, told, cache.tally.items, len(texts))).tobytes())
+                report = partial(_report, progress, cache.tally.items, len(texts))
+                file.write(cache.vectors(texts, report).tobytes())
         write_json(folder / "embed.json", card)
     log_progress(cache.tally.line())
     save_run_note(
@@ -48,10 +46,10 @@ def main() -> None:
     )
 
 
-def _tell(told: Progress, before: int, texts: int, done: int, share: float) -> None:
-    """Progress of the whole from that of a block of texts. done: of those that are encoded."""
+def _report(progress: Progress, before: int, texts: int, done: int, share: float) -> None:
+    """Convert the progress in one block of texts to that of the whole. done: number of texts encoded in the block."""
     seen = before + round(share * texts)
-    told(seen, seen / told.total)
+    progress(seen, seen / progress.total)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""evaluate: asks the Reader over the candidate bundles what everyone would be shown, scores it, and decides.
+"""Stage evaluate: score the candidate's recommendations through the Reader, and decide.
 
 Reads data/validate, data/finetune and what snapshot pinned; writes data/evaluate and metrics/evaluate.json.
 """
@@ -134,7 +134,8 @@ def _show(inputs: NightInputs, measurements: Measurements, result: GateResult, c
     for name, (scores, found) in measurements.by_protocol.items():
         log_progress("\n" + table(name, scores, found, decides=name == data.gate))
     count = reads[data.gate]
-    log_progress(f"\n{lines(cold)}\n\nThis test split has been read by {count:,} recipe{'s' if count > 1 else ''}.")
+    used = f"{count:,} runs with different configurations have" if count > 1 else "1 configuration has"
+    log_progress(f"\n{lines(cold)}\n\n{used} been evaluated on this test split.")
     log_progress(result.verdict.sentence)
 
 

@@ -1,4 +1,4 @@
-"""finetune: fits the encoder and the members on train, chooses on validation, and rehearses into candidate bundles."""
+"""Stage finetune: fit the encoder and the members on train, select on validation, and write candidate bundles."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from nightreel.stage import log_progress, peak_memory, read_json, stage_main, st
 
 OUT, WARM = Path("data/finetune"), Path("data/snapshot/warm")
 ITEMS, UNDERSTOOD = Path("data/validate/items.parquet"), Path("data/understand/items.parquet")
-MOST_AT_ONCE = 4  # folds, each with the memory of one
-WORTH_A_PROCESS = 20_000  # events: to start one takes some five seconds
+MOST_AT_ONCE = 4  # folds trained in parallel; each needs as much memory as one alone
+WORTH_A_PROCESS = 20_000  # fewest events for processes, whose start takes some five seconds
 
 
 def content_lesson(data: Dataset, settings: Settings, judge: Validator) -> FitInputs:
-    """What content vectors are fitted to: behaviour that every fold trains on, judged on validation."""
+    """The inputs for fitting content vectors: events that every fold trains on, with quality measured on validation."""
     return FitInputs(
         train=data.trained_everywhere(),
         n_items=data.n_items,
@@ -48,8 +48,8 @@ def content_lesson(data: Dataset, settings: Settings, judge: Validator) -> FitIn
 
 @dataclass(frozen=True)
 class FoldSummary:
-    """What a fold leaves beside its bundle: validation NDCG@10 by model, rows of plots, most bytes of memory that its
-    process held, and those beside it."""
+    """A fold's results other than its bundle: validation NDCG@10 by model, rows of plots, peak memory of its process
+    in bytes, and that of the processes it started."""
 
     scores: dict[str, float]
     curve: list[dict[str, float]]
@@ -60,10 +60,18 @@ class FoldSummary:
 
 
 def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
-    """Members and blend chosen on the fold's validation, asked about the time of its cut; its rehearsal, and a later
-    night's start. Reads all that it needs, so that it can run in a process of its own. workers: see Ahead."""
+    """Select members and blend on a fold's validation events, and write its candidate bundle and warm-start state.
+
+    Reads all its inputs itself, so that it can run in its own process.
+
+    Args:
+        fold: The fold's name.
+        encoder: What the content vectors were encoded by.
+        out: The stage's output folder.
+        workers: Processes for pre-training, see `ParallelFit`.
+    """
     settings, data = load(), load_dataset()
-    log_progress(f"{fold}: choosing on validation")
+    log_progress(f"{fold}: model selection on validation")
     base = initial_params(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
     task, vectors = fold_task(data, fold, settings.finetune), np.load(out / "vectors.npy", allow_pickle=False)
     catalogue, card = catalogue_of(data.items, vectors), read_json(Path("data/embed/embed.json"))
@@ -89,7 +97,7 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
 
 
 def fit_vectors(out: Path) -> tuple[str, float]:
-    """Fit the content vectors and save them; returns what they were encoded by, and most bytes of memory held."""
+    """Fit the content vectors and save them; returns what they were encoded by, and the peak memory in bytes."""
     settings, data = load(), load_dataset()
     base = np.load("data/embed/vectors.npy", allow_pickle=False)
     content = fit_content(base, content_lesson(data, settings, judge_of(data)), out)
@@ -100,49 +108,53 @@ def fit_vectors(out: Path) -> tuple[str, float]:
 
 
 def train(folds: Sequence[str], out: Path, workers: int) -> tuple[dict[str, FoldSummary], float]:
-    """The content vectors, then every fold, one after the other; and bytes of memory beside this process."""
+    """Fit the content vectors, then train every fold in order; also returns the memory of other processes in bytes."""
     encoder, _ = fit_vectors(out)
-    told = {fold: train_fold(fold, encoder, out, workers) for fold in folds}
-    return told, max(one.beside for one in told.values())
+    summaries = {fold: train_fold(fold, encoder, out, workers) for fold in folds}
+    return summaries, max(one.beside for one in summaries.values())
 
 
 def train_apart(folds: Sequence[str], out: Path, at_once: int, workers: int) -> tuple[dict[str, FoldSummary], float]:
-    """The same with processes of their own, which give their memory back: the folds side by side, since none knows of
-    another. Raises UserError where one was killed."""
-    # Spawned: a fork of a process whose BLAS has threads may hang.
+    """Do the same in separate processes, which return their memory to the system, with independent folds in parallel.
+
+    Raises:
+        UserError: A process was killed.
+    """
+    # Spawned, because a forked process whose BLAS has threads may hang.
     with ProcessPoolExecutor(at_once, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         try:
             encoder, most = pool.submit(fit_vectors, out).result()
             each = pool.map(partial(train_fold, encoder=encoder, out=out, workers=workers), folds)
-            told = dict(zip(folds, each, strict=True))
+            summaries = dict(zip(folds, each, strict=True))
         except BrokenProcessPool:
             raise UserError(
-                "finetune: one of its processes was killed, most likely for want of memory. Free some, or give "
-                "fewer `finetune.members`."
+                "finetune: one of its processes was killed, most likely because memory ran out. Free some memory, or "
+                "reduce `finetune.members`."
             ) from None
-    return told, max(most, sum(sorted(one.memory + one.beside for one in told.values())[-at_once:]))
+    return summaries, max(most, sum(sorted(one.memory + one.beside for one in summaries.values())[-at_once:]))
 
 
 def main() -> float:
-    """Read validate's and embed's outputs, write data/finetune; returns bytes of memory beside this process."""
+    """Read validate's and embed's outputs, write data/finetune; returns the memory of other processes in bytes."""
     settings, data = load(), load_dataset()
     require_known(settings.finetune.members)
     if settings.finetune.backbone.model and "transformer" in settings.finetune.members:
         from nightreel.models.neural.transformer.checkpoint import opened
 
-        opened(settings.finetune.backbone)  # refused now, not after the encoder was fitted
+        opened(settings.finetune.backbone)  # an error should come now, not after the encoder was fitted
     folds = list(data.folds)
     threads = judge_of(data).threads if data.events.num_rows >= WORTH_A_PROCESS else 1
     at_once = min(threads, len(folds), MOST_AT_ONCE)
     workers = threads // at_once - 1
     with staged_output(OUT) as out:
-        told, beside = train_apart(folds, out, at_once, workers) if at_once > 1 else train(folds, out, workers)
-        scores = [{"fold": f, "model": m, "ndcg@10": s} for f, one in told.items() for m, s in one.scores.items()]
+        apart = at_once > 1
+        summaries, beside = train_apart(folds, out, at_once, workers) if apart else train(folds, out, workers)
+        scores = [{"fold": f, "model": m, "ndcg@10": s} for f, one in summaries.items() for m, s in one.scores.items()]
         write_rows(out / "plots" / "validation.csv", scores)
         for name in ("curve", "trials", "ratings"):
-            rows = [{"fold": fold, **row} for fold, one in told.items() for row in getattr(one, name)]
+            rows = [{"fold": fold, **row} for fold, one in summaries.items() for row in getattr(one, name)]
             write_rows(out / "plots" / f"{name}.csv", rows)
-    write_json(Path("metrics/finetune.json"), {fold: one.scores for fold, one in told.items()})
+    write_json(Path("metrics/finetune.json"), {fold: one.scores for fold, one in summaries.items()})
     return beside
 
 

@@ -1,6 +1,6 @@
-"""publish: puts the final bundle into the store and points the channel at it; safe to run any number of times.
+"""Stage publish: upload the final bundle to the store and point the channel at it; idempotent.
 
-Reads data/refit, data/evaluate/decision.json, what snapshot pinned and what withdraw read; writes
+Reads data/refit, data/evaluate/decision.json, what snapshot pinned and withdraw's table; writes
 data/publish/receipt.json. Apart from `withdraw` and `record`, no other stage changes anything outside the workspace.
 """
 
@@ -39,7 +39,7 @@ def main() -> None:
         receipt |= {"digest": None, "published": False, "reason": reason}
     else:
         receipt |= _publish(settings, decision, open_store())
-    # No time, host or count of uploads: the receipt is the same whether the version went up now or was live already.
+    # Without time, host or number of uploads, so that the receipt is the same if the version was live already.
     with staged_output(DATA / "publish") as out:
         write_json(out / "receipt.json", receipt)
 
@@ -56,34 +56,34 @@ def _publish(settings: Settings, decision: dict[str, Any], store: Store) -> dict
         lineage=_lineage(settings, decision),
         dry_run=dry_run,
         fence=of_this_run(),
-        told=_told_tonight(),
+        told=_tonights_rights(),
     )
-    log_progress(_told(done, store, channel, dry_run))
+    log_progress(_summary(done, store, channel, dry_run))
     save_run_note("publish", {"store": store.uri, "uploaded": done.uploaded, "sent": done.sent, "moved": done.moved})
     return {"digest": done.digest, "published": not dry_run, "dry_run": dry_run, "label": _label(decision)}
 
 
 def _label(decision: dict[str, Any]) -> str:
-    """What the bundle is: the verdict's word for a promoted candidate, `refreshed` for what was live, trained again."""
+    """The bundle's label: the verdict's for a promoted candidate, `refreshed` for the refitted live version."""
     return str(read_manifest(BUNDLE).config.get("label", decision["label"]))
 
 
-def _told_tonight() -> NightlyTables | None:
-    """What this night's tables say of rights; None in a workspace without the stage that reads it."""
+def _tonights_rights() -> NightlyTables | None:
+    """The rights in tonight's tables; None in a workspace without stage withdraw."""
     return NightlyTables.parse(WITHDRAWN.read_bytes()) if WITHDRAWN.exists() else None
 
 
-def _told(done: Published, store: Store, channel: str, dry_run: bool) -> str:
-    files = f"{done.uploaded} files ({done.sent / 1e6:.1f} MB) uploaded, {done.kept} there already"
+def _summary(done: Published, store: Store, channel: str, dry_run: bool) -> str:
+    files = f"{done.uploaded} files ({done.sent / 1e6:.1f} MB) uploaded, {done.kept} already in the store"
     if dry_run:
-        return f"dry run: {done.digest[:12]} would go to channel {channel} of {store.uri}: {files}"
+        return f"dry run: {done.digest[:12]} would be published to channel {channel} of {store.uri}: {files}"
     if not done.moved:
-        return f"{done.digest[:12]} is what channel {channel} of {store.uri} points to: nothing to do"
+        return f"channel {channel} of {store.uri} already points to {done.digest[:12]}: nothing to do"
     return f"published {done.digest[:12]} to channel {channel} of {store.uri}: {files}"
 
 
 def _lineage(settings: Settings, decision: dict[str, Any]) -> dict[str, Any]:
-    """Where the version came from; beside the bundle, so that its digest knows no times and hosts."""
+    """Where the version came from; stored next to the bundle, so that its digest covers no times and hosts."""
     recipe = read_json(DATA / "snapshot" / "recipe.json")
     lock = Path("dvc.lock")
     return {
@@ -101,7 +101,7 @@ def _lineage(settings: Settings, decision: dict[str, Any]) -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """The checkout's commit; None outside git and before the first one."""
+    """The checkout's commit; None without git or without a commit."""
     try:
         found = subprocess.run(["git", "rev-parse", "--verify", "HEAD"], capture_output=True, text=True, check=False)
     except FileNotFoundError:

@@ -1,10 +1,10 @@
-"""record: MLflow runs from the files that the other stages wrote, the same from every door.
+"""Stage record: log the run in MLflow, from the files of the other stages.
 
 python -m tasks.record                                     after publish; writes data/record/run.json
-python -m tasks.record --failed STAGE [--reason TEXT]      after a stage failed: what there is
+python -m tasks.record --failed STAGE [--reason TEXT]      after a stage failed: records what there is
 
-Recording is optional: whatever MLflow's state is, the stage ends well and says in a line what was not recorded and why;
-the next run of it records that too.
+Recording is optional: whatever the state of MLflow, the stage succeeds and reports in one line what was not recorded
+and why; its next run catches up.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 def main() -> None:
     """Record the run that has just ended."""
     parser = argparse.ArgumentParser(prog="python -m tasks.record", description="Record a run in MLflow.")
-    parser.add_argument("--failed", metavar="STAGE", help="the stage at which the run stopped")
-    parser.add_argument("--reason", default="", help="what it said")
-    asked = parser.parse_args()
+    parser.add_argument("--failed", metavar="STAGE", help="the stage that failed")
+    parser.add_argument("--reason", default="", help="its error message")
+    arguments = parser.parse_args()
     settings, state, lock = load(), state_directory(), read_lock(Path("dvc.yaml"), Path("dvc.lock"))
-    if asked.failed:
-        _record_failure(settings, state, lock, asked.failed, asked.reason)
+    if arguments.failed:
+        _record_failure(settings, state, lock, arguments.failed, arguments.reason)
         return
     recipe = read_json(DATA / "snapshot" / "recipe.json")["recipe"]
     receipt = read_json(DATA / "publish" / "receipt.json")
@@ -57,7 +57,7 @@ def main() -> None:
         "model": version and version.digest,
     }
     if marker.recorded(state, mark) and report_path(state, recipe).exists() and _understood(state, recipe):
-        report_path(state, recipe).touch()  # `nightreel report` shows the run that ended last
+        report_path(state, recipe).touch()  # so that `nightreel report` opens this run
         outcome.again(state, mark)
     else:
         pages = _pages(state, lock, recipe)
@@ -69,14 +69,16 @@ def main() -> None:
 
 
 def _pages(state: Path, lock: Lock, recipe: str) -> list[Path]:
-    """The pages of the run, made now; a full disk costs the pages, not the night."""
+    """Write the run's pages; if the disk is full, the run continues without them."""
     try:
         made = (write_report(DATA, state, lock.order), write_understanding(DATA, METRICS, state))
     except OSError as error:
         if error.errno not in NO_PLACE:
             raise
         where = error.filename or report_path(state, recipe)
-        log_progress(f"{where}: {error.strerror}. The night has no page; free some room and run `dvc repro record`.")
+        log_progress(
+            f"{where}: {error.strerror}. The report was not written; free some disk space and run `dvc repro record`."
+        )
         return []
     return [each for each in made if each]
 
@@ -99,11 +101,11 @@ def _facts(
 
 
 def _record_failure(settings: Settings, state: Path, lock: Lock, failed: str, reason: str) -> None:
-    """What there is of a run that stopped: the stages before the failed one, and the failure."""
+    """Record a failed run: the stages before the failed one, and the failure."""
     if failed not in lock.order:
-        raise UserError(f"--failed {failed}: no such stage in dvc.yaml. Give one of {', '.join(lock.order)}.")
+        raise UserError(f"--failed {failed}: there is no such stage in dvc.yaml. Use one of {', '.join(lock.order)}.")
     path = DATA / "snapshot" / "recipe.json"
-    # A snapshot that failed leaves the recipe of an earlier run behind, which must not be blamed.
+    # If snapshot failed, recipe.json is that of an earlier run, to which the failure does not belong.
     known = path.exists() and lock.order.index(failed) > lock.order.index("snapshot")
     recipe = read_json(path)["recipe"] if known else "unknown-" + lock.params_fingerprint
     before = [name for name in lock.order[: lock.order.index(failed)] if known and name in lock.stages]
@@ -123,7 +125,7 @@ def _live(settings: Settings) -> str | None:
 
 
 def _understood(state: Path, recipe: str) -> bool:
-    """Whether the page of what was understood is there, or nothing to make it from."""
+    """Whether the page of the catalogue exists, or there are no files to make it from."""
     return understanding_path(state, recipe).exists() or not (DATA / "understand").exists()
 
 

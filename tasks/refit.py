@@ -1,7 +1,7 @@
-"""refit: the rehearsal's operation over every event, and the label-free gates of the final bundle.
+"""Stage refit: train the final bundle on every event, and apply the label-free gates.
 
-On promote the candidate's choices are trained; on a held or rejected night those that the live version records, so that
-what is served has learned the last event of the log whatever the verdict was.
+If the candidate was promoted, its choices are refitted; if it was held or rejected, those of the live version are, so
+that the served version knows the latest events whatever the verdict was.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ VALIDATED, EMBED, FINETUNE, EVALUATE, OUT = (
     Path("data") / name for name in ("validate", "embed", "finetune", "evaluate", "refit")
 )
 SNAPSHOT, UNDERSTOOD = Path("data/snapshot"), Path("data/understand/items.parquet")
-BESIDE = ("card.json", "card.md")  # stand in the bundle itself, not in its rehearsal
+BESIDE = ("card.json", "card.md")  # files in the bundle's root, not in its folder `rehearsal`
 
 
 def champion_folder() -> Path | None:
-    """The pinned version, of whose content vectors those that have not changed are not published again."""
+    """The pinned version; its content vectors that have not changed are not published again."""
     digest = read_json(SNAPSHOT / "champion.json")["digest"]
     return fetch(open_store(), digest) if digest else None
 
 
 def accompany(bundle: Path, data: Dataset, shipment: Shipment) -> None:
-    """What the bundle holds beside what is learned and known: among it what a later night needs to compare itself with
-    this version (lists, choices, a profile of the data)."""
+    """Add the other files to the bundle: keywords, rules, warm-start state, and what a later night needs to compare
+    itself with this version (lists, choices, a profile of the data)."""
     (bundle / "rehearsal").mkdir()
     for name, path in shipment.rehearsal.items():
         shutil.copyfile(path, bundle / name if name in BESIDE else bundle / "rehearsal" / name)
@@ -67,7 +67,7 @@ def build(bundle: Path, data: Dataset, shipment: Shipment, base: Path | None) ->
 
 
 def judged(limit: Refit, data: Dataset, bundle: Path, shipment: Shipment) -> Gated:
-    """What the gates say of a bundle. What depends on the machine is kept beside DVC."""
+    """The gates' result on a bundle. Figures that depend on the machine are stored outside DVC."""
     found = gates(limit, data, bundle, shipment.before, hidden_today(SNAPSHOT))
     reader = Reader.open_bundle(bundle, check=False)
     spent, size, memory = latency(reader, data), size_mb(bundle), memory_mb(bundle)
@@ -77,7 +77,7 @@ def judged(limit: Refit, data: Dataset, bundle: Path, shipment: Shipment) -> Gat
 
 
 def main() -> None:
-    """Write data/refit: the final bundle, or why there is none."""
+    """Write data/refit: the final bundle, or the reason why there is none."""
     settings = load()
     decision = read_json(EVALUATE / "decision.json")
     verdict = f"{decision['decision']} by evaluate: {decision['label']}"
@@ -93,7 +93,7 @@ def main() -> None:
                 metrics = {"shipped": shipment.label, **found.figures}
                 log_progress(f"{shipment.label}: final bundle {digest[:12]}")
                 break
-            held.append(f"hold of the {shipment.label} bundle by refit: {'; '.join(found.reasons)}")
+            held.append(f"refit holds the {shipment.label} bundle: {'; '.join(found.reasons)}")
             shutil.rmtree(out / "bundle")
         else:
             write_json(out / "held.json", {"empty": "; ".join(held)})

@@ -1,5 +1,5 @@
-"""Stage snapshot: the outside world enters here and nowhere else. Source, champion, block list, who was forgotten by
-hand and environment are pinned as files; an unchanged source leaves its tables as they are."""
+"""Stage snapshot: read everything from outside, and pin it as files: source, champion, block list, manual erasures and
+environment. No other stage reads from outside. If the source is unchanged, its tables stay as they are."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def main() -> None:
     params = settings.model_dump(mode="json", by_alias=True)
     identity, code = _identity(source, key), recipe.code_digest(root, recipe.READING)
     named = {name: extra_columns(name, settings.evaluate.slices) for name in ("items", "events")}
-    # A moment that was handed in says which events lie in its future; the machine's clock asks that of new data alone.
+    # A given moment decides which events lie in its future; the machine's clock is applied to new data only.
     tables = recipe.digest([identity, settings.snapshot.clock, code, named, settings.snapshot.moment])
     if _is_current(tables):
-        log_progress("source unchanged: its tables are kept")
+        log_progress("the source is unchanged: its tables are kept")
         files = list(read_json(OUT / "media.json"))
     else:
         files = _write_tables(source, settings, key, named)
@@ -64,12 +64,12 @@ def main() -> None:
     for name, value in kept.items():
         _keep_json(OUT / f"{name}.json", value)
     hidden_tonight.keep(OUT, settings.snapshot.now())
-    # Last: it names the tables, and so vouches for all the rest.
+    # Written last: it names the tables, and so marks the snapshot as complete.
     _keep_json(OUT / "recipe.json", made)
 
 
 def _pin_state(store: Store, settings: Settings, tables: str) -> dict[str, str]:
-    """Pin what finetune may go on from; its files, which the night's result depends on."""
+    """Pin the state from which finetune may warm-start; returns its files, on which the run's result depends."""
     warm = settings.finetune.warm_nights > 0
     earlier = earlier_version(store, settings.snapshot.channel, tables) if warm else None
     return pin_state(store, earlier, OUT / "warm")
@@ -92,7 +92,7 @@ def _keep_json(path: Path, value: Any) -> None:
 
 def _write_tables(source: Source, settings: Settings, key: bytes | None, named: dict[str, list[str]]) -> list[str]:
     """Write data/snapshot's tables, also the named columns beyond the contract; returns the media files of items."""
-    # Imported here: pyarrow takes 0.3 s, and a night without changes doesn't need it.
+    # Imported here, because pyarrow takes 0.3 s and a run without changes does not need it.
     import pyarrow.parquet as pq
 
     from nightreel.data.daily_files import write_days

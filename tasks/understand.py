@@ -1,7 +1,7 @@
-"""Stage understand: what can be told of each item beyond its catalogue row, and where every such field came from.
+"""Stage understand: derive fields for each item from its text and media, with the provenance of every field.
 
-Two passes, block by block, so that memory does not grow with the catalogue: the first tells all but the tags, which are
-learned from what it found and given in the second.
+Works block by block, so that memory does not grow with the catalogue. Pass 1 computes everything except tags; then the
+tagger is trained on the results, and pass 2 predicts tags.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PINS = Path("data/snapshot/media.json")
 
 
 def main() -> None:
-    """Write data/understand and metrics/understand.json; an item without prose gets a language at the most."""
+    """Write data/understand and metrics/understand.json."""
     settings, began = resolve_encoder(load(), ITEMS), time.monotonic()
     with staged_output(OUT) as folder:
         cards: dict[str, Any] = {}
@@ -37,7 +37,7 @@ def main() -> None:
                 looks.read(rows, found)
                 for part in found.tables():
                     tables.add(part)
-                del rows, found  # before the next block is read
+                del rows, found  # free the memory before the next block is read
             tagger, quality = looks.learn_tags(cards)
         finish(folder, tagger, looks.reading.spool if tagger else None)
         looks.spool.unlink(missing_ok=True)

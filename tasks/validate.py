@@ -1,4 +1,7 @@
-"""Stage validate: contracts, quarantine, erasures, labels, test splits; from here on, users and items are numbers."""
+"""Stage validate: check contracts, quarantine rows, apply erasures, label events and build the test splits.
+
+From here on, users and items are integer indices.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +45,8 @@ def main() -> None:
     arrays = feedback_labels.as_arrays(events)
     if not arrays.positive.any():
         raise UserError(
-            f"events: none of the {len(arrays):,} clean rows is positive under validate.positive in params.yaml; found "
-            f"{', '.join(pc.unique(clean.events['event'].cast(pa.string())).to_pylist())}. Name one of these there."
+            f"events: none of the {len(arrays):,} clean rows is positive by validate.positive in params.yaml. Add one "
+            f"of their event types: {', '.join(pc.unique(clean.events['event'].cast(pa.string())).to_pylist())}."
         )
     met = meetings_of(
         arrays, feedback_labels.kinds(events), None if source["clock"] == "order" else settings.return_gap_s
@@ -81,13 +84,13 @@ def main() -> None:
         write_json(folder / "report.json", report.as_json(clean.accounts, warnings, facts))
         (folder / "report.md").write_text(report.as_markdown(clean.accounts, warnings, facts), "utf-8")
     write_json(METRICS, report.metrics(clean.accounts, facts))
-    # What depends on the hour or on other nights is told, but in no output: the same rows give the same files.
+    # Warnings that depend on the hour or on other nights are logged only, so that the same rows give the same files.
     warnings += small_parts(clean.row_outcomes, known, settings.quarantine_share, settings.part_rows)
-    _tell(clean.accounts, [*warnings, *showable_items.showable_warnings(clean.items, hidden, known)], facts)
+    _log(clean.accounts, [*warnings, *showable_items.showable_warnings(clean.items, hidden, known)], facts)
 
 
 def _check(clean: Clean, settings: Validate, known: dict[str, Any] | None, notes: list[str]) -> None:
-    """Fail above the threshold, with the report and the rows kept where a failed stage may leave things."""
+    """Fail above the quarantine threshold; the report and the rows are saved in the state directory."""
     kept = state_directory() / "reports"
     share, least = settings.quarantine_share, settings.part_rows
     try:
@@ -97,8 +100,8 @@ def _check(clean: Clean, settings: Validate, known: dict[str, Any] | None, notes
         (kept / "validate.md").write_text(report.as_markdown(clean.accounts, [*notes, str(error)], {}), "utf-8")
         pq.write_table(clean.quarantine, kept / "quarantine.parquet", compression="zstd")
         raise UserError(
-            f"{error}\nCorrect the source, or raise validate.quarantine_share. All rules: {kept / 'validate.md'}; all "
-            f"quarantined rows: {kept / 'quarantine.parquet'}"
+            f"{error}\nCorrect the source, or raise validate.quarantine_share. Violations of all rules: "
+            f"{kept / 'validate.md'}; quarantined rows: {kept / 'quarantine.parquet'}"
         ) from None
 
 
@@ -117,15 +120,15 @@ def _write(folder: Path, clean: Clean, events: pa.Table, choice: ProtocolChoice)
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
 
 
-def _tell(accounts: list[Account], warnings: list[str], facts: dict[str, Any]) -> None:
-    for own in accounts:
+def _log(accounts: list[Account], warnings: list[str], facts: dict[str, Any]) -> None:
+    for account in accounts:
         log_progress(
-            f"{own.table}: {own.rows_in:,} rows in = {own.clean:,} clean + {own.quarantined:,} quarantined + "
-            f"{own.erased:,} erased"
+            f"{account.table}: {account.rows_in:,} rows in = {account.clean:,} clean + {account.quarantined:,} "
+            f"quarantined + {account.erased:,} erased"
         )
     for warning in warnings:
         log_progress(f"warning: {warning}")
-    log_progress(f"splits: {facts['test_users']} test users; {facts['gate']} decides")
+    log_progress(f"test users by protocol: {facts['test_users']}; the gate uses {facts['gate']}")
 
 
 if __name__ == "__main__":

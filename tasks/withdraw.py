@@ -1,8 +1,8 @@
-"""withdraw: what may no longer be shown, and who is to be forgotten, goes live at once, whatever becomes of the night.
+"""Stage withdraw: apply tonight's blocked items and erased users to what is live, at once, whatever the run's result.
 
-Reads the snapshot's tables; writes data/withdraw/withdrawals.json, which knows nothing of the store, and lets it hold
-for what is live. Nothing is live on a first night: publish takes it from there. Runs before validate, so that a night
-that stops there has withdrawn what could be read.
+Reads the snapshot's tables; writes data/withdraw/withdrawals.json, which does not depend on the store, and applies it
+to the live channels. If nothing is live yet, publish applies it. Runs before validate, so that withdrawals take effect
+even if validate stops the run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FILE = "withdrawals.json"
 
 
 def main() -> None:
-    """Write data/withdraw, and let it hold in the channels that serve the users of this run's channel."""
+    """Write data/withdraw, and apply it to the channels that serve the users of this run's channel."""
     settings = load()
     source = read_json(SNAPSHOT / "source.json")
     tonight = read_rights(SNAPSHOT, source)
@@ -34,7 +34,7 @@ def main() -> None:
     counts = f"{len(tonight.items.blocked):,} blocked items, {len(tonight.erased):,} erased users"
     facts: dict[str, object] = {"items": 0, "users": 0, "warnings": []}
     if settings.publish.dry_run:
-        log_progress(f"{counts}, {len(tonight.rules):,} rules: a dry run, so nothing changes in the store")
+        log_progress(f"{counts}, {len(tonight.rules):,} rules: dry run, nothing changes in the store")
     else:
         facts = _hold(open_store(), settings.snapshot, tonight, source["key_fingerprint"], counts)
     save_run_note("withdraw", facts)
@@ -43,23 +43,23 @@ def main() -> None:
 def _hold(
     store: Store, pinned: Snapshot, tonight: NightlyTables, key_fingerprint: str | None, counts: str
 ) -> dict[str, object]:
-    """In each channel that serves the same users; what came of it in this run's own, for the night's summary."""
+    """Apply the withdrawals to each channel that serves the same users; returns the counts of this run's channel."""
     facts: dict[str, object] = {"items": 0, "users": 0, "warnings": []}
     channel, now = pinned.channel, pinned.now()
     together = serving_together(store, channel)
     if channel not in together:
-        log_progress(f"{counts}: nothing is live in channel {channel} yet, so they go live with the first version")
+        log_progress(f"{counts}: channel {channel} has no version yet, so they take effect with the first one")
     for name in together:
         done, effect = hold(store, name, tonight, now, of_this_run())
         if tonight.erased:
             effect.warnings += _other_key(store, done, key_fingerprint)
-        _tell(done, effect, store)
+        _log(done, effect, store)
         if name == channel:
             facts = {"items": effect.items, "users": effect.users, "warnings": effect.warnings}
     for name in waiting(store, together):
         done, effect = hold(store, name, tonight, now, of_this_run(), fitting=True)
         if done.moved:
-            _tell(done, effect, store)
+            _log(done, effect, store)
     return facts
 
 
@@ -68,18 +68,18 @@ def _other_key(store: Store, done: WithdrawalChange, key_fingerprint: str | None
         if live.key_fingerprint == key_fingerprint:
             return []
     return [
-        f"version {done.digest[:12]} names its users by another key of pseudonyms, so erased users can't be found in "
-        "it: they go with the next version that is published, or with `nightreel withdraw --users FILE`."
+        f"version {done.digest[:12]} was pseudonymised with another key, so erased users can't be found in it. They "
+        "are removed with the next published version; to remove them now, use `nightreel withdraw --users FILE`."
     ]
 
 
-def _tell(done: WithdrawalChange, effect: Effect, store: Store) -> None:
+def _log(done: WithdrawalChange, effect: Effect, store: Store) -> None:
     for warning in effect.warnings:
         log_progress(f"warning: {warning}")
     where = f"channel {done.channel} of {store.uri}"
     if not done.moved:
-        return log_progress(f"{where} shows nothing that was withdrawn: nothing to do")
-    return log_progress(f"withdrawn from {where}: {effect.items:,} items more, {effect.users:,} users more")
+        return log_progress(f"{where} already hides everything that is withdrawn: nothing to do")
+    return log_progress(f"withdrawn from {where}: {effect.items:,} more items, {effect.users:,} more users")
 
 
 if __name__ == "__main__":

@@ -210,7 +210,7 @@ CASES: list[tuple[str, Callable[[Path], None], dict[str, Any], str]] = [
         "nothing positive",
         events_csv(*(row.replace("play", "skip") for row in FEW)),
         {},
-        r"events: none of the 10 clean rows is positive under validate.positive in params.yaml; found skip. Name one",
+        r"events: none of the 10 clean rows is positive by validate.positive.* Add one of their event types: skip",
     ),
     (
         "everybody erased",

@@ -98,7 +98,7 @@ def _kill(up: Up, how: str, run: str) -> str:
     """Kill it, and start it again; returns what the terminal was told."""
     if how == "worker":
         up.part("nightreel.orchestration.services.worker").kill()
-        until(lambda: up.state(run) in ENDED and "ended run" in up.err(), PATIENCE_S)
+        until(lambda: up.state(run) in ENDED and "its process is gone" in up.err(), PATIENCE_S)
         return up.err()
     _end(up, how)
     up.begin()

@@ -1,4 +1,4 @@
-"""The `nightreel` command. Nothing heavy is imported before a command needs it: reading commands start fast."""
+"""The `nightreel` command line. Heavy modules are imported inside the commands, so that reading commands start fast."""
 
 from __future__ import annotations
 
@@ -10,51 +10,64 @@ from typing import Annotated, Any
 import typer
 
 from nightreel import loopback
+from nightreel.cli.help_groups import GROUPS, OPERATE, RUN
 from nightreel.errors import UserError
 from nightreel.orchestration import environment_paths
+from nightreel.version import __version__
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="A nightly run from logs to a published recommender, and the commands that read what it published.",
+    help="Train, evaluate and publish a recommender every night, and query the published versions.",
 )
 RENAMED = {"--at": "--store"}
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nightreel {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
-    traceback: Annotated[bool, typer.Option("--traceback", help="Show where in the code an error arose.")] = False,
+    traceback: Annotated[bool, typer.Option("--traceback", help="Show the Python traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Options of every command."""
     if traceback:
         os.environ["NIGHTREEL_TRACEBACK"] = "1"
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def run(
-    data: Annotated[str | None, typer.Option(help="Folder or s3:// prefix with items.* and events.*")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Your own data: a folder or s3:// prefix with items.* and events.*.")
+    ] = None,
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Change a setting for this run.")
     ] = None,
     force: Annotated[
-        list[str] | None, typer.Option("--stage-force", metavar="STAGE", help="Run a stage again, changed or not.")
+        list[str] | None, typer.Option("--stage-force", metavar="STAGE", help="Rerun a stage even if nothing changed.")
     ] = None,
-    k: Annotated[int, typer.Option("-k", min=1, max=50, help="Recommendations to show of a sample user.")] = 10,
+    k: Annotated[int, typer.Option("-k", min=1, max=50, help="Recommendations to show for the sample user.")] = 10,
     as_json: AsJson = False,
 ) -> None:
-    """One nightly run, now, in this terminal. With --data or --set it leaves the checkout as it is."""
+    """Run the nightly pipeline now, in this terminal. With --data or --set it runs in a copy of the checkout."""
     from nightreel.cli.run import RunOptions
     from nightreel.cli.run import run as go
 
     go(RunOptions(data, changes or (), frozenset(force or ()), k, as_json))
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def why(as_json: AsJson = False) -> None:
-    """Which stages would run, and because of which dep."""
+    """Show which stages would run, and which changed dependency causes it."""
     from nightreel.orchestration.dvc.stale_stages import why as ask
 
     answers = ask()
@@ -69,16 +82,16 @@ def why(as_json: AsJson = False) -> None:
     return None
 
 
-@app.command()
+@app.command(rich_help_panel=OPERATE)
 def report(
     version: Annotated[
-        str | None, typer.Argument(metavar="[VERSION]", help="Default: the run that ended last.")
+        str | None, typer.Argument(metavar="[VERSION]", help="A published version. Default: the latest run.")
     ] = None,
     at: Annotated[str | None, typer.Option("--store", metavar="URI", help="Store. [NIGHTREEL_STORE]")] = None,
-    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    show: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Where a run's report is: verdict, intervals, slices, sample users, data and cost, in one page."""
+    """Print the path of a run's report, an HTML page: verdict, intervals, slices, sample users, data and cost."""
     from nightreel.orchestration.find_report import find
 
     path = find(version, at)
@@ -89,30 +102,32 @@ def report(
     return typer.echo(path)
 
 
-@app.command()
+@app.command(rich_help_panel=OPERATE)
 def up(
-    port: Annotated[int, typer.Option(help="Prefect server and UI.")] = 4200,
-    mlflow_port: Annotated[int, typer.Option(help="MLflow UI.")] = 5000,
-    store_port: Annotated[int, typer.Option(help="Object store; the seven ports after it are used too.")] = 8333,
+    port: Annotated[int, typer.Option(help="Port of the Prefect server and its UI.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow UI.")] = 5000,
+    store_port: Annotated[
+        int, typer.Option(help="Port of the object store, which also uses the seven ports after it.")
+    ] = 8333,
     as_json: AsJson = False,
 ) -> None:
-    """Schedule, form, run pages, MLflow and object store, together, on this machine alone; Ctrl-C stops them all."""
+    """Start the schedule, the form, run pages, MLflow and the object store on this machine; Ctrl-C stops them all."""
     from nightreel.cli.up import up as go
     from nightreel.orchestration.services.start import Ports
 
     go(Ports(port, mlflow_port, store_port), as_json)
 
 
-@app.command()
+@app.command(rich_help_panel=OPERATE)
 def deploy() -> None:
-    """prefect.yaml into the Prefect server of PREFECT_API_URL or of a running `nightreel up`, as it says, anew."""
+    """Deploy prefect.yaml to the Prefect server at PREFECT_API_URL, or to that of a running `nightreel up`."""
     from nightreel.cli.deploy import deploy as go
 
     go()
 
 
 def print_json(value: Any) -> None:
-    """For people and programs."""
+    """Print a value as indented JSON."""
     typer.echo(json.dumps(value, indent=1, ensure_ascii=False))
 
 
@@ -133,7 +148,7 @@ def with_new_options(words: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """Entry point: a UserError becomes its message and exit code 1; --traceback shows where it arose."""
+    """Entry point: a UserError becomes its message and exit code 1; --traceback shows where it was raised."""
     loopback.bypass()
     environment_paths.settle()
     _register()
@@ -148,11 +163,16 @@ def main() -> None:
 
 
 def _register() -> None:
-    """The commands on what is published."""
+    """Add the commands of the other modules, and list all of them by group."""
     from nightreel.cli import replay, serve
     from nightreel.cli.ask import interests, items, recommend, rerank
     from nightreel.cli.versions import card, collect_and_share, releases, renew, versions, withdraw
 
-    asked = (recommend, releases, versions, items, card, interests, rerank)
-    for each in (replay, *asked, collect_and_share, withdraw, renew, serve):
-        each.register(app)
+    queries = (recommend, versions, releases, items, card, interests, rerank)
+    for module in (replay, *queries, collect_and_share, withdraw, renew, serve):
+        module.register(app)
+    app.registered_commands.sort(key=lambda command: GROUPS.index(str(command.rich_help_panel)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""Arguments and options that the commands on what is published share."""
+"""Arguments and options shared by the commands that read published versions."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ import typer
 At = Annotated[
     str | None, typer.Option("--store", metavar="URI", help="Store: a folder or s3://bucket/prefix. [NIGHTREEL_STORE]")
 ]
-Channel = Annotated[str, typer.Option("--channel", help="Which channel's version.")]
-Version = Annotated[str | None, typer.Option("--version", metavar="V", help="A version instead of a channel's.")]
+Channel = Annotated[str, typer.Option("--channel", help="The channel whose version is used.")]
+Version = Annotated[
+    str | None, typer.Option("--version", metavar="V", help="Use this version instead of the channel's.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-K = Annotated[int, typer.Option("-k", min=1, max=1000, help="Items in a list.")]
-LiveOr = Annotated[str | None, typer.Argument(metavar="[V]", help="A version; default: the live one.")]
+K = Annotated[int, typer.Option("-k", min=1, max=1000, help="Number of results in a list.")]
+LiveOr = Annotated[str | None, typer.Argument(metavar="[V]", help="A version. Default: the channel's.")]
 Moment = Annotated[
     str | None,
     typer.Option(
         "--moment",
         metavar="WHEN",
-        help="As of last-event (just when a user last did something, as an "
-        "evaluation asks) or a time: ISO 8601 or epoch seconds (else a position). Default: tonight.",
+        help="The time to recommend for: ISO 8601, epoch seconds (a position where the data has no clock), or "
+        "last-event (the time of each user's last event, as in the evaluation). Default: tonight.",
     ),
 ]
-User = Annotated[str, typer.Argument(metavar="USER", help="A user's id; - with --history.")]
+User = Annotated[str, typer.Argument(metavar="USER", help="A user's id, or - with --history.")]
 History = Annotated[
-    Path | None, typer.Option("--history", metavar="FILE", help="In a user's place: items, oldest first.")
+    Path | None,
+    typer.Option("--history", metavar="FILE", help="A history instead of a user: item ids, oldest first."),
 ]
-Named = Annotated[str, typer.Argument(metavar="V", help="A version, by its first characters.")]
+Named = Annotated[str, typer.Argument(metavar="V", help="A version, or its first characters.")]

@@ -1,4 +1,4 @@
-"""`nightreel replay`: a log's nights lived through one after the other, each judged by the step that follows it."""
+"""`nightreel replay`: prequential evaluation. Runs a log's nights in order, each scored on the step that follows it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nightreel.cli.help_groups import RUN
 from nightreel.cli.options import AsJson
 
 PATIENCE_S = 900.0  # for the server to start: a replay takes hours, on a machine that may be busy
@@ -17,21 +18,21 @@ PATIENCE_S = 900.0  # for the server to start: a replay takes hours, on a machin
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command()(replay)
+    app.command(rich_help_panel=RUN)(replay)
 
 
 def replay(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="Folder or s3:// prefix with items.* and events.*.")],
-    nights: Annotated[int, typer.Option("--nights", min=1, help="How many nights.")],
-    step: Annotated[str, typer.Option("--step", help="From a night to the next: 12h, 1d, 7d, 30d.")] = "1d",
+    nights: Annotated[int, typer.Option("--nights", min=1, help="Number of nights.")],
+    step: Annotated[str, typer.Option("--step", help="Time from one night to the next: 12h, 1d, 7d, 30d.")] = "1d",
     first: Annotated[
         str | None,
-        typer.Option("--from", metavar="TIME", help="The first night, in UTC; default: the latest possible."),
+        typer.Option("--from", metavar="TIME", help="Time of the first night, in UTC. Default: the latest possible."),
     ] = None,
     state: Annotated[
         Path | None,
         typer.Option(
-            "--state", metavar="FOLDER", help="All that the replay keeps; default: below the state directory."
+            "--state", metavar="FOLDER", help="Where the replay keeps its files. Default: in the state directory."
         ),
     ] = None,
     changes: Annotated[
@@ -39,22 +40,23 @@ def replay(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Live through the nights of a log, and judge each by what its readers did next.
+    """Replay the nights of a log and score each on what users did next (prequential evaluation).
 
-    Each night gets the log as it was then, and runs whole, publishing into a store of the replay's own. The users of
-    the step that follows are then answered by what is published, at their first event of it, beside two baselines
-    that are tuned on the step before: popularity with a half-life, and EASE with recent popularity. NDCG@10 against all
-    that they took to in that step and had not met before. The live channel and the checkout are never written.
+    Each night sees the log as it was at that time, runs the whole pipeline and publishes into a store of its own. The
+    published version then recommends to the users who are active in the following step, as of their first event in it.
+    NDCG@10 counts the items they liked in that step and had not seen before. Two baselines, tuned on the step before,
+    are scored in the same way: popularity with a half-life, and EASE times recent popularity. The live channel and the
+    checkout are never written.
 
-    Killed at any point, the same command goes on with the next unfinished night. A night that fails is a row with its
-    error; the replay goes on, and ends with exit code 1.
+    If the replay is stopped, the same command continues with the next unfinished night. A failed night becomes a row
+    with its error; the replay continues, and exits with code 1.
     """
     from nightreel.replay.plan import ReplayOptions
 
     try:
         table = _play(ReplayOptions(source, nights, step, first, state, changes or (), as_json))
     except KeyboardInterrupt:
-        typer.secho("stopped: finished nights are kept, and the same command goes on from there", fg="yellow", err=True)
+        typer.secho("stopped: finished nights are kept; the same command continues from there", fg="yellow", err=True)
         raise
     if as_json:
         sys.stdout.write(json.dumps(table, indent=1, ensure_ascii=False) + "\n")
@@ -62,8 +64,8 @@ def replay(
         raise typer.Exit(1)
 
 
-def _play(wishes: Any) -> dict[str, Any]:
-    """Every night that is still to come; then what they came to."""
+def _play(options: Any) -> dict[str, Any]:
+    """Run every unfinished night, then show the table and the means."""
     from nightreel.cli.replay_view import ReplayView
     from nightreel.orchestration.lock import exclusive
     from nightreel.orchestration.prefect import run_server
@@ -72,9 +74,9 @@ def _play(wishes: Any) -> dict[str, Any]:
     from nightreel.replay import result_files
     from nightreel.replay.next_step import meetings
 
-    screen = ReplayView(as_json=wishes.as_json)
+    screen = ReplayView(as_json=options.as_json)
     with screen.busy("reading the source"):
-        plan = replay_plan.make(wishes)
+        plan = replay_plan.make(options)
         log = meetings(plan.log.loaded, plan.settings.validate_, private=plan.settings.snapshot.pseudonymise != "off")
     screen.begin(plan)
     rows: list[dict[str, Any]] = []
@@ -85,14 +87,14 @@ def _play(wishes: Any) -> dict[str, Any]:
         for number, night in enumerate(plan.nights, 1):
             row = replay_night.kept(plan, night)
             if row is None:
-                with screen.busy(f"night {number} of {len(plan.nights)}") as told:
-                    # One server for all nights, and none where there is nothing left to do.
+                with screen.busy(f"night {number} of {len(plan.nights)}") as progress:
+                    # One server for all nights, started only if there is a night left to run.
                     ready = ready or stack.enter_context(run_server.api(plan.place, PATIENCE_S))
                     ready()
-                    row = replay_night.play(plan, log, night, rows[-1] if rows else None, lock, told)
+                    row = replay_night.play(plan, log, night, rows[-1] if rows else None, lock, progress)
             rows.append(row)
             screen.night(row, number)
             result_files.write(plan, rows)
-    found = result_files.read(plan, rows)
-    screen.end(plan, rows, found)
-    return {"folder": str(plan.folder), "nights": rows, "overall": result_files.as_json(found)}
+    overall = result_files.read(plan, rows)
+    screen.end(plan, rows, overall)
+    return {"folder": str(plan.folder), "nights": rows, "overall": result_files.as_json(overall)}

@@ -1,4 +1,4 @@
-"""A replay in a terminal: two lines a night as they come, then the table of all nights and their mean."""
+"""A replay's terminal output: a few lines for each finished night, then a table of all nights and their mean."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ COLOURS = {"promote": "green", "hold": "yellow", "reject": "yellow", "failed": "
 
 
 class ReplayView:
-    """Tells of the nights; to stderr where stdout is for JSON."""
+    """Prints the progress and the results of a replay; to stderr if stdout is for JSON."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.console = Console(stderr=as_json, highlight=False)
 
     @contextmanager
     def busy(self, what: str) -> Iterator[Callable[[str], None]]:
-        """A line that says what is going on, where there is a terminal; yields a way to say more."""
+        """Show a status line in a terminal; yields a function that adds details to it."""
         with self.console.status(what) as status:
             yield lambda more: status.update(f"{what}: {more}")
 
     def begin(self, plan: ReplayPlan) -> None:
-        """What is going to happen."""
-        told, hours = [instants.told(night) for night in plan.nights], plan.step_s / 3600
+        """Print which nights will be replayed."""
+        times, hours = [instants.format_time(night) for night in plan.nights], plan.step_s / 3600
         step = f"{hours:g} hours" if hours % 24 else "day" if hours == 24 else f"{hours / 24:g} days"
-        nights = f"{len(told)} nights, {told[0]} to {told[-1]}, each" if len(told) > 1 else f"1 night, {told[0]},"
+        nights = f"{len(times)} nights, {times[0]} to {times[-1]}, each" if len(times) > 1 else f"1 night, {times[0]},"
         self.console.print(
-            f"[bold]nightreel replay[/] {plan.log.source.name}: {nights} judged on the {step} after it, "
+            f"[bold]nightreel replay[/] {plan.log.source.name}: {nights} scored on the {step} after it, "
             f"in {plan.folder}",
             soft_wrap=True,
         )
 
     def night(self, row: Row, number: int) -> None:
-        """A night that is over."""
+        """Print the result of a finished night."""
         colour = COLOURS.get(row["decision"], "white")
         self.console.print(
             Text.assemble((f"{number:>3} ", "dim"), (day(row["night"]), "bold"), "  ", (verdict(row), colour)),
@@ -55,14 +55,14 @@ class ReplayView:
             soft_wrap=True,
         )
         figures = ", ".join(f"{NAMES[name]} {figure(row[name])}" for name in RANKERS)
-        users = f"{row['users']:,} users ({row['newcomers']:,} newcomers)"
+        users = f"{row['users']:,} users ({row['newcomers']:,} without a history)"
         self.console.print(
-            f"    readers get {served(row)}; NDCG@10 of {users}: {figures}; {row['seconds']:.0f} s",
+            f"    serving {served(row)}; NDCG@10 over {users}: {figures}; {row['seconds']:.0f} s",
             soft_wrap=True,
         )
 
     def end(self, plan: ReplayPlan, rows: Sequence[Row], found: Overall | None) -> None:
-        """The table, the mean, and where all of it is."""
+        """Print the table, the means, and where the files are."""
         table = Table(
             box=box.SIMPLE_HEAD,
             pad_edge=False,
@@ -92,38 +92,41 @@ class ReplayView:
 
 
 def lines(rows: Sequence[Row], found: Overall | None) -> list[str]:
-    """What the table comes to, in sentences."""
-    told = []
+    """The conclusions from the table, in sentences."""
+    sentences = []
     if found is None:
-        told.append("Nothing was published on any night, so there is nothing to compare.")
+        sentences.append("No night published a version, so there is nothing to compare.")
     else:
         for name, gap in found.differences.items():
-            told.append(f"nightreel against {NAMES[name]}: {_gap(gap, found.means[name].point)}")
-        told.append(
-            f"[dim]Intervals of 95%, paired, {found.users:,} users drawn anew with all their nights; each night counts "
-            "alike.[/]"
+            sentences.append(f"nightreel against {NAMES[name]}: {_gap(gap, found.means[name].point)}")
+        sentences.append(
+            f"[dim]Paired 95% intervals, bootstrapped over {found.users:,} users with all their nights; every night "
+            "has the same weight.[/]"
         )
-        for group, whom in (("_known", "users with a history"), ("_newcomers", "newcomers, who had none")):
+        for group, whom in (("_known", "Users with a history"), ("_newcomers", "Users without a history")):
             means = [(name, _mean([row[f"{name}{group}"] for row in rows if row["version"]])) for name in RANKERS]
             if means[0][1] is not None:
-                told.append(f"Of {whom}: " + ", ".join(f"{NAMES[name]} {figure(mean)}" for name, mean in means))
+                sentences.append(f"{whom}: " + ", ".join(f"{NAMES[name]} {figure(mean)}" for name, mean in means))
     failed = [day(row["night"]) for row in rows if row["error"]]
     if failed:
-        told.append(f"[red]Failed: {', '.join(failed)}[/]; the reason stands above and in the night's log.txt.")
+        sentences.append(f"[red]Failed: {', '.join(failed)}[/]; the reason is above and in the night's log.txt.")
     if len({row["code"] for row in rows}) > 1:
-        told.append("[yellow]The code changed between these nights: delete the folder to replay all of them by one.[/]")
-    return told
+        sentences.append(
+            "[yellow]The code changed between these nights. Delete the folder to replay all of them with one version "
+            "of the code.[/]"
+        )
+    return sentences
 
 
 def verdict(row: Row) -> str:
-    """A night's decision, what kind of it, and what went out where that is something else."""
-    told = f"{row['decision']} ({row['label']})" if row["label"] else str(row["decision"])
+    """A night's decision and label, and the label of the published version if it differs."""
+    decision = f"{row['decision']} ({row['label']})" if row["label"] else str(row["decision"])
     other = row.get("published_label")  # rows of an earlier version of the code have none
-    return f"{told}, {other}" if other not in (None, row["label"]) else told
+    return f"{decision}, {other}" if other not in (None, row["label"]) else decision
 
 
 def served(row: Row) -> str:
-    """The version that readers get after the night."""
+    """The version that is served after the night, and since when."""
     if row["version"] is None:
         return "nothing"
     since = "this night" if row["since"] == row["night"] else day(row["since"])
@@ -131,14 +134,14 @@ def served(row: Row) -> str:
 
 
 def figure(value: float | None) -> str:
-    """A figure of quality."""
+    """A metric's value as text; a dash for None."""
     return "–" if value is None else f"{value:.4f}"
 
 
 def _gap(gap: Interval, base: float) -> str:
     share = f" ({gap.point / base:+.1%})" if base > 0 else ""
-    told = "better" if gap.low > 0 else "worse" if gap.high < 0 else "no difference that can be told from chance"
-    return f"{gap.point:+.4f}{share}, 95% {gap.low:+.4f} to {gap.high:+.4f}: {told}"
+    result = "better" if gap.low > 0 else "worse" if gap.high < 0 else "no significant difference"
+    return f"{gap.point:+.4f}{share}, 95% {gap.low:+.4f} to {gap.high:+.4f}: {result}"
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

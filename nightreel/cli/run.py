@@ -1,4 +1,4 @@
-"""`nightreel run`: one nightly run, now, in this terminal. Plain, it runs in the checkout; changed, in a worktree."""
+"""`nightreel run`: one nightly run in this terminal, in the checkout, or in a worktree if settings are changed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from nightreel.orchestration.worktree import unversioned_dvc, worktree
 
 @dataclass(frozen=True)
 class RunOptions:
-    """The command's options. k: recommendations shown of a sample user."""
+    """The command's options. k: number of recommendations shown for the sample user."""
 
     data: str | None
     settings: Sequence[str]
@@ -39,14 +39,18 @@ class RunOptions:
     as_json: bool
 
 
-def run(wishes: RunOptions) -> None:
-    """Run every stage, then print what it came to; raises UserError with the failed stage's message."""
+def run(options: RunOptions) -> None:
+    """Run every stage and print the summary.
+
+    Raises:
+        UserError: A stage failed; the message is the stage's.
+    """
     home = project.find()
-    data = {} if wishes.data is None else {"snapshot.source": wishes.data}
-    wanted = overrides.absolute({**overrides.parse(wishes.settings), **data})
+    data = {} if options.data is None else {"snapshot.source": options.data}
+    wanted = overrides.absolute({**overrides.parse(options.settings), **data})
     overrides.changed(home.root / "params.yaml", wanted)
-    _known(wishes.force, pipeline.read(home.root))
-    console = Console(stderr=wishes.as_json)
+    _known(options.force, pipeline.read(home.root))
+    console = Console(stderr=options.as_json)
     with (
         exclusive(home.state / "locks" / "run.lock", "a run") as lock,
         run_server.api(home) as ready,
@@ -57,30 +61,30 @@ def run(wishes: RunOptions) -> None:
         place = StageEnvironment(here.root, here.environment(fence(home.state / "locks" / "run.lock")), lock)
         console.print(f"[bold]nightreel[/] {len(stages)} stages in {here.root}", highlight=False)
         try:
-            outcomes = _flow(home.root, stages, place, wishes, screen, lambda: _begin(ready, home, console))
+            outcomes = _flow(home.root, stages, place, options, screen, lambda: _begin(ready, home, console))
         except KeyboardInterrupt:
-            console.print("stopped: finished stages are kept, and the next run goes on from there", style="yellow")
+            console.print("stopped: finished stages are kept; the next run continues from there", style="yellow")
             raise
         except UserError:
             console.print(served(here, channel_of(here), began), style="yellow", highlight=False)
             raise
-        summary = summarise(here, outcomes, wishes.k, began)
-    if wishes.as_json:
+        summary = summarise(here, outcomes, options.k, began)
+    if options.as_json:
         sys.stdout.write(json.dumps(summary.as_json(), indent=1, ensure_ascii=False) + "\n")
     else:
         screen.summary(summary, next_steps(summary, here))
 
 
 def next_steps(summary: RunSummary, here: Project) -> dict[str, str]:
-    """Commands that make sense now, with the sample's user in them, and what each one shows."""
+    """Useful next commands, with the sample user filled in → what each one shows."""
     user = summary.sample.user if summary.sample and not summary.sample.pseudonym else "USER"
     return {
-        f"nightreel recommend {user}": "a user's list, from the published version",
-        "nightreel report": "where the run's report is: verdict, slices, sample users, cost",
-        "nightreel versions": "what was published, and what is live",
-        "nightreel up": "schedule, form, run pages, MLflow",
-        "dvc metrics diff": "this run against the last commit; dvc plots show: its curves",
-        f"{Path(os.path.relpath(here.root)) / 'data' / 'evaluate' / 'verdict.json'}": "every interval and rule",
+        f"nightreel recommend {user}": "recommendations for a user, from the published version",
+        "nightreel report": "path of the run's report: verdict, slices, sample users, cost",
+        "nightreel versions": "published versions, and which one is live",
+        "nightreel up": "schedule, form, run pages and MLflow in a browser",
+        "dvc metrics diff": "metrics against the last commit (curves: dvc plots show)",
+        f"{Path(os.path.relpath(here.root)) / 'data' / 'evaluate' / 'verdict.json'}": "the gate's rules and intervals",
     }
 
 
@@ -88,16 +92,16 @@ def _flow(
     root: Path,
     stages: tuple[pipeline.Stage, ...],
     place: StageEnvironment,
-    wishes: RunOptions,
+    options: RunOptions,
     screen: TerminalView,
     begin: Callable[[], Path],
 ) -> list[Outcome]:
-    """The stages as a Prefect flow in this process, which the ledger knows until it has ended."""
+    """Run the stages as a Prefect flow in this process; the process ledger lists it until it has ended."""
     from nightreel.orchestration.prefect.stage_tasks import NightlyRun, Request
 
     def work(run: str) -> list[Outcome]:
         process_ledger.claim(state, run)
-        outcomes = NightlyRun(stages, place, Request(wishes.force), screen).run()
+        outcomes = NightlyRun(stages, place, Request(options.force), screen).run()
         process_ledger.forget(state, run)
         return outcomes
 
@@ -106,7 +110,7 @@ def _flow(
 
 
 def _begin(ready: Callable[[], None], home: Project, console: Console) -> Path:
-    """Wait for the server, and end what a killed run has left there; returns the state directory."""
+    """Wait for the server and close the runs that a killed process left open; returns the state directory."""
     ready()
     for line in orphaned_runs.end(home.state):
         console.print(line, style="dim", highlight=False)
@@ -128,4 +132,4 @@ def _known(names: frozenset[str], stages: tuple[pipeline.Stage, ...]) -> None:
     unknown = sorted(names - {stage.name for stage in stages})
     if unknown:
         there = ", ".join(stage.name for stage in stages)
-        raise UserError(f"--stage-force {unknown[0]}: no such stage; there are {there}. Correct the name.")
+        raise UserError(f"--stage-force {unknown[0]}: there is no such stage. Choose one of {there}.")

@@ -1,4 +1,4 @@
-"""The command that answers over HTTP: serve."""
+"""`nightreel serve`: the HTTP service."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from nightreel.cli.help_groups import SERVE
 from nightreel.cli.options import At, Channel
 from nightreel.errors import UserError
 from nightreel.stage import state_directory
@@ -14,33 +15,39 @@ from nightreel.stage import state_directory
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command()(serve)
+    app.command(rich_help_panel=SERVE)(serve)
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on; beyond this machine only with NIGHTREEL_TOKEN.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; one that other machines can reach needs NIGHTREEL_TOKEN.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8080,
     at: At = None,
     channel: Channel = "live",
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes; they share the version's files.")] = 1,
-    refresh: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks at the channel.")] = 15.0,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for an answer.")] = 5.0,
-    threads: Annotated[int, typer.Option(min=1, max=64, help="Answers computed at once, in each process.")] = 2,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Number of processes; they share the version's files in memory.")
+    ] = 1,
+    refresh: Annotated[float, typer.Option(min=0.1, help="Polling interval for new versions, in seconds.")] = 15.0,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Time limit of a response, in seconds.")] = 5.0,
+    threads: Annotated[
+        int, typer.Option(min=1, max=64, help="Responses that each process computes at the same time.")
+    ] = 2,
     feedback: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where feedback is kept. [feedback in the state directory]")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where feedback is stored. Default: feedback in the state directory."),
     ] = None,
     slates: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Log served lists there, as impressions. [not logged]")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Log served lists here, as impressions. Default: they are not logged."),
     ] = None,
 ) -> None:
-    """Answer over HTTP, with an explorer page at /; follows the channel, ends on Ctrl-C."""
+    """Serve a channel's version over HTTP, with an explorer page at /; new versions are picked up by themselves."""
     try:
         from nightreel.service.options import Options
         from nightreel.service.run import serve as go
     except ModuleNotFoundError as error:
-        raise UserError(f"serve needs {error.name}: pip install 'nightreel[service]'") from None
+        raise UserError(f"serve needs {error.name}. Install it: pip install 'nightreel[service]'") from None
 
     folder = feedback or state_directory() / "feedback"
     options = Options(
@@ -55,5 +62,5 @@ def serve(
         feedback=str(folder),
         slates=str(slates) if slates else None,
     )
-    typer.secho(f"http://{host}:{port}  (explorer; /openapi.json says what can be asked)", err=True)
+    typer.secho(f"http://{host}:{port}  (explorer; the API is described at /openapi.json)", err=True)
     go(options, host, port, workers)

@@ -1,4 +1,4 @@
-"""The files that reading commands take and write, and the tables that they print."""
+"""Input files, output files and printed tables of the reading commands."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ from nightreel.errors import UserError
 
 
 def read_column(path: Path, name: str) -> list[str]:
-    """The ids in a file, in order: a column of .parquet or .csv (.csv.gz), or one id a line in any other file.
+    """Read the ids in a file, in order.
 
-    Raises UserError when the file is missing or unreadable, lacks the column, or holds no ids.
+    Args:
+        path: A .parquet, .csv or .csv.gz with the column, or any other file with one id per line.
+        name: The column.
+
+    Raises:
+        UserError: The file is missing or unreadable, lacks the column, or holds no ids.
     """
     try:
         if path.suffix == ".parquet" or ".csv" in path.suffixes:
@@ -23,20 +28,28 @@ def read_column(path: Path, name: str) -> list[str]:
             ids = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
             ids = ids[1:] if ids[:1] == [name] else ids
     except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file. Give a .parquet or .csv with {name}, or lines.") from None
+        raise UserError(
+            f"{path}: there is no such file. Give a .parquet or .csv with a column {name}, or one id per line."
+        ) from None
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         fault = str(error).splitlines()[0]
-        raise UserError(f"{path}: can't be read ({fault}). Give a .parquet or .csv with {name}, or lines.") from None
-    ids = [each for each in ids if each]
+        raise UserError(
+            f"{path}: can't be read ({fault}). Give a .parquet or .csv with a column {name}, or one id per line."
+        ) from None
+    ids = [value for value in ids if value]
     if not ids:
-        raise UserError(f"{path}: holds no {name}. Give at least one.")
+        raise UserError(f"{path}: contains no {name}. Give at least one.")
     return ids
 
 
 def read_users(path: Path) -> tuple[list[str], list[object] | None]:
-    """The users of a file, each once and in order, and the cells of a column `moment` if it has one.
+    """Read the users of a file, each once and in order.
 
-    Raises UserError as `read_column` does, and for a user of two moments, since a list tells only whose it is.
+    Returns:
+        The ids, and the cells of the column `moment`; None if the file has no such column.
+
+    Raises:
+        UserError: As in `read_column`; also if a user has two moments, since the output names only the user.
     """
     ids = read_column(path, "user_id")
     table = _table(path, "user_id") if path.suffix == ".parquet" or ".csv" in path.suffixes else None
@@ -46,14 +59,15 @@ def read_users(path: Path) -> tuple[list[str], list[object] | None]:
     found: dict[str, object] = {}
     for user, moment in zip(users, moments, strict=True):
         if user and found.setdefault(user, moment) != moment:
-            raise UserError(f"{path}: user {user} has two moments. Ask for one of them at a time.")
+            raise UserError(f"{path}: user {user} has two moments. Keep one of them, or use two files.")
     return list(found), list(found.values())
 
 
 def columns_of(path: Path) -> list[str]:
-    """The names of a table's columns; none for a file that is neither .parquet nor .csv (.csv.gz).
+    """Return the names of a table's columns; none for a file that is neither .parquet nor .csv (.csv.gz).
 
-    Raises UserError when the file is missing or unreadable.
+    Raises:
+        UserError: The file is missing or unreadable.
     """
     try:
         if path.suffix == ".parquet":
@@ -66,19 +80,23 @@ def columns_of(path: Path) -> list[str]:
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
-    """Write a table under a temporary name and rename it; raises UserError when that is not possible."""
+    """Write a table under a temporary name, then rename it.
+
+    Raises:
+        UserError: The file can't be written.
+    """
     working = path.with_name(f".{path.name}.partial")
     try:
         pq.write_table(table, working)
         working.rename(path)
     except OSError as error:
-        raise UserError(f"{path}: can't be written ({error.strerror or error}). Choose another place.") from None
+        raise UserError(f"{path}: can't be written ({error.strerror or error}). Choose another folder.") from None
     finally:
         working.unlink(missing_ok=True)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on the terminal; cells are text, numbers' columns (`#`, `score`) stand to the right."""
+    """Print a table of text cells; the columns `#` and `score` are right-aligned."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -99,7 +117,7 @@ def _table(path: Path, name: str) -> pa.Table:
 def _read_csv(path: Path, name: str) -> pa.Table:
     from pyarrow import csv
 
-    # Typed as text from the start: an id like 007 must stay as it is.
+    # Read as text, because an id such as 007 must keep its zeros.
     return csv.read_csv(
         path, convert_options=csv.ConvertOptions(column_types={name: pa.string(), "moment": pa.string()})
     )
@@ -108,4 +126,4 @@ def _read_csv(path: Path, name: str) -> pa.Table:
 def _texts(table: pa.Table, path: Path, name: str) -> list[str]:
     if name not in table.column_names:
         raise UserError(f"{path}: has no column {name} (it has {', '.join(table.column_names)}). Rename or add it.")
-    return [each for each in table[name].cast(pa.string()).to_pylist() if each is not None]
+    return [value for value in table[name].cast(pa.string()).to_pylist() if value is not None]

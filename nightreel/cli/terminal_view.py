@@ -1,4 +1,4 @@
-"""A night in a terminal: what each stage says while it runs, then the summary."""
+"""A nightly run's terminal output: the stages' progress, then the summary."""
 
 from __future__ import annotations
 
@@ -17,50 +17,50 @@ SIGNS = {"ran": "[green]✓[/] ran", "cached": "[green]✓[/] from cache", "unch
 
 
 class TerminalView:
-    """Follows a night on a console: one line per stage when it is done, its own lines above, dimmed."""
+    """Progress listener that prints to a console: each stage's own lines, dimmed, then one line when it is done."""
 
     def __init__(self, console: Console, width: int) -> None:
-        """width: characters of the longest stage name."""
+        """Take the console, and the length of the longest stage name in characters."""
         self.console = console
         self.width = width
         self.began = time.monotonic()
 
     def begin(self, stage: str) -> None:
-        """Nothing is shown yet: an unchanged stage is one line, not two."""
+        """Print nothing yet, so that an unchanged stage takes one line and not two."""
 
     def line(self, stage: str, text: str) -> None:
-        """What a stage says, as it says it."""
+        """Print a line of a running stage."""
         self.console.print(Text(f"  {stage:<{self.width}} │ {text}", style="dim"), soft_wrap=True, highlight=False)
 
     def end(self, outcome: Outcome) -> None:
-        """The stage's one line."""
+        """Print the line of a finished stage."""
         name = f"[bold]{outcome.stage:<{self.width}}[/]"
         took = f"[dim]{outcome.seconds:6.1f} s[/]" if outcome.how != "unchanged" else ""
         self.console.print(f"  {name} {SIGNS[outcome.how]:<28} {took}", highlight=False)
 
     def summary(self, summary: RunSummary, next_steps: dict[str, str]) -> None:
-        """Accounting, metrics, decision, version, one user's list, and where to look next (command → what it shows)."""
+        """Print row counts, metrics, decision, version, a sample user's list and the next steps (command → meaning)."""
         parts: list[RenderableType] = []
         if summary.rows:
             parts += [_table("Rows", [dict(row) for row in summary.rows])]
         if summary.metrics:
-            title = f"Test metrics at 10 · {summary.protocol} · every item ranked"
+            title = f"Test metrics @10 · {summary.protocol} · full ranking of the catalogue"
             parts += [
                 _table(title, [{name.removesuffix("@10"): v for name, v in row.items()} for row in summary.metrics])
             ]
         if summary.ratings:
-            parts += [_table(f"Predicted ratings · {summary.protocol}", [dict(row) for row in summary.ratings])]
+            parts += [_table(f"Rating prediction · {summary.protocol}", [dict(row) for row in summary.ratings])]
         if summary.beyond:
-            told = ", ".join(f"{name.removesuffix('@10')} {value:.3f}" for name, value in summary.beyond.items())
-            parts += [Text(f"Beyond accuracy, of what is served: {told}", style="dim")]
+            values = ", ".join(f"{name.removesuffix('@10')} {value:.3f}" for name, value in summary.beyond.items())
+            parts += [Text(f"Beyond accuracy @10, of the evaluated lists: {values}", style="dim")]
         parts += [Text.assemble(("Decision  ", "bold"), summary.sentence or "none"), _version(summary)]
-        parts += [Text.assemble(("Record    ", "bold"), summary.recorded)]
+        parts += [Text.assemble(("MLflow    ", "bold"), summary.recorded)]
         if summary.sample:
             parts += [_sample(summary.sample)]
         parts += [_steps(next_steps)]
         for part in parts:
             self.console.print(Padding(part, (1, 0, 0, 2), expand=False), highlight=False)
-        self.console.print(f"\n  [dim]{time.monotonic() - self.began:.0f} s in all[/]", highlight=False)
+        self.console.print(f"\n  [dim]{time.monotonic() - self.began:.0f} s in total[/]", highlight=False)
 
 
 def _steps(steps: dict[str, str]) -> Table:
@@ -82,7 +82,7 @@ def _sample(sample: SampleUser) -> RenderableType:
     table.add_column("item", style="dim", overflow="fold")
     for row in sample.recommendations:
         table.add_row(str(row["rank"]), Text(row["title"]), Text(row["item_id"]))
-    liked = Text.assemble((f"For user {sample.user}, ", "bold"), "who last took to ", "; ".join(sample.history))
+    liked = Text.assemble((f"For user {sample.user}, ", "bold"), "who last liked ", "; ".join(sample.history))
     return Group(liked, table)
 
 

@@ -1,4 +1,4 @@
-"""`nightreel up`: Prefect server, UI, schedule and worker, MLflow UI and object store; started and stopped together."""
+"""`nightreel up`: the Prefect server, schedule and worker, the MLflow UI and the object store, as one command."""
 
 from __future__ import annotations
 
@@ -25,19 +25,20 @@ ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Ended(Exception):
-    """Somebody asked us to stop."""
+    """A signal asked this process to stop."""
 
 
 def up(ports: Ports, as_json: bool) -> None:
-    """Start everything, print where it is, and stay until Ctrl-C, SIGTERM or the end of Prefect's server.
+    """Start the services, print their addresses, and wait for Ctrl-C, SIGTERM or the end of Prefect's server.
 
-    Raises UserError: a port in use, another `up` on this state directory, a service that ended by itself.
+    Raises:
+        UserError: A port is in use, another `up` uses this state directory, or a service ended by itself.
     """
     home = project.find()
     console = Console(stderr=True)
     say = partial(console.print, style="yellow", highlight=False, soft_wrap=True)
     with _ending(), exclusive(home.state / parent_watch.LOCK, "`nightreel up`") as lock, ExitStack() as stack:
-        (home.state / "up.json").unlink(missing_ok=True)  # of one that was killed
+        (home.state / "up.json").unlink(missing_ok=True)  # left by an `up` that was killed
         require_free("Prefect", "--port", ports.prefect)
         require_free("MLflow", "--mlflow-port", ports.mlflow)
         try:
@@ -51,19 +52,19 @@ def up(ports: Ports, as_json: bool) -> None:
             console.print("stopping …", style="dim")
         finally:
             for number in ENDS:
-                signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
+                signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave some services running
 
 
 def _stay(services: list[Service], say: Callable[[str], None]) -> NoReturn:
     while True:
         for service in services:
-            service.mend(say)
+            service.restart_if_ended(say)
         time.sleep(0.5)
 
 
 @contextmanager
 def _ending() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and the end of the terminal all raise Ended; on leaving, signals are as they were."""
+    """Let Ctrl-C, SIGTERM and the end of the terminal raise Ended; restores the handlers afterwards."""
 
     def end(number: int, frame: FrameType | None) -> NoReturn:
         raise Ended
@@ -84,10 +85,10 @@ def _show(addresses: dict[str, str], as_json: bool) -> None:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for what, where in (
-        ("Prefect", f"{addresses['prefect']}\nruns, schedule, and the form: Deployments › nightly › Run › Custom run"),
-        ("MLflow", f"{addresses['mlflow']}\nevery run's metrics, curves and model"),
+        ("Prefect", f"{addresses['prefect']}\nruns, schedule and form (Deployments › nightly › Run › Custom run)"),
+        ("MLflow", f"{addresses['mlflow']}\nmetrics, curves and model of every run"),
         ("Object store", f"{addresses['object_store']}  {addresses['store']}\ncredentials: {addresses['credentials']}"),
         ("Logs", addresses["logs"]),
     ):
         table.add_row(what, where)
-    Console().print(table, "[dim]Ctrl-C stops all of it.[/]", sep="\n")
+    Console().print(table, "[dim]Ctrl-C stops all services.[/]", sep="\n")

@@ -1,4 +1,4 @@
-"""Figures beyond accuracy of a model's first ten entries: of the catalogue, of the lists, and beside the histories."""
+"""Metrics beyond accuracy of a model's top 10: coverage, diversity, novelty, popularity bias, calibration and more."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ K = 10
 
 @dataclass(frozen=True)
 class CatalogueFacts:
-    """What the figures know of the items. distance: how unlike two are; genres: [n_items, g] shares, g may be 0."""
+    """Facts about the items for these metrics. distance: of two items; genres: [n_items, g] shares, g may be 0."""
 
     n_items: int
     distance: Pairwise
@@ -34,7 +34,7 @@ class CatalogueFacts:
     def of(
         cls, genres: Sequence[Sequence[str] | None], vectors: Callable[[], npt.NDArray[np.float32]]
     ) -> CatalogueFacts:
-        """Genres tell how unlike two items are; content vectors [n_items, d] do where the catalogue has none."""
+        """Use genres for the distance of items, or content vectors [n_items, d] if the catalogue has no genres."""
         distance = genre_distance(genres) if any(genres) else vector_distance(vectors())
         return cls(len(genres), distance, genre_calibration.genre_shares(genres))
 
@@ -45,9 +45,13 @@ def beyond_accuracy_metrics(
     popular: Sequence[ItemArray] | None,
     catalogue: CatalogueFacts,
 ) -> dict[str, float]:
-    """Name → figure, means over folds weighted by their users; without those that nothing is known of.
+    """Name → value, averaged over folds by their number of users; metrics that can't be measured are omitted.
 
-    lists: [n, K] of each fold; popular: popularity's, None where it is not among the members (no serendipity then).
+    Args:
+        trials: Test set of each fold.
+        lists: [n, K] of each fold.
+        popular: The lists of the popularity baseline; None if it is not among the models (then no serendipity).
+        catalogue: Facts about the items.
     """
     folds = [
         _fold(trial, items, None if popular is None else popular[number], catalogue)

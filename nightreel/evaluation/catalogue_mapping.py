@@ -1,4 +1,4 @@
-"""A ranker of another catalogue, asked in today's item indices."""
+"""Adapter: evaluates a model trained on another catalogue with today's item indices."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class _Answer:
 
 
 class RemappedRanker:
-    """Translates histories to the ranker's own items and its lists back to today's.
+    """Translates histories to the ranker's own items, and its lists back to today's items.
 
-    Items that the ranker does not know are left out of what it is told; items of its own that are gone from today's
-    catalogue are left out of its lists, which are asked longer by their number (200 at most), so that they stay full.
+    Items that the ranker does not know are removed from the histories. Items that are no longer in today's catalogue
+    are removed from its lists, which are requested longer by their number (at most 200), so that they stay full.
     """
 
     def __init__(self, ranker: Ranker, own_ids: Sequence[str], today_ids: Sequence[str]) -> None:
@@ -44,12 +44,12 @@ class RemappedRanker:
         k: int,
         model: str = "blend",
     ) -> Lists:
-        """[n, k] lists in today's indices; arguments as of the reader's."""
-        told = None if exclude is None else self._translate(exclude)
+        """[n, k] lists in today's indices; arguments as in `Reader.recommend_many`."""
+        excluded = None if exclude is None else self._translate(exclude)
         answer = self._ranker.recommend_many(
-            self._translate(histories), moments=moments, exclude=told, k=k + self._surplus, model=model
+            self._translate(histories), moments=moments, exclude=excluded, k=k + self._surplus, model=model
         )
-        lists = self._today[answer.items]  # -1, padding, is the last entry: -1 again
+        lists = self._today[answer.items]  # padding (-1) selects the last entry, which is -1
         order: IntArray = np.argsort(lists < 0, axis=1, kind="stable")
         scores = np.take_along_axis(answer.scores, order, axis=1)[:, :k]
         return _Answer(

@@ -1,12 +1,12 @@
 """A fair comparison with the champion.
 
-A published bundle was refit on events that may be in today's test, so asking it directly proves nothing: it wins where
-histories are passed in and loses where it excludes what it has seen. It is compared only in one of these ways, in this
+A published bundle was refitted on events that may be in today's test set, so scoring it directly proves nothing: it
+wins if histories are passed in, and loses if it excludes seen items. It is compared only in one of these ways, in this
 order, and the verdict names which:
-(a) the same split: the per-user lists that its own rehearsal stored in its bundle, without what may not be shown today;
-(b) users whose test events are all later than the champion's last event, where the challenger was trained up to that
-    very instant; both get the same explicit histories;
-(c) the champion's recorded choices, trained again on today's train split.
+(a) on the same split: the per-user lists that its own evaluation stored in its bundle, without items hidden today;
+(b) on users whose test events are all later than the champion's last event, with the challenger trained up to that
+    same instant and the same explicit histories for both;
+(c) the champion's recorded choices, retrained on today's train split.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from nightreel.store import channels
 from nightreel.store.backends.base import Missing, Store
 from nightreel.store.remote_files import manifest_of
 
-LEAST_SHARED = 0.5  # share of today's items below which a champion has nothing to say about them
+LEAST_SHARED = 0.5  # lowest share of today's items that a comparable champion must know
 
 HOW = {
-    "a": "rule (a), its own rehearsal's lists on the same split",
-    "b": "rule (b), users whose tests are later than its data, with equal histories",
-    "c": "rule (c), its recorded choices trained again on today's train split",
+    "a": "rule (a), its stored lists on the same split",
+    "b": "rule (b), users whose test events are later than its data, with equal histories",
+    "c": "rule (c), its recorded choices retrained on today's train split",
 }
 
 Retrain = Callable[[str, SelectedParams], Ranker]
@@ -50,16 +50,16 @@ Retrain = Callable[[str, SelectedParams], Ranker]
 
 
 class Unreadable(UserError):
-    """The pinned version's files are gone or damaged. A store that does not answer is another matter: the run stops,
-    and is tried again."""
+    """The pinned version's files are missing or damaged. (If the store does not respond, the run fails and is
+    retried.)"""
 
 
 @dataclass(frozen=True)
 class Champion:
     """A pinned, published version.
 
-    source: its `snapshot.source`; choices: as its finetune made them; lists: the first items that its rehearsal showed
-    each user (fold, user_id, rank, item_id), None where it did not keep them.
+    source: its `snapshot.source`; choices: as selected by its finetune; lists: the stored top lists of its evaluation
+    (fold, user_id, rank, item_id), None if it has none.
     """
 
     digest: str
@@ -72,9 +72,9 @@ class Champion:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Paired NDCG@10 of n rows: challenger against champion, and the fair way that was taken.
+    """Paired NDCG@10 of n rows, challenger against champion, and the rule by which they were compared.
 
-    rows: which of the challenger's scored rows were compared; lists: the champion's [n, 10], None where not kept.
+    rows: the compared rows of the challenger's scores; lists: the champion's [n, 10], None if not stored.
     """
 
     rule: Literal["a", "b", "c"]
@@ -90,7 +90,11 @@ class Comparison:
 
 
 def read_champion(store: Store, digest: str) -> Champion:
-    """The facts of a pinned version, from its immutable files; raises Unreadable when one is missing or damaged."""
+    """Read the facts of a pinned version from its immutable files.
+
+    Raises:
+        Unreadable: A file is missing or damaged.
+    """
     try:
         return _read(store, digest)
     except (Missing, BundleError, ValueError, KeyError, TypeError) as error:
@@ -98,7 +102,7 @@ def read_champion(store: Store, digest: str) -> Champion:
 
 
 def pinned_champion(store: Store, digest: str) -> Champion | Unreadable:
-    """The champion, or what keeps it from being read: a matter for the verdict."""
+    """Return the champion, or the error that the verdict must handle."""
     try:
         return read_champion(store, digest)
     except Unreadable as error:
@@ -106,11 +110,11 @@ def pinned_champion(store: Store, digest: str) -> Champion | Unreadable:
 
 
 def unreadable(digest: str, error: Exception) -> Unreadable:
-    """What is wrong, and what to do about it."""
+    """The error for a champion that can't be read, with the remedy."""
     what = str(error) if isinstance(error, UserError) else f"a file is damaged ({type(error).__name__}: {error})."
     return Unreadable(
         f"the champion {digest[:12]} can't be read: {what} Restore the file and run again with "
-        "--stage-force evaluate, or go back to a version that can be read: `nightreel rollback`."
+        "--stage-force evaluate, or go back to an intact version: `nightreel rollback`."
     )
 
 
@@ -156,12 +160,21 @@ def compare(
     retrain: Retrain,
     hidden: Collection[str] = (),
 ) -> Comparison:
-    """Compare by the first fair way that applies to the gate protocol.
+    """Compare by the first of the rules (a), (b), (c) that applies.
 
-    scores: the challenger's on the gate; trials: of the gate's folds, the latest first; least_users: fewer users than
-    this are no base for (b); challenger: the ranker of the latest fold; open_champion and retrain are called only
-    where they are needed, and both leave out the items that are hidden today, whose ids are `hidden`. Raises Unreadable
-    when a file of the champion is damaged.
+    Args:
+        champion: The pinned champion.
+        data: The validated data.
+        scores: The challenger's on the gate's protocol.
+        trials: Test sets of the gate's folds, the latest first.
+        least_users: Fewest users for rule (b).
+        challenger: The ranker of the latest fold.
+        open_champion: Opens the champion without the items hidden today; called only for rule (b).
+        retrain: Retrains its choices, without the items hidden today; called only for rule (c).
+        hidden: Ids of the items hidden today.
+
+    Raises:
+        Unreadable: A file of the champion is damaged.
     """
     stored = same_split(champion, data, scores, trials, hidden)
     if stored is not None:
@@ -182,7 +195,7 @@ def compare(
 def same_split(
     champion: Champion, data: Dataset, scores: ModelScores, trials: Sequence[TestSet], hidden: Collection[str]
 ) -> Comparison | None:
-    """(a), where the champion's rehearsal kept a list on this very split for each of these users."""
+    """Rule (a); None unless the champion stored a list on this same split for each of these users."""
     if champion.lists is None or champion.config.get("split_digest") != data.split_digest[data.gate]:
         return None
     keys = [(fold, data.user_ids[user]) for fold, user in zip(scores.folds, scores.users, strict=True)]
@@ -196,8 +209,7 @@ def same_split(
 
 
 def _stored_lists(stored: pa.Table, data: Dataset, keys: list[tuple[str, str]], hidden: Collection[str]) -> ItemArray:
-    """[n, 10] of the rehearsal's lists in today's item indices: the first ten of what may be shown today; what is gone
-    from the catalogue has no place."""
+    """[n, 10] stored lists in today's item indices: the first ten items that are in the catalogue and not hidden."""
     row = {key: number for number, key in enumerate(keys)}
     item = {name: number for number, name in enumerate(data.item_ids) if name not in hidden}
     found: list[list[tuple[int, int]]] = [[] for _ in keys]
@@ -213,10 +225,10 @@ def _stored_lists(stored: pa.Table, data: Dataset, keys: list[tuple[str, str]], 
 
 
 def later_rows(champion: Champion, data: Dataset, trial: TestSet) -> IntArray:
-    """Rows of the trial that (b) may use; none unless the challenger was trained up to the champion's last instant:
-    every event up to then is in train or validation, every later one is in test or unused.
+    """Rows of the test set for rule (b); none unless the challenger was trained exactly up to the champion's last
+    event: all events up to then are in train or validation, and all later ones in test or unused.
 
-    Order-only sources have positions, not instants, so nothing is later than a whole data set there.
+    Sources without a clock have positions instead of times, so nothing is later than a whole data set there.
     """
     none = np.empty(0, np.int64)
     if data.clock != "time" or champion.config.get("clock") != "time":
@@ -230,7 +242,7 @@ def later_rows(champion: Champion, data: Dataset, trial: TestSet) -> IntArray:
 
 
 def side_by_side(trial: TestSet, challenger: Ranker, champion: Ranker) -> Comparison:
-    """(b): both answer the same trial (the first of the challenger's rows), from the same histories."""
+    """Rule (b): both recommend for the same test set (the first of the challenger's rows), from the same histories."""
     ours, theirs = (ask(ranker, trial, GATE_K, BLEND) for ranker in (challenger, champion))
     every = np.arange(len(trial), dtype=np.int64)
     return Comparison("b", every, trial.users, _ndcg(ours, trial), _ndcg(theirs, trial), theirs)

@@ -1,4 +1,4 @@
-"""Hard checks: what no list may do, however well it scores. A single fault holds the candidate."""
+"""Hard checks: faults that no list may have, however accurate it is. A single one rejects the candidate."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nightreel.evaluation.test_set import TestSet
 
 K = 10
 CHECKS = (
-    "scores that are no numbers",
+    "scores that are not finite",
     "seen items",
     "blocked or expired items",
     "repeated items",
@@ -24,13 +24,13 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Hidden:
-    """What nobody may be shown at the night's now. items: [n_items], true for hidden ones."""
+    """Items that may not be shown at the time of the run. items: [n_items], true for hidden ones."""
 
     items: Mask
 
     @classmethod
     def of(cls, item_ids: Collection[str], hidden: Collection[str]) -> Hidden:
-        """Of a catalogue, by the ids that today.json names; those that it does not know are passed over."""
+        """From the ids in today.json; ids that the catalogue does not have are ignored."""
         gone = frozenset(hidden)
         return cls(np.array([item in gone for item in item_ids], bool))
 
@@ -52,6 +52,6 @@ def faults(trial: TestSet, lists: ItemArray, sound: Mask, hidden: Hidden) -> dic
 
 
 def _available(trial: TestSet, hidden: Hidden) -> FloatArray:
-    """[n] at least how many items a row could be shown."""
+    """[n] lower bound of the number of items that each row could be shown."""
     seen = 0 if trial.exclude is None else trial.exclude.lengths
     return np.full(len(trial), float((~hidden.items).sum())) - seen

@@ -1,4 +1,4 @@
-"""Measuring: every model's lists and metrics for a protocol's trials, and their intervals."""
+"""Lists, metrics and intervals of every model on a protocol's test sets."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ from nightreel.models.engine import BLEND
 
 GATE_METRIC = "ndcg@10"
 GATE_K = 10
-SERVED = (BLEND, POPULARITY)  # a member is only judged, never published by itself
+SERVED = (BLEND, POPULARITY)  # models that may be published; single members are only evaluated
 
 
 @dataclass(frozen=True)
 class ModelScores:
-    """What a protocol's models scored, with one row per (fold, user).
+    """The scores of a protocol's models, with one row per (fold, user).
 
     users: [n] user index of each row; folds: [n] fold name; values: model → metric → [n]; lists: model → [n, K];
-    beyond: model → figures beyond accuracy of the first 10 entries;
-    faults: model of SERVED → hard check → lists that fail it;
-    cold: users not asked.
+    beyond_accuracy: model → metrics beyond accuracy of the top 10; faults: model of SERVED → hard check → number of
+    lists that fail it; cold: number of users without a history, who are excluded.
     """
 
     users: IntArray
@@ -48,7 +47,7 @@ class ModelScores:
         return len(np.unique(self.users))
 
     def mean(self, model: str, metric: str) -> float:
-        """Mean over rows; 0 where nobody could be asked (n_users says so)."""
+        """Mean over rows; 0 without test users (see n_users)."""
         values = self.values[model][metric]
         return float(values.mean()) if len(values) else 0.0
 
@@ -56,7 +55,14 @@ class ModelScores:
 def score_models(
     pairs: Sequence[tuple[TestSet, Ranker]], *, cutoffs: Sequence[int], catalogue: CatalogueFacts, hidden: Hidden
 ) -> ModelScores:
-    """Ask every model of each fold's ranker; the folds' rows are pooled."""
+    """Score every model of each fold's ranker, with the folds' rows pooled.
+
+    Args:
+        pairs: Test set and ranker of each fold.
+        cutoffs: List lengths of the metrics.
+        catalogue: Facts for the metrics beyond accuracy.
+        hidden: Items that may not be shown.
+    """
     models, trials = pairs[0][1].models, [trial for trial, _ in pairs]
     asked = {m: [answers(ranker, trial, max(cutoffs), m) for trial, ranker in pairs] for m in models}
     lists = {model: [items for items, _ in found] for model, found in asked.items()}
@@ -75,7 +81,7 @@ def score_models(
 
 
 def intervals(scores: ModelScores, replicates: int, rng: np.random.Generator) -> dict[str, dict[str, Interval]]:
-    """model → metric → mean with its two-sided 95% interval, from one set of draws of users."""
+    """Model → metric → mean with its two-sided 95% interval, from one set of bootstrap samples of users."""
     names = [(model, metric) for model, metrics in scores.values.items() for metric in metrics]
     if not scores.n_users:
         return {model: {} for model in scores.models}
@@ -89,7 +95,7 @@ def intervals(scores: ModelScores, replicates: int, rng: np.random.Generator) ->
 
 
 def by_user(users: IntArray, columns: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Sums [u, m] of the rows' figures [n, m] per distinct user, and each user's number of rows [u]."""
+    """Sums [u, m] of the rows' values [n, m] per distinct user, and each user's number of rows [u]."""
     _, at = np.unique(users, return_inverse=True)
     counts = np.bincount(at).astype(np.float64)
     sums = [np.bincount(at, weights=column, minlength=len(counts)) for column in columns.T]

@@ -1,6 +1,6 @@
-"""How far predicted ratings are from those that were given: RMSE and MAE, beside the mean and the biases alone.
+"""RMSE and MAE of predicted ratings, against two baselines: the mean, and the biases alone.
 
-Asked are the test ratings of users who had rated something before; users, not ratings, are drawn for the intervals.
+Uses the test ratings of users with earlier ratings; the bootstrap resamples users, not ratings.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from nightreel.evaluation.model_scores import by_user
 from nightreel.models.factorization.rating_model import MODELS, Rated, RatingModel, RatingName
 
 KNOWN = ("train", "valid")
-FLOOR: RatingName = "biases"  # what a rating head has to be better than
+FLOOR: RatingName = "biases"  # the baseline that the rating model must beat
 Answer = Callable[[IntArray, IntArray, RatingName], FloatArray]
 """(users [p], items [p], model) → [p] predicted ratings."""
 
 
 def asked_ratings(data: Dataset, fold: str) -> tuple[Rated, int]:
-    """The fold's test ratings of users who rated before, none of them a second rating of the same item; and how many
-    users with test ratings had rated nothing."""
+    """The fold's test ratings of users with earlier ratings, without repeated ratings of an item; and the number of
+    users with test ratings and no earlier ones."""
     known, test = Rated.of(*data.ratings(fold, KNOWN)), Rated.of(*data.ratings(fold, ("test",)))
     met = np.bincount(known.users, minlength=data.n_users) > 0
     again = np.isin(test.users * data.n_items + test.items, known.users * data.n_items + known.items)
@@ -36,16 +36,22 @@ def asked_ratings(data: Dataset, fold: str) -> tuple[Rated, int]:
 def rating_errors(
     data: Dataset, heads: Sequence[tuple[str, RatingModel | None]], replicates: int, seed: int
 ) -> dict[str, Any]:
-    """A protocol's figures, its folds pooled; `not measured` says why where there are none. heads: the fold and what
-    its bundle predicts ratings with."""
+    """The errors on a protocol, pooled over its folds, or {"not measured": reason}.
+
+    Args:
+        data: The validated data.
+        heads: Each fold and its bundle's rating model.
+        replicates: Of the bootstrap.
+        seed: Of the bootstrap.
+    """
     asked = [(*asked_ratings(data, fold), head) for fold, head in heads]
     if not len(data.ratings(None)[0]):
         return {"not measured": "no ratings"}
     if any(head is None for *_, head in asked):
-        return {"not measured": "too few ratings to choose a rating head on, or all of them alike"}
+        return {"not measured": "too few ratings to select a rating model, or all ratings are equal"}
     pairs = [(rated, head.predict) for rated, _, head in asked if head is not None]
     if not sum(len(rated) for rated, _ in pairs):
-        return {"not measured": "no test ratings of users who had rated before"}
+        return {"not measured": "no test ratings of users with earlier ratings"}
     return {
         **rating_error(pairs, replicates, np.random.default_rng(seed)),
         "cold_users": sum(cold for _, cold, _ in asked),
@@ -53,7 +59,7 @@ def rating_errors(
 
 
 def rating_error(pairs: Sequence[tuple[Rated, Answer]], replicates: int, rng: np.random.Generator) -> dict[str, Any]:
-    """ratings, users, models: model → rmse and mae as intervals; against: RMSE of `ratings` less that of FLOOR."""
+    """The errors as JSON. models: model → rmse and mae as intervals; against: RMSE of `ratings` minus that of FLOOR."""
     users = np.concatenate([rated.users for rated, _ in pairs])
     errors = np.column_stack(
         [
@@ -64,22 +70,22 @@ def rating_error(pairs: Sequence[tuple[Rated, Answer]], replicates: int, rng: np
     sums, counts = by_user(users, np.column_stack([errors**2, np.abs(errors)]))
     columns = np.column_stack([sums, counts])
     points, drawn = _means(columns.sum(axis=0)[None, :]), _means(replicate_totals(columns, replicates, rng))
-    told = [asdict(interval(float(points[0, at]), drawn[:, at])) for at in range(2 * len(MODELS))]
-    models = {model: {"rmse": told[at], "mae": told[at + len(MODELS)]} for at, model in enumerate(MODELS)}
+    found = [asdict(interval(float(points[0, n]), drawn[:, n])) for n in range(2 * len(MODELS))]
+    models = {model: {"rmse": found[n], "mae": found[n + len(MODELS)]} for n, model in enumerate(MODELS)}
     head, floor = MODELS.index("ratings"), MODELS.index(FLOOR)
     against = interval(float(points[0, head] - points[0, floor]), drawn[:, head] - drawn[:, floor])
     return {"ratings": len(users), "users": len(counts), "models": models, "against": asdict(against)}
 
 
 def _means(totals: FloatArray) -> FloatArray:
-    """[r, 2m] RMSE and MAE of totals [r, 2m + 1], whose last column counts."""
+    """[r, 2m] RMSE and MAE from totals [r, 2m + 1], whose last column is the count."""
     means = totals[:, :-1] / totals[:, -1:]
     half = means.shape[1] // 2
     return np.column_stack([np.sqrt(means[:, :half]), means[:, half:]])
 
 
 def rating_metrics(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """protocol → ratings, users, rmse and mae by model; few and stable numbers for `dvc metrics`."""
+    """Protocol → ratings, users, rmse and mae by model, for `dvc metrics`."""
     small: dict[str, Any] = {}
     for name, own in found.items():
         small[name] = {"ratings": own.get("ratings", 0), "users": own.get("users", 0)}
@@ -89,10 +95,10 @@ def rating_metrics(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def rating_lines(name: str, found: Mapping[str, Any]) -> str:
-    """For the terminal."""
+    """Format a protocol's errors for the terminal."""
     if "models" not in found:
         return f"ratings on {name}: not measured: {found['not measured']}"
-    rows = [f"ratings on {name}: {found['ratings']:,} of {found['users']:,} users, RMSE [95% interval] and MAE"]
+    rows = [f"ratings on {name}: {found['ratings']:,} ratings by {found['users']:,} users; RMSE, 95% interval, MAE"]
     for model, each in found["models"].items():
         error = each["rmse"]
         rows.append(

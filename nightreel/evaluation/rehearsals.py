@@ -1,4 +1,4 @@
-"""The rehearsed bundles of a protocol, each with the question that it is judged by."""
+"""The candidate bundles of a protocol, each with its test set."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ from nightreel.reader.reader import Reader
 def rehearsed(
     data: Dataset, protocol: str, cuts: Sequence[Sequence[float]], hidden: Collection[str], finetune: Path
 ) -> list[tuple[TestSet, Reader]]:
-    """Each fold's question and the bundle that was rehearsed for it, the latest fold first; both about what may be
-    shown today.
+    """Return each fold's test set and candidate bundle, the latest fold first, both without items hidden today.
 
     Args:
-        data: The night's data set.
+        data: The validated data.
         protocol: One of its protocols.
-        cuts: (validation begins, test begins, end) of each fold, epoch seconds; empty where each user has their own.
-        hidden: Ids of the items that nobody may be shown today.
-        finetune: The folder of that stage's outputs.
+        cuts: (start of validation, start of test, end) of each fold in epoch seconds; empty if each user has their own.
+        hidden: Ids of items that may not be shown today.
+        finetune: The output folder of finetune.
     """
     gone = mask_of(data.item_ids, hidden)
     pairs: list[tuple[TestSet, Reader]] = []
     for number, fold in enumerate(data.protocols[protocol]):
         latest = protocol == data.gate and number == 0
         bundle = finetune / "candidate" if latest else finetune / "candidates" / fold
-        asked = build_test_set(data, fold, cuts[number][1] if cuts else None, gone)
-        pairs.append((asked, Reader.open_bundle(bundle).hiding(hidden)))
+        test_set = build_test_set(data, fold, cuts[number][1] if cuts else None, gone)
+        pairs.append((test_set, Reader.open_bundle(bundle).hiding(hidden)))
     return pairs

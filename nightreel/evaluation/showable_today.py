@@ -1,4 +1,4 @@
-"""What may be shown today: the gate judges recommenders by it, champion and challenger alike, never by their rights."""
+"""Items that may be shown today: champion and challenger are compared on these only, so that rights do not matter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 def hidden_today(snapshot: Path) -> frozenset[str]:
-    """Ids of the items that nobody may be shown at the night's now, as snapshot pinned them."""
+    """Ids of the items that may not be shown at the time of the run, as pinned by snapshot."""
     return frozenset(read_json(snapshot / FILE)["hidden"])
 
 

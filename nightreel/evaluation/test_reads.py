@@ -1,6 +1,6 @@
-"""How often a test split has been read: every look at it is one more chance to be fooled by it.
+"""Counts how many configurations were evaluated on a test split, since the best of many is overestimated.
 
-Counted in the state directory, since it differs between runs that are otherwise equal.
+Stored in the state directory, because the count differs between otherwise equal runs.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from nightreel.stage import read_json, write_json
 
 
 def count_read(state: Path, split_digest: str, recipe: str) -> int:
-    """Note that `recipe` reads the test split; returns how many recipes have done so, this one included.
+    """Register that a recipe is evaluated on a test split; returns the number of recipes so far, including this one.
 
-    The same recipe counts once, however often it runs.
+    A recipe counts once, however often it runs.
     """
     path = state / "test_reads.json"
     (state / "locks").mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A trial: what one fold asks of every model, and the lists that a model answers with."""
+"""The test set of a fold: users, histories and truth, the same for every model; and the models' lists on it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from nightreel.data.histories import FloatArray, Histories, IntArray, ItemArray
 from nightreel.evaluation.metrics.novelty import audience, information
 from nightreel.evaluation.metrics.ranking import Truth
 
-POPULARITY = "popularity"  # the member that everything has to beat
-_USERS = 1024  # users asked at once: bounds a model's [users, n_items] scores
+POPULARITY = "popularity"  # the baseline that every model has to beat
+_USERS = 1024  # users per block: bounds the memory of a model's [users, n_items] scores
 
 
 class InteractionData(Protocol):
-    """What a trial needs of a dataset (nightreel.data.dataset.Dataset)."""
+    """The part of a data set (nightreel.data.dataset.Dataset) that a test set needs."""
 
     @property
     def n_items(self) -> int: ...
@@ -28,7 +28,7 @@ class InteractionData(Protocol):
 
 
 class Lists(Protocol):
-    """The answer of a ranker: items [n, k] int32, best first, padded with -1, and their scores [n, k]."""
+    """A ranker's result: items [n, k] int32, best first, padded with -1, and their scores [n, k]."""
 
     @property
     def items(self) -> ItemArray: ...
@@ -37,7 +37,7 @@ class Lists(Protocol):
 
 
 class Ranker(Protocol):
-    """What evaluation asks of a bundle (nightreel.reader.reader.Reader)."""
+    """The part of a reader (nightreel.reader.reader.Reader) that the evaluation needs."""
 
     @property
     def models(self) -> tuple[str, ...]: ...
@@ -54,12 +54,12 @@ class Ranker(Protocol):
 
 @dataclass(frozen=True)
 class TestSet:
-    """One fold's question, the same for every model.
+    """One fold's test set, the same for every model.
 
-    users: [n] user indices; histories: n rows of train + valid positives; exclude: n rows of what the user has seen by
-    then, or None where repeats are allowed; moments: [n] the instant of each answer; truth: of the n rows;
-    bits: [n_items] how little known each item was among all users with a history; cold: users with test positives
-    and no history, who are counted and not asked.
+    users: [n] user indices; histories: n rows of train and validation positives; exclude: n rows of seen items, or
+    None if repeats are allowed; moments: [n] time of each request; truth: of the n rows; bits: [n_items]
+    self-information of each item among all users with a history; cold: number of users with test positives and no
+    history, who are excluded.
     """
 
     fold: str
@@ -75,7 +75,7 @@ class TestSet:
         return len(self.users)
 
     def take(self, rows: IntArray) -> TestSet:
-        """The trial for some of its rows."""
+        """The test set of some rows."""
         return replace(
             self,
             users=self.users[rows],
@@ -89,12 +89,17 @@ class TestSet:
 def build_test_set(
     data: InteractionData, fold: str, cut: float | None, hidden: npt.NDArray[np.bool_] | None = None
 ) -> TestSet:
-    """The trial of a fold. Truth: test positives not seen before (where seen items are excluded), for users with at
-    least one train or valid positive.
+    """Build the test set of a fold.
 
-    cut: the instant that ends validation, for folds cut at one time; None: each user's own last history event, so that
-    no feature sees past what the user had done. hidden: [n_items] what may not be shown today: no list can hold it, so
-    no truth does.
+    The truth is the test positives (without seen items, if those are excluded) of users with at least one positive
+    event in train or validation.
+
+    Args:
+        data: The validated data.
+        fold: The fold's name.
+        cut: The time that ends validation, for folds cut at one time; None: the time of each user's last event in the
+            history, so that no feature sees later events.
+        hidden: [n_items] items hidden today; no list can contain them, so the truth does not either.
     """
     past = ("train", "valid")
     history, seen, test = data.positives(fold, past), data.seen(fold, past), data.positives(fold, ("test",))
@@ -119,12 +124,12 @@ def build_test_set(
 
 
 def ask(ranker: Ranker, question: TestSet, k: int, model: str) -> ItemArray:
-    """[n, k] int32 the model's lists for every user of the trial, asked in blocks."""
+    """[n, k] int32 the model's lists for every user of the test set, computed in blocks."""
     return answers(ranker, question, k, model)[0]
 
 
 def answers(ranker: Ranker, question: TestSet, k: int, model: str) -> tuple[ItemArray, npt.NDArray[np.bool_]]:
-    """The lists as of `ask`, and [n] whether a row's items all have a finite score."""
+    """The lists as in `ask`, and [n] whether all scores of a row are finite."""
     blocks, sound = [], []
     for start in range(0, len(question), _USERS):
         part = question.take(np.arange(start, min(start + _USERS, len(question)), dtype=np.int64))
@@ -137,11 +142,11 @@ def answers(ranker: Ranker, question: TestSet, k: int, model: str) -> tuple[Item
 
 
 def padded(items: ItemArray, k: int) -> ItemArray:
-    """[n, k] lists of exactly k columns, filled with -1 where a catalogue has fewer than k items."""
+    """[n, k] lists of exactly k columns, padded with -1 if the catalogue has fewer than k items."""
     short = k - items.shape[1]
     return items[:, :k] if short <= 0 else np.pad(items, ((0, 0), (0, short)), constant_values=-1)
 
 
 def _contains(owners: Histories, asked: Histories, n_items: int) -> npt.NDArray[np.bool_]:
-    """[nnz of asked] whether the event's row of `owners` holds its item."""
+    """[nnz of asked] whether the same row of `owners` contains the event's item."""
     return np.isin(asked.rows * n_items + asked.items, owners.rows * n_items + owners.items)

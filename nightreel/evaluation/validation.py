@@ -1,4 +1,4 @@
-"""Validation: what a fold's settings are chosen on, and how lists are judged there."""
+"""Model selection: the validation task of a fold, and the metric used there."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from nightreel.stage import read_json
 
 LEAVE_LAST_OUT = "leave_last_out"
 CONTENT: Final = "content_knn"
-LARGEST_LESSON = 0.1  # share of all events: a lesson of more would leave too little to learn from
-FEWEST_LESSONS = 2  # of a fold that decides nothing
+LARGEST_LESSON = 0.1  # largest share of all events in one validation window, so that enough is left to train on
+FEWEST_LESSONS = 2  # cuts in time of a fold that the gate does not use
 Vectors = npt.NDArray[np.float32]
 
 
 def ndcg(lists: ItemArray, targets: Histories) -> FloatArray:
-    """[n] NDCG@10 against rows of targets; indices beyond both are all that the catalogue needs to hold."""
+    """[n] NDCG@10 of lists against rows of targets."""
     n_items = int(max(lists.max(initial=0), targets.items.max(initial=0))) + 1
     return per_user(lists, Truth.of(targets, n_items), (10,))["ndcg@10"]
 
 
 def gate_fold(data: Dataset) -> str:
-    """The fold whose choices are shipped: the gate's latest."""
+    """The fold whose selected parameters are published: the gate's latest."""
     return data.protocols[data.gate][0]
 
 
 def fold_task(data: Dataset, fold: str, settings: Finetune) -> Task:
-    """The fold's train and validation as a task; a fold cut at one time asks as on earlier nights."""
+    """The fold's train and validation events as a task; a fold cut at one time gets several earlier cuts."""
     if fold == LEAVE_LAST_OUT:
         train, valid = data.positives(fold, ("train",)), data.positives(fold, ("valid",))
         return leave_last_out_task(train, valid, settings.positions)
@@ -47,13 +47,13 @@ def fold_task(data: Dataset, fold: str, settings: Finetune) -> Task:
 
 
 def judge_of(data: Dataset) -> Validator:
-    """How lists are judged in this data set."""
+    """The validation metric for this data set."""
     threads = int(read_json(Path("data/snapshot/environment.json"))["threads"])
     return Validator(ndcg, data.exclude_seen, data.clock == "time", threads)
 
 
 def content_quality(data: Dataset, vectors: Vectors, settings: Settings, judge: Validator) -> float:
-    """Validation NDCG@10 of content kNN on the gate's latest fold, at its best setting."""
+    """Validation NDCG@10 of content kNN on the gate's latest fold, with its best parameters."""
     base, task = (
         initial_params(settings.finetune, "base", "last_event"),
         fold_task(data, gate_fold(data), settings.finetune),

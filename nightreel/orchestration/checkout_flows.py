@@ -1,4 +1,4 @@
-"""The checkout's own `flows` folder, which is no part of the installed package."""
+"""Loads the `flows` folder of a checkout, which is not part of the installed package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from nightreel.errors import UserError
 
 
 def load(root: Path, name: str) -> ModuleType:
-    """A module of the folder `flows` in a checkout; raises UserError where it is not there."""
+    """Import a module of a checkout's folder `flows`.
+
+    Raises:
+        UserError: The file is missing.
+    """
     if not (root / "flows" / f"{name}.py").is_file():
         raise UserError(f"{root / 'flows'}: there is no {name}.py. Run `git status` in the clone and restore the file.")
     if str(root) not in sys.path:

@@ -1,4 +1,4 @@
-"""A child process that can be stopped whole and that never outlives us, even when we are killed with -9."""
+"""A child process that can be stopped with all its children and never outlives this process, even after kill -9."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-# The guard blocks on a pipe that only we hold. A word on it means that all went well; its end without a word means that
-# we are gone, and then the child's whole process group goes too. The guard keeps the run's lock until that is done.
+# The guard blocks on a pipe that only this process holds. A word on it means that all went well; end-of-file without a
+# word means that this process died, so the guard kills the child's process group. It holds the run's lock until then.
 GUARD = 'read -r word; [ -n "$word" ] || kill -9 "-$1" 2>/dev/null'
 
 
 @contextmanager
 def guard(group: int, hold: int | None) -> Iterator[None]:
-    """While we live: nothing. If we die before the block ends: the process group is killed."""
+    """Kill the process group if this process dies before the block ends."""
     watch = subprocess.Popen(
         ["sh", "-c", GUARD, "guard", str(group)],
         start_new_session=True,
@@ -40,7 +40,7 @@ def guard(group: int, hold: int | None) -> Iterator[None]:
 
 
 class Child:
-    """A command in a process group of its own, with a guard beside it."""
+    """A command in its own process group, watched by a guard."""
 
     def __init__(
         self,
@@ -51,7 +51,8 @@ class Child:
         log: Path | None = None,
         hold: int | None = None,
     ) -> None:
-        """Start it. Output goes to the file `log`, else to `lines()`; `hold` is a lock's descriptor for the guard."""
+        """Start the command. Output goes to the file `log`, else to `lines()`; `hold` is a lock's file descriptor that
+        the guard keeps open."""
         self.log = log
         with ExitStack() as stack:
             out: int | IO[bytes] = subprocess.PIPE if log is None else stack.enter_context(log.open("ab"))

@@ -1,4 +1,4 @@
-"""Relative paths in the environment, made absolute once, where a command was typed: stages run elsewhere."""
+"""Makes relative paths in environment variables absolute when a command starts, since stages run in other folders."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from nightreel.tracking import address
 
 ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "NIGHTREEL_STORE")
-"""An address, or a folder."""
+"""Variables that hold an address or a folder."""
 PATHS = (
     "NIGHTREEL_STATE",
     "AWS_CONFIG_FILE",
@@ -29,27 +29,27 @@ PATHS = (
     "XDG_CACHE_HOME",
     "TMPDIR",
 )
-"""A file or a folder of settings, credentials, certificates or caches."""
+"""Variables that hold a file or folder: settings, credentials, certificates, caches."""
 
 
 def settle(here: Path | None = None) -> None:
-    """Make what is relative in this process's environment absolute, for its children too.
+    """Make the relative paths in this process's environment absolute, for its children, too.
 
     Args:
-        here: The folder in which the command was typed; default: the working directory.
+        here: The folder in which the command was started; default: the working directory.
     """
     os.environ.update(settled(os.environ, here or Path.cwd()))
 
 
 def settled(environment: Mapping[str, str], here: Path) -> dict[str, str]:
-    """The variables of an environment that are relative, as they have to be.
+    """Resolve the relative paths in an environment.
 
     Args:
         environment: All variables.
-        here: What they are relative to.
+        here: The folder that paths are relative to.
 
     Returns:
-        Name → absolute value, of those alone whose value changes.
+        Name → absolute value, of the variables that change.
     """
     found = {name: environment[name] for name in (*ADDRESSES, *PATHS) if environment.get(name)}
     whole = {

@@ -1,4 +1,4 @@
-"""Finds the report of a run: `record` made it and keeps it, by recipe, in the state directory."""
+"""Finds the report of a run; stage `record` writes it to the state directory, named after the recipe."""
 
 from __future__ import annotations
 
@@ -12,21 +12,27 @@ from nightreel.store.open import open_store
 
 
 def find(version: str | None, at: str | None) -> Path:
-    """The page of the run that made a version (its digest or the beginning of it), or of the one that ended last.
+    """Return the report of the run that made a version, or of the latest run.
 
-    Raises UserError where there is none on this machine.
+    Args:
+        version: A digest or its first characters; None for the latest run.
+        at: The store; None for the default.
+
+    Raises:
+        UserError: There is no such report on this machine.
     """
     state = state_directory()
     if version is None:
         pages = sorted((state / "reports").glob("*.html"), key=lambda page: page.stat().st_mtime)
         if not pages:
-            raise UserError(f"{state / 'reports'}: no run has left a report yet. Start one: `nightreel run`.")
+            raise UserError(f"{state / 'reports'}: there is no report yet. Start a run: `nightreel run`.")
         return pages[-1]
     store = open_store(at)
     digest = channels.resolve(store, "live", version)
     page = report_path(state, str(channels.lineage(store, digest).get("recipe")))
     if not page.exists():
         raise UserError(
-            f"the report of {digest[:12]} is not on this machine. Take it from its run in MLflow, or run it again here."
+            f"the report of version {digest[:12]} is not on this machine. Open it in its MLflow run, or repeat the run "
+            "here."
         )
     return page

@@ -1,4 +1,4 @@
-"""What is served while a night ends, in a line: which version, since when, and what was withdrawn tonight."""
+"""One line on what is served at the end of a run: the version, its date, and what was withdrawn tonight."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nightreel.orchestration.project import Project
 
 
 def channel_of(project: Project) -> str:
-    """The channel that a night in this place publishes to."""
+    """The channel that a run in this place publishes to."""
     try:
         return str(yaml.safe_load((project.root / "params.yaml").read_text("utf-8"))["snapshot"]["channel"])
     except (OSError, yaml.YAMLError, KeyError, TypeError):
@@ -20,12 +20,12 @@ def channel_of(project: Project) -> str:
 
 
 def served(project: Project, channel: str, began: float) -> str:
-    """The line; empty where nothing is live, or the store can't be asked: a night's summary never fails for it.
+    """Return the line; empty if nothing is live or the store can't be read, because a summary must not fail for it.
 
     Args:
-        project: where the night ran.
-        channel: the one that it publishes to.
-        began: when it began, epoch seconds; withdrawals that were noted before are not tonight's.
+        project: Where the run took place.
+        channel: The channel that it publishes to.
+        began: When it began, in epoch seconds; earlier withdrawals are not tonight's.
     """
     from nightreel.errors import UserError
     from nightreel.store import channels
@@ -39,12 +39,12 @@ def served(project: Project, channel: str, began: float) -> str:
         since = str(channels.lineage(store, pointer.digest).get("published_at") or "")[:10]
     except (UserError, OSError):
         return ""
-    told = f"{pointer.digest[:12]}{f' of {since}' if since else ''} is served"
-    return "; ".join(filter(None, [told, withdrawn(project, began)]))
+    line = f"serving {pointer.digest[:12]}{f' of {since}' if since else ''}"
+    return "; ".join(filter(None, [line, withdrawn(project, began)]))
 
 
 def withdrawn(project: Project, began: float) -> str:
-    """What stage `withdraw` took from what is live in the night that began then."""
+    """What stage `withdraw` withdrew in the run that began then, in words; empty if it did not run."""
     path = project.state / "notes" / "withdraw.json"
     try:
         note: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.stat().st_mtime >= began else {}
@@ -53,5 +53,5 @@ def withdrawn(project: Project, began: float) -> str:
     if not note:
         return ""
     counts = [f"{note[kind]:,} {kind if note[kind] != 1 else kind[:-1]}" for kind in ("items", "users") if note[kind]]
-    kept = "a part was not taken over, see its warnings" if note["warnings"] else ""
-    return "; ".join(filter(None, [f"withdrawn tonight: {', '.join(counts) or 'nothing more'}", kept]))
+    kept = "some withdrawals were not applied, see the warnings of stage withdraw" if note["warnings"] else ""
+    return "; ".join(filter(None, [f"withdrawn tonight: {', '.join(counts) or 'nothing new'}", kept]))

@@ -1,4 +1,4 @@
-"""One run at a time, over every door: a lock on a file, which the system frees when its holder is gone."""
+"""One run at a time, however it is started: a file lock, which the system releases when its holder dies."""
 
 from __future__ import annotations
 
@@ -17,17 +17,23 @@ import psutil  # type: ignore[import-untyped,unused-ignore]
 from nightreel.errors import UserError
 from nightreel.store.fence import VARIABLE, read
 
-LEAVING_S = 30.0  # what a killed holder had started keeps its lock until it is ended too
+LEAVING_S = 30.0  # children of a killed holder keep the lock until they have ended, too
 
 
 @contextmanager
 def exclusive(
     path: Path, what: str, *, patience: float = 0.0, waiting: Callable[[str], None] | None = None
 ) -> Iterator[int]:
-    """Hold the lock; yields its descriptor (for a child's guard). Waits up to `patience` seconds for a holder, and a
-    moment for the children of one that was killed.
+    """Hold the lock; yields its file descriptor, for a child's guard.
 
-    Raises UserError naming the holder's process and the time it started.
+    Args:
+        path: The lock file.
+        what: What the lock stands for, in words, for the message.
+        patience: Seconds to wait for another holder; the children of a killed one are waited for in any case.
+        waiting: Takes a line when the wait begins.
+
+    Raises:
+        UserError: Another process holds the lock; names the process and when it started.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -40,13 +46,13 @@ def exclusive(
 
 
 def fence(path: Path) -> dict[str, str]:
-    """For the holder: the environment that lets its stages publish as long as it holds the lock."""
+    """The environment variables that let the holder's stages publish as long as it holds the lock."""
     mark = read(path)
     return {VARIABLE: mark.text} if mark else {}
 
 
 def held(path: Path) -> bool:
-    """Whether somebody holds the lock now."""
+    """Whether a process holds the lock now."""
     if not path.exists():
         return False
     descriptor = os.open(path, os.O_RDWR)
@@ -68,7 +74,7 @@ def _take(descriptor: int, path: Path, what: str, patience: float, waiting: Call
         except BlockingIOError:
             holder = _holder(path)
             who = f"process {holder.get('pid', '?')}, since {holder.get('since', '?')}"
-            message = f"{path}: {what} is already going on ({who})."
+            message = f"{path}: {what} is already in progress ({who})."
             if time.monotonic() >= began + (patience if _alive(holder) else max(patience, LEAVING_S)):
                 raise UserError(f"{message} Wait for it to end, or stop it, and try again.") from None
             if waiting is not None and not told:
@@ -78,7 +84,7 @@ def _take(descriptor: int, path: Path, what: str, patience: float, waiting: Call
 
 
 def _sign(descriptor: int, path: Path) -> None:
-    """Write down who holds the lock, and that it is a later holder than all before (see nightreel.store.fence)."""
+    """Write the holder's process and a number higher than any before into the lock file (see nightreel.store.fence)."""
     before = read(path)
     name, number = (before.name, before.number + 1) if before else (uuid.uuid4().hex, 1)
     holder = {"pid": os.getpid(), "since": time.strftime("%H:%M:%S"), "lock": name, "number": number}
@@ -88,7 +94,7 @@ def _sign(descriptor: int, path: Path) -> None:
 
 
 def _alive(holder: dict[str, Any]) -> bool:
-    """Whether the process that signed is still there; what is not known counts as alive."""
+    """Whether the process named in the lock file still runs; an unknown one counts as alive."""
     try:
         return bool(psutil.Process(int(holder["pid"])).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

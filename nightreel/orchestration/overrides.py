@@ -1,4 +1,4 @@
-"""Changed settings of one run: `section.field=value` texts and form values into a params.yaml, checked before use."""
+"""Changed settings of one run: applies `section.field=value` texts and form values to a params.yaml, with checks."""
 
 from __future__ import annotations
 
@@ -16,31 +16,39 @@ from nightreel.settings.renamed import new_path, with_new_names
 
 Changes = Mapping[str, Any]  # dotted name → value
 FOLDERS = ("snapshot.source", "snapshot.media")
-"""Settings that may name a folder where a command was typed."""
+"""Settings whose value may be a path relative to the working directory."""
 
 
 def parse(texts: Iterable[str]) -> dict[str, Any]:
-    """`--set` texts as changes; values are YAML (`[a, b]`, `0.05`, `true`). Raises UserError naming the bad text."""
+    """Parse `--set` texts; values are YAML (`[a, b]`, `0.05`, `true`).
+
+    Raises:
+        UserError: A text is not `section.field=value`, or its value is not YAML.
+    """
     changes: dict[str, Any] = {}
     for text in texts:
         name, equals, raw = text.partition("=")
         if not (equals and all(name.strip().split(".")) and "." in name):
             raise UserError(
-                f"--set {text!r}: is not section.field=value. Write for example --set evaluate.margin=0.05."
+                f"--set {text!r}: is not of the form section.field=value. Example: --set evaluate.margin=0.05."
             )
         try:
             value = yaml.safe_load(raw)
         except yaml.YAMLError:
             raise UserError(
-                f"--set {text!r}: the value is not YAML. Quote it, for example --set '{name}=\"…\"'."
+                f"--set {text!r}: the value is not valid YAML. Quote it, for example --set '{name}=\"…\"'."
             ) from None
-        # A moment stays text, as it is in params.yaml: DVC's lock file holds no dates.
+        # A date stays text, as in params.yaml, because DVC's lock file can't hold dates.
         changes[new_path(name.strip())] = raw.strip() if isinstance(value, date) else value
     return changes
 
 
 def changed(path: Path, changes: Changes) -> dict[str, Any]:
-    """The values of a params.yaml with the changes made. Raises UserError naming an unknown or faulty field."""
+    """Return the values of a params.yaml with the changes applied.
+
+    Raises:
+        UserError: A field is unknown, or its value is not valid.
+    """
     settings.load(path)
     values = with_new_names(yaml.safe_load(path.read_text("utf-8")), str(path))
     for name, value in changes.items():
@@ -60,22 +68,22 @@ def changed(path: Path, changes: Changes) -> dict[str, Any]:
 
 
 def absolute(changes: Changes) -> Changes:
-    """The same with the paths of folders that are there made absolute, since a changed run happens elsewhere."""
+    """Make the paths of existing folders absolute, because a changed run takes place in another folder."""
     named = {name: Path(str(changes[name])).expanduser() for name in FOLDERS if changes.get(name)}
     return {**changes, **{name: str(path.resolve()) for name, path in named.items() if path.exists()}}
 
 
 def write(path: Path, changes: Changes) -> None:
-    """Make the changes in a params.yaml (its comments are lost: it is a run's own copy)."""
+    """Apply the changes to a run's own copy of params.yaml; its comments are lost."""
     if changes:
         path.write_text(yaml.safe_dump(changed(path, changes), sort_keys=False, allow_unicode=True), "utf-8")
 
 
 def _chosen(name: str, old: Any, new: Any) -> Any:
-    """A list for a setting that holds named entries picks some of them: `finetune.members=[ease, slist]`."""
+    """A list given for a mapping selects some of its entries: `finetune.members=[ease, slist]`."""
     if not (isinstance(old, dict) and isinstance(new, list)):
         return new
     unknown = [entry for entry in new if entry not in old]
     if unknown:
-        raise UserError(f"{name}: {unknown[0]!r} is not there; choose among {', '.join(old)}.")
+        raise UserError(f"{name}: there is no entry {unknown[0]!r}. Choose from {', '.join(old)}.")
     return {entry: value for entry, value in old.items() if entry in new}

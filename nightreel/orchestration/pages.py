@@ -1,4 +1,4 @@
-"""Where the pages of a run can be opened: MLflow's copy where its server is known, else the file."""
+"""Addresses of a run's HTML pages: MLflow's copy if its server is known, else the file."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from nightreel.orchestration.project import Project
 from nightreel.report.catalogue.page import understanding_path
 from nightreel.report.page import report_path
 
-REPORT, UNDERSTANDING = "report", "what was understood"
+REPORT, UNDERSTANDING = "report", "catalogue"
 
 
 def pages(project: Project) -> dict[str, str]:
-    """Name → address of each page of the run whose files are in the project; a page that is missing is left out."""
+    """Return name → address of each page of the run whose files are in the project; missing pages are omitted."""
     recipe = str(_read(project.root / "data" / "snapshot" / "recipe.json").get("recipe", ""))
     recorded = _read(project.state / "mlflow" / "recorded" / f"{recipe}.json")
     files = {REPORT: report_path(project.state, recipe), UNDERSTANDING: understanding_path(project.state, recipe)}

@@ -1,4 +1,4 @@
-"""A flow run started by `nightreel up` ends when that `up` is gone, even if it was killed with -9."""
+"""Ends a flow run when the `nightreel up` that started it is gone, even after kill -9."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pathlib import Path
 from nightreel.orchestration.lock import held
 from nightreel.store.fence import read
 
-MARK = "NIGHTREEL_UP"  # set by `nightreel up` for all that it starts: which holder of the lock it is
+MARK = "NIGHTREEL_UP"  # set by `nightreel up` for its children: identifies the holder of the lock
 LOCK = Path("locks") / "up.lock"
 
 
 def mark(state: Path) -> dict[str, str]:
-    """For the holder of the lock: the variable by which what it starts knows it from a later `up`."""
+    """The environment variable by which the children of the lock's holder tell it from a later `up`."""
     holder = read(state / LOCK)
     return {MARK: holder.text if holder else ""}
 
 
 def leave_with(state: Path) -> None:
-    """Watch the lock that `up` holds; when it is free, or another `up` has it, end this process group. No effect
-    elsewhere."""
+    """End this process group as soon as the lock of its `up` is free or held by another `up`; no effect if this process
+    was not started by `up`."""
     if MARK in os.environ:
         threading.Thread(target=_watch, args=(state / LOCK, os.environ[MARK]), daemon=True).start()
 

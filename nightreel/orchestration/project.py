@@ -1,4 +1,4 @@
-"""Where a run happens: the checkout, the state directory and the environment that every child process gets."""
+"""Where a run takes place: the checkout, the state directory and the environment of every child process."""
 
 from __future__ import annotations
 
@@ -14,24 +14,29 @@ from nightreel.stage import state_directory
 
 @dataclass(frozen=True)
 class Project:
-    """A folder with a dvc.yaml (the checkout, or a run's own copy of it) and the state directory that outlives it."""
+    """A folder with a dvc.yaml (the checkout, or a run's own copy) and the state directory, which outlives the run."""
 
     root: Path
     state: Path
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        """What a child process sees: this interpreter first on the path, unbuffered output, the shared state."""
+        """The environment of a child process: this interpreter first on the path, unbuffered output, the state
+        directory."""
         return {**os.environ, **settings_of_children(self.state), **(more or {})}
 
     def log(self, name: str) -> Path:
-        """The log file of a background process; its folder is made."""
+        """The log file of a background process; creates its folder."""
         folder = self.state / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{name}.log"
 
 
 def find(start: Path | None = None) -> Project:
-    """The project of a folder or of its nearest parent that has a dvc.yaml; UserError when there is none."""
+    """Find the project of a folder: the folder itself or its nearest parent with a dvc.yaml.
+
+    Raises:
+        UserError: There is none.
+    """
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
         if (folder / "dvc.yaml").is_file() and (folder / ".dvc").is_dir():
@@ -42,7 +47,7 @@ def find(start: Path | None = None) -> Project:
 
 
 def settings_of_children(state: Path) -> dict[str, str]:
-    """Environment of every process that a run starts. Nothing is written to the user's home, nothing reports home."""
+    """The environment of every process that a run starts: nothing is written to the user's home, no telemetry."""
     return {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         "PYTHONUNBUFFERED": "1",

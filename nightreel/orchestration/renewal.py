@@ -1,4 +1,4 @@
-"""A version with other metadata and the same models: no night's training."""
+"""Publishes a version with corrected metadata and the same models, without training."""
 
 from __future__ import annotations
 
@@ -50,16 +50,26 @@ WRITTEN = {
 
 
 def renew(folder: Path, base: Path, items: pa.Table, vectors: npt.NDArray[np.float32]) -> str:
-    """Write and seal a bundle in `folder`; returns its digest.
+    """Write and seal a bundle with the base's models and histories, byte for byte.
 
-    base: a version's folder; items: its items in its order, with other metadata; vectors: [n, d] what their texts are
-    encoded to now. Members and histories are the base's, byte for byte; the users' lists and what is popular in which
-    genre are computed anew. Raises UserError for other items: they need a night.
+    The users' lists and the popularity by genre are computed again.
+
+    Args:
+        folder: Where to write it.
+        base: A version's folder.
+        items: The version's items in the same order, with other metadata.
+        vectors: [n, d] content vectors of the items.
+
+    Returns:
+        The bundle's digest.
+
+    Raises:
+        UserError: The items are others, or in another order; that needs a nightly run.
     """
     if same_items(base, items) is None:
         raise UserError(
-            f"{base}: has other items, or the same in another order. Only what is said of them can change without a "
-            "nightly run; run one."
+            f"{base}: the items or their order differ from the version's. Only their metadata can change without a "
+            "nightly run; start one: `nightreel run`."
         )
     config = read_manifest(base).config
     shutil.copytree(base, folder, ignore=lambda at, names: WRITTEN & set(names) if Path(at) == base else ())
@@ -72,8 +82,8 @@ def renew(folder: Path, base: Path, items: pa.Table, vectors: npt.NDArray[np.flo
 
 @dataclass(frozen=True)
 class Amended:
-    """base: a version's folder; items: its item table with other cells; changed: items that differ; new: rows that the
-    version has no item for."""
+    """An amended table of items. base: a version's folder; items: its table with the corrections; changed: number of
+    items that differ; new: number of rows without an item in the version."""
 
     base: Path
     items: pa.Table
@@ -82,26 +92,39 @@ class Amended:
 
 
 def read_items(path: Path) -> pa.Table:
-    """The contract's columns of a file of items. Raises UserError naming the file, and the row and column at fault."""
+    """Read the contract's columns of a table of items.
+
+    Raises:
+        UserError: The file is faulty; names the file, row and column.
+    """
     return load_items(read_raw(_source("items", path)))
 
 
 def _source(table: str, path: Path) -> SourceFile:
     if not path.is_file():
-        raise UserError(f"{path}: there is no such file. Name a file of {table}, such as {table}.csv.")
+        raise UserError(f"{path}: there is no such file. Give a table of {table}, such as {table}.csv.")
     if FILE_NAME.match(path.name) is None:
-        raise UserError(f"{path}: is of no format that can be read: {', '.join(FORMATS)}. Name it after its format.")
+        raise UserError(f"{path}: unknown format. Use one of {', '.join(FORMATS)}, and that ending in the name.")
     return SourceFile(table, path.name, path)
 
 
 def read_rules(path: Path) -> Raw:
-    """A file of rules, to be checked against a version's items. Raises UserError naming the file."""
+    """Read a table of rules, to be checked against a version's items.
+
+    Raises:
+        UserError: The file is faulty.
+    """
     return read_raw(_source("rules", path))
 
 
 def amend(base: Path, files: Sequence[pa.Table]) -> Amended:
-    """The cells of each file's columns in the place of the version's, file after file; rights alone are no change: they
-    stand beside the version. Raises UserError where the version has none of their items."""
+    """Replace cells of a version's items by those of each table, in order.
+
+    Rights alone do not count as a change, because they are stored outside the version.
+
+    Raises:
+        UserError: The version has none of the tables' items.
+    """
     before = items = pq.ParquetFile(base / "items.parquet").read()
     ids, new = items["item_id"].combine_chunks().cast(pa.string()), set[str]()
     for given in files:
@@ -111,7 +134,7 @@ def amend(base: Path, files: Sequence[pa.Table]) -> Amended:
     if new and len(new) == len({item for given in files for item in given["item_id"].to_pylist()}):
         raise UserError(
             f"version {base.name[:12]} has none of these items ({', '.join(sorted(new)[:3])} …). New items need a "
-            "nightly run; for others compare the item_id column with the catalogue's."
+            "nightly run; otherwise check the item_id column against the catalogue."
         )
     differs = np.zeros(len(ids), bool)
     for name in (name for name in items.column_names if name not in RIGHTS):
@@ -121,12 +144,12 @@ def amend(base: Path, files: Sequence[pa.Table]) -> Amended:
 
 
 def _said(cell: object) -> object:
-    """An empty list, a false flag and no cell say the same."""
+    """An empty list, a false flag and an empty cell count as equal."""
     return None if cell is False or cell == [] else cell
 
 
 def _replaced(items: pa.Table, given: pa.Table, row: npt.NDArray[np.int64]) -> pa.Table:
-    """given: rows of the file; row: where each of them stands in `items`."""
+    """Replace cells of `items`. given: rows of the file; row: the index of each in `items`."""
     place = np.arange(items.num_rows)
     place[row] = items.num_rows + np.arange(len(row))
     for name in given.column_names:
@@ -145,10 +168,12 @@ def _replaced(items: pa.Table, given: pa.Table, row: npt.NDArray[np.int64]) -> p
 
 
 def publish_amended(store: Store, channel: str, digest: str, amended: Amended, *, dry_run: bool) -> Published:
-    """Make a version of the amended items with the base's models and vectors, and point the channel at it.
+    """Publish a version of the amended items with the base's models and vectors.
 
-    Its recipe is its own, so that a rollback blocks neither the base nor the nights to come. Raises StaleChallenger
-    where the channel moved meanwhile.
+    It has a recipe of its own, so that a rollback blocks neither the base nor later runs.
+
+    Raises:
+        StaleChallenger: The channel was changed in the meantime.
     """
     with tempfile.TemporaryDirectory(prefix="nightreel-renew-") as scratch:
         made = _made(Path(scratch) / "bundle", amended)

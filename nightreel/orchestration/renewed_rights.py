@@ -1,4 +1,4 @@
-"""Rights and rules put right by hand: they go into the channel's withdrawals file, and no version is made for them."""
+"""Corrects rights and rules in a channel's withdrawals file, without a new version."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from nightreel.withdrawals.live_tables import LiveTables, live_tables
 
 RIGHTS = ("blocked", "published_at", "expires_at")
 Cells = dict[str, Any]
-"""Column of RIGHTS → what a file says, of those that it has; moments in epoch seconds."""
+"""Column of RIGHTS → its value in a file, for the columns that it has; times in epoch seconds."""
 
 
 @dataclass(frozen=True)
 class RequestedRights:
-    """rights: of items, by id; rules: the file of the whole table, None where it stays."""
+    """The corrections. rights: of items, by id; rules: the complete new table, None to keep the current one."""
 
     rights: Mapping[str, Cells]
     rules: Raw | None
 
 
 def rights_in(files: Sequence[pa.Table]) -> dict[str, Cells]:
-    """What tables of items say of rights, file after file; an empty `blocked` says no."""
+    """The rights in tables of items, in order; an empty `blocked` means false."""
     found: dict[str, Cells] = {}
     for table in files:
         there = [name for name in RIGHTS if name in table.column_names]
@@ -53,36 +53,39 @@ def _plain(name: str, cell: Any) -> Any:
 
 
 def put_right(store: Store, channel: str, wanted: RequestedRights, *, dry_run: bool) -> dict[str, Any]:
-    """Let other rights and rules hold in a channel.
+    """Apply corrected rights and rules to a channel.
 
     Args:
-        store: where the channel is.
-        channel: a channel that serves a version.
-        wanted: what shall hold; items that the version does not know are passed over.
-        dry_run: change nothing.
+        store: The channel's store.
+        channel: A channel that serves a version.
+        wanted: The corrections; items that the version does not know are ignored.
+        dry_run: Change nothing.
 
     Returns:
-        {"rights": items whose rights change, "given_back": items that were withdrawn by hand and no longer are,
-        "rules": how many there are now, or None where they stay, "warning": rules that name nothing, or None}.
+        {"rights": number of items whose rights change, "given_back": number of items that `nightreel withdraw` withdrew
+        and that are restored, "rules": number of rules now, or None if unchanged, "warning": on rules without an
+        effect, or None}.
 
     Raises:
-        UserError: the file of rules is at fault.
+        UserError: The table of rules is faulty.
     """
-    told: dict[str, Any] = {"rights": 0, "given_back": 0, "rules": None, "warning": None}
+    summary: dict[str, Any] = {"rights": 0, "given_back": 0, "rules": None, "warning": None}
 
     def made(seen: Pointer, held: Withdrawals | None) -> Withdrawals | None:
         with live_tables(store, seen.digest) as live:
-            file = _with_rights(live, held or Withdrawals(), wanted.rights, told)
-            file = _with_rules(live, file, wanted.rules, told) if wanted.rules is not None else file
+            file = _with_rights(live, held or Withdrawals(), wanted.rights, summary)
+            file = _with_rules(live, file, wanted.rules, summary) if wanted.rules is not None else file
         return None if dry_run or file == (held or Withdrawals()) else file
 
     change(store, channel, made)
-    return told
+    return summary
 
 
-def _with_rights(live: LiveTables, held: Withdrawals, rights: Mapping[str, Cells], told: dict[str, Any]) -> Withdrawals:
+def _with_rights(
+    live: LiveTables, held: Withdrawals, rights: Mapping[str, Cells], summary: dict[str, Any]
+) -> Withdrawals:
     now, given, by_hand = int(time.time()), dict(held.by_hand.items), dict(held.by_hand.rights)
-    told["rights"] = 0
+    summary["rights"] = 0
     for item, cells in rights.items():
         row = live.items.index_of(item)
         if row is None:
@@ -96,31 +99,31 @@ def _with_rights(live: LiveTables, held: Withdrawals, rights: Mapping[str, Cells
             by_hand.pop(item, None)
         elif wanted != before or source is None:
             by_hand[item] = {"since": now, "is": wanted, "was": source}
-        told["rights"] += wanted != before or (source is None and item not in held.by_hand.rights)
-    told["given_back"] = len(held.by_hand.items) - len(given)
+        summary["rights"] += wanted != before or (source is None and item not in held.by_hand.rights)
+    summary["given_back"] = len(held.by_hand.items) - len(given)
     return replace(held, by_hand=replace(held.by_hand, items=given, rights=by_hand))
 
 
 def _own(live: LiveTables, row: int) -> list[Any]:
-    """The version's own rights, as of Rights.of."""
+    """The version's own rights, in the form of `Rights.of`."""
     ends = (float(live.items.published[row]), float(live.items.expires[row]))
     return [bool(live.items.blocked[row]), *(at if np.isfinite(at) else None for at in ends)]
 
 
-def _with_rules(live: LiveTables, held: Withdrawals, raw: Raw, told: dict[str, Any]) -> Withdrawals:
+def _with_rules(live: LiveTables, held: Withdrawals, raw: Raw, summary: dict[str, Any]) -> Withdrawals:
     items = pq.ParquetFile(live.facets.path).read()
     table = load_rules(raw, items)
     rows, source = list(rows_of(table)), list(_source_rules(live, held))
     before = list(held.rows) if held.rows is not None else source
     if rows == before:
         return held
-    told["rules"], told["warning"] = len(rows), checks.unmet(table, items)
+    summary["rules"], summary["warning"] = len(rows), checks.unmet(table, items)
     entry = None if rows == source else {"since": int(time.time()), "is": rows, "was": source}
     return replace(held, by_hand=replace(held.by_hand, rules=entry))
 
 
 def _source_rules(live: LiveTables, held: Withdrawals) -> tuple[dict[str, Any], ...]:
-    """The rules that hold without a hand: the file's, else the version's own."""
+    """The rules without manual corrections: those of the withdrawals file, else the version's own."""
     if held.rules is not None:
         return held.rules
     path: Path = live.facets.path.parent / FILE

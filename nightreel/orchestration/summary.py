@@ -1,4 +1,4 @@
-"""What a night came to, read from the files that its stages wrote: the same for the terminal and for Prefect."""
+"""The summary of a run, read from its stages' files: the same for the terminal and for Prefect."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class SampleUser:
-    """One user, what they last took to, and what they would be shown."""
+    """A user, the items they last liked, and their recommendations."""
 
     user: str
     pseudonym: bool
@@ -35,7 +35,7 @@ class SampleUser:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """The accounting, the metrics, the decision, the version and a sample."""
+    """Row counts, metrics, the decision, the version and a sample user."""
 
     outcomes: tuple[Outcome, ...]
     rows: tuple[Row, ...]
@@ -44,16 +44,16 @@ class RunSummary:
     metrics: tuple[Row, ...]
     """model, the COLUMNS, the first one's 95% interval; best first."""
     ratings: tuple[Row, ...]
-    """What ratings are predicted by, RMSE, its 95% interval, MAE, on the same protocol; empty where not measured."""
+    """Model, RMSE with its 95% interval, and MAE of predicted ratings, on the same protocol; empty if not measured."""
     beyond: Row
-    """Accuracy is not all: coverage, novelty and diversity of the served model."""
+    """Coverage, novelty and diversity of the served model."""
     decision: str
     sentence: str
     digest: str | None
     published: str
     """What happened to the version, in words."""
     recorded: str
-    """Where MLflow has the run, or why it has not."""
+    """The run in MLflow, or why it is not recorded there."""
     sample: SampleUser | None
     pages: Mapping[str, str]
     """Name → address of the run's pages."""
@@ -83,8 +83,14 @@ class RunSummary:
 
 
 def summarise(project: Project, outcomes: Sequence[Outcome], k: int, began: float = 0.0) -> RunSummary:
-    """Read the stages' files under project.root; what a stage did not write is left empty. began: when the night did,
-    epoch seconds."""
+    """Read the summary from the stages' files; what a stage did not write is left empty.
+
+    Args:
+        project: Where the run took place.
+        outcomes: Of its stages.
+        k: Number of recommendations for the sample user.
+        began: When the run began, in epoch seconds.
+    """
     data = project.root / "data"
     verdict, receipt = _read(data / "evaluate" / "verdict.json"), _read(data / "publish" / "receipt.json")
     served = _read(project.root / "metrics" / "evaluate.json").get("gate", {})
@@ -144,24 +150,24 @@ def _published(receipt: Row) -> str:
     if not receipt:
         return "nothing was published"
     if receipt.get("published"):
-        again = ": what was live, with its choices trained on tonight's log" if receipt["label"] == "refreshed" else ""
+        again = ": the previous version's models, refitted on tonight's log" if receipt["label"] == "refreshed" else ""
         return f"{receipt['label']}, live on channel {receipt.get('channel')}{again}"
     return (
-        "built, not published: a dry run" if receipt.get("dry_run") else f"nothing published: {receipt.get('reason')}"
+        "built but not published (dry run)" if receipt.get("dry_run") else f"nothing published: {receipt.get('reason')}"
     )
 
 
 def _beside(project: Project, receipt: Row, began: float) -> str:
-    """What was withdrawn tonight; where nothing was published, what is served instead too."""
+    """What was withdrawn tonight and, if nothing was published, what is still served."""
     if receipt.get("published"):
         return withdrawn(project, began)
     return served(project, str(receipt.get("channel") or channel_of(project)), began)
 
 
 def _sample(bundle: Path, receipt: Row, k: int) -> SampleUser | None:
-    """A user whose history is of middling length, and k recommendations from this night's version.
+    """A user with a history of median length, and k recommendations from this run's version.
 
-    As it is served; from the bundle itself after a dry run. None where there is no version at all.
+    From the live version, or from the bundle itself after a dry run; None if there is no version.
     """
     from nightreel.reader.reader import Reader
     from nightreel.store.backends.base import StoreError
@@ -177,7 +183,7 @@ def _sample(bundle: Path, receipt: Row, k: int) -> SampleUser | None:
         return None
     row = int(abs(lengths - sorted(lengths[lengths > 0])[(lengths > 0).sum() // 2]).argmin())
     user, past = str(ids[row]), histories.items[slice(*histories.indptr[row : row + 2])]
-    # A pseudonym can't be asked for by name: there the history stands for the user.
+    # Pseudonymised users can't be requested by id, so the history is used instead.
     known = {"history": [reader.items.ids[i] for i in past]} if reader.config["pseudonymised"] else {"user": user}
     return SampleUser(
         user=user,

@@ -1,7 +1,7 @@
 """A run's own copy of the checkout, so that runs from the form, the schedule, --data and --set never write to it.
 
-With git it is a detached worktree that holds what the user sees: HEAD plus all uncommitted changes. Without git it is
-a copy, and DVC is told that there is none. Either shares the checkout's DVC cache and starts from the last run's lock.
+With git it is a detached worktree: HEAD plus all uncommitted changes. Without git it is a plain copy, with DVC's
+`no_scm`. Both share the checkout's DVC cache and start from the last run's dvc.lock.
 """
 
 from __future__ import annotations
@@ -22,14 +22,19 @@ from nightreel.orchestration.dvc import pipeline
 from nightreel.orchestration.dvc.recovery import whole
 from nightreel.orchestration.project import Project
 
-KEPT = 3  # worktrees that stay for inspection after their run
+KEPT = 3  # worktrees kept for inspection after their run
 NOT_COPIED = ("__pycache__", "node_modules", "venv")
 
 
 @contextmanager
 def worktree(project: Project, changes: overrides.Changes, cache: Path | None = None) -> Iterator[Project]:
-    """A project in a fresh worktree with the changes in its params.yaml; when the run ends its lock seeds the next.
-    cache: DVC's, in place of the checkout's."""
+    """Yield a project in a new worktree; after the run, its dvc.lock is kept for the next.
+
+    Args:
+        project: The checkout.
+        changes: Settings to change in the worktree's params.yaml.
+        cache: A DVC cache to use instead of the checkout's.
+    """
     overrides.changed(project.root / "params.yaml", changes)
     runs = project.state / "runs"
     runs.mkdir(parents=True, exist_ok=True)
@@ -46,7 +51,7 @@ def worktree(project: Project, changes: overrides.Changes, cache: Path | None = 
 
 
 def versioned(root: Path) -> bool:
-    """Whether root is the top of a git checkout that has a commit."""
+    """Whether root is the top folder of a git checkout with a commit."""
     top = _git(root, "rev-parse", "--show-toplevel")
     return (
         top is not None
@@ -56,7 +61,7 @@ def versioned(root: Path) -> bool:
 
 
 def unversioned_dvc(root: Path) -> None:
-    """Tell DVC where there is no git; it refuses to work otherwise."""
+    """Set DVC's `no_scm` if there is no git, since DVC refuses to work otherwise."""
     local = root / ".dvc" / "config.local"
     if not (root / ".git").exists() and not local.exists():
         local.write_text("[core]\n    no_scm = true\n", "utf-8")
@@ -66,7 +71,7 @@ def _create(root: Path, target: Path, cache: Path) -> None:
     if versioned(root):
         _git(root, "worktree", "prune")
         if _git(root, "worktree", "add", "--detach", "--no-checkout", str(target), "HEAD") is None:
-            raise UserError(f"{target}: git can't make a worktree here. Run `git worktree prune` and try again.")
+            raise UserError(f"{target}: git can't create a worktree here. Run `git worktree prune` and try again.")
         _git(target, "reset", "--quiet")
         listed = (_git(root, "ls-files", "-coz", "--exclude-standard") or "").split("\0")
         for name in dict.fromkeys(filter(None, listed)):
@@ -79,7 +84,7 @@ def _create(root: Path, target: Path, cache: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """A tracked file that was deleted, or a nested repository, is left out, as in the checkout."""
+    """Copy a file; deleted files and nested repositories are skipped."""
     if source.is_symlink() or source.is_file():
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target, follow_symlinks=False)
@@ -98,7 +103,7 @@ def _copy_unversioned(root: Path, target: Path) -> None:
 
 
 def _cache_folder(root: Path) -> Path:
-    """The checkout's DVC cache, as its configuration says."""
+    """The DVC cache configured in the checkout."""
     parser = configparser.ConfigParser()
     parser.read([root / ".dvc" / "config", root / ".dvc" / "config.local"], "utf-8")
     named = parser.get("cache", "dir", fallback="cache")
@@ -106,7 +111,7 @@ def _cache_folder(root: Path) -> Path:
 
 
 def _seed(project: Project, target: Path) -> None:
-    """Bring the newer of the last run's lock and the checkout's, with the outs that it names."""
+    """Copy the newer of the last run's dvc.lock and the checkout's, and check out the outs that it lists."""
     last = project.state / "runs" / "last"
     locks = [path for path in (last / "dvc.lock", project.root / "dvc.lock") if path.is_file() and whole(path)]
     if not locks:
@@ -140,7 +145,7 @@ def _prune(root: Path, runs: Path, keep: int) -> None:
 
 
 def _git(root: Path, *words: str) -> str | None:
-    """Output of a git command, hooks off; None where it fails or git is not there."""
+    """Output of a git command without hooks; None if it fails or git is missing."""
     try:
         found = subprocess.run(
             ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false", *words],

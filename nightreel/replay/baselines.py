@@ -1,7 +1,7 @@
-"""What a replayed night is compared with: recent popularity, and EASE with recent popularity, both fitted on its log.
+"""Baselines for a replayed night: recent popularity, and EASE combined with recent popularity, fitted on its log.
 
-Their settings are chosen on the step before the night, from what was known when that began, and then all that the log
-holds is learned: the judged step has no part in either.
+Their parameters are tuned on the step before the night, with models fitted before that step. Then they are refitted on
+the whole log up to the night. The evaluated step is used for neither.
 Sources: EASE: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019. Recent popularity as the
 baseline to beat: Ji et al., "A Re-visit of the Popularity Baseline in Recommender Systems", SIGIR 2020.
 """
@@ -30,7 +30,7 @@ HALF_LIVES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 7.0, 14.0, 30.0, 90.0, np.inf)
 REGULARISATIONS = (100.0, 300.0, 1000.0)
 DECAYS = (3.0, 10.0, 30.0)
 WEIGHTS = (0.1, 0.3, 1.0, 2.0, 5.0)
-MOST_ITEMS = 10_000  # of the most used ones that EASE looks at: 8 bytes times their square while it is fitted
+MOST_ITEMS = 10_000  # most popular items used by EASE; fitting takes 8 bytes times their square
 TUNING_USERS = 5_000
 TUNING_CELLS = 20_000_000  # scores held at once while tuning: 80 MB
 BLOCK = 512
@@ -38,8 +38,8 @@ BLOCK = 512
 
 @dataclass(frozen=True)
 class BaselineParams:
-    """Settings of EASE × popularity. half_life, days, of the popularity; decay, events, of a history; weight of the
-    popularity."""
+    """Parameters of EASE × popularity. regularisation: L2; decay: of a history, in events; half_life: of the
+    popularity, in days; weight: of the popularity."""
 
     regularisation: float
     decay: float
@@ -48,20 +48,20 @@ class BaselineParams:
 
 
 def popularity(train: Histories, at: float, half_life: float, n_items: int) -> FloatArray:
-    """[n_items] events, each counting 0.5^(age / half-life).
+    """[n_items] number of events, each weighted by 0.5^(age / half-life).
 
     Args:
         train: Events before `at`.
         at: Epoch seconds.
-        half_life: Days; inf counts all alike.
-        n_items: Items of the log.
+        half_life: Days; inf for equal weights.
+        n_items: Number of items in the log.
     """
     return np.bincount(train.items, 0.5 ** ((at - train.times) / (half_life * DAY)), n_items).astype(np.float64)
 
 
 @dataclass(frozen=True)
 class RecentEase:
-    """EASE over the most used items. active: [m] their numbers; weights: [m, m]."""
+    """EASE over the most popular items. active: [m] their indices; weights: [m, m]."""
 
     active: IntArray
     weights: npt.NDArray[np.float32]
@@ -69,7 +69,7 @@ class RecentEase:
 
     @classmethod
     def fit(cls, train: Histories, regularisation: float, n_items: int) -> Self:
-        """In closed form, from who took which item."""
+        """Fit in closed form on the binary user-item matrix."""
         active = most_used(train, n_items, MOST_ITEMS)
         if not len(active):
             return cls(active, np.empty((0, 0), np.float32), n_items)
@@ -80,11 +80,12 @@ class RecentEase:
         return cls(active, weights, n_items)
 
     def score(self, past: Histories, decay: float) -> Scores:
-        """[n, n_items] of histories whose j-th event from the end counts exp(-j / decay), over each row's maximum."""
-        told = weighted_matrix(past, recency_weights(past, decay), self.n_items)[:, self.active] @ self.weights
-        most = told.max(axis=1, initial=0.0, keepdims=True)
+        """[n, n_items] scores of histories, whose j-th event from the end has weight exp(-j / decay), scaled to a row
+        maximum of 1."""
+        raw = weighted_matrix(past, recency_weights(past, decay), self.n_items)[:, self.active] @ self.weights
+        most = raw.max(axis=1, initial=0.0, keepdims=True)
         scores = np.zeros((len(past), self.n_items), np.float32)
-        scores[:, self.active] = told / np.where(most > 0, most, 1)
+        scores[:, self.active] = raw / np.where(most > 0, most, 1)
         return scores
 
 
@@ -95,13 +96,13 @@ def share(counts: FloatArray) -> npt.NDArray[np.float32]:
 
 
 class TuningStep:
-    """A step on which settings are compared: the users, and the items that anybody had taken to before it.
+    """A step on which parameters are compared: its users, and the items with earlier positive events.
 
-    An item's place is counted where it is wanted, so that hundreds of settings take seconds.
+    Ranks are computed for relevant items only, so that hundreds of parameters take seconds.
     """
 
     def __init__(self, train: Histories, step: Step, hidden: Mask) -> None:
-        """train: positives before the step; hidden: [n_items] what nobody may be shown."""
+        """Prepare the step. train: positives before it; hidden: [n_items] items that may not be shown."""
         taken = np.bincount(train.items, minlength=len(hidden)) > 0
         self.items = np.flatnonzero(taken & ~hidden)
         self.step = _some(step, len(self.items))
@@ -114,13 +115,13 @@ class TuningStep:
         self._row, self._column = row[found], column[item[found]]
 
     def figure(self, scores: Scores) -> float:
-        """Mean NDCG@10 of scores [users, items]; ties to the lower item, as in lists. Changes `scores`."""
+        """Mean NDCG@10 of scores [users, items]; ties go to the lower index, as in lists. Changes `scores`."""
         scores[self._met] = HIDDEN
-        told, own = scores[self._row], scores[self._row, self._column][:, None]
-        place = np.count_nonzero(told > own, axis=1)
-        near = np.flatnonzero((place < CUTOFF) & (own[:, 0] > HIDDEN))  # few: only there do ties matter
+        every, own = scores[self._row], scores[self._row, self._column][:, None]
+        place = np.count_nonzero(every > own, axis=1)
+        near = np.flatnonzero((place < CUTOFF) & (own[:, 0] > HIDDEN))  # the few rows where ties matter
         earlier = np.arange(len(self.items)) < self._column[near, None]
-        place[near] += np.count_nonzero((told[near] == own[near]) & earlier, axis=1)
+        place[near] += np.count_nonzero((every[near] == own[near]) & earlier, axis=1)
         listed = near[place[near] < CUTOFF]
         lists = np.full((len(self.step), CUTOFF), -1, np.int32)
         lists[self._row[listed], place[listed]] = self.items[self._column[listed]]
@@ -128,7 +129,7 @@ class TuningStep:
 
 
 def tune_popularity(train: Histories, step: Step, at: float, hidden: Mask) -> float:
-    """The half-life, in days, whose lists are best on a step; the longest of those that tie."""
+    """The half-life in days with the best lists on a step; the longest one of a tie."""
     trial = TuningStep(train, step, hidden)
     if not len(trial.step):
         return HALF_LIVES[-1]
@@ -140,8 +141,7 @@ def tune_popularity(train: Histories, step: Step, at: float, hidden: Mask) -> fl
 
 
 def tune_ease(train: Histories, step: Step, at: float, hidden: Mask, half_life: float) -> BaselineParams:
-    """The settings that are best on a step, all of them tried together; half-lives: popularity's own and its
-    neighbours."""
+    """The best parameters on a step, by grid search; of half-lives, only popularity's own and its neighbours."""
     trial, middle = TuningStep(train, step, hidden), HALF_LIVES.index(half_life)
     near = HALF_LIVES[max(0, middle - 1) : middle + 2]
     best, chosen = -1.0, BaselineParams(REGULARISATIONS[1], DECAYS[1], half_life, WEIGHTS[2])
@@ -160,19 +160,19 @@ def tune_ease(train: Histories, step: Step, at: float, hidden: Mask, half_life: 
 
 
 def by_popularity(counts: FloatArray, step: Step, hidden: Mask) -> ItemArray:
-    """[n, CUTOFF] the items with the highest counts that a user had not met."""
+    """[n, CUTOFF] the unseen items with the highest counts."""
     return _in_blocks(step, hidden, lambda past: np.tile(counts.astype(np.float32), (len(past), 1)))
 
 
 def by_ease(train: Histories, step: Step, at: float, hidden: Mask, chosen: BaselineParams) -> ItemArray:
-    """[n, CUTOFF] by EASE's score plus the weighted share of recent popularity."""
+    """[n, CUTOFF] the best items by EASE's score plus the weighted recent popularity."""
     model = RecentEase.fit(train, chosen.regularisation, len(hidden))
     recent = chosen.weight * share(popularity(train, at, chosen.half_life, len(hidden)))
     return _in_blocks(step, hidden, lambda past: model.score(past, chosen.decay) + recent)
 
 
 def _in_blocks(step: Step, hidden: Mask, score: Callable[[Histories], Scores]) -> ItemArray:
-    """Lists of all rows, BLOCK of them scored at once."""
+    """Lists of all rows, scored in blocks."""
     lists = [np.empty((0, min(CUTOFF, len(hidden))), np.int32)]
     for start in range(0, len(step), BLOCK):
         rows = np.arange(start, min(start + BLOCK, len(step)))
@@ -181,7 +181,7 @@ def _in_blocks(step: Step, hidden: Mask, score: Callable[[Histories], Scores]) -
 
 
 def _best(scores: Scores, met: Histories, hidden: Mask) -> ItemArray:
-    """[n, CUTOFF] the best items that are neither hidden nor met, -1 where there are no more. Changes `scores`."""
+    """[n, CUTOFF] the best items that are neither hidden nor seen, padded with -1. Changes `scores`."""
     scores[:, hidden] = HIDDEN
     scores[met.rows, met.items] = HIDDEN
     items = top_items(scores, CUTOFF)
@@ -189,8 +189,8 @@ def _best(scores: Scores, met: Histories, hidden: Mask) -> ItemArray:
 
 
 def _some(step: Step, n_items: int) -> Step:
-    """At most TUNING_USERS of the users, and no more than memory has room for: evenly in the order in which they came,
-    so that the choice does not hang on what users are called (with pseudonyms: on the key)."""
+    """At most TUNING_USERS of the users, and no more than fit into memory, at even distances in their order of arrival,
+    so that the selection does not depend on their ids (with pseudonyms, on the key)."""
     most = max(1, min(TUNING_USERS, TUNING_CELLS // max(n_items, 1)))
     if len(step) <= most:
         return step

@@ -1,7 +1,7 @@
-"""The step after a night: who came, what they took to, and what they would have been shown when they came.
+"""The step after a night: its active users, what they liked, and what they would have been recommended.
 
 Prequential evaluation (Dawid, "Statistical Theory: The Prequential Approach", Journal of the Royal Statistical Society
-A 147, 1984): each night's version is judged by what happens after it, and by nothing that it could have known.
+A 147, 1984): each night's version is evaluated on what happens after it, which it can't have been trained on.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ CUTOFF = 10
 
 @dataclass(frozen=True)
 class EventLog:
-    """All clean events of a log, users and items as numbers, sorted by user, time and source order.
+    """All clean events of a log with integer users and items, sorted by user, time and source order.
 
-    user_ids: [users]; item_ids: [items]; user, item, time: [n], item -1 where an event names none, time in epoch
-    seconds; positive, met: [n] by `validate`'s labels, met where the event was positive or makes its item count as
-    seen; erased: [users] from when a user is erased, +inf for never; rights: of the
-    items; exclude_seen: whether `validate` would leave seen items out of lists.
+    user_ids: [users]; item_ids: [items]; user, item, time: [n], item -1 for an event without one, time in epoch
+    seconds; positive, met: [n] by validate's labels, met if the event is positive or makes its item seen; erased:
+    [users] time from which a user is erased, +inf for never; rights: of the items; exclude_seen: whether validate would
+    exclude seen items from lists.
     """
 
     user_ids: Sequence[str]
@@ -52,15 +52,15 @@ class EventLog:
 
     @property
     def n_items(self) -> int:
-        """Items of the whole log."""
+        """Number of items in the whole log."""
         return len(self.item_ids)
 
     def positives_before(self, moment: float) -> Histories:
-        """Positive events before an instant: a row a user, empty for who had none or is erased by then."""
+        """Positive events before a time, one row per user; empty for users without any or erased by then."""
         return self._histories(self.positive & (self.time < moment) & (self.erased[self.user] > moment))
 
     def hidden(self, moment: float) -> Mask:
-        """[items] what may be shown to nobody at an instant: blocked, not yet published or expired."""
+        """[items] whether an item may not be shown at a time: blocked, not yet published or expired."""
         return self.rights.hidden(moment)
 
     def _histories(self, mask: Mask) -> Histories:
@@ -72,11 +72,11 @@ class EventLog:
 
 @dataclass(frozen=True)
 class Step:
-    """The users who took to something in [begin, end), one row each.
+    """The users with positive events in [begin, end), one row each.
 
-    users: [n] numbers of users; past: their positives before; met: the items that they had met before; moments: [n]
-    their first event of the step, epoch seconds; truth: what they took to in it, that was new to them where lists
-    leave out what was seen.
+    users: [n] indices; past: their positives before; met: the items they had seen before; moments: [n] time of their
+    first event in the step, epoch seconds; truth: their positives in it (only unseen items, if lists exclude seen
+    ones).
     """
 
     users: IntArray
@@ -89,33 +89,30 @@ class Step:
         return len(self.users)
 
     def take(self, rows: IntArray) -> Step:
-        """Some of the users, each at most once."""
+        """The step for some of the users, each at most once."""
         return Step(
             self.users[rows], self.past.take(rows), self.met.take(rows), self.moments[rows], self.truth.take(rows)
         )
 
     def without_met(self) -> Step:
-        """The same where lists may repeat what was met: nobody has met anything."""
+        """The step without seen items, for lists that may repeat them."""
         nothing = Histories(np.zeros(len(self) + 1, np.int64), np.empty(0, np.int32), np.empty(0))
         return replace(self, met=nothing)
 
     @property
     def newcomers(self) -> Mask:
-        """[n] who had taken to nothing before."""
+        """[n] whether a user had no positive events before."""
         new: Mask = self.past.lengths == 0
         return new
 
 
 def meetings(loaded: Loaded, settings: Validate, *, private: bool) -> EventLog:
-    """Clean and label a whole log as stage validate does, erasures apart: these are judged by their date.
+    """Clean and label a whole log as stage validate does, except erasures, which apply from their date.
 
     Args:
         loaded: The log's typed tables.
         settings: The section `validate` of params.yaml.
         private: Whether users are pseudonyms.
-
-    Returns:
-        The log's meetings of users and items.
     """
     rejected = loaded.rejected.filter(pc.not_equal(loaded.rejected["table"], "erasures"))
     source = {
@@ -128,12 +125,12 @@ def meetings(loaded: Loaded, settings: Validate, *, private: bool) -> EventLog:
     clean = clean_tables(snapshot, settings.duplicate_window_s)
     labelled = feedback_labels.label(clean.events, settings)
     events = feedback_labels.as_arrays(labelled)
-    told = meetings_of(
+    met = meetings_of(
         events, feedback_labels.kinds(labelled), None if loaded.clock == "order" else settings.return_gap_s
     )
-    exclude_seen = feedback_labels.leaves_out_seen(settings, clean.items["media_type"], told.returning)
+    exclude_seen = feedback_labels.leaves_out_seen(settings, clean.items["media_type"], met.returning)
     if not exclude_seen:
-        events = feedback_labels.as_arrays(feedback_labels.once(labelled, told.once))
+        events = feedback_labels.as_arrays(feedback_labels.once(labelled, met.once))
     return EventLog(
         user_ids=clean.user_ids,
         item_ids=clean.items["item_id"].combine_chunks(),
@@ -149,17 +146,17 @@ def meetings(loaded: Loaded, settings: Validate, *, private: bool) -> EventLog:
 
 
 def step_after(log: EventLog, begin: float, end: float, *, exclude_seen: bool) -> Step:
-    """Who is judged on [begin, end), and by what.
+    """Select the users and the truth of [begin, end).
 
     Args:
         log: The whole log.
-        begin: The night's instant, epoch seconds: what lies before it is known.
+        begin: The night's time, epoch seconds; earlier events are known.
         end: Epoch seconds.
-        exclude_seen: Whether lists leave out what their user had met: then only items new to a user are wanted, since
-            no list can hold another.
+        exclude_seen: Whether lists exclude seen items; then only unseen items are relevant, since no list can contain
+            others.
 
     Returns:
-        A row for each user with something wanted, in the order of their numbers; who is erased by `begin` has none.
+        A row for each user with a relevant item, ordered by index; without users who are erased by `begin`.
     """
     inside = np.flatnonzero((log.time >= begin) & (log.time < end) & (log.erased[log.user] > begin))
     key = log.user * log.n_items + log.item
@@ -179,10 +176,10 @@ def step_after(log: EventLog, begin: float, end: float, *, exclude_seen: bool) -
 
 
 def recommended(reader: Reader, step: Step, item_ids: pa.Array) -> ItemArray:
-    """What a version shows each user of a step at their first event of it.
+    """Recommend to each user of a step, as of their first event in it.
 
-    Histories are those of that instant, whatever the version knows of its users, and so are the rights of items and the
-    version's rules; a version that leaves out what was seen leaves out all that they had met.
+    Histories are passed in, whatever the version knows of its users. Item rights and the version's rules apply as of
+    that time. If the version excludes seen items, all items that the user had seen are excluded.
 
     Args:
         reader: The version.
@@ -190,12 +187,12 @@ def recommended(reader: Reader, step: Step, item_ids: pa.Array) -> ItemArray:
         item_ids: The log's items.
 
     Returns:
-        [n, CUTOFF] the log's item numbers, best first, -1 where a list is short.
+        [n, CUTOFF] the log's item indices, best first, padded with -1.
     """
     known = pa.array(reader.items.ids, pa.string())
     theirs = _numbers(item_ids, known)
     past, met = _renumbered(step.past, theirs), _renumbered(step.met, theirs)
-    ours = np.append(_numbers(known, item_ids), -1)  # a short list's padding is -1, and so the last of these
+    ours = np.append(_numbers(known, item_ids), -1)  # padding (-1) selects this last entry
     lists = np.full((len(step), CUTOFF), -1, np.int32)
     for rows in _stretches(reader, step.moments):
         found = reader.recommend_many(
@@ -210,12 +207,12 @@ def recommended(reader: Reader, step: Step, item_ids: pa.Array) -> ItemArray:
 
 
 def ndcg(lists: ItemArray, step: Step) -> FloatArray:
-    """[n] NDCG@10 of lists [n, CUTOFF] against all that each user took to; items that no list can hold are misses."""
+    """[n] NDCG@10 of lists [n, CUTOFF] against each user's truth; items that no list can contain count as misses."""
     return per_user(lists, step.truth, (CUTOFF,))[f"ndcg@{CUTOFF}"]
 
 
 def _stretches(reader: Reader, moments: FloatArray) -> Iterator[IntArray]:
-    """The rows whose moments lie in one stretch of time, in which the same may be shown and the same rules hold."""
+    """Groups of rows whose times fall into the same period of rights and rules."""
     rows: dict[tuple[int, int], list[int]] = {}
     for row, moment in enumerate(moments.tolist()):
         span = (reader.items.span(moment), 0 if reader.rules is None else reader.rules.span(moment))
@@ -224,22 +221,22 @@ def _stretches(reader: Reader, moments: FloatArray) -> Iterator[IntArray]:
 
 
 def _numbers(wanted: pa.Array, among: pa.Array) -> IntArray:
-    """[len(wanted)] the place of each id; -1 where it is not there."""
+    """[len(wanted)] index of each id in `among`; -1 if missing."""
     found: IntArray = pc.fill_null(pc.index_in(wanted, value_set=among), -1).to_numpy().astype(np.int64)
     return found
 
 
 def _renumbered(histories: Histories, numbers: IntArray) -> Histories:
-    """The same with other numbers of items; those that have none are left out."""
+    """Histories with other item indices, without items that have none."""
     renamed = numbers[histories.items]
     kept = histories.where(renamed >= 0)
     return Histories(kept.indptr, renamed[renamed >= 0].astype(np.int32), kept.times)
 
 
 def _erased(user_ids: Sequence[str], erasures: pa.Table) -> FloatArray:
-    """[users] the earliest request of each; one without a date holds from the first night on."""
-    asked = erasures["requested_at"].cast(pa.int64()).cast(pa.float64(), safe=False)
-    moments = pc.fill_null(pc.divide(asked, float(MICROS)), -np.inf).to_numpy()
+    """[users] time of each user's first erasure request; one without a date applies from the first night on."""
+    requested = erasures["requested_at"].cast(pa.int64()).cast(pa.float64(), safe=False)
+    moments = pc.fill_null(pc.divide(requested, float(MICROS)), -np.inf).to_numpy()
     rows = _numbers(erasures["user_id"].combine_chunks(), pa.array(user_ids, pa.string()))
     erased = np.full(len(user_ids), np.inf)
     np.minimum.at(erased, rows[rows >= 0], moments[rows >= 0])

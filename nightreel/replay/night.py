@@ -1,4 +1,4 @@
-"""One night of a replay: the log as it was, the whole DAG over it, and what the step after says of what is served."""
+"""One night of a replay: runs the pipeline on the log as of that night, and scores the result on the next step."""
 
 from __future__ import annotations
 
@@ -34,45 +34,45 @@ Row = dict[str, Any]
 
 
 class Diary:
-    """Follows a night: what its stages say goes into a file, which stage it is to whoever watches."""
+    """Progress listener: writes the stages' output to a file, and reports the current stage."""
 
-    def __init__(self, file: TextIO, told: Callable[[str], None]) -> None:
-        """told: called with the name of each stage that begins."""
+    def __init__(self, file: TextIO, progress: Callable[[str], None]) -> None:
+        """Take the file, and a function that is called with the name of each stage that begins."""
         self._file = file
-        self._told = told
+        self._progress = progress
 
     def begin(self, stage: str) -> None:
-        """A stage starts."""
-        self._told(stage)
+        """Report a stage that begins."""
+        self._progress(stage)
 
     def line(self, stage: str, text: str) -> None:
-        """What a stage says, as it says it."""
+        """Write a line of a stage."""
         print(f"{stage:<10} {text}", file=self._file, flush=True)
 
     def end(self, outcome: Outcome) -> None:
-        """How it went."""
+        """Write a stage's outcome."""
         print(f"{outcome.stage:<10} {outcome.how}, {outcome.seconds:.1f} s", file=self._file, flush=True)
 
 
 def play(
-    plan: ReplayPlan, log: EventLog, night: float, before: Row | None, lock: int, told: Callable[[str], None]
+    plan: ReplayPlan, log: EventLog, night: float, before: Row | None, lock: int, progress: Callable[[str], None]
 ) -> Row:
-    """Run and judge a night; its folder then holds judged.parquet and, written last, row.json.
+    """Run and score a night; writes judged.parquet and, last, row.json to its folder.
 
     Args:
         plan: The replay.
-        log: The whole log's meetings.
-        night: The instant.
-        before: The row of the night before, None on the first.
-        lock: The run lock's descriptor.
-        told: Called with what is going on.
+        log: The events of the whole log.
+        night: The night's time, epoch seconds.
+        before: The row of the night before; None for the first.
+        lock: File descriptor of the run lock.
+        progress: Called with the current step, in words.
 
     Returns:
-        The night's row. A night that failed has its error there, and is judged by what is still served.
+        The night's row. A failed night's row has the error, and the scores of the version that is still served.
     """
     folder, began = plan.of(night), time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
-    told("the log as it was")
+    progress("writing the log as of that night")
     plan.log.cut(night, plan.cut)
     row: Row = {
         "night": _iso(night),
@@ -81,9 +81,9 @@ def play(
         "code": code_digest(plan.place.root, computing_code(plan.place.root)),
     }
     with (folder / "log.txt").open("a", encoding="utf-8") as file:
-        row |= _night(plan, night, lock, Diary(file, told))
+        row |= _night(plan, night, lock, Diary(file, progress))
     night_s, store = time.monotonic() - began, open_store(str(plan.place.state / "store"))
-    told("judging what is served")
+    progress("scoring the served version")
     channel = plan.settings.snapshot.channel
     pointer = channels.live(store, channel)
     row |= _served(pointer, before, row["night"])
@@ -97,13 +97,13 @@ def play(
 
 
 def kept(plan: ReplayPlan, night: float) -> Row | None:
-    """The row of a night that is finished; None where it is still to come."""
+    """Return the row of a finished night; None if it is not finished."""
     path = plan.of(night) / "row.json"
     return dict(read_json(path)) if path.exists() else None
 
 
 def _night(plan: ReplayPlan, night: float, lock: int, diary: Diary) -> Row:
-    """Every stage, in a worktree: the checkout stays as it is. What its verdict is, or why it failed."""
+    """Run every stage in a worktree; returns the verdict, or the error."""
     nothing: Row = {
         "decision": "failed",
         "label": None,
@@ -134,7 +134,7 @@ def _night(plan: ReplayPlan, night: float, lock: int, diary: Diary) -> Row:
 
 
 def _stages(root: Path, copy: Project, lock: int, diary: Diary) -> None:
-    """The stages as a Prefect flow in this process, on the server that the whole replay uses."""
+    """Run the stages as a Prefect flow in this process, on the replay's server."""
     from nightreel.orchestration.prefect.stage_tasks import NightlyRun, Request
 
     place = StageEnvironment(copy.root, copy.environment(fence(copy.state / "locks" / "run.lock")), lock)
@@ -143,7 +143,7 @@ def _stages(root: Path, copy: Project, lock: int, diary: Diary) -> None:
 
 
 def _served(pointer: Pointer | None, before: Row | None, night: str) -> Row:
-    """Which version readers get after the night, and on which night it came."""
+    """The version that is served after the night, and the night on which it was published."""
     if pointer is None:
         return {"version": None, "since": None}
     same = before is not None and before["version"] == pointer.digest
@@ -164,7 +164,7 @@ def _figures(judged: NightScores) -> Row:
 
 
 def _finite(days: float) -> float | None:
-    """A half-life; None for one without end, which JSON can't hold."""
+    """A half-life in days; None for infinity, which JSON can't represent."""
     return days if math.isfinite(days) else None
 
 
@@ -173,5 +173,5 @@ def _iso(moment: float) -> str:
 
 
 def day(text: str) -> str:
-    """An instant of a row, for people."""
-    return instants.told(datetime.fromisoformat(text).timestamp())
+    """Format a time of a row."""
+    return instants.format_time(datetime.fromisoformat(text).timestamp())

@@ -1,4 +1,4 @@
-"""A night judged on the step after it: what its readers were shown beside both baselines, a row a user."""
+"""The scores of a night on the step after it: the served version and both baselines, one row per user."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ RANKERS = (SERVED, POPULARITY, EASE)
 
 @dataclass(frozen=True)
 class NightScores:
-    """step: who was judged; figures: NDCG@10 of each of RANKERS, [n], NaN where nothing was served; half_life, days,
-    and chosen: the baselines' settings, tuned on the step before."""
+    """The scores of a night. step: its users; figures: NDCG@10 of each of RANKERS, [n], NaN if nothing was served;
+    half_life (days), chosen: the baselines' parameters, tuned on the step before."""
 
     step: Step
     figures: dict[str, FloatArray]
@@ -28,7 +28,7 @@ class NightScores:
     chosen: BaselineParams
 
     def rows(self, log: EventLog, night: float) -> pa.Table:
-        """A row a user: night, user_id, newcomer, arrived, wanted (items) and the figures."""
+        """One row per user: night, user_id, newcomer, arrived, wanted (number of relevant items) and the scores."""
         return pa.table(
             {
                 "night": pa.array([round(night * 1e6)] * len(self.step), pa.timestamp("us", "UTC")),
@@ -41,7 +41,7 @@ class NightScores:
         )
 
     def means(self) -> dict[str, float | None]:
-        """Each ranker's mean over all users, over those known and over newcomers; None where there is nobody."""
+        """Each ranker's mean over all users, users with a history and users without; None for an empty group."""
         new = self.step.newcomers
         groups = {"": np.ones(len(new), bool), "_known": ~new, "_newcomers": new}
         return {
@@ -52,26 +52,26 @@ class NightScores:
 
 
 def score_night(log: EventLog, night: float, step_s: float, reader: Reader | None) -> NightScores:
-    """Judge what is served after a night by [night, night + step).
+    """Score the served version and the baselines on [night, night + step).
 
     Args:
         log: The whole log.
-        night: Its instant, epoch seconds.
-        step_s: Seconds.
-        reader: The version that is served; None where nothing was ever published.
+        night: The night's time, epoch seconds.
+        step_s: Length of the step in seconds.
+        reader: The served version; None if nothing was published yet.
 
     Returns:
-        The figures of every user who took to something in the step.
+        The scores of every user with a positive event in the step.
     """
     exclude_seen = bool(reader.config["exclude_seen"]) if reader is not None else log.exclude_seen
     step = step_after(log, night, night + step_s, exclude_seen=exclude_seen)
-    asked = step if exclude_seen else step.without_met()
+    requests = step if exclude_seen else step.without_met()
     half_life, chosen = _tuned(log, night - step_s, night, exclude_seen)
     train, hidden = log.positives_before(night), log.hidden(night)
     counts = baselines.popularity(train, night, half_life, log.n_items)
     lists = {
-        POPULARITY: baselines.by_popularity(counts, asked, hidden),
-        EASE: baselines.by_ease(train, asked, night, hidden, chosen),
+        POPULARITY: baselines.by_popularity(counts, requests, hidden),
+        EASE: baselines.by_ease(train, requests, night, hidden, chosen),
     }
     figures = {SERVED: np.full(len(step), np.nan)}
     if reader is not None and len(step):
@@ -80,7 +80,7 @@ def score_night(log: EventLog, night: float, step_s: float, reader: Reader | Non
 
 
 def _tuned(log: EventLog, begin: float, end: float, exclude_seen: bool) -> tuple[float, BaselineParams]:
-    """The baselines' settings that were best on [begin, end), learned from what lies before it."""
+    """The baselines' best parameters on [begin, end), fitted on earlier events."""
     step = step_after(log, begin, end, exclude_seen=exclude_seen)
     step = step if exclude_seen else step.without_met()
     train, hidden = log.positives_before(begin), log.hidden(begin)
@@ -89,5 +89,5 @@ def _tuned(log: EventLog, begin: float, end: float, exclude_seen: bool) -> tuple
 
 
 def _mean(values: FloatArray) -> float | None:
-    told = values[~np.isnan(values)]
-    return float(told.mean()) if len(told) else None
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None

@@ -1,4 +1,4 @@
-"""All nights of a replay together: means, and paired differences with their intervals, by user."""
+"""Summary over all nights of a replay: means and paired differences, with intervals by bootstrap over users."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ SEED = 20_261_130
 
 @dataclass(frozen=True)
 class Overall:
-    """The mean over the nights, each night counting alike.
+    """Means over the nights, with equal weight for every night.
 
-    nights, users, rows: that stand behind it: nights on which something was served and judged, the users of these, and
-    their user-nights; means: by ranker; differences: what is served minus each baseline. Intervals are of 95%,
-    two-sided, with users drawn anew (with all their nights), so that they tell how far other users would differ, and
-    not how far other nights would.
+    nights, users, rows: number of nights with a served version, of their users, and of user-nights; means: by ranker;
+    differences: the served version minus each baseline. Intervals are two-sided 95%, by a bootstrap over users (with
+    all their nights), so they describe the variation between users, and not between nights.
     """
 
     nights: int
@@ -34,13 +33,13 @@ class Overall:
 
 
 def overall(judged: pa.Table) -> Overall | None:
-    """Pair the figures of all judged users over all nights.
+    """Summarise the scores of all users over all nights.
 
     Args:
-        judged: Rows of `Judgement.rows`, of any nights.
+        judged: Rows of `NightScores.rows`, of any nights.
 
     Returns:
-        The summary; None where no night was served and judged.
+        The summary; None if no night had a served version.
     """
     judged = judged.filter(pc.is_valid(judged[SERVED]))
     if not judged.num_rows:
@@ -69,8 +68,8 @@ def overall(judged: pa.Table) -> Overall | None:
 
 
 def _means(totals: FloatArray) -> FloatArray:
-    """[r, rankers] from [r, nights, rankers and a count]: the mean of the nights' means; a night of which no user was
-    drawn is left out of that replicate."""
+    """[r, rankers] mean of the nights' means, from [r, nights, rankers and a count]; a replicate skips nights without
+    a sampled user."""
     counts = totals[:, :, -1:]
     nightly = totals[:, :, :-1] / np.maximum(counts, 1)
     means: FloatArray = nightly.sum(axis=1) / np.maximum((counts > 0).sum(axis=1), 1)
@@ -78,6 +77,6 @@ def _means(totals: FloatArray) -> FloatArray:
 
 
 def _numbered(cells: pa.ChunkedArray) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], int]:
-    """([n] the number of each row's value, how many values there are)."""
+    """([n] index of each row's value, number of distinct values)."""
     coded = cells.combine_chunks().dictionary_encode()
     return coded.indices.to_numpy().astype(np.int64), len(coded.dictionary)

@@ -1,4 +1,4 @@
-"""The files that a replay leaves: nights.parquet, a row a night, and judged.parquet, a row a night and user."""
+"""The result files of a replay: nights.parquet, one row per night, and judged.parquet, one row per night and user."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ NIGHTS = pa.schema(
         ("code", pa.string()),
     ]
 )
-"""A half-life that is not there is one without end."""
+"""The schema of nights.parquet; a missing half-life is infinite."""
 
 
 def write(plan: ReplayPlan, rows: Sequence[Row]) -> None:
-    """Both tables, of the nights that there are so far."""
+    """Write both tables for the nights so far."""
     _replace(pa.Table.from_pylist([_typed(row) for row in rows], NIGHTS), plan.folder / "nights.parquet")
     _replace(judged(plan, rows), plan.folder / "judged.parquet")
 
 
 def read(plan: ReplayPlan, rows: Sequence[Row]) -> Overall | None:
-    """All nights together; None where none was served and judged."""
+    """Summarise all nights; None if none had a served version."""
     return overall(judged(plan, rows))
 
 
 def judged(plan: ReplayPlan, rows: Sequence[Row]) -> pa.Table:
-    """The judged users of the nights."""
+    """Return the scored users of the nights."""
     nights = [night for night, _ in zip(plan.nights, rows, strict=False)]
     return pa.concat_tables([pq.read_table(plan.of(night) / "judged.parquet") for night in nights])
 
 
 def as_json(found: Overall | None) -> dict[str, Any] | None:
-    """Plain values: each interval as its point, low and high."""
+    """Convert to plain values, with each interval as point, low and high."""
     return None if found is None else asdict(found)
 
 

@@ -1,4 +1,4 @@
-"""A whole source, and what of it there was at an instant: the log that a replayed night starts from."""
+"""A whole source, and the part of it that existed at a given time: the log that a replayed night starts from."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from nightreel.stage import staged_output
 Micros = npt.NDArray[np.int64]
 ALWAYS, NEVER = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 SEVERAL = 3
-"""Users whose events must have reached an instant before it counts as the log's end: one clock may be wrong."""
+"""Number of users with events up to the log's end, since a single user's clock may be wrong."""
 
 
 @dataclass(frozen=True)
 class SourceLog:
-    """Every row of a source with the instant from which it was there.
+    """Every row of a source with the time from which it existed.
 
-    source: its name, terms and fingerprint; raws: the files' rows as they came; there_from: for each file [rows] µs
-    since the epoch, ALWAYS, or NEVER for an event without a readable moment; loaded: the typed tables of all of it.
+    source: its name, terms and fingerprint; raws: the files' unchanged rows; there_from: for each file [rows] µs since
+    the epoch, ALWAYS, or NEVER for an event without a readable time; loaded: the typed tables.
     """
 
     source: Source
@@ -41,19 +41,19 @@ class SourceLog:
 
     @property
     def begins(self) -> float:
-        """The first event, epoch seconds; broken clocks of before 1990 don't count."""
+        """Time of the first event, epoch seconds; times before 1990 are ignored as faulty."""
         stamps = self.loaded.events["timestamp"].to_numpy() / timestamps.MICROS
         return float(stamps[stamps >= CLOCK_BEGINS_S].min())
 
     @property
     def ends(self) -> float:
-        """Where the events of several users end, epoch seconds."""
+        """Time up to which several users have events, epoch seconds."""
         last = self.loaded.events.group_by("user_id").aggregate([("timestamp", "max")])["timestamp_max"]
         newest = np.sort(last.to_numpy())[-SEVERAL:]
         return float(newest[0]) / timestamps.MICROS
 
     def events_before(self, moment: float) -> int:
-        """How many rows of events there were at an instant."""
+        """Number of event rows before a time."""
         before = round(moment * timestamps.MICROS)
         return sum(
             int((there < before).sum())
@@ -62,16 +62,16 @@ class SourceLog:
         )
 
     def cut(self, moment: float, folder: Path) -> None:
-        """Write the source as it was at an instant, in the table contract.
+        """Write the source as it was at a given time, in the table contract.
 
         Events: those strictly before it. Items: those without a `published_at`, those published before it, and those
-        that had an event by then; their cells are the source's, which has one row an item, so that a title or a block
-        that came later is there already. Erasures: those requested before it, and those without a date. Rules: all,
-        since they carry their own dates. Cells stay as the source has them.
+        with an event before it. A source has one row per item, so later changes to titles or blocks are already in it.
+        Erasures: those requested before it, and those without a date. Rules: all, since they have their own dates.
+        Cells are not changed.
 
         Args:
             moment: Epoch seconds.
-            folder: Takes the source's place; replaced as a whole.
+            folder: The folder to write; replaced as a whole.
         """
         before = round(moment * timestamps.MICROS)
         with staged_output(folder) as working:
@@ -87,16 +87,13 @@ def read(source: Source, *, clock: str, slices: Iterable[str], key: bytes | None
     """Read a whole source.
 
     Args:
-        source: Where its files are.
+        source: The source.
         clock: `snapshot.clock`.
-        slices: `evaluate.slices`: columns beyond the contract are kept where these name them.
-        key: Pseudonymises the users of the typed tables; None: they stay as they are.
-
-    Returns:
-        The log.
+        slices: `evaluate.slices`: names the columns outside the contract to keep.
+        key: Pseudonymises the users of the typed tables; None: they are not changed.
 
     Raises:
-        UserError: A file is unreadable, or the source has an order and no clock.
+        UserError: A file is unreadable, or the source has no clock.
     """
     contract = with_named(slices)
     if source.is_sample:
@@ -107,21 +104,18 @@ def read(source: Source, *, clock: str, slices: Iterable[str], key: bytes | None
     loaded = load(raws, clock, key, contract)
     if loaded.clock != "time":
         raise UserError(
-            f"{source.name}: has an order and no clock (`timestamp` is a position), so that there is no instant "
-            "at which all users' logs can be cut. Replay a log whose timestamps are times; if these are, use "
-            "--set snapshot.clock=time."
+            f"{source.name}: `timestamp` is a position and not a time, so the log can't be cut at the same time for "
+            "all users. Replay a log whose timestamps are times; if these are times, use --set snapshot.clock=time."
         )
     if not loaded.events.num_rows:
-        raise UserError(
-            f"{source.name}: no row of events can be read. `nightreel run --data` says what is wrong with them."
-        )
+        raise UserError(f"{source.name}: no row of events is valid. `nightreel run --data` reports what is wrong.")
     unit, _ = clock_of([raw for raw in raws if raw.table == EVENTS_TABLE.name], clock)
     met = loaded.events.group_by("item_id").aggregate([("timestamp", "min")])
     return SourceLog(source, raws, [_there_from(raw, loaded, unit, met) for raw in raws], loaded)
 
 
 def _there_from(raw: Raw, loaded: Loaded, unit: str, met: pa.Table) -> Micros:
-    """[rows] the instant from which each of a file's rows was there. met: item_id, timestamp_min."""
+    """[rows] time from which each of a file's rows existed. met: item_id, timestamp_min."""
     if raw.table == EVENTS_TABLE.name:
         reading = moments_of(raw, EVENTS_TABLE["timestamp"])
         micros, bad = timestamps.as_micros(reading, unit)
@@ -143,13 +137,13 @@ def _rows_of(table: pa.Table, raw: Raw) -> pa.Table:
 
 
 def _micros(cells: pa.ChunkedArray) -> Micros:
-    """[n] µs since the epoch; ALWAYS where a cell is empty."""
+    """[n] µs since the epoch; ALWAYS for an empty cell."""
     micros: Micros = pc.fill_null(cells.cast(pa.int64()), ALWAYS).to_numpy()
     return micros
 
 
 def _aligned(raw: Raw, typed: pa.Table, values: Micros) -> Micros:
-    """[rows] of the file; a row that could not be typed is there always, so that each night sets it aside."""
+    """[rows] of the file; a row that could not be typed always exists, so that every night quarantines it."""
     there = np.full(len(raw.rows), ALWAYS)
     there[np.searchsorted(raw.rows, typed["source_row"].to_numpy())] = values
     return there

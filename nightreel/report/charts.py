@@ -1,4 +1,4 @@
-"""Charts as inline SVG: lines over an axis, and an interval as a mark in a table's row. No library, no script."""
+"""Charts as inline SVG, without a library or script: line charts, and intervals as marks in table cells."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MARK = (170, 18)
 
 
 def lines(series: Mapping[str, Sequence[Point]], x: str, y: str, *, from_zero: bool = True) -> Markup:
-    """A line for each name, with a legend below. Nothing where no line has two points."""
+    """Return a chart with one line for each name and a legend below; empty if no line has two points."""
     drawn = {name: points for name, points in series.items() if len(points) > 1}
     if not drawn:
         return Markup("")
@@ -44,8 +44,8 @@ def lines(series: Mapping[str, Sequence[Point]], x: str, y: str, *, from_zero: b
 
 
 def interval(low: float, point: float, high: float, scale: tuple[float, float], zero: float | None = None) -> Markup:
-    """A mark for a table's cell: a line from low to high, a dot at the point, a rule at `zero`. scale: the column's
-    least and greatest value; what lies beyond is cut off at the edge."""
+    """Return a mark for a table cell: a line from low to high, a dot at the point, a rule at `zero`. scale: smallest
+    and largest value of the column; values beyond are clipped at the edge."""
     width, height = MARK
     begin, end = scale
 
@@ -62,13 +62,13 @@ def interval(low: float, point: float, high: float, scale: tuple[float, float], 
 
 
 def span(intervals: Sequence[tuple[float, float]], *more: float) -> tuple[float, float]:
-    """The least and greatest value of a column of intervals."""
+    """Return the smallest and largest value of a column of intervals."""
     every = [value for pair in intervals for value in pair] + list(more)
     return (min(every), max(every)) if every else (0.0, 1.0)
 
 
 def scale(low: float, high: float) -> tuple[float, float, float]:
-    """The ends of an axis that holds low to high, and the step of its ticks: 1, 2, 2.5 or 5 times a power of ten."""
+    """Return the ends of an axis that contains low to high, and its tick step: 1, 2, 2.5 or 5 times a power of ten."""
     rough = ((high - low) or 1.0) / TICKS
     power = 10.0 ** floor(log10(rough))
     step = next(each * power for each in (1.0, 2.0, 2.5, 5.0, 10.0) if each * power >= rough * 0.999)
@@ -77,7 +77,7 @@ def scale(low: float, high: float) -> tuple[float, float, float]:
 
 
 def _steps(left: float, right: float) -> list[float]:
-    """Both ends, and the round numbers between them that keep their distance."""
+    """Both ends, and the round numbers between them that are not too close to an end."""
     begin, end, step = scale(left, right)
     inner = [begin + n * step for n in range(1, round((end - begin) / step))]
     far = [each for each in inner if left + step / 3 < each < right - step / 3]
@@ -85,7 +85,7 @@ def _steps(left: float, right: float) -> list[float]:
 
 
 def _axes(at: Sequence[float], ends: tuple[float, float, float], x: str, y: str) -> str:
-    """Grid, ticks (at: of x, ascending) and the name of x; that of y is read out."""
+    """Grid, ticks (at: x values, ascending) and the label of x; the label of y is a title for screen readers."""
     parts = []
     low, high, step = ends
     for n in range(round((high - low) / step) + 1):

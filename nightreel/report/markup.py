@@ -1,4 +1,4 @@
-"""Small pieces of HTML: escaped text, tables that scroll on narrow screens, sections."""
+"""HTML building blocks: escaped text, tables that scroll on narrow screens, sections."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from html import escape
 
 
 class Markup(str):
-    """HTML that is finished; anything else is text and gets escaped."""
+    """Finished HTML; any other value is text and gets escaped."""
 
     __slots__ = ()
 
 
 def text(value: object) -> Markup:
-    """Escaped, unless it is markup."""
+    """Escape a value, unless it is Markup."""
     return value if isinstance(value, Markup) else Markup(escape(str(value)))
 
 
 def tag(name: str, *inside: object, **attributes: str) -> Markup:
-    """`<name class="…">…</name>`; an attribute's trailing underscore is dropped (class_), others are hyphens."""
-    told = "".join(f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"' for key, value in attributes.items())
-    return Markup(f"<{name}{told}>{''.join(map(text, inside))}</{name}>")
+    """Return `<name class="…">…</name>`; in attribute names a trailing underscore is dropped, others become hyphens."""
+    shown = "".join(f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"' for key, value in attributes.items())
+    return Markup(f"<{name}{shown}>{''.join(map(text, inside))}</{name}>")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequence[int] = ()) -> Markup:
-    """A table in a box of its own that scrolls sideways where the page is narrow; `numbers`: right-aligned columns."""
+    """Return a table in a box that scrolls sideways on narrow screens; `numbers`: indices of right-aligned columns."""
 
     def line(cells: Sequence[object], kind: str) -> Markup:
         return tag("tr", *(tag(kind, cell, **_side(n, numbers)) for n, cell in enumerate(cells)))
@@ -34,18 +34,18 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequen
 
 
 def section(title: str, *inside: object) -> Markup:
-    """A part of the page under its heading; nothing where there is nothing inside."""
+    """Return a section with its heading; empty if there is nothing inside."""
     kept = [each for each in inside if each]
     return tag("section", tag("h2", title), *kept, id=anchor(title)) if kept else Markup("")
 
 
 def anchor(title: str) -> str:
-    """What a link to a section names."""
+    """Return the id of a section."""
     return "-".join("".join(c if c.isalnum() else " " for c in title.casefold()).split())
 
 
 def caption(value: object) -> Markup:
-    """A line that explains."""
+    """Return an explanatory line."""
     return tag("p", value, class_="note")
 
 

@@ -1,4 +1,4 @@
-"""The report of a run: one HTML page that needs nothing else, neither a server nor a network."""
+"""The report of a run: one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ HEADING = re.compile("<h2>([^<]*)</h2>")
 
 
 def page(facts: RunFacts) -> str:
-    """The whole document; parts of which nothing is known are left out."""
+    """Return the whole document; sections without data are omitted."""
     title = f"Nightreel run {facts.recipe[:12]}"
-    head = f"{facts.source.get('name') or 'Nightreel'}: report of a night"
+    head = f"{facts.source.get('name') or 'Nightreel'}: nightly report"
     parts = [part(facts) for part in SECTIONS]
     links = [tag("a", Markup(name), href=f"#{anchor(name)}") for part in parts for name in HEADING.findall(part)]
     body = [
@@ -33,7 +33,16 @@ def page(facts: RunFacts) -> str:
 
 
 def write_report(data: Path, state: Path, stages: tuple[str, ...]) -> Path:
-    """Make the page of the run whose files are in `data`; returns where it is, by recipe, in the state directory."""
+    """Write the report of a run.
+
+    Args:
+        data: The run's data folder.
+        state: The state directory.
+        stages: The pipeline's stages, in order.
+
+    Returns:
+        The path of the page, named after the run's recipe.
+    """
     facts = read_facts(data, state / "notes", stages)
     path = report_path(state, facts.recipe)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,5 +53,5 @@ def write_report(data: Path, state: Path, stages: tuple[str, ...]) -> Path:
 
 
 def report_path(state: Path, recipe: str) -> Path:
-    """Where the report of a recipe is kept."""
+    """Return where the report of a recipe is stored."""
     return state / "reports" / f"{recipe}.html"

@@ -1,4 +1,4 @@
-"""What the page is made of: the files of a run, each of which may be missing."""
+"""The files of a run that the report is made from; each may be missing."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class RunFacts:
-    """verdict, report: evaluate's; validated: validate's report; curves: file stem → rows; costs: stage → wall_seconds
-    and peak_mb, of when it last ran on this machine; reads: protocol → how many recipes have read its test split;
-    documents: every JSON file that a stage left, by `stage/name` (`validate/report`); notes: stage → what may
-    differ between equal runs (latency, cache hits)."""
+    """The contents of a run's files.
+
+    verdict, report: evaluate's; validated: validate's report; curves: file stem → rows; costs: stage → wall_seconds
+    and peak_mb, of its last run on this machine; reads: protocol → number of configurations evaluated on its test
+    split; documents: every JSON output of a stage, by `stage/name` (`validate/report`); notes: stage →
+    non-deterministic facts (latency, cache hits).
+    """
 
     recipe: str
     verdict: Row
@@ -34,7 +37,13 @@ class RunFacts:
 
 
 def read_facts(data: Path, notes: Path, stages: tuple[str, ...]) -> RunFacts:
-    """data: the run's data folder; notes: the state directory's notes; stages: in order."""
+    """Read a run's files.
+
+    Args:
+        data: The run's data folder.
+        notes: The state directory's folder of notes.
+        stages: The pipeline's stages, in order.
+    """
     cold = _json(data / "evaluate" / "cold_start.json")
     plots = sorted([*(data / "finetune" / "plots").glob("*.csv"), *(data / "evaluate" / "plots").glob("*.csv")])
     costs = {stage: _object(notes / f"{stage}.cost.json") for stage in stages}
@@ -50,7 +59,7 @@ def read_facts(data: Path, notes: Path, stages: tuple[str, ...]) -> RunFacts:
         curves={path.stem: _rows(path) for path in plots},
         costs={stage: cost for stage, cost in costs.items() if cost},
         reads=_object(notes / "evaluate.json").get("test_reads", {}),
-        notes={stage: told for stage in stages if (told := _object(notes / f"{stage}.json"))},
+        notes={stage: note for stage in stages if (note := _object(notes / f"{stage}.json"))},
         documents={name: found for name, found in documents.items() if found is not None},
     )
 

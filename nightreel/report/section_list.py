@@ -1,7 +1,7 @@
-"""The parts of the report in their order: a new one is a function of RunFacts and a line here.
+"""The report's sections in order. To add one, write a function of RunFacts and list it here.
 
-A part of which the run says nothing returns empty markup and is left out. Its module reads the run's files from
-`facts.documents` (JSON) and `facts.curves` (CSV), so that a stage can add a file without a change to the others.
+A section without data returns empty markup and is omitted. Sections read the run's files from `facts.documents` (JSON)
+and `facts.curves` (CSV), so that a stage can add a file without changes elsewhere.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nightreel.report.sections.ratings import ratings
 Section = Callable[[RunFacts], Markup]
 
 SECTIONS: tuple[Section, ...] = (
-    # The decision and what it rests on.
+    # The decision and its basis.
     decision.rules,
     verdict.versus,
     verdict.models,
@@ -29,13 +29,13 @@ SECTIONS: tuple[Section, ...] = (
     slices.everything,
     verdict.behaviours,
     verdict.groups,
-    # What else was measured.
+    # Other measurements.
     details.curves,
     details.long_tail,
     details.newcomers,
     drift,
     logs,
-    # People, data and cost.
+    # Sample users, data and cost.
     sample_users.people,
     details.accounting,
     model_card,

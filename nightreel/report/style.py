@@ -1,4 +1,4 @@
-"""The page's style: light, dark and print; text contrast of at least 4.5 to 1 (AA) in each."""
+"""The reports' style sheet: light, dark and print; text contrast of at least 4.5 to 1 (WCAG AA) in each."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ ol,ul{margin:0;padding-left:1.5rem}
 
 
 def css() -> str:
-    """The whole style sheet. Dark where the reader's system is, never on paper."""
+    """Return the whole style sheet: dark if the reader's system is dark, always light on paper."""
     light = (
         "--page:#fff;--ink:#1a1f26;--quiet:#555f6d;--rule:#d5dae1;--box:#f6f8fa;--accent:#0b6bcb;--good:#17692f;"
         "--bad:#b3261e;--warn:#7d5700"

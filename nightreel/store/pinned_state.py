@@ -119,7 +119,7 @@ def _copy(store: Store, key: str, path: Path, sha256: str) -> None:
 
 
 def pinned_champion(store: Store, channel: str, made: str) -> dict[str, Any]:
-    """What to compare with: the live version, or its predecessor when the live one came from this very recipe.
+    """The version to compare with: the live one, or its predecessor if the live one came from this same recipe.
 
     The answer is the same before and after a recipe's own publication, `reason` included: evaluate depends on it.
     """

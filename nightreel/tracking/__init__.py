@@ -1,5 +1,5 @@
-"""What is recorded of a night in MLflow: facts, an outbox that keeps them, and the process that hands them over.
+"""Recording runs in MLflow: the facts of a run, an outbox that stores them, and the process that sends them.
 
-`sender` alone runs MLflow, in a process of its own that `delivery` starts: the import takes seconds, and whatever
-MLflow or its server does, hangs or prints can't touch the night.
+Only `sender` imports MLflow, in a process of its own that `delivery` starts: the import takes seconds, and a failing or
+hanging MLflow must not affect the run.
 """

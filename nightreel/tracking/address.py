@@ -1,4 +1,4 @@
-"""Where runs are recorded: MLFLOW_TRACKING_URI, absolute and without what is secret in it."""
+"""Where runs are recorded: MLFLOW_TRACKING_URI, made absolute, and shown without credentials."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def tracking_uri(state: Path) -> str:
 
 
 def absolute(uri: str, here: Path) -> str:
-    """An address with a relative path in it, taken from a folder; any other address as it is.
+    """Make a relative path in an address absolute; other addresses are returned unchanged.
 
     Args:
         uri: `sqlite:///runs.db`, `file:runs`, `./runs`, `http://…`, or a name that MLflow knows (`databricks`).
-        here: The folder in which it was typed.
+        here: The folder that the path is relative to.
 
     Returns:
-        The same place, whatever the working directory of who reads it.
+        An address that does not depend on the working directory.
     """
     found = _SQLITE.fullmatch(uri)
     if found:
@@ -44,7 +44,7 @@ def database_file(uri: str) -> Path | None:
 
 
 def shown(uri: str) -> str:
-    """An address for a message: a database's file, and no user or password."""
+    """Format an address for a message: the file of a database, and no user or password."""
     file = database_file(uri)
     if file is not None:
         return str(file)

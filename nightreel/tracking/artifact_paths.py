@@ -1,4 +1,4 @@
-"""MLflow keeps the artifacts' places as absolute paths; here its rows follow a state directory that was moved."""
+"""Updates MLflow's database after the state directory was moved, since MLflow stores artifact paths as absolute."""
 
 from __future__ import annotations
 
@@ -23,44 +23,48 @@ COLUMNS = (
 
 
 def follow(state: Path, database: Path, patience: float) -> str | None:
-    """Rewrite the places that lie below the folder in which the state directory was before. Hold the lock meanwhile.
+    """Rewrite the artifact paths below the state directory's former folder. The caller must hold the lock.
 
     Args:
-        state: The state directory as it is now.
+        state: The current state directory.
         database: MLflow's SQLite file, in the state directory or elsewhere.
-        patience: Seconds to wait for another process that has the database in use.
+        patience: Seconds to wait for another process that uses the database.
 
     Returns:
-        What was done, in a line; None where nothing had to be. Raises sqlite3.Error.
+        One line that says what was done; None if nothing was.
+
+    Raises:
+        sqlite3.Error: The database can't be read or written.
     """
     here = state / "mlflow"
-    told = None
+    summary = None
     if database.is_file():
         with closing(sqlite3.connect(database, timeout=patience)) as connection, connection:
             moved = [old for old in _earlier(connection, here) if _ours(old, here, database)]
             rewritten = sum(_rewrite(connection, old, here) for old in moved)
         if rewritten:
             before = ", ".join(str(old) for old in moved)
-            told = f"the state directory was moved from {before}: MLflow's {rewritten} places now lie in {here}"
+            summary = f"the state directory was moved from {before}: updated {rewritten} of MLflow's paths to {here}"
     if _marked(here) != here:
         write_json(here / MARK, {"folder": str(here)})
-    return told
+    return summary
 
 
 def _earlier(connection: sqlite3.Connection, here: Path) -> list[Path]:
-    """Where the folder was, as it was written down; where an earlier release was at work, as the experiments say."""
+    """The folder's former paths: from the marker file, or else (after an earlier release) from the experiments."""
     marked = _marked(here)
     if marked is not None:
         return [marked] if marked != here else []
     with contextlib.suppress(sqlite3.OperationalError):  # a database without tables, which MLflow will make
         query = """select distinct e.artifact_location, r.run_uuid from experiments e
                    left join runs r on r.experiment_id = e.experiment_id where e.artifact_location like 'file://%'"""
-        return sorted(_told_by(connection.execute(query).fetchall(), here))
+        return sorted(_moved_folders(connection.execute(query).fetchall(), here))
     return []
 
 
-def _told_by(rows: list[tuple[str, str | None]], here: Path) -> set[Path]:
-    """Folders `mlflow/artifacts` of experiments whose runs' files are here, or that are gone; others are somebody's."""
+def _moved_folders(rows: list[tuple[str, str | None]], here: Path) -> set[Path]:
+    """Folders `mlflow/artifacts` of experiments that no longer exist, or whose runs' files are here; others belong to
+    other state directories."""
     found = set()
     for place, run in rows:
         folder = Path(unquote(urlsplit(place).path))
@@ -72,12 +76,12 @@ def _told_by(rows: list[tuple[str, str | None]], here: Path) -> set[Path]:
 
 
 def _ours(old: Path, here: Path, database: Path) -> bool:
-    """Whether the rows below `old` are those of this state directory: of a database elsewhere, others' may be too."""
+    """Whether the rows below `old` belong to this state directory; an external database may be shared with others."""
     return database.is_relative_to(here) or not old.exists()
 
 
 def _rewrite(connection: sqlite3.Connection, old: Path, new: Path) -> int:
-    """The number of places rewritten, as addresses (file:///…) and as plain paths."""
+    """Rewrite addresses (file:///…) and plain paths; returns how many."""
     done = 0
     tables = {row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")}
     for table, column in COLUMNS:

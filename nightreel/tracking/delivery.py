@@ -1,4 +1,4 @@
-"""Starts the process that records, listens, and ends it where it takes too long: no fault of MLflow's gets out."""
+"""Starts the sender process, reads its messages and stops it after a timeout, so that MLflow's faults are isolated."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from pathlib import Path
 from typing import Any
 
 START_S = 300.0
-"""Until MLflow is imported: seconds, minutes on a machine that is busy with other work."""
+"""Time limit for importing MLflow: it takes seconds, or minutes on a busy machine."""
 
 
 @dataclass
 class Delivered:
-    """recorded: recipes that are now in MLflow; faults: recipe (None: MLflow as a whole) → why it is not recorded."""
+    """The result. recorded: recipes that are now in MLflow; faults: recipe (None: all of MLflow) → why it failed."""
 
     recorded: list[str] = field(default_factory=list)
     faults: dict[str | None, str] = field(default_factory=dict)
 
     def take(self, message: dict[str, Any]) -> None:
-        """A message of the process."""
+        """Add a message of the process."""
         if "recorded" in message:
             self.recorded.append(message["recorded"])
         elif "fault" in message:
             self.faults[message["recipe"]] = message["fault"]
 
     def fault(self, recipe: str) -> str | None:
-        """Why a recipe is not in MLflow; None where it is."""
+        """Return why a recipe was not recorded; None if it was."""
         if recipe in self.recorded:
             return None
         return self.faults.get(recipe) or self.faults.get(None) or next(iter(self.faults.values()), None)
 
 
 def deliver(state: Path, uri: str, live: str | None, say: Callable[[str], None]) -> Delivered:
-    """Have all waiting runs recorded.
+    """Record all waiting runs. Never raises, since recording is optional.
 
     Args:
         state: The state directory.
         uri: MLflow's database or server, absolute.
-        live: Digest that the channel points to, if it points to any.
-        say: Takes each line for a person, when it comes: one on what is waited for is of no use afterwards.
+        live: Digest that the channel points to, if any.
+        say: Prints a line at once, since a message about waiting is of no use later.
 
     Returns:
-        What came of it. Nothing is raised: recording is optional.
+        What was recorded, and what failed.
     """
     done = Delivered()
     try:
@@ -57,12 +57,12 @@ def deliver(state: Path, uri: str, live: str | None, say: Callable[[str], None])
                 say(message["say"])
             done.take(message)
     except OSError as error:
-        done.faults[None] = f"MLflow's process can't be started: {error}"
+        done.faults[None] = f"the process for MLflow can't be started: {error}"
     return done
 
 
 def _messages(state: Path, uri: str, live: str | None) -> Iterator[dict[str, Any]]:
-    """What the process tells, then its end, however it comes about."""
+    """Yield the messages of the process; ends it in any case."""
     here, log = state / "mlflow", state / "logs" / "record.log"
     for folder in (here, log.parent):
         folder.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def _messages(state: Path, uri: str, live: str | None) -> Iterator[dict[str, Any
     environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "NIGHTREEL_STATE": str(state)}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(code), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "nightreel.tracking.sender", str(state), *([live] if live else [])]
-    # In MLflow's own folder, since MLflow takes relative places from where it runs.
+    # In MLflow's own folder, because MLflow resolves relative paths against the working directory.
     with (
         log.open("w") as errors,
         subprocess.Popen(command, cwd=here, env=environment, stdout=subprocess.PIPE, stderr=errors) as process,
@@ -85,7 +85,7 @@ def _listen(process: subprocess.Popen[bytes], log: Path) -> Iterator[dict[str, A
     lines: queue.Queue[bytes | None] = queue.Queue()
     threading.Thread(target=_read, args=(process, lines), daemon=True).start()
     within, doing, faulty = START_S, "importing MLflow", False
-    late = f"MLflow takes longer than {START_S:.0f} s to import. This machine may be too busy"
+    late = f"importing MLflow took longer than {START_S:.0f} s. The machine may be too busy"
     while True:
         try:
             line = lines.get(timeout=within)
@@ -101,7 +101,7 @@ def _listen(process: subprocess.Popen[bytes], log: Path) -> Iterator[dict[str, A
         yield message
     code = process.wait()
     if code and not faulty:
-        yield {"fault": f"{doing} ended with exit code {code}. {log} says why", "recipe": None}
+        yield {"fault": f"{doing} ended with exit code {code}. See {log}", "recipe": None}
 
 
 def _read(process: subprocess.Popen[bytes], lines: queue.Queue[bytes | None]) -> None:

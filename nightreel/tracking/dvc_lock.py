@@ -1,4 +1,4 @@
-"""What a run's files say about it: dvc.lock, params.yaml, metrics and curves, as flat names and numbers."""
+"""Reads dvc.lock, params.yaml, metrics and curves of a run, as flat names and numbers."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _STEPS = ("k", "step", "epoch", "round", "rounds", "trees", "iteration")  # colu
 
 @dataclass(frozen=True)
 class Lock:
-    """The stages as DVC knows them.
+    """The stages as in dvc.yaml and dvc.lock.
 
-    order: of dvc.yaml; stages: name → (key of its lock entry, deps path → md5, outs path → md5), `record` left out,
-    since it records; values: params.yaml; fingerprint: of `stages`; params_fingerprint: of `values`.
+    order: of dvc.yaml; stages: name → (hash of its lock entry, deps path → md5, outs path → md5), without `record`;
+    values: params.yaml; fingerprint: of `stages`; params_fingerprint: of `values`.
     """
 
     order: tuple[str, ...]
@@ -42,7 +42,7 @@ class Lock:
 
 
 def read_lock(pipeline: Path, lock: Path, params: Path = Path("params.yaml")) -> Lock:
-    """Stages of dvc.yaml with their entries in dvc.lock (a missing lock has none)."""
+    """Read the stages of dvc.yaml with their entries in dvc.lock, which may be missing."""
     order = tuple(_yaml(pipeline)["stages"])
     entries = _yaml(lock).get("stages", {}) if lock.exists() else {}
     stages = {
@@ -65,14 +65,14 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def numbers(path: Path, prefix: str) -> Points:
-    """Every number in a metrics file as (dotted name, value, step 0); none when the file is missing."""
+    """Every number in a metrics file as (dotted name, value, step 0); none if the file is missing."""
     if not path.exists():
         return ()
     return tuple((name, float(value), 0) for name, value in _leaves(read_json(path), prefix))
 
 
 def curves(path: Path) -> Points:
-    """The columns of a curve's CSV as (`file/text cells/column`, value, step); none where no column is a step."""
+    """The columns of a curve's CSV as (`file/text cells/column`, value, step); none without a column of steps."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     step = next((name for name in _STEPS if rows and name in rows[0]), None)
@@ -115,5 +115,5 @@ def _yaml(path: Path) -> dict[str, Any]:
     try:
         value = yaml.load(path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
-        raise UserError(f"{path}: is not YAML ({error}). Restore it from version control.") from None
+        raise UserError(f"{path}: is not valid YAML ({error}). Restore it from version control.") from None
     return value if isinstance(value, dict) else {}

@@ -1,4 +1,4 @@
-"""What is recorded of a run, in plain values: no MLflow here."""
+"""The facts of a run to record, as plain values, without MLflow."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from nightreel.tracking.dvc_lock import Points
 
 @dataclass(frozen=True)
 class StageFacts:
-    """A stage of the run. key: hash of its dvc.lock entry, equal where DVC reuses it; deps, outs: path → DVC md5;
-    points: (metric, value, step); failed: this run stopped here."""
+    """A stage of the run. key: hash of its dvc.lock entry, equal if DVC reused the stage; deps, outs: path → DVC md5;
+    points: (metric, value, step); failed: whether the run failed here."""
 
     name: str
     key: str
@@ -26,7 +26,7 @@ class StageFacts:
 
 @dataclass(frozen=True)
 class Version:
-    """A bundle to register under its digest. alias: `challenger` where it isn't live, else None."""
+    """A bundle to register under its digest. alias: `challenger` if it is not live, else None."""
 
     digest: str
     folder: Path
@@ -35,8 +35,8 @@ class Version:
 
 @dataclass(frozen=True)
 class Facts:
-    """All that is recorded of a run. artifacts: (file or folder, folder in MLflow); live: the channel's digest; ended:
-    epoch milliseconds, for a run that is recorded nights later."""
+    """Everything that is recorded of a run. artifacts: (file or folder, folder in MLflow); live: the channel's digest;
+    ended: epoch milliseconds, since a run may be recorded much later."""
 
     experiment: str
     recipe: str

@@ -1,4 +1,4 @@
-"""Whether a run is in MLflow already, asked without importing it: an unchanged night costs next to nothing."""
+"""Checks whether a run is already in MLflow without importing it, so that an unchanged run is fast."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _VERSION = """select v.source from model_versions v
 
 
 def path(state: Path, recipe: str) -> Path:
-    """Where it is remembered that a recipe is recorded: the outcome, and its run in MLflow."""
+    """The marker file of a recorded recipe: its outcome, and its run in MLflow."""
     return state / "mlflow" / "recorded" / f"{recipe}.json"
 
 
 def recorded(state: Path, wanted: dict[str, Any]) -> bool:
-    """Whether this very outcome is in MLflow: the marker says so, and so does the database where we have it.
+    """Whether this same outcome is in MLflow, by the marker file and, if MLflow uses a local database, by that.
 
     Args:
         state: The state directory.
-        wanted: What the marker has to hold; `recipe`, `uri`, `experiment` and `model` (a digest or null) among it.
+        wanted: The marker's expected content, with `recipe`, `uri`, `experiment` and `model` (a digest or null).
 
     Returns:
-        True where run, experiment, files and registered version are there; of a server the marker is its word.
+        True if run, experiment, files and registered version exist; for a server, only the marker is checked.
     """
     try:
         found = json.loads(path(state, wanted["recipe"]).read_text("utf-8"))
@@ -46,15 +46,15 @@ def recorded(state: Path, wanted: dict[str, Any]) -> bool:
     try:
         with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=2.0)) as connection:
             run = connection.execute(_RUN, [found["run_id"]]).fetchone()
-            asked = [wanted["experiment"], wanted["model"]]
-            version = connection.execute(_VERSION, asked).fetchone() if wanted["model"] else ("",)
+            values = [wanted["experiment"], wanted["model"]]
+            version = connection.execute(_VERSION, values).fetchone() if wanted["model"] else ("",)
     except (sqlite3.Error, KeyError):
         return False
     return bool(run and version and _there(run[0]) and _there(version[0]))
 
 
 def _there(place: str) -> bool:
-    """Whether a place on this machine holds anything; of another nothing is known."""
+    """Whether a local folder is not empty; other locations can't be checked and count as present."""
     parts = urlsplit(place)
     if parts.scheme not in ("", "file") or not parts.path:
         return True

@@ -1,10 +1,10 @@
-"""The registered model, as code: MLflow runs this file when it loads a version, so that nothing is pickled.
+"""The registered model as code: MLflow runs this file when it loads a version, so that nothing is pickled.
 
 model = mlflow.pyfunc.load_model("models:/nightreel@champion")
 model.predict(pandas.DataFrame({"user_id": ["196"]}), params={"k": 10})    # user_id, item_id, rank, score
 
-What is withdrawn stands in the store, beside the version: with NIGHTREEL_STORE in the environment the model answers
-under what holds there when it is loaded; without it as the version was published.
+Withdrawals are stored outside the version, in the store: if NIGHTREEL_STORE is set, the model applies those in force
+when it is loaded; otherwise it recommends as published.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from nightreel.store.withdrawals_file import read
 
 
 class BundleModel(PythonModel):  # type: ignore[misc]
-    """The bundle behind MLflow's interface; the Reader does the work."""
+    """MLflow's model interface over a Reader."""
 
     def load_context(self, context: Any) -> None:
-        """Open and verify the bundle that the version carries, under what NIGHTREEL_STORE says is withdrawn by now."""
+        """Open and verify the version's bundle, and apply the withdrawals in NIGHTREEL_STORE, if set."""
         self.reader = Reader.open_bundle(Path(context.artifacts["bundle"]))
         where = os.environ.get("NIGHTREEL_STORE")
         if where:
@@ -34,9 +34,9 @@ class BundleModel(PythonModel):  # type: ignore[misc]
             pointer = channels.live(store)
             self.reader = self.reader.under(read(store, pointer.withdrawals) if pointer else None)
 
-    # Without annotations: MLflow takes them for a schema, which the logged signature is already.
+    # Without type annotations, which MLflow would take for a schema; the logged signature has it already.
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
-        """Lists for a frame with a column `user_id`, as a frame of user_id, item_id, rank, score; params: {"k": 10}."""
+        """Recommend for a frame with a column `user_id`; returns user_id, item_id, rank, score. params: {"k": 10}."""
         users = [str(user) for user in model_input["user_id"]]
         return self.reader.recommend_users(users, int((params or {}).get("k", 10))).to_pandas()
 

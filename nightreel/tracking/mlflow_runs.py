@@ -1,4 +1,4 @@
-"""MLflow: one parent run a recipe and a child run a stage. Imported by `sender` alone: the import takes seconds."""
+"""Writes runs to MLflow: a parent run per recipe and a child run per stage. Imported by `sender` only, since slow."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ Say = Callable[[str], None]
 
 
 def client(uri: str) -> Any:
-    """MLflow's client for runs and registered models of one address. Nothing is asked yet."""
+    """Create MLflow's client for the runs and registered models of one address, without connecting yet."""
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 def record(client: Any, facts: Facts, state: Path, say: Say) -> dict[str, str]:
-    """Write a run's facts. Doing it again with the same recipe updates that run, so that it may be broken off anywhere.
+    """Write a run's facts. Idempotent by recipe, so that it may be interrupted anywhere and repeated.
 
     Args:
-        client: Of `client`, which has answered once.
-        facts: What there is of the run.
-        state: The state directory: a database's artifacts lie there.
-        say: Takes a line on each thing that had been deleted in MLflow and is there again.
+        client: The result of `client`, after a first successful request.
+        facts: The run's facts.
+        state: The state directory, where the artifacts of a local database are stored.
+        say: Prints a line for each entity that had been deleted in MLflow and was restored.
 
     Returns:
         run_id and experiment_id of the parent.
@@ -64,16 +64,19 @@ def _experiment(client: Any, name: str, state: Path, say: Say) -> str:
         return str(client.create_experiment(name, artifact_location=place))
     if found.lifecycle_stage == LifecycleStage.DELETED:
         client.restore_experiment(found.experiment_id)
-        say(f"experiment {name} had been deleted in MLflow: restored, with its runs (record.experiment names another)")
+        say(
+            f"experiment {name} had been deleted in MLflow: restored with its runs (to use another one, set "
+            "record.experiment)"
+        )
     return str(found.experiment_id)
 
 
 def _run(
     client: Any, experiment: str, name: str, own: Mapping[str, str], more: Mapping[str, str], when: int, say: Say
 ) -> Any:
-    """The run with the tags `own`, restored where it was deleted, made (with `more`) where there is none.
+    """The run with the tags `own`: restored if it was deleted, created (with `more`) if there is none.
 
-    A request to create one that a server carried out without our hearing of it has left a second one: it goes.
+    Duplicates are deleted: they arise if a server creates a run but its response is lost.
     """
     query = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in own.items())
     found = client.search_runs(

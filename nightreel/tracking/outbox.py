@@ -1,7 +1,7 @@
-"""Runs that are still to be recorded, each in a folder of its own with all that MLflow shall get of it.
+"""The outbox: runs that are still to be recorded, each in its own folder with everything to send to MLflow.
 
-A run is put here before MLflow is asked and leaves when it is recorded: what could not be recorded, or was killed on
-the way, is there the next time.
+A run is stored here before it is sent and removed once it is recorded, so that a failed or interrupted attempt can be
+repeated later.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from nightreel.stage import staged_output
 from nightreel.tracking.facts import Facts, StageFacts, Version
 
 MODELS_KEPT = 14
-"""Of so many waiting runs the bundles are kept too: they are what takes room."""
+"""Number of waiting runs whose bundles are kept, since bundles are large."""
 _FACTS, _BUNDLE = "facts.json", "bundle"
 
 
 def folder(state: Path) -> Path:
-    """Where the runs wait."""
+    """Return the folder of the outbox."""
     return state / "mlflow" / "pending"
 
 
 def put(state: Path, facts: Facts, marker: dict[str, Any]) -> Path:
-    """Keep a run until it is recorded, instead of an earlier try at the same recipe; returns its folder.
+    """Store a run until it is recorded, replacing an earlier attempt at the same recipe; returns its folder.
 
     Args:
         state: The state directory.
-        facts: What is to be recorded; its files are copied, its bundle is linked where that is possible.
-        marker: What is to be remembered of the run once it is recorded.
+        facts: What to record; its files are copied, and its bundle is hard-linked if possible.
+        marker: The content of the marker file once it is recorded.
     """
     entry = folder(state) / facts.recipe
     with staged_output(entry) as working:
@@ -52,13 +52,13 @@ def put(state: Path, facts: Facts, marker: dict[str, Any]) -> Path:
 
 
 def waiting(state: Path) -> list[Path]:
-    """The folders of the runs that wait, the oldest first."""
+    """Return the folders of the waiting runs, the oldest first."""
     found = [path for path in folder(state).glob("*") if not path.name.startswith(".") and (path / _FACTS).is_file()]
     return sorted(found, key=lambda path: ((path / _FACTS).stat().st_mtime, path.name))
 
 
 def take(entry: Path) -> tuple[Facts, dict[str, Any]]:
-    """The facts and the marker of a waiting run; its version is None where the bundle was not kept."""
+    """Read the facts and the marker of a waiting run; its version is None if the bundle was not kept."""
     read = json.loads((entry / _FACTS).read_text("utf-8"))
     plain: dict[str, Any] = read["facts"]
     version = plain["version"]
@@ -77,7 +77,7 @@ def take(entry: Path) -> tuple[Facts, dict[str, Any]]:
 
 
 def drop(entry: Path) -> None:
-    """The run is recorded."""
+    """Remove a run that is recorded."""
     shutil.rmtree(entry)
 
 
@@ -86,7 +86,7 @@ def _points(rows: list[list[Any]]) -> tuple[tuple[str, float, int], ...]:
 
 
 def _link(source: str, target: str) -> None:
-    """Stages and DVC write files anew and never change one in place, so that a second name for it is a copy."""
+    """Hard-link a file instead of copying it, since stages and DVC replace files and never change them in place."""
     try:
         Path(target).hardlink_to(Path(source).resolve())
     except OSError:  # another disk, or a system without links

@@ -1,4 +1,4 @@
-"""The registered model in MLflow: a version per bundle, and the alias `champion`, which follows the channel."""
+"""The registered model in MLflow: one version per bundle, and the alias `champion`, which follows the channel."""
 
 from __future__ import annotations
 
@@ -20,21 +20,23 @@ RECIPE, DIGEST = "nightreel.recipe", "nightreel.digest"
 
 
 def register(client: Any, name: str, parent: Any, version: Version, say: Callable[[str], None]) -> None:
-    """A model version for the bundle, once per digest; the alias `challenger` where it isn't live.
+    """Register the bundle as a model version, once per digest, with the alias `challenger` if it is not live.
 
     Args:
         client: MLflow's client.
-        name: Of the registered model; made where there is none.
+        name: Name of the registered model, which is created if missing.
         parent: The run that made the bundle.
         version: The bundle.
-        say: Takes a line where a version had lost its files.
+        say: Prints a line if a version had lost its files.
     """
     if not client.search_registered_models(filter_string=f"name = '{name}'"):
-        client.create_registered_model(name, description="Recommender bundles; the channel decides what is champion.")
+        client.create_registered_model(
+            name, description="Recommender bundles. The store's channel decides the champion."
+        )
     found = _version_of(client, name, version.digest)
     if found is not None and not _has_files(client, found, version):
         client.delete_model_version(name, found.version)
-        say(f"version {found.version} of model {name} had lost its files in MLflow: registered anew")
+        say(f"version {found.version} of model {name} had lost its files in MLflow: registered again")
         found = None
     if found is None:
         source = _log_model(client, parent, version)
@@ -45,12 +47,12 @@ def register(client: Any, name: str, parent: Any, version: Version, say: Callabl
 
 
 def follow(client: Any, name: str, live: str | None) -> None:
-    """Let the alias `champion` follow the channel; it goes where the live version is not registered here.
+    """Set the alias `champion` to the channel's version, or remove it if that version is not registered here.
 
     Args:
         client: MLflow's client.
-        name: Of the registered model.
-        live: Digest that the channel points to, if it points to any.
+        name: Name of the registered model.
+        live: Digest that the channel points to, if any.
     """
     models = client.search_registered_models(filter_string=f"name = '{name}'")
     if not models:
@@ -70,7 +72,7 @@ def _version_of(client: Any, name: str, digest: str) -> Any:
 
 
 def _folder(version: Version) -> str:
-    """Where a run keeps the model."""
+    """The model's folder in a run."""
     return f"model-{version.digest[:12]}"
 
 
@@ -78,16 +80,16 @@ def _has_files(client: Any, found: Any, version: Version) -> bool:
     try:
         listed = client.list_artifacts(found.run_id, _folder(version))
     except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":  # the run is gone for good
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":  # the run was deleted permanently
             return False
         raise
     return any(file.path.endswith("/MLmodel") for file in listed)
 
 
 def _log_model(client: Any, parent: Any, version: Version) -> str:
-    """Log the bundle as a pyfunc model written as code, with nothing pickled; returns its address."""
+    """Log the bundle as a pyfunc model from code, without pickle; returns its address."""
     code = Path(__file__).parents[1]
-    # Recorded, not shown: MLflow's advice on type hints and input examples, in spite of any filter.
+    # Suppresses MLflow's advice on type hints and input examples, which ignores filters.
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings(record=True):
         shutil.copytree(
             code, Path(scratch, code.name), ignore=lambda _, names: {n for n in names if n == "__pycache__"}

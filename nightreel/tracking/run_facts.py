@@ -1,4 +1,4 @@
-"""What a run's files tell: the facts that `record` hands to MLflow."""
+"""Collects the facts of a run from its files, for `record`."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def common_facts(
     version: Version | None,
     live: str | None,
 ) -> Facts:
-    """What every kind of run is recorded with: parameters, dataset hashes, the files that there are."""
+    """The facts that every run is recorded with: parameters, dataset hashes and the existing files."""
     head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     tags |= {"nightreel.lock": lock.fingerprint, "nightreel.dry_run": str(settings.publish.dry_run).lower()}
     if head.returncode == 0:
         tags["mlflow.source.git.commit"] = head.stdout.strip()
     done = {stage.name for stage in stages if not stage.failed}
-    chosen = lock.values.keys() - {"publish", "record"}  # they don't change the recipe, so a run's may change
+    chosen = lock.values.keys() - {"publish", "record"}  # not part of the recipe, so they may differ within one run
     wanted = [(Path(path), folder) for path, folder in ARTIFACTS if folder == "run" or folder.split("/")[0] in done]
     return Facts(
         experiment=settings.record.experiment,
@@ -69,7 +69,7 @@ def common_facts(
 
 
 def stage_facts(state: Path, lock: Lock, name: str, *, failed: bool) -> StageFacts:
-    """What the lock, the metrics, the plots and the notes tell of a stage; of a failed one, its name."""
+    """The facts of a stage from the lock, metrics, plots and notes; for a failed one, only its name."""
     notes = [state / "notes" / f"{name}{kind}.json" for kind in ("", ".cost")]
     key, deps, outs = lock.stages[name] if name in lock.stages and not failed else ("", {}, {})
     plots = () if failed else sorted((DATA / name / "plots").glob("*.csv"))
@@ -86,7 +86,7 @@ def stage_facts(state: Path, lock: Lock, name: str, *, failed: bool) -> StageFac
 
 
 def bundle_version(live: str | None) -> Version | None:
-    """The final bundle; where evaluate or refit held it back, the candidate."""
+    """The final bundle or, if evaluate or refit held it, the candidate."""
     final = DATA / "refit" / "bundle"
     folder = final if (final / MANIFEST).exists() else DATA / "finetune" / "candidate"
     if not (folder / MANIFEST).exists():

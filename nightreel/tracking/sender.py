@@ -1,8 +1,8 @@
-"""python -m nightreel.tracking.sender STATE [LIVE]: records the runs that wait. `delivery` starts it and reads its lines.
+"""python -m nightreel.tracking.sender STATE [LIVE]: records the waiting runs; `delivery` starts it.
 
-Each line on stdout is a JSON object: `within` (seconds that the next step may take), `doing` (which that is) and `late`
-(what is wrong if it takes longer); `say` (something that a person should know); `recorded` (a recipe); `fault` with
-`recipe` (null: MLflow as a whole). All else goes to stderr.
+Each line on stdout is a JSON object: `within` (time limit of the next step, in seconds), `doing` (that step) and `late`
+(the message if it takes longer); `say` (a message for the user); `recorded` (a recipe); `fault` with `recipe` (null:
+all of MLflow). Everything else goes to stderr.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from nightreel.tracking import artifact_paths, faults, outbox
 from nightreel.tracking.address import database_file, shown, tracking_uri
 
 REACH_S = 18.0
-"""A server that does not answer within this is left alone. With the import of MLflow it comes to less than 30 s."""
+"""Time limit for a server's first response, in seconds; with the import of MLflow, less than 30 s in total."""
 BUSY_S = 150.0
-"""A database that another process has in use, as a backup has, is waited for as long as this."""
+"""How long to wait for a database that another process uses (such as a backup), in seconds."""
 RUN_S = 900.0
-"""A run with its model may take so long; each request to a server has its own limit."""
+"""Time limit for one run with its model, in seconds; each request to a server has its own limit."""
 Tell = Callable[[dict[str, Any]], None]
 
 
 def main() -> None:
-    """Speak to whoever started this; MLflow, and what it prints, are kept off that line."""
+    """Send messages to the parent process on the original stdout; MLflow's own output goes to stderr."""
     line = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
@@ -41,18 +41,18 @@ def main() -> None:
         try:
             print(json.dumps(message), file=line, flush=True)
         except BrokenPipeError:
-            return  # nobody listens any more; what has begun is brought to its end
+            return  # the parent is gone; what has begun is still completed
 
     send(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None, tell)
 
 
 def send(state: Path, live: str | None, tell: Tell) -> None:
-    """Record every run that waits, the oldest first; tells what came of it and raises nothing.
+    """Record every waiting run, the oldest first; reports the results as messages and never raises.
 
     Args:
         state: The state directory.
-        live: Digest of the version that the channel points to, which the alias `champion` follows.
-        tell: Takes the messages.
+        live: Digest of the version that the channel points to, for the alias `champion`.
+        tell: Sends a message.
     """
     uri = tracking_uri(state)
     try:
@@ -64,7 +64,7 @@ def send(state: Path, live: str | None, tell: Tell) -> None:
         doing = f"recording {entry.name[:12]} at {shown(uri)}"
         try:
             with locked(state, tell):
-                late = f"{doing} takes longer than {RUN_S:.0f} s. Check the server"
+                late = f"{doing} took longer than {RUN_S:.0f} s. Check the server"
                 tell({"within": RUN_S, "doing": doing, "late": late})
                 _patiently(lambda entry=entry: _record(client, state, entry, live, tell), uri, tell)  # type: ignore[misc]
         except Exception as error:
@@ -76,14 +76,14 @@ def send(state: Path, live: str | None, tell: Tell) -> None:
 
 
 def open_client(state: Path, uri: str, tell: Tell) -> Any:
-    """MLflow's client, once its database or server answered; places follow a moved state directory first."""
+    """Return MLflow's client once its database or server responded; updates the paths of a moved state directory."""
     _modest()
     from nightreel.tracking import mlflow_runs
 
     database = database_file(uri)
     within = BUSY_S + 60 if uri.startswith("sqlite") else REACH_S
-    late = f"MLflow at {shown(uri)} does not answer within {within:.0f} s. Check the address and the server"
-    step = {"within": within, "doing": f"reaching MLflow at {shown(uri)}", "late": late}
+    late = f"MLflow at {shown(uri)} did not respond within {within:.0f} s. Check the address and the server"
+    step = {"within": within, "doing": f"connecting to MLflow at {shown(uri)}", "late": late}
     (state / "mlflow").mkdir(parents=True, exist_ok=True)
 
     def reach() -> Any:
@@ -101,9 +101,9 @@ def open_client(state: Path, uri: str, tell: Tell) -> Any:
 
 @contextmanager
 def locked(state: Path, tell: Tell) -> Iterator[None]:
-    """One process at a time: several at once break a fresh database."""
-    late = "another process of this state directory has been recording for minutes. Look for it and let it end"
-    tell({"within": RUN_S + 10, "doing": "waiting for another process that records", "late": late})
+    """Hold the lock for recording: several processes at once corrupt a new database."""
+    late = "another process has been recording from this state directory for minutes. Find and stop it"
+    tell({"within": RUN_S + 10, "doing": "waiting for another recording process", "late": late})
     (state / "locks").mkdir(parents=True, exist_ok=True)
     with (state / "locks" / "mlflow.lock").open("w") as lock:
         deadline = time.monotonic() + RUN_S
@@ -119,15 +119,17 @@ def locked(state: Path, tell: Tell) -> Iterator[None]:
 
 
 def _record(client: Any, state: Path, entry: Path, live: str | None, tell: Tell) -> None:
-    """Into MLflow, then out of the outbox; killed in between, it is written over the same run the next time."""
+    """Write a run to MLflow, then remove it from the outbox; if killed in between, the next time updates the run."""
     from nightreel.tracking import mlflow_runs
 
-    if not entry.is_dir():  # another process of this state directory recorded it while we waited for the lock
+    if not entry.is_dir():  # another process recorded it while this one waited for the lock
         return tell({"recorded": entry.name})
     facts, marker = outbox.take(entry)
     if marker.get("model") and facts.version is None:
-        lost = f"run {entry.name[:12]} has no model in MLflow: more than {outbox.MODELS_KEPT} runs waited"
-        tell({"say": f"{lost}. A published one is still in the store"})
+        lost = (
+            f"run {entry.name[:12]} is recorded without its model, because more than {outbox.MODELS_KEPT} runs waited"
+        )
+        tell({"say": f"{lost}. A published model is still in the store"})
     version = facts.version and replace(facts.version, alias=None if facts.version.digest == live else "challenger")
     recorded = mlflow_runs.record(
         client, replace(facts, live=live, version=version), state, lambda text: tell({"say": text})
@@ -139,7 +141,7 @@ def _record(client: Any, state: Path, entry: Path, live: str | None, tell: Tell)
 
 
 def _patiently(attempt: Callable[[], Any], uri: str, tell: Tell) -> Any:
-    """The result of an attempt that is made again while another process has the database in use."""
+    """Repeat an attempt while another process uses the database; returns its result."""
     deadline, told = time.monotonic() + BUSY_S, False
     while True:
         try:
@@ -154,12 +156,12 @@ def _patiently(attempt: Callable[[], Any], uri: str, tell: Tell) -> Any:
 
 
 def _one_runs(error: Exception) -> bool:
-    """Whether the fault lies in one run (a damaged folder, a value that MLflow refuses): the next one may go well."""
+    """Whether the fault is in this run only (a damaged folder, a value that MLflow rejects), and others may work."""
     return isinstance(error, KeyError | TypeError | ValueError) or "INVALID_PARAMETER_VALUE" in str(error)
 
 
 def _modest() -> None:
-    """Settings that MLflow reads: nothing reports home, and a server that is down is noticed soon."""
+    """Set MLflow's environment: no telemetry, and short timeouts for a server that is down."""
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",

@@ -17,7 +17,7 @@ from tests.support import toy as project
     [
         (["run", "--set", "finetune.sed=1"], "finetune.sed: no such setting"),
         (["run", "--set", "finetune.seed=-1"], "finetune.seed: Input should be greater than or equal to 0"),
-        (["run", "--stage-force", "lern"], "--stage-force lern: no such stage; there are fetch, learn"),
+        (["run", "--stage-force", "lern"], "--stage-force lern: there is no such stage. Choose one of fetch, learn"),
     ],
 )
 def test_a_mistake_is_one_message(toy: Path, words: list[str], says: str) -> None:
@@ -49,7 +49,9 @@ def test_outside_a_checkout(tmp_path: Path) -> None:
 def test_why_names_the_changed_dep_and_what_comes_after(toy: Path) -> None:
     project.call(toy, "python", "-m", "dvc", "repro")
     found = json.loads(project.nightreel(toy, "why", "--json").stdout)
-    assert found["learn"] == found["score"] == [] and found["fetch"] == ["looks outside on every run"]
+    assert found["learn"] == found["score"] == [] and found["fetch"] == [
+        "runs every time, because it accesses the outside world"
+    ]
     (toy / "toy" / "learn.py").write_text((toy / "toy" / "learn.py").read_text() + "\n")
     params = toy / "params.yaml"
     seed = yaml.safe_load(params.read_text())["finetune"]["seed"]

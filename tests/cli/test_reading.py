@@ -134,7 +134,7 @@ def test_users_in_a_file_become_a_table(tmp_path: Path, kind: str) -> None:
     else:
         path.write_text("\n".join((["user_id"] if kind != "txt" else []) + users + [""]))
     message = call("recommend", "--users", path, "-k", 4, "--out", out).output
-    assert "12 rows for 3 users (1 unknown ones" in message
+    assert "12 rows for 3 users (1 unknown users" in message
     table = pq.read_table(out)
     assert table.schema.names == ["user_id", "item_id", "rank", "score"]
     assert table["user_id"].to_pylist() == [user for user in ("u003", "007", "u000") for _ in range(4)]
@@ -165,12 +165,12 @@ def test_a_history_in_a_file_is_answered(tmp_path: Path) -> None:
     assert {taste(int(row["item_id"][1:])) for row in found["recommendations"]} == {1}
     assert found["unknown_items"] == ["nope"]
     text = call("recommend", "--history", path).output
-    assert "For a history of 2 items" in text and "passed over 1 unknown items: nope" in text
+    assert "For a history of 2 items" in text and "ignored 1 items that this version does not know: nope" in text
 
 
 def test_similar_by_id_and_by_title() -> None:
     text = call("similar", "i004", "-k", 3).output
-    assert "Near Love story 4" in text and text.count("Love story") == 4
+    assert "Similar to Love story 4" in text and text.count("Love story") == 4
     assert answer("similar", "love story 4", "-k", 3) == answer("similar", "i004", "-k", 3)
 
 
@@ -181,18 +181,18 @@ def test_a_list_says_why_and_an_item_is_explained(tmp_path: Path) -> None:
     told = answer("explain", "u001", row["item_id"])
     assert (told["rank"], told["user"], told["left_out"]) == (1, "u001", None) and told["evidence"][0]["drop"] > 0
     text = call("explain", "u001", row["item_id"]).output
-    assert "place 1 of the candidates" in text and "Asked again without" in text and "of the votes" in text
+    assert "rank 1 of the candidates" in text and "Leave-one-out evidence" in text and "of the votes" in text
     (tmp_path / "history.txt").write_text("i001\ni003\n")
     by_history = answer("explain", "-", "i001", "--history", tmp_path / "history.txt")
     assert (by_history["left_out"], by_history["user"]) == ("seen", None)
-    assert "left out: seen" in call("explain", "-", "i001", "--history", tmp_path / "history.txt").output
+    assert "excluded: seen" in call("explain", "-", "i001", "--history", tmp_path / "history.txt").output
 
 
 def test_search_by_words() -> None:
     found = answer("search", "spce story 7", "-k", 2)["found"]
     assert found[0]["item_id"] == "i007" and found[0]["rank"] == 1
     assert "Space story 7" in call("search", "space 7").output
-    assert "nothing found" in call("search", "qqqq").output
+    assert "no results" in call("search", "qqqq").output
 
 
 def test_versions_are_listed_newest_first(store: LocalStore) -> None:
@@ -206,7 +206,7 @@ def test_versions_are_listed_newest_first(store: LocalStore) -> None:
 def test_verify_reads_every_file(store: LocalStore, tmp_path: Path) -> None:
     found = answer("verify")
     assert found["version"] == live(store) and found["whole"] and found["files"] > 10
-    assert "all as published" in call("verify", live(store)[:8]).output
+    assert "all match the manifest" in call("verify", live(store)[:8]).output
     damaged = store.root / "versions" / live(store) / "vectors.npy"
     whole = damaged.read_bytes()
     try:
@@ -226,7 +226,7 @@ def test_rollback_and_release(tmp_path: Path) -> None:
         ).digest
     left, kept = live(store), channels.resolve(store, "live", None)
     assert left == kept
-    assert "is blocked until `nightreel release" in call("rollback", "--store", store.uri).output
+    assert "is blocked; `nightreel release" in call("rollback", "--store", store.uri).output
     assert live(store) != left
     assert [
         row["blocked"] for row in answer("versions", "--store", store.uri)["versions"] if row["version"] == left
@@ -236,13 +236,13 @@ def test_rollback_and_release(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["recommend"], "Name users, or give --users FILE"),
-    (["recommend", "u000", "--history", "h.txt"], "one of the three"),
+    (["recommend"], "Give exactly one of the three: user ids, --users FILE"),
+    (["recommend", "u000", "--history", "h.txt"], "exactly one of the three"),
     (["recommend", "--users", "missing.txt"], "missing.txt: there is no such file. Give a .parquet or .csv"),
-    (["recommend", "--users", "empty.txt"], "empty.txt: holds no user_id. Give at least one"),
+    (["recommend", "--users", "empty.txt"], "empty.txt: contains no user_id. Give at least one"),
     (["recommend", "--users", "broken.parquet"], "broken.parquet: can't be read"),
     (["recommend", "--users", "other.csv"], r"other.csv: has no column user_id \(it has name\). Rename or add it"),
-    (["recommend", "u000", "--out", "list.csv"], "--out list.csv: writes lists of users to a .parquet file"),
+    (["recommend", "u000", "--out", "list.csv"], "--out list.csv: writes users' lists to a .parquet file"),
     (["recommend", "u000", "--out", "no/such/dir.parquet"], "no/such/dir.parquet: can't be written.*Choose another"),
     (["recommend", "u000", "--store", "empty"], "nothing is published yet in .*empty: run `nightreel run`"),
     (["recommend", "u000", "--store", "ftp://x"], "ftp://x: no store of this kind. Give a folder or s3://"),

@@ -40,14 +40,14 @@ def wish(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"step": "1w"}, r"--step '1w': is no step. Give whole hours or days"),
-        ({"first": "tomorrow"}, r"--from 'tomorrow': is no instant"),
+        ({"step": "1w"}, r"--step '1w': is not valid. Give whole hours or days"),
+        ({"first": "tomorrow"}, r"--from 'tomorrow': is not a valid time"),
         (
             {"nights": 9},
-            r"--nights 9: the log is .* days long .*, too short for 9 nights 7 days apart: .* the most is 6",
+            r"--nights 9: the log is .* days long .*, too short for 9 nights 7 days apart.* at most 6 fit",
         ),
         ({"settings": ("finetune.sed=1",)}, r"finetune.sed: no such setting"),
-        ({"settings": ("snapshot.source=x",)}, r"the source of a replay is its argument"),
+        ({"settings": ("snapshot.source=x",)}, r"give the source as the argument"),
         ({"source": "nowhere"}, r"snapshot.source 'nowhere': there is no such folder"),
     ],
 )
@@ -61,7 +61,7 @@ def test_a_mistake_is_told_and_leaves_nothing_behind(
 
 def test_an_order_can_not_be_replayed(wish: Callable[..., ReplayOptions], tmp_path: Path) -> None:
     planted = datasets.write_dataset(tmp_path / "order", users=20, items=20, events=300, clock="order")
-    with pytest.raises(UserError, match="has an order and no clock"):
+    with pytest.raises(UserError, match="`timestamp` is a position"):
         replay_plan.make(wish(source=str(planted.folder)))
 
 
@@ -134,15 +134,15 @@ def test_what_is_printed(wish: Callable[..., ReplayOptions]) -> None:
     screen.end(plan, rows, Overall(3, 7, 15, means, gaps))
     told = text.getvalue()
     for said in (
-        "each judged on the 7 days after it", "promote (better)\n", "reject (worse), refreshed",
-        "readers get abababab since this night", "readers get cdcdcdcd since 2024-02-08",
-        "NDCG@10 of 5 users (2 newcomers): nightreel –, popularity 0.1000",
+        "each scored on the 7 days after it", "promote (better)\n", "reject (worse), refreshed",
+        "serving abababab since this night", "serving cdcdcdcd since 2024-02-08",
+        "NDCG@10 over 5 users (2 without a history): nightreel –, popularity 0.1000",
         "nightreel against popularity: +0.0200 (+20.0%), 95% +0.0100 to +0.0300: better",
-        "95% -0.0300 to +0.0100: no difference that can be told from chance", "Failed: 2024-02-15", str(plan.folder),
+        "95% -0.0300 to +0.0100: no significant difference", "Failed: 2024-02-15", str(plan.folder),
     ):  # fmt: skip
         assert said in told, told
     assert "…" not in told.split("NDCG@10 on the step")[1].split("nightreel against")[0], "the table fits 80 columns"
-    assert lines(rows[:1], None) == ["Nothing was published on any night, so there is nothing to compare."]
+    assert lines(rows[:1], None) == ["No night published a version, so there is nothing to compare."]
     assert "code changed" in "".join(lines([rows[0], row("2024-02-08", code="d")], None))
 
 

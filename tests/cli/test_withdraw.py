@@ -57,8 +57,9 @@ def test_a_notice_names_items_and_users_and_is_live_at_once(store: LocalStore) -
     assert reader.digest == digest and reader.items.blocked.nonzero()[0].tolist() == [1, 3]
     assert not reader.knows(["u002"])[0]
     pointer = channels.live(store)
-    assert "they were already: nothing changed" in call("withdraw", notice) and channels.live(store) == pointer
-    assert "3 items blocked (3 by hand), 2 users erased (2 by hand), 0 rules" in call("versions")
+    assert "already so: nothing changed" in call("withdraw", notice) and channels.live(store) == pointer
+    by_hand = "by `nightreel withdraw`"
+    assert f"3 items blocked (3 {by_hand}), 2 users erased (2 {by_hand}), 0 rules" in call("versions")
     beside = json.loads(call("versions", "--json"))["withdrawals"]["live"]
     assert pointer is not None and beside["sha256"] == pointer.withdrawals and beside["items_by_hand"] == 3
 
@@ -69,7 +70,7 @@ def test_ids_a_line_need_to_be_told_what_they_are(store: LocalStore) -> None:
         call("withdraw", lines)
     told = json.loads(call("withdraw", "--items", lines, "--json"))
     assert told["channels"][0]["items"] == 2 and told["channels"][0]["unknown"] == {"items": [], "users": []}
-    with pytest.raises(UserError, match="Nothing to do: name a FILE"):
+    with pytest.raises(UserError, match=r"Nothing to withdraw\. Give a FILE"):
         call("withdraw")
     with pytest.raises(UserError, match=r"none\.csv: there is no such file"):
         call("withdraw", "none.csv")
@@ -78,24 +79,24 @@ def test_ids_a_line_need_to_be_told_what_they_are(store: LocalStore) -> None:
 def test_what_was_withdrawn_by_hand_is_given_back(store: LocalStore) -> None:
     call("withdraw", file("notice.csv", "item_id,user_id\ni001,u002\ni003,u003\n"))
     told = call("renew", "--withdrawn", file("back.csv", "item_id,user_id\ni001,u002\n"))
-    assert "1 items and 1 users given back" in told
+    assert "1 items and 1 users restored" in told
     reader = Reader.open()
     assert reader.items.blocked.nonzero()[0].tolist() == [3] and reader.knows(["u002", "u003"]).tolist() == [
         True,
         False,
     ]
     told = call("renew", file("items.csv", "item_id,title,blocked\ni003,Space story 3,false\n"))
-    assert "1 withdrawn items given back" in told and not Reader.open().items.blocked.any()
+    assert "1 withdrawn items restored" in told and not Reader.open().items.blocked.any()
 
 
 def test_rights_and_rules_are_renewed_without_a_version(store: LocalStore) -> None:
     digest = Reader.open().digest
     rows = "item_id,title,blocked,expires_at\ni001,Space story 1,true,\ni003,Space story 3,,2020-01-01\n"
-    assert "2 items with other rights" in call("renew", file("items.csv", rows))
+    assert "2 items with changed rights" in call("renew", file("items.csv", rows))
     reader = Reader.open()
     assert reader.digest == digest and reader.standing().hidden.nonzero()[0].tolist() == [1, 3]
     assert "nothing changed" in call("renew", "items.csv")
-    assert "1 rules in place" in call("renew", "--rules", file("rules.csv", "rule,target\nhide,i005\n"))
+    assert "1 rules replace" in call("renew", "--rules", file("rules.csv", "rule,target\nhide,i005\n"))
     reader = Reader.open()
     assert reader.digest == digest and reader.standing().hidden.nonzero()[0].tolist() == [1, 3, 5]
     call("renew", file("items.csv", rows.replace("true", "").replace("2020-01-01", "")))

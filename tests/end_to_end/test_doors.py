@@ -123,7 +123,7 @@ def test_killed_in_each_stage_it_ends_with_the_same_bytes(
     for stage in pipeline.read(victim):
         kill_in(victim, stage.name)
     done = run(victim, "run", "--json")
-    assert "which was Running but whose process is gone: Crashed" in " ".join(done.stderr.split())  # the one before
+    assert "was Running, but its process is gone: set to Crashed" in " ".join(done.stderr.split())  # the one before
     found = json.loads(done.stdout)
     assert found["digest"] == told["digest"]
     assert (victim / "dvc.lock").read_bytes() == (root / "dvc.lock").read_bytes()

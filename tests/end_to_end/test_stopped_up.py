@@ -36,7 +36,7 @@ def test_what_was_going_on_is_ended_and_the_next_run_starts(up: Up, how: str) ->
     assert counts == nights.Counts(kills=1, came=2 if how == "up" else 0)
     assert up.deployment["global_concurrency_limit"]["active_slots"] <= 1
     if how == "worker":
-        assert "worker ended by itself; it is started again" in up.err()
+        assert "worker ended by itself and is being restarted" in up.err()
 
 
 def test_what_a_person_set_in_the_page_stays(up: Up) -> None:

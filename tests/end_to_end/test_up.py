@@ -240,7 +240,7 @@ def test_the_pages_show_every_stage_and_field(
 
 def test_a_second_one_is_refused(up: Up) -> None:
     done = toy.nightreel(up.root, "up")
-    assert done.returncode == 1 and "is already going on" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 1 and "is already in progress" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_cancelling_stops_the_stage_at_once_and_for_good(up: Up, deployment: dict[str, Any]) -> None:

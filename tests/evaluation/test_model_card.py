@@ -34,10 +34,10 @@ def test_it_says_all_of_it_in_order() -> None:
     text = as_markdown(CARD)
     said = [
         "# Model card: recommendations over films \\| &lt;b>", "- ranking", "- credit", "2,400 events of 120 users",
-        "keyed hashes", "| events | 2,500 | 2,400 | 90 | 10 |", "Interest is: watch ≥ 0.5, like.",
-        "Warning: 4 items have no event.", "Blended by trees. Content: all-MiniLM-L6-v2 (fitted to behaviour, licence "
-        "Apache-2.0).", "| ease | decay 10, regularisation 200 |", "### global_time: 120 test users, decides",
-        "| blend | 0.1000 [0.0800, 0.1200] |", "0.2500", "No test users: nothing is measured.",
+        "keyed hashes", "| events | 2,500 | 2,400 | 90 | 10 |", "Positive events: watch ≥ 0.5, like.",
+        "Warning: 4 items have no event.", "Blended by trees. Content: all-MiniLM-L6-v2 (fine-tuned on behaviour, licence "
+        "Apache-2.0).", "| ease | decay 10, regularisation 200 |", "### global_time: 120 test users, used by the gate",
+        "| blend | 0.1000 [0.0800, 0.1200] |", "0.2500", "Not measured: there are no test users.",
         "| language | pt\\|br | 60 | 0.1000 [0.0800, 0.1200] |", "| language | en | pt |", "user, 0 events known",
         "Steady figures: 1.", "| hour | warning | PSI 0.15 of 300 values |", "- Figures are about logged behaviour.",
         "research only", "- test split global_time: `dddddddddddddddd`",
@@ -48,5 +48,5 @@ def test_it_says_all_of_it_in_order() -> None:
 
 def test_what_is_not_there_is_said_or_left_out() -> None:
     text = as_markdown(CARD | {"slices": [], "newcomers": [], "encoder": {}, "drift": []})
-    assert "Not measured: no slice has a user." in text
-    assert "## Newcomers" not in text and "Content:" not in text
+    assert "Not measured: no slice has users." in text
+    assert "## Cold start" not in text and "Content:" not in text

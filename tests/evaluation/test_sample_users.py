@@ -113,7 +113,7 @@ def test_parts_bear_the_names_of_what_they_tell_of(engine: Engine) -> None:
     scores = Blend(WEIGHTED, COLUMNS, "", WEIGHTS).score(found, tuple(engine.members), COLUMNS, matrix)
     own = (matrix - matrix.mean(axis=0))[np.argmax(scores)] * np.array(WEIGHTS)
     assert told(Blend(WEIGHTED, COLUMNS, "", WEIGHTS)) == pytest.approx(
-        {"member ease": own[0], "member content_knn": own[1], "how much it is used": own[2] + own[3]}, rel=1e-3
+        {"member ease": own[0], "member content_knn": own[1], "item popularity": own[2] + own[3]}, rel=1e-3
     )
     assert told(Blend(FUSION)).keys() <= {f"member {name}" for name in engine.members}
     assert told(Blend("ease")).keys() == {"member ease"}

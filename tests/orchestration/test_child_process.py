@@ -71,7 +71,10 @@ with exclusive(Path({str(lock)!r}), "a run") as held:
     assert parent.stdout is not None
     grandchild = int(parent.stdout.readline())
     assert held(lock)
-    with pytest.raises(UserError, match=f"a run is already going on .process {parent.pid}"), exclusive(lock, "a run"):
+    with (
+        pytest.raises(UserError, match=f"a run is already in progress .process {parent.pid}"),
+        exclusive(lock, "a run"),
+    ):
         pass
     parent.send_signal(signal.SIGKILL)
     parent.wait()

@@ -45,7 +45,7 @@ def test_the_last_run_and_the_run_of_a_version(state: Path) -> None:
 
 
 def test_where_there_is_none_it_says_what_to_do(state: Path) -> None:
-    with pytest.raises(UserError, match="no run has left a report yet"):
+    with pytest.raises(UserError, match="there is no report yet"):
         find(None, None)
-    with pytest.raises(UserError, match=f"the report of {DIGEST[:12]} is not on this machine.*MLflow"):
+    with pytest.raises(UserError, match=f"the report of version {DIGEST[:12]} is not on this machine.*MLflow"):
         find(DIGEST, None)

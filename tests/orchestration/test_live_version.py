@@ -33,12 +33,14 @@ def test_a_rejected_night_says_in_a_line_what_is_served_and_what_was_withdrawn(p
     assert served(project, channel_of(project), 0.0) == ""
     write_bundle(project.root / "bundle")
     digest = publish(open_store(), project.root / "bundle", channel="live", champion=None, lineage=lineage("r")).digest
-    assert served(project, "live", 0.0) == f"{digest[:12]} of 2026-11-22 is served"
+    assert served(project, "live", 0.0) == f"serving {digest[:12]} of 2026-11-22"
     save_run_note("withdraw", {"items": 4, "users": 1, "warnings": []})
     told = summarise(project, [], 3).published
     assert told == (
-        f"nothing published: rejected: worse; {digest[:12]} of 2026-11-22 is served; withdrawn tonight: 4 items, 1 user"
+        f"nothing published: rejected: worse; serving {digest[:12]} of 2026-11-22; withdrawn tonight: 4 items, 1 user"
     )
     assert withdrawn(project, time.time() + 60) == ""  # that was another night
     save_run_note("withdraw", {"items": 0, "users": 0, "warnings": ["the table items would take …"]})
-    assert withdrawn(project, 0.0) == ("withdrawn tonight: nothing more; a part was not taken over, see its warnings")
+    assert withdrawn(project, 0.0) == (
+        "withdrawn tonight: nothing new; some withdrawals were not applied, see the warnings of stage withdraw"
+    )

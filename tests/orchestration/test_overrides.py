@@ -37,14 +37,14 @@ def test_a_list_picks_named_entries(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("trees=3", "is not section.field=value"),
-        ("evaluate.margin", "is not section.field=value"),
-        ("evaluate.margin=[", "the value is not YAML"),
+        ("trees=3", "is not of the form section.field=value"),
+        ("evaluate.margin", "is not of the form section.field=value"),
+        ("evaluate.margin=[", "the value is not valid YAML"),
         ("evaluate.margn=0.1", "evaluate.margn: no such setting; evaluate has cutoffs, margin"),
         ("evaluat.margin=0.1", "evaluat.margin: no such setting; params.yaml has snapshot"),
         ("evaluate.margin.deep=0.1", "evaluate.margin.deep: no such setting"),
         ("evaluate.margin=-1", "evaluate.margin: Input should be greater than 0"),
-        ("finetune.members=[ease, nearest]", "'nearest' is not there; choose among popularity"),
+        ("finetune.members=[ease, nearest]", "there is no entry 'nearest'. Choose from popularity"),
     ],
 )
 def test_a_bad_change_is_one_message_that_names_the_field(text: str, says: str) -> None:

@@ -20,12 +20,12 @@ def test_pages_are_linked_where_people_can_open_them(tmp_path: Path) -> None:
     page = project.state / "reports/r1/understanding.html"
     page.parent.mkdir(parents=True)
     page.write_text("…")
-    assert pages(project) == {"what was understood": page.as_uri()}
+    assert pages(project) == {"catalogue": page.as_uri()}
 
     write_json(project.state / "up.json", {"mlflow": "http://127.0.0.1:5000"})
     address = "http://127.0.0.1:5000/#/experiments/7/runs/abc/artifacts/report/understanding.html"
-    assert pages(project) == {"what was understood": address}
-    assert f"[what was understood]({address})" in markdown(summarise(project, [], 3))
+    assert pages(project) == {"catalogue": address}
+    assert f"[catalogue]({address})" in markdown(summarise(project, [], 3))
 
     recorded["uri"] = "https://me:secret@mlflow.example/base/"
     write_json(project.state / "mlflow/recorded/r1.json", recorded)

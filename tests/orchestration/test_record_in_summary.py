@@ -14,7 +14,7 @@ from nightreel.orchestration.project import Project
 from nightreel.orchestration.summary import RunSummary, summarise
 from nightreel.stage import write_json
 
-WHY = "not recorded: MLflow at http://host:5000 does not answer. Check the address and the server."
+WHY = "not recorded: MLflow at http://host:5000 does not respond. Check the address and the server."
 
 
 def doors(summary: RunSummary) -> list[str]:
@@ -31,6 +31,6 @@ def test_every_door_says_it(tmp_path: Path, recipe: str | None) -> None:
     write_json(project.root / "data/snapshot/recipe.json", {"recipe": "r1"})
     if recipe:
         write_json(project.state / "mlflow/outcome.json", {"recipe": recipe, "recorded": False, "line": WHY})
-    said = WHY if recipe == "r1" else f"not recorded: {project.state}/mlflow/outcome.json says nothing of this run."
+    said = WHY if recipe == "r1" else f"not recorded: {project.state}/mlflow/outcome.json has no entry for this run."
     for text in doors(summarise(project, [], 3)):
         assert said in text

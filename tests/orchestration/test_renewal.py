@@ -104,7 +104,7 @@ def test_a_known_user_and_the_same_history_get_the_same_list(update: tuple[Path,
 
 def test_other_items_are_refused(base: tuple[Path, Made], tmp_path: Path) -> None:
     fewer = base[1].items.slice(1)
-    with pytest.raises(UserError, match="has other items"):
+    with pytest.raises(UserError, match="the items or their order differ"):
         renew(tmp_path / "bundle", base[0], fewer, base[1].vectors[1:])
 
 
@@ -182,9 +182,9 @@ def test_other_rules_are_live_at_once_and_nothing_else_is_sent(published: LocalS
     before, file = Reader.open(published.uri), tmp_path / "rules.csv"
     user, gone = before.user_ids[0].as_py(), before.recommend(before.user_ids[0].as_py(), k=1)[0].item_id
     file.write_text(f"{RULES}pin,i7,,,\nhide,{gone},,,\npin,i8,,,2026-01-01\nboost,to come,,,\n")
-    assert "4 rules in place of the published ones" in call("--rules", str(file), "--store", published.uri, "--dry-run")
+    assert "4 rules replace the published ones" in call("--rules", str(file), "--store", published.uri, "--dry-run")
     told = call("--rules", str(file), "--store", published.uri)
-    assert "rules: 1 of 4 name what no item is or has (to come)" in told and "0.0 MB sent" in told
+    assert "rules: 1 of 4 name what no item is or has (to come)" in told and "0.0 MB uploaded" in told
     ruled = Reader.open(published.uri)
     assert ruled.recommend(user, k=1)[0].item_id == "i7" and ruled.stored.lists is not None
     assert gone not in [each.item_id for each in ruled.recommend(user, k=50)]
@@ -221,12 +221,12 @@ def test_rules_at_fault_change_nothing(published: LocalStore, tmp_path: Path, co
 
 
 def test_nothing_to_renew_is_told(published: LocalStore) -> None:
-    with pytest.raises(UserError, match="name files of items, or give --rules FILE"):
+    with pytest.raises(UserError, match="Give tables of items, --rules FILE"):
         call("--store", published.uri)
 
 
 def test_a_file_that_is_not_there_or_of_no_known_format_is_told(published: LocalStore, tmp_path: Path) -> None:
     (tmp_path / "items.xlsx").touch()
-    for name, message in (("items.csv", "there is no such file"), ("items.xlsx", "of no format that can be read")):
+    for name, message in (("items.csv", "there is no such file"), ("items.xlsx", "unknown format")):
         with pytest.raises(UserError, match=message):
             call(str(tmp_path / name), "--store", published.uri)

@@ -95,5 +95,5 @@ def test_the_end_is_where_several_users_events_end(written: Path) -> None:
 
 def test_an_order_is_no_clock(tmp_path: Path) -> None:
     planted = datasets.write_dataset(tmp_path / "source", users=12, items=20, events=120, clock="order")
-    with pytest.raises(UserError, match="source: has an order and no clock"):
+    with pytest.raises(UserError, match="source: `timestamp` is a position"):
         opened(planted.folder)

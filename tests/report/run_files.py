@@ -18,7 +18,7 @@ RATED = {
 }  # fmt: skip
 DIFFERENCE = {"point": -0.2, "low": -0.3, "high": -0.1, "users": 60, "detectable": 0.05}
 RULE = {
-    "name": "no slice is broken", "state": "failed", "bound": -0.03, "point": -0.2, "users": 60, "detectable": 0.123,
+    "name": "no slice regression", "state": "failed", "bound": -0.03, "point": -0.2, "users": 60, "detectable": 0.123,
     "text": "1 of 2 slices broken",
 }  # fmt: skip
 CHAMPION = {

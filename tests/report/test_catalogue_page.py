@@ -36,11 +36,11 @@ def test_it_shows_each_field_of_an_item_and_what_is_near(written: tuple[Path, Pa
     said = [f"1. {EVIL}", "speech 90%, music 10%", "1:01</small> Good evening.", "rocket", "podcast · fr", "87%"]
     assert [each for each in said if each not in page] == []
     assert page.index("no transcript: nothing is said") > page.index("podcast · fr")
-    assert "both Sci-Fi, Drama; about rocket" in page and "across media: podcast; across languages: fr" in page
+    assert "both Sci-Fi, Drama; about rocket" in page and "other medium: podcast; other language: fr" in page
     assert "&#x27;Ned&#x27; is not in the text" in page and "0.765" in page
-    assert '<td>not clear</td><td class="number">10</td><td class="number">50.0%</td>' in page
-    assert "+0.42 on average of 17 in English" in page and "a rank correlation of 0.63" in page
-    assert "31% got a label, and of these 85% were right" in page and "negative (-0.61)" in page
+    assert '<td>unclear</td><td class="number">10</td><td class="number">50.0%</td>' in page
+    assert "mean sentiment +0.42 of 17 in English" in page and "rank correlation with the ratings is 0.63" in page
+    assert "31% got a label, of which 85% were correct" in page and "negative (-0.61)" in page
     assert '<td>keywords</td><td class="number">23</td><td class="number">95.8%</td><td>mini</td>' in page
 
 

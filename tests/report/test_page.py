@@ -52,26 +52,26 @@ def outline(tmp_path: Path) -> Outline:
 
 def test_it_says_what_the_files_say_the_verdict_first(outline: Outline) -> None:
     words = " ".join(outline.words)
-    order = ["Reject: broken slice", "NDCG@10 +1.2% against champion", "lower bound at least -3.0%", "1,500"]
-    order += ["1 of 2 slices broken", "-20.0%", "none surely below 0 and beyond -3.0%", "12.3%", "Decided by Ann"]
+    order = ["Reject: broken slice", "NDCG@10 +1.2% against champion", "lower bound ≥ -3.0%", "1,500"]
+    order += ["1 of 2 slices broken", "-20.0%", "no significant loss beyond -3.0%", "12.3%", "Overridden by Ann"]
     order += ["Challenger against champion", "-0.2000", "Members against the blend", "-4.0%"]
     order += ["943 ratings of 941 users", "0.9792", "0.9963", "-0.0171", "not measured: no ratings.", "-5.0%"]
-    order += ["a fan gets it", "failed", "not tried", "encoder: loss", "25.0%"]
+    order += ["a fan gets it", "failed", "not applicable", "encoder: loss", "25.0%"]
     order += ["serendipity (needs popularity among the members)", "miscalibration, nats (needs genres of the items)"]
-    order += ["user, 0 events known", "PSI 0.310 of 900 values", "1 figures are steady"]
-    order += ["challenger, doubly robust", "60 users; 0 users were in several", "+0.0400 to +0.1600"]
+    order += ["user, 0 events known", "PSI 0.310 of 900 values", "1 steady figures"]
+    order += ["challenger, doubly robust", "60 users; 0 users were in several arms", "+0.0400 to +0.1600"]
     order += ["retention of B: not measured: there is no clock"]
-    order += ["Newest of 12 events", "Because you watched B", "60%", "member ease", "+0.71"]
+    order += ["Latest of 12 events", "Because you watched B", "60%", "member ease", "+0.71"]
     order += ["violin", "990", "research only", "112.9", "5.9 ms for one list, 141 MB of memory"]
-    at = words.index("Rules Challenger") + len("Rules Challenger")  # after the links to the sections
+    at = words.index("Gate rules Challenger") + len("Gate rules Challenger")  # after the links to the sections
     assert "Reject: broken slice" in words[:at] and "+1.2%" in words[:at]
     for said in order[1:]:
         assert said in words[at:], said
         at = words.index(said, at)
     assert "7 users" in words
-    assert "3 recipes" in words
-    assert "leave_last_out: no test users, nothing is measured" in words
-    assert words.count("not measured") == 3, "ratings on a protocol, a slice against the champion, an outcome"
+    assert "3 configurations" in words
+    assert "leave_last_out: not measured, there are no test users" in words
+    assert words.count("not measured") == 4, "a protocol, its ratings, a slice against the champion, an outcome"
 
 
 def test_it_needs_nothing_from_outside(outline: Outline) -> None:

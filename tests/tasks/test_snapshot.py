@@ -166,7 +166,7 @@ def test_an_unchanged_snapshot_imports_no_pyarrow(planted: Planted, tmp_path: Pa
         check=True,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), "NIGHTREEL_STATE": str(tmp_path / "run/state")},
     )
-    assert "source unchanged" in done.stdout and done.stdout.strip().endswith("set()")
+    assert "the source is unchanged" in done.stdout and done.stdout.strip().endswith("set()")
 
 
 def test_a_bucket_is_a_source_like_a_folder(planted: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

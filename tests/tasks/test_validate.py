@@ -210,7 +210,7 @@ def test_a_log_of_comments_is_learned_from_with_a_warning(tmp_path: Path) -> Non
     folder = prepare(tmp_path / "run", planted.folder)
     assert len(load_dataset(folder / "data/validate").positives(None).items) == len(planted.rows)
     warnings = read(folder / "data/validate/report.json")["warnings"]
-    assert "no event is positive by validate.positive: watch, comment, follow count instead." in warnings
+    assert "no event is positive by validate.positive; watch, comment, follow count as positive instead." in warnings
 
 
 def test_a_changed_title_changes_no_split(tmp_path: Path) -> None:

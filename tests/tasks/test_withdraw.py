@@ -91,7 +91,7 @@ def test_a_takedown_and_an_erasure_are_live_before_the_night_is_judged(
     night(workspace, items(3, 4), erased="u002\nu003\n", rules="hide,i005\n")
     assert not shown() & {"i003", "i004", "i005"} and len(shown()) == 27
     assert Reader.open().knows(["u002", "u003", "u004"]).tolist() == [False, False, True]
-    assert f"withdrawn from channel live of {live.uri}: 3 items more, 2 users more" in capsys.readouterr().out
+    assert f"withdrawn from channel live of {live.uri}: 3 more items, 2 more users" in capsys.readouterr().out
     note = json.loads((workspace / "state" / "notes" / "withdraw.json").read_text())
     assert note == {"items": 3, "users": 2, "warnings": []}
 
@@ -138,7 +138,7 @@ def test_on_a_first_night_publish_takes_it_from_the_stages_out(
     workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     night(workspace, items(3), erased="u002\n")
-    assert "nothing is live in channel live yet" in capsys.readouterr().out and told()["items"]["blocked"] == ["i003"]
+    assert "channel live has no version yet" in capsys.readouterr().out and told()["items"]["blocked"] == ["i003"]
     assert not (workspace / "state" / "store").exists()
     write_json(Path("data/snapshot/champion.json"), {"digest": None})
     write_json(Path("data/evaluate/decision.json"), {"decision": "promote", "label": "baseline"})
@@ -176,7 +176,7 @@ def test_erased_users_under_another_key_are_told(
     write_bundle(workspace / "bundle", key=b"1" * 64)
     send(open_store(), workspace / "bundle", channel="live", champion=None, lineage={})
     night(workspace, items(), erased="u002\n")
-    assert "names its users by another key of pseudonyms" in capsys.readouterr().out
+    assert "was pseudonymised with another key" in capsys.readouterr().out
     monkeypatch.setenv("NIGHTREEL_PSEUDONYM_KEY", "1" * 64)
     withdrawn_ids.withdraw(open_store(), None, withdrawn_ids.Named((), ("u003",)))
     night(workspace, items())

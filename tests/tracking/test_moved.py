@@ -52,7 +52,7 @@ def test_places_follow(
     run.ended("r2", "hold", seed=1)
     main()
     told = capsys.readouterr().out
-    assert f"the state directory was moved from {old / 'mlflow'}: MLflow's " in told
+    assert f"the state directory was moved from {old / 'mlflow'}: updated " in told
     assert "recorded as MLflow run r2" in told
     assert not old.exists()
     with sqlite3.connect(run.state / "mlflow" / "mlflow.db") as database:

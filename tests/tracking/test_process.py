@@ -53,8 +53,8 @@ def test_a_silent_server_is_left_alone_in_time_and_recorded_later(run: Run) -> N
     run.ended("r1")
     with servers.silent() as uri:
         told, seconds = record(run, MLFLOW_TRACKING_URI=uri)
-    assert len(told) == 1 and "does not answer" in told[0], told
-    later = f"It waits in {outbox.folder(run.state)}: the next run, or `dvc repro record`, records what waits."
+    assert len(told) == 1 and "does not respond" in told[0], told
+    later = f"It waits in {outbox.folder(run.state)}: the next run, or `dvc repro record`, tries again."
     assert told[0].startswith("not recorded: MLflow at http://127.0.0.1:") and later in told[0]
     assert json.loads((run.state / "mlflow" / "outcome.json").read_text())["line"] == told[0]
     assert (run.state / "reports" / "r1.html").is_file()
@@ -62,7 +62,7 @@ def test_a_silent_server_is_left_alone_in_time_and_recorded_later(run: Run) -> N
     run.ended("r2", seed=1)
     told, working = record(run)
     assert seconds < WHOLE_S + working, "beyond what two runs take with the import of MLflow, on a machine as busy"
-    assert told == ["recorded too, from earlier: MLflow run r1", "recorded as MLflow run r2 in experiment films"]
+    assert told == ["also recorded, from earlier runs: MLflow run r1", "recorded as MLflow run r2 in experiment films"]
     assert outbox.waiting(run.state) == []
     one, two = (run.runs(recipe=recipe, kind="run")[0] for recipe in ("r1", "r2"))
     assert one.info.start_time < two.info.start_time and one.data.metrics["evaluate.gate.ndcg_at_10"] == 0.25

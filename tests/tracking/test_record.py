@@ -64,7 +64,7 @@ def test_the_same_run_again_adds_nothing_and_does_not_import_mlflow(run: Run, ma
     again = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
     )
-    assert again.stdout.splitlines() == ["recorded already: MLflow run r1", ""]
+    assert again.stdout.splitlines() == ["already recorded as MLflow run r1", ""]
     assert Path("data/record/run.json").read_bytes() == before
     # Without its marker it is written again, over the same runs.
     shutil.rmtree(run.state / "mlflow" / "recorded")
@@ -128,7 +128,9 @@ def test_a_failed_snapshot_does_not_blame_the_run_before_it(run: Run, main: Call
 
 
 def test_an_unknown_stage_is_refused_by_name(run: Run, main: Callable[..., None]) -> None:
-    with pytest.raises(UserError, match=r"--failed nonsense: no such stage in dvc.yaml. Give one of snapshot, "):
+    with pytest.raises(
+        UserError, match=r"--failed nonsense: there is no such stage in dvc.yaml. Use one of snapshot, "
+    ):
         main("--failed", "nonsense")
 
 

@@ -36,15 +36,15 @@ def told_at(uri: str, run: Run, main: Main, monkeypatch: pytest.MonkeyPatch, cap
 
 
 SERVERS: dict[str, tuple[Callable[[], AbstractContextManager[str]], str]] = {
-    "nobody": (servers.nobody, "does not answer. Check the address and the server."),
+    "nobody": (servers.nobody, "does not respond. Check the address and the server."),
     "403": (
         lambda: servers.answering(403, b"Invalid Host header"),
-        "refuses us. Check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or its --allowed-hosts.",
+        "denies access. Check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or its --allowed-hosts.",
     ),
-    "500": (lambda: servers.answering(500, b"oops"), "fails with an error of its own. Its log says why."),
+    "500": (lambda: servers.answering(500, b"oops"), "fails with an internal error. See the server's log."),
     "another service": (
         lambda: servers.answering(200, b"<html>Welcome</html>"),
-        "answers, but not as MLflow does. Check the address: another service may have it.",
+        "responds, but is no MLflow server. Check the address: another service may use it.",
     ),
 }
 
@@ -90,11 +90,11 @@ def in_a_folder(_: Run) -> str:
 @pytest.mark.parametrize(
     ("make", "meaning"),
     [
-        (broken, "mlflow.db is broken. Restore it from a backup, or move it away: a new one is begun then."),
-        (read_only, "can't be written. Give this user the right to, file and folder."),
+        (broken, "mlflow.db is damaged. Restore it from a backup, or move it away to start a new one."),
+        (read_only, "can't be written. Give this user write permission for the file and its folder."),
         (of_another_release, "was written by another release of MLflow."),
         (no_room, "/dev/full/artifacts"),
-        (in_a_folder, "no runs in folders any more. Give a database: MLFLOW_TRACKING_URI=sqlite:///runs.db."),
+        (in_a_folder, "stores runs in folders. Use a database: MLFLOW_TRACKING_URI=sqlite:///runs.db."),
     ],
     ids=lambda each: each.__name__ if callable(each) else "",
 )

@@ -85,7 +85,7 @@ def test_a_run_whose_files_are_gone_gets_them_again(
     recipe = "r1" if same else "r2"
     digest = run.ended(recipe)
     main()
-    assert "version 1 of model films had lost its files in MLflow: registered anew" in lines(capsys)
+    assert "version 1 of model films had lost its files in MLflow: registered again" in lines(capsys)
     (parent,) = run.runs(recipe=recipe, kind="run")
     assert [f.path for f in run.client.list_artifacts(parent.info.run_id, "report")] == [f"report/{recipe}.html"]
     assert run.alias("champion") == digest

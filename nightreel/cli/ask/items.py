@@ -1,4 +1,4 @@
-"""The commands that ask the published bundle about items: explain, search."""
+"""Commands that query a published version about items: explain, search."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nightreel.cli import tables
+from nightreel.cli.help_groups import ASK
 from nightreel.cli.options import AsJson, At, Channel, History, K, User, Version
 from nightreel.cli.versions.releases import print_json, print_lists, row_of
 
@@ -14,7 +15,7 @@ from nightreel.cli.versions.releases import print_json, print_lists, row_of
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     for command in (explain, search):
-        app.command()(command)
+        app.command(rich_help_panel=ASK)(command)
 
 
 def explain(
@@ -26,35 +27,40 @@ def explain(
     version: Version = None,
     as_json: AsJson = False,
 ) -> None:
-    """Why an item is, or is not, recommended to a user; and what its score is without the evidence."""
+    """Explain why an item is, or is not, recommended to a user, and how its score changes without each past event."""
     from dataclasses import asdict
 
     from nightreel.reader.reader import Reader
 
     reader = Reader.open(at, channel=channel, version=version)
     past = tables.read_column(history, "item_id") if history else None
-    found = reader.explain(item, None if history else user, history=past)
+    result = reader.explain(item, None if history else user, history=past)
     if as_json:
-        return print_json({"version": reader.digest, "user": None if history else user, **asdict(found)})
-    place = f"place {found.rank} of the candidates" if found.rank else "not among the candidates"
-    typer.echo(f"{found.title or found.item_id}: {place}" + (f", left out: {found.left_out}" if found.left_out else ""))
-    for reason in found.reasons:
+        return print_json({"version": reader.digest, "user": None if history else user, **asdict(result)})
+    rank = f"rank {result.rank} of the candidates" if result.rank else "not among the candidates"
+    excluded = f", excluded: {result.left_out}" if result.left_out else ""
+    typer.echo(f"{result.title or result.item_id}: {rank}{excluded}")
+    for reason in result.reasons:
         typer.echo(f"  {reason.text}" + (f"  ({reason.share:.0%} of the votes)" if reason.share else ""))
-    if found.evidence:
-        rows = [[each.title, f"{each.drop:+.4f}", str(each.rank) if each.rank else "none"] for each in found.evidence]
-        tables.print_table("Asked again without", ["item", "score lost", "place then"], rows)
+    if result.evidence:
+        rows = [
+            [event.title, f"{event.drop:+.4f}", str(event.rank) if event.rank else "none"] for event in result.evidence
+        ]
+        tables.print_table("Leave-one-out evidence", ["without this item", "score drop", "new rank"], rows)
     return None
 
 
 def search(
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="Words of titles, people, tags, genres, descriptions.")],
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT", help="Words from titles, people, tags, genres or descriptions.")
+    ],
     k: K = 10,
     at: At = None,
     channel: Channel = "live",
     version: Version = None,
     as_json: AsJson = False,
 ) -> None:
-    """Items whose words fit a text; typing errors in titles are forgiven."""
+    """Search items by words; typing errors in titles are tolerated."""
     from nightreel.reader.reader import Reader
 
     reader = Reader.open(at, channel=channel, version=version)
@@ -62,5 +68,5 @@ def search(
     if as_json:
         return print_json({"version": reader.digest, "found": found})
     if not found:
-        return typer.echo("nothing found: try fewer or other words")
-    return print_lists(reader, {f"Found for {text}": found})
+        return typer.echo("no results: try fewer or other words")
+    return print_lists(reader, {f"Results for {text}": found})

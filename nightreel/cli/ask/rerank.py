@@ -1,4 +1,4 @@
-"""The command `rerank`: a user's list in the order of a language model. It changes nothing that is published."""
+"""`nightreel rerank`: a user's list in the order of a language model. Nothing published is changed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nightreel.cli.help_groups import ASK
 from nightreel.cli.options import AsJson, At, Channel, K, Version
 from nightreel.cli.versions.releases import print_json, print_lists, row_of
 from nightreel.errors import UserError
@@ -18,24 +19,28 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command()(rerank)
+    app.command(rich_help_panel=ASK)(rerank)
 
 
 def rerank(
     user: Annotated[str, typer.Argument(metavar="USER", help="A user's id.")],
     k: K = 10,
-    top: Annotated[int, typer.Option(min=2, max=200, help="Best items of the blend that the model orders.")] = 50,
-    model: Annotated[str, typer.Option(metavar="FOLDER|NAME", help="Instead of understand.writer.model.")] = "",
-    endpoint: Annotated[str, typer.Option(metavar="URL", help="Instead of understand.writer.endpoint.")] = "",
+    top: Annotated[int, typer.Option(min=2, max=200, help="How many of the blend's best items are reordered.")] = 50,
+    model: Annotated[
+        str, typer.Option(metavar="FOLDER|NAME", help="The language model, instead of understand.writer.model.")
+    ] = "",
+    endpoint: Annotated[
+        str, typer.Option(metavar="URL", help="Its server, instead of understand.writer.endpoint.")
+    ] = "",
     at: At = None,
     channel: Channel = "live",
     version: Version = None,
     as_json: AsJson = False,
 ) -> None:
-    """The best next items for a user, ordered by a language model; the blend's order where its answer is unusable."""
+    """Recommend items for a user in the order of a language model; the blend's order if its answer is unusable."""
     from nightreel.reader.reader import Reader
     from nightreel.understanding.llm.client import open_model
-    from nightreel.understanding.llm.rerank import rerank as ask
+    from nightreel.understanding.llm.rerank import rerank as reorder
 
     writer = _writer(model, endpoint, top)
     reader = Reader.open(at, channel=channel, version=version)
@@ -43,13 +48,13 @@ def rerank(
     row = int(reader.users.rows([user])[0])
     history = [_line(reader, int(item)) for item in reader.users.histories[row][0]]
     shown = [_line(reader, reader.items.require(each.item_id)) for each in listed[:top]]
-    found = ask(open_model(writer), history, shown)
-    order = [*found.order, *range(len(shown), len(listed))]
-    rows = [row_of(reader, listed[at].item_id, rank, listed[at].score) for rank, at in enumerate(order[:k], 1)]
+    answer = reorder(open_model(writer), history, shown)
+    order = [*answer.order, *range(len(shown), len(listed))]
+    rows = [row_of(reader, listed[index].item_id, rank, listed[index].score) for rank, index in enumerate(order[:k], 1)]
     if as_json:
-        return print_json({"version": reader.digest, "user": user, "recommendations": rows, "not_used": found.fault})
-    if found.fault:
-        typer.secho(f"the blend's order: the model's answer {found.fault}", fg="yellow", err=True)
+        return print_json({"version": reader.digest, "user": user, "recommendations": rows, "not_used": answer.fault})
+    if answer.fault:
+        typer.secho(f"shown in the blend's order, because the model's answer {answer.fault}", fg="yellow", err=True)
     return print_lists(reader, {f"For user {user}, ordered by {Path(writer.model).name}": rows})
 
 
@@ -60,7 +65,7 @@ def _writer(model: str, endpoint: str, top: int) -> Writer:
     writer = load().understand.writer
     named = {"model": model or writer.model, "endpoint": endpoint or writer.endpoint}
     if not named["model"]:
-        raise UserError("No language model is named. Give --model FOLDER, or --model NAME and --endpoint URL.")
+        raise UserError("No language model is set. Give --model FOLDER, or --model NAME and --endpoint URL.")
     return writer.model_copy(update={**named, "max_tokens": max(writer.max_tokens, TOKENS * top)})
 
 

@@ -1,4 +1,4 @@
-"""`nightreel card`: the model card of a published version, as it stands in its bundle."""
+"""`nightreel card`: the model card stored in a published version."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import json
 
 import typer
 
+from nightreel.cli.help_groups import VERSIONS
 from nightreel.cli.options import AsJson, At, Channel, LiveOr
 from nightreel.errors import UserError
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command()(card)
+    app.command(rich_help_panel=VERSIONS)(card)
 
 
 def card(
@@ -21,7 +22,7 @@ def card(
     channel: Channel = "live",
     as_json: AsJson = False,
 ) -> None:
-    """What a version is for, what it was made from, how good it is for whom, and its limits."""
+    """Print a version's model card: intended use, data, training, quality by user group, and limits."""
     from nightreel.store import channels
     from nightreel.store.open import open_store
     from nightreel.store.remote_files import file_of, manifest_of
@@ -30,7 +31,10 @@ def card(
     digest = channels.resolve(store, channel, version)
     manifest, name = manifest_of(store, digest), "card.json" if as_json else "card.md"
     if name not in manifest.files:
-        raise UserError(f"version {digest[:12]} has no model card: it was published before there were any.")
+        raise UserError(
+            f"version {digest[:12]} has no model card: it was published before Nightreel wrote them. Choose a later "
+            "version (`nightreel versions`)."
+        )
     content = file_of(store, digest, name, manifest)
     if as_json:
         text = json.dumps({"version": digest, "card": json.loads(content)}, indent=1, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""The commands that look after what is published: gc and share."""
+"""Commands that maintain a store: gc and share."""
 
 from __future__ import annotations
 
@@ -7,27 +7,30 @@ from typing import Annotated
 
 import typer
 
+from nightreel.cli.help_groups import VERSIONS
 from nightreel.cli.options import AsJson, At
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     for command in (gc, share):
-        app.command()(command)
+        app.command(rich_help_panel=VERSIONS)(command)
 
 
 def gc(
     versions: Annotated[
-        int | None, typer.Option("--versions", min=0, help="Keep the newest N; default: as in params.yaml.")
+        int | None,
+        typer.Option("--versions", metavar="N", min=0, help="Keep the newest N versions. Default: params.yaml."),
     ] = None,
     days: Annotated[
-        float | None, typer.Option("--days", min=0, help="Keep younger ones; default: as in params.yaml.")
+        float | None,
+        typer.Option("--days", metavar="DAYS", min=0, help="Keep versions younger than this. Default: params.yaml."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell, remove nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed; remove nothing.")] = False,
     at: At = None,
     as_json: AsJson = False,
 ) -> None:
-    """Remove versions that no channel, no rollback to a predecessor and no reader needs any more."""
+    """Remove old versions that no channel, no rollback to a predecessor and no reader needs."""
     from nightreel.settings import load
     from nightreel.store import retention
     from nightreel.store.open import open_store
@@ -46,17 +49,18 @@ def gc(
     for digest, why in planned.kept.items():
         typer.echo(f"kept     {digest[:12]}  {why}")
     for digest in removed:
-        typer.echo(f"{'would go' if dry_run else 'removed '} {digest[:12]}")
-    return typer.echo(f"{len(removed)} versions of {store.uri}, {planned.size / 1e6:.1f} MB")
+        typer.echo(f"{'would remove' if dry_run else 'removed '} {digest[:12]}")
+    verb = "would be removed from" if dry_run else "removed from"
+    return typer.echo(f"{len(removed)} versions {verb} {store.uri}, {planned.size / 1e6:.1f} MB")
 
 
 def share(
     channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="A channel other than live, e.g. canary.")],
-    part: Annotated[float, typer.Argument(metavar="PART", min=0.0, max=1.0, help="The part of all users, 0 to 1.")],
+    part: Annotated[float, typer.Argument(metavar="SHARE", min=0.0, max=1.0, help="The share of all users, 0 to 1.")],
     at: At = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let a channel serve a part of all users, chosen by a stable hash; `live` serves the others."""
+    """Let a channel serve a share of all users, chosen by a stable hash; channel live serves the others."""
     from nightreel.store import channels
     from nightreel.store.open import open_store
 

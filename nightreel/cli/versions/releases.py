@@ -1,6 +1,6 @@
-"""The commands that read what is published: similar, verify, rollback, release.
+"""Commands on published versions: similar, verify, rollback, release.
 
-They import neither Prefect nor torch nor anything else that is slow to start, and rich only to print a table.
+They import neither Prefect nor torch nor anything else that is slow to load, and rich only to print a table.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nightreel.cli import tables
+from nightreel.cli.help_groups import ASK, VERSIONS
 from nightreel.cli.options import AsJson, At, Channel, K, LiveOr, Named, Version
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (similar, verify, rollback, release):
-        app.command()(command)
+    app.command(rich_help_panel=ASK)(similar)
+    for command in (verify, rollback, release):
+        app.command(rich_help_panel=VERSIONS)(command)
 
 
 def similar(
@@ -35,14 +37,14 @@ def similar(
     version: Version = None,
     as_json: AsJson = False,
 ) -> None:
-    """Items whose content is nearest to an item's."""
+    """List the items whose content is most similar to an item's."""
     from nightreel.reader.reader import Reader
 
     reader = Reader.open(at, channel=channel, version=version)
     found = [row_of(reader, each.item_id, rank, each.score) for rank, each in enumerate(reader.similar(item, k), 1)]
     if as_json:
         return print_json({"version": reader.digest, "similar": found})
-    return print_lists(reader, {f"Near {reader.items.titles[reader.items.require(item)]}": found})
+    return print_lists(reader, {f"Similar to {reader.items.titles[reader.items.require(item)]}": found})
 
 
 def verify(
@@ -51,7 +53,7 @@ def verify(
     channel: Channel = "live",
     as_json: AsJson = False,
 ) -> None:
-    """Read every file of a version from the store and compare it with its manifest."""
+    """Check every file of a version in the store against its manifest."""
     from nightreel.bundle import format
     from nightreel.store import channels, local_cache
     from nightreel.store.open import open_store
@@ -66,16 +68,18 @@ def verify(
     size = sum(entry["size"] for entry in manifest.files.values())
     if as_json:
         return print_json({"version": digest, "files": len(manifest.files), "bytes": size, "whole": True})
-    return typer.echo(f"{digest[:12]}: {len(manifest.files)} files, {size / 1e6:.1f} MB, all as published")
+    return typer.echo(f"{digest[:12]}: {len(manifest.files)} files, {size / 1e6:.1f} MB, all match the manifest")
 
 
 def rollback(
-    version: Annotated[str | None, typer.Argument(metavar="[V]", help="Default: the live one's predecessor.")] = None,
+    version: Annotated[
+        str | None, typer.Argument(metavar="[V]", help="The version to go back to. Default: the predecessor.")
+    ] = None,
     at: At = None,
     channel: Channel = "live",
     as_json: AsJson = False,
 ) -> None:
-    """Point a channel back to a kept version, and keep runs from promoting the one that was live again."""
+    """Point a channel back to an earlier version, and block runs from promoting the one it leaves."""
     from nightreel.store import channels
     from nightreel.store.open import open_store
 
@@ -85,13 +89,13 @@ def rollback(
     if as_json:
         return print_json({"channel": channel, "left": left, "live": live, "seconds": seconds})
     return typer.echo(
-        f"channel {channel}: {left[:12]} → {live[:12]} in {seconds:.2f} s. The recipe of {left[:12]} is blocked until "
-        f"`nightreel release {left[:12]}`."
+        f"channel {channel}: {left[:12]} → {live[:12]} in {seconds:.2f} s. The recipe of {left[:12]} is blocked; "
+        f"`nightreel release {left[:12]}` lifts the block."
     )
 
 
 def release(version: Named, at: At = None, as_json: AsJson = False) -> None:
-    """Let runs promote a version's recipe again after a rollback; the channel stays where it is."""
+    """Lift the block that a rollback put on a version's recipe; the channel does not change."""
     from nightreel.store import channels
     from nightreel.store.open import open_store
 
@@ -102,14 +106,14 @@ def release(version: Named, at: At = None, as_json: AsJson = False) -> None:
 
 
 def row_of(reader: Reader, item_id: str, rank: int, score: float) -> dict[str, Any]:
-    """An item of a list, for people and programs; no score for what a rule brought in and the model did not rank."""
+    """One row of a list, for the terminal and for JSON; the score is None for an item that a rule put there."""
     index = reader.items.require(item_id)
     row = {"rank": rank, "item_id": item_id, "title": reader.items.titles[index], "genres": reader.items.genres[index]}
     return row | {"score": None if math.isnan(score) else round(score, 6)}
 
 
 def print_lists(reader: Reader, lists: dict[str, list[dict[str, Any]]]) -> None:
-    """Tables under their headings, and the version below."""
+    """Print a table under each heading, and the version below."""
     for heading, rows in lists.items():
         shown = [
             [
@@ -127,9 +131,10 @@ def print_lists(reader: Reader, lists: dict[str, list[dict[str, Any]]]) -> None:
 
 
 def note(text: str) -> None:
+    """Print a remark, dimmed, to stderr."""
     typer.secho(text, dim=True, err=True)
 
 
 def print_json(value: Any) -> None:
-    """As it is, in any script."""
+    """Print a value as indented JSON, without escaping non-ASCII letters."""
     typer.echo(json.dumps(value, indent=1, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""`nightreel renew`: other metadata for the items of a published version, or other rules, the models as they are."""
+"""`nightreel renew`: correct the item metadata or the rules of a published version, without training."""
 
 from __future__ import annotations
 
@@ -9,54 +9,54 @@ from typing import Annotated, Any
 
 import typer
 
+from nightreel.cli.help_groups import VERSIONS
 from nightreel.cli.options import AsJson, At, Channel
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command()(renew)
+    app.command(rich_help_panel=VERSIONS)(renew)
 
 
 def renew(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILE]...", help="Items of the contract; only rows that change are needed."),
+        typer.Argument(metavar="[FILE]...", help="Tables of items; only the rows that change are needed."),
     ] = None,
     rules: Annotated[
         Path | None,
-        typer.Option("--rules", metavar="FILE", help="The whole table of rules, in place of what is live."),
+        typer.Option("--rules", metavar="FILE", help="A complete table of rules that replaces the live one."),
     ] = None,
     withdrawn: Annotated[
         Path | None,
-        typer.Option("--withdrawn", metavar="FILE", help="Give back the item_id and user_id that it names."),
+        typer.Option("--withdrawn", metavar="FILE", help="Restore the withdrawn items and users that it lists."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell, publish nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; publish nothing.")] = False,
     at: At = None,
     channel: Channel = "live",
     as_json: AsJson = False,
 ) -> None:
-    """Correct titles, genres, blocked, expires_at and the like of published items, or the rules, now, without a night.
+    """Correct titles, genres, blocked, expires_at and other fields of published items, or the rules, without a run.
 
-    Cells of the columns that a FILE has replace the published ones; all else stays. What a changed text means to the
-    models, and new items, come with the next night. A table of rules that holds its header alone takes all rules away.
-    Rights (blocked, published_at, expires_at) and rules hold for whatever version is served, until the source says
-    something new of them; anything else makes a version of its own: roll back as from any other. --withdrawn undoes
-    `nightreel withdraw`.
+    Only the columns in FILE are replaced. The models see changed texts and new items after the next run. A table of
+    rules with a header and no rows removes all rules. Rights (blocked, published_at, expires_at) and rules apply to
+    every version that is served, until the source changes them. Any other change is published as a new version, which
+    can be rolled back. --withdrawn undoes `nightreel withdraw`.
     """
     from nightreel.errors import UserError
 
     if not files and rules is None and withdrawn is None:
-        raise UserError("Nothing to renew: name files of items, or give --rules FILE or --withdrawn FILE.")
+        raise UserError("Nothing to renew. Give tables of items, --rules FILE or --withdrawn FILE.")
     facts = _renewed(at, channel, files or (), rules, withdrawn, dry_run)
     if as_json:
         return typer.echo(json.dumps(facts, indent=1, ensure_ascii=False))
-    return _tell(facts)
+    return _print(facts)
 
 
 def _renewed(
     at: str | None, channel: str, files: Sequence[Path], rules: Path | None, withdrawn: Path | None, dry_run: bool
 ) -> dict[str, Any]:
-    """What changed: rights and rules beside the version first, which takes a moment, then a version of its own."""
+    """Apply the changes and return what changed: first rights and rules, which need no new version, then the rest."""
     from nightreel.cli.versions import withdrawn_ids
     from nightreel.orchestration import renewal, renewed_rights
     from nightreel.store import channels
@@ -82,21 +82,24 @@ def _renewed(
     return facts | {"dry_run": dry_run}
 
 
-def _tell(facts: dict[str, Any]) -> None:
+def _print(facts: dict[str, Any]) -> None:
     if facts["new"]:
-        typer.echo(f"{facts['new']:,} items are not in version {facts['renewed'][:12]}: they come with the next night")
+        typer.echo(
+            f"{facts['new']:,} items are not in version {facts['renewed'][:12]} and were ignored; the next run adds "
+            "them"
+        )
     if facts["warning"]:
         typer.echo(f"warning: {facts['warning']}")
-    back = [each for each in facts.get("withdrawn", ()) if each["changed"]]
+    restored = [channel for channel in facts.get("withdrawn", ()) if channel["changed"]]
     changes = [f"{facts['changed']:,} items changed"] if facts["changed"] else []
-    changes += [f"{facts['rights']:,} items with other rights"] if facts["rights"] else []
-    changes += [f"{facts['given_back']:,} withdrawn items given back"] if facts["given_back"] else []
-    changes += [f"{each['items']:,} items and {each['users']:,} users given back" for each in back]
-    changes += [f"{facts['rules']:,} rules in place of the published ones"] if facts["rules"] is not None else []
+    changes += [f"{facts['rights']:,} items with changed rights"] if facts["rights"] else []
+    changes += [f"{facts['given_back']:,} withdrawn items restored"] if facts["given_back"] else []
+    changes += [f"{channel['items']:,} items and {channel['users']:,} users restored" for channel in restored]
+    changes += [f"{facts['rules']:,} rules replace the published ones"] if facts["rules"] is not None else []
     if not changes:
         return typer.echo(f"nothing changed: channel {facts['channel']} stays at {facts['renewed'][:12]}")
-    told = "would be" if facts["dry_run"] else "is"
+    verb = "would be" if facts["dry_run"] else "is"
     return typer.echo(
-        f"{', '.join(changes)}: {facts['version'][:12]} {told} on channel {facts['channel']} of {facts['store']}, "
-        f"{facts['sent'] / 1e6:.1f} MB sent"
+        f"{', '.join(changes)}: {facts['version'][:12]} {verb} on channel {facts['channel']} of {facts['store']}, "
+        f"{facts['sent'] / 1e6:.1f} MB uploaded"
     )

@@ -1,4 +1,4 @@
-"""`nightreel versions`: what a store holds, what its channels serve, and what is withdrawn from them."""
+"""`nightreel versions`: the versions in a store, the channels that serve them, and what is withdrawn."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from nightreel.cli import tables
+from nightreel.cli.help_groups import VERSIONS
 from nightreel.cli.options import AsJson, At
 from nightreel.errors import UserError
 
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command()(versions)
+    app.command(rich_help_panel=VERSIONS)(versions)
 
 
 def versions(at: At = None, as_json: AsJson = False) -> None:
-    """What the store holds: each version, where it came from and which channel points to it."""
+    """List the versions in the store: when each was published, its verdict, and which channels serve it."""
     from nightreel.store import channels
     from nightreel.store.open import open_store
 
@@ -45,10 +46,10 @@ def versions(at: At = None, as_json: AsJson = False) -> None:
             }
         )
     rows.sort(key=lambda row: row["published_at"] or "", reverse=True)
-    beside = {name: _withdrawn(store, pointer.withdrawals) for name, pointer in pointers.items()}
+    withdrawals = {name: _withdrawn(store, pointer.withdrawals) for name, pointer in pointers.items()}
     if as_json:
         return typer.echo(
-            json.dumps({"store": store.uri, "versions": rows, "withdrawals": beside}, indent=1, ensure_ascii=False)
+            json.dumps({"store": store.uri, "versions": rows, "withdrawals": withdrawals}, indent=1, ensure_ascii=False)
         )
     if not rows:
         raise UserError(f"nothing is published yet in {store.uri}: run `nightreel run`.")
@@ -63,14 +64,14 @@ def versions(at: At = None, as_json: AsJson = False) -> None:
         ]
         for row in rows
     ]
-    tables.print_table(store.uri, ["version", "published", "channel", "verdict", "after", ""], shown)
-    for name, each in beside.items():
-        typer.echo(f"channel {name}: {_told(each)}")
+    tables.print_table(store.uri, ["version", "published", "channel", "verdict", "predecessor", ""], shown)
+    for name, counts in withdrawals.items():
+        typer.echo(f"channel {name}: {_described(counts)}")
     return None
 
 
 def _withdrawn(store: Store, sha256: str | None) -> dict[str, Any]:
-    """What a channel's withdrawals come to, or why they can't be read."""
+    """The counts in a channel's withdrawals file, or why it can't be read."""
     from nightreel.store import withdrawals_file
 
     try:
@@ -80,11 +81,11 @@ def _withdrawn(store: Store, sha256: str | None) -> dict[str, Any]:
     return {"sha256": sha256, **(file.counts if file else {})}
 
 
-def _told(withdrawn: dict[str, Any]) -> str:
+def _described(withdrawn: dict[str, Any]) -> str:
     if withdrawn["sha256"] is None or "fault" in withdrawn:
-        return withdrawn.get("fault") or "no withdrawals beside the version"
+        return withdrawn.get("fault") or "no withdrawals"
     return (
         f"withdrawals {withdrawn['sha256'][:12]}: {withdrawn['blocked']:,} items blocked "
-        f"({withdrawn['items_by_hand']:,} by hand), {withdrawn['users']:,} users erased "
-        f"({withdrawn['users_by_hand']:,} by hand), {withdrawn['rules']:,} rules"
+        f"({withdrawn['items_by_hand']:,} by `nightreel withdraw`), {withdrawn['users']:,} users erased "
+        f"({withdrawn['users_by_hand']:,} by `nightreel withdraw`), {withdrawn['rules']:,} rules"
     )

@@ -1,4 +1,4 @@
-"""`nightreel withdraw`: take items down, or forget users, on every door of what is live, within seconds."""
+"""`nightreel withdraw`: hide items or erase users in what is live, within seconds."""
 
 from __future__ import annotations
 
@@ -8,20 +8,27 @@ from typing import Annotated, Any
 
 import typer
 
+from nightreel.cli.help_groups import VERSIONS
 from nightreel.cli.options import AsJson, At
 
 File = Annotated[
     Path | None, typer.Argument(metavar="[FILE]", help="A .csv or .parquet with item_id, or user_id, or both.")
 ]
-Items = Annotated[Path | None, typer.Option("--items", metavar="FILE", help="Items: the same, or an id a line.")]
-Users = Annotated[Path | None, typer.Option("--users", metavar="FILE", help="Users: the same, or an id a line.")]
-OneChannel = Annotated[str | None, typer.Option("--channel", help="This channel alone. Default: all of the store.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell, change nothing.")]
+Items = Annotated[
+    Path | None, typer.Option("--items", metavar="FILE", help="Items: a .csv or .parquet, or one id per line.")
+]
+Users = Annotated[
+    Path | None, typer.Option("--users", metavar="FILE", help="Users: a .csv or .parquet, or one id per line.")
+]
+OneChannel = Annotated[
+    str | None, typer.Option("--channel", help="Change this channel only. Default: all channels of the store.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command()(withdraw)
+    app.command(rich_help_panel=VERSIONS)(withdraw)
 
 
 def withdraw(
@@ -29,17 +36,17 @@ def withdraw(
     items: Items = None,
     users: Users = None,
     anew: Annotated[
-        bool, typer.Option("--anew", help="In place of a withdrawals file that can't be read any more.")
+        bool, typer.Option("--anew", help="Replace a withdrawals file that can no longer be read.")
     ] = False,
     dry_run: DryRun = False,
     at: At = None,
     channel: OneChannel = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show items no more, and know users no more, from now on: no night is needed, and none brings them back.
+    """Hide items and erase users from now on. No run is needed, and no later run brings them back.
 
-    Running services follow within their --refresh. Ids that the version does not know are withdrawn too: they may come
-    with a later night. `nightreel renew --withdrawn FILE` gives back.
+    Running services follow within their polling interval (--refresh). Ids that the version does not know are withdrawn
+    too, in case a later version has them. `nightreel renew --withdrawn FILE` undoes it.
     """
     from nightreel.cli.versions import withdrawn_ids
     from nightreel.store.open import open_store
@@ -50,7 +57,7 @@ def withdraw(
 
 
 def tell(done: list[dict[str, Any]], what: str, dry_run: bool, as_json: bool) -> None:
-    """What came of it in each channel, for people or programs. what: withdrawn, or given back."""
+    """Print the result in each channel, as text or JSON. what: the participle, `withdrawn`."""
     if as_json:
         return typer.echo(json.dumps({"channels": done, "dry_run": dry_run}, indent=1, ensure_ascii=False))
     for each in done:
@@ -60,11 +67,11 @@ def tell(done: list[dict[str, Any]], what: str, dry_run: bool, as_json: bool) ->
                 more = ", …" if len(unknown) > 5 else ""
                 typer.echo(
                     f"warning: {len(unknown):,} of these {kind} are not in version {each['version'][:12]} "
-                    f"({', '.join(unknown[:5])}{more}): compare the ids, or leave them for a version that has them.",
+                    f"({', '.join(unknown[:5])}{more}). Check the ids; they stay withdrawn for later versions.",
                     err=True,
                 )
         counts = f"{each['items']:,} items, {each['users']:,} users"
         verb = f"would be {what}" if dry_run else what
-        since = "" if each["changed"] else " (they were already: nothing changed)"
+        since = "" if each["changed"] else " (already so: nothing changed)"
         typer.echo(f"channel {each['channel']}, version {each['version'][:12]}: {counts} {verb}{since}")
     return None

@@ -1,4 +1,4 @@
-"""What a person withdraws from channels, or gives back: ids from files, in the names that a version has for them."""
+"""Reads the ids that a command withdraws or restores, and applies them to channels, users as a version's pseudonyms."""
 
 from __future__ import annotations
 
@@ -24,28 +24,29 @@ IDS = ("item_id", "user_id")
 
 @dataclass(frozen=True)
 class Named:
-    """The ids that files name, in order; users by their own ids."""
+    """The ids that files list, in order; users by their original ids, not pseudonyms."""
 
     items: tuple[str, ...]
     users: tuple[str, ...]
 
 
 def named(file: Path | None, items: Path | None, users: Path | None) -> Named:
-    """The ids in the files of a command.
+    """Read the ids in a command's files.
 
     Args:
-        file: A .csv or .parquet whose columns say what it names.
-        items, users: Files of one kind each; they may hold an id a line.
+        file: A .csv or .parquet with a column item_id, user_id or both.
+        items: A file of item ids, which may hold one id per line.
+        users: A file of user ids, which may hold one id per line.
 
     Raises:
-        UserError: no file is given, or one is missing, unreadable or names nothing.
+        UserError: No file is given, or one is missing, unreadable or without ids.
     """
     found: dict[str, list[str]] = {name: [] for name in IDS}
     if file is not None:
         there = [name for name in IDS if name in columns_of(file)]
         if not there:
             raise UserError(
-                f"{file}: has neither a column item_id nor user_id. Name the column, or say what it holds: "
+                f"{file}: has neither a column item_id nor user_id. Rename the column, or say what the file holds with "
                 "--items FILE or --users FILE."
             )
         for name in there:
@@ -53,14 +54,14 @@ def named(file: Path | None, items: Path | None, users: Path | None) -> Named:
     for path, name in ((items, "item_id"), (users, "user_id")):
         found[name] += read_column(path, name) if path is not None else []
     if not any(found.values()):
-        raise UserError("Nothing to do: name a FILE with item_id or user_id, or give --items FILE or --users FILE.")
+        raise UserError("Nothing to withdraw. Give a FILE with item_id or user_id, --items FILE or --users FILE.")
     return Named(*(tuple(dict.fromkeys(found[name])) for name in IDS))
 
 
 def withdraw(
     store: Store, channel: str | None, given: Named, *, anew: bool = False, dry_run: bool = False
 ) -> list[dict[str, Any]]:
-    """Withdraw by hand; see `_each` for what is returned. anew: take a file that can't be read for none."""
+    """Withdraw ids; returns what `_each` does. anew: treat an unreadable withdrawals file as empty."""
     now = time.time()
 
     def made(held: Withdrawals | None, items: frozenset[str], users: frozenset[str]) -> Withdrawals:
@@ -70,7 +71,7 @@ def withdraw(
 
 
 def give_back(store: Store, channel: str | None, given: Named, *, dry_run: bool = False) -> list[dict[str, Any]]:
-    """Undo `withdraw` for these ids; see `_each` for what is returned."""
+    """Undo `withdraw` for these ids; returns what `_each` does."""
     return _each(store, channel, given, given_back, anew=False, dry_run=dry_run)
 
 
@@ -80,9 +81,14 @@ Made = Callable[[Withdrawals | None, frozenset[str], frozenset[str]], Withdrawal
 def _each(
     store: Store, channel: str | None, given: Named, made: Made, *, anew: bool, dry_run: bool
 ) -> list[dict[str, Any]]:
-    """Change a channel, or all: {channel, version, items, users, unknown: {items, users}, withdrawals, changed} each.
+    """Change one channel, or all of the store.
 
-    Raises StoreError where nothing is published, UserError where a key of pseudonyms is needed and missing.
+    Returns:
+        Of each channel: {channel, version, items, users, unknown: {items, users}, withdrawals, changed}.
+
+    Raises:
+        StoreError: Nothing is published.
+        UserError: The version's users are pseudonyms and the key is missing.
     """
     names = [channel] if channel is not None else sorted(channels.channels(store))
     if not names:
@@ -91,26 +97,26 @@ def _each(
 
 
 def _one(store: Store, channel: str, given: Named, made: Made, *, anew: bool, dry_run: bool) -> dict[str, Any]:
-    told: dict[str, Any] = {"channel": channel, "items": len(given.items), "users": len(given.users)}
+    summary: dict[str, Any] = {"channel": channel, "items": len(given.items), "users": len(given.users)}
 
     def shall_hold(seen: Pointer, held: Withdrawals | None) -> Withdrawals | None:
         with live_tables(store, seen.digest) as live:
-            users = _as_there(live, given.users)
+            users = _ids_in(live, given.users)
             file = made(held, frozenset(given.items), frozenset(users))
             known = set(live.users.to_pylist()) if users else set()
-            told["unknown"] = {
+            summary["unknown"] = {
                 "items": [item for item in given.items if live.items.index_of(item) is None],
                 "users": [user for user, there in zip(given.users, users, strict=True) if there not in known],
             }
-        told.update(version=seen.digest, withdrawals=file.sha256, changed=file != (held or Withdrawals()))
-        return None if dry_run or not told["changed"] else file
+        summary.update(version=seen.digest, withdrawals=file.sha256, changed=file != (held or Withdrawals()))
+        return None if dry_run or not summary["changed"] else file
 
     change(store, channel, shall_hold, anew=anew)
-    return told
+    return summary
 
 
-def _as_there(live: LiveTables, users: tuple[str, ...]) -> list[str]:
-    """What a version calls users."""
+def _ids_in(live: LiveTables, users: tuple[str, ...]) -> list[str]:
+    """The ids that a version has for users: pseudonyms, if it uses them."""
     if live.key_fingerprint is None or not users:
         return list(users)
     key = key_for(live.key_fingerprint)

@@ -15,7 +15,7 @@ from nightreel.settings import Validate
 
 
 def warnings_of(clean: Clean, settings: Validate, exclude_seen: bool, returning: float) -> list[str]:
-    """What is no fault but worth knowing, of the data alone."""
+    """Warnings about the data, none of which is an error."""
     warnings = [
         *odd_clocks(clean.accounts),
         *bad_days(clean.row_outcomes, settings.quarantine_share, settings.part_rows),
@@ -26,12 +26,12 @@ def warnings_of(clean: Clean, settings: Validate, exclude_seen: bool, returning:
     ]
     if not exclude_seen:
         warnings.append(
-            f"lists may hold seen items again (validate.exclude_seen: {settings.exclude_seen}): {returning:.1%} of the "
-            "meetings of a user and an item are returns."
+            f"lists may contain seen items (validate.exclude_seen: {settings.exclude_seen}): {returning:.1%} of the "
+            "interactions are with an item that the user already knew."
         )
     if feedback_labels.thresholds(clean.events, settings) is not settings.positive:
         warnings.append(
-            f"no event is positive by validate.positive: {', '.join(settings.positive_else)} count instead."
+            f"no event is positive by validate.positive; {', '.join(settings.positive_else)} count as positive instead."
         )
     return warnings
 
@@ -39,7 +39,7 @@ def warnings_of(clean: Clean, settings: Validate, exclude_seen: bool, returning:
 def describe(
     clean: Clean, events: Events, choice: ProtocolChoice, clock: str, exclude_seen: bool, until: float
 ) -> dict[str, Any]:
-    """Facts about the clean data, for the report; until: where they end."""
+    """Facts about the clean data, for the report. until: the time at which the data end."""
     users, items = len(clean.user_ids), clean.items.num_rows
     pairs = np.unique(events.user.astype(np.int64)[events.positive] << 32 | events.item[events.positive])
     return {

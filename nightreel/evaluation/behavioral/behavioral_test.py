@@ -1,7 +1,7 @@
-"""Behavioural tests of the candidate, asked as a service asks it: not how often it is right, but if it makes sense.
+"""Behavioural tests of the candidate: not how accurate its lists are, but whether they react sensibly to the input.
 
-In the manner of RecList (Chia et al. 2022, doi:10.1145/3487553.3524215). Deterministic: made-up histories, and users
-evenly apart.
+In the manner of RecList (Chia et al. 2022, doi:10.1145/3487553.3524215). Deterministic: synthetic histories, and test
+users at even distances.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ from nightreel.evaluation.test_set import Ranker, TestSet, ask
 
 K = 10
 ASKED = 200  # users whose lists are compared
-GENRES, LIKED = 8, 5  # genres that have a fan, items that a fan took to
-LEAST_EVENTS = 5  # of a history in which one event more or less should not matter
+GENRES, LIKED = 8, 5  # genres with a synthetic fan, items that a fan liked
+LEAST_EVENTS = 5  # length of a history from which one changed event should matter little
 
 
 @dataclass(frozen=True)
 class BehavioralTest:
-    """What was tried, and what came of it. figure: None where it can't be tried; bound: the least figure that passes,
-    None where it is only told; cases: lists behind it."""
+    """Result of one behavioural test.
+
+    figure: measured value, None if not applicable; bound: lowest value that passes, None if the test is reported only;
+    cases: number of lists behind the value.
+    """
 
     name: str
     figure: float | None
@@ -41,7 +44,15 @@ class BehavioralTest:
 def behavioral_tests(
     trial: TestSet, ranker: Ranker, model: str, genres: Sequence[Sequence[str] | None], *, steady: float
 ) -> list[BehavioralTest]:
-    """The tests on a trial's users. genres: of each item; steady: least overlap after one irrelevant event."""
+    """Run the tests on a test set's users.
+
+    Args:
+        trial: The test set.
+        ranker: The candidate.
+        model: The model whose lists are tested.
+        genres: Of each item.
+        steady: Lowest overlap that passes after one irrelevant event.
+    """
     some = spread(trial)
     return [
         _fans(trial, ranker, model, genres),
@@ -51,29 +62,29 @@ def behavioral_tests(
 
 
 def spread(trial: TestSet) -> TestSet:
-    """At most ASKED of the trial's rows, evenly apart."""
+    """At most ASKED rows of the test set, evenly spaced."""
     return trial.take(np.unique(np.linspace(0, max(len(trial) - 1, 0), min(ASKED, len(trial))).astype(np.int64)))
 
 
 def overlap_with_last_night(before: ItemArray | None, now: ItemArray) -> BehavioralTest:
-    """How much of the champion's first ten [n, 10] stays. Only told: what is new may be better."""
-    name = "lists from night to night"
+    """Overlap with the champion's top 10 [n, 10]. Reported only, because a changed list may be better."""
+    name = "overlap with the champion's lists"
     if before is None or not len(before):
-        return BehavioralTest(name, None, None, 0, "there are no lists of a champion for the same users")
+        return BehavioralTest(name, None, None, 0, "there are no champion lists for the same users")
     figure = float(overlap(before, now).mean())
-    text = f"{figure:.0%} of the champion's first ten stay, mean of {len(now):,} lists"
+    text = f"{figure:.0%} of the champion's top 10 are kept, mean of {len(now):,} lists"
     return BehavioralTest(name, figure, None, len(now), text)
 
 
 def _fans(trial: TestSet, ranker: Ranker, model: str, genres: Sequence[Sequence[str] | None]) -> BehavioralTest:
-    """Who took to items of one genre gets more of it than the fans of other genres do."""
-    name, told = "a fan of a genre gets it", "share of the genre in its fans' lists less that in other fans' lists"
+    """A user who liked items of one genre gets more of it than users who liked other genres do."""
+    name, text = "genre fans get more of their genre", "share of the genre in its fans' lists minus that in others'"
     liked = _liked(trial.bits, genres)
     if len(liked) < 2 or not len(trial):
-        return BehavioralTest(name, None, 0.0, 0, "there are no two genres with enough items")
+        return BehavioralTest(name, None, 0.0, 0, "fewer than two genres have enough items")
     last = float(np.nanmax(trial.moments))
     fans = Histories.from_rows([(items, [last] * LIKED) for items in liked.values()])
-    # The same items are hidden from all: else a genre's own fans would miss just its best known ones.
+    # The same items are hidden from all fans; otherwise only a genre's own fans would miss its best-known items.
     every = np.unique(fans.items).tolist()
     hidden = Histories.from_rows([(every, [last] * len(every))] * len(liked))
     moments = np.full(len(fans), last)
@@ -83,12 +94,12 @@ def _fans(trial: TestSet, ranker: Ranker, model: str, genres: Sequence[Sequence[
         has = np.array([genre in (own or ()) for own in genres] + [False])
         shares = has[found].mean(axis=1)
         gains.append(float(shares[row] - np.delete(shares, row).mean()))
-    figure = round(float(np.mean(gains)), 6)  # exactly 0 where all fans get the same
-    return BehavioralTest(name, figure, 0.0, len(liked), f"{told}: {figure:+.1%}, mean of {len(liked)} genres")
+    figure = round(float(np.mean(gains)), 6)  # exactly 0 if all fans get the same list
+    return BehavioralTest(name, figure, 0.0, len(liked), f"{text}: {figure:+.1%}, mean of {len(liked)} genres")
 
 
 def _liked(bits: FloatArray, genres: Sequence[Sequence[str] | None]) -> dict[str, list[int]]:
-    """What the fan of each large genre took to: its purest items (of fewest genres) in the better known half."""
+    """The items that the fan of each large genre liked: those with the fewest genres in its more popular half."""
     sizes = Counter(genre for row in genres for genre in row or ())
     chosen = sorted(sizes, key=lambda genre: (-sizes[genre], genre))[:GENRES]
     liked = {}
@@ -102,22 +113,22 @@ def _liked(bits: FloatArray, genres: Sequence[Sequence[str] | None]) -> dict[str
 def _steady(
     trial: TestSet, ranker: Ranker, model: str, genres: Sequence[Sequence[str] | None], least: float
 ) -> BehavioralTest:
-    """Where the oldest of at least LEAST_EVENTS events becomes one of another genre, the list hardly moves."""
-    name = "an irrelevant event hardly moves the list"
+    """Replacing the oldest of at least LEAST_EVENTS events by an item of another genre hardly changes the list."""
+    name = "one irrelevant event hardly changes the list"
     trial = trial.take(np.flatnonzero(trial.histories.lengths >= LEAST_EVENTS).astype(np.int64))
     if not len(trial):
-        return BehavioralTest(name, None, least, 0, f"no user has {LEAST_EVENTS} events")
+        return BehavioralTest(name, None, least, 0, f"no user has at least {LEAST_EVENTS} events")
     items = trial.histories.items.copy()
     for row, at in enumerate(trial.histories.indptr[:-1].tolist()):
         items[at] = _unlike(set(trial.histories[row][0].tolist()), items[at], genres, row)
     changed = replace(trial, histories=replace(trial.histories, items=items))
     figure = float(overlap(ask(ranker, trial, K, model), ask(ranker, changed, K, model)).mean())
-    text = f"{figure:.0%} of the first ten stay when the oldest event is another, mean of {len(trial):,} users"
+    text = f"{figure:.0%} of the top 10 are kept when the oldest event is replaced, mean of {len(trial):,} users"
     return BehavioralTest(name, figure, least, len(trial), text)
 
 
 def _unlike(known: set[int], item: int, genres: Sequence[Sequence[str] | None], start: int) -> int:
-    """An item that shares no genre with `item` and is not in the history; the search begins at another one each row."""
+    """An item that shares no genre with `item` and is not in the history; each row starts at another item."""
     own, n = set(genres[item] or ()), len(genres)
     for step in range(n):
         other = (start * 7919 + step) % n
@@ -127,20 +138,20 @@ def _unlike(known: set[int], item: int, genres: Sequence[Sequence[str] | None], 
 
 
 def _ties(trial: TestSet, ranker: Ranker, model: str) -> BehavioralTest:
-    """How far the order of events of the same instant, which is the file's, decides the list. Only told."""
-    name = "order of events of one instant"
+    """How much the list depends on the file's order of simultaneous events. Reported only."""
+    name = "order of simultaneous events"
     turned = _turned(trial.histories)
     rows = np.flatnonzero([not np.array_equal(turned[r][0], trial.histories[r][0]) for r in range(len(trial))])
     if not len(rows):
-        return BehavioralTest(name, None, None, 0, "no user has two events in one instant")
+        return BehavioralTest(name, None, None, 0, "no user has two events at the same time")
     tied: IntArray = rows.astype(np.int64)
     some, other = trial.take(tied), replace(trial, histories=turned).take(tied)
     figure = float(overlap(ask(ranker, some, K, model), ask(ranker, other, K, model)).mean())
-    return BehavioralTest(name, figure, None, len(tied), f"{figure:.0%} of the first ten stay when it is turned round")
+    return BehavioralTest(name, figure, None, len(tied), f"{figure:.0%} of the top 10 are kept when it is reversed")
 
 
 def _turned(histories: Histories) -> Histories:
-    """Each run of events of a row at one instant, in reverse."""
+    """The histories with every run of simultaneous events reversed."""
     n = len(histories.items)
     rank = np.arange(n)
     order = np.lexsort((-rank, histories.times, histories.rows))

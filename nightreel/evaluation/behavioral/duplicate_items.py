@@ -1,8 +1,8 @@
-"""The same item twice in the catalogue: does the blend rank both alike?
+"""Behavioural test: an item that is in the catalogue twice gets similar ranks.
 
-Items that lists show are doubled inside the trained engine: the second copy has the same content, the same counts and
-the same score from every member. What then sets the two apart is the engine's own doing: cut-offs, ties, the blend's
-features of ranks. Nothing is trained again, so this says nothing of a copy that came without its events.
+Some of the recommended items are duplicated inside the trained engine: the copy has the same content, the same counts
+and the same score from every member. Any difference in rank then comes from the engine: cut-offs, ties, and the
+blend's rank features. Nothing is retrained, so this does not test a copy without its own events.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from nightreel.models.base import Catalogue, Recommender, Scores
 from nightreel.models.baselines.popularity import Popularity
 from nightreel.models.engine import Engine
 
-NAME = "the same item twice ranks alike"
-EVERY = 10  # one shown item of so many is doubled: all at once would crowd the candidates with copies
-REACH = 2 * K  # alike: one copy is among the first K and the other no further down than this
+NAME = "duplicated items rank alike"
+EVERY = 10  # one in so many recommended items is duplicated; more would crowd the candidates with copies
+REACH = 2 * K  # alike: one copy is in the top K and the other in the top REACH
 
 
 @dataclass(frozen=True)
 class Doubled:
-    """A trained member over a catalogue in which some items stand twice. source: [m] the member's item behind each."""
+    """A trained member over a catalogue with duplicates. source: [m] the member's own item behind each."""
 
     member: Recommender
     source: IntArray
@@ -37,31 +37,31 @@ class Doubled:
 
 
 def duplicate_items(trial: TestSet, engine: Engine, *, least: float) -> BehavioralTest:
-    """least: the share of pairs that has to be ranked alike."""
+    """Run the test. least: the share of pairs that must be ranked alike."""
     some = spread(trial)
     lists, _ = engine.top_k(some.histories, some.moments, K, exclude=some.exclude, hidden=None)
     shown, times = np.unique(lists[lists >= 0], return_counts=True)
     copied = np.sort(shown[np.argsort(-times, kind="stable")][EVERY // 2 :: EVERY]).astype(np.int64)
     if not len(copied):
-        return BehavioralTest(NAME, None, least, 0, f"fewer than {EVERY // 2 + 1} items are shown")
+        return BehavioralTest(NAME, None, least, 0, f"fewer than {EVERY // 2 + 1} items are recommended")
     both = doubled(engine, copied)
     found, _ = both.top_k(some.histories, some.moments, REACH, exclude=some.exclude, hidden=None)
     pairs, alike = _counted(some, found, copied, engine.n_items)
     if not pairs:
-        return BehavioralTest(NAME, None, least, 0, f"none of {len(copied):,} copied items gets among the first {K}")
+        return BehavioralTest(NAME, None, least, 0, f"none of {len(copied):,} duplicated items is in a top {K}")
     figure = alike / pairs
-    text = f"{figure:.0%} of pairs stand in the first {REACH} together where one is in the first {K}"
-    return BehavioralTest(NAME, figure, least, pairs, f"{text}; {len(copied):,} items copied, {pairs:,} pairs")
+    text = f"in {figure:.0%} of {pairs:,} pairs with one copy in the top {K}, both are in the top {REACH}"
+    return BehavioralTest(NAME, figure, least, pairs, f"{text}; {len(copied):,} items duplicated")
 
 
 def doubled(engine: Engine, copied: IntArray) -> Engine:
-    """The engine over its items and, behind them, the copies; histories may name its own items only."""
+    """The engine over its own items followed by the copies; histories may contain original items only."""
     source = np.concatenate([np.arange(engine.n_items), copied])
     known, counts = engine.catalogue, engine.statistics
     trends = tuple(Popularity(each.edges, each.table[:, source]) for each in counts.trends)
     return replace(
         engine,
-        # All that an engine asks of a member is its scores.
+        # An engine needs nothing of a member but its scores.
         members={name: cast("Recommender", Doubled(member, source)) for name, member in engine.members.items()},
         statistics=replace(counts, trends=trends, first=counts.first[source]),
         catalogue=Catalogue(known.vectors[source], known.genres[source], known.years[source]),
@@ -69,8 +69,10 @@ def doubled(engine: Engine, copied: IntArray) -> Engine:
 
 
 def _counted(trial: TestSet, found: ItemArray, copied: IntArray, n_items: int) -> tuple[int, int]:
-    """Pairs with a copy among the first K, and those with both in the list. What a user has seen is left out: its copy
-    alone may be shown."""
+    """Number of pairs with a copy in the top K, and of those with both in the list.
+
+    Items that the user has seen are not counted, because only their copy may be recommended.
+    """
     pairs = alike = 0
     for row, items in enumerate(found):
         place = {int(item): at for at, item in enumerate(items) if item >= 0}

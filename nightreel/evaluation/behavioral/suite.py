@@ -1,4 +1,4 @@
-"""Every behavioural test of a candidate, asked through its reader."""
+"""All behavioural tests of a candidate, run through its reader."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ from nightreel.settings import Evaluate
 def run_behavioral_tests(
     trial: TestSet, candidate: Reader, genres: Sequence[Sequence[str] | None], limits: Evaluate
 ) -> list[BehavioralTest]:
-    """genres: of each item. What compares nights is told apart: it needs the champion's lists."""
+    """Run all behavioural tests but the overlap with the champion's lists, which the gate adds.
+
+    Args:
+        trial: The test set of the gate's latest fold.
+        candidate: The candidate's reader.
+        genres: Of each item.
+        limits: The thresholds.
+    """
     return [
         *behavioral_tests(trial, candidate, BLEND, genres, steady=limits.min_perturbation_overlap),
         duplicate_items(trial, candidate.engine, least=limits.min_duplicate_agreement),

@@ -1,8 +1,8 @@
-"""Drift of the data: tonight's snapshot against the last good one (the champion's, by the profile in its bundle), and
-the newest events against those that were trained on.
+"""Data drift: tonight's snapshot against the last good one (the profile in the champion's bundle), and test events
+against training events.
 
-Only what differs from the last good snapshot can stop; what differs from training is there to be known: every test is
-later than its training.
+Only drift since the last good snapshot can stop a run. Drift since training is reported only, because test events are
+always later than training events.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ SAME_ENCODER = ("encoder", "revision", "weights", "dim", "max_tokens", "pooling"
 
 @dataclass(frozen=True)
 class Known:
-    """What a published version remembers of its data. embed: the encoder's card; key: of its pseudonyms."""
+    """The data profile stored in a published version. embed: the encoder's card; key: fingerprint of the pseudonym
+    key."""
 
     profile: Mapping[str, Any]
     directions: Vectors
@@ -74,7 +75,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Profiled:
-    """Tonight's profile and directions, which a later night is compared with, and what has changed."""
+    """Tonight's profile and directions, for comparison on later nights, and the drift figures."""
 
     profile: dict[str, Any]
     directions: Vectors
@@ -82,23 +83,23 @@ class Profiled:
 
 
 def known_data(store: Store, champion: Champion | Unreadable | None, source: str) -> Known | str:
-    """What the champion remembers of its data, or why it can't be compared with. source: tonight's."""
+    """The champion's data profile, or why there is no comparison. source: tonight's."""
     if champion is None:
         return "no version was live before"
     if isinstance(champion, Unreadable):
         return "the champion can't be read"
     if champion.source not in (None, source):
-        return f"the champion learnt from another source, {champion.source!r}"
+        return f"the champion was trained on another source, {champion.source!r}"
     root = f"versions/{champion.digest}/"
     try:
-        told = json.loads(store.get(f"{root}rehearsal/{PROFILE}"))
+        stored = json.loads(store.get(f"{root}rehearsal/{PROFILE}"))
         directions = np.load(io.BytesIO(store.get(f"{root}rehearsal/{DIRECTIONS}")), allow_pickle=False)
         users = pq.read_table(io.BytesIO(store.get(f"{root}users.parquet")), columns=["user_id"])
     except Missing:
-        return "the champion's version keeps no profile of its data"
+        return "the champion's bundle has no data profile"
     config = champion.config
     return Known(
-        told,
+        stored,
         directions,
         frozenset(champion.item_ids),
         frozenset(users["user_id"].to_pylist()),
@@ -108,7 +109,10 @@ def known_data(store: Store, champion: Champion | Unreadable | None, source: str
 
 
 def write_drift(folder: Path, profiled: Profiled, rows_known: Mapping[str, Any]) -> None:
-    """drift.json, and the profile that is published with the version; rows_known: see nightreel.data.quality.row_outcomes.remembered."""
+    """Write drift.json, and the profile that is published with the version.
+
+    rows_known: see nightreel.data.quality.row_outcomes.remembered.
+    """
     write_json(folder / "drift.json", [asdict(each) for each in profiled.changes])
     write_json(folder / PROFILE, profiled.profile | {"rows_known": rows_known})
     np.save(folder / DIRECTIONS, profiled.directions, allow_pickle=False)
@@ -117,8 +121,15 @@ def write_drift(folder: Path, profiled: Profiled, rows_known: Mapping[str, Any])
 def drifted(
     data: Dataset, vectors: Vectors, known: Known | str, config: Mapping[str, Any], settings: Drift
 ) -> Profiled:
-    """Tonight's profile, and its changes. vectors: [n_items, d] of the encoder as it is; known: of the champion's data,
-    or why nothing can be compared; config: of the candidate bundle (embed, key_fingerprint)."""
+    """Compute tonight's profile and its drift.
+
+    Args:
+        data: The validated data.
+        vectors: [n_items, d] of the base encoder.
+        known: The champion's profile, or why there is none.
+        config: Of the candidate bundle (embed, key_fingerprint).
+        settings: The bounds.
+    """
     directions = directions_of(vectors)
     content = projected(vectors, directions)
     own = profile(data, content)
@@ -126,7 +137,7 @@ def drifted(
     if isinstance(known, str):
         return Profiled(own, directions, [unmeasured(SNAPSHOT, "everything", known), *training])
     lies = _content(known, vectors, config)
-    unlike = [] if lies else [unmeasured(SNAPSHOT, CONTENT, "another encoder was in use, or no item had content")]
+    unlike = [] if lies else [unmeasured(SNAPSHOT, CONTENT, "the encoder is another, or no item had content")]
     changes = [
         *_schema(known, own, settings),
         *_volume(known, own, settings),
@@ -140,7 +151,7 @@ def drifted(
 
 
 def _snapshot(known: Known, data: Dataset, lies: Mapping[str, FloatArray], settings: Drift) -> Iterator[DriftFigure]:
-    """The whole snapshot, against the last good one: users and items, then what happened."""
+    """The whole snapshot against the last good one: users and items, then events."""
     users_and_items = spreads(of_snapshot(data, lies), known.spreads)
     yield from distributions(SNAPSHOT, known.spreads, users_and_items, settings, settings.psi, np.inf)
     rows = np.arange(data.events.num_rows, dtype=np.int64)
@@ -149,12 +160,12 @@ def _snapshot(known: Known, data: Dataset, lies: Mapping[str, FloatArray], setti
 
 
 def _independent(data: Dataset, rows: IntArray) -> float:
-    """How many independent values these events are worth: a user's own are alike."""
+    """The effective number of independent values in these events, since a user's events are alike."""
     return effective(data.events["user"].to_numpy()[rows].astype(np.int64))
 
 
 def _content(known: Known, vectors: Vectors, config: Mapping[str, Any]) -> dict[str, FloatArray]:
-    """Where tonight's items lie along the champion's directions; nothing where another encoder made them."""
+    """Tonight's items projected on the champion's directions; empty if the encoder differs."""
     embed = config.get("embed", {})
     same = all(known.embed.get(name) == embed.get(name) for name in SAME_ENCODER)
     same = same and known.directions.shape[1] == vectors.shape[1] and bool(known.directions.any())
@@ -162,16 +173,16 @@ def _content(known: Known, vectors: Vectors, config: Mapping[str, Any]) -> dict[
 
 
 def _schema(known: Known, own: Mapping[str, Any], settings: Drift) -> Iterator[DriftFigure]:
-    """Columns that lost cells; one that is gone has lost all of them, a new one none."""
+    """Columns with fewer filled cells; a removed column has lost all of them."""
     for table, before in known.profile["columns"].items():
         now = own["columns"][table]
         for column, share in before.items():
             left = now.get(column, 0.0)
-            gone = "" if column in now else ", the column is gone"
+            gone = "" if column in now else "; the column was removed"
             text = f"{left:.1%} of cells filled, {share:.1%} before{gone}"
             yield bounded(SNAPSHOT, f"{table}.{column} filled", share - left, settings.null_rate, text)
         for column in sorted(now.keys() - before.keys()):
-            yield DriftFigure(SNAPSHOT, f"{table}.{column} filled", now[column], None, None, "told", "a new column")
+            yield DriftFigure(SNAPSHOT, f"{table}.{column} filled", now[column], None, None, "info", "a new column")
 
 
 def _volume(known: Known, own: Mapping[str, Any], settings: Drift) -> Iterator[DriftFigure]:
@@ -191,7 +202,7 @@ def _newcomers(known: Known, data: Dataset, key: str | None, settings: Drift) ->
     items = sum(item not in known.item_ids for item in data.item_ids)
     yield share_of("new items", items, data.n_items, settings.new_items)
     if known.key != key:
-        yield unmeasured(SNAPSHOT, "new users", "the key of the pseudonyms is another: every user looks new")
+        yield unmeasured(SNAPSHOT, "new users", "the pseudonym key has changed, so every user seems new")
         return
     users = sum(user not in known.user_ids for user in data.user_ids)
     yield share_of("new users", users, data.n_users, settings.new_users)
@@ -200,26 +211,26 @@ def _newcomers(known: Known, data: Dataset, key: str | None, settings: Drift) ->
 def _arrived(known: Known, data: Dataset, lies: Mapping[str, FloatArray], settings: Drift) -> Iterator[DriftFigure]:
     """The events since the last good snapshot, against all of its events."""
     if known.profile["clock"] != "time" or data.clock != "time":
-        yield unmeasured(ARRIVALS, "everything", "there is no clock: no event is later than all others")
+        yield unmeasured(ARRIVALS, "everything", "the data have no clock")
         return
     rows = np.flatnonzero(data.events["time"].to_numpy() > known.profile["data_until"])
     if len(rows) < settings.min_values:
-        why = f"{len(rows):,} events have come since, fewer than evaluate.drift.min_values = {settings.min_values:,}"
+        why = f"{len(rows):,} new events, fewer than the minimum for a test ({settings.min_values:,})"
         yield unmeasured(ARRIVALS, "everything", why)
         return
     own = spreads(of_events(data, rows, lies), known.spreads)
-    # The hours of a part of a day differ from all hours whatever happened.
+    # The hours of an incomplete day always differ from those of whole days.
     days = np.floor((data.data_until - known.profile["data_until"] + HOUR) / DAY)
     whole_days = rows[data.events["time"].to_numpy()[rows] > data.data_until - days * DAY]
     own |= spreads(of_events(data, whole_days, {}), {name: known.spreads[name] for name in own if name == HOURS_NAME})
     if days < 1 and own.pop(HOURS_NAME, None):
-        yield unmeasured(ARRIVALS, HOURS_NAME, "the events that have come since cover no whole day")
+        yield unmeasured(ARRIVALS, HOURS_NAME, "the new events cover no whole day")
     yield from distributions(ARRIVALS, known.spreads, own, settings, settings.new_events, _independent(data, rows))
 
 
 def _training(data: Dataset, content: Mapping[str, FloatArray], settings: Drift) -> Iterator[DriftFigure]:
     if GLOBAL not in data.protocols:
-        yield unmeasured(TRAINING, "everything", "no split in time: no event is newer than all that was trained on")
+        yield unmeasured(TRAINING, "everything", "there is no split in time")
         return
     part = data.folds[data.protocols[GLOBAL][0]]
     before = spreads(of_events(data, np.flatnonzero((part == TRAIN) | (part == VALID)), content))

@@ -1,4 +1,4 @@
-"""The profile of a data set: counts and spreads, small enough to be published, that a later night is compared with."""
+"""The profile of a data set: counts and histograms, small enough to publish, for comparison on later nights."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from nightreel.evaluation.drift.histogram import Histogram, spread_of_labels, sp
 
 Mask = npt.NDArray[np.bool_]
 Vectors = npt.NDArray[np.float32]
-CONTENT = "content"  # how the names of content spreads begin
-SAMPLE = 2000  # items from which directions are taken
+CONTENT = "content"  # prefix of the names of content histograms
+SAMPLE = 2000  # items from which the directions are computed
 DIRECTIONS = 3
 HOUR, HOURS = 3600.0, 24
 HOURS_NAME = "hour of the day"
@@ -29,8 +29,8 @@ Values = FloatArray | tuple[Mapping[str, int], int]
 
 
 def directions_of(vectors: Vectors) -> Vectors:
-    """[1 + 3, d]: the mean content vector, and the principal directions about it, each with its greatest part
-    positive; zeros where no item has content."""
+    """[1 + 3, d]: the mean content vector and the principal directions around it, each with a positive largest
+    component; zeros if no item has content."""
     filled = vectors[np.flatnonzero(np.abs(vectors).sum(axis=1))]
     found = np.zeros((1 + DIRECTIONS, vectors.shape[1]))
     if len(filled):
@@ -46,7 +46,7 @@ def directions_of(vectors: Vectors) -> Vectors:
 
 
 def projected(vectors: Vectors, directions: Vectors) -> dict[str, FloatArray]:
-    """Name → [n] where each item lies: nearness to the mean, then each direction; NaN where it has no content."""
+    """Name → [n] projections of the items on the mean and on each direction; NaN for items without content."""
     mean, *axes = directions
     empty = np.abs(vectors).sum(axis=1) == 0
     length = float(np.linalg.norm(mean)) or 1.0
@@ -56,7 +56,7 @@ def projected(vectors: Vectors, directions: Vectors) -> dict[str, FloatArray]:
 
 
 def of_events(data: Dataset, rows: IntArray, content: Mapping[str, FloatArray]) -> dict[str, Values]:
-    """Name → values of some events [rows of data.events]: what happened, when, on what, and to which items."""
+    """Name → values of some events [rows of data.events]: type, time, device and so on, and the items' properties."""
     events = data.events.select(
         [n for n in ("event", "item", "time", "value", *EVENT_LABELS) if n in data.events.column_names]
     ).take(pa.array(rows))
@@ -94,13 +94,13 @@ def of_snapshot(data: Dataset, content: Mapping[str, FloatArray]) -> dict[str, V
 
 
 def spreads(values: Mapping[str, Values], like: Mapping[str, Histogram] | None = None) -> dict[str, Histogram]:
-    """The values' spreads; with `like`, only those that it has, by its marks."""
+    """Histograms of the values; with `like`, only those with a histogram in it, over the same bins."""
     names = [name for name in values if like is None or name in like]
     return {name: _spread(values[name], None if like is None else like[name]) for name in names}
 
 
 def profile(data: Dataset, content: Mapping[str, FloatArray]) -> dict[str, Any]:
-    """Schema, volume and spreads of the whole data set, as JSON."""
+    """Schema, row counts and histograms of the whole data set, as JSON."""
     rows = np.arange(data.events.num_rows, dtype=np.int64)
     whole = of_snapshot(data, content) | of_events(data, rows, content)
     return {
@@ -113,7 +113,7 @@ def profile(data: Dataset, content: Mapping[str, FloatArray]) -> dict[str, Any]:
 
 
 def filled(table: pa.Table) -> dict[str, float]:
-    """Share of the cells of each column that hold something; an empty list holds nothing, nor does a NaN."""
+    """Share of filled cells by column; empty lists and NaN count as empty."""
     found = {}
     for name in table.column_names:
         column = table[name]
@@ -145,7 +145,7 @@ def _labels(cells: pa.ChunkedArray) -> tuple[dict[str, int], int]:
 
 
 def _item_labels(cells: pa.ChunkedArray, times: IntArray) -> tuple[dict[str, int], int]:
-    """Each item's labels, as often as `times` [n_items] says; an item without one is unknown."""
+    """Counts of the items' labels, weighted by `times` [n_items], and the weight of items without labels."""
     counts: Counter[str] = Counter()
     unknown = 0
     for cell, often in zip(cells.to_pylist(), times.tolist(), strict=True):

@@ -1,9 +1,9 @@
-"""Figures of drift against their bounds, and when one of them stops a night.
+"""Drift figures against their bounds, and when one of them stops a run.
 
-A distribution stops it only with size, effect and confirmation: values of enough users (evaluate.drift.independent), a
-PSI whose lower limit is beyond its stop, and a second figure, the share of values that lie elsewhere, whose lower limit
-is beyond its own (evaluate.drift.ks). Else it warns. PSI alone is no ground: one new label with 3% of the values gives
-0.3, and the habits of few users pass for everybody's.
+A distribution stops a run only if the sample is large enough (evaluate.drift.independent), the lower limit of its PSI
+is above the stop, and so is the lower limit of a second figure, the share of values that moved to other bins
+(evaluate.drift.ks). Otherwise it gives a warning. PSI alone is not enough: a single new label with 3% of the values
+gives 0.3, and the habits of a few users can look like those of all.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from nightreel.evaluation.drift.data_profile import CONTENT
 from nightreel.evaluation.drift.histogram import Histogram, HistogramDistance, apart, ks, psi
 from nightreel.settings import Drift, Limits
 
-SNAPSHOT, ARRIVALS, TRAINING = "the last good snapshot", "its events, by those since", "training, by the test's events"
+SNAPSHOT, ARRIVALS, TRAINING = "last good snapshot", "last good snapshot (new events)", "training (test events)"
 LOST = "fewer rows"
-State = Literal["steady", "warning", "stop", "told", "not measured"]
+State = Literal["steady", "warning", "stop", "info", "not measured"]
 
 
 @dataclass(frozen=True)
 class DriftFigure:
-    """One figure of drift. against: SNAPSHOT, ARRIVALS or TRAINING; warn, stop: its bounds, None where it has none;
-    state: `told` where it has neither."""
+    """One drift figure. against: SNAPSHOT, ARRIVALS or TRAINING; warn, stop: its bounds, None if it has none; state:
+    `info` if it has neither."""
 
     against: str
     what: str
@@ -36,7 +36,7 @@ class DriftFigure:
 
 
 def lost_rows(changes: Sequence[DriftFigure]) -> bool:
-    """Whether a table lacks so many of the rows that the last good snapshot had that the night is stopped."""
+    """Whether a table lost so many rows since the last good snapshot that the run is stopped."""
     return any(each.state == "stop" and each.what.startswith(LOST) for each in changes)
 
 
@@ -48,11 +48,19 @@ def distributions(
     limits: Limits,
     independent: float,
 ) -> Iterator[DriftFigure]:
-    """PSI of every spread that both have, and KS of numbers (of whole snapshots and of training). independent: how many
-    values of different users or items stand behind `now`."""
+    """PSI of every histogram in both, and KS of numeric ones (of whole snapshots and of training).
+
+    Args:
+        against: SNAPSHOT, ARRIVALS or TRAINING.
+        before: The reference histograms by name.
+        now: The current histograms by name.
+        settings: The settings of drift.
+        limits: The bounds of PSI.
+        independent: Effective number of independent values behind `now`.
+    """
     few = [name for name, other in now.items() if min(before[name].total, other.total) < settings.min_values]
     if few:
-        why = f"fewer than evaluate.drift.min_values = {settings.min_values:,} values: {', '.join(few)}"
+        why = f"fewer than {settings.min_values:,} values: {', '.join(few)}"
         yield unmeasured(against, f"{len(few)} distributions", why)
     for name in (name for name in now if name not in few):
         reference, other = before[name], now[name]
@@ -71,24 +79,24 @@ def distributions(
 def _confirmed(
     change: DriftFigure, reference: Histogram, other: Histogram, limits: Limits, settings: Drift, independent: float
 ) -> DriftFigure:
-    """A stop, if it is sure and a second figure confirms it; else a warning that says what is lacking."""
+    """A stop if it is significant and confirmed by a second figure, else a warning that says what is missing."""
     if change.state != "stop":
         return change
     found = apart(reference, other, independent)
     lacking = list(_lacking(found, limits.stop, settings))
-    text = f"{change.text}, surely at least {max(found.least_psi, 0):.3f}; {found.moved:.0%} of them lie elsewhere"
+    text = f"{change.text}, 99% lower limit {max(found.least_psi, 0):.3f}; {found.moved:.0%} of the values moved"
     if not lacking:
         return replace(change, text=text)
-    return replace(change, state="warning", text=f"{text}; no stop: {', '.join(lacking)}")
+    return replace(change, state="warning", text=f"{text}; not a stop, because {', '.join(lacking)}")
 
 
 def _lacking(found: HistogramDistance, stop: float | None, settings: Drift) -> Iterator[str]:
     if found.values < settings.independent:
-        yield f"worth {found.values:,.0f} independent values, fewer than {settings.independent:,}"
+        yield f"the effective sample is {found.values:,.0f} values, fewer than {settings.independent:,}"
     if stop is None or found.least_psi <= stop:
         yield "PSI may be below its stop"
     if settings.ks.stop is None or found.least_moved <= settings.ks.stop:
-        yield "what lies elsewhere may be less than evaluate.drift.ks.stop"
+        yield "the share of moved values may be below evaluate.drift.ks.stop"
 
 
 def share_of(what: str, count: int, of: int, limits: Limits) -> DriftFigure:
@@ -96,7 +104,7 @@ def share_of(what: str, count: int, of: int, limits: Limits) -> DriftFigure:
 
 
 def bounded(against: str, what: str, figure: float, limits: Limits, text: str, chance: float = 0.0) -> DriftFigure:
-    """A figure against its bounds; within what chance alone may give it is steady."""
+    """A figure against its bounds; it is steady if chance alone can explain it."""
     state: State = "steady"
     if figure > max(limits.warn, chance):
         state = "warning" if limits.stop is None or figure <= limits.stop else "stop"

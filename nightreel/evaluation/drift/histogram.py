@@ -1,15 +1,14 @@
-"""A distribution in a few numbers, and how far another one is from it: population stability index and KS distance.
+"""Histograms, and their distance: population stability index (PSI) and Kolmogorov-Smirnov distance.
 
 PSI = Σ (p - q) ln(p / q) over bins (Lewis, "An Introduction to Credit Scoring", 1994); below 0.1 is usually called
-steady, above 0.25 a shift. Without any drift it is about (1/n + 1/m) χ² with bins - 1 degrees of freedom (Yurdakul,
-"Statistical properties of the population stability index", 2018), and the Kolmogorov-Smirnov distance D rarely beyond
-√(-ln(α/2) / 2 · (1/n + 1/m)): what may well be chance is no alarm, however few the values.
+steady, above 0.25 a shift. Without drift it is about (1/n + 1/m) χ² with bins - 1 degrees of freedom (Yurdakul,
+"Statistical properties of the population stability index", 2018), and the Kolmogorov-Smirnov distance D is rarely above
+√(-ln(α/2) / 2 · (1/n + 1/m)). Values that chance can explain give no warning, however small the sample.
 
-To stop a night takes more than an alarm: `apart` draws both samples again, each from its own shares, takes off twice
-what a figure grows by when drawn again (once for the draw, once for the sample itself: of PSI about
-(bins - 1)(1/n + 1/m)), and gives the lower 99% limit of what is left. Events of one user are no independent values: n
-is Kish's effective number, (Σ c)² / Σ c² for c events by each user ("Survey Sampling", 1965), as if all of a user's
-events were alike.
+Stopping a run takes more: `apart` resamples both histograms from their own shares, subtracts twice the resampling bias
+(once for the resampling, once for the sample itself; for PSI about (bins - 1)(1/n + 1/m)), and returns the lower 99%
+limit. Events of one user are not independent: n is Kish's effective sample size, (Σ c)² / Σ c² for c events of each
+user ("Survey Sampling", 1965), as if all events of a user were equal.
 """
 
 from __future__ import annotations
@@ -24,18 +23,18 @@ from scipy.stats import chi2
 
 from nightreel.data.histories import FloatArray, IntArray
 
-BINS = 100  # of a number's spread: KS is exact up to that many distinct values, else short by at most one bin's share
-GROUPS = 10  # of bins, for PSI
-LABELS = 30  # the most frequent ones; the rest are one
-HALF = 0.5  # rows that an empty bin is taken to hold, so that the logarithm stays finite
+BINS = 100  # of numbers: KS is exact up to this many distinct values, else too small by at most one bin's share
+GROUPS = 10  # groups of bins, for PSI
+LABELS = 30  # most frequent labels with a bin of their own; all others share one
+HALF = 0.5  # count assumed for an empty bin, so that the logarithm stays finite
 DRAWS, SURE = 500, 0.99
-CHANCE = 0.001  # how often chance alone may pass for drift
+CHANCE = 0.001  # accepted rate of false alarms
 
 
 @dataclass(frozen=True)
 class Histogram:
     """Counts of values by bin. marks: ascending upper edges (inclusive), or labels; counts: one for each mark, then
-    one for all beyond the marks; unknown: values that are missing."""
+    one for all other values; unknown: number of missing values."""
 
     marks: tuple[float, ...] | tuple[str, ...]
     counts: tuple[int, ...]
@@ -50,17 +49,17 @@ class Histogram:
         return self.known + self.unknown
 
     def as_json(self) -> dict[str, Any]:
-        """For a file."""
+        """Convert to plain values."""
         return {"marks": list(self.marks), "counts": list(self.counts), "unknown": self.unknown}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Histogram:
-        """From `as_json()`."""
+        """Read the result of `as_json()`."""
         return cls(tuple(value["marks"]), tuple(value["counts"]), int(value["unknown"]))
 
 
 def spread_of_numbers(values: npt.ArrayLike, marks: Sequence[float] | None = None) -> Histogram:
-    """Of [n] numbers, NaN being unknown; by their own quantiles, or by the `marks` of another spread."""
+    """Histogram of [n] numbers, NaN if unknown, over their own quantiles or the `marks` of another histogram."""
     given = np.asarray(values, np.float64)
     known = given[~np.isnan(given)]
     edges = _edges(known) if marks is None else np.asarray(marks, np.float64)
@@ -69,7 +68,7 @@ def spread_of_numbers(values: npt.ArrayLike, marks: Sequence[float] | None = Non
 
 
 def spread_of_labels(counts: Mapping[str, int], unknown: int, marks: Sequence[str] | None = None) -> Histogram:
-    """Of labels with how often each stands; by the most frequent, or by the `marks` of another spread."""
+    """Histogram of label counts, over the most frequent labels or the `marks` of another histogram."""
     if marks is None:
         marks = [label for label, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:LABELS]]
     inside = [int(counts.get(label, 0)) for label in marks]
@@ -77,7 +76,7 @@ def spread_of_labels(counts: Mapping[str, int], unknown: int, marks: Sequence[st
 
 
 def _edges(known: FloatArray) -> FloatArray:
-    """All distinct values, or as many quantiles (of the values there are, so that no edge lies between two)."""
+    """All distinct values, or BINS quantiles (which are existing values)."""
     distinct = np.unique(known)
     if len(distinct) > BINS:
         distinct = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:], method="inverted_cdf"))
@@ -85,7 +84,7 @@ def _edges(known: FloatArray) -> FloatArray:
 
 
 def psi(reference: Histogram, other: Histogram) -> tuple[float, float]:
-    """(PSI, the most that chance would give) of two spreads with the same marks; unknown values are a bin."""
+    """(PSI, the largest value by chance) of two histograms with the same marks; unknown values are a bin."""
     parts = [_grouped(each, _groups(reference)) for each in (reference, other)]
     used = (parts[0] + parts[1]) > 0
     p, q = (np.maximum(part[used], HALF) / max(part.sum(), 1) for part in parts)
@@ -94,7 +93,7 @@ def psi(reference: Histogram, other: Histogram) -> tuple[float, float]:
 
 
 def ks(reference: Histogram, other: Histogram) -> tuple[float, float]:
-    """(greatest distance of the distribution functions at the marks, the most that chance would give); of numbers."""
+    """(KS distance at the marks, the largest value by chance) of two histograms of numbers."""
     n, m = max(reference.known, 1), max(other.known, 1)
     apart = np.abs(np.cumsum(reference.counts) / n - np.cumsum(other.counts) / m)
     return float(apart.max(initial=0.0)), float(np.sqrt(-np.log(CHANCE / 2) / 2 * (1 / n + 1 / m)))
@@ -102,9 +101,11 @@ def ks(reference: Histogram, other: Histogram) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class HistogramDistance:
-    """How far two spreads are from each other: PSI, and the share of values that lie elsewhere (of numbers the KS
-    distance, of labels half the sum of the differences; unknown values are one more place). least_psi, least_moved:
-    their lower limits; values: how many independent ones the later spread has."""
+    """The distance of two histograms: PSI, and the share of values that moved to other bins (for numbers the KS
+    distance, for labels the total variation distance; unknown values are one more bin).
+
+    least_psi, least_moved: their lower limits; values: effective number of independent values of the later one.
+    """
 
     psi: float
     least_psi: float
@@ -114,16 +115,16 @@ class HistogramDistance:
 
 
 def apart(reference: Histogram, other: Histogram, independent: float) -> HistogramDistance:
-    """The distance of two spreads with the same marks, and what is sure of it.
+    """The distance of two histograms with the same marks, with lower limits.
 
     Args:
-        reference: What it was.
-        other: What it is now.
-        independent: How many independent values stand behind `other`, see `effective`; as many, in proportion, are
-            taken to stand behind the reference.
+        reference: The earlier histogram.
+        other: The later one.
+        independent: Effective number of independent values in `other`, see `effective`; proportionally as many are
+            assumed for the reference.
 
     Returns:
-        Figures at these numbers of values, with their lower limits at 99%. Always the same for the same spreads.
+        The distance at these sample sizes, with lower 99% limits; deterministic.
     """
     n = max(min(float(other.total), independent), 1.0)
     m = max(reference.total * n / max(other.total, 1), 1.0)
@@ -142,7 +143,7 @@ def apart(reference: Histogram, other: Histogram, independent: float) -> Histogr
 
 
 def effective(owners: IntArray) -> float:
-    """Kish's effective number of values that belong to owners: [n] numbers of users."""
+    """Kish's effective sample size of values by their owners: [n] user indices."""
     counts = np.unique(owners, return_counts=True)[1].astype(np.float64)
     return float(counts.sum() ** 2 / max((counts**2).sum(), 1.0))
 
@@ -158,7 +159,7 @@ def _indicator(groups: IntArray) -> FloatArray:
 
 
 def _psi_of(p: FloatArray, q: FloatArray, m: float, n: float) -> FloatArray:
-    """[rows] PSI of rows of shares; an empty bin of one side is taken to hold half a value."""
+    """[rows] PSI of rows of shares; an empty bin of one side counts as half a value."""
     used = (p + q) > 0
     p, q = np.maximum(p, HALF / m), np.maximum(q, HALF / n)
     figure: FloatArray = np.where(used, (p - q) * np.log(p / q), 0.0).sum(axis=1)
@@ -166,7 +167,7 @@ def _psi_of(p: FloatArray, q: FloatArray, m: float, n: float) -> FloatArray:
 
 
 def _moved_of(p: FloatArray, q: FloatArray, labels: bool) -> FloatArray:
-    """[rows] share of values that lie elsewhere."""
+    """[rows] share of values that moved to other bins."""
     apart_by = np.abs(p - q).sum(axis=1) / 2 if labels else np.abs(np.cumsum(p - q, axis=1)).max(axis=1)
     return np.asarray(apart_by, np.float64)
 
@@ -176,7 +177,7 @@ def _least(figure: float, drawn: FloatArray) -> float:
 
 
 def _groups(reference: Histogram) -> IntArray:
-    """Which group each bin of the reference is in: labels each in their own, numbers in tenths of the reference."""
+    """The group of each bin of the reference: a group per label, deciles for numbers."""
     counts = np.asarray(reference.counts, np.float64)
     if not reference.marks or isinstance(reference.marks[0], str):
         return np.arange(len(counts), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Judging over real bundles: the champion is opened, or its choices trained again, only where it is asked for."""
+"""The gate over real bundles: the champion is opened, or its choices retrained, only if the comparison needs it."""
 
 from __future__ import annotations
 
@@ -31,8 +31,19 @@ def compare_to_champion(
     vectors: tuple[Path, Path],
     hidden: frozenset[str],
 ) -> GateResult:
-    """The verdict. pairs: of the gate's folds, the latest first; vectors: folders of today's, of the encoder as it is
-    and as it was fitted; hidden: ids of what may not be shown today; the rest as in `decide` and `compare`."""
+    """Compare the candidate with the champion and decide.
+
+    Args:
+        gate: The gate's parameters.
+        evidence: What was measured of the candidate.
+        champion: The pinned champion, if there is one.
+        data: The validated data.
+        pairs: Test set and reader of each of the gate's folds, the latest first.
+        blocked: Whether a rollback blocked this recipe.
+        least_users: Fewest test users for a comparison in time, see `compare`.
+        vectors: Folders of today's content vectors: of the base encoder and of the fitted one.
+        hidden: Ids of items that may not be shown today.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         found = decide(
             gate,
@@ -51,7 +62,7 @@ def compare_to_champion(
                 hidden=hidden,
             ),
         )
-    # What is live has learned this very log already: trained on it once more it would be the same.
+    # The live version was trained on this same log already, so refitting it would change nothing.
     learned = isinstance(champion, Champion) and champion.config.get("split_digest") == data.split_digest[data.gate]
     return replace(found, refresh=found.refresh and not learned)
 
@@ -60,8 +71,8 @@ def _retraining(
     data: Dataset, scratch: Path, vectors: tuple[Path, Path], hidden: frozenset[str]
 ) -> Callable[[str, SelectedParams], Ranker]:
     def retrain(fold: str, choices: SelectedParams) -> Ranker:
-        log_progress(f"training the champion's choices again on {fold}")
-        # A fine-tuned encoder belongs to the night that made it: today's vectors stand in for the champion's.
+        log_progress(f"retraining the champion's choices on {fold}")
+        # A fine-tuned encoder is not stored with a version, so today's vectors replace the champion's.
         own = np.load(vectors[0 if choices.encoder == "base" else 1] / "vectors.npy")
         rehearse(data, fold, choices, own, {"key_fingerprint": None}, scratch / fold)
         return Reader.open_bundle(scratch / fold, check=False).hiding(hidden)

@@ -1,4 +1,4 @@
-"""The gate: from scores and a pinned champion to a verdict."""
+"""The gate: turns the candidate's scores and a pinned champion into a verdict."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from nightreel.settings import Evaluate
 
 @dataclass(frozen=True)
 class Gate:
-    """The rules' parameters, and the seed that makes every bootstrap of a run draw the same users."""
+    """The rules' parameters, and the seed with which every bootstrap of a run draws the same users."""
 
     settings: Evaluate
     seed: int
@@ -72,7 +72,7 @@ class Gate:
         )
 
     def popularity(self, scores: ModelScores) -> GateRule | None:
-        """The rule `better than popularity`; None where popularity is not among the members."""
+        """The rule `better than popularity`; None if popularity is not among the models."""
         if POPULARITY not in scores.models:
             return None
         ours, theirs = (scores.values[model][GATE_METRIC] for model in (BLEND, POPULARITY))
@@ -88,7 +88,7 @@ class Gate:
         return against_champion(found, margin=self.settings.margin, users=len(np.unique(users)), score=mean)
 
     def sound(self, scores: ModelScores, model: str) -> GateRule:
-        """The hard checks on the model that would be served."""
+        """The rule `list integrity` for the model that would be served."""
         return sound_lists(scores.faults[model], len(scores.users))
 
     def others(
@@ -99,7 +99,7 @@ class Gate:
         slices: Sequence[SliceScore],
         tests: Sequence[BehavioralTest],
     ) -> list[GateRule]:
-        """Sound lists and behaviour (tests); freshness, drift, slices and coverage against the champion."""
+        """The other rules: list integrity, freshness, drift, slices, coverage, behavioural tests."""
         settings, n_items = self.settings, len(evidence.item_ids)
         same = champion.source in (None, evidence.source)
         clock = evidence.clock if champion.config.get("clock") == evidence.clock else "another"
@@ -120,23 +120,27 @@ class Gate:
     def slices(
         self, evidence: GateEvidence, comparison: Comparison | None, model: str
     ) -> tuple[list[SliceScore], list[Gap]]:
-        """Every slice of the compared rows; of all rows and without differences where nothing was compared."""
+        """Scores of every slice over the compared rows; over all rows and without differences if nothing was
+        compared."""
         scores = evidence.scores
         if comparison is None:
             own = scores.values[model][GATE_METRIC]
             return score_slices(evidence.slices, scores.users, own, None, self.settings, self.resample)
         rows = comparison.rows
-        told = [Slice(each.by, each.name, each.rows[rows]) for each in evidence.slices]
+        compared = [Slice(each.by, each.name, each.rows[rows]) for each in evidence.slices]
         return score_slices(
-            told, comparison.users, comparison.challenger, comparison.champion, self.settings, self.resample
+            compared, comparison.users, comparison.challenger, comparison.champion, self.settings, self.resample
         )
 
 
 @dataclass(frozen=True)
 class GateEvidence:
-    """What is known of the candidate. slices: over the rows of `scores`; behaviours: of the blend; data_until: instant
-    of the last event, as `clock` means it; candidate: the bundle's digest; item_ids: today's; source: as set;
-    behind: what ranks the blend's lists, in words; changes: drift of the data."""
+    """What was measured of the candidate.
+
+    slices: over the rows of `scores`; behaviours: the blend's behavioural tests; data_until: time of the last event,
+    in the unit of `clock`; candidate: the bundle's digest; item_ids: today's catalogue; source: snapshot.source;
+    behind: what ranks the blend's lists, in words; changes: data drift.
+    """
 
     scores: ModelScores
     slices: Sequence[Slice]
@@ -152,9 +156,11 @@ class GateEvidence:
 
 @dataclass(frozen=True)
 class GateResult:
-    """The verdict and what it rests on; comparison: None where none was fair; behaviours: those of the evidence, and
-    how far the lists are the champion's; refresh: whether what is live may learn tonight's log in the candidate's
-    stead."""
+    """The verdict and its basis.
+
+    comparison: None if no fair one was possible; behaviours: those of the evidence and the overlap with the champion's
+    lists; refresh: whether the live version may be refitted on tonight's log instead of the candidate.
+    """
 
     verdict: Verdict
     comparison: Comparison | None
@@ -172,9 +178,14 @@ def decide(
     blocked: bool,
     compare: Callable[[Champion], Comparison],
 ) -> GateResult:
-    """The verdict on the candidate; `compare` is called only where a comparison can be fair.
+    """Decide on the candidate.
 
-    blocked: a rollback blocked this recipe.
+    Args:
+        gate: The gate's parameters.
+        evidence: What was measured of the candidate.
+        champion: The pinned champion, if there is one.
+        blocked: Whether a rollback blocked this recipe.
+        compare: Compares with the champion; called only if a comparison can be fair.
     """
     popularity = gate.popularity(evidence.scores)
     verdict, comparison = _alone(gate, evidence, champion, popularity, blocked), None
@@ -196,7 +207,7 @@ def decide(
 
 
 def _own(gate: Gate, evidence: GateEvidence, popularity: GateRule | None) -> list[GateRule]:
-    """The rules that need no champion."""
+    """The results of the rules that need no champion."""
     rules = (popularity, gate.sound(evidence.scores, BLEND), sound_behaviour(evidence.behaviours))
     return [rule for rule in rules if rule]
 
@@ -215,28 +226,28 @@ def _alone(
     popularity: GateRule | None,
     blocked: bool,
 ) -> Verdict | None:
-    """The verdict where no comparison can be fair; None where one can.
+    """The verdict if no fair comparison is possible; None if one is.
 
-    Another source tells a new data set (its champion is replaced) from an old one whose catalogue has changed beyond
-    recognition (held).
+    If the catalogues share too few items, the champion is replaced when its source is another one, since these are
+    new data, and the night is held when the source is the same.
     """
     model = best(popularity)
     rules = _own(gate, evidence, popularity)
     if blocked:
-        reason = "a rollback blocked this recipe; change the run, or `nightreel release` the version"
+        reason = "a rollback blocked this recipe; change the run, or lift the block with `nightreel release VERSION`"
         return refuse("blocked", reason, rules)
     if isinstance(champion, Unreadable):
         return refuse("champion unreadable", str(champion), rules)
-    sound, told = [gate.sound(evidence.scores, model)], sound_behaviour(evidence.behaviours)
-    behind = evidence.behind if model == BLEND else "popularity ranks the lists: the blend is surely worse"
+    integrity, behaviour = [gate.sound(evidence.scores, model)], sound_behaviour(evidence.behaviours)
+    behind = evidence.behind if model == BLEND else "popularity ranks the lists, since the blend is significantly worse"
     if champion is None:
-        return first(popularity, sound, told, model=model, replaces=None, behind=behind)
+        return first(popularity, integrity, behaviour, model=model, replaces=None, behind=behind)
     shared = shared_items(champion, evidence.item_ids)
     if shared >= LEAST_SHARED:
         return None
     what = f"champion {champion.digest[:12]} knows {shared:.0%} of today's items"
     if champion.source is not None and champion.source != evidence.source:
         why = f"{what} and comes from {champion.source!r}, not {evidence.source!r}"
-        return first(popularity, sound, told, model=model, replaces=why, behind=behind)
+        return first(popularity, integrity, behaviour, model=model, replaces=why, behind=behind)
     reason = f"{what}, less than {LEAST_SHARED:.0%}; check the catalogue, or publish to another channel"
     return refuse("not comparable", reason, rules)

@@ -1,4 +1,4 @@
-"""A person's word over the rules: for one candidate, by name, with a reason that goes with the verdict everywhere."""
+"""Manual override of the verdict: signed, with a reason, for one candidate; recorded with the verdict."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ from nightreel.errors import UserError
 from nightreel.evaluation.gate.verdict import Verdict
 from nightreel.settings import Override
 
-NEVER = ("blocked", "broken lists")  # a rollback is lifted by `nightreel release`; broken lists are mended, not argued
+NEVER = ("blocked", "broken lists")  # a rollback's block needs `nightreel release`; faulty lists need a fix
 
 
 def overridden(verdict: Verdict, override: Override, candidate: str) -> Verdict:
-    """The verdict as the person wants it, if the override names this candidate; the rules stay as they were found.
+    """Apply an override to the verdict if it names this candidate; the rules' results are kept.
 
-    An override for another candidate changes nothing, so that one left behind can't wave later nights through. Raises
-    UserError where it is not signed.
+    An override for another candidate changes nothing, so that one left in params.yaml can't affect later nights.
+
+    Raises:
+        UserError: `by` or `reason` is empty.
     """
     if override.candidate and not (override.by.strip() and override.reason.strip()):
-        raise UserError("params.yaml: evaluate.override: `by` or `reason` is empty. Say who decides, and why.")
+        raise UserError("params.yaml: evaluate.override: `by` or `reason` is empty. State who decides, and why.")
     if not override.candidate or not candidate.startswith(override.candidate):
         return verdict
     who = f"{override.by}: {override.reason}"
     if verdict.label in NEVER:
-        return verdict.model_copy(update={"sentence": f"{verdict.sentence}; no override for that ({who})"})
+        return verdict.model_copy(update={"sentence": f"{verdict.sentence}; this can't be overridden ({who})"})
     facts = {"by": override.by, "reason": override.reason, "instead_of": f"{verdict.decision} ({verdict.label})"}
     sentence = f"{override.decision} (overridden by {who}); the rules say: {verdict.sentence}"
     return verdict.model_copy(

@@ -1,7 +1,7 @@
-"""The label-free gates of the bundle that will be published: no test event is left to judge it by.
+"""Label-free gates for the final bundle, which is trained on every event, so that no test event is left.
 
-A bundle whose lists reach far fewer items than what it takes the place of, or that has nothing to show, or costs a
-reader too much, is held. How far its lists are those of the version before is told: with time they change by nature.
+A bundle is held if its coverage fell too far below that of the version it replaces, if it has nothing to show, or if
+it costs a reader too much. Its overlap with that version is reported only, because lists change over time by nature.
 """
 
 from __future__ import annotations
@@ -22,34 +22,33 @@ from nightreel.evaluation.test_set import Ranker
 from nightreel.reader.reader import Reader
 from nightreel.settings import Refit
 
-PROBED = 200  # users whose lists the gates look at
-TIMED = 20  # single answers that latency is the least of
+PROBED = 200  # users whose lists the gates compare
+TIMED = 20  # single requests; the latency is the fastest of them
 
 
 @dataclass(frozen=True)
 class Gated:
-    """figures: by name; reasons: why the bundle is not to be published, empty where it may be."""
+    """The gates' result. figures: by name; reasons: why the bundle is held, empty if it may be published."""
 
     figures: Mapping[str, float]
     reasons: list[str]
 
 
 def some_users(data: Dataset) -> IntArray:
-    """[at most PROBED] users with a history, from all over the table."""
+    """[at most PROBED] users with a history, evenly spaced over the table."""
     users = np.flatnonzero(data.positives(None).lengths > 0)
     return users[np.unique(np.linspace(0, max(len(users) - 1, 0), min(PROBED, len(users))).astype(np.int64))]
 
 
 def probed(ranker: Ranker, data: Dataset, users: IntArray) -> ItemArray:
-    """[n, 10] items that the users would be shown tonight."""
+    """[n, 10] items that the users would get tonight."""
     past = data.positives(None).take(users)
     exclude = data.seen(None).take(users) if data.exclude_seen else None
     return ranker.recommend_many(past, moments=np.full(len(users), data.data_until), exclude=exclude, k=10).items
 
 
 def latency(reader: Reader, data: Dataset) -> float:
-    """Fewest milliseconds of processor time of one list for one known user: what the bundle costs, not what else the
-    machine does."""
+    """Milliseconds of processor time for one user's list: the fastest of several, to exclude other load."""
     spent = []
     for user in some_users(data)[:TIMED]:
         start = time.process_time()
@@ -59,9 +58,14 @@ def latency(reader: Reader, data: Dataset) -> float:
 
 
 def gates(limit: Refit, data: Dataset, bundle: Path, before: Reader, hidden: Collection[str]) -> Gated:
-    """The bundle beside what it takes the place of, asked for the same users about what may be shown today.
+    """Compare the bundle with the version it replaces, for the same users and the items that may be shown today.
 
-    before: the rehearsed candidate, or the version whose choices were refitted; hidden: ids of what may not be shown.
+    Args:
+        limit: The thresholds.
+        data: The validated data.
+        bundle: Folder of the final bundle.
+        before: The rehearsed candidate, or the version whose choices were refitted.
+        hidden: Ids of items that may not be shown.
     """
     users, final = some_users(data), Reader.open_bundle(bundle, check=False).hiding(hidden)
     earlier = RemappedRanker(before.hiding(hidden), before.items.ids, data.item_ids)
@@ -80,13 +84,13 @@ def gates(limit: Refit, data: Dataset, bundle: Path, before: Reader, hidden: Col
 
 
 def too_costly(limit: Refit, latency_ms: float, size: float, memory: float) -> list[str]:
-    """The reasons to hold. size, memory: MB on disk and in a reader's process."""
+    """The reasons to hold because of cost. size, memory: MB on disk and in a reader's process."""
     return [
         reason
         for reason, beyond in (
             (f"a list takes longer than {limit.latency_ms:g} ms", latency_ms > limit.latency_ms),
             (f"the bundle takes {size:,.0f} MB (limit {limit.bundle_mb:,.0f})", size > limit.bundle_mb),
-            (f"a reader takes more than {limit.memory_mb:,.0f} MB of memory", memory > limit.memory_mb),
+            (f"a reader needs more than {limit.memory_mb:,.0f} MB of memory", memory > limit.memory_mb),
         )
         if beyond
     ]

@@ -1,6 +1,8 @@
-"""Which bundles tonight may ship, the wanted one first: the promoted candidate's choices over every event; else, what
-is live with its recorded choices refitted, so that counts, popularity and members have learned the last event of the
-log on held and rejected nights, too."""
+"""The bundles that tonight may publish, in order of preference.
+
+First the promoted candidate's choices, refitted over every event. Otherwise the live version's recorded choices,
+refitted, so that counts, popularity and members know the latest events on held and rejected nights, too.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,9 @@ REFRESHED = "refreshed"
 
 @dataclass(frozen=True)
 class Shipment:
-    """label: the verdict's, or REFRESHED; choices: what is trained with; before: what it takes the place of; rehearsal:
-    the files of its evaluation by name; start: whether members may go on from the candidate's; facts: further entries
-    of the bundle's config."""
+    """A bundle to build. label: the verdict's, or REFRESHED; choices: the selected parameters; before: the version that
+    it replaces; rehearsal: the files of its evaluation by name; start: whether members may be warm-started from the
+    candidate's; facts: further entries of the bundle's config."""
 
     label: str
     choices: SelectedParams
@@ -49,8 +51,17 @@ def shipments(
     settings: Finetune,
     threads: int,
 ) -> Iterator[Shipment]:
-    """What may be shipped, one after the other. decision: evaluate's; champion: the live version's folder; finetune,
-    evaluate: these stages' outputs; threads: for the trees' learner."""
+    """Yield the bundles that may be published, in order of preference.
+
+    Args:
+        decision: evaluate's decision.json.
+        data: The validated data.
+        champion: Folder of the live version, if there is one.
+        finetune: The output folder of finetune.
+        evaluate: The output folder of evaluate.
+        settings: The settings of finetune.
+        threads: Threads for training the ranker.
+    """
     files = ("per_user.parquet", "lists.parquet", "profile.json", "directions.npy", "card.json", "card.md")
     if decision["decision"] == "promote":
         candidate = Reader.open_bundle(finetune / "candidate")
@@ -61,7 +72,7 @@ def shipments(
 
 
 def decided(decision: Mapping[str, Any], finetune: Path) -> SelectedParams:
-    """What was decided on, with its trees."""
+    """The selected parameters of the decision, with the blend's trees."""
     chosen = decision["choices"]
     trees = SelectedParams.read(finetune).trees if chosen["blend"] == "trees" else ""
     return SelectedParams.model_validate({**chosen, "trees": trees})
@@ -70,8 +81,8 @@ def decided(decision: Mapping[str, Any], finetune: Path) -> SelectedParams:
 def relearned(
     choices: SelectedParams, data: Dataset, candidate: Reader, finetune: Path, settings: Finetune, threads: int
 ) -> SelectedParams:
-    """The choices with their ranker learned once more, the events that the candidate was judged on among its examples,
-    where the lessons in time have shown no loss by that."""
+    """The choices with the ranker trained again, now also on the candidate's test events, if validation over several
+    cuts in time showed no loss from that."""
     if not choices.relearn or choices.blend not in ("trees", "weighted"):
         return choices
     start = float(read_json(Path("data/validate/splits.json"))["protocols"][data.gate]["cuts"][0][1])
@@ -85,21 +96,21 @@ def relearned(
         settings.negatives,
         generator,
     )
-    log_progress(f"ranker: learned once more, {len(newest.sizes):,} newer positions among its examples")
-    lessons = [saved(finetune / "examples"), newest]
-    blend = fit_ranker(choices.ranker, lessons, tuple(sorted(choices.members)), settings, threads)
+    log_progress(f"ranker: trained again with {len(newest.sizes):,} newer training positions")
+    examples = [saved(finetune / "examples"), newest]
+    blend = fit_ranker(choices.ranker, examples, tuple(sorted(choices.members)), settings, threads)
     return choices.model_copy(update={"columns": blend.columns, "trees": blend.model, "weights": blend.weights})
 
 
 def refreshed(champion: Path, evaluate: Path) -> Iterator[Shipment]:
-    """The live version's recorded choices; nothing, with a word, where this release can't train them."""
+    """Yield the live version's recorded choices; nothing, with a message, if this release can't train them."""
     try:
         choices = SelectedParams.read(champion / "rehearsal")
     except (FileNotFoundError, ValidationError):
-        log_progress("what is live keeps no choices that this release can train again: it stays as it is")
+        log_progress("the live version stores no parameters that this release can refit: it stays as it is")
         return
     if unknown := sorted(choices.members.keys() - models().keys()):
-        log_progress(f"what is live has a model that this release does not know ({unknown[0]}): it stays as it is")
+        log_progress(f"the live version has a model that this release does not know ({unknown[0]}): it stays as it is")
         return
     files = {name: evaluate / name for name in ("profile.json", "directions.npy")}
     files |= {name: champion / name for name in ("card.json", "card.md") if (champion / name).exists()}

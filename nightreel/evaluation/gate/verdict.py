@@ -1,15 +1,15 @@
 """The verdict: promote, hold or reject, by stated rules.
 
-Reject: what was found speaks against this very candidate, and would again. Hold: nothing does, but the ground to judge
-it on is lacking (the data, the champion, the users); whoever mends that may run it again.
+Reject: the evidence speaks against this candidate, and would again. Hold: nothing speaks against the candidate, but it
+can't be judged (because of the data, the champion or too few users); once that is corrected, run it again.
 
-Not worse than the champion: the lower bound (one-sided, at the set confidence) of the paired relative NDCG@10
-difference is at least minus the margin; worse if it is not, and the upper bound is not above 0. Between the two nothing
-is shown: the rule is `inconclusive`. That takes a half-width beyond half the margin; had it to be beyond the whole, an
-equal challenger would fail every fourth time at some numbers of users (benchmarks.evaluation.gate shows it).
-Better than popularity: the lower bound is above 0; inconclusive if the half-width is beyond the margin and the point
-above 0. What is inconclusive passes, labelled `unproven`, with the number of users that it would take to know. The
-rules of nightreel.evaluation.gate.gate_rules stop a challenger if they fail, and only then.
+Not worse than the champion: passed if the lower bound (one-sided, at the configured confidence) of the paired relative
+NDCG@10 difference is at least minus the margin; failed if it is not and the upper bound is at most 0; `inconclusive`
+between the two. An inconclusive result requires a CI half-width above margin/2. Requiring the full margin would reject
+25% of equal challengers at some numbers of users (see benchmarks.evaluation.gate).
+Better than popularity: passed if the lower bound is above 0; inconclusive if the half-width is above the margin and the
+point estimate above 0. An inconclusive rule lets the candidate pass, labelled `unproven`, and reports how many users
+would give a clear result. The rules in nightreel.evaluation.gate.gate_rules stop a challenger only if they fail.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from nightreel.evaluation.metrics.bootstrap import Difference
 from nightreel.evaluation.test_set import POPULARITY
 from nightreel.models.engine import BLEND
 
-SOUND, FRESH = "every list is sound", "data as fresh as the champion's"
-LIKE = "data like the champion's"
-WHOLE, COVERED, BEHAVES = "no slice is broken", "coverage holds", "it behaves"
+SOUND, FRESH = "list integrity", "data freshness"
+LIKE = "data drift"
+WHOLE, COVERED, BEHAVES = "no slice regression", "catalogue coverage", "behavioural tests"
 CHAMPION_RULE, POPULARITY_RULE = "not worse than the champion", "better than popularity"
 
 Decision = Literal["promote", "hold", "reject"]
@@ -61,19 +61,19 @@ STOPS: dict[str, Label] = {
 REJECTS: frozenset[Label] = frozenset(
     {"worse", "not better than popularity", "blocked", "broken lists", "broken slice", "low coverage", "misbehaves"}
 )
-"""The labels of a candidate that is itself at fault; every other that is not promoted is held."""
+"""Labels of a rejection: the candidate itself is at fault. A candidate with any other failed rule is held."""
 
 
 UNFIT: frozenset[Label] = frozenset({"blocked", "stale data", "not comparable", "champion unreadable"})
-"""The labels of nights whose log the live version can't learn from, or must not."""
+"""Labels of nights whose log the live version can't, or must not, be refitted on."""
 
 
 class GateRule(BaseModel):
-    """One rule with its bound and what was found; None where not measured.
+    """The result of one rule: its bound and the measured value, None where not measured.
 
-    Figures are relative NDCG@10 differences; lists (SOUND), days (FRESH), figures beyond a stop (LIKE), a share of the
-    champion's (COVERED), failed tests (BEHAVES).
-    detectable: the least loss that as many users would show, see intervals.Difference.
+    The unit of `bound` and `point` depends on the rule: relative NDCG@10 difference; faulty lists (SOUND), days
+    (FRESH), drift figures beyond their stop (LIKE), share of the champion's coverage (COVERED), failed tests (BEHAVES).
+    detectable: the smallest loss detectable with this number of users, see bootstrap.Difference.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -92,8 +92,10 @@ class GateRule(BaseModel):
 
 
 class Verdict(BaseModel):
-    """What is to be done with the candidate, and why. model: the one whose lists would be served; override: by, reason
-    and instead_of, where a person decided."""
+    """The decision on the candidate and its reasons.
+
+    model: the one whose lists would be served; override: {by, reason, instead_of} if a person decided.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -106,10 +108,14 @@ class Verdict(BaseModel):
 
 
 def against_champion(difference: Difference | None, *, margin: float, users: int, score: float) -> GateRule:
-    """The rule `not worse than the champion`.
+    """Apply the rule `not worse than the champion`.
 
-    difference: None where a share is undefined: fewer than two test users, or the champion scores 0; score: the
-    challenger's mean.
+    Args:
+        difference: Paired relative difference; None if undefined (fewer than two test users, or a champion that
+            scores 0).
+        margin: Largest tolerated relative loss, such as 0.03.
+        users: Number of test users.
+        score: The challenger's mean NDCG@10.
     """
     name = CHAMPION_RULE
     if difference is None:
@@ -124,7 +130,7 @@ def against_champion(difference: Difference | None, *, margin: float, users: int
 
 
 def against_popularity(difference: Difference | None, *, margin: float, users: int, score: float) -> GateRule:
-    """The rule `better than popularity`; arguments as in against_champion."""
+    """Apply the rule `better than popularity`; arguments as in `against_champion`."""
     name = POPULARITY_RULE
     if difference is None:
         return _undefined(name, 0.0, users, score)
@@ -146,11 +152,15 @@ def first(
     replaces: str | None,
     behind: str,
 ) -> Verdict:
-    """No champion, or one of other data (`replaces` says why): the best model is published as the baseline, unless one
-    of the other rules fails.
+    """The verdict without a champion, or with one from other data: publish the best model as the baseline.
 
-    model: `best`'s; behind: what ranks its lists, in words; behaves: of the blend, only told, since there is nothing
-    that behaves better to go on with.
+    Args:
+        popularity: The result of `better than popularity`, if measured.
+        others: Rules that stop even a baseline if they fail.
+        behaves: The behavioural tests of the blend; reported only, since there is no better alternative.
+        model: The result of `best`.
+        replaces: Why the champion is replaced; None if there is none.
+        behind: What ranks the model's lists, in words.
     """
     rules = (*((popularity,) if popularity else ()), *others, behaves)
     failed = next((rule for rule in others if rule.state == "failed"), None)
@@ -161,7 +171,7 @@ def first(
     if popularity is not None and model == BLEND and popularity.state == "failed":
         detail += ": the blend is not shown to be better than popularity"
     if behaves.state == "failed":
-        detail += f"; a challenger would be rejected, for the blend misbehaves ({behaves.text})"
+        detail += f"; with a champion it would be rejected, because it fails behavioural tests ({behaves.text})"
     return Verdict(
         decision="promote",
         label="replaced" if replaces else "baseline",
@@ -172,7 +182,8 @@ def first(
 
 
 def best(popularity: GateRule | None) -> str:
-    """The blend, which validation chose, unless it is surely worse than popularity (or nothing tells): then that."""
+    """The model to publish without a champion: the blend, or popularity if the blend is significantly worse or the
+    comparison could not be measured."""
     if popularity is None:
         return BLEND
     worse = popularity.high is not None and popularity.high < 0
@@ -180,27 +191,35 @@ def best(popularity: GateRule | None) -> str:
 
 
 def refreshes(verdict: Verdict, *, rows_lost: bool) -> bool:
-    """Whether what is live is to learn tonight's log if the candidate is not published: not where the log itself is in
-    doubt, or a rollback has blocked this very run. rows_lost: whether the log lacks what a night before had."""
+    """Whether the live version is refitted on tonight's log if the candidate is not published.
+
+    It is not if the log itself is in doubt, or if a rollback blocked this recipe. rows_lost: whether the log lacks
+    rows that an earlier night had.
+    """
     return verdict.label not in UNFIT and not rows_lost
 
 
 def challenge(
     champion: GateRule, popularity: GateRule | None, others: Sequence[GateRule], *, digest: str, how: str
 ) -> Verdict:
-    """The verdict on a challenger that was compared with champion `digest`; `how` names the fair comparison.
+    """The verdict on a challenger that was compared with a champion.
 
-    others: further rules; the first that fails stops it, hard checks and stale or drifted data before any comparison.
+    Args:
+        champion: The result of `not worse than the champion`.
+        popularity: The result of `better than popularity`, if measured.
+        others: The other rules. List integrity and the data rules take precedence over the comparisons.
+        digest: The champion's digest.
+        how: The method of comparison, in words.
     """
     rules = (champion, *((popularity,) if popularity else ()), *others)
-    judged = f"champion {digest[:12]} judged by {how}"
-    telling, stops = _stops(champion, popularity, others)
-    if stops:
-        return _stopped(stops, f"{telling.text}; {judged}", rules, BLEND)
+    compared = f"champion {digest[:12]} compared by {how}"
+    failed_rule, failure = _first_failure(champion, popularity, others)
+    if failure:
+        return _stopped(failure, f"{failed_rule.text}; {compared}", rules, BLEND)
     proven: Label = "better" if champion.low is not None and champion.low > 0 else "not worse"
     unsure = next((rule for rule in rules if rule.state == "inconclusive"), None)
     label: Label = "unproven" if unsure else proven
-    sentence = f"promote ({label}): {(unsure or champion).text}; {judged}"
+    sentence = f"promote ({label}): {(unsure or champion).text}; {compared}"
     return Verdict(decision="promote", label=label, model=BLEND, sentence=sentence, rules=rules)
 
 
@@ -211,10 +230,10 @@ def _stopped(label: Label, reason: str, rules: Sequence[GateRule], model: str) -
     )
 
 
-def _stops(
+def _first_failure(
     champion: GateRule, popularity: GateRule | None, others: Sequence[GateRule]
 ) -> tuple[GateRule, Label | None]:
-    """The rule that stops the challenger and what that is called; no label where none does."""
+    """The rule that stops the challenger, and the label of that failure; None if no rule does."""
     failed = {rule.name: rule for rule in others if rule.state == "failed"}
     for name in (SOUND, FRESH, LIKE):
         if name in failed:
@@ -235,12 +254,12 @@ def _stops(
 def refuse(
     label: Literal["blocked", "not comparable", "champion unreadable"], reason: str, rules: Sequence[GateRule]
 ) -> Verdict:
-    """Stopped without a comparison; the reason says what a person can do."""
+    """The verdict on a candidate that can't be compared; the reason says what to do."""
     return _stopped(label, reason, rules, BLEND)
 
 
 def plain(name: str, state: State, bound: float, point: float | None, users: int, text: str) -> GateRule:
-    """A rule whose figure has no interval."""
+    """The result of a rule whose value has no interval."""
     return GateRule(
         name=name,
         state=state,
@@ -261,7 +280,7 @@ def _rule(name: str, state: State, bound: float, d: Difference) -> GateRule:
     text = f"NDCG@10 {d.point:+.1%} against {whom} (bounds {d.low:+.1%} to {d.high:+.1%}, {d.users:,} users)"
     needed = d.users_needed if state == "inconclusive" else None
     if needed is not None:
-        text += f", which can't be told from chance; about {needed:,} users would be needed"
+        text += f", not significant; about {needed:,} users would be needed"
     return GateRule(
         name=name,
         state=state,
@@ -278,11 +297,11 @@ def _rule(name: str, state: State, bound: float, d: Difference) -> GateRule:
 
 
 def _undefined(name: str, bound: float, users: int, score: float) -> GateRule:
-    """A rule without a relative difference: passed if the challenger scores and the other does not."""
+    """The result of a rule whose relative difference is undefined: passed if only the challenger scores above 0."""
     whom = name.rsplit(" ", 1)[1]
     text = f"NDCG@10 {score:.4f} where {whom} scores 0 ({users:,} users)"
     if users == 1:
-        text = f"not measured against {whom}: one user, who tells nothing of others"
+        text = f"not measured against {whom}: one test user is not enough"
     elif not score:
         why = f"neither scores on any of {users:,} users" if users else "there are no test users"
         text = f"not measured against {whom}: {why}"

@@ -1,4 +1,4 @@
-"""An experiment's outcomes by user, from events that carry a `variant`, and the arms beside the control."""
+"""A/B outcomes by user, from events with a `variant`, and the arms' differences from the control."""
 
 from __future__ import annotations
 
@@ -17,27 +17,33 @@ from nightreel.settings import Logs
 
 DAY = 86_400.0
 Sums = tuple[FloatArray, FloatArray]
-"""(numerators, denominators) [users]; a user whose denominator is 0 is not in the outcome."""
+"""(numerators, denominators) [users]; users with denominator 0 are excluded from the outcome."""
 
 
 def read_experiment(data: Dataset, settings: Logs) -> dict[str, Any]:
-    """The read-out as JSON, or `why` there is none. Users are the unit: each in the arm that all their events name;
-    those in several are left out and counted."""
+    """Evaluate an A/B test.
+
+    Users are the unit of randomisation. A user belongs to the arm that all their events name; users in several arms are
+    excluded and counted.
+
+    Returns:
+        The results as JSON, or {"why": reason} if there is no test to evaluate.
+    """
     if "variant" not in data.events.column_names:
-        return {"why": "no event carries a `variant`"}
+        return {"why": "no event has a `variant`"}
     names, arm, first, crossed = _assigned(data)
     users = {name: int((arm == number).sum()) for number, name in enumerate(names)}
     if len(names) < 2:
-        return {"why": f"the events name {len(names)} variant{'' if len(names) == 1 else 's'}: there is nothing beside"}
+        return {"why": f"the events name {len(names)} variant{'' if len(names) == 1 else 's'}, and two are needed"}
     control = settings.control or names[0]
     p = sample_ratio_p_value(users, settings.shares)
-    told: dict[str, Any] = {"users": users, "control": control, "ratio_p": p, "crossed": crossed, "why": None}
+    result: dict[str, Any] = {"users": users, "control": control, "ratio_p": p, "crossed": crossed, "why": None}
     if control not in names:
-        return told | {"why": f"evaluate.logs.control = {control!r} is none of the arms: {', '.join(names)}"}
+        return result | {"why": f"evaluate.logs.control = {control!r} is not one of the arms: {', '.join(names)}"}
     if p < settings.ratio_p:
-        return told | {
-            "why": f"sample ratio mismatch: the arms' sizes have p = {p:.2g} (at least {settings.ratio_p:g} is asked "
-            "for), so users were lost or misdirected, and no figure can be trusted"
+        return result | {
+            "why": f"sample ratio mismatch: the arms' sizes have p = {p:.2g}, below {settings.ratio_p:g}, so "
+            "users were lost or assigned wrongly, and no result can be trusted"
         }
     alpha = settings.alpha / (len(names) - 1)
     outcomes = []
@@ -50,7 +56,7 @@ def read_experiment(data: Dataset, settings: Logs) -> dict[str, Any]:
                     for each in (control, other)
                 ]
                 outcomes.append({"outcome": name, "arm": other, **_compared(pair, alpha, settings.tightest)})
-    return told | {"outcomes": outcomes}
+    return result | {"outcomes": outcomes}
 
 
 def _compared(pair: list[Any], alpha: float, tightest: float) -> dict[str, Any]:
@@ -64,22 +70,23 @@ def _of_arm(sums: Sums, inside: Mask) -> Sums:
 
 
 def _assigned(data: Dataset) -> tuple[list[str], IntArray, FloatArray, int]:
-    """(arms by name, [users] arm or -1, [users] moment of the first event that names one, how many were in several)."""
+    """(names of the arms, [users] arm or -1, [users] time of the first event with an arm, number of users in several
+    arms)."""
     variant = data.events["variant"]
     names: list[str] = sorted(pc.unique(variant.drop_null()).to_pylist())
     number = pc.fill_null(pc.index_in(variant, pc.unique(variant.drop_null()).sort()), -1).to_numpy()
     user, time = (data.events[name].to_numpy() for name in ("user", "time"))
-    told = number >= 0
+    given = number >= 0
     low, high = np.full(data.n_users, len(names)), np.full(data.n_users, -1)
-    np.minimum.at(low, user[told], number[told])
-    np.maximum.at(high, user[told], number[told])
+    np.minimum.at(low, user[given], number[given])
+    np.maximum.at(high, user[given], number[given])
     first = np.full(data.n_users, np.inf)
-    np.minimum.at(first, user[told], time[told])
+    np.minimum.at(first, user[given], time[given])
     return names, np.where(low == high, high, -1).astype(np.int64), first, int(((high >= 0) & (low < high)).sum())
 
 
 def _since(data: Dataset, first: FloatArray, rows: Mask | None = None) -> Mask:
-    """[events] those of users in the experiment, from their first event in it on."""
+    """[events] whether the event is of a user in the test, at or after the user's first event in it."""
     user, time = (data.events[name].to_numpy() for name in ("user", "time"))
     inside: Mask = time >= first[user]
     return inside if rows is None else inside & rows
@@ -92,7 +99,7 @@ def _sum(data: Dataset, rows: Mask, weights: FloatArray | None = None) -> FloatA
 
 
 def click_through(data: Dataset, first: FloatArray, settings: Logs) -> Sums | str:
-    """Answered impressions of all impressions."""
+    """Share of impressions with a response."""
     seen = read_impressions(data, settings.response_hours)
     rows, answered = np.zeros(data.events.num_rows, bool), np.zeros(data.events.num_rows)
     rows[seen.rows], answered[seen.rows] = True, seen.response
@@ -101,13 +108,13 @@ def click_through(data: Dataset, first: FloatArray, settings: Logs) -> Sums | st
 
 
 def conversion(data: Dataset, first: FloatArray, settings: Logs) -> Sums | str:
-    """Users who took to anything."""
+    """Share of users with a positive event."""
     positive = data.events["positive"].to_numpy() & (data.events["item"].to_numpy() >= 0)
     return (_sum(data, _since(data, first, positive)) > 0).astype(np.float64), np.isfinite(first).astype(np.float64)
 
 
 def watch_time(data: Dataset, first: FloatArray, settings: Logs) -> Sums | str:
-    """Minutes watched by a user."""
+    """Minutes watched per user."""
     item, value = data.events["item"].to_numpy(), data.events["value"].to_numpy().astype(np.float64)
     if "duration_s" not in data.items.column_names or not data.items["duration_s"].drop_null().length():
         return "no item has a `duration_s`"
@@ -120,20 +127,20 @@ def watch_time(data: Dataset, first: FloatArray, settings: Logs) -> Sums | str:
 
 
 def retention(data: Dataset, first: FloatArray, settings: Logs) -> Sums | str:
-    """Users who came back, of those who could have by the end of the data."""
+    """Share of users who returned, among those with enough time before the end of the data."""
     if data.clock != "time":
-        return "there is no clock"
+        return "the data have no clock"
     begin, end = (days * DAY for days in settings.returns)
     since = data.events["time"].to_numpy() - first[data.events["user"].to_numpy()]
     back = _sum(data, (since >= begin) & (since <= end)) > 0
     whole = np.isfinite(first) & (first + end <= data.data_until)
     if not whole.any():
-        return f"nobody has been in it for {settings.returns[1]:g} days yet"
+        return f"no user has been in the test for {settings.returns[1]:g} days yet"
     return (back & whole).astype(np.float64), whole.astype(np.float64)
 
 
 def satisfaction(data: Dataset, first: FloatArray, settings: Logs) -> Sums | str:
-    """Mean of a user's likes (1), dislikes (0) and ratings (1 to 5 as 0 to 1); of users who gave any."""
+    """Mean of a user's likes (1), dislikes (0) and ratings (1 to 5, scaled to 0 to 1), over users with any."""
     value = data.events["value"].to_numpy().astype(np.float64)
     liked = of_kind(data, "like") | of_kind(data, "favorite")
     rated = of_kind(data, "rating") & ~np.isnan(value)

@@ -1,4 +1,4 @@
-"""Impressions of a log and what users then did: the latest impression of an item gets the response to it."""
+"""Attribution: joins logged impressions with responses. The latest impression of an item gets the response."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HOUR = 3600.0
 
 @dataclass(frozen=True)
 class Shown:
-    """Impressions. rows: [n] of data.events; response: [n] 1 where a positive event answers it."""
+    """Impressions. rows: [n] of data.events; response: [n] 1 if a positive event followed, else 0."""
 
     rows: IntArray
     response: FloatArray
@@ -31,8 +31,10 @@ def of_kind(data: Dataset, kind: str) -> Mask:
 
 
 def read_impressions(data: Dataset, hours: float) -> Shown:
-    """Every impression that names an item, with its response within `hours`; a positive event answers one impression
-    at the most, the latest before it."""
+    """Return every impression of an item with its response within `hours`.
+
+    A positive event is attributed to at most one impression, the latest before it.
+    """
     user, item, time = (data.events[name].to_numpy() for name in ("user", "item", "time"))
     impression = of_kind(data, "impression") & (item >= 0)
     answer = data.events["positive"].to_numpy() & (item >= 0) & ~impression

@@ -1,4 +1,4 @@
-"""What the log says beside the tests: off-policy estimates of the challenger, and a running experiment's read-out."""
+"""Results from logged slates: off-policy estimates of the challenger, and a running A/B test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nightreel.settings import Logs
 
 
 def read_logs(data: Dataset, ranker: Ranker | None, model: str, settings: Logs, resample: Resample) -> dict[str, Any]:
-    """Both as JSON; each says `why` where it is not measured. Nothing here decides: the verdict is about the test."""
+    """Return both as JSON, each with `why` if not measured. Neither affects the verdict."""
     return {
         "off_policy": off_policy(data, ranker, model, settings, resample),
         "experiment": read_experiment(data, settings),

@@ -1,4 +1,4 @@
-"""The challenger's lists beside the slates that another policy showed after the end of its training."""
+"""Off-policy evaluation of the challenger on slates that another policy showed after the end of its training."""
 
 from __future__ import annotations
 
@@ -17,29 +17,39 @@ from nightreel.evaluation.metrics.ranking import Truth
 from nightreel.evaluation.test_set import Ranker, TestSet, ask
 from nightreel.settings import Logs
 
-LONGEST = 10  # places of a list that are compared
-COMPLETE = 0.95  # least share of impressions that must carry a propensity: those without may be of a kind
+LONGEST = 10  # positions of a list that are compared
+COMPLETE = 0.95  # lowest share of impressions with a propensity, because those without may differ systematically
 LEARNED = ("train", "valid")
 
 
 def off_policy(data: Dataset, ranker: Ranker | None, model: str, settings: Logs, resample: Resample) -> dict[str, Any]:
-    """The estimates as JSON, or `why` there are none. ranker: the rehearsal that was trained up to the latest cut in
-    time, None where there is no such split."""
+    """Estimate the challenger's response rate.
+
+    Args:
+        data: The validated data.
+        ranker: The candidate trained up to the latest cut in time; None if there is no such split.
+        model: The model whose lists are evaluated.
+        settings: The settings of the log evaluation.
+        resample: The bootstrap over users.
+
+    Returns:
+        The estimates as JSON, or {"why": reason}.
+    """
     if ranker is None or GLOBAL not in data.protocols:
-        return _none("no split in time: no slate was shown after all that the challenger learnt from")
+        return _none("there is no split in time, so no slate was shown after the end of the challenger's training")
     if "propensity" not in data.events.column_names:
-        return _none("no event carries a `propensity`: how likely a slate was is not known")
+        return _none("no event has a `propensity`")
     fold = data.protocols[GLOBAL][0]
     seen = read_impressions(data, settings.response_hours)
     later = data.folds[fold][seen.rows] == TEST
     rows, response = seen.rows[later], seen.response[later]
     if not len(rows):
-        return _none("no impression that names an item is in the test's window")
+        return _none("no impression of an item is in the test period")
     chance = data.events["propensity"].fill_null(np.nan).to_numpy()[rows]
-    told = ~np.isnan(chance)
-    if told.mean() < COMPLETE:
-        return _none(f"{told.mean():.0%} of {len(rows):,} impressions carry a propensity; {COMPLETE:.0%} are needed")
-    rows, response, chance = rows[told], response[told], chance[told]
+    given = ~np.isnan(chance)
+    if given.mean() < COMPLETE:
+        return _none(f"{given.mean():.0%} of {len(rows):,} impressions have a propensity; {COMPLETE:.0%} are needed")
+    rows, response, chance = rows[given], response[given], chance[given]
     users, at = np.unique(data.events["user"].to_numpy()[rows].astype(np.int64), return_inverse=True)
     slate = _slates(data, rows)
     k = int(min(np.median(np.bincount(slate)), LONGEST))
@@ -52,7 +62,7 @@ def off_policy(data: Dataset, ranker: Ranker | None, model: str, settings: Logs,
 
 
 def _small(found: dict[str, Any]) -> dict[str, Any]:
-    """What shows why an estimate was refused, without the estimate."""
+    """The figures that show why an estimate is unreliable, without the estimate."""
     return {name: found[name] for name in ("support", "effective", "impressions", "slates", "users")}
 
 
@@ -61,7 +71,7 @@ def _none(why: str) -> dict[str, Any]:
 
 
 def _slates(data: Dataset, rows: IntArray) -> IntArray:
-    """[n] number of each impression's slate: its user's `slate_id`; an impression without one is a slate of its own."""
+    """[n] index of each impression's slate, by user and `slate_id`; an impression without one is its own slate."""
     user = data.events["user"].to_numpy()[rows]
     names = data.events["slate_id"].to_pylist() if "slate_id" in data.events.column_names else [None] * len(data.events)
     numbers: dict[tuple[int, object], int] = {}
@@ -70,7 +80,7 @@ def _slates(data: Dataset, rows: IntArray) -> IntArray:
 
 
 def _lists(data: Dataset, fold: str, users: IntArray, ranker: Ranker, model: str, k: int) -> ItemArray:
-    """[users, k] what the challenger would show each of them from the end of its training on."""
+    """[users, k] the challenger's lists for the users, as of the end of its training."""
     cut = float(data.events["time"].to_numpy()[data.folds[fold] == TEST].min())
     history, seen = data.positives(fold, LEARNED).take(users), data.seen(fold, LEARNED).take(users)
     nothing = Histories.from_rows([((), ())] * len(users))

@@ -1,15 +1,15 @@
-"""Off-policy estimates: what the log of one policy says about the lists of another.
+"""Off-policy estimates of a policy's response rate from the log of another policy.
 
-A logged slate shows items, each with the probability (propensity) p with which the logging policy showed it. Another
-policy would show the first k items T of its own list. Of a slate with shown items a and responses r(a),
+A logged slate shows items, each with the probability (propensity) p with which the logging policy showed it. The target
+policy would show the first k items T of its own list. For a slate with shown items a and responses r(a),
 
-    IPS    Σ w r              w = [a ∈ T] / p                  unbiased where every item of T could be shown
-    SNIPS  Σ w r / Σ w                                         the same, less noisy, a little biased
-    DR     Σ_T q + Σ w (r - q)    q: a rate of the item        unbiased too, less noisy where q tells something
+    IPS    Σ w r              w = [a ∈ T] / p                  unbiased if every item of T could have been shown
+    SNIPS  Σ w r / Σ w                                         lower variance, slightly biased
+    DR     Σ_T q + Σ w (r - q)    q: estimated rate of the item  unbiased, lower variance if q is informative
 
-each per place of a list, summed over slates (Horvitz & Thompson 1952; Swaminathan & Joachims 2015; Dudík et al. 2011).
-Responses are taken to depend on the item and the user, not on the place nor on the items beside it. The mean of Σ w / k
-is the share of T that the log can speak for: 1 under full support.
+each per position of a list, summed over slates (Horvitz & Thompson 1952; Swaminathan & Joachims 2015; Dudík et al.
+2011). Assumes that responses depend on the item and the user, and not on the position or on the other items. The mean
+of Σ w / k is the share of T that the log supports: 1 under full support.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ import numpy.typing as npt
 from nightreel.data.histories import FloatArray, IntArray, ItemArray
 from nightreel.evaluation.metrics.bootstrap import Interval, interval
 
-PRIOR = 10.0  # impressions that an item's rate is drawn to the mean by
+PRIOR = 10.0  # pseudo-impressions that shrink an item's rate to the mean
 Resample = Callable[[FloatArray], FloatArray]
 
 
 @dataclass(frozen=True)
 class Impressions:
-    """n logged impressions. user: rows of the target's lists; slate: number of the slate; item; propensity in (0, 1];
-    response: 0 or 1."""
+    """n logged impressions. user: row in the target policy's lists; slate: index of the slate; item: index; propensity:
+    in (0, 1]; response: 0 or 1."""
 
     user: IntArray
     slate: IntArray
@@ -44,8 +44,8 @@ class Impressions:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Responses per place of a list, with 95% intervals over users. logged: of the logging policy; effective: sample
-    size in impressions that equal weights would need; support: Σ w / k, 1 where the log can speak for all of T."""
+    """Responses per position of a list, with 95% intervals over users. logged: of the logging policy; effective:
+    effective sample size in impressions; support: Σ w / k, 1 if the log supports all of T."""
 
     logged: Interval
     ips: Interval
@@ -59,11 +59,20 @@ class Estimate:
 
 
 def estimate(log: Impressions, lists: ItemArray, n_items: int, resample: Resample) -> Estimate | str:
-    """The estimates, or why there are none. lists: [users, k] the target's, -1 padded; resample: columns [u, m], one
-    row a user → sums by replicate [replicates, m]."""
+    """Compute the estimates.
+
+    Args:
+        log: The logged impressions.
+        lists: [users, k] the target policy's lists, padded with -1.
+        n_items: Size of the catalogue.
+        resample: Columns [u, m], one row per user → sums by replicate [replicates, m].
+
+    Returns:
+        The estimates, or the reason why there are none.
+    """
     weight = _inside(log, lists, n_items) / log.propensity
     if not weight.any():
-        return "no impression shows an item that the challenger would show: the log has no support for its lists"
+        return "no impression is of an item that the challenger recommends: the log has no support for its lists"
     slate, first = np.unique(log.slate, return_index=True)
     owner, k = log.user[first], lists.shape[1]
     rates = cross_fitted(log, n_items)
@@ -104,22 +113,22 @@ def estimate(log: Impressions, lists: ItemArray, n_items: int, resample: Resampl
 
 
 def why_unreliable(found: Estimate, least_support: float, least_effective: float) -> str | None:
-    """Why an estimate says nothing; None where it does."""
+    """Return why an estimate is unreliable; None if it is reliable."""
     if found.support.high < least_support:
         return (
-            f"the log can speak for {found.support.point:.0%} of what the challenger would show (at most "
-            f"{found.support.high:.0%}; {least_support:.0%} is asked for): the rest was never, or hardly ever, shown"
+            f"the log supports {found.support.point:.0%} of the challenger's recommendations (upper bound "
+            f"{found.support.high:.0%}, threshold {least_support:.0%}): the rest was never, or hardly ever, shown"
         )
     if found.effective < least_effective:
         return (
-            f"the effective sample is {found.effective:,.0f} of {found.impressions:,} impressions, fewer than "
-            f"{least_effective:,.0f}: a few large weights would decide"
+            f"the effective sample size is {found.effective:,.0f} of {found.impressions:,} impressions, less than "
+            f"{least_effective:,.0f}: a few large weights would dominate"
         )
     return None
 
 
 def cross_fitted(log: Impressions, n_items: int) -> FloatArray:
-    """[2, n_items] an item's rate of responses, drawn to the mean: for users of each half, learnt from the other."""
+    """[2, n_items] response rate of each item, shrunk to the mean: for each half of the users, from the other half."""
     rates = np.empty((2, n_items))
     for half in (0, 1):
         rows = log.user % 2 != half

@@ -8,15 +8,15 @@ from nightreel.data.histories import FloatArray, IntArray, ItemArray
 
 
 def exposure(lists: ItemArray, n_items: int) -> IntArray:
-    """[n_items] in how many places of the [n, k] lists each item stands; padding (-1) is ignored."""
+    """[n_items] how often each item is in the [n, k] lists; padding (-1) is ignored."""
     return np.bincount(lists[lists >= 0], minlength=n_items).astype(np.int64)
 
 
 def gini(amounts: IntArray | FloatArray) -> float:
-    """Gini coefficient of n amounts: 0 where all are equal, (n - 1) / n where one has everything.
+    """Gini coefficient of n amounts: 0 if all are equal, (n - 1) / n if one has everything.
 
-    Items that nobody is shown count: a catalogue's unseen tail is what the figure is about. Returns 0 where there is
-    nothing to share out. Source: half the relative mean absolute difference, Gini 1912.
+    Items that are never recommended count, too. Returns 0 if all amounts are 0. Source: half the relative mean absolute
+    difference, Gini 1912.
     """
     n, total = len(amounts), float(amounts.sum())
     if not total:

@@ -1,4 +1,4 @@
-"""Intra-list diversity: how unlike one another the items of a list are, from 0 (alike) to 1 (nothing in common)."""
+"""Intra-list diversity: mean distance of the items in a list, from 0 (equal) to 1 (nothing in common)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BLOCK = 2**22  # entries of a [block, k, k] array: 32 MB of float64
 
 
 def genre_distance(genres: Sequence[Sequence[str] | None]) -> Pairwise:
-    """1 - Jaccard similarity of two items' genre sets; two items without any genre are alike (0)."""
+    """1 - Jaccard similarity of two items' genre sets; two items without genres have distance 0."""
     names = sorted({genre for row in genres for genre in row or ()})
     number = {name: column for column, name in enumerate(names)}
     member = np.zeros((len(genres), max(len(names), 1)), np.float32)
@@ -46,9 +46,9 @@ def vector_distance(vectors: npt.NDArray[np.float32]) -> Pairwise:
 
 
 def diversity(lists: ItemArray, distance: Pairwise) -> float:
-    """Mean over users of the mean distance of the list's pairs; lists of fewer than two items are left out.
+    """Mean over users of the mean distance of the list's pairs; lists of fewer than two items are excluded.
 
-    Returns 0 when no list holds two items. Source: Ziegler et al. 2005 (doi:10.1145/1060745.1060754).
+    Returns 0 if no list has two items. Source: Ziegler et al. 2005 (doi:10.1145/1060745.1060754).
     """
     n, k = lists.shape
     step = max(_BLOCK // max(k * k, 1), 1)

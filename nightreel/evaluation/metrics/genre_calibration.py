@@ -1,7 +1,7 @@
-"""Calibration: whether a list's mix of genres is that of the user's history.
+"""Genre calibration: how far a list's distribution of genres is from that of the user's history.
 
 Source: Steck 2018 (doi:10.1145/3240323.3240372): p(g|u) over the history, q(g|u) over the list, both the mean of the
-items' own p(g|i), which is shared out evenly among an item's genres.
+items' p(g|i), which is uniform over an item's genres.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Shares = npt.NDArray[np.float64]
 
 
 def genre_shares(genres: Sequence[Sequence[str] | None]) -> Shares:
-    """[n_items, g] p(g|i): 1 / number of its genres for each of an item's genres; a zero row for an item without."""
+    """[n_items, g] p(g|i): uniform over an item's genres; a zero row for an item without genres."""
     names = sorted({genre for row in genres for genre in row or ()})
     number = {name: column for column, name in enumerate(names)}
     shares = np.zeros((len(genres), len(names)))
@@ -29,7 +29,7 @@ def genre_shares(genres: Sequence[Sequence[str] | None]) -> Shares:
 
 
 def of_histories(histories: Histories, shares: Shares) -> Shares:
-    """[n, g] p(g|u) of each row; a zero row where no item has a genre."""
+    """[n, g] p(g|u) of each row; a zero row if no item has a genre."""
     totals = [np.bincount(histories.rows, shares[histories.items, g], len(histories)) for g in range(shares.shape[1])]
     return _normalised(np.column_stack(totals) if totals else np.zeros((len(histories), 0)))
 
@@ -41,13 +41,13 @@ def of_lists(lists: ItemArray, shares: Shares) -> Shares:
 
 
 def miscalibration(p: Shares, q: Shares) -> FloatArray:
-    """[n] Kullback-Leibler divergence of the smoothed q from p, in nats: 0 is calibrated; NaN where p or q is empty."""
+    """[n] Kullback-Leibler divergence of the smoothed q from p, in nats: 0 is calibrated; NaN if p or q is empty."""
     mixed = (1 - SMOOTHING) * q + SMOOTHING * p
     return _known(p, q, _divergence(p, mixed))
 
 
 def distance(p: Shares, q: Shares) -> FloatArray:
-    """[n] Jensen-Shannon distance, in [0, 1] (base 2): symmetric and bounded; NaN where p or q is empty."""
+    """[n] Jensen-Shannon distance, in [0, 1] (base 2): symmetric and bounded; NaN if p or q is empty."""
     middle = (p + q) / 2
     both = (_divergence(p, middle) + _divergence(q, middle)) / (2 * np.log(2))
     return _known(p, q, np.sqrt(np.maximum(both, 0)))

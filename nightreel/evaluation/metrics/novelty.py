@@ -1,4 +1,4 @@
-"""Novelty: how little known the recommended items were, in bits of self-information."""
+"""Novelty: mean self-information of the recommended items, in bits."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from nightreel.data.histories import FloatArray, Histories, IntArray, ItemArray
 
 
 def audience(histories: Histories, n_items: int) -> IntArray:
-    """[n_items] how many users have the item in their history; one who has it twice counts once."""
+    """[n_items] number of distinct users with the item in their history."""
     pairs = np.unique(histories.rows * n_items + histories.items)
     return np.bincount(pairs % n_items, minlength=n_items).astype(np.int64)
 
 
 def information(audience_: IntArray, n_users: int) -> FloatArray:
-    """[n_items] float64: -log2 of the share of n_users who know the item; nobody counts as half a user.
+    """[n_items] float64: -log2 of the share of n_users who know the item; zero users count as half a user.
 
     Source: mean self-information, Zhou et al. 2010 (doi:10.1073/pnas.1000488107).
     """
@@ -22,6 +22,6 @@ def information(audience_: IntArray, n_users: int) -> FloatArray:
 
 
 def novelty(lists: ItemArray, bits: FloatArray) -> float:
-    """Mean bits over every entry of the [n, k] lists (padding left out); 0 when there are none."""
+    """Mean bits over all entries of the [n, k] lists, without padding; 0 if there are none."""
     named = lists[lists >= 0]
     return float(bits[named].mean()) if len(named) else 0.0

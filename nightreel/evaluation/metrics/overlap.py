@@ -1,4 +1,4 @@
-"""How much two lists of the same user have in common."""
+"""Overlap of two lists of the same user."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from nightreel.data.histories import FloatArray, ItemArray
 
 
 def overlap(first: ItemArray, second: ItemArray) -> FloatArray:
-    """[n] share of the first list's items that are in the second too; padding is ignored, empty lists overlap."""
+    """[n] share of the first list's items that are also in the second; padding is ignored, empty lists give 1."""
     named = first >= 0
     shared = (first[:, :, None] == second[:, None, :]).any(axis=2) & named
     return np.asarray(

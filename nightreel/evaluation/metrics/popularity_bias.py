@@ -1,4 +1,4 @@
-"""Popularity bias: whether lists are more popular than what their users had taken to."""
+"""Popularity bias: how much more popular the lists are than their users' histories."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def of_histories(histories: Histories, popularity: FloatArray) -> FloatArray:
 
 
 def lift(lists: FloatArray, histories: FloatArray) -> float:
-    """Relative surplus of the mean popularity of lists over that of histories: 0 is unbiased, 1 is twice as popular.
+    """Relative excess of the mean popularity of lists over that of histories: 0 is unbiased, 1 is twice as popular.
 
-    Rows where either is NaN are left out; NaN where none is left. Source: delta GAP, Abdollahpouri et al. 2019
+    Rows where either is NaN are excluded; NaN if none is left. Source: delta GAP, Abdollahpouri et al. 2019
     (arXiv:1907.13286).
     """
     known = ~np.isnan(lists) & ~np.isnan(histories)

@@ -1,7 +1,7 @@
-"""Ranking metrics over [n, k] lists against ragged truth, vectorised: one pass gives every metric at every cut-off.
+"""Ranking metrics over [n, k] lists against ragged truth, vectorised: one pass computes every metric at every cut-off.
 
-Definitions (binary gain) equal ranx's precision, recall, f1, hit_rate, ndcg, mrr and map: a test compares.
-Cost: O(k · truth) time, an [n, k] array of bools: a fraction of a second for 50,000 users × 50 items.
+Definitions (binary gain) are those of ranx: precision, recall, f1, hit_rate, ndcg, mrr and map; a test compares them.
+Cost: O(k · truth) time and an [n, k] array of bools: a fraction of a second for 50,000 users × 50 items.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ METRICS = ("ndcg", "recall", "hit_rate", "mrr", "map", "precision", "f1")
 
 @dataclass(frozen=True)
 class Truth:
-    """The items that each of n users is to be recommended.
+    """The relevant items of each of n users.
 
     keys: [m] int64, row · n_items + item, ascending and distinct; counts: [n] distinct items per row;
     n_items: catalogue size.
@@ -31,18 +31,18 @@ class Truth:
 
     @classmethod
     def of(cls, histories: Histories, n_items: int) -> Truth:
-        """Truth of n rows; an item that repeats in a row counts once."""
+        """Build from n rows; an item that repeats in a row counts once."""
         keys = np.unique(histories.rows * n_items + histories.items)
         counts = np.bincount(keys // n_items, minlength=len(histories)).astype(np.int64)
         return cls(keys, counts, n_items)
 
     def where(self, kept: npt.NDArray[np.bool_]) -> Truth:
-        """Only some of the pairs; kept: [m]."""
+        """The truth with some of the pairs only. kept: [m]."""
         keys = self.keys[kept]
         return Truth(keys, np.bincount(keys // self.n_items, minlength=len(self.counts)), self.n_items)
 
     def take(self, rows: IntArray) -> Truth:
-        """Truth of some rows, each at most once, numbered anew in the given order."""
+        """The truth of some rows, each at most once, in the given order."""
         number = np.full(len(self.counts), -1, np.int64)
         number[rows] = np.arange(len(rows))
         row, item = np.divmod(self.keys, self.n_items)
@@ -51,23 +51,30 @@ class Truth:
 
 
 def hits(lists: ItemArray, truth: Truth) -> npt.NDArray[np.bool_]:
-    """[n, k] bool: where the list holds an item of the row's truth; padding (-1) never hits."""
+    """[n, k] bool: where the list has an item of the row's truth; padding (-1) never hits."""
     if len(lists) != len(truth.counts):
         raise ValueError(f"{len(lists)} lists for {len(truth.counts)} rows of truth")
     found = np.zeros(lists.shape, dtype=bool)
     items, begins = truth.keys % truth.n_items, np.cumsum(truth.counts) - truth.counts
-    for number in range(int(truth.counts.max(initial=0))):  # of a row's wanted items: most rows have few
+    for number in range(int(truth.counts.max(initial=0))):  # of a row's relevant items: most rows have few
         rows = np.flatnonzero(truth.counts > number)
         found[rows] |= lists[rows] == items[begins[rows] + number].astype(lists.dtype)[:, None]
     return found
 
 
 def per_user(lists: ItemArray, truth: Truth, cutoffs: Sequence[int]) -> dict[str, FloatArray]:
-    """Every ranking metric at every cut-off: `ndcg@10` → [n] float64 in [0, 1].
+    """Compute every ranking metric at every cut-off.
 
-    lists: [n, K] item indices, best first, -1 where a list is short; a cut-off beyond K sees a list of K.
-    A user without truth scores 0 everywhere; leave such users out beforehand. A repeated item is an error
-    of the model, not of the metric: `repeats` finds it.
+    Users without relevant items get 0 everywhere, so exclude them before. Repeated items are not handled; `repeats`
+    counts them.
+
+    Args:
+        lists: [n, K] item indices, best first, padded with -1.
+        truth: Of the same n rows.
+        cutoffs: List lengths; one above K uses the whole list.
+
+    Returns:
+        `ndcg@10` and so on → [n] float64 in [0, 1].
     """
     n, length = lists.shape
     row, place = np.nonzero(hits(lists, truth))
@@ -86,7 +93,7 @@ def per_user(lists: ItemArray, truth: Truth, cutoffs: Sequence[int]) -> dict[str
 
 
 def repeats(lists: ItemArray) -> int:
-    """How many rows recommend an item twice; a sound model has none."""
+    """Number of rows that recommend an item twice; must be 0."""
     ordered = np.sort(lists, axis=1)
     return int(((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any(axis=1).sum())
 

@@ -1,4 +1,4 @@
-"""Serendipity: what a list holds that is both wanted and not what everybody is shown anyway."""
+"""Serendipity: relevant items in a list that an unpersonalised list does not have."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from nightreel.evaluation.metrics.ranking import Truth, hits
 
 
 def serendipity(lists: ItemArray, expected: ItemArray, truth: Truth) -> FloatArray:
-    """[n] share of the k places that hold an item of the row's truth which its expected list does not.
+    """[n] share of the k positions with an item of the row's truth that is not in its expected list.
 
-    expected: [n, j] lists of a primitive model for the same rows; here popularity's, of the same length.
+    expected: [n, j] lists of a simple baseline for the same rows; here popularity's, of the same length.
     Source: Ge et al. 2010 (doi:10.1145/1864708.1864761).
     """
     if not lists.size:

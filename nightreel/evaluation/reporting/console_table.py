@@ -1,4 +1,4 @@
-"""The results as plain text, for the terminal and for logs."""
+"""The metrics of all models as a plain-text table, for the terminal and the log."""
 
 from __future__ import annotations
 
@@ -11,12 +11,19 @@ _HEAD = ("model", "NDCG@10", "95% interval", "recall@10", "hit@10", "coverage", 
 
 
 def table(name: str, scores: ModelScores, found: Mapping[str, Mapping[str, Interval]], *, decides: bool) -> str:
-    """A protocol's models, best NDCG@10 first; `found`: model → metric → interval."""
-    title = f"{name} · {scores.n_users:,} test users" + (" · decides" if decides else "")
+    """Format a protocol's models, best NDCG@10 first.
+
+    Args:
+        name: The protocol.
+        scores: Of every model.
+        found: Model → metric → interval.
+        decides: Whether the gate uses this protocol.
+    """
+    title = f"{name} · {scores.n_users:,} test users" + (" · used by the gate" if decides else "")
     if scores.cold:
-        title += f" · {scores.cold:,} without a history not asked"
+        title += f" · {scores.cold:,} users without a history excluded"
     if not scores.n_users:
-        return f"{title}\n  nothing to measure"
+        return f"{title}\n  not measured"
     best = sorted(scores.models, key=lambda model: -found[model][GATE_METRIC].point)
     rows = [_HEAD, *(_row(model, scores, found[model]) for model in best)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]

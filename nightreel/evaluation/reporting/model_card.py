@@ -1,7 +1,7 @@
 """The model card (Mitchell et al., "Model cards for model reporting", 2019) of a candidate, from the facts of its run.
 
-It goes into the bundle, so it says nothing that hangs on the champion of the night, a time or a host: the same recipe
-gives the same card. The verdict and the comparison stand beside the bundle, in lineage.json and in the report.
+It is part of the bundle, so it contains nothing that depends on the champion, the time or the host: the same recipe
+gives the same card. The verdict and the comparison are in lineage.json and in the report.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ SHOWN = tuple(f"{name}@{GATE_K}" for name in ("ndcg", "recall", "hit_rate", "mrr
 FACTS = ("users", "items", "events", "clock", "begins", "ends", "positive_share", "density", "cold_item_share")
 Found = Mapping[str, tuple[ModelScores, Mapping[str, Mapping[str, Interval]]]]
 USE = (
-    "ranking what one user may like next, in one catalogue, from what that user did before",
-    "items near an item, and search by words, in the same catalogue",
+    "ranking the items of one catalogue for a user, from that user's history",
+    "finding similar items, and searching by words, in the same catalogue",
 )
 NOT_FOR = (
-    "decisions about people: what somebody is offered beside this catalogue, credit, work, health",
-    "conclusions about a person from a list; reasons name what moved the list, not what the person is like",
-    "another catalogue or another service's users: nothing here was measured on them",
+    "decisions about people, such as offers outside this catalogue, credit, work or health",
+    "conclusions about a person from a list: explanations name what influenced the list, not the person's character",
+    "other catalogues or the users of other services, on which nothing was measured",
 )
 
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What a card is written from. source: snapshot's source.json; validated: validate's report.json; choices:
-    finetune's; slices, gaps: of all test users, without a champion; embed: the encoder's card."""
+    """The inputs of a card. source: snapshot's source.json; validated: validate's report.json; choices: finetune's;
+    slices, gaps: over all test users, without a champion; embed: the encoder's card."""
 
     source: Mapping[str, Any]
     validated: Mapping[str, Any]
@@ -54,15 +54,15 @@ class CardFacts:
 
 
 def write_card(folder: Path, data: Dataset, measured: Found, settings: Settings, facts: CardFacts) -> None:
-    """card.json and card.md; refit puts them into the bundle."""
+    """Write card.json and card.md, which refit copies into the bundle."""
     card = model_card(data, measured, facts, settings)
     write_json(folder / "card.json", card)
     (folder / "card.md").write_text(as_markdown(card), "utf-8")
 
 
 def model_card(data: Dataset, measured: Found, facts: CardFacts, settings: Settings) -> dict[str, Any]:
-    """The card as JSON."""
-    told = facts.validated["facts"]
+    """Return the card as JSON."""
+    described = facts.validated["facts"]
     chosen = ("members", "encoder", "moment", *(["backbone"] if "backbone" in facts.choices else []))
     recipe = {name: facts.choices[name] for name in chosen}
     return {
@@ -71,7 +71,7 @@ def model_card(data: Dataset, measured: Found, facts: CardFacts, settings: Setti
         "not_for": list(NOT_FOR),
         "terms": facts.source["terms"],
         "data": {
-            **{name: told[name] for name in FACTS if name in told},
+            **{name: described[name] for name in FACTS if name in described},
             "rows": {
                 name: {part: own[part] for part in ("in", "clean", "quarantined", "erased")}
                 for name, own in facts.validated["tables"].items()
@@ -98,39 +98,42 @@ def model_card(data: Dataset, measured: Found, facts: CardFacts, settings: Setti
 
 
 def limits(data: Dataset, measured: Found, facts: CardFacts, settings: Settings) -> list[str]:
-    """What the figures do not say, or say of this data set in particular."""
+    """The limits of the metrics, in general and on this data set."""
     scores, found = measured[data.gate]
-    said = ["Figures are about logged behaviour: what users took to without being shown these lists."]
+    said = ["The metrics measure logged behaviour: what users chose without having been shown these lists."]
     if scores.n_users:
         ndcg = found[facts.model][GATE_METRIC]
         half = (ndcg.high - ndcg.low) / 2 / ndcg.point if ndcg.point else 0.0
-        said.append(f"{scores.n_users:,} test users: NDCG@10 is known to within {half:.0%} of itself.")
+        said.append(f"{scores.n_users:,} test users: the 95% interval of NDCG@10 is ±{half:.0%} of its value.")
         beyond = scores.beyond_accuracy[facts.model]
-        reach = f"Lists of {scores.n_users:,} users reach {beyond['coverage@10']:.1%} of the catalogue"
+        reach = f"The lists of {scores.n_users:,} users cover {beyond['coverage@10']:.1%} of the catalogue"
         lift = beyond.get("popularity_lift@10")
         more = (
             ""
             if lift is None
             else (
-                f"; what they hold is {abs(lift):.0%} {'more' if lift > 0 else 'less'} popular than what users had taken to"
+                f"; their items are {abs(lift):.0%} {'more' if lift > 0 else 'less'} popular than the users' histories"
             )
         )
         said.append(f"{reach}{more}.")
     else:
-        said.append("There are no test users: nothing is measured.")
+        said.append("There are no test users, so nothing was measured.")
     if data.gate == "leave_last_out":
-        said.append("Decided on each user's last item: weights may know what others did later, though no history does.")
+        said.append(
+            "The gate tests on each user's last item: the models may have been trained on later events of other users, "
+            "although histories contain none."
+        )
     if data.clock != "time":
-        said.append("The source has no clock: freshness, trends and tests by time are not measured.")
+        said.append("The source has no clock, so freshness, trends and tests in time were not measured.")
     cold = float(facts.validated["facts"].get("cold_item_share", 0.0))
     if cold:
-        said.append(f"{cold:.1%} of the items have no event: only their content can recommend them.")
+        said.append(f"{cold:.1%} of the items have no events and can be recommended by their content only.")
     if scores.cold:
-        said.append(f"{scores.cold:,} test users had no history and are not in the figures.")
+        said.append(f"{scores.cold:,} test users had no history and are excluded from the metrics.")
     small = [each for each in facts.slices if each.users < settings.evaluate.slice_users]
     if small:
         least = settings.evaluate.slice_users
-        said.append(f"{len(small)} slices have fewer than {least} users: their figures tell little.")
+        said.append(f"{len(small)} slices have fewer than {least} users, too few for reliable metrics.")
     return said
 
 

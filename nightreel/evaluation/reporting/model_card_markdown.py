@@ -1,4 +1,4 @@
-"""The model card as Markdown, for people."""
+"""The model card as Markdown."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ Card = dict[str, Any]
 
 
 def as_markdown(card: Card) -> str:
-    """The whole card."""
+    """Format the whole card."""
     parts = [
         f"# Model card: recommendations over {_cell(card['name'])}",
         _list("Intended use", card["intended_use"]),
-        _list("Not for", card["not_for"]),
+        _list("Out of scope", card["not_for"]),
         _data(card),
         _recipe(card),
         _metrics(card),
@@ -34,7 +34,7 @@ def _data(card: Card) -> str:
         "## Data",
         "",
         f"{data['events']:,} events of {data['users']:,} users with {data['items']:,} items, {span}; "
-        f"{data['positive_share']:.1%} of the events show interest. User ids are "
+        f"{data['positive_share']:.1%} of the events are positive. User ids are "
         f"{'keyed hashes' if data['pseudonymised'] else 'as in the source'}.",
         "",
     ]
@@ -43,7 +43,7 @@ def _data(card: Card) -> str:
     ]
     lines.append(_table(["table", "rows in", "clean", "quarantined", "erased"], rows))
     positive = ", ".join(f"{kind} ≥ {least:g}" if least else kind for kind, least in data["positive"].items())
-    lines += ["", f"Interest is: {positive}."]
+    lines += ["", f"Positive events: {positive}."]
     return "\n".join([*lines, *(f"\nWarning: {warning}" for warning in data["warnings"])])
 
 
@@ -53,7 +53,7 @@ def _recipe(card: Card) -> str:
         [name, ", ".join(f"{key} {value:g}" for key, value in sorted(chosen.items()))]
         for name, chosen in recipe["members"].items()
     ]
-    fitted = "as it comes" if recipe["encoder"] == "base" else "fitted to behaviour"
+    fitted = "pre-trained" if recipe["encoder"] == "base" else "fine-tuned on behaviour"
     named = f"Content: {encoder['encoder']} ({fitted}, licence {encoder.get('licence', 'unknown')})." if encoder else ""
     return "\n".join(
         [
@@ -61,31 +61,31 @@ def _recipe(card: Card) -> str:
             "",
             f"Blended by {recipe['blend']}. {named}".rstrip(),
             "",
-            _table(["member", "settings chosen on validation"], rows),
+            _table(["member", "parameters selected on validation"], rows),
         ]
     )
 
 
 def _metrics(card: Card) -> str:
     lines = [
-        "## Figures",
+        "## Metrics",
         "",
-        "Full ranking of the catalogue, seen items left out where the service leaves them out; "
+        "Full ranking of the catalogue, without seen items if the service excludes them; "
         "95% intervals by bootstrap over users.",
     ]
     for name, own in card["metrics"].items():
-        decides = ", decides" if name == card["decided_on"] else ""
+        decides = ", used by the gate" if name == card["decided_on"] else ""
         lines += ["", f"### {name}: {own['users']:,} test users{decides}", ""]
         metrics = [m for m in next(iter(own["models"].values()), {}) if m != "beyond"]
         rows = [[model, *(_interval(each[metric]) for metric in metrics)] for model, each in own["models"].items()]
-        lines.append(_table(["model", *metrics], rows) if rows else "No test users: nothing is measured.")
+        lines.append(_table(["model", *metrics], rows) if rows else "Not measured: there are no test users.")
         beyond = {model: each["beyond"] for model, each in own["models"].items()}
         names = list(dict.fromkeys(n for each in beyond.values() for n in each))
-        told = [
+        values = [
             [model, *(f"{each[n]:.4f}" if n in each else "not measured" for n in names)]
             for model, each in beyond.items()
         ]
-        lines += ["", _table(["model", *names], told)] if told and names else []
+        lines += ["", _table(["model", *names], values)] if values and names else []
     return "\n".join(lines)
 
 
@@ -95,13 +95,13 @@ def _slices(card: Card) -> str:
         for each in card["slices"]
     ]
     if not rows:
-        return "## Slices\n\nNot measured: no slice has a user."
+        return "## Slices\n\nNot measured: no slice has users."
     gaps = [
         [each["by"], each["best"], each["worst"], _interval([each["gap"][p] for p in ("point", "low", "high")])]
         for each in card["gaps"]
     ]
     lines = ["## Slices", "", _table(["by", "slice", "users", "NDCG@10"], rows)]
-    return "\n".join([*lines, "", _table(["by", "best served", "worst served", "gap"], gaps)] if gaps else lines)
+    return "\n".join([*lines, "", _table(["by", "best slice", "worst slice", "gap"], gaps)] if gaps else lines)
 
 
 def _newcomers(card: Card) -> str:
@@ -109,22 +109,24 @@ def _newcomers(card: Card) -> str:
         [row["what"], row["model"], f"{row['users']:,}", _interval([row["ndcg"][p] for p in ("point", "low", "high")])]
         for row in card["newcomers"]
     ]
-    return "## Newcomers\n\n" + _table(["who", "model", "users", "NDCG@10"], rows) if rows else ""
+    return "## Cold start\n\n" + _table(["segment", "model", "users", "NDCG@10"], rows) if rows else ""
 
 
 def _drift(card: Card) -> str:
-    """What differs between training and the test's events."""
-    told = [each for each in card["drift"] if each["state"] != "steady"]
-    steady = len(card["drift"]) - len(told)
-    lines = ["## Drift between training and the test's events", "", f"Steady figures: {steady}."]
-    rows = [[each["what"], each["state"], each["text"]] for each in told]
-    return "\n".join([*lines, "", _table(["what", "state", "found"], rows)] if rows else lines)
+    """Differences between training events and test events."""
+    moved = [each for each in card["drift"] if each["state"] != "steady"]
+    steady = len(card["drift"]) - len(moved)
+    lines = ["## Drift between training and test events", "", f"Steady figures: {steady}."]
+    rows = [[each["what"], each["state"], each["text"]] for each in moved]
+    return "\n".join([*lines, "", _table(["figure", "state", "details"], rows)] if rows else lines)
 
 
 def _lineage(card: Card) -> str:
     lineage = card["lineage"]
     splits = [f"- test split {name}: `{digest[:16]}`" for name, digest in lineage["splits"].items()]
-    return "\n".join(["## Lineage", "", f"- source: `{lineage['source']}`", *splits, f"- beside: {lineage['beside']}"])
+    return "\n".join(
+        ["## Lineage", "", f"- source: `{lineage['source']}`", *splits, f"- further lineage: {lineage['beside']}"]
+    )
 
 
 def _interval(values: Sequence[float]) -> str:
@@ -142,5 +144,5 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _cell(value: object) -> str:
-    """One line, with nothing that would break a table or start HTML."""
+    """Text on one line, escaped so that it can't break a table or start HTML."""
     return " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;")

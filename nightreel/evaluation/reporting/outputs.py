@@ -1,4 +1,4 @@
-"""What evaluate leaves behind: tables for later stages, small metrics for `dvc metrics`, curves for `dvc plots`."""
+"""The outputs of evaluate: tables for later stages, a few metrics for `dvc metrics`, curves for `dvc plots`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nightreel.evaluation.segments.cold_start import Row
 from nightreel.models.engine import BLEND
 from nightreel.stage import write_json
 
-KEPT = 3 * GATE_K  # places of a list that a later night can judge
+KEPT = 3 * GATE_K  # stored positions of a list, with some to spare for items hidden on a later night
 Found = Mapping[str, Mapping[str, Interval]]
 
 
@@ -36,7 +36,7 @@ def write_results(
     champion: str | None,
     candidate: str,
 ) -> None:
-    """All of data/evaluate but its report. choices: finetune's; champion, candidate: digests."""
+    """Write data/evaluate, except report.json and the model card. choices: finetune's; champion, candidate: digests."""
     scores, found = measured[data.gate]
     verdict, comparison = judgement.verdict, judgement.comparison
     blend = {} if verdict.model == BLEND else {"blend": verdict.model, "columns": [], "weights": [], "relearn": False}
@@ -76,7 +76,7 @@ def cold_metrics(cold: Sequence[Row]) -> dict[str, float]:
 
 
 def write_scores(path: Path, scores: ModelScores, models: Sequence[str], user_ids: Sequence[str]) -> None:
-    """One row per (model, fold, user): the ranking metrics at every cut-off. Without `model` where one is given."""
+    """Write one row per (model, fold, user) with the ranking metrics; without a column `model` for a single model."""
     tables = []
     for model in models:
         columns: dict[str, Any] = {} if len(models) == 1 else {"model": [model] * len(scores.users)}
@@ -90,8 +90,7 @@ def write_scores(path: Path, scores: ModelScores, models: Sequence[str], user_id
 
 
 def write_lists(path: Path, scores: ModelScores, model: str, user_ids: Sequence[str], item_ids: Sequence[str]) -> None:
-    """The model's first items for every (fold, user), some to spare for those that may not be shown on a later night:
-    fold, user, user_id, rank (from 1), item, item_id."""
+    """Write the model's top KEPT items for every (fold, user): fold, user, user_id, rank (from 1), item, item_id."""
     top = scores.lists[model][:, :KEPT]
     row, column = np.nonzero(top >= 0)
     items = top[row, column]
@@ -113,7 +112,7 @@ def write_lists(path: Path, scores: ModelScores, model: str, user_ids: Sequence[
 def metrics(
     protocols: Mapping[str, tuple[ModelScores, Found]], gate: str, model: str, rules: Iterable[GateRule]
 ) -> dict[str, Any]:
-    """Few and stable numbers for `dvc metrics show` and `diff`; `gate` is the served model on the deciding split."""
+    """A few metrics for `dvc metrics show` and `diff`; `gate` is the served model on the gate's protocol."""
     result: dict[str, Any] = {"gate": _served(protocols[gate], model, rules)}
     for name, (_, found) in protocols.items():
         result[name] = {GATE_METRIC: {m: _round(each[GATE_METRIC].point) for m, each in found.items() if each}}
@@ -157,5 +156,5 @@ def _csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None
 
 
 def _round(value: float) -> float:
-    """Six digits: what is shown does not change with the last bit of a sum."""
+    """Round to six digits, so that outputs do not depend on the last bits of a sum."""
     return round(value, 6)

@@ -20,7 +20,8 @@ from nightreel.settings import Evaluate
 
 @dataclass(frozen=True)
 class Pair:
-    """A metric of the same users under both; difference: challenger less champion, paired. All two-sided 95%."""
+    """A metric of challenger and champion over the same users. difference: challenger minus champion, paired. All
+    intervals are two-sided 95%."""
 
     metric: str
     challenger: Interval
@@ -30,7 +31,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Against:
-    """A member's NDCG@10 relative to the blend's; upper: Holm-corrected over all members, None where undefined."""
+    """A member's NDCG@10 relative to the blend's. upper: Holm-corrected upper bound, None if undefined."""
 
     model: str
     difference: Difference | None
@@ -38,9 +39,13 @@ class Against:
 
 
 def pairs(trials: Sequence[TestSet], lists: ItemArray, comparison: Comparison, resample: Resample) -> list[Pair]:
-    """Every ranking metric at 10 where the champion's lists are kept, else NDCG@10 alone.
+    """Compare every ranking metric at 10, or only NDCG@10 if the champion's lists are not stored.
 
-    trials: of the pooled rows; lists: [n, 10] the challenger's of the same.
+    Args:
+        trials: Test sets of the pooled rows.
+        lists: [n, 10] the challenger's lists for these rows.
+        comparison: The comparison with the champion.
+        resample: The bootstrap over users.
     """
     if not len(comparison.rows):
         return []
@@ -70,7 +75,13 @@ def pairs(trials: Sequence[TestSet], lists: ItemArray, comparison: Comparison, r
 def against_blend(
     scores: ModelScores, difference: Callable[[IntArray, FloatArray, FloatArray], Difference | None], settings: Evaluate
 ) -> list[Against]:
-    """Every model but the blend; the blend is surely better where `upper` is below 0. difference: the gate's."""
+    """Compare every other model with the blend, which is significantly better if `upper` is below 0.
+
+    Args:
+        scores: Of every model.
+        difference: The gate's paired relative difference.
+        settings: The settings of the evaluation.
+    """
     blend = scores.values[BLEND][GATE_METRIC]
     nothing = Interval(0.0, 0.0, 0.0)
     found = [
@@ -82,7 +93,7 @@ def against_blend(
 
 
 def _measured(trials: Sequence[TestSet], lists: ItemArray, rows: IntArray) -> dict[str, FloatArray]:
-    """metric@10 → [n] of lists [n, 10] for some of the pooled rows, which ascend."""
+    """metric@10 → [n] of lists [n, 10] for some of the pooled rows, in ascending order."""
     parts, start = [], 0
     for trial in trials:
         inside = (rows >= start) & (rows < start + len(trial))

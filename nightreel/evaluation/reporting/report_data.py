@@ -1,6 +1,6 @@
-"""What the report shows beyond the verdict, as plain data: figures of every model, groups, the long tail, sample users.
+"""The report's data beyond the verdict: metrics of every model, group exposure, the long tail, sample users.
 
-A deterministic part of evaluate's output; the page is made from it outside of DVC.
+A deterministic output of evaluate; the HTML page is made from it outside DVC.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from nightreel.evaluation.segments.slice_definitions import figures_of
 from nightreel.evaluation.test_set import POPULARITY, TestSet
 from nightreel.reader.reader import Reader
 
-POINTS = 40  # of a long-tail curve
+POINTS = 40  # points of a long-tail curve
 GROUPS = ("creators", "language")
 Measured = Mapping[str, tuple[ModelScores, Mapping[str, Mapping[str, Interval]]]]
 
@@ -40,8 +40,16 @@ def report_data(
     judgement: GateResult,
     gate: Gate,
 ) -> dict[str, Any]:
-    """trials: of the gate's folds; readers: of the same, none where there are no reasons to be told; measured:
-    protocol → scores and intervals."""
+    """Collect the report's data as JSON.
+
+    Args:
+        data: The data with the named columns.
+        trials: Test sets of the gate's folds.
+        readers: Candidates of the same folds, for explanations; empty if the served lists are not the blend's.
+        measured: Protocol → scores and intervals.
+        judgement: The gate's result.
+        gate: The gate's parameters.
+    """
     scores, model = measured[data.gate][0], judgement.verdict.model
     served = scores.lists[model][:, :GATE_K]
     comparison = judgement.comparison
@@ -77,7 +85,7 @@ def _model(scores: ModelScores, model: str, found: Mapping[str, Interval]) -> di
 
 
 def _champion(comparison: Comparison | None, n_items: int) -> dict[str, float] | None:
-    """Of the same users as the challenger's; None where nothing was compared."""
+    """The champion's metrics over the compared users; None if nothing was compared."""
     if comparison is None or not len(comparison.rows):
         return None
     figures = {GATE_METRIC: float(comparison.champion.mean()), "challenger": float(comparison.challenger.mean())}
@@ -90,7 +98,7 @@ def _champion(comparison: Comparison | None, n_items: int) -> dict[str, float] |
 
 
 def _labelled(data: Dataset, slices: Sequence[str]) -> list[str]:
-    """Columns of items that make groups: GROUPS, and those among the named slices that hold labels."""
+    """Columns of items that define groups: GROUPS, and the configured slices' columns that hold labels."""
     named = [name.removeprefix("items.") for name in slices if name.startswith("items.")]
     kinds = {field.name: field.type for field in data.items.schema}
     there = [
@@ -108,7 +116,7 @@ def _groups(
 
 
 def _lorenz(lists: ItemArray, n_items: int) -> list[list[float]]:
-    """[share of items, share of places], the most shown items first."""
+    """[share of items, share of recommendations], the most recommended items first."""
     shown = np.sort(exposure(lists, n_items))[::-1]
     reached = np.concatenate([[0.0], np.cumsum(shown) / max(int(shown.sum()), 1)])
     at = np.unique(np.linspace(0, n_items, POINTS + 1).astype(int))

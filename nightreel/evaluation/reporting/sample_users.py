@@ -1,4 +1,4 @@
-"""Sample users side by side: what they took to, what both lists show, and why the challenger's shows it."""
+"""Sample users for the report: history, truth, the lists of challenger and champion, and explanations."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from nightreel.reader.explain.contributions import BEHAVIOUR, CONTENT, POPULAR
 from nightreel.reader.reader import Reader
 from nightreel.reader.slate import Question
 
-SAMPLES = 20  # users shown
-SHOWN = 8  # of a history, the newest first
-NAMED = 4  # items of the history that speak most for the first item
+SAMPLES = 20  # number of users
+SHOWN = 8  # events shown of a history, the newest first
+NAMED = 4  # items of the history that contributed most to the first recommendation
 Sample = dict[str, Any]
 
 
@@ -33,10 +33,15 @@ def samples(
     ndcg: FloatArray,
     comparison: Comparison | None,
 ) -> list[Sample]:
-    """Users from the greatest loss to the greatest gain against the champion, evenly apart; else by their NDCG.
+    """Choose users at even distances from the largest loss to the largest gain against the champion, or by NDCG.
 
-    readers: of the trials, of whose blend the lists are; none: the lists are not a blend's, and no reasons are given.
-    served: [n, 10] lists of the pooled rows; ndcg: [n] of the same.
+    Args:
+        data: The validated data.
+        trials: Test sets of the pooled rows.
+        readers: Of the test sets, for explanations; empty if the lists are not the blend's.
+        served: [n, 10] lists of the pooled rows.
+        ndcg: [n] of the pooled rows.
+        comparison: The comparison with the champion, if there is one.
     """
     rows = comparison.rows if comparison else np.arange(len(ndcg), dtype=np.int64)
     by = comparison.challenger - comparison.champion if comparison else ndcg
@@ -44,7 +49,7 @@ def samples(
     picked = order[np.unique(np.linspace(0, max(len(order) - 1, 0), min(SAMPLES, len(order))).astype(int))]
     starts = np.cumsum([0, *(len(trial) for trial in trials)])
     titles, words = _titles(data.items), Words.of(data.items)
-    told = []
+    found = []
     for at in picked.tolist():
         row = int(rows[at])
         fold = int(np.searchsorted(starts, row, side="right")) - 1
@@ -68,12 +73,13 @@ def samples(
                 theirs = comparison.lists[at][comparison.lists[at] >= 0]
                 sample["champion"] = _list(theirs, wanted, titles)
                 sample["words"]["champion"] = words.cloud(theirs.tolist())
-        told.append(sample)
-    return told
+        found.append(sample)
+    return found
 
 
 def _why(reader: Reader, trial: TestSet, row: int, items: IntArray, titles: Sequence[str]) -> Sample:
-    """why: of each item its strongest reason and the members' votes by kind; lifted, evidence: of the first item."""
+    """Explanations. why: of each item the strongest reason, and the votes by kind of signal; lifted, evidence: of the
+    first item."""
     at = np.array([row])
     question = Question(
         past=trial.histories.take(at),
@@ -87,7 +93,7 @@ def _why(reader: Reader, trial: TestSet, row: int, items: IntArray, titles: Sequ
     first = [
         explanations.reasons(votes, n, question, reader.items, reader.facets)[0].text
         if votes.ranked[n]
-        else "filled up"
+        else "added to fill the list"
         for n in range(len(items))
     ]
     speaks = votes.of_kind(BEHAVIOUR)[0] * votes.shares[BEHAVIOUR][:, 0] if len(items) else np.empty(0)
@@ -109,7 +115,7 @@ def _wanted(trial: TestSet, row: int) -> list[int]:
 
 
 def _list(items: ItemArray | IntArray, wanted: Sequence[int], titles: Sequence[str]) -> list[list[Any]]:
-    """[title, whether it is a wanted one], best first."""
+    """[title, whether it is in the truth], best first."""
     return [[titles[item], item in wanted] for item in items.tolist()]
 
 

@@ -1,4 +1,4 @@
-"""The words that tell what a set of items is about, with weights: for the report's word clouds."""
+"""Characteristic words of a set of items, with weights, for the report's word clouds."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from nightreel.models.term_counts import words_of
 from nightreel.understanding.text.stopwords import FUNCTION_WORDS
 
 LABELS, TEXTS = ("genres", "tags", "creators"), ("title", "description")
-MOST = 24  # words of a cloud
-COMMON = 0.05  # share of the items above which a text's word says nothing; labels may be as common as they like
+MOST = 24  # words in a cloud
+COMMON = 0.05  # words in the texts of more than this share of the items are ignored; labels are not
 FUNCTION = frozenset(word for words in FUNCTION_WORDS.values() for word in words)
-SHORTEST = 4  # letters of a word, in scripts that have letters
+SHORTEST = 4  # fewest letters of a word in ASCII
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Words:
 
     @classmethod
     def of(cls, items: pa.Table) -> Words:
-        """From a catalogue; columns that it lacks say nothing."""
+        """Build from a catalogue, any of whose columns may be missing."""
         labels = [items[name].to_pylist() for name in LABELS if name in items.column_names]
         texts = [items[name].to_pylist() for name in TEXTS if name in items.column_names]
         known = [frozenset(label for cells in labels for label in cells[n] or ()) for n in range(items.num_rows)]
@@ -38,7 +38,7 @@ class Words:
         ]
         counts = Counter(word for row in said for word in row)
         common = {word for word, count in counts.items() if count > COMMON * max(items.num_rows, 1)}
-        # A word that is a label too is counted as the label.
+        # A word that is also a label is counted as the label.
         folded = {label.casefold() for row in known for label in row}
         rows = [
             own | {word for word in row - common if word not in folded} for own, row in zip(known, said, strict=True)
@@ -48,7 +48,7 @@ class Words:
     def cloud(self, items: Sequence[int]) -> list[tuple[str, float]]:
         """The MOST words with the highest tf-idf over the items, in alphabetical order; weights up to 1.
 
-        Words of one item among several are left out: they tell of that item, not of the set.
+        Words of a single item are omitted if there are several, since they do not describe the set.
         """
         counts = Counter(word for item in items for word in self.rows[item])
         least = 2 if len(items) > 2 else 1

@@ -1,9 +1,9 @@
-"""Cold start: what users with few events and items without any get, beside a control that knows no user.
+"""Cold start: quality for users with few events and for items without events, against unpersonalised baselines.
 
-Users: the trial's users are asked again with only their last n events known (n = 0 is a visitor), and what they have
-really seen stays excluded, so that every n has the same possible answers. Items: where the truth holds items that no
-training event names, these are ranked among themselves by content; the control ranks them for everybody alike, by
-nearness to the mean of all events' vectors (much of what content seems to know of a user is what everybody likes).
+Users: recommendations for the test users are repeated with only their last n events known (n = 0: a new visitor). Seen
+items stay excluded, so that the candidates are the same for every n. Items: test items without training events are
+ranked among themselves by content. The control ranks them for all users alike, by similarity to the mean vector of all
+events, because much of what a content profile captures is what everybody likes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Vectors = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Row:
-    """NDCG@10 of one model for one kind of beginning. what: `user, 3 events known` or `item without events`."""
+    """NDCG@10 of one model on one cold-start segment. what: such as `user, 3 events known`."""
 
     what: str
     model: str
@@ -39,8 +39,19 @@ class Row:
 def cold_start(
     question: TestSet, ranker: Ranker, model: str, trained: Histories, vectors: Vectors, settings: Evaluate, seed: int
 ) -> list[Row]:
-    """New users by `model` and by popularity, new items by content and by the control, of `cold_users` at the most.
-    trained: what was learned from; vectors: [n_items, d]."""
+    """Evaluate new users (with `model` and popularity) and new items (with content and the control).
+
+    At most `settings.cold_users` users are sampled.
+
+    Args:
+        question: The test set.
+        ranker: The candidate.
+        model: The served model.
+        trained: The events that it was trained on.
+        vectors: [n_items, d] content vectors.
+        settings: The settings of the evaluation.
+        seed: Of the sample.
+    """
     rng, replicates = np.random.default_rng(seed), settings.bootstrap_replicates
     if len(question) > settings.cold_users:
         question = question.take(np.sort(rng.choice(len(question), settings.cold_users, replace=False)))
@@ -52,10 +63,10 @@ def cold_start(
 
 
 def lines(rows: Sequence[Row]) -> str:
-    """For the terminal."""
-    head = "cold start: NDCG@10 [95% interval]"
+    """Format the rows for the terminal."""
+    head = "cold start: NDCG@10, 95% interval"
     if not any(row.what.startswith("item") for row in rows):
-        head += " (no test event names an item without events: new items are not measured)"
+        head += " (new items are not measured: every test item has training events)"
     return "\n".join(
         [
             head,
@@ -77,7 +88,7 @@ def last_events(histories: Histories, most: int) -> Histories:
 def new_users(
     question: TestSet, ranker: Ranker, models: Sequence[str], replicates: int, rng: np.random.Generator
 ) -> list[Row]:
-    """One row for each number of known events and model; only users with more events than that are asked."""
+    """One row for each number of known events and model, over users with more events than that."""
     rows = []
     for known in EVENTS_KNOWN:
         enough = question.take(np.flatnonzero(question.histories.lengths > known).astype(np.int64))
@@ -94,7 +105,7 @@ def new_users(
 def new_items(
     question: TestSet, trained: Histories, vectors: Vectors, replicates: int, rng: np.random.Generator
 ) -> list[Row]:
-    """Content and its control over items that `trained` does not hold; no row where no truth names one."""
+    """Content and its control on items without training events; no row if no test event is about one."""
     unseen = np.bincount(trained.items, minlength=len(vectors)) == 0
     unseen &= vectors.any(axis=1)
     row, item = np.divmod(question.truth.keys, question.truth.n_items)
@@ -119,7 +130,7 @@ def _profile(items: ItemArray, vectors: Vectors) -> Vectors:
 
 
 def _nearest(profiles: FloatArray | Vectors, vectors: Vectors, pool: npt.NDArray[np.int64]) -> ItemArray:
-    """[n, K] items of the pool by their product with each profile, ties to the lower index."""
+    """[n, K] items of the pool by their dot product with each profile; ties go to the lower index."""
     scores = profiles @ vectors[pool].T
     order = np.argsort(-scores, axis=1, kind="stable")[:, :K]
     return pool[order].astype(np.int32)

@@ -1,7 +1,7 @@
-"""One medium from another: lists of music, say, for users of whom only their video history is told.
+"""Cross-domain recommendation: recommend one medium, such as music, from a history in another, such as video.
 
-The trial's users are asked again. Their history is cut down to one medium, only items of the other may be answered, and
-the truth is what they took of it. Popularity inside the wanted medium is the control: it needs no history at all.
+The test users' histories are reduced to one medium, only items of the other may be recommended, and the truth is what
+users chose there. The baseline is popularity within the recommended medium, which needs no history.
 """
 
 from __future__ import annotations
@@ -21,19 +21,30 @@ from nightreel.settings import Evaluate
 
 CONTENT = "content_knn"
 MOST_PAIRS = 6
-"""Pairs of media that are measured, those with the most users."""
+"""Largest number of pairs of media measured; those with the most users are chosen."""
 CELLS = 2**22
-"""(user, item) pairs that are excluded at once: bounds memory."""
+"""Largest number of (user, item) pairs excluded at a time, which bounds memory."""
 Media = Sequence[str | None]
 
 
 def cross_domain(
     question: TestSet, ranker: Ranker, model: str, media: Media, settings: Evaluate, seed: int
 ) -> tuple[list[Row], str]:
-    """A row for each pair of media and model (the served one, content kNN, popularity), of `cold_users` at the most;
-    and why there is none, else empty. media: [n_items] media type, None where it isn't known."""
+    """Evaluate each pair of media and model (the served one, content kNN, popularity), on at most `cold_users` users.
+
+    Args:
+        question: The test set.
+        ranker: The candidate.
+        model: The served model.
+        media: [n_items] media type, None if unknown.
+        settings: The settings of the evaluation.
+        seed: Of the sample.
+
+    Returns:
+        The rows, and the reason if there are none, else an empty text.
+    """
     if len({medium for medium in media if medium}) < 2:
-        return [], "one medium only"
+        return [], "the catalogue has only one medium"
     rng = np.random.default_rng(seed)
     models = list(dict.fromkeys(name for name in (model, CONTENT, POPULARITY) if name in ranker.models))
     rows = []
@@ -46,11 +57,11 @@ def cross_domain(
             values = _ndcg(ranker, asked, other, name)
             what = f"user, {wanted} from {told} alone"
             rows.append(Row(what, name, len(values), mean_interval(values, settings.bootstrap_replicates, rng)))
-    return rows, "" if rows else "no user who took one medium wants another"
+    return rows, "" if rows else "no test user has a history in one medium and a test item in another"
 
 
 def _pairs(question: TestSet, media: Media) -> list[tuple[tuple[str, str], IntArray]]:
-    """(told, wanted) → rows of users with a history in the one and a wanted item in the other, most users first."""
+    """(source medium, target medium) → rows of users with history and test items in these; most users first."""
     row, item = np.divmod(question.truth.keys, question.truth.n_items)
     wanted = {(int(r), media[i]) for r, i in zip(row, item.tolist(), strict=True)}
     told = {(int(r), media[i]) for r, i in zip(question.histories.rows, question.histories.items.tolist(), strict=True)}
@@ -69,7 +80,7 @@ def _pairs(question: TestSet, media: Media) -> list[tuple[tuple[str, str], IntAr
 
 
 def narrowed(question: TestSet, media: Media, told: str, wanted: str) -> tuple[TestSet, IntArray]:
-    """The trial with histories of `told` and a truth of `wanted` alone, and the items that are not of `wanted`."""
+    """The test set with histories in `told` and truth in `wanted` only, and the items outside `wanted`."""
     of = np.array([medium or "" for medium in media])
     truth, n = question.truth, question.truth.n_items
     histories = question.histories.where(of[question.histories.items] == told)
@@ -78,7 +89,7 @@ def narrowed(question: TestSet, media: Media, told: str, wanted: str) -> tuple[T
 
 
 def _ndcg(ranker: Ranker, question: TestSet, other: IntArray, model: str) -> FloatArray:
-    """[n] NDCG@10 where none of the `other` items may be answered, asked in blocks."""
+    """[n] NDCG@10 without the `other` items, computed in blocks."""
     size = max(1, CELLS // max(len(other), 1))
     parts = []
     for start in range(0, len(question), size):
@@ -89,7 +100,7 @@ def _ndcg(ranker: Ranker, question: TestSet, other: IntArray, model: str) -> Flo
 
 
 def _and(exclude: Histories | None, other: IntArray, n: int) -> Histories:
-    """What is excluded already and the other items, for each of n rows."""
+    """The excluded items together with the `other` items, for each of n rows."""
     users, items = np.repeat(np.arange(n), len(other)), np.tile(other, n)
     if exclude is not None:
         users, items = np.concatenate([users, exclude.rows]), np.concatenate([items, exclude.items])

@@ -1,5 +1,5 @@
-"""Exposure of groups of items (creators, languages, …): the share of attention that lists give each of them, beside
-the share of what users wanted. A place at rank r draws 1 / log2(r + 1) of attention, as in DCG.
+"""Exposure of groups of items (creators, languages, …): each group's share of the lists, weighted by rank, against its
+share of the relevant items. The weight of rank r is 1 / log2(r + 1), as in DCG.
 
 Source: disparate treatment of exposure and merit, Singh and Joachims 2018 (doi:10.1145/3219819.3220088).
 """
@@ -23,7 +23,7 @@ MOST_GROUPS = 8
 
 @dataclass(frozen=True)
 class GroupExposure:
-    """A group's share of all attention and of all wanted items, and their difference: below 0 is under-exposed."""
+    """A group's share of the exposure and of the relevant items, and their difference: below 0 is under-exposed."""
 
     by: str
     name: str
@@ -41,8 +41,18 @@ def group_exposure(
     users: IntArray,
     resample: Resample,
 ) -> list[GroupExposure]:
-    """The MOST_GROUPS groups with most items. labels: of each item; lists: [n, k]; truths: of the same n rows, fold by
-    fold; users: [n]. An item of several groups counts for each in equal parts. Nothing where there is one group."""
+    """Compute the exposure of the MOST_GROUPS largest groups; empty if there is only one group.
+
+    An item in several groups counts for each in equal parts.
+
+    Args:
+        by: What the groups are by, such as `language`.
+        labels: Groups of each item.
+        lists: [n, k] lists.
+        truths: Of the same n rows, fold by fold.
+        users: [n] user of each row.
+        resample: The bootstrap over users.
+    """
     sizes = Counter(label for row in labels for label in set(row))
     names = sorted(sizes, key=lambda name: (-sizes[name], name))[:MOST_GROUPS]
     if len(sizes) < 2 or not len(users):
@@ -73,7 +83,7 @@ def group_exposure(
 
 
 def _wanted(truth: Truth, member: FloatArray) -> FloatArray:
-    """[n, g] the truth's items by group."""
+    """[n, g] number of the truth's items by group."""
     row, item = np.divmod(truth.keys, truth.n_items)
     columns = [np.bincount(row, member[item, g], len(truth.counts)) for g in range(member.shape[1])]
     return np.column_stack(columns)

@@ -1,7 +1,7 @@
-"""Where items may come again, two questions in one figure: is what a user comes back to found, and is what is new?
+"""Repeat consumption: separate NDCG for repeated and for new items, where lists may contain seen items.
 
-Users who want an item that they took before, with the lists as they are; users who want another, with lists without all
-that they took (`recommend --no-seen`, `exclude_seen=True`). A model can be good at the first and blind for the second.
+Repeated items are evaluated on the lists as they are, new items on lists without seen items (`recommend --no-seen`,
+`exclude_seen=True`). A model can be good at the first and poor at the second.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from nightreel.settings import Evaluate
 
 
 def repeat_consumption(question: TestSet, ranker: Ranker, model: str, settings: Evaluate, seed: int) -> list[Row]:
-    """A row for each of the two and model (the served one, popularity), of `cold_users` at the most; none where seen
-    items are left out anyhow."""
+    """A row for repeated and for new items by model (the served one, popularity), on at most `cold_users` users; none
+    if seen items are excluded anyway."""
     if question.exclude is not None:
         return []
     rng = np.random.default_rng(seed)

@@ -1,5 +1,4 @@
-"""All of whom or of which little is known: users with few events, items with none, users of another medium, and items
-that their user never took, where items may come again."""
+"""Cold-start segments: users with few events, items with none, users of another medium, repeated and new items."""
 
 from __future__ import annotations
 
@@ -15,13 +14,21 @@ from nightreel.stage import log_progress
 def cold_start_segments(
     data: Dataset, question: TestSet, ranker: Ranker, model: str, vectors: Vectors, settings: Settings
 ) -> list[Row]:
-    """Rows of cold_start, of comebacks and of cross_media; where there are none of these, the reason goes to the log.
-    model: the served one; vectors: [n_items, d]."""
+    """Evaluate all segments; logs why cross-domain recommendation is not measured.
+
+    Args:
+        data: The validated data.
+        question: The test set.
+        ranker: The candidate.
+        model: The served model.
+        vectors: [n_items, d] content vectors.
+        settings: All settings.
+    """
     trained, seed = data.positives(question.fold, ("train", "valid")), settings.finetune.seed
     rows = cold_start(question, ranker, model, trained, vectors, settings.evaluate, seed)
     rows += repeat_consumption(question, ranker, model, settings.evaluate, seed)
     media = data.items["media_type"].to_pylist()
     across, unmeasured = cross_domain(question, ranker, model, media, settings.evaluate, seed)
     if unmeasured:
-        log_progress(f"one medium from another: not measured: {unmeasured}")
+        log_progress(f"cross-domain recommendation is not measured: {unmeasured}")
     return [*rows, *across]

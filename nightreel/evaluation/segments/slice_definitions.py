@@ -1,7 +1,6 @@
-"""What slices are cut by: activity, tenure, pause, popularity and age of the wanted item, and any named column.
+"""Slice definitions: activity, tenure, pause, popularity and age of the test item, and any configured column.
 
-A row whose truth holds several items stands in the slice of each value that one of them has; where values are numbers,
-in that of their mean.
+A row with several test items is in the slice of each of their labels; for numbers, in the slice of their mean.
 """
 
 from __future__ import annotations
@@ -26,22 +25,30 @@ TABLES = {"items": ITEMS, "events": EVENTS_TABLE}
 
 
 def slices_of(data: Dataset, trials: Sequence[TestSet], columns: Sequence[str]) -> list[Slice]:
-    """The slices of the trials' pooled rows. columns: `items.language`, `events.device`, …; one of the contract's that
-    the data lack gives none. Raises UserError for any other that they lack."""
+    """Build the slices of the test sets' pooled rows.
+
+    Args:
+        data: The data with the named columns.
+        trials: Test sets of the protocol's folds.
+        columns: `items.language`, `events.device`, …; an optional column that the data lack gives no slices.
+
+    Raises:
+        UserError: A column is neither in the data nor an optional one.
+    """
     for column in columns:
         _known(column, data)
     history = [data.positives(trial.fold, LEARNED) for trial in trials]
-    told = thirds("activity", _pooled([t.histories.lengths.astype(np.float64) for t in trials]), _events)
-    told += values("wanted item", _each([_fame(audience(h, data.n_items)) for h in history], trials))
+    slices = thirds("activity", _pooled([t.histories.lengths.astype(np.float64) for t in trials]), _events)
+    slices += values("wanted item", _each([_fame(audience(h, data.n_items)) for h in history], trials))
     if data.clock == "time":
         first = _pooled([t.moments - t.histories.times[t.histories.indptr[:-1]] for t in trials])
-        told += thirds("user since", first, duration)
+        slices += thirds("user since", first, duration)
         test = [data.positives(t.fold, ("test",)).take(t.users) for t in trials]
         pause = [h.times[h.indptr[:-1]] - t.histories.last_times for h, t in zip(test, trials, strict=True)]
-        told += thirds("pause before", _pooled(pause), duration)
+        slices += thirds("pause before", _pooled(pause), duration)
         born = _born(data)
-        told += thirds("age of wanted item", _pooled([t.moments - _truth_mean(t, born) for t in trials]), duration)
-    return told + [each for column in columns for each in _column(data, trials, column)]
+        slices += thirds("age of wanted item", _pooled([t.moments - _truth_mean(t, born) for t in trials]), duration)
+    return slices + [each for column in columns for each in _column(data, trials, column)]
 
 
 def _known(column: str, data: Dataset) -> None:
@@ -49,13 +56,13 @@ def _known(column: str, data: Dataset) -> None:
     there = {"items": data.items.column_names, "events": data.events.column_names}.get(table, [])
     if table not in TABLES or name not in (*TABLES[table].names, *there):
         raise UserError(
-            f"params.yaml: evaluate.slices: {column!r} is no column of the data. Write items. or events. and a "
-            "column's name, such as items.language or events.device."
+            f"params.yaml: evaluate.slices: the data have no column {column!r}. Write items. or events. and the name "
+            "of a column, such as items.language or events.device."
         )
 
 
 def _column(data: Dataset, trials: Sequence[TestSet], column: str) -> list[Slice]:
-    """Of the wanted items, or of the event that is to be foretold (the first of the test)."""
+    """Slices by a column of the test items, or of the event to predict (the user's first test event)."""
     table, _, name = column.partition(".")
     source = data.items if table == "items" else data.events
     if name not in source.column_names:
@@ -72,8 +79,11 @@ def _column(data: Dataset, trials: Sequence[TestSet], column: str) -> list[Slice
 
 
 def figures_of(source: pa.Table, column: str) -> FloatArray | None:
-    """[n] numbers of a column such as `items.duration_s`, NaN where there is none; None where it holds labels. One
-    beyond the contract holds numbers if all of its cells are, and there are more than could have a slice each."""
+    """[n] numbers of a column such as `items.duration_s`, NaN if missing; None if it holds labels.
+
+    A column outside the contract counts as numeric if all of its cells are numbers, and there are more distinct values
+    than could have a slice each.
+    """
     table, _, name = column.partition(".")
     kind, cells = TABLES[table][name].kind if name in TABLES[table].names else "label", source[name]
     if kind not in ("number", "integer", "label"):
@@ -96,7 +106,7 @@ def _labels(cells: pa.ChunkedArray) -> list[list[str]]:
 
 
 def _fame(audience_: IntArray) -> list[list[str]]:
-    """Of each item: head, middle and tail hold a third of all (user, item) pairs each, the best known first."""
+    """Popularity class of each item: head, middle and tail hold a third of all (user, item) pairs each."""
     order = np.argsort(-audience_, kind="stable")
     before = np.empty(len(order))
     before[order] = np.concatenate([[0], np.cumsum(audience_[order])[:-1]]) / max(int(audience_.sum()), 1)
@@ -108,7 +118,7 @@ def _fame(audience_: IntArray) -> list[list[str]]:
 
 
 def _each(labels: Sequence[list[list[str]]], trials: Sequence[TestSet]) -> list[list[str]]:
-    """Of each row, the labels of the items of its truth."""
+    """The labels of each row's test items."""
     rows: list[list[str]] = []
     for own, trial in zip(labels, trials, strict=True):
         found: list[list[str]] = [[] for _ in range(len(trial))]
@@ -119,13 +129,13 @@ def _each(labels: Sequence[list[list[str]]], trials: Sequence[TestSet]) -> list[
 
 
 def _truth_mean(trial: TestSet, figures: FloatArray) -> FloatArray:
-    """[n] mean of the truth's figures [n_items]; NaN where one of them is."""
+    """[n] mean of the values [n_items] over the test items; NaN if one of them is NaN."""
     row, item = np.divmod(trial.truth.keys, trial.truth.n_items)
     return np.bincount(row, figures[item], len(trial)) / np.maximum(trial.truth.counts, 1)
 
 
 def _born(data: Dataset) -> FloatArray:
-    """[n_items] epoch second from which an item was there: its publication, else its first event; NaN without both."""
+    """[n_items] epoch second from which an item exists: its publication, else its first event; NaN without both."""
     first = np.full(data.n_items, np.inf)
     item, time = data.events["item"].to_numpy(), data.events["time"].to_numpy()
     np.minimum.at(first, item[item >= 0], time[item >= 0])

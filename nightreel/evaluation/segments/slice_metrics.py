@@ -1,6 +1,6 @@
-"""Every figure of every slice: the ranking metrics with their intervals, and what lies beyond accuracy.
+"""All metrics of every slice: ranking metrics with intervals, and metrics beyond accuracy.
 
-Time grows with slices x metrics x replicates. A slice is its rows: a user with rows inside and outside counts in both.
+Time grows with slices x metrics x replicates. Slices are sets of rows: a user with rows in two slices counts in both.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Resample = Callable[[FloatArray], FloatArray]
 
 @dataclass(frozen=True)
 class SliceFigures:
-    """metrics: `recall@10` and so on; beyond: figures beyond accuracy, without those that nothing is known of."""
+    """The metrics of a slice. metrics: `recall@10` and so on; beyond_accuracy: those that could be measured."""
 
     by: str
     name: str
@@ -41,7 +41,7 @@ def slice_rows(
     catalogue: CatalogueFacts,
     resample: Resample,
 ) -> list[dict[str, Any]]:
-    """`slice_figures`, as report.json holds them."""
+    """Return the result of `slice_figures` as JSON, for report.json."""
     return [asdict(each) for each in slice_figures(slices, trials, scores, model, catalogue, resample)]
 
 
@@ -53,7 +53,16 @@ def slice_figures(
     catalogue: CatalogueFacts,
     resample: Resample,
 ) -> list[SliceFigures]:
-    """Of the slices that have rows. slices: over the rows of `scores`, which are those of the trials, one by one."""
+    """Compute all metrics of the slices that have rows.
+
+    Args:
+        slices: Over the rows of `scores`.
+        trials: Test sets with the same rows, in order.
+        scores: Of every model.
+        model: The served model.
+        catalogue: Facts for the metrics beyond accuracy.
+        resample: The bootstrap over users.
+    """
     names = [f"{name}@{GATE_K}" for name in METRICS]
     columns = np.column_stack([scores.values[model][name] for name in names])
     return [
@@ -70,7 +79,7 @@ def slice_figures(
 
 
 def _means(scores: ModelScores, columns: FloatArray, one: Slice, resample: Resample) -> list[Interval]:
-    """Means over the slice's rows; users are drawn, whoever they are, as for every other interval."""
+    """Means over the slice's rows; the bootstrap resamples all users, as for every other interval."""
     inside = one.rows.astype(np.float64)[:, None]
     sums, _ = by_user(scores.users, np.hstack([inside, inside * columns]))
     count, *totals = resample(sums).T

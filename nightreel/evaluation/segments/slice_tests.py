@@ -1,7 +1,7 @@
-"""NDCG@10 of every slice, the paired difference against the champion, and which slices are surely broken.
+"""NDCG@10 of every slice, its paired difference from the champion, and the test for regressions.
 
-Many slices are looked at, so that some would seem worse by chance: Holm's procedure (1979) keeps the chance that any
-sound slice is called broken at 1 - slice_confidence. All slices share one set of draws of users.
+With many slices, some seem worse by chance: Holm's procedure (1979) keeps the probability of any false alarm at
+1 - slice_confidence. All slices share one set of bootstrap samples of users.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from nightreel.evaluation.segments.slices import Slice
 from nightreel.settings import Evaluate
 
 Resample = Callable[[FloatArray], FloatArray]
-"""Columns [u, m], one row a distinct user → their sums in every replicate [replicates, m]."""
+"""Columns [u, m], one row per distinct user → their sums in every replicate [replicates, m]."""
 
 
 @dataclass(frozen=True)
 class SliceScore:
-    """A slice's figures. difference: None without a champion, or where it scores 0; upper: Holm-corrected upper bound
-    of the difference, None where the slice was not tested (few users, or no difference); broken: surely a loss, and
-    beyond the margin."""
+    """A slice's result. difference: None without a champion, or if it scores 0; upper: Holm-corrected upper bound of
+    the difference, None if the slice was not tested (few users, or no difference); broken: whether the loss is
+    significant and larger than the margin."""
 
     by: str
     name: str
@@ -39,7 +39,7 @@ class SliceScore:
 
 @dataclass(frozen=True)
 class Gap:
-    """NDCG@10 of the best slice of a kind less that of the worst, among slices with enough users."""
+    """NDCG@10 of the best slice minus that of the worst, among slices of one kind with enough users."""
 
     by: str
     best: str
@@ -55,12 +55,20 @@ def score_slices(
     settings: Evaluate,
     resample: Resample,
 ) -> tuple[list[SliceScore], list[Gap]]:
-    """Scores of slices of n rows, and the gaps between them. users: [n] whose row it is; ours, theirs: [n] NDCG@10 of
-    challenger and champion, None where there is none."""
-    told = [each for each in slices if each.rows.any()]
-    if not told:
+    """Compute the slices' scores and the gaps between them.
+
+    Args:
+        slices: Over n rows.
+        users: [n] user of each row.
+        ours: [n] NDCG@10 of the challenger.
+        theirs: [n] NDCG@10 of the champion; None if there is none.
+        settings: The settings of the evaluation.
+        resample: The bootstrap over users.
+    """
+    filled = [each for each in slices if each.rows.any()]
+    if not filled:
         return [], []
-    masks = np.column_stack([each.rows for each in told]).astype(np.float64)
+    masks = np.column_stack([each.rows for each in filled]).astype(np.float64)
     parts = [masks, masks * ours[:, None]] + ([] if theirs is None else [masks * theirs[:, None]])
     sums, _ = by_user(users, np.hstack(parts))
     totals = resample(sums)
@@ -70,7 +78,7 @@ def score_slices(
     with np.errstate(invalid="ignore", divide="ignore"):
         means, rivals = own / count, [each / count for each in other]
     found = []
-    for n, each in enumerate(told):
+    for n, each in enumerate(filled):
         drawn = count[:, n] > 0
         ndcg = interval(float(points[1][n] / points[0][n]), means[drawn, n])
         pair = None
@@ -88,10 +96,10 @@ def score_slices(
 
 
 def holm(scores: Sequence[SliceScore], settings: Evaluate) -> list[SliceScore]:
-    """The scores with Holm-corrected upper bounds, normal about each point with the bootstrap's deviation.
+    """Add Holm-corrected upper bounds, by a normal approximation with the bootstrap's standard deviation.
 
-    Step down from the slice whose loss is surest: the j-th of m is tested at (1 - slice_confidence) / (m - j), and the
-    first that is not surely a loss ends it; the rest keep that step's level.
+    Steps down from the most significant loss: the j-th of m slices is tested at (1 - slice_confidence) / (m - j). The
+    first loss that is not significant ends the procedure; the remaining slices keep that step's level.
     """
     tested = [n for n, each in enumerate(scores) if each.difference and each.users >= settings.slice_users]
     tested.sort(key=lambda n: _surety(scores[n].difference))
@@ -110,7 +118,7 @@ def holm(scores: Sequence[SliceScore], settings: Evaluate) -> list[SliceScore]:
 
 
 def _surety(difference: Difference | None) -> float:
-    """Standard deviations of the point from 0; the most negative is the surest loss."""
+    """The difference in standard deviations; the most negative is the most significant loss."""
     assert difference is not None
     if difference.deviation > 0:
         return difference.point / difference.deviation

@@ -1,4 +1,4 @@
-"""Slices: the rows of a protocol's scores by what their users, their wanted items and their moments are like."""
+"""Slices: subsets of a protocol's rows by properties of the users, the test items and the times."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 from nightreel.data.histories import FloatArray
 
-MOST_VALUES = 8  # values of a column that get a slice each; the rest share one
+MOST_VALUES = 8  # values of a column with a slice of their own; all others share one
 UNKNOWN, REST = "unknown", "others"
 Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Slice:
-    """by: what is told apart, name: which part of it; rows: [n] bool. Slices of a column of lists may overlap."""
+    """A slice. by: the property; name: its value or range; rows: [n] bool. Slices of a list column may overlap."""
 
     by: str
     name: str
@@ -26,12 +26,12 @@ class Slice:
 
 
 def number(value: float) -> str:
-    """Four digits are enough to tell parts from each other."""
+    """Format a bound with four significant digits."""
     return f"{value:,.4g}"
 
 
 def duration(seconds: float) -> str:
-    """In the largest unit of which there are two."""
+    """Format a duration in the largest unit of which it has at least two."""
     for unit, size in (("days", 86_400), ("h", 3600), ("min", 60)):
         if abs(seconds) >= 2 * size:
             return f"{seconds / size:,.0f} {unit}"
@@ -39,9 +39,9 @@ def duration(seconds: float) -> str:
 
 
 def thirds(by: str, values: FloatArray, shown: Callable[[float], str] = number) -> list[Slice]:
-    """Three slices of about equal size by [n] values, fewer where values tie; NaN rows get one of their own.
+    """Three slices of about equal size by [n] values, fewer if values tie, and one for NaN rows.
 
-    Nothing where all values are alike: there is nothing to tell apart. shown: a bound in words.
+    Empty if all values are equal. shown: formats a bound.
     """
     known = ~np.isnan(values)
     if not known.any() or values[known].min() == values[known].max():
@@ -59,7 +59,7 @@ def thirds(by: str, values: FloatArray, shown: Callable[[float], str] = number) 
 def values(by: str, labels: Sequence[Sequence[str]]) -> list[Slice]:
     """A slice for each of the MOST_VALUES most frequent labels of n rows, one for all others, one for rows without.
 
-    Nothing where every row has the same one label.
+    Empty if every row has the same single label.
     """
     counts = Counter(label for row in labels for label in set(row))
     chosen = sorted(counts, key=lambda label: (-counts[label], label))[:MOST_VALUES]

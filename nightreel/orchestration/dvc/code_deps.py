@@ -1,9 +1,9 @@
-"""The code that each stage of dvc.yaml depends on, found from its imports and written there.
+"""Finds the code that each stage of dvc.yaml depends on, from its imports, and writes it there.
 
-    python -m nightreel.orchestration.dvc.code_deps            which stages list other code than they import
-    python -m nightreel.orchestration.dvc.code_deps --write    write dvc.yaml anew
+    python -m nightreel.orchestration.dvc.code_deps            check that dvc.yaml lists what the stages import
+    python -m nightreel.orchestration.dvc.code_deps --write    update dvc.yaml
 
-Needs the extra `test` (grimp). A folder is listed where a stage imports most of its files, else each file.
+Needs the extra `test` (grimp). If a stage imports most files of a folder, the folder is listed instead of the files.
 """
 
 from __future__ import annotations
@@ -92,12 +92,12 @@ def main() -> None:
     text = path.read_text("utf-8")
     new = written(text, code_deps(path.parent))
     if new == text:
-        print("dvc.yaml lists what its stages import")
+        print("dvc.yaml is up to date")
     elif arguments.write:
         path.write_text(new, "utf-8")
-        print("dvc.yaml was written")
+        print("dvc.yaml was updated")
     else:
-        sys.exit("dvc.yaml lists other code than its stages import: run this command with --write")
+        sys.exit("dvc.yaml: the listed code is not what its stages import. Run this command with --write.")
 
 
 if __name__ == "__main__":

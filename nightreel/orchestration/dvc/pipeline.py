@@ -1,4 +1,4 @@
-"""The stages and their order, read from dvc.yaml: the one place that lists them."""
+"""The stages and their order, read from dvc.yaml, which is the only place that lists them."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ class Stage:
     upstream: tuple[str, ...]
     """Stages whose outs it reads, in dvc.yaml's order."""
     outside: bool
-    """`always_changed`: it touches the outside world, so it runs every time and may be retried."""
+    """`always_changed`: the stage accesses the outside world, so it always runs and may be retried."""
 
 
 def read(root: Path) -> tuple[Stage, ...]:
-    """The stages of root/dvc.yaml in an order that respects their edges (ties: the file's order).
+    """Read the stages of root/dvc.yaml in topological order (ties: the file's order).
 
-    Raises UserError when the file is missing, is not a stage list, or has a cycle.
+    Raises:
+        UserError: The file is missing, has no list of stages, or has a cycle.
     """
     path = root / "dvc.yaml"
     try:
@@ -49,7 +50,7 @@ def read(root: Path) -> tuple[Stage, ...]:
     try:
         order = list(TopologicalSorter(upstream).static_order())
     except CycleError as error:
-        raise UserError(f"{path}: the stages {' → '.join(error.args[1])} form a circle. Remove one dep.") from None
+        raise UserError(f"{path}: the stages {' → '.join(error.args[1])} form a cycle. Remove one dep.") from None
     return tuple(
         Stage(name, str(raw[name]["cmd"]), *found[name], upstream[name], bool(raw[name].get("always_changed", False)))
         for name in order
@@ -57,7 +58,7 @@ def read(root: Path) -> tuple[Stage, ...]:
 
 
 def shown(stages: tuple[Stage, ...]) -> dict[str, tuple[str, ...]]:
-    """The edges that no chain of others implies, for a picture that can be read: stage → stages right before it."""
+    """The transitive reduction of the graph, for a readable picture: stage → its direct predecessors."""
     above: dict[str, set[str]] = {}
     for stage in stages:
         above[stage.name] = {far for near in stage.upstream for far in above[near]} | set(stage.upstream)

@@ -1,6 +1,7 @@
-"""DVC's own files after a kill -9: it writes dvc.lock and its table of busy paths in place, so either may be cut off.
+"""Repairs DVC's own files after a kill -9: DVC writes dvc.lock and its table of busy paths in place, so either may be
+truncated.
 
-Before each stage a copy of dvc.lock is put aside; it is there after the stage only if the stage was killed.
+Before each stage a copy of dvc.lock is saved; it still exists after the stage only if the stage was killed.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from typing import Any
 import psutil  # type: ignore[import-untyped,unused-ignore]
 import yaml
 
-NOTHING = b""  # what is put aside where there was no dvc.lock yet
+NOTHING = b""  # the saved copy if there was no dvc.lock yet
 
 
 def begin(root: Path) -> None:
-    """Mend what a killed run left, then put the lock aside. Hold the run's lock."""
+    """Repair what a killed run left, then save a copy of dvc.lock. The caller must hold the run's lock."""
     heal(root)
     lock, aside = root / "dvc.lock", _aside(root)
     aside.parent.mkdir(parents=True, exist_ok=True)
@@ -28,12 +29,12 @@ def begin(root: Path) -> None:
 
 
 def done(root: Path) -> None:
-    """The stage ended by itself: what DVC wrote is whole."""
+    """Remove the saved copy, because the stage ended by itself and DVC's files are complete."""
     _aside(root).unlink(missing_ok=True)
 
 
 def heal(root: Path) -> None:
-    """After a kill: a dvc.lock that was cut off becomes what it was, and dead processes block nobody."""
+    """After a kill, restore a truncated dvc.lock and release the paths that dead processes hold."""
     aside = _aside(root)
     if not aside.exists():
         return
@@ -49,7 +50,7 @@ def heal(root: Path) -> None:
 
 
 def whole(lock: Path) -> bool:
-    """Whether DVC can read it; a missing one is as good."""
+    """Whether DVC can read the lock file; a missing one counts as readable."""
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from voluptuous import Invalid  # DVC's
 
@@ -62,7 +63,7 @@ def whole(lock: Path) -> bool:
 
 
 def _release_the_dead(busy: Path) -> None:
-    """DVC frees paths of processes that are gone, but takes one that nobody has reaped for alive."""
+    """Release the paths of dead processes: DVC itself treats zombie processes as alive."""
     try:
         table: dict[str, dict[str, Any]] = json.loads(busy.read_text("utf-8"))
     except FileNotFoundError:

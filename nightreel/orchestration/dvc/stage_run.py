@@ -1,4 +1,4 @@
-"""One stage, reproduced by DVC in a child process, its output streamed and its outcome named."""
+"""Runs one stage with DVC in a child process, streams its output and classifies its outcome."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SIGNS: tuple[tuple[str, How], ...] = (
     ("is cached - skipping run", "cached"),
     ("Running stage '", "ran"),
 )
-# What DVC says to somebody at a keyboard; the run's log is about the stages.
+# DVC's hints for interactive use; they are not part of the run's log.
 CHATTER = (
     "Running stage '",
     "> ",
@@ -46,7 +46,7 @@ CHATTER = (
 
 @dataclass(frozen=True)
 class StageEnvironment:
-    """Where stages run: a folder, the environment of its processes, and the held lock's descriptor."""
+    """Where stages run: the folder, the environment of their processes, and the file descriptor of the held lock."""
 
     root: Path
     environment: Mapping[str, str]
@@ -55,7 +55,7 @@ class StageEnvironment:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a stage, and the seconds it took."""
+    """How a stage ended, and how many seconds it took."""
 
     stage: str
     how: How
@@ -63,7 +63,7 @@ class Outcome:
 
 
 class StageFailed(UserError):
-    """A stage ended with an error; the message is the stage's own where it gave one."""
+    """A stage ended with an error; the message is the stage's own if it gave one."""
 
     def __init__(self, stage: str, code: int, message: str) -> None:
         super().__init__(message)
@@ -75,16 +75,17 @@ class StageFailed(UserError):
 
     @property
     def temporary(self) -> bool:
-        """Whether trying again may help: the stage said so by its exit code."""
+        """Whether retrying may help, as the stage reported by its exit code."""
         return self.code == TEMPORARY
 
 
 def reproduce(stage: str, place: StageEnvironment, log: Log, *, force: bool = False) -> Outcome:
-    """`dvc repro --single-item STAGE` as a child; an interrupt (Ctrl-C, SIGTERM, a timeout) ends its whole group.
+    """Run `dvc repro --single-item STAGE`; an interrupt (Ctrl-C, SIGTERM, a timeout) ends its whole process group.
 
-    Raises StageFailed with the stage's own message.
+    Raises:
+        StageFailed: With the stage's own message.
     """
-    # DVC's lock may still be held for an instant by an editor's plugin or a `dvc status` in another window.
+    # Another `dvc` command or an editor's plugin may hold DVC's lock for a moment.
     command = [
         sys.executable,
         "-m",
@@ -113,7 +114,7 @@ def reproduce(stage: str, place: StageEnvironment, log: Log, *, force: bool = Fa
 
 @contextmanager
 def _healing(root: Path) -> Iterator[None]:
-    """An interrupt may hit DVC while it writes."""
+    """Repair DVC's files if an interrupt hits DVC while it writes them."""
     try:
         yield
     except BaseException:
@@ -130,7 +131,7 @@ def run_directly(command: str, place: StageEnvironment, log: Log) -> int:
 
 
 def unchanged(place: StageEnvironment, stages: Iterable[str]) -> frozenset[str]:
-    """Those of `stages` that DVC would skip, all asked at once: 0.7 s instead of that much for each."""
+    """Those of `stages` that DVC would skip, found in one call: 0.7 s in total instead of 0.7 s each."""
     asked = list(stages)
     if not asked:
         return frozenset()
@@ -143,7 +144,7 @@ def unchanged(place: StageEnvironment, stages: Iterable[str]) -> frozenset[str]:
         check=False,
     )
     if found.returncode:
-        return frozenset()  # the stages are asked one by one, and the one that is at fault says so
+        return frozenset()  # the stages then run one by one, and the faulty one reports its error
     return frozenset(asked) - set(json.loads(found.stdout))
 
 
@@ -153,15 +154,15 @@ def _failure(stage: str, code: int, said: list[str]) -> StageFailed:
     own = _own_message(said)
     if own:
         return StageFailed(stage, code, f"{stage}: {own}")
-    told = [line for line in said if line.strip() and not (exits and line.startswith("ERROR: "))]
-    if not exits:  # DVC itself: all that it said
-        return StageFailed(stage, code, f"{stage}: DVC can't run it: {' '.join(line.strip() for line in told)}")
-    last = told[-1].strip() if told else "no output"
-    return StageFailed(stage, code, f"{stage}: ended with exit code {code}: {last}\nIts output above says where.")
+    output = [line for line in said if line.strip() and not (exits and line.startswith("ERROR: "))]
+    if not exits:  # the error is DVC's, so all of its output may matter
+        return StageFailed(stage, code, f"{stage}: DVC can't run it: {' '.join(line.strip() for line in output)}")
+    last = output[-1].strip() if output else "no output"
+    return StageFailed(stage, code, f"{stage}: ended with exit code {code}: {last}\nSee its output above.")
 
 
 def _own_message(said: list[str]) -> str:
-    """The lines from the stage's `error: ` up to DVC's own; empty when it gave none."""
+    """The lines from the stage's `error: ` up to DVC's own; empty if there are none."""
     starts = [number for number, line in enumerate(said) if line.startswith("error: ")]
     if not starts:
         return ""

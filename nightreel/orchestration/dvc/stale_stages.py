@@ -1,4 +1,4 @@
-"""`nightreel why`: which stages would run, and because of which dep."""
+"""`nightreel why`: which stages would run, and because of which changed dependency."""
 
 from __future__ import annotations
 
@@ -19,14 +19,18 @@ from nightreel.orchestration.dvc import pipeline
 
 @dataclass(frozen=True)
 class StaleStage:
-    """A stage and why it would run; no reasons: it would not."""
+    """A stage and why it would run; without reasons, it would be skipped."""
 
     stage: str
     reasons: tuple[str, ...]
 
 
 def why() -> list[StaleStage]:
-    """Every stage in order. Raises UserError with DVC's message when it can't tell."""
+    """Return every stage, in order, with the reasons to run it.
+
+    Raises:
+        UserError: `dvc status` failed; with DVC's message.
+    """
     here = project.find()
     stages = pipeline.read(here.root)
     found = subprocess.run(
@@ -54,11 +58,11 @@ def why() -> list[StaleStage]:
     return answers
 
 
-ALWAYS = "looks outside on every run"
+ALWAYS = "runs every time, because it accesses the outside world"
 
 
 def _reasons(entries: list[Any], settings: list[str]) -> Iterator[str]:
-    """DVC's status of one stage, an entry a line."""
+    """The entries of DVC's status of one stage, as text."""
     for entry in entries:
         if entry == "always changed":
             yield ALWAYS
@@ -71,14 +75,14 @@ def _reasons(entries: list[Any], settings: list[str]) -> Iterator[str]:
 
 def _changes(kind: str, paths: dict[str, Any], settings: list[str]) -> Iterator[str]:
     for path, what in paths.items():
-        if isinstance(what, dict):  # params.yaml: DVC names the section, the lock tells the field
+        if isinstance(what, dict):  # params.yaml: DVC names only the section, so the field comes from dvc.lock
             yield from settings or (f"setting {name}: {how}" for name, how in what.items())
         else:
             yield f"{kind.removesuffix('s')} {path}: {what}"
 
 
 def _changed_settings(root: Path) -> dict[str, list[str]]:
-    """Stage → `setting embed.encoder: old → new`, from what dvc.lock remembers of params.yaml."""
+    """Stage → `setting embed.encoder: old → new`, from the parameters stored in dvc.lock."""
     if not (root / "dvc.lock").exists():
         return {}
     locked = yaml.safe_load((root / "dvc.lock").read_text("utf-8"))["stages"]
@@ -89,7 +93,7 @@ def _changed_settings(root: Path) -> dict[str, list[str]]:
         before = _flat(then)
         mine = {name: value for name, value in now.items() if any(f"{name}.".startswith(f"{n}.") for n in then)}
         changed[stage] = [
-            f"setting {name}: {before.get(name, 'not there')} → {mine.get(name, 'not there')}"
+            f"setting {name}: {before.get(name, 'not set')} → {mine.get(name, 'not set')}"
             for name in sorted(before.keys() | mine.keys())
             if before.get(name, ...) != mine.get(name, ...)
         ]

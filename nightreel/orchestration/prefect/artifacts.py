@@ -1,4 +1,4 @@
-"""A night on Prefect's pages: a progress bar while it runs, then a metrics table and a summary."""
+"""Prefect artifacts of a run: a progress bar while it runs, then a metrics table and a summary."""
 
 from __future__ import annotations
 
@@ -19,61 +19,61 @@ from nightreel.orchestration.summary import RunSummary
 
 
 class ProgressArtifacts:
-    """Follows a night: stage output into the task's log, stages done into a progress artifact."""
+    """Progress listener: writes stage output to the task's log and the number of finished stages to an artifact."""
 
     def __init__(self, stages: Sequence[str]) -> None:
         self.stages = list(stages)
         self.done = 0
-        self.bar = cast("UUID", create_progress_artifact(progress=0.0, key="progress", description="Stages done"))
+        self.bar = cast("UUID", create_progress_artifact(progress=0.0, key="progress", description="Stages completed"))
 
     def begin(self, stage: str) -> None:
-        """Say which stage is under way."""
-        self._tell(f"{stage} is under way")
+        """Show which stage is running."""
+        self._update(f"{stage} is running")
 
     def line(self, stage: str, text: str) -> None:
-        """Into the log of the task that runs."""
+        """Write a line to the log of the running task."""
         get_run_logger().info(text)
 
     def end(self, outcome: Outcome) -> None:
-        """Count it."""
+        """Count a finished stage."""
         self.done += 1
-        self._tell(f"{outcome.stage}: {outcome.how}")
+        self._update(f"{outcome.stage}: {outcome.how}")
         get_run_logger().info("%s: %s, %.1f s", outcome.stage, outcome.how, outcome.seconds)
 
-    def _tell(self, what: str) -> None:
-        share = 100.0 * self.done / len(self.stages)
-        update_progress_artifact(self.bar, share, description=f"{self.done} of {len(self.stages)} stages done; {what}")
+    def _update(self, what: str) -> None:
+        share, total = 100.0 * self.done / len(self.stages), len(self.stages)
+        update_progress_artifact(self.bar, share, description=f"{self.done} of {total} stages completed; {what}")
 
 
 def publish(summary: RunSummary) -> None:
-    """The metrics table and the summary of a night that ended well."""
+    """Publish the metrics table and the summary of a successful run."""
     table = [{name: _figure(value) for name, value in row.items()} for row in summary.metrics]
-    create_table_artifact(table=table, key="metrics", description=f"Models on the gate split ({summary.protocol})")
+    create_table_artifact(table=table, key="metrics", description=f"Test metrics @10 ({summary.protocol})")
     create_markdown_artifact(markdown=markdown(summary), key="summary", description=headline(summary))
 
 
 def publish_failure(error: BaseException, still: str = "") -> None:
-    """The summary of a night that did not. still: what is served, and what was withdrawn."""
-    text = f"```\n{error}\n```\n\n{still or 'What was published before is still live.'}"
+    """Publish the summary of a failed run. still: what is served, and what was withdrawn."""
+    text = f"```\n{error}\n```\n\n{still or 'The version published before is still live.'}"
     create_markdown_artifact(markdown=text, key="summary", description="Failed")
 
 
 def headline(summary: RunSummary) -> str:
-    """Decision and version in a line."""
+    """Decision and version in one line."""
     return f"{summary.decision or 'no decision'} · {summary.digest[:12] if summary.digest else 'no version'}"
 
 
 def markdown(summary: RunSummary) -> str:
-    """The summary as Markdown: decision, version, sample, accounting, stages."""
+    """The summary as Markdown: decision, version, sample user, row counts, stages."""
     parts = [f"**Decision:** {_cell(summary.sentence)}", f"**Version:** {_version(summary)}"]
-    parts += [f"**Record:** {_cell(summary.recorded)}"]
+    parts += [f"**MLflow:** {_cell(summary.recorded)}"]
     if summary.pages:
         parts += ["**Pages:** " + ", ".join(f"[{name}]({address})" for name, address in summary.pages.items())]
     if summary.sample:
         shown = [[row["rank"], row["title"], row["item_id"]] for row in summary.sample.recommendations]
         liked = ", ".join(f"*{_cell(title)}*" for title in summary.sample.history)
-        parts += ["## What a user would be shown", _table(["#", "title", "item"], shown)]
-        parts += [f"User `{summary.sample.user}`, who last took to {liked}."]
+        parts += ["## Recommendations for a sample user", _table(["#", "title", "item"], shown)]
+        parts += [f"User `{summary.sample.user}`, who last liked {liked}."]
     if summary.rows:
         names = list(summary.rows[0])
         parts += ["## Rows", _table(names, [[row.get(name, "") for name in names] for row in summary.rows])]

@@ -1,4 +1,4 @@
-"""prefect.yaml into a Prefect server, without undoing what a person set in its page."""
+"""Deploys prefect.yaml to a Prefect server, and keeps what a person set in Prefect's UI."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _Facts = dict[str, Any]
 
 
 def deploy(home: Project, *, anew: bool = False) -> list[str]:
-    """Deploy what prefect.yaml says where it changed since the last time, or where the server has no such deployment.
+    """Deploy prefect.yaml if it changed since the last time, or if the server has no such deployment.
 
-    A schedule or a pause that a person set in Prefect's page stays, unless prefect.yaml itself says something new
-    about it. The form follows params.yaml, and the deployment its folder, in any case.
+    A schedule or pause that a person set in Prefect's UI is kept, unless prefect.yaml itself has a new schedule. The
+    form always follows params.yaml, and the deployment the checkout's folder.
 
     Args:
         home: The checkout and its state directory.
-        anew: Deploy all of prefect.yaml, whatever was set in the page.
+        anew: Deploy everything in prefect.yaml, whatever was set in the UI.
 
     Returns:
-        Lines that say what was kept or replaced, for the terminal.
+        Lines for the terminal that say what was kept or replaced.
 
     Raises:
         UserError: prefect.yaml can't be deployed.
@@ -64,12 +64,12 @@ def deploy(home: Project, *, anew: bool = False) -> list[str]:
 
 
 def _keep(client: SyncPrefectClient, before: _Facts, after: _Facts, record: _Facts, says: Any) -> list[str]:
-    """After a new deployment: put back what a person had set, unless prefect.yaml says something new about it."""
+    """After a new deployment, restore what a person had set, unless prefect.yaml has a new schedule."""
     person = _set(before)
     if person == record["set"] or person == _set(after):
         return []
     if record["says"] != says:
-        return [f"deployment {NAME}: prefect.yaml has another schedule now; it replaced {_words(person)}"]
+        return [f"deployment {NAME}: the new schedule in prefect.yaml replaced {_words(person)}"]
     path = {"id": after["id"]}
     for each in after["schedules"]:
         one = path | {"schedule_id": each["id"]}
@@ -81,7 +81,7 @@ def _keep(client: SyncPrefectClient, before: _Facts, after: _Facts, record: _Fac
 
 
 def _refresh(client: SyncPrefectClient, home: Project) -> None:
-    """Bring the form and the folder up to date: params.yaml may have changed, or the checkout moved."""
+    """Update the form and the folder, since params.yaml may have changed or the checkout may have moved."""
     now, changes = _require(client), _Facts()
     schema = form_schema(home)
     if now["parameter_openapi_schema"] != schema:
@@ -96,14 +96,14 @@ def _refresh(client: SyncPrefectClient, home: Project) -> None:
 
 
 def form_schema(home: Project) -> _Facts:
-    """The form of the checkout's own code and params.yaml, as JSON Schema.
+    """The form of the checkout's code and params.yaml, as JSON Schema.
 
     Raises:
         UserError: The code or params.yaml of the checkout can't be read.
     """
     told = _python(home, "-m", "flows.form_schema")
     if told.returncode:
-        raise UserError(f"{home.root}: has no form that can be deployed:\n{told.stdout[-500:]}{told.stderr[-1500:]}")
+        raise UserError(f"{home.root}: the form can't be built:\n{told.stdout[-500:]}{told.stderr[-1500:]}")
     return dict(json.loads(told.stdout.splitlines()[-1]))
 
 
@@ -131,25 +131,24 @@ def _read(client: SyncPrefectClient) -> _Facts | None:
 def _require(client: SyncPrefectClient) -> _Facts:
     found = _read(client)
     if found is None:
-        raise UserError(f"prefect.yaml: deploys no {NAME}. Take it from the repository: git checkout prefect.yaml.")
+        raise UserError(f"prefect.yaml: has no deployment {NAME}. Restore it: git checkout prefect.yaml.")
     return found
 
 
 def _set(deployment: _Facts) -> _Facts:
-    """What a person may change in the page about when nights come."""
+    """The schedules and the pause, which a person may change in Prefect's UI."""
     names = ("schedule", "active", "max_scheduled_runs", "parameters", "slug")
     schedules = [{name: each[name] for name in names} for each in deployment["schedules"]]
     return {"paused": deployment["paused"], "schedules": sorted(schedules, key=lambda each: json.dumps(each))}
 
 
 def _says(home: Project, text: bytes) -> Any:
-    """What prefect.yaml says about when nights come."""
+    """The schedules and pauses in prefect.yaml."""
     try:
         listed = yaml.safe_load(text)["deployments"]
     except (yaml.YAMLError, KeyError, TypeError):
         raise UserError(
-            f"{home.root / 'prefect.yaml'}: has no list of deployments. Take it from the repository again: "
-            "git checkout prefect.yaml."
+            f"{home.root / 'prefect.yaml'}: has no list of deployments. Restore it: git checkout prefect.yaml."
         ) from None
     return [{name: each.get(name) for name in ("name", "schedules", "paused")} for each in listed]
 
@@ -163,13 +162,12 @@ def _recorded(state: Path) -> _Facts:
 
 def _kept(person: _Facts) -> str:
     return (
-        f"deployment {NAME}: kept {_words(person)}, as set in Prefect's page. `nightreel deploy` goes back to "
-        "prefect.yaml"
+        f"deployment {NAME}: kept {_words(person)}, as set in Prefect's UI. `nightreel deploy` restores prefect.yaml's"
     )
 
 
 def _words(person: _Facts) -> str:
-    """When nights come, in a few words."""
+    """The schedules and the pause, in words."""
     shown = []
     for each in person["schedules"]:
         schedule = each["schedule"]

@@ -1,6 +1,6 @@
-"""A Prefect API of our own for one run: quiet, on loopback, started while the rest is still being imported.
+"""A Prefect API for one run: quiet, on loopback, started while other modules are still being imported.
 
-Prefect's own ephemeral mode starts the same application, but after its import, and a kill -9 leaves it running.
+Prefect's own ephemeral mode starts the same application, but only after its import, and a kill -9 leaves it running.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ START_S = 240.0  # it takes 10 s on a quiet machine
 
 @contextmanager
 def api(project: Project, patience_s: float = START_S) -> Iterator[Callable[[], None]]:
-    """Point this process at a Prefect API: the user's, that of a running `nightreel up`, or one of our own.
+    """Point this process at a Prefect API: the user's, that of a running `nightreel up`, or a new one.
 
-    Yields a function that waits until it answers; import Prefect after entering, flow runs after that call.
+    Yields a function that waits until the API responds. Import Prefect only after entering, and start flow runs only
+    after calling that function.
     """
     quiet = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false"}
     os.environ.update(settings_of_children(project.state) | quiet)
@@ -55,14 +56,14 @@ def api(project: Project, patience_s: float = START_S) -> Iterator[Callable[[], 
 
 
 def making_database(state: Path, patience_s: float = START_S) -> AbstractContextManager[int]:
-    """Hold it while a Prefect server starts: two that make or migrate the same database at once break each other."""
+    """Hold this lock while a Prefect server starts: two that create or migrate the same database at once corrupt it."""
     lock = state / "locks" / "prefect.lock"
     return exclusive(lock, "the start of a Prefect server", patience=patience_s)
 
 
 @contextmanager
 def serve(project: Project, port: int) -> Iterator[Child]:
-    """The API without its UI, as a child process over the database in the state directory; then its last messages."""
+    """Run the API without its UI, as a child process over the database in the state directory."""
     command = [
         sys.executable,
         "-m",
@@ -89,7 +90,7 @@ def serve(project: Project, port: int) -> Iterator[Child]:
 
 
 def _drain() -> None:
-    """Let Prefect send its last log lines and events; without the server it would try for a minute at exit."""
+    """Let Prefect send its last log lines and events now; without a server it would retry for a minute at exit."""
     if "prefect.flows" in sys.modules:
         from prefect.events.worker import EventsWorker
         from prefect.logging.handlers import APILogWorker
@@ -109,7 +110,11 @@ def running(project: Project) -> str | None:
 
 
 def wait(url: str, child: Child | None, patience_s: float = START_S) -> None:
-    """Until the API answers; UserError when its process ends or it stays silent."""
+    """Wait until the API responds.
+
+    Raises:
+        UserError: Its process ended, or it does not respond in time.
+    """
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         if child is not None and child.process.poll() is not None:
@@ -118,12 +123,12 @@ def wait(url: str, child: Child | None, patience_s: float = START_S) -> None:
             return
         time.sleep(0.1)
     raise UserError(
-        f"{url}: the Prefect API does not answer. The logs in .nightreel/logs say why; `dvc repro` needs none."
+        f"{url}: the Prefect API does not respond. See the logs in .nightreel/logs; `dvc repro` runs without Prefect."
     )
 
 
 def answers(url: str) -> bool:
-    """Whether a Prefect API is there and well."""
+    """Whether a healthy Prefect API responds there."""
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
             return bool(answer.status == 200)
@@ -132,7 +137,7 @@ def answers(url: str) -> bool:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
+    """A free loopback port."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

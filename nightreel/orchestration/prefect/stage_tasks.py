@@ -1,4 +1,4 @@
-"""One night: every stage of dvc.yaml as a Prefect task, in order, in one place. Every Prefect door ends here."""
+"""One nightly run: every stage of dvc.yaml as a Prefect task, in order. Every run through Prefect uses this."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ from nightreel.orchestration.dvc.stage_run import (
     unchanged,
 )
 
-RETRIES_S = (10.0, 60.0)  # pauses before a stage that met a temporary fault is tried again
+RETRIES_S = (10.0, 60.0)  # pauses before a stage is retried after a temporary failure
 
 
 @dataclass(frozen=True)
 class Request:
-    """How this night differs from any other. minutes: the longest a stage may take, None: as long as it takes."""
+    """Options of one run. force: stages to rerun; minutes: time limit of a stage, None for no limit."""
 
     force: frozenset[str] = frozenset()
     minutes: float | None = None
 
 
 class Watcher(Protocol):
-    """Somebody who follows a night: the terminal, or Prefect's artifacts."""
+    """Progress listener: the terminal, or Prefect's artifacts."""
 
     def begin(self, stage: str) -> None:
-        """A stage starts."""
+        """Handle the start of a stage."""
 
     def line(self, stage: str, text: str) -> None:
-        """A stage said something."""
+        """Handle a line of a stage's output."""
 
     def end(self, outcome: Outcome) -> None:
-        """A stage is done."""
+        """Handle the end of a stage."""
 
 
 class NightlyRun:
-    """The stages one after the other. DVC decides what is stale; Prefect shows, retries and stops."""
+    """Runs the stages in order. DVC decides what is stale; Prefect shows progress, retries and stops."""
 
     def __init__(self, stages: tuple[Stage, ...], place: StageEnvironment, request: Request, watcher: Watcher) -> None:
         self.stages = stages
@@ -59,7 +59,7 @@ class NightlyRun:
         self._failure: StageFailed | None = None
 
     def run(self) -> list[Outcome]:
-        """All stages; on a failure the last one (the record) is still told. Raises what the failed stage raised."""
+        """Run all stages; after a failure, `record` still records the run. Raises the failed stage's exception."""
         states: dict[str, State[Any]] = {}
         edges = shown(self.stages)
         for stage in self.stages:
@@ -73,7 +73,7 @@ class NightlyRun:
         return self.outcomes
 
     def _task(self, stage: Stage) -> Any:
-        """The Prefect task of a stage. Retried: temporary faults of stages that touch the outside world; else never."""
+        """The Prefect task of a stage. Only temporary failures of stages that access the outside world are retried."""
 
         def work() -> State[None]:
             try:
@@ -109,14 +109,14 @@ class NightlyRun:
                 return Outcome(stage.name, "unchanged", 0.0)
         outcome = reproduce(stage.name, self.place, self._log(stage.name), force=force)
         if not stage.outside and outcome.how != "unchanged":
-            self._skippable = frozenset()  # its outs are new: from here on DVC looks at each stage itself
+            self._skippable = frozenset()  # its outs are new, so DVC must check each later stage
         return outcome
 
     def _log(self, stage: str) -> Log:
         return lambda text: self.watcher.line(stage, text)
 
     def _record_failure(self, stage: Stage, state: State[Any], cause: StageFailed) -> None:
-        """Tell the last stage what there is; it can't be reproduced, since what it depends on was not written."""
+        """Run the last stage directly to record the failure; DVC can't run it, since its dependencies are missing."""
         last = self.stages[-1]
         if stage is last:
             return
@@ -127,6 +127,6 @@ class NightlyRun:
 
 
 def _temporary(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
-    """Whether a failed state's cause may go away by itself."""
+    """Whether the cause of a failed state is temporary."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, StageFailed) and error.temporary

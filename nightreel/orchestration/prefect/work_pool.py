@@ -1,4 +1,4 @@
-"""The work pool of prefect.yaml, which comes with the first deployment."""
+"""Creates prefect.yaml's work pool, which the first deployment needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ POOL = "nightreel"  # prefect.yaml's work pool
 
 
 def make_pool() -> None:
-    """The work pool, if the server has none yet."""
+    """Create the work pool if the server does not have it yet."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectAlreadyExists
@@ -22,7 +22,7 @@ def make_pool() -> None:
 
 
 def make_pool_for_prefect() -> None:
-    """The same where this process is `prefect deploy`, which reads the flow before it asks for its work pool."""
+    """Create the pool if this process is `prefect deploy`, which imports the flow before it looks up the pool."""
     program, *words = sys.argv
     if "deploy" in words and "prefect" in Path(program).parts[-2:]:  # the command, or python -m prefect
         make_pool()

@@ -1,7 +1,7 @@
-"""python -m nightreel.orchestration.services.mlflow_ui PORT: MLflow's server over the runs that `record` wrote, on loopback.
+"""python -m nightreel.orchestration.services.mlflow_ui PORT: MLflow's server for the recorded runs, on loopback.
 
-Where it can't be had (a broken database, no MLflow) a page that says why takes its place, and it is tried again: the
-nights go on without it. Where runs go to a server of yours, the page leads there.
+If it can't start (a broken database, no MLflow), a page explains why and the start is retried; nightly runs continue
+without it. If runs are recorded on another server, the page links to it.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from nightreel.tracking import faults, sender
 from nightreel.tracking.address import shown, tracking_uri
 
 AGAIN_S = 60.0
-"""Pause between two tries."""
+"""Pause between two attempts, in seconds."""
 
 
 def main(port: int) -> None:
-    """Keep the server, or the page in its place, on a port, until we are ended."""
+    """Serve MLflow, or the page that replaces it, on a port until this process is stopped."""
     uri = tracking_uri(state_directory())
     if uri.startswith(("http://", "https://")):
         stand_in(port, f"Runs are recorded at {shown(uri)}.", shown(uri), None)
     while True:
         why = _server(port)
         log_progress(
-            f"MLflow's pages are not available: {why}. Tried again in {AGAIN_S:.0f} s; nights go on without them."
+            f"the MLflow UI is not available: {why}. Next attempt in {AGAIN_S:.0f} s; runs continue without it."
         )
-        stand_in(port, f"MLflow's pages are not available: {why}. Nights go on; what they record waits.", None, AGAIN_S)
+        text = f"The MLflow UI is not available: {why}. Runs continue, and their records wait to be sent."
+        stand_in(port, text, None, AGAIN_S)
 
 
 def _server(port: int) -> str:
@@ -44,17 +45,17 @@ def _server(port: int) -> str:
         with os.fdopen(reading, encoding="utf-8") as told:
             why = told.read()
         code = process.wait()
-    return why or f"its server ended with exit code {code}, and this log says why"
+    return why or f"its server ended with exit code {code}; see this log"
 
 
 def become(port: int, told: int) -> None:
-    """Become MLflow's server, once its database is made or migrated; else say why not.
+    """Replace this process by MLflow's server, after creating or migrating its database; report why if that fails.
 
-    Two processes that migrate a fresh database at the same time break it, so the server must find it ready.
+    Two processes that migrate a new database at the same time corrupt it, so it must be ready before the server starts.
 
     Args:
-        port: To listen on.
-        told: A pipe's descriptor that takes the reason; the server itself does not have it.
+        port: The port to listen on.
+        told: File descriptor of a pipe that takes the reason; the server itself does not inherit it.
     """
     os.set_inheritable(told, False)
     state = state_directory()
@@ -65,19 +66,19 @@ def become(port: int, told: int) -> None:
         traceback.print_exc()
         os.write(told, faults.explain(error, uri).encode())
         sys.exit(1)
-    os.chdir(state / "mlflow")  # what MLflow takes as relative belongs there, not into the checkout
+    os.chdir(state / "mlflow")  # so that MLflow's relative paths are not in the checkout
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
     os.execv(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"])
 
 
 def stand_in(port: int, text: str, target: str | None, seconds: float | None) -> None:
-    """A page in the place of MLflow's.
+    """Serve a page instead of MLflow.
 
     Args:
-        port: To listen on.
-        text: What it says.
+        port: The port to listen on.
+        text: The page's text.
         target: An address to link to, if there is one.
-        seconds: How long; None: for good.
+        seconds: How long to serve it; None: for ever.
     """
     link = f'<p><a href="{html.escape(target)}">{html.escape(target)}</a></p>' if target else ""
     page = f"<!doctype html><title>MLflow</title><p>{html.escape(text)}</p>{link}".encode()

@@ -1,7 +1,7 @@
-"""Runs whose worker or terminal is gone: their processes are ended, and the server is told.
+"""Ends runs whose worker or terminal is gone: kills their processes and closes the runs on the server.
 
-Otherwise such a run is RUNNING, PENDING or CANCELLING for ever, and holds its deployment's only slot: no night follows.
-Only what the ledger of this state directory names is touched; a server may be shared with others.
+Otherwise such a run would stay RUNNING, PENDING or CANCELLING and occupy its deployment's only slot, so that no later
+run could start. Only runs in this state directory's ledger are touched, since a server may be shared.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import FlowRun, State
 
-GONE = "Its process is gone: nightreel up, its worker or the machine was stopped. Finished stages are kept."
+GONE = "Its process is gone: `nightreel up`, its worker or the machine was stopped. Finished stages are kept."
 
 
 def end(state: Path) -> list[str]:
-    """End every run of the ledger that nobody answers for any more.
+    """End every run of the ledger whose owner has ended.
 
     Args:
         state: The state directory.
 
     Returns:
-        A line for each run that was ended, for the terminal.
+        A line for the terminal for each run that was ended.
     """
     over = [entry for entry in process_ledger.entries(state) if entry.over]
     if not over:
@@ -48,7 +48,7 @@ def end(state: Path) -> list[str]:
             try:
                 line = _end(client, entry)
             except httpx.HTTPError as error:
-                told.append(f"run {entry.flow_run} can't be ended now: {error}. The next start of `up` tries again")
+                told.append(f"run {entry.flow_run} can't be closed now: {error}. The next `nightreel up` tries again")
                 continue
             process_ledger.forget(state, entry.flow_run)
             told += [line] if line else []
@@ -56,13 +56,13 @@ def end(state: Path) -> list[str]:
 
 
 def free_slots(deployment: str) -> list[str]:
-    """Give back slots of a deployment that no run holds: a server that dies between two writes leaves them taken.
+    """Release a deployment's slots that no run holds, which a server leaves behind if it dies between two writes.
 
     Args:
         deployment: `flow/name`.
 
     Returns:
-        A line for each run, unknown to this state directory, that holds a slot.
+        A line for each run that holds a slot and is unknown to this state directory.
     """
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
@@ -83,8 +83,8 @@ def free_slots(deployment: str) -> list[str]:
             slots = GlobalConcurrencyLimitUpdate(active_slots=len(holders))
             client.update_global_concurrency_limit(limit.name, slots)
         return [
-            f"run {run.name} is {run.state_name} and holds a slot of {deployment}, and was not started here: if its "
-            "process is gone, set its state in Prefect's page"
+            f"run {run.name} is {run.state_name}, holds a slot of {deployment} and was not started here. If its "
+            "process is gone, change its state in Prefect's UI"
             for run in holders
         ]
 
@@ -102,23 +102,23 @@ def _end(client: SyncPrefectClient, entry: Entry) -> str | None:
     client.set_flow_run_state(run.id, final, force=True)
     for task in _unfinished(client, run):
         client.set_task_run_state(task, final, force=True)
-    return f"ended run {run.name}, which was {run.state.name} but whose process is gone: {final.name}"
+    return f"run {run.name} was {run.state.name}, but its process is gone: set to {final.name}"
 
 
 def _ours(run: FlowRun, entry: Entry) -> bool:
-    """A run that was asked for, but maybe given to another worker, bears the name of who has it."""
+    """Whether the run is this entry's: a run that the server may have given to another worker has that one's name."""
     return entry.sure or run.labels.get("prefect.worker.name", entry.worker) == entry.worker
 
 
 def _final(state: State) -> State:
-    """What a person cancelled is cancelled; all else crashed."""
+    """The run's final state: cancelled if a person cancelled it, else crashed."""
     from prefect.states import Cancelled, Crashed
 
     return Cancelled(message=GONE) if state.is_cancelling() else Crashed(message=GONE)
 
 
 def _unfinished(client: SyncPrefectClient, run: FlowRun) -> Iterator[UUID]:
-    """Stages that were under way."""
+    """The run's stages that had not ended."""
     from prefect.client.schemas.filters import FlowRunFilter
 
     mine = FlowRunFilter.model_validate({"id": {"any_": [str(run.id)]}})
@@ -128,7 +128,7 @@ def _unfinished(client: SyncPrefectClient, run: FlowRun) -> Iterator[UUID]:
 
 
 def _kill(entry: Entry) -> None:
-    """What is left of a run's processes; each stage goes with them, since its guard sees their end."""
+    """Kill the remaining processes of a run; its stages end with them, since their guards notice."""
     found = {role: process.running() for role, process in entry.processes.items() if role != process_ledger.OWNER}
     family: set[psutil.Process] = set()
     for process in filter(None, found.values()):

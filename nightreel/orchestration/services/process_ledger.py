@@ -1,7 +1,7 @@
-"""Which processes work at which flow run: kept in the state directory, so that what they leave behind can be told.
+"""A ledger of the processes of each flow run, in the state directory, so that orphaned runs can be recognised.
 
-`<state>/flow-runs/<flow run>/` has a file for each process: its host, its id and when it started, since a process id
-alone is given away again. `owner` is who answers for the run's end: the worker, or the terminal of `nightreel run`.
+`<state>/flow-runs/<flow run>/` has a file for each process: its host, id and start time, since process ids are reused.
+`owner` is the process responsible for the run: the worker, or the terminal of `nightreel run`.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from nightreel.stage import write_json
 
 FOLDER = "flow-runs"
 OWNER, INFRASTRUCTURE, FLOW = "owner", "infrastructure", "flow"
-CLOCK_S = 1.0  # a start time is read with the resolution of the kernel's ticks
+CLOCK_S = 1.0  # start times have the resolution of the kernel's clock ticks
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process for good: another one with the same id started at another time. started: epoch seconds."""
+    """A process, identified uniquely: a reused id has another start time. started: epoch seconds."""
 
     host: str
     pid: int
     started: float
 
     def running(self) -> psutil.Process | None:
-        """The process, if it is still there; None for one of another host, which nobody here can look at."""
+        """The process if it still runs; None for a process of another host, which can't be inspected here."""
         try:
             found = psutil.Process(self.pid)
             same = self.host == platform.node() and abs(found.create_time() - self.started) < CLOCK_S
@@ -43,42 +43,41 @@ class Process:
 
 @dataclass(frozen=True)
 class Entry:
-    """A flow run and its processes by what they do. worker: the owner's name in Prefect, empty for a terminal."""
+    """A flow run and its processes by role. worker: the owner's name in Prefect, empty for a terminal."""
 
     flow_run: str
     worker: str
     sure: bool
-    """Whether the server gave the run to this owner; before that another worker may have been quicker."""
+    """Whether the server assigned the run to this owner; until then another worker may get it."""
     processes: dict[str, Process]
 
     @property
     def over(self) -> bool:
-        """Whether nobody answers for the run's end any more."""
+        """Whether the run's owner has ended."""
         owner = self.processes.get(OWNER)
         return owner is None or owner.running() is None
 
 
 def claim(state: Path, flow_run: str, *, worker: str = "", sure: bool = True) -> None:
-    """This process answers for the run from now on.
+    """Register this process as the run's owner.
 
     Args:
         state: The state directory.
         flow_run: The run's id.
-        worker: The name under which Prefect knows this process; empty for a run in a terminal.
-        sure: False until the server has given the run to it.
+        worker: This process's name in Prefect; empty for a run in a terminal.
+        sure: False until the server has assigned the run to it.
     """
     write_json(_folder(state, flow_run) / f"{OWNER}.json", {**_facts(os.getpid()), "worker": worker, "sure": sure})
 
 
 def note(state: Path, flow_run: str, role: str, pid: int) -> None:
-    """Keep a process that works at a claimed run; nothing for a run that nobody here claimed, or a process that is
-    gone."""
+    """Register another process of a claimed run; does nothing for an unclaimed run or a process that has ended."""
     if _folder(state, flow_run).is_dir() and psutil.pid_exists(pid):
         write_json(_folder(state, flow_run) / f"{role}.json", _facts(pid))
 
 
 def worker_name(state: Path) -> str:
-    """This state directory's worker, as Prefect's page shows it: the same at every start, and nobody else's."""
+    """The name of this state directory's worker in Prefect: unique, and the same at every start."""
     kept = state / "worker.json"
     try:
         return str(json.loads(kept.read_text("utf-8"))["name"])
@@ -89,12 +88,12 @@ def worker_name(state: Path) -> str:
 
 
 def forget(state: Path, flow_run: str) -> None:
-    """The run has ended and the server knows."""
+    """Remove a run that has ended and whose end the server knows."""
     shutil.rmtree(_folder(state, flow_run), ignore_errors=True)
 
 
 def entries(state: Path) -> list[Entry]:
-    """All runs that are under way, or were when their processes died."""
+    """All runs in the ledger: running, or orphaned when their processes died."""
     return [_read(folder) for folder in sorted((state / FOLDER).glob("*")) if folder.is_dir()]
 
 
@@ -107,7 +106,7 @@ def _facts(pid: int) -> dict[str, object]:
 
 
 def _read(folder: Path) -> Entry:
-    """A file that was cut off counts as missing."""
+    """Read a run's entry; a truncated file counts as missing."""
     found: dict[str, dict[str, object]] = {}
     for role in (OWNER, INFRASTRUCTURE, FLOW):
         try:

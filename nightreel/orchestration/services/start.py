@@ -1,4 +1,4 @@
-"""The services of `nightreel up`, as they are started, and started again."""
+"""Starts and restarts the services of `nightreel up`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from nightreel.store.backends.base import StoreError
 from nightreel.store.backends.seaweedfs import ObjectStore
 
 HOST = run_server.HOST
-# A run starts and stops within seconds of a click; Prefect's own pace is 10 s and more. A schedule that is set in its
-# page is planned at the next pass of its scheduler: at its own pace of 60 s, a time that is a minute ahead is over by
-# then, and its night comes a day later, or a year.
+# With these, a run starts and stops within seconds of a click; Prefect's defaults are 10 s and more. A schedule set in
+# the UI is planned at the scheduler's next pass: with the default of 60 s, a time one minute ahead would be missed, and
+# the run would come a day or a year later.
 SNAPPY = {
     "PREFECT_WORKER_QUERY_SECONDS": "2",
     "PREFECT_WORKER_CANCELLATION_POLL_SECONDS": "2",
@@ -37,7 +37,7 @@ SNAPPY = {
 
 @dataclass(frozen=True)
 class Ports:
-    """Where each service listens, on loopback. store: the first of eight."""
+    """The services' ports, on loopback. store: the first of eight."""
 
     prefect: int
     mlflow: int
@@ -46,7 +46,7 @@ class Ports:
 
 @dataclass(frozen=True)
 class ServiceStarter:
-    """Starts the services; `stack` stops them, the worker first. lock: that of `up`; say: a line for the terminal."""
+    """Starts the services. stack: stops them, the worker first; lock: the lock of `up`; say: prints a line."""
 
     home: Project
     ports: Ports
@@ -55,7 +55,7 @@ class ServiceStarter:
     say: Callable[[str], None]
 
     def all(self) -> tuple[list[Service], dict[str, str]]:
-        """Every service, the slow ones side by side, and their addresses."""
+        """Start every service, the slow ones in parallel; returns them and their addresses."""
         home, ports = self.home, self.ports
         api = f"http://{HOST}:{ports.prefect}/api"
         ours = parent_watch.mark(home.state) | {"PREFECT_API_URL": api}
@@ -65,7 +65,7 @@ class ServiceStarter:
             mlflow = self.mlflow()
             store = self.object_store()
             run_server.wait(api, prefect)
-        self.stack.callback(self.end_runs, prefect)  # while the server is still there to be told
+        self.stack.callback(self.end_runs, prefect)  # runs before the server is stopped
         self.tell(orphaned_runs.end(home.state))
         from nightreel.orchestration.prefect import deployment
 
@@ -90,17 +90,17 @@ class ServiceStarter:
         }
 
     def child(self, name: str, *module: str) -> Child:
-        """A Python program with a log."""
+        """Start a Python module with a log file."""
         command, home = [sys.executable, "-m", *module], self.home
         made = Child(command, cwd=home.root, env=home.environment(), log=home.log(name), hold=self.lock)
         return self.stack.enter_context(made)
 
     def mlflow(self) -> Child:
-        """MLflow's server and pages."""
+        """Start MLflow's server and UI."""
         return self.child("mlflow", "nightreel.orchestration.services.mlflow_ui", str(self.ports.mlflow))
 
     def worker(self) -> Child:
-        """Who starts the flow runs. On a server that is shared its name tells whose they are."""
+        """Start the worker, which starts the flow runs; its name identifies them on a shared server."""
         made = self.child(
             "worker", "nightreel.orchestration.services.worker", process_ledger.worker_name(self.home.state)
         )
@@ -108,17 +108,16 @@ class ServiceStarter:
         return made
 
     def worker_again(self) -> Child:
-        """In the place of one that was killed: what it had under way is ended, so that it blocks nothing."""
+        """Restart a killed worker, after ending its unfinished runs, which would block later ones."""
         self.tell(orphaned_runs.end(self.home.state))
         return self.worker()
 
     def end_runs(self, prefect: Child) -> None:
-        """At the end: what the worker's runs did not tell the server themselves. A server that is gone is told at the
-        next start."""
+        """Close the runs that did not report their end themselves; if the server is gone, the next start does it."""
         self.tell([] if prefect.ended() else orphaned_runs.end(self.home.state))
 
     def object_store(self) -> ObjectStore:
-        """The store of versions; runs reach it through the environment."""
+        """Start the store of versions; runs find it through the environment."""
         store = ObjectStore(self.home.state / "object-store", self.ports.store)
         before = set(psutil.Process().children())
         try:
@@ -131,13 +130,13 @@ class ServiceStarter:
         return store
 
     def tell(self, lines: list[str]) -> None:
-        """Each line in the terminal."""
+        """Print each line."""
         for line in lines:
             self.say(line)
 
 
 def _wait(url: str, child: Child) -> None:
-    """Until the address answers, or its process is gone (`_stay` says so then)."""
+    """Wait until the address responds, or its process has ended (which the supervisor then reports)."""
     deadline = time.monotonic() + run_server.START_S
     while time.monotonic() < deadline and child.process.poll() is None:
         try:
@@ -148,7 +147,11 @@ def _wait(url: str, child: Child) -> None:
 
 
 def require_free(what: str, option: str, port: int) -> None:
-    """Raises UserError where another program listens on the port of a service."""
+    """Check that a service's port is free.
+
+    Raises:
+        UserError: Another program listens on it.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""The end of a worker and of the flow runs that it started."""
+"""Stops a worker and the flow runs that it started."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import psutil  # type: ignore[import-untyped,unused-ignore]
 
 
 def end_runs(worker: subprocess.Popen[bytes]) -> None:
-    """Stop a worker and its flow runs, which have sessions of their own; they tell the server before they go.
+    """Stop a worker and its flow runs, which have sessions of their own; they report to the server first.
 
-    worker: nothing is done for one that has ended, since its process id may be another's by now.
+    worker: nothing is done if it has ended, since its process id may belong to another process by now.
     """
     if worker.poll() is not None:
         return
     family = [psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)]
     _signal(family, signal.SIGTERM)
     _, left = psutil.wait_procs(family, timeout=5.0)
-    # What was started in the meantime, or did not listen.
+    # Processes that were started in the meantime, or that ignored SIGTERM.
     for process in list(left):
         with contextlib.suppress(psutil.NoSuchProcess):
             left += process.children(recursive=True)

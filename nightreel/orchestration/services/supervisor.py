@@ -1,4 +1,4 @@
-"""The services of `nightreel up`: each is started again when it ends by itself, but not for ever."""
+"""Restarts the services of `nightreel up` when they end by themselves, up to a limit."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Protocol
 
 from nightreel.errors import UserError
 
-DEATHS, WITHIN_S = 3, 600.0  # a service that ends more often than this has a fault that a new start does not mend
+DEATHS, WITHIN_S = 3, 600.0  # a service that ends more often than this has a fault that restarting does not fix
 
 
 class Running(Protocol):
-    """Something that runs until it ends by itself."""
+    """A running process."""
 
     @property
     def log(self) -> Path | None:
-        """Where it says what it does."""
+        """Its log file."""
 
     def ended(self) -> bool:
         """Whether it has ended."""
@@ -26,9 +26,9 @@ class Running(Protocol):
 
 @dataclass
 class Service:
-    """A service and how to start it again.
+    """A service and how to restart it.
 
-    again: Starts a new one in the place of one that ended; None where all else depends on it.
+    again: Starts it again; None if all other services depend on it.
     """
 
     name: str
@@ -36,14 +36,14 @@ class Service:
     again: Callable[[], Running] | None = None
     deaths: list[float] = field(default_factory=list)
 
-    def mend(self, say: Callable[[str], None]) -> None:
-        """Start it again if it has ended.
+    def restart_if_ended(self, say: Callable[[str], None]) -> None:
+        """Restart the service if it has ended.
 
         Args:
             say: Takes a line for the terminal.
 
         Raises:
-            UserError: It ended, and is not started again, or too often.
+            UserError: It ended and can't be restarted, or it ended too often.
         """
         if not self.now.ended():
             return
@@ -52,8 +52,8 @@ class Service:
         if self.again is None or len(self.deaths) > DEATHS:
             often = f" {len(self.deaths)} times in {WITHIN_S / 60:.0f} minutes" if len(self.deaths) > 1 else ""
             raise UserError(
-                f"{self.name}: ended by itself{often}. Its log says why: {self.now.log}. Start `nightreel up` again: "
-                "what was under way is ended then, and later nights come."
+                f"{self.name}: ended by itself{often}. See its log: {self.now.log}. Start `nightreel up` again: it "
+                "ends interrupted runs, so that the schedule continues."
             )
-        say(f"{self.name} ended by itself; it is started again. Its log: {self.now.log}")
+        say(f"{self.name} ended by itself and is being restarted. See its log: {self.now.log}")
         self.now = self.again()

@@ -1,7 +1,7 @@
-"""python -m nightreel.orchestration.services.worker NAME: Prefect's process worker, which keeps in the state directory what it starts.
+"""python -m nightreel.orchestration.services.worker NAME: Prefect's process worker with a ledger of its runs.
 
-`nightreel up` starts it. After a kill -9 the ledger says which runs were this worker's, from before the server gives
-it a run (the run's concurrency slot is taken then) until the run has ended.
+`nightreel up` starts it. The ledger, in the state directory, says after a kill -9 which runs were this worker's: from
+before the server assigns it a run (when the run's concurrency slot is taken) until the run has ended.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from nightreel.stage import state_directory
 
 
 class Worker(ProcessWorker):
-    """The process worker with a ledger."""
+    """Prefect's process worker with a ledger."""
 
     @classmethod
     def __dispatch_key__(cls) -> str:
-        """A name of its own among Prefect's classes; the type, which the pool has to match, stays `process`."""
+        """A name of its own among Prefect's classes; the type, which must match the pool's, stays `process`."""
         return "nightreel-process"
 
     async def _propose_pending_state(self, flow_run: FlowRun) -> bool:
@@ -56,24 +56,24 @@ class Worker(ProcessWorker):
         return await super().run(flow_run, configuration, _Noting(str(flow_run.id), task_status))  # type: ignore[arg-type]
 
     async def _forget_if_ended(self, flow_run: UUID) -> None:
-        """A run that the server still takes for alive stays in the ledger: the next start of `up` ends it."""
+        """Remove a run that has ended from the ledger; others stay, and the next start of `up` ends them."""
         try:
             state = (await self.client.read_flow_run(flow_run)).state
-        except Exception:  # whatever is wrong with the server, the entry stays
+        except Exception:  # whatever is wrong with the server, the entry must stay
             return
         if state is not None and (state.is_final() or state.is_scheduled()):
             process_ledger.forget(state_directory(), str(flow_run))
 
 
 class _Noting:
-    """Notes the process of a run in the ledger, and passes the word on."""
+    """Writes the process of a run to the ledger, and forwards the notification."""
 
     def __init__(self, flow_run: str, told: TaskStatus[int] | None) -> None:
         self.flow_run = flow_run
         self.told = told
 
     def started(self, pid: int) -> None:
-        """The run's process is there."""
+        """Handle the start of the run's process."""
         process_ledger.note(state_directory(), self.flow_run, process_ledger.INFRASTRUCTURE, pid)
         if self.told is not None:
             self.told.started(pid)
@@ -85,7 +85,7 @@ class _Noting:
 def main(name: str) -> None:
     """Work until told to stop."""
     setup_signal_handlers_worker(os.getpid(), "the worker", print)
-    with contextlib.suppress(KeyboardInterrupt):  # as which Prefect passes on each signal
+    with contextlib.suppress(KeyboardInterrupt):  # Prefect turns each signal into this
         asyncio.run(Worker(name=name, work_pool_name=POOL).start())
 
 

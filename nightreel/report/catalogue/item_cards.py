@@ -1,4 +1,4 @@
-"""Sample items of a catalogue: what was understood of each, its frames, and what lies near it."""
+"""Sample items of a catalogue: their derived fields, video frames and most similar items."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ SHOWN = 12
 NEIGHBOURS = 5
 FRAMES = 4
 SAID = 4
-"""Segments of a transcript."""
+"""Number of segments shown of a transcript."""
 LONGEST = 280
-"""Characters of a text."""
+"""Maximum length of a text in characters."""
 KINDS = ("frames", "transcript", "sound", "written_summary", "summary", "tags", "keywords", "language")
-"""Fields by how much there is to see, the most first."""
+"""Fields in order of how much they show, the most first."""
 
 
 @dataclass(frozen=True)
 class SampleItem:
-    """A row of the catalogue with what is shown of it. neighbours: (row, cosine, what is in common)."""
+    """An item of the catalogue and the data of its card. neighbours: (row, cosine, shared properties)."""
 
     number: int
     row: Row
@@ -33,15 +33,15 @@ class SampleItem:
 
 
 def chosen(catalogue: CatalogueTables) -> list[int]:
-    """Rows that show each kind of item that there is: in turn from the media, of each in turn from the groups that know
-    the same fields, the richest group first, evenly through each group."""
+    """Choose rows that represent every kind of item: in turn from each medium and, within it, from each group of items
+    with the same fields, the richest group first, at even distances within each group."""
     kinds, media = catalogue.kinds(KINDS), catalogue.media()
     groups: dict[str, dict[tuple[bool, ...], list[int]]] = {}
     for row, (kind, medium) in enumerate(zip(kinds, media, strict=True)):
         if any(kind):
             groups.setdefault(medium, {}).setdefault(kind, []).append(row)
     turns = _in_turn([_in_turn([_spread(own[kind]) for kind in sorted(own, reverse=True)]) for own in groups.values()])
-    # In turn, but shown with the richest first.
+    # Chosen in turn, but shown with the richest first.
     return sorted(turns[:SHOWN], key=lambda row: (tuple(not known for known in kinds[row]), row))
 
 
@@ -57,7 +57,7 @@ def _spread(rows: list[int]) -> list[int]:
 
 
 def samples(catalogue: CatalogueTables, rows: Sequence[int]) -> list[SampleItem]:
-    """The rows with their frames, gaps and neighbours."""
+    """Return the rows with their frames, missing fields and neighbours."""
     own = catalogue.rows(list(rows))
     items = [row["item_id"] for row in own]
     frames, gaps = catalogue.frames(items), catalogue.gaps(items)
@@ -79,13 +79,15 @@ def samples(catalogue: CatalogueTables, rows: Sequence[int]) -> list[SampleItem]
 
 
 def cards(found: Sequence[SampleItem]) -> Markup:
-    """A card an item."""
-    told = caption("Some of each kind of item. Tags are learned, with their calibrated probability.") if found else ""
-    return section("Sample items", told, tag("div", *map(card, found), class_="people") if found else "")
+    """Return a card for each item."""
+    text = "Examples of each kind of item. Tags are predicted, with their calibrated probability."
+    return section(
+        "Sample items", caption(text) if found else "", tag("div", *map(card, found), class_="people") if found else ""
+    )
 
 
 def card(sample: SampleItem) -> Markup:
-    """All that is known of an item, in the order in which people look."""
+    """Return an item's card, with the most visible fields first."""
     row, derived = sample.row, sample.row["derived"]
     facts = [row.get("media_type"), row.get("language") or _guessed(derived), *(row.get("genres") or [])]
     parts = [
@@ -106,7 +108,7 @@ def card(sample: SampleItem) -> Markup:
 
 
 def _guessed(derived: Row) -> str:
-    return f"{derived['language']} (identified)" if derived.get("language") else ""
+    return f"{derived['language']} (detected)" if derived.get("language") else ""
 
 
 def _frames(frames: Sequence[Row]) -> Markup | str:
@@ -125,15 +127,15 @@ def _picture(frame: Row) -> str:
 
 
 def clock(seconds: float) -> str:
-    """m:ss, or h:mm:ss."""
+    """Format a time as m:ss or h:mm:ss."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
 def _shares(derived: Row) -> Markup | str:
     shares = {name: derived.get(f"{name}_share") for name in ("speech", "music", "silence")}
-    told = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share)
-    return _titled("Sound", told) if told else ""
+    text = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share)
+    return _titled("Sound", text) if text else ""
 
 
 def _transcript(derived: Row) -> Markup | str:
@@ -143,7 +145,7 @@ def _transcript(derived: Row) -> Markup | str:
 
 
 def _summary(row: Row, derived: Row) -> Markup | str:
-    for name, title in (("written_summary", "Summary, written"), ("summary", "Summary, in its own sentences")):
+    for name, title in (("written_summary", "Summary (generated)"), ("summary", "Summary (extracted sentences)")):
         if derived.get(name):
             return _titled(title, _cut(derived[name]))
     return _titled("Description", _cut(row["description"])) if row.get("description") else ""
@@ -164,13 +166,13 @@ def _tags(derived: Row) -> Markup | str:
 
 
 def _tone(derived: Row) -> Markup | str:
-    label, score = derived.get("sentiment") or "not clear", derived.get("sentiment_score")
+    label, score = derived.get("sentiment") or "unclear", derived.get("sentiment_score")
     return _titled("Sentiment", f"{label} ({score:+.2f})") if score is not None else ""
 
 
 def _comments(derived: Row) -> Markup | str:
     tone, read = derived.get("comment_tone"), derived.get("comments_read")
-    return _titled("Comments", f"{tone:+.2f} on average of {read:,} in English") if tone is not None else ""
+    return _titled("Comments", f"mean sentiment {tone:+.2f} of {read:,} in English") if tone is not None else ""
 
 
 def _keywords(derived: Row) -> Markup | str:
@@ -185,16 +187,16 @@ def _near(neighbours: Sequence[tuple[Row, float, Sequence[str]]]) -> Markup | st
             tag("b", row["title"] or row["item_id"]),
             " ",
             tag("small", f"{cosine:.2f}"),
-            tag("div", "; ".join(reasons) or "the text is near", class_="quiet"),
+            tag("div", "; ".join(reasons) or "similar text", class_="quiet"),
         )
         for row, cosine, reasons in neighbours
     ]
-    return _titled("Nearest", tag("ol", *lines)) if lines else ""
+    return _titled("Most similar", tag("ol", *lines)) if lines else ""
 
 
 def _gaps(gaps: Sequence[Mapping[str, str]]) -> Markup | str:
-    told = "; ".join(dict.fromkeys(f"no {gap['field'].replace('_', ' ')}: {gap['skipped']}" for gap in gaps))
-    return tag("p", told, class_="quiet") if told else ""
+    text = "; ".join(dict.fromkeys(f"no {gap['field'].replace('_', ' ')}: {gap['skipped']}" for gap in gaps))
+    return tag("p", text, class_="quiet") if text else ""
 
 
 def _titled(title: str, inside: object) -> Markup:

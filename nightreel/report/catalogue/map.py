@@ -1,4 +1,4 @@
-"""The map of the catalogue: items as dots in two dimensions, near where their content is near, coloured by genre."""
+"""The map of the catalogue: items as dots in two dimensions by similarity of content, coloured by genre."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nightreel.report.catalogue.tables import CatalogueTables, Vectors
 from nightreel.report.markup import Markup, caption, section, tag, text
 
 MOST = 2000
-"""Dots: more are slow to place and hide each other."""
+"""Maximum number of dots: more would be slow to place and cover each other."""
 FEWEST = 12
 COLOURED = 7
 """Genres with a colour of their own; the others share the last one."""
@@ -22,17 +22,16 @@ Points = npt.NDArray[np.float64]
 
 
 def drawn_rows(vectors: Vectors, always: Sequence[int]) -> list[int]:
-    """Rows that are drawn: those of `always`, and others evenly through the catalogue; items without text are not."""
-    told = np.flatnonzero(np.asarray(vectors).any(axis=1))
-    even = (
-        told[np.unique(np.linspace(0, len(told) - 1, min(MOST, len(told))).round().astype(int))] if len(told) else told
-    )
-    rows = np.union1d(even, np.intersect1d(told, np.array(always, np.int64)))
+    """Rows to draw: those of `always`, and others evenly sampled from the catalogue; items without text are omitted."""
+    filled = np.flatnonzero(np.asarray(vectors).any(axis=1))
+    places = np.unique(np.linspace(0, len(filled) - 1, min(MOST, len(filled))).round().astype(int))
+    even = filled[places] if len(filled) else filled
+    rows = np.union1d(even, np.intersect1d(filled, np.array(always, np.int64)))
     return [int(row) for row in rows]
 
 
 def project(vectors: Vectors) -> Points:
-    """[n, 2] positions of [n, dim] vectors; the same vectors on the same machine give the same ones.
+    """Project vectors [n, dim] to positions [n, 2]; deterministic on one machine.
 
     Source: van der Maaten and Hinton, "Visualizing Data using t-SNE" (2008), on principal components.
     """
@@ -40,7 +39,7 @@ def project(vectors: Vectors) -> Points:
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):  # sums of several threads come in any order
+    with threadpool_limits(1):  # with several threads, the order of additions would vary
         components = min(DIMENSIONS, *vectors.shape)
         flat = PCA(components, svd_solver="covariance_eigh").fit_transform(vectors.astype(np.float64))
         method = TSNE(
@@ -55,7 +54,7 @@ def project(vectors: Vectors) -> Points:
 
 
 def catalogue_map(catalogue: CatalogueTables, samples: Mapping[int, int]) -> Markup:
-    """The map with its legend; samples: row → number of its card below. Nothing for a handful of items."""
+    """Return the map with its legend, or nothing for very few items. samples: row → number of its card."""
     if catalogue.vectors is None:
         return Markup("")
     rows = drawn_rows(catalogue.vectors, list(samples))
@@ -72,15 +71,15 @@ def catalogue_map(catalogue: CatalogueTables, samples: Mapping[int, int]) -> Mar
         if row in samples:
             ring = _dot(place, f"{samples[row]}. {titles[row]}", "ring")
             parts.append(f'<a href="#item-{samples[row]}">{ring}</a>')
-    label = f"{len(rows):,} items by content, coloured by genre"
+    label = f"{len(rows):,} items by similarity of content, coloured by genre"
     picture = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
     drawn = tag("figure", _legend(names, group), Markup(picture), class_="atlas")
     return section("Map of the catalogue", caption(_explained(len(rows), len(catalogue))), drawn)
 
 
 def colours(labels: Sequence[Sequence[str]]) -> tuple[list[str], list[int]]:
-    """Names of the commonest genres and, of each item, which of them it is drawn as: the rarest that it has, since that
-    says the most; the last name is for all others."""
+    """Names of the most frequent genres, and for each item the index of the name that sets its colour: its rarest
+    genre among them, which is the most informative. The last name is for all other items."""
     counts = Counter(label for own in labels for label in set(own))
     names = sorted(counts, key=lambda name: (-counts[name], name))[:COLOURED]
     at = {name: number for number, name in enumerate(names)}
@@ -89,12 +88,12 @@ def colours(labels: Sequence[Sequence[str]]) -> tuple[list[str], list[int]]:
 
 
 def _dot(place: Sequence[float], title: str | None, kind: str = "") -> str:
-    told = f' class="{kind}"' if kind else ""
-    return f'<circle cx="{place[0]:.1f}" cy="{place[1]:.1f}"{told}><title>{text(title or "")}</title></circle>'
+    style = f' class="{kind}"' if kind else ""
+    return f'<circle cx="{place[0]:.1f}" cy="{place[1]:.1f}"{style}><title>{text(title or "")}</title></circle>'
 
 
 def _fitted(places: Points) -> Points:
-    """Into the picture, each direction on its own: t-SNE's distances between far points mean nothing."""
+    """Scale each axis to the picture separately, since t-SNE's distances between far points have no meaning."""
     low, span = places.min(0), np.maximum(np.ptp(places, axis=0), 1e-12)
     fitted: Points = EDGE + (places - low) / span * (np.array([WIDTH, HEIGHT]) - 2 * EDGE)
     return fitted
@@ -105,7 +104,7 @@ def _colour(number: int, names: Sequence[str]) -> int:
 
 
 def _legend(names: Sequence[str], group: Sequence[int]) -> Markup:
-    """Radio buttons that dim the other dots: the style sheet does it, no script."""
+    """Radio buttons that dim the other dots, by CSS and without a script."""
     sizes = Counter(group)
     keys = [_key("all", "", "all", len(group))]
     for number, name in enumerate(names):
@@ -123,8 +122,9 @@ def _key(name: str, swatch: str, label: str, size: int) -> Markup:
 
 
 def _explained(drawn: int, n: int) -> str:
-    what = f"{drawn:,} of {n:,} items, evenly through the catalogue" if drawn < n else f"All {n:,} items"
+    what = f"{drawn:,} of {n:,} items, evenly sampled" if drawn < n else f"All {n:,} items"
     return (
-        f"{what}. What is near has like content; distances between far dots mean nothing. A dot has the colour of its "
-        "rarest coloured genre. Choose a genre to see it alone; rings are the items below."
+        f"{what}, by t-SNE of their content vectors. Nearby dots have similar content; distances between far dots have "
+        "no meaning. A dot has the colour of its rarest genre in the legend. Select a genre to highlight it; rings "
+        "mark the sample items below."
     )

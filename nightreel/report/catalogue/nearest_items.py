@@ -1,4 +1,4 @@
-"""The items whose content is nearest to an item, and what the two have in common."""
+"""The items with the most similar content, and the properties that they share."""
 
 from __future__ import annotations
 
@@ -11,27 +11,36 @@ import numpy as np
 from nightreel.report.catalogue.tables import Row, Vectors
 
 BLOCK = 65_536
-"""Rows of vectors that are looked at together: memory does not grow with the catalogue."""
+"""Rows of vectors compared at a time, so that memory does not grow with the catalogue."""
 ALIKE = 0.6
-"""Least cosine of two items' pictures that is named: of one video's frames it is some 0.9, of different ones 0.3."""
+"""Lowest cosine at which images count as similar: within one video it is about 0.9, between different ones 0.3."""
 NAMED = 3
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """Row of the catalogue and cosine."""
+    """A similar item: its row in the catalogue, and the cosine."""
 
     row: int
     cosine: float
 
 
 def nearest(vectors: Vectors, rows: Sequence[int], k: int) -> list[list[Neighbour]]:
-    """The k nearest other items of each of `rows`, exactly, the nearest first; vectors: [n, dim] of unit length."""
-    asked = np.asarray(vectors[list(rows)], np.float32)
+    """Find the k nearest other items of each row by exact search.
+
+    Args:
+        vectors: [n, dim], of unit length.
+        rows: Rows whose neighbours are wanted.
+        k: Neighbours of each row.
+
+    Returns:
+        The neighbours of each row, the nearest first.
+    """
+    queries = np.asarray(vectors[list(rows)], np.float32)
     scores = np.full((len(rows), 0), 0.0, np.float32)
     items = np.empty((len(rows), 0), np.int64)
     for start in range(0, len(vectors), BLOCK):
-        part = asked @ np.asarray(vectors[start : start + BLOCK], np.float32).T
+        part = queries @ np.asarray(vectors[start : start + BLOCK], np.float32).T
         at = np.arange(start, start + part.shape[1])
         part[np.asarray(rows)[:, None] == at[None]] = -np.inf
         scores = np.concatenate([scores, part], axis=1)
@@ -45,9 +54,9 @@ def nearest(vectors: Vectors, rows: Sequence[int], k: int) -> list[list[Neighbou
 
 
 def in_common(one: Row, other: Row) -> list[str]:
-    """What two rows of `Catalogue.rows` share, in words; empty where only their vectors say that they are near."""
+    """The properties that two rows of `CatalogueTables.rows` share, in words; empty if only the vectors are similar."""
     mine, theirs = one["derived"], other["derived"]
-    told = [
+    shared = [
         _both("by", one, other, "creators"),
         _both("both", one, other, "genres"),
         _both("tagged", {"tags": _tags(one)}, {"tags": _tags(other)}, "tags"),
@@ -55,15 +64,15 @@ def in_common(one: Row, other: Row) -> list[str]:
     ]
     pictures = _cosine(mine.get("picture"), theirs.get("picture"))
     if pictures >= ALIKE:
-        told.append(f"pictures alike ({pictures:.2f})")
+        shared.append(f"similar images ({pictures:.2f})")
     for name, row in (("media_type", other), ("language", other)):
         if one.get(name) and row.get(name) and one[name] != row[name]:
-            told.append(f"across {'media' if name == 'media_type' else 'languages'}: {row[name]}")
-    return [each for each in told if each]
+            shared.append(f"other {'medium' if name == 'media_type' else 'language'}: {row[name]}")
+    return [text for text in shared if text]
 
 
 def _tags(row: Row) -> list[str]:
-    """Learned tags that the genres do not say already."""
+    """The item's given and predicted tags, without those that are also genres."""
     genres = {genre.casefold() for genre in row.get("genres") or ()}
     found = dict.fromkeys([*(row.get("tags") or ()), *(row["derived"].get("tags") or ())])
     return [tag for tag in found if tag.casefold() not in genres]

@@ -1,4 +1,4 @@
-"""The page of what was understood: one HTML file with its pictures inside, that needs no server and no network."""
+"""The page of the catalogue: what was derived of its items, as one self-contained HTML file with images."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from nightreel.report.markup import Markup, caption, section, table, tag, text
 from nightreel.report.style import css
 
 REVIEWED = 10
-METHODS = {"learned": "learned", "commonest": "always the commonest", "label_names": "nearest label name"}
+METHODS = {"learned": "trained tagger", "commonest": "most frequent tag", "label_names": "nearest tag name"}
 FIGURES = {
     "precision@1": "precision@1",
     "f1_micro": "F1 micro",
     "f1_macro": "F1 macro",
     "map": "mAP",
-    "tagged": "tagged",
+    "tagged": "share tagged",
 }
 _RULES = """
 .quiet{color:var(--quiet);font-size:.85rem;margin:.1rem 0}
@@ -49,8 +49,8 @@ _ALONE = "".join(f".atlas:has(#only-{number}:checked) g.dots:not(.d{number}){{op
 
 
 def page(catalogue: CatalogueTables) -> str:
-    """The whole document; parts of which nothing is known are left out."""
-    title = f"What Nightreel understood, run {catalogue.recipe[:12]}"
+    """Return the whole document; sections without data are omitted."""
+    title = f"Nightreel catalogue, run {catalogue.recipe[:12]}"
     rows = chosen(catalogue)
     found = samples(catalogue, rows)
     numbered = {row: sample.number for row, sample in zip(rows, found, strict=True)}
@@ -73,7 +73,11 @@ def page(catalogue: CatalogueTables) -> str:
 
 
 def write_understanding(data: Path, metrics: Path, state: Path) -> Path | None:
-    """Make the page of the run whose files are in `data`; returns where it is, None where nothing was understood."""
+    """Write the page of the run whose files are in `data`.
+
+    Returns:
+        The path of the page; None if stage understand has not run.
+    """
     catalogue = read_catalogue(data, metrics)
     if catalogue is None:
         return None
@@ -86,23 +90,23 @@ def write_understanding(data: Path, metrics: Path, state: Path) -> Path | None:
 
 
 def understanding_path(state: Path, recipe: str) -> Path:
-    """Where the page of a recipe is kept."""
+    """Return where the page of a recipe is stored."""
     return state / "reports" / recipe / "understanding.html"
 
 
 def _head(catalogue: CatalogueTables) -> Markup:
     metrics = catalogue.metrics
-    told = {
+    counts = {
         "items": metrics.get("items", len(catalogue)),
         "with a description or transcript": metrics.get("with_prose"),
         "transcribed": metrics.get("transcribed"),
-        "language known": metrics.get("with_language"),
+        "with a known language": metrics.get("with_language"),
     }
-    return tag("dl", *(tag("div", tag("dt", n), tag("dd", f"{v:,}")) for n, v in told.items() if v is not None))
+    return tag("dl", *(tag("div", tag("dt", n), tag("dd", f"{v:,}")) for n, v in counts.items() if v is not None))
 
 
 def known(catalogue: CatalogueTables) -> Markup:
-    """Each derived field: how many items have it, and from what; and why others don't."""
+    """Each derived field: how many items have it, which model or method produced it, and why other items lack it."""
     origins, n = catalogue.origins(), max(1, len(catalogue))
     have = [
         [
@@ -117,16 +121,13 @@ def known(catalogue: CatalogueTables) -> Markup:
     lack = [
         [row["field"].replace("_", " "), f"{row['count_all']:,}", row["skipped"]] for row in origins if row["skipped"]
     ]
-    gaps = (
-        [tag("h3", "What could not be said, and why"), table(["field", "items", "reason"], lack[:12], (1,))]
-        if lack
-        else []
-    )
-    return section("What is known", table(["field", "items", "share", "from"], have, (1, 2)) if have else "", *gaps)
+    gaps = [tag("h3", "Missing fields, and why"), table(["field", "items", "reason"], lack[:12], (1,))] if lack else []
+    known_fields = table(["field", "items", "share", "produced by"], have, (1, 2)) if have else ""
+    return section("Derived fields", known_fields, *gaps)
 
 
 def _share(share: float) -> str:
-    return f"{share:.1%}" if share >= 0.001 else "under 0.1%"
+    return f"{share:.1%}" if share >= 0.001 else "< 0.1%"
 
 
 def _named(cards: Row, producer: str) -> str:
@@ -137,25 +138,27 @@ def _named(cards: Row, producer: str) -> str:
 
 
 def tags(metrics: Row) -> Markup:
-    """The learned tags beside their rivals."""
-    told = metrics.get("tags", {})
+    """Quality of the tagger against two baselines."""
+    quality = metrics.get("tags", {})
     rows = [
-        [shown, *(f"{told[name][figure]:.3f}" for figure in FIGURES)] for name, shown in METHODS.items() if name in told
+        [shown, *(f"{quality[name][figure]:.3f}" for figure in FIGURES)]
+        for name, shown in METHODS.items()
+        if name in quality
     ]
     explained = caption(
-        "Cross-validated: no item's tags are judged by a head that has learned from it. Tags are given where they beat "
-        "both rivals, and to an item only above the threshold of understand.tags.probability."
+        "Cross-validated: every item is tagged by a model that was not trained on it. Tags are used only if the tagger "
+        "beats both baselines, and an item gets a tag only above the threshold understand.tags.probability."
     )
     return section("Tags", table(["method", *FIGURES.values()], rows, range(1, 6)), explained) if rows else Markup("")
 
 
 def review(catalogue: CatalogueTables) -> Markup:
-    """Answers of the language model that failed the check, for somebody to look at."""
+    """Answers of the language model that failed the checks, for manual review."""
     rows = [
         [row["item_id"], row["reason"], tag("span", row["answer"][:300], class_="wide")]
         for row in catalogue.review(REVIEWED)
     ]
     explained = caption(
-        "Answers of the language model that failed the check; none of it is used. All are in review.parquet."
+        "Answers of the language model that failed the checks; they are not used. All of them are in review.parquet."
     )
-    return section("For review", explained, table(["item", "why", "answer"], rows)) if rows else Markup("")
+    return section("For review", explained, table(["item", "reason", "answer"], rows)) if rows else Markup("")

@@ -1,5 +1,4 @@
-"""The part of the understanding page that tells of the tone of items and of comments on them, and how far it can be
-trusted."""
+"""The catalogue page's sections on the sentiment of items and of comments, with the measured accuracy."""
 
 from __future__ import annotations
 
@@ -9,36 +8,36 @@ from nightreel.understanding.text.sentiment_model import TONES
 
 
 def sentiment(metrics: Row) -> Markup:
-    """How many items have each tone; what was measured of the labels."""
-    told = metrics.get("sentiment", {})
-    if not told.get("read"):
+    """Number of items by sentiment, and the accuracy of the labels."""
+    found = metrics.get("sentiment", {})
+    if not found.get("read"):
         return Markup("")
-    counts = {name: told[name] for name in reversed(TONES)}
-    counts["not clear"] = told["read"] - sum(counts.values())
-    rows = [[name, f"{count:,}", f"{count / told['read']:.1%}"] for name, count in counts.items()]
-    measured = told["measured"]
+    counts = {name: found[name] for name in reversed(TONES)}
+    counts["unclear"] = found["read"] - sum(counts.values())
+    rows = [[name, f"{count:,}", f"{count / found['read']:.1%}"] for name, count in counts.items()]
+    measured = found["measured"]
     explained = caption(
-        f"Description and transcript in English. On {measured['texts']:,} rated texts of kinds that it had not learned "
-        f"from (reviews, editorials, tweets) {measured['labelled']:.0%} got a label, and of these "
-        f"{measured['right_where_labelled']:.0%} were right. A description is of another kind again: this is the tone "
-        "of its words, not whether the item is good."
+        "From English descriptions and transcripts. Measured on "
+        f"{measured['texts']:,} rated texts of kinds that the model was not trained on (reviews, editorials, tweets): "
+        f"{measured['labelled']:.0%} got a label, of which {measured['right_where_labelled']:.0%} were correct. "
+        "Descriptions are yet another kind of text: the label is about their wording, not about the item's quality."
     )
-    return section("Sentiment", table(["tone", "items", "share"], rows, (1, 2)), explained)
+    return section("Sentiment", table(["sentiment", "items", "share"], rows, (1, 2)), explained)
 
 
 def comments(metrics: Row) -> Markup:
-    """How many items have a tone of their comments."""
-    told = metrics.get("comments")
-    if not told:
+    """Number of items with a sentiment of their comments."""
+    found = metrics.get("comments")
+    if not found:
         return Markup("")
     rows = [
-        ["items with comments", f"{told['items']:,}"],
-        ["items with a tone of comments", f"{told['given']:,}"],
-        ["comments in English", f"{told['read']:,}"],
+        ["items with comments", f"{found['items']:,}"],
+        ["items with a comment sentiment", f"{found['given']:,}"],
+        ["comments in English", f"{found['read']:,}"],
     ]
     explained = caption(
-        "Each person's last comment on an item, in English; an item gets their mean where there are enough. Erased "
-        "users' comments count nowhere. On rated texts of other kinds, the tone of one and people's ratings have "
-        f"a rank correlation of {told['measured']['rank_correlation']:.2f}."
+        "Uses each user's last English comment on an item; an item with enough of them gets the mean. Comments of "
+        "erased users are not used. On rated texts of other kinds, the sentiment's rank correlation with the ratings "
+        f"is {found['measured']['rank_correlation']:.2f}."
     )
     return section("Comments", table(["", "count"], rows, (1,)), explained)

@@ -1,4 +1,4 @@
-"""What the page of a catalogue is made of: tables that validate, understand and embed wrote."""
+"""The tables that the catalogue page is made from, written by validate, understand and embed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ Row = dict[str, Any]
 Vectors = npt.NDArray[np.float32]
 GIVEN = ("item_id", "title", "genres", "tags", "creators", "language", "media_type", "description")
 HEAVY = {"segments", "sound", "picture", "transcript"}
-"""Derived columns that are read for the shown items alone."""
+"""Derived columns that are read only for the items shown."""
 
 
 @dataclass(frozen=True)
 class CatalogueTables:
-    """given: the catalogue's own columns; derived: understand's, light ones; vectors: [n, dim], memory-mapped; folder:
-    understand's output; cards: producer → what it is; metrics: of the stage; rows are in the catalogue's order."""
+    """The catalogue's tables, all in the catalogue's order.
+
+    given: the source's columns; derived: understand's small columns; vectors: [n, dim], memory-mapped; folder:
+    understand's output; cards: producer → its description; metrics: understand's.
+    """
 
     recipe: str
     given: pa.Table
@@ -38,7 +41,7 @@ class CatalogueTables:
         return int(self.given.num_rows)
 
     def rows(self, at: list[int]) -> list[Row]:
-        """All that is known of some items: the catalogue's fields, and the derived ones as `derived`."""
+        """All fields of some items, with the derived ones under `derived`. at: their rows."""
         path = self.folder / "items.parquet"
         heavy = [name for name in pq.read_schema(path).names if name in HEAVY]
         more = pq.read_table(path, columns=heavy).take(pa.array(at, pa.int64())).to_pylist()
@@ -46,7 +49,7 @@ class CatalogueTables:
         return [one | {"derived": light | rest} for one, light, rest in zip(own, derived, more, strict=True)]
 
     def frames(self, items: list[str]) -> dict[str, list[Row]]:
-        """Item → its frames (time_s, jpeg)."""
+        """Item → its video frames (time_s, jpeg)."""
         table = self._of("frames", items, ["item_id", "time_s", "jpeg"])
         found: dict[str, list[Row]] = {}
         for row in table.to_pylist():
@@ -54,7 +57,7 @@ class CatalogueTables:
         return found
 
     def gaps(self, items: list[str]) -> dict[str, list[Row]]:
-        """Item → provenance rows of the fields that it lacks for a reason."""
+        """Item → provenance rows of its missing fields, with the reason."""
         found: dict[str, list[Row]] = {}
         for row in self._of("provenance", items, ["item_id", "field", "skipped"]).to_pylist():
             if row["skipped"]:
@@ -62,21 +65,21 @@ class CatalogueTables:
         return found
 
     def origins(self) -> list[Row]:
-        """How many items have each field from each producer, or lack it for each reason; the most frequent first."""
+        """Number of items by field and producer, or by missing field and reason; the most frequent first."""
         notes = pq.read_table(self.folder / "provenance.parquet", columns=["field", "producer", "skipped"])
-        # A figure of the one item, in brackets, is no reason of its own.
+        # A number in brackets is specific to one item, so it must not make a reason of its own.
         reasons = pc.replace_substring_regex(notes["skipped"], r" \([^()]*\d[^()]*\)$", "")
         notes = notes.set_column(2, "skipped", reasons)
         counted = notes.group_by(["field", "producer", "skipped"]).aggregate([([], "count_all")]).to_pylist()
         return sorted(counted, key=lambda row: (-row["count_all"], row["field"], row["skipped"] or ""))
 
     def review(self, most: int) -> list[Row]:
-        """The first answers of the language model that were not used."""
+        """The first answers of the language model that failed the checks."""
         rows: list[Row] = pq.read_table(self.folder / "review.parquet").slice(0, most).to_pylist()
         return rows
 
     def labels(self) -> list[tuple[str, ...]]:
-        """What each item is filed under: its genres, else its learned tags, else its medium."""
+        """The labels of each item: its genres, else its predicted tags, else its medium."""
         own = zip(
             *(
                 self._column(table, name)
@@ -87,11 +90,11 @@ class CatalogueTables:
         return [tuple(genres or tags or ([medium] if medium else [])) for genres, tags, medium in own]
 
     def media(self) -> list[str]:
-        """Each item's medium; empty where it isn't known."""
+        """The medium of each item; empty if unknown."""
         return [medium or "" for medium in self._column(self.given, "media_type")]
 
     def kinds(self, fields: Sequence[str]) -> list[tuple[bool, ...]]:
-        """Which of these fields each item has; `frames` and `sound` are asked of the provenance."""
+        """Which of these fields each item has, by its provenance."""
         notes = pq.read_table(self.folder / "provenance.parquet", columns=["item_id", "field", "skipped"])
         notes = notes.filter(pc.is_null(notes["skipped"]))
         ids, columns = self.given["item_id"], []
@@ -109,8 +112,10 @@ class CatalogueTables:
 
 
 def read_catalogue(data: Path, metrics: Path) -> CatalogueTables | None:
-    """data, metrics: the run's folders; None where understand has not written. The vectors are those that are served,
-    or of the encoder as it came where nothing was trained."""
+    """Read the tables from a run's folders; None if stage understand has not run.
+
+    The vectors are the candidate's, or those of stage embed if there is no candidate.
+    """
     folder, items = data / "understand", data / "validate" / "items.parquet"
     if not (items.exists() and (folder / "items.parquet").exists()):
         return None
@@ -122,7 +127,7 @@ def read_catalogue(data: Path, metrics: Path) -> CatalogueTables | None:
         recipe=str(_object(data / "snapshot" / "recipe.json").get("recipe", "")),
         given=given,
         derived=pq.read_table(folder / "items.parquet", columns=[name for name in light if name not in HEAVY]),
-        # A candidate of an earlier run may be about another catalogue.
+        # A candidate of an earlier run may have another catalogue.
         vectors=next((each for each in maps if len(each) == given.num_rows), None),
         folder=folder,
         cards=_object(folder / "understand.json"),

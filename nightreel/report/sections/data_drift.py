@@ -1,4 +1,4 @@
-"""Drift of the data: what moved against the last good snapshot and against training; what is steady is folded away."""
+"""The report's section on data drift: changes since the last good snapshot and since training."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Any
 from nightreel.report.markup import Markup, caption, section, table, tag
 from nightreel.report.run_files import Row, RunFacts
 
-STYLE = {"stop": "failed", "warning": "unsure", "not measured": "unsure", "steady": "passed", "told": ""}
+STYLE = {"stop": "failed", "warning": "unsure", "not measured": "unsure", "steady": "passed", "info": ""}
 ORDER = tuple(STYLE)
-HEAD = ["against", "what", "result", "found", "warns above", "stops above"]
+HEAD = ["compared with", "figure", "result", "details", "warns above", "stops above"]
 
 
 def drift(facts: RunFacts) -> Markup:
-    """Stops first, then warnings, then what can't be measured."""
+    """Figures beyond their stop first, then warnings, then figures that could not be measured."""
     found: list[Row] = facts.documents.get("evaluate/drift", [])
     if not found:
         return Markup("")
     moved = sorted((each for each in found if each["state"] != "steady"), key=lambda each: ORDER.index(each["state"]))
     steady = [each for each in found if each["state"] == "steady"]
     explained = caption(
-        "PSI: population stability index over bins of the reference; KS: greatest distance of the two distribution "
-        "functions. What chance alone may give is no warning. Only the last good snapshot can stop a run; training is "
-        "always older than its test."
+        "PSI: population stability index over the reference's bins. KS: largest distance between the two distribution "
+        "functions. Differences that chance can explain give no warning. Only changes since the last good snapshot can "
+        "stop a run, because training data are always older than the test's."
     )
-    folded = tag("details", tag("summary", f"{len(steady)} figures are steady"), table(HEAD, _rows(steady), (4, 5)))
+    folded = tag("details", tag("summary", f"{len(steady)} steady figures"), table(HEAD, _rows(steady), (4, 5)))
     return section(
-        "Drift of the data", table(HEAD, _rows(moved), (4, 5)) if moved else "", folded if steady else "", explained
+        "Data drift", table(HEAD, _rows(moved), (4, 5)) if moved else "", folded if steady else "", explained
     )
 
 

@@ -1,4 +1,4 @@
-"""The second part of the page: curves, coverage, newcomers, sample users, data and cost."""
+"""The later sections of the report: curves, metrics beyond accuracy, cold start, data and cost."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ BEYOND = {
 NEEDS = {
     "serendipity@10": "popularity among the members",
     "miscalibration@10": "genres of the items",
-    "diversity@10": "lists of two items or more",
+    "diversity@10": "lists of at least two items",
     "popularity_lift@10": "histories",
 }
-"""Of a figure that may be missing: what it is measured by."""
-TITLES = {"encoder": "Learning curve of the encoder", "curve": "Trees of the blend, on validation"}
+"""Metric that may be missing → what it needs."""
+TITLES = {"encoder": "Learning curve of the encoder", "curve": "Number of trees in the blend, on validation"}
 STEPS = ("trees", "step", "epoch", "round", "iteration", "k")
 
 
 def curves(facts: RunFacts) -> Markup:
-    """Metrics by list length, and what training left: a chart for each number of each of its files."""
+    """Metrics by list length, and the training curves: one chart for each numeric column of each file."""
     gate = facts.verdict.get("gate")
     by_k = [row for row in facts.curves.get("by_k", []) if row.get("protocol") == gate]
     titles = {"ndcg": "NDCG", "recall": "Recall"}
@@ -50,7 +50,7 @@ def curves(facts: RunFacts) -> Markup:
 
 
 def long_tail(facts: RunFacts) -> Markup:
-    """How far lists reach into the catalogue, and the other figures beyond accuracy."""
+    """Coverage of the long tail, and the other metrics beyond accuracy."""
     models: Row = facts.report.get("protocols", {}).get(facts.verdict.get("gate"), {}).get("models", {})
     names = [name for name in BEYOND if any(name in each["beyond"] for each in models.values())]
     rows = [
@@ -64,59 +64,60 @@ def long_tail(facts: RunFacts) -> Markup:
         name: [(x, y) for x, y in points] for name, points in facts.report.get("long_tail", {}).items()
     }
     chart = _titled(
-        "Long tail: share of all places that go to the most shown items",
-        lines(tails, "share of the catalogue, most shown first", "share of all places in lists"),
+        "Long tail: share of all recommendations that go to the most recommended items",
+        lines(tails, "share of the catalogue, most recommended first", "share of all recommendations"),
     )
     explained = caption(
-        "Gini: 0 where every item is shown equally often, 1 where one has everything. Popularity lift: how much more "
-        "popular lists are than histories. Miscalibration: how far a list's genres are from the history's; 0 is none. "
-        "Serendipity: wanted, and not in the list of what is popular."
+        "Gini: 0 if every item is recommended equally often, 1 if a single item takes every place. Popularity lift: "
+        "how much more popular the lists are than the users' histories. Miscalibration: divergence of a list's genres "
+        "from the history's; 0 is perfectly calibrated. Serendipity: relevant, and not in the popularity list."
     )
     figures = table(["model", *(BEYOND[name][0] for name in names)], rows, range(1, len(names) + 1)) if rows else ""
     unmeasured = caption(f"Not measured: {', '.join(lacking)}.") if rows and lacking else ""
-    return section("Beyond accuracy, first ten places", figures, unmeasured, explained if rows else "", chart)
+    return section("Beyond accuracy, top 10", figures, unmeasured, explained if rows else "", chart)
 
 
 def newcomers(facts: RunFacts) -> Markup:
-    """Users and items of whom little is known."""
+    """The cold-start segments: users and items with few or no events."""
     rows = [
         [row["what"], row["model"], f"{ndcg['point']:.4f}", f"{ndcg['low']:.4f}–{ndcg['high']:.4f}", row["users"]]
         for row in facts.cold
         for ndcg in [row["ndcg"]]
     ]
-    head = ["who", "model", "NDCG@10", "95% interval", "users"]
-    return section("Newcomers", table(head, rows, (2, 3, 4))) if rows else Markup("")
+    head = ["segment", "model", "NDCG@10", "95% interval", "users"]
+    return section("Cold start", table(head, rows, (2, 3, 4))) if rows else Markup("")
 
 
 def accounting(facts: RunFacts) -> Markup:
-    """Rows in and out, and what the data are like."""
+    """Row counts before and after validation, and facts about the data."""
     tables: Row = facts.validated.get("tables", {})
     rows = [
         [name, *(f"{own[part]:,}" for part in ("in", "clean", "quarantined", "erased"))] for name, own in tables.items()
     ]
-    told = facts.validated.get("facts", {})
+    described = facts.validated.get("facts", {})
     listed = [
-        [name.replace("_", " "), f"{value:,.4g}" if isinstance(value, float) else value] for name, value in told.items()
+        [name.replace("_", " "), f"{value:,.4g}" if isinstance(value, float) else value]
+        for name, value in described.items()
     ]
     warned = [tag("li", warning) for warning in facts.validated.get("warnings", [])]
     return section(
         "Data",
         table(["table", "rows in", "clean", "quarantined", "erased"], rows, (1, 2, 3, 4)) if rows else "",
         tag("ul", *warned) if warned else "",
-        table(["fact", ""], listed) if listed else "",
+        table(["property", "value"], listed) if listed else "",
     )
 
 
 def cost(facts: RunFacts) -> Markup:
-    """Seconds and memory of each stage, as of when it last ran on this machine, and what the bundle costs a reader."""
+    """Time and memory of each stage when it last ran on this machine, and what the bundle costs a reader."""
     rows = [[stage, f"{each['wall_seconds']:,.1f}", f"{each['peak_mb']:,.0f}"] for stage, each in facts.costs.items()]
     if rows:
-        rows.append([tag("b", "all"), f"{sum(each['wall_seconds'] for each in facts.costs.values()):,.1f}", ""])
-    explained = caption("Of the last time that a stage really ran here; one that DVC reused cost nothing tonight.")
-    told = facts.notes.get("refit", {})
-    figures = {"latency_ms": "{:,.1f} ms for one list", "memory_mb": "{:,.0f} MB of memory to open it and answer"}
-    costs = [figures[name].format(told[name]) for name in figures if name in told]
-    reader = tag("p", f"The final bundle takes a reader {', '.join(costs)}.") if costs else ""
+        rows.append([tag("b", "total"), f"{sum(each['wall_seconds'] for each in facts.costs.values()):,.1f}", ""])
+    explained = caption("Measured when the stage last ran on this machine; stages that DVC reused cost nothing.")
+    notes = facts.notes.get("refit", {})
+    figures = {"latency_ms": "{:,.1f} ms for one list", "memory_mb": "{:,.0f} MB of memory to open it and recommend"}
+    costs = [figures[name].format(notes[name]) for name in figures if name in notes]
+    reader = tag("p", f"With the final bundle, a reader needs {', '.join(costs)}.") if costs else ""
     return (
         section("Cost", table(["stage", "seconds", "peak MB"], rows, (1, 2)), explained, reader) if rows else Markup("")
     )

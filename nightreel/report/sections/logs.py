@@ -1,4 +1,4 @@
-"""From logs: off-policy estimates and an experiment's read-out, or why they are not measured."""
+"""The report's section on logs: off-policy estimates and A/B results, or why they were not measured."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nightreel.report.markup import Markup, caption, section, table, tag
 from nightreel.report.run_files import Row, RunFacts
 
 ESTIMATES = {
-    "logged": "logging policy, as it was",
+    "logged": "logging policy, as observed",
     "ips": "challenger, IPS",
     "snips": "challenger, SNIPS",
     "dr": "challenger, doubly robust",
@@ -17,23 +17,23 @@ ESTIMATES = {
 
 
 def logs(facts: RunFacts) -> Markup:
-    """Both parts."""
-    told: Row = facts.documents.get("evaluate/logs", {})
-    if not told:
+    """Off-policy estimates and A/B test."""
+    measured: Row = facts.documents.get("evaluate/logs", {})
+    if not measured:
         return Markup("")
     return section(
-        "From logs",
+        "Logged slates",
         tag("h3", "Off-policy estimates"),
-        *_estimates(told["off_policy"]),
-        tag("h3", "Experiment"),
-        *_experiment(told["experiment"]),
+        *_estimates(measured["off_policy"]),
+        tag("h3", "A/B test"),
+        *_experiment(measured["experiment"]),
     )
 
 
-def _estimates(told: Row) -> list[Markup]:
-    if told["why"]:
-        return [tag("p", "Not measured: ", told["why"], ".")]
-    found = {name: told[name] for name in ESTIMATES}
+def _estimates(estimates: Row) -> list[Markup]:
+    if estimates["why"]:
+        return [tag("p", "Not measured: ", estimates["why"], ".")]
+    found = {name: estimates[name] for name in ESTIMATES}
     scale = span([(each["low"], each["high"]) for each in found.values()], 0.0)
     rows = [
         [
@@ -46,26 +46,27 @@ def _estimates(told: Row) -> list[Markup]:
         for each in [found[name]]
     ]
     explained = caption(
-        f"Responses per place of a list of {told['places']}, from {told['impressions']:,} impressions in "
-        f"{told['slates']:,} slates of {told['users']:,} users; effective sample {told['effective']:,.0f}; the log "
-        f"speaks for {told['support']['point']:.0%} of what would be shown."
+        f"Responses per position in a list of {estimates['places']}, from {estimates['impressions']:,} impressions in "
+        f"{estimates['slates']:,} slates of {estimates['users']:,} users. Effective sample size: "
+        f"{estimates['effective']:,.0f}. The log supports {estimates['support']['point']:.0%} of the challenger's "
+        "recommendations."
     )
     return [table(["policy", "responses", "95% interval", ""], rows, (1, 2)), explained]
 
 
-def _experiment(told: Row) -> list[Markup]:
-    sizes = "; ".join(f"{name}: {count:,} users" for name, count in told.get("users", {}).items())
-    head = [tag("p", f"{sizes}; {told['crossed']:,} users were in several and are left out.")] if sizes else []
-    if told["why"]:
-        return [*head, tag("p", "Not measured: ", told["why"], ".")]
+def _experiment(test: Row) -> list[Markup]:
+    sizes = "; ".join(f"{name}: {count:,} users" for name, count in test.get("users", {}).items())
+    head = [tag("p", f"{sizes}; {test['crossed']:,} users were in several arms and are excluded.")] if sizes else []
+    if test["why"]:
+        return [*head, tag("p", "Not measured: ", test["why"], ".")]
     explained = caption(
-        "Intervals that hold on every night at once: it may be looked at, and stopped on, at any time. Sample ratio "
-        f"check: p = {told['ratio_p']:.3g}."
+        "Always-valid intervals (confidence sequences): they may be read every night, and the test may be stopped at "
+        f"any time. Sample ratio mismatch test: p = {test['ratio_p']:.3g}."
     )
-    names = ["outcome", "arm", told["control"], "arm's", "difference", "interval", ""]
-    rows = [_outcome(each) for each in told["outcomes"] if not each["why"]]
+    names = ["outcome", "arm", f"control ({test['control']})", "arm's value", "difference", "interval", ""]
+    rows = [_outcome(each) for each in test["outcomes"] if not each["why"]]
     lacking = [
-        tag("li", f"{e['outcome']} of {e['arm']}: not measured: {e['why']}") for e in told["outcomes"] if e["why"]
+        tag("li", f"{e['outcome']} of {e['arm']}: not measured: {e['why']}") for e in test["outcomes"] if e["why"]
     ]
     return [
         *head,

@@ -1,4 +1,4 @@
-"""The parts of the model card that the rest of the page does not show: use, limits, terms and lineage."""
+"""The parts of the model card that the rest of the report does not show: use, limits, members and terms."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nightreel.report.run_files import Row, RunFacts
 
 
 def model_card(facts: RunFacts) -> Markup:
-    """What the version is for, and what it is not."""
+    """Intended use, limits, members and terms of the data."""
     card: Row = facts.documents.get("evaluate/card", {})
     if not card:
         return Markup("")
@@ -21,15 +21,15 @@ def model_card(facts: RunFacts) -> Markup:
         "Model card",
         tag("h3", "Intended use"),
         _list(card["intended_use"]),
-        tag("h3", "Not for"),
+        tag("h3", "Out of scope"),
         _list(card["not_for"]),
         tag("h3", "Limits"),
         _list(card["limits"]),
         tag("h3", f"Members, blended by {card['recipe']['blend']}"),
-        table(["member", "settings"], members),
+        table(["member", "selected parameters"], members),
         tag("h3", "Terms of the data"),
         tag("p", card["terms"]),
-        caption("The whole card is in the bundle, as card.md and card.json; `nightreel card` prints it."),
+        caption("The complete card is in the bundle, as card.md and card.json; `nightreel card` prints it."),
     )
 
 

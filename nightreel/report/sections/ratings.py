@@ -1,4 +1,4 @@
-"""The part of the page on predicted ratings: the head, the biases and the mean, side by side."""
+"""The report's section on rating prediction: the rating model, the biases alone and the mean, side by side."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from nightreel.report.run_files import Row, RunFacts
 
 
 def ratings(facts: RunFacts) -> Markup:
-    """RMSE and MAE of predicted ratings, protocol by protocol; why there are none where nothing was measured."""
+    """RMSE and MAE of predicted ratings, protocol by protocol, or why they were not measured."""
     gate, parts = facts.verdict.get("gate"), []
     found: Row = facts.report.get("ratings", {})
     for name, own in sorted(found.items(), key=lambda pair: (pair[0] != gate, pair[0])):
@@ -32,9 +32,9 @@ def ratings(facts: RunFacts) -> Markup:
         pair = own["against"]
         parts.append(
             caption(
-                f"RMSE of the rating head less that of the biases: {pair['point']:+.4f}, 95% interval {pair['low']:+.4f} "
-                f"to {pair['high']:+.4f}; below 0 is better. Users who had rated nothing before are not asked "
-                f"({own['cold_users']:,})."
+                f"RMSE of the rating model minus that of the biases: {pair['point']:+.4f}, 95% interval "
+                f"{pair['low']:+.4f} to {pair['high']:+.4f}; below 0 is better. Users without earlier ratings are "
+                f"excluded ({own['cold_users']:,})."
             )
         )
     return section("Ratings", *parts)

@@ -1,4 +1,4 @@
-"""Sample users side by side: what they took to, what both lists show and why, in words, bars and word clouds."""
+"""The report's sample users: history, both lists, and why items were recommended, with bars and word clouds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from nightreel.report.markup import Markup, caption, section, tag
 from nightreel.report.run_files import Row, RunFacts
 
-KINDS = ("what people take after it", "closeness in content", "popularity now")
+KINDS = ("behaviour", "content", "popularity")
 LARGEST, SMALLEST = 1.5, 0.8  # em, of a cloud's words
 
 
@@ -18,16 +18,16 @@ def people(facts: RunFacts) -> Markup:
     if not found:
         return Markup("")
     order = (
-        "From the greatest loss against the champion to the greatest gain, evenly apart; "
+        "Users at even distances, from the largest loss against the champion to the largest gain; "
         if any("champion_ndcg" in each for each in found)
-        else "From the lowest NDCG@10 to the highest, evenly apart; "
+        else "Users at even distances, from the lowest NDCG@10 to the highest; "
     )
     keys = [tag("span", tag("i", class_=f"bit k{n}"), name, class_="key") for n, name in enumerate(KINDS)]
-    explained = tag("p", "The bar beside an item shares out the votes that brought it in: ", *keys, class_="note")
+    explained = tag("p", "The bar next to an item shows which kinds of signal ranked it: ", *keys, class_="note")
     cards = tag("div", *(_person(each) for each in found), class_="people")
     return section(
         "Sample users",
-        caption(order + "a tick marks what the user then took to."),
+        caption(order + "a tick marks items that the user then chose."),
         explained if any("why" in each for each in found) else "",
         cards,
     )
@@ -43,8 +43,8 @@ def _person(each: Row) -> Markup:
     return tag(
         "article",
         tag("h3", f"{each['user'][:16]} · {score}"),
-        tag("p", tag("span", f"Newest of {each['events']:,} events: ", class_="quiet"), "; ".join(each["history"])),
-        tag("p", tag("span", "Then took to: ", class_="quiet"), tag("b", "; ".join(each["wanted"]))),
+        tag("p", tag("span", f"Latest of {each['events']:,} events: ", class_="quiet"), "; ".join(each["history"])),
+        tag("p", tag("span", "Then chose: ", class_="quiet"), tag("b", "; ".join(each["wanted"]))),
         tag("div", *columns, class_="lists"),
         _reasons(each, why),
         _clouds(each.get("words", {})),
@@ -62,36 +62,37 @@ def _list(name: str, items: Sequence[Sequence[object]], why: Sequence[Sequence[o
 
 
 def _votes(shares: Sequence[float]) -> Markup:
-    """A bar that shares out an item's votes by kind."""
-    told = ", ".join(f"{share:.0%} {kind}" for share, kind in zip(shares, KINDS, strict=True) if share)
+    """A stacked bar of an item's votes by kind of signal."""
+    label = ", ".join(f"{share:.0%} {kind}" for share, kind in zip(shares, KINDS, strict=True) if share)
     bits = [tag("i", class_=f"bit k{n}", style=f"width:{share:.1%}") for n, share in enumerate(shares) if share]
-    return tag("span", *bits, class_="votes", title=told, role="img", aria_label=told) if bits else Markup("")
+    return tag("span", *bits, class_="votes", title=label, role="img", aria_label=label) if bits else Markup("")
 
 
 def _reasons(each: Row, why: Sequence[Sequence[object]]) -> Markup:
-    """Why the first item is there: in a sentence, by history item, and by feature against the other candidates."""
+    """Why the first item was recommended: in a sentence, by history item, and by feature."""
     if not why:
         return Markup("")
     title = each["challenger"][0][0]
     said = tag("p", tag("span", f"Why {title}: ", class_="quiet"), str(why[0][0]))
     parts = []
     if each.get("evidence"):
-        parts.append(_bars("of its votes, from", [(name, value, f"{value:.0%}") for name, value in each["evidence"]]))
+        evidence = [(name, value, f"{value:.0%}") for name, value in each["evidence"]]
+        parts.append(_bars("share of its votes by history item", evidence))
     if each.get("lifted"):
-        parts.append(_bars("its score, against the mean candidate's", _figures(each["lifted"])))
+        parts.append(_bars("score against the average candidate, by feature", _figures(each["lifted"])))
     return tag("div", said, tag("div", *parts, class_="lists"))
 
 
 def _figures(parts: Sequence[tuple[str, float]]) -> list[tuple[str, float, str]]:
-    """Parts with their figures in words, all to the same place: three digits of the greatest one, at most six decimals.
-    A score may be a rating's size or a sum of reciprocal ranks."""
+    """Parts with their values as text, all with the same number of decimals: three digits of the largest, at most six
+    decimals, since a score may be as large as a rating or as small as a sum of reciprocal ranks."""
     top = max((abs(value) for _, value in parts), default=0.0)
     decimals = min(max(2 - math.floor(math.log10(top)), 0), 6) if top else 2
     return [(name, value, f"{value:+,.{decimals}f}") for name, value in parts]
 
 
 def _bars(head: str, rows: Sequence[tuple[str, float, str]]) -> Markup:
-    """A bar for each row, its length by the greatest."""
+    """A bar for each row, relative to the largest."""
     top = max((abs(value) for _, value, _ in rows), default=1.0) or 1.0
     lines = [
         tag(
@@ -111,8 +112,8 @@ def _bars(head: str, rows: Sequence[tuple[str, float, str]]) -> Markup:
 
 
 def _clouds(words: Row) -> Markup:
-    """What the history and each list are about."""
-    named = (("history", "history is about"), ("champion", "champion's list"), ("challenger", "challenger's list"))
+    """Word clouds of the history and of each list."""
+    named = (("history", "words of the history"), ("champion", "champion's list"), ("challenger", "challenger's list"))
     clouds = [
         tag("div", tag("h4", head), tag("p", *_words(words[name]), class_="cloud"))
         for name, head in named

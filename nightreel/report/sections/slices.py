@@ -1,4 +1,4 @@
-"""The page's part with every figure of every slice."""
+"""The report's section with every metric of every slice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BEYOND = {
 
 
 def everything(facts: RunFacts) -> Markup:
-    """Ranking metrics with 95% intervals, then what lies beyond accuracy."""
+    """Ranking metrics with 95% intervals, then metrics beyond accuracy."""
     found: list[Row] = facts.report.get("slices", [])
     if not found:
         return Markup("")
@@ -31,10 +31,10 @@ def everything(facts: RunFacts) -> Markup:
         for each in found
     ]
     explained = caption(
-        "Of what is served, with 95% intervals; coverage is of the whole catalogue, so small slices have less. "
-        "Hit rate, MAP, precision and F1 of each are in data/evaluate/report.json."
+        "Metrics of the evaluated lists, with 95% intervals. Coverage is a share of the whole catalogue, so small "
+        "slices have less. Hit rate, MAP, precision and F1 are in data/evaluate/report.json."
     )
-    return section("Slices, figure by figure", table(head, rows, tuple(range(1, len(head)))), explained)
+    return section("Slice metrics", table(head, rows, tuple(range(1, len(head)))), explained)
 
 
 def _ranking(found: Row) -> str:

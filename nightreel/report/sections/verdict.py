@@ -1,4 +1,4 @@
-"""The first part of the page: what was decided, by which rules, and how the models, slices and groups stand."""
+"""The first sections of the report: models, comparison with the champion, slices, behavioural tests, exposure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def models(facts: RunFacts) -> Markup:
     for name, own in sorted(facts.report.get("protocols", {}).items(), key=lambda pair: (pair[0] != gate, pair[0])):
         found: Row = own["models"]
         if not found:
-            parts.append(caption(f"{name}: no test users, nothing is measured."))
+            parts.append(caption(f"{name}: not measured, there are no test users."))
             continue
         scale = span([(each["ndcg@10"][1], each["ndcg@10"][2]) for each in found.values()], 0.0)
         rows = [
@@ -31,14 +31,14 @@ def models(facts: RunFacts) -> Markup:
             for model, each in sorted(found.items(), key=lambda pair: -pair[1]["ndcg@10"][0])
             for point, low, high in [each["ndcg@10"]]
         ]
-        decides = " · decides" if name == gate else ""
+        decides = " · used by the gate" if name == gate else ""
         head = ["model", "NDCG@10", "95% interval", "", "recall@10", "hit rate@10", "MRR@10"]
         parts += [tag("h3", f"{name} · {own['users']:,} test users{decides}"), table(head, rows, (1, 2, 4, 5, 6))]
     return section("Models", *parts)
 
 
 def versus(facts: RunFacts) -> Markup:
-    """Challenger and champion, metric by metric, over the same users."""
+    """Challenger against champion, metric by metric, over the same users."""
     found: list[Row] = facts.report.get("pairs", [])
     scale = span([(each["difference"]["low"], each["difference"]["high"]) for each in found], 0.0)
     rows = [
@@ -55,7 +55,7 @@ def versus(facts: RunFacts) -> Markup:
         for each in found
     ]
     head = ["metric", "challenger", "95% interval", "champion", "95% interval", "", "difference", "95% interval"]
-    explained = caption("Differences are paired: both are asked for the same users, who are drawn together.")
+    explained = caption("Differences are paired: both recommend to the same users, and the bootstrap resamples users.")
     numbers = (1, 2, 3, 4, 6, 7)
     return section("Challenger against champion", table(head, rows, numbers), explained) if rows else Markup("")
 
@@ -65,7 +65,7 @@ def _paired(found: Row, scale: tuple[float, float]) -> Markup:
 
 
 def members(facts: RunFacts) -> Markup:
-    """Every member against the blend."""
+    """Every member model against the blend."""
     found = [each for each in facts.report.get("against_blend", []) if each["difference"]]
     scale = span([(each["difference"]["low"], each["difference"]["high"]) for each in found], 0.0)
     rows = [
@@ -81,16 +81,16 @@ def members(facts: RunFacts) -> Markup:
         for each in sorted(found, key=lambda each: -each["difference"]["point"])
         for pair in [each["difference"]]
     ]
-    head = ["model", "", "NDCG@10", "bounds", "corrected upper bound", "users", "detectable"]
+    head = ["model", "", "NDCG@10 difference", "interval", "corrected upper bound", "users", "min. detectable loss"]
     explained = caption(
-        "Relative to the blend, paired. The blend is surely better where the bound, corrected for all of the "
-        "comparisons (Holm), is below 0."
+        "Paired differences relative to the blend. The blend is significantly better where the upper bound, corrected "
+        "for all comparisons (Holm), is below 0."
     )
     return section("Members against the blend", table(head, rows, (2, 3, 4, 5, 6)), explained) if rows else Markup("")
 
 
 def slices(facts: RunFacts) -> Markup:
-    """Each slice's NDCG@10 and its paired difference against the champion."""
+    """NDCG@10 of each slice, and its paired difference from the champion."""
     found: list[Row] = facts.verdict.get("slices", [])
     if not found:
         return Markup("")
@@ -103,11 +103,11 @@ def slices(facts: RunFacts) -> Markup:
         "users",
         "NDCG@10",
         "95% interval",
-        *(["against the champion", "", "corrected bound", "detectable"] * bool(pairs)),
+        *(["against the champion", "", "corrected upper bound", "min. detectable loss"] * bool(pairs)),
     ]
     rows = [_slice(each, scale, apart, bool(pairs)) for each in found]
-    explained = "A slice is broken where the corrected upper bound is below 0 and the loss is beyond the margin. "
-    few = "Slices with few users are shown and not tested."
+    explained = "A slice has regressed if its corrected upper bound is below 0 and its loss is larger than the margin. "
+    few = "Slices with few users are listed but not tested."
     gaps = facts.verdict.get("gaps", [])
     listed = [[gap["by"], gap["best"], gap["worst"], f"{gap['gap']['point']:.4f}", _bounds(gap["gap"])] for gap in gaps]
     return section(
@@ -115,7 +115,7 @@ def slices(facts: RunFacts) -> Markup:
         table(head, rows, (2, 3, 6, 7, 8)),
         caption((explained if pairs else "") + few),
         tag("h3", "Gaps between slices") if gaps else "",
-        table(["by", "best served", "worst served", "NDCG@10 apart", "95% interval"], listed, (3, 4)) if gaps else "",
+        table(["by", "best slice", "worst slice", "NDCG@10 gap", "95% interval"], listed, (3, 4)) if gaps else "",
     )
 
 
@@ -132,25 +132,30 @@ def _slice(each: Row, scale: tuple[float, float], apart: tuple[float, float], co
         return row
     if not pair:
         return [*row, "not measured", "", "", ""]
-    state = tag("span", "broken", class_="state failed") if each["broken"] else ""
+    state = tag("span", "regressed", class_="state failed") if each["broken"] else ""
     bound = "not tested" if each["upper"] is None else f"{each['upper']:+.1%}"
     drawn = interval(pair["low"], pair["point"], pair["high"], apart, 0.0)
     return [*row, drawn, f"{pair['point']:+.1%}", tag("span", bound, " ", state), f"{pair['detectable']:.1%}"]
 
 
 def behaviours(facts: RunFacts) -> Markup:
-    """The behavioural tests."""
+    """The results of the behavioural tests."""
     rows = []
     for each in facts.report.get("behaviours", []):
         figure, bound = each["figure"], each["bound"]
-        state = "not tried" if figure is None else "told" if bound is None else "failed" if figure < bound else "passed"
+        if figure is None:
+            state = "not applicable"
+        elif bound is None:
+            state = "info"
+        else:
+            state = "failed" if figure < bound else "passed"
         shown = tag("span", state, class_=f"state {STATES.get(state, '')}")
         rows.append([each["name"], shown, tag("div", each["text"], class_="wide")])
-    return section("Behaviour", table(["test", "result", "found"], rows)) if rows else Markup("")
+    return section("Behavioural tests", table(["test", "result", "details"], rows)) if rows else Markup("")
 
 
 def groups(facts: RunFacts) -> Markup:
-    """Attention that groups of items get, beside what users wanted."""
+    """Exposure of groups of items in the lists, against their share of the items that users chose."""
     found: list[Row] = facts.report.get("groups", [])
     rows = [
         [
@@ -165,8 +170,12 @@ def groups(facts: RunFacts) -> Markup:
         ]
         for each in found
     ]
-    head = ["by", "group", "items", "attention", "95% interval", "of wanted items", "surplus", "95% interval"]
-    return section("Exposure of groups", table(head, rows, (2, 3, 4, 5, 6, 7))) if rows else Markup("")
+    head = ["by", "group", "items", "exposure", "95% interval", "relevant share", "surplus", "95% interval"]
+    explained = caption(
+        "Exposure: share of the lists' places, weighted by rank, that go to the group. Relevant share: the group's "
+        "share of the items that test users chose. Surplus: exposure minus relevant share."
+    )
+    return section("Exposure of groups", table(head, rows, (2, 3, 4, 5, 6, 7)), explained) if rows else Markup("")
 
 
 def _bounds(found: Row, form: str = ".4f") -> str:

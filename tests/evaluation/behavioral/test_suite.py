@@ -44,8 +44,8 @@ def test_a_sound_candidate_passes_every_test(reader: Reader, question: TestSet) 
         each.name: each for each in run_behavioral_tests(question, reader, reader.items.genres, settings().evaluate)
     }
     assert len(found) == 5
-    assert found["the same item twice ranks alike"].figure == 1
-    gone = found["blocked and expired items never show"]
+    assert found["duplicated items rank alike"].figure == 1
+    gone = found["blocked and expired items are never shown"]
     # Every user's list; a history's, its reasons, a stranger's; five users one by one and at once; search, neighbours and
     # what is told of an item.
     assert (gone.figure, gone.cases) == (1, 40 + 3 + 5 + 1 + 3 * 5)
@@ -105,7 +105,7 @@ def test_a_withdrawn_item_that_shows_on_one_door_fails(
 
     found = hidden_items(question, with_door(reader, door, blind))
     assert found.failed
-    assert "20 of the most shown items" in found.text
+    assert "20 of the most recommended items" in found.text
 
 
 @pytest.mark.parametrize("right", OPEN_TO_ALL)
@@ -140,4 +140,4 @@ def test_without_lists_there_is_nothing_to_try(reader: Reader, question: TestSet
     assert duplicate_items(nobody, reader.engine, least=0.9).figure is None
     assert hidden_items(nobody, reader).figure is None
     blocked = replace(reader, items=replace(reader.items, blocked=np.ones(ITEMS, bool)))
-    assert "no list shows anything" in hidden_items(question, blocked).text
+    assert "all lists are empty" in hidden_items(question, blocked).text

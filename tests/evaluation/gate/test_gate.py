@@ -68,8 +68,8 @@ def test_one_user_is_no_proof(tmp_path: Path) -> None:
     found, report = judged(tmp_path, 1)
     assert found.verdict.rules[0].users == 1
     assert (found.verdict.decision, found.verdict.label) == ("hold", "not measured")
-    assert "one user, who tells nothing of others" in found.verdict.sentence
-    assert next(rule for rule in found.verdict.rules if rule.name == "no slice is broken").state == "not measured"
+    assert "one test user is not enough" in found.verdict.sentence
+    assert next(rule for rule in found.verdict.rules if rule.name == "no slice regression").state == "not measured"
     json.dumps([found.verdict.model_dump(), report], allow_nan=False)
 
 

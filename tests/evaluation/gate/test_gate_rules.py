@@ -60,7 +60,7 @@ def test_data_that_end_before_the_champions_are_stale(behind_days: float, change
 def test_the_worst_broken_slice_is_named_with_its_figures() -> None:
     rule = whole_slices([scored(-0.05, True), scored(0.01, False)], margin=0.03, least_users=50)
     assert rule.state == "failed"
-    assert rule.text == "1 of 2 slices broken, the worst language pt: NDCG@10 -20.0%, corrected upper bound -5.0%"
+    assert rule.text == "1 of 2 slices regressed, worst language pt: NDCG@10 -20.0%, corrected upper bound -5.0%"
     assert (rule.high, rule.detectable) == (-0.05, 0.15)
     assert whole_slices([scored(0.01, False)], margin=0.03, least_users=50).state == "passed"
     assert whole_slices([], margin=0.03, least_users=50).state == "not measured"
@@ -132,7 +132,7 @@ def test_a_word_for_another_candidate_changes_nothing(candidate: str) -> None:
 def test_a_block_and_broken_lists_stay(verdict: Verdict) -> None:
     found = overridden(verdict, word(), DIGEST)
     assert (found.decision, found.override) == ("reject", None)
-    assert found.sentence.endswith("no override for that (Ann: new genre)")
+    assert found.sentence.endswith("this can't be overridden (Ann: new genre)")
 
 
 @pytest.mark.parametrize("field", ["by", "reason"])

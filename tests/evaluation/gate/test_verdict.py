@@ -88,7 +88,7 @@ def test_a_challenge(champion: Difference, popularity: Difference, decision: str
     verdict = challenge(champion_rule(champion), popularity_rule(popularity), [], digest="f" * 64, how="rule (c)")
     assert (verdict.decision, verdict.label, verdict.model) == (decision, label, "blend")
     assert verdict.sentence.startswith(f"{decision} ({label}): ")
-    assert "ffffffffffff judged by rule (c)" in verdict.sentence
+    assert "ffffffffffff compared by rule (c)" in verdict.sentence
 
 
 def test_an_unproven_promotion_says_how_many_users_it_would_need() -> None:
@@ -129,11 +129,11 @@ def test_without_a_champion_the_best_is_the_baseline(popularity: GateRule | None
 
 
 def test_a_blend_that_misbehaves_is_a_baseline_and_it_is_said() -> None:
-    opposite = sound_behaviour([BehavioralTest("a fan of a genre gets it", -0.5, 0.0, 8, "-50.0%")])
+    opposite = sound_behaviour([BehavioralTest("genre fans get more of their genre", -0.5, 0.0, 8, "-50.0%")])
     verdict = first(None, [], opposite, model="blend", replaces=None, behind=BEHIND)
     assert (verdict.decision, verdict.rules) == ("promote", (opposite,))
     assert (
-        "a challenger would be rejected, for the blend misbehaves (a fan of a genre gets it: -50.0%)"
+        "with a champion it would be rejected, because it fails behavioural tests (genre fans get more of their genre: -50.0%)"
         in verdict.sentence
     )
 

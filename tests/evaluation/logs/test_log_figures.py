@@ -113,7 +113,7 @@ def test_estimates_are_refused_with_a_reason() -> None:
         return str(off_policy(replace(data, **changes), ranker or Fixed(), "blend", LOGS, resample)["why"])
 
     assert "no split in time" in off_policy(data, None, "blend", LOGS, resample)["why"]
-    assert "no event carries a `propensity`" in why(events=whole.drop_columns(["propensity"]))
+    assert "no event has a `propensity`" in why(events=whole.drop_columns(["propensity"]))
     at = whole.column_names.index("propensity")
     lacking = [p if n % 2 else None for n, p in enumerate(whole["propensity"].to_pylist())]
     assert "95% are needed" in why(events=whole.set_column(at, "propensity", pa.array(lacking, pa.float64())))
@@ -175,12 +175,14 @@ def test_what_an_experiment_lacks_is_said() -> None:
     )
     assert found["click-through rate"]["why"] == "no impressions are logged"
     assert "no `watch` event" in found["watch time, minutes"]["why"]
-    assert "nobody has been in it for 7 days" in found["retention"]["why"]
+    assert "no user has been in the test for 7 days" in found["retention"]["why"]
     assert "no likes" in found["satisfaction"]["why"]
-    assert "no spread" in found["conversion"]["why"], "only plays are left, so everybody played"
-    assert read_experiment(dataset(rows), LOGS)["why"] == "no event carries a `variant`"
-    assert "name 1 variant:" in outcomes(rows, [None if v is None else "A" for v in variant])[0]["why"]
-    assert "none of the arms" in outcomes(rows, variant, control="C")[0]["why"]
+    assert "no variance" in found["conversion"]["why"], "only plays are left, so everybody played"
+    assert read_experiment(dataset(rows), LOGS)["why"] == "no event has a `variant`"
+    assert (
+        "name 1 variant, and two are needed" in outcomes(rows, [None if v is None else "A" for v in variant])[0]["why"]
+    )
+    assert "not one of the arms" in outcomes(rows, variant, control="C")[0]["why"]
 
 
 def test_users_in_several_arms_are_counted_and_left_out() -> None:

@@ -87,4 +87,4 @@ def test_it_is_refused_where_few_weights_decide() -> None:
     few = Impressions(*(each[:40] for each in (log.user, log.slate, log.item, log.propensity, log.response)))
     found = estimate(few, lists[: int(few.user.max()) + 1], ITEMS, resample)
     assert isinstance(found, Estimate)
-    assert "a few large weights would decide" in str(why_unreliable(found, 0.0, 100))
+    assert "a few large weights would dominate" in str(why_unreliable(found, 0.0, 100))

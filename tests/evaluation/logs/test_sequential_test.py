@@ -33,7 +33,7 @@ def test_a_ratio_is_of_sums_and_its_error_of_users() -> None:
     assert (found.control_value, found.arm_value, found.users) == (pytest.approx(0.2), pytest.approx(0.4), (50, 50))
     error = np.sqrt(np.var(clicks / 10, ddof=1) / 50 + np.var(clicks / 5, ddof=1) / 50)
     assert found.high - found.point == pytest.approx(half_width(error, 100, 0.05, 1000))
-    assert "no spread" in str(arm_difference((ONE, ONE), (ONE, ONE), 0.05, 1000))
+    assert "no variance" in str(arm_difference((ONE, ONE), (ONE, ONE), 0.05, 1000))
     assert "fewer than 30" in str(arm_difference((clicks[:9], shown[:9]), (clicks, shown), 0.05, 1000))
 
 

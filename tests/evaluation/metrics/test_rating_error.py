@@ -87,7 +87,7 @@ def test_a_head_is_asked_for_its_predictions() -> None:
     assert (found["against"]["point"], found["cold_users"]) == (0, 0)
     small = rating_metrics({"fold": found})["fold"]
     assert (small["ratings"], small["users"], small["rmse"]["mean"]) == (1, 1, 1.5)
-    assert "1 of 1 users" in rating_lines("fold", found)
+    assert "1 ratings by 1 users" in rating_lines("fold", found)
 
 
 @pytest.mark.parametrize(

@@ -43,11 +43,11 @@ def test_every_rule_is_measured_against_a_champion_that_kept_its_lists(workspace
     assert [Path("data/evaluate", name).read_bytes() for name in PUBLISHED] == alone, "the champion is no part of it"
     states = {rule["name"]: rule["state"] for rule in verdict["rules"]}
     assert list(states) == [
-        "not worse than the champion", "better than popularity", "every list is sound",
-        "data as fresh as the champion's", "data like the champion's", "no slice is broken", "coverage holds", "it behaves",
+        "not worse than the champion", "better than popularity", "list integrity",
+        "data freshness", "data drift", "no slice regression", "catalogue coverage", "behavioural tests",
     ]  # fmt: skip
     assert set(states.values()) == {"passed"}
-    assert next(rule for rule in verdict["rules"] if rule["name"] == "coverage holds")["point"] == 1
+    assert next(rule for rule in verdict["rules"] if rule["name"] == "catalogue coverage")["point"] == 1
     assert any(each["upper"] == 0 for each in verdict["slices"])
     sample = read_json(Path("data/evaluate/report.json"))["samples"][0]
     assert sample["champion"] == sample["challenger"]
@@ -63,8 +63,8 @@ def test_drifted_data_hold_and_an_older_champion_tells_nothing(workspace: Path) 
     assert (verdict["decision"], verdict["label"]) == ("hold", "drifted data")
     assert "event: PSI" in verdict["sentence"]
     published.unlink()
-    rule = next(rule for rule in judged()["rules"] if rule["name"] == "data like the champion's")
-    assert rule["text"] == "drift is not measured: the champion's version keeps no profile of its data"
+    rule = next(rule for rule in judged()["rules"] if rule["name"] == "data drift")
+    assert rule["text"] == "drift is not measured: the champion's bundle has no data profile"
 
 
 def test_a_person_promotes_a_held_candidate_by_its_digest(workspace: Path) -> None:

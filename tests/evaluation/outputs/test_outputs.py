@@ -45,7 +45,7 @@ def test_what_it_writes(workspace: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert {len(sample["challenger"]) for sample in report["samples"]} == {10}
     assert report["long_tail"]["challenger"][-1] == [1, 1]
     shown = capsys.readouterr().out
-    assert "leave_last_out · 120 test users · decides" in shown
+    assert "leave_last_out · 120 test users · used by the gate" in shown
     assert "promote blend as the baseline: there is no champion yet" in shown
 
 

@@ -72,8 +72,8 @@ def test_of_many_users_some_are_asked() -> None:
 @pytest.mark.parametrize(
     "media, reason",
     [
-        (["video"] * 6 + [None], "one medium only"),
-        (["video"] * 5 + ["podcast", "video"], "no user who took one medium wants another"),
+        (["video"] * 6 + [None], "the catalogue has only one medium"),
+        (["video"] * 5 + ["podcast", "video"], "no test user has a history in one medium and a test item in another"),
     ],
 )
 def test_where_nothing_can_be_measured_it_says_why(media: list[str | None], reason: str) -> None:

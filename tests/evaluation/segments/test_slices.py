@@ -83,7 +83,7 @@ def test_dimensions_of_a_data_set(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["items.colour", "event.device", "items"])
 def test_a_column_that_no_table_has_is_refused_with_the_remedy(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UserError, match=rf"evaluate.slices: '{name}' is no column of the data.*items.language"):
+    with pytest.raises(UserError, match=rf"evaluate.slices: the data have no column '{name}'.*items.language"):
         slices_of(planted(tmp_path), [], [name])
 
 

@@ -36,7 +36,7 @@ def test_a_dep_inside_an_out_and_an_out_inside_a_dep_are_edges(tmp_path: Path) -
     [
         ("stages: [", "Restore it from version control"),
         ("vars: []", "Restore it from version control"),
-        ("stages:\n  a: {cmd: x, deps: [b], outs: [a]}\n  b: {cmd: x, deps: [a], outs: [b]}\n", "form a circle"),
+        ("stages:\n  a: {cmd: x, deps: [b], outs: [a]}\n  b: {cmd: x, deps: [a], outs: [b]}\n", "form a cycle"),
         (None, "Restore it from version control"),
     ],
 )

@@ -81,14 +81,14 @@ def test_from_a_fresh_server_to_a_changed_file(toy: Path, prefect_api: str, monk
     (told,) = deployment.deploy(home)
     assert "kept the schedule" in told and page.schedule() == ("0 5 * * *", False)
     found = page.deployment()
-    margin = found["parameter_openapi_schema"]["definitions"]["Evaluate"]["properties"]["margin"]
+    margin = found["parameter_openapi_schema"]["definitions"]["EvaluateForm"]["properties"]["margin"]
     assert found["description"].startswith("From yesterday's logs") and "`0.04`" in margin["description"]
     assert page.submit({"nothing": 1}).status_code == 409
 
     # The file itself says something new about the schedule: that wins, and is told.
     edit(toy / "prefect.yaml", 'cron: "0 3 * * *"', 'cron: "30 2 * * *"')
     (told,) = deployment.deploy(home)
-    assert "prefect.yaml has another schedule now; it replaced the schedule `0 5 * * *`, turned off" in told
+    assert "the new schedule in prefect.yaml replaced the schedule `0 5 * * *`, turned off" in told
     assert page.schedule() == ("30 2 * * *", True)
 
     # A pause of the whole deployment stays; `nightreel deploy` goes back to the file.
@@ -106,4 +106,4 @@ def test_without_a_server_deploy_says_so(toy: Path) -> None:
     done = project.nightreel(toy, "deploy")
     assert done.returncode == 1 and "no Prefect server to deploy to" in done.stderr
     done = project.nightreel(toy, "deploy", PREFECT_API_URL="http://127.0.0.1:9/api")
-    assert done.returncode == 1 and "no Prefect server answers there" in done.stderr
+    assert done.returncode == 1 and "no Prefect server responds there" in done.stderr

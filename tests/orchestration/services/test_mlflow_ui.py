@@ -51,7 +51,7 @@ def test_a_broken_database_is_told_on_the_page(tmp_path: Path) -> None:
     (tmp_path / "mlflow" / "mlflow.db").write_bytes(b"not a database, but long enough to be looked at" * 99)
     with pages(tmp_path) as address:
         page = read(address + "/health")
-    assert f"MLflow&#x27;s database {tmp_path}/mlflow/mlflow.db is broken. Restore it" in page
+    assert f"MLflow&#x27;s database {tmp_path}/mlflow/mlflow.db is damaged. Restore it" in page
 
 
 def test_a_server_of_ones_own_is_linked(tmp_path: Path) -> None:

@@ -35,17 +35,17 @@ def test_a_service_is_started_again_but_not_for_ever(tmp_path: Path, stack: Exit
     said: list[str] = []
     service = Service("MLflow", start(), start)
     for _ in range(DEATHS):
-        service.mend(said.append)
+        service.restart_if_ended(said.append)
     assert len(said) == DEATHS and all("MLflow ended by itself" in line and "s.log" in line for line in said)
     with pytest.raises(UserError, match=r"MLflow: ended by itself 4 times in 10 minutes.*s\.log"):
-        service.mend(said.append)
-    with pytest.raises(UserError, match=r"Prefect: ended by itself\. Its log says why"):
-        Service("Prefect", start()).mend(said.append)
+        service.restart_if_ended(said.append)
+    with pytest.raises(UserError, match=r"Prefect: ended by itself\. See its log"):
+        Service("Prefect", start()).restart_if_ended(said.append)
 
 
 def test_a_service_that_runs_is_left_alone(tmp_path: Path, stack: ExitStack) -> None:
     sleeping = stack.enter_context(Child(["sleep", "60"], cwd=tmp_path, env=os.environ, log=tmp_path / "s.log"))
-    Service("MLflow", sleeping).mend(pytest.fail)
+    Service("MLflow", sleeping).restart_if_ended(pytest.fail)
 
 
 def test_the_children_of_a_killed_holder_are_waited_for(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_the_children_of_a_killed_holder_are_waited_for(tmp_path: Path) -> None:
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
     )
     assert holder.stdout is not None and holder.stdout.readline()
-    with pytest.raises(UserError, match="it is already going on"), exclusive(tmp_path / "x.lock", "it"):
+    with pytest.raises(UserError, match="it is already in progress"), exclusive(tmp_path / "x.lock", "it"):
         pass
     holder.kill()
     holder.communicate()
