@@ -94,7 +94,7 @@ def _log_model(client: Any, parent: Any, version: Version) -> str:
         )
         mlflow.pyfunc.save_model(
             path=str(Path(scratch, "model")),
-            python_model=str(code / "tracking_model.py"),
+            python_model=str(code / "tracking" / "mlflow_model.py"),
             artifacts={"bundle": str(version.folder.resolve())},
             code_paths=[str(Path(scratch, code.name))],
             signature=_signature(),

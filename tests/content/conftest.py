@@ -9,7 +9,7 @@ import pytest
 from nightreel.content.encoders.transformer import Encoder
 from nightreel.settings import Embed, load
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 TEXTS = [
     " ".join(["The quiet robot finds a garden beyond the last galaxy"] * repeat + [f"part {part}"])
     for repeat in (0, 1, 2, 5, 12, 30) for part in range(7)

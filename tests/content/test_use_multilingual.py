@@ -64,6 +64,6 @@ def test_it_needs_no_torch() -> None:
         f"open_encoder(settings(embed={{'encoder': {UNIVERSAL!r}}}).embed).encode(['a']); print('torch' in sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3]
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
     )
     assert done.stdout == "False\n"

@@ -31,7 +31,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 WORDS = (
     ("rocket", "robot", "galaxy", "laser", "android", "orbit", "planet", "starship", "alien", "cosmos"),

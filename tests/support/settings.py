@@ -9,7 +9,7 @@ import yaml
 
 from nightreel.settings import Settings, parse
 
-PARAMS = Path(__file__).parents[1] / "params.yaml"
+PARAMS = Path(__file__).parents[2] / "params.yaml"
 
 
 def settings(**changes: dict[str, Any]) -> Settings:

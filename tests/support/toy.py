@@ -48,8 +48,9 @@ stages:
 STAGE = """
 import json, os, sys, time
 from pathlib import Path
-from nightreel.stage import UserError, say, stage_main, staged_output
-from tasks import settings
+from nightreel import settings
+from nightreel.errors import UserError
+from nightreel.stage import log_progress, stage_main, staged_output
 
 NAME = Path(__file__).stem
 INPUTS = {"fetch": "source.txt", "learn": "data/fetch/words.txt", "score": "data/learn/words.txt",
@@ -57,10 +58,10 @@ INPUTS = {"fetch": "source.txt", "learn": "data/fetch/words.txt", "score": "data
 
 def main():
     if "--failed" in sys.argv:
-        say(f"noted that {sys.argv[2]} failed")
+        log_progress(f"noted that {sys.argv[2]} failed")
         Path(os.environ["NIGHTREEL_STATE"], "failed.json").write_text(json.dumps(sys.argv[1:]))
         return
-    say(f"{NAME} begins")
+    log_progress(f"{NAME} begins")
     if os.environ.get("TOY_SLOW") == NAME:
         Path(os.environ["TOY_PID"]).write_text(str(os.getpid()))
         time.sleep(60)
@@ -88,7 +89,7 @@ stage_main(main)
 
 def build(folder: Path, *, git: bool = True) -> Path:
     """The project in `folder`, committed where `git`; the flows' code comes along, as in a real checkout."""
-    for name in ("flows", "tasks"):
+    for name in ("flows", "nightreel", "tasks"):
         shutil.copytree(HERE / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / ".dvc").mkdir()
     for name in ("params.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore", "prefect.yaml"):

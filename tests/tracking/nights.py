@@ -18,7 +18,7 @@ from nightreel.tracking import sender
 from nightreel.tracking.address import tracking_uri
 from tests.support.small_bundle import write_bundle
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 STAGES = ("snapshot", "validate", "understand", "embed", "finetune", "evaluate", "refit", "publish", "record")
 ITEMS, USERS = ["a", "b", "c"], ["u", "v"]
 LEARNT = Histories.from_rows([([0, 1], [1.0, 2.0]), ([1], [3.0])])

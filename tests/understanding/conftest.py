@@ -9,7 +9,7 @@ import pytest
 from nightreel.content.encoders.transformer import Encoder
 from nightreel.settings import Settings, load
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")

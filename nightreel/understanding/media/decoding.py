@@ -51,7 +51,7 @@ def decode(path: Path, settings: Media) -> Decoded:
         "cpu_s": settings.decode_seconds,
     }
     with tempfile.TemporaryDirectory(prefix="nightreel-media-") as scratch:
-        command = [sys.executable, "-P", str(Path(__file__).with_name("decode.py")), str(path), scratch]
+        command = [sys.executable, "-P", str(Path(__file__).with_name("decode_child.py")), str(path), scratch]
         try:
             done = subprocess.run(
                 [*command, json.dumps(limits)], capture_output=True, timeout=settings.decode_seconds, check=False

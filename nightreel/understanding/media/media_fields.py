@@ -126,7 +126,10 @@ def _put(found: Understood, at: int, look: Look, digest: str, values: Values) ->
 
 def _producer(look: Look) -> str:
     code = code_of(
-        *(Path(__file__).with_name(f"{name}.py") for name in ("decode", "sound", "speech", "picture", "thumbnails"))
+        *(
+            Path(__file__).with_name(f"{name}.py")
+            for name in ("audio_features", "decode_child", "image_features", "speech_to_text", "thumbnails")
+        )
     )
     return fingerprint(look.name, look.card, code)
 

@@ -22,7 +22,7 @@ BLOCK = 1024
 """Comments that are read at once."""
 LEAST = 3
 """English comments that a tone needs: of fewer it would be one person's mood."""
-CODE = ("comments", "language", "sentences", "tone")
+CODE = ("comment_sentiment", "language", "sentences", "sentiment_model")
 FEW = f"fewer than {LEAST} comments in English"
 
 

@@ -17,7 +17,7 @@ from nightreel.understanding.text.sentences import sentences_of
 
 BLOCK = 512
 """Items that are encoded together: a phrase that several of them have is encoded once."""
-CODE = ("choosing", "east_asian", "function_words", "phrases", "sentences", "text_fields")
+CODE = ("candidate_phrases", "cjk", "extractive", "keywords_and_summary", "sentences", "stopwords")
 
 
 @dataclass(frozen=True)

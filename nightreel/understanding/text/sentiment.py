@@ -21,7 +21,7 @@ from nightreel.understanding.text.item_prose import Prose
 from nightreel.understanding.text.sentiment_model import LEXICON, SCORES, TONES, Lexicon, Tone, learned
 
 LANGUAGE = "en"
-CODE = ("sentences", "tone")
+CODE = ("sentences", "sentiment_model")
 
 
 class Sentiments:

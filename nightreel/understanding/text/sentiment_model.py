@@ -22,7 +22,7 @@ from nightreel.understanding.text.sentences import sentences_of
 TONES = ("negative", "neutral", "positive")
 SCORES = ("neg", "neu", "pos", "compound")
 """VADER's: shares of a sentence's words, and the whole, from -1 to 1."""
-LEARNED = Path(__file__).with_name("tone.json")
+LEARNED = Path(__file__).with_name("sentiment_model.json")
 LEXICON = "vaderSentiment"
 
 

@@ -16,7 +16,7 @@ from nightreel import settings
 from nightreel.orchestration import overrides
 from nightreel.orchestration.dvc import pipeline
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 BOXES: dict[str, type[form.Box]] = {
     "snapshot": form.SnapshotForm, "embed": form.EmbedForm, "finetune": form.FinetuneForm, "evaluate": form.EvaluateForm,
     "publish": form.PublishForm,

@@ -45,7 +45,7 @@ def state_of(client: SyncPrefectClient, run: FlowRun) -> str:
 def claimed_by_the_dead(folder: Path, run: UUID, *, sure: bool = True, worker: str = "ours") -> None:
     """As a worker leaves it that was killed."""
     code = f"from nightreel.orchestration.services import process_ledger; from pathlib import Path; process_ledger.claim(Path({str(folder)!r}), '{run}', worker={worker!r}, sure={sure})"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_the_children_of_a_killed_holder_are_waited_for(tmp_path: Path) -> None:
         "    subprocess.Popen(['sleep', '2'], pass_fds=(lock,)); print(flush=True); input()"
     )
     holder = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
     )
     assert holder.stdout is not None and holder.stdout.readline()
     with pytest.raises(UserError, match="it is already going on"), exclusive(tmp_path / "x.lock", "it"):
@@ -76,7 +76,7 @@ def test_a_run_of_an_earlier_up_leaves_although_a_new_one_holds_the_lock(tmp_pat
     def begin() -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, "-c", code], env=os.environ | parent_watch.mark(tmp_path), start_new_session=True,
-            stdout=subprocess.PIPE, cwd=Path(__file__).parents[2],
+            stdout=subprocess.PIPE, cwd=Path(__file__).parents[3],
         )  # fmt: skip
 
     with exclusive(tmp_path / parent_watch.LOCK, "up"):
