@@ -80,7 +80,7 @@ class Clock:
         least, most = (0.0, math.inf) if self.ordered else PLAUSIBLE
         if number is None or not least <= number < most:
             unit = "a position, since this version's source has no clock" if self.ordered else UNITS
-            raise UserError(f"moment {str(told)!r}: is no moment of this version's. Give {LAST_EVENT} or {unit}.")
+            raise UserError(f"moment {str(told)!r}: is not a valid time for this version. Give {LAST_EVENT} or {unit}.")
         return number
 
 

@@ -105,7 +105,7 @@ class RuleTable:
             BundleError: a rule of a later Nightreel.
         """
         for unknown in (row["rule"] for row in rows if row["rule"] not in SHAPES):
-            raise BundleError(f"{where}: holds the rule {unknown!r}. Use the Nightreel release that wrote it.")
+            raise BundleError(f"{where}: unknown rule {unknown!r}. Use the Nightreel release that wrote it.")
         return cls(tuple(_rule(row) for row in rows), items, facets) if rows else None
 
     def span(self, instant: float) -> int:

@@ -30,7 +30,5 @@ def memory_mb(folder: Path) -> float:
     what is touched of them. Raises UserError if that process fails."""
     done = subprocess.run([sys.executable, "-c", ANSWER, str(folder)], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise UserError(
-            f"{folder}: a fresh process can't answer from the bundle: {done.stderr.strip() or 'it was killed'}."
-        )
+        raise UserError(f"{folder}: a new process can't open the bundle: {done.stderr.strip() or 'it was killed'}.")
     return float(done.stdout.split()[-1]) / MB

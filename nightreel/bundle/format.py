@@ -72,7 +72,9 @@ def verify(folder: Path, expected: str | None = None) -> Manifest:
     """
     manifest = read_manifest(folder)
     if expected is not None and manifest.digest != expected:
-        raise BundleError(f"{folder / MANIFEST}: was changed: its digest is not {expected}. Use another version.")
+        raise BundleError(
+            f"{folder / MANIFEST}: was changed: its digest is not the expected {expected}. Use another version."
+        )
     largest_first = sorted(manifest.files.items(), key=lambda each: int(each[1]["size"]), reverse=True)
     with ThreadPoolExecutor(_HASHERS) as pool:
         list(pool.map(lambda each: _check_file(folder / each[0], each[1]), largest_first))
@@ -93,7 +95,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise BundleError(f"{path}: not found: {folder} is no complete bundle. Write or publish it again.") from None
+        raise BundleError(f"{path}: not found: {folder} is not a complete bundle. Write or publish it again.") from None
     return parse_manifest(content, str(path))
 
 
@@ -111,7 +113,7 @@ def parse_manifest(content: bytes, where: str) -> Manifest:
     except (ValueError, KeyError, TypeError, AttributeError):
         sound = False
     if not sound:
-        raise BundleError(f"{where}: is cut or is no bundle manifest. Use another version, or publish it again.")
+        raise BundleError(f"{where}: is truncated or not a bundle manifest. Use another version, or publish it again.")
     return manifest
 
 
@@ -137,13 +139,13 @@ def _entry(path: Path, name: str) -> dict[str, Any]:
     import numpy as np  # 0.1 s that a night without changes need not wait for
 
     if path.suffix in _CODE_FORMATS:
-        raise BundleError(f"{path}: {path.suffix} files can hold code. A bundle holds data formats only.")
+        raise BundleError(f"{path}: {path.suffix} files can contain code. Save it in a format that holds data only.")
     entry: dict[str, Any] = {"sha256": _sha256(path), "size": path.stat().st_size}
     if path.suffix == ".npy":
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except ValueError as error:
-            raise BundleError(f"{path}: is no plain array ({error}). Save numbers, not Python objects.") from None
+            raise BundleError(f"{path}: is not a plain array ({error}). Save numbers, not Python objects.") from None
         entry |= {"dtype": array.dtype.str, "shape": list(array.shape)}
     return entry
 
@@ -154,9 +156,11 @@ def _check_file(path: Path, entry: dict[str, Any]) -> None:
     except FileNotFoundError:
         raise BundleError(f"{path}: not found, but the manifest lists it. Use another version.") from None
     if size != entry["size"]:
-        raise BundleError(f"{path}: has {size} bytes instead of {entry['size']}: it is torn. Use another version.")
+        raise BundleError(
+            f"{path}: has {size} bytes instead of {entry['size']}: it is incomplete. Use another version."
+        )
     if _sha256(path) != entry["sha256"]:
-        raise BundleError(f"{path}: was changed: its SHA-256 is not the manifest's. Use another version.")
+        raise BundleError(f"{path}: was changed: its SHA-256 differs from the manifest's. Use another version.")
 
 
 def _sha256(path: Path) -> str:

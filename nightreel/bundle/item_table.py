@@ -95,7 +95,7 @@ class ItemTable:
         hint = "; ".join(f"{self.ids[i]} ({self.titles[i]})" for i in near[:5])
         raise UserError(
             f"{name!r}: no item has this id or title. "
-            + (f"Near it: {hint}." if near else "Take an id from the item_id column of the catalogue.")
+            + (f"Did you mean {hint}?" if near else "Take an id from the item_id column of the catalogue.")
         )
 
     def _near(self, name: str) -> list[int]:

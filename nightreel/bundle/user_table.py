@@ -108,7 +108,7 @@ def key_for(fingerprint: str) -> bytes:
     key = load_key(kept.parent, create=False)
     if key is None:
         raise UserError(
-            f"This version knows users by pseudonym, and the key is missing. Set {KEY_VARIABLE} to the key of the "
+            f"This version stores users under pseudonyms, and the key is missing. Set {KEY_VARIABLE} to the key of the "
             f"run that published it, or copy its pseudonym.key to {kept}."
         )
     if key_fingerprint(key) != fingerprint:

@@ -97,7 +97,7 @@ class Dataset:
         if fold is None:
             return np.ones(self.events.num_rows, bool)
         if fold not in self.folds:
-            raise KeyError(f"no fold `{fold}`; there are {sorted(self.folds)}")
+            raise KeyError(f"fold `{fold}` does not exist; choose one of {sorted(self.folds)}")
         return np.isin(self.folds[fold], [PARTS[part] for part in parts])
 
     def _histories(self, mask: Mask, fold: str | None, parts: tuple[str, ...]) -> Histories:

@@ -73,9 +73,11 @@ def load_key(state: Path, *, create: bool) -> bytes | None:
     except FileNotFoundError:
         return None
     except PermissionError:
-        raise UserError(f"{path}: can't be read. Give this user access, or set {KEY_VARIABLE}.") from None
+        raise UserError(f"{path}: can't be read. Give this user read access, or set {KEY_VARIABLE}.") from None
     if not key:
-        raise UserError(f"{path}: is empty. Restore it from a backup, or delete it: all pseudonyms change then.")
+        raise UserError(
+            f"{path}: is empty. Restore it from a backup, or delete it to start with new pseudonyms for all users."
+        )
     return key
 
 

@@ -75,7 +75,7 @@ def make_recipe(
     kept = {name: section for name, section in params.items() if name not in LEFT_OUT}
     kept["snapshot"] = {name: value for name, value in kept["snapshot"].items() if name not in STOOD_FOR}
     if not lock.exists():
-        raise UserError(f"{lock}: not found: the recipe covers the dependency lock. Restore it from version control.")
+        raise UserError(f"{lock}: not found; it is part of the recipe. Restore it from version control.")
     parts = {
         "source": source,
         "params": digest(kept),

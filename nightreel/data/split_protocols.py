@@ -13,7 +13,7 @@ from nightreel.errors import UserError
 from nightreel.settings import Validate
 
 LAST, GLOBAL = "leave_last_out", "global_time"
-NO_CLOCK = "the source has an order, no clock: `timestamp` is a position, so no cut in time is the same for all users"
+NO_CLOCK = "timestamps are positions per user, not times, so a global time split is not possible"
 
 
 @dataclass(frozen=True)
@@ -52,29 +52,31 @@ def choose(events: Events, clock: str, exclude_seen: bool, settings: Validate) -
     refused = {name: refused[name] for name in (LAST, GLOBAL) if name in refused}
     if not protocols:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
-        raise UserError(f"events: no test split is possible: {reasons}. Give more events, or set validate.protocols.")
+        raise UserError(
+            f"events: no test split is possible: {reasons}. Provide more events, or set validate.protocols."
+        )
     return ProtocolChoice(protocols, refused, _gate(protocols, refused, settings))
 
 
 def _last(events: Events, exclude_seen: bool) -> Protocol | str:
     fold = splits.leave_last_out(events, exclude_seen)
     users = len(splits.test_users(events, fold, exclude_seen))
-    return Protocol({LAST: fold}, users, []) if users else "no user has three different items with a positive event"
+    return Protocol({LAST: fold}, users, []) if users else "no user has positive events on three different items"
 
 
 def _global(events: Events, clock: str, exclude_seen: bool, settings: Validate) -> Protocol | str:
     if clock == "order":
         return NO_CLOCK
     if 1 - (settings.cuts + 1) * settings.test_share <= 0:
-        return f"validate.cuts {settings.cuts} of validate.test_share {settings.test_share:g} leave no train part"
+        return f"validate.cuts {settings.cuts} of validate.test_share {settings.test_share:g} leave no training period"
     cuts = splits.cut_moments(events, settings.test_share, settings.cuts)
     names = [GLOBAL] if settings.cuts == 1 else [f"{GLOBAL}_{n}" for n in range(1, settings.cuts + 1)]
     folds = {name: splits.global_time(events, cut) for name, cut in zip(names, cuts, strict=True)}
     users = [splits.test_users(events, fold, exclude_seen) for fold in folds.values()]
     if not all(len(own) for own in users):
-        return "in a test window no user with earlier positives has a new one"
+        return "a test window has no user with both earlier and new positive events"
     if not all((events.positive & (fold == splits.VALID)).any() for fold in folds.values()):
-        return "a validation window holds no positive event"
+        return "a validation window has no positive event"
     return Protocol(folds, len(np.unique(np.concatenate(users))), cuts)
 
 
@@ -82,7 +84,9 @@ def _gate(protocols: dict[str, Protocol], refused: dict[str, str], settings: Val
     if settings.gate != "auto":
         if settings.gate not in protocols:
             reason = refused.get(settings.gate, f"validate.protocols is {settings.protocols}")
-            raise UserError(f"validate.gate: {settings.gate} can't decide: {reason}. Choose another gate, or auto.")
+            raise UserError(
+                f"validate.gate: {settings.gate} is not available: {reason}. Choose another split, or auto."
+            )
         return settings.gate
     return GLOBAL if LAST not in protocols or _enough(protocols, settings) else LAST
 

@@ -84,10 +84,14 @@ def set_share(store: Store, channel: str, share: float) -> Pointer:
     pointers = channels(store)
     if channel == "live" or channel not in pointers:
         known = ", ".join(sorted(set(pointers) - {"live"})) or "none yet"
-        raise StoreError(f"{store.uri}: {channel}: `live` serves all others; channels with a share: {known}.")
+        raise StoreError(
+            f"{store.uri}: {channel}: `live` always serves the remaining users, so its share can't be set. Channels with a share: {known}."
+        )
     total = share + sum(each.share for name, each in pointers.items() if name not in (channel, "live"))
     if not 0 <= share <= 1 or total > 1 + 1e-9:
-        raise StoreError(f"{store.uri}: channel {channel}: a share of {share:g} makes {total:g} in all: at most 1.")
+        raise StoreError(
+            f"{store.uri}: channel {channel}: with a share of {share:g} all shares add up to {total:g}; the maximum is 1."
+        )
     return _swap(store, channel, replace(pointers[channel], share=share), pointers[channel])
 
 
@@ -144,7 +148,7 @@ def find(store: Store, version: str) -> str:
     fitting = versions(store, version) if not version or version.isalnum() else []
     if len(fitting) == 1:
         return fitting[0]
-    fault = f"{len(fitting)} versions begin with it: give more characters" if fitting else "no such version"
+    fault = f"{len(fitting)} versions begin with it; give more characters" if fitting else "no such version"
     raise StoreError(f"{store.uri}: {version!r}: {fault}. `nightreel versions` lists them.")
 
 
@@ -193,7 +197,7 @@ def rollback(store: Store, channel: str, version: str | None = None) -> tuple[st
     """
     seen = live(store, channel)
     if seen is None:
-        raise StoreError(f"{store.uri}: nothing is published in channel {channel}: there is nothing to roll back.")
+        raise StoreError(f"{store.uri}: nothing is published in channel {channel}: nothing to roll back.")
     target = find(store, version) if version else seen.previous
     if target is None:
         raise StoreError(f"{store.uri}: {seen.digest[:12]} has no predecessor. Name a version: `nightreel versions`.")
@@ -201,7 +205,7 @@ def rollback(store: Store, channel: str, version: str | None = None) -> tuple[st
         raise StoreError(f"{store.uri}: {target[:12]} is live already. Name another version: `nightreel versions`.")
     record = lineage(store, find(store, target))
     if is_blocked(store, record.get("recipe")):
-        raise StoreError(f"{store.uri}: {target[:12]} is blocked itself. First: `nightreel release {target[:12]}`.")
+        raise StoreError(f"{store.uri}: {target[:12]} is blocked. Unblock it first: `nightreel release {target[:12]}`.")
     if target in collecting(store):
         raise StoreError(f"{store.uri}: {target[:12]} is being removed. Name another version: `nightreel versions`.")
     # Blocked first: killed in between, the worst is a live version that no later run promotes again.
@@ -231,5 +235,7 @@ def _block_key(recipe: str) -> str:
 
 def _channel_key(channel: str) -> str:
     if not _NAME.fullmatch(channel):
-        raise StoreError(f"{channel!r}: no name for a channel. Give small letters, digits, _ and -, at most 63.")
+        raise StoreError(
+            f"{channel!r}: not a valid channel name. Use lower-case letters, digits, _ and -, at most 63 characters."
+        )
     return f"channels/{channel}.json"

@@ -37,8 +37,7 @@ class Fence:
         later = published is not None and published["lock"] == self.name and published["number"] > self.number
         if later or read(self.path) != self:
             raise LostLock(
-                f"{self.path}: this run no longer holds its lock: another one has begun since. Nothing was published. "
-                "Run again."
+                f"{self.path}: this run lost its lock: another run has started since. Nothing was published. Run again."
             )
         return {"lock": self.name, "number": self.number}
 
@@ -61,4 +60,4 @@ def of_this_run() -> Fence | None:
     try:
         return Fence(Path(path), name, int(number))
     except ValueError:
-        raise UserError(f"{VARIABLE}: is not what a run sets. Unset it and run again.") from None
+        raise UserError(f"{VARIABLE}: has an invalid value; only a run sets it. Unset it and run again.") from None

@@ -87,13 +87,13 @@ def _take_place(working: Path, target: Path, digest: str) -> None:
 
 def _no_room(target: Path, error: OSError) -> StoreError:
     return StoreError(
-        f"{target.parent}: the version can't be kept there ({error.strerror or error}). Free some space, or name "
+        f"{target.parent}: the version can't be stored there ({error.strerror or error}). Free some space, or name "
         "another folder in NIGHTREEL_STATE."
     )
 
 
 def _unknown(store: Store, digest: str) -> StoreError:
-    return StoreError(f"{store.uri}: holds no version {digest[:12]}. `nightreel versions` lists what there is.")
+    return StoreError(f"{store.uri}: version {digest[:12]} not found. `nightreel versions` lists all versions.")
 
 
 def _cache() -> Path:

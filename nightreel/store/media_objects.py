@@ -64,4 +64,4 @@ class MediaObjects:
 
 def _reason(error: StoreError) -> str:
     """Without names of servers: reasons are counted."""
-    return "there is no such object" if isinstance(error, Missing) else "the object store refuses it"
+    return "object not found" if isinstance(error, Missing) else "access denied by the object store"

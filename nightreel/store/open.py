@@ -24,5 +24,5 @@ def open_store(named: str | None = None) -> Store:
         return S3Store(uri)
     scheme, colon, _ = uri.partition("://")
     if colon and scheme != "file":
-        raise StoreError(f"{uri}: no store of this kind. Give a folder or s3://bucket/prefix.")
+        raise StoreError(f"{uri}: not a supported store. Use a folder or s3://bucket/prefix.")
     return LocalStore(Path(uri.removeprefix("file://")))

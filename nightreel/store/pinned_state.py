@@ -112,6 +112,6 @@ def _copy(store: Store, key: str, path: Path, sha256: str) -> None:
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
             raise StoreError(
-                f"{store.uri}: {key}: was changed: its SHA-256 is not the manifest's. Restore it, roll back "
+                f"{store.uri}: {key}: was changed: its SHA-256 differs from the manifest's. Restore it, roll back "
                 "(`nightreel rollback`), or set finetune.warm_nights to 0."
             )

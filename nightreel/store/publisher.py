@@ -171,7 +171,7 @@ def _record(lineage: dict[str, Any]) -> bytes:
 
 def _stale(store: Store, channel: str, now: Pointer | None, champion: str | None) -> StaleChallenger:
     live = now.digest[:12] if now else "nothing"
-    compared = champion[:12] if champion else "no published version"
+    compared = champion[:12] if champion else "no version"
     return StaleChallenger(
         f"stale challenger: channel {channel} of {store.uri} points to {live}, but this run was compared with "
         f"{compared}. Nothing was published. Run again: the new run is compared with what is live now."

@@ -55,7 +55,7 @@ def plan(store: Store, keep: Keep, now: float | None = None) -> CollectionPlan:
     for digest, age in ages.items():
         limit = keep.days * 24 if digest in whole else keep.grace_hours
         if age < limit * _HOUR:
-            kept.setdefault(digest, "young" if digest in whole else "perhaps being uploaded")
+            kept.setdefault(digest, "young" if digest in whole else "upload may be in progress")
     return CollectionPlan(
         {digest: found[digest] for digest in sorted(ages) if digest not in kept},
         {digest: why for digest, why in kept.items() if digest in found},
@@ -90,7 +90,7 @@ def refuse_collected(store: Store, digest: str) -> None:
     """Raises StoreUnreachable (try again later) when the version is being removed from the store just now."""
     if digest in channels.collecting(store):
         raise StoreUnreachable(
-            f"{store.uri}: {digest[:12]} is just being removed there. Run again when `nightreel gc` has ended."
+            f"{store.uri}: {digest[:12]} is being removed by `nightreel gc`. Run again when it has finished."
         )
 
 
@@ -103,7 +103,7 @@ def _needed(store: Store, keep: Keep, now: float) -> dict[str, str]:
             needed.setdefault(pointer.previous, f"before channel {name}'s")
         for digest, left in pointer.left.items():
             if now - left < keep.grace_hours * _HOUR:
-                needed.setdefault(digest, f"left by channel {name} a short while ago")
+                needed.setdefault(digest, f"recently served by channel {name}")
     return needed
 
 

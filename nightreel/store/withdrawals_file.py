@@ -198,18 +198,18 @@ def read(store: Store, sha256: str | None) -> Withdrawals | None:
     except Missing:
         raise _unreadable(f"{where} is missing") from None
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise _unreadable(f"{where} was cut or changed: its SHA-256 is not its name")
+        raise _unreadable(f"{where} was truncated or changed: its SHA-256 differs from its name")
     try:
         return parse(content)
     except WithdrawalsError as error:
         raise WithdrawalsError(f"{where} {error}") from None
     except (ValueError, KeyError, TypeError):
-        raise _unreadable(f"{where} is no withdrawals file") from None
+        raise _unreadable(f"{where} is not a withdrawals file") from None
 
 
 def _unreadable(fault: str) -> WithdrawalsError:
     return WithdrawalsError(
-        f"{fault}. It says what may not be shown, so nothing is. Restore it from a backup, or start a new one: "
+        f"{fault}. Without it nothing can be shown safely. Restore it from a backup, or start a new one: "
         "`nightreel withdraw FILE --anew` with all that is withdrawn by hand, then `nightreel run`."
     )
 

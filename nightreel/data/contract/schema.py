@@ -106,7 +106,7 @@ def present(path: Path) -> Path:
 
 
 def _torn(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path}: is not a whole Parquet file ({str(error).splitlines()[0]}). {_again(path)}")
+    return UserError(f"{path}: is damaged or not a Parquet file ({str(error).splitlines()[0]}). {_again(path)}")
 
 
 def _again(path: Path) -> str:
@@ -122,7 +122,7 @@ def _checked(path: Path, found: pa.Schema, schema: pa.Schema, optional: bool) ->
     for missing in (name for name in names if name not in found.names):
         raise UserError(f"{path}: column `{missing}` is missing. {_again(path)}")
     for surplus in (name for name in found.names if name not in names):
-        raise UserError(f"{path}: column `{surplus}` is not in the contract. {_again(path)}")
+        raise UserError(f"{path}: column `{surplus}` is not part of the table's contract. {_again(path)}")
     for field in fields:
         kind = found.field(field.name).type
         if kind != field.type:

@@ -102,46 +102,54 @@ ITEMS = Table(
     "items",
     (
         Column("item_id", "id", "unique name of the item", required=True, filled=True),
-        Column("title", "text", "shown to people and read by the encoder", required=True, filled=True),
-        Column("description", "text", "what it is about; read by the encoder"),
-        Column("transcript", "text", "what is said in it; read by the encoder"),
-        Column("tags", "list", "free labels"),
-        Column("genres", "list", "labels from a fixed set"),
+        Column("title", "text", "title shown to users and read by the encoder", required=True, filled=True),
+        Column("description", "text", "description; read by the encoder"),
+        Column("transcript", "text", "transcript of its speech; read by the encoder"),
+        Column("tags", "list", "free-form labels"),
+        Column("genres", "list", "genres, from a fixed vocabulary"),
         Column("creators", "list", "who made it"),
         Column("language", "text", "BCP-47 tag, such as en or zh-Hant", pattern=LANGUAGE),
-        Column("media_type", "text", "what kind of item it is", choices=MEDIA_TYPES),
+        Column("media_type", "text", "kind of item", choices=MEDIA_TYPES),
         Column("duration_s", "number", "length in seconds", low=0.0),
-        Column("published_at", "moment", "from when it can be played (UTC)"),
-        Column("expires_at", "moment", "until when it can be played (UTC)"),
-        Column("blocked", "flag", "never recommend it"),
-        Column("min_age", "integer", "least age of its audience, in years", low=0.0, high=99.0),
-        Column("media_uri", "text", "where the media file is"),
-        Column("thumbnail_uri", "text", "where its picture is"),
+        Column("published_at", "moment", "start of availability (UTC)"),
+        Column("expires_at", "moment", "end of availability (UTC)"),
+        Column("blocked", "flag", "true: never recommend it"),
+        Column("min_age", "integer", "minimum age of its audience, in years", low=0.0, high=99.0),
+        Column("media_uri", "text", "path or s3:// address of the media file"),
+        Column("thumbnail_uri", "text", "path or s3:// address of its thumbnail"),
     ),
 )
 
 EVENTS_TABLE = Table(
     "events",
     (
-        Column("user_id", "id", "who; replaced by a keyed hash before anything is stored", required=True, filled=True),
-        Column("item_id", "id", "what; may be empty for search and follow", required=True),
+        Column(
+            "user_id", "id", "user id; replaced by a keyed hash before anything is stored", required=True, filled=True
+        ),
+        Column("item_id", "id", "item id; may be empty for search and follow", required=True),
         Column(
             "timestamp",
             "moment",
-            "when (UTC), or a position per user where the source has no clock",
+            "time of the event (UTC), or its position in the user's history where the source has no clock",
             required=True,
             filled=True,
         ),
-        Column("event", "text", "what happened", required=True, filled=True, choices=EVENTS),
-        Column("value", "number", "watch: fraction 0–1; rating: 1–5 (half stars from 0.5); else free"),
-        Column("text", "text", "a comment's or a search's words"),
-        Column("session_id", "id", "which visit"),
-        Column("device", "text", "on what"),
-        Column("region", "text", "where"),
-        Column("slate_id", "id", "which logged list it was shown in"),
-        Column("position", "integer", "place in that list, from 0 or 1", low=0.0),
-        Column("propensity", "number", "probability with which the logging policy showed it", above=0.0, high=1.0),
-        Column("variant", "id", "arm of an experiment"),
+        Column("event", "text", "type of event", required=True, filled=True, choices=EVENTS),
+        Column(
+            "value",
+            "number",
+            "watch: fraction watched, 0–1; rating: 1–5 (half stars from 0.5); other events: any number",
+        ),
+        Column("text", "text", "text of a comment or a search query"),
+        Column("session_id", "id", "session (visit) id"),
+        Column("device", "text", "device"),
+        Column("region", "text", "region"),
+        Column("slate_id", "id", "id of the logged list in which the item was shown"),
+        Column("position", "integer", "position in that list, from 0 or 1", low=0.0),
+        Column(
+            "propensity", "number", "probability with which the logging policy showed the item", above=0.0, high=1.0
+        ),
+        Column("variant", "id", "arm of an A/B experiment"),
     ),
 )
 REQUIRED_EVENTS = ("user_id", "item_id", "timestamp", "event", "value")
@@ -150,8 +158,8 @@ REQUIRED_EVENTS = ("user_id", "item_id", "timestamp", "event", "value")
 ERASURES = Table(
     "erasures",
     (
-        Column("user_id", "id", "whose events are dropped", required=True, filled=True),
-        Column("requested_at", "moment", "when it was asked for (UTC); a request without a readable date still counts"),
+        Column("user_id", "id", "user whose events are deleted", required=True, filled=True),
+        Column("requested_at", "moment", "time of the request (UTC); a request without a readable date still counts"),
     ),
     required=False,
 )
@@ -159,15 +167,17 @@ ERASURES = Table(
 RULES = Table(
     "rules",
     (
-        Column("rule", "text", "what holds for every list", required=True, filled=True, choices=tuple(SHAPES)),
+        Column(
+            "rule", "text", "kind of rule; it applies to every list", required=True, filled=True, choices=tuple(SHAPES)
+        ),
         Column("target", "text", "an item_id, or genre:…, creator:…, language:…, media_type:…"),
         Column(
             "value",
             "number",
-            "pin: its place among the pins; boost: how much, above 0 to 1; caps: how many; audience_age: years",
+            "pin: position among the pins; boost: strength, above 0 to 1; caps: maximum number; audience_age: years",
         ),
-        Column("starts_at", "moment", "from when it holds (UTC); empty: already"),
-        Column("ends_at", "moment", "from when it holds no more (UTC); empty: it stays"),
+        Column("starts_at", "moment", "start of the rule (UTC); empty: at once"),
+        Column("ends_at", "moment", "end of the rule (UTC); empty: no end"),
     ),
     required=False,
 )

@@ -47,7 +47,9 @@ def to_text(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]
         text = cast_or_null(cells, pa.string())
         bad = mask_of(pc.and_(text.is_null(), cells.is_valid()))
         if bad.sum() > TOO_MANY:
-            raise UserError(f"{file}: column `{column.name}` isn't UTF-8 in {bad.sum():,} rows. Save it as UTF-8.")
+            raise UserError(
+                f"{file}: column `{column.name}` is not UTF-8 in {bad.sum():,} rows. Save the file as UTF-8."
+            )
     elif pa.types.is_floating(kind):
         # pandas writes whole-number ids with a gap as floats: 12.0 is meant to be 12.
         whole = pc.equal(pc.floor(cells), cells)
@@ -65,14 +67,14 @@ def wrong_type(file: str, column: Column, found: object) -> UserError:
     wanted = {
         "id": "text",
         "text": "text",
-        "list": "lists of text, or text with | between",
+        "list": "lists of text, or text separated by |",
         "number": "numbers",
         "integer": "whole numbers",
         "flag": "true or false",
         "moment": "timestamps, ISO 8601 text or numbers",
         "label": "text, numbers, or true and false",
     }[column.kind]
-    return UserError(f"{file}: column `{column.name}` is {found}; it takes {wanted}. Convert it and run again.")
+    return UserError(f"{file}: column `{column.name}` has type {found}; expected {wanted}. Convert it and run again.")
 
 
 def cast_cells(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]:

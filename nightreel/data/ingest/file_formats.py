@@ -85,21 +85,21 @@ def _content(file: SourceFile, packed: str) -> bytes:
             return bytes(pa.CompressedInputStream(pa.BufferReader(content), "zstd").read())
         return content
     except PermissionError:
-        raise UserError(f"{file.name}: can't be read: permission denied. Give this user access.") from None
+        raise UserError(f"{file.name}: permission denied. Give this user read access.") from None
     except (EOFError, OSError, ValueError, lzma.LZMAError, pa.ArrowException) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise UserError(
-            f"{file.name}: the .{packed} stream is cut short or damaged ({error}). Copy the file again."
+            f"{file.name}: the .{packed} stream is truncated or damaged ({error}). Copy the file again."
         ) from None
 
 
 def _text_bytes(file: SourceFile, packed: str) -> bytes:
     content = _content(file, packed)
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise UserError(f"{file.name}: is UTF-16. Save it as UTF-8.")
+        raise UserError(f"{file.name}: is encoded as UTF-16. Save it as UTF-8.")
     if not content.strip():
-        raise UserError(f"{file.name}: is empty. Give a header and rows, or take the file away.")
+        raise UserError(f"{file.name}: is empty. Add a header and rows, or remove the file.")
     return content.removeprefix(b"\xef\xbb\xbf")
 
 
@@ -108,11 +108,11 @@ def _read_parquet(file: SourceFile, packed: str) -> Raw:
         source = io.BytesIO(_content(file, packed)) if packed else file.path
         table = pq.ParquetFile(source).read()
     except PermissionError:
-        raise UserError(f"{file.name}: can't be read: permission denied. Give this user access.") from None
+        raise UserError(f"{file.name}: permission denied. Give this user read access.") from None
     except (pa.ArrowException, OSError) as error:
         first = str(error).splitlines()[0]
         raise UserError(
-            f"{file.name}: is cut short, or not Parquet ({first}). Copy the file again, or name it after its format."
+            f"{file.name}: is truncated or not a Parquet file ({first}). Copy the file again, or correct its extension."
         ) from None
     _check_header(file.name, table.column_names)
     columns = {name: _plain(table.column(name)) for name in table.column_names}
@@ -147,7 +147,7 @@ def _read_delimited(file: SourceFile, content: bytes, delimiter: str) -> Raw:
         )
     except pa.ArrowException as error:
         fault = "a quoted cell is never closed" if "straddl" in str(error) else str(error).splitlines()[0]
-        raise UserError(f"{file.name}: is not readable as CSV: {fault}. Export it again.") from None
+        raise UserError(f"{file.name}: can't be parsed as CSV: {fault}. Export it again.") from None
     numbers = np.arange(1, table.num_rows + len(broken) + 1, dtype=np.int64)
     rows = np.setdiff1d(numbers, [fault.row for fault in broken], assume_unique=True)
     columns = {name: _plain(table.column(name)) for name in names}
@@ -158,7 +158,7 @@ def _header(file: SourceFile, content: bytes, delimiter: str) -> list[str]:
     try:
         names = next(csv.reader([content.splitlines()[0].decode()], delimiter=delimiter))
     except (UnicodeDecodeError, csv.Error):
-        raise UserError(f"{file.name}: its first line is no header in UTF-8. Give the column names there.") from None
+        raise UserError(f"{file.name}: the first line is not a header in UTF-8. Put the column names there.") from None
     _check_header(file.name, names)
     return names
 
@@ -187,7 +187,7 @@ def _without_cut_row(raw: Raw, content: bytes) -> Raw:
     cut = not content.endswith(b"\n") and (fault is not None or open_quote)
     if not cut and not (open_quote and lines > 1):
         return raw
-    note = f"{raw.file}: the last row is incomplete: the file may be cut. Compare its size with the original's."
+    note = f"{raw.file}: the last row is incomplete: the file may be truncated. Compare its size with the original's."
     if fault:
         return replace(raw, notes=[note])
     columns = {name: column[:-1] for name, column in raw.columns.items()}
@@ -208,6 +208,6 @@ def _known_columns(raw: Raw, table: Table) -> Raw:
                 f"{raw.file}: column `{column.name}` ({column.meaning}) is missing; found {', '.join(found)}. {remedy}"
             )
     surplus = sorted(set(found) - set(table.names))
-    notes = [f"{raw.file}: columns outside the contract are left out: {', '.join(surplus)}."] if surplus else []
+    notes = [f"{raw.file}: ignored columns that are not part of the contract: {', '.join(surplus)}."] if surplus else []
     columns = {name: raw.columns[name] for name in table.names if name in raw.columns}
     return replace(raw, columns=columns, notes=[*raw.notes, *notes])

@@ -74,7 +74,7 @@ def _read_each(content: bytes, kinds: Mapping[str, str], file: str) -> Lines:
         for name, column in cells.items()
     }
     cut = bool(lines[-1].strip()) and bool(faults) and faults[-1][0] == len(lines)
-    notes = [f"{file}: the last line is incomplete: the file may be cut. Compare its size with the original's."]
+    notes = [f"{file}: the last line is incomplete: the file may be truncated. Compare its size with the original's."]
     return columns, np.array(rows, np.int64), faults, notes if cut else []
 
 

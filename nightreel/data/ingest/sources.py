@@ -69,7 +69,7 @@ def open_source(named: str, downloads: Path, open_remote: Callable[[str], Remote
         return _folder(_download(named, downloads, open_remote(named)), named, named)
     folder = Path(named).expanduser()
     if not folder.is_dir():
-        fault = "is a file, not a folder" if folder.exists() else "there is no such folder"
+        fault = "is a file, not a folder" if folder.exists() else "folder not found"
         raise UserError(f"snapshot.source {named!r}: {fault}. Give a folder, s3://bucket/prefix or {movielens.NAME}.")
     return _folder(folder, folder.resolve().name, named)
 
@@ -94,7 +94,7 @@ def _folder(folder: Path, name: str, shown: str) -> Source:
         stated = terms.read_text("utf-8", errors="replace").strip() if terms.is_file() else "not stated (terms.txt)"
         fingerprint = _fingerprint(files, stated)
     except PermissionError as error:
-        raise UserError(f"{error.filename}: can't be read: permission denied. Give this user access.") from None
+        raise UserError(f"{error.filename}: permission denied. Give this user read access.") from None
     return Source(name, stated, fingerprint, files)
 
 
@@ -121,7 +121,7 @@ def _way(table: str, name: str) -> str:
 
 def _nearest(table: str, names: Iterable[str]) -> str:
     near = difflib.get_close_matches(table, names, n=1, cutoff=0.4)
-    return f" Is {near[0]} meant?" if near else ""
+    return f" Did you mean {near[0]}?" if near else ""
 
 
 def _fingerprint(files: Iterable[SourceFile], terms: str) -> str:

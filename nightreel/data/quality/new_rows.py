@@ -61,7 +61,7 @@ def arrived(each: RowOutcomes, known: Mapping[str, Any] | None, least: int) -> l
     new_days, new_files = _days(each, days), _files(each, files)
     dated = any(day != NO_DAY for day in each.by_day)
     came = [*new_days, *_undated(each, days)] if dated else new_files
-    return [*new_days, *new_files, _together("that came since the last good night", came)]
+    return [*new_days, *new_files, _together("added since the last accepted night", came)]
 
 
 def spoilt_days(each: RowOutcomes, limit: float, least: int) -> list[Part]:
@@ -98,7 +98,7 @@ def _days(each: RowOutcomes, known: Counts) -> list[Part]:
 def _undated(each: RowOutcomes, known: Counts) -> list[Part]:
     """What came without a readable day: all of it is at fault."""
     more = each.by_day.get(NO_DAY, (0, 0))[0] - known.get("", (0, 0))[0]
-    return [Part("without a day", more, more, lambda: each.spoilt & (each.day == NO_DAY))] if more > 0 else []
+    return [Part("without a valid date", more, more, lambda: each.spoilt & (each.day == NO_DAY))] if more > 0 else []
 
 
 def _last_days(each: RowOutcomes, least: int) -> list[Part]:

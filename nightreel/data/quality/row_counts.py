@@ -21,12 +21,12 @@ from nightreel.errors import UserError
 NAMED = 5
 """Parts of a table, and rules, that a message names."""
 WHY = {
-    FUTURE: "its time is later than the night that read it. Is a device's clock wrong, or this machine's?",
-    CLOCK: "its time is before 1990, or long after all but a few users' events. Is a device's clock wrong?",
+    FUTURE: "its timestamp is later than the run that read it. Check the clocks of the device and of this machine.",
+    CLOCK: "its timestamp is before 1990, or long after all but a few users' events. Check the device's clock.",
 }
 HINTS = {
-    FUTURE: "Times without a zone are taken for UTC: check the source's zone, and this machine's clock.",
-    CLOCK: "Are seconds and milliseconds mixed, or is a device's clock wrong?",
+    FUTURE: "Timestamps without a time zone are read as UTC: check the source's time zone and this machine's clock.",
+    CLOCK: "Check for a mix of seconds and milliseconds, and the clocks of devices.",
 }
 Rules = list[tuple[str, str, int, pa.Table]]
 
@@ -53,7 +53,7 @@ def account(table: str, rows_in: int, clean: int, erased: int, quarantine: pa.Ta
     quarantined = int(pc.sum(pc.equal(quarantine["table"], table)).as_py() or 0)
     if rows_in != clean + quarantined + erased:
         raise RuntimeError(
-            f"{table}: {rows_in:,} rows in, but {clean:,} clean + {quarantined:,} quarantined + {erased:,} erased"
+            f"{table}: {rows_in:,} rows read, but {clean:,} clean + {quarantined:,} quarantined + {erased:,} erased"
         )
     return Account(table, rows_in, clean, quarantined, erased, count_rules(quarantine, table))
 
@@ -91,8 +91,8 @@ def small_parts(tables: Sequence[RowOutcomes], known: Mapping[str, Any] | None, 
         for part, bad in _each_once(parts):
             rule, column, _, _ = _rules(each, bad)[0]
             warnings.append(
-                f"{each.table}: {part.faults:,} of {part.n:,} rows {part.where} are quarantined, most for "
-                f"{named(rule, column)}; fewer than validate.part_rows = {least:,} rows stop no night."
+                f"{each.table}: {part.faults:,} of {part.n:,} rows {part.where} are quarantined, most of them by the rule "
+                f"{named(rule, column)}; a part with fewer than validate.part_rows = {least:,} rows doesn't stop the run."
             )
     return warnings
 
@@ -105,7 +105,7 @@ def bad_days(tables: Sequence[RowOutcomes], limit: float, least: int) -> list[st
         if days:
             named_days = "; ".join(f"{part.faults:,} of {part.n:,} rows {part.where}" for part in days[:NAMED])
             warnings.append(
-                f"{each.table}: on {len(days):,} days more than {limit:.1%} of the rows are quarantined: {named_days}."
+                f"{each.table}: {len(days):,} days have more than {limit:.1%} of their rows quarantined: {named_days}."
             )
     return warnings
 
@@ -118,8 +118,8 @@ def odd_clocks(accounts: Sequence[Account]) -> list[str]:
             if rule in WHY:
                 first = examples.slice(0, 1).to_pylist()[0]
                 place = f"{first['source_file']} row {first['source_row']}"
-                shown = f"{n:,} row{'s' if n > 1 else ''} {'are' if n > 1 else 'is'} set aside as {rule}"
-                warnings.append(f"{own.table}: {shown}, the first {place}: {WHY[rule]}")
+                shown = f"{n:,} row{'s' if n > 1 else ''} {'are' if n > 1 else 'is'} quarantined by the rule `{rule}`"
+                warnings.append(f"{own.table}: {shown}, the first in {place}: {WHY[rule]}")
     return warnings
 
 
@@ -129,8 +129,8 @@ def _whole(own: Account, limit: float) -> str | None:
         return _complaint(own.table, f"all {own.rows_in:,} rows are quarantined", own.rules)
     if TABLES[own.table].required and own.clean == 0:
         return (
-            f"{own.table}: no clean row is left: {own.erased:,} of {own.rows_in:,} rows are erased, "
-            f"{own.quarantined:,} quarantined."
+            f"{own.table}: no clean row remains: {own.erased:,} of {own.rows_in:,} rows are erased, "
+            f"{own.quarantined:,} quarantined. Check the source."
         )
     if own.share > limit:
         some = f"{own.quarantined:,} of {own.rows_in:,} rows ({own.share:.1%}) are quarantined"
@@ -148,7 +148,7 @@ def _parts(each: RowOutcomes, known: Mapping[str, Any] | None, limit: float, lea
         what = f"{some}, more than validate.quarantine_share = {limit:.1%}"
         faults.append(_complaint(each.table, what, _rules(each, bad)))
     more = len(found) - NAMED
-    return [*faults, f"{each.table}: the same of {more:,} more files or days."] if more > 0 else faults
+    return [*faults, f"{each.table}: the same holds for {more:,} more files or days."] if more > 0 else faults
 
 
 def _each_once(parts: Sequence[Part]) -> list[tuple[Part, Mask]]:
@@ -175,7 +175,7 @@ def _complaint(table: str, what: str, rules: Rules) -> str:
         lines.append(f"  {n:,} × {named(rule, column)}, first in {place}: {first['row']}")
     if any(rule == FUTURE for rule, *_ in rules[:NAMED]):
         lines.append(
-            f"  {FUTURE}: times without a zone are taken for UTC. Check the source's zone and this machine's clock."
+            f"  {FUTURE}: timestamps without a time zone are read as UTC. Check the source's time zone and this machine's clock."
         )
     return "\n".join(lines)
 

@@ -33,8 +33,8 @@ def require_shown(items: pa.Table, hidden: Collection[str]) -> None:
         early_or_late = int((~blocked).sum())
         reasons.append(f"{early_or_late:,} are not yet published (`published_at`) or expired (`expires_at`)")
     raise UserError(
-        f"items: none of the {items.num_rows:,} items of {files} may be shown tonight: {' and '.join(reasons)}. Every "
-        "list would be empty. Correct these columns (is one inverted, or is its year wrong?), or leave them out."
+        f"items: none of the {items.num_rows:,} items of {files} may be shown today: {' and '.join(reasons)}. Every "
+        "list would be empty. Correct these columns (one may be inverted, or its year wrong), or leave them out."
     )
 
 
@@ -60,7 +60,7 @@ def showable_warnings(items: pa.Table, hidden: Collection[str], known: Mapping[s
     if before and before["items"] and blocked.mean() - before["blocked"] / before["items"] > JUMP:
         found.append(
             f"items: {int(blocked.sum()):,} of {n:,} have `blocked` true, {before['blocked']:,} of {before['items']:,} "
-            "had on the last good night. Is that meant?"
+            "had in the last accepted night. Check whether that is intended."
         )
     return found
 
@@ -71,7 +71,7 @@ def remembered(items: pa.Table) -> dict[str, int]:
 
 
 def _most(count: int, of: int, what: str) -> str:
-    return f"items: {count:,} of {of:,} {what}: no list can hold them. Is that meant?"
+    return f"items: {count:,} of {of:,} {what}, so no list can hold them. Check whether that is intended."
 
 
 def _blocked(items: pa.Table) -> Mask:

@@ -46,7 +46,9 @@ def load(
     for table in TABLES.values():
         if table.required and not rows[table.name]:
             files = ", ".join(raw.file for raw in parts[table.name])
-            raise UserError(f"{files}: the table {table.name} has no rows. Give at least one, or another source.")
+            raise UserError(
+                f"{files}: the table {table.name} has no rows. Provide at least one, or choose another source."
+            )
     for name, table in tables.items():
         _require_named(table, parts[name])
     unit, clock = clock_of(parts["events"], clock)
@@ -89,7 +91,7 @@ def _faultless(raw: Raw, mark: Callable[[pa.Table], Violations]) -> pa.Table:
         first = min(fault, key=lambda row: row["source_row"])
         raise UserError(
             f"{raw.file}: row {first['source_row']}: {first['rule']} in `{first['column']}`; {len(fault)} rows of "
-            f"{len(raw.rows) + len(raw.broken)} are at fault. Correct the file: nothing was changed."
+            f"{len(raw.rows) + len(raw.broken)} are invalid. Correct the file; nothing was changed."
         )
     return table
 
@@ -102,9 +104,9 @@ def _require_named(table: Table, raws: list[Raw]) -> None:
             continue
         where, files = f"params.yaml: evaluate.slices: '{table.name}.{name}'", ", ".join(raw.file for raw in raws)
         if name in taken:
-            raise UserError(f"{where}: that name is used inside. Give the column another name in {files}.")
+            raise UserError(f"{where}: this name is reserved. Rename the column in {files}.")
         if not any(name in raw.columns for raw in raws):
-            raise UserError(f"{where}: {files} has no such column. Correct the name, or take it out of the list.")
+            raise UserError(f"{where}: {files} has no such column. Correct the name, or remove it from the list.")
 
 
 def clock_of(raws: list[Raw], setting: str) -> tuple[str, str]:
@@ -171,7 +173,7 @@ def _cells(raw: Raw, column: Column, unit: str) -> tuple[pa.Array, Mask]:
 def _refuse_wrong_column(raw: Raw, column: Column, cells: pa.Array, bad: Mask) -> None:
     given = len(cells) - cells.null_count
     if given > 1 and int(bad.sum()) >= given:
-        raise wrong_type(raw.file, column, "in no row what it should be")
+        raise wrong_type(raw.file, column, "valid in no row")
 
 
 def _pseudonyms(users: pa.Array, key: bytes) -> pa.Array:

@@ -80,7 +80,5 @@ class Store(Protocol):
 def check_key(key: str) -> str:
     """The key itself; raises StoreError when a part is empty, hidden or climbs out of the store."""
     if not all(_PART.fullmatch(part) for part in key.split("/")):
-        raise StoreError(
-            f"{key!r}: not a name for a stored file: a part of it is empty or begins with a dot. Rename it."
-        )
+        raise StoreError(f"{key!r}: not a valid key: a part of it is empty or begins with a dot. Rename it.")
     return key

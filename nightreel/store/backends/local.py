@@ -61,7 +61,7 @@ class LocalStore:
         with self._clear_errors(key), self._locked():
             now = self.get_with_token(key)
             if (now[1] if now else None) != expected:
-                raise Conflict(f"{self.uri}: {key} was changed by somebody else in the meantime. Run again.")
+                raise Conflict(f"{self.uri}: {key} was changed by another process in the meantime. Run again.")
             self._write(self._path(key), content)
         return _token(content)
 
@@ -149,7 +149,7 @@ class LocalStore:
             raise Missing(f"{self.uri}: holds no {key}.") from None
         except OSError as error:
             if error.errno == errno.ENOSPC:
-                raise StoreError(f"{self.uri}: no space left on the device. Free some and run again.") from error
+                raise StoreError(f"{self.uri}: no space left on the device. Free some space and run again.") from error
             raise StoreError(
                 f"{self.uri}: {key}: {error.strerror}. Check the folder and its permissions, or name another "
                 "store in NIGHTREEL_STORE."

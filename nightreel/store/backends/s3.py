@@ -34,7 +34,7 @@ class S3Store:
     def __init__(self, uri: str) -> None:
         self._bucket, _, prefix = uri.removeprefix("s3://").strip("/").partition("/")
         if not self._bucket:
-            raise StoreError(f"{uri}: names no bucket. Give s3://bucket/prefix.")
+            raise StoreError(f"{uri}: the bucket is missing. Use the form s3://bucket/prefix.")
         self.uri = uri.rstrip("/")
         self._prefix = f"{check_key(prefix)}/" if prefix else ""
         self._client = _client(self.uri)
@@ -120,7 +120,7 @@ class S3Store:
                 continue
             raise StoreError(
                 f"{self.uri}: this server ignores conditional writes ({next(iter(condition))}), so a version could "
-                "be overwritten unseen. Use S3, MinIO, SeaweedFS or a local folder as NIGHTREEL_STORE."
+                "be overwritten unnoticed. Use S3, MinIO, SeaweedFS or a local folder as NIGHTREEL_STORE."
             )
         self._honours_conditions = True
 
@@ -179,7 +179,7 @@ class S3Store:
         return Token(tag(answer))
 
     def _conflict(self, key: str) -> Conflict:
-        return Conflict(f"{self.uri}: {key} was changed by somebody else in the meantime. Run again.")
+        return Conflict(f"{self.uri}: {key} was changed by another process in the meantime. Run again.")
 
     def _create_bucket(self) -> None:
         region = self._client.meta.region_name
@@ -214,7 +214,7 @@ def _client(uri: str) -> Any:
         # A session of its own: boto3's shared one would keep the credentials that it saw first.
         return boto3.session.Session().client("s3", region_name=_region(), config=settings)
     except (faults.BotoCoreError, ValueError) as error:
-        raise StoreError(f"{uri}: the AWS settings are unusable: {error}. Correct the AWS_… variables.") from error
+        raise StoreError(f"{uri}: the AWS settings are invalid: {error}. Correct the AWS_… variables.") from error
 
 
 def _own_endpoint() -> str | None:

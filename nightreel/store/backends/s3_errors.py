@@ -56,7 +56,7 @@ def clear_errors(uri: str, endpoint: str, key: str) -> Iterator[None]:
         ) from error
     except _LATE as error:
         raise StoreUnreachable(
-            f"{uri}: the object store at {endpoint} does not answer in time. Its log says why; run again later."
+            f"{uri}: the object store at {endpoint} timed out. Check its log, and run again later."
         ) from error
     except _UNREACHABLE as error:
         raise StoreUnreachable(
@@ -80,19 +80,19 @@ def _explain(error: Exception, uri: str, endpoint: str, key: str) -> StoreError:
         return ConditionFailed(f"{uri}: {key}: {name}")
     if name in _SKEWED:
         return StoreError(
-            f"{uri}: this machine's clock differs too much from the object store's ({name}). Set it, and run again."
+            f"{uri}: this machine's clock differs too much from the object store's ({name}). Correct the clock and run again."
         )
     if isinstance(error, (Stranger, ResponseParserError)):
-        return StoreError(f"{uri}: what answers at {endpoint} is no S3 server. Correct AWS_ENDPOINT_URL.")
+        return StoreError(f"{uri}: the server at {endpoint} is not an S3 server. Correct AWS_ENDPOINT_URL.")
     if name in _REFUSED or "(AccessDenied)" in str(error):
         return StoreError(
             f"{uri}: the object store refused the credentials ({name}). Check AWS_ACCESS_KEY_ID, "
-            "AWS_SECRET_ACCESS_KEY and what they may do in this bucket."
+            "AWS_SECRET_ACCESS_KEY and their permissions for this bucket."
         )
     if name in _OVERLOADED or _status(error) >= 500:
         return StoreUnreachable(
-            f"{uri}: {key}: the object store at {endpoint} failed ({name}), at every try. Its log says why (a full "
-            "disk is a frequent reason); run again later."
+            f"{uri}: {key}: the object store at {endpoint} failed ({name}) in every attempt. Check its log (a full "
+            "disk is a frequent cause), and run again later."
         )
     return StoreError(f"{uri}: {key}: {error}")
 

@@ -145,7 +145,7 @@ class ObjectStore:
         try:
             return dict(json.loads(path.read_text("utf-8")))
         except ValueError:
-            raise StoreError(f"{path}: is no JSON. Delete it: new credentials are made at the next start.") from None
+            raise StoreError(f"{path}: is not JSON. Delete it; the next start creates new credentials.") from None
 
     def _wait_until_ready(self) -> None:
         """Ready: a write for our bucket goes through filer, master and volume, and the S3 side asks for credentials."""
@@ -158,7 +158,7 @@ class ObjectStore:
             if _ask(probe, b"ready\n")[0] == 201 and _ask(f"http://{_HOST}:{self.port}/")[0] == 403:
                 return
             time.sleep(0.1)
-        raise StoreError(f"The object store did not start on port {self.port}. Its log says why: {self.log}")
+        raise StoreError(f"The object store did not start on port {self.port}. See its log: {self.log}")
 
 
 def _weed() -> Path:
