@@ -36,7 +36,7 @@ def read_media_vectors(path: Path) -> dict[str, Vectors]:
         odd = np.flatnonzero((lengths > 0) & (lengths != width))
         if len(odd):
             item = table["item_id"][int(odd[0])].as_py()
-            raise UserError(f"{path}: item {item}: its {name} has {lengths[odd[0]]} numbers, not {width}. {again}")
+            raise UserError(f"{path}: item {item}: its {name} has {lengths[odd[0]]} numbers; expected {width}. {again}")
         found[name] = _dense(cells, lengths > 0, width)
     return found
 

@@ -31,7 +31,7 @@ class Progress:
         if done >= self.total:
             rate = done / max(spent, 1e-9)
             shown = f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
-            self.tell(f"{self.what} {done:,} of {self.total:,} in {spent:.1f} s ({shown} a second)")
+            self.tell(f"{self.what} {done:,} of {self.total:,} in {spent:.1f} s ({shown} per second)")
         elif now - self.told >= EVERY_S:
             self.told = now
             left = spent * (1 - share) / max(share, 1e-9)

@@ -56,8 +56,8 @@ def read_days(folder: Path) -> pa.Table:
             tables.append(pq.ParquetFile(path, memory_map=True).read(use_threads=False))
         except (pa.ArrowException, OSError) as error:
             raise UserError(
-                f"{path}: is damaged or not a Parquet file ({str(error).splitlines()[0]}). Delete {folder.parent} and run "
-                "snapshot again."
+                f"{path}: is damaged or not a Parquet file ({str(error).splitlines()[0]}). Delete {folder.parent} and "
+                "run snapshot again."
             ) from None
         if tables[-1].schema != tables[0].schema:
             raise UserError(f"{path}: its columns differ from {paths[0].name}'s. Delete {folder.parent} and run again.")

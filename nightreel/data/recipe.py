@@ -67,10 +67,21 @@ def _files(path: Path) -> list[Path]:
 def make_recipe(
     source: str, params: dict[str, Any], code: str, lock: Path, environment: dict[str, Any]
 ) -> dict[str, Any]:
-    """{"recipe", "parts": {source, params, code, lock, environment}}.
+    """The recipe of a run: a hash of everything that its results depend on.
 
-    code: the digest of what computes (see `computing_code`). source: what identifies the data (its fingerprint stands for snapshot.source, so that the same files in another
-    folder are the same recipe); raises UserError when the dependency lock file is missing.
+    Args:
+        source: Fingerprint of the data. It replaces snapshot.source, so that the same files in another folder have
+            the same recipe.
+        params: All parameters.
+        code: Digest of the compute stages' code, see `computing_code`.
+        lock: The dependency lock file.
+        environment: Device, dtype, threads and CPU features.
+
+    Returns:
+        {"recipe", "parts": {source, params, code, lock, environment}}.
+
+    Raises:
+        UserError: The dependency lock file is missing.
     """
     kept = {name: section for name, section in params.items() if name not in LEFT_OUT}
     kept["snapshot"] = {name: value for name, value in kept["snapshot"].items() if name not in STOOD_FOR}

@@ -85,7 +85,7 @@ def _gate(protocols: dict[str, Protocol], refused: dict[str, str], settings: Val
         if settings.gate not in protocols:
             reason = refused.get(settings.gate, f"validate.protocols is {settings.protocols}")
             raise UserError(
-                f"validate.gate: {settings.gate} is not available: {reason}. Choose another split, or auto."
+                f"validate.gate: {settings.gate} is not available: {reason}. Choose another protocol, or auto."
             )
         return settings.gate
     return GLOBAL if LAST not in protocols or _enough(protocols, settings) else LAST

@@ -114,7 +114,9 @@ def interests(
     Raises UserError where the version was published without keywords.
     """
     if not (bundle.facets.path.parent / KEYWORDS).exists():
-        raise UserError("This version holds no keywords of its items: it was published by an earlier Nightreel.")
+        raise UserError(
+            "This version has no keywords of its items: it was published by an earlier release of Nightreel."
+        )
     question = resolve_request(bundle, user, history, None, None, PLAIN)
     row = int(bundle.users.rows([user])[0]) if user is not None else len(bundle.users)
     searches = _of_user(bundle.facets.path.parent / SEARCHES, row)

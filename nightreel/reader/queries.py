@@ -31,14 +31,14 @@ def resolve_request(
     history: Sequence[str] | None,
     at: Moment,
     exclude_seen: bool | None,
-    wishes: RequestOptions,
+    options: RequestOptions,
 ) -> Question:
     """A user's question or a history's, this visit's likes included."""
     without = bundle.config["exclude_seen"] if exclude_seen is None else exclude_seen
-    liked, clock = indices(bundle.items, wishes.liked), bundle.clock
+    liked, clock = indices(bundle.items, options.liked), bundle.clock
     if history is not None:
         if user is not None:
-            raise UserError("Give a user or a history, not both: a history stands for a user of its own.")
+            raise UserError("Give a user or a history, not both: a history replaces the user's own.")
         past = clock.sitting([i for i in map(bundle.items.index_of, history) if i is not None], at)
         exclude, row = past if without else None, None
     else:

@@ -17,9 +17,9 @@ def predicted(
     """See Reader.rate."""
     model = bundle.ratings
     if model is None:
-        raise UserError("This version learned from no ratings, so that it predicts none: `score` ranks items.")
+        raise UserError("This version was trained without ratings and can't predict them. Use `score` to rank items.")
     if given is not None and user is not None:
-        raise UserError("Give a user or ratings, not both: ratings stand for a user of their own.")
+        raise UserError("Give a user or ratings, not both: ratings replace the user's own.")
     asked, row = _rows(bundle, items), len(bundle.users)
     if given is not None:
         model, row = model.folded_in(_rows(bundle, given), np.array(list(given.values()), np.float64)), 0

@@ -1,4 +1,4 @@
-"""Making lists: the engine's best candidates, what may not be shown, and what wishes and rules do to their order."""
+"""Making lists: the engine's best candidates, what may not be shown, and what options and rules do to their order."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def of_users(bundle: OpenBundle, rows: IntArray, at: Moment | Sequence[Moment], 
 
 
 def recommendations(
-    bundle: OpenBundle, question: Question, k: int, wishes: RequestOptions, with_reasons: bool, standing: Standing
+    bundle: OpenBundle, question: Question, k: int, options: RequestOptions, with_reasons: bool, standing: Standing
 ) -> list[Recommendation]:
     """The list with its reasons, if asked for. standing: what may be shown, and the version's rules that hold."""
-    kept = kept_out(bundle.items, bundle.facets, wishes) if wishes.filters else None
-    slate = _slate(bundle, question, k, wishes, kept, standing)
+    kept = kept_out(bundle.items, bundle.facets, options) if options.filters else None
+    slate = _slate(bundle, question, k, options, kept, standing)
     told: list[tuple[Reason, ...]] = [()] * len(slate.items)
     if with_reasons:
         found = why.votes(bundle.engine, question, slate.items, _both(standing.out, kept))
@@ -91,10 +91,10 @@ def _told(
 
 
 def _slate(
-    bundle: OpenBundle, question: Question, k: int, wishes: RequestOptions, kept: Mask | None, standing: Standing
+    bundle: OpenBundle, question: Question, k: int, options: RequestOptions, kept: Mask | None, standing: Standing
 ) -> Slate:
-    """kept: [n_items] what the wishes leave out."""
-    reorders = wishes.reorders or standing.reorders
+    """kept: [n_items] what the options leave out."""
+    reorders = options.reorders or standing.reorders
     own = slice(question.row, question.row + 1) if question.row is not None else None
     asked = Asked(question.past, question.moments, question.exclude, own)
     need, enough = (max(POOL, SPARE * k), SPARE * k) if reorders else (k, k)
@@ -104,7 +104,7 @@ def _slate(
     if not reorders:
         return Slate(items[:k], scores[:k], np.ones(len(items[:k])), ("",) * len(items[:k]))
     never = _never(standing, question.exclude, kept)
-    return _composed(bundle, items, scores, k, wishes, never, standing.ruled)
+    return _composed(bundle, items, scores, k, options, never, standing.ruled)
 
 
 def _composed(
@@ -112,7 +112,7 @@ def _composed(
     items: IntArray,
     scores: FloatArray,
     k: int,
-    wishes: RequestOptions,
+    options: RequestOptions,
     never: Mask,
     ruled: InForce | None,
 ) -> Slate:
@@ -120,7 +120,7 @@ def _composed(
         items,
         scores,
         k,
-        wishes,
+        options,
         table=bundle.items,
         facets=bundle.facets,
         vectors=bundle.vectors,
@@ -135,7 +135,7 @@ def _candidates(
 ) -> TopK:
     """Lists of what may be shown, at least `need` places wide, read where they were computed with the version.
 
-    enough: places of them that count, fewer only where there are no more items; kept: what wishes leave out, for which
+    enough: places of them that count, fewer only where there are no more items; kept: what options leave out, for which
     all is computed anew. Where time or rules hide more than the stored lists leave out, those are thinned out; whoever
     has none gets the same by the same way, so that a history is answered as the user whose it is.
     """
@@ -239,12 +239,12 @@ def table(
     k: int,
     at: Moment | Sequence[Moment],
     exclude_seen: bool | None,
-    wishes: RequestOptions,
+    options: RequestOptions,
     standing: Standing,
 ) -> pa.Table:
     """Many users' lists; see Reader.recommend_users."""
     without = bundle.config["exclude_seen"] if exclude_seen is None else exclude_seen
-    kept = kept_out(bundle.items, bundle.facets, wishes) if wishes.filters else None
+    kept = kept_out(bundle.items, bundle.facets, options) if options.filters else None
     tables, usual = [LISTS.empty_table()], at is None and without == bundle.config["exclude_seen"]
     each = each_of(at, len(user_ids))
     for start in range(0, len(user_ids), BLOCK):

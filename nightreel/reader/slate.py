@@ -1,4 +1,4 @@
-"""From the engine's best candidates to the list that is shown: where wishes are met."""
+"""From the engine's best candidates to the list that is shown: where options are met."""
 
 from __future__ import annotations
 
@@ -55,16 +55,16 @@ def indices(items: ItemTable, ids: Sequence[str]) -> list[int]:
     return list(dict.fromkeys(i for i in found if i is not None))
 
 
-def kept_out(items: ItemTable, facets: Facets, wishes: RequestOptions) -> Mask:
-    """[n] items that the wishes leave out of the list."""
+def kept_out(items: ItemTable, facets: Facets, options: RequestOptions) -> Mask:
+    """[n] items that the options leave out of the list."""
     hidden = np.zeros(len(items), bool)
     for facet in ("languages", "media_types", "genres"):
-        wanted = getattr(wishes, facet)
+        wanted = getattr(options, facet)
         if wanted:
             hidden |= ~facets.holding(facet, wanted)
-    if wishes.audience_age is not None:
-        hidden |= ~(facets.min_ages <= wishes.audience_age)
-    hidden[indices(items, (*wishes.exclude, *wishes.liked, *wishes.skipped))] = True
+    if options.audience_age is not None:
+        hidden |= ~(facets.min_ages <= options.audience_age)
+    hidden[indices(items, (*options.exclude, *options.liked, *options.skipped))] = True
     return hidden
 
 
@@ -81,7 +81,7 @@ def compose(
     items: IntArray,
     scores: FloatArray,
     k: int,
-    wishes: RequestOptions,
+    options: RequestOptions,
     *,
     table: ItemTable,
     facets: Facets,
@@ -96,31 +96,31 @@ def compose(
     bring in either; ruled: the version's own rules, whose pins come before the request's.
     """
     rules = ruled or NO_RULES
-    pinned = list(dict.fromkeys([*_open(rules.pinned, hidden), *_open(indices(table, wishes.pinned), hidden)]))[:k]
-    boosted = _open(indices(table, wishes.boosted), hidden)
+    pinned = list(dict.fromkeys([*_open(rules.pinned, hidden), *_open(indices(table, options.pinned), hidden)]))[:k]
+    boosted = _open(indices(table, options.boosted), hidden)
     # A list needs no more of those that the engine did not rank, and a table may boost thousands.
     ranked = set(items.tolist())
     brought = [i for i in _open(rules.boosted, hidden) if i not in ranked][:POOL]
     pool = np.array(list(dict.fromkeys([*items.tolist(), *boosted, *brought, *pinned])), np.int64)
     relevance = np.zeros(len(pool))
     relevance[: len(items)] = HALF / (HALF + np.arange(len(items)))
-    if wishes.freshness:
-        relevance = (1.0 - wishes.freshness) * relevance + wishes.freshness * freshness(years)[pool]
-    relevance *= 1.0 - _likeness(vectors, pool, indices(table, wishes.skipped))
+    if options.freshness:
+        relevance = (1.0 - options.freshness) * relevance + options.freshness * freshness(years)[pool]
+    relevance *= 1.0 - _likeness(vectors, pool, indices(table, options.skipped))
     place = {item: at for at, item in enumerate(pool.tolist())}
     offset = np.zeros(len(pool)) if rules.offset is None else rules.offset[pool]
     offset[[place[i] for i in boosted]] += BOOST
-    offset[[place[i] for i in indices(table, wishes.buried) if i in place]] += BURY
+    offset[[place[i] for i in indices(table, options.buried) if i in place]] += BURY
     chosen = choose(
         relevance,
-        _similarity(vectors[pool]) if wishes.diversity else None,
+        _similarity(vectors[pool]) if options.diversity else None,
         k,
         first=[place[i] for i in pinned],
         offset=offset,
-        diversity=wishes.diversity,
-        caps=_caps(wishes, rules, facets, pool),
-        explore=wishes.explore,
-        generator=np.random.default_rng(wishes.seed) if wishes.explore else None,
+        diversity=options.diversity,
+        caps=_caps(options, rules, facets, pool),
+        explore=options.explore,
+        generator=np.random.default_rng(options.seed) if options.explore else None,
     )
     return _slate(pool, scores, chosen, len(pinned), offset > 0)
 
@@ -154,9 +154,9 @@ def _similarity(vectors: npt.NDArray[np.float32]) -> FloatArray:
     return np.asarray(np.clip((cosines - pairs.min()) / (pairs.max() - pairs.min()), 0.0, 1.0))
 
 
-def _caps(wishes: RequestOptions, rules: InForce, facets: Facets, pool: IntArray) -> list[Cap]:
+def _caps(options: RequestOptions, rules: InForce, facets: Facets, pool: IntArray) -> list[Cap]:
     """All of them hold at once, so of two the tighter one counts."""
-    own = (("creators", wishes.max_per_creator), ("genres", wishes.max_per_genre))
+    own = (("creators", options.max_per_creator), ("genres", options.max_per_genre))
     caps = [*rules.caps, *(LabelCap(facet, None, most) for facet, most in own if most is not None)]
     return [Cap(_labels(facets, cap.facet, cap.label, pool), cap.most) for cap in caps]
 

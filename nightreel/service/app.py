@@ -47,7 +47,7 @@ def build(options: Options | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        description="Recommendations, similar items, search and reasons from a published version.",
+        description="Recommendations, similar items, search and explanations from a published version.",
     )
     app.state.metrics = metrics
     app.state.log = Log(Path(chosen.feedback)) if chosen.feedback else None
@@ -68,15 +68,15 @@ def _user_error(request: Request, error: Exception) -> JSONResponse:
 
 
 def _busy(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"error": "Too many requests wait. Ask again in a second."}, 503, {"Retry-After": "1"})
+    return JSONResponse({"error": "Too many requests are waiting. Try again in a second."}, 503, {"Retry-After": "1"})
 
 
 def _late(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"error": "The answer took too long. Ask again, or for less."}, 504)
+    return JSONResponse({"error": "The request timed out. Try again, or request fewer items."}, 504)
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    return JSONResponse({"error": f"{where}: {first['msg']}. /openapi.json says what is understood."}, 422)
+    return JSONResponse({"error": f"{where}: {first['msg']}. See /openapi.json for the accepted fields."}, 422)

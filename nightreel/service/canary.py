@@ -37,7 +37,10 @@ class Beside:
         with self._lock:
             if channel not in self._opened:
                 if len(self._opened) >= MOST:
-                    raise UserError(f"{channel}: {MOST} channels are open beside the served one: no more here.")
+                    raise UserError(
+                        f"{channel}: this service already compares {MOST} other channels, which is the maximum. Restart "
+                        "it to choose others."
+                    )
                 options = self.options
                 self._opened[channel] = LiveReader(options.store, channel=channel, every_s=options.refresh_s)
             return self._opened[channel].reader

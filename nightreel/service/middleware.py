@@ -61,7 +61,7 @@ class Guard:
                 await self.app(scope, receiving, sending)
         except TooLarge:
             taken = 0
-            await _refuse(sending, 413, f"The body is longer than {self.body} bytes.")
+            await _refuse(sending, 413, f"The request body is longer than {self.body} bytes.")
         finally:
             route = getattr(scope.get("route"), "path", "other")
             self.metrics.requests.labels(route, str(code)).inc()
@@ -70,16 +70,18 @@ class Guard:
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = dict(scope["headers"])
         if int(headers.get(b"content-length", b"0") or 0) > self.body:
-            return 413, f"The body is longer than {self.body} bytes."
+            return 413, f"The request body is longer than {self.body} bytes."
         if self.token is None:
             host = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0].strip("[]")
-            return None if host in LOOPBACK else (421, "Without a token the service answers to loopback names only.")
+            return (
+                None if host in LOOPBACK else (421, "Without a token the service only answers requests to localhost.")
+            )
         if scope["path"] in OPEN:
             return None
         shown = headers.get(b"authorization", b"")
         if hmac.compare_digest(shown, b"Bearer " + self.token.encode()):
             return None
-        return 401, "Show the token: Authorization: Bearer …"
+        return 401, "A token is required: send the header `Authorization: Bearer <token>`."
 
 
 async def _refuse(send: Send, code: int, text: str) -> None:

@@ -44,7 +44,7 @@ class Options:
         try:
             return cls(**json.loads(os.environ[VARIABLE]))
         except (KeyError, ValueError, TypeError):
-            raise UserError(f"{VARIABLE} holds no options. Start the service with `nightreel serve`.") from None
+            raise UserError(f"{VARIABLE} holds no valid options. Start the service with `nightreel serve`.") from None
 
 
 def token() -> str | None:
@@ -52,7 +52,7 @@ def token() -> str | None:
     value = os.environ.get(TOKEN_VARIABLE) or None
     if value is not None and len(value) < LEAST_TOKEN:
         raise UserError(
-            f"{TOKEN_VARIABLE} has {len(value)} characters; {LEAST_TOKEN} is the least. For example: "
+            f"{TOKEN_VARIABLE} has {len(value)} characters; the minimum is {LEAST_TOKEN}. For example: "
             f"export {TOKEN_VARIABLE}=$(openssl rand -hex 24)"
         )
     return value
@@ -62,6 +62,6 @@ def require_safe(host: str) -> None:
     """Raises UserError for an address that others can reach while no token is asked for."""
     if host not in LOOPBACK and token() is None:
         raise UserError(
-            f"{host}: others could reach the service there, and it asks for no token. Set {TOKEN_VARIABLE} (for "
+            f"{host}: the service would be reachable by others without a token. Set {TOKEN_VARIABLE} (for "
             f"example to $(openssl rand -hex 24)), or use --host 127.0.0.1."
         )

@@ -24,16 +24,20 @@ from nightreel.service.worker_pool import Answers
 
 router = APIRouter()
 PROBLEMS: dict[int | str, dict[str, Any]] = {code: {"model": Problem} for code in (400, 401, 404, 413, 422, 503, 504)}
-K = Annotated[int, Query(ge=1, le=MOST_K, description="items in the list")]
-User = Annotated[str | None, Query(max_length=256, description="a user's id", examples=["148"])]
+K = Annotated[int, Query(ge=1, le=MOST_K, description="number of items")]
+User = Annotated[str | None, Query(max_length=256, description="user id", examples=["148"])]
 History = Annotated[
-    str | None, Query(max_length=20_000, description="item ids, oldest first, joined by commas", examples=["257,405"])
+    str | None, Query(max_length=20_000, description="item ids separated by commas, oldest first", examples=["257,405"])
 ]
 Moment = Annotated[
     str | None,
-    Query(max_length=64, description="last-event, ISO 8601, epoch seconds or a position; default: tonight"),
+    Query(
+        max_length=64,
+        description="time for which the list is computed: last-event (just after the user's last event), ISO 8601, "
+        "epoch seconds, or a position where the source has no clock; default: now, at the end of the data",
+    ),
 ]
-Item = Annotated[str, Query(max_length=500, description="an item's id, or its exact title", examples=["257"])]
+Item = Annotated[str, Query(max_length=500, description="item id or exact title", examples=["257"])]
 
 
 @router.get("/recommend", response_model=schemas.ListAnswer, responses=PROBLEMS)
@@ -47,7 +51,7 @@ async def recommend_simply(
     reasons: bool = False,
     moment: Moment = None,
 ) -> Response:
-    """A list for a user or a history; with neither, what is popular. POST takes every wish."""
+    """Recommend items for a user or a history; popular items if neither is given. POST accepts all options."""
     past = _ids(history)
     try:
         asked = ListRequest(
@@ -60,13 +64,13 @@ async def recommend_simply(
 
 @router.post("/recommend", response_model=schemas.ListAnswer, responses=PROBLEMS)
 async def recommend(request: Request, asked: ListRequest) -> Response:
-    """A list with filters, rules, diversity, freshness, this visit's likes and skips, exploration."""
+    """Recommend items with filters, pins, diversity, freshness, the current visit's likes and skips, exploration."""
     return await _listed(request, asked, keep=True)
 
 
 @router.get("/similar", response_model=schemas.ItemsAnswer, responses=PROBLEMS)
 async def similar(request: Request, item: Item, k: K = 10) -> Response:
-    """Items whose content is nearest."""
+    """Return the items most similar in content."""
 
     def question(reader: Reader) -> dict[str, Any]:
         found = reader.similar(item, k)
@@ -79,7 +83,7 @@ async def similar(request: Request, item: Item, k: K = 10) -> Response:
 async def search(
     request: Request, q: Annotated[str, Query(max_length=500, examples=["space opera"])], k: K = 10
 ) -> Response:
-    """Items whose words fit a text; typing errors in titles are forgiven."""
+    """Search items by text; tolerates typing errors in titles."""
 
     def question(reader: Reader) -> dict[str, Any]:
         found = reader.search(q, k)
@@ -92,7 +96,7 @@ async def search(
 async def explain(
     request: Request, item: Item, user: User = None, history: History = None, moment: Moment = None
 ) -> Response:
-    """Why an item is, or is not, recommended; the evidence is measured by asking again without it."""
+    """Explain why an item is, or is not, recommended. Evidence is measured by leaving history items out."""
     past = _ids(history)
 
     def question(reader: Reader) -> dict[str, Any]:
@@ -104,10 +108,10 @@ async def explain(
 
 @router.post("/feedback", response_model=schemas.FeedbackAnswer, responses=PROBLEMS)
 def feedback(request: Request, given: schemas.FeedbackRequest) -> Response:
-    """Keep events for the next night. Within a visit, send likes and skips with the next request for a list too."""
+    """Store events for the next run. During a visit, also send likes and skips with the next list request."""
     log: Log | None = request.app.state.log
     if log is None:
-        return JSONResponse({"error": "This service keeps no feedback. Start it with --feedback FOLDER."}, 404)
+        return JSONResponse({"error": "This service does not store feedback. Start it with --feedback FOLDER."}, 404)
     return JSONResponse({"kept": log.keep(given.events)})
 
 
@@ -132,7 +136,7 @@ def list_of(reader: Reader, asked: ListRequest, seed: int) -> dict[str, Any]:
         k=asked.k,
         at=reader.clock.moment(asked.moment),
         exclude_seen=asked.exclude_seen,
-        wishes=asked.wishes(seed),
+        options=asked.options(seed),
         reasons=asked.reasons,
     )
     slate = hashlib.sha256(f"{reader.edition} {asked.model_dump_json()} {seed}".encode()).hexdigest()[:16]

@@ -64,7 +64,8 @@ def _require_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise UserError(
-            f"{folder}: can't be written ({error.strerror or error}). Give this user access, or name another folder."
+            f"{folder}: can't be written ({error.strerror or error}). Give this user write access, or choose another "
+            "folder."
         ) from None
 
 
@@ -76,6 +77,6 @@ def _require_free(host: str, port: int) -> None:
             probe.bind(address)
     except OSError as error:
         raise UserError(
-            f"{host}:{port}: can't be listened on ({error.strerror or error}). Stop what uses it (`ss -ltnp`), or "
-            f"choose another: nightreel serve --port {port + 1}."
+            f"{host}:{port}: can't listen on this address ({error.strerror or error}). Stop the process that uses it "
+            f"(`ss -ltnp`), or choose another port: nightreel serve --port {port + 1}."
         ) from None

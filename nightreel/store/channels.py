@@ -2,7 +2,7 @@
 
 channels/<name>.json          {"format", "version", "withdrawals", "previous", "generation", "share", "left", "fence",
                               "sha256"}: a Pointer, changed by compare-and-swap alone; sha256 is of the rest
-withdrawals/<sha256>.json     what may not be shown, whatever version a channel serves: see nightreel.store.withdrawals_file
+withdrawals/<sha256>.json     items and users that may not be shown, for any version: nightreel.store.withdrawals_file
 versions/<digest>/…           a bundle, immutable; its manifest.json makes it complete
 versions/<digest>/lineage.json  where it came from: {"recipe", "predecessor", "published_at", …}
 blocked/<recipe>.json         {"recipe", "digest", "blocked": true | false, "changed_at"}
@@ -85,12 +85,14 @@ def set_share(store: Store, channel: str, share: float) -> Pointer:
     if channel == "live" or channel not in pointers:
         known = ", ".join(sorted(set(pointers) - {"live"})) or "none yet"
         raise StoreError(
-            f"{store.uri}: {channel}: `live` always serves the remaining users, so its share can't be set. Channels with a share: {known}."
+            f"{store.uri}: {channel}: its share can't be set. Choose another channel: {known}. `live` always serves "
+            "the remaining users."
         )
     total = share + sum(each.share for name, each in pointers.items() if name not in (channel, "live"))
     if not 0 <= share <= 1 or total > 1 + 1e-9:
         raise StoreError(
-            f"{store.uri}: channel {channel}: with a share of {share:g} all shares add up to {total:g}; the maximum is 1."
+            f"{store.uri}: channel {channel}: with a share of {share:g} all shares add up to {total:g}. The maximum "
+            "is 1."
         )
     return _swap(store, channel, replace(pointers[channel], share=share), pointers[channel])
 

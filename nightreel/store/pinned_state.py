@@ -89,9 +89,9 @@ def forgotten(store: Store, channel: str, fingerprint: str | None) -> list[str]:
         return []
     if manifest_of(store, pointer.digest).config["key_fingerprint"] != fingerprint:
         log_progress(
-            f"warning: channel {channel} has users under another key of pseudonyms than tonight's tables: "
-            f"the {len(held.by_hand.users):,} who were withdrawn by hand can't be found in these: name them in the "
-            "table erasures, or run `nightreel withdraw --users FILE` again once this night is published."
+            f"warning: channel {channel} was published with another pseudonym key than this run uses, so the "
+            f"{len(held.by_hand.users):,} users who were withdrawn by hand can't be matched to this run's users. List "
+            "them in the table erasures, or run `nightreel withdraw --users FILE` again once this run is published."
         )
         return []
     return sorted(held.by_hand.users)

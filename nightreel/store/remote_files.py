@@ -20,7 +20,7 @@ def file_of(store: Store, digest: str, name: str, manifest: Manifest) -> bytes:
     content = store.get(key)
     if hashlib.sha256(content).hexdigest() != manifest.files[name]["sha256"]:
         raise BundleError(
-            f"{store.uri}/{key}: was changed: its SHA-256 differs from the manifest's. Restore it, or roll back to another "
-            "version: `nightreel rollback`."
+            f"{store.uri}/{key}: was changed: its SHA-256 differs from the manifest's. Restore it, or roll back to "
+            "another version: `nightreel rollback`."
         )
     return content

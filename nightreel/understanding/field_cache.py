@@ -160,6 +160,6 @@ def _open_shard(path: Path) -> _Shard | None:
         order = np.argsort(heads, kind="stable")
         return _Shard(file, heads[order], places[order])
     file.close()
-    log_progress(f"field cache: {path.name[:12]}… is damaged; removed, its items are looked at again")
+    log_progress(f"field cache: {path.name[:12]}… is damaged and was removed; its items are processed again")
     path.unlink(missing_ok=True)
     return None

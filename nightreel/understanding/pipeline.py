@@ -106,7 +106,7 @@ class UnderstandPipeline:
 
     def learn_tags(self, cards: Row) -> tuple[Tagger | None, Row]:
         """The tagger, where there is one, and metrics of it."""
-        log_progress(f"language: {self.languages:,} of {self.items:,} items")
+        log_progress(f"language: identified for {self.languages:,} of {self.items:,} items")
         if not self.told:
             log_progress("no item has a description or a transcript: no keywords, summaries, sentiment and tags")
             return None, {}
@@ -117,8 +117,8 @@ class UnderstandPipeline:
         """Say so where the encoder is an English one and much of the catalogue is not English."""
         if self.settings.embed.encoder == ENGLISH and self.others > OTHERS_SHARE * self.languages:
             log_progress(
-                f"embed.encoder: {ENGLISH} reads English, and {self.others:,} of {self.languages:,} items are in other "
-                f"languages: {UNIVERSAL} puts 16 languages into one space"
+                f"embed.encoder: {ENGLISH} is for English, and {self.others:,} of {self.languages:,} items are in "
+                f"other languages. {UNIVERSAL} covers 16 languages"
             )
 
     def metrics(self) -> Row:

@@ -86,16 +86,16 @@ class TextPass:
         vectors = self.spool.path.with_suffix(".lesson")
         task = prepare(self.spool.take, self.labels, wanted, rng, vectors)
         if task is None:
-            log_progress(f"tags: fewer than two labels have {wanted.least_items} items with prose: none are learned")
+            log_progress(f"tags: fewer than two labels have {wanted.least_items} items with text; no tagger is trained")
             return None, {"given": False}
         tagger, quality = fit_tagger(task, self.names.vectors(task.names), wanted)
         vectors.unlink()
         _tell(quality, len(task.names), len(task.flags))
         if tagger is None:
-            log_progress("tags: the learned ones are no better than these: none are given")
+            log_progress("tags: the tagger is not better than these baselines; no tags are assigned")
             return None, quality | {"given": False}
         cards["tags"] = self.encoder.card() | {
-            "method": "logistic regression, one against the rest, Platt scaling out of fold",
+            "method": "one-vs-rest logistic regression, Platt scaling on out-of-fold scores",
             "head": tagger.digest(),
             "labels": list(tagger.names),
             "cross_validated": quality["learned"],
@@ -118,6 +118,6 @@ class TextPass:
 def _tell(quality: Mapping[str, Any], labels: int, items: int) -> None:
     learned, commonest, names = (quality[way]["precision@1"] for way in ("learned", "commonest", "label_names"))
     log_progress(
-        f"tags: {labels} labels learned from {items:,} items; cross-validated precision@1 {learned:.3f} (always the "
-        f"commonest {commonest:.3f}, nearest label name {names:.3f})"
+        f"tags: {labels} labels trained on {items:,} items; cross-validated precision@1 {learned:.3f} (most frequent "
+        f"label {commonest:.3f}, nearest label name {names:.3f})"
     )

@@ -95,17 +95,17 @@ def guarded(
     if not items:
         left = sum(item not in told.items.all for item in live.items.ids)
         warnings.append(
-            f"the table items would take {gone:,} of the {int(before.sum()):,} items that channel {channel} shows "
-            f"({left:,} of the version's are not in it, {len(told.items.blocked):,} are blocked in it). That looks "
-            "broken, so items keep the rights that they have there. Look at items.* (blocked, expires_at, cut rows); "
-            "if it is meant, it goes live with the next version that is published."
+            f"the table items would hide {gone:,} of the {int(before.sum()):,} items that channel {channel} shows "
+            f"({left:,} of the version's items are missing from it, {len(told.items.blocked):,} are blocked in it). "
+            "That looks like a fault in the data, so the items' rights are left unchanged. Check items.* (blocked, "
+            "expires_at, missing rows). If it is intended, it takes effect with the next published version."
         )
     rules = True
     if bool(live.shown(compose(told, held, items=items, rules=False), now, ruled=False).any()):
         rules = bool(live.shown(compose(told, held, items=items), now).any())
     if not rules:
         warnings.append(
-            f"the table rules would leave no item that channel {channel} could show, so the rules stay as they are "
-            "there. Look at rules.* (only, hide, audience_age)."
+            f"the table rules would leave no item to show in channel {channel}, so its rules are left unchanged. Check "
+            "rules.* (only, hide, audience_age)."
         )
     return compose(told, held, items=items, rules=rules), warnings

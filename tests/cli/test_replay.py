@@ -48,7 +48,7 @@ def wish(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
         ),
         ({"settings": ("finetune.sed=1",)}, r"finetune.sed: no such setting"),
         ({"settings": ("snapshot.source=x",)}, r"the source of a replay is its argument"),
-        ({"source": "nowhere"}, r"snapshot.source 'nowhere': there is no such folder"),
+        ({"source": "nowhere"}, r"snapshot.source 'nowhere': folder not found"),
     ],
 )
 def test_a_mistake_is_told_and_leaves_nothing_behind(

@@ -82,7 +82,7 @@ def test_incomplete_weights_are_refused(tmp_path: Path, embed_settings: Embed) -
 
 
 def test_a_path_that_is_missing(embed_settings: Embed) -> None:
-    with pytest.raises(SettingsError, match=r"embed\.encoder: there is no folder \./nowhere"):
+    with pytest.raises(SettingsError, match=r"embed\.encoder: folder \./nowhere not found"):
         locate(named(embed_settings, "./nowhere"))
 
 

@@ -203,9 +203,9 @@ def test_keys_stay_inside_the_store(store: Store, key: str) -> None:
 
 
 def test_an_unknown_kind_of_store_is_named() -> None:
-    with pytest.raises(UserError, match=r"gs://bucket: no store of this kind\. Give a folder or s3://"):
+    with pytest.raises(UserError, match=r"gs://bucket: not a supported store\. Use a folder or s3://"):
         open_store("gs://bucket")
-    with pytest.raises(UserError, match="names no bucket"):
+    with pytest.raises(UserError, match="the bucket is missing"):
         open_store("s3://")
 
 

@@ -66,7 +66,7 @@ def test_source_params_code_lock_and_environment_are(package: Path) -> None:
 
 def test_a_missing_lock_is_named(package: Path) -> None:
     (package.parent / "lock").unlink()
-    with pytest.raises(UserError, match=r"lock: not found: .*Restore it"):
+    with pytest.raises(UserError, match=r"lock: not found; .*Restore it"):
         made(package)
 
 

@@ -69,8 +69,8 @@ def test_two_workers_swap_under_load_and_end_cleanly(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--host", "0.0.0.0"], "0.0.0.0: others could reach the service there, and it asks for no token"),
-    (["--host", "127.0.0.1", "--port", "{taken}"], "can't be listened on .* nightreel serve --port"),
+    (["--host", "0.0.0.0"], "0.0.0.0: the service would be reachable by others without a token"),
+    (["--host", "127.0.0.1", "--port", "{taken}"], "can't listen on this address .* nightreel serve --port"),
     (["--slates", "a file"], "a file: can't be written .* name another folder"),
     (["--at", "empty"], "nothing is published yet in .*empty"),
 ])  # fmt: skip

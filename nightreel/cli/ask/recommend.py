@@ -86,7 +86,7 @@ def _cell(reader: Reader, cell: object, otherwise: Told) -> Told:
 def _for_history(
     reader: Reader, items: list[str], k: int, when: Told, age: int | None, why: bool, as_json: bool
 ) -> None:
-    found = reader.recommend(history=items, k=k, at=when, wishes=RequestOptions(audience_age=age), reasons=why)
+    found = reader.recommend(history=items, k=k, at=when, options=RequestOptions(audience_age=age), reasons=why)
     listed = [_listed(reader, each) for each in found]
     skipped = reader.unknown(items)
     if as_json:
@@ -124,7 +124,7 @@ def _for_users(
     asked: dict[str, Any] = {
         "k": k,
         "exclude_seen": exclude,
-        "wishes": RequestOptions(audience_age=age),
+        "options": RequestOptions(audience_age=age),
         "reasons": why,
     }
     lists = {

@@ -90,7 +90,7 @@ def open_shard(path: Path, dim: int) -> Shard | None:
             ]
             return Shard(file, start, dim, np.concatenate(parts) if parts else np.empty(0, np.uint64))
     file.close()
-    log_progress(f"item cache: {path.name[:12]}… is damaged; removed, its items are encoded again")
+    log_progress(f"item cache: {path.name[:12]}… is damaged and was removed; its items are encoded again")
     path.unlink(missing_ok=True)
     return None
 

@@ -32,7 +32,9 @@ def choose_device(settings: Embed) -> torch.device:
     wanted = settings.device
     if settings.engine == "openvino":
         if wanted not in ("auto", "cpu"):
-            raise SettingsError(f"embed.device: {wanted} is not OpenVINO's. Set it to cpu, or embed.engine to torch.")
+            raise SettingsError(
+                f"embed.device: {wanted} is not supported by OpenVINO. Set it to cpu, or set embed.engine to torch."
+            )
         return torch.device("cpu")
     if wanted == "auto":
         return torch.device(next(name for name, there in present.items() if there))

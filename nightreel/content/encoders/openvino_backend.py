@@ -61,7 +61,9 @@ class OpenVino:
             raise SettingsError(f"embed.engine: openvino can't be imported ({error}). {INSTALL}") from error
         known = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if place.dtype == torch.bfloat16 and "BF16" not in known:
-            raise SettingsError("embed.dtype: OpenVINO has no bfloat16 on this CPU. Set it to auto or float32.")
+            raise SettingsError(
+                "embed.dtype: OpenVINO does not support bfloat16 on this CPU. Set it to auto or float32."
+            )
         return cls(openvino, network, place, torch.get_num_threads())
 
     def provenance(self) -> dict[str, str]:

@@ -45,8 +45,8 @@ def resolve_encoder(settings: Settings, items: Path) -> Settings:
     if share <= OTHER_SCRIPTS:
         return settings
     log_progress(
-        f"embed.encoder: {share:.0%} of the titles are in another script than {ENGLISH} reads; "
-        f"{embed.multilingual} takes its place"
+        f"embed.encoder: {share:.0%} of the titles are in a script that {ENGLISH} does not support; "
+        f"{embed.multilingual} is used instead"
     )
     other = embed.model_copy(update={"encoder": embed.multilingual, "revision": ""})
     return settings.model_copy(update={"embed": other})

@@ -47,6 +47,6 @@ def read_model(folder: Path, field: str, **options: Any) -> Any:
     lacking = sorted(key for key in facts["missing_keys"] if "pooler" not in key)
     if lacking:
         raise SettingsError(
-            f"{field}: {folder.name} lacks {len(lacking)} weights, among them {lacking[0]}. Name another."
+            f"{field}: {folder.name} lacks {len(lacking)} weights, such as {lacking[0]}. Choose another model."
         )
     return model.eval()

@@ -115,7 +115,7 @@ def read_pooling(folder: Path) -> Pooling:
     if foreign:
         raise SettingsError(
             f"embed.encoder: {folder.name} has the module {foreign[0]} after its transformer, which is not supported. "
-            "Choose an encoder of transformer and pooling alone."
+            "Choose an encoder with a transformer and pooling only."
         )
     config = folder / kinds.get("Pooling", "1_Pooling") / "config.json"
     if not config.is_file():
@@ -129,6 +129,6 @@ def read_pooling(folder: Path) -> Pooling:
         if named == [mode]:
             return mode
     raise SettingsError(
-        f"embed.encoder: {folder.name} pools by {json.dumps(named)}, which is not supported. "
-        f"Choose one that pools by {', '.join(MODES.values())}."
+        f"embed.encoder: {folder.name} uses the pooling {json.dumps(named)}, which is not supported.  "
+        f"Choose one with {', '.join(MODES.values())} pooling."
     )

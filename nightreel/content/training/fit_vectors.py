@@ -73,7 +73,7 @@ def tune_encoder(base: Vectors, lesson: FitInputs, folder: Path) -> ContentVecto
     pairs, settings = lesson.pairs, lesson.settings.finetune
     used = lesson.used and base.any() and trainable(lesson.settings.embed)
     if not settings.encoder_steps or not used or len(pairs) < settings.encoder_pairs:
-        log_progress(f"encoder: kept as it is ({settings.encoder_steps} steps asked for, {len(pairs):,} pairs)")
+        log_progress(f"encoder: not fine-tuned ({settings.encoder_steps} steps requested, {len(pairs):,} item pairs)")
         return ContentVectors(base, "base", [], [])
     texts = read_texts(*lesson.texts)
     tuned = finetune_encoder(
@@ -89,7 +89,7 @@ def tune_encoder(base: Vectors, lesson: FitInputs, folder: Path) -> ContentVecto
     log_progress(tally.line())
     losses = rows_of(tuned.losses)
     before, after = lesson.quality(base), lesson.quality(vectors)
-    log_progress(f"encoder: content kNN's validation NDCG@10 {before:.4f} as it is, {after:.4f} fitted to behaviour")
+    log_progress(f"encoder: content kNN's validation NDCG@10 {before:.4f} before, {after:.4f} after fine-tuning")
     if after <= before:
         return ContentVectors(base, "base", losses, [])
     tuned.save(folder)
@@ -108,11 +108,11 @@ def fuse_media(text: ContentVectors, lesson: FitInputs, folder: Path) -> Content
     fused = learn_fusion(given, lesson.pairs, lesson.popularity, settings.fusion, settings.seed)
     told = ", ".join(f"{name} of {int(vectors.any(axis=1).sum()):,}" for name, vectors in given.items())
     if fused is None:
-        log_progress(f"fusion ({told} items): fewer than {settings.fusion.pairs} pairs of items; text alone is used")
+        log_progress(f"fusion ({told} items): fewer than {settings.fusion.pairs} item pairs; only text is used")
         return text
     vectors = fused.fuse(given)
     before, after = lesson.quality(text.vectors), lesson.quality(vectors)
-    log_progress(f"fusion ({told} items): content kNN's validation NDCG@10 {before:.4f} of text, {after:.4f} fused")
+    log_progress(f"fusion ({told} items): content kNN's validation NDCG@10 {before:.4f} with text, {after:.4f} fused")
     if after <= before:
         return replace(text, fusion_losses=rows_of(fused.losses))
     fused.save(folder)

@@ -92,6 +92,6 @@ def last_layers(model: nn.Module, count: int) -> list[nn.Module]:
     """The last `count` of a transformer's layers, which are its longest list of modules."""
     lists = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
     if not lists:
-        raise UserError("embed.encoder: has no list of layers to fit. Set finetune.encoder_steps to 0.")
+        raise UserError("embed.encoder: has no layers that can be fine-tuned. Set finetune.encoder_steps to 0.")
     layers = max(lists, key=len)
     return list(layers[max(0, len(layers) - count) :])

@@ -74,7 +74,7 @@ def wrong_type(file: str, column: Column, found: object) -> UserError:
         "moment": "timestamps, ISO 8601 text or numbers",
         "label": "text, numbers, or true and false",
     }[column.kind]
-    return UserError(f"{file}: column `{column.name}` has type {found}; expected {wanted}. Convert it and run again.")
+    return UserError(f"{file}: column `{column.name}` is {found}; expected {wanted}. Convert it and run again.")
 
 
 def cast_cells(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]:

@@ -48,7 +48,8 @@ def media_root(source: str, place: str, open_objects: Callable[[str], Objects]) 
         return folder.resolve()
     if place:
         raise UserError(
-            f"snapshot.media {place!r}: folder not found. Set an existing folder or s3://bucket/prefix, or leave it empty."
+            f"snapshot.media {place!r}: folder not found. Set an existing folder or s3://bucket/prefix, or leave it "
+            "empty."
         )
     return None
 
@@ -57,27 +58,31 @@ def locate(uri: str, root: Path | None) -> tuple[Path | None, str]:
     """(file, "") of a path in root or a `file:` address, else (None, reason)."""
     parts = urlsplit(uri)
     if parts.scheme not in ("", "file") or (parts.scheme == "file" and parts.netloc not in ("", "localhost")):
-        told = "name their place in snapshot.media" if parts.scheme == "s3" else "put the file into the source's folder"
-        return None, f"{parts.scheme}: addresses are not read; {told}"
+        told = (
+            "set their folder or bucket in snapshot.media"
+            if parts.scheme == "s3"
+            else "copy the file into the source's folder"
+        )
+        return None, f"{parts.scheme}: addresses are not supported; {told}"
     if root is None:
-        return None, "media are read from a folder or an s3:// address alone"
+        return None, "media are read only from a folder or an s3:// address"
     named = unquote(parts.path) if parts.scheme else uri
     try:
         path = (root / named).resolve()
     except (OSError, ValueError, RuntimeError):
-        return None, "is not a path"
+        return None, "not a valid path"
     if not path.is_relative_to(root):
-        return None, "lies outside the source's folder"
-    return (path, "") if path.is_file() else (None, "there is no such file")
+        return None, "outside the source's folder"
+    return (path, "") if path.is_file() else (None, "file not found")
 
 
 def key_of(uri: str, root: Objects) -> tuple[str, str]:
     """(key below root, "") of an address in it or a name relative to it, else ("", reason)."""
     below = uri.removeprefix(f"{root.uri}/")
     if "://" in below:
-        return "", f"lies outside {root.uri}"
+        return "", f"outside {root.uri}"
     if any(part in ("", ".", "..") for part in below.split("/")):
-        return "", "is not the name of an object"
+        return "", "not a valid object name"
     return below, ""
 
 

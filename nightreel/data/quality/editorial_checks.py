@@ -46,8 +46,8 @@ def unmet(rules: pa.Table, items: pa.Table) -> str | None:
         return None
     more = ", …" if len(targets) > NAMED else ""
     return (
-        f"rules: {len(targets):,} of {rules.num_rows:,} have a target that matches no item ({', '.join(targets[:NAMED])}"
-        f"{more}). They have no effect until an item matches; check the spelling."
+        f"rules: {len(targets):,} of {rules.num_rows:,} have a target that matches no item "
+        f"({', '.join(targets[:NAMED])}{more}). They have no effect until an item matches; check the spelling."
     )
 
 

@@ -105,8 +105,8 @@ def warn(items: pa.Table, events: Events, ratings: pa.Table, refused: Mapping[st
             places = items.take(pa.array(rows[:3])).select(["source_file", "source_row"]).to_pylist()
             named_rows = ", ".join(f"{place['source_file']} row {place['source_row']}" for place in places)
             warnings.append(
-                f"{len(rows):,} items have a {column} that was decoded with the wrong character set (such as AmÃ©lie for "
-                f"Amélie), among them {named_rows}. Export them as UTF-8."
+                f"{len(rows):,} items have a {column} that was decoded with the wrong character set (such as AmÃ©lie "
+                f"for Amélie), among them {named_rows}. Export them as UTF-8."
             )
     return warnings
 

@@ -91,8 +91,9 @@ def small_parts(tables: Sequence[RowOutcomes], known: Mapping[str, Any] | None, 
         for part, bad in _each_once(parts):
             rule, column, _, _ = _rules(each, bad)[0]
             warnings.append(
-                f"{each.table}: {part.faults:,} of {part.n:,} rows {part.where} are quarantined, most of them by the rule "
-                f"{named(rule, column)}; a part with fewer than validate.part_rows = {least:,} rows doesn't stop the run."
+                f"{each.table}: {part.faults:,} of {part.n:,} rows {part.where} are quarantined, most of them by the "
+                f"rule {named(rule, column)}; a part with fewer than validate.part_rows = {least:,} rows doesn't stop "
+                "the run."
             )
     return warnings
 
@@ -130,7 +131,7 @@ def _whole(own: Account, limit: float) -> str | None:
     if TABLES[own.table].required and own.clean == 0:
         return (
             f"{own.table}: no clean row remains: {own.erased:,} of {own.rows_in:,} rows are erased, "
-            f"{own.quarantined:,} quarantined. Check the source."
+            f"{own.quarantined:,} quarantined."
         )
     if own.share > limit:
         some = f"{own.quarantined:,} of {own.rows_in:,} rows ({own.share:.1%}) are quarantined"
@@ -175,7 +176,8 @@ def _complaint(table: str, what: str, rules: Rules) -> str:
         lines.append(f"  {n:,} × {named(rule, column)}, first in {place}: {first['row']}")
     if any(rule == FUTURE for rule, *_ in rules[:NAMED]):
         lines.append(
-            f"  {FUTURE}: timestamps without a time zone are read as UTC. Check the source's time zone and this machine's clock."
+            f"  {FUTURE}: timestamps without a time zone are read as UTC. Check the source's time zone and this "
+            "machine's clock."
         )
     return "\n".join(lines)
 

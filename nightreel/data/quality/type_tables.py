@@ -173,7 +173,7 @@ def _cells(raw: Raw, column: Column, unit: str) -> tuple[pa.Array, Mask]:
 def _refuse_wrong_column(raw: Raw, column: Column, cells: pa.Array, bad: Mask) -> None:
     given = len(cells) - cells.null_count
     if given > 1 and int(bad.sum()) >= given:
-        raise wrong_type(raw.file, column, "valid in no row")
+        raise wrong_type(raw.file, column, "invalid in every row")
 
 
 def _pseudonyms(users: pa.Array, key: bytes) -> pa.Array:

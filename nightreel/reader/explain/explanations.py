@@ -162,9 +162,9 @@ def _own(past: Histories, facets: Facets) -> set[tuple[str, str]]:
 def _text(kind: str, named: Sequence[int], table: ItemTable, facets: Facets) -> str:
     titles = " and ".join(table.titles[i] or table.ids[i] for i in named)
     if kind == CONTENT:
-        return f"Close in content to {titles}"
+        return f"Similar in content to {titles}"
     media = facets.media_types[named[0]]
-    return f"Because you {VERBS.get(media[0], 'watched') if media else 'took to'} {titles}"
+    return f"Because you {VERBS.get(media[0], 'watched') if media else 'liked'} {titles}"
 
 
 def _matches(item: int, past: Histories, table: ItemTable, facets: Facets, hidden: Mask | None) -> list[Reason]:

@@ -80,7 +80,8 @@ def _explain(error: Exception, uri: str, endpoint: str, key: str) -> StoreError:
         return ConditionFailed(f"{uri}: {key}: {name}")
     if name in _SKEWED:
         return StoreError(
-            f"{uri}: this machine's clock differs too much from the object store's ({name}). Correct the clock and run again."
+            f"{uri}: this machine's clock differs too much from the object store's ({name}). Correct the clock and run "
+            "again."
         )
     if isinstance(error, (Stranger, ResponseParserError)):
         return StoreError(f"{uri}: the server at {endpoint} is not an S3 server. Correct AWS_ENDPOINT_URL.")

@@ -57,8 +57,8 @@ class Endpoint:
     def __init__(self, settings: Writer) -> None:
         if not settings.endpoint.startswith(("http://", "https://")):
             raise SettingsError(
-                f"understand.writer.endpoint: {settings.endpoint} is no http:// or https:// address. Give the address "
-                "that /chat/completions is added to, such as http://localhost:8000/v1."
+                f"understand.writer.endpoint: {settings.endpoint} is not an http:// or https:// address. Give the "
+                "address to which /chat/completions is appended, such as http://localhost:8000/v1."
             )
         self.settings = settings
         self.pause_s = 1.0
@@ -92,8 +92,8 @@ class Endpoint:
             if tried < TRIES - 1:
                 time.sleep(self.pause_s * 2**tried)
         raise TemporaryError(
-            f"understand.writer: the endpoint did not answer in {TRIES} tries ({last}). Run again when it does: "
-            "what was written so far is kept."
+            f"understand.writer: the endpoint did not answer in {TRIES} attempts ({last}). Run again when it is up: "
+            "all results so far are kept."
         )
 
     def _post(self, body: dict[str, Any]) -> GeneratedText:

@@ -54,7 +54,7 @@ class Writing:
             key = fingerprint(SYSTEM, prompt, SCHEMA)
             self.told += 1
             if (answer := self._answer(key, prompt)) is None:
-                found.skip(at, "written_summary", "writer", key, "this run's tokens were spent")
+                found.skip(at, "written_summary", "writer", key, "this run's token budget was used up")
             else:
                 self.fit += _put(found, at, key, answer, texts[at], self.identifier, self.card)
             progress(done, done / len(told))
@@ -85,8 +85,8 @@ class Writing:
         self.cache.__exit__(kind, error, trace)
         if error is None:
             log_progress(
-                f"language model: asked {self.asked:,} times, {self.spent:,} tokens; {self.fit:,} of {self.told:,} "
-                "answers are fit to use"
+                f"language model: {self.asked:,} requests, {self.spent:,} tokens; {self.fit:,} of {self.told:,} "
+                "responses passed the checks"
             )
 
 
@@ -102,11 +102,11 @@ def _put(
     try:
         summary, themes, doubts = check(answer, prose, identifier)
     except Unfit as unfit:
-        found.skip(at, "written_summary", "writer", key, f"not used: {unfit}")
+        found.skip(at, "written_summary", "writer", key, f"rejected: {unfit}")
         _review(found, at, key, str(unfit), answer)
         return False
     if doubts:
-        found.skip(at, "themes", "writer", key, f"not used: {'; '.join(doubts)}")
+        found.skip(at, "themes", "writer", key, f"rejected: {'; '.join(doubts)}")
         _review(found, at, key, "; ".join(doubts), answer)
     found.cards["writer"] = card | {"system": fingerprint(SYSTEM, SCHEMA)}
     found.put(at, "written_summary", "writer", key, {"written_summary": summary, "themes": themes})

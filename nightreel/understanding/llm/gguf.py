@@ -40,7 +40,7 @@ def _convert(file: Path, folder: Path) -> None:
             read = AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.float32, **place)
     except Exception as error:  # transformers and gguf raise a dozen kinds for a file that they can't read
         raise SettingsError(
-            f"understand.writer.model: {file.name} can't be read ({type(error).__name__}). It needs to be a whole GGUF "
+            f"understand.writer.model: {file.name} can't be read ({type(error).__name__}). It must be a complete GGUF "
             "file of an architecture that transformers knows."
         ) from error
     # A model that was read from GGUF refuses to be saved; its plain weights in a network of their own do not.

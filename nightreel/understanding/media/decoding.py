@@ -60,7 +60,7 @@ def decode(path: Path, settings: Media) -> Decoded:
             return _none(f"decoding took more than {settings.decode_seconds} s", lasting=False)
         facts = Path(scratch, "facts.json")
         if not facts.exists():
-            return _none(f"the decoder ended with code {done.returncode}", lasting=False)
+            return _none(f"the decoder exited with code {done.returncode}", lasting=False)
         return _read(json.loads(facts.read_text("utf-8")), Path(scratch))
 
 

@@ -65,7 +65,7 @@ class Pictures:
         assert spec is not None and spec.origin is not None
         path = Path(spec.origin).parent / "models" / FILE
         if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
-            raise SettingsError(f"understand.media.pictures: {path.name} is damaged. Install its package again.")
+            raise SettingsError(f"understand.media.pictures: {path.name} is damaged. Reinstall its package.")
         network = EfficientNet.from_name(NAME)
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         return network.eval().requires_grad_(False)

@@ -61,7 +61,7 @@ class MediaFiles:
             if not (uri := row["media_uri"]):
                 continue
             self.seen += 1
-            pin = self.pins.get(uri, {"skipped": "was not there when the source was read"})
+            pin = self.pins.get(uri, {"skipped": "was missing when the source was read"})
             if "skipped" in pin:
                 found.skip(at, "media", "source", None, pin["skipped"])
             else:
@@ -83,8 +83,8 @@ class MediaFiles:
         if todo := [look for look in wanted if look.name not in values]:
             with at_hand(row["media_uri"], self.root) as (path, reason):
                 if path is None or sha256(path) != digest:
-                    told = reason or "changed since the run began"
-                    raise UserError(f"media file {row['media_uri']}: {told}. Run again: the source is then read anew.")
+                    told = reason or "changed during the run"
+                    raise UserError(f"media file {row['media_uri']}: {told}. Run again to read the source anew.")
                 content = decode(path, self.settings)
             self.decoded += 1
             values |= {look.name: look.look(content, row) for look in todo}
@@ -111,8 +111,8 @@ class MediaFiles:
         self.stack.close()
         if error is None:
             log_progress(
-                f"media: {self.decoded:,} of {self.there:,} files decoded; {self.seen - self.there:,} items' can't be "
-                "read"
+                f"media: {self.decoded:,} of {self.there:,} files decoded; the files of {self.seen - self.there:,} "
+                "items can't be read"
             )
 
 

@@ -42,7 +42,7 @@ class Speech:
         folder = Path(name).expanduser()
         if not (folder / "model.bin").is_file():
             raise SettingsError(
-                f"understand.media.speech: {name} holds no model.bin. Name a folder with a Whisper model in "
+                f"understand.media.speech: {name} holds no model.bin. Choose a folder with a Whisper model in "
                 f"CTranslate2's format, or {', '.join(PACKAGED)}, or leave it empty."
             )
         return cls(folder.resolve().name, folder, credible)
@@ -70,7 +70,7 @@ class Speech:
         known = self._model.supported_languages
         if spoken and spoken not in known:
             few = ", ".join(known) if len(known) < 5 else f"{len(known)} others"
-            return {"skipped": f"whisper {self.name} knows {few}, not {spoken}"}
+            return {"skipped": f"whisper {self.name} supports {few}, not {spoken}"}
         found, info = self._model.transcribe(
             sound.astype(np.float32) / 32768,
             language=spoken or None,
@@ -81,11 +81,11 @@ class Speech:
         )
         pieces = list(found)
         if not pieces:
-            return {"skipped": "nothing is said"}
+            return {"skipped": "no speech found"}
         weights = [max(1e-3, piece.end - piece.start) for piece in pieces]
         score = round(float(np.average([piece.avg_logprob for piece in pieces], weights=weights)), 4)
         if score < self.credible:
-            return {"skipped": f"what was heard is not credible (mean log probability {score:.2f})"}
+            return {"skipped": f"transcript rejected: low confidence (mean log probability {score:.2f})"}
         segments = [[round(p.start, 2), round(p.end, 2), p.text.strip()] for p in pieces]
         text = " ".join(piece[2] for piece in segments)
         return {"text": text, "segments": segments, "language": info.language, "score": score}

@@ -59,7 +59,9 @@ class Comments:
         """Counts, and what was measured of single comments."""
         if not self.items:
             return {}
-        log_progress(f"comments: {self.given:,} of {self.items:,} items with comments have at least {LEAST} in English")
+        log_progress(
+            f"comments: {self.given:,} of {self.items:,} items with comments have at least {LEAST} comments in English"
+        )
         told = {"items": self.items, "given": self.given, "read": self.read, "measured": self.tone.facts}
         return {"comments": told}
 

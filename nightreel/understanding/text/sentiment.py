@@ -42,7 +42,7 @@ class Sentiments:
         found.cards["sentiment"] = self.card
         spoken = [at for at, text in enumerate(texts) if text.language.partition("-")[0].casefold() == LANGUAGE]
         for at in sorted(set(range(len(texts))) - set(spoken)):
-            reason = "the item is not in English" if texts[at].language else "the item's language is not known"
+            reason = "the item is not in English" if texts[at].language else "the item's language is unknown"
             found.skip(told[at], "sentiment", "sentiment", texts[at].digest, reason)
         scores = self._scores([texts[at] for at in spoken], self.cache)
         for at, row in zip(spoken, self.tone.probabilities(scores, vectors[spoken]), strict=True):
@@ -63,7 +63,7 @@ class Sentiments:
         if self.cache is None:
             return {"given": False}
         clear = {name: self.labels[name] for name in TONES}
-        log_progress(f"sentiment: {sum(clear.values()):,} of {self.spoken:,} items in English have a clear tone")
+        log_progress(f"sentiment: {sum(clear.values()):,} of {self.spoken:,} items in English have a clear sentiment")
         return {"given": True, "read": self.spoken, **clear, "measured": self.tone.facts}
 
 
