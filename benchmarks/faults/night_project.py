@@ -57,7 +57,7 @@ Path("data", name).write_text(name)
 
 def build(folder: Path) -> Path:
     """Write the project, with this checkout's flows and settings; returns the folder."""
-    for name in ("flows", "tasks"):
+    for name in ("flows", "nightreel", "tasks"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / ".dvc").mkdir()
     for name in ("params.yaml", ".dvcignore", ".dvc/config", "prefect.yaml"):

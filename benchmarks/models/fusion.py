@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1, help="of the world (default: 1)")
     asked = parser.parse_args()
-    settings, console = load(Path(__file__).parents[1] / "params.yaml"), Console(width=120)
+    settings, console = load(Path(__file__).parents[2] / "params.yaml"), Console(width=120)
     made = world(users=asked.users, items=asked.items, events=16, seed=asked.seed)
     bench, given = Bench.of(made, settings), encoded(made, settings)
     table = Table("vectors of content kNN", "known items", f"new items (of {int(made.new.sum())})")

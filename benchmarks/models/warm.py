@@ -55,7 +55,7 @@ from nightreel.settings import Member, Settings, load
 from nightreel.stage import state_directory
 from tasks.finetune import content_lesson
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MEMBER: Final = "transformer"
 FIRST = 0.75  # share of the events that the first night knows
 REPLICATES = 2000

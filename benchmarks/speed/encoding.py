@@ -28,7 +28,7 @@ from statistics import median
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -212,7 +212,7 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=1000, help="how many texts, drawn at random (default: 1000)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each way (default: 3)")
     asked = parser.parse_args()
-    settings = load(Path(__file__).parents[1] / "params.yaml").embed.model_copy(update={"device": "cpu"})
+    settings = load(Path(__file__).parents[2] / "params.yaml").embed.model_copy(update={"device": "cpu"})
     texts = [text for text in read_texts(asked.items) if text]
     drawn = np.random.default_rng(0).choice(len(texts), min(asked.texts, len(texts)), replace=False)
     whole = [texts[at] for at in drawn]

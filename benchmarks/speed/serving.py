@@ -28,7 +28,7 @@ from nightreel.store.local_cache import fetch
 from nightreel.store.open import open_store
 from nightreel.store.publisher import publish
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 WRK = shutil.which("wrk")
 SECONDS, CONNECTIONS, USERS, SWAPS = 8, 8, 200, 100
 

@@ -32,7 +32,7 @@ from rich.table import Table
 
 from nightreel.data.contract.schema import COMMENTS_SCHEMA
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 METHODS = {"learned": "learned head", "commonest": "always the commonest", "label_names": "nearest label name"}
 COLUMNS = ("precision@1", "f1_micro", "f1_macro", "map", "tagged")
 CHANGED, FEW, BAR = 0.01, 20, 0.03

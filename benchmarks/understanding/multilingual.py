@@ -25,7 +25,7 @@ from nightreel.content.encoders.model_source import PACKAGED
 from nightreel.content.encoders.registry import open_encoder
 from nightreel.settings import Embed, load
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 Films = list[dict[str, str]]
 
 

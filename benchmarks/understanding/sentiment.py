@@ -207,7 +207,7 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=700, help="texts of a kind (default: 700)")
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args()
-    settings = load(Path(__file__).parents[1] / "params.yaml")
+    settings = load(Path(__file__).parents[2] / "params.yaml")
     wanted, encoder = settings.understand.sentiment, open_encoder(settings.embed)
     with tempfile.TemporaryDirectory() as scratch:
         drawn = read(fetch(Path(scratch)), asked.each, settings.understand.seed)

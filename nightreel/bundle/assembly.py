@@ -1,4 +1,4 @@
-"""Assembling a bundle from a data set and a trained engine; rehearsal and refit both end here."""
+"""Assemble a bundle from a data set and trained models; used by both finetune (rehearsal) and refit."""
 
 from __future__ import annotations
 
@@ -68,8 +68,20 @@ def assemble(
     config: dict[str, Any],
     base: Path | None = None,
 ) -> str:
-    """Write and seal a bundle; returns its digest. known: the users' positives and what they have seen, a row a user;
-    config: facts that a reader needs beside the data set's own; base: an earlier version, see nightreel.models.content_vectors."""
+    """Write and seal a bundle.
+
+    Args:
+        folder: Where to write it.
+        data: The data set.
+        engine: The trained models.
+        known: Positive events and seen items, one row per user each.
+        vectors: [n_items, d] content vectors.
+        config: Facts that a reader needs besides the data set's own.
+        base: An earlier version, see nightreel.models.content_vectors.
+
+    Returns:
+        The bundle's digest.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(data.items, folder / "items.parquet")
     pq.write_table(pa.table({"user_id": pa.array(data.user_ids, pa.string())}), folder / "users.parquet")

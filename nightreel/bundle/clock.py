@@ -1,5 +1,7 @@
-"""The two clocks of a reader. What may be shown goes by the machine's clock (see nightreel.reader.visibility); features of the
-ranking go by the moment of the answer, which is what this module is about."""
+"""The time for which a list is computed, used by the features of the ranking.
+
+The other clock of a reader, which decides what may be shown, is in nightreel.reader.visibility.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""Popularity by context: what a version's last week took to most, overall and by language, genre and media type.
+"""Popularity by context: most popular items of the version's last week, overall and by language, genre and media type.
 
-    popular/contexts.json  {"days": 7, "contexts": [[facet, label, items that have it], …]}, days null without a clock
+    popular/contexts.json  {"days": 7, "contexts": [[facet, label, number of items with it], …]}; days null without a
+                           clock
     popular/items.npy      [contexts, PLACES] int32, most events first, ties to the lower row; -1 beyond the last one
     popular/events.npy     [contexts, PLACES] int32 positive events
 
-The week ends where the data of the version end (see nightreel.data.log_end). Without a clock all events count.
+The week ends at the end of the version's data (see nightreel.data.log_end). Without a clock all events count.
 """
 
 from __future__ import annotations

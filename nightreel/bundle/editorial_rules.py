@@ -1,8 +1,8 @@
-"""A version's table `rules`: which of them hold at an instant, and what they come to for its items.
+"""Editorial rules of a version: which ones are in force at a given time, and their effect on its items.
 
-How they go together: what is hidden stays hidden, whatever pins or boosts it; `only` rows of one kind add up, those of
-different kinds must all be met; of ages the lowest counts and of caps the tightest; a pin beats a bury, a bury a boost;
-of boosts of one item the strongest counts; pins stand in the order of their values, then of the table.
+Precedence: a hidden item stays hidden, even if it is pinned or boosted; `only` rows of one kind are alternatives, those
+of different kinds must all match; the lowest age and the tightest cap apply; a pin beats a bury, a bury beats a boost;
+of several boosts of one item the strongest applies; pins are ordered by their values, then by the table.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a bundle costs a service: its bytes, and the memory of a process that answers from it."""
+"""Footprint of a bundle: its bytes, and the memory of a process that serves from it."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The bundle: a folder of data files with a manifest, written last, that names every byte in it.
+"""The bundle format: a folder of data files and a manifest, written last, that lists every one of them.
 
     manifest.json  {"format": 1, "files": {path: {"sha256", "size"[, "dtype", "shape"]}}, "config": {…}}
 
-The digest of a bundle is the SHA-256 of its manifest as canonical JSON, so it covers all that a reader uses.
-`lineage.json` (times, hosts, run ids) may stand beside the manifest and is not covered.
+The digest of a bundle is the SHA-256 of its manifest as canonical JSON, so it covers everything that a reader uses.
+`lineage.json` (times, hosts, run ids) may be next to the manifest and is not covered.
 """
 
 from __future__ import annotations

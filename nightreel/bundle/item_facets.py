@@ -1,4 +1,4 @@
-"""What filters, caps, reasons and the text search look at in a bundle's items; columns are read on demand."""
+"""Attributes of a bundle's items for filters, caps, reasons and text search; columns are read on demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bundle's items as a reader needs them: names, and who may be shown at what moment."""
+"""A bundle's items: ids, titles, and which of them may be shown at a given time."""
 
 from __future__ import annotations
 

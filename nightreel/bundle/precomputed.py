@@ -1,4 +1,4 @@
-"""Answers stored with a bundle: the known users' lists and every item's neighbours, read instead of computed."""
+"""Precomputed results in a bundle: the known users' lists and every item's neighbours."""
 
 from __future__ import annotations
 

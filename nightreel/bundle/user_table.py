@@ -1,4 +1,4 @@
-"""A bundle's users: who they are, what they took to and what they have seen."""
+"""A bundle's users: ids, positive events, and seen items."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pairs of items that were taken one shortly after another: what the encoder's contrastive step learns from."""
+"""Pairs of items with which a user interacted within a short time: training data of contrastive fine-tuning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vectors that understand made of items' sound and pictures, as arrays in the catalogue's order."""
+"""Sound and picture vectors of items, in the catalogue's order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress of a long count, as log lines with the time left."""
+"""Progress of a long loop as log lines with the remaining time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrow columns as numpy arrays, without the imports that pyarrow's own conversions bring along."""
+"""Arrow columns as numpy arrays, without the imports of pyarrow's own conversions."""
 
 from __future__ import annotations
 

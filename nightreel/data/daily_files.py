@@ -1,4 +1,4 @@
-"""Events as one file a day, so that a new night adds files and leaves the old ones as they are."""
+"""Events as one file per day, so that a new night adds files and leaves the old ones unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The validated data set as later stages see it: indices, histories and folds."""
+"""The validated data set as later stages read it: indices, histories and folds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a computed byte may depend on besides data, code and parameters: device, number type, threads, CPU features."""
+"""The environment that computed bytes may depend on: device, number type, threads, CPU features."""
 
 from __future__ import annotations
 

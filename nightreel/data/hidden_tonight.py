@@ -1,9 +1,9 @@
-"""Which items may not be shown at a moment: their rights (blocked, published_at, expires_at), as the night finds them.
+"""Items that may not be shown at the time of the run, by their rights (blocked, published_at, expires_at).
 
     today.json  {"hidden": [ascending item ids], "since": epoch seconds, "until": epoch seconds}
 
-`since` and `until` are the instants between which the same items are hidden, null for no bound. They are edges of
-rights and not the moment itself, so that the file changes only when the set does.
+The same items are hidden between `since` and `until` (null: no bound). These are times at which rights change, not the
+time of the run, so that the file changes only when the set of hidden items does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Histories: ragged per-user item sequences in time order, the one form in which behaviour reaches a model."""
+"""Histories: ragged item sequences per user in time order, the only form in which models see behaviour."""
 
 from __future__ import annotations
 

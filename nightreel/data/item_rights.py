@@ -1,4 +1,4 @@
-"""The rights of items: which of them may be shown at an instant. The only place that says so."""
+"""Rights of items: which of them may be shown at a given time. No other module decides this."""
 
 from __future__ import annotations
 

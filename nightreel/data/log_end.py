@@ -1,8 +1,8 @@
-"""Where a log ends: not with its last row, but where several users' events end.
+"""The end of a log: not its last row, but the time at which several users' events end.
 
-A device whose clock is wrong can write a row months ahead of all others. Taken for the data's end, it would make every
-other event old: recent popularity fades to that one row, and what is asked "now" is asked of a moment that nobody lives
-in. So the end is the k-th latest of the users' last events; k is 3, or a thousandth of the users where there are many.
+A device with a wrong clock can write a row months ahead of all others. Taken as the end of the data, it would make all
+other events old: recent popularity would consist of that row, and lists would be computed for a time without users. So
+the end is the k-th latest of the users' last events; k is 3, or a thousandth of the users where there are many.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Meetings: all that one user does about one item in one sitting is one of them, and a return is another play, later.
+"""Sittings: everything that a user does with an item in one sitting counts once; a later return counts again.
 
-A play, its like a minute after and the comment below it tell of one hearing. Counted as three, they would make a log in
-which nobody plays anything twice look as if people came back, and a list would be praised for guessing the like of the
-episode that was just heard.
+A play, a like a minute later and a comment tell of one hearing. Counted as three, they would make a log in which nobody
+plays anything twice look like repeat consumption, and a list would be rewarded for predicting the like of the episode
+that was just heard.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which test splits a data set can carry, and which of them decides."""
+"""Split protocols: which test splits a data set supports, and which of them the gate uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test splits over clean events: leave-last-out and global time. Every event gets a part in every fold."""
+"""Test splits of clean events: leave-last-out and global time. Every event has a part in every fold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Withdrawals applied to a version's tables: the file's rights and rules in the place of the version's own."""
+"""Apply withdrawals to a version: the file's rights and rules replace the version's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choosing a list from scored candidates: diversity, caps and exploration, one place after the other."""
+"""Re-ranking: select a list from scored candidates, with diversity, caps and exploration."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What a user is interested in: keywords of what they took to and the words they searched for, weighted by age.
+"""A user's interests: keywords of the items they liked and the words they searched for, weighted by age.
 
-An event counts 2^(-age / half-life). It is shared out over its item's keywords by their nearness to the item's text and
-by how few items have them (inverse document frequency), so each event gives the same in all; a search gives its whole
-event to its own words. The profile is a sum, so every interest names the events that it came from, with their parts.
+An event counts 2^(-age / half-life). Its weight is divided among its item's keywords by their similarity to the item's
+text and by inverse document frequency, so every event has the same total weight; a search gives its weight to its own
+words. The profile is a sum, so every interest can name the events that it comes from, with their shares.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""An open version: its arrays and tables, its clock and its rules. Everything that answers is a function of it.
+"""`OpenBundle`: an open version with its arrays, tables, clock and rules. All reader functions take it as input.
 
-Imports numpy, pyarrow, scipy and the engine only: no training library, no orchestration, no workspace.
+It needs numpy, pyarrow, scipy and the trained models only: no training library, no orchestration, no workspace.
 """
 
 from __future__ import annotations

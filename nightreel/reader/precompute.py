@@ -1,4 +1,4 @@
-"""Computes what is stored with a bundle: the known users' lists and every item's neighbours."""
+"""Compute what is stored in a bundle: the known users' lists and every item's neighbours."""
 
 from __future__ import annotations
 

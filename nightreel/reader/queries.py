@@ -1,4 +1,4 @@
-"""A reader's answers to one question beside the list itself: an explanation, what is near an item or a text."""
+"""A reader's requests other than lists: explanations, similar items, search, scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Predicted ratings of a bundle: read from its folder, asked by id."""
+"""Rating prediction from a bundle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Making lists: the engine's best candidates, what may not be shown, and what options and rules do to their order."""
+"""Recommendation lists: the best candidates, without hidden items, reordered by options and rules."""
 
 from __future__ import annotations
 

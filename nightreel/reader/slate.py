@@ -1,4 +1,4 @@
-"""From the engine's best candidates to the list that is shown: where options are met."""
+"""The final list: apply request options and rules to the best candidates."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Search over the words of a bundle's items, without any model: BM25 over weighted fields, forgiving of typing errors.
+"""Text search over a bundle's items: BM25F over weighted fields, tolerant of typing errors; no model is needed.
 
 Source: Robertson & Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009 (BM25F: a word's counts in
 the fields are weighted and summed before they saturate). Words, and character pairs for Chinese, Japanese, Korean and
-Thai, come from nightreel.models.term_counts. Memory: about 12 bytes a word of an item. Time: building takes about 40 microseconds
-an item without and 0.3 ms with a description; a question reads its words' postings alone.
+Thai, come from nightreel.models.term_counts. Memory: about 12 bytes per word of an item. Time: building takes about 40
+microseconds per item without and 0.3 ms with a description; a query reads only the postings of its words.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What may be shown at an instant, and in what order rules want it: rights of items and the version's rules at once.
+"""Which items may be shown at a given time, and how rules reorder them.
 
-Every door of a reader asks here and nowhere else. Rights and rules go by the machine's clock, or by the moment that a
-caller hands in; what they come to is worked out once for each stretch of time between two of their edges.
+Every method of a reader uses this module and nothing else. Rights and rules follow the machine's clock or the caller's
+time. Results are cached for each interval in which nothing changes.
 """
 
 from __future__ import annotations

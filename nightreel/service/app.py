@@ -1,4 +1,4 @@
-"""The application: reader, routes, guard, metrics, page."""
+"""The FastAPI application: reader, routes, middleware, metrics, explorer page."""
 
 from __future__ import annotations
 

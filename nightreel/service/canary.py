@@ -1,4 +1,4 @@
-"""Other channels of the same store, a canary above all, for those who want to see two versions side by side."""
+"""Readers of other channels of the same store, such as a canary, for comparing two versions side by side."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Beside:
             if channel not in self._opened:
                 if len(self._opened) >= MOST:
                     raise UserError(
-                        f"{channel}: this service already compares {MOST} other channels, which is the maximum. Restart "
-                        "it to choose others."
+                        f"{channel}: this service already compares {MOST} other channels, which is the maximum. "
+                        "Restart it to choose others."
                     )
                 options = self.options
                 self._opened[channel] = LiveReader(options.store, channel=channel, every_s=options.refresh_s)

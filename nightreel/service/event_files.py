@@ -1,5 +1,4 @@
-"""Events as files that the next night can read: the events table as JSON Lines, in parts that go into a source as they
-are."""
+"""Append events as JSON Lines in the format of the events table, so that the next night can read them as they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Feedback as events that the next night can read."""
+"""Feedback, stored as events that the next night reads."""
 
 from __future__ import annotations
 

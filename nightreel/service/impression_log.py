@@ -1,7 +1,7 @@
-"""Served lists as impressions with their propensities, so that another version's lists can be valued from the log.
+"""Log served lists as impressions with propensities, for off-policy evaluation of other versions.
 
-A request costs a new slate_id and an append to a queue; a thread writes what has come, twice a second. Nothing waits
-for it: what the queue has no room for, or the disk does not take, is counted as lost.
+A request costs a new slate_id and an append to a queue; a thread writes the queue to disk twice a second. Requests
+never wait for it: lists that exceed the queue or can't be written are counted as lost.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the service counts, in Prometheus' text form; several workers are summed up."""
+"""Prometheus metrics of the service, summed over its workers."""
 
 from __future__ import annotations
 

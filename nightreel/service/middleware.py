@@ -1,4 +1,4 @@
-"""Before and around every request: token, host, size, time, and a count of what happened."""
+"""Middleware around every request: token, host, body size, duration, and request counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the service is started with; handed to worker processes through one environment variable."""
+"""Options of the service, passed to worker processes in one environment variable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers to GET requests, kept by version and address: what was asked before needs no parsing and no thread."""
+"""Response cache for GET requests, keyed by version and URL: a hit needs no parsing and no thread."""
 
 from __future__ import annotations
 

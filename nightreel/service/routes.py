@@ -1,4 +1,4 @@
-"""The routes: each turns a request into one question to the reader."""
+"""HTTP routes: each one calls the reader once."""
 
 from __future__ import annotations
 

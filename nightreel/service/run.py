@@ -1,4 +1,4 @@
-"""Starting the service: checks first, then uvicorn."""
+"""Start the service: check the options, then run uvicorn."""
 
 from __future__ import annotations
 

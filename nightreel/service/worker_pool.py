@@ -1,4 +1,4 @@
-"""Answers as bytes, computed in a few threads within a time; those to POST are kept by version and question."""
+"""Compute responses in a few threads, within a time limit; responses to POST are cached by version and request."""
 
 from __future__ import annotations
 

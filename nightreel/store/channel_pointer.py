@@ -1,7 +1,7 @@
-"""A channel's pointer as it is stored: which version it serves, and which withdrawals hold for it.
+"""A channel's pointer as it is stored: the served version and the withdrawals file in force.
 
-Format 2 names the version in `version`, so that a release that knows format 1 alone, and looks for `digest`, refuses it
-instead of showing what was withdrawn. Format 1 is still read, and becomes format 2 with the next move.
+Format 2 names the version in `version`. A release that knows only format 1 looks for `digest`, so it refuses the
+pointer instead of showing withdrawn items. Format 1 is still read, and written as format 2 at the next change.
 """
 
 from __future__ import annotations

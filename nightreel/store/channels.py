@@ -1,10 +1,10 @@
-"""What is live: channel pointers, the lineage of versions, and recipes that a rollback has blocked.
+"""Channels: pointers to versions, the lineage of versions, and recipes that a rollback has blocked.
 
 channels/<name>.json          {"format", "version", "withdrawals", "previous", "generation", "share", "left", "fence",
-                              "sha256"}: a Pointer, changed by compare-and-swap alone; sha256 is of the rest
+                              "sha256"}: a Pointer, changed only by compare-and-swap; sha256 covers the other fields
 withdrawals/<sha256>.json     items and users that may not be shown, for any version: nightreel.store.withdrawals_file
 versions/<digest>/…           a bundle, immutable; its manifest.json makes it complete
-versions/<digest>/lineage.json  where it came from: {"recipe", "predecessor", "published_at", …}
+versions/<digest>/lineage.json  its origin: {"recipe", "predecessor", "published_at", …}
 blocked/<recipe>.json         {"recipe", "digest", "blocked": true | false, "changed_at"}
 """
 

@@ -1,4 +1,4 @@
-"""The fence: a run that lost its lock, because it was stopped for long and another one began, cannot publish."""
+"""Fencing token: a run that lost its lock to a later run can't publish."""
 
 from __future__ import annotations
 

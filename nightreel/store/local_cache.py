@@ -1,4 +1,4 @@
-"""Local copies of versions: a local store's own folder, or a download kept under the digest as its name."""
+"""Local copies of versions: the folder of a local store, or a download named by its digest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Media files in a bucket: what identifies each, and its content, within limits of size and time."""
+"""Media files in a bucket: their identity and content, within limits of size and time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which store an address means."""
+"""Open the store that an address names."""
 
 from __future__ import annotations
 

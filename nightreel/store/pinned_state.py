@@ -1,4 +1,4 @@
-"""What of the store a night goes by, pinned by snapshot: a version's state to go on from, who was forgotten by hand."""
+"""Facts of the store that snapshot pins for a run: the state for warm starts, and users who were withdrawn by hand."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Publishing: send what no kept version has, the manifest last, then move the channel by compare-and-swap.
+"""Publish a version: upload missing files, the manifest last, then move the channel by compare-and-swap.
 
-A kill at any point leaves the channel on the old version or on the new one, whole; the next publish carries on.
+If it is interrupted at any point, the channel points to the old version or to the complete new one; the next publish
+resumes the upload.
 """
 
 from __future__ import annotations

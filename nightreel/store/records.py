@@ -1,4 +1,4 @@
-"""The small JSON records of a store: pointers, lineage, blocks, what is being collected."""
+"""Small JSON records of a store: pointers, lineage, blocked recipes, garbage collection marks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Single files of a published version, each checked against its manifest, without fetching the whole version."""
+"""Single files of a published version, checked against its manifest, without a download of the whole version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which versions a store keeps, and the collection of those that nobody needs any more."""
+"""Retention: which versions a store keeps, and garbage collection of the others."""
 
 from __future__ import annotations
 

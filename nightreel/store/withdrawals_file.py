@@ -1,9 +1,9 @@
-"""A withdrawals file: what may not be shown and who is not known any more, whatever version is served.
+"""A withdrawals file: items that may not be shown and users who are forgotten, for whatever version is served.
 
     withdrawals/<sha256>.json   canonical JSON, immutable, named by the SHA-256 of its bytes
 
-It holds what a night's tables say (the catalogue, blocked items, windows of availability, erased users, rules), and
-what was withdrawn or put right by hand, which stays from night to night. Its rights take the place of the version's.
+It holds the contents of a night's tables (the catalogue, blocked items, windows of availability, erased users, rules),
+and what was withdrawn or restored by hand, which stays from night to night. Its rights replace the version's own.
 """
 
 from __future__ import annotations

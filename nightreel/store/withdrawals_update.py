@@ -1,4 +1,4 @@
-"""Changing what is withdrawn: a new file beside the old one, then the channel's pointer by compare-and-swap."""
+"""Change withdrawals: write a new file, then move the channel's pointer by compare-and-swap."""
 
 from __future__ import annotations
 

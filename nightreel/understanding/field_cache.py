@@ -1,9 +1,9 @@
-"""Derived values that were computed before, kept in the state directory: only new and changed items are looked at.
+"""Cache of derived fields in the state directory, so that only new and changed items are processed.
 
 A cache belongs to one producer (a model or method with its settings and code). It is a folder of shards, JSON Lines of
-[key, value] named by the hash of their content and put in place by a rename: a killed run keeps what it had written.
-Two runs may use it at once: what one misses of the other's it computes again. Memory: 24 bytes a value that is kept;
-the value itself is read when it is asked for.
+[key, value], named by the hash of their content and renamed into place: a killed run keeps what it has written. Two
+runs may use it at once; what one of them can't see of the other's it computes again. Memory: 24 bytes per stored value;
+the value itself is read on demand.
 """
 
 from __future__ import annotations

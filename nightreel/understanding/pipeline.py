@@ -1,4 +1,4 @@
-"""Everything that looks at the items of a catalogue, block after block; each part is opened when an item needs it."""
+"""Runs all extractors over the catalogue, block by block; each is loaded when an item first needs it."""
 
 from __future__ import annotations
 

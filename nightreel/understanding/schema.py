@@ -1,4 +1,4 @@
-"""The tables of data/understand: derived fields, a row an item, and where each of them came from."""
+"""The tables of data/understand: derived fields, one row per item, and the provenance of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told of the items that have prose: keywords, summary and sentiment, block after block, then tags."""
+"""Fields of the items that have text: keywords, summary and sentiment, block by block, then tags."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of the first pass over the catalogue, and their last form, with the tags that are learned after it."""
+"""Tables of the first pass over the catalogue, completed in the second pass with the predicted tags."""
 
 from __future__ import annotations
 

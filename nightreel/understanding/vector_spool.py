@@ -1,4 +1,4 @@
-"""Vectors of the items that have prose, on disk between the two passes over the catalogue."""
+"""Vectors of the items that have text, on disk between the two passes over the catalogue."""
 
 from __future__ import annotations
 

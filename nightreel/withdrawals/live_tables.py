@@ -1,4 +1,4 @@
-"""The few tables of a published version that say what withdrawals come to; the rest of it is not fetched."""
+"""The tables of a published version that are needed to preview withdrawals; the rest of it is not downloaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tonight's withdrawals made to hold in a channel: guarded, so that a broken table does not empty what is live."""
+"""Apply the night's withdrawals to a channel, with a safeguard against faulty tables that would hide most items."""
 
 from __future__ import annotations
 

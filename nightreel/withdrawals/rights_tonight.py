@@ -1,4 +1,4 @@
-"""What tonight's tables say of rights, read as leniently as can be: a faulty row is no reason to show or to hide."""
+"""Rights in the night's tables, read leniently: an invalid row neither shows nor hides an item."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Shards of an item cache: .npy files of (key, vector) in the keys' order, named by the hash of their content.
+"""Shards of an item cache: .npy files of (key, vector), sorted by key and named by the hash of their content.
 
-A key is a sha256 in hexadecimal. Of an open shard only the keys' first 64 bits are in memory, 8 bytes a row; a row is
-read from the file when it is asked for.
+A key is a SHA-256 in hexadecimal. Only the first 64 bits of an open shard's keys are in memory, 8 bytes per row; rows
+are read from the file on demand.
 """
 
 from __future__ import annotations

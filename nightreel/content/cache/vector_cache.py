@@ -1,8 +1,8 @@
-"""Vectors of texts that were encoded before, kept in the state directory: only new and changed texts are encoded.
+"""Cache of text vectors in the state directory, so that only new and changed texts are encoded.
 
-A cache belongs to one encoder in one environment (its fingerprint). It is a folder of shards that are put in place by a
-rename: a killed run leaves whole shards, two runs may add at once (only merging locks readers out), and a shard that
-was damaged is noticed and left out. Memory: 8 bytes a vector that is kept, and the texts that are asked about at once.
+A cache belongs to one encoder in one environment (its fingerprint). It is a folder of shards that are renamed into
+place: a killed run leaves complete shards, two runs may add at once (only merging locks readers out), and a damaged
+shard is detected and skipped. Memory: 8 bytes per stored vector, and the texts of one request.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What computes an encoder's blocks: torch on any device, or OpenVINO on the CPU."""
+"""Backends that compute an encoder's blocks: torch on any device, or OpenVINO on the CPU."""
 
 from __future__ import annotations
 

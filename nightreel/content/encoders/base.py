@@ -1,4 +1,4 @@
-"""What every text encoder can do."""
+"""The interface of text encoders."""
 
 from __future__ import annotations
 

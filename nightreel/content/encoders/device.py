@@ -1,4 +1,4 @@
-"""Where an encoder computes, and in which number type."""
+"""Device and number type of an encoder."""
 
 from __future__ import annotations
 

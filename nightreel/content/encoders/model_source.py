@@ -1,4 +1,4 @@
-"""Where an encoder's files come from: a Python package, a local folder, or a hub."""
+"""Find an encoder's files: in a Python package, a local folder, or on a hub."""
 
 from __future__ import annotations
 

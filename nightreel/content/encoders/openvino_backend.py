@@ -1,7 +1,8 @@
-"""An encoder compiled by OpenVINO for the CPU: one stream a core, one thread a stream.
+"""An encoder compiled by OpenVINO for the CPU: one stream per core, one thread per stream.
 
-Gains most where a CPU has AMX; `benchmarks/speed/encoding.py` measures it. The network is converted through OpenVINO's
-frontend for torch, since `openvino.convert_model` reports each use to its maker. Memory: the weights once more.
+The gain is largest on CPUs with AMX; `benchmarks/speed/encoding.py` measures it. The network is converted through
+OpenVINO's frontend for torch, because `openvino.convert_model` reports each use to its vendor. Memory: a second copy of
+the weights.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which text encoder the settings name, and which one a catalogue needs."""
+"""Create the text encoder that the settings name, or the one that a catalogue's languages need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loading what transformers can read from a folder: quietly, from local files, without remote code and pickles."""
+"""Load models with transformers safely: quietly, from local files, without remote code and pickles."""
 
 from __future__ import annotations
 

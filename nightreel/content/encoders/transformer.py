@@ -1,8 +1,8 @@
-"""Texts to vectors: any sentence encoder in transformers' format, in blocks of fixed shape.
+"""Text vectors from any sentence encoder in transformers' format, in blocks of fixed shape.
 
 Source: Reimers and Gurevych, "Sentence-BERT" (2019); the default encoder is all-MiniLM-L6-v2.
-Memory: the weights (90 MB for MiniLM in float32) and one block. Ceiling: some 100 texts of 40 tokens a second and core
-without a GPU, so a first run over a million items wants one.
+Memory: the weights (90 MB for MiniLM in float32) and one block. Throughput: about 100 texts of 40 tokens per second and
+core without a GPU, so a first run over a million items needs one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A sentence encoder's parts, loaded from a folder in transformers' format: tokenizer, transformer, pooling."""
+"""Parts of a sentence encoder, loaded from a folder in transformers' format: tokenizer, transformer, pooling."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Texts in 16 languages to vectors in one space, in numpy: the multilingual universal sentence encoder.
+"""The multilingual universal sentence encoder in numpy: text vectors for 16 languages in one space.
 
 Source: Yang et al., "Multilingual Universal Sentence Encoder for Semantic Retrieval" (2020); v3, from its package, in
 Arabic, Chinese, Dutch, English, French, German, Italian, Japanese, Korean, Polish, Portuguese, Russian, Spanish, Thai
-and Turkish. It averages over a text's tokens, so that a long text costs no more a token than a short one. Memory:
-0.1 GB. Ceiling: some 300 descriptions a second and core; it can't be fitted to behaviour.
+and Turkish. It averages over a text's tokens, so the cost per token doesn't grow with the text's length. Memory:
+0.1 GB. Throughput: about 300 descriptions per second and core; it can't be fine-tuned.
 """
 
 from __future__ import annotations

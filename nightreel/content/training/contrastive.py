@@ -1,9 +1,9 @@
-"""Fit the encoder to behaviour: items that the same users took come to lie close together.
+"""Contrastive fine-tuning of the encoder: items that the same users interacted with move closer together.
 
 Source: InfoNCE with in-batch negatives (van den Oord et al. 2018) and the logQ correction of Yi et al. 2019, "Sampling-
-bias-corrected neural modeling": a popular item is drawn as a negative more often, which log popularity makes good.
+bias-corrected neural modeling": popular items are sampled as negatives more often, which log popularity corrects.
 Memory: the weights twice, AdamW's moments of the trained layers, and one step's activations (0.4 GB for 64 pairs of 32
-tokens). Ceiling: the steps are a count, so the time doesn't grow with the catalogue; encoding it again does.
+tokens). Time: the number of steps is fixed, so it doesn't grow with the catalogue; encoding it again does.
 """
 
 from __future__ import annotations

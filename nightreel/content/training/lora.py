@@ -1,8 +1,8 @@
-"""What of an encoder is fitted: its last layers whole, or low-rank adapters in them that are merged afterwards.
+"""Trainable parameters of an encoder: its last layers, or low-rank adapters in them that are merged afterwards.
 
 Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", ICLR 2022; Zhang et al., "AdaLoRA: Adaptive
-Budget Allocation for Parameter-Efficient Fine-Tuning", ICLR 2023; both by peft. Memory: AdamW's moments of the adapters
-alone: rank x (in + out) x 8 bytes a matrix. What is saved is the merged network, with the base's names and shapes.
+Budget Allocation for Parameter-Efficient Fine-Tuning", ICLR 2023; both by peft. Memory: only AdamW's moments of the
+adapters: rank x (in + out) x 8 bytes per matrix. The merged network is saved, with the base's names and shapes.
 """
 
 from __future__ import annotations

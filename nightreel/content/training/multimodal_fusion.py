@@ -1,9 +1,9 @@
-"""One vector an item of its text, sound and picture: a projection of each, summed, learned from behaviour.
+"""Multimodal fusion: one vector per item from text, sound and pictures, a sum of projections fitted to behaviour.
 
 Source: late fusion into a joint space by the contrastive loss of `contrastive.py`; modality dropout as in Neverova et
-al., "ModDrop" (2016), so that an item without one of them still lies where it belongs.
-Memory: the modalities' vectors and the fused ones. Ceiling: the steps are a count, so that training does not grow with
-the catalogue; a million items with pictures want 7 GB for their vectors.
+al., "ModDrop" (2016), so that items without one of the modalities are placed well, too.
+Memory: the vectors of the modalities and the fused ones. Time: the number of steps is fixed, so it doesn't grow with
+the catalogue; the vectors of a million items with pictures need 7 GB.
 """
 
 from __future__ import annotations

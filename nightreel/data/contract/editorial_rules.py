@@ -1,4 +1,4 @@
-"""What each business rule takes, and how its target is written."""
+"""Editorial rule types: the targets and values of each rule."""
 
 from __future__ import annotations
 

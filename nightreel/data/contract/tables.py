@@ -1,8 +1,8 @@
-"""The tables that Nightreel takes: every column, its type, bounds and meaning, defined once.
+"""The data contract: the input tables with the type, bounds and meaning of every column.
 
-A plain rule table over pyarrow, not pandera: `import pandera` alone took 0.7–0.9 s more than pyarrow, on a stage that
-must find out within 0.5 s that nothing changed, and each broken row has to come out with its source row, not as a
-schema error. Loading (`casting`), row rules (`rules`), the data set's own check and the README's tables all read it.
+Plain tables over pyarrow, not pandera: `import pandera` alone took 0.7–0.9 s more than pyarrow, in a stage that must
+find within 0.5 s that nothing changed, and each invalid row must be reported with its source row, not as a schema
+error. Loading (`casting`), row checks (`row_checks`), the data set's own check and the documentation all read it.
 """
 
 from __future__ import annotations

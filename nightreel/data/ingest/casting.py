@@ -1,4 +1,4 @@
-"""Raw columns → the contract's types, cell by cell: a cell that doesn't fit is marked, the rest goes on."""
+"""Cast raw columns to the contract's types, cell by cell: invalid cells are marked, the others are kept."""
 
 from __future__ import annotations
 

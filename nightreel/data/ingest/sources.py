@@ -1,6 +1,7 @@
-"""Where a run's tables come from: a folder, an s3:// prefix or the built-in sample; and whether they changed.
+"""Sources of a run's tables: a folder, an s3:// prefix or the built-in sample; and whether they changed.
 
-Finding out reads bytes only, no table: an unchanged source must cost next to nothing, so pyarrow isn't imported here.
+The check for changes reads bytes only, no table, and doesn't import pyarrow: it must be nearly free for an unchanged
+source.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Timestamps in any of the forms that sources use → int64 µs since the epoch (UTC), or positions."""
+"""Parse timestamps in the forms that sources use into int64 µs since the epoch (UTC), or positions."""
 
 from __future__ import annotations
 

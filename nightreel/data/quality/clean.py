@@ -1,4 +1,4 @@
-"""Snapshot tables → clean tables in indices, with what was quarantined or erased accounted for."""
+"""Clean the snapshot's tables and convert ids to indices; every quarantined or erased row is accounted for."""
 
 from __future__ import annotations
 

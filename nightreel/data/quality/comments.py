@@ -1,4 +1,4 @@
-"""What people wrote about each item, without who wrote it."""
+"""Comments on each item, without their authors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The check of the table `rules`: what editors want of every list, as the reader will apply it."""
+"""Checks of the table `rules`, as the reader will apply it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which events count as positive, negative and seen, by parameters per event type."""
+"""Feedback labels: which events count as positive, negative and seen, set by parameters per event type."""
 
 from __future__ import annotations
 

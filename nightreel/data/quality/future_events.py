@@ -1,7 +1,7 @@
-"""Events that lie in the future of the night that reads them: no clock of the platform's can have seen them yet.
+"""Events with timestamps later than the run that reads them; no correct clock can have produced them.
 
-Set aside when the source is read, where the night's now is known; later stages depend on no clock. They stay so until
-the source changes and is read again, so that a night without new data stays as it is.
+They are quarantined when the source is read, where the time of the run is known, because later stages don't depend on
+a clock. They stay quarantined until the source changes, so that a run without new data has the same result.
 """
 
 from __future__ import annotations

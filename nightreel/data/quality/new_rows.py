@@ -1,15 +1,15 @@
-"""What came since the last good night, by file and by day: a corrupt last day must not hide in a long log.
+"""Quality of new rows, by file and by day: a corrupt last day must not go unnoticed in a long log.
 
-A share over the whole table falls as the log grows: after a year, a day of which four in five rows are unusable is 2%
-of it. So every file and every day is judged by itself as well, as far as the last good night did not know it yet:
+The share of invalid rows in the whole table falls as the log grows: after a year, a day on which four in five rows are
+unusable is 2% of it. So every file and every day that is new since the last accepted night is also judged by itself:
 
-- the last good night is the version that tonight is compared with (data/snapshot/known.json, from its profile.json), so
-  a night that was refused is judged again until it is mended;
-- of a file, the rows beyond those that were there; where a file was written anew, all of it, if more rows are at fault;
-- of a day, what its count has grown by: a day that is delivered late is new, wherever it lies in time;
-- on a first night every file, and the last days that hold `least` rows together. An older day alone is a warning.
+- the last accepted night is the version with which the run is compared (data/snapshot/known.json, from its
+  profile.json), so the data of a rejected night are judged again until they are corrected;
+- of a file, the rows beyond those that were known; all of it if the file was rewritten and has more invalid rows;
+- of a day, the rows added to it: a day that is delivered late is new, wherever it lies in time;
+- in a first run, every file, and the last days that together hold `least` rows. An older day only causes a warning.
 
-Rows that came twice are no corruption: duplicates count in the whole table alone.
+Duplicates are no corruption, so they count only in the whole table.
 """
 
 from __future__ import annotations

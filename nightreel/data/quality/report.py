@@ -1,4 +1,4 @@
-"""validate's report: what came in, what left and why, as JSON for machines and Markdown for people."""
+"""The validation report: rows read, kept and quarantined, with reasons, as JSON and as Markdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract's rules on typed rows, vectorised: what breaks one is marked for quarantine."""
+"""Row checks of the contract on typed rows, vectorised: rows that violate a rule are marked for quarantine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every row that came in is clean, quarantined or erased: the sums, and the verdict on them."""
+"""Row counts: every row that was read is clean, quarantined or erased; too many quarantined rows stop the run."""
 
 from __future__ import annotations
 

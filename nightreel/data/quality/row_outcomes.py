@@ -1,4 +1,4 @@
-"""What became of every row of a table, by file and by day, and what a later night has to know of it."""
+"""The outcome of every row of a table, by file and by day, and what a later night must know of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether anything is left to show: a catalogue that nobody may see is a fault of the source, not a quiet night."""
+"""Checks that enough items may be shown: a catalogue in which everything is hidden is a fault of the source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Raw files → typed tables of the contract, with pseudonyms; rows with a cell of the wrong type are rejected."""
+"""Convert raw files to typed tables of the contract, with pseudonyms; rows with an invalid cell are rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which row broke which rule: each row of a table gets at most one mark, and marked rows leave for quarantine."""
+"""Rule violations per row: each row gets at most one mark, and marked rows are quarantined."""
 
 from __future__ import annotations
 

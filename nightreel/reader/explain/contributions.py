@@ -1,4 +1,4 @@
-"""How much each event of a history speaks for an item: the terms of a member's score."""
+"""Contributions of each event of a history to an item's score, per model."""
 
 from __future__ import annotations
 

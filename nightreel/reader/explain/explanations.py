@@ -1,7 +1,7 @@
-"""Why an item is in a list: the terms of its score, traced back to events of the history, and what they are worth.
+"""Why an item is in a list: its score traced back to events of the history, and leave-one-out evidence.
 
-A blend ranks candidates by its members' votes. Each member's vote is shared out over the events that its score comes
-from; the events with the largest shares are named. `measured` then asks the served model again without them.
+A blend ranks candidates by the votes of its models. Each model's vote is divided among the events that its score comes
+from; the events with the largest shares are named. `measured` then scores the item again without them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The explorer: one page over the service, and the few answers that only it needs."""
+"""The explorer: one page over the service, and the routes that only this page needs."""
 
 from __future__ import annotations
 

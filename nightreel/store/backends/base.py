@@ -1,4 +1,4 @@
-"""The one small interface to where versions are kept; a local folder and S3 implement it alike."""
+"""The store interface, which a local folder and S3 implement alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store in a local folder: whole files by rename, swaps under a file lock."""
+"""A store in a local folder: files are written whole and renamed; compare-and-swap holds a file lock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store in an S3 bucket, on any server that honours conditional writes.
+"""A store in an S3 bucket, on any server that supports conditional writes.
 
 Endpoint, region and credentials come from the standard AWS environment (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, …).
 """

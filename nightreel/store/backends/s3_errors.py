@@ -1,4 +1,4 @@
-"""What S3 servers and boto3 say when something goes wrong, in our words: what, where, what to do."""
+"""Errors of S3 servers and boto3 as messages: what happened, where, and what to do."""
 
 from __future__ import annotations
 

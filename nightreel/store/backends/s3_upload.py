@@ -1,4 +1,4 @@
-"""Files into S3: checksums on every part, and a large upload that was killed goes on where it stood."""
+"""Upload files to S3: checksums on every part, and large uploads resume after an interruption."""
 
 from __future__ import annotations
 

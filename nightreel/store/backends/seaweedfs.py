@@ -1,4 +1,4 @@
-"""A SeaweedFS server of our own on loopback: an S3 store for tests and for `nightreel up`, nothing to install."""
+"""A SeaweedFS server on this machine: an S3 store for tests and `nightreel up` that needs no installation."""
 
 from __future__ import annotations
 

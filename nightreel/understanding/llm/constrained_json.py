@@ -1,8 +1,8 @@
-"""JSON of a schema from a model that writes token by token: the form is given, the model fills in the values.
+"""Constrained decoding of JSON: the schema determines the form, and the model fills in the values.
 
-Where the schema leaves no choice, the text is written for it; inside a string it writes until its closing quote or the
-longest length; after an entry of a list, the likelier of comma and bracket decides. So the answer always parses;
-what it says is still to be checked.
+Where the schema leaves no choice, its text is inserted; inside a string, the model writes until the closing quote or
+the maximum length; after an entry of a list, the likelier of comma and bracket decides. So the output always parses;
+its content must still be checked.
 """
 
 from __future__ import annotations

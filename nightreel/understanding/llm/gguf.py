@@ -1,4 +1,4 @@
-"""A language model in a GGUF file, as a folder in transformers' format: converted once, kept in the state directory."""
+"""Convert a language model in a GGUF file to transformers' format, once, in the state directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a language model's answer may be used: its form, its language, and evidence for what it claims."""
+"""Checks of a language model's output: form, language, and evidence in the text for its claims."""
 
 from __future__ import annotations
 

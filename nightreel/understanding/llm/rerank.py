@@ -1,9 +1,9 @@
-"""A language model's order of a list: asked with titles, checked to be a permutation, else the list stays as it was.
+"""Re-rank a list with a language model: it is given titles; the list stays unchanged if it returns no permutation.
 
 Source: Sun et al., "Is ChatGPT Good at Search? Investigating Large Language Models as Re-Ranking Agents", EMNLP 2023
-(permutation generation, here in one window). Off unless asked for: what it is worth depends on the model, and
-`python -m benchmarks.models.rerank` measures it against the blend. SmolLM2-135M-Instruct gave no permutation of 50 in 18
-answers, so that the blend's order stayed. Cost: one answer of about four tokens a candidate.
+(permutation generation, here in one window). Off by default: its benefit depends on the model, and
+`python -m benchmarks.models.rerank` measures it against the blend. SmolLM2-135M-Instruct gave no permutation of 50 in
+18 answers, so the blend's order stayed. Cost: one answer of about four tokens per candidate.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A transformers model as the writer of constrained.py: greedy, with its state kept between calls."""
+"""A transformers model as the token writer of `constrained_json`: greedy, keeps its key-value cache between calls."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What a sound is like: how much of it is speech, music and silence, and a vector of its spectrum's statistics.
+"""Audio features: shares of speech, music and silence, and a vector of spectral statistics.
 
 Source: means and deviations of log mel bands and of spectral shape, as in Tzanetakis and Cook, "Musical genre
 classification of audio signals" (2002); speech by Silero's voice detector, which comes with faster-whisper.
-Memory: a block of 30 s. Ceiling: some 150 times as fast as the sound on one core.
+Memory: a block of 30 s. Throughput: about 150 times real time on one core.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Sound and pictures of one media file, written as arrays: run in a process of its own, with limits.
+"""Decode the sound and pictures of one media file into arrays; runs in a process of its own, with limits.
 
-    python decode.py FILE FOLDER '{"memory_mb": …, "seconds": …, "frames": …, "megapixels": …, "cpu_s": …}'
+    python decode_child.py FILE FOLDER '{"memory_mb": …, "seconds": …, "frames": …, "megapixels": …, "cpu_s": …}'
 
 Writes facts.json and, where there are any, sound.npy ([n] int16, mono, 16 kHz) and frames.npy ([k, 224, 224, 3] uint8).
-It imports nothing of the project: what a broken file does to a decoder stays here.
+It imports nothing of the project, so that a file that crashes the decoder can't affect it.
 """
 
 from __future__ import annotations

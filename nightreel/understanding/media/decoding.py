@@ -1,4 +1,4 @@
-"""A media file's sound and pictures, decoded in a child process with limits of time and memory."""
+"""Decode a media file's sound and pictures in a child process with limits of time and memory."""
 
 from __future__ import annotations
 

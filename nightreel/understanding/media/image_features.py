@@ -1,7 +1,7 @@
-"""Pictures to vectors: EfficientNet-Lite0 without its last layer.
+"""Image vectors from EfficientNet-Lite0 without its last layer.
 
 Source: Tan and Le, "EfficientNet" (2019), the Lite variant of the TensorFlow repository, ported. Memory: 0.1 GB.
-Ceiling: some 7 pictures a second and core.
+Throughput: about 7 pictures per second and core.
 """
 
 from __future__ import annotations

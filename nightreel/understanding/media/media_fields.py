@@ -1,4 +1,4 @@
-"""What media files tell: transcript, sound and pictures of each item that has a file, and else the reason."""
+"""Fields from media files: transcript, sound and pictures of each item that has a file, or the reason why not."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Speech to text, with the second at which each piece is said.
+"""Speech to text, with the start time of each segment.
 
 Source: Radford et al., "Robust speech recognition via large-scale weak supervision" (Whisper, 2022), through
-faster-whisper. Memory: 0.3 GB for tiny.en. Ceiling: some 10 times as fast as the sound on one core, so an hour of video
-takes six minutes; it is done once a file.
+faster-whisper. Memory: 0.3 GB for tiny.en. Throughput: about 10 times real time on one core, so an hour of video takes
+six minutes; once per file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Small JPEG pictures of frames, for people to look at."""
+"""Small JPEG thumbnails of frames."""
 
 from __future__ import annotations
 

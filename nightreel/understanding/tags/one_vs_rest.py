@@ -1,10 +1,10 @@
-"""Logistic regression of every label against the rest, all labels at once, with calibrated probabilities.
+"""One-vs-rest logistic regression, all labels at once, with calibrated probabilities.
 
 The objective is scikit-learn's `LogisticRegression` (L2, intercept free) for each label; solving all of them in one
 L-BFGS shares the products with the features, and one change of coordinates serves them all.
 Source of the calibration: Platt, "Probabilistic outputs for support vector machines" (1999), with his smoothed targets.
-Memory: a block of the examples, which are read from where they are for every step. Ceiling: some hundred steps over
-all of them a fit.
+Memory: a block of the examples, which are read from disk in every step. Time: some hundred passes over the examples per
+fit.
 """
 
 from __future__ import annotations

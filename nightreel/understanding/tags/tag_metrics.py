@@ -1,4 +1,4 @@
-"""How good predicted tags are: precision of the first, F1, mean average precision, calibration."""
+"""Metrics of predicted tags: precision@1, F1, mean average precision, calibration."""
 
 from __future__ import annotations
 

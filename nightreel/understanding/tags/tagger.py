@@ -1,4 +1,4 @@
-"""Tags of items, learned from the labels that the catalogue gives to some of them."""
+"""Tagger: predicts tags, trained on the items that the catalogue labels."""
 
 from __future__ import annotations
 

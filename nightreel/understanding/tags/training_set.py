@@ -1,4 +1,4 @@
-"""What tags are learned from: labelled items in the parts of a cross-validation, their vectors in a file."""
+"""Training set of the tagger: labelled items with cross-validation folds, and their vectors in a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words and short phrases that may be an item's keywords."""
+"""Candidate keywords of an item: words and short phrases."""
 
 from __future__ import annotations
 

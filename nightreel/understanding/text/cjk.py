@@ -1,4 +1,4 @@
-"""Content words of Chinese, Japanese and Korean text, for people to read."""
+"""Content words of Chinese, Japanese and Korean text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tone of what people wrote about each item: the mean over its English comments, each person's counting once."""
+"""Sentiment of the comments on each item: the mean over its English comments; each user counts once."""
 
 from __future__ import annotations
 

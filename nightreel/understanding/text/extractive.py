@@ -1,4 +1,4 @@
-"""Which of a text's phrases and sentences stand for it, by their vectors: keywords and the extractive summary."""
+"""Extractive keywords and summary: the phrases and sentences that best represent a text, by their vectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an item says of itself in sentences: title, description and transcript, without the labels that are learned."""
+"""An item's text in sentences: title, description and transcript, without the labels that the tagger predicts."""
 
 from __future__ import annotations
 

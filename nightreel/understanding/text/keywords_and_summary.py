@@ -1,4 +1,4 @@
-"""Keywords and summary of each item that has prose, from the encoder's vectors of its phrases and sentences."""
+"""Keywords and summary of each item that has text, from the encoder's vectors of its phrases and sentences."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The language of a text: kana and hangul tell it alone, all else is asked of py3langid.
+"""Language identification: kana and hangul are decisive, py3langid decides all other text.
 
 Source: Lui and Baldwin, "langid.py: an off-the-shelf language identification tool" (2012): naive Bayes over bytes.
-Memory: 40 MB. Ceiling: some 6,000 descriptions a second and core.
+Memory: 40 MB. Throughput: about 6,000 descriptions per second and core.
 """
 
 from __future__ import annotations

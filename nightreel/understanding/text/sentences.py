@@ -1,4 +1,4 @@
-"""Prose to sentences, in scripts with and without spaces."""
+"""Split text into sentences, in scripts with and without spaces."""
 
 from __future__ import annotations
 

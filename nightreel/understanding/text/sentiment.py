@@ -1,4 +1,4 @@
-"""Sentiment of the items that have English prose: a label where the tone is clear, and a score."""
+"""Sentiment of the items with English text: a score, and a label where it is clear."""
 
 from __future__ import annotations
 

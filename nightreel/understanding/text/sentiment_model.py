@@ -1,8 +1,9 @@
-"""The tone of a text from VADER's scores of its sentences and, where it was learned for them, an encoder's vectors.
+"""Sentiment model: VADER's scores of a text's sentences and, if trained for them, an encoder's vectors.
 
-Source: Hutto and Gilbert, "VADER" (2014), whose lexicon and rules the scores are; a multinomial logistic regression
-turns them into calibrated probabilities. `python -m benchmarks.understanding.sentiment --write` learns it from the ratings that its
-authors publish, and measures it. Memory: a few thousand numbers. Ceiling: some 2,000 sentences a second and core.
+Source: Hutto and Gilbert, "VADER" (2014), whose lexicon and rules give the scores; a multinomial logistic regression
+turns them into calibrated probabilities. `python -m benchmarks.understanding.sentiment --write` trains it on the
+ratings that VADER's authors publish, and measures it. Memory: a few thousand numbers. Throughput: about 2,000 sentences
+per second and core.
 """
 
 from __future__ import annotations

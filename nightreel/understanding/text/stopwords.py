@@ -1,4 +1,4 @@
-"""Words that say nothing of what a text is about, by language: they part the phrases that do."""
+"""Stopwords by language: they separate candidate phrases."""
 
 from __future__ import annotations
 
