@@ -31,18 +31,18 @@ KEYWORDS_SCHEMA = pa.schema([("words", pa.list_(pa.string())), ("weights", pa.li
 SEARCHES_SCHEMA = pa.schema([("user", pa.int32()), ("time", pa.float64()), ("text", pa.string())])
 DAY_S = 86_400.0
 HALF_LIFE = 30.0
-"""Days after which an event counts half (events, where the source has no clock)."""
+"""Half-life in days (in events, where the source has no clock)."""
 EVENTS = 500
-"""Newest events of a user that are looked at."""
+"""Number of a user's newest events that are used."""
 KEPT, LONGEST = 20, 80
-"""Newest searches of a user that a bundle keeps, and characters of one."""
+"""Number of a user's newest searches that a bundle keeps, and maximum characters of one."""
 TOLD = 5
 
 
 @dataclass(frozen=True)
 class Origin:
-    """An event behind an interest: an item that was taken to, or a search's text (item_id empty). share: its part of
-    the interest's weight; time: epoch seconds, or a position."""
+    """An event behind an interest: a liked item, or a search query (item_id empty). share: its share of the interest's
+    weight; time: epoch seconds, or a position."""
 
     item_id: str
     text: str
@@ -52,7 +52,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Interest:
-    """weight: its part of the whole profile, 0 to 1; origins: the strongest first, at most a few of `events`."""
+    """An interest. weight: its share of the profile, 0 to 1; origins: strongest first, at most a few of `events`."""
 
     word: str
     weight: float
@@ -61,9 +61,9 @@ class Interest:
 
 
 def write_keywords(folder: Path, data: Dataset, understood: Path) -> None:
-    """The bundle's keywords.parquet (a row an item) and searches.parquet (user, time, text; oldest first).
+    """Write the bundle's keywords.parquet (one row per item) and searches.parquet (user, time, text; oldest first).
 
-    An item has the keywords of its text; where it has none its tags, else its genres, each with the same score.
+    An item has the keywords of its text; if it has no text, its tags, else its genres, with equal scores.
     """
     derived = pq.read_table(understood, columns=["keywords", "keyword_scores"]).to_pylist()
     labels = zip(data.items["tags"].to_pylist(), data.items["genres"].to_pylist(), strict=True)
@@ -76,7 +76,7 @@ def write_keywords(folder: Path, data: Dataset, understood: Path) -> None:
 
 
 def _scored(row: dict[str, Any], labels: Sequence[str]) -> dict[str, float]:
-    """Word → score of an item; of two forms of a word the better one's."""
+    """Word → score of an item; of two forms of a word, the higher score."""
     words = row["keywords"] or labels
     scores = row["keyword_scores"] if row["keywords"] else [1.0] * len(words)
     found: dict[str, float] = {}
@@ -109,9 +109,20 @@ def interests(
     k: int = 10,
     half_life: float = HALF_LIFE,
 ) -> list[Interest]:
-    """The k strongest interests of a user, or of a history of item ids; nothing for nobody known.
+    """The strongest interests of a user or a history.
 
-    Raises UserError where the version was published without keywords.
+    Args:
+        bundle: The open version.
+        user: User id.
+        history: Item ids, oldest first, instead of a user.
+        k: Maximum number of interests.
+        half_life: In days.
+
+    Returns:
+        At most k interests, strongest first; none for an unknown user.
+
+    Raises:
+        UserError: The version was published without keywords.
     """
     if not (bundle.facets.path.parent / KEYWORDS).exists():
         raise UserError(
@@ -124,7 +135,7 @@ def interests(
 
 
 Part = tuple[str, float, str, str, float]
-"""An event's contribution: word, weight, item id, text (empty: it is not named), time."""
+"""Contribution of an event: word, weight, item id, text (empty: not named), time."""
 
 
 def _parts(bundle: OpenBundle, past: Histories, searches: list[dict[str, Any]], half_life: float) -> list[Part]:
@@ -140,7 +151,7 @@ def _parts(bundle: OpenBundle, past: Histories, searches: list[dict[str, Any]], 
         weight, whole = 2.0 ** ((time - latest) / unit), sum(row["weights"])
         for word, own in zip(row["words"], row["weights"], strict=True):
             if own > 0:
-                # What may not be shown still tells what somebody likes, but it is not named.
+                # Items that may not be shown still describe the user's taste, but they are not named.
                 title = "" if hidden[item] else bundle.items.titles[item] or bundle.items.ids[item]
                 found.append((word, weight * own / whole, bundle.items.ids[item], title, time))
     for row in searches:
@@ -149,7 +160,7 @@ def _parts(bundle: OpenBundle, past: Histories, searches: list[dict[str, Any]], 
 
 
 def profile(parts: Sequence[Part], k: int) -> list[Interest]:
-    """Contributions summed by word, the strongest first; of equals the alphabetical order decides."""
+    """Sum contributions by word, strongest first; ties in alphabetical order."""
     by_word: dict[str, list[Part]] = {}
     for part in parts:
         by_word.setdefault(part[0], []).append(part)

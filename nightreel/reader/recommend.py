@@ -25,19 +25,19 @@ WAYS = {
     PICKED: Reason("rule", "Picked by the editors", (), (), 0.0),
     PROMOTED: Reason("rule", "Promoted", (), (), 0.0),
 }
-BLOCK = 1024  # rows answered at once
-SPARE = 3  # times a list's length that is left to choose from, where order is changed
+BLOCK = 1024  # rows per block
+SPARE = 3  # candidates per place of the list, where the order is changed
 
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """n histories, and what their lists may not hold.
+    """A batch of requests.
 
     Attributes:
-        past: n rows.
-        moments: [n] of the features; NaN for tonight.
-        exclude: n rows of items left out, or None.
-        users: Whose rows of the lists computed with the version they are; None where something else was asked.
+        past: n histories.
+        moments: [n] time of each list; NaN for the end of the data.
+        exclude: n rows of items to leave out, or None.
+        users: User rows of the precomputed lists that answer the requests; None if they don't apply.
     """
 
     past: Histories
@@ -49,14 +49,14 @@ class Asked:
         return len(self.past)
 
     def take(self, rows: IntArray) -> Asked:
-        """Some of the rows; users have to be numbers."""
+        """A subset of the rows; users must be row numbers."""
         exclude = self.exclude.take(rows) if self.exclude is not None else None
         users = self.users[rows] if isinstance(self.users, np.ndarray) else None
         return Asked(self.past.take(rows), self.moments[rows], exclude, users)
 
 
 def of_users(bundle: OpenBundle, rows: IntArray, at: Moment | Sequence[Moment], without: bool) -> Asked:
-    """What known users, by their rows, ask for. without: leave out what they have seen."""
+    """Requests for known users, by their rows. without: leave out items that they have seen."""
     past = bundle.users.histories.take(rows)
     return Asked(past, bundle.clock.moments(past, at), bundle.users.seen.take(rows) if without else None, rows)
 
@@ -64,7 +64,7 @@ def of_users(bundle: OpenBundle, rows: IntArray, at: Moment | Sequence[Moment], 
 def recommendations(
     bundle: OpenBundle, question: Question, k: int, options: RequestOptions, with_reasons: bool, standing: Standing
 ) -> list[Recommendation]:
-    """The list with its reasons, if asked for. standing: what may be shown, and the version's rules that hold."""
+    """The list, with reasons if requested. standing: rights and rules in force."""
     kept = kept_out(bundle.items, bundle.facets, options) if options.filters else None
     slate = _slate(bundle, question, k, options, kept, standing)
     told: list[tuple[Reason, ...]] = [()] * len(slate.items)
@@ -82,7 +82,7 @@ def recommendations(
 def _told(
     bundle: OpenBundle, found: why.Votes, at: int, question: Question, slate: Slate, standing: Standing
 ) -> tuple[Reason, ...]:
-    """A pin owes its place to nobody's history; a boosted item does too, in part, where the engine ranked it."""
+    """Reasons of an item: a pin needs no other reason; a boosted item has others if the models ranked it."""
     way = slate.ways[at]
     own = (WAYS[way],) if way else ()
     if way == PICKED or np.isnan(slate.scores[at]):
@@ -93,7 +93,7 @@ def _told(
 def _slate(
     bundle: OpenBundle, question: Question, k: int, options: RequestOptions, kept: Mask | None, standing: Standing
 ) -> Slate:
-    """kept: [n_items] what the options leave out."""
+    """Build the list for one request. kept: [n_items] items that the options leave out."""
     reorders = options.reorders or standing.reorders
     own = slice(question.row, question.row + 1) if question.row is not None else None
     asked = Asked(question.past, question.moments, question.exclude, own)
@@ -133,11 +133,19 @@ def _composed(
 def _candidates(
     bundle: OpenBundle, asked: Asked, need: int, enough: int, model: str, kept: Mask | None, standing: Standing
 ) -> TopK:
-    """Lists of what may be shown, at least `need` places wide, read where they were computed with the version.
+    """Lists of items that may be shown, at least `need` places wide, from the precomputed lists where possible.
 
-    enough: places of them that count, fewer only where there are no more items; kept: what options leave out, for which
-    all is computed anew. Where time or rules hide more than the stored lists leave out, those are thinned out; whoever
-    has none gets the same by the same way, so that a history is answered as the user whose it is.
+    If time or rules hide more than the precomputed lists leave out, hidden items are removed from them; users without a
+    precomputed list are handled in the same way, so that a history gets the same list as the user whose it is.
+
+    Args:
+        bundle: The open version.
+        asked: The requests.
+        need: Number of places.
+        enough: Places that must be filled, unless there are no more items.
+        model: Name of the model.
+        kept: [n_items] items that the options leave out; if given, everything is computed anew.
+        standing: Rights and rules in force.
     """
     if kept is not None or model != BLEND or not standing.stored:
         return _top(bundle, asked, need, model, _both(standing.out, kept))
@@ -165,17 +173,17 @@ def _both(one: Mask | None, other: Mask | None) -> Mask | None:
 
 
 def _stored(bundle: OpenBundle, users: IntArray | slice | None, need: int) -> TopK | None:
-    """Lists that were computed with the version, `need` places of them; None where they can't be had."""
+    """Precomputed lists, `need` places of them; None if they are not available."""
     stored = bundle.stored.lists
     if users is None or stored is None or need > stored.items.shape[1]:
         return None
-    # As plain arrays: a part of a mapped one is a mapped one, and each later use of it pays for that.
+    # As plain arrays: a slice of a mapped array stays mapped, which makes each later use slower.
     return TopK(np.asarray(stored.items[users, :need]), np.asarray(stored.scores[users, :need]))
 
 
 def permitted(found: TopK, hidden: Mask, enough: int, again: Callable[[IntArray], TopK]) -> TopK:
-    """Lists without what is hidden. So that stored lists can be used, they are thinned out; only rows that have fewer
-    than `enough` left, though there are more items, are asked again, by their numbers."""
+    """Remove hidden items from lists. Only rows that have fewer than `enough` items left, although there are more, are
+    computed again by `again`, which takes row numbers."""
     shown = (found.items >= 0) & ~hidden[found.items]
     order = np.argsort(~shown, axis=1, kind="stable")
     left = np.take_along_axis(shown, order, axis=1)
@@ -189,7 +197,7 @@ def permitted(found: TopK, hidden: Mask, enough: int, again: Callable[[IntArray]
 
 
 def _never(standing: Standing, exclude: Histories | None, kept: Mask | None) -> Mask:
-    """[n] what neither a pin nor a boost brings in: what may not be shown, filtered and seen items."""
+    """[n] items that neither pins nor boosts may add: hidden, filtered and seen items."""
     never = standing.hidden.copy() if kept is None else standing.hidden | kept
     if exclude is not None:
         never[exclude.items] = True
@@ -201,7 +209,7 @@ def _stacked(blocks: Sequence[TopK]) -> TopK:
 
 
 def many(bundle: OpenBundle, asked: Asked, k: int, model: str, standing: Standing, kept: Mask | None = None) -> TopK:
-    """Lists for many rows under the rights and rules that hold; kept: [n_items] what else may not be shown."""
+    """Lists for many requests under the rights and rules in force. kept: [n_items] further items to leave out."""
     if not standing.reorders:
         found = _candidates(bundle, asked, k, k, model, kept, standing)
         return TopK(found.items[:, :k], found.scores[:, :k])
@@ -214,7 +222,7 @@ def many(bundle: OpenBundle, asked: Asked, k: int, model: str, standing: Standin
 
 
 def _reordered(bundle: OpenBundle, asked: Asked, k: int, model: str, standing: Standing, kept: Mask | None) -> TopK:
-    """A block of rows whose order rules change."""
+    """Lists for a block of requests whose order is changed by rules."""
     found = _candidates(bundle, asked, max(POOL, SPARE * k), SPARE * k, model, kept, standing)
     items, scores = np.full((len(asked), k), -1, np.int32), np.full((len(asked), k), -np.inf, np.float32)
     for row in range(len(asked)):
@@ -242,7 +250,7 @@ def table(
     options: RequestOptions,
     standing: Standing,
 ) -> pa.Table:
-    """Many users' lists; see Reader.recommend_users."""
+    """Many users' lists as a table; see Reader.recommend_users."""
     without = bundle.config["exclude_seen"] if exclude_seen is None else exclude_seen
     kept = kept_out(bundle.items, bundle.facets, options) if options.filters else None
     tables, usual = [LISTS.empty_table()], at is None and without == bundle.config["exclude_seen"]

@@ -26,7 +26,7 @@ from nightreel.service.worker_pool import Answers, Busy, Late
 
 
 def build(options: Options | None = None) -> FastAPI:
-    """An application with the given options, else with those handed over by `nightreel serve`."""
+    """Create the application. options: default: those passed on by `nightreel serve`."""
     chosen, metrics = options or Options.taken(), Metrics.fresh()
 
     @asynccontextmanager
@@ -40,7 +40,7 @@ def build(options: Options | None = None) -> FastAPI:
             if app.state.slates:
                 app.state.slates.close()
 
-    # The usual documentation pages load their scripts from elsewhere; /openapi.json is there for tools.
+    # FastAPI's documentation pages load scripts from other servers; /openapi.json remains for tools.
     app = FastAPI(
         title="Nightreel",
         version=version("nightreel"),

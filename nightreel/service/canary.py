@@ -13,19 +13,19 @@ from nightreel.service.options import Options
 from nightreel.store import channels
 from nightreel.store.open import open_store
 
-MOST = 4  # channels followed beside the served one: each has a version mapped in every worker
+MOST = 4  # each channel has a version mapped in every worker
 
 
 @dataclass(eq=False)
 class Beside:
-    """Readers of other channels, each opened when somebody first asks for it and followed from then on."""
+    """Readers of other channels; each is opened on first use and then followed."""
 
     options: Options
     _opened: dict[str, LiveReader] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def channels(self) -> list[dict[str, Any]]:
-        """Every channel by name, the served one among them: name, version, share of users, whether it is served."""
+        """All channels by name, including the served one: name, version, share of users, whether it is served."""
         found = channels.channels(open_store(self.options.store))
         return [
             {"name": name, "version": each.digest, "share": each.share, "served": name == self.options.channel}
@@ -33,7 +33,7 @@ class Beside:
         ]
 
     def reader(self, channel: str) -> Reader:
-        """What a channel points to. Raises StoreError for one that has nothing, UserError beyond MOST."""
+        """The reader of a channel. Raises StoreError if nothing is published there, UserError beyond MOST channels."""
         with self._lock:
             if channel not in self._opened:
                 if len(self._opened) >= MOST:
@@ -46,7 +46,7 @@ class Beside:
             return self._opened[channel].reader
 
     def close(self) -> None:
-        """Stop following."""
+        """Stop following the channels."""
         with self._lock:
             for live in self._opened.values():
                 live.close()

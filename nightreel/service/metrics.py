@@ -9,13 +9,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from nightreel.reader.live_reader import Status
 
-SHARED = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's variable: a folder in which workers keep their counts
+SHARED = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's variable: a folder for the counts of all workers
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """One set a process; made by `fresh`."""
+    """Metrics of one process, created by `fresh`."""
 
     registry: CollectorRegistry
     requests: Counter
@@ -29,7 +29,7 @@ class Metrics:
 
     @classmethod
     def fresh(cls) -> Metrics:
-        """With a registry of its own."""
+        """Create the metrics with a registry of their own."""
         own = CollectorRegistry()
         return cls(
             own,
@@ -65,7 +65,7 @@ class Metrics:
         )
 
     def text(self, status: Status) -> bytes:
-        """The page that Prometheus reads."""
+        """The text that Prometheus reads."""
         self.age.set(status.age_s() or 0.0)
         self.swaps.set(status.swaps)
         self.faulty.set(status.fault is not None)

@@ -12,18 +12,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nightreel.service.metrics import Metrics
 from nightreel.service.options import LOOPBACK
 
-OPEN = frozenset({"/", "/health", "/ready", "/explorer.css", "/explorer.js"})  # what holds no data of anybody
+OPEN = frozenset({"/", "/health", "/ready", "/explorer.css", "/explorer.js"})  # paths without user data
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 
 
 class TooLarge(Exception):
-    """The body is longer than permitted."""
+    """The request body is too long."""
 
 
 @dataclass(frozen=True)
 class Guard:
-    """token: asked of every request but those for OPEN paths; without one only requests to a loopback host are
-    answered, so that no web page can reach the service through a name of its own. body: bytes at most."""
+    """Checks every request. token: required for all but OPEN paths; without a token only requests to a loopback host
+    are answered, so that no web page can reach the service through a domain name. body: maximum bytes."""
 
     app: ASGIApp
     metrics: Metrics
@@ -47,7 +47,7 @@ class Guard:
         async def sending(message: Message) -> None:
             nonlocal code
             if taken > self.body:
-                raise TooLarge  # whatever the application makes of a body that was cut
+                raise TooLarge  # whatever the application made of a truncated body
             if message["type"] == "http.response.start":
                 code = message["status"]
                 message = {**message, "headers": [*message["headers"], NO_SNIFFING]}

@@ -57,7 +57,7 @@ async def recommend_simply(
         asked = ListRequest(
             user=user, history=past, k=k, diversity=diversity, freshness=freshness, reasons=reasons, moment=moment
         )
-    except ValidationError as error:  # of what the query's own bounds let pass
+    except ValidationError as error:  # beyond the query's own bounds
         raise RequestValidationError(error.errors()) from None
     return await _listed(request, asked, keep=False)
 
@@ -116,7 +116,7 @@ def feedback(request: Request, given: schemas.FeedbackRequest) -> Response:
 
 
 async def _listed(request: Request, asked: ListRequest, *, keep: bool) -> Response:
-    """keep: here; answers to GET are kept by their address."""
+    """keep: cache the response here; GET responses are cached by URL."""
     drawn = asked.explore > 0 and asked.seed is None
     seed = secrets.randbits(63) if drawn else 0
     key = ("list", asked.model_dump_json()) if keep and not drawn else None
@@ -129,7 +129,7 @@ async def _listed(request: Request, asked: ListRequest, *, keep: bool) -> Respon
 
 
 def list_of(reader: Reader, asked: ListRequest, seed: int) -> dict[str, Any]:
-    """A version's answer to a request for a list; seed: of its exploration, where the request gives none."""
+    """A version's response to a request for a list. seed: of the exploration, if the request gives none."""
     listed = reader.recommend(
         asked.user,
         history=asked.history,
@@ -160,7 +160,7 @@ def _ranked(found: Sequence[Any]) -> list[tuple[int, Any]]:
 
 def _item(reader: Reader, rank: int, item_id: str, score: float) -> dict[str, Any]:
     at = reader.items.index_of(item_id)
-    assert at is not None  # the reader has just named it
+    assert at is not None  # the reader has just returned it
     told = None if math.isnan(score) else round(score, 6)
     title, genres = reader.items.titles[at] or item_id, list(reader.items.genres[at])
     return {"rank": rank, "item_id": item_id, "title": title, "genres": genres, "score": told}

@@ -11,12 +11,12 @@ from nightreel.store.backends.local import LocalStore
 
 
 def store_uri(named: str | None = None) -> str:
-    """The store's address: as named, else NIGHTREEL_STORE, else the `store` folder of the state directory."""
+    """The store's address: the given one, else NIGHTREEL_STORE, else the folder `store` of the state directory."""
     return named or os.environ.get("NIGHTREEL_STORE") or str(state_directory() / "store")
 
 
 def open_store(named: str | None = None) -> Store:
-    """The store at a folder or `s3://bucket/prefix` (default: see store_uri). Nothing is read or created yet."""
+    """Open the store at a folder or `s3://bucket/prefix` (default: see store_uri). Nothing is read or created yet."""
     uri = store_uri(named)
     if uri.startswith("s3://"):
         from nightreel.store.backends.s3 import S3Store  # boto3 takes 0.3 s to import: only where it is needed

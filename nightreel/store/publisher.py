@@ -27,13 +27,13 @@ from nightreel.store.withdrawals_update import compose, of_a_new_channel, put, s
 
 
 class StaleChallenger(UserError):
-    """The channel moved since this run pinned its champion, so its comparison holds no longer."""
+    """The channel has moved since this run pinned its champion, so its comparison is out of date."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """What a publish did. moved: whether the channel was changed; uploaded: files, sent: their bytes; kept: files
-    that the store had already under this version's name or, copied, under another's."""
+    """Result of a publication. moved: whether the channel was changed; uploaded: files; sent: their bytes; kept:
+    files that the store already had under this version's name or copied from another version."""
 
     digest: str
     moved: bool
@@ -53,12 +53,27 @@ def publish(
     fence: Fence | None = None,
     told: NightlyTables | None = None,
 ) -> Published:
-    """Make the bundle in `folder` what `channel` points to. What is withdrawn in the channel stays withdrawn.
+    """Publish a bundle and point the channel at it. The channel's withdrawals stay in force.
 
-    champion: the digest that must be live now (None: nothing); this very digest being live already is a no-op.
-    lineage: written beside the bundle, `predecessor` is added. fence: the lock that the run must still hold. told: what
-    the tables that the bundle was made of say of rights, for a channel that has no withdrawals yet, or where a part of
-    it was not taken over for the version before. Raises StaleChallenger, LostLock, BundleError, StoreError.
+    Args:
+        store: The store.
+        folder: The bundle's folder.
+        channel: Name of the channel.
+        champion: Digest that must be live (None: nothing). If the bundle itself is live already, nothing is done.
+        lineage: Record written next to the version; `predecessor` is added.
+        dry_run: Only report what would be uploaded.
+        fence: Fencing token of the run's lock, which must still be valid.
+        told: Rights by the tables that the bundle was made from, for a channel without withdrawals, or where a part of
+            them was not applied to the previous version.
+
+    Returns:
+        What was done.
+
+    Raises:
+        StaleChallenger: Another version is live than `champion`.
+        LostLock: The run has lost its lock.
+        BundleError: The bundle is not intact.
+        StoreError: The store can't be used.
     """
     manifest = verify(folder)
     seen = channels.live(store, channel)
@@ -86,7 +101,7 @@ def publish(
 
 
 def _copied(store: Store, manifest: Manifest, lacking: list[str], dry_run: bool) -> list[str]:
-    """Copy, inside the store, the content that another version holds; returns the files that remain to be sent."""
+    """Copy content that another version holds, inside the store; returns the files that remain to be uploaded."""
     if not lacking:
         return []
     held = _held(store, manifest.digest)
@@ -107,7 +122,7 @@ def _held(store: Store, digest: str) -> dict[str, str]:
         key = f"versions/{other}/{MANIFEST}"
         try:
             manifest = parse_manifest(store.get(key), key) if other != digest else None
-        except (BundleError, Missing):  # damaged, of another format or collected this instant: no source of copies
+        except (BundleError, Missing):  # damaged, of another format or just removed: not usable for copies
             continue
         for name, entry in manifest.files.items() if manifest else ():
             held[entry["sha256"]] = f"versions/{other}/{name}"
@@ -123,7 +138,7 @@ def _move(
     fence: Fence | None,
     beside: Callable[[Pointer | None], Withdrawals | None],
 ) -> bool:
-    """True if this call moved the channel, false if somebody moved it to the same version first."""
+    """True if this call moved the channel, false if another process moved it to the same version first."""
     while True:
         retention.refuse_collected(store, digest)
         mark = fence.require(seen.fence if seen else None) if fence else None
@@ -140,16 +155,16 @@ def _move(
             return False
         if now is None or now.digest != champion:
             raise _stale(store, channel, now, champion)
-        # Its share was changed, something was withdrawn or old versions are being collected: it still points to the
+        # Its share was changed, something was withdrawn or old versions are being removed: it still points to the
         # champion.
         seen = now
 
 
 def _beside(store: Store, told: NightlyTables | None, folder: Path, seen: Pointer | None) -> Withdrawals | None:
-    """Withdrawals to move to with the version; None: what holds in the channel goes on to hold.
+    """Withdrawals to publish with the version; None: those of the channel stay in force.
 
-    A withdrawal that went live during the night wins: only where the night's own tables hold by now, or were refused
-    for the version before this one, does the version bring something with it.
+    A withdrawal that was made during the run takes precedence: the version only brings its own if the run's tables are
+    already in force, or were refused for the previous version.
     """
     if told is None:
         return None

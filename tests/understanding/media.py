@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.understanding.fields import media_files
+from benchmarks.understanding import media_files
 from benchmarks.understanding.media_files import PICTURES_A_SECOND, RATE, Picture, Sound, write_sound
 
 __all__ = ["RATE", "SENTENCE", "chord", "noise", "silence", "speech", "write_sound", "write_video"]

@@ -31,15 +31,15 @@ _UNREACHABLE = (faults.HTTPClientError, faults.ConnectionError, faults.Incomplet
 
 
 class ConditionFailed(StoreError):
-    """A conditional write was turned down, as it should be."""
+    """A conditional write was rejected because its condition is false."""
 
 
 class Stranger(Exception):
-    """What answers is no S3 server: its answer has no ETag."""
+    """The server is not an S3 server: its response has no ETag."""
 
 
 def tag(answer: dict[str, Any]) -> str:
-    """The ETag of an answer; every S3 server gives one. Raises Stranger."""
+    """The ETag of a response; every S3 server sends one. Raises Stranger."""
     if not answer.get("ETag"):
         raise Stranger
     return str(answer["ETag"])
@@ -47,7 +47,7 @@ def tag(answer: dict[str, Any]) -> str:
 
 @contextmanager
 def clear_errors(uri: str, endpoint: str, key: str) -> Iterator[None]:
-    """Turn boto3's errors into ours. Raises Missing, ConditionFailed, StoreUnreachable (5xx too), else StoreError."""
+    """Convert boto3's errors. Raises Missing, ConditionFailed, StoreUnreachable (also for 5xx), else StoreError."""
     try:
         yield
     except (faults.NoCredentialsError, faults.PartialCredentialsError) as error:
@@ -67,7 +67,7 @@ def clear_errors(uri: str, endpoint: str, key: str) -> Iterator[None]:
 
 
 def code(error: Exception) -> str:
-    """The server's error code; boto3's transfers wrap the original, so look behind them."""
+    """The server's error code; boto3's transfers wrap the original error."""
     origin = _origin(error)
     return str(origin.response["Error"]["Code"]) if origin else type(error).__name__
 
