@@ -17,9 +17,9 @@ Vectors = npt.NDArray[np.float32]
 
 
 def read_media_vectors(path: Path) -> dict[str, Vectors]:
-    """{"sound": [n, d], "picture": [n, e]}, only those that some item has; an item without one has a zero row.
+    """{"sound": [n, d], "picture": [n, e]}, without those that no item has; an item without one has a zero row.
 
-    Raises UserError naming the file where it can't be read or an item's vector has another length.
+    Raises UserError naming the file if it can't be read or an item's vector has another length.
     """
     again = "Run `dvc repro -f understand` to write it again."
     try:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from nightreel.stage import log_progress
 
 EVERY_S = 5.0
-"""Seconds between two lines: a flow's log stays readable."""
+"""Seconds between two lines, so that the log stays readable."""
 
 
 class Progress:
-    """Says `<what> 1,200 of 9,742 (12%), 45 s left`, at most every EVERY_S seconds, and once at the end."""
+    """Logs `<what> 1,200 of 9,742 (12%), 45 s left`, at most every EVERY_S seconds, and once at the end."""
 
     def __init__(
         self,
@@ -25,7 +25,8 @@ class Progress:
         self.began = self.told = clock()
 
     def __call__(self, done: int, share: float) -> None:
-        """done: how many of the total; share: of the work, 0 to 1, from which the time left is taken."""
+        """done: finished part of the total; share: share of the work, 0 to 1, from which the remaining time is
+        estimated."""
         now = self.clock()
         spent = now - self.began
         if done >= self.total:

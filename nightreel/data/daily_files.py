@@ -15,12 +15,12 @@ EPOCH = np.datetime64("1970-01-01", "D")
 EARLIEST, LATEST = np.datetime64("1900-01-01", "D"), np.datetime64("2999-12-31", "D")
 ORDER_FILE = "order.parquet"
 EMPTY_FILE = "none.parquet"
-"""Holds the columns where every row was rejected; validate reports the reasons."""
+"""File with the columns if every row was rejected; validate reports the reasons."""
 
 
 def write_days(events: pa.Table, clock: str, folder: Path) -> list[str]:
-    """Write events (timestamp in µs or a position) below `folder`, source order kept in each file; returns the
-    names. Moments that no calendar holds go to the first or the last day: validate quarantines them."""
+    """Write events (timestamp in µs or a position) below `folder`, in source order within each file; returns the
+    names. Times outside the calendar go to the first or the last day; validate quarantines them."""
     folder.mkdir(parents=True)
     if clock == "order":
         _write(events, folder / ORDER_FILE)
@@ -46,7 +46,8 @@ def _write(events: pa.Table, path: Path) -> None:
 
 
 def read_days(folder: Path) -> pa.Table:
-    """All events in day order; raises UserError naming a file that is cut or has other columns than the rest."""
+    """Read all events in day order; raises UserError naming a file that is truncated or has other columns than the
+    rest."""
     paths = sorted(folder.glob("*.parquet"))
     if not paths:
         raise UserError(f"{folder}: holds no events. Run the stage that writes it: `dvc repro snapshot`.")

@@ -13,15 +13,15 @@ import yaml
 from nightreel.errors import UserError
 
 LEFT_OUT = ("publish", "record")
-"""Sections of params.yaml that say where results go, not what they are."""
+"""Sections of params.yaml about where results go, which don't change them."""
 STOOD_FOR = ("source", "moment")
-"""Fields of snapshot that something else stands for: the source's fingerprint, and for the moment nothing. What may be
-shown at a moment is no part of a version, so that a night whose clock goes on by itself keeps its recipe."""
+"""Fields of snapshot that are left out: the source's fingerprint replaces its address, and the time has no effect on
+a version, so that runs at different times have the same recipe."""
 
 
 CODE = ("nightreel/", "tasks/")
 READING = ("nightreel/data", "tasks/snapshot.py")
-"""The code of the stage `snapshot`, which lists none in dvc.yaml because it always runs."""
+"""Code of the stage `snapshot`, which has none in dvc.yaml because it always runs."""
 
 
 def digest(value: Any) -> str:
@@ -30,7 +30,7 @@ def digest(value: Any) -> str:
 
 
 def code_digest(root: Path, paths: Iterable[str]) -> str:
-    """sha256 over the names and contents of files; of a folder, its modules and the learned numbers (.json) in it.
+    """sha256 over the names and contents of files; of a folder, its modules and trained numbers (.json).
 
     Args:
         root: The checkout.
@@ -44,10 +44,11 @@ def code_digest(root: Path, paths: Iterable[str]) -> str:
 
 
 def computing_code(root: Path) -> list[str]:
-    """The code that a run's result depends on: what reads the source, and all that dvc.yaml's stages depend on.
+    """The code that a run's result depends on: the code that reads the source, and all dependencies of dvc.yaml's
+    stages.
 
-    What only shows results (the report, the terminal, the service) is not in it: a changed colour of a page makes no
-    other recipe, and lifts no block of a rollback. Raises UserError where dvc.yaml can't be read.
+    Code that only shows results (report, terminal, service) is left out: a changed colour of a page is no new recipe,
+    and does not lift a rollback's block. Raises UserError if dvc.yaml can't be read.
     """
     path = root / "dvc.yaml"
     try:

@@ -18,7 +18,7 @@ NO_CLOCK = "timestamps are positions per user, not times, so a global time split
 
 @dataclass(frozen=True)
 class Protocol:
-    """A way of testing. folds: part of each event by fold name, the latest first; users: test users, pooled over
+    """A split protocol. folds: part of each event by fold name, the latest first; users: test users, pooled over
     folds; cuts: (t_valid, t_test, t_end) per fold, epoch seconds."""
 
     folds: dict[str, Fold]
@@ -28,7 +28,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class ProtocolChoice:
-    """The protocols of a data set by name, why others were refused, and the one that decides."""
+    """The protocols of a data set by name, the reasons why others are not available, and the one that the gate uses."""
 
     protocols: dict[str, Protocol]
     refused: dict[str, str]
@@ -36,7 +36,7 @@ class ProtocolChoice:
 
 
 def choose(events: Events, clock: str, exclude_seen: bool, settings: Validate) -> ProtocolChoice:
-    """Split by every protocol asked for; raises UserError when none can be, or the gate can't."""
+    """Split by every requested protocol; raises UserError if none is available, or not the one for the gate."""
     asked = (GLOBAL, LAST) if settings.protocols in ("auto", "all") else (settings.protocols,)
     protocols: dict[str, Protocol] = {}
     refused: dict[str, str] = {}
@@ -92,7 +92,7 @@ def _gate(protocols: dict[str, Protocol], refused: dict[str, str], settings: Val
 
 
 def _decides(protocols: dict[str, Protocol], settings: Validate) -> bool:
-    """Whether the cut in time decides, so that no other split is needed."""
+    """Whether the gate uses the time split, so that no other split is needed."""
     return GLOBAL in protocols and (
         settings.gate == GLOBAL or (settings.gate == "auto" and _enough(protocols, settings))
     )
@@ -105,7 +105,7 @@ def _enough(protocols: dict[str, Protocol], settings: Validate) -> bool:
 def describe(
     choice: ProtocolChoice, events: Events, item_ids: Iterable[str], user_ids: Iterable[str]
 ) -> dict[str, object]:
-    """The protocols as splits.json holds them."""
+    """The protocols as stored in splits.json."""
     items, users = list(item_ids), list(user_ids)
     return {
         name: {

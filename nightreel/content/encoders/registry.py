@@ -12,15 +12,15 @@ from nightreel.settings import Embed, Settings
 from nightreel.stage import log_progress
 
 OTHER_SCRIPTS = 0.2
-"""Share of the titles in another script beyond which the English encoder gives way: of most Chinese words, say, its
-vocabulary holds no piece, so that many titles have the same vector."""
+"""Share of titles in other scripts above which the English encoder is replaced: its vocabulary lacks, for example,
+most Chinese words, so that many titles have the same vector."""
 LATIN = ((0x0000, 0x024F), (0x1E00, 0x1EFF))
-"""Blocks of Unicode whose letters are Latin."""
+"""Unicode blocks of Latin letters."""
 
 
 def open_encoder(settings: Embed) -> TextEncoder:
-    """The encoder that the settings name; raises SettingsError."""
-    # Imported here: torch takes seconds, and the other one needs none of it.
+    """Create the encoder that the settings name; raises SettingsError."""
+    # Imported here: torch takes seconds, and the other encoder doesn't need it.
     if settings.encoder == UNIVERSAL:
         from nightreel.content.encoders.use_multilingual import Universal
 
@@ -31,13 +31,13 @@ def open_encoder(settings: Embed) -> TextEncoder:
 
 
 def trainable(settings: Embed) -> bool:
-    """Whether the encoder can be fitted to behaviour."""
+    """Whether the encoder can be fine-tuned."""
     return settings.encoder != UNIVERSAL
 
 
 def resolve_encoder(settings: Settings, items: Path) -> Settings:
-    """The settings for a catalogue: `embed.multilingual` in the place of an English encoder that can't read its titles.
-    Raises UserError where the file can't be read."""
+    """Settings for a catalogue: `embed.multilingual` replaces an English encoder that can't read its titles. Raises
+    UserError if the file can't be read."""
     embed = settings.embed
     if embed.encoder != ENGLISH or not embed.multilingual:
         return settings
@@ -53,7 +53,7 @@ def resolve_encoder(settings: Settings, items: Path) -> Settings:
 
 
 def other_scripts(texts: Iterable[str]) -> float:
-    """Share of the texts whose letters are mostly not Latin, among those that have letters; 0 where none has."""
+    """Share of the texts, among those with letters, whose letters are mostly not Latin; 0 if there are none."""
     told = other = 0
     for text in texts:
         told += any(map(str.isalpha, text))

@@ -26,14 +26,14 @@ from nightreel.settings import Settings
 from nightreel.stage import log_progress, state_directory
 
 Quality = Callable[[Vectors], float]
-"""Vectors [n_items, d] → how well content kNN ranks validation with them."""
+"""Maps vectors [n_items, d] to the validation NDCG@10 of content kNN."""
 Losses = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class FitInputs:
-    """What vectors are fitted to. train: positives that every fold trains on, so that no fold's test is known; texts:
-    the catalogue and what understand made of it; quality: higher is better; used: whether anything asks for content."""
+    """Inputs of the fit. train: positives that every fold trains on, so that no fold's test is used; texts: the
+    catalogue and the output of understand; quality: higher is better; used: whether any model needs content."""
 
     train: Histories
     n_items: int
@@ -44,18 +44,18 @@ class FitInputs:
 
     @cached_property
     def pairs(self) -> npt.NDArray[np.int64]:
-        """[p, 2] items that a user took close together."""
+        """[p, 2] items that a user interacted with close together."""
         return close_pairs(self.train)
 
     @property
     def popularity(self) -> npt.NDArray[np.int64]:
-        """[n_items] events of each."""
+        """[n_items] number of events of each item."""
         return np.bincount(self.train.items, minlength=self.n_items)
 
 
 @dataclass(frozen=True)
 class ContentVectors:
-    """vectors [n_items, d]; fitted: how they came about, as Choices names it; losses: rows of step and loss."""
+    """vectors [n_items, d]; fitted: how they were made, as in SelectedParams; losses: rows of step and loss."""
 
     vectors: Vectors
     fitted: Literal["base", "finetuned", "fused"]
@@ -64,12 +64,12 @@ class ContentVectors:
 
 
 def fit_content(base: Vectors, lesson: FitInputs, out: Path) -> ContentVectors:
-    """The base's vectors, or better ones; what made them is saved below out."""
+    """Return the base's vectors, or better ones, whose model is saved below out."""
     return fuse_media(tune_encoder(base, lesson, out / "encoder"), lesson, out / "fusion")
 
 
 def tune_encoder(base: Vectors, lesson: FitInputs, folder: Path) -> ContentVectors:
-    """Vectors of the encoder fitted to behaviour if they rank validation better than the base's, else the base's."""
+    """Vectors of the fine-tuned encoder if they improve the validation metric, else the base's."""
     pairs, settings = lesson.pairs, lesson.settings.finetune
     used = lesson.used and base.any() and trainable(lesson.settings.embed)
     if not settings.encoder_steps or not used or len(pairs) < settings.encoder_pairs:
@@ -97,7 +97,7 @@ def tune_encoder(base: Vectors, lesson: FitInputs, folder: Path) -> ContentVecto
 
 
 def fuse_media(text: ContentVectors, lesson: FitInputs, folder: Path) -> ContentVectors:
-    """Text, sound and picture in one vector where that ranks validation better than text alone, else text alone."""
+    """Vectors fused from text, sound and pictures if they improve the validation metric, else the text's."""
     settings = lesson.settings.finetune
     if not settings.fusion.steps or not lesson.used:
         return text
@@ -120,5 +120,5 @@ def fuse_media(text: ContentVectors, lesson: FitInputs, folder: Path) -> Content
 
 
 def rows_of(losses: list[tuple[int, float]]) -> Losses:
-    """For a CSV."""
+    """Rows for a CSV."""
     return [{"step": step, "loss": loss} for step, loss in losses]

@@ -32,33 +32,34 @@ EVENTS = (
 EVENTS_WITHOUT_ITEM = ("search", "follow")
 MEDIA_TYPES = ("video", "audio", "music", "podcast", "live", "game", "other")
 LANGUAGE = r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$"
-"""A BCP-47 tag, loosely: `en`, `pt-BR`, `zh-Hant-TW`; an underscore is let pass."""
+"""A BCP-47 tag, loosely: `en`, `pt-BR`, `zh-Hant-TW`; an underscore is accepted."""
 
 VALUE_BOUNDS: dict[str, tuple[float, float]] = {"watch": (0.0, 1.0), "rating": (0.5, 5.0)}
-"""Bounds of `value` by event type. Ratings are 1–5; 0.5 is let in because half-star scales (MovieLens) start there."""
+"""Bounds of `value` by event type. Ratings are 1–5; 0.5 is accepted because half-star scales (MovieLens) start
+there."""
 
 CLOCK_BEGINS_S = 631_152_000.0
-"""1990-01-01 UTC in epoch seconds: no log of a platform is older, so an earlier event is a broken clock."""
+"""1990-01-01 UTC in epoch seconds: no platform's log is older, so an earlier event has a wrong clock."""
 TAIL_SHARE = 0.1
 TAIL_GAP_S = 365 * 86_400.0
 TAIL_GAPS = 10.0
-"""Events are later than the newest plausible moment when they come after a silence of more than TAIL_GAP_S seconds
-and TAIL_GAPS times the longest silence of the earlier log, and are at most TAIL_SHARE of all. The rule looks only
-at the data, so that the same source gives the same rows on any day."""
+"""Events are too late if they come after a gap of more than TAIL_GAP_S seconds and TAIL_GAPS times the longest gap
+of the earlier log, and are at most TAIL_SHARE of all. The rule depends only on the data, so that the same source
+gives the same rows on any day."""
 LONE_GAP_S = 7 * 86_400.0
 LONE_USERS = 10
-"""In a log of LONE_USERS users or more, the last events are too late as well when they are those of too few users to
-say where the data end (see ends.several) and come after a silence of more than LONE_GAP_S seconds and TAIL_GAPS times
-the longest one before: a few clocks are wrong."""
+"""In a log of LONE_USERS users or more, the last events are also too late if they are those of too few users to
+define the end of the data (see log_end.several) and come after a gap of more than LONE_GAP_S seconds and
+TAIL_GAPS times the longest gap before: a few clocks are wrong."""
 AHEAD_S = 600.0
-"""Seconds by which an event may lie after the night's now: clocks of devices and machines are a little apart."""
+"""Seconds by which an event may be later than the run: clocks of devices and machines differ a little."""
 ORDER_BELOW = 1e8
-"""Whole numbers below this are positions in a user's order: as epoch seconds they would be before 1973-03-03."""
+"""Whole numbers below this are positions in a user's history: as epoch seconds they would be before 1973-03-03."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table. `required`: the table must have it; `filled`: none of its cells may be empty."""
+    """A column of a table. `required`: the table must have it; `filled`: none of its cells may be empty."""
 
     name: str
     kind: Kind
@@ -73,7 +74,7 @@ class Column:
 
     @property
     def bounds(self) -> str:
-        """The permitted values in words; empty where every value of the type is fine."""
+        """The permitted values in words; empty if every value of the type is allowed."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
         low = f"above {self.above:g}" if self.above is not None else "" if self.low is None else f"from {self.low:g}"
@@ -153,7 +154,7 @@ EVENTS_TABLE = Table(
     ),
 )
 REQUIRED_EVENTS = ("user_id", "item_id", "timestamp", "event", "value")
-"""Columns that an events table always has after loading; the others only where the source has them."""
+"""Columns that an events table always has after loading; the others only if the source has them."""
 
 ERASURES = Table(
     "erasures",
@@ -186,13 +187,13 @@ TABLES = {table.name: table for table in (ITEMS, EVENTS_TABLE, ERASURES, RULES)}
 
 
 def extra_columns(table: str, slices: Iterable[str]) -> list[str]:
-    """The columns of a table that `evaluate.slices` names and that are not of the contract, in order."""
+    """The columns of a table that `evaluate.slices` names and that are not part of the contract, in order."""
     named = (name.removeprefix(f"{table}.") for name in slices if name.startswith(f"{table}."))
     return [name for name in dict.fromkeys(named) if name not in TABLES[table].names]
 
 
 def with_named(slices: Iterable[str]) -> dict[str, Table]:
-    """The contract, and the columns beyond it that `evaluate.slices` names: their cells are taken as they are."""
+    """The contract with the additional columns that `evaluate.slices` names, whose cells are kept as they are."""
     columns = {
         table: tuple(Column(name, "label", "named in evaluate.slices") for name in extra_columns(table, slices))
         for table in TABLES
@@ -201,7 +202,7 @@ def with_named(slices: Iterable[str]) -> dict[str, Table]:
 
 
 def as_markdown(table: Table) -> str:
-    """The table's columns for the README: name, need, type, values and meaning."""
+    """The table's columns as a Markdown table: name, need, type, values and meaning."""
     lines = ["| column | needed | type | values | meaning |", "|---|---|---|---|---|"]
     for column in table.columns:
         need = "yes" if column.filled else "column" if column.required else ""

@@ -23,14 +23,14 @@ from nightreel.data.ingest.sources import SourceFile
 from nightreel.errors import UserError
 
 BLOCK_BYTES = 64 << 20
-"""Bytes that the CSV parser sees at once; a row has to fit."""
+"""Bytes per block of the CSV parser; a row must fit."""
 SWALLOWED = 100
-"""Lines in one cell that are taken for a long text; more, under an open quote, are rows that were lost."""
+"""Maximum lines in one cell that count as a long text; more, inside an open quote, are lost rows."""
 
 
 @dataclass(frozen=True)
 class Broken:
-    """A row that could not even be taken apart. rule: as in the report; seen: what is safe to say about it."""
+    """A row that could not be parsed. rule: as in the report; seen: what may be shown of it."""
 
     row: int
     rule: str
@@ -39,7 +39,7 @@ class Broken:
 
 @dataclass(frozen=True)
 class Raw:
-    """A file's columns as they came (CSV cells are binary). rows: [n] int64, 1-based data row of each."""
+    """Raw columns of a file (CSV cells are binary). rows: [n] int64, 1-based data row of each."""
 
     table: str
     file: str
@@ -56,8 +56,11 @@ def raw_columns(file: str, cells: dict[str, list[str]]) -> tuple[str, dict[str, 
 
 
 def read_raw(file: SourceFile, tables: Mapping[str, Table] = TABLES) -> Raw:
-    """Read a file of any supported format: the columns that `tables` has, the contract's at least. Raises UserError
-    naming the file when it is cut, empty or of another kind."""
+    """Read a file of any supported format; keeps the columns that `tables` has.
+
+    Raises:
+        UserError: The file is truncated, empty or of another kind; the message names it.
+    """
     table = tables[file.table]
     suffixes = [part.lower() for part in file.path.name.split(".")[1:]]
     packed = suffixes[-1] if suffixes[-1] in ("gz", "zst", "bz2", "xz") else ""
@@ -136,7 +139,7 @@ def _read_delimited(file: SourceFile, content: bytes, delimiter: str) -> Raw:
 
     names = _header(file, content, delimiter)
     try:
-        # Cells stay binary, so that invalid UTF-8 is a row's fault, not the file's. One thread: rows are numbered.
+        # Cells stay binary, so that invalid UTF-8 affects a row, not the file. One thread, because rows are numbered.
         table = pv.read_csv(
             io.BytesIO(content),
             read_options=pv.ReadOptions(use_threads=False, block_size=min(max(len(content), 1024), BLOCK_BYTES)),
@@ -170,9 +173,9 @@ def _check_header(name: str, columns: list[str]) -> None:
 
 
 def _without_cut_row(raw: Raw, content: bytes) -> Raw:
-    """Leave out a last row that is cut: too few cells and no newline after it, or a quote that is never closed.
+    """Drop an incomplete last row: too few cells and no newline after it, or a quote that is never closed.
 
-    Raises UserError when that quote swallowed more than SWALLOWED lines: rows would be lost without being counted.
+    Raises UserError if that quote includes more than SWALLOWED lines: rows would be lost without being counted.
     """
     last = max([0, *raw.rows[-1:].tolist(), *[fault.row for fault in raw.broken]])
     fault = next((fault for fault in raw.broken if fault.row == last), None)
@@ -196,7 +199,7 @@ def _without_cut_row(raw: Raw, content: bytes) -> Raw:
 
 
 def _known_columns(raw: Raw, table: Table) -> Raw:
-    """Only the table's columns; raises UserError for a missing required one, notes the ones left out."""
+    """Keep only the table's columns; raises UserError for a missing required one, notes the ignored ones."""
     found = list(raw.columns)
     for column in table.columns:
         if column.required and column.name not in found:

@@ -32,13 +32,13 @@ class Objects(Protocol):
 
 
 Root = Path | Objects | None
-"""Where media lie: a folder, a bucket, or nowhere."""
+"""Location of media: a folder, a bucket, or nowhere."""
 
 
 def media_root(source: str, place: str, open_objects: Callable[[str], Objects]) -> Root:
-    """Where a source's media lie: in `place` where it is named, else beside its tables; None for the sample.
+    """Location of a source's media: `place` if it is set, else the folder of its tables; None for the sample.
 
-    Raises UserError where `place` is no folder.
+    Raises UserError if `place` is not a folder.
     """
     named = place or source
     if named.startswith("s3://"):
@@ -88,21 +88,21 @@ def key_of(uri: str, root: Objects) -> tuple[str, str]:
 
 @contextmanager
 def at_hand(uri: str, root: Root) -> Iterator[tuple[Path | None, str]]:
-    """(file, "") while it is looked at, else (None, reason); an object is copied to a temporary file."""
+    """Yield (file, ""), or (None, reason); an object is copied to a temporary file."""
     if root is None or isinstance(root, Path):
         yield locate(uri, root)
         return
     key, reason = key_of(uri, root)
     with tempfile.TemporaryDirectory(prefix="nightreel-media-") as scratch:
-        # The decoder goes by the content; a name from outside has no business on this disk.
+        # The decoder goes by content; names from outside must not reach this disk.
         path = Path(scratch, "object")
         reason = reason or root.fetch(key, path)
         yield (None, reason) if reason else (path, "")
 
 
 def pin(uris: Iterable[str], root: Root, known: Path) -> Pins:
-    """Hashes of the files that the URIs name; known: a file that keeps them by what changes with the content: size and
-    time of change, or an object's tag."""
+    """Hash the files that the URIs name. known: a file that caches hashes by what changes with the content: size and
+    modification time of a file, or an object's tag."""
     if not (wanted := sorted(set(uris))):
         return {}
     remembered = read_json(known) if known.exists() else {}
@@ -126,7 +126,7 @@ def _pinned(uri: str, root: Root, remembered: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stamped(uri: str, root: Root) -> tuple[str, list[int | str], str]:
-    """(name, what changes with the content: its size first, "") of a file, else a reason in the end."""
+    """(name, what changes with the content: its size first, "") of a file, else with a reason at the end."""
     if root is None or isinstance(root, Path):
         path, reason = locate(uri, root)
         if path is None:
@@ -139,6 +139,6 @@ def _stamped(uri: str, root: Root) -> tuple[str, list[int | str], str]:
 
 
 def sha256(path: Path) -> str:
-    """Of a file's content."""
+    """SHA-256 of a file's content."""
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()

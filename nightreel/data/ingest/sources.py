@@ -46,7 +46,7 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Source:
-    """A source whose files are at hand. fingerprint: sha256 over the names and contents of all of them."""
+    """A source whose files are available locally. fingerprint: sha256 over the names and contents of all of them."""
 
     name: str
     terms: str
@@ -60,7 +60,7 @@ class Source:
 
 
 def open_source(named: str, downloads: Path, open_remote: Callable[[str], Remote]) -> Source:
-    """The source called `named`; raises UserError when it is missing, unreadable or holds no tables."""
+    """Open the source called `named`; raises UserError if it is missing, unreadable or has no tables."""
     if named == movielens.NAME:
         wheel = downloads / movielens.WHEEL
         return Source(
@@ -76,7 +76,7 @@ def open_source(named: str, downloads: Path, open_remote: Callable[[str], Remote
 
 
 def table_of(name: str) -> str | None:
-    """Which table a file in a source belongs to: items.csv, items-2.csv.gz, items/any.parquet; None: to none."""
+    """The table of a source's file: items.csv, items-2.csv.gz, items/any.parquet; None if it belongs to none."""
     found = FILE_NAME.match(name.rpartition("/")[2])
     if found is None or any(part.startswith((".", "_")) for part in name.split("/")):
         return None
@@ -100,7 +100,7 @@ def _folder(folder: Path, name: str, shown: str) -> Source:
 
 
 def _check_complete(files: Iterable[SourceFile], names: Iterable[str], shown: str) -> None:
-    """Raise UserError where a required table has no file, or a table is there in two ways."""
+    """Raise UserError if a required table has no file, or a table exists in two forms."""
     for table in TABLES.values():
         own = [file.name for file in files if file.table == table.name]
         if not own and table.required:
@@ -114,7 +114,7 @@ def _check_complete(files: Iterable[SourceFile], names: Iterable[str], shown: st
 
 
 def _way(table: str, name: str) -> str:
-    """How a file holds its table: in its folder, as one of numbered parts, or as a file of its own."""
+    """How a file belongs to its table: in its folder, as one of numbered parts, or as a single file."""
     if "/" in name:
         return f"{table}/"
     return name if name.startswith(f"{table}.") else f"{table}-"
@@ -134,7 +134,7 @@ def _fingerprint(files: Iterable[SourceFile], terms: str) -> str:
 
 
 def _download(uri: str, downloads: Path, remote: Remote) -> Path:
-    """Copy the prefix's tables below `downloads`; what is gone there goes here too."""
+    """Copy the prefix's tables to `downloads`; files that were removed there are removed here."""
     folder = downloads / ("s3-" + hashlib.sha256(uri.encode()).hexdigest()[:16])
     keys = [key for key in remote.list("") if table_of(key) is not None or key == "terms.txt"]
     if not keys:

@@ -17,20 +17,20 @@ from nightreel.data.quality.violations import Violations
 
 RULE = "in the future"
 NO_CALENDAR = int((LATEST + 1).astype("datetime64[us]").astype(np.int64))
-"""µs since 1970 of the first moment that is no date at all, but a number in another unit than its neighbours."""
+"""µs since 1970 of the first time that is not a date, but a number in another unit than its neighbours."""
 
 
 def without_future(events: pa.Table, clock: str, now: float, *, private: bool) -> tuple[pa.Table, pa.Table]:
-    """Take out what lies more than contracts.AHEAD_S seconds after now.
+    """Quarantine events that are more than contract.tables.AHEAD_S seconds later than now.
 
     Args:
         events: Typed events, timestamps in µs since 1970.
-        clock: `time`; under `order` timestamps are positions, and nothing is taken out.
-        now: The night's now, epoch seconds; inf lets everything pass.
+        clock: `time`; under `order` timestamps are positions, and nothing is quarantined.
+        now: Time of the run, epoch seconds; inf accepts everything.
         private: Whether users are pseudonyms, see privacy.redacted.
 
     Returns:
-        (the events that stay, the others as schema.SET_ASIDE).
+        (accepted events, the others as schema.SET_ASIDE).
     """
     marks = Violations(events.num_rows)
     if clock == "time":

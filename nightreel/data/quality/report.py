@@ -16,7 +16,7 @@ from nightreel.data.splits import Events
 
 
 def as_json(accounts: list[Account], warnings: list[str], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The whole report."""
+    """The report as JSON."""
     return {
         "tables": {
             own.table: {
@@ -37,7 +37,7 @@ def as_json(accounts: list[Account], warnings: list[str], facts: Mapping[str, An
 
 
 def as_markdown(accounts: list[Account], warnings: list[str], facts: Mapping[str, Any]) -> str:
-    """The same for people."""
+    """The report as Markdown."""
     lines = [
         "# Validation report",
         "",
@@ -68,7 +68,7 @@ def as_markdown(accounts: list[Account], warnings: list[str], facts: Mapping[str
 
 
 def metrics(accounts: list[Account], facts: dict[str, Any]) -> dict[str, Any]:
-    """The few numbers that `dvc metrics` follows from night to night."""
+    """The metrics that `dvc metrics` compares between runs."""
     rows = {
         a.table: {"in": a.rows_in, "clean": a.clean, "quarantined": a.quarantined, "erased": a.erased} for a in accounts
     }
@@ -83,7 +83,8 @@ def _shown(value: Any) -> str:
 
 
 def warn(items: pa.Table, events: Events, ratings: pa.Table, refused: Mapping[str, str]) -> list[str]:
-    """What is no fault but worth knowing. items: clean ones with their source rows; ratings: clean events' table."""
+    """Warnings about valid but unusual data. items: clean ones with their source rows; ratings: the clean events'
+    table."""
     warnings = [f"the split `{name}` is not available: {reason}." for name, reason in refused.items()]
     idle = items.num_rows - len(np.unique(events.item[events.item >= 0]))
     if idle:
@@ -112,5 +113,5 @@ def warn(items: pa.Table, events: Events, ratings: pa.Table, refused: Mapping[st
 
 
 def day(moment: float, clock: str) -> str:
-    """A moment for people: a date and time, or a position."""
+    """A time for display: a date and time, or a position."""
     return f"{moment:g}" if clock == "order" else datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")

@@ -19,7 +19,7 @@ from nightreel.data.quality.violations import count_rules
 from nightreel.errors import UserError
 
 NAMED = 5
-"""Parts of a table, and rules, that a message names."""
+"""Maximum number of parts of a table, and of rules, in a message."""
 WHY = {
     FUTURE: "its timestamp is later than the run that read it. Check the clocks of the device and of this machine.",
     CLOCK: "its timestamp is before 1990, or long after all but a few users' events. Check the device's clock.",
@@ -33,7 +33,7 @@ Rules = list[tuple[str, str, int, pa.Table]]
 
 @dataclass(frozen=True)
 class Account:
-    """One table's rows. rules: (rule, column, rows, examples), the most frequent first."""
+    """Counts of one table's rows. rules: (rule, column, rows, examples), most frequent first."""
 
     table: str
     rows_in: int
@@ -44,12 +44,12 @@ class Account:
 
     @property
     def share(self) -> float:
-        """Quarantined share of the rows that came in."""
+        """Quarantined share of the rows that were read."""
         return self.quarantined / self.rows_in if self.rows_in else 0.0
 
 
 def account(table: str, rows_in: int, clean: int, erased: int, quarantine: pa.Table) -> Account:
-    """Balance a table's books; raises RuntimeError when a row was lost or counted twice: that is our bug."""
+    """Count a table's rows; raises RuntimeError if a row was lost or counted twice, which is a bug."""
     quarantined = int(pc.sum(pc.equal(quarantine["table"], table)).as_py() or 0)
     if rows_in != clean + quarantined + erased:
         raise RuntimeError(
@@ -65,15 +65,15 @@ def require_acceptable(
     limit: float,
     least: int,
 ) -> None:
-    """Raise UserError with the worst rules when a table has no clean row left, or too many quarantined ones: of all of
-    its rows, of a file, of a day or of what came since the last good night.
+    """Raise UserError with the most frequent rules if a table has no clean row left, or too many quarantined ones: in
+    the whole table, a file, a day, or among the rows added since the last accepted night.
 
     Args:
-        accounts: The tables' books.
-        tables: Their rows, in the same order.
-        known: What the last good night knew of them (see fates.remembered); None on a first night.
-        limit: The share that may be quarantined.
-        least: Rows that a file, a day or a night has to have for that share to be asked of it.
+        accounts: Counts of the tables.
+        tables: Outcomes of their rows, in the same order.
+        known: The rows of the last accepted night (see row_outcomes.remembered); None in a first run.
+        limit: Maximum share of quarantined rows.
+        least: Minimum number of rows of a file, a day or a night for which this share is checked.
     """
     faults = []
     for own, each in zip(accounts, tables, strict=True):
@@ -84,7 +84,7 @@ def require_acceptable(
 
 
 def small_parts(tables: Sequence[RowOutcomes], known: Mapping[str, Any] | None, limit: float, least: int) -> list[str]:
-    """Warnings of parts with too few rows to stop a night, and too many of them at fault; arguments as above."""
+    """Warnings about parts with too many invalid rows, but too few rows to stop the run; arguments as above."""
     warnings = []
     for each in tables:
         parts = [part for part in arrived(each, known, least) if part.n < least and part.share > limit]
@@ -99,7 +99,7 @@ def small_parts(tables: Sequence[RowOutcomes], known: Mapping[str, Any] | None, 
 
 
 def bad_days(tables: Sequence[RowOutcomes], limit: float, least: int) -> list[str]:
-    """A warning for each table that has days of which too many rows are quarantined, whoever knew them before."""
+    """A warning for each table with days of which too many rows are quarantined, whether they are new or not."""
     warnings = []
     for each in tables:
         days = sorted(spoilt_days(each, limit, least), key=lambda part: -part.share)
@@ -112,7 +112,7 @@ def bad_days(tables: Sequence[RowOutcomes], limit: float, least: int) -> list[st
 
 
 def odd_clocks(accounts: Sequence[Account]) -> list[str]:
-    """A warning for each rule of time that rows broke: one wrong clock is easily overlooked among many events."""
+    """A warning for each violated rule about time: a wrong clock is easily overlooked among many events."""
     warnings = []
     for own in accounts:
         for rule, _, n, examples in own.rules:
@@ -125,7 +125,7 @@ def odd_clocks(accounts: Sequence[Account]) -> list[str]:
 
 
 def _whole(own: Account, limit: float) -> str | None:
-    """What is wrong with a table as a whole."""
+    """The error of a table as a whole, if any."""
     if own.rows_in and own.quarantined == own.rows_in:
         return _complaint(own.table, f"all {own.rows_in:,} rows are quarantined", own.rules)
     if TABLES[own.table].required and own.clean == 0:
@@ -140,7 +140,7 @@ def _whole(own: Account, limit: float) -> str | None:
 
 
 def _parts(each: RowOutcomes, known: Mapping[str, Any] | None, limit: float, least: int) -> list[str]:
-    """What is wrong with parts of a table."""
+    """Errors of parts of a table."""
     parts = [part for part in arrived(each, known, least) if part.n >= least and part.share > limit]
     found = list(_each_once(parts))
     faults = []
@@ -153,7 +153,7 @@ def _parts(each: RowOutcomes, known: Mapping[str, Any] | None, limit: float, lea
 
 
 def _each_once(parts: Sequence[Part]) -> list[tuple[Part, Mask]]:
-    """The parts with their rows at fault, without parts all of whose rows at fault stand in earlier ones."""
+    """The parts with their invalid rows, without parts whose invalid rows are all in earlier ones."""
     found: list[tuple[Part, Mask]] = []
     told: Mask | None = None
     for part in parts:
@@ -183,5 +183,5 @@ def _complaint(table: str, what: str, rules: Rules) -> str:
 
 
 def named(rule: str, column: str) -> str:
-    """A rule with its column, for people."""
+    """A rule with its column, for display."""
     return f"{rule} in `{column}`" if column else rule

@@ -12,17 +12,17 @@ from nightreel.data.ingest.casting import Mask, mask_of
 from nightreel.errors import UserError
 
 MOST = 0.5
-"""Share of the items, hidden or blocked, above which a warning asks whether that is meant."""
+"""Share of hidden or blocked items above which there is a warning."""
 JUMP = 0.25
-"""By how much the blocked share may have grown since the last good night without a warning."""
+"""Increase of the blocked share since the last accepted night above which there is a warning."""
 
 
 def require_shown(items: pa.Table, hidden: Collection[str]) -> None:
-    """Raise UserError where no item may be shown.
+    """Raise UserError if no item may be shown.
 
     Args:
         items: Clean items with their source_file.
-        hidden: Ids of those that may not be shown at the night's now, see nightreel.data.hidden_tonight.
+        hidden: Ids of those that may not be shown at the time of the run, see nightreel.data.hidden_tonight.
     """
     if not items.num_rows or _hidden(items, hidden).sum() < items.num_rows:
         return
@@ -39,18 +39,19 @@ def require_shown(items: pa.Table, hidden: Collection[str]) -> None:
 
 
 def mostly_blocked(items: pa.Table) -> list[str]:
-    """A warning where most clean items are blocked."""
+    """A warning if most clean items are blocked."""
     blocked = int(_blocked(items).sum())
     return [_most(blocked, items.num_rows, "have `blocked` true")] if blocked > MOST * items.num_rows else []
 
 
 def showable_warnings(items: pa.Table, hidden: Collection[str], known: Mapping[str, Any] | None) -> list[str]:
-    """Warnings that depend on the hour or on the last good night: most items may not be shown, many more are blocked.
+    """Warnings that depend on the time or on the last accepted night: most items may not be shown, or many more are
+    blocked.
 
     Args:
         items: Clean items.
         hidden: As above.
-        known: What `remembered` gave then, under "shown"; None on a first night.
+        known: Result of `remembered` of that night, under "shown"; None in a first run.
     """
     n, blocked, out = items.num_rows, _blocked(items), _hidden(items, hidden)
     found = []
@@ -66,7 +67,7 @@ def showable_warnings(items: pa.Table, hidden: Collection[str], known: Mapping[s
 
 
 def remembered(items: pa.Table) -> dict[str, int]:
-    """What a later night has to know: {"items", "blocked"}, counts."""
+    """What a later run must know: {"items", "blocked"}, counts."""
     return {"items": items.num_rows, "blocked": int(_blocked(items).sum())}
 
 

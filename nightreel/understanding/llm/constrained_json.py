@@ -12,18 +12,18 @@ from typing import Any, Protocol
 
 MOST_ENTRIES = 5
 LONGEST = 400
-"""Characters of a string without a maxLength."""
+"""Maximum characters of a string without a maxLength."""
 
 
 class TextContinuation(Protocol):
-    """A model that goes on with a text."""
+    """A model that continues a text."""
 
     def until_quote(self, text: str, most: int) -> str:
-        """What it writes after `text`, up to its first quote or line end; at most about `most` characters."""
+        """Continuation of `text` up to its first quote or line end; at most about `most` characters."""
         ...
 
     def likelier(self, text: str, choices: tuple[str, ...]) -> str:
-        """Which of the choices it would rather go on with."""
+        """The most likely of the choices as a continuation."""
         ...
 
 
@@ -61,6 +61,6 @@ def _array(schema: dict[str, Any], writer: TextContinuation, prompt: str, writte
             break
         longer = _value(schema["items"], writer, prompt, written + (", " if number else ""))
         if '""' in longer[len(written) :]:
-            break  # it has nothing to say
+            break  # the model generates nothing
         written = longer
     return written + "]"

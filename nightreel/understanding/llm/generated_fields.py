@@ -24,19 +24,19 @@ SYSTEM = (
     "Each theme has a quote: words copied exactly from the text."
 )
 READ = 6000
-"""Characters of a text that the model is shown."""
+"""Characters of a text in the prompt."""
 
 
 def prompt_of(prose: Prose) -> str:
-    """What the model is asked about an item."""
+    """The prompt for an item."""
     language = f"Language: {prose.language}\n" if prose.language else ""
     return f"Title: {prose.title}\n{language}Text:\n{prose.body[:READ]}"
 
 
 class Writing:
-    """Writes about block after block of the catalogue; use it in a `with`, which closes its cache below root.
+    """Generates fields for block after block of the catalogue; a context manager, which closes its cache below root.
 
-    When this run's tokens are spent, the others wait for the next run: what was answered is kept.
+    When this run's token budget is used up, the remaining items wait for the next run; all results so far are cached.
     """
 
     def __init__(self, model: LanguageModel, identifier: LanguageIdentifier, settings: Writer, root: Path) -> None:
@@ -46,8 +46,8 @@ class Writing:
         self.last = 0.0
 
     def write(self, told: Sequence[int], texts: Sequence[Prose], found: Understood) -> None:
-        """Fill `written_summary` and `themes` of the items at `told` that pass the check; what fails it is a row in
-        `found.review`."""
+        """Set `written_summary` and `themes` of the items at `told` that pass the checks; rejected output is a row
+        in `found.review`."""
         progress = Progress("written", len(told))
         for done, at in enumerate(told, start=1):
             prompt = prompt_of(texts[at])
@@ -60,11 +60,11 @@ class Writing:
             progress(done, done / len(told))
 
     def counts(self) -> dict[str, int]:
-        """For the log."""
+        """A line for the log."""
         return {"asked": self.asked, "tokens": self.spent}
 
     def _answer(self, key: str, prompt: str) -> str | None:
-        """From the cache or the model; None where there are no more tokens for it."""
+        """From the cache or the model; None if the token budget is used up."""
         if known := self.cache.find([key]):
             return str(known[key])
         if self.spent >= self.settings.budget_tokens:

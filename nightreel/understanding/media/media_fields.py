@@ -32,8 +32,8 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True)
 class Look:
-    """One way to look at a decoded file. field: as provenance names it; wants: which items need it; key: of a row
-    beside its file; look: the values, JSON, or `skipped`; put: the values as fields of the item."""
+    """One extractor for decoded files. field: its name in provenance; wants: which items need it; key: of a row
+    besides its file; look: returns values as JSON, or `skipped`; put: the values as fields of the item."""
 
     name: str
     field: str
@@ -45,9 +45,9 @@ class Look:
 
 
 class MediaFiles:
-    """Looks at the files of block after block of the catalogue; use it in a `with`, which closes its caches.
+    """Processes the media files of block after block of the catalogue; a context manager, which closes its caches.
 
-    named: how many items name a file. What was looked at before is kept below `state`.
+    named: number of items that name a file. Earlier results are cached below `state`.
     """
 
     def __init__(self, pins: Pins, root: Root, settings: Media, state: Path, named: int) -> None:
@@ -56,7 +56,7 @@ class MediaFiles:
         self.stack = ExitStack()
 
     def read(self, rows: Sequence[Row], found: Understood) -> None:
-        """Fill `found` for every item of the block with a media file."""
+        """Set the fields of every item of the block with a media file."""
         for at, row in enumerate(rows):
             if not (uri := row["media_uri"]):
                 continue
@@ -70,7 +70,7 @@ class MediaFiles:
             self.told(self.seen, self.seen / self.named)
 
     def counts(self) -> dict[str, int]:
-        """For the log."""
+        """A line for the log."""
         return {"media": self.seen, "decoded": self.decoded}
 
     def _look(self, row: Row, at: int, digest: str, found: Understood) -> None:
@@ -135,7 +135,7 @@ def _producer(look: Look) -> str:
 
 
 def _looks(settings: Media) -> tuple[list[Look], list[tuple[str, str, str]]]:
-    """Those that are asked for and installed; and field, name and reason of the others that are asked for."""
+    """The requested extractors that are installed; and field, name and reason of the others."""
     limits = {"frames": settings.frames, "seconds": settings.most_seconds, "megapixels": settings.most_megapixels}
     offers: tuple[tuple[str, str, bool, tuple[str, ...], Callable[[], Look]], ...] = (
         ("sound", "sound", True, ("av", "faster_whisper"), lambda: _sound(limits)),

