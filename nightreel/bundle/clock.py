@@ -51,8 +51,10 @@ class Clock:
         """
         each = each_of(at, len(past))
         last = past.last_times if any(one == LAST_EVENT for one in each) else np.empty(0)
-        told = (NOW if one is None else last[row] if one == LAST_EVENT else float(one) for row, one in enumerate(each))
-        return np.fromiter(told, np.float64, len(past))
+        moments = (
+            NOW if one is None else last[row] if one == LAST_EVENT else float(one) for row, one in enumerate(each)
+        )
+        return np.fromiter(moments, np.float64, len(past))
 
     def sitting(self, items: list[int], at: Moment) -> Histories:
         """A history of one row from item indices without times; the last event is at `at` or at the end of the data."""
@@ -65,11 +67,11 @@ class Clock:
         """The time of an event that has just happened, for a user without known times."""
         return self.until if at is None or at == LAST_EVENT else float(at)
 
-    def moment(self, told: object) -> Moment:
+    def moment(self, value: object) -> Moment:
         """Parse a time as users write it or as a file's cell holds it.
 
         Args:
-            told: "last-event", epoch seconds, a position where the source has no clock, a date or date and time (ISO
+            value: "last-event", epoch seconds, a position where the source has no clock, a date or date and time (ISO
                 8601, UTC unless it names a zone), or nothing for the end of the data.
 
         Returns:
@@ -78,15 +80,17 @@ class Clock:
         Raises:
             UserError: It is none of these, or a date where the source has positions.
         """
-        if told is None or told == "" or told == LAST_EVENT:
-            return told or None  # type: ignore[return-value]
-        number = _number(told)
+        if value is None or value == "" or value == LAST_EVENT:
+            return value or None  # type: ignore[return-value]
+        number = _number(value)
         if number is None and not self.ordered:
-            number = _seconds(str(told))
+            number = _seconds(str(value))
         least, most = (0.0, math.inf) if self.ordered else PLAUSIBLE
         if number is None or not least <= number < most:
             unit = "a position, since this version's source has no clock" if self.ordered else UNITS
-            raise UserError(f"moment {str(told)!r}: is not a valid time for this version. Give {LAST_EVENT} or {unit}.")
+            raise UserError(
+                f"moment {str(value)!r}: is not a valid time for this version. Give {LAST_EVENT} or {unit}."
+            )
         return number
 
 
@@ -101,9 +105,9 @@ def tonight(clock: str) -> str:
     return "data_until" if clock == "time" else "last_event"
 
 
-def _number(told: object) -> float | None:
+def _number(value: object) -> float | None:
     try:
-        return float(told) if isinstance(told, int | float | str) and not isinstance(told, bool) else None
+        return float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else None
     except ValueError:
         return None
 

@@ -48,13 +48,13 @@ class Contexts:
         root = folder / FOLDER
         if not root.is_dir():
             return None
-        told = json.loads((root / "contexts.json").read_text("utf-8"))
+        content = json.loads((root / "contexts.json").read_text("utf-8"))
         items = np.load(root / "items.npy", allow_pickle=False)
         first = {
             (facet, label): frozenset(row[: _first(size)].tolist()) - {-1}
-            for (facet, label, size), row in zip(told["contexts"], items, strict=True)
+            for (facet, label, size), row in zip(content["contexts"], items, strict=True)
         }
-        return cls(told["days"], first)
+        return cls(content["days"], first)
 
 
 def _first(size: int) -> int:

@@ -37,10 +37,10 @@ class ProtocolChoice:
 
 def choose(events: Events, clock: str, exclude_seen: bool, settings: Validate) -> ProtocolChoice:
     """Split by every requested protocol; raises UserError if none is available, or not the one for the gate."""
-    asked = (GLOBAL, LAST) if settings.protocols in ("auto", "all") else (settings.protocols,)
+    wanted = (GLOBAL, LAST) if settings.protocols in ("auto", "all") else (settings.protocols,)
     protocols: dict[str, Protocol] = {}
     refused: dict[str, str] = {}
-    for name in asked:
+    for name in wanted:
         if name == LAST and settings.protocols == "auto" and _decides(protocols, settings):
             continue
         made = _last(events, exclude_seen) if name == LAST else _global(events, clock, exclude_seen, settings)

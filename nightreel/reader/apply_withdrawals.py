@@ -56,16 +56,16 @@ def items_under(table: ItemTable, file: Withdrawals) -> ItemTable:
     return table.with_rights(rights)
 
 
-def _of_night(table: ItemTable, told: TableRights) -> Rights:
+def _of_night(table: ItemTable, rights_tonight: TableRights) -> Rights:
     """Rights by a night's table; items that are no longer in the catalogue are blocked."""
-    n, there, refused = len(table), told.all, told.not_permitted
+    n, there, refused = len(table), rights_tonight.all, rights_tonight.not_permitted
     blocked = np.fromiter((item not in there or item in refused for item in table.ids), bool, n)
     rights = Rights(blocked, np.full(n, -np.inf), np.full(n, np.inf))
-    for item, window in told.windows.items():
+    for item, window in rights_tonight.windows.items():
         row = table.index_of(item)
         if row is not None:
             _set(rights, row, bool(blocked[row]), *window)
-    for item in told.unread:
+    for item in rights_tonight.unread:
         row = table.index_of(item)
         if row is not None:
             rights.published[row], rights.expires[row] = table.published[row], table.expires[row]

@@ -70,8 +70,8 @@ def write_keywords(folder: Path, data: Dataset, understood: Path) -> None:
     rows = [_scored(row, tags or genres or []) for row, (tags, genres) in zip(derived, labels, strict=True)]
     held = Counter(word for own in rows for word in own)
     rarity = {word: float(np.log1p(len(rows) / items)) for word, items in held.items()}
-    told = [{"words": list(own), "weights": [score * rarity[word] for word, score in own.items()]} for own in rows]
-    pq.write_table(pa.Table.from_pylist(told, KEYWORDS_SCHEMA), folder / KEYWORDS, compression="zstd")
+    keywords = [{"words": list(own), "weights": [score * rarity[word] for word, score in own.items()]} for own in rows]
+    pq.write_table(pa.Table.from_pylist(keywords, KEYWORDS_SCHEMA), folder / KEYWORDS, compression="zstd")
     pq.write_table(_searches(data), folder / SEARCHES, compression="zstd")
 
 
@@ -88,8 +88,8 @@ def _scored(row: dict[str, Any], labels: Sequence[str]) -> dict[str, float]:
 def _searches(data: Dataset) -> pa.Table:
     if "text" not in data.events.column_names:
         return SEARCHES_SCHEMA.empty_table()
-    asked = pc.and_(pc.equal(data.events["event"].cast(pa.string()), "search"), pc.is_valid(data.events["text"]))
-    rows = data.events.filter(asked).select(SEARCHES_SCHEMA.names).to_pylist()
+    is_search = pc.and_(pc.equal(data.events["event"].cast(pa.string()), "search"), pc.is_valid(data.events["text"]))
+    rows = data.events.filter(is_search).select(SEARCHES_SCHEMA.names).to_pylist()
     own: dict[int, list[dict[str, Any]]] = {}
     for row in rows:
         if text := _plain(row["text"])[:LONGEST]:
@@ -166,13 +166,13 @@ def profile(parts: Sequence[Part], k: int) -> list[Interest]:
         by_word.setdefault(part[0], []).append(part)
     sums = {word: sum(part[1] for part in own) for word, own in by_word.items()}
     whole = sum(sums.values())
-    told = []
+    profile_rows = []
     for word in sorted(sums, key=lambda word: (-sums[word], word))[:k]:
         own = sorted(by_word[word], key=lambda part: (-part[1], -part[4], part[2]))
         named = [part for part in own if part[3]][:TOLD]
         origins = tuple(Origin(item, text, time, weight / sums[word]) for _, weight, item, text, time in named)
-        told.append(Interest(word, sums[word] / whole, len(own), origins))
-    return told
+        profile_rows.append(Interest(word, sums[word] / whole, len(own), origins))
+    return profile_rows
 
 
 def _of_user(path: Path, row: int) -> list[dict[str, Any]]:

@@ -61,15 +61,15 @@ def explanation(bundle: OpenBundle, question: Question, name: str, standing: Sta
     left_out = _left_out(bundle, question, item, standing)
     hidden = bundle.items.hidden(standing.instant)
     hidden[item] = False
-    asked = Question(question.past, _without(question.exclude, item), question.moments)
+    request = Question(question.past, _without(question.exclude, item), question.moments)
     items = np.array([item])
-    votes = why.votes(bundle.engine, asked, items, hidden)
+    votes = why.votes(bundle.engine, request, items, hidden)
     named = why.evidence(votes, 0, MEASURED, standing.hidden) if votes.ranked[0] else items[:0]
-    score, rank, told = why.measured(bundle.engine, asked, item, named, hidden, bundle.items)
+    score, rank, evidence = why.measured(bundle.engine, request, item, named, hidden, bundle.items)
     facts = (bundle.items, bundle.facets, standing.hidden)
-    reasons = why.reasons(votes, 0, asked, *facts) if votes.ranked[0] else ()
+    reasons = why.reasons(votes, 0, request, *facts) if votes.ranked[0] else ()
     reasons = (*(_by_rule(ruled, item) if left_out is None else ()), *reasons)
-    return Explanation(bundle.items.ids[item], bundle.items.titles[item], score, rank, left_out, reasons, told)
+    return Explanation(bundle.items.ids[item], bundle.items.titles[item], score, rank, left_out, reasons, evidence)
 
 
 def _by_rule(ruled: InForce | None, item: int) -> tuple[Reason, ...]:
@@ -155,7 +155,7 @@ def scores(
     others = np.ones(len(bundle.items), bool)
     others[items] = False
     listed, values = bundle.engine.top_k(histories, at, int((~others).sum()), exclude=None, hidden=others, model=model)
-    told = np.full((len(histories), len(bundle.items)), np.nan, np.float32)
+    result = np.full((len(histories), len(bundle.items)), np.nan, np.float32)
     row, place = np.nonzero(listed >= 0)
-    told[row, listed[row, place]] = values[row, place]
-    return told[:, items]
+    result[row, listed[row, place]] = values[row, place]
+    return result[:, items]

@@ -20,12 +20,12 @@ def predicted(
         raise UserError("This version was trained without ratings and can't predict them. Use `score` to rank items.")
     if given is not None and user is not None:
         raise UserError("Give a user or ratings, not both: ratings replace the user's own.")
-    asked, row = _rows(bundle, items), len(bundle.users)
+    rows, row = _rows(bundle, items), len(bundle.users)
     if given is not None:
         model, row = model.folded_in(_rows(bundle, given), np.array(list(given.values()), np.float64)), 0
     elif user is not None:
         row = int(bundle.users.rows([user])[0])
-    return [float(value) for value in model.predict(np.full(len(asked), row), asked)]
+    return [float(value) for value in model.predict(np.full(len(rows), row), rows)]
 
 
 def _rows(bundle: OpenBundle, items: Iterable[str]) -> IntArray:

@@ -67,12 +67,14 @@ def recommendations(
     """The list, with reasons if requested. standing: rights and rules in force."""
     kept = kept_out(bundle.items, bundle.facets, options) if options.filters else None
     slate = _slate(bundle, question, k, options, kept, standing)
-    told: list[tuple[Reason, ...]] = [()] * len(slate.items)
+    reasons_of: list[tuple[Reason, ...]] = [()] * len(slate.items)
     if with_reasons:
         found = why.votes(bundle.engine, question, slate.items, _both(standing.out, kept))
-        told = [_told(bundle, found, at, question, slate, standing) for at in range(len(slate.items))]
+        reasons_of = [_told(bundle, found, at, question, slate, standing) for at in range(len(slate.items))]
     short = "for you" if len(question.past.items) else "popular"
-    rows = zip(slate.items.tolist(), slate.scores.tolist(), slate.propensities.tolist(), slate.ways, told, strict=True)
+    rows = zip(
+        slate.items.tolist(), slate.scores.tolist(), slate.propensities.tolist(), slate.ways, reasons_of, strict=True
+    )
     return [
         Recommendation(bundle.items.ids[i], bundle.items.titles[i], rank, score, way or short, propensity, reasons)
         for rank, (i, score, propensity, way, reasons) in enumerate(rows, 1)
@@ -96,9 +98,9 @@ def _slate(
     """Build the list for one request. kept: [n_items] items that the options leave out."""
     reorders = options.reorders or standing.reorders
     own = slice(question.row, question.row + 1) if question.row is not None else None
-    asked = Asked(question.past, question.moments, question.exclude, own)
+    requests = Asked(question.past, question.moments, question.exclude, own)
     need, enough = (max(POOL, SPARE * k), SPARE * k) if reorders else (k, k)
-    found = _candidates(bundle, asked, need, enough, BLEND, kept, standing)
+    found = _candidates(bundle, requests, need, enough, BLEND, kept, standing)
     listed = found.items[0] >= 0
     items, scores = found.items[0][listed].astype(np.int64), found.scores[0][listed].astype(np.float64)
     if not reorders:
@@ -131,7 +133,7 @@ def _composed(
 
 
 def _candidates(
-    bundle: OpenBundle, asked: Asked, need: int, enough: int, model: str, kept: Mask | None, standing: Standing
+    bundle: OpenBundle, requests: Asked, need: int, enough: int, model: str, kept: Mask | None, standing: Standing
 ) -> TopK:
     """Lists of items that may be shown, at least `need` places wide, from the precomputed lists where possible.
 
@@ -140,7 +142,7 @@ def _candidates(
 
     Args:
         bundle: The open version.
-        asked: The requests.
+        requests: The requests.
         need: Number of places.
         enough: Places that must be filled, unless there are no more items.
         model: Name of the model.
@@ -148,24 +150,24 @@ def _candidates(
         standing: Rights and rules in force.
     """
     if kept is not None or model != BLEND or not standing.stored:
-        return _top(bundle, asked, need, model, _both(standing.out, kept))
+        return _top(bundle, requests, need, model, _both(standing.out, kept))
     if not standing.beyond:
-        return _stored(bundle, asked.users, need) or _top(bundle, asked, need, model, standing.out)
+        return _stored(bundle, requests.users, need) or _top(bundle, requests, need, model, standing.out)
     if enough == need:
-        found = _stored(bundle, asked.users, need)
+        found = _stored(bundle, requests.users, need)
         if found is not None and not standing.hidden[found.items].any():
             return found
     width, without = max(need, POOL), bundle.stored.without
-    whole = _stored(bundle, asked.users, width)
+    whole = _stored(bundle, requests.users, width)
     if whole is None:
-        whole = _top(bundle, asked, width, model, without if without.any() else None)
+        whole = _top(bundle, requests, width, model, without if without.any() else None)
     return permitted(
-        whole, standing.hidden, enough, lambda rows: _top(bundle, asked.take(rows), width, model, standing.out)
+        whole, standing.hidden, enough, lambda rows: _top(bundle, requests.take(rows), width, model, standing.out)
     )
 
 
-def _top(bundle: OpenBundle, asked: Asked, k: int, model: str, hidden: Mask | None) -> TopK:
-    return bundle.top(asked.past, asked.moments, asked.exclude, k, model, hidden)
+def _top(bundle: OpenBundle, requests: Asked, k: int, model: str, hidden: Mask | None) -> TopK:
+    return bundle.top(requests.past, requests.moments, requests.exclude, k, model, hidden)
 
 
 def _both(one: Mask | None, other: Mask | None) -> Mask | None:
@@ -208,26 +210,26 @@ def _stacked(blocks: Sequence[TopK]) -> TopK:
     return TopK(np.concatenate([each.items for each in blocks]), np.concatenate([each.scores for each in blocks]))
 
 
-def many(bundle: OpenBundle, asked: Asked, k: int, model: str, standing: Standing, kept: Mask | None = None) -> TopK:
+def many(bundle: OpenBundle, requests: Asked, k: int, model: str, standing: Standing, kept: Mask | None = None) -> TopK:
     """Lists for many requests under the rights and rules in force. kept: [n_items] further items to leave out."""
     if not standing.reorders:
-        found = _candidates(bundle, asked, k, k, model, kept, standing)
+        found = _candidates(bundle, requests, k, k, model, kept, standing)
         return TopK(found.items[:, :k], found.scores[:, :k])
-    starts = range(0, len(asked), BLOCK)
+    starts = range(0, len(requests), BLOCK)
     blocks = [
-        _reordered(bundle, asked.take(np.arange(start, min(start + BLOCK, len(asked)))), k, model, standing, kept)
+        _reordered(bundle, requests.take(np.arange(start, min(start + BLOCK, len(requests)))), k, model, standing, kept)
         for start in starts
     ]
     return _stacked([TopK(np.empty((0, k), np.int32), np.empty((0, k), np.float32)), *blocks])
 
 
-def _reordered(bundle: OpenBundle, asked: Asked, k: int, model: str, standing: Standing, kept: Mask | None) -> TopK:
+def _reordered(bundle: OpenBundle, requests: Asked, k: int, model: str, standing: Standing, kept: Mask | None) -> TopK:
     """Lists for a block of requests whose order is changed by rules."""
-    found = _candidates(bundle, asked, max(POOL, SPARE * k), SPARE * k, model, kept, standing)
-    items, scores = np.full((len(asked), k), -1, np.int32), np.full((len(asked), k), -np.inf, np.float32)
-    for row in range(len(asked)):
+    found = _candidates(bundle, requests, max(POOL, SPARE * k), SPARE * k, model, kept, standing)
+    items, scores = np.full((len(requests), k), -1, np.int32), np.full((len(requests), k), -np.inf, np.float32)
+    for row in range(len(requests)):
         listed = found.items[row] >= 0
-        never = _never(standing, asked.exclude.take([row]) if asked.exclude is not None else None, kept)
+        never = _never(standing, requests.exclude.take([row]) if requests.exclude is not None else None, kept)
         slate = _composed(
             bundle,
             found.items[row][listed].astype(np.int64),
@@ -258,8 +260,8 @@ def table(
     for start in range(0, len(user_ids), BLOCK):
         part = list(user_ids[start : start + BLOCK])
         users = bundle.users.rows(part)
-        asked = of_users(bundle, users, each[start : start + BLOCK], without)
-        found = many(bundle, asked if usual else replace(asked, users=None), k, BLEND, standing, kept)
+        requests = of_users(bundle, users, each[start : start + BLOCK], without)
+        found = many(bundle, requests if usual else replace(requests, users=None), k, BLEND, standing, kept)
         row, place = np.nonzero(found.items >= 0)
         columns = [
             pa.array(part, pa.string()).take(pa.array(row)),

@@ -138,10 +138,10 @@ def compose(
 
 
 def _slate(pool: IntArray, scores: FloatArray, chosen: Chosen, pins: int, lifted: Mask) -> Slate:
-    told = np.full(len(pool), np.nan)
-    told[: len(scores)] = scores
+    all_scores = np.full(len(pool), np.nan)
+    all_scores[: len(scores)] = scores
     ways = (PICKED if at < pins else PROMOTED if lifted[p] else "" for at, p in enumerate(chosen.places.tolist()))
-    return Slate(pool[chosen.places], told[chosen.places], chosen.propensities, tuple(ways))
+    return Slate(pool[chosen.places], all_scores[chosen.places], chosen.propensities, tuple(ways))
 
 
 def _open(rows: IntArray | Sequence[int], hidden: Mask) -> list[int]:

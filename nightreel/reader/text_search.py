@@ -80,18 +80,18 @@ class WordIndex:
         typing error away.
         """
         total = np.zeros(self.postings.shape[1])
-        asked = list(dict.fromkeys(plain_words(text)))
+        words = list(dict.fromkeys(plain_words(text)))
         hits = np.zeros(len(total))
-        for at, word in enumerate(asked):
+        for at, word in enumerate(words):
             best = np.zeros(len(total))
-            for known, share in self._known(word, last=at == len(asked) - 1).items():
+            for known, share in self._known(word, last=at == len(words) - 1).items():
                 span = slice(self.postings.indptr[known], self.postings.indptr[known + 1])
                 items = self.postings.indices[span]
                 best[items] = np.maximum(best[items], share * self.postings.data[span])
             total += best
             hits += best > 0
         # An item with all the words comes before one with several occurrences of a rare word.
-        return total * (hits / max(len(asked), 1))
+        return total * (hits / max(len(words), 1))
 
     def _known(self, word: str, *, last: bool) -> dict[int, float]:
         """Vocabulary indices that a word stands for, with their weights."""

@@ -84,12 +84,12 @@ class SlateLog:
 
 def _rows(answer: bytes) -> tuple[str, ...]:
     """The last parts of a response's lines: item, position and, if known, propensity."""
-    told = []
+    rows = []
     for item in json.loads(answer)["items"]:
         row = {"item_id": item["item_id"], "position": item["rank"]}
         row |= {} if item["propensity"] is None else {"propensity": item["propensity"]}
-        told.append(json.dumps(row, ensure_ascii=False)[1:] + "\n")
-    return tuple(told)
+        rows.append(json.dumps(row, ensure_ascii=False)[1:] + "\n")
+    return tuple(rows)
 
 
 def _text(value: str) -> str:

@@ -54,18 +54,18 @@ async def recommend_simply(
     """Recommend items for a user or a history; popular items if neither is given. POST accepts all options."""
     past = _ids(history)
     try:
-        asked = ListRequest(
+        wanted = ListRequest(
             user=user, history=past, k=k, diversity=diversity, freshness=freshness, reasons=reasons, moment=moment
         )
     except ValidationError as error:  # beyond the query's own bounds
         raise RequestValidationError(error.errors()) from None
-    return await _listed(request, asked, keep=False)
+    return await _listed(request, wanted, keep=False)
 
 
 @router.post("/recommend", response_model=schemas.ListAnswer, responses=PROBLEMS)
-async def recommend(request: Request, asked: ListRequest) -> Response:
+async def recommend(request: Request, wanted: ListRequest) -> Response:
     """Recommend items with filters, pins, diversity, freshness, the current visit's likes and skips, exploration."""
-    return await _listed(request, asked, keep=True)
+    return await _listed(request, wanted, keep=True)
 
 
 @router.get("/similar", response_model=schemas.ItemsAnswer, responses=PROBLEMS)
@@ -115,36 +115,36 @@ def feedback(request: Request, given: schemas.FeedbackRequest) -> Response:
     return JSONResponse({"kept": log.keep(given.events)})
 
 
-async def _listed(request: Request, asked: ListRequest, *, keep: bool) -> Response:
+async def _listed(request: Request, wanted: ListRequest, *, keep: bool) -> Response:
     """keep: cache the response here; GET responses are cached by URL."""
-    drawn = asked.explore > 0 and asked.seed is None
+    drawn = wanted.explore > 0 and wanted.seed is None
     seed = secrets.randbits(63) if drawn else 0
-    key = ("list", asked.model_dump_json()) if keep and not drawn else None
+    key = ("list", wanted.model_dump_json()) if keep and not drawn else None
     answers: Answers = request.app.state.answers
-    content = await answers.of(key, lambda reader: list_of(reader, asked, seed))
+    content = await answers.of(key, lambda reader: list_of(reader, wanted, seed))
     slates: SlateLog | None = request.app.state.slates
-    if slates is not None and asked.shown:
-        content = slates.served(asked.user, content)
+    if slates is not None and wanted.shown:
+        content = slates.served(wanted.user, content)
     return Response(content, media_type="application/json")
 
 
-def list_of(reader: Reader, asked: ListRequest, seed: int) -> dict[str, Any]:
+def list_of(reader: Reader, wanted: ListRequest, seed: int) -> dict[str, Any]:
     """A version's response to a request for a list. seed: of the exploration, if the request gives none."""
     listed = reader.recommend(
-        asked.user,
-        history=asked.history,
-        k=asked.k,
-        at=reader.clock.moment(asked.moment),
-        exclude_seen=asked.exclude_seen,
-        options=asked.options(seed),
-        reasons=asked.reasons,
+        wanted.user,
+        history=wanted.history,
+        k=wanted.k,
+        at=reader.clock.moment(wanted.moment),
+        exclude_seen=wanted.exclude_seen,
+        options=wanted.options(seed),
+        reasons=wanted.reasons,
     )
-    slate = hashlib.sha256(f"{reader.edition} {asked.model_dump_json()} {seed}".encode()).hexdigest()[:16]
+    slate = hashlib.sha256(f"{reader.edition} {wanted.model_dump_json()} {seed}".encode()).hexdigest()[:16]
     return {
         "version": reader.digest,
         "slate_id": slate,
-        "known": bool(reader.knows([asked.user])[0]) if asked.user is not None else False,
-        "unknown_items": reader.unknown(asked.history or ()),
+        "known": bool(reader.knows([wanted.user])[0]) if wanted.user is not None else False,
+        "unknown_items": reader.unknown(wanted.history or ()),
         "items": [_recommended(reader, each) for each in listed],
     }
 
@@ -161,15 +161,15 @@ def _ranked(found: Sequence[Any]) -> list[tuple[int, Any]]:
 def _item(reader: Reader, rank: int, item_id: str, score: float) -> dict[str, Any]:
     at = reader.items.index_of(item_id)
     assert at is not None  # the reader has just returned it
-    told = None if math.isnan(score) else round(score, 6)
+    shown_score = None if math.isnan(score) else round(score, 6)
     title, genres = reader.items.titles[at] or item_id, list(reader.items.genres[at])
-    return {"rank": rank, "item_id": item_id, "title": title, "genres": genres, "score": told}
+    return {"rank": rank, "item_id": item_id, "title": title, "genres": genres, "score": shown_score}
 
 
 def _recommended(reader: Reader, each: Recommendation) -> dict[str, Any]:
     chance = None if math.isnan(each.propensity) else round(each.propensity, 9)
-    told = {"propensity": chance, "reason": each.reason}
-    return _item(reader, each.rank, each.item_id, each.score) | told | {"reasons": [asdict(r) for r in each.reasons]}
+    extra = {"propensity": chance, "reason": each.reason}
+    return _item(reader, each.rank, each.item_id, each.score) | extra | {"reasons": [asdict(r) for r in each.reasons]}
 
 
 def _ids(joined: str | None) -> tuple[str, ...] | None:

@@ -51,7 +51,7 @@ def publish(
     lineage: dict[str, Any],
     dry_run: bool = False,
     fence: Fence | None = None,
-    told: NightlyTables | None = None,
+    tonight: NightlyTables | None = None,
 ) -> Published:
     """Publish a bundle and point the channel at it. The channel's withdrawals stay in force.
 
@@ -63,8 +63,8 @@ def publish(
         lineage: Record written next to the version; `predecessor` is added.
         dry_run: Only report what would be uploaded.
         fence: Fencing token of the run's lock, which must still be valid.
-        told: Rights by the tables that the bundle was made from, for a channel without withdrawals, or where a part of
-            them was not applied to the previous version.
+        tonight: Rights by the tables that the bundle was made from, for a channel without withdrawals, or where a part
+            of them was not applied to the previous version.
 
     Returns:
         What was done.
@@ -96,7 +96,7 @@ def publish(
     store.put(root + LINEAGE, _record(lineage | {"predecessor": champion}))
     if root + MANIFEST not in there:
         store.put(root + MANIFEST, manifest.canonical)
-    beside = partial(_beside, store, told, folder)
+    beside = partial(_beside, store, tonight, folder)
     return replace(done, moved=_move(store, channel, manifest.digest, champion, seen, fence, beside))
 
 
@@ -160,25 +160,25 @@ def _move(
         seen = now
 
 
-def _beside(store: Store, told: NightlyTables | None, folder: Path, seen: Pointer | None) -> Withdrawals | None:
+def _beside(store: Store, tonight: NightlyTables | None, folder: Path, seen: Pointer | None) -> Withdrawals | None:
     """Withdrawals to publish with the version; None: those of the channel stay in force.
 
     A withdrawal that was made during the run takes precedence: the version only brings its own if the run's tables are
     already in force, or were refused for the previous version.
     """
-    if told is None:
+    if tonight is None:
         return None
     held = read(store, seen.withdrawals) if seen else None
     if seen is None:
-        file = compose(told, of_a_new_channel(store))
-    elif held is None or held.refused == told.sha256:
-        file = compose(told, held)
-    elif held.night == told.sha256:
+        file = compose(tonight, of_a_new_channel(store))
+    elif held is None or held.refused == tonight.sha256:
+        file = compose(tonight, held)
+    elif held.night == tonight.sha256:
         file = held
     else:
         return None
     users = pq.ParquetFile(folder / USERS).read(columns=["user_id"])["user_id"].to_pylist()
-    return without_returned(file, told, frozenset(users))
+    return without_returned(file, tonight, frozenset(users))
 
 
 def _record(lineage: dict[str, Any]) -> bytes:

@@ -227,11 +227,11 @@ def by_id(entries: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(entries)))
 
 
-def without_returned(file: Withdrawals, told: NightlyTables, known: frozenset[str]) -> Withdrawals:
+def without_returned(file: Withdrawals, tonight: NightlyTables, known: frozenset[str]) -> Withdrawals:
     """The same without erased users who returned: tonight's table requests no erasure, and the version to publish,
     which was made from tonight's tables, has their events (`known`)."""
-    asked = frozenset(told.erased)
-    return replace(file, erased=tuple(user for user in file.erased if user in asked or user not in known))
+    erased = frozenset(tonight.erased)
+    return replace(file, erased=tuple(user for user in file.erased if user in erased or user not in known))
 
 
 def _rights(value: dict[str, Any]) -> TableRights:

@@ -106,30 +106,30 @@ def settle(store: Store, file: Withdrawals) -> None:
         put(store, file)
 
 
-def compose(told: NightlyTables, held: Withdrawals | None, *, items: bool = True, rules: bool = True) -> Withdrawals:
+def compose(tonight: NightlyTables, held: Withdrawals | None, *, items: bool = True, rules: bool = True) -> Withdrawals:
     """Combine a night's tables with the withdrawals in force.
 
     Args:
-        told: The night's tables.
+        tonight: The night's tables.
         held: The present withdrawals. Their erased users stay erased, and what was withdrawn by hand stays withdrawn.
             Corrections by hand stay while the night's tables say the same as when they were made.
         items: Whether to use the night's items; else the present ones stay.
         rules: Likewise for rules.
     """
     before = held or Withdrawals()
-    rights = _with_windows(told.items, before.items) if items else before.items
+    rights = _with_windows(tonight.items, before.items) if items else before.items
     by_hand = before.by_hand
     if items:
-        kept = {item: entry for item, entry in by_hand.rights.items() if entry["was"] == told.items.of(item)}
+        kept = {item: entry for item, entry in by_hand.rights.items() if entry["was"] == tonight.items.of(item)}
         by_hand = replace(by_hand, rights=kept)
-    if rules and by_hand.rules is not None and by_hand.rules["was"] != list(told.rules):
+    if rules and by_hand.rules is not None and by_hand.rules["was"] != list(tonight.rules):
         by_hand = replace(by_hand, rules=None)
     return Withdrawals(
         items=rights,
-        rules=told.rules if rules else before.rules,
-        erased=by_id([*before.erased, *told.erased]),
-        night=told.sha256,
-        refused=None if items and rules else told.sha256,
+        rules=tonight.rules if rules else before.rules,
+        erased=by_id([*before.erased, *tonight.erased]),
+        night=tonight.sha256,
+        refused=None if items and rules else tonight.sha256,
         by_hand=by_hand,
     )
 

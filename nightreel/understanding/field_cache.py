@@ -153,10 +153,10 @@ def _open_shard(path: Path) -> _Shard | None:
         return None
     if hashlib.file_digest(file, "sha256").hexdigest() == path.stem:
         file.seek(0)
-        told = [(_head(_key(line).decode()), len(line)) for line in file]
-        ends = np.cumsum([length for _, length in told])
+        entries = [(_head(_key(line).decode()), len(line)) for line in file]
+        ends = np.cumsum([length for _, length in entries])
         places = np.column_stack([np.concatenate([[0], ends[:-1]]), ends]).astype(np.int64)
-        heads = np.array([head for head, _ in told], np.uint64)
+        heads = np.array([head for head, _ in entries], np.uint64)
         order = np.argsort(heads, kind="stable")
         return _Shard(file, heads[order], places[order])
     file.close()

@@ -72,14 +72,14 @@ class UnderstandPipeline:
         heard = [row["transcript"] or own.get("transcript") for row, own in zip(rows, found.fields, strict=True)]
         rows = [row | {"transcript": transcript} for row, transcript in zip(rows, heard, strict=True)]
         texts = self._prose(rows, found)
-        told = [at for at, text in enumerate(texts) if text.body]
-        if told:
-            self.reading.read(self.items, told, texts, rows, found)
+        with_text = [at for at, text in enumerate(texts) if text.body]
+        if with_text:
+            self.reading.read(self.items, with_text, texts, rows, found)
             found.cards["text"] = self.reading.card()
             if self.settings.understand.writer.model:
-                self.writing.write(told, texts, found)
+                self.writing.write(with_text, texts, found)
         self.comments.give(self.items, len(rows), found)
-        self.items, self.told = self.items + len(rows), self.told + len(told)
+        self.items, self.told = self.items + len(rows), self.told + len(with_text)
         self.transcribed += sum("transcript" in own for own in found.fields)
 
     def _with_language(self, row: Row) -> Row:
@@ -92,17 +92,17 @@ class UnderstandPipeline:
 
     def _prose(self, rows: list[Row], found: Understood) -> list[Prose]:
         """The items' text with its language: by the catalogue, else identified, else empty."""
-        texts, told = [prose_of(row) for row in rows], [str(row["language"] or "") for row in rows]
-        unknown = [at for at, language in enumerate(told) if not language]
+        texts, stated = [prose_of(row) for row in rows], [str(row["language"] or "") for row in rows]
+        unknown = [at for at, language in enumerate(stated) if not language]
         for at, guess in zip(unknown, self.guessed.of([texts[at] for at in unknown]), strict=True):
             if guess.language and guess.score >= self.settings.understand.language_score:
-                told[at] = guess.language
+                stated[at] = guess.language
                 found.put(at, "language", "language", texts[at].digest, {"language": guess.language}, guess.score)
                 found.cards.setdefault("language", self.identifier.card())
-        known = [language.partition("-")[0].casefold() for language in told if language]
+        known = [language.partition("-")[0].casefold() for language in stated if language]
         self.languages += len(known)
         self.others += len(known) - known.count("en")
-        return [replace(text, language=language) for text, language in zip(texts, told, strict=True)]
+        return [replace(text, language=language) for text, language in zip(texts, stated, strict=True)]
 
     def learn_tags(self, cards: Row) -> tuple[Tagger | None, Row]:
         """Train the tagger, if there are labels; returns it with its metrics."""

@@ -48,15 +48,15 @@ class TextPass:
         self.told = Progress("items described", n)
 
     def read(
-        self, start: int, told: Sequence[int], texts: Sequence[Prose], rows: Sequence[Row], found: Understood
+        self, start: int, with_text: Sequence[int], texts: Sequence[Prose], rows: Sequence[Row], found: Understood
     ) -> None:
-        """Set keywords, summary and sentiment of a block's items at `told`; start: its first row in the catalogue."""
-        prose = [texts[at] for at in told]
+        """Set keywords, summary and sentiment of a block's items at `with_text`; start: the block's first row."""
+        prose = [texts[at] for at in with_text]
         encoding, describing = (partial(self._tell, start, len(rows), *part) for part in ENCODING_AND_DESCRIBING)
         vectors = self.vectors.vectors([text.whole for text in prose], encoding)
         fields, fresh = describe(self.encoder, prose, vectors, self.settings.understand, self.cache, describing)
         self.fresh += fresh
-        for at, text, own in zip(told, prose, fields, strict=True):
+        for at, text, own in zip(with_text, prose, fields, strict=True):
             if own.keywords:
                 words = {"keywords": list(own.keywords), "keyword_scores": list(own.scores)}
                 found.put(at, "keywords", "text", text.digest, words, own.scores[0])
@@ -64,8 +64,8 @@ class TextPass:
                 found.put(at, "summary", "text", text.digest, {"summary": own.summary})
             labels = tuple(labels_of(rows[at], self.settings.understand.tags.taxonomy))
             self.labels.append(self.same.setdefault(labels, labels))
-        self.sentiments.give(told, prose, vectors, found)
-        self.spool.add([start + at for at in told], [text.digest for text in prose], vectors)
+        self.sentiments.give(with_text, prose, vectors, found)
+        self.spool.add([start + at for at in with_text], [text.digest for text in prose], vectors)
 
     def _tell(self, start: int, rows: int, before: float, part: float, done: int, share: float) -> None:
         """Overall progress from the progress of a part of a block's work."""
@@ -110,9 +110,11 @@ class TextPass:
     ) -> None:
         self.stack.close()
         if error is None:
-            told = self.spool.count
+            count = self.spool.count
             log_progress(self.vectors.tally.line())
-            log_progress(f"keywords and summaries: {self.fresh:,} of {told:,} items; {told - self.fresh:,} from cache")
+            log_progress(
+                f"keywords and summaries: {self.fresh:,} of {count:,} items; {count - self.fresh:,} from cache"
+            )
 
 
 def _tell(quality: Mapping[str, Any], labels: int, items: int) -> None:

@@ -47,14 +47,14 @@ def waiting(store: Store, together: list[str]) -> list[str]:
 
 
 def hold(
-    store: Store, channel: str, told: NightlyTables, now: float, fence: Fence | None, *, fitting: bool = False
+    store: Store, channel: str, tonight: NightlyTables, now: float, fence: Fence | None, *, fitting: bool = False
 ) -> tuple[WithdrawalChange, Effect]:
     """Apply the night's tables to a channel, in addition to what was withdrawn by hand.
 
     Args:
         store: The store.
         channel: A channel that serves a version.
-        told: The night's tables.
+        tonight: The night's tables.
         now: Time at which rights are judged, epoch seconds.
         fence: Fencing token of the run's lock, which must still be valid.
         fitting: Leave the channel unchanged if a part would not be applied: it may belong to another platform.
@@ -68,7 +68,7 @@ def hold(
 
     def made(seen: Pointer, held: Withdrawals | None) -> Withdrawals | None:
         with live_tables(store, seen.digest) as live:
-            file, effect.warnings = guarded(live, told, held, now, channel)
+            file, effect.warnings = guarded(live, tonight, held, now, channel)
             if fitting and effect.warnings:
                 effect.warnings = []
                 return None
@@ -80,7 +80,7 @@ def hold(
 
 
 def guarded(
-    live: LiveTables, told: NightlyTables, held: Withdrawals | None, now: float, channel: str
+    live: LiveTables, tonight: NightlyTables, held: Withdrawals | None, now: float, channel: str
 ) -> tuple[Withdrawals, list[str]]:
     """The new withdrawals, and warnings about parts that are not applied.
 
@@ -90,23 +90,23 @@ def guarded(
     """
     warnings = []
     before = live.shown(held, now, ruled=False)
-    after = live.shown(compose(told, held, rules=False), now, ruled=False)
+    after = live.shown(compose(tonight, held, rules=False), now, ruled=False)
     gone = int((before & ~after).sum())
     items = not gone or (bool(after.any()) and gone <= MOST * int(before.sum()))
     if not items:
-        left = sum(item not in told.items.all for item in live.items.ids)
+        left = sum(item not in tonight.items.all for item in live.items.ids)
         warnings.append(
             f"the table items would hide {gone:,} of the {int(before.sum()):,} items that channel {channel} shows "
-            f"({left:,} of the version's items are missing from it, {len(told.items.blocked):,} are blocked in it). "
+            f"({left:,} of the version's items are missing from it, {len(tonight.items.blocked):,} are blocked in it). "
             "That looks like a fault in the data, so the items' rights are left unchanged. Check items.* (blocked, "
             "expires_at, missing rows). If it is intended, it takes effect with the next published version."
         )
     rules = True
-    if bool(live.shown(compose(told, held, items=items, rules=False), now, ruled=False).any()):
-        rules = bool(live.shown(compose(told, held, items=items), now).any())
+    if bool(live.shown(compose(tonight, held, items=items, rules=False), now, ruled=False).any()):
+        rules = bool(live.shown(compose(tonight, held, items=items), now).any())
     if not rules:
         warnings.append(
             f"the table rules would leave no item to show in channel {channel}, so its rules are left unchanged. Check "
             "rules.* (only, hide, audience_age)."
         )
-    return compose(told, held, items=items, rules=rules), warnings
+    return compose(tonight, held, items=items, rules=rules), warnings

@@ -37,8 +37,8 @@ def heads_of(keys: Iterable[bytes]) -> Heads:
 def npy_header(dtype: np.dtype[np.void] | np.dtype[np.float32], shape: tuple[int, ...]) -> bytes:
     """The header that np.save writes before the numbers."""
     buffer = BytesIO()
-    told = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(buffer, told)
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(buffer, header)
     return buffer.getvalue()
 
 

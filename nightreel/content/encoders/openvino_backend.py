@@ -86,9 +86,7 @@ class OpenVino:
         try:
             compiled = self.library.Core().compile_model(self._converted(ids, mask), "CPU", self._options())
             found = compiled([ids.numpy(), mask.numpy()])[0]
-        except (
-            Exception
-        ) as error:  # OpenVINO raises RuntimeError for everything unsupported, and tracing may raise anything
+        except Exception as error:  # OpenVINO raises RuntimeError for what it can't do; tracing may raise anything
             what = (str(error.__cause__ or error).strip() or "no message").splitlines()[0][:200]
             raise SettingsError(
                 f"embed.engine: openvino can't compile {self._name} ({what}). Set it to torch."

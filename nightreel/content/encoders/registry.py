@@ -54,13 +54,13 @@ def resolve_encoder(settings: Settings, items: Path) -> Settings:
 
 def other_scripts(texts: Iterable[str]) -> float:
     """Share of the texts, among those with letters, whose letters are mostly not Latin; 0 if there are none."""
-    told = other = 0
+    with_letters = other = 0
     for text in texts:
-        told += any(map(str.isalpha, text))
+        with_letters += any(map(str.isalpha, text))
         if not text.isascii():
             letters = [character for character in text if character.isalpha()]
             other += 2 * sum(map(_latin, letters)) < len(letters)
-    return other / told if told else 0.0
+    return other / with_letters if with_letters else 0.0
 
 
 def _latin(letter: str) -> bool:

@@ -133,10 +133,10 @@ class Encoder:
 
     def blocks(self, texts: Sequence[str], report: Report | None = None) -> Iterator[tuple[IntArray, Vectors]]:
         """Yield (positions in texts, their vectors) per block, longest texts first; empty texts are left out."""
-        told = [at for at, text in enumerate(texts) if text]
-        tokens = dict(zip(told, self.network.tokens([texts[at] for at in told], self.max_tokens), strict=True))
+        filled = [at for at, text in enumerate(texts) if text]
+        tokens = dict(zip(filled, self.network.tokens([texts[at] for at in filled], self.max_tokens), strict=True))
         rows_of: dict[int, list[int]] = defaultdict(list)
-        for at in sorted(told, key=lambda at: -len(tokens[at])):
+        for at in sorted(filled, key=lambda at: -len(tokens[at])):
             rows_of[self._padded(len(tokens[at]))].append(at)
         plan = [
             (length, rows[start : start + self._rows(length)])

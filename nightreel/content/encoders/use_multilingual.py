@@ -84,11 +84,11 @@ class Universal:
 
     def blocks(self, texts: Sequence[str], report: Report | None = None) -> Iterator[tuple[IntArray, Vectors]]:
         """Yield (positions in texts, their vectors) per block, in order; empty texts are left out."""
-        told = [at for at, text in enumerate(texts) if text]
-        for start in range(0, len(told), BLOCK):
-            rows = told[start : start + BLOCK]
+        filled = [at for at, text in enumerate(texts) if text]
+        for start in range(0, len(filled), BLOCK):
+            rows = filled[start : start + BLOCK]
             found = np.stack([self.model.encode(texts[at][: LETTERS * self.max_tokens]) for at in rows])
             found /= np.linalg.norm(found, axis=1, keepdims=True)
             yield np.array(rows, np.int64), found.astype(np.float32)
             if report:
-                report(start + len(rows), (start + len(rows)) / len(told))
+                report(start + len(rows), (start + len(rows)) / len(filled))

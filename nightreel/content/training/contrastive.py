@@ -80,8 +80,8 @@ def finetune_encoder(
     Raises:
         UserError: There are fewer than two pairs.
     """
-    told = np.array([bool(text) for text in texts])
-    usable = pairs[told[pairs].all(1) & (pairs[:, 0] != pairs[:, 1])]
+    filled = np.array([bool(text) for text in texts])
+    usable = pairs[filled[pairs].all(1) & (pairs[:, 0] != pairs[:, 1])]
     if len(usable) < 2:
         raise UserError(
             "finetune.encoder_steps: fewer than two pairs of items with texts were taken by the same user, too few to "

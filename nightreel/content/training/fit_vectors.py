@@ -106,13 +106,13 @@ def fuse_media(text: ContentVectors, lesson: FitInputs, folder: Path) -> Content
         return text
     given = {TEXT: text.vectors, **media}
     fused = learn_fusion(given, lesson.pairs, lesson.popularity, settings.fusion, settings.seed)
-    told = ", ".join(f"{name} of {int(vectors.any(axis=1).sum()):,}" for name, vectors in given.items())
+    counts = ", ".join(f"{name} of {int(vectors.any(axis=1).sum()):,}" for name, vectors in given.items())
     if fused is None:
-        log_progress(f"fusion ({told} items): fewer than {settings.fusion.pairs} item pairs; only text is used")
+        log_progress(f"fusion ({counts} items): fewer than {settings.fusion.pairs} item pairs; only text is used")
         return text
     vectors = fused.fuse(given)
     before, after = lesson.quality(text.vectors), lesson.quality(vectors)
-    log_progress(f"fusion ({told} items): content kNN's validation NDCG@10 {before:.4f} with text, {after:.4f} fused")
+    log_progress(f"fusion ({counts} items): content kNN's validation NDCG@10 {before:.4f} with text, {after:.4f} fused")
     if after <= before:
         return replace(text, fusion_losses=rows_of(fused.losses))
     fused.save(folder)

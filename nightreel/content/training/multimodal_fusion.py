@@ -104,8 +104,8 @@ def learn_fusion(
         The fusion model; None if fewer than `settings.pairs` pairs are usable.
     """
     there = np.stack([np.asarray(vectors.any(1)) for vectors in given.values()], 1)
-    told = np.asarray(there.any(axis=1))
-    usable = pairs[told[pairs].all(axis=1) & (pairs[:, 0] != pairs[:, 1])]
+    has_any = np.asarray(there.any(axis=1))
+    usable = pairs[has_any[pairs].all(axis=1) & (pairs[:, 0] != pairs[:, 1])]
     if len(usable) < settings.pairs:
         return None
     scales = {name: Scale.of(name, vectors) for name, vectors in given.items()}

@@ -58,12 +58,12 @@ def locate(uri: str, root: Path | None) -> tuple[Path | None, str]:
     """(file, "") of a path in root or a `file:` address, else (None, reason)."""
     parts = urlsplit(uri)
     if parts.scheme not in ("", "file") or (parts.scheme == "file" and parts.netloc not in ("", "localhost")):
-        told = (
+        remedy = (
             "set their folder or bucket in snapshot.media"
             if parts.scheme == "s3"
             else "copy the file into the source's folder"
         )
-        return None, f"{parts.scheme}: addresses are not supported; {told}"
+        return None, f"{parts.scheme}: addresses are not supported; {remedy}"
     if root is None:
         return None, "media are read only from a folder or an s3:// address"
     named = unquote(parts.path) if parts.scheme else uri

@@ -18,11 +18,11 @@ def comments(events: pa.Table) -> pa.Table:
     nobody counts twice; by item, the latest last."""
     if "text" not in events.column_names:
         return COMMENTS_SCHEMA.empty_table()
-    told = pc.and_(
+    usable = pc.and_(
         pc.equal(events["event"].cast(pa.string()), "comment"),
         pc.not_equal(pc.utf8_trim_whitespace(events["text"]), ""),
     )
-    own = events.filter(pa.array(mask_of(told) & (events["item"].to_numpy() >= 0)))
+    own = events.filter(pa.array(mask_of(usable) & (events["item"].to_numpy() >= 0)))
     user, item, time = (own[name].to_numpy() for name in ("user", "item", "time"))
     # In reversed order, the first row of each pair is its last one.
     pairs = user.astype(np.int64) << 32 | item

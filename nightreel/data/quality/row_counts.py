@@ -155,12 +155,12 @@ def _parts(each: RowOutcomes, known: Mapping[str, Any] | None, limit: float, lea
 def _each_once(parts: Sequence[Part]) -> list[tuple[Part, Mask]]:
     """The parts with their invalid rows, without parts whose invalid rows are all in earlier ones."""
     found: list[tuple[Part, Mask]] = []
-    told: Mask | None = None
+    covered: Mask | None = None
     for part in parts:
         bad = part.bad()
-        if told is None or (bad & ~told).any():
+        if covered is None or (bad & ~covered).any():
             found.append((part, bad))
-            told = bad if told is None else told | bad
+            covered = bad if covered is None else covered | bad
     return found
 
 

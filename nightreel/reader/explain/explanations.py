@@ -121,20 +121,22 @@ def reasons(
 ) -> tuple[Reason, ...]:
     """Reasons for item number `at`, strongest first; "popular" if no model voted for it. hidden: [n_items] items that
     may not be shown, and so may not be named in a reason."""
-    told = []
+    reasons_found = []
     item, past = int(found.items[at]), question.past
     for kind in (BEHAVIOUR, CONTENT, POPULAR):
         share = float(found.of_kind(kind)[at])
         if share <= 0:
             continue
         if kind == POPULAR:
-            told.append(_popular(item, past, facets, share))
+            reasons_found.append(_popular(item, past, facets, share))
             continue
         named = tuple(_strongest(found.history, found.shares[kind][:, at], NAMED, hidden).tolist())
         if named:
-            told.append(Reason(kind, _text(kind, named, table, facets), tuple(table.ids[i] for i in named), (), share))
-    told.sort(key=lambda reason: -reason.share)
-    return (*(told or [_popular(item, past, facets, 1.0)]), *_matches(item, past, table, facets, hidden))
+            reasons_found.append(
+                Reason(kind, _text(kind, named, table, facets), tuple(table.ids[i] for i in named), (), share)
+            )
+    reasons_found.sort(key=lambda reason: -reason.share)
+    return (*(reasons_found or [_popular(item, past, facets, 1.0)]), *_matches(item, past, table, facets, hidden))
 
 
 def _popular(item: int, past: Histories, facets: Facets, share: float) -> Reason:
@@ -176,7 +178,7 @@ def _text(kind: str, named: Sequence[int], table: ItemTable, facets: Facets) -> 
 def _matches(item: int, past: Histories, table: ItemTable, facets: Facets, hidden: Mask | None) -> list[Reason]:
     """Labels that the item shares with much of the recent history; no part of the score, so their share is 0."""
     recent = past.items[-PROFILE:].tolist()
-    told = []
+    matches = []
     for kind, rows, words in (("creator", facets.creators, "By"), ("genre", table.genres, "Matches")):
         counts = Counter(label for i in recent for label in set(rows[i]))
         common = [label for label in rows[item] if counts[label] >= max(COMMON * len(recent), 1)]
@@ -184,8 +186,8 @@ def _matches(item: int, past: Histories, table: ItemTable, facets: Facets, hidde
         if common:
             shown = (i for i in dict.fromkeys(recent) if hidden is None or not hidden[i])
             named = tuple(table.ids[i] for i in shown if set(rows[i]) & set(common))
-            told.append(Reason(kind, f"{words}: {', '.join(common[:3])}", named, tuple(common), 0.0))
-    return told
+            matches.append(Reason(kind, f"{words}: {', '.join(common[:3])}", named, tuple(common), 0.0))
+    return matches
 
 
 def measured(
@@ -208,20 +210,20 @@ def measured(
     past = question.past
     rows = [past, *(past.where(past.items != each) for each in history.tolist())]
     lengths = [len(row.items) for row in rows]
-    asked = Histories(
+    histories = Histories(
         np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         np.concatenate([row.items for row in rows]),
         np.concatenate([row.times for row in rows]),
     )
     moments, exclude = np.repeat(question.moments, len(rows)), question.exclude
     exclude = exclude.take(np.zeros(len(rows), np.int64)) if exclude is not None else None
-    found, columns, matrix = engine.candidates(asked, moments, exclude, hidden)
+    found, columns, matrix = engine.candidates(histories, moments, exclude, hidden)
     scores = engine.blend.score(found, tuple(engine.members), columns, matrix)
-    told = [_standing(found, scores, row, item) for row in range(len(rows))]
-    score, rank = told[0]
+    standings = [_standing(found, scores, row, item) for row in range(len(rows))]
+    score, rank = standings[0]
     fallen = [
         Evidence(table.ids[i], table.titles[i], score - value, place)
-        for i, (value, place) in zip(history.tolist(), told[1:], strict=True)
+        for i, (value, place) in zip(history.tolist(), standings[1:], strict=True)
     ]
     return score, rank, tuple(sorted(fallen, key=lambda each: -each.drop))
 

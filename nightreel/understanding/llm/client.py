@@ -139,12 +139,12 @@ class Local:
     def answer(self, system: str, prompt: str, schema: dict[str, Any]) -> GeneratedText:
         """The schema is in the prompt; where it leaves no choice, its text is inserted."""
         tokenizer, model = self._parts
-        asked = f"{system}\nAnswer with JSON of this schema alone: {json.dumps(schema)}"
+        instructions = f"{system}\nAnswer with JSON of this schema alone: {json.dumps(schema)}"
         if tokenizer.chat_template:
-            turns = [{"role": "system", "content": asked}, {"role": "user", "content": prompt}]
+            turns = [{"role": "system", "content": instructions}, {"role": "user", "content": prompt}]
             text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         else:
-            text = f"{asked}\n\n{prompt}\n\nJSON: "
+            text = f"{instructions}\n\n{prompt}\n\nJSON: "
         writer = TokenWriter(tokenizer, model, self.settings.max_tokens)
         return GeneratedText(fill(schema, writer, text), writer.tokens)
 

@@ -45,11 +45,11 @@ class Writing:
         self.told = self.fit = self.spent = self.asked = 0
         self.last = 0.0
 
-    def write(self, told: Sequence[int], texts: Sequence[Prose], found: Understood) -> None:
-        """Set `written_summary` and `themes` of the items at `told` that pass the checks; rejected output is a row
+    def write(self, rows: Sequence[int], texts: Sequence[Prose], found: Understood) -> None:
+        """Set `written_summary` and `themes` of the items at `rows` that pass the checks; rejected output is a row
         in `found.review`."""
-        progress = Progress("written", len(told))
-        for done, at in enumerate(told, start=1):
+        progress = Progress("written", len(rows))
+        for done, at in enumerate(rows, start=1):
             prompt = prompt_of(texts[at])
             key = fingerprint(SYSTEM, prompt, SCHEMA)
             self.told += 1
@@ -57,7 +57,7 @@ class Writing:
                 found.skip(at, "written_summary", "writer", key, "this run's token budget was used up")
             else:
                 self.fit += _put(found, at, key, answer, texts[at], self.identifier, self.card)
-            progress(done, done / len(told))
+            progress(done, done / len(rows))
 
     def counts(self) -> dict[str, int]:
         """A line for the log."""

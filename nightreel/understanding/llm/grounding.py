@@ -86,9 +86,9 @@ def check(answer: str, prose: Prose, identifier: LanguageIdentifier) -> tuple[st
         raise Unfit("its summary is the title")
     _check_words(summary, prose.whole, language)
     given = _plain(prose.whole)
-    told = [theme for theme, quote in themes if _plain(quote) in given]
+    grounded = [theme for theme, quote in themes if _plain(quote) in given]
     doubts = [f"the quote for {theme!r} is not in the text" for theme, quote in themes if _plain(quote) not in given]
-    return summary, told, doubts
+    return summary, grounded, doubts
 
 
 def _check_words(summary: str, text: str, language: str) -> None:

@@ -45,9 +45,9 @@ def schema_of(count: int) -> dict[str, Any]:
 
 def prompt_of(history: Sequence[str], candidates: Sequence[str]) -> str:
     """The history's newest items, oldest first, and the numbered candidates."""
-    told = "\n".join(f"- {line}" for line in history[-READ:]) or "- nothing yet"
+    liked = "\n".join(f"- {line}" for line in history[-READ:]) or "- nothing yet"
     listed = "\n".join(f"{number}. {line}" for number, line in enumerate(candidates, 1))
-    return f"Took to, oldest first:\n{told}\n\nCandidates:\n{listed}"
+    return f"Took to, oldest first:\n{liked}\n\nCandidates:\n{listed}"
 
 
 def permutation(answer: str, count: int) -> tuple[int, ...]:

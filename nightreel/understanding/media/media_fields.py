@@ -83,8 +83,8 @@ class MediaFiles:
         if todo := [look for look in wanted if look.name not in values]:
             with at_hand(row["media_uri"], self.root) as (path, reason):
                 if path is None or sha256(path) != digest:
-                    told = reason or "changed during the run"
-                    raise UserError(f"media file {row['media_uri']}: {told}. Run again to read the source anew.")
+                    fault = reason or "changed during the run"
+                    raise UserError(f"media file {row['media_uri']}: {fault}. Run again to read the source anew.")
                 content = decode(path, self.settings)
             self.decoded += 1
             values |= {look.name: look.look(content, row) for look in todo}
@@ -143,11 +143,11 @@ def _looks(settings: Media) -> tuple[list[Look], list[tuple[str, str, str]]]:
         ("pictures", "pictures", bool(settings.pictures), ("av", *MODULES), lambda: _pictures(limits)),
     )
     looks, absent = [], []
-    for name, field, asked, modules, make in offers:
-        if asked and (reason := missing(*modules)):
+    for name, field, requested, modules, make in offers:
+        if requested and (reason := missing(*modules)):
             log_progress(f"{name}: {reason}")
             absent.append((field, name, reason))
-        elif asked:
+        elif requested:
             looks.append(make())
     return looks, absent
 

@@ -62,8 +62,8 @@ class Comments:
         log_progress(
             f"comments: {self.given:,} of {self.items:,} items with comments have at least {LEAST} comments in English"
         )
-        told = {"items": self.items, "given": self.given, "read": self.read, "measured": self.tone.facts}
-        return {"comments": told}
+        facts = {"items": self.items, "given": self.given, "read": self.read, "measured": self.tone.facts}
+        return {"comments": facts}
 
     def card(self) -> dict[str, Any]:
         """Description of the method."""
@@ -91,9 +91,9 @@ class Comments:
             return score, read
         english = [text for text in texts if self.identifier.identify(text).language == LANGUAGE]
         enough = len(english) >= LEAST
-        told = self.tone.mean([self.lexicon.scores(text, self.reads) for text in english]) if enough else 0.0
-        self.cache.put(key, [told, len(english)])
-        return told, len(english)
+        mean = self.tone.mean([self.lexicon.scores(text, self.reads) for text in english]) if enough else 0.0
+        self.cache.put(key, [mean, len(english)])
+        return mean, len(english)
 
     @cached_property
     def tone(self) -> Tone:

@@ -35,18 +35,18 @@ class Sentiments:
         named = fingerprint(version(LEXICON), settings.reads, code)
         self.cache = stack.enter_context(FieldCache(root, named)) if settings.reads else None
 
-    def give(self, told: Sequence[int], texts: Sequence[Prose], vectors: Vectors, found: Understood) -> None:
-        """Set `sentiment` and `sentiment_score` of the items at `told` (texts, vectors [n, dim]: of the same)."""
+    def give(self, rows: Sequence[int], texts: Sequence[Prose], vectors: Vectors, found: Understood) -> None:
+        """Set `sentiment` and `sentiment_score` of the items at `rows` (texts, vectors [n, dim]: of the same)."""
         if self.cache is None:
             return
         found.cards["sentiment"] = self.card
         spoken = [at for at, text in enumerate(texts) if text.language.partition("-")[0].casefold() == LANGUAGE]
         for at in sorted(set(range(len(texts))) - set(spoken)):
             reason = "the item is not in English" if texts[at].language else "the item's language is unknown"
-            found.skip(told[at], "sentiment", "sentiment", texts[at].digest, reason)
+            found.skip(rows[at], "sentiment", "sentiment", texts[at].digest, reason)
         scores = self._scores([texts[at] for at in spoken], self.cache)
         for at, row in zip(spoken, self.tone.probabilities(scores, vectors[spoken]), strict=True):
-            self.labels[_put(found, told[at], texts[at], row.tolist(), self.settings.probability)] += 1
+            self.labels[_put(found, rows[at], texts[at], row.tolist(), self.settings.probability)] += 1
         self.spoken += len(spoken)
 
     def _scores(self, texts: Sequence[Prose], cache: FieldCache) -> Array:

@@ -73,12 +73,12 @@ class Tone:
         return {"encoder": self.encoder, "facts": self.facts, **arrays}
 
     @classmethod
-    def of(cls, told: dict[str, Any]) -> Tone:
-        """The inverse of `told`."""
-        return cls(told["encoder"], np.array(told["weights"]), np.array(told["bias"]), told["facts"])
+    def of(cls, content: dict[str, Any]) -> Tone:
+        """The inverse of `content`."""
+        return cls(content["encoder"], np.array(content["weights"]), np.array(content["bias"]), content["facts"])
 
 
 def learned(encoder: str, path: Path = LEARNED) -> Tone:
     """The model for an encoder with these weights, else the one for VADER's scores only."""
-    known = {told["encoder"]: told for told in json.loads(path.read_text("utf-8"))}
+    known = {model["encoder"]: model for model in json.loads(path.read_text("utf-8"))}
     return Tone.of(known.get(encoder, known[""]))
