@@ -130,6 +130,6 @@ def read_pooling(folder: Path) -> Pooling:
         if named == [mode]:
             return mode
     raise SettingsError(
-        f"embed.encoder: {folder.name} uses the pooling {json.dumps(named)}, which is not supported.  "
+        f"embed.encoder: {folder.name} uses the pooling {json.dumps(named)}, which is not supported. "
         f"Choose one with {', '.join(MODES.values())} pooling."
     )

@@ -76,7 +76,7 @@ function add(item) {
 function drawInterests(found) {
   $("interests-box").hidden = !found.length;
   $("interest-from").textContent = "";
-  () => => const showOrigin = (each) => () => => () => { $("interest-from").textContent = `${each.word}, from ${each.from.join("; ")}`; };
+  const showOrigin = (each) => () => { $("interest-from").textContent = `${each.word}, from ${each.from.join("; ")}`; };
   $("interests").replaceChildren(...found.map((each) => element("li", {}, element("button", {
     type: "button", "aria-label": `Where ${each.word} comes from`, onclick: showOrigin(each),
   }, each.word, element("span", { class: "quiet" }, ` ${(100 * each.weight).toFixed(0)}%`)))));
