@@ -88,9 +88,7 @@ def verify(folder: Path, expected: str | None = None) -> Manifest:
     """
     manifest = read_manifest(folder)
     if expected is not None and manifest.digest != expected:
-        raise BundleError(
-            f"{folder / MANIFEST}: was changed: its digest is not the expected {expected}. Use another version."
-        )
+        raise BundleError(f"{folder / MANIFEST}: was changed: its digest is not {expected}. Use another version.")
     largest_first = sorted(manifest.files.items(), key=lambda each: int(each[1]["size"]), reverse=True)
     with ThreadPoolExecutor(_HASHERS) as pool:
         list(pool.map(lambda each: _check_file(folder / each[0], each[1]), largest_first))

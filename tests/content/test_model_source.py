@@ -53,7 +53,10 @@ def _written(name: str, value: Any) -> Any:
         (_written("model.safetensors", "cut"), "can't be loaded"),
         (_written("config.json", {"model_type": "nobody-knows", "auto_map": {"AutoModel": "x.Y"}}), "can't be loaded"),
         (_written("modules.json", "[{"), "is not JSON"),
-        (_written("1_Pooling/config.json", {"pooling_mode_lasttoken": True}), "uses the pooling .*lasttoken.* not supported"),
+        (
+            _written("1_Pooling/config.json", {"pooling_mode_lasttoken": True}),
+            "uses the pooling .*lasttoken.* not supported",
+        ),
         (_written("modules.json", [{"type": "a.Transformer", "path": ""}, {"type": "a.Dense", "path": "2"}]), "Dense"),
     ],
 )

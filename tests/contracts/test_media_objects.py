@@ -71,7 +71,7 @@ def test_what_the_store_refuses_is_a_reason_and_silence_is_not(
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
         refused = MediaObjects(place)
         assert refused.stamp("clips/a b.mp4")[1] == refused.fetch("clips/a b.mp4", tmp_path / "a")
-        assert refused.stamp("clips/a b.mp4")[1] == "the object store refuses it"
+        assert refused.stamp("clips/a b.mp4")[1] == "access denied by the object store"
     monkeypatch.setattr("nightreel.store.backends.s3.CONNECT_S", 0.2)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_ports(1)}")
     with pytest.raises(StoreUnreachable):

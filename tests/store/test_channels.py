@@ -120,7 +120,9 @@ def test_a_channel_serves_its_share_of_users_and_keeps_them_when_it_grows(
         served.append({user for user in users if channels.assigned(user, channels.channels(store)) == "canary"})
         assert abs(len(served[-1]) / len(users) - share) < 0.03
     assert served[0] < served[1]
-    with pytest.raises(StoreError, match=r"channel trial: a share of 0.8 makes 1.1 in all: at most 1"):
+    with pytest.raises(
+        StoreError, match=r"channel trial: with a share of 0.8 all shares add up to 1.1. The maximum is 1"
+    ):
         channels.set_share(store, "trial", 0.8)
     publish(store, folders[1], channel="canary", champion=order(store)[0], lineage=lineage("r1"))
     moved = channels.live(store, "canary")

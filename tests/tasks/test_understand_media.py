@@ -82,7 +82,7 @@ def test_media_are_understood_once_and_every_gap_has_its_reason(
     assert music["music_share"] == 1.0 and music["transcript"] is None and music["picture"] is None
     assert told["i000", "transcript"]["score"] < 0 and told["i000", "transcript"]["producer"] == "speech"
     reasons = {key: row["skipped"] for key, row in told.items() if row["skipped"]}
-    assert reasons["i001", "transcript"] == "nothing is said" and reasons["i001", "pictures"] == "has no pictures"
+    assert reasons["i001", "transcript"] == "no speech found" and reasons["i001", "pictures"] == "has no pictures"
     assert reasons["i002", "transcript"] == "whisper tiny.en knows en, not de" and german["sound"]
     assert reasons["i006", "transcript"] == "whisper tiny.en knows en, not de", "the description tells the language"
     assert reasons["i003", "sound"] == "can't be decoded (InvalidDataError)" and not broken["sound"]
@@ -127,7 +127,7 @@ def test_media_in_a_bucket(tmp_path: Path, moto: dict[str, str], monkeypatch: py
     rows, told = pq.read_table(tmp_path / "run/data/understand/items.parquet").to_pylist(), notes(tmp_path / "run")
     assert rows[0]["music_share"] == 1.0 and rows[0]["sound"] == rows[1]["sound"]
     assert told["i002", "media"]["skipped"] == "object not found"
-    assert told["i003", "media"]["skipped"] == "lies outside s3://films/media"
+    assert told["i003", "media"]["skipped"] == "outside s3://films/media"
     shutil.rmtree(tmp_path / "run/state/understand")
     bucket.put("a/music.wav", b"another")
     with pytest.raises(UserError, match=r"music\.wav: changed since the run began"):

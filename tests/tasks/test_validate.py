@@ -159,7 +159,7 @@ def test_an_order_is_no_clock_and_the_reason_is_given(tmp_path: Path) -> None:
     planted = write_dataset(tmp_path / "source", clock="order")
     folder = prepare(tmp_path / "run", planted.folder) / "data/validate"
     facts = read(folder / "splits.json")
-    assert facts["gate"] == "leave_last_out" and "no clock" in facts["refused"]["global_time"]
+    assert facts["gate"] == "leave_last_out" and "positions per user" in facts["refused"]["global_time"]
     dataset = load_dataset(folder)
     assert dataset.clock == "order" and dataset.data_until == 23
     last = {user: item for user, item, _ in planted.rows}
