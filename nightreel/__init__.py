@@ -1,6 +1,6 @@
-"""What a service imports: `from nightreel import Reader`. Needs the base install only.
+"""Nightreel's public API: `from nightreel import Reader`. It needs the base install only.
 
-Names are loaded when they are first used, so that a stage or a command pays for no more than it needs.
+Names are imported lazily, on first use, so that a stage or a command imports no more than it needs.
 """
 
 from __future__ import annotations

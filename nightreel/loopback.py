@@ -1,4 +1,4 @@
-"""What is asked on loopback never goes through a proxy, whatever a company's network has in the environment."""
+"""Requests to this machine bypass any proxy that is set in the environment."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ NAMES = ("NO_PROXY", "no_proxy")  # programs read one or the other
 
 
 def direct(environment: Mapping[str, str]) -> dict[str, str]:
-    """NO_PROXY and no_proxy with loopback added to what the user has in either of them.
+    """NO_PROXY and no_proxy, with this machine's addresses added to the user's values.
 
     Args:
-        environment: The variables of a process.
+        environment: Environment variables of a process.
 
     Returns:
-        Both variables, with one value.
+        Both variables, with the same value.
     """
     listed = ",".join(environment.get(name, "") for name in NAMES).split(",")
     kept = [host.strip() for host in listed if host.strip()]
@@ -26,12 +26,12 @@ def direct(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def bypass() -> None:
-    """Set both variables for this process and the children that it starts from now on."""
+    """Set both variables for this process and for the child processes that it starts from now on."""
     os.environ.update(direct(os.environ))
 
 
 def is_loopback(url: str | None) -> bool:
-    """Whether an address is on this machine, by its name alone."""
+    """Whether a URL's host is this machine, judged by its name only."""
     try:
         host = urlsplit(url or "").hostname or ""
     except ValueError:

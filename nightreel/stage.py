@@ -1,4 +1,4 @@
-"""What every stage shares: its entry point, its outputs, and the state directory that outlives a run."""
+"""Shared by all stages: entry point, outputs, and the state directory, which outlives a run."""
 
 from __future__ import annotations
 
@@ -23,43 +23,46 @@ TEMPORARY = 75  # EX_TEMPFAIL of sysexits.h
 
 
 def stage_main(main: Callable[[], float | None]) -> None:
-    """Run a stage; a UserError, a missing input or a full disk becomes one message on stderr and exit code 1.
+    """Run a stage as a program; time and memory are saved as a run note.
 
-    main: may return the bytes of memory that processes beside this one held. A fault that may go away by itself gets
-    exit code 75 (EX_TEMPFAIL of sysexits.h) instead. What the stage cost is kept beside DVC.
+    A UserError, a missing input or a full disk becomes one message on stderr and exit code 1; a transient failure, for
+    which a retry may help, exit code 75 (EX_TEMPFAIL of sysexits.h). NIGHTREEL_TRACEBACK=1 shows the traceback.
+
+    Args:
+        main: The stage. It may return the bytes of memory that its child processes used.
     """
     began = time.monotonic()
     loopback.bypass()
     try:
-        beside = main() or 0.0
-        _keep_cost(Path(sys.argv[0]), time.monotonic() - began, beside)
+        child_memory = main() or 0.0
+        _keep_cost(Path(sys.argv[0]), time.monotonic() - began, child_memory)
     except UserError as error:
         _leave(str(error), error, TEMPORARY if isinstance(error, TemporaryError) else 1)
     except FileNotFoundError as error:
-        what = error.filename or error  # pyarrow's has no filename, but says it in words
-        _leave(f"{what}: not found. Run `nightreel why` to see which stage has to write it first.", error)
+        path = error.filename or error  # pyarrow's error has no filename, but names it in its message
+        _leave(f"{path}: not found. Run `nightreel why` to see which stage writes it.", error)
     except (ConnectionError, TimeoutError) as error:
         _leave(f"the connection failed ({error}). Check the network and the server, and run again.", error, TEMPORARY)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         where = error.filename or state_directory()
-        _leave(f"{where}: no space left on the device. Free some and run again; nothing was published.", error)
+        _leave(f"{where}: no space left on the device. Free some space and run again; nothing was published.", error)
 
 
-def _keep_cost(program: Path, seconds: float, beside: float) -> None:
-    """Seconds and peak memory of a stage that ran as a program, for `record` and the report."""
+def _keep_cost(program: Path, seconds: float, child_memory: float) -> None:
+    """Save the time and peak memory of a stage that ran as a program, for `record` and the report."""
     if program.parent.name == "tasks":
         save_run_note(
             f"{program.stem}.cost",
-            {"wall_seconds": round(seconds, 2), "peak_mb": round((peak_memory() + beside) / 1e6, 1)},
+            {"wall_seconds": round(seconds, 2), "peak_mb": round((peak_memory() + child_memory) / 1e6, 1)},
         )
 
 
 def peak_memory() -> float:
-    """Bytes of the most memory that this process held at once."""
+    """Peak memory of this process, in bytes."""
     status = Path("/proc/self/status")
-    if status.exists():  # Linux's ru_maxrss begins with what the parent held
+    if status.exists():  # Linux's ru_maxrss includes the parent's memory
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return float(line.split()[1]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024  # bytes, or kilobytes
@@ -74,29 +77,32 @@ def _leave(message: str, error: Exception, code: int = 1) -> None:
 
 
 def log_progress(message: str) -> None:
-    """A line of progress; flushed, since the flow streams it."""
+    """Print a line of progress; flushed, because the flow streams it."""
     print(message, flush=True)
 
 
 def state_directory() -> Path:
-    """All that outlives a run: store, MLflow database, caches, locks. NIGHTREEL_STATE, else `.nightreel` beside
-    the git common directory (so that worktrees share it), else in the working directory."""
+    """The directory of everything that outlives a run: store, MLflow database, caches, locks.
+
+    NIGHTREEL_STATE, else `.nightreel` next to the git common directory (so that worktrees share it), else
+    `.nightreel` in the working directory.
+    """
     named = os.environ.get("NIGHTREEL_STATE")
     if named:
         return Path(named).expanduser().resolve()
-    found = subprocess.run(
+    git = subprocess.run(
         ["git", "rev-parse", "--path-format=absolute", "--git-common-dir"],
         capture_output=True,
         text=True,
         check=False,
     )
-    root = Path(found.stdout.strip()).parent if found.returncode == 0 else Path.cwd()
+    root = Path(git.stdout.strip()).parent if git.returncode == 0 else Path.cwd()
     return root / ".nightreel"
 
 
 @contextmanager
 def staged_output(target: Path) -> Iterator[Path]:
-    """A folder to fill that takes `target`'s place only when the block ends without an error."""
+    """A folder to write to; it replaces `target` only if the block ends without an error."""
     working = target.with_name(f".{target.name}.partial")
     shutil.rmtree(working, ignore_errors=True)
     working.mkdir(parents=True)
@@ -111,7 +117,7 @@ def staged_output(target: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Canonical JSON (sorted keys, no NaN), written to a temporary name and renamed."""
+    """Write canonical JSON (sorted keys, no NaN) atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     working = path.with_name(f".{path.name}.partial")
@@ -120,7 +126,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """A CSV for `dvc plots`; nothing where there are no rows."""
+    """Write a CSV for `dvc plots`; no file if there are no rows."""
     if rows:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", newline="", encoding="utf-8") as file:
@@ -130,7 +136,7 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The JSON of a stage's output; raises UserError naming the file when it is broken."""
+    """Read the JSON of a stage's output; raises UserError, naming the file, if it can't be parsed."""
     try:
         return json.loads(path.read_text("utf-8"))
     except ValueError as error:
@@ -138,5 +144,5 @@ def read_json(path: Path) -> Any:
 
 
 def save_run_note(stage: str, facts: dict[str, Any]) -> None:
-    """Keep what may differ between equal runs (cache hits, seconds, links) beside DVC, for `record` to log."""
+    """Save non-deterministic run facts (cache hits, timings, URLs) outside DVC, for the `record` stage."""
     write_json(state_directory() / "notes" / f"{stage}.json", facts)

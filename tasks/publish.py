@@ -56,7 +56,7 @@ def _publish(settings: Settings, decision: dict[str, Any], store: Store) -> dict
         lineage=_lineage(settings, decision),
         dry_run=dry_run,
         fence=of_this_run(),
-        told=_tonights_rights(),
+        tonight=_tonights_rights(),
     )
     log_progress(_summary(done, store, channel, dry_run))
     save_run_note("publish", {"store": store.uri, "uploaded": done.uploaded, "sent": done.sent, "moved": done.moved})

@@ -110,11 +110,19 @@ def test_every_dep_is_there_or_another_stages_out() -> None:
             assert made or (ROOT / dep).exists(), f"{stage.name}: {dep}"
 
 
+def _docstring_lines(text: str) -> int:
+    """A module does not become large by being documented."""
+    owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    first = [node.body[0] for node in ast.walk(ast.parse(text)) if isinstance(node, owners) and node.body]
+    found = [each for each in first if isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)]
+    return sum((each.end_lineno or 0) - each.lineno + 1 for each in found)
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_modules_and_functions_stay_small(path: Path) -> None:
     text = path.read_text("utf-8")
     most = MAX_STAGE_LINES if path.parent == ROOT / "tasks" and path.stem in STAGES else MAX_LINES
-    assert text.count("\n") <= most
+    assert text.count("\n") - _docstring_lines(text) <= most
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
             assert (node.end_lineno or 0) - node.lineno < MAX_FUNCTION_LINES, node.name

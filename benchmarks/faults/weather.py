@@ -73,7 +73,7 @@ class Kind:
 
 KINDS = (
     Kind("down", down, ("can't be reached",)),
-    Kind("hanging", hanging, ("does not answer in time",)),
+    Kind("hanging", hanging, ("timed out",)),
     Kind("slow", slow, (), heard=False),
     Kind("full (507)", refusing(507, "XMinioStorageFull"), ("full",)),
     Kind("full (500)", refusing(500, "InternalError"), ("full",)),
@@ -81,7 +81,7 @@ KINDS = (
     Kind("500", refusing(500, "InternalError"), ("failed",)),
     Kind("503", refusing(503, "SlowDown"), ("failed",)),
     Kind("breaking off", breaking, ("can't be reached", "failed")),
-    Kind("another server", stranger, ("is no S3 server",)),
+    Kind("another server", stranger, ("is not an S3 server",)),
     Kind("clock 3 hours off", None, ("clock",)),
 )
 

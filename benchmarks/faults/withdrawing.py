@@ -41,7 +41,7 @@ class Case:
         self.gone = tuple(each.item_id for each in reader.recommend(self.user, k=2))
         self.told = NightlyTables(TableRights(tuple(sorted(reader.items.ids))))
         self.champion = digest_of(folder)
-        publish(self.store, folder, channel="live", champion=None, lineage={"recipe": "first"}, told=self.told)
+        publish(self.store, folder, channel="live", champion=None, lineage={"recipe": "first"}, tonight=self.told)
 
     def by_hand(self) -> None:
         """Withdraw the items and the user."""
@@ -51,7 +51,7 @@ class Case:
         """What is left of a night after its first stages: publish; returns the digest."""
         folder = self.world.bundle(self.number + 1)
         done = publish(
-            self.store, folder, channel="live", champion=self.champion, lineage={"recipe": "night"}, told=self.told
+            self.store, folder, channel="live", champion=self.champion, lineage={"recipe": "night"}, tonight=self.told
         )
         return done.digest
 

@@ -98,7 +98,7 @@ def of_reader(uri: str, big: bool) -> Iterator[Row]:
     why = milliseconds(lambda n: reader.recommend(users[n], k=10, reasons=True), 50)
     yield timed("recommend with reasons", why)
     mixed = milliseconds(
-        lambda n: reader.recommend(users[n], k=10, wishes=RequestOptions(diversity=0.5, max_per_genre=3))
+        lambda n: reader.recommend(users[n], k=10, options=RequestOptions(diversity=0.5, max_per_genre=3))
     )
     yield timed("recommend, known user, diversity and caps", mixed)
     yield timed("similar", milliseconds(lambda n: reader.similar(named[n % ROUNDS], 10), MANY), *bars(None, 2.0))

@@ -1,4 +1,4 @@
-"""Assembling a bundle from a data set and a trained engine; rehearsal and refit both end here."""
+"""Assemble a bundle from a data set and trained models; used by both finetune (rehearsal) and refit."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from nightreel.models.training.selected_params import SelectedParams
 from nightreel.settings import Settings
 from nightreel.stage import read_json
 
-LEARNED = ("train", "valid")  # what a rehearsal knows; the test part is what it is judged on
+LEARNED = ("train", "valid")  # parts that the rehearsal is trained on; it is evaluated on the test part
 
 
 def write_histories(folder: Path, histories: Histories) -> None:
-    """Three .npy files."""
+    """Write histories as three .npy files."""
     folder.mkdir(parents=True)
     for name in ("indptr", "items", "times"):
         np.save(folder / f"{name}.npy", getattr(histories, name), allow_pickle=False)
 
 
 def same_items(base: Path | None, items: pa.Table) -> Path | None:
-    """`base` itself if it is a version with these very items in this order."""
+    """Return `base` if it is a version with exactly these items in this order, else None."""
     if base is None:
         return None
     ids = pq.ParquetFile(base / "items.parquet").read(columns=["item_id"])["item_id"]
@@ -45,13 +45,14 @@ def same_items(base: Path | None, items: pa.Table) -> Path | None:
 
 
 def write_contexts(folder: Path, past: Histories, clock: bool) -> None:
-    """What is popular where, into a bundle whose items are written; see nightreel.bundle.context_popularity."""
+    """Write the popularity by context of a bundle whose items are written; see nightreel.bundle.context_popularity."""
     facets = Facets(folder / "items.parquet")
     context_popularity.write(folder, past, {name: getattr(facets, name) for name in context_popularity.FACETS}, clock)
 
 
 def write_ratings(folder: Path, known: Rated, data: Dataset, choices: SelectedParams) -> None:
-    """The rating head learned from `known`, an .npy file an array; nothing where none was chosen or none are known."""
+    """Fit the rating model on `known` and write it, one .npy file per array; nothing if it was not selected or nothing
+    is known."""
     if not choices.ratings or not len(known):
         return
     folder.mkdir(parents=True)
@@ -69,8 +70,20 @@ def assemble(
     config: dict[str, Any],
     base: Path | None = None,
 ) -> str:
-    """Write and seal a bundle; returns its digest. known: the users' positives and what they have seen, a row a user;
-    config: facts that a reader needs beside the data set's own; base: an earlier version, see nightreel.models.content_vectors."""
+    """Write and seal a bundle.
+
+    Args:
+        folder: Where to write it.
+        data: The data set.
+        engine: The trained models.
+        known: Positive events and seen items, one row per user each.
+        vectors: [n_items, d] content vectors.
+        config: Facts that a reader needs besides the data set's own.
+        base: An earlier version, see nightreel.models.content_vectors.
+
+    Returns:
+        The bundle's digest.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(data.items, folder / "items.parquet")
     pq.write_table(pa.table({"user_id": pa.array(data.user_ids, pa.string())}), folder / "users.parquet")
@@ -91,14 +104,14 @@ def assemble(
 
 
 def _until(known: Histories, data: Dataset) -> float:
-    """Where what the bundle knows ends."""
+    """End of the data that the bundle is trained on."""
     if not len(known.times):
         return data.data_until
     return data_end(known.rows, known.times) if data.clock == "time" else float(known.times.max())
 
 
 def bundle_config(protocol: str, data: Dataset, settings: Settings) -> dict[str, Any]:
-    """Facts of the sources that a reader or a comparison needs."""
+    """Facts about the sources that a reader or a comparison needs."""
     source, embed = read_json(Path("data/snapshot/source.json")), read_json(Path("data/embed/embed.json"))
     return {
         "name": source["name"],
@@ -121,10 +134,21 @@ def rehearse(
     start: Engine | None = None,
     ready: Ready = lambda *_: None,
 ) -> str:
-    """Members refitted on a fold's train and validation with all choices frozen, as a bundle; returns its digest.
+    """Refit all models on a fold's train and validation parts with all choices frozen, and write a bundle.
 
-    start: an engine of the same choices over the fold's train part, for members that can go on from there; ready:
-    see fit_engine.
+    Args:
+        data: The data set.
+        fold: The fold.
+        choices: Selected models and hyper-parameters.
+        vectors: [n_items, d] content vectors.
+        config: Facts that a reader needs.
+        folder: Where to write the bundle.
+        start: Models with the same choices, fitted on the train part, from which models that support it are
+            warm-started.
+        ready: See fit_engine.
+
+    Returns:
+        The bundle's digest.
     """
     known = data.positives(fold, LEARNED), data.seen(fold, LEARNED)
     write_ratings(folder / FOLDER, Rated.of(*data.ratings(fold, LEARNED)), data, choices)
@@ -141,10 +165,20 @@ def refit(
     base: Path | None = None,
     ready: Ready = lambda *_: None,
 ) -> str:
-    """The rehearsal's operation once more, over every event, going on from the rehearsed engine; returns the digest.
+    """Repeat the rehearsal over all events, warm-started from the rehearsed models, and write a bundle.
 
-    base: the folder of an earlier version, of which unchanged content vectors are used again, byte for byte; ready:
-    see fit_engine.
+    Args:
+        data: The data set.
+        choices: Selected models and hyper-parameters.
+        vectors: [n_items, d] content vectors.
+        config: Facts that a reader needs.
+        folder: Where to write the bundle.
+        start: The rehearsed models.
+        base: Folder of an earlier version, whose unchanged content vectors are reused, byte for byte.
+        ready: See fit_engine.
+
+    Returns:
+        The bundle's digest.
     """
     write_ratings(folder / FOLDER, Rated.of(*data.ratings(None)), data, choices)
     known = data.positives(None), data.seen(None)

@@ -1,10 +1,11 @@
-"""Popularity by context: what a version's last week took to most, overall and by language, genre and media type.
+"""Popularity by context: most popular items of the version's last week, overall and by language, genre and media type.
 
-    popular/contexts.json  {"days": 7, "contexts": [[facet, label, items that have it], …]}, days null without a clock
+    popular/contexts.json  {"days": 7, "contexts": [[facet, label, number of items with it], …]}; days null without a
+                           clock
     popular/items.npy      [contexts, PLACES] int32, most events first, ties to the lower row; -1 beyond the last one
     popular/events.npy     [contexts, PLACES] int32 positive events
 
-The week ends where the data of the version end (see nightreel.data.log_end). Without a clock all events count.
+The week ends at the end of the version's data (see nightreel.data.log_end). Without a clock all events count.
 """
 
 from __future__ import annotations
@@ -25,35 +26,35 @@ WEEK_DAYS = 7
 DAY = 86_400.0
 FACETS = ("languages", "genres", "media_types")
 PLACES = 100
-MOST = 64  # labels of a facet, the commonest ones
-LEAST = 10  # items of a label: among fewer, being popular says little
-WHOLE = 0.9  # share of the catalogue from which on a label says no more than the catalogue does
-FIRST, TENTH = 20, 0.1  # popular: among the first 20 places, and among the best tenth of the context's items
+MOST = 64  # labels per facet, most frequent first
+LEAST = 10  # items per label: popularity among fewer items means little
+WHOLE = 0.9  # labels with a larger share of the catalogue are no context of their own
+FIRST, TENTH = 20, 0.1  # popular: within the first 20 places and the best tenth of the context's items
 
 Labels = Sequence[tuple[str, ...]]
 
 
 @dataclass(frozen=True, eq=False)
 class Contexts:
-    """days: of the window, None for all events; popular: {(facet, label): rows of items that are popular there}, ("",
-    "") being everything."""
+    """Popular items by context. days: length of the window, None for all events; popular: {(facet, label): rows of
+    popular items}; ("", "") stands for the whole catalogue."""
 
     days: int | None
     popular: dict[tuple[str, str], frozenset[int]]
 
     @classmethod
     def read(cls, folder: Path) -> Contexts | None:
-        """Of a bundle's folder; None where a bundle was written without."""
+        """Read from a bundle's folder; None if the bundle has none."""
         root = folder / FOLDER
         if not root.is_dir():
             return None
-        told = json.loads((root / "contexts.json").read_text("utf-8"))
+        content = json.loads((root / "contexts.json").read_text("utf-8"))
         items = np.load(root / "items.npy", allow_pickle=False)
         first = {
             (facet, label): frozenset(row[: _first(size)].tolist()) - {-1}
-            for (facet, label, size), row in zip(told["contexts"], items, strict=True)
+            for (facet, label, size), row in zip(content["contexts"], items, strict=True)
         }
-        return cls(told["days"], first)
+        return cls(content["days"], first)
 
 
 def _first(size: int) -> int:
@@ -61,12 +62,12 @@ def _first(size: int) -> int:
 
 
 def write(folder: Path, past: Histories, labels: dict[str, Labels], clock: bool) -> None:
-    """popular/ of a bundle. past: the positive events, a row a user; labels: {facet: [n] labels of each item}."""
+    """Write popular/ of a bundle. past: positive events, one row per user; labels: {facet: [n] labels of each item}."""
     n = len(labels[FACETS[0]])
     counts = _counts(past, n, clock)
     contexts = [("", "", np.arange(n))]
     for facet in FACETS:
-        # Of a language and its regions the language, which is the last one of an item's labels.
+        # Of a language with its regions, only the language, which is the last of an item's labels.
         rows = [row[-1:] for row in labels[facet]] if facet == FACETS[0] else labels[facet]
         contexts += [(facet, label, own) for label, own in _labelled(rows)]
     items = np.full((len(contexts), PLACES), -1, np.int32)
@@ -85,7 +86,7 @@ def write(folder: Path, past: Histories, labels: dict[str, Labels], clock: bool)
 
 
 def _labelled(rows: Labels) -> list[tuple[str, IntArray]]:
-    """The labels that make a context, the commonest first, each with the ascending items that have it."""
+    """Labels that form a context, most frequent first, each with its items in ascending order."""
     found: defaultdict[str, list[int]] = defaultdict(list)
     for item, row in enumerate(rows):
         for label in dict.fromkeys(row):
@@ -96,7 +97,7 @@ def _labelled(rows: Labels) -> list[tuple[str, IntArray]]:
 
 
 def _counts(past: Histories, n: int, clock: bool) -> IntArray:
-    """[n] events of the last week, of all where there is no clock."""
+    """[n] events of the last week, or all events if there is no clock."""
     items = past.items
     if clock and len(items):
         items = items[past.times > data_end(past.rows, past.times) - WEEK_DAYS * DAY]
@@ -141,7 +142,7 @@ LANGUAGES = {
 
 
 def name(facet: str, label: str) -> str:
-    """A label as people say it; a language without a name here by its tag."""
+    """A label as displayed to users; languages without a name here are displayed as their tag."""
     if facet == "languages":
         return LANGUAGES.get(label, label)
     return MEDIA.get(label, label) if facet == "media_types" else label

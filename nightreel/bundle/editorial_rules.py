@@ -1,8 +1,8 @@
-"""A version's table `rules`: which of them hold at an instant, and what they come to for its items.
+"""Editorial rules of a version: which ones are in force at a given time, and their effect on its items.
 
-How they go together: what is hidden stays hidden, whatever pins or boosts it; `only` rows of one kind add up, those of
-different kinds must all be met; of ages the lowest counts and of caps the tightest; a pin beats a bury, a bury a boost;
-of boosts of one item the strongest counts; pins stand in the order of their values, then of the table.
+Precedence: a hidden item stays hidden, even if it is pinned or boosted; `only` rows of one kind are alternatives, those
+of different kinds must all match; the lowest age and the tightest cap apply; a pin beats a bury, a bury beats a boost;
+of several boosts of one item the strongest applies; pins are ordered by their values, then by the table.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ BOOST, BURY = 0.5, -10.0  # added to a relevance between 0 and 1
 
 FILE = "rules.parquet"
 FACETS = {"genre": "genres", "creator": "creators", "language": "languages", "media_type": "media_types"}
-KEPT = 4  # spans of time whose rules are kept worked out: 9 bytes an item each, at most
+KEPT = 4  # cached intervals: at most 9 bytes per item each
 
 
 @dataclass(frozen=True)
 class EditorialRule:
-    """A row. kind, name: its target; value: NaN for none; starts, ends: epoch seconds, -inf and inf for none."""
+    """One row of the table. kind, name: its target; value: NaN for none; starts, ends: epoch seconds, -inf and inf for
+    none."""
 
     rule: str
     kind: str
@@ -46,7 +47,7 @@ class EditorialRule:
 
 @dataclass(frozen=True)
 class LabelCap:
-    """At most `most` items of a list may share a label of a facet; label: this one alone, None: any."""
+    """At most `most` items of a list may share a label of a facet. label: only this label; None: each label."""
 
     facet: str
     label: str | None
@@ -55,9 +56,9 @@ class LabelCap:
 
 @dataclass(frozen=True, eq=False)
 class InForce:
-    """What the rules of an instant come to. hidden: [n] who may not be shown, None where all may; pinned: rows, first
-    in this order; boosted: rows that were named one by one, the strongest first; offset: [n] added to what an item is
-    worth, None for nothing."""
+    """Effect of the rules in force. hidden: [n] items that may not be shown, None if there are none; pinned: item rows,
+    first in this order; boosted: item rows that were named individually, strongest first; offset: [n] added to an
+    item's relevance, None for no change."""
 
     hidden: Mask | None
     pinned: IntArray
@@ -67,16 +68,16 @@ class InForce:
 
     @property
     def reorders(self) -> bool:
-        """Whether they change the order of what may be shown."""
+        """Whether they change the order of the items that may be shown."""
         return bool(len(self.pinned)) or self.offset is not None or bool(self.caps)
 
 
 @dataclass(frozen=True, eq=False)
 class RuleTable:
-    """rows: in the table's order.
+    """The rules of a version, in the table's order.
 
-    Finding out which rules hold is a bisection of the instants at which one begins or ends; what they come to is worked
-    out once for each span between two of these.
+    The rules in force at a given time are found by bisection of their start and end times; their effect is computed
+    once for each interval between these.
     """
 
     rows: tuple[EditorialRule, ...]
@@ -86,34 +87,34 @@ class RuleTable:
 
     @classmethod
     def read(cls, folder: Path, items: ItemTable, facets: Facets) -> RuleTable | None:
-        """Of a bundle's folder; None where it has no rules. Raises BundleError for a rule of a later Nightreel: passing
-        over what hides something would show it."""
+        """Read from a bundle's folder; None if it has no rules. Raises BundleError for a rule that this release does
+        not know: ignoring a rule that hides something would show it."""
         path = folder / FILE
         return cls.of(rows_of(pq.ParquetFile(path).read()), items, facets, str(path)) if path.exists() else None
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Any]], items: ItemTable, facets: Facets, where: str) -> RuleTable | None:
-        """Of rows as `rows_of` gives them; None where there are none.
+        """Build from rows as `rows_of` returns them; None if there are none.
 
         Args:
-            rows: in the table's order.
-            items: what targets are looked up in.
-            facets: the same items' labels.
-            where: names the table in an error.
+            rows: In the table's order.
+            items: Items for looking up targets.
+            facets: The same items' labels.
+            where: Name of the table in error messages.
 
         Raises:
-            BundleError: a rule of a later Nightreel.
+            BundleError: A rule that this release does not know.
         """
         for unknown in (row["rule"] for row in rows if row["rule"] not in SHAPES):
-            raise BundleError(f"{where}: holds the rule {unknown!r}. Use the Nightreel release that wrote it.")
+            raise BundleError(f"{where}: unknown rule {unknown!r}. Use the Nightreel release that wrote it.")
         return cls(tuple(_rule(row) for row in rows), items, facets) if rows else None
 
     def span(self, instant: float) -> int:
-        """Number of the stretch of time, from 0, in which the same rules hold as at an instant, epoch seconds."""
+        """Number, from 0, of the interval around a time (epoch seconds) in which the rules in force do not change."""
         return bisect_right(self._bounds, instant)
 
     def in_force(self, instant: float) -> InForce | None:
-        """What holds at an instant; None: nothing."""
+        """The rules in force at a time, epoch seconds; None if there are none."""
         span = self.span(instant)
         try:
             return self._kept[span]
@@ -126,7 +127,7 @@ class RuleTable:
 
     @cached_property
     def _bounds(self) -> list[float]:
-        """Ascending; a rule holds from its start on, and no more at its end."""
+        """Start and end times, ascending; a rule includes its start and excludes its end."""
         return sorted({at for each in self.rows for at in (each.starts, each.ends) if np.isfinite(at)})
 
     def _worked_out(self, span: int) -> InForce | None:
@@ -171,7 +172,7 @@ class RuleTable:
         return np.array(list(found), np.int64)
 
     def _targets(self, rule: EditorialRule) -> IntArray:
-        """Rows of the items that a rule names; none for what the version does not know."""
+        """Rows of the items that a rule names; empty if the version does not know them."""
         if rule.kind == ITEM:
             found = self.items.index_of(rule.name)
             return np.array([] if found is None else [found], np.int64)
@@ -179,7 +180,7 @@ class RuleTable:
 
     @cached_property
     def _labelled(self) -> dict[tuple[str, str], IntArray]:
-        """Rows of every label that the table names, by kind and label: one pass over each facet that is named."""
+        """Item rows of every label that the table names, by kind and label; one pass over each facet that is named."""
         found: dict[tuple[str, str], list[int]] = {(each.kind, each.name): [] for each in self.rows}
         for kind in {kind for kind, _ in found if kind in FACETS}:
             for i, labels in enumerate(getattr(self.facets, FACETS[kind])):
@@ -190,14 +191,14 @@ class RuleTable:
 
 
 def write(folder: Path, rules: pa.Table) -> None:
-    """rules: schema.RULES_SCHEMA; a bundle without rules has no file, and loses one that it had."""
+    """Write rules (RULES_SCHEMA); without rules the file is removed."""
     (folder / FILE).unlink(missing_ok=True)
     if rules.num_rows:
         pq.write_table(rules, folder / FILE)
 
 
 def rows_of(rules: pa.Table) -> tuple[dict[str, Any], ...]:
-    """A table of rules as JSON can hold it: moments in epoch seconds, null for none."""
+    """A table of rules in JSON types: times in epoch seconds, null for none."""
     rows = rules.select(RULES_SCHEMA.names).to_pylist()
     return tuple(
         row | {name: row[name].timestamp() if row[name] else None for name in ("starts_at", "ends_at")} for row in rows

@@ -1,4 +1,4 @@
-"""What a bundle costs a service: its bytes, and the memory of a process that answers from it."""
+"""Footprint of a bundle: its bytes, and the memory of a process that serves from it."""
 
 from __future__ import annotations
 
@@ -21,16 +21,14 @@ print(peak_memory())
 
 
 def size_mb(folder: Path) -> float:
-    """Of all files of a bundle."""
+    """Size of all files of a bundle, in MB."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / MB
 
 
 def memory_mb(folder: Path) -> float:
-    """Peak resident memory of a fresh process that opens the bundle and answers one history; mapped files count by
-    what is touched of them. Raises UserError if that process fails."""
+    """Peak resident memory, in MB, of a new process that opens the bundle and recommends for one history. Memory-mapped
+    files count as far as they are read. Raises UserError if the process fails."""
     done = subprocess.run([sys.executable, "-c", ANSWER, str(folder)], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise UserError(
-            f"{folder}: a fresh process can't answer from the bundle: {done.stderr.strip() or 'it was killed'}."
-        )
+        raise UserError(f"{folder}: a new process can't open the bundle: {done.stderr.strip() or 'it was killed'}.")
     return float(done.stdout.split()[-1]) / MB

@@ -1,9 +1,9 @@
-"""The bundle: a folder of data files with a manifest, written last, that names every byte in it.
+"""The bundle format: a folder of data files and a manifest, written last, that lists every one of them.
 
     manifest.json  {"format": 1, "files": {path: {"sha256", "size"[, "dtype", "shape"]}}, "config": {…}}
 
-The digest of a bundle is the SHA-256 of its manifest as canonical JSON, so it covers all that a reader uses.
-`lineage.json` (times, hosts, run ids) may stand beside the manifest and is not covered.
+The digest of a bundle is the SHA-256 of its manifest as canonical JSON, so it covers everything that a reader uses.
+`lineage.json` (times, hosts, run ids) may be next to the manifest and is not covered.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ CONFIG = "config.json"
 LINEAGE = "lineage.json"
 _UNCOVERED = frozenset({MANIFEST, LINEAGE})
 _CODE_FORMATS = frozenset({".pkl", ".pickle", ".joblib", ".pt", ".pth", ".py", ".so"})
-_HASHERS = 2  # threads: more than half of a bundle's bytes are one file, its vectors
+_HASHERS = 2  # threads: one file, the vectors, is more than half of a bundle's bytes
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class BundleError(UserError):
-    """A bundle is torn, changed, of another format or holds what it must not; the message names the file."""
+    """A bundle is incomplete, changed, of another format or has forbidden content; the message names the file."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,17 @@ class Manifest:
 
 
 def seal(folder: Path, config: dict[str, Any]) -> str:
-    """Write config.json and, last, the manifest of every file in the folder; returns the digest.
+    """Write config.json and, last, the manifest of all files in the folder.
 
-    Raises BundleError for formats that can hold code (pickle and its kin) and for arrays of Python objects.
+    Args:
+        folder: The bundle's folder.
+        config: Content of config.json.
+
+    Returns:
+        The bundle's digest.
+
+    Raises:
+        BundleError: A file's format can contain code (such as pickle), or an array contains Python objects.
     """
     (folder / MANIFEST).unlink(missing_ok=True)
     (folder / CONFIG).write_bytes(_canonical(config))
@@ -66,9 +74,17 @@ def seal(folder: Path, config: dict[str, Any]) -> str:
 
 
 def verify(folder: Path, expected: str | None = None) -> Manifest:
-    """The manifest of a bundle whose every byte is as sealed, `expected` being the digest it should have.
+    """Check that every byte of a bundle is as it was sealed.
 
-    Raises BundleError naming the file that is missing, cut, changed or not listed.
+    Args:
+        folder: The bundle's folder.
+        expected: The digest that it must have; None for any.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        BundleError: A file is missing, truncated, changed or not listed; the message names it.
     """
     manifest = read_manifest(folder)
     if expected is not None and manifest.digest != expected:
@@ -83,22 +99,22 @@ def verify(folder: Path, expected: str | None = None) -> Manifest:
 
 
 def digest_of(folder: Path) -> str:
-    """The digest by the manifest alone; the files are not read."""
+    """Digest of a bundle, from its manifest only; the other files are not read."""
     return read_manifest(folder).digest
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a folder; raises BundleError when it is missing, broken or of another format."""
+    """Read the manifest of a folder; raises BundleError if it is missing, damaged or of another format."""
     path = folder / MANIFEST
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise BundleError(f"{path}: not found: {folder} is no complete bundle. Write or publish it again.") from None
+        raise BundleError(f"{path}: not found: {folder} is not a complete bundle. Write or publish it again.") from None
     return parse_manifest(content, str(path))
 
 
 def parse_manifest(content: bytes, where: str) -> Manifest:
-    """A manifest's content; `where` names it in errors (BundleError)."""
+    """Parse a manifest; `where` names it in error messages (BundleError)."""
     try:
         value = json.loads(content)
         if value["format"] != FORMAT:
@@ -111,12 +127,12 @@ def parse_manifest(content: bytes, where: str) -> Manifest:
     except (ValueError, KeyError, TypeError, AttributeError):
         sound = False
     if not sound:
-        raise BundleError(f"{where}: is cut or is no bundle manifest. Use another version, or publish it again.")
+        raise BundleError(f"{where}: is truncated or not a bundle manifest. Use another version, or publish it again.")
     return manifest
 
 
 def _sound(name: str, entry: dict[str, Any]) -> bool:
-    """Whether a manifest's entry is well formed and stays inside the bundle's folder."""
+    """Whether an entry of a manifest is well formed and its path stays inside the bundle's folder."""
     parts = name.split("/")
     inside = all(part and not part.startswith(".") for part in parts) and name not in _UNCOVERED
     return inside and isinstance(entry["size"], int) and _SHA256.fullmatch(entry["sha256"]) is not None
@@ -127,23 +143,23 @@ def _canonical(value: Any) -> bytes:
 
 
 def _covered(folder: Path) -> list[str]:
-    """Every file in the folder that the manifest has to name; hidden names are working files."""
+    """Every file in the folder that the manifest must list; hidden files are working files."""
     paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     names = [path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts)]
     return sorted(name for name in names if name not in _UNCOVERED)
 
 
 def _entry(path: Path, name: str) -> dict[str, Any]:
-    import numpy as np  # 0.1 s that a night without changes need not wait for
+    import numpy as np  # takes 0.1 s to import, which a run without changes need not wait for
 
     if path.suffix in _CODE_FORMATS:
-        raise BundleError(f"{path}: {path.suffix} files can hold code. A bundle holds data formats only.")
+        raise BundleError(f"{path}: {path.suffix} files can contain code. Save it in a format that holds data only.")
     entry: dict[str, Any] = {"sha256": _sha256(path), "size": path.stat().st_size}
     if path.suffix == ".npy":
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except ValueError as error:
-            raise BundleError(f"{path}: is no plain array ({error}). Save numbers, not Python objects.") from None
+            raise BundleError(f"{path}: is not a plain array ({error}). Save numbers, not Python objects.") from None
         entry |= {"dtype": array.dtype.str, "shape": list(array.shape)}
     return entry
 
@@ -154,14 +170,16 @@ def _check_file(path: Path, entry: dict[str, Any]) -> None:
     except FileNotFoundError:
         raise BundleError(f"{path}: not found, but the manifest lists it. Use another version.") from None
     if size != entry["size"]:
-        raise BundleError(f"{path}: has {size} bytes instead of {entry['size']}: it is torn. Use another version.")
+        raise BundleError(
+            f"{path}: has {size} bytes instead of {entry['size']}: it is incomplete. Use another version."
+        )
     if _sha256(path) != entry["sha256"]:
-        raise BundleError(f"{path}: was changed: its SHA-256 is not the manifest's. Use another version.")
+        raise BundleError(f"{path}: was changed: its SHA-256 differs from the manifest's. Use another version.")
 
 
 def _sha256(path: Path) -> str:
-    if not path.stat().st_size:  # nothing to map
+    if not path.stat().st_size:  # an empty file can't be mapped
         return hashlib.sha256().hexdigest()
-    # Mapped, a tenth faster than read into a buffer first.
+    # Mapping is 10% faster than reading into a buffer.
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
         return hashlib.sha256(whole).hexdigest()

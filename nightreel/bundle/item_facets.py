@@ -1,4 +1,4 @@
-"""What filters, caps, reasons and the text search look at in a bundle's items; columns are read on demand."""
+"""Attributes of a bundle's items for filters, caps, reasons and text search; columns are read on demand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Lists = tuple[tuple[str, ...], ...]
 
 @dataclass(frozen=True)
 class Facets:
-    """path: the bundle's items.parquet. A column that the table lacks is empty for every item."""
+    """Attributes of items. path: the bundle's items.parquet. A missing column is empty for every item."""
 
     path: Path
 
@@ -35,37 +35,37 @@ class Facets:
 
     @cached_property
     def creators(self) -> Lists:
-        """[n] who made each item."""
+        """[n] creators of each item."""
         return self._lists("creators")
 
     @cached_property
     def languages(self) -> Lists:
-        """[n] the item's language and what it is a region or script of, in lower case: zh-hant, zh."""
+        """[n] language of each item, followed by the more general languages, in lower case: zh-hant, zh."""
         return tuple(_ranges(row[0]) if row else () for row in self._lists("language"))
 
     @cached_property
     def media_types(self) -> Lists:
-        """[n] video, audio, … or nothing."""
+        """[n] media types of each item (video, audio, …), or nothing."""
         return self._lists("media_type")
 
     @cached_property
     def min_ages(self) -> FloatArray:
-        """[n] least age of each item's audience; NaN where none is known."""
+        """[n] minimum age of each item's audience; NaN if unknown."""
         if "min_age" not in self._file.schema_arrow.names:
             return np.full(len(self), np.nan)
         return numbers(pq.ParquetFile(self.path).read(columns=["min_age"])["min_age"].cast(pa.float64()), np.nan)
 
     @cached_property
     def contexts(self) -> Contexts | None:
-        """What is popular in which of them; None where the bundle does not say."""
+        """Popular items by context; None if the bundle has none."""
         return Contexts.read(self.path.parent)
 
     def texts(self, name: str) -> Lists:
-        """[n] a column's texts: a list's entries, or the one text of a plain column. Not kept."""
+        """[n] texts of a column: a list's entries, or the one text of a plain column. Not cached."""
         return self._lists(name)
 
     def holding(self, facet: str, wanted: Collection[str]) -> Mask:
-        """[n] items that have at least one of the wanted labels, letter case aside."""
+        """[n] items that have at least one of the wanted labels, ignoring case."""
         names = {name.casefold() for name in wanted}
         rows: Lists = getattr(self, facet)
         return np.fromiter((any(label.casefold() in names for label in row) for row in rows), bool, len(rows))
@@ -77,7 +77,7 @@ class Facets:
     def _lists(self, name: str) -> Lists:
         if name not in self._file.schema_arrow.names:
             return ((),) * len(self)
-        # Opened anew: a ParquetFile is not to be read from several threads.
+        # Opened again, because a ParquetFile can't be read from several threads.
         cells = pq.ParquetFile(self.path).read(columns=[name])[name].to_pylist()
         return tuple((cell,) if isinstance(cell, str) else tuple(cell or ()) for cell in cells)
 

@@ -1,4 +1,4 @@
-"""A bundle's items as a reader needs them: names, and who may be shown at what moment."""
+"""A bundle's items: ids, titles, and which of them may be shown at a given time."""
 
 from __future__ import annotations
 
@@ -19,15 +19,21 @@ from nightreel.data.item_rights import Rights
 from nightreel.errors import UserError
 
 Mask = npt.NDArray[np.bool_]
-_FUZZY_MAX = 50_000  # names: comparing more of them letter by letter takes seconds
+_FUZZY_MAX = 50_000  # names; a fuzzy comparison with more of them takes seconds
 
 
 @dataclass(frozen=True)
 class ItemTable:
     """Items in index order.
 
-    ids, titles: [n]; labels: [n] lists of genres; blocked, published, expires: [n] their rights, see
-    nightreel.data.item_rights. Who replaces these three by others has said all there is to say of who may be shown.
+    Attributes:
+        ids: [n] item ids.
+        titles: [n] titles.
+        labels: [n] lists of genres.
+        blocked: [n] whether an item is blocked; with the next two its rights, see nightreel.data.item_rights. Nothing
+            else decides what may be shown.
+        published: [n] start of availability, epoch seconds.
+        expires: [n] end of availability, epoch seconds.
     """
 
     ids: tuple[str, ...]
@@ -39,9 +45,9 @@ class ItemTable:
 
     @classmethod
     def read(cls, path: Path) -> ItemTable:
-        """From items.parquet; genres, blocked, published_at and expires_at are optional columns."""
+        """Read items.parquet; genres, blocked, published_at and expires_at are optional columns."""
         wanted = ("item_id", "title", "genres", "blocked", "published_at", "expires_at")
-        # Not read_table, to_numpy and the like: they import pandas where it is installed, which takes 0.3 s.
+        # Not read_table, to_numpy and the like: they import pandas if it is installed, which takes 0.3 s.
         file = pq.ParquetFile(path)
         table = file.read(columns=[name for name in file.schema_arrow.names if name in wanted])
         cells = {name: table[name] for name in table.column_names}
@@ -55,7 +61,7 @@ class ItemTable:
     def with_rights(self, rights: Rights) -> ItemTable:
         """The same items with other rights, [n] each."""
         other = replace(self, blocked=rights.blocked, published=rights.published, expires=rights.expires)
-        # What was worked out from the ids and the labels stays right.
+        # Cached values that depend only on ids and labels stay valid.
         kept = ("genres", "column", "_index")
         other.__dict__.update({name: self.__dict__[name] for name in kept if name in self.__dict__})
         return other
@@ -79,12 +85,22 @@ class ItemTable:
         return {item: i for i, item in enumerate(self.ids)}
 
     def index_of(self, item_id: str) -> int | None:
-        """Row of an item; None when the bundle does not know it."""
+        """Row of an item; None if the bundle does not know it."""
         return self._index.get(item_id)
 
     def require(self, name: str, hidden: Mask | None = None) -> int:
-        """Row of the item with this id, or this exact title if only one has it; raises UserError with near matches,
-        none of which is of `hidden` [n], what may not be shown."""
+        """Find an item by id, or by exact title if it is unique.
+
+        Args:
+            name: Id or title.
+            hidden: [n] items that may not be shown, and so are not suggested.
+
+        Returns:
+            The item's row.
+
+        Raises:
+            UserError: There is no such item; the message suggests similar ones.
+        """
         index = self.index_of(name)
         if index is not None:
             return index
@@ -95,7 +111,7 @@ class ItemTable:
         hint = "; ".join(f"{self.ids[i]} ({self.titles[i]})" for i in near[:5])
         raise UserError(
             f"{name!r}: no item has this id or title. "
-            + (f"Near it: {hint}." if near else "Take an id from the item_id column of the catalogue.")
+            + (f"Did you mean {hint}?" if near else "Take an id from the item_id column of the catalogue.")
         )
 
     def _near(self, name: str) -> list[int]:
@@ -108,19 +124,19 @@ class ItemTable:
 
     @cached_property
     def rights(self) -> Rights:
-        """Who may be shown when: what every door goes by."""
+        """Which items may be shown at what time."""
         return Rights(self.blocked, self.published, self.expires)
 
     def hidden(self, instant: float) -> Mask:
-        """[n] items that nobody may be shown at an instant, epoch seconds."""
+        """[n] items that may not be shown at a time, epoch seconds."""
         return self.rights.hidden(instant)
 
     def gone(self, instant: float) -> Mask:
-        """[n] items that are blocked, or have expired by an instant: what time alone does not bring back."""
+        """[n] items that are blocked or expired at a time: they do not come back as time passes."""
         return self.blocked | (self.expires <= instant)
 
     def why_hidden(self, index: int, instant: float) -> str | None:
-        """What keeps an item from being shown: "blocked", "upcoming" or "expired"; None for nothing."""
+        """Why an item may not be shown: "blocked", "upcoming" or "expired"; None if it may."""
         if self.blocked[index]:
             return "blocked"
         if self.expires[index] <= instant:
@@ -128,7 +144,7 @@ class ItemTable:
         return "upcoming" if self.published[index] > instant else None
 
     def span(self, instant: float) -> int:
-        """Number of the stretch of time, from 0, in which the same items are hidden as at an instant."""
+        """Number, from 0, of the interval around a time in which the set of hidden items does not change."""
         return bisect_right(self._edges, instant)
 
     @cached_property
@@ -136,8 +152,8 @@ class ItemTable:
         return self.rights.edges()
 
     def hiding(self, ids: Collection[str]) -> ItemTable:
-        """The same items of which just these may not be shown, whatever the clock says: what is judged today is judged
-        alike tomorrow. Ids that the table does not know are passed over."""
+        """The same items, of which exactly these are hidden, at any time, so that an evaluation can be repeated on
+        another day. Unknown ids are ignored."""
         blocked = np.zeros(len(self), bool)
         blocked[[self._index[each] for each in ids if each in self._index]] = True
         always = np.full(len(self), np.inf)

@@ -1,4 +1,4 @@
-"""Answers stored with a bundle: the known users' lists and every item's neighbours, read instead of computed."""
+"""Precomputed results in a bundle: the known users' lists and every item's neighbours."""
 
 from __future__ import annotations
 
@@ -18,9 +18,14 @@ LISTS, NEIGHBOURS = "lists", "neighbours"
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """lists: a row of LENGTH a user for tonight, and one more for everybody unknown, 800 bytes each; neighbours: a row
-    of NEAR an item, nearest first, 512 bytes each, without the item itself, whatever may be shown. None where a bundle
-    was written without. Memory-mapped. without: [n_items] what the lists were computed without."""
+    """Precomputed results, memory-mapped; None where a bundle has none.
+
+    Attributes:
+        lists: LENGTH items per user for the end of the data, and a last row for all unknown users; 800 bytes per row.
+        neighbours: NEAR items per item, nearest first, without the item itself and regardless of rights; 512 bytes per
+            row.
+        without: [n_items] items that were left out of the lists.
+    """
 
     lists: TopK | None
     neighbours: TopK | None
@@ -28,15 +33,15 @@ class Stored:
 
     @classmethod
     def read(cls, folder: Path, items: ItemTable, config: Mapping[str, Any]) -> Stored:
-        """Of a bundle's folder. items: with the rights that the bundle itself gives them."""
-        # An earlier Nightreel computed lists as of each user's last event where it had evaluated so: of no use tonight.
+        """Read from a bundle's folder. items: with the bundle's own rights."""
+        # Early releases computed lists as of each user's last event, which are not usable here.
         lists = _read(folder / LISTS) if config.get("moment") == tonight(config["clock"]) else None
         return cls(lists, _read(folder / NEIGHBOURS), never_again(items, Clock.of(config)))
 
 
 def never_again(items: ItemTable, clock: Clock) -> Mask:
-    """[n] what lists are computed without: blocked items, and what had expired when the data ended. All else may come
-    to be shown while the version is served, and is left out when a list is read."""
+    """[n] items that are left out of precomputed lists: blocked ones, and those that had expired at the end of the
+    data. All others may become visible while the version is served; hidden ones are removed when a list is read."""
     return items.blocked if clock.ordered else items.gone(clock.until)
 
 

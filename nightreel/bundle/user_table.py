@@ -1,4 +1,4 @@
-"""A bundle's users: who they are, what they took to and what they have seen."""
+"""A bundle's users: ids, positive events, and seen items."""
 
 from __future__ import annotations
 
@@ -21,15 +21,19 @@ from nightreel.errors import UserError
 from nightreel.stage import state_directory
 
 FILE = "users.parquet"
-FEW = 100  # users up to which bisection is faster than a hash table
+FEW = 100  # number of users up to which bisection is faster than a hash table
 
 
 @dataclass(frozen=True, eq=False)
 class UserTable:
     """Users in index order.
 
-    ids: [n] strings, ascending, pseudonyms where key_fingerprint is set; histories (positives), seen: n + 1 rows, the
-    last one empty: everybody unknown; erased: rows that nobody is answered from any more.
+    Attributes:
+        ids: [n] user ids, ascending; pseudonyms if key_fingerprint is set.
+        histories: n + 1 rows of positive events; the last, empty row is for all unknown users.
+        seen: n + 1 rows of seen items, likewise.
+        key_fingerprint: Fingerprint of the pseudonym key; None for plain ids.
+        erased: Rows of erased users, who are treated as unknown.
     """
 
     ids: pa.Array
@@ -40,7 +44,7 @@ class UserTable:
 
     @classmethod
     def read(cls, folder: Path, fingerprint: str | None) -> UserTable:
-        """From a bundle's folder, arrays memory-mapped; raises FileNotFoundError, BundleError for unsorted ids."""
+        """Read from a bundle's folder, memory-mapped; raises FileNotFoundError, or BundleError for unsorted ids."""
         path = folder / FILE
         ids = pq.ParquetFile(path).read(columns=["user_id"])["user_id"].cast(pa.string()).combine_chunks()
         if pc.any(pc.greater_equal(ids.slice(0, max(len(ids) - 1, 0)), ids.slice(1))).as_py():
@@ -51,9 +55,10 @@ class UserTable:
         return len(self.ids)
 
     def rows(self, user_ids: Sequence[str]) -> IntArray:
-        """[n] row of each user by their own id; len(self) for those that the bundle does not know.
+        """[n] row of each user id; len(self) for unknown users.
 
-        Raises UserError where pseudonyms are used and their key is missing or another one.
+        Raises:
+            UserError: Ids are pseudonyms and their key is missing or another one.
         """
         names = [pseudonym(self._key, user) for user in user_ids] if self.key_fingerprint else list(user_ids)
         if len(names) > FEW:
@@ -65,13 +70,13 @@ class UserTable:
         return np.asarray(found, np.int64)
 
     def without(self, names: Collection[str]) -> UserTable:
-        """The same table, in which users of these names (as in `ids`) are as unknown as anybody else."""
+        """The same table, in which the users with these names (as in `ids`) are unknown."""
         rows = (self._row(name) for name in names)
         return replace(self, erased=frozenset(row for row in rows if row < len(self)))
 
     @cached_property
     def known(self) -> pa.Array:
-        """The ids of all users that can be asked for, ascending."""
+        """Ids of all users who are not erased, ascending."""
         if not self.erased:
             return self.ids
         return self.ids.filter(pa.array(~self._gone[:-1]))
@@ -91,8 +96,8 @@ class UserTable:
         return gone
 
     def _row(self, name: str) -> int:
-        """By bisection: no table of all users is built, and pyarrow's conversions, which import pandas where it is
-        installed (0.3 s), are not needed."""
+        """Find a user by bisection: this builds no table of all users, and avoids pyarrow's conversions, which import
+        pandas if it is installed (0.3 s)."""
         at = bisect_left(self.ids, name, key=lambda cell: cell.as_py())
         return at if at < len(self) and self.ids[at].as_py() == name else len(self)
 
@@ -103,12 +108,12 @@ class UserTable:
 
 
 def key_for(fingerprint: str) -> bytes:
-    """The key that a version's pseudonyms were made with; raises UserError where it is missing or another one."""
+    """The key of a version's pseudonyms; raises UserError if it is missing or another one."""
     kept = state_directory() / "pseudonym.key"
     key = load_key(kept.parent, create=False)
     if key is None:
         raise UserError(
-            f"This version knows users by pseudonym, and the key is missing. Set {KEY_VARIABLE} to the key of the "
+            f"This version stores users under pseudonyms, and the key is missing. Set {KEY_VARIABLE} to the key of the "
             f"run that published it, or copy its pseudonym.key to {kept}."
         )
     if key_fingerprint(key) != fingerprint:

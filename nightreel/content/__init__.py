@@ -1,1 +1,1 @@
-"""What an item is about: its text, and the encoders that turn it into vectors."""
+"""Item content: its text, and the encoders that turn it into vectors."""

@@ -1,4 +1,4 @@
-"""Pairs of items that were taken one shortly after another: what the encoder's contrastive step learns from."""
+"""Pairs of items with which a user interacted within a short time: training data of contrastive fine-tuning."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import numpy.typing as npt
 
 from nightreel.data.histories import Histories
 
-REACH = 3  # events apart: beyond that, two items of a long history have little to do with each other
+REACH = 3  # events apart: items of a long history that are further apart are hardly related
 
 
 def close_pairs(histories: Histories) -> npt.NDArray[np.int64]:
-    """[p, 2] item indices up to REACH events apart in the same history, the earlier one first."""
+    """[p, 2] item indices at most REACH events apart in the same history, the earlier one first."""
     rows, n = histories.rows, len(histories.items)
     found = []
     for step in range(1, min(REACH, n - 1) + 1):

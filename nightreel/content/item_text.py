@@ -13,19 +13,19 @@ import pyarrow.parquet as pq
 
 from nightreel.errors import UserError
 
-# In the order of what an encoder must not lose when it cuts a long text: the transcript comes last.
+# Ordered by importance, because an encoder truncates long texts: the transcript comes last.
 FIELDS = ("title", "genres", "tags", "creators", "description", "transcript")
 COLUMNS = ("item_id", "title")
 """Columns that a catalogue must have; the other fields are optional."""
 BLOCK, BUFFER = 4096, 1 << 20
-"""Items, and bytes of a column, that are read at once."""
+"""Number of items, and bytes of a column, per block."""
 
 
 def item_text(row: Mapping[str, Any]) -> str:
-    """One line a field that the item has, in the order of FIELDS; lists are joined by commas.
+    """One line per field that the item has, in the order of FIELDS; lists are joined by commas.
 
-    Unicode is composed (NFC) and white space collapsed, so that a text that looks the same is the same.
-    An item without any of the fields has the empty text, whose vector is zero.
+    Unicode is composed (NFC) and white space collapsed, so that texts that look equal are equal. An item without any of
+    the fields has the empty text, whose vector is zero.
     """
     return "\n".join(_lines(row))
 
@@ -46,25 +46,25 @@ def _clean(part: str | None) -> str:
 def read_texts(path: Path, understood: Path | None = None) -> list[str]:
     """The text of each item, in the catalogue's order; raises UserError naming file and column.
 
-    understood: what understand wrote; its transcript is read where the catalogue has none.
+    understood: output of understand; its transcript is used where the catalogue has none.
     """
     return [text for block in text_blocks(path, understood) for text in block]
 
 
 def titles(path: Path) -> Iterator[str]:
-    """Each item's title, empty where it has none; raises UserError naming the file."""
+    """Title of each item, empty if it has none; raises UserError naming the file."""
     with _open(path, "validate") as file:
         yield from (row.get("title") or "" for row in _rows(file, ["title"], path, "validate"))
 
 
 def count_texts(path: Path) -> int:
-    """Items of a catalogue."""
+    """Number of items of a catalogue."""
     with _open(path, "validate") as file:
         return int(file.metadata.num_rows)
 
 
 def text_blocks(path: Path, understood: Path | None = None) -> Iterator[list[str]]:
-    """`read_texts` in blocks of BLOCK items; memory does not grow with the catalogue."""
+    """Like `read_texts`, in blocks of BLOCK items; memory does not grow with the catalogue."""
     with ExitStack() as stack:
         items = stack.enter_context(_open(path, "validate"))
         columns = items.schema_arrow.names

@@ -1,4 +1,4 @@
-"""The vectors that understand made of items' sound and pictures, as arrays in the catalogue's order."""
+"""Sound and picture vectors of items, in the catalogue's order."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Vectors = npt.NDArray[np.float32]
 
 
 def read_media_vectors(path: Path) -> dict[str, Vectors]:
-    """{"sound": [n, d], "picture": [n, e]}, only those that some item has; an item without one has a zero row.
+    """{"sound": [n, d], "picture": [n, e]}, without those that no item has; an item without one has a zero row.
 
-    Raises UserError naming the file where it can't be read or an item's vector has another length.
+    Raises UserError naming the file if it can't be read or an item's vector has another length.
     """
     again = "Run `dvc repro -f understand` to write it again."
     try:
@@ -36,7 +36,7 @@ def read_media_vectors(path: Path) -> dict[str, Vectors]:
         odd = np.flatnonzero((lengths > 0) & (lengths != width))
         if len(odd):
             item = table["item_id"][int(odd[0])].as_py()
-            raise UserError(f"{path}: item {item}: its {name} has {lengths[odd[0]]} numbers, not {width}. {again}")
+            raise UserError(f"{path}: item {item}: its {name} has {lengths[odd[0]]} numbers; expected {width}. {again}")
         found[name] = _dense(cells, lengths > 0, width)
     return found
 

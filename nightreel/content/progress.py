@@ -1,4 +1,4 @@
-"""Progress of a long count, as log lines with the time left."""
+"""Progress of a long loop as log lines with the remaining time."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from nightreel.stage import log_progress
 
 EVERY_S = 5.0
-"""Seconds between two lines: a flow's log stays readable."""
+"""Seconds between two lines, so that the log stays readable."""
 
 
 class Progress:
-    """Says `<what> 1,200 of 9,742 (12%), 45 s left`, at most every EVERY_S seconds, and once at the end."""
+    """Logs `<what> 1,200 of 9,742 (12%), 45 s left`, at most every EVERY_S seconds, and once at the end."""
 
     def __init__(
         self,
@@ -25,13 +25,14 @@ class Progress:
         self.began = self.told = clock()
 
     def __call__(self, done: int, share: float) -> None:
-        """done: how many of the total; share: of the work, 0 to 1, from which the time left is taken."""
+        """done: finished part of the total; share: share of the work, 0 to 1, from which the remaining time is
+        estimated."""
         now = self.clock()
         spent = now - self.began
         if done >= self.total:
             rate = done / max(spent, 1e-9)
             shown = f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
-            self.tell(f"{self.what} {done:,} of {self.total:,} in {spent:.1f} s ({shown} a second)")
+            self.tell(f"{self.what} {done:,} of {self.total:,} in {spent:.1f} s ({shown} per second)")
         elif now - self.told >= EVERY_S:
             self.told = now
             left = spent * (1 - share) / max(share, 1e-9)

@@ -1,4 +1,4 @@
-"""Arrow columns as numpy arrays, without the imports that pyarrow's own conversions bring along."""
+"""Arrow columns as numpy arrays, without the imports of pyarrow's own conversions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 
 def numbers(column: pa.ChunkedArray, missing: float) -> npt.NDArray[Any]:
-    """[n] a column of numbers. Not through to_numpy or a scalar, which import pandas where it is installed (0.3 s)."""
+    """[n] a column of numbers. Avoids to_numpy and scalars, which import pandas if it is installed (0.3 s)."""
     whole = column.combine_chunks()
     if not whole.null_count:
         return np.from_dlpack(whole)

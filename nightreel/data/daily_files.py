@@ -1,4 +1,4 @@
-"""Events as one file a day, so that a new night adds files and leaves the old ones as they are."""
+"""Events as one file per day, so that a new night adds files and leaves the old ones unchanged."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ EPOCH = np.datetime64("1970-01-01", "D")
 EARLIEST, LATEST = np.datetime64("1900-01-01", "D"), np.datetime64("2999-12-31", "D")
 ORDER_FILE = "order.parquet"
 EMPTY_FILE = "none.parquet"
-"""Holds the columns where every row was rejected; validate reports the reasons."""
+"""File with the columns if every row was rejected; validate reports the reasons."""
 
 
 def write_days(events: pa.Table, clock: str, folder: Path) -> list[str]:
-    """Write events (timestamp in µs or a position) below `folder`, source order kept in each file; returns the
-    names. Moments that no calendar holds go to the first or the last day: validate quarantines them."""
+    """Write events (timestamp in µs or a position) below `folder`, in source order within each file; returns the
+    names. Times outside the calendar go to the first or the last day; validate quarantines them."""
     folder.mkdir(parents=True)
     if clock == "order":
         _write(events, folder / ORDER_FILE)
@@ -46,7 +46,8 @@ def _write(events: pa.Table, path: Path) -> None:
 
 
 def read_days(folder: Path) -> pa.Table:
-    """All events in day order; raises UserError naming a file that is cut or has other columns than the rest."""
+    """Read all events in day order; raises UserError naming a file that is truncated or has other columns than the
+    rest."""
     paths = sorted(folder.glob("*.parquet"))
     if not paths:
         raise UserError(f"{folder}: holds no events. Run the stage that writes it: `dvc repro snapshot`.")
@@ -56,8 +57,8 @@ def read_days(folder: Path) -> pa.Table:
             tables.append(pq.ParquetFile(path, memory_map=True).read(use_threads=False))
         except (pa.ArrowException, OSError) as error:
             raise UserError(
-                f"{path}: is not a whole Parquet file ({str(error).splitlines()[0]}). Delete {folder.parent} and run "
-                "snapshot again."
+                f"{path}: is damaged or not a Parquet file ({str(error).splitlines()[0]}). Delete {folder.parent} and "
+                "run snapshot again."
             ) from None
         if tables[-1].schema != tables[0].schema:
             raise UserError(f"{path}: its columns differ from {paths[0].name}'s. Delete {folder.parent} and run again.")

@@ -1,4 +1,4 @@
-"""The validated data set as later stages see it: indices, histories and folds."""
+"""The validated data set as later stages read it: indices, histories and folds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class Dataset:
 
     events: the clean events table (schema.CLEAN_EVENTS), sorted by user, time and source order;
     folds: part of each event (splits.TRAIN, VALID, TEST, UNUSED) by fold name, int8 [events];
-    data_until: where several users' events end (see ends.data_end), epoch seconds; without a clock the last position.
+    data_until: where several users' events end (see log_end.data_end), epoch seconds; without a clock the last
+    position.
     """
 
     items: pa.Table
@@ -57,19 +58,19 @@ class Dataset:
         return ids
 
     def positives(self, fold: str | None, parts: tuple[str, ...] = ()) -> Histories:
-        """Histories of positive events in some parts of a fold, one row per user; all parts when fold is None. They
-        know the ratings that the events gave."""
+        """Histories of positive events in some parts of a fold, one row per user, with the events' ratings; all
+        parts if fold is None."""
         mask = self._flag("positive") & self._within(fold, parts)
         value = np.where(self._rated()[mask], self._column("value")[mask], np.nan).astype(np.float64)
         return replace(self._gathered(mask), values=value)
 
     def trained_everywhere(self) -> Histories:
-        """Histories of the positives that are train in every fold: learning from them knows no test."""
+        """Histories of the positives that are train in every fold: training on them uses no test event."""
         common = np.all([part == PARTS["train"] for part in self.folds.values()], axis=0)
         return self._gathered(self._flag("positive") & common)
 
     def negatives(self, fold: str | None, parts: tuple[str, ...] = ()) -> Histories:
-        """Histories of events that show dislike."""
+        """Histories of negative events."""
         return self._histories(self._flag("negative"), fold, parts)
 
     def seen(self, fold: str | None, parts: tuple[str, ...] = ()) -> Histories:
@@ -77,7 +78,7 @@ class Dataset:
         return self._histories(self._flag("seen"), fold, parts)
 
     def ratings(self, fold: str | None, parts: tuple[str, ...] = ()) -> Ratings:
-        """(user, item, value, time) of rating events that carry a value, in event order."""
+        """(user, item, value, time) of rating events with a value, in event order."""
         user, item, value, time = (self._column(name) for name in ("user", "item", "value", "time"))
         at = np.flatnonzero(self._rated() & ~np.isnan(value) & self._within(fold, parts))
         return user[at], item[at], value[at], time[at]
@@ -97,7 +98,7 @@ class Dataset:
         if fold is None:
             return np.ones(self.events.num_rows, bool)
         if fold not in self.folds:
-            raise KeyError(f"no fold `{fold}`; there are {sorted(self.folds)}")
+            raise KeyError(f"fold `{fold}` does not exist; choose one of {sorted(self.folds)}")
         return np.isin(self.folds[fold], [PARTS[part] for part in parts])
 
     def _histories(self, mask: Mask, fold: str | None, parts: tuple[str, ...]) -> Histories:
@@ -111,7 +112,7 @@ class Dataset:
 
 
 def load_dataset(folder: Path = Path("data/validate")) -> Dataset:
-    """The output of validate; raises UserError naming the file and column that break the schema."""
+    """Load the output of validate; raises UserError naming the file and column that violate the schema."""
     facts = read_json(present(folder / "splits.json"))
     items = read_strict(folder / "items.parquet", ITEMS_SCHEMA)
     users = read_strict(folder / "users.parquet", USERS_SCHEMA)
@@ -139,7 +140,7 @@ def load_dataset(folder: Path = Path("data/validate")) -> Dataset:
 
 
 def with_named(data: Dataset, folder: Path = Path("data/named")) -> Dataset:
-    """The data with the columns beyond the contract that `evaluate.slices` names, as text."""
+    """The data with the additional columns that `evaluate.slices` names, as text."""
     tables = {"items": data.items, "events": data.events}
     for name in tables:
         columns = pq.read_table(present(folder / f"{name}.parquet"), memory_map=False, partitioning=None)

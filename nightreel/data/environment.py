@@ -1,4 +1,4 @@
-"""What a computed byte may depend on besides data, code and parameters: device, number type, threads, CPU features."""
+"""The environment that computed bytes may depend on: device, number type, threads, CPU features."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ TELLING = (
     "i8mm",
     "sve",
 )
-"""CPU features that decide which kernels a numeric library picks."""
+"""CPU features that decide which kernels a numeric library selects."""
 
 
 def describe() -> dict[str, Any]:
-    """The environment's facts, all of them stable from run to run on one machine."""
+    """Facts about the environment that do not change from run to run on one machine."""
     cpuinfo = Path("/proc/cpuinfo")
     features = cpu_features(cpuinfo)
     device = _device()
@@ -55,7 +55,7 @@ def pays_bf16(cpuinfo: Path) -> bool:
 
 
 def cpu_features(cpuinfo: Path) -> list[str]:
-    """The telling features of the first CPU, sorted; none where the file can't be read (macOS)."""
+    """Relevant features of the first CPU, sorted; none if the file can't be read (macOS)."""
     try:
         lines = cpuinfo.read_text("utf-8", errors="replace").splitlines()
     except OSError:
@@ -65,7 +65,7 @@ def cpu_features(cpuinfo: Path) -> list[str]:
 
 
 def _device() -> str:
-    """By device nodes, since asking torch would cost two seconds on every run."""
+    """By device nodes, because importing torch would cost two seconds in every run."""
     if os.environ.get("CUDA_VISIBLE_DEVICES") not in ("", "-1") and Path("/dev/nvidia0").exists():
         return "cuda"
     return "mps" if platform.system() == "Darwin" and platform.machine() == "arm64" else "cpu"

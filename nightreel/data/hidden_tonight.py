@@ -1,9 +1,9 @@
-"""Which items may not be shown at a moment: their rights (blocked, published_at, expires_at), as the night finds them.
+"""Items that may not be shown at the time of the run, by their rights (blocked, published_at, expires_at).
 
     today.json  {"hidden": [ascending item ids], "since": epoch seconds, "until": epoch seconds}
 
-`since` and `until` are the instants between which the same items are hidden, null for no bound. They are edges of
-rights and not the moment itself, so that the file changes only when the set does.
+The same items are hidden between `since` and `until` (null: no bound). These are times at which rights change, not the
+time of the run, so that the file changes only when the set of hidden items does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FILE = "today.json"
 
 
 def keep(folder: Path, moment: float) -> None:
-    """Write today.json beside items.parquet, unless the one that is there holds for the moment, epoch seconds. Who
+    """Write today.json next to items.parquet, unless the existing one is valid at the time (epoch seconds). Whoever
     writes other tables removes it with the earlier ones."""
     path = folder / FILE
     if not path.exists() or not _holds(read_json(path), moment):
@@ -26,26 +26,26 @@ def keep(folder: Path, moment: float) -> None:
 
 
 def _holds(today: dict[str, Any], moment: float) -> bool:
-    """Whether what was found out about a catalogue is true at a moment (epoch seconds) too."""
+    """Whether the content is also valid at a time, epoch seconds."""
     since, until = today["since"], today["until"]
     return (since is None or since <= moment) and (until is None or moment < until)
 
 
 def today(items: Path, moment: float) -> dict[str, Any]:
-    """What today.json holds.
+    """Content of today.json.
 
     Args:
         items: The catalogue as snapshot wrote it, a Parquet file.
-        moment: The night's now, epoch seconds.
+        moment: Time of the run, epoch seconds.
     """
-    # Imported here: pyarrow takes 0.3 s, and a night without changes doesn't need it.
+    # Imported here: pyarrow takes 0.3 s, and a run without changes doesn't need it.
     import pyarrow.parquet as pq
 
     from nightreel.data.item_rights import Rights
     from nightreel.data.quality.row_checks import mark_items
 
     table = pq.read_table(items, partitioning=None)
-    # Rows that validate will set aside, a second one of an id for one, are in no version and say nothing about it.
+    # Rows that validate will quarantine, such as a second row with the same id, are in no version and don't count.
     table = table.filter(mark_items(table).clean)
     rights = Rights.of(table)
     edges = rights.edges()

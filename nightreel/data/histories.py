@@ -1,4 +1,4 @@
-"""Histories: ragged per-user item sequences in time order, the one form in which behaviour reaches a model."""
+"""Histories: ragged item sequences per user in time order, the only form in which models see behaviour."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Histories:
-    """n sequences of item indices with their moments.
+    """n item sequences with times.
 
-    indptr: [n + 1] int64, row i is items[indptr[i]:indptr[i + 1]]; items: [nnz] int32;
-    times: [nnz] float64, ascending in a row: epoch seconds, or a position where the source has no clock;
-    values: [nnz] float64 the rating that an event gave, NaN where it gave none; None where nobody asks.
+    Attributes:
+        indptr: [n + 1] int64; row i is items[indptr[i]:indptr[i + 1]].
+        items: [nnz] int32 item indices.
+        times: [nnz] float64, ascending in a row: epoch seconds, or positions where the source has no clock.
+        values: [nnz] float64 rating of each event, NaN if it has none; None where ratings are not needed.
     """
 
     indptr: IntArray
@@ -38,12 +40,12 @@ class Histories:
 
     @property
     def rows(self) -> IntArray:
-        """[nnz] the row of each event."""
+        """[nnz] row of each event."""
         return np.repeat(np.arange(len(self), dtype=np.int64), self.lengths)
 
     @property
     def last_times(self) -> FloatArray:
-        """[n] the moment of each row's last event; NaN for an empty row."""
+        """[n] time of each row's last event; NaN for an empty row."""
         last = np.full(len(self), np.nan)
         filled = self.lengths > 0
         last[filled] = self.times[self.indptr[1:][filled] - 1]
@@ -54,7 +56,7 @@ class Histories:
         return self.items[span], self.times[span]
 
     def row(self, row: int) -> Histories:
-        """One row, without a look at the others."""
+        """One row, without access to the others."""
         items, times = self[row]
         return Histories(np.array([0, len(items)], np.int64), items, times)
 
@@ -67,14 +69,14 @@ class Histories:
         return Histories(indptr, self.items[at], self.times[at], None if self.values is None else self.values[at])
 
     def where(self, mask: npt.NDArray[np.bool_]) -> Histories:
-        """Only the events where mask [nnz] is true; rows stay."""
+        """Only the events for which mask [nnz] is true; the number of rows stays the same."""
         kept = np.concatenate([[0], np.cumsum(mask)])
         values = None if self.values is None else self.values[mask]
         return Histories(kept[self.indptr].astype(np.int64), self.items[mask], self.times[mask], values)
 
     @classmethod
     def from_events(cls, users: npt.ArrayLike, items: npt.ArrayLike, times: npt.ArrayLike, n_users: int) -> Histories:
-        """Group events by user; the order within equal (user, time) stays as given."""
+        """Group events by user; events of equal user and time keep their order."""
         u, t = np.asarray(users, np.int64), np.asarray(times, np.float64)
         order = np.lexsort((t, u))
         indptr = np.concatenate([[0], np.cumsum(np.bincount(u, minlength=n_users))]).astype(np.int64)

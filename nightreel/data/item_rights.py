@@ -1,4 +1,4 @@
-"""The rights of items: which of them may be shown at an instant. The only place that says so."""
+"""Rights of items: which of them may be shown at a given time. No other module decides this."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MICROS = 1e6
 
 @dataclass(frozen=True, eq=False)
 class Rights:
-    """Of each item of a table.
+    """Rights of each item of a table.
 
     Attributes:
         blocked: [n] whether it may never be shown.
-        published: [n] epoch seconds from which on it may be shown, -inf for always.
-        expires: [n] epoch seconds from which on it may be shown no more, +inf for never.
+        published: [n] start of availability, epoch seconds; -inf for none.
+        expires: [n] end of availability, epoch seconds; +inf for none.
     """
 
     blocked: Mask
@@ -32,7 +32,7 @@ class Rights:
 
     @classmethod
     def of(cls, items: pa.Table) -> Rights:
-        """From an items table; a column that is missing and an empty cell forbid nothing."""
+        """Read from an items table; missing columns and empty cells restrict nothing."""
         n, names = items.num_rows, items.column_names
         blocked = np.zeros(n, bool)
         if "blocked" in names:
@@ -45,17 +45,17 @@ class Rights:
         return cls(blocked, published, expires)
 
     def hidden(self, instant: float) -> Mask:
-        """[n] items that nobody may be shown at an instant, epoch seconds."""
+        """[n] items that may not be shown at a time, epoch seconds."""
         return self.blocked | (self.published > instant) | (self.expires <= instant)
 
     def edges(self) -> list[float]:
-        """The ascending instants at which `hidden` changes."""
+        """Ascending times at which `hidden` changes."""
         shown = ~self.blocked & (self.published < self.expires)
         both = np.concatenate([self.published[shown], self.expires[shown]])
         return [float(at) for at in np.unique(both[np.isfinite(both)])]
 
 
 def _seconds(moments: pa.ChunkedArray, empty: float) -> FloatArray:
-    """[n] epoch seconds; `empty` for cells without a moment."""
+    """[n] epoch seconds; `empty` for cells without a time."""
     micros = numbers(moments.cast(MOMENT).cast(pa.int64()).cast(pa.float64(), safe=False), np.nan)
     return np.where(np.isnan(micros), empty, micros / MICROS)

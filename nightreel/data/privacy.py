@@ -38,30 +38,30 @@ SHOWN = frozenset(
         "ends_at",
     }
 )
-"""Columns that a redacted row shows; of any other only the length is told."""
+"""Columns that a redacted row shows; of all others only the length is shown."""
 LONGEST = 60
 
 
 def pseudonym(key: bytes, user_id: str) -> str:
-    """The stable stand-in of a user id: the first 128 bits of HMAC-SHA256, in hex."""
+    """Pseudonym of a user id: the first 128 bits of HMAC-SHA256, in hex."""
     return hmac.new(key, user_id.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def wanted_key(setting: str, is_sample: bool, state: Path) -> bytes | None:
-    """The key of pseudonyms, made where there is none; None where users keep their ids: see Snapshot.pseudonymise."""
+    """The pseudonym key, created if there is none; None if users keep their ids: see Snapshot.pseudonymise."""
     if setting == "off" or (setting == "auto" and is_sample):
         return None
     return load_key(state, create=True)
 
 
 def key_fingerprint(key: bytes) -> str:
-    """Tells two keys apart without giving either away (16 hex digits)."""
+    """Identifies a key without revealing it (16 hex digits)."""
     return hashlib.sha256(b"nightreel pseudonym key\x00" + key).hexdigest()[:16]
 
 
 def load_key(state: Path, *, create: bool) -> bytes | None:
-    """The key: from NIGHTREEL_PSEUDONYM_KEY, else from `pseudonym.key` in the state directory, which is made with
-    mode 600 when `create` is on. None when there is neither; raises UserError for an empty or unreadable one."""
+    """Load the key from NIGHTREEL_PSEUDONYM_KEY, else from `pseudonym.key` in the state directory, which is created
+    with mode 600 if `create` is true. None if there is neither; raises UserError for an empty or unreadable key."""
     named = os.environ.get(KEY_VARIABLE)
     if named:
         return named.encode()
@@ -73,9 +73,11 @@ def load_key(state: Path, *, create: bool) -> bytes | None:
     except FileNotFoundError:
         return None
     except PermissionError:
-        raise UserError(f"{path}: can't be read. Give this user access, or set {KEY_VARIABLE}.") from None
+        raise UserError(f"{path}: can't be read. Give this user read access, or set {KEY_VARIABLE}.") from None
     if not key:
-        raise UserError(f"{path}: is empty. Restore it from a backup, or delete it: all pseudonyms change then.")
+        raise UserError(
+            f"{path}: is empty. Restore it from a backup, or delete it to start with new pseudonyms for all users."
+        )
     return key
 
 
@@ -86,7 +88,7 @@ def _generate(path: Path) -> None:
     with os.fdopen(handle, "w") as file:
         file.write(secrets.token_hex(32) + "\n")
     try:
-        # A link never replaces: of two first runs at once, both end up with the same key.
+        # A link never replaces a file: two first runs at once end up with the same key.
         os.link(working, path)
     except FileExistsError:
         pass
@@ -95,8 +97,8 @@ def _generate(path: Path) -> None:
 
 
 def redacted(row: Mapping[str, Any], faulty: str, *, private: bool) -> str:
-    """A quarantined row as JSON. `private` hides all that could name somebody: free text becomes its length, and a
-    faulty cell its shape (letters a, digits 9), since a shifted column may hold anything."""
+    """A quarantined row as JSON. `private` hides all that could identify a user: free text becomes its length, and
+    an invalid cell its shape (letters a, digits 9), because a shifted column may contain anything."""
     shown: dict[str, Any] = {}
     for name, cell in row.items():
         if cell is None:

@@ -13,15 +13,15 @@ import yaml
 from nightreel.errors import UserError
 
 LEFT_OUT = ("publish", "record")
-"""Sections of params.yaml that say where results go, not what they are."""
+"""Sections of params.yaml about where results go, which don't change them."""
 STOOD_FOR = ("source", "moment")
-"""Fields of snapshot that something else stands for: the source's fingerprint, and for the moment nothing. What may be
-shown at a moment is no part of a version, so that a night whose clock goes on by itself keeps its recipe."""
+"""Fields of snapshot that are left out: the source's fingerprint replaces its address, and the time has no effect on
+a version, so that runs at different times have the same recipe."""
 
 
 CODE = ("nightreel/", "tasks/")
 READING = ("nightreel/data", "tasks/snapshot.py")
-"""The code of the stage `snapshot`, which lists none in dvc.yaml because it always runs."""
+"""Code of the stage `snapshot`, which has none in dvc.yaml because it always runs."""
 
 
 def digest(value: Any) -> str:
@@ -30,7 +30,7 @@ def digest(value: Any) -> str:
 
 
 def code_digest(root: Path, paths: Iterable[str]) -> str:
-    """sha256 over the names and contents of files; of a folder, its modules and the learned numbers (.json) in it.
+    """sha256 over the names and contents of files; of a folder, its modules and trained numbers (.json).
 
     Args:
         root: The checkout.
@@ -44,10 +44,11 @@ def code_digest(root: Path, paths: Iterable[str]) -> str:
 
 
 def computing_code(root: Path) -> list[str]:
-    """The code that a run's result depends on: what reads the source, and all that dvc.yaml's stages depend on.
+    """The code that a run's result depends on: the code that reads the source, and all dependencies of dvc.yaml's
+    stages.
 
-    What only shows results (the report, the terminal, the service) is not in it: a changed colour of a page makes no
-    other recipe, and lifts no block of a rollback. Raises UserError where dvc.yaml can't be read.
+    Code that only shows results (report, terminal, service) is left out: a changed colour of a page is no new recipe,
+    and does not lift a rollback's block. Raises UserError if dvc.yaml can't be read.
     """
     path = root / "dvc.yaml"
     try:
@@ -67,15 +68,26 @@ def _files(path: Path) -> list[Path]:
 def make_recipe(
     source: str, params: dict[str, Any], code: str, lock: Path, environment: dict[str, Any]
 ) -> dict[str, Any]:
-    """{"recipe", "parts": {source, params, code, lock, environment}}.
+    """The recipe of a run: a hash of everything that its results depend on.
 
-    code: the digest of what computes (see `computing_code`). source: what identifies the data (its fingerprint stands for snapshot.source, so that the same files in another
-    folder are the same recipe); raises UserError when the dependency lock file is missing.
+    Args:
+        source: Fingerprint of the data. It replaces snapshot.source, so that the same files in another folder have
+            the same recipe.
+        params: All parameters.
+        code: Digest of the compute stages' code, see `computing_code`.
+        lock: The dependency lock file.
+        environment: Device, dtype, threads and CPU features.
+
+    Returns:
+        {"recipe", "parts": {source, params, code, lock, environment}}.
+
+    Raises:
+        UserError: The dependency lock file is missing.
     """
     kept = {name: section for name, section in params.items() if name not in LEFT_OUT}
     kept["snapshot"] = {name: value for name, value in kept["snapshot"].items() if name not in STOOD_FOR}
     if not lock.exists():
-        raise UserError(f"{lock}: not found: the recipe covers the dependency lock. Restore it from version control.")
+        raise UserError(f"{lock}: not found; it is part of the recipe. Restore it from version control.")
     parts = {
         "source": source,
         "params": digest(kept),

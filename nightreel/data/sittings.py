@@ -1,8 +1,8 @@
-"""Meetings: all that one user does about one item in one sitting is one of them, and a return is another play, later.
+"""Sittings: everything that a user does with an item in one sitting counts once; a later return counts again.
 
-A play, its like a minute after and the comment below it tell of one hearing. Counted as three, they would make a log in
-which nobody plays anything twice look as if people came back, and a list would be praised for guessing the like of the
-episode that was just heard.
+A play, a like a minute later and a comment tell of one hearing. Counted as three, they would make a log in which nobody
+plays anything twice look like repeat consumption, and a list would be rewarded for predicting the like of the episode
+that was just heard.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ import numpy.typing as npt
 from nightreel.data.splits import Events, Mask
 
 CONSUMING = ("play", "watch", "rating")
-"""Kinds of event that tell of taking an item in. Only these come again: a like of an old song is no second hearing."""
+"""Event types that consume an item. Only these can repeat: a like of an old song is not a second hearing."""
 Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Sittings:
-    """once: [n] one positive event for each meeting: the user's first of the item, and returns; again: [n] returns."""
+    """once: [n] one positive event per sitting: the user's first of the item, and returns; again: [n] returns."""
 
     once: Mask
     again: Mask
 
     @property
     def returning(self) -> float:
-        """Share of the meetings that are returns."""
+        """Share of the sittings that are returns."""
         return float(self.again.sum()) / max(int(self.once.sum()), 1)
 
 
 def meetings_of(events: Events, kind: Ints, gap_s: float | None) -> Sittings:
-    """Which positive events stand for a meeting.
+    """Select one positive event per sitting.
 
     Args:
-        events: All of them, [n]; those that are positive or seen are looked at.
-        kind: [n] which of CONSUMING an event is; -1: none of them.
-        gap_s: Seconds without an event of the same user and item after which the next one begins another meeting; None
-            where the source has only an order: any other item in between begins another.
+        events: All of them, [n]; only those that are positive or seen are used.
+        kind: [n] index in CONSUMING of each event; -1: none of them.
+        gap_s: Seconds without an event of the same user and item after which the next one begins another sitting; None
+            if the source has no clock: then any other item in between begins one.
 
     Returns:
-        Of each meeting at most one event. A return is a positive event of a kind that the user and the item had in an
-        earlier meeting; a positive event of a later meeting that is none is left out, but for the first of all.
+        At most one event per sitting. A return is a positive event of a type that the user and the item had in an
+            earlier sitting; other positive events of later sittings are left out.
     """
     rows = np.flatnonzero((events.positive | events.seen) & (events.item >= 0))
     pair = events.user[rows].astype(np.int64) * (int(events.item.max(initial=0)) + 1) + events.item[rows]
@@ -65,7 +65,7 @@ def meetings_of(events: Events, kind: Ints, gap_s: float | None) -> Sittings:
 
 
 def _met_before(pair: Ints, meeting: Ints, kind: Ints) -> Mask:
-    """[n] events of a consuming kind that their pair had in an earlier meeting; sorted by pair, then time."""
+    """[n] events of a consuming type that their pair had in an earlier sitting; sorted by pair, then time."""
     key = pair * len(CONSUMING) + kind
     _, begins, group = np.unique(key, return_index=True, return_inverse=True)
     found: Mask = (kind >= 0) & (meeting > meeting[begins][group])

@@ -1,4 +1,4 @@
-"""Which test splits a data set can carry, and which of them decides."""
+"""Split protocols: which test splits a data set supports, and which of them the gate uses."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from nightreel.errors import UserError
 from nightreel.settings import Validate
 
 LAST, GLOBAL = "leave_last_out", "global_time"
-NO_CLOCK = "the source has an order, no clock: `timestamp` is a position, so no cut in time is the same for all users"
+NO_CLOCK = "timestamps are positions per user, not times, so a global time split is not possible"
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """A way of testing. folds: part of each event by fold name, the latest first; users: test users, pooled over
+    """A split protocol. folds: part of each event by fold name, the latest first; users: test users, pooled over
     folds; cuts: (t_valid, t_test, t_end) per fold, epoch seconds."""
 
     folds: dict[str, Fold]
@@ -28,7 +28,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class ProtocolChoice:
-    """The protocols of a data set by name, why others were refused, and the one that decides."""
+    """The protocols of a data set by name, the reasons why others are not available, and the one that the gate uses."""
 
     protocols: dict[str, Protocol]
     refused: dict[str, str]
@@ -36,11 +36,11 @@ class ProtocolChoice:
 
 
 def choose(events: Events, clock: str, exclude_seen: bool, settings: Validate) -> ProtocolChoice:
-    """Split by every protocol asked for; raises UserError when none can be, or the gate can't."""
-    asked = (GLOBAL, LAST) if settings.protocols in ("auto", "all") else (settings.protocols,)
+    """Split by every requested protocol; raises UserError if none is available, or not the one for the gate."""
+    wanted = (GLOBAL, LAST) if settings.protocols in ("auto", "all") else (settings.protocols,)
     protocols: dict[str, Protocol] = {}
     refused: dict[str, str] = {}
-    for name in asked:
+    for name in wanted:
         if name == LAST and settings.protocols == "auto" and _decides(protocols, settings):
             continue
         made = _last(events, exclude_seen) if name == LAST else _global(events, clock, exclude_seen, settings)
@@ -52,29 +52,31 @@ def choose(events: Events, clock: str, exclude_seen: bool, settings: Validate) -
     refused = {name: refused[name] for name in (LAST, GLOBAL) if name in refused}
     if not protocols:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
-        raise UserError(f"events: no test split is possible: {reasons}. Give more events, or set validate.protocols.")
+        raise UserError(
+            f"events: no test split is possible: {reasons}. Provide more events, or set validate.protocols."
+        )
     return ProtocolChoice(protocols, refused, _gate(protocols, refused, settings))
 
 
 def _last(events: Events, exclude_seen: bool) -> Protocol | str:
     fold = splits.leave_last_out(events, exclude_seen)
     users = len(splits.test_users(events, fold, exclude_seen))
-    return Protocol({LAST: fold}, users, []) if users else "no user has three different items with a positive event"
+    return Protocol({LAST: fold}, users, []) if users else "no user has positive events on three different items"
 
 
 def _global(events: Events, clock: str, exclude_seen: bool, settings: Validate) -> Protocol | str:
     if clock == "order":
         return NO_CLOCK
     if 1 - (settings.cuts + 1) * settings.test_share <= 0:
-        return f"validate.cuts {settings.cuts} of validate.test_share {settings.test_share:g} leave no train part"
+        return f"validate.cuts {settings.cuts} of validate.test_share {settings.test_share:g} leave no training period"
     cuts = splits.cut_moments(events, settings.test_share, settings.cuts)
     names = [GLOBAL] if settings.cuts == 1 else [f"{GLOBAL}_{n}" for n in range(1, settings.cuts + 1)]
     folds = {name: splits.global_time(events, cut) for name, cut in zip(names, cuts, strict=True)}
     users = [splits.test_users(events, fold, exclude_seen) for fold in folds.values()]
     if not all(len(own) for own in users):
-        return "in a test window no user with earlier positives has a new one"
+        return "a test window has no user with both earlier and new positive events"
     if not all((events.positive & (fold == splits.VALID)).any() for fold in folds.values()):
-        return "a validation window holds no positive event"
+        return "a validation window has no positive event"
     return Protocol(folds, len(np.unique(np.concatenate(users))), cuts)
 
 
@@ -82,13 +84,15 @@ def _gate(protocols: dict[str, Protocol], refused: dict[str, str], settings: Val
     if settings.gate != "auto":
         if settings.gate not in protocols:
             reason = refused.get(settings.gate, f"validate.protocols is {settings.protocols}")
-            raise UserError(f"validate.gate: {settings.gate} can't decide: {reason}. Choose another gate, or auto.")
+            raise UserError(
+                f"validate.gate: {settings.gate} is not available: {reason}. Choose another protocol, or auto."
+            )
         return settings.gate
     return GLOBAL if LAST not in protocols or _enough(protocols, settings) else LAST
 
 
 def _decides(protocols: dict[str, Protocol], settings: Validate) -> bool:
-    """Whether the cut in time decides, so that no other split is needed."""
+    """Whether the gate uses the time split, so that no other split is needed."""
     return GLOBAL in protocols and (
         settings.gate == GLOBAL or (settings.gate == "auto" and _enough(protocols, settings))
     )
@@ -101,7 +105,7 @@ def _enough(protocols: dict[str, Protocol], settings: Validate) -> bool:
 def describe(
     choice: ProtocolChoice, events: Events, item_ids: Iterable[str], user_ids: Iterable[str]
 ) -> dict[str, object]:
-    """The protocols as splits.json holds them."""
+    """The protocols as stored in splits.json."""
     items, users = list(item_ids), list(user_ids)
     return {
         name: {

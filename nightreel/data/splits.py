@@ -1,4 +1,4 @@
-"""Test splits over clean events: leave-last-out and global time. Every event gets a part in every fold."""
+"""Test splits of clean events: leave-last-out and global time. Every event has a part in every fold."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Events:
-    """Clean events as arrays [n], sorted by user, time and source order; item is -1 where an event names none."""
+    """Clean events as arrays [n], sorted by user, time and source order; item is -1 for an event without an item."""
 
     user: npt.NDArray[np.int32]
     item: npt.NDArray[np.int32]
@@ -30,9 +30,9 @@ class Events:
 
 
 def first_meetings(events: Events) -> Mask:
-    """[n] true where a positive's item was neither seen nor liked by its user in an earlier event.
+    """[n] true if the user neither saw nor liked the item in an earlier event.
 
-    Lists leave seen items out, so no list can hold a repeat: it would be a test nobody can pass.
+    Lists leave out seen items, so they can't contain repeats: such a test case could not be solved.
     """
     first = np.zeros(len(events), bool)
     known = np.flatnonzero((events.positive | events.seen) & (events.item >= 0))
@@ -42,13 +42,13 @@ def first_meetings(events: Events) -> Mask:
 
 
 def candidates(events: Events, exclude_seen: bool) -> Mask:
-    """[n] positives that may stand in validation or test."""
+    """[n] positives that may be used for validation or test."""
     return first_meetings(events) if exclude_seen else events.positive & (events.item >= 0)
 
 
 def leave_last_out(events: Events, exclude_seen: bool) -> Fold:
-    """[n] int8. Per user: the last candidate is test, the one before it validation, what comes before that train,
-    what comes between or after them unused. Users with fewer than three distinct candidates are train only."""
+    """[n] int8. Per user: the last candidate is test, the one before it validation, events before that train, events
+    between or after them unused. Users with fewer than three distinct candidates are train only."""
     may = np.flatnonzero(candidates(events, exclude_seen))
     owner = events.user[may]
     n_users = int(events.user.max(initial=-1)) + 1
@@ -70,7 +70,7 @@ def _distinct(owner: npt.NDArray[np.int32], item: npt.NDArray[np.int32], n_users
 
 
 def cut_moments(events: Events, share: float, cuts: int) -> list[tuple[float, float, float]]:
-    """(t_valid, t_test, t_end) of each rolling cut, the latest first. A test window holds `share` of the positives,
+    """(t_valid, t_test, t_end) of each rolling cut, the latest first. A test window has `share` of the positives,
     the validation window before it as many; the latest one is open-ended (t_end is just after the last event)."""
     moments = np.sort(events.time[events.positive])
     after = float(np.nextafter(events.time.max(), np.inf))
@@ -89,7 +89,7 @@ def global_time(events: Events, moments: tuple[float, float, float]) -> Fold:
 
 
 def test_users(events: Events, fold: Fold, exclude_seen: bool) -> npt.NDArray[np.int64]:
-    """Users with a test candidate and at least one positive to learn from."""
+    """Users with a test candidate and at least one positive training event."""
     tested = np.unique(events.user[candidates(events, exclude_seen) & (fold == TEST)])
     known = np.unique(events.user[events.positive & (fold < TEST)])
     return np.intersect1d(tested, known).astype(np.int64)

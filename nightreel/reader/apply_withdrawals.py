@@ -1,4 +1,4 @@
-"""Withdrawals applied to a version's tables: the file's rights and rules in the place of the version's own."""
+"""Apply withdrawals to a version: the file's rights and rules replace the version's own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ B = TypeVar("B", bound=OpenBundle)
 
 
 def under(plain: B, file: Withdrawals | None) -> B:
-    """A version under withdrawals. plain: the version as it was published; file: None for just that."""
+    """Return a version under withdrawals.
+
+    Args:
+        plain: The version as it was published.
+        file: The withdrawals; None for the version as it was published.
+    """
     if file is None:
         return plain
     items = items_under(plain.items, file)
@@ -33,12 +38,12 @@ def under(plain: B, file: Withdrawals | None) -> B:
 
 
 def items_under(table: ItemTable, file: Withdrawals) -> ItemTable:
-    """The items with the rights that hold now.
+    """Apply withdrawals to the items' rights.
 
     Args:
-        table: the version's own.
-        file: what may not be shown. What was put right by hand goes before the tables of the night, and what was
-            withdrawn by hand before both.
+        table: The version's own items.
+        file: The withdrawals. Rights that were corrected by hand override the night's tables; items that were withdrawn
+            by hand override both.
     """
     if file.items is not None:
         rights = _of_night(table, file.items)
@@ -51,16 +56,16 @@ def items_under(table: ItemTable, file: Withdrawals) -> ItemTable:
     return table.with_rights(rights)
 
 
-def _of_night(table: ItemTable, told: TableRights) -> Rights:
-    """What a night's table says; what has left the catalogue is blocked."""
-    n, there, refused = len(table), told.all, told.not_permitted
+def _of_night(table: ItemTable, rights_tonight: TableRights) -> Rights:
+    """Rights by a night's table; items that are no longer in the catalogue are blocked."""
+    n, there, refused = len(table), rights_tonight.all, rights_tonight.not_permitted
     blocked = np.fromiter((item not in there or item in refused for item in table.ids), bool, n)
     rights = Rights(blocked, np.full(n, -np.inf), np.full(n, np.inf))
-    for item, window in told.windows.items():
+    for item, window in rights_tonight.windows.items():
         row = table.index_of(item)
         if row is not None:
             _set(rights, row, bool(blocked[row]), *window)
-    for item in told.unread:
+    for item in rights_tonight.unread:
         row = table.index_of(item)
         if row is not None:
             rights.published[row], rights.expires[row] = table.published[row], table.expires[row]
@@ -68,7 +73,7 @@ def _of_night(table: ItemTable, told: TableRights) -> Rights:
 
 
 def _set(rights: Rights, row: int | None, blocked: bool, published: float | None, expires: float | None) -> None:
-    """An item's rights; nothing for one that the version does not know."""
+    """Set an item's rights; no effect if the version does not know it."""
     if row is not None:
         rights.blocked[row] = blocked
         rights.published[row] = -np.inf if published is None else published
@@ -81,7 +86,7 @@ def _block(rights: Rights, row: int | None) -> None:
 
 
 def rules_under(own: RuleTable | None, file: Withdrawals, items: ItemTable, facets: Facets) -> RuleTable | None:
-    """The rules that hold now, for the items as they may be shown. own: the version's."""
+    """The rules in force for the items as they may be shown. own: the version's own rules."""
     if file.rows is None:
         return own
     return RuleTable.of(file.rows, items, facets, "the withdrawals file")

@@ -1,4 +1,4 @@
-"""Choosing a list from scored candidates: diversity, caps and exploration, one place after the other."""
+"""Re-ranking: select a list from scored candidates, with diversity, caps and exploration."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ class Cap:
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """places: candidates in the order of the list; propensities: with what probability each of them is in the list at
-    all, at whatever place; NaN where that is not known in closed form: exploration with diversity or caps."""
+    """A selected list. places: indices of the candidates, in list order; propensities: probability that each of them is
+    in the list, at any position; NaN if it is not known in closed form, with exploration combined with diversity or
+    caps."""
 
     places: IntArray
     propensities: FloatArray
@@ -40,12 +41,25 @@ def choose(
     explore: float = 0.0,
     generator: np.random.Generator | None = None,
 ) -> Chosen:
-    """At most k of p candidates. relevance: [p] in [0, 1]; similarity: [p, p] in [-1, 1], needed for diversity; first:
-    candidates that come first whatever they score, caps or not; offset: [p] added to what a candidate is worth.
+    """Select at most k of p candidates by maximal marginal relevance (Carbonell & Goldstein, SIGIR 1998).
 
-    Maximal marginal relevance (Carbonell & Goldstein, SIGIR 1998): each place goes to the candidate with the highest
-    (1 - diversity) x relevance - diversity x its greatest similarity to what is chosen; ties to the earlier one. With
-    probability `explore` a place is drawn evenly from all candidates that the caps permit instead.
+    Each place goes to the candidate with the highest (1 - diversity) x relevance - diversity x (greatest similarity to
+    the selected ones) + offset; ties go to the earlier one. With probability `explore`, the place is filled with a
+    random candidate that the caps permit instead.
+
+    Args:
+        relevance: [p] in [0, 1].
+        similarity: [p, p] in [-1, 1]; needed for diversity above 0.
+        k: Maximum length of the list.
+        first: Candidates that come first, regardless of scores and caps.
+        offset: [p] added to a candidate's value.
+        diversity: 0 to 1.
+        caps: Limits on shared labels.
+        explore: Probability in [0, 1] of a random candidate per place.
+        generator: Random generator; needed for explore above 0.
+
+    Returns:
+        The selected candidates with their propensities.
     """
     free = np.ones(len(relevance), bool)
     nearest = np.zeros(len(relevance))
@@ -78,14 +92,14 @@ def choose(
 
 
 def _drawn(value: FloatArray, explore: float, generator: np.random.Generator | None) -> int:
-    """The best place, or with probability `explore` any that is free (finite)."""
+    """The best place, or with probability `explore` a random free (finite) one."""
     if explore and generator is not None and generator.random() < explore:
         return int(generator.choice(np.flatnonzero(np.isfinite(value))))
     return int(np.argmax(value))
 
 
 def _listed(value: FloatArray, first: Sequence[int], k: int, explore: float) -> FloatArray:
-    """[p] with what probability each candidate is among the k of a list, when no value depends on what was chosen."""
+    """[p] probability that each candidate is among the k of a list, if no value depends on the selected candidates."""
     chance = np.ones(len(value))
     rest = np.setdiff1d(np.arange(len(value)), first)
     order = rest[np.argsort(-value[rest], kind="stable")]
@@ -94,23 +108,23 @@ def _listed(value: FloatArray, first: Sequence[int], k: int, explore: float) -> 
 
 
 def inclusion(n: int, places: int, explore: float) -> FloatArray:
-    """[n] with what probability the candidate of each rank gets one of the places, drawn one after the other: the best
-    one that is left, or with probability `explore` any that is left.
+    """[n] probability that the candidate of each rank gets one of the places, filled one after the other with the best
+    remaining candidate or, with probability `explore`, a random remaining one.
 
-    By recursion from the last place: to a candidate it matters only how many better ones are left.
+    Computed by recursion from the last place: for a candidate only the number of better ones that remain matters.
     """
     better = np.arange(n)
-    chance = np.zeros(n)  # with no place left to draw
+    chance = np.zeros(n)  # no places are left
     for left in range(n - places + 1, n + 1):
-        one_less = np.concatenate([[1.0], chance[:-1]])  # a better one is taken; with none left, it itself
+        one_less = np.concatenate([[1.0], chance[:-1]])  # a better one is taken; if none remains, the candidate itself
         drawn = (1.0 + better * one_less + np.maximum(left - 1 - better, 0) * chance) / left
         chance = (1.0 - explore) * one_less + explore * drawn
     return chance
 
 
 def freshness(years: FloatArray) -> FloatArray:
-    """[n] share of the dated items that are older, 0 for the oldest and the undated: no scale of days fits both films
-    and clips."""
+    """[n] share of the dated items that are older; 0 for the oldest and for undated items. Shares, because no scale in
+    days fits both films and clips."""
     known = np.sort(years[np.isfinite(years)])
     if len(known) < 2:
         return np.zeros(len(years))

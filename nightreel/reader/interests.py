@@ -1,8 +1,8 @@
-"""What a user is interested in: keywords of what they took to and the words they searched for, weighted by age.
+"""A user's interests: keywords of the items they liked and the words they searched for, weighted by age.
 
-An event counts 2^(-age / half-life). It is shared out over its item's keywords by their nearness to the item's text and
-by how few items have them (inverse document frequency), so each event gives the same in all; a search gives its whole
-event to its own words. The profile is a sum, so every interest names the events that it came from, with their parts.
+An event counts 2^(-age / half-life). Its weight is divided among its item's keywords by their similarity to the item's
+text and by inverse document frequency, so every event has the same total weight; a search gives its weight to its own
+words. The profile is a sum, so every interest can name the events that it comes from, with their shares.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ KEYWORDS_SCHEMA = pa.schema([("words", pa.list_(pa.string())), ("weights", pa.li
 SEARCHES_SCHEMA = pa.schema([("user", pa.int32()), ("time", pa.float64()), ("text", pa.string())])
 DAY_S = 86_400.0
 HALF_LIFE = 30.0
-"""Days after which an event counts half (events, where the source has no clock)."""
+"""Half-life in days (in events, where the source has no clock)."""
 EVENTS = 500
-"""Newest events of a user that are looked at."""
+"""Number of a user's newest events that are used."""
 KEPT, LONGEST = 20, 80
-"""Newest searches of a user that a bundle keeps, and characters of one."""
+"""Number of a user's newest searches that a bundle keeps, and maximum characters of one."""
 TOLD = 5
 
 
 @dataclass(frozen=True)
 class Origin:
-    """An event behind an interest: an item that was taken to, or a search's text (item_id empty). share: its part of
-    the interest's weight; time: epoch seconds, or a position."""
+    """An event behind an interest: a liked item, or a search query (item_id empty). share: its share of the interest's
+    weight; time: epoch seconds, or a position."""
 
     item_id: str
     text: str
@@ -52,7 +52,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Interest:
-    """weight: its part of the whole profile, 0 to 1; origins: the strongest first, at most a few of `events`."""
+    """An interest. weight: its share of the profile, 0 to 1; origins: strongest first, at most a few of `events`."""
 
     word: str
     weight: float
@@ -61,22 +61,22 @@ class Interest:
 
 
 def write_keywords(folder: Path, data: Dataset, understood: Path) -> None:
-    """The bundle's keywords.parquet (a row an item) and searches.parquet (user, time, text; oldest first).
+    """Write the bundle's keywords.parquet (one row per item) and searches.parquet (user, time, text; oldest first).
 
-    An item has the keywords of its text; where it has none its tags, else its genres, each with the same score.
+    An item has the keywords of its text; if it has no text, its tags, else its genres, with equal scores.
     """
     derived = pq.read_table(understood, columns=["keywords", "keyword_scores"]).to_pylist()
     labels = zip(data.items["tags"].to_pylist(), data.items["genres"].to_pylist(), strict=True)
     rows = [_scored(row, tags or genres or []) for row, (tags, genres) in zip(derived, labels, strict=True)]
     held = Counter(word for own in rows for word in own)
     rarity = {word: float(np.log1p(len(rows) / items)) for word, items in held.items()}
-    told = [{"words": list(own), "weights": [score * rarity[word] for word, score in own.items()]} for own in rows]
-    pq.write_table(pa.Table.from_pylist(told, KEYWORDS_SCHEMA), folder / KEYWORDS, compression="zstd")
+    keywords = [{"words": list(own), "weights": [score * rarity[word] for word, score in own.items()]} for own in rows]
+    pq.write_table(pa.Table.from_pylist(keywords, KEYWORDS_SCHEMA), folder / KEYWORDS, compression="zstd")
     pq.write_table(_searches(data), folder / SEARCHES, compression="zstd")
 
 
 def _scored(row: dict[str, Any], labels: Sequence[str]) -> dict[str, float]:
-    """Word → score of an item; of two forms of a word the better one's."""
+    """Word → score of an item; of two forms of a word, the higher score."""
     words = row["keywords"] or labels
     scores = row["keyword_scores"] if row["keywords"] else [1.0] * len(words)
     found: dict[str, float] = {}
@@ -88,8 +88,8 @@ def _scored(row: dict[str, Any], labels: Sequence[str]) -> dict[str, float]:
 def _searches(data: Dataset) -> pa.Table:
     if "text" not in data.events.column_names:
         return SEARCHES_SCHEMA.empty_table()
-    asked = pc.and_(pc.equal(data.events["event"].cast(pa.string()), "search"), pc.is_valid(data.events["text"]))
-    rows = data.events.filter(asked).select(SEARCHES_SCHEMA.names).to_pylist()
+    is_search = pc.and_(pc.equal(data.events["event"].cast(pa.string()), "search"), pc.is_valid(data.events["text"]))
+    rows = data.events.filter(is_search).select(SEARCHES_SCHEMA.names).to_pylist()
     own: dict[int, list[dict[str, Any]]] = {}
     for row in rows:
         if text := _plain(row["text"])[:LONGEST]:
@@ -109,12 +109,25 @@ def interests(
     k: int = 10,
     half_life: float = HALF_LIFE,
 ) -> list[Interest]:
-    """The k strongest interests of a user, or of a history of item ids; nothing for nobody known.
+    """The strongest interests of a user or a history.
 
-    Raises UserError where the version was published without keywords.
+    Args:
+        bundle: The open version.
+        user: User id.
+        history: Item ids, oldest first, instead of a user.
+        k: Maximum number of interests.
+        half_life: In days.
+
+    Returns:
+        At most k interests, strongest first; none for an unknown user.
+
+    Raises:
+        UserError: The version was published without keywords.
     """
     if not (bundle.facets.path.parent / KEYWORDS).exists():
-        raise UserError("This version holds no keywords of its items: it was published by an earlier Nightreel.")
+        raise UserError(
+            "This version has no keywords of its items: it was published by an earlier release of Nightreel."
+        )
     question = resolve_request(bundle, user, history, None, None, PLAIN)
     row = int(bundle.users.rows([user])[0]) if user is not None else len(bundle.users)
     searches = _of_user(bundle.facets.path.parent / SEARCHES, row)
@@ -122,7 +135,7 @@ def interests(
 
 
 Part = tuple[str, float, str, str, float]
-"""An event's contribution: word, weight, item id, text (empty: it is not named), time."""
+"""Contribution of an event: word, weight, item id, text (empty: not named), time."""
 
 
 def _parts(bundle: OpenBundle, past: Histories, searches: list[dict[str, Any]], half_life: float) -> list[Part]:
@@ -138,7 +151,7 @@ def _parts(bundle: OpenBundle, past: Histories, searches: list[dict[str, Any]], 
         weight, whole = 2.0 ** ((time - latest) / unit), sum(row["weights"])
         for word, own in zip(row["words"], row["weights"], strict=True):
             if own > 0:
-                # What may not be shown still tells what somebody likes, but it is not named.
+                # Items that may not be shown still describe the user's taste, but they are not named.
                 title = "" if hidden[item] else bundle.items.titles[item] or bundle.items.ids[item]
                 found.append((word, weight * own / whole, bundle.items.ids[item], title, time))
     for row in searches:
@@ -147,19 +160,19 @@ def _parts(bundle: OpenBundle, past: Histories, searches: list[dict[str, Any]], 
 
 
 def profile(parts: Sequence[Part], k: int) -> list[Interest]:
-    """Contributions summed by word, the strongest first; of equals the alphabetical order decides."""
+    """Sum contributions by word, strongest first; ties in alphabetical order."""
     by_word: dict[str, list[Part]] = {}
     for part in parts:
         by_word.setdefault(part[0], []).append(part)
     sums = {word: sum(part[1] for part in own) for word, own in by_word.items()}
     whole = sum(sums.values())
-    told = []
+    profile_rows = []
     for word in sorted(sums, key=lambda word: (-sums[word], word))[:k]:
         own = sorted(by_word[word], key=lambda part: (-part[1], -part[4], part[2]))
         named = [part for part in own if part[3]][:TOLD]
         origins = tuple(Origin(item, text, time, weight / sums[word]) for _, weight, item, text, time in named)
-        told.append(Interest(word, sums[word] / whole, len(own), origins))
-    return told
+        profile_rows.append(Interest(word, sums[word] / whole, len(own), origins))
+    return profile_rows
 
 
 def _of_user(path: Path, row: int) -> list[dict[str, Any]]:

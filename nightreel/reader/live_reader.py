@@ -1,4 +1,4 @@
-"""A reader that follows a channel: a new version is opened, checked and warmed aside, then takes over."""
+"""`LiveReader` follows a channel: a new version is opened, checked and warmed up in the background, then swapped in."""
 
 from __future__ import annotations
 
@@ -20,17 +20,22 @@ from nightreel.store.local_cache import fetch
 from nightreel.store.open import open_store
 from nightreel.store.withdrawals_file import Withdrawals, read
 
-Answer = TypeVar("Answer")
-FIRST_S, LONGEST_S = 60.0, 3600.0  # pauses before a refused version is tried again: its bytes may be sound by then
+Result = TypeVar("Result")
+FIRST_S, LONGEST_S = 60.0, 3600.0  # shortest and longest pause before a rejected version is tried again
 
 
 @dataclass(frozen=True)
 class Status:
-    """What is served and how the following goes.
+    """State of a LiveReader after its last refresh.
 
-    published_at: of the version, ISO 8601, None where the store does not say; swaps: versions taken over since the
-    start; refused: the digest last refused, tried again after pauses that double from a minute to an hour; fault: why,
-    or why the store or the withdrawals can't be read; withdrawals: SHA-256 of the file that holds for what is served.
+    Attributes:
+        digest: Digest of the served version.
+        published_at: When it was published, ISO 8601; None if the store has no record of it.
+        swaps: Number of version changes since the start.
+        refused: Digest of the version that failed its checks, if any. It is tried again after pauses that double from
+            a minute to an hour.
+        fault: Why it was refused, or why the store or the withdrawals can't be read; None if all is well.
+        withdrawals: SHA-256 of the withdrawals file in force; None if there is none.
     """
 
     digest: str
@@ -41,19 +46,28 @@ class Status:
     withdrawals: str | None = None
 
     def age_s(self, now: datetime | None = None) -> float | None:
-        """Seconds since the version was published."""
+        """Seconds since the version was published; None if unknown. now: default: the current time."""
         if self.published_at is None:
             return None
         return ((now or datetime.now(UTC)) - datetime.fromisoformat(self.published_at)).total_seconds()
 
 
 class LiveReader:
-    """`reader` is always a whole, verified version: take it once a request and keep it until the answer is out.
+    """A reader that follows a channel of a store.
 
-    A version that is torn or changed is refused and named in `status`, and the last good one goes on; so it does while
-    the store can't be asked. Other withdrawals are taken over without opening the version anew; where their file can't
-    be read, the last ones go on to hold, and nothing else is taken over. Memory: two versions while one takes over from
-    the other; their files are mapped.
+    `reader` is always a complete, verified version. Take it once per request and keep it until the response is sent.
+
+    A version with incomplete or changed files is refused and named in `status`; the previous version stays in service,
+    also while the store can't be reached. New withdrawals are applied without reopening the version. If their file
+    can't be read, the present ones stay in force and no new version is opened. Memory: two versions during a swap;
+    their files are memory-mapped.
+
+    Example:
+        >>> from nightreel import LiveReader
+        >>> with LiveReader() as live:
+        ...     recommendations = live.reader.recommend("u000", k=3)
+        >>> len(recommendations)
+        3
     """
 
     def __init__(
@@ -65,13 +79,24 @@ class LiveReader:
         start: bool = True,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Opens what the channel points to now; raises as Reader.open does. every_s: pause between two looks at the
-        channel; start: look in a thread of its own, else only when `refresh` is called; now: as for Reader.open."""
+        """Open the version that the channel points to.
+
+        Args:
+            uri: The store, as in Reader.open.
+            channel: Name of the channel.
+            every_s: Seconds between two checks for a new version, above 0.
+            start: Whether to check in a background thread; otherwise only `refresh` checks.
+            now: Returns the current time in epoch seconds; for replays and tests.
+
+        Raises:
+            StoreError: As in Reader.open.
+            BundleError: As in Reader.open.
+        """
         self._store, self._channel, self._every_s = open_store(uri), channel, every_s
         self._now = now
-        digest, beside = channels.opened(self._store, channel, None)
-        self._reader = self._opened(digest, read(self._store, beside))
-        self._status = Status(digest, self._published_at(digest), 0, None, None, beside)
+        digest, withdrawals = channels.opened(self._store, channel, None)
+        self._reader = self._opened(digest, read(self._store, withdrawals))
+        self._status = Status(digest, self._published_at(digest), 0, None, None, withdrawals)
         self._again, self._pause_s = 0.0, FIRST_S
         self._swap, self._end = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._follow, name="nightreel-refresh", daemon=True)
@@ -80,22 +105,27 @@ class LiveReader:
 
     @property
     def reader(self) -> Reader:
-        """The version that is served now."""
+        """The served version."""
         return self._reader
 
     @property
     def status(self) -> Status:
-        """As of the last look."""
+        """State after the last refresh."""
         return self._status
 
     def refresh(self) -> bool:
-        """Look at the channel once; returns whether another version or other withdrawals took over. Never raises for
-        what a store or a version can do wrong: see `status`."""
+        """Check the channel once for a new version or new withdrawals.
+
+        Errors of the store or of a version are not raised, see `status`.
+
+        Returns:
+            Whether the version or the withdrawals changed.
+        """
         with self._swap:
             try:
                 digest, withdrawn = self._withdraw()
                 taken = self._take(digest)
-                if taken:  # opening it took its time, in which more may have been withdrawn
+                if taken:  # opening takes time, in which more may have been withdrawn
                     self._withdraw()
             except (UserError, OSError) as error:
                 self._status = replace(self._status, refused=None, fault=str(error))
@@ -103,18 +133,18 @@ class LiveReader:
             return withdrawn or taken
 
     def _withdraw(self) -> tuple[str, bool]:
-        """Let the channel's withdrawals hold for what is served; returns the digest that the channel points to, and
-        whether they are others than before."""
-        digest, beside = channels.opened(self._store, self._channel, None)
-        if beside == self._status.withdrawals:
+        """Apply the channel's withdrawals to the served version; returns the digest that the channel points to, and
+        whether the withdrawals changed."""
+        digest, withdrawals = channels.opened(self._store, self._channel, None)
+        if withdrawals == self._status.withdrawals:
             return digest, False
-        reader = self._reader.under(read(self._store, beside))
+        reader = self._reader.under(read(self._store, withdrawals))
         warm(reader)
-        self._reader, self._status = reader, replace(self._status, withdrawals=beside)
+        self._reader, self._status = reader, replace(self._status, withdrawals=withdrawals)
         return digest, True
 
     def _take(self, digest: str) -> bool:
-        """Serve a version, if it is another one and sound; returns whether it took over."""
+        """Serve a version if it is new and passes its checks; returns whether the version changed."""
         before = self._status
         if digest == before.digest:
             self._status = replace(before, refused=None, fault=None)
@@ -132,12 +162,19 @@ class LiveReader:
         self._status = Status(digest, published_at, before.swaps + 1, None, None, before.withdrawals)
         return True
 
-    async def ask(self, question: Callable[[Reader], Answer]) -> Answer:
-        """An answer of the reader from another thread, for asyncio: `await live.ask(lambda r: r.similar("42", 10))`."""
+    async def ask(self, question: Callable[[Reader], Result]) -> Result:
+        """Call the reader in another thread, for asyncio: `await live.ask(lambda reader: reader.similar("42", 10))`.
+
+        Args:
+            question: Called with the served version.
+
+        Returns:
+            What it returns.
+        """
         return await asyncio.to_thread(question, self._reader)
 
     def close(self) -> None:
-        """Stop following; `reader` stays usable."""
+        """Stop following the channel; `reader` stays usable."""
         self._end.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -155,21 +192,21 @@ class LiveReader:
             self.refresh()
 
     def _opened(self, digest: str, withdrawals: Withdrawals | None) -> Reader:
-        """A version with all that is built on first use built, so that no request waits for it."""
+        """Open a version and build everything that is built lazily, so that no request waits for it."""
         plain = Reader.open_bundle(fetch(self._store, digest), check=False, now=self._now)  # checked by fetch
         reader = plain.under(withdrawals)
         try:
             warm(reader)
         except (ValueError, IndexError, KeyError, TypeError) as error:
-            # Whole, but made of parts that don't fit each other.
-            raise BundleError(f"version {digest[:12]}: can't answer ({error}). Use another version.") from None
+            # All files are intact, but they don't fit each other.
+            raise BundleError(f"version {digest[:12]}: can't serve requests ({error}). Use another version.") from None
         return reader
 
     def _published_at(self, digest: str) -> str | None:
-        """None too where the record is damaged: it stands beside the version, which is whole without it."""
+        """None also if the record is damaged: it is stored next to the version, which is complete without it."""
         try:
-            told = channels.lineage(self._store, digest)["published_at"]
-            return told if datetime.fromisoformat(told).tzinfo else None
+            published_at = channels.lineage(self._store, digest)["published_at"]
+            return published_at if datetime.fromisoformat(published_at).tzinfo else None
         except StoreUnreachable:
             raise
         except (StoreError, KeyError, TypeError, ValueError):
@@ -177,7 +214,7 @@ class LiveReader:
 
 
 def warm(reader: Reader) -> None:
-    """Ask one question of every kind."""
+    """Call each kind of request once, so that everything that is built lazily is built."""
     some = list(reader.items.ids[:2])
     reader.recommend(k=10)
     reader.recommend(history=some, k=10, reasons=True)

@@ -1,6 +1,6 @@
-"""An open version: its arrays and tables, its clock and its rules. Everything that answers is a function of it.
+"""`OpenBundle`: an open version with its arrays, tables, clock and rules. All reader functions take it as input.
 
-Imports numpy, pyarrow, scipy and the engine only: no training library, no orchestration, no workspace.
+It needs numpy, pyarrow, scipy and the trained models only: no training library, no orchestration, no workspace.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ from nightreel.store.withdrawals_file import Withdrawals
 
 @dataclass(frozen=True, eq=False)
 class OpenBundle:
-    """The parts of an open version. Immutable: safe to share between threads; files are memory-mapped.
+    """An open version. Immutable, so it can be shared between threads; files are memory-mapped.
 
     Attributes:
-        digest: The version's name.
+        digest: Name of the version.
         config: Its config.json.
-        items: What may be shown, by item.
-        users: Who they are, what they took to and what they have seen.
+        items: Items with their rights.
+        users: Users with their positive events and seen items.
         vectors: [n_items, d] float32 content vectors of unit length.
-        engine: The models and what ranks their candidates.
-        facets: What filters, caps and reasons look at.
-        stored: Lists and neighbours that were computed with the version.
-        ratings: The rating head; None where the version learned from no ratings.
-        rules: The editors' rules; None where there are none.
-        now: The clock that rights and rules go by, epoch seconds.
-        withdrawals: What holds beside the version.
-        own: The version as it was published, where withdrawals hold.
+        engine: The models, and the blend that ranks their candidates.
+        facets: Item attributes for filters, caps and reasons.
+        stored: Precomputed lists and neighbours.
+        ratings: The rating model; None if the version was trained without ratings.
+        rules: Editorial rules; None if there are none.
+        now: Clock for rights and rules, epoch seconds.
+        withdrawals: Withdrawals in force; None if there are none.
+        own: The version as it was published, if withdrawals are in force.
     """
 
     digest: str
@@ -68,7 +68,7 @@ class OpenBundle:
 
     @classmethod
     def read(cls, folder: Path, now: Callable[[], float] = time.time) -> Self:
-        """A bundle's folder, memory-mapped. Raises UserError for a file that is not there."""
+        """Open a bundle's folder, memory-mapped. Raises UserError if a file is missing."""
         manifest = read_manifest(folder)
         try:
             items, facets = ItemTable.read(folder / "items.parquet"), Facets(folder / "items.parquet")
@@ -92,11 +92,11 @@ class OpenBundle:
     def top(
         self, past: Histories, moments: FloatArray, exclude: Histories | None, k: int, model: str, hidden: Mask | None
     ) -> TopK:
-        """Lists as the models give them, without the version's own rules. hidden: [n_items] what nobody may get."""
+        """Lists as the models rank them, without editorial rules. hidden: [n] items that may not be shown."""
         return TopK(*self.engine.top_k(past, moments, k, exclude=exclude, hidden=hidden, model=model))
 
     def standing(self, rights_at: float | None = None) -> Standing:
-        """What may be shown at an instant, epoch seconds, and the rules that hold then; None: now."""
+        """Rights and rules in force at a time, epoch seconds; None: now."""
         return self._standings.at(self.now() if rights_at is None else rights_at)
 
     @cached_property
@@ -105,32 +105,33 @@ class OpenBundle:
 
     @property
     def edition(self) -> str:
-        """Names what is answered while withdrawals, rights and rules stay; no answer of another one may be shown."""
+        """Identifies the responses as long as withdrawals, rights and rules stay the same; a response of another
+        edition may not be shown."""
         held = self.withdrawals.sha256[:16] if self.withdrawals else "none"
         return ".".join((self.digest, held, *map(str, self._standings.span(self.now()))))
 
     def hiding(self, ids: Collection[str]) -> Self:
-        """How a night judges it: just these items hidden, at any time, without rules; the same for two versions."""
+        """The version as it is evaluated: exactly these items are hidden, at any time, and there are no rules."""
         return replace(self.unruled, items=self.unruled.items.hiding(ids))
 
     @cached_property
     def unruled(self) -> Self:
-        """The recommender by itself, as it is evaluated: no test event knew rules or withdrawals."""
+        """The models without rules or withdrawals, as they are evaluated: test events were not subject to them."""
         return replace(self.own or self, rules=None)
 
     @cached_property
     def clock(self) -> Clock:
-        """What "now" means to this version."""
+        """The version's clock."""
         return Clock.of(self.config)
 
     @cached_property
     def words(self) -> WordIndex:
-        """What `search` looks in; built when first asked for."""
+        """The search index; built on first use."""
         return self.own.words if self.own is not None else WordIndex.build(self.facets)
 
 
 def read_ratings(folder: Path) -> RatingModel | None:
-    """The rating head, memory-mapped; None where the bundle has none. Raises FileNotFoundError for a missing file."""
+    """Open the rating model, memory-mapped; None if there is none. Raises FileNotFoundError for a missing file."""
     if not folder.is_dir():
         return None
     try:

@@ -1,4 +1,4 @@
-"""What whoever asks may wish of a list: filters, rules, spread, and what happened earlier in the visit."""
+"""`RequestOptions`: filters, pins, diversity, exploration, and what happened earlier in the visit."""
 
 from __future__ import annotations
 
@@ -6,21 +6,42 @@ from dataclasses import dataclass, fields
 
 from nightreel.errors import UserError
 
-MOST_IDS = 1000  # ids in one field: more belong into the catalogue's `blocked`
+MOST_IDS = 1000  # ids in one field; to hide more items, use the catalogue's column `blocked`
 
 
 @dataclass(frozen=True)
 class RequestOptions:
-    """All fields have a neutral default; ids that the bundle does not know are passed over.
+    """Options of one request for a list. Every default is neutral; ids that the version does not know are ignored.
 
-    languages, media_types, genres: only items with one of these (a language covers its regions: zh, zh-Hant).
-    audience_age: only items for an audience of this age; those without a `min_age` are left out.
-    exclude: never these. max_per_creator, max_per_genre: at most so many in a list.
-    diversity: 0 (the model's order) to 1 (as unlike each other as the candidates permit).
-    freshness: 0 to 1, how much being newer than the rest of the catalogue counts.
-    pinned: first, in this order. boosted: moved up. buried: only after everything else.
-    liked, skipped: this visit so far, oldest first; likes count as the newest events, skips push away their like.
-    explore: share of places, 0 to 1, given to a random candidate; seed: of that draw, one a list.
+    Attributes:
+        languages: Only items in one of these languages; a language covers its regions and scripts (zh, zh-Hant).
+        media_types: Only items of one of these media types.
+        genres: Only items with at least one of these genres.
+        audience_age: Only items that are suitable for this age in years; items without a `min_age` are left out.
+        exclude: Ids of items to leave out.
+        max_per_creator: Maximum number of items per creator.
+        max_per_genre: Maximum number of items per genre.
+        diversity: 0 (the model's order) to 1 (items as different as possible).
+        freshness: 0 to 1, weight of being newer than the rest of the catalogue.
+        pinned: Ids of items to put first, in this order.
+        boosted: Ids of items to move up.
+        buried: Ids of items to put after all others.
+        liked: Ids of items liked in this visit, oldest first; they count as the newest events.
+        skipped: Ids of items skipped in this visit; similar items move down.
+        explore: Share of places, 0 to 1, filled with a random candidate.
+        seed: Random seed of the exploration, at least 0; use another one for each list.
+
+    Raises:
+        UserError: A value is out of range, or a field has more than 1,000 ids.
+
+    Example:
+        >>> options = RequestOptions(genres=("Drama",), diversity=0.3, max_per_creator=2)
+        >>> options.filters, options.reorders
+        (True, True)
+        >>> RequestOptions(diversity=2.0)
+        Traceback (most recent call last):
+            ...
+        nightreel.errors.UserError: diversity is 2.0. Give a number from 0 to 1.
     """
 
     languages: tuple[str, ...] = ()
@@ -55,17 +76,17 @@ class RequestOptions:
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, tuple) and len(value) > MOST_IDS:
-                raise UserError(f"{field.name} holds {len(value)} entries; {MOST_IDS} is the most. Name fewer.")
+                raise UserError(f"{field.name} has {len(value)} entries; the maximum is {MOST_IDS}. Give fewer.")
 
     @property
     def filters(self) -> bool:
-        """Whether they keep items out, beyond what is hidden from all."""
+        """Whether they leave out items beyond those that are hidden from everybody."""
         named = (self.languages, self.media_types, self.genres, self.exclude, self.liked, self.skipped)
         return any(named) or self.audience_age is not None
 
     @property
     def reorders(self) -> bool:
-        """Whether they change the order of what is left."""
+        """Whether they change the order of the remaining items."""
         numbers = (self.diversity, self.freshness, self.explore, self.max_per_creator, self.max_per_genre)
         return any(numbers) or any((self.pinned, self.boosted, self.buried, self.skipped))
 

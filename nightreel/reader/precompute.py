@@ -1,4 +1,4 @@
-"""Computes what is stored with a bundle: the known users' lists and every item's neighbours."""
+"""Compute what is stored in a bundle: the known users' lists and every item's neighbours."""
 
 from __future__ import annotations
 
@@ -15,17 +15,24 @@ from nightreel.models.content_vectors import BASE
 from nightreel.models.top_k import TopK, top_items
 from nightreel.reader.open_bundle import OpenBundle
 
-LENGTH = 100  # places in a user's list: as many as a wished list is chosen from
-NEAR = 64  # neighbours of an item: some to spare for those that may not be shown
+LENGTH = 100  # places in a user's list: as many as the pool from which options select
+NEAR = 64  # neighbours per item: more than are usually needed, since some may not be shown
 MOST_ITEMS = 200_000  # every item is compared with every other: 100,000 x 384 take minutes
-ROWS = 1024  # users or items answered at once
+ROWS = 1024  # users or items per block
 
 
 def precompute(folder: Path, bundle: OpenBundle, base: Path | None = None) -> str:
-    """Add to a sealed bundle what it answers tonight; returns the new digest. No clock has a say: what time
-    takes away or brings is seen to on reading.
+    """Add the lists and neighbours to a sealed bundle.
 
-    base: an earlier version; its neighbours are used again where the vectors that they were computed from are.
+    Time plays no part: items that become visible or hidden later are handled when a list is read.
+
+    Args:
+        folder: The bundle's folder.
+        bundle: The open bundle.
+        base: An earlier version; its neighbours are reused if its vectors are unchanged.
+
+    Returns:
+        The new digest.
     """
     _write(folder / LISTS, _lists(bundle))
     if base is not None and (base / NEIGHBOURS).is_dir() and _sha256(base) == _sha256(folder):
@@ -37,7 +44,7 @@ def precompute(folder: Path, bundle: OpenBundle, base: Path | None = None) -> st
 
 
 def _sha256(folder: Path) -> str:
-    """Of the vectors that neighbours are computed from."""
+    """SHA-256 of the vectors from which neighbours are computed."""
     return str(read_manifest(folder).files[BASE]["sha256"])
 
 
@@ -53,7 +60,7 @@ def _lists(bundle: OpenBundle) -> list[TopK]:
 
 
 def _neighbours(vectors: npt.NDArray[np.float32]) -> list[TopK]:
-    """By cosine, exactly; ties to the lower index."""
+    """Exact nearest neighbours by cosine; ties go to the lower index."""
     n, whole = len(vectors), np.asarray(vectors)
     found = []
     for start in range(0, n, ROWS):

@@ -1,4 +1,4 @@
-"""A reader's answers to one question beside the list itself: an explanation, what is near an item or a text."""
+"""A reader's requests other than lists: explanations, similar items, search, scores."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from nightreel.reader.results import Explanation, Reason, Similar
 from nightreel.reader.slate import PICKED, PROMOTED, Question, extended, indices
 from nightreel.reader.visibility import Standing
 
-USE = 0.3  # by how much the most used item's search score is raised
-MEASURED = 5  # history items that an explanation leaves out, one after the other
+USE = 0.3  # increase of the most popular item's search score
+MEASURED = 5  # history items that an explanation leaves out, one at a time
 
 
 def resolve_request(
@@ -31,14 +31,14 @@ def resolve_request(
     history: Sequence[str] | None,
     at: Moment,
     exclude_seen: bool | None,
-    wishes: RequestOptions,
+    options: RequestOptions,
 ) -> Question:
-    """A user's question or a history's, this visit's likes included."""
+    """Resolve a request for a user or a history, including this visit's likes."""
     without = bundle.config["exclude_seen"] if exclude_seen is None else exclude_seen
-    liked, clock = indices(bundle.items, wishes.liked), bundle.clock
+    liked, clock = indices(bundle.items, options.liked), bundle.clock
     if history is not None:
         if user is not None:
-            raise UserError("Give a user or a history, not both: a history stands for a user of its own.")
+            raise UserError("Give a user or a history, not both: a history replaces the user's own.")
         past = clock.sitting([i for i in map(bundle.items.index_of, history) if i is not None], at)
         exclude, row = past if without else None, None
     else:
@@ -49,30 +49,31 @@ def resolve_request(
         row = number if usual else None
     moments = clock.moments(past, at)
     if liked:
-        # Of positions, which are each user's own, no other end is known than the user's.
+        # Positions are relative to each user, so their end is only known from the user's own events.
         past = extended(past, liked, 1.0, -1.0) if clock.ordered else extended(past, liked, STEP_S, clock.end(at))
     return Question(past, exclude, moments, row)
 
 
 def explanation(bundle: OpenBundle, question: Question, name: str, standing: Standing) -> Explanation:
-    """Why an item is, or is not, in the list; raises UserError for an unknown one. standing: what holds."""
+    """Explain why an item is, or is not, in the list; raises UserError if it is unknown. standing: rights and rules in
+    force."""
     item, ruled = bundle.items.require(name, standing.hidden), standing.ruled
     left_out = _left_out(bundle, question, item, standing)
     hidden = bundle.items.hidden(standing.instant)
     hidden[item] = False
-    asked = Question(question.past, _without(question.exclude, item), question.moments)
+    request = Question(question.past, _without(question.exclude, item), question.moments)
     items = np.array([item])
-    votes = why.votes(bundle.engine, asked, items, hidden)
+    votes = why.votes(bundle.engine, request, items, hidden)
     named = why.evidence(votes, 0, MEASURED, standing.hidden) if votes.ranked[0] else items[:0]
-    score, rank, told = why.measured(bundle.engine, asked, item, named, hidden, bundle.items)
+    score, rank, evidence = why.measured(bundle.engine, request, item, named, hidden, bundle.items)
     facts = (bundle.items, bundle.facets, standing.hidden)
-    reasons = why.reasons(votes, 0, asked, *facts) if votes.ranked[0] else ()
+    reasons = why.reasons(votes, 0, request, *facts) if votes.ranked[0] else ()
     reasons = (*(_by_rule(ruled, item) if left_out is None else ()), *reasons)
-    return Explanation(bundle.items.ids[item], bundle.items.titles[item], score, rank, left_out, reasons, told)
+    return Explanation(bundle.items.ids[item], bundle.items.titles[item], score, rank, left_out, reasons, evidence)
 
 
 def _by_rule(ruled: InForce | None, item: int) -> tuple[Reason, ...]:
-    """What the version's rules do for an item that may be shown."""
+    """The effect of the version's rules on an item that may be shown."""
     if ruled is None:
         return ()
     if item in ruled.pinned:
@@ -95,7 +96,8 @@ def _without(exclude: Histories | None, item: int) -> Histories | None:
 
 
 def similar(bundle: OpenBundle, name: str, k: int, standing: Standing) -> list[Similar]:
-    """From the stored neighbours, with what has changed since they were; else from the index; else from all vectors."""
+    """Similar items from the precomputed neighbours, updated for changed items; else from the index, else from all
+    vectors."""
     hidden = standing.hidden
     item = bundle.items.require(name, hidden)
     near = _stored_near(bundle, item, hidden)
@@ -112,7 +114,7 @@ def similar(bundle: OpenBundle, name: str, k: int, standing: Standing) -> list[S
 
 
 def _stored_near(bundle: OpenBundle, item: int, hidden: Mask) -> list[tuple[int, float]]:
-    """Neighbours that were computed with the base's vectors; items that have changed since are compared anew."""
+    """Precomputed neighbours of the base version; items that have changed since are compared again."""
     stored, changed = bundle.stored.neighbours, bundle.engine.catalogue.changed
     if stored is None:
         return []
@@ -123,14 +125,14 @@ def _stored_near(bundle: OpenBundle, item: int, hidden: Mask) -> list[tuple[int,
     if item in new:
         return []
     kept = [(i, value) for i, value in near if i not in new]
-    floor = float(stored.scores[item, -1])  # what lies below it may have others before it that are not stored
+    floor = float(stored.scores[item, -1])  # below it, items that are not stored may rank higher
     values = (bundle.vectors[changed] @ bundle.vectors[item]).tolist()
     moved = [(i, value) for i, value in zip(changed.tolist(), values, strict=True) if value >= floor]
     return [(i, value) for i, value in sorted(kept + moved, key=lambda pair: (-pair[1], pair[0])) if not hidden[i]]
 
 
 def search(bundle: OpenBundle, text: str, k: int, standing: Standing) -> list[Similar]:
-    """By words; among items that fit alike, the more used ones come first."""
+    """Search by BM25F; of equally matching items, the more popular ones come first."""
     scores = bundle.words.scores(text)
     used = np.log1p(np.asarray(bundle.engine.statistics.trends[-1].table[-1], np.float64))
     scores *= 1.0 + USE * used / max(float(used.max(initial=0.0)), 1.0)
@@ -153,7 +155,7 @@ def scores(
     others = np.ones(len(bundle.items), bool)
     others[items] = False
     listed, values = bundle.engine.top_k(histories, at, int((~others).sum()), exclude=None, hidden=others, model=model)
-    told = np.full((len(histories), len(bundle.items)), np.nan, np.float32)
+    result = np.full((len(histories), len(bundle.items)), np.nan, np.float32)
     row, place = np.nonzero(listed >= 0)
-    told[row, listed[row, place]] = values[row, place]
-    return told[:, items]
+    result[row, listed[row, place]] = values[row, place]
+    return result[:, items]

@@ -1,4 +1,4 @@
-"""Predicted ratings of a bundle: read from its folder, asked by id."""
+"""Rating prediction from a bundle."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def predicted(
     """See Reader.rate."""
     model = bundle.ratings
     if model is None:
-        raise UserError("This version learned from no ratings, so that it predicts none: `score` ranks items.")
+        raise UserError("This version was trained without ratings and can't predict them. Use `score` to rank items.")
     if given is not None and user is not None:
-        raise UserError("Give a user or ratings, not both: ratings stand for a user of their own.")
-    asked, row = _rows(bundle, items), len(bundle.users)
+        raise UserError("Give a user or ratings, not both: ratings replace the user's own.")
+    rows, row = _rows(bundle, items), len(bundle.users)
     if given is not None:
         model, row = model.folded_in(_rows(bundle, given), np.array(list(given.values()), np.float64)), 0
     elif user is not None:
         row = int(bundle.users.rows([user])[0])
-    return [float(value) for value in model.predict(np.full(len(asked), row), asked)]
+    return [float(value) for value in model.predict(np.full(len(rows), row), rows)]
 
 
 def _rows(bundle: OpenBundle, items: Iterable[str]) -> IntArray:

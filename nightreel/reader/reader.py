@@ -1,11 +1,12 @@
-"""The reader: answers from a published bundle, and from nothing else.
+"""`Reader`: recommendations, similar items, search and explanations from one published version.
 
-Imports numpy, pyarrow, scipy and the engine only: no training library, no orchestration, no workspace.
+It needs numpy, pyarrow, scipy and the trained models only: no training library, no orchestration, no workspace.
 """
 
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,12 +32,24 @@ from nightreel.store.withdrawals_file import Withdrawals, read
 
 @dataclass(frozen=True, eq=False)
 class Reader(OpenBundle):
-    """The doors to an open version. Immutable: safe to share between threads.
+    """An open version. Immutable, so it can be shared between threads.
 
-    Two clocks, each with an argument of its own on every door. `at` is the moment of the answer: what the ranking's
-    features are computed for (default: tonight, just after the last event that the version knows). `rights_at`, in
-    epoch seconds whatever the source's own clock is, is the instant at which it is judged what may be shown (blocked,
-    published_at, expires_at, rules; default: what `now` says). Neither moves the other.
+    Most methods have up to two arguments for time, which are independent of each other:
+
+    - `at`: the time for which a list is computed, used by the features of the ranking. Epoch seconds, or a position
+      in the user's history where the source has no clock, or "last-event" for just after the user's last event, as in
+      an evaluation. Default: just after the end of the version's data.
+    - `rights_at`: the time at which it is decided what may be shown (`blocked`, `published_at`, `expires_at`, rules),
+      always in epoch seconds. Default: the current time.
+
+    Example:
+        >>> from nightreel import Reader
+        >>> reader = Reader.open()  # the live version of the default store
+        >>> recommendations = reader.recommend("u000", k=3)
+        >>> [each.rank for each in recommendations]
+        [1, 2, 3]
+        >>> recommendations[0].reason
+        'for you'
     """
 
     @classmethod
@@ -48,39 +61,74 @@ class Reader(OpenBundle):
         version: str | None = None,
         now: Callable[[], float] = time.time,
     ) -> Reader:
-        """What a channel points to (or `version`, a digest or its beginning) in a store, every file checked.
-        The channel's withdrawals hold for either. uri: a folder or s3://bucket/prefix; default NIGHTREEL_STORE, then
-        the state directory's; now: the clock of rights and rules, for a replay or a test. Raises StoreError for nothing
-        published or unreadable withdrawals, BundleError naming a file that is torn or changed."""
+        """Open a published version; every file is checked against its SHA-256.
+
+        The channel's withdrawals (items and users that may no longer be shown) apply to every version.
+
+        Args:
+            uri: The store: a folder or s3://bucket/prefix. Default: NIGHTREEL_STORE, else the store in the state
+                directory.
+            channel: Name of the channel.
+            version: Digest of a version, or its first characters. Default: the version that the channel points to.
+            now: Returns the current time in epoch seconds; for replays and tests.
+
+        Returns:
+            The open version.
+
+        Raises:
+            StoreError: Nothing is published, the version does not exist, or the withdrawals can't be read.
+            BundleError: A file is incomplete or was changed; the message names it.
+
+        Example:
+            >>> reader = Reader.open(channel="live")
+            >>> len(reader.digest)
+            64
+        """
         store = open_store(uri)
-        digest, beside = channels.opened(store, channel, version)
-        held = read(store, beside)  # first: it is small, and without it nothing may be shown
+        digest, withdrawals = channels.opened(store, channel, version)
+        held = read(store, withdrawals)  # first: it is small, and without it nothing may be shown
         return cls.read(fetch(store, digest), now).under(held)
 
     @classmethod
     def open_bundle(cls, folder: Path, *, check: bool = True, now: Callable[[], float] = time.time) -> Reader:
-        """A bundle in a folder; check=False trusts bytes that were written a moment ago; now: as for `open`."""
+        """Open a bundle in a local folder, without a store and so without withdrawals.
+
+        Args:
+            folder: The bundle's folder.
+            check: Whether to check every file's SHA-256; False only for files that have just been written or checked.
+            now: Returns the current time in epoch seconds.
+
+        Returns:
+            The open bundle.
+
+        Raises:
+            BundleError: A file is missing, incomplete or was changed; the message names it.
+        """
         if check:
             verify(folder)
         return cls.read(folder, now)
 
     def under(self, withdrawals: Withdrawals | None) -> Reader:
-        """The same version as withdrawals let it be shown, in place of those that held; None: as it was published."""
+        """Return the same version under other withdrawals, which replace the present ones.
+
+        Args:
+            withdrawals: Items and users that may not be shown, and rules; None for the version as it was published.
+        """
         return apply_withdrawals.under(self.own or self, withdrawals)
 
     @property
     def user_ids(self) -> pa.Array:
-        """The users that can be asked for, ascending: pseudonyms where config["pseudonymised"]."""
+        """Ids of the known users, ascending; pseudonyms if `config["pseudonymised"]` is true."""
         return self.users.known
 
     @property
     def histories(self) -> Histories:
-        """What each user of `users.ids` took to: a row a user, and a last, empty one for everybody unknown."""
+        """Positive events of each user of `users.ids`, one row per user; the last, empty row is for unknown users."""
         return self.users.remembered
 
     @property
     def models(self) -> tuple[str, ...]:
-        """What `recommend_many` can answer with: "blend" and its members."""
+        """Names of the models that `recommend_many` and `score` accept: "blend" and its members."""
         return self.engine.models
 
     def recommend(
@@ -92,19 +140,44 @@ class Reader(OpenBundle):
         at: Moment = None,
         rights_at: float | None = None,
         exclude_seen: bool | None = None,
-        wishes: RequestOptions = PLAIN,
+        options: RequestOptions = PLAIN,
         reasons: bool = False,
+        wishes: RequestOptions | None = None,
     ) -> list[Recommendation]:
-        """The k best items for a user, or for a history of item ids (oldest first); popular ones for nobody known.
+        """Recommend items for a user or for a history.
 
-        at: the moment of the answer, epoch seconds (or a position where the source has no clock), or "last-event" for
-        just when the user last did something, as an evaluation asks; default: tonight. rights_at: see the class.
-        exclude_seen: leave out what is in the history or was seen; None: as the bundle was evaluated. Ids in `history`
-        that the bundle does not know are passed over (see `unknown`). wishes: filters, rules, spread, this visit; the
-        list may be shorter than k where they permit no more. reasons: say why, for each item.
+        Args:
+            user: User id. An unknown user gets popular items.
+            history: Item ids, oldest first, instead of a user. Ids that the version does not know are ignored, see
+                `unknown`.
+            k: Maximum number of items, at least 1.
+            at: Time for which the list is computed, see the class.
+            rights_at: Time at which it is decided what may be shown, see the class.
+            exclude_seen: Whether to leave out items of the history and items that the user has seen. Default: as the
+                version was evaluated.
+            options: Filters, pins, diversity and the like.
+            reasons: Whether to return reasons for each item.
+            wishes: Deprecated name of `options`.
+
+        Returns:
+            At most k items, best first; fewer where the filters leave fewer.
+
+        Raises:
+            UserError: Both a user and a history are given.
+
+        Example:
+            >>> from nightreel import RequestOptions
+            >>> dramas = reader.recommend("u000", k=5, options=RequestOptions(genres=("Drama",)), reasons=True)
+            >>> {"Drama" in reader.items.genres[reader.items.index_of(each.item_id)] for each in dramas}
+            {True}
+            >>> len(reader.recommend(history=["i000", "i002"], k=10))
+            10
         """
-        question = queries.resolve_request(self, user, history, at, exclude_seen, wishes)
-        return recommend.recommendations(self, question, k, wishes, reasons, self.standing(rights_at))
+        if wishes is not None:
+            warnings.warn("Reader.recommend: wishes= is now called options=", DeprecationWarning, stacklevel=2)
+            options = wishes
+        question = queries.resolve_request(self, user, history, at, exclude_seen, options)
+        return recommend.recommendations(self, question, k, options, reasons, self.standing(rights_at))
 
     def explain(
         self,
@@ -116,17 +189,49 @@ class Reader(OpenBundle):
         rights_at: float | None = None,
         exclude_seen: bool | None = None,
     ) -> Explanation:
-        """Why an item (by id or exact title) is, or is not, recommended to a user or for a history; see `recommend`.
+        """Explain why an item is, or is not, recommended to a user or for a history.
 
-        The named evidence is measured: the served model is asked again without it. Raises UserError with near matches
-        for an unknown item.
+        The evidence is measured: the served model scores the item again without one item of the history at a time.
+
+        Args:
+            item: Item id or exact title.
+            user: User id.
+            history: Item ids, oldest first, instead of a user.
+            at: Time for which the list is computed, see the class.
+            rights_at: Time at which it is decided what may be shown, see the class.
+            exclude_seen: As in `recommend`.
+
+        Returns:
+            Score, rank, reasons and evidence.
+
+        Raises:
+            UserError: The item is unknown (the message names similar ones), or both a user and a history are given.
+
+        Example:
+            >>> best = reader.recommend("u000", k=1)[0]
+            >>> reader.explain(best.item_id, "u000").rank
+            1
         """
         question = queries.resolve_request(self, user, history, at, exclude_seen, PLAIN)
         return queries.explanation(self, question, item, self.standing(rights_at))
 
     def search(self, text: str, k: int, *, rights_at: float | None = None) -> list[Similar]:
-        """The k items whose titles, creators, tags, genres and descriptions fit a text best, by BM25; typing errors in
-        words of titles are forgiven. The first search builds the index (see `words`). rights_at: see the class."""
+        """Search items by title, creators, tags, genres and description; tolerates typing errors in titles.
+
+        Ranks by BM25F (Robertson and Zaragoza, 2009). The first search builds the index (see `words`).
+
+        Args:
+            text: The query.
+            k: Maximum number of items.
+            rights_at: Time at which it is decided what may be shown, see the class.
+
+        Returns:
+            At most k items, best first; `score` is the BM25F score.
+
+        Example:
+            >>> reader.search("spcae story 3", k=1)[0].title  # with a typing error
+            'Space story 3'
+        """
         return queries.search(self, text, k, self.standing(rights_at))
 
     def recommend_many(
@@ -139,9 +244,24 @@ class Reader(OpenBundle):
         model: str = "blend",
         rights_at: float | None = None,
     ) -> TopK:
-        """Lists for histories of item indices. moments: [n], each row's instant, for its features; None: tonight.
-        exclude: items that a row may not get; None: only what is hidden from all. rights_at: see the class. Memory is
-        bounded: rows are answered in blocks. Scores are NaN for what rules bring in and the model did not rank.
+        """Recommend items for many histories at once. Memory is bounded: rows are processed in blocks.
+
+        Args:
+            histories: n rows of item indices with their times.
+            moments: [n] time of each row's list, NaN for the end of the data; None for the end of the data for all.
+            exclude: n rows of item indices that the row's list may not contain; None to exclude nothing but hidden
+                items.
+            k: Length of the lists.
+            model: One of `models`.
+            rights_at: Time at which it is decided what may be shown, see the class.
+
+        Returns:
+            items [n, k], item indices, best first, -1 where there are no more; scores [n, k], NaN for items that rules
+            added and the model did not rank.
+
+        Example:
+            >>> reader.recommend_many(reader.histories, k=4).items.shape == (len(reader.histories), 4)
+            True
         """
         moments = np.full(len(histories), np.nan) if moments is None else moments
         return recommend.many(self, recommend.Asked(histories, moments, exclude), k, model, self.standing(rights_at))
@@ -156,40 +276,100 @@ class Reader(OpenBundle):
         exclude_seen: bool | None = None,
         audience_age: int | None = None,
     ) -> pa.Table:
-        """Rows user_id, item_id, rank (from 1), score for many users; unknown ones get what is popular.
+        """Recommend items for many users, as a table.
 
-        at: as for `recommend`, for all or [n] for each; rights_at: see the class. exclude_seen: leave out what a user
-        has seen; None: as the bundle was evaluated. audience_age: as in Wishes. score is NaN for what rules bring in
-        and the model did not rank.
+        Args:
+            user_ids: n user ids. Unknown users get popular items.
+            k: Maximum number of items per user.
+            at: Time for which the lists are computed, see the class; one for all users, or [n].
+            rights_at: Time at which it is decided what may be shown, see the class.
+            exclude_seen: Whether to leave out items that the user has seen. Default: as the version was evaluated.
+            audience_age: Only items that are suitable for this age in years, as in `RequestOptions`.
+
+        Returns:
+            Rows user_id, item_id, rank (from 1) and score; NaN scores for items that rules added and the model did not
+            rank.
+
+        Example:
+            >>> reader.recommend_users(["u000", "u001"], k=2)["rank"].to_pylist()
+            [1, 2, 1, 2]
         """
-        asked = (user_ids, k, at, exclude_seen, RequestOptions(audience_age=audience_age))
-        return recommend.table(self, *asked, self.standing(rights_at))
+        options = RequestOptions(audience_age=audience_age)
+        return recommend.table(self, user_ids, k, at, exclude_seen, options, self.standing(rights_at))
 
     def rate(
         self, items: Sequence[str], user: str | None = None, *, ratings: Mapping[str, float] | None = None
     ) -> list[float]:
-        """The rating that a user would give each item (by id), or somebody who gave `ratings` (item id → rating).
+        """Predict ratings. A user without ratings is predicted from the items alone.
 
-        Whoever is unknown is predicted from the items alone. Raises UserError for an unknown item, and where the
-        version learned from no ratings.
+        Args:
+            items: n item ids.
+            user: User id.
+            ratings: Ratings by item id, instead of a user.
+
+        Returns:
+            [n] ratings on the scale of the source.
+
+        Raises:
+            UserError: An item is unknown, the version was trained without ratings, or both a user and ratings are
+                given.
         """
         return predicted(self, items, user, ratings)
 
     def similar(self, item_id: str, k: int, *, rights_at: float | None = None) -> list[Similar]:
-        """The k items whose content is nearest; raises UserError with near matches for an unknown item. rights_at: see
-        the class."""
+        """Return the items whose content is most similar to an item's.
+
+        Args:
+            item_id: Item id or exact title.
+            k: Maximum number of items.
+            rights_at: Time at which it is decided what may be shown, see the class.
+
+        Returns:
+            At most k items, most similar first; `score` is the cosine of the content vectors, -1 to 1.
+
+        Raises:
+            UserError: The item is unknown; the message names similar ones.
+
+        Example:
+            >>> len(reader.similar("i004", k=3))
+            3
+        """
         return queries.similar(self, item_id, k, self.standing(rights_at))
 
     def score(
         self, histories: Histories, items: Sequence[int], *, moments: FloatArray | None = None, model: str = "blend"
     ) -> npt.NDArray[np.float32]:
-        """[n, len(items)] of item indices for histories; the blend ranks these items as if there were no others."""
+        """Score given items for histories. The blend ranks them as if there were no other items.
+
+        Args:
+            histories: n rows of item indices with their times.
+            items: m item indices.
+            moments: [n] time of each row's scores, see `recommend_many`.
+            model: One of `models`.
+
+        Returns:
+            [n, m] scores; higher is better. They are comparable within a row only.
+
+        Example:
+            >>> reader.score(reader.histories, [0, 1, 2]).shape[1]
+            3
+        """
         return queries.scores(self, histories, np.asarray(items, np.int64), moments, model)
 
     def knows(self, user_ids: Sequence[str]) -> npt.NDArray[np.bool_]:
-        """[n] whether the bundle holds each user."""
+        """Return for each of n user ids whether the version knows it: [n].
+
+        Example:
+            >>> reader.knows(["u000", "somebody else"]).tolist()
+            [True, False]
+        """
         return self.users.rows(user_ids) < len(self.users)
 
     def unknown(self, history: Sequence[str]) -> list[str]:
-        """Item ids that the bundle does not know."""
+        """Return the item ids that the version does not know.
+
+        Example:
+            >>> reader.unknown(["i000", "no such item"])
+            ['no such item']
+        """
         return [item for item in history if self.items.index_of(item) is None]

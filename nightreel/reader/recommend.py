@@ -1,4 +1,4 @@
-"""Making lists: the engine's best candidates, what may not be shown, and what wishes and rules do to their order."""
+"""Recommendation lists: the best candidates, without hidden items, reordered by options and rules."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ WAYS = {
     PICKED: Reason("rule", "Picked by the editors", (), (), 0.0),
     PROMOTED: Reason("rule", "Promoted", (), (), 0.0),
 }
-BLOCK = 1024  # rows answered at once
-SPARE = 3  # times a list's length that is left to choose from, where order is changed
+BLOCK = 1024  # rows per block
+SPARE = 3  # candidates per place of the list, where the order is changed
 
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """n histories, and what their lists may not hold.
+    """A batch of requests.
 
     Attributes:
-        past: n rows.
-        moments: [n] of the features; NaN for tonight.
-        exclude: n rows of items left out, or None.
-        users: Whose rows of the lists computed with the version they are; None where something else was asked.
+        past: n histories.
+        moments: [n] time of each list; NaN for the end of the data.
+        exclude: n rows of items to leave out, or None.
+        users: User rows of the precomputed lists that answer the requests; None if they don't apply.
     """
 
     past: Histories
@@ -49,30 +49,32 @@ class Asked:
         return len(self.past)
 
     def take(self, rows: IntArray) -> Asked:
-        """Some of the rows; users have to be numbers."""
+        """A subset of the rows; users must be row numbers."""
         exclude = self.exclude.take(rows) if self.exclude is not None else None
         users = self.users[rows] if isinstance(self.users, np.ndarray) else None
         return Asked(self.past.take(rows), self.moments[rows], exclude, users)
 
 
 def of_users(bundle: OpenBundle, rows: IntArray, at: Moment | Sequence[Moment], without: bool) -> Asked:
-    """What known users, by their rows, ask for. without: leave out what they have seen."""
+    """Requests for known users, by their rows. without: leave out items that they have seen."""
     past = bundle.users.histories.take(rows)
     return Asked(past, bundle.clock.moments(past, at), bundle.users.seen.take(rows) if without else None, rows)
 
 
 def recommendations(
-    bundle: OpenBundle, question: Question, k: int, wishes: RequestOptions, with_reasons: bool, standing: Standing
+    bundle: OpenBundle, question: Question, k: int, options: RequestOptions, with_reasons: bool, standing: Standing
 ) -> list[Recommendation]:
-    """The list with its reasons, if asked for. standing: what may be shown, and the version's rules that hold."""
-    kept = kept_out(bundle.items, bundle.facets, wishes) if wishes.filters else None
-    slate = _slate(bundle, question, k, wishes, kept, standing)
-    told: list[tuple[Reason, ...]] = [()] * len(slate.items)
+    """The list, with reasons if requested. standing: rights and rules in force."""
+    kept = kept_out(bundle.items, bundle.facets, options) if options.filters else None
+    slate = _slate(bundle, question, k, options, kept, standing)
+    reasons_of: list[tuple[Reason, ...]] = [()] * len(slate.items)
     if with_reasons:
         found = why.votes(bundle.engine, question, slate.items, _both(standing.out, kept))
-        told = [_told(bundle, found, at, question, slate, standing) for at in range(len(slate.items))]
+        reasons_of = [_told(bundle, found, at, question, slate, standing) for at in range(len(slate.items))]
     short = "for you" if len(question.past.items) else "popular"
-    rows = zip(slate.items.tolist(), slate.scores.tolist(), slate.propensities.tolist(), slate.ways, told, strict=True)
+    rows = zip(
+        slate.items.tolist(), slate.scores.tolist(), slate.propensities.tolist(), slate.ways, reasons_of, strict=True
+    )
     return [
         Recommendation(bundle.items.ids[i], bundle.items.titles[i], rank, score, way or short, propensity, reasons)
         for rank, (i, score, propensity, way, reasons) in enumerate(rows, 1)
@@ -82,7 +84,7 @@ def recommendations(
 def _told(
     bundle: OpenBundle, found: why.Votes, at: int, question: Question, slate: Slate, standing: Standing
 ) -> tuple[Reason, ...]:
-    """A pin owes its place to nobody's history; a boosted item does too, in part, where the engine ranked it."""
+    """Reasons of an item: a pin needs no other reason; a boosted item has others if the models ranked it."""
     way = slate.ways[at]
     own = (WAYS[way],) if way else ()
     if way == PICKED or np.isnan(slate.scores[at]):
@@ -91,20 +93,20 @@ def _told(
 
 
 def _slate(
-    bundle: OpenBundle, question: Question, k: int, wishes: RequestOptions, kept: Mask | None, standing: Standing
+    bundle: OpenBundle, question: Question, k: int, options: RequestOptions, kept: Mask | None, standing: Standing
 ) -> Slate:
-    """kept: [n_items] what the wishes leave out."""
-    reorders = wishes.reorders or standing.reorders
+    """Build the list for one request. kept: [n_items] items that the options leave out."""
+    reorders = options.reorders or standing.reorders
     own = slice(question.row, question.row + 1) if question.row is not None else None
-    asked = Asked(question.past, question.moments, question.exclude, own)
+    requests = Asked(question.past, question.moments, question.exclude, own)
     need, enough = (max(POOL, SPARE * k), SPARE * k) if reorders else (k, k)
-    found = _candidates(bundle, asked, need, enough, BLEND, kept, standing)
+    found = _candidates(bundle, requests, need, enough, BLEND, kept, standing)
     listed = found.items[0] >= 0
     items, scores = found.items[0][listed].astype(np.int64), found.scores[0][listed].astype(np.float64)
     if not reorders:
         return Slate(items[:k], scores[:k], np.ones(len(items[:k])), ("",) * len(items[:k]))
     never = _never(standing, question.exclude, kept)
-    return _composed(bundle, items, scores, k, wishes, never, standing.ruled)
+    return _composed(bundle, items, scores, k, options, never, standing.ruled)
 
 
 def _composed(
@@ -112,7 +114,7 @@ def _composed(
     items: IntArray,
     scores: FloatArray,
     k: int,
-    wishes: RequestOptions,
+    options: RequestOptions,
     never: Mask,
     ruled: InForce | None,
 ) -> Slate:
@@ -120,7 +122,7 @@ def _composed(
         items,
         scores,
         k,
-        wishes,
+        options,
         table=bundle.items,
         facets=bundle.facets,
         vectors=bundle.vectors,
@@ -131,33 +133,41 @@ def _composed(
 
 
 def _candidates(
-    bundle: OpenBundle, asked: Asked, need: int, enough: int, model: str, kept: Mask | None, standing: Standing
+    bundle: OpenBundle, requests: Asked, need: int, enough: int, model: str, kept: Mask | None, standing: Standing
 ) -> TopK:
-    """Lists of what may be shown, at least `need` places wide, read where they were computed with the version.
+    """Lists of items that may be shown, at least `need` places wide, from the precomputed lists where possible.
 
-    enough: places of them that count, fewer only where there are no more items; kept: what wishes leave out, for which
-    all is computed anew. Where time or rules hide more than the stored lists leave out, those are thinned out; whoever
-    has none gets the same by the same way, so that a history is answered as the user whose it is.
+    If time or rules hide more than the precomputed lists leave out, hidden items are removed from them; users without a
+    precomputed list are handled in the same way, so that a history gets the same list as the user whose it is.
+
+    Args:
+        bundle: The open version.
+        requests: The requests.
+        need: Number of places.
+        enough: Places that must be filled, unless there are no more items.
+        model: Name of the model.
+        kept: [n_items] items that the options leave out; if given, everything is computed anew.
+        standing: Rights and rules in force.
     """
     if kept is not None or model != BLEND or not standing.stored:
-        return _top(bundle, asked, need, model, _both(standing.out, kept))
+        return _top(bundle, requests, need, model, _both(standing.out, kept))
     if not standing.beyond:
-        return _stored(bundle, asked.users, need) or _top(bundle, asked, need, model, standing.out)
+        return _stored(bundle, requests.users, need) or _top(bundle, requests, need, model, standing.out)
     if enough == need:
-        found = _stored(bundle, asked.users, need)
+        found = _stored(bundle, requests.users, need)
         if found is not None and not standing.hidden[found.items].any():
             return found
     width, without = max(need, POOL), bundle.stored.without
-    whole = _stored(bundle, asked.users, width)
+    whole = _stored(bundle, requests.users, width)
     if whole is None:
-        whole = _top(bundle, asked, width, model, without if without.any() else None)
+        whole = _top(bundle, requests, width, model, without if without.any() else None)
     return permitted(
-        whole, standing.hidden, enough, lambda rows: _top(bundle, asked.take(rows), width, model, standing.out)
+        whole, standing.hidden, enough, lambda rows: _top(bundle, requests.take(rows), width, model, standing.out)
     )
 
 
-def _top(bundle: OpenBundle, asked: Asked, k: int, model: str, hidden: Mask | None) -> TopK:
-    return bundle.top(asked.past, asked.moments, asked.exclude, k, model, hidden)
+def _top(bundle: OpenBundle, requests: Asked, k: int, model: str, hidden: Mask | None) -> TopK:
+    return bundle.top(requests.past, requests.moments, requests.exclude, k, model, hidden)
 
 
 def _both(one: Mask | None, other: Mask | None) -> Mask | None:
@@ -165,17 +175,17 @@ def _both(one: Mask | None, other: Mask | None) -> Mask | None:
 
 
 def _stored(bundle: OpenBundle, users: IntArray | slice | None, need: int) -> TopK | None:
-    """Lists that were computed with the version, `need` places of them; None where they can't be had."""
+    """Precomputed lists, `need` places of them; None if they are not available."""
     stored = bundle.stored.lists
     if users is None or stored is None or need > stored.items.shape[1]:
         return None
-    # As plain arrays: a part of a mapped one is a mapped one, and each later use of it pays for that.
+    # As plain arrays: a slice of a mapped array stays mapped, which makes each later use slower.
     return TopK(np.asarray(stored.items[users, :need]), np.asarray(stored.scores[users, :need]))
 
 
 def permitted(found: TopK, hidden: Mask, enough: int, again: Callable[[IntArray], TopK]) -> TopK:
-    """Lists without what is hidden. So that stored lists can be used, they are thinned out; only rows that have fewer
-    than `enough` left, though there are more items, are asked again, by their numbers."""
+    """Remove hidden items from lists. Only rows that have fewer than `enough` items left, although there are more, are
+    computed again by `again`, which takes row numbers."""
     shown = (found.items >= 0) & ~hidden[found.items]
     order = np.argsort(~shown, axis=1, kind="stable")
     left = np.take_along_axis(shown, order, axis=1)
@@ -189,7 +199,7 @@ def permitted(found: TopK, hidden: Mask, enough: int, again: Callable[[IntArray]
 
 
 def _never(standing: Standing, exclude: Histories | None, kept: Mask | None) -> Mask:
-    """[n] what neither a pin nor a boost brings in: what may not be shown, filtered and seen items."""
+    """[n] items that neither pins nor boosts may add: hidden, filtered and seen items."""
     never = standing.hidden.copy() if kept is None else standing.hidden | kept
     if exclude is not None:
         never[exclude.items] = True
@@ -200,26 +210,26 @@ def _stacked(blocks: Sequence[TopK]) -> TopK:
     return TopK(np.concatenate([each.items for each in blocks]), np.concatenate([each.scores for each in blocks]))
 
 
-def many(bundle: OpenBundle, asked: Asked, k: int, model: str, standing: Standing, kept: Mask | None = None) -> TopK:
-    """Lists for many rows under the rights and rules that hold; kept: [n_items] what else may not be shown."""
+def many(bundle: OpenBundle, requests: Asked, k: int, model: str, standing: Standing, kept: Mask | None = None) -> TopK:
+    """Lists for many requests under the rights and rules in force. kept: [n_items] further items to leave out."""
     if not standing.reorders:
-        found = _candidates(bundle, asked, k, k, model, kept, standing)
+        found = _candidates(bundle, requests, k, k, model, kept, standing)
         return TopK(found.items[:, :k], found.scores[:, :k])
-    starts = range(0, len(asked), BLOCK)
+    starts = range(0, len(requests), BLOCK)
     blocks = [
-        _reordered(bundle, asked.take(np.arange(start, min(start + BLOCK, len(asked)))), k, model, standing, kept)
+        _reordered(bundle, requests.take(np.arange(start, min(start + BLOCK, len(requests)))), k, model, standing, kept)
         for start in starts
     ]
     return _stacked([TopK(np.empty((0, k), np.int32), np.empty((0, k), np.float32)), *blocks])
 
 
-def _reordered(bundle: OpenBundle, asked: Asked, k: int, model: str, standing: Standing, kept: Mask | None) -> TopK:
-    """A block of rows whose order rules change."""
-    found = _candidates(bundle, asked, max(POOL, SPARE * k), SPARE * k, model, kept, standing)
-    items, scores = np.full((len(asked), k), -1, np.int32), np.full((len(asked), k), -np.inf, np.float32)
-    for row in range(len(asked)):
+def _reordered(bundle: OpenBundle, requests: Asked, k: int, model: str, standing: Standing, kept: Mask | None) -> TopK:
+    """Lists for a block of requests whose order is changed by rules."""
+    found = _candidates(bundle, requests, max(POOL, SPARE * k), SPARE * k, model, kept, standing)
+    items, scores = np.full((len(requests), k), -1, np.int32), np.full((len(requests), k), -np.inf, np.float32)
+    for row in range(len(requests)):
         listed = found.items[row] >= 0
-        never = _never(standing, asked.exclude.take([row]) if asked.exclude is not None else None, kept)
+        never = _never(standing, requests.exclude.take([row]) if requests.exclude is not None else None, kept)
         slate = _composed(
             bundle,
             found.items[row][listed].astype(np.int64),
@@ -239,19 +249,19 @@ def table(
     k: int,
     at: Moment | Sequence[Moment],
     exclude_seen: bool | None,
-    wishes: RequestOptions,
+    options: RequestOptions,
     standing: Standing,
 ) -> pa.Table:
-    """Many users' lists; see Reader.recommend_users."""
+    """Many users' lists as a table; see Reader.recommend_users."""
     without = bundle.config["exclude_seen"] if exclude_seen is None else exclude_seen
-    kept = kept_out(bundle.items, bundle.facets, wishes) if wishes.filters else None
+    kept = kept_out(bundle.items, bundle.facets, options) if options.filters else None
     tables, usual = [LISTS.empty_table()], at is None and without == bundle.config["exclude_seen"]
     each = each_of(at, len(user_ids))
     for start in range(0, len(user_ids), BLOCK):
         part = list(user_ids[start : start + BLOCK])
         users = bundle.users.rows(part)
-        asked = of_users(bundle, users, each[start : start + BLOCK], without)
-        found = many(bundle, asked if usual else replace(asked, users=None), k, BLEND, standing, kept)
+        requests = of_users(bundle, users, each[start : start + BLOCK], without)
+        found = many(bundle, requests if usual else replace(requests, users=None), k, BLEND, standing, kept)
         row, place = np.nonzero(found.items >= 0)
         columns = [
             pa.array(part, pa.string()).take(pa.array(row)),

@@ -1,4 +1,4 @@
-"""What a reader answers with."""
+"""Results of a reader: recommendations with reasons, explanations, similar items."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ LISTS = pa.schema([("user_id", pa.string()), ("item_id", pa.string()), ("rank", 
 
 @dataclass(frozen=True)
 class Reason:
-    """Why an item is in a list, from the terms of its score.
+    """Why an item is in a list.
 
-    kind: behaviour (what people take after `items`), content (close to `items`) or popular, with its share of the
-    members' votes, 0 to 1; creator and genre are labels (`words`) that the item has in common with the recent past;
-    rule: a pin or a boost, of the version's rules or of the request, brought it to its place. A popular item that is so
-    in one language, genre or media type has that label in `words`.
-    text: a sentence for people; items: ids of the history.
+    Attributes:
+        kind: "behaviour" (users who liked `items` also liked this one), "content" (similar to `items`), "popular",
+            "creator" or "genre" (labels in common with the recent history), or "rule" (a pin or a boost of the
+            version's rules or of the request).
+        text: A sentence for users.
+        items: Ids of the items of the history that it refers to.
+        words: Labels that it refers to: of a creator or genre reason; for a popular item, the language, genre or media
+            type in which it is popular.
+        share: Share of the models' votes, 0 to 1; 0 for creator, genre and rule.
     """
 
     kind: str
@@ -30,12 +34,18 @@ class Reason:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """One item of a list; rank from 1.
+    """One item of a list.
 
-    score: the model's; wishes and rules may have moved the item elsewhere; NaN where they brought in what it did not
-    rank. reason: "for you", or "popular" where there is no history to go by; "picked" or "promoted" by a pin or boost.
-    propensity: with what probability this item is in the list, below 1 only where exploration was asked for, NaN where
-    that came with diversity or caps and so is not known. reasons: where asked for, the strongest first.
+    Attributes:
+        item_id: Item id.
+        title: Title of the item.
+        rank: Position in the list, from 1.
+        score: The model's score. Options and rules may have moved the item to another position. NaN where they added
+            the item and the model did not rank it.
+        reason: "for you"; "popular" where there is no history; "picked" or "promoted" for a pin or a boost.
+        propensity: Probability that the item is in the list. Below 1 only with exploration; NaN where exploration is
+            combined with diversity or caps, because it is not known in closed form.
+        reasons: Reasons, strongest first, if requested.
     """
 
     item_id: str
@@ -49,8 +59,14 @@ class Recommendation:
 
 @dataclass(frozen=True)
 class Evidence:
-    """An item of the history. drop: what the explained item's score loses when the served model is asked again
-    without it; rank: the explained item's place then, None when it is no candidate any more."""
+    """Leave-one-out evidence: the effect of one item of the history on the explained item.
+
+    Attributes:
+        item_id: Id of the history item.
+        title: Its title.
+        drop: Loss in the explained item's score without the history item.
+        rank: Rank of the explained item without the history item; None if it is no longer a candidate.
+    """
 
     item_id: str
     title: str
@@ -62,9 +78,14 @@ class Evidence:
 class Explanation:
     """Why an item is, or is not, recommended.
 
-    score, rank: the served model's for it, were it permitted (rank None: not among the candidates). left_out: "seen",
-    "blocked", "expired" or "rule" (a rule hides it) where that keeps it out of the list. reasons: the strongest first;
-    empty for what is no candidate. evidence: what was measured by asking again, the largest fall first.
+    Attributes:
+        item_id: Item id.
+        title: Title of the item.
+        score: The model's score, as if the item were allowed in the list.
+        rank: Its rank by this score; None if it is not among the candidates.
+        left_out: Why it is not in the list: "seen", "blocked", "upcoming", "expired" or "rule"; None otherwise.
+        reasons: Reasons, strongest first; empty if the item is not a candidate.
+        evidence: Leave-one-out evidence, largest drop first.
     """
 
     item_id: str
@@ -78,7 +99,13 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Similar:
-    """An item near another one, or near a text. score: the cosine of the items' content vectors; of a search, BM25."""
+    """A similar item, or a search result.
+
+    Attributes:
+        item_id: Item id.
+        title: Title of the item.
+        score: Cosine of the items' content vectors (`similar`), or BM25F score (`search`).
+    """
 
     item_id: str
     title: str

@@ -1,4 +1,4 @@
-"""From the engine's best candidates to the list that is shown: where wishes are met."""
+"""The final list: apply request options and rules to the best candidates."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.reader.diversify import Cap, Chosen, choose, freshness
 from nightreel.reader.options import RequestOptions
 
-POOL = 100  # candidates at least that a wished list is chosen from
-HALF = 20.0  # place at which relevance has fallen to a half
-LEAST_SPREAD = 1e-6  # of cosines: below it the items are all equally alike
-PICKED, PROMOTED = "picked", "promoted"  # what brought an item to its place, other than the model
+POOL = 100  # minimum number of candidates from which options select a list
+HALF = 20.0  # rank at which relevance has fallen to a half
+LEAST_SPREAD = 1e-6  # of cosines: below it all items are equally similar
+PICKED, PROMOTED = "picked", "promoted"  # what moved an item to its place, other than the model
 
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """One history at one moment, and what its list may not hold.
+    """One request.
 
-    past: one row; exclude: one row of items left out, or None; moments: [1]; row: the user's, where the answer is the
-    one that was computed with the bundle, else None.
+    Attributes:
+        past: One history.
+        exclude: One row of items to leave out, or None.
+        moments: [1] time of the list.
+        row: The user's row if the precomputed list applies, else None.
     """
 
     past: Histories
@@ -40,8 +43,8 @@ NO_RULES = InForce(None, np.empty(0, np.int64), np.empty(0, np.int64), None, ())
 
 @dataclass(frozen=True, eq=False)
 class Slate:
-    """items: [≤ k] in order; scores: [≤ k] the engine's (NaN: it did not rank the item); propensities: [≤ k]; ways:
-    [≤ k] PICKED for a pin, PROMOTED for a boost, else empty."""
+    """A final list. items: [≤ k] in order; scores: [≤ k] of the model (NaN: it did not rank the item); propensities: [≤
+    k]; ways: [≤ k] PICKED for a pin, PROMOTED for a boost, else empty."""
 
     items: IntArray
     scores: FloatArray
@@ -50,27 +53,27 @@ class Slate:
 
 
 def indices(items: ItemTable, ids: Sequence[str]) -> list[int]:
-    """Rows of the ids that are known, each once, in order."""
+    """Rows of the known ids, each once, in order."""
     found = [items.index_of(each) for each in ids]
     return list(dict.fromkeys(i for i in found if i is not None))
 
 
-def kept_out(items: ItemTable, facets: Facets, wishes: RequestOptions) -> Mask:
-    """[n] items that the wishes leave out of the list."""
+def kept_out(items: ItemTable, facets: Facets, options: RequestOptions) -> Mask:
+    """[n] items that the options leave out of the list."""
     hidden = np.zeros(len(items), bool)
     for facet in ("languages", "media_types", "genres"):
-        wanted = getattr(wishes, facet)
+        wanted = getattr(options, facet)
         if wanted:
             hidden |= ~facets.holding(facet, wanted)
-    if wishes.audience_age is not None:
-        hidden |= ~(facets.min_ages <= wishes.audience_age)
-    hidden[indices(items, (*wishes.exclude, *wishes.liked, *wishes.skipped))] = True
+    if options.audience_age is not None:
+        hidden |= ~(facets.min_ages <= options.audience_age)
+    hidden[indices(items, (*options.exclude, *options.liked, *options.skipped))] = True
     return hidden
 
 
 def extended(past: Histories, liked: Sequence[int], step: float, until: float) -> Histories:
-    """A row with more events at its end, `step` apart and after `until`: this visit is now, however long ago the last
-    one was."""
+    """Append likes to a one-row history, `step` apart and after `until`: this visit is now, even if the last event was
+    long ago."""
     items, times = past[0]
     last = max(float(times[-1]), until) if len(times) else until
     more = last + step * np.arange(1, len(liked) + 1)
@@ -81,7 +84,7 @@ def compose(
     items: IntArray,
     scores: FloatArray,
     k: int,
-    wishes: RequestOptions,
+    options: RequestOptions,
     *,
     table: ItemTable,
     facets: Facets,
@@ -90,46 +93,55 @@ def compose(
     hidden: Mask,
     ruled: InForce | None = None,
 ) -> Slate:
-    """The list of at most k from a pool: items [p], best first, with the engine's scores.
+    """Select a list of at most k from a pool of candidates.
 
-    vectors: [n, d] unit content vectors; years: [n] when an item appeared; hidden: [n], what pins and boosts can't
-    bring in either; ruled: the version's own rules, whose pins come before the request's.
+    Args:
+        items: [p] item rows, best first.
+        scores: [p] the model's scores.
+        k: Maximum length of the list.
+        options: The request's options.
+        table: The items.
+        facets: Their attributes.
+        vectors: [n, d] content vectors of unit length.
+        years: [n] year of each item.
+        hidden: [n] items that pins and boosts may not add either.
+        ruled: Editorial rules in force; their pins come before the request's.
     """
     rules = ruled or NO_RULES
-    pinned = list(dict.fromkeys([*_open(rules.pinned, hidden), *_open(indices(table, wishes.pinned), hidden)]))[:k]
-    boosted = _open(indices(table, wishes.boosted), hidden)
-    # A list needs no more of those that the engine did not rank, and a table may boost thousands.
+    pinned = list(dict.fromkeys([*_open(rules.pinned, hidden), *_open(indices(table, options.pinned), hidden)]))[:k]
+    boosted = _open(indices(table, options.boosted), hidden)
+    # A list needs no more items that the model did not rank, and a table may boost thousands.
     ranked = set(items.tolist())
     brought = [i for i in _open(rules.boosted, hidden) if i not in ranked][:POOL]
     pool = np.array(list(dict.fromkeys([*items.tolist(), *boosted, *brought, *pinned])), np.int64)
     relevance = np.zeros(len(pool))
     relevance[: len(items)] = HALF / (HALF + np.arange(len(items)))
-    if wishes.freshness:
-        relevance = (1.0 - wishes.freshness) * relevance + wishes.freshness * freshness(years)[pool]
-    relevance *= 1.0 - _likeness(vectors, pool, indices(table, wishes.skipped))
+    if options.freshness:
+        relevance = (1.0 - options.freshness) * relevance + options.freshness * freshness(years)[pool]
+    relevance *= 1.0 - _likeness(vectors, pool, indices(table, options.skipped))
     place = {item: at for at, item in enumerate(pool.tolist())}
     offset = np.zeros(len(pool)) if rules.offset is None else rules.offset[pool]
     offset[[place[i] for i in boosted]] += BOOST
-    offset[[place[i] for i in indices(table, wishes.buried) if i in place]] += BURY
+    offset[[place[i] for i in indices(table, options.buried) if i in place]] += BURY
     chosen = choose(
         relevance,
-        _similarity(vectors[pool]) if wishes.diversity else None,
+        _similarity(vectors[pool]) if options.diversity else None,
         k,
         first=[place[i] for i in pinned],
         offset=offset,
-        diversity=wishes.diversity,
-        caps=_caps(wishes, rules, facets, pool),
-        explore=wishes.explore,
-        generator=np.random.default_rng(wishes.seed) if wishes.explore else None,
+        diversity=options.diversity,
+        caps=_caps(options, rules, facets, pool),
+        explore=options.explore,
+        generator=np.random.default_rng(options.seed) if options.explore else None,
     )
     return _slate(pool, scores, chosen, len(pinned), offset > 0)
 
 
 def _slate(pool: IntArray, scores: FloatArray, chosen: Chosen, pins: int, lifted: Mask) -> Slate:
-    told = np.full(len(pool), np.nan)
-    told[: len(scores)] = scores
+    all_scores = np.full(len(pool), np.nan)
+    all_scores[: len(scores)] = scores
     ways = (PICKED if at < pins else PROMOTED if lifted[p] else "" for at, p in enumerate(chosen.places.tolist()))
-    return Slate(pool[chosen.places], told[chosen.places], chosen.propensities, tuple(ways))
+    return Slate(pool[chosen.places], all_scores[chosen.places], chosen.propensities, tuple(ways))
 
 
 def _open(rows: IntArray | Sequence[int], hidden: Mask) -> list[int]:
@@ -138,15 +150,15 @@ def _open(rows: IntArray | Sequence[int], hidden: Mask) -> list[int]:
 
 
 def _likeness(vectors: npt.NDArray[np.float32], pool: IntArray, skipped: Sequence[int]) -> FloatArray:
-    """[p] greatest cosine with a skipped item, at least 0."""
+    """[p] greatest cosine similarity to a skipped item, at least 0."""
     if not skipped or not len(pool):
         return np.zeros(len(pool))
     return np.asarray(np.clip((vectors[pool] @ vectors[skipped].T).max(axis=1), 0.0, 1.0), np.float64)
 
 
 def _similarity(vectors: npt.NDArray[np.float32]) -> FloatArray:
-    """[p, p] cosines, spread so that the pool's most unlike pair has 0 and its most alike one 1: an encoder's cosines
-    may all lie near 1, and diversity would count for nothing against relevance."""
+    """[p, p] cosines, scaled so that the pool's least similar pair has 0 and its most similar pair 1. An encoder's
+    cosines may all be near 1, and diversity would have no effect against relevance."""
     cosines = np.asarray(vectors @ vectors.T, np.float64)
     pairs = cosines[np.triu_indices(len(cosines), 1)]
     if not len(pairs) or pairs.max() - pairs.min() < LEAST_SPREAD:
@@ -154,9 +166,9 @@ def _similarity(vectors: npt.NDArray[np.float32]) -> FloatArray:
     return np.asarray(np.clip((cosines - pairs.min()) / (pairs.max() - pairs.min()), 0.0, 1.0))
 
 
-def _caps(wishes: RequestOptions, rules: InForce, facets: Facets, pool: IntArray) -> list[Cap]:
-    """All of them hold at once, so of two the tighter one counts."""
-    own = (("creators", wishes.max_per_creator), ("genres", wishes.max_per_genre))
+def _caps(options: RequestOptions, rules: InForce, facets: Facets, pool: IntArray) -> list[Cap]:
+    """All caps apply together, so the tighter of two counts."""
+    own = (("creators", options.max_per_creator), ("genres", options.max_per_genre))
     caps = [*rules.caps, *(LabelCap(facet, None, most) for facet, most in own if most is not None)]
     return [Cap(_labels(facets, cap.facet, cap.label, pool), cap.most) for cap in caps]
 

@@ -1,9 +1,9 @@
-"""Search over the words of a bundle's items, without any model: BM25 over weighted fields, forgiving of typing errors.
+"""Text search over a bundle's items: BM25F over weighted fields, tolerant of typing errors; no model is needed.
 
 Source: Robertson & Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009 (BM25F: a word's counts in
 the fields are weighted and summed before they saturate). Words, and character pairs for Chinese, Japanese, Korean and
-Thai, come from nightreel.models.term_counts. Memory: about 12 bytes a word of an item. Time: building takes about 40 microseconds
-an item without and 0.3 ms with a description; a question reads its words' postings alone.
+Thai, come from nightreel.models.term_counts. Memory: about 12 bytes per word of an item. Time: building takes about 40
+microseconds per item without and 0.3 ms with a description; a query reads only the postings of its words.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from nightreel.models.term_counts import words_of
 
 FIELDS = {"title": 3.0, "creators": 2.0, "tags": 2.0, "genres": 2.0, "description": 1.0}
 SATURATION, LENGTH = 1.2, 0.5  # k1 and b
-NEAR, BEGUN = 0.6, 0.7  # what a word one typing error away, or one only begun, counts beside the word itself
-LEAST_ASKED, LEAST_LETTERS = 3, 4  # shorter words, asked for and had, are not forgiven: too many lie one letter away
-MOST_BEGUN = 50  # words that a begun one may stand for
+NEAR, BEGUN = 0.6, 0.7  # weights of a word with one typing error and of a prefix, relative to an exact match
+# Shorter words in queries and titles are matched exactly: too many of them are one letter apart.
+LEAST_ASKED, LEAST_LETTERS = 3, 4
+MOST_BEGUN = 50  # words that a prefix may stand for
 _ACCENTS = re.compile("[\u0300-\u036f]")
 
 
@@ -39,7 +40,8 @@ def plain_words(text: str) -> Iterator[str]:
 
 @dataclass(frozen=True, eq=False)
 class WordIndex:
-    """vocabulary: [w] words, ascending; postings: [w, n_items] BM25 weights; titled: [w] whether a title has it."""
+    """vocabulary: [w] words, ascending; postings: [w, n_items] BM25 weights; titled: [w] whether the word occurs in a
+    title."""
 
     vocabulary: tuple[str, ...]
     postings: sp.csr_matrix
@@ -47,7 +49,7 @@ class WordIndex:
 
     @classmethod
     def build(cls, facets: Facets) -> WordIndex:
-        """Over the fields that the items have."""
+        """Build the index over the fields that the items have."""
         ids: dict[str, int] = {}
         rows, words, counts = [], [], []
         titled: set[int] = set()
@@ -72,26 +74,27 @@ class WordIndex:
         return cls(tuple(vocabulary), _bm25(frequency), tuple(by_title.tolist()))
 
     def scores(self, text: str) -> FloatArray:
-        """[n_items] BM25 of a text; 0 for items that share nothing with it.
+        """[n_items] BM25F scores of a query; 0 for items that do not match.
 
-        A word that no item has stands for those that begin so (the last one always does) or lie one typing error away.
+        A word that no item has stands for the words that it is a prefix of (the last word always does) or that are one
+        typing error away.
         """
         total = np.zeros(self.postings.shape[1])
-        asked = list(dict.fromkeys(plain_words(text)))
+        words = list(dict.fromkeys(plain_words(text)))
         hits = np.zeros(len(total))
-        for at, word in enumerate(asked):
+        for at, word in enumerate(words):
             best = np.zeros(len(total))
-            for known, share in self._known(word, last=at == len(asked) - 1).items():
+            for known, share in self._known(word, last=at == len(words) - 1).items():
                 span = slice(self.postings.indptr[known], self.postings.indptr[known + 1])
                 items = self.postings.indices[span]
                 best[items] = np.maximum(best[items], share * self.postings.data[span])
             total += best
             hits += best > 0
-        # An item with all the words comes before one that has a rare one of them several times.
-        return total * (hits / max(len(asked), 1))
+        # An item with all the words comes before one with several occurrences of a rare word.
+        return total * (hits / max(len(words), 1))
 
     def _known(self, word: str, *, last: bool) -> dict[int, float]:
-        """Places in the vocabulary that a word stands for, with what each counts."""
+        """Vocabulary indices that a word stands for, with their weights."""
         place = bisect_left(self.vocabulary, word)
         found = {place: 1.0} if place < len(self.vocabulary) and self.vocabulary[place] == word else {}
         if last or not found:
@@ -118,7 +121,7 @@ class WordIndex:
 
 
 def one_error(a: str, b: str) -> bool:
-    """Whether one letter added, left out or replaced, or two neighbours swapped, make b of a; or they are equal."""
+    """Whether b is a with one letter added, removed or replaced, or two neighbours swapped, or equal to a."""
     if len(a) > len(b):
         a, b = b, a
     begin = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), len(a))

@@ -1,7 +1,7 @@
-"""What may be shown at an instant, and in what order rules want it: rights of items and the version's rules at once.
+"""Which items may be shown at a given time, and how rules reorder them.
 
-Every door of a reader asks here and nowhere else. Rights and rules go by the machine's clock, or by the moment that a
-caller hands in; what they come to is worked out once for each stretch of time between two of their edges.
+Every method of a reader uses this module and nothing else. Rights and rules follow the machine's clock or the caller's
+time. Results are cached for each interval in which nothing changes.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from dataclasses import dataclass, field
 from nightreel.bundle.editorial_rules import InForce, RuleTable
 from nightreel.bundle.item_table import ItemTable, Mask
 
-KEPT = 4  # stretches of time that are kept worked out: a byte an item each
+KEPT = 4  # cached intervals: one byte per item each
 Span = tuple[int, int]
-"""Numbers of the stretches of time in which the same items are hidden, and in which the same rules hold."""
+"""Numbers of the intervals in which the same items are hidden and the same rules are in force."""
 
 
 @dataclass(frozen=True, eq=False)
 class Standing:
-    """At one instant.
+    """Rights and rules in force at a given time.
 
     Attributes:
         instant: Epoch seconds.
         hidden: [n] whether an item may not be shown, for whatever reason; read-only.
         any_hidden: Whether there is such an item.
-        ruled: The rules that hold, None for none.
-        stored: Whether the lists that were computed with the version hold everything that may be shown.
-        beyond: Whether they hold something that may not.
+        ruled: The rules in force; None if there are none.
+        stored: Whether the precomputed lists cover everything that may be shown.
+        beyond: Whether they contain items that may not be shown.
     """
 
     instant: float
@@ -38,19 +38,19 @@ class Standing:
 
     @property
     def out(self) -> Mask | None:
-        """[n] `hidden`, None where all may be shown."""
+        """[n] `hidden`; None if all items may be shown."""
         return self.hidden if self.any_hidden else None
 
     @property
     def reorders(self) -> bool:
-        """Whether rules change the order of what may be shown."""
+        """Whether rules change the order of the items that may be shown."""
         return self.ruled is not None and self.ruled.reorders
 
 
 @dataclass(frozen=True, eq=False)
 class Standings:
-    """items: with the rights that hold for them; rules: None for none; without: [n] items that the lists computed with
-    the version were computed without."""
+    """Rights and rules over time. items: with the rights in force; rules: None if there are none; without: [n] items
+    that the precomputed lists leave out."""
 
     items: ItemTable
     rules: RuleTable | None
@@ -58,11 +58,11 @@ class Standings:
     _kept: dict[Span, Standing] = field(default_factory=dict)
 
     def span(self, instant: float) -> Span:
-        """Names the stretch of time around an instant in which nothing changes."""
+        """Identifies the interval around a time in which nothing changes."""
         return self.items.span(instant), 0 if self.rules is None else self.rules.span(instant)
 
     def at(self, instant: float) -> Standing:
-        """What stands at an instant, epoch seconds; `Standing.instant` may be another one of the same stretch."""
+        """What is in force at a time, epoch seconds; `Standing.instant` may be another time of the same interval."""
         span = self.span(instant)
         try:
             return self._kept[span]

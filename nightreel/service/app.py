@@ -1,4 +1,4 @@
-"""The application: reader, routes, guard, metrics, page."""
+"""The FastAPI application: reader, routes, middleware, metrics, explorer page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from nightreel.service.worker_pool import Answers, Busy, Late
 
 
 def build(options: Options | None = None) -> FastAPI:
-    """An application with the given options, else with those handed over by `nightreel serve`."""
+    """Create the application. options: default: those passed on by `nightreel serve`."""
     chosen, metrics = options or Options.taken(), Metrics.fresh()
 
     @asynccontextmanager
@@ -40,14 +40,14 @@ def build(options: Options | None = None) -> FastAPI:
             if app.state.slates:
                 app.state.slates.close()
 
-    # The usual documentation pages load their scripts from elsewhere; /openapi.json is there for tools.
+    # FastAPI's documentation pages load scripts from other servers; /openapi.json remains for tools.
     app = FastAPI(
         title="Nightreel",
         version=version("nightreel"),
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        description="Recommendations, similar items, search and reasons from a published version.",
+        description="Recommendations, similar items, search and explanations from a published version.",
     )
     app.state.metrics = metrics
     app.state.log = Log(Path(chosen.feedback)) if chosen.feedback else None
@@ -68,15 +68,15 @@ def _user_error(request: Request, error: Exception) -> JSONResponse:
 
 
 def _busy(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"error": "Too many requests wait. Ask again in a second."}, 503, {"Retry-After": "1"})
+    return JSONResponse({"error": "Too many requests are waiting. Try again in a second."}, 503, {"Retry-After": "1"})
 
 
 def _late(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"error": "The answer took too long. Ask again, or for less."}, 504)
+    return JSONResponse({"error": "The request timed out. Try again, or request fewer items."}, 504)
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    return JSONResponse({"error": f"{where}: {first['msg']}. /openapi.json says what is understood."}, 422)
+    return JSONResponse({"error": f"{where}: {first['msg']}. See /openapi.json for the accepted fields."}, 422)

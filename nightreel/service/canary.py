@@ -1,4 +1,4 @@
-"""Other channels of the same store, a canary above all, for those who want to see two versions side by side."""
+"""Readers of other channels of the same store, such as a canary, for comparing two versions side by side."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from nightreel.service.options import Options
 from nightreel.store import channels
 from nightreel.store.open import open_store
 
-MOST = 4  # channels followed beside the served one: each has a version mapped in every worker
+MOST = 4  # each channel has a version mapped in every worker
 
 
 @dataclass(eq=False)
 class Beside:
-    """Readers of other channels, each opened when somebody first asks for it and followed from then on."""
+    """Readers of other channels; each is opened on first use and then followed."""
 
     options: Options
     _opened: dict[str, LiveReader] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def channels(self) -> list[dict[str, Any]]:
-        """Every channel by name, the served one among them: name, version, share of users, whether it is served."""
+        """All channels by name, including the served one: name, version, share of users, whether it is served."""
         found = channels.channels(open_store(self.options.store))
         return [
             {"name": name, "version": each.digest, "share": each.share, "served": name == self.options.channel}
@@ -33,17 +33,20 @@ class Beside:
         ]
 
     def reader(self, channel: str) -> Reader:
-        """What a channel points to. Raises StoreError for one that has nothing, UserError beyond MOST."""
+        """The reader of a channel. Raises StoreError if nothing is published there, UserError beyond MOST channels."""
         with self._lock:
             if channel not in self._opened:
                 if len(self._opened) >= MOST:
-                    raise UserError(f"{channel}: {MOST} channels are open beside the served one: no more here.")
+                    raise UserError(
+                        f"{channel}: this service already compares {MOST} other channels, which is the maximum. "
+                        "Restart it to choose others."
+                    )
                 options = self.options
                 self._opened[channel] = LiveReader(options.store, channel=channel, every_s=options.refresh_s)
             return self._opened[channel].reader
 
     def close(self) -> None:
-        """Stop following."""
+        """Stop following the channels."""
         with self._lock:
             for live in self._opened.values():
                 live.close()

@@ -1,5 +1,4 @@
-"""Events as files that the next night can read: the events table as JSON Lines, in parts that go into a source as they
-are."""
+"""Append events as JSON Lines in the format of the events table, so that the next night can read them as they are."""
 
 from __future__ import annotations
 
@@ -9,23 +8,23 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
-MOST_BYTES = 64 << 20  # of a part, about: it is read whole
+MOST_BYTES = 64 << 20  # approximate size of a part, which is read as a whole
 
 
 class EventFiles:
-    """Appends whole lines. A part belongs to one object in one process, so workers never mix theirs; a new one begins
-    with the day (UTC) and at MOST_BYTES. Users have their plain ids, as in the event log that it goes into, since a
-    night hashes those: readable by the owner alone."""
+    """Appends whole lines to files. Each worker writes parts of its own; a new part begins with the day (UTC) and at
+    MOST_BYTES. User ids are stored as they are, because the next night replaces them by hashes, so only the owner
+    can read the files."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._lock = folder, threading.Lock()
-        # Digits only: events-<digits and dashes> is how a source names the parts of its events.
+        # Digits only: a source recognises the parts of its events by events-<digits and dashes>.
         self._own = f"{os.getpid()}-{secrets.randbelow(10**6):06d}"
         self._day, self._number = "", 0
 
     def append(self, content: bytes) -> None:
-        """Write lines and flush them; raises OSError."""
+        """Append lines and flush them; raises OSError."""
         with self._lock:
             today = f"{datetime.now(UTC):%Y-%m-%d}"
             if today != self._day:

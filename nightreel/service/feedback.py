@@ -1,4 +1,4 @@
-"""Feedback as events that the next night can read."""
+"""Feedback, stored as events that the next night reads."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from nightreel.service.schemas import Feedback
 
 
 class Log:
-    """Of what users did with what they were shown."""
+    """Log of feedback."""
 
     def __init__(self, folder: Path) -> None:
         self._files = EventFiles(folder)
 
     def keep(self, events: Sequence[Feedback]) -> int:
-        """Write the events with the present moment and flush them; returns how many."""
+        """Append the events with the present time; returns their number."""
         now = datetime.now(UTC)
         lines = [
             json.dumps(

@@ -1,4 +1,4 @@
-"""For those who watch the service: health, readiness, metrics."""
+"""Monitoring routes: health, readiness, metrics."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ router = APIRouter()
 
 @router.get("/health", response_model=schemas.Health)
 async def health() -> dict[str, str]:
-    """The process answers."""
+    """Whether the process is up."""
     return {"status": "ok"}
 
 
 @router.get("/ready", response_model=schemas.Ready)
 async def ready(request: Request) -> dict[str, Any]:
-    """Which version is served, how old it is, and what the last refresh failed with."""
+    """The served version, its age, and the error of the last refresh, if any."""
     answers: Answers = request.app.state.answers
     status, reader = answers.live.status, answers.live.reader
     return {
@@ -38,7 +38,7 @@ async def ready(request: Request) -> dict[str, Any]:
 
 @router.get("/metrics", response_class=Response)
 def metrics(request: Request) -> Response:
-    """Prometheus text."""
+    """Metrics in Prometheus text format."""
     counted: Metrics = request.app.state.metrics
     content = counted.text(request.app.state.answers.live.status)
     return Response(content, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,7 +1,7 @@
-"""Served lists as impressions with their propensities, so that another version's lists can be valued from the log.
+"""Log served lists as impressions with propensities, for off-policy evaluation of other versions.
 
-A request costs a new slate_id and an append to a queue; a thread writes what has come, twice a second. Nothing waits
-for it: what the queue has no room for, or the disk does not take, is counted as lost.
+A request costs a new slate_id and an append to a queue; a thread writes the queue to disk twice a second. Requests
+never wait for it: lists that exceed the queue or can't be written are counted as lost.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from nightreel.service.event_files import EventFiles
 from nightreel.service.metrics import Metrics
 
 PAUSE_S = 0.5  # between two writes
-MOST_WAITING = 20_000  # lists: some two seconds of the highest rate
-RENDERED = 5_000  # answers whose rows are kept: those to GET are served again and again
-AT = len('{"version":"') + 64 + len('","slate_id":"')  # where an answer's slate_id is
+MOST_WAITING = 20_000  # lists: about two seconds at the highest rate
+RENDERED = 5_000  # responses whose rows are cached, since cached GET responses are served many times
+AT = len('{"version":"') + 64 + len('","slate_id":"')  # position of slate_id in a response
 ID = 16  # hex digits
 
 Served = tuple[float, str, str, bytes]
-"""(epoch seconds, user, slate_id, answer)"""
+"""(epoch seconds, user, slate_id, response)"""
 
 
 class SlateLog:
-    """One a process. variant: the channel, so that a canary's impressions can be told from those of the others."""
+    """Log of one process. variant: the channel, which distinguishes a canary's impressions."""
 
     def __init__(self, folder: Path, variant: str, metrics: Metrics) -> None:
         self._files, self._variant, self._metrics = EventFiles(folder), _text(variant), metrics
@@ -40,8 +40,8 @@ class SlateLog:
         self._thread.start()
 
     def served(self, user: str | None, answer: bytes) -> bytes:
-        """The answer with a slate_id of its own, put down as shown to the user; as it is where there is no user, since
-        an event needs one."""
+        """Log a response as shown to the user and return it with its own slate_id; unchanged if there is no user,
+        because an event needs one."""
         if user is None:
             return answer
         slate = secrets.token_hex(ID // 2)
@@ -52,7 +52,7 @@ class SlateLog:
         return b"".join((answer[:AT], slate.encode(), answer[AT + ID :]))
 
     def close(self) -> None:
-        """Write what waits."""
+        """Write the queue."""
         self._end.set()
         self._thread.join()
 
@@ -83,13 +83,13 @@ class SlateLog:
 
 
 def _rows(answer: bytes) -> tuple[str, ...]:
-    """The ends of an answer's lines: item, position and, where it is known, propensity."""
-    told = []
+    """The last parts of a response's lines: item, position and, if known, propensity."""
+    rows = []
     for item in json.loads(answer)["items"]:
         row = {"item_id": item["item_id"], "position": item["rank"]}
         row |= {} if item["propensity"] is None else {"propensity": item["propensity"]}
-        told.append(json.dumps(row, ensure_ascii=False)[1:] + "\n")
-    return tuple(told)
+        rows.append(json.dumps(row, ensure_ascii=False)[1:] + "\n")
+    return tuple(rows)
 
 
 def _text(value: str) -> str:

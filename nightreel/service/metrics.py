@@ -1,4 +1,4 @@
-"""What the service counts, in Prometheus' text form; several workers are summed up."""
+"""Prometheus metrics of the service, summed over its workers."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from nightreel.reader.live_reader import Status
 
-SHARED = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's variable: a folder in which workers keep their counts
+SHARED = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's variable: a folder for the counts of all workers
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """One set a process; made by `fresh`."""
+    """Metrics of one process, created by `fresh`."""
 
     registry: CollectorRegistry
     requests: Counter
@@ -29,37 +29,43 @@ class Metrics:
 
     @classmethod
     def fresh(cls) -> Metrics:
-        """With a registry of its own."""
+        """Create the metrics with a registry of their own."""
         own = CollectorRegistry()
         return cls(
             own,
-            Counter("nightreel_requests", "Answered requests.", ["route", "code"], registry=own),
-            Histogram("nightreel_request_seconds", "Time to answer.", ["route"], buckets=BUCKETS, registry=own),
-            Counter("nightreel_cached_answers", "Answers that were kept from before.", registry=own),
-            Counter("nightreel_slates_logged", "Served lists that were logged.", registry=own),
-            Counter("nightreel_slates_lost", "Served lists that could not be logged.", registry=own),
+            Counter("nightreel_requests", "HTTP requests answered.", ["route", "code"], registry=own),
+            Histogram(
+                "nightreel_request_seconds",
+                "Time to answer a request, in seconds.",
+                ["route"],
+                buckets=BUCKETS,
+                registry=own,
+            ),
+            Counter("nightreel_cached_answers", "Responses served from the cache.", registry=own),
+            Counter("nightreel_slates_logged", "Lists logged as impressions.", registry=own),
+            Counter("nightreel_slates_lost", "Lists that could not be logged as impressions.", registry=own),
             Gauge(
                 "nightreel_index_age_seconds",
-                "Since the served version was published.",
+                "Seconds since the served version was published.",
                 registry=own,
                 multiprocess_mode="max",
             ),
             Gauge(
                 "nightreel_version_swaps",
-                "Versions that took over since the start.",
+                "Version changes since the service started.",
                 registry=own,
                 multiprocess_mode="max",
             ),
             Gauge(
                 "nightreel_refresh_faulty",
-                "1 while a new version is refused or the store can't be asked.",
+                "1 while a new version is refused or the store can't be reached.",
                 registry=own,
                 multiprocess_mode="max",
             ),
         )
 
     def text(self, status: Status) -> bytes:
-        """The page that Prometheus reads."""
+        """The text that Prometheus reads."""
         self.age.set(status.age_s() or 0.0)
         self.swaps.set(status.swaps)
         self.faulty.set(status.fault is not None)

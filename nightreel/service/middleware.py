@@ -1,4 +1,4 @@
-"""Before and around every request: token, host, size, time, and a count of what happened."""
+"""Middleware around every request: token, host, body size, duration, and request counts."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nightreel.service.metrics import Metrics
 from nightreel.service.options import LOOPBACK
 
-OPEN = frozenset({"/", "/health", "/ready", "/explorer.css", "/explorer.js"})  # what holds no data of anybody
+OPEN = frozenset({"/", "/health", "/ready", "/explorer.css", "/explorer.js"})  # paths without user data
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 
 
 class TooLarge(Exception):
-    """The body is longer than permitted."""
+    """The request body is too long."""
 
 
 @dataclass(frozen=True)
 class Guard:
-    """token: asked of every request but those for OPEN paths; without one only requests to a loopback host are
-    answered, so that no web page can reach the service through a name of its own. body: bytes at most."""
+    """Checks every request. token: required for all but OPEN paths; without a token only requests to a loopback host
+    are answered, so that no web page can reach the service through a domain name. body: maximum bytes."""
 
     app: ASGIApp
     metrics: Metrics
@@ -47,7 +47,7 @@ class Guard:
         async def sending(message: Message) -> None:
             nonlocal code
             if taken > self.body:
-                raise TooLarge  # whatever the application makes of a body that was cut
+                raise TooLarge  # whatever the application made of a truncated body
             if message["type"] == "http.response.start":
                 code = message["status"]
                 message = {**message, "headers": [*message["headers"], NO_SNIFFING]}
@@ -61,7 +61,7 @@ class Guard:
                 await self.app(scope, receiving, sending)
         except TooLarge:
             taken = 0
-            await _refuse(sending, 413, f"The body is longer than {self.body} bytes.")
+            await _refuse(sending, 413, f"The request body is longer than {self.body} bytes.")
         finally:
             route = getattr(scope.get("route"), "path", "other")
             self.metrics.requests.labels(route, str(code)).inc()
@@ -70,16 +70,18 @@ class Guard:
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = dict(scope["headers"])
         if int(headers.get(b"content-length", b"0") or 0) > self.body:
-            return 413, f"The body is longer than {self.body} bytes."
+            return 413, f"The request body is longer than {self.body} bytes."
         if self.token is None:
             host = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0].strip("[]")
-            return None if host in LOOPBACK else (421, "Without a token the service answers to loopback names only.")
+            return (
+                None if host in LOOPBACK else (421, "Without a token the service only answers requests to localhost.")
+            )
         if scope["path"] in OPEN:
             return None
         shown = headers.get(b"authorization", b"")
         if hmac.compare_digest(shown, b"Bearer " + self.token.encode()):
             return None
-        return 401, "Show the token: Authorization: Bearer …"
+        return 401, "A token is required: send the header `Authorization: Bearer <token>`."
 
 
 async def _refuse(send: Send, code: int, text: str) -> None:

@@ -1,4 +1,4 @@
-"""What the service is started with; handed to worker processes through one environment variable."""
+"""Options of the service, passed to worker processes in one environment variable."""
 
 from __future__ import annotations
 
@@ -11,16 +11,24 @@ from nightreel.errors import UserError
 VARIABLE = "NIGHTREEL_SERVE"
 TOKEN_VARIABLE = "NIGHTREEL_TOKEN"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-LEAST_TOKEN = 16  # letters: shorter ones can be guessed
+LEAST_TOKEN = 16  # characters: shorter ones can be guessed
 
 
 @dataclass(frozen=True)
 class Options:
-    """store: a folder or s3://…, None for the default; channel: whose versions; refresh_s: between two looks at it.
+    """Options of the service.
 
-    threads: answers computed at once in a worker; queue: requests that may wait for one, beyond that they are turned
-    away (503); timeout_s: for an answer (504); body: bytes of a request at most (413); cached: answers kept;
-    feedback: folder for what comes back, None to refuse it; slates: folder for the log of served lists, None for none.
+    Attributes:
+        store: A folder or s3://bucket/prefix; None for the default.
+        channel: Name of the served channel.
+        refresh_s: Seconds between two checks for a new version.
+        threads: Requests computed at once per worker.
+        queue: Requests that may wait; further ones are rejected (503).
+        timeout_s: Time limit for a response (504).
+        body: Maximum bytes of a request body (413).
+        cached: Number of cached responses.
+        feedback: Folder for feedback; None to reject it.
+        slates: Folder for the impression log; None for no log.
     """
 
     store: str | None
@@ -35,33 +43,33 @@ class Options:
     slates: str | None
 
     def hand_over(self) -> None:
-        """To this process's children, and to `taken`."""
+        """Pass the options on to this process's children, see `taken`."""
         os.environ[VARIABLE] = json.dumps(asdict(self))
 
     @classmethod
     def taken(cls) -> Options:
-        """What was handed over; raises UserError when nothing was."""
+        """The options that were passed on; raises UserError if there are none."""
         try:
             return cls(**json.loads(os.environ[VARIABLE]))
         except (KeyError, ValueError, TypeError):
-            raise UserError(f"{VARIABLE} holds no options. Start the service with `nightreel serve`.") from None
+            raise UserError(f"{VARIABLE} holds no valid options. Start the service with `nightreel serve`.") from None
 
 
 def token() -> str | None:
-    """The secret that clients have to show; None where there is none. Raises UserError for one that is too short."""
+    """The token that clients must send; None if there is none. Raises UserError if it is too short."""
     value = os.environ.get(TOKEN_VARIABLE) or None
     if value is not None and len(value) < LEAST_TOKEN:
         raise UserError(
-            f"{TOKEN_VARIABLE} has {len(value)} characters; {LEAST_TOKEN} is the least. For example: "
+            f"{TOKEN_VARIABLE} has {len(value)} characters; the minimum is {LEAST_TOKEN}. For example: "
             f"export {TOKEN_VARIABLE}=$(openssl rand -hex 24)"
         )
     return value
 
 
 def require_safe(host: str) -> None:
-    """Raises UserError for an address that others can reach while no token is asked for."""
+    """Raise UserError for an address that others can reach if no token is set."""
     if host not in LOOPBACK and token() is None:
         raise UserError(
-            f"{host}: others could reach the service there, and it asks for no token. Set {TOKEN_VARIABLE} (for "
+            f"{host}: the service would be reachable by others without a token. Set {TOKEN_VARIABLE} (for "
             f"example to $(openssl rand -hex 24)), or use --host 127.0.0.1."
         )

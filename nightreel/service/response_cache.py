@@ -1,4 +1,4 @@
-"""Answers to GET requests, kept by version and address: what was asked before needs no parsing and no thread."""
+"""Response cache for GET requests, keyed by version and URL: a hit needs no parsing and no thread."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ KEPT = {path: SimpleNamespace(path=path) for path in ("/recommend", "/similar", 
 LISTS = "/recommend"
 Key = tuple[str, str, bytes]
 Kept = tuple[bytes, str | None]
-"""(answer, the user whose list it is)"""
+"""(response, the user whose list it is)"""
 
 
 @dataclass(frozen=True)
 class Remembered:
-    """Inside the guard, so that nobody gets what they may not ask for. most: answers kept, the least recent go first.
+    """The cache, behind the token check. most: number of responses; the least recently used are dropped first.
 
-    The key begins with the version's edition: a swap, or a right or rule that begins or ends, makes older answers
-    unreachable. Only the event loop touches it.
+    Keys begin with the version's edition: a new version, or a right or rule that begins or ends, invalidates older
+    responses. Only the event loop accesses it.
     """
 
     app: ASGIApp
@@ -49,7 +49,7 @@ class Remembered:
             content = slates.served(user, content)
         self.kept.move_to_end(key)
         self.metrics.cached.inc()
-        scope["route"] = KEPT[scope["path"]]  # what the guard counts by
+        scope["route"] = KEPT[scope["path"]]  # the route for the metrics
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})
@@ -65,7 +65,7 @@ class Remembered:
 
         await self.app(scope, receive, sending)
         content = b"".join(parts)
-        # A version may have taken over meanwhile: the answer itself says whose it is.
+        # The version may have changed meanwhile: the response names the version that it comes from.
         if code == 200 and content.startswith(b'{"version":"' + key[0].partition(".")[0].encode()):
             user = parse_qs(key[2].decode("latin-1")).get("user") if key[1] == LISTS else None
             self.kept[key] = content, user[-1] if user else None

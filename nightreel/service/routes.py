@@ -1,4 +1,4 @@
-"""The routes: each turns a request into one question to the reader."""
+"""HTTP routes: each one calls the reader once."""
 
 from __future__ import annotations
 
@@ -24,16 +24,20 @@ from nightreel.service.worker_pool import Answers
 
 router = APIRouter()
 PROBLEMS: dict[int | str, dict[str, Any]] = {code: {"model": Problem} for code in (400, 401, 404, 413, 422, 503, 504)}
-K = Annotated[int, Query(ge=1, le=MOST_K, description="items in the list")]
-User = Annotated[str | None, Query(max_length=256, description="a user's id", examples=["148"])]
+K = Annotated[int, Query(ge=1, le=MOST_K, description="number of items")]
+User = Annotated[str | None, Query(max_length=256, description="user id", examples=["148"])]
 History = Annotated[
-    str | None, Query(max_length=20_000, description="item ids, oldest first, joined by commas", examples=["257,405"])
+    str | None, Query(max_length=20_000, description="item ids separated by commas, oldest first", examples=["257,405"])
 ]
 Moment = Annotated[
     str | None,
-    Query(max_length=64, description="last-event, ISO 8601, epoch seconds or a position; default: tonight"),
+    Query(
+        max_length=64,
+        description="time for which the list is computed: last-event (just after the user's last event), ISO 8601, "
+        "epoch seconds, or a position where the source has no clock; default: now, at the end of the data",
+    ),
 ]
-Item = Annotated[str, Query(max_length=500, description="an item's id, or its exact title", examples=["257"])]
+Item = Annotated[str, Query(max_length=500, description="item id or exact title", examples=["257"])]
 
 
 @router.get("/recommend", response_model=schemas.ListAnswer, responses=PROBLEMS)
@@ -47,26 +51,26 @@ async def recommend_simply(
     reasons: bool = False,
     moment: Moment = None,
 ) -> Response:
-    """A list for a user or a history; with neither, what is popular. POST takes every wish."""
+    """Recommend items for a user or a history; popular items if neither is given. POST accepts all options."""
     past = _ids(history)
     try:
-        asked = ListRequest(
+        wanted = ListRequest(
             user=user, history=past, k=k, diversity=diversity, freshness=freshness, reasons=reasons, moment=moment
         )
-    except ValidationError as error:  # of what the query's own bounds let pass
+    except ValidationError as error:  # beyond the query's own bounds
         raise RequestValidationError(error.errors()) from None
-    return await _listed(request, asked, keep=False)
+    return await _listed(request, wanted, keep=False)
 
 
 @router.post("/recommend", response_model=schemas.ListAnswer, responses=PROBLEMS)
-async def recommend(request: Request, asked: ListRequest) -> Response:
-    """A list with filters, rules, diversity, freshness, this visit's likes and skips, exploration."""
-    return await _listed(request, asked, keep=True)
+async def recommend(request: Request, wanted: ListRequest) -> Response:
+    """Recommend items with filters, pins, diversity, freshness, the current visit's likes and skips, exploration."""
+    return await _listed(request, wanted, keep=True)
 
 
 @router.get("/similar", response_model=schemas.ItemsAnswer, responses=PROBLEMS)
 async def similar(request: Request, item: Item, k: K = 10) -> Response:
-    """Items whose content is nearest."""
+    """Return the items most similar in content."""
 
     def question(reader: Reader) -> dict[str, Any]:
         found = reader.similar(item, k)
@@ -79,7 +83,7 @@ async def similar(request: Request, item: Item, k: K = 10) -> Response:
 async def search(
     request: Request, q: Annotated[str, Query(max_length=500, examples=["space opera"])], k: K = 10
 ) -> Response:
-    """Items whose words fit a text; typing errors in titles are forgiven."""
+    """Search items by text; tolerates typing errors in titles."""
 
     def question(reader: Reader) -> dict[str, Any]:
         found = reader.search(q, k)
@@ -92,7 +96,7 @@ async def search(
 async def explain(
     request: Request, item: Item, user: User = None, history: History = None, moment: Moment = None
 ) -> Response:
-    """Why an item is, or is not, recommended; the evidence is measured by asking again without it."""
+    """Explain why an item is, or is not, recommended. Evidence is measured by leaving history items out."""
     past = _ids(history)
 
     def question(reader: Reader) -> dict[str, Any]:
@@ -104,43 +108,43 @@ async def explain(
 
 @router.post("/feedback", response_model=schemas.FeedbackAnswer, responses=PROBLEMS)
 def feedback(request: Request, given: schemas.FeedbackRequest) -> Response:
-    """Keep events for the next night. Within a visit, send likes and skips with the next request for a list too."""
+    """Store events for the next run. During a visit, also send likes and skips with the next list request."""
     log: Log | None = request.app.state.log
     if log is None:
-        return JSONResponse({"error": "This service keeps no feedback. Start it with --feedback FOLDER."}, 404)
+        return JSONResponse({"error": "This service does not store feedback. Start it with --feedback FOLDER."}, 404)
     return JSONResponse({"kept": log.keep(given.events)})
 
 
-async def _listed(request: Request, asked: ListRequest, *, keep: bool) -> Response:
-    """keep: here; answers to GET are kept by their address."""
-    drawn = asked.explore > 0 and asked.seed is None
+async def _listed(request: Request, wanted: ListRequest, *, keep: bool) -> Response:
+    """keep: cache the response here; GET responses are cached by URL."""
+    drawn = wanted.explore > 0 and wanted.seed is None
     seed = secrets.randbits(63) if drawn else 0
-    key = ("list", asked.model_dump_json()) if keep and not drawn else None
+    key = ("list", wanted.model_dump_json()) if keep and not drawn else None
     answers: Answers = request.app.state.answers
-    content = await answers.of(key, lambda reader: list_of(reader, asked, seed))
+    content = await answers.of(key, lambda reader: list_of(reader, wanted, seed))
     slates: SlateLog | None = request.app.state.slates
-    if slates is not None and asked.shown:
-        content = slates.served(asked.user, content)
+    if slates is not None and wanted.shown:
+        content = slates.served(wanted.user, content)
     return Response(content, media_type="application/json")
 
 
-def list_of(reader: Reader, asked: ListRequest, seed: int) -> dict[str, Any]:
-    """A version's answer to a request for a list; seed: of its exploration, where the request gives none."""
+def list_of(reader: Reader, wanted: ListRequest, seed: int) -> dict[str, Any]:
+    """A version's response to a request for a list. seed: of the exploration, if the request gives none."""
     listed = reader.recommend(
-        asked.user,
-        history=asked.history,
-        k=asked.k,
-        at=reader.clock.moment(asked.moment),
-        exclude_seen=asked.exclude_seen,
-        wishes=asked.wishes(seed),
-        reasons=asked.reasons,
+        wanted.user,
+        history=wanted.history,
+        k=wanted.k,
+        at=reader.clock.moment(wanted.moment),
+        exclude_seen=wanted.exclude_seen,
+        options=wanted.options(seed),
+        reasons=wanted.reasons,
     )
-    slate = hashlib.sha256(f"{reader.edition} {asked.model_dump_json()} {seed}".encode()).hexdigest()[:16]
+    slate = hashlib.sha256(f"{reader.edition} {wanted.model_dump_json()} {seed}".encode()).hexdigest()[:16]
     return {
         "version": reader.digest,
         "slate_id": slate,
-        "known": bool(reader.knows([asked.user])[0]) if asked.user is not None else False,
-        "unknown_items": reader.unknown(asked.history or ()),
+        "known": bool(reader.knows([wanted.user])[0]) if wanted.user is not None else False,
+        "unknown_items": reader.unknown(wanted.history or ()),
         "items": [_recommended(reader, each) for each in listed],
     }
 
@@ -156,16 +160,16 @@ def _ranked(found: Sequence[Any]) -> list[tuple[int, Any]]:
 
 def _item(reader: Reader, rank: int, item_id: str, score: float) -> dict[str, Any]:
     at = reader.items.index_of(item_id)
-    assert at is not None  # the reader has just named it
-    told = None if math.isnan(score) else round(score, 6)
+    assert at is not None  # the reader has just returned it
+    shown_score = None if math.isnan(score) else round(score, 6)
     title, genres = reader.items.titles[at] or item_id, list(reader.items.genres[at])
-    return {"rank": rank, "item_id": item_id, "title": title, "genres": genres, "score": told}
+    return {"rank": rank, "item_id": item_id, "title": title, "genres": genres, "score": shown_score}
 
 
 def _recommended(reader: Reader, each: Recommendation) -> dict[str, Any]:
     chance = None if math.isnan(each.propensity) else round(each.propensity, 9)
-    told = {"propensity": chance, "reason": each.reason}
-    return _item(reader, each.rank, each.item_id, each.score) | told | {"reasons": [asdict(r) for r in each.reasons]}
+    extra = {"propensity": chance, "reason": each.reason}
+    return _item(reader, each.rank, each.item_id, each.score) | extra | {"reasons": [asdict(r) for r in each.reasons]}
 
 
 def _ids(joined: str | None) -> tuple[str, ...] | None:

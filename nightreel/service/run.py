@@ -1,4 +1,4 @@
-"""Starting the service: checks first, then uvicorn."""
+"""Start the service: check the options, then run uvicorn."""
 
 from __future__ import annotations
 
@@ -14,14 +14,21 @@ from nightreel.service.options import Options, require_safe
 from nightreel.store import channels
 from nightreel.store.open import open_store
 
-GRACE_S = 10  # for requests that run when the service is told to end
+GRACE_S = 10  # for running requests when the service is stopped
 
 
 def serve(options: Options, host: str, port: int, workers: int) -> None:
-    """Answer until SIGINT or SIGTERM, then finish what runs.
+    """Serve until SIGINT or SIGTERM, then finish running requests.
 
-    Raises UserError: an address beyond this machine without a token, a port in use, a folder that can't be written,
-    nothing published.
+    Args:
+        options: Options of the service.
+        host: Address to listen on.
+        port: Port to listen on.
+        workers: Number of processes.
+
+    Raises:
+        UserError: The address is reachable from other machines but no token is set, the port is in use, a folder can't
+            be written, or nothing is published.
     """
     import uvicorn
 
@@ -48,7 +55,7 @@ def serve(options: Options, host: str, port: int, workers: int) -> None:
 
 @contextmanager
 def _shared_counts(workers: int) -> Iterator[None]:
-    """Several workers count into one folder, set before any of them imports the library that reads the variable."""
+    """Let several workers share one folder of counts; set before any of them imports prometheus_client."""
     if workers == 1:
         yield
         return
@@ -64,7 +71,8 @@ def _require_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise UserError(
-            f"{folder}: can't be written ({error.strerror or error}). Give this user access, or name another folder."
+            f"{folder}: can't be written ({error.strerror or error}). Give this user write access, or choose another "
+            "folder."
         ) from None
 
 
@@ -76,6 +84,6 @@ def _require_free(host: str, port: int) -> None:
             probe.bind(address)
     except OSError as error:
         raise UserError(
-            f"{host}:{port}: can't be listened on ({error.strerror or error}). Stop what uses it (`ss -ltnp`), or "
-            f"choose another: nightreel serve --port {port + 1}."
+            f"{host}:{port}: can't listen on this address ({error.strerror or error}). Stop the process that uses it "
+            f"(`ss -ltnp`), or choose another port: nightreel serve --port {port + 1}."
         ) from None

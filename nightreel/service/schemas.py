@@ -1,4 +1,4 @@
-"""What the service is asked with and answers with; the OpenAPI document is made from this."""
+"""Schemas of requests and responses; the OpenAPI document is generated from them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 When = Annotated[
     Annotated[str, Field(max_length=64)] | float | None,
     Field(
-        description="the list as of last-event (just when the user last did something), or of a time: ISO 8601 or "
-        "epoch seconds, a position where the source has no clock; default: tonight"
+        description="time for which the list is computed: last-event (just after the user's last event), ISO 8601, "
+        "epoch seconds, or a position where the source has no clock; default: now, at the end of the data"
     ),
 ]
 LIST_EXAMPLE: dict[str, JsonValue] = {"user": "148", "k": 10, "diversity": 0.3, "reasons": True}
@@ -30,13 +30,13 @@ VISIT_EXAMPLE: dict[str, JsonValue] = {
 
 
 class Strict(BaseModel):
-    """Unknown fields are errors: a misspelled wish would be passed over in silence."""
+    """Unknown fields are errors: otherwise a misspelled option would be ignored silently."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ListRequest(Strict):
-    """A user or a history (oldest first), neither for somebody unknown; and what the list should be like."""
+    """A list for a user or a history (item ids, oldest first), or for an unknown user if neither is given."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [LIST_EXAMPLE, VISIT_EXAMPLE]})
 
@@ -44,36 +44,42 @@ class ListRequest(Strict):
     history: Annotated[tuple[Id, ...], Field(max_length=MOST_HISTORY)] | None = None
     k: int = Field(10, ge=1, le=MOST_K)
     exclude_seen: bool | None = Field(
-        None, description="leave out what was seen; default: as the version was evaluated"
+        None, description="leave out items the user has seen; default: as the version was evaluated"
     )
     moment: When = None
-    reasons: bool = Field(False, description="say why, for each item")
-    languages: Ids = Field((), description="only these; zh covers zh-Hant")
-    media_types: Ids = Field((), description="only these")
-    genres: Ids = Field((), description="only items with one of these")
-    audience_age: int | None = Field(None, ge=0, le=150, description="only items that this age may see")
-    exclude: Ids = Field((), description="never these items")
-    max_per_creator: int | None = Field(None, ge=1)
-    max_per_genre: int | None = Field(None, ge=1)
-    diversity: Share = Field(0.0, description="0: the model's order; 1: as unlike each other as possible")
-    freshness: Share = Field(0.0, description="how much being newer than the rest of the catalogue counts")
-    pinned: Ids = Field((), description="first, in this order")
-    boosted: Ids = Field((), description="moved up")
-    buried: Ids = Field((), description="after everything else")
-    liked: Ids = Field((), description="in this visit: counts at once")
-    skipped: Ids = Field((), description="in this visit: pushes away what is like it")
-    explore: Share = Field(0.0, description="share of places given to a random candidate, its propensity told")
-    seed: int | None = Field(None, ge=0, lt=2**63, description="of the exploration; drawn anew for each list if absent")
-    shown: bool = Field(True, description="false: nobody gets to see this list, so it is no impression to log")
+    reasons: bool = Field(False, description="return reasons for each item")
+    languages: Ids = Field((), description="only items in these languages; zh covers zh-Hant")
+    media_types: Ids = Field((), description="only items of these media types")
+    genres: Ids = Field((), description="only items with at least one of these genres")
+    audience_age: int | None = Field(None, ge=0, le=150, description="only items suitable for this age, in years")
+    exclude: Ids = Field((), description="ids of items to leave out")
+    max_per_creator: int | None = Field(None, ge=1, description="maximum number of items per creator")
+    max_per_genre: int | None = Field(None, ge=1, description="maximum number of items per genre")
+    diversity: Share = Field(0.0, description="0: the model's order; 1: items as different as possible")
+    freshness: Share = Field(0.0, description="weight of being newer than the rest of the catalogue")
+    pinned: Ids = Field((), description="ids of items to put first, in this order")
+    boosted: Ids = Field((), description="ids of items to move up")
+    buried: Ids = Field((), description="ids of items to put last")
+    liked: Ids = Field(
+        (), description="ids of items liked in this visit, oldest first; they count as the newest events"
+    )
+    skipped: Ids = Field((), description="ids of items skipped in this visit; similar items move down")
+    explore: Share = Field(0.0, description="share of places filled with a random candidate; propensities are returned")
+    seed: int | None = Field(
+        None, ge=0, lt=2**63, description="random seed of the exploration; default: a new one for each list"
+    )
+    shown: bool = Field(
+        True, description="false: the list is not shown to the user, so it is not logged as an impression"
+    )
 
-    def wishes(self, seed: int) -> RequestOptions:
-        """As the reader takes them; seed: in place of one not given."""
+    def options(self, seed: int) -> RequestOptions:
+        """The request's options for the reader; seed: used if the request gives none."""
         given = self.model_dump(exclude={"user", "history", "k", "exclude_seen", "moment", "reasons", "seed", "shown"})
         return RequestOptions(**given, seed=seed if self.seed is None else self.seed)
 
 
 class ReasonAnswer(BaseModel):
-    """kind: behaviour, content, popular, creator, genre or rule; share: of the votes for the item."""
+    """A reason. kind: behaviour, content, popular, creator, genre or rule; share: share of the votes, 0 to 1."""
 
     kind: str
     text: str
@@ -83,7 +89,7 @@ class ReasonAnswer(BaseModel):
 
 
 class ItemAnswer(BaseModel):
-    """An item; score: null where a rule brought in what the model did not rank."""
+    """An item. score: null if a rule added the item and the model did not rank it."""
 
     rank: int
     item_id: str
@@ -93,8 +99,8 @@ class ItemAnswer(BaseModel):
 
 
 class ListedAnswer(ItemAnswer):
-    """An item of a list. propensity: with what probability it is in it; null where exploration came with diversity or
-    caps, and it is not known."""
+    """An item of a list. propensity: probability that the item is in the list; null if exploration is combined with
+    diversity or caps, where it is not known."""
 
     propensity: float | None
     reason: str
@@ -102,8 +108,8 @@ class ListedAnswer(ItemAnswer):
 
 
 class ListAnswer(BaseModel):
-    """A list. slate_id: to be sent back with feedback, another one for each list that is logged; known: whether the
-    version knows the user."""
+    """A list. slate_id: send it back with feedback; each logged list has its own. known: whether the version knows the
+    user. unknown_items: ids in the history that the version does not know."""
 
     version: str
     slate_id: str
@@ -113,14 +119,14 @@ class ListAnswer(BaseModel):
 
 
 class ItemsAnswer(BaseModel):
-    """Items that are near, or that a text fits."""
+    """Similar items, or search results."""
 
     version: str
     items: list[ItemAnswer]
 
 
 class EvidenceAnswer(BaseModel):
-    """drop: what the score loses when the served model is asked again without the item."""
+    """Leave-one-out evidence. drop: loss in score without this history item; rank: the new rank."""
 
     item_id: str
     title: str
@@ -129,8 +135,8 @@ class EvidenceAnswer(BaseModel):
 
 
 class ExplanationAnswer(BaseModel):
-    """rank: among the candidates, null for none; left_out: seen, blocked, upcoming, expired or by a
-    rule."""
+    """Why an item is, or is not, recommended. rank: among the candidates, null if it is none; left_out: why it is not
+    in the list: seen, blocked, upcoming, expired or rule."""
 
     version: str
     item_id: str
@@ -143,7 +149,7 @@ class ExplanationAnswer(BaseModel):
 
 
 class Feedback(Strict):
-    """One event, in the terms of the events table; slate_id, position and propensity as the list told them."""
+    """One event, as in the events table; slate_id, position and propensity are those of the returned list."""
 
     user_id: Id
     item_id: Id
@@ -157,7 +163,7 @@ class Feedback(Strict):
 
 
 class FeedbackRequest(Strict):
-    """Events that happened just now; they get the moment of their arrival."""
+    """Events that have just happened; they are stored with the time of arrival."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -182,20 +188,21 @@ class FeedbackRequest(Strict):
 
 
 class FeedbackAnswer(BaseModel):
-    """How many events were kept."""
+    """The number of stored events."""
 
     kept: int
 
 
 class Health(BaseModel):
-    """The process answers."""
+    """The process is up."""
 
     status: Literal["ok"]
 
 
 class Ready(BaseModel):
-    """What is served: version, when it was published, its age in seconds; items that it holds, users whom it knows;
-    withdrawals: SHA-256 of the file that says what may not be shown; fault: what a refresh failed with."""
+    """The served version: digest, time of publication, age in seconds, number of items and users. withdrawals: SHA-256
+    of the withdrawals file in force; refused: digest of a version that failed its checks; fault: error of the last
+    refresh."""
 
     version: str
     published_at: str | None
@@ -208,6 +215,6 @@ class Ready(BaseModel):
 
 
 class Problem(BaseModel):
-    """What was wrong and what to do."""
+    """An error: what was wrong and what to do."""
 
     error: str

@@ -1,4 +1,4 @@
-"""Answers as bytes, computed in a few threads within a time; those to POST are kept by version and question."""
+"""Compute responses in a few threads, within a time limit; responses to POST are cached by version and request."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from nightreel.service.options import Options
 
 
 class Busy(Exception):
-    """More requests wait than may."""
+    """Too many requests are waiting."""
 
 
 class Late(Exception):
-    """The answer took longer than it may."""
+    """The response took too long."""
 
 
 class Answers:
-    """One a process. The cache's keys begin with the version's edition: a swap, or a right or rule that begins or ends,
-    makes old answers unreachable, and they are the first to be dropped. Only the event loop touches it."""
+    """Worker threads of one process, with a cache of responses. Cache keys begin with the version's edition: a new
+    version, or a right or rule that begins or ends, invalidates older responses, which are dropped first. Only
+    the event loop accesses it."""
 
     def __init__(self, live: LiveReader, options: Options, metrics: Metrics) -> None:
         self.live, self._options, self._metrics = live, options, metrics
@@ -34,9 +35,15 @@ class Answers:
         self._running = 0
 
     async def of(self, key: Hashable | None, question: Callable[[Reader], Any]) -> bytes:
-        """The answer's JSON. key: names the question within a version; None: never the same twice.
+        """Compute a response as JSON.
 
-        Raises Busy, Late, and what the question raises.
+        Args:
+            key: Identifies the request within a version; None: do not cache.
+            question: Called with the reader.
+
+        Raises:
+            Busy: Too many requests are waiting.
+            Late: The response took too long.
         """
         reader = self.live.reader
         full = None if key is None else (reader.edition, key)
@@ -58,7 +65,7 @@ class Answers:
         future = asyncio.get_running_loop().run_in_executor(self._pool, work)
         future.add_done_callback(self._done)
         try:
-            # Shielded, since a thread can't be stopped: it counts as running until it ends.
+            # Shielded, because a thread can't be stopped: it counts as running until it ends.
             return await asyncio.wait_for(asyncio.shield(future), self._options.timeout_s)
         except TimeoutError:
             raise Late from None
@@ -66,10 +73,10 @@ class Answers:
     def _done(self, future: asyncio.Future[bytes]) -> None:
         self._running -= 1
         if not future.cancelled():
-            future.exception()  # asked for, so that an answer nobody waits for any more is not reported as lost
+            future.exception()  # retrieved, so that asyncio does not report an exception that nobody waits for
 
     def close(self) -> None:
-        """Wait for what runs."""
+        """Wait for running requests."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 

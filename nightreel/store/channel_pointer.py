@@ -1,7 +1,7 @@
-"""A channel's pointer as it is stored: which version it serves, and which withdrawals hold for it.
+"""A channel's pointer as it is stored: the served version and the withdrawals file in force.
 
-Format 2 names the version in `version`, so that a release that knows format 1 alone, and looks for `digest`, refuses it
-instead of showing what was withdrawn. Format 1 is still read, and becomes format 2 with the next move.
+Format 2 names the version in `version`. A release that knows only format 1 looks for `digest`, so it refuses the
+pointer instead of showing withdrawn items. Format 1 is still read, and written as format 2 at the next change.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ _FIELDS = {"previous", "generation", "share", "left", "fence"}
 
 @dataclass(frozen=True)
 class Pointer:
-    """A channel's state. previous: the version that this one took over from, by its own publication's record."""
+    """State of a channel. previous: the version before this one, by the lineage of this one."""
 
     digest: str
     previous: str | None
     generation: int
     token: Token
     share: float = 0.0
-    """The part of all users that this channel serves instead of `live`; see `channels.assigned`."""
+    """Share of users that this channel serves instead of `live`; see `channels.assigned`."""
     left: Mapping[str, float] = field(default_factory=dict)
-    """When the channel last left each version, in epoch seconds: readers may still be on it for a while."""
+    """When the channel last left each version, in epoch seconds: readers may use it for a while."""
     fence: Mapping[str, Any] | None = None
-    """The run lock's mark at the last publication."""
+    """Fencing token of the last publication."""
     withdrawals: str | None = None
-    """The SHA-256 of the withdrawals file that holds for every version that the channel serves; None: none yet."""
+    """SHA-256 of the withdrawals file for every version of the channel; None: none yet."""
 
 
 def read(store: Store, key: str, content: bytes, token: Token) -> Pointer:
-    """A stored pointer of format 1 or 2.
+    """Parse a stored pointer of format 1 or 2.
 
     Raises:
-        StoreError: the pointer is damaged, or of a format that a later release wrote.
+        StoreError: The pointer is damaged, or of a later format.
     """
     value = records.parse(store, key, content)
     known = value.get("format", 1)
@@ -52,7 +52,7 @@ def read(store: Store, key: str, content: bytes, token: Token) -> Pointer:
     names = {"digest"} if known == 1 else {"format", "version", "withdrawals"}
     if not value.keys() >= {*names, *_COMMON} - {"format"}:
         raise records.damaged(store, key)
-    # A pointer of an early version, or made by hand, has no checksum; a later version may add fields under its own.
+    # Pointers of early releases or made by hand have no checksum; later releases may add fields.
     checked = value.pop("sha256", None) is not None
     if (content != records.sealed(value)) if checked else (value.keys() - _FIELDS - names):
         raise records.damaged(store, key)

@@ -1,8 +1,8 @@
-"""What is live: channel pointers, the lineage of versions, and recipes that a rollback has blocked.
+"""Channels: pointers to versions, the lineage of versions, and recipes that a rollback has blocked.
 
 channels/<name>.json          {"format", "version", "withdrawals", "previous", "generation", "share", "left", "fence",
-                              "sha256"}: a Pointer, changed by compare-and-swap alone; sha256 is of the rest
-withdrawals/<sha256>.json     what may not be shown, whatever version a channel serves: see nightreel.store.withdrawals_file
+                              "sha256"}: a Pointer, changed only by compare-and-swap; sha256 covers the other fields
+withdrawals/<sha256>.json     items and users that may not be shown, for any version: nightreel.store.withdrawals_file
 versions/<digest>/…           a bundle, immutable; its manifest.json makes it complete
 versions/<digest>/lineage.json  where it came from: {"recipe", "predecessor", "published_at", …}
 blocked/<recipe>.json         {"recipe", "candidate", "digest", "blocked": true | false, "changed_at"}
@@ -30,7 +30,7 @@ _LEFT_KEPT = 64
 
 
 def live(store: Store, channel: str = "live") -> Pointer | None:
-    """What the channel points to; None when nothing was ever published there."""
+    """The channel's pointer; None if nothing was ever published there."""
     found = store.get_with_token(_channel_key(channel))
     if found is None:
         return None
@@ -47,9 +47,19 @@ def move(
     fence: Mapping[str, Any] | None = None,
     withdrawals: str | None = None,
 ) -> Pointer:
-    """Point the channel at a version, provided that it still is as `seen`; raises Conflict otherwise.
+    """Point the channel at a version, if its pointer still is `seen`.
 
-    withdrawals: the SHA-256 of a file that holds from now on; None: what holds by now goes on to hold.
+    Args:
+        store: The store.
+        channel: Name of the channel.
+        digest: The version.
+        previous: Its predecessor.
+        seen: The pointer as it was read; None: there was none.
+        fence: The run's fencing token.
+        withdrawals: SHA-256 of the new withdrawals file; None: keep the present one.
+
+    Raises:
+        Conflict: The pointer has changed.
     """
     if seen is None:
         first = Pointer(digest, previous, 0, Token(""), fence=fence, withdrawals=withdrawals)
@@ -64,13 +74,13 @@ def move(
 def withdraw(
     store: Store, channel: str, withdrawals: str, *, seen: Pointer, fence: Mapping[str, Any] | None = None
 ) -> Pointer:
-    """Let another withdrawals file hold for whatever the channel serves, provided that it still is as `seen`; raises
-    Conflict otherwise."""
+    """Replace the channel's withdrawals file, if its pointer still is `seen`; raises Conflict otherwise."""
     return _swap(store, channel, replace(seen, withdrawals=withdrawals, fence=fence or seen.fence), seen)
 
 
 def touch(store: Store, channel: str) -> Pointer | None:
-    """Give the pointer a new token and leave all else: whoever read it before must read it again to move it."""
+    """Give the pointer a new token and change nothing else: a process that has read it must read it again to move
+    it."""
     while (seen := live(store, channel)) is not None:
         try:
             return _swap(store, channel, seen, seen)
@@ -80,22 +90,28 @@ def touch(store: Store, channel: str) -> Pointer | None:
 
 
 def set_share(store: Store, channel: str, share: float) -> Pointer:
-    """Let the channel serve this part (0 to 1) of all users; raises StoreError when the shares exceed 1."""
+    """Set the share (0 to 1) of users that the channel serves; raises StoreError if all shares exceed 1."""
     pointers = channels(store)
     if channel == "live" or channel not in pointers:
         known = ", ".join(sorted(set(pointers) - {"live"})) or "none yet"
-        raise StoreError(f"{store.uri}: {channel}: `live` serves all others; channels with a share: {known}.")
+        raise StoreError(
+            f"{store.uri}: {channel}: its share can't be set. Choose another channel: {known}. `live` always serves "
+            "the remaining users."
+        )
     total = share + sum(each.share for name, each in pointers.items() if name not in (channel, "live"))
     if not 0 <= share <= 1 or total > 1 + 1e-9:
-        raise StoreError(f"{store.uri}: channel {channel}: a share of {share:g} makes {total:g} in all: at most 1.")
+        raise StoreError(
+            f"{store.uri}: channel {channel}: with a share of {share:g} all shares add up to {total:g}. The maximum "
+            "is 1."
+        )
     return _swap(store, channel, replace(pointers[channel], share=share), pointers[channel])
 
 
 def assigned(user: str, pointers: Mapping[str, Pointer]) -> str:
-    """The name of the channel that serves a user: the same one on every machine, as long as shares stay.
+    """Name of the channel that serves a user: the same on every machine, as long as the shares stay the same.
 
-    The user's hash is a place between 0 and 1; channels other than `live` take intervals of their share from 0 on, in
-    the order of their names, so a lone canary that grows keeps the users that it has.
+    The user's hash is a number between 0 and 1. Channels other than `live` take intervals of the size of their shares
+    from 0 on, in the order of their names, so a single canary keeps its users when its share grows.
     """
     place = int.from_bytes(hashlib.sha256(user.encode()).digest()[:8], "big") / 2**64
     edge = 0.0
@@ -107,7 +123,7 @@ def assigned(user: str, pointers: Mapping[str, Pointer]) -> str:
 
 
 def _swap(store: Store, channel: str, wanted: Pointer, seen: Pointer | None) -> Pointer:
-    # The generation makes each pointer's content unique, so a token never fits a later, equal state.
+    # The generation makes each pointer's content unique, so a token never matches a later, equal state.
     generation = seen.generation + 1 if seen else 1
     content = pointers.written(wanted, generation)
     token = store.compare_and_swap(_channel_key(channel), seen.token if seen else None, content)
@@ -115,7 +131,7 @@ def _swap(store: Store, channel: str, wanted: Pointer, seen: Pointer | None) -> 
 
 
 def lineage(store: Store, digest: str) -> dict[str, Any]:
-    """The record written beside a version; empty when there is none."""
+    """The lineage record of a version; empty if there is none."""
     key = f"versions/{digest}/{LINEAGE}"
     try:
         return records.parse(store, key, store.get(key))
@@ -124,7 +140,7 @@ def lineage(store: Store, digest: str) -> dict[str, Any]:
 
 
 def versions(store: Store, beginning: str = "") -> list[str]:
-    """Digests of the complete versions in the store that begin so, in no order that means anything."""
+    """Digests of the complete versions that begin so, in no particular order."""
     if len(beginning) == 64:
         return [beginning] if store.exists(f"versions/{beginning}/{MANIFEST}") else []
     suffix, keys = f"/{MANIFEST}", store.list(f"versions/{beginning}")
@@ -132,24 +148,25 @@ def versions(store: Store, beginning: str = "") -> list[str]:
 
 
 def channels(store: Store) -> dict[str, Pointer]:
-    """Every channel with what it points to."""
+    """All channels with their pointers."""
     names = [key.removeprefix("channels/").removesuffix(".json") for key in store.list("channels/")]
     return {name: pointer for name in names if (pointer := live(store, name)) is not None}
 
 
 def find(store: Store, version: str) -> str:
-    """The digest of a complete version by its first characters; raises StoreError when none or several fit.
+    """The digest of a complete version by its first characters; raises StoreError if there is none or several.
 
-    Looks at versions that begin so, whatever else the store holds."""
+    Lists only versions that begin so, however many others the store holds.
+    """
     fitting = versions(store, version) if not version or version.isalnum() else []
     if len(fitting) == 1:
         return fitting[0]
-    fault = f"{len(fitting)} versions begin with it: give more characters" if fitting else "no such version"
+    fault = f"{len(fitting)} versions begin with it; give more characters" if fitting else "no such version"
     raise StoreError(f"{store.uri}: {version!r}: {fault}. `nightreel versions` lists them.")
 
 
 def resolve(store: Store, channel: str, version: str | None) -> str:
-    """The digest that a channel points to, or that `version` begins; raises StoreError."""
+    """The digest that a channel points to, or that begins with `version`; raises StoreError."""
     if version is not None:
         return version if len(version) == 64 else find(store, version)
     pointer = live(store, channel)
@@ -160,7 +177,7 @@ def resolve(store: Store, channel: str, version: str | None) -> str:
 
 
 def opened(store: Store, channel: str, version: str | None) -> tuple[str, str | None]:
-    """The digest to open, as of `resolve`, and the SHA-256 of the withdrawals that hold in the channel, if any."""
+    """The digest to open, as in `resolve`, and the SHA-256 of the channel's withdrawals file, if any."""
     pointer = live(store, channel)
     if pointer is not None and version is None:
         return pointer.digest, pointer.withdrawals
@@ -168,7 +185,7 @@ def opened(store: Store, channel: str, version: str | None) -> tuple[str, str | 
 
 
 def blocked(store: Store) -> list[str]:
-    """Recipes that must not be promoted, sorted."""
+    """Recipes that may not be promoted, sorted."""
     found = [records.parse(store, key, store.get(key), ("recipe", "blocked")) for key in store.list("blocked/")]
     return sorted(record["recipe"] for record in found if record["blocked"])
 
@@ -180,26 +197,37 @@ def blocked_candidates(store: Store) -> list[str]:
 
 
 def is_blocked(store: Store, recipe: str | None) -> bool:
-    """Whether this recipe must not be promoted."""
+    """Whether this recipe may not be promoted."""
     found = store.get_with_token(_block_key(recipe)) if recipe else None
     return found is not None and bool(records.parse(store, _block_key(str(recipe)), found[0], ("blocked",))["blocked"])
 
 
 def collecting(store: Store) -> list[str]:
-    """Versions that a collection is removing just now; nothing may be pointed at them."""
+    """Versions that garbage collection is removing; no pointer may be moved to them."""
     found = store.get_with_token(COLLECTING)
     return [] if found is None else list(records.parse(store, COLLECTING, found[0], ("versions",))["versions"])
 
 
 def rollback(store: Store, channel: str, version: str | None = None) -> tuple[str, str]:
-    """Put the channel back to a kept version (default: the live one's predecessor) and block the recipe of what
-    was live, so that the next run does not promote it again. Returns (digest left, digest now live).
+    """Move the channel back to a kept version and block the recipe of the live one, so that the next run does not
+    promote it again.
 
-    Takes the same few small requests however many versions, blocks and channels the store holds.
+    The number of small requests does not depend on the number of versions, blocks and channels.
+
+    Args:
+        store: The store.
+        channel: Name of the channel.
+        version: Digest or its first characters; default: the live version's predecessor.
+
+    Returns:
+        (digest of the version left, digest of the live version).
+
+    Raises:
+        StoreError: There is no such version, or it can't be served.
     """
     seen = live(store, channel)
     if seen is None:
-        raise StoreError(f"{store.uri}: nothing is published in channel {channel}: there is nothing to roll back.")
+        raise StoreError(f"{store.uri}: nothing is published in channel {channel}: nothing to roll back.")
     target = find(store, version) if version else seen.previous
     if target is None:
         raise StoreError(f"{store.uri}: {seen.digest[:12]} has no predecessor. Name a version: `nightreel versions`.")
@@ -207,17 +235,17 @@ def rollback(store: Store, channel: str, version: str | None = None) -> tuple[st
         raise StoreError(f"{store.uri}: {target[:12]} is live already. Name another version: `nightreel versions`.")
     record = lineage(store, find(store, target))
     if is_blocked(store, record.get("recipe")):
-        raise StoreError(f"{store.uri}: {target[:12]} is blocked itself. First: `nightreel release {target[:12]}`.")
+        raise StoreError(f"{store.uri}: {target[:12]} is blocked. Unblock it first: `nightreel release {target[:12]}`.")
     if target in collecting(store):
         raise StoreError(f"{store.uri}: {target[:12]} is being removed. Name another version: `nightreel versions`.")
-    # Blocked first: killed in between, the worst is a live version that no later run promotes again.
+    # Blocked first: if killed in between, the worst case is a live version that no later run promotes again.
     _block(store, seen.digest, True)
     move(store, channel, target, previous=record.get("predecessor"), seen=seen)
     return seen.digest, target
 
 
 def release(store: Store, version: str) -> str:
-    """Let a version's recipe be promoted again; returns the recipe. The channel stays where it is."""
+    """Allow a version's recipe to be promoted again; returns the recipe. The channel is not moved."""
     return _block(store, find(store, version), False)
 
 
@@ -244,5 +272,7 @@ def _block_key(recipe: str) -> str:
 
 def _channel_key(channel: str) -> str:
     if not _NAME.fullmatch(channel):
-        raise StoreError(f"{channel!r}: no name for a channel. Give small letters, digits, _ and -, at most 63.")
+        raise StoreError(
+            f"{channel!r}: not a valid channel name. Use lower-case letters, digits, _ and -, at most 63 characters."
+        )
     return f"channels/{channel}.json"

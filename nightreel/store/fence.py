@@ -1,4 +1,4 @@
-"""The fence: a run that lost its lock, because it was stopped for long and another one began, cannot publish."""
+"""Fencing token: a run that lost its lock to a later run can't publish."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ VARIABLE = "NIGHTREEL_FENCE"
 
 
 class LostLock(UserError):
-    """Another run has taken the lock since this one did."""
+    """Another run has taken the lock after this one."""
 
 
 @dataclass(frozen=True)
 class Fence:
-    """A run's hold on a lock file. name: the lock's own, made with the file; number: grows with every holder."""
+    """A run's hold on a lock file. name: identifies the lock, created with its file; number: grows with every
+    holder."""
 
     path: Path
     name: str
@@ -28,23 +29,28 @@ class Fence:
 
     @property
     def text(self) -> str:
-        """What a child process finds in NIGHTREEL_FENCE."""
+        """The value of NIGHTREEL_FENCE for child processes."""
         return f"{self.name}:{self.number}:{self.path}"
 
     def require(self, published: Mapping[str, Any] | None) -> dict[str, Any]:
-        """The mark to publish with. published: the mark that the channel bears. Raises LostLock if either the lock or
-        the channel has seen a later holder."""
+        """Return the fencing token to publish with.
+
+        Args:
+            published: The token of the channel's last publication.
+
+        Raises:
+            LostLock: The lock or the channel has had a later holder.
+        """
         later = published is not None and published["lock"] == self.name and published["number"] > self.number
         if later or read(self.path) != self:
             raise LostLock(
-                f"{self.path}: this run no longer holds its lock: another one has begun since. Nothing was published. "
-                "Run again."
+                f"{self.path}: this run lost its lock: another run has started since. Nothing was published. Run again."
             )
         return {"lock": self.name, "number": self.number}
 
 
 def read(path: Path) -> Fence | None:
-    """The latest holder of a lock file; None when the file is missing or says nothing."""
+    """The latest holder of a lock file; None if the file is missing or empty."""
     try:
         value = json.loads(path.read_text("utf-8"))
         return Fence(path, str(value["lock"]), int(value["number"]))
@@ -53,7 +59,7 @@ def read(path: Path) -> Fence | None:
 
 
 def of_this_run() -> Fence | None:
-    """The fence that a run gave its stages; None for a stage started by hand."""
+    """The fencing token that a run gave its stages; None for a stage started by hand."""
     name, _, rest = os.environ.get(VARIABLE, "").partition(":")
     number, _, path = rest.partition(":")
     if not name:
@@ -61,4 +67,4 @@ def of_this_run() -> Fence | None:
     try:
         return Fence(Path(path), name, int(number))
     except ValueError:
-        raise UserError(f"{VARIABLE}: is not what a run sets. Unset it and run again.") from None
+        raise UserError(f"{VARIABLE}: has an invalid value; only a run sets it. Unset it and run again.") from None

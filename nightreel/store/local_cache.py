@@ -1,4 +1,4 @@
-"""Local copies of versions: a local store's own folder, or a download kept under the digest as its name."""
+"""Local copies of versions: the folder of a local store, or a download named by its digest."""
 
 from __future__ import annotations
 
@@ -14,13 +14,19 @@ from nightreel.stage import state_directory
 from nightreel.store.backends.base import Missing, Store, StoreError
 from nightreel.store.remote_files import manifest_of
 
-_DOWNLOADS = 8  # files at once: most of a bundle's files are small, and waiting dominates
+_DOWNLOADS = 8  # files at once: most of a bundle's files are small, so latency dominates
 
 
 def fetch(store: Store, digest: str) -> Path:
-    """The folder of a verified version; downloaded if this machine has no sound copy.
+    """Return the folder of a verified version; it is downloaded if this machine has no valid copy.
 
-    Raises BundleError naming a file that is not as published, StoreError when there is no such version.
+    Args:
+        store: The store.
+        digest: The version.
+
+    Raises:
+        BundleError: A file is not as published; the message names it.
+        StoreError: There is no such version.
     """
     folder = store.folder(f"versions/{digest}")
     if folder is not None:
@@ -31,13 +37,13 @@ def fetch(store: Store, digest: str) -> Path:
     kept = _cache() / digest
     try:
         verify(kept, digest)
-    except BundleError:  # not there yet, or damaged on this machine's disk: the store's copy decides
+    except BundleError:  # missing or damaged on this machine's disk: the store's copy decides
         download(store, digest, kept)
     return kept
 
 
 def download(store: Store, digest: str, target: Path) -> Manifest:
-    """Copy a version into `target` and verify it there; the folder appears whole or not at all."""
+    """Download a version to `target` and verify it; the folder appears complete or not at all."""
     root = f"versions/{digest}/"
     try:
         manifest = manifest_of(store, digest)
@@ -68,8 +74,8 @@ def download(store: Store, digest: str, target: Path) -> Manifest:
 
 
 def _take_place(working: Path, target: Path, digest: str) -> None:
-    """Rename into place; a sound copy that somebody else finished meanwhile stays, a damaged one is moved aside first:
-    whoever has its files mapped keeps them."""
+    """Rename into place. A valid copy that another process has finished stays; a damaged one is moved aside, so that
+    processes that have its files mapped keep them."""
     try:
         working.rename(target)
         return
@@ -87,17 +93,17 @@ def _take_place(working: Path, target: Path, digest: str) -> None:
 
 def _no_room(target: Path, error: OSError) -> StoreError:
     return StoreError(
-        f"{target.parent}: the version can't be kept there ({error.strerror or error}). Free some space, or name "
+        f"{target.parent}: the version can't be stored there ({error.strerror or error}). Free some space, or name "
         "another folder in NIGHTREEL_STATE."
     )
 
 
 def _unknown(store: Store, digest: str) -> StoreError:
-    return StoreError(f"{store.uri}: holds no version {digest[:12]}. `nightreel versions` lists what there is.")
+    return StoreError(f"{store.uri}: version {digest[:12]} not found. `nightreel versions` lists all versions.")
 
 
 def _cache() -> Path:
-    """In the state directory where there is one; else in the user's cache, so that a service leaves no litter."""
+    """In the state directory if it exists; else in the user's cache, so that a service creates no state directory."""
     state = state_directory()
     if state.is_dir() or os.environ.get("NIGHTREEL_STATE"):
         return state / "cache" / "bundles"

@@ -1,4 +1,4 @@
-"""Media files in a bucket: what identifies each, and its content, within limits of size and time."""
+"""Media files in a bucket: their identity and content, within limits of size and time."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from nightreel.store.backends.base import Missing, StoreError, StoreUnreachable
 
 MOST_BYTES = 4 << 30
-"""Of an object, as it lies on this machine's disk while it is looked at."""
+"""Maximum bytes of an object, which is copied to this machine's disk."""
 MOST_S = 900.0
-"""For fetching it: a server that sends byte by byte must not hold the run."""
+"""Maximum seconds for fetching it, so that a slow server can't hold up the run."""
 
 
 class MediaObjects:
-    """The objects below an s3:// address. What can't be had is a reason; a store that does not answer raises
-    StoreUnreachable, since a night without it would tell that there are no media."""
+    """Objects below an s3:// address. For an object that can't be read, a reason is returned; a store that does not
+    respond raises StoreUnreachable, because otherwise the run would conclude that there are no media."""
 
     def __init__(
         self,
@@ -41,13 +41,13 @@ class MediaObjects:
         return ([size, etag], "") if size <= self.most_bytes else ([], self._too_large())
 
     def fetch(self, key: str, path: Path) -> str:
-        """Copy an object to `path`, a part at a time; returns the reason where it can't be, else nothing."""
+        """Copy an object to `path`, in parts; returns the reason if it fails, else an empty string."""
         began, size = self.clock(), 0
         try:
             with path.open("wb") as file:
                 for part in self.store.parts(key):
                     size += len(part)
-                    if size > self.most_bytes:  # whatever it said of its size
+                    if size > self.most_bytes:  # whatever size it reported
                         return self._too_large()
                     if self.clock() - began > self.most_s:
                         return f"took more than {self.most_s:g} s to fetch"
@@ -63,5 +63,5 @@ class MediaObjects:
 
 
 def _reason(error: StoreError) -> str:
-    """Without names of servers: reasons are counted."""
-    return "there is no such object" if isinstance(error, Missing) else "the object store refuses it"
+    """A reason without server names, since reasons are counted."""
+    return "object not found" if isinstance(error, Missing) else "access denied by the object store"

@@ -1,4 +1,4 @@
-"""What of the store a night goes by, pinned by snapshot: a version's state to go on from, who was forgotten by hand."""
+"""Facts of the store that snapshot pins for a run: the state for warm starts, and users who were withdrawn by hand."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from nightreel.store.backends.base import Missing, Store, StoreError
 from nightreel.store.remote_files import manifest_of
 from nightreel.store.withdrawals_file import read
 
-KEPT = "warm/"  # the bundle's part that holds it
+KEPT = "warm/"  # folder of the state in a bundle
 PIN = "pin.json"
 
 
 def earlier_version(store: Store, channel: str, tables: str) -> str | None:
-    """The newest version in the line of what is live that was made from other tables than tonight's.
+    """The newest ancestor of the live version that was made from other tables than this run's.
 
-    A run over the same tables begins where the first one over them began: what is published meanwhile changes nothing.
+    So all runs over the same tables start from the same state, whatever is published in between.
     """
     pointer, passed = channels.live(store, channel), set[str]()
     digest = pointer.digest if pointer else None
@@ -35,10 +35,13 @@ def earlier_version(store: Store, channel: str, tables: str) -> str | None:
 
 
 def pin_state(store: Store, digest: str | None, folder: Path) -> dict[str, str]:
-    """Copy a version's state to `folder`, beside pin.json: {"version", "files": {name: SHA-256}}; neither where the
-    version has no state. Returns the files.
+    """Copy a version's warm-start state to `folder`, with pin.json: {"version", "files": {name: SHA-256}}; neither if
+    the version has no state.
 
-    What is there already is left as it is. Raises StoreError when a file is not as published.
+    Existing files are kept. Raises StoreError if a file is not as published.
+
+    Returns:
+        The files.
     """
     files = _listed(store, digest) if digest else {}
     pin = {"version": digest if files else None, "files": files}
@@ -52,14 +55,14 @@ def pin_state(store: Store, digest: str | None, folder: Path) -> dict[str, str]:
 
 
 def known_rows(store: Store, digest: str | None) -> dict[str, Any] | None:
-    """Which rows a version knew.
+    """The rows that a version was made from.
 
     Args:
-        store: Where it is.
-        digest: Which version; None: none.
+        store: The store.
+        digest: The version; None: none.
 
     Returns:
-        What `nightreel.data.quality.row_outcomes.remembered` gave when it was made; None where a version doesn't say.
+        The result of `nightreel.data.quality.row_outcomes.remembered` for that version; None if it has no record.
     """
     try:
         found = json.loads(store.get(f"versions/{digest}/rehearsal/profile.json")) if digest else {}
@@ -70,19 +73,18 @@ def known_rows(store: Store, digest: str | None) -> dict[str, Any] | None:
 
 
 def forgotten(store: Store, channel: str, fingerprint: str | None) -> list[str]:
-    """Users whom a person withdrew from a channel (`nightreel withdraw`): the next version learns nothing of them.
+    """Users who were withdrawn from a channel by hand (`nightreel withdraw`): the next version is not trained on them.
 
     Args:
-        store: Where the channel is.
-        channel: Its name.
-        fingerprint: Of tonight's key of pseudonyms; None: ids are plain.
+        store: The store.
+        channel: Name of the channel.
+        fingerprint: Fingerprint of this run's pseudonym key; None: ids are plain.
 
     Returns:
-        Users as tonight's tables name them, ascending; none, with a warning, where the live version's pseudonyms have
-        another key.
+        User ids as in this run's tables, ascending; none, with a warning, if the live version used another key.
 
     Raises:
-        StoreError: What is withdrawn, or the live version's manifest, can't be read.
+        StoreError: The withdrawals or the live version's manifest can't be read.
     """
     pointer = channels.live(store, channel)
     held = read(store, pointer.withdrawals) if pointer else None
@@ -90,16 +92,16 @@ def forgotten(store: Store, channel: str, fingerprint: str | None) -> list[str]:
         return []
     if manifest_of(store, pointer.digest).config["key_fingerprint"] != fingerprint:
         log_progress(
-            f"warning: channel {channel} has users under another key of pseudonyms than tonight's tables: "
-            f"the {len(held.by_hand.users):,} who were withdrawn by hand can't be found in these: name them in the "
-            "table erasures, or run `nightreel withdraw --users FILE` again once this night is published."
+            f"warning: channel {channel} was published with another pseudonym key than this run uses, so the "
+            f"{len(held.by_hand.users):,} users who were withdrawn by hand can't be matched to this run's users. List "
+            "them in the table erasures, or run `nightreel withdraw --users FILE` again once this run is published."
         )
         return []
     return sorted(held.by_hand.users)
 
 
 def _listed(store: Store, digest: str) -> dict[str, str]:
-    """The files below KEPT that the version's manifest names; none where the version is gone."""
+    """Files below KEPT that the version's manifest lists; none if the version is gone."""
     try:
         files = manifest_of(store, digest).files
     except Missing:
@@ -113,7 +115,7 @@ def _copy(store: Store, key: str, path: Path, sha256: str) -> None:
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
             raise StoreError(
-                f"{store.uri}: {key}: was changed: its SHA-256 is not the manifest's. Restore it, roll back "
+                f"{store.uri}: {key}: was changed: its SHA-256 differs from the manifest's. Restore it, roll back "
                 "(`nightreel rollback`), or set finetune.warm_nights to 0."
             )
 

@@ -1,6 +1,7 @@
-"""Publishing: send what no kept version has, the manifest last, then move the channel by compare-and-swap.
+"""Publish a version: upload missing files, the manifest last, then move the channel by compare-and-swap.
 
-A kill at any point leaves the channel on the old version or on the new one, whole; the next publish carries on.
+If it is interrupted at any point, the channel points to the old version or to the complete new one; the next publish
+resumes the upload.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from nightreel.store.withdrawals_update import compose, of_a_new_channel, put, s
 
 
 class StaleChallenger(UserError):
-    """The channel moved since this run pinned its champion, so its comparison holds no longer."""
+    """The channel has moved since this run pinned its champion, so its comparison is out of date."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """What a publish did. moved: whether the channel was changed; uploaded: files, sent: their bytes; kept: files
-    that the store had already under this version's name or, copied, under another's."""
+    """Result of a publication. moved: whether the channel was changed; uploaded: files; sent: their bytes; kept:
+    files that the store already had under this version's name or copied from another version."""
 
     digest: str
     moved: bool
@@ -50,14 +51,29 @@ def publish(
     lineage: dict[str, Any],
     dry_run: bool = False,
     fence: Fence | None = None,
-    told: NightlyTables | None = None,
+    tonight: NightlyTables | None = None,
 ) -> Published:
-    """Make the bundle in `folder` what `channel` points to. What is withdrawn in the channel stays withdrawn.
+    """Publish a bundle and point the channel at it. The channel's withdrawals stay in force.
 
-    champion: the digest that must be live now (None: nothing); this very digest being live already is a no-op.
-    lineage: written beside the bundle, `predecessor` is added. fence: the lock that the run must still hold. told: what
-    the tables that the bundle was made of say of rights, for a channel that has no withdrawals yet, or where a part of
-    it was not taken over for the version before. Raises StaleChallenger, LostLock, BundleError, StoreError.
+    Args:
+        store: The store.
+        folder: The bundle's folder.
+        channel: Name of the channel.
+        champion: Digest that must be live (None: nothing). If the bundle itself is live already, nothing is done.
+        lineage: Record written next to the version; `predecessor` is added.
+        dry_run: Only report what would be uploaded.
+        fence: Fencing token of the run's lock, which must still be valid.
+        tonight: Rights by the tables that the bundle was made from, for a channel without withdrawals, or where a part
+            of them was not applied to the previous version.
+
+    Returns:
+        What was done.
+
+    Raises:
+        StaleChallenger: Another version is live than `champion`.
+        LostLock: The run has lost its lock.
+        BundleError: The bundle is not intact.
+        StoreError: The store can't be used.
     """
     manifest = verify(folder)
     seen = channels.live(store, channel)
@@ -80,12 +96,12 @@ def publish(
     store.put(root + LINEAGE, _record(lineage | {"predecessor": champion}))
     if root + MANIFEST not in there:
         store.put(root + MANIFEST, manifest.canonical)
-    beside = partial(_beside, store, told, folder)
+    beside = partial(_beside, store, tonight, folder)
     return replace(done, moved=_move(store, channel, manifest.digest, champion, seen, fence, beside))
 
 
 def _copied(store: Store, manifest: Manifest, lacking: list[str], dry_run: bool) -> list[str]:
-    """Copy, inside the store, the content that another version holds; returns the files that remain to be sent."""
+    """Copy content that another version holds, inside the store; returns the files that remain to be uploaded."""
     if not lacking:
         return []
     held = _held(store, manifest.digest)
@@ -106,7 +122,7 @@ def _held(store: Store, digest: str) -> dict[str, str]:
         key = f"versions/{other}/{MANIFEST}"
         try:
             manifest = parse_manifest(store.get(key), key) if other != digest else None
-        except (BundleError, Missing):  # damaged, of another format or collected this instant: no source of copies
+        except (BundleError, Missing):  # damaged, of another format or just removed: not usable for copies
             continue
         for name, entry in manifest.files.items() if manifest else ():
             held[entry["sha256"]] = f"versions/{other}/{name}"
@@ -122,7 +138,7 @@ def _move(
     fence: Fence | None,
     beside: Callable[[Pointer | None], Withdrawals | None],
 ) -> bool:
-    """True if this call moved the channel, false if somebody moved it to the same version first."""
+    """True if this call moved the channel, false if another process moved it to the same version first."""
     while True:
         retention.refuse_collected(store, digest)
         mark = fence.require(seen.fence if seen else None) if fence else None
@@ -139,30 +155,30 @@ def _move(
             return False
         if now is None or now.digest != champion:
             raise _stale(store, channel, now, champion)
-        # Its share was changed, something was withdrawn or old versions are being collected: it still points to the
+        # Its share was changed, something was withdrawn or old versions are being removed: it still points to the
         # champion.
         seen = now
 
 
-def _beside(store: Store, told: NightlyTables | None, folder: Path, seen: Pointer | None) -> Withdrawals | None:
-    """Withdrawals to move to with the version; None: what holds in the channel goes on to hold.
+def _beside(store: Store, tonight: NightlyTables | None, folder: Path, seen: Pointer | None) -> Withdrawals | None:
+    """Withdrawals to publish with the version; None: those of the channel stay in force.
 
-    A withdrawal that went live during the night wins: only where the night's own tables hold by now, or were refused
-    for the version before this one, does the version bring something with it.
+    A withdrawal that was made during the run takes precedence: the version only brings its own if the run's tables are
+    already in force, or were refused for the previous version.
     """
-    if told is None:
+    if tonight is None:
         return None
     held = read(store, seen.withdrawals) if seen else None
     if seen is None:
-        file = compose(told, of_a_new_channel(store))
-    elif held is None or held.refused == told.sha256:
-        file = compose(told, held)
-    elif held.night == told.sha256:
+        file = compose(tonight, of_a_new_channel(store))
+    elif held is None or held.refused == tonight.sha256:
+        file = compose(tonight, held)
+    elif held.night == tonight.sha256:
         file = held
     else:
         return None
     users = pq.ParquetFile(folder / USERS).read(columns=["user_id"])["user_id"].to_pylist()
-    return without_returned(file, told, frozenset(users))
+    return without_returned(file, tonight, frozenset(users))
 
 
 def _record(lineage: dict[str, Any]) -> bytes:
@@ -171,7 +187,7 @@ def _record(lineage: dict[str, Any]) -> bytes:
 
 def _stale(store: Store, channel: str, now: Pointer | None, champion: str | None) -> StaleChallenger:
     live = now.digest[:12] if now else "nothing"
-    compared = champion[:12] if champion else "no published version"
+    compared = champion[:12] if champion else "no version"
     return StaleChallenger(
         f"stale challenger: channel {channel} of {store.uri} points to {live}, but this run was compared with "
         f"{compared}. Nothing was published. Run again: the new run is compared with what is live now."

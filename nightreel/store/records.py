@@ -1,4 +1,4 @@
-"""The small JSON records of a store: pointers, lineage, blocks, what is being collected."""
+"""Small JSON records of a store: pointers, lineage, blocked recipes, garbage collection marks."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def written(value: dict[str, Any]) -> bytes:
 
 
 def sealed(value: dict[str, Any]) -> bytes:
-    """A record as it is stored, with the SHA-256 of what it would be without, as `sha256`."""
+    """A record as it is stored, with the SHA-256 of its other fields as `sha256`."""
     return written(value | {"sha256": hashlib.sha256(written(value)).hexdigest()})
 
 
 def parse(store: Store, key: str, content: bytes, needs: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A stored record; raises StoreError where it is no JSON object, or lacks one of `needs`."""
+    """Parse a stored record; raises StoreError if it is not a JSON object, or lacks one of `needs`."""
     try:
         value = json.loads(content)
     except ValueError:
@@ -31,5 +31,5 @@ def parse(store: Store, key: str, content: bytes, needs: tuple[str, ...] = ()) -
 
 
 def damaged(store: Store, key: str) -> StoreError:
-    """What is told of a record that can't be as it was written."""
+    """The error for a damaged record."""
     return StoreError(f"{store.uri}: {key} is damaged. Restore it, or name another store in NIGHTREEL_STORE.")

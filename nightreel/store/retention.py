@@ -1,4 +1,4 @@
-"""Which versions a store keeps, and the collection of those that nobody needs any more."""
+"""Retention: which versions a store keeps, and garbage collection of the others."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _HOUR = 3600.0
 
 @dataclass(frozen=True)
 class Keep:
-    """What to keep beyond what channels need: the newest `versions`, those younger than `days`, and for readers those
-    that a channel left less than `grace_hours` ago. Unfinished versions also have the grace."""
+    """Retention rules, besides what channels need: the newest `versions`, those younger than `days`, and for readers
+    those that a channel left less than `grace_hours` ago. The last also applies to unfinished versions."""
 
     versions: int
     days: float
@@ -28,8 +28,8 @@ class Keep:
 
 @dataclass(frozen=True)
 class CollectionPlan:
-    """keys: {digest: {key: bytes}} of versions to remove; kept: {digest: why}; files: {key: bytes} of withdrawals that
-    no channel names any more."""
+    """Plan of a garbage collection. keys: {digest: {key: bytes}} of versions to remove; kept: {digest: reason};
+    files: {key: bytes} of withdrawals files that no channel names any more."""
 
     keys: Mapping[str, Mapping[str, int]]
     kept: Mapping[str, str]
@@ -37,12 +37,12 @@ class CollectionPlan:
 
     @property
     def size(self) -> int:
-        """Bytes of all keys to remove (on a local disk, linked files count once for each version)."""
+        """Bytes of all keys to remove (on a local disk, hard-linked files count once for each version)."""
         return sum(sum(keys.values()) for keys in [*self.keys.values(), self.files])
 
 
 def plan(store: Store, keep: Keep, now: float | None = None) -> CollectionPlan:
-    """What a collection would remove now (epoch seconds)."""
+    """What a garbage collection would remove now (epoch seconds)."""
     now = time.time() if now is None else now
     found: dict[str, dict[str, int]] = {}
     for key, size in store.list("versions/").items():
@@ -55,7 +55,7 @@ def plan(store: Store, keep: Keep, now: float | None = None) -> CollectionPlan:
     for digest, age in ages.items():
         limit = keep.days * 24 if digest in whole else keep.grace_hours
         if age < limit * _HOUR:
-            kept.setdefault(digest, "young" if digest in whole else "perhaps being uploaded")
+            kept.setdefault(digest, "young" if digest in whole else "upload may be in progress")
     return CollectionPlan(
         {digest: found[digest] for digest in sorted(ages) if digest not in kept},
         {digest: why for digest, why in kept.items() if digest in found},
@@ -64,11 +64,11 @@ def plan(store: Store, keep: Keep, now: float | None = None) -> CollectionPlan:
 
 
 def collect(store: Store, planned: CollectionPlan, keep: Keep) -> list[str]:
-    """Remove what was planned, but for what a channel needs by now; returns the digests removed.
+    """Remove what was planned, except what a channel needs by now; returns the removed digests.
 
-    Publishers and rollbacks are kept off by two steps in this order: the digests are written where they look before
-    they move a channel, then each channel gets a new token, so that one who looked earlier has to look again. A killed
-    collection leaves that note; the next one ends its work.
+    Publishers and rollbacks are kept off in two steps: first the digests are recorded where these look before they move
+    a channel, then each channel gets a new token, so that a process that looked earlier must look again. If a
+    collection is killed, the record remains and the next collection completes it.
     """
     doomed = sorted({*planned.keys, *channels.collecting(store)})
     if doomed or planned.files:
@@ -87,15 +87,15 @@ def collect(store: Store, planned: CollectionPlan, keep: Keep) -> list[str]:
 
 
 def refuse_collected(store: Store, digest: str) -> None:
-    """Raises StoreUnreachable (try again later) when the version is being removed from the store just now."""
+    """Raise StoreUnreachable (try again later) if the version is being removed from the store."""
     if digest in channels.collecting(store):
         raise StoreUnreachable(
-            f"{store.uri}: {digest[:12]} is just being removed there. Run again when `nightreel gc` has ended."
+            f"{store.uri}: {digest[:12]} is being removed by `nightreel gc`. Run again when it has finished."
         )
 
 
 def _needed(store: Store, keep: Keep, now: float) -> dict[str, str]:
-    """What channels and their readers need, and why."""
+    """Versions that channels and their readers need, with the reasons."""
     needed: dict[str, str] = {}
     for name, pointer in channels.channels(store).items():
         needed[pointer.digest] = f"channel {name}"
@@ -103,12 +103,12 @@ def _needed(store: Store, keep: Keep, now: float) -> dict[str, str]:
             needed.setdefault(pointer.previous, f"before channel {name}'s")
         for digest, left in pointer.left.items():
             if now - left < keep.grace_hours * _HOUR:
-                needed.setdefault(digest, f"left by channel {name} a short while ago")
+                needed.setdefault(digest, f"recently served by channel {name}")
     return needed
 
 
 def _left_over(store: Store, keep: Keep, now: float) -> dict[str, int]:
-    """Withdrawals files that no channel names, and that are too old to be named in a moment: key → bytes."""
+    """Withdrawals files that no channel names and that are too old to be about to be named: key → bytes."""
     named = {key_of(each.withdrawals) for each in channels.channels(store).values() if each.withdrawals}
     found = {}
     for key, size in store.list(FOLDER).items():
@@ -119,7 +119,7 @@ def _left_over(store: Store, keep: Keep, now: float) -> dict[str, int]:
 
 
 def _written(store: Store, digest: str, keys: Mapping[str, int]) -> float | None:
-    """When a version was completed, or the latest write of an incomplete one; None when it went meanwhile."""
+    """When a version was completed, or the latest write of an incomplete one; None if it has disappeared."""
     manifest = f"versions/{digest}/{MANIFEST}"
     with contextlib.suppress(Missing):
         return max(store.written(key) for key in ([manifest] if manifest in keys else keys))
@@ -127,7 +127,7 @@ def _written(store: Store, digest: str, keys: Mapping[str, int]) -> float | None
 
 
 def _remove(store: Store, digest: str) -> None:
-    """The manifest first: what is left after a kill is no version."""
+    """Remove the manifest first, so that an interrupted removal leaves no valid version."""
     root = f"versions/{digest}/"
     store.delete(root + MANIFEST)
     for key in store.list(root):

@@ -1,9 +1,9 @@
-"""A withdrawals file: what may not be shown and who is not known any more, whatever version is served.
+"""A withdrawals file: items that may not be shown and users who are forgotten, for whatever version is served.
 
     withdrawals/<sha256>.json   canonical JSON, immutable, named by the SHA-256 of its bytes
 
-It holds what a night's tables say (the catalogue, blocked items, windows of availability, erased users, rules), and
-what was withdrawn or put right by hand, which stays from night to night. Its rights take the place of the version's.
+It holds the contents of a night's tables (the catalogue, blocked items, windows of availability, erased users, rules),
+and what was withdrawn or restored by hand, which stays from night to night. Its rights replace the version's own.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from nightreel.store.backends.base import Missing, Store, StoreError
 FORMAT = 1
 FOLDER = "withdrawals/"
 Window = tuple[float | None, float | None]
-"""published_at and expires_at in epoch seconds; None: no such end."""
+"""published_at and expires_at in epoch seconds; None: no such bound."""
 
 
 class WithdrawalsError(StoreError):
-    """The withdrawals that a channel names can't be read: nothing is shown rather than what was withdrawn."""
+    """The withdrawals file of a channel can't be read: nothing is shown rather than withdrawn items."""
 
 
 @dataclass(frozen=True)
 class TableRights:
-    """What a table of items says of who may be shown.
+    """Rights by a table of items.
 
-    Args:
-        catalogue: ids of all its items, ascending; an item of a version that is not among them has left.
-        blocked: ids of blocked items, ascending.
-        windows: of the items that have an end on either side.
-        unread: ids of items whose row could not be read as it is: their windows stay as they were.
+    Attributes:
+        catalogue: Ids of all its items, ascending; other items of a version have left the catalogue.
+        blocked: Ids of blocked items, ascending.
+        windows: Availability of the items that have a bound.
+        unread: Ids of items with an invalid row: their availability stays unchanged.
     """
 
     catalogue: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ Rule = dict[str, Any]
 
 @dataclass(frozen=True)
 class NightlyTables:
-    """What the tables of one night say. erased: users as the version's table names them, ascending."""
+    """Contents of one night's tables. erased: user ids as in the version's table, ascending."""
 
     items: TableRights
     erased: tuple[str, ...] = ()
@@ -74,30 +74,31 @@ class NightlyTables:
 
     @property
     def content(self) -> bytes:
-        """As it is written into data/withdraw: no time, host or state of a store in it."""
+        """As written into data/withdraw: without times, hosts or the store's state."""
         return canonical({"format": FORMAT, **_plain(self)})
 
     @property
     def sha256(self) -> str:
-        """Of the content."""
+        """SHA-256 of the content."""
         return hashlib.sha256(self.content).hexdigest()
 
     @classmethod
     def parse(cls, content: bytes) -> NightlyTables:
-        """What `content` was written from; raises ValueError, KeyError or TypeError for anything else."""
+        """Parse `content`; raises ValueError, KeyError or TypeError if it is invalid."""
         value = json.loads(content)
         return cls(_rights(value["items"]), tuple(value["erased"]), tuple(value["rules"]))
 
 
 @dataclass(frozen=True)
 class ByHand:
-    """What people changed, each entry with the moment `since` which it holds (epoch seconds).
+    """Changes made by hand, each entry with the time `since` which it applies (epoch seconds).
 
-    Args:
-        items, users: withdrawn until they are given back: id → {"since"}.
-        rights: put right for an item: id → {"since", "is", "was"}; `is` and `was` as of TableRights.of. Such an entry
-            holds while the source says what it said then (`was`), and ends when it says something else.
-        rules: {"since", "is", "was"}: rows in place of the source's (`was`), likewise; None where there are none.
+    Attributes:
+        items: Withdrawn until they are restored: id → {"since"}.
+        users: Likewise.
+        rights: Corrected rights of an item: id → {"since", "is", "was"}; `is` and `was` as in TableRights.of. An entry
+            applies while the source says what it said then (`was`), and ends when that changes.
+        rules: {"since", "is", "was"}: rows that replace the source's (`was`), likewise; None if there are none.
     """
 
     items: Mapping[str, Any] = field(default_factory=dict)
@@ -110,13 +111,14 @@ class ByHand:
 class Withdrawals:
     """A withdrawals file.
 
-    Args:
-        items: None: the version's own rights count, as for a first change by hand.
-        rules: None: the version's own.
-        erased: users as the version's table names them, ascending.
-        night: SHA-256 of what the night's tables told (`NightlyTables`) that it was last made from.
-        refused: the same of a night of which a part was not taken over, because little would have been left to show.
-        by_hand: what people changed.
+    Attributes:
+        items: None: the version's own rights apply, as for a first change by hand.
+        rules: None: the version's own apply.
+        erased: User ids as in the version's table, ascending.
+        night: SHA-256 of the night's tables (`NightlyTables`) from which it was last made.
+        refused: SHA-256 of a night's tables that were partly not applied, because too little would have remained
+            visible.
+        by_hand: Changes made by hand.
     """
 
     items: TableRights | None = None
@@ -138,17 +140,17 @@ class Withdrawals:
 
     @property
     def users(self) -> frozenset[str]:
-        """All who are to be answered as unknown."""
+        """All users who are treated as unknown."""
         return frozenset(self.erased) | frozenset(self.by_hand.users)
 
     @property
     def rows(self) -> tuple[Rule, ...] | None:
-        """The rules that hold; None: the version's own."""
+        """The rules in force; None: the version's own."""
         return tuple(self.by_hand.rules["is"]) if self.by_hand.rules is not None else self.rules
 
     @property
     def counts(self) -> dict[str, int]:
-        """How much it holds, for people: blocked items, users, rules, and items and users withdrawn by hand."""
+        """Counts for display: blocked items, users, rules, and items and users withdrawn by hand."""
         blocked = set(self.items.blocked if self.items else ())
         for item, entry in self.by_hand.rights.items():
             (blocked.add if entry["is"][0] else blocked.discard)(item)
@@ -162,7 +164,8 @@ class Withdrawals:
 
 
 def parse(content: bytes) -> Withdrawals:
-    """Raises ValueError, KeyError or TypeError for what is no such file, WithdrawalsError for one of a later format."""
+    """Parse a withdrawals file. Raises ValueError, KeyError or TypeError if it is invalid, WithdrawalsError for a
+    later format."""
     value = json.loads(content)
     if value["format"] != FORMAT:
         raise WithdrawalsError(
@@ -180,15 +183,15 @@ def parse(content: bytes) -> Withdrawals:
 
 
 def key_of(sha256: str) -> str:
-    """Where the store keeps a file."""
+    """The file's key in the store."""
     return f"{FOLDER}{sha256}.json"
 
 
 def read(store: Store, sha256: str | None) -> Withdrawals | None:
-    """The withdrawals that a pointer names; None where it names none.
+    """Read the withdrawals that a pointer names; None if it names none.
 
     Raises:
-        WithdrawalsError: the file is missing, cut, changed or of a later format.
+        WithdrawalsError: The file is missing, truncated, changed or of a later format.
     """
     if sha256 is None:
         return None
@@ -198,37 +201,37 @@ def read(store: Store, sha256: str | None) -> Withdrawals | None:
     except Missing:
         raise _unreadable(f"{where} is missing") from None
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise _unreadable(f"{where} was cut or changed: its SHA-256 is not its name")
+        raise _unreadable(f"{where} was truncated or changed: its SHA-256 differs from its name")
     try:
         return parse(content)
     except WithdrawalsError as error:
         raise WithdrawalsError(f"{where} {error}") from None
     except (ValueError, KeyError, TypeError):
-        raise _unreadable(f"{where} is no withdrawals file") from None
+        raise _unreadable(f"{where} is not a withdrawals file") from None
 
 
 def _unreadable(fault: str) -> WithdrawalsError:
     return WithdrawalsError(
-        f"{fault}. It says what may not be shown, so nothing is. Restore it from a backup, or start a new one: "
+        f"{fault}. Without it nothing can be shown safely. Restore it from a backup, or start a new one: "
         "`nightreel withdraw FILE --anew` with all that is withdrawn by hand, then `nightreel run`."
     )
 
 
 def canonical(value: Any) -> bytes:
-    """JSON with sorted keys, no spaces, UTF-8: the same content has the same bytes."""
+    """JSON with sorted keys, no spaces, UTF-8: equal content has equal bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def by_id(entries: Iterable[str]) -> tuple[str, ...]:
-    """Ids once each, ascending."""
+    """Distinct ids, ascending."""
     return tuple(sorted(set(entries)))
 
 
-def without_returned(file: Withdrawals, told: NightlyTables, known: frozenset[str]) -> Withdrawals:
-    """The same without erased users who came back: tonight's table asks for nothing, and the version to publish, which
-    was made of tonight's tables, knows them (`known`)."""
-    asked = frozenset(told.erased)
-    return replace(file, erased=tuple(user for user in file.erased if user in asked or user not in known))
+def without_returned(file: Withdrawals, tonight: NightlyTables, known: frozenset[str]) -> Withdrawals:
+    """The same without erased users who returned: tonight's table requests no erasure, and the version to publish,
+    which was made from tonight's tables, has their events (`known`)."""
+    erased = frozenset(tonight.erased)
+    return replace(file, erased=tuple(user for user in file.erased if user in erased or user not in known))
 
 
 def _rights(value: dict[str, Any]) -> TableRights:
@@ -237,7 +240,7 @@ def _rights(value: dict[str, Any]) -> TableRights:
 
 
 def _plain(value: Any) -> Any:
-    """A dataclass of this module as JSON's own kinds."""
+    """A dataclass of this module in JSON types."""
     if isinstance(value, (TableRights, NightlyTables, ByHand, Withdrawals)):
         return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
     return value

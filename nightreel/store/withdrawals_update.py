@@ -1,4 +1,4 @@
-"""Changing what is withdrawn: a new file beside the old one, then the channel's pointer by compare-and-swap."""
+"""Change withdrawals: write a new file, then move the channel's pointer by compare-and-swap."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ from nightreel.store.withdrawals_file import (
 )
 
 Made = Callable[[Pointer, Withdrawals | None], Withdrawals | None]
-"""From a channel's pointer and what holds there (None: nothing yet) to what shall hold; None: all stays as it is."""
+"""Maps a channel's pointer and its present withdrawals (None: none yet) to the new ones; None: no change."""
 
 
 @dataclass(frozen=True)
 class WithdrawalChange:
-    """What a change did to a channel.
+    """Result of a change.
 
-    Args:
-        channel: its name.
-        digest: the version that it serves.
-        before, after: what held, and what holds; the same where nothing had to change.
+    Attributes:
+        channel: Name of the channel.
+        digest: The version that it serves.
+        before: Withdrawals before the change.
+        after: Withdrawals after it; the same if nothing had to change.
     """
 
     channel: str
@@ -49,19 +50,19 @@ class WithdrawalChange:
 def change(
     store: Store, channel: str, made: Made, *, fence: Fence | None = None, anew: bool = False
 ) -> WithdrawalChange:
-    """Let other withdrawals hold in a channel. Whoever else changes it meanwhile is not undone: it is tried again on
-    what they left.
+    """Change a channel's withdrawals. If another process changes them meanwhile, the change is applied again to its
+    result.
 
     Args:
-        store: where the channel is.
-        channel: its name.
-        made: says what shall hold; called again after a conflict.
-        fence: the lock that a run must still hold.
-        anew: take a file that can't be read for none.
+        store: The store.
+        channel: Name of the channel.
+        made: Computes the new withdrawals; called again after a conflict.
+        fence: Fencing token of a run's lock, which must still be valid.
+        anew: Treat an unreadable file as if there were none.
 
     Raises:
-        StoreError: nothing is published there, or what holds can't be read.
-        LostLock: another run has begun since.
+        StoreError: Nothing is published there, or the present withdrawals can't be read.
+        LostLock: Another run has started since.
     """
     while True:
         seen = channels.live(store, channel)
@@ -92,48 +93,49 @@ def _held(store: Store, seen: Pointer, anew: bool) -> Withdrawals | None:
 
 
 def put(store: Store, file: Withdrawals) -> str:
-    """Write a file, before a pointer names it; returns its SHA-256. Written again where it is there already, so that a
-    collection takes it for young."""
+    """Write a file before a pointer names it; returns its SHA-256. An existing file is written again, so that a
+    garbage collection takes it for new."""
     store.put(key_of(file.sha256), file.content)
     return file.sha256
 
 
 def settle(store: Store, file: Withdrawals) -> None:
-    """After a pointer names it: a collection that had chosen an old file of the same content may have removed it."""
+    """Called after a pointer names the file: a garbage collection may have removed an old file with the same
+    content."""
     if not store.exists(key_of(file.sha256)):
         put(store, file)
 
 
-def compose(told: NightlyTables, held: Withdrawals | None, *, items: bool = True, rules: bool = True) -> Withdrawals:
-    """What a night's tables say, with what is kept of what held before.
+def compose(tonight: NightlyTables, held: Withdrawals | None, *, items: bool = True, rules: bool = True) -> Withdrawals:
+    """Combine a night's tables with the withdrawals in force.
 
     Args:
-        told: tonight's tables.
-        held: what holds by now. Its erased users stay erased, and what was withdrawn by hand stays withdrawn. What was
-            put right by hand stays while tonight's tables say the same as when it was put right.
-        items: take tonight's items over; else they are kept as they are live.
-        rules: likewise.
+        tonight: The night's tables.
+        held: The present withdrawals. Their erased users stay erased, and what was withdrawn by hand stays withdrawn.
+            Corrections by hand stay while the night's tables say the same as when they were made.
+        items: Whether to use the night's items; else the present ones stay.
+        rules: Likewise for rules.
     """
     before = held or Withdrawals()
-    rights = _with_windows(told.items, before.items) if items else before.items
+    rights = _with_windows(tonight.items, before.items) if items else before.items
     by_hand = before.by_hand
     if items:
-        kept = {item: entry for item, entry in by_hand.rights.items() if entry["was"] == told.items.of(item)}
+        kept = {item: entry for item, entry in by_hand.rights.items() if entry["was"] == tonight.items.of(item)}
         by_hand = replace(by_hand, rights=kept)
-    if rules and by_hand.rules is not None and by_hand.rules["was"] != list(told.rules):
+    if rules and by_hand.rules is not None and by_hand.rules["was"] != list(tonight.rules):
         by_hand = replace(by_hand, rules=None)
     return Withdrawals(
         items=rights,
-        rules=told.rules if rules else before.rules,
-        erased=by_id([*before.erased, *told.erased]),
-        night=told.sha256,
-        refused=None if items and rules else told.sha256,
+        rules=tonight.rules if rules else before.rules,
+        erased=by_id([*before.erased, *tonight.erased]),
+        night=tonight.sha256,
+        refused=None if items and rules else tonight.sha256,
         by_hand=by_hand,
     )
 
 
 def _with_windows(tonight: TableRights, held: TableRights | None) -> TableRights:
-    """Tonight's rights, with the windows that held for items whose rows can't be read tonight."""
+    """Tonight's rights, with the present availability of items whose rows can't be read tonight."""
     known = [item for item in tonight.unread if held and item in held.all and item not in held.unread]
     if not known or held is None:
         return tonight
@@ -142,7 +144,7 @@ def _with_windows(tonight: TableRights, held: TableRights | None) -> TableRights
 
 
 def withdrawn(held: Withdrawals | None, items: frozenset[str], users: frozenset[str], now: float) -> Withdrawals:
-    """The same, with items and users withdrawn by hand, since `now` (epoch seconds) where they weren't yet."""
+    """Add items and users withdrawn by hand, `now` (epoch seconds) if they are new."""
     before = held or Withdrawals()
     new = {"since": int(now)}
     by_hand = replace(
@@ -154,11 +156,11 @@ def withdrawn(held: Withdrawals | None, items: frozenset[str], users: frozenset[
 
 
 def of_a_new_channel(store: Store) -> Withdrawals:
-    """What holds in a channel that begins: all that was withdrawn by hand from the store's other channels, since a
-    takedown means whatever is served.
+    """Withdrawals of a new channel: all that was withdrawn by hand from the store's other channels, because a takedown
+    applies to whatever is served.
 
     Raises:
-        WithdrawalsError: what holds in one of them can't be read.
+        WithdrawalsError: The withdrawals of one of them can't be read.
     """
     items: dict[str, Any] = {}
     users: dict[str, Any] = {}
@@ -170,7 +172,7 @@ def of_a_new_channel(store: Store) -> Withdrawals:
 
 
 def given_back(held: Withdrawals | None, items: frozenset[str], users: frozenset[str]) -> Withdrawals:
-    """The same, without what was withdrawn by hand of these."""
+    """Remove withdrawals by hand of these items and users."""
     before = held or Withdrawals()
     by_hand: ByHand = replace(
         before.by_hand,

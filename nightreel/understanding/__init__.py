@@ -1,1 +1,1 @@
-"""What can be told of an item from its words, its sound and its pictures, each field with where it came from."""
+"""Fields derived from an item's text, sound and pictures, each with its provenance."""

@@ -1,9 +1,9 @@
-"""Derived values that were computed before, kept in the state directory: only new and changed items are looked at.
+"""Cache of derived fields in the state directory, so that only new and changed items are processed.
 
 A cache belongs to one producer (a model or method with its settings and code). It is a folder of shards, JSON Lines of
-[key, value] named by the hash of their content and put in place by a rename: a killed run keeps what it had written.
-Two runs may use it at once: what one misses of the other's it computes again. Memory: 24 bytes a value that is kept;
-the value itself is read when it is asked for.
+[key, value], named by the hash of their content and renamed into place: a killed run keeps what it has written. Two
+runs may use it at once; what one of them can't see of the other's it computes again. Memory: 24 bytes per stored value;
+the value itself is read on demand.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SHARD_ROWS = 1024
 SHARD_S = 20.0
 """Values, and seconds, after which a shard is written: a value may cost minutes (a transcript) or next to nothing."""
 MOST_SHARDS = 32
-"""Shards beyond this many are merged into one."""
+"""Maximum number of shards before they are merged."""
 
 
 def fingerprint(*parts: Any) -> str:
@@ -40,21 +40,21 @@ def fingerprint(*parts: Any) -> str:
 
 
 def code_of(*modules: Path) -> str:
-    """sha256 of modules' files: other code may give other values."""
+    """sha256 of modules' files, because changed code may give other values."""
     return fingerprint([hashlib.sha256(path.read_bytes()).hexdigest() for path in modules])
 
 
 @dataclass(frozen=True)
 class _Shard:
     """An open shard; the file stays readable when a merge removes its name. heads: [rows] hashes of the keys,
-    ascending; places: [rows, 2] where each line begins and ends."""
+    ascending; places: [rows, 2] start and end of each line."""
 
     file: BinaryIO
     heads: npt.NDArray[np.uint64]
     places: npt.NDArray[np.int64]
 
     def lines(self, wanted: npt.NDArray[np.uint64]) -> Iterator[bytes]:
-        """Lines whose key may be a wanted one."""
+        """Lines that may have one of the wanted keys."""
         at = np.searchsorted(self.heads, wanted)
         inside = at < len(self.heads)
         for row in at[inside][self.heads[at[inside]] == wanted[inside]]:
@@ -63,8 +63,8 @@ class _Shard:
 
 
 class FieldCache:
-    """Values by key, in `root/<producer>`; use it in a `with`, whose end writes what is waiting. A key is text without
-    quotes and backslashes."""
+    """Values by key, in `root/<producer>`; a context manager, which writes pending values at its end. A key is text
+    without quotes and backslashes."""
 
     def __init__(self, root: Path, producer: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.folder, self.clock = root / producer[:32], clock
@@ -80,7 +80,7 @@ class FieldCache:
             self.shards = self._opened()
 
     def find(self, keys: Sequence[str]) -> dict[str, Any]:
-        """The values of those keys that are kept."""
+        """Stored values of these keys."""
         found = {key: self.waiting[key] for key in keys if key in self.waiting}
         rest = {key for key in keys if key not in found}
         wanted = np.array(sorted(map(_head, rest)), np.uint64)
@@ -92,13 +92,13 @@ class FieldCache:
         return found
 
     def put(self, key: str, value: Any) -> None:
-        """Keep a value; it must be JSON, and comes back as JSON gives it."""
+        """Store a value; it must be JSON, and is returned as JSON."""
         self.waiting[key] = value
         if len(self.waiting) >= SHARD_ROWS or self.clock() - self.written >= SHARD_S:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is waiting."""
+        """Write pending values."""
         if self.waiting:
             lines = (_line(key, self.waiting[key]) for key in sorted(self.waiting))
             path = self.folder / put(self.folder, lines, SUFFIX)
@@ -135,7 +135,7 @@ def _key(line: bytes) -> bytes:
 
 
 def _merged(shards: dict[Path, _Shard]) -> Iterator[bytes]:
-    """The lines of all shards in the keys' order, one a key; each shard has them in that order."""
+    """Lines of all shards in the order of the keys, one per key; each shard is sorted in that order."""
     for shard in shards.values():
         shard.file.seek(0)
     last = None
@@ -146,20 +146,20 @@ def _merged(shards: dict[Path, _Shard]) -> Iterator[bytes]:
 
 
 def _open_shard(path: Path) -> _Shard | None:
-    """None where it is gone, or isn't what its name says: then it is removed."""
+    """Open a shard; None if it is gone or damaged, in which case it is removed."""
     try:
         file = path.open("rb")
     except FileNotFoundError:  # another run merged it
         return None
     if hashlib.file_digest(file, "sha256").hexdigest() == path.stem:
         file.seek(0)
-        told = [(_head(_key(line).decode()), len(line)) for line in file]
-        ends = np.cumsum([length for _, length in told])
+        entries = [(_head(_key(line).decode()), len(line)) for line in file]
+        ends = np.cumsum([length for _, length in entries])
         places = np.column_stack([np.concatenate([[0], ends[:-1]]), ends]).astype(np.int64)
-        heads = np.array([head for head, _ in told], np.uint64)
+        heads = np.array([head for head, _ in entries], np.uint64)
         order = np.argsort(heads, kind="stable")
         return _Shard(file, heads[order], places[order])
     file.close()
-    log_progress(f"field cache: {path.name[:12]}… is damaged; removed, its items are looked at again")
+    log_progress(f"field cache: {path.name[:12]}… is damaged and was removed; its items are processed again")
     path.unlink(missing_ok=True)
     return None

@@ -1,4 +1,4 @@
-"""Everything that looks at the items of a catalogue, block after block; each part is opened when an item needs it."""
+"""Runs all extractors over the catalogue, block by block; each is loaded when an item first needs it."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 READ = ("item_id", "title", "description", "transcript", "genres", "tags", "language", "media_uri")
 OTHERS_SHARE = 0.1
 MOST_ITEMS, MOST_TEXT = 8_192, 16_000_000
-"""Items of a block, and characters of their texts."""
+"""Items per block, and characters of their texts."""
 Row = dict[str, Any]
 
 
 class UnderstandPipeline:
-    """Looks, and what they count. catalogue: validate's items, with their comments beside them; pins: of media files;
-    spool: a file that may be made; open_objects: media in a bucket."""
+    """The extractors and their counts. catalogue: validate's items, with their comments next to them; pins: of media
+    files; spool: path of a temporary file; open_objects: for media in a bucket."""
 
     def __init__(
         self,
@@ -52,8 +52,8 @@ class UnderstandPipeline:
         self.items = self.told = self.transcribed = self.languages = self.others = 0
 
     def blocks(self) -> Iterator[list[Row]]:
-        """The catalogue in blocks, as large as memory allows: what is new in a block is encoded together, and each
-        length of text ends in a batch that is not full; after a small change most would be such."""
+        """The catalogue in blocks as large as memory permits: new items of a block are encoded together, and each
+        text length ends with a batch that is not full; after a small change most batches would be like this."""
         held: list[Row] = []
         room = MOST_TEXT
         for rows in iter_strict(self.catalogue, ITEMS_SCHEMA, READ, BLOCK):
@@ -66,47 +66,47 @@ class UnderstandPipeline:
             yield held
 
     def read(self, rows: list[Row], found: Understood) -> None:
-        """Fill `found` for a block of the catalogue."""
+        """Set the fields of a block of the catalogue."""
         if any(row["media_uri"] for row in rows):
             self.files.read([self._with_language(row) for row in rows], found)
         heard = [row["transcript"] or own.get("transcript") for row, own in zip(rows, found.fields, strict=True)]
         rows = [row | {"transcript": transcript} for row, transcript in zip(rows, heard, strict=True)]
         texts = self._prose(rows, found)
-        told = [at for at, text in enumerate(texts) if text.body]
-        if told:
-            self.reading.read(self.items, told, texts, rows, found)
+        with_text = [at for at, text in enumerate(texts) if text.body]
+        if with_text:
+            self.reading.read(self.items, with_text, texts, rows, found)
             found.cards["text"] = self.reading.card()
             if self.settings.understand.writer.model:
-                self.writing.write(told, texts, found)
+                self.writing.write(with_text, texts, found)
         self.comments.give(self.items, len(rows), found)
-        self.items, self.told = self.items + len(rows), self.told + len(told)
+        self.items, self.told = self.items + len(rows), self.told + len(with_text)
         self.transcribed += sum("transcript" in own for own in found.fields)
 
     def _with_language(self, row: Row) -> Row:
-        """The row with the language that its own words tell, where a file is to be heard and it names none: a speech
-        model would find words of its own language in any other."""
+        """The row with the language of its text, if it has a file with sound but no language: a speech model would
+        find words of its own language in any other."""
         if row["language"] or not row["media_uri"]:
             return row
         (guess,) = self.guessed.of([prose_of(row)])
         return row | {"language": guess.language if guess.score >= self.settings.understand.language_score else None}
 
     def _prose(self, rows: list[Row], found: Understood) -> list[Prose]:
-        """The items' prose in their languages: the catalogue's, else the one identified, else empty."""
-        texts, told = [prose_of(row) for row in rows], [str(row["language"] or "") for row in rows]
-        unknown = [at for at, language in enumerate(told) if not language]
+        """The items' text with its language: by the catalogue, else identified, else empty."""
+        texts, stated = [prose_of(row) for row in rows], [str(row["language"] or "") for row in rows]
+        unknown = [at for at, language in enumerate(stated) if not language]
         for at, guess in zip(unknown, self.guessed.of([texts[at] for at in unknown]), strict=True):
             if guess.language and guess.score >= self.settings.understand.language_score:
-                told[at] = guess.language
+                stated[at] = guess.language
                 found.put(at, "language", "language", texts[at].digest, {"language": guess.language}, guess.score)
                 found.cards.setdefault("language", self.identifier.card())
-        known = [language.partition("-")[0].casefold() for language in told if language]
+        known = [language.partition("-")[0].casefold() for language in stated if language]
         self.languages += len(known)
         self.others += len(known) - known.count("en")
-        return [replace(text, language=language) for text, language in zip(texts, told, strict=True)]
+        return [replace(text, language=language) for text, language in zip(texts, stated, strict=True)]
 
     def learn_tags(self, cards: Row) -> tuple[Tagger | None, Row]:
-        """The tagger, where there is one, and metrics of it."""
-        log_progress(f"language: {self.languages:,} of {self.items:,} items")
+        """Train the tagger, if there are labels; returns it with its metrics."""
+        log_progress(f"language: identified for {self.languages:,} of {self.items:,} items")
         if not self.told:
             log_progress("no item has a description or a transcript: no keywords, summaries, sentiment and tags")
             return None, {}
@@ -114,15 +114,15 @@ class UnderstandPipeline:
         return tagger, {"sentiment": self.reading.sentiments.quality(), "tags": quality}
 
     def advise(self) -> None:
-        """Say so where the encoder is an English one and much of the catalogue is not English."""
+        """Log a hint if the encoder is for English and much of the catalogue is not English."""
         if self.settings.embed.encoder == ENGLISH and self.others > OTHERS_SHARE * self.languages:
             log_progress(
-                f"embed.encoder: {ENGLISH} reads English, and {self.others:,} of {self.languages:,} items are in other "
-                f"languages: {UNIVERSAL} puts 16 languages into one space"
+                f"embed.encoder: {ENGLISH} is for English, and {self.others:,} of {self.languages:,} items are in "
+                f"other languages. {UNIVERSAL} covers 16 languages"
             )
 
     def metrics(self) -> Row:
-        """For `dvc metrics`."""
+        """The metrics for `dvc metrics`."""
         return {
             "items": self.items,
             "transcribed": self.transcribed,
@@ -132,7 +132,7 @@ class UnderstandPipeline:
         }
 
     def counts(self) -> Row:
-        """For the log: of those parts that were opened."""
+        """Lines for the log, of the extractors that were used."""
         opened = [part for name in ("files", "reading", "writing") if (part := vars(self).get(name)) is not None]
         return {name: count for part in opened for name, count in part.counts().items()}
 
@@ -147,7 +147,7 @@ class UnderstandPipeline:
         path, root = self.catalogue.with_name("comments.parquet"), state_directory() / "understand" / "comments"
         return Comments(path, self.identifier, self.settings.understand.sentiment, root, self.stack)
 
-    # Each is imported where it is first asked for: torch takes seconds, and a catalogue of titles needs none of it.
+    # Imported on first use: torch takes seconds, and a catalogue of titles doesn't need it.
 
     @cached_property
     def files(self) -> MediaFiles:

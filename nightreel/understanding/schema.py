@@ -1,4 +1,4 @@
-"""The tables of data/understand: derived fields, a row an item, and where each of them came from."""
+"""The tables of data/understand: derived fields, one row per item, and the provenance of each."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ FIELDS_SCHEMA = pa.schema(
         pa.field("picture", SCORES),
     ]
 )
-"""Derived fields alone: null where the catalogue has the field itself, or where nothing could be said; lists of words
-are never null. keyword_scores are cosines, tag_scores calibrated probabilities, sentiment_score is the probability of
-a positive tone less that of a negative one, comment_tone the mean of that over so many `comments_read`, segments the
-transcript with its seconds; sound and picture are vectors, the shares are parts of the sound's seconds."""
+"""Only derived fields: null if the catalogue has the field itself, or if there is no result; lists of words are
+never null. keyword_scores are cosines, tag_scores calibrated probabilities; sentiment_score is the probability of
+positive minus that of negative sentiment, comment_tone its mean over `comments_read` comments; segments is the
+transcript with times in seconds; sound and picture are vectors; the shares are shares of the sound's seconds."""
 FRAMES_SCHEMA = pa.schema(
     [
         pa.field("item_id", pa.string()),
@@ -49,9 +49,9 @@ FRAMES_SCHEMA = pa.schema(
         pa.field("jpeg", pa.binary()),
     ]
 )
-"""A row for each frame that was looked at; jpeg: a small picture of it, for people."""
+"""One row per processed frame; jpeg: a thumbnail for display."""
 REVIEW_SCHEMA = pa.schema([pa.field(name, pa.string()) for name in ("item_id", "prompt", "reason", "answer")])
-"""Answers of the language model that failed the check, and why; prompt is the hash of what was asked."""
+"""Rejected outputs of the language model with the reason; prompt is the hash of the prompt."""
 PROVENANCE_SCHEMA = pa.schema(
     [
         pa.field("item_id", pa.string()),
@@ -62,20 +62,20 @@ PROVENANCE_SCHEMA = pa.schema(
         pa.field("skipped", pa.string()),
     ]
 )
-"""A row for each derived field of an item: producer names a card in understand.json, input is the sha256 of what was
-looked at, score is the field's own (or its best), and `skipped` is the reason where there is no field."""
+"""One row per derived field of an item: producer names a card in understand.json, input is the sha256 of the input,
+score is the field's own (or its best), and `skipped` is the reason if there is no field."""
 ROWS = 2048
-"""Items of a row group: as Python's objects, they take many times their bytes."""
+"""Items per row group: as Python objects, they take many times their bytes."""
 SCHEMAS = {"items": FIELDS_SCHEMA, "frames": FRAMES_SCHEMA, "provenance": PROVENANCE_SCHEMA, "review": REVIEW_SCHEMA}
 
 
 @dataclass
 class Understood:
-    """What was derived of a block of the catalogue, row by row; filled by the stage."""
+    """Fields derived for a block of the catalogue, row by row; filled by the stage."""
 
     item_ids: list[str]
     cards: dict[str, Any] = field(default_factory=dict)
-    """Producer → what it is: model, revision, digest of its weights; the same for all blocks."""
+    """Producer → its description: model, revision, digest of its weights; the same for all blocks."""
     review: list[dict[str, Any]] = field(default_factory=list)
     fields: list[dict[str, Any]] = field(init=False)
     provenance: list[list[dict[str, Any]]] = field(init=False)
@@ -88,19 +88,19 @@ class Understood:
     def put(
         self, row: int, name: str, producer: str, seen: str, values: dict[str, Any], score: float | None = None
     ) -> None:
-        """Fields of one producer for an item; `name` is the field that provenance lists."""
+        """Set fields of one producer for an item; `name` is the field that provenance lists."""
         self.fields[row].update(values)
         self._note(row, field=name, producer=producer, input=seen, score=score, skipped=None)
 
     def skip(self, row: int, name: str, producer: str, seen: str | None, reason: str) -> None:
-        """Say why an item has no such field."""
+        """Record why an item has no such field."""
         self._note(row, field=name, producer=producer, input=seen, score=None, skipped=reason)
 
     def _note(self, row: int, **facts: Any) -> None:
         self.provenance[row].append({"item_id": self.item_ids[row], **facts})
 
     def tables(self) -> Iterator[dict[str, pa.Table]]:
-        """items, frames, provenance and review, in the catalogue's order, of at most ROWS items at once."""
+        """Yield items, frames, provenance and review, in the catalogue's order, of at most ROWS items at once."""
         review = self.review
         for start in range(0, len(self.fields), ROWS):
             some = self.fields[start : start + ROWS]
@@ -116,14 +116,14 @@ class Understood:
             review = []
 
     def write(self, folder: Path) -> None:
-        """All of it, where the block is the whole catalogue."""
+        """Write all tables, if the block is the whole catalogue."""
         with Tables(folder) as tables:
             for part in self.tables():
                 tables.add(part)
 
 
 class Tables:
-    """The tables in a folder, written block by block; use it in a `with`."""
+    """The tables in a folder, written block by block; a context manager."""
 
     def __init__(self, folder: Path, suffix: str = "") -> None:
         self.writers = {
@@ -132,7 +132,7 @@ class Tables:
         }
 
     def add(self, tables: dict[str, pa.Table]) -> None:
-        """A block; each is a row group of its own."""
+        """Append a block, as a row group of its own."""
         for name, table in tables.items():
             self.writers[name].write_table(table)
 

@@ -1,4 +1,4 @@
-"""What is told of the items that have prose: keywords, summary and sentiment, block after block, then tags."""
+"""Fields of the items that have text: keywords, summary and sentiment, block by block, then tags."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from nightreel.understanding.text.sentiment import Sentiments
 from nightreel.understanding.vector_spool import Spool
 
 ENCODING_AND_DESCRIBING = ((0.0, 0.25), (0.25, 0.75))
-"""Share of a block's work that is done before a part of it, and the part's own."""
+"""Shares of a block's work before a part of it, and of the part itself."""
 Row = dict[str, Any]
 
 
 class TextPass:
-    """Use it in a `with`, which closes its files. n: items of the catalogue; spool: a file for its vectors."""
+    """A context manager, which closes its files. n: items of the catalogue; spool: a file for vectors."""
 
     def __init__(self, settings: Settings, n: int, spool: Path) -> None:
         self.settings, self.fresh, self.n, self.stack = settings, 0, n, ExitStack()
@@ -48,15 +48,15 @@ class TextPass:
         self.told = Progress("items described", n)
 
     def read(
-        self, start: int, told: Sequence[int], texts: Sequence[Prose], rows: Sequence[Row], found: Understood
+        self, start: int, with_text: Sequence[int], texts: Sequence[Prose], rows: Sequence[Row], found: Understood
     ) -> None:
-        """Fill keywords, summary and sentiment of a block's items at `told`; start: its first row in the catalogue."""
-        prose = [texts[at] for at in told]
+        """Set keywords, summary and sentiment of a block's items at `with_text`; start: the block's first row."""
+        prose = [texts[at] for at in with_text]
         encoding, describing = (partial(self._tell, start, len(rows), *part) for part in ENCODING_AND_DESCRIBING)
         vectors = self.vectors.vectors([text.whole for text in prose], encoding)
         fields, fresh = describe(self.encoder, prose, vectors, self.settings.understand, self.cache, describing)
         self.fresh += fresh
-        for at, text, own in zip(told, prose, fields, strict=True):
+        for at, text, own in zip(with_text, prose, fields, strict=True):
             if own.keywords:
                 words = {"keywords": list(own.keywords), "keyword_scores": list(own.scores)}
                 found.put(at, "keywords", "text", text.digest, words, own.scores[0])
@@ -64,38 +64,38 @@ class TextPass:
                 found.put(at, "summary", "text", text.digest, {"summary": own.summary})
             labels = tuple(labels_of(rows[at], self.settings.understand.tags.taxonomy))
             self.labels.append(self.same.setdefault(labels, labels))
-        self.sentiments.give(told, prose, vectors, found)
-        self.spool.add([start + at for at in told], [text.digest for text in prose], vectors)
+        self.sentiments.give(with_text, prose, vectors, found)
+        self.spool.add([start + at for at in with_text], [text.digest for text in prose], vectors)
 
     def _tell(self, start: int, rows: int, before: float, part: float, done: int, share: float) -> None:
-        """Progress of the whole from that of a part of a block's work."""
+        """Overall progress from the progress of a part of a block's work."""
         seen = start + rows * (before + part * share)
         self.told(int(seen), seen / self.n)
 
     def card(self) -> Row:
-        """What described."""
+        """Description of the method."""
         return self.encoder.card() | {"method": "maximal marginal relevance; sentence centrality"}
 
     def counts(self) -> Row:
-        """For the log."""
+        """Lines for the log."""
         return {**vars(self.vectors.tally), "described": self.fresh}
 
     def learn_tags(self, cards: Row) -> tuple[Tagger | None, Row]:
-        """The tagger, learned from the catalogue's labels, where there is one; and what was measured of it."""
+        """Train the tagger on the catalogue's labels, if there are enough; returns it with its metrics."""
         wanted, rng = self.settings.understand.tags, np.random.default_rng(self.settings.understand.seed)
         vectors = self.spool.path.with_suffix(".lesson")
         task = prepare(self.spool.take, self.labels, wanted, rng, vectors)
         if task is None:
-            log_progress(f"tags: fewer than two labels have {wanted.least_items} items with prose: none are learned")
+            log_progress(f"tags: fewer than two labels have {wanted.least_items} items with text; no tagger is trained")
             return None, {"given": False}
         tagger, quality = fit_tagger(task, self.names.vectors(task.names), wanted)
         vectors.unlink()
         _tell(quality, len(task.names), len(task.flags))
         if tagger is None:
-            log_progress("tags: the learned ones are no better than these: none are given")
+            log_progress("tags: the tagger is not better than these baselines; no tags are assigned")
             return None, quality | {"given": False}
         cards["tags"] = self.encoder.card() | {
-            "method": "logistic regression, one against the rest, Platt scaling out of fold",
+            "method": "one-vs-rest logistic regression, Platt scaling on out-of-fold scores",
             "head": tagger.digest(),
             "labels": list(tagger.names),
             "cross_validated": quality["learned"],
@@ -110,14 +110,16 @@ class TextPass:
     ) -> None:
         self.stack.close()
         if error is None:
-            told = self.spool.count
+            count = self.spool.count
             log_progress(self.vectors.tally.line())
-            log_progress(f"keywords and summaries: {self.fresh:,} of {told:,} items; {told - self.fresh:,} from cache")
+            log_progress(
+                f"keywords and summaries: {self.fresh:,} of {count:,} items; {count - self.fresh:,} from cache"
+            )
 
 
 def _tell(quality: Mapping[str, Any], labels: int, items: int) -> None:
     learned, commonest, names = (quality[way]["precision@1"] for way in ("learned", "commonest", "label_names"))
     log_progress(
-        f"tags: {labels} labels learned from {items:,} items; cross-validated precision@1 {learned:.3f} (always the "
-        f"commonest {commonest:.3f}, nearest label name {names:.3f})"
+        f"tags: {labels} labels trained on {items:,} items; cross-validated precision@1 {learned:.3f} (most frequent "
+        f"label {commonest:.3f}, nearest label name {names:.3f})"
     )

@@ -1,4 +1,4 @@
-"""The tables of the first pass over the catalogue, and their last form, with the tags that are learned after it."""
+"""Tables of the first pass over the catalogue, completed in the second pass with the predicted tags."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SUFFIX = ".draft"
 
 
 def draft(folder: Path) -> Tables:
-    """The first pass's tables; a block is a row group."""
+    """The first pass's tables; each block is a row group."""
     return Tables(folder, SUFFIX)
 
 
 def finish(folder: Path, tagger: Tagger | None, spool: Spool | None) -> None:
-    """Give the drafts their names, items and provenance with the tags of each item in the spool."""
+    """Rename the drafts, and add to items and provenance the tags of each item in the spool."""
     if tagger is not None and spool is not None:
         with Tables(folder) as tables:
             _tagged(folder, tagger, spool, tables)

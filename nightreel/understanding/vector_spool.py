@@ -1,4 +1,4 @@
-"""Vectors of the items that have prose, on disk between the two passes over the catalogue."""
+"""Vectors of the items that have text, on disk between the two passes over the catalogue."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ Records = npt.NDArray[np.void]
 
 
 class Spool:
-    """Records of `row` (of the catalogue), `digest` (of the prose) and `vector`, in the order in which they came."""
+    """Records of `row` (of the catalogue), `digest` (of the text) and `vector`, in the order in which they were
+    added."""
 
     def __init__(self, path: Path, dim: int) -> None:
         self.path, self.count, self.read = path, 0, 0
@@ -24,7 +25,7 @@ class Spool:
         path.write_bytes(b"")
 
     def add(self, rows: Sequence[int], digests: Sequence[str], vectors: Vectors) -> None:
-        """More records; rows ascend."""
+        """Append records; rows ascend."""
         records = np.empty(len(rows), self.layout)
         records["row"], records["digest"], records["vector"] = rows, digests, vectors
         with self.path.open("ab") as file:
@@ -32,14 +33,14 @@ class Spool:
         self.count += len(rows)
 
     def take(self, numbers: npt.NDArray[np.int64]) -> Iterator[Vectors]:
-        """[≤ BLOCK, dim] vectors of some records, by their ascending numbers from 0."""
+        """Yield [≤ BLOCK, dim] vectors of some records, by their ascending numbers from 0."""
         for start in range(0, self.count, BLOCK):
             inside = slice(*np.searchsorted(numbers, (start, start + BLOCK)))
             if inside.start < inside.stop:
                 yield self._records(start, BLOCK)["vector"][numbers[inside] - start]
 
     def next_until(self, row: int) -> Records:
-        """The records of rows before `row` that were not given yet."""
+        """The records of rows before `row` that were not returned yet."""
         parts: list[Records] = []
         while not parts or len(parts[-1]) == BLOCK:
             part = self._records(self.read, BLOCK)

@@ -1,4 +1,4 @@
-"""The few tables of a published version that say what withdrawals come to; the rest of it is not fetched."""
+"""The tables of a published version that are needed to preview withdrawals; the rest of it is not downloaded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ITEMS = "items.parquet"
 
 @dataclass(frozen=True)
 class LiveTables:
-    """Of one version. users: its ids, ascending; key_fingerprint: of the key of pseudonyms, None: ids are plain."""
+    """Tables of one version. users: its ids, ascending; key_fingerprint: of the pseudonym key, None: ids are plain."""
 
     digest: str
     items: ItemTable
@@ -35,10 +35,8 @@ class LiveTables:
     key_fingerprint: str | None
 
     def shown(self, file: Withdrawals | None, now: float, *, ruled: bool = True) -> Mask:
-        """[n] items that may be shown at a moment (epoch seconds) under withdrawals (None: the version's own rights).
-
-        ruled: whether rules count.
-        """
+        """[n] items that may be shown at a time (epoch seconds) under withdrawals (None: the version's own rights).
+        ruled: whether rules count."""
         items = self.items if file is None else items_under(self.items, file)
         shown = ~items.hidden(now)
         rules = self.rules if file is None else rules_under(self.rules, file, items, self.facets)
@@ -46,7 +44,7 @@ class LiveTables:
         return shown if held is None or held.hidden is None else shown & ~held.hidden
 
     def known(self, file: Withdrawals | None) -> int:
-        """How many users are known under withdrawals."""
+        """Number of users who are known under withdrawals."""
         if file is None:
             return len(self.users)
         return len(self.users) - len(file.users.intersection(self.users.to_pylist()))
@@ -54,11 +52,11 @@ class LiveTables:
 
 @contextmanager
 def live_tables(store: Store, digest: str) -> Iterator[LiveTables]:
-    """The tables of a version, each checked against its manifest, in a folder that is there meanwhile.
+    """Yield the tables of a version, each checked against its manifest, from a temporary folder.
 
     Raises:
-        StoreError: there is no such version, or a file of it is missing.
-        BundleError: a file of it was changed.
+        StoreError: There is no such version, or a file of it is missing.
+        BundleError: A file of it was changed.
     """
     manifest = manifest_of(store, digest)
     with TemporaryDirectory(prefix="nightreel-live-") as scratch:

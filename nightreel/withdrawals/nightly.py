@@ -1,4 +1,4 @@
-"""Tonight's withdrawals made to hold in a channel: guarded, so that a broken table does not empty what is live."""
+"""Apply the night's withdrawals to a channel, with a safeguard against faulty tables that would hide most items."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from nightreel.store.withdrawals_update import WithdrawalChange, change, compose
 from nightreel.withdrawals.live_tables import LiveTables, live_tables
 
 MOST = 0.5
-"""Of the items that are shown: when more than this would go in one night, the table is taken for broken."""
+"""Share of the visible items: if more than this would be hidden in one night, the table is considered faulty."""
 
 
 @dataclass
 class Effect:
-    """What tonight's withdrawals come to in a channel.
+    """Effect of the night's withdrawals on a channel.
 
-    Args:
-        items: how many items of the version are no longer shown.
-        users: how many of its users are no longer known.
-        warnings: what was not taken over, and why.
+    Attributes:
+        items: Number of the version's items that are no longer shown.
+        users: Number of its users who are no longer known.
+        warnings: What was not applied, and why.
     """
 
     items: int = 0
@@ -32,7 +32,7 @@ class Effect:
 
 
 def serving_together(store: Store, channel: str) -> list[str]:
-    """The channels that serve the same users as this one: `live` and all with a share of its users; else itself."""
+    """The channels that share users with this one: `live` and all with a share; else only itself."""
     pointers = channels.channels(store)
     group = [name for name, pointer in sorted(pointers.items()) if name == "live" or pointer.share > 0]
     if channel in group:
@@ -41,33 +41,34 @@ def serving_together(store: Store, channel: str) -> list[str]:
 
 
 def waiting(store: Store, together: list[str]) -> list[str]:
-    """The channels that serve nobody yet, beside those which serve the platform's users: a share may open one any day,
-    and it must not show by then what was withdrawn meanwhile. None beside a channel on its own, which is a trial."""
+    """Channels without users, if `together` are those that serve the platform's users: they may get a share at any
+    time, and must not show withdrawn items then. None for a channel on its own, which is a trial."""
     return sorted(channels.channels(store).keys() - set(together)) if "live" in together else []
 
 
 def hold(
-    store: Store, channel: str, told: NightlyTables, now: float, fence: Fence | None, *, fitting: bool = False
+    store: Store, channel: str, tonight: NightlyTables, now: float, fence: Fence | None, *, fitting: bool = False
 ) -> tuple[WithdrawalChange, Effect]:
-    """Let what tonight's tables say hold in a channel, beside what was withdrawn by hand.
+    """Apply the night's tables to a channel, in addition to what was withdrawn by hand.
 
     Args:
-        store: where the channel is.
-        channel: a channel that serves a version.
-        told: what the tables say.
-        now: the moment at which rights are judged, epoch seconds.
-        fence: the lock that the run must still hold.
-        fitting: leave the channel alone where a part would not be taken over: it may be of another platform.
+        store: The store.
+        channel: A channel that serves a version.
+        tonight: The night's tables.
+        now: Time at which rights are judged, epoch seconds.
+        fence: Fencing token of the run's lock, which must still be valid.
+        fitting: Leave the channel unchanged if a part would not be applied: it may belong to another platform.
 
     Raises:
-        StoreError, BundleError: the version or what holds can't be read.
-        LostLock: another run has begun since.
+        StoreError: The version or the present withdrawals can't be read.
+        BundleError: Likewise.
+        LostLock: Another run has started since.
     """
     effect = Effect()
 
     def made(seen: Pointer, held: Withdrawals | None) -> Withdrawals | None:
         with live_tables(store, seen.digest) as live:
-            file, effect.warnings = guarded(live, told, held, now, channel)
+            file, effect.warnings = guarded(live, tonight, held, now, channel)
             if fitting and effect.warnings:
                 effect.warnings = []
                 return None
@@ -79,33 +80,33 @@ def hold(
 
 
 def guarded(
-    live: LiveTables, told: NightlyTables, held: Withdrawals | None, now: float, channel: str
+    live: LiveTables, tonight: NightlyTables, held: Withdrawals | None, now: float, channel: str
 ) -> tuple[Withdrawals, list[str]]:
-    """What shall hold, and warnings about what is not taken over.
+    """The new withdrawals, and warnings about parts that are not applied.
 
-    A table of items after which nothing, or less than half, of what is shown would be left is taken for broken (an
-    inverted column, an empty or cut file): items then keep the rights that they have. So do rules after which no item
-    is left. Erased users and what was withdrawn by hand are never put off.
+    A table of items that would hide everything, or more than half of what is shown, is considered faulty (an inverted
+    column, an empty or truncated file): the items' present rights stay in force. Likewise rules that leave no item.
+    Erasures and withdrawals by hand are always applied.
     """
     warnings = []
     before = live.shown(held, now, ruled=False)
-    after = live.shown(compose(told, held, rules=False), now, ruled=False)
+    after = live.shown(compose(tonight, held, rules=False), now, ruled=False)
     gone = int((before & ~after).sum())
     items = not gone or (bool(after.any()) and gone <= MOST * int(before.sum()))
     if not items:
-        left = sum(item not in told.items.all for item in live.items.ids)
+        left = sum(item not in tonight.items.all for item in live.items.ids)
         warnings.append(
-            f"the table items would take {gone:,} of the {int(before.sum()):,} items that channel {channel} shows "
-            f"({left:,} of the version's are not in it, {len(told.items.blocked):,} are blocked in it). That looks "
-            "broken, so items keep the rights that they have there. Look at items.* (blocked, expires_at, cut rows); "
-            "if it is meant, it goes live with the next version that is published."
+            f"the table items would hide {gone:,} of the {int(before.sum()):,} items that channel {channel} shows "
+            f"({left:,} of the version's items are missing from it, {len(tonight.items.blocked):,} are blocked in it). "
+            "That looks like a fault in the data, so the items' rights are left unchanged. Check items.* (blocked, "
+            "expires_at, missing rows). If it is intended, it takes effect with the next published version."
         )
     rules = True
-    if bool(live.shown(compose(told, held, items=items, rules=False), now, ruled=False).any()):
-        rules = bool(live.shown(compose(told, held, items=items), now).any())
+    if bool(live.shown(compose(tonight, held, items=items, rules=False), now, ruled=False).any()):
+        rules = bool(live.shown(compose(tonight, held, items=items), now).any())
     if not rules:
         warnings.append(
-            f"the table rules would leave no item that channel {channel} could show, so the rules stay as they are "
-            "there. Look at rules.* (only, hide, audience_age)."
+            f"the table rules would leave no item to show in channel {channel}, so its rules are left unchanged. Check "
+            "rules.* (only, hide, audience_age)."
         )
-    return compose(told, held, items=items, rules=rules), warnings
+    return compose(tonight, held, items=items, rules=rules), warnings

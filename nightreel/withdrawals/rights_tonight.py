@@ -1,4 +1,4 @@
-"""What tonight's tables say of rights, read as leniently as can be: a faulty row is no reason to show or to hide."""
+"""Rights in the night's tables, read leniently: an invalid row neither shows nor hides an item."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ YES = frozenset({"true", "1", "yes"})
 
 
 def read_rights(folder: Path, source: dict[str, Any]) -> NightlyTables:
-    """What the snapshot's tables come to.
+    """Rights and rules by the snapshot's tables.
 
     Args:
         folder: data/snapshot.
-        source: its source.json.
+        source: Its source.json.
 
     Raises:
-        UserError: a table is missing, or is not as snapshot writes it.
+        UserError: A table is missing or invalid.
     """
     named = [pa.field(name, pa.string()) for name in source["named"]["items"]]
     items = read_strict(folder / "items.parquet", pa.schema([*ITEMS_SCHEMA, *named, *SOURCE]))
@@ -43,7 +43,7 @@ def read_rights(folder: Path, source: dict[str, Any]) -> NightlyTables:
 
 
 def _rights(items: pa.Table, clean: np.ndarray[Any, np.dtype[np.bool_]], rejected: list[dict[str, Any]]) -> TableRights:
-    """clean: [n] rows without a fault. Any row that says `blocked` blocks; windows are those of clean rows."""
+    """clean: [n] valid rows. Any row with `blocked` blocks its item; availability is read from valid rows only."""
     ids = items["item_id"].to_pylist()
     blocked = {item for item, cell in zip(ids, items["blocked"].to_pylist(), strict=True) if item and cell}
     blocked |= {row["item_id"] for row in rejected if str(row.get("blocked", "")).strip().casefold() in YES}
@@ -62,7 +62,7 @@ def _rights(items: pa.Table, clean: np.ndarray[Any, np.dtype[np.bool_]], rejecte
 
 
 def _rejected(rejected: pa.Table) -> Iterator[dict[str, Any]]:
-    """Cells of the items' rows that have a cell of the wrong type, and an id."""
+    """Cells of items' rows that have an id and a cell of the wrong type."""
     for table, cells in zip(rejected["table"].to_pylist(), rejected["row"].to_pylist(), strict=True):
         row = json.loads(cells) if table == "items" and cells else {}
         if row.get("item_id"):

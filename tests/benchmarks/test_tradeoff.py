@@ -39,7 +39,7 @@ def asked(reader: Reader) -> TestSet:
 def test_the_lists_are_the_readers(reader: Reader, asked: TestSet, wishes: RequestOptions) -> None:
     listed = tradeoff.lists(reader, tradeoff.candidates(reader, asked), wishes)
     for row in (0, 7, 38):
-        expected = [each.item_id for each in reader.recommend(reader.user_ids[row].as_py(), k=10, wishes=wishes)]
+        expected = [each.item_id for each in reader.recommend(reader.user_ids[row].as_py(), k=10, options=wishes)]
         assert [reader.items.ids[i] for i in listed[row] if i >= 0] == expected
 
 

@@ -71,7 +71,7 @@ def test_what_a_reason_says_is_so(reader: Reader, clock: str, tmp_path: Path) ->
         row = int(asked.users.rows([user or "nobody"])[0])
         recent = asked.histories[row][0][-10:].tolist()
         for wish in (RequestOptions(), RequestOptions(languages=("ja",)))[: 1 + (clock == "time")]:
-            for each in asked.recommend(user, k=8, reasons=True, wishes=wish):
+            for each in asked.recommend(user, k=8, reasons=True, options=wish):
                 item = asked.items.require(each.item_id)
                 for reason in (r for r in each.reasons if r.kind == "popular"):
                     said[reason.text] = said.get(reason.text, 0) + 1
@@ -89,7 +89,7 @@ def test_what_a_reason_says_is_so(reader: Reader, clock: str, tmp_path: Path) ->
 
 
 def test_somebody_unknown_gets_what_is_popular_inside_their_wish(reader: Reader) -> None:
-    listed = reader.recommend("nobody", k=12, wishes=RequestOptions(languages=("de",)))
+    listed = reader.recommend("nobody", k=12, options=RequestOptions(languages=("de",)))
     rows = [reader.items.require(each.item_id) for each in listed]
     counted = reader.engine.members["popularity"].score(Histories.from_rows([((), ())]), np.array([np.nan]))[0]
     german = [i for i in range(ITEMS) if "de" in reader.facets.languages[i]]

@@ -63,7 +63,7 @@ def ruled(bundle: Path, tmp_path: Path) -> Ruled:
 
 
 def ids(reader: Reader, k: int = 10, user: str | None = "u000", **wishes: Any) -> list[int]:
-    return [int(each.item_id[1:]) for each in reader.recommend(user, k=k, wishes=RequestOptions(**wishes))]
+    return [int(each.item_id[1:]) for each in reader.recommend(user, k=k, options=RequestOptions(**wishes))]
 
 
 def item(i: int) -> str:
@@ -217,7 +217,7 @@ def test_reasons_do_not_claim_what_a_rule_did(bundle: Path, ruled: Ruled) -> Non
 
 def test_with_exploration_pins_are_certain_and_the_rest_is_drawn_from_what_rules_permit(ruled: Ruled) -> None:
     reader = ruled(rule("pin", item(56)), rule("only", "language:zh"))
-    listed = reader.recommend("u000", k=8, wishes=RequestOptions(explore=0.5, seed=3))
+    listed = reader.recommend("u000", k=8, options=RequestOptions(explore=0.5, seed=3))
     assert listed[0].item_id == "i056" and listed[0].propensity == 1.0
     assert all(0 < each.propensity < 1 for each in listed[1:]) and all(int(each.item_id[1:]) % 3 for each in listed)
 
@@ -242,7 +242,7 @@ def test_a_rule_of_a_later_release_is_refused(bundle: Path, tmp_path: Path) -> N
     shutil.copytree(bundle, tmp_path / "later")
     editorial_rules.write(tmp_path / "later", pa.Table.from_pylist([rule("shield", item(1))], RULES_SCHEMA))
     reseal(tmp_path / "later")
-    with pytest.raises(BundleError, match=r"rules.parquet: holds the rule 'shield'\. Use the Nightreel release"):
+    with pytest.raises(BundleError, match=r"rules\.parquet: unknown rule 'shield'\. Use the Nightreel release"):
         Reader.open_bundle(tmp_path / "later")
 
 

@@ -91,7 +91,7 @@ def test_lists_are_for_tonight_or_as_of_a_moment(store: LocalStore, tmp_path: Pa
     assert listed == reader.recommend_users(users, 5, at=moments, exclude_seen=True)["item_id"].to_pylist()
     by_moment = answer("recommend", "u003", "-k", 5, "--moment", "last-event")["lists"]["u003"]
     assert [row["item_id"] for row in by_moment] == listed[:5]
-    with pytest.raises(UserError, match="is no moment of this version's"):
+    with pytest.raises(UserError, match="is not a valid time for this version"):
         call("recommend", "u003", "--moment", "yesterday")
     (tmp_path / "twice.csv").write_text("user_id,moment\nu003,last-event\nu003,\n")
     with pytest.raises(UserError, match="user u003 has two moments"):
@@ -245,7 +245,7 @@ def test_rollback_and_release(tmp_path: Path) -> None:
     (["recommend", "u000", "--out", "list.csv"], "--out list.csv: writes users' lists to a .parquet file"),
     (["recommend", "u000", "--out", "no/such/dir.parquet"], "no/such/dir.parquet: can't be written.*Choose another"),
     (["recommend", "u000", "--store", "empty"], "nothing is published yet in .*empty: run `nightreel run`"),
-    (["recommend", "u000", "--store", "ftp://x"], "ftp://x: no store of this kind. Give a folder or s3://"),
+    (["recommend", "u000", "--store", "ftp://x"], "ftp://x: not a supported store. Use a folder or s3://"),
     (["recommend", "u000", "--version", "zzz"], "'zzz': no such version. `nightreel versions` lists them"),
     (["versions", "--store", "empty"], "nothing is published yet in .*empty: run `nightreel run`"),
     (["similar", "nosuch"], "'nosuch': no item has this id or title"),

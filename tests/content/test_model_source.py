@@ -53,7 +53,10 @@ def _written(name: str, value: Any) -> Any:
         (_written("model.safetensors", "cut"), "can't be loaded"),
         (_written("config.json", {"model_type": "nobody-knows", "auto_map": {"AutoModel": "x.Y"}}), "can't be loaded"),
         (_written("modules.json", "[{"), "is not JSON"),
-        (_written("1_Pooling/config.json", {"pooling_mode_lasttoken": True}), "pools by .*lasttoken.* not supported"),
+        (
+            _written("1_Pooling/config.json", {"pooling_mode_lasttoken": True}),
+            "uses the pooling .*lasttoken.* not supported",
+        ),
         (_written("modules.json", [{"type": "a.Transformer", "path": ""}, {"type": "a.Dense", "path": "2"}]), "Dense"),
     ],
 )
@@ -82,7 +85,7 @@ def test_incomplete_weights_are_refused(tmp_path: Path, embed_settings: Embed) -
 
 
 def test_a_path_that_is_missing(embed_settings: Embed) -> None:
-    with pytest.raises(SettingsError, match=r"embed\.encoder: there is no folder \./nowhere"):
+    with pytest.raises(SettingsError, match=r"embed\.encoder: folder \./nowhere not found"):
         locate(named(embed_settings, "./nowhere"))
 
 

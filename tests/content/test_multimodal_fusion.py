@@ -144,7 +144,9 @@ def test_media_vectors_come_in_the_catalogues_order(tmp_path: Path) -> None:
 
 def test_vectors_of_two_lengths_are_refused(tmp_path: Path) -> None:
     path = table(tmp_path, [[1.0, 2.0], [1.0]], [None, None])
-    with pytest.raises(UserError, match=r"items.parquet: item i1: its sound has 1 numbers, not 2. Run `dvc repro -f"):
+    with pytest.raises(
+        UserError, match=r"items.parquet: item i1: its sound has 1 numbers; expected 2. Run `dvc repro -f"
+    ):
         read_media_vectors(path)
 
 

@@ -80,7 +80,7 @@ def test_a_machine_without_openvino_is_told_what_to_install(encoder: Encoder, mo
     "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"), reason="the CPU has bfloat16"
 )
 def test_bfloat16_that_the_cpu_lacks_is_refused(encoder: Encoder) -> None:
-    with pytest.raises(SettingsError, match=r"embed\.dtype: OpenVINO has no bfloat16"):
+    with pytest.raises(SettingsError, match=r"embed\.dtype: OpenVINO does not support bfloat16"):
         OpenVino.open(encoder.network, replace(CPU, dtype=torch.bfloat16))
 
 

@@ -125,5 +125,5 @@ def test_progress_lines_are_rare_and_tell_the_time_left() -> None:
         progress(done, done / 1000)
     assert lines == [
         "encoded 300 of 1,000 (30%), 14 s left", "encoded 600 of 1,000 (60%), 8 s left",
-        "encoded 900 of 1,000 (90%), 2 s left", "encoded 1,000 of 1,000 in 20.0 s (50 a second)",
+        "encoded 900 of 1,000 (90%), 2 s left", "encoded 1,000 of 1,000 in 20.0 s (50 per second)",
     ]  # fmt: skip

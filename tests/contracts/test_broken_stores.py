@@ -106,7 +106,7 @@ def answering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("answering", [Broken], indirect=True)
 @pytest.mark.usefixtures("answering")
 def test_a_store_that_fails_may_be_tried_later() -> None:
-    with pytest.raises(StoreUnreachable, match=r"k: the object store at http://.* failed \(500\).*Its log says why"):
+    with pytest.raises(StoreUnreachable, match=r"k: the object store at http://.* failed \(500\).*Check its log"):
         open_store("s3://bucket/store").put("k", b"x")
 
 

@@ -38,8 +38,8 @@ def test_objects_are_pinned_by_their_content_and_read_again_where_it_changed(
     pins = pin(names, root, tmp_path / "media.json")
     assert pins[names[0]] == pins[names[1]] and pins[names[0]]["bytes"] == len(FILM)
     assert [pins[name]["skipped"] for name in names[2:]] == [
-        "there is no such object", "is not the name of an object", f"lies outside {place}", f"lies outside {place}",
-        "is not the name of an object",
+        "object not found", "not a valid object name", f"outside {place}", f"outside {place}",
+        "not a valid object name",
     ]  # fmt: skip
     with at_hand(names[1], root) as (path, reason):
         assert path is not None and path.read_bytes() == FILM and reason == ""
@@ -71,7 +71,7 @@ def test_what_the_store_refuses_is_a_reason_and_silence_is_not(
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
         refused = MediaObjects(place)
         assert refused.stamp("clips/a b.mp4")[1] == refused.fetch("clips/a b.mp4", tmp_path / "a")
-        assert refused.stamp("clips/a b.mp4")[1] == "the object store refuses it"
+        assert refused.stamp("clips/a b.mp4")[1] == "access denied by the object store"
     monkeypatch.setattr("nightreel.store.backends.s3.CONNECT_S", 0.2)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_ports(1)}")
     with pytest.raises(StoreUnreachable):

@@ -79,7 +79,7 @@ def test_a_swap_succeeds_only_from_the_state_that_was_read(store: Store) -> None
     key = "channels/live.json"
     first = store.compare_and_swap(key, None, b"one")
     assert store.get_with_token(key) == (b"one", first)
-    with pytest.raises(Conflict, match="changed by somebody else"):
+    with pytest.raises(Conflict, match="changed by another process"):
         store.compare_and_swap(key, None, b"two")
     second = store.compare_and_swap(key, first, b"two")
     with pytest.raises(Conflict):
@@ -198,14 +198,14 @@ def test_a_killed_upload_goes_on_with_the_parts_that_it_lacks(
 
 @pytest.mark.parametrize("key", ["", "/a", "a//b", "a/../b", "..", ".lock", "a/.hidden", "a\\b"])
 def test_keys_stay_inside_the_store(store: Store, key: str) -> None:
-    with pytest.raises(StoreError, match="not a name for a stored file"):
+    with pytest.raises(StoreError, match="not a valid key"):
         store.put(key, b"x")
 
 
 def test_an_unknown_kind_of_store_is_named() -> None:
-    with pytest.raises(UserError, match=r"gs://bucket: no store of this kind\. Give a folder or s3://"):
+    with pytest.raises(UserError, match=r"gs://bucket: not a supported store\. Use a folder or s3://"):
         open_store("gs://bucket")
-    with pytest.raises(UserError, match="names no bucket"):
+    with pytest.raises(UserError, match="the bucket is missing"):
         open_store("s3://")
 
 

@@ -159,12 +159,12 @@ def test_a_rollback_moves_the_version_alone(published: Store) -> None:
 
 
 def test_a_withdrawal_during_a_night_survives_its_publication(store: Store, folders: list[Path]) -> None:
-    first = publish(store, folders[0], channel="live", champion=None, lineage=lineage("r0"), told=ALL)
+    first = publish(store, folders[0], channel="live", champion=None, lineage=lineage("r0"), tonight=ALL)
     assert files.read(store, live(store).withdrawals) == compose(ALL, None)
     tonight = NightlyTables(TableRights(IDS, blocked=(IDS[3],)), erased=("u005",))
     hold(store, "live", tonight, NOW, None)
     withdraw(store, items=(IDS[7],), users=("u002",))  # while the night trains
-    publish(store, folders[1], channel="live", champion=first.digest, lineage=lineage("r1"), told=tonight)
+    publish(store, folders[1], channel="live", champion=first.digest, lineage=lineage("r1"), tonight=tonight)
     reader = Reader.open(store.uri)
     assert reader.digest != first.digest and not shown_to(reader, "u004") & {IDS[3], IDS[7]}
     assert reader.knows(["u002", "u005", "u004"]).tolist() == [False, False, True]
@@ -197,7 +197,7 @@ def test_a_broken_table_of_items_does_not_empty_what_is_live(published: Store, i
     hold(published, "live", NightlyTables(TableRights(IDS, (IDS[3],))), NOW, None)
     done, effect = hold(published, "live", NightlyTables(items, ("u005",)), NOW, None)
     assert done.moved and effect.users == 1 and effect.items == 0
-    assert "the table items would take" in effect.warnings[0] and "Look at items.*" in effect.warnings[0]
+    assert "the table items would hide" in effect.warnings[0] and "Look at items.*" in effect.warnings[0]
     reader = Reader.open(published.uri)
     assert reader.items.blocked.nonzero()[0].tolist() == [3] and not reader.knows(["u005"])[0]
 
@@ -213,12 +213,12 @@ def test_rules_that_leave_nothing_are_not_taken_over(published: Store) -> None:
 
 
 def test_what_a_night_was_refused_comes_with_the_version_that_is_made_of_it(store: Store, folders: list[Path]) -> None:
-    first = publish(store, folders[0], channel="live", champion=None, lineage=lineage("r0"), told=ALL).digest
+    first = publish(store, folders[0], channel="live", champion=None, lineage=lineage("r0"), tonight=ALL).digest
     withdraw(store, items=(IDS[20],))
     half = NightlyTables(TableRights(IDS[16:]))
     hold(store, "live", half, NOW, None)
     assert len(Reader.open(store.uri).recommend(k=30)) == 29
-    publish(store, folders[1], channel="live", champion=first, lineage=lineage("r1"), told=half)
+    publish(store, folders[1], channel="live", champion=first, lineage=lineage("r1"), tonight=half)
     reader = Reader.open(store.uri)
     assert shown_to(reader, "u004") == set(IDS[16:]) - {IDS[20]}
 
@@ -226,12 +226,12 @@ def test_what_a_night_was_refused_comes_with_the_version_that_is_made_of_it(stor
 def test_who_comes_back_is_known_to_the_version_that_was_made_of_their_new_events(
     store: Store, folders: list[Path]
 ) -> None:
-    first = publish(store, folders[0], channel="live", champion=None, lineage=lineage("r0"), told=ALL).digest
+    first = publish(store, folders[0], channel="live", champion=None, lineage=lineage("r0"), tonight=ALL).digest
     hold(store, "live", replace(ALL, erased=("u005", "u006")), NOW, None)
     tonight = replace(ALL, erased=("u006",))
     hold(store, "live", tonight, NOW, None)
     assert not Reader.open(store.uri).knows(["u005", "u006"]).any()  # the version still holds their old events
-    publish(store, folders[1], channel="live", champion=first, lineage=lineage("r1"), told=tonight)
+    publish(store, folders[1], channel="live", champion=first, lineage=lineage("r1"), tonight=tonight)
     assert Reader.open(store.uri).knows(["u005", "u006"]).tolist() == [True, False]
 
 
@@ -247,7 +247,7 @@ def test_a_channel_that_begins_shows_nothing_that_was_withdrawn_by_hand_before(
     published: Store, folders: list[Path]
 ) -> None:
     withdraw(published, items=IDS[:2], users=("u002",))
-    publish(published, folders[0], channel="canary", champion=None, lineage=lineage("r0"), told=ALL)
+    publish(published, folders[0], channel="canary", champion=None, lineage=lineage("r0"), tonight=ALL)
     reader = Reader.open(published.uri, channel="canary")
     assert not shown_to(reader, "u004") & set(IDS[:2]) and reader.knows(["u002", "u004"]).tolist() == [False, True]
 
@@ -340,7 +340,7 @@ def test_a_withdrawal_while_a_version_is_sent_is_kept(
     store: Store, folders: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the publisher's look at the channel and its move."""
-    first = publish(store, folders[0], channel="live", champion=None, lineage=lineage("r0"), told=ALL).digest
+    first = publish(store, folders[0], channel="live", champion=None, lineage=lineage("r0"), tonight=ALL).digest
     real, other = channels.move, open_store(store.uri)
 
     def move(*given: Any, **named: Any) -> Pointer:
@@ -349,7 +349,7 @@ def test_a_withdrawal_while_a_version_is_sent_is_kept(
         return real(*given, **named)
 
     monkeypatch.setattr(channels, "move", move)
-    assert publish(store, folders[1], channel="live", champion=first, lineage=lineage("r1"), told=ALL).moved
+    assert publish(store, folders[1], channel="live", champion=first, lineage=lineage("r1"), tonight=ALL).moved
     assert live(store).digest != first and IDS[0] not in shown_to(Reader.open(store.uri), "u004")
 
 

@@ -51,5 +51,5 @@ def test_a_cut_day_is_named(tmp_path: Path) -> None:
     write_days(events([DAY, DAY + DAY_MICROS]), "time", tmp_path / "events")
     path = tmp_path / "events/2024-01-02.parquet"
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(UserError, match=r"2024-01-02.parquet: is not a whole Parquet file .*run snapshot again"):
+    with pytest.raises(UserError, match=r"2024-01-02.parquet: is damaged or not a Parquet file .*run snapshot again"):
         read_days(tmp_path / "events")

@@ -91,7 +91,7 @@ def test_seen_negative_and_rated_events_follow_their_parameters(tmp_path: Path) 
 
 
 def test_an_unknown_fold_is_an_error(dataset: Dataset) -> None:
-    with pytest.raises(KeyError, match="no fold `weekly`"):
+    with pytest.raises(KeyError, match="fold `weekly` does not exist"):
         dataset.positives("weekly", ("train",))
 
 
@@ -107,7 +107,7 @@ def test_learning_everywhere_knows_no_test(dataset: Dataset) -> None:
         (
             "items.parquet",
             lambda t: t.append_column("more", pa.nulls(t.num_rows)),
-            r"column `more` is not in the contract",
+            r"column `more` is not part of the table's contract",
         ),
         (
             "events.parquet",
@@ -115,7 +115,7 @@ def test_learning_everywhere_knows_no_test(dataset: Dataset) -> None:
             r"column `time` is float, not double",
         ),
         ("splits.parquet", lambda t: t.slice(1), r"splits.parquet: 1,439 rows for 1,440 events"),
-        ("users.parquet", None, r"users.parquet: is not a whole Parquet file"),
+        ("users.parquet", None, r"users.parquet: is damaged or not a Parquet file"),
     ],
 )
 def test_a_broken_file_is_named(folder: Path, tmp_path: Path, file: str, change: object, message: str) -> None:

@@ -47,6 +47,6 @@ def test_a_device_ahead_of_all_others_in_an_old_log_moves_neither_its_end_nor_it
     assert (after / "events.parquet").read_bytes() == (before / "events.parquet").read_bytes()
     assert (after / "splits.parquet").read_bytes() == (before / "splits.parquet").read_bytes()
     assert (
-        "1 row is set aside as outside the clock, the first events.parquet row 1441"
+        "1 row is quarantined by the rule `outside the clock`, the first in events.parquet row 1441"
         in (after / "report.md").read_text()
     )

@@ -77,7 +77,7 @@ def test_a_column_that_is_named_later_changes_no_table_of_the_other_stages(run: 
     ("named", "message"),
     [
         ("items.colour", r"evaluate.slices: 'items.colour': items.csv has no such column. Correct the name"),
-        ("events.positive", r"evaluate.slices: 'events.positive': that name is used inside"),
+        ("events.positive", r"evaluate.slices: 'events.positive': this name is reserved"),
     ],
 )
 def test_a_column_that_is_not_there_is_told_before_anything_else(tmp_path: Path, named: str, message: str) -> None:

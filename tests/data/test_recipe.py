@@ -94,7 +94,7 @@ def test_the_code_of_this_checkout_is_there() -> None:
 
 def test_a_missing_lock_is_named(root: Path) -> None:
     (root / "lock").unlink()
-    with pytest.raises(UserError, match=r"lock: not found: .*Restore it"):
+    with pytest.raises(UserError, match=r"lock: not found; .*Restore it"):
         made(root)
 
 

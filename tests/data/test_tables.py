@@ -34,5 +34,5 @@ def test_the_tables_for_people_name_every_column_with_its_bounds() -> None:
     assert "| `propensity` |  | number | above 0 to 1 |" in text
     assert "| `duration_s` |  | number | from 0 | length in seconds |" in text
     assert "| `item_id` | yes | id |  | unique name of the item |" in text
-    assert "| `item_id` | column | id |  | what; may be empty for search and follow |" in text
+    assert "| `item_id` | column | id |  | item id; may be empty for search and follow |" in text
     assert text.count("\n") == 8 + sum(len(table.columns) for table in TABLES.values())

@@ -40,7 +40,7 @@ def test_a_rejected_night_says_in_a_line_what_is_served_and_what_was_withdrawn(p
         f"nothing published: rejected: worse; serving {digest[:12]} of 2026-11-22; withdrawn tonight: 4 items, 1 user"
     )
     assert withdrawn(project, time.time() + 60) == ""  # that was another night
-    save_run_note("withdraw", {"items": 0, "users": 0, "warnings": ["the table items would take …"]})
+    save_run_note("withdraw", {"items": 0, "users": 0, "warnings": ["the table items would hide …"]})
     assert withdrawn(project, 0.0) == (
         "withdrawn tonight: nothing new; some withdrawals were not applied, see the warnings of stage withdraw"
     )

@@ -184,7 +184,7 @@ def test_other_rules_are_live_at_once_and_nothing_else_is_sent(published: LocalS
     file.write_text(f"{RULES}pin,i7,,,\nhide,{gone},,,\npin,i8,,,2026-01-01\nboost,to come,,,\n")
     assert "4 rules replace the published ones" in call("--rules", str(file), "--store", published.uri, "--dry-run")
     told = call("--rules", str(file), "--store", published.uri)
-    assert "rules: 1 of 4 name what no item is or has (to come)" in told and "0.0 MB uploaded" in told
+    assert "rules: 1 of 4 have a target that matches no item (to come)" in told and "0.0 MB uploaded" in told
     ruled = Reader.open(published.uri)
     assert ruled.recommend(user, k=1)[0].item_id == "i7" and ruled.stored.lists is not None
     assert gone not in [each.item_id for each in ruled.recommend(user, k=50)]
@@ -227,6 +227,6 @@ def test_nothing_to_renew_is_told(published: LocalStore) -> None:
 
 def test_a_file_that_is_not_there_or_of_no_known_format_is_told(published: LocalStore, tmp_path: Path) -> None:
     (tmp_path / "items.xlsx").touch()
-    for name, message in (("items.csv", "there is no such file"), ("items.xlsx", "unknown format")):
+    for name, message in (("items.csv", "file not found"), ("items.xlsx", "unknown format")):
         with pytest.raises(UserError, match=message):
             call(str(tmp_path / name), "--store", published.uri)

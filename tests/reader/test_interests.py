@@ -92,7 +92,7 @@ def test_items_without_keywords_have_their_tags_or_genres_and_old_searches_go(tm
 
 def test_a_version_without_keywords_says_so(tmp_path: Path) -> None:
     write_bundle(tmp_path / "bundle", users=4, items=8, watched=2)
-    with pytest.raises(UserError, match="holds no keywords"):
+    with pytest.raises(UserError, match="has no keywords"):
         interests(Reader.open_bundle(tmp_path / "bundle"), "u001")
 
 

@@ -60,7 +60,7 @@ def test_nothing_published_yet_says_what_to_do(tmp_path: Path, monkeypatch: pyte
         Reader.open(str(tmp_path))
     with pytest.raises(StoreError, match="channel canary: run"):
         Reader.open(str(tmp_path), channel="canary")
-    with pytest.raises(StoreError, match="holds no version ffffffffffff"):
+    with pytest.raises(StoreError, match="version ffffffffffff not found"):
         Reader.open(str(tmp_path), version="f" * 64)
     monkeypatch.delenv("NIGHTREEL_STORE", raising=False)
     monkeypatch.setenv("NIGHTREEL_STATE", str(tmp_path / "state"))

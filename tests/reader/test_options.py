@@ -33,7 +33,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
 
 
 def ids(reader: Reader, k: int = 10, user: str = "u000", **wishes: object) -> list[int]:
-    return [int(each.item_id[1:]) for each in reader.recommend(user, k=k, wishes=RequestOptions(**wishes))]  # type: ignore[arg-type]
+    return [int(each.item_id[1:]) for each in reader.recommend(user, k=k, options=RequestOptions(**wishes))]  # type: ignore[arg-type]
 
 
 def test_filters_fill_the_list_with_what_they_permit(reader: Reader) -> None:
@@ -73,7 +73,7 @@ def test_pinned_boosted_and_buried(reader: Reader) -> None:
     everything = ids(reader, k=30, buried=(f"i{plain[0]:03d}",))
     assert everything[-1] == plain[0]
     rule = reader.recommend(
-        history=["i000"], k=1, wishes=RequestOptions(genres=("Romance",), pinned=("i028",)), reasons=True
+        history=["i000"], k=1, options=RequestOptions(genres=("Romance",), pinned=("i028",)), reasons=True
     )
     assert rule[0].item_id == "i028" and rule[0].reasons
 
@@ -102,9 +102,9 @@ def test_diversity_and_freshness_do_what_they_say(reader: Reader) -> None:
 
 def test_exploration_repeats_by_its_seed_and_tells_propensities(reader: Reader) -> None:
     wish = RequestOptions(explore=0.5, seed=3)
-    listed = reader.recommend("u000", k=8, wishes=wish)
-    assert listed == reader.recommend("u000", k=8, wishes=wish)
-    assert listed != reader.recommend("u000", k=8, wishes=RequestOptions(explore=0.5, seed=4))
+    listed = reader.recommend("u000", k=8, options=wish)
+    assert listed == reader.recommend("u000", k=8, options=wish)
+    assert listed != reader.recommend("u000", k=8, options=RequestOptions(explore=0.5, seed=4))
     assert {each.propensity > 0.5 for each in listed} == {True, False}
     assert all(0 < each.propensity < 1 for each in listed) and len({each.item_id for each in listed}) == 8
 
@@ -133,14 +133,14 @@ def stored(reader: Reader, tmp_path_factory: pytest.TempPathFactory) -> Reader:
 def test_stored_lists_are_those_that_would_be_computed(
     reader: Reader, stored: Reader, user: str | None, wish: RequestOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = [reader.recommend(user, k=k, wishes=wish) for k in (1, 10, 100)]
+    expected = [reader.recommend(user, k=k, options=wish) for k in (1, 10, 100)]
     if not wish.filters:  # answered without a question to the models
         monkeypatch.setattr(Reader, "top", None)
         expected, ks = expected[:2], (1, 10)
     else:
         ks = (1, 10, 100)  # type: ignore[assignment]
     for k, listed in zip(ks, expected, strict=True):
-        found = stored.recommend(user, k=k, wishes=wish)
+        found = stored.recommend(user, k=k, options=wish)
         assert [each.item_id for each in found] == [each.item_id for each in listed]
         assert [each.score for each in found] == pytest.approx([each.score for each in listed], nan_ok=True)
 
@@ -180,8 +180,8 @@ def test_stored_lists_answer_only_what_they_were_computed_for(reader: Reader, st
 def test_a_user_and_their_history_get_equal_lists(reader: Reader, wish: RequestOptions) -> None:
     """u000's last event is the last of all, which is when a history without times is taken to end."""
     history = [f"i{i:03d}" for i in reader.users.histories[0][0]]
-    by_user = reader.recommend("u000", k=10, wishes=wish)
-    by_history = reader.recommend(history=history, k=10, wishes=wish)
+    by_user = reader.recommend("u000", k=10, options=wish)
+    by_history = reader.recommend(history=history, k=10, options=wish)
     assert [each.item_id for each in by_user] == [each.item_id for each in by_history]
 
 
@@ -192,7 +192,7 @@ def test_a_user_and_their_history_get_equal_lists(reader: Reader, wish: RequestO
     ({"max_per_genre": 0}, "max_per_genre is 0. Give 1 or more"),
     ({"audience_age": -1}, "audience_age is -1. Give years"),
     ({"seed": -1}, "seed is -1. Give 0 or more"),
-    ({"exclude": ("x",) * 1001}, "exclude holds 1001 entries; 1000 is the most"),
+    ({"exclude": ("x",) * 1001}, "exclude has 1001 entries; the maximum is 1000"),
 ])  # fmt: skip
 def test_wishes_out_of_range_are_refused(wishes: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):

@@ -101,7 +101,7 @@ def test_bad_questions_are_named(reader: Reader, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="a user or ratings, not both"):
         reader.rate(["i004"], "u002", ratings={})
     write_bundle(tmp_path / "plain")
-    with pytest.raises(UserError, match="learned from no ratings"):
+    with pytest.raises(UserError, match="trained without ratings"):
         Reader.open_bundle(tmp_path / "plain").rate(["i004"])
 
 

@@ -49,7 +49,7 @@ def write_understood(folder: Path) -> tuple[Path, Path]:
     jpegs = thumbnails(np.full((6, 32, 32, 3), 128, np.uint8), 16 / 9)
     frames = [(float(at), [1.0], jpeg) for at, jpeg in enumerate(jpegs)]
     found.put(0, "pictures", "pictures", "0" * 64, {"picture": [1.0], "frames": frames})
-    found.skip(2, "transcript", "speech", "0" * 64, "nothing is said")
+    found.skip(2, "transcript", "speech", "0" * 64, "no speech found")
     found.review.append({"item_id": "i5", "prompt": "0" * 64, "reason": "'Ned' is not in the text", "answer": EVIL})
     found.cards |= {"text": {"encoder": "mini"}, "tags": {"model": "a head"}, "pictures": {"model": "eyes"}}
     vectors = np.random.default_rng(0).normal(0, 0.2, (N, 8))

@@ -141,10 +141,10 @@ def test_a_user_their_history_and_reasons(page: Any) -> None:
     assert page.locator("#history li").count() == 8
     page.get_by_role("button", name="Where space opera comes from").click()
     assert page.locator("#interest-from").inner_text() == "space opera, from search: space opera"
-    assert "Because you took to Space story" in " ".join(page.locator(".card .why").all_text_contents())
+    assert "Because you liked Space story" in " ".join(page.locator(".card .why").all_text_contents())
     page.get_by_role("button", name="Why: ").first.click()
     page.wait_for_selector("#detail .bar")
-    assert "Asked again without" in page.locator("#detail").inner_text()
+    assert "Rank without this item in the history" in page.locator("#detail").inner_text()
     page.get_by_role("button", name="Similar to: ").first.click()
     page.wait_for_selector("#detail .near")
     assert page.locator("#detail .near").count() == 10
@@ -184,13 +184,15 @@ def test_champion_and_canary_side_by_side(browser: Any, two: str, width: int, tm
     assert len(lists[0]) == len(lists[1]) == 12 and lists[0] != lists[1]
     both = set(lists[0]) & set(lists[1])
     same = sum(a == b for a, b in zip(*lists, strict=True))
-    assert page.locator("#compared").inner_text() == f"{len(both)} of 12 items in both lists, {same} at the same place"
+    assert (
+        page.locator("#compared").inner_text() == f"{len(both)} of 12 items are in both lists, {same} at the same rank"
+    )
     told = page.locator("#list .place").all_text_contents()
     for item, text in zip(lists[0], told, strict=True):
         place = lists[1].index(item) + 1 if item in both else None
         here = lists[0].index(item) + 1
-        assert text == ("only here" if place is None else "same place" if place == here else
-                        f"{'▲' if place > here else '▼'} there at {place}")  # fmt: skip
+        assert text == ("only in this list" if place is None else "same rank" if place == here else
+                        f"{'▲' if place > here else '▼'} rank {place} in the other list")  # fmt: skip
     boxes = [page.locator(f"#{name}").bounding_box() for name in ("list", "rival")]
     assert (boxes[0]["y"] == boxes[1]["y"]) is (width == 1280)
     page.screenshot(path=Path(os.environ.get("NIGHTREEL_SHOTS", tmp_path)) / f"beside-{width}.png", full_page=True)
@@ -208,7 +210,7 @@ def test_champion_and_canary_side_by_side(browser: Any, two: str, width: int, tm
 
 
 def test_somebody_invented(page: Any) -> None:
-    page.get_by_role("button", name="Invent one").click()
+    page.get_by_role("button", name="Custom history").click()
     page.wait_for_function("() => document.getElementById('list-heading').textContent === 'Popular now'")
     popular = titles(page)
     page.fill("#search", "spcae story 7")

@@ -69,9 +69,9 @@ def test_two_workers_swap_under_load_and_end_cleanly(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--host", "0.0.0.0"], "0.0.0.0: others could reach the service there, and it asks for no token"),
-    (["--host", "127.0.0.1", "--port", "{taken}"], "can't be listened on .* nightreel serve --port"),
-    (["--slates", "a file"], "a file: can't be written .* name another folder"),
+    (["--host", "0.0.0.0"], "0.0.0.0: the service would be reachable by others without a token"),
+    (["--host", "127.0.0.1", "--port", "{taken}"], "can't listen on this address .* nightreel serve --port"),
+    (["--slates", "a file"], "a file: can't be written .* choose another folder"),
     (["--store", "empty"], "nothing is published yet in .*empty"),
 ])  # fmt: skip
 def test_what_keeps_it_from_starting_is_told(

@@ -53,7 +53,7 @@ def test_every_wish_is_taken(client: Client, store: LocalStore) -> None:
     }  # fmt: skip
     found = asked.post("/recommend", json={"user": "u001", "k": 6, "reasons": True, **wishes}).json()
     expected = reader.recommend(
-        "u001", k=6, reasons=True, wishes=RequestOptions(**{n: tuple(v) if isinstance(v, list) else v for n, v in wishes.items()})
+        "u001", k=6, reasons=True, options=RequestOptions(**{n: tuple(v) if isinstance(v, list) else v for n, v in wishes.items()})
     )  # fmt: skip
     assert ids(found) == [each.item_id for each in expected] and ids(found)[0] == "i028"
     assert all(each["reasons"] for each in found["items"])
@@ -123,7 +123,10 @@ def test_a_list_as_of_another_moment(client: Client) -> None:
         by_get = asked.get("/recommend", params=wish | {"moment": moment}).json()
         assert ids(by_get) == ids(asked.post("/recommend", json=wish | {"moment": moment}).json())
     bad = asked.post("/recommend", json=wish | {"moment": "yesterday"})
-    assert bad.status_code == 400 and "is no moment of this version's. Give last-event or a time" in bad.json()["error"]
+    assert (
+        bad.status_code == 400
+        and "is not a valid time for this version. Give last-event or a time" in bad.json()["error"]
+    )
 
 
 def test_exploration_is_drawn_anew_unless_seeded(client: Client) -> None:

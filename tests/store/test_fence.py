@@ -35,7 +35,7 @@ def test_a_run_that_lost_its_lock_cannot_publish(
         publish(store, folders[0], channel="live", champion=None, lineage=lineage("r0"), fence=first)
     live = channels.live(store)
     assert live is not None and live.fence == {"lock": first.name, "number": 1}
-    with lock.exclusive(file, "a run"), pytest.raises(LostLock, match=r"no longer holds its lock.*Run again"):
+    with lock.exclusive(file, "a run"), pytest.raises(LostLock, match=r"lost its lock.*Run again"):
         publish(store, folders[1], channel="live", champion=live.digest, lineage=lineage("r1"), fence=first)
     second = lock.fence(file)[VARIABLE]
     assert second == f"{first.name}:2:{file}"

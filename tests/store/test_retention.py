@@ -64,7 +64,7 @@ def test_what_is_asked_for_stays(store: LocalStore, keep: Keep) -> None:
 
 def test_an_unfinished_upload_has_its_grace(store: LocalStore) -> None:
     store.put(f"versions/{'f' * 64}/vectors.npy", b"x")
-    assert retention.plan(store, Keep(0, 9, 1)).kept["f" * 64] == "perhaps being uploaded"
+    assert retention.plan(store, Keep(0, 9, 1)).kept["f" * 64] == "upload may be in progress"
     late = retention.plan(store, Keep(9, 9, 1), now=time.time() + 7200)
     assert list(late.keys) == ["f" * 64]
 
@@ -85,7 +85,7 @@ def test_nothing_is_pointed_at_what_is_being_removed(store: LocalStore, folders:
     store.delete(f"versions/{second}/vectors.npy")
     with pytest.raises(StoreError, match="is being removed"):
         channels.rollback(store, "live", second)
-    with pytest.raises(StoreUnreachable, match=r"just being removed there. Run again when `nightreel gc`"):
+    with pytest.raises(StoreUnreachable, match=r"is being removed by `nightreel gc`. Run again"):
         publish(store, folders[1], channel="live", champion=live, lineage=lineage("r9"))
     assert retention.collect(store, retention.CollectionPlan({}, {}), NOTHING) == [second]
     assert publish(store, folders[1], channel="live", champion=live, lineage=lineage("r9")).moved

@@ -116,7 +116,7 @@ def test_a_transcript_that_was_heard_is_read_where_the_catalogue_has_none(projec
 
 def test_titles_that_english_can_not_read_are_encoded_by_the_multilingual_one(project: Path) -> None:
     rewrite(project, "title", [f"流浪地球 {n}" for n in range(24)])
-    assert "universal-sentence-encoder-multilingual takes its place" in embed(project).out
+    assert "universal-sentence-encoder-multilingual is used instead" in embed(project).out
     card = json.loads((project / "data" / "embed" / "embed.json").read_text())
     assert (card["encoder"], card["dim"]) == ("universal-sentence-encoder-multilingual", 512)
     assert np.load(project / "data" / "embed" / "vectors.npy").shape == (24, 512)
@@ -151,4 +151,4 @@ def test_faults_end_in_one_message_and_leave_the_last_output(project: Path) -> N
     items.write_bytes(whole)
     params["embed"]["encoder"] = "./nowhere"
     (project / "params.yaml").write_text(yaml.safe_dump(params))
-    fails("embed.encoder: there is no folder ./nowhere")
+    fails("embed.encoder: folder ./nowhere not found")

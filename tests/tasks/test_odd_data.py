@@ -88,7 +88,7 @@ def write(folder: Path, items: int, rows: Rows, event: str = "play", value: floa
 @pytest.mark.parametrize("name", NOTHING_TO_JUDGE)
 def test_where_nothing_can_be_judged_it_says_so(name: str, tmp_path: Path) -> None:
     source = write(tmp_path / "source", *NOTHING_TO_JUDGE[name])
-    with pytest.raises(UserError, match=r"events: no test split is possible: .*Give more events"):
+    with pytest.raises(UserError, match=r"events: no test split is possible: .*Provide more events"):
         prepare(tmp_path / "work", source, CHANGES)
 
 

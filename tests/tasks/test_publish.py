@@ -71,7 +71,7 @@ def test_a_challenger_that_is_stale_leaves_what_is_live(workspace: Path) -> None
     live = Reader.open().digest
     shutil.rmtree("data/refit/bundle")
     write_bundle(Path("data/refit/bundle"), seed=1)
-    with pytest.raises(StaleChallenger, match=f"points to {live[:12]}, but this run was compared with no published"):
+    with pytest.raises(StaleChallenger, match=f"points to {live[:12]}, but this run was compared with no version"):
         publish.main()
     assert Reader.open().digest == live
     write_json(Path("data/snapshot/champion.json"), {"digest": live})

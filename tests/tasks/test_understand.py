@@ -119,8 +119,8 @@ def test_text_fields_with_provenance_and_only_what_changed_is_done_again(
     assert outputs(tmp_path) == before
 
     whole = {name: pq.read_table(tmp_path / f"data/understand/{name}.parquet") for name in ("items", "provenance")}
-    for size in ("looks.BLOCK", "looks.MOST_ITEMS", "spool.BLOCK"):
-        monkeypatch.setattr(f"nightreel.understanding.{size}", 5 if size != "spool.BLOCK" else 2)
+    for size in ("pipeline.BLOCK", "pipeline.MOST_ITEMS", "vector_spool.BLOCK"):
+        monkeypatch.setattr(f"nightreel.understanding.{size}", 5 if size != "vector_spool.BLOCK" else 2)
     understand(tmp_path)
     for name, table in whole.items():
         path = tmp_path / f"data/understand/{name}.parquet"
@@ -164,7 +164,7 @@ def test_a_language_model_writes_and_its_failures_are_kept_for_review(tmp_path: 
     rows[0]["description"], rows[3]["description"] = LONG, "A pirate digs for gold on a small island."
     with chat_server() as server:
         write(tmp_path, pa.Table.from_pylist(rows, ITEMS_SCHEMA), writer=server.address)
-        assert "language model: asked 2 times, 200 tokens; 2 of 2 answers are fit to use" in understand(tmp_path)
+        assert "language model: 2 requests, 200 tokens; 2 of 2 responses passed the checks" in understand(tmp_path)
     first, *others = pq.read_table(tmp_path / "data/understand/items.parquet").to_pylist()
     assert first["written_summary"] in LONG and first["themes"] == ["signal"]
     assert others[2]["written_summary"] == "A pirate digs for gold on a small island." and not any(

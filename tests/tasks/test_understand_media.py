@@ -72,7 +72,7 @@ def test_media_are_understood_once_and_every_gap_has_its_reason(
     write_sound(tmp_path / "outside.wav", chord(1))
     run = tmp_path / "run"
     night(run, source)
-    assert "media: 4 of 5 files decoded; 2 items' can't be read" in capsys.readouterr().out
+    assert "media: 4 of 5 files decoded; the files of 2 items can't be read" in capsys.readouterr().out
     rows, told = pq.read_table(run / "data/understand/items.parquet").to_pylist(), notes(run)
     talk, music, german, broken = rows[:4]
     assert "astronaut" in talk["transcript"] and "rocket" in talk["transcript"] and talk["language"] == "en"
@@ -82,12 +82,12 @@ def test_media_are_understood_once_and_every_gap_has_its_reason(
     assert music["music_share"] == 1.0 and music["transcript"] is None and music["picture"] is None
     assert told["i000", "transcript"]["score"] < 0 and told["i000", "transcript"]["producer"] == "speech"
     reasons = {key: row["skipped"] for key, row in told.items() if row["skipped"]}
-    assert reasons["i001", "transcript"] == "nothing is said" and reasons["i001", "pictures"] == "has no pictures"
+    assert reasons["i001", "transcript"] == "no speech found" and reasons["i001", "pictures"] == "has no pictures"
     assert reasons["i002", "transcript"] == "whisper tiny.en knows en, not de" and german["sound"]
     assert reasons["i006", "transcript"] == "whisper tiny.en knows en, not de", "the description tells the language"
     assert reasons["i003", "sound"] == "can't be decoded (InvalidDataError)" and not broken["sound"]
-    assert reasons["i004", "media"].startswith("http: addresses are not read")
-    assert reasons["i005", "media"] == "lies outside the source's folder"
+    assert reasons["i004", "media"].startswith("http: addresses are not supported")
+    assert reasons["i005", "media"] == "outside the source's folder"
     cards = json.loads((run / "data/understand/understand.json").read_text())
     assert {"sound", "speech", "pictures", "text"} <= set(cards) and "/" not in cards["speech"]["model"]
     frames = pq.read_table(run / "data/understand/frames.parquet").to_pylist()
@@ -126,8 +126,8 @@ def test_media_in_a_bucket(tmp_path: Path, moto: dict[str, str], monkeypatch: py
     night(tmp_path / "run", source, (snapshot, validate, understand), wanted)
     rows, told = pq.read_table(tmp_path / "run/data/understand/items.parquet").to_pylist(), notes(tmp_path / "run")
     assert rows[0]["music_share"] == 1.0 and rows[0]["sound"] == rows[1]["sound"]
-    assert told["i002", "media"]["skipped"] == "there is no such object"
-    assert told["i003", "media"]["skipped"] == "lies outside s3://films/media"
+    assert told["i002", "media"]["skipped"] == "object not found"
+    assert told["i003", "media"]["skipped"] == "outside s3://films/media"
     shutil.rmtree(tmp_path / "run/state/understand")
     bucket.put("a/music.wav", b"another")
     with pytest.raises(UserError, match=r"music\.wav: changed since the run began"):

@@ -113,14 +113,14 @@ def test_business_rules_are_kept_in_order_and_a_target_to_come_is_no_fault(run: 
     assert rules["rule"].to_pylist() == ["pin", "hide", "boost"] and rules["value"].to_pylist() == [1.0, None, 0.3]
     assert rules["starts_at"][0].as_py() == dt.datetime(2026, 11, 27, 18, tzinfo=dt.UTC)
     warnings = read(run / "data/validate/report.json")["warnings"]
-    assert any(each.startswith("rules: 1 of 3 name what no item is or has (soon to come)") for each in warnings)
+    assert any(each.startswith("rules: 1 of 3 have a target that matches no item (soon to come)") for each in warnings)
 
 
 def test_the_report_reads_well(run: Path) -> None:
     text = (run / "data/validate/report.md").read_text("utf-8")
     assert "| events | 1,458 | 1,418 | 13 | 27 | 0.89% |" in text
     assert "| events | outside the clock in `timestamp` | 1 | events/2.csv row 6: " in text
-    assert "items.jsonl: the last line is incomplete: the file may be cut" in text
+    assert "items.jsonl: the last line is incomplete: the file may be truncated" in text
     assert "4 of 80 items have no event" in text
 
 
@@ -159,7 +159,7 @@ def test_an_order_is_no_clock_and_the_reason_is_given(tmp_path: Path) -> None:
     planted = write_dataset(tmp_path / "source", clock="order")
     folder = prepare(tmp_path / "run", planted.folder) / "data/validate"
     facts = read(folder / "splits.json")
-    assert facts["gate"] == "leave_last_out" and "no clock" in facts["refused"]["global_time"]
+    assert facts["gate"] == "leave_last_out" and "positions per user" in facts["refused"]["global_time"]
     dataset = load_dataset(folder)
     assert dataset.clock == "order" and dataset.data_until == 23
     last = {user: item for user, item, _ in planted.rows}

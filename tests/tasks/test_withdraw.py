@@ -130,7 +130,7 @@ def test_an_inverted_column_warns_and_leaves_items_as_they_are(
 ) -> None:
     night(workspace, items(3))
     night(workspace, items(*(n for n in range(30) if n != 3)), erased="u002\n")
-    assert "warning: the table items would take 29 of the 29 items that channel live shows" in capsys.readouterr().out
+    assert "warning: the table items would hide 29 of the 29 items that channel live shows" in capsys.readouterr().out
     assert len(shown()) == 29 and not Reader.open().knows(["u002"])[0]
 
 
@@ -180,7 +180,7 @@ def test_erased_users_under_another_key_are_told(
     monkeypatch.setenv("NIGHTREEL_PSEUDONYM_KEY", "1" * 64)
     withdrawn_ids.withdraw(open_store(), None, withdrawn_ids.Named((), ("u003",)))
     night(workspace, items())
-    assert "the 1 who were withdrawn by hand can't be found in these" in capsys.readouterr().out
+    assert "the 1 users who were withdrawn by hand can't be matched" in capsys.readouterr().out
     assert json.loads(Path("data/snapshot/forgotten.json").read_text()) == {"users": []}
 
 

@@ -87,7 +87,7 @@ def test_what_is_made_up_goes_to_review(server: Server, writer: Writer, tmp_path
     assert "written_summary" not in found.fields[0]
     (row,) = found.review
     assert (row["item_id"], row["reason"]) == ("i0", "'Ned' is not in the text") and "pirate" in row["answer"]
-    assert found.provenance[0][0]["skipped"] == "not used: 'Ned' is not in the text"
+    assert found.provenance[0][0]["skipped"] == "rejected: 'Ned' is not in the text"
 
 
 def test_a_spent_budget_leaves_the_rest_for_the_next_run(server: Server, writer: Writer, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_busy_server_is_asked_again_and_a_refusal_is_not(server: Server, write
     with pytest.raises(SettingsError, match=r"answered 401 .* key in NIGHTREEL_LLM_KEY"):
         fast(writer).answer("s", "p", {})
     server.failures = [503] * 4
-    with pytest.raises(TemporaryError, match="did not answer in 4 tries"):
+    with pytest.raises(TemporaryError, match="did not answer in 4 attempts"):
         fast(writer).answer("s", "p", {})
     assert not server.failures
 
@@ -150,7 +150,7 @@ def test_a_model_on_this_machine(settings: Settings, encoder: Encoder, tmp_path:
     ("changes", "message"),
     [
         ({"model": "./nowhere"}, r"understand\.writer\.model: \./nowhere holds no config\.json"),
-        ({"model": "m", "endpoint": "localhost:8000"}, r"understand\.writer\.endpoint: localhost:8000 is no http"),
+        ({"model": "m", "endpoint": "localhost:8000"}, r"understand\.writer\.endpoint: localhost:8000 is not an http"),
     ],
 )
 def test_settings_that_can_not_work(settings: Settings, changes: dict[str, str], message: str) -> None:

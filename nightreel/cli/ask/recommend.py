@@ -99,7 +99,7 @@ def _time_of(reader: Reader, cell: object, default: Time) -> Time:
 def _for_history(
     reader: Reader, items: list[str], k: int, when: Time, age: int | None, why: bool, as_json: bool
 ) -> None:
-    results = reader.recommend(history=items, k=k, at=when, wishes=RequestOptions(audience_age=age), reasons=why)
+    results = reader.recommend(history=items, k=k, at=when, options=RequestOptions(audience_age=age), reasons=why)
     rows = [_row(reader, result) for result in results]
     skipped = reader.unknown(items)
     if as_json:
@@ -138,7 +138,7 @@ def _for_users(
     request: dict[str, Any] = {
         "k": k,
         "exclude_seen": exclude,
-        "wishes": RequestOptions(audience_age=age),
+        "options": RequestOptions(audience_age=age),
         "reasons": why,
     }
     lists = {

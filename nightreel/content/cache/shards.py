@@ -1,7 +1,7 @@
-"""Shards of an item cache: .npy files of (key, vector) in the keys' order, named by the hash of their content.
+"""Shards of an item cache: .npy files of (key, vector), sorted by key and named by the hash of their content.
 
-A key is a sha256 in hexadecimal. Of an open shard only the keys' first 64 bits are in memory, 8 bytes a row; a row is
-read from the file when it is asked for.
+A key is a SHA-256 in hexadecimal. Only the first 64 bits of an open shard's keys are in memory, 8 bytes per row; rows
+are read from the file on demand.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ Row = tuple[bytes, Vectors]
 HEAD = 16
 """Hexadecimal digits of a key that are kept in memory."""
 READ_ROWS = 4096
-"""Rows that are read together while a shard is opened."""
+"""Rows that are read at once when a shard is opened."""
 
 
 def heads_of(keys: Iterable[bytes]) -> Heads:
-    """[n] the first 64 bits of each key."""
+    """[n] first 64 bits of each key."""
     return np.array([int(key[:HEAD], 16) for key in keys], np.uint64)
 
 
 def npy_header(dtype: np.dtype[np.void] | np.dtype[np.float32], shape: tuple[int, ...]) -> bytes:
-    """What np.save writes before the numbers."""
+    """The header that np.save writes before the numbers."""
     buffer = BytesIO()
-    told = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(buffer, told)
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(buffer, header)
     return buffer.getvalue()
 
 
@@ -52,14 +52,14 @@ class Shard:
     heads: Heads
 
     def search(self, heads: Heads) -> npt.NDArray[np.int64]:
-        """[n] the row that may hold a key that begins so, -1 where none does."""
+        """[n] row that may have a key with this beginning, -1 if there is none."""
         if not len(self.heads):
             return np.full(len(heads), -1)
         at = np.minimum(np.searchsorted(self.heads, heads), len(self.heads) - 1)
         return np.where(self.heads[at] == heads, at, -1)
 
     def bytes_at(self, row: int) -> bytes:
-        """A row as it is stored."""
+        """A row in its stored form."""
         size = layout(self.dim).itemsize
         return os.pread(self.file.fileno(), size, self.start + row * size)
 
@@ -69,12 +69,12 @@ class Shard:
 
 
 def layout(dim: int) -> np.dtype[np.void]:
-    """A row."""
+    """Type of a row."""
     return np.dtype([("key", "S64"), ("vector", "<f4", (dim,))])
 
 
 def open_shard(path: Path, dim: int) -> Shard | None:
-    """None where it is gone, or isn't what its name says: then it is removed."""
+    """Open a shard; None if it is gone or damaged, in which case it is removed."""
     try:
         file = path.open("rb")
     except FileNotFoundError:  # another reader removed it
@@ -90,13 +90,13 @@ def open_shard(path: Path, dim: int) -> Shard | None:
             ]
             return Shard(file, start, dim, np.concatenate(parts) if parts else np.empty(0, np.uint64))
     file.close()
-    log_progress(f"item cache: {path.name[:12]}… is damaged; removed, its items are encoded again")
+    log_progress(f"item cache: {path.name[:12]}… is damaged and was removed; its items are encoded again")
     path.unlink(missing_ok=True)
     return None
 
 
 def write_shard(folder: Path, rows: Mapping[bytes, Vectors]) -> str:
-    """Put a shard of some rows in place; returns its file's name."""
+    """Write a shard; returns its file's name."""
     keys = sorted(rows)
     shard = np.empty(len(keys), layout(len(rows[keys[0]])))
     shard["key"] = keys
@@ -105,7 +105,7 @@ def write_shard(folder: Path, rows: Mapping[bytes, Vectors]) -> str:
 
 
 def merge(folder: Path, shards: Sequence[Shard], dim: int) -> str:
-    """One shard of all rows of the others, a row at a time; returns its file's name."""
+    """Merge shards into one, row by row; returns its file's name."""
     heads = np.concatenate([shard.heads for shard in shards])
     owner = np.repeat(np.arange(len(shards)), [len(shard.heads) for shard in shards])
     row = np.concatenate([np.arange(len(shard.heads)) for shard in shards])
@@ -121,7 +121,7 @@ def merge(folder: Path, shards: Sequence[Shard], dim: int) -> str:
 
 
 def put(folder: Path, parts: Iterable[bytes], suffix: str) -> str:
-    """A file in place, complete or not at all, named by its content's hash; returns the name."""
+    """Write a file atomically, named by its content's hash; returns the name."""
     folder.mkdir(parents=True, exist_ok=True)
     working, hashed = folder / f".partial.{uuid.uuid4().hex}", hashlib.sha256()
     try:

@@ -1,8 +1,8 @@
-"""Vectors of texts that were encoded before, kept in the state directory: only new and changed texts are encoded.
+"""Cache of text vectors in the state directory, so that only new and changed texts are encoded.
 
-A cache belongs to one encoder in one environment (its fingerprint). It is a folder of shards that are put in place by a
-rename: a killed run leaves whole shards, two runs may add at once (only merging locks readers out), and a shard that
-was damaged is noticed and left out. Memory: 8 bytes a vector that is kept, and the texts that are asked about at once.
+A cache belongs to one encoder in one environment (its fingerprint). It is a folder of shards that are renamed into
+place: a killed run leaves complete shards, two runs may add at once (only merging locks readers out), and a damaged
+shard is detected and skipped. Memory: 8 bytes per stored vector, and the texts of one request.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from nightreel.content.encoders.base import Report, TextEncoder, Vectors
 from nightreel.content.progress import Progress
 
 SHARD_ROWS = 4096
-"""Vectors after which a shard is written, so that a killed run keeps its work."""
+"""Number of vectors after which a shard is written, so that a killed run keeps its work."""
 MOST_ENCODERS = 8
-"""Encoders whose caches are kept."""
+"""Number of encoders whose caches are kept."""
 MOST_SHARDS = 32
-"""Shards beyond this many are merged into one: a nightly run adds a small one."""
+"""Maximum number of shards before they are merged: a nightly run adds a small one."""
 
 
 @dataclass(frozen=True)
 class Tally:
-    """How many distinct texts were encoded, and how many items there are in all, from the cache, and empty."""
+    """Counts of distinct encoded texts, and of items in total, from the cache, and without text."""
 
     encoded: int = 0
     items: int = 0
@@ -42,7 +42,7 @@ class Tally:
     empty: int = 0
 
     def line(self) -> str:
-        """For the log."""
+        """A line for the log."""
         empty = f", {self.empty:,} without text" if self.empty else ""
         return f"encoded {self.encoded:,} of {self.items:,} items; {self.cached:,} from cache{empty}"
 
@@ -57,9 +57,9 @@ def key_of(text: str) -> bytes:
 
 
 class VectorCache:
-    """One encoder's vectors below `root/<its fingerprint>`; use it in a `with`, which closes its files.
+    """One encoder's vectors below `root/<its fingerprint>`; a context manager, which closes its files.
 
-    tally: of all that was asked so far.
+    tally: counts of all requests so far.
     """
 
     def __init__(self, encoder: TextEncoder, root: Path) -> None:
@@ -69,8 +69,8 @@ class VectorCache:
         self.tally = Tally()
 
     def vectors(self, texts: Sequence[str], report: Report | None = None) -> Vectors:
-        """[n, dim] vectors in the order of texts, empty ones zero. What is encoded is kept before they are returned;
-        report: as the encoder's."""
+        """[n, dim] vectors in the order of texts, zero for empty ones. New vectors are stored before they are
+        returned; report: as for the encoder."""
         vectors = np.zeros((len(texts), self.encoder.dim), np.float32)
         keys = {at: key_of(text) for at, text in enumerate(texts) if text}
         cached = len(keys)
@@ -84,7 +84,7 @@ class VectorCache:
         return vectors
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, Vectors]:
-        """The vectors of those keys that are kept."""
+        """Stored vectors of these keys."""
         heads, found = heads_of(keys), {}
         for shard in self.shards:
             rows = shard.search(heads)
@@ -94,7 +94,7 @@ class VectorCache:
         return found
 
     def _encode(self, todo: dict[bytes, str], report: Report | None) -> dict[bytes, Vectors]:
-        """Encode the texts, writing shards on the way."""
+        """Encode the texts; writes shards in between."""
         keys = list(todo)
         fresh: dict[bytes, Vectors] = {}
         waiting: dict[bytes, Vectors] = {}
@@ -123,14 +123,14 @@ class VectorCache:
 
 
 def encode_cached(encoder: TextEncoder, texts: Sequence[str], root: Path) -> tuple[Vectors, Tally]:
-    """[n, dim] vectors of all texts at once; root: the folder that holds every encoder's cache."""
+    """[n, dim] vectors of all texts at once; root: folder of all encoders' caches."""
     with VectorCache(encoder, root) as cache:
         vectors = cache.vectors(texts, Progress("encoded", len(texts)))
         return vectors, cache.tally
 
 
 def forget_old(root: Path, used: Path) -> None:
-    """Drop the caches of the encoders that were used longest ago: one fitted to behaviour differs every night."""
+    """Remove the least recently used caches: an encoder that is fine-tuned is a new one every night."""
     used.mkdir(parents=True, exist_ok=True)
     os.utime(used)
     caches = sorted((path for path in root.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
@@ -139,7 +139,7 @@ def forget_old(root: Path, used: Path) -> None:
 
 
 def open_shards(folder: Path, dim: int) -> list[Shard]:
-    """Every whole shard of a cache; merges them when there are many."""
+    """All valid shards of a cache; merges them if there are many."""
     with _locked(folder, fcntl.LOCK_SH):
         shards = _opened(folder, dim)
     if len(shards) > MOST_SHARDS:
@@ -160,7 +160,7 @@ def _opened(folder: Path, dim: int) -> dict[Path, Shard]:
 
 @contextmanager
 def _locked(folder: Path, mode: int) -> Iterator[None]:
-    """Hold the folder's lock. A listing beside a merge can miss a row twice, in the old shard and in the new one."""
+    """Hold the folder's lock. During a merge, a listing could miss a row both in the old shard and in the new one."""
     with (folder / ".lock").open("a") as file:
-        fcntl.flock(file, mode)  # given back by the kernel, after a kill too
+        fcntl.flock(file, mode)  # released by the kernel, also when the process is killed
         yield

@@ -1,4 +1,4 @@
-"""What computes an encoder's blocks: torch on any device, or OpenVINO on the CPU."""
+"""Backends that compute an encoder's blocks: torch on any device, or OpenVINO on the CPU."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from nightreel.settings import Embed
 
 
 class EncoderBackend(Protocol):
-    """Blocks to vectors; workers may ask at the same time, and each answer takes one core."""
+    """Computes vectors of blocks; may be called by several workers at once, each of which uses one core."""
 
     def provenance(self) -> dict[str, str]:
-        """The libraries and their versions that decide a vector's bytes."""
+        """Libraries with versions that determine a vector's bytes."""
         ...
 
     def vectors(self, ids: Tensor, mask: Tensor) -> Vectors:
-        """[n, dim] float32 rows of unit length of token ids and mask, both [n, length] int64."""
+        """[n, dim] float32 vectors of unit length of token ids and mask, both [n, length] int64."""
         ...
 
 
 @dataclass(frozen=True)
 class Torch:
-    """network: on its device and in its type already."""
+    """network: already on its device and in its type."""
 
     network: EncoderNetwork
     place: Placement
 
     def provenance(self) -> dict[str, str]:
-        """torch alone."""
+        """Only torch."""
         return {"torch": torch.__version__}
 
     def vectors(self, ids: Tensor, mask: Tensor) -> Vectors:
@@ -44,9 +44,9 @@ class Torch:
 
 
 def open_engine(network: EncoderNetwork, place: Placement, settings: Embed) -> EncoderBackend:
-    """The engine that the settings name; takes the network over. Raises SettingsError."""
+    """Create the backend that the settings name; takes ownership of the network. Raises SettingsError."""
     if settings.engine == "openvino":
-        from nightreel.content.encoders.openvino_backend import OpenVino  # an extra
+        from nightreel.content.encoders.openvino_backend import OpenVino  # an optional extra
 
         return OpenVino.open(network, place)
     network.model.to(device=place.device, dtype=place.dtype)

@@ -1,4 +1,4 @@
-"""What every text encoder can do."""
+"""The interface of text encoders."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from nightreel.data.histories import IntArray
 
 Vectors = npt.NDArray[np.float32]
 Report = Callable[[int, float], None]
-"""Called with the number of texts done and the share of the work done."""
+"""Called with the number of finished texts and the share of the work done."""
 
 
 class TextEncoder(Protocol):
-    """Texts to vectors. Two equal texts get equal bytes, whatever stands beside them."""
+    """Encodes texts as vectors. Equal texts get equal bytes, whatever other texts are encoded with them."""
 
     @property
     def dim(self) -> int:
@@ -30,21 +30,21 @@ class TextEncoder(Protocol):
 
     @property
     def place(self) -> str:
-        """The kind of device that it runs on."""
+        """Kind of device that it runs on."""
         ...
 
     def card(self) -> dict[str, Any]:
-        """What encodes, for the stage's output: no path, no time."""
+        """Description of the encoder for the stage's output, without paths and times."""
         ...
 
     def fingerprint(self) -> str:
-        """sha256 of all that decides a text's bytes."""
+        """sha256 of everything that determines a text's bytes."""
         ...
 
     def encode(self, texts: Sequence[str], report: Report | None = None) -> Vectors:
-        """[n, dim] float32 rows of unit length; the row of an empty text is zero."""
+        """[n, dim] float32 vectors of unit length; zero for an empty text."""
         ...
 
     def blocks(self, texts: Sequence[str], report: Report | None = None) -> Iterator[tuple[IntArray, Vectors]]:
-        """(positions in texts, their vectors) a block; empty texts are left out."""
+        """Yield (positions in texts, their vectors) per block; empty texts are left out."""
         ...

@@ -1,4 +1,4 @@
-"""Where an encoder computes, and in which number type."""
+"""Device and number type of an encoder."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ from nightreel.settings import Embed, SettingsError
 
 @dataclass(frozen=True)
 class Placement:
-    """Where it computes, and in which type."""
+    """Device and number type."""
 
     device: torch.device
     dtype: torch.dtype
 
 
 def choose_place(settings: Embed) -> Placement:
-    """Device and type that the settings ask for. Raises SettingsError where the device is missing."""
+    """Device and type for the settings. Raises SettingsError if the device is missing."""
     device = choose_device(settings)
     return Placement(device, choose_dtype(settings, device))
 
 
 def choose_device(settings: Embed) -> torch.device:
-    """The device asked for; `auto`: CUDA, else Apple's GPU, else the CPU; with OpenVINO the CPU. Raises SettingsError
-    where it is missing."""
+    """The device in the settings; `auto`: CUDA, else Apple's GPU, else the CPU; with OpenVINO the CPU. Raises
+    SettingsError if it is missing."""
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     wanted = settings.device
     if settings.engine == "openvino":
         if wanted not in ("auto", "cpu"):
-            raise SettingsError(f"embed.device: {wanted} is not OpenVINO's. Set it to cpu, or embed.engine to torch.")
+            raise SettingsError(
+                f"embed.device: {wanted} is not supported by OpenVINO. Set it to cpu, or set embed.engine to torch."
+            )
         return torch.device("cpu")
     if wanted == "auto":
         return torch.device(next(name for name, there in present.items() if there))
@@ -42,7 +44,8 @@ def choose_device(settings: Embed) -> torch.device:
 
 
 def choose_dtype(settings: Embed, device: torch.device, cpuinfo: Path = Path("/proc/cpuinfo")) -> torch.dtype:
-    """The number type asked for; `auto`: bfloat16 where the device multiplies it natively and faster, else float32."""
+    """The number type in the settings; `auto`: bfloat16 if the device multiplies it natively and faster, else
+    float32."""
     if settings.dtype != "auto":
         return torch.bfloat16 if settings.dtype == "bfloat16" else torch.float32
     if device.type == "cuda":

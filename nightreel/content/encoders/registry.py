@@ -1,4 +1,4 @@
-"""Which text encoder the settings name, and which one a catalogue needs."""
+"""Create the text encoder that the settings name, or the one that a catalogue's languages need."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from nightreel.settings import Embed, Settings
 from nightreel.stage import log_progress
 
 OTHER_SCRIPTS = 0.2
-"""Share of the titles in another script beyond which the English encoder gives way: of most Chinese words, say, its
-vocabulary holds no piece, so that many titles have the same vector."""
+"""Share of titles in other scripts above which the English encoder is replaced: its vocabulary lacks, for example,
+most Chinese words, so that many titles have the same vector."""
 LATIN = ((0x0000, 0x024F), (0x1E00, 0x1EFF))
-"""Blocks of Unicode whose letters are Latin."""
+"""Unicode blocks of Latin letters."""
 
 
 def open_encoder(settings: Embed) -> TextEncoder:
-    """The encoder that the settings name; raises SettingsError."""
-    # Imported here: torch takes seconds, and the other one needs none of it.
+    """Create the encoder that the settings name; raises SettingsError."""
+    # Imported here: torch takes seconds, and the other encoder doesn't need it.
     if settings.encoder == UNIVERSAL:
         from nightreel.content.encoders.use_multilingual import Universal
 
@@ -31,13 +31,13 @@ def open_encoder(settings: Embed) -> TextEncoder:
 
 
 def trainable(settings: Embed) -> bool:
-    """Whether the encoder can be fitted to behaviour."""
+    """Whether the encoder can be fine-tuned."""
     return settings.encoder != UNIVERSAL
 
 
 def resolve_encoder(settings: Settings, items: Path) -> Settings:
-    """The settings for a catalogue: `embed.multilingual` in the place of an English encoder that can't read its titles.
-    Raises UserError where the file can't be read."""
+    """Settings for a catalogue: `embed.multilingual` replaces an English encoder that can't read its titles. Raises
+    UserError if the file can't be read."""
     embed = settings.embed
     if embed.encoder != ENGLISH or not embed.multilingual:
         return settings
@@ -45,22 +45,22 @@ def resolve_encoder(settings: Settings, items: Path) -> Settings:
     if share <= OTHER_SCRIPTS:
         return settings
     log_progress(
-        f"embed.encoder: {share:.0%} of the titles are in another script than {ENGLISH} reads; "
-        f"{embed.multilingual} takes its place"
+        f"embed.encoder: {share:.0%} of the titles are in a script that {ENGLISH} does not support; "
+        f"{embed.multilingual} is used instead"
     )
     other = embed.model_copy(update={"encoder": embed.multilingual, "revision": ""})
     return settings.model_copy(update={"embed": other})
 
 
 def other_scripts(texts: Iterable[str]) -> float:
-    """Share of the texts whose letters are mostly not Latin, among those that have letters; 0 where none has."""
-    told = other = 0
+    """Share of the texts, among those with letters, whose letters are mostly not Latin; 0 if there are none."""
+    with_letters = other = 0
     for text in texts:
-        told += any(map(str.isalpha, text))
+        with_letters += any(map(str.isalpha, text))
         if not text.isascii():
             letters = [character for character in text if character.isalpha()]
             other += 2 * sum(map(_latin, letters)) < len(letters)
-    return other / told if told else 0.0
+    return other / with_letters if with_letters else 0.0
 
 
 def _latin(letter: str) -> bool:

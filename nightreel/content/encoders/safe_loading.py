@@ -1,4 +1,4 @@
-"""Loading what transformers can read from a folder: quietly, from local files, without remote code and pickles."""
+"""Load models with transformers safely: quietly, from local files, without remote code and pickles."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nightreel.settings import SettingsError
 
 @contextmanager
 def loading(folder: Path, field: str, needs: str) -> Iterator[None]:
-    """Raises SettingsError naming the field of params.yaml and what the folder needs, whatever went wrong inside."""
+    """Convert any exception into a SettingsError that names the field of params.yaml and what the folder needs."""
     from transformers.utils import logging
 
     logging.set_verbosity_error()
@@ -21,7 +21,7 @@ def loading(folder: Path, field: str, needs: str) -> Iterator[None]:
         yield
     except SettingsError:
         raise
-    except Exception as error:  # transformers raises a dozen kinds for a folder that it can't read
+    except Exception as error:  # transformers raises a dozen types for a folder that it can't read
         what = str(error).strip() or "no message"
         raise SettingsError(
             f"{field}: {folder.name} can't be loaded ({type(error).__name__}: {what.splitlines()[0][:200]}). It needs "
@@ -30,8 +30,8 @@ def loading(folder: Path, field: str, needs: str) -> Iterator[None]:
 
 
 def read_model(folder: Path, field: str, **options: Any) -> Any:
-    """The model in float32 on the CPU, for answering; options: of `from_pretrained`. Raises SettingsError where the
-    files lack weights that count."""
+    """Load a model in float32 on the CPU, for inference; options: of `from_pretrained`. Raises SettingsError if
+    required weights are missing."""
     import torch
     from transformers import AutoModel
 
@@ -47,6 +47,6 @@ def read_model(folder: Path, field: str, **options: Any) -> Any:
     lacking = sorted(key for key in facts["missing_keys"] if "pooler" not in key)
     if lacking:
         raise SettingsError(
-            f"{field}: {folder.name} lacks {len(lacking)} weights, among them {lacking[0]}. Name another."
+            f"{field}: {folder.name} lacks {len(lacking)} weights, such as {lacking[0]}. Choose another model."
         )
     return model.eval()

@@ -1,8 +1,8 @@
-"""Texts to vectors: any sentence encoder in transformers' format, in blocks of fixed shape.
+"""Text vectors from any sentence encoder in transformers' format, in blocks of fixed shape.
 
 Source: Reimers and Gurevych, "Sentence-BERT" (2019); the default encoder is all-MiniLM-L6-v2.
-Memory: the weights (90 MB for MiniLM in float32) and one block. Ceiling: some 100 texts of 40 tokens a second and core
-without a GPU, so a first run over a million items wants one.
+Memory: the weights (90 MB for MiniLM in float32) and one block. Throughput: about 100 texts of 40 tokens per second and
+core without a GPU, so a first run over a million items needs one.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from nightreel.settings import Embed
 
 
 def padded_length(length: int, parts: int) -> int:
-    """The next of the lengths that divide each doubling in `parts // 2`: 17 → 18 and 100 → 104 for 16 parts."""
+    """The next of the lengths that divide each doubling into `parts // 2`: 17 → 18 and 100 → 104 for 16 parts."""
     step = max(1, (1 << (length - 1).bit_length()) // parts)
     return -(-length // step) * step
 
 
 @contextmanager
 def one_block_a_core(device: torch.device) -> Iterator[ThreadPoolExecutor]:
-    """Workers that compute a block each, on one core each; a GPU has one worker.
+    """Workers that each compute a block on one core; a GPU has one worker.
 
-    Blocks side by side waste less than every product shared by all cores, far less where other processes want the
-    cores too, and a text's bytes don't depend on the number of cores.
+    Concurrent blocks waste less time than products shared by all cores, especially if other processes use the cores,
+    too, and a text's bytes don't depend on the number of cores.
     """
     cores = torch.get_num_threads()
     pool = ThreadPoolExecutor(cores if device.type == "cpu" else 1)
@@ -57,11 +57,11 @@ def one_block_a_core(device: torch.device) -> Iterator[ThreadPoolExecutor]:
 
 @dataclass(frozen=True)
 class Encoder:
-    """An encoder ready to encode. Two equal texts get equal bytes, whatever stands beside them.
+    """A loaded encoder. Equal texts get equal bytes, whatever other texts are encoded with them.
 
-    To that end every block has one of a few fixed shapes, and one core: a text is padded to one of a few lengths
-    (`padded_length`), and a block of that length always has the same number of rows, missing ones are padding.
-    weights: hash of what the network was loaded from.
+    For this, every block has one of a few fixed shapes and runs on one core: a text is padded to one of a few lengths
+    (`padded_length`), and a block of that length always has the same number of rows, filled up with padding. weights:
+    hash of what the network was loaded from.
     """
 
     network: EncoderNetwork
@@ -73,13 +73,13 @@ class Encoder:
 
     @classmethod
     def open(cls, settings: Embed) -> Encoder:
-        """The encoder that the settings name, on the device and in the type they name; raises SettingsError."""
+        """Load the encoder that the settings name, on their device and in their type; raises SettingsError."""
         source = locate(settings)
         return cls.of(EncoderNetwork.open(source.folder), source, source.digest(), settings)
 
     @classmethod
     def of(cls, network: EncoderNetwork, source: ModelSource, weights: str, settings: Embed) -> Encoder:
-        """An encoder of a float32 network, which is copied, not changed."""
+        """Create an encoder from a float32 network, which is copied, not changed."""
         where = choose_place(settings)
         own = replace(network, model=copy.deepcopy(network.model))
         return cls(own, source, weights, settings, where, open_engine(own, where, settings))
@@ -91,7 +91,7 @@ class Encoder:
 
     @property
     def place(self) -> str:
-        """The kind of device that it runs on."""
+        """Kind of device that it runs on."""
         return str(self.where.device.type)
 
     @property
@@ -100,7 +100,7 @@ class Encoder:
         return min(self.settings.max_tokens, self.network.most_tokens)
 
     def card(self) -> dict[str, Any]:
-        """What was used to encode, for the stage's output: no path, no time."""
+        """Description of the encoder for the stage's output, without paths and times."""
         return {
             "encoder": self.source.name,
             "revision": self.source.revision,
@@ -114,7 +114,7 @@ class Encoder:
         }
 
     def fingerprint(self) -> str:
-        """sha256 of all that decides a text's bytes: files, type, shapes, and the machine's way of computing."""
+        """sha256 of everything that determines a text's bytes: files, type, shapes, and the machine's kernels."""
         machine = {
             "device": self.place,
             "cpu": cpu_features(Path("/proc/cpuinfo")),
@@ -125,18 +125,18 @@ class Encoder:
         return hashlib.sha256(json.dumps([self.card(), machine, shape], sort_keys=True).encode()).hexdigest()
 
     def encode(self, texts: Sequence[str], report: Report | None = None) -> Vectors:
-        """[n, dim] float32 rows of unit length; the row of an empty text is zero."""
+        """[n, dim] float32 vectors of unit length; zero for an empty text."""
         vectors = np.zeros((len(texts), self.dim), np.float32)
         for rows, block in self.blocks(texts, report):
             vectors[rows] = block
         return vectors
 
     def blocks(self, texts: Sequence[str], report: Report | None = None) -> Iterator[tuple[IntArray, Vectors]]:
-        """(positions in texts, their vectors) a block, the longest texts first; empty texts are left out."""
-        told = [at for at, text in enumerate(texts) if text]
-        tokens = dict(zip(told, self.network.tokens([texts[at] for at in told], self.max_tokens), strict=True))
+        """Yield (positions in texts, their vectors) per block, longest texts first; empty texts are left out."""
+        filled = [at for at, text in enumerate(texts) if text]
+        tokens = dict(zip(filled, self.network.tokens([texts[at] for at in filled], self.max_tokens), strict=True))
         rows_of: dict[int, list[int]] = defaultdict(list)
-        for at in sorted(told, key=lambda at: -len(tokens[at])):
+        for at in sorted(filled, key=lambda at: -len(tokens[at])):
             rows_of[self._padded(len(tokens[at]))].append(at)
         plan = [
             (length, rows[start : start + self._rows(length)])

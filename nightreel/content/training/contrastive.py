@@ -1,9 +1,9 @@
-"""Fit the encoder to behaviour: items that the same users took come to lie close together.
+"""Contrastive fine-tuning of the encoder: items that the same users interacted with move closer together.
 
 Source: InfoNCE with in-batch negatives (van den Oord et al. 2018) and the logQ correction of Yi et al. 2019, "Sampling-
-bias-corrected neural modeling": a popular item is drawn as a negative more often, which log popularity makes good.
+bias-corrected neural modeling": popular items are sampled as negatives more often, which log popularity corrects.
 Memory: the weights twice, AdamW's moments of the trained layers, and one step's activations (0.4 GB for 64 pairs of 32
-tokens). Ceiling: the steps are a count, so the time doesn't grow with the catalogue; encoding it again does.
+tokens). Time: the number of steps is fixed, so it doesn't grow with the catalogue; encoding it again does.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ from nightreel.settings import Embed, Tune
 from nightreel.settings.fusion import Fusion
 
 WARM_SHARE = 0.1
-"""Share of the steps in which the learning rate rises; part of the schedule's shape, as its cosine is."""
+"""Share of the steps with a rising learning rate (warm-up), before the cosine decay."""
 
 
 @dataclass(frozen=True)
 class FinetunedEncoder:
-    """The fitted encoder; losses: (step from 1, loss) of every step. network: float32, what `save` writes."""
+    """The fine-tuned encoder. losses: (step from 1, loss) of every step; network: float32, written by `save`."""
 
     encoder: Encoder
     network: EncoderNetwork
     losses: list[tuple[int, float]]
 
     def encode(self, texts: Sequence[str], report: Report | None = None) -> Vectors:
-        """[n, dim] float32 rows of unit length; the row of an empty text is zero."""
+        """[n, dim] float32 vectors of unit length; zero for an empty text."""
         return self.encoder.encode(texts, report)
 
     def save(self, folder: Path) -> None:
-        """A folder in transformers' format (safetensors); `embed.encoder` may name it, with the same vectors."""
+        """Save a folder in transformers' format (safetensors); as `embed.encoder` it gives the same vectors."""
         self.network.save(folder)
 
 
@@ -63,14 +63,25 @@ def finetune_encoder(
     batch: int,
     seed: int,
 ) -> FinetunedEncoder:
-    """Train the last layers, or adapters in them, in float32 on the CPU; equal arguments give equal bytes in one
-    environment.
+    """Train the last layers, or adapters in them, in float32 on the CPU; deterministic in one environment.
 
-    texts: [n_items]; pairs: [P, 2] items that a user took both; popularity: [n_items] events of each item.
-    Dropout is off: in so few steps it only adds noise. Raises UserError when there are fewer than two pairs.
+    Dropout is off: in so few steps it only adds noise.
+
+    Args:
+        settings: Settings of the encoder.
+        texts: [n_items] texts.
+        pairs: [P, 2] items with which the same user interacted.
+        popularity: [n_items] number of events of each item.
+        tune: What is trained.
+        steps: Number of steps.
+        batch: Pairs per step.
+        seed: Random seed.
+
+    Raises:
+        UserError: There are fewer than two pairs.
     """
-    told = np.array([bool(text) for text in texts])
-    usable = pairs[told[pairs].all(1) & (pairs[:, 0] != pairs[:, 1])]
+    filled = np.array([bool(text) for text in texts])
+    usable = pairs[filled[pairs].all(1) & (pairs[:, 0] != pairs[:, 1])]
     if len(usable) < 2:
         raise UserError(
             "finetune.encoder_steps: fewer than two pairs of items with texts were taken by the same user, too few to "
@@ -129,10 +140,10 @@ def contrastive_loss(
     drawn: npt.NDArray[np.float64],
     tune: Tune | Fusion,
 ) -> Tensor:
-    """Mean cross-entropy of finding each pair's other item among the batch's, both ways.
+    """Mean cross-entropy of identifying each pair's other item among the batch's, in both directions.
 
-    left, right: [B, dim] unit vectors of the pairs' items; drawn: [n_items] log share with which an item is drawn.
-    An item of the batch that is the pair's own, on either side, is no negative.
+    left, right: [B, dim] unit vectors of the pairs' items; drawn: [n_items] log sampling probability of each item.
+    Items of the batch that equal one of the pair's own are not used as negatives.
     """
     cosines = left @ right.T / tune.temperature
     same = (right_items[None, :] == right_items[:, None]) | (right_items[None, :] == left_items[:, None])
@@ -153,7 +164,7 @@ def _logits(cosines: Tensor, drawn: npt.NDArray[np.float64], false: npt.NDArray[
 def _forward(
     pool: ThreadPoolExecutor, network: EncoderNetwork, tokens: list[ItemArray], items: npt.NDArray[Any], settings: Embed
 ) -> tuple[list[Tensor], Tensor]:
-    """Blocks of vectors with their graphs, each distinct item once, and the row of each of `items` in them all."""
+    """Blocks of vectors with their graphs, each distinct item once, and the row of each of `items` in them."""
     distinct, back = np.unique(items, return_inverse=True)
     padded = [padded_length(len(tokens[item]), settings.length_parts) for item in distinct]
     order = np.argsort(padded, kind="stable")
@@ -172,7 +183,7 @@ def _forward(
 
 
 def _backward(pool: ThreadPoolExecutor, parts: list[Tensor], slope: Tensor, trained: list[Tensor]) -> None:
-    """Set the trained weights' gradients: those of the blocks, added in the blocks' order, so that bytes are equal."""
+    """Set the trained weights' gradients, summed over the blocks in order, so that bytes are reproducible."""
 
     def gradients(block: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
         return torch.autograd.grad(block[0], trained, block[1])
@@ -193,7 +204,7 @@ def learning_rate_share(step: int, steps: int) -> float:
 
 
 def draws(count: int, batch: int, steps: int, seed: int) -> Iterator[IntArray]:
-    """`steps` draws of min(batch, count) of `count` pairs, without repeats until all were drawn."""
+    """`steps` samples of min(batch, count) of `count` pairs, without repetition until all were sampled."""
     rng = np.random.default_rng(seed)
     size = min(batch, count)
     waiting = np.empty(0, np.int64)

@@ -1,6 +1,6 @@
-"""Content vectors fitted to behaviour: the encoder's last layers, then text, sound and picture in one vector.
+"""Fit content vectors to behaviour: fine-tune the encoder's last layers, then fuse text, sound and pictures.
 
-Each step is kept only where content kNN ranks validation better with it than without.
+Each step is kept only if it improves the validation NDCG@10 of content kNN.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from nightreel.settings import Settings
 from nightreel.stage import log_progress, state_directory
 
 Quality = Callable[[Vectors], float]
-"""Vectors [n_items, d] → how well content kNN ranks validation with them."""
+"""Maps vectors [n_items, d] to the validation NDCG@10 of content kNN."""
 Losses = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class FitInputs:
-    """What vectors are fitted to. train: positives that every fold trains on, so that no fold's test is known; texts:
-    the catalogue and what understand made of it; quality: higher is better; used: whether anything asks for content."""
+    """Inputs of the fit. train: positives that every fold trains on, so that no fold's test is used; texts: the
+    catalogue and the output of understand; quality: higher is better; used: whether any model needs content."""
 
     train: Histories
     n_items: int
@@ -44,18 +44,18 @@ class FitInputs:
 
     @cached_property
     def pairs(self) -> npt.NDArray[np.int64]:
-        """[p, 2] items that a user took close together."""
+        """[p, 2] items that a user interacted with close together."""
         return close_pairs(self.train)
 
     @property
     def popularity(self) -> npt.NDArray[np.int64]:
-        """[n_items] events of each."""
+        """[n_items] number of events of each item."""
         return np.bincount(self.train.items, minlength=self.n_items)
 
 
 @dataclass(frozen=True)
 class ContentVectors:
-    """vectors [n_items, d]; fitted: how they came about, as Choices names it; losses: rows of step and loss."""
+    """vectors [n_items, d]; fitted: how they were made, as in SelectedParams; losses: rows of step and loss."""
 
     vectors: Vectors
     fitted: Literal["base", "finetuned", "fused"]
@@ -64,16 +64,16 @@ class ContentVectors:
 
 
 def fit_content(base: Vectors, lesson: FitInputs, out: Path) -> ContentVectors:
-    """The base's vectors, or better ones; what made them is saved below out."""
+    """Return the base's vectors, or better ones, whose model is saved below out."""
     return fuse_media(tune_encoder(base, lesson, out / "encoder"), lesson, out / "fusion")
 
 
 def tune_encoder(base: Vectors, lesson: FitInputs, folder: Path) -> ContentVectors:
-    """Vectors of the encoder fitted to behaviour if they rank validation better than the base's, else the base's."""
+    """Vectors of the fine-tuned encoder if they improve the validation metric, else the base's."""
     pairs, settings = lesson.pairs, lesson.settings.finetune
     used = lesson.used and base.any() and trainable(lesson.settings.embed)
     if not settings.encoder_steps or not used or len(pairs) < settings.encoder_pairs:
-        log_progress(f"encoder: kept as it is ({settings.encoder_steps} steps asked for, {len(pairs):,} pairs)")
+        log_progress(f"encoder: not fine-tuned ({settings.encoder_steps} steps requested, {len(pairs):,} item pairs)")
         return ContentVectors(base, "base", [], [])
     texts = read_texts(*lesson.texts)
     tuned = finetune_encoder(
@@ -89,7 +89,7 @@ def tune_encoder(base: Vectors, lesson: FitInputs, folder: Path) -> ContentVecto
     log_progress(tally.line())
     losses = rows_of(tuned.losses)
     before, after = lesson.quality(base), lesson.quality(vectors)
-    log_progress(f"encoder: content kNN's validation NDCG@10 {before:.4f} as it is, {after:.4f} fitted to behaviour")
+    log_progress(f"encoder: content kNN's validation NDCG@10 {before:.4f} before, {after:.4f} after fine-tuning")
     if after <= before:
         return ContentVectors(base, "base", losses, [])
     tuned.save(folder)
@@ -97,7 +97,7 @@ def tune_encoder(base: Vectors, lesson: FitInputs, folder: Path) -> ContentVecto
 
 
 def fuse_media(text: ContentVectors, lesson: FitInputs, folder: Path) -> ContentVectors:
-    """Text, sound and picture in one vector where that ranks validation better than text alone, else text alone."""
+    """Vectors fused from text, sound and pictures if they improve the validation metric, else the text's."""
     settings = lesson.settings.finetune
     if not settings.fusion.steps or not lesson.used:
         return text
@@ -106,13 +106,13 @@ def fuse_media(text: ContentVectors, lesson: FitInputs, folder: Path) -> Content
         return text
     given = {TEXT: text.vectors, **media}
     fused = learn_fusion(given, lesson.pairs, lesson.popularity, settings.fusion, settings.seed)
-    told = ", ".join(f"{name} of {int(vectors.any(axis=1).sum()):,}" for name, vectors in given.items())
+    counts = ", ".join(f"{name} of {int(vectors.any(axis=1).sum()):,}" for name, vectors in given.items())
     if fused is None:
-        log_progress(f"fusion ({told} items): fewer than {settings.fusion.pairs} pairs of items; text alone is used")
+        log_progress(f"fusion ({counts} items): fewer than {settings.fusion.pairs} item pairs; only text is used")
         return text
     vectors = fused.fuse(given)
     before, after = lesson.quality(text.vectors), lesson.quality(vectors)
-    log_progress(f"fusion ({told} items): content kNN's validation NDCG@10 {before:.4f} of text, {after:.4f} fused")
+    log_progress(f"fusion ({counts} items): content kNN's validation NDCG@10 {before:.4f} with text, {after:.4f} fused")
     if after <= before:
         return replace(text, fusion_losses=rows_of(fused.losses))
     fused.save(folder)
@@ -120,5 +120,5 @@ def fuse_media(text: ContentVectors, lesson: FitInputs, folder: Path) -> Content
 
 
 def rows_of(losses: list[tuple[int, float]]) -> Losses:
-    """For a CSV."""
+    """Rows for a CSV."""
     return [{"step": step, "loss": loss} for step, loss in losses]

@@ -1,8 +1,8 @@
-"""What of an encoder is fitted: its last layers whole, or low-rank adapters in them that are merged afterwards.
+"""Trainable parameters of an encoder: its last layers, or low-rank adapters in them that are merged afterwards.
 
 Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", ICLR 2022; Zhang et al., "AdaLoRA: Adaptive
-Budget Allocation for Parameter-Efficient Fine-Tuning", ICLR 2023; both by peft. Memory: AdamW's moments of the adapters
-alone: rank x (in + out) x 8 bytes a matrix. What is saved is the merged network, with the base's names and shapes.
+Budget Allocation for Parameter-Efficient Fine-Tuning", ICLR 2023; both by peft. Memory: only AdamW's moments of the
+adapters: rank x (in + out) x 8 bytes per matrix. The merged network is saved, with the base's names and shapes.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from torch import Tensor, nn
 from nightreel.errors import UserError
 from nightreel.settings import Tune
 
-SPARE = 1.5  # AdaLoRA begins with this many times the rank that it ends with, as its authors do
-BEGIN, END = 0.1, 0.3  # shares of the steps before ranks are taken away and after the last one was
-ORTHOGONAL = 0.5  # weight of the penalty on factors that are not orthogonal; peft's own default
+SPARE = 1.5  # AdaLoRA starts with this multiple of its final rank, as in the paper
+BEGIN, END = 0.1, 0.3  # shares of the steps before the first and after the last reduction of ranks
+ORTHOGONAL = 0.5  # weight of the orthogonality penalty; peft's default
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """weights: what the optimiser changes; tuner: peft's, None where whole layers are trained."""
+    """weights: trained by the optimiser; tuner: peft's, None if whole layers are trained."""
 
     weights: list[Tensor]
     tuner: Any | None
     adaptive: bool
 
     def regularise(self) -> None:
-        """Add AdaLoRA's penalty to the gradients: its factors stand for singular vectors, and must be orthogonal."""
+        """Add AdaLoRA's penalty to the gradients: its factors represent singular vectors and must be orthogonal."""
         if not self.adaptive:
             return
         factors = [(n, p) for n, p in self.tuner.named_parameters() if "lora_A" in n or "lora_B" in n]  # type: ignore[union-attr]
@@ -44,19 +44,19 @@ class Fitted:
             factor.grad += slope
 
     def allot(self, step: int) -> None:
-        """After a step: AdaLoRA takes ranks away where they matter least."""
+        """After a step: AdaLoRA reduces ranks where they matter least."""
         if self.adaptive:
             self.tuner.update_and_allocate(step)  # type: ignore[union-attr]
 
     def finish(self, model: nn.Module) -> None:
-        """Merge the adapters into `model`; nothing is trainable any more."""
+        """Merge the adapters into `model`; nothing is trainable afterwards."""
         if self.tuner is not None:
             self.tuner.merge_and_unload()
         model.requires_grad_(False)
 
 
 def fitted(model: nn.Module, tune: Tune, steps: int, seed: int) -> Fitted:
-    """Make trainable what `tune.method` says, in place; adapters start at no change, from the seed."""
+    """Make trainable what `tune.method` names, in place; adapters start as no change, from the seed."""
     layers = last_layers(model, tune.layers)
     model.requires_grad_(False)
     if tune.method == "full":
@@ -92,6 +92,6 @@ def last_layers(model: nn.Module, count: int) -> list[nn.Module]:
     """The last `count` of a transformer's layers, which are its longest list of modules."""
     lists = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
     if not lists:
-        raise UserError("embed.encoder: has no list of layers to fit. Set finetune.encoder_steps to 0.")
+        raise UserError("embed.encoder: has no layers that can be fine-tuned. Set finetune.encoder_steps to 0.")
     layers = max(lists, key=len)
     return list(layers[max(0, len(layers) - count) :])

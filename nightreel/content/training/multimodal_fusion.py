@@ -1,9 +1,9 @@
-"""One vector an item of its text, sound and picture: a projection of each, summed, learned from behaviour.
+"""Multimodal fusion: one vector per item from text, sound and pictures, a sum of projections fitted to behaviour.
 
 Source: late fusion into a joint space by the contrastive loss of `contrastive.py`; modality dropout as in Neverova et
-al., "ModDrop" (2016), so that an item without one of them still lies where it belongs.
-Memory: the modalities' vectors and the fused ones. Ceiling: the steps are a count, so that training does not grow with
-the catalogue; a million items with pictures want 7 GB for their vectors.
+al., "ModDrop" (2016), so that items without one of the modalities are placed well, too.
+Memory: the vectors of the modalities and the fused ones. Time: the number of steps is fixed, so it doesn't grow with
+the catalogue; the vectors of a million items with pictures need 7 GB.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ Given = Mapping[str, Vectors]
 """Modality → [n, its width]; a zero row: the item lacks it."""
 TEXT = "text"
 BLOCK = 65_536
-"""Items that are fused at once: bounds memory."""
+"""Items fused at once; bounds memory."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Shift and factor [width] after which a modality's vectors have about unit length, and no common part."""
+    """Shift and factor [width] after which a modality's vectors have about unit length and zero mean."""
 
     shift: Vectors
     factor: Vectors
 
     @classmethod
     def of(cls, name: str, vectors: Vectors) -> Scale:
-        """Text stays as its encoder gave it; the others are standardised over the items that have them."""
+        """Text stays as encoded; the others are standardised over the items that have them."""
         width = vectors.shape[1]
         if name == TEXT:
             return cls(np.zeros(width, np.float32), np.ones(width, np.float32))
@@ -57,14 +57,14 @@ class Scale:
 
 @dataclass(frozen=True)
 class Fused:
-    """scales and weights ([width, dim]) of each modality; losses: (step from 1, loss)."""
+    """The fusion model. scales and weights ([width, dim]) of each modality; losses: (step from 1, loss)."""
 
     scales: dict[str, Scale]
     weights: dict[str, Vectors]
     losses: list[tuple[int, float]]
 
     def fuse(self, given: Given) -> Vectors:
-        """[n, dim] rows of unit length from the modalities that are given; zero where an item has none of them."""
+        """[n, dim] vectors of unit length from the given modalities; zero for an item without any of them."""
         n = len(next(iter(given.values())))
         found = np.zeros((n, next(iter(self.weights.values())).shape[1]), np.float32)
         for start in range(0, n, BLOCK):
@@ -75,7 +75,7 @@ class Fused:
         return found
 
     def save(self, folder: Path) -> None:
-        """Weights and scales as safetensors."""
+        """Save weights and scales as safetensors."""
         from safetensors.numpy import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -88,16 +88,24 @@ class Fused:
 def learn_fusion(
     given: Given, pairs: npt.NDArray[np.integer[Any]], popularity: npt.NDArray[Any], settings: Settings, seed: int
 ) -> Fused | None:
-    """Learn from pairs [p, 2] of items that the same users took; None where fewer than `settings.pairs` are usable.
+    """Train on pairs of items that the same users interacted with; deterministic in one environment.
 
-    given: with text, whose width is the fused vector's; popularity: [n_items] events of each item. The text's
-    projection starts as the identity and the others as random ones, which nearly keep lengths and angles: what is
-    learned starts from the modalities side by side, and an item of text alone from its text. The same arguments give
-    the same bytes in one environment.
+    The text's projection starts as the identity and the others as random ones, which nearly preserve lengths and
+    angles: training starts from the modalities side by side, and an item with text only from its text.
+
+    Args:
+        given: Vectors by modality, including text, whose width is that of the fused vector.
+        pairs: [p, 2] item indices.
+        popularity: [n_items] number of events of each item.
+        settings: Settings of the fusion.
+        seed: Random seed.
+
+    Returns:
+        The fusion model; None if fewer than `settings.pairs` pairs are usable.
     """
     there = np.stack([np.asarray(vectors.any(1)) for vectors in given.values()], 1)
-    told = np.asarray(there.any(axis=1))
-    usable = pairs[told[pairs].all(axis=1) & (pairs[:, 0] != pairs[:, 1])]
+    has_any = np.asarray(there.any(axis=1))
+    usable = pairs[has_any[pairs].all(axis=1) & (pairs[:, 0] != pairs[:, 1])]
     if len(usable) < settings.pairs:
         return None
     scales = {name: Scale.of(name, vectors) for name, vectors in given.items()}
@@ -147,7 +155,8 @@ def _first(name: str, width: int, dim: int, rng: np.random.Generator) -> Vectors
 
 
 def dropped(there: npt.NDArray[np.bool_], share: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """`there` [n, modalities] with each one left out at the given chance; an item that would lose all keeps all."""
+    """`there` [n, modalities] with each one dropped with the given probability; an item that would lose all keeps
+    all."""
     kept: npt.NDArray[np.bool_] = there & (rng.random(there.shape) >= share)
     lost = ~kept.any(axis=1)
     kept[lost] = there[lost]

@@ -1,4 +1,4 @@
-"""What each business rule takes, and how its target is written."""
+"""Editorial rule types: the targets and values of each rule."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from math import inf
 
 ITEM, ALL = "item", ""
 KINDS = {"genre": "genres", "creator": "creators", "language": "language", "media_type": "media_type"}
-"""What a target can name beside one item, and the column of the items that holds it."""
+"""Kinds of target other than one item, and the items' column with their labels."""
 ANY = (ITEM, *KINDS)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a rule takes. targets: kinds of target, ALL where it may have none; value: "none", "optional" or "needed",
-    at least `low`, more than `above`, at most `high`."""
+    """Form of a rule. targets: kinds of target, ALL if it may have none; value: "none", "optional" or "needed", at
+    least `low`, more than `above`, at most `high`."""
 
     targets: tuple[str, ...]
     value: str = "none"
@@ -37,8 +37,8 @@ SHAPES = {
 
 
 def kind_and_name(target: str | None) -> tuple[str, str]:
-    """`genre:Crime` → (genre, crime); any other text is an item's id, which `item:` may stand before: an id can begin
-    with one of these words. Labels are folded to one letter case, ids are not. ALL for no target."""
+    """Parse a target: `genre:Crime` → (genre, crime). Any other text is an item id, optionally after `item:`,
+    because an id can begin with one of these words. Labels are case-folded, ids are not. ALL for no target."""
     if target is None:
         return ALL, ""
     kind, colon, name = target.partition(":")

@@ -14,7 +14,7 @@ from nightreel.errors import UserError
 
 MOMENT = pa.timestamp("us", "UTC")
 BUFFER = 1 << 20
-"""Bytes of a column that are read at once where a file is read in blocks."""
+"""Bytes of a column per block, where a file is read in blocks."""
 ARROW_TYPES: dict[str, pa.DataType] = {
     "id": pa.string(),
     "text": pa.string(),
@@ -44,7 +44,7 @@ ITEMS_SCHEMA = pa.schema([pa.field(c.name, ARROW_TYPES[c.kind]) for c in ITEMS.c
 ERASURES_SCHEMA = pa.schema([pa.field(c.name, ARROW_TYPES[c.kind]) for c in ERASURES.columns])
 RULES_SCHEMA = pa.schema([pa.field(c.name, ARROW_TYPES[c.kind]) for c in RULES.columns])
 COMMENTS_SCHEMA = pa.schema([pa.field("item", pa.int32()), pa.field("text", pa.string())])
-"""Comments, by item: its row in items."""
+"""Comments by item, which is a row of items."""
 USERS_SCHEMA = pa.schema([pa.field("user_id", pa.string())])
 CLEAN_EVENTS = pa.schema(
     [
@@ -62,7 +62,7 @@ CLEAN_EVENTS = pa.schema(
 
 
 def event_type(column: Column) -> pa.DataType:
-    """Type of an events column in the snapshot: moments are int64 µs or positions, `value` is float32."""
+    """Type of an events column in the snapshot: times are int64 µs or positions, `value` is float32."""
     if column.kind == "moment":
         return pa.int64()
     return pa.float32() if column.name == "value" else ARROW_TYPES[column.kind]
@@ -75,12 +75,14 @@ def optional_event_fields(present: list[str]) -> list[pa.Field]:
 
 
 def read_strict(path: Path, schema: pa.Schema, *, optional: bool = False) -> pa.Table:
-    """A stage's Parquet file, its columns exactly those of `schema` (plus optional event columns where allowed).
+    """Read a stage's Parquet file, whose columns must be exactly those of `schema` (plus optional event columns if
+    allowed).
 
-    Raises UserError naming the file and the column that is missing, surplus or of another type.
+    Raises:
+        UserError: A column is missing, surplus or of another type; the message names file and column.
     """
     try:
-        # Read from one buffer: memory maps would keep the file busy while the stage replaces it.
+        # Read from one buffer: a memory map would keep the file open while the stage replaces it.
         table = pq.read_table(present(path), memory_map=False, partitioning=None)
     except (pa.ArrowException, OSError) as error:
         raise _torn(path, error) from None
@@ -88,7 +90,7 @@ def read_strict(path: Path, schema: pa.Schema, *, optional: bool = False) -> pa.
 
 
 def iter_strict(path: Path, schema: pa.Schema, columns: Sequence[str], rows: int) -> Iterator[list[dict[str, Any]]]:
-    """Some columns of a file as of `read_strict`, in blocks of `rows`; memory does not grow with the file."""
+    """Like `read_strict`, but some columns in blocks of `rows`, so that memory does not grow with the file."""
     try:
         with pq.ParquetFile(present(path), pre_buffer=False, buffer_size=BUFFER) as file:
             _checked(path, file.schema_arrow, schema, optional=False)
@@ -99,14 +101,14 @@ def iter_strict(path: Path, schema: pa.Schema, columns: Sequence[str], rows: int
 
 
 def present(path: Path) -> Path:
-    """The path itself; raises UserError naming the stage that writes it where there is nothing."""
+    """Return the path; raises UserError, naming the stage that writes it, if there is no file."""
     if not path.exists():
         raise UserError(f"{path}: not found. Run the stage that writes it: `dvc repro {path.parent.name}`.")
     return path
 
 
 def _torn(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path}: is not a whole Parquet file ({str(error).splitlines()[0]}). {_again(path)}")
+    return UserError(f"{path}: is damaged or not a Parquet file ({str(error).splitlines()[0]}). {_again(path)}")
 
 
 def _again(path: Path) -> str:
@@ -114,7 +116,7 @@ def _again(path: Path) -> str:
 
 
 def _checked(path: Path, found: pa.Schema, schema: pa.Schema, optional: bool) -> list[str]:
-    """The names of the fields, all of which are there as the schema has them."""
+    """Names of the fields, all of which match the schema."""
     fields = list(schema)
     if optional:
         fields += optional_event_fields(found.names)
@@ -122,7 +124,7 @@ def _checked(path: Path, found: pa.Schema, schema: pa.Schema, optional: bool) ->
     for missing in (name for name in names if name not in found.names):
         raise UserError(f"{path}: column `{missing}` is missing. {_again(path)}")
     for surplus in (name for name in found.names if name not in names):
-        raise UserError(f"{path}: column `{surplus}` is not in the contract. {_again(path)}")
+        raise UserError(f"{path}: column `{surplus}` is not part of the table's contract. {_again(path)}")
     for field in fields:
         kind = found.field(field.name).type
         if kind != field.type:

@@ -1,8 +1,8 @@
-"""The tables that Nightreel takes: every column, its type, bounds and meaning, defined once.
+"""The data contract: the input tables with the type, bounds and meaning of every column.
 
-A plain rule table over pyarrow, not pandera: `import pandera` alone took 0.7–0.9 s more than pyarrow, on a stage that
-must find out within 0.5 s that nothing changed, and each broken row has to come out with its source row, not as a
-schema error. Loading (`casting`), row rules (`rules`), the data set's own check and the README's tables all read it.
+Plain tables over pyarrow, not pandera: `import pandera` alone took 0.7–0.9 s more than pyarrow, in a stage that must
+find within 0.5 s that nothing changed, and each invalid row must be reported with its source row, not as a schema
+error. Loading (`casting`), row checks (`row_checks`), the data set's own check and the documentation all read it.
 """
 
 from __future__ import annotations
@@ -32,33 +32,34 @@ EVENTS = (
 EVENTS_WITHOUT_ITEM = ("search", "follow")
 MEDIA_TYPES = ("video", "audio", "music", "podcast", "live", "game", "other")
 LANGUAGE = r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$"
-"""A BCP-47 tag, loosely: `en`, `pt-BR`, `zh-Hant-TW`; an underscore is let pass."""
+"""A BCP-47 tag, loosely: `en`, `pt-BR`, `zh-Hant-TW`; an underscore is accepted."""
 
 VALUE_BOUNDS: dict[str, tuple[float, float]] = {"watch": (0.0, 1.0), "rating": (0.5, 5.0)}
-"""Bounds of `value` by event type. Ratings are 1–5; 0.5 is let in because half-star scales (MovieLens) start there."""
+"""Bounds of `value` by event type. Ratings are 1–5; 0.5 is accepted because half-star scales (MovieLens) start
+there."""
 
 CLOCK_BEGINS_S = 631_152_000.0
-"""1990-01-01 UTC in epoch seconds: no log of a platform is older, so an earlier event is a broken clock."""
+"""1990-01-01 UTC in epoch seconds: no platform's log is older, so an earlier event has a wrong clock."""
 TAIL_SHARE = 0.1
 TAIL_GAP_S = 365 * 86_400.0
 TAIL_GAPS = 10.0
-"""Events are later than the newest plausible moment when they come after a silence of more than TAIL_GAP_S seconds
-and TAIL_GAPS times the longest silence of the earlier log, and are at most TAIL_SHARE of all. The rule looks only
-at the data, so that the same source gives the same rows on any day."""
+"""Events are too late if they come after a gap of more than TAIL_GAP_S seconds and TAIL_GAPS times the longest gap
+of the earlier log, and are at most TAIL_SHARE of all. The rule depends only on the data, so that the same source
+gives the same rows on any day."""
 LONE_GAP_S = 7 * 86_400.0
 LONE_USERS = 10
-"""In a log of LONE_USERS users or more, the last events are too late as well when they are those of too few users to
-say where the data end (see ends.several) and come after a silence of more than LONE_GAP_S seconds and TAIL_GAPS times
-the longest one before: a few clocks are wrong."""
+"""In a log of LONE_USERS users or more, the last events are also too late if they are those of too few users to
+define the end of the data (see log_end.several) and come after a gap of more than LONE_GAP_S seconds and
+TAIL_GAPS times the longest gap before: a few clocks are wrong."""
 AHEAD_S = 600.0
-"""Seconds by which an event may lie after the night's now: clocks of devices and machines are a little apart."""
+"""Seconds by which an event may be later than the run: clocks of devices and machines differ a little."""
 ORDER_BELOW = 1e8
-"""Whole numbers below this are positions in a user's order: as epoch seconds they would be before 1973-03-03."""
+"""Whole numbers below this are positions in a user's history: as epoch seconds they would be before 1973-03-03."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table. `required`: the table must have it; `filled`: none of its cells may be empty."""
+    """A column of a table. `required`: the table must have it; `filled`: none of its cells may be empty."""
 
     name: str
     kind: Kind
@@ -73,7 +74,7 @@ class Column:
 
     @property
     def bounds(self) -> str:
-        """The permitted values in words; empty where every value of the type is fine."""
+        """The permitted values in words; empty if every value of the type is allowed."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
         low = f"above {self.above:g}" if self.above is not None else "" if self.low is None else f"from {self.low:g}"
@@ -102,56 +103,64 @@ ITEMS = Table(
     "items",
     (
         Column("item_id", "id", "unique name of the item", required=True, filled=True),
-        Column("title", "text", "shown to people and read by the encoder", required=True, filled=True),
-        Column("description", "text", "what it is about; read by the encoder"),
-        Column("transcript", "text", "what is said in it; read by the encoder"),
-        Column("tags", "list", "free labels"),
-        Column("genres", "list", "labels from a fixed set"),
+        Column("title", "text", "title shown to users and read by the encoder", required=True, filled=True),
+        Column("description", "text", "description; read by the encoder"),
+        Column("transcript", "text", "transcript of its speech; read by the encoder"),
+        Column("tags", "list", "free-form labels"),
+        Column("genres", "list", "genres, from a fixed vocabulary"),
         Column("creators", "list", "who made it"),
         Column("language", "text", "BCP-47 tag, such as en or zh-Hant", pattern=LANGUAGE),
-        Column("media_type", "text", "what kind of item it is", choices=MEDIA_TYPES),
+        Column("media_type", "text", "kind of item", choices=MEDIA_TYPES),
         Column("duration_s", "number", "length in seconds", low=0.0),
-        Column("published_at", "moment", "from when it can be played (UTC)"),
-        Column("expires_at", "moment", "until when it can be played (UTC)"),
-        Column("blocked", "flag", "never recommend it"),
-        Column("min_age", "integer", "least age of its audience, in years", low=0.0, high=99.0),
-        Column("media_uri", "text", "where the media file is"),
-        Column("thumbnail_uri", "text", "where its picture is"),
+        Column("published_at", "moment", "start of availability (UTC)"),
+        Column("expires_at", "moment", "end of availability (UTC)"),
+        Column("blocked", "flag", "true: never recommend it"),
+        Column("min_age", "integer", "minimum age of its audience, in years", low=0.0, high=99.0),
+        Column("media_uri", "text", "path or s3:// address of the media file"),
+        Column("thumbnail_uri", "text", "path or s3:// address of its thumbnail"),
     ),
 )
 
 EVENTS_TABLE = Table(
     "events",
     (
-        Column("user_id", "id", "who; replaced by a keyed hash before anything is stored", required=True, filled=True),
-        Column("item_id", "id", "what; may be empty for search and follow", required=True),
+        Column(
+            "user_id", "id", "user id; replaced by a keyed hash before anything is stored", required=True, filled=True
+        ),
+        Column("item_id", "id", "item id; may be empty for search and follow", required=True),
         Column(
             "timestamp",
             "moment",
-            "when (UTC), or a position per user where the source has no clock",
+            "time of the event (UTC), or its position in the user's history where the source has no clock",
             required=True,
             filled=True,
         ),
-        Column("event", "text", "what happened", required=True, filled=True, choices=EVENTS),
-        Column("value", "number", "watch: fraction 0–1; rating: 1–5 (half stars from 0.5); else free"),
-        Column("text", "text", "a comment's or a search's words"),
-        Column("session_id", "id", "which visit"),
-        Column("device", "text", "on what"),
-        Column("region", "text", "where"),
-        Column("slate_id", "id", "which logged list it was shown in"),
-        Column("position", "integer", "place in that list, from 0 or 1", low=0.0),
-        Column("propensity", "number", "probability with which the logging policy showed it", above=0.0, high=1.0),
-        Column("variant", "id", "arm of an experiment"),
+        Column("event", "text", "type of event", required=True, filled=True, choices=EVENTS),
+        Column(
+            "value",
+            "number",
+            "watch: fraction watched, 0–1; rating: 1–5 (half stars from 0.5); other events: any number",
+        ),
+        Column("text", "text", "text of a comment or a search query"),
+        Column("session_id", "id", "session (visit) id"),
+        Column("device", "text", "device"),
+        Column("region", "text", "region"),
+        Column("slate_id", "id", "id of the logged list in which the item was shown"),
+        Column("position", "integer", "position in that list, from 0 or 1", low=0.0),
+        Column(
+            "propensity", "number", "probability with which the logging policy showed the item", above=0.0, high=1.0
+        ),
+        Column("variant", "id", "arm of an A/B experiment"),
     ),
 )
 REQUIRED_EVENTS = ("user_id", "item_id", "timestamp", "event", "value")
-"""Columns that an events table always has after loading; the others only where the source has them."""
+"""Columns that an events table always has after loading; the others only if the source has them."""
 
 ERASURES = Table(
     "erasures",
     (
-        Column("user_id", "id", "whose events are dropped", required=True, filled=True),
-        Column("requested_at", "moment", "when it was asked for (UTC); a request without a readable date still counts"),
+        Column("user_id", "id", "user whose events are deleted", required=True, filled=True),
+        Column("requested_at", "moment", "time of the request (UTC); a request without a readable date still counts"),
     ),
     required=False,
 )
@@ -159,15 +168,17 @@ ERASURES = Table(
 RULES = Table(
     "rules",
     (
-        Column("rule", "text", "what holds for every list", required=True, filled=True, choices=tuple(SHAPES)),
+        Column(
+            "rule", "text", "kind of rule; it applies to every list", required=True, filled=True, choices=tuple(SHAPES)
+        ),
         Column("target", "text", "an item_id, or genre:…, creator:…, language:…, media_type:…"),
         Column(
             "value",
             "number",
-            "pin: its place among the pins; boost: how much, above 0 to 1; caps: how many; audience_age: years",
+            "pin: position among the pins; boost: strength, above 0 to 1; caps: maximum number; audience_age: years",
         ),
-        Column("starts_at", "moment", "from when it holds (UTC); empty: already"),
-        Column("ends_at", "moment", "from when it holds no more (UTC); empty: it stays"),
+        Column("starts_at", "moment", "start of the rule (UTC); empty: at once"),
+        Column("ends_at", "moment", "end of the rule (UTC); empty: no end"),
     ),
     required=False,
 )
@@ -176,13 +187,13 @@ TABLES = {table.name: table for table in (ITEMS, EVENTS_TABLE, ERASURES, RULES)}
 
 
 def extra_columns(table: str, slices: Iterable[str]) -> list[str]:
-    """The columns of a table that `evaluate.slices` names and that are not of the contract, in order."""
+    """The columns of a table that `evaluate.slices` names and that are not part of the contract, in order."""
     named = (name.removeprefix(f"{table}.") for name in slices if name.startswith(f"{table}."))
     return [name for name in dict.fromkeys(named) if name not in TABLES[table].names]
 
 
 def with_named(slices: Iterable[str]) -> dict[str, Table]:
-    """The contract, and the columns beyond it that `evaluate.slices` names: their cells are taken as they are."""
+    """The contract with the additional columns that `evaluate.slices` names, whose cells are kept as they are."""
     columns = {
         table: tuple(Column(name, "label", "named in evaluate.slices") for name in extra_columns(table, slices))
         for table in TABLES
@@ -191,7 +202,7 @@ def with_named(slices: Iterable[str]) -> dict[str, Table]:
 
 
 def as_markdown(table: Table) -> str:
-    """The table's columns for the README: name, need, type, values and meaning."""
+    """The table's columns as a Markdown table: name, need, type, values and meaning."""
     lines = ["| column | needed | type | values | meaning |", "|---|---|---|---|---|"]
     for column in table.columns:
         need = "yes" if column.filled else "column" if column.required else ""

@@ -1,4 +1,4 @@
-"""Raw columns → the contract's types, cell by cell: a cell that doesn't fit is marked, the rest goes on."""
+"""Cast raw columns to the contract's types, cell by cell: invalid cells are marked, the others are kept."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from nightreel.errors import UserError
 Mask = npt.NDArray[np.bool_]
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 NOTHING = r"^(|nan|NaN|NAN|null|NULL|None|NA|N/A)$"
-"""How sources write an absent number, moment or flag in text; in titles and ids these words stand for themselves."""
+"""Texts that stand for a missing number, time or flag; in titles and ids they are kept as they are."""
 YES, NO = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no")
 TOO_MANY = 100_000
-"""Cells in another encoding after which a file counts as being in that encoding."""
+"""Number of cells in another encoding from which on the whole file counts as being in that encoding."""
 
 
 def mask_of(flags: pa.Array) -> Mask:
@@ -27,7 +27,7 @@ def mask_of(flags: pa.Array) -> Mask:
 
 
 def cast_or_null(cells: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Cast; a cell that can't be becomes null. Halves what fails, so that few bad cells cost few casts."""
+    """Cast; a cell that can't be cast becomes null. Failing ranges are halved, so that few bad cells cost few casts."""
     try:
         return cells.cast(kind)
     except pa.ArrowException:
@@ -38,8 +38,8 @@ def cast_or_null(cells: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def to_text(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]:
-    """(UTF-8 text, mask of cells that aren't) of any scalar column; "" becomes null. Raises UserError for nested
-    and truth-value columns, and for a file that is in another encoding throughout."""
+    """(UTF-8 text, mask of cells that are not UTF-8) of a scalar column; "" becomes null. Raises UserError for
+    nested and boolean columns, and for a file that is entirely in another encoding."""
     kind = cells.type
     if is_text(kind) and not _is_valid(cells):
         cells, kind = cells.cast(pa.large_binary()), pa.large_binary()
@@ -47,9 +47,11 @@ def to_text(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]
         text = cast_or_null(cells, pa.string())
         bad = mask_of(pc.and_(text.is_null(), cells.is_valid()))
         if bad.sum() > TOO_MANY:
-            raise UserError(f"{file}: column `{column.name}` isn't UTF-8 in {bad.sum():,} rows. Save it as UTF-8.")
+            raise UserError(
+                f"{file}: column `{column.name}` is not UTF-8 in {bad.sum():,} rows. Save the file as UTF-8."
+            )
     elif pa.types.is_floating(kind):
-        # pandas writes whole-number ids with a gap as floats: 12.0 is meant to be 12.
+        # pandas writes whole-number ids with a gap as floats: 12.0 means 12.
         whole = pc.equal(pc.floor(cells), cells)
         text = pc.if_else(whole, cast_or_null(cells, pa.int64()).cast(pa.string()), cells.cast(pa.string()))
         text, bad = pc.if_else(pc.is_nan(cells), None, text), np.zeros(len(cells), bool)
@@ -61,22 +63,22 @@ def to_text(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]
 
 
 def wrong_type(file: str, column: Column, found: object) -> UserError:
-    """The error for a column whose whole type can't be turned into the contract's."""
+    """The error for a column that can't be converted to the contract's type."""
     wanted = {
         "id": "text",
         "text": "text",
-        "list": "lists of text, or text with | between",
+        "list": "lists of text, or text separated by |",
         "number": "numbers",
         "integer": "whole numbers",
         "flag": "true or false",
         "moment": "timestamps, ISO 8601 text or numbers",
         "label": "text, numbers, or true and false",
     }[column.kind]
-    return UserError(f"{file}: column `{column.name}` is {found}; it takes {wanted}. Convert it and run again.")
+    return UserError(f"{file}: column `{column.name}` is {found}; expected {wanted}. Convert it and run again.")
 
 
 def cast_cells(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]:
-    """(cells in the contract's type, mask of cells that don't fit) for every kind but moments."""
+    """(cells in the contract's type, mask of invalid cells) for all kinds except times."""
     if column.kind == "list":
         return _lists(cells, file, column)
     if column.kind in ("number", "integer"):
@@ -89,7 +91,7 @@ def cast_cells(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Ma
 
 
 def _is_valid(cells: pa.Array) -> bool:
-    """Whether stored text really is UTF-8; Parquet writers needn't have checked."""
+    """Whether stored text is valid UTF-8; Parquet writers don't have to check."""
     try:
         cells.validate(full=True)
     except pa.ArrowException:
@@ -98,7 +100,7 @@ def _is_valid(cells: pa.Array) -> bool:
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether arrow takes the type for UTF-8 text (it need not be)."""
+    """Whether arrow treats the type as UTF-8 text (which it need not be)."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
@@ -147,7 +149,7 @@ def _lists(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]:
 
 
 def _tidy_labels(lists: pa.Array) -> pa.Array:
-    """Labels trimmed, empty and repeated ones left out, in their order; an absent list becomes an empty one."""
+    """Trim labels and drop empty and repeated ones, in order; a missing list becomes an empty one."""
     return pa.array([_tidy(labels or []) for labels in lists.to_pylist()], ARROW_TYPES["list"])
 
 

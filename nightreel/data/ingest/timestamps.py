@@ -1,4 +1,4 @@
-"""Timestamps in any of the forms that sources use → int64 µs since the epoch (UTC), or positions."""
+"""Parse timestamps in the forms that sources use into int64 µs since the epoch (UTC), or positions."""
 
 from __future__ import annotations
 
@@ -21,15 +21,18 @@ ISO = (
 )
 """A date, or a date and time with or without seconds, fraction and zone; without a zone it is UTC."""
 YEARS = (1000, 3000)
-"""A bare number between these in a catalogue's date column is a year."""
+"""A plain number between these in a catalogue's date column is a year."""
 
 
 @dataclass(frozen=True)
 class ParsedTimestamps:
-    """A column of moments as far as each cell tells by itself.
+    """A column of times, parsed cell by cell.
 
-    micros: [n] int64 for dated cells; numbers: [n] float64 for bare numbers, NaN elsewhere;
-    dated, bad: [n] masks; an empty cell is neither dated, bare nor bad.
+    Attributes:
+        micros: [n] int64 for dated cells.
+        numbers: [n] float64 for plain numbers, NaN elsewhere.
+        dated: [n] mask of dated cells.
+        bad: [n] mask of invalid cells; an empty cell is neither dated nor a number nor invalid.
     """
 
     micros: npt.NDArray[np.int64]
@@ -39,10 +42,10 @@ class ParsedTimestamps:
 
 
 def read_moments(cells: pa.Array) -> ParsedTimestamps:
-    """Take apart a column of timestamps, dates, numbers or text (already UTF-8)."""
+    """Parse a column of timestamps, dates, numbers or text (UTF-8)."""
     kind = cells.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        # Truncation below a µs is fine; a clock that overflows int64 µs isn't possible from these types.
+        # Truncation below 1 µs is acceptable; these types can't overflow int64 µs.
         micros = cells.cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False).cast(pa.int64())
         return _dated(micros)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
@@ -53,7 +56,7 @@ def read_moments(cells: pa.Array) -> ParsedTimestamps:
 
 
 def unit_of(numbers: npt.NDArray[np.float64]) -> str:
-    """What bare numbers are, by their median size: `order`, or `s`, `ms`, `µs`, `ns` since the epoch."""
+    """Unit of plain numbers by their median size: `order`, or `s`, `ms`, `µs`, `ns` since the epoch."""
     middle = float(np.nanmedian(np.abs(numbers)))
     if middle < ORDER_BELOW:
         return "order"
@@ -61,14 +64,14 @@ def unit_of(numbers: npt.NDArray[np.float64]) -> str:
 
 
 def as_positions(reading: ParsedTimestamps) -> tuple[npt.NDArray[np.int64], Mask]:
-    """(positions, bad): whole numbers from 0; a dated cell in a column of positions counts by its µs."""
+    """(positions, invalid): whole numbers from 0; a dated cell among positions counts by its µs."""
     whole = np.isfinite(reading.numbers) & (reading.numbers >= 0) & (reading.numbers == np.floor(reading.numbers))
     bad = reading.bad | (np.isfinite(reading.numbers) & ~whole)
     return np.where(whole, np.where(whole, reading.numbers, 0), reading.micros).astype(np.int64), bad
 
 
 def as_micros(reading: ParsedTimestamps, unit: str) -> tuple[npt.NDArray[np.int64], Mask]:
-    """(µs since the epoch, bad) where bare numbers are counted in `unit`."""
+    """(µs since the epoch, invalid) if plain numbers are in `unit`."""
     bare = np.isfinite(reading.numbers)
     scaled = np.where(bare, reading.numbers, 0) * UNITS[unit]
     bad = reading.bad | (np.abs(scaled) > 9e18)
@@ -76,7 +79,7 @@ def as_micros(reading: ParsedTimestamps, unit: str) -> tuple[npt.NDArray[np.int6
 
 
 def as_dates(reading: ParsedTimestamps) -> tuple[npt.NDArray[np.int64], Mask]:
-    """(µs since the epoch, bad) for a catalogue's dates: a bare number may be a year."""
+    """(µs since the epoch, invalid) for a catalogue's dates: a plain number may be a year."""
     numbers = reading.numbers
     year = (numbers >= YEARS[0]) & (numbers < YEARS[1]) & (numbers == np.floor(numbers))
     starts = np.where(year, np.where(year, numbers, 1970) - 1970, 0).astype("datetime64[Y]").astype("datetime64[us]")
@@ -122,7 +125,7 @@ def _or(cells: pa.Array, other: str) -> pa.Array:
 
 
 def _zone_micros(zones: pa.Array) -> npt.NDArray[np.int64]:
-    """[n] how far each cell's zone is ahead of UTC; few distinct zones, so they are worked out once each."""
+    """[n] offset of each cell's time zone from UTC; computed once per distinct zone."""
     coded = zones.fill_null("").dictionary_encode()
     ahead = np.array([_ahead(zone) for zone in coded.dictionary.to_pylist()] or [0], np.int64)
     result: npt.NDArray[np.int64] = ahead[coded.indices.to_numpy(zero_copy_only=False)]

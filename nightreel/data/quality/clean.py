@@ -1,4 +1,4 @@
-"""Snapshot tables → clean tables in indices, with what was quarantined or erased accounted for."""
+"""Clean the snapshot's tables and convert ids to indices; every quarantined or erased row is accounted for."""
 
 from __future__ import annotations
 
@@ -43,10 +43,17 @@ class SnapshotTables:
 
 @dataclass(frozen=True)
 class Clean:
-    """items: schema.ITEMS_SCHEMA; item_rows: the same rows with their source; events: user, item, time, event, value
-    and optional columns, sorted by user, time and source order; rules: schema.RULES_SCHEMA, in source order;
-    quarantine: schema.SET_ASIDE; fates: of the accounts' tables; named: columns beyond the contract, of the same rows
-    of items and events."""
+    """The cleaned tables.
+
+    Attributes:
+        items: schema.ITEMS_SCHEMA.
+        item_rows: The same rows with their source.
+        events: User, item, time, event, value and optional columns, sorted by user, time and source order.
+        rules: schema.RULES_SCHEMA, in source order.
+        quarantine: schema.SET_ASIDE.
+        fates: Outcomes of the rows of the accounts' tables.
+        named: Columns beyond the contract, of the same rows of items and events.
+    """
 
     items: pa.Table
     item_rows: pa.Table
@@ -60,7 +67,7 @@ class Clean:
 
 
 def read_snapshot(folder: Path) -> SnapshotTables:
-    """The tables under data/snapshot; raises UserError naming the file and column that break the schema."""
+    """Read the tables of data/snapshot; raises UserError naming the file and column that violate the schema."""
     source = read_json(folder / "source.json")
     named = [pa.field(name, pa.string()) for name in source["named"]["items"]]
     return SnapshotTables(
@@ -77,9 +84,9 @@ def clean_tables(snapshot: SnapshotTables, window_s: float, forgotten: Sequence[
     """Apply erasures, then the rules.
 
     Args:
-        snapshot: The tables as they came.
+        snapshot: The snapshot's tables.
         window_s: See Validate.duplicate_window_s.
-        forgotten: Users whom a person withdrew, as the tables name them: erased as by a row of `erasures`.
+        forgotten: Users who were withdrawn by hand, as the tables name them: treated like rows of `erasures`.
     """
     source, items, erasures, rejected = snapshot.source, snapshot.items, snapshot.erasures, snapshot.rejected
     events, private, clock, rows = snapshot.events, source["pseudonymised"], source["clock"], source["rows"]
@@ -98,7 +105,7 @@ def clean_tables(snapshot: SnapshotTables, window_s: float, forgotten: Sequence[
             item_marks.set_aside("items", items, private=private),
             event_marks.set_aside("events", kept, private=private, clock=clock),
             erasure_marks.set_aside("erasures", erasures, private=private),
-            rule_marks.set_aside("rules", snapshot.rules, private=False),  # they are about no person
+            rule_marks.set_aside("rules", snapshot.rules, private=False),  # rules are not about users
         ]
     )
     erased = {"events": int((~staying).sum()), "items": 0, "erasures": 0, "rules": 0}
@@ -127,7 +134,7 @@ def clean_tables(snapshot: SnapshotTables, window_s: float, forgotten: Sequence[
 
 
 def _finished(items: pa.Table) -> pa.Table:
-    """Items as the contract has them: lists and `blocked` without gaps, source places left out."""
+    """Items in the contract's form: lists and `blocked` without gaps, without source positions."""
     columns = []
     for field in ITEMS_SCHEMA:
         cells = items[field.name].combine_chunks()

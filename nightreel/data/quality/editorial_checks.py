@@ -1,4 +1,4 @@
-"""The check of the table `rules`: what editors want of every list, as the reader will apply it."""
+"""Checks of the table `rules`, as the reader will apply it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Known = Mapping[str, frozenset[str]]
 
 
 def mark_business_rules(rules: pa.Table, items: pa.Table) -> Violations:
-    """Marks on the table `rules` as snapshot wrote it; items: clean ones.
+    """Mark invalid rows of the table `rules`. items: clean ones.
 
-    A rule that names what no item is or has is no fault, see `unmet`; but one after which every list would be empty is.
+    A rule whose target matches no item is valid, see `unmet`; a rule that would leave every list empty is not.
     """
     marks = Violations(rules.num_rows)
     mark_columns(marks, RULES, rules)
@@ -37,7 +37,7 @@ def mark_business_rules(rules: pa.Table, items: pa.Table) -> Violations:
 
 
 def unmet(rules: pa.Table, items: pa.Table) -> str | None:
-    """A warning about targets that no item is or has; None where there are none."""
+    """A warning about targets that match no item; None if there are none."""
     if not rules.num_rows:
         return None
     known = _known(items)
@@ -46,13 +46,13 @@ def unmet(rules: pa.Table, items: pa.Table) -> str | None:
         return None
     more = ", …" if len(targets) > NAMED else ""
     return (
-        f"rules: {len(targets):,} of {rules.num_rows:,} name what no item is or has ({', '.join(targets[:NAMED])}"
-        f"{more}): they change nothing until one does."
+        f"rules: {len(targets):,} of {rules.num_rows:,} have a target that matches no item "
+        f"({', '.join(targets[:NAMED])}{more}). They have no effect until an item matches; check the spelling."
     )
 
 
 def _fault(row: Mapping[str, Any], known: Known, youngest: int | None) -> tuple[str, str] | None:
-    """(rule of the contract, column) that a row breaks, beyond what `mark_columns` finds."""
+    """(rule of the contract, column) that a row violates, beyond what `mark_columns` finds."""
     shape = SHAPES.get(row["rule"])
     if shape is None:
         return None
@@ -86,13 +86,13 @@ def _is_known(target: str | None, known: Known) -> bool:
 
 
 def _known(items: pa.Table) -> dict[str, frozenset[str]]:
-    """All that a target can name, by kind."""
+    """All possible targets, by kind."""
     found = {ITEM: frozenset(items["item_id"].to_pylist())}
     for kind, column in KINDS.items():
         cells = items[column] if column in items.column_names else pa.chunked_array([], pa.string())
         cells = pc.list_flatten(cells) if pa.types.is_list(cells.type) else cells
         labels = {label.casefold() for label in pc.unique(cells.drop_null()).to_pylist()}
-        if kind == "language":  # zh is what zh-Hant is a kind of
+        if kind == "language":  # zh includes zh-Hant
             labels = {"-".join(label.split("-")[:n]) for label in labels for n in range(1, label.count("-") + 2)}
         found[kind] = frozenset(labels)
     return found

@@ -1,4 +1,4 @@
-"""Which events count as positive, negative and seen, by parameters per event type."""
+"""Feedback labels: which events count as positive, negative and seen, set by parameters per event type."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from nightreel.data.splits import Events
 from nightreel.settings import Validate
 
 REPEATED = ("music", "podcast")
-"""Media that people come back to."""
+"""Media types with repeat consumption."""
 
 
 def at_least(events: pa.Table, thresholds: Mapping[Any, float]) -> Mask:
-    """[n] events of a listed type whose value reaches its threshold; an event without a value (NaN) does."""
+    """[n] events of a listed type whose value reaches its threshold, or that have no value (NaN)."""
     reached = np.zeros(events.num_rows, bool)
     for event, least in thresholds.items():
         enough = pc.or_(pc.greater_equal(events["value"], np.float32(least)), pc.is_nan(events["value"]))
@@ -35,14 +35,14 @@ def of_types(events: pa.Table, types: tuple[str, ...]) -> npt.NDArray[np.bool_]:
 
 
 def thresholds(events: pa.Table, settings: Validate) -> Mapping[Any, float]:
-    """What makes an event positive: `positive`, or `positive_else` where no event does (a log of comments)."""
+    """Thresholds for positive events: `positive`, or `positive_else` if no event reaches them (a log of comments)."""
     return settings.positive if at_least(events, settings.positive).any() else settings.positive_else
 
 
 def leaves_out_seen(settings: Validate, media_types: pa.ChunkedArray, returning: float) -> bool:
-    """exclude_seen, decided: `auto` is on unless most items are music or podcasts and people do come back to them.
+    """Resolve exclude_seen: `auto` is on unless most items are music or podcasts and users do return to them.
 
-    returning: share of the meetings that are returns, see nightreel.data.sittings.
+    returning: share of the sittings that are returns, see nightreel.data.sittings.
     """
     if settings.exclude_seen != "auto":
         return settings.exclude_seen == "on"
@@ -64,14 +64,14 @@ def label(events: pa.Table, settings: Validate) -> pa.Table:
 
 
 def as_arrays(events: pa.Table) -> Events:
-    """The columns that splitting looks at; only an event with an item can be positive or seen."""
+    """The columns that splitting needs; only an event with an item can be positive or seen."""
     column = {name: events[name].to_numpy() for name in ("user", "item", "time", "positive", "seen")}
     named = column["item"] >= 0
     return Events(column["user"], column["item"], column["time"], column["positive"] & named, column["seen"] & named)
 
 
 def kinds(events: pa.Table) -> npt.NDArray[np.int64]:
-    """[n] which of meetings.CONSUMING an event is; -1: none of them."""
+    """[n] index in sittings.CONSUMING of each event; -1: none of them."""
     found = pc.index_in(events["event"].cast(pa.string()), pa.array(CONSUMING))
     kind: npt.NDArray[np.int64] = pc.fill_null(found, -1).to_numpy().astype(np.int64)
     return kind

@@ -1,7 +1,7 @@
-"""Events that lie in the future of the night that reads them: no clock of the platform's can have seen them yet.
+"""Events with timestamps later than the run that reads them; no correct clock can have produced them.
 
-Set aside when the source is read, where the night's now is known; later stages depend on no clock. They stay so until
-the source changes and is read again, so that a night without new data stays as it is.
+They are quarantined when the source is read, where the time of the run is known, because later stages don't depend on
+a clock. They stay quarantined until the source changes, so that a run without new data has the same result.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from nightreel.data.quality.violations import Violations
 
 RULE = "in the future"
 NO_CALENDAR = int((LATEST + 1).astype("datetime64[us]").astype(np.int64))
-"""µs since 1970 of the first moment that is no date at all, but a number in another unit than its neighbours."""
+"""µs since 1970 of the first time that is not a date, but a number in another unit than its neighbours."""
 
 
 def without_future(events: pa.Table, clock: str, now: float, *, private: bool) -> tuple[pa.Table, pa.Table]:
-    """Take out what lies more than contracts.AHEAD_S seconds after now.
+    """Quarantine events that are more than contract.tables.AHEAD_S seconds later than now.
 
     Args:
         events: Typed events, timestamps in µs since 1970.
-        clock: `time`; under `order` timestamps are positions, and nothing is taken out.
-        now: The night's now, epoch seconds; inf lets everything pass.
+        clock: `time`; under `order` timestamps are positions, and nothing is quarantined.
+        now: Time of the run, epoch seconds; inf accepts everything.
         private: Whether users are pseudonyms, see privacy.redacted.
 
     Returns:
-        (the events that stay, the others as schema.SET_ASIDE).
+        (accepted events, the others as schema.SET_ASIDE).
     """
     marks = Violations(events.num_rows)
     if clock == "time":

@@ -1,15 +1,15 @@
-"""What came since the last good night, by file and by day: a corrupt last day must not hide in a long log.
+"""Quality of new rows, by file and by day: a corrupt last day must not go unnoticed in a long log.
 
-A share over the whole table falls as the log grows: after a year, a day of which four in five rows are unusable is 2%
-of it. So every file and every day is judged by itself as well, as far as the last good night did not know it yet:
+The share of invalid rows in the whole table falls as the log grows: after a year, a day on which four in five rows are
+unusable is 2% of it. So every file and every day that is new since the last accepted night is also judged by itself:
 
-- the last good night is the version that tonight is compared with (data/snapshot/known.json, from its profile.json), so
-  a night that was refused is judged again until it is mended;
-- of a file, the rows beyond those that were there; where a file was written anew, all of it, if more rows are at fault;
-- of a day, what its count has grown by: a day that is delivered late is new, wherever it lies in time;
-- on a first night every file, and the last days that hold `least` rows together. An older day alone is a warning.
+- the last accepted night is the version with which the run is compared (data/snapshot/known.json, from its
+  profile.json), so the data of a rejected night are judged again until they are corrected;
+- of a file, the rows beyond those that were known; all of it if the file was rewritten and has more invalid rows;
+- of a day, the rows added to it: a day that is delivered late is new, wherever it lies in time;
+- in a first run, every file, and the last days that together hold `least` rows. An older day only causes a warning.
 
-Rows that came twice are no corruption: duplicates count in the whole table alone.
+Duplicates are no corruption, so they count only in the whole table.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from nightreel.data.ingest.casting import Mask
 from nightreel.data.quality.row_outcomes import NO_DAY, RowOutcomes, named
 
 SAME_LOG = 0.5
-"""Least share of the rows that the last good night knew, by day or by file, for tonight's to be the same log."""
+"""Minimum share of the rows of the last accepted night, by day or by file, that the present table must have to count
+as the same log."""
 Counts = Mapping[str, Sequence[int]]
 
 
 @dataclass(frozen=True)
 class Part:
-    """Rows that are judged together. where: in words, after "rows"; n, faults: how many there are and how many of them
-    are at fault (of a day that has grown, of what was added); bad: gives [n of the table] which rows are at fault."""
+    """Rows that are judged together. where: in words, after "rows"; n, faults: number of rows and of invalid ones
+    (of a day that has grown, only of the added rows); bad: returns [n of the table] which rows are invalid."""
 
     where: str
     n: int
@@ -44,15 +45,15 @@ class Part:
 
 
 def arrived(each: RowOutcomes, known: Mapping[str, Any] | None, least: int) -> list[Part]:
-    """The parts of a table that are new since the last good night: days, files, then all that came.
+    """Parts of a table that are new since the last accepted night: days, files, then all new rows.
 
     Args:
         each: The table's rows.
-        known: What `fates.remembered` gave on the last good night; None on a first night.
+        known: Result of `row_outcomes.remembered` of the last accepted night; None in a first run.
         least: See Validate.part_rows.
 
     Returns:
-        The parts, the narrowest kind first; on a first night without "all that came", which is the whole table.
+        The parts, the narrowest kind first; in a first run without "all new rows", which is the whole table.
     """
     days: Counts = known["days"].get(each.table, {}) if known else {}
     files: Counts = known["files"].get(each.table, {}) if known else {}
@@ -61,17 +62,17 @@ def arrived(each: RowOutcomes, known: Mapping[str, Any] | None, least: int) -> l
     new_days, new_files = _days(each, days), _files(each, files)
     dated = any(day != NO_DAY for day in each.by_day)
     came = [*new_days, *_undated(each, days)] if dated else new_files
-    return [*new_days, *new_files, _together("that came since the last good night", came)]
+    return [*new_days, *new_files, _together("added since the last accepted night", came)]
 
 
 def spoilt_days(each: RowOutcomes, limit: float, least: int) -> list[Part]:
-    """Every day of the log, however old, with at least `least` rows of which more than `limit` are at fault."""
+    """Every day of the log with at least `least` rows of which a share of more than `limit` is invalid."""
     found = (_day(each, day, *counts) for day, counts in each.by_day.items() if day != NO_DAY)
     return [part for part in found if part.n >= least and part.share > limit]
 
 
 def _same_log(each: RowOutcomes, days: Counts, files: Counts) -> bool:
-    """Whether tonight's table still holds most of what was known; another source's counts say nothing of it."""
+    """Whether the present table still has most of the known rows; counts of another source are not comparable."""
     if days.keys() - {""}:
         now, known = {named(day): counts[0] for day, counts in each.by_day.items()}, days
     else:
@@ -96,13 +97,13 @@ def _days(each: RowOutcomes, known: Counts) -> list[Part]:
 
 
 def _undated(each: RowOutcomes, known: Counts) -> list[Part]:
-    """What came without a readable day: all of it is at fault."""
+    """New rows without a valid date: all of them are invalid."""
     more = each.by_day.get(NO_DAY, (0, 0))[0] - known.get("", (0, 0))[0]
-    return [Part("without a day", more, more, lambda: each.spoilt & (each.day == NO_DAY))] if more > 0 else []
+    return [Part("without a valid date", more, more, lambda: each.spoilt & (each.day == NO_DAY))] if more > 0 else []
 
 
 def _last_days(each: RowOutcomes, least: int) -> list[Part]:
-    """The fewest last days that hold `least` rows, as one part."""
+    """The fewest last days that together have `least` rows, as one part."""
     days: list[Part] = []
     for day in sorted((day for day in each.by_day if day != NO_DAY), reverse=True):
         days.append(_day(each, day, *each.by_day[day]))

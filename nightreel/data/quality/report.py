@@ -1,4 +1,4 @@
-"""validate's report: what came in, what left and why, as JSON for machines and Markdown for people."""
+"""The validation report: rows read, kept and quarantined, with reasons, as JSON and as Markdown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nightreel.data.splits import Events
 
 
 def as_json(accounts: list[Account], warnings: list[str], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The whole report."""
+    """The report as JSON."""
     return {
         "tables": {
             own.table: {
@@ -37,11 +37,11 @@ def as_json(accounts: list[Account], warnings: list[str], facts: Mapping[str, An
 
 
 def as_markdown(accounts: list[Account], warnings: list[str], facts: Mapping[str, Any]) -> str:
-    """The same for people."""
+    """The report as Markdown."""
     lines = [
-        "# What validate found",
+        "# Validation report",
         "",
-        "| table | rows in | = clean | + quarantined | + erased | share quarantined |",
+        "| table | rows read | = clean | + quarantined | + erased | share quarantined |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     lines += [
@@ -50,7 +50,7 @@ def as_markdown(accounts: list[Account], warnings: list[str], facts: Mapping[str
     ]
     broken = [(own, *rule) for own in accounts for rule in own.rules]
     if broken:
-        lines += ["", "## Rules that rows broke", "", "| table | rule | rows | for example |", "|---|---|---:|---|"]
+        lines += ["", "## Rule violations", "", "| table | rule | rows | example |", "|---|---|---:|---|"]
     for own, rule, column, n, examples in broken:
         first = examples.slice(0, 1).to_pylist()[0]
         row = str(first["row"]).replace("|", "\\|")
@@ -58,12 +58,17 @@ def as_markdown(accounts: list[Account], warnings: list[str], facts: Mapping[str
         lines.append(f"| {own.table} | {named(rule, column)} | {n:,} | {place}: `{row}` |")
     if warnings:
         lines += ["", "## Warnings", "", *[f"- {warning}" for warning in warnings]]
-    lines += ["", "## Facts", "", *[f"- {name.replace('_', ' ')}: {_shown(value)}" for name, value in facts.items()]]
+    lines += [
+        "",
+        "## Statistics",
+        "",
+        *[f"- {name.replace('_', ' ')}: {_shown(value)}" for name, value in facts.items()],
+    ]
     return "\n".join(lines) + "\n"
 
 
 def metrics(accounts: list[Account], facts: dict[str, Any]) -> dict[str, Any]:
-    """The few numbers that `dvc metrics` follows from night to night."""
+    """The metrics that `dvc metrics` compares between runs."""
     rows = {
         a.table: {"in": a.rows_in, "clean": a.clean, "quarantined": a.quarantined, "erased": a.erased} for a in accounts
     }
@@ -78,30 +83,35 @@ def _shown(value: Any) -> str:
 
 
 def warn(items: pa.Table, events: Events, ratings: pa.Table, refused: Mapping[str, str]) -> list[str]:
-    """What is no fault but worth knowing. items: clean ones with their source rows; ratings: clean events' table."""
-    warnings = [f"no {name} split: {reason}." for name, reason in refused.items()]
+    """Warnings about valid but unusual data. items: clean ones with their source rows; ratings: the clean events'
+    table."""
+    warnings = [f"the split `{name}` is not available: {reason}." for name, reason in refused.items()]
     idle = items.num_rows - len(np.unique(events.item[events.item >= 0]))
     if idle:
-        warnings.append(f"{idle:,} of {items.num_rows:,} items have no event: only content can recommend them.")
+        warnings.append(
+            f"{idle:,} of {items.num_rows:,} items have no events: only content-based models can recommend them."
+        )
     known = np.bincount(events.user[events.positive], minlength=int(events.user.max()) + 1)
     if (known == 0).any():
-        warnings.append(f"{int((known == 0).sum()):,} of {len(known):,} users have no positive event.")
+        warnings.append(
+            f"{int((known == 0).sum()):,} of {len(known):,} users have no positive event: they receive popular items."
+        )
     rated = pc.equal(ratings["event"].cast(pa.string()), "rating")
     low = pc.sum(pc.and_(rated, pc.less(ratings["value"], 1.0))).as_py()
     if low:
-        warnings.append(f"{low:,} ratings are below 1: taken as a half-star scale from 0.5.")
+        warnings.append(f"{low:,} ratings are below 1: interpreted as a half-star scale from 0.5.")
     for column in ("title", "description"):
         rows = suspected_mojibake(items[column])
         if rows:
             places = items.take(pa.array(rows[:3])).select(["source_file", "source_row"]).to_pylist()
             named_rows = ", ".join(f"{place['source_file']} row {place['source_row']}" for place in places)
             warnings.append(
-                f"{len(rows):,} items have a {column} that was decoded wrongly once (as in AmÃ©lie for "
-                f"Amélie): {named_rows}."
+                f"{len(rows):,} items have a {column} that was decoded with the wrong character set (such as AmÃ©lie "
+                f"for Amélie), among them {named_rows}. Export them as UTF-8."
             )
     return warnings
 
 
 def day(moment: float, clock: str) -> str:
-    """A moment for people: a date and time, or a position."""
+    """A time for display: a date and time, or a position."""
     return f"{moment:g}" if clock == "order" else datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""The contract's rules on typed rows, vectorised: what breaks one is marked for quarantine."""
+"""Row checks of the contract on typed rows, vectorised: rows that violate a rule are marked for quarantine."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from nightreel.data.log_end import several
 from nightreel.data.quality.violations import Mask, Violations
 
 CLOCK = "outside the clock"
-"""The rule that a moment breaks which no log can hold."""
+"""Rule for impossible timestamps."""
 GARBLED = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]"
-"""Characters that only broken encoding puts into an id or a title; the last is the replacement character."""
+"""Characters that only a broken encoding puts into an id or a title; the last is the replacement character."""
 MOJIBAKE = "[ÂÃâäåæçèéðñ][\u0080-\u00bfŒœŠšŸŽžƒˆ˜–—‘’‚“”„†‡•…‰‹›€™]"
 
 
 def mark_items(items: pa.Table) -> Violations:
-    """Marks on a catalogue as snapshot wrote it."""
+    """Check a catalogue as snapshot wrote it."""
     marks = Violations(items.num_rows)
     mark_columns(marks, ITEMS, items)
     marks.mark(mask_of(pc.equal(pc.utf8_trim_whitespace(items["title"]), "")), "empty title", "title")
@@ -43,16 +43,16 @@ def mark_items(items: pa.Table) -> Violations:
 
 
 def mark_erasures(erasures: pa.Table) -> Violations:
-    """Marks on erasure requests; asking twice is no fault."""
+    """Check erasure requests; duplicate requests are allowed."""
     marks = Violations(erasures.num_rows)
     marks.mark(mask_of(erasures["user_id"].is_null()), "empty cell", "user_id")
     return marks
 
 
 def mark_events(events: pa.Table, clock: str, known: pa.Array, quarantined: pa.Array, window_s: float) -> Violations:
-    """Marks on events as snapshot wrote them, sorted by day and source order.
+    """Check events as snapshot wrote them, sorted by day and source order.
 
-    known: ids of clean items; quarantined: ids of items that were set aside; window_s: see duplicate_window_s.
+    known: ids of clean items; quarantined: ids of quarantined items; window_s: see duplicate_window_s.
     """
     marks = Violations(events.num_rows)
     mark_columns(marks, EVENTS_TABLE, events)
@@ -74,7 +74,7 @@ def mark_events(events: pa.Table, clock: str, known: pa.Array, quarantined: pa.A
 
 
 def newest_plausible(times: npt.NDArray[np.float64]) -> float:
-    """The last moment (epoch seconds) before a silence too long to be one: see contracts.TAIL_GAP_S."""
+    """The last time (epoch seconds) before a gap that is too long: see contract.tables.TAIL_GAP_S."""
     if len(times) < 2:
         return np.inf
     ordered = np.sort(times)
@@ -86,24 +86,24 @@ def newest_plausible(times: npt.NDArray[np.float64]) -> float:
 
 
 def last_of_several(users: npt.NDArray[np.int64], times: npt.NDArray[np.float64]) -> float:
-    """The last moment (epoch seconds) before a silence after which only a few users' clocks go on: see
-    contracts.LONE_GAP_S; inf where there is none. users: [n] numbers."""
+    """The last time (epoch seconds) before a gap after which only a few users have events: see
+    contract.tables.LONE_GAP_S; inf if there is none. users: [n] numbers."""
     n_users = len(np.unique(users))
     if n_users < LONE_USERS:
         return np.inf
     order = np.argsort(times, kind="stable")
     late_first = users[order][::-1]
-    # The last events of fewer users than say where the data end: all after the k-th of them who acts, from the end.
+    # The last events of too few users to define the end of the data: all after the k-th active user from the end.
     begins = np.sort(np.unique(late_first, return_index=True)[1])[several(n_users) - 1]
     gaps = np.diff(times[order])
-    tail = len(order) - int(begins) - 1  # the gap before the first of the lone events
+    tail = len(order) - int(begins) - 1  # the gap before the first of these events
     limit = max(LONE_GAP_S, TAIL_GAPS * float(gaps[:tail].max(initial=0.0)))
     wide = np.flatnonzero(gaps[tail:] > limit)
     return float(times[order][tail + wide[0]]) if len(wide) else np.inf
 
 
 def suspected_mojibake(cells: pa.ChunkedArray) -> list[int]:
-    """Rows whose text reads as UTF-8 that was once decoded as Latin-1 or Windows-1252 ("AmÃ©lie")."""
+    """Rows whose text looks like UTF-8 that was decoded as Latin-1 or Windows-1252 ("AmÃ©lie")."""
     hits = np.flatnonzero(mask_of(pc.match_substring_regex(cells, MOJIBAKE)))
     return [row for row in hits.tolist() if _decodes_again(cells[row].as_py())]
 
@@ -118,7 +118,7 @@ def _decodes_again(text: str) -> bool:
 
 
 def mark_columns(marks: Violations, table: Table, rows: pa.Table) -> None:
-    """What the contract says of each column by itself."""
+    """Check each column by itself against the contract."""
     for column in (column for column in table.columns if column.name in rows.column_names):
         cells = rows[column.name]
         if column.filled:
@@ -170,8 +170,8 @@ def _groups(keys: list[pa.ChunkedArray]) -> npt.NDArray[np.int64]:
 
 
 def _repeated_events(events: pa.Table, times: npt.NDArray[np.float64], among: Mask, window_s: float) -> Mask:
-    """[n] events that repeat an earlier one of the same user, item and type (and words and list, where the source
-    has them) within window_s seconds; ties keep the first in source order."""
+    """[n] events that repeat an earlier one of the same user, item and type (and text and list, if the source has
+    them) within window_s seconds; ties keep the first in source order."""
     names = ["user_id", "item_id", "event", *[n for n in ("text", "slate_id") if n in events.column_names]]
     at = np.flatnonzero(among)
     group, moment = _groups([events[name] for name in names])[at], times[at]

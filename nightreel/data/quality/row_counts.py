@@ -1,4 +1,4 @@
-"""Every row that came in is clean, quarantined or erased: the sums, and the verdict on them."""
+"""Row counts: every row that was read is clean, quarantined or erased; too many quarantined rows stop the run."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from nightreel.data.quality.violations import count_rules
 from nightreel.errors import UserError
 
 NAMED = 5
-"""Parts of a table, and rules, that a message names."""
+"""Maximum number of parts of a table, and of rules, in a message."""
 WHY = {
-    FUTURE: "its time is later than the night that read it. Is a device's clock wrong, or this machine's?",
-    CLOCK: "its time is before 1990, or long after all but a few users' events. Is a device's clock wrong?",
+    FUTURE: "its timestamp is later than the run that read it. Check the clocks of the device and of this machine.",
+    CLOCK: "its timestamp is before 1990, or long after all but a few users' events. Check the device's clock.",
 }
 HINTS = {
-    FUTURE: "Times without a zone are taken for UTC: check the source's zone, and this machine's clock.",
-    CLOCK: "Are seconds and milliseconds mixed, or is a device's clock wrong?",
+    FUTURE: "Timestamps without a time zone are read as UTC: check the source's time zone and this machine's clock.",
+    CLOCK: "Check for a mix of seconds and milliseconds, and the clocks of devices.",
 }
 Rules = list[tuple[str, str, int, pa.Table]]
 
 
 @dataclass(frozen=True)
 class Account:
-    """One table's rows. rules: (rule, column, rows, examples), the most frequent first."""
+    """Counts of one table's rows. rules: (rule, column, rows, examples), most frequent first."""
 
     table: str
     rows_in: int
@@ -44,16 +44,16 @@ class Account:
 
     @property
     def share(self) -> float:
-        """Quarantined share of the rows that came in."""
+        """Quarantined share of the rows that were read."""
         return self.quarantined / self.rows_in if self.rows_in else 0.0
 
 
 def account(table: str, rows_in: int, clean: int, erased: int, quarantine: pa.Table) -> Account:
-    """Balance a table's books; raises RuntimeError when a row was lost or counted twice: that is our bug."""
+    """Count a table's rows; raises RuntimeError if a row was lost or counted twice, which is a bug."""
     quarantined = int(pc.sum(pc.equal(quarantine["table"], table)).as_py() or 0)
     if rows_in != clean + quarantined + erased:
         raise RuntimeError(
-            f"{table}: {rows_in:,} rows in, but {clean:,} clean + {quarantined:,} quarantined + {erased:,} erased"
+            f"{table}: {rows_in:,} rows read, but {clean:,} clean + {quarantined:,} quarantined + {erased:,} erased"
         )
     return Account(table, rows_in, clean, quarantined, erased, count_rules(quarantine, table))
 
@@ -65,15 +65,15 @@ def require_acceptable(
     limit: float,
     least: int,
 ) -> None:
-    """Raise UserError with the worst rules when a table has no clean row left, or too many quarantined ones: of all of
-    its rows, of a file, of a day or of what came since the last good night.
+    """Raise UserError with the most frequent rules if a table has no clean row left, or too many quarantined ones: in
+    the whole table, a file, a day, or among the rows added since the last accepted night.
 
     Args:
-        accounts: The tables' books.
-        tables: Their rows, in the same order.
-        known: What the last good night knew of them (see fates.remembered); None on a first night.
-        limit: The share that may be quarantined.
-        least: Rows that a file, a day or a night has to have for that share to be asked of it.
+        accounts: Counts of the tables.
+        tables: Outcomes of their rows, in the same order.
+        known: The rows of the last accepted night (see row_outcomes.remembered); None in a first run.
+        limit: Maximum share of quarantined rows.
+        least: Minimum number of rows of a file, a day or a night for which this share is checked.
     """
     faults = []
     for own, each in zip(accounts, tables, strict=True):
@@ -84,52 +84,53 @@ def require_acceptable(
 
 
 def small_parts(tables: Sequence[RowOutcomes], known: Mapping[str, Any] | None, limit: float, least: int) -> list[str]:
-    """Warnings of parts with too few rows to stop a night, and too many of them at fault; arguments as above."""
+    """Warnings about parts with too many invalid rows, but too few rows to stop the run; arguments as above."""
     warnings = []
     for each in tables:
         parts = [part for part in arrived(each, known, least) if part.n < least and part.share > limit]
         for part, bad in _each_once(parts):
             rule, column, _, _ = _rules(each, bad)[0]
             warnings.append(
-                f"{each.table}: {part.faults:,} of {part.n:,} rows {part.where} are quarantined, most for "
-                f"{named(rule, column)}; fewer than validate.part_rows = {least:,} rows stop no night."
+                f"{each.table}: {part.faults:,} of {part.n:,} rows {part.where} are quarantined, most of them by the "
+                f"rule {named(rule, column)}; a part with fewer than validate.part_rows = {least:,} rows doesn't stop "
+                "the run."
             )
     return warnings
 
 
 def bad_days(tables: Sequence[RowOutcomes], limit: float, least: int) -> list[str]:
-    """A warning for each table that has days of which too many rows are quarantined, whoever knew them before."""
+    """A warning for each table with days of which too many rows are quarantined, whether they are new or not."""
     warnings = []
     for each in tables:
         days = sorted(spoilt_days(each, limit, least), key=lambda part: -part.share)
         if days:
             named_days = "; ".join(f"{part.faults:,} of {part.n:,} rows {part.where}" for part in days[:NAMED])
             warnings.append(
-                f"{each.table}: on {len(days):,} days more than {limit:.1%} of the rows are quarantined: {named_days}."
+                f"{each.table}: {len(days):,} days have more than {limit:.1%} of their rows quarantined: {named_days}."
             )
     return warnings
 
 
 def odd_clocks(accounts: Sequence[Account]) -> list[str]:
-    """A warning for each rule of time that rows broke: one wrong clock is easily overlooked among many events."""
+    """A warning for each violated rule about time: a wrong clock is easily overlooked among many events."""
     warnings = []
     for own in accounts:
         for rule, _, n, examples in own.rules:
             if rule in WHY:
                 first = examples.slice(0, 1).to_pylist()[0]
                 place = f"{first['source_file']} row {first['source_row']}"
-                shown = f"{n:,} row{'s' if n > 1 else ''} {'are' if n > 1 else 'is'} set aside as {rule}"
-                warnings.append(f"{own.table}: {shown}, the first {place}: {WHY[rule]}")
+                shown = f"{n:,} row{'s' if n > 1 else ''} {'are' if n > 1 else 'is'} quarantined by the rule `{rule}`"
+                warnings.append(f"{own.table}: {shown}, the first in {place}: {WHY[rule]}")
     return warnings
 
 
 def _whole(own: Account, limit: float) -> str | None:
-    """What is wrong with a table as a whole."""
+    """The error of a table as a whole, if any."""
     if own.rows_in and own.quarantined == own.rows_in:
         return _complaint(own.table, f"all {own.rows_in:,} rows are quarantined", own.rules)
     if TABLES[own.table].required and own.clean == 0:
         return (
-            f"{own.table}: no clean row is left: {own.erased:,} of {own.rows_in:,} rows are erased, "
+            f"{own.table}: no clean row remains: {own.erased:,} of {own.rows_in:,} rows are erased, "
             f"{own.quarantined:,} quarantined."
         )
     if own.share > limit:
@@ -139,7 +140,7 @@ def _whole(own: Account, limit: float) -> str | None:
 
 
 def _parts(each: RowOutcomes, known: Mapping[str, Any] | None, limit: float, least: int) -> list[str]:
-    """What is wrong with parts of a table."""
+    """Errors of parts of a table."""
     parts = [part for part in arrived(each, known, least) if part.n >= least and part.share > limit]
     found = list(_each_once(parts))
     faults = []
@@ -148,18 +149,18 @@ def _parts(each: RowOutcomes, known: Mapping[str, Any] | None, limit: float, lea
         what = f"{some}, more than validate.quarantine_share = {limit:.1%}"
         faults.append(_complaint(each.table, what, _rules(each, bad)))
     more = len(found) - NAMED
-    return [*faults, f"{each.table}: the same of {more:,} more files or days."] if more > 0 else faults
+    return [*faults, f"{each.table}: the same holds for {more:,} more files or days."] if more > 0 else faults
 
 
 def _each_once(parts: Sequence[Part]) -> list[tuple[Part, Mask]]:
-    """The parts with their rows at fault, without parts all of whose rows at fault stand in earlier ones."""
+    """The parts with their invalid rows, without parts whose invalid rows are all in earlier ones."""
     found: list[tuple[Part, Mask]] = []
-    told: Mask | None = None
+    covered: Mask | None = None
     for part in parts:
         bad = part.bad()
-        if told is None or (bad & ~told).any():
+        if covered is None or (bad & ~covered).any():
             found.append((part, bad))
-            told = bad if told is None else told | bad
+            covered = bad if covered is None else covered | bad
     return found
 
 
@@ -175,11 +176,12 @@ def _complaint(table: str, what: str, rules: Rules) -> str:
         lines.append(f"  {n:,} × {named(rule, column)}, first in {place}: {first['row']}")
     if any(rule == FUTURE for rule, *_ in rules[:NAMED]):
         lines.append(
-            f"  {FUTURE}: times without a zone are taken for UTC. Check the source's zone and this machine's clock."
+            f"  {FUTURE}: timestamps without a time zone are read as UTC. Check the source's time zone and this "
+            "machine's clock."
         )
     return "\n".join(lines)
 
 
 def named(rule: str, column: str) -> str:
-    """A rule with its column, for people."""
+    """A rule with its column, for display."""
     return f"{rule} in `{column}`" if column else rule

@@ -1,4 +1,4 @@
-"""What became of every row of a table, by file and by day, and what a later night has to know of it."""
+"""The outcome of every row of a table, by file and by day, and what a later night must know of it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from nightreel.data.ingest.casting import Mask, mask_of
 NO_DAY = int(np.iinfo(np.int64).min)
 DUPLICATE = "duplicate"
 OF_THE_CATALOGUE = ("unknown item", "item in quarantine")
-"""Rules that an old row can begin to break because the catalogue changed."""
+"""Rules that an old row can violate later because the catalogue has changed."""
 Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class RowOutcomes:
-    """What became of a table's rows, but for erased ones.
+    """Outcomes of a table's rows, except erased ones.
 
-    files: names; file: [n] which of them; row: [n] place in it, from 1; day: [n] days since 1970, NO_DAY where none is
-    known; bad: [n] quarantined; quarantine: those rows, in their order; last_rows: by file, erased rows included.
+    files: names; file: [n] index of each row's file; row: [n] position in it, from 1; day: [n] days since 1970, NO_DAY
+    if unknown; bad: [n] quarantined; quarantine: those rows, in order; last_rows: by file, erased rows included.
     """
 
     table: str
@@ -41,23 +41,23 @@ class RowOutcomes:
 
     @cached_property
     def spoilt(self) -> Mask:
-        """[n] quarantined, and not only because the row came twice."""
+        """[n] quarantined, and not only as a duplicate."""
         return self.bad & ~self._broke((DUPLICATE,))
 
     @cached_property
     def own(self) -> Mask:
-        """[n] spoilt by what the row itself says, whatever the catalogue has."""
+        """[n] invalid by the row itself, whatever the catalogue contains."""
         return self.spoilt & ~self._broke(OF_THE_CATALOGUE)
 
     @cached_property
     def by_day(self) -> dict[int, tuple[int, int]]:
-        """Day → (rows, spoilt ones), in order."""
+        """Day → (rows, invalid ones), in order."""
         days, at = np.unique(self.day, return_inverse=True)
         rows, spoilt = np.bincount(at, minlength=len(days)), np.bincount(at[self.spoilt], minlength=len(days))
         return {int(day): (int(n), int(m)) for day, n, m in zip(days, rows, spoilt, strict=True)}
 
     def by_file(self, mask: Mask) -> Ints:
-        """[files] how many rows of the mask [n] each file holds."""
+        """[files] number of rows of the mask [n] in each file."""
         return np.bincount(self.file[mask], minlength=len(self.files)).astype(np.int64)
 
     def _broke(self, rules: Sequence[str]) -> Mask:
@@ -69,18 +69,18 @@ class RowOutcomes:
 def row_outcomes(
     table: str, kept: pa.Table, clean: Mask, day: Ints | None, quarantine: pa.Table, typed: pa.Table
 ) -> RowOutcomes:
-    """The fates of a table's rows, rejected rows first.
+    """Outcomes of a table's rows, rejected rows first.
 
     Args:
         table: Its name.
-        kept: Rows that could be typed and weren't erased, with source_file and source_row.
-        clean: [kept] rows that broke no rule.
-        day: [kept] days since 1970 or NO_DAY; None where the table has no days.
+        kept: Rows that could be typed and were not erased, with source_file and source_row.
+        clean: [kept] rows that violate no rule.
+        day: [kept] days since 1970 or NO_DAY; None if the table has no days.
         quarantine: schema.SET_ASIDE of all tables; of this one rejected rows first, then those of `kept` in order.
         typed: Every row that could be typed, erased ones included.
 
     Returns:
-        A row for each rejected and each kept one.
+        One row for each rejected and each kept row.
     """
     own = quarantine.filter(pc.equal(quarantine["table"], table))
     rejected = own.slice(0, own.num_rows - int((~clean).sum()))
@@ -101,24 +101,24 @@ def row_outcomes(
 
 
 def days_of(micros: Ints, plausible: Mask) -> Ints:
-    """[n] days since 1970 of µs since 1970; NO_DAY where the moment is not plausible."""
+    """[n] days since 1970 of µs since 1970; NO_DAY if the time is not plausible."""
     return np.where(plausible, np.floor_divide(micros, DAY_MICROS), NO_DAY)
 
 
 def named(day: int) -> str:
-    """A day as ISO 8601 has it; "" for NO_DAY."""
+    """A day in ISO 8601; "" for NO_DAY."""
     return "" if day == NO_DAY else str(EPOCH + day)
 
 
 def remembered(tables: Sequence[RowOutcomes]) -> dict[str, Any]:
-    """What a later night has to know of tonight's rows; it is published with the version, in profile.json.
+    """What a later run must know of these rows; it is published with the version, in profile.json.
 
     Args:
-        tables: Their fates.
+        tables: Outcomes of their rows.
 
     Returns:
-        {"files": {table: {file: [last row, rows spoilt by themselves]}}, "days": {table: {day: [rows, spoilt]}}}, the
-        day being "" for rows without one.
+        {"files": {table: {file: [last row, invalid rows]}}, "days": {table: {day: [rows, invalid rows]}}}; the day is
+            "" for rows without one.
     """
     files, days = {}, {}
     for each in tables:

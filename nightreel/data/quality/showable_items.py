@@ -1,4 +1,4 @@
-"""Whether anything is left to show: a catalogue that nobody may see is a fault of the source, not a quiet night."""
+"""Checks that enough items may be shown: a catalogue in which everything is hidden is a fault of the source."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from nightreel.data.ingest.casting import Mask, mask_of
 from nightreel.errors import UserError
 
 MOST = 0.5
-"""Share of the items, hidden or blocked, above which a warning asks whether that is meant."""
+"""Share of hidden or blocked items above which there is a warning."""
 JUMP = 0.25
-"""By how much the blocked share may have grown since the last good night without a warning."""
+"""Increase of the blocked share since the last accepted night above which there is a warning."""
 
 
 def require_shown(items: pa.Table, hidden: Collection[str]) -> None:
-    """Raise UserError where no item may be shown.
+    """Raise UserError if no item may be shown.
 
     Args:
         items: Clean items with their source_file.
-        hidden: Ids of those that may not be shown at the night's now, see nightreel.data.hidden_tonight.
+        hidden: Ids of those that may not be shown at the time of the run, see nightreel.data.hidden_tonight.
     """
     if not items.num_rows or _hidden(items, hidden).sum() < items.num_rows:
         return
@@ -33,24 +33,25 @@ def require_shown(items: pa.Table, hidden: Collection[str]) -> None:
         early_or_late = int((~blocked).sum())
         reasons.append(f"{early_or_late:,} are not yet published (`published_at`) or expired (`expires_at`)")
     raise UserError(
-        f"items: none of the {items.num_rows:,} items of {files} may be shown tonight: {' and '.join(reasons)}. Every "
-        "list would be empty. Correct these columns (is one inverted, or is its year wrong?), or leave them out."
+        f"items: none of the {items.num_rows:,} items of {files} may be shown today: {' and '.join(reasons)}. Every "
+        "list would be empty. Correct these columns (one may be inverted, or its year wrong), or leave them out."
     )
 
 
 def mostly_blocked(items: pa.Table) -> list[str]:
-    """A warning where most clean items are blocked."""
+    """A warning if most clean items are blocked."""
     blocked = int(_blocked(items).sum())
     return [_most(blocked, items.num_rows, "have `blocked` true")] if blocked > MOST * items.num_rows else []
 
 
 def showable_warnings(items: pa.Table, hidden: Collection[str], known: Mapping[str, Any] | None) -> list[str]:
-    """Warnings that depend on the hour or on the last good night: most items may not be shown, many more are blocked.
+    """Warnings that depend on the time or on the last accepted night: most items may not be shown, or many more are
+    blocked.
 
     Args:
         items: Clean items.
         hidden: As above.
-        known: What `remembered` gave then, under "shown"; None on a first night.
+        known: Result of `remembered` of that night, under "shown"; None in a first run.
     """
     n, blocked, out = items.num_rows, _blocked(items), _hidden(items, hidden)
     found = []
@@ -60,18 +61,18 @@ def showable_warnings(items: pa.Table, hidden: Collection[str], known: Mapping[s
     if before and before["items"] and blocked.mean() - before["blocked"] / before["items"] > JUMP:
         found.append(
             f"items: {int(blocked.sum()):,} of {n:,} have `blocked` true, {before['blocked']:,} of {before['items']:,} "
-            "had on the last good night. Is that meant?"
+            "had in the last accepted night. Check whether that is intended."
         )
     return found
 
 
 def remembered(items: pa.Table) -> dict[str, int]:
-    """What a later night has to know: {"items", "blocked"}, counts."""
+    """What a later run must know: {"items", "blocked"}, counts."""
     return {"items": items.num_rows, "blocked": int(_blocked(items).sum())}
 
 
 def _most(count: int, of: int, what: str) -> str:
-    return f"items: {count:,} of {of:,} {what}: no list can hold them. Is that meant?"
+    return f"items: {count:,} of {of:,} {what}, so no list can hold them. Check whether that is intended."
 
 
 def _blocked(items: pa.Table) -> Mask:

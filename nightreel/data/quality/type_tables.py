@@ -1,4 +1,4 @@
-"""Raw files → typed tables of the contract, with pseudonyms; rows with a cell of the wrong type are rejected."""
+"""Convert raw files to typed tables of the contract, with pseudonyms; rows with an invalid cell are rejected."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nightreel.errors import UserError
 
 @dataclass(frozen=True)
 class Loaded:
-    """Typed tables in source order. clock: `time` or `order`; rows: rows in by table, rejected ones included."""
+    """Typed tables in source order. clock: `time` or `order`; rows: number of rows by table, rejected ones included."""
 
     items: pa.Table
     events: pa.Table
@@ -38,15 +38,23 @@ class Loaded:
 def load(
     raws: list[Raw], clock: str, key: bytes | None, tables: Mapping[str, Table] = TABLES, now: float = np.inf
 ) -> Loaded:
-    """Type every table. clock: the setting; key: pseudonymises users, None leaves them as they are; tables: the
-    contract, and named columns beyond it, each of which some file must have; now: the night's, epoch seconds, events
-    after which are rejected."""
+    """Convert every table to its types.
+
+    Args:
+        raws: The raw files.
+        clock: The setting.
+        key: Key for pseudonyms; None: users keep their ids.
+        tables: The contract with additional named columns, each of which some file must have.
+        now: Time of the run, epoch seconds; later events are rejected.
+    """
     parts: dict[str, list[Raw]] = {name: [raw for raw in raws if raw.table == name] for name in TABLES}
     rows = {name: sum(len(raw.rows) + len(raw.broken) for raw in own) for name, own in parts.items()}
     for table in TABLES.values():
         if table.required and not rows[table.name]:
             files = ", ".join(raw.file for raw in parts[table.name])
-            raise UserError(f"{files}: the table {table.name} has no rows. Give at least one, or another source.")
+            raise UserError(
+                f"{files}: the table {table.name} has no rows. Provide at least one, or choose another source."
+            )
     for name, table in tables.items():
         _require_named(table, parts[name])
     unit, clock = clock_of(parts["events"], clock)
@@ -67,21 +75,21 @@ def load(
 
 
 def load_items(raw: Raw) -> pa.Table:
-    """A file of items alone: its own columns of the contract, typed, a row an item. Raises UserError naming the first
-    row at fault."""
+    """Read a file of items: its columns of the contract, typed, one row per item. Raises UserError naming the first
+    invalid row."""
     table = _faultless(raw, row_checks.mark_items)
     return table.drop_columns([name for name in table.column_names if name not in raw.columns])
 
 
 def load_rules(raw: Raw, items: pa.Table) -> pa.Table:
-    """A file of business rules alone, for these items: schema.RULES_SCHEMA. Raises UserError naming the first row at
-    fault."""
+    """Read a file of editorial rules for these items: schema.RULES_SCHEMA. Raises UserError naming the first invalid
+    row."""
     table = _faultless(raw, lambda rows: editorial_checks.mark_business_rules(rows, items))
     return table.select(RULES.names)
 
 
 def _faultless(raw: Raw, mark: Callable[[pa.Table], Violations]) -> pa.Table:
-    """A file's rows in the contract's columns, with their source."""
+    """A file's rows in the contract's columns, with their source; raises UserError if one is invalid."""
     table, rejected = _typed(raw, TABLES[raw.table], "s", None)
     table = _stack(TABLES[raw.table].columns, [(table, [])], ARROW_TYPES)
     fault = [*rejected, *mark(table).set_aside(raw.table, table, private=False).to_pylist()]
@@ -89,26 +97,26 @@ def _faultless(raw: Raw, mark: Callable[[pa.Table], Violations]) -> pa.Table:
         first = min(fault, key=lambda row: row["source_row"])
         raise UserError(
             f"{raw.file}: row {first['source_row']}: {first['rule']} in `{first['column']}`; {len(fault)} rows of "
-            f"{len(raw.rows) + len(raw.broken)} are at fault. Correct the file: nothing was changed."
+            f"{len(raw.rows) + len(raw.broken)} are invalid. Correct the file; nothing was changed."
         )
     return table
 
 
 def _require_named(table: Table, raws: list[Raw]) -> None:
-    """Every column of the table that is beyond the contract is in some file, and not under a name of our own."""
+    """Require that every additional column is in some file, and that its name is not reserved."""
     taken = {field.name for field in [*SOURCE, *CLEAN_EVENTS]}
     for name in table.names:
         if name in TABLES[table.name].names:
             continue
         where, files = f"params.yaml: evaluate.slices: '{table.name}.{name}'", ", ".join(raw.file for raw in raws)
         if name in taken:
-            raise UserError(f"{where}: that name is used inside. Give the column another name in {files}.")
+            raise UserError(f"{where}: this name is reserved. Rename the column in {files}.")
         if not any(name in raw.columns for raw in raws):
-            raise UserError(f"{where}: {files} has no such column. Correct the name, or take it out of the list.")
+            raise UserError(f"{where}: {files} has no such column. Correct the name, or remove it from the list.")
 
 
 def clock_of(raws: list[Raw], setting: str) -> tuple[str, str]:
-    """(unit of bare numbers, clock) of all event files together, so that they can't disagree."""
+    """(unit of plain numbers, clock) of all event files together, so that they agree."""
     readings = [moments_of(raw, EVENTS_TABLE["timestamp"]) for raw in raws]
     numbers = np.concatenate([reading.numbers[np.isfinite(reading.numbers)] for reading in readings])
     dated = sum(int(reading.dated.sum()) for reading in readings)
@@ -119,7 +127,7 @@ def clock_of(raws: list[Raw], setting: str) -> tuple[str, str]:
 
 
 def moments_of(raw: Raw, column: Column) -> timestamps.ParsedTimestamps:
-    """A column of moments, whatever form the source gives them; raises UserError where it can hold none."""
+    """A column of times, in whatever form the source has them; raises UserError if it can't contain any."""
     cells = raw.columns[column.name]
     kind = cells.type
     if pa.types.is_boolean(kind) or pa.types.is_nested(kind):
@@ -134,7 +142,7 @@ def moments_of(raw: Raw, column: Column) -> timestamps.ParsedTimestamps:
 
 
 def _typed(raw: Raw, table: Table, unit: str, key: bytes | None) -> tuple[pa.Table, list[dict[str, object]]]:
-    """(rows that fit, rejected rows) of a file."""
+    """(valid rows, rejected rows) of a file."""
     arrays: dict[str, pa.Array] = {}
     faults: dict[str, Mask] = {}
     for name, cells in raw.columns.items():
@@ -163,7 +171,7 @@ def _cells(raw: Raw, column: Column, unit: str) -> tuple[pa.Array, Mask]:
         return pa.array(values), bad | empty
     values, bad = timestamps.as_dates(reading)
     known = (reading.dated | np.isfinite(reading.numbers)) & ~bad
-    # Whoever asks to be forgotten is forgotten, however the date was written.
+    # Erasure requests count, however their date is written.
     bad = np.zeros(len(bad), bool) if raw.table == "erasures" else bad
     return pa.array(values, mask=~known).cast(MOMENT), bad
 
@@ -171,7 +179,7 @@ def _cells(raw: Raw, column: Column, unit: str) -> tuple[pa.Array, Mask]:
 def _refuse_wrong_column(raw: Raw, column: Column, cells: pa.Array, bad: Mask) -> None:
     given = len(cells) - cells.null_count
     if given > 1 and int(bad.sum()) >= given:
-        raise wrong_type(raw.file, column, "in no row what it should be")
+        raise wrong_type(raw.file, column, "invalid in every row")
 
 
 def _pseudonyms(users: pa.Array, key: bytes) -> pa.Array:
@@ -196,7 +204,7 @@ def _broken(raw: Raw) -> Iterable[dict[str, object]]:
 def _rejected(
     raw: Raw, arrays: dict[str, pa.Array], faults: dict[str, Mask], at: npt.NDArray[np.int64], private: bool
 ) -> Iterable[dict[str, object]]:
-    """The report's rows for the cells at fault; user ids come from the pseudonyms, other cells from the source."""
+    """Rows of the report for the invalid cells; user ids are pseudonyms, other cells come from the source."""
     for row in at.tolist():
         column = next(name for name, marked in faults.items() if marked[row])
         cells = {name: _shown(_cell(own, row)) for name, own in raw.columns.items()}
@@ -216,7 +224,7 @@ def _rejected(
 
 
 def _cell(cells: pa.Array, row: int) -> object:
-    """A cell as Python has it; text as bytes, since it may not be UTF-8."""
+    """A cell as a Python value; text as bytes, because it may not be UTF-8."""
     if not is_text(cells.type):
         return cells[row].as_py()
     buffer = cells[row].as_buffer()
@@ -238,7 +246,7 @@ def _rule(cell: object) -> str:
 
 
 def _present(table: Table, raws: list[Raw]) -> list[Column]:
-    """All columns of items; of events those that are always there, and those that some file has."""
+    """All columns of items; of events the required ones and those that some file has."""
     found = {name for raw in raws for name in raw.columns} | {"value"}
     return [column for column in table.columns if table.name == "items" or column.name in found]
 
@@ -248,7 +256,7 @@ def _stack(
     parts: list[tuple[pa.Table, list[dict[str, object]]]],
     types: dict[str, pa.DataType] | None,
 ) -> pa.Table:
-    """All files of a table under one another, in the contract's columns; a column that a file lacks is empty."""
+    """Concatenate all files of a table in the contract's columns; a column that a file lacks is empty."""
     fields = [pa.field(c.name, types[c.kind] if types else event_type(c)) for c in columns] + SOURCE
     tables = [
         pa.table(

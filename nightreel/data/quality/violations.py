@@ -1,4 +1,4 @@
-"""Which row broke which rule: each row of a table gets at most one mark, and marked rows leave for quarantine."""
+"""Rule violations per row: each row gets at most one mark, and marked rows are quarantined."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EPOCH = datetime(1970, 1, 1)
 
 
 class Violations:
-    """Marks on n rows; the first rule that a row breaks is the one it is quarantined for."""
+    """Marks on n rows; a row is quarantined for the first rule that it violates."""
 
     def __init__(self, n: int) -> None:
         self._code = np.zeros(n, np.int32)
@@ -44,7 +44,7 @@ class Violations:
 
     def set_aside(self, table: str, rows: pa.Table, *, private: bool, clock: str = "order") -> pa.Table:
         """The marked rows of `rows` as SET_ASIDE, redacted; user ids in `rows` are pseudonyms already. clock: `time`
-        for events whose timestamps are µs since 1970, which people can't read."""
+        for events whose timestamps are µs since 1970, which are shown as dates."""
         at = np.flatnonzero(~self.clean)
         out = []
         for code, row in zip(self._code[at].tolist(), rows.take(pa.array(at)).to_pylist(), strict=True):
@@ -66,7 +66,7 @@ class Violations:
 
 
 def readable(micros: int) -> datetime | int:
-    """A moment in µs since 1970, UTC; as a number of seconds where no calendar has it."""
+    """A time in µs since 1970, UTC, for display; as seconds if it is outside the calendar."""
     try:
         return EPOCH + timedelta(microseconds=micros)
     except OverflowError:
@@ -74,7 +74,7 @@ def readable(micros: int) -> datetime | int:
 
 
 def count_rules(quarantine: pa.Table, table: str) -> list[tuple[str, str, int, pa.Table]]:
-    """(rule, column, rows, the first three of them) of a table's quarantine, the most frequent first."""
+    """(rule, column, rows, the first three of them) of a table's quarantine, most frequent first."""
     rows = quarantine.filter(pc.equal(quarantine["table"], table))
     keys = list(zip(rows["rule"].to_pylist(), rows["column"].to_pylist(), strict=True))
     first: dict[tuple[str, str], list[int]] = {}

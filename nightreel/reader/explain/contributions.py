@@ -1,4 +1,4 @@
-"""How much each event of a history speaks for an item: the terms of a member's score."""
+"""Contributions of each event of a history to an item's score, per model."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from nightreel.models.item_to_item import ItemToItem, recency_weights
 from nightreel.models.neighbors.content_knn import ContentKnn
 from nightreel.models.neighbors.tfidf_knn import TfidfKnn
 
-RECENT = 50  # events at most that are left out one by one: the rest speaks faintly and would take long
+RECENT = 50  # events at most that are left out one by one: older ones contribute little and would take long
 BEHAVIOUR, CONTENT, POPULAR = "behaviour", "content", "popular"
 
 
 def kind_of(member: Recommender) -> str:
-    """What a member goes by: what people took to, what items are about, or how much an item is used now."""
+    """What a model's score is based on: behaviour, content or popularity."""
     if isinstance(member, Popularity | GenrePopularity):
         return POPULAR
     return CONTENT if isinstance(member, ContentKnn | TfidfKnn) else BEHAVIOUR
 
 
 def additive(member: Recommender) -> bool:
-    """Whether the member's score is a sum over events, up to a factor that all items share."""
+    """Whether the model's score is a sum over events, up to a factor that is the same for all items."""
     return isinstance(member, ItemToItem | ContentKnn)
 
 
 def contributions(member: Recommender, past: Histories, moment: float, items: IntArray) -> FloatArray:
-    """[events, len(items)] of one row: the event's term of the score where that is a sum over events; else what the
-    score loses when the event is left out, for the last RECENT events."""
+    """[events, len(items)] contributions for one row: the event's term if the score is a sum over events, else the loss
+    in score without the event, for the last RECENT events."""
     taken = past.items
     if isinstance(member, ItemToItem):
         weights = member.between(taken.astype(np.int64), items)
@@ -42,7 +42,7 @@ def contributions(member: Recommender, past: Histories, moment: float, items: In
 
 
 def without_each(past: Histories, events: IntArray) -> Histories:
-    """A row for each of the events [r] of a one-row history: the history without it."""
+    """One row per event [r] of a one-row history: the history without this event."""
     n, rows = len(past.items), len(events)
     kept = np.broadcast_to(np.arange(n), (rows, n))[np.arange(n)[None, :] != events[:, None]]
     indptr = np.arange(rows + 1, dtype=np.int64) * (n - 1)

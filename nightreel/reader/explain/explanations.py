@@ -1,7 +1,7 @@
-"""Why an item is in a list: the terms of its score, traced back to events of the history, and what they are worth.
+"""Why an item is in a list: its score traced back to events of the history, and leave-one-out evidence.
 
-A blend ranks candidates by its members' votes. Each member's vote is shared out over the events that its score comes
-from; the events with the largest shares are named. `measured` then asks the served model again without them.
+A blend ranks candidates by the votes of its models. Each model's vote is divided among the events that its score comes
+from; the events with the largest shares are named. `measured` then scores the item again without them.
 """
 
 from __future__ import annotations
@@ -23,17 +23,22 @@ from nightreel.reader.explain.contributions import BEHAVIOUR, CONTENT, POPULAR, 
 from nightreel.reader.results import Evidence, Reason
 from nightreel.reader.slate import Question
 
-NAMED = 2  # history items in one reason
-PROFILE = 10  # events that tell what somebody takes most
-COMMON = 0.3  # share of those from which a label counts as a match
-MOSTLY = 0.5  # share of those beyond which a language counts as somebody's own
+NAMED = 2  # history items named in one reason
+PROFILE = 10  # recent events that describe a user's taste
+COMMON = 0.3  # minimum share of those for a label to count as a match
+MOSTLY = 0.5  # minimum share of those for a language to count as the user's own
 VERBS = {"audio": "listened to", "music": "listened to", "podcast": "listened to", "game": "played", "other": "took to"}
 
 
 @dataclass(frozen=True, eq=False)
 class Votes:
-    """For the asked items: ranked [n], whether the engine ranked it at all; weights [n, members], each member's part in
-    that, summing to 1 for a ranked item; shares {kind: [distinct history items, n]}, summing to 1 or 0 in a column."""
+    """Votes of the models for given items.
+
+    Attributes:
+        ranked: [n] whether the blend ranked the item.
+        weights: [n, models] share of each model in the vote; sums to 1 for a ranked item.
+        shares: {kind: [distinct history items, n]} share of each history item; a column sums to 1 or 0.
+    """
 
     items: IntArray
     history: IntArray
@@ -43,12 +48,12 @@ class Votes:
     shares: dict[str, FloatArray]
 
     def of_kind(self, kind: str) -> FloatArray:
-        """[n] part of the votes that one kind of member has."""
+        """[n] share of the votes of models of one kind."""
         return np.asarray(self.weights[:, [each == kind for each in self.kinds]].sum(axis=1))
 
 
 def votes(engine: Engine, question: Question, items: IntArray, hidden: Mask | None) -> Votes:
-    """The members' votes for items (at most a list's length) as answers to a question."""
+    """Votes of the models for items (at most a list's length) as results of a request."""
     found, _, _ = engine.candidates(question.past, question.moments, question.exclude, hidden)
     ranked, weights = _weights(engine, found, items)
     kinds = tuple(kind_of(member) for member in engine.members.values())
@@ -63,7 +68,7 @@ def votes(engine: Engine, question: Question, items: IntArray, hidden: Mask | No
 
 
 def _weights(engine: Engine, found: Candidates, items: IntArray) -> tuple[Mask, FloatArray]:
-    """By reciprocal rank, as in fusion; a member whose cut-off the item misses has no vote."""
+    """Weights by reciprocal rank, as in the fusion; a model that ranks the item below its cut-off has no vote."""
     place = np.searchsorted(found.items, items)
     ranked = np.isin(items, found.items)
     ranks = np.full((len(items), len(engine.members)), float(engine.cutoff))
@@ -79,10 +84,10 @@ def _weights(engine: Engine, found: Candidates, items: IntArray) -> tuple[Mask, 
 def _terms(
     engine: Engine, question: Question, items: IntArray, weights: FloatArray, kinds: Sequence[str], kind: str
 ) -> FloatArray:
-    """[events, n] what the events say for the items through the members of a kind, each by its vote.
+    """[events, n] contributions of the events to the items through the models of a kind, weighted by their votes.
 
-    Where members whose score is a sum over events have votes, those speak for all; leaving events out one by one, which
-    the others need, takes a hundred times as long.
+    If models whose score is a sum over events have votes, only these are used: leaving events out one by one, which the
+    others need, takes a hundred times as long.
     """
     members = list(engine.members.values())
     voting = [at for at, each in enumerate(kinds) if each == kind and weights[:, at].any()]
@@ -99,8 +104,8 @@ def _terms(
 
 
 def evidence(found: Votes, at: int, most: int, hidden: Mask | None = None) -> IntArray:
-    """Indices of the history items that speak most for item number `at`, over all kinds by their votes; hidden:
-    [n_items] what may not be named."""
+    """Indices of the history items that contribute most to item number `at`, over all kinds. hidden: [n_items] items
+    that may not be named."""
     total = sum(found.of_kind(kind)[at] * found.shares[kind][:, at] for kind in (BEHAVIOUR, CONTENT))
     return _strongest(found.history, np.asarray(total), most, hidden)
 
@@ -114,26 +119,29 @@ def _strongest(history: IntArray, parts: FloatArray, most: int, hidden: Mask | N
 def reasons(
     found: Votes, at: int, question: Question, table: ItemTable, facets: Facets, hidden: Mask | None = None
 ) -> tuple[Reason, ...]:
-    """Why item number `at` was answered, the strongest reason first; "popular" for what no member spoke for. hidden:
-    [n_items] what may not be shown, and so is no reason that is told either."""
-    told = []
+    """Reasons for item number `at`, strongest first; "popular" if no model voted for it. hidden: [n_items] items that
+    may not be shown, and so may not be named in a reason."""
+    reasons_found = []
     item, past = int(found.items[at]), question.past
     for kind in (BEHAVIOUR, CONTENT, POPULAR):
         share = float(found.of_kind(kind)[at])
         if share <= 0:
             continue
         if kind == POPULAR:
-            told.append(_popular(item, past, facets, share))
+            reasons_found.append(_popular(item, past, facets, share))
             continue
         named = tuple(_strongest(found.history, found.shares[kind][:, at], NAMED, hidden).tolist())
         if named:
-            told.append(Reason(kind, _text(kind, named, table, facets), tuple(table.ids[i] for i in named), (), share))
-    told.sort(key=lambda reason: -reason.share)
-    return (*(told or [_popular(item, past, facets, 1.0)]), *_matches(item, past, table, facets, hidden))
+            reasons_found.append(
+                Reason(kind, _text(kind, named, table, facets), tuple(table.ids[i] for i in named), (), share)
+            )
+    reasons_found.sort(key=lambda reason: -reason.share)
+    return (*(reasons_found or [_popular(item, past, facets, 1.0)]), *_matches(item, past, table, facets, hidden))
 
 
 def _popular(item: int, past: Histories, facets: Facets, share: float) -> Reason:
-    """Where the item is popular: of what is somebody's own first, then overall, then in any of its contexts."""
+    """The context in which the item is popular: the user's own languages and genres first, then overall, then any
+    other."""
     contexts = facets.contexts
     if contexts is None:
         return Reason(POPULAR, "Popular now", (), (), share)
@@ -150,7 +158,7 @@ def _popular(item: int, past: Histories, facets: Facets, share: float) -> Reason
 
 
 def _own(past: Histories, facets: Facets) -> set[tuple[str, str]]:
-    """The languages and genres of much of the recent past."""
+    """Languages and genres of a large share of the recent history."""
     recent = past.items[-PROFILE:].tolist()
     found = set()
     for facet, least in (("languages", MOSTLY), ("genres", COMMON)):
@@ -162,15 +170,15 @@ def _own(past: Histories, facets: Facets) -> set[tuple[str, str]]:
 def _text(kind: str, named: Sequence[int], table: ItemTable, facets: Facets) -> str:
     titles = " and ".join(table.titles[i] or table.ids[i] for i in named)
     if kind == CONTENT:
-        return f"Close in content to {titles}"
+        return f"Similar in content to {titles}"
     media = facets.media_types[named[0]]
-    return f"Because you {VERBS.get(media[0], 'watched') if media else 'took to'} {titles}"
+    return f"Because you {VERBS.get(media[0], 'watched') if media else 'liked'} {titles}"
 
 
 def _matches(item: int, past: Histories, table: ItemTable, facets: Facets, hidden: Mask | None) -> list[Reason]:
-    """Labels that the item shares with much of the recent past; facts beside the score's terms, so without a share."""
+    """Labels that the item shares with much of the recent history; no part of the score, so their share is 0."""
     recent = past.items[-PROFILE:].tolist()
-    told = []
+    matches = []
     for kind, rows, words in (("creator", facets.creators, "By"), ("genre", table.genres, "Matches")):
         counts = Counter(label for i in recent for label in set(rows[i]))
         common = [label for label in rows[item] if counts[label] >= max(COMMON * len(recent), 1)]
@@ -178,38 +186,50 @@ def _matches(item: int, past: Histories, table: ItemTable, facets: Facets, hidde
         if common:
             shown = (i for i in dict.fromkeys(recent) if hidden is None or not hidden[i])
             named = tuple(table.ids[i] for i in shown if set(rows[i]) & set(common))
-            told.append(Reason(kind, f"{words}: {', '.join(common[:3])}", named, tuple(common), 0.0))
-    return told
+            matches.append(Reason(kind, f"{words}: {', '.join(common[:3])}", named, tuple(common), 0.0))
+    return matches
 
 
 def measured(
     engine: Engine, question: Question, item: int, history: IntArray, hidden: Mask | None, table: ItemTable
 ) -> tuple[float, int | None, tuple[Evidence, ...]]:
-    """The item's score and rank (None: no candidate), and for each history item what both are without it, the largest
-    fall first. Everything else stays: the moment, and what may not be shown."""
+    """Measure leave-one-out evidence.
+
+    Args:
+        engine: The models.
+        question: The request.
+        item: Row of the explained item.
+        history: Rows of history items to leave out, one at a time.
+        hidden: [n_items] items that may not be shown.
+        table: The items.
+
+    Returns:
+        The item's score, its rank (None: not a candidate), and the change of both without each history item, largest
+            drop first. The time and the hidden items stay the same.
+    """
     past = question.past
     rows = [past, *(past.where(past.items != each) for each in history.tolist())]
     lengths = [len(row.items) for row in rows]
-    asked = Histories(
+    histories = Histories(
         np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         np.concatenate([row.items for row in rows]),
         np.concatenate([row.times for row in rows]),
     )
     moments, exclude = np.repeat(question.moments, len(rows)), question.exclude
     exclude = exclude.take(np.zeros(len(rows), np.int64)) if exclude is not None else None
-    found, columns, matrix = engine.candidates(asked, moments, exclude, hidden)
+    found, columns, matrix = engine.candidates(histories, moments, exclude, hidden)
     scores = engine.blend.score(found, tuple(engine.members), columns, matrix)
-    told = [_standing(found, scores, row, item) for row in range(len(rows))]
-    score, rank = told[0]
+    standings = [_standing(found, scores, row, item) for row in range(len(rows))]
+    score, rank = standings[0]
     fallen = [
         Evidence(table.ids[i], table.titles[i], score - value, place)
-        for i, (value, place) in zip(history.tolist(), told[1:], strict=True)
+        for i, (value, place) in zip(history.tolist(), standings[1:], strict=True)
     ]
     return score, rank, tuple(sorted(fallen, key=lambda each: -each.drop))
 
 
 def _standing(found: Candidates, scores: npt.NDArray[np.float32], row: int, item: int) -> tuple[float, int | None]:
-    """Score and rank from 1 of an item in a row; where it is no candidate, the least that one scores, and None."""
+    """Score and rank (from 1) of an item in a row; if it is not a candidate, the lowest score of one, and None."""
     own = found.rows == row
     items, values = found.items[own], scores[own]
     place = np.flatnonzero(items == item)

@@ -1,4 +1,4 @@
-"""The explorer: one page over the service, and the few answers that only it needs."""
+"""The explorer: one page over the service, and the routes that only this page needs."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'",
     "referrer-policy": "no-referrer",
 }
-SOME = 40  # users to pick from
-RECENT = 60  # events of a history that are shown
+SOME = 40  # users in the selection
+RECENT = 60  # displayed events of a history
 MOST_LABELS = 60
 INTERESTS = 12
 
 
 class Compared(Strict):
-    """channel: whose version answers; wanted: as for POST /recommend."""
+    """Request for another channel's list. channel: its name; wanted: as for POST /recommend."""
 
     channel: Id
     wanted: ListRequest
@@ -39,13 +39,13 @@ class Compared(Strict):
 
 @router.get("/")
 def page() -> Response:
-    """The page."""
+    """The explorer page."""
     return _file("explorer.html", "text/html; charset=utf-8")
 
 
 @router.get("/explorer.css")
 def style() -> Response:
-    """Its style."""
+    """Its style sheet."""
     return _file("explorer.css", "text/css; charset=utf-8")
 
 
@@ -57,7 +57,7 @@ def script() -> Response:
 
 @router.get("/explorer/choices")
 async def choices(request: Request) -> Response:
-    """Users to pick from, and the labels that filters can name."""
+    """Users to choose from, and the labels for the filters."""
 
     def question(reader: Reader) -> dict[str, Any]:
         known = [] if reader.config["pseudonymised"] else reader.user_ids
@@ -66,7 +66,7 @@ async def choices(request: Request) -> Response:
             "users": [known[at].as_py() for at in range(0, len(known), step)][:SOME],
             "genres": _commonest(reader.facets.genres),
             "media_types": _commonest(reader.facets.media_types),
-            # The last one of each item's is the language without its region.
+            # The last of an item's languages is the one without its region.
             "languages": _commonest([row[-1:] for row in reader.facets.languages]),
             "ages": bool(np.isfinite(reader.facets.min_ages).any()),
             "name": reader.config.get("name"),
@@ -78,7 +78,7 @@ async def choices(request: Request) -> Response:
 
 @router.get("/explorer/history")
 async def history(request: Request, user: Annotated[str, Query(max_length=256)]) -> Response:
-    """What a user took to of what may be shown, the newest first."""
+    """A user's positive events on items that may be shown, newest first, and interests."""
 
     def question(reader: Reader) -> dict[str, Any]:
         row = int(reader.users.rows([user])[0])
@@ -102,7 +102,7 @@ async def history(request: Request, user: Annotated[str, Query(max_length=256)])
 
 
 def _interests(reader: Reader, user: str) -> list[dict[str, Any]]:
-    """The strongest, with the titles or searches that they came from; none where the version has no keywords."""
+    """Strongest interests with the titles or searches behind them; none if the version has no keywords."""
     try:
         found = interests(reader, user, k=INTERESTS)
     except UserError:
@@ -120,7 +120,7 @@ def _interests(reader: Reader, user: str) -> list[dict[str, Any]]:
 
 @router.get("/explorer/channels")
 async def channels(request: Request) -> Response:
-    """What can be seen side by side."""
+    """Channels that can be compared."""
     answers: Answers = request.app.state.answers
     beside: Beside = request.app.state.beside
     return Response(await answers.of(None, lambda _: beside.channels()), media_type="application/json")
@@ -128,7 +128,7 @@ async def channels(request: Request) -> Response:
 
 @router.post("/explorer/beside")
 async def other(request: Request, asked: Compared) -> Response:
-    """The list that another channel's version gives to the same question."""
+    """Another channel's list for the same request."""
     answers: Answers = request.app.state.answers
     beside: Beside = request.app.state.beside
 

@@ -1,4 +1,4 @@
-"""The one small interface to where versions are kept; a local folder and S3 implement it alike."""
+"""The store interface, which a local folder and S3 implement alike."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import NewType, Protocol
 from nightreel.errors import TemporaryError, UserError
 
 Token = NewType("Token", str)
-"""Stands for the content of a key as it was read; a swap succeeds only while that content is unchanged."""
+"""Identifies the content of a key as it was read; a compare-and-swap succeeds only while that content is unchanged."""
 
 _PART = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*")
 
 
 class StoreError(UserError):
-    """The store can't be used as asked: unreachable, credentials refused, full, no conditional writes."""
+    """The store can't be used: unreachable, credentials refused, full, no conditional writes."""
 
 
 class StoreUnreachable(StoreError, TemporaryError):
-    """The store does not answer at its address; it may a little later."""
+    """The store does not respond at its address; a later attempt may succeed."""
 
 
 class Missing(StoreError):
@@ -27,60 +27,59 @@ class Missing(StoreError):
 
 
 class Conflict(StoreError):
-    """Somebody else changed the key since it was read."""
+    """Another process changed the key after it was read."""
 
 
 class Store(Protocol):
-    """Keys are slash-separated names. A reader sees a key's whole old or whole new content, never a part."""
+    """The store interface. Keys are slash-separated names. A reader sees the complete old or the complete new
+    content of a key, never a part."""
 
     uri: str
-    """How the user names this store; for messages."""
+    """The user's name of this store, for messages."""
 
     def get(self, key: str) -> bytes:
-        """The content; raises Missing."""
+        """Return the content; raises Missing."""
 
     def get_file(self, key: str, path: Path) -> None:
         """Copy the content to `path`; raises Missing."""
 
     def get_with_token(self, key: str) -> tuple[bytes, Token] | None:
-        """The content and its token for compare_and_swap; None when the key is missing."""
+        """Return the content and its token for compare_and_swap; None if the key is missing."""
 
     def put(self, key: str, content: bytes | Path) -> None:
-        """Store bytes or a file's content, in place of what was there."""
+        """Store bytes or a file's content; replaces existing content."""
 
     def list(self, prefix: str) -> dict[str, int]:
         """Keys that begin with `prefix`, sorted, with their sizes in bytes."""
 
     def exists(self, key: str) -> bool:
-        """Whether the key is there."""
+        """Whether the key exists."""
 
     def compare_and_swap(self, key: str, expected: Token | None, content: bytes) -> Token:
-        """Write only if the key still is what `expected` stands for (None: missing); raises Conflict."""
+        """Write only if the key's content still matches `expected` (None: missing); raises Conflict."""
 
     def require_swaps(self) -> None:
-        """Raises StoreError where compare_and_swap can't be relied on; asked before anything is sent."""
+        """Raise StoreError if compare_and_swap is not reliable here; called before anything is uploaded."""
 
     def folder(self, prefix: str) -> Path | None:
-        """The local folder that holds the keys below `prefix`, so that no copy is needed; None if elsewhere."""
+        """The local folder with the keys below `prefix`, if no copy is needed; None otherwise."""
 
     def copy(self, source: str, target: str, sha256: str) -> bool:
-        """Give `target` the content of `source` without sending it; False when `source` is missing or is not known to
-        have this SHA-256 (64 hex digits)."""
+        """Copy `source` to `target` inside the store; False if `source` is missing or not known to have this SHA-256
+        (64 hex digits)."""
 
     def delete(self, key: str) -> None:
-        """Remove the key; no effect when it is missing."""
+        """Remove the key; no effect if it is missing."""
 
     def written(self, key: str) -> float:
         """When the key was last written, by the store's clock, in epoch seconds; raises Missing."""
 
     def sweep(self, before: float) -> int:
-        """Remove the parts of writes that were begun before `before` (epoch seconds) and never ended; how many."""
+        """Remove parts of unfinished writes that were begun before `before` (epoch seconds); returns their number."""
 
 
 def check_key(key: str) -> str:
-    """The key itself; raises StoreError when a part is empty, hidden or climbs out of the store."""
+    """Return the key; raises StoreError if a part is empty or hidden, or leads out of the store."""
     if not all(_PART.fullmatch(part) for part in key.split("/")):
-        raise StoreError(
-            f"{key!r}: not a name for a stored file: a part of it is empty or begins with a dot. Rename it."
-        )
+        raise StoreError(f"{key!r}: not a valid key: a part of it is empty or begins with a dot. Rename it.")
     return key

@@ -1,4 +1,4 @@
-"""A store in a local folder: whole files by rename, swaps under a file lock."""
+"""A store in a local folder: files are written whole and renamed; compare-and-swap holds a file lock."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _PARTIAL_MAX_AGE_S = 86_400
 
 
 class LocalStore:
-    """Keys are files below a root; names that begin with a dot are the store's own.
+    """Keys are files below a root; names that begin with a dot are internal.
 
-    Content is written to `.partial/`, flushed to disk and renamed, so that a kill or a power cut leaves a key
-    whole. The folder is created by the first write.
+    Content is written to `.partial/`, flushed to disk and renamed, so that a key stays complete after a crash or a
+    power failure. The folder is created by the first write.
     """
 
     def __init__(self, root: Path) -> None:
@@ -61,12 +61,12 @@ class LocalStore:
         with self._clear_errors(key), self._locked():
             now = self.get_with_token(key)
             if (now[1] if now else None) != expected:
-                raise Conflict(f"{self.uri}: {key} was changed by somebody else in the meantime. Run again.")
+                raise Conflict(f"{self.uri}: {key} was changed by another process in the meantime. Run again.")
             self._write(self._path(key), content)
         return _token(content)
 
     def require_swaps(self) -> None:
-        """A file lock is always there."""
+        """File locks are always available."""
 
     def folder(self, prefix: str) -> Path | None:
         return self._path(prefix.rstrip("/"))
@@ -86,7 +86,7 @@ class LocalStore:
         path = self._path(key)
         with self._clear_errors(key):
             path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # the last file of a folder takes the folder along
+            with contextlib.suppress(OSError):  # the last file of a folder takes the folder with it
                 while (path := path.parent) != self.root:
                     path.rmdir()
 
@@ -106,7 +106,7 @@ class LocalStore:
         above, _, beginning = prefix.rpartition("/")
         start = self.root / above
         for folder, names, files in os.walk(start):
-            here = beginning if Path(folder) == start else ""  # what begins otherwise is not looked into
+            here = beginning if Path(folder) == start else ""  # other subfolders are skipped
             names[:] = [name for name in names if name.startswith(here) and not name.startswith(".")]
             for name in files:
                 if not name.startswith("."):
@@ -114,7 +114,7 @@ class LocalStore:
                     yield path.relative_to(self.root).as_posix(), path.stat().st_size
 
     def _write(self, path: Path, content: bytes | Path, link: bool = False) -> None:
-        """`link`: `content` is a file of this store, never changed in place, so one copy on the disk serves both."""
+        """link: `content` is a file of this store that never changes in place, so it can be hard-linked."""
         partials = self.root / ".partial"
         partials.mkdir(parents=True, exist_ok=True)
         _sweep(partials, time.time() - _PARTIAL_MAX_AGE_S)
@@ -135,7 +135,7 @@ class LocalStore:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """One swap at a time on this machine; the kernel frees the lock of a killed process."""
+        """Allow one compare-and-swap at a time on this machine; the kernel releases the lock of a killed process."""
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -149,7 +149,7 @@ class LocalStore:
             raise Missing(f"{self.uri}: holds no {key}.") from None
         except OSError as error:
             if error.errno == errno.ENOSPC:
-                raise StoreError(f"{self.uri}: no space left on the device. Free some and run again.") from error
+                raise StoreError(f"{self.uri}: no space left on the device. Free some space and run again.") from error
             raise StoreError(
                 f"{self.uri}: {key}: {error.strerror}. Check the folder and its permissions, or name another "
                 "store in NIGHTREEL_STORE."
@@ -169,7 +169,7 @@ def _flush(path: Path) -> None:
 
 
 def _link(source: Path, target: Path) -> None:
-    """A hard link; a copy where the file system has none or the file has as many as it may."""
+    """Create a hard link; a copy if the file system has no links or the file has too many."""
     try:
         target.hardlink_to(source)
     except FileNotFoundError:
@@ -179,7 +179,7 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _sweep(partials: Path, limit: float) -> int:
-    """Remove what killed writers left before `limit`; returns how many files."""
+    """Remove files that killed writers left before `limit`; returns their number."""
     removed = 0
     for path in partials.iterdir():
         try:

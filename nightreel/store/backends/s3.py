@@ -1,4 +1,4 @@
-"""A store in an S3 bucket, on any server that honours conditional writes.
+"""A store in an S3 bucket, on any server that supports conditional writes.
 
 Endpoint, region and credentials come from the standard AWS environment (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, …).
 """
@@ -26,15 +26,15 @@ _PROBE = "probe/conditional-writes"
 
 
 class S3Store:
-    """`s3://bucket/prefix`. The bucket is created by the first write when it is missing and that is allowed.
+    """`s3://bucket/prefix`. A missing bucket is created by the first write, if permitted.
 
-    boto3 retries failed connections, throttling and 5xx answers; nothing else is retried.
+    boto3 retries failed connections, throttling and 5xx responses; nothing else is retried.
     """
 
     def __init__(self, uri: str) -> None:
         self._bucket, _, prefix = uri.removeprefix("s3://").strip("/").partition("/")
         if not self._bucket:
-            raise StoreError(f"{uri}: names no bucket. Give s3://bucket/prefix.")
+            raise StoreError(f"{uri}: the bucket is missing. Use the form s3://bucket/prefix.")
         self.uri = uri.rstrip("/")
         self._prefix = f"{check_key(prefix)}/" if prefix else ""
         self._client = _client(self.uri)
@@ -57,7 +57,7 @@ class S3Store:
             return int(head["ContentLength"]), tag(head)
 
     def parts(self, key: str) -> Iterator[bytes]:
-        """The content, a part after the other; raises Missing."""
+        """Iterate over the content in parts; raises Missing."""
         with self._clear_errors(key):
             yield from self._client.get_object(Bucket=self._bucket, Key=self._name(key))["Body"].iter_chunks(PART)
 
@@ -104,11 +104,11 @@ class S3Store:
         try:
             with self._clear_errors(key):
                 return self._swap(key, expected, content)
-        except Missing:  # what some servers answer to If-Match on a missing key
+        except Missing:  # some servers return this for If-Match on a missing key
             raise self._conflict(key) from None
 
     def require_swaps(self) -> None:
-        """Writes whose condition is false must fail, or two publishers could both win. Asked once."""
+        """Check that writes whose condition is false fail, or two publishers could both win. Checked once."""
         if self._honours_conditions:
             return
         self.put(_PROBE, b"Nightreel writes this to see whether conditions are honoured.\n")
@@ -120,7 +120,7 @@ class S3Store:
                 continue
             raise StoreError(
                 f"{self.uri}: this server ignores conditional writes ({next(iter(condition))}), so a version could "
-                "be overwritten unseen. Use S3, MinIO, SeaweedFS or a local folder as NIGHTREEL_STORE."
+                "be overwritten unnoticed. Use S3, MinIO, SeaweedFS or a local folder as NIGHTREEL_STORE."
             )
         self._honours_conditions = True
 
@@ -170,7 +170,7 @@ class S3Store:
         except faults.ClientError as error:
             if code(error) not in CONDITION_FAILED:
                 raise
-            # A retry whose first attempt arrived, its answer lost, fails on our own write: that is a success.
+            # A retry fails on our own write if the first attempt arrived but its response was lost: that is a success.
             if error.response["ResponseMetadata"].get("RetryAttempts"):
                 now = self.get_with_token(key)
                 if now is not None and now[0] == content:
@@ -179,7 +179,7 @@ class S3Store:
         return Token(tag(answer))
 
     def _conflict(self, key: str) -> Conflict:
-        return Conflict(f"{self.uri}: {key} was changed by somebody else in the meantime. Run again.")
+        return Conflict(f"{self.uri}: {key} was changed by another process in the meantime. Run again.")
 
     def _create_bucket(self) -> None:
         region = self._client.meta.region_name
@@ -206,15 +206,15 @@ def _client(uri: str) -> Any:
         connect_timeout=CONNECT_S,
         read_timeout=READ_S,
         retries={"mode": "standard", "max_attempts": 3},
-        proxies={} if is_loopback(_own_endpoint()) else None,  # None: as the environment says
-        # Servers other than AWS have no name for each bucket.
+        proxies={} if is_loopback(_own_endpoint()) else None,  # None: as set in the environment
+        # Servers other than AWS have no host name per bucket.
         s3={"addressing_style": "path" if _own_endpoint() else "auto"},
     )
     try:
-        # A session of its own: boto3's shared one would keep the credentials that it saw first.
+        # A session of its own: boto3's shared one would keep the first credentials.
         return boto3.session.Session().client("s3", region_name=_region(), config=settings)
     except (faults.BotoCoreError, ValueError) as error:
-        raise StoreError(f"{uri}: the AWS settings are unusable: {error}. Correct the AWS_… variables.") from error
+        raise StoreError(f"{uri}: the AWS settings are invalid: {error}. Correct the AWS_… variables.") from error
 
 
 def _own_endpoint() -> str | None:
@@ -222,7 +222,7 @@ def _own_endpoint() -> str | None:
 
 
 def _region() -> str | None:
-    """us-east-1 for a server of one's own that was given no region; AWS needs no help from us."""
+    """us-east-1 for a non-AWS server without a region; AWS needs no default."""
     if os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or not _own_endpoint():
-        return os.environ.get("AWS_REGION")  # boto3 reads only AWS_DEFAULT_REGION by itself
+        return os.environ.get("AWS_REGION")  # boto3 itself reads only AWS_DEFAULT_REGION
     return "us-east-1"

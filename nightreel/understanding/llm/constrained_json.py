@@ -1,8 +1,8 @@
-"""JSON of a schema from a model that writes token by token: the form is given, the model fills in the values.
+"""Constrained decoding of JSON: the schema determines the form, and the model fills in the values.
 
-Where the schema leaves no choice, the text is written for it; inside a string it writes until its closing quote or the
-longest length; after an entry of a list, the likelier of comma and bracket decides. So the answer always parses;
-what it says is still to be checked.
+Where the schema leaves no choice, its text is inserted; inside a string, the model writes until the closing quote or
+the maximum length; after an entry of a list, the likelier of comma and bracket decides. So the output always parses;
+its content must still be checked.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import Any, Protocol
 
 MOST_ENTRIES = 5
 LONGEST = 400
-"""Characters of a string without a maxLength."""
+"""Maximum characters of a string without a maxLength."""
 
 
 class TextContinuation(Protocol):
-    """A model that goes on with a text."""
+    """A model that continues a text."""
 
     def until_quote(self, text: str, most: int) -> str:
-        """What it writes after `text`, up to its first quote or line end; at most about `most` characters."""
+        """Continuation of `text` up to its first quote or line end; at most about `most` characters."""
         ...
 
     def likelier(self, text: str, choices: tuple[str, ...]) -> str:
-        """Which of the choices it would rather go on with."""
+        """The most likely of the choices as a continuation."""
         ...
 
 
@@ -61,6 +61,6 @@ def _array(schema: dict[str, Any], writer: TextContinuation, prompt: str, writte
             break
         longer = _value(schema["items"], writer, prompt, written + (", " if number else ""))
         if '""' in longer[len(written) :]:
-            break  # it has nothing to say
+            break  # the model generates nothing
         written = longer
     return written + "]"

@@ -1,4 +1,4 @@
-"""A language model in a GGUF file, as a folder in transformers' format: converted once, kept in the state directory."""
+"""Convert a language model in a GGUF file to transformers' format, once, in the state directory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nightreel.stage import log_progress, staged_output, state_directory
 
 
 def folder_of(file: Path) -> Path:
-    """Weights as safetensors, with config and tokenizer; named by the file's hash. Raises SettingsError."""
+    """Convert to safetensors with config and tokenizer, in a folder named by the file's hash. Raises SettingsError."""
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     folder = state_directory() / "downloads" / "gguf" / digest[:32] / file.stem
@@ -35,15 +35,15 @@ def _convert(file: Path, folder: Path) -> None:
     logging.disable_progress_bar()
     place = {"gguf_file": file.name, "local_files_only": True, "trust_remote_code": False}
     try:
-        with redirect_stderr(StringIO()):  # a bar for each tensor
+        with redirect_stderr(StringIO()):  # a progress bar per tensor
             tokenizer = AutoTokenizer.from_pretrained(file.parent, **place)
             read = AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.float32, **place)
-    except Exception as error:  # transformers and gguf raise a dozen kinds for a file that they can't read
+    except Exception as error:  # transformers and gguf raise a dozen types for a file that they can't read
         raise SettingsError(
-            f"understand.writer.model: {file.name} can't be read ({type(error).__name__}). It needs to be a whole GGUF "
+            f"understand.writer.model: {file.name} can't be read ({type(error).__name__}). It must be a complete GGUF "
             "file of an architecture that transformers knows."
         ) from error
-    # A model that was read from GGUF refuses to be saved; its plain weights in a network of their own do not.
+    # A model that was read from GGUF can't be saved; its plain weights in a new network can.
     config = read.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config

@@ -1,4 +1,4 @@
-"""Whether a language model's answer may be used: its form, its language, and evidence for what it claims."""
+"""Checks of a language model's output: form, language, and evidence in the text for its claims."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ SCHEMA: dict[str, Any] = {
     },
 }
 KNOWN_SHARE = 0.5
-"""Least share of a summary's content words whose beginnings are in the text; the others may be paraphrase."""
+"""Minimum share of a summary's content words whose stems are in the text; the others may be paraphrase."""
 STEM = 5
-"""Letters of a word's beginning that count, so that `builds` is evidence for `building`."""
+"""Letters that form a stem, so that `builds` is evidence for `building`."""
 TELLING_LETTERS = 40
-"""Letters that a summary needs for its language to be judged."""
+"""Letters that a summary needs for language identification."""
 SURE = 0.9
 
 
 class Unfit(Exception):
-    """An answer that must not be used; the message says why."""
+    """Output that may not be used; the message says why."""
 
 
 def parse(answer: str) -> tuple[str, list[tuple[str, str]]]:
-    """Summary, and themes with the words that they are taken from; raises Unfit where the answer breaks SCHEMA."""
+    """Parse summary and themes with their quotes; raises Unfit if the output violates SCHEMA."""
     found = re.search(r"\{.*\}", answer, re.DOTALL)
     try:
         value = json.loads(found[0]) if found else None
@@ -75,7 +75,7 @@ def _theme(each: Any) -> tuple[str, str]:
 
 
 def check(answer: str, prose: Prose, identifier: LanguageIdentifier) -> tuple[str, list[str], list[str]]:
-    """Summary, themes with evidence, why others are left out; raises Unfit for the form or the summary."""
+    """Summary, themes with evidence, and why other themes are rejected; raises Unfit for the form or the summary."""
     summary, themes = parse(answer)
     language = prose.language.partition("-")[0].casefold()
     if language and sum(map(str.isalpha, summary)) >= TELLING_LETTERS:
@@ -86,13 +86,13 @@ def check(answer: str, prose: Prose, identifier: LanguageIdentifier) -> tuple[st
         raise Unfit("its summary is the title")
     _check_words(summary, prose.whole, language)
     given = _plain(prose.whole)
-    told = [theme for theme, quote in themes if _plain(quote) in given]
+    grounded = [theme for theme, quote in themes if _plain(quote) in given]
     doubts = [f"the quote for {theme!r} is not in the text" for theme, quote in themes if _plain(quote) not in given]
-    return summary, told, doubts
+    return summary, grounded, doubts
 
 
 def _check_words(summary: str, text: str, language: str) -> None:
-    """Names and numbers have to be in the text, and most of the other words."""
+    """Names and numbers must be in the text, and most of the other words."""
     known = {word[:STEM] for word in _words(text)}
     for match in re.finditer(r"\d+|(?<![.!?]\s)(?<!^)\b[^\W\d_]\w+", summary):
         word = match[0]

@@ -1,9 +1,9 @@
-"""A language model's order of a list: asked with titles, checked to be a permutation, else the list stays as it was.
+"""Re-rank a list with a language model: it is given titles; the list stays unchanged if it returns no permutation.
 
 Source: Sun et al., "Is ChatGPT Good at Search? Investigating Large Language Models as Re-Ranking Agents", EMNLP 2023
-(permutation generation, here in one window). Off unless asked for: what it is worth depends on the model, and
-`python -m benchmarks.models.rerank` measures it against the blend. SmolLM2-135M-Instruct gave no permutation of 50 in 18
-answers, so that the blend's order stayed. Cost: one answer of about four tokens a candidate.
+(permutation generation, here in one window). Off by default: its benefit depends on the model, and
+`python -m benchmarks.models.rerank` measures it against the blend. SmolLM2-135M-Instruct gave no permutation of 50 in
+18 answers, so the blend's order stayed. Cost: one answer of about four tokens per candidate.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ SYSTEM = (
     "You order the items of a media catalogue for one person, from what that person took to. "
     "Answer with the numbers of all candidates, each exactly once, the one that suits best first."
 )
-TOKENS = 6  # of an answer, for each candidate, with what stands around them
+TOKENS = 6  # output tokens per candidate, including separators
 READ = 20
-"""Items of a history that the model is shown: its newest."""
+"""History items in the prompt: the newest ones."""
 
 
 @dataclass(frozen=True)
 class Reranked:
-    """order: places in the given list, best first; fault: why the model's answer was not used, else empty; tokens:
-    read and written."""
+    """order: positions in the given list, best first; fault: why the model's output was rejected, else empty;
+    tokens: read and written."""
 
     order: tuple[int, ...]
     fault: str
@@ -37,21 +37,21 @@ class Reranked:
 
 
 def schema_of(count: int) -> dict[str, Any]:
-    """What an answer about so many candidates looks like."""
+    """Schema of the output for this number of candidates."""
     number = {"type": "integer", "minimum": 1, "maximum": count}
     order = {"type": "array", "items": number, "minItems": count, "maxItems": count}
     return {"type": "object", "additionalProperties": False, "required": ["order"], "properties": {"order": order}}
 
 
 def prompt_of(history: Sequence[str], candidates: Sequence[str]) -> str:
-    """The history's newest items, oldest first, and the candidates with their numbers."""
-    told = "\n".join(f"- {line}" for line in history[-READ:]) or "- nothing yet"
+    """The history's newest items, oldest first, and the numbered candidates."""
+    liked = "\n".join(f"- {line}" for line in history[-READ:]) or "- nothing yet"
     listed = "\n".join(f"{number}. {line}" for number, line in enumerate(candidates, 1))
-    return f"Took to, oldest first:\n{told}\n\nCandidates:\n{listed}"
+    return f"Took to, oldest first:\n{liked}\n\nCandidates:\n{listed}"
 
 
 def permutation(answer: str, count: int) -> tuple[int, ...]:
-    """Places from 0, best first, of an answer that names each candidate once; raises Unfit for any other."""
+    """Positions from 0, best first, of an output that names each candidate once; raises Unfit otherwise."""
     found = re.search(r"\{.*\}", answer, re.DOTALL)
     try:
         value = json.loads(found[0]) if found else None
@@ -67,9 +67,9 @@ def permutation(answer: str, count: int) -> tuple[int, ...]:
 
 
 def rerank(model: LanguageModel, history: Sequence[str], candidates: Sequence[str]) -> Reranked:
-    """The model's order of the candidates (lines that say what each is) for a history, oldest first.
+    """Re-rank the candidates (lines that describe each) for a history, oldest first.
 
-    An unusable answer leaves the candidates in the order in which they came. Raises TemporaryError, SettingsError.
+    Output that can't be used leaves the order unchanged. Raises TemporaryError, SettingsError.
     """
     count = len(candidates)
     if count < 2:

@@ -1,4 +1,4 @@
-"""A transformers model as the writer of constrained.py: greedy, with its state kept between calls."""
+"""A transformers model as the token writer of `constrained_json`: greedy, keeps its key-value cache between calls."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from nightreel.understanding.text.sentences import sentences_of
 
 SENTENCES = 2
-"""Sentences of a string, as writing.SYSTEM asks for: small models don't know when to stop."""
+"""Maximum sentences of a string, as in generated_fields.SYSTEM: small models don't know when to stop."""
 
 
 class TokenWriter:
-    """One answer. tokens: how many it has read and written so far; most: how many it may write."""
+    """One output. tokens: number read and written so far; most: maximum number written."""
 
     def __init__(self, tokenizer: Any, model: Any, most: int) -> None:
         self.tokenizer, self.model, self.most = tokenizer, model, most
@@ -21,7 +21,7 @@ class TokenWriter:
         self._state: Any = None
 
     def until_quote(self, text: str, most: int) -> str:
-        """What it writes after `text`, up to its first quote or line end."""
+        """Continuation of `text` up to its first quote or line end."""
         ids, found = self._encoded(text), ""
         while len(found) < most and self.written < self.most:
             token = int(self._scores(ids).argmax())
@@ -47,7 +47,7 @@ class TokenWriter:
         return list(self._start)
 
     def _scores(self, ids: list[int]) -> Any:
-        """Scores of the next token; what the last call has read already is not read again."""
+        """Scores of the next token; tokens of the last call are not processed again."""
         import torch
 
         shared = next(
@@ -56,7 +56,7 @@ class TokenWriter:
         )
         shared = min(shared, len(ids) - 1)
         if self._state is not None and shared < len(self._ids):
-            self._state.crop(shared - len(self._ids))  # negative: how many are forgotten
+            self._state.crop(shared - len(self._ids))  # negative: how many are removed
         given = torch.tensor([ids[shared:]])
         with torch.inference_mode():
             out = self.model(input_ids=given, past_key_values=self._state, use_cache=True)

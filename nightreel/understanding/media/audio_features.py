@@ -1,8 +1,8 @@
-"""What a sound is like: how much of it is speech, music and silence, and a vector of its spectrum's statistics.
+"""Audio features: shares of speech, music and silence, and a vector of spectral statistics.
 
 Source: means and deviations of log mel bands and of spectral shape, as in Tzanetakis and Cook, "Musical genre
 classification of audio signals" (2002); speech by Silero's voice detector, which comes with faster-whisper.
-Memory: a block of 30 s. Ceiling: some 150 times as fast as the sound on one core.
+Memory: a block of 30 s. Throughput: about 150 times real time on one core.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ WINDOW, HOP = 1024, 512
 BANDS = 32
 BLOCK_S = 30
 SILENT_DB = -50.0
-"""Loudness of a second, against full scale, below which it is silent."""
+"""Loudness of a second, relative to full scale, below which it is silent."""
 LINES = 0.36
-"""How far (standard deviation of the log spectrum) lines that last a second stand out from what is around them, for a
-second that is neither silent nor speech to count as music. White and pink noise have 0.25 to 0.32, the songs of a metal
-band 0.4 to 0.9, a chord 1.9."""
+"""Prominence of sustained tones (standard deviation of the log spectrum) above which a second that is neither silent
+nor speech counts as music. White and pink noise have 0.25 to 0.32, the songs of a metal band 0.4 to 0.9, a chord
+1.9."""
 AROUND, LOWEST = 41, 8
-"""Frequency bins (of 16 Hz) around a line, and those left out at the bottom, where noise is steep."""
+"""Frequency bins (of 16 Hz) around a tone, and those left out at the bottom, where noise is steep."""
 SPOKEN = 0.25
-"""Least spoken part of a second of speech."""
+"""Minimum share of speech in a second that counts as speech."""
 DIM = 2 * (BANDS + 4)
 
 
@@ -74,11 +74,12 @@ def _power(frames: Wave) -> Array:
 
 
 def _has_lines(second: Wave) -> bool:
-    """Whether tones last through a second: the mean of its log spectra has lines, which noise's mean loses."""
+    """Whether tones last for the whole second: they are visible in the mean of its log spectra, where noise averages
+    out."""
     spectra = np.log(_power(_frames(second)))
     mean = spectra.mean(0)
     lines = (mean - uniform_filter1d(mean, AROUND))[LOWEST:].std()
-    # The mean of fewer spectra keeps more of noise's own roughness.
+    # The mean of fewer spectra retains more of the noise's roughness.
     return bool(lines > LINES * np.sqrt(RATE / HOP / min(len(spectra), RATE / HOP)))
 
 

@@ -1,9 +1,9 @@
-"""Sound and pictures of one media file, written as arrays: run in a process of its own, with limits.
+"""Decode the sound and pictures of one media file into arrays; runs in a process of its own, with limits.
 
-    python decode.py FILE FOLDER '{"memory_mb": …, "seconds": …, "frames": …, "megapixels": …, "cpu_s": …}'
+    python decode_child.py FILE FOLDER '{"memory_mb": …, "seconds": …, "frames": …, "megapixels": …, "cpu_s": …}'
 
 Writes facts.json and, where there are any, sound.npy ([n] int16, mono, 16 kHz) and frames.npy ([k, 224, 224, 3] uint8).
-It imports nothing of the project: what a broken file does to a decoder stays here.
+It imports nothing of the project, so that a file that crashes the decoder can't affect it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any
 RATE = 16_000
 SIDE = 224
 FEWEST = 3
-"""Key frames below which frames are taken by time instead."""
+"""Number of key frames below which frames are taken at regular times instead."""
 
 
 def main(path: str, folder: str, text: str) -> None:
-    """Decode under the limits; a fault is a reason in facts.json."""
+    """Decode under the limits; an error becomes a reason in facts.json."""
     limits = json.loads(text)
     memory = limits["memory_mb"] << 20
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
@@ -54,7 +54,7 @@ def _sound(path: str, folder: Path, limits: dict[str, int]) -> dict[str, Any]:
                 if n >= most:
                     break
         except av.FFmpegError:
-            cut = True  # a file that ends early: what was heard until then counts
+            cut = True  # a truncated file: the sound before the end counts
         if not n:
             return {"skipped": "its sound can't be decoded"}
         np.save(folder / "sound.npy", np.concatenate(parts)[:most], allow_pickle=False)
@@ -88,13 +88,13 @@ def _frames(path: str, folder: Path, limits: dict[str, int]) -> dict[str, Any]:
 
 
 def _shape(stream: Any, width: int, height: int) -> float:
-    """Width to height as shown: a pixel need not be square."""
+    """Displayed aspect ratio (width to height): a pixel need not be square."""
     pixel = stream.sample_aspect_ratio
     return round(width / max(height, 1) * (float(pixel) if pixel else 1.0), 4)
 
 
 def _key_times(container: Any, stream: Any, most: int) -> tuple[list[float], float]:
-    """Seconds of the key frames, read from the packets without decoding them, and the last packet's."""
+    """Times of the key frames, read from the packets without decoding them, and of the last packet, in seconds."""
     import av
 
     keys, end = [], 0.0
@@ -109,7 +109,7 @@ def _key_times(container: Any, stream: Any, most: int) -> tuple[list[float], flo
             if packet.is_keyframe:
                 keys.append(time)
     except av.FFmpegError:
-        pass  # cut short: what came before counts
+        pass  # truncated: the packets before count
     return sorted(set(keys)), end
 
 
@@ -131,7 +131,7 @@ def _at_keys(path: str, times: list[float]) -> list[tuple[float, Any]]:
 
 
 def _at_times(path: str, end: float, limits: dict[str, int]) -> list[tuple[float, Any]]:
-    """Frames at evenly spread seconds: everything up to the last of them is decoded."""
+    """Frames at regular times: everything up to the last of them is decoded."""
     import av
 
     count = limits["frames"]

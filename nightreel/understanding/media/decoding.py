@@ -1,4 +1,4 @@
-"""A media file's sound and pictures, decoded in a child process with limits of time and memory."""
+"""Decode a media file's sound and pictures in a child process with limits of time and memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXTRA = "run `pip install 'nightreel[media]'`"
 
 @dataclass(frozen=True)
 class Decoded:
-    """sound: [n] int16, mono, 16 kHz; frames: [k, 224, 224, 3] uint8 at `times` seconds. None: `*_reason` says why."""
+    """sound: [n] int16, mono, 16 kHz; frames: [k, 224, 224, 3] uint8 at `times` seconds. None: see `*_reason`."""
 
     sound: npt.NDArray[np.int16] | None
     frames: npt.NDArray[np.uint8] | None
@@ -30,19 +30,19 @@ class Decoded:
     sound_reason: str = ""
     frames_reason: str = ""
     lasting: bool = True
-    """Whether another try would give the same."""
+    """Whether another attempt would have the same result."""
     aspect: float = 1.0
-    """Width to height of the pictures as they are shown; `frames` are squeezed into squares."""
+    """Displayed aspect ratio (width to height); `frames` are resized to squares."""
 
 
 def missing(*modules: str) -> str:
-    """Why media can't be looked at with these modules; empty where they are there."""
+    """Why media can't be processed with these modules; empty if all are installed."""
     absent = [module for module in modules if find_spec(module) is None]
     return f"{absent[0]} is not installed: {EXTRA}" if absent else ""
 
 
 def decode(path: Path, settings: Media) -> Decoded:
-    """Never raises for what is in the file: that is a reason."""
+    """Decode a file. Never raises for its content: the result has a reason instead."""
     limits = {
         "memory_mb": settings.memory_mb,
         "seconds": settings.most_seconds,
@@ -60,7 +60,7 @@ def decode(path: Path, settings: Media) -> Decoded:
             return _none(f"decoding took more than {settings.decode_seconds} s", lasting=False)
         facts = Path(scratch, "facts.json")
         if not facts.exists():
-            return _none(f"the decoder ended with code {done.returncode}", lasting=False)
+            return _none(f"the decoder exited with code {done.returncode}", lasting=False)
         return _read(json.loads(facts.read_text("utf-8")), Path(scratch))
 
 

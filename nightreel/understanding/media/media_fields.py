@@ -1,4 +1,4 @@
-"""What media files tell: transcript, sound and pictures of each item that has a file, and else the reason."""
+"""Fields from media files: transcript, sound and pictures of each item that has a file, or the reason why not."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True)
 class Look:
-    """One way to look at a decoded file. field: as provenance names it; wants: which items need it; key: of a row
-    beside its file; look: the values, JSON, or `skipped`; put: the values as fields of the item."""
+    """One extractor for decoded files. field: its name in provenance; wants: which items need it; key: of a row
+    besides its file; look: returns values as JSON, or `skipped`; put: the values as fields of the item."""
 
     name: str
     field: str
@@ -45,9 +45,9 @@ class Look:
 
 
 class MediaFiles:
-    """Looks at the files of block after block of the catalogue; use it in a `with`, which closes its caches.
+    """Processes the media files of block after block of the catalogue; a context manager, which closes its caches.
 
-    named: how many items name a file. What was looked at before is kept below `state`.
+    named: number of items that name a file. Earlier results are cached below `state`.
     """
 
     def __init__(self, pins: Pins, root: Root, settings: Media, state: Path, named: int) -> None:
@@ -56,12 +56,12 @@ class MediaFiles:
         self.stack = ExitStack()
 
     def read(self, rows: Sequence[Row], found: Understood) -> None:
-        """Fill `found` for every item of the block with a media file."""
+        """Set the fields of every item of the block with a media file."""
         for at, row in enumerate(rows):
             if not (uri := row["media_uri"]):
                 continue
             self.seen += 1
-            pin = self.pins.get(uri, {"skipped": "was not there when the source was read"})
+            pin = self.pins.get(uri, {"skipped": "was missing when the source was read"})
             if "skipped" in pin:
                 found.skip(at, "media", "source", None, pin["skipped"])
             else:
@@ -70,7 +70,7 @@ class MediaFiles:
             self.told(self.seen, self.seen / self.named)
 
     def counts(self) -> dict[str, int]:
-        """For the log."""
+        """A line for the log."""
         return {"media": self.seen, "decoded": self.decoded}
 
     def _look(self, row: Row, at: int, digest: str, found: Understood) -> None:
@@ -83,8 +83,8 @@ class MediaFiles:
         if todo := [look for look in wanted if look.name not in values]:
             with at_hand(row["media_uri"], self.root) as (path, reason):
                 if path is None or sha256(path) != digest:
-                    told = reason or "changed since the run began"
-                    raise UserError(f"media file {row['media_uri']}: {told}. Run again: the source is then read anew.")
+                    fault = reason or "changed during the run"
+                    raise UserError(f"media file {row['media_uri']}: {fault}. Run again to read the source anew.")
                 content = decode(path, self.settings)
             self.decoded += 1
             values |= {look.name: look.look(content, row) for look in todo}
@@ -111,8 +111,8 @@ class MediaFiles:
         self.stack.close()
         if error is None:
             log_progress(
-                f"media: {self.decoded:,} of {self.there:,} files decoded; {self.seen - self.there:,} items' can't be "
-                "read"
+                f"media: {self.decoded:,} of {self.there:,} files decoded; the files of {self.seen - self.there:,} "
+                "items can't be read"
             )
 
 
@@ -135,7 +135,7 @@ def _producer(look: Look) -> str:
 
 
 def _looks(settings: Media) -> tuple[list[Look], list[tuple[str, str, str]]]:
-    """Those that are asked for and installed; and field, name and reason of the others that are asked for."""
+    """The requested extractors that are installed; and field, name and reason of the others."""
     limits = {"frames": settings.frames, "seconds": settings.most_seconds, "megapixels": settings.most_megapixels}
     offers: tuple[tuple[str, str, bool, tuple[str, ...], Callable[[], Look]], ...] = (
         ("sound", "sound", True, ("av", "faster_whisper"), lambda: _sound(limits)),
@@ -143,11 +143,11 @@ def _looks(settings: Media) -> tuple[list[Look], list[tuple[str, str, str]]]:
         ("pictures", "pictures", bool(settings.pictures), ("av", *MODULES), lambda: _pictures(limits)),
     )
     looks, absent = [], []
-    for name, field, asked, modules, make in offers:
-        if asked and (reason := missing(*modules)):
+    for name, field, requested, modules, make in offers:
+        if requested and (reason := missing(*modules)):
             log_progress(f"{name}: {reason}")
             absent.append((field, name, reason))
-        elif asked:
+        elif requested:
             looks.append(make())
     return looks, absent
 

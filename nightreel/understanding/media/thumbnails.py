@@ -1,4 +1,4 @@
-"""Small JPEG pictures of frames, for people to look at."""
+"""Small JPEG thumbnails of frames."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 AREA = 160 * 90
-"""Pixels of a thumbnail, whatever its shape: 3 to 5 kB."""
+"""Approximate pixels of a thumbnail, whatever its shape: 3 to 5 kB."""
 QUALITY = 4
-"""FFmpeg's scale for JPEG: 2 is the best, 31 the smallest."""
+"""FFmpeg's JPEG quality: 2 is the best, 31 the smallest."""
 WIDEST = 4.0
-"""Most times that a thumbnail is wider than high, or higher than wide."""
+"""Maximum aspect ratio of a thumbnail, in either direction."""
 
 
 def thumbnails(frames: npt.NDArray[np.uint8], aspect: float) -> list[bytes]:
-    """A JPEG of each of [k, height, width, 3] frames, in the shape that the video is shown in (width to height)."""
+    """A JPEG of each of [k, height, width, 3] frames, in the video's displayed aspect ratio."""
     import av
 
     shape = min(max(aspect, 1 / WIDEST), WIDEST)

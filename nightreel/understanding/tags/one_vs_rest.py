@@ -1,10 +1,10 @@
-"""Logistic regression of every label against the rest, all labels at once, with calibrated probabilities.
+"""One-vs-rest logistic regression, all labels at once, with calibrated probabilities.
 
 The objective is scikit-learn's `LogisticRegression` (L2, intercept free) for each label; solving all of them in one
 L-BFGS shares the products with the features, and one change of coordinates serves them all.
 Source of the calibration: Platt, "Probabilistic outputs for support vector machines" (1999), with his smoothed targets.
-Memory: a block of the examples, which are read from where they are for every step. Ceiling: some hundred steps over
-all of them a fit.
+Memory: a block of the examples, which are read from disk in every step. Time: some hundred passes over the examples per
+fit.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Array = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Vectors = npt.NDArray[np.floating[Any]]
 Examples = Callable[[], Iterable[tuple[Vectors, Flags]]]
-"""A call goes through all examples anew: blocks of vectors [n, dim] and flags [n, labels]."""
+"""Each call iterates over all examples: blocks of vectors [n, dim] and flags [n, labels]."""
 STEPS = 300
 TOLERANCE = 1e-3
 NEWTON_STEPS = 50
@@ -42,13 +42,13 @@ class Head:
         return found
 
     def of(self, labels: slice) -> Head:
-        """The head of some labels alone."""
+        """The head of some labels only."""
         return Head(self.weights[:, labels], self.bias[labels])
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """Log odds to probabilities, label by label: slope and offset [labels]."""
+    """Converts log odds to probabilities per label: slope and offset [labels]."""
 
     slope: Array
     offset: Array
@@ -60,12 +60,12 @@ class Scaling:
 
 
 def fit_head(read: Examples, strength: float) -> Head:
-    """Fit to the examples, which are read anew for every step; strength: of the fit against the penalty (scikit-learn's
-    C)."""
+    """Fit to the examples, which are read again in every step. strength: of the fit relative to the penalty
+    (scikit-learn's C)."""
     n, sums, products = _moments(read())
     rate = np.clip(sums / n, 1 / (n + 1), n / (n + 1))
     spread = rate * (1 - rate)
-    # In these coordinates the curvature is nearly the same in every direction: a fifth of the steps.
+    # In these coordinates the curvature is nearly the same in every direction, which needs a fifth of the steps.
     basis = _basis(products, n, float(spread.mean()), strength)
     scale, shape = np.sqrt(spread.mean() / spread), (len(basis) + 1, len(rate))
 
@@ -92,7 +92,7 @@ def fit_head(read: Examples, strength: float) -> Head:
 
 
 def _moments(examples: Iterable[tuple[Vectors, Flags]]) -> tuple[int, Array, Array]:
-    """How many there are, [labels] sums of the flags, [dim, dim] sums of products of the vectors."""
+    """Number of examples, [labels] sums of the flags, [dim, dim] sums of products of the vectors."""
     n, sums, products = 0, np.zeros(1), np.zeros((1, 1))
     for vectors, labels in examples:
         n, sums, products = n + len(labels), sums + labels.sum(0), products + vectors.T @ vectors
@@ -108,7 +108,7 @@ def _basis(products: Array, n: int, spread: float, strength: float) -> Array:
 
 
 def fit_scaling(scores: Array, labels: Flags) -> Scaling:
-    """Platt's sigmoid for each label, of scores [n, labels] that the head had not been fitted on; by Newton steps."""
+    """Platt scaling for each label, from scores [n, labels] on which the head was not fitted; by Newton steps."""
     positives = labels.sum(0)
     high, low = (positives + 1) / (positives + 2), 1 / (len(labels) - positives + 2)
     target = np.where(labels, high, low)

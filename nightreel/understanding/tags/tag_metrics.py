@@ -1,4 +1,4 @@
-"""How good predicted tags are: precision of the first, F1, mean average precision, calibration."""
+"""Metrics of predicted tags: precision@1, F1, mean average precision, calibration."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ BINS = 10
 
 
 class Quality:
-    """Of the scores of n items for all labels, some labels after the others: only sums are kept.
+    """Metrics of the scores of n items for all labels, accumulated label by label: only sums are kept.
 
-    least: score from which a tag would be given; None: each item's best label alone, as of a method without a
-    threshold.
+    least: threshold from which a tag is assigned; None: only each item's best label, for a method without a threshold.
     """
 
     def __init__(self, n: int, least: float | None = None) -> None:
@@ -23,7 +22,7 @@ class Quality:
         self.hits, self.given, self.true, self.ranked = ([np.empty(0)] for _ in range(4))
 
     def add(self, scores: Array, flags: Flags) -> None:
-        """Scores [n, labels] of the next labels (higher is likelier), and whose they are."""
+        """Add scores [n, labels] of the next labels (higher is likelier), and the true flags."""
         at = scores.argmax(1)
         better = np.flatnonzero(scores.max(1) > self.best)
         at = at[better]
@@ -40,10 +39,9 @@ class Quality:
         self.labels += scores.shape[1]
 
     def facts(self) -> dict[str, float]:
-        """`precision@1`: share of items whose best label is true; `f1_micro`, `f1_macro`: over all, and averaged over
-        labels; `map`: average precision of each label's ranking of the items, averaged over labels; `tagged`: share of
-        items with a tag. Averages over labels take those that some item has.
-        """
+        """`precision@1`: share of items whose best label is true; `f1_micro`, `f1_macro`: over all, and averaged
+        over labels; `map`: average precision of each label's ranking of the items, averaged over labels;
+        `tagged`: share of items with a tag. Averages over labels are over those that some item has."""
         hits, given, true, ranked = map(np.concatenate, (self.hits, self.given, self.true, self.ranked))
         if self.least is None:
             hits, given = (
@@ -61,8 +59,9 @@ class Quality:
 
 
 def average_precision(scores: Array, true: Flags) -> float:
-    """Mean of the precision at each true item's place, equal scores sharing the last place of theirs; scikit-learn's
-    figure without its import, which costs more than all of this. scores, true: [n], at least one of them true."""
+    """Mean of the precision at each true item's rank; equal scores share the last rank of theirs. The same as
+    scikit-learn's, without its import, which takes longer than all of this. scores, true: [n], at least one of
+    them true."""
     order = np.argsort(-scores, kind="stable")
     hits = np.cumsum(true[order])
     last = np.append(np.diff(scores[order]) != 0, True)
@@ -76,7 +75,7 @@ def calibration_error(probabilities: Array, labels: Flags) -> float:
 
 
 def calibration_gaps(probabilities: Array, labels: Flags) -> Array:
-    """[10] by how much the probabilities in each bin exceed what is true, summed."""
+    """[10] sum of probabilities minus true labels in each bin."""
     flat, true = probabilities.ravel(), labels.ravel()
     at = np.minimum((flat * BINS).astype(int), BINS - 1)
     gaps: Array = np.bincount(at, flat - true, BINS).astype(float)

@@ -1,4 +1,4 @@
-"""Tags of items, learned from the labels that the catalogue gives to some of them."""
+"""Tagger: predicts tags, trained on the items that the catalogue labels."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from nightreel.understanding.tags.tag_metrics import BINS, Quality, calibration_
 from nightreel.understanding.tags.training_set import TagTrainingSet
 
 CELLS = 1 << 18
-"""Scores, of items times labels, that are looked at together."""
+"""Scores (items times labels) that are computed at once."""
 METHODS = ("learned", "commonest", "label_names")
 Facts = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Tagger:
-    """A head for each of `names`, with probabilities that are calibrated out of fold."""
+    """A head for each of `names`, with probabilities calibrated out of fold."""
 
     names: tuple[str, ...]
     head: Head
@@ -37,7 +37,7 @@ class Tagger:
         return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
 
     def tags(self, vectors: Vectors) -> list[tuple[list[str], list[float]]]:
-        """Of each vector: the tags at or above the threshold and their probabilities, the likeliest first."""
+        """For each vector: the tags at or above the threshold with their probabilities, the likeliest first."""
         found = []
         for row in self.scaling.probabilities(self.head.scores(vectors)):
             best = [label for label in np.argsort(-row, kind="stable").tolist() if row[label] >= self.threshold]
@@ -46,7 +46,7 @@ class Tagger:
 
 
 def labels_of(row: Mapping[str, Any], taxonomy: Sequence[str]) -> list[str]:
-    """A row's labels: its genres; where a taxonomy is given, those of its labels that are among genres and tags."""
+    """A row's labels: its genres; with a taxonomy, its labels among genres and tags."""
     genres, tags = list(row.get("genres") or ()), list(row.get("tags") or ())
     if not taxonomy:
         return genres
@@ -55,14 +55,14 @@ def labels_of(row: Mapping[str, Any], taxonomy: Sequence[str]) -> list[str]:
 
 
 def fit_tagger(task: TagTrainingSet, named: Vectors, settings: Tags) -> tuple[Tagger | None, Facts]:
-    """The tagger, and its cross-validated quality beside always-the-commonest and nearness to the labels' names (their
-    vectors: [labels, dim]).
+    """Train the tagger and cross-validate it against two baselines: the most frequent label, and similarity to the
+    labels' names (their vectors: [labels, dim]).
 
-    No tagger (tags stay empty) where it ranks no better than one of the two, or its first tag is right less often.
+    No tagger (tags stay empty) if it ranks no better than one of them, or if its first tag is right less often.
     """
     from threadpoolctl import threadpool_limits
 
-    # One core: five times as fast where others want the cores too, and the bytes don't depend on their number.
+    # One core: five times as fast if other processes use the cores, too, and bytes don't depend on their number.
     with threadpool_limits(1):
         return _learn(task, named, settings)
 
@@ -77,8 +77,8 @@ def _learn(task: TagTrainingSet, named: Vectors, settings: Tags) -> tuple[Tagger
 
 
 def _cross_validated(task: TagTrainingSet, named: Vectors, settings: Tags) -> tuple[Scaling, Facts]:
-    """The scaling of scores that no head had learned from, and the quality of all methods; a few labels at once, so
-    that no table of all items and labels is in memory."""
+    """Scaling of out-of-fold scores, and metrics of all methods; a few labels at once, so that the table of all
+    items and labels is never in memory."""
     n, labels = task.flags.shape
     heads = [fit_head(partial(task.without, part), settings.strength) for part in task.parts]
     judged = {name: Quality(n, settings.probability if name == "learned" else None) for name in METHODS}
@@ -87,7 +87,7 @@ def _cross_validated(task: TagTrainingSet, named: Vectors, settings: Tags) -> tu
         some = slice(start, start + step)
         flags = task.flags[:, some]
         scores = _scores(task, [head.of(some) for head in heads])
-        # Each part's probabilities come from a sigmoid that has not seen it either.
+        # The probabilities of each part come from a sigmoid that was not fitted on it.
         probabilities = np.concatenate(
             [
                 fit_scaling(np.delete(scores, part, 0), np.delete(flags, part, 0)).probabilities(scores[part])

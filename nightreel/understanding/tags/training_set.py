@@ -1,4 +1,4 @@
-"""What tags are learned from: labelled items in the parts of a cross-validation, their vectors in a file."""
+"""Training set of the tagger: labelled items with cross-validation folds, and their vectors in a file."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ BLOCK = 4096
 
 @dataclass(frozen=True)
 class TagTrainingSet:
-    """names: of the labels; flags: [n, labels]; part k has the rows from bounds[k] to bounds[k + 1]; path: a file of
-    the [n, dim] vectors, float32."""
+    """names: of the labels; flags: [n, labels]; part k has the rows from bounds[k] to bounds[k + 1]; path: a file
+    with the [n, dim] vectors, float32."""
 
     names: tuple[str, ...]
     flags: Flags
@@ -38,7 +38,7 @@ class TagTrainingSet:
         return [slice(*ends) for ends in pairwise(self.bounds)]
 
     def of(self, part: slice) -> Iterator[tuple[Vectors, Flags]]:
-        """(vectors, flags) of some rows, block by block."""
+        """Yield (vectors, flags) of some rows, block by block."""
         width = self.path.stat().st_size // len(self.flags)
         for start in range(part.start, part.stop, BLOCK):
             stop = min(start + BLOCK, part.stop)
@@ -46,16 +46,16 @@ class TagTrainingSet:
             yield read.reshape(stop - start, -1), self.flags[start:stop]
 
     def without(self, part: slice) -> Iterator[tuple[Vectors, Flags]]:
-        """(vectors, flags) of all other rows."""
+        """Yield (vectors, flags) of all other rows."""
         yield from self.of(slice(0, part.start))
         yield from self.of(slice(part.stop, len(self.flags)))
 
 
 def prepare(take: Take, labels: Labels, settings: Tags, rng: np.random.Generator, path: Path) -> TagTrainingSet | None:
-    """What can be learned; None where fewer than two labels have enough items. take: numbers of items, ascending, to
-    their vectors, block by block; path: a file that may be made.
+    """Prepare the training set; None if fewer than two labels have enough items. take: maps ascending item numbers to
+    vectors, block by block; path: of a temporary file.
 
-    An item without any label says nothing of what it is not: it is left out.
+    Items without any label are left out: a missing label does not mean that it does not apply.
     """
     counts = Counter(label for own in labels for label in set(own))
     names = [

@@ -1,4 +1,4 @@
-"""Words and short phrases that may be an item's keywords."""
+"""Candidate keywords of an item: words and short phrases."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nightreel.understanding.text.cjk import SHORTEST, chinese, is_hangul, japan
 from nightreel.understanding.text.stopwords import is_function_word
 
 LONGEST = 3
-"""Words of a phrase."""
+"""Maximum words of a phrase."""
 _UNSPACED = "\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _PIECE = re.compile(f"[{_UNSPACED}]+|(?:(?![{_UNSPACED}_]|--)[\\w'’-])+|[^\\w\\s]+")
 _POSSESSIVE = re.compile("['’]s$", re.IGNORECASE)
@@ -18,9 +18,9 @@ _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff
 
 
 def phrases_of(text: str, language: str, most: int) -> list[str]:
-    """At most `most` different phrases: the most frequent first, then in the order of the text.
+    """At most `most` different phrases: most frequent first, then in the order of the text.
 
-    In spaced scripts: content words, and the runs of up to three of them that function words and punctuation leave. In
+    In scripts with spaces: content words, and runs of up to three of them between stopwords and punctuation. In
     Chinese, Japanese and Korean: content words. In other scripts without spaces: pairs of neighbouring characters.
     """
     counts: dict[str, int] = {}

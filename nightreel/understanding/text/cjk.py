@@ -1,4 +1,4 @@
-"""Content words of Chinese, Japanese and Korean text, for people to read."""
+"""Content words of Chinese, Japanese and Korean text."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _KINDS = ("n", "v", "i", "l", "j", "s")
 """Parts of speech (ICTCLAS): nouns and names, verbs, idioms, set phrases, abbreviations, places."""
 _AFTER_ANY = ("에서는", "에게서", "에서", "에게", "까지", "부터", "처럼", "보다")
 _AFTER_CONSONANT, _AFTER_VOWEL = ("으로", "을", "은", "과"), ("를", "는", "와")
-"""Particles that a noun's end hardly looks like; 이, 가, 도, 로 and 의 end too many nouns."""
+"""Particles that can hardly be the end of a noun; 이, 가, 도, 로 and 의 end too many nouns."""
 SHORTEST = 2
 
 
 def japanese(text: str) -> list[str]:
-    """Runs of kanji and of katakana: names and nouns, without the kana that inflect."""
+    """Runs of kanji and of katakana: names and nouns, without the kana of inflection."""
     return _JAPANESE.findall(text)
 
 
@@ -30,12 +30,12 @@ def chinese(text: str) -> Iterator[str]:
 
 
 def is_hangul(word: str) -> bool:
-    """Whether a word is written in hangul syllables alone."""
+    """Whether a word consists of hangul syllables only."""
     return bool(word) and all("\uac00" <= letter <= "\ud7a3" for letter in word)
 
 
 def korean(word: str) -> str:
-    """A word without the particle that sticks to it, where at least two syllables stay."""
+    """A word without its particle, if at least two syllables remain."""
     for ending in (*_AFTER_ANY, *_AFTER_CONSONANT, *_AFTER_VOWEL):
         stem = word.removesuffix(ending)
         if stem == word or len(stem) < SHORTEST:

@@ -1,4 +1,4 @@
-"""The tone of what people wrote about each item: the mean over its English comments, each person's counting once."""
+"""Sentiment of the comments on each item: the mean over its English comments; each user counts once."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from nightreel.understanding.text.sentiment_model import LEXICON, Lexicon, Tone,
 BLOCK = 1024
 """Comments that are read at once."""
 LEAST = 3
-"""English comments that a tone needs: of fewer it would be one person's mood."""
+"""Minimum number of English comments: fewer reflect individual moods."""
 CODE = ("comment_sentiment", "language", "sentences", "sentiment_model")
 FEW = f"fewer than {LEAST} comments in English"
 
 
 class Comments:
-    """Tells the tone of the comments on block after block of the catalogue.
+    """Computes the sentiment of comments on block after block of the catalogue.
 
-    Its cache below root, which is closed with the stack, holds a mean by the hash of all comments on an item,
-    never that of a single one. path: validate's comments, which those of erased users have left.
+    Its cache below root, which is closed with the stack, has a mean by the hash of all comments on an item, never that
+    of a single one. path: validate's comments, which don't include those of erased users.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Comments:
         self.items = self.given = self.read = 0
 
     def give(self, start: int, count: int, found: Understood) -> None:
-        """Fill `comment_tone` and `comments_read` of a block; start, count: its rows in the catalogue."""
+        """Set `comment_tone` and `comments_read` of a block; start, count: its rows in the catalogue."""
         for at, texts in self._until(start, count).items():
             key = fingerprint(texts)
             score, read = self._told(key, texts)
@@ -56,15 +56,17 @@ class Comments:
                 found.skip(at, "comment_tone", "comments", key, FEW)
 
     def quality(self) -> dict[str, Any]:
-        """Counts, and what was measured of single comments."""
+        """Counts, and measured metrics on single comments."""
         if not self.items:
             return {}
-        log_progress(f"comments: {self.given:,} of {self.items:,} items with comments have at least {LEAST} in English")
-        told = {"items": self.items, "given": self.given, "read": self.read, "measured": self.tone.facts}
-        return {"comments": told}
+        log_progress(
+            f"comments: {self.given:,} of {self.items:,} items with comments have at least {LEAST} comments in English"
+        )
+        facts = {"items": self.items, "given": self.given, "read": self.read, "measured": self.tone.facts}
+        return {"comments": facts}
 
     def card(self) -> dict[str, Any]:
-        """What told the tone."""
+        """Description of the method."""
         return {
             "model": LEXICON,
             "revision": version(LEXICON),
@@ -83,15 +85,15 @@ class Comments:
         return own
 
     def _told(self, key: str, texts: Sequence[str]) -> tuple[float, int]:
-        """(mean tone from -1 to 1, comments that were read)."""
+        """(mean sentiment from -1 to 1, number of comments used)."""
         if known := self.cache.find([key]):
             score, read = known[key]
             return score, read
         english = [text for text in texts if self.identifier.identify(text).language == LANGUAGE]
         enough = len(english) >= LEAST
-        told = self.tone.mean([self.lexicon.scores(text, self.reads) for text in english]) if enough else 0.0
-        self.cache.put(key, [told, len(english)])
-        return told, len(english)
+        mean = self.tone.mean([self.lexicon.scores(text, self.reads) for text in english]) if enough else 0.0
+        self.cache.put(key, [mean, len(english)])
+        return mean, len(english)
 
     @cached_property
     def tone(self) -> Tone:

@@ -1,4 +1,4 @@
-"""Which of a text's phrases and sentences stand for it, by their vectors: keywords and the extractive summary."""
+"""Extractive keywords and summary: the phrases and sentences that best represent a text, by their vectors."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import numpy as np
 from nightreel.content.encoders.base import Vectors
 
 SAME = 0.9
-"""Cosine from which two sentences say the same."""
+"""Cosine from which on two sentences count as equivalent."""
 
 
 def relevant_and_different(about: Vectors, candidates: Vectors, most: int, diversity: float) -> list[int]:
-    """Positions of at most `most` candidates, the best first.
+    """Positions of at most `most` candidates, best first.
 
-    Source: maximal marginal relevance (Carbonell and Goldstein 1998): each next one is near `about` [dim] and far from
-    those taken. candidates: [n, dim]; all of unit length; diversity: 0 looks at nearness alone, 1 at difference alone.
+    Source: maximal marginal relevance (Carbonell and Goldstein 1998): each next one is similar to `about` [dim] and
+    dissimilar to the selected ones. candidates: [n, dim]; all of unit length; diversity: 0 considers only similarity to
+    `about`, 1 only dissimilarity.
     """
     near = candidates @ about
     among = candidates @ candidates.T
@@ -30,11 +31,11 @@ def relevant_and_different(about: Vectors, candidates: Vectors, most: int, diver
 
 
 def central(sentences: Vectors, most: int) -> list[int]:
-    """Positions, ascending, of at most `most` sentences that are nearest to all the others on average; one that says
-    the same as a nearer one is left out: a transcript often says what the description says.
+    """Positions, ascending, of at most `most` sentences with the highest average similarity to all others; of
+    equivalent ones only the best: a transcript often repeats the description.
 
     Source: degree centrality of Erkan and Radev, "LexRank" (2004), over cosines of vectors. sentences: [n, dim] of unit
-    length; of equals the first is taken.
+    length; of equals the first is selected.
     """
     among = sentences @ sentences.T
     taken: list[int] = []
@@ -45,7 +46,7 @@ def central(sentences: Vectors, most: int) -> list[int]:
 
 
 def without_overlap(phrases: Sequence[str]) -> list[str]:
-    """The phrases in order, those left out whose words an earlier one has all."""
+    """The phrases in order, without those whose words are all in an earlier one."""
     kept: list[str] = []
     for phrase in phrases:
         words = set(phrase.casefold().split())

@@ -1,4 +1,4 @@
-"""What an item says of itself in sentences: title, description and transcript, without the labels that are learned."""
+"""An item's text in sentences: title, description and transcript, without the labels that the tagger predicts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from nightreel.content.item_text import item_text
 
 READ = 40_000
-"""Characters of the body that are read: some 45 minutes of speech."""
+"""Maximum characters of the body: about 45 minutes of speech."""
 
 
 @dataclass(frozen=True)
 class Prose:
-    """title; body: description and transcript, empty where the item has neither; language: BCP-47 or empty."""
+    """title; body: description and transcript, empty if the item has neither; language: BCP-47 or empty."""
 
     title: str
     body: str
@@ -34,6 +34,6 @@ class Prose:
 
 
 def prose_of(row: Mapping[str, Any]) -> Prose:
-    """The prose of a catalogue row (or of one with a derived transcript), in a language still unknown."""
+    """The text of a catalogue row (or of one with a derived transcript), in a language still unknown."""
     body = item_text({name: row.get(name) for name in ("description", "transcript")})
     return Prose(item_text({"title": row.get("title")}), body[:READ], "")

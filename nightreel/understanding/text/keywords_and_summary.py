@@ -1,4 +1,4 @@
-"""Keywords and summary of each item that has prose, from the encoder's vectors of its phrases and sentences."""
+"""Keywords and summary of each item that has text, from the encoder's vectors of its phrases and sentences."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CODE = ("candidate_phrases", "cjk", "extractive", "keywords_and_summary", "sente
 
 @dataclass(frozen=True)
 class TextFields:
-    """keywords with their cosine to the text, the best first; summary: empty where the prose is as short itself."""
+    """keywords with their cosine to the text, best first; summary: empty if the text is about as short itself."""
 
     keywords: tuple[str, ...]
     scores: tuple[float, ...]
@@ -30,7 +30,7 @@ class TextFields:
 
 
 def producer(encoder: TextEncoder, settings: Understand) -> str:
-    """What the fields depend on besides the text."""
+    """Fingerprint of everything that the fields depend on besides the text."""
     code = code_of(*(Path(__file__).with_name(f"{name}.py") for name in CODE))
     return fingerprint(encoder.fingerprint(), settings.keywords.model_dump(), settings.summary.model_dump(), code)
 
@@ -43,7 +43,8 @@ def describe(
     cache: FieldCache,
     report: Report,
 ) -> tuple[list[TextFields], int]:
-    """Fields of each text (vectors: [n, dim], of `text.whole`), and how many were not in the cache; report: of them."""
+    """Fields of each text (vectors: [n, dim], of `text.whole`), and the number of texts not in the cache; report:
+    progress of these."""
     keys = [text.digest for text in texts]
     known = cache.find(keys)
     todo = [row for row, key in enumerate(keys) if key not in known]
@@ -73,7 +74,7 @@ def _block(
 
 
 def _worth_choosing(body: str, settings: Understand) -> list[str]:
-    """The sentences among which to choose; none where the summary would be nearly the whole."""
+    """Sentences to select from; none if the summary would be nearly the whole text."""
     sentences = sentences_of(body)[: settings.summary.reads]
     return sentences if settings.summary.sentences and len(sentences) > settings.summary.sentences + 1 else []
 

@@ -1,7 +1,7 @@
-"""The language of a text: kana and hangul tell it alone, all else is asked of py3langid.
+"""Language identification: kana and hangul are decisive, py3langid decides all other text.
 
 Source: Lui and Baldwin, "langid.py: an off-the-shelf language identification tool" (2012): naive Bayes over bytes.
-Memory: 40 MB. Ceiling: some 6,000 descriptions a second and core.
+Memory: 40 MB. Throughput: about 6,000 descriptions per second and core.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from nightreel.understanding.field_cache import FieldCache, code_of, fingerprint
 from nightreel.understanding.text.item_prose import Prose
 
 READ = 2000
-"""Characters that are read; more changes nothing."""
+"""Maximum characters that are read; more change nothing."""
 KANA = ("HIRAGANA", "KATAKANA")
 SCRIPT_SHARE = 0.2
-"""Least share of the letters that tell a script: a foreign name in a text is not its language."""
+"""Minimum share of the letters for a script to count: a foreign name in a text is not its language."""
 
 
 @dataclass(frozen=True)
 class Guess:
-    """A language (BCP-47) and its probability; the language is empty where no text gave a hint."""
+    """A language (BCP-47) and its probability; the language is empty if the text gives no hint."""
 
     language: str
     score: float
 
 
 class LanguageIdentifier:
-    """Opens its model (0.7 s) when it is first asked about a text that its script doesn't tell."""
+    """Loads its model (0.7 s) on first use, for a text whose script is not decisive."""
 
     def identify(self, text: str) -> Guess:
         """The likeliest of the languages that have a two-letter code."""
@@ -42,7 +42,7 @@ class LanguageIdentifier:
         letters = [c for c in read if c.isalpha()]
         if not letters:
             return Guess("", 0.0)
-        if not read.isascii():  # whose letters are Latin
+        if not read.isascii():  # the letters are Latin
             scripts = [unicodedata.name(c, "").split(" ")[0] for c in letters]
             if sum(script in KANA for script in scripts) >= SCRIPT_SHARE * len(letters):
                 return Guess("ja", 1.0)
@@ -52,7 +52,7 @@ class LanguageIdentifier:
         return Guess(str(language), round(float(score), 4))
 
     def card(self) -> dict[str, Any]:
-        """What identified, for provenance."""
+        """Description of the method, for provenance."""
         from py3langid.langid import MODEL_DIR, MODEL_FILE
 
         weights = hashlib.sha256(Path(MODEL_DIR, MODEL_FILE).read_bytes()).hexdigest()
@@ -69,20 +69,20 @@ class LanguageIdentifier:
         from py3langid.langid import LanguageIdentifier as NaiveBayes
 
         model = NaiveBayes.from_model_file(MODEL_FILE, norm_probs=True)
-        # Among the 140 it knows are dialects that take the probability of their neighbours: Wu that of Chinese.
+        # Some of its 140 dialects take probability from related languages, such as Wu from Chinese.
         model.set_languages([label for label in model.labels if len(label) == 2])
         return model
 
 
 class Languages:
-    """Languages of texts, kept in `root`: each text is identified once. Close its `cache`."""
+    """Languages of texts, cached in `root`: each text is identified once. Close its `cache`."""
 
     def __init__(self, identifier: LanguageIdentifier, root: Path) -> None:
         self.identifier = identifier
         self.cache = FieldCache(root, fingerprint(version("py3langid"), code_of(Path(__file__))))
 
     def of(self, texts: Sequence[Prose]) -> list[Guess]:
-        """A guess for each text."""
+        """The language of each text."""
         known = self.cache.find([text.digest for text in texts])
         for text in texts:
             if text.digest not in known:

@@ -1,4 +1,4 @@
-"""Prose to sentences, in scripts with and without spaces."""
+"""Split text into sentences, in scripts with and without spaces."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _OPENING = "\"'“‘«([¿¡–—- "
 
 
 def sentences_of(text: str) -> list[str]:
-    """The sentences in order, white space at their ends removed.
+    """The sentences in order, without white space at their ends.
 
-    A full stop ends one where a capital, a digit or an uncased script follows, and neither an initial nor a known
+    A full stop ends a sentence if a capital, a digit or an uncased script follows, and neither an initial nor a known
     abbreviation precedes it.
     """
     found, start = [], 0

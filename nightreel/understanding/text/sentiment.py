@@ -1,4 +1,4 @@
-"""Sentiment of the items that have English prose: a label where the tone is clear, and a score."""
+"""Sentiment of the items with English text: a score, and a label where it is clear."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CODE = ("sentences", "sentiment_model")
 
 
 class Sentiments:
-    """Tells the sentiment of block after block; its cache below root is closed with the stack."""
+    """Computes the sentiment of block after block; its cache below root is closed with the stack."""
 
     def __init__(self, encoder: dict[str, Any], settings: Sentiment, root: Path, stack: ExitStack) -> None:
         self.settings, self.tone = settings, learned(encoder["weights"])
@@ -35,22 +35,22 @@ class Sentiments:
         named = fingerprint(version(LEXICON), settings.reads, code)
         self.cache = stack.enter_context(FieldCache(root, named)) if settings.reads else None
 
-    def give(self, told: Sequence[int], texts: Sequence[Prose], vectors: Vectors, found: Understood) -> None:
-        """Fill `sentiment` and `sentiment_score` of the items at `told` (texts, vectors [n, dim]: of the same)."""
+    def give(self, rows: Sequence[int], texts: Sequence[Prose], vectors: Vectors, found: Understood) -> None:
+        """Set `sentiment` and `sentiment_score` of the items at `rows` (texts, vectors [n, dim]: of the same)."""
         if self.cache is None:
             return
         found.cards["sentiment"] = self.card
         spoken = [at for at, text in enumerate(texts) if text.language.partition("-")[0].casefold() == LANGUAGE]
         for at in sorted(set(range(len(texts))) - set(spoken)):
-            reason = "the item is not in English" if texts[at].language else "the item's language is not known"
-            found.skip(told[at], "sentiment", "sentiment", texts[at].digest, reason)
+            reason = "the item is not in English" if texts[at].language else "the item's language is unknown"
+            found.skip(rows[at], "sentiment", "sentiment", texts[at].digest, reason)
         scores = self._scores([texts[at] for at in spoken], self.cache)
         for at, row in zip(spoken, self.tone.probabilities(scores, vectors[spoken]), strict=True):
-            self.labels[_put(found, told[at], texts[at], row.tolist(), self.settings.probability)] += 1
+            self.labels[_put(found, rows[at], texts[at], row.tolist(), self.settings.probability)] += 1
         self.spoken += len(spoken)
 
     def _scores(self, texts: Sequence[Prose], cache: FieldCache) -> Array:
-        """[n, 4] VADER's mean scores of each text's first sentences; only what is not in the cache is read."""
+        """[n, 4] VADER's mean scores of each text's first sentences; texts in the cache are not read again."""
         known = cache.find([text.digest for text in texts])
         for text in texts:
             if text.digest not in known:
@@ -59,16 +59,16 @@ class Sentiments:
         return np.array([known[text.digest] for text in texts], np.float64).reshape(len(texts), len(SCORES))
 
     def quality(self) -> dict[str, Any]:
-        """Counts, and what was measured of it."""
+        """Counts, and measured metrics."""
         if self.cache is None:
             return {"given": False}
         clear = {name: self.labels[name] for name in TONES}
-        log_progress(f"sentiment: {sum(clear.values()):,} of {self.spoken:,} items in English have a clear tone")
+        log_progress(f"sentiment: {sum(clear.values()):,} of {self.spoken:,} items in English have a clear sentiment")
         return {"given": True, "read": self.spoken, **clear, "measured": self.tone.facts}
 
 
 def _put(found: Understood, row: int, text: Prose, probabilities: list[float], least: float) -> str:
-    """Fields of an item; returns its label, empty where the tone is not clear."""
+    """Set the fields of an item; returns its label, empty if the sentiment is not clear."""
     best = max(probabilities)
     label = TONES[probabilities.index(best)] if best >= least else ""
     score = round(probabilities[TONES.index("positive")] - probabilities[TONES.index("negative")], 4)

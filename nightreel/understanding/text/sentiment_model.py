@@ -1,8 +1,9 @@
-"""The tone of a text from VADER's scores of its sentences and, where it was learned for them, an encoder's vectors.
+"""Sentiment model: VADER's scores of a text's sentences and, if trained for them, an encoder's vectors.
 
-Source: Hutto and Gilbert, "VADER" (2014), whose lexicon and rules the scores are; a multinomial logistic regression
-turns them into calibrated probabilities. `python -m benchmarks.understanding.sentiment --write` learns it from the ratings that its
-authors publish, and measures it. Memory: a few thousand numbers. Ceiling: some 2,000 sentences a second and core.
+Source: Hutto and Gilbert, "VADER" (2014), whose lexicon and rules give the scores; a multinomial logistic regression
+turns them into calibrated probabilities. `python -m benchmarks.understanding.sentiment --write` trains it on the
+ratings that VADER's authors publish, and measures it. Memory: a few thousand numbers. Throughput: about 2,000 sentences
+per second and core.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ from nightreel.understanding.text.sentences import sentences_of
 
 TONES = ("negative", "neutral", "positive")
 SCORES = ("neg", "neu", "pos", "compound")
-"""VADER's: shares of a sentence's words, and the whole, from -1 to 1."""
+"""VADER's scores: shares of a sentence's words, and the compound score from -1 to 1."""
 LEARNED = Path(__file__).with_name("sentiment_model.json")
 LEXICON = "vaderSentiment"
 
 
 class Lexicon:
-    """Opens VADER (0.1 s) when it is first asked."""
+    """Loads VADER (0.1 s) on first use."""
 
     def scores(self, text: str, reads: int) -> list[float]:
-        """Means of SCORES over the first sentences; long texts as one would be all or nothing."""
+        """Means of SCORES over the first sentences; a long text as a whole would score at the extremes."""
         each = [self._analyser.polarity_scores(sentence) for sentence in sentences_of(text)[:reads]]
         return [round(float(np.mean([one[name] for one in each])), 4) if each else 0.0 for name in SCORES]
 
@@ -43,8 +44,8 @@ class Lexicon:
 
 @dataclass(frozen=True)
 class Tone:
-    """encoder: digest of the weights whose vectors it reads beside the scores, empty for none; weights:
-    [4 (+ dim), 3], in the order of SCORES, dimensions and TONES; bias: [3]; facts: what was measured."""
+    """encoder: digest of the weights whose vectors it uses besides the scores, empty for none; weights: [4 (+ dim),
+    3], in the order of SCORES, dimensions and TONES; bias: [3]; facts: measured metrics."""
 
     encoder: str
     weights: Array
@@ -52,7 +53,8 @@ class Tone:
     facts: dict[str, Any]
 
     def probabilities(self, scores: npt.ArrayLike, vectors: npt.ArrayLike) -> Array:
-        """[n, 3] of texts' scores [n, 4] and vectors [n, dim], which go unread where there is no encoder."""
+        """[n, 3] probabilities from texts' scores [n, 4] and vectors [n, dim], which are not used without an
+        encoder."""
         odds = np.asarray(scores, np.float64) @ self.weights[: len(SCORES)] + self.bias
         if self.encoder:
             odds = odds + np.asarray(vectors, np.float64) @ self.weights[len(SCORES) :]
@@ -60,23 +62,23 @@ class Tone:
         return np.asarray(raised / raised.sum(1, keepdims=True))
 
     def mean(self, scores: npt.ArrayLike) -> float:
-        """Mean, over texts' scores [n, 4], of the probability of a positive tone less that of a negative one; where
-        there is no encoder."""
+        """Mean, over texts' scores [n, 4], of the probability of positive minus that of negative sentiment; without
+        an encoder."""
         likely = self.probabilities(scores, []).mean(0)
         return round(float(likely[TONES.index("positive")] - likely[TONES.index("negative")]), 4)
 
     def told(self) -> dict[str, Any]:
-        """As JSON keeps it."""
+        """The model in JSON types."""
         arrays = {name: np.round(getattr(self, name), 4).tolist() for name in ("bias", "weights")}
         return {"encoder": self.encoder, "facts": self.facts, **arrays}
 
     @classmethod
-    def of(cls, told: dict[str, Any]) -> Tone:
-        """From `told`."""
-        return cls(told["encoder"], np.array(told["weights"]), np.array(told["bias"]), told["facts"])
+    def of(cls, content: dict[str, Any]) -> Tone:
+        """The inverse of `content`."""
+        return cls(content["encoder"], np.array(content["weights"]), np.array(content["bias"]), content["facts"])
 
 
 def learned(encoder: str, path: Path = LEARNED) -> Tone:
-    """The one for an encoder of these weights, else the one for VADER's scores alone."""
-    known = {told["encoder"]: told for told in json.loads(path.read_text("utf-8"))}
+    """The model for an encoder with these weights, else the one for VADER's scores only."""
+    known = {model["encoder"]: model for model in json.loads(path.read_text("utf-8"))}
     return Tone.of(known.get(encoder, known[""]))

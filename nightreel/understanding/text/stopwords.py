@@ -1,4 +1,4 @@
-"""Words that say nothing of what a text is about, by language: they part the phrases that do."""
+"""Stopwords by language: they separate candidate phrases."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ _LISTS = {
 }
 FUNCTION_WORDS = {language: frozenset(words.split()) for language, words in _LISTS.items()}
 SHORTEST = 4
-"""Where a language has no list, words of fewer letters count as function words."""
+"""If a language has no list, words with fewer letters count as stopwords."""
 
 
 def is_function_word(word: str, language: str) -> bool:
-    """Whether a case-folded word parts phrases in this language (its first subtag decides)."""
+    """Whether a case-folded word is a stopword in this language (its first subtag decides)."""
     listed = FUNCTION_WORDS.get(language.partition("-")[0].casefold())
     return len(word) < SHORTEST if listed is None else word in listed or len(word) < 2

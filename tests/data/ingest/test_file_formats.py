@@ -88,7 +88,7 @@ def test_rows_with_too_many_or_too_few_cells_keep_the_others_numbers(tmp_path: P
 def test_a_csv_cut_in_a_row_loses_that_row_and_says_so(tmp_path: Path, tail: bytes) -> None:
     found = raw(tmp_path, "items", "csv", b"item_id,title\n1,A\n2,B\n" + tail)
     assert found.rows.tolist() == [1, 2] and [fault.row for fault in found.broken] == [3]
-    assert "may be cut" in found.notes[0]
+    assert "may be truncated" in found.notes[0]
 
 
 def test_a_csv_without_a_last_newline_is_whole(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_odd_json_lines_are_set_aside_by_number(tmp_path: Path) -> None:
     assert [(fault.row, fault.rule) for fault in found.broken] == [
         (3, "not JSON"), (4, "not an object"), (5, "nested cell"), (6, "encoding"), (7, "encoding")
     ]  # fmt: skip
-    assert "columns outside the contract are left out: more" in found.notes[0]
+    assert "ignored columns that are not part of the contract: more" in found.notes[0]
 
 
 def test_whole_and_odd_json_give_the_same_cells(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_whole_and_odd_json_give_the_same_cells(tmp_path: Path) -> None:
 @pytest.mark.parametrize("packed", [".gz", ".bz2", ".xz", ".zst"])
 def test_a_compressed_file_cut_in_half_is_refused(tmp_path: Path, packed: str) -> None:
     content = PACK[packed](as_csv([{"item_id": str(n * n), "title": f"Title {n * 7919}"} for n in range(5000)]))
-    with pytest.raises(UserError, match=rf"items\.csv\{packed}: the \{packed} stream is cut short or damaged"):
+    with pytest.raises(UserError, match=rf"items\.csv\{packed}: the \{packed} stream is truncated or damaged"):
         raw(tmp_path, "items", "csv" + packed, content[: len(content) // 2])
 
 

@@ -28,17 +28,17 @@ def test_files_inside_the_source_are_found(root: Path) -> None:
 @pytest.mark.parametrize(
     ("uri", "reason"),
     [
-        ("../secret.mp4", "lies outside the source's folder"),
-        ("link.mp4", "lies outside the source's folder"),
-        ("/etc/passwd", "lies outside the source's folder"),
-        ("file:///etc/passwd", "lies outside the source's folder"),
-        ("file://server/share/a.mp4", "file: addresses are not read; put the file into the source's folder"),
-        ("http://127.0.0.1/a.mp4", "http: addresses are not read; put the file into the source's folder"),
-        ("http://169.254.169.254/", "http: addresses are not read; put the file into the source's folder"),
-        ("s3://bucket/a.mp4", "s3: addresses are not read; name their place in snapshot.media"),
-        ("clips/gone.mp4", "there is no such file"),
-        ("clips", "there is no such file"),
-        ("a\0b", "is not a path"),
+        ("../secret.mp4", "outside the source's folder"),
+        ("link.mp4", "outside the source's folder"),
+        ("/etc/passwd", "outside the source's folder"),
+        ("file:///etc/passwd", "outside the source's folder"),
+        ("file://server/share/a.mp4", "file: addresses are not supported; copy the file into the source's folder"),
+        ("http://127.0.0.1/a.mp4", "http: addresses are not supported; copy the file into the source's folder"),
+        ("http://169.254.169.254/", "http: addresses are not supported; copy the file into the source's folder"),
+        ("s3://bucket/a.mp4", "s3: addresses are not supported; set their folder or bucket in snapshot.media"),
+        ("clips/gone.mp4", "file not found"),
+        ("clips", "file not found"),
+        ("a\0b", "not a valid path"),
     ],
 )
 def test_what_is_not_read_says_why(root: Path, uri: str, reason: str) -> None:
@@ -54,9 +54,9 @@ def test_media_lie_beside_the_tables_or_where_it_is_said(root: Path, tmp_path: P
     assert media_root("s3://bucket/prefix", "", Objects).uri == "s3://bucket/prefix"
     assert media_root(str(root), "s3://bucket/films", Objects).uri == "s3://bucket/films"
     assert media_root("movielens-100k", "", Objects) is None
-    with pytest.raises(UserError, match=r"snapshot\.media '.*gone': there is no such folder\. Give one"):
+    with pytest.raises(UserError, match=r"snapshot\.media '.*gone': folder not found\. Set an existing folder"):
         media_root(str(root), str(tmp_path / "gone"), Objects)
-    assert locate("clips/a b.mp4", None) == (None, "media are read from a folder or an s3:// address alone")
+    assert locate("clips/a b.mp4", None) == (None, "media are read only from a folder or an s3:// address")
 
 
 def test_pins_are_hashes_that_follow_the_content(root: Path, tmp_path: Path) -> None:

@@ -55,12 +55,12 @@ def test_without_an_index_the_message_says_what_to_do(tmp_path: Path, monkeypatc
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "0")
     monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
-    with pytest.raises(UserError, match=r"pip can't download recbole==1.2.1 .*set snapshot.source to a folder"):
+    with pytest.raises(UserError, match=r"pip could not download recbole==1.2.1 .*set snapshot.source to a folder"):
         movielens.fetch(tmp_path / movielens.WHEEL)
 
 
 def test_a_foreign_file_under_that_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(movielens, "SHA256", "0" * 64)
-    with pytest.raises(UserError, match=r"sha256 9c9948.*isn't the published file"):
+    with pytest.raises(UserError, match=r"sha256 9c9948.*it is not the published file"):
         movielens.fetch(tmp_path / movielens.WHEEL)
     assert not (tmp_path / movielens.WHEEL).exists()

@@ -89,5 +89,5 @@ def test_what_no_item_is_or_has_is_told() -> None:
     rows = table({"rule": "hide", "target": "b"}, {"rule": "boost", "target": "genre:Crme"}, {"rule": "pin", "target": "a"},
                  {"rule": "max_per_genre", "value": 1.0})  # fmt: skip
     told = unmet(rows, ITEMS)
-    assert told is not None and told.startswith("rules: 2 of 4 name what no item is or has (b, genre:Crme)")
+    assert told is not None and told.startswith("rules: 2 of 4 have a target that matches no item (b, genre:Crme)")
     assert unmet(rows.slice(2), ITEMS) is None and unmet(rows.slice(4), ITEMS) is None

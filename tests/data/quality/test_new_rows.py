@@ -125,13 +125,16 @@ def test_an_old_day_alone_warns_on_a_first_night_and_what_was_live_is_not_judged
     second = source(tmp_path / "two", all__csv=[*spoilt, *day(DAYS)])
     run = nights(tmp_path, first, second)
     warnings = json.loads((run / "data/validate/report.json").read_text())["warnings"]
-    assert "events: on 1 days more than 5.0% of the rows are quarantined: 90 of 120 rows of 2024-03-31." in warnings
+    assert "events: 1 days have more than 5.0% of their rows quarantined: 90 of 120 rows of 2024-03-31." in warnings
 
 
 def test_a_handful_of_new_rows_stops_no_night_but_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = source(tmp_path / "one", all__csv=good())
     nights(tmp_path, first, source(tmp_path / "two", all__csv=[*good(), *day(DAYS, rows=12, bad=9)]))
-    assert "warning: events: 9 of 12 rows of 2024-04-30 are quarantined, most for empty cell" in capsys.readouterr().out
+    assert (
+        "warning: events: 9 of 12 rows of 2024-04-30 are quarantined, most of them by the rule empty cell"
+        in capsys.readouterr().out
+    )
 
 
 def test_many_small_days_are_judged_together(tmp_path: Path) -> None:

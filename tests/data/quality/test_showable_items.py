@@ -31,7 +31,7 @@ def test_everything_blocked_stops_with_the_column_the_file_and_the_count(tmp_pat
     with pytest.raises(UserError) as caught:
         prepare(tmp_path / "run", source(tmp_path / "source", blocked=[True] * 80))
     assert str(caught.value).startswith(
-        "items: none of the 80 items of items.parquet may be shown tonight: 80 have `blocked` true. Every list would be "
+        "items: none of the 80 items of items.parquet may be shown today: 80 have `blocked` true. Every list would be "
         "empty. Correct these columns"
     )
     assert not (tmp_path / "run/data/validate").exists()
@@ -51,7 +51,7 @@ def test_most_of_it_blocked_warns_and_half_of_it_does_not(tmp_path: Path) -> Non
     for count, warned in ((60, True), (40, False)):
         given = source(tmp_path / str(count), blocked=[True] * count + [False] * (80 - count))
         report = json.loads((prepare(tmp_path / f"run{count}", given) / "data/validate/report.json").read_text())
-        assert (f"items: {count} of 80 have `blocked` true: no list can hold them. Is that meant?"
+        assert (f"items: {count} of 80 have `blocked` true, so no list can hold them. Check whether that is intended."
                 in report["warnings"]) is warned  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def test_a_jump_since_the_last_good_night_and_what_is_hidden_by_the_hour_are_tol
     items = pa.table({"item_id": [f"i{n}" for n in range(10)], "blocked": [True] * 4 + [False] * 6})
     known = {"shown": {"items": 10, "blocked": 1}}
     assert showable_items.showable_warnings(items, [], known) == [
-        "items: 4 of 10 have `blocked` true, 1 of 10 had on the last good night. Is that meant?"
+        "items: 4 of 10 have `blocked` true, 1 of 10 had in the last accepted night. Check whether that is intended."
     ]
     assert (
         showable_items.showable_warnings(items, [], {"shown": showable_items.remembered(items)})

@@ -139,7 +139,7 @@ def test_cells_that_do_not_fit_are_marked(column: Any, cells: list[Any]) -> None
     (ITEMS["title"], [["a"]]), (ITEMS["title"], [True]), (ITEMS["genres"], [[1, 2]]), (ITEMS["duration_s"], [{"s": 1}]),
 ])  # fmt: skip
 def test_a_column_of_another_kind_is_refused_by_name(column: Any, cells: list[Any]) -> None:
-    with pytest.raises(UserError, match=rf"f: column `{column.name}` is .*; it takes .*Convert it"):
+    with pytest.raises(UserError, match=rf"f: column `{column.name}` is .*; expected .*Convert it"):
         cast_cells(pa.array(cells), "f", column)
 
 

@@ -112,7 +112,7 @@ def test_choices_name_the_checkpoint_and_only_where_there_is_one(tmp_path: Path)
 @pytest.mark.parametrize(
     ("kind", "changes", "message"),
     [
-        ("llama", {"model": "./nowhere"}, r"finetune\.backbone\.model: there is no folder \./nowhere"),
+        ("llama", {"model": "./nowhere"}, r"finetune\.backbone\.model: folder \./nowhere not found"),
         ("llama", {"model": "some/decoder"}, r"finetune\.backbone\.revision: some/decoder .* Give the commit"),
         ("t5", {}, r"finetune\.backbone\.model: T5Model can't be answered for .* Name a decoder"),
         ("gpt_neox", {}, r"GPTNeoXModel can't be answered for without torch \(attention\.dense\)"),

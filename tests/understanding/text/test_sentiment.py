@@ -48,7 +48,7 @@ def test_a_clear_tone_has_a_label_and_other_languages_a_reason(
     assert [note["field"] for note in found.provenance[2]] == ["sentiment_score"]
     assert [found.provenance[row][0]["skipped"] for row in (3, 5)] == [
         "the item is not in English",
-        "the item's language is not known",
+        "the item's language is unknown",
     ]
     assert {name: facts[name] for name in ("read", "positive", "neutral", "negative")} == {
         "read": 3, "positive": 1, "neutral": 0, "negative": 1

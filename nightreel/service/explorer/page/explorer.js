@@ -1,9 +1,9 @@
 "use strict";
-// The explorer: a view of one state (who, history, visit, wishes), drawn anew after each change.
+// The explorer: a view of one state (user, history, visit, request options), drawn again after each change.
 
 const $ = (id) => document.getElementById(id);
 const state = { known: true, user: "", history: [], liked: [], skipped: [], list: null, rival: null, channels: [], chosen: null };
-let asking = null;
+let pending = null; // the request for the current list
 
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -26,17 +26,17 @@ async function ask(path, body, signal) {
     $("token-form").hidden = false;
     $("main").hidden = true;
     $("token").focus();
-    throw new Error("This service asks for a token.");
+    throw new Error("This service requires a token.");
   }
-  const told = await answer.json();
-  if (!answer.ok) throw new Error(told.error || `The service answered ${answer.status}.`);
-  return told;
+  const content = await answer.json();
+  if (!answer.ok) throw new Error(content.error || `The service returned status ${answer.status}.`);
+  return content;
 }
 
 const query = (path, values) => ask(`${path}?${new URLSearchParams(values)}`);
 const who = () => (state.known ? (state.user ? { user: state.user } : {}) : { history: state.history.map((item) => item.item_id) });
 
-function tell(problem) {
+function showProblem(problem) {
   if (problem && problem.name === "AbortError") return;
   $("problem").textContent = problem ? problem.message : "";
   $("problem").hidden = !problem;
@@ -52,9 +52,9 @@ async function pick(user) {
     if (user !== state.user) return;
     state.history = past.items;
     drawInterests(past.interests);
-    $("history-heading").textContent = past.known ? `History, newest first (${past.events})` : "Not known: gets what is popular";
+    $("history-heading").textContent = past.known ? `History, newest first (${past.events})` : "Unknown user: gets popular items";
   } catch (problem) {
-    tell(problem);
+    showProblem(problem);
   }
   await refresh();
 }
@@ -76,9 +76,9 @@ function add(item) {
 function drawInterests(found) {
   $("interests-box").hidden = !found.length;
   $("interest-from").textContent = "";
-  const tell = (each) => () => { $("interest-from").textContent = `${each.word}, from ${each.from.join("; ")}`; };
+  const showOrigin = (each) => () => { $("interest-from").textContent = `${each.word}, from ${each.from.join("; ")}`; };
   $("interests").replaceChildren(...found.map((each) => element("li", {}, element("button", {
-    type: "button", "aria-label": `Where ${each.word} comes from`, onclick: tell(each),
+    type: "button", "aria-label": `Where ${each.word} comes from`, onclick: showOrigin(each),
   }, each.word, element("span", { class: "quiet" }, ` ${(100 * each.weight).toFixed(0)}%`)))));
 }
 
@@ -103,10 +103,10 @@ function drawHistory() {
 async function refresh() {
   drawHistory();
   drawVisit();
-  if (asking) asking.abort();
-  asking = new AbortController();
+  if (pending) pending.abort();
+  pending = new AbortController();
   const named = (id) => ($(id).value ? [$(id).value] : []);
-  const wishes = {
+  const options = {
     ...who(), k: 12, shown: false, reasons: true, diversity: $("diversity").value / 100, freshness: $("freshness").value / 100,
     genres: named("genre"), languages: named("language"), media_types: named("media"),
     audience_age: $("age").value ? Number($("age").value) : null,
@@ -114,15 +114,15 @@ async function refresh() {
   };
   try {
     const began = performance.now();
-    const channel = $("beside").value, signal = asking.signal;
+    const channel = $("beside").value, signal = pending.signal;
     [state.list, state.rival] = await Promise.all([
-      ask("/recommend", wishes, signal), channel ? ask("/explorer/beside", { channel, wanted: wishes }, signal) : null,
+      ask("/recommend", options, signal), channel ? ask("/explorer/beside", { channel, wanted: options }, signal) : null,
     ]);
     $("timing").textContent = `${state.list.items.length} items in ${Math.max(1, Math.round(performance.now() - began))} ms`;
-    tell(null);
+    showProblem(null);
     drawList();
   } catch (problem) {
-    tell(problem);
+    showProblem(problem);
   }
 }
 
@@ -140,8 +140,8 @@ function card(item, rival, own) {
     type: "button", class: kind, "aria-label": `${label}: ${item.title}`, onclick: () => action(item),
   }, name);
   const there = rival && rival.items.find((each) => each.item_id === item.item_id);
-  const moved = !rival ? null : !there ? ["only", "only here"] : there.rank === item.rank ? ["same", "same place"] :
-    ["moved", `${there.rank > item.rank ? "▲" : "▼"} there at ${there.rank}`];
+  const moved = !rival ? null : !there ? ["only", "only in this list"] : there.rank === item.rank ? ["same", "same rank"] :
+    ["moved", `${there.rank > item.rank ? "▲" : "▼"} rank ${there.rank} in the other list`];
   const main = item.reasons.find((reason) => reason.kind === "rule" || reason.share > 0) || item.reasons[0];
   return element("li", { class: "card", "data-item": item.item_id, "aria-current": state.chosen === item.item_id ? "true" : null },
     element("div", { class: "tile", "--hue": hue(item.genres[0] || item.title), "aria-hidden": "true" }, letters(item.title)),
@@ -158,7 +158,7 @@ function card(item, rival, own) {
 function drawList() {
   const name = state.known ? state.user : null;
   $("list-heading").textContent = name ? `Recommended for ${name}` : state.history.length ? "Recommended for this history" : "Popular now";
-  const none = () => element("li", { class: "quiet" }, "Nothing fits these filters. Take one back.");
+  const none = () => element("li", { class: "quiet" }, "No items match these filters. Remove one.");
   const cards = (list, other, own) => (list.items.length ? list.items.map((item) => card(item, other, own)) : [none()]);
   $("list").replaceChildren(...cards(state.list, state.rival, true));
   $("rival").replaceChildren(...(state.rival ? cards(state.rival, state.list, false) : []));
@@ -176,7 +176,7 @@ function drawRival() {
   const ids = new Set(rival.items.map((item) => item.item_id));
   const both = state.list.items.filter((item) => ids.has(item.item_id)).length;
   const same = state.list.items.filter((item, at) => rival.items[at] && rival.items[at].item_id === item.item_id).length;
-  $("compared").textContent = `${both} of ${state.list.items.length} items in both lists, ${same} at the same place`;
+  $("compared").textContent = `${both} of ${state.list.items.length} items are in both lists, ${same} at the same rank`;
 }
 
 async function react(item, event, own) {
@@ -194,7 +194,7 @@ async function react(item, event, own) {
 
 function drawVisit() {
   const chip = (item, kind) => element("li", {}, element("button", {
-    type: "button", class: kind === "liked" ? "like" : "skipped", "aria-label": `Take back: ${kind} ${item.title}`, onclick: () => {
+    type: "button", class: kind === "liked" ? "like" : "skipped", "aria-label": `Undo: ${kind} ${item.title}`, onclick: () => {
       state[kind] = state[kind].filter((each) => each !== item);
       refresh();
     },
@@ -223,21 +223,21 @@ async function explain(item) {
   choose(item, "Why this?");
   const past = state.known ? { user: state.user } : { history: state.history.map((each) => each.item_id).join(",") };
   try {
-    const told = await query("/explain", { item: item.item_id, ...past });
+    const explanation = await query("/explain", { item: item.item_id, ...past });
     const bar = (reason) => element("li", { class: "bar" }, element("span", {}, reason.text),
       reason.share ? element("b", {}, `${Math.round(100 * reason.share)}%`) : null,
       reason.share ? element("i", { "--share": `${100 * reason.share}%`, "aria-hidden": "true" }) : null);
-    const lost = told.evidence.filter((each) => each.drop > 0);
-    const place = (rank) => (rank ? `place ${rank}` : "no candidate");
+    const lost = explanation.evidence.filter((each) => each.drop > 0);
+    const place = (rank) => (rank ? `rank ${rank}` : "not a candidate");
     showDetail(
-      element("strong", {}, told.title), element("p", { class: "quiet" }, `${place(told.rank)} of the model's candidates${told.left_out === "rule" ? ", hidden by a rule" : ""}`),
-      element("h3", {}, "What speaks for it"), element("ul", {}, ...told.reasons.map(bar)),
-      lost.length ? element("h3", {}, "Asked again without") : null,
+      element("strong", {}, explanation.title), element("p", { class: "quiet" }, `${explanation.rank ? `rank ${explanation.rank}` : "not"} among the model's candidates${explanation.left_out === "rule" ? ", hidden by a rule" : ""}`),
+      element("h3", {}, "Reasons"), element("ul", {}, ...explanation.reasons.map(bar)),
+      lost.length ? element("h3", {}, "Rank without this item in the history") : null,
       lost.length ? element("ul", {}, ...lost.map((each) => element("li", { class: "bar" },
         element("span", {}, each.title), element("b", {}, place(each.rank))))) : null,
-      state.liked.length ? element("p", { class: "quiet" }, "Without this visit's likes.") : null);
+      state.liked.length ? element("p", { class: "quiet" }, "This visit's likes are not included.") : null);
   } catch (problem) {
-    tell(problem);
+    showProblem(problem);
   }
 }
 
@@ -245,12 +245,12 @@ async function similar(item) {
   choose(item, "Similar");
   try {
     const found = await query("/similar", { item: item.item_id, k: 10 });
-    showDetail(element("strong", {}, item.title), element("p", { class: "quiet" }, "nearest by content"),
+    showDetail(element("strong", {}, item.title), element("p", { class: "quiet" }, "most similar in content"),
       element("ul", {}, ...found.items.map((near) => element("li", { class: "near" },
         element("span", {}, near.title, element("span", { class: "quiet" }, ` ${near.score.toFixed(2)}`)),
         element("button", { type: "button", "aria-label": `Similar to ${near.title}`, onclick: () => similar(near) }, "Similar")))));
   } catch (problem) {
-    tell(problem);
+    showProblem(problem);
   }
 }
 
@@ -270,14 +270,14 @@ function search() {
       $("found").replaceChildren(...(found.items.length ? found.items.map((item) => element("li", {}, element("button", {
         type: "button", "aria-label": `${state.known ? "Show" : "Add"} ${item.title}`, onclick: () => add(item),
       }, item.title, element("span", { class: "quiet" }, item.genres.slice(0, 3).join(" · "))))) :
-        [element("li", { class: "none quiet" }, "Nothing found.")]));
+        [element("li", { class: "none quiet" }, "No results.")]));
     } catch (problem) {
-      tell(problem);
+      showProblem(problem);
     }
   }, 120);
 }
 
-// Beginning
+// Start
 
 function theme(name) {
   document.documentElement.dataset.theme = name;
@@ -318,7 +318,7 @@ async function begin() {
     if (choices.users.length) await pick(choices.users[0]);
     else invent();
   } catch (problem) {
-    tell(problem);
+    showProblem(problem);
   }
 }
 
