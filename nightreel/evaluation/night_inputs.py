@@ -21,7 +21,8 @@ from nightreel.settings import Settings
 from nightreel.stage import read_json
 from nightreel.store.backends.base import Store
 
-SNAPSHOT, VALIDATE, EMBED, FINETUNE = (Path("data", name) for name in ("snapshot", "validate", "embed", "finetune"))
+SNAPSHOT, VALIDATE = Path("data/snapshot"), Path("data/validate")
+EMBED, FINETUNE = Path("data/embed"), Path("data/finetune")
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def wish(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
             r"--nights 9: the log is .* days long .*, too short for 9 nights 7 days apart.* at most 6 fit",
         ),
         ({"settings": ("finetune.sed=1",)}, r"finetune.sed: no such setting"),
-        ({"settings": ("snapshot.source=x",)}, r"the source of a replay is its argument"),
+        ({"settings": ("snapshot.source=x",)}, r"give the source as the argument"),
         ({"source": "nowhere"}, r"snapshot.source 'nowhere': folder not found"),
     ],
 )

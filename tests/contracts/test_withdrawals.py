@@ -197,7 +197,7 @@ def test_a_broken_table_of_items_does_not_empty_what_is_live(published: Store, i
     hold(published, "live", NightlyTables(TableRights(IDS, (IDS[3],))), NOW, None)
     done, effect = hold(published, "live", NightlyTables(items, ("u005",)), NOW, None)
     assert done.moved and effect.users == 1 and effect.items == 0
-    assert "the table items would hide" in effect.warnings[0] and "Look at items.*" in effect.warnings[0]
+    assert "the table items would hide" in effect.warnings[0] and "Check items.*" in effect.warnings[0]
     reader = Reader.open(published.uri)
     assert reader.items.blocked.nonzero()[0].tolist() == [3] and not reader.knows(["u005"])[0]
 

@@ -36,7 +36,7 @@ def test_it_says_all_of_it_in_order() -> None:
         "# Model card: recommendations over films \\| &lt;b>", "- ranking", "- credit", "2,400 events of 120 users",
         "keyed hashes", "| events | 2,500 | 2,400 | 90 | 10 |", "Positive events: watch ≥ 0.5, like.",
         "Warning: 4 items have no event.", "Blended by trees. Content: all-MiniLM-L6-v2 (fine-tuned on behaviour, licence "
-        "Apache-2.0).", "| ease | decay 10, regularisation 200 |", "### global_time: 120 test users, used by the gate",
+        "Apache-2.0).", "| ease | decay 10, regularization 200 |", "### global_time: 120 test users, used by the gate",
         "| blend | 0.1000 [0.0800, 0.1200] |", "0.2500", "Not measured: there are no test users.",
         "| language | pt\\|br | 60 | 0.1000 [0.0800, 0.1200] |", "| language | en | pt |", "user, 0 events known",
         "Steady figures: 1.", "| hour | warning | PSI 0.15 of 300 values |", "- Figures are about logged behaviour.",

@@ -227,6 +227,6 @@ def test_nothing_to_renew_is_told(published: LocalStore) -> None:
 
 def test_a_file_that_is_not_there_or_of_no_known_format_is_told(published: LocalStore, tmp_path: Path) -> None:
     (tmp_path / "items.xlsx").touch()
-    for name, message in (("items.csv", "file not found"), ("items.xlsx", "unknown format")):
+    for name, message in (("items.csv", "there is no such file"), ("items.xlsx", "unknown format")):
         with pytest.raises(UserError, match=message):
             call(str(tmp_path / name), "--store", published.uri)

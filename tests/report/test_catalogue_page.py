@@ -35,7 +35,7 @@ def test_it_shows_each_field_of_an_item_and_what_is_near(written: tuple[Path, Pa
     page = written[0].read_text("utf-8")
     said = [f"1. {EVIL}", "speech 90%, music 10%", "1:01</small> Good evening.", "rocket", "podcast · fr", "87%"]
     assert [each for each in said if each not in page] == []
-    assert page.index("no transcript: nothing is said") > page.index("podcast · fr")
+    assert page.index("no transcript: no speech found") > page.index("podcast · fr")
     assert "both Sci-Fi, Drama; about rocket" in page and "other medium: podcast; other language: fr" in page
     assert "&#x27;Ned&#x27; is not in the text" in page and "0.765" in page
     assert '<td>unclear</td><td class="number">10</td><td class="number">50.0%</td>' in page

@@ -83,8 +83,8 @@ def test_media_are_understood_once_and_every_gap_has_its_reason(
     assert told["i000", "transcript"]["score"] < 0 and told["i000", "transcript"]["producer"] == "speech"
     reasons = {key: row["skipped"] for key, row in told.items() if row["skipped"]}
     assert reasons["i001", "transcript"] == "no speech found" and reasons["i001", "pictures"] == "has no pictures"
-    assert reasons["i002", "transcript"] == "whisper tiny.en knows en, not de" and german["sound"]
-    assert reasons["i006", "transcript"] == "whisper tiny.en knows en, not de", "the description tells the language"
+    assert reasons["i002", "transcript"] == "whisper tiny.en supports en, not de" and german["sound"]
+    assert reasons["i006", "transcript"] == "whisper tiny.en supports en, not de", "the description tells the language"
     assert reasons["i003", "sound"] == "can't be decoded (InvalidDataError)" and not broken["sound"]
     assert reasons["i004", "media"].startswith("http: addresses are not supported")
     assert reasons["i005", "media"] == "outside the source's folder"
@@ -102,7 +102,7 @@ def test_media_are_understood_once_and_every_gap_has_its_reason(
 
     recipe = json.loads((run / "data/snapshot/recipe.json").read_text())["recipe"]
     write_sound(source / "music.wav", chord(3))
-    with pytest.raises(UserError, match=r"music\.wav: changed since the run began"):
+    with pytest.raises(UserError, match=r"music\.wav: changed during the run"):
         shutil.rmtree(run / "state/understand/sound")
         night(run, source, (understand,))
     night(run, source, (snapshot, validate, understand))
@@ -130,7 +130,7 @@ def test_media_in_a_bucket(tmp_path: Path, moto: dict[str, str], monkeypatch: py
     assert told["i003", "media"]["skipped"] == "outside s3://films/media"
     shutil.rmtree(tmp_path / "run/state/understand")
     bucket.put("a/music.wav", b"another")
-    with pytest.raises(UserError, match=r"music\.wav: changed since the run began"):
+    with pytest.raises(UserError, match=r"music\.wav: changed during the run"):
         night(tmp_path / "run", source, (understand,), wanted)
 
 

@@ -19,7 +19,7 @@ from nightreel.evaluation.gate.gate_rules import steady_data
 from tests.support.datasets import prepare, write_dataset
 from tests.support.settings import settings
 
-DRIFT = settings().evaluate.drift.model_copy(update={"least": 60, "independent": 30})
+DRIFT = settings().evaluate.drift.model_copy(update={"min_values": 60, "independent": 30})
 CONFIG = {"embed": {"encoder": "planted", "dim": 8}, "key_fingerprint": "k"}
 
 
