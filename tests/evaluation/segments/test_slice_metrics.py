@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nightreel.evaluation.beyond import beyond_accuracy_metrics
+from nightreel.evaluation.beyond_accuracy import beyond_accuracy_metrics
 from nightreel.evaluation.metrics.ranking import METRICS
 from nightreel.evaluation.model_scores import intervals, score_models
 from nightreel.evaluation.segments.slice_metrics import slice_figures
