@@ -42,9 +42,9 @@ def find(start: Path | None = None) -> Project:
         if (folder / "dvc.yaml").is_file() and (folder / ".dvc").is_dir():
             return Project(folder, state_directory())
     raise UserError(
-        f"{here}: no Nightreel checkout here or above (dvc.yaml and .dvc). Runs need a clone of Nightreel's repository, "
-        "not only the installed package: `git clone` it, run `pip install -c requirements.lock -e '.[pipeline]'` in it, "
-        "and try again there."
+        f"{here}: no Nightreel checkout here or above (dvc.yaml and .dvc). Runs need a clone of Nightreel's "
+        "repository, not only the installed package: `git clone` it, run `pip install -c requirements.lock -e "
+        "'.[pipeline]'` in it, and try again there."
     )
 
 
