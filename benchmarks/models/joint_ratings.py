@@ -84,7 +84,7 @@ def compare(data: Dataset, settings: Finetune, weights: list[float], epochs: flo
         first = own if first is None else first
         lists.add_row(f"{weight:g}", f"{own.mean():.4f}", paired(own, first), f"{spent:.1f}")
         if weight:
-            rest = member.foretold(task.train, asked.users, asked.items)
+            rest = member.rating_residuals(task.train, asked.users, asked.items)
             told = np.clip(biases.predict(asked.users, asked.items) + rest, biases.scale[1], biases.scale[2])
             errors[f"biases and the head, weight {weight:g}"] = (told - asked.values) ** 2
         print(f"weight {weight:g}: NDCG@10 {own.mean():.4f}, {spent:.1f} s", flush=True)

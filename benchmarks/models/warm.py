@@ -1,7 +1,7 @@
 """Warm start against learning anew, night after night, on validation. Prints a table.
 
-    python -m benchmarks.models.warm                           # the sample, six nights, the encoder as it is
-    python -m benchmarks.models.warm --fitted --blend          # every night fits its encoder; the last one learns a blend too
+    python -m benchmarks.models.warm                           # the sample, six nights, the encoder as it is python -m
+    benchmarks.models.warm --fitted --blend          # every night fits its encoder; the last one learns a blend too
     python -m benchmarks.models.warm --data DIR --nights 4
 
 The events are cut at six moments; a night knows all before its own. Every night learns both ways, what each fold's
@@ -166,7 +166,7 @@ def compare(
     fits = warm_start_context(data, task.inner, encoder, {"vectors": vectors.shape[1]})
     earlier, alone = find(kept[0], fits, night.catalogue, most=1000), night.choices([MEMBER])
     start = earlier.start(alone)
-    print(f"  {fold}: {earlier.told(alone)}", flush=True)
+    print(f"  {fold}: {earlier.summary(alone)}", flush=True)
     warm = night.way(alone, start)
     keep(kept[1], fits, warm.inner, alone, earlier)
     if start is None:

@@ -1,4 +1,4 @@
-"""Training ahead: the same bytes from a process beside, and none where a member goes on from what it knew."""
+"""Pre-training: the same bytes from a worker process, and none where a model is warm-started."""
 
 from __future__ import annotations
 
@@ -70,4 +70,4 @@ def test_after_a_killed_process_the_work_is_left_to_whoever_asks(capsys: pytest.
         for process in active_children():
             process.kill()
         assert ahead.ready("transformer", chain()[1]) is None
-    assert "the process beside was killed" in capsys.readouterr().out
+    assert "its worker process was killed" in capsys.readouterr().out

@@ -70,7 +70,7 @@ def kept(yesterday: Histories, engine: Engine, tmp_path: Path) -> Path:
 def test_the_next_night_goes_on_from_the_very_weights(kept: Path, engine: Engine) -> None:
     earlier = find(kept, night(inner_of(histories(), cut=False)), catalogue(), 6)
     start = earlier.start(chosen())
-    assert earlier.told(chosen()) == "warm start (1 in a row): transformer"
+    assert earlier.summary(chosen()) == "warm start (1 in a row): transformer"
     assert start is not None and set(start.members) == {"transformer"}
     assert start.rows.tolist() == list(range(ITEMS))
     for name, values in engine.members["transformer"].arrays().items():
@@ -141,7 +141,7 @@ def test_what_does_not_fit_is_refused_with_its_reason(fault: str, kept: Path) ->
     change, reason = REFUSED[fault]
     earlier = find(kept, change(inner_of(histories(), cut=False)), catalogue(), 6)
     assert earlier.start(chosen()) is None
-    assert earlier.told(chosen()).startswith("learning anew: ")
+    assert earlier.summary(chosen()).startswith("trained from scratch: ")
     assert re.search(reason, earlier.reason), earlier.reason
 
 
@@ -149,7 +149,7 @@ def test_another_setting_another_format_and_no_state_are_refused(kept: Path, tmp
     tonight = night(inner_of(histories(), cut=False))
     earlier = find(kept, tonight, catalogue(), 6)
     assert earlier.start(chosen(dim=16.0)) is None
-    assert earlier.told(chosen(dim=16.0)) == "learning anew: the settings changed of transformer"
+    assert earlier.summary(chosen(dim=16.0)) == "trained from scratch: hyper-parameters changed of transformer"
     assert "no published version holds" in find(tmp_path / "nowhere", tonight, catalogue(), 6).reason
     write_json(kept / "state.json", read_json(kept / "state.json") | {"format": 2})
     assert "has format 2" in find(kept, tonight, catalogue(), 6).reason
