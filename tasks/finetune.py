@@ -48,16 +48,8 @@ def content_lesson(data: Dataset, settings: Settings, validator: Validator) -> F
 
 @dataclass(frozen=True)
 class FoldSummary:
-    """Results of a fold besides its bundle.
-
-    Attributes:
-        scores: Validation NDCG@10 by model.
-        curve: Rows of the plot of NDCG@10 by number of trees.
-        trials: Rows of the hyper-parameter search.
-        ratings: Rows of the rating model's search.
-        memory: Peak memory of the fold's process, in bytes.
-        beside: Peak memory of its worker processes, in bytes.
-    """
+    """Results of a fold besides its bundle: validation NDCG@10 by model, rows of plots, and the peak memory, in bytes, of
+    its process (`memory`) and of its workers (`beside`)."""
 
     scores: dict[str, float]
     curve: list[dict[str, float]]
@@ -68,16 +60,8 @@ class FoldSummary:
 
 
 def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
-    """Select models and ranker on a fold's validation part, and write its candidate bundle and warm-start state.
-
-    It reads its inputs from disk, so that it can run in a separate process.
-
-    Args:
-        fold: Name of the fold.
-        encoder: Which content vectors are used: `base`, `finetuned` or `fused`.
-        out: Folder of the stage's outputs.
-        workers: Worker processes for `ParallelFit`.
-    """
+    """Select models and ranker on a fold's validation part; write its candidate bundle and warm-start state. Reads its
+    inputs from disk, so that it can run in a separate process. workers: for `ParallelFit`."""
     settings, data = load(), load_dataset()
     log_progress(f"{fold}: selecting hyper-parameters on validation")
     base = initial_params(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
@@ -93,10 +77,7 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
         if nights:
             keep(out / "warm" / fold, night, learned.inner, learned.choices, earlier)
         learned = with_ratings(learned, data, fold, settings.finetune.ratings)
-        protocol, shipped = (
-            next(name for name, folds in data.protocols.items() if fold in folds),
-            fold == gate_fold(data),
-        )
+        protocol, shipped = next(name for name, of in data.protocols.items() if fold in of), fold == gate_fold(data)
         folder = out / ("candidate" if shipped else f"candidates/{fold}")
         config = bundle_config(protocol, data, settings)
         rehearse(data, fold, learned.choices, vectors, config, folder, start=learned.engine, ready=ahead.ready)
@@ -108,8 +89,7 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
 
 
 def fit_vectors(out: Path) -> tuple[str, float]:
-    """Train and save the content vectors; returns their kind (`base`, `finetuned`, `fused`) and peak memory in
-    bytes."""
+    """Train and save the content vectors; returns their kind (`base`, `finetuned`, `fused`) and peak memory."""
     settings, data = load(), load_dataset()
     base = np.load("data/embed/vectors.npy", allow_pickle=False)
     content = fit_content(base, content_lesson(data, settings, judge_of(data)), out)
@@ -120,19 +100,15 @@ def fit_vectors(out: Path) -> tuple[str, float]:
 
 
 def train(folds: Sequence[str], out: Path, workers: int) -> tuple[dict[str, FoldSummary], float]:
-    """Train the content vectors, then every fold, in this process; also returns the peak memory of workers, in
-    bytes."""
+    """Train the content vectors, then every fold, in this process; also returns the peak memory of workers."""
     encoder, _ = fit_vectors(out)
     summaries = {fold: train_fold(fold, encoder, out, workers) for fold in folds}
     return summaries, max(summary.beside for summary in summaries.values())
 
 
 def train_apart(folds: Sequence[str], out: Path, at_once: int, workers: int) -> tuple[dict[str, FoldSummary], float]:
-    """Like `train`, with the independent folds in parallel processes, which release their memory when they end.
-
-    Raises:
-        UserError: A process was killed.
-    """
+    """Like `train`, with the folds in parallel processes, which release their memory when they end. Raises UserError
+    where one was killed."""
     # Spawned, because forking a process whose BLAS has threads may hang.
     with ProcessPoolExecutor(at_once, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         try:
@@ -148,8 +124,7 @@ def train_apart(folds: Sequence[str], out: Path, at_once: int, workers: int) -> 
 
 
 def main() -> float:
-    """Train on the outputs of validate and embed, and write data/finetune; returns the memory of other processes, in
-    bytes."""
+    """Train on the outputs of validate and embed, and write data/finetune; returns the bytes of other processes."""
     settings, data = load(), load_dataset()
     require_known(settings.finetune.members)
     if settings.finetune.backbone.model and "transformer" in settings.finetune.members:

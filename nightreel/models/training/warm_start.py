@@ -35,6 +35,7 @@ from nightreel.stage import log_progress, read_json, write_json
 
 FORMAT = 1
 STATE, ITEMS = "state.json", "items.parquet"
+TRAINED = {"members": "models were", "encoder": "encoder was"}
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ def refusal(folder: Path, state: Mapping[str, Any], night: WarmStartContext, mos
     for who, known in night.known.items():
         reason = unknown(pq.ParquetFile(folder / f"{who}.parquet").read(), known, night)
         if reason:
-            return f"the training events of the saved state ({who}) include {reason}"
+            return f"the saved state's {TRAINED[who]} trained on {reason}"
     return ""
 
 

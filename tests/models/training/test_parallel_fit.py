@@ -46,13 +46,13 @@ def test_the_same_bytes_as_here() -> None:
         assert ahead.memory > 1e8, "a process with torch"
 
 
-def test_nothing_is_begun_that_would_go_on_or_has_no_worker() -> None:
+def test_nothing_is_started_that_would_be_warm_started_or_has_no_worker() -> None:
     with ParallelFit(1, catalogue(), chain(), clock=True) as ahead:
         ahead.begin(chosen(1.0), lambda _: None)
-        assert not ahead.begun
+        assert not ahead.jobs
     with ParallelFit(0, catalogue(), chain(), clock=True) as alone:
         alone.begin(chosen(0.0), lambda _: None)
-        assert not alone.begun and alone.ready("transformer", chain()[1]) is None
+        assert not alone.jobs and alone.ready("transformer", chain()[1]) is None
 
 
 def test_an_error_does_not_wait_for_what_was_begun() -> None:

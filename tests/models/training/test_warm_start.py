@@ -126,13 +126,13 @@ def erased(inner: Histories) -> WarmStartContext:
 
 
 REFUSED: dict[str, tuple[Callable[[Histories], WarmStartContext], str]] = {
-    "held out": (lambda h: night(h.where(from_end(h) > 4)), r"members learned from \d+ events that tonight's may not"),
-    "corrected": (lambda h: night(Histories(h.indptr, h.items, h.times + (h.rows == 3))), "events that tonight's may not"),
-    "erased": (erased, "members learned from 1 users of whom no event is left"),
-    "another key": (lambda h: night(h, user_ids=[f"x{n}" for n in range(80)]), "learned from 80 users"),
-    "lost items": (lambda h: night(h, item_ids=["x", "y", *NAMES[2:]]), "2 items that the catalogue no longer has"),
-    "encoder": (lambda h: night(h, facts={**FACTS, "encoder": "another"}), "what changed is: encoder"),
-    "clock": (lambda h: night(h, facts={**FACTS, "clock": "order"}), "what changed is: clock"),
+    "held out": (lambda h: night(h.where(from_end(h) > 4)), r"models were trained on \d+ events that tonight's training must not"),
+    "corrected": (lambda h: night(Histories(h.indptr, h.items, h.times + (h.rows == 3))), "events that tonight's training"),
+    "erased": (erased, "models were trained on 1 users without any event"),
+    "another key": (lambda h: night(h, user_ids=[f"x{n}" for n in range(80)]), "trained on 80 users"),
+    "lost items": (lambda h: night(h, item_ids=["x", "y", *NAMES[2:]]), "2 items that are no longer in the catalogue"),
+    "encoder": (lambda h: night(h, facts={**FACTS, "encoder": "another"}), "changed since the saved state: encoder"),
+    "clock": (lambda h: night(h, facts={**FACTS, "clock": "order"}), "changed since the saved state: clock"),
 }  # fmt: skip
 
 
@@ -150,7 +150,7 @@ def test_another_setting_another_format_and_no_state_are_refused(kept: Path, tmp
     earlier = find(kept, tonight, catalogue(), 6)
     assert earlier.start(chosen(dim=16.0)) is None
     assert earlier.summary(chosen(dim=16.0)) == "trained from scratch: hyper-parameters changed of transformer"
-    assert "no published version holds" in find(tmp_path / "nowhere", tonight, catalogue(), 6).reason
+    assert "the published version has no saved state" in find(tmp_path / "nowhere", tonight, catalogue(), 6).reason
     write_json(kept / "state.json", read_json(kept / "state.json") | {"format": 2})
     assert "has format 2" in find(kept, tonight, catalogue(), 6).reason
 
@@ -169,7 +169,7 @@ def test_later_links_of_the_chain_are_refused_and_the_first_is_not(
         keep(tmp_path / link, night(learned), engine, chosen(), FIRST)
         found[link] = find(tmp_path / link, tonight, catalogue(), 6)
     assert found["inner"].reason == ""
-    assert "events that tonight's may not" in found["published"].reason
+    assert "events that tonight's training must not" in found["published"].reason
 
 
 def test_what_the_encoder_learned_from_counts_too(yesterday: Histories, engine: Engine, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_what_the_encoder_learned_from_counts_too(yesterday: Histories, engine: 
     first, tonight = inner_of(yesterday, cut=False), inner_of(histories(), cut=False)
     keep(tmp_path / "warm", night(first, known={"members": first, "encoder": yesterday}), engine, chosen(), FIRST)
     earlier = find(tmp_path / "warm", night(tonight, known={"members": tonight, "encoder": tonight}), catalogue(), 6)
-    assert "encoder learned from" in earlier.reason
+    assert "encoder was trained on" in earlier.reason
     fits = find(tmp_path / "warm", night(tonight, known={"members": tonight, "encoder": histories()}), catalogue(), 6)
     assert fits.reason == ""
 
