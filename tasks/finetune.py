@@ -34,7 +34,7 @@ MOST_AT_ONCE = 4  # folds in parallel; memory grows with their number
 WORTH_A_PROCESS = 20_000  # events; starting a process takes about five seconds
 
 
-def content_lesson(data: Dataset, settings: Settings, validator: Validator) -> FitInputs:
+def content_inputs(data: Dataset, settings: Settings, validator: Validator) -> FitInputs:
     """The inputs of content training: events that every fold trains on, and the validation score to select by."""
     return FitInputs(
         train=data.trained_everywhere(),
@@ -48,8 +48,8 @@ def content_lesson(data: Dataset, settings: Settings, validator: Validator) -> F
 
 @dataclass(frozen=True)
 class FoldSummary:
-    """Results of a fold besides its bundle: validation NDCG@10 by model, rows of plots, and the peak memory, in bytes, of
-    its process (`memory`) and of its workers (`beside`)."""
+    """Results of a fold besides its bundle: validation NDCG@10 by model, rows of plots, and peak bytes of memory of its
+    process (`memory`) and of its workers (`beside`)."""
 
     scores: dict[str, float]
     curve: list[dict[str, float]]
@@ -92,7 +92,7 @@ def fit_vectors(out: Path) -> tuple[str, float]:
     """Train and save the content vectors; returns their kind (`base`, `finetuned`, `fused`) and peak memory."""
     settings, data = load(), load_dataset()
     base = np.load("data/embed/vectors.npy", allow_pickle=False)
-    content = fit_content(base, content_lesson(data, settings, judge_of(data)), out)
+    content = fit_content(base, content_inputs(data, settings, judge_of(data)), out)
     np.save(out / "vectors.npy", content.vectors, allow_pickle=False)
     write_rows(out / "plots" / "encoder.csv", content.encoder_losses)
     write_rows(out / "plots" / "fusion.csv", content.fusion_losses)
@@ -136,8 +136,7 @@ def main() -> float:
     at_once = min(threads, len(folds), MOST_AT_ONCE)
     workers = threads // at_once - 1
     with staged_output(OUT) as out:
-        train_folds = partial(train_apart, at_once=at_once) if at_once > 1 else train
-        summaries, beside = train_folds(folds, out, workers=workers)
+        summaries, beside = train_apart(folds, out, at_once, workers) if at_once > 1 else train(folds, out, workers)
         scores = [{"fold": f, "model": m, "ndcg@10": s} for f, one in summaries.items() for m, s in one.scores.items()]
         write_rows(out / "plots" / "validation.csv", scores)
         for name in ("curve", "trials", "ratings"):

@@ -55,7 +55,7 @@ from nightreel.models.training.training_examples import Validator, examples
 from nightreel.models.training.warm_start import find, keep, warm_start_context
 from nightreel.settings import Settings, load
 from nightreel.stage import state_directory
-from tasks.finetune import content_lesson
+from tasks.finetune import content_inputs
 
 ROOT = Path(__file__).parents[2]
 MEMBER: Final = "transformer"
@@ -191,7 +191,7 @@ def nights(
         print(f"night {number}: {tonight.events.num_rows:,} events", flush=True)
         vectors, encoder = base, "base"
         if fitted:
-            content = fit_content(base, content_lesson(tonight, settings, judge), folder / "content")
+            content = fit_content(base, content_inputs(tonight, settings, judge), folder / "content")
             vectors, encoder = content.vectors, content.fitted
             shutil.rmtree(folder / "content", ignore_errors=True)
         for fold in tonight.folds:
