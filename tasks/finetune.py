@@ -1,4 +1,4 @@
-"""Stage finetune: fit the encoder and the members on train, select on validation, and write candidate bundles."""
+"""finetune: train the encoder and all models, select on validation, refit on both, and write candidate bundles."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ from nightreel.stage import log_progress, peak_memory, read_json, stage_main, st
 
 OUT, WARM = Path("data/finetune"), Path("data/snapshot/warm")
 ITEMS, UNDERSTOOD = Path("data/validate/items.parquet"), Path("data/understand/items.parquet")
-MOST_AT_ONCE = 4  # folds trained in parallel; each needs as much memory as one alone
-WORTH_A_PROCESS = 20_000  # fewest events for processes, whose start takes some five seconds
+MOST_AT_ONCE = 4  # folds in parallel; memory grows with their number
+WORTH_A_PROCESS = 20_000  # events; starting a process takes about five seconds
 
 
-def content_lesson(data: Dataset, settings: Settings, judge: Validator) -> FitInputs:
-    """The inputs for fitting content vectors: events that every fold trains on, with quality measured on validation."""
+def content_inputs(data: Dataset, settings: Settings, validator: Validator) -> FitInputs:
+    """The inputs of content training: events that every fold trains on, and the validation score to select by."""
     return FitInputs(
         train=data.trained_everywhere(),
         n_items=data.n_items,
         texts=(ITEMS, UNDERSTOOD),
         settings=resolve_encoder(settings, ITEMS),
-        quality=lambda vectors: content_quality(data, vectors, settings, judge),
+        quality=lambda vectors: content_quality(data, vectors, settings, validator),
         used=CONTENT in settings.finetune.members,
     )
 
 
 @dataclass(frozen=True)
 class FoldSummary:
-    """A fold's results other than its bundle: validation NDCG@10 by model, rows of plots, peak memory of its process
-    in bytes, and that of the processes it started."""
+    """Results of a fold besides its bundle: validation NDCG@10 by model, rows of plots, and peak bytes of memory of its
+    process (`memory`) and of its workers (`beside`)."""
 
     scores: dict[str, float]
     curve: list[dict[str, float]]
@@ -60,32 +60,24 @@ class FoldSummary:
 
 
 def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
-    """Select members and blend on a fold's validation events, and write its candidate bundle and warm-start state.
-
-    Reads all its inputs itself, so that it can run in its own process.
-
-    Args:
-        fold: The fold's name.
-        encoder: What the content vectors were encoded by.
-        out: The stage's output folder.
-        workers: Processes for pre-training, see `ParallelFit`.
-    """
+    """Select models and ranker on a fold's validation part; write its candidate bundle and warm-start state. Reads its
+    inputs from disk, so that it can run in a separate process. workers: for `ParallelFit`."""
     settings, data = load(), load_dataset()
-    log_progress(f"{fold}: model selection on validation")
+    log_progress(f"{fold}: selecting hyper-parameters on validation")
     base = initial_params(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
     task, vectors = fold_task(data, fold, settings.finetune), np.load(out / "vectors.npy", allow_pickle=False)
     catalogue, card = catalogue_of(data.items, vectors), read_json(Path("data/embed/embed.json"))
     night = warm_start_context(data, task.inner, encoder, {"encoder": card, "vectors": vectors.shape[1]})
     nights = settings.finetune.warm_nights
     earlier = find(WARM / fold, night, catalogue, nights)
-    chain = [*(lesson.known for lesson in task.lessons), data.positives(fold, LEARNED)]
+    chain = [*(cut.known for cut in task.time_cuts), data.positives(fold, LEARNED)]
     with ParallelFit(workers, catalogue, chain, clock=data.clock == "time") as ahead:
         begin = partial(ahead.begin, then=partial(started, earlier, fold) if nights else lambda _: None)
         learned = select_models(task, catalogue, settings.finetune, base, judge_of(data), begin, ahead.ready)
         if nights:
             keep(out / "warm" / fold, night, learned.inner, learned.choices, earlier)
         learned = with_ratings(learned, data, fold, settings.finetune.ratings)
-        protocol, shipped = next(name for name, own in data.protocols.items() if fold in own), fold == gate_fold(data)
+        protocol, shipped = next(name for name, of in data.protocols.items() if fold in of), fold == gate_fold(data)
         folder = out / ("candidate" if shipped else f"candidates/{fold}")
         config = bundle_config(protocol, data, settings)
         rehearse(data, fold, learned.choices, vectors, config, folder, start=learned.engine, ready=ahead.ready)
@@ -97,10 +89,10 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
 
 
 def fit_vectors(out: Path) -> tuple[str, float]:
-    """Fit the content vectors and save them; returns what they were encoded by, and the peak memory in bytes."""
+    """Train and save the content vectors; returns their kind (`base`, `finetuned`, `fused`) and peak memory."""
     settings, data = load(), load_dataset()
     base = np.load("data/embed/vectors.npy", allow_pickle=False)
-    content = fit_content(base, content_lesson(data, settings, judge_of(data)), out)
+    content = fit_content(base, content_inputs(data, settings, judge_of(data)), out)
     np.save(out / "vectors.npy", content.vectors, allow_pickle=False)
     write_rows(out / "plots" / "encoder.csv", content.encoder_losses)
     write_rows(out / "plots" / "fusion.csv", content.fusion_losses)
@@ -108,47 +100,43 @@ def fit_vectors(out: Path) -> tuple[str, float]:
 
 
 def train(folds: Sequence[str], out: Path, workers: int) -> tuple[dict[str, FoldSummary], float]:
-    """Fit the content vectors, then train every fold in order; also returns the memory of other processes in bytes."""
+    """Train the content vectors, then every fold, in this process; also returns the peak memory of workers."""
     encoder, _ = fit_vectors(out)
     summaries = {fold: train_fold(fold, encoder, out, workers) for fold in folds}
-    return summaries, max(one.beside for one in summaries.values())
+    return summaries, max(summary.beside for summary in summaries.values())
 
 
 def train_apart(folds: Sequence[str], out: Path, at_once: int, workers: int) -> tuple[dict[str, FoldSummary], float]:
-    """Do the same in separate processes, which return their memory to the system, with independent folds in parallel.
-
-    Raises:
-        UserError: A process was killed.
-    """
-    # Spawned, because a forked process whose BLAS has threads may hang.
+    """Like `train`, with the folds in parallel processes, which release their memory when they end. Raises UserError
+    where one was killed."""
+    # Spawned, because forking a process whose BLAS has threads may hang.
     with ProcessPoolExecutor(at_once, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         try:
-            encoder, most = pool.submit(fit_vectors, out).result()
-            each = pool.map(partial(train_fold, encoder=encoder, out=out, workers=workers), folds)
-            summaries = dict(zip(folds, each, strict=True))
+            encoder, peak = pool.submit(fit_vectors, out).result()
+            results = pool.map(partial(train_fold, encoder=encoder, out=out, workers=workers), folds)
+            summaries = dict(zip(folds, results, strict=True))
         except BrokenProcessPool:
             raise UserError(
-                "finetune: one of its processes was killed, most likely because memory ran out. Free some memory, or "
-                "reduce `finetune.members`."
+                "finetune: a training process was killed, most likely because memory ran out. Free some memory, or "
+                "list fewer models in finetune.members."
             ) from None
-    return summaries, max(most, sum(sorted(one.memory + one.beside for one in summaries.values())[-at_once:]))
+    return summaries, max(peak, sum(sorted(one.memory + one.beside for one in summaries.values())[-at_once:]))
 
 
 def main() -> float:
-    """Read validate's and embed's outputs, write data/finetune; returns the memory of other processes in bytes."""
+    """Train on the outputs of validate and embed, and write data/finetune; returns the bytes of other processes."""
     settings, data = load(), load_dataset()
     require_known(settings.finetune.members)
     if settings.finetune.backbone.model and "transformer" in settings.finetune.members:
         from nightreel.models.neural.transformer.checkpoint import opened
 
-        opened(settings.finetune.backbone)  # an error should come now, not after the encoder was fitted
+        opened(settings.finetune.backbone)  # an unusable checkpoint is reported before any training
     folds = list(data.folds)
     threads = judge_of(data).threads if data.events.num_rows >= WORTH_A_PROCESS else 1
     at_once = min(threads, len(folds), MOST_AT_ONCE)
     workers = threads // at_once - 1
     with staged_output(OUT) as out:
-        apart = at_once > 1
-        summaries, beside = train_apart(folds, out, at_once, workers) if apart else train(folds, out, workers)
+        summaries, beside = train_apart(folds, out, at_once, workers) if at_once > 1 else train(folds, out, workers)
         scores = [{"fold": f, "model": m, "ndcg@10": s} for f, one in summaries.items() for m, s in one.scores.items()]
         write_rows(out / "plots" / "validation.csv", scores)
         for name in ("curve", "trials", "ratings"):

@@ -1,7 +1,7 @@
-"""Stage refit: train the final bundle on every event, and apply the label-free gates.
+"""refit: train the final bundle on all events, and check it with the gates that need no labels.
 
-If the candidate was promoted, its choices are refitted; if it was held or rejected, those of the live version are, so
-that the served version knows the latest events whatever the verdict was.
+After `promote` it uses the candidate's hyper-parameters; on a held or rejected night those recorded in the live
+version, so that the served models know the newest events whatever the verdict was.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ VALIDATED, EMBED, FINETUNE, EVALUATE, OUT = (
     Path("data") / name for name in ("validate", "embed", "finetune", "evaluate", "refit")
 )
 SNAPSHOT, UNDERSTOOD = Path("data/snapshot"), Path("data/understand/items.parquet")
-BESIDE = ("card.json", "card.md")  # files in the bundle's root, not in its folder `rehearsal`
+BESIDE = ("card.json", "card.md")  # copied to the bundle's top folder, not to rehearsal/
 
 
 def champion_folder() -> Path | None:
-    """The pinned version; its content vectors that have not changed are not published again."""
+    """The champion's bundle, whose unchanged content vectors are shared and not published again; None without one."""
     digest = read_json(SNAPSHOT / "champion.json")["digest"]
     return fetch(open_store(), digest) if digest else None
 
 
 def accompany(bundle: Path, data: Dataset, shipment: Shipment) -> None:
-    """Add the other files to the bundle: keywords, rules, warm-start state, and what a later night needs to compare
-    itself with this version (lists, choices, a profile of the data)."""
+    """Add the model card, keywords, editorial rules and warm-start state, and the candidate's lists, hyper-parameters
+    and data profile, with which a later night compares itself."""
     (bundle / "rehearsal").mkdir()
     for name, path in shipment.rehearsal.items():
         shutil.copyfile(path, bundle / name if name in BESIDE else bundle / "rehearsal" / name)
@@ -55,7 +55,7 @@ def accompany(bundle: Path, data: Dataset, shipment: Shipment) -> None:
 
 
 def build(bundle: Path, data: Dataset, shipment: Shipment, base: Path | None) -> str:
-    """Write the whole bundle; returns its digest."""
+    """Write the complete bundle and return its digest."""
     candidate = Reader.open_bundle(FINETUNE / "candidate")
     vectors = np.load((EMBED if shipment.choices.encoder == "base" else FINETUNE) / "vectors.npy", allow_pickle=False)
     facts: dict[str, Any] = {key: value for key, value in candidate.config.items() if key != "fold"}
@@ -67,17 +67,17 @@ def build(bundle: Path, data: Dataset, shipment: Shipment, base: Path | None) ->
 
 
 def judged(limit: Refit, data: Dataset, bundle: Path, shipment: Shipment) -> Gated:
-    """The gates' result on a bundle. Figures that depend on the machine are stored outside DVC."""
-    found = gates(limit, data, bundle, shipment.before, hidden_today(SNAPSHOT))
+    """Apply the gates to a bundle. Figures that depend on the machine are saved outside DVC."""
+    result = gates(limit, data, bundle, shipment.before, hidden_today(SNAPSHOT))
     reader = Reader.open_bundle(bundle, check=False)
     spent, size, memory = latency(reader, data), size_mb(bundle), memory_mb(bundle)
     save_run_note("refit", {"latency_ms": spent, "memory_mb": memory})
-    figures = {**found.figures, "bundle mb": size}
-    return Gated(figures, [*found.reasons, *too_costly(limit, spent, size, memory)])
+    figures = {**result.figures, "bundle mb": size}
+    return Gated(figures, [*result.reasons, *too_costly(limit, spent, size, memory)])
 
 
 def main() -> None:
-    """Write data/refit: the final bundle, or the reason why there is none."""
+    """Write data/refit: the final bundle, or the reasons why none is published."""
     settings = load()
     decision = read_json(EVALUATE / "decision.json")
     verdict = f"{decision['decision']} by evaluate: {decision['label']}"
@@ -88,12 +88,12 @@ def main() -> None:
     with staged_output(OUT) as out:
         for shipment in shipments(decision, data, base, FINETUNE, EVALUATE, settings.finetune, threads):
             digest = build(out / "bundle", data, shipment, base)
-            found = judged(settings.refit, data, out / "bundle", shipment)
-            if not found.reasons:
-                metrics = {"shipped": shipment.label, **found.figures}
+            result = judged(settings.refit, data, out / "bundle", shipment)
+            if not result.reasons:
+                metrics = {"shipped": shipment.label, **result.figures}
                 log_progress(f"{shipment.label}: final bundle {digest[:12]}")
                 break
-            held.append(f"refit holds the {shipment.label} bundle: {'; '.join(found.reasons)}")
+            held.append(f"hold of the {shipment.label} bundle by refit: {'; '.join(result.reasons)}")
             shutil.rmtree(out / "bundle")
         else:
             write_json(out / "held.json", {"empty": "; ".join(held)})

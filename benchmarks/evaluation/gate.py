@@ -1,19 +1,19 @@
-"""The gate proves itself: planted regressions that it has to stop, and A/A pairs that it has to let pass.
+"""Error rates of the gate: planted regressions that it must stop, and A/A pairs that it must let pass.
 
-    python -m benchmarks.evaluation.gate                                   # 100 of each at every number of users
+    python -m benchmarks.evaluation.gate                                   # 100 of each for every number of users
     python -m benchmarks.evaluation.gate --repeats 20 --users 1000,20000
 
-benchmarks.evaluation.planted_regressions makes the users and the models; every repeat draws all users anew. Planted:
+benchmarks.evaluation.planted_regressions makes the users and the models; every repeat samples new users. Planted:
 
     A/A                   the same model, trained with another seed
     5% loss               each hit is lost with probability 0.05
     broken slice          one language of five (a tenth of the users) loses a fifth of its hits; all others gain as much
-    popularity collapse   every hit stays, but all other places hold the same ten items: accuracy can't tell
-    leaked seen items     in one list of a hundred the last place holds a seen item
-    NaN scores            one list of a thousand has a score that is no number
+    popularity collapse   all hits stay, but all other positions have the same ten items: accuracy can't detect it
+    leaked seen items     in one list of a hundred the last position has a seen item
+    NaN scores            one list of a thousand has a score that is not a number
     stale data            the data end three days before the champion's
 
-What decides is nightreel.evaluation.gate.gate.decide with the rules of params.yaml: the very code that `evaluate` runs.
+The decision is made by nightreel.evaluation.gate.gate.decide with the rules of params.yaml, as in `evaluate`.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def details(n: int, tallies: Tallies, repeats: int) -> Table:
 
 def curve(counts: dict[int, Tallies]) -> Table:
     """Both rates by number of users, how often the gate said that it could not tell, and what it would have needed."""
-    table = Table(title="Stopped, by number of test users (in brackets: let pass as unproven)", title_justify="left")
+    table = Table(title="Stopped, by number of test users (in brackets: passed as unproven)", title_justify="left")
     table.add_column("planted")
     for n in counts:
         table.add_column(f"{n:,}", justify="right")

@@ -1,4 +1,4 @@
-"""ranx's and RecTools' metrics of the same lists, ready to be asked and timed."""
+"""Metrics of ranx and RecTools for the same lists, ready to be computed and timed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def peers(lists: ItemArray, truth: Truth, cutoffs: Sequence[int], state: Path) -
         found = {"ranx": ranx(lists, truth, cutoffs)}
         home = environment("rectools", state)
         if home.failure:
-            print(f"RecTools takes no part: {home.failure}", flush=True)
+            print(f"RecTools is left out: {home.failure}", flush=True)
         else:
             found["RecTools"] = held.enter_context(rectools(lists, truth, cutoffs, home.python))
         yield found

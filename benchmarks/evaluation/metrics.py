@@ -1,12 +1,12 @@
-"""The evaluation's speed: metrics beside ranx's and RecTools', the bootstrap, and the full ranking of a vector model.
+"""Speed of evaluation: metrics compared with ranx and RecTools, the bootstrap, and full ranking by a vector model.
 
     python -m benchmarks.evaluation.metrics                          # 50,000 users, 20,000 items; about four minutes
     python -m benchmarks.evaluation.metrics --users 5000 --items 2000
 
-Lists and truth are made up (a popular head, one to five wanted items a user). Each figure is the median of `--rounds`,
-all three in turns; the peers have the same lists in their own form, and have calculated once, before the clock starts.
-RecTools needs an older numpy: it answers from a process in its own environment, made once in the state directory. All
-three give the same means, which is checked; RecTools' NDCG is asked for with `divide_by_achievable`.
+Lists and truth are synthetic (a popular head, one to five wanted items a user). Each figure is the median of
+`--rounds`, all three in turns; the peers have the same lists in their own format, and have computed once before timing
+starts. RecTools needs an older numpy, so it runs in a process with its own environment, made once in the state
+directory. All three must give the same means; RecTools' NDCG is computed with `divide_by_achievable`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Made-up users, models of whom two trainings differ by their seed, and regressions to plant in the lists of one.
+"""Synthetic users, models of which two trainings differ by their seed, and regressions to plant in the lists of one.
 
-Each user has one wanted item in a catalogue of 20,011, ten seen ones, and attributes that make the slices. A model puts
-the wanted item at rank floor(exp(3.63 + 1.9·t)) of the user's list, where t is standard normal: about one user in four
-finds it among the first ten, at an NDCG@10 of about 0.13, as on MovieLens. Two trainings share the user's part of t:
-their t correlate by `agreement`. The other places of a list hold items of the user's own, none of them seen.
+Each user has one wanted item in a catalogue of 20,011, ten seen items, and attributes that define the slices. A model
+puts the wanted item at rank floor(exp(3.63 + 1.9·t)) of the user's list, where t is standard normal: it is in the top
+ten of about one user in four, with an NDCG@10 of about 0.13, as on MovieLens. Two trainings share the user's part of t:
+their t correlate by `agreement`. The other positions of a list have items of the user's own, none of them seen.
 """
 
 from __future__ import annotations

@@ -1,14 +1,13 @@
-"""Faults against real servers: kills, races, damaged files, a store that misbehaves; whole nights, and what may happen
-to MLflow. Prints a table of counts.
+"""Fault injection against real servers: kills, races, damaged files, a failing store; whole nights; a failing MLflow.
 
-    python -m benchmarks.faults                  # all; some minutes
+    python -m benchmarks.faults                  # everything; some minutes
     python -m benchmarks.faults --only races     # one campaign
     python -m benchmarks.faults --kills 20 --rounds 10 --places 2
 
-The server is SeaweedFS from its package, on loopback, in a temporary folder. Publishers and readers are processes of
-their own; a proxy between a publisher and the server says at which call of the store it is killed, and misbehaves where
-the store shall. `nights` kills Prefect, its worker and `nightreel up`, and waits for the next night. Ends with status 1
-when a count is not as it has to be.
+Prints a table of counts. The server is SeaweedFS from its package, on loopback, in a temporary folder. Publishers and
+readers are separate processes; a proxy between a publisher and the server selects the store call at which it is killed,
+and simulates faults of the store. `nights` kills Prefect, its worker and `nightreel up`, and waits for the next night.
+Exits with status 1 when a count is not as expected.
 """
 
 from __future__ import annotations
@@ -37,8 +36,10 @@ def main() -> int:
         "python -m benchmarks.faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=100, help="of eight racing publishers")
-    parser.add_argument("--places", type=int, default=4, help="calls of a publish at which the store goes bad")
+    parser.add_argument("--rounds", type=int, default=100, help="rounds of eight concurrent publishers")
+    parser.add_argument(
+        "--places", type=int, default=4, help="number of store calls of a publish at which the store fails"
+    )
     parser.add_argument("--seed", type=int, default=0)
     every = ("kills", "races", "damage", "weather", "rollback", "nights", "recording", "withdrawing")
     parser.add_argument("--only", nargs="*", choices=every)
@@ -71,7 +72,7 @@ def main() -> int:
 
 def show(rows: list[Row]) -> None:
     """The table."""
-    table = Table(title="Faults, against real servers", title_justify="left")
+    table = Table(title="Fault injection against real servers", title_justify="left")
     for name in ("what", "counted", "has to be", "met"):
         table.add_column(name, justify="right" if name == "counted" else "left")
     for row in rows:

@@ -1,4 +1,5 @@
-"""Every file of a published version cut and bit-flipped in turn: refused by name, and the last good version goes on."""
+"""Every file of a published version truncated and bit-flipped in turn: rejected by name, and the last good version is
+served."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""kill -9 at every call of the store that a publisher makes: before it arrives, in its middle, before its answer."""
+"""kill -9 at every store call of a publisher: before the request arrives, in its middle, and before the response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A project of two small stages, one as slow as asked, and a `nightreel up` over it that can be killed."""
+"""A project of two small stages, one of them with a given duration, and a `nightreel up` over it that can be killed."""
 
 from __future__ import annotations
 

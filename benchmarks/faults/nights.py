@@ -1,4 +1,4 @@
-"""Nights that shall come and come again: by their schedule, after every kill, beside a `run`, behind a proxy.
+"""Scheduled nights that must run again after every fault: after each kill, during a `run`, behind a failing proxy.
 
 Prefect, its worker, MLflow, the object store and `nightreel up` are real processes; only the stages are small.
 """

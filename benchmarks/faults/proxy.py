@@ -1,4 +1,4 @@
-"""A proxy in front of a real S3 server that misbehaves as it is told."""
+"""A proxy in front of a real S3 server that injects faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Publishers that begin at the same instant, round after round: exactly one of them may move the channel."""
+"""Publishers that start at the same time, round after round: exactly one of them may move the channel."""
 
 from __future__ import annotations
 

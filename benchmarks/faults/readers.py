@@ -1,4 +1,4 @@
-"""A reader that follows a channel in a process of its own and is asked without a pause."""
+"""A reader that follows a channel in a separate process and gets requests without a pause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole nights under what may happen to MLflow: each ends well, says what it did not record, and loses nothing."""
+"""Whole nights under faults of MLflow: each ends well, reports what it did not record, and loses nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A rollback's time and calls, with few and with many versions kept; and what is served after it."""
+"""Time and calls of a rollback, with few and with many versions kept; and what is served afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A store that is down, slow, full, refuses, fails or breaks off: clear to publishers, and no matter to readers."""
+"""A store that is unreachable, slow, full, rejects, fails or disconnects: clear errors for publishers, none for
+readers."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Withdrawals given at the worst moments: during a night, on one that is rejected or dies, before a rollback, two at
-once, and with the file torn. What was withdrawn may show on no door, and the night has to go on."""
+"""Withdrawals at the worst moments: during a night, in one that is rejected or dies, before a rollback, two at once,
+and with a damaged file. A withdrawn item must appear nowhere, and the night must continue.
+"""
 
 from __future__ import annotations
 

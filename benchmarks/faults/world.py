@@ -1,4 +1,4 @@
-"""What every campaign works with: a real S3 server, versions to publish, processes that can be killed."""
+"""Shared by all campaigns: a real S3 server, versions to publish, processes that can be killed."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""What sampling, augmentation and a pretrained backbone do for the transformer, one change at a time, on validation.
+"""Ablation of the transformer on validation: sampling, augmentation and a pretrained backbone, one change at a time.
 
     python -m benchmarks.models.ablation                               # after a run, or after its stages up to embed
     python -m benchmarks.models.ablation --vary mask=0.1 row_windows=1
     python -m benchmarks.models.ablation --vary epochs=2 --backbone all-MiniLM-L6-v2:2 FILE.gguf:1 --epochs 2
 
-With `--backbone`, a checkpoint (a name, hub id, folder or GGUF file; `:2` keeps its first two layers) takes the place
-of the transformer's own layers, with the adapters of params.yaml; `--epochs` is how often it sees the events.
-Each variant is params.yaml's first setting of the transformer with one parameter changed, trained on the gate fold's
-train part for the same number of events answered, and asked alone about the same validation positions. The test split
-is not read. Seconds are of CPU. A variant that pays belongs into the list in params.yaml, where finetune tries it on
-validation.
+With `--backbone`, a checkpoint (a name, hub id, folder or GGUF file; `:2` uses its first two layers) replaces the
+transformer's own layers, with the adapters of params.yaml; `--epochs` sets its training epochs.
+Each variant is params.yaml's first setting of the transformer with one parameter changed. All are trained on the gate
+fold's train part with the same number of events, and score the same validation positions on their own. The test split
+is not read. Seconds are CPU time. A variant that improves the score can be added to the list in params.yaml, where
+finetune compares it on validation.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vary", nargs="*", metavar="NAME=VALUE", default=list(VARIANTS))
     parser.add_argument("--backbone", nargs="+", metavar="MODEL[:LAYERS]", default=[])
-    parser.add_argument("--epochs", type=float, help="of those with a backbone; params.yaml's unless given")
+    parser.add_argument("--epochs", type=float, help="training epochs with a backbone (default: params.yaml's)")
     given = parser.parse_args()
     data, settings = load_dataset(), load().finetune
     task, clock = fold_task(data, gate_fold(data), settings), data.clock == "time"

@@ -1,11 +1,11 @@
-"""Fitting the content encoder whole or by adapters (LoRA, AdaLoRA), judged on validation. Prints a table.
+"""Fine-tuning the content encoder fully or with adapters (LoRA, AdaLoRA), compared on validation. Prints a table.
 
     python -m benchmarks.models.adapters                       # the sample
     python -m benchmarks.models.adapters --data DIR --rank 8
 
-Each way fits the encoder with the settings of params.yaml but for the learning rate, encodes all items, and is asked as
-finetune asks: NDCG@10 of content kNN on the gate's validation, at its best setting. Seconds are of CPU and hold the
-encoding.
+Each method fine-tunes the encoder with the settings of params.yaml except the learning rate, encodes all items, and is
+scored as in finetune: NDCG@10 of content kNN on the gate's validation, with its best setting. Seconds are CPU time,
+encoding included.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def compare(rank: int) -> Table:
     """A row a way."""
     settings, data = load(), load_dataset()
     judge = Validator(ndcg, data.exclude_seen, data.clock == "time", 1)
-    table = Table("method", "learning rate", "weights trained", "NDCG@10", "CPU s", title="Fitting the content encoder")
+    table = Table(
+        "method", "learning rate", "weights trained", "NDCG@10", "CPU s", title="Fine-tuning the content encoder"
+    )
     base = np.load("data/embed/vectors.npy")
     table.add_row("as it is", "", "0", f"{content_quality(data, base, settings, judge):.4f}", "")
     for method, rates in WAYS.items():
@@ -79,7 +81,9 @@ def compare(rank: int) -> Table:
 def main() -> None:
     """Compare and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", metavar="DIR", help="items.* and events.*; the source of params.yaml unless given")
+    parser.add_argument(
+        "--data", metavar="DIR", help="a folder with items.* and events.* (default: params.yaml's source)"
+    )
     parser.add_argument("--rank", type=int, default=16)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="nightreel-adapters-") as folder:

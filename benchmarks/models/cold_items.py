@@ -1,15 +1,15 @@
-"""How items without events fare by what is known of them: title, description, what was understood, sound and picture.
+"""Recommending items without events, by what is known of them: title, description, derived fields, sound and pictures.
 
-    python -m benchmarks.models.cold_items --data FOLDER         # items.* and events.*; validated and understood first
-    python -m benchmarks.models.cold_items --workspace FOLDER    # of a run: data/validate and data/understand are there
-    python -m benchmarks.models.cold_items … --described         # only items with a description or transcript take part
+    python -m benchmarks.models.cold_items --data FOLDER         # items.* and events.*; runs validate and understand
+    python -m benchmarks.models.cold_items --workspace FOLDER    # of a run, with data/validate and data/understand
+    python -m benchmarks.models.cold_items … --described         # only items with a description or transcript
 
-The catalogue is cut at random into five parts. Each in turn is new: its events are hidden, content kNN ranks it among
-itself for everybody who took something of it and something else, and the truth is what they took. So every item is new
-once, and whoever took an item of several parts counts by the mean. The control ranks a part for all alike, by nearness
-to the mean of all other events' vectors: much of what content seems to know of a user is what everybody likes. Nothing
-of a part's events is in its vectors: encoders know no event, and fusion is learned from the other parts' alone. Each
-row is compared with the one above it, user by user.
+The catalogue is split at random into five parts. Each in turn is treated as new: its events are hidden, content kNN
+ranks its items for all users with events inside and outside the part, and the former are the targets. So every item is
+new once, and users with events in several parts count with their mean. The control ranks a part equally for all users,
+by similarity to the mean vector of all other events, because much of what content seems to know of a user is true of
+everybody. No event of a part is used for its vectors: encoders use no events, and fusion is trained on the other parts.
+Each row is compared with the row above, paired by user.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def main() -> None:
     given = parser.add_mutually_exclusive_group(required=True)
     given.add_argument("--data", type=Path, help="a folder with items and events")
     given.add_argument("--workspace", type=Path, help="a folder with a run's data")
-    parser.add_argument("--encoder", help="embed.encoder (default: as embed chooses)")
+    parser.add_argument("--encoder", help="embed.encoder (default: the one that embed selects)")
     parser.add_argument("--described", action="store_true", help="only items with a description or transcript")
     asked = parser.parse_args()
     settings, console = load(ROOT / "params.yaml"), Console(width=130)

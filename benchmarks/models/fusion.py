@@ -1,12 +1,12 @@
-"""What sound and pictures add to text, and what is left when a modality is missing. Prints two tables.
+"""The contribution of sound and pictures to text, and the loss when a modality is missing. Prints two tables.
 
-    python -m benchmarks.models.fusion                       # some minutes: an encoder looks at every picture
+    python -m benchmarks.models.fusion                       # some minutes: every picture is encoded
     python -m benchmarks.models.fusion --items 200 --users 500
 
-Catalogue and behaviour are made up (benchmarks/understanding/planted_media.py says how): real media with real behaviour can't be had
-here. So the tables say what fusion makes of a relation between media and taste that is there, not how strong it is on
-a platform. Encoders, fusion, content kNN and metrics are the project's own, with the settings of params.yaml; these
-were chosen on the world of seed 20261122, which the default is not.
+Catalogue and behaviour are synthetic (see benchmarks/understanding/planted_media.py), because no public data set has
+real media and real behaviour that can be shipped. So the tables show whether fusion finds a relation between media and
+taste that exists, not how strong it is on a platform. Encoders, fusion, content kNN and metrics are the project's own,
+with the settings of params.yaml, which were selected on data of seed 20261122; the default seed is another.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--users", type=int, default=1500)
     parser.add_argument("--items", type=int, default=400)
-    parser.add_argument("--seed", type=int, default=1, help="of the world (default: 1)")
+    parser.add_argument("--seed", type=int, default=1, help="of the synthetic data (default: 1)")
     asked = parser.parse_args()
     settings, console = load(Path(__file__).parents[2] / "params.yaml"), Console(width=120)
     made = world(users=asked.users, items=asked.items, events=16, seed=asked.seed)

@@ -1,12 +1,14 @@
-"""A rating head trained jointly with the transformer (multi-task), against none, on validation. Prints a table.
+"""A rating head trained jointly with the transformer (multi-task), compared with none, on validation. Prints two
+tables.
 
     python -m benchmarks.models.joint_ratings                          # after a run, or after its stages up to embed
     python -m benchmarks.models.joint_ratings --weights 0.1 1 --epochs 3
 
-NDCG@10 is of the transformer's own lists. RMSE is of the ratings in the gate fold's validation by users that training
-knows: by biases, by biases and factors at params.yaml's best setting (the head that is published), and by biases and
-the transformer's head. Both differences are paired with their first row, 95% over users. The head pays where NDCG@10
-gains, or loses nothing and the RMSE is below that of the factors. Seconds are of CPU; the test split is not read.
+NDCG@10 is that of the transformer's own lists. RMSE is that of the ratings in the gate fold's validation by users with
+training events: by biases, by biases and factors with params.yaml's best setting (the published rating model), and by
+biases and the transformer's head. Differences are paired with the first row, with 95% intervals over users. The head is
+worthwhile where NDCG@10 improves, or does not get worse while the RMSE is below that of the factors. Seconds are CPU
+time; the test split is not read.
 """
 
 from __future__ import annotations
@@ -84,7 +86,7 @@ def compare(data: Dataset, settings: Finetune, weights: list[float], epochs: flo
         first = own if first is None else first
         lists.add_row(f"{weight:g}", f"{own.mean():.4f}", paired(own, first), f"{spent:.1f}")
         if weight:
-            rest = member.foretold(task.train, asked.users, asked.items)
+            rest = member.rating_residuals(task.train, asked.users, asked.items)
             told = np.clip(biases.predict(asked.users, asked.items) + rest, biases.scale[1], biases.scale[2])
             errors[f"biases and the head, weight {weight:g}"] = (told - asked.values) ** 2
         print(f"weight {weight:g}: NDCG@10 {own.mean():.4f}, {spent:.1f} s", flush=True)
@@ -93,7 +95,7 @@ def compare(data: Dataset, settings: Finetune, weights: list[float], epochs: flo
 
 def errors_table(errors: Mapping[str, FloatArray], asked: Rated) -> Table:
     """RMSE of each way, and its mean squared error less the biases'."""
-    table = Table("foretold by", "RMSE", "squared error less the biases' [95%]", title=f"{len(asked):,} ratings")
+    table = Table("predicted by", "RMSE", "squared error less the biases' [95%]", title=f"{len(asked):,} ratings")
     floor = of_users(errors["biases"], asked.users)
     for name, squared in errors.items():
         table.add_row(name, f"{np.sqrt(squared.mean()):.4f}", paired(of_users(squared, asked.users), floor))
@@ -104,7 +106,7 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", nargs="+", type=float, default=[0.1, 0.3, 1.0])
-    parser.add_argument("--epochs", type=float, help="over the events; params.yaml's unless given")
+    parser.add_argument("--epochs", type=float, help="training epochs (default: params.yaml's)")
     given = parser.parse_args()
     for table in compare(load_dataset(), load().finetune, given.weights, given.epochs):
         Console(width=100).print(table)

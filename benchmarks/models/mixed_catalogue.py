@@ -1,11 +1,11 @@
-"""Videos, music and podcasts in three languages, some with media files, some of them broken, from end to end.
+"""A complete night on videos, music and podcasts in three languages, some with media files, some of them broken.
 
     python -m benchmarks.models.mixed_catalogue                  # some minutes
-    python -m benchmarks.models.mixed_catalogue --keep FOLDER    # data, state and report pages stay there
+    python -m benchmarks.models.mixed_catalogue --keep FOLDER    # keeps data, state and report pages there
 
-Catalogue, media and behaviour are made up (benchmarks/models/mixed_world.py says how). The night is `nightreel run --data` in
-a fresh clone of HEAD, with the multilingual encoder. Prints what was understood of which items and why not of others,
-NDCG@10 of known and of new items, one medium from another, and what each stage cost.
+Catalogue, media and behaviour are synthetic (see benchmarks/models/mixed_world.py). The night is `nightreel run --data`
+in a fresh clone of HEAD, with the multilingual encoder. Prints which fields were derived for which items and why not
+for others, NDCG@10 of known and of new items and across media types, and the cost of each stage.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def show_items(data: Path, console: Console) -> None:
     derived = pq.read_table(data / "understand" / "items.parquet", columns=["language"]).to_pylist()
     notes = pq.read_table(data / "understand" / "provenance.parquet").to_pylist()
     there = {(note["item_id"], note["field"]) for note in notes if note["skipped"] is None}
-    table = Table("items", "all", "described", "with a file", *FIELDS.values(), title="What was understood")
+    table = Table("items", "all", "described", "with a file", *FIELDS.values(), title="Derived fields")
 
     def row(name: str, some: list[Row]) -> None:
         told = [sum(bool(item[column]) for item in some) for column in ("description", "media_uri")]
@@ -81,7 +81,7 @@ def show_items(data: Path, console: Console) -> None:
     # A figure of the one item, in brackets, is no reason of its own.
     cut = [(note["field"], re.sub(r" \([^()]*\d[^()]*\)$", "", note["skipped"])) for note in notes if note["skipped"]]
     reasons = Counter(cut)
-    table = Table("no …", "because", "items", title="What could not be said")
+    table = Table("missing field", "reason", "items", title="Missing fields")
     for (field, reason), count in sorted(reasons.items(), key=lambda each: (each[0][0], -each[1])):
         table.add_row(FIELDS.get(field, field), reason, f"{count:,}")
     console.print(table)
@@ -95,12 +95,12 @@ def show_quality(data: Path, console: Console) -> None:
     rows: dict[tuple[str, bool], list[float]] = {}
     for row in scores.to_pylist():
         rows.setdefault((row["model"], (row["fold"], row["user"]) in new), []).append(row["ndcg@10"])
-    table = Table("what was wanted", "users", *MODELS, title=f"NDCG@10 [95%], {dataset.gate}, every item ranked")
+    table = Table("wanted items", "users", *MODELS, title=f"NDCG@10 [95%], {dataset.gate}, every item ranked")
     for kind, told in ((False, "known items alone"), (True, "at least one new item")):
         own = [rows.get((model, kind), []) for model in MODELS]
         table.add_row(told, f"{len(own[0]):,}", *map(shown, own))
     console.print(table)
-    table = Table("who or what", "model", "users", "NDCG@10 [95%]", title="Newcomers, and one medium from another")
+    table = Table("segment", "model", "users", "NDCG@10 [95%]", title="Cold start, and across media types")
     for row in json.loads((data / "evaluate" / "cold_start.json").read_text("utf-8")):
         if not row["what"].startswith("user, ") or " from " in row["what"]:
             table.add_row(row["what"], row["model"], f"{row['users']:,}", interval(Interval(**row["ndcg"])))
@@ -131,7 +131,7 @@ def interval(figure: Interval) -> str:
 
 def show_costs(state: Path, console: Console) -> None:
     """Seconds and peak memory of each stage."""
-    table = Table("stage", "seconds", "peak MB", title="What the night cost")
+    table = Table("stage", "seconds", "peak MB", title="Cost of the night")
     for path in sorted((state / "notes").glob("*.cost.json"), key=lambda path: path.stat().st_mtime):
         cost = json.loads(path.read_text("utf-8"))
         table.add_row(path.name.split(".")[0], f"{cost['wall_seconds']:.1f}", f"{cost['peak_mb']:,.0f}")

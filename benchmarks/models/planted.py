@@ -1,11 +1,11 @@
-"""Data sets of any size with a planted taste, order and trend, for what no public set may be shipped for.
+"""Synthetic data sets of any size with planted tastes, order and trends, where no public data set can be shipped.
 
     write(folder, users=50_000, items=20_000, events=310_000, seed=0)
 
-Every item has a genre (Zipf over 24), an appeal (Zipf over items) and four successors of its genre; every user likes
-three genres and has a length of history (log-normal). A step follows a successor of the last item with probability
-0.35, else takes an item of a liked genre by appeal. No item is taken twice by a
-user. Timestamps are positions (`clock` order) or epoch seconds.
+Every item has a genre (Zipf over 24), a popularity (Zipf over items) and four successors in its genre; every user likes
+three genres and has a history of log-normal length. The next event is a successor of the last item with probability
+0.35, else an item of a liked genre, by popularity. No item occurs twice for a user. Timestamps are positions (`clock`
+order) or epoch seconds.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""Does a predicted rating help to rank? The blend's trees with and without it, on validation.
+"""Predicted ratings as features of the ranker: its trees with and without them, on validation.
 
-    python -m benchmarks.models.rating_features                          # after a run, on data that hold ratings
+    python -m benchmarks.models.rating_features                          # after a run, on data with ratings
     python -m benchmarks.models.rating_features --fold global_time
 
-The members are those of data/finetune/choices.json but for the ones `--without` names (the transformer takes most of
-the time). The trees learn on earlier positions of the training split and rank validation; a feature is as of its
-moment: the head has learned from the engine's own training events, and a user's part comes from the history alone.
+The models are those of data/finetune/choices.json, except those that `--without` names (the transformer takes most of
+the time). The trees are trained on earlier positions of the training split and rank validation. Features are as of the
+position's time: the rating model is fitted to the same events as the models, and a user's part to the history alone.
 
-    item        how far above the mean an item is rated
-    taste       what the user's factors add to it
+    item        how far the item's mean rating is above the overall mean
+    taste       the contribution of the user's factors
     predicted   the predicted rating: mean, user, item and taste together
 """
 
@@ -121,7 +121,9 @@ def compare(
 
 def show(fold: str, found: Mapping[str, FloatArray]) -> None:
     """A row a set of features: its mean, and the paired difference from `none`. found: [n] NDCG@10 of each."""
-    table = Table("features added", "NDCG@10", "less none", "95% interval", title=f"{fold}: the blend on validation")
+    table = Table(
+        "features added", "NDCG@10", "difference to none", "95% interval", title=f"{fold}: the ranker on validation"
+    )
     for name, values in found.items():
         pair = mean_interval(values - found["none"], 2000, np.random.default_rng(0))
         table.add_row(name, f"{values.mean():.4f}", f"{pair.point:+.4f}", f"{pair.low:+.4f} to {pair.high:+.4f}")

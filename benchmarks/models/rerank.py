@@ -1,12 +1,12 @@
-"""A language model as re-ranker of the blend's first 50, against the blend itself.
+"""A language model as re-ranker of the ranker's top 50, compared with the ranker itself.
 
     python -m benchmarks.models.rerank --model FOLDER                     # a folder in transformers' format
     python -m benchmarks.models.rerank --model NAME --endpoint http://localhost:8000/v1
     python -m benchmarks.models.rerank --gguf FILE                        # converted first; needs the package gguf
 
-Run it in the checkout after a run: it asks data/finetune/candidate, as evaluate does, for the first test users that a
-seeded draw gives. The read of the test split is counted. `oracle` puts the wanted items of the 50 first: what a perfect
-re-ranker would reach. A model is worth its time where the lower bound of its difference is above 0.
+Run it in the checkout after a run: it requests lists of data/finetune/candidate, as evaluate does, for a seeded random
+sample of test users. The read of the test split is counted. `oracle` puts the wanted items of the 50 first: the score
+of a perfect re-ranker. A model is worth its time where the lower bound of its difference is above 0.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def reranked(model: LanguageModel, lists: Lists, histories: list[list[int]], lin
 def show(lists: dict[str, Lists], truth: Truth, console: Console, seed: int) -> None:
     """NDCG@10 of each list, and its paired difference from the blend's."""
     values = {name: per_user(each, truth, (K,))[METRIC] for name, each in lists.items()}
-    table = Table("list", "NDCG@10", "95% interval", "less the blend's", "95% interval", title="Re-ranking")
+    table = Table("list", "NDCG@10", "95% interval", "difference to the ranker", "95% interval", title="Re-ranking")
     for name, own in values.items():
         pair = mean_interval(own - values["blend"], 2000, np.random.default_rng(seed))
         mean = mean_interval(own, 2000, np.random.default_rng(seed))
@@ -127,7 +127,7 @@ def measure(model: LanguageModel, users: int, top: int, seed: int) -> None:
         f"{spent / len(found):.1f} s and {sum(each.tokens for each in found) / len(found):,.0f} tokens a user"
     )
     for fault, count in Counter(each.fault.partition(":")[0] for each in found if each.fault).items():
-        console.print(f"not used, the answer {fault}: {count}")
+        console.print(f"rejected because the response {fault}: {count}")
 
 
 def main() -> None:

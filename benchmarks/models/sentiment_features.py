@@ -1,11 +1,11 @@
-"""Does an item's sentiment help to rank? The blend's trees with and without it, on validation.
+"""An item's sentiment as a feature of the ranker: its trees with and without it, on validation.
 
     python -m benchmarks.models.sentiment_features                     # after a run, on a catalogue with descriptions
     python -m benchmarks.models.sentiment_features --workspace DIR     # a run's folder elsewhere
 
-The members are those of data/finetune/choices.json but for the ones `--without` names (the transformer takes most of
-the time). The trees learn on earlier positions of the training split and rank validation. A score is made of the
-item's own words, no behaviour, so it is known at every moment; without one it is NaN.
+The models are those of data/finetune/choices.json, except those that `--without` names (the transformer takes most of
+the time). The trees are trained on earlier positions of the training split and rank validation. The score is computed
+from the item's text, not from behaviour, so it is known at all times; without text it is NaN.
 
     score       the item's score: probability of a positive tone less that of a negative one
     from_mean   the same less the decayed mean over the user's history

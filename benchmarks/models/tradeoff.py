@@ -1,10 +1,10 @@
-"""What the sliders cost: NDCG@10 beside how unlike, and how new, the items of a list are, over their values.
+"""The trade-off of the sliders: NDCG@10, diversity and novelty of lists over the sliders' values.
 
     python -m benchmarks.models.tradeoff                 # in a checkout after `nightreel run`
     python -m benchmarks.models.tradeoff --checkout DIR
 
-The rehearsed bundle answers the test users as the reader answers a wish: maximal marginal relevance over its best
-100 candidates. So the first row is what the verdict measured. The use is noted as a read of the test split.
+The candidate bundle recommends to the test users as the reader does with these options: maximal marginal relevance over
+its best 100 candidates. So the first row is what the verdict measured. The use is counted as a read of the test split.
 """
 
 from __future__ import annotations

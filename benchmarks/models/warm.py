@@ -1,15 +1,16 @@
-"""Warm start against learning anew, night after night, on validation. Prints a table.
+"""Warm start compared with training from scratch, night after night, on validation. Prints a table.
 
-    python -m benchmarks.models.warm                           # the sample, six nights, the encoder as it is
-    python -m benchmarks.models.warm --fitted --blend          # every night fits its encoder; the last one learns a blend too
+    python -m benchmarks.models.warm                           # the sample, six nights, the encoder not fine-tuned
+    python -m benchmarks.models.warm --fitted --blend          # every night fine-tunes its encoder; the last one also
+                                                               # trains a ranker
     python -m benchmarks.models.warm --data DIR --nights 4
 
-The events are cut at six moments; a night knows all before its own. Every night learns both ways, what each fold's
-members know being equal event by event: anew, and from the state that the night before kept (the first has none).
-NDCG@10 is of the transformer alone on the fold's validation, seconds are of CPU, for both links that finetune trains
-before validation is asked. The difference has its paired 95% interval over users; over all nights a user's figure is
-the mean of the user's nights. `parity` is NO where the interval is below 0; a wide one that holds 0 proves little. No
-test event is looked at.
+The events are cut at six points in time; a night knows all events before its own. Every night trains in both ways, on
+the same events of every fold: from scratch, and from the state that the night before has saved (the first has none).
+NDCG@10 is that of the transformer alone on the fold's validation; seconds are CPU time of both trainings before
+validation. The difference has a paired 95% interval over users; over all nights a user counts with the mean of the
+user's nights. `parity` is NO where the interval is below 0; a wide interval that contains 0 proves little. No test
+event is used.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ from nightreel.models.training.training_examples import Validator, examples
 from nightreel.models.training.warm_start import find, keep, warm_start_context
 from nightreel.settings import Settings, load
 from nightreel.stage import state_directory
-from tasks.finetune import content_lesson
+from tasks.finetune import content_inputs
 
 ROOT = Path(__file__).parents[2]
 MEMBER: Final = "transformer"
@@ -166,7 +167,7 @@ def compare(
     fits = warm_start_context(data, task.inner, encoder, {"vectors": vectors.shape[1]})
     earlier, alone = find(kept[0], fits, night.catalogue, most=1000), night.choices([MEMBER])
     start = earlier.start(alone)
-    print(f"  {fold}: {earlier.told(alone)}", flush=True)
+    print(f"  {fold}: {earlier.summary(alone)}", flush=True)
     warm = night.way(alone, start)
     keep(kept[1], fits, warm.inner, alone, earlier)
     if start is None:
@@ -190,7 +191,7 @@ def nights(
         print(f"night {number}: {tonight.events.num_rows:,} events", flush=True)
         vectors, encoder = base, "base"
         if fitted:
-            content = fit_content(base, content_lesson(tonight, settings, judge), folder / "content")
+            content = fit_content(base, content_inputs(tonight, settings, judge), folder / "content")
             vectors, encoder = content.vectors, content.fitted
             shutil.rmtree(folder / "content", ignore_errors=True)
         for fold in tonight.folds:
@@ -203,7 +204,7 @@ def nights(
 
 def show(found: dict[str, list[Tally]]) -> None:
     """A row a night, and one for all of them."""
-    table = Table(title="Warm start against learning anew, on validation", title_justify="left")
+    table = Table(title="Warm start compared with training from scratch, on validation", title_justify="left")
     for column in ("", "night", "anew", "warm", "warm - anew [95%, paired]", "parity", "anew s", "warm s", "time"):
         table.add_column(column, justify="left" if column in ("", "parity") else "right")
     for name, tallies in found.items():
@@ -229,10 +230,12 @@ def prepare(scratch: Path, data: str | None) -> None:
 def main() -> None:
     """Learn the nights both ways and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", metavar="DIR", help="items.* and events.*; the source of params.yaml unless given")
+    parser.add_argument(
+        "--data", metavar="DIR", help="a folder with items.* and events.* (default: params.yaml's source)"
+    )
     parser.add_argument("--nights", type=int, default=6)
-    parser.add_argument("--fitted", action="store_true", help="fit the encoder to behaviour, anew every night")
-    parser.add_argument("--blend", action="store_true", help="learn the whole blend on the last night, both ways")
+    parser.add_argument("--fitted", action="store_true", help="fine-tune the encoder, from scratch every night")
+    parser.add_argument("--blend", action="store_true", help="also train a ranker on the last night, in both ways")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="nightreel-warm-") as folder:
         scratch = Path(folder)

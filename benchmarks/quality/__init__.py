@@ -1,1 +1,1 @@
-"""Quality with peers side by side: see __main__."""
+"""Comparison of recommendation quality with other libraries; see __main__."""

@@ -1,12 +1,12 @@
-"""Nightreel and published recommenders on the same split, by one scorer, in one table.
+"""Nightreel and other libraries' recommenders on the same split, scored by the same code, in one table.
 
     python -m benchmarks.quality --data movielens-100k
     python -m benchmarks.quality --data FOLDER --protocol leave_last_out --minutes 5 --peers rectools-ease implicit-als
 
-A night runs in a fresh clone of HEAD (or name a --workspace that had one). Peers learn from the very split that its
-validate stage wrote, in environments of their own, one process each: hyper-parameters chosen on validation within a
-time budget, one fit on train + validation, ten items for every test user. The test events are read once, by the
-scorer; each reading is logged in the state folder.
+A night runs in a fresh clone of HEAD (or give a --workspace where one has run). Peers are trained on the split that its
+validate stage wrote, in separate environments, one process each: hyper-parameters are selected on validation within a
+time budget, then one fit on train + validation gives ten items for every test user. The test events are read once, by
+the scorer; each read is logged in the state folder.
 """
 
 from __future__ import annotations
@@ -44,16 +44,20 @@ def arguments(words: list[str]) -> argparse.Namespace:
         "python -m benchmarks.quality", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", default="movielens-100k", help="a folder with items.* and events.*, or the sample")
-    parser.add_argument("--name", help="the data set's name in tables and file names (default: the folder's)")
+    parser.add_argument("--name", help="name of the data set in tables and file names (default: the folder's)")
     parser.add_argument("--protocol", choices=("leave_last_out", "global_time"), help="default: the gate's own")
     parser.add_argument("--cuts", type=int, choices=range(1, 6), help="global_time: rolling cuts, pooled (default: 1)")
     parser.add_argument("--peers", nargs="*", choices=list(ROSTER), default=list(ROSTER), metavar="PEER",
                         help=f"default: all of {', '.join(ROSTER)}")  # fmt: skip
-    parser.add_argument("--minutes", type=float, default=5.0, help="each peer's budget for its search (default: 5)")
-    parser.add_argument("--workspace", type=Path, help="a checkout after `nightreel run`, instead of a new night")
-    parser.add_argument("--state", type=Path, help="environments, answers, results (default: the state directory)")
-    parser.add_argument("--figure", type=Path, help="SVG or PNG (default: beside the result in the state folder)")
-    parser.add_argument("--again", action="store_true", help="ask peers again that have answered this before")
+    parser.add_argument(
+        "--minutes", type=float, default=5.0, help="time limit of each peer's hyper-parameter search (default: 5)"
+    )
+    parser.add_argument("--workspace", type=Path, help="a checkout after `nightreel run`, used instead of a new night")
+    parser.add_argument(
+        "--state", type=Path, help="folder of environments, lists and results (default: in the state directory)"
+    )
+    parser.add_argument("--figure", type=Path, help="SVG or PNG file (default: next to the result)")
+    parser.add_argument("--again", action="store_true", help="run peers again that have cached lists")
     asked = parser.parse_args(words)
     if not asked.minutes > 0:
         parser.error("--minutes: must be above 0")

@@ -1,4 +1,4 @@
-"""Getting a peer's lists: one child process a peer and fold, kept while split, budget and code are the same."""
+"""Getting a peer's lists: one child process per peer and fold, cached while split, budget and code are the same."""
 
 from __future__ import annotations
 

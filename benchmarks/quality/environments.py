@@ -1,4 +1,4 @@
-"""The peers' environments: made once in the state folder, from the pinned requirements beside the peers' code."""
+"""The peers' environments, installed once in the state folder from the pinned requirements next to the peers' code."""
 
 from __future__ import annotations
 

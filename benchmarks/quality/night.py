@@ -1,4 +1,5 @@
-"""Nightreel's side: a night over the data in a fresh clone (or a workspace that had one), its question, its lists."""
+"""Nightreel's side: a night on the data in a fresh clone (or a workspace where one has run), its split and its
+lists."""
 
 from __future__ import annotations
 

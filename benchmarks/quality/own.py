@@ -1,10 +1,10 @@
-"""The workspace's side, run with the workspace's own code: what its night asked of everyone, and what it answered.
+"""The workspace's side, run with the workspace's own code: the split of its night, and its lists.
 
     python own.py question FOLDER PROTOCOL     # FOLDER/<fold>/question/*.parquet and FOLDER/<fold>/truth.parquet
     python own.py answer FOLDER FOLD PROTOCOL  # FOLDER/<fold>/nightreel.<model>.parquet and .json
-    python own.py fit FOLDER FOLD PROTOCOL     # FOLDER/<fold>/fit.json: the rehearsal's fit once more, timed
+    python own.py fit FOLDER FOLD PROTOCOL     # FOLDER/<fold>/fit.json: the candidate's fit once more, timed
 
-The current directory is the workspace. The questions are those of the evaluate stage (nightreel.evaluation.test_set).
+The current directory is the workspace. Users and truth are those of the stage evaluate (nightreel.evaluation.test_set).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The comparison as a figure: a panel a result, a bar a model, its 95% interval.
+"""The comparison as a figure: a panel for each result, a bar for each model with its 95% interval.
 
 python -m benchmarks.quality.plot OUT.svg RESULT.json…
 """

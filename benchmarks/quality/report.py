@@ -1,4 +1,4 @@
-"""From lists to the comparison: figures with intervals, paired differences, the tables and the JSON."""
+"""The comparison from the lists: metrics with intervals, paired differences, the tables and the JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The peers: what each is called, the environment it lives in, and the code that runs it."""
+"""The peers: their names, their environments, and the code that runs them."""
 
 from __future__ import annotations
 

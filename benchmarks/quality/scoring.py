@@ -1,6 +1,6 @@
-"""One scorer for everybody: NDCG@10, recall@10 and MRR@10 with binary relevance over full rankings, and intervals.
+"""The scorer of all lists: NDCG@10, recall@10 and MRR@10 with binary relevance over full rankings, with intervals.
 
-Plain numpy, and none of Nightreel's own metrics code, so that neither can hide a fault of the other.
+It is plain numpy and shares no code with Nightreel's own metrics, so that neither can hide a bug of the other.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the service's rate is compared with: a FastAPI application with one route that does nothing."""
+"""The baseline of the service's request rate: a FastAPI application with one route that does nothing."""
 
 from __future__ import annotations
 

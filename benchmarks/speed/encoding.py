@@ -1,13 +1,13 @@
-"""Text encoding beside sentence-transformers, on the same texts, in turns, in one run.
+"""Speed of text encoding compared with sentence-transformers, on the same texts, in alternating turns of one run.
 
     python benchmarks/speed/encoding.py                       # data/validate/items.parquet, after a run
     python benchmarks/speed/encoding.py --items FILE --texts 1000 --rounds 3
 
-Each way's share of the CPU's peak is printed: the peak of its number type is the best of several products of square
-matrices on all cores; an encoder's products are counted by torch's FlopCounterMode, without padding and without
-attention's own (below a tenth). The peer encodes as its users call it (`SentenceTransformer(…).encode(texts)`: float32,
-batches of 32), in a process of its own, with the packages of this environment and sentence-transformers from a folder
-in the state directory.
+Each method's share of the CPU's peak is printed. The peak of a number type is the best of several products of square
+matrices on all cores; the operations of an encoder are counted by torch's FlopCounterMode, without padding and without
+those of attention itself (below a tenth). The peer encodes as its users call it
+(`SentenceTransformer(…).encode(texts)`: float32, batches of 32), in a separate process, with the packages of this
+environment and sentence-transformers from a folder in the state directory.
 """
 
 from __future__ import annotations
@@ -209,8 +209,8 @@ def main() -> None:
     """Print the table and whether the targets are met."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=Path, default=Path("data/validate/items.parquet"), help="a catalogue")
-    parser.add_argument("--texts", type=int, default=1000, help="how many texts, drawn at random (default: 1000)")
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each way (default: 3)")
+    parser.add_argument("--texts", type=int, default=1000, help="number of texts, sampled at random (default: 1000)")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each method (default: 3)")
     asked = parser.parse_args()
     settings = load(Path(__file__).parents[2] / "params.yaml").embed.model_copy(update={"device": "cpu"})
     texts = [text for text in read_texts(asked.items) if text]
@@ -222,7 +222,9 @@ def main() -> None:
     told = ", ".join(f"{name} {flop / 1e9:,.0f} GFLOP/s" for name, flop in peaks.items())
     print(f"{torch.get_num_threads()} cores; measured peak: {told}; bfloat16 {'pays' if native else 'does not pay'}\n")
     encoders = opened(settings, native)
-    print("| texts | way | texts/s, median | best | times the peer | least cosine to float32 | share of the peak |")
+    print(
+        "| texts | method | texts/s, median | best | times the peer | lowest cosine with float32 | share of the peak |"
+    )
     print("|---|---|---|---|---|---|---|")
     found: list[Row] = []
     with peer(locate(settings).folder) as theirs:

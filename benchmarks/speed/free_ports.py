@@ -1,4 +1,4 @@
-"""Free ports on loopback for servers that benchmarks and tests start."""
+"""Free ports on loopback for the servers that benchmarks and tests start."""
 
 from __future__ import annotations
 

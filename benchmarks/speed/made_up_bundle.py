@@ -1,4 +1,4 @@
-"""A made-up version of any size, for measuring the reader: real members, random tastes, vectors around topics."""
+"""A synthetic version of any size for measuring the reader: real models, random tastes, vectors around topics."""
 
 from __future__ import annotations
 
@@ -73,7 +73,8 @@ def assemble(
     base: Path | None = None,
     without: tuple[str, ...] = (),
 ) -> str:
-    """Train, write and seal; returns the digest. index, base: see nightreel.models.content_vectors. without: members left out."""
+    """Train, write and seal; returns the digest. index, base: see nightreel.models.content_vectors. without: members
+    left out."""
     folder.mkdir(parents=True)
     pq.write_table(made.items, folder / "items.parquet")
     pq.write_table(pa.table({"user_id": [f"u{n:07d}" for n in range(len(made.past))]}), folder / "users.parquet")

@@ -1,9 +1,9 @@
-"""What a night costs: first run, second run, `dvc repro`, one changed title, one `recommend`. Prints a table.
+"""Cost of a night: first run, second run, `dvc repro`, one changed title, one `recommend`. Prints a table.
 
     python -m benchmarks.speed.nightly            # in an environment with nightreel[pipeline]
 
-Works on a fresh clone of HEAD in a temporary folder, with a state directory of its own. Peak memory is the largest sum
-of resident memory over the command's process tree, sampled every 0.2 s.
+Works on a fresh clone of HEAD in a temporary folder, with a separate state directory. Peak memory is the largest sum of
+resident memory over the command's process tree, sampled every 0.2 s.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def own_data(folder: Path, title: str) -> None:
 
 def main() -> None:
     """Measure and print."""
-    table = Table(title="The cost of a night", title_justify="left")
+    table = Table(title="Cost of a night", title_justify="left")
     for column in ("what", "seconds", "peak MB", "bar", "met"):
         table.add_column(column, justify="left" if column in ("what", "met") else "right")
 

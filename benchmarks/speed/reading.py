@@ -1,10 +1,10 @@
-"""What reading costs: the reader on 100,000 made-up items x 384 and on the published version, and the service.
+"""Latency and memory of the reader, on 100,000 synthetic items x 384 and on the published version; rate of the service.
 
-    python -m benchmarks.speed.reading                # all; some minutes
-    python -m benchmarks.speed.reading --items 20000  # a smaller made-up catalogue
+    python -m benchmarks.speed.reading                # everything; some minutes
+    python -m benchmarks.speed.reading --items 20000  # a smaller synthetic catalogue
 
-One core for the reader. The service's rate stands beside an empty FastAPI route's in the same run, asked by wrk where
-it is installed (apt-get install wrk), else by a client of our own, which is the slower part then.
+The reader uses one core. The service's rate is compared with that of an empty FastAPI route in the same run, measured
+with wrk where it is installed (apt-get install wrk), else with our own client, which is then the slower part.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def main() -> None:
     try:
         name = Reader.open().config.get("name")
     except UserError as error:
-        Console().print(f"No published version to measure, so neither the service: {error}", style="dim")
+        Console().print(f"There is no published version, so the service is not measured: {error}", style="dim")
         return
     show(f"Reader, the published version ({name}), one core", of_reader(store_uri(), False))
     show(f"Service over it{'' if serving.WRK else ' (asked by our own client: wrk is not installed)'}",

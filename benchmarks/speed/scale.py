@@ -1,10 +1,10 @@
 """Time and memory of a night on larger data, made by benchmarks.models.planted. Prints a table.
 
-    python -m benchmarks.speed.scale                          # both sizes of the bars; an hour
-    python -m benchmarks.speed.scale --size 500,300,20000     # one of your own: users, items, events
+    python -m benchmarks.speed.scale                          # both target sizes; an hour
+    python -m benchmarks.speed.scale --size 500,300,20000     # another size: users, items, events
 
-Works on a fresh clone of HEAD through `dvc repro`, stage by stage, with a state directory of its own. Lists for
-everybody are computed by refit; writing them out is the last row.
+Works on a fresh clone of HEAD through `dvc repro`, stage by stage, with a separate state directory. Lists for all users
+are computed by refit; writing them to a file is the last row.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The service's rate and its swaps under load; used by benchmarks.speed.reading."""
+"""Request rate of the service, and version swaps under load; used by benchmarks.speed.reading."""
 
 from __future__ import annotations
 

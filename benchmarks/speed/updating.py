@@ -1,10 +1,10 @@
-"""What a new version uploads: after a change of metadata with the models frozen, and after a night's refit.
+"""Size of the upload of a new version: after a change of metadata with the same models, and after a night's refit.
 
-    python -m benchmarks.speed.updating                 # 20,000 made-up items x 384
+    python -m benchmarks.speed.updating                 # 20,000 synthetic items x 384
     python -m benchmarks.speed.updating --items 100000  # with a vector index; minutes
 
-A hundredth of the items get another title and genres, and their texts another vector. The refit learns from a hundredth
-more events over the same items; every learned file may change then.
+One percent of the items get another title and genres, and another vector of their text. The refit has one percent more
+events over the same items; every trained file may change then.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Vector indexes side by side: what they find, how fast, how large, whether two builds are alike.
+"""Comparison of vector indexes: recall, speed, size, and whether two builds are identical.
 
-    python -m benchmarks.speed.vector_index                        # 100,000 made-up vectors x 384
+    python -m benchmarks.speed.vector_index                        # 100,000 synthetic vectors x 384
     python -m benchmarks.speed.vector_index --vectors vectors.npy  # an encoder's, for instance a bundle's
-    pip install faiss-cpu hnswlib                            # the peers; what is not installed is left out
+    pip install faiss-cpu hnswlib                            # the peers; those not installed are left out
 
-One thread, processor time. The questions are items and, as content kNN asks, recency-weighted means of 50 items. Where
-a library keeps coarse numbers, the exact cosines of twice as many as are asked for decide.
+One thread, CPU time. Queries are items and, as in content kNN, recency-weighted means of 50 items. Where a library
+stores compressed vectors, twice as many results are retrieved and ordered by their exact cosines.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--vectors", type=Path, help="float32 [n, d] of unit length, as .npy")
     parser.add_argument("--libraries", nargs="+", choices=[*MAKERS], default=[*MAKERS], help="default: all of them")
-    parser.add_argument("--twice", action="store_true", help="build each again, and compare the bytes")
+    parser.add_argument("--twice", action="store_true", help="build each index twice, and compare the bytes")
     asked = parser.parse_args()
     if not ONE_CORE.items() <= os.environ.items():  # numpy reads them when it is imported: begin anew
         os.execve(

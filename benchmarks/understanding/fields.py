@@ -1,12 +1,12 @@
-"""What understanding costs and how good its tags are, over a catalogue that validate has written.
+"""Cost of the stage understand and quality of its tags, on a catalogue that validate has written.
 
     python -m benchmarks.understanding.fields                  # data/validate/items.parquet, after a run
     python -m benchmarks.understanding.fields --items FILE [--most 1000]
 
-The stage runs in processes of its own, with an empty cache at first: over everything, with nothing changed, with the
-descriptions of 1% of the items changed, and over FEW items that it knows, which is its start-up: imports and the
-encoder's weights. Processor seconds are compared, since a busy machine stretches the others. The tags' figures are
-cross-validated: no item's tags are judged by a head that has learned from it.
+The stage runs in separate processes, at first with an empty cache: on everything, with no change, with the descriptions
+of 1% of the items changed, and on FEW known items, which measures its start-up: imports and the encoder's weights. CPU
+seconds are compared, because a busy machine lengthens the others. The tags' metrics are cross-validated: no item's tags
+are scored with a classifier that was trained on it.
 """
 
 from __future__ import annotations
@@ -89,21 +89,21 @@ def show_costs(full: Run, idle: Run, part: Run, start: Run, console: Console) ->
 def show_tags(tags: dict[str, Any], console: Console) -> None:
     """The learned tags beside their rivals."""
     if "learned" not in tags:
-        console.print("tags: none were learned: too few items with prose share a label")
+        console.print("tags: none were trained, because too few items with text share a label")
         return
     title = f"Tags: {tags['labels']} labels, {tags['items']:,} items with prose, cross-validated"
     table = Table("method", *COLUMNS, title=title)
     for name, shown in METHODS.items():
         table.add_row(shown, *(f"{tags[name][column]:.3f}" for column in COLUMNS))
     console.print(table)
-    console.print(f"expected calibration error of the learned probabilities: {tags['calibration_error']:.4f}")
+    console.print(f"expected calibration error of the predicted probabilities: {tags['calibration_error']:.4f}")
 
 
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=Path, default=Path("data/validate/items.parquet"))
-    parser.add_argument("--most", type=int, help="only the first so many items that have a description")
+    parser.add_argument("--most", type=int, help="use only this many items with a description, from the first on")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -1,15 +1,13 @@
-"""Time and peak memory of understand and embed by the size of the catalogue. Prints a table.
+"""Time and peak memory of understand and embed by catalogue size. Prints a table.
 
     python -m benchmarks.understanding.learning_curve                      # 1,000, 10,000 and 100,000 items
     python -m benchmarks.understanding.learning_curve --sizes 1000 5000
+    python -m benchmarks.understanding.learning_curve --distinct 60        # less to encode: faster, similar peaks
 
-    python -m benchmarks.understanding.learning_curve --distinct 60        # less to encode: quicker, with about the same peaks
-
-Made-up items with a title, a genre, a language and a description of some fifty words. Their texts are drawn from
---distinct ones, so that the encoder's work is the same for every size from there on: what is measured is the work and
-the memory that every item costs beside it. Each stage is a process of its own, with an empty cache and one thread.
-Processor seconds, since a busy machine stretches the others. Tags are learned from `understand.tags.most_items` items
-at the most, block by block.
+Synthetic items with a title, a genre, a language and a description of about fifty words. Their texts are drawn from
+--distinct ones, so that from that size on the encoder's work is constant: measured is the additional time and memory of
+each item. Each stage is a separate process, with an empty cache and one thread. Seconds are CPU time. Tags are trained
+on at most `understand.tags.most_items` items, block by block.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Whether the same film lies close in two languages: retrieval of translations, for each encoder that a package ships.
+"""Retrieval of translations, for each packaged encoder: is the same film similar in two languages?
 
     python -m benchmarks.understanding.multilingual                       # the packaged encoders
     python -m benchmarks.understanding.multilingual --encoder ID [--revision COMMIT]
 
-benchmarks/understanding/translations.json has 16 made-up films in seven languages, written for this. A film in one language is asked
-about among the films of another, all pairs of languages, and then among all films in all other languages: there a near
-film in its own language may win. Recall@1 and mean reciprocal rank.
+benchmarks/understanding/translations.json has 16 synthetic films in seven languages, written for this. A film in one
+language is the query, the films in another are ranked, for all pairs of languages; then all films in all other
+languages, where a similar film in the same language may come first. Recall@1 and mean reciprocal rank.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""A made-up catalogue whose taste lies in words, sounds and pictures, for what no public set may be shipped for.
+"""A synthetic catalogue where taste depends on words, sounds and pictures, because no public data set can be shipped.
 
-Planted: every item has a topic (told by its title), a sound style and a picture style, drawn independently; every user
-likes two topics, one sound style and one picture style. A user takes an item in proportion to its appeal times
-e^(strength) for each of the three that they like. So each modality tells something that the other two can't.
-The vectors are the project's own, of waves and pictures made here: three seconds of sound and one picture an item, of a
-pitch, tempo, colour and scale that the style does not fix. No user takes an item twice; the newest items have no
-training event.
+Planted: every item has a topic (stated in its title), a sound style and a picture style, independent of each other;
+every user likes two topics, one sound style and one picture style. The probability of an event is proportional to the
+item's popularity times e^(strength) for each of the three that the user likes. So each modality contributes information
+that the other two lack. The vectors are the project's own, computed from generated media: three seconds of sound and
+one picture an item, with a pitch, tempo, colour and scale that the style does not determine. No item occurs twice for a
+user; the newest items have no training event.
 """
 
 from __future__ import annotations

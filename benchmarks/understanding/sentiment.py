@@ -1,14 +1,16 @@
-"""How well the tone of a text is told: VADER, vectors, and both together, on kinds of text not learned from.
+"""Accuracy of sentiment labels: VADER, embeddings, and both combined, on kinds of text not trained on.
 
     python -m benchmarks.understanding.sentiment             # some minutes: thousands of texts are encoded
-    python -m benchmarks.understanding.sentiment --write     # also learns nightreel/understanding/text/sentiment_model.json, for params.yaml's encoder
+    python -m benchmarks.understanding.sentiment --write     # also trains sentiment_model.json in
+                                                             # nightreel/understanding/text, for params.yaml's encoder
 
-The texts and their ratings (Hutto and Gilbert 2014; means of twenty people, from -4 to 4) come in vaderSentiment's
+The texts and their ratings (Hutto and Gilbert 2014; means of twenty people, from -4 to 4) come from vaderSentiment's
 source package (MIT), fetched by pip with its hash checked, never committed: sentences of film reviews, product reviews,
-newspaper editorials and tweets. A text is positive from 0.5 on, negative from -0.5 down, else neutral. Learned from
-sentences; judged on up to five in a row where the source has them (their rating is the mean), since that is how long a
-description is. Every kind is judged by what was learned from the other three: a description is of another kind, too.
-The two weights are the best of four pairs that were tried on these texts; all but one gave the same to 0.001.
+newspaper editorials and tweets. A text is positive from 0.5 on, negative from -0.5 down, else neutral. Training is on
+single sentences; scoring on up to five consecutive ones where the source has them (their rating is the mean), which is
+the length of a description. Every kind is scored with a model trained on the other three, because a description is
+another kind, too. The two weights are the best of four pairs that were tried on these texts; all but one gave the same
+to 0.001.
 """
 
 from __future__ import annotations
@@ -172,7 +174,9 @@ def measure(texts: Texts, probabilities: Array, score: Array, least: float) -> R
 def show(texts: Texts, methods: Told, least: float, console: Console) -> None:
     """A table over all kinds, and one of what is used by kind."""
     measures = [name.replace("_", " ") for name in MEASURES]
-    table = Table("told by", *measures, title=f"Tone of {len(texts.kind):,} texts, each kind learned from the others")
+    table = Table(
+        "method", *measures, title=f"Sentiment of {len(texts.kind):,} texts, each kind by a model trained on the others"
+    )
     for name, (probabilities, score) in methods.items():
         table.add_row(name, *_cells(measure(texts, probabilities, score, least)))
     console.print(table)
@@ -204,7 +208,7 @@ def write(lessons: Texts, texts: Texts, methods: Told, encoder: str, least: floa
 def main() -> None:
     """Fetch, learn, print; write where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--each", type=int, default=700, help="texts of a kind (default: 700)")
+    parser.add_argument("--each", type=int, default=700, help="texts of each kind (default: 700)")
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args()
     settings = load(Path(__file__).parents[2] / "params.yaml")

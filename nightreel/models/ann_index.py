@@ -1,9 +1,10 @@
-"""Nearest items by content: a graph over 8-bit vectors proposes, the exact cosine decides.
+"""Approximate nearest-neighbour search by content: HNSW over 8-bit vectors, then exact cosines of what it finds.
 
 Source: Malkov & Yashunin, "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small
-World graphs", TPAMI 2020, in usearch's implementation; chosen by benchmarks.speed.vector_index. The file is mapped. Memory:
-about 530 bytes an item of 384 numbers. Time: two to three milliseconds a question at 100,000 items, where reading all
-vectors takes thirteen; building takes 0.7 ms an item, on one thread so that equal vectors give equal bytes.
+World graphs", TPAMI 2020, in usearch's implementation; see benchmarks.speed.vector_index.
+Memory: about 530 bytes an item of 384 dimensions, memory-mapped. Time: two to three milliseconds a query at 100,000
+items, where exact search takes thirteen; building takes 0.7 ms an item, on one thread so that equal vectors give equal
+bytes.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from nightreel.data.histories import IntArray
 from nightreel.models.top_k import top_items
 
 FILE = "vectors.usearch"
-DEPTH = 2  # found for each that is asked for: 8-bit cosines put close ones in the wrong order
+DEPTH = 2  # items retrieved for each one returned, because 8-bit cosines can swap close ones
 
 Best = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
 
 def build(vectors: npt.NDArray[np.float32], settings: Mapping[str, int], path: Path) -> None:
-    """Write the graph over vectors [n, d]; settings: connectivity, expansion_add."""
+    """Build and save the index of vectors [n, d]. settings: connectivity, expansion_add."""
     from usearch.index import Index
 
     graph = Index(
@@ -43,8 +44,14 @@ def build(vectors: npt.NDArray[np.float32], settings: Mapping[str, int], path: P
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """vectors: [n, d] of unit length or zero; graph: usearch's; changed: ascending rows whose vectors are newer than
-    the graph, which are compared one by one."""
+    """An open index.
+
+    Attributes:
+        vectors: [n, d] of unit length or zero.
+        graph: usearch's index.
+        changed: Rows, ascending, whose vectors are newer than the graph; they are compared exactly.
+        changed_vectors: Their vectors.
+    """
 
     vectors: npt.NDArray[np.float32]
     graph: Any
@@ -53,8 +60,14 @@ class Nearest:
 
     @classmethod
     def open(cls, path: Path, vectors: npt.NDArray[np.float32], changed: IntArray, expansion: int) -> Nearest | None:
-        """expansion: nodes of the graph kept in view; more finds more, and takes longer. None where there is no file
-        or usearch is not installed: then all vectors are read, which answers the same but for what a graph misses."""
+        """Open an index; None without a file or usearch, where exact search is used instead.
+
+        Args:
+            path: Of the graph.
+            vectors: [n, d] of unit length or zero.
+            changed: Rows, ascending, whose vectors are newer than the graph.
+            expansion: Candidate nodes of a search; more improves recall and takes longer.
+        """
         if not path.exists():
             return None
         try:
@@ -66,8 +79,18 @@ class Nearest:
         return cls(vectors, graph, changed, vectors[changed])
 
     def best(self, query: npt.NDArray[np.float32], k: int, without: IntArray, hidden: npt.NDArray[np.bool_]) -> Best:
-        """[≤ k] items nearest a vector [d], best first, and their cosines. without: items left out, each once;
-        hidden: [n] more of them; where they leave too few of what the graph finds, all vectors are read."""
+        """Find the items nearest to a vector. Falls back to exact search where too many of the found items are left
+        out.
+
+        Args:
+            query: [d] of unit length.
+            k: Number of items.
+            without: Items left out, without duplicates.
+            hidden: [n] further items left out.
+
+        Returns:
+            At most k items, best first, and their cosines.
+        """
         found = self.graph.search(query, DEPTH * k + len(without), threads=1).keys.astype(np.int64)
         out = hidden.copy()
         out[without] = True

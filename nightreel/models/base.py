@@ -1,4 +1,4 @@
-"""The one protocol behind which every recommender stands, and the catalogue that models may look at."""
+"""The interface of every recommender, and the item data that models may use."""
 
 from __future__ import annotations
 
@@ -21,32 +21,34 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 
 class Scored(Protocol):
-    """What a member says of n rows. floor: [n] its lowest score of a row; what scores no higher is no evidence, since a
-    member that knows nothing of a history scores all items alike."""
+    """One model's scores for n rows: of all items, or of retrieved ones."""
 
     @property
     def floor(self) -> npt.NDArray[np.float32]:
-        """[n]."""
+        """[n] lowest score of each row. Items with this score are no candidates: without a signal, all items score
+        alike."""
 
     def __len__(self) -> int:
-        """Rows."""
+        """Number of rows."""
 
     def top(self, k: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-        """[n, k] best items and their scores; -inf where there are no more."""
+        """[n, k] best items and their scores, -inf where there are no more."""
 
     def at(self, rows: IntArray, items: IntArray) -> npt.NDArray[np.float32]:
-        """[p] scores of items; rows ascending."""
+        """[p] scores of pairs of row and item; rows ascending."""
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What is known of the items without any behaviour.
+    """Item data that don't depend on user behaviour.
 
-    vectors: float32 [n, d] content vectors, unit length (zero where there is no text);
-    genres: float32 [n, g] multi-hot of the commonest genres; years: float32 [n] release year, NaN where unknown;
-    count: gives the words, counted when first asked for, since whoever only answers never asks;
-    nearest: finds items by their vectors without reading all of them, where a version has such an index;
-    changed: ascending rows of the vectors that are newer than what was computed from them with the version.
+    Attributes:
+        vectors: float32 [n, d] content vectors of unit length; zero for items without content.
+        genres: float32 [n, g] multi-hot encoding of the most common genres.
+        years: float32 [n] release years; NaN where unknown.
+        count: Counts words when called, because only fitting needs them.
+        nearest: The index of the content vectors, where the version has one.
+        changed: Rows of `vectors`, ascending, that are newer than the index and the stored neighbours.
     """
 
     vectors: npt.NDArray[np.float32]
@@ -62,70 +64,97 @@ class Catalogue:
 
     @cached_property
     def unit_genres(self) -> npt.NDArray[np.float32]:
-        """[n, g] genres, each item's of length one."""
+        """[n, g] genres with rows of unit length."""
         return unit_rows(self.genres)
 
     @cached_property
     def year_places(self) -> npt.NDArray[np.float32]:
-        """[n] share of the items with a year whose year is earlier, 0 to 1; NaN where the year is unknown."""
+        """[n] rank of the release year: the share of items with an earlier one, 0 to 1; NaN where the year is
+        unknown."""
         known = np.sort(self.years[~np.isnan(self.years)])
         places = np.searchsorted(known, self.years, side="left") / max(len(known), 1)
         return np.where(np.isnan(self.years), np.nan, places).astype(np.float32)
 
     def words(self) -> sp.csr_matrix:
-        """[n, words] float32: how often each word occurs in an item's texts; the genres where no texts were given."""
+        """float32 [n, words] word counts of the items' texts; the genres where there are no texts."""
         return sp.csr_matrix(self.genres) if self.count is None else self.count()
 
 
 class Recommender(Protocol):
-    """A member: it learns from histories and scores every item for a history, as of a moment.
+    """A recommender: fitted on user histories; scores all items for a history at a given time.
 
-    Scoring needs numpy and scipy alone, so that a service without training libraries can answer.
+    Scoring needs only numpy and scipy, so that services don't need training libraries.
     """
 
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, config: Any, *, clock: bool) -> Self:
-        """Learn from `train` (one row a user). `clock`: times are epoch seconds, else positions."""
+        """Train the model.
+
+        Args:
+            train: Positive events, one row a user.
+            catalogue: The items.
+            config: Hyper-parameters.
+            clock: Whether times are epoch seconds; else they are positions.
+        """
 
     def with_scoring_params(self, config: Any) -> Self:
-        """The same model with other values of the config's `scoring_params`."""
+        """The same fit with other values of the config's `scoring_params`."""
 
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
-        """[n, n_items] higher is better; row i may depend on row i's history and moment alone."""
+        """Score all items.
+
+        Args:
+            histories: n rows.
+            moments: [n] time of each request.
+
+        Returns:
+            [n, n_items] higher is better. A row depends only on its own history and moment.
+        """
 
     def arrays(self) -> Arrays:
-        """All state, as plain arrays."""
+        """The complete state, as arrays by name."""
 
     @classmethod
     def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
-        """The same answers from saved arrays (may be memory-mapped)."""
+        """Restore a model from `arrays()`, which may be memory-mapped."""
 
 
 @runtime_checkable
 class Searching(Protocol):
-    """A recommender that can find a history's best items without scoring every item."""
+    """A recommender that can retrieve the best items without scoring all."""
 
     def search(
         self, histories: Histories, exclude: Histories | None, hidden: npt.NDArray[np.bool_] | None, k: int
     ) -> Scored | None:
-        """The k best of each row, excluded and hidden items left out; None where it has nothing to search with."""
+        """Retrieve the k best items of each row; None without an index.
+
+        Args:
+            histories: n rows.
+            exclude: n rows of items that are left out, or None.
+            hidden: [n_items] items left out of every row, or None.
+            k: Number of items.
+        """
 
 
 @runtime_checkable
 class Resumable(Recommender, Protocol):
-    """A recommender that can go on learning, at a fraction of the time of learning anew."""
+    """A recommender that can be warm-started, in a fraction of the time of training from scratch."""
 
     def resumed(
         self, train: Histories, catalogue: Catalogue, config: Any, *, clock: bool, rows: IntArray | None = None
     ) -> Recommender:
-        """Continued on `train`, which holds what it has learned from and more.
+        """Train further.
 
-        rows: [n_items] under which index it knows each item, -1 for one that it does not; None: its items are the
-        first ones, and others may have been appended.
+        Args:
+            train: All positive events, those that it was trained on and new ones, one row a user.
+            catalogue: Today's items.
+            config: Hyper-parameters.
+            clock: Whether times are epoch seconds; else they are positions.
+            rows: [n_items] this model's index of each item, or -1; None: its items come first, and new ones follow.
         """
 
 
 def unit_rows(matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """[n, d] rows of length one; zero rows stay."""
+    """[n, d] rows scaled to unit length; zero rows stay zero."""
     length = np.linalg.norm(matrix, axis=1, keepdims=True)
     return np.asarray(matrix / np.maximum(length, 1e-12), np.float32)

@@ -1,4 +1,4 @@
-"""The catalogue as arrays: content vectors, commonest genres, release years, words."""
+"""The items as arrays: content vectors, most common genres, release years, word counts."""
 
 from __future__ import annotations
 
@@ -20,14 +20,20 @@ from nightreel.models.base import Catalogue
 from nightreel.models.content_vectors import read
 from nightreel.models.term_counts import word_counts
 
-GENRES = 64  # the feature's width: beyond the 64 commonest a genre is too rare to learn from
+GENRES = 64  # most common genres; others are too rare to learn from
 YEAR_US = 365.2425 * 86_400e6
-WORDED = ("title", "genres", "tags", "creators", "description")  # a transcript's words tell little of the item
-TITLE_YEAR = r"\((?P<year>\d{4})\)\s*$"  # "Heat (1995)": how films are titled where published_at is missing
+WORDED = (
+    "title",
+    "genres",
+    "tags",
+    "creators",
+    "description",
+)  # not the transcript, whose words say little about the item
+TITLE_YEAR = r"\((?P<year>\d{4})\)\s*$"  # "Heat (1995)", used where published_at is missing
 
 
 def release_years(items: pa.Table) -> npt.NDArray[np.float32]:
-    """[n] the year of `published_at`, else one in brackets at the title's end, else NaN."""
+    """[n] the year of `published_at`, else one in brackets at the end of the title, else NaN."""
     named = pc.struct_field(pc.extract_regex(items["title"], TITLE_YEAR), "year")
     years = numbers(named.cast(pa.float32()), np.nan)
     if "published_at" in items.column_names:
@@ -38,22 +44,22 @@ def release_years(items: pa.Table) -> npt.NDArray[np.float32]:
 
 
 def genre_matrix(items: pa.Table) -> npt.NDArray[np.float32]:
-    """[n, g] multi-hot over the commonest genres, g at most GENRES; zero columns where the table has none."""
+    """[n, g] multi-hot encoding of the most common genres, g at most GENRES; g = 0 without genres."""
     if "genres" not in items.column_names:
         return np.zeros((items.num_rows, 0), np.float32)
     lists = items["genres"].combine_chunks()
     row, coded = numbers(pa.chunked_array([pc.list_parent_indices(lists)]), 0), lists.flatten().dictionary_encode()
     names = coded.dictionary.to_pylist()
-    code = numbers(pa.chunked_array([coded.indices]), len(names))  # one more for what is null
+    code = numbers(pa.chunked_array([coded.indices]), len(names))  # one more code for null
     has = np.zeros((items.num_rows, len(names) + 1), np.bool_)
     has[row, code] = True
     counts = has.sum(axis=0)
     kept = sorted(range(len(names)), key=lambda at: (-counts[at], names[at]))[:GENRES]
-    return np.ascontiguousarray(has[:, kept], np.float32)  # by rows: what is looked up is an item's
+    return np.ascontiguousarray(has[:, kept], np.float32)  # row-major, because rows (items) are looked up
 
 
 def texts(items: pa.Table) -> Iterator[list[str]]:
-    """Each item's texts: the fields of WORDED that the table has; lists give a text an entry."""
+    """Texts of each item: its fields of WORDED that exist; every entry of a list is a text."""
     columns = [items[name].to_pylist() for name in WORDED if name in items.column_names]
     for row in zip(*columns, strict=True):
         yield [text for cell in row for text in ([cell] if isinstance(cell, str) else cell or ()) if text]
@@ -61,8 +67,10 @@ def texts(items: pa.Table) -> Iterator[list[str]]:
 
 @dataclass(frozen=True)
 class WordCounter:
-    """The words of a table, or of a file of one, counted when first asked for: 10,000 items with descriptions take half
-    a second. A class and no closure, since a catalogue goes to other processes."""
+    """Counts the words of an items table or of its file on first use: half a second for 10,000 items with descriptions.
+
+    A class, not a closure, because a catalogue is sent to other processes.
+    """
 
     items: pa.Table | Path
 
@@ -71,27 +79,30 @@ class WordCounter:
 
     @cached_property
     def counts(self) -> sp.csr_matrix:
-        """[n, words]"""
+        """[n, words] word counts."""
         whole = pq.ParquetFile(self.items).read() if isinstance(self.items, Path) else self.items
         return word_counts(list(texts(whole)))
 
 
 def catalogue_of(items: pa.Table, vectors: npt.NDArray[np.float32]) -> Catalogue:
-    """From an items table and its content vectors [n, d]; raises ValueError when their lengths differ."""
+    """Make a catalogue from an items table and its content vectors [n, d].
+
+    Raises:
+        ValueError: Their lengths differ.
+    """
     return _catalogue(items, vectors, WordCounter(items))
 
 
 def catalogue_in(folder: Path, expansion: int) -> Catalogue:
-    """Of a bundle's folder, its vectors mapped; of items.parquet only the needed columns are read. expansion: see
-    Nearest.open."""
+    """Open the catalogue of a bundle's folder, with memory-mapped vectors. expansion: see `Nearest.open`."""
     path = folder / "items.parquet"
     vectors, changed = read(folder)
     # Not read_table: it imports pandas where that is installed, which takes 0.3 s.
     file = pq.ParquetFile(path)
     needed = [name for name in ("title", "genres", "published_at") if name in file.schema_arrow.names]
-    found = _catalogue(file.read(columns=needed), vectors, WordCounter(path))
+    catalogue = _catalogue(file.read(columns=needed), vectors, WordCounter(path))
     nearest = Nearest.open(folder / FILE, vectors, changed, expansion)
-    return replace(found, nearest=nearest, changed=changed)
+    return replace(catalogue, nearest=nearest, changed=changed)
 
 
 def _catalogue(items: pa.Table, vectors: npt.NDArray[np.float32], words: WordCounter) -> Catalogue:

@@ -1,4 +1,4 @@
-"""What every model's hyper-parameters share: a frozen, typed class with defaults, next to the model that it is for."""
+"""The base class of every model's hyper-parameters: frozen and typed, with defaults, next to the model."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ Seed = Annotated[int, Field(ge=0)]
 
 
 class ModelConfig(BaseModel):
-    """Hyper-parameters of a model. A field's docstring gives its effect and unit.
+    """Hyper-parameters of a model. A field's docstring states its effect and unit.
 
-    `scoring_params` names the fields that matter when scoring alone: trying another value of them needs no second fit.
+    Attributes:
+        scoring_params: Names of the fields that are used only in scoring. Other values of them need no new fit.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -29,19 +30,19 @@ class ModelConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _with_new_names(cls, values: Any) -> Any:
-        """Versions of 0.1 hold old names."""
+        """Accept the names that versions of 0.1 contain."""
         if not isinstance(values, Mapping):
             return values
         return {name if name in cls.model_fields else MODEL_FIELDS.get(name, name): v for name, v in values.items()}
 
     def fitting_params(self) -> dict[str, float]:
-        """The fields that a fit depends on."""
+        """The fields that the fit depends on."""
         return self.model_dump(exclude=set(self.scoring_params))
 
     def capped(self, max_items: int) -> ModelConfig:
-        """The same over at most so many items, where the model has such a limit."""
-        own = getattr(self, "max_items", None)
-        return self if own is None else self.model_copy(update={"max_items": min(own, max_items)})
+        """The same with `max_items` limited, where the model has that field."""
+        limit = getattr(self, "max_items", None)
+        return self if limit is None else self.model_copy(update={"max_items": min(limit, max_items)})
 
     def __str__(self) -> str:
         """`regularization 500, decay 10`."""

@@ -1,11 +1,11 @@
-"""Content vectors as files: a base that versions may share, and the rows that have changed since it was written.
+"""Content vectors as files: a base that versions share, and the rows that have changed since it was written.
 
     vectors.npy               float32 [n, d]
-    vectors.changed/rows.npy  int64 [c], ascending; values.npy: float32 [c, d]; both absent where nothing has changed
-    vectors.usearch           the graph over vectors.npy, in large catalogues
+    vectors.changed/rows.npy  int64 [c], ascending; values.npy: float32 [c, d]; both absent without changes
+    vectors.usearch           the HNSW graph over vectors.npy, in large catalogues
 
-A night on which few items change then publishes those rows, not all. Neighbours stored with a version, and the graph,
-are the base's; whoever asks them puts the changed rows right.
+So a night on which few items change publishes only their rows. The stored neighbours and the graph belong to the base;
+changed rows are compared exactly when they are used.
 """
 
 from __future__ import annotations
@@ -24,14 +24,18 @@ from nightreel.models import ann_index
 BASE = "vectors.npy"
 CHANGED = "vectors.changed"
 GRAPH = ann_index.FILE
-COMPACT = 0.05  # share of changed rows beyond which a version writes a base of its own
+COMPACT = 0.05  # share of changed rows above which a version writes a new base
 Vectors = npt.NDArray[np.float32]
 
 
 def write(folder: Path, vectors: Vectors, settings: Mapping[str, Any] | None, base: Path | None) -> None:
-    """Write vectors [n, d] into a bundle's folder. settings: of the graph, with `least_items`; None: no graph.
+    """Write vectors into a bundle's folder.
 
-    base: the folder of a version with the same items in the same order, whose base is used again if few rows differ.
+    Args:
+        folder: Of the bundle.
+        vectors: [n, d].
+        settings: Of the graph, with `least_items`; None: no graph.
+        base: Folder of a version with the same items in the same order, whose base is reused if few rows differ.
     """
     old = np.load(base / BASE, mmap_mode="r", allow_pickle=False) if base is not None else None
     rows = _differing(old, vectors) if old is not None and old.shape == vectors.shape else None
@@ -54,9 +58,9 @@ def write(folder: Path, vectors: Vectors, settings: Mapping[str, Any] | None, ba
 
 
 def read(folder: Path) -> tuple[Vectors, IntArray]:
-    """The vectors of a bundle's folder as they are now, and the rows that differ from its base.
+    """The current vectors of a bundle's folder, and the rows that differ from its base.
 
-    Mapped for copy on write: pages without a changed row stay shared between processes.
+    They are mapped copy-on-write, so that processes share all pages without a changed row.
     """
     if not (folder / CHANGED).is_dir():
         return np.load(folder / BASE, mmap_mode="r", allow_pickle=False), np.empty(0, np.int64)

@@ -1,7 +1,7 @@
-"""The engine: members, statistics and blend as one answer to "what next for this history, at this moment?".
+"""The engine: all models, item statistics and the ranker, which together recommend items for a history at a time.
 
-It is what the rehearsal is measured with and what a reader serves, so both give the same lists. Numpy and scipy only.
-Memory: the members' arrays (mapped from files), and BLOCK x items x members x 8 bytes while answering.
+Evaluation and the reader use the same engine, so that both give the same lists. It needs only numpy and scipy.
+Memory: the models' arrays (memory-mapped), and about CELLS x 4 bytes for each thread while scoring.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from nightreel.models.top_k import top_items
 
 Lists = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 BLEND = "blend"
-CELLS = 40_000_000  # score cells that a thread holds: about 160 MB of float32 in all members together
-THREADS = min(4, os.cpu_count() or 1)  # blocks answered at once; more would take memory, and wait for it
+CELLS = 40_000_000  # scores that a thread holds, of all models together: about 160 MB of float32
+THREADS = min(4, os.cpu_count() or 1)  # blocks computed in parallel; more are limited by memory bandwidth
 
 
 def unseen(scores: Scores, exclude: Histories | None, hidden: npt.NDArray[np.bool_] | None) -> Scores:
-    """Scores with the excluded and the hidden items at -inf, in place."""
+    """Set the scores of excluded and hidden items to -inf, in place."""
     if exclude is not None:
         scores[exclude.rows, exclude.items] = HIDDEN
     if hidden is not None:
@@ -45,8 +45,17 @@ def unseen(scores: Scores, exclude: Histories | None, hidden: npt.NDArray[np.boo
 
 @dataclass(frozen=True)
 class Engine:
-    """now: the moment meant by NaN (just after the last known event); cutoff: candidates taken of each member;
-    shortlist: of those, the ones that the blend ranks."""
+    """Everything that is needed to recommend.
+
+    Attributes:
+        members: Models by name.
+        statistics: Item statistics for the ranker's features.
+        catalogue: The items.
+        blend: The ranker.
+        cutoff: Candidates retrieved from each model.
+        shortlist: Candidates of all models that are ranked.
+        now: The time that a moment of NaN stands for: just after the last event.
+    """
 
     members: Mapping[str, Recommender]
     statistics: ItemStatistics
@@ -58,21 +67,21 @@ class Engine:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The blend and each member."""
+        """Names that `top_k` accepts: the blend (the ranker) and every model."""
         return (BLEND, *self.members)
 
     @cached_property
     def searching(self) -> Mapping[str, Searching]:
-        """The members that can search; asking a protocol takes longer than many an answer."""
+        """The models that can search. Cached, because `isinstance` with a runtime protocol is slower than scoring."""
         return {name: member for name, member in self.members.items() if isinstance(member, Searching)}
 
     @property
     def n_items(self) -> int:
-        """Items in the catalogue."""
+        """Number of items in the catalogue."""
         return self.catalogue.n_items
 
     def scores(self, histories: Histories, moments: FloatArray, model: str) -> Scores:
-        """[n, n_items] of one member; raises KeyError for the blend, which ranks candidates only."""
+        """[n, n_items] scores of one model. Raises KeyError for the blend, which ranks only candidates."""
         return self.members[model].score(histories, np.where(np.isnan(moments), self.now, moments))
 
     def candidates(
@@ -82,7 +91,7 @@ class Engine:
         exclude: Histories | None,
         hidden: npt.NDArray[np.bool_] | None = None,
     ) -> tuple[Candidates, tuple[str, ...], npt.NDArray[np.float32]]:
-        """Candidates of a block of histories with their feature columns and matrix [p, columns]."""
+        """Candidates of a block of histories, the names of their features, and the features [p, columns]."""
         at = np.where(np.isnan(moments), self.now, moments)
         scored = [self._scored(name, histories, at, exclude, hidden) for name in self.members]
         found = gather(scored, self.n_items, self.cutoff, self.shortlist)
@@ -99,11 +108,11 @@ class Engine:
         exclude: Histories | None,
         hidden: npt.NDArray[np.bool_] | None,
     ) -> Scored:
-        """A member's word: of what it finds, if it can search, else of every item."""
+        """One model's scores: of retrieved items if it can search, else of all items."""
         if member := self.searching.get(name):
-            found = member.search(histories, exclude, hidden, min(self.cutoff, self.n_items))
-            if found is not None:
-                return found
+            retrieved = member.search(histories, exclude, hidden, min(self.cutoff, self.n_items))
+            if retrieved is not None:
+                return retrieved
         scores = np.array(self.members[name].score(histories, at))
         floor = scores.min(axis=1)
         return Dense(unseen(scores, exclude, hidden), floor)
@@ -118,25 +127,33 @@ class Engine:
         hidden: npt.NDArray[np.bool_] | None,
         model: str = BLEND,
     ) -> Lists:
-        """Items int32 [n, k] (-1 where there are no more) and scores float32 [n, k], best first.
+        """Recommend k items for each history. For an empty history, these are the popular items of the moment.
 
-        moments: [n], NaN for now. exclude: per row, items that may not appear; hidden: [n_items], true for items that
-        nobody may get. An empty history is answered with what is popular as of its moment.
+        Args:
+            histories: n rows.
+            moments: [n] time of each request; NaN for now.
+            k: Length of the lists.
+            exclude: n rows of items that are left out, or None.
+            hidden: [n_items] items left out of every list, or None.
+            model: The blend, or a model's name.
+
+        Returns:
+            Items int32 [n, k], best first, -1 where there are no more, and their scores float32 [n, k].
         """
         lists = np.full((len(histories), k), -1, np.int32), np.full((len(histories), k), -np.inf, np.float32)
         block = max(1, CELLS // (self.n_items * (2 * len(self.members) + 1)))
 
-        def answer(start: int) -> None:
+        def compute(start: int) -> None:
             rows = np.arange(start, min(start + block, len(histories)))
             part, without = histories.take(rows), exclude.take(rows) if exclude is not None else None
             lists[0][rows], lists[1][rows] = self._block(part, moments[rows], k, without, hidden, model)
 
         starts = range(0, len(histories), block)
         if len(starts) == 1:
-            answer(0)
-        else:  # numpy gives way to other threads in all that takes time here
+            compute(0)
+        else:  # the expensive numpy calls release the GIL, so that threads run in parallel
             with ThreadPoolExecutor(THREADS) as pool:
-                list(pool.map(answer, starts))
+                list(pool.map(compute, starts))
         return lists
 
     def _block(
@@ -170,7 +187,8 @@ class Engine:
         exclude: Histories | None,
         hidden: npt.NDArray[np.bool_] | None,
     ) -> npt.NDArray[np.int32]:
-        """[n, k] what is popular as of each moment, counted as validation chose; then everything else by its use."""
+        """[n, k] popular items of each moment, by the selected half-life; ties and items without recent events by
+        all-time counts."""
         at = np.where(np.isnan(moments), self.now, moments)
         counted, ever = self.members.get("popularity", self.statistics.trends[0]), self.statistics.trends[-1]
         scores = counted.score(histories, at) + np.float32(1e-6) * ever.score(histories, at)
@@ -178,8 +196,11 @@ class Engine:
 
     @classmethod
     def open(cls, folder: Path, expansion: int = 0) -> Engine:
-        """From a bundle's folder; arrays are memory-mapped. expansion: see Nearest.open. Raises FileNotFoundError for
-        a missing file."""
+        """Open the engine of a bundle's folder, with memory-mapped arrays. expansion: see `Nearest.open`.
+
+        Raises:
+            FileNotFoundError: A file is missing.
+        """
         described = json.loads((folder / "engine" / "engine.json").read_text("utf-8"))
         catalogue = catalogue_in(folder, expansion)
         members = {n: spec(n).cls.load(mapped(folder / "engine" / n), catalogue) for n in described["members"]}
@@ -192,7 +213,7 @@ class Engine:
         return cls(members, statistics, catalogue, blend, described["cutoff"], shortlist, described["now"])
 
     def save(self, folder: Path) -> None:
-        """Write engine/ below a bundle's folder; the vectors and items.parquet are the bundle's own."""
+        """Write engine/ into a bundle's folder, which also needs the content vectors and items.parquet."""
         root = folder / "engine"
         root.mkdir(parents=True)
         parts = {name: member.arrays() for name, member in self.members.items()}
@@ -220,7 +241,7 @@ def mapped(folder: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def top_k_lists(scores: Scores, k: int) -> Lists:
-    """[n, k] best items of [n, n_items]; -1 where a row has fewer that may be shown."""
+    """[n, k] best items of scores [n, n_items], and their scores; -1 where a row has fewer that may be shown."""
     items = np.full((len(scores), k), -1, np.int32)
     values = np.full((len(scores), k), -np.inf, np.float32)
     top = top_items(scores, k)
@@ -234,7 +255,7 @@ def top_k_lists(scores: Scores, k: int) -> Lists:
 def completed(
     items: npt.NDArray[np.int32], values: npt.NDArray[np.float32], popular: npt.NDArray[np.int32], replace: bool
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """A short list filled up with popular items (or, with `replace`, made of them), scores falling below the list's."""
+    """Fill a short list up with popular items, with scores below the list's; with `replace`, take only those."""
     own = items[:0] if replace else items[items >= 0]
     more = popular[(popular >= 0) & ~np.isin(popular, own)][: len(items) - len(own)]
     floor = float(values[len(own) - 1]) if len(own) else 0.0

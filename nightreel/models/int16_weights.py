@@ -1,9 +1,8 @@
-"""Item-to-item weights in 16 bits: a row's values are whole multiples of a power of two, which is the row's own.
+"""Item-to-item weights in 16 bits: the values of a row are integer multiples of a power of two.
 
-A float32 holds such a multiple exactly. So a member rounds its weights once, when it is fitted, and what validation
-chose, what the rehearsal was measured with and what a version answers with are the same numbers; a version stores the
-multiples. An error is at most the row's largest weight / MOST.
-Columns are stored in 16 bits too where there are no more of them than that.
+A float32 holds such a multiple exactly. So weights are rounded once, when a model is fitted, and validation, evaluation
+and the published version, which stores the integers, use the same numbers. The error is at most the largest weight of a
+row / MOST. Column indices are stored in 16 bits too, where they fit.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ TINY = np.finfo(np.float32).tiny
 
 
 def rounded(weights: sp.csr_matrix) -> sp.csr_matrix:
-    """[n, n] float32 with every row's values rounded to multiples of its step; those that became zero are dropped."""
+    """[n, n] float32, with values rounded to multiples of the row's step; zeros are dropped."""
     step = np.repeat(_steps(weights), np.diff(weights.indptr))
     kept = sp.csr_matrix((np.rint(weights.data / step) * step, weights.indices, weights.indptr), shape=weights.shape)
     kept.data = kept.data.astype(np.float32)
@@ -32,7 +31,7 @@ def rounded(weights: sp.csr_matrix) -> sp.csr_matrix:
 
 
 def packed(weights: sp.csr_matrix) -> Arrays:
-    """What `rounded` gave, as arrays: codes int16 [nnz], exponents int16 [n], indices [nnz], indptr [n + 1]."""
+    """Encode weights from `rounded`: codes int16 [nnz], exponents int16 [n], indices [nnz], indptr [n + 1]."""
     steps = _steps(weights)
     codes = np.rint(weights.data / np.repeat(steps, np.diff(weights.indptr))).astype(np.int16)
     return {
@@ -44,7 +43,7 @@ def packed(weights: sp.csr_matrix) -> Arrays:
 
 
 def unpacked(arrays: Mapping[str, npt.NDArray[Any]]) -> sp.csr_matrix:
-    """[n, n] the very weights that were packed; versions from before there were codes have them as they are: `data`."""
+    """[n, n] the same weights that were packed. Older versions store them unencoded, as `data`."""
     indptr = np.asarray(arrays["indptr"])
     if "codes" in arrays:
         steps = np.ldexp(np.float32(1), arrays["exponents"])
@@ -57,7 +56,7 @@ def unpacked(arrays: Mapping[str, npt.NDArray[Any]]) -> sp.csr_matrix:
 
 
 def _steps(weights: sp.csr_matrix) -> npt.NDArray[np.float32]:
-    """[n] each row's step: the power of two just above its largest weight / MOST; 1 for an empty row."""
+    """[n] step of each row: the power of two above its largest weight / MOST; 1 for an empty row."""
     largest = np.zeros(weights.shape[0], np.float32)
     rows = np.flatnonzero(np.diff(weights.indptr))
     largest[rows] = np.maximum.reduceat(np.abs(weights.data), weights.indptr[rows]) if len(rows) else 0

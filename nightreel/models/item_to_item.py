@@ -1,4 +1,4 @@
-"""Scoring that EASE, item-kNN and the linear sequence models share: a decayed history times item-to-item weights."""
+"""Scoring shared by EASE, item-kNN, TF-IDF kNN and SLIST: a decayed history times item-to-item weights."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ DENSE = 3
 
 
 def recency_weights(histories: Histories, decay: float) -> FloatArray:
-    """[nnz] exp(-j / decay) for the j-th event from a row's end (0 = last); decay in events."""
+    """[nnz] weights exp(-j / decay) of the j-th event from a row's end (0: the last one); decay in events."""
     lengths = histories.lengths
     from_end = np.repeat(histories.indptr[1:], lengths) - 1 - np.arange(len(histories.items))
     return np.exp(-from_end / decay)
 
 
 def weighted_matrix(histories: Histories, weights: FloatArray, n_items: int) -> sp.csr_matrix:
-    """[n, n_items] float32, the weights of repeated items summed."""
-    # Copied, since scipy sorts the indices in place: a history's order would be lost.
+    """float32 [n, n_items]: summed weights [nnz] of the events of each item."""
+    # Copied, because scipy sorts the indices in place, which would destroy the histories' order.
     parts = (weights.astype(np.float32), histories.items.copy(), histories.indptr.copy())
     return sp.csr_matrix(parts, shape=(len(histories), n_items))
 
 
 def binary_matrix(train: Histories, n_items: int) -> sp.csr_matrix:
-    """[users, n_items] float32, 1 where a user took an item, however often; indices sorted within a row."""
+    """float32 [users, n_items]: 1 where a user has interacted with an item; indices are sorted within a row."""
     taken = weighted_matrix(train, np.ones(len(train.items)), n_items)
     taken.sum_duplicates()
     taken.data[:] = 1.0
@@ -41,7 +41,7 @@ def binary_matrix(train: Histories, n_items: int) -> sp.csr_matrix:
 
 
 def strongest(weights: npt.NDArray[np.float32], keep: int) -> sp.csr_matrix:
-    """The `keep` entries of largest magnitude in every row of [n, n], as a sparse matrix."""
+    """The `keep` entries of largest magnitude in every row of a dense matrix, as a sparse one."""
     n = weights.shape[1]
     if keep >= n:
         return sp.csr_matrix(weights)
@@ -55,9 +55,13 @@ def strongest(weights: npt.NDArray[np.float32], keep: int) -> sp.csr_matrix:
 class ItemToItem:
     """scores = decayed history [n, items] times weights [items, items], which are rounded to 16 bits when fitted.
 
-    Cost of a row: events in the history times the weights kept per item. Where a good share of all weights is kept,
-    they are asked as a plain matrix, in up to DENSE times the memory: no indices are followed. Memory: 8 bytes a
-    weight, or that matrix, from the first question on; stored (see nightreel.models.int16_weights): 4 bytes a weight.
+    Time for a row: events in the history times weights kept per item. Where many weights are kept, a dense matrix is
+    used, which is faster and takes up to DENSE times the memory. Memory: 8 bytes a weight, or the dense matrix, from
+    the first request on; in files 4 bytes a weight (see nightreel.models.int16_weights).
+
+    Attributes:
+        stored: Encoded weights.
+        decay: Number of events after which an event's weight falls by a factor e.
     """
 
     stored: Arrays
@@ -65,21 +69,21 @@ class ItemToItem:
 
     @classmethod
     def of(cls, weights: sp.csr_matrix, decay: float) -> Self:
-        """With just learned weights."""
+        """Round and encode fitted weights [items, items]."""
         return cls(packed(rounded(weights)), decay)
 
     @cached_property
     def weights(self) -> sp.csr_matrix:
-        """[items, items]."""
+        """[items, items] the decoded weights."""
         return unpacked(self.stored)
 
     def between(self, taken: IntArray, items: IntArray) -> npt.NDArray[np.float32]:
-        """[len(taken), len(items)] weights."""
+        """[len(taken), len(items)] weights from items of a history to candidates."""
         weights = self._weights
         return weights[np.ix_(taken, items)] if isinstance(weights, np.ndarray) else weights[taken][:, items].toarray()
 
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
-        """[n, n_items]; moments are not used: order is all that these models know of time."""
+        """[n, n_items] scores. Moments are not used: these models know only the order of events."""
         profile = weighted_matrix(histories, recency_weights(histories, self.decay), self._n_items)
         product = profile @ self._weights
         return np.asarray(product if isinstance(product, np.ndarray) else product.toarray(), dtype=np.float32)
@@ -94,15 +98,15 @@ class ItemToItem:
         return len(self.stored["indptr"]) - 1
 
     def with_scoring_params(self, config: Any) -> Self:
-        """The same weights asked with another decay."""
+        """The same weights with another decay."""
         return replace(self, decay=float(config.decay))
 
     def arrays(self) -> Arrays:
-        """The weights as multiples of their rows' steps, and the decay."""
+        """The encoded weights and the decay."""
         return {**self.stored, "decay": np.array([self.decay])}
 
     @classmethod
     def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
-        """From `arrays()`; nothing is copied."""
+        """Restore a model from `arrays()`, without copying."""
         stored = {name: array for name, array in arrays.items() if name != "decay"}
         return cls(stored, float(arrays["decay"][0]))

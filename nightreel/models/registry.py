@@ -1,13 +1,13 @@
-"""The models by name. Each registers itself where it is written, under one name or several:
+"""The registry of models. Each registers itself in its own module, under one name or several:
 
     @register("ease", "ease_long", config=EaseConfig, paper="Steck, WWW 2019", cost="…", ceiling="…")
     class Ease(ItemToItem): ...
 
-A model may have several names, for settings that see different things: `slist_short` looks at the last few items and
-some way ahead, `ease_long` at most of a history. The ranker gains from both.
+Several names allow several instances with different hyper-parameters: `slist_short` uses the last few items to predict
+several next ones, `ease_long` most of a history. The ranker benefits from both.
 
-The files are found by name: every module of the rooms below, and `model.py` of a folder in one. What trains a model
-that needs more than numpy and scipy is in another module of such a folder, and is imported when it is fitted.
+Models are found by location: every module of the packages in ROOMS, and `model.py` of their sub-packages. Training code
+that needs more than numpy and scipy is in another module of such a sub-package, and is imported only for fitting.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ R = TypeVar("R", bound=type[Any])
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """All that is stated of a model.
+    """The description of a model.
 
     Attributes:
         name: As in `finetune.members`.
-        cls: The class.
-        config: Its hyper-parameters.
-        paper: Where it comes from.
+        cls: Its class.
+        config: The class of its hyper-parameters.
+        paper: Source of the method.
         cost: Memory and time.
-        ceiling: How much data it is for.
+        ceiling: Amount of data that it is practical for.
     """
 
     name: str
@@ -51,18 +51,18 @@ class ModelSpec:
     ceiling: str
 
     def grid(self, values: Mapping[str, Sequence[float]]) -> list[ModelConfig]:
-        """Every combination of the given values, the last field varying fastest; the defaults for all others."""
-        found: list[dict[str, float]] = [{}]
+        """All combinations of the values by field, the last field varying fastest; other fields have their defaults."""
+        combinations: list[dict[str, float]] = [{}]
         for name, choices in values.items():
-            found = [{**chosen, name: choice} for chosen in found for choice in choices]
-        return [self.config.model_validate(chosen) for chosen in found]
+            combinations = [{**chosen, name: choice} for chosen in combinations for choice in choices]
+        return [self.config.model_validate(chosen) for chosen in combinations]
 
 
 _SPECS: dict[str, ModelSpec] = {}
 
 
 def register(*names: str, config: type[ModelConfig], paper: str, cost: str, ceiling: str) -> Callable[[R], R]:
-    """Decorates a model's class; see the module's docstring."""
+    """Class decorator that registers a model; see the module's docstring and `ModelSpec` for the arguments."""
 
     def registered(cls: R) -> R:
         _SPECS.update({name: ModelSpec(name, cls, config, paper, cost, ceiling) for name in names})
@@ -73,30 +73,38 @@ def register(*names: str, config: type[ModelConfig], paper: str, cost: str, ceil
 
 @cache
 def models() -> Mapping[str, ModelSpec]:
-    """Every registered model by name."""
+    """All registered models by name."""
     for module in modules():
         import_module(module)
     return MappingProxyType(_SPECS)
 
 
 def modules() -> Iterator[str]:
-    """The modules in which models may be."""
+    """Names of the modules that may contain a model."""
     for room in ROOMS:
-        for found in pkgutil.iter_modules(import_module(room).__path__, f"{room}."):
-            yield f"{found.name}.model" if found.ispkg else found.name
+        for module in pkgutil.iter_modules(import_module(room).__path__, f"{room}."):
+            yield f"{module.name}.model" if module.ispkg else module.name
 
 
 def spec(name: str) -> ModelSpec:
-    """A model by its name; raises UserError for one that is not registered."""
+    """The model of that name.
+
+    Raises:
+        UserError: There is none.
+    """
     if name not in models():
         raise UserError(
-            f"finetune.members: {name}: there is no such model; choose among {', '.join(sorted(models()))}."
+            f"finetune.members: {name}: there is no such model. Choose one of {', '.join(sorted(models()))}."
         )
     return models()[name]
 
 
 def require_known(members: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
-    """Raises UserError naming the first model or hyper-parameter of `finetune.members` that can't be used."""
+    """Check `finetune.members`.
+
+    Raises:
+        UserError: Names the first unknown model, or the first invalid hyper-parameter.
+    """
     for name, values in members.items():
         try:
             spec(name).grid(values)
@@ -104,6 +112,6 @@ def require_known(members: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
             fault = error.errors()[0]
             field = ".".join(str(part) for part in fault["loc"])
             raise UserError(
-                f"finetune.members.{name}.{field}: {fault['msg']}. Correct it; it takes "
+                f"finetune.members.{name}.{field}: {fault['msg']}. Correct it; the settings of {name} are "
                 f"{', '.join(spec(name).config.model_fields)}."
             ) from None

@@ -1,7 +1,7 @@
-"""Words of the items' texts as a sparse matrix: what TF-IDF is computed from.
+"""Word counts of the items' texts as a sparse matrix, from which TF-IDF is computed.
 
 Words are runs of letters and digits in any script, case-folded. Scripts written without spaces between words (Chinese,
-Japanese, Thai and their like) and Korean, whose endings stick to its words, give pairs of neighbouring characters.
+Japanese, Thai and similar) and Korean, which attaches endings to words, are split into character bigrams.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import scipy.sparse as sp
 
 # Thai to Lao, Khmer, kana, Chinese (with its extensions), hangul.
 _UNSPACED = "\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\U00020000-\U0003ffff"
-# Accents and vowel signs that stand on their own code points are no letters to \w; without them words fall apart.
+# Combining accents and vowel signs are not matched by \w; without them, words would be split.
 _MARKS = "\u0300-\u036f\u0591-\u05bd\u064b-\u065f\u0900-\u0963\u0966-\u0dff\u1000-\u109f"
 _RUNS = re.compile(f"([{_UNSPACED}]+)|((?:(?![{_UNSPACED}_])[\\w{_MARKS}])+)")
-LEAST_ITEMS = 2  # a word of one item alone likens it to no other
+LEAST_ITEMS = 2  # a word that occurs in one item only makes it similar to no other
 
 
 def words_of(text: str) -> Iterator[str]:
-    """The words of a text in order; NFKC, so that full-width and composed forms are the plain ones."""
+    """The words of a text in order, after NFKC normalisation, which unifies full-width and composed forms."""
     for unspaced, word in _RUNS.findall(unicodedata.normalize("NFKC", text).casefold()):
         if word:
             yield word
@@ -34,9 +34,13 @@ def words_of(text: str) -> Iterator[str]:
 
 
 def word_counts(texts: Sequence[Iterable[str]]) -> sp.csr_matrix:
-    """[n, words] float32: how often each item's words occur in its parts; words of at least LEAST_ITEMS items.
+    """Count the words that occur in at least LEAST_ITEMS items.
 
-    Columns are in the words' alphabetical order, so the same texts give the same matrix.
+    Args:
+        texts: Texts of each of n items.
+
+    Returns:
+        float32 [n, words]. Columns are in alphabetical order of the words, so that the result is deterministic.
     """
     counts = [Counter(word for part in parts for word in words_of(part)) for parts in texts]
     items = Counter(word for row in counts for word in row)

@@ -1,6 +1,6 @@
 """params.yaml as one frozen, typed object, parsed once at a stage's entry.
 
-Values live in params.yaml alone: no field here has a default. Field docstrings give the effect, unit and trade-off.
+Values are in params.yaml only: no field here has a default. A field's docstring states its effect, unit and trade-off.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ __all__ = [
 
 
 class SettingsError(UserError):
-    """params.yaml can't be read, or a field in it is unknown, missing or out of bounds."""
+    """params.yaml can't be read, or one of its fields is unknown, missing or out of range."""
 
 
 class Settings(Section):
-    """Everything a run may depend on."""
+    """All settings of a run."""
 
     snapshot: Snapshot
     validate_: Annotated[Validate, Field(alias="validate")]
@@ -69,13 +69,21 @@ class Settings(Section):
 
 
 def explain(error: ValidationError, where: str) -> SettingsError:
-    """One line a fault: `params.yaml: evaluate.margin: …`."""
+    """An error with one line for each invalid field: `params.yaml: evaluate.margin: …`."""
     lines = [f"{where}: {'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors()]
-    return SettingsError("\n".join(lines) + "\nCorrect the field; docs/parameters says what each one takes.")
+    return SettingsError("\n".join(lines) + "\nCorrect the field; docs/parameters.md lists the allowed values.")
 
 
 def parse(values: dict[str, Any], where: str = "params.yaml") -> Settings:
-    """Settings of a mapping; raises SettingsError naming every faulty field."""
+    """Validate the values of a params.yaml.
+
+    Args:
+        values: Sections by name.
+        where: Name of the source, for messages.
+
+    Raises:
+        SettingsError: Names every invalid field.
+    """
     try:
         return Settings.model_validate(with_new_names(values, where))
     except ValidationError as error:
@@ -83,11 +91,15 @@ def parse(values: dict[str, Any], where: str = "params.yaml") -> Settings:
 
 
 def load(path: Path = Path("params.yaml")) -> Settings:
-    """Settings of a params.yaml; raises SettingsError when it is missing or broken."""
+    """Read and validate a params.yaml.
+
+    Raises:
+        SettingsError: The file is missing or unreadable, or a field is invalid.
+    """
     try:
         values = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: can't be read: {error}. Restore it from version control.") from None
     if not isinstance(values, dict):
-        raise SettingsError(f"{path}: holds no sections. Restore it from version control.")
+        raise SettingsError(f"{path}: contains no sections. Restore it from version control.")
     return parse(values, str(path))

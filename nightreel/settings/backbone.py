@@ -1,4 +1,4 @@
-"""`finetune.backbone` of params.yaml: a pretrained checkpoint in the place of the transformer's own layers."""
+"""The section `finetune.backbone` of params.yaml: a pretrained checkpoint that replaces the transformer's layers."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from nightreel.settings.section import Section
 
 
 class Backbone(Section):
-    """The checkpoint, which stays as it is, and the adapters beside its layers (LoRA), which learn."""
+    """A pretrained checkpoint, whose weights are frozen, and the low-rank adapters (LoRA) that are trained with it."""
 
     model: str
     """A decoder in transformers' format: a hub id, a local folder, or `all-MiniLM-L6-v2` (an encoder, read as a
-    decoder) from its package. Empty: the transformer has layers of its own, learned from nothing."""
+    decoder) from its package. Empty: the transformer's own layers are trained from scratch."""
     revision: str
-    """Hub revision (commit) of the checkpoint; empty for packages and folders."""
+    """Commit of the checkpoint on the hub; empty for packages and folders."""
     layers: Annotated[int, Field(ge=0, le=1000)]
-    """First layers that are kept, 0 for all; fewer are faster and know less. Time, memory and bundle grow with it."""
+    """Number of layers used, counted from the input; 0: all. Time, memory and bundle size grow linearly; fewer layers
+    use less of what the checkpoint has learned."""
     rank: Annotated[int, Field(ge=1, le=256)]
-    """Rank of an adapter; more fits better and takes memory."""
+    """Rank of an adapter. A higher rank fits the data more closely and takes more memory."""
     alpha: Annotated[int, Field(ge=1, le=1024)]
-    """Adapters count alpha / rank times; it acts like a learning rate of theirs."""
+    """Scale of the adapters: their output is multiplied by alpha / rank. It acts like their learning rate."""

@@ -1,4 +1,4 @@
-"""The section `embed` of params.yaml: the content encoder, and how it is fitted."""
+"""The section `embed` of params.yaml: the content encoder, and how it is fine-tuned."""
 
 from __future__ import annotations
 
@@ -10,49 +10,54 @@ from nightreel.settings.section import Section
 
 
 class Tune(Section):
-    """Contrastive fitting of the encoder to pairs of items that the same users took."""
+    """Contrastive fine-tuning of the encoder on pairs of items that the same users interacted with."""
 
     method: Literal["full", "lora", "adalora"]
-    """What is trained in the layers: all of it, or low-rank adapters, with ranks alike or dealt out by use. Adapters
-    take little memory and keep more of the language; they want a higher learning rate."""
+    """What is trained in the layers: all weights (`full`), or low-rank adapters with equal ranks (`lora`) or with ranks
+    assigned by importance (`adalora`). Adapters take less memory and forget less of the language; they need a higher
+    learning rate."""
     layers: Annotated[int, Field(ge=1, le=100)]
-    """Last layers that are trained; the others stay as they are. More fits better and is slower."""
+    """Number of layers trained, counted from the output; the others are frozen. More fits better and is slower."""
     rank: Annotated[int, Field(ge=1, le=256)]
-    """Rank of an adapter (of `adalora`: the mean one at the end); more fits better and takes memory."""
+    """Rank of an adapter (for `adalora` the mean rank at the end). Higher fits better and takes more memory."""
     alpha: Annotated[int, Field(ge=1, le=1024)]
-    """Adapters count alpha / rank times; it acts like a learning rate of theirs."""
+    """Scale of the adapters: their output is multiplied by alpha / rank. It acts like their learning rate."""
     max_tokens: Annotated[int, Field(ge=8, le=8192)]
-    """Tokens of an item's text that are read while training; time grows linearly."""
+    """Tokens of an item's text that are read in training; longer text is truncated. Time grows linearly."""
     learning_rate: Annotated[float, Field(gt=0, lt=1)]
-    """Peak step of AdamW, reached after a tenth of the steps and lowered to zero; too high forgets language."""
+    """Peak learning rate of AdamW: warm-up over a tenth of the steps, then decay to zero. Too high a rate makes the
+    encoder forget its language."""
     weight_decay: Annotated[float, Field(ge=0, lt=1)]
-    """AdamW's pull of the weights towards zero."""
+    """Weight decay of AdamW; higher keeps the weights closer to zero."""
     temperature: Annotated[float, Field(gt=0, le=1)]
-    """Divides cosines before the softmax; lower looks harder at the nearest wrong items."""
+    """Softmax temperature of the cosines; lower puts more weight on hard negatives."""
 
 
 class Embed(Section):
     encoder: str
-    """`all-MiniLM-L6-v2` (English) or `universal-sentence-encoder-multilingual` (16 languages in one space; it can't be
-    fitted to behaviour), both from their packages; any hub id; or a local folder in transformers' format."""
+    """The text encoder: `all-MiniLM-L6-v2` (English) or `universal-sentence-encoder-multilingual` (16 languages in one
+    space; can't be fine-tuned), both from their packages; a hub id; or a local folder in transformers' format."""
     multilingual: Literal["universal-sentence-encoder-multilingual", ""]
-    """Takes the place of all-MiniLM-L6-v2 where more than a fifth of the titles are in another script than Latin, since
-    that one can't read them; empty: never."""
+    """Encoder used instead of all-MiniLM-L6-v2 where more than a fifth of the titles are not in Latin script, which
+    that one can't read; empty: none."""
     revision: str
-    """Hub revision (commit) of the encoder; empty for packages and folders."""
+    """Commit of the encoder on the hub; empty for packages and folders."""
     engine: Literal["torch", "openvino"]
-    """What computes a network in transformers' format: torch on any device, or OpenVINO on the CPU
+    """Inference engine for models in transformers' format: torch on any device, or OpenVINO on the CPU
     (`pip install 'nightreel[openvino]'`)."""
     dtype: Literal["auto", "float32", "bfloat16"]
-    """Weights' type; `auto`: bfloat16 where the device computes it natively, else float32."""
+    """Number format of the weights. `auto`: bfloat16 where the device supports it natively, else float32. bfloat16 is
+    faster there and less exact."""
     device: Literal["auto", "cpu", "cuda", "mps"]
-    """Where the encoder runs; `auto` takes a GPU when there is one."""
+    """Device of the encoder; `auto`: a GPU where there is one, else the CPU."""
     max_tokens: Annotated[int, Field(ge=8, le=8192)]
-    """Tokens of an item's text that are read; longer text is cut, time grows linearly."""
+    """Tokens of an item's text that are read; longer text is truncated. Time grows linearly."""
     block_tokens: Annotated[int, Field(ge=64, le=1_048_576)]
-    """Tokens in a block of texts of equal padded length; fixed, so that an item's bytes don't depend on its neighbours.
-    256 suits a CPU, 32768 a GPU: larger blocks use wide devices better and waste more on small catalogues."""
+    """Tokens in a batch of texts of equal padded length. The batch size is fixed, so that an item's vector doesn't
+    depend on its neighbours. 256 suits a CPU, 32768 a GPU: larger batches use wide devices better and waste more on
+    small catalogues."""
     length_parts: Annotated[int, Field(ge=1, le=512)]
-    """Texts are padded to one of this many lengths up to each power of two; more pads less, in more kinds of block."""
+    """Number of padded lengths between two powers of two. More means less padding, in more batches that are not
+    full."""
     tune: Tune
-    """How the encoder is fitted to behaviour; `finetune` reads it."""
+    """Fine-tuning of the encoder on user behaviour, in the stage `finetune`."""

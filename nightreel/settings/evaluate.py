@@ -1,4 +1,4 @@
-"""The sections `evaluate`, `refit`, `publish` and `record` of params.yaml: what a version has to pass."""
+"""The sections `evaluate`, `refit`, `publish` and `record` of params.yaml: metrics, the gate, and publication."""
 
 from __future__ import annotations
 
@@ -12,75 +12,82 @@ from nightreel.settings.section import Section, Share
 
 
 class Override(Section):
-    """A person's word over the rules, for one candidate. It can't lift a rollback's block nor a failed hard check."""
+    """A person's decision on one candidate, instead of the gate's. It can lift neither a rollback's block nor a failed
+    hard check."""
 
     candidate: Annotated[str, Field(pattern=r"^([0-9a-f]{8,64})?$")]
-    """First characters (8 or more) of the candidate's digest, as the verdict shows it; empty: no override."""
+    """First characters (at least 8) of the candidate's digest, as shown in the verdict; empty: no override."""
     decision: Literal["promote", "hold"]
-    """What is to be done instead."""
+    """The decision that replaces the gate's."""
     by: str
-    """Who decides; needed."""
+    """Who decides; required."""
     reason: str
-    """Why; needed: it stands in the verdict, in MLflow and beside the published version."""
+    """Why; required. Shown in the verdict, in MLflow and with the published version."""
 
 
 class Evaluate(Section):
     cutoffs: Annotated[tuple[int, ...], Field(min_length=1)]
-    """List lengths k at which metrics are given."""
+    """List lengths k for which metrics are computed."""
     margin: Annotated[float, Field(gt=0, lt=1)]
-    """Non-inferiority margin: the relative loss of NDCG@10 that is tolerated."""
+    """Non-inferiority margin: the tolerated relative loss of NDCG@10. A smaller margin needs more users."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
-    """One-sided confidence of the verdict's bound; intervals shown are two-sided 95%."""
+    """One-sided confidence level of the gate's bound; higher holds more nights. The intervals shown are two-sided
+    95%."""
     bootstrap_replicates: Annotated[int, Field(ge=100, le=100_000)]
-    """Bootstrap replicates over users."""
+    """Number of bootstrap replicates (users are resampled); more gives steadier intervals and is slower."""
     cold_users: Annotated[int, Field(ge=1)]
-    """Most users who are asked again as newcomers; each is asked eight times."""
+    """Maximum number of users sampled for the cold-start test (8 queries each); more is steadier and slower."""
     slices: tuple[Annotated[str, Field(pattern=r"^(items|events)\.[A-Za-z]\w*$")], ...]
-    """Columns that tell users apart, beside activity, popularity and age: `items.language`, `events.device`, and any
-    other that the source has (`items.studio`; a user's own attribute as a column of events). One beyond the contract is
-    kept in the data as it is: name none that tells who somebody is."""
+    """Columns that define user groups, in addition to activity, popularity and age: `items.language`, `events.device`,
+    or any other column of the source (`items.studio`; a user attribute as a column of events). Columns that are not in
+    the contract are stored unchanged, so name none that identifies a person."""
     slice_users: Annotated[int, Field(ge=10)]
-    """Least users of a slice that is tested and compared; fewer tell nothing, more misses small groups."""
+    """Minimum number of users of a slice to be tested and compared. Lower is noisier; higher misses small groups."""
     slice_confidence: Annotated[float, Field(gt=0.5, lt=1)]
-    """Confidence that no sound slice is called broken, after Holm's correction for all of them."""
+    """Probability that no slice is falsely reported as regressed, after Holm's correction over all slices. Higher
+    misses more real regressions."""
     coverage_share: Share
-    """Least coverage of the lists, as a share of the champion's."""
+    """Minimum catalogue coverage of the lists, as a share of the champion's."""
     max_staleness_days: Annotated[float, Field(ge=0)]
-    """Most days by which the data may end before the champion's did; an erasure can take the last events."""
+    """Maximum number of days by which the data may end before the champion's, since an erasure can remove the last
+    events."""
     min_perturbation_overlap: Share
-    """Least overlap of a user's first ten with those after one irrelevant event."""
+    """Minimum overlap of a user's top 10 before and after one irrelevant event is added to the history."""
     min_duplicate_agreement: Share
-    """Least share of doubled items that is ranked alike: one copy in a list's first ten, the other in its first 20."""
+    """Minimum share of duplicated items whose copies are ranked alike: one in the top 10 and the other in the top
+    20."""
     drift: Drift
-    """How far tonight's data may be from the last good ones."""
+    """How far tonight's data may differ from the last good snapshot."""
     logs: Logs
-    """What is read from logged slates and from experiments."""
+    """Estimates from logged slates, and read-outs of A/B experiments."""
     override: Override
     """A person's decision on one candidate."""
 
 
 class Refit(Section):
     coverage_share: Share
-    """Least catalogue coverage of the final bundle, as a share of the candidate's, with new weights."""
+    """Minimum catalogue coverage of the final bundle, as a share of the candidate's."""
     latency_ms: Annotated[float, Field(gt=0)]
-    """Most milliseconds of processor time that one list of the final bundle may take (the fastest of several)."""
+    """Maximum CPU time for one list of the final bundle, in milliseconds (the fastest of several runs)."""
     bundle_mb: Annotated[float, Field(gt=0)]
-    """Most megabytes of the final bundle: what every service fetches and stores."""
+    """Maximum size of the final bundle in megabytes; every service downloads and stores it."""
     memory_mb: Annotated[float, Field(gt=0)]
-    """Most megabytes of memory of a process that opens the final bundle and answers."""
+    """Maximum memory of a process that opens and queries the final bundle, in megabytes."""
 
 
 class Publish(Section):
     dry_run: bool
-    """Do everything but upload and move the channel."""
+    """Do everything except uploading the version and moving the channel to it."""
     keep_versions: NonNegativeInt
-    """`nightreel gc` keeps the newest this many versions: what a rollback can name. Each costs its new bytes."""
+    """Number of newest versions that `nightreel gc` keeps, and to which a rollback is possible. Each takes the space of
+    the files that it doesn't share with others."""
     keep_days: NonNegativeFloat
-    """`nightreel gc` keeps versions younger than this."""
+    """Age in days below which `nightreel gc` keeps every version."""
     grace_hours: NonNegativeFloat
-    """`nightreel gc` keeps, for this long, what a channel has left (readers may be on it) and unfinished uploads."""
+    """Hours for which `nightreel gc` keeps unfinished uploads, and versions that a channel has left (readers may still
+    use them)."""
 
 
 class Record(Section):
     experiment: str
-    """MLflow experiment and registered model name."""
+    """Name of the MLflow experiment and of the registered model."""

@@ -1,4 +1,4 @@
-"""The section `finetune` of params.yaml: recommenders, their search, and the blend."""
+"""The section `finetune` of params.yaml: the models, their hyper-parameter search, and the ranker."""
 
 from __future__ import annotations
 
@@ -14,110 +14,115 @@ Grid = dict[str, tuple[float, ...]]
 
 
 class TreeSettings(Section):
-    """The blend's gradient-boosted trees (LightGBM, LambdaMART)."""
+    """The ranker's gradient-boosted trees: LightGBM with the LambdaMART objective. Fields are named as in LightGBM."""
 
     num_trees: Annotated[tuple[int, ...], Field(min_length=1)]
-    """Numbers of trees to try on validation; recommend time grows linearly."""
+    """Numbers of trees that are compared on validation. The time of a request grows linearly."""
     learning_rate: Annotated[float, Field(gt=0, le=1)]
-    """Share of each tree's answer that is taken; smaller wants more rounds."""
+    """Factor on each tree's output; a smaller one needs more trees."""
     num_leaves: Annotated[int, Field(ge=2, le=64)]
-    """Leaves of a tree; more fits finer interactions, and noise."""
+    """Maximum number of leaves of a tree; more fits finer interactions, and overfits sooner."""
     min_data_in_leaf: Annotated[int, Field(ge=1)]
-    """Least examples in a leaf; more is steadier."""
+    """Minimum number of examples in a leaf; more is steadier and coarser."""
     lambda_l2: Annotated[float, Field(ge=0)]
-    """Ridge penalty on leaf values."""
+    """L2 penalty on leaf values; higher overfits less."""
     feature_fraction: Annotated[float, Field(gt=0, le=1)]
-    """Share of the features offered to each tree."""
+    """Share of the features that a tree may use, drawn at random; lower overfits less."""
     bagging_fraction: Annotated[float, Field(gt=0, le=1)]
-    """Share of the examples drawn for each tree."""
+    """Share of the examples that a tree is fitted to, drawn at random; lower overfits less."""
     lambdarank_truncation_level: Annotated[int, Field(ge=1)]
-    """Positions at a list's top whose order matters to the loss."""
+    """Number of top positions of a list whose order counts in the loss."""
 
 
 class VectorIndex(Section):
-    """The graph over the content vectors (HNSW), for large catalogues."""
+    """The approximate nearest-neighbour index (HNSW) of the content vectors, for large catalogues."""
 
     least_items: Annotated[int, Field(ge=1)]
-    """Items from which a version has one; below, reading all vectors takes no longer and misses nothing."""
+    """Minimum catalogue size, in items, for an index; for smaller ones exact search takes no longer."""
     connectivity: Annotated[int, Field(ge=4, le=64)]
-    """Neighbours of a node; more finds more, and costs 8 bytes an item each."""
+    """Neighbours of a node in the graph; more improves recall, at 8 bytes an item each."""
     expansion_add: Annotated[int, Field(ge=16)]
-    """Nodes kept in view while building; more finds more, building time grows with it."""
+    """Candidate nodes while building the graph; more improves recall, and building time grows with it."""
     expansion_search: Annotated[int, Field(ge=16)]
-    """Nodes kept in view while searching; more finds more, a question's time grows with it."""
+    """Candidate nodes while searching the graph; more improves recall, and query time grows with it."""
 
 
 class Ratings(Section):
-    """The rating head: biases, and factors of what they leave (alternating ridge regressions)."""
+    """The rating model: user and item biases, and matrix factors of the residuals (alternating ridge regressions)."""
 
     bias: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
-    """Ridge penalties on biases to try, in ratings: that many at the mean are added to everybody's own."""
+    """Ridge penalties on biases to try, in ratings: as if everybody had given that many more ratings at the mean."""
     factors: tuple[Annotated[int, Field(ge=1, le=256)], ...]
-    """Numbers of factors to try; time grows with the square. None: biases alone."""
+    """Numbers of factors to try; an empty list: biases only. Time grows with the square."""
     regularization: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
-    """Ridge penalties on factors to try; more keeps predictions nearer to the biases."""
+    """Ridge penalties on factors to try; higher keeps predictions closer to the biases."""
     iterations: Annotated[int, Field(ge=1, le=100)]
-    """Alternations between users' and items' factors."""
+    """Alternations between user and item factors; time grows linearly."""
 
 
 class Finetune(Section):
     seed: Annotated[int, Field(ge=0)]
-    """Seed of every generator in finetune, evaluate and refit."""
+    """Seed of the random numbers in finetune, evaluate and refit."""
     encoder_steps: Annotated[int, Field(ge=0, le=100_000)]
-    """Contrastive steps that fit the encoder to behaviour; 0 leaves it as it is. A count, so that runs are equal."""
+    """Fine-tuning steps of the content encoder (a count, not a time, so that runs are reproducible); 0: not
+    fine-tuned."""
     encoder_pairs: Annotated[int, Field(ge=2, le=4096)]
-    """Co-consumed item pairs in a contrastive step; more is a better signal and slower."""
+    """Co-consumed item pairs in a fine-tuning step; more gives a better signal and is slower."""
     fusion: Fusion
-    """Text, sound and picture in one vector, where items have media."""
+    """One vector for text, sound and pictures, where items have media."""
     validation_users: Annotated[int, Field(ge=1)]
-    """Most users that hyper-parameters are chosen on; more is steadier and slower."""
+    """Maximum number of users in validation; more is steadier and slower."""
     positions: Annotated[int, Field(ge=1, le=50)]
-    """Held-out positions per user that the blend learns from; more is steadier and slower."""
+    """Held-out events per user that the ranker is trained on; more is steadier and slower."""
     time_cuts: Annotated[int, Field(ge=2, le=12)]
-    """Where there is a clock: earlier nights (days, or longer where a day has few users) that settings and blend are
-    chosen on, each with members trained up to it; more is steadier, and every one is another training."""
+    """With timestamps: number of time cuts for validation. At each, models trained on the events before it are scored
+    on those that follow. More is steadier; each one trains the models once more."""
     time_cut_users: Annotated[int, Field(ge=1)]
-    """Users that such a night should have on average; it is made longer until it has them."""
+    """Users wanted per time cut, on average. Its period is a day, extended until it has as many."""
     negatives: Annotated[int, Field(ge=1, le=5000)]
-    """Most candidates per position that the blend learns from beside the answer."""
+    """Maximum number of negative candidates per example that the ranker is trained on; more is steadier and slower."""
     candidates: Annotated[int, Field(ge=10, le=5000)]
-    """Best items of each member that are looked at."""
+    """Number of items that each model retrieves for a request; more finds more, and is slower."""
     shortlist: Annotated[int, Field(ge=10, le=5000)]
-    """Of these, the best by reciprocal rank fusion, which the blend ranks; recommend time grows linearly."""
+    """Number of candidates that are ranked: the best of all models' candidates by reciprocal rank fusion. The time of a
+    request grows linearly."""
     search_items: Annotated[int, Field(ge=10)]
-    """Most used items on which a model with `max_items` is tried; training takes all. Time grows with the cube."""
+    """Number of most used items in the hyper-parameter search of models with `max_items`; the final training uses all
+    of theirs. Time grows with the cube."""
     half_life_days: Annotated[tuple[float, ...], Field(min_length=1)]
-    """Half-lives of the popularity trends among the blend's features (all time is always one more)."""
+    """Half-lives, in days, of the popularity trends among the ranker's features. All-time popularity is always
+    added."""
     buckets: Annotated[int, Field(ge=1, le=4096)]
-    """Time slices at which trends are known; finer follows the day more closely and takes memory."""
+    """Number of points in time at which trends are stored; more resolves time more finely and takes more memory."""
     warm_nights: Annotated[int, Field(ge=0, le=365)]
-    """Nights in a row in which members that can (the transformer) go on from what the published version's night had
-    learned, before one learns anew; 0: all do. More saves time; what a night got wrong may stay."""
+    """Maximum number of nights in a row in which models that support it (the transformer) are warm-started from the
+    published version's night; 0: always trained from scratch. More saves time; a bad fit may persist longer."""
     members: Annotated[dict[str, Grid], Field(min_length=1)]
-    """Recommenders that are trained, evaluated alone and blended, each with the values to try on validation."""
+    """Models that are trained, evaluated alone and combined by the ranker, each with the values to try on
+    validation."""
     many_events: Annotated[int, Field(ge=1)]
-    """Positive events of a fold's training part from which `with_many` counts."""
+    """Number of positive training events from which `with_many` applies."""
     with_many: dict[str, Grid]
-    """Values that take the place of a member's where there are so many events: regularization that prevents
-    overfitting on small data underfits large data."""
+    """Values that replace those of `members` from `many_events` on, because regularization that prevents overfitting on
+    small data underfits large data."""
     backbone: Backbone
-    """Whose layers the transformer has."""
+    """A pretrained checkpoint for the transformer's layers."""
     trees: TreeSettings
-    """The blend's learner."""
+    """Training of the ranker's trees."""
     vector_index: VectorIndex
-    """How content is searched in a large catalogue."""
+    """Nearest-neighbour search by content in large catalogues."""
     ratings: Ratings
-    """The rating head, where the events hold ratings."""
+    """The rating model, where the events contain ratings."""
 
     @model_validator(mode="after")
     def _known(self) -> Self:
         for name, grid in self.with_many.items():
             if unknown := sorted(grid.keys() - self.members.get(name, grid).keys()):
-                raise ValueError(f"with_many: {name}: {unknown[0]} is no setting of finetune.members.{name}")
+                raise ValueError(f"with_many: {name}: {unknown[0]} is not a setting of finetune.members.{name}")
         return self
 
     def sized(self, events: int) -> Finetune:
-        """These settings for a training part of so many events."""
+        """The settings for a training set with this number of events: `with_many` is applied where it is large."""
         if events < self.many_events:
             return self
         members = {name: grid | self.with_many.get(name, {}) for name, grid in self.members.items()}

@@ -1,4 +1,4 @@
-"""`finetune.fusion` of params.yaml: text, sound and picture of an item in one vector."""
+"""The section `finetune.fusion` of params.yaml: one vector for an item's text, sound and pictures."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from nightreel.settings.section import Section
 
 
 class Fusion(Section):
-    """The projections that bring text, sound and picture into one space, learned from pairs of co-consumed items."""
+    """Projections of text, sound and picture vectors into one space, trained on pairs of co-consumed items."""
 
     steps: Annotated[int, Field(ge=0, le=100_000)]
-    """Contrastive steps; 0 leaves the vectors to the text. A count, so that runs are equal."""
+    """Training steps (a count, not a time, so that runs are reproducible); 0: text vectors alone are used."""
     pairs: Annotated[int, Field(ge=2, le=65_536)]
-    """Pairs of items in a step, and the fewest from which anything is learned; more is a better signal and slower."""
+    """Item pairs in a training step, and the minimum number of pairs for any training. More gives a better signal and
+    is slower."""
     learning_rate: Annotated[float, Field(gt=0, lt=1)]
-    """Peak step of Adam; too high forgets what the text's encoder knew."""
+    """Peak learning rate of Adam; too high a rate loses what the text encoder has learned."""
     temperature: Annotated[float, Field(gt=0, le=1)]
-    """Divides cosines before the softmax; lower looks harder at the nearest wrong items, and learns items by heart."""
+    """Softmax temperature of the cosines; lower puts more weight on hard negatives, and overfits sooner."""
     dropout: Annotated[float, Field(ge=0, lt=1)]
-    """Chance that a step leaves out one of an item's modalities; more makes vectors of items without one better, and
-    those of items with all of them a little worse."""
+    """Probability that a training step leaves out one of an item's modalities. Higher improves the vectors of items
+    that lack one, and makes those of complete items slightly worse."""

@@ -1,4 +1,4 @@
-"""The part `evaluate.logs` of params.yaml: what is read from logged slates and from experiments."""
+"""The section `evaluate.logs` of params.yaml: estimates from logged slates, and read-outs of A/B experiments."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from nightreel.settings.section import Section, Share
 
 class Logs(Section):
     response_hours: Annotated[float, Field(gt=0)]
-    """A positive event counts as the response to the item's latest impression within this many hours before it."""
+    """Attribution window in hours: a positive event is a response to the item's latest impression within it."""
     support: Share
-    """Least share of what the challenger would show that the log can speak for; below it nothing is estimated."""
+    """Minimum share of the challenger's recommendations that the log covers; below it no estimate is made."""
     effective: Annotated[float, Field(ge=1)]
-    """Least effective sample size (impressions) of an estimate."""
+    """Minimum effective sample size of an estimate, in impressions. Lower gives estimates sooner, with more noise."""
     control: str
-    """The experiment's arm that the others are compared with; empty: the first by name."""
+    """Name of the experiment's control arm; empty: the first arm by name."""
     shares: dict[str, Annotated[float, Field(gt=0)]]
-    """Shares of users that the arms were meant to get; empty: equal ones."""
+    """Intended share of users by arm; empty: equal shares."""
     ratio_p: Annotated[float, Field(gt=0, lt=0.5)]
-    """Chi-square p-value of the arms' sizes below which an experiment is not read: users were lost or misdirected."""
+    """p-value of the sample-ratio-mismatch test (chi-square of the arms' sizes) below which an experiment is not
+    evaluated, because users were lost or assigned wrongly."""
     alpha: Annotated[float, Field(gt=0, lt=0.5)]
-    """Chance that an interval misses the truth on any night of all, for all arms together."""
+    """Probability that any interval, of any arm on any night, misses the true value. Lower makes the intervals
+    wider."""
     tightest: Annotated[float, Field(gt=0)]
-    """Users at which the sequential intervals are tightest; elsewhere they are a little wider."""
+    """Number of users for which the sequential intervals are narrowest; for other numbers they are slightly wider."""
     returns: Annotated[tuple[float, float], Field()]
-    """Days after a user's first event in the experiment between which another one counts as a return."""
+    """First and last day, counted from a user's first event in the experiment, on which another event is a return."""

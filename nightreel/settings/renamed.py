@@ -1,4 +1,4 @@
-"""Settings that had another name in version 0.1: read under both for one version, with a warning for the old one."""
+"""Settings that were renamed after version 0.1. Old names are accepted for one version, with a warning."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MODEL_FIELDS = {
     "resumed_passes": "resumed_epochs",
     "sweeps": "iterations",
 }
-"""Old name → new name, of any model's hyper-parameters."""
+"""Old name → new name of a hyper-parameter, for every model."""
 SETTINGS = {
     "finetune.lessons": "time_cuts",
     "finetune.lesson_users": "time_cut_users",
@@ -39,12 +39,15 @@ SETTINGS = {
     "evaluate.drift.arrivals": "new_events",
     "evaluate.drift.least": "min_values",
 }
-"""Old path in params.yaml → new name of its last part."""
+"""Old path in params.yaml → new name of the field."""
 MODEL_SECTIONS = ("finetune.members", "finetune.with_many")
 
 
 def new_path(path: str) -> str:
-    """The present path of a setting, given its old or present one.
+    """The current path of a setting.
+
+    Args:
+        path: Its old or current path, dot-separated.
 
     Example:
         >>> new_path("finetune.trees.leaves"), new_path("finetune.members.ease.keep"), new_path("evaluate.margin")
@@ -58,7 +61,13 @@ def new_path(path: str) -> str:
 
 
 def with_new_names(values: Mapping[str, Any], where: str, path: str = "") -> dict[str, Any]:
-    """Values of params.yaml under their present names; each old one is a warning on stderr."""
+    """Replace old names in the values of params.yaml, with a warning on stderr for each.
+
+    Args:
+        values: Nested values by old or current name.
+        where: Name of the source, for the warnings.
+        path: Path of `values` within it; empty at the top.
+    """
     renamed: dict[str, Any] = {}
     for name, value in values.items():
         old = f"{path}.{name}" if path else str(name)

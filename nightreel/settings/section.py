@@ -1,4 +1,4 @@
-"""What a section of params.yaml is."""
+"""The base class of every section of params.yaml."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Section(BaseModel):
-    """A part of params.yaml, named after the stage that reads it."""
+    """A section of params.yaml: frozen, without unknown fields. Field docstrings are shown in the form and the docs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)

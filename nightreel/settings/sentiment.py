@@ -1,4 +1,4 @@
-"""`understand.sentiment` of params.yaml: the tone of an item's prose."""
+"""The section `understand.sentiment` of params.yaml: the tone of an item's description and transcript."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from nightreel.settings.section import Section, Share
 
 
 class Sentiment(Section):
-    """Positive, neutral or negative tone of description and transcript, in English."""
+    """Positive, neutral or negative tone of English descriptions and transcripts."""
 
     reads: Annotated[int, Field(ge=0, le=1000)]
-    """Sentences that the lexicon reads, from the beginning; time grows linearly. 0: no tone is told."""
+    """Number of sentences that are scored, from the beginning; 0: no sentiment. Time grows linearly."""
     probability: Share
-    """Least calibrated probability of the label; below it, the label stays away rather than being wrong. The score is
-    given all the same."""
+    """Minimum calibrated probability of a label; below it the label is left empty, and only the score is given. Higher
+    gives fewer and more reliable labels."""

@@ -1,4 +1,4 @@
-"""The section `understand` of params.yaml: what is made of an item's words, sound and pictures."""
+"""The section `understand` of params.yaml: fields derived from an item's text, sound and pictures."""
 
 from __future__ import annotations
 
@@ -11,100 +11,105 @@ from nightreel.settings.sentiment import Sentiment
 
 
 class Keywords(Section):
-    """An item's keywords: phrases of its own description and transcript."""
+    """Keywords of an item: phrases from its description and transcript."""
 
     count: Annotated[int, Field(ge=0, le=50)]
-    """Keywords per item; 0: none."""
+    """Number of keywords per item; 0: none."""
     candidates: Annotated[int, Field(ge=1, le=500)]
-    """Phrases of an item that are looked at, the most frequent first; time grows linearly."""
+    """Number of phrases per item among which keywords are chosen, the most frequent first. Time grows linearly."""
     diversity: Share
-    """How far they have to differ: 0 takes the nearest to the text, 1 only looks at differences."""
+    """Weight of variety in the choice: 0 takes the phrases closest to the text, 1 the most different from each
+    other."""
 
 
 class Summary(Section):
-    """An item's extractive summary: its most central sentences."""
+    """Extractive summary of an item: its most central sentences."""
 
     sentences: Annotated[int, Field(ge=0, le=10)]
-    """Sentences that are taken; 0: no summary. Prose of at most one more gets none."""
+    """Number of sentences; 0: no summary. Texts with at most one sentence more get none."""
     reads: Annotated[int, Field(ge=2, le=1000)]
-    """Sentences among which they are chosen, from the beginning; time grows linearly."""
+    """Number of sentences, from the beginning, among which they are chosen. Time grows linearly."""
 
 
 class Tags(Section):
-    """Tags that are learned from the catalogue's own labels, for items with prose."""
+    """Tags predicted for items with a description or transcript, by classifiers trained on the catalogue's own
+    labels."""
 
     taxonomy: tuple[str, ...]
-    """Labels to learn, from items that have them among genres or tags; empty: the catalogue's genres."""
+    """Labels to predict, trained on items that have them as a genre or tag; empty: the catalogue's genres."""
     least_items: Annotated[int, Field(ge=2)]
-    """Items with prose that a label needs to be learned; fewer learn rare labels badly."""
+    """Minimum number of items with text and this label for a label to be predicted. Lower includes rare labels, which
+    are predicted less reliably."""
     most_labels: Annotated[int, Field(ge=2, le=5000)]
-    """Labels that are learned, the commonest first; time and memory grow linearly."""
+    """Maximum number of labels, the most common first. Time and memory grow linearly."""
     most_items: Annotated[int, Field(ge=100)]
-    """Items that are learned from, drawn at random where there are more; bounds time and memory."""
+    """Maximum number of training items, sampled at random where there are more. Time and memory grow linearly."""
     folds: Annotated[int, Field(ge=2, le=20)]
-    """Parts of the cross-validation that calibrates the probabilities and measures the tags."""
+    """Folds of the cross-validation that calibrates the probabilities and measures the tags' quality."""
     strength: Annotated[float, Field(gt=0)]
-    """Of the fit against the penalty (scikit-learn's C); higher follows the examples more closely."""
+    """Inverse of the regularization (scikit-learn's C); higher fits the examples more closely."""
     probability: Share
-    """Least calibrated probability of a tag; below it, it stays away rather than being wrong."""
+    """Minimum calibrated probability of a tag; higher gives fewer and more reliable tags."""
 
 
 class Media(Section):
-    """Media files in the source's folder, named by `media_uri`; they need `nightreel[media]`."""
+    """Transcripts and picture features of media files, which `media_uri` names. Needs `nightreel[media]`."""
 
     speech: str
-    """`tiny.en` (from its package; English), or a folder with a Whisper model in CTranslate2's format; empty: no
-    transcripts."""
+    """The speech recognition model: `tiny.en` (from its package; English), or a folder with a Whisper model in
+    CTranslate2's format; empty: no transcripts."""
     credible: Annotated[float, Field(le=0)]
-    """Least mean log probability of a transcript; below it, it is left out: music and noise get words, too."""
+    """Minimum mean log probability of a transcript; below it, it is discarded, since music and noise yield words,
+    too."""
     pictures: Literal["efficientnet-lite0", ""]
-    """Encoder of key frames (from its package); empty: none."""
+    """Encoder of key frames and pictures (from its package); empty: none."""
     frames: Annotated[int, Field(ge=1, le=64)]
-    """Frames of a video that are looked at, evenly spread over its key frames (over time where it has fewer than 3)."""
+    """Number of frames read from a video, evenly spaced over its key frames (over time where it has fewer than 3). Time
+    grows linearly."""
     most_seconds: Annotated[int, Field(ge=1)]
-    """Seconds of a file that are looked at; memory (2 MB a minute) and time grow linearly."""
+    """Maximum seconds read from a file. Memory (2 MB a minute) and time grow linearly."""
     decode_seconds: Annotated[int, Field(ge=1)]
-    """Most seconds that decoding a file may take, in a process of its own."""
+    """Time limit for decoding one file, in seconds. Decoding runs in a separate process."""
     memory_mb: Annotated[int, Field(ge=512)]
-    """Most address space of that process."""
+    """Memory limit of that process (address space), in megabytes."""
     most_megapixels: Annotated[int, Field(ge=1)]
-    """Largest picture that is decoded."""
+    """Largest picture that is decoded, in megapixels."""
 
 
 class Writer(Section):
-    """A language model that writes a summary and themes of items with prose. Off where `model` is empty."""
+    """A language model that writes a summary and themes for items with text. Off where `model` is empty."""
 
     model: str
-    """A folder in transformers' format, a .gguf file (needs `nightreel[gguf]`), or the model's name at `endpoint`.
-    Empty: none is asked."""
+    """A folder in transformers' format, a .gguf file (needs `nightreel[gguf]`), or the model's name at `endpoint`;
+    empty: no language model."""
     endpoint: str
-    """Address of a server that speaks OpenAI's chat completions, such as http://localhost:8000/v1; its key is in
-    NIGHTREEL_LLM_KEY. Empty: the model runs here."""
+    """Address of a server with OpenAI's chat completions API, such as http://localhost:8000/v1; its key is read from
+    NIGHTREEL_LLM_KEY. Empty: the model runs locally."""
     max_tokens: Annotated[int, Field(ge=16, le=8192)]
-    """Tokens of an answer."""
+    """Maximum tokens of a response."""
     budget_tokens: Annotated[int, Field(ge=0)]
-    """Tokens, read and written, after which a run asks no more; the other items wait for the next run of the stage."""
+    """Maximum tokens, input and output, of a run; the remaining items are left to the next run of the stage."""
     per_minute: Annotated[float, Field(gt=0)]
-    """Most questions a minute."""
+    """Maximum requests per minute."""
     timeout_s: Annotated[float, Field(gt=0)]
-    """Seconds to wait for an answer; a busy or silent endpoint is asked again, with growing pauses."""
+    """Timeout of a request, in seconds. Requests to a busy or silent endpoint are retried with growing delays."""
 
 
 class Understand(Section):
     seed: Annotated[int, Field(ge=0)]
-    """Seed of the cross-validation's parts."""
+    """Seed of the random cross-validation folds."""
     language_score: Share
-    """Least probability of an identified language; below it, the language stays empty. Titles alone rarely reach
+    """Minimum probability of an identified language; below it the language is left empty. Titles alone rarely reach
     0.9."""
     keywords: Keywords
-    """Keywords."""
+    """Keywords of items."""
     summary: Summary
-    """Summary."""
+    """Extractive summaries of items."""
     tags: Tags
-    """Learned tags."""
+    """Predicted tags."""
     sentiment: Sentiment
-    """Tone of the prose."""
+    """Sentiment of the text."""
     media: Media
-    """Media files."""
+    """Transcripts and picture features of media files."""
     writer: Writer
-    """Language model."""
+    """Summaries and themes by a language model."""

@@ -1,4 +1,4 @@
-"""The sections `snapshot` and `validate` of params.yaml: where data come from, and what they mean."""
+"""The sections `snapshot` and `validate` of params.yaml: the data source, and how events are interpreted and split."""
 
 from __future__ import annotations
 
@@ -27,73 +27,80 @@ Event = Literal[
 
 
 def _moment(given: object) -> object:
-    """Empty, or an instant as ISO 8601 in UTC; YAML reads one that is not quoted as a date."""
+    """Normalise an instant to ISO 8601 in UTC; YAML parses an unquoted one as a date."""
     if given == "":
         return given
     try:
-        told = datetime.fromisoformat(str(given)) if isinstance(given, str | date) else None
+        instant = datetime.fromisoformat(str(given)) if isinstance(given, str | date) else None
     except ValueError:
-        told = None
-    if told is None:
-        raise ValueError(f'{given!r} is no instant. Write one in UTC, like 2026-11-30T03:00:00Z, or "" for the present')
-    return (told if told.tzinfo else told.replace(tzinfo=UTC)).astimezone(UTC).isoformat().replace("+00:00", "Z")
+        instant = None
+    if instant is None:
+        raise ValueError(f'{given!r} is no point in time. Write one in UTC, like 2026-11-30T03:00:00Z, or "" for now')
+    in_zone = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return in_zone.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 class Snapshot(Section):
     source: str
-    """`movielens-100k` (built-in sample), a folder, or an `s3://bucket/prefix` with `items.*` and `events.*`."""
+    """Data source: `movielens-100k` (the built-in sample), or a folder or `s3://bucket/prefix` with `items.*` and
+    `events.*`."""
     media: str
-    """Where the files of `media_uri` lie: a folder or an `s3://bucket/prefix`; nothing outside it is read. Empty:
-    beside the source's tables."""
+    """Location of the media files: a folder or an `s3://bucket/prefix`, to which `media_uri` is relative; nothing
+    outside it is read. Empty: next to the source's tables."""
     clock: Literal["auto", "time", "order"]
-    """What `timestamp` means: `time` (UTC), `order` (a position per user), or `auto` (order if integers below 1e8)."""
+    """Meaning of `timestamp`: `time` (UTC), `order` (a position within a user's history), or `auto` (`order` for
+    integers below 1e8)."""
     pseudonymise: Literal["auto", "on", "off"]
-    """Replace user ids by keyed hashes before anything is versioned; `auto` is on for all but the public sample."""
+    """Whether user ids are replaced by keyed hashes before data are stored; `auto`: on, except for the public
+    sample."""
     moment: Annotated[str, BeforeValidator(_moment)]
-    """The night's "now", ISO 8601 in UTC: what rights (`blocked`, `published_at`, `expires_at`) are judged by, and what
-    lies in the future. Empty: the machine's clock, as a night wants it; a night of the past, replayed, names one."""
+    """The night's "now", ISO 8601 in UTC, by which rights (`published_at`, `expires_at`) are checked and future events
+    are recognised. Empty: the machine's clock, as usual; replayed nights set it."""
     channel: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
-    """The channel whose live version is pinned as champion and that `publish` moves."""
+    """The channel that `publish` moves to the new version. Its live version is the champion."""
 
     def now(self) -> float:
-        """The night's "now", epoch seconds. Only stage snapshot asks: the stages after it depend on no clock."""
+        """The night's "now" in epoch seconds. Only the stage `snapshot` calls this: later stages depend on no clock."""
         return datetime.fromisoformat(self.moment).timestamp() if self.moment else time.time()
 
 
 class Validate(Section):
     quarantine_share: Share
-    """Share of the rows that may be quarantined before the run fails, of a table, of each of its files, of a day and of
-    what came since the last good night; higher tolerates dirtier logs."""
+    """Maximum share of quarantined rows, above which the run fails: of a table, of each of its files, of each day, and
+    of the rows since the last good night. Higher tolerates dirtier logs."""
     part_rows: Annotated[int, Field(ge=1)]
-    """Rows that a file, a day or a night must have to be judged by itself: lower finds smaller corrupt deliveries,
-    higher lets more bad rows pass with a warning."""
+    """Minimum number of rows for a file, a day or a night to be checked separately. Lower finds smaller corrupt
+    deliveries; higher lets more bad rows pass with a warning."""
     duplicate_window_s: Annotated[float, Field(ge=0)]
-    """Same user, item and event within this many seconds is a duplicate; 0: only exactly equal timestamps."""
+    """Seconds within which the same user, item and event type is a duplicate; 0: only equal timestamps."""
     positive: dict[Event, float]
-    """Event types that show interest, with the least `value` that counts (an event without a value counts)."""
+    """Positive event types, each with the minimum `value` that counts. Events without a value count."""
     positive_else: dict[Event, float]
-    """The same, where the log holds no event that is positive by `positive`: comments alone, say. A warning tells."""
+    """Positive event types where the log has none of those in `positive` (only comments, say); used with a warning."""
     negative: dict[Event, float]
-    """Event types that show dislike, with the least `value` that counts."""
+    """Negative event types, each with the minimum `value` that counts."""
     seen: tuple[Event, ...]
-    """Event types after which an item counts as seen."""
+    """Event types after which an item counts as seen by the user."""
     exclude_seen: Literal["auto", "on", "off"]
-    """Leave seen items out of lists; `auto` permits repeats where most items are music or podcasts and the log has
-    them."""
+    """Whether lists leave out items that the user has seen. `auto`: on, unless most items are music or podcasts and
+    users return to them."""
     repeat_share: Share
-    """Share of the meetings of a user and an item that are returns, from which `auto` permits repeats."""
+    """Share of repeats, among all consumptions of an item by a user, from which `exclude_seen: auto` permits seen
+    items."""
     return_gap_s: Annotated[float, Field(ge=0)]
-    """Seconds after a user's last event about an item from which another play is a return; before, all events are about
-    one meeting (a play and its like) and count once. Lower takes a song that is played again within an album for a
-    return. Not asked where the source has only an order: there another item in between tells two meetings apart."""
+    """Seconds after a user's last event on an item from which another play is a repeat. Events within it (a play and
+    its like) count as one consumption. Lower counts a song that is played twice in a row as a repeat. Not used where
+    the source has only an order: there another item in between separates two consumptions."""
     protocols: Literal["auto", "all", "leave_last_out", "global_time"]
-    """Test splits to write, each of which trains the members once more. `auto`: global_time alone where it decides by
-    itself (see `gate`), else both where there is a clock; `all`: both wherever they can be."""
+    """Test splits to write; each trains the models once more. `auto`: only global_time where `gate` selects it
+    automatically, else both; `all`: every possible split. Without timestamps only leave_last_out is possible."""
     gate: Literal["auto", "leave_last_out", "global_time"]
-    """The split that decides; `auto`: global_time where it has `gate_users` test users, else leave_last_out."""
+    """The split that the gate uses; `auto`: global_time where it has `gate_users` test users, else leave_last_out."""
     gate_users: Annotated[int, Field(ge=1)]
-    """Least number of test users for global_time to be the automatic gate."""
+    """Minimum number of test users for `gate: auto` to select global_time."""
     test_share: Annotated[float, Field(gt=0, le=0.4)]
-    """global_time: share of the positives, by time, in each test window (and in each validation window)."""
+    """global_time: share of the positive events in each test window, and in each validation window. More gives a
+    steadier test and less training data."""
     cuts: Annotated[int, Field(ge=1, le=5)]
-    """global_time: rolling cuts whose users are pooled; each one trains the members once more."""
+    """global_time: number of rolling cuts, whose test users are pooled. More is steadier; each trains the models once
+    more."""

@@ -94,7 +94,7 @@ def test_an_unchanged_night_reads_no_table(source: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("moment", ["soon", 5, None])
 def test_a_moment_that_is_none_is_refused(source: Path, tmp_path: Path, moment: Any) -> None:
-    with pytest.raises(SettingsError, match=r"snapshot\.moment: .* is no instant\. Write one in UTC, like 2026-"):
+    with pytest.raises(SettingsError, match=r"snapshot\.moment: .* is no point in time\. Write one in UTC, like 2026-"):
         today(tmp_path / "run", source, moment)
 
 

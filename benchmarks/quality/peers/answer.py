@@ -1,9 +1,9 @@
-"""One peer's answer: search on validation within a budget, fit on train + validation, lists for the test's users.
+"""One peer's lists: search on validation within a budget, fit on train + validation, lists for the test users.
 
     python answer.py --peer NAME --question FOLDER --out FILE.parquet --seconds 300
 
-Runs in the peers' environment. Writes user, rank (from 1), item, and beside it FILE.json with what was chosen and what
-it cost.
+Runs in the peers' environment. Writes user, rank (from 1) and item, and next to it FILE.json with the selected
+hyper-parameters and the cost.
 """
 
 from __future__ import annotations

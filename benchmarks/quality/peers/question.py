@@ -1,7 +1,7 @@
-"""What a peer is asked, read from the tables that the benchmark wrote, and what every peer has in common.
+"""The inputs of a peer, read from the tables that the benchmark wrote, and the code that all peers share.
 
-Runs in the peers' environment, which knows nothing of Nightreel: numpy, scipy and pyarrow alone. A peer never gets the
-test events: they stay outside the folder that it reads.
+Runs in the peers' environment, without Nightreel: numpy, scipy and pyarrow alone. A peer never gets the test events:
+they are outside the folder that it reads.
 """
 
 from __future__ import annotations

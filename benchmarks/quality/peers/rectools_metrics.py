@@ -1,10 +1,10 @@
-"""RecTools' metrics of given lists: for every line on standard input, a line of JSON with the means.
+"""RecTools' metrics of given lists: for every line on standard input, prints a line of JSON with the means.
 
     python rectools_metrics.py --shown shown.parquet --wanted wanted.parquet --cutoffs 1 5 10
 
-shown: user, item, rank (from 1); wanted: user, item. Runs in the peers' environment. The tables are read, and all is
-calculated once, before the first answer. NDCG is divided by what a user's wanted items can reach, as ours is: RecTools'
-default divides by k hits, for everybody.
+shown: user, item, rank (from 1); wanted: user, item. Runs in the peers' environment. The tables are read, and all
+metrics computed once, before the first line. NDCG is divided by the best that a user's wanted items allow, as ours is:
+RecTools' default divides by k hits for all users.
 """
 
 from __future__ import annotations

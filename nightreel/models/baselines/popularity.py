@@ -1,8 +1,7 @@
-"""Popularity as of a moment, with exponential forgetting.
+"""Popularity at the time of the request, with exponential decay of older events.
 
-Counts are kept at the ends of `buckets` time slices of equal event share. A question about a moment is answered from
-the last slice that was over before it, so neither a later event nor one of the same second can leak. Without a clock
-there is one slice: all events.
+Counts are stored at the ends of `buckets` time slices with equal numbers of events. A request uses the last slice that
+ended before its moment, so that no event of the same second or later can leak. Without timestamps there is one slice.
 Memory: buckets x half-lives x items x 4 bytes.
 """
 
@@ -25,7 +24,8 @@ DAY = 86_400.0
 
 
 def decayed_counts(train: Histories, edges: FloatArray, half_life: float, n_items: int) -> npt.NDArray[np.float32]:
-    """[len(edges) + 1, n_items]: row b = sum over events up to edges[b - 1] of 0.5^(age / half_life); row 0 is zero."""
+    """[len(edges) + 1, n_items] where row b sums 0.5^(age / half_life) over events up to edges[b - 1]; row 0 is
+    zero."""
     bucket = np.searchsorted(edges, train.times, side="left")
     order = np.argsort(bucket, kind="stable")
     bounds = np.searchsorted(bucket[order], np.arange(len(edges) + 1))
@@ -45,28 +45,29 @@ class PopularityConfig(ModelConfig):
     """Hyper-parameters of popularity."""
 
     half_life_days: Positive = 7.0
-    """Days after which an event counts half; 100000 counts all alike."""
+    """Half-life of an event's weight, in days; 100000 counts all alike. Shorter follows trends faster, with more
+    noise."""
     buckets: Count = 128
-    """Time slices at which counts are kept."""
+    """Number of points in time at which counts are stored; more resolves time more finely and takes more memory."""
 
 
 @register(
     "popularity",
     config=PopularityConfig,
-    paper="counts with exponential forgetting",
+    paper="event counts with exponential decay",
     cost="buckets x items x 4 bytes; one pass over the events",
     ceiling="any size",
 )
 @dataclass(frozen=True)
 class Popularity:
-    """How much each item was used as of a moment, newer events counting more."""
+    """Decayed event counts of items. edges: [slices] ends of the slices; table: float32 [slices + 1, n_items]."""
 
     edges: FloatArray
     table: npt.NDArray[np.float32]
 
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, config: PopularityConfig, *, clock: bool) -> Self:
-        """Slices of equal event share; one slice without a clock."""
+        """Count events at the ends of slices with equal numbers of events; in a single slice without a clock."""
         if not clock or not len(train.times):
             counts = np.bincount(train.items, minlength=catalogue.n_items).astype(np.float32)
             return cls(np.empty(0), counts[None])
@@ -75,17 +76,17 @@ class Popularity:
         return cls(edges, decayed_counts(train, edges, config.half_life_days * DAY, catalogue.n_items))
 
     def with_scoring_params(self, config: PopularityConfig) -> Self:
-        """Itself: nothing is left to choose when asking."""
+        """The same model: it has no scoring parameters."""
         return self
 
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
-        """[n, n_items] decayed counts as of each moment (NaN: as of now, all that is known)."""
+        """[n, n_items] decayed counts as of each moment; NaN: all events."""
         known = np.searchsorted(self.edges, moments, side="left")
         last = len(self.table) - 1
         return self.table[np.where(np.isnan(moments), last, np.minimum(known, last))]
 
     def largest(self, moments: FloatArray) -> npt.NDArray[np.float32]:
-        """[n] the most popular item's decayed count as of each moment."""
+        """[n] decayed count of the most popular item as of each moment."""
         known = np.minimum(np.searchsorted(self.edges, moments, side="left"), len(self.table) - 1)
         return self._largest[known]
 
@@ -94,10 +95,10 @@ class Popularity:
         return np.asarray(self.table.max(axis=1, initial=0.0), np.float32)
 
     def arrays(self) -> Arrays:
-        """The slices' ends and their counts."""
+        """The ends of the slices and their counts."""
         return {"edges": self.edges, "table": self.table}
 
     @classmethod
     def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
-        """From `arrays()`."""
+        """Restore a model from `arrays()`."""
         return cls(np.asarray(arrays["edges"]), np.asarray(arrays["table"]))

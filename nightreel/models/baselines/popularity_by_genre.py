@@ -1,8 +1,7 @@
-"""Popularity inside a history's genres: counts with exponential forgetting, weighted by how much an item's genres are
-those of the recent history.
+"""Popularity by genre: decayed event counts times the similarity of an item's genres to those of the recent history.
 
-A baseline between popularity and content: it knows what somebody likes and nothing of single items. Without genres, or
-for an empty history, it is popularity. Memory and ceiling: popularity's.
+A baseline between popularity and content: it uses a user's preferred genres, but no single items. Without genres, or
+for an empty history, it equals popularity. Memory and ceiling: as for popularity.
 """
 
 from __future__ import annotations
@@ -28,24 +27,25 @@ class GenrePopularityConfig(ModelConfig):
     scoring_params: ClassVar[frozenset[str]] = frozenset({"decay"})
 
     half_life_days: Positive = 30.0
-    """Days after which an event counts half; 100000 counts all alike."""
+    """Half-life of an event's weight, in days; 100000 counts all alike. Shorter follows trends faster, with more
+    noise."""
     buckets: Count = 128
-    """Time slices at which counts are kept."""
+    """Number of points in time at which counts are stored; more resolves time more finely and takes more memory."""
     decay: Positive = 20.0
-    """Events after which an event of the history counts exp(-1) of the last one."""
+    """Events after which an event's weight in the history falls by a factor e; lower follows recent taste more
+    closely."""
 
 
 @register(
     "popularity_by_genre",
     config=GenrePopularityConfig,
-    paper="counts with exponential forgetting, weighted by shared genres",
-    cost="popularity's",
+    paper="event counts with exponential decay, weighted by genre similarity",
+    cost="buckets x items x 4 bytes; one pass over the events",
     ceiling="any size",
 )
 @dataclass(frozen=True, eq=False)
 class GenrePopularity:
-    """genres: [n_items, g], each item's of
-    length one."""
+    """Popularity and genres. genres: float32 [n_items, g] with rows of unit length."""
 
     counted: Popularity
     genres: npt.NDArray[np.float32]
@@ -53,7 +53,7 @@ class GenrePopularity:
 
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, config: GenrePopularityConfig, *, clock: bool) -> Self:
-        """The counts; genres are the catalogue's."""
+        """Count events; genres are the catalogue's."""
         counted = Popularity.fit(
             train,
             catalogue,
@@ -63,16 +63,16 @@ class GenrePopularity:
         return cls(counted, catalogue.unit_genres, config.decay)
 
     def with_scoring_params(self, config: GenrePopularityConfig) -> Self:
-        """The same counts asked with another decay."""
+        """The same counts with another decay."""
         return replace(self, decay=config.decay)
 
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
-        """[n, n_items] counts as of each moment times the cosine of the item's genres with the history's."""
+        """[n, n_items] counts as of each moment times the cosine between the genres of item and history."""
         decayed = weighted_matrix(histories, recency_weights(histories, self.decay), len(self.genres))
         profiles = unit_rows(np.asarray(decayed @ self.genres, np.float32))
-        likeness = profiles @ self.genres.T
-        likeness[~profiles.any(axis=1)] = 1.0
-        return np.asarray(self.counted.score(histories, moments) * likeness, np.float32)
+        similarity = profiles @ self.genres.T
+        similarity[~profiles.any(axis=1)] = 1.0
+        return np.asarray(self.counted.score(histories, moments) * similarity, np.float32)
 
     def arrays(self) -> Arrays:
         """The counts and the decay."""
@@ -80,5 +80,5 @@ class GenrePopularity:
 
     @classmethod
     def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
-        """From `arrays()` and the catalogue."""
+        """Restore a model from `arrays()` and the catalogue."""
         return cls(Popularity.load(arrays, catalogue), catalogue.unit_genres, float(arrays["decay"][0]))

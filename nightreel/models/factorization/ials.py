@@ -1,12 +1,11 @@
-"""iALS: matrix factors by alternating least squares over all cells, an unseen history folded in by one solve.
+"""iALS: implicit matrix factorization by alternating least squares over all user-item pairs, with fold-in of new users.
 
 Source: Hu, Koren & Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008; loss, scaling of the
-regularisation and start as in Rendle et al., "Revisiting the Performance of iALS on Item Recommendation Benchmarks",
-RecSys 2022. With S the observed pairs, users u and items v:
-sum_S (1 - u'v)² + a sum_all (u'v)² + sum_u λ (|S_u| + a items) |u|² + sum_v λ (|S_v| + a users) |v|².
-At recommendation time an event counts exp(-j / decay), j events from the end.
-Memory: (users + items) x factors. Ceiling: a row of k events costs k x factors x min(k, factors) + min(k, factors)³:
-millions of short histories, 100,000 long ones.
+regularization and initialisation as in Rendle et al., "Revisiting the Performance of iALS on Item Recommendation
+Benchmarks", RecSys 2022. With S the observed pairs, users u and items v: sum_S (1 - u'v)² + a sum_all (u'v)² + sum_u λ
+(|S_u| + a items) |u|² + sum_v λ (|S_v| + a users) |v|². When scoring, the j-th event from the end of a history has
+weight exp(-j / decay). Memory: (users + items) x factors. Ceiling: a row of k events costs k x factors x min(k,
+factors) + min(k, factors)³: millions of short histories, 100,000 long ones.
 """
 
 from __future__ import annotations
@@ -27,15 +26,22 @@ from nightreel.models.item_to_item import binary_matrix, recency_weights, weight
 from nightreel.models.registry import register
 
 Dense = npt.NDArray[np.float64]
-CELLS = 4_000_000  # of the events' factors held at once: 32 MB
+CELLS = 4_000_000  # of item factors held at once: 32 MB
 
 
 def solved(observed: sp.csr_matrix, other: Dense, unobserved: float, regularisation: float) -> Dense:
-    """[rows, f] the factors of each row of `observed` that suit the other side's [columns, f]; zeros for an empty row.
+    """Solve the least-squares problem of every row, given the factors of the other side.
 
-    Entries of `observed` are the weights of its events. A row's answer doesn't depend on the other rows.
+    Args:
+        observed: [rows, columns] weights of the events.
+        other: [columns, f] factors of the other side.
+        unobserved: Weight of all pairs.
+        regularisation: Ridge penalty λ.
+
+    Returns:
+        [rows, f] factors; zeros for an empty row. A row's result doesn't depend on the other rows.
     """
-    # In the basis of the unobserved part's axes all rows share a diagonal matrix, however their ridges differ.
+    # In the eigenbasis of the unobserved part, all rows share a diagonal matrix, even with different ridges.
     spectrum, axes = np.linalg.eigh(unobserved * (other.T @ other))
     turned = other @ axes
     mass = np.asarray(observed.sum(axis=1), np.float64).ravel()
@@ -69,17 +75,18 @@ class IalsConfig(ModelConfig):
     scoring_params: ClassVar[frozenset[str]] = frozenset({"decay"})
 
     factors: Count = 64
-    """Width of users and items; time grows with the square."""
+    """Number of factors; time grows with the square."""
     regularization: Positive = 0.01
-    """Ridge penalty λ."""
+    """Ridge penalty λ; higher overfits less."""
     unobserved: Positive = 0.3
-    """Weight of pairs that were not observed."""
+    """Weight a of all pairs, observed or not, relative to the observed ones."""
     iterations: Count = 8
-    """Alternations between users and items."""
+    """Alternations between users and items; time grows linearly."""
     seed: Seed = 1
-    """Seed of the random start."""
+    """Seed of the random initialisation."""
     decay: Positive = 5.0
-    """Events after which an event of the history counts exp(-1) of the last one."""
+    """Events after which an event's weight in the history falls by a factor e; lower follows recent taste more
+    closely."""
 
 
 @register(
@@ -100,7 +107,7 @@ class Ials:
 
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, config: IalsConfig, *, clock: bool) -> Self:
-        """`sweeps` times the users given the items, then the items given the users; the same seed gives the same."""
+        """Alternate `iterations` times between solving for users and for items. The same seed gives the same result."""
         taken = binary_matrix(train, catalogue.n_items)
         takers = taken.T.tocsr()
         unobserved, regularisation = config.unobserved, config.regularization
@@ -113,25 +120,25 @@ class Ials:
         return cls(items.astype(np.float32), unobserved, regularisation, config.decay)
 
     def with_scoring_params(self, config: IalsConfig) -> Self:
-        """The same factors asked with another decay."""
+        """The same factors with another decay."""
         return replace(self, decay=config.decay)
 
     @cached_property
     def _exact(self) -> Dense:
-        """[n_items, factors] in the precision that rows are solved in."""
+        """[n_items, factors] in double precision, in which rows are solved."""
         return np.asarray(self.items, np.float64)
 
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
-        """[n, n_items]; zeros for an empty history."""
+        """[n, n_items] scores of the folded-in histories; zeros for an empty one."""
         profile = weighted_matrix(histories, recency_weights(histories, self.decay), len(self.items))
         users = solved(profile, self._exact, self.unobserved, self.regularisation)
         return np.asarray(users.astype(np.float32) @ self.items.T, np.float32)
 
     def arrays(self) -> Arrays:
-        """The items' factors and what a history is solved with."""
+        """The items' factors and the parameters of the fold-in."""
         return {"items": self.items, "asked": np.array([self.unobserved, self.regularisation, self.decay])}
 
     @classmethod
     def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
-        """From `arrays()`."""
+        """Restore a model from `arrays()`."""
         return cls(np.asarray(arrays["items"]), *arrays["asked"].tolist())

@@ -1,9 +1,9 @@
-"""NMF: non-negative factors of the user-item matrix, an unseen history folded in by multiplicative updates.
+"""NMF: non-negative factorization of the user-item matrix, with fold-in of new users by multiplicative updates.
 
 Source: Lee & Seung, "Algorithms for Non-negative Matrix Factorization", NIPS 2000; fitted by scikit-learn's coordinate
-descent (Cichocki & Phan 2009). Parts that add up without cancelling out are coarser than signed factors, and err
-otherwise than they do. Dividing columns by popularity, which helps Svd, was tried: it lowered the quality.
-Memory: items x factors. Ceiling: a million events a minute at 32 factors; a history costs factors² x UPDATES.
+descent (Cichocki & Phan 2009). Non-negative factors are coarser than signed ones, and make different errors. Dividing
+columns by popularity, which helps Svd, was tried and lowered the quality.
+Memory: items x factors. Ceiling: a million events a minute at 32 factors; scoring a history takes factors² x UPDATES.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nightreel.models.config import Count, ModelConfig, NotNegative, Positive, S
 from nightreel.models.item_to_item import binary_matrix, recency_weights, weighted_matrix
 from nightreel.models.registry import register
 
-UPDATES = 50  # of a history's factors; their scores' order has settled by then
+UPDATES = 50  # of a history's factors, after which the order of scores no longer changes
 TINY = 1e-9
 
 
@@ -32,15 +32,16 @@ class NmfConfig(ModelConfig):
     scoring_params: ClassVar[frozenset[str]] = frozenset({"decay"})
 
     factors: Count = 48
-    """Parts; time grows with it."""
+    """Number of factors; time grows linearly."""
     regularization: NotNegative = 0.1
-    """Penalty per event."""
+    """Penalty on factors, per event; higher overfits less."""
     iterations: Count = 50
-    """Passes of coordinate descent."""
+    """Iterations of coordinate descent; time grows linearly."""
     seed: Seed = 1
-    """Seed of the random start."""
+    """Seed of the random initialisation."""
     decay: Positive = 10.0
-    """Events after which an event of the history counts exp(-1) of the last one."""
+    """Events after which an event's weight in the history falls by a factor e; lower follows recent taste more
+    closely."""
 
 
 @register(
@@ -52,15 +53,15 @@ class NmfConfig(ModelConfig):
 )
 @dataclass(frozen=True)
 class Nmf:
-    """parts: float32 [n_items, factors] >= 0."""
+    """A fitted NMF. parts: float32 [n_items, factors] >= 0, the items' factors."""
 
     parts: npt.NDArray[np.float32]
     decay: float
 
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, config: NmfConfig, *, clock: bool) -> Self:
-        """Fewer factors where the data have fewer users or items."""
-        from sklearn.decomposition import NMF  # training alone needs it
+        """Factorize the binary user-item matrix, with fewer factors where there are fewer users or items."""
+        from sklearn.decomposition import NMF  # needed only for training
 
         taken = binary_matrix(train, catalogue.n_items)
         factors = min(config.factors, *taken.shape)
@@ -68,8 +69,8 @@ class Nmf:
             return cls(np.zeros((catalogue.n_items, 1), np.float32), config.decay)
         model = NMF(
             factors,
-            init="random",  # the default start divides by zero where the rank is below the factors
-            tol=0.0,  # always the same number of sweeps
+            init="random",  # the default divides by zero where the rank is below the number of factors
+            tol=0.0,  # a fixed number of iterations
             max_iter=config.iterations,
             alpha_W=config.regularization * taken.nnz / (taken.shape[0] * taken.shape[1]),
             random_state=config.seed,
@@ -80,11 +81,11 @@ class Nmf:
         return cls(np.ascontiguousarray(model.components_.T, np.float32), config.decay)
 
     def with_scoring_params(self, config: NmfConfig) -> Self:
-        """The same parts asked with another decay."""
+        """The same factors with another decay."""
         return replace(self, decay=config.decay)
 
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
-        """[n, n_items] >= 0; zeros for an empty history."""
+        """[n, n_items] scores >= 0; zeros for an empty history."""
         profile = weighted_matrix(histories, recency_weights(histories, self.decay), len(self.parts))
         wanted = np.asarray(profile @ self.parts)
         gram = self.parts.T @ self.parts
@@ -94,10 +95,10 @@ class Nmf:
         return np.asarray(users @ self.parts.T, np.float32)
 
     def arrays(self) -> Arrays:
-        """The parts and the decay."""
+        """The items' factors and the decay."""
         return {"parts": self.parts, "decay": np.array([self.decay])}
 
     @classmethod
     def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
-        """From `arrays()`."""
+        """Restore a model from `arrays()`."""
         return cls(np.asarray(arrays["parts"]), float(arrays["decay"][0]))

@@ -1,13 +1,14 @@
-"""Predicted ratings: user and item biases, and matrix factors of what they leave unexplained (squared error).
+"""The rating model: user and item biases, and matrix factorization of the residuals (squared error).
 
 Source: Koren, Bell & Volinsky, "Matrix Factorization Techniques for Recommender Systems", IEEE Computer 2009. With m
 the mean of all ratings, r = m + b_user + b_item + p_user'q_item; biases first, then the factors on their residuals,
 both by alternating ridge regressions:
 sum (r - m - b_u - b_i)² + λ_b (sum b_u² + sum b_i²), then sum (residual - p_u'q_i)² + λ (sum |p_u|² + sum |q_i|²).
-A user's part follows from the items' and the user's own ratings, so that somebody unknown is folded in by one solve.
-It does not help to rank: as features of the blend, item bias, taste and the whole moved NDCG@10 on MovieLens-100K's
-validation by -0.0007, -0.0033 and +0.0019 (95% intervals around 0; `benchmarks.models.rating_features`): it goes without.
-Memory: (users + items) x factors. Time: a sweep costs ratings x factors², and a solve of factors³ a row.
+A user's parameters follow from the items' and the user's ratings, so that a new user is folded in by one solve.
+It is not used for ranking: as features of the ranker, item bias, factors and the full prediction changed NDCG@10 on
+MovieLens-100K's validation by -0.0007, -0.0033 and +0.0019 (all 95% intervals contain 0;
+`benchmarks.models.rating_features`).
+Memory: (users + items) x factors. Time: an iteration takes ratings x factors², and factors³ for each row.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from nightreel.models.base import Arrays
 from nightreel.models.config import Count, ModelConfig, Positive
 from nightreel.models.factorization.ials import CELLS, unit_ridge
 
-FOLDER = "ratings"  # of a bundle, an .npy file an array
+FOLDER = "ratings"  # in a bundle, with one .npy file per array
 BIAS_SWEEPS = 20  # the biases move by less than 0.001 after ten
 RatingName = Literal["ratings", "biases", "mean"]
-"""What a rating can be predicted with: everything, the two biases, or the mean of all ratings."""
+"""What predicts a rating: the full model, the two biases, or the mean of all ratings."""
 MODELS: tuple[RatingName, ...] = ("ratings", "biases", "mean")
 
 
@@ -45,27 +46,33 @@ class Rated:
 
     @classmethod
     def of(cls, users: npt.ArrayLike, items: npt.ArrayLike, values: npt.ArrayLike, *_: object) -> Self:
-        """From the columns that Dataset.ratings gives; their times are not needed."""
+        """Make them from the columns that Dataset.ratings returns, without the times."""
         return cls(np.asarray(users, np.int64), np.asarray(items, np.int64), np.asarray(values, np.float64))
 
 
 class RatingConfig(ModelConfig):
-    """Hyper-parameters of the rating head."""
+    """Hyper-parameters of the rating model."""
 
     bias: Positive = 2.0
-    """Ratings at the mean that are added to everybody's own."""
+    """Ridge penalty on biases, as the number of ratings at the mean that are added to each user's and item's."""
     factors: Annotated[int, Field(ge=0)] = 16
-    """Factors of what biases leave; 0: biases alone."""
+    """Number of factors of the residuals; 0: biases only."""
     regularization: Positive = 15.0
-    """Ridge penalty on factors."""
+    """Ridge penalty on factors; higher keeps predictions closer to the biases."""
     iterations: Count = 8
-    """Alternations between users' and items' factors."""
+    """Alternations between user and item factors; time grows linearly."""
 
 
 @dataclass(frozen=True)
 class RatingModel:
-    """scale: float64 [5] mean, lowest and highest rating, λ_b and λ; item_bias: float32 [n_items]; item_factors:
-    float32 [n_items, f], f may be 0; user_bias, user_factors: likewise, a last row of zeros for whoever is unknown.
+    """A fitted rating model.
+
+    Attributes:
+        scale: float64 [5] mean, lowest and highest rating, λ_b and λ.
+        item_bias: float32 [n_items].
+        item_factors: float32 [n_items, f]; f may be 0.
+        user_bias: float32 [n_users + 1], the last one 0, for unknown users.
+        user_factors: float32 [n_users + 1, f], the last row zero, for unknown users.
     """
 
     scale: FloatArray
@@ -76,9 +83,19 @@ class RatingModel:
 
     @classmethod
     def fit(cls, known: Rated, n_users: int, n_items: int, config: RatingConfig) -> Self:
-        """Raises ValueError where nothing is known."""
+        """Fit biases, then factors.
+
+        Args:
+            known: The ratings.
+            n_users: Number of users.
+            n_items: Number of items.
+            config: Hyper-parameters.
+
+        Raises:
+            ValueError: There are no ratings.
+        """
         if not len(known):
-            raise ValueError("no ratings to learn from")
+            raise ValueError("there are no ratings to fit the rating model to")
         mean, strength = float(known.values.mean()), config.bias
         scale = np.array([mean, known.values.min(), known.values.max(), strength, config.regularization])
         user_bias, item_bias = biases(known, n_users, n_items, mean, strength)
@@ -94,29 +111,37 @@ class RatingModel:
         )
 
     def predict(self, users: IntArray, items: IntArray, model: RatingName = "ratings") -> FloatArray:
-        """[p] the rating of each pair, within the scale that was seen. A user's index beyond the known ones is somebody
-        unknown, whose own part is zero, as that of an item without ratings is."""
+        """Predict ratings. For unknown users and items without ratings, their bias and factors are zero.
+
+        Args:
+            users: [p] indices; those beyond the known ones are unknown users.
+            items: [p] indices.
+            model: What predicts.
+
+        Returns:
+            [p] ratings, clipped to the range of the training ratings.
+        """
         known = np.minimum(users, len(self.user_bias) - 1)
-        found = np.full(len(items), self.scale[0])
+        predicted = np.full(len(items), self.scale[0])
         if model != "mean":
-            found += self.user_bias[known].astype(np.float64) + self.item_bias[items]
+            predicted += self.user_bias[known].astype(np.float64) + self.item_bias[items]
         if model == "ratings":
-            found += np.einsum("pf,pf->p", self.user_factors[known], self.item_factors[items], dtype=np.float64)
-        return np.asarray(np.clip(found, self.scale[1], self.scale[2]), np.float64)
+            predicted += np.einsum("pf,pf->p", self.user_factors[known], self.item_factors[items], dtype=np.float64)
+        return np.asarray(np.clip(predicted, self.scale[1], self.scale[2]), np.float64)
 
     def folded_in(self, items: IntArray, values: FloatArray) -> RatingModel:
-        """The model in which user 0 is somebody who gave these ratings, and there is nobody else."""
+        """A model with a single user, 0, who has given these ratings. items, values: [n]."""
         rest = values - self.scale[0] - self.item_bias[items]
         bias = rest.sum() / (len(rest) + self.scale[3]) if len(rest) else 0.0
         taste = np.zeros((2, self.item_factors.shape[1]))
         if len(items):
             rows = np.array([0, len(items)])
             taste[:1] = ridge_rows(rows, items, rest - bias, self.item_factors.astype(np.float64), float(self.scale[4]))
-        own = np.array([bias, 0.0], np.float32)
-        return RatingModel(self.scale, self.item_bias, self.item_factors, own, taste.astype(np.float32))
+        user_bias = np.array([bias, 0.0], np.float32)
+        return RatingModel(self.scale, self.item_bias, self.item_factors, user_bias, taste.astype(np.float32))
 
     def arrays(self) -> Arrays:
-        """All state."""
+        """The complete state, as arrays by name."""
         return {
             "scale": self.scale,
             "item_bias": self.item_bias,
@@ -127,14 +152,14 @@ class RatingModel:
 
     @classmethod
     def load(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """From `arrays()`; raises KeyError for a missing one."""
+        """Restore a model from `arrays()`. Raises KeyError where an array is missing."""
         return cls(
             *(np.asarray(arrays[n]) for n in ("scale", "item_bias", "item_factors", "user_bias", "user_factors"))
         )
 
 
 def biases(known: Rated, n_users: int, n_items: int, mean: float, strength: float) -> tuple[FloatArray, FloatArray]:
-    """[n_users], [n_items]: each side's ridge estimate given the other's, users last; 0 for whoever has no rating."""
+    """User biases [n_users] and item biases [n_items] by alternating ridge estimates; 0 without ratings."""
     user, item = np.zeros(n_users), np.zeros(n_items)
     of_user = np.maximum(np.bincount(known.users, minlength=n_users) + strength, 1e-12)
     of_item = np.maximum(np.bincount(known.items, minlength=n_items) + strength, 1e-12)
@@ -146,9 +171,10 @@ def biases(known: Rated, n_users: int, n_items: int, mean: float, strength: floa
 
 
 def factors(left: Rated, n_users: int, n_items: int, config: RatingConfig) -> tuple[FloatArray, FloatArray]:
-    """[n_users, f], [n_items, f] by `sweeps` alternations over the residuals `left`, users last."""
+    """User factors [n_users, f] and item factors [n_items, f] of the residuals `left`, by alternating ridge
+    regressions."""
     width, strength = config.factors, config.regularization
-    items = np.random.default_rng(0).normal(0.0, 0.1, (n_items, width))  # any start that is not zero
+    items = np.random.default_rng(0).normal(0.0, 0.1, (n_items, width))  # any initialisation other than zero
     users = np.zeros((n_users, width))
     if not width:
         return users, items
@@ -165,13 +191,24 @@ def factors(left: Rated, n_users: int, n_items: int, config: RatingConfig) -> tu
 
 
 def ridge_rows(ends: IntArray, columns: IntArray, wanted: FloatArray, other: FloatArray, strength: float) -> FloatArray:
-    """[rows, f] of each row the ridge regression of its `wanted` on the other side's factors [n, f]; row i has the
-    entries ends[i]:ends[i + 1]; zeros for a row without any. Rows of equal length are solved together."""
+    """Ridge regression of every row's values on the factors of the other side. Rows of equal length are solved
+    together.
+
+    Args:
+        ends: [rows + 1] row i has the entries ends[i]:ends[i + 1].
+        columns: [entries] index into `other`.
+        wanted: [entries] values to fit.
+        other: [n, f] factors of the other side.
+        strength: Ridge penalty.
+
+    Returns:
+        [rows, f]; zeros for a row without entries.
+    """
     counts, root = np.diff(ends), np.sqrt(strength)
-    found = np.zeros((len(counts), other.shape[1]))
+    solution = np.zeros((len(counts), other.shape[1]))
     for count in np.unique(counts[counts > 0]):
         same = np.flatnonzero(counts == count)
         for rows in np.array_split(same, -(-len(same) * int(count) * max(other.shape[1], 1) // CELLS)):
             at = ends[rows][:, None] + np.arange(count)
-            found[rows] = unit_ridge(other[columns[at]] / root, wanted[at]) / root
-    return found
+            solution[rows] = unit_ridge(other[columns[at]] / root, wanted[at]) / root
+    return solution

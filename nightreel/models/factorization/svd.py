@@ -1,9 +1,9 @@
-"""Truncated SVD of the scaled user-item matrix, asked with a recency-weighted history.
+"""Truncated SVD of the scaled user-item matrix, with a recency-weighted history.
 
 Source: Cremonesi et al., "Performance of Recommender Algorithms on Top-N Recommendation Tasks", RecSys 2010 (PureSVD);
-columns scaled by popularity as in Nikolakopoulos et al., "EigenRec", Knowledge and Information Systems 2019. With X the
-binary matrix and D the items' audiences, X D^-s = U S V'; a history h scores (h D^-s V) V' D^s.
-Memory: items x factors. Ceiling: millions of events a minute; a history that was never seen needs no new factors.
+columns are scaled by popularity as in Nikolakopoulos et al., "EigenRec", Knowledge and Information Systems 2019. With X
+the binary matrix and D the items' audiences, X D^-s = U S V'; a history h scores (h D^-s V) V' D^s. Memory: items x
+factors. Ceiling: millions of events a minute; new histories need no refit.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ class SvdConfig(ModelConfig):
     scoring_params: ClassVar[frozenset[str]] = frozenset({"decay"})
 
     factors: Count = 64
-    """Singular vectors."""
+    """Number of singular vectors; more fits finer tastes, and noise. Time grows linearly."""
     scaling: Share = 0.3
-    """Exponent s of popularity that columns are divided by."""
+    """Exponent s of the item popularity by which columns are divided; 0: unscaled."""
     decay: Positive = 5.0
-    """Events after which an event of the history counts exp(-1) of the last one."""
+    """Events after which an event's weight in the history falls by a factor e; lower follows recent taste more
+    closely."""
 
 
 @register(
@@ -45,15 +46,21 @@ class SvdConfig(ModelConfig):
 )
 @dataclass(frozen=True)
 class Svd:
-    """told, asked: float32 [n_items, factors]."""
+    """A fitted SVD.
 
-    told: npt.NDArray[np.float32]
-    asked: npt.NDArray[np.float32]
+    Attributes:
+        inputs: float32 [n_items, factors] that map a history to factors.
+        outputs: float32 [n_items, factors] that map factors to scores.
+        decay: Number of events after which an event's weight falls by a factor e.
+    """
+
+    inputs: npt.NDArray[np.float32]
+    outputs: npt.NDArray[np.float32]
     decay: float
 
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, config: SvdConfig, *, clock: bool) -> Self:
-        """The leading factors by ARPACK; fewer where the data have fewer users or items."""
+        """Compute the leading factors with ARPACK; fewer where there are fewer users or items."""
         x = binary_matrix(train, catalogue.n_items)
         audience = np.asarray(x.sum(axis=0), np.float64).ravel() + 1.0
         factors = min(config.factors, min(x.shape) - 1)
@@ -61,24 +68,24 @@ class Svd:
             none = np.zeros((catalogue.n_items, 1), np.float32)
             return cls(none, none, config.decay)
         vectors, _ = leading(x.multiply(audience[None, :] ** -config.scaling).tocsr(), factors)
-        told = vectors * audience[:, None] ** -config.scaling
-        asked = vectors * audience[:, None] ** config.scaling
-        return cls(told.astype(np.float32), asked.astype(np.float32), config.decay)
+        inputs = vectors * audience[:, None] ** -config.scaling
+        outputs = vectors * audience[:, None] ** config.scaling
+        return cls(inputs.astype(np.float32), outputs.astype(np.float32), config.decay)
 
     def with_scoring_params(self, config: SvdConfig) -> Self:
-        """The same factors asked with another decay."""
+        """The same factors with another decay."""
         return replace(self, decay=config.decay)
 
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
-        """[n, n_items]; zeros for an empty history."""
-        profile = weighted_matrix(histories, recency_weights(histories, self.decay), len(self.told))
-        return np.asarray((profile @ self.told) @ self.asked.T, np.float32)
+        """[n, n_items] scores; zeros for an empty history."""
+        profile = weighted_matrix(histories, recency_weights(histories, self.decay), len(self.inputs))
+        return np.asarray((profile @ self.inputs) @ self.outputs.T, np.float32)
 
     def arrays(self) -> Arrays:
-        """Both scalings of the item factors, and the decay."""
-        return {"told": self.told, "asked": self.asked, "decay": np.array([self.decay])}
+        """Both scalings of the item factors, under the names that published versions have, and the decay."""
+        return {"told": self.inputs, "asked": self.outputs, "decay": np.array([self.decay])}
 
     @classmethod
     def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
-        """From `arrays()`."""
+        """Restore a model from `arrays()`."""
         return cls(np.asarray(arrays["told"]), np.asarray(arrays["asked"]), float(arrays["decay"][0]))

@@ -1,4 +1,4 @@
-"""Leading factors of a sparse matrix, the same every time."""
+"""Deterministic truncated SVD of a sparse matrix."""
 
 from __future__ import annotations
 
@@ -10,12 +10,22 @@ Floats = npt.NDArray[np.float64]
 
 
 def leading(matrix: sp.csr_matrix, count: int) -> tuple[Floats, Floats]:
-    """[columns, count] right singular vectors, largest first, and their singular values [count].
+    """Compute leading right singular vectors, with ARPACK on the smaller Gram operator.
 
-    count: below both dimensions. By ARPACK on the smaller Gram operator, as scipy's svds does it; that one leaves
-    ARPACK's restarts to an unseeded generator (scipy 1.17), so equal matrices would give other factors each time.
+    This is what scipy's `svds` does, but that one seeds ARPACK's restarts differently each time (scipy 1.17), so that
+    results vary.
+
+    Args:
+        matrix: [rows, columns].
+        count: Number of vectors, below both dimensions.
+
+    Returns:
+        [columns, count] right singular vectors, largest first, and their singular values [count].
     """
-    from scipy.sparse.linalg import LinearOperator, eigsh  # 0.1 s that a reader need not wait for
+    from scipy.sparse.linalg import (
+        LinearOperator,
+        eigsh,
+    )  # imported here, because it takes 0.1 s and scoring does not need it
 
     a = matrix.astype(np.float64)
     tall = a.shape[0] >= a.shape[1]

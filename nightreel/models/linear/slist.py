@@ -1,8 +1,8 @@
-"""SLIST: linear item-to-next-item transitions in closed form.
+"""SLIST: linear transitions from recent to next items, in closed form.
 
 Source: Choi et al., "Session-aware Linear Item-Item Models for Session-based Recommendation", WWW 2021 (its SLIT part).
 For every position of every history, the decayed items before it predict the decayed items from it on:
-B = (S'S + λI)^-1 S'T. Similarity between items is EASE's part; the blend joins the two.
+B = (S'S + λI)^-1 S'T. SLIST's similarity part is EASE, which is a model of its own here; the ranker combines the two.
 Memory: 12 bytes x items squared while fitting. Ceiling: `max_items`; time grows with events x window².
 """
 
@@ -22,7 +22,7 @@ from nightreel.models.registry import register
 
 
 def positions_matrix(train: Histories, offsets: range, decay: float, n_items: int) -> sp.csr_matrix:
-    """[events, n_items]: row e holds the items at e + offset within e's history, weighted exp(-rank / decay)."""
+    """[events, n_items] where row e has the items at e + offset in the same history, weighted exp(-rank / decay)."""
     n, lengths = len(train.items), train.lengths
     row = np.arange(n)
     start, end = np.repeat(train.indptr[:-1], lengths), np.repeat(train.indptr[1:], lengths)
@@ -40,19 +40,20 @@ class SlistConfig(ModelConfig):
     """Hyper-parameters of SLIST."""
 
     regularization: Positive = 500.0
-    """Ridge penalty λ."""
+    """Ridge penalty λ; higher overfits less."""
     window: Count = 40
-    """Items before a position that predict."""
+    """Number of items before a position that predict; time grows with the square."""
     horizon: Count = 1
-    """Items from a position on that are predicted."""
+    """Number of items from a position on that are predicted; more learns what comes some steps later, too."""
     decay: Positive = 10.0
-    """Events after which an event of the history counts exp(-1) of the last one."""
+    """Events after which an event's weight in the history falls by a factor e; lower follows recent taste more
+    closely."""
     horizon_decay: Positive = 1.0
-    """Events ahead after which a predicted one counts exp(-1)."""
+    """Events ahead after which the weight of a predicted item falls by a factor e."""
     top_weights: Count = 512
-    """Strongest weights that are kept for each item."""
+    """Number of largest weights kept for each item; fewer saves memory and time, at some loss."""
     max_items: Count = 10_000
-    """Most used items that take part; memory grows with the square."""
+    """Maximum number of items, the most used ones; memory grows with the square and time with the cube."""
 
 
 @register(
@@ -61,15 +62,15 @@ class SlistConfig(ModelConfig):
     config=SlistConfig,
     paper="Choi et al., WWW 2021 (SLIT)",
     cost="12 bytes x items squared while fitting; time grows with events x window²",
-    ceiling="`max_items` most used items",
+    ceiling="the `max_items` most used items",
 )
 class Slist(ItemToItem):
-    """Weights from items before a position to those from it on."""
+    """Weights from the items before a position to those from it on."""
 
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, config: SlistConfig, *, clock: bool) -> Self:
-        """Closed form over all positions of all histories."""
-        from scipy.linalg import solve  # 0.15 s that a reader need not wait for
+        """Solve the closed form on all positions of all histories."""
+        from scipy.linalg import solve  # imported here, because it takes 0.15 s and scoring does not need it
 
         active = most_used(train, catalogue.n_items, config.max_items)
         before = range(-1, -1 - config.window, -1)

@@ -1,7 +1,7 @@
-"""Content kNN: the cosine between a decayed mean of a history's content vectors and every item's vector.
+"""Content kNN: cosine similarity between a decayed mean of a history's content vectors and every item's vector.
 
-Needs no behaviour at all, so a new item can be found from its first minute. Memory: the vectors. Ceiling: scoring all
-items reads all vectors, some eight million items a second and core; with an index `search` reads a few hundred.
+It needs no interactions, so that new items are recommended at once. Memory: the content vectors. Ceiling: scoring all
+items reads all vectors, about eight million items a second and core; with an index `search` reads a few hundred.
 """
 
 from __future__ import annotations
@@ -24,8 +24,13 @@ from nightreel.models.registry import register
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What the index found for n histories. listed: items [n, k] int32 and cosines [n, k], -inf where there are no
-    more; profiles: [n, d]."""
+    """Items retrieved from the index for n histories. See `Scored`.
+
+    Attributes:
+        listed: Items int32 [n, k] and cosines [n, k], -inf where there are no more.
+        profiles: [n, d] decayed mean vectors of the histories.
+        vectors: [n_items, d].
+    """
 
     listed: tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
     profiles: npt.NDArray[np.float32]
@@ -33,18 +38,18 @@ class Found:
 
     @property
     def floor(self) -> npt.NDArray[np.float32]:
-        """[n] none, but where nothing is known of a history's content."""
+        """[n] -inf, and inf for a history without content, of which no item is a candidate."""
         return np.where(self.profiles.any(axis=1), -np.inf, np.inf).astype(np.float32)
 
     def __len__(self) -> int:
         return len(self.profiles)
 
     def top(self, k: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-        """[n, k]."""
+        """[n, k] best items and their cosines."""
         return self.listed[0][:, :k], self.listed[1][:, :k]
 
     def at(self, rows: IntArray, items: IntArray) -> npt.NDArray[np.float32]:
-        """[p]."""
+        """[p] cosines of pairs of row and item."""
         return row_products(self.profiles, self.vectors, rows, items)
 
 
@@ -54,19 +59,20 @@ class ContentKnnConfig(ModelConfig):
     scoring_params: ClassVar[frozenset[str]] = frozenset({"decay"})
 
     decay: Positive = 10.0
-    """Events after which an event of the history counts exp(-1) of the last one."""
+    """Events after which an event's weight in the history falls by a factor e; lower follows recent taste more
+    closely."""
 
 
 @register(
     "content_knn",
     config=ContentKnnConfig,
-    paper="cosine of content vectors",
-    cost="the vectors",
-    ceiling="eight million items a second and core; more with an index",
+    paper="cosine similarity of content vectors",
+    cost="the content vectors; no training",
+    ceiling="about eight million items a second and core; more with an index",
 )
 @dataclass(frozen=True)
 class ContentKnn:
-    """Hyper-parameter: decay (events)."""
+    """The catalogue's content vectors [n_items, d], the decay in events, and the index where there is one."""
 
     vectors: npt.NDArray[np.float32]
     decay: float
@@ -74,21 +80,22 @@ class ContentKnn:
 
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, config: ContentKnnConfig, *, clock: bool) -> Self:
-        """Nothing is learned here: what is learned is the encoder's."""
+        """Take the catalogue's vectors: only the encoder is trained."""
         return cls(catalogue.vectors, config.decay, catalogue.nearest)
 
     def with_scoring_params(self, config: ContentKnnConfig) -> Self:
-        """The same vectors asked with another decay."""
+        """The same vectors with another decay."""
         return replace(self, decay=config.decay)
 
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
-        """[n, n_items] cosine in [-1, 1]; zeros for an empty history."""
+        """[n, n_items] cosines in [-1, 1]; zeros for an empty history."""
         return np.asarray(self._profiles(histories) @ self.vectors.T, dtype=np.float32)
 
     def search(
         self, histories: Histories, exclude: Histories | None, hidden: npt.NDArray[np.bool_] | None, k: int
     ) -> Found | None:
-        """From the index; None without one. A row is asked alone, so that its answer doesn't depend on the others."""
+        """Retrieve from the index; None without one. Rows are searched one by one, so that they don't affect each
+        other."""
         if self.nearest is None:
             return None
         profiles, n = self._profiles(histories), len(self.vectors)
@@ -101,15 +108,15 @@ class ContentKnn:
         return Found(listed, profiles, self.vectors)
 
     def _profiles(self, histories: Histories) -> npt.NDArray[np.float32]:
-        """[n, d] decayed means of unit length; zero for an empty history."""
+        """[n, d] decayed mean vectors of unit length; zero for an empty history."""
         decayed = weighted_matrix(histories, recency_weights(histories, self.decay), len(self.vectors))
         return unit_rows(np.asarray(decayed @ self.vectors, dtype=np.float32))
 
     def arrays(self) -> Arrays:
-        """The decay; vectors are the catalogue's."""
+        """The decay; the vectors are stored with the catalogue."""
         return {"decay": np.array([self.decay])}
 
     @classmethod
     def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
-        """From `arrays()` and the catalogue."""
+        """Restore a model from `arrays()` and the catalogue."""
         return cls(catalogue.vectors, float(arrays["decay"][0]), catalogue.nearest)

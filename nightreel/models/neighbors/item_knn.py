@@ -1,7 +1,7 @@
-"""Item-kNN: shrunk cosine similarity between the items' audiences.
+"""Item-kNN: cosine similarity, with shrinkage, between the items' users.
 
 Source: Sarwar et al., "Item-based Collaborative Filtering Recommendation Algorithms", WWW 2001; shrinkage as in
-Bell & Koren 2007. Memory: the co-occurrence of items, sparse. Ceiling: about 100,000 items of moderate density.
+Bell & Koren 2007. Memory: the sparse co-occurrence matrix of items. Ceiling: about 100,000 items of moderate density.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nightreel.models.registry import register
 
 
 def nearest(similarity: sp.csr_matrix, keep: int) -> sp.csr_matrix:
-    """The `keep` largest entries of every sparse row; ties to the lower column."""
+    """The `keep` largest entries of every row; ties to the lower column."""
     kept = []
     for row in range(similarity.shape[0]):
         span = slice(similarity.indptr[row], similarity.indptr[row + 1])
@@ -38,26 +38,27 @@ class ItemKnnConfig(ModelConfig):
     scoring_params: ClassVar[frozenset[str]] = frozenset({"decay"})
 
     neighbors: Count = 100
-    """Neighbours of an item that are kept."""
+    """Number of most similar items kept for each item; more covers rarer pairs, and takes more memory."""
     shrink: NotNegative = 20.0
-    """Events added to the norm, against chance pairs."""
+    """Shrinkage added to the norm, in events; higher discounts pairs with few common users."""
     decay: Positive = 10.0
-    """Events after which an event of the history counts exp(-1) of the last one."""
+    """Events after which an event's weight in the history falls by a factor e; lower follows recent taste more
+    closely."""
 
 
 @register(
     "item_knn",
     config=ItemKnnConfig,
     paper="Sarwar et al., WWW 2001; Bell & Koren 2007",
-    cost="the co-occurrence of items, sparse",
+    cost="the sparse co-occurrence matrix of items",
     ceiling="about 100,000 items of moderate density",
 )
 class ItemKnn(ItemToItem):
-    """Weights between items that the same users took."""
+    """Similarities between items with common users."""
 
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, config: ItemKnnConfig, *, clock: bool) -> Self:
-        """cos(i, j) = n_ij / (sqrt(n_i n_j) + shrink) over users, a user counted once an item."""
+        """Compute n_ij / (sqrt(n_i n_j) + shrink), where n counts users of one item or of both."""
         x = binary_matrix(train, catalogue.n_items)
         together = (x.T @ x).tocsr()
         together.sort_indices()

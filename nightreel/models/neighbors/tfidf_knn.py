@@ -1,10 +1,9 @@
-"""TF-IDF kNN: the cosine between the words of two items, asked with a recency-weighted history.
+"""TF-IDF kNN: cosine similarity of the items' words, with a recency-weighted history.
 
 Source: Salton & Buckley, "Term-weighting Approaches in Automatic Text Retrieval", Information Processing & Management
-1988 (damped counts, inverse document frequency, unit length); neighbours kept as in item-kNN. It needs no behaviour,
-and tells names and rare tags apart, which dense vectors blur.
-Memory: `neighbours` weights an item. Ceiling: about 100,000 items: all pairs that share a word are compared, BLOCK rows
-at a time.
+1988 (damped counts, inverse document frequency, unit length); neighbours are kept as in item-kNN. It needs no
+interactions, and distinguishes names and rare tags that dense vectors blur.
+Memory: `neighbors` weights an item. Ceiling: about 100,000 items, because all pairs that share a word are compared.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from nightreel.models.config import Count, ModelConfig, Positive
 from nightreel.models.item_to_item import ItemToItem, strongest
 from nightreel.models.registry import register
 
-BLOCK = 512  # items compared with all others at once
+BLOCK = 512  # items compared with all others at a time
 
 
 def weighted_words(counts: sp.csr_matrix) -> sp.csr_matrix:
@@ -40,9 +39,10 @@ class TfidfKnnConfig(ModelConfig):
     scoring_params: ClassVar[frozenset[str]] = frozenset({"decay"})
 
     neighbors: Count = 50
-    """Neighbours of an item that are kept."""
+    """Number of most similar items kept for each item; more covers rarer pairs, and takes more memory."""
     decay: Positive = 5.0
-    """Events after which an event of the history counts exp(-1) of the last one."""
+    """Events after which an event's weight in the history falls by a factor e; lower follows recent taste more
+    closely."""
 
 
 @register(
@@ -53,11 +53,11 @@ class TfidfKnnConfig(ModelConfig):
     ceiling="about 100,000 items",
 )
 class TfidfKnn(ItemToItem):
-    """Weights between items that share words."""
+    """Similarities between items that share words."""
 
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, config: TfidfKnnConfig, *, clock: bool) -> Self:
-        """The nearest items of every item; behaviour is not looked at."""
+        """Find the most similar items of every item. `train` is not used."""
         words = weighted_words(catalogue.words())
         by_word = words.T.tocsr()
         blocks = []

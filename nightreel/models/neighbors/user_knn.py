@@ -1,8 +1,8 @@
-"""User-kNN: what the users with the most similar histories took, asked with a recency-weighted history.
+"""User-kNN: items of the users with the most similar histories, with a recency-weighted history.
 
-Source: Herlocker et al., "An Algorithmic Framework for Performing Collaborative Filtering", SIGIR 1999; the recency of
-the asking history is ours to choose. Memory: the user-item matrix (4 bytes an event). Ceiling: about 100,000 users: a
-history is compared with all of them.
+Source: Herlocker et al., "An Algorithmic Framework for Performing Collaborative Filtering", SIGIR 1999. The recency
+weights of the history are an addition. Memory: the user-item matrix (4 bytes an event). Ceiling: about 100,000 users,
+because a history is compared with all of them.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ class UserKnnConfig(ModelConfig):
     scoring_params: ClassVar[frozenset[str]] = frozenset({"decay", "neighbors", "shrink"})
 
     neighbors: Count = 100
-    """Most similar users that count."""
+    """Number of most similar users that are used; more is steadier and less personal."""
     shrink: NotNegative = 10.0
-    """Events added to the norm, against chance pairs."""
+    """Shrinkage added to the norm, in events; higher discounts pairs with few common users."""
     decay: Positive = 5.0
-    """Events after which an event of the history counts exp(-1) of the last one."""
+    """Events after which an event's weight in the history falls by a factor e; lower follows recent taste more
+    closely."""
 
 
 @register(
@@ -45,7 +46,7 @@ class UserKnnConfig(ModelConfig):
 )
 @dataclass(frozen=True)
 class UserKnn:
-    """taken: binary [users, n_items]."""
+    """The training histories, and the parameters of their comparison. taken: binary [users, n_items]."""
 
     taken: sp.csr_matrix
     neighbours: int
@@ -54,21 +55,21 @@ class UserKnn:
 
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, config: UserKnnConfig, *, clock: bool) -> Self:
-        """Nothing but the matrix itself."""
+        """Store the user-item matrix; similarities are computed when scoring."""
         return cls(binary_matrix(train, catalogue.n_items), config.neighbors, config.shrink, config.decay)
 
     def with_scoring_params(self, config: UserKnnConfig) -> Self:
-        """The same users asked otherwise."""
+        """The same matrix with other parameters."""
         return replace(self, neighbours=config.neighbors, shrink=config.shrink, decay=config.decay)
 
     @cached_property
     def _by_item(self) -> sp.csr_matrix:
-        """[n_items, users] each user's items weighted 1 / sqrt(events + shrink)."""
+        """[n_items, users] weights 1 / sqrt(items of the user + shrink)."""
         size = np.sqrt(np.diff(self.taken.indptr) + self.shrink)
         return sp.csr_matrix(self.taken.multiply(1.0 / size[:, None]).T.tocsr(), dtype=np.float32)
 
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
-        """[n, n_items] summed similarity of the nearest users who took an item; zeros for an empty history."""
+        """[n, n_items] summed similarity of the nearest users who have used an item; zeros for an empty history."""
         profile = weighted_matrix(histories, recency_weights(histories, self.decay), self.taken.shape[1])
         similarity = (profile @ self._by_item).toarray()
         keep = min(self.neighbours, similarity.shape[1])
@@ -79,7 +80,7 @@ class UserKnn:
         return np.asarray((chosen @ self.taken).toarray(), np.float32)
 
     def arrays(self) -> Arrays:
-        """The matrix's indices (its values are all 1) and what it is asked with."""
+        """The indices of the binary matrix, and the parameters."""
         return {
             "indices": self.taken.indices.astype(np.int32),
             "indptr": self.taken.indptr.astype(np.int64),
@@ -88,7 +89,7 @@ class UserKnn:
 
     @classmethod
     def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
-        """From `arrays()`."""
+        """Restore a model from `arrays()`."""
         ones = np.ones(len(arrays["indices"]), np.float32)
         shape = (len(arrays["indptr"]) - 1, catalogue.n_items)
         taken = sp.csr_matrix((ones, arrays["indices"], arrays["indptr"]), shape=shape, copy=False)

@@ -1,4 +1,4 @@
-"""Histories as a sequence model reads them: windows of events, gaps in time, batches of little padding."""
+"""Histories as inputs of a sequence model: windows of events, time gaps, batches with little padding."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from nightreel.models.factorization.truncated_svd import leading
 
 Index = npt.NDArray[np.int64]
 Batch = tuple[Index, npt.NDArray[np.bool_]]
-GAPS = 32  # buckets: 0 for a first event, then a doubling of the gap each, the last for 2^30 seconds and more
-POOL = 512  # windows sorted by length together: little padding, and still a fresh mixture every time
+GAPS = 32  # buckets: 0 for a first event, then powers of two seconds, the last for 2^30 seconds and more
+POOL = 512  # windows that are sorted by length together: little padding, and batches still vary
 
 
 def gap_buckets(histories: Histories, clock: bool) -> Index:
-    """[nnz] in [0, GAPS): the time since the row's previous event, in powers of two seconds; 0 without a clock."""
+    """[nnz] bucket of the time since the row's previous event, below GAPS; 0 for first events and without a clock."""
     buckets = np.zeros(len(histories.items), np.int64)
     if clock and len(buckets):
         gap = np.maximum(np.diff(histories.times, prepend=histories.times[:1]), 0.0)
@@ -28,11 +28,19 @@ def gap_buckets(histories: Histories, clock: bool) -> Index:
 
 
 def windows(histories: Histories, width: int, generator: np.random.Generator, most: int = 0) -> Index:
-    """[w, 2] half-open spans of events, at most width + 1 each; in shuffled order. most: spans of a row, drawn anew at
-    every call (0: all of them), so that long histories don't outweigh the others.
+    """Cut histories into windows, at positions that vary from call to call. Rows with one event have none.
 
-    Without `most`, every event is in a span, with a cut that moves from call to call; neighbouring spans of a row share
-    one event, the answer in one and the first question in the next. Rows with fewer than two events teach nothing.
+    Consecutive windows of a row share one event: the last target of one and the first input of the next.
+
+    Args:
+        histories: Training histories.
+        width: Number of inputs in a window, at most.
+        generator: Draws the positions and the order.
+        most: Maximum number of windows of a row, sampled at random, so that long histories don't outweigh the others;
+            0: all.
+
+    Returns:
+        [w, 2] start and end (exclusive) of each window, of at most width + 1 events, in shuffled order.
     """
     spans = []
     starts, ends = histories.indptr[:-1], histories.indptr[1:]
@@ -44,14 +52,21 @@ def windows(histories: Histories, width: int, generator: np.random.Generator, mo
         if 0 < most < len(cuts):
             cuts = [cuts[at] for at in generator.choice(len(cuts), most, replace=False)]
         spans += [(max(start, cut - width - 1), cut) for cut in cuts]
-    found = np.array(spans, np.int64).reshape(-1, 2)
-    return found[generator.permutation(len(found))]
+    shuffled = np.array(spans, np.int64).reshape(-1, 2)
+    return shuffled[generator.permutation(len(shuffled))]
 
 
 def batches(spans: Index, tokens: int, generator: np.random.Generator) -> Iterator[Batch]:
-    """Batches of at most `tokens` places: event indices [rows, places] of the questions, and which places are real.
+    """Combine windows into batches of similar length.
 
-    The answer to a question at e is the event at e + 1. Padding comes last in a row and points at event 0.
+    Args:
+        spans: From `windows`.
+        tokens: Maximum number of positions in a batch, with padding.
+        generator: Shuffles the batches.
+
+    Yields:
+        Indices [rows, length] of the input events, and which positions are not padding. The target of the input at e is
+        the event at e + 1. Padding is at the end of a row, and points to event 0.
     """
     for pool in range(0, len(spans), POOL):
         part = spans[pool : pool + POOL]
@@ -67,7 +82,7 @@ def batches(spans: Index, tokens: int, generator: np.random.Generator) -> Iterat
 
 
 def padded(spans: Index) -> Batch:
-    """Spans side by side; the last event of each is left out, since it is only an answer."""
+    """One batch of windows; the last event of each is left out, because it is only a target."""
     lengths = spans[:, 1] - spans[:, 0] - 1
     places = np.arange(int(lengths.max()))[None, :]
     real = places < lengths[:, None]
@@ -75,11 +90,12 @@ def padded(spans: Index) -> Batch:
 
 
 def neighbourhood_factors(train: Histories, n_items: int, width: int) -> npt.NDArray[np.float32]:
-    """[n_items, width] vectors of unit variance in which items that are taken close to each other lie close.
+    """[n_items, width] vectors of unit variance that are similar for items consumed close to each other.
 
-    The leading factors of the positive pointwise mutual information of items at most REACH events apart (Levy and
-    Goldberg, "Neural Word Embedding as Implicit Matrix Factorization", NeurIPS 2014). Zero columns where the data have
-    fewer factors than asked for.
+    They are the leading factors of the positive pointwise mutual information of items at most ten events apart.
+    Columns are zero where the data have fewer factors.
+
+    Source: Levy and Goldberg, "Neural Word Embedding as Implicit Matrix Factorization", NeurIPS 2014.
     """
     reach, fading = 10, 5.0
     end, event = np.repeat(train.indptr[1:], train.lengths), np.arange(len(train.items))
@@ -97,6 +113,6 @@ def neighbourhood_factors(train: Histories, n_items: int, width: int) -> npt.NDA
     if rank < 1:
         return vectors
     positive = sp.csr_matrix((information[kept], (near.row[kept], near.col[kept])), shape=near.shape)
-    found, strength = leading(positive, rank)
-    vectors[:, :rank] = found * np.sqrt(strength)
+    factors, strength = leading(positive, rank)
+    vectors[:, :rank] = factors * np.sqrt(strength)
     return vectors / max(float(vectors.std()), 1e-9)

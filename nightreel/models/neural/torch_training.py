@@ -1,4 +1,4 @@
-"""What members learned by gradient descent share. Torch is imported only once something is fitted."""
+"""Helpers of the neural models. Torch is imported only when a model is fitted."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ Weights = dict[str, npt.NDArray[np.float32]]
 
 @contextmanager
 def seeded(seed: int) -> Iterator[torch.device]:
-    """The device to train on (CUDA, else Apple's GPU, else the CPU), while torch's random numbers follow from the seed.
+    """Seed torch's random numbers within the context; gives the device to train on (CUDA, else Apple's GPU, else CPU).
 
-    The same seed, device and number of threads give the same weights; outside, torch's generators go on as before.
+    The same seed, device and number of threads give the same weights. Torch's generators are restored afterwards.
     """
     import torch
 
     cuda = torch.cuda.is_available()
-    # Apple's GPU has its own generator, which fork_rng leaves alone; manual_seed sets that one too.
+    # Apple's GPU has a generator of its own, which manual_seed sets, but fork_rng does not restore.
     with torch.random.fork_rng(devices=list(range(torch.cuda.device_count())) if cuda else []):
         torch.manual_seed(seed)
         yield torch.device("cuda" if cuda else "mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def plain(network: torch.nn.Module) -> Weights:
-    """The parameters by name, as float32 arrays."""
+    """The parameters as float32 arrays by name."""
     return {name: value.detach().cpu().float().numpy().copy() for name, value in network.named_parameters()}
 
 

@@ -1,7 +1,7 @@
-"""The blend: gradient-boosted trees (or a fallback) that rank the members' candidates.
+"""The blend: the ranker that orders the candidates of all models.
 
-The trees are learned by LightGBM (LambdaMART: Burges, MSR-TR-2010-82) and answered without it.
-Where too little can be learned from, reciprocal rank fusion or one member takes their place.
+It is gradient-boosted trees (LambdaMART: Burges, MSR-TR-2010-82), trained with LightGBM and evaluated without it, or a
+weighted sum of features. Where there are too few examples for either, it is reciprocal rank fusion or a single model.
 """
 
 from __future__ import annotations
@@ -24,9 +24,14 @@ WEIGHTED = "weighted"
 
 @dataclass(frozen=True)
 class Blend:
-    """kind: `trees`, `weighted` (a sum of features), `fusion` or a member's name; columns: the features that trees or
-    weights were learned on; model: LightGBM's text form, empty unless kind is `trees`; weights: one a column, of the
-    sum itself, or of the sum that the trees correct; empty for none."""
+    """The ranker.
+
+    Attributes:
+        kind: `trees`, `weighted` (a sum of features), `fusion` or a model's name.
+        columns: Names of the features that it was trained on.
+        model: LightGBM's text form; empty unless `kind` is `trees`.
+        weights: One a column, of the weighted sum, or of the sum that the trees correct; empty for none.
+    """
 
     kind: str
     columns: tuple[str, ...] = ()
@@ -35,17 +40,30 @@ class Blend:
 
     @cached_property
     def trees(self) -> Trees:
-        """The learned ranker."""
+        """The parsed trees."""
         return Trees.read(self.model)
 
     def score(
         self, candidates: Candidates, members: Sequence[str], columns: tuple[str, ...], matrix: npt.NDArray[np.float32]
     ) -> npt.NDArray[np.float32]:
-        """[p] a score per candidate; raises ValueError when the features are not those that were learned on."""
+        """Score candidates.
+
+        Args:
+            candidates: p candidates.
+            members: Names of the models, in the order of the candidates' scores.
+            columns: Names of the features.
+            matrix: float32 [p, columns], the features.
+
+        Returns:
+            [p] scores.
+
+        Raises:
+            ValueError: The features are not those that the ranker was trained on.
+        """
         if self.kind in (TREES, WEIGHTED):
             if columns != self.columns:
                 missing = sorted(set(self.columns) ^ set(columns))
-                raise ValueError(f"the blend was learned on other features: {missing}")
+                raise ValueError(f"the ranker was trained on other features: {missing}")
             if self.kind == WEIGHTED:
                 return weighted_sum(matrix, self.weights)
             scores = self.trees.predict(matrix)
@@ -56,7 +74,7 @@ class Blend:
 
 
 def weighted_sum(matrix: npt.NDArray[np.float32], weights: Sequence[float]) -> npt.NDArray[np.float32]:
-    """[p] sums of features [p, columns] times weights [columns]; an unknown feature (NaN) counts as 0."""
+    """[p] weighted sums of features [p, columns]; unknown features (NaN) count as 0."""
     return np.asarray(np.nan_to_num(matrix, nan=0.0) @ np.asarray(weights, np.float32), np.float32)
 
 
@@ -68,7 +86,17 @@ def terms_of_sum(matrix: npt.NDArray[np.float32], weights: Sequence[float]) -> n
 def best_of_rows(
     candidates: Candidates, scores: npt.NDArray[np.float32], n: int, k: int
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """[n, k] items and scores, best first, ties to the lower index; -1 and -inf where a row has fewer candidates."""
+    """The k best candidates of each row.
+
+    Args:
+        candidates: p candidates of n rows.
+        scores: [p].
+        n: Number of rows.
+        k: Length of the lists.
+
+    Returns:
+        Items and scores [n, k], best first, ties to the lower index; -1 and -inf where a row has fewer candidates.
+    """
     order = ordered(candidates.rows, scores)  # items ascend in a row already
     rows = candidates.rows[order]
     position = np.arange(len(rows)) - np.searchsorted(rows, rows)

@@ -1,4 +1,4 @@
-"""Candidates: the union of every member's best items for each history, with their scores and ranks."""
+"""Candidates: the union of all models' best items for each history, with their scores and ranks."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from nightreel.models.top_k import ordered, top_items
 
 HIDDEN = np.float32(-np.inf)
 FUSION_OFFSET = 20.0
-NO_SHORTLIST = 5000  # what versions from before there was one mean: every candidate is ranked
+NO_SHORTLIST = 5000  # for versions without this setting, which rank all candidates
 
 
 @dataclass(frozen=True, eq=False)
 class Dense:
-    """Every item's score: [n, n_items], -inf for what may not be taken."""
+    """Scores of all items: [n, n_items], -inf for items that are left out. See `Scored`."""
 
     scores: Scores
     floor: npt.NDArray[np.float32]
@@ -30,21 +30,25 @@ class Dense:
         return len(self.scores)
 
     def top(self, k: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-        """[n, k]."""
+        """[n, k] best items and their scores."""
         items = top_items(self.scores, k)
         return items, np.take_along_axis(self.scores, items, axis=1)
 
     def at(self, rows: IntArray, items: IntArray) -> npt.NDArray[np.float32]:
-        """[p]."""
+        """[p] scores of pairs of row and item."""
         return self.scores[rows, items]
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Pairs of (row, item), rows ascending, items ascending in a row.
+    """p pairs of row and item, sorted by row, then by item.
 
-    rows, items: int32 [p]; scores, ranks: float32 [p, members] (rank 0 is best; the cut-off stands for all beyond it);
-    best: float32 [n, members] each member's best score in a row.
+    Attributes:
+        rows: int32 [p].
+        items: int32 [p].
+        scores: float32 [p, models].
+        ranks: float32 [p, models], 0 is best; the cut-off where a model did not retrieve the item.
+        best: float32 [n, models], each model's best score in a row.
     """
 
     rows: npt.NDArray[np.int32]
@@ -55,7 +59,14 @@ class Candidates:
 
 
 def gather(members: Sequence[Scored], n_items: int, cutoff: int, shortlist: int) -> Candidates:
-    """Of each member's `cutoff` best items that are evidence, a row's `shortlist` best by reciprocal rank fusion."""
+    """Collect candidates: each model's best items, of which the best by reciprocal rank fusion are kept.
+
+    Args:
+        members: Scores of every model for the same n rows. Items with a model's lowest score are not retrieved from it.
+        n_items: Number of items in the catalogue.
+        cutoff: Items retrieved from each model.
+        shortlist: Candidates kept in a row.
+    """
     n = len(members[0])
     cutoff = min(cutoff, n_items)
     taken, places = [], []
@@ -68,32 +79,33 @@ def gather(members: Sequence[Scored], n_items: int, cutoff: int, shortlist: int)
         places.append(line[informed])
         best[:, at] = np.where(np.isfinite(values[:, 0]), values[:, 0], 0.0)
     marked = np.zeros(n * n_items, np.bool_)
-    for own in taken:
-        marked[own] = True
+    for chosen in taken:
+        marked[chosen] = True
     pairs = np.flatnonzero(marked)
-    position = np.empty(n * n_items, np.int32)  # faster than a search for every pair, and as large as one score matrix
+    position = np.empty(n * n_items, np.int32)  # faster than searching, and as large as one score matrix
     position[pairs] = np.arange(len(pairs))
     ranks = np.full((len(pairs), len(members)), cutoff, np.float32)
-    for at, (own, place) in enumerate(zip(taken, places, strict=True)):
-        ranks[position[own], at] = place
+    for at, (chosen, place) in enumerate(zip(taken, places, strict=True)):
+        ranks[position[chosen], at] = place
     kept = shortlisted(pairs // n_items, ranks, shortlist)
     rows, items = pairs[kept] // n_items, pairs[kept] % n_items
-    told = np.stack([member.at(rows, items) for member in members], axis=1)
-    return Candidates(rows.astype(np.int32), items.astype(np.int32), told, ranks[kept], best)
+    scores = np.stack([member.at(rows, items) for member in members], axis=1)
+    return Candidates(rows.astype(np.int32), items.astype(np.int32), scores, ranks[kept], best)
 
 
 def fused(ranks: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """[p] reciprocal rank fusion of [p, members] (Cormack et al., SIGIR 2009)."""
+    """[p] reciprocal rank fusion of ranks [p, models] (Cormack et al., SIGIR 2009)."""
     return np.asarray((1.0 / (FUSION_OFFSET + ranks)).sum(axis=1), np.float32)
 
 
 def terms_of_fusion(ranks: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """[p, members] the terms of `fused`: what each member's rank adds."""
+    """[p, models] the terms of `fused`: the contribution of each model's rank."""
     return np.asarray(1.0 / (FUSION_OFFSET + ranks.astype(np.float64)))
 
 
 def shortlisted(rows: npt.NDArray[np.int64], ranks: npt.NDArray[np.float32], most: int) -> npt.NDArray[np.int64]:
-    """Ascending places of each row's `most` best by fusion; rows ascending."""
+    """Indices, ascending, of the `most` best pairs of each row by rank fusion. rows: [p] ascending; ranks: [p,
+    models]."""
     order = ordered(rows, fused(ranks))
     place = np.arange(len(rows)) - np.searchsorted(rows, rows)
     return np.sort(order[place < most])
@@ -105,7 +117,7 @@ def row_products(
     rows: npt.NDArray[np.integer[Any]],
     items: npt.NDArray[np.integer[Any]],
 ) -> npt.NDArray[np.float32]:
-    """[p] dot products of rows of left [n, d] with items of right [n_items, d]; rows ascending."""
+    """[p] dot products of left [n, d] at `rows` (ascending) with right [n_items, d] at `items`."""
     products = np.empty(len(rows), np.float32)
     ends = np.searchsorted(rows, np.arange(len(left) + 1))
     for row, (start, end) in enumerate(pairwise(ends.tolist())):

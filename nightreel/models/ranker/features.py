@@ -1,8 +1,8 @@
-"""The blend's features: one row a (history, candidate) pair, every value as of the prediction's moment.
+"""The ranker's features of each pair of history and candidate, computed as of the moment of the request.
 
-A value means the same at any moment: a rank, a share, or a figure relative to the row's or the catalogue's largest one.
-So a ranker that was learned last week reads tonight's values rightly, though counts, ages and scores have grown since.
-NaN means unknown; the trees learn a direction for it.
+Features are comparable across time: ranks, shares, or values relative to the largest of the row or catalogue. So a
+ranker trained last week applies tonight, although counts, ages and scores have grown since. NaN means unknown; the
+trees learn a default direction for it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from nightreel.models.ranker.candidates import Candidates, fused, row_products
 from nightreel.models.ranker.item_statistics import ItemStatistics
 
 Columns = dict[str, npt.NDArray[np.float32]]
-PROFILE_DECAY = 10.0  # events: the recent past that a user's profile features describe
+PROFILE_DECAY = 10.0  # in events, of the history that a user's profile features describe
 
 
 def member_columns(candidates: Candidates, names: Sequence[str]) -> Columns:
-    """Of each member the score over the row's best and the log rank; and reciprocal rank fusion."""
+    """Of each model the score relative to the row's best and the log rank; and reciprocal rank fusion."""
     columns: Columns = {}
     for at, name in enumerate(names):
         score = candidates.scores[:, at]
@@ -36,15 +36,14 @@ def member_columns(candidates: Candidates, names: Sequence[str]) -> Columns:
 
 
 def counts_as_of(trend: Popularity, items: npt.NDArray[np.int32], moments: FloatArray) -> npt.NDArray[np.float32]:
-    """[p] log(1 + decayed count) of each item as of its moment."""
+    """[p] log(1 + decayed count) of items [p] as of moments [p]."""
     known = np.minimum(np.searchsorted(trend.edges, moments, side="left"), len(trend.table) - 1)
     return np.asarray(np.log1p(trend.table[known, items]), np.float32)
 
 
 def item_columns(candidates: Candidates, statistics: ItemStatistics, catalogue: Catalogue, at: FloatArray) -> Columns:
-    """Popularity as of the moment over the most popular item's, for every half-life, and how it differs between the
-    shortest and the longest; the share of known items that are older; the place of the release year in the
-    catalogue's."""
+    """Popularity relative to the most popular item for every half-life, its difference between the shortest and the
+    longest, the share of known items that are older, and the rank of the release year."""
     rows, items = candidates.rows, candidates.items
     moments = at[rows]
     columns: Columns = {}
@@ -66,8 +65,7 @@ def legacy_columns(
     catalogue: Catalogue,
     at: FloatArray,
 ) -> Columns:
-    """What versions of 0.1 learned from: scores, counts, ages and years as they are. Nothing new is learned from these,
-    since they grow with time; a version that needs them still answers."""
+    """Features that only rankers of version 0.1 use: absolute scores, counts, ages and years, which grow with time."""
     moments = at[candidates.rows]
     counts = [counts_as_of(trend, candidates.items, moments) for trend in statistics.trends]
     columns: Columns = {f"{name}.score": candidates.scores[:, number] for number, name in enumerate(names)}
@@ -83,7 +81,7 @@ def legacy_columns(
 
 
 def _first_times(histories: Histories) -> FloatArray:
-    """[n] the moment of each row's first event; NaN for an empty row."""
+    """[n] time of each row's first event; NaN for an empty row."""
     first = np.full(len(histories), np.nan)
     filled = histories.lengths > 0
     first[filled] = histories.times[histories.indptr[:-1][filled]]
@@ -91,7 +89,7 @@ def _first_times(histories: Histories) -> FloatArray:
 
 
 def mean_of_history(histories: Histories, value: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """[n] decayed mean of a value per event [nnz]; unknown values are left out; NaN if nothing is known."""
+    """[n] decayed mean of values [nnz] by event, ignoring NaN; NaN where all are unknown."""
     weights = recency_weights(histories, PROFILE_DECAY)
     known = ~np.isnan(value)
     rows = histories.rows[known]
@@ -102,7 +100,7 @@ def mean_of_history(histories: Histories, value: npt.NDArray[np.float32]) -> npt
 
 
 def user_columns(candidates: Candidates, histories: Histories, at: FloatArray, clock: bool) -> Columns:
-    """Events in the history and in its last sitting; days since the last event."""
+    """Number of events in the history and in its last hour, and days since the last event."""
     rows = candidates.rows
     columns: Columns = {"history": np.log1p(histories.lengths.astype(np.float32))[rows]}
     if clock:
@@ -117,7 +115,7 @@ def user_columns(candidates: Candidates, histories: Histories, at: FloatArray, c
 def fit_columns(
     candidates: Candidates, histories: Histories, at: FloatArray, statistics: ItemStatistics, catalogue: Catalogue
 ) -> Columns:
-    """How a candidate compares with the history: release year, popularity, genres, content, earlier plays."""
+    """Comparison of candidate and history: release year, popularity, genres, content, and repeats."""
     rows, items, n_items = candidates.rows, candidates.items, catalogue.n_items
     filled = histories.lengths > 0
     last = np.zeros(len(histories), np.int32)
@@ -138,13 +136,13 @@ def fit_columns(
 
 
 def times_taken(histories: Histories, candidates: Candidates, n_items: int) -> npt.NDArray[np.float32]:
-    """[p] how often each candidate is in its row's history."""
+    """[p] number of events with the candidate in its row's history."""
     known, counts = np.unique(histories.rows.astype(np.int64) * n_items + histories.items, return_counts=True)
-    asked = candidates.rows.astype(np.int64) * n_items + candidates.items
-    at = np.minimum(np.searchsorted(known, asked), max(len(known) - 1, 0))
+    wanted = candidates.rows.astype(np.int64) * n_items + candidates.items
+    at = np.minimum(np.searchsorted(known, wanted), max(len(known) - 1, 0))
     if not len(known):
-        return np.zeros(len(asked), np.float32)
-    return np.where(known[at] == asked, counts[at], 0).astype(np.float32)
+        return np.zeros(len(wanted), np.float32)
+    return np.where(known[at] == wanted, counts[at], 0).astype(np.float32)
 
 
 def feature_matrix(
@@ -156,10 +154,22 @@ def feature_matrix(
     catalogue: Catalogue,
     wanted: Sequence[str] = (),
 ) -> tuple[tuple[str, ...], npt.NDArray[np.float32]]:
-    """Column names and float32 [p, columns], for candidates of `names`' members.
+    """Compute the ranker's features.
 
-    wanted: the columns that a ranker was learned on, which may be those of an earlier release; empty: all that are
-    learned from today. Raises ValueError for a column that can't be computed from these members.
+    Args:
+        candidates: p candidates of n rows.
+        names: Models, in the order of the candidates' scores.
+        histories: n rows.
+        moments: [n] time of each request.
+        statistics: Item statistics.
+        catalogue: The items.
+        wanted: The columns of a trained ranker, possibly of an earlier release; empty: all current ones.
+
+    Returns:
+        Names of the columns, and the features float32 [p, columns].
+
+    Raises:
+        ValueError: A wanted column can't be computed from these models.
     """
     columns = member_columns(candidates, names)
     columns |= item_columns(candidates, statistics, catalogue, moments)
@@ -168,6 +178,6 @@ def feature_matrix(
     if not columns.keys() >= set(wanted):
         columns |= legacy_columns(candidates, names, histories, statistics, catalogue, moments)
     if missing := sorted(set(wanted) - columns.keys()):
-        raise ValueError(f"the blend was learned on other features: {missing}")
+        raise ValueError(f"the ranker was trained on other features: {missing}")
     kept = {name: columns[name] for name in wanted} if wanted else columns
     return tuple(kept), np.column_stack(list(kept.values())).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What is counted of items as of a moment, for the blend's features and for the fallback list."""
+"""Item statistics as of a moment, for the ranker's features and for the fallback list."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from nightreel.models.baselines.popularity import DAY, Popularity, PopularityCon
 
 @dataclass(frozen=True)
 class ItemStatistics:
-    """Popularity with several half-lives and the items' first events.
+    """Popularity with several half-lives, and the items' first events.
 
-    first: float64 [n] epoch seconds of the first event, inf for none; without a clock all inf, since positions in
-    different histories can't be compared.
+    Attributes:
+        trends: Popularity by ascending half-life; the last one counts all events alike.
+        first: float64 [n_items] epoch seconds of the first event, inf for none. Without a clock all are inf, because
+            positions in different histories can't be compared.
+        clock: Whether times are epoch seconds.
     """
 
     trends: tuple[Popularity, ...]
@@ -31,7 +34,8 @@ class ItemStatistics:
     def fit(
         cls, train: Histories, catalogue: Catalogue, half_lives: Sequence[float], buckets: int, clock: bool
     ) -> Self:
-        """`half_lives` in days, ascending; all events alike are one trend more, and without a clock the only one."""
+        """Count events. half_lives: in days, ascending. All-time popularity is added; without a clock it is the only
+        trend."""
         lives = (*half_lives, np.inf) if clock else (np.inf,)
         trends = tuple(
             Popularity.fit(train, catalogue, PopularityConfig(half_life_days=life, buckets=buckets), clock=clock)
@@ -43,13 +47,13 @@ class ItemStatistics:
         return cls(trends, first, clock)
 
     def ages(self, items: npt.NDArray[np.int32], moments: FloatArray) -> npt.NDArray[np.float32]:
-        """Days since an item's first event as of each moment; NaN when it had none yet."""
+        """[p] days since each item's first event as of its moment; NaN where it had none yet."""
         age = (moments - self.first[items]) / DAY
         return np.where(age > 0, age, np.nan).astype(np.float32)
 
     def newness(self, items: npt.NDArray[np.int32], moments: FloatArray) -> npt.NDArray[np.float32]:
-        """Share of the items known at each moment whose first event is earlier than the item's, 0 to 1: an age within
-        the catalogue's spread; NaN for an item that had no event yet."""
+        """[p] share of the items known at each moment whose first event is earlier, 0 to 1; NaN without an event
+        yet."""
         first = self.first[items]
         older = np.searchsorted(self._firsts, first, side="left")
         known = np.maximum(np.searchsorted(self._firsts, moments, side="left"), 1)
@@ -60,7 +64,7 @@ class ItemStatistics:
         return np.sort(self.first[np.isfinite(self.first)])
 
     def arrays(self) -> Arrays:
-        """All state."""
+        """The complete state, as arrays by name."""
         saved: Arrays = {"first": self.first, "clock": np.array([self.clock])}
         for at, trend in enumerate(self.trends):
             saved |= {f"trend{at}.{name}": array for name, array in trend.arrays().items()}
@@ -68,7 +72,7 @@ class ItemStatistics:
 
     @classmethod
     def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
-        """From `arrays()`."""
+        """Restore the statistics from `arrays()`."""
         n = sum(name.endswith(".table") for name in arrays)
         trends = tuple(
             Popularity.load({part: arrays[f"trend{at}.{part}"] for part in ("edges", "table")}, catalogue)

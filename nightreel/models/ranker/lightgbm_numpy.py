@@ -1,9 +1,9 @@
-"""Answers of a LightGBM ranker with numpy alone, from LightGBM's own text form.
+"""Predictions of LightGBM's trees with numpy alone, from LightGBM's text form.
 
-Source: Lucchese et al., "QuickScorer", SIGIR 2015. A node that sends a row right rules out the leaves of its left side:
-a tree's leaf is the lowest bit that no node cleared. What all the nodes of a tree that look at one feature leave
-possible depends on the feature's place among their thresholds alone, so it is looked up in a table: time is trees x
-features of a tree x rows x a nanosecond. Ceiling: 64 leaves a tree.
+Source: Lucchese et al., "QuickScorer", SIGIR 2015. A split that sends a row right rules out the leaves on its left, so
+a row's leaf is the lowest bit that no split has cleared. For all splits of a tree on one feature, the remaining leaves
+depend only on the value's position among their thresholds, and are looked up in a table. Time: trees x features of a
+tree x rows x a nanosecond. Ceiling: 64 leaves a tree.
 """
 
 from __future__ import annotations
@@ -16,17 +16,22 @@ import numpy as np
 import numpy.typing as npt
 
 MOST_LEAVES = 64
-CELLS = 500_000  # trees x rows at once: what is held stays in the processor's cache
+CELLS = 500_000  # trees x rows at once, so that they stay in the processor's cache
 DEFAULT_LEFT, MISSING = 2, 12  # bits of LightGBM's decision_type
 MISSING_NAN = 8
 
 
 @dataclass(frozen=True)
 class Trees:
-    """t trees of s splits in all.
+    """t trees with s splits in total.
 
-    features: int64 [s]; thresholds: float32 [s]; nan_left: bool [s], where NaN goes; kept: unsigned [s], the leaves
-    that stay possible when a row goes right; starts: int64 [t], each tree's first split; values: float64 [t, leaves].
+    Attributes:
+        features: int64 [s] column that each split compares.
+        thresholds: float32 [s].
+        nan_left: bool [s] whether NaN goes left.
+        kept: unsigned [s] bit mask of the leaves that remain possible when a row goes right.
+        starts: int64 [t] each tree's first split.
+        values: float64 [t, leaves].
     """
 
     features: npt.NDArray[np.int64]
@@ -38,7 +43,11 @@ class Trees:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """From LightGBM's text; raises ValueError for what can't be answered: categories, or too many leaves."""
+        """Parse LightGBM's text form.
+
+        Raises:
+            ValueError: It has categorical splits, or more than MOST_LEAVES leaves in a tree.
+        """
         parsed = [_fields(block) for block in text.split("\nTree=")[1:]]
         splits = [_Splits.of(fields) for fields in parsed]
         leaves = max((len(one.values) for one in splits), default=1)
@@ -57,7 +66,7 @@ class Trees:
         )
 
     def predict(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """[p] scores of float32 [p, columns]; each row's depends on that row alone."""
+        """[p] scores of features float32 [p, columns]. A row's score depends on that row alone."""
         scores = np.empty(len(matrix), np.float32)
         block = max(1, CELLS // max(len(self.values), 1))
         for start in range(0, len(matrix), block):
@@ -81,8 +90,8 @@ class Trees:
 
 @dataclass(frozen=True)
 class _Table:
-    """What the splits on one feature leave possible. trees: [m] those that look at it; thresholds: float32 [v],
-    ascending; leaves: unsigned [m, v + 2], by how many thresholds lie below a value, the last column for NaN."""
+    """Remaining leaves by value of one feature. trees: [m] those that use it; thresholds: float32 [v] ascending;
+    leaves: unsigned [m, v + 2] bit masks by number of thresholds below the value, the last column for NaN."""
 
     feature: int
     trees: npt.NDArray[np.int64]
@@ -92,16 +101,16 @@ class _Table:
     @classmethod
     def of(cls, trees: Trees, tree: npt.NDArray[np.int64], feature: int) -> Self:
         """tree: [s] the tree of each split."""
-        own = np.flatnonzero(trees.features == feature)
-        looking, row = np.unique(tree[own], return_inverse=True)
-        thresholds, place = np.unique(trees.thresholds[own], return_inverse=True)
+        splits = np.flatnonzero(trees.features == feature)
+        using, row = np.unique(tree[splits], return_inverse=True)
+        thresholds, place = np.unique(trees.thresholds[splits], return_inverse=True)
         one = trees.kept.dtype.type(1)
-        leaves = np.full((len(looking), len(thresholds) + 2), ~(one ^ one))
-        for at, split in enumerate(own):
-            leaves[row[at], place[at] + 1 : -1] &= trees.kept[split]  # the thresholds below it send a value right
+        leaves = np.full((len(using), len(thresholds) + 2), ~(one ^ one))
+        for at, split in enumerate(splits):
+            leaves[row[at], place[at] + 1 : -1] &= trees.kept[split]  # larger values go right
             if not trees.nan_left[split]:
                 leaves[row[at], -1] &= trees.kept[split]
-        return cls(feature, looking, thresholds, leaves)
+        return cls(feature, using, thresholds, leaves)
 
     def places(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
         """[p] columns of `leaves` for values [p]."""
@@ -112,7 +121,7 @@ class _Table:
 
 @dataclass(frozen=True)
 class _Splits:
-    """One tree's splits in the order of its text, and its leaves' values from left to right."""
+    """One tree's splits in the order of the text, and its leaves' values from left to right."""
 
     features: npt.NDArray[np.int64]
     thresholds: npt.NDArray[np.float64]
@@ -125,23 +134,23 @@ class _Splits:
         numbers: Any = {name: np.array(fields.get(name, "").split()) for name in _NAMES}
         values = numbers["leaf_value"].astype(np.float64)
         if len(values) > MOST_LEAVES:
-            raise ValueError(f"a tree has {len(values)} leaves; {MOST_LEAVES} is the most that can be answered")
+            raise ValueError(f"a tree has {len(values)} leaves; at most {MOST_LEAVES} are supported")
         if fields["num_cat"] != "0":
-            raise ValueError("categorical splits can't be answered")
-        if fields["num_leaves"] == "1":  # no split was worth it; one that sends all to its only leaf stands for it
+            raise ValueError("categorical splits are not supported")
+        if fields["num_leaves"] == "1":  # a tree without a split is represented by one that sends every row left
             return cls(np.zeros(1, np.int64), np.full(1, np.inf), np.ones(1, bool), np.ones(1, np.uint64), values[:1])
         left, right = numbers["left_child"].astype(int), numbers["right_child"].astype(int)
         order: list[int] = []
         kept = np.zeros(len(left), np.uint64)
         _walk(0, left, right, order, kept)
         kinds, thresholds = numbers["decision_type"].astype(int), numbers["threshold"].astype(np.float64)
-        # Without NaN in training LightGBM reads it as 0.
+        # LightGBM treats NaN as 0 where there was none in training.
         nan_left = np.where(kinds & MISSING == MISSING_NAN, kinds & DEFAULT_LEFT > 0, thresholds >= 0)
         return cls(numbers["split_feature"].astype(np.int64), thresholds, nan_left, kept, values[order])
 
 
 def narrowest(leaves: int) -> type[np.unsignedinteger[Any]]:
-    """A bit a leaf: fewer bytes are fewer seconds."""
+    """The smallest type with a bit for each leaf, which is the fastest."""
     return np.uint16 if leaves <= 16 else np.uint32 if leaves <= 32 else np.uint64
 
 
@@ -149,7 +158,7 @@ _NAMES = ("split_feature", "threshold", "decision_type", "left_child", "right_ch
 
 
 def _walk(node: int, left: Any, right: Any, order: list[int], kept: npt.NDArray[np.uint64]) -> None:
-    """Leaves from left to right into `order`; for each split the leaves outside its left side into `kept`."""
+    """Append leaves from left to right to `order`, and set in `kept` the leaves outside each split's left side."""
     if node < 0:  # LightGBM writes leaf l as -l - 1
         order.append(-node - 1)
         return
@@ -166,6 +175,6 @@ def _fields(block: str) -> dict[str, str]:
 
 
 def _rounded_down(thresholds: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-    """The largest float32 not above each: a float32 value compares with it as with the double."""
+    """The largest float32 not above each threshold: comparing a float32 with it gives the same as with the double."""
     rounded = thresholds.astype(np.float32)
     return np.where(rounded > thresholds, np.nextafter(rounded, np.float32(-np.inf)), rounded)

@@ -1,4 +1,4 @@
-"""Members and statistics trained with given choices: the one operation that rehearsal and refit share."""
+"""Training all models and item statistics with given hyper-parameters: used by both finetune and refit."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ from nightreel.settings import Backbone
 
 @dataclass(frozen=True)
 class WarmStart:
-    """Members to go on from, learned over another catalogue. rows: [n_items] their index of each item, -1: unknown."""
+    """Models to warm-start from, which were trained on another catalogue. rows: [n_items] their index of each item, or
+    -1."""
 
     members: Mapping[str, Recommender]
     rows: IntArray
 
 
 Starting = Callable[[SelectedParams], WarmStart | None]
-"""What may be gone on from, given the members' settings; None: nothing."""
+"""Returns the state to warm-start from, given the models' hyper-parameters, or None."""
 Ready = Callable[[str, Histories], Recommender | None]
-"""The member of that name that was learned from just these histories elsewhere; None: there is none."""
+"""Returns the model of that name that another process has trained on exactly these histories, or None."""
 
 
 def settled(train: Histories, clock: bool) -> Histories:
-    """The histories with no event later than the data's end: what a few clocks put after it happened by then."""
+    """Clip event times at the data's end: later ones come from a few wrong clocks."""
     if not clock or not len(train.times):
         return train
     end = data_end(train.rows, train.times)
@@ -43,7 +44,7 @@ def settled(train: Histories, clock: bool) -> Histories:
 
 
 def just_after(train: Histories) -> float:
-    """The moment after the last event; 0 when there is none."""
+    """The smallest time after the last event; 0 without events."""
     return float(np.nextafter(train.times.max(), np.inf)) if len(train.times) else 0.0
 
 
@@ -56,13 +57,18 @@ def fit_engine(
     start: Engine | WarmStart | None = None,
     ready: Ready = lambda *_: None,
 ) -> Engine:
-    """Every member and the statistics learned from `train` (one row a user); the blend comes as chosen.
+    """Train every model and the item statistics; the ranker is taken over from `choices`.
 
-    start: what learned with the same choices from a part of `train`: members that can go on from there do.
-    ready: gives those that learned from `train` elsewhere.
+    Args:
+        train: Positive events, one row a user.
+        catalogue: The items.
+        choices: Selected hyper-parameters and ranker.
+        clock: Whether times are epoch seconds, not positions.
+        start: Models trained with the same `choices` on a part of `train`. Those that can be warm-started are.
+        ready: Gives models that another process has already trained on `train`.
     """
     train = settled(train, clock)
-    # By name, since the blend's columns come in the members' order and JSON keeps none.
+    # Sorted by name, because the ranker's columns follow the models' order, which JSON does not guarantee.
     chosen = sorted(choices.members.items())
     members = {
         name: ready(name, train)
@@ -83,7 +89,7 @@ def fit_member(
     clock: bool,
     backbone: Backbone | None = None,
 ) -> Recommender:
-    """A member learned anew; backbone: the checkpoint whose layers the transformer takes."""
+    """Train one model from scratch. backbone: the pretrained checkpoint for the transformer's layers, if any."""
     cls, train = spec(name).cls, settled(train, clock)
     if cls is Transformer:
         return Transformer.fit(train, catalogue, config, clock=clock, backbone=backbone)  # type: ignore[arg-type]

@@ -1,4 +1,5 @@
-"""One fold to learn on: what weights are learned from, and the positions that settings and blend are chosen on."""
+"""The training task of one fold: histories to train models on, and held-out positions to select and train rankers
+on."""
 
 from __future__ import annotations
 
@@ -10,15 +11,19 @@ import numpy as np
 from nightreel.data.histories import FloatArray, Histories
 from nightreel.models.training.training_positions import Positions, joined, tail, window, without_tail
 
-LEAST_HISTORY = 3  # events before a position, for it to tell anything of a taste
+LEAST_HISTORY = 3  # events before a position; with fewer it says too little about a taste
 DAY = 86_400.0
 
 
 @dataclass(frozen=True)
 class TimeCut:
-    """What was known at some time, and what came next. known: histories that weights may be learned from, a row a user;
-    positions: questions about the time right after, with their answers; newcomers: the same of users of whom nothing
-    was known, whom popularity alone can answer."""
+    """Training data up to a point in time, and held-out positions right after it.
+
+    Attributes:
+        known: Histories that models may be trained on, one row a user.
+        positions: Held-out positions of users with a history, with their targets.
+        newcomers: The same for users without a history, for whom only popularity can be scored.
+    """
 
     known: Histories
     positions: Positions
@@ -27,45 +32,55 @@ class TimeCut:
 
 @dataclass(frozen=True)
 class Task:
-    """One fold to learn on. lessons: at least one, the oldest first; each knows what those before it know and more. All
-    but the first are judged by what the ones before them taught."""
+    """The training task of one fold.
 
-    lessons: tuple[TimeCut, ...]
+    Attributes:
+        time_cuts: At least one, the oldest first; each includes the events of those before it. Rankers trained on the
+            earlier cuts are scored on every cut but the first.
+        in_time: Whether the cuts follow each other in time, up to the end of the fold's histories.
+        size: Events between two cuts, where they follow each other in time.
+    """
+
+    time_cuts: tuple[TimeCut, ...]
     in_time: bool = False
-    """Whether the lessons follow each other in time, and the next one begins where the fold's histories end."""
     size: int = 0
-    """Events of a lesson in time."""
 
     @property
     def tried(self) -> tuple[TimeCut, ...]:
-        """The lessons on which members' settings are tried: the last two, the first one never."""
-        return self.lessons[max(1, len(self.lessons) - 2) :] or self.lessons
+        """The cuts on which hyper-parameters are compared: the last two, never the first."""
+        return self.time_cuts[max(1, len(self.time_cuts) - 2) :] or self.time_cuts
 
     @property
     def train(self) -> Histories:
-        """What the last lesson knows."""
-        return self.lessons[-1].known
+        """Training histories of the last cut."""
+        return self.time_cuts[-1].known
 
     @property
     def valid(self) -> Positions:
-        """The last lesson's questions."""
-        return self.lessons[-1].positions
+        """Held-out positions of the last cut."""
+        return self.time_cuts[-1].positions
 
     @property
     def inner(self) -> Histories:
-        """What the first lesson knows."""
-        return self.lessons[0].known
+        """Training histories of the first cut."""
+        return self.time_cuts[0].known
 
     @property
     def earlier(self) -> Positions:
-        """The first lesson's questions."""
-        return self.lessons[0].positions
+        """Held-out positions of the first cut."""
+        return self.time_cuts[0].positions
 
 
 @dataclass(frozen=True)
 class Cuts:
-    """How lessons in time are cut. most: lessons; users: that each should ask at least; share: of all events that one
-    may take at most; new: whether answers that their user has met before are left out."""
+    """How time cuts are made.
+
+    Attributes:
+        most: Maximum number of cuts.
+        users: Users wanted per cut, on average.
+        share: Maximum share of all events between two cuts.
+        new: Whether targets that the user has interacted with before are left out.
+    """
 
     most: int
     users: int
@@ -74,57 +89,63 @@ class Cuts:
 
 
 def leave_last_out_task(train: Histories, valid: Histories, positions: int) -> Task:
-    """The task of a fold whose train and valid positives are given (one row a user): each user is asked about the last
-    `positions` events of train, and then about the validation event."""
+    """The task of a leave-last-out fold: held out are the last events of train, then the validation event.
+
+    Args:
+        train: Training positives, one row a user.
+        valid: Validation positives, one row a user.
+        positions: Number of last events of `train` that are held out per user in the first cut.
+    """
     rows = np.flatnonzero((train.lengths > 0) & (valid.lengths > 0))
     known = train.take(rows)
-    asked = Positions(known, known.last_times, valid.take(rows), rows)
+    held_out = Positions(known, known.last_times, valid.take(rows), rows)
     earlier = joined([tail(train, back, LEAST_HISTORY) for back in range(1, positions + 1)])
     inner = without_tail(train, positions, LEAST_HISTORY)
-    return Task((TimeCut(inner, earlier), TimeCut(train, asked)))
+    return Task((TimeCut(inner, earlier), TimeCut(train, held_out)))
 
 
 def task_in_time(known: Histories, cuts: Cuts) -> Task:
-    """The task of a fold cut at one time, from all positives before the cut: as on so many earlier nights, everything
-    up to an instant is known, and what users do right after it is asked for.
+    """The task of a global-time fold, from all positives before the fold's cut.
 
-    A lesson has as many events as the last day, or more where a day has too few users to tell anything; the last one
-    ends where the histories end, and the first knows at least half of all events.
+    As on earlier nights, models are trained on everything before a time cut and scored on what users do right after it.
+    Between two cuts are as many events as on the last day, or more where a day has fewer than `cuts.users` users. The
+    last period ends with the histories; at least half of all events are before the first cut.
     """
     times = np.sort(known.times)
     most = max(1, int(len(times) * min(cuts.share, 0.5 / cuts.most)))
     size = min(int((times > times[-1] - DAY).sum()), most) if len(times) else 0
     while size:
-        lessons = _lessons(known, times, size, cuts)
-        asked = [len(lesson.positions) for lesson in lessons]
-        if size >= most or np.mean(asked) >= cuts.users:
-            filled = tuple(lesson for lesson in lessons if len(lesson.positions))
+        time_cuts = _time_cuts(known, times, size, cuts)
+        counts = [len(cut.positions) for cut in time_cuts]
+        if size >= most or np.mean(counts) >= cuts.users:
+            filled = tuple(cut for cut in time_cuts if len(cut.positions))
             return Task(filled or (TimeCut(known, _nothing(known)),), in_time=True, size=size)
         size = min(2 * size, most)
     return Task((TimeCut(known, _nothing(known)),), in_time=True)
 
 
-def _lessons(known: Histories, times: FloatArray, size: int, cuts: Cuts) -> list[TimeCut]:
-    """At most `cuts.most` lessons of `size` events, more where many share an instant. times: all events', ascending."""
-    whole = min(cuts.most, len(times) // size)  # a log of three events has no fourth lesson of one
+def _time_cuts(known: Histories, times: FloatArray, size: int, cuts: Cuts) -> list[TimeCut]:
+    """At most `cuts.most` cuts, `size` events apart (more where times are equal). times: of all events, ascending."""
+    whole = min(cuts.most, len(times) // size)  # a log of three events allows no fourth cut
     starts = {float(times[len(times) - size * back]) for back in range(1, whole + 1)}
     edges = [*sorted(starts), np.inf]
-    return [_lesson(known, start, end, cuts.new) for start, end in pairwise(edges)]
+    return [_time_cut(known, start, end, cuts.new) for start, end in pairwise(edges)]
 
 
-def _lesson(known: Histories, start: float, end: float, new: bool) -> TimeCut:
-    asked = window(known, start, end, newcomers=True)
-    asked = asked.first_meetings() if new else asked
-    met = asked.histories.lengths > 0
+def _time_cut(known: Histories, start: float, end: float, new: bool) -> TimeCut:
+    held_out = window(known, start, end, newcomers=True)
+    held_out = held_out.first_meetings() if new else held_out
+    has_history = held_out.histories.lengths > 0
     known_by_then = known.where(known.times < start)
-    return TimeCut(known_by_then, asked.take(np.flatnonzero(met)), asked.take(np.flatnonzero(~met)))
+    users, newcomers = np.flatnonzero(has_history), np.flatnonzero(~has_history)
+    return TimeCut(known_by_then, held_out.take(users), held_out.take(newcomers))
 
 
 def next_cut(known: Histories, start: float, size: int, new: bool) -> Positions:
-    """What users do from `start` on, in the first `size` events."""
+    """Held-out positions of the period that begins at `start` and has `size` events."""
     later = np.sort(known.times[known.times >= start])
     end = float(later[size]) if len(later) > size else np.inf
-    return _lesson(known, start, end, new).positions
+    return _time_cut(known, start, end, new).positions
 
 
 def _nothing(known: Histories) -> Positions:
@@ -133,18 +154,21 @@ def _nothing(known: Histories) -> Positions:
 
 
 def limited(task: Task, most: int, positions: int, generator: np.random.Generator) -> Task:
-    """The task with at most `most` questions in a lesson, and `positions` times as many in the first one where the
-    lessons don't follow each other in time (it then asks each user so often). Drawn at random, in their order."""
-    lessons = []
-    for number, lesson in enumerate(task.lessons):
+    """The task with at most `most` held-out positions per cut, sampled at random, in their order.
+
+    Where the cuts don't follow each other in time, the first one has `positions` of each user, and so `positions` times
+    the limit.
+    """
+    time_cuts = []
+    for number, cut in enumerate(task.time_cuts):
         limit = most * (1 if number or task.in_time else positions)
-        newcomers = lesson.newcomers and sampled(lesson.newcomers, limit, generator)
-        lessons.append(replace(lesson, positions=sampled(lesson.positions, limit, generator), newcomers=newcomers))
-    return replace(task, lessons=tuple(lessons))
+        newcomers = cut.newcomers and sampled(cut.newcomers, limit, generator)
+        time_cuts.append(replace(cut, positions=sampled(cut.positions, limit, generator), newcomers=newcomers))
+    return replace(task, time_cuts=tuple(time_cuts))
 
 
 def sampled(positions: Positions, most: int, generator: np.random.Generator) -> Positions:
-    """At most `most` positions, drawn at random, in their order."""
+    """At most `most` positions, sampled at random, in their order."""
     if len(positions) <= most:
         return positions
     return positions.take(np.sort(generator.choice(len(positions), most, replace=False)))

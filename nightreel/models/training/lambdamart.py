@@ -1,4 +1,4 @@
-"""Learning the blend's trees: LambdaMART over held-out positions, by LightGBM.
+"""Training the ranker's trees: LambdaMART on held-out positions, with LightGBM.
 
 Source: Burges, "From RankNet to LambdaRank to LambdaMART", MSR-TR-2010-82. Time grows with positions x candidates x
 trees.
@@ -23,10 +23,18 @@ def fit_lambdamart(
     threads: int,
     start: npt.NDArray[np.float32] | None = None,
 ) -> dict[int, str]:
-    """LightGBM's text form of a ranker for each number of trees (boosting goes on from the fewer to the more).
+    """Train one ensemble, and cut it at each number of trees. The same inputs and threads give the same texts.
 
-    The same inputs and threads give the same texts. start: [r] scores that the trees are added to, None for none; the
-    texts don't hold them.
+    Args:
+        data: Examples with r rows.
+        rounds: Numbers of trees.
+        settings: LightGBM's parameters.
+        seed: Of LightGBM's sampling.
+        threads: Of LightGBM.
+        start: [r] scores that the trees correct, which the texts do not include; None for none.
+
+    Returns:
+        LightGBM's text form of the ranker by number of trees.
     """
     import lightgbm
 

@@ -1,8 +1,8 @@
-"""What may rank the candidates of all members, learned from the same examples: trees, or a weighted sum of features.
+"""Linear rankers: a weighted sum of features, fitted as a conditional logit.
 
-A weighted sum is a conditional logit (McFadden, "Conditional logit analysis of qualitative choice behavior", 1974): one
-of a position's candidates is taken with a probability proportional to exp(weights · features). Few weights are steadier
-than trees where there are few examples, or where the taste of tomorrow differs from that of the examples.
+Source: McFadden, "Conditional logit analysis of qualitative choice behavior", 1974: one of a position's candidates is
+chosen with a probability proportional to exp(weights · features). A few weights are more stable than trees where there
+are few examples, or where tomorrow's tastes differ from those of the examples.
 """
 
 from __future__ import annotations
@@ -17,42 +17,44 @@ from nightreel.data.histories import FloatArray
 from nightreel.models.ranker.blend import WEIGHTED, Blend
 from nightreel.models.training.training_examples import Examples
 
-RIDGE = 1e-3  # per example: keeps weights finite where a feature separates the examples
+RIDGE = 1e-3  # per example; keeps weights finite where a feature separates the classes
 POPULAR = "popular."
 
 
 def mix_columns(columns: Sequence[str], members: Sequence[str]) -> list[tuple[str, str]]:
-    """Every pair of one personalised member's score and one trend: the simplest blends."""
+    """All pairs of one personalised model's score and one popularity trend: the simplest rankers."""
     trends = [name for name in columns if name.startswith(POPULAR)]
     personal = [name for name in members if not name.startswith("popularity")]
     return [(f"{name}.relative", trend) for name in personal for trend in trends]
 
 
 def weighed_columns(columns: Sequence[str], members: Sequence[str]) -> tuple[str, ...]:
-    """All members' scores and all trends: what the larger sum is of."""
-    own = [f"{name}.relative" for name in members if not name.startswith("popularity")]
-    return (*own, *(name for name in columns if name.startswith(POPULAR)))
+    """The columns of the larger sum: the scores of all personalised models, and all trends."""
+    scores = [f"{name}.relative" for name in members if not name.startswith("popularity")]
+    return (*scores, *(name for name in columns if name.startswith(POPULAR)))
 
 
 def mix(examples: Examples, members: Sequence[str]) -> Blend:
-    """The likeliest sum of one member's score and one trend."""
+    """The weighted sum of one model's score and one trend with the highest likelihood."""
     fits = [fitted(examples, pair) for pair in mix_columns(examples.columns, members)]
     return min(fits, key=lambda fit: fit[1])[0]
 
 
 def weighted(examples: Examples, members: Sequence[str]) -> Blend:
-    """The likeliest sum of all members' scores and all trends."""
+    """The weighted sum of all models' scores and all trends with the highest likelihood."""
     return fitted(examples, weighed_columns(examples.columns, members))[0]
 
 
 def fitted(examples: Examples, columns: Sequence[str]) -> tuple[Blend, float]:
-    """The likeliest weights, none below zero, and their mean negative log-likelihood."""
+    """The maximum-likelihood weights, none below zero, and their mean negative log-likelihood."""
     at = [examples.columns.index(name) for name in columns]
     matrix = np.nan_to_num(examples.matrix[:, at].astype(np.float64), nan=0.0)
     starts = np.concatenate([[0], np.cumsum(examples.sizes)[:-1]])
     taken = examples.labels > 0
     share = 1.0 / np.add.reduceat(taken.astype(np.float64), starts)
-    weight = np.where(taken, np.repeat(share, examples.sizes), 0.0)  # a position counts once, however much was taken
+    weight = np.where(
+        taken, np.repeat(share, examples.sizes), 0.0
+    )  # a position counts once, however many targets it has
 
     def loss(weights: FloatArray) -> tuple[float, FloatArray]:
         return _loss(weights, matrix, starts, examples.sizes, weight)

@@ -1,4 +1,4 @@
-"""Choosing on validation: members' hyper-parameters, then the blend. What is learned here is frozen as Choices."""
+"""Selection on validation: hyper-parameters of each model, then the ranker. The result is frozen as SelectedParams."""
 
 from __future__ import annotations
 
@@ -35,9 +35,19 @@ Trial = dict[str, str | float]
 
 @dataclass(frozen=True)
 class Learned:
-    """choices; scores: validation NDCG@10 by model; trials: one row per setting tried; curve: by number of trees;
-    engine: knows what the last lesson knows; inner: what the first one knows; examples: of all lessons; steps: the
-    ways in which a published version may take a step in time; ratings: settings of the rating head that were tried."""
+    """The result of selection.
+
+    Attributes:
+        choices: Selected hyper-parameters and ranker.
+        scores: Validation NDCG@10 by model and ranker.
+        trials: One row for each hyper-parameter setting that was tried.
+        curve: Validation NDCG@10 by number of trees.
+        engine: Models trained at the last cut.
+        inner: Models trained at the first cut.
+        examples: Training examples of the ranker, from all cuts.
+        steps: Comparison of refitting with keeping the ranker.
+        ratings: One row for each setting of the rating model that was tried.
+    """
 
     choices: SelectedParams
     scores: dict[str, float]
@@ -53,11 +63,20 @@ class Learned:
 def choose_member(
     name: str,
     grid: Sequence[ModelConfig],
-    ask: Callable[[Sequence[Recommender]], float],
+    score: Callable[[Sequence[Recommender]], float],
     fit: Callable[[ModelConfig], Sequence[Recommender]],
 ) -> tuple[ModelConfig, list[Trial]]:
-    """The best setting of one member, and all that were tried; settings that differ in asking alone share a fit. fit:
-    gives one member a lesson."""
+    """Select the best setting of one model. Settings that differ only in scoring parameters share one fit.
+
+    Args:
+        name: Of the model.
+        grid: Settings to try.
+        score: Mean NDCG@10 of fitted models, one for each cut.
+        fit: Fits the model at every cut.
+
+    Returns:
+        The best setting, and a row for each that was tried.
+    """
     trials: list[Trial] = []
     best, chosen = -1.0, grid[0]
     fitted: tuple[dict[str, float], Sequence[Recommender]] | None = None
@@ -65,58 +84,61 @@ def choose_member(
         params = config.fitting_params()
         if fitted is None or fitted[0] != params:
             fitted = params, fit(config)
-        score = ask([member.with_scoring_params(config) for member in fitted[1]])
-        trials.append({"member": name, "setting": str(config), "ndcg@10": score})
-        if score > best:
-            best, chosen = score, config
+        ndcg = score([member.with_scoring_params(config) for member in fitted[1]])
+        trials.append({"member": name, "setting": str(config), "ndcg@10": ndcg})
+        if ndcg > best:
+            best, chosen = ndcg, config
     log_progress(f"{name}: validation NDCG@10 {best:.4f} with {chosen}")
     return chosen, trials
 
 
 def choose_members(
-    task: Task, catalogue: Catalogue, base: SelectedParams, settings: Finetune, judge: Validator
+    task: Task, catalogue: Catalogue, base: SelectedParams, settings: Finetune, validator: Validator
 ) -> tuple[dict[str, dict[str, float]], list[Trial]]:
-    """The best setting of each member on validation, and all that were tried; a member with one is not tried."""
+    """Select the best setting of each model on validation; also a row for each that was tried. A single one is not
+    tried."""
     chosen: dict[str, dict[str, float]] = {}
     trials: list[Trial] = []
     for name, values in settings.members.items():
         grid = spec(name).grid(values)
-        best, tried = (grid[0], []) if len(grid) == 1 else try_member(name, task, catalogue, base, settings, judge)
+        best, tried = (grid[0], []) if len(grid) == 1 else try_member(name, task, catalogue, base, settings, validator)
         chosen[name] = best.model_dump()
         trials += tried
     return chosen, trials
 
 
 def try_member(
-    name: str, task: Task, catalogue: Catalogue, base: SelectedParams, settings: Finetune, judge: Validator
+    name: str, task: Task, catalogue: Catalogue, base: SelectedParams, settings: Finetune, validator: Validator
 ) -> tuple[ModelConfig, list[Trial]]:
-    """One member's best setting on validation (the lessons on which settings are tried), and all that were tried.
-    Popularity answers newcomers, too, and is chosen for everybody."""
-    bare = [fit_engine(lesson.known, catalogue, base, clock=judge.clock) for lesson in task.tried]
+    """Select one model's best setting on the cuts for hyper-parameters; also a row for each that was tried.
 
-    def ask(members: Sequence[Recommender]) -> float:
-        found = [
-            judge.each(replace(engine, members={name: member}), positions, name)
-            for engine, member, lesson in zip(bare, members, task.tried, strict=True)
-            for positions in _asked(lesson, name)
+    Popularity is scored on newcomers as well, because it is what they get.
+    """
+    bare = [fit_engine(cut.known, catalogue, base, clock=validator.clock) for cut in task.tried]
+
+    def score(members: Sequence[Recommender]) -> float:
+        parts = [
+            validator.per_position(replace(engine, members={name: member}), positions, name)
+            for engine, member, cut in zip(bare, members, task.tried, strict=True)
+            for positions in _positions(cut, name)
         ]
-        figures = np.concatenate([*found, np.empty(0)])
+        figures = np.concatenate([*parts, np.empty(0)])
         return float(figures.mean()) if len(figures) else 0.0
 
     def fit(config: ModelConfig) -> list[Recommender]:
         smaller = config.capped(settings.search_items)
         return [
-            fit_member(name, lesson.known, catalogue, smaller, clock=judge.clock, backbone=base.backbone)
-            for lesson in task.tried
+            fit_member(name, cut.known, catalogue, smaller, clock=validator.clock, backbone=base.backbone)
+            for cut in task.tried
         ]
 
-    return choose_member(name, spec(name).grid(settings.members[name]), ask, fit)
+    return choose_member(name, spec(name).grid(settings.members[name]), score, fit)
 
 
-def _asked(lesson: TimeCut, name: str) -> list[Positions]:
-    """The lesson's questions that a member is judged by."""
-    alike = name == POPULARITY and lesson.newcomers is not None
-    return [lesson.positions, lesson.newcomers] if alike and lesson.newcomers else [lesson.positions]
+def _positions(cut: TimeCut, name: str) -> list[Positions]:
+    """The cut's held-out positions that a model is scored on."""
+    alike = name == POPULARITY and cut.newcomers is not None
+    return [cut.positions, cut.newcomers] if alike and cut.newcomers else [cut.positions]
 
 
 def choose_blend(
@@ -124,31 +146,38 @@ def choose_blend(
     catalogue: Catalogue,
     base: SelectedParams,
     settings: Finetune,
-    judge: Validator,
+    validator: Validator,
     start: WarmStart | None = None,
     ready: Ready = lambda *_: None,
 ) -> Learned:
-    """What ranks the candidates, judged lesson after lesson; it then learns from the last lesson, too.
+    """Select the ranker by scoring it cut after cut, and train it on the examples of all cuts.
 
-    start: what learned with the same choices from a part of the first lesson, if anything did.
+    Args:
+        task: The fold's task.
+        catalogue: The items.
+        base: Selected hyper-parameters of the models.
+        settings: The section `finetune`.
+        validator: How lists are scored.
+        start: Models to warm-start the first cut's from, or None.
+        ready: Gives models that another process has already trained.
     """
     board, examples = ScoreBoard(), list[Examples]()
     engines, rankers = list[Engine](), list[dict[str, Blend]]()
     generator, members = np.random.default_rng(settings.seed), tuple(sorted(base.members))
-    for lesson in task.lessons:
+    for cut in task.time_cuts:
         before = engines[-1] if engines else None
-        engine = fit_engine(lesson.known, catalogue, base, clock=judge.clock, start=before or start, ready=ready)
+        engine = fit_engine(cut.known, catalogue, base, clock=validator.clock, start=before or start, ready=ready)
         if before is not None:
-            rankers.append(fit_rankers(examples, members, settings, judge.threads))
+            rankers.append(fit_rankers(examples, members, settings, validator.threads))
             past = rankers[-2] if len(rankers) > 1 else {}
-            score_cut(board, engine, before, lesson, rankers[-1], past, judge)
-        examples.append(asked_for(engine, lesson.positions, judge.exclude_seen, settings.negatives, generator))
+            score_cut(board, engine, before, cut, rankers[-1], past, validator)
+        examples.append(asked_for(engine, cut.positions, validator.exclude_seen, settings.negatives, generator))
         engines = [*engines[:1], engine] if engines else [engine]
     name = chosen_ranker(board, members, in_time=task.in_time)
     log_scores(board, name)
     steps = board.steps_of(name)
     kept = examples if steps.relearn or len(examples) < 2 else examples[:-1]
-    blend = fit_ranker(name, kept, members, settings, judge.threads)
+    blend = fit_ranker(name, kept, members, settings, validator.threads)
     final = base.model_copy(
         update={
             "blend": blend.kind,
@@ -156,7 +185,7 @@ def choose_blend(
             "trees": blend.model,
             "weights": blend.weights,
             "ranker": name,
-            "relearn": judge.clock and task.in_time and steps.relearn,
+            "relearn": validator.clock and task.in_time and steps.relearn,
         }
     )
     return Learned(final, board.means(), [], curve(board), engines[-1], engines[0], concatenated(examples), steps)
@@ -164,12 +193,12 @@ def choose_blend(
 
 def curve(board: ScoreBoard) -> list[dict[str, float]]:
     """Validation NDCG@10 by number of trees."""
-    found = {name: mean for name, mean in board.means().items() if name.startswith(f"{TREES} ")}
-    return [{"trees": float(name.split(" ")[1]), "ndcg@10": mean} for name, mean in found.items()]
+    by_trees = {name: mean for name, mean in board.means().items() if name.startswith(f"{TREES} ")}
+    return [{"trees": float(name.split(" ")[1]), "ndcg@10": mean} for name, mean in by_trees.items()]
 
 
 def initial_params(settings: Finetune, encoder: str, moment: Moment) -> SelectedParams:
-    """Choices before anything is chosen: what params.yaml fixes."""
+    """The parameters that params.yaml fixes, before anything is selected."""
     return SelectedParams.model_validate(
         {
             "members": {},
@@ -191,14 +220,24 @@ def select_models(
     catalogue: Catalogue,
     settings: Finetune,
     base: SelectedParams,
-    judge: Validator,
+    validator: Validator,
     start: Starting = lambda _: None,
     ready: Ready = lambda *_: None,
 ) -> Learned:
-    """Members first, then the blend over them."""
+    """Select the models' hyper-parameters, then the ranker.
+
+    Args:
+        task: The fold's task.
+        catalogue: The items.
+        settings: The section `finetune`.
+        base: From `initial_params`.
+        validator: How lists are scored.
+        start: Gives the models to warm-start from, once hyper-parameters are selected.
+        ready: Gives models that another process has already trained.
+    """
     settings = settings.sized(len(task.train.items))
     generator = np.random.default_rng(settings.seed)
     smaller = limited(task, settings.validation_users, settings.positions, generator)
-    members, trials = choose_members(smaller, catalogue, base, settings, judge)
+    members, trials = choose_members(smaller, catalogue, base, settings, validator)
     chosen = base.model_copy(update={"members": members})
-    return replace(choose_blend(smaller, catalogue, chosen, settings, judge, start(chosen), ready), trials=trials)
+    return replace(choose_blend(smaller, catalogue, chosen, settings, validator, start(chosen), ready), trials=trials)

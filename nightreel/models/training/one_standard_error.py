@@ -1,9 +1,9 @@
-"""Which ranker to take, of several that were judged on the same questions.
+"""The one-standard-error rule: selecting one of several rankers that were scored on the same positions.
 
-The rule of one standard error (Breiman et al., "Classification and Regression Trees", 1984, section 3.4.3): of all that
-are within one standard error of the best, the simplest, for a choice by a hair is a choice by chance. Errors are those
-of paired differences, by user, since one user's questions are not independent. Popularity ranks alike for everybody, so
-it is taken only where the personalised choice is surely worse.
+Source: Breiman et al., "Classification and Regression Trees", 1984, section 3.4.3: the simplest ranker within one
+standard error of the best is selected, because smaller differences are due to chance. Standard errors are those of
+paired differences, clustered by user, since one user's positions are not independent. Popularity is the same for all
+users, so it is selected only where the personalised ranker is surely worse.
 """
 
 from __future__ import annotations
@@ -14,12 +14,22 @@ import numpy as np
 
 from nightreel.data.histories import FloatArray, IntArray
 
-SURE = 1.645  # standard errors: one-sided, at 95%
+SURE = 1.645  # standard errors of a one-sided 95% bound
 
 
 def difference(users: IntArray, ours: FloatArray, theirs: FloatArray) -> tuple[float, float]:
-    """Mean difference of two columns [n] of figures on the same questions, and its standard error with users [n] as
-    clusters (a ratio estimator: Cochran, "Sampling Techniques", 1977, section 9A)."""
+    """Mean paired difference and its cluster-robust standard error.
+
+    Source: the ratio estimator of Cochran, "Sampling Techniques", 1977, section 9A.
+
+    Args:
+        users: [n] the user of each position; users are the clusters.
+        ours: [n] scores of one ranker.
+        theirs: [n] scores of the other.
+
+    Returns:
+        Mean of `ours - theirs`, and its standard error.
+    """
     if not len(users):
         return 0.0, 0.0
     gap = ours - theirs
@@ -31,7 +41,13 @@ def difference(users: IntArray, ours: FloatArray, theirs: FloatArray) -> tuple[f
 
 
 def simplest(users: IntArray, scores: Mapping[str, FloatArray], order: Sequence[str]) -> str:
-    """The first in `order`, from the simplest on, whose mean is within one standard error of the best one's."""
+    """The first ranker in `order` (the simplest first) whose mean is within one standard error of the best.
+
+    Args:
+        users: [n] the user of each position.
+        scores: [n] by ranker.
+        order: Names of rankers.
+    """
     means = {name: float(scores[name].mean()) for name in order}
     best = max(order, key=lambda name: means[name])
     for name in order:
@@ -42,11 +58,11 @@ def simplest(users: IntArray, scores: Mapping[str, FloatArray], order: Sequence[
 
 
 def surely_worse(users: IntArray, ours: FloatArray, theirs: FloatArray) -> bool:
-    """Whether the paired upper bound of our figures less theirs lies below zero."""
+    """Whether the one-sided upper 95% bound of the paired difference `ours - theirs` is below zero."""
     gap, error = difference(users, ours, theirs)
     return gap + SURE * error < 0
 
 
 def surely_better(users: IntArray, ours: FloatArray, theirs: FloatArray) -> bool:
-    """Whether the paired lower bound of our figures less theirs lies above zero."""
+    """Whether the one-sided lower 95% bound of the paired difference `ours - theirs` is above zero."""
     return surely_worse(users, theirs, ours)

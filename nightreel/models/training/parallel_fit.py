@@ -1,8 +1,9 @@
-"""Training ahead: the later links of a night's chain, in processes beside.
+"""Pre-training the later models of a night in worker processes.
 
-Where much of every link's data is new, as with histories of six events, an expensive member learns anew at each link
-(see nightreel.models.training.warm_start for the chain). It then needs nothing of the link before, and a core that would be idle
-trains it meanwhile. The same bytes come of it. Memory: that of one training a worker.
+A night trains an expensive model several times, on growing histories (see nightreel.models.training.warm_start). Where
+much of the data is new each time, as with histories of six events, every one is trained from scratch and so does not
+depend on the one before: idle cores can train it ahead of time. The results are the same, byte for byte.
+Memory: that of one training per worker.
 """
 
 from __future__ import annotations
@@ -30,37 +31,49 @@ Trained = tuple[Recommender, float]
 
 
 class ParallelFit:
-    """Use it in a `with`, which ends the processes. workers: at most so many, none trains nothing ahead; chain: each
-    link holds the one before. memory: most bytes that they held together."""
+    """Trains models in worker processes. A context manager; leaving it ends the processes.
+
+    Attributes:
+        memory: Peak memory of all workers together, in bytes.
+    """
 
     def __init__(self, workers: int, catalogue: Catalogue, chain: Sequence[Histories], *, clock: bool) -> None:
+        """Start no process yet.
+
+        Args:
+            workers: Maximum number of processes; with 0 nothing is trained ahead.
+            catalogue: The items.
+            chain: Training histories of the night in order, each of which contains the one before.
+            clock: Whether times are epoch seconds, not positions.
+        """
         self.catalogue, self.chain, self.clock, self.memory = catalogue, chain, clock, 0.0
         self.workers = min(workers, len(chain) - 1)
-        # Spawned: a fork of a process whose BLAS has threads may hang.
+        # Spawned, because forking a process whose BLAS has threads may hang.
         self.pool = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn")) if self.workers else None
-        self.begun: list[tuple[str, Histories, Future[Trained]]] = []
+        self.jobs: list[tuple[str, Histories, Future[Trained]]] = []
 
     def begin(self, choices: SelectedParams, then: Starting) -> WarmStart | None:
-        """Start on each link but the first, with these settings; returns what `then` says of them."""
+        """Start training on all histories but the first, with these hyper-parameters; returns `then(choices)`."""
         if self.pool is not None and choices.backbone is None:
             for before, train in pairwise(self.chain):
                 for name, params in choices.members.items():
                     config = spec(name).config.model_validate(params)
-                    if isinstance(config, TransformerConfig) and Transformer.anew(len(before.items), train, config):
+                    if isinstance(config, TransformerConfig) and Transformer.trains_from_scratch(
+                        len(before.items), train, config
+                    ):
                         job = self.pool.submit(_trained, name, train, self.catalogue, config, self.clock)
-                        self.begun.append((name, train, job))
+                        self.jobs.append((name, train, job))
         return then(choices)
 
     def ready(self, name: str, train: Histories) -> Recommender | None:
-        """A member that was begun ahead on `train`, waited for; None where its process was killed: whoever asks then
-        trains it."""
-        for begun, own, job in self.begun:
-            if begun == name and np.array_equal(own.indptr, train.indptr) and np.array_equal(own.items, train.items):
+        """Wait for the model that was started on `train`; None without one, or where its process was killed."""
+        for model, data, job in self.jobs:
+            if model == name and np.array_equal(data.indptr, train.indptr) and np.array_equal(data.items, train.items):
                 try:
                     member, memory = job.result()
                 except BrokenProcessPool:
                     log_progress(
-                        f"{name}: the process beside was killed, most likely for want of memory; it is trained here"
+                        f"{name}: its worker process was killed, most likely because memory ran out; training it here"
                     )
                     return None
                 self.memory = max(self.memory, self.workers * memory)
@@ -72,7 +85,7 @@ class ParallelFit:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self.pool is not None:
-            if kind is not None:  # nobody waits minutes for an error
+            if kind is not None:  # terminated at once, so that the error surfaces immediately
                 for process in active_children():
                     process.terminate()
             self.pool.shutdown(cancel_futures=True)

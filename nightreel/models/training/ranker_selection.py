@@ -1,8 +1,8 @@
-"""Choosing what ranks the candidates: lesson after lesson, what earlier ones taught is judged on the next.
+"""Selection of the ranker: rankers trained on earlier time cuts are scored on the next one.
 
-So a choice rests on several moments in time, never on one, and on the order of events that a night meets: what was
-learned until yesterday ranks today. The lessons also rehearse the step that a published version takes (`Steps`): are
-rankers better learned once more with the newest lesson, or left as they were judged?
+So the selection rests on several points in time, and on the order of a real night: what was trained up to yesterday
+ranks today. The cuts also rehearse publication (`Steps`): is it better to retrain the ranker with the newest events, or
+to publish the ranker that was scored?
 """
 
 from __future__ import annotations
@@ -25,15 +25,20 @@ from nightreel.stage import log_progress
 
 POPULARITY = "popularity"
 MIX = "mix"
-# Positions that hold their answer, below which a ranker would learn noise: the more weights, the more it takes.
+# Minimum number of examples to train each ranker; the more weights it has, the more it needs.
 LEAST_MIX, LEAST_WEIGHTED, LEAST_TREES = 20, 60, 100
 
 
 @dataclass(frozen=True)
 class Steps:
-    """Validation NDCG@10 [n] of one ranker at the same questions, in the three ways in which a version may take a step
-    in time. refitted: members and ranker know everything up to the lesson; kept: the ranker knows a lesson less;
-    stale: members and ranker know a lesson less. users: [n] whose questions they are."""
+    """Validation NDCG@10 of one ranker on the same positions, in three ways of moving a version forward in time.
+
+    Attributes:
+        users: [n] the user of each position.
+        refitted: [n] with models and ranker trained on everything before the cut.
+        kept: [n] with a ranker that lacks the newest cut.
+        stale: [n] with models and ranker that lack the newest cut.
+    """
 
     users: IntArray
     refitted: FloatArray
@@ -42,12 +47,11 @@ class Steps:
 
     @property
     def relearn(self) -> bool:
-        """Whether the ranker is to be learned once more with the newest events, unless it was surely better as it
-        was judged."""
+        """Whether to retrain the ranker with the newest events: yes, unless the ranker as scored is surely better."""
         return not (len(self.users) and surely_better(self.users, self.kept, self.refitted))
 
     def figures(self) -> dict[str, float]:
-        """Means, and the paired difference of the judged ranker over refitted members with its standard error."""
+        """Means, and the paired difference between keeping and refitting the ranker with its standard error."""
         if not len(self.users):
             return {}
         gap, error = difference(self.users, self.kept, self.refitted)
@@ -62,8 +66,14 @@ class Steps:
 
 @dataclass
 class ScoreBoard:
-    """What was judged so far. users: of every judged lesson's questions; scores: ranker or member → its figures, lesson
-    by lesson; steps: ranker → (refitted, kept, stale) lesson by lesson, where all three could be had."""
+    """Validation scores so far.
+
+    Attributes:
+        users: For each scored cut, the user of each position.
+        scores: For each ranker and model, its NDCG@10 by cut.
+        step_users: As `users`, for the cuts with `steps`.
+        steps: For each ranker, (refitted, kept, stale) by cut; see `Steps`.
+    """
 
     users: list[IntArray] = field(default_factory=list)
     scores: dict[str, list[FloatArray]] = field(default_factory=dict)
@@ -71,32 +81,32 @@ class ScoreBoard:
     steps: dict[str, list[tuple[FloatArray, FloatArray, FloatArray]]] = field(default_factory=dict)
 
     def add(self, users: IntArray, scores: Mapping[str, FloatArray]) -> None:
-        """A lesson's figures."""
+        """Add the scores of one cut."""
         self.users.append(users)
         for name, figures in scores.items():
             self.scores.setdefault(name, []).append(figures)
 
     def whole(self) -> dict[str, FloatArray]:
-        """[all questions] of every ranker and member that was judged on each lesson."""
+        """[positions of all cuts] NDCG@10 of every ranker and model that was scored on all cuts."""
         return {name: np.concatenate(parts) for name, parts in self.scores.items() if len(parts) == len(self.users)}
 
     def means(self) -> dict[str, float]:
-        """Mean NDCG@10 by ranker and member."""
+        """Mean NDCG@10 by ranker and model."""
         return {name: float(figures.mean()) if len(figures) else 0.0 for name, figures in self.whole().items()}
 
     def steps_of(self, name: str) -> Steps:
-        """The three ways of a ranker; without questions where there were too few lessons."""
-        found = self.steps.get(name, [])
-        if not found:
+        """The `Steps` of a ranker; without positions where there were too few cuts."""
+        by_cut = self.steps.get(name, [])
+        if not by_cut:
             return Steps(np.empty(0, np.int64), *(np.empty(0) for _ in range(3)))
-        return Steps(np.concatenate(self.step_users), *(np.concatenate(way) for way in zip(*found, strict=True)))
+        return Steps(np.concatenate(self.step_users), *(np.concatenate(way) for way in zip(*by_cut, strict=True)))
 
 
 def fit_rankers(
-    lessons: Sequence[Examples], members: Sequence[str], settings: Finetune, threads: int
+    time_cuts: Sequence[Examples], members: Sequence[str], settings: Finetune, threads: int
 ) -> dict[str, Blend]:
-    """Every ranker that these examples can teach, by name; `trees N` for each number of trees."""
-    known = concatenated(lessons)
+    """Train every ranker for which there are enough examples; by name, with `trees N` for each number of trees."""
+    known = concatenated(time_cuts)
     found = {FUSION: Blend(FUSION)}
     if len(known.sizes) >= LEAST_MIX and linear_rankers.mix_columns(known.columns, members):
         found[MIX] = linear_rankers.mix(known, members)
@@ -108,22 +118,22 @@ def fit_rankers(
 
 
 def fit_ranker(
-    name: str, lessons: Sequence[Examples], members: Sequence[str], settings: Finetune, threads: int
+    name: str, time_cuts: Sequence[Examples], members: Sequence[str], settings: Finetune, threads: int
 ) -> Blend:
-    """The ranker of that name, from all of these examples."""
+    """Train one ranker on all examples."""
     kind, _, rounds = name.partition(" ")
     if kind == TREES:
-        known = concatenated(lessons)
+        known = concatenated(time_cuts)
         return _trees(known, linear_rankers.weighted(known, members), [int(rounds)], settings, threads)[name]
     if kind in (MIX, WEIGHTED):
-        return (linear_rankers.mix if kind == MIX else linear_rankers.weighted)(concatenated(lessons), members)
+        return (linear_rankers.mix if kind == MIX else linear_rankers.weighted)(concatenated(time_cuts), members)
     return Blend(kind)
 
 
 def _trees(known: Examples, base: Blend, rounds: Sequence[int], settings: Finetune, threads: int) -> dict[str, Blend]:
-    """Trees that correct a weighted sum, which takes them fewer of the examples to learn than all of it would."""
-    own = dict(zip(base.columns, base.weights, strict=True))
-    weights = tuple(own.get(column, 0.0) for column in known.columns)
+    """Trees that correct a weighted sum, which takes fewer examples than trees alone."""
+    by_column = dict(zip(base.columns, base.weights, strict=True))
+    weights = tuple(by_column.get(column, 0.0) for column in known.columns)
     start = weighted_sum(known.matrix, weights)
     texts = fit_lambdamart(known, rounds, settings.trees, settings.seed, threads, start)
     return {f"{TREES} {number}": Blend(TREES, known.columns, text, weights) for number, text in texts.items()}
@@ -133,32 +143,42 @@ def score_cut(
     board: ScoreBoard,
     engine: Engine,
     before: Engine | None,
-    lesson: TimeCut,
+    cut: TimeCut,
     now: Mapping[str, Blend],
     past: Mapping[str, Blend],
-    judge: Validator,
+    validator: Validator,
 ) -> None:
-    """Judge rankers and members on a lesson. engine: knows all before it; before: one lesson less; now, past: rankers
-    that learned from all lessons before it, and from all but the last of these."""
-    asked = lesson.positions
-    scores = validated(engine, asked, judge.exclude_seen, now, judge.quality)
-    scores |= {name: judge.each(engine, asked, name) for name in engine.members}
-    board.add(asked.users, scores)
+    """Score rankers and models on one cut, and add the scores to the board.
+
+    Args:
+        board: Gets the scores.
+        engine: Models trained at this cut.
+        before: Models trained at the cut before; None for the first.
+        cut: Whose held-out positions are scored.
+        now: Rankers trained on all earlier cuts.
+        past: Rankers trained on all earlier cuts but the last.
+        validator: How lists are scored.
+    """
+    held_out = cut.positions
+    scores = validated(engine, held_out, validator.exclude_seen, now, validator.quality)
+    scores |= {name: validator.per_position(engine, held_out, name) for name in engine.members}
+    board.add(held_out.users, scores)
     if past and before is not None:
-        kept = validated(engine, asked, judge.exclude_seen, past, judge.quality)
-        stale = validated(before, asked, judge.exclude_seen, past, judge.quality)
-        board.step_users.append(asked.users)
+        kept = validated(engine, held_out, validator.exclude_seen, past, validator.quality)
+        stale = validated(before, held_out, validator.exclude_seen, past, validator.quality)
+        board.step_users.append(held_out.users)
         for name in past.keys() & now.keys():
             board.steps.setdefault(name, []).append((scores[name], kept[name], stale[name]))
 
 
 def chosen_ranker(board: ScoreBoard, members: Sequence[str], *, in_time: bool) -> str:
-    """The name of the ranker to take: where lessons follow each other in time the simplest personalised one within one
-    standard error of the best, else the best; popularity only where that is surely worse; without a judged lesson
-    fusion.
+    """The name of the selected ranker.
 
-    Tomorrow differs from every lesson in time, and what is simple bears that better. Where each user's last event is
-    asked for, all questions are alike, and as many as users."""
+    Where cuts follow each other in time, it is the simplest personalised one within one standard error of the best,
+    because simple rankers generalise better to a future that differs from every cut. Else (each user's last event is
+    held out) it is the best. Popularity is selected only where that one is surely worse, and fusion where no cut was
+    scored.
+    """
     scores = board.whole()
     users = np.concatenate(board.users) if board.users else np.empty(0, np.int64)
     if not len(users):
@@ -166,7 +186,7 @@ def chosen_ranker(board: ScoreBoard, members: Sequence[str], *, in_time: bool) -
     trees = sorted((name for name in scores if name.startswith(TREES)), key=lambda name: int(name.split(" ")[1]))
     blends = [name for name in (MIX, WEIGHTED, FUSION, *trees) if name in scores]
     personal = [name for name in members if name != POPULARITY]
-    # Without enough examples to learn a ranker from, one member may be better than all of them by their ranks alone.
+    # Without enough examples to train a ranker, a single model may be better than fusion of all.
     alone = [] if MIX in scores or WEIGHTED in scores else sorted(personal, key=lambda name: -scores[name].mean())[:1]
     order = [*alone, *blends]
     best = simplest(users, scores, order) if in_time else max(order, key=lambda name: float(scores[name].mean()))
@@ -176,11 +196,11 @@ def chosen_ranker(board: ScoreBoard, members: Sequence[str], *, in_time: bool) -
 
 
 def log_scores(board: ScoreBoard, name: str) -> None:
-    """Say what was chosen, and beside what."""
+    """Log the selected ranker, the best one, and popularity."""
     means = board.means()
-    best = max(means, key=lambda each: means[each])
+    best = max(means, key=lambda ranker: means[ranker])
     against = f"; popularity {means[POPULARITY]:.4f}" if POPULARITY in means else ""
     log_progress(
-        f"blend: {name}, validation NDCG@10 {means[name]:.4f} over {len(board.users)} lessons; the best, {best}, "
+        f"ranker: {name}, validation NDCG@10 {means[name]:.4f} over {len(board.users)} time cuts; the best, {best}, "
         f"{means[best]:.4f}{against}"
     )

@@ -1,4 +1,4 @@
-"""Choosing the rating head on validation: biases first, which are the floor, then factors if they predict better."""
+"""Selection of the rating model on validation: biases first, then factors if they lower the RMSE."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from nightreel.models.training.model_selection import Learned, Trial
 from nightreel.settings import Ratings
 from nightreel.stage import log_progress
 
-LEAST = 100  # ratings, on either side of the split, below which an error tells nothing
+LEAST = 100  # ratings in train and in validation; with fewer, an RMSE is too noisy to select by
 
 
 def with_ratings(learned: Learned, data: Dataset, fold: str, settings: Ratings) -> Learned:
-    """`learned` with a rating head in its choices where the fold holds ratings that differ, and what was tried."""
-    known, asked = (Rated.of(*data.ratings(fold, (part,))) for part in ("train", "valid"))
-    found = np.flatnonzero(np.bincount(known.users, minlength=data.n_users)[asked.users] > 0)
-    asked = Rated(asked.users[found], asked.items[found], asked.values[found])
-    if min(len(known), len(asked)) < LEAST or known.values.min() == known.values.max():
+    """Add a rating model to the selection where the fold contains enough ratings that are not all equal."""
+    known, valid = (Rated.of(*data.ratings(fold, (part,))) for part in ("train", "valid"))
+    rated_before = np.flatnonzero(np.bincount(known.users, minlength=data.n_users)[valid.users] > 0)
+    valid = Rated(valid.users[rated_before], valid.items[rated_before], valid.values[rated_before])
+    if min(len(known), len(valid)) < LEAST or known.values.min() == known.values.max():
         return learned
-    config, trials = choose(known, asked, data.n_users, data.n_items, settings)
+    config, trials = choose(known, valid, data.n_users, data.n_items, settings)
     choices = learned.choices.model_copy(update={"ratings": config.model_dump()})
     return replace(learned, choices=choices, ratings=trials)
 
 
 def choose(
-    known: Rated, asked: Rated, n_users: int, n_items: int, settings: Ratings
+    known: Rated, valid: Rated, n_users: int, n_items: int, settings: Ratings
 ) -> tuple[RatingConfig, list[Trial]]:
-    """The setting with the least validation RMSE, and every one that was tried."""
+    """The setting with the lowest validation RMSE, and a row for each that was tried."""
     trials: list[Trial] = []
 
     def best(grid: Sequence[RatingConfig]) -> tuple[RatingConfig, float]:
         errors = []
         for config in grid:
             model = RatingModel.fit(known, n_users, n_items, config)
-            error = model.predict(asked.users, asked.items) - asked.values
+            error = model.predict(valid.users, valid.items) - valid.values
             errors.append(float(np.sqrt(np.mean(error**2))))
             trials.append({"setting": str(config), "rmse": errors[-1]})
         index = int(np.argmin(errors))
@@ -60,5 +60,5 @@ def choose(
     if not grid:
         return floor, trials
     richer, error = best(grid)
-    log_progress(f"ratings: validation RMSE {floor_error:.4f} with biases, {error:.4f} with {richer}")
+    log_progress(f"ratings: validation RMSE {floor_error:.4f} with biases only, {error:.4f} with {richer}")
     return (richer, trials) if error < floor_error else (floor, trials)

@@ -1,4 +1,4 @@
-"""What was chosen on validation, frozen from then on: rehearsal, refit and a later comparison all start from it."""
+"""Hyper-parameters and ranker selected on validation, from which all later trainings of a version start."""
 
 from __future__ import annotations
 
@@ -13,19 +13,28 @@ from nightreel.settings.renamed import MODEL_FIELDS
 from nightreel.stage import read_json, write_json
 
 Moment = Literal["last_event", "data_until"]
-LEAST_TOLD = 0.005  # weights nearer to 0 round to nothing
+LEAST_SHOWN = 0.005  # smaller weights round to 0.00
 
 
 class SelectedParams(BaseModel):
-    """What a fold's learning decided.
+    """Everything that was selected on one fold.
 
-    members: hyper-parameters by name; blend: `trees`, `weighted`, `fusion` or a member; columns, trees, weights: the
-    learned ranker (trees are LightGBM's text, kept in a file of its own); ranker: what was chosen, by its name in
-    nightreel.models.training.ranker_selection; relearn: whether refit learns the ranker once more with the newest events; cutoff: candidates
-    of each member; shortlist: those of all members that are ranked; half_life_days, buckets: the statistics' time
-    slices; encoder: `base`, `finetuned` or `fused` vectors; moment: when evaluation asks for a known user's list;
-    ratings: the rating head's hyper-parameters, empty where there is none; backbone: the pretrained checkpoint that the
-    transformer's layers are, None where they are its own.
+    Attributes:
+        members: Hyper-parameters by model.
+        blend: Kind of ranker: `trees`, `weighted`, `fusion` or a model's name.
+        columns: The ranker's features.
+        trees: LightGBM's text form, stored in a separate file; empty without trees.
+        weights: One a column, of the weighted sum; empty for none.
+        ranker: Name of the selected ranker in nightreel.models.training.ranker_selection.
+        relearn: Whether refit retrains the ranker with the newest events.
+        cutoff: Candidates retrieved from each model.
+        shortlist: Candidates of all models that are ranked.
+        half_life_days: Half-lives of the popularity trends, in days.
+        buckets: Points in time at which they are stored.
+        encoder: Content vectors in use: `base`, `finetuned` or `fused`.
+        moment: Time at which evaluation requests a known user's list.
+        ratings: Hyper-parameters of the rating model; empty without one.
+        backbone: Pretrained checkpoint of the transformer's layers; None where they are its own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,19 +58,19 @@ class SelectedParams(BaseModel):
     @field_validator("members", "ratings", mode="before")
     @classmethod
     def _with_new_names(cls, values: Any) -> Any:
-        """Versions of 0.1 hold old names of hyper-parameters."""
+        """Accept the names that versions of 0.1 contain."""
         return {
             MODEL_FIELDS.get(name, name): cls._with_new_names(value) if isinstance(value, dict) else value
             for name, value in values.items()
         }
 
     def described(self) -> str:
-        """What ranks the candidates, in words: `a weighted sum of ease and popular.1`."""
+        """The ranker in words: `the weighted sum 1.00 x ease + 0.50 x popularity (half-life 7 days)`."""
         if self.blend == "trees":
             return f"{self.ranker.removeprefix('trees ')} trees over a weighted sum of {len(self.members)} models"
         if self.blend == "weighted":
             terms = zip(self.columns, self.weights, strict=True)
-            named = [f"{weight:.2f} x {self._named(column)}" for column, weight in terms if abs(weight) >= LEAST_TOLD]
+            named = [f"{weight:.2f} x {self._named(column)}" for column, weight in terms if abs(weight) >= LEAST_SHOWN]
             return "the weighted sum " + " + ".join(named)
         if self.blend == "fusion":
             return f"the ranks of {len(self.members)} models, fused"
@@ -76,7 +85,7 @@ class SelectedParams(BaseModel):
         return "popularity of all time" if days is None else f"popularity (half-life {days:g} days)"
 
     def write(self, folder: Path) -> None:
-        """choices.json, and trees.txt where there are any."""
+        """Write choices.json, and trees.txt where there are trees."""
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "choices.json", self.model_dump(mode="json", exclude={"trees"}, exclude_none=True))
         if self.trees:
@@ -84,7 +93,11 @@ class SelectedParams(BaseModel):
 
     @classmethod
     def read(cls, folder: Path) -> SelectedParams:
-        """From `write`; raises UserError when choices.json is broken."""
+        """Read what `write` has written.
+
+        Raises:
+            UserError: choices.json is invalid.
+        """
         trees = folder / "trees.txt"
         text = trees.read_text("utf-8") if trees.exists() else ""
         return cls.model_validate({**read_json(folder / "choices.json"), "trees": text})

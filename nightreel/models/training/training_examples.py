@@ -1,4 +1,4 @@
-"""Examples to learn a ranker from: held-out positions, their candidates with features, and which of them were taken."""
+"""Training examples of a ranker: candidates of held-out positions, with features and labels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nightreel.models.training.training_positions import Positions
 from nightreel.stage import read_json, write_json
 
 BLOCK = 256  # positions scored at once
-K = 10  # places that are judged
+K = 10  # length of the lists that are scored
 Quality = Callable[[ItemArray, Histories], FloatArray]
 """[n, k] lists and n rows of targets → [n] NDCG@10."""
 Found = tuple[Positions, tuple[Candidates, tuple[str, ...], npt.NDArray[np.float32]]]
@@ -26,28 +26,42 @@ Found = tuple[Positions, tuple[Candidates, tuple[str, ...], npt.NDArray[np.float
 
 @dataclass(frozen=True)
 class Validator:
-    """How lists are judged in this data set. threads: for the trees' learner."""
+    """How lists are scored in a data set.
+
+    Attributes:
+        quality: NDCG@10 of lists.
+        exclude_seen: Whether lists leave out seen items.
+        clock: Whether times are epoch seconds, not positions.
+        threads: Of LightGBM.
+    """
 
     quality: Quality
     exclude_seen: bool
     clock: bool
     threads: int
 
-    def each(self, engine: Engine, positions: Positions, model: str) -> FloatArray:
-        """[n] NDCG@10 of a model's lists at the positions."""
+    def per_position(self, engine: Engine, positions: Positions, model: str) -> FloatArray:
+        """[n] NDCG@10 of a model's list at each position."""
         exclude = positions.histories if self.exclude_seen else None
         lists, _ = engine.top_k(positions.histories, positions.moments, K, exclude=exclude, hidden=None, model=model)
         return self.quality(lists, positions.targets)
 
     def mean(self, engine: Engine, positions: Positions, model: str) -> float:
-        """Their mean; 0 where there are no positions."""
-        return float(self.each(engine, positions, model).mean()) if len(positions) else 0.0
+        """Mean NDCG@10 of a model's lists; 0 without positions."""
+        return float(self.per_position(engine, positions, model).mean()) if len(positions) else 0.0
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows of candidates grouped by position. matrix: float32 [r, columns]; labels: int8 [r], 1 for what came next;
-    sizes: rows of each group; users: int64 [groups]."""
+    """Candidates grouped by position.
+
+    Attributes:
+        columns: Names of the features.
+        matrix: float32 [r, columns], the features.
+        labels: int8 [r], 1 for a target.
+        sizes: int64 [groups], rows of each position.
+        users: int64 [groups], the user of each position.
+    """
 
     columns: tuple[str, ...]
     matrix: npt.NDArray[np.float32]
@@ -56,13 +70,13 @@ class Examples:
     users: npt.NDArray[np.int64]
 
     def take(self, groups: npt.NDArray[np.bool_]) -> Examples:
-        """Only some groups."""
+        """A subset. groups: [groups] which positions to keep."""
         rows = np.repeat(groups, self.sizes)
         return Examples(self.columns, self.matrix[rows], self.labels[rows], self.sizes[groups], self.users[groups])
 
 
 def answers(found: Candidates, targets: Histories, n_items: int) -> npt.NDArray[np.bool_]:
-    """[p] whether each candidate is among its row's targets."""
+    """[p] whether each candidate is one of its row's targets."""
     truth = targets.rows * n_items + targets.items
     return np.isin(found.rows.astype(np.int64) * n_items + found.items, truth)
 
@@ -70,7 +84,15 @@ def answers(found: Candidates, targets: Histories, n_items: int) -> npt.NDArray[
 def examples(
     engine: Engine, positions: Positions, exclude_seen: bool, negatives: int, generator: np.random.Generator
 ) -> Examples:
-    """Candidates of every position that holds its answer, with at most `negatives` others drawn at random."""
+    """Build examples from every position that has a target among its candidates.
+
+    Args:
+        engine: Retrieves the candidates.
+        positions: Held-out positions.
+        exclude_seen: Whether candidates leave out seen items.
+        negatives: Maximum number of other candidates a position, sampled at random.
+        generator: Samples them.
+    """
     matrices, labels, sizes, users = [], [], [], []
     columns: tuple[str, ...] = ()
     if not len(positions):
@@ -93,7 +115,7 @@ def examples(
 
 
 def nothing() -> Examples:
-    """No example at all."""
+    """No examples."""
     none = np.empty(0, np.int64)
     return Examples((), np.empty((0, 0), np.float32), none.astype(np.int8), none, none)
 
@@ -101,8 +123,11 @@ def nothing() -> Examples:
 def asked_for(
     engine: Engine, positions: Positions, exclude_seen: bool, negatives: int, generator: np.random.Generator
 ) -> Examples:
-    """Examples of the lists that will be asked for. Where items may come again, also of lists without them
-    (`recommend --users`, `exclude_seen=True`): trees that have only told known from new items rank the new ones badly.
+    """Build examples of the lists that will be requested; see `examples` for the arguments.
+
+    Where lists may repeat items, lists without seen items can be requested too (`recommend --users`,
+    `exclude_seen=True`), so their examples are added: a ranker that has only learned to tell known from new items ranks
+    the new ones badly.
     """
     usual = examples(engine, positions, exclude_seen, negatives, generator)
     if exclude_seen or not len(new := positions.first_meetings()):
@@ -113,20 +138,20 @@ def asked_for(
 def validated(
     engine: Engine, positions: Positions, exclude_seen: bool, rankers: Mapping[str, Blend], quality: Quality
 ) -> dict[str, FloatArray]:
-    """[n] NDCG@10 of each ranker's lists at the positions; the candidates are found once for all rankers."""
-    found: dict[str, list[FloatArray]] = {name: [] for name in rankers}
+    """[n] NDCG@10 of each ranker's lists at the positions. Candidates are retrieved once for all rankers."""
+    quality_of: dict[str, list[FloatArray]] = {name: [] for name in rankers}
     for part, (candidates, columns, matrix) in retrieved(engine, positions, exclude_seen):
         for name, ranker in rankers.items():
             at = [columns.index(column) for column in ranker.columns]
-            own = (ranker.columns, matrix[:, at]) if at else (columns, matrix)
-            scores = ranker.score(candidates, tuple(engine.members), *own)
+            features = (ranker.columns, matrix[:, at]) if at else (columns, matrix)
+            scores = ranker.score(candidates, tuple(engine.members), *features)
             lists, _ = best_of_rows(candidates, scores, len(part), K)
-            found[name].append(quality(lists, part.targets))
-    return {name: np.concatenate([*parts, np.empty(0)]) for name, parts in found.items()}
+            quality_of[name].append(quality(lists, part.targets))
+    return {name: np.concatenate([*parts, np.empty(0)]) for name, parts in quality_of.items()}
 
 
 def concatenated(parts: Sequence[Examples]) -> Examples:
-    """All examples of `parts`, which have the same columns where they have any."""
+    """All examples of `parts`, whose columns must be equal unless empty."""
     parts = [part for part in parts if len(part.sizes)]
     if not parts:
         return nothing()
@@ -140,19 +165,19 @@ def concatenated(parts: Sequence[Examples]) -> Examples:
 
 
 def retrieved(engine: Engine, positions: Positions, exclude_seen: bool) -> Iterator[Found]:
-    """Blocks of the positions, in order, with what the engine says of them; a few at once."""
+    """Candidates and features of the positions, block by block, in order; a few blocks are computed in parallel."""
 
-    def ask(start: int) -> Found:
+    def retrieve(start: int) -> Found:
         part = positions.take(np.arange(start, min(start + BLOCK, len(positions))))
         return part, engine.candidates(part.histories, part.moments, part.histories if exclude_seen else None)
 
     with ThreadPoolExecutor(THREADS) as pool:
-        for first in range(0, len(positions), step := BLOCK * THREADS):  # so that few blocks wait in memory
-            yield from pool.map(ask, range(first, min(first + step, len(positions)), BLOCK))
+        for first in range(0, len(positions), step := BLOCK * THREADS):  # limits how many blocks are held in memory
+            yield from pool.map(retrieve, range(first, min(first + step, len(positions)), BLOCK))
 
 
 def save(examples: Examples, folder: Path) -> None:
-    """Keep examples: four .npy files and the columns' names."""
+    """Save examples as four .npy files and the names of the columns."""
     folder.mkdir(parents=True)
     for name in ("matrix", "labels", "sizes", "users"):
         np.save(folder / f"{name}.npy", getattr(examples, name), allow_pickle=False)
@@ -160,6 +185,6 @@ def save(examples: Examples, folder: Path) -> None:
 
 
 def saved(folder: Path) -> Examples:
-    """From `save`."""
+    """Load what `save` has written."""
     arrays = [np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("matrix", "labels", "sizes", "users")]
     return Examples(tuple(read_json(folder / "columns.json")), *arrays)

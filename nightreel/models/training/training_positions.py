@@ -1,4 +1,4 @@
-"""Held-out positions: what was known at a moment, and what came next. The blend is learned and judged on these."""
+"""Held-out positions: a history up to a point in time, and what came next. Rankers are trained and scored on them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,14 @@ from nightreel.data.histories import FloatArray, Histories
 
 @dataclass(frozen=True)
 class Positions:
-    """p positions. histories: what came before; moments: [p] when the question is asked; targets: the answers;
-    users: int64 [p] whose they are (so that one user's positions stay on one side of a split)."""
+    """p held-out positions.
+
+    Attributes:
+        histories: p rows, the events before each position.
+        moments: [p] the time of each position.
+        targets: p rows, the held-out events.
+        users: int64 [p] the user of each position, so that a split can keep a user's positions together.
+    """
 
     histories: Histories
     moments: FloatArray
@@ -25,11 +31,11 @@ class Positions:
         return len(self.users)
 
     def take(self, rows: npt.NDArray[np.int64]) -> Positions:
-        """The given positions."""
+        """The positions at the given indices."""
         return Positions(self.histories.take(rows), self.moments[rows], self.targets.take(rows), self.users[rows])
 
     def first_meetings(self) -> Positions:
-        """Only answers that are new to their user, and the positions that have one."""
+        """Keep only targets that are new to the user, and positions that have one."""
         n_items = int(max(self.histories.items.max(initial=0), self.targets.items.max(initial=0))) + 1
         met = self.histories.rows * n_items + self.histories.items
         targets = self.targets.where(~np.isin(self.targets.rows * n_items + self.targets.items, met))
@@ -38,7 +44,7 @@ class Positions:
 
 
 def joined(parts: Sequence[Positions]) -> Positions:
-    """All positions of `parts`, in order."""
+    """Concatenate positions."""
     return Positions(
         stacked([part.histories for part in parts]),
         np.concatenate([part.moments for part in parts]),
@@ -48,7 +54,7 @@ def joined(parts: Sequence[Positions]) -> Positions:
 
 
 def stacked(parts: Sequence[Histories]) -> Histories:
-    """Rows of several histories, one after another."""
+    """Concatenate the rows of several histories."""
     lengths = np.concatenate([part.lengths for part in parts])
     return Histories(
         np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
@@ -63,16 +69,16 @@ def from_end(histories: Histories) -> npt.NDArray[np.int64]:
 
 
 def without_tail(histories: Histories, count: int, least: int) -> Histories:
-    """Histories without their last `count` events; a row keeps at least its first `least`."""
+    """Remove the last `count` events of every row, but none of its first `least`."""
     start = np.repeat(histories.indptr[:-1], histories.lengths)
     place = np.arange(len(histories.items)) - start
     return histories.where((from_end(histories) > count) | (place < least))
 
 
 def tail(histories: Histories, back: int, least: int) -> Positions:
-    """The `back`-th last event of every history that has at least `least` events before it.
+    """Hold out the `back`-th last event of every history that has at least `least` events before it.
 
-    Asked at the moment of the event before: the answer's own time is not known yet.
+    A position's time is that of the event before it, because the target's own time is not known in advance.
     """
     rows = np.flatnonzero(histories.lengths >= back + least)
     chosen = histories.take(rows)
@@ -82,8 +88,14 @@ def tail(histories: Histories, back: int, least: int) -> Positions:
 
 
 def window(histories: Histories, start: float, end: float, *, newcomers: bool = False) -> Positions:
-    """What each user does in [start, end), asked at `start` of everything before; users active in both, with
-    `newcomers` also those of whom nothing was known before."""
+    """Hold out what users do in [start, end), with everything before `start` as history.
+
+    Args:
+        histories: One row a user.
+        start: Time of the positions.
+        end: End of the period, exclusive.
+        newcomers: Whether to include users without an event before `start`.
+    """
     row = histories.rows
     before, inside = histories.times < start, (histories.times >= start) & (histories.times < end)
     n = len(histories)

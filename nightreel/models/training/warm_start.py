@@ -1,14 +1,14 @@
-"""Warm start: members that are expensive go on from what the published version's night had learned.
+"""Warm start: expensive models continue from the state of the published version's night.
 
-A night trains a chain of each such member: inner (the blend's examples are asked of it), then train, then train and
-validation (the rehearsal, which evaluate judges), then every event (published); each link goes on from the one before
-and knows more. What a bundle keeps for the next night is the *first* link of every fold, never a later one: the
-published weights have seen what tonight holds out. The next night's inner goes on from it, and only if every single
-event that it learned from (and that the encoder of its content vectors learned from) is one that tonight's inner (and
-tonight's encoder) learns from too. So a model knows the same events whether it began warm or cold, under leave-last-out
-as under a global cut; an erased user, a corrected event, a lost item, a sliding window of events, another key of
-pseudonyms or another source breaks this, and the night learns anew, saying why. So it does when the setting, the
-encoder or the clock changed, and after `warm_nights` warm nights in a row.
+A night trains such a model several times, on growing data: on the inner histories (for the ranker's examples), on
+train, on train and validation (the candidate that evaluate scores), and on all events (published); each is warm-started
+from the one before. A bundle keeps the *first* of these for the next night, never a later one, because the published
+weights have seen what tonight holds out. Tonight's inner model starts from it only if every event that it (and the
+encoder of its content vectors) was trained on is one that tonight's inner model (and encoder) is trained on as well. So
+a model knows the same events with and without a warm start, in every split. An erased user, a corrected event, a
+removed item, a sliding window of events, another pseudonymisation key or another source violates this: the model is
+trained from scratch, and the log says why. The same happens after a change of hyper-parameters, encoder or clock, and
+after `warm_nights` warm-started nights in a row.
 """
 
 from __future__ import annotations
@@ -35,12 +35,19 @@ from nightreel.stage import log_progress, read_json, write_json
 
 FORMAT = 1
 STATE, ITEMS = "state.json", "items.parquet"
+TRAINED = {"members": "models were", "encoder": "encoder was"}
 
 
 @dataclass(frozen=True)
 class WarmStartContext:
-    """What a kept state has to fit. user_ids, item_ids: by index; facts: what must be equal, as JSON; known: the events
-    that may be learned from, a row a user, by who learns: `members` and `encoder`."""
+    """Tonight's data, which a saved state must be compatible with.
+
+    Attributes:
+        user_ids: Ids by index.
+        item_ids: Ids by index.
+        facts: What must be equal, as JSON values.
+        known: Training events, one row a user, of the `members` and of the `encoder`.
+    """
 
     user_ids: list[str]
     item_ids: list[str]
@@ -50,9 +57,14 @@ class WarmStartContext:
 
 @dataclass(frozen=True)
 class Earlier:
-    """A kept state that fits tonight; or, without members, the reason why there is none.
+    """A saved state that is compatible with tonight's data.
 
-    nights: warm ones in a row that led to it; hypers: the members' settings; rows: [n_items] its index of each item.
+    Attributes:
+        reason: Why there is none; empty where there is one.
+        nights: Number of warm-started nights in a row that led to it.
+        hypers: Hyper-parameters by model.
+        members: Models by name.
+        rows: [n_items] its index of each of tonight's items, or -1.
     """
 
     reason: str
@@ -62,21 +74,27 @@ class Earlier:
     rows: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
 
     def start(self, choices: SelectedParams) -> WarmStart | None:
-        """The members whose settings are still the same; None where there are none."""
+        """The models whose hyper-parameters are unchanged; None without any."""
         same = {name: self.members[name] for name in self.hypers if choices.members.get(name) == self.hypers[name]}
         return WarmStart(same, self.rows) if same else None
 
-    def told(self, choices: SelectedParams) -> str:
-        """What is gone on from, or why nothing is."""
-        found = self.start(choices)
-        if found is None:
-            return f"learning anew: {self.reason or 'the settings changed of ' + ', '.join(self.hypers)}"
-        return f"warm start ({self.nights + 1} in a row): {', '.join(found.members)}"
+    def summary(self, choices: SelectedParams) -> str:
+        """One line for the log: what is warm-started, or why nothing is."""
+        start = self.start(choices)
+        if start is None:
+            return f"trained from scratch: {self.reason or 'hyper-parameters changed of ' + ', '.join(self.hypers)}"
+        return f"warm start ({self.nights + 1} in a row): {', '.join(start.members)}"
 
 
 def warm_start_context(data: Dataset, inner: Histories, encoder: str, facts: Mapping[str, Any]) -> WarmStartContext:
-    """Tonight's fold: its members learn from `inner`; content vectors that are not the encoder's own (`base`) from what
-    is train in every fold."""
+    """The context of tonight's fold.
+
+    Args:
+        data: The data set.
+        inner: Training histories of the fold's first cut.
+        encoder: Kind of content vectors. All but `base` are trained on the events that are train in every fold.
+        facts: Further values that must be equal.
+    """
     everywhere = data.trained_everywhere()
     fitted = everywhere if encoder != "base" else everywhere.where(np.zeros(len(everywhere.items), bool))
     known = {"members": inner, "encoder": fitted}
@@ -88,7 +106,7 @@ def warm_start_context(data: Dataset, inner: Histories, encoder: str, facts: Map
 def keep(
     folder: Path, night: WarmStartContext, inner: Engine | None, choices: SelectedParams, earlier: Earlier
 ) -> None:
-    """Write what the next night may go on from; nothing where no member can."""
+    """Save the state that the next night may be warm-started from; nothing where no model supports it."""
     members = {name: m for name, m in (inner.members if inner else {}).items() if isinstance(m, Resumable)}
     if not members:
         return
@@ -105,9 +123,16 @@ def keep(
 
 
 def find(folder: Path, night: WarmStartContext, catalogue: Catalogue, most: int) -> Earlier:
-    """The state that an earlier night kept in `folder`, if going on from it is sound; most: warm nights in a row."""
+    """Load the state that an earlier night has saved, if it is compatible.
+
+    Args:
+        folder: Of the fold's state.
+        night: Tonight's data.
+        catalogue: Tonight's items.
+        most: Maximum number of warm-started nights in a row.
+    """
     if not (folder / STATE).exists():
-        return Earlier("no published version holds a state of this fold")
+        return Earlier("the published version has no saved state of this fold")
     state = read_json(folder / STATE)
     reason = refusal(folder, state, night, most)
     if reason:
@@ -121,46 +146,46 @@ def find(folder: Path, night: WarmStartContext, catalogue: Catalogue, most: int)
 
 
 def refusal(folder: Path, state: Mapping[str, Any], night: WarmStartContext, most: int) -> str:
-    """Why tonight can't go on from a state; empty when it can."""
+    """Why a state is incompatible with tonight's data; empty where it is compatible."""
     if state["format"] != FORMAT:
-        return f"the published state has format {state['format']}, and this Nightreel reads {FORMAT}"
+        return f"the saved state has format {state['format']}, but this version of Nightreel reads {FORMAT}"
     if state["nights"] >= most:
-        return f"{state['nights']} nights in a row went on from earlier ones (finetune.warm_nights: {most})"
+        return f"{state['nights']} nights in a row were warm-started (finetune.warm_nights: {most})"
     changed = [name for name, value in night.facts.items() if state["facts"].get(name) != value]
     if changed:
-        return f"since the published state, what changed is: {', '.join(changed)}"
+        return f"changed since the saved state: {', '.join(changed)}"
     for who, known in night.known.items():
         reason = unknown(pq.ParquetFile(folder / f"{who}.parquet").read(), known, night)
         if reason:
-            return f"the published state's {who} learned from {reason}"
+            return f"the saved state's {TRAINED[who]} trained on {reason}"
     return ""
 
 
 def unknown(learned: pa.Table, known: Histories, night: WarmStartContext) -> str:
-    """Which of the events in a table of `events_table` are not among `known`, in words; empty when all are."""
+    """Describe the events in a table of `events_table` that are not among `known`; empty where all are."""
     user, lost_users = indices(learned["user_id"], night.user_ids)
     item, lost_items = indices(learned["item_id"], night.item_ids)
     if lost_items:
-        return f"{lost_items:,} items that the catalogue no longer has"
+        return f"{lost_items:,} items that are no longer in the catalogue"
     if lost_users:
-        return f"{lost_users:,} users of whom no event is left (erased, or another source or key of pseudonyms)"
+        return f"{lost_users:,} users without any event tonight (erased, or another source or pseudonymisation key)"
     found = np.isin(
         keys(user, item, learned["time"].to_numpy(), night), keys(known.rows, known.items, known.times, night)
     )
     if found.all():
         return ""
-    return f"{int((~found).sum()):,} events that tonight's may not (held out, corrected or withdrawn)"
+    return f"{int((~found).sum()):,} events that tonight's training must not use (held out, corrected or removed)"
 
 
 def keys(
     user: npt.NDArray[Any], item: npt.NDArray[Any], time: npt.NDArray[Any], night: WarmStartContext
 ) -> npt.NDArray[Any]:
-    """[n] one number an event: who took what as the real part, when as the imaginary one."""
+    """[n] one complex number an event: user and item in the real part, time in the imaginary part."""
     return np.asarray(user.astype(np.float64) * len(night.item_ids) + item + 1j * time)
 
 
 def events_table(known: Histories, night: WarmStartContext) -> pa.Table:
-    """user_id, item_id (as dictionaries of what occurs) and time of each event."""
+    """A table of the events: user_id and item_id (dictionary-encoded) and time."""
     users, items = known.rows, known.items.astype(np.int64)
     return pa.table(
         {
@@ -172,14 +197,14 @@ def events_table(known: Histories, night: WarmStartContext) -> pa.Table:
 
 
 def named(index: IntArray, ids: list[str]) -> pa.DictionaryArray:
-    """The ids at each index, as a dictionary of those that occur."""
+    """The id at each index, dictionary-encoded."""
     occurring, code = np.unique(index, return_inverse=True)
     names = pa.array([ids[at] for at in occurring.tolist()], pa.string())
     return pa.DictionaryArray.from_arrays(pa.array(code.astype(np.int32)), names)
 
 
 def indices(column: pa.ChunkedArray, ids: list[str]) -> tuple[IntArray, int]:
-    """[n] tonight's index of each id of a dictionary column, -1 for one that is gone; how many ids are gone."""
+    """[n] tonight's index of each id in a column, or -1; and the number of ids that are gone."""
     encoded = column.unify_dictionaries().combine_chunks()
     if isinstance(encoded, pa.ChunkedArray):  # no event at all
         return np.empty(0, np.int64), 0
@@ -188,12 +213,12 @@ def indices(column: pa.ChunkedArray, ids: list[str]) -> tuple[IntArray, int]:
 
 
 def places(wanted: list[str], ids: list[str]) -> IntArray:
-    """[wanted] where each is among `ids`; -1: nowhere."""
+    """[wanted] index of each in `ids`, or -1."""
     index = {name: at for at, name in enumerate(ids)}
     return np.array([index.get(name, -1) for name in wanted], np.int64)
 
 
 def started(earlier: Earlier, fold: str, choices: SelectedParams) -> WarmStart | None:
-    """Where the fold's members go on from, said aloud."""
-    log_progress(f"{fold}: {earlier.told(choices)}")
+    """The models to warm-start from, after a line in the log."""
+    log_progress(f"{fold}: {earlier.summary(choices)}")
     return earlier.start(choices)

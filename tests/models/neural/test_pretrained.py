@@ -114,9 +114,9 @@ def test_choices_name_the_checkpoint_and_only_where_there_is_one(tmp_path: Path)
     [
         ("llama", {"model": "./nowhere"}, r"finetune\.backbone\.model: folder \./nowhere not found"),
         ("llama", {"model": "some/decoder"}, r"finetune\.backbone\.revision: some/decoder .* Give the commit"),
-        ("t5", {}, r"finetune\.backbone\.model: T5Model can't be answered for .* Name a decoder"),
-        ("gpt_neox", {}, r"GPTNeoXModel can't be answered for without torch \(attention\.dense\)"),
-        ("gemma", {}, "GemmaModel reads otherwise than the names of its parts say"),
+        ("t5", {}, r"finetune\.backbone\.model: T5Model can't be computed without .* Name a decoder"),
+        ("gpt_neox", {}, r"GPTNeoXModel can't be computed without torch \(attention\.dense\)"),
+        ("gemma", {}, "GemmaModel computes something else than the names of its parts suggest"),
     ],
 )
 def test_what_can_not_take_its_place_is_refused(kind: str, changes: dict[str, Any], message: str) -> None:
@@ -130,12 +130,12 @@ def test_without_peft_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
     from nightreel.models.neural.transformer import checkpoint as module
 
     monkeypatch.setattr(module, "find_spec", lambda name: None)
-    with pytest.raises(SettingsError, match=r"need peft, which is missing. Run `pip install"):
+    with pytest.raises(SettingsError, match=r"needs peft, which is not installed. Run `pip install"):
         module.opened(backbone())
 
 
 def test_a_longer_window_than_the_checkpoint_reads_is_refused() -> None:
-    with pytest.raises(SettingsError, match=r"transformer\.window: 65 events, and bert reads 64"):
+    with pytest.raises(SettingsError, match=r"transformer\.window: 65 events, but bert reads at most 64"):
         fit("bert", HYPER | {"window": 65.0})
 
 

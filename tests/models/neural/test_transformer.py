@@ -145,11 +145,11 @@ def test_sampling_is_corrected_for_how_often_an_item_is_drawn() -> None:
 
     rows = Histories.from_rows([([0, 0, 0, 1], [1.0, 2.0, 3.0, 4.0])])
     network = TransformerNetwork(np.zeros((2, 3), np.float32), 2, TransformerConfig.model_validate(HYPER))
-    lessons = TrainingTensors.of(rows, 2, False, torch.device("cpu"))
-    lessons = replace(lessons, often=torch.tensor([0.75, 0.25]))
+    tensors = TrainingTensors.of(rows, 2, False, torch.device("cpu"))
+    tensors = replace(tensors, often=torch.tensor([0.75, 0.25]))
     table, states = torch.zeros(2, 32), torch.zeros(1, 32)
     drawn, answer = torch.tensor([0, 0, 0, 1]), torch.tensor([1])
-    scores = sampled_scores(network, lessons, states, answer, answer, drawn, table, torch.tensor([0, 1]))
+    scores = sampled_scores(network, tensors, states, answer, answer, drawn, table, torch.tensor([0, 1]))
     # The answer (drawn 0.25 x 4 = once) counts 1; item 0, drawn thrice, 3 x 1/3; the answer's own draw is left out.
     np.testing.assert_allclose(torch.exp(scores)[0].detach().numpy(), [1.0, 1 / 3, 1 / 3, 1 / 3, 0.0], atol=1e-6)
 
@@ -217,15 +217,15 @@ def test_a_rating_head_learns_beside_it_what_biases_leave() -> None:
         clock=False,
     )
     items = np.repeat(np.arange(18)[None], 2, axis=0)
-    told = member.foretold(known, np.repeat([0, 1], 18), items.ravel()).reshape(2, 18)
+    predicted = member.rating_residuals(known, np.repeat([0, 1], 18), items.ravel()).reshape(2, 18)
     alike = items % 2 == np.array([[0], [1]])
-    assert told[alike].mean() > 0.5 and told[~alike].mean() < -0.5
+    assert predicted[alike].mean() > 0.5 and predicted[~alike].mean() < -0.5
     loaded = Transformer.load(member.arrays(), catalogue())
     np.testing.assert_array_equal(
-        loaded.foretold(known, np.arange(60), np.zeros(60, int)),
-        member.foretold(known, np.arange(60), np.zeros(60, int)),
+        loaded.rating_residuals(known, np.arange(60), np.zeros(60, int)),
+        member.rating_residuals(known, np.arange(60), np.zeros(60, int)),
     )
-    assert not member.foretold(Histories.from_rows([([], [])]), np.array([0]), np.array([3])).any()
+    assert not member.rating_residuals(Histories.from_rows([([], [])]), np.array([0]), np.array([3])).any()
 
 
 def test_where_nothing_is_rated_the_head_foretells_nothing() -> None:
@@ -235,4 +235,4 @@ def test_where_nothing_is_rated_the_head_foretells_nothing() -> None:
         TransformerConfig.model_validate(HYPER | {"rating_weight": 1.0, "epochs": 1.0}),
         clock=True,
     )
-    assert not member.foretold(histories(), np.arange(5), np.arange(5)).any()
+    assert not member.rating_residuals(histories(), np.arange(5), np.arange(5)).any()

@@ -95,5 +95,5 @@ def test_a_sum_scores_unknown_features_as_nothing_and_refuses_others() -> None:
     nobody = Candidates(*(np.zeros(0, np.int32),) * 2, *(np.zeros((0, 0), np.float32),) * 3)
     told = blend.score(nobody, (), ("a", "b"), np.array([[1, 2], [np.nan, 4], [3, np.nan]], np.float32))
     assert told.tolist() == [3.0, 2.0, 6.0]
-    with pytest.raises(ValueError, match="learned on other features"):
+    with pytest.raises(ValueError, match="trained on other features"):
         blend.score(nobody, (), ("a", "c"), np.zeros((1, 2), np.float32))

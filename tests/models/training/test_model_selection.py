@@ -72,8 +72,8 @@ def test_examples_hold_the_answer_and_bounded_others() -> None:
 
 
 def test_where_items_come_again_lists_without_them_are_learned_too() -> None:
-    """Every second user's last event is their first one again: usual groups for all, and for the others one without what
-    they took, in which nothing has been taken before."""
+    """Every second user's last event is their first one again: usual groups for all, and for the others one without
+    what they took, in which nothing has been taken before."""
     rows = [(histories()[row][0].tolist(), histories()[row][1].tolist()) for row in range(len(histories()))]
     for items, _ in rows[::2]:
         items[-1] = items[0]
@@ -99,7 +99,7 @@ def test_learning_finds_the_better_setting_and_a_blend() -> None:
     assert learned.choices.members["content_knn"]["decay"] == float(max(tried, key=lambda s: tried[s]).split()[-1])
     rankers = {name: score for name, score in learned.scores.items() if name not in learned.choices.members}
     assert learned.scores[learned.choices.ranker] == max(rankers.values()) > learned.scores["popularity"]
-    assert not learned.choices.relearn and not len(learned.steps.users), "nothing follows these lessons in time"
+    assert not learned.choices.relearn and not len(learned.steps.users), "these cuts do not follow each other in time"
 
 
 def test_a_single_setting_is_taken_untried_and_can_still_be_measured() -> None:
@@ -124,7 +124,7 @@ def test_of_many_events_a_member_learns_with_other_values() -> None:
         for each in (few, many)
     ]
     assert decays[0] in (1.0, 5.0) and decays[1] == 3.0
-    with pytest.raises(SettingsError, match="decoy is no setting of finetune"):
+    with pytest.raises(SettingsError, match="decoy is not a setting of finetune"):
         settings(finetune={"members": {"content_knn": {"decay": [1]}}, "with_many": {"content_knn": {"decoy": [3]}}})
 
 

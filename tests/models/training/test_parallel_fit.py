@@ -1,4 +1,4 @@
-"""Training ahead: the same bytes from a process beside, and none where a member goes on from what it knew."""
+"""Pre-training: the same bytes from a worker process, and none where a model is warm-started."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def test_the_same_bytes_as_here() -> None:
         assert ahead.memory > 1e8, "a process with torch"
 
 
-def test_nothing_is_begun_that_would_go_on_or_has_no_worker() -> None:
+def test_nothing_is_started_that_would_be_warm_started_or_has_no_worker() -> None:
     with ParallelFit(1, catalogue(), chain(), clock=True) as ahead:
         ahead.begin(chosen(1.0), lambda _: None)
-        assert not ahead.begun
+        assert not ahead.jobs
     with ParallelFit(0, catalogue(), chain(), clock=True) as alone:
         alone.begin(chosen(0.0), lambda _: None)
-        assert not alone.begun and alone.ready("transformer", chain()[1]) is None
+        assert not alone.jobs and alone.ready("transformer", chain()[1]) is None
 
 
 def test_an_error_does_not_wait_for_what_was_begun() -> None:
@@ -70,4 +70,4 @@ def test_after_a_killed_process_the_work_is_left_to_whoever_asks(capsys: pytest.
         for process in active_children():
             process.kill()
         assert ahead.ready("transformer", chain()[1]) is None
-    assert "the process beside was killed" in capsys.readouterr().out
+    assert "its worker process was killed" in capsys.readouterr().out

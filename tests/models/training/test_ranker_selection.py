@@ -57,14 +57,14 @@ def test_a_board_means_over_all_questions_of_what_was_judged_on_every_lesson() -
     assert board.means()["fusion"] == np.mean([0.0, 0.2, 0.4])
 
 
-def lesson(n: int) -> Examples:
+def cut(n: int) -> Examples:
     """n positions of three candidates."""
     columns = ("ease.relative", "popular.0")
     return Examples(columns, RNG.uniform(0, 1, (3 * n, 2)).astype(np.float32), np.tile([1, 0, 0], n).astype(np.int8), np.full(n, 3), np.arange(n))  # fmt: skip
 
 
 def test_few_examples_teach_few_weights() -> None:
-    found = {n: set(fit_rankers([lesson(n)], ("ease",), SMALL, 1)) for n in (10, 20, 60, 100)}
+    found = {n: set(fit_rankers([cut(n)], ("ease",), SMALL, 1)) for n in (10, 20, 60, 100)}
     trees = {f"trees {rounds}" for rounds in SMALL.trees.num_trees}
     assert found[10] == {"fusion"} and found[20] == {"fusion", "mix"}
     assert found[60] == {"fusion", "mix", "weighted"} and found[100] == found[60] | trees
@@ -72,7 +72,7 @@ def test_few_examples_teach_few_weights() -> None:
 
 def test_one_ranker_is_learned_as_it_was_among_all() -> None:
     """Of all parts of the examples, as far as the same number of trees goes."""
-    parts = [lesson(70), lesson(70)]
+    parts = [cut(70), cut(70)]
     every = fit_rankers(parts, ("ease",), SMALL, 1)
     for name, blend in every.items():
         again, rows = fit_ranker(name, parts, ("ease",), SMALL, 1), concatenated(parts).matrix
@@ -84,7 +84,7 @@ def test_one_ranker_is_learned_as_it_was_among_all() -> None:
 def test_lessons_in_time_are_judged_by_what_those_before_them_taught() -> None:
     task = task_in_time(histories(users=160), Cuts(most=4, users=40, share=0.1, new=True))
     learned = choose_blend(task, catalogue(), choices(), SMALL, IN_TIME)
-    judged = [len(lesson.positions) for lesson in task.lessons[1:]]
+    judged = [len(cut.positions) for cut in task.time_cuts[1:]]
     assert len(learned.steps.users) == sum(judged[1:]), "the first lesson teaches, the second one is judged by it alone"
     assert learned.choices.relearn == learned.steps.relearn
     assert learned.choices.ranker in learned.scores and learned.choices.ranker.split()[0] in (

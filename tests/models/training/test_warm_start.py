@@ -70,7 +70,7 @@ def kept(yesterday: Histories, engine: Engine, tmp_path: Path) -> Path:
 def test_the_next_night_goes_on_from_the_very_weights(kept: Path, engine: Engine) -> None:
     earlier = find(kept, night(inner_of(histories(), cut=False)), catalogue(), 6)
     start = earlier.start(chosen())
-    assert earlier.told(chosen()) == "warm start (1 in a row): transformer"
+    assert earlier.summary(chosen()) == "warm start (1 in a row): transformer"
     assert start is not None and set(start.members) == {"transformer"}
     assert start.rows.tolist() == list(range(ITEMS))
     for name, values in engine.members["transformer"].arrays().items():
@@ -126,13 +126,13 @@ def erased(inner: Histories) -> WarmStartContext:
 
 
 REFUSED: dict[str, tuple[Callable[[Histories], WarmStartContext], str]] = {
-    "held out": (lambda h: night(h.where(from_end(h) > 4)), r"members learned from \d+ events that tonight's may not"),
-    "corrected": (lambda h: night(Histories(h.indptr, h.items, h.times + (h.rows == 3))), "events that tonight's may not"),
-    "erased": (erased, "members learned from 1 users of whom no event is left"),
-    "another key": (lambda h: night(h, user_ids=[f"x{n}" for n in range(80)]), "learned from 80 users"),
-    "lost items": (lambda h: night(h, item_ids=["x", "y", *NAMES[2:]]), "2 items that the catalogue no longer has"),
-    "encoder": (lambda h: night(h, facts={**FACTS, "encoder": "another"}), "what changed is: encoder"),
-    "clock": (lambda h: night(h, facts={**FACTS, "clock": "order"}), "what changed is: clock"),
+    "held out": (lambda h: night(h.where(from_end(h) > 4)), r"models were trained on \d+ events that tonight's training must not"),
+    "corrected": (lambda h: night(Histories(h.indptr, h.items, h.times + (h.rows == 3))), "events that tonight's training"),
+    "erased": (erased, "models were trained on 1 users without any event"),
+    "another key": (lambda h: night(h, user_ids=[f"x{n}" for n in range(80)]), "trained on 80 users"),
+    "lost items": (lambda h: night(h, item_ids=["x", "y", *NAMES[2:]]), "2 items that are no longer in the catalogue"),
+    "encoder": (lambda h: night(h, facts={**FACTS, "encoder": "another"}), "changed since the saved state: encoder"),
+    "clock": (lambda h: night(h, facts={**FACTS, "clock": "order"}), "changed since the saved state: clock"),
 }  # fmt: skip
 
 
@@ -141,7 +141,7 @@ def test_what_does_not_fit_is_refused_with_its_reason(fault: str, kept: Path) ->
     change, reason = REFUSED[fault]
     earlier = find(kept, change(inner_of(histories(), cut=False)), catalogue(), 6)
     assert earlier.start(chosen()) is None
-    assert earlier.told(chosen()).startswith("learning anew: ")
+    assert earlier.summary(chosen()).startswith("trained from scratch: ")
     assert re.search(reason, earlier.reason), earlier.reason
 
 
@@ -149,8 +149,8 @@ def test_another_setting_another_format_and_no_state_are_refused(kept: Path, tmp
     tonight = night(inner_of(histories(), cut=False))
     earlier = find(kept, tonight, catalogue(), 6)
     assert earlier.start(chosen(dim=16.0)) is None
-    assert earlier.told(chosen(dim=16.0)) == "learning anew: the settings changed of transformer"
-    assert "no published version holds" in find(tmp_path / "nowhere", tonight, catalogue(), 6).reason
+    assert earlier.summary(chosen(dim=16.0)) == "trained from scratch: hyper-parameters changed of transformer"
+    assert "the published version has no saved state" in find(tmp_path / "nowhere", tonight, catalogue(), 6).reason
     write_json(kept / "state.json", read_json(kept / "state.json") | {"format": 2})
     assert "has format 2" in find(kept, tonight, catalogue(), 6).reason
 
@@ -169,7 +169,7 @@ def test_later_links_of_the_chain_are_refused_and_the_first_is_not(
         keep(tmp_path / link, night(learned), engine, chosen(), FIRST)
         found[link] = find(tmp_path / link, tonight, catalogue(), 6)
     assert found["inner"].reason == ""
-    assert "events that tonight's may not" in found["published"].reason
+    assert "events that tonight's training must not" in found["published"].reason
 
 
 def test_what_the_encoder_learned_from_counts_too(yesterday: Histories, engine: Engine, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_what_the_encoder_learned_from_counts_too(yesterday: Histories, engine: 
     first, tonight = inner_of(yesterday, cut=False), inner_of(histories(), cut=False)
     keep(tmp_path / "warm", night(first, known={"members": first, "encoder": yesterday}), engine, chosen(), FIRST)
     earlier = find(tmp_path / "warm", night(tonight, known={"members": tonight, "encoder": tonight}), catalogue(), 6)
-    assert "encoder learned from" in earlier.reason
+    assert "encoder was trained on" in earlier.reason
     fits = find(tmp_path / "warm", night(tonight, known={"members": tonight, "encoder": histories()}), catalogue(), 6)
     assert fits.reason == ""
 

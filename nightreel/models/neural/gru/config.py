@@ -1,4 +1,4 @@
-"""Hyper-parameters, which the model and its training share."""
+"""The recurrent network's hyper-parameters, used for training and scoring."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ class GruConfig(ModelConfig):
     """Hyper-parameters of the recurrent network."""
 
     units: Count = 64
-    """Width of states and item embeddings."""
+    """Width of states and item embeddings; time grows linearly."""
     window: Count = 50
-    """Last events that are read."""
+    """Number of last events that are read; time grows linearly."""
     horizon: Count = 1
-    """Events ahead that are predicted while training."""
+    """Number of next events that are predicted in training; more is steadier and less exact about the next one."""
     dropout: Share = 0.3
-    """Share of the inputs that is hidden while training."""
+    """Dropout rate of embeddings and outputs in training."""
     weight_decay: NotNegative = 0.01
-    """AdamW's."""
+    """Weight decay of AdamW."""
     epochs: Count = 10
-    """Passes over all pieces."""
+    """Passes over all training sequences."""
     least_steps: Count = 1
-    """Training steps at least, where the data are few."""
+    """Minimum number of training steps, for small data."""
     batch: Count = 64
-    """Pieces in a step."""
+    """Training sequences in a batch."""
     learning_rate: Positive = 0.002
-    """AdamW's."""
+    """Peak learning rate of AdamW."""
     seed: Seed = 1
-    """Seed of the random start."""
+    """Seed of the random initialisation and of training."""

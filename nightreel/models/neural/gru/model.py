@@ -1,12 +1,12 @@
-"""A gated recurrent network with attention over its states: what comes next in a history.
+"""A gated recurrent network (GRU) with attention over its states, which predicts the next item.
 
 Source: Hidasi et al., "Session-based Recommendations with Recurrent Neural Networks", ICLR 2016 (GRU4Rec; here with
-the full softmax); Li et al., "Neural Attentive Session-based Recommendation", CIKM 2017 (NARM: the last state asks
-which states matter, and both score the items through their embeddings). Attention is a scaled product here, at a
-fraction of the cost of NARM's sum of sigmoids, and normalised, so that a history's length doesn't scale its scores.
-Some events ahead are foretold as well as the next one, whose likes are otherwise learned from few.
-Histories are read from their last `window` events, and learned from in pieces of that length.
-Memory: 4 bytes x items x units. Ceiling: an epoch costs events x items x units x 6 operations: a million events and
+the full softmax); Li et al., "Neural Attentive Session-based Recommendation", CIKM 2017 (NARM: the last state
+attends to all states, and both score the items through their embeddings). Attention is a scaled dot product here, which
+is cheaper than NARM's sum of sigmoids, and normalised, so that scores don't depend on a history's length.
+`horizon` next events are predicted in training, because a single one is a sparse signal.
+Histories are cut to their last `window` events, and for training into sequences of that length.
+Memory: 4 bytes x items x units. Ceiling: an epoch takes events x items x units x 6 operations: a million events and
 20,000 items on a GPU, a tenth of the events on two cores.
 """
 
@@ -25,21 +25,25 @@ from nightreel.models.neural.gru.config import GruConfig
 from nightreel.models.neural.torch_training import Weights, plain, seeded, sigmoid
 from nightreel.models.registry import register
 
-WINDOW = "window"  # among the weights' names in a saved folder
-NONE = -1  # in place of an event, before a history's first
+WINDOW = "window"  # name of the array in a saved model
+NONE = -1  # padding before a history's first event
 
 
 @register(
     "recurrent",
     config=GruConfig,
     paper="Hidasi et al., ICLR 2016; Li et al., CIKM 2017 (NARM)",
-    cost="4 bytes x items x units; an epoch costs events x items x units x 6 operations",
+    cost="4 bytes x items x units; events x items x units x 6 operations an epoch",
     ceiling="a million events and 20,000 items on a GPU, a tenth of the events on two cores",
 )
 @dataclass(frozen=True)
 class Recurrent:
-    """weights: item embeddings [items, units] and bias, the GRU's (gates reset, update, new), `asks` [units, units] of
-    the attention, `joins` [units, 2 units].
+    """A trained network.
+
+    Attributes:
+        weights: Item embeddings [items, units] and bias, the GRU's (gates reset, update, new), `asks` [units, units] of
+            the attention's query, and `joins` [units, 2 units] of the output.
+        window: Number of last events that are read.
     """
 
     weights: Weights
@@ -47,7 +51,7 @@ class Recurrent:
 
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, config: GruConfig, *, clock: bool) -> Self:
-        """AdamW over batches of pieces drawn anew every epoch; every event foretells the `ahead` after it."""
+        """Train with AdamW; at every event, the `horizon` events after it are predicted."""
         from nightreel.models.neural.gru.training import GruAttention, train_network
 
         window = config.window
@@ -57,11 +61,11 @@ class Recurrent:
             return cls(plain(network), window)
 
     def with_scoring_params(self, config: GruConfig) -> Self:
-        """Itself: nothing can be asked otherwise."""
+        """The same model: it has no scoring parameters."""
         return self
 
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
-        """[n, n_items] logits; zeros for an empty history."""
+        """[n, n_items] logits of the next item; zeros for an empty history."""
         w = self.weights
         events = latest(histories, self.window)
         states = recurrence(w, events)
@@ -77,17 +81,17 @@ class Recurrent:
         return np.asarray(scores, np.float32)
 
     def arrays(self) -> Arrays:
-        """The network's weights and the window."""
+        """The weights and the window."""
         return {**self.weights, WINDOW: np.array([self.window])}
 
     @classmethod
     def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
-        """From `arrays()`."""
+        """Restore a model from `arrays()`."""
         return cls({name: np.asarray(a) for name, a in arrays.items() if name != WINDOW}, int(arrays[WINDOW][0]))
 
 
 def latest(histories: Histories, window: int) -> ItemArray:
-    """[n, window] each row's last events, flush right, NONE before the first."""
+    """[n, window] last events of each row, right-aligned, padded with NONE."""
     from_end = np.arange(window, 0, -1)
     at = histories.indptr[1:, None] - from_end
     there = from_end <= histories.lengths[:, None]
@@ -97,7 +101,7 @@ def latest(histories: Histories, window: int) -> ItemArray:
 
 
 def pieces(train: Histories, length: int) -> ItemArray:
-    """[pieces, length] every history cut from its end into pieces that share one event, flush right."""
+    """[sequences, length] histories cut from the end into sequences that overlap by one event, right-aligned."""
     step = length - 1
     counts = np.maximum(0, -(-(train.lengths - 1) // step))
     row = np.repeat(np.arange(len(train)), counts)
@@ -111,7 +115,7 @@ def pieces(train: Histories, length: int) -> ItemArray:
 
 
 def recurrence(w: Weights, events: ItemArray) -> npt.NDArray[np.float32]:
-    """[n, t, units] the GRU's state after each event, zero before the first."""
+    """[n, t, units] state of the GRU after each event; zero before the first."""
     units = w["gru.weight_hh_l0"].shape[1]
     states = np.zeros((*events.shape, units), np.float32)
     state = np.zeros((len(events), units), np.float32)

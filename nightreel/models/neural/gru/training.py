@@ -1,4 +1,4 @@
-"""The recurrent model's network while it is trained; `model` scores."""
+"""Training the recurrent network with torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nightreel.models.neural.gru.config import GruConfig
 
 
 class GruAttention(nn.Module):
-    """Logits for the event after each one. n_items, units: sizes; dropout: share of the embeddings and outputs."""
+    """The network. dropout: rate for embeddings and outputs."""
 
     def __init__(self, n_items: int, units: int, dropout: float) -> None:
         super().__init__()
@@ -25,7 +25,8 @@ class GruAttention(nn.Module):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, events: Tensor) -> Tensor:
-        """[b, t] int64, flush left, padded by anything → [b, t, units] what is multiplied with the embeddings."""
+        """Items int64 [b, t], left-aligned with any padding → outputs [b, t, units], to be multiplied with the
+        embeddings."""
         states, _ = self.gru(self.drop(self.items(events)))
         weight = self.asks(states) @ states.transpose(1, 2) / states.shape[2] ** 0.5
         future = torch.ones(weight.shape[1:], dtype=torch.bool, device=weight.device).triu(1)
@@ -33,21 +34,25 @@ class GruAttention(nn.Module):
         return self.drop(self.joins(torch.cat([states, pooled], dim=2)))  # type: ignore[no-any-return]
 
     def logits(self, outputs: Tensor) -> Tensor:
-        """[..., units] → [..., n_items]."""
+        """Outputs [..., units] → logits [..., n_items]."""
         return functional.linear(outputs, self.items.weight, self.bias)
 
 
 def flush_left(events: ItemArray) -> ItemArray:
-    """Rows with what is negative moved behind the events, no wider than the longest."""
+    """Move the padding (negative) of each row behind its events, and cut to the longest row."""
     order = np.argsort(events < 0, axis=1, kind="stable")
     longest = int((events >= 0).sum(axis=1).max(initial=1))
     return np.take_along_axis(events, order, axis=1)[:, :longest]
 
 
 def train_network(network: GruAttention, pieces: ItemArray, config: GruConfig, device: torch.device) -> None:
-    """Train in place on [pieces, length], negative before the first event; the learning rate falls to 0 as a cosine.
+    """Train in place with AdamW, with a cosine decay of the learning rate to 0.
 
-    As many epochs as it takes to reach `least_steps`, where `epochs` of little data are fewer.
+    Args:
+        network: To be trained.
+        pieces: [sequences, length] items, negative before the first event.
+        config: Hyper-parameters. There are more than `epochs` epochs where they have fewer than `least_steps` steps.
+        device: To train on.
     """
     batch = config.batch
     data = torch.from_numpy(flush_left(pieces).astype(np.int64)).to(device)
@@ -69,7 +74,7 @@ def train_network(network: GruAttention, pieces: ItemArray, config: GruConfig, d
 
 
 def surprise(network: GruAttention, rows: Tensor, horizon: int) -> Tensor:
-    """Mean over events of -log p of the `horizon` events after it, the j-th weighted 1 / j; rows [b, t], flush left."""
+    """Mean over events of -log p of the `horizon` next items, the j-th weighted 1 / j; rows [b, t], left-aligned."""
     there = rows[:, 1:] >= 0
     predicted = network.logits(network(rows[:, :-1].clamp(min=0))[there]).log_softmax(dim=1)
     coming = functional.pad(rows[:, 1:], (0, horizon - 1), value=-1).unfold(1, horizon, 1)[there]

@@ -1,5 +1,7 @@
-"""Pretrained decoders in transformers' format, as far as numpy can answer for them: Llama's kin, GPT-2, BERT in causal
-form. What is kept of one is its layers; its words are not. Torch is needed to read and to train, never to answer.
+"""Loading pretrained decoders in transformers' format whose forward pass numpy can compute.
+
+Supported are Llama-like models, GPT-2, and BERT read as a decoder. Their layers are kept, without the vocabulary. Torch
+is needed to load and to train them, not to score.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ PARTS = {
     "output.dense": "down",
     "output.LayerNorm": "mlp_norm",
 }
-"""What a layer's modules are called by Llama and its kin, by GPT-2 and by BERT → what they are."""
+"""Names of a layer's modules in Llama-like models, GPT-2 and BERT → names of parts here."""
 AROUND = {
     "norm": "last_norm.",
     "ln_f": "last_norm.",
@@ -58,21 +60,26 @@ AROUND = {
     "wpe": "positions",
     "embeddings.position_embeddings": "positions",
 }
-CLOSE = 2e-3  # most that numpy's walk may differ from torch's, in spreads of the states: float32 through many layers
+CLOSE = 2e-3  # maximum difference between numpy and torch, in standard deviations of the states (float32 rounding)
 NO_WORDS = {"vocab_size": 1, "pad_token_id": None, "bos_token_id": None, "eos_token_id": None}
 
 
 def opened(settings: Backbone) -> tuple[nn.Module, Form]:
-    """A decoder of the first layers, and its form. Raises SettingsError where the checkpoint or peft is not there, or
-    where it can't be read, or is no decoder that numpy can answer for."""
+    """Load a checkpoint's first layers, and its form.
+
+    Raises:
+        SettingsError: The checkpoint or peft is missing, or the checkpoint is unreadable or not supported.
+    """
     if find_spec("peft") is None:
-        raise SettingsError(f"{FIELD}: adapters need peft, which is missing. Run `pip install 'nightreel[pipeline]'`.")
+        raise SettingsError(
+            f"{FIELD}: training adapters needs peft, which is not installed. Run `pip install 'nightreel[pipeline]'`."
+        )
     source = locate(ModelRequest(settings.model, settings.revision, FIELD, "finetune.backbone.revision"))
     decoder = _read(source.folder, settings.layers)
     words = decoder.get_input_embeddings().weight.detach()
     decoder.set_input_embeddings(nn.Embedding(1, words.shape[1]))
     named = dict(decoder.named_modules())
-    if "embeddings.token_type_embeddings" in named:  # BERT adds its first kind to every place
+    if "embeddings.token_type_embeddings" in named:  # BERT adds its first token type to every position
         places, kinds = (named[f"embeddings.{name}_embeddings"].weight for name in ("position", "token_type"))
         with torch.no_grad():
             places += kinds[0]
@@ -83,7 +90,7 @@ def opened(settings: Backbone) -> tuple[nn.Module, Form]:
 
 
 def rebuilt(weights: Arrays) -> nn.Module:
-    """The decoder that `opened` gave, from what was kept of it."""
+    """Rebuild a decoder from stored weights."""
     from transformers import AutoConfig, AutoModel
 
     facts = dict(Form.of(weights).config)
@@ -95,23 +102,23 @@ def rebuilt(weights: Arrays) -> nn.Module:
 
 
 def layers_of(decoder: nn.Module) -> nn.ModuleList:
-    """A transformer's layers, which are its longest list of modules."""
+    """The layers of a transformer: its longest list of modules."""
     lists = [module for module in decoder.modules() if isinstance(module, nn.ModuleList)]
     return max(lists, key=len, default=nn.ModuleList())
 
 
 Part = tuple[str, int | None, Tensor]
-"""Name, layer, and a view of the values, matrices as [out, in]."""
+"""Name, layer (None outside the layers), and a view of the values, matrices as [out, in]."""
 
 
 def base_parts(decoder: nn.Module) -> Iterator[Part]:
-    """The checkpoint's own weights."""
+    """The checkpoint's weights, by the names used here."""
     for index, layer in enumerate(layers_of(decoder)):
         for name, module in layer.named_modules():
             parts = PARTS.get(name, "").split()
-            own: Any = getattr(module, "base_layer", module)  # peft puts itself around it
-            for kind, values in own.named_parameters(recurse=False) if parts else ():
-                turned = values.T if is_turned(own) and values.ndim == 2 else values
+            inner: Any = getattr(module, "base_layer", module)  # peft wraps the layer
+            for kind, values in inner.named_parameters(recurse=False) if parts else ():
+                turned = values.T if is_turned(inner) and values.ndim == 2 else values
                 for part, view in zip(parts, turned.chunk(len(parts)), strict=True):
                     yield f"base.layers.{part}.{kind}", index, view
     for name, module in decoder.named_modules():
@@ -120,30 +127,30 @@ def base_parts(decoder: nn.Module) -> Iterator[Part]:
 
 
 def is_turned(module: nn.Module) -> bool:
-    """Whether a layer keeps its matrix as [in, out]."""
+    """Whether a layer stores its matrix as [in, out]."""
     return type(module).__name__ == "Conv1D"
 
 
 def base_arrays(decoder: Any, form: Form) -> Arrays:
-    """All that numpy needs to answer for the checkpoint alone."""
-    found = stacked(base_parts(decoder)) | {FORM: form.encoded()}
-    if "base.positions" not in found:
-        found["base.frequency"] = decoder.rotary_emb.inv_freq.cpu().float().numpy().copy()
-    return found
+    """All arrays for the forward pass of the checkpoint without adapters."""
+    arrays = stacked(base_parts(decoder)) | {FORM: form.encoded()}
+    if "base.positions" not in arrays:
+        arrays["base.frequency"] = decoder.rotary_emb.inv_freq.cpu().float().numpy().copy()
+    return arrays
 
 
 def stacked(parts: Iterator[Part]) -> Arrays:
-    """Float32 arrays by name, those of layers stacked."""
-    found: dict[str, list[npt.NDArray[Any]]] = {}
+    """Float32 arrays by name; those of the layers are stacked."""
+    arrays: dict[str, list[npt.NDArray[Any]]] = {}
     within = set()
     for name, index, values in parts:
-        found.setdefault(name, []).append(values.detach().cpu().float().numpy().copy())
+        arrays.setdefault(name, []).append(values.detach().cpu().float().numpy().copy())
         within |= {name} if index is not None else set()
-    return {name: np.stack(each) if name in within else each[0] for name, each in found.items()}
+    return {name: np.stack(each) if name in within else each[0] for name, each in arrays.items()}
 
 
 def restore(parts: Iterator[Part], weights: Arrays) -> None:
-    """Put kept weights in their places."""
+    """Copy stored weights into a network."""
     with torch.no_grad():
         for name, index, values in parts:
             kept = weights[name] if index is None else weights[name][index]
@@ -151,12 +158,12 @@ def restore(parts: Iterator[Part], weights: Arrays) -> None:
 
 
 def _read(folder: Path, most: int) -> Any:
-    """The first layers, all where `most` is 0."""
+    """Load the first `most` layers; 0: all."""
     from transformers import AutoConfig
 
     with loading(folder, FIELD, "config.json and weights as safetensors"):
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        config.is_decoder = True  # an encoder then looks back alone
+        config.is_decoder = True  # gives an encoder causal attention
         config.use_cache = False
         if most:
             config.num_hidden_layers = min(most, config.num_hidden_layers)
@@ -173,14 +180,14 @@ def _refused(decoder: nn.Module, why: str) -> SettingsError:
 
 
 def _form(decoder: Any, settings: Backbone, spread: float, origin: tuple[str, str, str]) -> Form:
-    """The decoder's form. Raises SettingsError where its layers hold what is not known here."""
+    """The decoder's form. Raises SettingsError where its layers have unknown parts."""
     config, layers = decoder.config, layers_of(decoder)
     inside = {name.rpartition(".")[0] for name, _ in layers[0].named_parameters()} if len(layers) else {""}
     activation = str(getattr(config, "hidden_act", "") or getattr(config, "activation_function", ""))
-    foreign = [*sorted(inside - set(PARTS)), *([] if activation in ACTIVATIONS else [activation])]
-    if getattr(config, "is_encoder_decoder", False) or foreign:
-        what = foreign[0] if foreign else "it has an encoder too"
-        raise _refused(decoder, f"can't be answered for without torch ({what})")
+    unknown = [*sorted(inside - set(PARTS)), *([] if activation in ACTIVATIONS else [activation])]
+    if getattr(config, "is_encoder_decoder", False) or unknown:
+        what = unknown[0] if unknown else "it has an encoder, too"
+        raise _refused(decoder, f"can't be computed without torch ({what})")
     norm: Any = next(module for name, module in layers[0].named_modules() if PARTS.get(name) == "mlp_norm")
     heads = int(config.num_attention_heads)
     return Form(
@@ -200,11 +207,11 @@ def _form(decoder: Any, settings: Backbone, spread: float, origin: tuple[str, st
 
 
 def _compare(decoder: nn.Module, form: Form) -> None:
-    """Raises SettingsError unless numpy walks through the layers as torch does."""
+    """Raise SettingsError unless numpy and torch give the same states."""
     width = int(decoder.config.hidden_size)  # type: ignore[union-attr,arg-type]
-    asked = form.spread * torch.randn(2, 9, width, generator=torch.Generator().manual_seed(0))
+    inputs = form.spread * torch.randn(2, 9, width, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        expected = decoder(inputs_embeds=asked).last_hidden_state.numpy()
-    found = decoded(base_arrays(decoder, form), asked.numpy())
-    if float(np.abs(found - expected).max()) > CLOSE * float(expected.std()):
-        raise _refused(decoder, "reads otherwise than the names of its parts say")
+        expected = decoder(inputs_embeds=inputs).last_hidden_state.numpy()
+    actual = decoded(base_arrays(decoder, form), inputs.numpy())
+    if float(np.abs(actual - expected).max()) > CLOSE * float(expected.std()):
+        raise _refused(decoder, "computes something else than the names of its parts suggest")

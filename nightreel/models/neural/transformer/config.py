@@ -1,4 +1,4 @@
-"""Hyper-parameters, which the model and its training share."""
+"""The transformer's hyper-parameters, used for training and scoring."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ class TransformerConfig(ModelConfig):
     heads: Count = 4
     """Attention heads."""
     window: Count = 50
-    """Last events that are read."""
+    """Number of last events that are read; attention time grows with its square."""
     epochs: NotNegative = 10.0
-    """Passes over all events."""
+    """Passes over all events when trained from scratch."""
     resumed_epochs: NotNegative = 2.0
-    """Passes when it is warm-started."""
+    """Passes over all events when warm-started."""
     most_new: float = 0.15
-    """Share of events new to it above which it is trained from scratch."""
+    """Share of new events above which it is trained from scratch, not warm-started."""
     tokens: Positive = 10.0
-    """Millions of events read at most."""
+    """Maximum number of events read in training, in millions; limits the time."""
     learning_rate: Positive = 0.002
-    """AdamW's, at its highest."""
+    """Peak learning rate of AdamW."""
     resumed_rate: Positive = 0.002
-    """The same when it is warm-started."""
+    """Peak learning rate when warm-started."""
     dropout: Share = 0.3
-    """Share of states that is hidden while training."""
+    """Dropout rate of inputs and states in training."""
     negatives: Count = 1024
-    """Items drawn for a batch in large catalogues."""
+    """Negatives sampled per batch, for catalogues above 2,500 items."""
     mask: Share = 0.0
-    """Share of events read whose item is hidden while training (Xie et al., ICDE 2022)."""
+    """Share of input events whose item is masked in training (Xie et al., ICDE 2022)."""
     row_windows: Annotated[int, Field(ge=0)] = 0
-    """Windows of a history in a pass; 0: all."""
+    """Maximum number of windows of a history in an epoch; 0: all."""
     rating_weight: NotNegative = 0.0
-    """Weight of a second task, the rating that the next event gives."""
+    """Loss weight of a second task: predicting the rating of the next event; 0: off."""

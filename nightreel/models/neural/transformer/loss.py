@@ -1,5 +1,6 @@
-"""What the transformer learns from: the events as tensors, the cross-entropy of the next one, and, where it is asked
-for, the squared error of the rating that the next one gets (as one of two tasks: Caruana, "Multitask Learning", 1997).
+"""The transformer's loss: cross-entropy of the next item, and optionally the squared error of its rating.
+
+Source of the second task: Caruana, "Multitask Learning", 1997.
 """
 
 from __future__ import annotations
@@ -21,15 +22,22 @@ from nightreel.models.neural.sequences import Batch, gap_buckets
 if TYPE_CHECKING:
     from nightreel.models.neural.transformer.network import TransformerNetwork
 
-BIAS = 2.0  # ratings at the mean that are added to everybody's own, see nightreel.models.factorization.rating_model
-FLATTEN = 0.75  # exponent on the items' use when negatives are drawn
+BIAS = 2.0  # ridge penalty on biases, in ratings, see nightreel.models.factorization.rating_model
+FLATTEN = 0.75  # exponent on item counts when negatives are sampled
 
 
 @dataclass(frozen=True)
 class TrainingTensors:
-    """The events as tensors. item, gap: [nnz]; taken: items with an event, ascending; place: [n_items] an item's place
-    in `taken`; often: [taken] chance to be drawn as a negative; rest: [nnz] what biases leave of a rating, NaN where an
-    event gave none."""
+    """The training events as tensors.
+
+    Attributes:
+        item: [nnz] item of each event.
+        gap: [nnz] bucket of the time since the event before.
+        taken: [used] items with an event, ascending.
+        place: [n_items] an item's index in `taken`.
+        often: [used] probability to be sampled as a negative.
+        rest: [nnz] the rating less its biases; NaN without a rating.
+    """
 
     item: Tensor
     gap: Tensor
@@ -53,7 +61,7 @@ class TrainingTensors:
 
 
 def unexplained(train: Histories, n_items: int) -> npt.NDArray[np.float32]:
-    """[nnz] ratings less their mean and the biases of user and item; NaN where an event gave none."""
+    """[nnz] ratings less their mean and the biases of user and item; NaN for events without a rating."""
     rest = np.full(len(train.items), np.nan, np.float32)
     rated = np.flatnonzero(np.isfinite(train.values)) if train.values is not None else np.empty(0, np.int64)
     if train.values is not None and len(rated):
@@ -65,7 +73,7 @@ def unexplained(train: Histories, n_items: int) -> npt.NDArray[np.float32]:
 
 
 def rating_loss(head: Tensor, states: Tensor, answers: Tensor, rest: Tensor) -> Tensor:
-    """The rating head's squared error; 0 where nothing was rated. head: [dim, dim]; states, answers: [n, dim]; rest:
+    """Mean squared error of the rating head; 0 without ratings. head: [dim, dim]; states, answers: [n, dim]; rest:
     [n]."""
     rated = torch.isfinite(rest)
     if not rated.any():
@@ -73,46 +81,67 @@ def rating_loss(head: Tensor, states: Tensor, answers: Tensor, rest: Tensor) -> 
     return functional.mse_loss(((states[rated] @ head) * answers[rated]).sum(dim=1), rest[rated])
 
 
-def loss_of(network: TransformerNetwork, lessons: TrainingTensors, batch: Batch, negatives: int, every: bool) -> Tensor:
-    """Mean cross-entropy of the next item; over every item taken, or over the answer and shared drawn negatives. The
-    error of its rating is added, where there is a head for it."""
-    device = lessons.item.device
+def loss_of(network: TransformerNetwork, tensors: TrainingTensors, batch: Batch, negatives: int, every: bool) -> Tensor:
+    """Mean cross-entropy of the next item, plus the weighted rating loss where there is a rating head.
+
+    Args:
+        network: To be trained.
+        tensors: The training events.
+        batch: Event indices, and which of them are not padding.
+        negatives: Number of sampled negatives, shared by the batch.
+        every: Use the full softmax over all used items instead.
+    """
+    device = tensors.item.device
     at, real = (torch.from_numpy(part).to(device) for part in batch)
-    questions, answers = lessons.item[at], lessons.item[at[real] + 1]
+    inputs, answers = tensors.item[at], tensors.item[at[real] + 1]
     if every:
-        asked = lessons.taken
+        items = tensors.taken
     else:
-        drawn = torch.multinomial(lessons.often, negatives, replacement=True)
-        asked = torch.unique(torch.cat([questions.ravel(), answers, lessons.taken[drawn]]))
-    table = network.items(asked)
-    states = network.states(network.inputs(table[torch.searchsorted(asked, questions)], lessons.gap[at]))[real]
-    right = torch.searchsorted(asked, answers)
+        drawn = torch.multinomial(tensors.often, negatives, replacement=True)
+        items = torch.unique(torch.cat([inputs.ravel(), answers, tensors.taken[drawn]]))
+    table = network.items(items)
+    states = network.states(network.inputs(table[torch.searchsorted(items, inputs)], tensors.gap[at]))[real]
+    right = torch.searchsorted(items, answers)
     if every:
-        loss = functional.cross_entropy(states @ table.T + network.bias[asked], right)
+        loss = functional.cross_entropy(states @ table.T + network.bias[items], right)
     else:
-        scores = sampled_scores(network, lessons, states, answers, right, drawn, table, asked)
+        scores = sampled_scores(network, tensors, states, answers, right, drawn, table, items)
         loss = functional.cross_entropy(scores, torch.zeros(len(scores), dtype=torch.int64, device=device))
     if network.rating is None:
         return loss
-    return loss + network.rating_weight * rating_loss(network.rating, states, table[right], lessons.rest[at[real] + 1])
+    return loss + network.rating_weight * rating_loss(network.rating, states, table[right], tensors.rest[at[real] + 1])
 
 
 def sampled_scores(
     network: TransformerNetwork,
-    lessons: TrainingTensors,
+    tensors: TrainingTensors,
     states: Tensor,
     answers: Tensor,
     right: Tensor,
     drawn: Tensor,
     table: Tensor,
-    asked: Tensor,
+    items: Tensor,
 ) -> Tensor:
-    """[answers, 1 + negatives], the answer first (at `right` in the table), each less the log of how often it is drawn
-    (Bengio and Senécal, "Adaptive Importance Sampling", IEEE TNN 2008); an answer that was drawn as a negative too
-    counts once."""
-    rate = torch.log(lessons.often * len(drawn)).float()
-    negative = lessons.taken[drawn]
-    own = (states * table[right]).sum(dim=1) + network.bias[answers]
-    others = states @ table[torch.searchsorted(asked, negative)].T + network.bias[negative] - rate[drawn]
+    """Logits of the answers and of the shared negatives, less the log of their sampling probability.
+
+    Source: Bengio and Senécal, "Adaptive Importance Sampling", IEEE TNN 2008.
+
+    Args:
+        network: To be trained.
+        tensors: The training events.
+        states: [n, dim] state before each answer.
+        answers: [n] next items.
+        right: [n] their rows in `table`.
+        drawn: [negatives] indices in `tensors.taken`.
+        table: [m, dim] vectors of `items`.
+        items: [m] ascending.
+
+    Returns:
+        [n, 1 + negatives], the answer first; a negative that equals the answer is masked.
+    """
+    rate = torch.log(tensors.often * len(drawn)).float()
+    negative = tensors.taken[drawn]
+    positive = (states * table[right]).sum(dim=1) + network.bias[answers]
+    others = states @ table[torch.searchsorted(items, negative)].T + network.bias[negative] - rate[drawn]
     others = others.masked_fill(answers[:, None] == negative[None, :], -math.inf)
-    return torch.cat([(own - rate[lessons.place[answers]])[:, None], others], dim=1)
+    return torch.cat([(positive - rate[tensors.place[answers]])[:, None], others], dim=1)

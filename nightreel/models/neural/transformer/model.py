@@ -1,12 +1,12 @@
-"""A content-aware transformer: a small decoder-only model over item vectors made of learned id and projected content.
+"""A content-aware decoder-only transformer, whose item vectors are learned ids plus projected content.
 
 Source: Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018, with what later work found to matter:
 the loss over the whole catalogue (Klenitskiy and Vasilev, RecSys 2023), or sampled with correction where the catalogue
 is large; rotary positions; content in the item's vector, so that a new item has one; the time between events as an
-input where there is a clock. Ids start from the factors of the items' neighbourhoods and biases from their use, which
-saves most of the training. It is built from transformers' GPT-NeoX and answers in numpy alone.
-Memory: items x dim x 16 bytes and a batch's scores while fitting, items x dim x 8 while answering. Ceiling: `tokens`
-bounds the time; a million cost about 70 s of one core at dim 128, one layer and 1,700 items.
+input where there are timestamps. Ids are initialised with factors of the items' co-occurrence, and biases with item
+counts, which saves most of the training. It is trained with transformers' GPT-NeoX and scores with numpy alone.
+Memory: items x dim x 16 bytes and a batch's scores while fitting, items x dim x 8 while scoring. Ceiling: `tokens`
+limits the time; a million take about 70 s of one core at dim 128, one layer and 1,700 items.
 """
 
 from __future__ import annotations
@@ -28,24 +28,31 @@ from nightreel.models.registry import register
 if TYPE_CHECKING:
     from nightreel.settings.backbone import Backbone
 
-BLOCK_TOKENS = 4096  # places held at once while answering: a few MB at dim 64
-STEP = 8  # lengths are padded up to a multiple
+BLOCK_TOKENS = 4096  # positions computed at once when scoring: a few MB at dim 64
+STEP = 8  # lengths are padded to a multiple of it
 
 
 @register(
     "transformer",
     config=TransformerConfig,
     paper="Kang & McAuley, ICDM 2018; Klenitskiy & Vasilev, RecSys 2023",
-    cost="items x dim x 16 bytes while fitting; a million `tokens` cost about 70 s of a core",
-    ceiling="`tokens` bounds the time",
+    cost="items x dim x 16 bytes while fitting; about 70 s of one core for a million `tokens`",
+    ceiling="any size: `tokens` limits the training time",
 )
 @dataclass(frozen=True)
 class Transformer:
-    """A trained transformer. `python -m benchmarks.models.ablation` measures what its hyper-parameters are worth, and
+    """A trained transformer.
+
+    `python -m benchmarks.models.ablation` measures what its hyper-parameters contribute, and
     `benchmarks.models.joint_ratings` the second task (`rating_weight`), whose head shares all layers below it.
 
-    weights: learned arrays; items: float32 [n_items, dim]; clock: whether gaps are in seconds and tell anything;
-    events: those that it has learned from, 0 where an older version did not say.
+    Attributes:
+        weights: Trained arrays by name.
+        items: float32 [n_items, dim], the items' vectors.
+        heads: Attention heads.
+        window: Maximum number of events that are read.
+        clock: Whether times are epoch seconds, so that gaps are used.
+        events: Number of events that it was trained on; 0 where an older version did not record it.
     """
 
     weights: Mapping[str, npt.NDArray[Any]]
@@ -65,19 +72,29 @@ class Transformer:
         clock: bool,
         backbone: Backbone | None = None,
     ) -> Self:
-        """From first weights that the data suggest, around layers of its own or those of a pretrained checkpoint.
+        """Train from scratch, with ids and biases initialised from the data.
 
-        Raises SettingsError where that checkpoint can't be used."""
-        return cls._learned(train, catalogue, config, None, clock, backbone)
+        Args:
+            train: Positive events, one row a user.
+            catalogue: The items.
+            config: Hyper-parameters.
+            clock: Whether times are epoch seconds, not positions.
+            backbone: A pretrained checkpoint for the layers; None for layers of its own.
+
+        Raises:
+            SettingsError: The checkpoint can't be used.
+        """
+        return cls._trained(train, catalogue, config, None, clock, backbone)
 
     @property
     def pretrained(self) -> Arrays | None:
-        """The weights, where the layers are a checkpoint's; going on keeps to it."""
+        """The weights, where the layers are a checkpoint's, which further training keeps; else None."""
         return {**self.weights} if FORM in self.weights else None
 
     @staticmethod
-    def anew(events: int, train: Histories, config: TransformerConfig) -> bool:
-        """Whether `train` is learned anew after a state that has learned from so many of its events."""
+    def trains_from_scratch(events: int, train: Histories, config: TransformerConfig) -> bool:
+        """Whether too much of `train` is new to a state that was trained on `events` of it to warm-start from that
+        state."""
         return len(train.items) - events > config.most_new * len(train.items)
 
     def resumed(
@@ -89,10 +106,18 @@ class Transformer:
         clock: bool,
         rows: IntArray | None = None,
     ) -> Self:
-        """Trained further: `resumed_passes` at `resumed_rate`; anew where more than `most_new` of the events are new to
-        it. Items may come and move; the shape must stay.
+        """Train further: `resumed_epochs` at `resumed_rate`; from scratch where more than `most_new` of the events are
+        new.
 
-        Raises ValueError where dim, layers, heads or the width of the content changed, or where items are gone.
+        Args:
+            train: All positive events, old and new, one row a user.
+            catalogue: Today's items.
+            config: Hyper-parameters.
+            clock: Whether times are epoch seconds, not positions.
+            rows: [n_items] this model's index of each item, or -1; None: its items come first, and new ones follow.
+
+        Raises:
+            ValueError: The network's shape or the width of content vectors changed, or items are gone.
         """
         mine = {"dim": self.items.shape[1]}
         if self.pretrained is None:
@@ -100,15 +125,15 @@ class Transformer:
         other = [name for name, value in mine.items() if getattr(config, name) != value]
         other += ["content"] if catalogue.vectors.shape[1] != len(self.weights["projection"]) else []
         if other or (rows is None and catalogue.n_items < len(self.items)):
-            raise ValueError(f"cannot continue: {', '.join(other) or 'items'} changed; fit anew")
-        if self.anew(self.events, train, config):
-            return self._learned(train, catalogue, config, None, clock, self.pretrained)
+            raise ValueError(f"can't warm-start: {', '.join(other) or 'items'} changed; train from scratch")
+        if self.trains_from_scratch(self.events, train, config):
+            return self._trained(train, catalogue, config, None, clock, self.pretrained)
         less = config.model_copy(update={"epochs": config.resumed_epochs, "learning_rate": config.resumed_rate})
-        return self._learned(train, catalogue, less, self._placed(catalogue, rows), clock, self.pretrained)
+        return self._trained(train, catalogue, less, self._placed(catalogue, rows), clock, self.pretrained)
 
     def _placed(self, catalogue: Catalogue, rows: IntArray | None) -> Arrays:
-        """The weights for another catalogue. An item that is known stays where it was, whatever became of its content
-        vector; one that is not stands where its content is, its bias NaN until its use is counted."""
+        """The weights for another catalogue: known items keep their vectors, even if their content has changed; new
+        ones get that of their content, and NaN as bias until their events are counted."""
         known = np.arange(len(self.items)) if rows is None else np.flatnonzero(rows >= 0)
         before = known if rows is None else rows[known]
         ids = np.zeros((catalogue.n_items, self.items.shape[1]), np.float32)
@@ -121,7 +146,7 @@ class Transformer:
         return {**self.weights, "ids": ids, "bias": bias}
 
     @classmethod
-    def _learned(
+    def _trained(
         cls,
         train: Histories,
         catalogue: Catalogue,
@@ -130,14 +155,14 @@ class Transformer:
         clock: bool,
         backbone: Backbone | Arrays | None,
     ) -> Self:
-        from nightreel.models.neural.transformer.training import trained  # torch, which a reader does not have
+        from nightreel.models.neural.transformer.training import trained  # torch, which the base install lacks
 
         weights = trained(train, catalogue, config, before, clock=clock, backbone=backbone)
         items = weights["ids"] + catalogue.vectors @ weights["projection"]
         return cls(weights, items.astype(np.float32), config.heads, config.window, clock, len(train.items))
 
     def with_scoring_params(self, config: TransformerConfig) -> Self:
-        """Nothing is chosen when asking."""
+        """The same model: it has no scoring parameters."""
         return self
 
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
@@ -154,7 +179,7 @@ class Transformer:
         return scores
 
     def states(self, histories: Histories, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """[len(rows), dim] what the model expects after the last event of each row; rows may not be empty."""
+        """[len(rows), dim] the state after the last event of each row; no row may be empty."""
         buckets = gap_buckets(histories, self.clock)
         lengths = np.minimum(histories.lengths[rows], self.window)
         padded = -(-lengths // STEP) * STEP
@@ -164,16 +189,24 @@ class Transformer:
             for start in range(0, len(alike), max(1, BLOCK_TOKENS // width)):
                 own = alike[start : start + max(1, BLOCK_TOKENS // width)]
                 places = np.arange(width)[None, :]
-                # Padding at the end repeats the last event: nothing before it can see it.
+                # Padding repeats the last event at the end, where attention is causal: it changes no state before it.
                 ends, last = histories.indptr[1:][rows[own]], lengths[own] - 1
                 at = (ends - lengths[own])[:, None] + np.minimum(places, last[:, None])
                 inputs = self.items[histories.items[at]] + np.asarray(self.weights["gaps"])[buckets[at]]
                 found[own] = self._last_states(inputs, last)
         return found
 
-    def foretold(self, histories: Histories, rows: IntArray, items: IntArray) -> FloatArray:
-        """[n] by how much the rating of items [n] by rows [n] of the histories will differ from what the biases say; 0
-        without a rating head or a history."""
+    def rating_residuals(self, histories: Histories, rows: IntArray, items: IntArray) -> FloatArray:
+        """Predict ratings less user and item biases.
+
+        Args:
+            histories: One row a user.
+            rows: [n] rows of `histories`.
+            items: [n] the item rated by each.
+
+        Returns:
+            [n] residuals; 0 without a rating head or a history.
+        """
         found = np.zeros(len(rows))
         filled = np.flatnonzero(histories.lengths[rows] > 0)
         if "rating" in self.weights and len(filled):
@@ -189,7 +222,7 @@ class Transformer:
         return pretrained_numpy.last_states(self.weights, inputs, last)
 
     def arrays(self) -> Arrays:
-        """The weights, the items' vectors, and the shape: heads, window, clock, events."""
+        """The weights, the items' vectors, and heads, window, clock and events as `shape`."""
         shape = np.array([self.heads, self.window, int(self.clock), self.events])
         return {
             **{name: np.asarray(array) for name, array in self.weights.items()},

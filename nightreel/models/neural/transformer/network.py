@@ -1,4 +1,4 @@
-"""The transformer as a torch module: GPT-NeoX layers over item vectors, while it is trained."""
+"""The transformer as a torch module for training: GPT-NeoX layers over item vectors."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from nightreel.models.neural.transformer.checkpoint import Part
 from nightreel.models.neural.transformer.config import TransformerConfig
 from nightreel.models.neural.transformer.pretrained_training import Adapted
 
-UNTIMED = 0.1  # share of rows trained without gaps, so that one of a length never seen does little harm
+UNTIMED = 0.1  # share of rows trained without gaps, so that an unseen gap does little harm
 
 
 class TransformerNetwork(nn.Module):
-    """Item vectors (learned id plus projected content) in, a state out whose product with the vectors is the score."""
+    """Maps item vectors (learned id plus projected content) to states, whose dot product with the vectors is the
+    score."""
 
     def __init__(
         self, vectors: npt.NDArray[np.float32], n_items: int, config: TransformerConfig, body: Adapted | None = None
@@ -38,17 +39,17 @@ class TransformerNetwork(nn.Module):
         self.mask = config.mask
 
     def items(self, chosen: Tensor) -> Tensor:
-        """[len(chosen), dim]"""
+        """[len(chosen), dim] the items' vectors."""
         content: Tensor = self.content  # type: ignore[assignment]
         return self.ids[chosen] + content[chosen] @ self.projection
 
     def states(self, inputs: Tensor) -> Tensor:
-        """[rows, length, dim] → the same shape; padding at the end touches nothing before it."""
-        found = self.body(inputs_embeds=self.thinned(inputs)).last_hidden_state
-        return self.thinned(found)
+        """[rows, length, dim] → the same shape; padding at the end doesn't affect positions before it."""
+        states = self.body(inputs_embeds=self.thinned(inputs)).last_hidden_state
+        return self.thinned(states)
 
     def inputs(self, items: Tensor, gap: Tensor) -> Tensor:
-        """[rows, length, dim]: the items' vectors and those of the gaps before them."""
+        """[rows, length, dim] the sum of the items' vectors and of those of the gaps before them."""
         gaps = self.gaps[gap]
         if self.training:
             gaps = gaps * (torch.rand(len(gap), 1, 1, device=gap.device) >= UNTIMED)
@@ -57,7 +58,7 @@ class TransformerNetwork(nn.Module):
         return items + gaps
 
     def thinned(self, x: Tensor) -> Tensor:
-        """Dropout of whole dimensions of a row, which takes a fiftieth of the random numbers."""
+        """Dropout of whole dimensions of a row, which needs a fiftieth of the random numbers."""
         if not self.training or self.dropout == 0.0:
             return x
         kept = torch.rand(x.shape[0], 1, x.shape[2], device=x.device) >= self.dropout
@@ -65,7 +66,7 @@ class TransformerNetwork(nn.Module):
 
 
 def configuration(dim: int, layers: int, heads: int) -> GPTNeoXConfig:
-    """A small GPT-NeoX without vocabulary or dropout of its own, whose positions are all rotary."""
+    """A small GPT-NeoX with rotary positions, without vocabulary and dropout."""
     return GPTNeoXConfig(
         vocab_size=1,
         bos_token_id=None,
@@ -84,16 +85,16 @@ def configuration(dim: int, layers: int, heads: int) -> GPTNeoXConfig:
 
 
 def kept(network: TransformerNetwork) -> Iterator[Part]:
-    """The parameters that `Transformer` keeps; those of layers without their number, which comes beside the name."""
+    """The parameters that `Transformer` stores, as name, layer (None outside the layers) and values."""
     pretrained = network.body if isinstance(network.body, Adapted) else None
     for name, values in network.named_parameters():
-        own = name.removeprefix("body.")
-        if own == "embed_in.weight" or (pretrained and own != name):
+        short = name.removeprefix("body.")
+        if short == "embed_in.weight" or (pretrained and short != name):
             continue
-        if own.startswith("layers."):
-            _, index, rest = own.split(".", 2)
+        if short.startswith("layers."):
+            _, index, rest = short.split(".", 2)
             yield f"layers.{rest}", int(index), values
         else:
-            yield own, None, values
+            yield short, None, values
     if pretrained:
         yield from pretrained.parts()

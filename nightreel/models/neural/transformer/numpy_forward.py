@@ -1,7 +1,7 @@
-"""The transformer's answer in numpy: GPT-NeoX's layers (transformers' GPTNeoXModel), written for one purpose.
+"""The transformer's forward pass in numpy: the layers of transformers' GPTNeoXModel.
 
-Only the state after a row's last event is needed, so the last layer asks its question once a row. Rows of like length
-go together; a row's numbers come from its own padded length alone.
+Only the state after a row's last event is needed, so the last layer computes a single query per row. Rows of equal
+padded length are computed together; a row's result doesn't depend on the other rows.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Weights = Mapping[str, npt.NDArray[Any]]
 EPSILON = np.float32(1e-5)
-THETA = 10_000.0  # both are GPTNeoXConfig's own
+THETA = 10_000.0  # both are GPTNeoXConfig's defaults
 LINES = 8
-"""Lines of one matrix product: always so many, and so few that one kernel takes them all. On CPUs without AVX-512,
-OpenBLAS rounds the 7th line of a dozen otherwise than the 6th."""
-FORM = "form"  # among the weights where the layers are a pretrained checkpoint's: which ones, as bytes of JSON
+"""Rows of every matrix product: a fixed number, so small that a single BLAS kernel computes them all. Otherwise
+rounding depends on a row's position: without AVX-512, OpenBLAS rounds the 7th row of a dozen differently from the
+6th."""
+FORM = "form"  # array with the form of a pretrained checkpoint, as bytes of JSON; absent without one
 
 
 def normalised(x: Floats, weight: Floats, bias: Floats, epsilon: np.float32 = EPSILON) -> Floats:
@@ -30,7 +31,7 @@ def normalised(x: Floats, weight: Floats, bias: Floats, epsilon: np.float32 = EP
 
 
 def rotation(length: int, head: int) -> tuple[Floats, Floats]:
-    """cos and sin [length, head] of the rotary positions."""
+    """cos and sin [length, head] of the rotary position embedding."""
     frequency: Floats = np.float32(THETA) ** (-np.arange(0, head, 2, dtype=np.float32) / np.float32(head))
     angle = np.arange(length, dtype=np.float32)[:, None] * np.concatenate([frequency, frequency])[None, :]
     return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
@@ -40,12 +41,13 @@ def rotated(x: Floats, cos: Floats, sin: Floats) -> Floats:
     """Rotary position embedding of [..., head]."""
     half = x.shape[-1] // 2
     turned: Floats = np.concatenate([-x[..., half:], x[..., :half]], axis=-1)
-    found: Floats = x * cos + turned * sin
-    return found
+    embedded: Floats = x * cos + turned * sin
+    return embedded
 
 
 def attention(qkv: Floats, heads: int, last: npt.NDArray[np.int64] | None) -> Floats:
-    """[rows, length, 3 x dim] → [rows, length, dim], causal; with `last` [rows]: [rows, 1, dim] at that place alone."""
+    """Causal attention: [rows, length, 3 x dim] → [rows, length, dim]; with `last` [rows]: [rows, 1, dim] at that
+    position."""
     rows, length, _ = qkv.shape
     parts = qkv.reshape(rows, length, heads, -1).transpose(0, 2, 1, 3)
     query, key, value = np.split(parts, 3, axis=-1)
@@ -66,8 +68,8 @@ def attention(qkv: Floats, heads: int, last: npt.NDArray[np.int64] | None) -> Fl
 
 
 def linear(x: Floats, weight: Floats, bias: Floats) -> Floats:
-    """x W' + b over the last axis, as matrix products of LINES lines each: BLAS rounds other shapes otherwise, and a
-    row's bits would depend on its neighbours."""
+    """x W' + b over the last axis, as matrix products of LINES rows each, so that a row's bits don't depend on the
+    others: BLAS rounds differently for other shapes."""
     lines = x.size // x.shape[-1]
     blocks = np.zeros((-(-lines // LINES), LINES, x.shape[-1]), np.float32)
     blocks.reshape(-1, x.shape[-1])[:lines] = x.reshape(lines, -1)
@@ -76,12 +78,13 @@ def linear(x: Floats, weight: Floats, bias: Floats) -> Floats:
 
 
 def silu(x: Floats) -> Floats:
-    """x times its logistic."""
+    """x / (1 + exp(-x))."""
     return np.asarray(x / (1.0 + np.exp(-np.maximum(x, np.float32(-80.0)))), np.float32)
 
 
 def layer(x: Floats, w: Mapping[str, Floats], heads: int, last: npt.NDArray[np.int64] | None) -> Floats:
-    """One layer: attention, then the two-layer perceptron, each on the normalised stream and added to it."""
+    """One decoder layer: attention, then the two-layer perceptron, each with pre-normalisation and a residual
+    connection."""
     at = "attention"
     seen = normalised(x, w["input_layernorm.weight"], w["input_layernorm.bias"])
     qkv = linear(seen, w[f"{at}.query_key_value.weight"], w[f"{at}.query_key_value.bias"])
@@ -94,14 +97,21 @@ def layer(x: Floats, w: Mapping[str, Floats], heads: int, last: npt.NDArray[np.i
 
 
 def last_states(weights: Weights, heads: int, inputs: Floats, last: npt.NDArray[np.int64]) -> Floats:
-    """[rows, dim] the normalised state at place `last` [rows] of inputs [rows, length, dim].
+    """The normalised states at one position of each row.
 
-    weights: `layers.*` stacked over layers, and `final_layer_norm.*`, named as GPTNeoXModel names them.
+    Args:
+        weights: `layers.*`, stacked over layers, and `final_layer_norm.*`, named as in GPTNeoXModel.
+        heads: Attention heads.
+        inputs: [rows, length, dim].
+        last: [rows] the positions.
+
+    Returns:
+        [rows, dim]
     """
     stacked = {name.removeprefix("layers."): array for name, array in weights.items() if name.startswith("layers.")}
     depth = len(next(iter(stacked.values())))
     x = inputs
     for index in range(depth):
-        own = {name: np.asarray(array[index]) for name, array in stacked.items()}
-        x = layer(x, own, heads, last if index == depth - 1 else None)
+        w = {name: np.asarray(array[index]) for name, array in stacked.items()}
+        x = layer(x, w, heads, last if index == depth - 1 else None)
     return normalised(x[:, 0], weights["final_layer_norm.weight"], weights["final_layer_norm.bias"])

@@ -1,8 +1,8 @@
-"""A pretrained backbone's answer in numpy: layers of Llama's, GPT-2's and BERT's kind, with low-rank adapters beside.
+"""The forward pass of a pretrained backbone in numpy: layers like Llama's, GPT-2's and BERT's, with LoRA adapters.
 
-One walk serves all three, since they differ in what is there: rotary or learned positions, a gate, biases, norms of
-queries and keys, norms before or after each half. `backbone` checks against torch that it is the same walk. A row's
-numbers come from its own padded length alone, as in `transformer_answer`.
+One function computes all three, since they differ only in which parts they have: rotary or learned positions, a gate,
+biases, norms of queries and keys, norms before or after each block. `checkpoint` compares it with torch. A row's result
+doesn't depend on the other rows, as in `numpy_forward`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from nightreel.models.neural.transformer.numpy_forward import FORM, Floats, Weig
 
 
 def gelu(x: Floats) -> Floats:
-    """x times the normal distribution's share below it."""
+    """x Φ(x), with the normal distribution function Φ."""
     return np.asarray(0.5 * x * (1.0 + erf(x * np.float32(0.5**0.5))), np.float32)
 
 
 def gelu_tanh(x: Floats) -> Floats:
-    """GPT-2's approximation of it."""
+    """GPT-2's tanh approximation of `gelu`."""
     inner = np.float32((2.0 / np.pi) ** 0.5) * (x + np.float32(0.044715) * x * x * x)
     return np.asarray(0.5 * x * (1.0 + np.tanh(inner)), np.float32)
 
@@ -40,9 +40,22 @@ ACTIVATIONS = {
 
 @dataclass(frozen=True)
 class Form:
-    """heads; head: numbers of one; before: norms stand before each half, not after; epsilon: of the norms; activation;
-    spread: of the checkpoint's words; model, revision, digest: which it is; rank, alpha: of the adapters; config:
-    transformers' own, without words."""
+    """Architecture and origin of a checkpoint.
+
+    Attributes:
+        heads: Attention heads.
+        head: Width of a head.
+        before: Whether norms are before each block, not after.
+        epsilon: Of the norms.
+        activation: Name in `ACTIVATIONS`.
+        spread: Standard deviation of the checkpoint's word embeddings.
+        model: Name of the checkpoint.
+        revision: Its commit on the hub.
+        digest: Its content hash.
+        rank: Of the adapters.
+        alpha: Of the adapters.
+        config: transformers' configuration, without the vocabulary.
+    """
 
     heads: int
     head: int
@@ -58,20 +71,20 @@ class Form:
     config: dict[str, Any]
 
     def encoded(self) -> npt.NDArray[np.uint8]:
-        """As an array that any format holds."""
+        """The form as bytes of JSON, in an array."""
         return np.frombuffer(json.dumps(vars(self), sort_keys=True).encode(), np.uint8).copy()
 
     @classmethod
     def of(cls, weights: Weights) -> Form:
-        """From a backbone's weights."""
+        """Read the form from a backbone's weights."""
         return cls(**json.loads(np.asarray(weights[FORM], np.uint8).tobytes()))
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer's weights: `base.*` and `adapter.*`, by the name of the part."""
+    """One layer's weights (`base.*` and `adapter.*`, by part) and the form."""
 
-    own: Mapping[str, Floats]
+    weights: Mapping[str, Floats]
     form: Form
 
     @classmethod
@@ -80,27 +93,28 @@ class Layer:
         return cls({name: np.asarray(w[index]) for name, w in weights.items() if name.startswith(inside)}, form)
 
     def linear(self, part: str, x: Floats) -> Floats:
-        """x W' + b + x A' B'."""
-        weight = self.own[f"base.layers.{part}.weight"]
+        """x W' + b + (alpha / rank) x A' B'."""
+        weight = self.weights[f"base.layers.{part}.weight"]
         none = np.zeros(len(weight), np.float32)
-        found = linear(x, weight, self.own.get(f"base.layers.{part}.bias", none))
-        down = self.own.get(f"adapter.{part}.down")
+        found = linear(x, weight, self.weights.get(f"base.layers.{part}.bias", none))
+        down = self.weights.get(f"adapter.{part}.down")
         if down is not None:
             narrow = linear(x, down, np.zeros(len(down), np.float32))
             strength = np.float32(self.form.alpha / self.form.rank)
-            found += strength * linear(narrow, self.own[f"adapter.{part}.up"], none)
+            found += strength * linear(narrow, self.weights[f"adapter.{part}.up"], none)
         return found
 
     def norm(self, part: str, x: Floats) -> Floats:
-        """The part's norm of the last axis; x itself where there is no such part."""
-        return normed(self.own, f"base.layers.{part}", x, self.form.epsilon)
+        """The part's norm over the last axis; x where the layer has no such part."""
+        return normed(self.weights, f"base.layers.{part}", x, self.form.epsilon)
 
     def has(self, part: str) -> bool:
-        return f"base.layers.{part}.weight" in self.own
+        """Whether the layer has a part."""
+        return f"base.layers.{part}.weight" in self.weights
 
 
 def normed(weights: Weights, name: str, x: Floats, epsilon: float) -> Floats:
-    """LayerNorm, or root mean square where there is no bias; x itself where there is no weight."""
+    """LayerNorm, RMSNorm where there is no bias, or x where there is no weight."""
     weight, bias = weights.get(f"{name}.weight"), weights.get(f"{name}.bias")
     if weight is None:
         return x
@@ -111,7 +125,7 @@ def normed(weights: Weights, name: str, x: Floats, epsilon: float) -> Floats:
 
 
 def attention(layer: Layer, x: Floats, turns: tuple[Floats, Floats] | None) -> Floats:
-    """[rows, length, hidden] → [rows, length, heads x head], causal; several heads may share a key and a value."""
+    """Causal attention: [rows, length, hidden] → [rows, length, heads x head]. Heads may share keys and values."""
     rows, length, _ = x.shape
     parts = [layer.linear(part, x).reshape(rows, length, -1, layer.form.head) for part in ("query", "key", "value")]
     query, key, value = (part.transpose(0, 2, 1, 3) for part in parts)
@@ -130,7 +144,7 @@ def attention(layer: Layer, x: Floats, turns: tuple[Floats, Floats] | None) -> F
 
 
 def passed(layer: Layer, x: Floats, turns: tuple[Floats, Floats] | None) -> Floats:
-    """One layer: attention, then the perceptron, each added to the stream."""
+    """One decoder layer: attention, then the perceptron, each with a residual connection."""
     before, activation = layer.form.before, ACTIVATIONS[layer.form.activation]
     seen = layer.norm("attention_norm", x) if before else x
     x = x + layer.linear("output", attention(layer, seen, turns))
@@ -144,7 +158,7 @@ def passed(layer: Layer, x: Floats, turns: tuple[Floats, Floats] | None) -> Floa
 
 
 def decoded(weights: Weights, x: Floats) -> Floats:
-    """[rows, length, hidden] the backbone's last states of given inputs."""
+    """[rows, length, hidden] the backbone's last hidden states for inputs of the same shape."""
     form, length = Form.of(weights), x.shape[1]
     turns = None
     if "base.positions" in weights:
@@ -159,9 +173,9 @@ def decoded(weights: Weights, x: Floats) -> Floats:
 
 
 def last_states(weights: Weights, inputs: Floats, last: npt.NDArray[np.int64]) -> Floats:
-    """[rows, dim] what follows place `last` [rows] of inputs [rows, length, dim]: through the layer that leads in, the
-    backbone, and the layer that leads out."""
-    found: Any = decoded(weights, linear(inputs, weights["enter.weight"], weights["enter.bias"]))
-    state = np.take_along_axis(found, last[:, None, None], axis=1)[:, 0]
+    """[rows, dim] the states at position `last` [rows] of inputs [rows, length, dim], through input projection,
+    backbone and output projection."""
+    hidden: Any = decoded(weights, linear(inputs, weights["enter.weight"], weights["enter.bias"]))
+    state = np.take_along_axis(hidden, last[:, None, None], axis=1)[:, 0]
     left = linear(state, weights["leave.weight"], weights["leave.bias"])
     return normalised(left, weights["final_layer_norm.weight"], weights["final_layer_norm.bias"])

@@ -1,11 +1,11 @@
-"""A pretrained decoder as the transformer's layers: frozen, with low-rank adapters (LoRA, by peft) that learn.
+"""A pretrained decoder as the transformer's layers: frozen, with trained low-rank adapters (LoRA, by peft).
 
-Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", ICLR 2022. A layer leads from an item's vector
-into the checkpoint's width and one leads out again; both learn, as do the vectors. Kept are the checkpoint's layers,
-without its words, and the adapters beside them, so that going on needs no checkpoint.
-Memory: 4 bytes a weight of the layers, in training, in the bundle and while answering (MiniLM 43 MB, GPT-2 340 MB);
-rank x (in + out) x 16 bytes a matrix for the adapters while they learn. Ceiling: 6 operations a weight and event
-learned, 2 a weight and event read, so that a hundred million weights want a GPU or few `layers`.
+Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", ICLR 2022. Projections map
+item vectors to the checkpoint's width and back; they are trained, as are the vectors. Stored are the checkpoint's
+layers, without the vocabulary, and the adapters, so that further training doesn't need the checkpoint.
+Memory: 4 bytes a weight of the layers, in training, in the bundle and when scoring (MiniLM 43 MB, GPT-2 340 MB);
+rank x (in + out) x 16 bytes a matrix for the adapters in training. Ceiling: 6 operations a weight and event in
+training, 2 when scoring, so that a hundred million weights need a GPU or few `layers`.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from nightreel.models.neural.transformer.pretrained_numpy import Form
 from nightreel.settings import SettingsError
 from nightreel.settings.backbone import Backbone
 
-VECTORS = 0.05  # spread of an item's starting vector, see transformer_training
+VECTORS = 0.05  # standard deviation of the initial item vectors: FIRST_SPREAD in the module `training`
 
 
 class Adapted(nn.Module):
-    """[rows, length, dim] in and out, through a decoder of another width."""
+    """A decoder of another width between two projections: [rows, length, dim] in and out."""
 
     def __init__(self, decoder: nn.Module, form: Form, dim: int) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Adapted(nn.Module):
         width = int(decoder.config.hidden_size)  # type: ignore[union-attr,arg-type]
         self.enter, self.leave = nn.Linear(dim, width), nn.Linear(width, dim)
         self.final_layer_norm = nn.LayerNorm(dim)
-        # In at the spread of the words that the checkpoint knows, and out the way that leads back.
+        # Inputs get the standard deviation of the checkpoint's word embeddings; the way back is the transpose.
         turn = nn.init.orthogonal_(torch.empty(width, dim))
         with torch.no_grad():
             self.enter.weight.copy_(turn * (form.spread / VECTORS) * max(1.0, width / dim) ** 0.5)
@@ -53,34 +53,34 @@ class Adapted(nn.Module):
                 layer.bias.zero_()
 
     def forward(self, inputs_embeds: Tensor) -> BaseModelOutput:
-        """What follows each place, as transformers' models give it."""
-        found = self.decoder(inputs_embeds=self.enter(inputs_embeds)).last_hidden_state
-        return BaseModelOutput(last_hidden_state=self.final_layer_norm(self.leave(found)))
+        """The states, in the form that transformers' models return."""
+        hidden = self.decoder(inputs_embeds=self.enter(inputs_embeds)).last_hidden_state
+        return BaseModelOutput(last_hidden_state=self.final_layer_norm(self.leave(hidden)))
 
     def train(self, mode: bool = True) -> Adapted:
-        """As any module, but the checkpoint's own dropout stays off: the network around has its own."""
+        """Switch to training mode, with the checkpoint's own dropout off: the surrounding network has its own."""
         super().train(mode)
         self.decoder.eval()
         return self
 
     def parts(self) -> Iterator[Part]:
-        """All that is kept: the checkpoint's weights, the adapters', and those of the layers around."""
+        """All stored parameters: those of the checkpoint, of the adapters, and of the projections."""
         yield from base_parts(self.decoder)
         for index, layer in enumerate(layers_of(self.decoder)):
             for name, module in layer.named_modules():
                 if name in PARTS and hasattr(module, "base_layer"):
                     yield from ((key, index, view) for key, view in _adapter(PARTS[name].split(), module))
-        for own in ("enter", "leave", "final_layer_norm"):
-            yield from ((f"{own}.{kind}", None, values) for kind, values in getattr(self, own).named_parameters())
+        for name in ("enter", "leave", "final_layer_norm"):
+            yield from ((f"{name}.{kind}", None, values) for kind, values in getattr(self, name).named_parameters())
 
     def fixed(self) -> Arrays:
-        """What is kept beside the parts and never changes."""
+        """Stored arrays that are not parameters."""
         parts = {name for name, _, _ in base_parts(self.decoder)}
         return {name: array for name, array in base_arrays(self.decoder, self.form).items() if name not in parts}
 
 
 def _adapter(parts: list[str], module: Any) -> Iterator[tuple[str, Tensor]]:
-    """Both matrices of an adapter, by the part of the layer that it is for."""
+    """Both matrices of an adapter, by the part that it adapts."""
     down, up = module.lora_A["default"].weight, module.lora_B["default"].weight
     for part, view in zip(parts, up.chunk(len(parts)), strict=True):
         yield f"adapter.{part}.down", down
@@ -88,19 +88,25 @@ def _adapter(parts: list[str], module: Any) -> Iterator[tuple[str, Tensor]]:
 
 
 def adapted(backbone: Backbone | Arrays, dim: int, window: int) -> Adapted:
-    """A checkpoint's layers with adapters that do nothing yet, from torch's seed; named, or from what was kept of it.
+    """Add adapters, initialised so that they change nothing, to a checkpoint's layers.
 
-    Raises SettingsError as `opened` does, and where the checkpoint reads fewer places than `window`.
+    Args:
+        backbone: The checkpoint, or its stored weights.
+        dim: Width of item vectors.
+        window: Maximum number of events.
+
+    Raises:
+        SettingsError: As in `opened`, or the checkpoint reads fewer positions than `window`.
     """
     from peft import LoraConfig, LoraModel
 
-    with torch.random.fork_rng(devices=[]):  # so that the adapters are the same, wherever the layers come from
+    with torch.random.fork_rng(devices=[]):  # so that the adapters don't depend on where the layers come from
         decoder, form = opened(backbone) if isinstance(backbone, Backbone) else (rebuilt(backbone), Form.of(backbone))
     most = int(decoder.config.max_position_embeddings)  # type: ignore[union-attr,arg-type]
     if window > most:
         raise SettingsError(
-            f"finetune.members.transformer.window: {window} events, and {form.model} reads {most}. Set it to {most} or "
-            "less."
+            f"finetune.members.transformer.window: {window} events, but {form.model} reads at most {most}. Set it to "
+            f"{most} or less."
         )
     decoder.requires_grad_(False)
     inside = {id(m) for m in layers_of(decoder).modules() if isinstance(m, nn.Linear) or is_turned(m)}

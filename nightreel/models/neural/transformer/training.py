@@ -1,7 +1,7 @@
-"""Training the transformer: torch and transformers' GPT-NeoX over item vectors; the only file of it that needs them.
+"""Training the transformer with torch, to predict the next event at every position of every history.
 
-What it learns from is the next event at every place of every history. Deterministic: the same data, setting, threads
-and machine give the same bytes, since the work is bounded by a budget of events and never by a clock.
+It is deterministic: the same data, hyper-parameters and machine give the same bytes, since the budget is a number of
+events, not a time.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from nightreel.models.neural.transformer.pretrained_training import Adapted, ada
 from nightreel.settings.backbone import Backbone
 
 SEED = 20_261_122
-BATCH_TOKENS = 1024  # events answered in a step, fewer where the data are few:
-STEPS_A_PASS = 48  # at least so many steps go over all events
+BATCH_TOKENS = 1024  # events in a batch; fewer where the data are few, so that
+STEPS_A_PASS = 48  # an epoch has at least this many steps
 LEAST_BATCH = 128
-WARM_UP = 0.05  # share of the budget
-LAST_RATE = 0.02  # of the learning rate, at the end of the cosine
-FIRST_SPREAD = 0.05  # of the ids' starting vectors
-FULL_SOFTMAX = 2500  # items; more are sampled
+WARM_UP = 0.05  # share of the budget with a rising learning rate
+LAST_RATE = 0.02  # share of the peak learning rate at the end
+FIRST_SPREAD = 0.05  # standard deviation of the initial ids
+FULL_SOFTMAX = 2500  # items; larger catalogues use sampled negatives
 
 
 def endless(train: Histories, width: int, most: int, generator: np.random.Generator) -> Iterator[Batch]:
-    """Batches of pass after pass over the histories."""
+    """Batches of one epoch after another, without end."""
     size = min(BATCH_TOKENS, max(LEAST_BATCH, len(train.items) // STEPS_A_PASS))
     while True:
         yield from batches(windows(train, width, generator, most), size, generator)
 
 
 def rate_at(share: float) -> float:
-    """The learning rate's factor when `share` of the budget is spent: a linear rise, then half a cosine."""
+    """Factor on the peak learning rate when `share` of the budget is spent: linear warm-up, then cosine decay."""
     if share < WARM_UP:
         return (share + 0.002) / WARM_UP
     turn = math.pi * (share - WARM_UP) / (1.0 - WARM_UP)
@@ -50,20 +50,19 @@ def rate_at(share: float) -> float:
 
 
 def optimise(network: TransformerNetwork, train: Histories, config: TransformerConfig, *, clock: bool) -> None:
-    """AdamW until every event was answered `passes` times, or `tokens` million were; decay on matrices that are no
-    look-up tables."""
+    """Train in place with AdamW for `epochs`, or until `tokens` million events. Embeddings have no weight decay."""
     device = network.ids.device
-    lessons = TrainingTensors.of(train, len(network.ids), clock, device, rated=network.rating is not None)
+    tensors = TrainingTensors.of(train, len(network.ids), clock, device, rated=network.rating is not None)
     parts: tuple[list[nn.Parameter], list[nn.Parameter]] = ([], [])
     for name, values in network.named_parameters():
-        if not values.requires_grad:  # a checkpoint's own
+        if not values.requires_grad:  # frozen, from a checkpoint
             continue
         parts[name.startswith(("body.layers", "projection")) and values.ndim == 2].append(values)
     groups = [{"params": parts[1], "weight_decay": 0.01}, {"params": parts[0], "weight_decay": 0.0}]
-    # In one pass over the numbers: as a chain of operations it took two fifths of a step over 20,000 items.
+    # Fused: unfused, the optimiser took two fifths of a step with 20,000 items.
     optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
     budget, spent = min(config.tokens * 1e6, config.epochs * len(train.items)), 0
-    every = len(lessons.taken) <= FULL_SOFTMAX
+    every = len(tensors.taken) <= FULL_SOFTMAX
     if not (train.lengths > 1).any():
         return
     most = config.row_windows
@@ -73,7 +72,7 @@ def optimise(network: TransformerNetwork, train: Histories, config: TransformerC
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * rate_at(spent / budget)
         optimiser.zero_grad()
-        loss_of(network, lessons, batch, config.negatives, every).backward()  # type: ignore[no-untyped-call]
+        loss_of(network, tensors, batch, config.negatives, every).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         spent += int(batch[1].sum())
@@ -88,15 +87,20 @@ def trained(
     clock: bool,
     backbone: Backbone | Arrays | None = None,
 ) -> Arrays:
-    """Arrays as `Transformer` keeps them, learned from `train`; `before`: those to continue from; backbone: a
-    pretrained checkpoint to use, or what was kept of one.
+    """Train, and return the arrays that `Transformer` stores. Torch's global state is restored afterwards.
 
-    The global generator and torch's switches are as they were afterwards.
+    Args:
+        train: Positive events, one row a user.
+        catalogue: The items.
+        config: Hyper-parameters.
+        before: Weights to continue from; None: from scratch.
+        clock: Whether times are epoch seconds, not positions.
+        backbone: A pretrained checkpoint, or the stored weights of one; None for layers of its own.
     """
     strict, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
     with seeded(SEED) as device:
         torch.use_deterministic_algorithms(True, warn_only=True)
-        # Sums are then the same on every machine, whatever its cores; batches are small, so two gain little.
+        # One thread, so that sums don't depend on the number of cores. Batches are small, so more would gain little.
         torch.set_num_threads(1)
         try:
             body = None if backbone is None else adapted(backbone, config.dim, config.window)
@@ -111,8 +115,13 @@ def trained(
 
 
 def begin(network: TransformerNetwork, train: Histories, before: Arrays | None) -> None:
-    """First weights: items near those taken near them, biases by use; or the weights `before`, where a bias that is NaN
-    is an item's that they do not know. Raises ValueError where weights are missing or of another shape."""
+    """Initialise ids with co-occurrence factors and biases with item counts, or both with the weights `before`.
+
+    There, a bias of NaN marks an item that is new to them.
+
+    Raises:
+        ValueError: Weights are missing or have another shape.
+    """
     n_items, dim = network.ids.shape
     counts = np.bincount(train.items, minlength=n_items)
     use = np.log1p(counts).astype(np.float32)
@@ -125,7 +134,7 @@ def begin(network: TransformerNetwork, train: Histories, before: Arrays | None) 
         start["bias"] = np.where(np.isnan(start["bias"]), use, start["bias"])
         shapes = {name: values.shape for name, values in arrays_of(network).items()}
         if shapes != {name: values.shape for name, values in start.items()}:
-            raise ValueError("cannot continue: the weights are another network's; fit anew")
+            raise ValueError("can't warm-start: the weights are another network's; train from scratch")
     with torch.no_grad():
         for key, index, values in kept(network):
             if key in start:
@@ -134,6 +143,6 @@ def begin(network: TransformerNetwork, train: Histories, before: Arrays | None) 
 
 
 def arrays_of(network: TransformerNetwork) -> Arrays:
-    """Parameters by name, those of the layers stacked; float32."""
+    """The parameters as float32 arrays by name; those of the layers are stacked."""
     fixed = network.body.fixed() if isinstance(network.body, Adapted) else {}
     return stacked(kept(network)) | fixed

@@ -1,4 +1,4 @@
-"""Hyper-parameters, which the model and its training share."""
+"""Mult-VAE's hyper-parameters, used for training and scoring."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ class VaeConfig(ModelConfig):
     scoring_params: ClassVar[frozenset[str]] = frozenset({"decay"})
 
     hidden: Count = 600
-    """Units of the hidden layers."""
+    """Units of the hidden layers; time and memory grow linearly."""
     latent: Count = 200
-    """Units of the latent layer."""
+    """Units of the latent layer; more fits finer tastes, and noise."""
     dropout: Share = 0.5
-    """Share of the input that is hidden while training."""
+    """Dropout rate of the input in training; higher overfits less."""
     kl: NotNegative = 0.2
-    """Largest weight of the KL term."""
+    """Maximum weight of the KL term; higher overfits less."""
     epochs: Count = 50
     """Passes over all users."""
     batch: Count = 256
-    """Users in a step."""
+    """Users in a batch."""
     learning_rate: Positive = 0.001
-    """Adam's."""
+    """Learning rate of Adam."""
     seed: Seed = 1
-    """Seed of the random start."""
+    """Seed of the random initialisation and of training."""
     decay: Positive = 20.0
-    """Events after which an event of the history counts exp(-1) of the last one."""
+    """Events after which an event's weight in the history falls by a factor e; lower follows recent taste more
+    closely."""

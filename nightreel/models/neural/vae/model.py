@@ -1,9 +1,9 @@
-"""Mult-VAE: a variational autoencoder of whole histories with a multinomial likelihood.
+"""Mult-VAE: a variational autoencoder of histories with a multinomial likelihood.
 
 Source: Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018: input dropout, tanh layers
-items → hidden → latent → hidden → items, the KL term's weight annealed from 0 to `kl`. Answered with the mean of the
-latent distribution; the asking history's events are weighted exp(-j / decay), j events from the end.
-Memory: 8 bytes x items x hidden. Ceiling: an epoch costs users x items x hidden x 12 operations: about 100,000 users
+items → hidden → latent → hidden → items, with the weight of the KL term annealed from 0 to `kl`. Scoring uses the mean
+of the latent distribution; the j-th event from the end of a history has weight exp(-j / decay).
+Memory: 8 bytes x items x hidden. Ceiling: an epoch takes users x items x hidden x 12 operations: about 100,000 users
 and 20,000 items on a GPU, a tenth of both on two cores.
 """
 
@@ -23,20 +23,24 @@ from nightreel.models.neural.torch_training import Weights, plain, seeded
 from nightreel.models.neural.vae.config import VaeConfig
 from nightreel.models.registry import register
 
-DECAY = "decay"  # among the weights' names in a saved folder
+DECAY = "decay"  # name of the array in a saved model
 
 
 @register(
     "vae",
     config=VaeConfig,
     paper="Liang et al., WWW 2018",
-    cost="8 bytes x items x hidden; an epoch costs users x items x hidden x 12 operations",
+    cost="8 bytes x items x hidden; users x items x hidden x 12 operations an epoch",
     ceiling="100,000 users and 20,000 items on a GPU, a tenth of both on two cores",
 )
 @dataclass(frozen=True)
 class Vae:
-    """weights: of the layers `enter` [hidden, items], `mean` [latent, hidden], `leave` [hidden, latent] and
-    `out` [items, hidden], each with a bias.
+    """A trained Mult-VAE.
+
+    Attributes:
+        weights: Of the layers `enter` [hidden, items], `mean` [latent, hidden], `leave` [hidden, latent] and
+            `out` [items, hidden], each with a bias.
+        decay: Number of events after which an event's weight falls by a factor e.
     """
 
     weights: Weights
@@ -44,8 +48,8 @@ class Vae:
 
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, config: VaeConfig, *, clock: bool) -> Self:
-        """Adam over batches of users drawn anew every epoch; untaken items everywhere give zero scores."""
-        from nightreel.models.neural.vae.training import layers, train_network  # torch, which a reader does not have
+        """Train with Adam on the binary histories."""
+        from nightreel.models.neural.vae.training import layers, train_network  # torch, which the base install lacks
 
         taken = binary_matrix(train, catalogue.n_items)
         taken = taken[np.diff(taken.indptr) > 0]
@@ -56,7 +60,7 @@ class Vae:
         return cls(weights, config.decay)
 
     def with_scoring_params(self, config: VaeConfig) -> Self:
-        """The same network asked with another decay."""
+        """The same network with another decay."""
         return replace(self, decay=config.decay)
 
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
@@ -73,10 +77,10 @@ class Vae:
         return np.asarray(scores, np.float32)
 
     def arrays(self) -> Arrays:
-        """The layers and the decay."""
+        """The weights and the decay."""
         return {**self.weights, DECAY: np.array([self.decay])}
 
     @classmethod
     def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
-        """From `arrays()`."""
+        """Restore a model from `arrays()`."""
         return cls({name: np.asarray(a) for name, a in arrays.items() if name != DECAY}, float(arrays[DECAY][0]))

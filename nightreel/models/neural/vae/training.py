@@ -11,7 +11,7 @@ from nightreel.models.neural.vae.config import VaeConfig
 
 
 def layers(n_items: int, hidden: int, latent: int) -> torch.nn.ModuleDict:
-    """The five layers; `spread`, the latent log-variance, is for training alone."""
+    """The five layers; `spread`, the latent log-variance, is used only in training."""
     made: dict[str, nn.Module] = {
         "enter": nn.Linear(n_items, hidden),
         "mean": nn.Linear(hidden, latent),
@@ -26,7 +26,7 @@ def layers(n_items: int, hidden: int, latent: int) -> torch.nn.ModuleDict:
 
 
 def train_network(network: torch.nn.ModuleDict, taken: sp.csr_matrix, config: VaeConfig, device: torch.device) -> None:
-    """Train in place. taken: binary [users, n_items], no empty row."""
+    """Train in place with Adam. taken: binary [users, n_items] without empty rows."""
     users, batch, epochs = taken.shape[0], config.batch, config.epochs
     optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
     steps, step = epochs * -(-users // batch), 0
@@ -34,7 +34,7 @@ def train_network(network: torch.nn.ModuleDict, taken: sp.csr_matrix, config: Va
         order = torch.randperm(users).numpy()
         for start in range(0, users, batch):
             x = torch.from_numpy(taken[order[start : start + batch]].toarray()).to(device)
-            # The weight of KL reaches its cap halfway, so that the rest is learned at the cap.
+            # The KL weight reaches its maximum halfway, so that the second half is trained with it.
             loss = bound(network, x, config.dropout, config.kl * min(1.0, 2.0 * step / steps))
             optimiser.zero_grad()
             torch.autograd.backward(loss)
@@ -43,7 +43,7 @@ def train_network(network: torch.nn.ModuleDict, taken: sp.csr_matrix, config: Va
 
 
 def bound(network: torch.nn.ModuleDict, x: torch.Tensor, dropout: float, kl: float) -> torch.Tensor:
-    """The negative evidence bound of a batch [b, n_items], averaged over users."""
+    """Mean negative evidence lower bound of a batch [b, n_items]."""
     entered = functional.dropout(functional.normalize(x, dim=1), dropout)
     hidden = torch.tanh(network["enter"](entered))
     mean, spread = network["mean"](hidden), network["spread"](hidden)
