@@ -3,7 +3,8 @@
     python examples/add_a_model.py     # fits it on a made-up log, scores, saves, loads, and scores again
 
 To have it take part in a night, move both classes into a file in one of the rooms of nightreel/models, where the
-registry finds it by itself, and list the values to try in params.yaml under finetune.members. docs/extending.md has the steps.
+registry finds it by itself, and list the values to try in params.yaml under finetune.members. docs/extending.md has the
+steps.
 
 Source: the baseline "Markov chain" of Ludewig & Jannach, "Evaluation of Session-based Recommendation Algorithms", User
 Modeling and User-Adapted Interaction 2018. Memory: 12 bytes for each pair of items that follow each other. Ceiling:

@@ -220,5 +220,5 @@ def test_a_bundle_beyond_its_size_or_memory_is_held(work: Path) -> None:
         told = read_json(state_directory() / "notes" / "refit.json")
     assert 20 < told["memory_mb"] < 1000 and told["latency_ms"] > 0
     held = read_json(work / "data/refit/held.json")["empty"]
-    assert "MB (limit 0)" in held and "a reader takes more than 1 MB of memory" in held
+    assert "MB (limit 0)" in held and "a reader needs more than 1 MB of memory" in held
     assert not (work / "data/refit/bundle").exists()

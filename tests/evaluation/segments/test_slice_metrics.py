@@ -38,7 +38,7 @@ def test_parts_add_up_to_the_whole(tmp_path: Path) -> None:
         parts = (a.users * a.metrics[name].point + b.users * b.metrics[name].point) / every.users
         assert parts == pytest.approx(every.metrics[name].point)
         assert a.metrics[name].low <= a.metrics[name].point <= a.metrics[name].high
-    assert every.beyond == pytest.approx(scores.beyond["blend"]) and "serendipity@10" in every.beyond
+    assert every.beyond == pytest.approx(scores.beyond_accuracy["blend"]) and "serendipity@10" in every.beyond
     rest, lists = whole.take(np.flatnonzero(~first)), {name: own[~first] for name, own in scores.lists.items()}
     # One fold asked of b is as two, but for what is of whole lists' sets: coverage and its like.
     alone = beyond_accuracy_metrics([rest], [lists["blend"]], [lists["popularity"]], catalogue["catalogue"])
