@@ -13,6 +13,7 @@ from nightreel.errors import UserError
 
 Mask = npt.NDArray[np.bool_]
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+ISO_DATE = r"^\d{4}-\d{2}-\d{2}"
 NOTHING = r"^(|nan|NaN|NAN|null|NULL|None|NA|N/A)$"
 """Texts that stand for a missing number, time or flag; in titles and ids they are kept as they are."""
 YES, NO = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no")

@@ -13,7 +13,7 @@ from nightreel.data.contract.schema import ARROW_TYPES, CLEAN_EVENTS, MOMENT, SE
 from nightreel.data.contract.tables import ERASURES, EVENTS_TABLE, RULES, TABLES, Column, Table
 from nightreel.data.ingest import timestamps
 from nightreel.data.ingest.casting import Mask, cast_cells, is_text, to_text, wrong_type
-from nightreel.data.ingest.file_formats import Raw
+from nightreel.data.ingest.raw_tables import Raw
 from nightreel.data.privacy import pseudonym, redacted
 from nightreel.data.quality import editorial_checks, row_checks
 from nightreel.data.quality.future_events import without_future

@@ -12,7 +12,7 @@ import pytest
 
 from nightreel.data.contract.tables import EVENTS_TABLE, ITEMS
 from nightreel.data.ingest.casting import cast_cells, cast_or_null
-from nightreel.data.ingest.file_formats import Broken, Raw
+from nightreel.data.ingest.raw_tables import Broken, Raw
 from nightreel.data.privacy import pseudonym
 from nightreel.data.quality.type_tables import Loaded, load
 from nightreel.errors import UserError
