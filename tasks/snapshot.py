@@ -96,7 +96,8 @@ def _write_tables(source: Source, settings: Settings, key: bytes | None, named: 
     import pyarrow.parquet as pq
 
     from nightreel.data.daily_files import write_days
-    from nightreel.data.ingest.file_formats import Raw, raw_columns, read_raw
+    from nightreel.data.ingest.file_formats import raw_columns, read_raw
+    from nightreel.data.ingest.raw_tables import Raw
     from nightreel.data.quality.type_tables import load as load_tables
 
     contract = with_named(settings.evaluate.slices)

@@ -17,6 +17,8 @@ ISO_DATE = r"^\d{4}-\d{2}-\d{2}"
 NOTHING = r"^(|nan|NaN|NAN|null|NULL|None|NA|N/A)$"
 """Texts that stand for a missing number, time or flag; in titles and ids they are kept as they are."""
 YES, NO = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no")
+EXACT = 2**53
+"""Greatest whole number up to which a floating-point column tells neighbouring ids apart."""
 TOO_MANY = 100_000
 """Number of cells in another encoding from which on the whole file counts as being in that encoding."""
 
@@ -27,20 +29,22 @@ def mask_of(flags: pa.Array) -> Mask:
     return mask
 
 
-def cast_or_null(cells: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Cast; a cell that can't be cast becomes null. Failing ranges are halved, so that few bad cells cost few casts."""
+def cast_or_null(cells: pa.Array, kind: pa.DataType, *, safe: bool = True) -> pa.Array:
+    """Cast; a cell that can't be cast becomes null. Failing ranges are halved, so that few bad cells cost few casts.
+    safe: False lets digits be cut off."""
     try:
-        return cells.cast(kind)
+        return cells.cast(kind, safe=safe)
     except pa.ArrowException:
         if len(cells) == 1:
             return pa.nulls(1, kind)
         middle = len(cells) // 2
-        return pa.concat_arrays([cast_or_null(cells[:middle], kind), cast_or_null(cells[middle:], kind)])
+        return pa.concat_arrays([cast_or_null(half, kind, safe=safe) for half in (cells[:middle], cells[middle:])])
 
 
 def to_text(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]:
-    """(UTF-8 text, mask of cells that are not UTF-8) of a scalar column; "" becomes null. Raises UserError for
-    nested and boolean columns, and for a file that is entirely in another encoding."""
+    """(UTF-8 text, mask of invalid cells) of a scalar column; "" becomes null. Invalid are cells that are not UTF-8,
+    and fractions beyond EXACT, which are no longer the ids that they were. Raises UserError for nested and boolean
+    columns, and for a file that is entirely in another encoding."""
     kind = cells.type
     if is_text(kind) and not _is_valid(cells):
         cells, kind = cells.cast(pa.large_binary()), pa.large_binary()
@@ -55,11 +59,15 @@ def to_text(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]
         # pandas writes whole-number ids with a gap as floats: 12.0 means 12.
         whole = pc.equal(pc.floor(cells), cells)
         text = pc.if_else(whole, cast_or_null(cells, pa.int64()).cast(pa.string()), cells.cast(pa.string()))
-        text, bad = pc.if_else(pc.is_nan(cells), None, text), np.zeros(len(cells), bool)
+        text = pc.if_else(pc.is_nan(cells), None, text)
+        bad = mask_of(pc.greater(pc.abs(cells), float(EXACT)))
     elif pa.types.is_boolean(kind) or pa.types.is_nested(kind):
         raise wrong_type(file, column, kind)
     else:
-        text, bad = cells.cast(pa.string()), np.zeros(len(cells), bool)
+        try:
+            text, bad = cells.cast(pa.string()), np.zeros(len(cells), bool)
+        except pa.ArrowException:
+            raise wrong_type(file, column, kind) from None
     return pc.if_else(pc.equal(text, ""), None, text), bad
 
 

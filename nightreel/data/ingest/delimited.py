@@ -15,7 +15,7 @@ import pyarrow.csv as pv
 
 from nightreel.data.contract.tables import Table
 from nightreel.data.ingest import open_quotes
-from nightreel.data.ingest.raw_tables import Broken, Raw, require_distinct
+from nightreel.data.ingest.raw_tables import Broken, Raw, is_utf8, require_distinct
 from nightreel.errors import UserError
 
 BLOCK_BYTES = 64 << 20
@@ -42,12 +42,19 @@ def read_delimited(content: bytes, file: str, table: Table, delimiter: str) -> R
     """
     names, body, line = _header(content, file, delimiter)
     require_distinct(file, names)
+    if not is_utf8(body):
+        body = open_quotes.with_plain_faults(body, delimiter, len(names))
     raw, fault = Raw(table.name, file, {}, np.zeros(0, np.int64)), ""
     try:
         raw = _parse(raw, body, names, delimiter)
     except pa.ArrowException as error:
-        fault = "a quoted cell is never closed" if "straddl" in str(error) else str(error).splitlines()[0]
-    if b'"' in body and (fault or _has_long_cells(raw, body)) and any(c.filled and c.name in names for c in table.columns):
+        # Arrow's own message may quote a row, and with it a user id.
+        fault = "a quoted cell is never closed" if "straddl" in str(error) else "its rows can't be told apart"
+    if (
+        b'"' in body
+        and (fault or _has_long_cells(raw, body))
+        and any(c.filled and c.name in names for c in table.columns)
+    ):
         freed = open_quotes.free(body, delimiter, names, table, line)
         if freed.lines:
             body, raw, fault = freed.content, _of_freed(raw, freed, names, delimiter), ""

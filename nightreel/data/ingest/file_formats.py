@@ -9,10 +9,13 @@ import io
 import lzma
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from urllib.parse import unquote
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nightreel.data.contract.tables import TABLES, Column, Table
@@ -21,6 +24,10 @@ from nightreel.data.ingest.json_lines import read_lines
 from nightreel.data.ingest.raw_tables import Broken, Raw, require_distinct
 from nightreel.data.ingest.sources import SourceFile
 from nightreel.errors import UserError
+
+UUID_BYTES = 16
+NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+"""Value of a partition in the path of rows that have none."""
 
 
 def raw_columns(file: str, cells: dict[str, list[str]]) -> tuple[str, dict[str, pa.Array], npt.NDArray[np.int64]]:
@@ -46,7 +53,18 @@ def read_raw(file: SourceFile, tables: Mapping[str, Table] = TABLES) -> Raw:
     else:
         columns, rows, broken, notes = read_lines(_text_bytes(file, packed), table, file.name)
         raw = Raw(file.table, file.name, columns, rows, [Broken(*fault) for fault in broken], notes)
-    return _known_columns(raw, table)
+    return _known_columns(_with_partitions(raw, table), table)
+
+
+def _with_partitions(raw: Raw, table: Table) -> Raw:
+    """Add the columns that only the path has: `events/event=watch/part-0.parquet`."""
+    columns, n = dict(raw.columns), len(raw.rows)
+    for part in raw.file.split("/")[1:-1]:
+        name, given, value = part.partition("=")
+        if given and name in table.names and name not in columns:
+            text = None if value == NO_PARTITION else unquote(value)
+            columns[name] = pa.repeat(pa.scalar(text, pa.string()), n)
+    return replace(raw, columns=columns)
 
 
 def _content(file: SourceFile, packed: str) -> bytes:
@@ -97,9 +115,22 @@ def _read_parquet(file: SourceFile, packed: str) -> Raw:
 
 
 def _plain(column: pa.ChunkedArray) -> pa.Array:
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    """A column as one array, without dictionaries, run lengths and extension types; a UUID becomes its text."""
+    cells = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    while isinstance(cells.type, (pa.BaseExtensionType, pa.DictionaryType, pa.RunEndEncodedType)):
+        if isinstance(cells.type, pa.DictionaryType):
+            cells = cells.dictionary_decode()
+        elif isinstance(cells.type, pa.RunEndEncodedType):
+            cells = pc.run_end_decode(cells)
+        else:
+            cells = cells.storage
+    if pa.types.is_float16(cells.type):  # hardly any function of arrow takes it
+        return cells.cast(pa.float32())
+    if pa.types.is_fixed_size_binary(cells.type) and cells.type.byte_width == UUID_BYTES:
+        coded = cells.dictionary_encode()
+        names = pa.array([str(UUID(bytes=name)) for name in coded.dictionary.to_pylist()], pa.string())
+        return names.take(coded.indices)
+    return cells.cast(pa.binary()) if pa.types.is_fixed_size_binary(cells.type) else cells
 
 
 def _known_columns(raw: Raw, table: Table) -> Raw:
@@ -111,7 +142,8 @@ def _known_columns(raw: Raw, table: Table) -> Raw:
         if column.required and column.name not in found:
             raise UserError(_missing(raw.file, column, list(found)))
     surplus = sorted(set(found) - set(table.names))
-    notes = [f"{raw.file}: the column `{name}` is read as `{known}`." for name, known in taken.items()]
+    read_as = ", ".join(f"`{name}` as `{known}`" for name, known in taken.items())
+    notes = [f"{raw.file}: columns with other names: {read_as}."] if taken else []
     notes += (
         [f"{raw.file}: ignored columns that are not part of the contract: {', '.join(surplus)}."] if surplus else []
     )

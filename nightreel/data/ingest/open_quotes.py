@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from nightreel.data.contract.tables import Table
 from nightreel.data.ingest.casting import ISO_DATE, NUMBER
+from nightreel.data.ingest.raw_tables import is_utf8
 
 SAMPLE = 2000
 """Number of ordinary rows from which the shapes of ids are learned."""
@@ -127,6 +128,18 @@ def free(body: bytes, delimiter: str, names: Sequence[str], table: Table, line: 
                 unreadable[row] = line + at
                 content.append(_quoted([b""] * (2 if len(names) == 1 else 1), dialect.delimiter))
     return Freed(b"".join(content), unreadable, quotes, freed, first)
+
+
+def with_plain_faults(body: bytes, delimiter: str, columns: int) -> bytes:
+    """The same content, in which rows with another number of cells are plain ASCII: arrow can't hand over others."""
+    dialect, lines = Dialect(delimiter), body.splitlines(keepends=True)
+    for begin, end, _ in records(lines, dialect):
+        text = b"".join(lines[begin:end])
+        if text.isascii() or is_utf8(text):
+            continue
+        if end - begin > 1 or len(dialect.cells(text.rstrip(b"\r\n"))) != columns:
+            lines[begin:end] = [line.decode("ascii", "replace").encode("ascii", "replace") for line in lines[begin:end]]
+    return b"".join(lines)
 
 
 def _quoted(cells: Sequence[bytes], delimiter: bytes) -> bytes:

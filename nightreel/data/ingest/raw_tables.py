@@ -38,3 +38,15 @@ def require_distinct(file: str, columns: Sequence[str]) -> None:
     for column in columns:
         if columns.count(column) > 1:
             raise UserError(f"{file}: column `{column}` appears {columns.count(column)} times. Keep one of them.")
+
+
+def is_utf8(content: bytes) -> bool:
+    """Whether content is valid UTF-8; without a copy of it."""
+    if content.isascii():
+        return True
+    offsets = pa.py_buffer(np.array([0, len(content)], np.int64))
+    try:
+        pa.Array.from_buffers(pa.large_string(), 1, [None, offsets, pa.py_buffer(content)]).validate(full=True)
+    except pa.ArrowException:
+        return False
+    return True

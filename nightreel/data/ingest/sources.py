@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ def open_source(named: str, downloads: Path, open_remote: Callable[[str], Remote
     if not folder.is_dir():
         fault = "is a file, not a folder" if folder.exists() else "folder not found"
         raise UserError(f"snapshot.source {named!r}: {fault}. Give a folder, s3://bucket/prefix or {movielens.NAME}.")
-    return _folder(folder, folder.resolve().name, named)
+    return _folder(folder, _printable(folder.resolve().name), named)
 
 
 def table_of(name: str) -> str | None:
@@ -88,7 +89,7 @@ def _folder(folder: Path, name: str, shown: str) -> Source:
     try:
         places = [folder.glob("*"), *(folder.glob(f"{table}/**/*") for table in TABLES)]
         paths = sorted(path for place in places for path in place if path.is_file())
-        names = {path.relative_to(folder).as_posix(): path for path in paths}
+        names = {_printable(path.relative_to(folder).as_posix()): path for path in paths}
         files = tuple(SourceFile(t, n, path) for n, path in names.items() if (t := table_of(n)) is not None)
         _check_complete(files, names, shown)
         terms = folder / "terms.txt"
@@ -97,6 +98,11 @@ def _folder(folder: Path, name: str, shown: str) -> Source:
     except PermissionError as error:
         raise UserError(f"{error.filename}: permission denied. Give this user read access.") from None
     return Source(name, stated, fingerprint, files)
+
+
+def _printable(name: str) -> str:
+    """A file's name as text that can be stored: bytes that are not UTF-8 are written as \\xff."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _check_complete(files: Iterable[SourceFile], names: Iterable[str], shown: str) -> None:

@@ -134,7 +134,9 @@ def mark_columns(marks: Violations, table: Table, rows: pa.Table) -> None:
             marks.mark(mask_of(pc.invert(fits)), "impossible value", column.name)
         for bound, below in ((column.low, pc.less), (column.above, pc.less_equal), (column.high, pc.greater)):
             if bound is not None:
-                marks.mark(mask_of(below(cells, bound)), "impossible value", column.name)
+                # In the column's own type: not every large whole number can be compared with a fraction.
+                limit = pa.scalar(int(bound) if pa.types.is_integer(cells.type) else bound, cells.type)
+                marks.mark(mask_of(below(cells, limit)), "impossible value", column.name)
 
 
 def _mark_values(marks: Violations, events: pa.Table) -> None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from nightreel.data.contract.schema import ARROW_TYPES, CLEAN_EVENTS, MOMENT, SET_ASIDE, SOURCE, event_type
 from nightreel.data.contract.tables import ERASURES, EVENTS_TABLE, RULES, TABLES, Column, Table
 from nightreel.data.ingest import timestamps
-from nightreel.data.ingest.casting import Mask, cast_cells, is_text, to_text, wrong_type
+from nightreel.data.ingest.casting import EXACT, Mask, cast_cells, is_text, to_text, wrong_type
 from nightreel.data.ingest.raw_tables import Raw
 from nightreel.data.privacy import pseudonym, redacted
 from nightreel.data.quality import editorial_checks, row_checks
@@ -179,6 +179,11 @@ def _cells(raw: Raw, column: Column, unit: str) -> tuple[pa.Array, Mask]:
 def _refuse_wrong_column(raw: Raw, column: Column, cells: pa.Array, bad: Mask) -> None:
     given = len(cells) - cells.null_count
     if given > 1 and int(bad.sum()) >= given:
+        if column.kind == "id" and pa.types.is_floating(cells.type):
+            raise UserError(
+                f"{raw.file}: column `{column.name}` holds floating-point numbers beyond {EXACT:,}, where ids are no "
+                "longer told apart. Store ids as text or whole numbers."
+            )
         raise wrong_type(raw.file, column, "invalid in every row")
 
 
@@ -226,7 +231,10 @@ def _rejected(
 def _cell(cells: pa.Array, row: int) -> object:
     """A cell as a Python value; text as bytes, because it may not be UTF-8."""
     if not is_text(cells.type):
-        return cells[row].as_py()
+        try:
+            return cells[row].as_py()
+        except (ValueError, OverflowError):  # a time outside Python's calendar, or in nanoseconds
+            return cells.slice(row, 1).cast(pa.string())[0].as_py()
     buffer = cells[row].as_buffer()
     return None if buffer is None else buffer.to_pybytes()
 
@@ -238,6 +246,8 @@ def _shown(cell: object) -> object:
 def _rule(cell: object) -> str:
     if cell is None:
         return "empty cell"
+    if isinstance(cell, float) and abs(cell) > EXACT:
+        return "inexact number"
     try:
         cell.decode() if isinstance(cell, bytes) else str(cell).encode()
     except UnicodeError:

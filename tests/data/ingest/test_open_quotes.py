@@ -80,4 +80,4 @@ def test_wrapped_and_capital_column_names_are_read(tmp_path: Path) -> None:
     assert {name: cells.to_pylist() for name, cells in found.columns.items()} == {
         "item_id": [b"1"], "title": [b"A"], "genres": [b"Drama"]
     }  # fmt: skip
-    assert "the column `Item_ID` is read as `item_id`" in " ".join(found.notes) and "my note" in found.notes[-1]
+    assert "`Item_ID` as `item_id`" in found.notes[0] and "my note" in found.notes[-1]
