@@ -99,8 +99,9 @@ def _check(clean: Clean, settings: Validate, known: dict[str, Any] | None, notes
         kept.mkdir(parents=True, exist_ok=True)
         (kept / "validate.md").write_text(report.as_markdown(clean.accounts, [*notes, str(error)], {}), "utf-8")
         pq.write_table(clean.quarantine, kept / "quarantine.parquet", compression="zstd")
+        also = "".join(f"\nwarning: {note}" for note in notes)
         raise UserError(
-            f"{error}\nCorrect the source, or raise validate.quarantine_share. Violations of all rules: "
+            f"{error}{also}\nCorrect the source, or raise validate.quarantine_share. Violations of all rules: "
             f"{kept / 'validate.md'}; quarantined rows: {kept / 'quarantine.parquet'}"
         ) from None
 

@@ -15,7 +15,7 @@ from nightreel.data.ingest import timestamps
 from nightreel.data.ingest.casting import EXACT, Mask, cast_cells, is_text, to_text, wrong_type
 from nightreel.data.ingest.raw_tables import Raw
 from nightreel.data.privacy import pseudonym, redacted
-from nightreel.data.quality import editorial_checks, row_checks
+from nightreel.data.quality import editorial_checks, id_forms, row_checks
 from nightreel.data.quality.future_events import without_future
 from nightreel.data.quality.violations import Violations
 from nightreel.errors import UserError
@@ -58,7 +58,12 @@ def load(
     for name, table in tables.items():
         _require_named(table, parts[name])
     unit, clock = clock_of(parts["events"], clock)
-    loaded = {name: [_typed(raw, tables[name], unit, key) for raw in own] for name, own in parts.items()}
+    users = id_forms.distinct_ids(parts["events"], EVENTS_TABLE["user_id"])
+    erased = id_forms.distinct_ids(parts["erasures"], ERASURES["user_id"])
+    meant = {"erasures": id_forms.meant(erased, users)}
+    loaded = {
+        name: [_typed(raw, tables[name], unit, key, meant.get(name, {})) for raw in own] for name, own in parts.items()
+    }
     rejected = [row for own in loaded.values() for _, bad in own for row in bad]
     events = _stack(_present(tables["events"], parts["events"]), loaded["events"], None)
     events, late = without_future(events, clock, now, private=key is not None)
@@ -70,7 +75,7 @@ def load(
         rejected=pa.concat_tables([pa.Table.from_pylist(rejected, schema=SET_ASIDE), late]),
         clock=clock,
         rows=rows,
-        notes=[note for raw in raws for note in raw.notes],
+        notes=[*(note for raw in raws for note in raw.notes), *id_forms.warnings_of_ids(parts, users, erased)],
     )
 
 
@@ -90,7 +95,7 @@ def load_rules(raw: Raw, items: pa.Table) -> pa.Table:
 
 def _faultless(raw: Raw, mark: Callable[[pa.Table], Violations]) -> pa.Table:
     """A file's rows in the contract's columns, with their source; raises UserError if one is invalid."""
-    table, rejected = _typed(raw, TABLES[raw.table], "s", None)
+    table, rejected = _typed(raw, TABLES[raw.table], "s", None, {})
     table = _stack(TABLES[raw.table].columns, [(table, [])], ARROW_TYPES)
     fault = [*rejected, *mark(table).set_aside(raw.table, table, private=False).to_pylist()]
     if fault:
@@ -141,16 +146,18 @@ def moments_of(raw: Raw, column: Column) -> timestamps.ParsedTimestamps:
     return timestamps.read_moments(cells)
 
 
-def _typed(raw: Raw, table: Table, unit: str, key: bytes | None) -> tuple[pa.Table, list[dict[str, object]]]:
-    """(valid rows, rejected rows) of a file."""
+def _typed(
+    raw: Raw, table: Table, unit: str, key: bytes | None, meant: Mapping[str, str]
+) -> tuple[pa.Table, list[dict[str, object]]]:
+    """(valid rows, rejected rows) of a file. meant: user id in the file → the id that it stands for."""
     arrays: dict[str, pa.Array] = {}
     faults: dict[str, Mask] = {}
     for name, cells in raw.columns.items():
         column = table[name]
         arrays[name], faults[name] = _cells(raw, column, unit)
         _refuse_wrong_column(raw, column, cells, faults[name])
-    if key is not None and "user_id" in arrays:
-        arrays["user_id"] = _pseudonyms(arrays["user_id"], key)
+    if "user_id" in arrays and (key is not None or meant):
+        arrays["user_id"] = _pseudonyms(arrays["user_id"], key, meant)
     bad = np.logical_or.reduce([*faults.values(), np.zeros(len(raw.rows), bool)])
     arrays["source_file"] = pa.repeat(pa.scalar(raw.file, pa.string()), len(raw.rows))
     arrays["source_row"] = pa.array(raw.rows)
@@ -187,9 +194,11 @@ def _refuse_wrong_column(raw: Raw, column: Column, cells: pa.Array, bad: Mask) -
         raise wrong_type(raw.file, column, "invalid in every row")
 
 
-def _pseudonyms(users: pa.Array, key: bytes) -> pa.Array:
+def _pseudonyms(users: pa.Array, key: bytes | None, meant: Mapping[str, str]) -> pa.Array:
+    """Pseudonyms of the users that are meant; without a key their ids."""
     coded = users.dictionary_encode()
-    names = [pseudonym(key, user) for user in coded.dictionary.to_pylist()]
+    names = [meant.get(user, user) for user in coded.dictionary.to_pylist()]
+    names = names if key is None else [pseudonym(key, user) for user in names]
     return pa.array(names, pa.string()).take(coded.indices)
 
 
