@@ -216,7 +216,7 @@ CASES: list[tuple[str, Callable[[Path], None], dict[str, Any], str]] = [
         "everybody erased",
         write("erasures.csv", "user_id\n" + "".join(f"u{n:03d}\n" for n in range(60))),
         {},
-        r"events: no clean row remains: 1,440 of 1,440 rows are erased, 0 quarantined\.\nCorrect the source",
+        r"events: no clean row remains: 1,440 of 1,440 rows are erased, 0 quarantined\.\nViolations",
     ),
     (
         "a rule misspelt",

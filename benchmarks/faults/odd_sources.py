@@ -4,9 +4,9 @@
     python -m benchmarks.faults.odd_sources --cases 500 --seed 7
 
 Half of them are tables that Hypothesis makes: columns of other types, odd cells, other formats. The other half are
-sound files with bytes flipped, cut, doubled or put in. They run in batches, each in a process of its own, so that a crash of
-native code is counted, too. Every source has to end in a result or in a UserError; in a result, the rows of a table are
-those of its files, and no user id may stand in what was written. Ends with status 1 otherwise.
+sound files with bytes flipped, cut, doubled or put in. They run in batches, each in a process of its own, so that a
+crash of native code is counted, too. Every source has to end in a result or in a UserError; in a result, the rows of a
+table are those of its files, and no user id may stand in what was written. Ends with status 1 otherwise.
 """
 
 from __future__ import annotations

@@ -189,7 +189,7 @@ def _write_parquet(columns: Table, draw: Draw) -> bytes:
             arrays[name] = pa.array([_text(cell) or None for cell in cells], pa.string())
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(arrays), sink)
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue().to_pybytes())
 
 
 WRITE: dict[str, Callable[[Table, Draw], bytes]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unicodedata import normalize
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -9,12 +11,13 @@ import pyarrow.compute as pc
 
 from nightreel.data.contract.schema import ARROW_TYPES
 from nightreel.data.contract.tables import Column
+from nightreel.data.ingest import readings
 from nightreel.errors import UserError
 
 Mask = npt.NDArray[np.bool_]
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 ISO_DATE = r"^\d{4}-\d{2}-\d{2}"
-NOTHING = r"^(|nan|NaN|NAN|null|NULL|None|NA|N/A)$"
+NOTHING = r"(?i)^(|nan|null|none|nil|na|n/a|#n/a|nat|<na>|\\n|--?|undefined)$"
 """Texts that stand for a missing number, time or flag; in titles and ids they are kept as they are."""
 YES, NO = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no")
 EXACT = 2**53
@@ -96,7 +99,8 @@ def cast_cells(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Ma
         return _flags(cells, file, column)
     if column.kind == "label" and pa.types.is_boolean(cells.type):
         cells = cells.cast(pa.string())
-    return to_text(cells, file, column)
+    text, bad = to_text(cells, file, column)
+    return readings.sensible(readings.without_marks(text), column), bad
 
 
 def _is_valid(cells: pa.Array) -> bool:
@@ -140,7 +144,7 @@ def _flags(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]:
     text = pc.utf8_lower(pc.utf8_trim_whitespace(text))
     yes, no = pc.is_in(text, pa.array(YES)), pc.is_in(text, pa.array(NO))
     known = mask_of(pc.or_(yes, no))
-    nothing = ~mask_of(text.is_valid()) | mask_of(pc.match_substring_regex(text, NOTHING.lower()))
+    nothing = ~mask_of(text.is_valid()) | mask_of(pc.match_substring_regex(text, NOTHING))
     return pc.if_else(pa.array(known), yes, None), bad | ~(known | nothing)
 
 
@@ -153,15 +157,18 @@ def _lists(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]:
         lists, bad = cells.cast(ARROW_TYPES["list"]), np.zeros(len(cells), bool)
     else:
         text, bad = to_text(cells, file, column)
-        lists = pc.split_pattern(text, "|")
+        coded = text.dictionary_encode()
+        found = pa.array([readings.labels(cell) for cell in coded.dictionary.to_pylist()], ARROW_TYPES["list"])
+        lists = found.take(coded.indices)
     return _tidy_labels(lists), bad
 
 
 def _tidy_labels(lists: pa.Array) -> pa.Array:
-    """Trim labels and drop empty and repeated ones, in order; a missing list becomes an empty one."""
+    """Trim labels, in Unicode's composed form, and drop empty and repeated ones, in order; a missing list becomes an
+    empty one."""
     return pa.array([_tidy(labels or []) for labels in lists.to_pylist()], ARROW_TYPES["list"])
 
 
 def _tidy(labels: list[str | None]) -> list[str]:
-    trimmed = (label.strip() for label in labels if label)
+    trimmed = (normalize("NFC", label).strip() for label in labels if label)
     return list(dict.fromkeys(label for label in trimmed if label))

@@ -47,8 +47,8 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Source:
-    """A source whose files are available locally. fingerprint: sha256 over the names and contents of all of them; notes:
-    warnings about files that are not read."""
+    """A source whose files are available locally. fingerprint: sha256 over the names and contents of all of them;
+    notes: warnings about files that are not read."""
 
     name: str
     terms: str
