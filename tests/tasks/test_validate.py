@@ -232,7 +232,7 @@ def test_after_any_failure_the_quarantined_rows_can_be_opened(tmp_path: Path) ->
     rows = [f"u{n % 7},i001,{STAMP + n},skip,\n" for n in range(40)] + [f"u1,b9,{STAMP},skip,\n"]
     (tmp_path / "source/events.csv").write_text(HEADER + "".join(rows))
     with pytest.raises(
-        UserError, match=r"none of the 40 clean rows is positive.*quarantined rows: .*quarantine.parquet"
+        UserError, match=r"none of the 40 clean rows is positive(.|\n)*quarantined rows: .*quarantine.parquet"
     ):
         prepare(tmp_path / "run", tmp_path / "source")
     kept = pq.read_table(tmp_path / "run/state/reports/quarantine.parquet").to_pylist()
