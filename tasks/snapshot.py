@@ -28,6 +28,8 @@ def main() -> None:
     state = state_directory()
     source = open_source(settings.snapshot.source, state / "downloads", open_store)
     log_progress(f"source {source.name}: terms: {source.terms}")
+    for note in source.notes:
+        log_progress(f"warning: {note}")
     key = privacy.wanted_key(settings.snapshot.pseudonymise, source.is_sample, state)
     facts = environment.describe()
     root = Path(__file__).parents[1]
@@ -96,7 +98,8 @@ def _write_tables(source: Source, settings: Settings, key: bytes | None, named: 
     import pyarrow.parquet as pq
 
     from nightreel.data.daily_files import write_days
-    from nightreel.data.ingest.file_formats import Raw, raw_columns, read_raw
+    from nightreel.data.ingest.file_formats import raw_columns, read_raw
+    from nightreel.data.ingest.raw_tables import Raw
     from nightreel.data.quality.type_tables import load as load_tables
 
     contract = with_named(settings.evaluate.slices)
@@ -119,7 +122,7 @@ def _write_tables(source: Source, settings: Settings, key: bytes | None, named: 
                 "terms": source.terms,
                 "files": [file.name for file in source.files],
                 "rows": loaded.rows,
-                "notes": loaded.notes,
+                "notes": [*source.notes, *loaded.notes],
                 "pseudonymised": key is not None,
                 "key_fingerprint": privacy.key_fingerprint(key) if key else None,
                 "named": named,

@@ -5,6 +5,8 @@ From here on, users and items are integer indices.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +41,16 @@ def main() -> None:
     clean = clean_tables(snapshot, settings.duplicate_window_s, read_json(SNAPSHOT / "forgotten.json")["users"])
     known = read_json(SNAPSHOT / "known.json")["rows"]
     hidden = read_json(SNAPSHOT / "today.json")["hidden"]
-    _check(clean, settings, known, source["notes"])
-    showable_items.require_shown(clean.item_rows, hidden)
+    with _kept_on_failure(clean, source["notes"]):
+        require_acceptable(clean.accounts, clean.row_outcomes, known, settings.quarantine_share, settings.part_rows)
+        showable_items.require_shown(clean.item_rows, hidden)
+        _write_outputs(clean, settings, source, known, hidden)
+
+
+def _write_outputs(
+    clean: Clean, settings: Validate, source: dict[str, Any], known: dict[str, Any] | None, hidden: list[str]
+) -> None:
+    """Label and split the clean events, and write everything."""
     events = feedback_labels.label(clean.events, settings)
     arrays = feedback_labels.as_arrays(events)
     if not arrays.positive.any():
@@ -89,19 +99,22 @@ def main() -> None:
     _log(clean.accounts, [*warnings, *showable_items.showable_warnings(clean.items, hidden, known)], facts)
 
 
-def _check(clean: Clean, settings: Validate, known: dict[str, Any] | None, notes: list[str]) -> None:
-    """Fail above the quarantine threshold; the report and the rows are saved in the state directory."""
-    kept = state_directory() / "reports"
-    share, least = settings.quarantine_share, settings.part_rows
+@contextmanager
+def _kept_on_failure(clean: Clean, notes: list[str]) -> Iterator[None]:
+    """Where the stage fails, its report and the quarantined rows are in the state directory, to be looked at."""
     try:
-        require_acceptable(clean.accounts, clean.row_outcomes, known, share, least)
+        yield
     except UserError as error:
+        kept = state_directory() / "reports"
         kept.mkdir(parents=True, exist_ok=True)
-        (kept / "validate.md").write_text(report.as_markdown(clean.accounts, [*notes, str(error)], {}), "utf-8")
         pq.write_table(clean.quarantine, kept / "quarantine.parquet", compression="zstd")
+        (kept / "validate.md").write_text(report.as_markdown(clean.accounts, [*notes, str(error)], {}), "utf-8")
+        also = "".join(f"\nwarning: {note}" for note in notes)
+        quarantined = any(account.quarantined for account in clean.accounts)
+        remedy = "Correct the source, or raise validate.quarantine_share. " if quarantined else ""
         raise UserError(
-            f"{error}\nCorrect the source, or raise validate.quarantine_share. Violations of all rules: "
-            f"{kept / 'validate.md'}; quarantined rows: {kept / 'quarantine.parquet'}"
+            f"{error}{also}\n{remedy}Violations of all rules: {kept / 'validate.md'}; quarantined rows: "
+            f"{kept / 'quarantine.parquet'}"
         ) from None
 
 

@@ -23,7 +23,8 @@ from nightreel.bundle.precomputed import LISTS, NEIGHBOURS
 from nightreel.bundle.user_table import UserTable
 from nightreel.data.contract.schema import ITEMS_SCHEMA
 from nightreel.data.contract.tables import ITEMS
-from nightreel.data.ingest.file_formats import Raw, read_raw
+from nightreel.data.ingest.file_formats import read_raw
+from nightreel.data.ingest.raw_tables import Raw
 from nightreel.data.ingest.sources import FILE_NAME, FORMATS, SourceFile
 from nightreel.data.quality.type_tables import load_items
 from nightreel.data.recipe import digest as digest_of

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nightreel.bundle.editorial_rules import FILE, rows_of
-from nightreel.data.ingest.file_formats import Raw
+from nightreel.data.ingest.raw_tables import Raw
 from nightreel.data.quality import editorial_checks as checks
 from nightreel.data.quality.type_tables import load_rules
 from nightreel.store.backends.base import Store

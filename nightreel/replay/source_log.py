@@ -14,9 +14,11 @@ import pyarrow.parquet as pq
 
 from nightreel.data.contract.tables import CLOCK_BEGINS_S, EVENTS_TABLE, with_named
 from nightreel.data.ingest import movielens, timestamps
-from nightreel.data.ingest.file_formats import Raw, raw_columns, read_raw
+from nightreel.data.ingest.file_formats import raw_columns, read_raw
+from nightreel.data.ingest.raw_tables import Raw
 from nightreel.data.ingest.sources import Source
-from nightreel.data.quality.type_tables import Loaded, clock_of, load, moments_of
+from nightreel.data.quality.type_tables import Loaded, clock_of, load
+from nightreel.data.quality.typed_file import moments_of
 from nightreel.errors import UserError
 from nightreel.stage import staged_output
 

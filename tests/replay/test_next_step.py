@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from nightreel.data.histories import Histories
-from nightreel.data.ingest.file_formats import Raw, raw_columns
+from nightreel.data.ingest.file_formats import raw_columns
+from nightreel.data.ingest.raw_tables import Raw
 from nightreel.data.quality.type_tables import Loaded, load
 from nightreel.reader.reader import Reader
 from nightreel.replay import baselines, night_scores, paired

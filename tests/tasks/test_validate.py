@@ -224,3 +224,33 @@ def test_a_changed_title_changes_no_split(tmp_path: Path) -> None:
             planted.folder / "items.parquet",
         )
     assert digests[0] == digests[1]
+
+
+def test_after_any_failure_the_quarantined_rows_can_be_opened(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "source")
+    (tmp_path / "source/events.parquet").unlink()
+    rows = [f"u{n % 7},i001,{STAMP + n},skip,\n" for n in range(40)] + [f"u1,b9,{STAMP},skip,\n"]
+    (tmp_path / "source/events.csv").write_text(HEADER + "".join(rows))
+    with pytest.raises(
+        UserError, match=r"none of the 40 clean rows is positive(.|\n)*quarantined rows: .*quarantine.parquet"
+    ):
+        prepare(tmp_path / "run", tmp_path / "source")
+    kept = pq.read_table(tmp_path / "run/state/reports/quarantine.parquet").to_pylist()
+    assert [(row["source_row"], row["rule"]) for row in kept] == [(41, "unknown item")]
+
+
+def test_events_of_an_item_that_could_not_be_typed_say_so(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "source")
+    more = "item_id,title,blocked\nb1,A film,perhaps\nb2,Another,no\n"
+    (tmp_path / "source/items").mkdir()
+    (tmp_path / "source/items.parquet").rename(tmp_path / "source/items/1.parquet")
+    (tmp_path / "source/items/2.csv").write_text(more)
+    (tmp_path / "source/events").mkdir()
+    (tmp_path / "source/events.parquet").rename(tmp_path / "source/events/1.parquet")
+    (tmp_path / "source/events/2.csv").write_text(f"{HEADER}u001,b1,{STAMP},play,\nu001,b3,{STAMP},play,\n")
+    run = prepare(tmp_path / "run", tmp_path / "source")
+    kept = pq.read_table(run / "data/validate/quarantine.parquet").to_pylist()
+    found = [(row["table"], row["rule"], row["column"]) for row in kept]
+    assert found == [
+        ("items", "wrong type", "blocked"), ("events", "item in quarantine", "item_id"), ("events", "unknown item", "item_id")
+    ]  # fmt: skip

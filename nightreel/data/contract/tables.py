@@ -31,8 +31,8 @@ EVENTS = (
 )
 EVENTS_WITHOUT_ITEM = ("search", "follow")
 MEDIA_TYPES = ("video", "audio", "music", "podcast", "live", "game", "other")
-LANGUAGE = r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$"
-"""A BCP-47 tag, loosely: `en`, `pt-BR`, `zh-Hant-TW`; an underscore is accepted."""
+LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$"
+"""A BCP-47 tag, loosely: `en`, `pt-BR`, `zh-Hant-TW`; what else is read as one, see `ingest.readings`."""
 
 VALUE_BOUNDS: dict[str, tuple[float, float]] = {"watch": (0.0, 1.0), "rating": (0.5, 5.0)}
 """Bounds of `value` by event type. Ratings are 1–5; 0.5 is accepted because half-star scales (MovieLens) start
@@ -59,7 +59,8 @@ ORDER_BELOW = 1e8
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table. `required`: the table must have it; `filled`: none of its cells may be empty."""
+    """A column of a table. `required`: the table must have it; `filled`: none of its cells may be empty; `strict`: an
+    unreadable cell sets its row aside, because the row would mean something else or must not be shown without it."""
 
     name: str
     kind: Kind
@@ -71,6 +72,12 @@ class Column:
     above: float | None = None
     choices: tuple[str, ...] = ()
     pattern: str = ""
+    strict: bool = False
+
+    @property
+    def costs_row(self) -> bool:
+        """Whether an unreadable cell sets its row aside; otherwise the cell is emptied."""
+        return self.filled or self.required or self.strict
 
     @property
     def bounds(self) -> str:
@@ -112,10 +119,10 @@ ITEMS = Table(
         Column("language", "text", "BCP-47 tag, such as en or zh-Hant", pattern=LANGUAGE),
         Column("media_type", "text", "kind of item", choices=MEDIA_TYPES),
         Column("duration_s", "number", "length in seconds", low=0.0),
-        Column("published_at", "moment", "start of availability (UTC)"),
-        Column("expires_at", "moment", "end of availability (UTC)"),
-        Column("blocked", "flag", "true: never recommend it"),
-        Column("min_age", "integer", "minimum age of its audience, in years", low=0.0, high=99.0),
+        Column("published_at", "moment", "start of availability (UTC)", strict=True),
+        Column("expires_at", "moment", "end of availability (UTC)", strict=True),
+        Column("blocked", "flag", "true: never recommend it", strict=True),
+        Column("min_age", "integer", "minimum age of its audience, in years", low=0.0, high=99.0, strict=True),
         Column("media_uri", "text", "path or s3:// address of the media file"),
         Column("thumbnail_uri", "text", "path or s3:// address of its thumbnail"),
     ),
@@ -140,6 +147,7 @@ EVENTS_TABLE = Table(
             "value",
             "number",
             "watch: fraction watched, 0–1; rating: 1–5 (half stars from 0.5); other events: any number",
+            strict=True,
         ),
         Column("text", "text", "text of a comment or a search query"),
         Column("session_id", "id", "session (visit) id"),
@@ -171,14 +179,15 @@ RULES = Table(
         Column(
             "rule", "text", "kind of rule; it applies to every list", required=True, filled=True, choices=tuple(SHAPES)
         ),
-        Column("target", "text", "an item_id, or genre:…, creator:…, language:…, media_type:…"),
+        Column("target", "text", "an item_id, or genre:…, creator:…, language:…, media_type:…", strict=True),
         Column(
             "value",
             "number",
             "pin: position among the pins; boost: strength, above 0 to 1; caps: maximum number; audience_age: years",
+            strict=True,
         ),
-        Column("starts_at", "moment", "start of the rule (UTC); empty: at once"),
-        Column("ends_at", "moment", "end of the rule (UTC); empty: no end"),
+        Column("starts_at", "moment", "start of the rule (UTC); empty: at once", strict=True),
+        Column("ends_at", "moment", "end of the rule (UTC); empty: no end", strict=True),
     ),
     required=False,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unicodedata import normalize
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -9,13 +11,17 @@ import pyarrow.compute as pc
 
 from nightreel.data.contract.schema import ARROW_TYPES
 from nightreel.data.contract.tables import Column
+from nightreel.data.ingest import readings
 from nightreel.errors import UserError
 
 Mask = npt.NDArray[np.bool_]
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
-NOTHING = r"^(|nan|NaN|NAN|null|NULL|None|NA|N/A)$"
+ISO_DATE = r"^\d{4}-\d{2}-\d{2}"
+NOTHING = r"(?i)^(|nan|null|none|nil|na|n/a|#n/a|nat|<na>|\\n|--?|undefined)$"
 """Texts that stand for a missing number, time or flag; in titles and ids they are kept as they are."""
 YES, NO = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no")
+EXACT = 2**53
+"""Greatest whole number up to which a floating-point column tells neighbouring ids apart."""
 TOO_MANY = 100_000
 """Number of cells in another encoding from which on the whole file counts as being in that encoding."""
 
@@ -26,20 +32,22 @@ def mask_of(flags: pa.Array) -> Mask:
     return mask
 
 
-def cast_or_null(cells: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Cast; a cell that can't be cast becomes null. Failing ranges are halved, so that few bad cells cost few casts."""
+def cast_or_null(cells: pa.Array, kind: pa.DataType, *, safe: bool = True) -> pa.Array:
+    """Cast; a cell that can't be cast becomes null. Failing ranges are halved, so that few bad cells cost few casts.
+    safe: False lets digits be cut off."""
     try:
-        return cells.cast(kind)
+        return cells.cast(kind, safe=safe)
     except pa.ArrowException:
         if len(cells) == 1:
             return pa.nulls(1, kind)
         middle = len(cells) // 2
-        return pa.concat_arrays([cast_or_null(cells[:middle], kind), cast_or_null(cells[middle:], kind)])
+        return pa.concat_arrays([cast_or_null(half, kind, safe=safe) for half in (cells[:middle], cells[middle:])])
 
 
 def to_text(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]:
-    """(UTF-8 text, mask of cells that are not UTF-8) of a scalar column; "" becomes null. Raises UserError for
-    nested and boolean columns, and for a file that is entirely in another encoding."""
+    """(UTF-8 text, mask of invalid cells) of a scalar column; "" becomes null. Invalid are cells that are not UTF-8,
+    and fractions beyond EXACT, which are no longer the ids that they were. Raises UserError for nested and boolean
+    columns, and for a file that is entirely in another encoding."""
     kind = cells.type
     if is_text(kind) and not _is_valid(cells):
         cells, kind = cells.cast(pa.large_binary()), pa.large_binary()
@@ -54,11 +62,15 @@ def to_text(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]
         # pandas writes whole-number ids with a gap as floats: 12.0 means 12.
         whole = pc.equal(pc.floor(cells), cells)
         text = pc.if_else(whole, cast_or_null(cells, pa.int64()).cast(pa.string()), cells.cast(pa.string()))
-        text, bad = pc.if_else(pc.is_nan(cells), None, text), np.zeros(len(cells), bool)
+        text = pc.if_else(pc.is_nan(cells), None, text)
+        bad = mask_of(pc.greater(pc.abs(cells), float(EXACT)))
     elif pa.types.is_boolean(kind) or pa.types.is_nested(kind):
         raise wrong_type(file, column, kind)
     else:
-        text, bad = cells.cast(pa.string()), np.zeros(len(cells), bool)
+        try:
+            text, bad = cells.cast(pa.string()), np.zeros(len(cells), bool)
+        except pa.ArrowException:
+            raise wrong_type(file, column, kind) from None
     return pc.if_else(pc.equal(text, ""), None, text), bad
 
 
@@ -87,7 +99,8 @@ def cast_cells(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Ma
         return _flags(cells, file, column)
     if column.kind == "label" and pa.types.is_boolean(cells.type):
         cells = cells.cast(pa.string())
-    return to_text(cells, file, column)
+    text, bad = to_text(cells, file, column)
+    return readings.sensible(readings.without_marks(text), column), bad
 
 
 def _is_valid(cells: pa.Array) -> bool:
@@ -131,7 +144,7 @@ def _flags(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]:
     text = pc.utf8_lower(pc.utf8_trim_whitespace(text))
     yes, no = pc.is_in(text, pa.array(YES)), pc.is_in(text, pa.array(NO))
     known = mask_of(pc.or_(yes, no))
-    nothing = ~mask_of(text.is_valid()) | mask_of(pc.match_substring_regex(text, NOTHING.lower()))
+    nothing = ~mask_of(text.is_valid()) | mask_of(pc.match_substring_regex(text, NOTHING))
     return pc.if_else(pa.array(known), yes, None), bad | ~(known | nothing)
 
 
@@ -144,15 +157,18 @@ def _lists(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]:
         lists, bad = cells.cast(ARROW_TYPES["list"]), np.zeros(len(cells), bool)
     else:
         text, bad = to_text(cells, file, column)
-        lists = pc.split_pattern(text, "|")
+        coded = text.dictionary_encode()
+        found = pa.array([readings.labels(cell) for cell in coded.dictionary.to_pylist()], ARROW_TYPES["list"])
+        lists = found.take(coded.indices)
     return _tidy_labels(lists), bad
 
 
 def _tidy_labels(lists: pa.Array) -> pa.Array:
-    """Trim labels and drop empty and repeated ones, in order; a missing list becomes an empty one."""
+    """Trim labels, in Unicode's composed form, and drop empty and repeated ones, in order; a missing list becomes an
+    empty one."""
     return pa.array([_tidy(labels or []) for labels in lists.to_pylist()], ARROW_TYPES["list"])
 
 
 def _tidy(labels: list[str | None]) -> list[str]:
-    trimmed = (label.strip() for label in labels if label)
+    trimmed = (normalize("NFC", label).strip() for label in labels if label)
     return list(dict.fromkeys(label for label in trimmed if label))

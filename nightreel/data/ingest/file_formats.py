@@ -3,50 +3,31 @@
 from __future__ import annotations
 
 import bz2
-import csv
 import difflib
 import gzip
 import io
 import lzma
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from urllib.parse import unquote
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.csv as pv
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from nightreel.data.contract.tables import TABLES, Table
+from nightreel.data.contract.tables import TABLES, Column, Table
+from nightreel.data.ingest.delimited import read_delimited
 from nightreel.data.ingest.json_lines import read_lines
+from nightreel.data.ingest.raw_tables import Broken, Raw, require_distinct
 from nightreel.data.ingest.sources import SourceFile
 from nightreel.errors import UserError
 
-BLOCK_BYTES = 64 << 20
-"""Bytes per block of the CSV parser; a row must fit."""
-SWALLOWED = 100
-"""Maximum lines in one cell that count as a long text; more, inside an open quote, are lost rows."""
-
-
-@dataclass(frozen=True)
-class Broken:
-    """A row that could not be parsed. rule: as in the report; seen: what may be shown of it."""
-
-    row: int
-    rule: str
-    seen: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Raw:
-    """Raw columns of a file (CSV cells are binary). rows: [n] int64, 1-based data row of each."""
-
-    table: str
-    file: str
-    columns: dict[str, pa.Array]
-    rows: npt.NDArray[np.int64]
-    broken: list[Broken] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+UUID_BYTES = 16
+NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+"""Value of a partition in the path of rows that have none."""
 
 
 def raw_columns(file: str, cells: dict[str, list[str]]) -> tuple[str, dict[str, pa.Array], npt.NDArray[np.int64]]:
@@ -68,11 +49,22 @@ def read_raw(file: SourceFile, tables: Mapping[str, Table] = TABLES) -> Raw:
     if kind == "parquet":
         raw = _read_parquet(file, packed)
     elif kind in ("csv", "tsv"):
-        raw = _read_delimited(file, _text_bytes(file, packed), "," if kind == "csv" else "\t")
+        raw = read_delimited(_text_bytes(file, packed), file.name, table, "," if kind == "csv" else "\t")
     else:
         columns, rows, broken, notes = read_lines(_text_bytes(file, packed), table, file.name)
         raw = Raw(file.table, file.name, columns, rows, [Broken(*fault) for fault in broken], notes)
-    return _known_columns(raw, table)
+    return _known_columns(_with_partitions(raw, table), table)
+
+
+def _with_partitions(raw: Raw, table: Table) -> Raw:
+    """Add the columns that only the path has: `events/event=watch/part-0.parquet`."""
+    columns, n = dict(raw.columns), len(raw.rows)
+    for part in raw.file.split("/")[1:-1]:
+        name, given, value = part.partition("=")
+        if given and name in table.names and name not in columns:
+            text = None if value == NO_PARTITION else unquote(value)
+            columns[name] = pa.repeat(pa.scalar(text, pa.string()), n)
+    return replace(raw, columns=columns)
 
 
 def _content(file: SourceFile, packed: str) -> bytes:
@@ -117,100 +109,66 @@ def _read_parquet(file: SourceFile, packed: str) -> Raw:
         raise UserError(
             f"{file.name}: is truncated or not a Parquet file ({first}). Copy the file again, or correct its extension."
         ) from None
-    _check_header(file.name, table.column_names)
+    require_distinct(file.name, table.column_names)
     columns = {name: _plain(table.column(name)) for name in table.column_names}
     return Raw(file.table, file.name, columns, np.arange(1, table.num_rows + 1, dtype=np.int64))
 
 
 def _plain(column: pa.ChunkedArray) -> pa.Array:
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-
-
-def _read_delimited(file: SourceFile, content: bytes, delimiter: str) -> Raw:
-    broken: list[Broken] = []
-
-    def set_aside(row: pv.InvalidRow) -> str:
-        lines = row.text.count("\n") + 1
-        seen = {"cells": row.actual_columns, "columns": row.expected_columns, "lines": lines}
-        broken.append(Broken(row.number - 1, "number of cells", seen))  # the parser counts the header as row 1
-        return "skip"
-
-    names = _header(file, content, delimiter)
-    try:
-        # Cells stay binary, so that invalid UTF-8 affects a row, not the file. One thread, because rows are numbered.
-        table = pv.read_csv(
-            io.BytesIO(content),
-            read_options=pv.ReadOptions(use_threads=False, block_size=min(max(len(content), 1024), BLOCK_BYTES)),
-            parse_options=pv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=set_aside),
-            convert_options=pv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.binary()), strings_can_be_null=True, null_values=[""]
-            ),
-        )
-    except pa.ArrowException as error:
-        fault = "a quoted cell is never closed" if "straddl" in str(error) else str(error).splitlines()[0]
-        raise UserError(f"{file.name}: can't be parsed as CSV: {fault}. Export it again.") from None
-    numbers = np.arange(1, table.num_rows + len(broken) + 1, dtype=np.int64)
-    rows = np.setdiff1d(numbers, [fault.row for fault in broken], assume_unique=True)
-    columns = {name: _plain(table.column(name)) for name in names}
-    return _without_cut_row(Raw(file.table, file.name, columns, rows, broken), content)
-
-
-def _header(file: SourceFile, content: bytes, delimiter: str) -> list[str]:
-    try:
-        names = next(csv.reader([content.splitlines()[0].decode()], delimiter=delimiter))
-    except (UnicodeDecodeError, csv.Error):
-        raise UserError(f"{file.name}: the first line is not a header in UTF-8. Put the column names there.") from None
-    _check_header(file.name, names)
-    return names
-
-
-def _check_header(name: str, columns: list[str]) -> None:
-    for column in columns:
-        if columns.count(column) > 1:
-            raise UserError(f"{name}: column `{column}` appears {columns.count(column)} times. Keep one of them.")
-
-
-def _without_cut_row(raw: Raw, content: bytes) -> Raw:
-    """Drop an incomplete last row: too few cells and no newline after it, or a quote that is never closed.
-
-    Raises UserError if that quote includes more than SWALLOWED lines: rows would be lost without being counted.
-    """
-    last = max([0, *raw.rows[-1:].tolist(), *[fault.row for fault in raw.broken]])
-    fault = next((fault for fault in raw.broken if fault.row == last), None)
-    cells = [] if fault or not len(raw.rows) else [column[-1].as_py() or b"" for column in raw.columns.values()]
-    lines = int(fault.seen["lines"]) if fault else 1 + sum(cell.count(b"\n") for cell in cells)
-    open_quote = content.count(b'"') % 2 == 1
-    if open_quote and lines > SWALLOWED:
-        raise UserError(
-            f"{raw.file}: a quoted cell that begins in row {last} is never closed: it swallows {lines:,} lines. "
-            "Export the file again."
-        )
-    cut = not content.endswith(b"\n") and (fault is not None or open_quote)
-    if not cut and not (open_quote and lines > 1):
-        return raw
-    note = f"{raw.file}: the last row is incomplete: the file may be truncated. Compare its size with the original's."
-    if fault:
-        return replace(raw, notes=[note])
-    columns = {name: column[:-1] for name, column in raw.columns.items()}
-    broken = [*raw.broken, Broken(last, "cut row", {"cells": len(columns), "lines": lines})]
-    return replace(raw, columns=columns, rows=raw.rows[:-1], broken=broken, notes=[note])
+    """A column as one array, without dictionaries, run lengths and extension types; a UUID becomes its text."""
+    cells = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    while isinstance(cells.type, (pa.BaseExtensionType, pa.DictionaryType, pa.RunEndEncodedType)):
+        if isinstance(cells.type, pa.DictionaryType):
+            cells = cells.dictionary_decode()
+        elif isinstance(cells.type, pa.RunEndEncodedType):
+            cells = pc.run_end_decode(cells)
+        else:
+            cells = cells.storage
+    if pa.types.is_float16(cells.type):  # hardly any function of arrow takes it
+        return cells.cast(pa.float32())
+    if pa.types.is_fixed_size_binary(cells.type) and cells.type.byte_width == UUID_BYTES:
+        coded = cells.dictionary_encode()
+        names = pa.array([str(UUID(bytes=name)) for name in coded.dictionary.to_pylist()], pa.string())
+        return names.take(coded.indices)
+    return cells.cast(pa.binary()) if pa.types.is_fixed_size_binary(cells.type) else cells
 
 
 def _known_columns(raw: Raw, table: Table) -> Raw:
-    """Keep only the table's columns; raises UserError for a missing required one, notes the ignored ones."""
-    found = list(raw.columns)
+    """Keep only the table's columns; raises UserError for a missing required one, notes the ignored ones. A name that
+    differs from the contract's in case and spaces alone is taken for it."""
+    taken = _renamed(list(raw.columns), table)
+    found = {taken.get(name, name): cells for name, cells in raw.columns.items()}
     for column in table.columns:
         if column.required and column.name not in found:
-            near = difflib.get_close_matches(column.name, found, n=1, cutoff=0.6)
-            remedy = f"Rename `{near[0]}`?" if near else "Add it."
-            if len(found) == 1 and any(mark in found[0] for mark in ";,|\t"):
-                remedy = "Separate the columns by commas (.csv) or tabs (.tsv)."
-            raise UserError(
-                f"{raw.file}: column `{column.name}` ({column.meaning}) is missing; found {', '.join(found)}. {remedy}"
-            )
+            raise UserError(_missing(raw.file, column, list(found)))
     surplus = sorted(set(found) - set(table.names))
-    notes = [f"{raw.file}: ignored columns that are not part of the contract: {', '.join(surplus)}."] if surplus else []
-    columns = {name: raw.columns[name] for name in table.names if name in raw.columns}
+    read_as = ", ".join(f"`{name}` as `{known}`" for name, known in taken.items())
+    notes = [f"{raw.file}: columns with other names: {read_as}."] if taken else []
+    notes += (
+        [f"{raw.file}: ignored columns that are not part of the contract: {', '.join(surplus)}."] if surplus else []
+    )
+    columns = {name: found[name] for name in table.names if name in found}
     return replace(raw, columns=columns, notes=[*raw.notes, *notes])
+
+
+def _renamed(names: Sequence[str], table: Table) -> dict[str, str]:
+    """Column of the file → name in the contract, where they differ in case and spaces alone and only one does."""
+    meant: dict[str, list[str]] = {}
+    for name in names:
+        meant.setdefault("".join(name.split()).casefold(), []).append(name)
+    return {
+        meant[name.casefold()][0]: name
+        for name in table.names
+        if name not in names and len(meant.get(name.casefold(), [])) == 1
+    }
+
+
+def _missing(file: str, column: Column, found: Sequence[str]) -> str:
+    """The message for a required column that the file lacks."""
+    near = difflib.get_close_matches(column.name, found, n=1, cutoff=0.6)
+    remedy = f"Rename `{near[0]}`?" if near else "Add it."
+    mark = next((mark for mark in ("::", ";", "\t", "|", ",") if len(found) == 1 and mark in found[0]), None)
+    if mark:
+        shown = "tabs" if mark == "\t" else f"`{mark}`"
+        remedy = f"Separate the columns by commas (.csv) or tabs (.tsv); they are separated by {shown}."
+    return f"{file}: column `{column.name}` ({column.meaning}) is missing; found {', '.join(found)}. {remedy}"

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.json as pj
 
 from nightreel.data.contract.tables import Table
+from nightreel.errors import UserError
 
 BLOCK_BYTES = 64 << 20
 """Bytes per block of arrow's parser; a line must fit."""
@@ -21,10 +22,31 @@ Lines = tuple[dict[str, pa.Array], npt.NDArray[np.int64], list[Fault], list[str]
 
 
 def read_lines(content: bytes, table: Table, file: str) -> Lines:
-    """(columns, 1-based line numbers, faults, notes)."""
+    """(columns, 1-based line numbers, faults, notes). Raises UserError if the file is some other JSON, or none."""
+    if content.lstrip()[:1] == b"[":
+        raise UserError(
+            f"{file}: is one JSON array, not one object a line. Convert it, for example with jq: `jq -c '.[]'`."
+        )
     kinds = {column.name: column.kind for column in table.columns}
     whole = _read_whole(content, kinds)
-    return (whole, _count(whole), [], []) if whole else _read_each(content, kinds, file)
+    if whole:
+        return whole, _count(whole), [], []
+    columns, rows, faults, notes = _read_each(content, kinds, file)
+    if faults and not len(rows):
+        raise UserError(f"{file}: none of its {len(faults):,} lines is a JSON object. {_remedy(content.lstrip())}")
+    return columns, rows, faults, notes
+
+
+def _remedy(content: bytes) -> str:
+    """What to do about a file without a single JSON object."""
+    if content[:2] == b"{'" or content[:3] == b"{u'":
+        return (
+            "They look like Python dictionaries, with single quotes. Read each one with `ast.literal_eval`, and write "
+            "it with `json.dumps`."
+        )
+    if content[:1] == b"{":
+        return "Write one object a line, without line breaks inside, for example with jq: `jq -c .`."
+    return "Write one object a line (JSON Lines), or correct the file's ending."
 
 
 def _read_whole(content: bytes, kinds: Mapping[str, str]) -> dict[str, pa.Array] | None:
@@ -39,9 +61,9 @@ def _read_whole(content: bytes, kinds: Mapping[str, str]) -> dict[str, pa.Array]
             pj.ReadOptions(block_size=min(len(content) + 1, BLOCK_BYTES)),
             pj.ParseOptions(explicit_schema=pa.schema(text | lists)),
         )
-    except pa.ArrowException:
+        given = {name: found[name].combine_chunks() for name in found.column_names}
+    except (pa.ArrowException, UnicodeDecodeError):  # the latter of a name that is not UTF-8
         return None
-    given = {name: found[name].combine_chunks() for name in found.column_names}
     # The explicit columns appear even if no line has them.
     return {name: cells for name, cells in given.items() if name not in kinds or f'"{name}"'.encode() in content}
 

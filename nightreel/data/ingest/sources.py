@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from nightreel.data.contract.tables import TABLES
-from nightreel.data.ingest import movielens
+from nightreel.data.ingest import movielens, unread_files
 from nightreel.errors import UserError
 
-FORMATS = ("parquet", "csv", "tsv", "jsonl", "ndjson")
-COMPRESSIONS = ("gz", "zst", "bz2", "xz")
+FORMATS = unread_files.READABLE
+COMPRESSIONS = unread_files.COMPRESSIONS
 FILE_NAME = re.compile(rf"^(?P<stem>[^/]+?)\.({'|'.join(FORMATS)})(\.({'|'.join(COMPRESSIONS)}))?$", re.IGNORECASE)
 LAYOUT = (
     "A source holds items.* and events.* (or folders items/ and events/), optionally erasures.* and rules.*, as "
@@ -46,13 +47,15 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Source:
-    """A source whose files are available locally. fingerprint: sha256 over the names and contents of all of them."""
+    """A source whose files are available locally. fingerprint: sha256 over the names and contents of all of them;
+    notes: warnings about files that are not read."""
 
     name: str
     terms: str
     fingerprint: str
     files: tuple[SourceFile, ...]
     is_sample: bool = False
+    notes: tuple[str, ...] = ()
 
     def of(self, table: str) -> list[SourceFile]:
         """The files of one table, in name order."""
@@ -67,12 +70,15 @@ def open_source(named: str, downloads: Path, open_remote: Callable[[str], Remote
             named, movielens.TERMS, movielens.SHA256, (SourceFile("sample", movielens.WHEEL, wheel),), is_sample=True
         )
     if named.startswith("s3://"):
-        return _folder(_download(named, downloads, open_remote(named)), named, named)
+        remote = open_remote(named)
+        names = remote.list("")
+        left_out = unread_files.unread(names, {}, [name for name in names if table_of(name) is not None])
+        return _folder(_download(named, downloads, remote, list(names)), named, named, left_out)
     folder = Path(named).expanduser()
     if not folder.is_dir():
         fault = "is a file, not a folder" if folder.exists() else "folder not found"
         raise UserError(f"snapshot.source {named!r}: {fault}. Give a folder, s3://bucket/prefix or {movielens.NAME}.")
-    return _folder(folder, folder.resolve().name, named)
+    return _folder(folder, _printable(folder.resolve().name), named)
 
 
 def table_of(name: str) -> str | None:
@@ -84,27 +90,41 @@ def table_of(name: str) -> str | None:
     return table if table in TABLES else None
 
 
-def _folder(folder: Path, name: str, shown: str) -> Source:
+def _folder(folder: Path, name: str, shown: str, left_out: Sequence[unread_files.Unread] = ()) -> Source:
+    """The source in a folder. left_out: files of the place that it was downloaded from."""
     try:
-        places = [folder.glob("*"), *(folder.glob(f"{table}/**/*") for table in TABLES)]
-        paths = sorted(path for place in places for path in place if path.is_file())
-        names = {path.relative_to(folder).as_posix(): path for path in paths}
+        sizes, broken = unread_files.walk(folder)
+        names = {_printable(each): folder / each for each in sorted(sizes)}
         files = tuple(SourceFile(t, n, path) for n, path in names.items() if (t := table_of(n)) is not None)
-        _check_complete(files, names, shown)
+        found = unread_files.unread(
+            {_printable(each): size for each, size in sizes.items()},
+            {_printable(each): reason for each, reason in broken.items()},
+            [file.name for file in files],
+        )
+        found = [*left_out, *found]
+        unread_files.require_rights(found)
+        notes = unread_files.warnings_of(found)
+        _check_complete(files, names, shown, notes)
         terms = folder / "terms.txt"
         stated = terms.read_text("utf-8", errors="replace").strip() if terms.is_file() else "not stated (terms.txt)"
         fingerprint = _fingerprint(files, stated)
     except PermissionError as error:
         raise UserError(f"{error.filename}: permission denied. Give this user read access.") from None
-    return Source(name, stated, fingerprint, files)
+    return Source(name, stated, fingerprint, files, notes=tuple(notes))
 
 
-def _check_complete(files: Iterable[SourceFile], names: Iterable[str], shown: str) -> None:
-    """Raise UserError if a required table has no file, or a table exists in two forms."""
+def _printable(name: str) -> str:
+    """A file's name as text that can be stored: bytes that are not UTF-8 are written as \\xff."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _check_complete(files: Iterable[SourceFile], names: Iterable[str], shown: str, notes: Sequence[str]) -> None:
+    """Raise UserError if a required table has no file, or a table exists in two forms. notes: about unread files."""
     for table in TABLES.values():
         own = [file.name for file in files if file.table == table.name]
         if not own and table.required:
-            raise UserError(f"{shown}: holds no {table.name}.* file.{_nearest(table.name, names)} {LAYOUT}")
+            near = next((f" {note}" for note in notes if note.startswith(table.name)), _nearest(table.name, names))
+            raise UserError(f"{shown}: holds no {table.name}.* file.{near} {LAYOUT}")
         ways = {_way(table.name, name): name for name in own}
         if len(ways) > 1:
             raise UserError(
@@ -133,10 +153,10 @@ def _fingerprint(files: Iterable[SourceFile], terms: str) -> str:
     return hashed.hexdigest()
 
 
-def _download(uri: str, downloads: Path, remote: Remote) -> Path:
+def _download(uri: str, downloads: Path, remote: Remote, names: Sequence[str]) -> Path:
     """Copy the prefix's tables to `downloads`; files that were removed there are removed here."""
     folder = downloads / ("s3-" + hashlib.sha256(uri.encode()).hexdigest()[:16])
-    keys = [key for key in remote.list("") if table_of(key) is not None or key == "terms.txt"]
+    keys = [key for key in names if table_of(key) is not None or key == "terms.txt"]
     if not keys:
         raise UserError(f"{uri}: holds no items.* or events.*. Check bucket and prefix. {LAYOUT}")
     folder.mkdir(parents=True, exist_ok=True)

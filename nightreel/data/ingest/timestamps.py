@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,13 @@ ISO = (
 """A date, or a date and time with or without seconds, fraction and zone; without a zone it is UTC."""
 YEARS = (1000, 3000)
 """A plain number between these in a catalogue's date column is a year."""
+COMPACT = {1e7: 1_000_000, 1e11: 100, 1e13: 1}
+"""Least number of each compact form (YYYYMMDD, YYYYMMDDhhmm, YYYYMMDDhhmmss) → factor that makes it the longest."""
+COMPACT_YEARS = (1900, 2100)
+COMPACT_SHARE = 0.9
+"""Minimum share of a column's numbers that are a date as YYYYMMDD, YYYYMMDDhhmm or YYYYMMDDhhmmss."""
+CALENDAR = tuple(int(np.datetime64(day, "us").astype(np.int64)) for day in ("0001-01-02", "9999-12-30"))
+"""µs since 1970 between which a time is a date of the calendar, in any time zone."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +52,15 @@ def read_moments(cells: pa.Array) -> ParsedTimestamps:
     """Parse a column of timestamps, dates, numbers or text (UTF-8)."""
     kind = cells.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        # Truncation below 1 µs is acceptable; these types can't overflow int64 µs.
-        micros = cells.cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False).cast(pa.int64())
-        return _dated(micros)
+        # Truncation below 1 µs is acceptable; a cell that overflows int64 µs is no date of the calendar.
+        micros = cast_or_null(cells, pa.timestamp("us", getattr(kind, "tz", None)), safe=kind == pa.timestamp("s"))
+        reading = _dated(micros.cast(pa.int64()))
+        return replace(reading, bad=mask_of(pc.and_(cells.is_valid(), micros.is_null())))
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         numbers = cells.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False)
         nothing = np.zeros(len(cells), bool)
-        return ParsedTimestamps(np.zeros(len(cells), np.int64), numbers, nothing, np.isinf(numbers))
-    return _read_text(pc.utf8_trim_whitespace(cells))
+        return _compact(ParsedTimestamps(np.zeros(len(cells), np.int64), numbers, nothing, np.isinf(numbers)))
+    return _compact(_read_text(pc.utf8_trim_whitespace(cells)))
 
 
 def unit_of(numbers: npt.NDArray[np.float64]) -> str:
@@ -79,7 +87,8 @@ def as_micros(reading: ParsedTimestamps, unit: str) -> tuple[npt.NDArray[np.int6
 
 
 def as_dates(reading: ParsedTimestamps) -> tuple[npt.NDArray[np.int64], Mask]:
-    """(µs since the epoch, invalid) for a catalogue's dates: a plain number may be a year."""
+    """(µs since the epoch, invalid) for a catalogue's dates: a plain number may be a year; what no calendar has is
+    invalid."""
     numbers = reading.numbers
     year = (numbers >= YEARS[0]) & (numbers < YEARS[1]) & (numbers == np.floor(numbers))
     starts = np.where(year, np.where(year, numbers, 1970) - 1970, 0).astype("datetime64[Y]").astype("datetime64[us]")
@@ -88,7 +97,37 @@ def as_dates(reading: ParsedTimestamps) -> tuple[npt.NDArray[np.int64], Mask]:
     micros, bad = as_micros(
         ParsedTimestamps(reading.micros, rest, reading.dated, reading.bad), "s" if unit == "order" else unit
     )
-    return np.where(year, starts.astype(np.int64), micros), bad
+    micros = np.where(year, starts.astype(np.int64), micros)
+    return micros, bad | (micros < CALENDAR[0]) | (micros > CALENDAR[1])
+
+
+def _compact(reading: ParsedTimestamps) -> ParsedTimestamps:
+    """The same times, where numbers that are written like 20260131 or 20260131205900 are dates."""
+    numbers = reading.numbers
+    finite = np.isfinite(numbers)
+    whole = finite & (numbers >= COMPACT_YEARS[0] * 1e4) & (numbers < 1e14) & (numbers == np.floor(numbers))
+    if not whole.any() or whole.sum() < COMPACT_SHARE * finite.sum():
+        return reading
+    digits = np.where(whole, numbers, 0).astype(np.int64)
+    for least, factor in COMPACT.items():
+        digits = np.where((numbers >= least) & (numbers < 10 * least), digits * factor, digits)
+    day, second = np.divmod(digits, 1_000_000)
+    month, day = np.divmod(day, 100)
+    year, month = np.divmod(month, 100)
+    hour, minute, second = second // 10_000, second // 100 % 100, second % 100
+    fits = whole & (year >= COMPACT_YEARS[0]) & (year < COMPACT_YEARS[1]) & (month >= 1) & (month <= 12) & (day >= 1)
+    months = np.where(fits, (year - 1970) * 12 + month - 1, 0).astype("datetime64[M]")
+    dates = months.astype("datetime64[D]") + np.where(fits, day - 1, 0)
+    fits &= (dates.astype("datetime64[M]") == months) & (hour < 24) & (minute < 60) & (second < 60)
+    if fits.sum() < COMPACT_SHARE * finite.sum():
+        return reading
+    seconds = dates.astype("datetime64[s]").astype(np.int64) + hour * 3600 + minute * 60 + second
+    return ParsedTimestamps(
+        np.where(fits, seconds * MICROS, reading.micros),
+        np.where(fits, np.nan, numbers),
+        reading.dated | fits,
+        reading.bad,
+    )
 
 
 def _dated(micros: pa.Array) -> ParsedTimestamps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +97,9 @@ def clean_tables(snapshot: SnapshotTables, window_s: float, forgotten: Sequence[
     staying = ~mask_of(pc.is_in(events["user_id"], gone))
     kept = events.filter(pa.array(staying))
     item_rows = items.filter(pa.array(item_marks.clean))
-    refused = items["item_id"].filter(pa.array(~item_marks.clean))
+    refused = pa.array(
+        [*items["item_id"].filter(pa.array(~item_marks.clean)).to_pylist(), *_rejected_items(rejected)], pa.string()
+    )
     rule_marks = editorial_checks.mark_business_rules(snapshot.rules, item_rows)
     event_marks = row_checks.mark_events(kept, clock, item_rows["item_id"], refused, window_s)
     quarantine = pa.concat_tables(
@@ -131,6 +134,14 @@ def clean_tables(snapshot: SnapshotTables, window_s: float, forgotten: Sequence[
     named["events"] = named["events"].take(order)
     in_order = snapshot.rules.filter(pa.array(rule_marks.clean)).select(RULES_SCHEMA.names)
     return Clean(_finished(item_rows), item_rows, user_ids, indexed, in_order, quarantine, accounts, came, named)
+
+
+def _rejected_items(rejected: pa.Table) -> list[str]:
+    """Ids of the items that could not be typed, as far as their rows tell."""
+    own = rejected.filter(pc.equal(rejected["table"], "items"))
+    rows = zip(own["column"].to_pylist(), own["row"].to_pylist(), strict=True)
+    ids = (json.loads(row).get("item_id") for column, row in rows if column not in ("", "item_id"))
+    return [str(id_) for id_ in ids if id_ is not None]
 
 
 def _finished(items: pa.Table) -> pa.Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -18,6 +20,7 @@ from nightreel.data.contract.tables import (
     TAIL_GAPS,
     TAIL_SHARE,
     VALUE_BOUNDS,
+    Column,
     Table,
 )
 from nightreel.data.ingest.casting import mask_of
@@ -29,6 +32,8 @@ CLOCK = "outside the clock"
 """Rule for impossible timestamps."""
 GARBLED = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]"
 """Characters that only a broken encoding puts into an id or a title; the last is the replacement character."""
+GARBLED_ID = "[\x00-\x08\x0a-\x1f\x7f\ufffd]"
+"""The same with line breaks, which no id has."""
 MOJIBAKE = "[ÂÃâäåæçèéðñ][\u0080-\u00bfŒœŠšŸŽžƒˆ˜–—‘’‚“”„†‡•…‰‹›€™]"
 
 
@@ -123,18 +128,24 @@ def mark_columns(marks: Violations, table: Table, rows: pa.Table) -> None:
         cells = rows[column.name]
         if column.filled:
             marks.mark(mask_of(cells.is_null()), "empty cell", column.name)
-        if column.kind in ("id", "text"):
-            strict = column.kind == "id" or column.filled
-            marks.mark(mask_of(pc.match_substring_regex(cells, GARBLED if strict else "\x00")), "encoding", column.name)
-        if column.choices:
-            known = pc.is_in(cells, pa.array([*column.choices, None], pa.string()))
-            marks.mark(~mask_of(known), "unknown value", column.name)
-        if column.pattern:
-            fits = pc.match_substring_regex(cells, column.pattern)
-            marks.mark(mask_of(pc.invert(fits)), "impossible value", column.name)
-        for bound, below in ((column.low, pc.less), (column.above, pc.less_equal), (column.high, pc.greater)):
-            if bound is not None:
-                marks.mark(mask_of(below(cells, bound)), "impossible value", column.name)
+        for rule, faults in cell_faults(column, cells):
+            marks.mark(faults, rule, column.name)
+
+
+def cell_faults(column: Column, cells: pa.ChunkedArray | pa.Array) -> Iterator[tuple[str, Mask]]:
+    """(rule of the contract, [n] cells that violate it) of a column by itself."""
+    if column.kind in ("id", "text"):
+        garbled = GARBLED_ID if column.kind == "id" else GARBLED if column.filled else "\x00"
+        yield "encoding", mask_of(pc.match_substring_regex(cells, garbled))
+    if column.choices:
+        yield "unknown value", ~mask_of(pc.is_in(cells, pa.array([*column.choices, None], pa.string())))
+    if column.pattern:
+        yield "impossible value", mask_of(pc.invert(pc.match_substring_regex(cells, column.pattern)))
+    for bound, below in ((column.low, pc.less), (column.above, pc.less_equal), (column.high, pc.greater)):
+        if bound is not None:
+            # In the column's own type: not every large whole number can be compared with a fraction.
+            limit = pa.scalar(int(bound) if pa.types.is_integer(cells.type) else bound, cells.type)
+            yield "impossible value", mask_of(below(cells, limit))
 
 
 def _mark_values(marks: Violations, events: pa.Table) -> None:

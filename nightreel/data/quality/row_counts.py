@@ -174,11 +174,7 @@ def _complaint(table: str, what: str, rules: Rules) -> str:
         first = examples.slice(0, 1).to_pylist()[0]
         place = f"{first['source_file']} row {first['source_row']}"
         lines.append(f"  {n:,} × {named(rule, column)}, first in {place}: {first['row']}")
-    if any(rule == FUTURE for rule, *_ in rules[:NAMED]):
-        lines.append(
-            f"  {FUTURE}: timestamps without a time zone are read as UTC. Check the source's time zone and this "
-            "machine's clock."
-        )
+    lines += [f"  {rule}: {HINTS[rule]}" for rule in dict.fromkeys(rule for rule, *_ in rules[:NAMED]) if rule in HINTS]
     return "\n".join(lines)
 
 

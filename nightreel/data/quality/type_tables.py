@@ -6,17 +6,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from nightreel.data.contract.schema import ARROW_TYPES, CLEAN_EVENTS, MOMENT, SET_ASIDE, SOURCE, event_type
+from nightreel.data.contract.schema import ARROW_TYPES, CLEAN_EVENTS, SET_ASIDE, SOURCE, event_type
 from nightreel.data.contract.tables import ERASURES, EVENTS_TABLE, RULES, TABLES, Column, Table
-from nightreel.data.ingest import timestamps
-from nightreel.data.ingest.casting import Mask, cast_cells, is_text, to_text, wrong_type
-from nightreel.data.ingest.file_formats import Raw
-from nightreel.data.privacy import pseudonym, redacted
+from nightreel.data.ingest import id_forms, timestamps
+from nightreel.data.ingest.raw_tables import Raw
 from nightreel.data.quality import editorial_checks, row_checks
 from nightreel.data.quality.future_events import without_future
+from nightreel.data.quality.typed_file import TypedFile, moments_of, type_file
 from nightreel.data.quality.violations import Violations
 from nightreel.errors import UserError
 
@@ -58,8 +56,15 @@ def load(
     for name, table in tables.items():
         _require_named(table, parts[name])
     unit, clock = clock_of(parts["events"], clock)
-    loaded = {name: [_typed(raw, tables[name], unit, key) for raw in own] for name, own in parts.items()}
-    rejected = [row for own in loaded.values() for _, bad in own for row in bad]
+    users = id_forms.distinct_ids(parts["events"], EVENTS_TABLE["user_id"])
+    erased = id_forms.distinct_ids(parts["erasures"], ERASURES["user_id"])
+    meant = {"erasures": id_forms.meant(erased, users)}
+    loaded = {
+        name: [type_file(raw, tables[name], unit, key, meant.get(name, {})) for raw in own]
+        for name, own in parts.items()
+    }
+    rejected = [row for own in loaded.values() for typed in own for row in typed.rejected]
+    emptied = [note for own in loaded.values() for typed in own for note in typed.emptied]
     events = _stack(_present(tables["events"], parts["events"]), loaded["events"], None)
     events, late = without_future(events, clock, now, private=key is not None)
     return Loaded(
@@ -70,7 +75,11 @@ def load(
         rejected=pa.concat_tables([pa.Table.from_pylist(rejected, schema=SET_ASIDE), late]),
         clock=clock,
         rows=rows,
-        notes=[note for raw in raws for note in raw.notes],
+        notes=[
+            *(note for raw in raws for note in raw.notes),
+            *emptied,
+            *id_forms.warnings_of_ids(parts, users, erased),
+        ],
     )
 
 
@@ -90,9 +99,11 @@ def load_rules(raw: Raw, items: pa.Table) -> pa.Table:
 
 def _faultless(raw: Raw, mark: Callable[[pa.Table], Violations]) -> pa.Table:
     """A file's rows in the contract's columns, with their source; raises UserError if one is invalid."""
-    table, rejected = _typed(raw, TABLES[raw.table], "s", None)
-    table = _stack(TABLES[raw.table].columns, [(table, [])], ARROW_TYPES)
-    fault = [*rejected, *mark(table).set_aside(raw.table, table, private=False).to_pylist()]
+    typed = type_file(raw, TABLES[raw.table], "s", None, {})
+    if typed.emptied:
+        raise UserError(f"{typed.emptied[0]} Correct the file; nothing was changed.")
+    table = _stack(TABLES[raw.table].columns, [typed], ARROW_TYPES)
+    fault = [*typed.rejected, *mark(table).set_aside(raw.table, table, private=False).to_pylist()]
     if fault:
         first = min(fault, key=lambda row: row["source_row"])
         raise UserError(
@@ -126,125 +137,6 @@ def clock_of(raws: list[Raw], setting: str) -> tuple[str, str]:
     return ("s" if unit == "order" else unit), "time"
 
 
-def moments_of(raw: Raw, column: Column) -> timestamps.ParsedTimestamps:
-    """A column of times, in whatever form the source has them; raises UserError if it can't contain any."""
-    cells = raw.columns[column.name]
-    kind = cells.type
-    if pa.types.is_boolean(kind) or pa.types.is_nested(kind):
-        raise wrong_type(raw.file, column, kind)
-    if pa.types.is_temporal(kind) and not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
-        raise wrong_type(raw.file, column, kind)
-    if not (pa.types.is_temporal(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-        cells, bad = to_text(cells, raw.file, column)
-        reading = timestamps.read_moments(cells)
-        return timestamps.ParsedTimestamps(reading.micros, reading.numbers, reading.dated, reading.bad | bad)
-    return timestamps.read_moments(cells)
-
-
-def _typed(raw: Raw, table: Table, unit: str, key: bytes | None) -> tuple[pa.Table, list[dict[str, object]]]:
-    """(valid rows, rejected rows) of a file."""
-    arrays: dict[str, pa.Array] = {}
-    faults: dict[str, Mask] = {}
-    for name, cells in raw.columns.items():
-        column = table[name]
-        arrays[name], faults[name] = _cells(raw, column, unit)
-        _refuse_wrong_column(raw, column, cells, faults[name])
-    if key is not None and "user_id" in arrays:
-        arrays["user_id"] = _pseudonyms(arrays["user_id"], key)
-    bad = np.logical_or.reduce([*faults.values(), np.zeros(len(raw.rows), bool)])
-    arrays["source_file"] = pa.repeat(pa.scalar(raw.file, pa.string()), len(raw.rows))
-    arrays["source_row"] = pa.array(raw.rows)
-    return pa.table(arrays).filter(pa.array(~bad)), [
-        *_broken(raw),
-        *_rejected(raw, arrays, faults, np.flatnonzero(bad), key is not None),
-    ]
-
-
-def _cells(raw: Raw, column: Column, unit: str) -> tuple[pa.Array, Mask]:
-    if column.kind != "moment":
-        typed, bad = cast_cells(raw.columns[column.name], raw.file, column)
-        return (typed.cast(pa.float32()) if column is EVENTS_TABLE["value"] else typed), bad
-    reading = moments_of(raw, column)
-    if raw.table == "events":
-        values, bad = timestamps.as_positions(reading) if unit == "order" else timestamps.as_micros(reading, unit)
-        empty = ~reading.dated & np.isnan(reading.numbers) & ~bad
-        return pa.array(values), bad | empty
-    values, bad = timestamps.as_dates(reading)
-    known = (reading.dated | np.isfinite(reading.numbers)) & ~bad
-    # Erasure requests count, however their date is written.
-    bad = np.zeros(len(bad), bool) if raw.table == "erasures" else bad
-    return pa.array(values, mask=~known).cast(MOMENT), bad
-
-
-def _refuse_wrong_column(raw: Raw, column: Column, cells: pa.Array, bad: Mask) -> None:
-    given = len(cells) - cells.null_count
-    if given > 1 and int(bad.sum()) >= given:
-        raise wrong_type(raw.file, column, "invalid in every row")
-
-
-def _pseudonyms(users: pa.Array, key: bytes) -> pa.Array:
-    coded = users.dictionary_encode()
-    names = [pseudonym(key, user) for user in coded.dictionary.to_pylist()]
-    return pa.array(names, pa.string()).take(coded.indices)
-
-
-def _broken(raw: Raw) -> Iterable[dict[str, object]]:
-    for fault in raw.broken:
-        yield {
-            "table": raw.table,
-            "source_file": raw.file,
-            "source_row": fault.row,
-            "rule": fault.rule,
-            "column": "",
-            "user_id": None,
-            "row": redacted(fault.seen, "", private=False),
-        }
-
-
-def _rejected(
-    raw: Raw, arrays: dict[str, pa.Array], faults: dict[str, Mask], at: npt.NDArray[np.int64], private: bool
-) -> Iterable[dict[str, object]]:
-    """Rows of the report for the invalid cells; user ids are pseudonyms, other cells come from the source."""
-    for row in at.tolist():
-        column = next(name for name, marked in faults.items() if marked[row])
-        cells = {name: _shown(_cell(own, row)) for name, own in raw.columns.items()}
-        user = arrays["user_id"][row].as_py() if "user_id" in arrays and column != "user_id" else None
-        if "user_id" in cells and column != "user_id":
-            cells["user_id"] = user
-        fault = _cell(raw.columns[column], row)
-        yield {
-            "table": raw.table,
-            "source_file": raw.file,
-            "source_row": int(raw.rows[row]),
-            "rule": _rule(fault),
-            "column": column,
-            "user_id": user,
-            "row": redacted(cells, column, private=private),
-        }
-
-
-def _cell(cells: pa.Array, row: int) -> object:
-    """A cell as a Python value; text as bytes, because it may not be UTF-8."""
-    if not is_text(cells.type):
-        return cells[row].as_py()
-    buffer = cells[row].as_buffer()
-    return None if buffer is None else buffer.to_pybytes()
-
-
-def _shown(cell: object) -> object:
-    return cell.decode("utf-8", "replace") if isinstance(cell, bytes) else cell
-
-
-def _rule(cell: object) -> str:
-    if cell is None:
-        return "empty cell"
-    try:
-        cell.decode() if isinstance(cell, bytes) else str(cell).encode()
-    except UnicodeError:
-        return "encoding"
-    return "wrong type"
-
-
 def _present(table: Table, raws: list[Raw]) -> list[Column]:
     """All columns of items; of events the required ones and those that some file has."""
     found = {name for raw in raws for name in raw.columns} | {"value"}
@@ -253,7 +145,7 @@ def _present(table: Table, raws: list[Raw]) -> list[Column]:
 
 def _stack(
     columns: Iterable[Column],
-    parts: list[tuple[pa.Table, list[dict[str, object]]]],
+    parts: list[TypedFile],
     types: dict[str, pa.DataType] | None,
 ) -> pa.Table:
     """Concatenate all files of a table in the contract's columns; a column that a file lacks is empty."""
@@ -266,6 +158,6 @@ def _stack(
             },
             schema=pa.schema(fields),
         )
-        for table, _ in parts
+        for table in (typed.rows for typed in parts)
     ]
     return pa.concat_tables(tables).combine_chunks() if tables else pa.schema(fields).empty_table()

@@ -14,7 +14,8 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 import pytest
 
-from nightreel.data.ingest.file_formats import Raw, read_raw
+from nightreel.data.ingest.file_formats import read_raw
+from nightreel.data.ingest.raw_tables import Raw
 from nightreel.data.ingest.sources import SourceFile
 from nightreel.data.quality.type_tables import load
 from nightreel.errors import UserError

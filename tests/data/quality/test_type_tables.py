@@ -12,7 +12,7 @@ import pytest
 
 from nightreel.data.contract.tables import EVENTS_TABLE, ITEMS
 from nightreel.data.ingest.casting import cast_cells, cast_or_null
-from nightreel.data.ingest.file_formats import Broken, Raw
+from nightreel.data.ingest.raw_tables import Broken, Raw
 from nightreel.data.privacy import pseudonym
 from nightreel.data.quality.type_tables import Loaded, load
 from nightreel.errors import UserError
@@ -42,9 +42,9 @@ def rejected(loaded: Loaded) -> list[tuple[int, str, str]]:
 
 
 def test_a_cell_of_the_wrong_type_takes_its_row_out_and_no_other() -> None:
-    loaded = load([items(duration_s=["60", "long", None]), events(value=["0.5", "", "x"])], "auto", None)
+    loaded = load([items(blocked=["no", "perhaps", None]), events(value=["0.5", "", "x"])], "auto", None)
     assert loaded.items["item_id"].to_pylist() == ["a", "c"] and loaded.events.num_rows == 2
-    assert rejected(loaded) == [(2, "wrong type", "duration_s"), (3, "wrong type", "value")]
+    assert rejected(loaded) == [(2, "wrong type", "blocked"), (3, "wrong type", "value")]
     assert loaded.rows == {"items": 3, "events": 3, "erasures": 0, "rules": 0}
 
 
@@ -165,3 +165,57 @@ def test_a_number_in_milliseconds_among_seconds_is_no_date_and_positions_have_no
     assert rejected(loaded) == [(2, "outside the clock", "timestamp")]
     assert '"timestamp": 1704067300000' in loaded.rejected["row"][0].as_py()
     assert load([items(), events(timestamp=[0, 1, 10**7])], "auto", None, now=1.0).events.num_rows == 3
+
+
+@pytest.mark.parametrize(("column", "cells", "kept", "shown"), [
+    ("duration_s", ["60", "long", "\\N"], [60.0, None, None], "1 of 3 filled cells of `duration_s` .* row 2 ('long'); expected from 0"),
+    ("duration_s", ["-5", "1", "2"], [None, 1.0, 2.0], "row 1 ('-5')"),
+    ("duration_s", ["1 h", "2 h", "3 h"], [None] * 3, "3 of 3 filled cells"),
+    ("language", ["English", "eng", "en_US"], ["en", "en", "en-US"], ""),
+    ("language", ["Klingonese", "zh-hant-tw", "none"], [None, "zh-Hant-TW", None], "1 of 3 filled cells of `language`"),
+    ("language", ["中文", "Português (Brasil)", "fre"], ["zh", "pt", "fr"], ""),
+    ("media_type", ["Video", " MUSIC", "film"], ["video", "music", None], "expected one of video, audio"),
+    ("description", [b"fine", b"caf\xe9", b"#N/A"], ["fine", None, None], "1 of 3 filled cells of `description`"),
+    ("description", ["None", "-", "\\N"], ["None", "-", None], ""),
+    ("genres", ["A|B", b"caf\xe9", "-"], [["A", "B"], [], []], "1 of 3 filled cells of `genres`"),
+    ("genres", ['["A", "B"]', '[{"id": 1, "name": "C"}]', "[]"], [["A", "B"], ["C"], []], ""),
+])  # fmt: skip
+def test_an_unreadable_optional_cell_costs_the_cell(column: str, cells: list[Any], kept: list[Any], shown: str) -> None:
+    mixed = any(isinstance(cell, bytes) for cell in cells)
+    given = pa.array([cell.encode() if mixed and isinstance(cell, str) else cell for cell in cells])
+    loaded = load([items(**{column: given}), events()], "auto", KEY)
+    assert loaded.items[column].to_pylist() == kept and loaded.rejected.num_rows == 0
+    assert len(loaded.notes) == bool(shown)
+    assert not shown or all(part in loaded.notes[0] for part in shown.split(" .* "))
+
+
+def test_unreadable_cells_of_events_are_counted_without_their_content() -> None:
+    more = {"device": [b"tv", b"\xff Ann", b"tv"], "position": ["1", "2", "Ann"], "propensity": ["0.5", "2", "0.1"]}
+    loaded = load([items(), events(**more)], "auto", KEY)
+    assert loaded.events.num_rows == 3 and len(loaded.notes) == 3 and "Ann" not in str(loaded.notes)
+    assert loaded.events["propensity"].to_pylist() == [0.5, None, 0.1]
+
+
+@pytest.mark.parametrize("column", ["blocked", "published_at", "expires_at", "min_age"])
+def test_a_right_that_can_not_be_read_sets_the_item_aside_and_a_mark_for_no_value_does_not(column: str) -> None:
+    loaded = load([items(**{column: ["\\N", "NaT", "sometime"]}), events()], "auto", None)
+    assert loaded.items["item_id"].to_pylist() == ["a", "b"] and rejected(loaded) == [(3, "wrong type", column)]
+
+
+def test_event_types_in_capitals_are_read() -> None:
+    assert load([items(), events(event=["Play", " PLAY ", "click"])], "auto", None).events["event"].to_pylist() == [
+        "play", "play", "click"
+    ]  # fmt: skip
+
+
+def test_labels_joined_by_other_marks_are_counted() -> None:
+    loaded = load([items(genres=["Drama, Crime", "Crime; War", "Drama, War"]), events()], "auto", None)
+    assert "3 of 3 cells of `genres` hold commas, semicolons or brackets and no `|`" in loaded.notes[0]
+    assert load([items(genres=["Drama", "Crime, War", "Drama"]), events()], "auto", None).notes == []
+
+
+def test_labels_have_one_unicode_form() -> None:
+    loaded = load(
+        [items(genres=["Come\u0301die", "Com\u00e9die", "Come\u0301die|Com\u00e9die"]), events()], "auto", None
+    )
+    assert loaded.items["genres"].to_pylist() == [["Com\u00e9die"]] * 3
