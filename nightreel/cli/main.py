@@ -126,6 +126,17 @@ def deploy() -> None:
     go()
 
 
+@app.command(rich_help_panel=OPERATE)
+def env(as_json: AsJson = False) -> None:
+    """Print the variables with which `prefect`, `dvc` and `aws` use this state directory: eval "$(nightreel env)"."""
+    from nightreel.cli.environment import lines, variables
+
+    found = variables()
+    if as_json:
+        return print_json(found)
+    return typer.echo("\n".join(lines(found)))
+
+
 def print_json(value: Any) -> None:
     """Print a value as indented JSON."""
     typer.echo(json.dumps(value, indent=1, ensure_ascii=False))

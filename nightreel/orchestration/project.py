@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nightreel.errors import UserError
+from nightreel.orchestration import child_environment
 from nightreel.stage import state_directory
 
 
@@ -20,9 +21,18 @@ class Project:
     state: Path
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The environment of a child process: this interpreter first on the path, unbuffered output, the state
-        directory."""
-        return {**os.environ, **settings_of_children(self.state), **(more or {})}
+        """The environment of a stage or of DVC: this interpreter first on the path, unbuffered output, the state
+        directory; no credentials of Prefect."""
+        return {**child_environment.of_stage(os.environ), **settings_of_children(self.state), **(more or {})}
+
+    def environment_with_prefect(self) -> dict[str, str]:
+        """The environment of a worker or another client of Prefect, which starts flow runs and so stages."""
+        return {**os.environ, **settings_of_children(self.state)}
+
+    def environment_of_server(self, *prefixes: str, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The environment of a server: see `child_environment.of_server`."""
+        known = {**os.environ, **settings_of_children(self.state)}
+        return {**child_environment.of_server(known, *prefixes), **(more or {})}
 
     def log(self, name: str) -> Path:
         """The log file of a background process; creates its folder."""
