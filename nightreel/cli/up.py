@@ -21,7 +21,7 @@ from nightreel.orchestration.lock import exclusive
 from nightreel.orchestration.prefect import credentials
 from nightreel.orchestration.services.start import Ports, ServiceStarter, require_free
 from nightreel.orchestration.services.supervisor import Service
-from nightreel.stage import write_json
+from nightreel.stage import prepare_state, write_json
 
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -38,6 +38,7 @@ def up(ports: Ports, as_json: bool) -> None:
     """
     home = project.find()
     console = Console(stderr=True)
+    prepare_state(home.state)
     say = partial(console.print, style="yellow", highlight=False, soft_wrap=True)
     with _ending(), exclusive(home.state / parent_watch.LOCK, "`nightreel up`") as lock, ExitStack() as stack:
         (home.state / "up.json").unlink(missing_ok=True)  # left by an `up` that was killed

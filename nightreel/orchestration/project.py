@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nightreel import checkout, child_environment
 from nightreel.errors import UserError
-from nightreel.orchestration import child_environment
 from nightreel.stage import state_directory
 
 
@@ -48,12 +49,19 @@ def find(start: Path | None = None) -> Project:
         UserError: There is none.
     """
     here = (start or Path.cwd()).resolve()
-    for folder in (here, *here.parents):
-        if (folder / "dvc.yaml").is_file() and (folder / ".dvc").is_dir():
-            return Project(folder, state_directory())
-    raise UserError(
-        f"{here}: no Nightreel checkout here or above (dvc.yaml and .dvc). Change to your clone and try again."
-    )
+    root = checkout.find(here)
+    if root is None:
+        raise UserError(
+            f"{here}: no Nightreel checkout here or above (dvc.yaml and .dvc). Change to your clone and try again."
+        )
+    state = state_directory()
+    former = None if state.exists() or os.environ.get("NIGHTREEL_STATE") else checkout.former_state(root)
+    if former is not None:
+        raise UserError(
+            f"{former}: is the state directory of an earlier release; it now stands beside dvc.yaml, where git ignores "
+            f"it. Move it (mv {shlex.quote(str(former))} {shlex.quote(str(state))}), or name it in NIGHTREEL_STATE."
+        )
+    return Project(root, state)
 
 
 def settings_of_children(state: Path) -> dict[str, str]:
@@ -62,6 +70,7 @@ def settings_of_children(state: Path) -> dict[str, str]:
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         "PYTHONUNBUFFERED": "1",
         "NIGHTREEL_STATE": str(state),
+        "DVC_SITE_CACHE_DIR": str(state / "dvc"),
         "DO_NOT_TRACK": "1",
         "DVC_NO_ANALYTICS": "1",
         "PREFECT_HOME": str(state / "prefect"),
