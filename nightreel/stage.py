@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nightreel import checkout, loopback
-from nightreel.errors import TemporaryError, UserError
+from nightreel.errors import TemporaryError, UserError, not_permitted
 
 TEMPORARY = 75  # EX_TEMPFAIL of sysexits.h
 
@@ -43,8 +43,14 @@ def stage_main(main: Callable[[], float | None]) -> None:
         _leave(f"{path}: not found. Run `nightreel why` to see which stage writes it.", error)
     except (ConnectionError, TimeoutError) as error:
         _leave(f"the connection failed ({error}). Check the network and the server, and run again.", error, TEMPORARY)
+    except PermissionError as error:
+        _leave(not_permitted(error), error)
+    except MemoryError as error:
+        _leave(_out_of_memory(str(error)), error)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno == errno.ENOMEM:  # a file that can't be mapped
+            _leave(_out_of_memory(str(error)), error)
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         where = error.filename or state_directory()
         _leave(f"{where}: no space left on the device. Free some space and run again; nothing was published.", error)
@@ -67,6 +73,14 @@ def peak_memory() -> float:
         return float(line.split()[1]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024  # bytes, or kilobytes
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+
+
+def _out_of_memory(said: str) -> str:
+    held = peak_memory() / 1e6
+    return (
+        f"memory ran out ({said or 'an array could not be made'}); this process held {held:,.0f} MB at most. Free "
+        "memory, or lower what the stage needs, for example fewer finetune.members. Finished stages are kept."
+    )
 
 
 def _leave(message: str, error: Exception, code: int = 1) -> None:
@@ -118,10 +132,7 @@ def prepare_state(state: Path) -> None:
         if not ignore.exists():
             ignore.write_text("# Keys, databases and versions of Nightreel.\n*\n", "utf-8")
     except OSError as error:
-        raise UserError(
-            f"{error.filename or state}: can't be written ({error.strerror}). The state directory belongs to the user "
-            "who ran first. Run as that user, or name a state directory of your own in NIGHTREEL_STATE."
-        ) from None
+        raise UserError(not_permitted(error, state)) from None
 
 
 @contextmanager

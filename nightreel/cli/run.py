@@ -25,7 +25,7 @@ from nightreel.orchestration.prefect import run_server
 from nightreel.orchestration.project import Project
 from nightreel.orchestration.services import orphaned_runs, process_ledger
 from nightreel.orchestration.summary import RunSummary, summarise
-from nightreel.orchestration.worktree import settle_dvc, worktree
+from nightreel.orchestration.worktree import repair_cache, settle_dvc, worktree
 from nightreel.stage import prepare_state
 
 
@@ -121,9 +121,10 @@ def _begin(ready: Callable[[], None], home: Project, console: Console) -> Path:
 
 @contextlib.contextmanager
 def _place(home: Project, wanted: overrides.Changes) -> Iterator[Project]:
-    """The checkout itself, or a worktree with the changes."""
-    if not wanted:
+    """The checkout itself, or a worktree with the changes, or because the checkout is read-only."""
+    if not wanted and os.access(home.root, os.W_OK):
         settle_dvc(home)
+        repair_cache(home)
         yield home
     else:
         with worktree(home, wanted) as copy:

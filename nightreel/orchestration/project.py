@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shlex
 import sys
 from collections.abc import Mapping
@@ -77,4 +78,16 @@ def settings_of_children(state: Path) -> dict[str, str]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        **_account(state),
     }
+
+
+def _account(state: Path) -> dict[str, str]:
+    """Name and home of a user whom the system doesn't know, as in a container: DVC, MLflow and PyTorch ask for them."""
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        home = os.environ.get("HOME", "")
+        usable = home if home and os.access(home, os.W_OK) else str(state / "home")
+        return {"HOME": usable, "USER": os.environ.get("USER") or f"uid-{os.getuid()}"}
+    return {}

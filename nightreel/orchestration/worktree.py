@@ -19,7 +19,7 @@ from configobj import ConfigObj  # DVC's own
 
 from nightreel.errors import UserError
 from nightreel.orchestration import overrides
-from nightreel.orchestration.dvc import pipeline
+from nightreel.orchestration.dvc import cache_repair, pipeline
 from nightreel.orchestration.dvc.recovery import whole
 from nightreel.orchestration.project import Project
 
@@ -41,9 +41,10 @@ def worktree(project: Project, changes: overrides.Changes, cache: Path | None = 
     runs.mkdir(parents=True, exist_ok=True)
     _prune(project.root, runs, KEPT - 1)
     target = runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    _create(project.root, target, cache or _cache_folder(project.root))
+    cache = cache or _shared_cache(project)
+    _create(project.root, target, cache)
     place = Project(target, project.state)
-    _seed(project, target)
+    _seed(project, target, cache)
     overrides.write(target / "params.yaml", changes)
     try:
         yield place
@@ -52,7 +53,7 @@ def worktree(project: Project, changes: overrides.Changes, cache: Path | None = 
 
 
 def versioned(root: Path) -> bool:
-    """Whether root is the top folder of a git checkout with a commit.
+    """Whether root is the top folder of a git checkout with a commit, which this user may write.
 
     Not so with its git directory elsewhere, as a submodule's is: DVC can't read a worktree of such a repository.
     """
@@ -62,6 +63,7 @@ def versioned(root: Path) -> bool:
         top is not None
         and common is not None
         and Path(common.strip()).name == ".git"
+        and os.access(root / common.strip(), os.W_OK)
         and Path(top.strip()).resolve() == root.resolve()
         and _git(root, "rev-parse", "HEAD") is not None
     )
@@ -131,7 +133,20 @@ def _cache_folder(root: Path) -> Path:
     return (root / ".dvc" / named).resolve()
 
 
-def _seed(project: Project, target: Path) -> None:
+def _shared_cache(project: Project) -> Path:
+    """The checkout's cache, or one in the state directory where this user may not write the checkout."""
+    cache = _cache_folder(project.root)
+    existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    return cache if os.access(existing, os.W_OK) else project.state / "dvc-cache"
+
+
+def repair_cache(place: Project, cache: Path | None = None) -> None:
+    """Remove damaged objects of DVC's cache, and say which stages' outs have to be made again."""
+    for out in cache_repair.remove_damaged(place.root, cache or _cache_folder(place.root), place.state):
+        print(f"{out}: its copy in DVC's cache was damaged and is removed; its stage runs again", file=sys.stderr)
+
+
+def _seed(project: Project, target: Path, cache: Path) -> None:
     """Copy the newer of the last run's dvc.lock and the checkout's, and check out the outs that it lists."""
     last = project.state / "runs" / "last"
     locks = [path for path in (last / "dvc.lock", project.root / "dvc.lock") if path.is_file() and whole(path)]
@@ -140,6 +155,7 @@ def _seed(project: Project, target: Path) -> None:
     newest = max(locks, key=lambda path: path.stat().st_mtime)
     for name in ("dvc.lock", *(out for stage in pipeline.read(target) for out in stage.uncached)):
         _copy(newest.parent / name, target / name)
+    repair_cache(Project(target, project.state), cache)
     subprocess.run(
         [sys.executable, "-m", "dvc", "checkout", "--quiet", "--force", "--allow-missing"],
         cwd=target,

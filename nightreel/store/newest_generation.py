@@ -1,8 +1,8 @@
 """Remembers the newest pointer that was read of each channel, so that an older one put in its place is refused.
 
 Without this, a stale replica, a careless restore or somebody who kept an old pointer could bring back a version that
-was rolled back, or show withdrawn items again. A process remembers for as long as it holds the store; for a store on S3 a
-file in the cache remembers for the processes to come.
+was rolled back, or show withdrawn items again. A process remembers for as long as it holds the store; for a store on S3
+a file in the cache remembers for the processes to come.
 """
 
 from __future__ import annotations
