@@ -138,6 +138,7 @@ def main() -> float:
     """Read validate's and embed's outputs, write data/finetune; returns the memory of other processes in bytes."""
     settings, data = load(), load_dataset()
     require_known(settings.finetune.members)
+    require_known(settings.finetune.with_many, "finetune.with_many")
     if settings.finetune.backbone.model and "transformer" in settings.finetune.members:
         from nightreel.models.neural.transformer.checkpoint import opened
 

@@ -95,15 +95,18 @@ def spec(name: str) -> ModelSpec:
     return models()[name]
 
 
-def require_known(members: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
-    """Raises UserError naming the first model or hyper-parameter of `finetune.members` that can't be used."""
+def require_known(members: Mapping[str, Mapping[str, Sequence[float]]], section: str = "finetune.members") -> None:
+    """Raises UserError naming the first model or hyper-parameter of a section that can't be used."""
     for name, values in members.items():
+        empty = next((field for field, choices in values.items() if not len(choices)), None)
+        if empty is not None:
+            raise UserError(f"{section}.{name}.{empty}: holds no value to try. Give one or more, or leave it out.")
         try:
             spec(name).grid(values)
         except ValidationError as error:
             fault = error.errors()[0]
-            field = ".".join(str(part) for part in fault["loc"])
+            field = "".join(f".{part}" for part in fault["loc"])
             raise UserError(
-                f"finetune.members.{name}.{field}: {fault['msg']}. Correct it; it takes "
+                f"{section}.{name}{field}: {fault['msg']}. Correct it; it takes "
                 f"{', '.join(spec(name).config.model_fields)}."
             ) from None

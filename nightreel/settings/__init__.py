@@ -12,6 +12,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from nightreel.errors import UserError
+from nightreel.settings import yaml_values
 from nightreel.settings.backbone import Backbone
 from nightreel.settings.drift import Drift, Limits
 from nightreel.settings.embed import Embed, Tune
@@ -85,7 +86,7 @@ def parse(values: dict[str, Any], where: str = "params.yaml") -> Settings:
 def load(path: Path = Path("params.yaml")) -> Settings:
     """Settings of a params.yaml; raises SettingsError when it is missing or broken."""
     try:
-        values = yaml.safe_load(path.read_text("utf-8"))
+        values = yaml_values.read(path.read_text("utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: can't be read: {error}. Restore it from version control.") from None
     if not isinstance(values, dict):

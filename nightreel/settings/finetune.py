@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, PositiveFloat
 
 from nightreel.settings.backbone import Backbone
 from nightreel.settings.fusion import Fusion
@@ -108,13 +108,6 @@ class Finetune(Section):
     """How content is searched in a large catalogue."""
     ratings: Ratings
     """The rating head, where the events hold ratings."""
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        for name, grid in self.with_many.items():
-            if unknown := sorted(grid.keys() - self.members.get(name, grid).keys()):
-                raise ValueError(f"with_many: {name}: {unknown[0]} is no setting of finetune.members.{name}")
-        return self
 
     def sized(self, events: int) -> Finetune:
         """These settings for a training part of so many events."""
