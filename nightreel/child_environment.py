@@ -38,6 +38,7 @@ SYSTEM = frozenset(
 )
 """Variables without which a program may not find its files, its language or the network; proxies in either case."""
 SYSTEM_PREFIXES = ("LC_", "PYTHON", "XDG_", "OMP_", "OPENBLAS_", "MKL_", "COVERAGE_")
+WORKER = frozenset({"PATH", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"})
 SECRET = re.compile(
     r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|AUTH|PRIVATE|(^|_)(API_?|ACCESS_?)?KEY(_|$)", re.IGNORECASE
 )
@@ -57,6 +58,16 @@ def of_server(environment: Mapping[str, str], *prefixes: str) -> dict[str, str]:
         for name, value in environment.items()
         if name.upper() in SYSTEM or name.startswith((*SYSTEM_PREFIXES, *prefixes))
     }
+
+
+def of_worker(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a program that only computes: how to find its libraries, and no address, name or secret.
+
+    Example:
+        >>> of_worker({"LANG": "C", "PYTHONPATH": ".", "HTTP_PROXY": "http://proxy", "AWS_SECRET_ACCESS_KEY": "s"})
+        {'LANG': 'C', 'PYTHONPATH': '.'}
+    """
+    return {name: value for name, value in environment.items() if name in WORKER or name.startswith(("PYTHON", "LC_"))}
 
 
 def of_stage(environment: Mapping[str, str]) -> dict[str, str]:

@@ -29,4 +29,4 @@ def read(text: str) -> Any:
         >>> read("{a: off, b: no, c: true, d: 2026-11-30, e: 0.5}")
         {'a': 'off', 'b': 'no', 'c': True, 'd': '2026-11-30', 'e': 0.5}
     """
-    return yaml.load(text, _Loader)  # noqa: S506 -- a SafeLoader
+    return yaml.load(text, _Loader)

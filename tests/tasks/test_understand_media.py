@@ -16,6 +16,7 @@ import pytest
 
 from nightreel.errors import UserError
 from nightreel.store.backends.s3 import S3Store
+from nightreel.understanding.media.decoding import Decoded
 from tasks import embed, snapshot, understand, validate
 from tests.contracts.servers import set_environment
 from tests.support.datasets import workspace, write_dataset, write_params
@@ -83,8 +84,8 @@ def test_media_are_understood_once_and_every_gap_has_its_reason(
     assert told["i000", "transcript"]["score"] < 0 and told["i000", "transcript"]["producer"] == "speech"
     reasons = {key: row["skipped"] for key, row in told.items() if row["skipped"]}
     assert reasons["i001", "transcript"] == "no speech found" and reasons["i001", "pictures"] == "has no pictures"
-    assert reasons["i002", "transcript"] == "whisper tiny.en knows en, not de" and german["sound"]
-    assert reasons["i006", "transcript"] == "whisper tiny.en knows en, not de", "the description tells the language"
+    assert reasons["i002", "transcript"] == "whisper tiny.en supports en, not de" and german["sound"]
+    assert reasons["i006", "transcript"] == "whisper tiny.en supports en, not de", "the description tells the language"
     assert reasons["i003", "sound"] == "can't be decoded (InvalidDataError)" and not broken["sound"]
     assert reasons["i004", "media"].startswith("http: addresses are not supported")
     assert reasons["i005", "media"] == "outside the source's folder"
@@ -102,7 +103,7 @@ def test_media_are_understood_once_and_every_gap_has_its_reason(
 
     recipe = json.loads((run / "data/snapshot/recipe.json").read_text())["recipe"]
     write_sound(source / "music.wav", chord(3))
-    with pytest.raises(UserError, match=r"music\.wav: changed since the run began"):
+    with pytest.raises(UserError, match=r"music\.wav: changed during the run"):
         shutil.rmtree(run / "state/understand/sound")
         night(run, source, (understand,))
     night(run, source, (snapshot, validate, understand))
@@ -130,7 +131,7 @@ def test_media_in_a_bucket(tmp_path: Path, moto: dict[str, str], monkeypatch: py
     assert told["i003", "media"]["skipped"] == "outside s3://films/media"
     shutil.rmtree(tmp_path / "run/state/understand")
     bucket.put("a/music.wav", b"another")
-    with pytest.raises(UserError, match=r"music\.wav: changed since the run began"):
+    with pytest.raises(UserError, match=r"music\.wav: changed during the run"):
         night(tmp_path / "run", source, (understand,), wanted)
 
 
@@ -147,3 +148,26 @@ def test_without_the_extra_the_run_goes_on_and_says_what_is_missing(
     told = notes(tmp_path / "run")
     assert told["i000", "transcript"]["skipped"] == told["i000", "sound"]["skipped"] == "av is not installed: run this"
     assert np.load(tmp_path / "run/data/embed/vectors.npy").shape == (12, 384)
+
+
+@pytest.mark.end_to_end
+def test_what_took_too_long_waits_for_another_file_or_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, tried = write_source(tmp_path / "source"), list[str]()
+
+    def slow(path: Path, media: Any) -> Decoded:
+        tried.append(path.name)
+        reason = f"decoding took more than {media.decode_seconds} s"
+        return Decoded(None, None, (), reason, reason, lasting=False)
+
+    monkeypatch.setattr("nightreel.understanding.media.media_fields.decode", slow)
+    stages = (snapshot, validate, understand)
+    night(tmp_path / "run", source, stages)
+    first = len(tried)
+    assert first == 4  # one of the five is another item's, too
+    night(tmp_path / "run", source, stages)
+    assert len(tried) == first
+    night(tmp_path / "run", source, stages, {"understand.media.decode_seconds": 7})
+    assert len(tried) == 2 * first
+    write_sound(source / "music.wav", chord(3))
+    night(tmp_path / "run", source, stages, {"understand.media.decode_seconds": 7})
+    assert tried[2 * first :] == ["music.wav"]

@@ -16,7 +16,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from nightreel import private_files
+from nightreel import child_environment, private_files
 from nightreel.store.backends.base import StoreError
 
 _HOST = "127.0.0.1"
@@ -38,8 +38,6 @@ _SIGNING_KEYS = (
     "WEED_JWT_FILER_SIGNING_KEY",
     "WEED_JWT_FILER_SIGNING_READ_KEY",
 )
-# Not the user's HOME, whose ~/.seaweedfs could open what is closed here, nor AWS keys, which would be administrators.
-_NEEDED = ("PATH", "LANG", "TZ", "TMPDIR", "GOMAXPROCS", "GOMEMLIMIT")
 
 
 class ObjectStore:
@@ -170,9 +168,16 @@ class ObjectStore:
 
 
 def _server_environment() -> dict[str, str]:
-    """The server's environment; its signing keys are new at every start."""
-    needed = {name: os.environ[name] for name in _NEEDED if name in os.environ}
-    return {**needed, **_GROWTH, **{name: secrets.token_urlsafe(32) for name in _SIGNING_KEYS}}
+    """The server's environment; its signing keys are new at every start.
+
+    The user's HOME, whose .seaweedfs could open what is closed here, is not in it, nor are AWS keys, which SeaweedFS
+    would make administrators of.
+    """
+    return {
+        **child_environment.of_worker(os.environ),
+        **_GROWTH,
+        **{name: secrets.token_urlsafe(32) for name in _SIGNING_KEYS},
+    }
 
 
 def _weed() -> Path:
