@@ -25,6 +25,7 @@ from nightreel.orchestration.project import find
 from nightreel.orchestration.services import process_ledger
 from nightreel.orchestration.summary import RunSummary, summarise
 from nightreel.orchestration.worktree import worktree
+from nightreel.stage import prepare_state
 
 PATIENCE_S = 24 * 3600.0  # a run from the form or the schedule waits for one in a terminal
 
@@ -60,6 +61,7 @@ def nightly(
 
 def _night(wanted: overrides.Changes, run: Run, began: float) -> RunSummary:
     project, log = find(), get_run_logger()
+    prepare_state(project.state)
     with (
         exclusive(project.state / "locks" / "run.lock", "a run", patience=PATIENCE_S, waiting=log.info) as lock,
         worktree(project, wanted) as copy,

@@ -1,5 +1,11 @@
 """Errors that are shown to users as one message, without a traceback."""
 
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
 
 class UserError(Exception):
     """An error that the user can correct. The message says what was wrong, where, and what to do.
@@ -17,3 +23,38 @@ class UserError(Exception):
 
 class TemporaryError(UserError):
     """A transient failure of a network or a server. Retrying may help; the nightly flow retries."""
+
+
+def not_permitted(error: OSError, path: Path | None = None) -> str:
+    """A message for a file that this user may not read or write: which, whose it is, and what to do.
+
+    Args:
+        error: What the system said.
+        path: The file, if the error names none.
+    """
+    file = Path(str(error.filename)) if error.filename else path
+    if file is None:
+        return f"{error.strerror or error}: this user lacks a permission. Run with --traceback to see where."
+    owner = _owner(file)
+    whose = f"{file}: {error.strerror}" + (f"; it belongs to {owner}" if owner else "")
+    return (
+        f"{whose}, and this is {_name(os.getuid())}. Run as the user to whom it belongs, have access granted, or name "
+        "a state directory of your own in NIGHTREEL_STATE."
+    )
+
+
+def _owner(file: Path) -> str:
+    """Name of the owner of a file, or of the nearest folder above that this user may look at."""
+    for known in (file, *file.parents):
+        try:
+            return _name(known.stat().st_uid)
+        except OSError:
+            continue
+    return ""
+
+
+def _name(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"user {user}"

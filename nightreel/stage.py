@@ -8,7 +8,6 @@ import json
 import os
 import resource
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nightreel import loopback
-from nightreel.errors import TemporaryError, UserError
+from nightreel import checkout, loopback
+from nightreel.errors import TemporaryError, UserError, not_permitted
 
 TEMPORARY = 75  # EX_TEMPFAIL of sysexits.h
 
@@ -34,6 +33,7 @@ def stage_main(main: Callable[[], float | None]) -> None:
     began = time.monotonic()
     loopback.bypass()
     try:
+        prepare_state(state_directory())
         child_memory = main() or 0.0
         _keep_cost(Path(sys.argv[0]), time.monotonic() - began, child_memory)
     except UserError as error:
@@ -43,8 +43,14 @@ def stage_main(main: Callable[[], float | None]) -> None:
         _leave(f"{path}: not found. Run `nightreel why` to see which stage writes it.", error)
     except (ConnectionError, TimeoutError) as error:
         _leave(f"the connection failed ({error}). Check the network and the server, and run again.", error, TEMPORARY)
+    except PermissionError as error:
+        _leave(not_permitted(error), error)
+    except MemoryError as error:
+        _leave(_out_of_memory(str(error)), error)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno == errno.ENOMEM:  # a file that can't be mapped
+            _leave(_out_of_memory(str(error)), error)
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         where = error.filename or state_directory()
         _leave(f"{where}: no space left on the device. Free some space and run again; nothing was published.", error)
@@ -69,6 +75,14 @@ def peak_memory() -> float:
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 
 
+def _out_of_memory(said: str) -> str:
+    held = peak_memory() / 1e6
+    return (
+        f"memory ran out ({said or 'an array could not be made'}); this process held {held:,.0f} MB at most. Free "
+        "memory, or lower what the stage needs, for example fewer finetune.members. Finished stages are kept."
+    )
+
+
 def _leave(message: str, error: Exception, code: int = 1) -> None:
     if os.environ.get("NIGHTREEL_TRACEBACK") == "1":
         raise error
@@ -84,20 +98,41 @@ def log_progress(message: str) -> None:
 def state_directory() -> Path:
     """The directory of everything that outlives a run: store, MLflow database, caches, locks.
 
-    NIGHTREEL_STATE, else `.nightreel` next to the git common directory (so that worktrees share it), else
-    `.nightreel` in the working directory.
+    NIGHTREEL_STATE, else `.nightreel` beside the dvc.yaml that is found here or above (of the main checkout, in a
+    linked git worktree), else the `.nightreel` here or above.
     """
     named = os.environ.get("NIGHTREEL_STATE")
     if named:
         return Path(named).expanduser().resolve()
-    git = subprocess.run(
-        ["git", "rev-parse", "--path-format=absolute", "--git-common-dir"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    root = Path(git.stdout.strip()).parent if git.returncode == 0 else Path.cwd()
-    return root / ".nightreel"
+    here = Path.cwd()
+    root = checkout.find(here)
+    return checkout.above(here) if root is None else checkout.state_of(root)
+
+
+def cache_folder() -> Path:
+    """Where this machine keeps copies and notes of remote stores: in the state directory if it exists, else in the
+    user's cache, so that a service creates no state directory."""
+    state = state_directory()
+    if state.is_dir() or os.environ.get("NIGHTREEL_STATE"):
+        return state / "cache"
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "nightreel"
+
+
+def prepare_state(state: Path) -> None:
+    """Create the state directory if it is missing, with a .gitignore that hides it from every repository around it.
+
+    Raises:
+        UserError: It can't be created or written, for example because it belongs to another user.
+    """
+    ignore = state / ".gitignore"
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        (state / "dvc").mkdir(mode=0o700, exist_ok=True)  # DVC's own cache, which it would share with everybody
+        if not ignore.exists():
+            ignore.write_text("# Keys, databases and versions of Nightreel.\n*\n", "utf-8")
+    except OSError as error:
+        raise UserError(not_permitted(error, state)) from None
 
 
 @contextmanager

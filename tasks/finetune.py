@@ -127,6 +127,7 @@ def main() -> float:
     """Train on the outputs of validate and embed, and write data/finetune; returns the bytes of other processes."""
     settings, data = load(), load_dataset()
     require_known(settings.finetune.members)
+    require_known(settings.finetune.with_many, "finetune.with_many")
     if settings.finetune.backbone.model and "transformer" in settings.finetune.members:
         from nightreel.models.neural.transformer.checkpoint import opened
 

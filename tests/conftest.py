@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.speed.free_ports import free_ports
+from nightreel.orchestration.prefect import credentials
 from nightreel.orchestration.prefect.run_server import HOST, free_port
 from nightreel.store.backends.seaweedfs import ObjectStore
 
@@ -27,6 +28,8 @@ os.environ.update(
         "DO_NOT_TRACK": "1",
     }
 )
+credentials.prepare(PREFECT)
+os.environ.update(credentials.of_client(PREFECT))
 
 
 def pytest_unconfigure() -> None:

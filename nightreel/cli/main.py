@@ -11,7 +11,7 @@ import typer
 
 from nightreel import loopback
 from nightreel.cli.help_groups import GROUPS, OPERATE, RUN
-from nightreel.errors import UserError
+from nightreel.errors import UserError, not_permitted
 from nightreel.orchestration import environment_paths
 from nightreel.version import __version__
 
@@ -104,10 +104,10 @@ def report(
 
 @app.command(rich_help_panel=OPERATE)
 def up(
-    port: Annotated[int, typer.Option(help="Port of the Prefect server and its UI.")] = 4200,
-    mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow UI.")] = 5000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the Prefect server and its UI.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the MLflow UI.")] = 5000,
     store_port: Annotated[
-        int, typer.Option(help="Port of the object store, which also uses the seven ports after it.")
+        int, typer.Option(min=1, max=65528, help="Port of the object store, which also uses the seven ports after it.")
     ] = 8333,
     as_json: AsJson = False,
 ) -> None:
@@ -124,6 +124,17 @@ def deploy() -> None:
     from nightreel.cli.deploy import deploy as go
 
     go()
+
+
+@app.command(rich_help_panel=OPERATE)
+def env(as_json: AsJson = False) -> None:
+    """Print the variables with which `prefect`, `dvc` and `aws` use this state directory: eval "$(nightreel env)"."""
+    from nightreel.cli.environment import lines, variables
+
+    found = variables()
+    if as_json:
+        return print_json(found)
+    return typer.echo("\n".join(lines(found)))
 
 
 def print_json(value: Any) -> None:
@@ -155,10 +166,11 @@ def main() -> None:
     sys.argv[1:] = with_new_options(sys.argv[1:])
     try:
         app()
-    except UserError as error:
+    except (UserError, PermissionError) as error:
         if os.environ.get("NIGHTREEL_TRACEBACK") == "1":
             raise
-        typer.secho(f"error: {error}", fg="red", err=True)
+        message = str(error) if isinstance(error, UserError) else not_permitted(error)
+        typer.secho(f"error: {message}", fg="red", err=True)
         sys.exit(1)
 
 

@@ -73,6 +73,7 @@ def _play(options: Any) -> dict[str, Any]:
     from nightreel.replay import plan as replay_plan
     from nightreel.replay import result_files
     from nightreel.replay.next_step import meetings
+    from nightreel.stage import prepare_state
 
     screen = ReplayView(as_json=options.as_json)
     with screen.busy("reading the source"):
@@ -80,6 +81,7 @@ def _play(options: Any) -> dict[str, Any]:
         log = meetings(plan.log.loaded, plan.settings.validate_, private=plan.settings.snapshot.pseudonymise != "off")
     screen.begin(plan)
     rows: list[dict[str, Any]] = []
+    prepare_state(plan.place.state)
     with ExitStack() as stack:
         stack.enter_context(replay_plan.away_from_the_live())
         lock = stack.enter_context(exclusive(plan.place.state / "locks" / "run.lock", "this replay"))

@@ -25,7 +25,8 @@ from nightreel.orchestration.prefect import run_server
 from nightreel.orchestration.project import Project
 from nightreel.orchestration.services import orphaned_runs, process_ledger
 from nightreel.orchestration.summary import RunSummary, summarise
-from nightreel.orchestration.worktree import unversioned_dvc, worktree
+from nightreel.orchestration.worktree import repair_cache, settle_dvc, worktree
+from nightreel.stage import prepare_state
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def run(options: RunOptions) -> None:
     overrides.changed(home.root / "params.yaml", wanted)
     _known(options.force, pipeline.read(home.root))
     console = Console(stderr=options.as_json)
+    prepare_state(home.state)
     with (
         exclusive(home.state / "locks" / "run.lock", "a run") as lock,
         run_server.api(home) as ready,
@@ -119,9 +121,10 @@ def _begin(ready: Callable[[], None], home: Project, console: Console) -> Path:
 
 @contextlib.contextmanager
 def _place(home: Project, wanted: overrides.Changes) -> Iterator[Project]:
-    """The checkout itself, or a worktree with the changes."""
-    if not wanted:
-        unversioned_dvc(home.root)
+    """The checkout itself, or a worktree with the changes, or because the checkout is read-only."""
+    if not wanted and os.access(home.root, os.W_OK):
+        settle_dvc(home)
+        repair_cache(home)
         yield home
     else:
         with worktree(home, wanted) as copy:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import csv, json
 
+from nightreel.data.ingest.sources import FILE_NAME
 from nightreel.errors import UserError
 
 
@@ -15,14 +17,14 @@ def read_column(path: Path, name: str) -> list[str]:
     """Read the ids in a file, in order.
 
     Args:
-        path: A .parquet, .csv or .csv.gz with the column, or any other file with one id per line.
+        path: A table with the column (see `kind_of`), or any other file with one id per line.
         name: The column.
 
     Raises:
         UserError: The file is missing or unreadable, lacks the column, or holds no ids.
     """
     try:
-        if path.suffix == ".parquet" or ".csv" in path.suffixes:
+        if kind_of(path):
             ids = _texts(_table(path, name), path, name)
         else:
             ids = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
@@ -52,7 +54,7 @@ def read_users(path: Path) -> tuple[list[str], list[object] | None]:
         UserError: As in `read_column`; also if a user has two moments, since the output names only the user.
     """
     ids = read_column(path, "user_id")
-    table = _table(path, "user_id") if path.suffix == ".parquet" or ".csv" in path.suffixes else None
+    table = _table(path, "user_id") if kind_of(path) else None
     if table is None or "moment" not in table.column_names:
         return list(dict.fromkeys(ids)), None
     users, moments = table["user_id"].cast(pa.string()).to_pylist(), table["moment"].to_pylist()
@@ -64,15 +66,15 @@ def read_users(path: Path) -> tuple[list[str], list[object] | None]:
 
 
 def columns_of(path: Path) -> list[str]:
-    """Return the names of a table's columns; none for a file that is neither .parquet nor .csv (.csv.gz).
+    """Return the names of a table's columns; none for a file that is no table.
 
     Raises:
         UserError: The file is missing or unreadable.
     """
     try:
-        if path.suffix == ".parquet":
+        if kind_of(path) == "parquet":
             return list(pq.read_schema(path).names)
-        return list(_read_csv(path, "item_id").column_names) if ".csv" in path.suffixes else []
+        return list(_table(path, "item_id").column_names) if kind_of(path) else []
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file. Give a .parquet or .csv.") from None
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
@@ -110,17 +112,29 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     Console().print(table, highlight=False)
 
 
+def kind_of(path: Path) -> str:
+    """The format of a table by its ending, in either case, which a compression may follow: parquet, csv, tsv, jsonl or
+    ndjson; empty for any other file.
+
+    Example:
+        >>> [kind_of(Path(name)) for name in ("a.CSV", "b.tsv.gz", "c.txt")]
+        ['csv', 'tsv', '']
+    """
+    found = FILE_NAME.match(path.name)
+    return "" if found is None else found[2].lower()
+
+
 def _table(path: Path, name: str) -> pa.Table:
-    return pq.read_table(path, partitioning=None) if path.suffix == ".parquet" else _read_csv(path, name)
-
-
-def _read_csv(path: Path, name: str) -> pa.Table:
-    from pyarrow import csv
-
-    # Read as text, because an id such as 007 must keep its zeros.
-    return csv.read_csv(
-        path, convert_options=csv.ConvertOptions(column_types={name: pa.string(), "moment": pa.string()})
-    )
+    kind = kind_of(path)
+    if kind == "parquet":
+        return pq.read_table(path, partitioning=None)
+    types = {name: pa.string(), "moment": pa.string()}  # as text, because an id such as 007 must keep its zeros
+    packed = {"gz": "gzip", "bz2": "bz2", "zst": "zstd"}.get(path.suffix[1:].lower())
+    with pa.input_stream(str(path), compression=packed) as content:
+        if kind in ("csv", "tsv"):
+            parsing = csv.ParseOptions(delimiter="," if kind == "csv" else "\t")
+            return csv.read_csv(content, parse_options=parsing, convert_options=csv.ConvertOptions(column_types=types))
+        return json.read_json(content)
 
 
 def _texts(table: pa.Table, path: Path, name: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,9 +18,10 @@ from rich.table import Table
 
 from nightreel.orchestration import parent_watch, project
 from nightreel.orchestration.lock import exclusive
+from nightreel.orchestration.prefect import credentials
 from nightreel.orchestration.services.start import Ports, ServiceStarter, require_free
 from nightreel.orchestration.services.supervisor import Service
-from nightreel.stage import write_json
+from nightreel.stage import prepare_state, write_json
 
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -36,17 +38,19 @@ def up(ports: Ports, as_json: bool) -> None:
     """
     home = project.find()
     console = Console(stderr=True)
+    prepare_state(home.state)
     say = partial(console.print, style="yellow", highlight=False, soft_wrap=True)
     with _ending(), exclusive(home.state / parent_watch.LOCK, "`nightreel up`") as lock, ExitStack() as stack:
         (home.state / "up.json").unlink(missing_ok=True)  # left by an `up` that was killed
         require_free("Prefect", "--port", ports.prefect)
         require_free("MLflow", "--mlflow-port", ports.mlflow)
+        new = credentials.prepare(home.state)
         try:
             with console.status("starting Prefect, MLflow and the object store …"):
                 services, addresses = ServiceStarter(home, ports, lock, stack, say).all()
             stack.callback((home.state / "up.json").unlink, missing_ok=True)
             write_json(home.state / "up.json", addresses)
-            _show(addresses, as_json)
+            _show(addresses, as_json, credentials.auth_string(home.state) if new else "")
             _stay(services, say)
         except Ended:
             console.print("stopping …", style="dim")
@@ -77,15 +81,20 @@ def _ending() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _show(addresses: dict[str, str], as_json: bool) -> None:
+def _show(addresses: dict[str, str], as_json: bool, login: str) -> None:
+    """Print the addresses. login: the page's login if it is new; it is shown once, and only in a terminal, because
+    other output ends up in logs."""
     if as_json:
         print(json.dumps(addresses), flush=True)
         return
+    shown = login if login and sys.stdout.isatty() else "the PREFECT_API_AUTH_STRING that `nightreel env` prints"
+    prefect = "runs, schedule and form (Deployments › nightly › Run › Custom run)\n"
+    prefect += f"its page asks for a password once: {shown}"
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for what, where in (
-        ("Prefect", f"{addresses['prefect']}\nruns, schedule and form (Deployments › nightly › Run › Custom run)"),
+        ("Prefect", f"{addresses['prefect']}\n{prefect}"),
         ("MLflow", f"{addresses['mlflow']}\nmetrics, curves and model of every run"),
         ("Object store", f"{addresses['object_store']}  {addresses['store']}\ncredentials: {addresses['credentials']}"),
         ("Logs", addresses["logs"]),

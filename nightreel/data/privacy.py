@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nightreel import private_files
 from nightreel.errors import UserError
 
 KEY_VARIABLE = "NIGHTREEL_PSEUDONYM_KEY"
@@ -40,6 +41,8 @@ SHOWN = frozenset(
 )
 """Columns that a redacted row shows; of all others only the length is shown."""
 LONGEST = 60
+SHORTEST = 32
+"""Characters of a pseudonym key, at least."""
 
 
 def pseudonym(key: bytes, user_id: str) -> str:
@@ -48,10 +51,21 @@ def pseudonym(key: bytes, user_id: str) -> str:
 
 
 def wanted_key(setting: str, is_sample: bool, state: Path) -> bytes | None:
-    """The pseudonym key, created if there is none; None if users keep their ids: see Snapshot.pseudonymise."""
+    """The pseudonym key, created if there is none; None if users keep their ids: see Snapshot.pseudonymise.
+
+    Raises:
+        UserError: The key is so short that it could be guessed, and ids with it.
+    """
     if setting == "off" or (setting == "auto" and is_sample):
         return None
-    return load_key(state, create=True)
+    key = load_key(state, create=True)
+    if key is not None and len(key) < SHORTEST:
+        where = KEY_VARIABLE if os.environ.get(KEY_VARIABLE) else str(state / "pseudonym.key")
+        raise UserError(
+            f"{where}: the pseudonym key has {len(key)} characters, so it could be guessed. Use {SHORTEST} or more, "
+            "for example those of `openssl rand -hex 32`; every user then gets a new pseudonym."
+        )
+    return key
 
 
 def key_fingerprint(key: bytes) -> str:
@@ -61,15 +75,16 @@ def key_fingerprint(key: bytes) -> str:
 
 def load_key(state: Path, *, create: bool) -> bytes | None:
     """Load the key from NIGHTREEL_PSEUDONYM_KEY, else from `pseudonym.key` in the state directory, which is created
-    with mode 600 if `create` is true. None if there is neither; raises UserError for an empty or unreadable key."""
+    with mode 600 if `create` is true. None if there is neither; raises UserError for an empty or unreadable key, and
+    for one that other users may read."""
     named = os.environ.get(KEY_VARIABLE)
     if named:
         return named.encode()
     path = state / "pseudonym.key"
     try:
         if create and not path.exists():
-            _generate(path)
-        key = path.read_bytes().strip()
+            private_files.create(path, f"{secrets.token_hex(32)}\n".encode())
+        key, shared = path.read_bytes().strip(), private_files.readable_by_others(path)
     except FileNotFoundError:
         return None
     except PermissionError:
@@ -78,22 +93,12 @@ def load_key(state: Path, *, create: bool) -> bytes | None:
         raise UserError(
             f"{path}: is empty. Restore it from a backup, or delete it to start with new pseudonyms for all users."
         )
+    if shared:
+        raise UserError(
+            f"{path}: the pseudonym key may be read by other users of this machine. Run `chmod 600 {path}`; if anyone "
+            f"may have read it, start with a new one. Where files have no modes, set {KEY_VARIABLE}."
+        )
     return key
-
-
-def _generate(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    working = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(working, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(secrets.token_hex(32) + "\n")
-    try:
-        # A link never replaces a file: two first runs at once end up with the same key.
-        os.link(working, path)
-    except FileExistsError:
-        pass
-    finally:
-        working.unlink()
 
 
 def redacted(row: Mapping[str, Any], faulty: str, *, private: bool) -> str:

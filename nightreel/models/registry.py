@@ -99,19 +99,22 @@ def spec(name: str) -> ModelSpec:
     return models()[name]
 
 
-def require_known(members: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
-    """Check `finetune.members`.
+def require_known(members: Mapping[str, Mapping[str, Sequence[float]]], section: str = "finetune.members") -> None:
+    """Check `finetune.members`, or another section of the same form.
 
     Raises:
         UserError: Names the first unknown model, or the first invalid hyper-parameter.
     """
     for name, values in members.items():
+        empty = next((field for field, choices in values.items() if not len(choices)), None)
+        if empty is not None:
+            raise UserError(f"{section}.{name}.{empty}: holds no value to try. Give one or more, or leave it out.")
         try:
             spec(name).grid(values)
         except ValidationError as error:
             fault = error.errors()[0]
-            field = ".".join(str(part) for part in fault["loc"])
+            field = "".join(f".{part}" for part in fault["loc"])
             raise UserError(
-                f"finetune.members.{name}.{field}: {fault['msg']}. Correct it; the settings of {name} are "
+                f"{section}.{name}{field}: {fault['msg']}. Correct it; the settings of {name} are "
                 f"{', '.join(spec(name).config.model_fields)}."
             ) from None

@@ -87,7 +87,7 @@ def _sign(descriptor: int, path: Path) -> None:
     """Write the holder's process and a number higher than any before into the lock file (see nightreel.store.fence)."""
     before = read(path)
     name, number = (before.name, before.number + 1) if before else (uuid.uuid4().hex, 1)
-    holder = {"pid": os.getpid(), "since": time.strftime("%H:%M:%S"), "lock": name, "number": number}
+    holder = {"pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S"), "lock": name, "number": number}
     content = json.dumps(holder).encode()
     os.pwrite(descriptor, content, 0)
     os.ftruncate(descriptor, len(content))

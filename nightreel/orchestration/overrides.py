@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import yaml
 
 from nightreel import settings
 from nightreel.errors import UserError
-from nightreel.models.registry import require_known
+from nightreel.models.registry import models, require_known
+from nightreel.settings import yaml_values
 from nightreel.settings.renamed import new_path, with_new_names
 
 Changes = Mapping[str, Any]  # dotted name → value
 FOLDERS = ("snapshot.source", "snapshot.media")
 """Settings whose value may be a path relative to the working directory."""
+SWITCH = {"on": True, "yes": True, "off": False, "no": False}
 
 
 def parse(texts: Iterable[str]) -> dict[str, Any]:
@@ -33,13 +34,11 @@ def parse(texts: Iterable[str]) -> dict[str, Any]:
                 f"--set {text!r}: is not of the form section.field=value. Example: --set evaluate.margin=0.05."
             )
         try:
-            value = yaml.safe_load(raw)
+            changes[new_path(name.strip())] = yaml_values.read(raw)
         except yaml.YAMLError:
             raise UserError(
                 f"--set {text!r}: the value is not valid YAML. Quote it, for example --set '{name}=\"…\"'."
             ) from None
-        # A date stays text, as in params.yaml, because DVC's lock file can't hold dates.
-        changes[new_path(name.strip())] = raw.strip() if isinstance(value, date) else value
     return changes
 
 
@@ -50,21 +49,45 @@ def changed(path: Path, changes: Changes) -> dict[str, Any]:
         UserError: A field is unknown, or its value is not valid.
     """
     settings.load(path)
-    values = with_new_names(yaml.safe_load(path.read_text("utf-8")), str(path))
+    values = with_new_names(yaml_values.read(path.read_text("utf-8")), str(path))
     for name, value in changes.items():
         *parents, field = name.split(".")
         place: Any = values
-        for depth, part in enumerate([*parents, field]):
-            if not isinstance(place, dict) or part not in place:
-                where, there = (
-                    ".".join(name.split(".")[:depth]),
-                    ", ".join(place) if isinstance(place, dict) else "none",
-                )
-                raise UserError(f"{name}: no such setting; {where or 'params.yaml'} has {there}. Correct the name.")
-            parent, place = place, place[part]
-        parent[field] = _chosen(name, place, value)
-    require_known(settings.parse(values, "changed settings").finetune.members)
+        for depth, part in enumerate(parents):
+            place = _below(place, part, name, depth)
+        new = isinstance(place, dict) and field not in place
+        old = _below(place, field, name, len(parents))
+        place[field] = value if new else _chosen(name, old, value)
+    parsed = settings.parse(values, "changed settings").finetune
+    require_known(parsed.members, "finetune.members")
+    require_known(parsed.with_many, "finetune.with_many")
     return values
+
+
+def _below(place: Any, part: str, name: str, depth: int) -> Any:
+    """The value of a part of a setting's name. Where params.yaml lists some of many possible names (members, their
+    fields, event types), another one is added, empty; its value is checked afterwards."""
+    above = name.split(".")[:depth]
+    if isinstance(place, dict) and part not in place and _takes_any(above):
+        place[part] = {}
+    if not isinstance(place, dict) or part not in place:
+        there = ", ".join(place) if isinstance(place, dict) else "none"
+        raise UserError(f"{name}: no such setting; {'.'.join(above) or 'params.yaml'} has {there}. Correct the name.")
+    return place[part]
+
+
+def _takes_any(path: list[str]) -> bool:
+    """Whether a setting is a mapping with names of the user's choice."""
+    kind: Any = settings.Settings
+    for part in path:
+        if isinstance(kind, type) and issubclass(kind, settings.Section):
+            fields = {info.alias or name: info.annotation for name, info in kind.model_fields.items()}
+            kind = fields.get(part)
+        elif get_origin(kind) in (dict, Mapping):
+            kind = get_args(kind)[1]
+        else:
+            return False
+    return get_origin(kind) in (dict, Mapping)
 
 
 def absolute(changes: Changes) -> Changes:
@@ -80,10 +103,27 @@ def write(path: Path, changes: Changes) -> None:
 
 
 def _chosen(name: str, old: Any, new: Any) -> Any:
-    """A list given for a mapping selects some of its entries: `finetune.members=[ease, slist]`."""
+    """The new value in the form of the old one.
+
+    A list given for a mapping selects some of its entries, and adds members with their defaults:
+    `finetune.members=[ease, ials]`. A switch takes on, off, yes and no, too.
+    """
+    if isinstance(old, bool) and isinstance(new, str):
+        return SWITCH.get(new.lower(), new)
+    if isinstance(old, float) and isinstance(new, str):
+        return _number(new)
     if not (isinstance(old, dict) and isinstance(new, list)):
         return new
-    unknown = [entry for entry in new if entry not in old]
+    known = [*old, *(model for model in models() if model not in old)] if name == "finetune.members" else [*old]
+    unknown = [entry for entry in new if entry not in known]
     if unknown:
-        raise UserError(f"{name}: there is no entry {unknown[0]!r}. Choose from {', '.join(old)}.")
-    return {entry: value for entry, value in old.items() if entry in new}
+        raise UserError(f"{name}: there is no entry {unknown[0]!r}. Choose from {', '.join(known)}.")
+    return {entry: old.get(entry, {}) for entry in known if entry in new}
+
+
+def _number(text: str) -> float | str:
+    """A number that YAML takes for text, such as 1e-3; other text stays, and is refused by its field."""
+    try:
+        return float(text)
+    except ValueError:
+        return text

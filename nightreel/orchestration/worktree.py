@@ -6,7 +6,6 @@ With git it is a detached worktree: HEAD plus all uncommitted changes. Without g
 
 from __future__ import annotations
 
-import configparser
 import os
 import shutil
 import subprocess
@@ -16,9 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from configobj import ConfigObj  # DVC's own
+
 from nightreel.errors import UserError
 from nightreel.orchestration import overrides
-from nightreel.orchestration.dvc import pipeline
+from nightreel.orchestration.dvc import cache_repair, pipeline
 from nightreel.orchestration.dvc.recovery import whole
 from nightreel.orchestration.project import Project
 
@@ -40,9 +41,10 @@ def worktree(project: Project, changes: overrides.Changes, cache: Path | None = 
     runs.mkdir(parents=True, exist_ok=True)
     _prune(project.root, runs, KEPT - 1)
     target = runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    _create(project.root, target, cache or _cache_folder(project.root))
+    cache = cache or _shared_cache(project)
+    _create(project.root, target, cache)
     place = Project(target, project.state)
-    _seed(project, target)
+    _seed(project, target, cache)
     overrides.write(target / "params.yaml", changes)
     try:
         yield place
@@ -51,20 +53,35 @@ def worktree(project: Project, changes: overrides.Changes, cache: Path | None = 
 
 
 def versioned(root: Path) -> bool:
-    """Whether root is the top folder of a git checkout with a commit."""
+    """Whether root is the top folder of a git checkout with a commit, which this user may write.
+
+    Not so with its git directory elsewhere, as a submodule's is: DVC can't read a worktree of such a repository.
+    """
     top = _git(root, "rev-parse", "--show-toplevel")
+    common = _git(root, "rev-parse", "--git-common-dir")
     return (
         top is not None
+        and common is not None
+        and Path(common.strip()).name == ".git"
+        and os.access(root / common.strip(), os.W_OK)
         and Path(top.strip()).resolve() == root.resolve()
         and _git(root, "rev-parse", "HEAD") is not None
     )
 
 
-def unversioned_dvc(root: Path) -> None:
-    """Set DVC's `no_scm` if there is no git, since DVC refuses to work otherwise."""
-    local = root / ".dvc" / "config.local"
-    if not (root / ".git").exists() and not local.exists():
-        local.write_text("[core]\n    no_scm = true\n", "utf-8")
+def settle_dvc(project: Project) -> None:
+    """Set DVC up in the checkout: without git if there is none here, and with a cache of its own files that no other
+    user can write, whichever command starts DVC."""
+    local = project.root / ".dvc" / "config.local"
+    config = ConfigObj(str(local) if local.exists() else None, encoding="utf-8", interpolation=False)
+    before = config.dict()
+    core = config.setdefault("core", {})
+    core["site_cache_dir"] = str(project.state / "dvc")
+    if not (project.root / ".git").exists():
+        core["no_scm"] = "true"
+    if config.dict() != before:
+        config.filename = str(local)
+        config.write()
 
 
 def _create(root: Path, target: Path, cache: Path) -> None:
@@ -78,9 +95,13 @@ def _create(root: Path, target: Path, cache: Path) -> None:
             _copy(root / name, target / name)
     else:
         _copy_unversioned(root, target)
-    settings = "" if versioned(root) else "[core]\n    no_scm = true\n"
     (target / ".dvc").mkdir(exist_ok=True)
-    (target / ".dvc" / "config.local").write_text(f"{settings}[cache]\n    dir = {cache}\n", "utf-8")
+    config = ConfigObj(encoding="utf-8", interpolation=False)  # it quotes commas and #, as DVC reads them
+    config["cache"] = {"dir": str(cache)}
+    if not versioned(root):
+        config["core"] = {"no_scm": "true"}
+    config.filename = str(target / ".dvc" / "config.local")
+    config.write()
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -104,13 +125,28 @@ def _copy_unversioned(root: Path, target: Path) -> None:
 
 def _cache_folder(root: Path) -> Path:
     """The DVC cache configured in the checkout."""
-    parser = configparser.ConfigParser()
-    parser.read([root / ".dvc" / "config", root / ".dvc" / "config.local"], "utf-8")
-    named = parser.get("cache", "dir", fallback="cache")
+    named = "cache"
+    for name in ("config", "config.local"):
+        path = root / ".dvc" / name
+        if path.exists():
+            named = ConfigObj(str(path), encoding="utf-8", interpolation=False).get("cache", {}).get("dir", named)
     return (root / ".dvc" / named).resolve()
 
 
-def _seed(project: Project, target: Path) -> None:
+def _shared_cache(project: Project) -> Path:
+    """The checkout's cache, or one in the state directory where this user may not write the checkout."""
+    cache = _cache_folder(project.root)
+    existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    return cache if os.access(existing, os.W_OK) else project.state / "dvc-cache"
+
+
+def repair_cache(place: Project, cache: Path | None = None) -> None:
+    """Remove damaged objects of DVC's cache, and say which stages' outs have to be made again."""
+    for out in cache_repair.remove_damaged(place.root, cache or _cache_folder(place.root), place.state):
+        print(f"{out}: its copy in DVC's cache was damaged and is removed; its stage runs again", file=sys.stderr)
+
+
+def _seed(project: Project, target: Path, cache: Path) -> None:
     """Copy the newer of the last run's dvc.lock and the checkout's, and check out the outs that it lists."""
     last = project.state / "runs" / "last"
     locks = [path for path in (last / "dvc.lock", project.root / "dvc.lock") if path.is_file() and whole(path)]
@@ -119,6 +155,7 @@ def _seed(project: Project, target: Path) -> None:
     newest = max(locks, key=lambda path: path.stat().st_mtime)
     for name in ("dvc.lock", *(out for stage in pipeline.read(target) for out in stage.uncached)):
         _copy(newest.parent / name, target / name)
+    repair_cache(Project(target, project.state), cache)
     subprocess.run(
         [sys.executable, "-m", "dvc", "checkout", "--quiet", "--force", "--allow-missing"],
         cwd=target,

@@ -12,6 +12,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from nightreel.errors import UserError
+from nightreel.settings import yaml_values
 from nightreel.settings.backbone import Backbone
 from nightreel.settings.drift import Drift, Limits
 from nightreel.settings.embed import Embed, Tune
@@ -97,7 +98,7 @@ def load(path: Path = Path("params.yaml")) -> Settings:
         SettingsError: The file is missing or unreadable, or a field is invalid.
     """
     try:
-        values = yaml.safe_load(path.read_text("utf-8"))
+        values = yaml_values.read(path.read_text("utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: can't be read: {error}. Restore it from version control.") from None
     if not isinstance(values, dict):

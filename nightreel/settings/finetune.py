@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, PositiveFloat
 
 from nightreel.settings.backbone import Backbone
 from nightreel.settings.fusion import Fusion
@@ -113,13 +113,6 @@ class Finetune(Section):
     """Nearest-neighbour search by content in large catalogues."""
     ratings: Ratings
     """The rating model, where the events contain ratings."""
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        for name, grid in self.with_many.items():
-            if unknown := sorted(grid.keys() - self.members.get(name, grid).keys()):
-                raise ValueError(f"with_many: {name}: {unknown[0]} is not a setting of finetune.members.{name}")
-        return self
 
     def sized(self, events: int) -> Finetune:
         """The settings for a training set with this number of events: `with_many` is applied where it is large."""

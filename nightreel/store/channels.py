@@ -20,7 +20,7 @@ from typing import Any
 
 from nightreel.bundle.format import LINEAGE, MANIFEST
 from nightreel.store import channel_pointer as pointers
-from nightreel.store import records
+from nightreel.store import newest_generation, records
 from nightreel.store.backends.base import Conflict, Missing, Store, StoreError, Token
 from nightreel.store.channel_pointer import Pointer
 
@@ -30,11 +30,15 @@ _LEFT_KEPT = 64
 
 
 def live(store: Store, channel: str = "live") -> Pointer | None:
-    """The channel's pointer; None if nothing was ever published there."""
+    """The channel's pointer; None if nothing was ever published there. Raises StoreError for one that is older than
+    a pointer that was read before."""
     found = store.get_with_token(_channel_key(channel))
     if found is None:
+        newest_generation.forget(store, channel)
         return None
-    return pointers.read(store, _channel_key(channel), *found)
+    pointer = pointers.read(store, _channel_key(channel), *found)
+    newest_generation.require(store, channel, pointer.generation)
+    return pointer
 
 
 def move(
@@ -127,6 +131,7 @@ def _swap(store: Store, channel: str, wanted: Pointer, seen: Pointer | None) -> 
     generation = seen.generation + 1 if seen else 1
     content = pointers.written(wanted, generation)
     token = store.compare_and_swap(_channel_key(channel), seen.token if seen else None, content)
+    newest_generation.require(store, channel, generation)
     return replace(wanted, generation=generation, token=token)
 
 

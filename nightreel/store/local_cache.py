@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from nightreel.bundle.format import MANIFEST, BundleError, Manifest, verify
-from nightreel.stage import state_directory
+from nightreel.stage import cache_folder
 from nightreel.store.backends.base import Missing, Store, StoreError
 from nightreel.store.remote_files import manifest_of
 
@@ -34,7 +33,7 @@ def fetch(store: Store, digest: str) -> Path:
             raise _unknown(store, digest)
         verify(folder, digest)
         return folder
-    kept = _cache() / digest
+    kept = cache_folder() / "bundles" / digest
     try:
         verify(kept, digest)
     except BundleError:  # missing or damaged on this machine's disk: the store's copy decides
@@ -100,12 +99,3 @@ def _no_room(target: Path, error: OSError) -> StoreError:
 
 def _unknown(store: Store, digest: str) -> StoreError:
     return StoreError(f"{store.uri}: version {digest[:12]} not found. `nightreel versions` lists all versions.")
-
-
-def _cache() -> Path:
-    """In the state directory if it exists; else in the user's cache, so that a service creates no state directory."""
-    state = state_directory()
-    if state.is_dir() or os.environ.get("NIGHTREEL_STATE"):
-        return state / "cache" / "bundles"
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "nightreel" / "bundles"

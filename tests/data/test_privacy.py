@@ -37,6 +37,29 @@ def test_an_empty_key_file_is_an_error_not_a_key(tmp_path: Path) -> None:
         privacy.load_key(tmp_path, create=True)
 
 
+def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    privacy.load_key(tmp_path, create=True)
+    for mode in (0o644, 0o640, 0o602):
+        (tmp_path / "pseudonym.key").chmod(mode)
+        with pytest.raises(UserError, match=r"pseudonym.key: .*may be read by other users.*chmod 600"):
+            privacy.load_key(tmp_path, create=False)
+    (tmp_path / "pseudonym.key").chmod(0o400)
+    assert privacy.load_key(tmp_path, create=False)
+
+
+def test_no_night_takes_a_key_that_can_be_guessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pseudonym.key").write_text("hunter2\n")
+    (tmp_path / "pseudonym.key").chmod(0o600)
+    with pytest.raises(UserError, match=r"pseudonym.key: .*7 characters.*openssl rand"):
+        privacy.wanted_key("on", False, tmp_path)
+    assert privacy.wanted_key("off", False, tmp_path) is None
+    monkeypatch.setenv(privacy.KEY_VARIABLE, "k" * 31)
+    with pytest.raises(UserError, match=rf"{privacy.KEY_VARIABLE}: .*31 characters"):
+        privacy.wanted_key("on", False, tmp_path)
+    monkeypatch.setenv(privacy.KEY_VARIABLE, "k" * 32)
+    assert privacy.wanted_key("on", False, tmp_path) == b"k" * 32
+
+
 def test_fingerprints_tell_keys_apart_without_showing_them() -> None:
     assert privacy.key_fingerprint(b"a") != privacy.key_fingerprint(b"b")
     assert len(privacy.key_fingerprint(b"a")) == 16

@@ -10,11 +10,11 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from shutil import which
 from typing import Any
 
 import httpx
@@ -23,8 +23,10 @@ import pytest
 
 from benchmarks.speed.free_ports import free_ports
 from nightreel.orchestration.dvc import pipeline
+from nightreel.orchestration.prefect import credentials
 from nightreel.orchestration.prefect.run_server import free_port
 from nightreel.store.backends.seaweedfs import ObjectStore
+from tests.end_to_end import foreign_page
 from tests.end_to_end.conftest import Checkout
 from tests.support import toy
 
@@ -44,9 +46,22 @@ class Up:
     process: subprocess.Popen[str]
     addresses: dict[str, str]
 
+    @property
+    def login(self) -> str:
+        """`user:password` of Prefect's page and API."""
+        return credentials.auth_string(self.root / ".nightreel")
+
+    def asked(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        user, _, password = self.login.partition(":")
+        base, client = self.addresses["prefect_api"], str(uuid.uuid4())
+        with httpx.Client(auth=(user, password), timeout=30) as session:
+            token = session.get(f"{base}/csrf-token", params={"client": client}).json()["token"]
+            headers = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": client}
+            return session.request(method, base + path, json=body, headers=headers)
+
     def api(self, method: str, path: str, body: Any = None) -> Any:
         for _ in range(10):  # a busy server says 503 while its database is locked, and Prefect's own client asks again
-            answer = httpx.request(method, self.addresses["prefect_api"] + path, json=body, timeout=30)
+            answer = self.asked(method, path, body)
             if answer.status_code != 503:
                 break
             time.sleep(1)
@@ -164,8 +179,7 @@ def test_a_schedule_with_a_time_zone_and_one_run_at_a_time(deployment: dict[str,
 def test_a_value_out_of_bounds_is_refused_at_once(up: Up, deployment: dict[str, Any]) -> None:
     unknown: tuple[Any, ...] = ({"finetune": {"sed": 1}}, {"sed": 1}, {"run": {"settings": ["finetune.sed=1"]}})
     for parameters in ({"finetune": {"seed": -1}}, {"run": {"force": ["nothing"]}}, *unknown):
-        url = f"{up.addresses['prefect_api']}/deployments/{deployment['id']}/create_flow_run"
-        answer = httpx.post(url, json={"parameters": parameters}, timeout=30)
+        answer = up.asked("POST", f"/deployments/{deployment['id']}/create_flow_run", {"parameters": parameters})
         assert answer.status_code == 409 and "Validation failed" in answer.text
 
 
@@ -200,16 +214,16 @@ def test_the_pages_show_every_stage_and_field(
 
     shots = Path(os.environ.get("NIGHTREEL_SHOTS", tmp_path))
 
-    chromium = next(filter(None, map(which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    assert chromium, "Chromium is not installed: run ./check, or apt-get install chromium"
     fields = [
         field["title"]
         for box in deployment["parameter_openapi_schema"]["definitions"].values()
         for field in box["properties"].values()
     ]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=foreign_page.chromium(), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 3000})
+        page.goto(up.addresses["prefect"])
+        page.evaluate("login => localStorage.setItem('prefect-password', btoa(login))", up.login)
         page.goto(f"{up.addresses['prefect']}/deployments/deployment/{deployment['id']}/run")
         boxes = []
         for title in fields:
@@ -236,6 +250,47 @@ def test_the_pages_show_every_stage_and_field(
             page.screenshot(path=shots / f"{artifact['key']}.png", full_page=True)
             assert page.evaluate("document.documentElement.scrollWidth") <= 1280
         browser.close()
+
+
+@pytest.mark.browser
+def test_a_page_of_another_origin_moves_nothing(up: Up, deployment: dict[str, Any], tmp_path: Path) -> None:
+    before, mark = up.api("POST", "/flow_runs/filter", {}), tmp_path / "ran"
+    run = json.dumps({"job_variables": {"command": f"touch {mark}"}, "state": {"type": "SCHEDULED"}})
+    api = f"{up.addresses['prefect_api']}/deployments/{deployment['id']}"
+    s3 = int(up.addresses["object_store"].rpartition(":")[2])
+    said = foreign_page.attempt(
+        [
+            *(("POST", f"{api}/create_flow_run", kind, run) for kind in ("text/plain", "application/json", "")),
+            ("POST", f"{api.replace('127.0.0.1', foreign_page.ORIGIN)}/create_flow_run", "text/plain", run),
+            ("DELETE", api, "", ""),
+            ("PUT", f"http://127.0.0.1:{s3 + 3}/buckets/nightreel/store/channels/live.json", "text/plain", "x"),
+            ("GET", f"http://127.0.0.1:{s3 + 1}/col/delete?collection=nightreel", "", ""),
+            (
+                "POST",
+                f"{up.addresses['mlflow']}/api/2.0/mlflow/experiments/create",
+                "text/plain",
+                '{"name": "foreign"}',
+            ),
+        ]
+    )
+    assert len(said) == 16 and not [each for each in said if each[2] in (200, 201, 204)], said
+    time.sleep(5)  # the worker looks for runs every two seconds
+    known = {each["id"] for each in before}
+    after = up.api("POST", "/flow_runs/filter", {})
+    assert not [each for each in after if each["id"] not in known and not each["auto_scheduled"]]
+    assert not mark.exists() and up.api("GET", f"/deployments/{deployment['id']}")["id"] == deployment["id"]
+    found = httpx.post(f"{up.addresses['mlflow']}/api/2.0/mlflow/experiments/search", json={"max_results": 100})
+    assert "foreign" not in {each["name"] for each in found.json().get("experiments", [])}
+
+
+def test_the_password_stands_in_no_log(up: Up) -> None:
+    password, state = up.login.partition(":")[2], up.root / ".nightreel"
+    logs = [*(state / "logs").glob("*.log"), state / "object-store" / "server.log", state / "up.json"]
+    assert len(logs) > 4 and not [log for log in logs if password in log.read_text("utf-8", "replace")]
+    told = json.loads(toy.nightreel(up.root, "env", "--json").stdout)
+    assert told[credentials.CLIENT] == up.login and told["PREFECT_API_URL"] == up.addresses["prefect_api"]
+    for process in psutil.Process(up.process.pid).children(recursive=True):
+        assert password not in " ".join(process.cmdline())
 
 
 def test_a_second_one_is_refused(up: Up) -> None:

@@ -7,6 +7,7 @@ import yaml
 
 from nightreel import settings
 from nightreel.errors import UserError
+from nightreel.models.registry import models, spec
 from nightreel.orchestration import overrides
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -45,12 +46,64 @@ def test_a_list_picks_named_entries(tmp_path: Path) -> None:
         ("evaluate.margin.deep=0.1", "evaluate.margin.deep: no such setting"),
         ("evaluate.margin=-1", "evaluate.margin: Input should be greater than 0"),
         ("finetune.members=[ease, nearest]", "there is no entry 'nearest'. Choose from popularity"),
+        ("finetune.members.nearest={}", "nearest: there is no such model; choose among"),
+        ("finetune.members.ease={foo: [1]}", "finetune.members.ease.foo: Extra inputs are not permitted"),
+        ("finetune.members.ials.foo=[1]", "finetune.members.ials.foo: Extra inputs are not permitted"),
+        ("finetune.members.ease.regularization=[]", "finetune.members.ease.regularization: holds no value to try"),
+        ("finetune.members.ease.regularization=5", "finetune.members.ease.regularization: Input should be"),
+        (
+            "finetune.members.transformer.dim=[30]",
+            "finetune.members.transformer: Value error, dim 30 is no multiple of",
+        ),
+        ("finetune.members.ease=off", "finetune.members.ease: Input should be a valid dictionary"),
+        ("finetune.members.ease.decay.x=[1]", "finetune.members.ease.decay.x: no such setting"),
+        ("finetune.with_many.ease={decoy: [1]}", "finetune.with_many.ease.decoy: Extra inputs"),
+        ("validate.positive.played=0.5", "validate.positive.played"),
+        ("publish.dry_run=perhaps", "publish.dry_run: Input should be a valid boolean"),
     ],
 )
 def test_a_bad_change_is_one_message_that_names_the_field(text: str, says: str) -> None:
     with pytest.raises(UserError) as caught:
         overrides.changed(PARAMS, overrides.parse([text]))
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(models()))
+def test_every_model_is_added_with_its_defaults(name: str) -> None:
+    values = overrides.changed(PARAMS, overrides.parse([f"finetune.members.{name}={{}}"]))
+    assert values["finetune"]["members"][name] == {}
+    assert len(spec(name).grid({})) == 1
+    listed = overrides.changed(PARAMS, overrides.parse([f"finetune.members=[ease, {name}]"]))
+    assert set(listed["finetune"]["members"]) == {"ease", name}
+
+
+def test_a_field_that_params_yaml_leaves_out_is_set() -> None:
+    values = overrides.changed(PARAMS, overrides.parse(["finetune.members.ials.factors=[16, 32]"]))
+    assert values["finetune"]["members"]["ials"] == {"factors": [16, 32]}
+    values = overrides.changed(PARAMS, overrides.parse(["validate.positive.play=0.5"]))
+    assert values["validate"]["positive"]["play"] == 0.5
+
+
+def test_off_means_off(tmp_path: Path) -> None:
+    texts = ["snapshot.pseudonymise=off", "validate.exclude_seen=on", "publish.dry_run=off", "evaluate.margin=1e-2"]
+    overrides.write(_copy(tmp_path), overrides.parse(texts))
+    found = settings.load(tmp_path / "params.yaml")
+    assert (found.snapshot.pseudonymise, found.validate_.exclude_seen) == ("off", "on")
+    assert found.publish.dry_run is False and found.evaluate.margin == 0.01
+    plain = yaml.safe_load((tmp_path / "params.yaml").read_text())  # what any other program reads
+    assert plain["publish"]["dry_run"] is False and plain["snapshot"]["pseudonymise"] == "off"
+
+
+def test_off_means_off_in_params_yaml_itself(tmp_path: Path) -> None:
+    path = _copy(tmp_path)
+    path.write_text(path.read_text().replace("pseudonymise: auto", "pseudonymise: off"))
+    assert settings.load(path).snapshot.pseudonymise == "off"
+
+
+def _copy(folder: Path) -> Path:
+    path = folder / "params.yaml"
+    path.write_text(PARAMS.read_text())
+    return path
 
 
 def test_a_folder_is_meant_from_where_the_command_was_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

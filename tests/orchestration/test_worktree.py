@@ -11,8 +11,9 @@ import yaml
 
 from nightreel.errors import UserError
 from nightreel.orchestration.dvc.stage_run import SIGNS
-from nightreel.orchestration.project import Project
-from nightreel.orchestration.worktree import KEPT, worktree
+from nightreel.orchestration.project import Project, find
+from nightreel.orchestration.worktree import KEPT, settle_dvc, worktree
+from nightreel.stage import prepare_state
 from tests.support import toy as project
 
 pytestmark = pytest.mark.end_to_end
@@ -68,6 +69,38 @@ def test_without_git_it_is_a_copy(toy: Path) -> None:
         assert run_all(copy)["note"] == "ran"
         assert not (copy.root / ".venv").exists() and not (copy.root / ".nightreel").exists()
     assert not (toy / "dvc.lock").exists()
+
+
+@pytest.mark.parametrize("name", ["Acme, Inc", "a #1", "50% 'q'", "[b]=; $ x"])
+def test_any_path_will_do(toy: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DVC_SITE_CACHE_DIR", raising=False)
+    root = tmp_path / name / "nr"
+    root.parent.mkdir()
+    shutil.move(toy, root)
+    monkeypatch.chdir(root)
+    home = Project(root, root / ".nightreel")
+    settle_dvc(home)
+    plain = {name: value for name, value in home.environment().items() if name != "DVC_SITE_CACHE_DIR"}
+    subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=root, env=plain, capture_output=True, check=True)
+    assert (root / ".nightreel" / "dvc" / "repo").is_dir()
+    with worktree(home, {}) as copy:
+        assert run_all(copy)["learn"] == "unchanged"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name]
+    assert [path.name for path in root.parent.iterdir()] == ["nr"]
+
+
+def test_a_submodule_runs_elsewhere_too(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    project.call(outer, "git", "init", "-q")
+    project.call(outer, "git", "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(toy), "reco")
+    monkeypatch.chdir(outer / "reco")
+    home = find()
+    assert home == Project(outer / "reco", outer / "reco" / ".nightreel")
+    prepare_state(home.state)
+    with worktree(home, {"finetune.seed": 7}) as copy:
+        assert run_all(copy)["note"] == "ran"
+    assert project.call(outer / "reco", "git", "status", "--porcelain") == ""
 
 
 def test_a_few_are_kept_and_git_forgets_the_others(toy: Path) -> None:

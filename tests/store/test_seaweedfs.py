@@ -8,6 +8,8 @@ import socket
 import time
 from pathlib import Path
 
+import httpx
+import psutil
 import pytest
 
 from benchmarks.speed.free_ports import free_ports
@@ -62,6 +64,42 @@ def test_data_and_credentials_outlive_the_server(tmp_path: Path, monkeypatch: py
         assert open_store().get("channels/live.json") == b"kept"
     finally:
         again.stop()
+
+
+@pytest.mark.end_to_end
+def test_nobody_without_the_key_writes_or_deletes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOFTHEUSER")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret of the user")
+    server = ObjectStore(tmp_path / "object-store", free_ports(8))
+    try:
+        set_environment(monkeypatch, server.start())
+        store = open_store(server.environment["NIGHTREEL_STORE"])
+        store.put("channels/live.json", b"ours")
+        master, volume, filer = (f"http://127.0.0.1:{server.port + step}" for step in (1, 2, 3))
+        evil = {"Origin": "http://evil.example"}
+        bucket = f"{filer}/buckets/nightreel/store"
+        attacks = [
+            httpx.put(f"{bucket}/channels/live.json", content=b"theirs", headers=evil),
+            httpx.post(f"{filer}/.tus/buckets/nightreel/x", headers={"Tus-Resumable": "1.0.0", "Upload-Length": "1"}),
+            httpx.delete(f"{bucket}?recursive=true"),
+            httpx.get(f"{bucket}/channels/live.json"),
+            httpx.get(f"{master}/col/delete?collection=nightreel"),
+            httpx.get(f"{master}/dir/assign"),
+            httpx.put(f"{volume}/1,01637037d6", content=b"theirs"),
+            httpx.delete(f"{volume}/1,01637037d6"),
+            httpx.put(f"{server.environment['AWS_ENDPOINT_URL']}/nightreel/x", content=b"theirs"),
+        ]
+        assert {each.status_code for each in attacks} <= {401, 403, 404}
+        asked = httpx.options(
+            f"{server.environment['AWS_ENDPOINT_URL']}/nightreel/x",
+            headers=evil | {"Access-Control-Request-Method": "PUT"},
+        )
+        assert asked.headers.get("access-control-allow-origin") not in ("*", "http://evil.example")
+        assert store.get("channels/live.json") == b"ours"
+        (process,) = (each for each in psutil.Process().children() if each.name() == "weed")
+        assert "OFTHEUSER" not in json.dumps(process.environ()) + server.log.read_text()
+    finally:
+        server.stop()
 
 
 @pytest.mark.end_to_end

@@ -76,7 +76,7 @@ def test_users_are_pseudonyms_by_default_and_the_key_outlives_the_run(planted: P
     assert users == {pseudonym(key, user) for user in planted.user_ids}
     assert not [name for name in out.rglob("*") if name.is_file() and b"u001" in name.read_bytes()]
     first = read(out / "recipe.json")["recipe"]
-    (tmp_path / "run/state/pseudonym.key").write_text("another key\n")
+    (tmp_path / "run/state/pseudonym.key").write_text("ef" * 32 + "\n")
     out = run(tmp_path / "run", planted.folder)
     assert read(out / "recipe.json")["recipe"] != first and read(out / "source.json")["pseudonymised"]
 

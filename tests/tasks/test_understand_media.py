@@ -16,6 +16,7 @@ import pytest
 
 from nightreel.errors import UserError
 from nightreel.store.backends.s3 import S3Store
+from nightreel.understanding.media.decoding import Decoded
 from tasks import embed, snapshot, understand, validate
 from tests.contracts.servers import set_environment
 from tests.support.datasets import workspace, write_dataset, write_params
@@ -147,3 +148,26 @@ def test_without_the_extra_the_run_goes_on_and_says_what_is_missing(
     told = notes(tmp_path / "run")
     assert told["i000", "transcript"]["skipped"] == told["i000", "sound"]["skipped"] == "av is not installed: run this"
     assert np.load(tmp_path / "run/data/embed/vectors.npy").shape == (12, 384)
+
+
+@pytest.mark.end_to_end
+def test_what_took_too_long_waits_for_another_file_or_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, tried = write_source(tmp_path / "source"), list[str]()
+
+    def slow(path: Path, media: Any) -> Decoded:
+        tried.append(path.name)
+        reason = f"decoding took more than {media.decode_seconds} s"
+        return Decoded(None, None, (), reason, reason, lasting=False)
+
+    monkeypatch.setattr("nightreel.understanding.media.media_fields.decode", slow)
+    stages = (snapshot, validate, understand)
+    night(tmp_path / "run", source, stages)
+    first = len(tried)
+    assert first == 4  # one of the five is another item's, too
+    night(tmp_path / "run", source, stages)
+    assert len(tried) == first
+    night(tmp_path / "run", source, stages, {"understand.media.decode_seconds": 7})
+    assert len(tried) == 2 * first
+    write_sound(source / "music.wav", chord(3))
+    night(tmp_path / "run", source, stages, {"understand.media.decode_seconds": 7})
+    assert tried[2 * first :] == ["music.wav"]

@@ -1,13 +1,19 @@
 """Real files, whole and broken, through the child process."""
 
+import json
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from nightreel import child_environment
 from nightreel.settings import Settings
 from nightreel.settings.understand import Media
+from nightreel.understanding.media import decoding
 from nightreel.understanding.media.decoding import decode, missing
 from tests.understanding.media import chord, write_sound, write_video
 
@@ -54,6 +60,60 @@ def test_what_is_broken_is_a_reason(tmp_path: Path, media: Media) -> None:
     assert cut.frames is not None and 0 < len(cut.frames) <= 4, "what is whole counts"
     (tmp_path / "wrong.txt").write_bytes(whole)
     assert decode(tmp_path / "wrong.txt", media).frames is not None, "the name's ending doesn't matter"
+
+
+def test_a_playlist_opens_nothing(tmp_path: Path, media: Media) -> None:
+    outside = tmp_path / "private" / "secret.ts"
+    outside.parent.mkdir()
+    write_video(outside)
+    folder = tmp_path / "media"
+    folder.mkdir()
+    ended = "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:3,\n{}\n#EXT-X-ENDLIST\n"
+    playlists = {
+        "absolute.m3u8": ended.format(outside.as_uri()),
+        "relative.m3u8": ended.format("../private/secret.ts"),
+        "named.mp4": ended.format("../private/secret.ts"),
+        "live.m3u8": ended.format("seg.ts").replace("#EXT-X-ENDLIST\n", ""),
+        "list.ffconcat": f"ffconcat version 1.0\nfile {outside}\n",
+        "list.mp4": f"ffconcat version 1.0\nfile '{outside}'\n",
+        "x.sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
+    }
+    began = time.monotonic()
+    for name, content in playlists.items():
+        (folder / name).write_text(content)
+        found = decode(folder / name, media)
+        assert found.frames is None and found.sound is None and found.lasting, name
+    assert time.monotonic() - began < 5 * len(playlists)
+    assert "a playlist" in decode(folder / "relative.m3u8", media).frames_reason
+
+
+def test_the_decoder_has_no_secret_and_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a secret")
+    script = f"""
+import json, os, runpy, socket
+child = runpy.run_path({str(Path(decoding.__file__).with_name("decode_child.py"))!r}, run_name="child")
+network = child["_without_network"]()
+status = open("/proc/self/status").read() if os.path.exists("/proc/self/status") else ""
+print(json.dumps([dict(os.environ), network, [name for _, name in socket.if_nameindex()], status]))
+"""
+    environment = child_environment.of_worker(os.environ)
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    variables, network, interfaces, status = json.loads(done.stdout)
+    assert "a secret" not in variables.values()
+    if sys.platform.startswith("linux"):
+        assert "NoNewPrivs:\t1" in status
+        assert network or interfaces == ["lo"]
+
+
+def test_what_timed_out_says_so_and_is_not_lasting(
+    tmp_path: Path, media: Media, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(*words: object, **more: object) -> None:
+        raise subprocess.TimeoutExpired("decode", 1)
+
+    monkeypatch.setattr("nightreel.understanding.media.decoding.subprocess.run", late)
+    found = decode(write_video(tmp_path / "a.mp4"), media)
+    assert (found.lasting, found.repeatable) == (False, True) and "took more than" in found.sound_reason
 
 
 def test_limits(tmp_path: Path, media: Media) -> None:

@@ -16,6 +16,7 @@ from typing import Literal
 from nightreel.errors import UserError
 from nightreel.orchestration.child_process import Child
 from nightreel.orchestration.dvc import recovery
+from nightreel.orchestration.dvc.killed import MemoryWatch, explain, signal_of
 from nightreel.stage import TEMPORARY
 
 Log = Callable[[str], None]
@@ -99,7 +100,11 @@ def reproduce(stage: str, place: StageEnvironment, log: Log, *, force: bool = Fa
     began, said = time.monotonic(), list[str]()
     how: How = "unchanged"
     recovery.begin(place.root)
-    with _healing(place.root), Child(command, cwd=place.root, env=place.environment, hold=place.lock) as child:
+    with (
+        _healing(place.root),
+        Child(command, cwd=place.root, env=place.environment, hold=place.lock) as child,
+        MemoryWatch(child.process.pid) as memory,
+    ):
         for line in child.lines():
             said.append(line)
             how = next((answer for sign, answer in SIGNS if sign in line), how)
@@ -107,7 +112,7 @@ def reproduce(stage: str, place: StageEnvironment, log: Log, *, force: bool = Fa
                 log(line)
         code = child.process.wait()
     if code:
-        raise _failure(stage, code, said)
+        raise _failure(stage, code, said, memory.most)
     recovery.done(place.root)
     return Outcome(stage, how, time.monotonic() - began)
 
@@ -148,9 +153,12 @@ def unchanged(place: StageEnvironment, stages: Iterable[str]) -> frozenset[str]:
     return frozenset(asked) - set(json.loads(found.stdout))
 
 
-def _failure(stage: str, code: int, said: list[str]) -> StageFailed:
+def _failure(stage: str, code: int, said: list[str], most: int) -> StageFailed:
+    """The error of a stage. most: bytes of memory that it held at most."""
     exits = [int(found[1]) for line in said if (found := FAILED.search(line))]
     code = exits[-1] if exits else code
+    if (number := signal_of(code)) is not None:
+        return StageFailed(stage, code, f"{stage}: {explain(stage, number, most)}")
     own = _own_message(said)
     if own:
         return StageFailed(stage, code, f"{stage}: {own}")

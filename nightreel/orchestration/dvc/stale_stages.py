@@ -42,8 +42,7 @@ def why() -> list[StaleStage]:
         check=False,
     )
     if found.returncode:
-        message = found.stderr.strip().splitlines() or ["no message"]
-        raise UserError(f"{here.root}: dvc status failed: {message[-1]}")
+        raise UserError(f"{here.root}: dvc status failed: {_message(found.stderr)}")
     status: dict[str, list[Any]] = json.loads(found.stdout)
     settings = _changed_settings(here.root)
     answers: list[StaleStage] = []
@@ -56,6 +55,12 @@ def why() -> list[StaleStage]:
             stale.add(stage.name)
         answers.append(StaleStage(stage.name, tuple([*changed, *(f"after {name}" for name in above)] or own)))
     return answers
+
+
+def _message(said: str) -> str:
+    """All that DVC said, without its invitation to its support page."""
+    lines = [line.strip() for line in said.splitlines() if line.strip() and "dvc.org/support" not in line]
+    return " ".join(lines) or "no message"
 
 
 ALWAYS = "runs every time, because it accesses the outside world"

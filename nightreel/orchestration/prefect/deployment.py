@@ -115,7 +115,12 @@ def _prefect_deploy(home: Project) -> None:
 
 def _python(home: Project, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *words], cwd=home.root, env=home.environment(), capture_output=True, text=True, check=False
+        [sys.executable, *words],
+        cwd=home.root,
+        env=home.environment_with_prefect(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

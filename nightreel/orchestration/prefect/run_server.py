@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from nightreel.errors import UserError
 from nightreel.orchestration import parent_watch
 from nightreel.orchestration.child_process import Child
 from nightreel.orchestration.lock import exclusive, held
+from nightreel.orchestration.prefect import credentials
 from nightreel.orchestration.project import Project, settings_of_children
 
 HOST = "127.0.0.1"
@@ -37,13 +38,14 @@ def api(project: Project, patience_s: float = START_S) -> Iterator[Callable[[], 
     os.environ.update(settings_of_children(project.state) | quiet)
     known = os.environ.get("PREFECT_API_URL") or running(project)
     if known:
-        os.environ["PREFECT_API_URL"] = known
+        os.environ.update(address(project, known))
         yield lambda: wait(known, None, patience_s)
         return
     port = free_port()
-    os.environ["PREFECT_API_URL"] = url = f"http://{HOST}:{port}/api"
+    credentials.prepare(project.state)
+    url = f"http://{HOST}:{port}/api"
     with ExitStack() as stack:
-        stack.callback(os.environ.pop, "PREFECT_API_URL", None)
+        stack.enter_context(_set(log_in(project.state, url)))
         starting = stack.enter_context(ExitStack())
         starting.enter_context(making_database(project.state, patience_s))
         child = stack.enter_context(serve(project, port))
@@ -80,13 +82,47 @@ def serve(project: Project, port: int) -> Iterator[Child]:
         "on",
     ]
     more = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
-    environment = project.environment(more)
-    environment.pop("PREFECT_API_URL", None)
+    environment = of_server(project, port, more)
     with Child(command, cwd=project.root, env=environment, log=project.log("prefect-run")) as child:
         try:
             yield child
         finally:
             _drain()
+
+
+def of_server(project: Project, port: int, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a Prefect server on this port, closed to everybody without the credentials."""
+    closed = credentials.of_server(project.state, port)
+    environment = project.environment_of_server("PREFECT_", more={**closed, **(more or {})})
+    for name in ("PREFECT_API_URL", credentials.CLIENT, "PREFECT_API_KEY"):
+        environment.pop(name, None)
+    return environment
+
+
+def address(project: Project, url: str) -> dict[str, str]:
+    """The environment variables with which Prefect's clients reach a server; ours needs its credentials."""
+    ours = url.rstrip("/") == (running(project) or "").rstrip("/")
+    return log_in(project.state, url) if ours else {"PREFECT_API_URL": url}
+
+
+def log_in(state: Path, url: str) -> dict[str, str]:
+    """The environment variables with which Prefect's clients reach a server that Nightreel started."""
+    return {"PREFECT_API_URL": url, **credentials.of_client(state)}
+
+
+@contextmanager
+def _set(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for the block."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _drain() -> None:

@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ import psutil  # type: ignore[import-untyped,unused-ignore]
 from nightreel.errors import UserError
 from nightreel.orchestration import parent_watch, project
 from nightreel.orchestration.child_process import Child, guard
-from nightreel.orchestration.prefect import run_server
+from nightreel.orchestration.prefect import credentials, run_server
 from nightreel.orchestration.project import Project
 from nightreel.orchestration.services import orphaned_runs, process_ledger, stop
 from nightreel.orchestration.services.supervisor import Service
@@ -58,10 +58,11 @@ class ServiceStarter:
         """Start every service, the slow ones in parallel; returns them and their addresses."""
         home, ports = self.home, self.ports
         api = f"http://{HOST}:{ports.prefect}/api"
-        ours = parent_watch.mark(home.state) | {"PREFECT_API_URL": api}
+        ours = parent_watch.mark(home.state) | run_server.log_in(home.state, api)
         os.environ.update(project.settings_of_children(home.state) | SNAPPY | ours)
         with run_server.making_database(home.state):
-            prefect = self.child("prefect", "prefect", "server", "start", "--port", str(ports.prefect))
+            closed = run_server.of_server(home, ports.prefect)
+            prefect = self.child("prefect", closed, "prefect", "server", "start", "--port", str(ports.prefect))
             mlflow = self.mlflow()
             store = self.object_store()
             run_server.wait(api, prefect)
@@ -86,24 +87,25 @@ class ServiceStarter:
             "object_store": os.environ["AWS_ENDPOINT_URL"],
             "store": os.environ["NIGHTREEL_STORE"],
             "credentials": str(home.state / "object-store.json"),
+            "prefect_credentials": str(home.state / credentials.FILE),
             "logs": str(home.state / "logs"),
         }
 
-    def child(self, name: str, *module: str) -> Child:
+    def child(self, name: str, environment: Mapping[str, str], *module: str) -> Child:
         """Start a Python module with a log file."""
         command, home = [sys.executable, "-m", *module], self.home
-        made = Child(command, cwd=home.root, env=home.environment(), log=home.log(name), hold=self.lock)
+        made = Child(command, cwd=home.root, env=environment, log=home.log(name), hold=self.lock)
         return self.stack.enter_context(made)
 
     def mlflow(self) -> Child:
         """Start MLflow's server and UI."""
-        return self.child("mlflow", "nightreel.orchestration.services.mlflow_ui", str(self.ports.mlflow))
+        environment = self.home.environment_of_server("MLFLOW_")
+        return self.child("mlflow", environment, "nightreel.orchestration.services.mlflow_ui", str(self.ports.mlflow))
 
     def worker(self) -> Child:
         """Start the worker, which starts the flow runs; its name identifies them on a shared server."""
-        made = self.child(
-            "worker", "nightreel.orchestration.services.worker", process_ledger.worker_name(self.home.state)
-        )
+        module, name = "nightreel.orchestration.services.worker", process_ledger.worker_name(self.home.state)
+        made = self.child("worker", self.home.environment_with_prefect(), module, name)
         self.stack.callback(stop.end_runs, made.process)
         return made
 

@@ -8,12 +8,14 @@ import fcntl
 import hashlib
 import os
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nightreel.errors import not_permitted
 from nightreel.store.backends.base import Conflict, Missing, StoreError, Token, check_key
 
 _PARTIAL_MAX_AGE_S = 86_400
@@ -55,7 +57,10 @@ class LocalStore:
 
     def exists(self, key: str) -> bool:
         with self._clear_errors(key):
-            return self._path(key).is_file()
+            try:
+                return stat.S_ISREG(self._path(key).stat().st_mode)
+            except (FileNotFoundError, NotADirectoryError):
+                return False
 
     def compare_and_swap(self, key: str, expected: Token | None, content: bytes) -> Token:
         with self._clear_errors(key), self._locked():
@@ -105,7 +110,7 @@ class LocalStore:
     def _walk(self, prefix: str) -> Iterator[tuple[str, int]]:
         above, _, beginning = prefix.rpartition("/")
         start = self.root / above
-        for folder, names, files in os.walk(start):
+        for folder, names, files in os.walk(start, onerror=_refuse):
             here = beginning if Path(folder) == start else ""  # other subfolders are skipped
             names[:] = [name for name in names if name.startswith(here) and not name.startswith(".")]
             for name in files:
@@ -150,10 +155,18 @@ class LocalStore:
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise StoreError(f"{self.uri}: no space left on the device. Free some space and run again.") from error
+            if isinstance(error, PermissionError):
+                raise StoreError(f"{self.uri}: {not_permitted(error, self.root)}") from error
             raise StoreError(
                 f"{self.uri}: {key}: {error.strerror}. Check the folder and its permissions, or name another "
                 "store in NIGHTREEL_STORE."
             ) from error
+
+
+def _refuse(error: OSError) -> None:
+    """A folder that may not be read is no empty folder; one that is gone is."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def _token(content: bytes) -> Token:

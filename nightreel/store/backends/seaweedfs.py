@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from nightreel import child_environment, private_files
 from nightreel.store.backends.base import StoreError
 
 _HOST = "127.0.0.1"
@@ -29,6 +30,14 @@ _BUCKET = "nightreel"
 # not preallocated, so one per bucket and a high limit cost nothing; a full disk still stops at its last percent.
 _GROWTH = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
 _MAX_VOLUMES = 10_000
+# S3 alone answers over HTTP (`-disableHttp`): SeaweedFS's filer and master would take writes, and the deletion of a
+# whole bucket, from any web page. Volumes keep their HTTP for the transfer of content, and demand signed requests.
+_SIGNING_KEYS = (
+    "WEED_JWT_SIGNING_KEY",
+    "WEED_JWT_SIGNING_READ_KEY",
+    "WEED_JWT_FILER_SIGNING_KEY",
+    "WEED_JWT_FILER_SIGNING_READ_KEY",
+)
 
 
 class ObjectStore:
@@ -72,7 +81,7 @@ class ObjectStore:
                 stderr=log,
                 cwd=self.folder,
                 start_new_session=True,
-                env={**os.environ, **_GROWTH},
+                env=_server_environment(),
             )
         try:
             self._wait_until_ready()
@@ -116,6 +125,8 @@ class ObjectStore:
             f"-ip={_HOST}",
             f"-ip.bind={_HOST}",
             "-master.telemetry=false",
+            "-disableHttp",
+            f"-s3.allowedOrigins=http://{_HOST}:{self.port}",
             "-s3.iam=false",
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
@@ -134,32 +145,39 @@ class ObjectStore:
         """The server's accounts; created on the first start."""
         path = self._identities_path()
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
             key = {"accessKey": secrets.token_hex(10), "secretKey": secrets.token_urlsafe(30)}
             account = {"name": "nightreel", "credentials": [key], "actions": ["Admin", "Read", "List", "Write"]}
-            working = path.with_name(f".{path.name}.partial")
-            working.unlink(missing_ok=True)
-            handle = os.open(working, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "w") as file:
-                json.dump({"identities": [account]}, file, indent=1)
-            working.rename(path)
+            private_files.create(path, json.dumps({"identities": [account]}, indent=1).encode())
         try:
             return dict(json.loads(path.read_text("utf-8")))
         except ValueError:
             raise StoreError(f"{path}: is not JSON. Delete it; the next start creates new credentials.") from None
 
     def _wait_until_ready(self) -> None:
-        """Ready: a write to our bucket passes filer, master and volume, and the S3 endpoint requires credentials."""
+        """Ready: volumes are registered with the master, and the S3 endpoint requires credentials."""
         assert self._server is not None
-        probe = f"http://{_HOST}:{self.port + 3}/ready?collection={_BUCKET}"
+        volumes, s3 = f"http://{_HOST}:{self.port + 2}/readyz", f"http://{_HOST}:{self.port}/"
         until = time.monotonic() + _START_S
         while time.monotonic() < until:
             if self._server.poll() is not None:
                 break
-            if _ask(probe, b"ready\n")[0] == 201 and _ask(f"http://{_HOST}:{self.port}/")[0] == 403:
+            if _status(volumes) == 200 and _status(s3) == 403:
                 return
             time.sleep(0.1)
         raise StoreError(f"The object store did not start on port {self.port}. See its log: {self.log}")
+
+
+def _server_environment() -> dict[str, str]:
+    """The server's environment; its signing keys are new at every start.
+
+    The user's HOME, whose .seaweedfs could open what is closed here, is not in it, nor are AWS keys, which SeaweedFS
+    would make administrators of.
+    """
+    return {
+        **child_environment.of_worker(os.environ),
+        **_GROWTH,
+        **{name: secrets.token_urlsafe(32) for name in _SIGNING_KEYS},
+    }
 
 
 def _weed() -> Path:
@@ -188,17 +206,16 @@ def _require_free(port: int) -> None:
             ) from None
 
 
-def _ask(url: str, content: bytes | None = None) -> tuple[int, bytes]:
-    """Status and body of a GET, or of a PUT of `content`; (0, b"") if nothing responds. Bypasses proxies."""
+def _status(url: str) -> int:
+    """Status of a GET; 0 if nothing responds. Bypasses proxies."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        request = urllib.request.Request(url, content, method="GET" if content is None else "PUT")
-        with opener.open(request, timeout=5) as answer:
-            return int(answer.status), answer.read()
+        with opener.open(url, timeout=5) as answer:
+            return int(answer.status)
     except urllib.error.HTTPError as error:
-        return error.code, b""
+        return error.code
     except OSError:
-        return 0, b""
+        return 0
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

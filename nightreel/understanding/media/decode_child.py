@@ -3,12 +3,16 @@
     python decode_child.py FILE FOLDER '{"memory_mb": …, "seconds": …, "frames": …, "megapixels": …, "cpu_s": …}'
 
 Writes facts.json and, where there are any, sound.npy ([n] int16, mono, 16 kHz) and frames.npy ([k, 224, 224, 3] uint8).
-It imports nothing of the project, so that a file that crashes the decoder can't affect it.
+It imports nothing of the project, so that a file that crashes the decoder can't affect it. It opens this one file, as
+one of the formats below: a playlist would make FFmpeg open others, and wait for more of them. It gives up the network
+and the right to more privileges first.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
 import resource
 import sys
 from pathlib import Path
@@ -19,29 +23,65 @@ SIDE = 224
 FEWEST = 3
 """Number of key frames below which frames are taken at regular times instead."""
 
+FORMATS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,dv,eac3,flac,flv,gif,h264,hevc,ivf,m4v,matroska,mov,mp3,mp4,mpc,mpeg,mpegts,"
+    "mpegvideo,mxf,nut,ogg,rm,tta,w64,wav,webm,wv"
+)
+"""FFmpeg's containers and raw streams that hold all of their content themselves."""
+NO_NEW_PRIVILEGES, NEW_USER, NEW_NETWORK = 38, 0x10000000, 0x40000000  # of Linux: prctl and unshare
+
 
 def main(path: str, folder: str, text: str) -> None:
     """Decode under the limits; an error becomes a reason in facts.json."""
     limits = json.loads(text)
+    network = _without_network()
     memory = limits["memory_mb"] << 20
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (limits["cpu_s"], limits["cpu_s"] + 5))
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = {"network": network}
     for name, look in (("sound", _sound), ("frames", _frames)):
         try:
             facts[name] = look(path, Path(folder), limits)
         except MemoryError:
             facts[name] = {"skipped": f"needs more than {limits['memory_mb']:,} MB to decode"}
+        except _UnknownFormat:
+            facts[name] = {"skipped": "is of no media format that is read (a playlist, a list of files, …)"}
         except Exception as error:  # PyAV raises a class for each of FFmpeg's error codes
             facts[name] = {"skipped": f"can't be decoded ({type(error).__name__})"}
     Path(folder, "facts.json").write_text(json.dumps(facts), "utf-8")
+
+
+class _UnknownFormat(Exception):
+    """A file of a format that is not in FORMATS."""
+
+
+def _without_network() -> str:
+    """Give up the network and new privileges; returns why the network is still there, empty if it is gone."""
+    if not sys.platform.startswith("linux"):
+        return f"not on {sys.platform}"
+    system = ctypes.CDLL(None, use_errno=True)
+    system.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    if system.unshare(NEW_NETWORK) == 0 or system.unshare(NEW_USER | NEW_NETWORK) == 0:
+        return ""
+    return os.strerror(ctypes.get_errno())
+
+
+def _opened(path: str) -> Any:
+    """The file as a container; raises _UnknownFormat for a format that is not in FORMATS."""
+    import av
+
+    options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+    try:
+        return av.open(f"file:{path}", options=options)
+    except av.ArgumentError:  # FFmpeg's answer to a format outside the list
+        raise _UnknownFormat from None
 
 
 def _sound(path: str, folder: Path, limits: dict[str, int]) -> dict[str, Any]:
     import av
     import numpy as np
 
-    with av.open(path) as container:
+    with _opened(path) as container:
         if not container.streams.audio:
             return {"skipped": "has no sound"}
         resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
@@ -65,7 +105,7 @@ def _frames(path: str, folder: Path, limits: dict[str, int]) -> dict[str, Any]:
     import av
     import numpy as np
 
-    with av.open(path) as container:
+    with _opened(path) as container:
         streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
         if not streams:
             return {"skipped": "has no pictures"}
@@ -118,7 +158,7 @@ def _at_keys(path: str, times: list[float]) -> list[tuple[float, Any]]:
     import av
 
     taken = []
-    with av.open(path) as container:
+    with _opened(path) as container:
         stream = container.streams.video[0]
         stream.codec_context.skip_frame = "NONKEY"
         for time in times:
@@ -137,7 +177,7 @@ def _at_times(path: str, end: float, limits: dict[str, int]) -> list[tuple[float
     count = limits["frames"]
     wanted = [end * (at + 0.5) / count for at in range(count)]
     taken: list[tuple[float, Any]] = []
-    with av.open(path) as container:
+    with _opened(path) as container:
         try:
             for frame in container.decode(container.streams.video[0]):
                 time = float(frame.time or 0.0)

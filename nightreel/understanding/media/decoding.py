@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nightreel import child_environment
 from nightreel.settings.understand import Media
 
 RATE = 16_000
@@ -30,7 +33,11 @@ class Decoded:
     sound_reason: str = ""
     frames_reason: str = ""
     lasting: bool = True
-    """Whether another attempt would have the same result."""
+    """Whether another attempt with other limits would have the same result."""
+    repeatable: bool = True
+    """Whether another attempt with the same limits would have the same result."""
+    network: str = ""
+    """Why the decoder had the network; empty if it had none."""
     aspect: float = 1.0
     """Displayed aspect ratio (width to height); `frames` are resized to squares."""
 
@@ -51,24 +58,30 @@ def decode(path: Path, settings: Media) -> Decoded:
         "cpu_s": settings.decode_seconds,
     }
     with tempfile.TemporaryDirectory(prefix="nightreel-media-") as scratch:
-        command = [sys.executable, "-P", str(Path(__file__).with_name("decode_child.py")), str(path), scratch]
+        command = [sys.executable, "-P", str(Path(__file__).with_name("decode_child.py")), str(path.resolve()), scratch]
         try:
             done = subprocess.run(
-                [*command, json.dumps(limits)], capture_output=True, timeout=settings.decode_seconds, check=False
+                [*command, json.dumps(limits)],
+                capture_output=True,
+                timeout=settings.decode_seconds,
+                check=False,
+                cwd=scratch,
+                env=child_environment.of_worker(os.environ),
             )
         except subprocess.TimeoutExpired:
-            return _none(f"decoding took more than {settings.decode_seconds} s", lasting=False)
+            return _none(f"decoding took more than {settings.decode_seconds} s")
         facts = Path(scratch, "facts.json")
         if not facts.exists():
-            return _none(f"the decoder exited with code {done.returncode}", lasting=False)
+            killed = done.returncode == -signal.SIGKILL  # for want of memory in the whole system, perhaps
+            return _none(f"the decoder exited with code {done.returncode}", repeatable=not killed)
         return _read(json.loads(facts.read_text("utf-8")), Path(scratch))
 
 
-def _none(reason: str, *, lasting: bool) -> Decoded:
-    return Decoded(None, None, (), reason, reason, lasting)
+def _none(reason: str, *, repeatable: bool = True) -> Decoded:
+    return Decoded(None, None, (), reason, reason, lasting=False, repeatable=repeatable)
 
 
-def _read(facts: dict[str, dict[str, Any]], folder: Path) -> Decoded:
+def _read(facts: dict[str, Any], folder: Path) -> Decoded:
     def array(name: str) -> Any:
         path = folder / f"{name}.npy"
         return np.load(path, allow_pickle=False) if "skipped" not in facts[name] and path.exists() else None
@@ -80,4 +93,5 @@ def _read(facts: dict[str, dict[str, Any]], folder: Path) -> Decoded:
         facts["sound"].get("skipped", ""),
         facts["frames"].get("skipped", ""),
         aspect=facts["frames"].get("aspect", 1.0),
+        network=facts["network"],
     )

@@ -53,7 +53,7 @@ class MediaFiles:
     def __init__(self, pins: Pins, root: Root, settings: Media, state: Path, named: int) -> None:
         self.pins, self.root, self.settings, self.state = pins, root, settings, state
         self.told, self.named, self.seen, self.there, self.decoded = Progress("media files", named), named, 0, 0, 0
-        self.stack = ExitStack()
+        self.stack, self.warned = ExitStack(), False
 
     def read(self, rows: Sequence[Row], found: Understood) -> None:
         """Set the fields of every item of the block with a media file."""
@@ -78,8 +78,12 @@ class MediaFiles:
             found.skip(at, field, name, digest, reason)
         wanted = [look for look in self._ways[0] if look.wants(row)]
         keys = {look.name: fingerprint(digest, look.key(row)) for look in wanted}
-        kept = {name: self._caches[name].find([key]) for name, key in keys.items()}
-        values = {name: own[keys[name]] for name, own in kept.items() if own}
+        # What a limit ended is tried again when the file or the limit changes.
+        limited = {
+            name: fingerprint(key, self.settings.decode_seconds, self.settings.memory_mb) for name, key in keys.items()
+        }
+        kept = {name: self._caches[name].find([key, limited[name]]) for name, key in keys.items()}
+        values = {name: next(iter(own.values())) for name, own in kept.items() if own}
         if todo := [look for look in wanted if look.name not in values]:
             with at_hand(row["media_uri"], self.root) as (path, reason):
                 if path is None or sha256(path) != digest:
@@ -87,11 +91,19 @@ class MediaFiles:
                     raise UserError(f"media file {row['media_uri']}: {fault}. Run again to read the source anew.")
                 content = decode(path, self.settings)
             self.decoded += 1
+            self._say(content.network)
             values |= {look.name: look.look(content, row) for look in todo}
-            for look in todo if content.lasting else ():
-                self._caches[look.name].put(keys[look.name], values[look.name])
+            for look in todo if content.repeatable else ():
+                kept_as = keys if content.lasting else limited
+                self._caches[look.name].put(kept_as[look.name], values[look.name])
         for look in wanted:
             _put(found, at, look, digest, values[look.name])
+
+    def _say(self, network: str) -> None:
+        """Say once that the decoder could not be kept from the network."""
+        if network and not self.warned:
+            self.warned = True
+            log_progress(f"media: this system can't take the network from the decoder ({network}); formats are limited")
 
     @cached_property
     def _ways(self) -> tuple[list[Look], list[tuple[str, str, str]]]:

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from nightreel.data.histories import FloatArray, Histories, ItemArray
+from nightreel.errors import UserError
 from nightreel.models.ranker.blend import TREES, Blend, best_of_rows
 from nightreel.models.ranker.candidates import Candidates
+from nightreel.models.registry import require_known
 from nightreel.models.training.fold_task import leave_last_out_task
 from nightreel.models.training.lambdamart import fit_lambdamart
 from nightreel.models.training.model_selection import (
@@ -18,7 +20,6 @@ from nightreel.models.training.model_selection import (
 )
 from nightreel.models.training.training_examples import Validator, asked_for, examples
 from nightreel.models.training.training_positions import tail, without_tail
-from nightreel.settings import SettingsError
 from tests.support.planted import catalogue, choices, engine, histories
 from tests.support.settings import settings
 
@@ -124,8 +125,8 @@ def test_of_many_events_a_member_learns_with_other_values() -> None:
         for each in (few, many)
     ]
     assert decays[0] in (1.0, 5.0) and decays[1] == 3.0
-    with pytest.raises(SettingsError, match="decoy is not a setting of finetune"):
-        settings(finetune={"members": {"content_knn": {"decay": [1]}}, "with_many": {"content_knn": {"decoy": [3]}}})
+    with pytest.raises(UserError, match=r"finetune.with_many.content_knn.decoy"):
+        require_known({"content_knn": {"decoy": (3.0,)}}, "finetune.with_many")
 
 
 def test_too_few_positions_fall_back_to_what_ranks_best() -> None:

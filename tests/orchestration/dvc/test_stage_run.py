@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nightreel.orchestration.dvc import pipeline
+from nightreel.orchestration.dvc.killed import explain, signal_of
 from nightreel.orchestration.dvc.stage_run import StageEnvironment, StageFailed, reproduce, run_directly, unchanged
 from nightreel.orchestration.project import Project
 from tests.orchestration.test_child_process import gone
@@ -91,3 +92,38 @@ def test_a_command_outside_dvc(toy: Path) -> None:
     said: list[str] = []
     assert run_directly("python toy/note.py --failed learn --reason 'no space'", place(toy), said.append) == 0
     assert said == ["noted that learn failed"]
+
+
+def test_a_killed_stage_says_so_with_its_memory(toy: Path, tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+
+    def kill() -> None:
+        while not (pid.exists() and pid.read_text()):
+            time.sleep(0.02)
+        time.sleep(1)  # long enough to be measured
+        os.kill(int(pid.read_text()), signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    with pytest.raises(StageFailed) as caught:
+        reproduce("learn", fetched(toy, TOY_SLOW="learn", TOY_PID=str(pid)), lambda line: None)
+    thread.join()
+    said = str(caught.value)
+    assert said.startswith(
+        "learn: killed by signal 9 (SIGKILL), as the system does when memory runs out. The stage held "
+    )
+    assert 10 < float(said.split("held ")[1].split(" MB")[0].replace(",", "")) < 2_000 and not caught.value.temporary
+    assert "Free memory" in said and "are free now" in said
+
+
+def fetched(toy: Path, **more: str) -> StageEnvironment:
+    reproduce("fetch", place(toy), lambda line: None)
+    return place(toy, **more)
+
+
+def test_each_kind_of_end_has_its_words() -> None:
+    assert "fewer `finetune.members`" in explain("finetune", signal.SIGKILL, 3_000_000_000)
+    assert "3,000 MB at most" in explain("finetune", signal.SIGKILL, 3_000_000_000)
+    assert "cut short, or the disk is full" in explain("refit", signal.SIGBUS, 0)
+    assert "a native library failed" in explain("refit", signal.SIGSEGV, 0)
+    assert [signal_of(code) for code in (0, 1, 75, 255, -15, 143)] == [None] * 4 + [signal.SIGTERM] * 2

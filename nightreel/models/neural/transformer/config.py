@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nightreel.models.config import Count, ModelConfig, NotNegative, Positive, Share
 
@@ -42,3 +42,9 @@ class TransformerConfig(ModelConfig):
     """Maximum number of windows of a history in an epoch; 0: all."""
     rating_weight: NotNegative = 0.0
     """Loss weight of a second task: predicting the rating of the next event; 0: off."""
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if self.dim % self.heads:
+            raise ValueError(f"dim {self.dim} is no multiple of heads {self.heads}")
+        return self
