@@ -21,7 +21,7 @@ CSV = b"item_id,user_id\n007,u1\n008,u2\n"
         ("a.csv", CSV),
         ("a.CSV", CSV),
         ("a.tsv", CSV.replace(b",", b"\t")),
-        ("a.Tsv.GZ", gzip.compress(CSV.replace(b",", b"\t"))),
+        ("a.Tsv.GZ", gzip.compress(CSV.replace(b",", b"\t"), mtime=0)),
         ("a.csv.bz2", bz2.compress(CSV)),
         ("a.jsonl", b'{"item_id": "007", "user_id": "u1"}\n{"item_id": "008", "user_id": "u2"}\n'),
     ],
