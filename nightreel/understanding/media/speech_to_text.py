@@ -113,7 +113,7 @@ class Speech:
         if spoken and spoken not in known:
             few = ", ".join(known) if len(known) < 5 else f"{len(known)} others"
             return {"skipped": f"whisper {self.name} supports {few}, not {spoken}"}
-        wave = sound.astype(np.float32) / 32768
+        wave = sound.astype(np.float32) / np.float32(32768)
         if spoken and len(known) > 1 and (other := self._other_language(wave, spoken)):
             return {"skipped": f"transcript rejected: {other}"}
         found, info = self._model.transcribe(
