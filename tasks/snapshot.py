@@ -49,6 +49,8 @@ def main() -> None:
     store = open_store()
     state_pins = _pin_state(store, settings, tables)
     identity += f"+{recipe.digest(state_pins)}" if state_pins else ""
+    turn = _turn(settings, state / "understand" / "waiting.json")
+    identity += f"+{turn}" if turn else ""
     by_hand = forgotten(store, settings.snapshot.channel, privacy.key_fingerprint(key) if key else None)
     identity += f"+{recipe.digest(by_hand)}" if by_hand else ""
     computing = recipe.code_digest(root, recipe.computing_code(root))
@@ -61,6 +63,7 @@ def main() -> None:
         "blocked": [*channels.blocked(store), *channels.blocked_candidates(store)],
         "environment": facts,
         "media": pins,
+        "waiting": {"turn": turn},
         "forgotten": {"users": by_hand},
     }
     for name, value in kept.items():
@@ -75,6 +78,15 @@ def _pin_state(store: Store, settings: Settings, tables: str) -> dict[str, str]:
     warm = settings.finetune.warm_nights > 0
     earlier = earlier_version(store, settings.snapshot.channel, tables) if warm else None
     return pin_state(store, earlier, OUT / "warm")
+
+
+def _turn(settings: Settings, path: Path) -> int:
+    """Number of nights that left items waiting for the language model: while there are any, it grows, and so the stage
+    `understand` asks for them, even of an unchanged source."""
+    if not (settings.understand.writer.model and path.exists()):
+        return 0
+    note = read_json(path)
+    return int(note["turn"]) + (1 if note["items"] else 0)
 
 
 def _identity(source: Source, key: bytes | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -83,8 +83,11 @@ class Writer(Section):
     """A folder in transformers' format, a .gguf file (needs `nightreel[gguf]`), or the model's name at `endpoint`;
     empty: no language model."""
     endpoint: str
-    """Address of a server with OpenAI's chat completions API, such as http://localhost:8000/v1; its key is read from
-    NIGHTREEL_LLM_KEY. Empty: the model runs locally."""
+    """Address of a server that speaks OpenAI's chat completions, such as http://localhost:8000/v1; its key is in
+    NIGHTREEL_LLM_KEY. Empty: the model runs here."""
+    request: dict[str, Any]
+    """More fields of a request to the endpoint, or others in place of ours, such as {temperature: 0.2, seed: null};
+    null leaves a field out."""
     max_tokens: Annotated[int, Field(ge=16, le=8192)]
     """Maximum tokens of a response."""
     budget_tokens: Annotated[int, Field(ge=0)]

@@ -173,7 +173,9 @@ class UnderstandPipeline:
         from nightreel.understanding.llm.generated_fields import Writing
 
         wanted, root = self.settings.understand.writer, state_directory() / "understand" / "writer"
-        return self.stack.enter_context(Writing(open_model(wanted), self.identifier, wanted, root))
+        pinned = self.pins.with_name("waiting.json")
+        turn = int(read_json(pinned)["turn"]) if pinned.exists() else 0
+        return self.stack.enter_context(Writing(open_model(wanted), self.identifier, wanted, root, turn))
 
     def _column(self, name: str) -> Iterator[list[Row]]:
         return iter_strict(self.catalogue, ITEMS_SCHEMA, (name,), BLOCK)

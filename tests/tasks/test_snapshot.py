@@ -19,6 +19,7 @@ from nightreel.errors import UserError
 from nightreel.store.open import open_store
 from tasks import snapshot
 from tests.support.datasets import REPOSITORY, Planted, workspace, write_dataset, write_params
+from tests.support.settings import settings
 
 
 @pytest.fixture
@@ -201,3 +202,13 @@ def run_again(folder: Path) -> Path:
     with workspace(folder):
         snapshot.main()
     return folder / "data/snapshot"
+
+
+def test_items_that_wait_for_the_language_model_make_the_next_night_ask(tmp_path: Path) -> None:
+    note, off = tmp_path / "waiting.json", settings()
+    on = settings(understand={"writer": off.understand.writer.model_dump() | {"model": "a-model"}})
+    assert snapshot._turn(on, note) == 0
+    for turn, items, following in ((0, 5, 1), (1, 2, 2), (2, 0, 2)):
+        note.write_text(json.dumps({"turn": turn, "items": items}))
+        assert snapshot._turn(on, note) == following
+        assert snapshot._turn(off, note) == 0

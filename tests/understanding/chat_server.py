@@ -18,6 +18,7 @@ class Server(HTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.failures: list[int] = []
         self.invents = False
+        self.says = "no"
         self.order: list[int] | None = None
         self.quote = "a radio signal arrives"
         self.asked: list[dict[str, Any]] = []
@@ -34,7 +35,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.server.failures:
-            self.send_error(self.server.failures.pop(0))
+            self.send_error(self.server.failures.pop(0), explain=self.server.says)
             return
         self.server.asked.append(body)
         self.server.keys.append(self.headers["Authorization"])

@@ -8,6 +8,7 @@ import pytest
 
 from nightreel.understanding.llm.constrained_json import fill
 from nightreel.understanding.llm.grounding import MOST_THEMES, SCHEMA, parse
+from nightreel.understanding.llm.rerank import permutation, schema_of
 
 
 class Scripted:
@@ -41,3 +42,20 @@ def test_a_list_ends_when_the_model_says_so_or_at_its_most() -> None:
     assert many["themes"] == [{"theme": "t", "quote": "q"}] * MOST_THEMES
     with pytest.raises(ValueError, match="type number is not supported"):
         fill({"type": "number"}, Scripted([], 0), "")
+
+
+def test_an_order_names_each_number_once_whatever_the_model_prefers() -> None:
+    class Stubborn(Scripted):
+        def likelier(self, text: str, choices: tuple[str, ...]) -> str:
+            self.seen.append(text)
+            return choices[-1]
+
+    for count in (2, 12, 101):
+        writer = Stubborn([], 0)
+        order = json.loads(fill(schema_of(count), writer, "PROMPT "))["order"]
+        assert sorted(order) == list(range(1, count + 1)) and permutation(json.dumps({"order": order}), count)
+        assert writer.seen[1].startswith('PROMPT {"order": [')
+    few = {"type": "array", "items": {"type": "integer", "minimum": 3, "maximum": 4}, "minItems": 1, "maxItems": 3}
+    assert json.loads(fill(few, Stubborn([], 0), "")) == [4]
+    with pytest.raises(ValueError, match="integer without minimum and maximum"):
+        fill({"type": "integer"}, Scripted([], 0), "")

@@ -110,16 +110,68 @@ def test_a_busy_server_is_asked_again_and_a_refusal_is_not(server: Server, write
     assert not server.failures
 
 
-def test_what_was_answered_before_a_failure_is_kept(server: Server, writer: Writer, tmp_path: Path) -> None:
+def test_an_endpoint_that_is_away_never_ends_the_night(
+    server: Server, writer: Writer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     class Failing(Endpoint):
         def _post(self, body: dict[str, Any]) -> Any:
             if len(server.asked) >= 2:
                 raise TemporaryError("gone")
             return super()._post(body)
 
-    with pytest.raises(TemporaryError):
-        write_fields(range(4), Failing(writer), writer, understood(), tmp_path)
+    found = understood()
+    assert write_fields(range(4), Failing(writer), writer, found, tmp_path)["asked"] == 2
+    assert [("written_summary" in own) for own in found.fields] == [True, True, False, False]
+    assert "is not available: gone" in found.provenance[3][0]["skipped"]
+    assert capsys.readouterr().out.count("The night continues without it") == 1
     assert write_fields(range(4), open_model(writer), writer, understood(), tmp_path)["asked"] == 2
+
+
+def test_items_that_wait_are_noted_for_the_next_night(server: Server, writer: Writer, tmp_path: Path) -> None:
+    small, note = writer.model_copy(update={"budget_tokens": 150}), tmp_path / "waiting.json"
+    for turn, items in ((0, 2), (1, 0)):
+        with Writing(open_model(small), IDENTIFIER, small, tmp_path / "writer", turn) as writing:
+            writing.write(range(4), TEXTS, understood())
+        assert json.loads(note.read_text()) == {"turn": turn, "items": items}
+    server.failures = [400]
+    with Writing(fast(writer), IDENTIFIER, writer, tmp_path / "other", 0) as writing:
+        writing.write([0], TEXTS, understood())
+    assert json.loads(note.read_text())["items"] == 0, "one that is refused would be refused every night"
+
+
+def test_one_refused_item_is_passed_over(server: Server, writer: Writer, tmp_path: Path) -> None:
+    server.failures = [400]
+    found = understood()
+    assert write_fields(range(4), fast(writer), writer, found, tmp_path)["asked"] == 3
+    assert [("written_summary" in own) for own in found.fields] == [False, True, True, True]
+    assert "answered 400" in found.provenance[0][0]["skipped"]
+
+
+def test_one_refusal_after_the_other_or_a_wrong_key_stops_asking(
+    server: Server, writer: Writer, tmp_path: Path
+) -> None:
+    for failures, left in (([422] * 4, 1), ([401] * 4, 3)):
+        server.failures = list(failures)
+        found = understood()
+        assert write_fields(range(4), fast(writer), writer, found, tmp_path / str(left))["asked"] == 0
+        assert len(server.failures) == left and not any("written_summary" in own for own in found.fields)
+
+
+def test_the_servers_words_are_shown_without_the_key(
+    server: Server, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTREEL_LLM_KEY", "a-secret-key")
+    server.failures, server.says = [400], "unknown field `seed`; the key a-secret-key may not set it"
+    with pytest.raises(SettingsError, match=r"answered 400 .*unknown field `seed`; the key … may not") as told:
+        fast(writer).answer("s", "p", {})
+    assert "a-secret-key" not in str(told.value)
+
+
+def test_fields_of_the_request_can_be_set_and_left_out(server: Server, writer: Writer) -> None:
+    own = writer.model_copy(update={"request": {"temperature": 0.2, "seed": None, "top_p": 0.9}})
+    fast(own).answer("s", "p\nText:\nx. y", SCHEMA)
+    assert (server.asked[0]["temperature"], server.asked[0]["top_p"]) == (0.2, 0.9) and "seed" not in server.asked[0]
+    assert Endpoint(own).card() != Endpoint(writer).card()
 
 
 def test_a_model_on_this_machine(settings: Settings, encoder: Encoder, tmp_path: Path) -> None:

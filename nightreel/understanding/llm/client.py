@@ -26,6 +26,12 @@ PASSING = {408, 409, 425, 429, 500, 502, 503, 504}
 """HTTP status codes for which a retry may help."""
 
 
+EVERY = {401, 402, 403, 404, 405}
+"""HTTP status codes that concern the address, the key or the model, not one request."""
+SAID = 500
+"""Bytes of the server's words in a message."""
+
+
 @dataclass(frozen=True)
 class GeneratedText:
     """Generated text with the numbers of tokens read and written."""
@@ -44,6 +50,27 @@ class LanguageModel(Protocol):
     def answer(self, system: str, prompt: str, schema: dict[str, Any]) -> GeneratedText:
         """Generate text that should be JSON of the schema; the caller must check it. Raises TemporaryError."""
         ...
+
+
+class Refused(SettingsError):
+    """The endpoint refused a request. all_alike: whether it would refuse every other one, too."""
+
+    def __init__(self, code: int, reason: str, said: str) -> None:
+        super().__init__(
+            f"understand.writer: the endpoint answered {code} ({reason}){f': {said}' if said else ''}. Check endpoint, "
+            f"model, understand.writer.request and the key in {KEY}."
+        )
+        self.all_alike = code in EVERY
+
+
+def _said(error: urllib.error.HTTPError) -> str:
+    """The server's own words, on one line and without the key."""
+    try:
+        words = error.read(SAID).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    key = os.environ.get(KEY)
+    return " ".join((words.replace(key, "…") if key else words).split())
 
 
 def open_model(settings: Writer) -> LanguageModel:
@@ -65,7 +92,8 @@ class Endpoint:
 
     def card(self) -> dict[str, Any]:
         """Without the address: the same model elsewhere is the same model."""
-        return {"model": self.settings.model, "by": "endpoint", "max_tokens": self.settings.max_tokens}
+        facts = {"model": self.settings.model, "by": "endpoint", "max_tokens": self.settings.max_tokens}
+        return facts | ({"request": self.settings.request} if self.settings.request else {})
 
     def answer(self, system: str, prompt: str, schema: dict[str, Any]) -> GeneratedText:
         """Send a request; retried with growing pauses if the server is busy or unreachable."""
@@ -76,16 +104,15 @@ class Endpoint:
             "max_tokens": self.settings.max_tokens,
             "messages": [{"role": "system", "content": system}, {"role": "user", "content": prompt}],
             "response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}},
+            **self.settings.request,
         }
+        body = {name: value for name, value in body.items() if value is not None}
         for tried in range(TRIES):
             try:
                 return self._post(body)
             except urllib.error.HTTPError as error:
                 if error.code not in PASSING:
-                    raise SettingsError(
-                        f"understand.writer: the endpoint answered {error.code} ({error.reason}). Check endpoint, "
-                        f"model and the key in {KEY}."
-                    ) from None
+                    raise Refused(error.code, error.reason, _said(error)) from None
                 last = f"it answered {error.code}"
             except (OSError, ValueError, LookupError, TypeError) as error:
                 last = f"{type(error).__name__}"

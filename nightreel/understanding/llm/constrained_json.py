@@ -28,7 +28,7 @@ class TextContinuation(Protocol):
 
 
 def fill(schema: dict[str, Any], writer: TextContinuation, prompt: str) -> str:
-    """JSON text of a schema of objects, arrays and strings, after a prompt."""
+    """JSON text of a schema of objects, arrays, strings and integers in a range, after a prompt."""
     return _value(schema, writer, prompt, "")
 
 
@@ -38,6 +38,8 @@ def _value(schema: dict[str, Any], writer: TextContinuation, prompt: str, writte
         return _object(schema, writer, prompt, written)
     if kind == "array":
         return _array(schema, writer, prompt, written)
+    if kind == "integer":
+        return written + _integer(_range(schema), writer, prompt + written, ("}",))
     if kind == "string":
         text = writer.until_quote(f'{prompt}{written}"', int(schema.get("maxLength", LONGEST)))
         return written + json.dumps(text.strip(), ensure_ascii=False)
@@ -53,14 +55,50 @@ def _object(schema: dict[str, Any], writer: TextContinuation, prompt: str, writt
 
 
 def _array(schema: dict[str, Any], writer: TextContinuation, prompt: str, written: str) -> str:
+    if schema["items"].get("type") == "integer":
+        return written + _integers(schema, writer, prompt + written)
     written += "["
     opening = {"object": "{", "array": "[", "string": '"'}[schema["items"]["type"]]
-    for number in range(min(int(schema.get("maxItems", MOST_ENTRIES)), MOST_ENTRIES)):
+    least = int(schema.get("minItems", 0))
+    for number in range(min(int(schema.get("maxItems", MOST_ENTRIES)), max(MOST_ENTRIES, least))):
         more = ", " + opening if number else opening
-        if writer.likelier(prompt + written, (more, "]")) == "]":
+        if number >= least and writer.likelier(prompt + written, (more, "]")) == "]":
             break
         longer = _value(schema["items"], writer, prompt, written + (", " if number else ""))
-        if '""' in longer[len(written) :]:
+        if number >= least and '""' in longer[len(written) :]:
             break  # the model generates nothing
         written = longer
     return written + "]"
+
+
+def _integers(schema: dict[str, Any], writer: TextContinuation, prompt: str) -> str:
+    """A list of integers. If it must hold as many as there are to choose from, each occurs once: it is an order."""
+    allowed = _range(schema["items"])
+    least, most = int(schema.get("minItems", 0)), int(schema.get("maxItems", MOST_ENTRIES))
+    distinct = least == most == len(allowed)
+    chosen = list[str]()
+    for number in range(most):
+        written = prompt + "[" + "".join(f"{one}, " for one in chosen)
+        if number >= least and writer.likelier(written, (*allowed[:1], "]")) == "]":
+            break
+        left = [one for one in allowed if one not in chosen] if distinct else allowed
+        chosen.append(_integer(left, writer, written, (",", "]")))
+    return "[" + ", ".join(chosen) + "]"
+
+
+def _integer(allowed: list[str], writer: TextContinuation, text: str, ends: tuple[str, ...]) -> str:
+    """One of the allowed numbers, digit by digit. ends: what may follow it."""
+    digits = ""
+    while True:
+        further = sorted({one[len(digits)] for one in allowed if one.startswith(digits) and len(one) > len(digits)})
+        choices = (*further, *(ends if digits in allowed else ()))
+        best = choices[0] if len(choices) == 1 else writer.likelier(text + digits, choices)
+        if best in ends or not further:
+            return digits
+        digits += best
+
+
+def _range(schema: dict[str, Any]) -> list[str]:
+    if "minimum" not in schema or "maximum" not in schema:
+        raise ValueError("an integer without minimum and maximum is not supported")
+    return [str(number) for number in range(int(schema["minimum"]), int(schema["maximum"]) + 1)]

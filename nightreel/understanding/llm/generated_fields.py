@@ -9,10 +9,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from nightreel.content.progress import Progress
+from nightreel.errors import TemporaryError
 from nightreel.settings.understand import Writer
-from nightreel.stage import log_progress
+from nightreel.stage import log_progress, write_json
 from nightreel.understanding.field_cache import FieldCache, fingerprint
-from nightreel.understanding.llm.client import LanguageModel
+from nightreel.understanding.llm.client import LanguageModel, Refused
 from nightreel.understanding.llm.grounding import SCHEMA, Unfit, check
 from nightreel.understanding.schema import Understood
 from nightreel.understanding.text.item_prose import Prose
@@ -33,17 +34,26 @@ def prompt_of(prose: Prose) -> str:
     return f"Title: {prose.title}\n{language}Text:\n{prose.body[:READ]}"
 
 
+BUDGET = "this run's token budget was used up"
+REFUSALS = 3
+"""Requests refused one after the other, after which no more are sent."""
+
+
 class Writing:
     """Generates fields for block after block of the catalogue; a context manager, which closes its cache below root.
 
     When this run's token budget is used up, the remaining items wait for the next run; all results so far are cached.
     """
 
-    def __init__(self, model: LanguageModel, identifier: LanguageIdentifier, settings: Writer, root: Path) -> None:
+    def __init__(
+        self, model: LanguageModel, identifier: LanguageIdentifier, settings: Writer, root: Path, turn: int = 0
+    ) -> None:
         self.model, self.identifier, self.settings, self.card = model, identifier, settings, model.card()
-        self.cache = FieldCache(root, fingerprint(self.card))
+        self.cache, self.waits = FieldCache(root, fingerprint(self.card)), root.with_name("waiting.json")
         self.told = self.fit = self.spent = self.asked = 0
-        self.last = 0.0
+        self.last, self.refused = 0.0, 0
+        self.waiting, self.turn = 0, turn
+        self.why = self.away = ""
 
     def write(self, rows: Sequence[int], texts: Sequence[Prose], found: Understood) -> None:
         """Set `written_summary` and `themes` of the items at `rows` that pass the checks; rejected output is a row
@@ -54,7 +64,8 @@ class Writing:
             key = fingerprint(SYSTEM, prompt, SCHEMA)
             self.told += 1
             if (answer := self._answer(key, prompt)) is None:
-                found.skip(at, "written_summary", "writer", key, "this run's token budget was used up")
+                found.skip(at, "written_summary", "writer", key, self.why)
+                self.waiting += self.why in (BUDGET, self.away)
             else:
                 self.fit += _put(found, at, key, answer, texts[at], self.identifier, self.card)
             progress(done, done / len(rows))
@@ -64,17 +75,37 @@ class Writing:
         return {"asked": self.asked, "tokens": self.spent}
 
     def _answer(self, key: str, prompt: str) -> str | None:
-        """From the cache or the model; None if the token budget is used up."""
+        """From the cache or the model; None, with the reason in `why`, if there is none: such a field is optional, and
+        never ends a night."""
         if known := self.cache.find([key]):
             return str(known[key])
         if self.spent >= self.settings.budget_tokens:
+            self.why = BUDGET
+            return None
+        if self.away:
+            self.why = self.away
             return None
         time.sleep(max(0.0, self.last + 60 / self.settings.per_minute - time.monotonic()) if self.asked else 0.0)
         self.last = time.monotonic()
-        answer = self.model.answer(SYSTEM, prompt, SCHEMA)
+        try:
+            answer = self.model.answer(SYSTEM, prompt, SCHEMA)
+        except (TemporaryError, Refused) as error:
+            self._failed(error)
+            return None
+        self.refused = 0
         self.spent, self.asked = self.spent + answer.tokens, self.asked + 1
         self.cache.put(key, answer.text)
         return answer.text
+
+    def _failed(self, error: TemporaryError | Refused) -> None:
+        """Note a request that failed. One item may be at fault; an endpoint that is away, or that refuses one after
+        the other, is not asked again in this run."""
+        self.why, self.refused = str(error).splitlines()[0], self.refused + 1
+        if isinstance(error, TemporaryError) or error.all_alike or self.refused >= REFUSALS:
+            self.why = self.away = f"the language model is not available: {self.why}"
+            log_progress(f"warning: {self.away} The night continues without it; the other items wait for the next run.")
+        else:
+            log_progress(f"warning: one item is passed over: {self.why}")
 
     def __enter__(self) -> Self:
         return self
@@ -84,6 +115,8 @@ class Writing:
     ) -> None:
         self.cache.__exit__(kind, error, trace)
         if error is None:
+            # Stage snapshot reads it: while items wait, the next night asks for them, even of an unchanged source.
+            write_json(self.waits, {"turn": self.turn, "items": self.waiting})
             log_progress(
                 f"language model: {self.asked:,} requests, {self.spent:,} tokens; {self.fit:,} of {self.told:,} "
                 "responses passed the checks"

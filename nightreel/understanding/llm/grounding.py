@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from nightreel.understanding.text.cjk import is_hangul
 from nightreel.understanding.text.item_prose import Prose
 from nightreel.understanding.text.language import LanguageIdentifier
 from nightreel.understanding.text.stopwords import is_function_word
@@ -36,6 +37,11 @@ KNOWN_SHARE = 0.5
 """Minimum share of a summary's content words whose stems are in the text; the others may be paraphrase."""
 STEM = 5
 """Letters that form a stem, so that `builds` is evidence for `building`."""
+SYLLABLES = 2
+"""Syllables of hangul that form a stem."""
+UNSPACED = re.compile("[\u3005\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff]+")
+"""Runs of Chinese characters and kana."""
+HIRAGANA = re.compile("[\u3041-\u309f]+")
 TELLING_LETTERS = 40
 """Letters that a summary needs for language identification."""
 SURE = 0.9
@@ -93,18 +99,36 @@ def check(answer: str, prose: Prose, identifier: LanguageIdentifier) -> tuple[st
 
 def _check_words(summary: str, text: str, language: str) -> None:
     """Names and numbers must be in the text, and most of the other words."""
-    known = {word[:STEM] for word in _words(text)}
-    for match in re.finditer(r"\d+|(?<![.!?]\s)(?<!^)\b[^\W\d_]\w+", summary):
+    known, numbers = {_stem(word) for word in _words(text)}, set(re.findall(r"\d+", text))
+    for number in re.findall(r"\d+", summary):
+        if number not in numbers:
+            raise Unfit(f"{number!r} is not in the text")
+    for match in re.finditer(r"(?<![.!?]\s)(?<!^)\b[^\W\d_]\w+", summary):
         word = match[0]
-        if (word[0].isupper() or word[0].isdigit()) and word.casefold()[:STEM] not in known:
+        if word[0].isupper() and _stem(word.casefold()) not in known:
             raise Unfit(f"{word!r} is not in the text")
-    content = [word for word in _words(summary) if not is_function_word(word, language)]
-    if content and sum(word[:STEM] in known for word in content) < KNOWN_SHARE * len(content):
+    content = [word for word in _words(summary) if UNSPACED.fullmatch(word) or not is_function_word(word, language)]
+    if content and sum(_stem(word) in known for word in content) < KNOWN_SHARE * len(content):
         raise Unfit("most of its summary's words are not in the text")
 
 
 def _words(text: str) -> list[str]:
-    return [word.casefold() for word in re.findall(r"\w+", text)]
+    """The words, in lower case; of scripts without spaces the pairs of neighbouring characters that carry meaning."""
+    return [part for word in re.findall(r"\w+", text) for part in _parts(word.casefold())]
+
+
+def _parts(word: str) -> list[str]:
+    if not UNSPACED.search(word):
+        return [word]
+    runs = UNSPACED.findall(word)
+    pairs = [run[at : at + 2] for run in runs for at in range(max(1, len(run) - 1))]
+    # Kana alone inflects: what they say is in the characters and in words of katakana.
+    return [pair for pair in pairs if not HIRAGANA.fullmatch(pair)] + UNSPACED.sub(" ", word).split()
+
+
+def _stem(word: str) -> str:
+    """The beginning of a word, without what inflects; Korean syllables hold two or three letters each."""
+    return word[:SYLLABLES] if is_hangul(word) else word[:STEM]
 
 
 def _plain(text: str) -> str:

