@@ -51,7 +51,7 @@ class TerminalView:
         if summary.ratings:
             parts += [_table(f"Rating prediction · {summary.protocol}", [dict(row) for row in summary.ratings])]
         if summary.beyond:
-            values = ", ".join(f"{name.removesuffix('@10')} {value:.3f}" for name, value in summary.beyond.items())
+            values = ", ".join(_beyond(name.removesuffix("@10"), value) for name, value in summary.beyond.items())
             parts += [Text(f"Beyond accuracy @10, of the evaluated lists: {values}", style="dim")]
         parts += [Text.assemble(("Decision  ", "bold"), summary.sentence or "none"), _version(summary)]
         parts += [Text.assemble(("MLflow    ", "bold"), summary.recorded)]
@@ -61,6 +61,12 @@ class TerminalView:
         for part in parts:
             self.console.print(Padding(part, (1, 0, 0, 2), expand=False), highlight=False)
         self.console.print(f"\n  [dim]{time.monotonic() - self.began:.0f} s in total[/]", highlight=False)
+
+
+def _beyond(name: str, value: float) -> str:
+    """A metric beyond accuracy with its unit."""
+    units = {"coverage": "{:.1%}", "novelty": "{:.2f} bits"}
+    return f"{name} {units.get(name, '{:.3f}').format(value)}"
 
 
 def _steps(steps: dict[str, str]) -> Table:

@@ -92,7 +92,11 @@ def _folder(folder: Path, name: str, shown: str) -> Source:
         files = tuple(SourceFile(t, n, path) for n, path in names.items() if (t := table_of(n)) is not None)
         _check_complete(files, names, shown)
         terms = folder / "terms.txt"
-        stated = terms.read_text("utf-8", errors="replace").strip() if terms.is_file() else "not stated (terms.txt)"
+        stated = (
+            terms.read_text("utf-8", errors="replace").strip()
+            if terms.is_file()
+            else "none given (put them in terms.txt next to the tables)"
+        )
         fingerprint = _fingerprint(files, stated)
     except PermissionError as error:
         raise UserError(f"{error.filename}: permission denied. Give this user read access.") from None

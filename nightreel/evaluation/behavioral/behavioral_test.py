@@ -96,8 +96,8 @@ def _fans(trial: TestSet, ranker: Ranker, model: str, genres: Sequence[Sequence[
         gains.append(float(shares[row] - np.delete(shares, row).mean()))
     figure = round(float(np.mean(gains)), 6)  # exactly 0 if all fans get the same list
     text = (
-        f"simulated fans of a genre get {abs(figure) * 100:.1f} percentage points {'less' if figure < 0 else 'more'} of "
-        f"it than fans of other genres (mean of {len(liked)} genres; must be ≥ 0)"
+        f"simulated fans of a genre get {abs(figure) * 100:.1f} percentage points {'less' if figure < 0 else 'more'} "
+        f"of it than fans of other genres (mean of {len(liked)} genres; must be ≥ 0)"
     )
     return BehavioralTest(name, figure, 0.0, len(liked), text)
 

@@ -99,6 +99,9 @@ def choose_members(
     tried."""
     chosen: dict[str, dict[str, float]] = {}
     trials: list[Trial] = []
+    single = [name for name, values in settings.members.items() if len(spec(name).grid(values)) == 1]
+    if single:
+        log_progress(f"{', '.join(single)}: one setting each, no search")
     for name, values in settings.members.items():
         grid = spec(name).grid(values)
         best, tried = (grid[0], []) if len(grid) == 1 else try_member(name, task, catalogue, base, settings, validator)

@@ -134,8 +134,7 @@ def test_a_blend_that_misbehaves_is_a_baseline_and_it_is_said() -> None:
     assert (verdict.decision, verdict.rules) == ("promote", (opposite,))
     assert (
         "If a version were already live, this one would be rejected: it fails 1 behavioural test "
-        "(lists follow a genre preference: -50.0%)."
-        in verdict.sentence
+        "(lists follow a genre preference: -50.0%)." in verdict.sentence
     )
 
 

@@ -94,7 +94,7 @@ def test_a_model_that_may_be_below_popularity_stays_and_is_not_called_better(wor
     rule = verdict["rules"][0]
     assert (verdict["label"], verdict["model"], rule["state"]) == ("baseline", "blend", "failed")
     assert rule["point"] < 0 < rule["high"]
-    assert verdict["sentence"].endswith("the blend is not shown to be better than popularity")
+    assert verdict["sentence"].endswith("this one would be rejected: not better than popularity.")
     assert read_json(Path("data/evaluate/decision.json"))["choices"]["blend"] == "content_knn"
     scores = read_json(Path("metrics/evaluate.json"))
     assert scores["gate"]["ndcg@10"] == scores["leave_last_out"]["ndcg@10"]["blend"]
