@@ -71,6 +71,8 @@ def _beyond(name: str, value: float) -> str:
 
 def _steps(steps: dict[str, str]) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False, style="dim")
+    for _ in range(2):
+        table.add_column(overflow="fold")  # a long path is shown whole
     for command, shows in steps.items():
         table.add_row(command, shows)
     return table

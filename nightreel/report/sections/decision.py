@@ -87,9 +87,7 @@ def _tile(figure: str, what: str, more: str) -> Markup:
 def rules(facts: RunFacts) -> Markup:
     """Every gate rule with its threshold and result."""
     found = facts.verdict.get("rules", [])
-    informs = facts.verdict.get("decision") == "promote" and "not worse than the champion" not in [
-        rule["name"] for rule in found
-    ]
+    informs = facts.verdict.get("label") in ("baseline", "replaced")
     rows = [_rule(rule, informs) for rule in found]
     if not rows:
         return Markup("")
