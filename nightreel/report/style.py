@@ -48,8 +48,8 @@ dt{color:var(--quiet);font-size:.8rem}
 dd{margin:0;overflow-wrap:anywhere;font-size:.95rem}
 .scroll{overflow-x:auto;background:linear-gradient(90deg,var(--page) 40%,transparent) left/2rem 100% no-repeat local,
  linear-gradient(270deg,var(--page) 40%,transparent) right/2rem 100% no-repeat local,
- linear-gradient(90deg,var(--quiet),transparent) left/.6rem 100% no-repeat scroll,
- linear-gradient(270deg,var(--quiet),transparent) right/.6rem 100% no-repeat scroll}
+ linear-gradient(90deg,var(--rule),transparent) left/.75rem 100% no-repeat scroll,
+ linear-gradient(270deg,var(--rule),transparent) right/.75rem 100% no-repeat scroll}
 .scroll:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 table{border-collapse:collapse;font-size:.875rem;line-height:1.45;min-width:100%}
 th,td{text-align:left;vertical-align:top;padding:.4rem 1rem .4rem 0;border-bottom:1px solid var(--rule)}

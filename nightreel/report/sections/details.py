@@ -46,7 +46,7 @@ def curves(facts: RunFacts) -> Markup:
     gate = facts.verdict.get("gate")
     by_k = [row for row in facts.curves.get("by_k", []) if row.get("protocol") == gate]
     titles = {"ndcg": "NDCG", "recall": "Recall"}
-    charts = [_by(by_k, "k", name, "model", f"{title} by list length, {gate}") for name, title in titles.items()]
+    charts = [_by(by_k, name, title, gate) for name, title in titles.items()]
     for stem, rows in facts.curves.items():
         step = next((name for name in STEPS if rows and name in rows[0]), None)
         if stem == "by_k" or step is None:
@@ -58,7 +58,7 @@ def curves(facts: RunFacts) -> Markup:
                 line = series.setdefault(", ".join(row[label] for label in labels) or name, [])
                 line.append((float(row[step]), float(row[name])))
             title = f"{TITLES.get(stem, stem)}: {name}" if stem != "curve" else TREES + _selected(facts)
-            charts.append(_titled(title, lines(series, step, name, from_zero=False)))
+            charts.append(_titled(title, lines(series, step, name.replace("ndcg", "NDCG"), from_zero=False)))
     return section("Curves", tag("div", *filter(None, charts), class_="charts")) if any(charts) else Markup("")
 
 
@@ -158,11 +158,12 @@ def cost(facts: RunFacts) -> Markup:
     )
 
 
-def _by(rows: Sequence[Row], x: str, y: str, name: str, title: str) -> Markup:
+def _by(rows: Sequence[Row], name: str, label: str, gate: object) -> Markup:
+    """A metric of every model by list length."""
     series: dict[str, list[Point]] = {}
     for row in rows:
-        series.setdefault(row[name], []).append((float(row[x]), float(row[y])))
-    return _titled(title, lines(series, x, y))
+        series.setdefault(row["model"], []).append((float(row["k"]), float(row[name])))
+    return _titled(f"{label} by list length, {gate}", lines(series, "list length k", label))
 
 
 def _titled(title: str, chart: Markup) -> Markup:
