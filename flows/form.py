@@ -58,7 +58,7 @@ class Box(BaseModel):
             if field.get("default", ...) is None:
                 del field["default"]
             if name in now:
-                field["description"] = f"{field['description']} In params.yaml: `{_brief(now[name])}`."
+                field["description"] = f"{field['description']} Default (params.yaml): `{_brief(now[name])}`."
         return schema
 
 
@@ -66,7 +66,9 @@ class SnapshotForm(Box):
     """Source and pseudonyms. Empty fields keep the values of params.yaml."""
 
     source: str | None = setting(settings.Snapshot, "source", "Source")
-    pseudonymise: Literal["auto", "on", "off"] | None = setting(settings.Snapshot, "pseudonymise", "Pseudonyms")
+    pseudonymise: Literal["auto", "on", "off"] | None = setting(
+        settings.Snapshot, "pseudonymise", "Pseudonymise user ids"
+    )
 
 
 class EmbedForm(Box):

@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def gate_evidence(inputs: NightInputs, measurements: Measurements) -> GateEvidence:
-    """What the gate is told of the candidate."""
+    """What the gate judges the candidate by."""
     data, settings = inputs.data, inputs.settings
     return GateEvidence(
         scores=measurements.gate,
@@ -69,7 +69,7 @@ def gate_evidence(inputs: NightInputs, measurements: Measurements) -> GateEviden
         candidate=inputs.challenger.digest,
         item_ids=data.item_ids,
         source=settings.snapshot.source,
-        behind=SelectedParams.read(FINETUNE).described() + " ranks the lists",
+        behind="lists ranked by " + SelectedParams.read(FINETUNE).described(),
         changes=measurements.drift.changes,
     )
 

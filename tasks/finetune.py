@@ -136,6 +136,7 @@ def main() -> float:
     threads = judge_of(data).threads if data.events.num_rows >= WORTH_A_PROCESS else 1
     at_once = min(threads, len(folds), MOST_AT_ONCE)
     workers = threads // at_once - 1
+    log_progress("training the encoder, the models and the ranker")
     with staged_output(OUT) as out:
         summaries, beside = train_apart(folds, out, at_once, workers) if at_once > 1 else train(folds, out, workers)
         scores = [{"fold": f, "model": m, "ndcg@10": s} for f, one in summaries.items() for m, s in one.scores.items()]

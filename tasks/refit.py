@@ -91,7 +91,7 @@ def main() -> None:
             result = judged(settings.refit, data, out / "bundle", shipment)
             if not result.reasons:
                 metrics = {"shipped": shipment.label, **result.figures}
-                log_progress(f"{shipment.label}: final bundle {digest[:12]}")
+                log_progress(f"trained the final bundle {digest[:12]} on all events (label: {shipment.label})")
                 break
             held.append(f"hold of the {shipment.label} bundle by refit: {'; '.join(result.reasons)}")
             shutil.rmtree(out / "bundle")

@@ -27,9 +27,7 @@ def main() -> None:
     settings = load()
     state = state_directory()
     source = open_source(settings.snapshot.source, state / "downloads", open_store)
-    log_progress(f"source {source.name}: terms: {source.terms}")
-    for note in source.notes:
-        log_progress(f"warning: {note}")
+    log_progress(f"source {source.name}: licence terms: {source.terms}")
     key = privacy.wanted_key(settings.snapshot.pseudonymise, source.is_sample, state)
     facts = environment.describe()
     root = Path(__file__).parents[1]
@@ -142,8 +140,8 @@ def _write_tables(source: Source, settings: Settings, key: bytes | None, named: 
         )
     log_progress(
         f"read {loaded.rows['items']:,} items and {loaded.rows['events']:,} events "
-        f"({len(days):,} files by {'day' if loaded.clock == 'time' else 'order'}, {loaded.rejected.num_rows:,} rows "
-        "rejected)"
+        f"(written as {len(days):,} {'daily files' if loaded.clock == 'time' else 'files in order'}; "
+        f"{loaded.rejected.num_rows:,} unreadable rows, counted as quarantined)"
     )
     return [uri for uri in loaded.items["media_uri"].to_pylist() if uri]
 

@@ -94,7 +94,7 @@ def verdict(gate: Gate, plant: Plant, n: int, agreement: float, rng: np.random.G
         faults={"blend": faults(asked.trial, night.lists, night.sound, open_to_all)}, cold=0,
     )  # fmt: skip
     evidence = GateEvidence(
-        scores, asked.slices, [], night.data_until, "time", "d" * 64, IDS, "films", "the blend ranks the lists"
+        scores, asked.slices, [], night.data_until, "time", "d" * 64, IDS, "films", "lists ranked by the blend"
     )
     own, champion = found["blend"][GATE_METRIC], per_user(theirs, asked.trial.truth, [K])[GATE_METRIC]
     fair = Comparison("c", asked.trial.users, asked.trial.users, own, champion, theirs)

@@ -22,8 +22,9 @@ Moment = Annotated[
     typer.Option(
         "--moment",
         metavar="WHEN",
-        help="The time to recommend for: ISO 8601, epoch seconds (a position where the data has no clock), or "
-        "last-event (the time of each user's last event, as in the evaluation). Default: tonight.",
+        help="The time to recommend for: ISO 8601, epoch seconds (an event number if the data have no timestamps), or "
+        "last-event (the time of each user's last event, as in the evaluation). Default: just after the version's last "
+        "event.",
     ),
 ]
 User = Annotated[str, typer.Argument(metavar="USER", help="A user's id, or - with --history.")]

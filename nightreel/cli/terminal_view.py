@@ -51,7 +51,7 @@ class TerminalView:
         if summary.ratings:
             parts += [_table(f"Rating prediction · {summary.protocol}", [dict(row) for row in summary.ratings])]
         if summary.beyond:
-            values = ", ".join(f"{name.removesuffix('@10')} {value:.3f}" for name, value in summary.beyond.items())
+            values = ", ".join(_beyond(name.removesuffix("@10"), value) for name, value in summary.beyond.items())
             parts += [Text(f"Beyond accuracy @10, of the evaluated lists: {values}", style="dim")]
         parts += [Text.assemble(("Decision  ", "bold"), summary.sentence or "none"), _version(summary)]
         parts += [Text.assemble(("MLflow    ", "bold"), summary.recorded)]
@@ -63,8 +63,16 @@ class TerminalView:
         self.console.print(f"\n  [dim]{time.monotonic() - self.began:.0f} s in total[/]", highlight=False)
 
 
+def _beyond(name: str, value: float) -> str:
+    """A metric beyond accuracy with its unit."""
+    units = {"coverage": "{:.1%}", "novelty": "{:.2f} bits"}
+    return f"{name} {units.get(name, '{:.3f}').format(value)}"
+
+
 def _steps(steps: dict[str, str]) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False, style="dim")
+    for _ in range(2):
+        table.add_column(overflow="fold")  # a long path is shown whole
     for command, shows in steps.items():
         table.add_row(command, shows)
     return table

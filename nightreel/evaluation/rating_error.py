@@ -97,8 +97,10 @@ def rating_metrics(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 def rating_lines(name: str, found: Mapping[str, Any]) -> str:
     """Format a protocol's errors for the terminal."""
     if "models" not in found:
-        return f"ratings on {name}: not measured: {found['not measured']}"
-    rows = [f"ratings on {name}: {found['ratings']:,} ratings by {found['users']:,} users; RMSE, 95% interval, MAE"]
+        return f"rating prediction ({name}) not measured: {found['not measured']}"
+    rows = [
+        f"rating prediction ({name}): {found['ratings']:,} ratings by {found['users']:,} users; RMSE, 95% interval, MAE"
+    ]
     for model, each in found["models"].items():
         error = each["rmse"]
         rows.append(

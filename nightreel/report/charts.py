@@ -9,7 +9,7 @@ from nightreel.report.markup import Markup, tag, text
 
 Point = tuple[float, float]
 WIDTH, HEIGHT = 420, 240
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 68, 22, 12, 40
 COLOURS = 8  # of style.py; more lines share dashes
 TICKS = 4
 MARK = (170, 18)
@@ -85,8 +85,8 @@ def _steps(left: float, right: float) -> list[float]:
 
 
 def _axes(at: Sequence[float], ends: tuple[float, float, float], x: str, y: str) -> str:
-    """Grid, ticks (at: x values, ascending) and the label of x; the label of y is a title for screen readers."""
-    parts = []
+    """Grid, ticks (at: x values, ascending) and the labels of x and y."""
+    parts, middle = [], (TOP + HEIGHT - BOTTOM) / 2
     low, high, step = ends
     for n in range(round((high - low) / step) + 1):
         up = HEIGHT - BOTTOM - n * step / (high - low) * (HEIGHT - TOP - BOTTOM)
@@ -94,10 +94,10 @@ def _axes(at: Sequence[float], ends: tuple[float, float, float], x: str, y: str)
         parts.append(f'<text x="{LEFT - 6}" y="{up + 4:.1f}" class="end">{low + n * step:.6g}</text>')
     for value in at:
         across = LEFT + (value - at[0]) / ((at[-1] - at[0]) or 1) * (WIDTH - LEFT - RIGHT)
-        anchor = "end" if value == at[-1] else "middle"
-        parts.append(f'<text x="{across:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="{anchor}">{value:.3g}</text>')
+        parts.append(f'<text x="{across:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{value:.3g}</text>')
     parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{text(x)}</text>')
-    parts.append(f"<title>{text(y)}</title>")
+    turned = f'transform="rotate(-90 14 {middle:.1f})" text-anchor="middle"'
+    parts.append(f'<text x="14" y="{middle:.1f}" {turned}>{text(y)}</text>')
     return "".join(parts)
 
 

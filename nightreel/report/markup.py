@@ -49,5 +49,13 @@ def caption(value: object) -> Markup:
     return tag("p", value, class_="note")
 
 
+def with_code(value: str) -> Markup:
+    """Escape a text, and set what stands between backticks in it as code."""
+    parts = value.split("`")
+    if len(parts) % 2 == 0:
+        return text(value)
+    return Markup("".join(tag("code", part) if n % 2 else text(part) for n, part in enumerate(parts)))
+
+
 def _side(column: int, numbers: Sequence[int]) -> dict[str, str]:
     return {"class_": "number"} if column in numbers else {}

@@ -35,6 +35,21 @@ class RunFacts:
     documents: Mapping[str, Any]
     notes: Mapping[str, Row]
 
+    @property
+    def first(self) -> bool:
+        """Whether the candidate was compared with no champion."""
+        return not self.verdict.get("comparison")
+
+    @property
+    def served(self) -> str:
+        """The evaluated lists: the challenger's where there is a champion, else the name of their model."""
+        return str(self.verdict.get("model") or "blend") if self.first else "challenger"
+
+    def level(self, name: str = "confidence") -> str:
+        """A confidence level of evaluate in percent (`95% `); empty where the run did not store it."""
+        value = self.report.get("levels", {}).get(name)
+        return "" if value is None else f"{value * 100:.4g}% "
+
 
 def read_facts(data: Path, notes: Path, stages: tuple[str, ...]) -> RunFacts:
     """Read a run's files.

@@ -46,7 +46,10 @@ dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,8.5rem),1
  margin:1rem 0 0}
 dt{color:var(--quiet);font-size:.8rem}
 dd{margin:0;overflow-wrap:anywhere;font-size:.95rem}
-.scroll{overflow-x:auto}
+.scroll{overflow-x:auto;background:linear-gradient(90deg,var(--page) 40%,transparent) left/2rem 100% no-repeat local,
+ linear-gradient(270deg,var(--page) 40%,transparent) right/2rem 100% no-repeat local,
+ linear-gradient(90deg,var(--rule),transparent) left/.75rem 100% no-repeat scroll,
+ linear-gradient(270deg,var(--rule),transparent) right/.75rem 100% no-repeat scroll}
 .scroll:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 table{border-collapse:collapse;font-size:.875rem;line-height:1.45;min-width:100%}
 th,td{text-align:left;vertical-align:top;padding:.4rem 1rem .4rem 0;border-bottom:1px solid var(--rule)}
@@ -55,7 +58,7 @@ th{color:var(--quiet);font-weight:600;font-size:.8rem;white-space:nowrap;vertica
 th:last-child,td:last-child{padding-right:.25rem}
 .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .wide{min-width:15rem;max-width:44rem}
-td:first-child{min-width:6.5rem}
+td:first-child{min-width:9rem}
 td:nth-child(2){min-width:4.5rem}
 .state{white-space:nowrap}
 .passed{color:var(--good);font-weight:600}
@@ -88,11 +91,11 @@ ol,ul{margin:0;padding-left:1.5rem}
 .lists ol{padding-left:1.75rem;font-variant-numeric:tabular-nums}
 .lists li{padding:.1rem 0}
 .lists .bars{list-style:none;padding:0}
-.bars li{display:grid;grid-template-columns:minmax(0,1fr) 3.5rem 3rem;gap:.5rem;align-items:center}
-.figure{text-align:right;font-variant-numeric:tabular-nums}
+.bars li{display:grid;grid-template-columns:minmax(0,1fr) 3.5rem minmax(3rem,max-content);gap:.5rem;align-items:center}
+.figure{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 .row{display:inline-flex;gap:.75rem;width:100%;justify-content:space-between;align-items:baseline;vertical-align:top}
 .votes{display:flex;gap:1px;flex:none;width:3.5rem;height:8px}
-.clouds>div:first-child{grid-column:1/-1}
+.clouds>div:first-child:nth-last-child(3){grid-column:1/-1}
 .bit{display:inline-block;height:100%;min-height:5px;min-width:1px}
 .key .bit{width:.9rem;height:9px;flex:none}
 .k0{background:var(--accent)}

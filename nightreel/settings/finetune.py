@@ -82,7 +82,7 @@ class Finetune(Section):
     negatives: Annotated[int, Field(ge=1, le=5000)]
     """Maximum number of negative candidates per example that the ranker is trained on; more is steadier and slower."""
     candidates: Annotated[int, Field(ge=10, le=5000)]
-    """Number of items that each model retrieves for a request; more finds more, and is slower."""
+    """Number of items that each model retrieves for a request. More improves recall and takes longer."""
     shortlist: Annotated[int, Field(ge=10, le=5000)]
     """Number of candidates that are ranked: the best of all models' candidates by reciprocal rank fusion. The time of a
     request grows linearly."""
@@ -98,8 +98,7 @@ class Finetune(Section):
     """Maximum number of nights in a row in which models that support it (the transformer) are warm-started from the
     published version's night; 0: always trained from scratch. More saves time; a bad fit may persist longer."""
     members: Annotated[dict[str, Grid], Field(min_length=1)]
-    """Models that are trained, evaluated alone and combined by the ranker, each with the values to try on
-    validation."""
+    """Models to train and combine. Each is also evaluated alone, and has the values to try on validation."""
     many_events: Annotated[int, Field(ge=1)]
     """Number of positive training events from which `with_many` applies."""
     with_many: dict[str, Grid]

@@ -108,7 +108,7 @@ class UnderstandPipeline:
         """Train the tagger, if there are labels; returns it with its metrics."""
         log_progress(f"language: identified for {self.languages:,} of {self.items:,} items")
         if not self.told:
-            log_progress("no item has a description or a transcript: no keywords, summaries, sentiment and tags")
+            log_progress("no item has a description or a transcript, so no keywords, summaries, sentiment or tags")
             return None, {}
         tagger, quality = self.reading.learn_tags(cards)
         return tagger, {"sentiment": self.reading.sentiments.quality(), "tags": quality}

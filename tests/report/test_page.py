@@ -58,11 +58,11 @@ def test_it_says_what_the_files_say_the_verdict_first(outline: Outline) -> None:
     order += ["943 ratings of 941 users", "0.9792", "0.9963", "-0.0171", "not measured: no ratings.", "-5.0%"]
     order += ["a fan gets it", "failed", "not applicable", "encoder: loss", "25.0%"]
     order += ["serendipity (needs popularity among the members)", "miscalibration, nats (needs genres of the items)"]
-    order += ["user, 0 events known", "PSI 0.310 of 900 values", "1 steady figures"]
+    order += ["user, 0 events known", "PSI 0.310 of 900 values", "1 statistic without drift"]
     order += ["challenger, doubly robust", "60 users; 0 users were in several arms", "+0.0400 to +0.1600"]
     order += ["retention of B: not measured: there is no clock"]
-    order += ["Latest of 12 events", "Because you watched B", "60%", "member ease", "+0.71"]
-    order += ["violin", "990", "research only", "112.9", "5.9 ms for one list, 141 MB of memory"]
+    order += ["Latest 1 of 12 events", "Because you watched B", "60%", "member ease", "+0.71"]
+    order += ["violin", "990", "research only", "112.9", "Reading the final bundle: 5.9 ms per list, 141 MB of memory"]
     at = words.index("Gate rules Challenger") + len("Gate rules Challenger")  # after the links to the sections
     assert "Reject: broken slice" in words[:at] and "+1.2%" in words[:at]
     for said in order[1:]:

@@ -153,7 +153,10 @@ def test_on_promote_the_final_bundle_knows_every_event(work: Path) -> None:
     assert (work / "data/refit/bundle/rehearsal/per_user.parquet").exists()
     card = read_json(work / "data/refit/bundle/card.json")
     assert set(card["recipe"]["members"]) == {"popularity", "content_knn", "ease", "slist"}
-    assert card["encoder"]["encoder"] == "planted" and card["terms"] == "not stated (terms.txt)"
+    assert (
+        card["encoder"]["encoder"] == "planted"
+        and card["terms"] == "none given (put them in terms.txt next to the tables)"
+    )
     assert read_json(work / "metrics/refit.json")["shipped"] == reader.config["label"] == "baseline"
 
 

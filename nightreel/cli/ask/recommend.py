@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def recommend(
-    users: Annotated[list[str] | None, typer.Argument(metavar="[USER]...", help="User ids.")] = None,
+    users: Annotated[list[str] | None, typer.Argument(metavar="USER", help="User ids.")] = None,
     users_file: Annotated[
         Path | None,
         typer.Option(
@@ -55,7 +55,8 @@ def recommend(
         bool | None,
         typer.Option(
             "--seen/--no-seen",
-            help="Include items the user has already seen. Default: as in the evaluation; with --out: no.",
+            help="Include items the user has already seen. Default: as the version was evaluated (with --out: "
+            "excluded).",
         ),
     ] = None,
     out: Annotated[

@@ -37,7 +37,7 @@ def rerank(
     version: Version = None,
     as_json: AsJson = False,
 ) -> None:
-    """Recommend items for a user in the order of a language model; the blend's order if its answer is unusable."""
+    """Let a language model reorder a user's list; keeps the blend's order if its answer is unusable."""
     from nightreel.reader.reader import Reader
     from nightreel.understanding.llm.client import open_model
     from nightreel.understanding.llm.rerank import rerank as reorder

@@ -30,7 +30,7 @@ def gc(
     at: At = None,
     as_json: AsJson = False,
 ) -> None:
-    """Remove old versions that no channel, no rollback to a predecessor and no reader needs."""
+    """Remove old versions that are not live, not a rollback target and not in use."""
     from nightreel.settings import load
     from nightreel.store import retention
     from nightreel.store.open import open_store

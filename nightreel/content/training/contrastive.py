@@ -111,7 +111,7 @@ def _train(
     trained = fitted(network.model, tune, steps, seed)
     optimiser = torch.optim.AdamW(trained.weights, lr=tune.learning_rate, weight_decay=tune.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: learning_rate_share(step, steps))
-    progress = Progress("fitted the encoder, step", steps)
+    progress = Progress("fine-tuning the encoder: step", steps)
     losses = []
     with one_block_a_core(torch.device("cpu")) as pool:
         for step, chosen in enumerate(draws(len(pairs), batch, steps, seed), 1):

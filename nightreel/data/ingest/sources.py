@@ -106,7 +106,11 @@ def _folder(folder: Path, name: str, shown: str, left_out: Sequence[unread_files
         notes = unread_files.warnings_of(found)
         _check_complete(files, names, shown, notes)
         terms = folder / "terms.txt"
-        stated = terms.read_text("utf-8", errors="replace").strip() if terms.is_file() else "not stated (terms.txt)"
+        stated = (
+            terms.read_text("utf-8", errors="replace").strip()
+            if terms.is_file()
+            else "none given (put them in terms.txt next to the tables)"
+        )
         fingerprint = _fingerprint(files, stated)
     except PermissionError as error:
         raise UserError(f"{error.filename}: permission denied. Give this user read access.") from None

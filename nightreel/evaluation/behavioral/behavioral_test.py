@@ -51,7 +51,7 @@ def behavioral_tests(
         ranker: The candidate.
         model: The model whose lists are tested.
         genres: Of each item.
-        steady: Lowest overlap that passes after one irrelevant event.
+        steady: Lowest overlap that passes after one event is replaced.
     """
     some = spread(trial)
     return [
@@ -78,7 +78,7 @@ def overlap_with_last_night(before: ItemArray | None, now: ItemArray) -> Behavio
 
 def _fans(trial: TestSet, ranker: Ranker, model: str, genres: Sequence[Sequence[str] | None]) -> BehavioralTest:
     """A user who liked items of one genre gets more of it than users who liked other genres do."""
-    name, text = "genre fans get more of their genre", "share of the genre in its fans' lists minus that in others'"
+    name = "lists follow a genre preference"
     liked = _liked(trial.bits, genres)
     if len(liked) < 2 or not len(trial):
         return BehavioralTest(name, None, 0.0, 0, "fewer than two genres have enough items")
@@ -95,7 +95,11 @@ def _fans(trial: TestSet, ranker: Ranker, model: str, genres: Sequence[Sequence[
         shares = has[found].mean(axis=1)
         gains.append(float(shares[row] - np.delete(shares, row).mean()))
     figure = round(float(np.mean(gains)), 6)  # exactly 0 if all fans get the same list
-    return BehavioralTest(name, figure, 0.0, len(liked), f"{text}: {figure:+.1%}, mean of {len(liked)} genres")
+    text = (
+        f"simulated fans of a genre get {abs(figure) * 100:.1f} percentage points {'less' if figure < 0 else 'more'} "
+        f"of it than fans of other genres (mean of {len(liked)} genres; must be ≥ 0)"
+    )
+    return BehavioralTest(name, figure, 0.0, len(liked), text)
 
 
 def _liked(bits: FloatArray, genres: Sequence[Sequence[str] | None]) -> dict[str, list[int]]:
@@ -114,7 +118,7 @@ def _steady(
     trial: TestSet, ranker: Ranker, model: str, genres: Sequence[Sequence[str] | None], least: float
 ) -> BehavioralTest:
     """Replacing the oldest of at least LEAST_EVENTS events by an item of another genre hardly changes the list."""
-    name = "one irrelevant event hardly changes the list"
+    name = "replacing one old event hardly changes the list"
     trial = trial.take(np.flatnonzero(trial.histories.lengths >= LEAST_EVENTS).astype(np.int64))
     if not len(trial):
         return BehavioralTest(name, None, least, 0, f"no user has at least {LEAST_EVENTS} events")

@@ -78,14 +78,26 @@ class Gate:
         ours, theirs = (scores.values[model][GATE_METRIC] for model in (BLEND, POPULARITY))
         found = self.difference(scores.users, ours, theirs)
         mean = scores.mean(BLEND, GATE_METRIC)
-        return against_popularity(found, margin=self.settings.margin, users=scores.n_users, score=mean)
+        return against_popularity(
+            found,
+            margin=self.settings.margin,
+            users=scores.n_users,
+            score=mean,
+            confidence=self.settings.confidence,
+        )
 
     def champion(self, comparison: Comparison) -> GateRule:
         """The rule `not worse than the champion`, for a fair comparison."""
         ours, users = comparison.challenger, comparison.users
         found = self.difference(users, ours, comparison.champion)
         mean = float(ours.mean()) if len(ours) else 0.0
-        return against_champion(found, margin=self.settings.margin, users=len(np.unique(users)), score=mean)
+        return against_champion(
+            found,
+            margin=self.settings.margin,
+            users=len(np.unique(users)),
+            score=mean,
+            confidence=self.settings.confidence,
+        )
 
     def sound(self, scores: ModelScores, model: str) -> GateRule:
         """The rule `list integrity` for the model that would be served."""
@@ -239,7 +251,7 @@ def _alone(
     if isinstance(champion, Unreadable):
         return refuse("champion unreadable", str(champion), rules)
     integrity, behaviour = [gate.sound(evidence.scores, model)], sound_behaviour(evidence.behaviours)
-    behind = evidence.behind if model == BLEND else "popularity ranks the lists, since the blend is significantly worse"
+    behind = evidence.behind if model == BLEND else "lists ranked by popularity, since the blend is significantly worse"
     if champion is None:
         return first(popularity, integrity, behaviour, model=model, replaces=None, behind=behind)
     shared = shared_items(champion, evidence.item_ids)

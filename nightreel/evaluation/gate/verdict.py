@@ -107,7 +107,9 @@ class Verdict(BaseModel):
     override: dict[str, str] | None = None
 
 
-def against_champion(difference: Difference | None, *, margin: float, users: int, score: float) -> GateRule:
+def against_champion(
+    difference: Difference | None, *, margin: float, users: int, score: float, confidence: float
+) -> GateRule:
     """Apply the rule `not worse than the champion`.
 
     Args:
@@ -116,6 +118,7 @@ def against_champion(difference: Difference | None, *, margin: float, users: int
         margin: Largest tolerated relative loss, such as 0.03.
         users: Number of test users.
         score: The challenger's mean NDCG@10.
+        confidence: Level of each one-sided bound, such as 0.95.
     """
     name = CHAMPION_RULE
     if difference is None:
@@ -126,10 +129,12 @@ def against_champion(difference: Difference | None, *, margin: float, users: int
         state = "inconclusive"
     else:
         state = "failed"
-    return _rule(name, state, -margin, difference)
+    return _rule(name, state, -margin, difference, confidence)
 
 
-def against_popularity(difference: Difference | None, *, margin: float, users: int, score: float) -> GateRule:
+def against_popularity(
+    difference: Difference | None, *, margin: float, users: int, score: float, confidence: float
+) -> GateRule:
     """Apply the rule `better than popularity`; arguments as in `against_champion`."""
     name = POPULARITY_RULE
     if difference is None:
@@ -140,7 +145,7 @@ def against_popularity(difference: Difference | None, *, margin: float, users: i
         state = "inconclusive"
     else:
         state = "failed"
-    return _rule(name, state, 0.0, difference)
+    return _rule(name, state, 0.0, difference, confidence)
 
 
 def first(
@@ -160,25 +165,42 @@ def first(
         behaves: The behavioural tests of the blend; reported only, since there is no better alternative.
         model: The result of `best`.
         replaces: Why the champion is replaced; None if there is none.
-        behind: What ranks the model's lists, in words.
+        behind: What ranks the model's lists, in words: `lists ranked by …`.
     """
     rules = (*((popularity,) if popularity else ()), *others, behaves)
     failed = next((rule for rule in others if rule.state == "failed"), None)
     if failed:
         return _stopped(STOPS[failed.name], failed.text, rules, model)
-    why = replaces or "there is no champion yet"
-    detail = f"; {behind}" + (f"; {popularity.text}" if popularity else "")
-    if popularity is not None and model == BLEND and popularity.state == "failed":
-        detail += ": the blend is not shown to be better than popularity"
-    if behaves.state == "failed":
-        detail += f"; with a champion it would be rejected, because it fails behavioural tests ({behaves.text})"
+    why = replaces or "no version is live yet"
+    parts = [f"Promoted as the {'new ' if replaces else ''}baseline: {why}", behind[:1].upper() + behind[1:]]
+    if popularity:
+        unclear = popularity.state == "failed" and popularity.high is not None and popularity.high >= 0
+        parts.append(popularity.text + (", not significant" if unclear else ""))
+    if against := _with_a_champion(popularity, [*others, behaves], behaves):
+        parts.append(against)
     return Verdict(
         decision="promote",
         label="replaced" if replaces else "baseline",
         model=model,
-        sentence=f"promote {model} as the {'new ' if replaces else ''}baseline: {why}{detail}",
+        sentence=". ".join(parts) + ".",
         rules=rules,
     )
+
+
+def _with_a_champion(popularity: GateRule | None, others: Sequence[GateRule], behaves: GateRule) -> str:
+    """What the rules would decide if a version were live; empty if none of them would stop the candidate."""
+    passed = plain(CHAMPION_RULE, "passed", 0.0, None, 0, "")
+    rule, label = _first_failure(passed, popularity, others)
+    if label is None:
+        return ""
+    tests = f"{behaves.point or 0:.0f} behavioural test{'' if behaves.point == 1 else 's'} ({behaves.text})"
+    if rule is behaves:
+        reason = f"it fails {tests}"
+    else:
+        reason = "the comparison with popularity was not measured" if label == "not measured" else label
+        reason += f"; it also fails {tests}" if behaves.state == "failed" else ""
+    decision = "rejected" if label in REJECTS else "held"
+    return f"If a version were already live, this one would be {decision}: {reason}"
 
 
 def best(popularity: GateRule | None) -> str:
@@ -275,9 +297,10 @@ def plain(name: str, state: State, bound: float, point: float | None, users: int
     )
 
 
-def _rule(name: str, state: State, bound: float, d: Difference) -> GateRule:
+def _rule(name: str, state: State, bound: float, d: Difference, confidence: float) -> GateRule:
     whom = name.rsplit(" ", 1)[1]
-    text = f"NDCG@10 {d.point:+.1%} against {whom} (bounds {d.low:+.1%} to {d.high:+.1%}, {d.users:,} users)"
+    bounds = f"one-sided {confidence * 100:.4g}% bounds: {d.low:+.1%} and {d.high:+.1%}"
+    text = f"NDCG@10 {d.point:+.1%} against {whom} ({bounds}; {d.users:,} users)"
     needed = d.users_needed if state == "inconclusive" else None
     if needed is not None:
         text += f", not significant; about {needed:,} users would be needed"

@@ -66,6 +66,10 @@ def report_data(
         },
         "champion": _champion(comparison, data.n_items),
         "pairs": [asdict(each) for each in pairs(trials, served, comparison, gate.resample)] if comparison else [],
+        "levels": {
+            "confidence": gate.settings.confidence,
+            "slice_confidence": gate.settings.slice_confidence,
+        },
         "against_blend": [asdict(each) for each in against_blend(scores, gate.difference, gate.settings)],
         "behaviours": [asdict(each) for each in judgement.behaviours],
         "groups": [

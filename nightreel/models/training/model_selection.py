@@ -88,7 +88,9 @@ def choose_member(
         trials.append({"member": name, "setting": str(config), "ndcg@10": ndcg})
         if ndcg > best:
             best, chosen = ndcg, config
-    log_progress(f"{name}: validation NDCG@10 {best:.4f} with {chosen}")
+    # A half-life of 100,000 days counts all events alike.
+    shown = str(chosen).replace("half_life_days 100000", "all-time popularity")
+    log_progress(f"{name}: validation NDCG@10 {best:.4f} with {shown}")
     return chosen, trials
 
 
@@ -99,6 +101,9 @@ def choose_members(
     tried."""
     chosen: dict[str, dict[str, float]] = {}
     trials: list[Trial] = []
+    single = [name for name, values in settings.members.items() if len(spec(name).grid(values)) == 1]
+    if single:
+        log_progress(f"{', '.join(single)}: one setting each, no search")
     for name, values in settings.members.items():
         grid = spec(name).grid(values)
         best, tried = (grid[0], []) if len(grid) == 1 else try_member(name, task, catalogue, base, settings, validator)

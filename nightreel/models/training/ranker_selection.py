@@ -25,6 +25,12 @@ from nightreel.stage import log_progress
 
 POPULARITY = "popularity"
 MIX = "mix"
+NAMES = {
+    MIX: "weighted sum of one model and one popularity trend",
+    WEIGHTED: "weighted sum of all models",
+    FUSION: "reciprocal rank fusion",
+}
+"""Ranker → its name in messages."""
 # Minimum number of examples to train each ranker; the more weights it has, the more it needs.
 LEAST_MIX, LEAST_WEIGHTED, LEAST_TREES = 20, 60, 100
 
@@ -196,11 +202,12 @@ def chosen_ranker(board: ScoreBoard, members: Sequence[str], *, in_time: bool) -
 
 
 def log_scores(board: ScoreBoard, name: str) -> None:
-    """Log the selected ranker, the best one, and popularity."""
-    means = board.means()
+    """Log the selected ranker, the best of all, and popularity."""
+    means, cuts = board.means(), len(board.users)
     best = max(means, key=lambda ranker: means[ranker])
-    against = f"; popularity {means[POPULARITY]:.4f}" if POPULARITY in means else ""
+    against = f"; popularity: {means[POPULARITY]:.4f}" if POPULARITY in means and best != POPULARITY else ""
     log_progress(
-        f"ranker: {name}, validation NDCG@10 {means[name]:.4f} over {len(board.users)} time cuts; the best, {best}, "
+        f"selected ranker: {NAMES.get(name, name)}, validation NDCG@10 {means[name]:.4f} ({cuts} validation "
+        f"cut{'' if cuts == 1 else 's'}); best of all, rankers and single models: {NAMES.get(best, best)}, "
         f"{means[best]:.4f}{against}"
     )

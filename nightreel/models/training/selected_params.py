@@ -65,12 +65,12 @@ class SelectedParams(BaseModel):
         }
 
     def described(self) -> str:
-        """The ranker in words: `the weighted sum 1.00 x ease + 0.50 x popularity (half-life 7 days)`."""
+        """The ranker in words: `the weighted sum 1.00 × ease + 0.50 × recent popularity (half-life 7 days)`."""
         if self.blend == "trees":
             return f"{self.ranker.removeprefix('trees ')} trees over a weighted sum of {len(self.members)} models"
         if self.blend == "weighted":
             terms = zip(self.columns, self.weights, strict=True)
-            named = [f"{weight:.2f} x {self._named(column)}" for column, weight in terms if abs(weight) >= LEAST_SHOWN]
+            named = [f"{weight:.2f} × {self._named(column)}" for column, weight in terms if abs(weight) >= LEAST_SHOWN]
             return "the weighted sum " + " + ".join(named)
         if self.blend == "fusion":
             return f"the ranks of {len(self.members)} models, fused"
@@ -82,7 +82,7 @@ class SelectedParams(BaseModel):
             return kind
         lives = self.half_life_days
         days = lives[int(number)] if int(number) < len(lives) else None
-        return "popularity of all time" if days is None else f"popularity (half-life {days:g} days)"
+        return "all-time popularity" if days is None else f"recent popularity (half-life {days:g} days)"
 
     def write(self, folder: Path) -> None:
         """Write choices.json, and trees.txt where there are trees."""

@@ -10,7 +10,20 @@ from nightreel.report.run_files import Row, RunFacts
 
 STYLE = {"stop": "failed", "warning": "unsure", "not measured": "unsure", "steady": "passed", "info": ""}
 ORDER = tuple(STYLE)
-HEAD = ["compared with", "figure", "result", "details", "warns above", "stops above"]
+AGAINST = {
+    "last good snapshot": "snapshot of the last accepted night",
+    "last good snapshot (new events)": "snapshot of the last accepted night (new events)",
+    "training (test events)": "test events against training events",
+}
+WHAT = (
+    (" of what is taken", " of consumed items"),
+    (", taken", " (consumed items)"),
+    (", catalogue", " (catalogue)"),
+    ("content: nearness to the mean", "content embedding, cosine to the mean embedding"),
+    ("content: direction ", "content embedding, principal component "),
+)
+"""Stored reference and names of drift statistics → their names in the report."""
+HEAD = ["compared with", "statistic", "result", "details", "warns above", "stops above"]
 
 
 def drift(facts: RunFacts) -> Markup:
@@ -22,10 +35,14 @@ def drift(facts: RunFacts) -> Markup:
     steady = [each for each in found if each["state"] == "steady"]
     explained = caption(
         "PSI: population stability index over the reference's bins. KS: largest distance between the two distribution "
-        "functions. Differences that chance can explain give no warning. Only changes since the last good snapshot can "
-        "stop a run, because training data are always older than the test's."
+        "functions. Differences within sampling error give no warning. Only drift since the last good snapshot can "
+        "stop a run; training and test events come from different periods anyway."
     )
-    folded = tag("details", tag("summary", f"{len(steady)} steady figures"), table(HEAD, _rows(steady), (4, 5)))
+    folded = tag(
+        "details",
+        tag("summary", f"{len(steady)} statistic{'' if len(steady) == 1 else 's'} without drift"),
+        table(HEAD, _rows(steady), (4, 5)),
+    )
     return section(
         "Data drift", table(HEAD, _rows(moved), (4, 5)) if moved else "", folded if steady else "", explained
     )
@@ -34,15 +51,23 @@ def drift(facts: RunFacts) -> Markup:
 def _rows(changes: Sequence[Row]) -> list[list[Any]]:
     return [
         [
-            each["against"],
-            each["what"],
-            tag("span", each["state"], class_=STYLE[each["state"]]),
-            tag("div", each["text"], class_="wide"),
+            AGAINST.get(each["against"], each["against"]),
+            _named(each["what"]),
+            tag("span", "no drift" if each["state"] == "steady" else each["state"], class_=STYLE[each["state"]]),
+            tag("div", each["text"].removeprefix("not measured: "), class_="wide"),
             _bound(each["warn"]),
             _bound(each["stop"]),
         ]
         for each in changes
     ]
+
+
+def _named(what: str) -> str:
+    if what == "everything":
+        return "all statistics"
+    for stored, shown in WHAT:
+        what = what.replace(stored, shown)
+    return what
 
 
 def _bound(value: float | None) -> str:

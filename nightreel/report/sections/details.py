@@ -24,7 +24,20 @@ NEEDS = {
     "popularity_lift@10": "histories",
 }
 """Metric that may be missing → what it needs."""
-TITLES = {"encoder": "Learning curve of the encoder", "curve": "Number of trees in the blend, on validation"}
+TREES = "Tree ranker: validation NDCG@10 by number of trees"
+TITLES = {"encoder": "Learning curve of the encoder", "curve": TREES}
+RANKERS = {"weighted": "a weighted sum", "fusion": "reciprocal rank fusion"}
+PROPERTIES = {
+    "begins": "first event",
+    "ends": "last event",
+    "exclude_seen": "seen items excluded",
+    "positive_share": "positive events",
+    "cold_item_share": "items without events",
+    "gate": "split used by the gate",
+    "test_users": "test users by split",
+}
+"""Fact of validate → its name in the report."""
+SHARES = ("positive_share", "density", "cold_item_share")
 STEPS = ("trees", "step", "epoch", "round", "iteration", "k")
 
 
@@ -33,7 +46,7 @@ def curves(facts: RunFacts) -> Markup:
     gate = facts.verdict.get("gate")
     by_k = [row for row in facts.curves.get("by_k", []) if row.get("protocol") == gate]
     titles = {"ndcg": "NDCG", "recall": "Recall"}
-    charts = [_by(by_k, "k", name, "model", f"{title} by list length, {gate}") for name, title in titles.items()]
+    charts = [_by(by_k, name, title, gate) for name, title in titles.items()]
     for stem, rows in facts.curves.items():
         step = next((name for name in STEPS if rows and name in rows[0]), None)
         if stem == "by_k" or step is None:
@@ -44,9 +57,15 @@ def curves(facts: RunFacts) -> Markup:
             for row in rows:
                 line = series.setdefault(", ".join(row[label] for label in labels) or name, [])
                 line.append((float(row[step]), float(row[name])))
-            title = f"{TITLES.get(stem, stem)}: {name}"
-            charts.append(_titled(title, lines(series, step, name, from_zero=False)))
+            title = f"{TITLES.get(stem, stem)}: {name}" if stem != "curve" else TREES + _selected(facts)
+            charts.append(_titled(title, lines(series, step, name.replace("ndcg", "NDCG"), from_zero=False)))
     return section("Curves", tag("div", *filter(None, charts), class_="charts")) if any(charts) else Markup("")
+
+
+def _selected(facts: RunFacts) -> str:
+    """A remark on the trees where another ranker was selected."""
+    blend = facts.documents.get("finetune/choices", {}).get("blend", "trees")
+    return "" if blend == "trees" else f" (not selected; the blend is {RANKERS.get(blend, blend + ' alone')})"
 
 
 def long_tail(facts: RunFacts) -> Markup:
@@ -61,7 +80,8 @@ def long_tail(facts: RunFacts) -> Markup:
         f"{title} (needs {NEEDS.get(name, 'test users')})" for name, (title, _) in BEYOND.items() if name not in names
     ]
     tails: dict[str, Sequence[Point]] = {
-        name: [(x, y) for x, y in points] for name, points in facts.report.get("long_tail", {}).items()
+        facts.served if name == "challenger" else name: [(x, y) for x, y in points]
+        for name, points in facts.report.get("long_tail", {}).items()
     }
     chart = _titled(
         "Long tail: share of all recommendations that go to the most recommended items",
@@ -70,7 +90,8 @@ def long_tail(facts: RunFacts) -> Markup:
     explained = caption(
         "Gini: 0 if every item is recommended equally often, 1 if a single item takes every place. Popularity lift: "
         "how much more popular the lists are than the users' histories. Miscalibration: divergence of a list's genres "
-        "from the history's; 0 is perfectly calibrated. Serendipity: relevant, and not in the popularity list."
+        "from the history's; 0 is perfectly calibrated. Serendipity: share of the ten places with a relevant item that "
+        "is not in the popularity list."
     )
     figures = table(["model", *(BEYOND[name][0] for name in names)], rows, range(1, len(names) + 1)) if rows else ""
     unmeasured = caption(f"Not measured: {', '.join(lacking)}.") if rows and lacking else ""
@@ -95,17 +116,28 @@ def accounting(facts: RunFacts) -> Markup:
         [name, *(f"{own[part]:,}" for part in ("in", "clean", "quarantined", "erased"))] for name, own in tables.items()
     ]
     described = facts.validated.get("facts", {})
-    listed = [
-        [name.replace("_", " "), f"{value:,.4g}" if isinstance(value, float) else value]
-        for name, value in described.items()
-    ]
+    listed = [_fact(name, value) for name, value in described.items()]
     warned = [tag("li", warning) for warning in facts.validated.get("warnings", [])]
     return section(
         "Data",
         table(["table", "rows in", "clean", "quarantined", "erased"], rows, (1, 2, 3, 4)) if rows else "",
         tag("ul", *warned) if warned else "",
+        tag("h3", "Properties of the clean data") if listed else "",
         table(["property", "value"], listed) if listed else "",
     )
+
+
+def _fact(name: str, value: object) -> list[object]:
+    """A fact's name and value for the reader."""
+    if name == "clock":
+        return ["timestamps", "yes" if value == "time" else "no"]
+    if isinstance(value, bool):
+        value = "yes" if value else "no"
+    elif isinstance(value, float):
+        value = f"{value:.4g}" if name not in SHARES else f"{value * 100:.4g}%"
+    elif isinstance(value, int):
+        value = f"{value:,}"
+    return [PROPERTIES.get(name, name.replace("_", " ")), value]
 
 
 def cost(facts: RunFacts) -> Markup:
@@ -113,21 +145,25 @@ def cost(facts: RunFacts) -> Markup:
     rows = [[stage, f"{each['wall_seconds']:,.1f}", f"{each['peak_mb']:,.0f}"] for stage, each in facts.costs.items()]
     if rows:
         rows.append([tag("b", "total"), f"{sum(each['wall_seconds'] for each in facts.costs.values()):,.1f}", ""])
-    explained = caption("Measured when the stage last ran on this machine; stages that DVC reused cost nothing.")
+    explained = caption(
+        "Time inside each stage, without process start-up; measured when it last ran. Stages taken from the cache take "
+        "no time."
+    )
     notes = facts.notes.get("refit", {})
-    figures = {"latency_ms": "{:,.1f} ms for one list", "memory_mb": "{:,.0f} MB of memory to open it and recommend"}
+    figures = {"latency_ms": "{:,.1f} ms per list", "memory_mb": "{:,.0f} MB of memory"}
     costs = [figures[name].format(notes[name]) for name in figures if name in notes]
-    reader = tag("p", f"With the final bundle, a reader needs {', '.join(costs)}.") if costs else ""
+    reader = tag("p", f"Reading the final bundle: {', '.join(costs)}.") if costs else ""
     return (
         section("Cost", table(["stage", "seconds", "peak MB"], rows, (1, 2)), explained, reader) if rows else Markup("")
     )
 
 
-def _by(rows: Sequence[Row], x: str, y: str, name: str, title: str) -> Markup:
+def _by(rows: Sequence[Row], name: str, label: str, gate: object) -> Markup:
+    """A metric of every model by list length."""
     series: dict[str, list[Point]] = {}
     for row in rows:
-        series.setdefault(row[name], []).append((float(row[x]), float(row[y])))
-    return _titled(title, lines(series, x, y))
+        series.setdefault(row["model"], []).append((float(row["k"]), float(row[name])))
+    return _titled(f"{label} by list length, {gate}", lines(series, "list length k", label))
 
 
 def _titled(title: str, chart: Markup) -> Markup:

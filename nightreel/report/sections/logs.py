@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nightreel.report.charts import interval, span
-from nightreel.report.markup import Markup, caption, section, table, tag
+from nightreel.report.markup import Markup, caption, section, table, tag, with_code
 from nightreel.report.run_files import Row, RunFacts
 
 ESTIMATES = {
@@ -22,22 +22,22 @@ def logs(facts: RunFacts) -> Markup:
     if not measured:
         return Markup("")
     return section(
-        "Logged slates",
+        "Online logs: off-policy estimates and A/B test",
         tag("h3", "Off-policy estimates"),
-        *_estimates(measured["off_policy"]),
+        *_estimates(measured["off_policy"], facts.served),
         tag("h3", "A/B test"),
         *_experiment(measured["experiment"]),
     )
 
 
-def _estimates(estimates: Row) -> list[Markup]:
+def _estimates(estimates: Row, served: str) -> list[Markup]:
     if estimates["why"]:
-        return [tag("p", "Not measured: ", estimates["why"], ".")]
+        return [tag("p", "Not measured: ", with_code(estimates["why"]), ".")]
     found = {name: estimates[name] for name in ESTIMATES}
     scale = span([(each["low"], each["high"]) for each in found.values()], 0.0)
     rows = [
         [
-            label,
+            label.replace("challenger", served),
             f"{each['point']:.4f}",
             f"{each['low']:.4f}–{each['high']:.4f}",
             interval(each["low"], each["point"], each["high"], scale),
@@ -48,7 +48,7 @@ def _estimates(estimates: Row) -> list[Markup]:
     explained = caption(
         f"Responses per position in a list of {estimates['places']}, from {estimates['impressions']:,} impressions in "
         f"{estimates['slates']:,} slates of {estimates['users']:,} users. Effective sample size: "
-        f"{estimates['effective']:,.0f}. The log supports {estimates['support']['point']:.0%} of the challenger's "
+        f"{estimates['effective']:,.0f}. The log supports {estimates['support']['point']:.0%} of the evaluated "
         "recommendations."
     )
     return [table(["policy", "responses", "95% interval", ""], rows, (1, 2)), explained]
@@ -58,7 +58,7 @@ def _experiment(test: Row) -> list[Markup]:
     sizes = "; ".join(f"{name}: {count:,} users" for name, count in test.get("users", {}).items())
     head = [tag("p", f"{sizes}; {test['crossed']:,} users were in several arms and are excluded.")] if sizes else []
     if test["why"]:
-        return [*head, tag("p", "Not measured: ", test["why"], ".")]
+        return [*head, tag("p", "Not measured: ", with_code(test["why"]), ".")]
     explained = caption(
         "Always-valid intervals (confidence sequences): they may be read every night, and the test may be stopped at "
         f"any time. Sample ratio mismatch test: p = {test['ratio_p']:.3g}."
@@ -66,7 +66,9 @@ def _experiment(test: Row) -> list[Markup]:
     names = ["outcome", "arm", f"control ({test['control']})", "arm's value", "difference", "interval", ""]
     rows = [_outcome(each) for each in test["outcomes"] if not each["why"]]
     lacking = [
-        tag("li", f"{e['outcome']} of {e['arm']}: not measured: {e['why']}") for e in test["outcomes"] if e["why"]
+        tag("li", with_code(f"{e['outcome']} of {e['arm']}: not measured: {e['why']}"))
+        for e in test["outcomes"]
+        if e["why"]
     ]
     return [
         *head,

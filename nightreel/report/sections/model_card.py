@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nightreel.report.markup import Markup, caption, section, table, tag
+from nightreel.report.markup import Markup, caption, section, table, tag, with_code
 from nightreel.report.run_files import Row, RunFacts
+
+KINDS = {"weighted": "a weighted sum", "trees": "gradient-boosted trees", "fusion": "reciprocal rank fusion"}
 
 
 def model_card(facts: RunFacts) -> Markup:
@@ -25,13 +27,17 @@ def model_card(facts: RunFacts) -> Markup:
         _list(card["not_for"]),
         tag("h3", "Limits"),
         _list(card["limits"]),
-        tag("h3", f"Members, blended by {card['recipe']['blend']}"),
-        table(["member", "selected parameters"], members),
+        tag("h3", _combined(card["recipe"]["blend"])),
+        table(["model", "selected parameters"], members),
         tag("h3", "Terms of the data"),
-        tag("p", card["terms"]),
-        caption("The complete card is in the bundle, as card.md and card.json; `nightreel card` prints it."),
+        tag("p", with_code(card["terms"])),
+        caption(with_code("The complete card is in the bundle, as card.md and card.json; `nightreel card` prints it.")),
     )
 
 
+def _combined(blend: str) -> str:
+    return f"Models, combined by {KINDS[blend]}" if blend in KINDS else f"Models; the ranker is {blend} alone"
+
+
 def _list(lines: Sequence[str]) -> Markup:
-    return tag("ul", *(tag("li", line) for line in lines))
+    return tag("ul", *(tag("li", with_code(line)) for line in lines))

@@ -13,7 +13,7 @@ def ratings(facts: RunFacts) -> Markup:
     found: Row = facts.report.get("ratings", {})
     for name, own in sorted(found.items(), key=lambda pair: (pair[0] != gate, pair[0])):
         if "models" not in own:
-            parts.append(caption(f"{name}: not measured: {own['not measured']}."))
+            parts.append(caption(f"Rating prediction ({name}) not measured: {own['not measured']}."))
             continue
         errors = {model: each["rmse"] for model, each in own["models"].items()}
         scale = span([(error["low"], error["high"]) for error in errors.values()])
@@ -22,13 +22,13 @@ def ratings(facts: RunFacts) -> Markup:
                 model,
                 f"{error['point']:.4f}",
                 f"{error['low']:.4f}–{error['high']:.4f}",
-                interval(error["low"], error["point"], error["high"], scale),
                 f"{own['models'][model]['mae']['point']:.4f}",
+                interval(error["low"], error["point"], error["high"], scale),
             ]
             for model, error in sorted(errors.items(), key=lambda pair: float(pair[1]["point"]))
         ]
         parts.append(tag("h3", f"{name} · {own['ratings']:,} ratings of {own['users']:,} users"))
-        parts.append(table(["predicted by", "RMSE", "95% interval", "", "MAE"], rows, (1, 2, 4)))
+        parts.append(table(["predicted by", "RMSE", "95% interval", "MAE", ""], rows, (1, 2, 3)))
         pair = own["against"]
         parts.append(
             caption(
@@ -37,4 +37,4 @@ def ratings(facts: RunFacts) -> Markup:
                 f"excluded ({own['cold_users']:,})."
             )
         )
-    return section("Ratings", *parts)
+    return section("Rating prediction", *parts)

@@ -17,39 +17,47 @@ def people(facts: RunFacts) -> Markup:
     found: list[Row] = facts.report.get("samples", [])
     if not found:
         return Markup("")
-    order = (
-        "Users at even distances, from the largest loss against the champion to the largest gain; "
-        if any("champion_ndcg" in each for each in found)
-        else "Users at even distances, from the lowest NDCG@10 to the highest; "
-    )
+    compared = any("champion_ndcg" in each for each in found)
+    by = "the difference in NDCG@10 from the champion" if compared else "NDCG@10"
+    order = f"{len(found):,} users at evenly spaced ranks, ordered by {by}. "
     keys = [tag("span", tag("i", class_=f"bit k{n}"), name, class_="key") for n, name in enumerate(KINDS)]
     explained = tag("p", "The bar next to an item shows which kinds of signal ranked it: ", *keys, class_="note")
-    cards = tag("div", *(_person(each) for each in found), class_="people")
+    cards = tag("div", *(_person(each, facts.served) for each in found), class_="people")
     return section(
         "Sample users",
-        caption(order + "a tick marks items that the user then chose."),
+        caption(order + "A tick marks the held-out items."),
         explained if any("why" in each for each in found) else "",
         cards,
     )
 
 
-def _person(each: Row) -> Markup:
+def _person(each: Row, served: str) -> Markup:
     rival = each.get("champion_ndcg")
     score = f"NDCG@10 {each['ndcg']:.3f}" + ("" if rival is None else f", champion {rival:.3f}")
     why = each.get("why", [])
-    columns = [_list("challenger", each["challenger"], why)]
+    columns = [_list(served, each["challenger"], why)]
     if "champion" in each:
         columns.insert(0, _list("champion", each["champion"], []))
     return tag(
         "article",
         tag("h3", f"{each['user'][:16]} · {score}"),
-        tag("p", tag("span", f"Latest of {each['events']:,} events: ", class_="quiet"), "; ".join(each["history"])),
-        tag("p", tag("span", "Then chose: ", class_="quiet"), tag("b", "; ".join(each["wanted"]))),
+        tag(
+            "p", tag("span", _latest(len(each["history"]), each["events"]), class_="quiet"), "; ".join(each["history"])
+        ),
+        tag(
+            "p",
+            tag("span", f"Held-out item{'s' if len(each['wanted']) > 1 else ''}: ", class_="quiet"),
+            tag("b", "; ".join(each["wanted"])),
+        ),
         tag("div", *columns, class_="lists"),
         _reasons(each, why),
-        _clouds(each.get("words", {})),
+        _clouds(each.get("words", {}), served),
         class_="person",
     )
+
+
+def _latest(shown: int, events: int) -> str:
+    return f"All {events:,} events: " if 1 < events == shown else f"Latest {shown:,} of {events:,} events: "
 
 
 def _list(name: str, items: Sequence[Sequence[object]], why: Sequence[Sequence[object]]) -> Markup:
@@ -77,9 +85,11 @@ def _reasons(each: Row, why: Sequence[Sequence[object]]) -> Markup:
     parts = []
     if each.get("evidence"):
         evidence = [(name, value, f"{value:.0%}") for name, value in each["evidence"]]
-        parts.append(_bars("share of its votes by history item", evidence))
+        parts.append(
+            _bars(f"Contribution of each history item to the first recommendation (top {len(evidence)})", evidence)
+        )
     if each.get("lifted"):
-        parts.append(_bars("score against the average candidate, by feature", _figures(each["lifted"])))
+        parts.append(_bars("Score minus the mean score of the retrieved items, by feature", _figures(each["lifted"])))
     return tag("div", said, tag("div", *parts, class_="lists"))
 
 
@@ -111,9 +121,11 @@ def _bars(head: str, rows: Sequence[tuple[str, float, str]]) -> Markup:
     return tag("div", tag("h4", head), tag("ul", *lines, class_="bars"))
 
 
-def _clouds(words: Row) -> Markup:
+def _clouds(words: Row, served: str) -> Markup:
     """Word clouds of the history and of each list."""
-    named = (("history", "words of the history"), ("champion", "champion's list"), ("challenger", "challenger's list"))
+    what = "Typical genres and words:"
+    ours = f"{what} {'recommended items' if served != 'challenger' else 'items of the challenger'}"
+    named = (("history", f"{what} history"), ("champion", f"{what} items of the champion"), ("challenger", ours))
     clouds = [
         tag("div", tag("h4", head), tag("p", *_words(words[name]), class_="cloud"))
         for name, head in named

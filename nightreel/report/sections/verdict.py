@@ -8,6 +8,7 @@ from nightreel.report.charts import interval, span
 from nightreel.report.markup import Markup, caption, section, table, tag
 from nightreel.report.run_files import Row, RunFacts
 from nightreel.report.sections.decision import STATES
+from nightreel.report.sections.slices import shown_slices
 
 
 def models(facts: RunFacts) -> Markup:
@@ -25,15 +26,18 @@ def models(facts: RunFacts) -> Markup:
                 model,
                 f"{point:.4f}",
                 f"{low:.4f}–{high:.4f}",
-                interval(low, point, high, scale),
                 *(f"{each[metric]:.4f}" for metric in ("recall@10", "hit_rate@10", "mrr@10")),
+                interval(low, point, high, scale),
             ]
             for model, each in sorted(found.items(), key=lambda pair: -pair[1]["ndcg@10"][0])
             for point, low, high in [each["ndcg@10"]]
         ]
         decides = " · used by the gate" if name == gate else ""
-        head = ["model", "NDCG@10", "95% interval", "", "recall@10", "hit rate@10", "MRR@10"]
-        parts += [tag("h3", f"{name} · {own['users']:,} test users{decides}"), table(head, rows, (1, 2, 4, 5, 6))]
+        head = ["model", "NDCG@10", "95% interval", "recall@10", "hit rate@10", "MRR@10", ""]
+        parts += [tag("h3", f"{name} · {own['users']:,} test users{decides}"), table(head, rows, (1, 2, 3, 4, 5))]
+        if found.get("blend") and found.get("blend") == found.get("popularity"):
+            same = "the selected ranker is popularity, so blend and popularity give the same lists."
+            parts.append(caption(f"On this split {same}"))
     return section("Models", *parts)
 
 
@@ -48,15 +52,15 @@ def versus(facts: RunFacts) -> Markup:
             _bounds(each["challenger"]),
             f"{each['champion']['point']:.4f}",
             _bounds(each["champion"]),
-            _paired(each["difference"], scale),
             f"{each['difference']['point']:+.4f}",
             _bounds(each["difference"], "+.4f"),
+            _paired(each["difference"], scale),
         ]
         for each in found
     ]
-    head = ["metric", "challenger", "95% interval", "champion", "95% interval", "", "difference", "95% interval"]
+    head = ["metric", "challenger", "95% interval", "champion", "95% interval", "difference", "95% interval", ""]
     explained = caption("Differences are paired: both recommend to the same users, and the bootstrap resamples users.")
-    numbers = (1, 2, 3, 4, 6, 7)
+    numbers = (1, 2, 3, 4, 5, 6)
     return section("Challenger against champion", table(head, rows, numbers), explained) if rows else Markup("")
 
 
@@ -71,27 +75,36 @@ def members(facts: RunFacts) -> Markup:
     rows = [
         [
             each["model"],
-            _paired(pair, scale),
             f"{pair['point']:+.1%}",
-            _bounds(pair, "+.1%"),
+            f"{pair['low']:+.1%} and {pair['high']:+.1%}",
             "not tested" if each["upper"] is None else f"{each['upper']:+.1%}",
             f"{pair['users']:,}",
             f"{pair['detectable']:.1%}",
+            _paired(pair, scale),
         ]
         for each in sorted(found, key=lambda each: -each["difference"]["point"])
         for pair in [each["difference"]]
     ]
-    head = ["model", "", "NDCG@10 difference", "interval", "corrected upper bound", "users", "min. detectable loss"]
+    family = facts.level("slice_confidence").strip()
+    head = [
+        "model",
+        "NDCG@10 difference",
+        f"one-sided {facts.level()}bounds",
+        f"upper bound (Holm{', ' + family if family else ''})",
+        "users",
+        "min. detectable loss",
+        "",
+    ]
     explained = caption(
-        "Paired differences relative to the blend. The blend is significantly better where the upper bound, corrected "
-        "for all comparisons (Holm), is below 0."
+        "Difference = (member − blend) / blend. The blend is significantly better where the Holm-corrected upper bound "
+        f"{f'(family-wise {family}) ' if family else ''}is below 0."
     )
-    return section("Members against the blend", table(head, rows, (2, 3, 4, 5, 6)), explained) if rows else Markup("")
+    return section("Members against the blend", table(head, rows, (1, 2, 3, 4, 5)), explained) if rows else Markup("")
 
 
 def slices(facts: RunFacts) -> Markup:
     """NDCG@10 of each slice, and its paired difference from the champion."""
-    found: list[Row] = facts.verdict.get("slices", [])
+    found: list[Row] = shown_slices(facts.verdict.get("slices", []))
     if not found:
         return Markup("")
     scale = span([(each["ndcg"]["low"], each["ndcg"]["high"]) for each in found], 0.0)
@@ -103,16 +116,17 @@ def slices(facts: RunFacts) -> Markup:
         "users",
         "NDCG@10",
         "95% interval",
+        "",
         *(["against the champion", "", "corrected upper bound", "min. detectable loss"] * bool(pairs)),
     ]
     rows = [_slice(each, scale, apart, bool(pairs)) for each in found]
     explained = "A slice has regressed if its corrected upper bound is below 0 and its loss is larger than the margin. "
     few = "Slices with few users are listed but not tested."
-    gaps = facts.verdict.get("gaps", [])
+    gaps = shown_slices(facts.verdict.get("gaps", []))
     listed = [[gap["by"], gap["best"], gap["worst"], f"{gap['gap']['point']:.4f}", _bounds(gap["gap"])] for gap in gaps]
     return section(
         "Slices",
-        table(head, rows, (2, 3, 6, 7, 8)),
+        table(head, rows, (2, 3, 4, 7, 8, 9)),
         caption((explained if pairs else "") + few),
         tag("h3", "Gaps between slices") if gaps else "",
         table(["by", "best slice", "worst slice", "NDCG@10 gap", "95% interval"], listed, (3, 4)) if gaps else "",
@@ -126,6 +140,7 @@ def _slice(each: Row, scale: tuple[float, float], apart: tuple[float, float], co
         each["name"],
         f"{each['users']:,}",
         f"{ndcg['point']:.4f}",
+        f"{ndcg['low']:.4f}–{ndcg['high']:.4f}",
         interval(ndcg["low"], ndcg["point"], ndcg["high"], scale),
     ]
     if not compared:

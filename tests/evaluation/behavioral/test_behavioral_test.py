@@ -59,8 +59,8 @@ def told(question: TestSet, ranker: Ranker) -> dict[str, BehavioralTest]:
 
 def test_a_model_that_makes_sense_passes(question: TestSet, tmp_path: Path) -> None:
     found = told(question, Follower())
-    assert found["genre fans get more of their genre"].figure == 1
-    assert found["one irrelevant event hardly changes the list"].figure == pytest.approx(1, abs=0.05)
+    assert found["lists follow a genre preference"].figure == 1
+    assert found["replacing one old event hardly changes the list"].figure == pytest.approx(1, abs=0.05)
     assert not any(each.failed for each in found.values())
     data = planted(tmp_path)
     real = told(question, Successors(data.positives("leave_last_out", ("train", "valid")), data.n_items))
@@ -79,15 +79,15 @@ def test_a_model_that_gives_everybody_the_same_gives_fans_no_less_than_others(
 
 def test_a_model_that_gives_fans_the_opposite_fails(question: TestSet) -> None:
     found = told(question, Follower(sense=-1))
-    assert found["genre fans get more of their genre"].figure == -1
+    assert found["lists follow a genre preference"].figure == -1
     rule = sound_behaviour(list(found.values()))
     assert (rule.state, rule.point) == ("failed", 1)
-    assert "genre fans get more of their genre" in rule.text
+    assert "lists follow a genre preference" in rule.text
     assert "irrelevant" not in rule.text  # what passed is not blamed
 
 
 def test_a_model_that_one_old_event_turns_over_fails(question: TestSet) -> None:
-    assert told(question, Restless())["one irrelevant event hardly changes the list"].failed
+    assert told(question, Restless())["replacing one old event hardly changes the list"].failed
 
 
 def test_what_can_not_be_tried_is_said_and_stops_nothing(question: TestSet) -> None:

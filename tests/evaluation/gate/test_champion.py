@@ -184,7 +184,7 @@ def decided(
 ) -> Any:
     evidence = GateEvidence(
         scores=rehearsed(data)[2], slices=[], behaviours=[], data_until=data.data_until, clock=data.clock, candidate="c" * 64,
-        item_ids=data.item_ids, source=source, behind="20 trees over 2 models ranks the lists",
+        item_ids=data.item_ids, source=source, behind="lists ranked by 20 trees over 2 models",
     )  # fmt: skip
     found = decide(Gate(SETTINGS, 0), evidence, champion, blocked=blocked, compare=lambda known: compared(known, data))
     return found.verdict, found.comparison

@@ -23,7 +23,7 @@ CHOICES = SelectedParams(
     members={}, blend="popularity", columns=(), cutoff=50, shortlist=50, half_life_days=(), buckets=1, encoder="base",
     moment="last_event",
 )  # fmt: skip
-BEHIND = "the ranks of 2 models, fused ranks the lists"
+BEHIND = "lists ranked by the ranks of 2 models, fused"
 
 
 def judged(folder: Path, users: int | None, champion_scale: float = 1.0) -> tuple[GateResult, dict[str, object]]:

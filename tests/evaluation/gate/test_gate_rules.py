@@ -21,14 +21,14 @@ from nightreel.evaluation.segments.slice_tests import SliceScore
 from nightreel.settings import Override
 
 DAY = 86_400.0
-BEHIND = "the ranks of 2 models, fused ranks the lists"
+BEHIND = "lists ranked by the ranks of 2 models, fused"
 DIGEST = "abcdef0123456789" * 4
 FRESH: dict[str, Any] = {"days": 1.0, "clock": "time", "same_source": True}
 
 
 def champion_rule(point: float = 0.0) -> GateRule:
     found = Difference(point, point - 0.01, point + 0.01, 0.01, 900, 100, 0.006, 0.015)
-    return against_champion(found, margin=0.03, users=900, score=0.1)
+    return against_champion(found, margin=0.03, users=900, score=0.1, confidence=0.95)
 
 
 def scored(upper: float, broken: bool) -> SliceScore:

@@ -22,7 +22,7 @@ from nightreel.evaluation.metrics.bootstrap import Difference
 
 MARGIN = 0.03
 BEHAVES = sound_behaviour([])
-BEHIND = "80 trees over 5 models ranks the lists"
+BEHIND = "lists ranked by 80 trees over 5 models"
 
 
 def found(low: float, point: float, high: float, users: int = 900) -> Difference:
@@ -32,11 +32,11 @@ def found(low: float, point: float, high: float, users: int = 900) -> Difference
 
 
 def champion_rule(difference: Difference | None, score: float = 0.1) -> GateRule:
-    return against_champion(difference, margin=MARGIN, users=900, score=score)
+    return against_champion(difference, margin=MARGIN, users=900, score=score, confidence=0.95)
 
 
 def popularity_rule(difference: Difference | None, score: float = 0.1) -> GateRule:
-    return against_popularity(difference, margin=MARGIN, users=900, score=score)
+    return against_popularity(difference, margin=MARGIN, users=900, score=score, confidence=0.95)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_an_unproven_promotion_says_how_many_users_it_would_need() -> None:
 
 
 def test_nothing_to_compare_holds_and_says_so() -> None:
-    rule = against_champion(None, margin=MARGIN, users=0, score=0.0)
+    rule = against_champion(None, margin=MARGIN, users=0, score=0.0, confidence=0.95)
     verdict = challenge(rule, None, [], digest="a" * 64, how="x")
     assert (verdict.decision, verdict.label) == ("hold", "not measured")
     assert "there are no test users" in verdict.sentence
@@ -125,16 +125,16 @@ def test_a_champion_that_scores_nothing_is_no_reason_to_hold() -> None:
 def test_without_a_champion_the_best_is_the_baseline(popularity: GateRule | None, model: str) -> None:
     verdict = first(popularity, [], BEHAVES, model=best(popularity), replaces=None, behind=BEHIND)
     assert (verdict.decision, verdict.label, verdict.model) == ("promote", "baseline", model)
-    assert f"promote {model} as the baseline: there is no champion yet" in verdict.sentence
+    assert verdict.sentence.startswith("Promoted as the baseline: no version is live yet. Lists ranked by 80 trees")
 
 
 def test_a_blend_that_misbehaves_is_a_baseline_and_it_is_said() -> None:
-    opposite = sound_behaviour([BehavioralTest("genre fans get more of their genre", -0.5, 0.0, 8, "-50.0%")])
+    opposite = sound_behaviour([BehavioralTest("lists follow a genre preference", -0.5, 0.0, 8, "-50.0%")])
     verdict = first(None, [], opposite, model="blend", replaces=None, behind=BEHIND)
     assert (verdict.decision, verdict.rules) == ("promote", (opposite,))
     assert (
-        "with a champion it would be rejected, because it fails behavioural tests (genre fans get more of their genre: -50.0%)"
-        in verdict.sentence
+        "If a version were already live, this one would be rejected: it fails 1 behavioural test "
+        "(lists follow a genre preference: -50.0%)." in verdict.sentence
     )
 
 
@@ -158,10 +158,11 @@ def test_refusals_hold_with_the_reason() -> None:
 
 def test_a_first_night_names_what_ranks_and_never_calls_it_better_where_it_is_not() -> None:
     verdict = first(popularity_rule(found(-0.2, -0.1, 0.01)), [], BEHAVES, model="blend", replaces=None, behind=BEHIND)
-    assert f"; {BEHIND}; NDCG@10 -10.0% against popularity" in verdict.sentence
-    assert verdict.sentence.endswith(": the blend is not shown to be better than popularity")
+    assert ". Lists ranked by 80 trees over 5 models. NDCG@10 -10.0% against popularity" in verdict.sentence
+    assert "(one-sided 95% bounds: -20.0% and +1.0%; 900 users), not significant. If" in verdict.sentence
+    assert verdict.sentence.endswith("this one would be rejected: not better than popularity.")
     better = first(popularity_rule(found(0.2, 0.4, 0.6)), [], BEHAVES, model="blend", replaces=None, behind=BEHIND)
-    assert "not shown to be better" not in better.sentence
+    assert "would be" not in better.sentence and "not significant" not in better.sentence
 
 
 @pytest.mark.parametrize("label", ["blocked", "not comparable", "champion unreadable"])

@@ -46,7 +46,7 @@ def test_what_it_writes(workspace: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert report["long_tail"]["challenger"][-1] == [1, 1]
     shown = capsys.readouterr().out
     assert "leave_last_out · 120 test users · used by the gate" in shown
-    assert "promote blend as the baseline: there is no champion yet" in shown
+    assert "Promoted as the baseline: no version is live yet" in shown
 
 
 def test_the_same_inputs_give_the_same_bytes(workspace: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_model_surely_below_popularity_is_replaced_by_it_in_the_choices(worksp
     finetuned(data, upside_down)
     verdict = judged()
     assert (verdict["label"], verdict["model"]) == ("baseline", "popularity")
-    assert verdict["rules"][0]["high"] < 0 and "popularity ranks the lists" in verdict["sentence"]
+    assert verdict["rules"][0]["high"] < 0 and "Lists ranked by popularity" in verdict["sentence"]
     assert read_json(Path("data/evaluate/decision.json"))["choices"]["blend"] == "popularity"
     scores = read_json(Path("metrics/evaluate.json"))
     assert scores["gate"]["ndcg@10"] == scores["leave_last_out"]["ndcg@10"]["popularity"]
@@ -94,7 +94,7 @@ def test_a_model_that_may_be_below_popularity_stays_and_is_not_called_better(wor
     rule = verdict["rules"][0]
     assert (verdict["label"], verdict["model"], rule["state"]) == ("baseline", "blend", "failed")
     assert rule["point"] < 0 < rule["high"]
-    assert verdict["sentence"].endswith("the blend is not shown to be better than popularity")
+    assert verdict["sentence"].endswith("this one would be rejected: not better than popularity.")
     assert read_json(Path("data/evaluate/decision.json"))["choices"]["blend"] == "content_knn"
     scores = read_json(Path("metrics/evaluate.json"))
     assert scores["gate"]["ndcg@10"] == scores["leave_last_out"]["ndcg@10"]["blend"]

@@ -36,7 +36,9 @@ def test_every_field_is_a_setting_with_its_words_and_bounds(schema: dict[str, An
         shown = schema["definitions"][box.__name__]["properties"]
         for name, field in shown.items():
             assert own[name]["description"].replace("\n", " ") in field["description"].replace("\n", " ")
-            assert "In params.yaml: `" in field["description"] and "default" not in field and "anyOf" not in field
+            assert (
+                "Default (params.yaml): `" in field["description"] and "default" not in field and "anyOf" not in field
+            )
             for bound in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum"):
                 assert field.get(bound) == own[name].get(bound), name
 
