@@ -112,6 +112,18 @@ class Searching(Protocol):
 
 
 @runtime_checkable
+class Factored(Protocol):
+    """A recommender whose score is the product of a history's factors and an item's."""
+
+    @property
+    def keys(self) -> npt.NDArray[Any]:
+        """[n_items, d] factors of the items."""
+
+    def queries(self, histories: Histories) -> npt.NDArray[Any]:
+        """[n, d] factors of the histories; a row depends on its own history alone, to the last bit."""
+
+
+@runtime_checkable
 class Resumable(Recommender, Protocol):
     """A recommender that can go on learning, at a fraction of the time of learning anew."""
 

@@ -71,8 +71,17 @@ class Svd:
 
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
         """[n, n_items]; zeros for an empty history."""
+        return np.asarray(self.queries(histories) @ self.asked.T, np.float32)
+
+    @property
+    def keys(self) -> npt.NDArray[Any]:
+        """[n_items, factors] what a history's factors are multiplied with."""
+        return self.asked
+
+    def queries(self, histories: Histories) -> npt.NDArray[Any]:
+        """[n, factors] of the histories."""
         profile = weighted_matrix(histories, recency_weights(histories, self.decay), len(self.told))
-        return np.asarray((profile @ self.told) @ self.asked.T, np.float32)
+        return np.asarray(profile @ self.told)
 
     def arrays(self) -> Arrays:
         """Both scalings of the item factors, and the decay."""

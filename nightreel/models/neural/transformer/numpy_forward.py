@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nightreel.models.fixed_blocks import LINES
+
 Floats = npt.NDArray[np.float32]
 Weights = Mapping[str, npt.NDArray[Any]]
 EPSILON = np.float32(1e-5)
 THETA = 10_000.0  # both are GPTNeoXConfig's own
-LINES = 8
-"""Lines of one matrix product: always so many, and so few that one kernel takes them all. On CPUs without AVX-512,
-OpenBLAS rounds the 7th line of a dozen otherwise than the 6th."""
 FORM = "form"  # among the weights where the layers are a pretrained checkpoint's: which ones, as bytes of JSON
 
 
