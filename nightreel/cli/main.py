@@ -11,7 +11,7 @@ import typer
 
 from nightreel import loopback
 from nightreel.cli.help_groups import GROUPS, OPERATE, RUN
-from nightreel.errors import UserError
+from nightreel.errors import UserError, missing_extra
 from nightreel.orchestration import environment_paths
 from nightreel.version import __version__
 
@@ -154,7 +154,10 @@ def main() -> None:
     _register()
     sys.argv[1:] = with_new_options(sys.argv[1:])
     try:
-        app()
+        try:
+            app()
+        except ModuleNotFoundError as error:
+            raise missing_extra(error, " ".join(["nightreel", *sys.argv[1:2]])) from error
     except UserError as error:
         if os.environ.get("NIGHTREEL_TRACEBACK") == "1":
             raise

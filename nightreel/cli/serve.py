@@ -9,7 +9,7 @@ import typer
 
 from nightreel.cli.help_groups import SERVE
 from nightreel.cli.options import At, Channel
-from nightreel.errors import UserError
+from nightreel.errors import missing_extra
 from nightreel.stage import state_directory
 
 
@@ -44,10 +44,15 @@ def serve(
 ) -> None:
     """Serve a channel's version over HTTP, with an explorer page at /; new versions are picked up by themselves."""
     try:
+        import fastapi
+        import prometheus_client
+        import uvicorn
+
         from nightreel.service.options import Options
         from nightreel.service.run import serve as go
     except ModuleNotFoundError as error:
-        raise UserError(f"serve needs {error.name}. Install it: pip install 'nightreel[service]'") from None
+        raise missing_extra(error, "nightreel serve") from None
+    del fastapi, prometheus_client, uvicorn  # only to find out before an address is told
 
     folder = feedback or state_directory() / "feedback"
     options = Options(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
+from weakref import ref
 
 from nightreel.bundle.format import BundleError
 from nightreel.errors import UserError
 from nightreel.reader.reader import Reader
+from nightreel.reader.requests import arguments
 from nightreel.store import channels
 from nightreel.store.backends.base import StoreError, StoreUnreachable
 from nightreel.store.local_cache import fetch
@@ -72,7 +76,7 @@ class LiveReader:
 
     def __init__(
         self,
-        uri: str | None = None,
+        uri: str | Path | None = None,
         *,
         channel: str = "live",
         every_s: float = 15.0,
@@ -92,16 +96,34 @@ class LiveReader:
             StoreError: As in Reader.open.
             BundleError: As in Reader.open.
         """
-        self._store, self._channel, self._every_s = open_store(uri), channel, every_s
-        self._now = now
+        self._uri, self._channel, self._every_s, self._now = uri, arguments.text("channel", channel), every_s, now
+        if not arguments.number("every_s", every_s) > 0:
+            raise UserError(f"every_s is {every_s}. Give seconds, above 0.")
+        self._store = open_store(uri)
         digest, withdrawals = channels.opened(self._store, channel, None)
         self._reader = self._opened(digest, read(self._store, withdrawals))
         self._status = Status(digest, self._published_at(digest), 0, None, None, withdrawals)
         self._again, self._pause_s = 0.0, FIRST_S
-        self._swap, self._end = threading.Lock(), threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="nightreel-refresh", daemon=True)
+        self._ready_to_follow()
         if start:
             self._thread.start()
+            own = ref(self)
+            os.register_at_fork(after_in_child=lambda: _follow_on(own()))
+
+    def _ready_to_follow(self) -> None:
+        self._swap, self._end = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="nightreel-refresh", daemon=True)
+
+    def after_fork(self) -> None:
+        """Follow the channel in a forked process, too, where no thread of the first process runs. Called by itself.
+
+        The lock may have been held, and the store's connections belong to the first process: both are made anew.
+        """
+        if self._end.is_set():
+            return
+        self._ready_to_follow()
+        self._store = open_store(self._uri)
+        self._thread.start()
 
     @property
     def reader(self) -> Reader:
@@ -211,6 +233,11 @@ class LiveReader:
             raise
         except (StoreError, KeyError, TypeError, ValueError):
             return None
+
+
+def _follow_on(live: LiveReader | None) -> None:
+    if live is not None:
+        live.after_fork()
 
 
 def warm(reader: Reader) -> None:

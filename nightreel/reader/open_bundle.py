@@ -27,6 +27,7 @@ from nightreel.errors import UserError
 from nightreel.models.engine import Engine, mapped
 from nightreel.models.factorization.rating_model import FOLDER, RatingModel
 from nightreel.models.top_k import TopK
+from nightreel.reader.requests import arguments
 from nightreel.reader.text_search import WordIndex
 from nightreel.reader.visibility import Standing, Standings
 from nightreel.store.withdrawals_file import Withdrawals
@@ -97,7 +98,7 @@ class OpenBundle:
 
     def standing(self, rights_at: float | None = None) -> Standing:
         """Rights and rules in force at a time, epoch seconds; None: now."""
-        return self._standings.at(self.now() if rights_at is None else rights_at)
+        return self._standings.at(self.now() if rights_at is None else arguments.number("rights_at", rights_at))
 
     @cached_property
     def _standings(self) -> Standings:

@@ -7,16 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nightreel.bundle.clock import STEP_S, Moment
+from nightreel.bundle.clock import LAST_EVENT, STEP_S, Moment
 from nightreel.bundle.editorial_rules import InForce
 from nightreel.bundle.item_table import Mask
 from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.errors import UserError
 from nightreel.models.top_k import top_items
 from nightreel.reader.explain import explanations as why
+from nightreel.reader.explain.leave_one_out import measured
 from nightreel.reader.open_bundle import OpenBundle
 from nightreel.reader.options import RequestOptions
 from nightreel.reader.recommend import WAYS
+from nightreel.reader.requests import arguments
 from nightreel.reader.results import Explanation, Reason, Similar
 from nightreel.reader.slate import PICKED, PROMOTED, Question, extended, indices
 from nightreel.reader.visibility import Standing
@@ -33,16 +35,19 @@ def resolve_request(
     exclude_seen: bool | None,
     options: RequestOptions,
 ) -> Question:
-    """Resolve a request for a user or a history, including this visit's likes."""
+    """Resolve a request for a user or a history, including this visit's likes; raises UserError for a wrong type."""
+    arguments.moment("at", at, LAST_EVENT)
+    arguments.flag("exclude_seen", exclude_seen)
     without = bundle.config["exclude_seen"] if exclude_seen is None else exclude_seen
     liked, clock = indices(bundle.items, options.liked), bundle.clock
     if history is not None:
         if user is not None:
             raise UserError("Give a user or a history, not both: a history replaces the user's own.")
-        past = clock.sitting([i for i in map(bundle.items.index_of, history) if i is not None], at)
+        ids = arguments.texts("history", history, ordered=True)
+        past = clock.sitting([i for i in map(bundle.items.index_of, ids) if i is not None], at)
         exclude, row = past if without else None, None
     else:
-        number = int(bundle.users.rows([user])[0]) if user is not None else len(bundle.users)
+        number = int(bundle.users.rows([arguments.text("user", user)])[0]) if user is not None else len(bundle.users)
         past = bundle.users.histories.row(number)
         exclude = bundle.users.seen.row(number) if without else None
         usual = at is None and without == bundle.config["exclude_seen"] and not liked
@@ -59,15 +64,17 @@ def explanation(bundle: OpenBundle, question: Question, name: str, standing: Sta
     force."""
     item, ruled = bundle.items.require(name, standing.hidden), standing.ruled
     left_out = _left_out(bundle, question, item, standing)
-    hidden = bundle.items.hidden(standing.instant)
+    # As for a list: what was hidden after the lists were precomputed is taken out of them.
+    hidden = (bundle.stored.without if standing.stored else standing.hidden).copy()
     hidden[item] = False
     request = Question(question.past, _without(question.exclude, item), question.moments)
     items = np.array([item])
     votes = why.votes(bundle.engine, request, items, hidden)
     named = why.evidence(votes, 0, MEASURED, standing.hidden) if votes.ranked[0] else items[:0]
-    score, rank, evidence = why.measured(bundle.engine, request, item, named, hidden, bundle.items)
+    score, rank, evidence = measured(bundle.engine, request, item, named, (hidden, standing.hidden), bundle.items)
     facts = (bundle.items, bundle.facets, standing.hidden)
-    reasons = why.reasons(votes, 0, request, *facts) if votes.ranked[0] else ()
+    told = votes.ranked[0] or not len(request.past.items)  # a list for an empty history is of popular items
+    reasons = why.reasons(votes, 0, request, *facts) if told else ()
     reasons = (*(_by_rule(ruled, item) if left_out is None else ()), *reasons)
     return Explanation(bundle.items.ids[item], bundle.items.titles[item], score, rank, left_out, reasons, evidence)
 

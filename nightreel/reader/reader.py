@@ -23,6 +23,7 @@ from nightreel.reader import apply_withdrawals, queries, recommend
 from nightreel.reader.open_bundle import OpenBundle
 from nightreel.reader.options import PLAIN, RequestOptions
 from nightreel.reader.rating import predicted
+from nightreel.reader.requests import arguments
 from nightreel.reader.results import Explanation, Recommendation, Similar
 from nightreel.store import channels
 from nightreel.store.local_cache import fetch
@@ -55,7 +56,7 @@ class Reader(OpenBundle):
     @classmethod
     def open(
         cls,
-        uri: str | None = None,
+        uri: str | Path | None = None,
         *,
         channel: str = "live",
         version: str | None = None,
@@ -85,6 +86,7 @@ class Reader(OpenBundle):
             64
         """
         store = open_store(uri)
+        arguments.text("channel", channel)
         digest, withdrawals = channels.opened(store, channel, version)
         held = read(store, withdrawals)  # first: it is small, and without it nothing may be shown
         return cls.read(fetch(store, digest), now).under(held)
@@ -137,6 +139,7 @@ class Reader(OpenBundle):
         *,
         history: Sequence[str] | None = None,
         k: int,
+        offset: int = 0,
         at: Moment = None,
         rights_at: float | None = None,
         exclude_seen: bool | None = None,
@@ -151,6 +154,8 @@ class Reader(OpenBundle):
             history: Item ids, oldest first, instead of a user. Ids that the version does not know are ignored, see
                 `unknown`.
             k: Maximum number of items, at least 1.
+            offset: Number of places to pass over, for the pages of a longer list. Where options or rules change the
+                order, each page is made of what the pages of k before it left, down to 1,000 places.
             at: Time for which the list is computed, see the class.
             rights_at: Time at which it is decided what may be shown, see the class.
             exclude_seen: Whether to leave out items of the history and items that the user has seen. Default: as the
@@ -163,7 +168,7 @@ class Reader(OpenBundle):
             At most k items, best first; fewer where the filters leave fewer.
 
         Raises:
-            UserError: Both a user and a history are given.
+            UserError: Both a user and a history are given, or an argument has a wrong type or range.
 
         Example:
             >>> from nightreel import RequestOptions
@@ -172,12 +177,16 @@ class Reader(OpenBundle):
             {True}
             >>> len(reader.recommend(history=["i000", "i002"], k=10))
             10
+            >>> [each.rank for each in reader.recommend("u000", k=2, offset=4)]
+            [5, 6]
         """
         if wishes is not None:
             warnings.warn("Reader.recommend: wishes= is now called options=", DeprecationWarning, stacklevel=2)
             options = wishes
+        arguments.of_type("options", options, RequestOptions)
+        k, offset = arguments.whole("k", k, 1), arguments.whole("offset", offset, 0)
         question = queries.resolve_request(self, user, history, at, exclude_seen, options)
-        return recommend.recommendations(self, question, k, options, reasons, self.standing(rights_at))
+        return recommend.recommendations(self, question, k, options, reasons, self.standing(rights_at), offset)
 
     def explain(
         self,
@@ -212,6 +221,7 @@ class Reader(OpenBundle):
             >>> reader.explain(best.item_id, "u000").rank
             1
         """
+        item = arguments.text("item", item)
         question = queries.resolve_request(self, user, history, at, exclude_seen, PLAIN)
         return queries.explanation(self, question, item, self.standing(rights_at))
 
@@ -232,6 +242,7 @@ class Reader(OpenBundle):
             >>> reader.search("spcae story 3", k=1)[0].title  # with a typing error
             'Space story 3'
         """
+        text, k = arguments.text("text", text), arguments.whole("k", k, 1)
         return queries.search(self, text, k, self.standing(rights_at))
 
     def recommend_many(
@@ -263,6 +274,8 @@ class Reader(OpenBundle):
             >>> reader.recommend_many(reader.histories, k=4).items.shape == (len(reader.histories), 4)
             True
         """
+        arguments.of_type("histories", histories, Histories)
+        k = arguments.whole("k", k, 1)
         moments = np.full(len(histories), np.nan) if moments is None else moments
         return recommend.many(self, recommend.Asked(histories, moments, exclude), k, model, self.standing(rights_at))
 
@@ -275,6 +288,7 @@ class Reader(OpenBundle):
         rights_at: float | None = None,
         exclude_seen: bool | None = None,
         audience_age: int | None = None,
+        exclude: Sequence[str] = (),
     ) -> pa.Table:
         """Recommend items for many users, as a table.
 
@@ -285,6 +299,7 @@ class Reader(OpenBundle):
             rights_at: Time at which it is decided what may be shown, see the class.
             exclude_seen: Whether to leave out items that the user has seen. Default: as the version was evaluated.
             audience_age: Only items that are suitable for this age in years, as in `RequestOptions`.
+            exclude: Ids of items to leave out of every list, likewise.
 
         Returns:
             Rows user_id, item_id, rank (from 1) and score; NaN scores for items that rules added and the model did not
@@ -294,7 +309,11 @@ class Reader(OpenBundle):
             >>> reader.recommend_users(["u000", "u001"], k=2)["rank"].to_pylist()
             [1, 2, 1, 2]
         """
-        options = RequestOptions(audience_age=audience_age)
+        options, k = (
+            RequestOptions(audience_age=audience_age, exclude=arguments.texts("exclude", exclude)),
+            arguments.whole("k", k, 1),
+        )
+        user_ids = arguments.texts("user_ids", user_ids)
         return recommend.table(self, user_ids, k, at, exclude_seen, options, self.standing(rights_at))
 
     def rate(
@@ -314,7 +333,7 @@ class Reader(OpenBundle):
             UserError: An item is unknown, the version was trained without ratings, or both a user and ratings are
                 given.
         """
-        return predicted(self, items, user, ratings)
+        return predicted(self, arguments.texts("items", items), user, ratings)
 
     def similar(self, item_id: str, k: int, *, rights_at: float | None = None) -> list[Similar]:
         """Return the items whose content is most similar to an item's.
@@ -334,6 +353,7 @@ class Reader(OpenBundle):
             >>> len(reader.similar("i004", k=3))
             3
         """
+        item_id, k = arguments.text("item_id", item_id), arguments.whole("k", k, 1)
         return queries.similar(self, item_id, k, self.standing(rights_at))
 
     def score(
@@ -354,6 +374,7 @@ class Reader(OpenBundle):
             >>> reader.score(reader.histories, [0, 1, 2]).shape[1]
             3
         """
+        arguments.of_type("histories", histories, Histories)
         return queries.scores(self, histories, np.asarray(items, np.int64), moments, model)
 
     def knows(self, user_ids: Sequence[str]) -> npt.NDArray[np.bool_]:
@@ -363,7 +384,7 @@ class Reader(OpenBundle):
             >>> reader.knows(["u000", "somebody else"]).tolist()
             [True, False]
         """
-        return self.users.rows(user_ids) < len(self.users)
+        return self.users.rows(arguments.texts("user_ids", user_ids)) < len(self.users)
 
     def unknown(self, history: Sequence[str]) -> list[str]:
         """Return the item ids that the version does not know.
@@ -372,4 +393,4 @@ class Reader(OpenBundle):
             >>> reader.unknown(["i000", "no such item"])
             ['no such item']
         """
-        return [item for item in history if self.items.index_of(item) is None]
+        return [item for item in arguments.texts("history", history, ordered=True) if self.items.index_of(item) is None]

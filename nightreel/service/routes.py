@@ -9,20 +9,19 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
 
 from nightreel.reader.reader import Reader
 from nightreel.reader.results import Recommendation
 from nightreel.service import schemas
 from nightreel.service.feedback import Log
 from nightreel.service.impression_log import SlateLog
-from nightreel.service.schemas import MOST_K, ListRequest, Problem
+from nightreel.service.parameters import refuse_unknown
+from nightreel.service.schemas import MOST_K, ListQuery, ListRequest, Problem
 from nightreel.service.worker_pool import Answers
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(refuse_unknown)])
 PROBLEMS: dict[int | str, dict[str, Any]] = {code: {"model": Problem} for code in (400, 401, 404, 413, 422, 503, 504)}
 K = Annotated[int, Query(ge=1, le=MOST_K, description="number of items")]
 User = Annotated[str | None, Query(max_length=256, description="user id", examples=["148"])]
@@ -41,24 +40,8 @@ Item = Annotated[str, Query(max_length=500, description="item id or exact title"
 
 
 @router.get("/recommend", response_model=schemas.ListAnswer, responses=PROBLEMS)
-async def recommend_simply(
-    request: Request,
-    user: User = None,
-    history: History = None,
-    k: K = 10,
-    diversity: Annotated[float, Query(ge=0, le=1)] = 0.0,
-    freshness: Annotated[float, Query(ge=0, le=1)] = 0.0,
-    reasons: bool = False,
-    moment: Moment = None,
-) -> Response:
-    """Recommend items for a user or a history; popular items if neither is given. POST accepts all options."""
-    past = _ids(history)
-    try:
-        wanted = ListRequest(
-            user=user, history=past, k=k, diversity=diversity, freshness=freshness, reasons=reasons, moment=moment
-        )
-    except ValidationError as error:  # beyond the query's own bounds
-        raise RequestValidationError(error.errors()) from None
+async def recommend_simply(request: Request, wanted: Annotated[ListQuery, Query()]) -> Response:
+    """Recommend items for a user or a history; popular items if neither is given. Takes what POST takes."""
     return await _listed(request, wanted, keep=False)
 
 
@@ -134,6 +117,7 @@ def list_of(reader: Reader, wanted: ListRequest, seed: int) -> dict[str, Any]:
         wanted.user,
         history=wanted.history,
         k=wanted.k,
+        offset=wanted.offset,
         at=reader.clock.moment(wanted.moment),
         exclude_seen=wanted.exclude_seen,
         options=wanted.options(seed),

@@ -281,3 +281,47 @@ def test_what_is_withdrawn_shows_on_no_route_nor_among_kept_answers(client: Clie
     assert asked.app.state.answers.live.refresh()  # type: ignore[attr-defined]
     history = asked.get("/explorer/history", params={"user": "u004"}).json()
     assert past[-1] not in {each["item_id"] for each in history["items"]} and history["events"] == len(past)
+
+
+def test_a_url_takes_what_a_body_takes(client: Client) -> None:
+    """The same wish through both doors is the same list; no parameter is passed over."""
+    asked = client()
+    for wish in (
+        {"audience_age": 6}, {"genres": ["Romance"]}, {"exclude": ["i001", "i003"], "k": 3}, {"exclude_seen": False},
+        {"max_per_genre": 2, "diversity": 0.4}, {"pinned": ["i028"], "buried": ["i005"]}, {"offset": 3, "k": 4},
+        {"liked": ["i004"], "skipped": ["i006"]}, {"explore": 0.5, "seed": 3}, {"languages": ["zh"]}, {"shown": False},
+    ):  # fmt: skip
+        body = {"user": "u001", "k": 6, **wish}
+        found = asked.get("/recommend", params={n: ",".join(v) if isinstance(v, list) else v for n, v in body.items()})
+        assert found.status_code == 200 and found.json() == asked.post("/recommend", json=body).json(), wish
+        repeated = asked.get("/recommend", params=body)  # a parameter for each entry
+        assert repeated.json() == found.json(), wish
+    assert ids(asked.get("/recommend?user=u001&audience_age=0").json())
+
+
+def test_what_a_route_does_not_know_is_refused(client: Client) -> None:
+    asked = client()
+    for path, hint in (
+        ("/recommend?user_id=u001", "did you mean user?"), ("/recommend?limit=3", "query.limit: is not a parameter"),
+        ("/recommend?k=3&k=4", "query.k: is given more than once"), ("/similar?item=i001&page=2", "(this route takes item, k)"),
+        ("/search?q=space&genres=Drama", "query.genres"), ("/explain?item=i001&user=u001&k=3", "query.k"),
+        ("/health?x=1", "this route takes none"), ("/ready?x=1", "query.x"), ("/metrics?x=1", "query.x"),
+        ("/explorer/history?user=u001&k=3", "query.k"),
+    ):  # fmt: skip
+        answer = asked.get(path)
+        assert answer.status_code == 422 and hint in answer.json()["error"], (path, answer.text)
+    for path in ("/recommend?k=3", "/feedback?k=3", "/explorer/beside?k=3"):
+        assert asked.post(path, json={}).status_code == 422, path
+
+
+def test_pages_of_a_list_make_up_the_list(client: Client, store: LocalStore) -> None:
+    asked, reader = client(), Reader.open(store.uri)
+    whole = reader.recommend("u001", k=30)
+    pages = [asked.get("/recommend", params={"user": "u001", "k": 7, "offset": at}).json() for at in range(0, 35, 7)]
+    assert [each for page in pages for each in ids(page)] == [each.item_id for each in whole]
+    assert [item["rank"] for page in pages for item in page["items"]] == list(range(1, len(whole) + 1))
+    shown = ids(pages[0]) + ids(pages[1])
+    rest = asked.post("/recommend", json={"user": "u001", "k": 7, "exclude": shown}).json()
+    assert not set(ids(rest)) & set(shown)
+    many = asked.post("/recommend", json={"user": "u001", "exclude": [f"x{n}" for n in range(9_990)] + shown[:5]})
+    assert many.status_code == 413, "this client's limit is 50 kB"
