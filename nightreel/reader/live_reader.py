@@ -15,6 +15,7 @@ from typing import Self, TypeVar
 from weakref import ref
 
 from nightreel.bundle.format import BundleError
+from nightreel.bundle.integrity.check import FAULTS
 from nightreel.errors import UserError
 from nightreel.reader.reader import Reader
 from nightreel.reader.requests import arguments
@@ -149,8 +150,8 @@ class LiveReader:
                 taken = self._take(digest)
                 if taken:  # opening takes time, in which more may have been withdrawn
                     self._withdraw()
-            except (UserError, OSError) as error:
-                self._status = replace(self._status, refused=None, fault=str(error))
+            except Exception as error:  # whatever a store or a version does, the next check must take place
+                self._status = replace(self._status, refused=None, fault=_told(error))
                 return False
             return withdrawn or taken
 
@@ -175,10 +176,10 @@ class LiveReader:
             return False
         try:
             reader, published_at = self._opened(digest, self._reader.withdrawals), self._published_at(digest)
-        except BundleError as error:
+        except (BundleError, *FAULTS) as error:
             self._pause_s = min(2 * self._pause_s, LONGEST_S) if digest == before.refused else FIRST_S
             self._again = time.monotonic() + self._pause_s
-            self._status = replace(before, refused=digest, fault=str(error))
+            self._status = replace(before, refused=digest, fault=_told(error))
             return False
         self._reader = reader
         self._status = Status(digest, published_at, before.swaps + 1, None, None, before.withdrawals)
@@ -217,11 +218,7 @@ class LiveReader:
         """Open a version and build everything that is built lazily, so that no request waits for it."""
         plain = Reader.open_bundle(fetch(self._store, digest), check=False, now=self._now)  # checked by fetch
         reader = plain.under(withdrawals)
-        try:
-            warm(reader)
-        except (ValueError, IndexError, KeyError, TypeError) as error:
-            # All files are intact, but they don't fit each other.
-            raise BundleError(f"version {digest[:12]}: can't serve requests ({error}). Use another version.") from None
+        warm(reader)  # raises BundleError where all files are intact, but don't fit each other
         return reader
 
     def _published_at(self, digest: str) -> str | None:
@@ -233,6 +230,11 @@ class LiveReader:
             raise
         except (StoreError, KeyError, TypeError, ValueError):
             return None
+
+
+def _told(error: Exception) -> str:
+    """An error as it stands in the status; what nobody foresaw with its kind."""
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
 
 
 def _follow_on(live: LiveReader | None) -> None:

@@ -24,6 +24,7 @@ from nightreel.reader.open_bundle import OpenBundle
 from nightreel.reader.options import PLAIN, RequestOptions
 from nightreel.reader.rating import predicted
 from nightreel.reader.requests import arguments
+from nightreel.reader.requests.faults import answering
 from nightreel.reader.results import Explanation, Recommendation, Similar
 from nightreel.store import channels
 from nightreel.store.local_cache import fetch
@@ -133,6 +134,7 @@ class Reader(OpenBundle):
         """Names of the models that `recommend_many` and `score` accept: "blend" and its members."""
         return self.engine.models
 
+    @answering
     def recommend(
         self,
         user: str | None = None,
@@ -188,6 +190,7 @@ class Reader(OpenBundle):
         question = queries.resolve_request(self, user, history, at, exclude_seen, options)
         return recommend.recommendations(self, question, k, options, reasons, self.standing(rights_at), offset)
 
+    @answering
     def explain(
         self,
         item: str,
@@ -225,6 +228,7 @@ class Reader(OpenBundle):
         question = queries.resolve_request(self, user, history, at, exclude_seen, PLAIN)
         return queries.explanation(self, question, item, self.standing(rights_at))
 
+    @answering
     def search(self, text: str, k: int, *, rights_at: float | None = None) -> list[Similar]:
         """Search items by title, creators, tags, genres and description; tolerates typing errors in titles.
 
@@ -245,6 +249,7 @@ class Reader(OpenBundle):
         text, k = arguments.text("text", text), arguments.whole("k", k, 1)
         return queries.search(self, text, k, self.standing(rights_at))
 
+    @answering
     def recommend_many(
         self,
         histories: Histories,
@@ -279,6 +284,7 @@ class Reader(OpenBundle):
         moments = np.full(len(histories), np.nan) if moments is None else moments
         return recommend.many(self, recommend.Asked(histories, moments, exclude), k, model, self.standing(rights_at))
 
+    @answering
     def recommend_users(
         self,
         user_ids: Sequence[str],
@@ -316,6 +322,7 @@ class Reader(OpenBundle):
         user_ids = arguments.texts("user_ids", user_ids)
         return recommend.table(self, user_ids, k, at, exclude_seen, options, self.standing(rights_at))
 
+    @answering
     def rate(
         self, items: Sequence[str], user: str | None = None, *, ratings: Mapping[str, float] | None = None
     ) -> list[float]:
@@ -335,6 +342,7 @@ class Reader(OpenBundle):
         """
         return predicted(self, arguments.texts("items", items), user, ratings)
 
+    @answering
     def similar(self, item_id: str, k: int, *, rights_at: float | None = None) -> list[Similar]:
         """Return the items whose content is most similar to an item's.
 
@@ -356,6 +364,7 @@ class Reader(OpenBundle):
         item_id, k = arguments.text("item_id", item_id), arguments.whole("k", k, 1)
         return queries.similar(self, item_id, k, self.standing(rights_at))
 
+    @answering
     def score(
         self, histories: Histories, items: Sequence[int], *, moments: FloatArray | None = None, model: str = "blend"
     ) -> npt.NDArray[np.float32]:

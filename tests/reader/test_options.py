@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from nightreel.bundle.format import BundleError
 from nightreel.errors import UserError
 from nightreel.reader.options import RequestOptions
 from nightreel.reader.precompute import precompute
@@ -155,7 +156,7 @@ def test_everybodys_lists_are_read_where_they_are_stored(
     found = stored.recommend_users(*asked)  # type: ignore[arg-type]
     assert found.drop(["score"]).equals(computed[0].drop(["score"]))
     assert found["score"].to_pylist() == pytest.approx(computed[0]["score"].to_pylist())
-    with pytest.raises(TypeError):
+    with pytest.raises(BundleError, match="recommend_users failed"):
         stored.recommend_users(*asked, exclude_seen=False)  # type: ignore[arg-type]
 
 
