@@ -37,6 +37,20 @@ def serve(
         Path | None,
         typer.Option(metavar="FOLDER", help="Where feedback is stored. Default: feedback in the state directory."),
     ] = None,
+    queue: Annotated[
+        int | None,
+        typer.Option(min=0, help="Requests that may wait in each process; more get 503. Default: 50 per thread."),
+    ] = None,
+    cache: Annotated[
+        int, typer.Option(metavar="MB", min=0, help="Memory for kept answers in each process, twice (GET and POST).")
+    ] = 64,
+    recent: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Database of feedback that counts at once. Default: in the state directory."),
+    ] = None,
+    retention: Annotated[
+        float, typer.Option(metavar="DAYS", min=0, help="Days that feedback counts; 0: from the next night on only.")
+    ] = 30.0,
     slates: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Log served lists here, as impressions. Default: they are not logged."),
@@ -60,12 +74,14 @@ def serve(
         channel=channel,
         refresh_s=refresh,
         threads=threads,
-        queue=50 * threads,
+        queue=50 * threads if queue is None else queue,
         timeout_s=timeout,
-        body=1_000_000,
-        cached=20_000,
+        body=4_000_000,
+        cached=cache * 1_000_000,
         feedback=str(folder),
         slates=str(slates) if slates else None,
+        recent=str(recent or state_directory() / "recent-events" / "recent.sqlite") if retention else None,
+        retention_days=retention,
     )
     typer.secho(f"http://{host}:{port}  (explorer; the API is described at /openapi.json)", err=True)
     go(options, host, port, workers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from nightreel.errors import UserError
 from nightreel.reader.requests import arguments
@@ -80,6 +80,12 @@ class RequestOptions:
             if len(value) > most:
                 raise UserError(f"{field.name} has {len(value):,} entries; the maximum is {most:,}. Give fewer.")
             object.__setattr__(self, field.name, value)  # a list is kept as a tuple
+
+    def also_skipped(self, items: tuple[str, ...]) -> RequestOptions:
+        """The same options with more skipped items: the newest ones, if there are more than a request may name."""
+        if not items:
+            return self
+        return replace(self, skipped=tuple(dict.fromkeys((*self.skipped, *items[::-1])))[:MOST_IDS])
 
     @property
     def filters(self) -> bool:

@@ -19,11 +19,13 @@ from nightreel.reader.open_bundle import OpenBundle
 from nightreel.reader.options import RequestOptions
 from nightreel.reader.recommend import WAYS
 from nightreel.reader.requests import arguments
+from nightreel.reader.requests.recent_events import NOTHING, Recent
 from nightreel.reader.results import Explanation, Reason, Similar
 from nightreel.reader.slate import PICKED, PROMOTED, Question, extended, indices
 from nightreel.reader.visibility import Standing
 
 USE = 0.3  # increase of the most popular item's search score
+SAME_S = 60.0  # seconds within which two tellings of an event's time are of one event
 MEASURED = 5  # history items that an explanation leaves out, one at a time
 
 
@@ -34,8 +36,10 @@ def resolve_request(
     at: Moment,
     exclude_seen: bool | None,
     options: RequestOptions,
+    recent: Recent = NOTHING,
 ) -> Question:
-    """Resolve a request for a user or a history, including this visit's likes; raises UserError for a wrong type."""
+    """Resolve a request for a user or a history, including recent events and this visit's likes; raises UserError for
+    a wrong type."""
     arguments.moment("at", at, LAST_EVENT)
     arguments.flag("exclude_seen", exclude_seen)
     without = bundle.config["exclude_seen"] if exclude_seen is None else exclude_seen
@@ -52,11 +56,41 @@ def resolve_request(
         exclude = bundle.users.seen.row(number) if without else None
         usual = at is None and without == bundle.config["exclude_seen"] and not liked
         row = number if usual else None
+    if recent.revision:
+        arguments.of_type("recent", recent, Recent)
+        past, row = _with_recent(bundle, past, recent), None
+        if without:
+            exclude = _joined(exclude, indices(bundle.items, recent.seen))
     moments = clock.moments(past, at)
     if liked:
         # Positions are relative to each user, so their end is only known from the user's own events.
         past = extended(past, liked, 1.0, -1.0) if clock.ordered else extended(past, liked, STEP_S, clock.end(at))
     return Question(past, exclude, moments, row)
+
+
+def _with_recent(bundle: OpenBundle, past: Histories, recent: Recent) -> Histories:
+    """A history of one row with the recent likes behind it, but for those that it holds already: the version was made
+    after they were told."""
+    items, times = past[0]
+    latest = dict(zip(items.tolist(), times.tolist(), strict=True))
+    rows = [bundle.items.index_of(item) for item in recent.liked]
+    ordered = bundle.clock.ordered
+    new = [
+        (row, moment)
+        for row, moment in zip(rows, recent.times, strict=True)
+        if row is not None and not (row in latest and (ordered or latest[row] >= moment - SAME_S))
+    ]
+    last = float(times[-1]) if len(times) else 0.0
+    # Positions go on by one; times never go back, whatever clock told them.
+    more = [last + 1.0 + at if ordered else max(last, moment) for at, (_, moment) in enumerate(new)]
+    return Histories.from_rows([([*items.tolist(), *(row for row, _ in new)], [*times.tolist(), *more])])
+
+
+def _joined(exclude: Histories | None, items: list[int]) -> Histories:
+    """One row of items to leave out, with more of them."""
+    own = exclude.items.tolist() if exclude is not None else []
+    every = [*own, *items]
+    return Histories.from_rows([(every, [0.0] * len(every))])
 
 
 def explanation(bundle: OpenBundle, question: Question, name: str, standing: Standing) -> Explanation:

@@ -25,6 +25,7 @@ from nightreel.reader.options import PLAIN, RequestOptions
 from nightreel.reader.rating import predicted
 from nightreel.reader.requests import arguments
 from nightreel.reader.requests.faults import answering
+from nightreel.reader.requests.recent_events import NOTHING, Recent
 from nightreel.reader.results import Explanation, Recommendation, Similar
 from nightreel.store import channels
 from nightreel.store.local_cache import fetch
@@ -147,6 +148,7 @@ class Reader(OpenBundle):
         exclude_seen: bool | None = None,
         options: RequestOptions = PLAIN,
         reasons: bool = False,
+        recent: Recent = NOTHING,
         wishes: RequestOptions | None = None,
     ) -> list[Recommendation]:
         """Recommend items for a user or for a history.
@@ -164,6 +166,8 @@ class Reader(OpenBundle):
                 version was evaluated.
             options: Filters, pins, diversity and the like.
             reasons: Whether to return reasons for each item.
+            recent: What the user did since the version was made, see `RecentEvents`: likes extend the history, seen
+                items are left out where seen items are, disliked and skipped ones always, and similar items move down.
             wishes: Deprecated name of `options`.
 
         Returns:
@@ -187,7 +191,8 @@ class Reader(OpenBundle):
             options = wishes
         arguments.of_type("options", options, RequestOptions)
         k, offset = arguments.whole("k", k, 1), arguments.whole("offset", offset, 0)
-        question = queries.resolve_request(self, user, history, at, exclude_seen, options)
+        question = queries.resolve_request(self, user, history, at, exclude_seen, options, recent)
+        options = options.also_skipped(recent.disliked)
         return recommend.recommendations(self, question, k, options, reasons, self.standing(rights_at), offset)
 
     @answering
@@ -200,6 +205,7 @@ class Reader(OpenBundle):
         at: Moment = None,
         rights_at: float | None = None,
         exclude_seen: bool | None = None,
+        recent: Recent = NOTHING,
     ) -> Explanation:
         """Explain why an item is, or is not, recommended to a user or for a history.
 
@@ -212,6 +218,7 @@ class Reader(OpenBundle):
             at: Time for which the list is computed, see the class.
             rights_at: Time at which it is decided what may be shown, see the class.
             exclude_seen: As in `recommend`.
+            recent: As in `recommend`.
 
         Returns:
             Score, rank, reasons and evidence.
@@ -225,7 +232,7 @@ class Reader(OpenBundle):
             1
         """
         item = arguments.text("item", item)
-        question = queries.resolve_request(self, user, history, at, exclude_seen, PLAIN)
+        question = queries.resolve_request(self, user, history, at, exclude_seen, PLAIN, recent)
         return queries.explanation(self, question, item, self.standing(rights_at))
 
     @answering

@@ -26,9 +26,11 @@ class Options:
         queue: Requests that may wait; further ones are rejected (503).
         timeout_s: Time limit for a response (504).
         body: Maximum bytes of a request body (413).
-        cached: Number of cached responses.
+        cached: Bytes of cached responses, those to GET and those to POST each.
         feedback: Folder for feedback; None to reject it.
         slates: Folder for the impression log; None for no log.
+        recent: File of the recent events that count at once; None: feedback counts from the next night on.
+        retention_days: Days after which a recent event is deleted.
     """
 
     store: str | None
@@ -41,6 +43,8 @@ class Options:
     cached: int
     feedback: str | None
     slates: str | None
+    recent: str | None = None
+    retention_days: float = 30.0
 
     def hand_over(self) -> None:
         """Pass the options on to this process's children, see `taken`."""

@@ -13,11 +13,13 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from nightreel.reader.reader import Reader
+from nightreel.reader.requests.recent_events import NOTHING, Recent
 from nightreel.reader.results import Recommendation
 from nightreel.service import schemas
-from nightreel.service.feedback import Log
-from nightreel.service.impression_log import SlateLog
 from nightreel.service.parameters import refuse_unknown
+from nightreel.service.recording.feedback import Log
+from nightreel.service.recording.impression_log import SlateLog
+from nightreel.service.response_cache import KEEP, Listed
 from nightreel.service.schemas import MOST_K, ListQuery, ListRequest, Problem
 from nightreel.service.worker_pool import Answers
 
@@ -81,38 +83,51 @@ async def explain(
 ) -> Response:
     """Explain why an item is, or is not, recommended. Evidence is measured by leaving history items out."""
     past = _ids(history)
+    log: Log | None = request.app.state.log
 
     def question(reader: Reader) -> dict[str, Any]:
-        found = reader.explain(item, user, history=past, at=reader.clock.moment(moment))
+        recent = log.of(reader, user) if log is not None else NOTHING
+        found = reader.explain(item, user, history=past, at=reader.clock.moment(moment), recent=recent)
         return {"version": reader.digest, **asdict(found)}
 
+    request.scope[KEEP] = Listed(user, log.revision(user) if log is not None else 0, False)
     return await _answered(request, None, question)
 
 
 @router.post("/feedback", response_model=schemas.FeedbackAnswer, responses=PROBLEMS)
 def feedback(request: Request, given: schemas.FeedbackRequest) -> Response:
-    """Store events for the next run. During a visit, also send likes and skips with the next list request."""
+    """Store events for the next run. They count in the user's next list at once."""
     log: Log | None = request.app.state.log
     if log is None:
         return JSONResponse({"error": "This service does not store feedback. Start it with --feedback FOLDER."}, 404)
-    return JSONResponse({"kept": log.keep(given.events)})
+    answers: Answers = request.app.state.answers
+    return JSONResponse(log.keep(given.events, answers.live.reader))
 
 
 async def _listed(request: Request, wanted: ListRequest, *, keep: bool) -> Response:
     """keep: cache the response here; GET responses are cached by URL."""
+    log: Log | None = request.app.state.log
+    revision = log.revision(wanted.user) if log is not None else 0
     drawn = wanted.explore > 0 and wanted.seed is None
     seed = secrets.randbits(63) if drawn else 0
-    key = ("list", wanted.model_dump_json()) if keep and not drawn else None
+    key = ("list", wanted.model_dump_json(), revision) if keep and not drawn else None
     answers: Answers = request.app.state.answers
-    content = await answers.of(key, lambda reader: list_of(reader, wanted, seed))
+
+    def question(reader: Reader) -> dict[str, Any]:
+        return list_of(reader, wanted, seed, log.of(reader, wanted.user) if log is not None else NOTHING)
+
+    content = await answers.of(key, question)
+    if not keep and not drawn:
+        request.scope[KEEP] = Listed(wanted.user, revision, wanted.shown)
     slates: SlateLog | None = request.app.state.slates
     if slates is not None and wanted.shown:
         content = slates.served(wanted.user, content)
     return Response(content, media_type="application/json")
 
 
-def list_of(reader: Reader, wanted: ListRequest, seed: int) -> dict[str, Any]:
-    """A version's response to a request for a list. seed: of the exploration, if the request gives none."""
+def list_of(reader: Reader, wanted: ListRequest, seed: int, recent: Recent = NOTHING) -> dict[str, Any]:
+    """A version's response to a request for a list. seed: of the exploration, if the request gives none; recent: what
+    the user did since the version was made."""
     listed = reader.recommend(
         wanted.user,
         history=wanted.history,
@@ -122,8 +137,10 @@ def list_of(reader: Reader, wanted: ListRequest, seed: int) -> dict[str, Any]:
         exclude_seen=wanted.exclude_seen,
         options=wanted.options(seed),
         reasons=wanted.reasons,
+        recent=recent,
     )
-    slate = hashlib.sha256(f"{reader.edition} {wanted.model_dump_json()} {seed}".encode()).hexdigest()[:16]
+    told = f"{reader.edition} {wanted.model_dump_json()} {seed} {recent.revision}"
+    slate = hashlib.sha256(told.encode()).hexdigest()[:16]
     return {
         "version": reader.digest,
         "slate_id": slate,

@@ -182,9 +182,12 @@ class Feedback(Strict):
     value: float | None = None
     session_id: Id | None = None
     slate_id: Id | None = None
-    position: int | None = Field(None, ge=0)
+    position: int | None = Field(None, ge=0, le=1_000_000)
     propensity: float | None = Field(None, gt=0, le=1)
     variant: Id | None = None
+    event_id: Id | None = Field(
+        None, description="your id of the event: told again, after a time-out for instance, it is not stored again"
+    )
 
 
 class FeedbackRequest(Strict):
@@ -213,9 +216,12 @@ class FeedbackRequest(Strict):
 
 
 class FeedbackAnswer(BaseModel):
-    """The number of stored events."""
+    """kept: number of stored events; repeated: events whose event_id was told before; unknown_items: items that are in
+    no catalogue, whose events are not stored."""
 
     kept: int
+    repeated: int
+    unknown_items: list[str]
 
 
 class Health(BaseModel):
