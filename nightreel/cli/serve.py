@@ -51,6 +51,17 @@ def serve(
     retention: Annotated[
         float, typer.Option(metavar="DAYS", min=0, help="Days that feedback counts; 0: from the next night on only.")
     ] = 30.0,
+    access_log: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Append a JSON line for each request, without ids of persons; - for standard output."
+        ),
+    ] = None,
+    connections: Annotated[int, typer.Option(min=1, help="Open connections of each process; more get 503.")] = 1000,
+    header_timeout: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", min=0.1, help="Time for a request's head and for each part of its body."),
+    ] = 10.0,
     slates: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Log served lists here, as impressions. Default: they are not logged."),
@@ -82,6 +93,9 @@ def serve(
         slates=str(slates) if slates else None,
         recent=str(recent or state_directory() / "recent-events" / "recent.sqlite") if retention else None,
         retention_days=retention,
+        access_log=access_log,
+        connections=connections,
+        header_s=header_timeout,
     )
     typer.secho(f"http://{host}:{port}  (explorer; the API is described at /openapi.json)", err=True)
     go(options, host, port, workers)

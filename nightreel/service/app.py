@@ -11,6 +11,7 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from nightreel.bundle.format import BundleError
 from nightreel.errors import UserError
@@ -18,10 +19,11 @@ from nightreel.reader.live_reader import LiveReader
 from nightreel.reader.requests.recent_events import RecentEvents, pseudonym_key
 from nightreel.service import health, routes
 from nightreel.service.canary import Beside
+from nightreel.service.connections.access_log import AccessLog
+from nightreel.service.connections.middleware import Guard
 from nightreel.service.explorer import explorer_routes
 from nightreel.service.kept_bytes import KeptBytes
 from nightreel.service.metrics import Metrics
-from nightreel.service.middleware import Guard
 from nightreel.service.options import Options, token
 from nightreel.service.recording.feedback import Log
 from nightreel.service.recording.impression_log import SlateLog
@@ -58,12 +60,14 @@ def build(options: Options | None = None) -> FastAPI:
     for each in (routes, health, explorer_routes):
         app.include_router(each.router)
     app.add_middleware(Remembered, state=app.state, metrics=metrics, kept=app.state.kept)
-    app.add_middleware(Guard, metrics=metrics, token=token(), body=chosen.body)
+    log = AccessLog(chosen.access_log) if chosen.access_log else None
+    app.add_middleware(Guard, metrics=metrics, token=token(), body=chosen.body, body_s=chosen.header_s, log=log)
     app.add_exception_handler(UserError, _user_error)
     app.add_exception_handler(OSError, _no_room)
     app.add_exception_handler(Busy, _busy)
     app.add_exception_handler(Late, _late)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _refused)
     return app
 
 
@@ -105,3 +109,12 @@ def _invalid(request: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     return JSONResponse({"error": f"{where}: {first['msg']}. See /openapi.json for the accepted fields."}, 422)
+
+
+def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    texts = {
+        404: "There is no such route. /openapi.json lists them.",
+        405: f"This route does not answer {request.method}. /openapi.json tells what it answers.",
+    }
+    return JSONResponse({"error": texts.get(error.status_code, str(error.detail))}, error.status_code, error.headers)
