@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from nightreel.reader.live_reader import LiveReader
     from nightreel.reader.options import RequestOptions
     from nightreel.reader.reader import Reader
+    from nightreel.reader.requests.recent_events import Event, RecentEvents
     from nightreel.reader.results import Explanation, Reason, Recommendation, Similar
 
 __all__ = [
+    "Event",
     "Explanation",
     "LiveReader",
     "Reader",
     "Reason",
+    "RecentEvents",
     "Recommendation",
     "RequestOptions",
     "Similar",
@@ -37,6 +40,8 @@ _HOMES = {
     "LiveReader": "nightreel.reader.live_reader",
     "RequestOptions": "nightreel.reader.options",
     "Reader": "nightreel.reader.reader",
+    "Event": "nightreel.reader.requests.recent_events",
+    "RecentEvents": "nightreel.reader.requests.recent_events",
     **dict.fromkeys(("Explanation", "Reason", "Recommendation", "Similar", "TopK"), "nightreel.reader.results"),
 }
 

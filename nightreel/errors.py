@@ -58,3 +58,36 @@ def _name(user: int) -> str:
         return pwd.getpwuid(user).pw_name
     except KeyError:
         return f"user {user}"
+
+
+EXTRAS = {
+    "s3": ("boto3", "botocore"),
+    "service": ("fastapi", "starlette", "uvicorn", "prometheus_client"),
+    "media": ("av", "faster_whisper", "efficientnet_lite_pytorch"),
+    "docs": ("mkdocs",),
+}
+"""Modules of the extras that a command names; those of all others come with `pipeline`."""
+
+
+def missing_extra(error: ModuleNotFoundError, what: str) -> UserError:
+    """The error for a module that is not installed: what needs it, and the extra that brings it.
+
+    Args:
+        error: What the import raised.
+        what: What needs the module.
+
+    Returns:
+        The error to raise.
+
+    Raises:
+        ModuleNotFoundError: The module is one of Nightreel's own, so that nothing is missing but code.
+
+    Example:
+        >>> print(missing_extra(ModuleNotFoundError(name="boto3.session"), "a store on S3"))
+        a store on S3 needs boto3, which is not installed. Install it: pip install 'nightreel[s3]'
+    """
+    module = (error.name or "").partition(".")[0]
+    if not module or module in ("nightreel", "tasks", "flows"):
+        raise error
+    extra = next((extra for extra, modules in EXTRAS.items() if module in modules), "pipeline")
+    return UserError(f"{what} needs {module}, which is not installed. Install it: pip install 'nightreel[{extra}]'")

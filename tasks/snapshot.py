@@ -28,6 +28,8 @@ def main() -> None:
     state = state_directory()
     source = open_source(settings.snapshot.source, state / "downloads", open_store)
     log_progress(f"source {source.name}: licence terms: {source.terms}")
+    for note in source.notes:
+        log_progress(f"warning: {note}")
     key = privacy.wanted_key(settings.snapshot.pseudonymise, source.is_sample, state)
     facts = environment.describe()
     root = Path(__file__).parents[1]

@@ -11,7 +11,7 @@ import typer
 
 from nightreel import loopback
 from nightreel.cli.help_groups import GROUPS, OPERATE, RUN
-from nightreel.errors import UserError, not_permitted
+from nightreel.errors import UserError, missing_extra, not_permitted
 from nightreel.orchestration import environment_paths
 from nightreel.version import __version__
 
@@ -165,7 +165,10 @@ def main() -> None:
     _register()
     sys.argv[1:] = with_new_options(sys.argv[1:])
     try:
-        app()
+        try:
+            app()
+        except ModuleNotFoundError as error:
+            raise missing_extra(error, " ".join(["nightreel", *sys.argv[1:2]])) from error
     except (UserError, PermissionError) as error:
         if os.environ.get("NIGHTREEL_TRACEBACK") == "1":
             raise

@@ -9,7 +9,7 @@ import typer
 
 from nightreel.cli.help_groups import SERVE
 from nightreel.cli.options import At, Channel
-from nightreel.errors import UserError
+from nightreel.errors import missing_extra
 from nightreel.stage import state_directory
 
 
@@ -37,6 +37,31 @@ def serve(
         Path | None,
         typer.Option(metavar="FOLDER", help="Where feedback is stored. Default: feedback in the state directory."),
     ] = None,
+    queue: Annotated[
+        int | None,
+        typer.Option(min=0, help="Requests that may wait in each process; more get 503. Default: 50 per thread."),
+    ] = None,
+    cache: Annotated[
+        int, typer.Option(metavar="MB", min=0, help="Memory for kept answers in each process, twice (GET and POST).")
+    ] = 64,
+    recent: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Database of feedback that counts at once. Default: in the state directory."),
+    ] = None,
+    retention: Annotated[
+        float, typer.Option(metavar="DAYS", min=0, help="Days that feedback counts; 0: from the next night on only.")
+    ] = 30.0,
+    access_log: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Append a JSON line for each request, without ids of persons; - for standard output."
+        ),
+    ] = None,
+    connections: Annotated[int, typer.Option(min=1, help="Open connections of each process; more get 503.")] = 1000,
+    header_timeout: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", min=0.1, help="Time for a request's head and for each part of its body."),
+    ] = 10.0,
     slates: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Log served lists here, as impressions. Default: they are not logged."),
@@ -44,10 +69,15 @@ def serve(
 ) -> None:
     """Serve a channel's version over HTTP, with an explorer page at /; new versions are picked up by themselves."""
     try:
+        import fastapi
+        import prometheus_client
+        import uvicorn
+
         from nightreel.service.options import Options
         from nightreel.service.run import serve as go
     except ModuleNotFoundError as error:
-        raise UserError(f"serve needs {error.name}. Install it: pip install 'nightreel[service]'") from None
+        raise missing_extra(error, "nightreel serve") from None
+    del fastapi, prometheus_client, uvicorn  # only to find out before an address is told
 
     folder = feedback or state_directory() / "feedback"
     options = Options(
@@ -55,12 +85,17 @@ def serve(
         channel=channel,
         refresh_s=refresh,
         threads=threads,
-        queue=50 * threads,
+        queue=50 * threads if queue is None else queue,
         timeout_s=timeout,
-        body=1_000_000,
-        cached=20_000,
+        body=4_000_000,
+        cached=cache * 1_000_000,
         feedback=str(folder),
         slates=str(slates) if slates else None,
+        recent=str(recent or state_directory() / "recent-events" / "recent.sqlite") if retention else None,
+        retention_days=retention,
+        access_log=access_log,
+        connections=connections,
+        header_s=header_timeout,
     )
     typer.secho(f"http://{host}:{port}  (explorer; the API is described at /openapi.json)", err=True)
     go(options, host, port, workers)

@@ -137,6 +137,18 @@ class Searching(Protocol):
 
 
 @runtime_checkable
+class Factored(Protocol):
+    """A recommender whose score is the product of a history's factors and an item's."""
+
+    @property
+    def keys(self) -> npt.NDArray[Any]:
+        """[n_items, d] factors of the items."""
+
+    def queries(self, histories: Histories) -> npt.NDArray[Any]:
+        """[n, d] factors of the histories; a row depends on its own history alone, to the last bit."""
+
+
+@runtime_checkable
 class Resumable(Recommender, Protocol):
     """A recommender that can be warm-started, in a fraction of the time of training from scratch."""
 

@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nightreel.data.histories import FloatArray, Histories
-from nightreel.models.base import Catalogue, Recommender, Scored, Scores, Searching
+from nightreel.models.base import Catalogue, Factored, Recommender, Scored, Scores, Searching
 from nightreel.models.catalogue import catalogue_in
 from nightreel.models.ranker.blend import Blend, best_of_rows
-from nightreel.models.ranker.candidates import HIDDEN, NO_SHORTLIST, Candidates, Dense, gather
+from nightreel.models.ranker.candidates import HIDDEN, NO_SHORTLIST, Candidates, Dense, Products, gather
 from nightreel.models.ranker.features import feature_matrix
 from nightreel.models.ranker.item_statistics import ItemStatistics
 from nightreel.models.registry import spec
@@ -75,6 +75,11 @@ class Engine:
         """The models that can search. Cached, because `isinstance` with a runtime protocol is slower than scoring."""
         return {name: member for name, member in self.members.items() if isinstance(member, Searching)}
 
+    @cached_property
+    def factored(self) -> Mapping[str, Factored]:
+        """The members whose scores are products of factors."""
+        return {name: member for name, member in self.members.items() if isinstance(member, Factored)}
+
     @property
     def n_items(self) -> int:
         """Number of items in the catalogue."""
@@ -110,9 +115,11 @@ class Engine:
     ) -> Scored:
         """One model's scores: of retrieved items if it can search, else of all items."""
         if member := self.searching.get(name):
-            retrieved = member.search(histories, exclude, hidden, min(self.cutoff, self.n_items))
-            if retrieved is not None:
-                return retrieved
+            found = member.search(histories, exclude, hidden, min(self.cutoff, self.n_items))
+            if found is not None:
+                return found
+        if factored := self.factored.get(name):
+            return Products.of(factored.queries(histories), factored.keys, lambda each: unseen(each, exclude, hidden))
         scores = np.array(self.members[name].score(histories, at))
         floor = scores.min(axis=1)
         return Dense(unseen(scores, exclude, hidden), floor)
@@ -170,7 +177,8 @@ class Engine:
             scores = self.blend.score(found, tuple(self.members), columns, matrix)
             items, values = best_of_rows(found, scores, len(histories), k)
         else:
-            items, values = top_k_lists(unseen(np.array(self.scores(histories, moments, model)), exclude, hidden), k)
+            at = np.where(np.isnan(moments), self.now, moments)
+            items, values = padded(*self._scored(model, histories, at, exclude, hidden).top(min(k, self.n_items)), k)
         short = np.flatnonzero((histories.lengths == 0) | (items[:, min(k, self.n_items) - 1] < 0))
         if model == BLEND and len(short):
             without = exclude.take(short) if exclude is not None else None
@@ -241,11 +249,15 @@ def mapped(folder: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def top_k_lists(scores: Scores, k: int) -> Lists:
-    """[n, k] best items of scores [n, n_items], and their scores; -1 where a row has fewer that may be shown."""
-    items = np.full((len(scores), k), -1, np.int32)
-    values = np.full((len(scores), k), -np.inf, np.float32)
+    """[n, k] best items of [n, n_items]; -1 where a row has fewer that may be shown."""
     top = top_items(scores, k)
-    found = np.take_along_axis(scores, top, axis=1)
+    return padded(top, np.take_along_axis(scores, top, axis=1), k)
+
+
+def padded(top: npt.NDArray[np.int32], found: npt.NDArray[np.float32], k: int) -> Lists:
+    """[n, k] from the best items of n rows and their scores; -1 for what may not be shown and beyond the last one."""
+    items = np.full((len(top), k), -1, np.int32)
+    values = np.full((len(top), k), -np.inf, np.float32)
     width = top.shape[1]
     items[:, :width] = np.where(np.isfinite(found), top, -1)
     values[:, :width] = found

@@ -25,6 +25,7 @@ from nightreel.errors import UserError
 from nightreel.reader.open_bundle import OpenBundle
 from nightreel.reader.options import PLAIN
 from nightreel.reader.queries import resolve_request
+from nightreel.reader.requests.faults import answering
 
 KEYWORDS, SEARCHES = "keywords.parquet", "searches.parquet"
 KEYWORDS_SCHEMA = pa.schema([("words", pa.list_(pa.string())), ("weights", pa.list_(pa.float32()))])
@@ -101,6 +102,7 @@ def _plain(word: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", word).casefold().split())
 
 
+@answering
 def interests(
     bundle: OpenBundle,
     user: str | None = None,

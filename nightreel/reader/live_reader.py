@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
+from weakref import ref
 
 from nightreel.bundle.format import BundleError
+from nightreel.bundle.integrity.check import FAULTS
 from nightreel.errors import UserError
 from nightreel.reader.reader import Reader
+from nightreel.reader.requests import arguments
 from nightreel.store import channels
 from nightreel.store.backends.base import StoreError, StoreUnreachable
 from nightreel.store.local_cache import fetch
@@ -72,7 +77,7 @@ class LiveReader:
 
     def __init__(
         self,
-        uri: str | None = None,
+        uri: str | Path | None = None,
         *,
         channel: str = "live",
         every_s: float = 15.0,
@@ -92,16 +97,34 @@ class LiveReader:
             StoreError: As in Reader.open.
             BundleError: As in Reader.open.
         """
-        self._store, self._channel, self._every_s = open_store(uri), channel, every_s
-        self._now = now
+        self._uri, self._channel, self._every_s, self._now = uri, arguments.text("channel", channel), every_s, now
+        if not arguments.number("every_s", every_s) > 0:
+            raise UserError(f"every_s is {every_s}. Give seconds, above 0.")
+        self._store = open_store(uri)
         digest, withdrawals = channels.opened(self._store, channel, None)
         self._reader = self._opened(digest, read(self._store, withdrawals))
         self._status = Status(digest, self._published_at(digest), 0, None, None, withdrawals)
         self._again, self._pause_s = 0.0, FIRST_S
-        self._swap, self._end = threading.Lock(), threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="nightreel-refresh", daemon=True)
+        self._ready_to_follow()
         if start:
             self._thread.start()
+            own = ref(self)
+            os.register_at_fork(after_in_child=lambda: _follow_on(own()))
+
+    def _ready_to_follow(self) -> None:
+        self._swap, self._end = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="nightreel-refresh", daemon=True)
+
+    def after_fork(self) -> None:
+        """Follow the channel in a forked process, too, where no thread of the first process runs. Called by itself.
+
+        The lock may have been held, and the store's connections belong to the first process: both are made anew.
+        """
+        if self._end.is_set():
+            return
+        self._ready_to_follow()
+        self._store = open_store(self._uri)
+        self._thread.start()
 
     @property
     def reader(self) -> Reader:
@@ -127,8 +150,8 @@ class LiveReader:
                 taken = self._take(digest)
                 if taken:  # opening takes time, in which more may have been withdrawn
                     self._withdraw()
-            except (UserError, OSError) as error:
-                self._status = replace(self._status, refused=None, fault=str(error))
+            except Exception as error:  # whatever a store or a version does, the next check must take place
+                self._status = replace(self._status, refused=None, fault=_told(error))
                 return False
             return withdrawn or taken
 
@@ -153,10 +176,10 @@ class LiveReader:
             return False
         try:
             reader, published_at = self._opened(digest, self._reader.withdrawals), self._published_at(digest)
-        except BundleError as error:
+        except (BundleError, *FAULTS) as error:
             self._pause_s = min(2 * self._pause_s, LONGEST_S) if digest == before.refused else FIRST_S
             self._again = time.monotonic() + self._pause_s
-            self._status = replace(before, refused=digest, fault=str(error))
+            self._status = replace(before, refused=digest, fault=_told(error))
             return False
         self._reader = reader
         self._status = Status(digest, published_at, before.swaps + 1, None, None, before.withdrawals)
@@ -195,11 +218,7 @@ class LiveReader:
         """Open a version and build everything that is built lazily, so that no request waits for it."""
         plain = Reader.open_bundle(fetch(self._store, digest), check=False, now=self._now)  # checked by fetch
         reader = plain.under(withdrawals)
-        try:
-            warm(reader)
-        except (ValueError, IndexError, KeyError, TypeError) as error:
-            # All files are intact, but they don't fit each other.
-            raise BundleError(f"version {digest[:12]}: can't serve requests ({error}). Use another version.") from None
+        warm(reader)  # raises BundleError where all files are intact, but don't fit each other
         return reader
 
     def _published_at(self, digest: str) -> str | None:
@@ -211,6 +230,16 @@ class LiveReader:
             raise
         except (StoreError, KeyError, TypeError, ValueError):
             return None
+
+
+def _told(error: Exception) -> str:
+    """An error as it stands in the status; what nobody foresaw with its kind."""
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+
+
+def _follow_on(live: LiveReader | None) -> None:
+    if live is not None:
+        live.after_fork()
 
 
 def warm(reader: Reader) -> None:

@@ -18,15 +18,16 @@ import numpy.typing as npt
 from nightreel.bundle.clock import Clock
 from nightreel.bundle.editorial_rules import RuleTable
 from nightreel.bundle.format import read_manifest
+from nightreel.bundle.integrity.check import check, reading
 from nightreel.bundle.item_facets import Facets
 from nightreel.bundle.item_table import ItemTable, Mask
 from nightreel.bundle.precomputed import Stored
 from nightreel.bundle.user_table import UserTable
 from nightreel.data.histories import FloatArray, Histories
-from nightreel.errors import UserError
 from nightreel.models.engine import Engine, mapped
 from nightreel.models.factorization.rating_model import FOLDER, RatingModel
 from nightreel.models.top_k import TopK
+from nightreel.reader.requests import arguments
 from nightreel.reader.text_search import WordIndex
 from nightreel.reader.visibility import Standing, Standings
 from nightreel.store.withdrawals_file import Withdrawals
@@ -68,9 +69,10 @@ class OpenBundle:
 
     @classmethod
     def read(cls, folder: Path, now: Callable[[], float] = time.time) -> Self:
-        """Open a bundle's folder, memory-mapped. Raises UserError if a file is missing."""
+        """Open a bundle's folder, memory-mapped. Raises BundleError if a file is missing or malformed."""
         manifest = read_manifest(folder)
-        try:
+        check(folder, manifest)
+        with reading(folder):
             items, facets = ItemTable.read(folder / "items.parquet"), Facets(folder / "items.parquet")
             engine = Engine.open(folder, manifest.config.get("vector_index", {}).get("expansion_search", 0))
             return cls(
@@ -86,8 +88,6 @@ class OpenBundle:
                 rules=RuleTable.read(folder, items, facets),
                 now=now,
             )
-        except FileNotFoundError as error:
-            raise UserError(f"{folder}: the bundle lacks a file ({error}). Use another version.") from None
 
     def top(
         self, past: Histories, moments: FloatArray, exclude: Histories | None, k: int, model: str, hidden: Mask | None
@@ -97,7 +97,7 @@ class OpenBundle:
 
     def standing(self, rights_at: float | None = None) -> Standing:
         """Rights and rules in force at a time, epoch seconds; None: now."""
-        return self._standings.at(self.now() if rights_at is None else rights_at)
+        return self._standings.at(self.now() if rights_at is None else arguments.number("rights_at", rights_at))
 
     @cached_property
     def _standings(self) -> Standings:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from nightreel.errors import UserError
+from nightreel.reader.requests import arguments
 
-MOST_IDS = 1000  # ids in one field; to hide more items, use the catalogue's column `blocked`
+MOST_IDS = 1000  # ids in one field
+MOST_EXCLUDED = 10_000  # ids in `exclude`; to hide more items, use the catalogue's column `blocked`
+MOST_REORDERED = 1000  # places before a page of a list that options or rules reorder
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class RequestOptions:
         seed: Random seed of the exploration, at least 0; use another one for each list.
 
     Raises:
-        UserError: A value is out of range, or a field has more than 1,000 ids.
+        UserError: A value is out of range or of a wrong type, or a field has more than 1,000 ids (`exclude`: 10,000).
 
     Example:
         >>> options = RequestOptions(genres=("Drama",), diversity=0.3, max_per_creator=2)
@@ -63,20 +66,26 @@ class RequestOptions:
 
     def __post_init__(self) -> None:
         for name in ("diversity", "freshness", "explore"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
+            if not 0.0 <= arguments.number(name, getattr(self, name)) <= 1.0:
                 raise UserError(f"{name} is {getattr(self, name)}. Give a number from 0 to 1.")
-        for name in ("max_per_creator", "max_per_genre"):
-            cap = getattr(self, name)
-            if cap is not None and cap < 1:
-                raise UserError(f"{name} is {cap}. Give 1 or more, or leave it out.")
-        if self.audience_age is not None and self.audience_age < 0:
-            raise UserError(f"audience_age is {self.audience_age}. Give years, 0 or more, or leave it out.")
-        if self.seed < 0:
-            raise UserError(f"seed is {self.seed}. Give 0 or more.")
+        for name, least in (("max_per_creator", 1), ("max_per_genre", 1), ("audience_age", 0)):
+            if getattr(self, name) is not None:
+                arguments.whole(name, getattr(self, name), least)
+        arguments.whole("seed", self.seed, 0)
         for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, tuple) and len(value) > MOST_IDS:
-                raise UserError(f"{field.name} has {len(value)} entries; the maximum is {MOST_IDS}. Give fewer.")
+            if field.default != ():
+                continue
+            value = arguments.texts(field.name, getattr(self, field.name))
+            most = MOST_EXCLUDED if field.name == "exclude" else MOST_IDS
+            if len(value) > most:
+                raise UserError(f"{field.name} has {len(value):,} entries; the maximum is {most:,}. Give fewer.")
+            object.__setattr__(self, field.name, value)  # a list is kept as a tuple
+
+    def also_skipped(self, items: tuple[str, ...]) -> RequestOptions:
+        """The same options with more skipped items: the newest ones, if there are more than a request may name."""
+        if not items:
+            return self
+        return replace(self, skipped=tuple(dict.fromkeys((*self.skipped, *items[::-1])))[:MOST_IDS])
 
     @property
     def filters(self) -> bool:

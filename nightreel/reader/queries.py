@@ -7,21 +7,25 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nightreel.bundle.clock import STEP_S, Moment
+from nightreel.bundle.clock import LAST_EVENT, STEP_S, Moment
 from nightreel.bundle.editorial_rules import InForce
 from nightreel.bundle.item_table import Mask
 from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.errors import UserError
 from nightreel.models.top_k import top_items
 from nightreel.reader.explain import explanations as why
+from nightreel.reader.explain.leave_one_out import measured
 from nightreel.reader.open_bundle import OpenBundle
 from nightreel.reader.options import RequestOptions
 from nightreel.reader.recommend import WAYS
+from nightreel.reader.requests import arguments
+from nightreel.reader.requests.recent_events import NOTHING, Recent
 from nightreel.reader.results import Explanation, Reason, Similar
 from nightreel.reader.slate import PICKED, PROMOTED, Question, extended, indices
 from nightreel.reader.visibility import Standing
 
 USE = 0.3  # increase of the most popular item's search score
+SAME_S = 60.0  # seconds within which two tellings of an event's time are of one event
 MEASURED = 5  # history items that an explanation leaves out, one at a time
 
 
@@ -32,21 +36,31 @@ def resolve_request(
     at: Moment,
     exclude_seen: bool | None,
     options: RequestOptions,
+    recent: Recent = NOTHING,
 ) -> Question:
-    """Resolve a request for a user or a history, including this visit's likes."""
+    """Resolve a request for a user or a history, including recent events and this visit's likes; raises UserError for
+    a wrong type."""
+    arguments.moment("at", at, LAST_EVENT)
+    arguments.flag("exclude_seen", exclude_seen)
     without = bundle.config["exclude_seen"] if exclude_seen is None else exclude_seen
     liked, clock = indices(bundle.items, options.liked), bundle.clock
     if history is not None:
         if user is not None:
             raise UserError("Give a user or a history, not both: a history replaces the user's own.")
-        past = clock.sitting([i for i in map(bundle.items.index_of, history) if i is not None], at)
+        ids = arguments.texts("history", history, ordered=True)
+        past = clock.sitting([i for i in map(bundle.items.index_of, ids) if i is not None], at)
         exclude, row = past if without else None, None
     else:
-        number = int(bundle.users.rows([user])[0]) if user is not None else len(bundle.users)
+        number = int(bundle.users.rows([arguments.text("user", user)])[0]) if user is not None else len(bundle.users)
         past = bundle.users.histories.row(number)
         exclude = bundle.users.seen.row(number) if without else None
         usual = at is None and without == bundle.config["exclude_seen"] and not liked
         row = number if usual else None
+    if recent.revision:
+        arguments.of_type("recent", recent, Recent)
+        past, row = _with_recent(bundle, past, recent), None
+        if without:
+            exclude = _joined(exclude, indices(bundle.items, recent.seen))
     moments = clock.moments(past, at)
     if liked:
         # Positions are relative to each user, so their end is only known from the user's own events.
@@ -54,20 +68,47 @@ def resolve_request(
     return Question(past, exclude, moments, row)
 
 
+def _with_recent(bundle: OpenBundle, past: Histories, recent: Recent) -> Histories:
+    """A history of one row with the recent likes behind it, but for those that it holds already: the version was made
+    after they were told."""
+    items, times = past[0]
+    latest = dict(zip(items.tolist(), times.tolist(), strict=True))
+    rows = [bundle.items.index_of(item) for item in recent.liked]
+    ordered = bundle.clock.ordered
+    new = [
+        (row, moment)
+        for row, moment in zip(rows, recent.times, strict=True)
+        if row is not None and not (row in latest and (ordered or latest[row] >= moment - SAME_S))
+    ]
+    last = float(times[-1]) if len(times) else 0.0
+    # Positions go on by one; times never go back, whatever clock told them.
+    more = [last + 1.0 + at if ordered else max(last, moment) for at, (_, moment) in enumerate(new)]
+    return Histories.from_rows([([*items.tolist(), *(row for row, _ in new)], [*times.tolist(), *more])])
+
+
+def _joined(exclude: Histories | None, items: list[int]) -> Histories:
+    """One row of items to leave out, with more of them."""
+    own = exclude.items.tolist() if exclude is not None else []
+    every = [*own, *items]
+    return Histories.from_rows([(every, [0.0] * len(every))])
+
+
 def explanation(bundle: OpenBundle, question: Question, name: str, standing: Standing) -> Explanation:
     """Explain why an item is, or is not, in the list; raises UserError if it is unknown. standing: rights and rules in
     force."""
     item, ruled = bundle.items.require(name, standing.hidden), standing.ruled
     left_out = _left_out(bundle, question, item, standing)
-    hidden = bundle.items.hidden(standing.instant)
+    # As for a list: what was hidden after the lists were precomputed is taken out of them.
+    hidden = (bundle.stored.without if standing.stored else standing.hidden).copy()
     hidden[item] = False
     request = Question(question.past, _without(question.exclude, item), question.moments)
     items = np.array([item])
     votes = why.votes(bundle.engine, request, items, hidden)
     named = why.evidence(votes, 0, MEASURED, standing.hidden) if votes.ranked[0] else items[:0]
-    score, rank, evidence = why.measured(bundle.engine, request, item, named, hidden, bundle.items)
+    score, rank, evidence = measured(bundle.engine, request, item, named, (hidden, standing.hidden), bundle.items)
     facts = (bundle.items, bundle.facets, standing.hidden)
-    reasons = why.reasons(votes, 0, request, *facts) if votes.ranked[0] else ()
+    told = votes.ranked[0] or not len(request.past.items)  # a list for an empty history is of popular items
+    reasons = why.reasons(votes, 0, request, *facts) if told else ()
     reasons = (*(_by_rule(ruled, item) if left_out is None else ()), *reasons)
     return Explanation(bundle.items.ids[item], bundle.items.titles[item], score, rank, left_out, reasons, evidence)
 

@@ -9,6 +9,7 @@ import numpy as np
 from nightreel.data.histories import IntArray
 from nightreel.errors import UserError
 from nightreel.reader.open_bundle import OpenBundle
+from nightreel.reader.requests import arguments
 
 
 def predicted(
@@ -22,9 +23,11 @@ def predicted(
         raise UserError("Give a user or ratings, not both: ratings replace the user's own.")
     rows, row = _rows(bundle, items), len(bundle.users)
     if given is not None:
+        arguments.of_type("ratings", given, Mapping)
+        given = {arguments.text("ratings", item): arguments.number(f"ratings[{item}]", given[item]) for item in given}
         model, row = model.folded_in(_rows(bundle, given), np.array(list(given.values()), np.float64)), 0
     elif user is not None:
-        row = int(bundle.users.rows([user])[0])
+        row = int(bundle.users.rows([arguments.text("user", user)])[0])
     return [float(value) for value in model.predict(np.full(len(rows), row), rows)]
 
 

@@ -23,6 +23,9 @@ from nightreel.reader import apply_withdrawals, queries, recommend
 from nightreel.reader.open_bundle import OpenBundle
 from nightreel.reader.options import PLAIN, RequestOptions
 from nightreel.reader.rating import predicted
+from nightreel.reader.requests import arguments
+from nightreel.reader.requests.faults import answering
+from nightreel.reader.requests.recent_events import NOTHING, Recent
 from nightreel.reader.results import Explanation, Recommendation, Similar
 from nightreel.store import channels
 from nightreel.store.local_cache import fetch
@@ -55,7 +58,7 @@ class Reader(OpenBundle):
     @classmethod
     def open(
         cls,
-        uri: str | None = None,
+        uri: str | Path | None = None,
         *,
         channel: str = "live",
         version: str | None = None,
@@ -85,6 +88,7 @@ class Reader(OpenBundle):
             64
         """
         store = open_store(uri)
+        arguments.text("channel", channel)
         digest, withdrawals = channels.opened(store, channel, version)
         held = read(store, withdrawals)  # first: it is small, and without it nothing may be shown
         return cls.read(fetch(store, digest), now).under(held)
@@ -131,17 +135,20 @@ class Reader(OpenBundle):
         """Names of the models that `recommend_many` and `score` accept: "blend" and its members."""
         return self.engine.models
 
+    @answering
     def recommend(
         self,
         user: str | None = None,
         *,
         history: Sequence[str] | None = None,
         k: int,
+        offset: int = 0,
         at: Moment = None,
         rights_at: float | None = None,
         exclude_seen: bool | None = None,
         options: RequestOptions = PLAIN,
         reasons: bool = False,
+        recent: Recent = NOTHING,
         wishes: RequestOptions | None = None,
     ) -> list[Recommendation]:
         """Recommend items for a user or for a history.
@@ -151,19 +158,23 @@ class Reader(OpenBundle):
             history: Item ids, oldest first, instead of a user. Ids that the version does not know are ignored, see
                 `unknown`.
             k: Maximum number of items, at least 1.
+            offset: Number of places to pass over, for the pages of a longer list. Where options or rules change the
+                order, each page is made of what the pages of k before it left, down to 1,000 places.
             at: Time for which the list is computed, see the class.
             rights_at: Time at which it is decided what may be shown, see the class.
             exclude_seen: Whether to leave out items of the history and items that the user has seen. Default: as the
                 version was evaluated.
             options: Filters, pins, diversity and the like.
             reasons: Whether to return reasons for each item.
+            recent: What the user did since the version was made, see `RecentEvents`: likes extend the history, seen
+                items are left out where seen items are, disliked and skipped ones always, and similar items move down.
             wishes: Deprecated name of `options`.
 
         Returns:
             At most k items, best first; fewer where the filters leave fewer.
 
         Raises:
-            UserError: Both a user and a history are given.
+            UserError: Both a user and a history are given, or an argument has a wrong type or range.
 
         Example:
             >>> from nightreel import RequestOptions
@@ -172,13 +183,19 @@ class Reader(OpenBundle):
             {True}
             >>> len(reader.recommend(history=["i000", "i002"], k=10))
             10
+            >>> [each.rank for each in reader.recommend("u000", k=2, offset=4)]
+            [5, 6]
         """
         if wishes is not None:
             warnings.warn("Reader.recommend: wishes= is now called options=", DeprecationWarning, stacklevel=2)
             options = wishes
-        question = queries.resolve_request(self, user, history, at, exclude_seen, options)
-        return recommend.recommendations(self, question, k, options, reasons, self.standing(rights_at))
+        arguments.of_type("options", options, RequestOptions)
+        k, offset = arguments.whole("k", k, 1), arguments.whole("offset", offset, 0)
+        question = queries.resolve_request(self, user, history, at, exclude_seen, options, recent)
+        options = options.also_skipped(recent.disliked)
+        return recommend.recommendations(self, question, k, options, reasons, self.standing(rights_at), offset)
 
+    @answering
     def explain(
         self,
         item: str,
@@ -188,6 +205,7 @@ class Reader(OpenBundle):
         at: Moment = None,
         rights_at: float | None = None,
         exclude_seen: bool | None = None,
+        recent: Recent = NOTHING,
     ) -> Explanation:
         """Explain why an item is, or is not, recommended to a user or for a history.
 
@@ -200,6 +218,7 @@ class Reader(OpenBundle):
             at: Time for which the list is computed, see the class.
             rights_at: Time at which it is decided what may be shown, see the class.
             exclude_seen: As in `recommend`.
+            recent: As in `recommend`.
 
         Returns:
             Score, rank, reasons and evidence.
@@ -212,9 +231,11 @@ class Reader(OpenBundle):
             >>> reader.explain(best.item_id, "u000").rank
             1
         """
-        question = queries.resolve_request(self, user, history, at, exclude_seen, PLAIN)
+        item = arguments.text("item", item)
+        question = queries.resolve_request(self, user, history, at, exclude_seen, PLAIN, recent)
         return queries.explanation(self, question, item, self.standing(rights_at))
 
+    @answering
     def search(self, text: str, k: int, *, rights_at: float | None = None) -> list[Similar]:
         """Search items by title, creators, tags, genres and description; tolerates typing errors in titles.
 
@@ -232,8 +253,10 @@ class Reader(OpenBundle):
             >>> reader.search("spcae story 3", k=1)[0].title  # with a typing error
             'Space story 3'
         """
+        text, k = arguments.text("text", text), arguments.whole("k", k, 1)
         return queries.search(self, text, k, self.standing(rights_at))
 
+    @answering
     def recommend_many(
         self,
         histories: Histories,
@@ -263,9 +286,12 @@ class Reader(OpenBundle):
             >>> reader.recommend_many(reader.histories, k=4).items.shape == (len(reader.histories), 4)
             True
         """
+        arguments.of_type("histories", histories, Histories)
+        k = arguments.whole("k", k, 1)
         moments = np.full(len(histories), np.nan) if moments is None else moments
         return recommend.many(self, recommend.Asked(histories, moments, exclude), k, model, self.standing(rights_at))
 
+    @answering
     def recommend_users(
         self,
         user_ids: Sequence[str],
@@ -275,6 +301,7 @@ class Reader(OpenBundle):
         rights_at: float | None = None,
         exclude_seen: bool | None = None,
         audience_age: int | None = None,
+        exclude: Sequence[str] = (),
     ) -> pa.Table:
         """Recommend items for many users, as a table.
 
@@ -285,6 +312,7 @@ class Reader(OpenBundle):
             rights_at: Time at which it is decided what may be shown, see the class.
             exclude_seen: Whether to leave out items that the user has seen. Default: as the version was evaluated.
             audience_age: Only items that are suitable for this age in years, as in `RequestOptions`.
+            exclude: Ids of items to leave out of every list, likewise.
 
         Returns:
             Rows user_id, item_id, rank (from 1) and score; NaN scores for items that rules added and the model did not
@@ -294,9 +322,14 @@ class Reader(OpenBundle):
             >>> reader.recommend_users(["u000", "u001"], k=2)["rank"].to_pylist()
             [1, 2, 1, 2]
         """
-        options = RequestOptions(audience_age=audience_age)
+        options, k = (
+            RequestOptions(audience_age=audience_age, exclude=arguments.texts("exclude", exclude)),
+            arguments.whole("k", k, 1),
+        )
+        user_ids = arguments.texts("user_ids", user_ids)
         return recommend.table(self, user_ids, k, at, exclude_seen, options, self.standing(rights_at))
 
+    @answering
     def rate(
         self, items: Sequence[str], user: str | None = None, *, ratings: Mapping[str, float] | None = None
     ) -> list[float]:
@@ -314,8 +347,9 @@ class Reader(OpenBundle):
             UserError: An item is unknown, the version was trained without ratings, or both a user and ratings are
                 given.
         """
-        return predicted(self, items, user, ratings)
+        return predicted(self, arguments.texts("items", items), user, ratings)
 
+    @answering
     def similar(self, item_id: str, k: int, *, rights_at: float | None = None) -> list[Similar]:
         """Return the items whose content is most similar to an item's.
 
@@ -334,8 +368,10 @@ class Reader(OpenBundle):
             >>> len(reader.similar("i004", k=3))
             3
         """
+        item_id, k = arguments.text("item_id", item_id), arguments.whole("k", k, 1)
         return queries.similar(self, item_id, k, self.standing(rights_at))
 
+    @answering
     def score(
         self, histories: Histories, items: Sequence[int], *, moments: FloatArray | None = None, model: str = "blend"
     ) -> npt.NDArray[np.float32]:
@@ -354,6 +390,7 @@ class Reader(OpenBundle):
             >>> reader.score(reader.histories, [0, 1, 2]).shape[1]
             3
         """
+        arguments.of_type("histories", histories, Histories)
         return queries.scores(self, histories, np.asarray(items, np.int64), moments, model)
 
     def knows(self, user_ids: Sequence[str]) -> npt.NDArray[np.bool_]:
@@ -363,7 +400,7 @@ class Reader(OpenBundle):
             >>> reader.knows(["u000", "somebody else"]).tolist()
             [True, False]
         """
-        return self.users.rows(user_ids) < len(self.users)
+        return self.users.rows(arguments.texts("user_ids", user_ids)) < len(self.users)
 
     def unknown(self, history: Sequence[str]) -> list[str]:
         """Return the item ids that the version does not know.
@@ -372,4 +409,4 @@ class Reader(OpenBundle):
             >>> reader.unknown(["i000", "no such item"])
             ['no such item']
         """
-        return [item for item in history if self.items.index_of(item) is None]
+        return [item for item in arguments.texts("history", history, ordered=True) if self.items.index_of(item) is None]

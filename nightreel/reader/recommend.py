@@ -12,11 +12,12 @@ from nightreel.bundle.clock import Moment, each_of
 from nightreel.bundle.editorial_rules import InForce
 from nightreel.bundle.item_table import Mask
 from nightreel.data.histories import FloatArray, Histories, IntArray
+from nightreel.errors import UserError
 from nightreel.models.engine import BLEND
 from nightreel.models.top_k import TopK
 from nightreel.reader.explain import explanations as why
 from nightreel.reader.open_bundle import OpenBundle
-from nightreel.reader.options import PLAIN, RequestOptions
+from nightreel.reader.options import MOST_REORDERED, PLAIN, RequestOptions
 from nightreel.reader.results import LISTS, Reason, Recommendation
 from nightreel.reader.slate import PICKED, POOL, PROMOTED, Question, Slate, compose, kept_out
 from nightreel.reader.visibility import Standing
@@ -62,11 +63,18 @@ def of_users(bundle: OpenBundle, rows: IntArray, at: Moment | Sequence[Moment], 
 
 
 def recommendations(
-    bundle: OpenBundle, question: Question, k: int, options: RequestOptions, with_reasons: bool, standing: Standing
+    bundle: OpenBundle,
+    question: Question,
+    k: int,
+    options: RequestOptions,
+    with_reasons: bool,
+    standing: Standing,
+    offset: int = 0,
 ) -> list[Recommendation]:
-    """The list, with reasons if requested. standing: rights and rules in force."""
+    """The list, or the places after the first `offset` of it, with reasons if requested. standing: rights and rules in
+    force."""
     kept = kept_out(bundle.items, bundle.facets, options) if options.filters else None
-    slate = _slate(bundle, question, k, options, kept, standing)
+    slate = _slate(bundle, question, k, options, kept, standing, offset)
     reasons_of: list[tuple[Reason, ...]] = [()] * len(slate.items)
     if with_reasons:
         found = why.votes(bundle.engine, question, slate.items, _both(standing.out, kept))
@@ -77,7 +85,7 @@ def recommendations(
     )
     return [
         Recommendation(bundle.items.ids[i], bundle.items.titles[i], rank, score, way or short, propensity, reasons)
-        for rank, (i, score, propensity, way, reasons) in enumerate(rows, 1)
+        for rank, (i, score, propensity, way, reasons) in enumerate(rows, offset + 1)
     ]
 
 
@@ -93,20 +101,89 @@ def _told(
 
 
 def _slate(
-    bundle: OpenBundle, question: Question, k: int, options: RequestOptions, kept: Mask | None, standing: Standing
+    bundle: OpenBundle,
+    question: Question,
+    k: int,
+    options: RequestOptions,
+    kept: Mask | None,
+    standing: Standing,
+    offset: int,
 ) -> Slate:
-    """Build the list for one request. kept: [n_items] items that the options leave out."""
+    """Build the list for one request. kept: [n_items] items that the options leave out; offset: places before it."""
     reorders = options.reorders or standing.reorders
+    if reorders and offset > MOST_REORDERED:
+        raise UserError(
+            f"offset is {offset}. Where options or rules change the order, the maximum is {MOST_REORDERED:,}. Leave "
+            "out what was shown with `exclude` instead."
+        )
     own = slice(question.row, question.row + 1) if question.row is not None else None
     requests = Asked(question.past, question.moments, question.exclude, own)
-    need, enough = (max(POOL, SPARE * k), SPARE * k) if reorders else (k, k)
-    found = _candidates(bundle, requests, need, enough, BLEND, kept, standing)
+    more, least = (max(POOL, SPARE * k), SPARE * k) if reorders else (k, k)
+    if offset:
+        found = _deep(bundle, requests, offset + more, kept, standing)
+    else:
+        found = _candidates(bundle, requests, more, least, BLEND, kept, standing)
     listed = found.items[0] >= 0
     items, scores = found.items[0][listed].astype(np.int64), found.scores[0][listed].astype(np.float64)
     if not reorders:
-        return Slate(items[:k], scores[:k], np.ones(len(items[:k])), ("",) * len(items[:k]))
+        items, scores = items[offset : offset + k], scores[offset : offset + k]
+        return Slate(items, scores, np.ones(len(items)), ("",) * len(items))
     never = _never(standing, question.exclude, kept)
+    if offset:
+        first = _slate(bundle, question, offset % k or k, options, kept, standing, 0)
+        return _page(bundle, items, scores, (first, offset, k), options, never, standing.ruled)
     return _composed(bundle, items, scores, k, options, never, standing.ruled)
+
+
+def _deep(bundle: OpenBundle, requests: Asked, need: int, kept: Mask | None, standing: Standing) -> TopK:
+    """The list down to place `need`, so that its beginning is the list that a request for fewer places gets."""
+    own = None
+    if kept is None and standing.stored:
+        without = bundle.stored.without
+        width = min(need + int((standing.hidden & ~without).sum()), len(bundle.items))
+        found = _top(bundle, requests, width, BLEND, without if without.any() else None)
+        own = _stored(bundle, requests.users, POOL)
+    else:
+        found = _top(bundle, requests, min(need, len(bundle.items)), BLEND, _both(standing.out, kept))
+    if own is not None:  # it was computed on another machine, where near ties may have fallen otherwise
+        rest = ~np.isin(found.items[0], own.items[0])
+        found = TopK(
+            np.concatenate([own.items, found.items[:, rest]], axis=1),
+            np.concatenate([own.scores, found.scores[:, rest]], axis=1),
+        )
+    shown = (found.items[0] >= 0) & ~standing.hidden[found.items[0]]
+    return TopK(found.items[:, shown], found.scores[:, shown])
+
+
+def _page(
+    bundle: OpenBundle,
+    items: IntArray,
+    scores: FloatArray,
+    place: tuple[Slate, int, int],
+    options: RequestOptions,
+    never: Mask,
+    ruled: InForce | None,
+) -> Slate:
+    """Places offset to offset + k of a list that options or rules reorder: each page is the list of those items that
+    the pages before it left, so no item comes twice and none is passed over.
+
+    Args:
+        bundle: The open version.
+        items: [p] candidates, best first.
+        scores: [p] their scores.
+        place: The first page (as long as leaves whole pages of k up to the offset), offset and k.
+        options: The request's options.
+        never: [n_items] items that may not be added.
+        ruled: Rules in force.
+    """
+    slate, offset, k = place
+    never, pool = never.copy(), max(POOL, SPARE * k)
+    for _ in range(-(-offset // k)):
+        never[slate.items] = True
+        left = ~np.isin(items, slate.items)
+        items, scores = items[left], scores[left]
+        slate = _composed(bundle, items[:pool], scores[:pool], k, options, never, ruled)
+    return slate
 
 
 def _composed(

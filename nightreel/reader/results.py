@@ -82,7 +82,8 @@ class Explanation:
         item_id: Item id.
         title: Title of the item.
         score: The model's score, as if the item were allowed in the list.
-        rank: Its rank by this score; None if it is not among the candidates.
+        rank: Its place in the list by this score, at whatever depth, before rules change the order; None if it can't be
+            in it.
         left_out: Why it is not in the list: "seen", "blocked", "upcoming", "expired" or "rule"; None otherwise.
         reasons: Reasons, strongest first; empty if the item is not a candidate.
         evidence: Leave-one-out evidence, largest drop first.

@@ -29,12 +29,17 @@ NEAR, BEGUN = 0.6, 0.7  # weights of a word with one typing error and of a prefi
 # Shorter words in queries and titles are matched exactly: too many of them are one letter apart.
 LEAST_ASKED, LEAST_LETTERS = 3, 4
 MOST_BEGUN = 50  # words that a prefix may stand for
+MOST_LETTERS = 64  # so are longer ones, whose forms with a letter left out take memory of the square of their length
+MOST_MARKS = 30
+"""Accents on one letter that are read: more are no text, and sorting them, as normalisation does, takes quadratic
+time."""
 _ACCENTS = re.compile("[\u0300-\u036f]")
+_PILES = re.compile(f"([\u0300-\u036f]{{{MOST_MARKS}}})[\u0300-\u036f]+")
 
 
 def plain_words(text: str) -> Iterator[str]:
     """The words of a text without accents: Amélie is found by amelie."""
-    decomposed = _ACCENTS.sub("", unicodedata.normalize("NFD", text))
+    decomposed = _ACCENTS.sub("", unicodedata.normalize("NFD", _PILES.sub(r"\1", text)))
     return words_of(unicodedata.normalize("NFC", decomposed))
 
 
@@ -77,19 +82,24 @@ class WordIndex:
         """[n_items] BM25F scores of a query; 0 for items that do not match.
 
         A word that no item has stands for the words that it is a prefix of (the last word always does) or that are one
-        typing error away.
+        typing error away. Time: linear in the query's length and in the postings of its words.
         """
         total = np.zeros(self.postings.shape[1])
         words = list(dict.fromkeys(plain_words(text)))
-        hits = np.zeros(len(total))
+        hits, best = np.zeros(len(total)), np.zeros(len(total))
         for at, word in enumerate(words):
-            best = np.zeros(len(total))
-            for known, share in self._known(word, last=at == len(words) - 1).items():
-                span = slice(self.postings.indptr[known], self.postings.indptr[known + 1])
+            spans = [
+                (slice(self.postings.indptr[known], self.postings.indptr[known + 1]), share)
+                for known, share in self._known(word, last=at == len(words) - 1).items()
+            ]
+            for span, share in spans:
                 items = self.postings.indices[span]
                 best[items] = np.maximum(best[items], share * self.postings.data[span])
-            total += best
-            hits += best > 0
+            for span, _ in spans:
+                items = self.postings.indices[span]
+                total[items] += best[items]
+                hits[items] += best[items] > 0
+                best[items] = 0.0
         # An item with all the words comes before one with several occurrences of a rare word.
         return total * (hits / max(len(words), 1))
 
@@ -100,7 +110,7 @@ class WordIndex:
         if last or not found:
             end = bisect_left(self.vocabulary, word + "\U0010ffff")
             found = dict.fromkeys(range(place, min(end, place + MOST_BEGUN)), BEGUN) | found
-        if not found and len(word) >= LEAST_ASKED:
+        if not found and LEAST_ASKED <= len(word) <= MOST_LETTERS + 1:
             found = {
                 at: NEAR for form in _shortened(word) for at in self._near.get(form, ()) if self._one_off(word, at)
             }
@@ -114,7 +124,7 @@ class WordIndex:
         """Title words by each of their forms with at most one letter left out: words one error apart share a form."""
         forms: dict[str, list[int]] = defaultdict(list)
         for at, word in enumerate(self.vocabulary):
-            if self.titled[at] and len(word) >= LEAST_LETTERS:
+            if self.titled[at] and LEAST_LETTERS <= len(word) <= MOST_LETTERS:
                 for form in _shortened(word):
                     forms[form].append(at)
         return dict(forms)

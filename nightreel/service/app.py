@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -10,17 +11,22 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
+from nightreel.bundle.format import BundleError
 from nightreel.errors import UserError
 from nightreel.reader.live_reader import LiveReader
+from nightreel.reader.requests.recent_events import RecentEvents, pseudonym_key
 from nightreel.service import health, routes
 from nightreel.service.canary import Beside
+from nightreel.service.connections.access_log import AccessLog
+from nightreel.service.connections.middleware import Guard
 from nightreel.service.explorer import explorer_routes
-from nightreel.service.feedback import Log
-from nightreel.service.impression_log import SlateLog
+from nightreel.service.kept_bytes import KeptBytes
 from nightreel.service.metrics import Metrics
-from nightreel.service.middleware import Guard
 from nightreel.service.options import Options, token
+from nightreel.service.recording.feedback import Log
+from nightreel.service.recording.impression_log import SlateLog
 from nightreel.service.response_cache import Remembered
 from nightreel.service.worker_pool import Answers, Busy, Late
 
@@ -49,22 +55,45 @@ def build(options: Options | None = None) -> FastAPI:
         lifespan=lifespan,
         description="Recommendations, similar items, search and explanations from a published version.",
     )
-    app.state.metrics = metrics
-    app.state.log = Log(Path(chosen.feedback)) if chosen.feedback else None
+    app.state.metrics, app.state.kept = metrics, KeptBytes(chosen.cached)
+    app.state.log = Log(Path(chosen.feedback), _recent(chosen)) if chosen.feedback else None
     for each in (routes, health, explorer_routes):
         app.include_router(each.router)
-    app.add_middleware(Remembered, state=app.state, metrics=metrics, most=chosen.cached)
-    app.add_middleware(Guard, metrics=metrics, token=token(), body=chosen.body)
+    app.add_middleware(Remembered, state=app.state, metrics=metrics, kept=app.state.kept)
+    log = AccessLog(chosen.access_log) if chosen.access_log else None
+    app.add_middleware(Guard, metrics=metrics, token=token(), body=chosen.body, body_s=chosen.header_s, log=log)
     app.add_exception_handler(UserError, _user_error)
+    app.add_exception_handler(OSError, _no_room)
     app.add_exception_handler(Busy, _busy)
     app.add_exception_handler(Late, _late)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _refused)
     return app
+
+
+def _recent(chosen: Options) -> RecentEvents | None:
+    """The database of recent events; users stand in it under the pseudonyms of the nights, if there is their key."""
+    if chosen.recent is None:
+        return None
+    path = Path(chosen.recent)
+    key = pseudonym_key(path.parent)
+    return RecentEvents(path, key, retention_s=chosen.retention_days * 86_400)
+
+
+def _no_room(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, OSError)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return JSONResponse({"error": "The disk is full: nothing of this request was stored. Try again later."}, 507)
+    reason = error.strerror or str(error)
+    return JSONResponse(
+        {"error": f"Storing failed ({reason}): nothing of this request was stored. Try again later."}, 503
+    )
 
 
 def _user_error(request: Request, error: Exception) -> JSONResponse:
     missing = "no item has this id" in str(error)
-    return JSONResponse({"error": str(error)}, 404 if missing else 400)
+    broken = isinstance(error, BundleError)  # nothing that another request would mend
+    return JSONResponse({"error": str(error)}, 404 if missing else 500 if broken else 400)
 
 
 def _busy(request: Request, error: Exception) -> JSONResponse:
@@ -80,3 +109,12 @@ def _invalid(request: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     return JSONResponse({"error": f"{where}: {first['msg']}. See /openapi.json for the accepted fields."}, 422)
+
+
+def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    texts = {
+        404: "There is no such route. /openapi.json lists them.",
+        405: f"This route does not answer {request.method}. /openapi.json tells what it answers.",
+    }
+    return JSONResponse({"error": texts.get(error.status_code, str(error.detail))}, error.status_code, error.headers)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from nightreel.service import schemas
 from nightreel.service.metrics import Metrics
+from nightreel.service.parameters import refuse_unknown
 from nightreel.service.worker_pool import Answers
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(refuse_unknown)])
 
 
 @router.get("/health", response_model=schemas.Health)

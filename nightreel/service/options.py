@@ -26,9 +26,14 @@ class Options:
         queue: Requests that may wait; further ones are rejected (503).
         timeout_s: Time limit for a response (504).
         body: Maximum bytes of a request body (413).
-        cached: Number of cached responses.
+        cached: Bytes of cached responses, those to GET and those to POST each.
         feedback: Folder for feedback; None to reject it.
         slates: Folder for the impression log; None for no log.
+        recent: File of the recent events that count at once; None: feedback counts from the next night on.
+        retention_days: Days after which a recent event is deleted.
+        access_log: File of the access log; "-" for standard output, None for none.
+        connections: Open connections per worker; further ones are refused (503).
+        header_s: Seconds in which a request's head, and each part of its body, must come (408).
     """
 
     store: str | None
@@ -41,6 +46,11 @@ class Options:
     cached: int
     feedback: str | None
     slates: str | None
+    recent: str | None = None
+    retention_days: float = 30.0
+    access_log: str | None = None
+    connections: int = 1000
+    header_s: float = 10.0
 
     def hand_over(self) -> None:
         """Pass the options on to this process's children, see `taken`."""

@@ -9,20 +9,21 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
 
 from nightreel.reader.reader import Reader
+from nightreel.reader.requests.recent_events import NOTHING, Recent
 from nightreel.reader.results import Recommendation
 from nightreel.service import schemas
-from nightreel.service.feedback import Log
-from nightreel.service.impression_log import SlateLog
-from nightreel.service.schemas import MOST_K, ListRequest, Problem
+from nightreel.service.parameters import refuse_unknown
+from nightreel.service.recording.feedback import Log
+from nightreel.service.recording.impression_log import SlateLog
+from nightreel.service.response_cache import KEEP, Listed
+from nightreel.service.schemas import MOST_K, ListQuery, ListRequest, Problem
 from nightreel.service.worker_pool import Answers
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(refuse_unknown)])
 PROBLEMS: dict[int | str, dict[str, Any]] = {code: {"model": Problem} for code in (400, 401, 404, 413, 422, 503, 504)}
 K = Annotated[int, Query(ge=1, le=MOST_K, description="number of items")]
 User = Annotated[str | None, Query(max_length=256, description="user id", examples=["148"])]
@@ -41,24 +42,8 @@ Item = Annotated[str, Query(max_length=500, description="item id or exact title"
 
 
 @router.get("/recommend", response_model=schemas.ListAnswer, responses=PROBLEMS)
-async def recommend_simply(
-    request: Request,
-    user: User = None,
-    history: History = None,
-    k: K = 10,
-    diversity: Annotated[float, Query(ge=0, le=1)] = 0.0,
-    freshness: Annotated[float, Query(ge=0, le=1)] = 0.0,
-    reasons: bool = False,
-    moment: Moment = None,
-) -> Response:
-    """Recommend items for a user or a history; popular items if neither is given. POST accepts all options."""
-    past = _ids(history)
-    try:
-        wanted = ListRequest(
-            user=user, history=past, k=k, diversity=diversity, freshness=freshness, reasons=reasons, moment=moment
-        )
-    except ValidationError as error:  # beyond the query's own bounds
-        raise RequestValidationError(error.errors()) from None
+async def recommend_simply(request: Request, wanted: Annotated[ListQuery, Query()]) -> Response:
+    """Recommend items for a user or a history; popular items if neither is given. Takes what POST takes."""
     return await _listed(request, wanted, keep=False)
 
 
@@ -98,48 +83,64 @@ async def explain(
 ) -> Response:
     """Explain why an item is, or is not, recommended. Evidence is measured by leaving history items out."""
     past = _ids(history)
+    log: Log | None = request.app.state.log
 
     def question(reader: Reader) -> dict[str, Any]:
-        found = reader.explain(item, user, history=past, at=reader.clock.moment(moment))
+        recent = log.of(reader, user) if log is not None else NOTHING
+        found = reader.explain(item, user, history=past, at=reader.clock.moment(moment), recent=recent)
         return {"version": reader.digest, **asdict(found)}
 
+    request.scope[KEEP] = Listed(user, log.revision(user) if log is not None else 0, False)
     return await _answered(request, None, question)
 
 
 @router.post("/feedback", response_model=schemas.FeedbackAnswer, responses=PROBLEMS)
 def feedback(request: Request, given: schemas.FeedbackRequest) -> Response:
-    """Store events for the next run. During a visit, also send likes and skips with the next list request."""
+    """Store events for the next run. They count in the user's next list at once."""
     log: Log | None = request.app.state.log
     if log is None:
         return JSONResponse({"error": "This service does not store feedback. Start it with --feedback FOLDER."}, 404)
-    return JSONResponse({"kept": log.keep(given.events)})
+    answers: Answers = request.app.state.answers
+    return JSONResponse(log.keep(given.events, answers.live.reader))
 
 
 async def _listed(request: Request, wanted: ListRequest, *, keep: bool) -> Response:
     """keep: cache the response here; GET responses are cached by URL."""
+    log: Log | None = request.app.state.log
+    revision = log.revision(wanted.user) if log is not None else 0
     drawn = wanted.explore > 0 and wanted.seed is None
     seed = secrets.randbits(63) if drawn else 0
-    key = ("list", wanted.model_dump_json()) if keep and not drawn else None
+    key = ("list", wanted.model_dump_json(), revision) if keep and not drawn else None
     answers: Answers = request.app.state.answers
-    content = await answers.of(key, lambda reader: list_of(reader, wanted, seed))
+
+    def question(reader: Reader) -> dict[str, Any]:
+        return list_of(reader, wanted, seed, log.of(reader, wanted.user) if log is not None else NOTHING)
+
+    content = await answers.of(key, question)
+    if not keep and not drawn:
+        request.scope[KEEP] = Listed(wanted.user, revision, wanted.shown)
     slates: SlateLog | None = request.app.state.slates
     if slates is not None and wanted.shown:
         content = slates.served(wanted.user, content)
     return Response(content, media_type="application/json")
 
 
-def list_of(reader: Reader, wanted: ListRequest, seed: int) -> dict[str, Any]:
-    """A version's response to a request for a list. seed: of the exploration, if the request gives none."""
+def list_of(reader: Reader, wanted: ListRequest, seed: int, recent: Recent = NOTHING) -> dict[str, Any]:
+    """A version's response to a request for a list. seed: of the exploration, if the request gives none; recent: what
+    the user did since the version was made."""
     listed = reader.recommend(
         wanted.user,
         history=wanted.history,
         k=wanted.k,
+        offset=wanted.offset,
         at=reader.clock.moment(wanted.moment),
         exclude_seen=wanted.exclude_seen,
         options=wanted.options(seed),
         reasons=wanted.reasons,
+        recent=recent,
     )
-    slate = hashlib.sha256(f"{reader.edition} {wanted.model_dump_json()} {seed}".encode()).hexdigest()[:16]
+    told = f"{reader.edition} {wanted.model_dump_json()} {seed} {recent.revision}"
+    slate = hashlib.sha256(told.encode()).hexdigest()[:16]
     return {
         "version": reader.digest,
         "slate_id": slate,

@@ -32,6 +32,8 @@ def serve(options: Options, host: str, port: int, workers: int) -> None:
     """
     import uvicorn
 
+    from nightreel.service.connections.limited_http import LimitedHttp
+
     require_safe(host)
     _require_free(host, port)
     for folder in filter(None, (options.feedback, options.slates)):
@@ -45,6 +47,8 @@ def serve(options: Options, host: str, port: int, workers: int) -> None:
             host=host,
             port=port,
             workers=workers,
+            http=LimitedHttp,
+            ws="none",
             access_log=False,
             log_level="warning",
             server_header=False,

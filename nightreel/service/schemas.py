@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
-from nightreel.reader.options import MOST_IDS, RequestOptions
+from nightreel.reader.options import MOST_EXCLUDED, MOST_IDS, RequestOptions
 
-MOST_K, MOST_HISTORY = 200, 1000
+MOST_K, MOST_HISTORY, MOST_OFFSET = 200, 1000, 1_000_000
 Id = Annotated[str, Field(min_length=1, max_length=256)]
 Ids = Annotated[tuple[Id, ...], Field(max_length=MOST_IDS)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -19,6 +19,8 @@ When = Annotated[
         "epoch seconds, or a position where the source has no clock; default: now, at the end of the data"
     ),
 ]
+NOT_OPTIONS = {"user", "history", "k", "offset", "exclude_seen", "moment", "reasons", "seed", "shown"}
+"""Fields of a request for a list that are no options of the reader."""
 LIST_EXAMPLE: dict[str, JsonValue] = {"user": "148", "k": 10, "diversity": 0.3, "reasons": True}
 VISIT_EXAMPLE: dict[str, JsonValue] = {
     "history": ["257", "405"],
@@ -40,9 +42,12 @@ class ListRequest(Strict):
 
     model_config = ConfigDict(json_schema_extra={"examples": [LIST_EXAMPLE, VISIT_EXAMPLE]})
 
-    user: Id | None = None
-    history: Annotated[tuple[Id, ...], Field(max_length=MOST_HISTORY)] | None = None
-    k: int = Field(10, ge=1, le=MOST_K)
+    user: Id | None = Field(None, description="user id", examples=["148"])
+    history: Annotated[tuple[Id, ...], Field(max_length=MOST_HISTORY)] | None = Field(
+        None, description="item ids instead of a user, oldest first", examples=[["257", "405"]]
+    )
+    k: int = Field(10, ge=1, le=MOST_K, description="number of items")
+    offset: int = Field(0, ge=0, le=MOST_OFFSET, description="places to pass over; the k after them are returned")
     exclude_seen: bool | None = Field(
         None, description="leave out items the user has seen; default: as the version was evaluated"
     )
@@ -52,7 +57,9 @@ class ListRequest(Strict):
     media_types: Ids = Field((), description="only items of these media types")
     genres: Ids = Field((), description="only items with at least one of these genres")
     audience_age: int | None = Field(None, ge=0, le=150, description="only items suitable for this age, in years")
-    exclude: Ids = Field((), description="ids of items to leave out")
+    exclude: Annotated[tuple[Id, ...], Field(max_length=MOST_EXCLUDED)] = Field(
+        (), description="ids of items to leave out, for instance those that were shown"
+    )
     max_per_creator: int | None = Field(None, ge=1, description="maximum number of items per creator")
     max_per_genre: int | None = Field(None, ge=1, description="maximum number of items per genre")
     diversity: Share = Field(0.0, description="0: the model's order; 1: items as different as possible")
@@ -74,8 +81,26 @@ class ListRequest(Strict):
 
     def options(self, seed: int) -> RequestOptions:
         """The request's options for the reader; seed: used if the request gives none."""
-        given = self.model_dump(exclude={"user", "history", "k", "exclude_seen", "moment", "reasons", "seed", "shown"})
+        given = self.model_dump(exclude=NOT_OPTIONS)
         return RequestOptions(**given, seed=seed if self.seed is None else self.seed)
+
+
+def _split(values: object) -> object:
+    """Parts between commas of all values of a parameter; empty parts are dropped."""
+    if not isinstance(values, list | tuple):
+        return values
+    return tuple(part for value in values for part in str(value).split(",") if part)
+
+
+LISTS = tuple(name for name, field in ListRequest.model_fields.items() if "tuple" in str(field.annotation))
+"""Fields that hold several values."""
+
+
+class ListQuery(ListRequest):
+    """The same as parameters of a URL. Lists are separated by commas, or the parameter is repeated; what holds a comma
+    itself goes with POST."""
+
+    split = field_validator(*LISTS, mode="before")(_split)
 
 
 class ReasonAnswer(BaseModel):
@@ -135,8 +160,8 @@ class EvidenceAnswer(BaseModel):
 
 
 class ExplanationAnswer(BaseModel):
-    """Why an item is, or is not, recommended. rank: among the candidates, null if it is none; left_out: why it is not
-    in the list: seen, blocked, upcoming, expired or rule."""
+    """Why an item is, or is not, recommended. rank: its place in the list, at whatever depth, before rules
+    change the order; left_out: why it is not in the list: seen, blocked, upcoming, expired or rule."""
 
     version: str
     item_id: str
@@ -157,9 +182,12 @@ class Feedback(Strict):
     value: float | None = None
     session_id: Id | None = None
     slate_id: Id | None = None
-    position: int | None = Field(None, ge=0)
+    position: int | None = Field(None, ge=0, le=1_000_000)
     propensity: float | None = Field(None, gt=0, le=1)
     variant: Id | None = None
+    event_id: Id | None = Field(
+        None, description="your id of the event: told again, after a time-out for instance, it is not stored again"
+    )
 
 
 class FeedbackRequest(Strict):
@@ -188,9 +216,12 @@ class FeedbackRequest(Strict):
 
 
 class FeedbackAnswer(BaseModel):
-    """The number of stored events."""
+    """kept: number of stored events; repeated: events whose event_id was told before; unknown_items: items that are in
+    no catalogue, whose events are not stored."""
 
     kept: int
+    repeated: int
+    unknown_items: list[str]
 
 
 class Health(BaseModel):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from nightreel.reader.live_reader import LiveReader
 from nightreel.reader.reader import Reader
+from nightreel.service.kept_bytes import KeptBytes
 from nightreel.service.metrics import Metrics
 from nightreel.service.options import Options
 
@@ -30,7 +30,7 @@ class Answers:
 
     def __init__(self, live: LiveReader, options: Options, metrics: Metrics) -> None:
         self.live, self._options, self._metrics = live, options, metrics
-        self._kept: OrderedDict[Hashable, bytes] = OrderedDict()
+        self.kept = KeptBytes(options.cached)
         self._pool = ThreadPoolExecutor(options.threads, thread_name_prefix="nightreel-answer")
         self._running = 0
 
@@ -46,16 +46,13 @@ class Answers:
             Late: The response took too long.
         """
         reader = self.live.reader
-        full = None if key is None else (reader.edition, key)
-        if full is not None and full in self._kept:
-            self._kept.move_to_end(full)
+        edition = reader.edition
+        if key is not None and (found := self.kept.get(edition, key)) is not None:
             self._metrics.cached.inc()
-            return self._kept[full]
+            return bytes(found)
         content = await self._computed(lambda: encoded(question(reader)))
-        if full is not None:
-            self._kept[full] = content
-            while len(self._kept) > self._options.cached:
-                self._kept.popitem(last=False)
+        if key is not None:
+            self.kept.put(edition, key, content, len(content) + len(str(key)))
         return content
 
     async def _computed(self, work: Callable[[], bytes]) -> bytes:

@@ -5,21 +5,27 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from nightreel.errors import missing_extra
 from nightreel.stage import state_directory
 from nightreel.store.backends.base import Store, StoreError
 from nightreel.store.backends.local import LocalStore
 
 
-def store_uri(named: str | None = None) -> str:
+def store_uri(named: str | Path | None = None) -> str:
     """The store's address: the given one, else NIGHTREEL_STORE, else the folder `store` of the state directory."""
-    return named or os.environ.get("NIGHTREEL_STORE") or str(state_directory() / "store")
+    if named is not None and not isinstance(named, str | os.PathLike):
+        raise StoreError(f"{named!r}: is no address of a store. Give a folder or s3://bucket/prefix.")
+    return os.fspath(named or "") or os.environ.get("NIGHTREEL_STORE") or str(state_directory() / "store")
 
 
-def open_store(named: str | None = None) -> Store:
+def open_store(named: str | Path | None = None) -> Store:
     """Open the store at a folder or `s3://bucket/prefix` (default: see store_uri). Nothing is read or created yet."""
     uri = store_uri(named)
     if uri.startswith("s3://"):
-        from nightreel.store.backends.s3 import S3Store  # boto3 takes 0.3 s to import: only where it is needed
+        try:
+            from nightreel.store.backends.s3 import S3Store  # boto3 takes 0.3 s to import: only where it is needed
+        except ModuleNotFoundError as error:
+            raise missing_extra(error, f"{uri}: a store on S3") from None
 
         return S3Store(uri)
     scheme, colon, _ = uri.partition("://")

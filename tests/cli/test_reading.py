@@ -181,7 +181,7 @@ def test_a_list_says_why_and_an_item_is_explained(tmp_path: Path) -> None:
     told = answer("explain", "u001", row["item_id"])
     assert (told["rank"], told["user"], told["left_out"]) == (1, "u001", None) and told["evidence"][0]["drop"] > 0
     text = call("explain", "u001", row["item_id"]).output
-    assert "rank 1 of the candidates" in text and "Leave-one-out evidence" in text and "of the votes" in text
+    assert "rank 1 of the list" in text and "Leave-one-out evidence" in text and "of the votes" in text
     (tmp_path / "history.txt").write_text("i001\ni003\n")
     by_history = answer("explain", "-", "i001", "--history", tmp_path / "history.txt")
     assert (by_history["left_out"], by_history["user"]) == ("seen", None)
@@ -295,3 +295,42 @@ def test_recommend_imports_nothing_heavy() -> None:
 def test_the_library_imports_nothing_heavy() -> None:
     done = run_alone("import sys, nightreel; print(sorted({n.split('.')[0] for n in sys.modules}))")
     assert not set(eval(done.stdout)) & {*HEAVY, "typer", "rich"}
+
+
+def test_items_are_left_out_and_pages_follow_one_another(tmp_path: Path) -> None:
+    whole = [row["item_id"] for row in answer("recommend", "u001", "-k", 8, "--json")["lists"]["u001"]]
+    page = answer("recommend", "u001", "-k", 4, "--offset", 4, "--json")["lists"]["u001"]
+    assert [row["item_id"] for row in page] == whole[4:] and [row["rank"] for row in page] == [5, 6, 7, 8]
+    (tmp_path / "out.txt").write_text("\n".join(whole[1:3]))
+    left = ("--exclude", whole[0], "--exclude", "nope", "--exclude-file", tmp_path / "out.txt")
+    result = call("recommend", "u001", "-k", 5, *left)
+    assert "1 items are not in this version: nope" in result.stderr
+    rest = [row["item_id"] for row in answer("recommend", "u001", "-k", 5, *left, "--json")["lists"]["u001"]]
+    assert len(rest) == 5 and not set(rest) & set(whole[:3])
+    call("recommend", "u001", "-k", 5, *left, "--out", tmp_path / "lists.parquet")
+    assert pq.read_table(tmp_path / "lists.parquet")["item_id"].to_pylist() == rest
+    with pytest.raises(UserError, match="--offset 4: --out writes whole lists"):
+        call("recommend", "u001", "--offset", 4, "--out", tmp_path / "lists.parquet")
+
+
+@pytest.mark.parametrize(("module", "arguments", "extra"), [
+    ("boto3", ["recommend", "u001", "--store", "s3://bucket/prefix"], "s3"),
+    ("uvicorn", ["serve"], "service"),
+    ("psutil", ["run"], "pipeline"),
+])  # fmt: skip
+def test_a_missing_extra_is_named_in_one_line(module: str, arguments: list[str], extra: str) -> None:
+    code = (
+        "import importlib.abc, sys\n"
+        "class Away(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        f"        if name.partition('.')[0] == '{module}':\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Away())\n"
+        f"sys.argv = ['nightreel', *{arguments}]\n"
+        "from nightreel.cli.main import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2]
+    )
+    assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert f"needs {module}, which is not installed. Install it: pip install 'nightreel[{extra}]'" in done.stderr

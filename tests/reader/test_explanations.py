@@ -7,10 +7,13 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from nightreel.bundle import editorial_rules
 from nightreel.bundle.item_facets import Facets
 from nightreel.bundle.item_table import ItemTable
+from nightreel.data.contract.schema import RULES_SCHEMA
 from nightreel.data.histories import Histories
 from nightreel.errors import UserError
 from nightreel.models.engine import Engine
@@ -20,11 +23,12 @@ from nightreel.models.training.lambdamart import fit_lambdamart
 from nightreel.models.training.training_examples import examples
 from nightreel.models.training.training_positions import tail, without_tail
 from nightreel.reader.explain.contributions import contributions, without_each
-from nightreel.reader.explain.explanations import evidence, measured, votes
+from nightreel.reader.explain.explanations import evidence, votes
+from nightreel.reader.explain.leave_one_out import measured
 from nightreel.reader.reader import Reader
 from nightreel.reader.slate import Question
 from tests.support import planted
-from tests.support.bundles import UNTIL, taste, write_bundle
+from tests.support.bundles import UNTIL, reseal, taste, write_bundle
 from tests.support.settings import settings
 
 TABLE = ItemTable(
@@ -32,6 +36,8 @@ TABLE = ItemTable(
     ((),) * planted.ITEMS, np.zeros(planted.ITEMS, bool), np.full(planted.ITEMS, -np.inf),
     np.full(planted.ITEMS, np.inf),
 )  # fmt: skip
+
+NONE = np.zeros(planted.ITEMS, bool)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +81,7 @@ def test_without_the_named_evidence_an_item_falls_further_than_without_random_ev
             others = rng.permutation(past.items[past.items != chosen[0]])[:3]
             drops = {
                 each.item_id: each.drop
-                for each in measured(engine, question, item, np.concatenate([chosen, others]), None, TABLE)[2]
+                for each in measured(engine, question, item, np.concatenate([chosen, others]), (NONE, NONE), TABLE)[2]
             }
             named.append(drops[f"i{chosen[0]}"])
             random.append(np.mean([drops[f"i{other}"] for other in others]))
@@ -162,3 +168,24 @@ def test_reasons_of_an_empty_history_need_no_evidence(reader: Reader) -> None:
     past = Histories.from_rows([([], [])])
     found = votes(reader.engine, Question(past, None, np.array([np.nan]), np.array([np.nan])), np.array([0, 1]), None)
     assert len(found.history) == 0 and evidence(found, 0, 3).tolist() == []
+
+
+@pytest.mark.parametrize("who", [{"user": "u001"}, {"user": "nobody"}, {"history": []}, {"history": ["i001", "i007"]}])
+def test_an_explanation_and_the_list_tell_one_place_and_one_score(reader: Reader, who: dict) -> None:
+    """For whoever it is, and also far down, where popular items complete the list."""
+    listed = reader.recommend(**who, k=30)
+    told = [reader.explain(each.item_id, **who) for each in listed]
+    assert [each.rank for each in told] == [each.rank for each in listed] and len(listed) > 15
+    assert [each.score for each in told] == pytest.approx([each.score for each in listed])
+
+
+def test_an_explanation_leaves_out_what_rules_hide(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "bundle")
+    first = Reader.open_bundle(tmp_path / "bundle").recommend("u001", k=1)[0].item_id
+    rule = pa.Table.from_pylist([{"rule": "hide", "target": first}], RULES_SCHEMA)
+    editorial_rules.write(tmp_path / "bundle", rule)
+    reseal(tmp_path / "bundle")
+    reader = Reader.open_bundle(tmp_path / "bundle")
+    listed = reader.recommend("u001", k=5)
+    assert [reader.explain(each.item_id, "u001").rank for each in listed] == [1, 2, 3, 4, 5]
+    assert reader.explain(first, "u001").left_out == "rule"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from nightreel.bundle.format import digest_of
+from nightreel.errors import UserError
 from nightreel.reader.live_reader import LiveReader
 from nightreel.reader.reader import Reader
 from nightreel.store import channels
@@ -153,3 +155,27 @@ def test_the_async_form_answers_from_the_version_of_its_moment(versions: Version
     with LiveReader(versions.store.uri, start=False) as live:
         listed = asyncio.run(live.ask(lambda reader: reader.recommend("u000", k=3)))
         assert listed == live.reader.recommend("u000", k=3)
+
+
+def test_a_forked_process_follows_the_channel_too(versions: Versions) -> None:
+    """Threads do not live on in a fork: it would serve the version of its birth for ever, and report no fault."""
+    with LiveReader(versions.store.uri, every_s=0.05) as live:
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            deadline = time.monotonic() + 20
+            while live.status.digest == versions.digests[0] and time.monotonic() < deadline:
+                time.sleep(0.02)
+            os.write(write, live.reader.digest.encode())
+            os._exit(0)
+        versions.publish(1)
+        assert os.read(read, 64).decode() == versions.digests[1] and os.waitpid(child, 0)[1] == 0
+
+
+def test_a_path_is_a_store_and_a_wrong_address_is_refused(versions: Versions) -> None:
+    with LiveReader(Path(versions.store.root), start=False) as live:
+        assert live.reader.recommend("u000", k=1) == Reader.open(Path(versions.store.root)).recommend("u000", k=1)
+    with pytest.raises(UserError, match="42: is no address of a store"):
+        Reader.open(42)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="every_s is 0"):
+        LiveReader(versions.store.uri, every_s=0)

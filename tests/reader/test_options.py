@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from nightreel.bundle.format import BundleError
 from nightreel.errors import UserError
 from nightreel.reader.options import RequestOptions
 from nightreel.reader.precompute import precompute
@@ -155,7 +156,7 @@ def test_everybodys_lists_are_read_where_they_are_stored(
     found = stored.recommend_users(*asked)  # type: ignore[arg-type]
     assert found.drop(["score"]).equals(computed[0].drop(["score"]))
     assert found["score"].to_pylist() == pytest.approx(computed[0]["score"].to_pylist())
-    with pytest.raises(TypeError):
+    with pytest.raises(BundleError, match="recommend_users failed"):
         stored.recommend_users(*asked, exclude_seen=False)  # type: ignore[arg-type]
 
 
@@ -188,12 +189,51 @@ def test_a_user_and_their_history_get_equal_lists(reader: Reader, wish: RequestO
 @pytest.mark.parametrize(("wishes", "message"), [
     ({"diversity": 1.5}, r"diversity is 1\.5\. Give a number from 0 to 1"),
     ({"explore": -0.1}, r"explore is -0\.1"),
-    ({"freshness": float("nan")}, "freshness is nan"),
-    ({"max_per_genre": 0}, "max_per_genre is 0. Give 1 or more"),
-    ({"audience_age": -1}, "audience_age is -1. Give years"),
-    ({"seed": -1}, "seed is -1. Give 0 or more"),
-    ({"exclude": ("x",) * 1001}, "exclude has 1001 entries; the maximum is 1000"),
+    ({"max_per_genre": 0}, "max_per_genre is 0. Give a whole number, 1 or more"),
+    ({"audience_age": -1}, "audience_age is -1. Give a whole number, 0 or more"),
+    ({"seed": -1}, "seed is -1. Give a whole number, 0 or more"),
+    ({"boosted": ("x",) * 1001}, "boosted has 1,001 entries; the maximum is 1,000"),
+    ({"exclude": ("x",) * 10_001}, "exclude has 10,001 entries; the maximum is 10,000"),
+    ({"genres": "Sci-Fi"}, r"genres is the text 'Sci-Fi'. Give a list, even of one: \['Sci-Fi'\]"),
+    ({"exclude": [257]}, r"exclude\[0\] is the number 257. Give a text. Ids are text: '257'"),
+    ({"exclude": 257}, "exclude is the number 257. Give a list of texts"),
+    ({"diversity": "high"}, "diversity is the text 'high'. Give a number"),
+    ({"freshness": float("nan")}, "freshness is the number nan. Give a number"),
+    ({"max_per_genre": True}, "max_per_genre is True. Give a whole number, 1 or more"),
 ])  # fmt: skip
 def test_wishes_out_of_range_are_refused(wishes: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         RequestOptions(**wishes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wishes", [
+    {}, {"diversity": 0.7}, {"pinned": ("i028", "i003")}, {"max_per_genre": 2}, {"freshness": 0.5},
+    {"genres": ("Sci-Fi",)}, {"explore": 0.4, "seed": 3},
+])  # fmt: skip
+@pytest.mark.parametrize("user", ["u001", "nobody"])
+def test_pages_repeat_and_pass_over_nothing(reader: Reader, user: str, wishes: dict[str, object]) -> None:
+    options = RequestOptions(**wishes)  # type: ignore[arg-type]
+    pages = [reader.recommend(user, k=4, offset=at, options=options) for at in range(0, 40, 4)]
+    listed = [each.item_id for page in pages for each in page]
+    assert pages[0] == reader.recommend(user, k=4, options=options) and len(listed) == len(set(listed))
+    if "max_per_genre" not in wishes:  # a cap holds for a page
+        assert set(listed) == {each.item_id for each in reader.recommend(user, k=40, options=options)}
+    if not options.reorders:
+        assert listed == [each.item_id for each in reader.recommend(user, k=40, options=options)]
+    assert [page[0].rank for page in pages if page] == [
+        at + 1 for at, page in zip(range(0, 40, 4), pages, strict=True) if page
+    ]
+
+
+def test_a_page_too_deep_to_reorder_is_refused(reader: Reader) -> None:
+    assert reader.recommend("u001", k=5, offset=100_000) == []
+    with pytest.raises(UserError, match=r"offset is 1001\. Where options or rules change the order"):
+        reader.recommend("u001", k=5, offset=1001, options=RequestOptions(diversity=0.2))
+
+
+def test_ten_thousand_items_can_be_left_out(reader: Reader) -> None:
+    out = [f"unknown {n}" for n in range(9_995)] + [each.item_id for each in reader.recommend("u001", k=5)]
+    left = reader.recommend("u001", k=30, options=RequestOptions(exclude=tuple(out)))
+    assert left and not {each.item_id for each in left} & set(out)
+    table = reader.recommend_users(["u001"], 30, exclude=out)
+    assert table["item_id"].to_pylist() == [each.item_id for each in left]

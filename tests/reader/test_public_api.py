@@ -11,11 +11,12 @@ import pytest
 import nightreel
 from nightreel import errors
 from nightreel.reader import live_reader, options, reader
+from nightreel.reader.requests import recent_events
 from nightreel.store.backends.local import LocalStore
 from nightreel.store.publisher import publish
 from tests.support.bundles import lineage, write_bundle
 
-MODULES = (errors, live_reader, options, reader)
+MODULES = (errors, live_reader, options, reader, recent_events)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def default_store(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_the_examples_run(module: ModuleType) -> None:
-    globs = {"reader": nightreel.Reader.open()} if module is reader else {}
+    globs = {"reader": nightreel.Reader.open()} if module in (reader, recent_events) else {}
     result = doctest.testmod(module, extraglobs=globs, report=True)
     assert result.attempted > 0 and result.failed == 0
 

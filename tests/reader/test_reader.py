@@ -230,7 +230,7 @@ def test_users_are_found_one_by_one_and_in_bulk(reader: Reader) -> None:
 def test_users_out_of_order_are_refused(tmp_path: Path) -> None:
     write_bundle(tmp_path / "bundle")
     path = tmp_path / "bundle" / "users.parquet"
-    pq.write_table(pa.table({"user_id": ["b", "a"]}), path)
+    pq.write_table(pa.table({"user_id": [f"u{n:03d}" for n in reversed(range(40))]}), path)
     reseal(tmp_path / "bundle")
     with pytest.raises(BundleError, match=r"users\.parquet: user ids are not in ascending order"):
         Reader.open_bundle(tmp_path / "bundle")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +94,20 @@ def test_the_reader_searches_what_may_be_shown(tmp_path: Path) -> None:
     assert not {"i003", "i005"} & set(ids) and len(ids) == 28
     assert [each.title for each in reader.search("romance 4", 1)] == ["Love story 4"]
     assert reader.search("nothing like it", 5) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 400_000, "e\u0301\u0323" * 60_000, "a" + "\u0301\u0323" * 100_000, "ab " * 100_000 + "zz"]
+)
+def test_time_is_linear_in_a_querys_length(index: WordIndex, text: str) -> None:
+    """Every form of a word with a letter left out took memory of the square of its length."""
+    began = time.process_time()
+    index.scores(text)
+    assert time.process_time() - began < 2
+
+
+def test_a_title_of_one_long_word_is_found(tmp_path: Path) -> None:
+    word = "tschu" * 4_000
+    pq.write_table(pa.table({"item_id": ["a"], "title": [word]}), tmp_path / "items.parquet")
+    own = WordIndex.build(Facets(tmp_path / "items.parquet"))
+    assert own.scores(word)[0] > 0 and own.scores("tschu")[0] > 0

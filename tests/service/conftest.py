@@ -40,8 +40,8 @@ def usual(store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Of an application that asks for no token."""
     monkeypatch.delenv("NIGHTREEL_TOKEN", raising=False)
     return Options(
-        store=store.uri, channel="live", refresh_s=60.0, threads=2, queue=8, timeout_s=5.0, body=50_000, cached=100,
-        feedback=str(tmp_path / "feedback"), slates=None,
+        store=store.uri, channel="live", refresh_s=60.0, threads=2, queue=8, timeout_s=5.0, body=50_000, cached=1_000_000,
+        feedback=str(tmp_path / "feedback"), slates=None, recent=str(tmp_path / "recent" / "recent.sqlite"),
     )  # fmt: skip
 
 

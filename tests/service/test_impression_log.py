@@ -19,11 +19,11 @@ from nightreel.data.dataset import load_dataset
 from nightreel.evaluation.logs.logged_slates import off_policy
 from nightreel.evaluation.metrics.bootstrap import Draws
 from nightreel.reader.reader import Reader
-from nightreel.service import event_files, impression_log
 from nightreel.service.app import build
-from nightreel.service.impression_log import SlateLog
 from nightreel.service.metrics import Metrics
 from nightreel.service.options import Options
+from nightreel.service.recording import event_files, impression_log
+from nightreel.service.recording.impression_log import SlateLog
 from nightreel.store.backends.local import LocalStore
 from nightreel.store.channels import resolve
 from nightreel.store.local_cache import fetch
@@ -113,7 +113,7 @@ def test_the_log_of_a_running_service_values_a_versions_lists(
         # Played once more: a tenth of all positive events, so that the test's window begins here, before any list.
         again = [reader.items.ids[reader.histories[n][0][-1]] for n in range(len(USERS))]
         plays = [{"user_id": u, "item_id": i, "event": "play"} for u, i in zip(USERS, again, strict=True)]
-        assert asked.post("/feedback", json={"events": plays}).json() == {"kept": 40}
+        assert asked.post("/feedback", json={"events": plays}).json()["kept"] == 40
         for turn in range(2):
             for n, user in enumerate(USERS):
                 wish = {"user": user, "k": 4, "explore": 0.6, "seed": len(USERS) * turn + n}
@@ -121,7 +121,7 @@ def test_the_log_of_a_running_service_values_a_versions_lists(
                 first = listed["items"][0]["item_id"]
                 if turn == 1 and int(first[1:]) % 4 == int(user[1:]) % 4:
                     like = {"user_id": user, "item_id": first, "event": "like", "slate_id": listed["slate_id"]}
-                    assert asked.post("/feedback", json={"events": [like]}).json() == {"kept": 1}
+                    assert asked.post("/feedback", json={"events": [like]}).json()["kept"] == 1
     run = prepare(tmp_path / "run", source)
     data = load_dataset(run / "data/validate")
     assert set(data.item_ids) == set(reader.items.ids) and data.user_ids == USERS

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -102,3 +104,50 @@ def test_more_than_may_wait_are_turned_away(client: Client, monkeypatch: pytest.
         thread.join()
     assert sorted(codes) == [200, 200, 503, 503]
     assert asked.get("/search", params={"q": "space 9"}).status_code == 200
+
+
+def test_every_error_is_json_and_has_a_request_id(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = client()
+
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("u001 said no")
+
+    for method, path, code in (("GET", "/no/such", 404), ("DELETE", "/recommend", 405), ("GET", "/feedback", 405)):
+        answer = asked.request(method, path)
+        assert (answer.status_code, set(answer.json())) == (code, {"error"}) and answer.headers["x-request-id"]
+    monkeypatch.setattr(Reader, "similar", fails)
+    answer = asked.get("/similar?item=i001", headers={"X-Request-Id": "abc-1"})
+    assert answer.status_code == 500 and "under the request id abc-1" in answer.json()["error"]
+    assert "u001" not in answer.text and answer.headers["x-request-id"] == "abc-1"
+    assert asked.get("/health", headers={"X-Request-Id": "a b\tc"}).headers["x-request-id"] != "a b\tc"
+
+
+def test_head_is_answered_as_get_without_a_body(client: Client) -> None:
+    asked = client()
+    for path in ("/health", "/ready", "/recommend?user=u001", "/recommend?user=u001", "/", "/no/such"):
+        by_get, by_head = asked.get(path), asked.head(path)
+        assert by_head.status_code == by_get.status_code and by_head.content == b"", path
+        assert by_head.headers["content-type"] == by_get.headers["content-type"]
+    assert asked.head("/health").headers["content-length"] == str(len(asked.get("/health").content))
+
+
+def test_a_length_and_chunks_together_are_refused(client: Client) -> None:
+    headers = {"Content-Length": "2", "Transfer-Encoding": "chunked", "Content-Type": "application/json"}
+    answer = client().post("/recommend", content=b"{}", headers=headers)
+    assert answer.status_code == 400 and "not both" in answer.json()["error"]
+
+
+def test_the_access_log_names_routes_and_no_persons(client: Client, tmp_path: Path) -> None:
+    asked = client(access_log=str(tmp_path / "logs" / "access.jsonl"))
+    asked.get("/recommend?user=u001&k=3", headers={"X-Request-Id": "r1"})
+    asked.get("/recommend?user=u001&k=3")
+    asked.head("/health")
+    asked.get("/explain?user=u001&item=zzz")
+    asked.get("/users/u001")
+    text = (tmp_path / "logs" / "access.jsonl").read_text()
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert [(row["method"], row["route"], row["status"]) for row in rows] == [
+        ("GET", "/recommend", 200), ("GET", "/recommend", 200), ("HEAD", "/health", 200), ("GET", "/explain", 404),
+        ("GET", "other", 404),
+    ]  # fmt: skip
+    assert rows[0]["request"] == "r1" and all(row["ms"] >= 0 for row in rows) and "u001" not in text

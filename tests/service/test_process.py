@@ -104,3 +104,37 @@ def test_the_command_without_its_libraries_says_what_to_install() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "pip install 'nightreel[service]'" in done.stderr
+
+
+@pytest.mark.end_to_end
+def test_connections_are_limited_in_number_and_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    monkeypatch.delenv("NIGHTREEL_TOKEN", raising=False)
+    store = LocalStore(tmp_path / "store")
+    write_bundle(tmp_path / "bundle")
+    publish(store, tmp_path / "bundle", channel="live", champion=None, lineage=lineage("r"))
+
+    def said(port: int, content: bytes) -> bytes:
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as line:
+            line.sendall(content)
+            found = b""
+            while part := line.recv(65536):
+                found += part
+            return found
+
+    with serve(store.uri, tmp_path / "state", "--header-timeout", "1", "--connections", "4") as served:
+        port = int(served.url.rpartition(":")[2])
+        slow = said(port, b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+        assert slow.startswith(b"HTTP/1.1 408 ") and b'{"error": "No complete request came within 1 seconds."}' in slow
+        body = said(port, b"POST /recommend HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+        assert body.startswith(b"HTTP/1.1 408 ") and b"No part of the request body came" in body
+        nonsense = said(port, b"\x16\x03\x01 nonsense\r\n\r\n")
+        assert nonsense.startswith(b"HTTP/1.1 400 ") and b'{"error": ' in nonsense
+        lines = [socket.create_connection(("127.0.0.1", port)) for _ in range(4)]
+        time.sleep(0.3)
+        assert b"503" in said(port, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")[:20]
+        for line in lines:
+            line.close()
+        time.sleep(0.3)
+        assert httpx.get(f"{served.url}/health").status_code == 200

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from nightreel.bundle import editorial_rules
 from nightreel.bundle.format import digest_of
 from nightreel.cli.versions import withdrawn_ids
 from nightreel.data.contract.schema import RULES_SCHEMA
-from nightreel.data.contract.tables import EVENTS_TABLE
 from nightreel.reader.options import RequestOptions
 from nightreel.reader.reader import Reader
 from nightreel.store import channels
@@ -149,22 +147,6 @@ def test_similar_search_explain(client: Client, store: LocalStore) -> None:
     assert told["rank"] == 1 and told["reasons"] and told["evidence"][0]["drop"] > 0
 
 
-def test_feedback_becomes_events_of_the_contract(client: Client, tmp_path: Path) -> None:
-    asked = client()
-    events = [
-        {"user_id": "u001", "item_id": "i003", "event": "like", "slate_id": "0" * 16, "position": 1, "propensity": 0.5},
-        {"user_id": "u001", "item_id": "i005", "event": "watch", "value": 0.75, "session_id": "s1"},
-    ]
-    for _ in range(2):
-        assert asked.post("/feedback", json={"events": events}).json() == {"kept": 2}
-    (path,) = (tmp_path / "feedback").iterdir()
-    assert path.stat().st_mode & 0o077 == 0
-    table = pyarrow.json.read_json(path)
-    assert table.num_rows == 4 and set(table.column_names) <= {column.name for column in EVENTS_TABLE.columns}
-    assert json.loads(path.read_text().splitlines()[0])["timestamp"].endswith("+00:00")
-    assert client(feedback=None).post("/feedback", json={"events": events}).status_code == 404
-
-
 def test_health_readiness_and_metrics(client: Client, store: LocalStore) -> None:
     asked = client()
     assert asked.get("/health").json() == {"status": "ok"}
@@ -188,7 +170,7 @@ def test_kept_answers_are_a_versions_own_and_bounded(client: Client, tmp_path: P
         write_bundle(tmp_path / f"b{n}", seed=n)
         digests.append(digest_of(tmp_path / f"b{n}"))
     publish(store, tmp_path / "b0", channel="live", champion=None, lineage=lineage("r0"))
-    asked = client(cached=3, store=store.uri)
+    asked = client(cached=9_000, store=store.uri)
     live = asked.app.state.answers.live  # type: ignore[attr-defined]
     before = [asked.get("/recommend", params={"user": "u001"}).json() for _ in range(2)]
     posted = [asked.post("/recommend", json={"user": "u001"}).json() for _ in range(2)]
@@ -201,7 +183,8 @@ def test_kept_answers_are_a_versions_own_and_bounded(client: Client, tmp_path: P
     for n in range(6):
         asked.get("/recommend", params={"user": f"u00{n}"})
         asked.post("/recommend", json={"user": f"u00{n}"})
-    assert len(asked.app.state.answers._kept) == 3  # type: ignore[attr-defined]
+    kept_bytes = asked.app.state.answers.kept  # type: ignore[attr-defined]
+    assert 1 < len(kept_bytes) < 6 and kept_bytes.size <= 9_000
 
     def cached() -> str:
         return next(
@@ -281,3 +264,68 @@ def test_what_is_withdrawn_shows_on_no_route_nor_among_kept_answers(client: Clie
     assert asked.app.state.answers.live.refresh()  # type: ignore[attr-defined]
     history = asked.get("/explorer/history", params={"user": "u004"}).json()
     assert past[-1] not in {each["item_id"] for each in history["items"]} and history["events"] == len(past)
+
+
+def test_a_url_takes_what_a_body_takes(client: Client) -> None:
+    """The same wish through both doors is the same list; no parameter is passed over."""
+    asked = client()
+    for wish in (
+        {"audience_age": 6}, {"genres": ["Romance"]}, {"exclude": ["i001", "i003"], "k": 3}, {"exclude_seen": False},
+        {"max_per_genre": 2, "diversity": 0.4}, {"pinned": ["i028"], "buried": ["i005"]}, {"offset": 3, "k": 4},
+        {"liked": ["i004"], "skipped": ["i006"]}, {"explore": 0.5, "seed": 3}, {"languages": ["zh"]}, {"shown": False},
+    ):  # fmt: skip
+        body = {"user": "u001", "k": 6, **wish}
+        found = asked.get("/recommend", params={n: ",".join(v) if isinstance(v, list) else v for n, v in body.items()})
+        assert found.status_code == 200 and found.json() == asked.post("/recommend", json=body).json(), wish
+        repeated = asked.get("/recommend", params=body)  # a parameter for each entry
+        assert repeated.json() == found.json(), wish
+    assert ids(asked.get("/recommend?user=u001&audience_age=0").json())
+
+
+def test_what_a_route_does_not_know_is_refused(client: Client) -> None:
+    asked = client()
+    for path, hint in (
+        ("/recommend?user_id=u001", "did you mean user?"), ("/recommend?limit=3", "query.limit: is not a parameter"),
+        ("/recommend?k=3&k=4", "query.k: is given more than once"), ("/similar?item=i001&page=2", "(this route takes item, k)"),
+        ("/search?q=space&genres=Drama", "query.genres"), ("/explain?item=i001&user=u001&k=3", "query.k"),
+        ("/health?x=1", "this route takes none"), ("/ready?x=1", "query.x"), ("/metrics?x=1", "query.x"),
+        ("/explorer/history?user=u001&k=3", "query.k"),
+    ):  # fmt: skip
+        answer = asked.get(path)
+        assert answer.status_code == 422 and hint in answer.json()["error"], (path, answer.text)
+    for path in ("/recommend?k=3", "/feedback?k=3", "/explorer/beside?k=3"):
+        assert asked.post(path, json={}).status_code == 422, path
+
+
+def test_pages_of_a_list_make_up_the_list(client: Client, store: LocalStore) -> None:
+    asked, reader = client(), Reader.open(store.uri)
+    whole = reader.recommend("u001", k=30)
+    pages = [asked.get("/recommend", params={"user": "u001", "k": 7, "offset": at}).json() for at in range(0, 35, 7)]
+    assert [each for page in pages for each in ids(page)] == [each.item_id for each in whole]
+    assert [item["rank"] for page in pages for item in page["items"]] == list(range(1, len(whole) + 1))
+    shown = ids(pages[0]) + ids(pages[1])
+    rest = asked.post("/recommend", json={"user": "u001", "k": 7, "exclude": shown}).json()
+    assert not set(ids(rest)) & set(shown)
+    many = asked.post("/recommend", json={"user": "u001", "exclude": [f"x{n}" for n in range(9_990)] + shown[:5]})
+    assert many.status_code == 413, "this client's limit is 50 kB"
+
+
+def test_kept_answers_are_limited_by_their_bytes(client: Client) -> None:
+    asked = client(cached=40_000)
+    for n in range(60):
+        assert asked.get("/recommend", params={"k": 30, "reasons": True, "seed": n}).status_code == 200
+        assert asked.post("/recommend", json={"k": 30, "reasons": True, "seed": n}).status_code == 200
+    by_post = asked.app.state.answers.kept  # type: ignore[attr-defined]
+    by_get = asked.app.state.kept  # type: ignore[attr-defined]
+    for kept in (by_post, by_get):
+        assert 0 < len(kept) < 30 and 20_000 < kept.size <= 40_000
+    before = len(by_get)
+    assert asked.get("/recommend?visit=1").status_code == 422 and len(by_get) == before
+
+
+def test_a_list_drawn_at_random_is_not_kept(client: Client) -> None:
+    asked = client()
+    drawn = [ids(asked.get("/recommend?user=u001&k=8&explore=0.6").json()) for _ in range(5)]
+    assert len({tuple(each) for each in drawn}) > 1
+    seeded = [asked.get("/recommend?user=u001&k=8&explore=0.6&seed=3").json() for _ in range(2)]
+    assert seeded[0] == seeded[1]

@@ -48,10 +48,12 @@ def write_bundle(
     expires: dict[int, float] | None = None,
     published: dict[int, float] | None = None,
     key: bytes | None = None,
+    members: dict[str, dict[str, float]] | None = None,
     **config: Any,
 ) -> str:
     """Write and seal a bundle; returns its digest. User u<n> watched items of taste n % 2; the last two items have
-    no events at all. `expires`, `published`: item → epoch seconds; `key`: users are pseudonyms under it."""
+    no events at all. `expires`, `published`: item → epoch seconds; `key`: users are pseudonyms under it; `members`: with
+    their settings, HYPER unless given."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True)
     settings = {"name": "test", "clock": "time", "exclude_seen": True, "data_until": UNTIL}
@@ -69,7 +71,7 @@ def write_bundle(
     vectors = np.eye(2, 16, dtype=np.float32)[[taste(i) for i in range(items)]] + rng.normal(0, 0.1, (items, 16))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     np.save(folder / "vectors.npy", vectors)
-    _engine(histories, folder, vectors, settings["clock"] == "time").save(folder)
+    _engine(histories, folder, vectors, settings["clock"] == "time", members or HYPER).save(folder)
     return seal(folder, settings)
 
 
@@ -99,11 +101,13 @@ def _histories(rng: np.random.Generator, users: int, items: int, watched: int, c
     return Histories.from_rows(rows)
 
 
-def _engine(histories: Histories, folder: Path, vectors: np.ndarray, clock: bool) -> Engine:
+def _engine(
+    histories: Histories, folder: Path, vectors: np.ndarray, clock: bool, hyper: dict[str, dict[str, float]]
+) -> Engine:
     catalogue = catalogue_of(pq.read_table(folder / "items.parquet"), vectors)
     members = {
-        name: fit_member(name, histories, catalogue, spec(name).config.model_validate(hyper), clock=clock)
-        for name, hyper in HYPER.items()
+        name: fit_member(name, histories, catalogue, spec(name).config.model_validate(own), clock=clock)
+        for name, own in hyper.items()
     }
     statistics = ItemStatistics.fit(histories, catalogue, [7, float("inf")], 8, clock)
     return Engine(members, statistics, catalogue, Blend(FUSION, (), ""), cutoff=20, shortlist=60, now=UNTIL + 1)

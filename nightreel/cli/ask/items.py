@@ -37,7 +37,7 @@ def explain(
     result = reader.explain(item, None if history else user, history=past)
     if as_json:
         return print_json({"version": reader.digest, "user": None if history else user, **asdict(result)})
-    rank = f"rank {result.rank} of the candidates" if result.rank else "not among the candidates"
+    rank = f"rank {result.rank:,} of the list" if result.rank else "not in the list"
     excluded = f", excluded: {result.left_out}" if result.left_out else ""
     typer.echo(f"{result.title or result.item_id}: {rank}{excluded}")
     for reason in result.reasons:

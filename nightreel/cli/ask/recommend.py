@@ -5,6 +5,7 @@ Imports neither Prefect nor torch nor anything else that is slow to load.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,21 @@ if TYPE_CHECKING:
     from nightreel.bundle.clock import Moment as Time
     from nightreel.reader.reader import Reader
     from nightreel.reader.results import Recommendation
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is wanted of each list. why: with reasons."""
+
+    k: int
+    offset: int
+    options: RequestOptions
+    why: bool
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """As arguments of Reader.recommend."""
+        return {"k": self.k, "offset": self.offset, "options": self.options, "reasons": self.why}
 
 
 def register(app: typer.Typer) -> None:
@@ -68,6 +84,20 @@ def recommend(
         int | None,
         typer.Option("--audience-age", metavar="YEARS", min=0, help="Only items suitable for viewers of this age."),
     ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", metavar="ITEM", help="Leave out this item; can be repeated.")
+    ] = None,
+    exclude_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--exclude-file",
+            metavar="FILE",
+            help="Leave out these items: one id per line, or a .parquet or .csv with item_id.",
+        ),
+    ] = None,
+    offset: Annotated[
+        int, typer.Option("--offset", metavar="N", min=0, help="Pass over the first N places of each list.")
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Recommend items for users or for a history; unknown users get popular items."""
@@ -80,15 +110,21 @@ def recommend(
             f"--out {out}: writes users' lists to a .parquet file. Give a name that ends in .parquet, and user ids or "
             "--users FILE."
         )
+    if out is not None and offset:
+        raise UserError(f"--offset {offset}: --out writes whole lists. Leave it out, or ask for more places with -k.")
+    left_out = [*(exclude or []), *(tables.read_column(exclude_file, "item_id") if exclude_file else [])]
+    options = RequestOptions(audience_age=audience_age, exclude=tuple(left_out))
     ids, cells = tables.read_users(users_file) if users_file else (list(dict.fromkeys(users or [])), None)
     reader = Reader.open(at, channel=channel, version=version)
     when = reader.clock.moment(moment)
+    _note_unknown(reader, left_out)
+    request = Wanted(k, offset, options, why)
     if history is not None:
-        return _for_history(reader, tables.read_column(history, "item_id"), k, when, audience_age, why, as_json)
+        return _for_history(reader, tables.read_column(history, "item_id"), when, request, as_json)
     times = [when] * len(ids) if cells is None else [_time_of(reader, cell, when) for cell in cells]
     # A written table excludes seen items by default, because it is what gets scored and sent out.
-    exclude = not seen if seen is not None else (True if out is not None else None)
-    return _for_users(reader, ids, k, times, exclude, out, audience_age, why, as_json)
+    without = not seen if seen is not None else (True if out is not None else None)
+    return _for_users(reader, ids, times, without, out, request, as_json)
 
 
 def _time_of(reader: Reader, cell: object, default: Time) -> Time:
@@ -97,10 +133,16 @@ def _time_of(reader: Reader, cell: object, default: Time) -> Time:
     return default if time is None else time
 
 
-def _for_history(
-    reader: Reader, items: list[str], k: int, when: Time, age: int | None, why: bool, as_json: bool
-) -> None:
-    results = reader.recommend(history=items, k=k, at=when, options=RequestOptions(audience_age=age), reasons=why)
+def _note_unknown(reader: Reader, items: list[str]) -> None:
+    """Say which of the items to leave out the version does not know: the id may be misspelt."""
+    unknown = reader.unknown(items)
+    if unknown:
+        more = "…" if len(unknown) > 5 else ""
+        note(f"--exclude: {len(unknown)} items are not in this version: {', '.join(unknown[:5])}{more}")
+
+
+def _for_history(reader: Reader, items: list[str], when: Time, wanted: Wanted, as_json: bool) -> None:
+    results = reader.recommend(history=items, at=when, **wanted.arguments)
     rows = [_row(reader, result) for result in results]
     skipped = reader.unknown(items)
     if as_json:
@@ -114,12 +156,10 @@ def _for_history(
 def _for_users(
     reader: Reader,
     ids: list[str],
-    k: int,
     times: list[Time],
     exclude: bool | None,
     out: Path | None,
-    age: int | None,
-    why: bool,
+    wanted: Wanted,
     as_json: bool,
 ) -> None:
     """Print or write the lists of users. times: one for each user."""
@@ -127,7 +167,14 @@ def _for_users(
     if out is not None:
         # With one time for all users, the lists precomputed with the version can be used.
         when = times[0] if len(set(times)) == 1 else times
-        table = reader.recommend_users(ids, k, at=when, exclude_seen=exclude, audience_age=age)
+        table = reader.recommend_users(
+            ids,
+            wanted.k,
+            at=when,
+            exclude_seen=exclude,
+            audience_age=wanted.options.audience_age,
+            exclude=wanted.options.exclude,
+        )
         tables.write_parquet(table, out)
         facts = {"out": str(out), "users": len(ids), "unknown_users": len(unknown), "rows": table.num_rows}
         if as_json:
@@ -136,12 +183,7 @@ def _for_users(
             f"{out}: {table.num_rows:,} rows for {len(ids):,} users ({len(unknown):,} unknown users got popular "
             f"items), version {reader.digest[:12]}"
         )
-    request: dict[str, Any] = {
-        "k": k,
-        "exclude_seen": exclude,
-        "options": RequestOptions(audience_age=age),
-        "reasons": why,
-    }
+    request = {"exclude_seen": exclude, **wanted.arguments}
     lists = {
         user: [_row(reader, result) for result in reader.recommend(user, at=when, **request)]
         for user, when in zip(ids, times, strict=True)

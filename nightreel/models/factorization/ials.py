@@ -129,10 +129,18 @@ class Ials:
         return np.asarray(self.items, np.float64)
 
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
-        """[n, n_items] scores of the folded-in histories; zeros for an empty one."""
+        """[n, n_items]; zeros for an empty history."""
+        return np.asarray(self.queries(histories) @ self.items.T, np.float32)
+
+    @property
+    def keys(self) -> npt.NDArray[Any]:
+        """[n_items, factors] of the items."""
+        return self.items
+
+    def queries(self, histories: Histories) -> npt.NDArray[Any]:
+        """[n, factors] of the histories, each solved for by itself."""
         profile = weighted_matrix(histories, recency_weights(histories, self.decay), len(self.items))
-        users = solved(profile, self._exact, self.unobserved, self.regularisation)
-        return np.asarray(users.astype(np.float32) @ self.items.T, np.float32)
+        return solved(profile, self._exact, self.unobserved, self.regularisation).astype(np.float32)
 
     def arrays(self) -> Arrays:
         """The items' factors and the parameters of the fold-in."""

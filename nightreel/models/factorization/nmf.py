@@ -19,6 +19,7 @@ import numpy.typing as npt
 from nightreel.data.histories import FloatArray, Histories
 from nightreel.models.base import Arrays, Catalogue, Scores
 from nightreel.models.config import Count, ModelConfig, NotNegative, Positive, Seed
+from nightreel.models.fixed_blocks import product
 from nightreel.models.item_to_item import binary_matrix, recency_weights, weighted_matrix
 from nightreel.models.registry import register
 
@@ -85,14 +86,23 @@ class Nmf:
         return replace(self, decay=config.decay)
 
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
-        """[n, n_items] scores >= 0; zeros for an empty history."""
+        """[n, n_items] >= 0; zeros for an empty history."""
+        return np.asarray(self.queries(histories) @ self.parts.T, np.float32)
+
+    @property
+    def keys(self) -> npt.NDArray[Any]:
+        """[n_items, parts] the items' shares of the parts."""
+        return self.parts
+
+    def queries(self, histories: Histories) -> npt.NDArray[Any]:
+        """[n, parts] the histories' shares."""
         profile = weighted_matrix(histories, recency_weights(histories, self.decay), len(self.parts))
         wanted = np.asarray(profile @ self.parts)
         gram = self.parts.T @ self.parts
         users = wanted.copy()
         for _ in range(UPDATES):
-            users *= wanted / (users @ gram + TINY)
-        return np.asarray(users @ self.parts.T, np.float32)
+            users *= wanted / (product(users, gram) + TINY)
+        return users
 
     def arrays(self) -> Arrays:
         """The items' factors and the decay."""

@@ -77,9 +77,18 @@ class Svd:
         return replace(self, decay=config.decay)
 
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
-        """[n, n_items] scores; zeros for an empty history."""
+        """[n, n_items]; zeros for an empty history."""
+        return np.asarray(self.queries(histories) @ self.outputs.T, np.float32)
+
+    @property
+    def keys(self) -> npt.NDArray[Any]:
+        """[n_items, factors] what a history's factors are multiplied with."""
+        return self.outputs
+
+    def queries(self, histories: Histories) -> npt.NDArray[Any]:
+        """[n, factors] of the histories."""
         profile = weighted_matrix(histories, recency_weights(histories, self.decay), len(self.inputs))
-        return np.asarray((profile @ self.inputs) @ self.outputs.T, np.float32)
+        return np.asarray(profile @ self.inputs)
 
     def arrays(self) -> Arrays:
         """Both scalings of the item factors, under the names that published versions have, and the decay."""

@@ -88,8 +88,13 @@ class ContentKnn:
         return replace(self, decay=config.decay)
 
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
-        """[n, n_items] cosines in [-1, 1]; zeros for an empty history."""
-        return np.asarray(self._profiles(histories) @ self.vectors.T, dtype=np.float32)
+        """[n, n_items] cosine in [-1, 1]; zeros for an empty history."""
+        return np.asarray(self.queries(histories) @ self.vectors.T, dtype=np.float32)
+
+    @property
+    def keys(self) -> npt.NDArray[Any]:
+        """[n_items, d] the vectors."""
+        return self.vectors
 
     def search(
         self, histories: Histories, exclude: Histories | None, hidden: npt.NDArray[np.bool_] | None, k: int
@@ -98,7 +103,7 @@ class ContentKnn:
         other."""
         if self.nearest is None:
             return None
-        profiles, n = self._profiles(histories), len(self.vectors)
+        profiles, n = self.queries(histories), len(self.vectors)
         listed = np.zeros((len(histories), k), np.int32), np.full((len(histories), k), -np.inf, np.float32)
         hidden = np.zeros(n, np.bool_) if hidden is None else hidden
         for row in np.flatnonzero(profiles.any(axis=1)).tolist():
@@ -107,8 +112,8 @@ class ContentKnn:
             listed[0][row, : len(items)], listed[1][row, : len(items)] = items, values
         return Found(listed, profiles, self.vectors)
 
-    def _profiles(self, histories: Histories) -> npt.NDArray[np.float32]:
-        """[n, d] decayed mean vectors of unit length; zero for an empty history."""
+    def queries(self, histories: Histories) -> npt.NDArray[Any]:
+        """[n, d] decayed means of unit length; zero for an empty history."""
         decayed = weighted_matrix(histories, recency_weights(histories, self.decay), len(self.vectors))
         return unit_rows(np.asarray(decayed @ self.vectors, dtype=np.float32))
 

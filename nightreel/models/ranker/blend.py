@@ -74,8 +74,12 @@ class Blend:
 
 
 def weighted_sum(matrix: npt.NDArray[np.float32], weights: Sequence[float]) -> npt.NDArray[np.float32]:
-    """[p] weighted sums of features [p, columns]; unknown features (NaN) count as 0."""
-    return np.asarray(np.nan_to_num(matrix, nan=0.0) @ np.asarray(weights, np.float32), np.float32)
+    """[p] sums of features [p, columns] times weights [columns]; an unknown feature (NaN) counts as 0.
+
+    Summed row by row, not as a matrix product, whose rounding would depend on the number of rows.
+    """
+    terms = np.nan_to_num(np.ascontiguousarray(matrix), nan=0.0) * np.asarray(weights, np.float32)
+    return np.asarray(terms.sum(axis=1), np.float32)
 
 
 def terms_of_sum(matrix: npt.NDArray[np.float32], weights: Sequence[float]) -> npt.NDArray[np.float64]:

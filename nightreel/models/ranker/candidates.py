@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from nightreel.models.top_k import ordered, top_items
 
 HIDDEN = np.float32(-np.inf)
 FUSION_OFFSET = 20.0
+SPARE = 8  # items beyond k whose product is taken by itself, since rounding may have put them on the wrong side of k
+NOISE = np.float32(1e-5)  # of the largest product: what lies so close to the lowest one is rounding, not evidence
+PAIRS = 512  # products at once: their factors stay in the processor's cache
 NO_SHORTLIST = 5000  # for versions without this setting, which rank all candidates
 
 
@@ -37,6 +40,53 @@ class Dense:
     def at(self, rows: IntArray, items: IntArray) -> npt.NDArray[np.float32]:
         """[p] scores of pairs of row and item."""
         return self.scores[rows, items]
+
+
+@dataclass(frozen=True, eq=False)
+class Products:
+    """Scores that are products of factors: [n, d] queries, [n_items, d] keys.
+
+    BLAS rounds by shape, so a row alone and in a batch differ in the last bit, which is enough to swap two items. A
+    matrix product only proposes; what ranks is each product by itself.
+    """
+
+    queries: npt.NDArray[Any]
+    keys: npt.NDArray[Any]
+    proposed: Scores
+    floor: npt.NDArray[np.float32]
+
+    @classmethod
+    def of(cls, queries: npt.NDArray[Any], keys: npt.NDArray[Any], unseen: Callable[[Scores], Scores]) -> Self:
+        """unseen: sets what may not be taken to -inf."""
+        scores = np.asarray(queries @ keys.T, np.float32)
+        least = scores.min(axis=1)
+        floor = least + NOISE * np.maximum(scores.max(axis=1), -least)
+        return cls(queries, keys, unseen(scores), floor)
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    def top(self, k: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """[n, k]."""
+        items = np.sort(top_items(self.proposed, k + SPARE), axis=1)
+        rows = np.repeat(np.arange(len(items)), items.shape[1])
+        values = self.at(rows, items.ravel().astype(np.int64)).reshape(items.shape)
+        values[~np.isfinite(np.take_along_axis(self.proposed, items, axis=1))] = HIDDEN
+        order = np.argsort(-values, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(items, order, axis=1), np.take_along_axis(values, order, axis=1)
+
+    def at(self, rows: IntArray, items: IntArray) -> npt.NDArray[np.float32]:
+        """[p]."""
+        values = np.empty(len(rows), np.float32)
+        for start in range(0, len(rows), PAIRS):
+            part = slice(start, start + PAIRS)
+            values[part] = _dots(self.queries[rows[part]], self.keys[items[part]])
+        return values
+
+
+def _dots(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """[p] dot products of [p, d] and [p, d], each summed by itself."""
+    return np.asarray(np.einsum("pd,pd->p", left, right), np.float32)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from nightreel.bundle.context_popularity import FACETS, name
 from nightreel.bundle.item_facets import Facets
@@ -20,7 +19,7 @@ from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.models.engine import Engine
 from nightreel.models.ranker.candidates import FUSION_OFFSET, Candidates
 from nightreel.reader.explain.contributions import BEHAVIOUR, CONTENT, POPULAR, additive, contributions, kind_of
-from nightreel.reader.results import Evidence, Reason
+from nightreel.reader.results import Reason
 from nightreel.reader.slate import Question
 
 NAMED = 2  # history items named in one reason
@@ -188,53 +187,3 @@ def _matches(item: int, past: Histories, table: ItemTable, facets: Facets, hidde
             named = tuple(table.ids[i] for i in shown if set(rows[i]) & set(common))
             matches.append(Reason(kind, f"{words}: {', '.join(common[:3])}", named, tuple(common), 0.0))
     return matches
-
-
-def measured(
-    engine: Engine, question: Question, item: int, history: IntArray, hidden: Mask | None, table: ItemTable
-) -> tuple[float, int | None, tuple[Evidence, ...]]:
-    """Measure leave-one-out evidence.
-
-    Args:
-        engine: The models.
-        question: The request.
-        item: Row of the explained item.
-        history: Rows of history items to leave out, one at a time.
-        hidden: [n_items] items that may not be shown.
-        table: The items.
-
-    Returns:
-        The item's score, its rank (None: not a candidate), and the change of both without each history item, largest
-            drop first. The time and the hidden items stay the same.
-    """
-    past = question.past
-    rows = [past, *(past.where(past.items != each) for each in history.tolist())]
-    lengths = [len(row.items) for row in rows]
-    histories = Histories(
-        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        np.concatenate([row.items for row in rows]),
-        np.concatenate([row.times for row in rows]),
-    )
-    moments, exclude = np.repeat(question.moments, len(rows)), question.exclude
-    exclude = exclude.take(np.zeros(len(rows), np.int64)) if exclude is not None else None
-    found, columns, matrix = engine.candidates(histories, moments, exclude, hidden)
-    scores = engine.blend.score(found, tuple(engine.members), columns, matrix)
-    standings = [_standing(found, scores, row, item) for row in range(len(rows))]
-    score, rank = standings[0]
-    fallen = [
-        Evidence(table.ids[i], table.titles[i], score - value, place)
-        for i, (value, place) in zip(history.tolist(), standings[1:], strict=True)
-    ]
-    return score, rank, tuple(sorted(fallen, key=lambda each: -each.drop))
-
-
-def _standing(found: Candidates, scores: npt.NDArray[np.float32], row: int, item: int) -> tuple[float, int | None]:
-    """Score and rank (from 1) of an item in a row; if it is not a candidate, the lowest score of one, and None."""
-    own = found.rows == row
-    items, values = found.items[own], scores[own]
-    place = np.flatnonzero(items == item)
-    if not len(place):
-        return float(values.min()) if len(values) else 0.0, None
-    value = values[place[0]]
-    ahead = (values > value) | ((values == value) & (items < item))
-    return float(value), 1 + int(ahead.sum())

@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from nightreel.errors import UserError
 from nightreel.reader.interests import interests
 from nightreel.reader.reader import Reader
 from nightreel.service.canary import Beside
+from nightreel.service.parameters import refuse_unknown
 from nightreel.service.routes import list_of
 from nightreel.service.schemas import Id, ListRequest, Strict
 from nightreel.service.worker_pool import Answers
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(dependencies=[Depends(refuse_unknown)], include_in_schema=False)
 PAGE = Path(__file__).parent / "page"
 HEADERS = {
     "cache-control": "no-cache",

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from nightreel.data.histories import FloatArray, Histories, ItemArray
 from nightreel.models.base import Arrays, Catalogue, Scores
+from nightreel.models.fixed_blocks import product
 from nightreel.models.neural.gru.config import GruConfig
 from nightreel.models.neural.torch_training import Weights, plain, seeded, sigmoid
 from nightreel.models.registry import register
@@ -70,13 +71,15 @@ class Recurrent:
         events = latest(histories, self.window)
         states = recurrence(w, events)
         last = states[:, -1]
-        weight = np.einsum("nd,ntd->nt", last @ w["asks.weight"].T, states) / np.sqrt(np.float32(states.shape[2]))
+        weight = np.einsum("nd,ntd->nt", product(last, w["asks.weight"].T), states) / np.sqrt(
+            np.float32(states.shape[2])
+        )
         weight = np.where(events == NONE, np.float32(-1e9), weight)
         weight = np.exp(weight - weight.max(axis=1, keepdims=True))
         weight /= weight.sum(axis=1, keepdims=True)
         pooled = np.einsum("nt,ntd->nd", weight, states)
-        joined = np.concatenate([last, pooled], axis=1) @ w["joins.weight"].T
-        scores = joined.astype(np.float32) @ w["items.weight"].T + w["bias"]
+        joined = product(np.concatenate([last, pooled], axis=1), w["joins.weight"].T)
+        scores = product(joined.astype(np.float32), w["items.weight"].T) + w["bias"]
         scores[histories.lengths == 0] = 0.0
         return np.asarray(scores, np.float32)
 
@@ -122,8 +125,8 @@ def recurrence(w: Weights, events: ItemArray) -> npt.NDArray[np.float32]:
     for step in range(events.shape[1]):
         there = np.flatnonzero(events[:, step] != NONE)
         before = state[there]
-        given = w["items.weight"][events[there, step]] @ w["gru.weight_ih_l0"].T + w["gru.bias_ih_l0"]
-        held = before @ w["gru.weight_hh_l0"].T + w["gru.bias_hh_l0"]
+        given = product(w["items.weight"][events[there, step]], w["gru.weight_ih_l0"].T) + w["gru.bias_ih_l0"]
+        held = product(before, w["gru.weight_hh_l0"].T) + w["gru.bias_hh_l0"]
         reset = sigmoid(given[:, :units] + held[:, :units])
         update = sigmoid(given[:, units : 2 * units] + held[:, units : 2 * units])
         new = np.tanh(given[:, 2 * units :] + reset * held[:, 2 * units :])

@@ -20,9 +20,10 @@ import numpy.typing as npt
 
 from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.models.base import Arrays, Catalogue, Scores
+from nightreel.models.fixed_blocks import product
 from nightreel.models.neural.sequences import gap_buckets
 from nightreel.models.neural.transformer.config import TransformerConfig
-from nightreel.models.neural.transformer.numpy_forward import FORM, LINES, last_states
+from nightreel.models.neural.transformer.numpy_forward import FORM, last_states
 from nightreel.models.registry import register
 
 if TYPE_CHECKING:
@@ -170,12 +171,7 @@ class Transformer:
         scores = np.zeros((len(histories), len(self.items)), np.float32)
         filled = np.flatnonzero(histories.lengths > 0)
         states = self.states(histories, filled)
-        vectors, bias = self.items.T, np.asarray(self.weights["bias"])
-        block = np.zeros((LINES, states.shape[1]), np.float32)
-        for start in range(0, len(filled), LINES):
-            rows = filled[start : start + LINES]
-            block[: len(rows)] = states[start : start + LINES]
-            scores[rows] = (block @ vectors)[: len(rows)] + bias
+        scores[filled] = product(states, self.items.T) + np.asarray(self.weights["bias"])
         return scores
 
     def states(self, histories: Histories, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:

@@ -12,15 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nightreel.models.fixed_blocks import LINES
+
 Floats = npt.NDArray[np.float32]
 Weights = Mapping[str, npt.NDArray[Any]]
 EPSILON = np.float32(1e-5)
-THETA = 10_000.0  # both are GPTNeoXConfig's defaults
-LINES = 8
-"""Rows of every matrix product: a fixed number, so small that a single BLAS kernel computes them all. Otherwise
-rounding depends on a row's position: without AVX-512, OpenBLAS rounds the 7th row of a dozen differently from the
-6th."""
-FORM = "form"  # array with the form of a pretrained checkpoint, as bytes of JSON; absent without one
+THETA = 10_000.0  # both are GPTNeoXConfig's own
+FORM = "form"  # among the weights where the layers are a pretrained checkpoint's: which ones, as bytes of JSON
 
 
 def normalised(x: Floats, weight: Floats, bias: Floats, epsilon: np.float32 = EPSILON) -> Floats:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from nightreel.data.histories import FloatArray, Histories
 from nightreel.models.base import Arrays, Catalogue, Scores
+from nightreel.models.fixed_blocks import product
 from nightreel.models.item_to_item import binary_matrix, recency_weights, weighted_matrix
 from nightreel.models.neural.torch_training import Weights, plain, seeded
 from nightreel.models.neural.vae.config import VaeConfig
@@ -70,9 +71,9 @@ class Vae:
         length = np.sqrt(np.asarray(profile.multiply(profile).sum(axis=1)).ravel())
         entered = np.asarray(profile @ w["enter.weight"].T) / np.maximum(length, 1e-12)[:, None]
         hidden = np.tanh(entered + w["enter.bias"])
-        latent = hidden @ w["mean.weight"].T + w["mean.bias"]
-        left = np.tanh(latent @ w["leave.weight"].T + w["leave.bias"])
-        scores = left.astype(np.float32) @ w["out.weight"].T + w["out.bias"]
+        latent = product(hidden, w["mean.weight"].T) + w["mean.bias"]
+        left = np.tanh(product(latent, w["leave.weight"].T) + w["leave.bias"])
+        scores = product(left.astype(np.float32), w["out.weight"].T) + w["out.bias"]
         scores[histories.lengths == 0] = 0.0
         return np.asarray(scores, np.float32)
 

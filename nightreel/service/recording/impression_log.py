@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
-from nightreel.service.event_files import EventFiles
 from nightreel.service.metrics import Metrics
+from nightreel.service.recording.event_files import EventFiles
 
 PAUSE_S = 0.5  # between two writes
 MOST_WAITING = 20_000  # lists: about two seconds at the highest rate

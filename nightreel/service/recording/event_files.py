@@ -24,17 +24,21 @@ class EventFiles:
         self._day, self._number = "", 0
 
     def append(self, content: bytes) -> None:
-        """Append lines and flush them; raises OSError."""
+        """Append lines, all or none; raises OSError, and cuts the file back to what it was, if the disk is full."""
         with self._lock:
             today = f"{datetime.now(UTC):%Y-%m-%d}"
             if today != self._day:
                 self._day, self._number = today, 0
             path = self._folder / f"events-{today}-{self._own}-{self._number}.jsonl"
             target = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            before = os.fstat(target).st_size
             try:
                 view = memoryview(content)
                 while view:
                     view = view[os.write(target, view) :]
                 self._number += os.fstat(target).st_size >= MOST_BYTES
+            except OSError:
+                os.ftruncate(target, before)
+                raise
             finally:
                 os.close(target)

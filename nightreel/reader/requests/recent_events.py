@@ -1,0 +1,310 @@
+"""What users did since the version was made: kept in an embedded database, and part of their next request.
+
+    recent = RecentEvents("recent.sqlite", key)
+    recent.add([Event("148", "257", "dislike")])
+    reader.recommend("148", k=10, recent=recent.of("148"))
+
+SQLite in WAL mode: several processes read and write one file, and each sees at once what another has told. Users stand
+in it under pseudonyms alone, and whatever is older than the retention is deleted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import math
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from nightreel.data.contract.tables import EVENTS, EVENTS_WITHOUT_ITEM, VALUE_BOUNDS
+from nightreel.data.privacy import load_key, pseudonym
+from nightreel.errors import UserError
+from nightreel.stage import state_directory
+
+LIKED = {"play": -math.inf, "like": -math.inf, "favorite": -math.inf, "share": -math.inf, "watch": 0.5, "rating": 3.0}
+"""Events that count as newest events of the history, with the least value; without a value they count."""
+DISLIKED = ("dislike", "skip")
+LEAST_RATING = 2.0  # ratings up to it count as a dislike
+SEEN = (*LIKED, "comment", "dislike", "skip")
+"""Events after which an item is no longer new to the user."""
+RETENTION_S = 30 * 86_400.0
+MOST = 500  # newest events of a user that are read
+WAIT_S = 5.0  # for another process that writes
+GARBLED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]")
+"""What the events table refuses in ids: characters that only a broken encoding puts there."""
+TABLES = """
+CREATE TABLE IF NOT EXISTS events (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, user TEXT NOT NULL, item TEXT NOT NULL, event TEXT NOT NULL, value REAL,
+    time REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS of_user ON events (user, number);
+CREATE INDEX IF NOT EXISTS by_time ON events (time);
+CREATE TABLE IF NOT EXISTS told (id BLOB PRIMARY KEY, user TEXT NOT NULL, time REAL NOT NULL) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event.
+
+    Attributes:
+        user: User id.
+        item: Item id.
+        event: Type of event, as in the events table.
+        value: Fraction watched (0 to 1) or rating (0.5 to 5); None if there is none.
+        time: Epoch seconds; None: now.
+        id: Identifies the event, so that it counts once however often it is told; None if it has none.
+    """
+
+    user: str
+    item: str
+    event: str
+    value: float | None = None
+    time: float | None = None
+    id: str | None = None
+
+    def fault(self) -> str | None:
+        """Why the events table would refuse it; None if it would not."""
+        for name, text in (("user_id", self.user), ("item_id", self.item)):
+            if not text.strip():
+                return f"{name}: is empty"
+            if GARBLED.search(text):
+                return f"{name}: holds control characters"
+        if self.event not in EVENTS or self.event in EVENTS_WITHOUT_ITEM:
+            return f"event: is {self.event!r}"
+        if self.value is None:
+            return None
+        low, high = VALUE_BOUNDS.get(self.event, (-3e38, 3e38))
+        if not low <= self.value <= high:
+            bounds = f"{low:g} to {high:g}" if self.event in VALUE_BOUNDS else "a number of 32 bits"
+            return f"value: is {self.value} for the event {self.event}; give {bounds}"
+        return None
+
+
+@dataclass(frozen=True)
+class Recent:
+    """One user's recent events as a request needs them; ids of items, oldest first.
+
+    Attributes:
+        liked: They count as the newest events of the history, with `times` (epoch seconds).
+        times: One for each of `liked`.
+        disliked: They are left out, and similar items move down.
+        seen: They are left out where seen items are.
+        revision: Grows with every change.
+    """
+
+    liked: tuple[str, ...] = ()
+    times: tuple[float, ...] = ()
+    disliked: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
+    revision: int = 0
+
+
+NOTHING = Recent()
+
+
+class RecentEvents:
+    """The database. Several threads and processes may use one file.
+
+    Args:
+        path: The file; it is created, readable by its owner alone. ":memory:" keeps everything in this process.
+        key: Key of the pseudonyms.
+        retention_s: Seconds after which an event is deleted.
+        now: Returns the current time in epoch seconds.
+
+    Raises:
+        UserError: The file can't be opened or written.
+
+    Example:
+        >>> recent = RecentEvents(":memory:", b"a key of one's own")
+        >>> recent.add([Event("u000", "i004", "like"), Event("u000", "i006", "skip")])
+        2
+        >>> recent.of("u000").liked, recent.of("u000").disliked
+        (('i004',), ('i006',))
+        >>> skipped = reader.recommend("u000", k=10, recent=recent.of("u000"))
+        >>> {"i004", "i006"} & {each.item_id for each in skipped}
+        set()
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        key: bytes,
+        *,
+        retention_s: float = RETENTION_S,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """See the class."""
+        self._path, self._key, self._retention_s, self._now = str(path), key, retention_s, now
+        self._own, self._lock = threading.local(), threading.Lock()
+        self._shared = self._connected() if self._path == ":memory:" else None
+        with self._open() as database:
+            database.executescript(TABLES)
+        self.forget_old()
+
+    def add(self, events: Sequence[Event], first: Callable[[list[Event]], None] | None = None) -> int:
+        """Keep events, all or none.
+
+        Args:
+            events: The events.
+            first: Called with those that are new, before they count; if it raises, nothing is kept.
+
+        Returns:
+            How many are new; others have an id that was told before.
+
+        Raises:
+            UserError: An event is none of the events table; the message names its place.
+            OSError: The disk is full, or the file can't be written.
+        """
+        self.require_sound(events)
+        now = self._now()
+        with self._open() as database:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+                new = [each for each in events if self._is_new(database, each, now)]
+                rows = [
+                    (self._name(e.user), e.item, e.event, e.value, now if e.time is None else e.time)
+                    for e in new
+                    if e.event in SEEN
+                ]
+                database.executemany("INSERT INTO events (user, item, event, value, time) VALUES (?, ?, ?, ?, ?)", rows)
+                if first is not None and new:
+                    first(new)
+                database.execute("COMMIT")
+            except BaseException:
+                if database.in_transaction:
+                    database.execute("ROLLBACK")
+                raise
+        return len(new)
+
+    @staticmethod
+    def require_sound(events: Sequence[Event]) -> None:
+        """Raise UserError, naming the place, for the first event that the events table would refuse."""
+        for place, each in enumerate(events):
+            if fault := each.fault():
+                raise UserError(f"events.{place}.{fault}.")
+
+    def of(self, user: str) -> Recent:
+        """What a user did within the retention; `NOTHING` for whoever is not known."""
+        wanted = "SELECT number, item, event, value, time FROM events WHERE user = ? AND time >= ? "
+        wanted += "ORDER BY number DESC LIMIT ?"
+        with self._open() as database:
+            rows = database.execute(wanted, (self._name(user), self._now() - self._retention_s, MOST)).fetchall()
+        return _recent(rows[::-1]) if rows else NOTHING
+
+    def revision(self, user: str) -> int:
+        """A number that grows with each of a user's events; 0 for whoever has none. Takes microseconds."""
+        with self._open() as database:
+            (last,) = database.execute("SELECT max(number) FROM events WHERE user = ?", (self._name(user),)).fetchone()
+        return int(last or 0)
+
+    def erase(self, users: Collection[str], *, pseudonyms: bool = False) -> int:
+        """Delete everything about users.
+
+        Args:
+            users: Their ids.
+            pseudonyms: Whether these are pseudonyms already.
+
+        Returns:
+            The number of deleted events.
+        """
+        names = [(name if pseudonyms else self._name(name),) for name in users]
+        with self._open() as database:
+            before = database.total_changes
+            database.execute("BEGIN IMMEDIATE")
+            database.executemany("DELETE FROM events WHERE user = ?", names)
+            gone = database.total_changes - before
+            database.executemany("DELETE FROM told WHERE user = ?", names)
+            database.execute("COMMIT")
+            if gone:
+                database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return gone
+
+    def forget_old(self) -> None:
+        """Delete what is older than the retention."""
+        limit = self._now() - self._retention_s
+        with self._open() as database:
+            database.execute("DELETE FROM events WHERE time < ?", (limit,))
+            database.execute("DELETE FROM told WHERE time < ?", (limit,))
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        database = getattr(self._own, "database", None)
+        if database is not None:
+            database.close()
+            self._own.database = None
+
+    def _name(self, user: str) -> str:
+        return pseudonym(self._key, user)
+
+    def _is_new(self, database: sqlite3.Connection, event: Event, now: float) -> bool:
+        if event.id is None:
+            return True
+        # Keyed, since an id may hold the user's own.
+        told = hmac.new(self._key, f"{event.user}\x00{event.id}".encode(), hashlib.sha256).digest()[:16]
+        done = database.execute("INSERT OR IGNORE INTO told VALUES (?, ?, ?)", (told, self._name(event.user), now))
+        return done.rowcount == 1
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection; what SQLite says of the disk becomes OSError."""
+        if self._shared is not None:
+            with self._lock:
+                yield self._shared
+            return
+        database = getattr(self._own, "database", None)
+        if database is None:
+            database = self._own.database = self._connected()
+        try:
+            yield database
+        except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
+            code = 28 if getattr(error, "sqlite_errorname", "") in ("SQLITE_FULL", "SQLITE_IOERR_WRITE") else 5
+            raise OSError(code, f"{error}", self._path) from error
+
+    def _connected(self) -> sqlite3.Connection:
+        try:
+            if self._path != ":memory:":
+                Path(self._path).parent.mkdir(parents=True, exist_ok=True)
+                Path(self._path).touch(mode=0o600)
+            # Autocommit: transactions are begun where they are meant.
+            database = sqlite3.connect(
+                self._path, timeout=WAIT_S, isolation_level=None, check_same_thread=self._path != ":memory:"
+            )
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = NORMAL")
+            database.execute("PRAGMA secure_delete = ON")
+        except (OSError, sqlite3.Error) as error:
+            raise UserError(
+                f"{self._path}: recent events can't be kept there ({error}). Give this user write access to a local "
+                "folder, or name another file."
+            ) from None
+        return database
+
+
+def _recent(rows: Sequence[tuple[int, str, str, float | None, float]]) -> Recent:
+    """rows: number, item, event, value and time, oldest first. What was said last of an item counts."""
+    liked: dict[str, float] = {}
+    disliked: dict[str, None] = {}
+    for _, item, event, value, moment in rows:
+        low = event == "rating" and value is not None and value <= LEAST_RATING
+        if event in DISLIKED or low:
+            liked.pop(item, None)
+            disliked[item] = None
+        elif event in LIKED and (value is None or value >= LIKED[event]):
+            disliked.pop(item, None)
+            liked.pop(item, None)
+            liked[item] = moment
+    seen = tuple(dict.fromkeys(row[1] for row in rows))
+    return Recent(tuple(liked), tuple(liked.values()), tuple(disliked), seen, rows[-1][0])
+
+
+def pseudonym_key(folder: Path) -> bytes:
+    """The key of the nights' pseudonyms; where this machine has none, one in the folder, which is created."""
+    key = load_key(state_directory(), create=False) or load_key(folder, create=True)
+    assert key is not None  # it was created
+    return key

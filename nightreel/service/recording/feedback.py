@@ -1,0 +1,82 @@
+"""Feedback: stored as events that the next night reads, and counted in the user's next request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from nightreel.reader.reader import Reader
+from nightreel.reader.requests.recent_events import NOTHING, Event, Recent, RecentEvents
+from nightreel.service.recording.event_files import EventFiles
+from nightreel.service.schemas import Feedback
+
+
+class Log:
+    """Log of feedback. recent: None where feedback counts from the next night on only."""
+
+    def __init__(self, folder: Path, recent: RecentEvents | None) -> None:
+        self._files, self._recent, self._withdrawals = EventFiles(folder), recent, ""
+
+    def keep(self, events: Sequence[Feedback], reader: Reader) -> dict[str, Any]:
+        """Append the events with the present time, all or none.
+
+        Items that neither the version nor tonight's catalogue has are left out and named: the next night would set them
+        aside, and too many of them stop it.
+
+        Raises:
+            UserError: The events table would refuse an event.
+            OSError: The disk is full, or can't be written.
+        """
+        checked = [_event(each) for each in events]
+        unknown = [each.item for each in checked if not _known(reader, each.item)]
+        pairs = [(own, each) for own, each in zip(checked, events, strict=True) if own.item not in set(unknown)]
+        by_event = {id(own): each for own, each in pairs}
+        new = [own for own, _ in pairs]
+        if self._recent is None:
+            RecentEvents.require_sound(checked)
+            self._append([each for _, each in pairs])
+            kept = len(pairs)
+        else:
+            RecentEvents.require_sound(checked)
+            kept = self._recent.add(new, lambda first: self._append([by_event[id(own)] for own in first]))
+        return {"kept": kept, "repeated": len(pairs) - kept, "unknown_items": list(dict.fromkeys(unknown))}
+
+    def of(self, reader: Reader, user: str | None) -> Recent:
+        """What a user did since the version was made. Users whom the version's withdrawals erase are forgotten here,
+        too."""
+        if self._recent is None or user is None:
+            return NOTHING
+        self._follow(reader)
+        return self._recent.of(user)
+
+    def revision(self, user: str | None) -> int:
+        """Grows with each event of a user that counts at once."""
+        return 0 if self._recent is None or user is None else self._recent.revision(user)
+
+    def _follow(self, reader: Reader) -> None:
+        held = reader.withdrawals
+        if self._recent is None or held is None or held.sha256 == self._withdrawals:
+            return
+        self._recent.erase(held.users, pseudonyms=bool(reader.config["pseudonymised"]))
+        self._recent.forget_old()
+        self._withdrawals = held.sha256
+
+    def _append(self, events: Sequence[Feedback]) -> None:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        rows = [{"timestamp": now, **each.model_dump(exclude_none=True, exclude={"event_id"})} for each in events]
+        self._files.append("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
+
+
+def _event(given: Feedback) -> Event:
+    return Event(given.user_id, given.item_id, given.event, given.value, None, given.event_id)
+
+
+def _known(reader: Reader, item: str) -> bool:
+    """Whether an item is in the version, or in the catalogue that the last night read."""
+    held = reader.withdrawals
+    return reader.items.index_of(item) is not None or (
+        held is not None and held.items is not None and item in held.items.all
+    )
