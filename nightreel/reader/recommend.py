@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +20,7 @@ from nightreel.reader.open_bundle import OpenBundle
 from nightreel.reader.options import MOST_REORDERED, PLAIN, RequestOptions
 from nightreel.reader.results import LISTS, Reason, Recommendation
 from nightreel.reader.slate import PICKED, POOL, PROMOTED, Question, Slate, compose, kept_out
-from nightreel.reader.visibility import Standing
+from nightreel.reader.visibility import Standing, permitted
 
 WAYS = {
     PICKED: Reason("rule", "Picked by the editors", (), (), 0.0),
@@ -258,21 +258,6 @@ def _stored(bundle: OpenBundle, users: IntArray | slice | None, need: int) -> To
         return None
     # As plain arrays: a slice of a mapped array stays mapped, which makes each later use slower.
     return TopK(np.asarray(stored.items[users, :need]), np.asarray(stored.scores[users, :need]))
-
-
-def permitted(found: TopK, hidden: Mask, enough: int, again: Callable[[IntArray], TopK]) -> TopK:
-    """Remove hidden items from lists. Only rows that have fewer than `enough` items left, although there are more, are
-    computed again by `again`, which takes row numbers."""
-    shown = (found.items >= 0) & ~hidden[found.items]
-    order = np.argsort(~shown, axis=1, kind="stable")
-    left = np.take_along_axis(shown, order, axis=1)
-    items = np.where(left, np.take_along_axis(found.items, order, axis=1), -1)
-    scores = np.where(left, np.take_along_axis(found.scores, order, axis=1), -np.inf)
-    short = np.flatnonzero((found.items[:, -1] >= 0) & (shown.sum(axis=1) < enough))
-    if len(short):
-        anew = again(short)
-        items[short], scores[short] = anew.items, anew.scores
-    return TopK(items, scores)
 
 
 def _never(standing: Standing, exclude: Histories | None, kept: Mask | None) -> Mask:

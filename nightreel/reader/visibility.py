@@ -6,10 +6,13 @@ time. Results are cached for each interval in which nothing changes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nightreel.bundle.editorial_rules import InForce, RuleTable
 from nightreel.bundle.item_table import ItemTable, Mask
+from nightreel.data.histories import IntArray
+from nightreel.models.top_k import TopK
 
 KEPT = 4  # cached intervals: one byte per item each
 Span = tuple[int, int]
@@ -82,3 +85,18 @@ class Standings:
         hidden.setflags(write=False)
         beyond = bool((hidden & ~self.without).any())
         return Standing(instant, hidden, bool(hidden.any()), ruled, stored, beyond)
+
+
+def permitted(found: TopK, hidden: Mask, enough: int, again: Callable[[IntArray], TopK]) -> TopK:
+    """Remove hidden items from lists. Only rows that have fewer than `enough` items left, although there are more, are
+    computed again by `again`, which takes row numbers."""
+    shown = (found.items >= 0) & ~hidden[found.items]
+    order = np.argsort(~shown, axis=1, kind="stable")
+    left = np.take_along_axis(shown, order, axis=1)
+    items = np.where(left, np.take_along_axis(found.items, order, axis=1), -1)
+    scores = np.where(left, np.take_along_axis(found.scores, order, axis=1), -np.inf)
+    short = np.flatnonzero((found.items[:, -1] >= 0) & (shown.sum(axis=1) < enough))
+    if len(short):
+        anew = again(short)
+        items[short], scores[short] = anew.items, anew.scores
+    return TopK(items, scores)
