@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from nightreel.bundle.editorial_rules import InForce, RuleTable
 from nightreel.bundle.item_table import ItemTable, Mask
 from nightreel.data.histories import IntArray
