@@ -24,6 +24,36 @@ if TYPE_CHECKING:
     from nightreel.reader.results import Recommendation
 
 
+UsersFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--users",
+        metavar="FILE",
+        help="User ids: a .parquet or .csv with user_id (and optionally moment), or one id per line.",
+    ),
+]
+HistoryFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--history",
+        metavar="FILE",
+        help="Items that a new user liked, oldest first: one id per line, or a .parquet or .csv with item_id.",
+    ),
+]
+Excluded = Annotated[
+    list[str] | None, typer.Option("--exclude", metavar="ITEM", help="Leave out this item; can be repeated.")
+]
+ExcludedFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--exclude-file",
+        metavar="FILE",
+        help="Leave out these items: one id per line, or a .parquet or .csv with item_id.",
+    ),
+]
+Offset = Annotated[int, typer.Option("--offset", metavar="N", min=0, help="Pass over the first N places of each list.")]
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What is wanted of each list. why: with reasons."""
@@ -46,22 +76,8 @@ def register(app: typer.Typer) -> None:
 
 def recommend(
     users: Annotated[list[str] | None, typer.Argument(metavar="[USER]...", help="User ids.")] = None,
-    users_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--users",
-            metavar="FILE",
-            help="User ids: a .parquet or .csv with user_id (and optionally moment), or one id per line.",
-        ),
-    ] = None,
-    history: Annotated[
-        Path | None,
-        typer.Option(
-            "--history",
-            metavar="FILE",
-            help="Items that a new user liked, oldest first: one id per line, or a .parquet or .csv with item_id.",
-        ),
-    ] = None,
+    users_file: UsersFile = None,
+    history: HistoryFile = None,
     k: K = 10,
     moment: Moment = None,
     at: At = None,
@@ -83,20 +99,9 @@ def recommend(
         int | None,
         typer.Option("--audience-age", metavar="YEARS", min=0, help="Only items suitable for viewers of this age."),
     ] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option("--exclude", metavar="ITEM", help="Leave out this item; can be repeated.")
-    ] = None,
-    exclude_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--exclude-file",
-            metavar="FILE",
-            help="Leave out these items: one id per line, or a .parquet or .csv with item_id.",
-        ),
-    ] = None,
-    offset: Annotated[
-        int, typer.Option("--offset", metavar="N", min=0, help="Pass over the first N places of each list.")
-    ] = 0,
+    exclude: Excluded = None,
+    exclude_file: ExcludedFile = None,
+    offset: Offset = 0,
     as_json: AsJson = False,
 ) -> None:
     """Recommend items for users or for a history; unknown users get popular items."""

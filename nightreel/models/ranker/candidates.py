@@ -70,7 +70,7 @@ class Products:
         """[n, k]."""
         items = np.sort(top_items(self.proposed, k + SPARE), axis=1)
         rows = np.repeat(np.arange(len(items)), items.shape[1])
-        values = self.at(rows, items.ravel()).reshape(items.shape)
+        values = self.at(rows, items.ravel().astype(np.int64)).reshape(items.shape)
         values[~np.isfinite(np.take_along_axis(self.proposed, items, axis=1))] = HIDDEN
         order = np.argsort(-values, axis=1, kind="stable")[:, :k]
         return np.take_along_axis(items, order, axis=1), np.take_along_axis(values, order, axis=1)
@@ -86,7 +86,7 @@ class Products:
 
 def _dots(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """[p] dot products of [p, d] and [p, d], each summed by itself."""
-    return np.einsum("pd,pd->p", left, right).astype(np.float32)
+    return np.asarray(np.einsum("pd,pd->p", left, right), np.float32)
 
 
 @dataclass(frozen=True)

@@ -65,9 +65,10 @@ def whole(name: str, value: object, least: int, most: int | None = None) -> int:
     wanted = f"Give a whole number, {least} or more" + ("." if most is None else f", at most {most:,}.")
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise UserError(f"{name} is {shown(value)}. {wanted}")
-    if value < least or (most is not None and value > most):
-        raise UserError(f"{name} is {value}. {wanted}")
-    return int(value)
+    number_given = int(value)
+    if number_given < least or (most is not None and number_given > most):
+        raise UserError(f"{name} is {number_given}. {wanted}")
+    return number_given
 
 
 def number(name: str, value: object) -> float:
