@@ -147,10 +147,7 @@ def _deep(bundle: OpenBundle, requests: Asked, need: int, kept: Mask | None, sta
         found = _top(bundle, requests, min(need, len(bundle.items)), BLEND, _both(standing.out, kept))
     if own is not None:  # it was computed on another machine, where near ties may have fallen otherwise
         rest = ~np.isin(found.items[0], own.items[0])
-        found = TopK(
-            np.concatenate([own.items, found.items[:, rest]], axis=1),
-            np.concatenate([own.scores, found.scores[:, rest]], axis=1),
-        )
+        found = TopK(np.hstack([own.items, found.items[:, rest]]), np.hstack([own.scores, found.scores[:, rest]]))
     shown = (found.items[0] >= 0) & ~standing.hidden[found.items[0]]
     return TopK(found.items[:, shown], found.scores[:, shown])
 

@@ -40,6 +40,8 @@ def run(case: Callable[[int], str | None], numbers: range, most_bytes: int | Non
         batch = range(begin, min(begin + BATCH, numbers.stop))
         last, found, whole = _batch(case, batch, most_bytes)
         failures += found
+        for failure in found:
+            print(f"case {failure.number}: {failure.what}", flush=True)
         begin = batch.stop if whole else last + 1  # go on after the case that ended the batch
     return failures
 

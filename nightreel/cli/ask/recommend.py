@@ -24,6 +24,36 @@ if TYPE_CHECKING:
     from nightreel.reader.results import Recommendation
 
 
+UsersFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--users",
+        metavar="FILE",
+        help="User ids: a .parquet or .csv with user_id (and optionally moment), or one id per line.",
+    ),
+]
+HistoryFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--history",
+        metavar="FILE",
+        help="Items that a new user liked, oldest first: one id per line, or a .parquet or .csv with item_id.",
+    ),
+]
+Excluded = Annotated[
+    list[str] | None, typer.Option("--exclude", metavar="ITEM", help="Leave out this item; can be repeated.")
+]
+ExcludedFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--exclude-file",
+        metavar="FILE",
+        help="Leave out these items: one id per line, or a .parquet or .csv with item_id.",
+    ),
+]
+Offset = Annotated[int, typer.Option("--offset", metavar="N", min=0, help="Pass over the first N places of each list.")]
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What is wanted of each list. why: with reasons."""
@@ -84,20 +114,9 @@ def recommend(
         int | None,
         typer.Option("--audience-age", metavar="YEARS", min=0, help="Only items suitable for viewers of this age."),
     ] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option("--exclude", metavar="ITEM", help="Leave out this item; can be repeated.")
-    ] = None,
-    exclude_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--exclude-file",
-            metavar="FILE",
-            help="Leave out these items: one id per line, or a .parquet or .csv with item_id.",
-        ),
-    ] = None,
-    offset: Annotated[
-        int, typer.Option("--offset", metavar="N", min=0, help="Pass over the first N places of each list.")
-    ] = 0,
+    exclude: Excluded = None,
+    exclude_file: ExcludedFile = None,
+    offset: Offset = 0,
     as_json: AsJson = False,
 ) -> None:
     """Recommend items for users or for a history; unknown users get popular items."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from nightreel.bundle.format import BundleError
 from nightreel.bundle.integrity.check import FAULTS
@@ -46,4 +46,4 @@ def answering(method: Callable[Concatenate[Own, Asking], Result]) -> Callable[Co
                 "version with `nightreel verify`, or use another one; if it is whole, please report this."
             ) from error
 
-    return answered
+    return cast(Callable[Concatenate[Own, Asking], Result], answered)
