@@ -47,7 +47,7 @@ def wish(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
             r"--nights 9: the log is .* days long .*, too short for 9 nights 7 days apart.* at most 6 fit",
         ),
         ({"settings": ("finetune.sed=1",)}, r"finetune.sed: no such setting"),
-        ({"settings": ("snapshot.source=x",)}, r"the source of a replay is its argument"),
+        ({"settings": ("snapshot.source=x",)}, r"give the source as the argument"),
         ({"source": "nowhere"}, r"snapshot.source 'nowhere': folder not found"),
     ],
 )
@@ -96,6 +96,7 @@ def test_the_key_is_that_of_the_checkout_and_nothing_leads_to_the_live_store(
 ) -> None:
     (tmp_path / "live").mkdir()
     (tmp_path / "live" / "pseudonym.key").write_text("cd" * 32 + "\n")
+    (tmp_path / "live" / "pseudonym.key").chmod(0o600)
     monkeypatch.setenv("NIGHTREEL_STORE", "s3://live")
     plan = replay_plan.make(wish())
     own = plan.place.state / "pseudonym.key"

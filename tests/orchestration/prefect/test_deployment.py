@@ -100,7 +100,7 @@ def test_from_a_fresh_server_to_a_changed_file(toy: Path, prefect_api: str, monk
     page.change("0 6 * * *", active=True)
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     done = project.nightreel(toy, "deploy", PREFECT_API_URL=prefect_api, **credentials.of_client(PREFECT))
-    assert done.returncode == 0 and "is as prefect.yaml says" in done.stdout, done.stderr
+    assert done.returncode == 0 and "from prefect.yaml" in done.stdout, done.stderr
     assert page.schedule() == ("30 2 * * *", True) and not page.deployment()["paused"]
 
 
