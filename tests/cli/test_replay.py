@@ -96,6 +96,7 @@ def test_the_key_is_that_of_the_checkout_and_nothing_leads_to_the_live_store(
 ) -> None:
     (tmp_path / "live").mkdir()
     (tmp_path / "live" / "pseudonym.key").write_text("cd" * 32 + "\n")
+    (tmp_path / "live" / "pseudonym.key").chmod(0o600)
     monkeypatch.setenv("NIGHTREEL_STORE", "s3://live")
     plan = replay_plan.make(wish())
     own = plan.place.state / "pseudonym.key"

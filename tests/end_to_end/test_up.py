@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -29,6 +28,7 @@ from nightreel.store.backends.seaweedfs import ObjectStore
 from tests.end_to_end import foreign_page
 from tests.end_to_end.conftest import Checkout
 from tests.support import toy
+from tests.support.prefect_client import logged_in
 
 pytestmark = pytest.mark.end_to_end
 AT_ONCE_S = 15.0  # 3 s on a quiet machine, of which 2 are the worker's pause between two questions
@@ -52,12 +52,8 @@ class Up:
         return credentials.auth_string(self.root / ".nightreel")
 
     def asked(self, method: str, path: str, body: Any = None) -> httpx.Response:
-        user, _, password = self.login.partition(":")
-        base, client = self.addresses["prefect_api"], str(uuid.uuid4())
-        with httpx.Client(auth=(user, password), timeout=30) as session:
-            token = session.get(f"{base}/csrf-token", params={"client": client}).json()["token"]
-            headers = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": client}
-            return session.request(method, base + path, json=body, headers=headers)
+        with logged_in(self.addresses["prefect_api"], self.root / ".nightreel") as client:
+            return client.request(method, path, json=body)
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
         for _ in range(10):  # a busy server says 503 while its database is locked, and Prefect's own client asks again
@@ -222,8 +218,8 @@ def test_the_pages_show_every_stage_and_field(
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=foreign_page.chromium(), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 3000})
-        page.goto(up.addresses["prefect"])
-        page.evaluate("login => localStorage.setItem('prefect-password', btoa(login))", up.login)
+        # As the page's own login does; `/` would choose the other of Prefect's two user interfaces.
+        page.add_init_script(f"localStorage.setItem('prefect-password', btoa({json.dumps(up.login)}))")
         page.goto(f"{up.addresses['prefect']}/deployments/deployment/{deployment['id']}/run")
         boxes = []
         for title in fields:

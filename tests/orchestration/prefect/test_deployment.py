@@ -10,9 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from nightreel.orchestration.prefect import deployment
+from nightreel.orchestration.prefect import credentials, deployment
 from nightreel.orchestration.project import Project
+from tests.conftest import PREFECT
 from tests.support import toy as project
+from tests.support.prefect_client import logged_in
 
 pytestmark = pytest.mark.end_to_end
 NIGHTLY = "/deployments/name/nightly/nightly"
@@ -22,7 +24,7 @@ class Page:
     """What Prefect's page asks its server."""
 
     def __init__(self, api: str) -> None:
-        self.client = httpx.Client(base_url=api, timeout=60)
+        self.client = logged_in(api, PREFECT)
 
     def deployment(self) -> dict[str, Any]:
         return dict(self.client.get(NIGHTLY).raise_for_status().json())
@@ -56,7 +58,7 @@ def test_from_a_fresh_server_to_a_changed_file(toy: Path, prefect_api: str, monk
     # As README says, on a server that has no work pool; the words of a user who has nothing else.
     done = subprocess.run(
         [str(Path(sys.executable).with_name("prefect")), "deploy", "--all"],
-        cwd=toy, env=project.environment() | {"PREFECT_API_URL": prefect_api, "PREFECT_HOME": str(toy / "ph")},
+        cwd=toy, env=project.environment() | {"PREFECT_API_URL": prefect_api, "PREFECT_HOME": str(toy / "ph")} | credentials.of_client(PREFECT),
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -97,8 +99,8 @@ def test_from_a_fresh_server_to_a_changed_file(toy: Path, prefect_api: str, monk
     assert "kept a pause" in told and page.deployment()["paused"]
     page.change("0 6 * * *", active=True)
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
-    done = project.nightreel(toy, "deploy", PREFECT_API_URL=prefect_api)
-    assert done.returncode == 0 and "is as prefect.yaml says" in done.stdout, done.stderr
+    done = project.nightreel(toy, "deploy", PREFECT_API_URL=prefect_api, **credentials.of_client(PREFECT))
+    assert done.returncode == 0 and "from prefect.yaml" in done.stdout, done.stderr
     assert page.schedule() == ("30 2 * * *", True) and not page.deployment()["paused"]
 
 

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from prefect import flow
 from prefect.context import get_run_context
@@ -15,7 +14,9 @@ from nightreel.orchestration.dvc.stage_run import Outcome, StageEnvironment, Sta
 from nightreel.orchestration.prefect import stage_tasks
 from nightreel.orchestration.prefect.stage_tasks import NightlyRun, Request
 from nightreel.orchestration.project import Project
+from tests.conftest import PREFECT
 from tests.orchestration.test_child_process import gone
+from tests.support.prefect_client import logged_in
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.usefixtures("prefect_api")]
 
@@ -54,7 +55,7 @@ def run(
 
 def tasks_of(api: str, flow_run: str) -> dict[str, dict[str, Any]]:
     body = {"flow_runs": {"id": {"any_": [flow_run]}}, "sort": "EXPECTED_START_TIME_ASC"}
-    return {each["name"]: each for each in httpx.post(f"{api}/task_runs/filter", json=body).json()}
+    return {each["name"]: each for each in logged_in(api, PREFECT).post("/task_runs/filter", json=body).json()}
 
 
 def test_every_stage_is_a_task_with_its_edges(toy: Path, prefect_api: str) -> None:
