@@ -49,6 +49,10 @@ class Snapshot(Section):
     """What `timestamp` means: `time` (UTC), `order` (a position per user), or `auto` (order if integers below 1e8)."""
     pseudonymise: Literal["auto", "on", "off"]
     """Replace user ids by keyed hashes before anything is versioned; `auto` is on for all but the public sample."""
+    searches: Literal["off", "words"]
+    """What is kept of the texts that users searched for. `off`: nothing. `words`: a user's last 20 searches, reduced to
+    words that the catalogue's titles, labels and creators use or that 20 users searched for; they are published with
+    the version and shown among a user's interests."""
     moment: Annotated[str, BeforeValidator(_moment)]
     """The night's "now", ISO 8601 in UTC: what rights (`blocked`, `published_at`, `expires_at`) are judged by, and what
     lies in the future. Empty: the machine's clock, as a night wants it; a night of the past, replayed, names one."""
