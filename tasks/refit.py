@@ -32,7 +32,8 @@ VALIDATED, EMBED, FINETUNE, EVALUATE, OUT = (
     Path("data") / name for name in ("validate", "embed", "finetune", "evaluate", "refit")
 )
 SNAPSHOT, UNDERSTOOD = Path("data/snapshot"), Path("data/understand/items.parquet")
-BESIDE = ("card.json", "card.md")  # copied to the bundle's top folder, not to rehearsal/
+SEARCHES = Path("data/validate/searches.parquet")
+BESIDE = ("card.json", "card.md")  # files in the bundle's root, not in its folder `rehearsal`
 
 
 def champion_folder() -> Path | None:
@@ -48,7 +49,7 @@ def accompany(bundle: Path, data: Dataset, shipment: Shipment) -> None:
     for name, path in shipment.rehearsal.items():
         shutil.copyfile(path, bundle / name if name in BESIDE else bundle / "rehearsal" / name)
     shipment.choices.write(bundle / "rehearsal")
-    write_keywords(bundle, data, UNDERSTOOD)
+    write_keywords(bundle, data, UNDERSTOOD, SEARCHES)
     if (FINETUNE / "warm").exists():
         shutil.copytree(FINETUNE / "warm", bundle / "warm")
     editorial_rules.write(bundle, pq.read_table(VALIDATED / "rules.parquet"))

@@ -37,12 +37,13 @@ def main() -> None:
     identity, code = _identity(source, key), recipe.code_digest(root, recipe.READING)
     named = {name: extra_columns(name, settings.evaluate.slices) for name in ("items", "events")}
     # A given moment decides which events lie in its future; the machine's clock is applied to new data only.
-    tables = recipe.digest([identity, settings.snapshot.clock, code, named, settings.snapshot.moment])
+    read = [settings.snapshot.searches, settings.understand.sentiment.reads]
+    tables = recipe.digest([identity, settings.snapshot.clock, code, named, settings.snapshot.moment, *read])
     if _is_current(tables):
         log_progress("the source is unchanged: its tables are kept")
         files = list(read_json(OUT / "media.json"))
     else:
-        files = _write_tables(source, settings, key, named)
+        files = _write_tables(source, settings, key, named, state)
     media = media_files.media_root(settings.snapshot.source, settings.snapshot.media, MediaObjects) if files else None
     pins = media_files.pin(files, media, state / "media.json")
     identity += f"+{recipe.digest(pins)}" if pins else ""
@@ -104,15 +105,20 @@ def _keep_json(path: Path, value: Any) -> None:
         write_json(path, value)
 
 
-def _write_tables(source: Source, settings: Settings, key: bytes | None, named: dict[str, list[str]]) -> list[str]:
+def _write_tables(
+    source: Source, settings: Settings, key: bytes | None, named: dict[str, list[str]], state: Path
+) -> list[str]:
     """Write data/snapshot's tables, also the named columns beyond the contract; returns the media files of items."""
     # Imported here, because pyarrow takes 0.3 s and a run without changes does not need it.
     import pyarrow.parquet as pq
 
+    from nightreel.data import free_text
+    from nightreel.data.contract.schema import SNAPSHOT_SEARCHES
     from nightreel.data.daily_files import write_days
     from nightreel.data.ingest.file_formats import raw_columns, read_raw
     from nightreel.data.ingest.raw_tables import Raw
     from nightreel.data.quality.type_tables import load as load_tables
+    from nightreel.understanding.text.comment_tones import comment_tones
 
     contract = with_named(settings.evaluate.slices)
     if source.is_sample:
@@ -121,10 +127,18 @@ def _write_tables(source: Source, settings: Settings, key: bytes | None, named: 
     else:
         raws = [read_raw(file, contract) for file in source.files]
     loaded = load_tables(raws, settings.snapshot.clock, key, contract, settings.snapshot.now())
+    words = SNAPSHOT_SEARCHES.empty_table()
+    if settings.snapshot.searches == "words":
+        words = free_text.searches(loaded.events, loaded.items, loaded.erasures["user_id"].drop_null().to_pylist())
+    reads = settings.understand.sentiment.reads
+    events = free_text.without_texts(
+        loaded.events, lambda texts: comment_tones(texts, reads, state / "understand" / "comments")
+    )
     with staged_output(OUT) as folder:
         for name in ("items", "erasures", "rules", "rejected"):
             pq.write_table(getattr(loaded, name), folder / f"{name}.parquet", compression="zstd")
-        days = write_days(loaded.events, loaded.clock, folder / "events")
+        pq.write_table(words, folder / "searches.parquet", compression="zstd")
+        days = write_days(events, loaded.clock, folder / "events")
         write_json(
             folder / "source.json",
             {

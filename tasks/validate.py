@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nightreel.data import split_protocols
+from nightreel.data.contract.schema import DERIVED
 from nightreel.data.log_end import data_end
 from nightreel.data.quality import feedback_labels, report, showable_items
 from nightreel.data.quality.clean import Clean, clean_tables, read_snapshot
@@ -123,11 +124,12 @@ def _write(folder: Path, clean: Clean, events: pa.Table, choice: ProtocolChoice)
     tables = {
         "items": clean.items,
         "users": pa.table({"user_id": pa.array(clean.user_ids, pa.string())}),
-        "events": events,
+        "events": events.drop_columns([field.name for field in DERIVED if field.name in events.column_names]),
         "splits": pa.table({name: pa.array(fold) for name, fold in folds.items()}),
         "quarantine": clean.quarantine,
         "rules": clean.rules,
         "comments": comments(events),
+        "searches": clean.searches,
     }
     for name, table in tables.items():
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd")

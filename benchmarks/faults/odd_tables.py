@@ -153,6 +153,8 @@ def _odd_columns(draw: st.DrawFn, name: str, table: Table) -> Table:
         n = len(next(iter(columns.values())))
         column = columns.setdefault(key, [None] * n)
         cells = st.sampled_from([None, f" {USER}1 ", f"{USER}1.0", f"{USER}\x00"]) if key == "user_id" else odd
+        if key in ("item_id", "event", "device", "session_id") and name == "events":
+            cells = st.one_of(odd, st.just(f"{USER}1"), st.just(f" {USER}2"))
         for at in draw(st.sets(st.integers(0, n - 1), max_size=n)):
             column[at] = draw(cells)
     if draw(st.integers(0, 19)) == 0:

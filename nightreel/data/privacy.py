@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +17,18 @@ from nightreel import private_files
 from nightreel.errors import UserError
 
 KEY_VARIABLE = "NIGHTREEL_PSEUDONYM_KEY"
-SHOWN = frozenset(
-    {
-        "item_id",
-        "timestamp",
-        "event",
-        "value",
-        "position",
-        "propensity",
-        "title",
-        "media_type",
-        "language",
-        "duration_s",
-        "published_at",
-        "expires_at",
-        "blocked",
-        "min_age",
-        "requested_at",
-        "rule",
-        "target",
-        "starts_at",
-        "ends_at",
-    }
-)
-"""Columns that a redacted row shows; of all others only the length is shown."""
+SHOWN = frozenset({"timestamp", "value", "position", "propensity", "requested_at", "cells", "columns", "lines"})
+"""Columns about users whose numbers and times a redacted row shows; of all others only the length is shown."""
+NAMING = ("item_id", "event")
+"""Columns of events that a redacted row shows, unless a user id stands in them."""
+CATALOGUE = ("items", "rules")
+"""Tables that hold no personal data."""
+EVENT_NAME = re.compile(r"^[^\W\d]{1,30}$")
+"""An unknown type of event that is one word, such as `click`; anything else may come from a shifted column."""
+HARMLESS = re.compile(r"^[\d\s:.,+\-/TZ]*$")
+"""Texts that look like a number or a time."""
+USER_ID = "[masked: a user id]"
+"""What stands in place of a user id in a wrong column."""
 LONGEST = 60
 SHORTEST = 32
 """Characters of a pseudonym key, at least."""
@@ -101,20 +90,56 @@ def load_key(state: Path, *, create: bool) -> bytes | None:
     return key
 
 
-def redacted(row: Mapping[str, Any], faulty: str, *, private: bool) -> str:
-    """A quarantined row as JSON. `private` hides all that could identify a user: free text becomes its length, and
-    an invalid cell its shape (letters a, digits 9), because a shifted column may contain anything."""
-    shown: dict[str, Any] = {}
-    for name, cell in row.items():
-        if cell is None:
-            continue
-        if private and name == faulty and isinstance(cell, str):
-            shown[name] = _shape(cell)
-        elif not private or name in SHOWN or name == "user_id":
-            shown[name] = _short(cell)
-        else:
-            shown[name] = f"[{len(cell)} characters]" if isinstance(cell, str) else "[hidden]"
+@dataclass(frozen=True)
+class Persons:
+    """Tells user ids in wrong columns. users: all raw ids of the events' users; known: ids of items and other names
+    that are meant, even if a user has the same one."""
+
+    users: frozenset[str] = frozenset()
+    known: frozenset[str] = frozenset()
+
+    def masks(self, cell: str) -> bool:
+        """Whether a cell of another column than user_id is, or may be, the id of a person."""
+        return cell not in self.known and (cell.strip() in self.users or "@" in cell or cell == USER_ID)
+
+
+NOBODY = Persons()
+
+
+def redacted(
+    row: Mapping[str, Any], faulty: str, *, private: bool, table: str = "events", persons: Persons = NOBODY
+) -> str:
+    """A quarantined row as JSON. `private` hides all that could identify a user: free text becomes its length; an
+    invalid text, and a user id in a wrong column, becomes a mask that can't be taken for a value.
+
+    Args:
+        row: Its cells; user_id is a pseudonym, unless it is the faulty column.
+        faulty: The column that broke a rule.
+        private: Whether users are pseudonyms.
+        table: The row's table; those of CATALOGUE are shown as they are.
+        persons: The users of the source, where they are known.
+    """
+    shown = {
+        name: _short(cell) if not private or table in CATALOGUE else _private(name, cell, faulty, persons)
+        for name, cell in row.items()
+        if cell is not None
+    }
     return json.dumps(shown, ensure_ascii=False, sort_keys=True, default=str)
+
+
+def _private(name: str, cell: Any, faulty: str, persons: Persons) -> Any:
+    text = isinstance(cell, str)
+    if name == "user_id" and name != faulty:
+        return cell
+    if name in NAMING and text and persons.masks(cell):
+        return USER_ID
+    if name == "item_id" or (name == "event" and text and EVENT_NAME.match(cell)):
+        return _short(cell)
+    if text and (name == faulty or (name in SHOWN and not HARMLESS.match(cell))):
+        return f"[masked: {_shape(cell)}]"
+    if name in SHOWN:
+        return _short(cell)
+    return f"[{len(cell)} characters]" if text else "[hidden]"
 
 
 def _shape(cell: str) -> str:

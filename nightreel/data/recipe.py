@@ -20,7 +20,12 @@ a version, so that runs at different times have the same recipe."""
 
 
 CODE = ("nightreel/", "tasks/")
-READING = ("nightreel/data", "tasks/snapshot.py")
+READING = (
+    "nightreel/data",
+    "nightreel/understanding/field_cache.py",
+    "nightreel/understanding/text",
+    "tasks/snapshot.py",
+)
 """Code of the stage `snapshot`, which has none in dvc.yaml because it always runs."""
 
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from nightreel.data.contract.schema import SEARCHES_SCHEMA, read_strict
 from nightreel.data.dataset import Dataset
 from nightreel.data.histories import Histories
 from nightreel.errors import UserError
@@ -29,14 +30,11 @@ from nightreel.reader.requests.faults import answering
 
 KEYWORDS, SEARCHES = "keywords.parquet", "searches.parquet"
 KEYWORDS_SCHEMA = pa.schema([("words", pa.list_(pa.string())), ("weights", pa.list_(pa.float32()))])
-SEARCHES_SCHEMA = pa.schema([("user", pa.int32()), ("time", pa.float64()), ("text", pa.string())])
 DAY_S = 86_400.0
 HALF_LIFE = 30.0
 """Half-life in days (in events, where the source has no clock)."""
 EVENTS = 500
 """Number of a user's newest events that are used."""
-KEPT, LONGEST = 20, 80
-"""Number of a user's newest searches that a bundle keeps, and maximum characters of one."""
 TOLD = 5
 
 
@@ -61,10 +59,16 @@ class Interest:
     origins: tuple[Origin, ...]
 
 
-def write_keywords(folder: Path, data: Dataset, understood: Path) -> None:
+def write_keywords(folder: Path, data: Dataset, understood: Path, searches: Path) -> None:
     """Write the bundle's keywords.parquet (one row per item) and searches.parquet (user, time, text; oldest first).
 
     An item has the keywords of its text; if it has no text, its tags, else its genres, with equal scores.
+
+    Args:
+        folder: The bundle's folder.
+        data: The data set.
+        understood: Derived fields of its items.
+        searches: The words of searches that may be published, see nightreel.data.free_text.
     """
     derived = pq.read_table(understood, columns=["keywords", "keyword_scores"]).to_pylist()
     labels = zip(data.items["tags"].to_pylist(), data.items["genres"].to_pylist(), strict=True)
@@ -73,7 +77,7 @@ def write_keywords(folder: Path, data: Dataset, understood: Path) -> None:
     rarity = {word: float(np.log1p(len(rows) / items)) for word, items in held.items()}
     keywords = [{"words": list(own), "weights": [score * rarity[word] for word, score in own.items()]} for own in rows]
     pq.write_table(pa.Table.from_pylist(keywords, KEYWORDS_SCHEMA), folder / KEYWORDS, compression="zstd")
-    pq.write_table(_searches(data), folder / SEARCHES, compression="zstd")
+    pq.write_table(read_strict(searches, SEARCHES_SCHEMA), folder / SEARCHES, compression="zstd")
 
 
 def _scored(row: dict[str, Any], labels: Sequence[str]) -> dict[str, float]:
@@ -84,18 +88,6 @@ def _scored(row: dict[str, Any], labels: Sequence[str]) -> dict[str, float]:
     for word, score in zip(words, scores, strict=True):
         found[_plain(word)] = max(score, 0.0, found.get(_plain(word), 0.0))
     return found
-
-
-def _searches(data: Dataset) -> pa.Table:
-    if "text" not in data.events.column_names:
-        return SEARCHES_SCHEMA.empty_table()
-    is_search = pc.and_(pc.equal(data.events["event"].cast(pa.string()), "search"), pc.is_valid(data.events["text"]))
-    rows = data.events.filter(is_search).select(SEARCHES_SCHEMA.names).to_pylist()
-    own: dict[int, list[dict[str, Any]]] = {}
-    for row in rows:
-        if text := _plain(row["text"])[:LONGEST]:
-            own.setdefault(row["user"], []).append(row | {"text": text})
-    return pa.Table.from_pylist([row for each in own.values() for row in each[-KEPT:]], SEARCHES_SCHEMA)
 
 
 def _plain(word: str) -> str:

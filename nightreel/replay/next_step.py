@@ -14,6 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightreel.data import free_text
+from nightreel.data.contract.schema import SNAPSHOT_SEARCHES
 from nightreel.data.histories import FloatArray, Histories, IntArray, ItemArray
 from nightreel.data.ingest.timestamps import MICROS
 from nightreel.data.item_rights import Rights
@@ -121,24 +123,24 @@ def meetings(loaded: Loaded, settings: Validate, *, private: bool) -> EventLog:
         "rows": {**loaded.rows, "erasures": 0},
         "named": {"items": [], "events": []},
     }
-    snapshot = SnapshotTables(loaded.items, loaded.erasures.slice(0, 0), loaded.rules, rejected, loaded.events, source)
+    events = free_text.without_texts(loaded.events, lambda texts: [None] * len(texts))
+    nobody, nothing = loaded.erasures.slice(0, 0), SNAPSHOT_SEARCHES.empty_table()
+    snapshot = SnapshotTables(loaded.items, nobody, loaded.rules, rejected, events, nothing, source)
     clean = clean_tables(snapshot, settings.duplicate_window_s)
     labelled = feedback_labels.label(clean.events, settings)
-    events = feedback_labels.as_arrays(labelled)
-    met = meetings_of(
-        events, feedback_labels.kinds(labelled), None if loaded.clock == "order" else settings.return_gap_s
-    )
+    log = feedback_labels.as_arrays(labelled)
+    met = meetings_of(log, feedback_labels.kinds(labelled), None if loaded.clock == "order" else settings.return_gap_s)
     exclude_seen = feedback_labels.leaves_out_seen(settings, clean.items["media_type"], met.returning)
     if not exclude_seen:
-        events = feedback_labels.as_arrays(feedback_labels.once(labelled, met.once))
+        log = feedback_labels.as_arrays(feedback_labels.once(labelled, met.once))
     return EventLog(
         user_ids=clean.user_ids,
         item_ids=clean.items["item_id"].combine_chunks(),
-        user=events.user.astype(np.int64),
-        item=events.item.astype(np.int64),
-        time=events.time,
-        positive=events.positive,
-        met=events.positive | events.seen,
+        user=log.user.astype(np.int64),
+        item=log.item.astype(np.int64),
+        time=log.time,
+        positive=log.positive,
+        met=log.positive | log.seen,
         erased=_erased(clean.user_ids, loaded.erasures),
         rights=Rights.of(clean.items),
         exclude_seen=exclude_seen,

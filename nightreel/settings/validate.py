@@ -51,8 +51,11 @@ class Snapshot(Section):
     """Meaning of `timestamp`: `time` (UTC), `order` (a position within a user's history), or `auto` (`order` for
     integers below 1e8)."""
     pseudonymise: Literal["auto", "on", "off"]
-    """Whether user ids are replaced by keyed hashes before data are stored; `auto`: on, except for the public
-    sample."""
+    """Replace user ids by keyed hashes before anything is versioned; `auto` is on for all but the public sample."""
+    searches: Literal["off", "words"]
+    """What is kept of the texts that users searched for. `off`: nothing. `words`: a user's last 20 searches, reduced to
+    words that the catalogue's titles, labels and creators use or that 20 users searched for; they are published with
+    the version and shown among a user's interests."""
     moment: Annotated[str, BeforeValidator(_moment)]
     """The night's "now", ISO 8601 in UTC, by which rights (`published_at`, `expires_at`) are checked and future events
     are recognised. Empty: the machine's clock, as usual; replayed nights set it."""

@@ -144,8 +144,7 @@ class UnderstandPipeline:
 
     @cached_property
     def comments(self) -> Comments:
-        path, root = self.catalogue.with_name("comments.parquet"), state_directory() / "understand" / "comments"
-        return Comments(path, self.identifier, self.settings.understand.sentiment, root, self.stack)
+        return Comments(self.catalogue.with_name("comments.parquet"), self.settings.understand.sentiment)
 
     # Imported on first use: torch takes seconds, and a catalogue of titles doesn't need it.
 

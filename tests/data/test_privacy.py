@@ -85,7 +85,7 @@ def test_a_private_row_shows_numbers_and_shapes_only() -> None:
     }
     assert json.loads(privacy.redacted(row, "event", private=True)) == {
         "user_id": "0a1b", "item_id": "i1", "value": 9.0, "text": "[6 characters]", "session_id": "[4 characters]",
-        "event": "aaaaaa 9",
+        "event": "[masked: aaaaaa 9]",
     }  # fmt: skip
     assert json.loads(privacy.redacted(row, "event", private=False))["text"] == "secret"
 
@@ -93,3 +93,26 @@ def test_a_private_row_shows_numbers_and_shapes_only() -> None:
 def test_long_and_broken_text_stays_readable() -> None:
     shown = json.loads(privacy.redacted({"title": "x" * 500, "event": "a\x00b\ud800"}, "title", private=False))
     assert len(shown["title"]) == privacy.LONGEST and shown["event"] == "a\\0b?"
+
+
+def test_a_mask_is_no_value_and_the_catalogue_is_shown() -> None:
+    persons = privacy.Persons(frozenset({"ann", "i7"}), frozenset({"i7"}))
+
+    def shown(row: dict[str, object], faulty: str, table: str = "events") -> dict[str, object]:
+        text = privacy.redacted(row, faulty, private=True, table=table, persons=persons)
+        return json.loads(text)  # type: ignore[no-any-return]
+
+    assert shown({"item_id": "9"}, "item_id") == {"item_id": "9"}
+    assert shown({"item_id": "i7"}, "item_id") == {"item_id": "i7"}, "an item may have the id of a user"
+    for id_ in ("ann", " ann ", "bob@example.org"):
+        assert shown({"item_id": id_, "event": id_}, "item_id") == {
+            "item_id": privacy.USER_ID,
+            "event": privacy.USER_ID,
+        }
+    assert shown({"event": "click"}, "event") == {"event": "click"}
+    assert shown({"timestamp": "tomorrow", "value": "0.5"}, "value") == {
+        "timestamp": "[masked: aaaaaaaa]", "value": "[masked: 9.9]"
+    }  # fmt: skip
+    assert shown({"timestamp": "2024-01-01 10:00", "event": "play"}, "event")["timestamp"] == "2024-01-01 10:00"
+    row = {"genres": ["A"], "language": "tlh-", "description": "a story"}
+    assert shown(row, "language", "items") == row

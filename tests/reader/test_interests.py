@@ -13,13 +13,13 @@ from typer.testing import CliRunner
 
 from nightreel.cli.main import _register, app
 from nightreel.errors import UserError
-from nightreel.reader.interests import KEPT, interests, profile, write_keywords
+from nightreel.reader.interests import interests, profile, write_keywords
 from nightreel.reader.reader import Reader
 from nightreel.store.backends.local import LocalStore
 from nightreel.store.publisher import publish
 from nightreel.store.withdrawals_file import ByHand, Withdrawals
 from tests.support.bundles import DAY, UNTIL, lineage, write_bundle
-from tests.support.keywords import add_keywords, dataset
+from tests.support.keywords import add_keywords, dataset, write_searches
 
 
 @pytest.fixture(scope="module")
@@ -79,15 +79,14 @@ def test_a_rare_word_of_an_item_weighs_more_than_a_common_one(bundle: Path) -> N
     assert interests(reader, "nobody") == interests(reader, history=[]) == []
 
 
-def test_items_without_keywords_have_their_tags_or_genres_and_old_searches_go(tmp_path: Path) -> None:
+def test_items_without_keywords_have_their_tags_or_genres(tmp_path: Path) -> None:
     items = pa.table({"tags": [[], ["Noir"], []], "genres": [["Drama"], ["Crime"], []]})
     pq.write_table(pa.Table.from_pylist([{"keywords": None, "keyword_scores": None}] * 3, pa.schema([
         ("keywords", pa.list_(pa.string())), ("keyword_scores", pa.list_(pa.float32()))])), tmp_path / "derived.parquet")  # fmt: skip
-    searches = [{"user": 0, "time": float(n), "event": "search", "text": f"q{n}"} for n in range(KEPT + 3)]
-    searches += [{"user": 0, "time": 99.0, "event": "comment", "text": "not searched"}]
-    write_keywords(tmp_path, dataset(items, searches), tmp_path / "derived.parquet")
+    searches = write_searches(tmp_path / "words.parquet", (0, 1.0, "noir"))
+    write_keywords(tmp_path, dataset(items), tmp_path / "derived.parquet", searches)
     assert pq.read_table(tmp_path / "keywords.parquet")["words"].to_pylist() == [["drama"], ["noir"], []]
-    assert pq.read_table(tmp_path / "searches.parquet")["text"].to_pylist() == [f"q{n}" for n in range(3, KEPT + 3)]
+    assert pq.read_table(tmp_path / "searches.parquet")["text"].to_pylist() == ["noir"]
 
 
 def test_a_version_without_keywords_says_so(tmp_path: Path) -> None:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nightreel.data.contract.schema import SEARCHES_SCHEMA
 from nightreel.data.dataset import Dataset
 from nightreel.reader.interests import write_keywords
 from tests.support.bundles import UNTIL, reseal, taste
 
 
-def dataset(items: pa.Table, events: list[dict[str, Any]]) -> Dataset:
+def dataset(items: pa.Table) -> Dataset:
     """Only what write_keywords looks at."""
-    return Dataset(items, [], pa.Table.from_pylist(events), {}, "time", True, "", UNTIL, {}, {})
+    return Dataset(items, [], pa.table({}), {}, "time", True, "", UNTIL, {}, {})
+
+
+def write_searches(path: Path, *rows: tuple[int, float, str]) -> Path:
+    """Searches of (user, time, words), as validate writes them."""
+    columns = {"user": [r[0] for r in rows], "time": [r[1] for r in rows], "text": [r[2] for r in rows]}
+    pq.write_table(pa.table(columns).cast(SEARCHES_SCHEMA), path)
+    return path
 
 
 def add_keywords(bundle: Path, derived: Path) -> str:
@@ -26,6 +33,6 @@ def add_keywords(bundle: Path, derived: Path) -> str:
     words[1] = ["rocket", "moon"]
     rows = [{"keywords": own, "keyword_scores": [0.5] * len(own)} for own in words]
     pq.write_table(pa.Table.from_pylist(rows), derived)
-    search = {"user": 1, "time": UNTIL, "event": "search", "text": " Space  OPERA "}
-    write_keywords(bundle, dataset(items, [search]), derived)
+    searches = write_searches(derived.with_name("searches.parquet"), (1, UNTIL, "space opera"))
+    write_keywords(bundle, dataset(items), derived, searches)
     return reseal(bundle)

@@ -29,7 +29,7 @@ LONG = (
     "that was lost forty years ago. The astronaut builds a small rocket from old machines. Her neighbours think that she "
     "has gone mad. In the end the lost ship answers her radio."
 )
-COMMENTS = ("A wonderful film, I loved it!", "Sehr langweilig", "Great acting and a beautiful ending.", "What a joy!")
+TONES = (0.8, None, 0.7, 0.8)
 GERMAN = "Ein alter Uhrmacher sucht in den Straßen von Prag nach seinem verschwundenen Sohn."
 
 
@@ -53,7 +53,7 @@ def write(project: Path, table: pa.Table, *, writer: str = "", **changes: object
     (project / "params.yaml").write_text(yaml.safe_dump(values))
     (project / "data" / "validate").mkdir(parents=True, exist_ok=True)
     pq.write_table(table, project / "data" / "validate" / "items.parquet")
-    comments = pa.Table.from_pylist([{"item": 2, "text": text} for text in COMMENTS], COMMENTS_SCHEMA)
+    comments = pa.Table.from_pylist([{"item": 2, "tone": tone} for tone in TONES], COMMENTS_SCHEMA)
     pq.write_table(comments, project / "data" / "validate" / "comments.parquet")
 
 

@@ -43,8 +43,14 @@ ITEMS_SCHEMA = pa.schema([pa.field(c.name, ARROW_TYPES[c.kind]) for c in ITEMS.c
 """Clean items: every contract column; lists and `blocked` are never null, other optional cells may be."""
 ERASURES_SCHEMA = pa.schema([pa.field(c.name, ARROW_TYPES[c.kind]) for c in ERASURES.columns])
 RULES_SCHEMA = pa.schema([pa.field(c.name, ARROW_TYPES[c.kind]) for c in RULES.columns])
-COMMENTS_SCHEMA = pa.schema([pa.field("item", pa.int32()), pa.field("text", pa.string())])
-"""Comments by item, which is a row of items."""
+COMMENTS_SCHEMA = pa.schema([pa.field("item", pa.int32()), pa.field("tone", pa.float32())])
+"""Sentiments of comments by item, which is a row of items; null for a comment that can't be judged."""
+SNAPSHOT_SEARCHES = pa.schema([("user_id", pa.string()), ("timestamp", pa.int64()), ("text", pa.string())])
+"""Words of searches in the snapshot."""
+SEARCHES_SCHEMA = pa.schema([("user", pa.int32()), ("time", pa.float64()), ("text", pa.string())])
+"""The same by user, which is a row of users."""
+DERIVED = (pa.field("text_number", pa.int32()), pa.field("tone", pa.float32()))
+"""Columns of the snapshot's events in place of `text`, see `data.free_text`."""
 USERS_SCHEMA = pa.schema([pa.field("user_id", pa.string())])
 CLEAN_EVENTS = pa.schema(
     [
@@ -69,8 +75,8 @@ def event_type(column: Column) -> pa.DataType:
 
 
 def optional_event_fields(present: list[str]) -> list[pa.Field]:
-    """Fields of the optional event columns among `present`, in contract order."""
-    wanted = [c for c in EVENTS_TABLE.columns if c.name not in REQUIRED_EVENTS and c.name in present]
+    """Fields of the optional event columns among `present`, in contract order; never what users wrote."""
+    wanted = [c for c in EVENTS_TABLE.columns if c.name not in (*REQUIRED_EVENTS, "text") and c.name in present]
     return [pa.field(c.name, event_type(c)) for c in wanted]
 
 

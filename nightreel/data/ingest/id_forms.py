@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightreel.data.contract.tables import EVENTS_TABLE, ITEMS, Column
+from nightreel.data.contract.tables import EVENTS_TABLE, Column
 from nightreel.data.ingest.casting import to_text
 from nightreel.data.ingest.raw_tables import Raw
 from nightreel.errors import UserError
@@ -54,16 +54,18 @@ def meant(wanted: Sequence[str], known: Sequence[str]) -> dict[str, str]:
     return {id_: own[form][0] for id_, form in zip(unknown, plain(unknown), strict=True) if len(own.get(form, ())) == 1}
 
 
-def warnings_of_ids(parts: dict[str, list[Raw]], users: Sequence[str], erased: Sequence[str]) -> list[str]:
+def warnings_of_ids(
+    items: Sequence[str], events: Iterable[Raw], users: Sequence[str], erased: Sequence[str]
+) -> list[str]:
     """Warnings about ids in two forms. Ids of users are counted, never named.
 
     Args:
-        parts: Files by table.
+        items: All ids of the catalogue.
+        events: Files of events.
         users: All user ids of the events.
         erased: All user ids of the erasures.
     """
-    items = distinct_ids(parts["items"], ITEMS["item_id"])
-    named = distinct_ids(parts["events"], EVENTS_TABLE["item_id"])
+    named = distinct_ids(events, EVENTS_TABLE["item_id"])
     warnings = [_nobody(erased, users), _twice(users, "events", "user"), _twice(items, "items", "item")]
     return [*filter(None, [*warnings, near(sorted(set(named) - set(items)), items)])]
 

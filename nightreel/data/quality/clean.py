@@ -13,10 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightreel.data.contract.schema import (
+    DERIVED,
     ERASURES_SCHEMA,
     ITEMS_SCHEMA,
     RULES_SCHEMA,
     SET_ASIDE,
+    SNAPSHOT_SEARCHES,
     SOURCE,
     optional_event_fields,
     read_strict,
@@ -25,6 +27,7 @@ from nightreel.data.daily_files import read_days
 from nightreel.data.ingest.casting import mask_of
 from nightreel.data.ingest.timestamps import MICROS
 from nightreel.data.quality import editorial_checks, row_checks
+from nightreel.data.quality.comments import searches
 from nightreel.data.quality.row_counts import Account, account
 from nightreel.data.quality.row_outcomes import RowOutcomes, days_of, row_outcomes
 from nightreel.stage import read_json
@@ -39,6 +42,7 @@ class SnapshotTables:
     rules: pa.Table
     rejected: pa.Table
     events: pa.Table
+    searches: pa.Table
     source: dict[str, Any]
 
 
@@ -54,6 +58,7 @@ class Clean:
         quarantine: schema.SET_ASIDE.
         fates: Outcomes of the rows of the accounts' tables.
         named: Columns beyond the contract, of the same rows of items and events.
+        searches: schema.SEARCHES_SCHEMA.
     """
 
     items: pa.Table
@@ -65,6 +70,7 @@ class Clean:
     accounts: list[Account]
     row_outcomes: list[RowOutcomes]
     named: dict[str, pa.Table]
+    searches: pa.Table
 
 
 def read_snapshot(folder: Path) -> SnapshotTables:
@@ -77,6 +83,7 @@ def read_snapshot(folder: Path) -> SnapshotTables:
         read_strict(folder / "rules.parquet", pa.schema([*RULES_SCHEMA, *SOURCE])),
         read_strict(folder / "rejected.parquet", SET_ASIDE),
         read_days(folder / "events"),
+        read_strict(folder / "searches.parquet", SNAPSHOT_SEARCHES),
         source,
     )
 
@@ -133,7 +140,8 @@ def clean_tables(snapshot: SnapshotTables, window_s: float, forgotten: Sequence[
     named = {name: table.select(source["named"][name]) for name, table in clean.items()}
     named["events"] = named["events"].take(order)
     in_order = snapshot.rules.filter(pa.array(rule_marks.clean)).select(RULES_SCHEMA.names)
-    return Clean(_finished(item_rows), item_rows, user_ids, indexed, in_order, quarantine, accounts, came, named)
+    words = searches(snapshot.searches, indexed, user_ids, clock)
+    return Clean(_finished(item_rows), item_rows, user_ids, indexed, in_order, quarantine, accounts, came, named, words)
 
 
 def _rejected_items(rejected: pa.Table) -> list[str]:
@@ -171,6 +179,7 @@ def _indexed(events: pa.Table, item_ids: pa.ChunkedArray, clock: str) -> tuple[l
         "event": events["event"].take(pa.array(order)).combine_chunks().dictionary_encode(),
         "value": pa.array(events["value"].to_numpy()[order].astype(np.float32), from_pandas=False),
     }
-    for field in optional_event_fields(events.column_names):
+    derived = [field for field in DERIVED if field.name in events.column_names]
+    for field in [*optional_event_fields(events.column_names), *derived]:
         columns[field.name] = events[field.name].take(pa.array(order))
     return users.to_pylist(), pa.table(columns), pa.array(order)

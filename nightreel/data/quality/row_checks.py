@@ -183,7 +183,7 @@ def _groups(keys: list[pa.ChunkedArray]) -> npt.NDArray[np.int64]:
 def _repeated_events(events: pa.Table, times: npt.NDArray[np.float64], among: Mask, window_s: float) -> Mask:
     """[n] events that repeat an earlier one of the same user, item and type (and text and list, if the source has
     them) within window_s seconds; ties keep the first in source order."""
-    names = ["user_id", "item_id", "event", *[n for n in ("text", "slate_id") if n in events.column_names]]
+    names = ["user_id", "item_id", "event", *[n for n in ("text_number", "slate_id") if n in events.column_names]]
     at = np.flatnonzero(among)
     group, moment = _groups([events[name] for name in names])[at], times[at]
     order = np.lexsort((moment, group))

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightreel.data.contract.tables import TABLES
+from nightreel.data.contract.tables import TABLES, VALUE_BOUNDS
 from nightreel.data.ingest.casting import Mask
 from nightreel.data.quality.future_events import RULE as FUTURE
 from nightreel.data.quality.new_rows import Part, arrived, spoilt_days
@@ -173,9 +173,22 @@ def _complaint(table: str, what: str, rules: Rules) -> str:
     for rule, column, n, examples in rules[:NAMED]:
         first = examples.slice(0, 1).to_pylist()[0]
         place = f"{first['source_file']} row {first['source_row']}"
-        lines.append(f"  {n:,} × {named(rule, column)}, first in {place}: {first['row']}")
+        lines.append(
+            f"  {n:,} × {named(rule, column)}, first in {place}: {first['row']}{_allowed(table, rule, column)}"
+        )
     lines += [f"  {rule}: {HINTS[rule]}" for rule in dict.fromkeys(rule for rule, *_ in rules[:NAMED]) if rule in HINTS]
     return "\n".join(lines)
+
+
+def _allowed(table: str, rule: str, column: str) -> str:
+    """What the contract allows, for a rule about a value."""
+    if rule not in ("unknown value", "impossible value"):
+        return ""
+    if (table, column) == ("events", "value"):
+        bounds = "; ".join(f"{event} {low:g} to {high:g}" for event, (low, high) in VALUE_BOUNDS.items())
+    else:
+        bounds = next((c.bounds for c in TABLES[table].columns if c.name == column), "")
+    return f" (allowed: {bounds})" if bounds else ""
 
 
 def named(rule: str, column: str) -> str:

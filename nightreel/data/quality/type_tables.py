@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from nightreel.data.contract.schema import ARROW_TYPES, CLEAN_EVENTS, SET_ASIDE, SOURCE, event_type
-from nightreel.data.contract.tables import ERASURES, EVENTS_TABLE, RULES, TABLES, Column, Table
+from nightreel.data.contract.tables import ERASURES, EVENTS, EVENTS_TABLE, ITEMS, RULES, TABLES, Column, Table
 from nightreel.data.ingest import id_forms, timestamps
 from nightreel.data.ingest.raw_tables import Raw
+from nightreel.data.privacy import NOBODY, Persons
 from nightreel.data.quality import editorial_checks, row_checks
 from nightreel.data.quality.future_events import without_future
 from nightreel.data.quality.typed_file import TypedFile, moments_of, type_file
@@ -59,8 +60,10 @@ def load(
     users = id_forms.distinct_ids(parts["events"], EVENTS_TABLE["user_id"])
     erased = id_forms.distinct_ids(parts["erasures"], ERASURES["user_id"])
     meant = {"erasures": id_forms.meant(erased, users)}
+    items = id_forms.distinct_ids(parts["items"], ITEMS["item_id"])
+    persons = Persons(frozenset(users), frozenset([*items, *EVENTS])) if key is not None else NOBODY
     loaded = {
-        name: [type_file(raw, tables[name], unit, key, meant.get(name, {})) for raw in own]
+        name: [type_file(raw, tables[name], unit, key, meant.get(name, {}), persons) for raw in own]
         for name, own in parts.items()
     }
     rejected = [row for own in loaded.values() for typed in own for row in typed.rejected]
@@ -78,7 +81,7 @@ def load(
         notes=[
             *(note for raw in raws for note in raw.notes),
             *emptied,
-            *id_forms.warnings_of_ids(parts, users, erased),
+            *id_forms.warnings_of_ids(items, parts["events"], users, erased),
         ],
     )
 

@@ -15,10 +15,13 @@ from nightreel.data.contract.tables import EVENTS_TABLE, Column, Table
 from nightreel.data.ingest import timestamps
 from nightreel.data.ingest.casting import EXACT, Mask, cast_cells, is_text, to_text, wrong_type
 from nightreel.data.ingest.raw_tables import Raw
-from nightreel.data.privacy import LONGEST, pseudonym, redacted
+from nightreel.data.ingest.readings import mapped
+from nightreel.data.privacy import LONGEST, NAMING, NOBODY, USER_ID, Persons, pseudonym, redacted
 from nightreel.data.quality import row_checks
 from nightreel.errors import UserError
 
+ELSEWHERE = ("session_id", "device", "region", "slate_id", "variant")
+"""Further columns of events in which an id of a user may stand by mistake."""
 JOINED = r"[,;\[\]{}]|\s/\s"
 """What separates labels in other systems."""
 
@@ -48,8 +51,10 @@ def moments_of(raw: Raw, column: Column) -> timestamps.ParsedTimestamps:
     return timestamps.read_moments(cells)
 
 
-def type_file(raw: Raw, table: Table, unit: str, key: bytes | None, meant: Mapping[str, str]) -> TypedFile:
-    """Type a file. meant: user id in the file → the id that it stands for."""
+def type_file(
+    raw: Raw, table: Table, unit: str, key: bytes | None, meant: Mapping[str, str], persons: Persons = NOBODY
+) -> TypedFile:
+    """Type a file. meant: user id in the file → the id that it stands for; persons: the users of the source."""
     arrays: dict[str, pa.Array] = {}
     faults: dict[str, Mask] = {}
     emptied: list[str] = []
@@ -64,11 +69,30 @@ def type_file(raw: Raw, table: Table, unit: str, key: bytes | None, meant: Mappi
             emptied += notes
     if "user_id" in arrays and (key is not None or meant):
         arrays["user_id"] = _pseudonyms(arrays["user_id"], key, meant)
+    if key is not None and raw.table == "events":
+        arrays |= _without_user_ids(arrays, key, persons)
     bad = np.logical_or.reduce([*faults.values(), np.zeros(len(raw.rows), bool)])
     arrays["source_file"] = pa.repeat(pa.scalar(raw.file, pa.string()), len(raw.rows))
     arrays["source_row"] = pa.array(raw.rows)
-    rejected = [*_broken(raw), *_rejected(raw, arrays, faults, np.flatnonzero(bad), key is not None)]
+    rejected = [*_broken(raw), *_rejected(raw, arrays, faults, np.flatnonzero(bad), key is not None, persons)]
     return TypedFile(pa.table(arrays).filter(pa.array(~bad)), rejected, emptied)
+
+
+def _without_user_ids(arrays: Mapping[str, pa.Array], key: bytes, persons: Persons) -> dict[str, pa.Array]:
+    """Columns of events without the ids of users that stand in them: a mask, or the pseudonym in other ids."""
+
+    def masked(cell: str) -> str:
+        return USER_ID if persons.masks(cell) else cell
+
+    def hashed(cell: str) -> str:
+        user = cell.strip()
+        # Numbers may be both a user's id and, say, the number of a variant.
+        return pseudonym(key, user) if user in persons.users and not user.isdigit() else cell
+
+    return {
+        **{name: mapped(arrays[name], masked) for name in NAMING if name in arrays},
+        **{name: mapped(arrays[name], hashed) for name in ELSEWHERE if name in arrays},
+    }
 
 
 def _emptied(raw: Raw, column: Column, cells: pa.Array, fault: Mask) -> tuple[pa.Array, list[str]]:
@@ -154,7 +178,12 @@ def _broken(raw: Raw) -> Iterable[dict[str, object]]:
 
 
 def _rejected(
-    raw: Raw, arrays: dict[str, pa.Array], faults: dict[str, Mask], at: npt.NDArray[np.int64], private: bool
+    raw: Raw,
+    arrays: dict[str, pa.Array],
+    faults: dict[str, Mask],
+    at: npt.NDArray[np.int64],
+    private: bool,
+    persons: Persons,
 ) -> Iterable[dict[str, object]]:
     """Rows of the report for the invalid cells; user ids are pseudonyms, other cells come from the source."""
     for row in at.tolist():
@@ -171,7 +200,7 @@ def _rejected(
             "rule": _rule(fault),
             "column": column,
             "user_id": user,
-            "row": redacted(cells, column, private=private),
+            "row": redacted(cells, column, private=private, table=raw.table, persons=persons),
         }
 
 

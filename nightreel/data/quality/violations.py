@@ -59,7 +59,7 @@ class Violations:
                     "rule": rule,
                     "column": column,
                     "user_id": row.get("user_id"),
-                    "row": redacted(row, column, private=private),
+                    "row": redacted(row, column, private=private, table=table),
                 }
             )
         return pa.Table.from_pylist(out, schema=SET_ASIDE)

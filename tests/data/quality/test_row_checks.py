@@ -27,7 +27,7 @@ def events(*rows: dict[str, Any]) -> pa.Table:
     full = [{**base, "timestamp": (NOON + n) * 1_000_000, **row, "source_file": "events.csv", "source_row": n}
             for n, row in enumerate(rows, start=1)]  # fmt: skip
     fields = [("user_id", pa.string()), ("item_id", pa.string()), ("timestamp", pa.int64()), ("event", pa.string()),
-              ("value", pa.float32()), ("text", pa.string()), ("slate_id", pa.string()), ("position", pa.int64()),
+              ("value", pa.float32()), ("text_number", pa.int32()), ("slate_id", pa.string()), ("position", pa.int64()),
               ("propensity", pa.float64())]  # fmt: skip
     return pa.Table.from_pylist(full, schema=pa.schema([*fields, *SOURCE]))
 
@@ -138,8 +138,8 @@ def test_duplicates_are_the_same_user_item_type_and_moment() -> None:
 def test_words_and_lists_tell_equal_events_apart() -> None:
     same = {"timestamp": NOON * 1_000_000}
     table = events(
-        {**same, "event": "comment", "text": "good"},
-        {**same, "event": "comment", "text": "bad"},
+        {**same, "event": "comment", "text_number": 0},
+        {**same, "event": "comment", "text_number": 1},
         {**same, "event": "impression", "slate_id": "1"},
         {**same, "event": "impression", "slate_id": "2"},
     )

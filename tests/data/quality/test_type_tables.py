@@ -13,7 +13,7 @@ import pytest
 from nightreel.data.contract.tables import EVENTS_TABLE, ITEMS
 from nightreel.data.ingest.casting import cast_cells, cast_or_null
 from nightreel.data.ingest.raw_tables import Broken, Raw
-from nightreel.data.privacy import pseudonym
+from nightreel.data.privacy import USER_ID, pseudonym
 from nightreel.data.quality.type_tables import Loaded, load
 from nightreel.errors import UserError
 
@@ -27,7 +27,7 @@ def raw(table: str, columns: dict[str, Any], broken: list[Broken] | None = None)
 
 
 def items(**more: Any) -> Raw:
-    return raw("items", {"item_id": ["a", "b", "c"], "title": ["A", "B", "C"], **more})
+    return raw("items", {"item_id": ["a", "b", "c"], "title": ["A", "B", "C"]} | more)
 
 
 def events(**more: Any) -> Raw:
@@ -71,7 +71,9 @@ def test_pseudonyms_are_stable_keyed_and_leave_nothing_readable() -> None:
     assert loaded.erasures.to_pylist()[0]["user_id"] == ann and loaded.erasures["requested_at"].to_pylist() == [None]
     assert loaded.rejected["user_id"].to_pylist() == [ann]
     shown = json.loads(loaded.rejected["row"][0].as_py())
-    assert shown["user_id"] == ann and shown["value"] == "aaa@aaaaaaa.aaa" and shown["text"] == "[12 characters]"
+    assert (
+        shown["user_id"] == ann and shown["value"] == "[masked: aaa@aaaaaaa.aaa]" and shown["text"] == "[12 characters]"
+    )
     everything = str([getattr(loaded, name).to_pylist() for name in ("events", "erasures", "rejected")])
     assert "example.org" not in everything and "bob" not in everything
     assert pseudonym(b"another key", "bob") != pseudonym(KEY, "bob")
@@ -80,7 +82,7 @@ def test_pseudonyms_are_stable_keyed_and_leave_nothing_readable() -> None:
 def test_a_shifted_user_id_is_not_shown_either() -> None:
     text = pa.array([b"fine", b"ok", b"J\xfcrgen 1967"], pa.binary())
     loaded = load([items(), events(user_id=text)], "auto", KEY)
-    assert json.loads(loaded.rejected["row"][0].as_py())["user_id"] == "a�aaaa 9999"
+    assert json.loads(loaded.rejected["row"][0].as_py())["user_id"] == "[masked: a�aaaa 9999]"
     assert rejected(loaded) == [(3, "encoding", "user_id")] and loaded.rejected["user_id"].to_pylist() == [None]
 
 
@@ -219,3 +221,22 @@ def test_labels_have_one_unicode_form() -> None:
         [items(genres=["Come\u0301die", "Com\u00e9die", "Come\u0301die|Com\u00e9die"]), events()], "auto", None
     )
     assert loaded.items["genres"].to_pylist() == [["Com\u00e9die"]] * 3
+
+
+def test_a_user_id_in_another_column_is_masked_in_what_is_stored() -> None:
+    more = {
+        "item_id": ["ann@example.org", "bob", "x@y.org"], "event": ["play", "bob", "play"],
+        "device": ["tv", "bob", "bob "], "session_id": ["ann@example.org", "s1", "s2"],
+    }  # fmt: skip
+    loaded = load([items(), events(**more)], "auto", KEY)
+    bob, ann = pseudonym(KEY, "bob"), pseudonym(KEY, "ann@example.org")
+    assert loaded.events["item_id"].to_pylist() == [USER_ID] * 3 and loaded.events["event"][1].as_py() == USER_ID
+    assert loaded.events["device"].to_pylist() == ["tv", bob, bob]
+    assert loaded.events["session_id"].to_pylist() == [ann, "s1", "s2"]
+
+
+def test_numbers_that_are_both_a_users_and_a_variants_stay() -> None:
+    loaded = load([items(item_id=["1", "2", "3"]), events(user_id=["1", "2", "3"], item_id=["1", "2", "3"],
+                                                          variant=["1", "2", "1"])], "auto", KEY)  # fmt: skip
+    assert loaded.events["item_id"].to_pylist() == ["1", "2", "3"]
+    assert loaded.events["variant"].to_pylist() == ["1", "2", "1"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +14,27 @@ from nightreel.errors import UserError
 from nightreel.settings.sentiment import Sentiment
 from nightreel.understanding.schema import Understood
 from nightreel.understanding.text.comment_sentiment import FEW, Comments
-from nightreel.understanding.text.language import LanguageIdentifier
+from nightreel.understanding.text.comment_tones import comment_tones
 from nightreel.understanding.text.sentiment_model import Lexicon
 
 LIKED = ["I loved every minute of it!", "A wonderful, moving film.", "Great acting and a happy ending."]
 HATED = ["A terrible, boring mess.", "What a waste of time, I hated it.", "Awful story and bad acting."]
 GERMAN = ["Ein wunderbarer Film!", "Das war sehr langweilig.", "Ich habe sehr gelacht."]
-IDENTIFIER = LanguageIdentifier()
 
 
 def told(folder: Path, own: dict[int, list[str]], reads: int = 8) -> tuple[list[Understood], dict[str, Any]]:
     """Six items in blocks of three."""
-    rows = [{"item": item, "text": text} for item, texts in own.items() for text in texts]
+    rows = [
+        {"item": item, "tone": tone}
+        for item, texts in own.items()
+        for tone in comment_tones(texts, reads, folder / "cache")
+    ]
     pq.write_table(pa.Table.from_pylist(rows, COMMENTS_SCHEMA), folder / "comments.parquet")
     blocks = [Understood([f"i{at}" for at in range(start, start + 3)]) for start in (0, 3)]
-    with ExitStack() as stack:
-        wanted = Sentiment(reads=reads, probability=0.7)
-        comments = Comments(folder / "comments.parquet", IDENTIFIER, wanted, folder / "cache", stack)
-        for at, block in enumerate(blocks):
-            comments.give(3 * at, 3, block)
-        return blocks, comments.quality()
+    comments = Comments(folder / "comments.parquet", Sentiment(reads=reads, probability=0.7))
+    for at, block in enumerate(blocks):
+        comments.give(3 * at, 3, block)
+    return blocks, comments.quality()
 
 
 def test_the_mean_of_enough_comments_in_english(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +59,9 @@ def test_the_mean_of_enough_comments_in_english(tmp_path: Path, monkeypatch: pyt
     less = {**own, 5: [*LIKED, *HATED[:2]]}
     after = told(tmp_path, less)[0][1].fields[2]
     assert after["comments_read"] == 5 and after["comment_tone"] > mixed, "what an erased user wrote counts no more"
-    assert read == less[5], "items on which nobody wrote are not read again"
+    assert read == [], "a comment is scored once"
+    told(tmp_path, {1: ["A splendid surprise."]})
+    assert read == ["A splendid surprise."]
 
 
 def test_without_comments_nothing_is_opened(tmp_path: Path) -> None:
@@ -69,5 +71,5 @@ def test_without_comments_nothing_is_opened(tmp_path: Path) -> None:
 
 def test_a_torn_file_is_named(tmp_path: Path) -> None:
     pq.write_table(pa.table({"item": [1]}), tmp_path / "comments.parquet")
-    with pytest.raises(UserError, match="column `text` is missing"), ExitStack() as stack:
-        Comments(tmp_path / "comments.parquet", IDENTIFIER, Sentiment(reads=8, probability=0.7), tmp_path, stack)
+    with pytest.raises(UserError, match="column `tone` is missing"):
+        Comments(tmp_path / "comments.parquet", Sentiment(reads=8, probability=0.7))
