@@ -23,6 +23,7 @@ from tests.support.bundles import lineage, reseal, write_bundle
 CASES = 300
 
 
+@pytest.mark.end_to_end
 def test_no_resealed_version_gets_beyond_a_clear_error() -> None:
     assert resealed_versions.main(CASES) == 0
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.faults.odd_sources import batch, outcome
 from benchmarks.faults.odd_tables import USER, Files
 
 
+@pytest.mark.end_to_end
 def test_500_odd_sources_end_in_a_result_or_a_message() -> None:
     counted, faults = batch(1, 500)
     assert faults == [] and counted["result"] > 50 and counted["message"] > 50
