@@ -13,10 +13,9 @@ from nightreel.data.ingest.sources import Source, open_source
 from nightreel.settings import Settings, load
 from nightreel.stage import log_progress, read_json, stage_main, staged_output, state_directory, write_json
 from nightreel.store import channels
-from nightreel.store.backends.base import Store
 from nightreel.store.media_objects import MediaObjects
 from nightreel.store.open import open_store
-from nightreel.store.pinned_state import earlier_version, forgotten, known_rows, pin_state, pinned_champion
+from nightreel.store.pinned_state import forgotten, known_rows, pin_warm_state, pinned_champion
 
 OUT = Path("data/snapshot")
 LOCK = Path("requirements.lock")
@@ -34,7 +33,8 @@ def main() -> None:
     facts = environment.describe()
     root = Path(__file__).parents[1]
     params = settings.model_dump(mode="json", by_alias=True)
-    identity, code = _identity(source, key), recipe.code_digest(root, recipe.READING)
+    identity = f"{source.fingerprint}+{privacy.key_fingerprint(key) if key else 'plain'}"
+    code = recipe.code_digest(root, recipe.READING)
     named = {name: extra_columns(name, settings.evaluate.slices) for name in ("items", "events")}
     # A given moment decides which events lie in its future; the machine's clock is applied to new data only.
     read = [settings.snapshot.searches, settings.understand.sentiment.reads]
@@ -48,7 +48,7 @@ def main() -> None:
     pins = media_files.pin(files, media, state / "media.json")
     identity += f"+{recipe.digest(pins)}" if pins else ""
     store = open_store()
-    state_pins = _pin_state(store, settings, tables)
+    state_pins = pin_warm_state(store, settings, tables, OUT / "warm")
     identity += f"+{recipe.digest(state_pins)}" if state_pins else ""
     turn = _turn(settings, state / "understand" / "waiting.json")
     identity += f"+{turn}" if turn else ""
@@ -74,13 +74,6 @@ def main() -> None:
     _keep_json(OUT / "recipe.json", made)
 
 
-def _pin_state(store: Store, settings: Settings, tables: str) -> dict[str, str]:
-    """Pin the state from which finetune may warm-start; returns its files, on which the run's result depends."""
-    warm = settings.finetune.warm_nights > 0
-    earlier = earlier_version(store, settings.snapshot.channel, tables) if warm else None
-    return pin_state(store, earlier, OUT / "warm")
-
-
 def _turn(settings: Settings, path: Path) -> int:
     """Number of nights that left items waiting for the language model: while there are any, it grows, and so the stage
     `understand` asks for them, even of an unchanged source."""
@@ -88,10 +81,6 @@ def _turn(settings: Settings, path: Path) -> int:
         return 0
     note = read_json(path)
     return int(note["turn"]) + (1 if note["items"] else 0)
-
-
-def _identity(source: Source, key: bytes | None) -> str:
-    return f"{source.fingerprint}+{privacy.key_fingerprint(key) if key else 'plain'}"
 
 
 def _is_current(tables: str) -> bool:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ import httpx
 import psutil
 
 from benchmarks.speed.free_ports import free_ports
+from nightreel.orchestration.prefect import credentials
 from nightreel.orchestration.prefect.run_server import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,7 +132,13 @@ class Up:
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
         """An answer of Prefect's; a busy server says 503 while its database is locked."""
-        with httpx.Client(trust_env=False, timeout=60) as client:
+        user, _, password = credentials.auth_string(self.root / ".nightreel").partition(":")
+        with httpx.Client(trust_env=False, timeout=60, auth=(user, password)) as client:
+            name = str(uuid.uuid4())
+            if method != "GET":
+                token = client.get(f"{self.addresses['prefect_api']}/csrf-token", params={"client": name})
+                client.headers["Prefect-Csrf-Token"] = token.raise_for_status().json()["token"]
+                client.headers["Prefect-Csrf-Client"] = name
             for _ in range(20):
                 answer = client.request(method, self.addresses["prefect_api"] + path, json=body)
                 if answer.status_code != 503:

@@ -120,7 +120,9 @@ def fit(folder: Path, fold: str, protocol: str) -> None:
     vectors, choices = np.load(FINETUNE / "vectors.npy"), SelectedParams.read(FINETUNE)
     with tempfile.TemporaryDirectory() as scratch:
         began = time.perf_counter()
-        rehearse(data, fold, choices, vectors, {"key_fingerprint": None}, Path(scratch) / "bundle")
+        rehearse(
+            data, fold, choices, vectors, {"key_fingerprint": None, "pseudonymised": False}, Path(scratch) / "bundle"
+        )
         seconds = time.perf_counter() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     write_json(folder / fold / "fit.json", {"fit_s": seconds, "peak_mb": peak, "choice": {"blend": choices.blend}})

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nightreel.errors import UserError
+from nightreel.settings import Settings
 from nightreel.stage import log_progress, read_json, staged_output, write_json
 from nightreel.store import channels
 from nightreel.store.backends.base import Missing, Store, StoreError
@@ -147,3 +148,10 @@ def _data_until(store: Store, digest: str) -> float | None:
             f"{store.uri}: version {digest[:12]}, to be compared with, is incomplete (config.json is missing). Restore "
             "it, or roll back to a whole one: `nightreel versions`, `nightreel rollback`."
         ) from None
+
+
+def pin_warm_state(store: Store, settings: Settings, tables: str, out: Path) -> dict[str, str]:
+    """Pin the state from which finetune may warm-start; returns its files, on which the run's result depends."""
+    warm = settings.finetune.warm_nights > 0
+    earlier = earlier_version(store, settings.snapshot.channel, tables) if warm else None
+    return pin_state(store, earlier, out)

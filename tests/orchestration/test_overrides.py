@@ -46,7 +46,7 @@ def test_a_list_picks_named_entries(tmp_path: Path) -> None:
         ("evaluate.margin.deep=0.1", "evaluate.margin.deep: no such setting"),
         ("evaluate.margin=-1", "evaluate.margin: Input should be greater than 0"),
         ("finetune.members=[ease, nearest]", "there is no entry 'nearest'. Choose from popularity"),
-        ("finetune.members.nearest={}", "nearest: there is no such model; choose among"),
+        ("finetune.members.nearest={}", "nearest: there is no such model. Choose one of"),
         ("finetune.members.ease={foo: [1]}", "finetune.members.ease.foo: Extra inputs are not permitted"),
         ("finetune.members.ials.foo=[1]", "finetune.members.ials.foo: Extra inputs are not permitted"),
         ("finetune.members.ease.regularization=[]", "finetune.members.ease.regularization: holds no value to try"),

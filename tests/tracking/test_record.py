@@ -47,7 +47,7 @@ def test_a_run_has_a_parent_and_a_child_per_stage(run: Run, main: Callable[..., 
     assert children["embed"].data.metrics["encoded"] == 3
     assert children["embed"].data.tags["note.encoder"] == "mini"
     assert children["embed"].data.metrics["wall_seconds"] == 2.5
-    assert "promote: for a reason" in (run.state / "reports" / "r1.html").read_text()
+    assert "for a reason" in (run.state / "reports" / "r1.html").read_text()
     assert [f.path for f in run.client.list_artifacts(parent.info.run_id, "report")] == ["report/r1.html"]
     curve = run.client.get_metric_history(children["evaluate"].info.run_id, "by_k/time/blend/ndcg")
     assert [(m.step, m.value) for m in curve] == [(5, 0.1), (10, 0.2)]

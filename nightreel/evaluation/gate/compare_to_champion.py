@@ -74,7 +74,7 @@ def _retraining(
         log_progress(f"retraining the champion's choices on {fold}")
         # A fine-tuned encoder is not stored with a version, so today's vectors replace the champion's.
         own = np.load(vectors[0 if choices.encoder == "base" else 1] / "vectors.npy")
-        rehearse(data, fold, choices, own, {"key_fingerprint": None}, scratch / fold)
+        rehearse(data, fold, choices, own, {"key_fingerprint": None, "pseudonymised": False}, scratch / fold)
         return Reader.open_bundle(scratch / fold, check=False).hiding(hidden)
 
     return retrain
