@@ -84,7 +84,7 @@ def kill(up: Up, how: str, counts: Counts, next_s: float = NEXT_S) -> None:
     counts.kills += 1
     counts.hanging += up.state(run) not in ENDED
     counts.left += alive(stage)
-    counts.untold += how != "ctrl-c" and f"ended run {name}" not in said  # Prefect itself may be quicker on Ctrl-C
+    counts.untold += how != "ctrl-c" and f"run {name} was " not in said  # Prefect itself may be quicker on Ctrl-C
     if schedule:
         up.following = up.comes(besides=run)
         counts.came += bool(up.following)

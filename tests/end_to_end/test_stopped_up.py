@@ -51,6 +51,6 @@ def test_what_a_person_set_in_the_page_stays(up: Up) -> None:
     assert nights.stays(up) == 1
     found = up.deployment
     assert found["description"].startswith("From yesterday's logs")
-    margin = found["parameter_openapi_schema"]["definitions"]["Evaluate"]["properties"]["margin"]
+    margin = found["parameter_openapi_schema"]["definitions"]["EvaluateForm"]["properties"]["margin"]
     assert "`0.04`" in margin["description"]
     assert found["parameter_openapi_schema"]["additionalProperties"] is False
