@@ -56,7 +56,8 @@ class RulesTogether:
             left = self._left(own)
             if left < (1 - MOST) * total:
                 when = f" from {datetime.fromtimestamp(since, UTC):%Y-%m-%d %H:%M} UTC on" if since > self.now else ""
-                return f"rules: together they hide {total - left:,} of {total:,} items{when}. Check whether that is intended."
+                shown = f"{total - left:,} of {total:,} items{when}"
+                return f"rules: together they hide {shown}. Check whether that is intended."
         return None
 
     def _in_force(self) -> list[tuple[float, list[int]]]:

@@ -64,8 +64,8 @@ def require_some_left(quarantine: pa.Table) -> None:
     if rows.num_rows:
         first = rows.slice(0, 1).to_pylist()[0]
         raise UserError(
-            f"rules: with {first['source_file']} row {first['source_row']} ({first['row']}) and the rules before it, no "
-            "item may be shown, so that every list would be empty. Correct or remove some of them."
+            f"rules: with {first['source_file']} row {first['source_row']} ({first['row']}) and the rules before it, "
+            "no item may be shown, so that every list would be empty. Correct or remove some of them."
         )
 
 
