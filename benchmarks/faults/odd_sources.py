@@ -36,6 +36,7 @@ from nightreel.data import environment, recipe
 from nightreel.data.daily_files import read_days
 from nightreel.errors import UserError
 from nightreel.stage import read_json
+from nightreel.understanding.text import comment_tones
 from tasks import snapshot, validate
 from tests.support.datasets import workspace, write_params
 
@@ -70,12 +71,18 @@ def outcome(files: Files, folder: Path) -> str:
 
 @contextlib.contextmanager
 def _one_environment() -> Iterator[None]:
-    """The machine and the code are the same for all sources: looked at once."""
-    with (
-        mock.patch.object(environment, "describe", return_value={}),
-        mock.patch.object(recipe, "code_digest", return_value="code"),
-        mock.patch.object(recipe, "computing_code", return_value=()),
-    ):
+    """The machine and the code are the same for all sources: looked at once. Comments are not judged, because that
+    loads a model for every source."""
+    with contextlib.ExitStack() as stack:
+        for module, name, value in (
+            (environment, "describe", {}),
+            (recipe, "code_digest", "code"),
+            (recipe, "computing_code", ()),
+        ):
+            stack.enter_context(mock.patch.object(module, name, return_value=value))
+        stack.enter_context(
+            mock.patch.object(comment_tones, "comment_tones", lambda texts, reads, root: [None] * len(texts))
+        )
         yield
 
 
