@@ -20,6 +20,7 @@ from nightreel.data.log_end import data_end
 from nightreel.data.quality import feedback_labels, report, showable_items
 from nightreel.data.quality.clean import Clean, clean_tables, read_snapshot
 from nightreel.data.quality.comments import comments
+from nightreel.data.quality.editorial_checks import require_some_left
 from nightreel.data.quality.row_counts import Account, require_acceptable, small_parts
 from nightreel.data.quality.row_outcomes import remembered
 from nightreel.data.quality.validation_facts import describe, warnings_of
@@ -43,6 +44,7 @@ def main() -> None:
     known = read_json(SNAPSHOT / "known.json")["rows"]
     hidden = read_json(SNAPSHOT / "today.json")["hidden"]
     with _kept_on_failure(clean, source["notes"]):
+        require_some_left(clean.quarantine)
         require_acceptable(clean.accounts, clean.row_outcomes, known, settings.quarantine_share, settings.part_rows)
         showable_items.require_shown(clean.item_rows, hidden)
         _write_outputs(clean, settings, source, known, hidden)

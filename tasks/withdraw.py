@@ -28,7 +28,7 @@ def main() -> None:
     """Write data/withdraw, and apply it to the channels that serve the users of this run's channel."""
     settings = load()
     source = read_json(SNAPSHOT / "source.json")
-    tonight = read_rights(SNAPSHOT, source)
+    tonight = read_rights(SNAPSHOT, source, settings.snapshot.now())
     with staged_output(OUT) as folder:
         (folder / FILE).write_bytes(tonight.content)
     counts = f"{len(tonight.items.blocked):,} blocked items, {len(tonight.erased):,} erased users"

@@ -23,9 +23,10 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pyarrow.parquet as pq
@@ -36,11 +37,13 @@ from nightreel.data import environment, recipe
 from nightreel.data.daily_files import read_days
 from nightreel.errors import UserError
 from nightreel.stage import read_json
+from nightreel.understanding.text import comment_tones
 from tasks import snapshot, validate
 from tests.support.datasets import workspace, write_params
 
 BATCH = 250
 """Sources of one process."""
+Result = tuple[Counter[str], list[str]]
 
 
 def outcome(files: Files, folder: Path) -> str:
@@ -70,12 +73,18 @@ def outcome(files: Files, folder: Path) -> str:
 
 @contextlib.contextmanager
 def _one_environment() -> Iterator[None]:
-    """The machine and the code are the same for all sources: looked at once."""
-    with (
-        mock.patch.object(environment, "describe", return_value={}),
-        mock.patch.object(recipe, "code_digest", return_value="code"),
-        mock.patch.object(recipe, "computing_code", return_value=()),
-    ):
+    """The machine and the code are the same for all sources: looked at once. Comments are not judged, because that
+    loads a model for every source."""
+    with contextlib.ExitStack() as stack:
+        for module, name, value in (
+            (environment, "describe", {}),
+            (recipe, "code_digest", "code"),
+            (recipe, "computing_code", ()),
+        ):
+            stack.enter_context(mock.patch.object(module, name, return_value=value))
+        stack.enter_context(
+            mock.patch.object(comment_tones, "comment_tones", lambda texts, reads, root: [None] * len(texts))
+        )
         yield
 
 
@@ -100,7 +109,7 @@ def _leaks(folder: Path) -> str:
     return "a user id in the events" if days.is_dir() and USER in str(read_days(days).to_pydict()) else ""
 
 
-def batch(number: int, cases: int) -> tuple[Counter[str], list[str]]:
+def batch(number: int, cases: int) -> Result:
     """(outcomes, faults) of a batch of sources; equal arguments make equal sources."""
     counted: Counter[str] = Counter()
     faults: list[str] = []
@@ -136,13 +145,16 @@ def main() -> int:
     asked = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     began, counted, faults = time.monotonic(), Counter[str](), []
-    numbers = range(asked.seed * 1_000_000, asked.seed * 1_000_000 + -(-asked.cases // BATCH))
-    # A process that native code ends takes its pool with it: each batch has a pool, and a process, of its own.
-    fork = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(asked.workers, fork) as pool:
-        waiting = {pool.submit(_apart, number, min(BATCH, asked.cases)): number for number in numbers}
-        for done in as_completed(waiting):
-            found, told = done.result()
+    first = asked.seed * 1_000_000
+    waiting = [(first + at, min(BATCH, asked.cases - at * BATCH)) for at in range(-(-asked.cases // BATCH))]
+    running: dict[Any, BaseProcess] = {}
+    # Nothing but plain forks of a process without threads: a fork beside a thread may wait for ever for its lock.
+    while waiting or running:
+        while waiting and len(running) < asked.workers:
+            connection, process = _begin(*waiting.pop(0))
+            running[connection] = process
+        for ready in wait(list(running)):
+            found, told = _result(ready, running.pop(ready))
             counted += found
             faults += told
             print(f"{sum(counted.values()):,} of {asked.cases:,}: {dict(counted)}", flush=True)
@@ -152,13 +164,29 @@ def main() -> int:
     return 1 if counted.keys() - {"result", "message"} else 0
 
 
-def _apart(number: int, cases: int) -> tuple[Counter[str], list[str]]:
-    """A batch in a forked process of its own."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
-        try:
-            return pool.submit(batch, number, cases).result()
-        except BrokenProcessPool:
-            return Counter({"crash": 1}), [f"the process of batch {number} was ended by a signal"]
+def _begin(number: int, cases: int) -> tuple[Connection, BaseProcess]:
+    """Start a batch in a forked process of its own; returns where its result comes from."""
+    fork = multiprocessing.get_context("fork")
+    receiver, sender = fork.Pipe(duplex=False)
+    process = fork.Process(target=_send, args=(sender, number, cases))
+    process.start()
+    sender.close()
+    return receiver, process
+
+
+def _send(sender: Connection, number: int, cases: int) -> None:
+    sender.send(batch(number, cases))
+
+
+def _result(receiver: Any, process: BaseProcess) -> Result:
+    """A batch's counts and faults; a process that ended without them was ended by native code."""
+    try:
+        found: Result = receiver.recv()
+    except EOFError:
+        process.join()
+        found = Counter({"crash": 1}), [f"a batch's process ended with {process.exitcode}"]
+    process.join()
+    return found
 
 
 if __name__ == "__main__":

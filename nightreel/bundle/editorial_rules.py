@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from nightreel.bundle.format import BundleError
 from nightreel.bundle.item_facets import Facets
 from nightreel.bundle.item_table import ItemTable, Mask
-from nightreel.data.contract.editorial_rules import ITEM, KINDS, SHAPES, kind_and_name
+from nightreel.data.contract.editorial_rules import ITEM, KINDS, SHAPES, comparable, kind_and_name
 from nightreel.data.contract.schema import RULES_SCHEMA
 from nightreel.data.histories import FloatArray, IntArray
 
@@ -184,7 +184,7 @@ class RuleTable:
         found: dict[tuple[str, str], list[int]] = {(each.kind, each.name): [] for each in self.rows}
         for kind in {kind for kind, _ in found if kind in FACETS}:
             for i, labels in enumerate(getattr(self.facets, FACETS[kind])):
-                for label in {label.casefold() for label in labels}:
+                for label in {comparable(label) for label in labels}:
                     if (kind, label) in found:
                         found[kind, label].append(i)
         return {key: np.array(rows, np.int64) for key, rows in found.items()}

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from nightreel.bundle.context_popularity import Contexts
 from nightreel.bundle.item_table import Mask
 from nightreel.data.arrow_columns import numbers
+from nightreel.data.contract.editorial_rules import comparable, general_languages
 from nightreel.data.histories import FloatArray
 
 Lists = tuple[tuple[str, ...], ...]
@@ -41,7 +42,7 @@ class Facets:
     @cached_property
     def languages(self) -> Lists:
         """[n] language of each item, followed by the more general languages, in lower case: zh-hant, zh."""
-        return tuple(_ranges(row[0]) if row else () for row in self._lists("language"))
+        return tuple(general_languages(row[0]) if row else () for row in self._lists("language"))
 
     @cached_property
     def media_types(self) -> Lists:
@@ -65,10 +66,11 @@ class Facets:
         return self._lists(name)
 
     def holding(self, facet: str, wanted: Collection[str]) -> Mask:
-        """[n] items that have at least one of the wanted labels, ignoring case."""
-        names = {name.casefold() for name in wanted}
+        """[n] items that have at least one of the wanted labels, in any case and Unicode form."""
+        names = {comparable(name) for name in wanted}
         rows: Lists = getattr(self, facet)
-        return np.fromiter((any(label.casefold() in names for label in row) for row in rows), bool, len(rows))
+        forms = {label: comparable(label) in names for label in {label for row in rows for label in row}}
+        return np.fromiter((any(forms[label] for label in row) for row in rows), bool, len(rows))
 
     @cached_property
     def _file(self) -> pq.ParquetFile:
@@ -80,8 +82,3 @@ class Facets:
         # Opened again, because a ParquetFile can't be read from several threads.
         cells = pq.ParquetFile(self.path).read(columns=[name])[name].to_pylist()
         return tuple((cell,) if isinstance(cell, str) else tuple(cell or ()) for cell in cells)
-
-
-def _ranges(tag: str) -> tuple[str, ...]:
-    parts = tag.casefold().split("-")
-    return tuple("-".join(parts[:n]) for n in range(len(parts), 0, -1))

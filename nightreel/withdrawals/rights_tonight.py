@@ -18,12 +18,13 @@ from nightreel.store.withdrawals_file import NightlyTables, TableRights, Window,
 YES = frozenset({"true", "1", "yes"})
 
 
-def read_rights(folder: Path, source: dict[str, Any]) -> NightlyTables:
+def read_rights(folder: Path, source: dict[str, Any], now: float) -> NightlyTables:
     """Rights and rules by the snapshot's tables.
 
     Args:
         folder: data/snapshot.
         source: Its source.json.
+        now: Time of the run, epoch seconds.
 
     Raises:
         UserError: A table is missing or invalid.
@@ -34,7 +35,7 @@ def read_rights(folder: Path, source: dict[str, Any]) -> NightlyTables:
     editors = read_strict(folder / "rules.parquet", pa.schema([*RULES_SCHEMA, *SOURCE]))
     rejected = read_strict(folder / "rejected.parquet", SET_ASIDE)
     clean = row_checks.mark_items(items).clean
-    kept = editorial_checks.mark_business_rules(editors, items.filter(pa.array(clean))).clean
+    kept = editorial_checks.mark_business_rules(editors, items.filter(pa.array(clean)), now).clean
     return NightlyTables(
         _rights(items, clean, list(_rejected(rejected))),
         by_id(erasures["user_id"].drop_null().to_pylist()),

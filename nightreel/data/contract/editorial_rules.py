@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
+from unicodedata import normalize
 
 ITEM, ALL = "item", ""
 KINDS = {"genre": "genres", "creator": "creators", "language": "language", "media_type": "media_type"}
@@ -36,12 +37,32 @@ SHAPES = {
 }
 
 
+def comparable(label: str) -> str:
+    """The one form in which labels and targets are compared: without spaces at the ends, case and Unicode's composed or
+    decomposed letters.
+
+    Example:
+        >>> comparable(" COME\u0301DIE ") == comparable("Com\u00e9die")
+        True
+    """
+    return normalize("NFC", normalize("NFC", label).strip().casefold())
+
+
+def general_languages(tag: str) -> tuple[str, ...]:
+    """A language in comparable form, followed by the more general ones: zh-hant, zh."""
+    parts = comparable(tag).split("-")
+    return tuple("-".join(parts[:n]) for n in range(len(parts), 0, -1))
+
+
 def kind_and_name(target: str | None) -> tuple[str, str]:
     """Parse a target: `genre:Crime` → (genre, crime). Any other text is an item id, optionally after `item:`,
-    because an id can begin with one of these words. Labels are case-folded, ids are not. ALL for no target."""
+    because an id can begin with one of these words. Labels are in comparable form, ids only without spaces at the ends.
+    ALL for no target."""
     if target is None:
         return ALL, ""
-    kind, colon, name = target.partition(":")
+    text = target.strip()
+    kind, colon, name = text.partition(":")
+    kind = kind.strip().casefold()
     if not colon or kind not in ANY:
-        return ITEM, target
-    return (kind, name) if kind == ITEM else (kind, name.strip().casefold())
+        return ITEM, text
+    return (kind, name.strip()) if kind == ITEM else (kind, comparable(name))

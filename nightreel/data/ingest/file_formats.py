@@ -7,6 +7,7 @@ import difflib
 import gzip
 import io
 import lzma
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import unquote
@@ -26,6 +27,8 @@ from nightreel.data.ingest.sources import SourceFile
 from nightreel.errors import UserError
 
 UUID_BYTES = 16
+NAME = re.compile(r"^[\w .:/()#%-]{1,60}$")
+"""What looks like the name of a column."""
 NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 """Value of a partition in the path of rows that have none."""
 
@@ -144,11 +147,14 @@ def _known_columns(raw: Raw, table: Table) -> Raw:
     surplus = sorted(set(found) - set(table.names))
     read_as = ", ".join(f"`{name}` as `{known}`" for name, known in taken.items())
     notes = [f"{raw.file}: columns with other names: {read_as}."] if taken else []
-    notes += (
-        [f"{raw.file}: ignored columns that are not part of the contract: {', '.join(surplus)}."] if surplus else []
-    )
+    notes += [f"{raw.file}: ignored columns that are not part of the contract: {_shown(surplus)}."] if surplus else []
     columns = {name: found[name] for name in table.names if name in found}
     return replace(raw, columns=columns, notes=[*raw.notes, *notes])
+
+
+def _shown(names: Sequence[str]) -> str:
+    """Names of columns for display; a damaged header may hold a row's cells, which are not shown."""
+    return ", ".join(name if NAME.match(name) else "[masked]" for name in names)
 
 
 def _renamed(names: Sequence[str], table: Table) -> dict[str, str]:

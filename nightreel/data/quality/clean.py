@@ -59,6 +59,7 @@ class Clean:
         fates: Outcomes of the rows of the accounts' tables.
         named: Columns beyond the contract, of the same rows of items and events.
         searches: schema.SEARCHES_SCHEMA.
+        ends: A time close to the end of the log, epoch seconds.
     """
 
     items: pa.Table
@@ -71,6 +72,7 @@ class Clean:
     row_outcomes: list[RowOutcomes]
     named: dict[str, pa.Table]
     searches: pa.Table
+    ends: float
 
 
 def read_snapshot(folder: Path) -> SnapshotTables:
@@ -107,7 +109,8 @@ def clean_tables(snapshot: SnapshotTables, window_s: float, forgotten: Sequence[
     refused = pa.array(
         [*items["item_id"].filter(pa.array(~item_marks.clean)).to_pylist(), *_rejected_items(rejected)], pa.string()
     )
-    rule_marks = editorial_checks.mark_business_rules(snapshot.rules, item_rows)
+    ends = _ends(kept, clock)
+    rule_marks = editorial_checks.mark_business_rules(snapshot.rules, item_rows, ends)
     event_marks = row_checks.mark_events(kept, clock, item_rows["item_id"], refused, window_s)
     quarantine = pa.concat_tables(
         [
@@ -141,7 +144,9 @@ def clean_tables(snapshot: SnapshotTables, window_s: float, forgotten: Sequence[
     named["events"] = named["events"].take(order)
     in_order = snapshot.rules.filter(pa.array(rule_marks.clean)).select(RULES_SCHEMA.names)
     words = searches(snapshot.searches, indexed, user_ids, clock)
-    return Clean(_finished(item_rows), item_rows, user_ids, indexed, in_order, quarantine, accounts, came, named, words)
+    return Clean(
+        _finished(item_rows), item_rows, user_ids, indexed, in_order, quarantine, accounts, came, named, words, ends
+    )
 
 
 def _rejected_items(rejected: pa.Table) -> list[str]:
@@ -150,6 +155,14 @@ def _rejected_items(rejected: pa.Table) -> list[str]:
     rows = zip(own["column"].to_pylist(), own["row"].to_pylist(), strict=True)
     ids = (json.loads(row).get("item_id") for column, row in rows if column not in ("", "item_id"))
     return [str(id_) for id_ in ids if id_ is not None]
+
+
+def _ends(events: pa.Table, clock: str) -> float:
+    """A time close to the end of the log, epoch seconds, that no few wrong clocks decide: rules that ended before are
+    over. -inf without a clock."""
+    if clock == "order" or not events.num_rows:
+        return -np.inf
+    return float(np.quantile(events["timestamp"].to_numpy(), 0.99)) / MICROS
 
 
 def _finished(items: pa.Table) -> pa.Table:

@@ -9,10 +9,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightreel.data.contract.editorial_rules import ALL, ITEM, KINDS, SHAPES, Shape, kind_and_name
+from nightreel.data.contract.editorial_rules import (
+    ALL,
+    ITEM,
+    KINDS,
+    SHAPES,
+    Shape,
+    comparable,
+    general_languages,
+    kind_and_name,
+)
 from nightreel.data.contract.tables import RULES
 from nightreel.data.quality.row_checks import mark_columns
 from nightreel.data.quality.violations import Violations
+from nightreel.data.rules_together import RulesTogether
+from nightreel.errors import UserError
 
 NOTHING_LEFT = "leaves no item"
 NAMED = 5
@@ -20,10 +31,16 @@ NAMED = 5
 Known = Mapping[str, frozenset[str]]
 
 
-def mark_business_rules(rules: pa.Table, items: pa.Table) -> Violations:
-    """Mark invalid rows of the table `rules`. items: clean ones.
+def mark_business_rules(rules: pa.Table, items: pa.Table, now: float = -np.inf) -> Violations:
+    """Mark invalid rows of the table `rules`.
 
-    A rule whose target matches no item is valid, see `unmet`; a rule that would leave every list empty is not.
+    A rule whose target matches no item is valid, see `unmet`; a rule that would leave every list empty is not, by
+    itself or together with those before it.
+
+    Args:
+        rules: The table.
+        items: Clean items.
+        now: Epoch seconds; what rules did before is not looked at.
     """
     marks = Violations(rules.num_rows)
     mark_columns(marks, RULES, rules)
@@ -33,7 +50,23 @@ def mark_business_rules(rules: pa.Table, items: pa.Table) -> Violations:
     faults = [_fault(row, known, youngest) for row in rules.to_pylist()]
     for rule, column in sorted({fault for fault in faults if fault}):
         marks.mark(np.array([fault == (rule, column) for fault in faults]), rule, column)
+    sound = np.flatnonzero(marks.clean)
+    rows = rules.to_pylist()
+    last = sound[RulesTogether([rows[at] for at in sound], items, now).too_many()]
+    marks.mark(np.isin(np.arange(rules.num_rows), last), NOTHING_LEFT, "target")
     return marks
+
+
+def require_some_left(quarantine: pa.Table) -> None:
+    """Raise UserError if rules would leave no item to show; quarantine: schema.SET_ASIDE."""
+    rows = quarantine.filter(pc.equal(quarantine["table"], "rules"))
+    rows = rows.filter(pc.equal(rows["rule"], NOTHING_LEFT))
+    if rows.num_rows:
+        first = rows.slice(0, 1).to_pylist()[0]
+        raise UserError(
+            f"rules: with {first['source_file']} row {first['source_row']} ({first['row']}) and the rules before it, "
+            "no item may be shown, so that every list would be empty. Correct or remove some of them."
+        )
 
 
 def unmet(rules: pa.Table, items: pa.Table) -> str | None:
@@ -91,8 +124,8 @@ def _known(items: pa.Table) -> dict[str, frozenset[str]]:
     for kind, column in KINDS.items():
         cells = items[column] if column in items.column_names else pa.chunked_array([], pa.string())
         cells = pc.list_flatten(cells) if pa.types.is_list(cells.type) else cells
-        labels = {label.casefold() for label in pc.unique(cells.drop_null()).to_pylist()}
+        labels = {comparable(label) for label in pc.unique(cells.drop_null()).to_pylist()}
         if kind == "language":  # zh includes zh-Hant
-            labels = {"-".join(label.split("-")[:n]) for label in labels for n in range(1, label.count("-") + 2)}
+            labels = {tag for label in labels for tag in general_languages(label)}
         found[kind] = frozenset(labels)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -96,7 +97,7 @@ def load_items(raw: Raw) -> pa.Table:
 def load_rules(raw: Raw, items: pa.Table) -> pa.Table:
     """Read a file of editorial rules for these items: schema.RULES_SCHEMA. Raises UserError naming the first invalid
     row."""
-    table = _faultless(raw, lambda rows: editorial_checks.mark_business_rules(rows, items))
+    table = _faultless(raw, lambda rows: editorial_checks.mark_business_rules(rows, items, time.time()))
     return table.select(RULES.names)
 
 

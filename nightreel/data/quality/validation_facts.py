@@ -9,6 +9,7 @@ import numpy as np
 from nightreel.data.quality import editorial_checks, feedback_labels, report, showable_items
 from nightreel.data.quality.clean import Clean
 from nightreel.data.quality.row_counts import bad_days, odd_clocks
+from nightreel.data.rules_together import RulesTogether
 from nightreel.data.split_protocols import ProtocolChoice
 from nightreel.data.splits import Events
 from nightreel.settings import Validate
@@ -23,6 +24,7 @@ def warnings_of(clean: Clean, settings: Validate, exclude_seen: bool, returning:
     warnings += [
         *showable_items.mostly_blocked(clean.items),
         *filter(None, [editorial_checks.unmet(clean.rules, clean.items)]),
+        *filter(None, [RulesTogether(clean.rules.to_pylist(), clean.items, clean.ends).warning()]),
     ]
     if not exclude_seen:
         warnings.append(

@@ -138,3 +138,8 @@ def test_a_file_name_that_is_not_utf8_is_read(tmp_path: Path) -> None:
 def test_columns_of_no_text_are_refused_by_name(column: Any, cells: pa.Array) -> None:
     with pytest.raises(UserError, match=f"f: column `{column.name}` is "):
         to_text(cells, "f", column)
+
+
+def test_cells_in_a_damaged_header_are_not_shown(tmp_path: Path) -> None:
+    found = raw(tmp_path, "erasures.csv", b'user_id,"at""ann@example.org"\nbob,x\n')
+    assert found.notes == ["erasures.csv: ignored columns that are not part of the contract: [masked]."]
