@@ -132,7 +132,7 @@ class Up:
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
         """An answer of Prefect's; a busy server says 503 while its database is locked."""
-        user, _, password = credentials.auth_string(self.root / ".nightreel").partition(":")
+        user, _, password = credentials.auth_string(Path(self.addresses["logs"]).parent).partition(":")
         with httpx.Client(trust_env=False, timeout=60, auth=(user, password)) as client:
             name = str(uuid.uuid4())
             if method != "GET":
