@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -28,6 +29,17 @@ def direct(environment: Mapping[str, str]) -> dict[str, str]:
 def bypass() -> None:
     """Set both variables for this process and for the child processes that it starts from now on."""
     os.environ.update(direct(os.environ))
+
+
+def why_taken(host: str, port: int) -> str | None:
+    """What the system says against listening on a port; None if it is free."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return error.strerror or str(error)
+    return None
 
 
 def is_loopback(url: str | None) -> bool:

@@ -131,8 +131,12 @@ def prepare_state(state: Path) -> None:
         (state / "dvc").mkdir(mode=0o700, exist_ok=True)  # DVC's own cache, which it would share with everybody
         if not ignore.exists():
             ignore.write_text("# Keys, databases and versions of Nightreel.\n*\n", "utf-8")
-    except OSError as error:
+    except PermissionError as error:
         raise UserError(not_permitted(error, state)) from None
+    except OSError as error:
+        raise UserError(
+            f"{state}: can't be written ({error.strerror or error}). Name another state directory in NIGHTREEL_STATE."
+        ) from None
 
 
 @contextmanager

@@ -61,7 +61,7 @@ def main() -> None:
     kept = {
         "champion": pinned,
         "known": known,
-        "blocked": [*channels.blocked(store), *channels.blocked_candidates(store)],
+        "blocked": channels.blocked_runs(store),
         "environment": facts,
         "media": pins,
         "waiting": {"turn": turn},

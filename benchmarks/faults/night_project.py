@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,8 +19,8 @@ from typing import Any
 import httpx
 import psutil
 
+from benchmarks.prefect_client import logged_in
 from benchmarks.speed.free_ports import free_ports
-from nightreel.orchestration.prefect import credentials
 from nightreel.orchestration.prefect.run_server import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,20 +131,17 @@ class Up:
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
         """An answer of Prefect's; a busy server says 503 while its database is locked."""
-        user, _, password = credentials.auth_string(Path(self.addresses["logs"]).parent).partition(":")
-        with httpx.Client(trust_env=False, timeout=60, auth=(user, password)) as client:
-            name = str(uuid.uuid4())
-            if method != "GET":
-                token = client.get(f"{self.addresses['prefect_api']}/csrf-token", params={"client": name})
-                client.headers["Prefect-Csrf-Token"] = token.raise_for_status().json()["token"]
-                client.headers["Prefect-Csrf-Client"] = name
-            for _ in range(20):
-                answer = client.request(method, self.addresses["prefect_api"] + path, json=body)
-                if answer.status_code != 503:
-                    break
+        api, state = self.addresses["prefect_api"], Path(self.addresses["logs"]).parent
+        for rest in reversed(range(20)):
+            try:
+                with logged_in(api, state) as client:
+                    answer = client.request(method, path, json=body).raise_for_status()
+                return answer.json() if answer.content else None
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code != 503 or not rest:
+                    raise
                 time.sleep(1)
-        answer.raise_for_status()
-        return answer.json() if answer.content else None
+        return None
 
     @property
     def deployment(self) -> dict[str, Any]:

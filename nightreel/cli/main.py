@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from nightreel import loopback
 from nightreel.cli.help_groups import GROUPS, OPERATE, RUN
+from nightreel.cli.output import print_json
 from nightreel.errors import UserError, missing_extra, not_permitted
 from nightreel.orchestration import environment_paths
 from nightreel.version import __version__
@@ -135,11 +135,6 @@ def env(as_json: AsJson = False) -> None:
     if as_json:
         return print_json(found)
     return typer.echo("\n".join(lines(found)))
-
-
-def print_json(value: Any) -> None:
-    """Print a value as indented JSON."""
-    typer.echo(json.dumps(value, indent=1, ensure_ascii=False))
 
 
 def with_new_options(words: list[str]) -> list[str]:

@@ -1,8 +1,7 @@
-"""Input files, output files and printed tables of the reading commands."""
+"""Input and output files of the reading commands."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -95,21 +94,6 @@ def write_parquet(table: pa.Table, path: Path) -> None:
         raise UserError(f"{path}: can't be written ({error.strerror or error}). Choose another folder.") from None
     finally:
         working.unlink(missing_ok=True)
-
-
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table of text cells; the columns `#` and `score` are right-aligned."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(title), box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title_style="bold")
-    for name in columns:
-        table.add_column(name, justify="right" if name in ("#", "score") else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console().print(table, highlight=False)
 
 
 def kind_of(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -79,17 +80,17 @@ class NightInputs:
         """The candidate, as it is judged."""
         return self.gate_pairs[0][1]
 
-    @property
+    @cached_property
     def genres(self) -> list[list[str] | None]:
         """[n_items] of each item."""
         return list(self.data.items["genres"].to_pylist())
 
-    @property
+    @cached_property
     def catalogue(self) -> CatalogueFacts:
         """What figures beyond accuracy know of the items."""
         return CatalogueFacts.of(self.genres, lambda: self.vectors)
 
-    @property
+    @cached_property
     def recipe(self) -> str:
         """Of the run."""
         return str(read_json(SNAPSHOT / "recipe.json")["recipe"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +61,8 @@ class TestSet:
     self-information of each item among all users with a history; cold: number of users with test positives and no
     history, who are excluded.
     """
+
+    __test__: ClassVar[bool] = False  # no class of tests, whatever pytest makes of its name
 
     fold: str
     users: IntArray

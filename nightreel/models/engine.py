@@ -85,9 +85,13 @@ class Engine:
         """Number of items in the catalogue."""
         return self.catalogue.n_items
 
+    def _times(self, moments: FloatArray) -> FloatArray:
+        """[n] times of requests, `now` in place of NaN."""
+        return np.where(np.isnan(moments), self.now, moments)
+
     def scores(self, histories: Histories, moments: FloatArray, model: str) -> Scores:
         """[n, n_items] scores of one model. Raises KeyError for the blend, which ranks only candidates."""
-        return self.members[model].score(histories, np.where(np.isnan(moments), self.now, moments))
+        return self.members[model].score(histories, self._times(moments))
 
     def candidates(
         self,
@@ -97,7 +101,7 @@ class Engine:
         hidden: npt.NDArray[np.bool_] | None = None,
     ) -> tuple[Candidates, tuple[str, ...], npt.NDArray[np.float32]]:
         """Candidates of a block of histories, the names of their features, and the features [p, columns]."""
-        at = np.where(np.isnan(moments), self.now, moments)
+        at = self._times(moments)
         scored = [self._scored(name, histories, at, exclude, hidden) for name in self.members]
         found = gather(scored, self.n_items, self.cutoff, self.shortlist)
         columns, matrix = feature_matrix(
@@ -177,7 +181,7 @@ class Engine:
             scores = self.blend.score(found, tuple(self.members), columns, matrix)
             items, values = best_of_rows(found, scores, len(histories), k)
         else:
-            at = np.where(np.isnan(moments), self.now, moments)
+            at = self._times(moments)
             items, values = padded(*self._scored(model, histories, at, exclude, hidden).top(min(k, self.n_items)), k)
         short = np.flatnonzero((histories.lengths == 0) | (items[:, min(k, self.n_items) - 1] < 0))
         if model == BLEND and len(short):
@@ -197,7 +201,7 @@ class Engine:
     ) -> npt.NDArray[np.int32]:
         """[n, k] popular items of each moment, by the selected half-life; ties and items without recent events by
         all-time counts."""
-        at = np.where(np.isnan(moments), self.now, moments)
+        at = self._times(moments)
         counted, ever = self.members.get("popularity", self.statistics.trends[0]), self.statistics.trends[-1]
         scores = counted.score(histories, at) + np.float32(1e-6) * ever.score(histories, at)
         return top_k_lists(unseen(scores, exclude, hidden), k)[0]

@@ -12,7 +12,7 @@ from nightreel import settings
 from nightreel.errors import UserError
 from nightreel.models.registry import models, require_known
 from nightreel.settings import yaml_values
-from nightreel.settings.renamed import new_path, with_new_names
+from nightreel.settings.renamed import new_path
 
 Changes = Mapping[str, Any]  # dotted name → value
 FOLDERS = ("snapshot.source", "snapshot.media")
@@ -48,8 +48,8 @@ def changed(path: Path, changes: Changes) -> dict[str, Any]:
     Raises:
         UserError: A field is unknown, or its value is not valid.
     """
-    settings.load(path)
-    values = with_new_names(yaml_values.read(path.read_text("utf-8")), str(path))
+    values = settings.read_values(path)
+    settings.parse(values, str(path))
     for name, value in changes.items():
         *parents, field = name.split(".")
         place: Any = values

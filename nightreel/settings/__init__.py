@@ -48,6 +48,7 @@ __all__ = [
     "VectorIndex",
     "load",
     "parse",
+    "read_values",
 ]
 
 
@@ -91,11 +92,11 @@ def parse(values: dict[str, Any], where: str = "params.yaml") -> Settings:
         raise explain(error, where) from None
 
 
-def load(path: Path = Path("params.yaml")) -> Settings:
-    """Read and validate a params.yaml.
+def read_values(path: Path) -> dict[str, Any]:
+    """Read the values of a params.yaml under their present names, unchecked.
 
     Raises:
-        SettingsError: The file is missing or unreadable, or a field is invalid.
+        SettingsError: The file is missing or unreadable.
     """
     try:
         values = yaml_values.read(path.read_text("utf-8"))
@@ -103,4 +104,13 @@ def load(path: Path = Path("params.yaml")) -> Settings:
         raise SettingsError(f"{path}: can't be read: {error}. Restore it from version control.") from None
     if not isinstance(values, dict):
         raise SettingsError(f"{path}: contains no sections. Restore it from version control.")
-    return parse(values, str(path))
+    return with_new_names(values, str(path))
+
+
+def load(path: Path = Path("params.yaml")) -> Settings:
+    """Read and validate a params.yaml.
+
+    Raises:
+        SettingsError: The file is missing or unreadable, or a field is invalid.
+    """
+    return parse(read_values(path), str(path))

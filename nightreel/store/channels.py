@@ -191,14 +191,21 @@ def opened(store: Store, channel: str, version: str | None) -> tuple[str, str | 
 
 def blocked(store: Store) -> list[str]:
     """Recipes that may not be promoted, sorted."""
-    found = [records.parse(store, key, store.get(key), ("recipe", "blocked")) for key in store.list("blocked/")]
-    return sorted(record["recipe"] for record in found if record["blocked"])
+    return sorted(record["recipe"] for record in _blocks(store))
 
 
-def blocked_candidates(store: Store) -> list[str]:
-    """Digests of the candidates that blocked versions were made of, sorted: another recipe may make the same one."""
+def blocked_runs(store: Store) -> list[str]:
+    """Recipes that may not be promoted, then the candidates that their versions were made of, since another recipe may
+    make the same one; each sorted."""
+    found = _blocks(store)
+    candidates = {record["candidate"] for record in found if record.get("candidate")}
+    return [*sorted(record["recipe"] for record in found), *sorted(candidates)]
+
+
+def _blocks(store: Store) -> list[dict[str, Any]]:
+    """The records of blocked recipes that were not released."""
     found = [records.parse(store, key, store.get(key), ("recipe", "blocked")) for key in store.list("blocked/")]
-    return sorted(record["candidate"] for record in found if record["blocked"] and record.get("candidate"))
+    return [record for record in found if record["blocked"]]
 
 
 def is_blocked(store: Store, recipe: str | None) -> bool:

@@ -20,6 +20,7 @@ import httpx
 import psutil
 import pytest
 
+from benchmarks.prefect_client import logged_in
 from benchmarks.speed.free_ports import free_ports
 from nightreel.orchestration.dvc import pipeline
 from nightreel.orchestration.prefect import credentials
@@ -28,7 +29,6 @@ from nightreel.store.backends.seaweedfs import ObjectStore
 from tests.end_to_end import foreign_page
 from tests.end_to_end.conftest import Checkout
 from tests.support import toy
-from tests.support.prefect_client import logged_in
 
 pytestmark = pytest.mark.end_to_end
 AT_ONCE_S = 15.0  # 3 s on a quiet machine, of which 2 are the worker's pause between two questions

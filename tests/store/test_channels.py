@@ -67,9 +67,9 @@ def test_a_rollback_blocks_the_candidate_too_whatever_recipe_makes_it(store: Loc
     facts = channels.lineage(store, third) | {"candidate": "c" * 64}
     store.put(f"versions/{third}/lineage.json", json.dumps(facts).encode())
     channels.rollback(store, "live")
-    assert channels.blocked_candidates(store) == ["c" * 64]
+    assert channels.blocked_runs(store) == ["r2", "c" * 64]
     channels.release(store, third)
-    assert channels.blocked_candidates(store) == []
+    assert channels.blocked_runs(store) == []
 
 
 def test_rollback_to_what_is_live_or_unknown_changes_nothing(store: LocalStore) -> None:

@@ -10,7 +10,7 @@ import typer
 from nightreel.cli import tables
 from nightreel.cli.help_groups import ASK
 from nightreel.cli.options import AsJson, At, Channel, History, K, User, Version
-from nightreel.cli.versions.releases import print_json
+from nightreel.cli.output import print_json, print_table
 
 
 def register(app: typer.Typer) -> None:
@@ -52,7 +52,7 @@ def interests(
         ]
         for interest in results
     ]
-    return tables.print_table("Interests", ["keyword", "weight", "events", "from"], rows)
+    return print_table("Interests", ["keyword", "weight", "events", "from"], rows)
 
 
 def _origin(item: str, text: str, time: float, ordered: bool) -> str:

@@ -1,4 +1,4 @@
-"""Commands that query a published version about items: explain, search."""
+"""Commands that query a published version about items: similar, explain, search."""
 
 from __future__ import annotations
 
@@ -9,13 +9,31 @@ import typer
 from nightreel.cli import tables
 from nightreel.cli.help_groups import ASK
 from nightreel.cli.options import AsJson, At, Channel, History, K, User, Version
-from nightreel.cli.versions.releases import print_json, print_lists, row_of
+from nightreel.cli.output import print_json, print_lists, print_table, row_of
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (explain, search):
+    for command in (similar, explain, search):
         app.command(rich_help_panel=ASK)(command)
+
+
+def similar(
+    item: Annotated[str, typer.Argument(metavar="ITEM", help="An item's id, or its exact title.")],
+    k: K = 10,
+    at: At = None,
+    channel: Channel = "live",
+    version: Version = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the items whose content is most similar to an item's."""
+    from nightreel.reader.reader import Reader
+
+    reader = Reader.open(at, channel=channel, version=version)
+    found = [row_of(reader, each.item_id, rank, each.score) for rank, each in enumerate(reader.similar(item, k), 1)]
+    if as_json:
+        return print_json({"version": reader.digest, "similar": found})
+    return print_lists(reader, {f"Similar to {reader.items.titles[reader.items.require(item)]}": found})
 
 
 def explain(
@@ -46,7 +64,7 @@ def explain(
         rows = [
             [event.title, f"{event.drop:+.4f}", str(event.rank) if event.rank else "none"] for event in result.evidence
         ]
-        tables.print_table("Leave-one-out evidence", ["without this item", "score drop", "new rank"], rows)
+        print_table("Leave-one-out evidence", ["without this item", "score drop", "new rank"], rows)
     return None
 
 

@@ -14,7 +14,7 @@ import typer
 from nightreel.cli import tables
 from nightreel.cli.help_groups import ASK
 from nightreel.cli.options import AsJson, At, Channel, K, Moment, Version
-from nightreel.cli.versions.releases import note, print_json, print_lists, row_of
+from nightreel.cli.output import note, print_json, print_lists, row_of
 from nightreel.errors import UserError
 from nightreel.reader.options import RequestOptions
 
@@ -76,22 +76,8 @@ def register(app: typer.Typer) -> None:
 
 def recommend(
     users: Annotated[list[str] | None, typer.Argument(metavar="USER", help="User ids.")] = None,
-    users_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--users",
-            metavar="FILE",
-            help="User ids: a .parquet or .csv with user_id (and optionally moment), or one id per line.",
-        ),
-    ] = None,
-    history: Annotated[
-        Path | None,
-        typer.Option(
-            "--history",
-            metavar="FILE",
-            help="Items that a new user liked, oldest first: one id per line, or a .parquet or .csv with item_id.",
-        ),
-    ] = None,
+    users_file: UsersFile = None,
+    history: HistoryFile = None,
     k: K = 10,
     moment: Moment = None,
     at: At = None,

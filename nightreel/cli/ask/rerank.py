@@ -9,7 +9,7 @@ import typer
 
 from nightreel.cli.help_groups import ASK
 from nightreel.cli.options import AsJson, At, Channel, K, Version
-from nightreel.cli.versions.releases import print_json, print_lists, row_of
+from nightreel.cli.output import print_json, print_lists, row_of
 from nightreel.errors import UserError
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import typer
 
 from nightreel.cli.help_groups import VERSIONS
 from nightreel.cli.options import AsJson, At, Channel, LiveOr
+from nightreel.cli.output import print_json
 from nightreel.errors import UserError
 
 
@@ -37,6 +38,5 @@ def card(
         )
     content = file_of(store, digest, name, manifest)
     if as_json:
-        text = json.dumps({"version": digest, "card": json.loads(content)}, indent=1, ensure_ascii=False)
-        return typer.echo(text)
+        return print_json({"version": digest, "card": json.loads(content)})
     return typer.echo(content.decode(), nl=False)

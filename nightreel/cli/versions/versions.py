@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from nightreel.cli import tables
 from nightreel.cli.help_groups import VERSIONS
 from nightreel.cli.options import AsJson, At
+from nightreel.cli.output import print_table
 from nightreel.errors import UserError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def versions(at: At = None, as_json: AsJson = False) -> None:
         ]
         for row in rows
     ]
-    tables.print_table(store.uri, ["version", "published", "channel", "verdict", "predecessor", ""], shown)
+    print_table(store.uri, ["version", "published", "channel", "verdict", "predecessor", ""], shown)
     for name, counts in withdrawals.items():
         typer.echo(f"channel {name}: {_described(counts)}")
     return None

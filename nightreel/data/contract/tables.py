@@ -9,26 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from nightreel.data.contract.editorial_rules import SHAPES
+from nightreel.settings.validate import Event
 
 Kind = Literal["id", "text", "list", "number", "integer", "flag", "moment", "label"]
 
-EVENTS = (
-    "impression",
-    "play",
-    "watch",
-    "like",
-    "favorite",
-    "rating",
-    "comment",
-    "share",
-    "search",
-    "follow",
-    "skip",
-    "dislike",
-)
+EVENTS: tuple[Event, ...] = get_args(Event)
 EVENTS_WITHOUT_ITEM = ("search", "follow")
 MEDIA_TYPES = ("video", "audio", "music", "podcast", "live", "game", "other")
 LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import time
 import urllib.error
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
+from nightreel import loopback
 from nightreel.errors import UserError
 from nightreel.orchestration import parent_watch, project
 from nightreel.orchestration.child_process import Child, guard
@@ -154,12 +154,9 @@ def require_free(what: str, option: str, port: int) -> None:
     Raises:
         UserError: Another program listens on it.
     """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise UserError(
-                f"{HOST}:{port}: can't be used for {what} ({error.strerror}). Stop what uses it (`ss -ltnp`), "
-                f"or choose another port: nightreel up {option} {port + 100}."
-            ) from None
+    taken = loopback.why_taken(HOST, port)
+    if taken is not None:
+        raise UserError(
+            f"{HOST}:{port}: can't be used for {what} ({taken}). Stop what uses it (`ss -ltnp`), or choose another "
+            f"port: nightreel up {option} {port + 100}."
+        )

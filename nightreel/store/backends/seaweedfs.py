@@ -8,7 +8,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from nightreel import child_environment, private_files
+from nightreel import child_environment, loopback, private_files
 from nightreel.store.backends.base import StoreError
 
 _HOST = "127.0.0.1"
@@ -195,15 +194,12 @@ def _weed() -> Path:
 
 
 def _require_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((_HOST, port))
-        except OSError as error:
-            raise StoreError(
-                f"Port {port} on {_HOST} can't be used for the object store ({error.strerror}). Stop what uses it "
-                f"(`ss -ltnp`), or choose another port; {_PORTS} in a row are needed."
-            ) from None
+    taken = loopback.why_taken(_HOST, port)
+    if taken is not None:
+        raise StoreError(
+            f"Port {port} on {_HOST} can't be used for the object store ({taken}). Stop what uses it (`ss -ltnp`), or "
+            f"choose another port; {_PORTS} in a row are needed."
+        )
 
 
 def _status(url: str) -> int:

@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
+from benchmarks.prefect_client import logged_in
 from nightreel.orchestration.prefect import credentials, deployment
 from nightreel.orchestration.project import Project
 from tests.conftest import PREFECT
 from tests.support import toy as project
-from tests.support.prefect_client import logged_in
 
 pytestmark = pytest.mark.end_to_end
 NIGHTLY = "/deployments/name/nightly/nightly"

@@ -8,6 +8,7 @@ import pytest
 from prefect import flow
 from prefect.context import get_run_context
 
+from benchmarks.prefect_client import logged_in
 from nightreel.cli.terminal_view import TerminalView
 from nightreel.orchestration.dvc import pipeline
 from nightreel.orchestration.dvc.stage_run import Outcome, StageEnvironment, StageFailed
@@ -16,7 +17,6 @@ from nightreel.orchestration.prefect.stage_tasks import NightlyRun, Request
 from nightreel.orchestration.project import Project
 from tests.conftest import PREFECT
 from tests.orchestration.test_child_process import gone
-from tests.support.prefect_client import logged_in
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.usefixtures("prefect_api")]
 
