@@ -18,8 +18,9 @@ def logged_in(api: str, state: Path) -> httpx.Client:
         state: The state directory that holds the credentials.
     """
     user, _, password = credentials.auth_string(state).partition(":")
-    client = httpx.Client(base_url=api, auth=(user, password), timeout=60, trust_env=False)
     name = str(uuid.uuid4())
-    token = client.get("/csrf-token", params={"client": name}).raise_for_status().json()["token"]
-    client.headers.update({"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": name})
-    return client
+    # A client of its own asks for the token: one that has asked can't be entered with `with` any more.
+    with httpx.Client(base_url=api, auth=(user, password), timeout=60, trust_env=False) as first:
+        token = first.get("/csrf-token", params={"client": name}).raise_for_status().json()["token"]
+    headers = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": name}
+    return httpx.Client(base_url=api, auth=(user, password), headers=headers, timeout=60, trust_env=False)

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
+import operator
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -174,8 +176,8 @@ def write_params(folder: Path, changes: Mapping[str, Any]) -> None:
     """The repository's params.yaml with some `section.key` changed, and an empty dependency lock beside it."""
     values = yaml.safe_load((REPOSITORY / "params.yaml").read_text("utf-8"))
     for name, value in changes.items():
-        section, _, key = name.partition(".")
-        values[section][key] = value
+        *sections, key = name.split(".")
+        functools.reduce(operator.getitem, sections, values)[key] = value
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False), "utf-8")
     (folder / "requirements.lock").touch()
