@@ -56,8 +56,8 @@ def resolve_request(
         exclude = bundle.users.seen.row(number) if without else None
         usual = at is None and without == bundle.config["exclude_seen"] and not liked
         row = number if usual else None
+    arguments.of_type("recent", recent, Recent)
     if recent.revision:
-        arguments.of_type("recent", recent, Recent)
         past, row = _with_recent(bundle, past, recent), None
         if without:
             exclude = _joined(exclude, indices(bundle.items, recent.seen))

@@ -23,7 +23,7 @@ from nightreel.reader import apply_withdrawals, queries, recommend
 from nightreel.reader.open_bundle import OpenBundle
 from nightreel.reader.options import PLAIN, RequestOptions
 from nightreel.reader.rating import predicted
-from nightreel.reader.requests import arguments
+from nightreel.reader.requests import arguments, batches
 from nightreel.reader.requests.faults import answering
 from nightreel.reader.requests.recent_events import NOTHING, Recent
 from nightreel.reader.results import Explanation, Recommendation, Similar
@@ -89,12 +89,14 @@ class Reader(OpenBundle):
         """
         store = open_store(uri)
         arguments.text("channel", channel)
+        if version is not None:
+            arguments.text("version", version)
         digest, withdrawals = channels.opened(store, channel, version)
         held = read(store, withdrawals)  # first: it is small, and without it nothing may be shown
         return cls.read(fetch(store, digest), now).under(held)
 
     @classmethod
-    def open_bundle(cls, folder: Path, *, check: bool = True, now: Callable[[], float] = time.time) -> Reader:
+    def open_bundle(cls, folder: str | Path, *, check: bool = True, now: Callable[[], float] = time.time) -> Reader:
         """Open a bundle in a local folder, without a store and so without withdrawals.
 
         Args:
@@ -108,6 +110,7 @@ class Reader(OpenBundle):
         Raises:
             BundleError: A file is missing, incomplete or was changed; the message names it.
         """
+        folder = arguments.folder("folder", folder)
         if check:
             verify(folder)
         return cls.read(folder, now)
@@ -118,6 +121,8 @@ class Reader(OpenBundle):
         Args:
             withdrawals: Items and users that may not be shown, and rules; None for the version as it was published.
         """
+        if withdrawals is not None:
+            arguments.of_type("withdrawals", withdrawals, Withdrawals)
         return apply_withdrawals.under(self.own or self, withdrawals)
 
     @property
@@ -286,10 +291,11 @@ class Reader(OpenBundle):
             >>> reader.recommend_many(reader.histories, k=4).items.shape == (len(reader.histories), 4)
             True
         """
-        arguments.of_type("histories", histories, Histories)
-        k = arguments.whole("k", k, 1)
-        moments = np.full(len(histories), np.nan) if moments is None else moments
-        return recommend.many(self, recommend.Asked(histories, moments, exclude), k, model, self.standing(rights_at))
+        n, k = len(self.items), arguments.whole("k", k, 1)
+        histories = batches.histories("histories", histories, n)
+        exclude = None if exclude is None else batches.histories("exclude", exclude, n, len(histories))
+        asked = recommend.Asked(histories, batches.moments("moments", moments, len(histories)), exclude)
+        return recommend.many(self, asked, k, arguments.choice("model", model, self.models), self.standing(rights_at))
 
     @answering
     def recommend_users(
@@ -327,6 +333,7 @@ class Reader(OpenBundle):
             arguments.whole("k", k, 1),
         )
         user_ids = arguments.texts("user_ids", user_ids)
+        batches.each_moment("at", at, len(user_ids))
         return recommend.table(self, user_ids, k, at, exclude_seen, options, self.standing(rights_at))
 
     @answering
@@ -390,8 +397,10 @@ class Reader(OpenBundle):
             >>> reader.score(reader.histories, [0, 1, 2]).shape[1]
             3
         """
-        arguments.of_type("histories", histories, Histories)
-        return queries.scores(self, histories, np.asarray(items, np.int64), moments, model)
+        histories = batches.histories("histories", histories, len(self.items))
+        rows = batches.indices("items", items, len(self.items))
+        moments = batches.moments("moments", moments, len(histories))
+        return queries.scores(self, histories, rows, moments, arguments.choice("model", model, self.models))
 
     def knows(self, user_ids: Sequence[str]) -> npt.NDArray[np.bool_]:
         """Return for each of n user ids whether the version knows it: [n].

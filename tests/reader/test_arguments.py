@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nightreel import Reader, UserError
+from nightreel.data.histories import Histories
 from tests.support.bundles import write_bundle
 
 
@@ -15,7 +17,12 @@ from tests.support.bundles import write_bundle
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
     folder = tmp_path_factory.mktemp("bundle") / "bundle"
     write_bundle(folder)
-    return Reader.open_bundle(Path(folder))
+    assert Reader.open_bundle(str(folder)).digest == Reader.open_bundle(Path(folder)).digest
+    return Reader.open_bundle(folder)
+
+
+def one(item: int) -> Histories:
+    return Histories.from_rows([([item], [1.7e9])])
 
 
 @pytest.mark.parametrize(("call", "message"), [
@@ -44,6 +51,27 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
     (lambda r: r.unknown("i001"), "history is the text 'i001'"),
     (lambda r: r.recommend_many([["i001"]], k=3), r"histories is a list. Give Histories\(…\)"),
     (lambda r: r.recommend_many(r.histories, k=0), "k is 0"),
+    (lambda r: r.recommend_many(one(2_000_000_000), k=3), "histories holds 2000000000. Give item indices from 0 to 29"),
+    (lambda r: r.recommend_many(one(-1), k=3), "histories holds -1. Give item indices"),
+    (lambda r: r.recommend_many(Histories(np.array([0, 9]), np.arange(2), np.arange(2.0)), k=3), "histories does not divide"),
+    (lambda r: r.recommend_many(one(1), exclude=one(30), k=3), "exclude holds 30"),
+    (lambda r: r.recommend_many(one(1), exclude=r.histories, k=3), "exclude has 41 rows for 1 histories"),
+    (lambda r: r.recommend_many(one(1), exclude=["i001"], k=3), "exclude is a list"),
+    (lambda r: r.recommend_many(one(1), moments=[1.0, 2.0], k=3), "moments is no list of 1 numbers"),
+    (lambda r: r.recommend_many(one(1), moments="now", k=3), "moments is no list of 1 numbers"),
+    (lambda r: r.recommend_many(one(1), k=3, model="best"), "model is the text 'best'. Give one of blend, "),
+    (lambda r: r.score(one(2_000_000_000), [0]), "histories holds 2000000000"),
+    (lambda r: r.score(one(1), [30]), "items holds 30. Give item indices from 0 to 29"),
+    (lambda r: r.score(one(1), ["i001"]), "items is no list of whole numbers"),
+    (lambda r: r.score(one(1), 3), "items is no list of whole numbers"),
+    (lambda r: r.score(one(1), [0], model="best"), "model is the text 'best'"),
+    (lambda r: r.recommend_users(["u001", "u002"], 1, at=[1.7e9]), "at has 1 times for 2 users"),
+    (lambda r: r.recommend_users(["u001"], 1, at=["soon"]), r"at\[0\] is the text 'soon'"),
+    (lambda r: r.recommend_users(["u001"], 1, at="soon"), "at is the text 'soon'"),
+    (lambda r: r.recommend("u001", k=3, recent={}), r"recent is a dict. Give Recent\(…\)"),
+    (lambda r: r.under({"blocked": []}), r"withdrawals is a dict. Give Withdrawals\(…\)"),
+    (lambda r: Reader.open("nowhere", version=7), "version is the number 7. Give a text"),
+    (lambda r: Reader.open_bundle(7), "folder is the number 7. Give a folder, as a text or a pathlib.Path"),
 ])  # fmt: skip
 def test_a_wrong_argument_is_named(reader: Reader, call: Callable[[Reader], object], message: str) -> None:
     with pytest.raises(UserError, match=message):

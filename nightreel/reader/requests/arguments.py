@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -104,3 +105,18 @@ def of_type(name: str, value: object, kind: type[Any]) -> None:
     """An object of a class of Nightreel; raises UserError, naming the argument, for anything else."""
     if not isinstance(value, kind):
         raise UserError(f"{name} is {shown(value)}. Give {kind.__name__}(…), from {kind.__module__}.")
+
+
+def choice(name: str, value: object, allowed: Iterable[str]) -> str:
+    """One of some names; raises UserError, naming the argument, for anything else."""
+    known = tuple(allowed)
+    if isinstance(value, str) and value in known:
+        return value
+    raise UserError(f"{name} is {shown(value)}. Give one of {', '.join(known)}.")
+
+
+def folder(name: str, value: object) -> Path:
+    """A folder, as a text or a path; raises UserError, naming the argument, for anything else."""
+    if isinstance(value, str | Path):
+        return Path(value)
+    raise UserError(f"{name} is {shown(value)}. Give a folder, as a text or a pathlib.Path.")
