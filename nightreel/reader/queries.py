@@ -22,7 +22,7 @@ from nightreel.reader.recommend import WAYS
 from nightreel.reader.requests import arguments
 from nightreel.reader.requests.recent_events import NOTHING, Recent
 from nightreel.reader.results import Evidence, Explanation, Reason, Similar
-from nightreel.reader.slate import PICKED, PROMOTED, Question, extended, indices
+from nightreel.reader.slate import PICKED, PROMOTED, Question, extended, indices, kept_out
 from nightreel.reader.visibility import Standing
 
 USE = 0.3  # increase of the most popular item's search score
@@ -100,16 +100,19 @@ def _joined(exclude: Histories | None, items: list[int]) -> Histories:
     return Histories.from_rows([(every, [0.0] * len(every))])
 
 
-def explanation(bundle: OpenBundle, question: Question, name: str, standing: Standing) -> Explanation:
+def explanation(
+    bundle: OpenBundle, question: Question, name: str, options: RequestOptions, standing: Standing
+) -> Explanation:
     """Explain why an item is, or is not, in the list; raises UserError if it is unknown. standing: rights and rules in
     force."""
     item, ruled = bundle.items.require(name, standing.hidden), standing.ruled
-    left_out = _left_out(bundle, question, item, standing)
+    kept = kept_out(bundle.items, bundle.facets, options)
+    left_out = _left_out(bundle, question, item, standing) or ("filter" if kept[item] else None)
     # As for a list: what was hidden after the lists were precomputed is taken out of them.
-    hidden = (bundle.stored.without if standing.stored else standing.hidden).copy()
+    hidden = kept | (bundle.stored.without if standing.stored and not options.filters else standing.hidden)
     hidden[item] = False
     request = Question(question.past, _without(question.exclude, item), question.moments)
-    why = Why.of(bundle, request, np.array([item]), (hidden, standing.hidden), evidence=MEASURED)
+    why = Why.of(bundle, request, np.array([item]), (hidden, standing.hidden), options, evidence=MEASURED)
     told = why.votes.ranked[0] or not len(request.past.items)  # a list for an empty history is of popular items
     reasons = why.reasons(0) if told else ()
     reasons = (*(_by_rule(ruled, item) if left_out is None else ()), *reasons)

@@ -112,6 +112,7 @@ def test_who_liked_nothing_is_told_so(reader: Reader, rated: Rated, tmp_path: Pa
     """Someone who rated everything low: their history ranks, but no film of it is named."""
     row = int(reader.users.rows(["u003"])[0])
     past = reader.users.histories
+    assert past.liked is not None
     grumpy = replace(past, liked=np.where(past.rows == row, 0, past.liked).astype(np.int8))
     other = replace(reader, users=replace(reader.users, histories=grumpy))
     for each in other.recommend("u003", k=8, reasons=True):
@@ -145,3 +146,16 @@ def test_versions_of_earlier_releases_say_only_what_is_known(tmp_path: Path) -> 
     reader = Reader.open_bundle(tmp_path / "bundle")
     reasons = [each.reasons[0] for each in reader.recommend("u001", k=5, reasons=True)]
     assert any(reason.text.startswith("Because you have Space story") for reason in reasons)
+
+
+def test_an_explanation_is_of_the_list_with_its_filters(reader: Reader) -> None:
+    for user in USERS[:8]:
+        for options in (*FILTERS[1:], RequestOptions(liked=("i001",), skipped=("i003",))):
+            listed = reader.recommend(user, k=4, options=options, reasons=True)
+            told_of = [reader.explain(each.item_id, user, options=options) for each in listed]
+            assert {each.left_out for each in told_of} == {None}
+            if not options.skipped:  # skips move items down, which an explanation's place does not follow
+                assert [each.rank for each in told_of] == [1, 2, 3, 4]
+                assert [each.reasons for each in told_of] == [each.reasons for each in listed]
+    assert reader.explain("i000", "u001", options=FILTERS[1]).left_out in ("filter", "seen")
+    assert reader.explain("i004", "nobody", options=RequestOptions(exclude=("i004",))).left_out == "filter"

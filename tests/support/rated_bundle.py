@@ -15,7 +15,7 @@ from nightreel.data.dataset import load_dataset
 from nightreel.models.catalogue import catalogue_of
 from nightreel.models.training.fit import fit_engine
 from tests.support import planted
-from tests.support.datasets import START, Planted, items_table, prepare, write_dataset
+from tests.support.datasets import Planted, items_table, prepare, write_dataset
 
 AGES = (0, 6, 12, 18)
 
@@ -33,11 +33,14 @@ def write_rated(folder: Path, users: int = 60, items: int = 60) -> Rated:
     disliked at the end."""
     source = write_dataset(folder / "source", users=users, items=items, events=20 * users, noise=0.4, event="rating")
     rng = np.random.default_rng(4)
-    rows = [[user, item, time, "rating", _rating(source, user, item, rng)] for user, item, time in source.rows]
-    loved = [row for row in rows if row[4] >= 4]
-    end = max(row[2] for row in rows)
-    rows += [[user, item, end + at, "dislike", None] for at, (user, item, *_) in enumerate(loved[::10])]
-    said = {(row[0], row[1]): row[4] or 0.0 for row in rows}
+    rated = [(user, item, _rating(source, user, item, rng), time) for user, item, time in source.rows]
+    loved, end = [row for row in rated if row[2] >= 4], max(row[3] for row in rated)
+    disliked = [(user, item, 0.0, end + at) for at, (user, item, *_) in enumerate(loved[::10])]
+    said = {(user, item): value for user, item, value, _ in (*rated, *disliked)}
+    rows = [
+        (user, item, time, "rating" if value else "dislike", value or None)
+        for user, item, value, time in (*rated, *disliked)
+    ]
     columns = list(zip(*rows, strict=True))
     times = pa.array(columns[2], pa.int64()).cast(pa.timestamp("s")).cast(pa.timestamp("us", "UTC"))
     names = ("user_id", "item_id", "timestamp", "event", "value")
@@ -53,7 +56,6 @@ def write_rated(folder: Path, users: int = 60, items: int = 60) -> Rated:
     engine = fit_engine(known[0], catalogue_of(data.items, unit), planted.choices(), clock=True)
     facts = {"name": "rated", "pseudonymised": False, "key_fingerprint": None, "moment": tonight("time")}
     assemble(folder / "bundle", data, engine, known, unit, facts)
-    assert START.timestamp() < end
     return Rated(folder / "bundle", said)
 
 

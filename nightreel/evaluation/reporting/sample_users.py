@@ -100,7 +100,7 @@ def _why(reader: Reader, trial: TestSet, row: int, items: IntArray, titles: Sequ
 def _evidence(why: Why, titles: Sequence[str]) -> list[list[Any]]:
     """The liked history items that lift the first item, and their shares in its votes."""
     speaks, history = why.votes.contributions(0), why.votes.history
-    best = why.votes.evidence(0, NAMED, why.nameable & np.isin(history, why.lifting(0)))
+    best = why.votes.evidence(0, NAMED, np.isin(history, why.lifting(0)))
     return [[titles[history[n]], round(float(speaks[n]), 3)] for n in best]
 
 

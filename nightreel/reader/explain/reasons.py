@@ -13,6 +13,7 @@ import numpy as np
 
 from nightreel.bundle.context_popularity import FACETS, name
 from nightreel.bundle.item_table import Mask
+from nightreel.data.contract.editorial_rules import comparable
 from nightreel.data.histories import Histories, IntArray
 from nightreel.reader.explain.contributions import BEHAVIOUR, CONTENT, POPULAR
 from nightreel.reader.explain.leave_one_out import Effects
@@ -45,7 +46,8 @@ class Why:
         options: The request's options.
         votes: The models' votes for the items.
         nameable: [h] history items that a reason may name: liked, and fit for the audience.
-        effects: What leaving some of them out does.
+        tried: [t, n] of the t that were left out, those that speak most for each item.
+        effects: What leaving them out does.
     """
 
     bundle: OpenBundle
@@ -53,6 +55,7 @@ class Why:
     options: RequestOptions
     votes: Votes
     nameable: Mask
+    tried: Mask
     effects: Effects
 
     @classmethod
@@ -80,24 +83,20 @@ class Why:
         engine = bundle.engine
         found = votes(engine, question, items, hidden[0])
         nameable = _nameable(bundle, question.past, found.history, hidden[1], options)
-        tried = {
-            at
-            for n in np.flatnonzero(found.ranked).tolist()
-            for own in (
-                *(found.strongest(n, kind, TRIED, nameable) for kind in (BEHAVIOUR, CONTENT)),
-                found.evidence(n, evidence, nameable),
-            )
-            for at in own
-        }
-        left_out = found.history[sorted(tried)]
+        tried = np.zeros((len(found.history), len(items)), bool)
+        evident = np.zeros(len(found.history), bool)
+        for n in np.flatnonzero(found.ranked).tolist():
+            for kind in (BEHAVIOUR, CONTENT):
+                tried[found.strongest(n, kind, TRIED, nameable), n] = True
+            evident[found.evidence(n, evidence, nameable)] = True
+        left_out = tried.any(axis=1) | evident
         depth = engine.n_items if evidence else engine.shortlist
-        effects = Effects.measured(engine, question, items, left_out, hidden, depth)
-        return cls(bundle, question.past, options, found, nameable, effects)
+        effects = Effects.measured(engine, question, items, found.history[left_out], hidden, depth)
+        return cls(bundle, question.past, options, found, nameable, tried[left_out], effects)
 
     def lifting(self, at: int) -> list[int]:
-        """History items that lift item number `at`."""
-        lifts = self.effects.lifts[:, at]
-        found: list[int] = self.effects.history[lifts].tolist()
+        """History items that may be named for item number `at`, and lift it."""
+        found: list[int] = self.effects.history[self.effects.lifts[:, at] & self.tried[:, at]].tolist()
         return found
 
     def reasons(self, at: int) -> tuple[Reason, ...]:
@@ -113,7 +112,7 @@ class Why:
     def _named(self, at: int, kind: str, lifting: Sequence[int]) -> Reason | None:
         """A reason by models of one kind; None where they had no vote, or nothing that may be named lifts the item."""
         share = float(self.votes.of_kind(kind)[at])
-        among = self.nameable & np.isin(self.votes.history, lifting)
+        among = np.isin(self.votes.history, lifting)
         named = self.votes.history[self.votes.strongest(at, kind, NAMED, among)].tolist()
         if share <= 0 or not named:
             return None
@@ -138,16 +137,16 @@ class Why:
         if contexts is None:
             return Reason(POPULAR, "Popular now", (), (), share)
         own = self._own()
-        asked = {(facet, label.casefold()) for facet in FACETS for label in getattr(self.options, facet)}
+        asked = {(facet, comparable(label)) for facet in FACETS for label in getattr(self.options, facet)}
         places = [(facet, label) for facet in FACETS for label in getattr(facets, facet)[item]]
-        wanted = [(facet, label) for facet, label in places if (facet, label.casefold()) in asked]
-        for facet, label in [*wanted, *(each for each in places if each in own), ("", ""), *places]:
+        first = [(facet, label) for facet, label in places if (facet, comparable(label)) in asked]
+        for facet, label in [*first, *(each for each in places if each in own), ("", ""), *places]:
             if item in contexts.popular.get((facet, label), ()):
                 if not facet:
                     return Reason(POPULAR, f"Popular{when}", (), (), share)
                 where = "your language" if facet == "languages" and (facet, label) in own else name(facet, label)
                 return Reason(POPULAR, f"Popular in {where}{when}", (), (label,), share)
-        return Reason(POPULAR, "Popular among what you asked for" if asked else now, (), (), share)
+        return Reason(POPULAR, now, (), (), share)
 
     def _liked(self) -> list[int]:
         """The newest items that the user liked, oldest first."""
