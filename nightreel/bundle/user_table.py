@@ -127,4 +127,6 @@ def key_for(fingerprint: str) -> bytes:
 def _mapped(folder: Path) -> Histories:
     indptr = np.load(folder / "indptr.npy", allow_pickle=False)
     items, times = (np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("items", "times"))
-    return Histories(np.append(indptr, indptr[-1]), items, times)
+    how = folder / "liked.npy"  # early releases did not write it
+    liked = np.load(how, mmap_mode="r", allow_pickle=False) if how.exists() else None
+    return Histories(np.append(indptr, indptr[-1]), items, times, liked=liked)

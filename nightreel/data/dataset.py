@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nightreel.data.contract.schema import CLEAN_EVENTS, ITEMS_SCHEMA, USERS_SCHEMA, present, read_strict
+from nightreel.data.contract.tables import EVENTS
+from nightreel.data.contract.verdicts import Codes, liked
 from nightreel.data.histories import FloatArray, Histories, ItemArray
 from nightreel.data.splits import PARTS, Fold
 from nightreel.errors import UserError
@@ -63,6 +65,15 @@ class Dataset:
         mask = self._flag("positive") & self._within(fold, parts)
         value = np.where(self._rated()[mask], self._column("value")[mask], np.nan).astype(np.float64)
         return replace(self._gathered(mask), values=value)
+
+    def liked(self, fold: str | None, parts: tuple[str, ...] = ()) -> Codes:
+        """[nnz of `positives`] how the user liked the item, as far as these parts tell; see verdicts."""
+        within = self._within(fold, parts) & (self._column("item") >= 0)
+        kinds = pc.index_in(self.events["event"].cast(pa.string()), pa.array(EVENTS)).to_numpy()
+        pairs = self._column("user").astype(np.int64) * self.n_items + self._column("item")
+        codes = liked(pairs, kinds.astype(np.int64), self._column("value"), self._flag("negative") & within)
+        own: Codes = codes[self._flag("positive") & within]
+        return own
 
     def trained_everywhere(self) -> Histories:
         """Histories of the positives that are train in every fold: training on them uses no test event."""

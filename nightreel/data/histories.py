@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+
+from nightreel.data.contract.verdicts import NOT_LIKED, UNKNOWN
 
 IntArray = npt.NDArray[np.int64]
 ItemArray = npt.NDArray[np.int32]
@@ -23,12 +25,15 @@ class Histories:
         items: [nnz] int32 item indices.
         times: [nnz] float64, ascending in a row: epoch seconds, or positions where the source has no clock.
         values: [nnz] float64 rating of each event, NaN if it has none; None where ratings are not needed.
+        liked: [nnz] int8 how the user liked the item, see nightreel.data.contract.verdicts; None where it is not known
+            or not needed.
     """
 
     indptr: IntArray
     items: ItemArray
     times: FloatArray
     values: FloatArray | None = None
+    liked: npt.NDArray[np.int8] | None = None
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -44,6 +49,11 @@ class Histories:
         return np.repeat(np.arange(len(self), dtype=np.int64), self.lengths)
 
     @property
+    def may_be_named(self) -> npt.NDArray[np.bool_]:
+        """[nnz] whether an event's item may be named as one that the user liked: where `liked` is not known, it may."""
+        return np.ones(len(self.items), bool) if self.liked is None else self.liked != NOT_LIKED
+
+    @property
     def last_times(self) -> FloatArray:
         """[n] time of each row's last event; NaN for an empty row."""
         last = np.full(len(self), np.nan)
@@ -57,8 +67,8 @@ class Histories:
 
     def row(self, row: int) -> Histories:
         """One row, without access to the others."""
-        items, times = self[row]
-        return Histories(np.array([0, len(items)], np.int64), items, times)
+        span = slice(self.indptr[row], self.indptr[row + 1])
+        return self._events(np.array([0, span.stop - span.start], np.int64), span)
 
     def take(self, rows: Sequence[int] | IntArray) -> Histories:
         """The given rows, in that order."""
@@ -66,13 +76,35 @@ class Histories:
         lengths = self.lengths[picked]
         indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         at = np.repeat(self.indptr[:-1][picked] - indptr[:-1], lengths) + np.arange(indptr[-1])
-        return Histories(indptr, self.items[at], self.times[at], None if self.values is None else self.values[at])
+        return self._events(indptr, at)
 
     def where(self, mask: npt.NDArray[np.bool_]) -> Histories:
         """Only the events for which mask [nnz] is true; the number of rows stays the same."""
         kept = np.concatenate([[0], np.cumsum(mask)])
-        values = None if self.values is None else self.values[mask]
-        return Histories(kept[self.indptr].astype(np.int64), self.items[mask], self.times[mask], values)
+        return self._events(kept[self.indptr].astype(np.int64), mask)
+
+    def _events(self, indptr: IntArray, at: slice | IntArray | npt.NDArray[np.bool_]) -> Histories:
+        """The events at these places, divided into rows by indptr."""
+        values = None if self.values is None else self.values[at]
+        liked = None if self.liked is None else self.liked[at]
+        return Histories(indptr, self.items[at], self.times[at], values, liked)
+
+    def followed_by(self, items: Sequence[int], times: Sequence[float], liked: Sequence[int]) -> Histories:
+        """A history of one row with later events behind its own."""
+        before = np.full(len(self.items), UNKNOWN, np.int8) if self.liked is None else self.liked
+        return Histories(
+            np.array([0, len(self.items) + len(items)], np.int64),
+            np.concatenate([self.items, np.asarray(items, np.int32)]),
+            np.concatenate([self.times, np.asarray(times, np.float64)]),
+            liked=np.concatenate([before, np.asarray(liked, np.int8)]),
+        )
+
+    def not_liked(self, items: Sequence[int]) -> Histories:
+        """The same events, of which those with these items say no longer that they were liked."""
+        if not len(items):
+            return self
+        liked = np.full(len(self.items), UNKNOWN, np.int8) if self.liked is None else self.liked
+        return replace(self, liked=np.where(np.isin(self.items, items), np.int8(NOT_LIKED), liked))
 
     @classmethod
     def from_events(cls, users: npt.ArrayLike, items: npt.ArrayLike, times: npt.ArrayLike, n_users: int) -> Histories:

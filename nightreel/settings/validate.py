@@ -82,6 +82,9 @@ class Validate(Section):
     """Positive event types where the log has none of those in `positive` (only comments, say); used with a warning."""
     negative: dict[Event, float]
     """Negative event types, each with the minimum `value` that counts."""
+    negative_below: dict[Event, float]
+    """Event types of which a `value` below this one is negative: a low rating, a watch that was broken off. Such an
+    event may be positive as well, if its type is: a film that was watched to the end and rated badly."""
     seen: tuple[Event, ...]
     """Event types after which an item counts as seen by the user."""
     exclude_seen: Literal["auto", "on", "off"]

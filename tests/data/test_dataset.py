@@ -83,7 +83,7 @@ def test_seen_negative_and_rated_events_follow_their_parameters(tmp_path: Path) 
     assert ids(positives.items) == "adef"
     for known in (positives, positives.take([0]), positives.where(np.ones(4, bool))):
         np.testing.assert_array_equal(np.array(known.values), [np.nan, np.nan, 2.5, np.nan])
-    assert ids(dataset.negatives(None).items) == "b"
+    assert ids(dataset.negatives(None).items) == "bc"
     assert ids(dataset.seen(None).items) == "abcdef"
     user, item, value, time = dataset.ratings(None)
     assert (user.tolist(), ids(item), value.tolist(), time.tolist()) == ([0], "e", [2.5], [1_704_067_205.0])

@@ -141,7 +141,7 @@ def test_a_user_their_history_and_reasons(page: Any) -> None:
     assert page.locator("#history li").count() == 8
     page.get_by_role("button", name="Where space opera comes from").click()
     assert page.locator("#interest-from").inner_text() == "space opera, from search: space opera"
-    assert "Because you liked Space story" in " ".join(page.locator(".card .why").all_text_contents())
+    assert "Because you played Space story" in " ".join(page.locator(".card .why").all_text_contents())
     page.get_by_role("button", name="Why: ").first.click()
     page.wait_for_selector("#detail .bar")
     assert "Rank without this item in the history" in page.locator("#detail").inner_text()

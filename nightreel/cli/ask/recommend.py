@@ -13,7 +13,7 @@ import typer
 
 from nightreel.cli import tables
 from nightreel.cli.help_groups import ASK
-from nightreel.cli.options import AsJson, At, Channel, K, Moment, Version
+from nightreel.cli.options import AsJson, At, AudienceAge, Channel, K, Moment, Version
 from nightreel.cli.output import note, print_json, print_lists, row_of
 from nightreel.errors import UserError
 from nightreel.reader.options import RequestOptions
@@ -96,10 +96,7 @@ def recommend(
         typer.Option("--out", metavar="FILE", help="Write user_id, item_id, rank and score to a .parquet file."),
     ] = None,
     why: Annotated[bool, typer.Option("--why", help="Explain each item.")] = False,
-    audience_age: Annotated[
-        int | None,
-        typer.Option("--audience-age", metavar="YEARS", min=0, help="Only items suitable for viewers of this age."),
-    ] = None,
+    audience_age: AudienceAge = None,
     exclude: Excluded = None,
     exclude_file: ExcludedFile = None,
     offset: Offset = 0,

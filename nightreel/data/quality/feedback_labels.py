@@ -29,6 +29,15 @@ def at_least(events: pa.Table, thresholds: Mapping[Any, float]) -> Mask:
     return reached
 
 
+def below(events: pa.Table, thresholds: Mapping[Any, float]) -> Mask:
+    """[n] events of a listed type whose value is below its threshold; an event without a value is not."""
+    under = np.zeros(events.num_rows, bool)
+    for event, least in thresholds.items():
+        low = pc.less(events["value"], np.float32(least))
+        under |= mask_of(pc.and_(pc.equal(events["event"], event), low))
+    return under
+
+
 def of_types(events: pa.Table, types: tuple[str, ...]) -> npt.NDArray[np.bool_]:
     """[n] events of one of the types."""
     return mask_of(pc.is_in(events["event"], pa.array(types, pa.string())))
@@ -54,7 +63,7 @@ def label(events: pa.Table, settings: Validate) -> pa.Table:
     """Clean events with the columns positive, negative and seen."""
     flags = {
         "positive": at_least(events, thresholds(events, settings)),
-        "negative": at_least(events, settings.negative),
+        "negative": at_least(events, settings.negative) | below(events, settings.negative_below),
         "seen": of_types(events, settings.seen),
     }
     at = events.column_names.index("value") + 1
