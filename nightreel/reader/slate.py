@@ -12,6 +12,7 @@ from nightreel.bundle.editorial_rules import BOOST, BURY, InForce, LabelCap
 from nightreel.bundle.item_facets import Facets
 from nightreel.bundle.item_table import ItemTable, Mask
 from nightreel.data.contract.verdicts import code_of
+from nightreel.data.contract.editorial_rules import comparable
 from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.reader.diversify import Cap, Chosen, choose, freshness
 from nightreel.reader.options import RequestOptions
@@ -174,7 +175,6 @@ def _caps(options: RequestOptions, rules: InForce, facets: Facets, pool: IntArra
 
 
 def _labels(facets: Facets, name: str, only: str | None, pool: IntArray) -> list[tuple[str, ...]]:
-    rows = [getattr(facets, name)[i] for i in pool.tolist()]
-    if only is None:
-        return rows
-    return [tuple(label for label in row if label.casefold() == only) for row in rows]
+    """Labels of the pool's items in comparable form; only: this one, or all."""
+    rows = ([comparable(label) for label in getattr(facets, name)[i]] for i in pool.tolist())
+    return [tuple(label for label in row if only in (None, label)) for row in rows]

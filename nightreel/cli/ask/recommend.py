@@ -15,7 +15,7 @@ from nightreel.cli import tables
 from nightreel.cli.help_groups import ASK
 from nightreel.cli.options import AsJson, At, AudienceAge, Channel, K, Moment, Version
 from nightreel.cli.output import note, print_json, print_lists, row_of
-from nightreel.errors import UserError
+from nightreel.errors import UserError, listed
 from nightreel.reader.options import RequestOptions
 
 if TYPE_CHECKING:
@@ -139,8 +139,7 @@ def _note_unknown(reader: Reader, items: list[str]) -> None:
     """Say which of the items to leave out the version does not know: the id may be misspelt."""
     unknown = reader.unknown(items)
     if unknown:
-        more = "…" if len(unknown) > 5 else ""
-        note(f"--exclude: {len(unknown)} items are not in this version: {', '.join(unknown[:5])}{more}")
+        note(f"--exclude: {len(unknown)} items are not in this version: {listed(unknown)}")
 
 
 def _for_history(reader: Reader, items: list[str], when: Time, wanted: Wanted, as_json: bool) -> None:
@@ -150,8 +149,7 @@ def _for_history(reader: Reader, items: list[str], when: Time, wanted: Wanted, a
     if as_json:
         return print_json({"version": reader.digest, "recommendations": rows, "unknown_items": skipped})
     if skipped:
-        more = "…" if len(skipped) > 5 else ""
-        note(f"ignored {len(skipped)} items that this version does not know: {', '.join(skipped[:5])}{more}")
+        note(f"ignored {len(skipped)} items that this version does not know: {listed(skipped)}")
     return print_lists(reader, {f"For a history of {len(items) - len(skipped)} items": rows})
 
 

@@ -23,7 +23,8 @@ def warnings_of(clean: Clean, settings: Validate, exclude_seen: bool, returning:
     ]
     warnings += [
         *showable_items.mostly_blocked(clean.items),
-        *filter(None, [editorial_checks.unmet(clean.rules, clean.items)]),
+        *filter(None, [editorial_checks.quarantined_warning(clean.quarantine)]),
+        *filter(None, [editorial_checks.unmatched_warning(clean.rules, clean.items)]),
         *filter(None, [RulesTogether(clean.rules.to_pylist(), clean.items, clean.ends).warning()]),
     ]
     if not exclude_seen:

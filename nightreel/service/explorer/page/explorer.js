@@ -307,6 +307,12 @@ function fill(id, values, box) {
   if (box) $(box).hidden = values.length < 2;
 }
 
+function drawUnmatched(count, unmatched) {
+  const named = unmatched.slice(0, 5).join(", ") + (unmatched.length > 5 ? ", …" : "");
+  $("unmatched").textContent = `${unmatched.length} of ${count} editorial rules match no item and have no effect: ${named}`;
+  $("unmatched").hidden = !unmatched.length;
+}
+
 async function begin() {
   try {
     await status();
@@ -321,6 +327,7 @@ async function begin() {
     fill("language", choices.languages, "language-box");
     fill("media", choices.media_types, "media-box");
     $("age-box").hidden = !choices.ages;
+    drawUnmatched(choices.rules, choices.unmatched_rules);
     if (choices.users.length) await pick(choices.users[0]);
     else invent();
   } catch (problem) {
