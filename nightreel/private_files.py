@@ -1,13 +1,15 @@
-"""Files that only their owner may read: keys and passwords that Nightreel generates."""
+"""Files and folders that only their owner may read: generated keys and passwords, and what is loaded as code."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from pathlib import Path
 
 OTHERS = 0o077
 """Permission bits of everybody but the owner."""
+WRITABLE_BY_ALL = 0o002
 
 
 def create(path: Path, content: bytes, *, replace: bool = False) -> None:
@@ -42,3 +44,23 @@ def readable_by_others(path: Path) -> bool:
         FileNotFoundError: There is no such file.
     """
     return bool(path.stat().st_mode & OTHERS)
+
+
+def create_folder(path: Path) -> None:
+    """Create a folder with mode 700. One that exists is closed to others, and what they put there is removed."""
+    path.mkdir(mode=0o700, exist_ok=True)
+    if _is_mine(path) and readable_by_others(path):
+        path.chmod(0o700)
+        for foreign in [each for each in path.iterdir() if not all(map(_is_mine, (each, *each.rglob("*"))))]:
+            shutil.rmtree(foreign) if foreign.is_dir() and not foreign.is_symlink() else foreign.unlink()
+
+
+def keep_from_all(path: Path) -> None:
+    """Take from everybody the right to write to a folder of this user; its group keeps what it has."""
+    mode = path.stat().st_mode
+    if _is_mine(path) and mode & WRITABLE_BY_ALL:
+        path.chmod(mode & ~WRITABLE_BY_ALL & 0o7777)
+
+
+def _is_mine(path: Path) -> bool:
+    return path.lstat().st_uid == os.getuid()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import hashlib
 import json
 import os
 import resource
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nightreel import checkout, loopback
+from nightreel import checkout, loopback, private_files
 from nightreel.errors import TemporaryError, UserError, not_permitted
 
 TEMPORARY = 75  # EX_TEMPFAIL of sysexits.h
@@ -128,7 +129,9 @@ def prepare_state(state: Path) -> None:
     ignore = state / ".gitignore"
     try:
         state.mkdir(parents=True, exist_ok=True)
-        (state / "dvc").mkdir(mode=0o700, exist_ok=True)  # DVC's own cache, which it would share with everybody
+        # DVC makes both writable by everybody if they are missing, and loads its cache as code.
+        private_files.keep_from_all(state)
+        private_files.create_folder(state / "dvc")
         if not ignore.exists():
             ignore.write_text("# Keys, databases and versions of Nightreel.\n*\n", "utf-8")
     except PermissionError as error:
@@ -180,6 +183,12 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise UserError(f"{path}: is not JSON ({error}). Delete it and run the stage again.") from None
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hex."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def save_run_note(stage: str, facts: dict[str, Any]) -> None:

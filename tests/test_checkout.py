@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -124,8 +125,20 @@ def test_the_state_of_an_earlier_release_is_not_passed_over(tmp_path: Path, monk
 
 
 def test_what_dvc_keeps_for_itself_is_private(tmp_path: Path) -> None:
+    """DVC itself makes its folder, and those above, writable by everybody if they are missing."""
+    ours = tmp_path / "state" / "dvc" / "repo"
+    before = os.umask(0)
+    ours.mkdir(parents=True)
+    os.umask(before)
+    (ours / "hashes.db").touch()
+    planted = tmp_path / "state" / "dvc" / "theirs"
+    (planted / "deep").mkdir(parents=True)
+    if os.getuid() == 0:
+        os.chown(planted / "deep", 12345, 12345)
     prepare_state(tmp_path / "state")
-    assert (tmp_path / "state" / "dvc").stat().st_mode & 0o077 == 0
+    modes = [(tmp_path / "state" / name).stat().st_mode & 0o777 for name in (".", "dvc")]
+    assert modes == [0o775, 0o700] and (ours / "hashes.db").exists()
+    assert planted.exists() == (os.getuid() != 0)
     here = project.Project(tmp_path, tmp_path / "state")
     assert here.environment()["DVC_SITE_CACHE_DIR"] == str(tmp_path / "state" / "dvc")
 

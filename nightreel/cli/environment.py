@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from nightreel.orchestration import project
 from nightreel.orchestration.prefect import run_server
 from nightreel.orchestration.project import Project
+from nightreel.stage import prepare_state
 from nightreel.store.backends.seaweedfs import ObjectStore
 
 ALWAYS = ("NIGHTREEL_STATE", "PREFECT_HOME", "DVC_SITE_CACHE_DIR", "DO_NOT_TRACK")
@@ -18,6 +19,7 @@ ALWAYS = ("NIGHTREEL_STATE", "PREFECT_HOME", "DVC_SITE_CACHE_DIR", "DO_NOT_TRACK
 def variables() -> dict[str, str]:
     """Names and values: the state directory always; Prefect and the object store while `up` runs."""
     home = project.find()
+    prepare_state(home.state)
     ours = project.settings_of_children(home.state)
     found = {name: ours[name] for name in ALWAYS if name in ours}
     api = run_server.running(home)

@@ -80,8 +80,8 @@ class Writer(Section):
     """A language model that writes a summary and themes for items with text. Off where `model` is empty."""
 
     model: str
-    """A folder in transformers' format, a .gguf file (needs `nightreel[gguf]`), or the model's name at `endpoint`;
-    empty: no language model."""
+    """A folder in transformers' format, a .gguf file or SmolLM2-135M-Instruct (from its package; both need
+    `nightreel[gguf]`), or the model's name at `endpoint`; empty: no language model."""
     endpoint: str
     """Address of a server that speaks OpenAI's chat completions, such as http://localhost:8000/v1; its key is in
     NIGHTREEL_LLM_KEY. Empty: the model runs here."""

@@ -1,6 +1,7 @@
 """The commands as a user types them: errors are one message, reading starts fast, `why` names the dep."""
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -46,6 +47,14 @@ def test_outside_a_checkout(tmp_path: Path) -> None:
 
 
 @pytest.mark.end_to_end
+@pytest.mark.parametrize("command", ["why", "env"])
+def test_no_command_leaves_a_state_that_everybody_may_write(toy: Path, command: str) -> None:
+    shutil.rmtree(toy / ".nightreel", ignore_errors=True)
+    assert project.nightreel(toy, command).returncode == 0
+    modes = [(toy / ".nightreel" / name).stat().st_mode for name in (".", "dvc")]
+    assert not modes[0] & 0o002 and not modes[1] & 0o077
+
+
 def test_why_names_the_changed_dep_and_what_comes_after(toy: Path) -> None:
     project.call(toy, "python", "-m", "dvc", "repro")
     found = json.loads(project.nightreel(toy, "why", "--json").stdout)

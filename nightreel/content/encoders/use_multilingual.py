@@ -12,7 +12,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +61,7 @@ class Universal:
         """Description of the encoder for the stage's output, without paths and times."""
         return {
             "encoder": UNIVERSAL,
-            "revision": version(PACKAGED[UNIVERSAL][2]),
+            "revision": PACKAGED[UNIVERSAL].revision,
             "licence": "Apache-2.0",
             "weights": self.weights,
             "dtype": "float32",

@@ -6,7 +6,6 @@ to name other files of this machine, other buckets, or addresses of its network.
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from nightreel.errors import UserError
-from nightreel.stage import read_json, write_json
+from nightreel.stage import file_sha256, read_json, write_json
 
 Pins = dict[str, dict[str, Any]]
 """URI → {"sha256", "bytes"}, or {"skipped": reason}."""
@@ -121,7 +120,7 @@ def _pinned(uri: str, root: Root, remembered: dict[str, Any]) -> dict[str, Any]:
     if not reason and remembered.get(name, [None])[0] != stamp:
         with at_hand(uri, root) as (path, reason):
             if path is not None:
-                remembered[name] = [stamp, sha256(path)]
+                remembered[name] = [stamp, file_sha256(path)]
     return {"skipped": reason} if reason else {"sha256": remembered[name][1], "bytes": stamp[0]}
 
 
@@ -136,9 +135,3 @@ def _stamped(uri: str, root: Root) -> tuple[str, list[int | str], str]:
     key, reason = key_of(uri, root)
     stamp, reason = ([], reason) if reason else root.stamp(key)
     return f"{root.uri}/{key}", stamp, reason
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 from nightreel.errors import UserError
-from nightreel.stage import log_progress
+from nightreel.stage import file_sha256, log_progress
 
 NAME = "movielens-100k"
 PACKAGE = "recbole==1.2.1"
@@ -31,7 +30,7 @@ Columns = dict[str, list[str]]
 
 def fetch(wheel: Path) -> Path:
     """Return the wheel, downloaded by pip if it is missing or damaged; raises UserError if that fails."""
-    if wheel.exists() and _sha256(wheel) == SHA256:
+    if wheel.exists() and file_sha256(wheel) == SHA256:
         return wheel
     wheel.parent.mkdir(parents=True, exist_ok=True)
     log_progress(f"Fetching the sample {NAME} (2 MB, once). Its terms: {TERMS}")
@@ -57,10 +56,10 @@ def fetch(wheel: Path) -> Path:
                 f"snapshot.source {NAME}: pip could not download {PACKAGE} ({fault}). Connect to a package index, put "
                 f"{WHEEL} at {wheel}, or set snapshot.source to a folder of your own."
             )
-        if _sha256(fetched) != SHA256:
+        if file_sha256(fetched) != SHA256:
             raise UserError(
-                f"snapshot.source {NAME}: {WHEEL} from your package index has sha256 {_sha256(fetched)}, not {SHA256}: "
-                "it is not the published file. Use another index."
+                f"snapshot.source {NAME}: {WHEEL} from your package index has sha256 {file_sha256(fetched)}, not "
+                f"{SHA256}: it is not the published file. Use another index."
             )
         fetched.replace(wheel)
     return wheel
@@ -111,8 +110,3 @@ def _article_first(title: str) -> str:
 
 def _rows(content: bytes) -> list[list[str]]:
     return [line.split("\t") for line in content.decode("utf-8").splitlines()[1:] if line]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -15,6 +15,7 @@ import yaml
 from nightreel.errors import UserError
 from nightreel.orchestration import project
 from nightreel.orchestration.dvc import pipeline
+from nightreel.stage import prepare_state
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ def why() -> list[StaleStage]:
         UserError: `dvc status` failed; with DVC's message.
     """
     here = project.find()
+    prepare_state(here.state)
     stages = pipeline.read(here.root)
     found = subprocess.run(
         [sys.executable, "-m", "dvc", "status", "--json"],

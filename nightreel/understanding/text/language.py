@@ -6,7 +6,6 @@ Memory: 40 MB. Throughput: about 6,000 descriptions per second and core.
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +14,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from nightreel.content.packaged_models import LANGID
 from nightreel.understanding.field_cache import FieldCache, code_of, fingerprint
 from nightreel.understanding.text.item_prose import Prose
 
 READ = 2000
 """Maximum characters that are read; more change nothing."""
+MODEL = "model.npz.xz"
 KANA = ("HIRAGANA", "KATAKANA")
 SCRIPT_SHARE = 0.2
 """Minimum share of the letters for a script to count: a foreign name in a text is not its language."""
@@ -53,22 +54,19 @@ class LanguageIdentifier:
 
     def card(self) -> dict[str, Any]:
         """Description of the method, for provenance."""
-        from py3langid.langid import MODEL_DIR, MODEL_FILE
-
-        weights = hashlib.sha256(Path(MODEL_DIR, MODEL_FILE).read_bytes()).hexdigest()
         return {
             "model": "py3langid",
-            "revision": version("py3langid"),
-            "weights": weights,
+            "revision": LANGID.revision,
+            "weights": LANGID.files[MODEL],
             "licence": "BSD-3-Clause",
         }
 
     @cached_property
     def _model(self) -> Any:
-        from py3langid.langid import MODEL_FILE
         from py3langid.langid import LanguageIdentifier as NaiveBayes
 
-        model = NaiveBayes.from_model_file(MODEL_FILE, norm_probs=True)
+        folder = LANGID.locate("understand: language identification")
+        model = NaiveBayes.from_model_file(folder / MODEL, norm_probs=True)
         # Some of its 140 dialects take probability from related languages, such as Wu from Chinese.
         model.set_languages([label for label in model.labels if len(label) == 2])
         return model

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nightreel.content.packaged_models import VADER
 from nightreel.understanding.tags.one_vs_rest import Array
 from nightreel.understanding.text.sentences import sentences_of
 
@@ -39,6 +40,7 @@ class Lexicon:
     def _analyser(self) -> Any:
         from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
+        VADER.locate("understand.sentiment: VADER")
         return SentimentIntensityAnalyzer()
 
 
