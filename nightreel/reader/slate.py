@@ -11,8 +11,8 @@ import numpy.typing as npt
 from nightreel.bundle.editorial_rules import BOOST, BURY, InForce, LabelCap
 from nightreel.bundle.item_facets import Facets
 from nightreel.bundle.item_table import ItemTable, Mask
-from nightreel.data.contract.verdicts import code_of
 from nightreel.data.contract.editorial_rules import comparable
+from nightreel.data.contract.verdicts import code_of
 from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.reader.diversify import Cap, Chosen, choose, freshness
 from nightreel.reader.options import RequestOptions
