@@ -21,7 +21,7 @@ NOT_LIKED, UNKNOWN = 0, -1
 
 def code_of(event: str) -> int:
     """The code of an event by which a user liked an item."""
-    return 1 + EVENTS.index(event)  # type: ignore[arg-type]  # of the contract, or a ValueError
+    return 1 + EVENTS.index(event)  # of the contract, or a ValueError
 
 
 def kind_of(code: int) -> Event | None:
