@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nightreel.bundle.format import BundleError
 from nightreel.data.contract.editorial_rules import comparable_id
 from nightreel.data.histories import FloatArray
 from nightreel.data.item_rights import Rights
@@ -47,7 +48,8 @@ class ItemTable:
 
     @classmethod
     def read(cls, path: Path) -> ItemTable:
-        """Read items.parquet; genres, blocked, published_at and expires_at are optional columns."""
+        """Read items.parquet; genres, blocked, published_at and expires_at are optional columns. Raises BundleError
+        unless every item has an id of its own."""
         wanted = ("item_id", "title", "genres", "blocked", "published_at", "expires_at")
         # Not read_table, to_numpy and the like: they import pandas if it is installed, which takes 0.3 s.
         file = pq.ParquetFile(path)
@@ -56,6 +58,8 @@ class ItemTable:
         labels = cells["genres"].combine_chunks() if "genres" in cells else None
         rights = Rights.of(table)
         ids, titles = (cells[name].to_pylist() for name in ("item_id", "title"))
+        if cells["item_id"].null_count or len(set(ids)) != len(ids):
+            raise BundleError(f"{path}: item_id is empty or occurs twice. Use another version.")
         if cells["title"].null_count:
             titles = [title or "" for title in titles]
         return cls(tuple(ids), tuple(titles), labels, rights.blocked, rights.published, rights.expires)

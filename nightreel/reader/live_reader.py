@@ -14,8 +14,6 @@ from types import TracebackType
 from typing import Self, TypeVar
 from weakref import ref
 
-from nightreel.bundle.format import BundleError
-from nightreel.bundle.integrity.check import FAULTS
 from nightreel.errors import UserError
 from nightreel.reader.reader import Reader
 from nightreel.reader.requests import arguments
@@ -176,7 +174,9 @@ class LiveReader:
             return False
         try:
             reader, published_at = self._opened(digest, self._reader.withdrawals), self._published_at(digest)
-        except (BundleError, *FAULTS) as error:
+        except (StoreError, OSError):
+            raise  # of the store, not of the version
+        except Exception as error:
             self._pause_s = min(2 * self._pause_s, LONGEST_S) if digest == before.refused else FIRST_S
             self._again = time.monotonic() + self._pause_s
             self._status = replace(before, refused=digest, fault=_told(error))

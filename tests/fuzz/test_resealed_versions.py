@@ -75,7 +75,8 @@ def items(made: Callable[[pa.Table], pa.Table]) -> Callable[[Path], None]:
     (described(now=float("nan")), "engine.json: now: Input should be a finite number"),
     (described(weights=[1.0]), "engine.json: has 1 weights for 0 columns"),
     (items(lambda t: t.drop_columns(["title"])), "items.parquet: has no column title"),
-    (items(lambda t: pa.concat_tables([t, t.slice(0, 1)])), "items.parquet: item_id is empty or occurs twice"),
+    (items(lambda t: pa.concat_tables([t, t.slice(0, 1)])), r"has the shape \[30.*\] instead of \[31"),
+    (items(lambda t: pa.concat_tables([t.slice(1), t.slice(1, 1)])), "items.parquet: item_id is empty or occurs twice"),
     (items(lambda t: t.set_column(1, "title", pa.array([7] * 30))), "items.parquet: column title is int64, not string"),
 ])  # fmt: skip
 def test_a_sealed_but_malformed_version_is_refused_by_file(
@@ -108,6 +109,36 @@ def test_a_service_goes_on_with_the_last_good_version(tmp_path: Path) -> None:
         assert live.status.refused == digests[1] and "indices.npy: holds 60000" in str(live.status.fault)
         channels.move(store, "live", digests[2], previous=None, seen=channels.live(store))
         assert live.refresh() and live.reader.digest == digests[2] and live.status.fault is None
+
+
+def test_whatever_a_version_raises_it_is_named_and_left_alone_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LocalStore(tmp_path / "store")
+    digests = []
+    for n in range(2):
+        write_bundle(tmp_path / f"b{n}", seed=n)
+        champion = digests[-1] if digests else None
+        digests.append(
+            publish(store, tmp_path / f"b{n}", channel="live", champion=champion, lineage=lineage("r")).digest
+        )
+    channels.move(store, "live", digests[0], previous=None, seen=channels.live(store))
+    opened = list[object]()
+
+    class Unforeseen(Exception):
+        pass
+
+    def fails(*asked: object, **more: object) -> None:
+        opened.append(asked)
+        raise Unforeseen("out of luck")
+
+    with LiveReader(store.uri, start=False) as live:
+        channels.move(store, "live", digests[1], previous=None, seen=channels.live(store))
+        monkeypatch.setattr(Reader, "open_bundle", fails)
+        for _ in range(3):
+            assert not live.refresh() and live.reader.digest == digests[0]
+            assert live.status.refused == digests[1] and live.status.fault == "Unforeseen: out of luck"
+        assert len(opened) == 1, "a version of any size is not opened again with every look at the channel"
 
 
 def test_whatever_a_refresh_raises_the_next_one_takes_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

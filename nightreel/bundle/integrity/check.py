@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nightreel.bundle.format import BundleError, Manifest
-from nightreel.bundle.integrity.arrays import Sizes, check_arrays
+from nightreel.bundle.integrity.arrays import Sizes, check_arrays, opened
+from nightreel.bundle.integrity.graph import check_graph
 from nightreel.errors import UserError
 
 FAULTS = (
-    ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError, MemoryError, EOFError,
+    ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RuntimeError, MemoryError, EOFError,
     AssertionError, pa.ArrowException,
 )  # fmt: skip
 """What reading a malformed file raises, besides OSError."""
@@ -102,6 +102,8 @@ def check(folder: Path, manifest: Manifest) -> None:
     with reading(folder / "users.parquet"):
         n_users = _checked_users(folder / "users.parquet")
     check_arrays(folder, manifest.files, Sizes(n_items, n_users))
+    with reading(folder / "vectors.npy"):
+        check_graph(folder / "vectors.usearch", *opened(folder / "vectors.npy", {}).shape)
     path = folder / "engine" / "engine.json"
     with reading(path):
         facts = _valid(path, EngineFacts, json.loads(path.read_text("utf-8")))
@@ -133,10 +135,7 @@ def _checked_items(path: Path) -> int:
             raise BundleError(
                 f"{path}: column {name} is {schema.field(name).type}, not {kinds[0]}. Use another version."
             )
-    ids = file.read(columns=["item_id"])["item_id"]
-    if ids.null_count or pc.count_distinct(ids).as_py() != len(ids):
-        raise BundleError(f"{path}: item_id is empty or occurs twice. Use another version.")
-    return len(ids)
+    return int(file.metadata.num_rows)
 
 
 def _alike(found: pa.DataType, wanted: pa.DataType) -> bool:
