@@ -74,7 +74,8 @@ def test_seen_negative_and_rated_events_follow_their_parameters(tmp_path: Path) 
              for n, (user, item, event, value) in enumerate(rows)]  # fmt: skip
     (source / "events.csv").write_text("\n".join(["user_id,item_id,timestamp,event,value", *lines]) + "\n")
     (source / "items.csv").write_text("item_id,title\n" + "".join(f"{i},Title {i}\n" for i in "abcdef"))
-    dataset = load_dataset(prepare(tmp_path / "run", source) / "data/validate")
+    half = {"validate.positive.watch": 0.5}
+    dataset = load_dataset(prepare(tmp_path / "run", source, half) / "data/validate")
 
     def ids(items: object) -> str:
         return "".join(dataset.item_ids[item] for item in np.asarray(items).tolist())

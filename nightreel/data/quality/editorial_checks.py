@@ -88,7 +88,8 @@ def quarantined_warning(quarantine: pa.Table) -> str | None:
     if not rows:
         return None
     places = [f"{row['source_file']} row {row['source_row']}: {row['rule']} in `{row['column']}`" for row in rows]
-    return f"rules: {len(rows):,} faulty rows have no effect, whatever they would hide ({listed(places)})."
+    count = "1 faulty row has" if len(rows) == 1 else f"{len(rows):,} faulty rows have"
+    return f"rules: {count} no effect, whatever they would hide ({listed(places)})."
 
 
 def _fault(row: Mapping[str, Any]) -> tuple[str, str] | None:
