@@ -72,7 +72,7 @@ def _write_outputs(
     until = float(arrays.time.max()) if source["clock"] == "order" else data_end(arrays.user, arrays.time)
     positive = feedback_labels.in_words(feedback_labels.thresholds(clean.events, settings))
     facts = describe(clean, arrays, choice, positive, source["clock"], exclude_seen, until)
-    warnings = [*source["notes"], *report.warn(clean.item_rows, arrays, events, choice.refused)]
+    warnings = [*source["notes"], *report.warn(clean.item_rows, arrays, events, clean.user_ids, choice.refused)]
     warnings += warnings_of(clean, settings, exclude_seen, met.returning)
     with staged_output(NAMED) as folder:
         for name, table in clean.named.items():

@@ -49,6 +49,8 @@ class Clock:
         Returns:
             [n] times in the unit of the histories; NaN for the end of the data.
         """
+        if at is None:
+            return np.full(len(past), NOW)
         each = each_of(at, len(past))
         last = past.last_times if any(one == LAST_EVENT for one in each) else np.empty(0)
         moments = (

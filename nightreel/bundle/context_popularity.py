@@ -97,11 +97,11 @@ def _labelled(rows: Labels) -> list[tuple[str, IntArray]]:
 
 
 def _counts(past: Histories, n: int, clock: bool) -> IntArray:
-    """[n] events of the last week, or all events if there is no clock."""
-    items = past.items
-    if clock and len(items):
-        items = items[past.times > data_end(past.rows, past.times) - WEEK_DAYS * DAY]
-    return np.bincount(items, minlength=n)
+    """[n] events of the last week, or all events if there is no clock; an account with unusually many counts as one
+    with many."""
+    if clock and len(past.items):
+        past = past.where(past.times > data_end(past.rows, past.times) - WEEK_DAYS * DAY)
+    return np.rint(np.bincount(past.items, past.person_weights(), n)).astype(np.int64)
 
 
 MEDIA = {"video": "videos", "podcast": "podcasts", "game": "games", "live": "live"}

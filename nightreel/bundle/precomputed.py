@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nightreel.bundle.clock import Clock, tonight
 from nightreel.bundle.item_table import ItemTable, Mask
+from nightreel.models.mapped_arrays import map_array
 from nightreel.models.top_k import TopK
 
 LISTS, NEIGHBOURS = "lists", "neighbours"
@@ -48,4 +47,4 @@ def never_again(items: ItemTable, clock: Clock) -> Mask:
 def _read(folder: Path) -> TopK | None:
     if not folder.is_dir():
         return None
-    return TopK(*(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("items", "scores")))
+    return TopK(*(map_array(folder / f"{name}.npy") for name in ("items", "scores")))

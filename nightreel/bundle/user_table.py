@@ -18,6 +18,7 @@ from nightreel.bundle.format import BundleError
 from nightreel.data.histories import Histories, IntArray
 from nightreel.data.privacy import KEY_VARIABLE, key_fingerprint, load_key, pseudonym
 from nightreel.errors import UserError
+from nightreel.models.mapped_arrays import map_array
 from nightreel.stage import state_directory
 
 FILE = "users.parquet"
@@ -125,8 +126,6 @@ def key_for(fingerprint: str) -> bytes:
 
 
 def _mapped(folder: Path) -> Histories:
-    indptr = np.load(folder / "indptr.npy", allow_pickle=False)
-    items, times = (np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("items", "times"))
+    indptr, items, times = (map_array(folder / f"{name}.npy") for name in ("indptr", "items", "times"))
     how = folder / "liked.npy"  # early releases did not write it
-    liked = np.load(how, mmap_mode="r", allow_pickle=False) if how.exists() else None
-    return Histories(np.append(indptr, indptr[-1]), items, times, liked=liked)
+    return Histories(np.append(indptr, indptr[-1]), items, times, liked=map_array(how) if how.exists() else None)

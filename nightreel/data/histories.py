@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,22 @@ from nightreel.data.contract.verdicts import NOT_LIKED, UNKNOWN
 IntArray = npt.NDArray[np.int64]
 ItemArray = npt.NDArray[np.int32]
 FloatArray = npt.NDArray[np.float64]
+
+
+USUAL, HEAVY = 0.95, 10.0
+
+
+def most_usual(counts: npt.NDArray[np.integer[Any]]) -> float:
+    """Events beyond which an account is no usual one: HEAVY times the most that the share USUAL of accounts has.
+
+    Bots, test accounts and public devices are beyond it, keen people are not: MovieLens-100K's keenest user has 2.4
+    times as many.
+
+    Args:
+        counts: [n] events of each account; accounts without events don't count.
+    """
+    used = counts[counts > 0]
+    return HEAVY * float(np.quantile(used, USUAL, method="lower")) if len(used) else 0.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +63,17 @@ class Histories:
     @property
     def rows(self) -> IntArray:
         """[nnz] row of each event."""
+        if len(self) == 1:  # a request; the general way takes many times as long
+            return np.zeros(len(self.items), np.int64)
         return np.repeat(np.arange(len(self), dtype=np.int64), self.lengths)
+
+    def person_weights(self) -> FloatArray | None:
+        """[nnz] weight of each event where people are counted, so that no account counts for more than the most that a
+        usual one has; None if none does."""
+        most = most_usual(self.lengths)
+        if not (self.lengths > most).any():
+            return None
+        return np.repeat(np.minimum(1.0, most / np.maximum(self.lengths, 1)), self.lengths)
 
     @property
     def may_be_named(self) -> npt.NDArray[np.bool_]:

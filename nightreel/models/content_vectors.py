@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from nightreel.data.histories import IntArray
 from nightreel.models import ann_index
+from nightreel.models.mapped_arrays import map_array
 
 BASE = "vectors.npy"
 CHANGED = "vectors.changed"
@@ -63,12 +64,12 @@ def read(folder: Path) -> tuple[Vectors, IntArray]:
     They are mapped copy-on-write, so that processes share all pages without a changed row.
     """
     if not (folder / CHANGED).is_dir():
-        return np.load(folder / BASE, mmap_mode="r", allow_pickle=False), np.empty(0, np.int64)
+        return map_array(folder / BASE), np.empty(0, np.int64)
     vectors = np.load(folder / BASE, mmap_mode="c", allow_pickle=False)
     rows, values = (np.load(folder / CHANGED / f"{name}.npy", allow_pickle=False) for name in ("rows", "values"))
     vectors[rows] = values
     vectors.flags.writeable = False
-    return vectors, rows
+    return np.asarray(vectors), rows
 
 
 def _differing(old: Vectors, new: Vectors) -> IntArray:

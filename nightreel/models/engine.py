@@ -21,6 +21,7 @@ import numpy.typing as npt
 from nightreel.data.histories import FloatArray, Histories
 from nightreel.models.base import Catalogue, Factored, Recommender, Scored, Scores, Searching
 from nightreel.models.catalogue import catalogue_in
+from nightreel.models.mapped_arrays import map_array
 from nightreel.models.ranker.blend import Blend, best_of_rows
 from nightreel.models.ranker.candidates import HIDDEN, NO_SHORTLIST, Candidates, Dense, Products, gather
 from nightreel.models.ranker.features import feature_matrix
@@ -249,7 +250,7 @@ class Engine:
 
 def mapped(folder: Path) -> dict[str, npt.NDArray[Any]]:
     """The .npy files of a folder by name, memory-mapped."""
-    return {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("*.npy"))}
+    return {path.stem: map_array(path) for path in sorted(folder.glob("*.npy"))}
 
 
 def top_k_lists(scores: Scores, k: int) -> Lists:

@@ -27,8 +27,10 @@ def recency_weights(histories: Histories, decay: float) -> FloatArray:
 
 def weighted_matrix(histories: Histories, weights: FloatArray, n_items: int) -> sp.csr_matrix:
     """float32 [n, n_items]: summed weights [nnz] of the events of each item."""
-    # Copied, because scipy sorts the indices in place, which would destroy the histories' order.
-    parts = (weights.astype(np.float32), histories.items.copy(), histories.indptr.copy())
+    # Copied, because scipy sorts the indices in place, which would destroy the histories' order. Of one type, because
+    # scipy would look at every number to find out which type they fit in.
+    kind = np.int32 if max(len(histories.items), n_items) <= np.iinfo(np.int32).max else np.int64
+    parts = (weights.astype(np.float32), histories.items.astype(kind), histories.indptr.astype(kind))
     return sp.csr_matrix(parts, shape=(len(histories), n_items))
 
 

@@ -12,6 +12,7 @@ from nightreel.bundle.clock import tonight
 from nightreel.bundle.format import read_manifest, seal
 from nightreel.bundle.precomputed import LISTS, NEIGHBOURS, never_again
 from nightreel.models.content_vectors import BASE
+from nightreel.models.mapped_arrays import map_array
 from nightreel.models.top_k import TopK, top_items
 from nightreel.reader.open_bundle import OpenBundle
 
@@ -38,7 +39,7 @@ def precompute(folder: Path, bundle: OpenBundle, base: Path | None = None) -> st
     if base is not None and (base / NEIGHBOURS).is_dir() and _sha256(base) == _sha256(folder):
         shutil.copytree(base / NEIGHBOURS, folder / NEIGHBOURS)
     elif 1 < len(bundle.items) <= MOST_ITEMS:
-        _write(folder / NEIGHBOURS, _neighbours(np.load(folder / BASE, mmap_mode="r", allow_pickle=False)))
+        _write(folder / NEIGHBOURS, _neighbours(map_array(folder / BASE)))
     config = read_manifest(folder).config
     return seal(folder, config | {"moment": tonight(config["clock"])})
 

@@ -249,8 +249,7 @@ def _stored(bundle: OpenBundle, users: IntArray | slice | None, need: int) -> To
     stored = bundle.stored.lists
     if users is None or stored is None or need > stored.items.shape[1]:
         return None
-    # As plain arrays: a slice of a mapped array stays mapped, which makes each later use slower.
-    return TopK(np.asarray(stored.items[users, :need]), np.asarray(stored.scores[users, :need]))
+    return TopK(stored.items[users, :need], stored.scores[users, :need])
 
 
 def _never(standing: Standing, exclude: Histories | None, kept: Mask | None) -> Mask:

@@ -257,3 +257,16 @@ def test_events_of_an_item_that_could_not_be_typed_say_so(tmp_path: Path) -> Non
     assert found == [
         ("items", "wrong type", "blocked"), ("events", "item in quarantine", "item_id"), ("events", "unknown item", "item_id")
     ]  # fmt: skip
+
+
+def test_an_account_with_most_of_the_events_is_named(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "items.csv").write_text("item_id,title\n" + "".join(f"i{n},Film {n}\n" for n in range(40)))
+    people = [f"u{n:02d},i{(7 * n + k) % 30},{STAMP + 60 * (40 * k + n)},play\n" for k in range(12) for n in range(40)]
+    bot = [f"scraper,i{30 + n % 10},{STAMP + 17 * n},play\n" for n in range(1500)]
+    (source / "events.csv").write_text("user_id,item_id,timestamp,event\n" + "".join([*people, *bot]))
+    folder = prepare(tmp_path / "run", source)
+    (named,) = [each for each in read(folder / "data/validate/report.json")["warnings"] if "ten times" in each]
+    assert named.startswith("1 of 41 users have more than ten times the positive events of 95% of all users, together ")
+    assert "has user scraper" in named and "counts as 120 events" in named

@@ -6,14 +6,11 @@ A bundle whose hashes are right may still hold one, if it was written by a fault
 
 from __future__ import annotations
 
-import math
-import mmap
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +18,7 @@ import numpy.typing as npt
 from nightreel.bundle.format import BundleError
 from nightreel.data.contract.tables import EVENTS
 from nightreel.data.contract.verdicts import UNKNOWN
+from nightreel.models.mapped_arrays import map_array
 
 Array = npt.NDArray[Any]
 READ = ("engine", "histories", "seen", "lists", "neighbours", "popular", "ratings", "vectors.changed", "vectors.npy")
@@ -35,7 +33,6 @@ SMALL = ("shape", "window", "asked")
 """Arrays of few numbers that size what a request allocates, if they have this name and one dimension."""
 LARGEST = 1e6
 STEPS = (-200, 200)  # powers of two of a row's step: others are no weights
-LONGEST_HEADER = 10_000  # bytes
 THREADS = 2  # most of the time is one file's, the vectors'
 
 
@@ -71,8 +68,7 @@ def check_arrays(folder: Path, files: Mapping[str, Mapping[str, Any]], sizes: Si
 def opened(path: Path, entry: Mapping[str, Any]) -> Array:
     """Map an array; raises BundleError if the file is no plain array, or not the one of the manifest's entry."""
     try:
-        with path.open("rb") as file:
-            array = _mapped(file)
+        array = map_array(path)
     except Exception as error:  # a header is parsed as Python's literals, which raises all kinds
         raise BundleError(f"{path}: is no plain array ({_first_line(error)}). Use another version.") from None
     told = entry.get("dtype", array.dtype.str), list(entry.get("shape", array.shape))
@@ -82,22 +78,6 @@ def opened(path: Path, entry: Mapping[str, Any]) -> Array:
             "version."
         )
     return array
-
-
-def _mapped(file: BinaryIO) -> Array:
-    """numpy's own mapping resolves the path each time, which takes a third of the whole check."""
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, by_columns, kind = read(file, max_header_size=LONGEST_HEADER)
-    if kind.hasobject or kind.kind not in "biuf" or kind.byteorder == ">" or by_columns or min(shape, default=0) < 0:
-        raise ValueError("it holds no plain numbers in rows")
-    offset, count = file.tell(), math.prod(shape)
-    if os.fstat(file.fileno()).st_size != offset + count * kind.itemsize:
-        raise ValueError("its length is not that of its numbers")
-    if not count:
-        return np.empty(shape, kind)
-    whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    return np.frombuffer(whole, kind, count, offset).reshape(shape)
 
 
 def _first_line(error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightreel.data.histories import most_usual
 from nightreel.data.quality.row_checks import suspected_mojibake
 from nightreel.data.quality.row_counts import Account, named
 from nightreel.data.splits import Events
@@ -82,9 +83,11 @@ def _shown(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def warn(items: pa.Table, events: Events, ratings: pa.Table, refused: Mapping[str, str]) -> list[str]:
+def warn(
+    items: pa.Table, events: Events, ratings: pa.Table, user_ids: Sequence[str], refused: Mapping[str, str]
+) -> list[str]:
     """Warnings about valid but unusual data. items: clean ones with their source rows; ratings: the clean events'
-    table."""
+    table; user_ids: [users]."""
     warnings = [f"the split `{name}` is not available: {reason}." for name, reason in refused.items()]
     idle = items.num_rows - len(np.unique(events.item[events.item >= 0]))
     if idle:
@@ -95,6 +98,14 @@ def warn(items: pa.Table, events: Events, ratings: pa.Table, refused: Mapping[st
     if (known == 0).any():
         warnings.append(
             f"{int((known == 0).sum()):,} of {len(known):,} users have no positive event: they receive popular items."
+        )
+    if known.max() > (most := most_usual(known)):
+        heavy = np.flatnonzero(known > most)
+        warnings.append(
+            f"{len(heavy):,} of {len(known):,} users have more than ten times the positive events of 95% of all users, "
+            f"together {known[heavy].sum() / known.sum():.0%} of the events; the most, {known.max():,}, has user "
+            f"{user_ids[int(known.argmax())]}. Where popularity is counted, each of them counts as {most:,.0f} events. "
+            "Leave them out if they are bots or test accounts."
         )
     rated = pc.equal(ratings["event"].cast(pa.string()), "rating")
     low = pc.sum(pc.and_(rated, pc.less(ratings["value"], 1.0))).as_py()

@@ -2,6 +2,7 @@
 
 Counts are stored at the ends of `buckets` time slices with equal numbers of events. A request uses the last slice that
 ended before its moment, so that no event of the same second or later can leak. Without timestamps there is one slice.
+An account with more than ten times the events of nearly all others, such as a bot's, counts as ten times as many.
 Memory: buckets x half-lives x items x 4 bytes.
 """
 
@@ -24,8 +25,9 @@ DAY = 86_400.0
 
 
 def decayed_counts(train: Histories, edges: FloatArray, half_life: float, n_items: int) -> npt.NDArray[np.float32]:
-    """[len(edges) + 1, n_items] where row b sums 0.5^(age / half_life) over events up to edges[b - 1]; row 0 is
-    zero."""
+    """[len(edges) + 1, n_items] where row b sums 0.5^(age / half_life) over events up to edges[b - 1]; row 0 is zero.
+    An account with unusually many events counts as one with many."""
+    weights = train.person_weights()
     bucket = np.searchsorted(edges, train.times, side="left")
     order = np.argsort(bucket, kind="stable")
     bounds = np.searchsorted(bucket[order], np.arange(len(edges) + 1))
@@ -36,6 +38,7 @@ def decayed_counts(train: Histories, edges: FloatArray, half_life: float, n_item
             running *= 0.5 ** ((edge - edges[b - 1]) / half_life)
         inside = order[bounds[b] : bounds[b + 1]]
         fade = 0.5 ** ((edge - train.times[inside]) / half_life)
+        fade = fade if weights is None else fade * weights[inside]
         running += np.bincount(train.items[inside], fade, minlength=n_items)
         table[b + 1] = running
     return table
@@ -69,7 +72,7 @@ class Popularity:
     def fit(cls, train: Histories, catalogue: Catalogue, config: PopularityConfig, *, clock: bool) -> Self:
         """Count events at the ends of slices with equal numbers of events; in a single slice without a clock."""
         if not clock or not len(train.times):
-            counts = np.bincount(train.items, minlength=catalogue.n_items).astype(np.float32)
+            counts = np.bincount(train.items, train.person_weights(), catalogue.n_items).astype(np.float32)
             return cls(np.empty(0), counts[None])
         quantiles = np.linspace(0, 1, config.buckets + 1)[1:]
         edges = np.unique(np.quantile(train.times, quantiles, method="higher"))

@@ -18,7 +18,6 @@ HIDDEN = np.float32(-np.inf)
 FUSION_OFFSET = 20.0
 SPARE = 8  # items beyond k whose product is taken by itself, since rounding may have put them on the wrong side of k
 NOISE = np.float32(1e-5)  # of the largest product: what lies so close to the lowest one is rounding, not evidence
-PAIRS = 512  # products at once: their factors stay in the processor's cache
 NO_SHORTLIST = 5000  # for versions without this setting, which rank all candidates
 
 
@@ -35,7 +34,7 @@ class Dense:
     def top(self, k: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """[n, k] best items and their scores."""
         items = top_items(self.scores, k)
-        return items, np.take_along_axis(self.scores, items, axis=1)
+        return items, self.scores[np.arange(len(items))[:, None], items]
 
     def at(self, rows: IntArray, items: IntArray) -> npt.NDArray[np.float32]:
         """[p] scores of pairs of row and item."""
@@ -68,25 +67,24 @@ class Products:
 
     def top(self, k: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """[n, k]."""
-        items = np.sort(top_items(self.proposed, k + SPARE), axis=1)
-        rows = np.repeat(np.arange(len(items)), items.shape[1])
-        values = self.at(rows, items.ravel().astype(np.int64)).reshape(items.shape)
-        values[~np.isfinite(np.take_along_axis(self.proposed, items, axis=1))] = HIDDEN
-        order = np.argsort(-values, axis=1, kind="stable")[:, :k]
-        return np.take_along_axis(items, order, axis=1), np.take_along_axis(values, order, axis=1)
+        near = np.sort(top_items(self.proposed, k + SPARE), axis=1)
+        shape = len(near), min(k, near.shape[1])
+        items, values = np.empty(shape, np.int32), np.empty(shape, np.float32)
+        for row, own in enumerate(near):
+            found = self._dots(row, own)
+            found[np.isneginf(self.proposed[row].take(own))] = HIDDEN
+            order = np.argsort(-found, kind="stable")[:k]
+            items[row], values[row] = own.take(order), found.take(order)
+        return items, values
 
     def at(self, rows: IntArray, items: IntArray) -> npt.NDArray[np.float32]:
         """[p]."""
-        values = np.empty(len(rows), np.float32)
-        for start in range(0, len(rows), PAIRS):
-            part = slice(start, start + PAIRS)
-            values[part] = _dots(self.queries[rows[part]], self.keys[items[part]])
-        return values
+        ends = np.searchsorted(rows, np.arange(len(self) + 1)).tolist()
+        return np.concatenate([self._dots(row, items[start:end]) for row, (start, end) in enumerate(pairwise(ends))])
 
-
-def _dots(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """[p] dot products of [p, d] and [p, d], each summed by itself."""
-    return np.asarray(np.einsum("pd,pd->p", left, right), np.float32)
+    def _dots(self, row: int, items: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float32]:
+        """[p] products of one row with items, each summed by itself."""
+        return np.asarray(np.einsum("d,pd->p", self.queries[row], self.keys.take(items, axis=0)), np.float32)
 
 
 @dataclass(frozen=True)
