@@ -31,9 +31,9 @@ LEARNED = ("train", "valid")  # parts that the rehearsal is trained on; it is ev
 
 
 def write_histories(folder: Path, histories: Histories) -> None:
-    """Write histories as .npy files; `liked` where it is known."""
+    """Write histories as .npy files; verdicts where they are known."""
     folder.mkdir(parents=True)
-    for name in ("indptr", "items", "times", "liked"):
+    for name in ("indptr", "items", "times", "verdicts"):
         array = getattr(histories, name)
         if array is not None:
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
@@ -41,7 +41,7 @@ def write_histories(folder: Path, histories: Histories) -> None:
 
 def known_events(data: Dataset, fold: str | None, parts: tuple[str, ...] = ()) -> tuple[Histories, Histories]:
     """Positive events, with how each user liked the items, and seen items; one row per user each."""
-    return replace(data.positives(fold, parts), liked=data.liked(fold, parts)), data.seen(fold, parts)
+    return replace(data.positives(fold, parts), verdicts=data.verdicts(fold, parts)), data.seen(fold, parts)
 
 
 def same_items(base: Path | None, items: pa.Table) -> Path | None:
@@ -96,6 +96,8 @@ def assemble(
     pq.write_table(data.items, folder / "items.parquet")
     pq.write_table(pa.table({"user_id": pa.array(data.user_ids, pa.string())}), folder / "users.parquet")
     write_histories(folder / "histories", known[0])
+    if known[0].negatives is not None:
+        write_histories(folder / "negatives", known[0].negatives)
     write_histories(folder / "seen", known[1])
     write_vectors(folder, vectors, config.get("vector_index"), same_items(base, data.items))
     engine.save(folder)

@@ -72,7 +72,7 @@ def resolve_request(
 
 def _given(past: Histories) -> Histories:
     """A history that a request names: its items count as liked."""
-    return replace(past, liked=np.full(len(past.items), code_of("like"), np.int8))
+    return replace(past, verdicts=np.full(len(past.items), code_of("like"), np.int8))
 
 
 def _with_recent(bundle: OpenBundle, past: Histories, recent: Recent) -> Histories:
@@ -107,11 +107,14 @@ def explanation(
     force."""
     item, ruled = bundle.items.require(name, standing.hidden), standing.ruled
     kept = kept_out(bundle.items, bundle.facets, options)
-    left_out = _left_out(bundle, question, item, standing) or ("filter" if kept[item] else None)
+    past, left_out = _allowing(question.past, item), _left_out(bundle, question, item, standing)
+    if left_out is None and (past is not question.past or item in indices(bundle.items, options.skipped)):
+        left_out = "disliked"
+    left_out = left_out or ("filter" if kept[item] else None)
     # As for a list: what was hidden after the lists were precomputed is taken out of them.
     hidden = kept | (bundle.stored.without if standing.stored and not options.filters else standing.hidden)
     hidden[item] = False
-    request = Question(question.past, _without(question.exclude, item), question.moments)
+    request = Question(past, _without(question.exclude, item), question.moments)
     why = Why.of(bundle, request, np.array([item]), (hidden, standing.hidden), options, evidence=MEASURED)
     told = why.votes.ranked[0] or not len(request.past.items)  # a list for an empty history is of popular items
     reasons = why.reasons(0) if told else ()
@@ -119,6 +122,13 @@ def explanation(
     score, rank = float(why.effects.scores[0]), int(why.effects.places[0]) or None
     ids, titles = bundle.items.ids, bundle.items.titles
     return Explanation(ids[item], titles[item], score, rank, left_out, reasons, _evidence(bundle, why))
+
+
+def _allowing(past: Histories, item: int) -> Histories:
+    """The same history, without a dislike of the item, which would leave it out of every list."""
+    if past.disliked is None or past.negatives is None or item not in past.disliked.items:
+        return past
+    return replace(past, negatives=past.negatives.where(past.negatives.items != item))
 
 
 def _evidence(bundle: OpenBundle, why: Why) -> tuple[Evidence, ...]:
@@ -214,6 +224,8 @@ def scores(
         return np.asarray(bundle.engine.scores(histories, at, model)[:, items], np.float32)
     others = np.ones(len(bundle.items), bool)
     others[items] = False
+    if histories.negatives is not None:  # what is asked for gets a score, disliked or not
+        histories = replace(histories, negatives=replace(histories.negatives, verdicts=None))
     listed, values = bundle.engine.top_k(histories, at, int((~others).sum()), exclude=None, hidden=others, model=model)
     result = np.full((len(histories), len(bundle.items)), np.nan, np.float32)
     row, place = np.nonzero(listed >= 0)

@@ -238,6 +238,7 @@ class Reader(OpenBundle):
         item = arguments.text("item", item)
         arguments.of_type("options", options, RequestOptions)
         question = queries.resolve_request(self, user, history, at, exclude_seen, options, recent)
+        options = options.also_skipped(recent.disliked)
         return queries.explanation(self, question, item, options, self.standing(rights_at))
 
     @answering

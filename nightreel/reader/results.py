@@ -87,8 +87,8 @@ class Explanation:
         score: The model's score, as if the item were allowed in the list.
         rank: Its place in the list by this score, at whatever depth, before rules change the order; None if it can't be
             in it.
-        left_out: Why it is not in the list: "seen", "blocked", "upcoming", "expired", "rule" or "filter"; None
-            otherwise.
+        left_out: Why it is not in the list: "seen", "blocked", "upcoming", "expired", "rule", "disliked" or
+            "filter"; None otherwise.
         reasons: Reasons, strongest first; empty if the item is not a candidate.
         evidence: Leave-one-out evidence of the liked items that lift it most, largest drop first.
     """

@@ -189,7 +189,8 @@ class EvidenceAnswer(BaseModel):
 
 class ExplanationAnswer(BaseModel):
     """Why an item is, or is not, recommended. rank: its place in the list, at whatever depth, before rules
-    change the order; left_out: why it is not in the list: seen, blocked, upcoming, expired, rule or filter."""
+    change the order; left_out: why it is not in the list: seen, blocked, upcoming, expired, rule, disliked
+    or filter."""
 
     version: str
     item_id: str

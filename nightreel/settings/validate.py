@@ -88,7 +88,8 @@ class Validate(Section):
     """Event types of which a `value` below this one is negative: a low rating, a watch that was broken off. Such an
     event may be positive as well, if its type is: a film that was watched to the end and rated badly."""
     seen: tuple[Event, ...]
-    """Event types after which an item counts as seen by the user."""
+    """Event types after which an item counts as seen by the user. What was disliked, or rated below `negative_below`,
+    always does, and stays away even where seen items may come back."""
     exclude_seen: Literal["auto", "on", "off"]
     """Whether lists leave out items that the user has seen. `auto`: on, unless most items are music or podcasts and
     users return to them."""

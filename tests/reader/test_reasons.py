@@ -112,8 +112,8 @@ def test_who_liked_nothing_is_told_so(reader: Reader, rated: Rated, tmp_path: Pa
     """Someone who rated everything low: their history ranks, but no film of it is named."""
     row = int(reader.users.rows(["u003"])[0])
     past = reader.users.histories
-    assert past.liked is not None
-    grumpy = replace(past, liked=np.where(past.rows == row, 0, past.liked).astype(np.int8))
+    assert past.verdicts is not None
+    grumpy = replace(past, verdicts=np.where(past.rows == row, 0, past.verdicts).astype(np.int8))
     other = replace(reader, users=replace(reader.users, histories=grumpy))
     for each in other.recommend("u003", k=8, reasons=True):
         assert each.reasons and not any(reason.items for reason in each.reasons)
@@ -128,7 +128,7 @@ def test_a_reason_says_what_the_user_did(reader: Reader) -> None:
         codes = np.array([code_of(event) if event else UNKNOWN for _, event in events], np.int8)
         rows = Histories.from_rows([([item for item, _ in events], [float(at) for at in range(len(events))])])
         named = list(dict.fromkeys(item for item, _ in events))
-        return because(named, replace(rows, liked=codes), reader.items, media)
+        return because(named, replace(rows, verdicts=codes), reader.items, media)
 
     assert said((0, "rating")) == f"Because you rated {first} highly"
     assert said((0, "play")) == f"Because you watched {first}"
@@ -141,7 +141,7 @@ def test_a_reason_says_what_the_user_did(reader: Reader) -> None:
 
 def test_versions_of_earlier_releases_say_only_what_is_known(tmp_path: Path) -> None:
     write_bundle(tmp_path / "bundle")
-    (tmp_path / "bundle/histories/liked.npy").unlink()
+    (tmp_path / "bundle/histories/verdicts.npy").unlink()
     reseal(tmp_path / "bundle")
     reader = Reader.open_bundle(tmp_path / "bundle")
     reasons = [each.reasons[0] for each in reader.recommend("u001", k=5, reasons=True)]

@@ -67,7 +67,7 @@ def write_bundle(
     ids = [pseudonym(key, name) if key else name for name in names]
     pq.write_table(pa.table({"user_id": sorted(ids)}), folder / "users.parquet")
     histories = _histories(rng, users, items, watched, settings["clock"] == "time").take(np.argsort(ids))
-    plays = replace(histories, liked=np.full(len(histories.items), code_of("play"), np.int8))
+    plays = replace(histories, verdicts=np.full(len(histories.items), code_of("play"), np.int8))
     write_histories(folder / "histories", plays)
     write_histories(folder / "seen", histories)
     vectors = np.eye(2, 16, dtype=np.float32)[[taste(i) for i in range(items)]] + rng.normal(0, 0.1, (items, 16))

@@ -21,12 +21,23 @@ from nightreel.data.contract.verdicts import UNKNOWN
 from nightreel.models.mapped_arrays import map_array
 
 Array = npt.NDArray[Any]
-READ = ("engine", "histories", "seen", "lists", "neighbours", "popular", "ratings", "vectors.changed", "vectors.npy")
+READ = (
+    "engine",
+    "histories",
+    "negatives",
+    "seen",
+    "lists",
+    "neighbours",
+    "popular",
+    "ratings",
+    "vectors.changed",
+    "vectors.npy",
+)
 """Folders and files whose arrays a reader opens; a rehearsal's are for the nights alone."""
-ROWS_OF_USERS = ("histories", "seen")
+ROWS_OF_USERS = ("histories", "negatives", "seen")
 KINDS = {
     "indptr": "<i8", "rows": "<i8", "times": "<f8", "first": "<f8", "edges": "<f8", "decay": "<f8", "scores": "<f4",
-    "codes": "<i2", "exponents": "<i2", "clock": "|b1", "data": "<f4", "scale": "<f8", "liked": "|i1",
+    "codes": "<i2", "exponents": "<i2", "clock": "|b1", "data": "<f4", "scale": "<f8", "verdicts": "|i1",
 }  # fmt: skip
 """The type of arrays that have one name everywhere."""
 SMALL = ("shape", "window", "asked")
@@ -115,7 +126,7 @@ def _bounds(room: str, stem: str, sizes: Sizes) -> tuple[int, int] | None:
     """Lowest and highest permitted value of whole numbers; None if there are none."""
     if stem == "exponents":
         return STEPS
-    if stem == "liked":
+    if stem == "verdicts":
         return UNKNOWN, len(EVENTS)
     if stem == "rows" or (stem == "indices" and room.startswith("engine/")):
         return 0, sizes.items - 1
@@ -166,7 +177,7 @@ def _wrong_shape(room: str, stem: str, array: Array, sizes: Sizes) -> str | None
         "user_factors": (users + 1, -1), "scale": (5,),
     }  # fmt: skip
     if room in ROWS_OF_USERS:
-        shapes |= {"indptr": (users + 1,), "items": (-1,), "liked": (-1,)}
+        shapes |= {"indptr": (users + 1,), "items": (-1,), "verdicts": (-1,)}
     elif room.startswith("engine/"):
         shapes |= {"items": (n, -1)}
         if room != "engine/user_knn":

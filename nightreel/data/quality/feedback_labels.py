@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightreel.data.contract.verdicts import DISLIKES
 from nightreel.data.ingest.casting import mask_of
 from nightreel.data.quality.violations import Mask
 from nightreel.data.sittings import CONSUMING
@@ -79,10 +80,11 @@ def leaves_out_seen(settings: Validate, media_types: pa.ChunkedArray, returning:
 
 def label(events: pa.Table, settings: Validate) -> pa.Table:
     """Clean events with the columns positive, negative and seen."""
+    negative = at_least(events, settings.negative) | below(events, settings.negative_below)
     flags = {
         "positive": at_least(events, thresholds(events, settings)),
-        "negative": at_least(events, settings.negative) | below(events, settings.negative_below),
-        "seen": of_types(events, settings.seen),
+        "negative": negative,
+        "seen": of_types(events, settings.seen) | (negative & of_types(events, DISLIKES)),
     }
     at = events.column_names.index("value") + 1
     for offset, (name, flag) in enumerate(flags.items()):

@@ -74,6 +74,7 @@ class Effects:
             np.concatenate([[0], np.cumsum([each.sum() for each in kept])]).astype(np.int64),
             np.concatenate([past.items[each] for each in kept]),
             np.concatenate([past.times[each] for each in kept]),
+            negatives=None if past.negatives is None else past.negatives.take(np.zeros(rows, np.int64)),
         )
         exclude = question.exclude.take(np.zeros(rows, np.int64)) if question.exclude is not None else None
         listed, values = engine.top_k(

@@ -45,7 +45,7 @@ def because(named: Sequence[int], past: Histories, table: ItemTable, media: Sequ
 
 def _did(item: int, past: Histories, media: Sequence[str]) -> str:
     """What the user did with an item, with {} for its title; empty where it is not known."""
-    codes = [] if past.liked is None else np.unique(past.liked[past.items == item]).tolist()
+    codes = [] if past.verdicts is None else np.unique(past.verdicts[past.items == item]).tolist()
     kinds = {kind for code in codes if (kind := kind_of(code)) is not None}
     told = next((kind for kind in TOLD_FIRST if kind in kinds), None)
     if told is None or told in SAID:

@@ -22,8 +22,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from nightreel.data.contract import verdicts
 from nightreel.data.contract.tables import EVENTS, EVENTS_WITHOUT_ITEM, VALUE_BOUNDS
-from nightreel.data.contract.verdicts import LOW, NOT_LIKED, code_of, favourable
 from nightreel.data.privacy import load_key, pseudonym
 from nightreel.errors import UserError
 from nightreel.stage import state_directory
@@ -293,14 +293,14 @@ def _recent(rows: Sequence[tuple[int, str, str, float | None, float]]) -> Recent
     liked: dict[str, tuple[float, int]] = {}
     disliked: dict[str, None] = {}
     for _, item, event, value, moment in rows:
-        low = event == "rating" and value is not None and value <= LOW
+        low = event == "rating" and value is not None and value <= verdicts.LOW
         if event in DISLIKED or low:
             liked.pop(item, None)
             disliked[item] = None
         elif event in LIKED and (value is None or value >= LIKED[event]):
             disliked.pop(item, None)
             liked.pop(item, None)
-            liked[item] = moment, code_of(event) if favourable(event, value) else NOT_LIKED
+            liked[item] = moment, verdicts.code_of(event) if verdicts.favourable(event, value) else verdicts.NOTHING
     seen = tuple(dict.fromkeys(row[1] for row in rows))
     times, codes = (tuple(each) for each in zip(*liked.values(), strict=True)) if liked else ((), ())
     return Recent(tuple(liked), times, codes, tuple(disliked), seen, rows[-1][0])
