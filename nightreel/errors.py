@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -23,6 +24,16 @@ class UserError(Exception):
 
 class TemporaryError(UserError):
     """A transient failure of a network or a server. Retrying may help; the nightly flow retries."""
+
+
+def listed(entries: Sequence[str], most: int = 5) -> str:
+    """The first entries, for a message.
+
+    Example:
+        >>> listed(["a", "b", "c"], 2), listed(["a", "b"], 2)
+        ('a, b, …', 'a, b')
+    """
+    return ", ".join(entries[:most]) + (", …" if len(entries) > most else "")
 
 
 def not_permitted(error: OSError, path: Path | None = None) -> str:

@@ -70,7 +70,8 @@ def _write_outputs(
         arrays = feedback_labels.as_arrays(events)
     choice = split_protocols.choose(arrays, source["clock"], exclude_seen, settings)
     until = float(arrays.time.max()) if source["clock"] == "order" else data_end(arrays.user, arrays.time)
-    facts = describe(clean, arrays, choice, source["clock"], exclude_seen, until)
+    positive = feedback_labels.in_words(feedback_labels.thresholds(clean.events, settings))
+    facts = describe(clean, arrays, choice, positive, source["clock"], exclude_seen, until)
     warnings = [*source["notes"], *report.warn(clean.item_rows, arrays, events, clean.user_ids, choice.refused)]
     warnings += warnings_of(clean, settings, exclude_seen, met.returning)
     with staged_output(NAMED) as folder:

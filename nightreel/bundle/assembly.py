@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,17 @@ LEARNED = ("train", "valid")  # parts that the rehearsal is trained on; it is ev
 
 
 def write_histories(folder: Path, histories: Histories) -> None:
-    """Write histories as three .npy files."""
+    """Write histories as .npy files; verdicts where they are known."""
     folder.mkdir(parents=True)
-    for name in ("indptr", "items", "times"):
-        np.save(folder / f"{name}.npy", getattr(histories, name), allow_pickle=False)
+    for name in ("indptr", "items", "times", "verdicts"):
+        array = getattr(histories, name)
+        if array is not None:
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+
+
+def known_events(data: Dataset, fold: str | None, parts: tuple[str, ...] = ()) -> tuple[Histories, Histories]:
+    """Positive events, with how each user liked the items, and seen items; one row per user each."""
+    return replace(data.positives(fold, parts), verdicts=data.verdicts(fold, parts)), data.seen(fold, parts)
 
 
 def same_items(base: Path | None, items: pa.Table) -> Path | None:
@@ -88,6 +96,8 @@ def assemble(
     pq.write_table(data.items, folder / "items.parquet")
     pq.write_table(pa.table({"user_id": pa.array(data.user_ids, pa.string())}), folder / "users.parquet")
     write_histories(folder / "histories", known[0])
+    if known[0].negatives is not None:
+        write_histories(folder / "negatives", known[0].negatives)
     write_histories(folder / "seen", known[1])
     write_vectors(folder, vectors, config.get("vector_index"), same_items(base, data.items))
     engine.save(folder)
@@ -150,7 +160,7 @@ def rehearse(
     Returns:
         The bundle's digest.
     """
-    known = data.positives(fold, LEARNED), data.seen(fold, LEARNED)
+    known = known_events(data, fold, LEARNED)
     write_ratings(folder / FOLDER, Rated.of(*data.ratings(fold, LEARNED)), data, choices)
     return _trained(folder, data, known, choices, vectors, config | {"fold": fold}, start, ready=ready)
 
@@ -181,7 +191,7 @@ def refit(
         The bundle's digest.
     """
     write_ratings(folder / FOLDER, Rated.of(*data.ratings(None)), data, choices)
-    known = data.positives(None), data.seen(None)
+    known = known_events(data, None)
     return _trained(folder, data, known, choices, vectors, config, start, base, ready)
 
 

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from nightreel.bundle.format import BundleError
 from nightreel.bundle.item_facets import Facets
 from nightreel.bundle.item_table import ItemTable, Mask
-from nightreel.data.contract.editorial_rules import ITEM, KINDS, SHAPES, comparable, kind_and_name
+from nightreel.data.contract.editorial_rules import ALL, ITEM, KINDS, SHAPES, Target, items_by_target, kind_and_name
 from nightreel.data.contract.schema import RULES_SCHEMA
 from nightreel.data.histories import FloatArray, IntArray
 
@@ -44,10 +44,21 @@ class EditorialRule:
     starts: float
     ends: float
 
+    @property
+    def target(self) -> Target:
+        """Kind and name."""
+        return self.kind, self.name
+
+    def __str__(self) -> str:
+        """As in the table, with the name in comparable form: `hide genre:crime`."""
+        named = self.name if self.kind == ITEM else f"{self.kind}:{self.name}"
+        return f"{self.rule} {named}" if self.kind != ALL else self.rule
+
 
 @dataclass(frozen=True)
 class LabelCap:
-    """At most `most` items of a list may share a label of a facet. label: only this label; None: each label."""
+    """At most `most` items of a list may share a label of a facet. label: only this one, in comparable form; None: each
+    label."""
 
     facet: str
     label: str | None
@@ -173,21 +184,19 @@ class RuleTable:
 
     def _targets(self, rule: EditorialRule) -> IntArray:
         """Rows of the items that a rule names; empty if the version does not know them."""
-        if rule.kind == ITEM:
-            found = self.items.index_of(rule.name)
-            return np.array([] if found is None else [found], np.int64)
-        return self._labelled[rule.kind, rule.name]
+        return self._named[rule.target]
 
     @cached_property
-    def _labelled(self) -> dict[tuple[str, str], IntArray]:
-        """Item rows of every label that the table names, by kind and label; one pass over each facet that is named."""
-        found: dict[tuple[str, str], list[int]] = {(each.kind, each.name): [] for each in self.rows}
-        for kind in {kind for kind, _ in found if kind in FACETS}:
-            for i, labels in enumerate(getattr(self.facets, FACETS[kind])):
-                for label in {comparable(label) for label in labels}:
-                    if (kind, label) in found:
-                        found[kind, label].append(i)
-        return {key: np.array(rows, np.int64) for key, rows in found.items()}
+    def _named(self) -> dict[Target, IntArray]:
+        found = items_by_target(
+            {each.target for each in self.rows}, self.items.ids, lambda kind: getattr(self.facets, FACETS[kind])
+        )
+        return {target: np.array(rows, np.int64) for target, rows in found.items()}
+
+    @cached_property
+    def unmatched(self) -> tuple[EditorialRule, ...]:
+        """Rules whose target is no item and no label of this version: they have no effect on it."""
+        return tuple(each for each in self.rows if each.kind != ALL and not len(self._targets(each)))
 
 
 def write(folder: Path, rules: pa.Table) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -67,7 +68,7 @@ class Facets:
 
     def holding(self, facet: str, wanted: Collection[str]) -> Mask:
         """[n] items that have at least one of the wanted labels, in any case and Unicode form."""
-        names = {comparable(name) for name in wanted}
+        names = {general_languages(name)[0] if facet == "languages" else comparable(name) for name in wanted}
         rows: Lists = getattr(self, facet)
         forms = {label: comparable(label) in names for label in {label for row in rows for label in row}}
         return np.fromiter((any(forms[label] for label in row) for row in rows), bool, len(rows))
@@ -82,3 +83,17 @@ class Facets:
         # Opened again, because a ParquetFile can't be read from several threads.
         cells = pq.ParquetFile(self.path).read(columns=[name])[name].to_pylist()
         return tuple((cell,) if isinstance(cell, str) else tuple(cell or ()) for cell in cells)
+
+
+def commonest(rows: Iterable[Sequence[str]], most: int) -> list[str]:
+    """The most frequent labels, in alphabetical order, each in its most frequent form.
+
+    Example:
+        >>> commonest([("Drama", "War"), ("Drama",), ("drama", "Crime"), ("Crime",)], most=2)
+        ['Crime', 'Drama']
+    """
+    forms: dict[str, Counter[str]] = {}
+    for label, count in Counter(label for row in rows for label in row).items():
+        forms.setdefault(comparable(label), Counter())[label] = count
+    ranked = sorted(forms, key=lambda form: (-forms[form].total(), form))[:most]
+    return sorted(min(forms[form], key=lambda label: (-forms[form][label], label)) for form in ranked)

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nightreel.bundle.format import BundleError
+from nightreel.data.contract.editorial_rules import comparable_id
 from nightreel.data.histories import FloatArray
 from nightreel.data.item_rights import Rights
 from nightreel.errors import UserError
@@ -66,7 +68,7 @@ class ItemTable:
         """The same items with other rights, [n] each."""
         other = replace(self, blocked=rights.blocked, published=rights.published, expires=rights.expires)
         # Cached values that depend only on ids and labels stay valid.
-        kept = ("genres", "column", "_index")
+        kept = ("genres", "column", "_index", "_forms")
         other.__dict__.update({name: self.__dict__[name] for name in kept if name in self.__dict__})
         return other
 
@@ -88,9 +90,20 @@ class ItemTable:
     def _index(self) -> dict[str, int]:
         return {item: i for i, item in enumerate(self.ids)}
 
+    @cached_property
+    def _forms(self) -> dict[str, int]:
+        """The rows of ids that are not in comparable form themselves, by that form."""
+        forms = ((comparable_id(item), i) for i, item in enumerate(self.ids))
+        return {form: i for form, i in forms if form != self.ids[i]}
+
     def index_of(self, item_id: str) -> int | None:
-        """Row of an item; None if the bundle does not know it."""
-        return self._index.get(item_id)
+        """Row of an item; None if the bundle does not know it. Spaces at the ends and Unicode's forms don't matter,
+        unless two ids differ by them alone."""
+        row = self._index.get(item_id)
+        if row is None:
+            form = comparable_id(item_id)
+            row = self._index.get(form, self._forms.get(form))
+        return row
 
     def require(self, name: str, hidden: Mask | None = None) -> int:
         """Find an item by id, or by exact title if it is unique.
@@ -108,7 +121,8 @@ class ItemTable:
         index = self.index_of(name)
         if index is not None:
             return index
-        titled = [i for i, title in enumerate(self.titles) if title.casefold() == name.casefold()]
+        wanted = _folded(name)
+        titled = [i for i, title in enumerate(self.titles) if _folded(title) == wanted]
         if len(titled) == 1:
             return titled[0]
         near = [i for i in titled or self._near(name) if hidden is None or not hidden[i]]
@@ -119,11 +133,11 @@ class ItemTable:
         )
 
     def _near(self, name: str) -> list[int]:
-        wanted = name.casefold()
-        holding = [i for i, title in enumerate(self.titles) if wanted and wanted in title.casefold()]
+        wanted = _folded(name)
+        holding = [i for i, title in enumerate(self.titles) if wanted and wanted in _folded(title)]
         if holding or len(self) > _FUZZY_MAX:
             return holding
-        names = {self.titles[i].casefold(): i for i in reversed(range(len(self)))} | self._index
+        names = {_folded(self.titles[i]): i for i in reversed(range(len(self)))} | self._index
         return [names[found] for found in difflib.get_close_matches(wanted, names, n=5)]
 
     @cached_property
@@ -162,3 +176,8 @@ class ItemTable:
         blocked[[self._index[each] for each in ids if each in self._index]] = True
         always = np.full(len(self), np.inf)
         return replace(self, blocked=blocked, published=-always, expires=always)
+
+
+def _folded(title: str) -> str:
+    """A title as it is looked up: without case, with composed letters."""
+    return normalize("NFC", title).casefold()

@@ -31,7 +31,8 @@ class UserTable:
 
     Attributes:
         ids: [n] user ids, ascending; pseudonyms if key_fingerprint is set.
-        histories: n + 1 rows of positive events; the last, empty row is for all unknown users.
+        histories: n + 1 rows of positive events, with negative ones beside them; the last, empty row is for all unknown
+            users.
         seen: n + 1 rows of seen items, likewise.
         key_fingerprint: Fingerprint of the pseudonym key; None for plain ids.
         erased: Rows of erased users, who are treated as unknown.
@@ -50,7 +51,8 @@ class UserTable:
         ids = pq.ParquetFile(path).read(columns=["user_id"])["user_id"].cast(pa.string()).combine_chunks()
         if pc.any(pc.greater_equal(ids.slice(0, max(len(ids) - 1, 0)), ids.slice(1))).as_py():
             raise BundleError(f"{path}: user ids are not in ascending order. Use another version.")
-        return cls(ids, _mapped(folder / "histories"), _mapped(folder / "seen"), fingerprint)
+        negatives = _mapped(folder / "negatives") if (folder / "negatives").is_dir() else None
+        return cls(ids, _mapped(folder / "histories", negatives), _mapped(folder / "seen"), fingerprint)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -87,7 +89,8 @@ class UserTable:
         """`histories`, with the rows of erased users empty."""
         if not self.erased:
             return self.histories
-        return self.histories.where(~self._gone[self.histories.rows])
+        known = np.where(self._gone, -np.inf, np.nan)  # of those who are gone, nothing negative either
+        return self.histories.where(~self._gone[self.histories.rows]).negatives_before(known)
 
     @cached_property
     def _gone(self) -> npt.NDArray[np.bool_]:
@@ -125,6 +128,9 @@ def key_for(fingerprint: str) -> bytes:
     return key
 
 
-def _mapped(folder: Path) -> Histories:
+def _mapped(folder: Path, beside: Histories | None = None) -> Histories:
+    """Histories of a folder, with a last, empty row; beside: the users' negative events."""
     indptr, items, times = (map_array(folder / f"{name}.npy") for name in ("indptr", "items", "times"))
-    return Histories(np.append(indptr, indptr[-1]), items, times)
+    said = folder / "verdicts.npy"  # early releases did not write it
+    verdicts = map_array(said) if said.exists() else None
+    return Histories(np.append(indptr, indptr[-1]), items, times, verdicts=verdicts, negatives=beside)

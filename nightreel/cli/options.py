@@ -32,4 +32,8 @@ History = Annotated[
     Path | None,
     typer.Option("--history", metavar="FILE", help="A history instead of a user: item ids, oldest first."),
 ]
+AudienceAge = Annotated[
+    int | None,
+    typer.Option("--audience-age", metavar="YEARS", min=0, help="Only items suitable for viewers of this age."),
+]
 Named = Annotated[str, typer.Argument(metavar="V", help="A version, or its first characters.")]

@@ -90,8 +90,8 @@ def _sample(sample: SampleUser) -> RenderableType:
     table.add_column("item", style="dim", overflow="fold")
     for row in sample.recommendations:
         table.add_row(str(row["rank"]), Text(row["title"]), Text(row["item_id"]))
-    liked = Text.assemble((f"For user {sample.user}, ", "bold"), "who last liked ", "; ".join(sample.history))
-    return Group(liked, table)
+    liked = f", who last liked {'; '.join(sample.history)}" if sample.history else ""
+    return Group(Text.assemble((f"For user {sample.user}", "bold"), liked), table)
 
 
 def _table(title: str, rows: list[Row]) -> Table:

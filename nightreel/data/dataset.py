@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nightreel.data.contract.schema import CLEAN_EVENTS, ITEMS_SCHEMA, USERS_SCHEMA, present, read_strict
+from nightreel.data.contract.verdicts import Codes, Verdicts
 from nightreel.data.histories import FloatArray, Histories, ItemArray
 from nightreel.data.splits import PARTS, Fold
 from nightreel.errors import UserError
@@ -58,11 +60,18 @@ class Dataset:
         return ids
 
     def positives(self, fold: str | None, parts: tuple[str, ...] = ()) -> Histories:
-        """Histories of positive events in some parts of a fold, one row per user, with the events' ratings; all
-        parts if fold is None."""
+        """Histories of positive events in some parts of a fold, one row per user, with the events' ratings, and with
+        negative events if the log has any; all parts if fold is None."""
         mask = self._flag("positive") & self._within(fold, parts)
         value = np.where(self._rated()[mask], self._column("value")[mask], np.nan).astype(np.float64)
-        return replace(self._gathered(mask), values=value)
+        negatives = self.negatives(fold, parts) if self._flag("negative").any() else None
+        return replace(self._gathered(mask), values=value, negatives=negatives)
+
+    def verdicts(self, fold: str | None, parts: tuple[str, ...] = ()) -> Codes:
+        """[nnz of `positives`] how the user liked the item, as far as these parts tell; see contract.verdicts."""
+        within = self._within(fold, parts)
+        own: Codes = self._said.liked(within)[self._flag("positive") & within]
+        return own
 
     def trained_everywhere(self) -> Histories:
         """Histories of the positives that are train in every fold: training on them uses no test event."""
@@ -70,8 +79,10 @@ class Dataset:
         return self._gathered(self._flag("positive") & common)
 
     def negatives(self, fold: str | None, parts: tuple[str, ...] = ()) -> Histories:
-        """Histories of negative events."""
-        return self._histories(self._flag("negative"), fold, parts)
+        """Histories of negative events with their verdicts; what the user liked later is no dislike any more."""
+        within = self._within(fold, parts)
+        mask = self._flag("negative") & within
+        return replace(self._gathered(mask), verdicts=self._said.turned_down(within)[mask])
 
     def seen(self, fold: str | None, parts: tuple[str, ...] = ()) -> Histories:
         """Histories of events after which an item counts as seen."""
@@ -82,6 +93,10 @@ class Dataset:
         user, item, value, time = (self._column(name) for name in ("user", "item", "value", "time"))
         at = np.flatnonzero(self._rated() & ~np.isnan(value) & self._within(fold, parts))
         return user[at], item[at], value[at], time[at]
+
+    @cached_property
+    def _said(self) -> Verdicts:
+        return Verdicts.of(self.events, self.n_items)
 
     def _rated(self) -> Mask:
         rated: Mask = pc.equal(self.events["event"].cast(pa.string()), "rating").to_numpy()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from nightreel.data.contract.verdicts import DISLIKED, NOTHING, UNKNOWN
 
 IntArray = npt.NDArray[np.int64]
 ItemArray = npt.NDArray[np.int32]
@@ -40,12 +42,18 @@ class Histories:
         items: [nnz] int32 item indices.
         times: [nnz] float64, ascending in a row: epoch seconds, or positions where the source has no clock.
         values: [nnz] float64 rating of each event, NaN if it has none; None where ratings are not needed.
+        verdicts: [nnz] int8 what the event says of the item, see nightreel.data.contract.verdicts; None where it is not
+            known or not needed.
+        negatives: n rows of negative events (dislikes, skips, …), which models that learn from positive events alone
+            don't look at; None where the log has none.
     """
 
     indptr: IntArray
     items: ItemArray
     times: FloatArray
     values: FloatArray | None = None
+    verdicts: npt.NDArray[np.int8] | None = None
+    negatives: Histories | None = None
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -71,6 +79,11 @@ class Histories:
         return np.repeat(np.minimum(1.0, most / np.maximum(self.lengths, 1)), self.lengths)
 
     @property
+    def may_be_named(self) -> npt.NDArray[np.bool_]:
+        """[nnz] whether an event's item may be named as one that the user liked: where no verdict is known, it may."""
+        return np.ones(len(self.items), bool) if self.verdicts is None else self.verdicts != NOTHING
+
+    @property
     def last_times(self) -> FloatArray:
         """[n] time of each row's last event; NaN for an empty row."""
         last = np.full(len(self), np.nan)
@@ -84,8 +97,9 @@ class Histories:
 
     def row(self, row: int) -> Histories:
         """One row, without access to the others."""
-        items, times = self[row]
-        return Histories(np.array([0, len(items)], np.int64), items, times)
+        span = slice(self.indptr[row], self.indptr[row + 1])
+        negatives = None if self.negatives is None else self.negatives.row(row)
+        return self._events(np.array([0, span.stop - span.start], np.int64), span, negatives)
 
     def take(self, rows: Sequence[int] | IntArray) -> Histories:
         """The given rows, in that order."""
@@ -93,13 +107,76 @@ class Histories:
         lengths = self.lengths[picked]
         indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         at = np.repeat(self.indptr[:-1][picked] - indptr[:-1], lengths) + np.arange(indptr[-1])
-        return Histories(indptr, self.items[at], self.times[at], None if self.values is None else self.values[at])
+        return self._events(indptr, at, None if self.negatives is None else self.negatives.take(picked))
 
     def where(self, mask: npt.NDArray[np.bool_]) -> Histories:
-        """Only the events for which mask [nnz] is true; the number of rows stays the same."""
+        """Only the events for which mask [nnz] is true, and all negative ones; the number of rows stays the same."""
         kept = np.concatenate([[0], np.cumsum(mask)])
-        values = None if self.values is None else self.values[mask]
-        return Histories(kept[self.indptr].astype(np.int64), self.items[mask], self.times[mask], values)
+        return self._events(kept[self.indptr].astype(np.int64), mask, self.negatives)
+
+    def before(self, moment: float) -> Histories:
+        """Only what happened before a moment, negative events included."""
+        return self.where(self.times < moment).negatives_before(np.full(len(self), moment))
+
+    def negatives_before(self, moments: FloatArray) -> Histories:
+        """Without the negative events of each row that are not before its moment [n]; NaN keeps all."""
+        if self.negatives is None:
+            return self
+        known = self.negatives.where(~(self.negatives.times >= moments[self.negatives.rows]))
+        return replace(self, negatives=known)
+
+    @property
+    def disliked(self) -> Histories | None:
+        """Items that each user disliked and did not like later; None if there are none."""
+        if self.negatives is None or self.negatives.verdicts is None:
+            return None
+        found = self.negatives.where(np.isin(self.negatives.verdicts, DISLIKED))
+        return found if len(found.items) else None
+
+    def met(self) -> Histories:
+        """Positive and negative events together; those of a row are in no order."""
+        return self if self.negatives is None else self.beside(self.negatives)
+
+    def beside(self, other: Histories) -> Histories:
+        """The events of both in each row, in no order."""
+        order = np.argsort(np.concatenate([self.rows, other.rows]), kind="stable")
+        items, times = (
+            np.concatenate([getattr(self, name), getattr(other, name)])[order] for name in ("items", "times")
+        )
+        return Histories(self.indptr + other.indptr, items, times)
+
+    def renumbered(self, numbers: npt.NDArray[np.integer[Any]]) -> Histories:
+        """With other item indices, without the events of items that have none (-1). numbers: [items] new index."""
+        renamed = numbers[self.items]
+        kept = self.where(renamed >= 0)
+        negatives = None if self.negatives is None else self.negatives.renumbered(numbers)
+        return replace(kept, items=renamed[renamed >= 0].astype(np.int32), negatives=negatives)
+
+    def _events(
+        self, indptr: IntArray, at: slice | IntArray | npt.NDArray[np.bool_], negatives: Histories | None
+    ) -> Histories:
+        """The events at these places, divided into rows by indptr."""
+        values = None if self.values is None else self.values[at]
+        verdicts = None if self.verdicts is None else self.verdicts[at]
+        return Histories(indptr, self.items[at], self.times[at], values, verdicts, negatives)
+
+    def followed_by(self, items: Sequence[int], times: Sequence[float], verdicts: Sequence[int]) -> Histories:
+        """A history of one row with later events behind its own."""
+        before = np.full(len(self.items), UNKNOWN, np.int8) if self.verdicts is None else self.verdicts
+        return Histories(
+            np.array([0, len(self.items) + len(items)], np.int64),
+            np.concatenate([self.items, np.asarray(items, np.int32)]),
+            np.concatenate([self.times, np.asarray(times, np.float64)]),
+            verdicts=np.concatenate([before, np.asarray(verdicts, np.int8)]),
+            negatives=self.negatives,
+        )
+
+    def not_liked(self, items: Sequence[int]) -> Histories:
+        """The same events, of which those with these items say no longer that they were liked."""
+        if not len(items):
+            return self
+        verdicts = np.full(len(self.items), UNKNOWN, np.int8) if self.verdicts is None else self.verdicts
+        return replace(self, verdicts=np.where(np.isin(self.items, items), np.int8(NOTHING), verdicts))
 
     @classmethod
     def from_events(cls, users: npt.ArrayLike, items: npt.ArrayLike, times: npt.ArrayLike, n_users: int) -> Histories:

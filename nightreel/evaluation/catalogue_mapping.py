@@ -57,6 +57,4 @@ class RemappedRanker:
         )
 
     def _translate(self, histories: Histories) -> Histories:
-        items = self._own[histories.items]
-        translated = Histories(histories.indptr, items, histories.times)
-        return translated.where(items >= 0)
+        return histories.renumbered(self._own)

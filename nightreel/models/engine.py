@@ -101,14 +101,20 @@ class Engine:
         exclude: Histories | None,
         hidden: npt.NDArray[np.bool_] | None = None,
     ) -> tuple[Candidates, tuple[str, ...], npt.NDArray[np.float32]]:
-        """Candidates of a block of histories, the names of their features, and the features [p, columns]."""
-        at = self._times(moments)
+        """Candidates of a block of histories, the names of their features, and the features [p, columns]. What a user
+        disliked before is no candidate."""
+        at, exclude = self._times(moments), self._left_out(histories, exclude)
         scored = [self._scored(name, histories, at, exclude, hidden) for name in self.members]
         found = gather(scored, self.n_items, self.cutoff, self.shortlist)
         columns, matrix = feature_matrix(
             found, tuple(self.members), histories, at, self.statistics, self.catalogue, self.blend.columns
         )
         return found, columns, matrix
+
+    def _left_out(self, histories: Histories, exclude: Histories | None) -> Histories | None:
+        """What is left out of each row, together with what its user disliked."""
+        disliked = histories.disliked
+        return exclude if disliked is None else disliked if exclude is None else disliked.beside(exclude)
 
     def _scored(
         self,
@@ -145,7 +151,7 @@ class Engine:
             histories: n rows.
             moments: [n] time of each request; NaN for now.
             k: Length of the lists.
-            exclude: n rows of items that are left out, or None.
+            exclude: n rows of items that are left out, or None. What a user disliked is always left out.
             hidden: [n_items] items left out of every list, or None.
             model: The blend, or a model's name.
 
@@ -182,8 +188,8 @@ class Engine:
             scores = self.blend.score(found, tuple(self.members), columns, matrix)
             items, values = best_of_rows(found, scores, len(histories), k)
         else:
-            at = self._times(moments)
-            items, values = padded(*self._scored(model, histories, at, exclude, hidden).top(min(k, self.n_items)), k)
+            at, left_out = self._times(moments), self._left_out(histories, exclude)
+            items, values = padded(*self._scored(model, histories, at, left_out, hidden).top(min(k, self.n_items)), k)
         short = np.flatnonzero((histories.lengths == 0) | (items[:, min(k, self.n_items) - 1] < 0))
         if model == BLEND and len(short):
             without = exclude.take(short) if exclude is not None else None
@@ -202,7 +208,7 @@ class Engine:
     ) -> npt.NDArray[np.int32]:
         """[n, k] popular items of each moment, by the selected half-life; ties and items without recent events by
         all-time counts."""
-        at = self._times(moments)
+        at, exclude = self._times(moments), self._left_out(histories, exclude)
         counted, ever = self.members.get("popularity", self.statistics.trends[0]), self.statistics.trends[-1]
         scores = counted.score(histories, at) + np.float32(1e-6) * ever.score(histories, at)
         return top_k_lists(unseen(scores, exclude, hidden), k)[0]

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nightreel.bundle.assembly import same_items, write_contexts
 from nightreel.bundle.context_popularity import FOLDER as POPULAR
 from nightreel.bundle.format import MANIFEST, read_manifest, seal
+from nightreel.bundle.item_table import ItemTable
 from nightreel.bundle.precomputed import LISTS, NEIGHBOURS
 from nightreel.bundle.user_table import UserTable
 from nightreel.data.contract.schema import ITEMS_SCHEMA
@@ -128,8 +128,9 @@ def amend(base: Path, files: Sequence[pa.Table]) -> Amended:
     """
     before = items = pq.ParquetFile(base / "items.parquet").read()
     ids, new = items["item_id"].combine_chunks().cast(pa.string()), set[str]()
+    index_of = ItemTable.read(base / "items.parquet").index_of
     for given in files:
-        row = pc.index_in(given["item_id"], value_set=ids)
+        row = pa.array([index_of(item) for item in given["item_id"].to_pylist()], pa.int64())
         new |= set(given["item_id"].filter(row.is_null()).to_pylist())
         items = _replaced(items, given.filter(row.is_valid()), row.drop_null().to_numpy())
     if new and len(new) == len({item for given in files for item in given["item_id"].to_pylist()}):

@@ -182,13 +182,14 @@ def _sample(bundle: Path, receipt: Row, k: int) -> SampleUser | None:
     if not lengths.any():
         return None
     row = int(abs(lengths - sorted(lengths[lengths > 0])[(lengths > 0).sum() // 2]).argmin())
-    user, past = str(ids[row]), histories.items[slice(*histories.indptr[row : row + 2])]
+    user, past = str(ids[row]), histories.row(row)
     # Pseudonymised users can't be requested by id, so the history is used instead.
-    known = {"history": [reader.items.ids[i] for i in past]} if reader.config["pseudonymised"] else {"user": user}
+    known = {"history": [reader.items.ids[i] for i in past.items]} if reader.config["pseudonymised"] else {"user": user}
+    liked = past.items[past.may_be_named][::-1]
     return SampleUser(
         user=user,
         pseudonym=bool(reader.config["pseudonymised"]),
-        history=tuple(reader.items.titles[i] for i in past[::-1] if not reader.standing().hidden[i])[:SHOWN],
+        history=tuple(reader.items.titles[i] for i in liked if not reader.standing().hidden[i])[:SHOWN],
         recommendations=tuple(
             {"rank": found.rank, "item_id": found.item_id, "title": found.title}
             for found in reader.recommend(k=k, **known)

@@ -1,5 +1,7 @@
 """A user's interests: keywords of the items they liked and the words they searched for, weighted by age.
 
+Items that they rated low, skipped or disliked later are left out: what somebody saw is not yet what they like.
+
 An event counts 2^(-age / half-life). Its weight is divided among its item's keywords by their similarity to the item's
 text and by inverse document frequency, so every event has the same total weight; a search gives its weight to its own
 words. The profile is a sum, so every interest can name the events that it comes from, with their shares.
@@ -125,7 +127,8 @@ def interests(
     question = resolve_request(bundle, user, history, None, None, PLAIN)
     row = int(bundle.users.rows([user])[0]) if user is not None else len(bundle.users)
     searches = _of_user(bundle.facets.path.parent / SEARCHES, row)
-    return profile(_parts(bundle, question.past, searches, half_life), k)
+    liked = question.past.where(question.past.may_be_named)
+    return profile(_parts(bundle, liked, searches, half_life), k)
 
 
 Part = tuple[str, float, str, str, float]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,18 +11,18 @@ import numpy.typing as npt
 from nightreel.bundle.clock import LAST_EVENT, STEP_S, Moment
 from nightreel.bundle.editorial_rules import InForce
 from nightreel.bundle.item_table import Mask
+from nightreel.data.contract.verdicts import code_of
 from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.errors import UserError
 from nightreel.models.top_k import top_items
-from nightreel.reader.explain import explanations as why
-from nightreel.reader.explain.leave_one_out import measured
+from nightreel.reader.explain.reasons import Why
 from nightreel.reader.open_bundle import OpenBundle
 from nightreel.reader.options import RequestOptions
 from nightreel.reader.recommend import WAYS
 from nightreel.reader.requests import arguments
 from nightreel.reader.requests.recent_events import NOTHING, Recent
-from nightreel.reader.results import Explanation, Reason, Similar
-from nightreel.reader.slate import PICKED, PROMOTED, Question, extended, indices
+from nightreel.reader.results import Evidence, Explanation, Reason, Similar
+from nightreel.reader.slate import PICKED, PROMOTED, Question, extended, indices, kept_out
 from nightreel.reader.visibility import Standing
 
 USE = 0.3  # increase of the most popular item's search score
@@ -48,7 +49,7 @@ def resolve_request(
         if user is not None:
             raise UserError("Give a user or a history, not both: a history replaces the user's own.")
         ids = arguments.texts("history", history, ordered=True)
-        past = clock.sitting([i for i in map(bundle.items.index_of, ids) if i is not None], at)
+        past = _given(clock.sitting([i for i in map(bundle.items.index_of, ids) if i is not None], at))
         exclude, row = past if without else None, None
     else:
         number = int(bundle.users.rows([arguments.text("user", user)])[0]) if user is not None else len(bundle.users)
@@ -65,7 +66,13 @@ def resolve_request(
     if liked:
         # Positions are relative to each user, so their end is only known from the user's own events.
         past = extended(past, liked, 1.0, -1.0) if clock.ordered else extended(past, liked, STEP_S, clock.end(at))
+    past = past.not_liked(indices(bundle.items, (*options.skipped, *recent.disliked)))
     return Question(past, exclude, moments, row)
+
+
+def _given(past: Histories) -> Histories:
+    """A history that a request names: its items count as liked."""
+    return replace(past, verdicts=np.full(len(past.items), code_of("like"), np.int8))
 
 
 def _with_recent(bundle: OpenBundle, past: Histories, recent: Recent) -> Histories:
@@ -76,14 +83,14 @@ def _with_recent(bundle: OpenBundle, past: Histories, recent: Recent) -> Histori
     rows = [bundle.items.index_of(item) for item in recent.liked]
     ordered = bundle.clock.ordered
     new = [
-        (row, moment)
-        for row, moment in zip(rows, recent.times, strict=True)
+        (row, moment, code)
+        for row, moment, code in zip(rows, recent.times, recent.codes, strict=True)
         if row is not None and not (row in latest and (ordered or latest[row] >= moment - SAME_S))
     ]
     last = float(times[-1]) if len(times) else 0.0
     # Positions go on by one; times never go back, whatever clock told them.
-    more = [last + 1.0 + at if ordered else max(last, moment) for at, (_, moment) in enumerate(new)]
-    return Histories.from_rows([([*items.tolist(), *(row for row, _ in new)], [*times.tolist(), *more])])
+    more = [last + 1.0 + at if ordered else max(last, moment) for at, (_, moment, _) in enumerate(new)]
+    return past.followed_by([row for row, _, _ in new], more, [code for _, _, code in new])
 
 
 def _joined(exclude: Histories | None, items: list[int]) -> Histories:
@@ -93,24 +100,46 @@ def _joined(exclude: Histories | None, items: list[int]) -> Histories:
     return Histories.from_rows([(every, [0.0] * len(every))])
 
 
-def explanation(bundle: OpenBundle, question: Question, name: str, standing: Standing) -> Explanation:
+def explanation(
+    bundle: OpenBundle, question: Question, name: str, options: RequestOptions, standing: Standing
+) -> Explanation:
     """Explain why an item is, or is not, in the list; raises UserError if it is unknown. standing: rights and rules in
     force."""
     item, ruled = bundle.items.require(name, standing.hidden), standing.ruled
-    left_out = _left_out(bundle, question, item, standing)
+    kept = kept_out(bundle.items, bundle.facets, options)
+    past, left_out = _allowing(question.past, item), _left_out(bundle, question, item, standing)
+    if left_out is None and (past is not question.past or item in indices(bundle.items, options.skipped)):
+        left_out = "disliked"
+    left_out = left_out or ("filter" if kept[item] else None)
     # As for a list: what was hidden after the lists were precomputed is taken out of them.
-    hidden = (bundle.stored.without if standing.stored else standing.hidden).copy()
+    hidden = kept | (bundle.stored.without if standing.stored and not options.filters else standing.hidden)
     hidden[item] = False
-    request = Question(question.past, _without(question.exclude, item), question.moments)
-    items = np.array([item])
-    votes = why.votes(bundle.engine, request, items, hidden)
-    named = why.evidence(votes, 0, MEASURED, standing.hidden) if votes.ranked[0] else items[:0]
-    score, rank, evidence = measured(bundle.engine, request, item, named, (hidden, standing.hidden), bundle.items)
-    facts = (bundle.items, bundle.facets, standing.hidden)
-    told = votes.ranked[0] or not len(request.past.items)  # a list for an empty history is of popular items
-    reasons = why.reasons(votes, 0, request, *facts) if told else ()
+    request = Question(past, _without(question.exclude, item), question.moments)
+    why = Why.of(bundle, request, np.array([item]), (hidden, standing.hidden), options, evidence=MEASURED)
+    told = why.votes.ranked[0] or not len(request.past.items)  # a list for an empty history is of popular items
+    reasons = why.reasons(0) if told else ()
     reasons = (*(_by_rule(ruled, item) if left_out is None else ()), *reasons)
-    return Explanation(bundle.items.ids[item], bundle.items.titles[item], score, rank, left_out, reasons, evidence)
+    score, rank = float(why.effects.scores[0]), int(why.effects.places[0]) or None
+    ids, titles = bundle.items.ids, bundle.items.titles
+    return Explanation(ids[item], titles[item], score, rank, left_out, reasons, _evidence(bundle, why))
+
+
+def _allowing(past: Histories, item: int) -> Histories:
+    """The same history, without a dislike of the item, which would leave it out of every list."""
+    if past.disliked is None or past.negatives is None or item not in past.disliked.items:
+        return past
+    return replace(past, negatives=past.negatives.where(past.negatives.items != item))
+
+
+def _evidence(bundle: OpenBundle, why: Why) -> tuple[Evidence, ...]:
+    """The history items that lift the explained one, largest drop first."""
+    effects, ids, titles = why.effects, bundle.items.ids, bundle.items.titles
+    order = [at for at in np.argsort(-effects.drops[:, 0], kind="stable").tolist() if effects.lifts[at, 0]]
+    return tuple(
+        Evidence(ids[item], titles[item], float(effects.drops[at, 0]), int(effects.places_without[at, 0]) or None)
+        for at in order[:MEASURED]
+        for item in (int(effects.history[at]),)
+    )
 
 
 def _by_rule(ruled: InForce | None, item: int) -> tuple[Reason, ...]:
@@ -195,6 +224,8 @@ def scores(
         return np.asarray(bundle.engine.scores(histories, at, model)[:, items], np.float32)
     others = np.ones(len(bundle.items), bool)
     others[items] = False
+    if histories.negatives is not None:  # what is asked for gets a score, disliked or not
+        histories = replace(histories, negatives=replace(histories.negatives, verdicts=None))
     listed, values = bundle.engine.top_k(histories, at, int((~others).sum()), exclude=None, hidden=others, model=model)
     result = np.full((len(histories), len(bundle.items)), np.nan, np.float32)
     row, place = np.nonzero(listed >= 0)

@@ -210,11 +210,13 @@ class Reader(OpenBundle):
         at: Moment = None,
         rights_at: float | None = None,
         exclude_seen: bool | None = None,
+        options: RequestOptions = PLAIN,
         recent: Recent = NOTHING,
     ) -> Explanation:
         """Explain why an item is, or is not, recommended to a user or for a history.
 
-        The evidence is measured: the served model scores the item again without one item of the history at a time.
+        Reasons and evidence name items of the history that the user liked, and without which the served model, asked
+        again, gives the item a lower score and no better place. A given history counts as liked.
 
         Args:
             item: Item id or exact title.
@@ -223,6 +225,8 @@ class Reader(OpenBundle):
             at: Time for which the list is computed, see the class.
             rights_at: Time at which it is decided what may be shown, see the class.
             exclude_seen: As in `recommend`.
+            options: Of the list that is explained: its filters, and the likes and skips of this visit. What changes the
+                order of a list (diversity, pins, …) does not change the place that is told.
             recent: As in `recommend`.
 
         Returns:
@@ -237,8 +241,10 @@ class Reader(OpenBundle):
             1
         """
         item = arguments.text("item", item)
-        question = queries.resolve_request(self, user, history, at, exclude_seen, PLAIN, recent)
-        return queries.explanation(self, question, item, self.standing(rights_at))
+        arguments.of_type("options", options, RequestOptions)
+        question = queries.resolve_request(self, user, history, at, exclude_seen, options, recent)
+        options = options.also_skipped(recent.disliked)
+        return queries.explanation(self, question, item, options, self.standing(rights_at))
 
     @answering
     def search(self, text: str, k: int, *, rights_at: float | None = None) -> list[Similar]:

@@ -15,7 +15,7 @@ from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.errors import UserError
 from nightreel.models.engine import BLEND
 from nightreel.models.top_k import TopK
-from nightreel.reader.explain import explanations as why
+from nightreel.reader.explain.reasons import Why
 from nightreel.reader.open_bundle import OpenBundle
 from nightreel.reader.options import MOST_REORDERED, PLAIN, RequestOptions
 from nightreel.reader.results import LISTS, Reason, Recommendation
@@ -77,8 +77,8 @@ def recommendations(
     slate = _slate(bundle, question, k, options, kept, standing, offset)
     reasons_of: list[tuple[Reason, ...]] = [()] * len(slate.items)
     if with_reasons:
-        found = why.votes(bundle.engine, question, slate.items, _both(standing.out, kept))
-        reasons_of = [_told(bundle, found, at, question, slate, standing) for at in range(len(slate.items))]
+        why = Why.of(bundle, question, slate.items, (_both(standing.out, kept), standing.hidden), options)
+        reasons_of = [_told(why, at, slate) for at in range(len(slate.items))]
     short = "for you" if len(question.past.items) else "popular"
     rows = zip(
         slate.items.tolist(), slate.scores.tolist(), slate.propensities.tolist(), slate.ways, reasons_of, strict=True
@@ -89,15 +89,11 @@ def recommendations(
     ]
 
 
-def _told(
-    bundle: OpenBundle, found: why.Votes, at: int, question: Question, slate: Slate, standing: Standing
-) -> tuple[Reason, ...]:
+def _told(why: Why, at: int, slate: Slate) -> tuple[Reason, ...]:
     """Reasons of an item: a pin needs no other reason; a boosted item has others if the models ranked it."""
     way = slate.ways[at]
     own = (WAYS[way],) if way else ()
-    if way == PICKED or np.isnan(slate.scores[at]):
-        return own
-    return (*own, *why.reasons(found, at, question, bundle.items, bundle.facets, standing.hidden))
+    return own if way == PICKED or np.isnan(slate.scores[at]) else (*own, *why.reasons(at))
 
 
 def _slate(

@@ -18,11 +18,14 @@ class Reason:
         kind: "behaviour" (users who liked `items` also liked this one), "content" (similar to `items`), "popular",
             "creator" or "genre" (labels in common with the recent history), or "rule" (a pin or a boost of the
             version's rules or of the request).
-        text: A sentence for users.
-        items: Ids of the items of the history that it refers to.
+        text: A sentence for users, which says what the user did with `items`: rated them highly, listened to them, …
+        items: Ids of the items of the history that it refers to. The user liked each (a rating is at least 4, and no
+            later dislike, skip or low rating takes it back), and without it the listed item would have a lower score
+            and no better place. Empty for "popular", and where only the history as a whole brought the item.
         words: Labels that it refers to: of a creator or genre reason; for a popular item, the language, genre or media
             type in which it is popular.
-        share: Share of the models' votes, 0 to 1; 0 for creator, genre and rule.
+        share: Share of the models' votes, 0 to 1; 0 for creator, genre and rule. The shares of a listed item add up to
+            less than 1 where some models' votes come from no item that may be named.
     """
 
     kind: str
@@ -84,9 +87,10 @@ class Explanation:
         score: The model's score, as if the item were allowed in the list.
         rank: Its place in the list by this score, at whatever depth, before rules change the order; None if it can't be
             in it.
-        left_out: Why it is not in the list: "seen", "blocked", "upcoming", "expired" or "rule"; None otherwise.
+        left_out: Why it is not in the list: "seen", "blocked", "upcoming", "expired", "rule", "disliked" or
+            "filter"; None otherwise.
         reasons: Reasons, strongest first; empty if the item is not a candidate.
-        evidence: Leave-one-out evidence, largest drop first.
+        evidence: Leave-one-out evidence of the liked items that lift it most, largest drop first.
     """
 
     item_id: str

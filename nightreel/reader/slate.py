@@ -11,6 +11,8 @@ import numpy.typing as npt
 from nightreel.bundle.editorial_rules import BOOST, BURY, InForce, LabelCap
 from nightreel.bundle.item_facets import Facets
 from nightreel.bundle.item_table import ItemTable, Mask
+from nightreel.data.contract.editorial_rules import comparable
+from nightreel.data.contract.verdicts import code_of
 from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.reader.diversify import Cap, Chosen, choose, freshness
 from nightreel.reader.options import RequestOptions
@@ -74,10 +76,9 @@ def kept_out(items: ItemTable, facets: Facets, options: RequestOptions) -> Mask:
 def extended(past: Histories, liked: Sequence[int], step: float, until: float) -> Histories:
     """Append likes to a one-row history, `step` apart and after `until`: this visit is now, even if the last event was
     long ago."""
-    items, times = past[0]
-    last = max(float(times[-1]), until) if len(times) else until
+    last = max(float(past.times[-1]), until) if len(past.times) else until
     more = last + step * np.arange(1, len(liked) + 1)
-    return Histories.from_rows([([*items.tolist(), *liked], [*times.tolist(), *more.tolist()])])
+    return past.followed_by(liked, more.tolist(), [code_of("like")] * len(liked))
 
 
 def compose(
@@ -174,7 +175,6 @@ def _caps(options: RequestOptions, rules: InForce, facets: Facets, pool: IntArra
 
 
 def _labels(facets: Facets, name: str, only: str | None, pool: IntArray) -> list[tuple[str, ...]]:
-    rows = [getattr(facets, name)[i] for i in pool.tolist()]
-    if only is None:
-        return rows
-    return [tuple(label for label in row if label.casefold() == only) for row in rows]
+    """Labels of the pool's items in comparable form; only: this one, or all."""
+    rows = ([comparable(label) for label in getattr(facets, name)[i]] for i in pool.tolist())
+    return [tuple(label for label in row if only in (None, label)) for row in rows]

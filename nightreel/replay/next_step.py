@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from nightreel.data import free_text
 from nightreel.data.contract.schema import SNAPSHOT_SEARCHES
+from nightreel.data.contract.verdicts import Verdicts
 from nightreel.data.histories import FloatArray, Histories, IntArray, ItemArray
 from nightreel.data.ingest.timestamps import MICROS
 from nightreel.data.item_rights import Rights
@@ -36,9 +37,9 @@ class EventLog:
     """All clean events of a log with integer users and items, sorted by user, time and source order.
 
     user_ids: [users]; item_ids: [items]; user, item, time: [n], item -1 for an event without one, time in epoch
-    seconds; positive, met: [n] by validate's labels, met if the event is positive or makes its item seen; erased:
-    [users] time from which a user is erased, +inf for never; rights: of the items; exclude_seen: whether validate would
-    exclude seen items from lists.
+    seconds; positive, met: [n] by validate's labels, met if the event is positive or makes its item seen; said: what
+    the events say; erased: [users] time from which a user is erased, +inf for never; rights: of the items;
+    exclude_seen: whether validate would exclude seen items from lists.
     """
 
     user_ids: Sequence[str]
@@ -47,6 +48,7 @@ class EventLog:
     item: IntArray
     time: FloatArray
     positive: Mask
+    said: Verdicts
     met: Mask
     erased: FloatArray
     rights: Rights
@@ -58,8 +60,15 @@ class EventLog:
         return len(self.item_ids)
 
     def positives_before(self, moment: float) -> Histories:
-        """Positive events before a time, one row per user; empty for users without any or erased by then."""
-        return self._histories(self.positive & (self.time < moment) & (self.erased[self.user] > moment))
+        """Positive events before a time, with negative ones beside them, one row per user; empty for users without any
+        or erased by then."""
+        known = (self.time < moment) & (self.erased[self.user] > moment)
+        past = self._histories(self.positive & known)
+        if not self.said.negative.any():
+            return past
+        mask = self.said.negative & known
+        negatives = replace(self._histories(mask), verdicts=self.said.turned_down(known)[mask])
+        return replace(past, negatives=negatives)
 
     def hidden(self, moment: float) -> Mask:
         """[items] whether an item may not be shown at a time: blocked, not yet published or expired."""
@@ -140,6 +149,7 @@ def meetings(loaded: Loaded, settings: Validate, *, private: bool) -> EventLog:
         item=log.item.astype(np.int64),
         time=log.time,
         positive=log.positive,
+        said=Verdicts.of(labelled, clean.items.num_rows),
         met=log.positive | log.seen,
         erased=_erased(clean.user_ids, loaded.erasures),
         rights=Rights.of(clean.items),
@@ -193,7 +203,7 @@ def recommended(reader: Reader, step: Step, item_ids: pa.Array) -> ItemArray:
     """
     known = pa.array(reader.items.ids, pa.string())
     theirs = _numbers(item_ids, known)
-    past, met = _renumbered(step.past, theirs), _renumbered(step.met, theirs)
+    past, met = step.past.renumbered(theirs), step.met.renumbered(theirs)
     ours = np.append(_numbers(known, item_ids), -1)  # padding (-1) selects this last entry
     lists = np.full((len(step), CUTOFF), -1, np.int32)
     for rows in _stretches(reader, step.moments):
@@ -226,13 +236,6 @@ def _numbers(wanted: pa.Array, among: pa.Array) -> IntArray:
     """[len(wanted)] index of each id in `among`; -1 if missing."""
     found: IntArray = pc.fill_null(pc.index_in(wanted, value_set=among), -1).to_numpy().astype(np.int64)
     return found
-
-
-def _renumbered(histories: Histories, numbers: IntArray) -> Histories:
-    """Histories with other item indices, without items that have none."""
-    renamed = numbers[histories.items]
-    kept = histories.where(renamed >= 0)
-    return Histories(kept.indptr, renamed[renamed >= 0].astype(np.int32), kept.times)
 
 
 def _erased(user_ids: Sequence[str], erasures: pa.Table) -> FloatArray:

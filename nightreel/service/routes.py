@@ -20,24 +20,12 @@ from nightreel.service.parameters import refuse_unknown
 from nightreel.service.recording.feedback import Log
 from nightreel.service.recording.impression_log import SlateLog
 from nightreel.service.response_cache import KEEP, Listed
-from nightreel.service.schemas import MOST_K, ListQuery, ListRequest, Problem
+from nightreel.service.schemas import MOST_K, ExplainQuery, ListQuery, ListRequest, Problem
 from nightreel.service.worker_pool import Answers
 
 router = APIRouter(dependencies=[Depends(refuse_unknown)])
 PROBLEMS: dict[int | str, dict[str, Any]] = {code: {"model": Problem} for code in (400, 401, 404, 413, 422, 503, 504)}
 K = Annotated[int, Query(ge=1, le=MOST_K, description="number of items")]
-User = Annotated[str | None, Query(max_length=256, description="user id", examples=["148"])]
-History = Annotated[
-    str | None, Query(max_length=20_000, description="item ids separated by commas, oldest first", examples=["257,405"])
-]
-Moment = Annotated[
-    str | None,
-    Query(
-        max_length=64,
-        description="time for which the list is computed: last-event (just after the user's last event), ISO 8601, "
-        "epoch seconds, or a position where the source has no clock; default: now, at the end of the data",
-    ),
-]
 Item = Annotated[str, Query(max_length=500, description="item id or exact title", examples=["257"])]
 
 
@@ -78,19 +66,22 @@ async def search(
 
 
 @router.get("/explain", response_model=schemas.ExplanationAnswer, responses=PROBLEMS)
-async def explain(
-    request: Request, item: Item, user: User = None, history: History = None, moment: Moment = None
-) -> Response:
+async def explain(request: Request, wanted: Annotated[ExplainQuery, Query()]) -> Response:
     """Explain why an item is, or is not, recommended. Evidence is measured by leaving history items out."""
-    past = _ids(history)
     log: Log | None = request.app.state.log
 
     def question(reader: Reader) -> dict[str, Any]:
-        recent = log.of(reader, user) if log is not None else NOTHING
-        found = reader.explain(item, user, history=past, at=reader.clock.moment(moment), recent=recent)
+        found = reader.explain(
+            wanted.item,
+            wanted.user,
+            history=wanted.history,
+            at=reader.clock.moment(wanted.moment),
+            options=wanted.options(),
+            recent=log.of(reader, wanted.user) if log is not None else NOTHING,
+        )
         return {"version": reader.digest, **asdict(found)}
 
-    request.scope[KEEP] = Listed(user, log.revision(user) if log is not None else 0, False)
+    request.scope[KEEP] = Listed(wanted.user, log.revision(wanted.user) if log is not None else 0, False)
     return await _answered(request, None, question)
 
 
@@ -171,7 +162,3 @@ def _recommended(reader: Reader, each: Recommendation) -> dict[str, Any]:
     chance = None if math.isnan(each.propensity) else round(each.propensity, 9)
     extra = {"propensity": chance, "reason": each.reason}
     return _item(reader, each.rank, each.item_id, each.score) | extra | {"reasons": [asdict(r) for r in each.reasons]}
-
-
-def _ids(joined: str | None) -> tuple[str, ...] | None:
-    return None if joined is None else tuple(part for part in joined.split(",") if part)

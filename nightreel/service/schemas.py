@@ -37,7 +37,20 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ListRequest(Strict):
+class Taste(Strict):
+    """Filters of a list, and what the user liked and skipped in this visit."""
+
+    languages: Ids = Field((), description="only items in these languages; zh covers zh-Hant")
+    media_types: Ids = Field((), description="only items of these media types")
+    genres: Ids = Field((), description="only items with at least one of these genres")
+    audience_age: int | None = Field(None, ge=0, le=150, description="only items suitable for this age, in years")
+    liked: Ids = Field(
+        (), description="ids of items liked in this visit, oldest first; they count as the newest events"
+    )
+    skipped: Ids = Field((), description="ids of items skipped in this visit; similar items move down")
+
+
+class ListRequest(Taste):
     """A list for a user or a history (item ids, oldest first), or for an unknown user if neither is given."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [LIST_EXAMPLE, VISIT_EXAMPLE]})
@@ -53,10 +66,6 @@ class ListRequest(Strict):
     )
     moment: When = None
     reasons: bool = Field(False, description="return reasons for each item")
-    languages: Ids = Field((), description="only items in these languages; zh covers zh-Hant")
-    media_types: Ids = Field((), description="only items of these media types")
-    genres: Ids = Field((), description="only items with at least one of these genres")
-    audience_age: int | None = Field(None, ge=0, le=150, description="only items suitable for this age, in years")
     exclude: Annotated[tuple[Id, ...], Field(max_length=MOST_EXCLUDED)] = Field(
         (), description="ids of items to leave out, for instance those that were shown"
     )
@@ -67,10 +76,6 @@ class ListRequest(Strict):
     pinned: Ids = Field((), description="ids of items to put first, in this order")
     boosted: Ids = Field((), description="ids of items to move up")
     buried: Ids = Field((), description="ids of items to put last")
-    liked: Ids = Field(
-        (), description="ids of items liked in this visit, oldest first; they count as the newest events"
-    )
-    skipped: Ids = Field((), description="ids of items skipped in this visit; similar items move down")
     explore: Share = Field(0.0, description="share of places filled with a random candidate; propensities are returned")
     seed: int | None = Field(
         None, ge=0, lt=2**63, description="random seed of the exploration; default: a new one for each list"
@@ -92,19 +97,42 @@ def _split(values: object) -> object:
     return tuple(part for value in values for part in str(value).split(",") if part)
 
 
-LISTS = tuple(name for name, field in ListRequest.model_fields.items() if "tuple" in str(field.annotation))
-"""Fields that hold several values."""
+def _lists(kind: type[BaseModel]) -> tuple[str, ...]:
+    """Fields that hold several values."""
+    return tuple(name for name, field in kind.model_fields.items() if "tuple" in str(field.annotation))
 
 
 class ListQuery(ListRequest):
     """The same as parameters of a URL. Lists are separated by commas, or the parameter is repeated; what holds a comma
     itself goes with POST."""
 
-    split = field_validator(*LISTS, mode="before")(_split)
+    split = field_validator(*_lists(ListRequest), mode="before")(_split)
+
+
+class Explained(Taste):
+    """An item of the list of a user or a history; the filters are those of that list."""
+
+    item: str = Field(max_length=500, description="item id or exact title", examples=["257"])
+    user: Id | None = Field(None, description="user id", examples=["148"])
+    history: Annotated[tuple[Id, ...], Field(max_length=MOST_HISTORY)] | None = Field(
+        None, description="item ids instead of a user, oldest first", examples=[["257", "405"]]
+    )
+    moment: When = None
+
+    def options(self) -> RequestOptions:
+        """The filters, and the likes and skips of this visit, for the reader."""
+        return RequestOptions(**self.model_dump(include=set(Taste.model_fields)))
+
+
+class ExplainQuery(Explained):
+    """The same as parameters of a URL."""
+
+    split = field_validator(*_lists(Explained), mode="before")(_split)
 
 
 class ReasonAnswer(BaseModel):
-    """A reason. kind: behaviour, content, popular, creator, genre or rule; share: share of the votes, 0 to 1."""
+    """A reason. kind: behaviour, content, popular, creator, genre or rule; items: of the history, each liked, and each
+    measured to lift the item; share: share of the votes, 0 to 1."""
 
     kind: str
     text: str
@@ -161,7 +189,8 @@ class EvidenceAnswer(BaseModel):
 
 class ExplanationAnswer(BaseModel):
     """Why an item is, or is not, recommended. rank: its place in the list, at whatever depth, before rules
-    change the order; left_out: why it is not in the list: seen, blocked, upcoming, expired or rule."""
+    change the order; left_out: why it is not in the list: seen, blocked, upcoming, expired, rule, disliked
+    or filter."""
 
     version: str
     item_id: str

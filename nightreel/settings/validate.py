@@ -6,7 +6,7 @@ import time
 from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from nightreel.settings.section import Section, Share
 
@@ -76,14 +76,20 @@ class Validate(Section):
     deliveries; higher lets more bad rows pass with a warning."""
     duplicate_window_s: Annotated[float, Field(ge=0)]
     """Seconds within which the same user, item and event type is a duplicate; 0: only equal timestamps."""
-    positive: dict[Event, float]
-    """Positive event types, each with the minimum `value` that counts. Events without a value count."""
+    positive: dict[Event, float | Literal["auto"]]
+    """Positive event types, each with the minimum `value` that counts. Events without a value count. `watch: auto`: a
+    watch of any length where the log holds impressions, since there it was chosen among what was shown; else a half,
+    since a short watch may be a player that started by itself."""
     positive_else: dict[Event, float]
     """Positive event types where the log has none of those in `positive` (only comments, say); used with a warning."""
     negative: dict[Event, float]
     """Negative event types, each with the minimum `value` that counts."""
+    negative_below: dict[Event, float]
+    """Event types of which a `value` below this one is negative: a low rating, a watch that was broken off. Such an
+    event may be positive as well, if its type is: a film that was watched to the end and rated badly."""
     seen: tuple[Event, ...]
-    """Event types after which an item counts as seen by the user."""
+    """Event types after which an item counts as seen by the user. What was disliked, or rated below `negative_below`,
+    always does, and stays away even where seen items may come back."""
     exclude_seen: Literal["auto", "on", "off"]
     """Whether lists leave out items that the user has seen. `auto`: on, unless most items are music or podcasts and
     users return to them."""
@@ -107,3 +113,10 @@ class Validate(Section):
     cuts: Annotated[int, Field(ge=1, le=5)]
     """global_time: number of rolling cuts, whose test users are pooled. More is steadier; each trains the models once
     more."""
+
+    @field_validator("positive")
+    @classmethod
+    def _only_watches_are_automatic(cls, positive: dict[Event, float | str]) -> dict[Event, float | str]:
+        if wrong := [event for event, least in positive.items() if least == "auto" and event != "watch"]:
+            raise ValueError(f"{wrong[0]}: auto is possible for watch only. Give the least value that counts")
+        return positive

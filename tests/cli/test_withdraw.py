@@ -49,19 +49,43 @@ def file(name: str, text: str) -> str:
 def test_a_notice_names_items_and_users_and_is_live_at_once(store: LocalStore) -> None:
     digest = Reader.open().digest
     notice = file("notice.csv", "item_id,user_id\ni001,u002\ni003,\nlater,nobody\n")
-    assert "would be withdrawn" in call("withdraw", notice, "--dry-run") and Reader.open().withdrawals is None
-    told = call("withdraw", notice)
+    told = call("withdraw", notice, "--allow-unmatched", "--dry-run")
+    assert "would be withdrawn" in told and Reader.open().withdrawals is None
+    told = call("withdraw", notice, "--allow-unmatched")
     assert "1 of these items are not in version" in told and "(later)" in told and "(nobody)" in told
     assert f"channel live, version {digest[:12]}: 3 items, 2 users withdrawn" in told
     reader = Reader.open()
     assert reader.digest == digest and reader.items.blocked.nonzero()[0].tolist() == [1, 3]
     assert not reader.knows(["u002"])[0]
     pointer = channels.live(store)
-    assert "already so: nothing changed" in call("withdraw", notice) and channels.live(store) == pointer
+    told = call("withdraw", notice, "--allow-unmatched")
+    assert "already so: nothing changed" in told and channels.live(store) == pointer
     by_hand = "by `nightreel withdraw`"
     assert f"3 items blocked (3 {by_hand}), 2 users erased (2 {by_hand}), 0 rules" in call("versions")
     beside = json.loads(call("versions", "--json"))["withdrawals"]["live"]
     assert pointer is not None and beside["sha256"] == pointer.withdrawals and beside["items_by_hand"] == 3
+
+
+def test_ids_that_match_nothing_are_refused_and_the_others_are_withdrawn(store: LocalStore) -> None:
+    notice = file("notice.csv", "item_id,user_id\ni001,u002\ni0003,u0003\n")
+    with pytest.raises(UserError, match=r"2 of the given ids match no item or user.*: i0003, u0003\. Correct them"):
+        call("withdraw", notice)
+    reader = Reader.open()
+    assert reader.items.blocked.nonzero()[0].tolist() == [1] and not reader.knows(["u002"])[0]
+    assert reader.withdrawals is not None and list(reader.withdrawals.by_hand.items) == ["i001"]
+    with pytest.raises(UserError, match="1 of the given ids"):
+        call("withdraw", file("one.csv", "item_id\ni0003\n"))
+
+
+def test_ids_with_spaces_reach_whom_they_mean_and_are_given_back(store: LocalStore) -> None:
+    notice = file("notice.csv", "item_id,user_id\n i001,u002 \n")
+    assert "1 items, 1 users withdrawn" in call("withdraw", notice)
+    reader = Reader.open()
+    assert reader.items.blocked.nonzero()[0].tolist() == [1] and not reader.knows(["u002"])[0]
+    assert "1 items and 1 users restored" in call(
+        "renew", "--withdrawn", file("b.csv", "item_id,user_id\ni001 , u002\n")
+    )
+    assert not Reader.open().items.blocked.any() and Reader.open().knows(["u002"])[0]
 
 
 def test_ids_a_line_need_to_be_told_what_they_are(store: LocalStore) -> None:

@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from nightreel.data.contract.verdicts import Codes, kind_of
 from nightreel.data.dataset import Dataset, load_dataset
+from nightreel.data.histories import Histories
 from nightreel.errors import UserError
 from tests.support.datasets import Planted, prepare, write_dataset
 
@@ -74,7 +76,8 @@ def test_seen_negative_and_rated_events_follow_their_parameters(tmp_path: Path) 
              for n, (user, item, event, value) in enumerate(rows)]  # fmt: skip
     (source / "events.csv").write_text("\n".join(["user_id,item_id,timestamp,event,value", *lines]) + "\n")
     (source / "items.csv").write_text("item_id,title\n" + "".join(f"{i},Title {i}\n" for i in "abcdef"))
-    dataset = load_dataset(prepare(tmp_path / "run", source) / "data/validate")
+    half = {"validate.positive.watch": 0.5}
+    dataset = load_dataset(prepare(tmp_path / "run", source, half) / "data/validate")
 
     def ids(items: object) -> str:
         return "".join(dataset.item_ids[item] for item in np.asarray(items).tolist())
@@ -83,11 +86,45 @@ def test_seen_negative_and_rated_events_follow_their_parameters(tmp_path: Path) 
     assert ids(positives.items) == "adef"
     for known in (positives, positives.take([0]), positives.where(np.ones(4, bool))):
         np.testing.assert_array_equal(np.array(known.values), [np.nan, np.nan, 2.5, np.nan])
-    assert ids(dataset.negatives(None).items) == "b"
+    assert ids(dataset.negatives(None).items) == "bc" and positives.negatives is not None
+    assert ids(positives.negatives.items) == "bc", "they stand beside the positive ones"
     assert ids(dataset.seen(None).items) == "abcdef"
     user, item, value, time = dataset.ratings(None)
     assert (user.tolist(), ids(item), value.tolist(), time.tolist()) == ([0], "e", [2.5], [1_704_067_205.0])
     assert dataset.events["item"].to_pylist()[-1] == -1
+
+
+def test_verdicts_are_the_last_ones_and_know_no_later_part(tmp_path: Path) -> None:
+    """Item by item: liked; liked, then skipped; disliked, then liked; rated low; watched a little; rated in between."""
+    rows = [
+        ("a", "play", ""), ("b", "like", ""), ("b", "skip", ""), ("c", "dislike", ""), ("d", "rating", "2"),
+        ("e", "watch", "0.2"), ("f", "rating", "3"), ("g", "rating", "4.5"), ("h", "dislike", ""), ("c", "like", ""),
+        ("i", "play", ""), ("a", "dislike", ""),
+    ]  # fmt: skip
+    source = tmp_path / "source"
+    source.mkdir()
+    lines = [f"u,{item},{1_704_067_200 + 60 * n},{event},{value}" for n, (item, event, value) in enumerate(rows)]
+    (source / "events.csv").write_text("\n".join(["user_id,item_id,timestamp,event,value", *lines]) + "\n")
+    (source / "items.csv").write_text("item_id,title\n" + "".join(f"{i},Title {i}\n" for i in "abcdefghi"))
+    dataset = load_dataset(prepare(tmp_path / "run", source) / "data/validate")
+
+    def said(histories: Histories, codes: Codes | None) -> dict[str, str | None]:
+        assert codes is not None
+        pairs = zip(histories.items.tolist(), codes.tolist(), strict=True)
+        return {dataset.item_ids[item]: kind_of(code) for item, code in pairs}
+
+    whole = dataset.positives(None)
+    liked = said(whole, dataset.verdicts(None))
+    assert liked == {"a": None, "b": None, "c": "like", "d": None, "f": None, "g": "rating", "i": "play"}
+    against = dataset.negatives(None)
+    turned_down = {"b": "skip", "c": None, "d": "rating", "e": "watch", "h": "dislike", "a": "dislike"}
+    assert said(against, against.verdicts) == turned_down
+    disliked = whole.disliked
+    assert disliked is not None and {dataset.item_ids[i] for i in disliked.items} == {"a", "d", "h"}
+    fold, parts = "leave_last_out", ("train",)  # before the last two positive events, and so before c was liked
+    known = dataset.positives(fold, parts)
+    assert said(known, dataset.verdicts(fold, parts))["a"] == "play"
+    assert known.negatives is not None and said(known.negatives, known.negatives.verdicts)["c"] == "dislike"
 
 
 def test_an_unknown_fold_is_an_error(dataset: Dataset) -> None:

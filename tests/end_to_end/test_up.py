@@ -245,6 +245,8 @@ def test_the_pages_show_every_stage_and_field(
             page.wait_for_timeout(1500)
             page.screenshot(path=shots / f"{artifact['key']}.png", full_page=True)
             assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+        page.goto(f"{up.addresses['prefect']}/v2/deployments")  # the interface that the bare address opens
+        page.get_by_text("nightly", exact=True).first.wait_for(timeout=60_000)
         browser.close()
 
 

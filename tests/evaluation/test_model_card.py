@@ -13,7 +13,7 @@ CARD: dict[str, Any] = {
     "data": {
         "users": 120, "items": 80, "events": 2400, "clock": "time", "begins": "2024-01-01", "ends": "2024-03-01",
         "positive_share": 0.5, "rows": {"events": {"in": 2500, "clean": 2400, "quarantined": 90, "erased": 10}},
-        "pseudonymised": True, "positive": {"watch": 0.5, "like": 0.0}, "warnings": ["4 items have no event."],
+        "pseudonymised": True, "positive": "watch ≥ 0.5, like", "warnings": ["4 items have no event."],
     },
     "recipe": {"members": {"ease": {"regularization": 200.0, "decay": 10.0}}, "encoder": "finetuned", "blend": "trees",
                "moment": "last_event"},

@@ -15,6 +15,7 @@ import resource
 import shutil
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nightreel.bundle import context_popularity
+from nightreel.bundle.assembly import write_histories
 from nightreel.bundle.item_facets import Facets
+from nightreel.data.contract.verdicts import code_of
 from nightreel.data.histories import Histories
 from nightreel.errors import UserError
 from nightreel.models import ann_index
@@ -70,6 +73,7 @@ def good(folder: Path) -> None:
     items = items.append_column("language", pa.array([("en", "zh-Hant")[n % 2] for n in range(ITEMS)]))
     pq.write_table(items, folder / "items.parquet")
     add_keywords(folder, folder.parent / "derived.parquet")
+    against(folder)
     reader = Reader.open_bundle(folder)
     _, columns, _ = reader.engine.candidates(reader.histories.take([0]), np.array([np.nan]), None)
     described = json.loads((folder / "engine/engine.json").read_text())
@@ -88,6 +92,18 @@ def good(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config | {"vector_index": GRAPH}))
     reseal(folder)
     precompute(folder, Reader.open_bundle(folder))
+
+
+def against(folder: Path) -> None:
+    """Write what users turned down, and how often each item was: next to each item of a history the one after it."""
+    past = Reader.open_bundle(folder, check=False).histories.take(np.arange(USERS))
+    rows = [((items + 1) % ITEMS, times) for items, times in map(past.__getitem__, range(USERS))]
+    negatives = Histories.from_rows([(items.tolist(), times.tolist()) for items, times in rows])
+    codes = np.full(len(negatives.items), code_of("dislike"), np.int8)
+    write_histories(folder / "negatives", replace(negatives, verdicts=codes))
+    for path in sorted((folder / "engine/statistics").glob("trend0.*.npy")):
+        shutil.copyfile(path, path.with_name(path.name.replace("trend0", "negatives")))
+    reseal(folder)
 
 
 def exercise(folder: Path) -> None:

@@ -182,9 +182,14 @@ def test_other_rules_are_live_at_once_and_nothing_else_is_sent(published: LocalS
     before, file = Reader.open(published.uri), tmp_path / "rules.csv"
     user, gone = before.user_ids[0].as_py(), before.recommend(before.user_ids[0].as_py(), k=1)[0].item_id
     file.write_text(f"{RULES}pin,i7,,,\nhide,{gone},,,\npin,i8,,,2026-01-01\nboost,to come,,,\n")
-    assert "4 rules replace the published ones" in call("--rules", str(file), "--store", published.uri, "--dry-run")
-    told = call("--rules", str(file), "--store", published.uri)
-    assert "rules: 1 of 4 have a target that matches no item (to come)" in told and "0.0 MB uploaded" in told
+    pointer = channels.live(published)
+    with pytest.raises(UserError, match=r"rules\.csv: 1 of 4 rules .* no item: boost to come\. Nothing was changed"):
+        call("--rules", str(file), "--store", published.uri)
+    assert channels.live(published) == pointer
+    rules = ("--rules", str(file), "--store", published.uri, "--allow-unmatched")
+    assert "4 rules replace the published ones" in call(*rules, "--dry-run")
+    told = call(*rules)
+    assert "rules: 1 of 4 have a target that matches no item (boost to come)" in told and "0.0 MB uploaded" in told
     ruled = Reader.open(published.uri)
     assert ruled.recommend(user, k=1)[0].item_id == "i7" and ruled.stored.lists is not None
     assert gone not in [each.item_id for each in ruled.recommend(user, k=50)]
@@ -218,6 +223,34 @@ def test_rules_at_fault_change_nothing(published: LocalStore, tmp_path: Path, co
     with pytest.raises(UserError, match=message):
         call("--rules", str(tmp_path / "rules.csv"), "--store", published.uri)
     assert channels.live(published) == live
+
+
+def test_rules_that_leave_nothing_are_refused_and_those_that_leave_little_warn(
+    published: LocalStore, tmp_path: Path
+) -> None:
+    file, ids = tmp_path / "rules.csv", Reader.open(published.uri).items.ids
+    file.write_text("rule,target\n" + "".join(f"hide,{item}\n" for item in ids))
+    with pytest.raises(UserError, match=rf"row {len(ids)}: leaves no item in `target`; 1 rows of {len(ids)}"):
+        call("--rules", str(file), "--store", published.uri)
+    file.write_text("rule,target\n" + "".join(f"hide,{item}\n" for item in ids[1:]))
+    told = call("--rules", str(file), "--store", published.uri)
+    assert f"warning: rules: together they hide {len(ids) - 1:,} of {len(ids):,} items" in told
+    assert not Reader.open(published.uri).standing().hidden[0]
+
+
+def test_a_blocked_item_that_matches_nothing_is_refused(published: LocalStore, tmp_path: Path) -> None:
+    file, pointer = tmp_path / "items.csv", channels.live(published)
+    file.write_text("item_id,title,blocked\ni1,A,\nx1,B,true\n")
+    with pytest.raises(UserError, match=r"1 blocked or expired items match no item: x1\. Nothing was changed"):
+        call(str(file), "--store", published.uri)
+    assert channels.live(published) == pointer
+    file.write_text("item_id,title,blocked\n i1 ,Another,true\nnew,B,\n")
+    assert "1 items with changed rights" in call(str(file), "--store", published.uri)
+    reader = Reader.open(published.uri)
+    assert (
+        reader.items.blocked[reader.items.require("i1")]
+        and reader.items.titles[reader.items.require("i1")] == "Another"
+    )
 
 
 def test_nothing_to_renew_is_told(published: LocalStore) -> None:

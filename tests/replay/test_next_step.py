@@ -54,7 +54,7 @@ def named(found: EventLog, items: Any) -> list[str]:
 
 def test_only_what_is_new_to_a_user_is_wanted_and_the_history_ends_before_the_step() -> None:
     found = log([
-        ("ann", "a", -30), ("ann", "b", -20, "impression"), ("ann", "c", -10, "watch", 0.1),  # c: met, not liked
+        ("ann", "a", -30, "watch", 0.9), ("ann", "b", -20, "impression"), ("ann", "c", -10, "watch", 0.1),  # c: met, not liked
         ("ann", "", 1, "search"), ("ann", "a", 2), ("ann", "b", 3), ("ann", "c", 4), ("ann", "d", 5), ("ann", "d", 6),
         ("bob", "a", -1), ("bob", "a", 5),  # nothing new
         ("cyd", "e", 23), ("cyd", "f", 24),  # a newcomer; 24 h is the next step

@@ -8,13 +8,16 @@ from pathlib import Path
 from shutil import which
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from nightreel.bundle import editorial_rules
+from nightreel.data.contract.schema import RULES_SCHEMA
 from nightreel.store import channels
 from nightreel.store.backends.local import LocalStore
 from nightreel.store.publisher import publish
 from tests.service.served import serve
-from tests.support.bundles import lineage, write_bundle
+from tests.support.bundles import lineage, reseal, write_bundle
 
 pytestmark = pytest.mark.browser
 
@@ -141,7 +144,7 @@ def test_a_user_their_history_and_reasons(page: Any) -> None:
     assert page.locator("#history li").count() == 8
     page.get_by_role("button", name="Where space opera comes from").click()
     assert page.locator("#interest-from").inner_text() == "space opera, from search: space opera"
-    assert "Because you liked Space story" in " ".join(page.locator(".card .why").all_text_contents())
+    assert "Because you played Space story" in " ".join(page.locator(".card .why").all_text_contents())
     page.get_by_role("button", name="Why: ").first.click()
     page.wait_for_selector("#detail .bar")
     assert "Rank without this item in the history" in page.locator("#detail").inner_text()
@@ -272,3 +275,19 @@ def test_the_theme_is_switched_and_kept(page: Any) -> None:
     page.reload()
     page.wait_for_selector(".card")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_rules_that_match_nothing_are_named(browser: Any, tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    write_bundle(tmp_path / "bundle")
+    rows = [{"rule": "hide", "target": "genre:Sci-Fy"}, {"rule": "pin", "target": "i001"}]
+    editorial_rules.write(tmp_path / "bundle", pa.Table.from_pylist(rows, RULES_SCHEMA))
+    reseal(tmp_path / "bundle")
+    publish(store, tmp_path / "bundle", channel="live", champion=None, lineage=lineage("r"))
+    with serve(store.uri, tmp_path / "state") as served:
+        page = browser.new_page()
+        page.goto(served.url)
+        page.wait_for_selector("#unmatched:not([hidden])")
+        told = page.text_content("#unmatched")
+        assert told == "1 of 2 editorial rules match no item and have no effect: hide genre:sci-fy"
+        page.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nightreel.bundle.assembly import write_histories
 from nightreel.bundle.clock import tonight
 from nightreel.bundle.format import seal
 from nightreel.data.contract.schema import MOMENT
+from nightreel.data.contract.verdicts import code_of
 from nightreel.data.histories import Histories
 from nightreel.data.privacy import key_fingerprint, pseudonym
 from nightreel.models.catalogue import catalogue_of
@@ -64,10 +67,9 @@ def write_bundle(
     ids = [pseudonym(key, name) if key else name for name in names]
     pq.write_table(pa.table({"user_id": sorted(ids)}), folder / "users.parquet")
     histories = _histories(rng, users, items, watched, settings["clock"] == "time").take(np.argsort(ids))
-    for name in ("histories", "seen"):
-        (folder / name).mkdir()
-        for part in ("indptr", "items", "times"):
-            np.save(folder / name / f"{part}.npy", getattr(histories, part))
+    plays = replace(histories, verdicts=np.full(len(histories.items), code_of("play"), np.int8))
+    write_histories(folder / "histories", plays)
+    write_histories(folder / "seen", histories)
     vectors = np.eye(2, 16, dtype=np.float32)[[taste(i) for i in range(items)]] + rng.normal(0, 0.1, (items, 16))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     np.save(folder / "vectors.npy", vectors)

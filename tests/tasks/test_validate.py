@@ -113,7 +113,9 @@ def test_business_rules_are_kept_in_order_and_a_target_to_come_is_no_fault(run: 
     assert rules["rule"].to_pylist() == ["pin", "hide", "boost"] and rules["value"].to_pylist() == [1.0, None, 0.3]
     assert rules["starts_at"][0].as_py() == dt.datetime(2026, 11, 27, 18, tzinfo=dt.UTC)
     warnings = read(run / "data/validate/report.json")["warnings"]
-    assert any(each.startswith("rules: 1 of 3 have a target that matches no item (soon to come)") for each in warnings)
+    assert any(
+        each.startswith("rules: 1 of 3 have a target that matches no item (hide soon to come)") for each in warnings
+    )
 
 
 def test_the_report_reads_well(run: Path) -> None:

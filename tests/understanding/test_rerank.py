@@ -35,7 +35,7 @@ def test_the_models_order_is_taken(server: Server) -> None:
     found = rerank(model(server), ["Alien", "Heat"], ["A", "B", "C"])
     assert (found.order, found.fault, found.tokens) == ((2, 1, 0), "", 100)
     told = server.asked[0]["messages"][1]["content"]
-    assert told == "Took to, oldest first:\n- Alien\n- Heat\n\nCandidates:\n1. A\n2. B\n3. C"
+    assert told == "Liked, oldest first:\n- Alien\n- Heat\n\nCandidates:\n1. A\n2. B\n3. C"
     schema = server.asked[0]["response_format"]["json_schema"]["schema"]["properties"]["order"]
     assert (schema["minItems"], schema["maxItems"], schema["items"]["maximum"]) == (3, 3, 3)
 

@@ -16,14 +16,28 @@ import numpy as np
 import numpy.typing as npt
 
 from nightreel.bundle.format import BundleError
+from nightreel.data.contract.tables import EVENTS
+from nightreel.data.contract.verdicts import UNKNOWN
 from nightreel.models.mapped_arrays import map_array
 
 Array = npt.NDArray[Any]
-READ = ("engine", "histories", "seen", "lists", "neighbours", "popular", "ratings", "vectors.changed", "vectors.npy")
+READ = (
+    "engine",
+    "histories",
+    "negatives",
+    "seen",
+    "lists",
+    "neighbours",
+    "popular",
+    "ratings",
+    "vectors.changed",
+    "vectors.npy",
+)
 """Folders and files whose arrays a reader opens; a rehearsal's are for the nights alone."""
+ROWS_OF_USERS = ("histories", "negatives", "seen")
 KINDS = {
     "indptr": "<i8", "rows": "<i8", "times": "<f8", "first": "<f8", "edges": "<f8", "decay": "<f8", "scores": "<f4",
-    "codes": "<i2", "exponents": "<i2", "clock": "|b1", "data": "<f4", "scale": "<f8",
+    "codes": "<i2", "exponents": "<i2", "clock": "|b1", "data": "<f4", "scale": "<f8", "verdicts": "|i1",
 }  # fmt: skip
 """The type of arrays that have one name everywhere."""
 SMALL = ("shape", "window", "asked")
@@ -91,6 +105,8 @@ def _fault(name: str, array: Array, arrays: Mapping[str, Array], sizes: Sizes) -
         return wrong
     if stem == "indptr":
         return _unsound_rows(array, arrays.get(f"{room}/{'indices' if room.startswith('engine') else 'items'}.npy"))
+    if room in ROWS_OF_USERS and (uneven := _uneven(array, arrays.get(f"{room}/items.npy"))):
+        return uneven
     if bounds := _bounds(room, stem, sizes):
         return _outside(array, *bounds)
     if room == "lists" and stem == "scores":  # -inf beyond a list's end
@@ -110,6 +126,8 @@ def _bounds(room: str, stem: str, sizes: Sizes) -> tuple[int, int] | None:
     """Lowest and highest permitted value of whole numbers; None if there are none."""
     if stem == "exponents":
         return STEPS
+    if stem == "verdicts":
+        return UNKNOWN, len(EVENTS)
     if stem == "rows" or (stem == "indices" and room.startswith("engine/")):
         return 0, sizes.items - 1
     if stem == "items" and not room.startswith("engine/"):
@@ -144,6 +162,11 @@ def _unsound_rows(indptr: Array, entries: Array | None) -> str | None:
     return None
 
 
+def _uneven(array: Array, items: Array | None) -> str | None:
+    """One entry for each event: nothing else divides times and likes into rows."""
+    return None if items is None or len(array) == len(items) else f"has {len(array)} entries for {len(items)} events"
+
+
 def _wrong_shape(room: str, stem: str, array: Array, sizes: Sizes) -> str | None:
     """Compare with the shape that an array of this name has; -1 for any length."""
     n, users = sizes.items, sizes.users
@@ -153,8 +176,8 @@ def _wrong_shape(room: str, stem: str, array: Array, sizes: Sizes) -> str | None
         "told": (n, -1), "item_bias": (n,), "item_factors": (n, -1), "user_bias": (users + 1,),
         "user_factors": (users + 1, -1), "scale": (5,),
     }  # fmt: skip
-    if room in ("histories", "seen"):
-        shapes |= {"indptr": (users + 1,), "items": (-1,)}
+    if room in ROWS_OF_USERS:
+        shapes |= {"indptr": (users + 1,), "items": (-1,), "verdicts": (-1,)}
     elif room.startswith("engine/"):
         shapes |= {"items": (n, -1)}
         if room != "engine/user_knn":

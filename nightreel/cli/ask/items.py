@@ -8,7 +8,7 @@ import typer
 
 from nightreel.cli import tables
 from nightreel.cli.help_groups import ASK
-from nightreel.cli.options import AsJson, At, Channel, History, K, User, Version
+from nightreel.cli.options import AsJson, At, AudienceAge, Channel, History, K, User, Version
 from nightreel.cli.output import print_json, print_lists, print_table, row_of
 
 
@@ -40,19 +40,22 @@ def explain(
     user: User,
     item: Annotated[str, typer.Argument(metavar="ITEM", help="An item's id, or its exact title.")],
     history: History = None,
+    audience_age: AudienceAge = None,
     at: At = None,
     channel: Channel = "live",
     version: Version = None,
     as_json: AsJson = False,
 ) -> None:
-    """Explain why an item is, or is not, recommended to a user, and how its score changes without each past event."""
+    """Explain why an item is, or is not, recommended to a user, and how far it falls without items they liked."""
     from dataclasses import asdict
 
+    from nightreel.reader.options import RequestOptions
     from nightreel.reader.reader import Reader
 
     reader = Reader.open(at, channel=channel, version=version)
     past = tables.read_column(history, "item_id") if history else None
-    result = reader.explain(item, None if history else user, history=past)
+    options = RequestOptions(audience_age=audience_age)
+    result = reader.explain(item, None if history else user, history=past, options=options)
     if as_json:
         return print_json({"version": reader.digest, "user": None if history else user, **asdict(result)})
     rank = f"rank {result.rank:,} of the list" if result.rank else "not in the list"

@@ -13,9 +13,9 @@ import typer
 
 from nightreel.cli import tables
 from nightreel.cli.help_groups import ASK
-from nightreel.cli.options import AsJson, At, Channel, K, Moment, Version
+from nightreel.cli.options import AsJson, At, AudienceAge, Channel, K, Moment, Version
 from nightreel.cli.output import note, print_json, print_lists, row_of
-from nightreel.errors import UserError
+from nightreel.errors import UserError, listed
 from nightreel.reader.options import RequestOptions
 
 if TYPE_CHECKING:
@@ -96,10 +96,7 @@ def recommend(
         typer.Option("--out", metavar="FILE", help="Write user_id, item_id, rank and score to a .parquet file."),
     ] = None,
     why: Annotated[bool, typer.Option("--why", help="Explain each item.")] = False,
-    audience_age: Annotated[
-        int | None,
-        typer.Option("--audience-age", metavar="YEARS", min=0, help="Only items suitable for viewers of this age."),
-    ] = None,
+    audience_age: AudienceAge = None,
     exclude: Excluded = None,
     exclude_file: ExcludedFile = None,
     offset: Offset = 0,
@@ -142,8 +139,7 @@ def _note_unknown(reader: Reader, items: list[str]) -> None:
     """Say which of the items to leave out the version does not know: the id may be misspelt."""
     unknown = reader.unknown(items)
     if unknown:
-        more = "…" if len(unknown) > 5 else ""
-        note(f"--exclude: {len(unknown)} items are not in this version: {', '.join(unknown[:5])}{more}")
+        note(f"--exclude: {len(unknown)} items are not in this version: {listed(unknown)}")
 
 
 def _for_history(reader: Reader, items: list[str], when: Time, wanted: Wanted, as_json: bool) -> None:
@@ -153,8 +149,7 @@ def _for_history(reader: Reader, items: list[str], when: Time, wanted: Wanted, a
     if as_json:
         return print_json({"version": reader.digest, "recommendations": rows, "unknown_items": skipped})
     if skipped:
-        more = "…" if len(skipped) > 5 else ""
-        note(f"ignored {len(skipped)} items that this version does not know: {', '.join(skipped[:5])}{more}")
+        note(f"ignored {len(skipped)} items that this version does not know: {listed(skipped)}")
     return print_lists(reader, {f"For a history of {len(items) - len(skipped)} items": rows})
 
 

@@ -46,7 +46,8 @@ def rerank(
     reader = Reader.open(at, channel=channel, version=version)
     listed = reader.recommend(user, k=max(top, k))
     row = int(reader.users.rows([user])[0])
-    history = [_line(reader, int(item)) for item in reader.users.histories[row][0]]
+    past = reader.users.histories.row(row)
+    history = [_line(reader, int(item)) for item in past.items[past.may_be_named]]
     shown = [_line(reader, reader.items.require(each.item_id)) for each in listed[:top]]
     answer = reorder(open_model(writer), history, shown)
     order = [*answer.order, *range(len(shown), len(listed))]

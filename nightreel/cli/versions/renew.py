@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,6 +31,9 @@ def renew(
         Path | None,
         typer.Option("--withdrawn", metavar="FILE", help="Restore the withdrawn items and users that it lists."),
     ] = None,
+    allow_unmatched: Annotated[
+        bool, typer.Option("--allow-unmatched", help="Accept rules and blocked items that match no item.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; publish nothing.")] = False,
     at: At = None,
     channel: Channel = "live",
@@ -41,21 +44,31 @@ def renew(
     Only the columns in FILE are replaced. The models see changed texts and new items after the next run. A table of
     rules with a header and no rows removes all rules. Rights (blocked, published_at, expires_at) and rules apply to
     every version that is served, until the source changes them. Any other change is published as a new version, which
-    can be rolled back. --withdrawn undoes `nightreel withdraw`.
+    can be rolled back. A rule, or a blocked item, that matches no item is an error unless --allow-unmatched is given:
+    most likely it is misspelt, and what it means to hide would be shown. --withdrawn undoes `nightreel withdraw`.
     """
     from nightreel.errors import UserError
 
     if not files and rules is None and withdrawn is None:
         raise UserError("Nothing to renew. Give tables of items, --rules FILE or --withdrawn FILE.")
-    facts = _renewed(at, channel, files or (), rules, withdrawn, dry_run)
+    facts = _renewed(at, channel, Corrections(tuple(files or ()), rules, withdrawn, allow_unmatched, dry_run))
     if as_json:
         return typer.echo(json.dumps(facts, indent=1, ensure_ascii=False))
     return _print(facts)
 
 
-def _renewed(
-    at: str | None, channel: str, files: Sequence[Path], rules: Path | None, withdrawn: Path | None, dry_run: bool
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Corrections:
+    """The command's arguments."""
+
+    files: tuple[Path, ...]
+    rules: Path | None
+    withdrawn: Path | None
+    allow_unmatched: bool
+    dry_run: bool
+
+
+def _renewed(at: str | None, channel: str, wanted: Corrections) -> dict[str, Any]:
     """Apply the changes and return what changed: first rights and rules, which need no new version, then the rest."""
     from nightreel.cli.versions import withdrawn_ids
     from nightreel.orchestration import renewal, renewed_rights
@@ -63,18 +76,17 @@ def _renewed(
     from nightreel.store.local_cache import fetch
     from nightreel.store.open import open_store
 
-    store = open_store(at)
+    store, dry_run = open_store(at), wanted.dry_run
     digest = channels.resolve(store, channel, None)
     facts: dict[str, Any] = {"store": store.uri, "channel": channel, "renewed": digest, "version": digest}
-    tables = [renewal.read_items(path) for path in files]
+    tables = [renewal.read_items(path) for path in wanted.files]
     amended = renewal.amend(fetch(store, digest), tables) if tables else None
     facts |= {"changed": amended.changed if amended else 0, "new": amended.new if amended else 0, "sent": 0}
-    wanted = renewed_rights.RequestedRights(
-        renewed_rights.rights_in(tables), renewal.read_rules(rules) if rules is not None else None
-    )
-    facts |= renewed_rights.put_right(store, channel, wanted, dry_run=dry_run)
-    if withdrawn is not None:
-        given = withdrawn_ids.named(withdrawn, None, None)
+    rules = renewal.read_rules(wanted.rules) if wanted.rules is not None else None
+    rights = renewed_rights.RequestedRights(renewed_rights.rights_in(tables), rules, wanted.allow_unmatched)
+    facts |= renewed_rights.put_right(store, channel, rights, dry_run=dry_run)
+    if wanted.withdrawn is not None:
+        given = withdrawn_ids.named(wanted.withdrawn, None, None)
         facts["withdrawn"] = withdrawn_ids.give_back(store, channel, given, dry_run=dry_run)
     if amended is not None and amended.changed:
         done = renewal.publish_amended(store, channel, digest, amended, dry_run=dry_run)

@@ -10,6 +10,7 @@ import typer
 
 from nightreel.cli.help_groups import VERSIONS
 from nightreel.cli.options import AsJson, At
+from nightreel.errors import UserError, listed
 
 File = Annotated[
     Path | None, typer.Argument(metavar="[FILE]", help="A .csv or .parquet with item_id, or user_id, or both.")
@@ -22,6 +23,9 @@ Users = Annotated[
 ]
 OneChannel = Annotated[
     str | None, typer.Option("--channel", help="Change this channel only. Default: all channels of the store.")
+]
+AllowUnmatched = Annotated[
+    bool, typer.Option("--allow-unmatched", help="Withdraw ids that match nothing, too, for later versions.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")]
 
@@ -38,6 +42,7 @@ def withdraw(
     anew: Annotated[
         bool, typer.Option("--anew", help="Replace a withdrawals file that can no longer be read.")
     ] = False,
+    allow_unmatched: AllowUnmatched = False,
     dry_run: DryRun = False,
     at: At = None,
     channel: OneChannel = None,
@@ -45,15 +50,25 @@ def withdraw(
 ) -> None:
     """Hide items and erase users from now on. No run is needed, and no later run brings them back.
 
-    Running services follow within their polling interval (--refresh). Ids that the version does not know are withdrawn
-    too, in case a later version has them. `nightreel renew --withdrawn FILE` undoes it.
+    Running services follow within their polling interval (--refresh). An id that matches no item or user is most likely
+    misspelt, so it is an error, while the others are withdrawn; with --allow-unmatched it is withdrawn, too, in case a
+    later version has it. `nightreel renew --withdrawn FILE` undoes a withdrawal.
     """
     from nightreel.cli.versions import withdrawn_ids
     from nightreel.store.open import open_store
 
-    named = withdrawn_ids.named(file, items, users)
-    done = withdrawn_ids.withdraw(open_store(at), channel, named, anew=anew, dry_run=dry_run)
-    tell(done, "withdrawn", dry_run, as_json)
+    store, named = open_store(at), withdrawn_ids.named(file, items, users)
+    nothing = withdrawn_ids.Named((), ())
+    unmatched = nothing if allow_unmatched else withdrawn_ids.unmatched(store, channel, named)
+    known = named.without(unmatched)
+    if known:
+        tell(withdrawn_ids.withdraw(store, channel, known, anew=anew, dry_run=dry_run), "withdrawn", dry_run, as_json)
+    if unmatched:
+        ids = (*unmatched.items, *unmatched.users)
+        raise UserError(
+            f"{len(ids):,} of the given ids match no item or user, so they were not withdrawn: {listed(ids)}. Correct "
+            "them, or withdraw them for later versions with --allow-unmatched."
+        )
 
 
 def tell(done: list[dict[str, Any]], what: str, dry_run: bool, as_json: bool) -> None:
@@ -64,10 +79,9 @@ def tell(done: list[dict[str, Any]], what: str, dry_run: bool, as_json: bool) ->
         for kind in ("items", "users"):
             unknown = each["unknown"][kind]
             if unknown:
-                more = ", …" if len(unknown) > 5 else ""
                 typer.echo(
                     f"warning: {len(unknown):,} of these {kind} are not in version {each['version'][:12]} "
-                    f"({', '.join(unknown[:5])}{more}). Check the ids; they stay withdrawn for later versions.",
+                    f"({listed(unknown)}). Check the ids; they stay withdrawn for later versions.",
                     err=True,
                 )
         counts = f"{each['items']:,} items, {each['users']:,} users"

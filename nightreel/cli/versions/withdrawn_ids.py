@@ -10,12 +10,14 @@ from typing import Any
 
 from nightreel.bundle.user_table import key_for
 from nightreel.cli.tables import columns_of, read_column
+from nightreel.data.contract.editorial_rules import comparable_id
+from nightreel.data.ingest.id_forms import plain
 from nightreel.data.privacy import pseudonym
 from nightreel.errors import UserError
 from nightreel.store import channels
 from nightreel.store.backends.base import Store, StoreError
 from nightreel.store.channel_pointer import Pointer
-from nightreel.store.withdrawals_file import Withdrawals
+from nightreel.store.withdrawals_file import Withdrawals, WithdrawalsError, read
 from nightreel.store.withdrawals_update import change, given_back, withdrawn
 from nightreel.withdrawals.live_tables import LiveTables, live_tables
 
@@ -28,6 +30,16 @@ class Named:
 
     items: tuple[str, ...]
     users: tuple[str, ...]
+
+    def without(self, other: Named) -> Named:
+        """The ids that the other has not."""
+        return Named(
+            tuple(item for item in self.items if item not in other.items),
+            tuple(user for user in self.users if user not in other.users),
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.items or self.users)
 
 
 def named(file: Path | None, items: Path | None, users: Path | None) -> Named:
@@ -56,6 +68,40 @@ def named(file: Path | None, items: Path | None, users: Path | None) -> Named:
     if not any(found.values()):
         raise UserError("Nothing to withdraw. Give a FILE with item_id or user_id, --items FILE or --users FILE.")
     return Named(*(tuple(dict.fromkeys(found[name])) for name in IDS))
+
+
+def unmatched(store: Store, channel: str | None, given: Named) -> Named:
+    """The ids that match nothing, in any channel that would change: most likely they are misspelt.
+
+    Raises:
+        StoreError: Nothing is published.
+    """
+    missing = given
+    for name in _channels(store, channel):
+        pointer = channels.live(store, name)
+        if pointer is not None and missing:
+            with live_tables(store, pointer.digest) as live:
+                tonight = _catalogue(store, pointer)
+                known = set(live.users.to_pylist()) if missing.users else set()
+                users = zip(missing.users, _users_in(live, missing.users), strict=True)
+                missing = Named(
+                    tuple(
+                        item
+                        for item, own in zip(missing.items, _items_in(live, missing.items), strict=True)
+                        if live.items.index_of(own) is None and own not in tonight
+                    ),
+                    tuple(user for user, own in users if own not in known),
+                )
+    return missing
+
+
+def _catalogue(store: Store, pointer: Pointer) -> frozenset[str]:
+    """Ids of the catalogue that the last night read; empty where that is not known."""
+    try:
+        held = read(store, pointer.withdrawals)
+    except WithdrawalsError:
+        return frozenset()
+    return held.items.all if held is not None and held.items is not None else frozenset()
 
 
 def withdraw(
@@ -90,10 +136,14 @@ def _each(
         StoreError: Nothing is published.
         UserError: The version's users are pseudonyms and the key is missing.
     """
+    return [_one(store, name, given, made, anew=anew, dry_run=dry_run) for name in _channels(store, channel)]
+
+
+def _channels(store: Store, channel: str | None) -> list[str]:
     names = [channel] if channel is not None else sorted(channels.channels(store))
     if not names:
         raise StoreError(f"nothing is published yet in {store.uri}: run `nightreel run`.")
-    return [_one(store, name, given, made, anew=anew, dry_run=dry_run) for name in names]
+    return names
 
 
 def _one(store: Store, channel: str, given: Named, made: Made, *, anew: bool, dry_run: bool) -> dict[str, Any]:
@@ -101,11 +151,11 @@ def _one(store: Store, channel: str, given: Named, made: Made, *, anew: bool, dr
 
     def shall_hold(seen: Pointer, held: Withdrawals | None) -> Withdrawals | None:
         with live_tables(store, seen.digest) as live:
-            users = _ids_in(live, given.users)
-            file = made(held, frozenset(given.items), frozenset(users))
+            users = _users_in(live, given.users)
+            file = made(held, frozenset(_items_in(live, given.items)), frozenset(users))
             known = set(live.users.to_pylist()) if users else set()
             summary["unknown"] = {
-                "items": [item for item in given.items if live.items.index_of(item) is None],
+                "items": [item for item in given.items if live.items.index_of(plain([item])[0]) is None],
                 "users": [user for user, there in zip(given.users, users, strict=True) if there not in known],
             }
         summary.update(version=seen.digest, withdrawals=file.sha256, changed=file != (held or Withdrawals()))
@@ -115,9 +165,21 @@ def _one(store: Store, channel: str, given: Named, made: Made, *, anew: bool, dr
     return summary
 
 
-def _ids_in(live: LiveTables, users: tuple[str, ...]) -> list[str]:
-    """The ids that a version has for users: pseudonyms, if it uses them."""
-    if live.key_fingerprint is None or not users:
-        return list(users)
-    key = key_for(live.key_fingerprint)
-    return [pseudonym(key, user) for user in users]
+def _items_in(live: LiveTables, items: tuple[str, ...]) -> list[str]:
+    """The ids that a version has for items, which may be given with spaces, `.0` or another Unicode form."""
+    rows = [
+        live.items.index_of(item) if live.items.index_of(item) is not None else live.items.index_of(form)
+        for item, form in zip(items, plain(items), strict=True)
+    ]
+    return [comparable_id(item) if row is None else live.items.ids[row] for item, row in zip(items, rows, strict=True)]
+
+
+def _users_in(live: LiveTables, users: tuple[str, ...]) -> list[str]:
+    """The ids that a version has for users: pseudonyms, if it uses them. As for items, other forms are understood."""
+    if not users:
+        return []
+    known = frozenset(live.users.to_pylist())
+    key = key_for(live.key_fingerprint) if live.key_fingerprint is not None else None
+    forms = zip(users, plain(users), strict=True)
+    names = [[name if key is None else pseudonym(key, name) for name in own] for own in forms]
+    return [next((name for name in own if name in known), own[0]) for own in names]

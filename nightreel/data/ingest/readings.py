@@ -40,6 +40,8 @@ def sensible(cells: pa.Array, column: Column) -> pa.Array:
     """Text cells of a column in the contract's spelling, where it is clear what they mean; others as they are."""
     if column.name == "language":
         return mapped(cells, language)
+    if column.name == "target":
+        return mapped(cells, target)
     if column.choices:
         known = frozenset(column.choices)
         empty = None if not column.filled else ""
@@ -74,6 +76,19 @@ def language(cell: str) -> str | None:
             return "-".join([primary, *map(_subtag, rest)])
     name = IN_BRACKETS.sub("", text).casefold()
     return _english().get(name) or _own().get(name) or cell
+
+
+def target(cell: str) -> str:
+    """A rule's target, with a language as a BCP-47 tag, as in the items.
+
+    Example:
+        >>> target("language:German"), target("genre:German")
+        ('language:de', 'genre:German')
+    """
+    kind, colon, name = cell.partition(":")
+    if kind.strip().casefold() != "language" or not name.strip():
+        return cell
+    return f"{kind}{colon}{language(name) or name}"
 
 
 def _code(first: str) -> str:

@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightreel.data.contract.editorial_rules import (
-    ALL,
-    ITEM,
-    KINDS,
-    SHAPES,
-    Shape,
-    comparable,
-    general_languages,
-    kind_and_name,
-)
+from nightreel.data.contract.editorial_rules import ALL, ITEM, SHAPES, Shape, Target, items_by_target, kind_and_name
 from nightreel.data.contract.tables import RULES
 from nightreel.data.quality.row_checks import mark_columns
 from nightreel.data.quality.violations import Violations
-from nightreel.data.rules_together import RulesTogether
-from nightreel.errors import UserError
+from nightreel.data.rules_together import RulesTogether, labels_of
+from nightreel.errors import UserError, listed
 
 NOTHING_LEFT = "leaves no item"
-NAMED = 5
-"""Targets that a warning names."""
-Known = Mapping[str, frozenset[str]]
+COMPARED = 50_000
+"""Labels up to which similar ones are looked for: it takes about a second."""
+Known = Mapping[Target, Sequence[int]]
 
 
 def mark_business_rules(rules: pa.Table, items: pa.Table, now: float = -np.inf) -> Violations:
     """Mark invalid rows of the table `rules`.
 
-    A rule whose target matches no item is valid, see `unmet`; a rule that would leave every list empty is not, by
+    A rule whose target matches no item is valid, see `unmatched`; a rule that would leave every list empty is not, by
     itself or together with those before it.
 
     Args:
@@ -46,14 +38,15 @@ def mark_business_rules(rules: pa.Table, items: pa.Table, now: float = -np.inf) 
     mark_columns(marks, RULES, rules)
     if not rules.num_rows:
         return marks
-    known, youngest = _known(items), pc.min(items["min_age"]).as_py() if "min_age" in items.column_names else None
-    faults = [_fault(row, known, youngest) for row in rules.to_pylist()]
+    rows = rules.to_pylist()
+    faults = [_fault(row) for row in rows]
     for rule, column in sorted({fault for fault in faults if fault}):
         marks.mark(np.array([fault == (rule, column) for fault in faults]), rule, column)
     sound = np.flatnonzero(marks.clean)
-    rows = rules.to_pylist()
     last = sound[RulesTogether([rows[at] for at in sound], items, now).too_many()]
-    marks.mark(np.isin(np.arange(rules.num_rows), last), NOTHING_LEFT, "target")
+    for column in ("target", "value"):
+        taking = [at for at in last if ("value" if rows[at]["rule"] == "audience_age" else "target") == column]
+        marks.mark(np.isin(np.arange(len(rows)), taking), NOTHING_LEFT, column)
     return marks
 
 
@@ -69,22 +62,37 @@ def require_some_left(quarantine: pa.Table) -> None:
         )
 
 
-def unmet(rules: pa.Table, items: pa.Table) -> str | None:
-    """A warning about targets that match no item; None if there are none."""
-    if not rules.num_rows:
+def unmatched(rules: pa.Table, items: pa.Table) -> list[str]:
+    """The rules whose target matches no item, in order, each with a similar label or id where there is one."""
+    rows = rules.to_pylist()
+    known = _named(rows, items)
+    missing = [row for row in rows if not _matches(row["target"], known)]
+    return [f"{row['rule']} {row['target']}{_similar(row['target'], items)}" for row in missing]
+
+
+def unmatched_warning(rules: pa.Table, items: pa.Table) -> str | None:
+    """A warning about rules whose target matches no item; None if there are none."""
+    missing = unmatched(rules, items)
+    if not missing:
         return None
-    known = _known(items)
-    targets = [target for target in rules["target"].to_pylist() if not _is_known(target, known)]
-    if not targets:
-        return None
-    more = ", …" if len(targets) > NAMED else ""
     return (
-        f"rules: {len(targets):,} of {rules.num_rows:,} have a target that matches no item "
-        f"({', '.join(targets[:NAMED])}{more}). They have no effect until an item matches; check the spelling."
+        f"rules: {len(missing):,} of {rules.num_rows:,} have a target that matches no item ({listed(missing)}). They "
+        "have no effect until an item matches; check the spelling."
     )
 
 
-def _fault(row: Mapping[str, Any], known: Known, youngest: int | None) -> tuple[str, str] | None:
+def quarantined_warning(quarantine: pa.Table) -> str | None:
+    """A warning about rules that are quarantined, since what they would hide is shown; None if there are none.
+    quarantine: schema.SET_ASIDE."""
+    rows = quarantine.filter(pc.equal(quarantine["table"], "rules")).to_pylist()
+    if not rows:
+        return None
+    places = [f"{row['source_file']} row {row['source_row']}: {row['rule']} in `{row['column']}`" for row in rows]
+    count = "1 faulty row has" if len(rows) == 1 else f"{len(rows):,} faulty rows have"
+    return f"rules: {count} no effect, whatever they would hide ({listed(places)})."
+
+
+def _fault(row: Mapping[str, Any]) -> tuple[str, str] | None:
     """(rule of the contract, column) that a row violates, beyond what `mark_columns` finds."""
     shape = SHAPES.get(row["rule"])
     if shape is None:
@@ -101,10 +109,6 @@ def _fault(row: Mapping[str, Any], known: Known, youngest: int | None) -> tuple[
         return "impossible value", "value"
     if row["starts_at"] is not None and row["ends_at"] is not None and row["ends_at"] <= row["starts_at"]:
         return "impossible value", "ends_at"
-    if row["rule"] == "only" and not _is_known(row["target"], known):
-        return NOTHING_LEFT, "target"
-    if row["rule"] == "audience_age" and (youngest is None or youngest > value):
-        return NOTHING_LEFT, "value"
     return None
 
 
@@ -113,19 +117,26 @@ def _takes(shape: Shape, value: float) -> bool:
     return shape.value != "none" and inside and (not shape.whole or value == int(value))
 
 
-def _is_known(target: str | None, known: Known) -> bool:
+def _named(rows: Iterable[Mapping[str, Any]], items: pa.Table) -> Known:
+    """Rows of the items that each target names."""
+    targets = {kind_and_name(row["target"]) for row in rows}
+    return items_by_target(targets, items["item_id"].to_pylist(), lambda kind: labels_of(items, kind))
+
+
+def _matches(target: str | None, known: Known) -> bool:
+    """Whether a target names an item, or needs not to."""
+    key = kind_and_name(target)
+    return key[0] == ALL or bool(known[key])
+
+
+def _similar(target: str, items: pa.Table) -> str:
+    """A label or id that may have been meant, as a remark."""
     kind, name = kind_and_name(target)
-    return kind == ALL or name in known[kind]
-
-
-def _known(items: pa.Table) -> dict[str, frozenset[str]]:
-    """All possible targets, by kind."""
-    found = {ITEM: frozenset(items["item_id"].to_pylist())}
-    for kind, column in KINDS.items():
-        cells = items[column] if column in items.column_names else pa.chunked_array([], pa.string())
-        cells = pc.list_flatten(cells) if pa.types.is_list(cells.type) else cells
-        labels = {comparable(label) for label in pc.unique(cells.drop_null()).to_pylist()}
-        if kind == "language":  # zh includes zh-Hant
-            labels = {tag for label in labels for tag in general_languages(label)}
-        found[kind] = frozenset(labels)
-    return found
+    if kind == ITEM:
+        known = dict.fromkeys(items["item_id"].to_pylist())
+    else:
+        known = dict.fromkeys(label for labels in labels_of(items, kind) for label in labels)
+    folded = {label.casefold(): label for label in known}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.75) if len(folded) <= COMPARED else []
+    prefix = "" if kind == ITEM else f"{kind}:"
+    return f" (similar: {prefix}{folded[near[0]]})" if near else ""

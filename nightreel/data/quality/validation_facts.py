@@ -23,7 +23,8 @@ def warnings_of(clean: Clean, settings: Validate, exclude_seen: bool, returning:
     ]
     warnings += [
         *showable_items.mostly_blocked(clean.items),
-        *filter(None, [editorial_checks.unmet(clean.rules, clean.items)]),
+        *filter(None, [editorial_checks.quarantined_warning(clean.quarantine)]),
+        *filter(None, [editorial_checks.unmatched_warning(clean.rules, clean.items)]),
         *filter(None, [RulesTogether(clean.rules.to_pylist(), clean.items, clean.ends).warning()]),
     ]
     if not exclude_seen:
@@ -31,7 +32,7 @@ def warnings_of(clean: Clean, settings: Validate, exclude_seen: bool, returning:
             f"lists may contain seen items (validate.exclude_seen: {settings.exclude_seen}): {returning:.1%} of the "
             "interactions are with an item that the user already knew."
         )
-    if feedback_labels.thresholds(clean.events, settings) is not settings.positive:
+    if feedback_labels.thresholds(clean.events, settings) is settings.positive_else:
         warnings.append(
             f"no event is positive by validate.positive; {', '.join(settings.positive_else)} count as positive instead."
         )
@@ -39,9 +40,9 @@ def warnings_of(clean: Clean, settings: Validate, exclude_seen: bool, returning:
 
 
 def describe(
-    clean: Clean, events: Events, choice: ProtocolChoice, clock: str, exclude_seen: bool, until: float
+    clean: Clean, events: Events, choice: ProtocolChoice, positive: str, clock: str, exclude_seen: bool, until: float
 ) -> dict[str, Any]:
-    """Facts about the clean data, for the report. until: the time at which the data end."""
+    """Facts about the clean data, for the report. positive: which events are; until: the time at which the data end."""
     users, items = len(clean.user_ids), clean.items.num_rows
     pairs = np.unique(events.user.astype(np.int64)[events.positive] << 32 | events.item[events.positive])
     return {
@@ -52,6 +53,7 @@ def describe(
         "exclude_seen": exclude_seen,
         "begins": report.day(float(events.time.min()), clock),
         "ends": report.day(until, clock),
+        "positive": positive,
         "positive_share": float(events.positive.mean()),
         "density": len(pairs) / (users * items),
         "cold_item_share": 1 - len(np.unique(events.item[events.item >= 0])) / items,

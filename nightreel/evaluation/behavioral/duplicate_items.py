@@ -58,12 +58,17 @@ def doubled(engine: Engine, copied: IntArray) -> Engine:
     """The engine over its own items followed by the copies; histories may contain original items only."""
     source = np.concatenate([np.arange(engine.n_items), copied])
     known, counts = engine.catalogue, engine.statistics
-    trends = tuple(Popularity(each.edges, each.table[:, source]) for each in counts.trends)
+
+    def copied_counts(counted: Popularity) -> Popularity:
+        return Popularity(counted.edges, counted.table[:, source])
+
+    trends = tuple(map(copied_counts, counts.trends))
+    negatives = None if counts.negatives is None else copied_counts(counts.negatives)
     return replace(
         engine,
         # An engine needs nothing of a member but its scores.
         members={name: cast("Recommender", Doubled(member, source)) for name, member in engine.members.items()},
-        statistics=replace(counts, trends=trends, first=counts.first[source]),
+        statistics=replace(counts, trends=trends, first=counts.first[source], negatives=negatives),
         catalogue=Catalogue(known.vectors[source], known.genres[source], known.years[source]),
     )
 

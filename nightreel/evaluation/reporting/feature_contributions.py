@@ -38,6 +38,7 @@ NAMES = {
     "span": "user activity",
     "sitting": "user activity",
     "repeats": "earlier consumption",
+    "turned_down": "what was disliked or skipped",
     "fusion": "rank fusion of the members",
 }
 

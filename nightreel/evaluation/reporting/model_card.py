@@ -24,7 +24,18 @@ from nightreel.settings import Settings
 from nightreel.stage import write_json
 
 SHOWN = tuple(f"{name}@{GATE_K}" for name in ("ndcg", "recall", "hit_rate", "mrr"))
-FACTS = ("users", "items", "events", "clock", "begins", "ends", "positive_share", "density", "cold_item_share")
+FACTS = (
+    "users",
+    "items",
+    "events",
+    "clock",
+    "begins",
+    "ends",
+    "positive",
+    "positive_share",
+    "density",
+    "cold_item_share",
+)
 Found = Mapping[str, tuple[ModelScores, Mapping[str, Mapping[str, Interval]]]]
 USE = (
     "ranking the items of one catalogue for a user, from that user's history",
@@ -77,7 +88,6 @@ def model_card(data: Dataset, measured: Found, facts: CardFacts, settings: Setti
                 for name, own in facts.validated["tables"].items()
             },
             "pseudonymised": facts.source["pseudonymised"],
-            "positive": settings.validate_.positive,
             "warnings": list(facts.validated["warnings"]),
         },
         "recipe": recipe | {"blend": facts.choices["blend"] if facts.model == BLEND else facts.model},

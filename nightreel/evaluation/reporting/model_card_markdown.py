@@ -42,8 +42,7 @@ def _data(card: Card) -> str:
         [name, *(f"{own[p]:,}" for p in ("in", "clean", "quarantined", "erased"))] for name, own in data["rows"].items()
     ]
     lines.append(_table(["table", "rows in", "clean", "quarantined", "erased"], rows))
-    positive = ", ".join(f"{kind} ≥ {least:g}" if least else kind for kind, least in data["positive"].items())
-    lines += ["", f"Positive events: {positive}."]
+    lines += ["", f"Positive events: {data['positive']}."]
     return "\n".join([*lines, *(f"\nWarning: {warning}" for warning in data["warnings"])])
 
 

@@ -14,14 +14,14 @@ from nightreel.evaluation.champion import Comparison
 from nightreel.evaluation.reporting.feature_contributions import lifted
 from nightreel.evaluation.reporting.word_clouds import Words
 from nightreel.evaluation.test_set import TestSet
-from nightreel.reader.explain import explanations
 from nightreel.reader.explain.contributions import BEHAVIOUR, CONTENT, POPULAR
+from nightreel.reader.explain.reasons import Why
 from nightreel.reader.reader import Reader
 from nightreel.reader.slate import Question
 
 SAMPLES = 20  # number of users
 SHOWN = 8  # events shown of a history, the newest first
-NAMED = 4  # items of the history that contributed most to the first recommendation
+NAMED = 4  # liked items of the history that lift the first recommendation most
 Sample = dict[str, Any]
 
 
@@ -82,29 +82,26 @@ def _why(reader: Reader, trial: TestSet, row: int, items: IntArray, titles: Sequ
     first item."""
     at = np.array([row])
     question = Question(
-        past=trial.histories.take(at),
+        past=reader.users.histories.take(trial.users[at]),  # the test set's events, and how they were liked
         exclude=None if trial.exclude is None else trial.exclude.take(at),
         moments=trial.moments[at],
     )
-    hidden = reader.standing().out
-    votes = explanations.votes(reader.engine, question, items, hidden)
-    kinds = (BEHAVIOUR, CONTENT, POPULAR)
-    shares = np.column_stack([votes.of_kind(kind) for kind in kinds])
-    first = [
-        explanations.reasons(votes, n, question, reader.items, reader.facets)[0].text
-        if votes.ranked[n]
-        else "added to fill the list"
-        for n in range(len(items))
-    ]
-    speaks = votes.of_kind(BEHAVIOUR)[0] * votes.shares[BEHAVIOUR][:, 0] if len(items) else np.empty(0)
-    if len(items):
-        speaks = speaks + votes.of_kind(CONTENT)[0] * votes.shares[CONTENT][:, 0]
-    best = [n for n in np.argsort(-speaks, kind="stable")[:NAMED] if speaks[n] > 0]
+    standing = reader.standing()
+    why = Why.of(reader, question, items, (standing.out, standing.hidden))
+    shares = np.column_stack([why.votes.of_kind(kind) for kind in (BEHAVIOUR, CONTENT, POPULAR)])
+    first = [why.reasons(n)[0].text if why.votes.ranked[n] else "added to fill the list" for n in range(len(items))]
     return {
         "why": [[text, [round(float(share), 3) for share in row]] for text, row in zip(first, shares, strict=True)],
-        "lifted": lifted(reader.engine, question, items[:1], hidden)[0] if len(items) else [],
-        "evidence": [[titles[votes.history[n]], round(float(speaks[n]), 3)] for n in best],
+        "lifted": lifted(reader.engine, question, items[:1], standing.out)[0] if len(items) else [],
+        "evidence": _evidence(why, titles) if len(items) else [],
     }
+
+
+def _evidence(why: Why, titles: Sequence[str]) -> list[list[Any]]:
+    """The liked history items that lift the first item, and their shares in its votes."""
+    speaks, history = why.votes.contributions(0), why.votes.history
+    best = why.votes.evidence(0, NAMED, np.isin(history, why.lifting(0)))
+    return [[titles[history[n]], round(float(speaks[n]), 3)] for n in best]
 
 
 def _wanted(trial: TestSet, row: int) -> list[int]:

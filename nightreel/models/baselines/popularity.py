@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from nightreel.data.histories import FloatArray, Histories
+from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.models.base import Arrays, Catalogue, Scores
 from nightreel.models.config import Count, ModelConfig, Positive
 from nightreel.models.registry import register
@@ -88,10 +88,24 @@ class Popularity:
         last = len(self.table) - 1
         return self.table[np.where(np.isnan(moments), last, np.minimum(known, last))]
 
+    def counts(self, items: npt.NDArray[np.int32], moments: FloatArray) -> npt.NDArray[np.float32]:
+        """[p] decayed counts of items [p] as of moments [p]."""
+        return self.table[self._slices(moments), items]
+
+    def totals(self, moments: FloatArray) -> npt.NDArray[np.float32]:
+        """[n] decayed count of all items as of each moment."""
+        return self._totals[self._slices(moments)]
+
+    def _slices(self, moments: FloatArray) -> IntArray:
+        return np.minimum(np.searchsorted(self.edges, moments, side="left"), len(self.table) - 1)
+
+    @cached_property
+    def _totals(self) -> npt.NDArray[np.float32]:
+        return np.asarray(self.table.sum(axis=1, dtype=np.float64), np.float32)
+
     def largest(self, moments: FloatArray) -> npt.NDArray[np.float32]:
         """[n] decayed count of the most popular item as of each moment."""
-        known = np.minimum(np.searchsorted(self.edges, moments, side="left"), len(self.table) - 1)
-        return self._largest[known]
+        return self._largest[self._slices(moments)]
 
     @cached_property
     def _largest(self) -> npt.NDArray[np.float32]:

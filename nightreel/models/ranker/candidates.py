@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from nightreel.data.histories import IntArray
+from nightreel.data.histories import Histories, IntArray
 from nightreel.models.base import Scored, Scores
 from nightreel.models.top_k import ordered, top_items
 
@@ -171,3 +171,13 @@ def row_products(
     for row, (start, end) in enumerate(pairwise(ends.tolist())):
         products[start:end] = right[items[start:end]] @ left[row]
     return products
+
+
+def times_taken(histories: Histories, candidates: Candidates, n_items: int) -> npt.NDArray[np.float32]:
+    """[p] number of events with the candidate in its row's history."""
+    known, counts = np.unique(histories.rows.astype(np.int64) * n_items + histories.items, return_counts=True)
+    wanted = candidates.rows.astype(np.int64) * n_items + candidates.items
+    at = np.minimum(np.searchsorted(known, wanted), max(len(known) - 1, 0))
+    if not len(known):
+        return np.zeros(len(wanted), np.float32)
+    return np.where(known[at] == wanted, counts[at], 0).astype(np.float32)

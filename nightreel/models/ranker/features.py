@@ -16,7 +16,9 @@ from nightreel.data.histories import FloatArray, Histories
 from nightreel.models.base import Catalogue, unit_rows
 from nightreel.models.baselines.popularity import DAY, Popularity
 from nightreel.models.item_to_item import recency_weights, weighted_matrix
-from nightreel.models.ranker.candidates import Candidates, fused, row_products
+from nightreel.models.ranker.aversion import COLUMNS as AGAINST
+from nightreel.models.ranker.aversion import aversion_columns
+from nightreel.models.ranker.candidates import Candidates, fused, row_products, times_taken
 from nightreel.models.ranker.item_statistics import ItemStatistics
 
 Columns = dict[str, npt.NDArray[np.float32]]
@@ -37,8 +39,7 @@ def member_columns(candidates: Candidates, names: Sequence[str]) -> Columns:
 
 def counts_as_of(trend: Popularity, items: npt.NDArray[np.int32], moments: FloatArray) -> npt.NDArray[np.float32]:
     """[p] log(1 + decayed count) of items [p] as of moments [p]."""
-    known = np.minimum(np.searchsorted(trend.edges, moments, side="left"), len(trend.table) - 1)
-    return np.asarray(np.log1p(trend.table[known, items]), np.float32)
+    return np.asarray(np.log1p(trend.counts(items, moments)), np.float32)
 
 
 def item_columns(candidates: Candidates, statistics: ItemStatistics, catalogue: Catalogue, at: FloatArray) -> Columns:
@@ -135,16 +136,6 @@ def fit_columns(
     }
 
 
-def times_taken(histories: Histories, candidates: Candidates, n_items: int) -> npt.NDArray[np.float32]:
-    """[p] number of events with the candidate in its row's history."""
-    known, counts = np.unique(histories.rows.astype(np.int64) * n_items + histories.items, return_counts=True)
-    wanted = candidates.rows.astype(np.int64) * n_items + candidates.items
-    at = np.minimum(np.searchsorted(known, wanted), max(len(known) - 1, 0))
-    if not len(known):
-        return np.zeros(len(wanted), np.float32)
-    return np.where(known[at] == wanted, counts[at], 0).astype(np.float32)
-
-
 def feature_matrix(
     candidates: Candidates,
     names: Sequence[str],
@@ -175,6 +166,8 @@ def feature_matrix(
     columns |= item_columns(candidates, statistics, catalogue, moments)
     columns |= user_columns(candidates, histories, moments, statistics.clock)
     columns |= fit_columns(candidates, histories, moments, statistics, catalogue)
+    if statistics.negatives is not None or any(name in AGAINST for name in wanted):
+        columns |= aversion_columns(candidates, histories, moments, statistics, catalogue)
     if not columns.keys() >= set(wanted):
         columns |= legacy_columns(candidates, names, histories, statistics, catalogue, moments)
     if missing := sorted(set(wanted) - columns.keys()):

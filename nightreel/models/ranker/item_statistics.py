@@ -24,11 +24,13 @@ class ItemStatistics:
         first: float64 [n_items] epoch seconds of the first event, inf for none. Without a clock all are inf, because
             positions in different histories can't be compared.
         clock: Whether times are epoch seconds.
+        negatives: Counts of negative events, all alike; None where the log has none.
     """
 
     trends: tuple[Popularity, ...]
     first: FloatArray
     clock: bool
+    negatives: Popularity | None = None
 
     @classmethod
     def fit(
@@ -36,15 +38,17 @@ class ItemStatistics:
     ) -> Self:
         """Count events. half_lives: in days, ascending. All-time popularity is added; without a clock it is the only
         trend."""
-        lives = (*half_lives, np.inf) if clock else (np.inf,)
-        trends = tuple(
-            Popularity.fit(train, catalogue, PopularityConfig(half_life_days=life, buckets=buckets), clock=clock)
-            for life in lives
-        )
+
+        def counted(events: Histories, life: float) -> Popularity:
+            config = PopularityConfig(half_life_days=life, buckets=buckets)
+            return Popularity.fit(events, catalogue, config, clock=clock)
+
+        trends = tuple(counted(train, life) for life in ((*half_lives, np.inf) if clock else (np.inf,)))
+        negatives = None if train.negatives is None else counted(train.negatives, np.inf)
         first = np.full(catalogue.n_items, np.inf)
         if clock:
             np.minimum.at(first, train.items, train.times)
-        return cls(trends, first, clock)
+        return cls(trends, first, clock, negatives)
 
     def ages(self, items: npt.NDArray[np.int32], moments: FloatArray) -> npt.NDArray[np.float32]:
         """[p] days since each item's first event as of its moment; NaN where it had none yet."""
@@ -66,16 +70,21 @@ class ItemStatistics:
     def arrays(self) -> Arrays:
         """The complete state, as arrays by name."""
         saved: Arrays = {"first": self.first, "clock": np.array([self.clock])}
-        for at, trend in enumerate(self.trends):
-            saved |= {f"trend{at}.{name}": array for name, array in trend.arrays().items()}
+        counted = {f"trend{at}": trend for at, trend in enumerate(self.trends)}
+        if self.negatives is not None:
+            counted["negatives"] = self.negatives
+        for name, trend in counted.items():
+            saved |= {f"{name}.{part}": array for part, array in trend.arrays().items()}
         return saved
 
     @classmethod
     def load(cls, arrays: Mapping[str, npt.NDArray[Any]], catalogue: Catalogue) -> Self:
         """Restore the statistics from `arrays()`."""
-        n = sum(name.endswith(".table") for name in arrays)
-        trends = tuple(
-            Popularity.load({part: arrays[f"trend{at}.{part}"] for part in ("edges", "table")}, catalogue)
-            for at in range(n)
-        )
-        return cls(trends, np.asarray(arrays["first"]), bool(arrays["clock"][0]))
+
+        def counted(name: str) -> Popularity:
+            return Popularity.load({part: arrays[f"{name}.{part}"] for part in ("edges", "table")}, catalogue)
+
+        n = sum(name.startswith("trend") and name.endswith(".table") for name in arrays)
+        negatives = counted("negatives") if "negatives.table" in arrays else None
+        trends = tuple(counted(f"trend{at}") for at in range(n))
+        return cls(trends, np.asarray(arrays["first"]), bool(arrays["clock"][0]), negatives)

@@ -136,9 +136,8 @@ def _time_cut(known: Histories, start: float, end: float, new: bool) -> TimeCut:
     held_out = window(known, start, end, newcomers=True)
     held_out = held_out.first_meetings() if new else held_out
     has_history = held_out.histories.lengths > 0
-    known_by_then = known.where(known.times < start)
     users, newcomers = np.flatnonzero(has_history), np.flatnonzero(~has_history)
-    return TimeCut(known_by_then, held_out.take(users), held_out.take(newcomers))
+    return TimeCut(known.before(start), held_out.take(users), held_out.take(newcomers))
 
 
 def next_cut(known: Histories, start: float, size: int, new: bool) -> Positions:

@@ -14,24 +14,34 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from nightreel.data.histories import FloatArray
+from nightreel.models.ranker.aversion import COLUMNS, CONTENT
 from nightreel.models.ranker.blend import WEIGHTED, Blend
 from nightreel.models.training.training_examples import Examples
 
 RIDGE = 1e-3  # per example; keeps weights finite where a feature separates the classes
 POPULAR = "popular."
+EXPECTED = {CONTENT: -2.0}
+"""Weights that the ridge draws to, where they are not zero: until a log tells otherwise, what is more like the items
+that a user turned down than like those they took to is worth less to them."""
 
 
-def mix_columns(columns: Sequence[str], members: Sequence[str]) -> list[tuple[str, str]]:
-    """All pairs of one personalised model's score and one popularity trend: the simplest rankers."""
+def mix_columns(columns: Sequence[str], members: Sequence[str]) -> list[tuple[str, ...]]:
+    """All pairs of one personalised model's score and one popularity trend: the simplest rankers. What users turned
+    down, where the log has such events, is in all of them."""
     trends = [name for name in columns if name.startswith(POPULAR)]
     personal = [name for name in members if not name.startswith("popularity")]
-    return [(f"{name}.relative", trend) for name in personal for trend in trends]
+    return [(f"{name}.relative", trend, *against(columns)) for name in personal for trend in trends]
+
+
+def against(columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns of what users turned down."""
+    return tuple(name for name in columns if name in COLUMNS)
 
 
 def weighed_columns(columns: Sequence[str], members: Sequence[str]) -> tuple[str, ...]:
     """The columns of the larger sum: the scores of all personalised models, and all trends."""
     scores = [f"{name}.relative" for name in members if not name.startswith("popularity")]
-    return (*scores, *(name for name in columns if name.startswith(POPULAR)))
+    return (*scores, *(name for name in columns if name.startswith(POPULAR)), *against(columns))
 
 
 def mix(examples: Examples, members: Sequence[str]) -> Blend:
@@ -46,7 +56,8 @@ def weighted(examples: Examples, members: Sequence[str]) -> Blend:
 
 
 def fitted(examples: Examples, columns: Sequence[str]) -> tuple[Blend, float]:
-    """The maximum-likelihood weights, none below zero, and their mean negative log-likelihood."""
+    """The maximum-likelihood weights and their mean negative log-likelihood. No weight is below zero, and none of what
+    users turned down above it."""
     at = [examples.columns.index(name) for name in columns]
     matrix = np.nan_to_num(examples.matrix[:, at].astype(np.float64), nan=0.0)
     starts = np.concatenate([[0], np.cumsum(examples.sizes)[:-1]])
@@ -56,22 +67,27 @@ def fitted(examples: Examples, columns: Sequence[str]) -> tuple[Blend, float]:
         taken, np.repeat(share, examples.sizes), 0.0
     )  # a position counts once, however many targets it has
 
-    def loss(weights: FloatArray) -> tuple[float, FloatArray]:
-        return _loss(weights, matrix, starts, examples.sizes, weight)
+    usual = np.array([EXPECTED.get(name, 0.0) for name in columns])
 
-    found = minimize(loss, np.ones(len(at)), jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * len(at))
+    def loss(weights: FloatArray) -> tuple[float, FloatArray]:
+        return _loss(weights, usual, matrix, starts, examples.sizes, weight)
+
+    lowered = [name in COLUMNS for name in columns]
+    bounds = [(None, 0.0) if low else (0.0, None) for low in lowered]
+    found = minimize(loss, np.where(lowered, usual, 1.0), jac=True, method="L-BFGS-B", bounds=bounds)
     weights = tuple(round(float(value), 6) for value in found.x)
     return Blend(WEIGHTED, tuple(columns), "", weights), float(found.fun)
 
 
 def _loss(
     weights: FloatArray,
+    usual: FloatArray,
     matrix: FloatArray,
     starts: npt.NDArray[np.int64],
     sizes: npt.NDArray[np.int64],
     weight: FloatArray,
 ) -> tuple[float, FloatArray]:
-    """Mean negative log-likelihood with its ridge, and its gradient."""
+    """Mean negative log-likelihood with its ridge around the usual weights, and its gradient."""
     utility = matrix @ weights
     utility -= np.repeat(np.maximum.reduceat(utility, starts), sizes)
     odds = np.exp(utility)
@@ -79,5 +95,6 @@ def _loss(
     chance = odds / np.repeat(total, sizes)
     logs = utility - np.repeat(np.log(total), sizes)
     n = len(starts)
-    gradient = matrix.T @ (chance - weight) / n + 2 * RIDGE * weights
-    return float(-(weight @ logs) / n + RIDGE * (weights @ weights)), gradient
+    away = weights - usual
+    gradient = matrix.T @ (chance - weight) / n + 2 * RIDGE * away
+    return float(-(weight @ logs) / n + RIDGE * (away @ away)), gradient

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from nightreel.models.ranker import aversion
 from nightreel.models.ranker.candidates import NO_SHORTLIST
 from nightreel.settings.backbone import Backbone
 from nightreel.settings.renamed import MODEL_FIELDS
@@ -69,14 +70,18 @@ class SelectedParams(BaseModel):
         if self.blend == "trees":
             return f"{self.ranker.removeprefix('trees ')} trees over a weighted sum of {len(self.members)} models"
         if self.blend == "weighted":
-            terms = zip(self.columns, self.weights, strict=True)
-            named = [f"{weight:.2f} × {self._named(column)}" for column, weight in terms if abs(weight) >= LEAST_SHOWN]
-            return "the weighted sum " + " + ".join(named)
+            terms = [pair for pair in zip(self.columns, self.weights, strict=True) if abs(pair[1]) >= LEAST_SHOWN]
+            named = "".join(
+                f" {'+' if weight > 0 else '−'} {abs(weight):.2f} × {self._named(column)}" for column, weight in terms
+            )
+            return "the weighted sum " + named.removeprefix(" + ")
         if self.blend == "fusion":
             return f"the ranks of {len(self.members)} models, fused"
         return f"{self.blend} alone"
 
     def _named(self, column: str) -> str:
+        if column in aversion.NAMES:
+            return aversion.NAMES[column]
         kind, _, number = column.partition(".")
         if kind != "popular":
             return kind

@@ -30,7 +30,7 @@ class Validator:
 
     Attributes:
         quality: NDCG@10 of lists.
-        exclude_seen: Whether lists leave out seen items.
+        exclude_seen: Whether lists leave out what the user has met.
         clock: Whether times are epoch seconds, not positions.
         threads: Of LightGBM.
     """
@@ -42,7 +42,7 @@ class Validator:
 
     def per_position(self, engine: Engine, positions: Positions, model: str) -> FloatArray:
         """[n] NDCG@10 of a model's list at each position."""
-        exclude = positions.histories if self.exclude_seen else None
+        exclude = positions.histories.met() if self.exclude_seen else None
         lists, _ = engine.top_k(positions.histories, positions.moments, K, exclude=exclude, hidden=None, model=model)
         return self.quality(lists, positions.targets)
 
@@ -169,7 +169,7 @@ def retrieved(engine: Engine, positions: Positions, exclude_seen: bool) -> Itera
 
     def retrieve(start: int) -> Found:
         part = positions.take(np.arange(start, min(start + BLOCK, len(positions))))
-        return part, engine.candidates(part.histories, part.moments, part.histories if exclude_seen else None)
+        return part, engine.candidates(part.histories, part.moments, part.histories.met() if exclude_seen else None)
 
     with ThreadPoolExecutor(THREADS) as pool:
         for first in range(0, len(positions), step := BLOCK * THREADS):  # limits how many blocks are held in memory

@@ -16,7 +16,7 @@ class Positions:
     """p held-out positions.
 
     Attributes:
-        histories: p rows, the events before each position.
+        histories: p rows, the events before each position, negative ones included.
         moments: [p] the time of each position.
         targets: p rows, the held-out events.
         users: int64 [p] the user of each position, so that a split can keep a user's positions together.
@@ -36,8 +36,9 @@ class Positions:
 
     def first_meetings(self) -> Positions:
         """Keep only targets that are new to the user, and positions that have one."""
-        n_items = int(max(self.histories.items.max(initial=0), self.targets.items.max(initial=0))) + 1
-        met = self.histories.rows * n_items + self.histories.items
+        known = self.histories.met()
+        n_items = int(max(known.items.max(initial=0), self.targets.items.max(initial=0))) + 1
+        met = known.rows * n_items + known.items
         targets = self.targets.where(~np.isin(self.targets.rows * n_items + self.targets.items, met))
         new = Positions(self.histories, self.moments, targets, self.users)
         return new.take(np.flatnonzero(targets.lengths > 0))
@@ -56,10 +57,12 @@ def joined(parts: Sequence[Positions]) -> Positions:
 def stacked(parts: Sequence[Histories]) -> Histories:
     """Concatenate the rows of several histories."""
     lengths = np.concatenate([part.lengths for part in parts])
+    negatives = [part.negatives for part in parts if part.negatives is not None]
     return Histories(
         np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         np.concatenate([part.items for part in parts]),
         np.concatenate([part.times for part in parts]),
+        negatives=stacked(negatives) if len(negatives) == len(parts) > 0 else None,
     )
 
 
@@ -72,19 +75,22 @@ def without_tail(histories: Histories, count: int, least: int) -> Histories:
     """Remove the last `count` events of every row, but none of its first `least`."""
     start = np.repeat(histories.indptr[:-1], histories.lengths)
     place = np.arange(len(histories.items)) - start
-    return histories.where((from_end(histories) > count) | (place < least))
+    kept = histories.where((from_end(histories) > count) | (place < least))
+    return kept.negatives_before(np.nan_to_num(kept.last_times, nan=-np.inf))
 
 
 def tail(histories: Histories, back: int, least: int) -> Positions:
     """Hold out the `back`-th last event of every history that has at least `least` events before it.
 
-    A position's time is that of the event before it, because the target's own time is not known in advance.
+    A position's time is that of the event before it, because the target's own time is not known in advance. Negative
+    events count up to the target.
     """
     rows = np.flatnonzero(histories.lengths >= back + least)
     chosen = histories.take(rows)
     before, at = from_end(chosen) > back, from_end(chosen) == back
     known = chosen.where(before)
-    return Positions(known, known.last_times, chosen.where(at), rows)
+    targets = chosen.where(at)
+    return Positions(known.negatives_before(targets.times), known.last_times, targets, rows)
 
 
 def window(histories: Histories, start: float, end: float, *, newcomers: bool = False) -> Positions:
@@ -101,5 +107,5 @@ def window(histories: Histories, start: float, end: float, *, newcomers: bool = 
     n = len(histories)
     known = newcomers | (np.bincount(row[before], minlength=n) > 0)
     users = np.flatnonzero(known & (np.bincount(row[inside], minlength=n) > 0))
-    past, coming = histories.where(before).take(users), histories.where(inside).take(users)
+    past, coming = histories.before(start).take(users), histories.where(inside).take(users)
     return Positions(past, np.full(len(users), start), coming, users)

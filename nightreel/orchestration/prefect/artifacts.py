@@ -73,7 +73,7 @@ def markdown(summary: RunSummary) -> str:
         shown = [[row["rank"], row["title"], row["item_id"]] for row in summary.sample.recommendations]
         liked = ", ".join(f"*{_cell(title)}*" for title in summary.sample.history)
         parts += ["## Recommendations for a sample user", _table(["#", "title", "item"], shown)]
-        parts += [f"User `{summary.sample.user}`, who last liked {liked}."]
+        parts += [f"User `{summary.sample.user}`{f', who last liked {liked}' if liked else ''}."]
     if summary.rows:
         names = list(summary.rows[0])
         parts += ["## Rows", _table(names, [[row.get(name, "") for name in names] for row in summary.rows])]

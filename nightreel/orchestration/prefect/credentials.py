@@ -68,4 +68,6 @@ def of_server(state: Path, port: int) -> dict[str, str]:
         SERVER: auth_string(state),
         "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": own,
+        # The page asks the server it came from, under whatever name and port it was opened.
+        "PREFECT_SERVER_UI_API_URL": "/api",
     }

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from nightreel.data.contract import verdicts
 from nightreel.data.contract.tables import EVENTS, EVENTS_WITHOUT_ITEM, VALUE_BOUNDS
 from nightreel.data.privacy import load_key, pseudonym
 from nightreel.errors import UserError
@@ -30,7 +31,6 @@ from nightreel.stage import state_directory
 LIKED = {"play": -math.inf, "like": -math.inf, "favorite": -math.inf, "share": -math.inf, "watch": 0.5, "rating": 3.0}
 """Events that count as newest events of the history, with the least value; without a value they count."""
 DISLIKED = ("dislike", "skip")
-LEAST_RATING = 2.0  # ratings up to it count as a dislike
 SEEN = (*LIKED, "comment", "dislike", "skip")
 """Events after which an item is no longer new to the user."""
 RETENTION_S = 30 * 86_400.0
@@ -93,6 +93,7 @@ class Recent:
     Attributes:
         liked: They count as the newest events of the history, with `times` (epoch seconds).
         times: One for each of `liked`.
+        codes: One for each of `liked`: how, see nightreel.data.contract.verdicts.
         disliked: They are left out, and similar items move down.
         seen: They are left out where seen items are.
         revision: Grows with every change.
@@ -100,6 +101,7 @@ class Recent:
 
     liked: tuple[str, ...] = ()
     times: tuple[float, ...] = ()
+    codes: tuple[int, ...] = ()
     disliked: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()
     revision: int = 0
@@ -288,19 +290,20 @@ class RecentEvents:
 
 def _recent(rows: Sequence[tuple[int, str, str, float | None, float]]) -> Recent:
     """rows: number, item, event, value and time, oldest first. What was said last of an item counts."""
-    liked: dict[str, float] = {}
+    liked: dict[str, tuple[float, int]] = {}
     disliked: dict[str, None] = {}
     for _, item, event, value, moment in rows:
-        low = event == "rating" and value is not None and value <= LEAST_RATING
+        low = event == "rating" and value is not None and value <= verdicts.LOW
         if event in DISLIKED or low:
             liked.pop(item, None)
             disliked[item] = None
         elif event in LIKED and (value is None or value >= LIKED[event]):
             disliked.pop(item, None)
             liked.pop(item, None)
-            liked[item] = moment
+            liked[item] = moment, verdicts.code_of(event) if verdicts.favourable(event, value) else verdicts.NOTHING
     seen = tuple(dict.fromkeys(row[1] for row in rows))
-    return Recent(tuple(liked), tuple(liked.values()), tuple(disliked), seen, rows[-1][0])
+    times, codes = (tuple(each) for each in zip(*liked.values(), strict=True)) if liked else ((), ())
+    return Recent(tuple(liked), times, codes, tuple(disliked), seen, rows[-1][0])
 
 
 def pseudonym_key(folder: Path) -> bytes:

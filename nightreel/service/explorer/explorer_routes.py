@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from nightreel.bundle.item_facets import commonest
 from nightreel.errors import UserError
 from nightreel.reader.interests import interests
 from nightreel.reader.reader import Reader
@@ -58,19 +58,21 @@ def script() -> Response:
 
 @router.get("/explorer/choices")
 async def choices(request: Request) -> Response:
-    """Users to choose from, and the labels for the filters."""
+    """Users to choose from, the labels for the filters, and rules that match nothing."""
 
     def question(reader: Reader) -> dict[str, Any]:
         known = [] if reader.config["pseudonymised"] else reader.user_ids
         step = max(1, len(known) // SOME)
         return {
             "users": [known[at].as_py() for at in range(0, len(known), step)][:SOME],
-            "genres": _commonest(reader.facets.genres),
-            "media_types": _commonest(reader.facets.media_types),
+            "genres": commonest(reader.facets.genres, MOST_LABELS),
+            "media_types": commonest(reader.facets.media_types, MOST_LABELS),
             # The last of an item's languages is the one without its region.
-            "languages": _commonest([row[-1:] for row in reader.facets.languages]),
+            "languages": commonest([row[-1:] for row in reader.facets.languages], MOST_LABELS),
             "ages": bool(np.isfinite(reader.facets.min_ages).any()),
             "name": reader.config.get("name"),
+            "rules": len(reader.rules.rows) if reader.rules is not None else 0,
+            "unmatched_rules": [str(each) for each in reader.rules.unmatched] if reader.rules is not None else [],
         }
 
     answers: Answers = request.app.state.answers
@@ -141,8 +143,3 @@ async def other(request: Request, asked: Compared) -> Response:
 
 def _file(name: str, kind: str) -> Response:
     return Response((PAGE / name).read_bytes(), media_type=kind, headers=HEADERS)
-
-
-def _commonest(rows: Any) -> list[str]:
-    counts = Counter(label for row in rows for label in row)
-    return sorted(sorted(counts, key=lambda label: (-counts[label], label))[:MOST_LABELS])

@@ -5,6 +5,7 @@ Endpoint, region and credentials come from the standard AWS environment (AWS_END
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -13,7 +14,9 @@ from typing import Any
 
 import boto3
 import botocore.exceptions as faults
+import botocore.session
 from botocore.config import Config
+from botocore.loaders import Loader, create_loader
 
 from nightreel.loopback import is_loopback
 from nightreel.store.backends.base import Conflict, Missing, StoreError, Token, check_key
@@ -211,10 +214,24 @@ def _client(uri: str) -> Any:
         s3={"addressing_style": "path" if _own_endpoint() else "auto"},
     )
     try:
-        # A session of its own: boto3's shared one would keep the first credentials.
-        return boto3.session.Session().client("s3", region_name=_region(), config=settings)
+        return _session().client("s3", region_name=_region(), config=settings)
     except (faults.BotoCoreError, ValueError) as error:
         raise StoreError(f"{uri}: the AWS settings are invalid: {error}. Correct the AWS_… variables.") from error
+
+
+def _session() -> boto3.session.Session:
+    """A session of its own, because boto3's shared one would keep the first credentials.
+
+    The description of S3's interface is read from disk once in a process: it is what makes a session slow.
+    """
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _loader())
+    return boto3.session.Session(botocore_session=session)
+
+
+@functools.cache
+def _loader() -> Loader:
+    return create_loader()
 
 
 def _own_endpoint() -> str | None:

@@ -18,7 +18,7 @@ from nightreel.understanding.llm.client import LanguageModel
 from nightreel.understanding.llm.grounding import Unfit
 
 SYSTEM = (
-    "You order the items of a media catalogue for one person, from what that person took to. "
+    "You order the items of a media catalogue for one person, from what that person liked. "
     "Answer with the numbers of all candidates, each exactly once, the one that suits best first."
 )
 TOKENS = 6  # output tokens per candidate, including separators
@@ -47,7 +47,7 @@ def prompt_of(history: Sequence[str], candidates: Sequence[str]) -> str:
     """The history's newest items, oldest first, and the numbered candidates."""
     liked = "\n".join(f"- {line}" for line in history[-READ:]) or "- nothing yet"
     listed = "\n".join(f"{number}. {line}" for number, line in enumerate(candidates, 1))
-    return f"Took to, oldest first:\n{liked}\n\nCandidates:\n{listed}"
+    return f"Liked, oldest first:\n{liked}\n\nCandidates:\n{listed}"
 
 
 def permutation(answer: str, count: int) -> tuple[int, ...]:

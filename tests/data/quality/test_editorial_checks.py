@@ -11,7 +11,7 @@ import pytest
 from nightreel.data.contract.editorial_rules import SHAPES, kind_and_name
 from nightreel.data.contract.schema import ITEMS_SCHEMA, RULES_SCHEMA, SOURCE
 from nightreel.data.contract.tables import RULES
-from nightreel.data.quality.editorial_checks import mark_business_rules, unmet
+from nightreel.data.quality.editorial_checks import mark_business_rules, unmatched_warning
 
 MONDAY, TUESDAY = dt.datetime(2026, 11, 23, tzinfo=dt.UTC), dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
 ITEMS = pa.Table.from_pylist(
@@ -88,6 +88,8 @@ def test_targets() -> None:
 def test_what_no_item_is_or_has_is_told() -> None:
     rows = table({"rule": "hide", "target": "b"}, {"rule": "boost", "target": "genre:Crme"}, {"rule": "pin", "target": "a"},
                  {"rule": "max_per_genre", "value": 1.0})  # fmt: skip
-    told = unmet(rows, ITEMS)
-    assert told is not None and told.startswith("rules: 2 of 4 have a target that matches no item (b, genre:Crme)")
-    assert unmet(rows.slice(2), ITEMS) is None and unmet(rows.slice(4), ITEMS) is None
+    told = unmatched_warning(rows, ITEMS)
+    assert told is not None and told.startswith(
+        "rules: 2 of 4 have a target that matches no item (hide b, boost genre:Crme (similar: genre:Crime))."
+    )
+    assert unmatched_warning(rows.slice(2), ITEMS) is None and unmatched_warning(rows.slice(4), ITEMS) is None

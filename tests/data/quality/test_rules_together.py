@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from nightreel.bundle.item_facets import Facets
 from nightreel.data.contract.editorial_rules import comparable, kind_and_name
 from nightreel.data.contract.schema import ITEMS_SCHEMA, RULES_SCHEMA, SOURCE
-from nightreel.data.quality.editorial_checks import mark_business_rules, unmet
+from nightreel.data.quality.editorial_checks import mark_business_rules, unmatched_warning
 from nightreel.data.rules_together import RulesTogether
 from nightreel.errors import UserError
 from tests.support.datasets import prepare, write_dataset
@@ -75,7 +77,7 @@ def test_a_target_in_another_form_is_known(target: str) -> None:
         [row | {"source_file": "r", "source_row": 1} for row in rows(("hide", target))],
         pa.schema([*RULES_SCHEMA, *SOURCE]),
     )
-    assert mark_business_rules(table, ITEMS).clean.all() and unmet(table, ITEMS) is None
+    assert mark_business_rules(table, ITEMS).clean.all() and unmatched_warning(table, ITEMS) is None
     assert kind_and_name(target) == ("genre", comparable(NFC))
 
 
@@ -95,3 +97,26 @@ def test_a_night_whose_rules_leave_nothing_stops(tmp_path: Path) -> None:
     (tmp_path / "source/rules.csv").write_text(f"rule,target\n{every}")
     with pytest.raises(UserError, match=r"with rules\.csv row 80 .*i079.* no item may be shown"):
         prepare(tmp_path / "run", tmp_path / "source")
+
+
+def test_a_night_keeps_rules_that_match_nothing_and_says_so_wherever_warnings_are_shown(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "source")
+    pins = "".join(f"pin,i{n:03d},,,\n" for n in range(20))
+    (tmp_path / "source/rules.csv").write_text(
+        f"rule,target,value,starts_at,ends_at\nhide,genre:Sci-Fy,,,\n{pins}hide,i001,,2026-02-01,2026-01-01\n"
+    )
+    folder = prepare(tmp_path / "run", tmp_path / "source") / "data/validate"
+    assert pq.read_table(folder / "rules.parquet").num_rows == 21
+    warnings = json.loads((folder / "report.json").read_text())["warnings"]
+    unmatched = "rules: 1 of 21 have a target that matches no item (hide genre:Sci-Fy (similar: genre:Sci-Fi))."
+    assert any(each.startswith(unmatched) for each in warnings)
+    assert any("1 faulty row has no effect" in each and "rules.csv row 22" in each for each in warnings)
+
+
+def test_thousands_of_rules_are_checked_in_seconds() -> None:
+    n = 20_000
+    items = pa.table({"item_id": [f"i{at}" for at in range(n)], "genres": [["A"]] * n})
+    rules = [(("hide", f"i{at}", None, day(1 + at % 28), None)) for at in range(n)]
+    began = time.process_time()
+    assert RulesTogether(rows(*rules), items).too_many() == [n - 1]
+    assert time.process_time() - began < 20

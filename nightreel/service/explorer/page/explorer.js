@@ -100,17 +100,24 @@ function drawHistory() {
 
 // The list
 
+// What the list is limited to, and what happened in this visit: an explanation is of the same list.
+function filters() {
+  const named = (id) => ($(id).value ? [$(id).value] : []);
+  return {
+    genres: named("genre"), languages: named("language"), media_types: named("media"),
+    audience_age: $("age").value ? Number($("age").value) : null,
+    liked: state.liked.map((item) => item.item_id), skipped: state.skipped.map((item) => item.item_id),
+  };
+}
+
 async function refresh() {
   drawHistory();
   drawVisit();
   if (pending) pending.abort();
   pending = new AbortController();
-  const named = (id) => ($(id).value ? [$(id).value] : []);
   const options = {
-    ...who(), k: 12, shown: false, reasons: true, diversity: $("diversity").value / 100, freshness: $("freshness").value / 100,
-    genres: named("genre"), languages: named("language"), media_types: named("media"),
-    audience_age: $("age").value ? Number($("age").value) : null,
-    liked: state.liked.map((item) => item.item_id), skipped: state.skipped.map((item) => item.item_id),
+    ...who(), ...filters(), k: 12, shown: false, reasons: true,
+    diversity: $("diversity").value / 100, freshness: $("freshness").value / 100,
   };
   try {
     const began = performance.now();
@@ -222,20 +229,19 @@ function showDetail(...parts) {
 async function explain(item) {
   choose(item, "Why this?");
   const past = state.known ? { user: state.user } : { history: state.history.map((each) => each.item_id).join(",") };
+  const given = Object.entries({ ...past, ...filters() }).filter(([, value]) => String(value ?? "").length);
   try {
-    const explanation = await query("/explain", { item: item.item_id, ...past });
+    const explanation = await query("/explain", { item: item.item_id, ...Object.fromEntries(given) });
     const bar = (reason) => element("li", { class: "bar" }, element("span", {}, reason.text),
       reason.share ? element("b", {}, `${Math.round(100 * reason.share)}%`) : null,
       reason.share ? element("i", { "--share": `${100 * reason.share}%`, "aria-hidden": "true" }) : null);
-    const lost = explanation.evidence.filter((each) => each.drop > 0);
     const place = (rank) => (rank ? `rank ${rank}` : "not a candidate");
     showDetail(
       element("strong", {}, explanation.title), element("p", { class: "quiet" }, `${explanation.rank ? `rank ${explanation.rank}` : "not"} among the model's candidates${explanation.left_out === "rule" ? ", hidden by a rule" : ""}`),
       element("h3", {}, "Reasons"), element("ul", {}, ...explanation.reasons.map(bar)),
-      lost.length ? element("h3", {}, "Rank without this item in the history") : null,
-      lost.length ? element("ul", {}, ...lost.map((each) => element("li", { class: "bar" },
-        element("span", {}, each.title), element("b", {}, place(each.rank))))) : null,
-      state.liked.length ? element("p", { class: "quiet" }, "This visit's likes are not included.") : null);
+      explanation.evidence.length ? element("h3", {}, "Rank without this item in the history") : null,
+      explanation.evidence.length ? element("ul", {}, ...explanation.evidence.map((each) => element("li", { class: "bar" },
+        element("span", {}, each.title), element("b", {}, place(each.rank))))) : null);
   } catch (problem) {
     showProblem(problem);
   }
@@ -301,6 +307,12 @@ function fill(id, values, box) {
   if (box) $(box).hidden = values.length < 2;
 }
 
+function drawUnmatched(count, unmatched) {
+  const named = unmatched.slice(0, 5).join(", ") + (unmatched.length > 5 ? ", …" : "");
+  $("unmatched").textContent = `${unmatched.length} of ${count} editorial rules match no item and have no effect: ${named}`;
+  $("unmatched").hidden = !unmatched.length;
+}
+
 async function begin() {
   try {
     await status();
@@ -315,6 +327,7 @@ async function begin() {
     fill("language", choices.languages, "language-box");
     fill("media", choices.media_types, "media-box");
     $("age-box").hidden = !choices.ages;
+    drawUnmatched(choices.rules, choices.unmatched_rules);
     if (choices.users.length) await pick(choices.users[0]);
     else invent();
   } catch (problem) {

@@ -12,7 +12,6 @@ import pytest
 
 from nightreel.bundle import editorial_rules
 from nightreel.bundle.item_facets import Facets
-from nightreel.bundle.item_table import ItemTable
 from nightreel.data.contract.schema import RULES_SCHEMA
 from nightreel.data.histories import Histories
 from nightreel.errors import UserError
@@ -23,21 +22,13 @@ from nightreel.models.training.lambdamart import fit_lambdamart
 from nightreel.models.training.training_examples import examples
 from nightreel.models.training.training_positions import tail, without_tail
 from nightreel.reader.explain.contributions import contributions, without_each
-from nightreel.reader.explain.explanations import evidence, votes
-from nightreel.reader.explain.leave_one_out import measured
+from nightreel.reader.explain.leave_one_out import Effects
+from nightreel.reader.explain.votes import votes
 from nightreel.reader.reader import Reader
 from nightreel.reader.slate import Question
 from tests.support import planted
 from tests.support.bundles import UNTIL, reseal, taste, write_bundle
 from tests.support.settings import settings
-
-TABLE = ItemTable(
-    tuple(f"i{n}" for n in range(planted.ITEMS)), tuple(f"Story {n}" for n in range(planted.ITEMS)),
-    ((),) * planted.ITEMS, np.zeros(planted.ITEMS, bool), np.full(planted.ITEMS, -np.inf),
-    np.full(planted.ITEMS, np.inf),
-)  # fmt: skip
-
-NONE = np.zeros(planted.ITEMS, bool)
 
 
 @pytest.fixture(scope="module")
@@ -77,14 +68,11 @@ def test_without_the_named_evidence_an_item_falls_further_than_without_random_ev
         items = engine.top_k(past, past.last_times, 3, exclude=past, hidden=None)[0][0].astype(np.int64)
         found = votes(engine, question, items, None)
         for at, item in enumerate(items.tolist()):
-            chosen = evidence(found, at, 1)
-            others = rng.permutation(past.items[past.items != chosen[0]])[:3]
-            drops = {
-                each.item_id: each.drop
-                for each in measured(engine, question, item, np.concatenate([chosen, others]), (NONE, NONE), TABLE)[2]
-            }
-            named.append(drops[f"i{chosen[0]}"])
-            random.append(np.mean([drops[f"i{other}"] for other in others]))
+            chosen = found.history[found.evidence(at, 1, np.ones(len(found.history), bool))]
+            left_out = np.concatenate([chosen, rng.permutation(past.items[past.items != chosen[0]])[:3]])
+            drops = Effects.measured(engine, question, np.array([item]), left_out, (None, None), 60).drops[:, 0]
+            named.append(drops[0])
+            random.append(drops[1:].mean())
     difference = np.array(named) - np.array(random)
     error = difference.std(ddof=1) / np.sqrt(len(difference))
     assert np.mean(named) > 0 and difference.mean() > 3 * error, (np.mean(named), np.mean(random), error)
@@ -118,12 +106,12 @@ def test_each_item_of_a_list_says_why(reader: Reader) -> None:
     listed = reader.recommend("u001", k=5, reasons=True)
     history = {f"i{i:03d}" for i in reader.users.histories[1][0]}
     for each in listed:
-        for reason in each.reasons[:3]:
-            named = 0 if reason.kind == "popular" else 2
-            assert set(reason.items) <= history and len(reason.items) == named
+        for reason in each.reasons[:-1]:
+            assert set(reason.items) <= history and bool(reason.items) == (reason.kind != "popular")
             assert all(reader.items.titles[reader.items.require(i)] in reason.text for i in reason.items)
-        assert {reason.kind for reason in each.reasons} == {"behaviour", "content", "popular", "genre"}
-        assert sum(reason.share for reason in each.reasons) == pytest.approx(1.0)
+        kinds = [reason.kind for reason in each.reasons]
+        assert {"behaviour", "content"} & set(kinds) and {"popular", "genre"} <= set(kinds)
+        assert 0.5 < sum(reason.share for reason in each.reasons) <= 1.0 + 1e-9
         genres = [reason for reason in each.reasons if reason.kind == "genre"]
         assert genres[0].words == ("Sci-Fi",) and set(genres[0].items) <= history
     assert [each.item_id for each in listed] == [each.item_id for each in reader.recommend("u001", k=5)]
@@ -167,7 +155,7 @@ def test_facets_are_read_once_and_empty_where_a_column_is_missing(tmp_path: Path
 def test_reasons_of_an_empty_history_need_no_evidence(reader: Reader) -> None:
     past = Histories.from_rows([([], [])])
     found = votes(reader.engine, Question(past, None, np.array([np.nan]), np.array([np.nan])), np.array([0, 1]), None)
-    assert len(found.history) == 0 and evidence(found, 0, 3).tolist() == []
+    assert len(found.history) == 0 and found.evidence(0, 3, np.empty(0, bool)) == []
 
 
 @pytest.mark.parametrize("who", [{"user": "u001"}, {"user": "nobody"}, {"history": []}, {"history": ["i001", "i007"]}])
