@@ -127,6 +127,10 @@ def test_connections_are_limited_in_number_and_time(tmp_path: Path, monkeypatch:
         port = int(served.url.rpartition(":")[2])
         slow = said(port, b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
         assert slow.startswith(b"HTTP/1.1 408 ") and b'{"error": "No complete request came within 1 seconds."}' in slow
+        assert b"\r\nx-request-id: " in slow
+        whole = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        second = said(port, whole + whole[:-2] + b"X-Slow: ")
+        assert second.startswith(b"HTTP/1.1 200 OK") and b"HTTP/1.1 408 " in second, "on a kept connection, too"
         body = said(port, b"POST /recommend HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
         assert body.startswith(b"HTTP/1.1 408 ") and b"No part of the request body came" in body
         nonsense = said(port, b"\x16\x03\x01 nonsense\r\n\r\n")

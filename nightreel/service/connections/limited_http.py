@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from functools import cache
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from nightreel.service.options import Options
@@ -32,7 +34,7 @@ class LimitedHttp(H11Protocol):
         """Wait for the head of a request."""
         super().connection_made(transport)
         self._too_many = len(self.connections) > _options().connections
-        self._head = self.loop.call_later(_options().header_s, self._too_slow)
+        self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
         """Refuse what comes through a connection beyond the limit; not earlier, since closing a connection with unread
@@ -48,14 +50,20 @@ class LimitedHttp(H11Protocol):
         super().connection_lost(exc)
 
     def handle_events(self) -> None:
-        """As uvicorn does; a request's head ends the wait for one."""
+        """As uvicorn does; a request's head ends the wait for one, the first bytes of another begin the next wait."""
         super().handle_events()
-        if self.cycle is not None:
+        if self.conn.their_state is not h11.IDLE:
             self._came()
+        elif self.conn.trailing_data[0]:
+            self._wait_for_head()
 
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP is told as every other error is."""
         self._refuse(400, "This is not a valid HTTP/1.1 request.")
+
+    def _wait_for_head(self) -> None:
+        if self._head is None:
+            self._head = self.loop.call_later(_options().header_s, self._too_slow)
 
     def _came(self) -> None:
         if self._head is not None:
@@ -71,5 +79,6 @@ class LimitedHttp(H11Protocol):
             return
         content = json.dumps({"error": text}).encode()
         head = f"HTTP/1.1 {code} {PHRASES[code]}\r\ncontent-type: application/json\r\nconnection: close\r\n"
+        head += f"x-request-id: {secrets.token_hex(8)}\r\n"
         self.transport.write(f"{head}content-length: {len(content)}\r\n\r\n".encode() + content)
         self.transport.close()
