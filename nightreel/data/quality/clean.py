@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,9 +154,8 @@ def clean_tables(snapshot: SnapshotTables, window_s: float, forgotten: Sequence[
 def _rejected_items(rejected: pa.Table) -> list[str]:
     """Ids of the items that could not be typed, as far as their rows tell."""
     own = rejected.filter(pc.equal(rejected["table"], "items"))
-    rows = zip(own["column"].to_pylist(), own["row"].to_pylist(), strict=True)
-    ids = (json.loads(row).get("item_id") for column, row in rows if column not in ("", "item_id"))
-    return [str(id_) for id_ in ids if id_ is not None]
+    ids: list[str] = own["item_id"].filter(pc.not_equal(own["column"], "item_id")).drop_null().to_pylist()
+    return ids
 
 
 def _ends(events: pa.Table, clock: str) -> float:
