@@ -17,7 +17,7 @@ from nightreel.content.encoders.registry import resolve_encoder
 from nightreel.content.training.fit_vectors import FitInputs, fit_content
 from nightreel.data.dataset import Dataset, load_dataset
 from nightreel.errors import UserError
-from nightreel.evaluation.validation import CONTENT, LEAVE_LAST_OUT, content_quality, fold_task, gate_fold, judge_of
+from nightreel.evaluation.validation import CONTENT, LEAVE_LAST_OUT, compare_content, fold_task, gate_fold, judge_of
 from nightreel.models.catalogue import catalogue_of
 from nightreel.models.registry import require_known
 from nightreel.models.training.model_selection import Trial, initial_params, select_models
@@ -41,7 +41,7 @@ def content_inputs(data: Dataset, settings: Settings, validator: Validator) -> F
         n_items=data.n_items,
         texts=(ITEMS, UNDERSTOOD),
         settings=resolve_encoder(settings, ITEMS),
-        quality=lambda vectors: content_quality(data, vectors, settings, validator),
+        compare=partial(compare_content, data, settings, validator),
         used=CONTENT in settings.finetune.members,
     )
 

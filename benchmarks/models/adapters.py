@@ -66,12 +66,12 @@ def compare(rank: int) -> Table:
         "method", "learning rate", "weights trained", "NDCG@10", "CPU s", title="Fine-tuning the content encoder"
     )
     base = np.load("data/embed/vectors.npy")
-    table.add_row("as it is", "", "0", f"{content_quality(data, base, settings, judge):.4f}", "")
+    table.add_row("as it is", "", "0", f"{content_quality(data, base, settings, judge).mean:.4f}", "")
     for method, rates in WAYS.items():
         for rate in rates:
             embed = changed(settings, method=method, learning_rate=rate, rank=rank, alpha=2 * rank)
             vectors, seconds = vectors_of(data, settings, embed)
-            quality = content_quality(data, vectors, settings, judge)
+            quality = content_quality(data, vectors, settings, judge).mean
             count = trained(embed, settings.finetune.encoder_steps)
             table.add_row(method, f"{rate:g}", f"{count:,}", f"{quality:.4f}", f"{seconds:.0f}")
             print(f"{method} {rate:g}: {quality:.4f}", flush=True)

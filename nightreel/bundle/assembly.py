@@ -65,7 +65,8 @@ def write_ratings(folder: Path, known: Rated, data: Dataset, choices: SelectedPa
         return
     folder.mkdir(parents=True)
     config = RatingConfig.model_validate(choices.ratings)
-    for name, array in RatingModel.fit(known, data.n_users, data.n_items, config).arrays().items():
+    model = RatingModel.fit(known, data.n_users, data.n_items, config).with_users(data.users_by_id)
+    for name, array in model.arrays().items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
 
@@ -94,11 +95,13 @@ def assemble(
     """
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(data.items, folder / "items.parquet")
-    pq.write_table(pa.table({"user_id": pa.array(data.user_ids, pa.string())}), folder / "users.parquet")
-    write_histories(folder / "histories", known[0])
-    if known[0].negatives is not None:
-        write_histories(folder / "negatives", known[0].negatives)
-    write_histories(folder / "seen", known[1])
+    users = [data.user_ids[user] for user in data.users_by_id]
+    histories, seen = (each.take(data.users_by_id) for each in known)
+    pq.write_table(pa.table({"user_id": pa.array(users, pa.string())}), folder / "users.parquet")
+    write_histories(folder / "histories", histories)
+    if histories.negatives is not None:
+        write_histories(folder / "negatives", histories.negatives)
+    write_histories(folder / "seen", seen)
     write_vectors(folder, vectors, config.get("vector_index"), same_items(base, data.items))
     engine.save(folder)
     write_contexts(folder, known[0], data.clock == "time")

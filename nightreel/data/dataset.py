@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from nightreel.data.contract.schema import CLEAN_EVENTS, ITEMS_SCHEMA, USERS_SCHEMA, present, read_strict
 from nightreel.data.contract.verdicts import Codes, Verdicts
-from nightreel.data.histories import FloatArray, Histories, ItemArray
+from nightreel.data.histories import FloatArray, Histories, IntArray, ItemArray
 from nightreel.data.splits import PARTS, Fold
 from nightreel.errors import UserError
 from nightreel.stage import read_json
@@ -28,6 +28,7 @@ Ratings = tuple[ItemArray, ItemArray, npt.NDArray[np.float32], FloatArray]
 class Dataset:
     """Clean items, users and events. Item index = row of `items`; user index = position in `user_ids`.
 
+    items: in the order of their ids; user_ids: in the order of their first events;
     events: the clean events table (schema.CLEAN_EVENTS), sorted by user, time and source order;
     folds: part of each event (splits.TRAIN, VALID, TEST, UNUSED) by fold name, int8 [events];
     data_until: where several users' events end (see log_end.data_end), epoch seconds; without a clock the last
@@ -52,6 +53,16 @@ class Dataset:
     @property
     def n_items(self) -> int:
         return int(self.items.num_rows)
+
+    @cached_property
+    def users_by_id(self) -> IntArray:
+        """[users] user indices in ascending order of the ids: the order in which a bundle has its users."""
+        return np.array(sorted(range(self.n_users), key=self.user_ids.__getitem__), np.int64)
+
+    @cached_property
+    def bundle_rows(self) -> IntArray:
+        """[users] row of each user in a bundle."""
+        return np.argsort(self.users_by_id)
 
     @property
     def item_ids(self) -> list[str]:

@@ -15,6 +15,10 @@ from nightreel.data.contract.verdicts import DISLIKED, NOTHING, UNKNOWN
 IntArray = npt.NDArray[np.int64]
 ItemArray = npt.NDArray[np.int32]
 FloatArray = npt.NDArray[np.float64]
+Hashes = npt.NDArray[np.uint64]
+FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+STEP = np.uint64(0x9E3779B97F4A7C15)
+"""Constants of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
 
 
 USUAL, HEAVY = 0.95, 10.0
@@ -194,3 +198,44 @@ class Histories:
         if not pairs:
             return cls(indptr, np.empty(0, np.int32), np.empty(0))
         return cls(indptr, np.concatenate([i for i, _ in pairs]), np.concatenate([t for _, t in pairs]))
+
+
+def users_in_order(
+    user: npt.NDArray[np.integer[Any]], time: FloatArray, columns: Sequence[npt.NDArray[np.number[Any]]]
+) -> npt.NDArray[np.int64]:
+    """Users by the time of their first event, of equal times by what their events are: never by what they are called.
+
+    All that is drawn, sampled or added up over users follows this order. By name, a new pseudonym key or other user ids
+    would draw other samples of the same data, and so give other lists. Users whose events are all equal keep the order
+    of their numbers, which makes no difference.
+
+    Args:
+        user: [n] number of each event's user, from 0, ascending; every number has an event.
+        time: [n] of each event, ascending within a user.
+        columns: [n] each: what else tells events apart, none of it depending on users' names.
+
+    Returns:
+        [users] their numbers, in order.
+
+    Example:
+        >>> users_in_order(np.array([0, 1, 1]), np.array([7.0, 5.0, 9.0]), [np.array([3, 3, 3])]).tolist()
+        [1, 0]
+    """
+    starts = np.flatnonzero(np.diff(user, prepend=-1))
+    event = (np.arange(len(user)) - np.repeat(starts, np.diff(starts, append=len(user)))).astype(np.uint64) * STEP
+    for column in (time, *columns):
+        event = _mixed(event ^ _bits(column))
+    digest = np.add.reduceat(event, starts) if len(starts) else event
+    return np.lexsort((digest, time[starts]))
+
+
+def _bits(column: npt.NDArray[np.number[Any]]) -> Hashes:
+    """Numbers as whole ones; equal cells are equal, and NaN is one of them."""
+    return (np.nan_to_num(column.astype(np.float64), nan=-1.5) + 0.0).view(np.uint64)
+
+
+def _mixed(numbers: Hashes) -> Hashes:
+    """SplitMix64's finaliser: each bit of a number changes half of the result's."""
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * FIRST
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * SECOND
+    return numbers ^ (numbers >> np.uint64(31))

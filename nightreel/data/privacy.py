@@ -27,6 +27,11 @@ EVENT_NAME = re.compile(r"^[^\W\d]{1,30}$")
 """An unknown type of event that is one word, such as `click`; anything else may come from a shifted column."""
 HARMLESS = re.compile(r"^[\d\s:.,+\-/TZ]*$")
 """Texts that look like a number or a time."""
+PLAIN = re.compile(
+    r"^\s*([+-]?\d{0,6}([.,]\d{1,9})?%?|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d{1,2}(:\d{1,2}([.,]\d+)?)?)?"
+    r"\s*(Z|[+-]\d{2}:?\d{2})?)\s*$"
+)
+"""Short numbers and dates: what a faulty number or time may be shown as, since nobody is identified by it."""
 USER_ID = "[masked: a user id]"
 """What stands in place of a user id in a wrong column."""
 LONGEST = 60
@@ -110,7 +115,8 @@ def redacted(
     row: Mapping[str, Any], faulty: str, *, private: bool, table: str = "events", persons: Persons = NOBODY
 ) -> str:
     """A quarantined row as JSON. `private` hides all that could identify a user: free text becomes its length; an
-    invalid text, and a user id in a wrong column, becomes a mask that can't be taken for a value.
+    invalid text that is no short number or date, and a user id in a wrong column, becomes a mask that can't be taken
+    for a value.
 
     Args:
         row: Its cells; user_id is a pseudonym, unless it is the faulty column.
@@ -135,10 +141,11 @@ def _private(name: str, cell: Any, faulty: str, persons: Persons) -> Any:
         return USER_ID
     if name == "item_id" or (name == "event" and text and EVENT_NAME.match(cell)):
         return _short(cell)
-    if text and (name == faulty or (name in SHOWN and not HARMLESS.match(cell))):
-        return f"[masked: {_shape(cell)}]"
-    if name in SHOWN:
+    harmless = PLAIN if name == faulty else HARMLESS
+    if name in SHOWN and (not text or (harmless.match(cell) and not persons.masks(cell))):
         return _short(cell)
+    if text and (name == faulty or name in SHOWN):
+        return f"[masked: {_shape(cell)}]"
     return f"[{len(cell)} characters]" if text else "[hidden]"
 
 

@@ -49,7 +49,8 @@ def rating_errors(
         return {"not measured": "no ratings"}
     if any(head is None for *_, head in asked):
         return {"not measured": "too few ratings to select a rating model, or all ratings are equal"}
-    pairs = [(rated, head.predict) for rated, _, head in asked if head is not None]
+    # A bundle has its users in the order of their ids.
+    pairs = [(rated, head.with_users(data.bundle_rows).predict) for rated, _, head in asked if head is not None]
     if not sum(len(rated) for rated, _ in pairs):
         return {"not measured": "no test ratings of users with earlier ratings"}
     return {

@@ -8,12 +8,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from nightreel.content.comparison import ContentComparison
 from nightreel.data.dataset import Dataset
 from nightreel.data.histories import FloatArray, Histories, ItemArray
 from nightreel.evaluation.metrics.ranking import Truth, per_user
 from nightreel.models.catalogue import catalogue_of
 from nightreel.models.training.fold_task import Cuts, Task, leave_last_out_task, task_in_time
 from nightreel.models.training.model_selection import initial_params, try_member
+from nightreel.models.training.one_standard_error import PositionScores, clearly_better
 from nightreel.models.training.training_examples import Validator
 from nightreel.settings import Finetune, Settings
 from nightreel.stage import read_json
@@ -52,11 +54,18 @@ def judge_of(data: Dataset) -> Validator:
     return Validator(ndcg, data.exclude_seen, data.clock == "time", threads)
 
 
-def content_quality(data: Dataset, vectors: Vectors, settings: Settings, judge: Validator) -> float:
+def content_quality(data: Dataset, vectors: Vectors, settings: Settings, judge: Validator) -> PositionScores:
     """Validation NDCG@10 of content kNN on the gate's latest fold, with its best parameters."""
     base, task = (
         initial_params(settings.finetune, "base", "last_event"),
         fold_task(data, gate_fold(data), settings.finetune),
     )
-    _, trials = try_member(CONTENT, task, catalogue_of(data.items, vectors), base, settings.finetune, judge)
-    return max(float(trial["ndcg@10"]) for trial in trials)
+    return try_member(CONTENT, task, catalogue_of(data.items, vectors), base, settings.finetune, judge).scores
+
+
+def compare_content(
+    data: Dataset, settings: Settings, judge: Validator, before: Vectors, after: Vectors
+) -> ContentComparison:
+    """Compare two sets of content vectors by `content_quality`."""
+    ours, theirs = (content_quality(data, vectors, settings, judge) for vectors in (after, before))
+    return ContentComparison(theirs.mean, ours.mean, clearly_better(ours, theirs))

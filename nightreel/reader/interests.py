@@ -79,7 +79,9 @@ def write_keywords(folder: Path, data: Dataset, understood: Path, searches: Path
     rarity = {word: float(np.log1p(len(rows) / items)) for word, items in held.items()}
     keywords = [{"words": list(own), "weights": [score * rarity[word] for word, score in own.items()]} for own in rows]
     pq.write_table(pa.Table.from_pylist(keywords, KEYWORDS_SCHEMA), folder / KEYWORDS, compression="zstd")
-    pq.write_table(read_strict(searches, SEARCHES_SCHEMA), folder / SEARCHES, compression="zstd")
+    own = read_strict(searches, SEARCHES_SCHEMA)
+    users = pa.array(data.bundle_rows[own["user"].to_numpy()], pa.int32())
+    pq.write_table(own.set_column(0, "user", users), folder / SEARCHES, compression="zstd")
 
 
 def _scored(row: dict[str, Any], labels: Sequence[str]) -> dict[str, float]:

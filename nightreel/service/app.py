@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -39,8 +40,11 @@ def build(options: Options | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with LiveReader(chosen.store, channel=chosen.channel, every_s=chosen.refresh_s) as live:
             app.state.answers, app.state.beside = Answers(live, chosen, metrics), Beside(chosen)
-            app.state.slates = SlateLog(Path(chosen.slates), chosen.channel, metrics) if chosen.slates else None
+            app.state.slates = _slates(chosen, metrics)
+            forgetting = asyncio.create_task(app.state.log.forget_while_running()) if app.state.log else None
             yield
+            if forgetting is not None:
+                forgetting.cancel()
             app.state.answers.close()
             app.state.beside.close()
             if app.state.slates:
@@ -78,6 +82,14 @@ def _recent(chosen: Options) -> RecentEvents | None:
     path = Path(chosen.recent)
     key = pseudonym_key(path.parent)
     return RecentEvents(path, key, retention_s=chosen.retention_days * 86_400)
+
+
+def _slates(chosen: Options, metrics: Metrics) -> SlateLog | None:
+    """The log of served lists; its workers share the key of the recent events."""
+    if chosen.slates is None:
+        return None
+    key = pseudonym_key(Path(chosen.recent).parent) if chosen.recent is not None else None
+    return SlateLog(Path(chosen.slates), chosen.channel, metrics, key)
 
 
 def _no_room(request: Request, error: Exception) -> JSONResponse:

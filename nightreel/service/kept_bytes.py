@@ -29,9 +29,8 @@ class KeptBytes:
         return self._bytes
 
     def get(self, edition: str, key: Hashable) -> Any:
-        """What was kept under a key for a version's edition; None if there is nothing."""
-        if edition != self._edition:
-            return None
+        """What was kept under a key for a version's edition, the present one; None if there is nothing."""
+        self._follow(edition)
         found = self._kept.get(key)
         if found is None:
             return None
@@ -39,10 +38,8 @@ class KeptBytes:
         return found[0]
 
     def put(self, edition: str, key: Hashable, value: Any, size: int) -> None:
-        """Keep a value. size: its bytes, and its key's."""
-        if edition != self._edition:
-            self._kept.clear()
-            self._edition, self._bytes = edition, 0
+        """Keep a value of the present edition. size: its bytes, and its key's."""
+        self._follow(edition)
         before = self._kept.pop(key, None)
         if before is not None:
             self._bytes -= before[1]
@@ -53,3 +50,8 @@ class KeptBytes:
         self._bytes += size
         while self._bytes > self._most:
             self._bytes -= self._kept.popitem(last=False)[1][1]
+
+    def _follow(self, edition: str) -> None:
+        if edition != self._edition:
+            self._kept.clear()
+            self._edition, self._bytes = edition, 0

@@ -47,7 +47,7 @@ class Remembered:
         if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] not in KEPT:
             await self.app(scope, receive, send)
             return
-        key = (self.state.answers.live.reader.edition, scope["path"], scope["query_string"])
+        key = (self._edition, scope["path"], scope["query_string"])
         found = self.kept.get(key[0], key[1:])
         if found is None or (found[1].user is not None and self._revision(found[1].user) != found[1].revision):
             await self._asked(key, scope, receive, send)
@@ -61,6 +61,10 @@ class Remembered:
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})
+
+    @property
+    def _edition(self) -> str:
+        return str(self.state.answers.live.reader.edition)
 
     def _revision(self, user: str) -> int:
         return 0 if self.state.log is None else int(self.state.log.revision(user))
@@ -76,8 +80,14 @@ class Remembered:
 
         await self.app(scope, receive, sending)
         content = b"".join(parts)
-        # The version may have changed meanwhile: the response names the version that it comes from. A list that was
-        # drawn at random is not kept: its route says nothing of what it depends on.
+        # A list that was drawn at random is not kept: its route says nothing of what it depends on. Nor is an answer
+        # whose version is gone by now, or lost an item meanwhile.
         listed = scope.get(KEEP, PLAIN if key[1] in ("/similar", "/search") else None)
-        if code == 200 and listed and content.startswith(b'{"version":"' + key[0].partition(".")[0].encode()):
+        if code == 200 and listed and self._edition == key[0] and _understood(key[2]):
             self.kept.put(key[0], key[1:], (content, listed), len(content) + len(key[2]))
+
+
+def _understood(query: bytes) -> bool:
+    """Whether every part of a query is a parameter. Routes pass over other parts, such as the last one of `k=3&`: kept
+    by their text, they would fill the cache with one answer under any number of names."""
+    return not query or all(b"=" in part for part in query.split(b"&"))

@@ -92,7 +92,7 @@ def feedback(request: Request, given: schemas.FeedbackRequest) -> Response:
     if log is None:
         return JSONResponse({"error": "This service does not store feedback. Start it with --feedback FOLDER."}, 404)
     answers: Answers = request.app.state.answers
-    return JSONResponse(log.keep(given.events, answers.live.reader))
+    return JSONResponse(log.keep(given.events, answers.live.reader, request.app.state.slates))
 
 
 async def _listed(request: Request, wanted: ListRequest, *, keep: bool) -> Response:

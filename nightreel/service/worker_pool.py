@@ -51,7 +51,8 @@ class Answers:
             self._metrics.cached.inc()
             return bytes(found)
         content = await self._computed(lambda: encoded(question(reader)))
-        if key is not None:
+        # Meanwhile the version may be gone, or an item withdrawn: then nobody will ask for this answer again.
+        if key is not None and self.live.reader.edition == edition:
             self.kept.put(edition, key, content, len(content) + len(str(key)))
         return content
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from nightreel.bundle.editorial_rules import rows_of
 from nightreel.data.contract.schema import ERASURES_SCHEMA, ITEMS_SCHEMA, RULES_SCHEMA, SET_ASIDE, SOURCE, read_strict
@@ -64,7 +65,6 @@ def _rights(items: pa.Table, clean: np.ndarray[Any, np.dtype[np.bool_]], rejecte
 
 def _rejected(rejected: pa.Table) -> Iterator[dict[str, Any]]:
     """Cells of items' rows that have an id and a cell of the wrong type."""
-    for table, cells in zip(rejected["table"].to_pylist(), rejected["row"].to_pylist(), strict=True):
-        row = json.loads(cells) if table == "items" and cells else {}
-        if row.get("item_id"):
-            yield row | {"item_id": str(row["item_id"])}
+    for row in rejected.filter(pc.equal(rejected["table"], "items")).to_pylist():
+        if row["item_id"]:
+            yield json.loads(row["row"]) | {"item_id": row["item_id"]}

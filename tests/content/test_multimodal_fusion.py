@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nightreel.content.modalities import read_media_vectors
+from nightreel.content.comparison import ContentComparison
+from nightreel.content.modalities import Vectors, read_media_vectors
 from nightreel.content.training.fit_vectors import ContentVectors, FitInputs, fuse_media
 from nightreel.content.training.multimodal_fusion import TEXT, Fused, Scale, dropped, learn_fusion
 from nightreel.data.histories import Histories
@@ -150,6 +151,10 @@ def test_vectors_of_two_lengths_are_refused(tmp_path: Path) -> None:
         read_media_vectors(path)
 
 
+def compare(before: Vectors, after: Vectors) -> ContentComparison:
+    return ContentComparison(nearness(before), nearness(after), nearness(after) > nearness(before))
+
+
 @pytest.fixture
 def lesson(tmp_path: Path) -> FitInputs:
     """Histories of one taste each, over items with sound and pictures."""
@@ -157,7 +162,7 @@ def lesson(tmp_path: Path) -> FitInputs:
     understood = table(tmp_path, given["sound"].tolist(), given["picture"].tolist())
     rows = [(np.flatnonzero(n % TASTES == TASTE).tolist(), list(range(N // TASTES))) for n in range(8)]
     wanted: Settings = settings(finetune={"fusion": SETTINGS.model_dump()})
-    return FitInputs(Histories.from_rows(rows), N, (tmp_path, understood), nearness, wanted, True)
+    return FitInputs(Histories.from_rows(rows), N, (tmp_path, understood), compare, wanted, True)
 
 
 def test_what_ranks_validation_better_is_kept_and_saved(lesson: FitInputs, tmp_path: Path) -> None:
@@ -169,7 +174,7 @@ def test_what_ranks_validation_better_is_kept_and_saved(lesson: FitInputs, tmp_p
 
 def test_what_does_not_is_left(lesson: FitInputs, tmp_path: Path) -> None:
     text = ContentVectors(planted()[TEXT], "base", [], [])
-    worse = replace(lesson, quality=lambda vectors: -nearness(vectors))
+    worse = replace(lesson, compare=lambda before, after: compare(after, before))
     found = fuse_media(text, worse, tmp_path / "fusion")
     assert found.fitted == "base" and found.vectors is text.vectors and not (tmp_path / "fusion").exists()
     assert fuse_media(text, replace(lesson, used=False), tmp_path) is text

@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 import pytest
+from threadpoolctl import threadpool_limits
 
 from nightreel.data.histories import Histories
 from nightreel.models.base import Catalogue, Recommender
@@ -155,6 +156,37 @@ def test_fitted_twice_it_is_the_same(name: str, planted: Histories, catalogue: C
     assert first.keys() == second.keys()
     for array in first:
         np.testing.assert_array_equal(first[array], second[array])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_with_more_threads_it_is_the_same(name: str) -> None:
+    """Closed forms of a catalogue that is large enough for linear algebra to use them, networks of a small one. What
+    differs in the last bit grows in the rankers that learn from it."""
+    import torch
+
+    short = {"epochs": 1, "least_steps": 5, "iterations": 5}
+    config = CONFIGS[name].model_copy(update={n: v for n, v in short.items() if n in type(CONFIGS[name]).model_fields})
+    network = hasattr(config, "epochs")
+    rng, items = np.random.default_rng(3), 100 if network else 500
+    starts = rng.integers(0, items, items // 3)
+    rows = [((start + rng.permutation(20)) % items).tolist() for start in starts]
+    train = Histories.from_rows([(row, np.arange(1e9, 1e9 + 20).tolist()) for row in rows])
+    vectors = rng.normal(size=(items, 32)).astype(np.float32)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    genres = np.eye(5, dtype=np.float32)[np.arange(items) % 5]
+    catalogue = Catalogue(unit, genres, np.full(items, 2000.0, np.float32))
+    fitted, before = [], torch.get_num_threads()
+    for threads in (1, 2):
+        torch.set_num_threads(threads if network else 1)
+        try:
+            with threadpool_limits(1 if network else threads, user_api="blas"):
+                fitted.append(MODELS[name].fit(train, catalogue, config, clock=True).arrays())
+                assert torch.get_num_threads() == (threads if network else 1)
+        finally:
+            torch.set_num_threads(before)
+    assert fitted[0].keys() == fitted[1].keys()
+    for part in fitted[0]:
+        np.testing.assert_array_equal(fitted[0][part], fitted[1][part])
 
 
 @pytest.mark.parametrize("name", MODELS)

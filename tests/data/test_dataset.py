@@ -35,7 +35,10 @@ def dataset(folder: Path) -> Dataset:
 
 def test_histories_are_the_planted_rows_in_time_order(planted: Planted, dataset: Dataset) -> None:
     histories = dataset.positives(None)
-    assert dataset.user_ids == planted.user_ids and dataset.item_ids == planted.item_ids
+    firsts = {user: stamp for user, _, stamp in sorted(planted.rows, key=lambda row: -row[2])}
+    assert dataset.user_ids == sorted(firsts, key=firsts.__getitem__) and dataset.item_ids == planted.item_ids
+    assert [dataset.user_ids[user] for user in dataset.users_by_id] == planted.user_ids
+    assert [planted.user_ids[row] for row in dataset.bundle_rows] == dataset.user_ids
     assert len(histories) == dataset.n_users == 60 and len(histories.items) == len(planted.rows)
     for number, user in enumerate(dataset.user_ids):
         own = sorted((row for row in planted.rows if row[0] == user), key=lambda row: row[2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,7 @@ def test_long_and_broken_text_stays_readable() -> None:
 def test_a_mask_is_no_value_and_the_catalogue_is_shown() -> None:
     persons = privacy.Persons(frozenset({"ann", "i7"}), frozenset({"i7"}))
 
-    def shown(row: dict[str, object], faulty: str, table: str = "events") -> dict[str, object]:
+    def shown(row: Mapping[str, object], faulty: str, table: str = "events") -> dict[str, object]:
         text = privacy.redacted(row, faulty, private=True, table=table, persons=persons)
         return json.loads(text)  # type: ignore[no-any-return]
 
@@ -111,8 +112,23 @@ def test_a_mask_is_no_value_and_the_catalogue_is_shown() -> None:
         }
     assert shown({"event": "click"}, "event") == {"event": "click"}
     assert shown({"timestamp": "tomorrow", "value": "0.5"}, "value") == {
-        "timestamp": "[masked: aaaaaaaa]", "value": "[masked: 9.9]"
+        "timestamp": "[masked: aaaaaaaa]", "value": "0.5"
     }  # fmt: skip
+    for plain in (
+        "0,95",
+        "95%",
+        "-3",
+        "2026-13-45",
+        "31/12/2026 25:61",
+        "2026-02-30T10:00:00Z",
+        "2026-02-30 10:00+02:00",
+    ):
+        assert shown({"timestamp": plain}, "timestamp") == {"timestamp": plain}
+    for other in ("+49 170 1234567", "4915112345678", "ann@x.org", "i am 42", "12.5.6.7", "1990-01-01 ann"):
+        assert str(shown({"timestamp": other}, "timestamp")["timestamp"]).startswith("[masked: ")
+    numbered = privacy.Persons(frozenset({"42"}))
+    masked = privacy.redacted({"value": "42"}, "value", private=True, persons=numbered)
+    assert json.loads(masked) == {"value": "[masked: 99]"}, "it is the id of a user"
     assert shown({"timestamp": "2024-01-01 10:00", "event": "play"}, "event")["timestamp"] == "2024-01-01 10:00"
     row = {"genres": ["A"], "language": "tlh-", "description": "a story"}
     assert shown(row, "language", "items") == row

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,8 +65,47 @@ def test_two_processes_see_each_other_and_old_events_go(tmp_path: Path) -> None:
     two.add([Event("u", "b", "like")])
     now[0] += 60
     assert one.of("u").liked == ("b",)
-    one.forget_old()
+    two.add([Event("v", "c", "like", id="e1")])  # whoever tells something next deletes what is old
     assert one.erase(["u"]) == 1 and two.of("u").revision == 0
+    now[0] += 101
+    two.forget_old()
+    assert two.of("v").revision == one.revision("v") == 0 and two.add([Event("v", "c", "like", id="e1")]) == 1
+
+
+def test_thousands_of_old_events_go_in_small_steps_and_nothing_to_do_costs_nothing(tmp_path: Path) -> None:
+    now = [1e9]
+    recent = RecentEvents(tmp_path / "r.sqlite", KEY, retention_s=100, now=lambda: now[0])
+    recent.add([Event(f"u{n % 50}", f"i{n}", "like", id=str(n)) for n in range(3500)])
+    began = time.process_time()
+    for _ in range(200):
+        recent.forget_old()
+    assert time.process_time() - began < 1 and recent.revision("u1") > 0
+    now[0] += 200
+    recent.forget_old()
+    with sqlite3.connect(tmp_path / "r.sqlite") as database:
+        assert database.execute("SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM told)").fetchone() == (
+            0,
+            0,
+        )
+        for table, key in (("events", "number"), ("told", "id")):
+            plan = database.execute(f"EXPLAIN QUERY PLAN SELECT {key} FROM {table} WHERE time < 1").fetchall()
+            assert "INDEX" in str(plan)
+
+
+def test_an_impression_of_a_list_counts_once() -> None:
+    recent = RecentEvents(":memory:", KEY)
+    seen = Event("u", "a", "impression", slate="s1")
+    told = [
+        seen,
+        seen,
+        replace(seen, id="e1"),
+        replace(seen, item="b"),
+        replace(seen, slate="s2"),
+        replace(seen, user="v"),
+    ]
+    assert recent.add(told) == 4
+    assert recent.add([replace(seen, id="e1"), replace(seen, item="b", id="e2")]) == 0
+    assert recent.add([Event("u", "a", "like", slate="s1")] * 2) == 2, "only impressions"
 
 
 def test_a_wrong_event_or_file_is_refused_by_name(tmp_path: Path) -> None:

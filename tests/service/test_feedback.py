@@ -6,13 +6,18 @@ import errno
 import json
 import os
 import sqlite3
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.json
 import pytest
+from starlette.testclient import TestClient
 
 from nightreel.cli.versions import withdrawn_ids
 from nightreel.data.contract.tables import EVENTS_TABLE
+from nightreel.service.app import build
+from nightreel.service.options import Options
 from nightreel.service.recording import event_files
 from nightreel.store.backends.local import LocalStore
 from nightreel.store.publisher import publish
@@ -151,3 +156,55 @@ def test_the_database_holds_pseudonyms_alone_and_forgets(client: Client, tmp_pat
     with sqlite3.connect(path) as database:
         assert database.execute("SELECT count(*) FROM events").fetchone() == (1,)
         assert database.execute("SELECT count(*) FROM told").fetchone() == (0,)
+
+
+def test_old_events_go_while_the_service_runs_whichever_worker_took_them(usual: Options, tmp_path: Path) -> None:
+    """Two seconds are kept; the second worker is asked for nothing but lists of another user."""
+    path = tmp_path / "recent" / "recent.sqlite"
+
+    def held() -> tuple[int, int]:
+        with sqlite3.connect(path) as database:
+            return tuple(database.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in ("events", "told"))
+
+    short = replace(usual, retention_days=2 / 86_400)
+    with TestClient(build(short), base_url="http://127.0.0.1:8080") as asked:
+        assert asked.post("/feedback", json={"events": [event(event_id="e1"), event("i005")]}).json()["kept"] == 2
+        assert held() == (2, 1)
+    with TestClient(build(short), base_url="http://127.0.0.1:8080") as other:
+        deadline = time.monotonic() + 30
+        while held() != (0, 0) and time.monotonic() < deadline:
+            assert other.get("/recommend?user=u009").status_code == 200
+            time.sleep(0.2)
+    assert held() == (0, 0)
+
+
+def test_an_impression_told_by_service_and_page_counts_once(client: Client, tmp_path: Path) -> None:
+    """Whichever worker the page tells; of another user, list or item it is another impression."""
+    slates = {"slates": str(tmp_path / "log")}
+    asked, other = client(**slates), client(**slates)
+    listed = asked.get("/recommend?user=u001&k=3").json()
+    seen = [event(item, "impression", slate_id=listed["slate_id"], position=n) for n, item in enumerate(ids(listed), 1)]
+    for worker in (asked, other):
+        assert worker.post("/feedback", json={"events": seen}).json() == {"kept": 0, "repeated": 3, "unknown_items": []}
+    like = event(ids(listed)[0], "like", slate_id=listed["slate_id"])
+    others = [
+        seen[0] | {"user_id": "u002"},
+        seen[0] | {"slate_id": "0" * 16},
+        event(ids(listed)[0], "impression"),
+        like,
+    ]
+    assert other.post("/feedback", json={"events": others}).json()["kept"] == 4
+    again = [each | {"event_id": f"e{n}"} for n, each in enumerate(others)]
+    assert asked.post("/feedback", json={"events": again}).json() == {"kept": 2, "repeated": 2, "unknown_items": []}
+    asked.app.state.slates.close()  # type: ignore[attr-defined]
+    told_by_service = [row for row in told(tmp_path / "log") if row["slate_id"] == listed["slate_id"]]
+    assert [row["item_id"] for row in told_by_service] == ids(listed)
+
+
+def test_without_its_own_log_the_page_alone_tells_impressions(client: Client, tmp_path: Path) -> None:
+    asked = client()
+    listed = asked.get("/recommend?user=u001&k=3").json()
+    seen = [event(item, "impression", slate_id=listed["slate_id"]) for item in ids(listed)]
+    assert asked.post("/feedback", json={"events": seen}).json()["kept"] == 3
+    assert asked.post("/feedback", json={"events": seen}).json()["repeated"] == 3
+    assert len(told(tmp_path / "feedback")) == 3

@@ -124,7 +124,7 @@ def test_the_log_of_a_running_service_values_a_versions_lists(
                     assert asked.post("/feedback", json={"events": [like]}).json()["kept"] == 1
     run = prepare(tmp_path / "run", source)
     data = load_dataset(run / "data/validate")
-    assert set(data.item_ids) == set(reader.items.ids) and data.user_ids == USERS
+    assert set(data.item_ids) == set(reader.items.ids) and sorted(data.user_ids) == USERS
     logs = settings().evaluate.logs.model_copy(update={"effective": 10.0})
     found = off_policy(data, reader, "blend", logs, lambda c: Draws(len(c), 200, np.random.default_rng(0)).totals(c))
     assert found["why"] is None, found
@@ -143,3 +143,28 @@ def watched(reader: Reader) -> pa.Table:
         "timestamp": pa.array([now - dt.timedelta(days=days) for days in age.tolist()], pa.timestamp("us", "UTC")),
         "event": ["play"] * len(age),
     })  # fmt: skip
+
+
+def test_a_night_reads_impressions_once_that_service_and_page_have_told(
+    usual: Options, store: LocalStore, tmp_path: Path
+) -> None:
+    """Also from a page that tells them elsewhere, to a log of its own: half of the rows, and no reason to stop."""
+    reader, source = Reader.open_bundle(fetch(store, resolve(store, "live", None))), tmp_path / "source"
+    (source / "events").mkdir(parents=True)
+    shutil.copy(reader.facets.path, source / "items.parquet")
+    pq.write_table(watched(reader), source / "events" / "watched.parquet")
+    with client(usual, slates=str(source / "events"), feedback=str(source / "events")) as asked:
+        for user in USERS:
+            listed = asked.get("/recommend", params={"user": user, "k": 12}).json()
+            seen = [{"user_id": user, "item_id": each["item_id"], "event": "impression", "slate_id": listed["slate_id"]}
+                    for each in listed["items"]]  # fmt: skip
+            assert asked.post("/feedback", json={"events": seen}).json()["repeated"] == 12
+            late = dt.datetime.now(dt.UTC).isoformat()
+            lines = "".join(json.dumps(each | {"timestamp": late}) + "\n" for each in seen)
+            with (source / "events" / "page.jsonl").open("a") as page:
+                page.write(lines)
+    run = prepare(tmp_path / "run", source)
+    impressions = pq.read_table(run / "data/validate/events.parquet", filters=[("event", "=", "impression")])
+    assert impressions.num_rows == 12 * len(USERS) and impressions["propensity"].null_count == 0
+    found = json.loads((run / "data/validate/report.json").read_text())["tables"]["events"]
+    assert found["quarantined"] == 12 * len(USERS) and found["rules"][0]["rule"] == "impression told twice"

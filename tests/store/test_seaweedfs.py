@@ -115,7 +115,8 @@ def test_a_version_published_to_it_is_read_from_it(tmp_path: Path, monkeypatch: 
         reader, local = Reader.open(uri), Reader.open_bundle(tmp_path / "bundle")
         assert done.moved and reader.digest == local.digest == done.digest
         assert reader.recommend("u000", k=10) == local.recommend("u000", k=10)
-        assert reader.vectors.filename == tmp_path / "state" / "cache" / "bundles" / done.digest / "vectors.npy"
+        kept = tmp_path / "state" / "cache" / "bundles" / done.digest / "vectors.npy"
+        assert kept.read_bytes() == (tmp_path / "bundle" / "vectors.npy").read_bytes()
         again = publish(open_store(uri), tmp_path / "bundle", channel="live", champion=None, lineage=lineage("r"))
         assert not again.moved and again.uploaded == 0
         open_store(uri).put(f"versions/{done.digest}/vectors.npy", b"damaged")

@@ -15,7 +15,7 @@ from tests.support.bundles import UNTIL, reseal, taste
 
 def dataset(items: pa.Table) -> Dataset:
     """Only what write_keywords looks at."""
-    return Dataset(items, [], pa.table({}), {}, "time", True, "", UNTIL, {}, {})
+    return Dataset(items, [f"u{n:03d}" for n in range(40)], pa.table({}), {}, "time", True, "", UNTIL, {}, {})
 
 
 def write_searches(path: Path, *rows: tuple[int, float, str]) -> Path:

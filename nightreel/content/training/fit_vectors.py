@@ -1,11 +1,10 @@
 """Fit content vectors to behaviour: fine-tune the encoder's last layers, then fuse text, sound and pictures.
 
-Each step is kept only if it improves the validation NDCG@10 of content kNN.
+Each step is kept only if it clearly improves the validation NDCG@10 of content kNN.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nightreel.content.cache.vector_cache import encode_cached
+from nightreel.content.comparison import Compare
 from nightreel.content.encoders.registry import trainable
 from nightreel.content.item_pairs import close_pairs
 from nightreel.content.item_text import read_texts
@@ -25,20 +25,18 @@ from nightreel.data.histories import Histories
 from nightreel.settings import Settings
 from nightreel.stage import log_progress, state_directory
 
-Quality = Callable[[Vectors], float]
-"""Maps vectors [n_items, d] to the validation NDCG@10 of content kNN."""
 Losses = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class FitInputs:
     """Inputs of the fit. train: positives that every fold trains on, so that no fold's test is used; texts: the
-    catalogue and the output of understand; quality: higher is better; used: whether any model needs content."""
+    catalogue and the output of understand; used: whether any model needs content."""
 
     train: Histories
     n_items: int
     texts: tuple[Path, Path]
-    quality: Quality
+    compare: Compare
     settings: Settings
     used: bool
 
@@ -88,9 +86,11 @@ def tune_encoder(base: Vectors, lesson: FitInputs, folder: Path) -> ContentVecto
     vectors, tally = encode_cached(tuned.encoder, texts, state_directory() / "cache")
     log_progress(tally.line())
     losses = rows_of(tuned.losses)
-    before, after = lesson.quality(base), lesson.quality(vectors)
-    log_progress(f"encoder: content kNN's validation NDCG@10 {before:.4f} before, {after:.4f} after fine-tuning")
-    if after <= before:
+    found = lesson.compare(base, vectors)
+    log_progress(
+        f"encoder: content kNN's validation NDCG@10 {found.before:.4f} before, {found.after:.4f} after fine-tuning"
+    )
+    if not found.better:
         return ContentVectors(base, "base", losses, [])
     tuned.save(folder)
     return ContentVectors(vectors, "finetuned", losses, [])
@@ -111,9 +111,12 @@ def fuse_media(text: ContentVectors, lesson: FitInputs, folder: Path) -> Content
         log_progress(f"fusion ({counts} items): fewer than {settings.fusion.pairs} item pairs; only text is used")
         return text
     vectors = fused.fuse(given)
-    before, after = lesson.quality(text.vectors), lesson.quality(vectors)
-    log_progress(f"fusion ({counts} items): content kNN's validation NDCG@10 {before:.4f} with text, {after:.4f} fused")
-    if after <= before:
+    found = lesson.compare(text.vectors, vectors)
+    log_progress(
+        f"fusion ({counts} items): content kNN's validation NDCG@10 {found.before:.4f} with text, "
+        f"{found.after:.4f} fused"
+    )
+    if not found.better:
         return replace(text, fusion_losses=rows_of(fused.losses))
     fused.save(folder)
     return replace(text, vectors=vectors, fitted="fused", fusion_losses=rows_of(fused.losses))

@@ -34,10 +34,12 @@ SET_ASIDE = pa.schema(
         pa.field("rule", pa.string()),
         pa.field("column", pa.string()),
         pa.field("user_id", pa.string()),
+        pa.field("item_id", pa.string()),
         pa.field("row", pa.string()),
     ]
 )
-"""Rejected and quarantined rows: user_id is a pseudonym or null, `row` is redacted JSON."""
+"""Rejected and quarantined rows: user_id is a pseudonym or null, item_id as the source has it (a mask if it is a user's
+id), `row` is redacted JSON."""
 
 ITEMS_SCHEMA = pa.schema([pa.field(c.name, ARROW_TYPES[c.kind]) for c in ITEMS.columns])
 """Clean items: every contract column; lists and `blocked` are never null, other optional cells may be."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,9 @@ from nightreel.data.contract.schema import (
     optional_event_fields,
     read_strict,
 )
+from nightreel.data.contract.tables import EVENTS
 from nightreel.data.daily_files import read_days
+from nightreel.data.histories import users_in_order
 from nightreel.data.ingest.casting import mask_of
 from nightreel.data.ingest.timestamps import MICROS
 from nightreel.data.quality import editorial_checks, row_checks
@@ -52,7 +53,8 @@ class Clean:
 
     Attributes:
         items: schema.ITEMS_SCHEMA.
-        item_rows: The same rows with their source.
+        item_rows: The same rows, in the order of their ids, with their source.
+        user_ids: By the users' first events, see nightreel.data.histories.users_in_order.
         events: User, item, time, event, value and optional columns, sorted by user, time and source order.
         rules: schema.RULES_SCHEMA, in source order.
         quarantine: schema.SET_ASIDE.
@@ -105,7 +107,7 @@ def clean_tables(snapshot: SnapshotTables, window_s: float, forgotten: Sequence[
     kept_rejects = ~mask_of(pc.is_in(rejected["user_id"], gone))
     staying = ~mask_of(pc.is_in(events["user_id"], gone))
     kept = events.filter(pa.array(staying))
-    item_rows = items.filter(pa.array(item_marks.clean))
+    item_rows = _by_id(items.filter(pa.array(item_marks.clean)))
     refused = pa.array(
         [*items["item_id"].filter(pa.array(~item_marks.clean)).to_pylist(), *_rejected_items(rejected)], pa.string()
     )
@@ -152,9 +154,8 @@ def clean_tables(snapshot: SnapshotTables, window_s: float, forgotten: Sequence[
 def _rejected_items(rejected: pa.Table) -> list[str]:
     """Ids of the items that could not be typed, as far as their rows tell."""
     own = rejected.filter(pc.equal(rejected["table"], "items"))
-    rows = zip(own["column"].to_pylist(), own["row"].to_pylist(), strict=True)
-    ids = (json.loads(row).get("item_id") for column, row in rows if column not in ("", "item_id"))
-    return [str(id_) for id_ in ids if id_ is not None]
+    ids: list[str] = own["item_id"].filter(pc.not_equal(own["column"], "item_id")).drop_null().to_pylist()
+    return ids
 
 
 def _ends(events: pa.Table, clock: str) -> float:
@@ -178,12 +179,22 @@ def _finished(items: pa.Table) -> pa.Table:
     return pa.table(columns, schema=ITEMS_SCHEMA)
 
 
+def _by_id(items: pa.Table) -> pa.Table:
+    """Items in the order of their ids: the order of a source's rows says nothing, so nothing may depend on it."""
+    return items.take(pc.sort_indices(items["item_id"]))
+
+
 def _indexed(events: pa.Table, item_ids: pa.ChunkedArray, clock: str) -> tuple[list[str], pa.Table, pa.Array]:
-    """(user ids sorted, clean events in indices, their order: by user, time and source order)."""
-    users = pc.unique(events["user_id"]).sort()
-    user = pc.index_in(events["user_id"], users).cast(pa.int32()).to_numpy()
+    """(user ids, see `users_in_order`; clean events in indices; their order: by user, time and source order)."""
+    named = events["user_id"].combine_chunks().dictionary_encode()
+    user = named.indices.to_numpy().astype(np.int64)
     item = pc.fill_null(pc.index_in(events["item_id"], item_ids.combine_chunks()), -1).cast(pa.int32()).to_numpy()
     time = events["timestamp"].to_numpy().astype(np.float64) / (MICROS if clock == "time" else 1)
+    kind = pc.index_in(events["event"], pa.array(EVENTS)).to_numpy(zero_copy_only=False)
+    order = np.lexsort((time, user))
+    telling = [item[order], kind[order], events["value"].to_numpy()[order]]
+    users = users_in_order(user[order], time[order], telling)
+    user = np.argsort(users)[user].astype(np.int32)
     order = np.lexsort((time, user))
     columns: dict[str, Any] = {
         "user": user[order],
@@ -195,4 +206,4 @@ def _indexed(events: pa.Table, item_ids: pa.ChunkedArray, clock: str) -> tuple[l
     derived = [field for field in DERIVED if field.name in events.column_names]
     for field in [*optional_event_fields(events.column_names), *derived]:
         columns[field.name] = events[field.name].take(pa.array(order))
-    return users.to_pylist(), pa.table(columns), pa.array(order)
+    return named.dictionary.take(pa.array(users)).to_pylist(), pa.table(columns), pa.array(order)

@@ -30,6 +30,8 @@ from nightreel.data.quality.violations import Mask, Violations
 
 CLOCK = "outside the clock"
 """Rule for impossible timestamps."""
+TOLD_TWICE = "impression told twice"
+"""Rule for impressions of an item in a list that both the service and the page have logged: no fault of the data."""
 GARBLED = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]"
 """Characters that only a broken encoding puts into an id or a title; the last is the replacement character."""
 GARBLED_ID = "[\x00-\x08\x0a-\x1f\x7f\ufffd]"
@@ -74,6 +76,7 @@ def mark_events(events: pa.Table, clock: str, known: pa.Array, quarantined: pa.A
     foreign = ~mask_of(pc.is_in(events["item_id"], known)) & mask_of(events["item_id"].is_valid())
     marks.mark(foreign & mask_of(pc.is_in(events["item_id"], quarantined)), "item in quarantine", "item_id")
     marks.mark(foreign, "unknown item", "item_id")
+    marks.mark(_told_twice(events, times, marks.clean), TOLD_TWICE, "slate_id")
     marks.mark(_repeated_events(events, times, marks.clean, window_s), "duplicate", "timestamp")
     return marks
 
@@ -178,6 +181,22 @@ def _groups(keys: list[pa.ChunkedArray]) -> npt.NDArray[np.int64]:
         codes = _codes(cells)
         group = np.unique(group * (int(codes.max(initial=0)) + 1) + codes, return_inverse=True)[1]
     return group
+
+
+def _told_twice(events: pa.Table, times: npt.NDArray[np.float64], among: Mask) -> Mask:
+    """[n] impressions of an item in a list that another row tells, too: the first one with a propensity counts, else
+    the first."""
+    repeated = np.zeros(len(times), bool)
+    if "slate_id" not in events.column_names:
+        return repeated
+    of_lists = pc.and_(pc.equal(events["event"], "impression"), events["slate_id"].is_valid())
+    at = np.flatnonzero(among & mask_of(of_lists))
+    own = events.select(["user_id", "item_id", "slate_id"]).take(pa.array(at))
+    group = _groups(own.columns)
+    known = events["propensity"].is_valid() if "propensity" in events.column_names else pa.array([True] * len(times))
+    order = np.lexsort((times[at], ~mask_of(known)[at], group))
+    repeated[at[order[1:][np.diff(group[order]) == 0]]] = True
+    return repeated
 
 
 def _repeated_events(events: pa.Table, times: npt.NDArray[np.float64], among: Mask, window_s: float) -> Mask:

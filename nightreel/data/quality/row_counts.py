@@ -13,7 +13,7 @@ from nightreel.data.contract.tables import TABLES, VALUE_BOUNDS
 from nightreel.data.ingest.casting import Mask
 from nightreel.data.quality.future_events import RULE as FUTURE
 from nightreel.data.quality.new_rows import Part, arrived, spoilt_days
-from nightreel.data.quality.row_checks import CLOCK
+from nightreel.data.quality.row_checks import CLOCK, TOLD_TWICE
 from nightreel.data.quality.row_outcomes import RowOutcomes
 from nightreel.data.quality.violations import count_rules
 from nightreel.errors import UserError
@@ -44,8 +44,9 @@ class Account:
 
     @property
     def share(self) -> float:
-        """Quarantined share of the rows that were read."""
-        return self.quarantined / self.rows_in if self.rows_in else 0.0
+        """Share of faulty rows among those that were read. An impression told twice is no fault."""
+        faulty = self.quarantined - sum(n for rule, _, n, _ in self.rules if rule == TOLD_TWICE)
+        return faulty / self.rows_in if self.rows_in else 0.0
 
 
 def account(table: str, rows_in: int, clean: int, erased: int, quarantine: pa.Table) -> Account:

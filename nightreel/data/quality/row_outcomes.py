@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from nightreel.data.daily_files import DAY_MICROS, EPOCH
 from nightreel.data.ingest.casting import Mask, mask_of
+from nightreel.data.quality.row_checks import TOLD_TWICE
 
 NO_DAY = int(np.iinfo(np.int64).min)
 DUPLICATE = "duplicate"
@@ -41,8 +42,8 @@ class RowOutcomes:
 
     @cached_property
     def spoilt(self) -> Mask:
-        """[n] quarantined, and not only as a duplicate."""
-        return self.bad & ~self._broke((DUPLICATE,))
+        """[n] quarantined, and not only because another row says the same."""
+        return self.bad & ~self._broke((DUPLICATE, TOLD_TWICE))
 
     @cached_property
     def own(self) -> Mask:

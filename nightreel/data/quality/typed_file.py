@@ -173,6 +173,7 @@ def _broken(raw: Raw) -> Iterable[dict[str, object]]:
             "rule": fault.rule,
             "column": "",
             "user_id": None,
+            "item_id": None,
             "row": redacted(fault.seen, "", private=False),
         }
 
@@ -200,6 +201,8 @@ def _rejected(
             "rule": _rule(fault),
             "column": column,
             "user_id": user,
+            # Invalid or not UTF-8, it has no value of its own.
+            "item_id": arrays["item_id"][row].as_py() if "item_id" in arrays else None,
             "row": redacted(cells, column, private=private, table=raw.table, persons=persons),
         }
 

@@ -59,6 +59,7 @@ class Violations:
                     "rule": rule,
                     "column": column,
                     "user_id": row.get("user_id"),
+                    "item_id": row.get("item_id"),
                     "row": redacted(row, column, private=private, table=table),
                 }
             )

@@ -14,7 +14,7 @@ Memory: (users + items) x factors. Time: an iteration takes ratings x factors²,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -139,6 +139,11 @@ class RatingModel:
             taste[:1] = ridge_rows(rows, items, rest - bias, self.item_factors.astype(np.float64), float(self.scale[4]))
         user_bias = np.array([bias, 0.0], np.float32)
         return RatingModel(self.scale, self.item_bias, self.item_factors, user_bias, taste.astype(np.float32))
+
+    def with_users(self, order: IntArray) -> RatingModel:
+        """The same model with its users in another order. order: [n_users] their indices."""
+        rows = np.append(order, len(self.user_bias) - 1)
+        return replace(self, user_bias=self.user_bias[rows], user_factors=self.user_factors[rows])
 
     def arrays(self) -> Arrays:
         """The complete state, as arrays by name."""

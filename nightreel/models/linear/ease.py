@@ -2,12 +2,12 @@
 
 Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019. The weights are B = I - P diag(P)^-1,
 P = (X'X + λI)^-1. The recency weights of the history are an addition; their decay is selected on validation.
-Memory: 8 bytes x items squared while fitting. Ceiling: the `max_items` most used items; the others get no weights.
+Memory: 16 bytes x items squared while fitting. Ceiling: the `max_items` most used items; the others get no weights.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from nightreel.models.item_to_item import ItemToItem, binary_matrix, strongest
 from nightreel.models.registry import register
 
 Dense = npt.NDArray[np.float32]
+BLOCK = 1024  # rows that are mirrored at once
 
 
 def most_used(train: Histories, n_items: int, limit: int) -> npt.NDArray[np.int64]:
@@ -29,23 +30,38 @@ def most_used(train: Histories, n_items: int, limit: int) -> npt.NDArray[np.int6
     return np.sort(order[counts[order] > 0])
 
 
-def inverse(gram: Dense, regularisation: float) -> Dense:
-    """(gram + λI)^-1 by Cholesky decomposition, in place, which takes a third of the work of a general inverse.
+def inverse(gram: npt.NDArray[np.floating[Any]], regularisation: float) -> Dense:
+    """(gram + λI)^-1 by Cholesky decomposition, which takes a third of the work of a general inverse.
+
+    In float64: the last bits of a float32 inverse depend on the number of threads and on the CPU, and rankers that
+    learn from them give other lists.
 
     Raises:
         FloatingPointError: The matrix is not positive definite.
     """
     from scipy.linalg import lapack  # imported here, because it takes 0.15 s and scoring does not need it
 
-    gram[np.diag_indices_from(gram)] += np.float32(regularisation)
-    factor, info = lapack.spotrf(gram, lower=1, overwrite_a=1)
+    # Transposed, since LAPACK copies what is not in Fortran's order; the matrix is symmetric.
+    whole = np.array(gram, np.float64, order="C").T
+    whole[np.diag_indices_from(whole)] += regularisation
+    factor, info = lapack.dpotrf(whole, lower=1, overwrite_a=1)
     if info != 0:
         raise FloatingPointError(
             f"the item matrix is not positive definite at regularization {regularisation}; raise it"
         )
-    solved, _ = lapack.spotri(factor, lower=1, overwrite_c=1)
-    lower = np.tril(solved)
-    return np.asarray(lower + np.tril(solved, -1).T, dtype=np.float32)
+    solved, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
+    return _mirrored(solved.astype(np.float32))
+
+
+def _mirrored(lower: Dense) -> Dense:
+    """A symmetric matrix from its lower half, in place, block by block."""
+    n = len(lower)
+    for start in range(0, n, BLOCK):
+        end = min(start + BLOCK, n)
+        lower[start:end, end:] = lower[end:, start:end].T
+        corner = np.tril(lower[start:end, start:end])
+        lower[start:end, start:end] = corner + np.tril(corner, -1).T
+    return lower
 
 
 def spread(small: sp.csr_matrix, active: npt.NDArray[np.int64], n_items: int) -> sp.csr_matrix:
@@ -76,7 +92,7 @@ class EaseConfig(ModelConfig):
     "ease_long",
     config=EaseConfig,
     paper="Steck, WWW 2019",
-    cost="8 bytes x items squared while fitting",
+    cost="16 bytes x items squared while fitting",
     ceiling="the `max_items` most used items",
 )
 class Ease(ItemToItem):

@@ -3,7 +3,7 @@
 Source: Choi et al., "Session-aware Linear Item-Item Models for Session-based Recommendation", WWW 2021 (its SLIT part).
 For every position of every history, the decayed items before it predict the decayed items from it on:
 B = (S'S + λI)^-1 S'T. SLIST's similarity part is EASE, which is a model of its own here; the ranker combines the two.
-Memory: 12 bytes x items squared while fitting. Ceiling: `max_items`; time grows with events x window².
+Memory: 24 bytes x items squared while fitting. Ceiling: `max_items`; time grows with events x window².
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class SlistConfig(ModelConfig):
     "slist_short",
     config=SlistConfig,
     paper="Choi et al., WWW 2021 (SLIT)",
-    cost="12 bytes x items squared while fitting; time grows with events x window²",
+    cost="24 bytes x items squared while fitting; time grows with events x window²",
     ceiling="the `max_items` most used items",
 )
 class Slist(ItemToItem):
@@ -77,8 +77,9 @@ class Slist(ItemToItem):
         source = positions_matrix(train, before, config.decay, catalogue.n_items)[:, active]
         target = positions_matrix(train, range(config.horizon), config.horizon_decay, catalogue.n_items)[:, active]
         transposed = source.T.tocsr()
-        gram, cross = (transposed @ source).toarray(), (transposed @ target).toarray()
-        gram[np.diag_indices_from(gram)] += np.float32(config.regularization)
-        weights = solve(gram, cross, assume_a="pos")
+        # In float64, as the inverse of EASE, for the same reason.
+        gram, cross = ((transposed @ each).astype(np.float64).toarray(order="F") for each in (source, target))
+        gram[np.diag_indices_from(gram)] += config.regularization
+        weights = solve(gram, cross, assume_a="pos", overwrite_a=True, overwrite_b=True)
         small = strongest(np.asarray(weights, np.float32), config.top_weights)
         return cls.of(spread(small, active, catalogue.n_items), config.decay)

@@ -19,15 +19,20 @@ Weights = dict[str, npt.NDArray[np.float32]]
 def seeded(seed: int) -> Iterator[torch.device]:
     """Seed torch's random numbers within the context; gives the device to train on (CUDA, else Apple's GPU, else CPU).
 
-    The same seed, device and number of threads give the same weights. Torch's generators are restored afterwards.
+    The same seed and device give the same weights: one thread is used, so that sums don't depend on the number of
+    cores. Batches are small, so more would gain little. Torch's generators and threads are restored afterwards.
     """
     import torch
 
-    cuda = torch.cuda.is_available()
+    cuda, threads = torch.cuda.is_available(), torch.get_num_threads()
     # Apple's GPU has a generator of its own, which manual_seed sets, but fork_rng does not restore.
     with torch.random.fork_rng(devices=list(range(torch.cuda.device_count())) if cuda else []):
         torch.manual_seed(seed)
-        yield torch.device("cuda" if cuda else "mps" if torch.backends.mps.is_available() else "cpu")
+        torch.set_num_threads(1)
+        try:
+            yield torch.device("cuda" if cuda else "mps" if torch.backends.mps.is_available() else "cpu")
+        finally:
+            torch.set_num_threads(threads)
 
 
 def plain(network: torch.nn.Module) -> Weights:

@@ -23,6 +23,7 @@ POPULAR = "popular."
 EXPECTED = {CONTENT: -2.0}
 """Weights that the ridge draws to, where they are not zero: until a log tells otherwise, what is more like the items
 that a user turned down than like those they took to is worth less to them."""
+NEAR = 1e-4  # difference in mean log-likelihood that rounding can decide, with the fit's tolerance
 
 
 def mix_columns(columns: Sequence[str], members: Sequence[str]) -> list[tuple[str, ...]]:
@@ -45,9 +46,11 @@ def weighed_columns(columns: Sequence[str], members: Sequence[str]) -> tuple[str
 
 
 def mix(examples: Examples, members: Sequence[str]) -> Blend:
-    """The weighted sum of one model's score and one trend with the highest likelihood."""
+    """The weighted sum of one model's score and one trend with the highest likelihood; of nearly equal ones the
+    first."""
     fits = [fitted(examples, pair) for pair in mix_columns(examples.columns, members)]
-    return min(fits, key=lambda fit: fit[1])[0]
+    best = min(loss for _, loss in fits)
+    return next(blend for blend, loss in fits if loss <= best + NEAR)
 
 
 def weighted(examples: Examples, members: Sequence[str]) -> Blend:

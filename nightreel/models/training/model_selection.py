@@ -14,6 +14,7 @@ from nightreel.models.ranker.blend import FUSION, TREES, Blend
 from nightreel.models.registry import spec
 from nightreel.models.training.fit import Ready, Starting, WarmStart, fit_engine, fit_member
 from nightreel.models.training.fold_task import Task, TimeCut, limited
+from nightreel.models.training.one_standard_error import NEAR, PositionScores, simplest
 from nightreel.models.training.ranker_selection import (
     POPULARITY,
     ScoreBoard,
@@ -60,38 +61,46 @@ class Learned:
     ratings: list[Trial] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class TriedMember:
+    """The settings of one model that were tried. best: the selected one; scores: its own; trials: a row for each."""
+
+    best: ModelConfig
+    scores: PositionScores
+    trials: list[Trial]
+
+
 def choose_member(
     name: str,
     grid: Sequence[ModelConfig],
-    score: Callable[[Sequence[Recommender]], float],
+    score: Callable[[Sequence[Recommender]], PositionScores],
     fit: Callable[[ModelConfig], Sequence[Recommender]],
-) -> tuple[ModelConfig, list[Trial]]:
+) -> TriedMember:
     """Select the best setting of one model. Settings that differ only in scoring parameters share one fit.
 
     Args:
         name: Of the model.
-        grid: Settings to try.
-        score: Mean NDCG@10 of fitted models, one for each cut.
+        grid: Settings to try; of nearly equal ones the first is selected.
+        score: Scores fitted models, one for each cut.
         fit: Fits the model at every cut.
-
-    Returns:
-        The best setting, and a row for each that was tried.
     """
-    trials: list[Trial] = []
-    best, chosen = -1.0, grid[0]
+    scores: dict[str, PositionScores] = {}
     fitted: tuple[dict[str, float], Sequence[Recommender]] | None = None
     for config in sorted(grid, key=lambda config: sorted(config.fitting_params().items())):
         params = config.fitting_params()
         if fitted is None or fitted[0] != params:
             fitted = params, fit(config)
-        ndcg = score([member.with_scoring_params(config) for member in fitted[1]])
-        trials.append({"member": name, "setting": str(config), "ndcg@10": ndcg})
-        if ndcg > best:
-            best, chosen = ndcg, config
+        scores[str(config)] = score([member.with_scoring_params(config) for member in fitted[1]])
+    by_name = {str(config): config for config in grid}
+    users = next(iter(scores.values())).users
+    best = simplest(users, {setting: each.ndcg for setting, each in scores.items()}, list(by_name), NEAR)
     # A half-life of 100,000 days counts all events alike.
-    shown = str(chosen).replace("half_life_days 100000", "all-time popularity")
-    log_progress(f"{name}: validation NDCG@10 {best:.4f} with {shown}")
-    return chosen, trials
+    shown = best.replace("half_life_days 100000", "all-time popularity")
+    log_progress(f"{name}: validation NDCG@10 {scores[best].mean:.4f} with {shown}")
+    trials: list[Trial] = [
+        {"member": name, "setting": setting, "ndcg@10": each.mean} for setting, each in scores.items()
+    ]
+    return TriedMember(by_name[best], scores[best], trials)
 
 
 def choose_members(
@@ -106,29 +115,29 @@ def choose_members(
         log_progress(f"{', '.join(single)}: one setting each, no search")
     for name, values in settings.members.items():
         grid = spec(name).grid(values)
-        best, tried = (grid[0], []) if len(grid) == 1 else try_member(name, task, catalogue, base, settings, validator)
-        chosen[name] = best.model_dump()
-        trials += tried
+        tried = try_member(name, task, catalogue, base, settings, validator) if len(grid) > 1 else None
+        chosen[name] = (tried.best if tried else grid[0]).model_dump()
+        trials += tried.trials if tried else []
     return chosen, trials
 
 
 def try_member(
     name: str, task: Task, catalogue: Catalogue, base: SelectedParams, settings: Finetune, validator: Validator
-) -> tuple[ModelConfig, list[Trial]]:
-    """Select one model's best setting on the cuts for hyper-parameters; also a row for each that was tried.
+) -> TriedMember:
+    """Select one model's best setting on the cuts for hyper-parameters.
 
     Popularity is scored on newcomers as well, because it is what they get.
     """
     bare = [fit_engine(cut.known, catalogue, base, clock=validator.clock) for cut in task.tried]
 
-    def score(members: Sequence[Recommender]) -> float:
+    def score(members: Sequence[Recommender]) -> PositionScores:
         parts = [
             validator.per_position(replace(engine, members={name: member}), positions, name)
             for engine, member, cut in zip(bare, members, task.tried, strict=True)
             for positions in _positions(cut, name)
         ]
-        figures = np.concatenate([*parts, np.empty(0)])
-        return float(figures.mean()) if len(figures) else 0.0
+        users = [positions.users for cut in task.tried for positions in _positions(cut, name)]
+        return PositionScores(np.concatenate([*users, np.empty(0, np.int64)]), np.concatenate([*parts, np.empty(0)]))
 
     def fit(config: ModelConfig) -> list[Recommender]:
         smaller = config.capped(settings.search_items)

@@ -18,7 +18,7 @@ from nightreel.models.ranker.blend import FUSION, TREES, WEIGHTED, Blend, weight
 from nightreel.models.training import linear_rankers
 from nightreel.models.training.fold_task import TimeCut
 from nightreel.models.training.lambdamart import fit_lambdamart
-from nightreel.models.training.one_standard_error import difference, simplest, surely_better, surely_worse
+from nightreel.models.training.one_standard_error import NEAR, difference, simplest, surely_better, surely_worse
 from nightreel.models.training.training_examples import Examples, Validator, concatenated, validated
 from nightreel.settings import Finetune
 from nightreel.stage import log_progress
@@ -182,8 +182,8 @@ def chosen_ranker(board: ScoreBoard, members: Sequence[str], *, in_time: bool) -
 
     Where cuts follow each other in time, it is the simplest personalised one within one standard error of the best,
     because simple rankers generalise better to a future that differs from every cut. Else (each user's last event is
-    held out) it is the best. Popularity is selected only where that one is surely worse, and fusion where no cut was
-    scored.
+    held out) it is the simplest that is nearly as good as the best. Popularity is selected only where that one is
+    surely worse, and fusion where no cut was scored.
     """
     scores = board.whole()
     users = np.concatenate(board.users) if board.users else np.empty(0, np.int64)
@@ -193,9 +193,8 @@ def chosen_ranker(board: ScoreBoard, members: Sequence[str], *, in_time: bool) -
     blends = [name for name in (MIX, WEIGHTED, FUSION, *trees) if name in scores]
     personal = [name for name in members if name != POPULARITY]
     # Without enough examples to train a ranker, a single model may be better than fusion of all.
-    alone = [] if MIX in scores or WEIGHTED in scores else sorted(personal, key=lambda name: -scores[name].mean())[:1]
-    order = [*alone, *blends]
-    best = simplest(users, scores, order) if in_time else max(order, key=lambda name: float(scores[name].mean()))
+    alone = [simplest(users, scores, personal, NEAR)] if personal and not {MIX, WEIGHTED} & scores.keys() else []
+    best = simplest(users, scores, [*alone, *blends], 1.0 if in_time else NEAR)
     if POPULARITY in scores and surely_worse(users, scores[best], scores[POPULARITY]):
         return POPULARITY
     return best

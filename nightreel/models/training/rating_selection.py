@@ -8,8 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from nightreel.data.dataset import Dataset
+from nightreel.data.histories import FloatArray
 from nightreel.models.factorization.rating_model import Rated, RatingConfig, RatingModel
 from nightreel.models.training.model_selection import Learned, Trial
+from nightreel.models.training.one_standard_error import NEAR, simplest
 from nightreel.settings import Ratings
 from nightreel.stage import log_progress
 
@@ -31,21 +33,23 @@ def with_ratings(learned: Learned, data: Dataset, fold: str, settings: Ratings) 
 def choose(
     known: Rated, valid: Rated, n_users: int, n_items: int, settings: Ratings
 ) -> tuple[RatingConfig, list[Trial]]:
-    """The setting with the lowest validation RMSE, and a row for each that was tried."""
+    """The setting with the lowest validation RMSE (of nearly equal ones the first), and a row for each that was
+    tried."""
     trials: list[Trial] = []
+    scores: dict[str, FloatArray] = {}
 
-    def best(grid: Sequence[RatingConfig]) -> tuple[RatingConfig, float]:
-        errors = []
+    def best(grid: Sequence[RatingConfig]) -> RatingConfig:
         for config in grid:
+            if str(config) in scores:
+                continue
             model = RatingModel.fit(known, n_users, n_items, config)
-            error = model.predict(valid.users, valid.items) - valid.values
-            errors.append(float(np.sqrt(np.mean(error**2))))
-            trials.append({"setting": str(config), "rmse": errors[-1]})
-        index = int(np.argmin(errors))
-        return grid[index], errors[index]
+            scores[str(config)] = -((model.predict(valid.users, valid.items) - valid.values) ** 2)
+            trials.append({"setting": str(config), "rmse": _rmse(scores[str(config)])})
+        found = simplest(valid.users, scores, [str(config) for config in grid], NEAR)
+        return next(config for config in grid if str(config) == found)
 
     iterations, penalties = settings.iterations, settings.regularization
-    floor, floor_error = best(
+    floor = best(
         [
             RatingConfig(bias=bias, factors=0, regularization=penalties[0], iterations=iterations)
             for bias in settings.bias
@@ -59,6 +63,13 @@ def choose(
     ]
     if not grid:
         return floor, trials
-    richer, error = best(grid)
-    log_progress(f"ratings: validation RMSE {floor_error:.4f} with biases only, {error:.4f} with {richer}")
-    return (richer, trials) if error < floor_error else (floor, trials)
+    richer = best(grid)
+    log_progress(
+        f"ratings: validation RMSE {_rmse(scores[str(floor)]):.4f} with biases only, "
+        f"{_rmse(scores[str(richer)]):.4f} with {richer}"
+    )
+    return best([floor, richer]), trials
+
+
+def _rmse(scores: FloatArray) -> float:
+    return float(np.sqrt(-scores.mean()))

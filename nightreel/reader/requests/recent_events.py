@@ -33,7 +33,10 @@ LIKED = {"play": -math.inf, "like": -math.inf, "favorite": -math.inf, "share": -
 DISLIKED = ("dislike", "skip")
 SEEN = (*LIKED, "comment", "dislike", "skip")
 """Events after which an item is no longer new to the user."""
+IMPRESSION = "impression"
 RETENTION_S = 30 * 86_400.0
+MOST_PAUSE_S = 3600.0  # between two deletions of old events
+DELETED = 1000  # rows in one transaction, so that nobody who writes waits for long
 MOST = 500  # newest events of a user that are read
 WAIT_S = 5.0  # for another process that writes
 GARBLED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]")
@@ -45,6 +48,7 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE INDEX IF NOT EXISTS of_user ON events (user, number);
 CREATE INDEX IF NOT EXISTS by_time ON events (time);
 CREATE TABLE IF NOT EXISTS told (id BLOB PRIMARY KEY, user TEXT NOT NULL, time REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS told_by_time ON told (time);
 """
 
 
@@ -59,6 +63,8 @@ class Event:
         value: Fraction watched (0 to 1) or rating (0.5 to 5); None if there is none.
         time: Epoch seconds; None: now.
         id: Identifies the event, so that it counts once however often it is told; None if it has none.
+        slate: Id of the list that showed the item; None if there is none. An impression of an item in a list counts
+            once, with and without an id.
     """
 
     user: str
@@ -67,6 +73,7 @@ class Event:
     value: float | None = None
     time: float | None = None
     id: str | None = None
+    slate: str | None = None
 
     def fault(self) -> str | None:
         """Why the events table would refuse it; None if it would not."""
@@ -116,7 +123,8 @@ class RecentEvents:
     Args:
         path: The file; it is created, readable by its owner alone. ":memory:" keeps everything in this process.
         key: Key of the pseudonyms.
-        retention_s: Seconds after which an event is deleted.
+        retention_s: Seconds after which an event no longer counts. It is deleted by the next `add` that comes after a
+            tenth of this time, an hour at most, or by `forget_old`.
         now: Returns the current time in epoch seconds.
 
     Raises:
@@ -144,6 +152,7 @@ class RecentEvents:
         """See the class."""
         self._path, self._key, self._retention_s, self._now = str(path), key, retention_s, now
         self._own, self._lock = threading.local(), threading.Lock()
+        self._pause_s, self._next = min(MOST_PAUSE_S, retention_s / 10), 0.0
         self._shared = self._connected() if self._path == ":memory:" else None
         with self._open() as database:
             database.executescript(TABLES)
@@ -165,6 +174,8 @@ class RecentEvents:
         """
         self.require_sound(events)
         now = self._now()
+        if now >= self._next:
+            self.forget_old()
         with self._open() as database:
             try:
                 database.execute("BEGIN IMMEDIATE")
@@ -227,12 +238,26 @@ class RecentEvents:
                 database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return gone
 
+    @property
+    def pause_s(self) -> float:
+        """Seconds between two deletions of old events: a tenth of the retention, an hour at most."""
+        return self._pause_s
+
     def forget_old(self) -> None:
-        """Delete what is older than the retention."""
-        limit = self._now() - self._retention_s
+        """Delete what is older than the retention, whoever wrote it. Takes microseconds where there is nothing.
+
+        Raises:
+            OSError: The file can't be written.
+        """
+        self._next = self._now() + self._pause_s
+        limit, gone = self._now() - self._retention_s, 0
         with self._open() as database:
-            database.execute("DELETE FROM events WHERE time < ?", (limit,))
-            database.execute("DELETE FROM told WHERE time < ?", (limit,))
+            for table, key in (("events", "number"), ("told", "id")):
+                some = f"SELECT {key} FROM {table} WHERE time < ? LIMIT {DELETED}"
+                while (rows := database.execute(f"DELETE FROM {table} WHERE {key} IN ({some})", (limit,)).rowcount) > 0:
+                    gone += rows
+            if gone:
+                database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close this thread's connection."""
@@ -245,11 +270,16 @@ class RecentEvents:
         return pseudonym(self._key, user)
 
     def _is_new(self, database: sqlite3.Connection, event: Event, now: float) -> bool:
-        if event.id is None:
-            return True
+        ids = [event.id] if event.id is not None else []
+        if event.event == IMPRESSION and event.slate is not None:
+            ids.append(f"{IMPRESSION}\x00{event.slate}\x00{event.item}")
+        untold = [self._is_untold(database, event.user, each, now) for each in ids]  # all are noted
+        return all(untold)
+
+    def _is_untold(self, database: sqlite3.Connection, user: str, told: str, now: float) -> bool:
         # Keyed, since an id may hold the user's own.
-        told = hmac.new(self._key, f"{event.user}\x00{event.id}".encode(), hashlib.sha256).digest()[:16]
-        done = database.execute("INSERT OR IGNORE INTO told VALUES (?, ?, ?)", (told, self._name(event.user), now))
+        digest = hmac.new(self._key, f"{user}\x00{told}".encode(), hashlib.sha256).digest()[:16]
+        done = database.execute("INSERT OR IGNORE INTO told VALUES (?, ?, ?)", (digest, self._name(user), now))
         return done.rowcount == 1
 
     @contextmanager

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from nightreel.reader.reader import Reader
-from nightreel.reader.requests.recent_events import NOTHING, Event, Recent, RecentEvents
+from nightreel.reader.requests.recent_events import IMPRESSION, NOTHING, Event, Recent, RecentEvents
 from nightreel.service.recording.event_files import EventFiles
+from nightreel.service.recording.impression_log import SlateLog
 from nightreel.service.schemas import Feedback
 
 
@@ -20,11 +23,12 @@ class Log:
     def __init__(self, folder: Path, recent: RecentEvents | None) -> None:
         self._files, self._recent, self._withdrawals = EventFiles(folder), recent, ""
 
-    def keep(self, events: Sequence[Feedback], reader: Reader) -> dict[str, Any]:
+    def keep(self, events: Sequence[Feedback], reader: Reader, slates: SlateLog | None = None) -> dict[str, Any]:
         """Append the events with the present time, all or none.
 
-        Items that neither the version nor tonight's catalogue has are left out and named: the next night would set them
-        aside, and too many of them stop it.
+        Impressions of lists that this service has logged itself (`slates`) are in the log already. Items that neither
+        the version nor tonight's catalogue has are left out and named: the next night would set them aside, and too
+        many of them stop it.
 
         Raises:
             UserError: The events table would refuse an event.
@@ -33,14 +37,14 @@ class Log:
         checked = [_event(each) for each in events]
         unknown = [each.item for each in checked if not _known(reader, each.item)]
         pairs = [(own, each) for own, each in zip(checked, events, strict=True) if own.item not in set(unknown)]
-        by_event = {id(own): each for own, each in pairs}
-        new = [own for own, _ in pairs]
+        RecentEvents.require_sound(checked)
+        untold = [(own, each) for own, each in pairs if not _is_logged(own, slates)]
+        by_event = {id(own): each for own, each in untold}
         if self._recent is None:
-            RecentEvents.require_sound(checked)
-            self._append([each for _, each in pairs])
-            kept = len(pairs)
+            self._append([each for _, each in untold])
+            kept = len(untold)
         else:
-            RecentEvents.require_sound(checked)
+            new = [own for own, _ in untold]
             kept = self._recent.add(new, lambda first: self._append([by_event[id(own)] for own in first]))
         return {"kept": kept, "repeated": len(pairs) - kept, "unknown_items": list(dict.fromkeys(unknown))}
 
@@ -56,12 +60,19 @@ class Log:
         """Grows with each event of a user that counts at once."""
         return 0 if self._recent is None or user is None else self._recent.revision(user)
 
+    async def forget_while_running(self) -> None:
+        """Delete what is older than the retention, again and again, without end. Every worker does: a deletion that
+        finds nothing costs microseconds."""
+        while self._recent is not None:
+            await asyncio.sleep(self._recent.pause_s)
+            with suppress(OSError):  # a full disk, or another process that writes: tried again after the pause
+                await asyncio.to_thread(self._recent.forget_old)
+
     def _follow(self, reader: Reader) -> None:
         held = reader.withdrawals
         if self._recent is None or held is None or held.sha256 == self._withdrawals:
             return
         self._recent.erase(held.users, pseudonyms=bool(reader.config["pseudonymised"]))
-        self._recent.forget_old()
         self._withdrawals = held.sha256
 
     def _append(self, events: Sequence[Feedback]) -> None:
@@ -71,7 +82,12 @@ class Log:
 
 
 def _event(given: Feedback) -> Event:
-    return Event(given.user_id, given.item_id, given.event, given.value, None, given.event_id)
+    return Event(given.user_id, given.item_id, given.event, given.value, None, given.event_id, given.slate_id)
+
+
+def _is_logged(event: Event, slates: SlateLog | None) -> bool:
+    """Whether this service has told the same impression."""
+    return event.event == IMPRESSION and slates is not None and slates.has_logged(event.user, event.slate)
 
 
 def _known(reader: Reader, item: str) -> bool:

@@ -218,3 +218,14 @@ def test_such_a_row_is_named_for_its_clock() -> None:
     assert [found for found in mark(events(*rows)) if found[1] != "duplicate"] == [
         (len(rows), "outside the clock", "timestamp")
     ]
+
+
+def test_an_impression_of_a_list_that_two_have_told_counts_once() -> None:
+    """The one with the propensity, whichever came first; other users, lists, items and events are others."""
+    seen = {"event": "impression", "slate_id": "s1"}
+    rows = events(seen, seen | {"propensity": 0.5}, seen | {"propensity": 0.5}, seen | {"user_id": "v"},
+                  seen | {"slate_id": "s2"}, seen | {"item_id": "b"}, {"event": "impression"}, {"event": "impression"},
+                  {"slate_id": "s1"}, {"slate_id": "s1"})  # fmt: skip
+    assert mark(rows) == [(1, row_checks.TOLD_TWICE, "slate_id"), (3, row_checks.TOLD_TWICE, "slate_id")]
+    without = rows.drop_columns(["propensity"])
+    assert [row for row, *_ in mark(without)] == [2, 3] and mark(rows.drop_columns(["slate_id"])) == []

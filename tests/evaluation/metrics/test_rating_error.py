@@ -26,6 +26,11 @@ class Told:
     n_users: int = 4
     n_items: int = 6
 
+    @property
+    def bundle_rows(self) -> IntArray:
+        """In a bundle users are in the order of their ids: here in reverse."""
+        return np.arange(self.n_users)[::-1]
+
     def ratings(self, fold: str | None, parts: tuple[str, ...] = ()) -> tuple[Any, ...]:
         rows = [row for part in parts or self.parts for row in self.parts.get(part, [])]
         user, item, value = (np.array(cells) for cells in zip(*rows, strict=True)) if rows else ([], [], [])
@@ -80,7 +85,7 @@ def test_a_head_is_asked_for_its_predictions() -> None:
     """Known: 5 and 4, mean 9/2; user 0 and item 0 both above it. Asked: an item without ratings, by user 0."""
     data = dataset(train=[(0, 0, 5.0), (1, 1, 4.0)], test=[(0, 2, 3.0)])
     head = RatingModel.fit(Rated.of(*data.ratings("fold", ("train",))), 4, 6, RatingConfig.model_validate(HYPER))
-    found = rating_errors(data, [("fold", head)], 200, 0)
+    found = rating_errors(data, [("fold", head.with_users(data.bundle_rows))], 200, 0)
     assert found["models"]["mean"]["rmse"]["point"] == pytest.approx(3 / 2)
     assert found["models"]["biases"] == found["models"]["ratings"], "no factors: the head is its biases"
     assert found["models"]["biases"]["rmse"]["point"] > 3 / 2, "user 0 rates higher than others"

@@ -1,23 +1,28 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import lightgbm
 import numpy as np
 import pytest
 
 from nightreel.data.histories import FloatArray, Histories, ItemArray
 from nightreel.errors import UserError
+from nightreel.models.base import Recommender
 from nightreel.models.ranker.blend import TREES, Blend, best_of_rows
 from nightreel.models.ranker.candidates import Candidates
-from nightreel.models.registry import require_known
+from nightreel.models.registry import require_known, spec
 from nightreel.models.training.fold_task import leave_last_out_task
 from nightreel.models.training.lambdamart import fit_lambdamart
 from nightreel.models.training.model_selection import (
     choose_blend,
+    choose_member,
     choose_members,
     initial_params,
     select_models,
     try_member,
 )
+from nightreel.models.training.one_standard_error import PositionScores
 from nightreel.models.training.training_examples import Validator, asked_for, examples
 from nightreel.models.training.training_positions import tail, without_tail
 from tests.support.planted import catalogue, choices, engine, histories
@@ -109,8 +114,28 @@ def test_a_single_setting_is_taken_untried_and_can_still_be_measured() -> None:
     task = leave_last_out_task(without_tail(whole, 1, 3), tail(whole, 1, 3).targets, positions=1)
     base = initial_params(one, "base", "last_event")
     assert choose_members(task, catalogue(), base, one, JUDGE) == ({"content_knn": {"decay": 5.0}}, [])
-    _, trials = try_member("content_knn", task, catalogue(), base, one, JUDGE)
+    trials = try_member("content_knn", task, catalogue(), base, one, JUDGE).trials
     assert [trial["setting"] for trial in trials] == ["decay 5"] and float(trials[0]["ndcg@10"]) > 0
+
+
+def test_of_nearly_equal_settings_the_first_is_selected() -> None:
+    """Whatever rounding makes of them: the last one is better by a thousandth of its error, and the second by two."""
+    grid = spec("content_knn").grid({"decay": (9.0, 1.0, 5.0)})
+    rng = np.random.default_rng(0)
+    base, noise = rng.uniform(0.2, 0.4, 50), rng.normal(0, 0.1, 50)
+    noise -= noise.mean()
+    error = float(noise.std(ddof=1) / np.sqrt(50))
+
+    def chosen(gain: float) -> float:
+        ndcg = {9.0: base, 1.0: base + noise + gain * error, 5.0: base + noise + gain * error + 1e-6}
+        models = [spec("content_knn").cls.fit(histories(), catalogue(), grid[0], clock=True)]
+
+        def score(members: Sequence[Recommender]) -> PositionScores:
+            return PositionScores(np.arange(50), ndcg[members[0].decay])  # type: ignore[attr-defined]
+
+        return float(choose_member("content_knn", grid, score, lambda _: models).best.model_dump()["decay"])
+
+    assert [chosen(gain) for gain in (-1.0, 0.0, 0.001, 0.2, 2.0)] == [9.0, 9.0, 9.0, 9.0, 1.0]
 
 
 def test_of_many_events_a_member_learns_with_other_values() -> None:

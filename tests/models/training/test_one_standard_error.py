@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nightreel.models.training.one_standard_error import SURE, difference, simplest, surely_better, surely_worse
+from nightreel.data.histories import FloatArray
+from nightreel.models.training.one_standard_error import (
+    SURE,
+    PositionScores,
+    clearly_better,
+    difference,
+    simplest,
+    surely_better,
+    surely_worse,
+)
 from nightreel.models.training.ranker_selection import ScoreBoard, chosen_ranker
 
 EACH = np.arange(4)
@@ -66,6 +75,29 @@ def test_in_time_the_simplest_blend_near_the_best_and_by_last_events_the_best() 
     )  # fmt: skip
     assert chosen_ranker(told, MEMBERS, in_time=True) == "mix"
     assert chosen_ranker(told, MEMBERS, in_time=False) == "trees 80"
+
+
+def test_by_last_events_near_ties_fall_to_the_simpler_side() -> None:
+    """One list of a thousand in which two items are swapped decides nothing, nor does a quarter of the error."""
+    rng = np.random.default_rng(0)
+    users, fewer = np.arange(1000), rng.uniform(0, 0.6, 1000)
+    noise = rng.normal(0, 0.1, 1000)
+    noise *= 0.1 / noise.std()
+    noise -= noise.mean()
+    swapped = fewer.copy()
+    swapped[7] += 0.3
+
+    def chosen(more: FloatArray) -> str:
+        found = ScoreBoard()
+        found.add(users, {"fusion": fewer - 0.1, "trees 40": fewer, "trees 80": more, "ease": fewer - 0.2})
+        return chosen_ranker(found, ("ease",), in_time=False)
+
+    error = 0.1 / np.sqrt(1000)
+    assert chosen(swapped) == chosen(fewer + noise + 0.2 * error) == chosen(fewer) == "trees 40"
+    assert chosen(fewer + noise + 2 * error) == "trees 80"
+    near, far = (PositionScores(users, fewer + noise + times * error) for times in (0.2, 2.0))
+    base = PositionScores(users, fewer)
+    assert clearly_better(far, base) and not clearly_better(near, base) and not clearly_better(base, far)
 
 
 def test_of_two_numbers_of_trees_the_fewer_are_the_simpler() -> None:

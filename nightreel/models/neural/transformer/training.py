@@ -97,11 +97,9 @@ def trained(
         clock: Whether times are epoch seconds, not positions.
         backbone: A pretrained checkpoint, or the stored weights of one; None for layers of its own.
     """
-    strict, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    strict = torch.are_deterministic_algorithms_enabled()
     with seeded(SEED) as device:
         torch.use_deterministic_algorithms(True, warn_only=True)
-        # One thread, so that sums don't depend on the number of cores. Batches are small, so more would gain little.
-        torch.set_num_threads(1)
         try:
             body = None if backbone is None else adapted(backbone, config.dim, config.window)
             network = TransformerNetwork(catalogue.vectors, catalogue.n_items, config, body)
@@ -110,7 +108,6 @@ def trained(
             optimise(network, train, config, clock=clock)
         finally:
             torch.use_deterministic_algorithms(strict)
-            torch.set_num_threads(threads)
     return arrays_of(network)
 
 
