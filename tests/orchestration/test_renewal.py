@@ -183,7 +183,7 @@ def test_other_rules_are_live_at_once_and_nothing_else_is_sent(published: LocalS
     user, gone = before.user_ids[0].as_py(), before.recommend(before.user_ids[0].as_py(), k=1)[0].item_id
     file.write_text(f"{RULES}pin,i7,,,\nhide,{gone},,,\npin,i8,,,2026-01-01\nboost,to come,,,\n")
     pointer = channels.live(published)
-    with pytest.raises(UserError, match=r"rules\.csv: 1 of 4 rules .* no item: to come\. Nothing was changed"):
+    with pytest.raises(UserError, match=r"rules\.csv: 1 of 4 rules .* no item: boost to come\. Nothing was changed"):
         call("--rules", str(file), "--store", published.uri)
     assert channels.live(published) == pointer
     rules = ("--rules", str(file), "--store", published.uri, "--allow-unmatched")

@@ -63,11 +63,11 @@ def require_some_left(quarantine: pa.Table) -> None:
 
 
 def unmatched(rules: pa.Table, items: pa.Table) -> list[str]:
-    """The targets that match no item, one for each rule, with a similar label or id where there is one."""
+    """The rules whose target matches no item, in order, each with a similar label or id where there is one."""
     rows = rules.to_pylist()
     known = _named(rows, items)
-    missing = [row["target"] for row in rows if not _matches(row["target"], known)]
-    return [f"{target}{_similar(target, items)}" for target in missing]
+    missing = [row for row in rows if not _matches(row["target"], known)]
+    return [f"{row['rule']} {row['target']}{_similar(row['target'], items)}" for row in missing]
 
 
 def unmatched_warning(rules: pa.Table, items: pa.Table) -> str | None:

@@ -90,6 +90,6 @@ def test_what_no_item_is_or_has_is_told() -> None:
                  {"rule": "max_per_genre", "value": 1.0})  # fmt: skip
     told = unmatched_warning(rows, ITEMS)
     assert told is not None and told.startswith(
-        "rules: 2 of 4 have a target that matches no item (b, genre:Crme (similar: genre:Crime))."
+        "rules: 2 of 4 have a target that matches no item (hide b, boost genre:Crme (similar: genre:Crime))."
     )
     assert unmatched_warning(rows.slice(2), ITEMS) is None and unmatched_warning(rows.slice(4), ITEMS) is None

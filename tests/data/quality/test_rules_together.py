@@ -108,7 +108,7 @@ def test_a_night_keeps_rules_that_match_nothing_and_says_so_wherever_warnings_ar
     folder = prepare(tmp_path / "run", tmp_path / "source") / "data/validate"
     assert pq.read_table(folder / "rules.parquet").num_rows == 21
     warnings = json.loads((folder / "report.json").read_text())["warnings"]
-    unmatched = "rules: 1 of 21 have a target that matches no item (genre:Sci-Fy (similar: genre:Sci-Fi))."
+    unmatched = "rules: 1 of 21 have a target that matches no item (hide genre:Sci-Fy (similar: genre:Sci-Fi))."
     assert any(each.startswith(unmatched) for each in warnings)
     assert any("1 faulty row has no effect" in each and "rules.csv row 22" in each for each in warnings)
 
