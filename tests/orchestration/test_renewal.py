@@ -189,7 +189,7 @@ def test_other_rules_are_live_at_once_and_nothing_else_is_sent(published: LocalS
     rules = ("--rules", str(file), "--store", published.uri, "--allow-unmatched")
     assert "4 rules replace the published ones" in call(*rules, "--dry-run")
     told = call(*rules)
-    assert "rules: 1 of 4 have a target that matches no item (to come)" in told and "0.0 MB uploaded" in told
+    assert "rules: 1 of 4 have a target that matches no item (boost to come)" in told and "0.0 MB uploaded" in told
     ruled = Reader.open(published.uri)
     assert ruled.recommend(user, k=1)[0].item_id == "i7" and ruled.stored.lists is not None
     assert gone not in [each.item_id for each in ruled.recommend(user, k=50)]
