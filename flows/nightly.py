@@ -8,16 +8,20 @@ import time
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from flows.form import EmbedForm, EvaluateForm, FinetuneForm, PublishForm, Run, SnapshotForm, changes
 from nightreel.errors import UserError
+from nightreel.nights.history import lock as lock_of
+from nightreel.nights.night import Night, Trigger
 from nightreel.orchestration import environment_paths, overrides, parent_watch
 from nightreel.orchestration.dvc import pipeline
 from nightreel.orchestration.dvc.stage_run import StageEnvironment
 from nightreel.orchestration.live_version import channel_of, served
 from nightreel.orchestration.lock import exclusive, fence
+from nightreel.orchestration.night_recorder import recorded
 from nightreel.orchestration.prefect import artifacts
 from nightreel.orchestration.prefect.stage_tasks import NightlyRun, Request
 from nightreel.orchestration.prefect.work_pool import make_pool_for_prefect
@@ -52,24 +56,40 @@ def nightly(
     boxes = {"snapshot": snapshot, "embed": embed, "finetune": finetune, "evaluate": evaluate, "publish": publish}
     began = time.time()
     try:
-        artifacts.publish(_night(changes(boxes, run.settings), run, began))
+        summary, night = _night(changes(boxes, run.settings), run, began)
     except UserError as error:
         artifacts.publish_failure(error, served(find(), channel_of(find()), began))
         return Failed(message=str(error))
-    return Completed()
+    artifacts.publish(summary)
+    if night is None or night.good:
+        return Completed()
+    # No green tick for a night after which nothing new is live.
+    return Completed(name=night.outcome.capitalize(), message=night.reason)
 
 
-def _night(wanted: overrides.Changes, run: Run, began: float) -> RunSummary:
+def _night(wanted: overrides.Changes, run: Run, began: float) -> tuple[RunSummary, Night | None]:
     project, log = find(), get_run_logger()
     prepare_state(project.state)
     with (
-        exclusive(project.state / "locks" / "run.lock", "a run", patience=PATIENCE_S, waiting=log.info) as lock,
+        exclusive(lock_of(project.state), "a run", patience=PATIENCE_S, waiting=log.info) as lock,
         worktree(project, wanted) as copy,
+        recorded(project.state, _trigger(), str(flow_run.id)) as night,
     ):
         log.info("the run's worktree is %s", copy.root)
         stages = pipeline.read(copy.root)
         board = artifacts.ProgressArtifacts([stage.name for stage in stages])
         request = Request(frozenset(run.force), run.minutes)
-        environment = copy.environment(fence(project.state / "locks" / "run.lock"))
-        outcomes = NightlyRun(stages, StageEnvironment(copy.root, environment, lock), request, board).run()
-        return summarise(copy, outcomes, run.k, began)
+        environment = copy.environment(fence(lock_of(project.state)) | night.environment)
+        try:
+            outcomes = NightlyRun(stages, StageEnvironment(copy.root, environment, lock), request, board).run()
+        except UserError as error:
+            night.failed(copy.root, error, channel_of(copy))
+            raise
+        done = night.succeeded(copy.root, outcomes)
+        return summarise(copy, outcomes, run.k, began), done
+
+
+def _trigger() -> Trigger:
+    """Whether the schedule or a person started this run."""
+    context = FlowRunContext.get()
+    return "schedule" if context and context.flow_run and context.flow_run.auto_scheduled else "form"

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nightreel.errors import UserError
+from nightreel.nights import history, notifications
+from nightreel.nights.conclusion import of_dvc_repro
 from nightreel.report.catalogue.page import understanding_path, write_understanding
 from nightreel.report.page import report_path, write_report
 from nightreel.settings import Settings, load
@@ -66,6 +69,18 @@ def main() -> None:
         outcome.record(state, facts, mark)
     with staged_output(OUT) as folder:
         write_json(folder / "run.json", {name: mark[name] for name in ("recipe", "digest", "decision")})
+    if history.VARIABLE not in os.environ:
+        _add_night(state, lock)
+
+
+def _add_night(state: Path, lock: Lock) -> None:
+    """Add this night to the history; the flow does it for its own nights."""
+    try:
+        night = history.add(state, "dvc repro", of_dvc_repro(Path(), state, lock.order))
+        for line in notifications.after_night(state, night):
+            log_progress(line)
+    except (OSError, ValueError) as error:
+        log_progress(f"{state / history.FOLDER}: the night can't be added to the history ({error})")
 
 
 def _pages(state: Path, lock: Lock, recipe: str) -> list[Path]:

@@ -16,11 +16,13 @@ from rich.console import Console
 
 from nightreel.cli.terminal_view import TerminalView
 from nightreel.errors import UserError
+from nightreel.nights.history import lock as lock_of
 from nightreel.orchestration import checkout_flows, overrides, project
 from nightreel.orchestration.dvc import pipeline
 from nightreel.orchestration.dvc.stage_run import Outcome, StageEnvironment
 from nightreel.orchestration.live_version import channel_of, served
 from nightreel.orchestration.lock import exclusive, fence
+from nightreel.orchestration.night_recorder import recorded
 from nightreel.orchestration.prefect import run_server
 from nightreel.orchestration.project import Project
 from nightreel.orchestration.services import orphaned_runs, process_ledger
@@ -54,22 +56,25 @@ def run(options: RunOptions) -> None:
     console = Console(stderr=options.as_json)
     prepare_state(home.state)
     with (
-        exclusive(home.state / "locks" / "run.lock", "a run") as lock,
+        exclusive(lock_of(home.state), "a run") as lock,
         run_server.api(home) as ready,
         _place(home, wanted) as here,
     ):
         stages, began = pipeline.read(here.root), time.time()
         screen = TerminalView(console, max(len(stage.name) for stage in stages))
-        place = StageEnvironment(here.root, here.environment(fence(home.state / "locks" / "run.lock")), lock)
         console.print(f"[bold]nightreel[/] {len(stages)} stages in {here.root}", highlight=False)
-        try:
-            outcomes = _flow(home.root, stages, place, options, screen, lambda: _begin(ready, home, console))
-        except KeyboardInterrupt:
-            console.print("stopped: finished stages are kept; the next run continues from there", style="yellow")
-            raise
-        except UserError:
-            console.print(served(here, channel_of(here), began), style="yellow", highlight=False)
-            raise
+        with recorded(home.state, "terminal") as night:
+            place = StageEnvironment(here.root, here.environment(fence(lock_of(home.state)) | night.environment), lock)
+            try:
+                outcomes = _flow(home.root, stages, place, options, screen, lambda: _begin(ready, home, console))
+            except KeyboardInterrupt:
+                console.print("stopped: finished stages are kept; the next run continues from there", style="yellow")
+                raise
+            except UserError as error:
+                night.failed(here.root, error, channel_of(here))
+                console.print(served(here, channel_of(here), began), style="yellow", highlight=False)
+                raise
+            night.succeeded(here.root, outcomes)
         summary = summarise(here, outcomes, options.k, began)
     if options.as_json:
         sys.stdout.write(json.dumps(summary.as_json(), indent=1, ensure_ascii=False) + "\n")

@@ -12,8 +12,8 @@ import yaml
 
 from nightreel.errors import UserError
 
-LEFT_OUT = ("publish", "record")
-"""Sections of params.yaml about where results go, which don't change them."""
+LEFT_OUT = ("publish", "record", "watch")
+"""Sections of params.yaml about where results go and who is told, which don't change them."""
 STOOD_FOR = ("source", "moment")
 """Fields of snapshot that are left out: the source's fingerprint replaces its address, and the time has no effect on
 a version, so that runs at different times have the same recipe."""

@@ -51,21 +51,6 @@ def fence(path: Path) -> dict[str, str]:
     return {VARIABLE: mark.text} if mark else {}
 
 
-def held(path: Path) -> bool:
-    """Whether a process holds the lock now."""
-    if not path.exists():
-        return False
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(descriptor)
-
-
 def _take(descriptor: int, path: Path, what: str, patience: float, waiting: Callable[[str], None] | None) -> None:
     began, told = time.monotonic(), False
     while True:

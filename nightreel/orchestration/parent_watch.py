@@ -8,8 +8,7 @@ import threading
 import time
 from pathlib import Path
 
-from nightreel.orchestration.lock import held
-from nightreel.store.fence import read
+from nightreel.store.fence import held, read
 
 MARK = "NIGHTREEL_UP"  # set by `nightreel up` for its children: identifies the holder of the lock
 LOCK = Path("locks") / "up.lock"

@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 
 from nightreel.data.recipe import code_digest, computing_code
 from nightreel.errors import UserError
+from nightreel.nights import history
+from nightreel.nights.history import lock as lock_of
 from nightreel.orchestration import checkout_flows
 from nightreel.orchestration.dvc import pipeline
 from nightreel.orchestration.dvc.stage_run import Outcome, StageEnvironment
@@ -137,7 +139,7 @@ def _stages(root: Path, copy: Project, lock: int, diary: Diary) -> None:
     """Run the stages as a Prefect flow in this process, on the replay's server."""
     from nightreel.orchestration.prefect.stage_tasks import NightlyRun, Request
 
-    place = StageEnvironment(copy.root, copy.environment(fence(copy.state / "locks" / "run.lock")), lock)
+    place = StageEnvironment(copy.root, copy.environment(fence(lock_of(copy.state)) | {history.VARIABLE: ""}), lock)
     night = NightlyRun(pipeline.read(copy.root), place, Request(), diary)
     checkout_flows.load(root, "in_process").run("replayed night", lambda _: night.run())
 

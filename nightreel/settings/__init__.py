@@ -23,6 +23,7 @@ from nightreel.settings.renamed import with_new_names
 from nightreel.settings.section import Section
 from nightreel.settings.understand import Understand
 from nightreel.settings.validate import Snapshot, Validate
+from nightreel.settings.watch import Watch
 
 __all__ = [
     "Backbone",
@@ -46,6 +47,7 @@ __all__ = [
     "Understand",
     "Validate",
     "VectorIndex",
+    "Watch",
     "load",
     "parse",
     "read_values",
@@ -68,6 +70,7 @@ class Settings(Section):
     refit: Refit
     publish: Publish
     record: Record
+    watch: Watch
 
 
 def explain(error: ValidationError, where: str) -> SettingsError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Mapping
@@ -68,3 +69,19 @@ def of_this_run() -> Fence | None:
         return Fence(Path(path), name, int(number))
     except ValueError:
         raise UserError(f"{VARIABLE}: has an invalid value; only a run sets it. Unset it and run again.") from None
+
+
+def held(path: Path) -> bool:
+    """Whether a process holds the lock now."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)

@@ -12,7 +12,8 @@ import pytest
 
 from nightreel.errors import UserError
 from nightreel.orchestration.child_process import Child
-from nightreel.orchestration.lock import exclusive, held
+from nightreel.orchestration.lock import exclusive
+from nightreel.store.fence import held
 
 # A shell that starts a sleeper of its own and says its pid.
 FAMILY = ["sh", "-c", "sleep 60 & echo $!; wait"]

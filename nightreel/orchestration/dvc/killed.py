@@ -1,15 +1,21 @@
-"""Says why a stage that was killed by a signal ended: how much memory it held, and what to lower."""
+"""Watches a stage's processes, and says why one that was killed by a signal ended: how much memory it held, and what to
+lower."""
 
 from __future__ import annotations
 
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
+from nightreel.nights import history
+
 EVERY_S = 0.5
+LOOKS = 20  # looks at the memory for one at the work done
+IDLE = 0.005  # share of one core below which processes only wait
 SHELL = 128
 """A shell adds this to the number of the signal that killed its command."""
 LOWER = {
@@ -24,15 +30,21 @@ LOWER = {
 """What needs less memory, by stage."""
 
 
-class MemoryWatch:
-    """Measures in a thread the most memory that a process and its children held together."""
+class ProcessWatch:
+    """Watches in a thread a process and its children: the most memory that they held together, and whether they work.
 
-    def __init__(self, pid: int) -> None:
+    While they use the CPU, the night's file gets a sign of life.
+    """
+
+    def __init__(self, pid: int, night: Path | None) -> None:
+        """Take the process, and the night's file."""
         self.most = 0
+        self._night = night
+        self._worked = 0.0
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch, args=(pid,), daemon=True)
 
-    def __enter__(self) -> MemoryWatch:
+    def __enter__(self) -> ProcessWatch:
         self._thread.start()
         return self
 
@@ -43,12 +55,25 @@ class MemoryWatch:
         self._thread.join()
 
     def _watch(self, pid: int) -> None:
+        looks = 0
         while not self._end.is_set():
-            self.most = max(self.most, sum(_held(pid)))
+            held, worked = map(sum, zip((0, 0.0), *_used(pid), strict=True))
+            self.most = max(self.most, int(held))
+            if looks % LOOKS == 0:
+                self._give_sign(worked)
+            looks += 1
             self._end.wait(EVERY_S)
 
+    def _give_sign(self, worked: float) -> None:
+        """Note that the night goes on if the processes used the CPU since the last time; processes that end take their
+        seconds with them."""
+        if self._night is not None and (worked < self._worked or worked - self._worked >= IDLE * LOOKS * EVERY_S):
+            history.sign_of_life(self._night)
+        self._worked = worked
 
-def _held(pid: int) -> Iterator[int]:
+
+def _used(pid: int) -> Iterator[tuple[int, float]]:
+    """(bytes of memory, seconds of CPU time) of a process and its children."""
     try:
         parent = psutil.Process(pid)
         family = [parent, *parent.children(recursive=True)]
@@ -56,7 +81,8 @@ def _held(pid: int) -> Iterator[int]:
         return
     for process in family:
         try:
-            yield int(process.memory_info().rss)
+            times = process.cpu_times()
+            yield int(process.memory_info().rss), float(times.user + times.system)
         except psutil.Error:
             continue
 

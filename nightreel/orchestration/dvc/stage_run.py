@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Literal
 
 from nightreel.errors import UserError
+from nightreel.nights import history
 from nightreel.orchestration.child_process import Child
 from nightreel.orchestration.dvc import recovery
-from nightreel.orchestration.dvc.killed import MemoryWatch, explain, signal_of
+from nightreel.orchestration.dvc.killed import ProcessWatch, explain, signal_of
 from nightreel.stage import TEMPORARY
 
 Log = Callable[[str], None]
@@ -52,6 +53,12 @@ class StageEnvironment:
     root: Path
     environment: Mapping[str, str]
     lock: int | None = None
+
+    @property
+    def night(self) -> Path | None:
+        """The file of the night that is running; None outside the history of nights."""
+        named = self.environment.get(history.VARIABLE)
+        return Path(named) if named else None
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ def reproduce(stage: str, place: StageEnvironment, log: Log, *, force: bool = Fa
     with (
         _healing(place.root),
         Child(command, cwd=place.root, env=place.environment, hold=place.lock) as child,
-        MemoryWatch(child.process.pid) as memory,
+        ProcessWatch(child.process.pid, place.night) as memory,
     ):
         for line in child.lines():
             said.append(line)

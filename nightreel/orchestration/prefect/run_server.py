@@ -19,9 +19,10 @@ from pathlib import Path
 from nightreel.errors import UserError
 from nightreel.orchestration import parent_watch
 from nightreel.orchestration.child_process import Child
-from nightreel.orchestration.lock import exclusive, held
+from nightreel.orchestration.lock import exclusive
 from nightreel.orchestration.prefect import credentials
 from nightreel.orchestration.project import Project, settings_of_children
+from nightreel.store.fence import held
 
 HOST = "127.0.0.1"
 START_S = 240.0  # it takes 10 s on a quiet machine

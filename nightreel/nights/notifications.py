@@ -1,0 +1,141 @@
+"""Notifications of problems and of recovery, through Apprise (e-mail, Slack, Teams, webhooks and over a hundred more).
+
+The addresses, which hold passwords, stand in NIGHTREEL_NOTIFY or in `<state>/notify.txt`, one in a line. Each problem
+is sent once, and once more when it is over. A notification that can't be sent is tried again at the next look.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from nightreel import private_files
+from nightreel.nights import history, problems
+from nightreel.nights.night import Night
+from nightreel.nights.problems import Problem
+from nightreel.stage import write_json
+
+VARIABLE = "NIGHTREEL_NOTIFY"
+FILE = "notify.txt"
+Told = dict[str, str]
+
+
+def after_night(state: Path, night: Night) -> list[str]:
+    """Tell of a night that has just ended if it is bad, or if it is good after a bad one; returns what went wrong."""
+    others = [each for each in history.nights(state, 20) if each.id != night.id]
+    return tell(state, problems.of_nights([night, *others]), ("night",))
+
+
+def tell(state: Path, found: Sequence[Problem], kinds: Sequence[str]) -> list[str]:
+    """Send what is new, and what is over.
+
+    Args:
+        state: The state directory.
+        found: The urgent problems of these kinds.
+        kinds: The kinds that were looked at.
+
+    Returns:
+        Lines about addresses that could not be reached; empty if all was sent or no address is set.
+    """
+    lines: list[str] = []
+    try:
+        targets = addresses(state)
+        if not targets:
+            return []
+        with _told(state) as told:
+            now = {_name(problem): problem for problem in found if problem.urgent}
+            for name, problem in now.items():
+                if name not in told and not (faults := _send(targets, _title(problem), _body(problem))):
+                    told[name] = problem.text
+                elif name not in told:
+                    lines += faults
+            for name in [each for each in told if each.split(" ")[0] in kinds and each not in now]:
+                kind = name.split(" ")[0]
+                replaced = any(each.split(" ")[0] == kind for each in now)  # the next bad night is no recovery
+                if replaced or not (faults := _send(targets, "Nightreel: all right again", f"Over: {told[name]}")):
+                    del told[name]
+                else:
+                    lines += faults
+    except OSError as error:
+        lines.append(f"notifications: {error.filename or state}: {error.strerror}. Nothing was sent.")
+    return lines
+
+
+def addresses(state: Path) -> list[str]:
+    """The addresses to notify, in Apprise's form: `mailto://…`, `slack://…`, `json://host/path`, …"""
+    named = os.environ.get(VARIABLE, "")
+    file = state / FILE
+    if not named and file.exists():
+        if private_files.readable_by_others(file):
+            logging.getLogger(__name__).warning("%s: others can read it, and it holds passwords: chmod 600", file)
+        named = file.read_text("utf-8")
+    words = [line.split("#", 1)[0] if line.lstrip().startswith("#") else line for line in named.splitlines()]
+    return [word for line in words for word in line.split()]
+
+
+def _send(targets: Sequence[str], title: str, body: str) -> list[str]:
+    """Send to all; returns a line for each address that failed, without its password."""
+    try:
+        import apprise
+    except ModuleNotFoundError:
+        return [f"notifications need the library apprise: pip install 'nightreel[pipeline]'. Not sent: {title}"]
+    faults = []
+    for target in targets:
+        one = apprise.Apprise()
+        if not one.add(target):
+            faults.append(f"notifications: {_shown(target)}: is no address that Apprise knows. Correct {VARIABLE}.")
+        elif not one.notify(body=body, title=title, body_format="text"):
+            faults.append(f"notifications: {_shown(target)}: not reached. It is tried again at the next look.")
+    return faults
+
+
+def _shown(target: str) -> str:
+    return f"{target.split('://', 1)[0]}://…"
+
+
+def _title(problem: Problem) -> str:
+    return f"Nightreel: {TITLES[problem.kind]}"
+
+
+TITLES = {
+    "night": "a night went wrong",
+    "missed": "a night is missing",
+    "stuck": "a night is stuck",
+    "old": "the live version is old",
+    "store": "the store can't be read",
+    "withdrawals": "a withdrawal was not applied",
+    "record": "a run waits to be recorded",
+}
+
+
+def _body(problem: Problem) -> str:
+    return f"{problem.sentence}\n\n{problem.remedy}\n\n{platform.node()}"
+
+
+def _name(problem: Problem) -> str:
+    return f"{problem.kind} {problem.key}"
+
+
+@contextmanager
+def _told(state: Path) -> Iterator[Told]:
+    """The problems that were sent and are not over, by name; saved at the end, one process at a time."""
+    path = state / history.FOLDER / "plan" / "told.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            found: Told = dict(json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            found = {}
+        before = dict(found)
+        try:
+            yield found
+        finally:
+            if found != before:
+                write_json(path, found)

@@ -1,0 +1,131 @@
+"""What is wrong with the nights and the live version, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from nightreel.nights.night import Night, minute
+from nightreel.settings.watch import Watch
+
+HOUR = 3600.0
+VERBS = {"failed": "failed", "stopped": "was stopped", "empty": "had nothing to publish"}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that a person should know.
+
+    Attributes:
+        kind: `night`, `missed`, `stuck`, `old`, `store`, `withdrawals` or `record`.
+        key: Tells it from others of its kind: an outcome that lasts keeps its key.
+        text: What is wrong.
+        remedy: What to do.
+        urgent: Whether it is sent as a notification, and `nightreel status` ends with exit code 1.
+    """
+
+    kind: str
+    key: str
+    text: str
+    remedy: str
+    urgent: bool = True
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, as a sentence."""
+        return f"{self.text[:1].upper()}{self.text[1:]}"
+
+    def as_json(self) -> dict[str, object]:
+        """Plain values."""
+        return asdict(self)
+
+
+def of_nights(nights: Sequence[Night]) -> list[Problem]:
+    """The problem of the last finished night, if it did not end well.
+
+    Args:
+        nights: The latest first.
+    """
+    last = next((night for night in nights if night.outcome != "running"), None)
+    if last is None or last.good:
+        return []
+    row = bad_in_a_row(nights)
+    times = f" It is the last of {row} such nights." if row > 1 else ""
+    return [Problem("night", last.id, f"{_happened(last)}{times}", _remedy(last))]
+
+
+def bad_in_a_row(nights: Sequence[Night]) -> int:
+    """How many nights did not end well since the last one that did. nights: the latest first."""
+    done = [night for night in nights if night.outcome != "running"]
+    return next((number for number, night in enumerate(done) if night.good), len(done))
+
+
+def missed(due: float | None, now: float, watch: Watch) -> list[Problem]:
+    """A night that should have begun and did not. due: when, in epoch seconds; None if none is expected."""
+    if due is None or now < due + watch.late_minutes * 60:
+        return []
+    return [
+        Problem(
+            "missed",
+            f"{due:.0f}",
+            f"the night of {minute(due)} UTC has not begun.",
+            "Is `nightreel up` running, and is its worker? See .nightreel/logs. To run it now: nightreel run.",
+        )
+    ]
+
+
+def stuck(running: Night | None, silent_s: float, now: float, watch: Watch) -> list[Problem]:
+    """A night that shows no sign of life, or takes too long."""
+    if running is None:
+        return []
+    took = (now - running.began) / HOUR
+    if silent_s >= watch.late_minutes * 60:
+        what = f"has done nothing for {silent_s / 60:.0f} minutes"
+    elif took >= watch.longest_hours:
+        what = f"has been running for {took:.1f} hours"
+    else:
+        return []
+    remedy = "See its log in Prefect, or in its terminal. Cancel it there; the next run continues from finished stages."
+    return [Problem("stuck", running.id, f"the night of {running.day} UTC {what}.", remedy)]
+
+
+def old(published: float | None, nights: Sequence[Night], now: float, watch: Watch) -> list[Problem]:
+    """A live version that is too old. published: when it was published, epoch seconds; None if nothing is live."""
+    if published is None or now - published < watch.oldest_hours * HOUR:
+        return []
+    last = next((night for night in nights if night.outcome != "running"), None)
+    why = "no night ran on this machine since"
+    if last is not None:
+        nothing_new = last.outcome == "unchanged"
+        why = "the last night found nothing new in the source" if nothing_new else f"the last night {_verb(last)}"
+    return [
+        Problem(
+            "old",
+            f"{published:.0f}",
+            f"the live version is {(now - published) / HOUR:.0f} hours old: {why}.",
+            "See `nightreel nights`. If the source gets no new events, look at what delivers them.",
+        )
+    ]
+
+
+def _happened(night: Night) -> str:
+    reason = " ".join(night.reason.split())
+    where = f" at {night.failed_stage}" if night.failed_stage else ""
+    return f"the night of {night.day} UTC {_verb(night)}{where}: {reason}"
+
+
+def _verb(night: Night) -> str:
+    return VERBS.get(night.outcome, f"was {night.outcome}")
+
+
+def _remedy(night: Night) -> str:
+    if night.outcome in ("held", "rejected"):
+        return (
+            "The version published before stays live. `nightreel report` shows each rule and its figures; "
+            "evaluate.override in params.yaml takes a person's decision."
+        )
+    if night.outcome == "empty":
+        return "The version published before stays live. `nightreel report` shows why; correct the source or the rules."
+    return (
+        "The version published before stays live. Correct it and run again (nightreel run): finished stages are kept."
+    )

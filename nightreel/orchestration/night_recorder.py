@@ -1,0 +1,85 @@
+"""Writes a run of the pipeline into the history of nights, and tells who asked for it of a bad one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nightreel.errors import UserError
+from nightreel.nights import history, notifications
+from nightreel.nights.conclusion import conclusion, source_facts
+from nightreel.nights.night import Night, StageTime, Trigger
+from nightreel.orchestration.dvc.stage_run import Outcome, StageFailed
+
+LOG = logging.getLogger(__name__)
+
+
+class NightRecorder:
+    """One night's entry. It never ends a night: what can't be written is logged."""
+
+    def __init__(self, state: Path, trigger: Trigger, flow_run: str | None) -> None:
+        self._state = state
+        self._night = _begun(state, trigger, flow_run)
+
+    @property
+    def file(self) -> Path | None:
+        """The night's file; None if it can't be written."""
+        return history.path(self._state, self._night) if self._night else None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variable by which stages know their night."""
+        return {history.VARIABLE: str(self.file)} if self.file else {}
+
+    def succeeded(self, root: Path, outcomes: Sequence[Outcome]) -> Night | None:
+        """Write what came of it, and return it; None if it can't be written. root: the folder in which it ran."""
+        stages = [StageTime(stage=each.stage, how=each.how, seconds=round(each.seconds, 1)) for each in outcomes]
+        return self._finish(conclusion(root, self._state, stages))
+
+    def failed(self, root: Path, error: UserError, channel: str) -> None:
+        """Write that it failed, and why."""
+        stage = error.stage if isinstance(error, StageFailed) else None
+        facts = source_facts(root) if stage != "snapshot" else {}
+        self._finish({**facts, "outcome": "failed", "reason": str(error), "failed_stage": stage, "channel": channel})
+
+    def stopped(self, reason: str) -> None:
+        """Write that it was ended from outside."""
+        self._finish({"outcome": "stopped", "reason": reason})
+
+    def _finish(self, facts: dict[str, Any]) -> Night | None:
+        if self._night is None:
+            return None
+        try:
+            done = history.finish(self._state, self._night, facts)
+        except (OSError, ValueError) as error:
+            LOG.warning("the history of nights can't be written (%s); see `nightreel nights` later", error)
+            return None
+        for line in notifications.after_night(self._state, done):
+            LOG.warning("%s", line)
+        return done
+
+
+@contextmanager
+def recorded(state: Path, trigger: Trigger, flow_run: str | None = None) -> Iterator[NightRecorder]:
+    """The entry of the night that runs in this block; a block that ends from outside is written as stopped."""
+    night = NightRecorder(state, trigger, flow_run)
+    try:
+        yield night
+    except UserError:
+        raise
+    except BaseException as error:
+        night.stopped(
+            "Stopped by a person." if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
+        )
+        raise
+
+
+def _begun(state: Path, trigger: Trigger, flow_run: str | None) -> Night | None:
+    try:
+        return history.begin(state, trigger, flow_run=flow_run)
+    except OSError as error:
+        LOG.warning("%s: the history of nights can't be written (%s)", state / history.FOLDER, error.strerror)
+        return None
