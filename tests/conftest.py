@@ -14,6 +14,7 @@ from benchmarks.speed.free_ports import free_ports
 from nightreel.orchestration.prefect import credentials
 from nightreel.orchestration.prefect.run_server import HOST, free_port
 from nightreel.store.backends.seaweedfs import ObjectStore
+from tests.support.webhook import Webhook
 
 # Prefect reads its settings once, when it is imported: so they are set before any test module is.
 PREFECT = Path(tempfile.mkdtemp(prefix="nightreel-prefect-"))
@@ -90,3 +91,11 @@ def moto() -> Iterator[dict[str, str]]:
         "AWS_DEFAULT_REGION": "us-east-1",
     }  # fmt: skip
     server.stop()
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    """A receiver of notifications."""
+    found = Webhook()
+    yield found
+    found.close()

@@ -11,7 +11,7 @@ import typer
 
 from nightreel.cli.help_groups import OPERATE
 from nightreel.cli.options import AsJson
-from nightreel.cli.output import print_json, print_table
+from nightreel.cli.output import print_json
 
 if TYPE_CHECKING:
     from nightreel.nights.night import Night
@@ -25,6 +25,7 @@ SIGNS = {
     "dry run": "· dry run",
     "running": "… running",
 }
+LONGEST = 300  # characters of a reason; --json has all
 Most = Annotated[int, typer.Option("--most", min=1, max=1000, metavar="N", help="Number of nights to list.")]
 
 
@@ -147,24 +148,20 @@ def _print_status(found: Status) -> None:
 
 
 def _print_nights(found: list[Night], title: str) -> None:
-    rows = []
+    """A line for each night, and its reason below, since a column for reasons would leave no room for the others."""
+    typer.secho(title, bold=True)
     for night in found:
         took = "" if night.ended is None else _age(night.ended - night.began)
-        quality = f"{night.quality[0]:.4f}" if night.quality else ""
-        why = " ".join(night.reason.split())
+        quality = f"{night.metric.split(' ')[0]} {night.quality[0]:.4f}" if night.quality else ""
+        what = SIGNS.get(night.outcome, f"✗ {night.outcome}")
+        version = (night.version or "")[:12]
+        typer.echo(f"{night.day}  {what:<12} {version:<12}  {quality:<14}  {took:<8} {night.trigger}".rstrip())
         where = f"at {night.failed_stage}: " if night.failed_stage else ""
-        rows.append(
-            [
-                night.day,
-                SIGNS.get(night.outcome, f"✗ {night.outcome}"),
-                (night.version or "")[:12],
-                quality,
-                took,
-                night.trigger,
-                where + (why if len(why) <= 160 else f"{why[:159]}…"),
-            ]
-        )
-    print_table(title, ["began", "outcome", "version", "NDCG@10", "took", "started by", "why"], rows)
+        why = " ".join(night.reason.split())
+        if why:
+            typer.secho(
+                f"                  {where}{why if len(why) <= LONGEST else f'{why[: LONGEST - 1]}…'}", dim=True
+            )
 
 
 def _age(seconds: float) -> str:

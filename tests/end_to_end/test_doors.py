@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from nightreel.nights import history
 from nightreel.orchestration.dvc import pipeline
 from nightreel.reader.live_reader import LiveReader
 from tests.end_to_end.conftest import Checkout, run
@@ -76,6 +77,13 @@ def test_dvc_alone_gives_the_same(first: tuple[Path, dict[str, object]], checkou
     apart = {"fence": None, "sha256": None}
     assert pointer(other) | apart == pointer(root) | apart
     assert mlflow_runs(other) == mlflow_runs(root) and len(mlflow_runs(root)) >= len(pipeline.read(root)) - 1
+    (alone,), (*_, flow) = history.nights(other / ".nightreel"), history.nights(root / ".nightreel")
+    assert (alone.trigger, flow.trigger) == ("dvc repro", "terminal")
+    same = ("outcome", "version", "reason", "quality", "rows", "source", "data_until", "recipe")
+    assert {name: getattr(alone, name) for name in same} == {name: getattr(flow, name) for name in same}
+    assert {each.stage for each in alone.stages if each.how == "ran"} >= {each.stage for each in flow.stages} - {
+        "record"
+    }
 
 
 def test_other_data_leaves_the_checkout_as_it_is(first: tuple[Path, dict[str, object]], tmp_path: Path) -> None:

@@ -134,9 +134,25 @@ def test_a_night_comes_by_itself_and_publishes(up: Up, night: dict[str, Any]) ->
     assert version["channels"] == ["live"]
 
 
+def test_the_night_stands_in_the_history_and_the_status_knows_the_next(up: Up, night: dict[str, Any]) -> None:
+    status = json.loads(up.nightreel("status", "--json"))
+    (last, *_) = status["nights"]
+    assert (last["trigger"], last["outcome"], last["flow_run"]) == ("schedule", "promoted", night["id"])
+    assert last["version"] == status["live"]["version"] and status["live"]["age_hours"] < 1
+    assert {stage["stage"] for stage in last["stages"]} >= {"snapshot", "finetune", "publish", "record"}
+    assert status["next_night"]["at"] and not status["next_night"]["paused"]
+    assert status["well"] and status["problems"] == []
+
+
 def test_after_a_minute_no_log_holds_an_error(up: Up, night: dict[str, Any]) -> None:
     logs = [*Path(up.addresses["logs"]).glob("*.log"), up.root / ".nightreel" / "object-store" / "server.log"]
-    assert {log.stem for log in logs} >= {"prefect", "worker", "mlflow", "server"}  # and what the night itself wrote
+    assert {log.stem for log in logs} >= {
+        "prefect",
+        "worker",
+        "mlflow",
+        "watch",
+        "server",
+    }  # and what the night itself wrote
     time.sleep(max(0.0, 60 - (time.time() - psutil.Process(up.process.pid).create_time())))
     assert {log.name: errors(log.read_text("utf-8", "replace")) for log in logs} == {log.name: [] for log in logs}
 

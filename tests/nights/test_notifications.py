@@ -2,61 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from nightreel.nights import history, notifications
 from nightreel.nights.problems import Problem
+from tests.support.webhook import Webhook
 
 LATE = Problem("missed", "1", "the night of 2026-01-01 03:00 UTC has not begun.", "Is `nightreel up` running?")
 
 
-class Receiver:
-    """A webhook: keeps what it gets, or refuses it."""
-
-    def __init__(self) -> None:
-        self.got: list[dict[str, str]] = []
-        self.status = 200
-        received = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if received.status == 200:
-                    received.got.append(json.loads(body))
-                self.send_response(received.status)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    @property
-    def address(self) -> str:
-        return f"json://127.0.0.1:{self.server.server_port}/nightreel"
-
-    @property
-    def titles(self) -> list[str]:
-        return [each["title"] for each in self.got]
-
-
 @pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    found = Receiver()
-    monkeypatch.setenv(notifications.VARIABLE, found.address)
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
+def receiver(webhook: Webhook, monkeypatch: pytest.MonkeyPatch) -> Webhook:
+    monkeypatch.setenv(notifications.VARIABLE, webhook.address)
+    return webhook
 
 
-def test_a_problem_is_sent_once_and_its_end_once(tmp_path: Path, receiver: Receiver) -> None:
+def test_a_problem_is_sent_once_and_its_end_once(tmp_path: Path, receiver: Webhook) -> None:
     for _ in range(3):
         assert notifications.tell(tmp_path, [LATE], ("missed",)) == []
     assert receiver.titles == ["Nightreel: a night is missing"]
@@ -67,7 +30,7 @@ def test_a_problem_is_sent_once_and_its_end_once(tmp_path: Path, receiver: Recei
     assert receiver.titles[1:] == ["Nightreel: all right again"]
 
 
-def test_each_bad_night_is_told_a_good_one_only_after_a_bad_one(tmp_path: Path, receiver: Receiver) -> None:
+def test_each_bad_night_is_told_a_good_one_only_after_a_bad_one(tmp_path: Path, receiver: Webhook) -> None:
     for number, outcome in enumerate(["promoted", "failed", "rejected", "refreshed", "promoted"]):
         night = history.add(
             tmp_path, "schedule", {"began": 1000.0 * number, "outcome": outcome, "reason": f"n{number}"}
@@ -81,14 +44,14 @@ def test_each_bad_night_is_told_a_good_one_only_after_a_bad_one(tmp_path: Path, 
     assert "failed: n1" in receiver.got[0]["message"] and "was rejected: n2" in receiver.got[1]["message"]
 
 
-def test_one_look_does_not_end_what_another_kind_of_look_told(tmp_path: Path, receiver: Receiver) -> None:
+def test_one_look_does_not_end_what_another_kind_of_look_told(tmp_path: Path, receiver: Webhook) -> None:
     notifications.tell(tmp_path, [LATE], ("missed",))
     night = history.add(tmp_path, "schedule", {"began": 1.0, "outcome": "promoted"})
     notifications.after_night(tmp_path, night)
     assert receiver.titles == ["Nightreel: a night is missing"]
 
 
-def test_what_could_not_be_sent_is_tried_again(tmp_path: Path, receiver: Receiver) -> None:
+def test_what_could_not_be_sent_is_tried_again(tmp_path: Path, receiver: Webhook) -> None:
     receiver.status = 503
     (line,) = notifications.tell(tmp_path, [LATE], ("missed",))
     assert line == "notifications: json://…: not reached. It is tried again at the next look."
@@ -96,7 +59,7 @@ def test_what_could_not_be_sent_is_tried_again(tmp_path: Path, receiver: Receive
     assert notifications.tell(tmp_path, [LATE], ("missed",)) == [] and len(receiver.got) == 1
 
 
-def test_less_than_urgent_is_not_sent(tmp_path: Path, receiver: Receiver) -> None:
+def test_less_than_urgent_is_not_sent(tmp_path: Path, receiver: Webhook) -> None:
     notifications.tell(tmp_path, [Problem("record", "", "1 run waits", "…", urgent=False)], ("record",))
     assert receiver.got == []
 

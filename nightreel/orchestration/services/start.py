@@ -77,6 +77,7 @@ class ServiceStarter:
             Service("MLflow", mlflow, self.mlflow),
             Service("object store", store, self.object_store),
             Service("worker", self.worker(), self.worker_again),
+            Service("watch", self.watch(), self.watch),
         ]
         _wait(f"http://{HOST}:{ports.mlflow}/health", mlflow)
         return services, {
@@ -108,6 +109,10 @@ class ServiceStarter:
         made = self.child("worker", self.home.environment_with_prefect(), module, name)
         self.stack.callback(stop.end_runs, made.process)
         return made
+
+    def watch(self) -> Child:
+        """Start `nightreel watch`, which sends notifications and keeps the plan for when the server is gone."""
+        return self.child("watch", self.home.environment_with_prefect(), "nightreel", "watch")
 
     def worker_again(self) -> Child:
         """Restart a killed worker, after ending its unfinished runs, which would block later ones."""
