@@ -14,8 +14,8 @@ from prefect.states import Completed, Failed
 
 from flows.form import EmbedForm, EvaluateForm, FinetuneForm, PublishForm, Run, SnapshotForm, changes
 from nightreel.errors import UserError
-from nightreel.nights.history import lock as lock_of
-from nightreel.nights.night import Night, Trigger
+from nightreel.monitoring.history import lock as lock_of
+from nightreel.monitoring.night import Night, Trigger
 from nightreel.orchestration import environment_paths, overrides, parent_watch
 from nightreel.orchestration.dvc import pipeline
 from nightreel.orchestration.dvc.stage_run import StageEnvironment
@@ -73,7 +73,7 @@ def _night(wanted: overrides.Changes, run: Run, began: float) -> tuple[RunSummar
     with (
         exclusive(lock_of(project.state), "a run", patience=PATIENCE_S, waiting=log.info) as lock,
         worktree(project, wanted) as copy,
-        recorded(project.state, _trigger(), str(flow_run.id)) as night,
+        recorded(project, _trigger(), str(flow_run.id)) as night,
     ):
         log.info("the run's worktree is %s", copy.root)
         stages = pipeline.read(copy.root)

@@ -176,10 +176,10 @@ def _register() -> None:
     """Add the commands of the other modules, and list all of them by group."""
     from nightreel.cli import nights, replay, serve
     from nightreel.cli.ask import interests, items, recommend, rerank
-    from nightreel.cli.versions import card, collect_and_share, releases, renew, versions, withdraw
+    from nightreel.cli.versions import card, collect_and_share, lineage, releases, renew, versions, withdraw
 
     queries = (recommend, versions, releases, items, card, interests, rerank)
-    for module in (replay, *queries, collect_and_share, withdraw, renew, serve, nights):
+    for module in (replay, *queries, lineage, collect_and_share, withdraw, renew, serve, nights):
         module.register(app)
     app.registered_commands.sort(key=lambda command: GROUPS.index(str(command.rich_help_panel)))
 

@@ -14,8 +14,8 @@ from nightreel.cli.options import AsJson
 from nightreel.cli.output import print_json
 
 if TYPE_CHECKING:
-    from nightreel.nights.night import Night
-    from nightreel.nights.status import Status
+    from nightreel.monitoring.night import Night
+    from nightreel.monitoring.status import Status
     from nightreel.orchestration.project import Project
 
 SIGNS = {
@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 def nights(most: Most = 14, as_json: AsJson = False) -> None:
     """List the nights, the latest first: what came of each, why, its version, quality and time."""
-    from nightreel.nights import history
+    from nightreel.monitoring import history
     from nightreel.orchestration import project
 
     found = history.nights(project.find().state, most)
@@ -68,8 +68,8 @@ def watch(
 ) -> None:
     """Send a notification (NIGHTREEL_NOTIFY) when a night fails, is held back, missed or stuck, when the live version
     is old, and when all is right again."""
-    from nightreel.nights import notifications
-    from nightreel.nights.status import KINDS
+    from nightreel.monitoring import notifications
+    from nightreel.monitoring.status import KINDS
     from nightreel.orchestration import project
 
     home = project.find()
@@ -98,8 +98,8 @@ def watch(
 def _look(home: Project) -> Status:
     """The status, with the plan of the running `nightreel up` or of PREFECT_API_URL, if it answers."""
     from nightreel.cli.environment import variables
-    from nightreel.nights import expected, history
-    from nightreel.nights.status import status as take
+    from nightreel.monitoring import expected, history
+    from nightreel.monitoring.status import status as take
     from nightreel.orchestration.live_version import channel_of
     from nightreel.orchestration.prefect import run_server
     from nightreel.settings import load
@@ -118,7 +118,7 @@ def _look(home: Project) -> Status:
 
 
 def _print_status(found: Status) -> None:
-    from nightreel.nights.night import minute
+    from nightreel.monitoring.night import minute
 
     for problem in found.problems:
         typer.secho(

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from nightreel.cli.terminal_view import TerminalView
 from nightreel.errors import UserError
-from nightreel.nights.history import lock as lock_of
+from nightreel.monitoring.history import lock as lock_of
 from nightreel.orchestration import checkout_flows, overrides, project
 from nightreel.orchestration.dvc import pipeline
 from nightreel.orchestration.dvc.stage_run import Outcome, StageEnvironment
@@ -63,7 +63,7 @@ def run(options: RunOptions) -> None:
         stages, began = pipeline.read(here.root), time.time()
         screen = TerminalView(console, max(len(stage.name) for stage in stages))
         console.print(f"[bold]nightreel[/] {len(stages)} stages in {here.root}", highlight=False)
-        with recorded(home.state, "terminal") as night:
+        with recorded(home, "terminal") as night:
             place = StageEnvironment(here.root, here.environment(fence(lock_of(home.state)) | night.environment), lock)
             try:
                 outcomes = _flow(home.root, stages, place, options, screen, lambda: _begin(ready, home, console))

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from nightreel.errors import UserError
-from nightreel.nights import history, notifications
-from nightreel.nights.conclusion import conclusion, source_facts
-from nightreel.nights.night import Night, StageTime, Trigger
+from nightreel.monitoring import history, notifications
+from nightreel.monitoring.conclusion import conclusion, source_facts
+from nightreel.monitoring.night import Night, StageTime, Trigger
+from nightreel.orchestration import night_commits
 from nightreel.orchestration.dvc.stage_run import Outcome, StageFailed
+from nightreel.orchestration.project import Project
 
 LOG = logging.getLogger(__name__)
 
@@ -20,9 +22,10 @@ LOG = logging.getLogger(__name__)
 class NightRecorder:
     """One night's entry. It never ends a night: what can't be written is logged."""
 
-    def __init__(self, state: Path, trigger: Trigger, flow_run: str | None) -> None:
-        self._state = state
-        self._night = _begun(state, trigger, flow_run)
+    def __init__(self, home: Project, trigger: Trigger, flow_run: str | None) -> None:
+        self._home = home
+        self._state = home.state
+        self._night = _begun(home.state, trigger, flow_run)
 
     @property
     def file(self) -> Path | None:
@@ -37,23 +40,26 @@ class NightRecorder:
     def succeeded(self, root: Path, outcomes: Sequence[Outcome]) -> Night | None:
         """Write what came of it, and return it; None if it can't be written. root: the folder in which it ran."""
         stages = [StageTime(stage=each.stage, how=each.how, seconds=round(each.seconds, 1)) for each in outcomes]
-        return self._finish(conclusion(root, self._state, stages))
+        return self._finish(conclusion(root, self._state, stages), root)
 
     def failed(self, root: Path, error: UserError, channel: str) -> None:
         """Write that it failed, and why."""
         stage = error.stage if isinstance(error, StageFailed) else None
         facts = source_facts(root) if stage != "snapshot" else {}
-        self._finish({**facts, "outcome": "failed", "reason": str(error), "failed_stage": stage, "channel": channel})
+        why = {"outcome": "failed", "reason": str(error), "failed_stage": stage, "channel": channel}
+        self._finish(facts | why, root)
 
     def stopped(self, reason: str) -> None:
         """Write that it was ended from outside."""
         self._finish({"outcome": "stopped", "reason": reason})
 
-    def _finish(self, facts: dict[str, Any]) -> Night | None:
+    def _finish(self, facts: dict[str, Any], place: Path | None = None) -> Night | None:
         if self._night is None:
             return None
         try:
             done = history.finish(self._state, self._night, facts)
+            if place is not None:
+                done = _committed(self._home, done, place)
         except (OSError, ValueError) as error:
             LOG.warning("the history of nights can't be written (%s); see `nightreel nights` later", error)
             return None
@@ -63,9 +69,9 @@ class NightRecorder:
 
 
 @contextmanager
-def recorded(state: Path, trigger: Trigger, flow_run: str | None = None) -> Iterator[NightRecorder]:
+def recorded(home: Project, trigger: Trigger, flow_run: str | None = None) -> Iterator[NightRecorder]:
     """The entry of the night that runs in this block; a block that ends from outside is written as stopped."""
-    night = NightRecorder(state, trigger, flow_run)
+    night = NightRecorder(home, trigger, flow_run)
     try:
         yield night
     except UserError:
@@ -75,6 +81,18 @@ def recorded(state: Path, trigger: Trigger, flow_run: str | None = None) -> Iter
             "Stopped by a person." if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
         )
         raise
+
+
+def _committed(home: Project, night: Night, place: Path) -> Night:
+    """The night with its commit, if its files can be kept."""
+    try:
+        commit = night_commits.keep(home.root, home.state, night, place)
+    except (UserError, OSError) as error:
+        LOG.warning(
+            "the night's files can't be kept in %s (%s); the night itself is not affected", night_commits.BRANCH, error
+        )
+        return night
+    return history.finish(home.state, night, {"commit": commit, "ended": night.ended})
 
 
 def _begun(state: Path, trigger: Trigger, flow_run: str | None) -> Night | None:

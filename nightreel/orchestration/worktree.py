@@ -52,6 +52,28 @@ def worktree(project: Project, changes: overrides.Changes, cache: Path | None = 
         _keep_lock(target, runs / "last")
 
 
+@contextmanager
+def at_commit(project: Project, commit: str, target: Path) -> Iterator[None]:
+    """Check a commit out to an empty or missing folder, with the checkout's DVC cache; git forgets the folder after the
+    block, and its files stay.
+
+    Raises:
+        UserError: Git can't check it out there.
+    """
+    _git(project.root, "worktree", "prune")
+    if _git(project.root, "worktree", "add", "--detach", str(target), commit) is None:
+        raise UserError(
+            f"{target}: commit {commit[:12]} can't be checked out there. Name an empty folder; if the commit is gone "
+            "(git log nightreel/nights), the version can't be made again."
+        )
+    try:
+        _configure_dvc(target, _shared_cache(project), scm=True)
+        yield
+    finally:
+        (target / ".git").unlink(missing_ok=True)
+        _git(project.root, "worktree", "prune")
+
+
 def versioned(root: Path) -> bool:
     """Whether root is the top folder of a git checkout with a commit, which this user may write.
 
@@ -95,10 +117,14 @@ def _create(root: Path, target: Path, cache: Path) -> None:
             _copy(root / name, target / name)
     else:
         _copy_unversioned(root, target)
+    _configure_dvc(target, cache, scm=versioned(root))
+
+
+def _configure_dvc(target: Path, cache: Path, *, scm: bool) -> None:
     (target / ".dvc").mkdir(exist_ok=True)
     config = ConfigObj(encoding="utf-8", interpolation=False)  # it quotes commas and #, as DVC reads them
     config["cache"] = {"dir": str(cache)}
-    if not versioned(root):
+    if not scm:
         config["core"] = {"no_scm": "true"}
     config.filename = str(target / ".dvc" / "config.local")
     config.write()

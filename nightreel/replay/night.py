@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from nightreel.data.recipe import code_digest, computing_code
 from nightreel.errors import UserError
-from nightreel.nights import history
-from nightreel.nights.history import lock as lock_of
+from nightreel.monitoring import history
+from nightreel.monitoring.history import lock as lock_of
 from nightreel.orchestration import checkout_flows
 from nightreel.orchestration.dvc import pipeline
 from nightreel.orchestration.dvc.stage_run import Outcome, StageEnvironment

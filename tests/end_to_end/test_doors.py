@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nightreel.nights import history
+from nightreel.monitoring import history
 from nightreel.orchestration.dvc import pipeline
 from nightreel.reader.live_reader import LiveReader
 from tests.end_to_end.conftest import Checkout, run

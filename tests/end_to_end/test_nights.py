@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from nightreel.nights import expected, notifications
+from nightreel.monitoring import expected, notifications
 from tests.support import toy as project
 from tests.support.webhook import Webhook
 

@@ -11,7 +11,7 @@ from types import TracebackType
 
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
-from nightreel.nights import history
+from nightreel.monitoring import history
 
 EVERY_S = 0.5
 LOOKS = 20  # looks at the memory for one at the work done

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from nightreel.errors import UserError
-from nightreel.nights import history
+from nightreel.monitoring import history
 from nightreel.orchestration.child_process import Child
 from nightreel.orchestration.dvc import recovery
 from nightreel.orchestration.dvc.killed import ProcessWatch, explain, signal_of

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from nightreel.nights import expected, problems
-from nightreel.nights.expected import Expected
-from nightreel.nights.night import Night, Outcome
+from nightreel.monitoring import expected, problems
+from nightreel.monitoring.expected import Expected
+from nightreel.monitoring.night import Night, Outcome
 from nightreel.settings.watch import Watch
 
 WATCH = Watch(late_minutes=15, longest_hours=2, oldest_hours=50)

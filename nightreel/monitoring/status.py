@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from nightreel.errors import UserError
-from nightreel.nights import expected, history, problems
-from nightreel.nights.expected import Expected
-from nightreel.nights.night import Night, minute
-from nightreel.nights.problems import Problem
+from nightreel.monitoring import expected, history, problems
+from nightreel.monitoring.expected import Expected
+from nightreel.monitoring.night import Night, minute
+from nightreel.monitoring.problems import Problem
 from nightreel.settings.watch import Watch
 from nightreel.tracking import outbox
 

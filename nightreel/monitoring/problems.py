@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from nightreel.nights.night import Night, minute
+from nightreel.monitoring.night import Night, minute
 from nightreel.settings.watch import Watch
 
 HOUR = 3600.0

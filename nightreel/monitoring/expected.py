@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nightreel.nights.history import FOLDER
-from nightreel.nights.night import Night
+from nightreel.monitoring.history import FOLDER
+from nightreel.monitoring.night import Night
 from nightreel.stage import write_json
 
 EARLY_S = 60.0  # a run may begin a little before the second that it was planned for

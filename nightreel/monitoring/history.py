@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from nightreel.nights.night import Night, Trigger
+from nightreel.monitoring.night import Night, Trigger
 from nightreel.stage import write_json
 from nightreel.store import fence
 
 FOLDER = "nights"
+FILES = "files"
+"""Folder below it with the files of each night, where there is no git."""
 VARIABLE = "NIGHTREEL_NIGHT"
 """Environment variable with the path of the running night's file, for its stages."""
 KEPT = 1000  # nights, of about 2 kB each
@@ -119,4 +122,5 @@ def _read(file: Path) -> Night | None:
 
 def _forget_old(state: Path) -> None:
     for file in sorted((state / FOLDER).glob("*.json"), reverse=True)[KEPT:]:
+        shutil.rmtree(state / FOLDER / FILES / file.stem, ignore_errors=True)
         file.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nightreel.nights.night import Outcome, StageTime
+from nightreel.monitoring.night import Outcome, StageTime
 
 Facts = dict[str, Any]
 METRIC = "ndcg@10"

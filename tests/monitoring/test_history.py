@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from nightreel.nights import history
-from nightreel.nights.conclusion import conclusion, outcome_of
-from nightreel.nights.night import StageTime
+from nightreel.monitoring import history
+from nightreel.monitoring.conclusion import conclusion, outcome_of
+from nightreel.monitoring.night import StageTime
 from nightreel.orchestration.lock import exclusive
 from nightreel.stage import write_json
 
@@ -29,7 +29,7 @@ def test_a_night_is_running_while_it_holds_the_lock_and_stopped_when_it_is_gone(
 
 def test_a_killed_process_leaves_a_night_that_is_stopped_at_its_last_sign_of_life(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from nightreel.nights import history\n"
+        "import sys, time; from pathlib import Path; from nightreel.monitoring import history\n"
         "from nightreel.orchestration.lock import exclusive\n"
         "state = Path(sys.argv[1])\n"
         "with exclusive(history.lock(state), 'a run'):\n"

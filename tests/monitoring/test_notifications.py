@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nightreel.nights import history, notifications
-from nightreel.nights.problems import Problem
+from nightreel.monitoring import history, notifications
+from nightreel.monitoring.problems import Problem
 from tests.support.webhook import Webhook
 
 LATE = Problem("missed", "1", "the night of 2026-01-01 03:00 UTC has not begun.", "Is `nightreel up` running?")

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nightreel import private_files
-from nightreel.nights import history, problems
-from nightreel.nights.night import Night
-from nightreel.nights.problems import Problem
+from nightreel.monitoring import history, problems
+from nightreel.monitoring.night import Night
+from nightreel.monitoring.problems import Problem
 from nightreel.stage import write_json
 
 VARIABLE = "NIGHTREEL_NOTIFY"

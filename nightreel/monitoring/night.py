@@ -49,6 +49,7 @@ class Night(BaseModel):
         stages: In order.
         flow_run: Id of the run in Prefect; None for `dvc repro`.
         recipe: Of the run; its report and its MLflow run are found by it.
+        commit: Its commit on the branch nightreel/nights; None without git.
         fence: The run's hold on the run lock, see nightreel.store.fence.
     """
 
@@ -72,6 +73,7 @@ class Night(BaseModel):
     flow_run: str | None = None
     recipe: str | None = None
     fence: str | None = None
+    commit: str | None = None
 
     @property
     def good(self) -> bool:

@@ -1,0 +1,122 @@
+"""`nightreel lineage` and `nightreel reproduce`: where a version came from, and making it again."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nightreel.cli.help_groups import VERSIONS
+from nightreel.cli.options import AsJson, At, Channel, LiveOr
+from nightreel.cli.output import print_json
+
+if TYPE_CHECKING:
+    from nightreel.store.backends.base import Store
+
+Into = Annotated[
+    Path | None,
+    typer.Option("--into", metavar="FOLDER", help="Keep what is made in this empty folder. Default: a temporary one."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    for command in (lineage, reproduce):
+        app.command(rich_help_panel=VERSIONS)(command)
+
+
+def lineage(version: LiveOr = None, channel: Channel = "live", at: At = None, as_json: AsJson = False) -> None:
+    """Show where a version came from: source, night, verdict, stages, commit and Prefect run; with --json, parameters."""
+    from nightreel.store import channels
+    from nightreel.store.open import open_store
+
+    store = open_store(at)
+    digest = channels.resolve(store, channel, version)
+    found = _lineage(store, digest)
+    if as_json:
+        return print_json(found)
+    return _print(found)
+
+
+def reproduce(
+    version: LiveOr = None, channel: Channel = "live", into: Into = None, at: At = None, as_json: AsJson = False
+) -> None:
+    """Make a version again from its night's code, parameters and data, and compare the digests; exit code 1 if they
+    differ."""
+    from nightreel.orchestration import project
+    from nightreel.orchestration.reproduction import reproduced
+    from nightreel.store import channels
+    from nightreel.store.open import open_store
+
+    home, store = project.find(), open_store(at)
+    digest = channels.resolve(store, channel, version)
+    with tempfile.TemporaryDirectory(prefix="nightreel-reproduce-") as folder:
+        target = into or Path(folder) / digest[:12]
+        found = reproduced(home, store, digest, target.resolve(), lambda line: typer.echo(line, err=True))
+    if as_json:
+        print_json(found.as_json())
+    elif found.same:
+        typer.echo(f"{digest[:12]} was made again, byte for byte.")
+    else:
+        where = f"The first stage that differs is {found.differs}, in {found.out}." if found.differs else ""
+        typer.echo(f"{digest[:12]} was not made again: the result is {found.made[:12]}. {where}")
+    if not found.same:
+        sys.exit(1)
+
+
+def _lineage(store: Store, digest: str) -> dict[str, Any]:
+    """The record in the store, with what this machine's history of nights adds."""
+    from nightreel.monitoring import history
+    from nightreel.stage import state_directory
+    from nightreel.store import channels
+
+    record = channels.lineage(store, digest)
+    state = state_directory()
+    made = [night for night in history.nights(state) if night.version == digest]
+    night = made[-1] if made else None
+    return {
+        "version": digest,
+        "store": store.uri,
+        "channels": [name for name, pointer in channels.channels(store).items() if pointer.digest == digest],
+        **record,
+        "night": night and night.model_dump(mode="json"),
+    }
+
+
+def _print(found: dict[str, Any]) -> None:
+    night = found["night"] or {}
+    rows = [
+        ("Version", f"{found['version']}"),
+        ("Served by", ", ".join(f"channel {name}" for name in found["channels"]) or "no channel"),
+        ("Published", f"{found.get('published_at') or 'not known'} on {found.get('host') or 'an unknown machine'}"),
+        ("Verdict", f"{found.get('label') or ''}: {' '.join(str(night.get('reason') or '').split())}".rstrip(": ")),
+        ("After", (found.get("predecessor") or "no earlier version")[:64]),
+        ("Source", _source(found, night)),
+        ("Recipe", found.get("recipe") or "not known"),
+        ("Code", found.get("commit") or "no commit"),
+        ("Night", _night(night)),
+    ]
+    for name, value in rows:
+        typer.echo(f"{name:<10} {value}")
+    for stage in night.get("stages", []):
+        took = "" if not stage["seconds"] else f"{stage['seconds']:.1f} s"
+        typer.echo(f"{'':<10} {stage['stage']:<10} {stage['how']:<10} {took}".rstrip())
+
+
+def _source(found: dict[str, Any], night: dict[str, Any]) -> str:
+    from nightreel.monitoring.night import minute
+
+    until = found.get("data_until")
+    rows = ", ".join(f"{count:,} {name}" for name, count in night.get("rows", {}).items())
+    end = f"data until {minute(until)} UTC" if until and until > 1e8 else ""
+    return "; ".join(filter(None, [night.get("source") or "", rows, end])) or "not known"
+
+
+def _night(night: dict[str, Any]) -> str:
+    if not night:
+        return "not in this machine's history"
+    known = [("started by", night["trigger"]), ("commit", night["commit"]), ("Prefect run", night["flow_run"])]
+    return "; ".join([night["id"], *(f"{name} {value}" for name, value in known if value)])

@@ -1,0 +1,152 @@
+"""Makes a published version again from its night's commit and the data in DVC's cache, and compares the digests."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nightreel.bundle.format import digest_of
+from nightreel.errors import UserError
+from nightreel.monitoring import history
+from nightreel.monitoring.night import Night
+from nightreel.orchestration.dvc import pipeline
+from nightreel.orchestration.dvc.stage_run import StageEnvironment, reproduce
+from nightreel.orchestration.project import Project
+from nightreel.orchestration.worktree import at_commit, versioned
+from nightreel.reader.reader import Reader
+from nightreel.store.backends.base import Store
+
+GIVEN = ("snapshot", "withdraw")
+"""Stages that read the outside world: their outs are taken from DVC's cache."""
+LAST = "refit"
+BUNDLE = Path("data") / "refit" / "bundle"
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """The result.
+
+    Attributes:
+        version: Digest of the published version.
+        made: Digest of what was made now.
+        differs: The first stage whose outs differ from those of the night; None if none does.
+        out: Its first out that differs.
+    """
+
+    version: str
+    made: str
+    differs: str | None = None
+    out: str | None = None
+
+    @property
+    def same(self) -> bool:
+        """Whether it is the same version, byte for byte."""
+        return self.version == self.made
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, for --json."""
+        return {
+            "version": self.version,
+            "made": self.made,
+            "same": self.same,
+            "differs_at": self.differs,
+            "out": self.out,
+        }
+
+
+def reproduced(home: Project, store: Store, version: str, target: Path, say: Callable[[str], None]) -> Reproduction:
+    """Make a version again.
+
+    Args:
+        home: The checkout and its state directory.
+        store: Where the version is; its champion is read from there, too.
+        version: Its digest.
+        target: An empty or missing folder, which gets the night's code and data.
+        say: Takes a line of progress.
+
+    Raises:
+        UserError: There is no commit or no data for it, somebody in it was erased since, or a stage failed.
+    """
+    night = _night_of(home, version)
+    gone = len(Reader.open(store.uri, version=version).users.erased)
+    if gone:
+        raise UserError(
+            f"{version[:12]}: can't be made again: {gone:,} of its users were erased since, and their data must not be "
+            "used. The next night makes a version without them."
+        )
+    assert night.commit is not None
+    with at_commit(home, night.commit, target):
+        lock = _outs(target)
+        stages = [stage for stage in pipeline.read(target) if stage.name not in GIVEN]
+        names = [stage.name for stage in stages]
+        _fetch(home, target, [out for stage in pipeline.read(target) if stage.name in GIVEN for out in stage.outs])
+        place = StageEnvironment(target, _environment(home, store, target))
+        first: tuple[str, str] | None = None
+        for stage in names[: names.index(LAST) + 1]:
+            say(f"{stage} …")
+            reproduce(stage, place, lambda text: None, force=True)
+            made = _outs(target)
+            changed = [out for out, md5 in lock.get(stage, {}).items() if made.get(stage, {}).get(out) != md5]
+            if changed and first is None:
+                first = stage, changed[0]
+                say(f"{stage}: {changed[0]} differs from the night's")
+        made_now = digest_of(target / BUNDLE)
+    return Reproduction(version, made_now, *(first or (None, None)))
+
+
+def _night_of(home: Project, version: str) -> Night:
+    """The night that made a version: the earliest that has it and a commit."""
+    made = [night for night in history.nights(home.state) if night.version == version and night.commit]
+    if not made or not versioned(home.root):
+        raise UserError(
+            f"{version[:12]}: no night of this checkout made it, or its commit is not known. It can be made again "
+            "where it was made: in a git checkout with the state directory of that night. `nightreel lineage` says where."
+        )
+    return made[-1]
+
+
+def _outs(root: Path) -> dict[str, dict[str, str]]:
+    """Hash of each out, by stage, from dvc.lock."""
+    found = yaml.safe_load((root / "dvc.lock").read_text("utf-8"))["stages"]
+    return {name: {out["path"]: out["md5"] for out in stage.get("outs", [])} for name, stage in found.items()}
+
+
+def _fetch(home: Project, root: Path, outs: list[str]) -> None:
+    """Check the given outs out of DVC's cache, or out of its remote if one is configured."""
+    for command in ("checkout", "pull"):
+        done = _dvc(home, root, command, *outs)
+        if done.returncode == 0:
+            return
+    said = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    raise UserError(
+        f"the data of that night are neither in DVC's cache nor in a remote ({said}). They may have been removed by "
+        "`dvc gc`."
+    )
+
+
+def _dvc(home: Project, root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "dvc", *words],
+        cwd=root,
+        env=home.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _environment(home: Project, store: Store, root: Path) -> Mapping[str, str]:
+    """The stages' environment: a state directory of their own, so that nothing is taken from a cache of vectors; what
+    language models answered is, since they may answer otherwise today."""
+    state = root / ".nightreel"
+    state.mkdir(exist_ok=True)
+    if (home.state / "understand").exists():
+        shutil.copytree(home.state / "understand", state / "understand", dirs_exist_ok=True)
+    return Project(root, state).environment({"NIGHTREEL_STORE": store.uri, history.VARIABLE: ""})

@@ -1,0 +1,100 @@
+"""A night's commit: what is in it, and that nothing else of the repository changes."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from nightreel.monitoring import history
+from nightreel.monitoring.night import Night
+from nightreel.orchestration import night_commits
+from tests.support import toy as project
+
+
+def night(number: int, **facts: object) -> Night:
+    return Night.model_validate(
+        {"id": f"n{number}", "began": 1000.0 * number, "ended": 1000.0 * number + 5, "trigger": "schedule", "outcome": "promoted",
+         "reason": "NDCG@10 +3%.", "version": "ab" * 32} | facts
+    )  # fmt: skip
+
+
+@pytest.fixture
+def ran(toy: Path) -> Path:
+    """The project with what a night leaves, changed code, and files that are none of the night's business."""
+    (toy / "dvc.lock").write_text("schema: '2.0'\n")
+    (toy / "metrics").mkdir(exist_ok=True)
+    (toy / "metrics" / "score.json").write_text('{"words": 3}')
+    (toy / "tasks" / "own.py").write_text("OWN = 1\n")
+    (toy / "params.yaml").write_text((toy / "params.yaml").read_text("utf-8") + "# changed\n", "utf-8")
+    (toy / "films").mkdir()
+    (toy / "films" / "events.csv").write_text("user_id,item_id\nann,alien\n")
+    return toy
+
+
+def git(folder: Path, *words: str) -> str:
+    return project.call(folder, "git", *words)
+
+
+def test_the_commit_has_what_the_night_ran_with_and_no_data(ran: Path) -> None:
+    commit = night_commits.keep(ran, ran / ".nightreel", night(1), ran)
+    assert commit == git(ran, "rev-parse", night_commits.BRANCH).strip()
+    names = git(ran, "ls-tree", "-r", "--name-only", str(commit)).splitlines()
+    assert {"dvc.lock", "metrics/score.json", "tasks/own.py", "dvc.yaml", "nightreel/cli/main.py"} <= set(names)
+    assert not [name for name in names if name.startswith(("films", ".nightreel", "data/"))]
+    assert git(ran, "show", f"{commit}:params.yaml").endswith("# changed\n")
+
+
+def test_the_message_says_what_came_of_it_and_where_else_it_is(ran: Path) -> None:
+    night_commits.keep(ran, ran / ".nightreel", night(1, recipe="r1", flow_run="f1"), ran)
+    assert git(ran, "log", "-1", "--format=%an|%ad|%B", "--date=unix", night_commits.BRANCH).strip() == (
+        "Nightreel|1000|1970-01-01 00:16 UTC promoted abababababab\n\nNDCG@10 +3%.\n\n"
+        f"Night: n1\nVersion: {'ab' * 32}\nRecipe: r1\nFlow-run: f1"
+    )
+
+
+def test_the_checkout_stays_as_it_is_and_no_hook_runs(ran: Path) -> None:
+    before = [git(ran, "status", "--porcelain"), git(ran, "rev-parse", "HEAD"), (ran / ".git" / "index").read_bytes()]
+    for hook in ("pre-commit", "post-commit", "reference-transaction", "commit-msg"):
+        path = ran / ".git" / "hooks" / hook
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\ntouch {ran / 'hooked'}\nexit 1\n")
+        path.chmod(0o755)
+    git(ran, "config", "commit.gpgSign", "true")
+    index = (ran / ".git" / "index").read_bytes()
+    first, second = (night_commits.keep(ran, ran / ".nightreel", night(number), ran) for number in (1, 2))
+    assert (ran / ".git" / "index").read_bytes() == index
+    assert [git(ran, "status", "--porcelain"), git(ran, "rev-parse", "HEAD")] == before[:2]
+    assert not (ran / "hooked").exists()
+    assert git(ran, "rev-parse", f"{second}^").strip() == first
+
+
+def test_without_git_the_files_stand_in_the_state_directory(tmp_path: Path) -> None:
+    root = project.build(tmp_path / "toy", git=False)
+    (root / "dvc.lock").write_text("schema: '2.0'\n")
+    state = tmp_path / "state"
+    assert night_commits.keep(root, state, night(1), root) is None
+    kept = state / "nights" / "files" / "n1"
+    assert sorted(path.name for path in kept.iterdir()) == ["dvc.lock", "dvc.yaml", "params.yaml"]
+    history.write(state, night(1))
+    assert [each.id for each in history.nights(state)] == ["n1"]
+
+
+def test_two_nights_at_once_both_stand_in_the_branch(ran: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from nightreel.monitoring.night import Night\n"
+        "from nightreel.orchestration import night_commits\n"
+        "night = Night(id=sys.argv[1], began=1.0, ended=2.0, trigger='form', outcome='held')\n"
+        "night_commits.keep(Path.cwd(), Path.cwd() / '.nightreel', night, Path.cwd())\n"
+    )
+    both = [
+        subprocess.Popen(["python", "-c", code, name], cwd=ran, env=project.environment())
+        for name in ("n1", "n2", "n3")
+    ]
+    assert [each.wait() for each in both] == [0, 0, 0]
+    assert sorted(git(ran, "log", "--format=%(trailers:key=Night,valueonly)", night_commits.BRANCH).split()) == [
+        "n1",
+        "n2",
+        "n3",
+    ]
