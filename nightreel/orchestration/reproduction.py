@@ -107,7 +107,7 @@ def _night_of(home: Project, version: str) -> Night:
     if not made or not versioned(home.root):
         raise UserError(
             f"{version[:12]}: no night of this checkout made it, or its commit is not known. It can be made again "
-            "where it was made: in a git checkout with the state directory of that night. `nightreel lineage` says where."
+            "where it was made: in a git checkout with the state directory of that night (see nightreel lineage)."
         )
     return made[-1]
 

@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def lineage(version: LiveOr = None, channel: Channel = "live", at: At = None, as_json: AsJson = False) -> None:
-    """Show where a version came from: source, night, verdict, stages, commit and Prefect run; with --json, parameters."""
+    """Show where a version came from: source, night, verdict, stages, commit, Prefect run; --json: parameters, too."""
     from nightreel.store import channels
     from nightreel.store.open import open_store
 
