@@ -113,6 +113,7 @@ def _facts(
         "nightreel.label": verdict["label"],
         "mlflow.note.content": verdict["sentence"],
     }
+    tags |= _night_tags()
     stages = tuple(stage_facts(state, lock, name, failed=False) for name in lock.stages)
     points = tuple(point for name in lock.stages for point in numbers(METRICS / f"{name}.json", f"{name}."))
     return common_facts(settings, lock, recipe, tags, stages, points, None, live)
@@ -132,9 +133,18 @@ def _record_failure(settings: Settings, state: Path, lock: Lock, failed: str, re
         stage_facts(state, lock, failed, failed=True),
     )
     tags = {"nightreel.status": f"failed at {failed}", "mlflow.note.content": reason or f"failed at {failed}"}
+    tags |= _night_tags()
     facts = common_facts(settings, lock, recipe, tags, stages, (), None, _live(settings))
     marker.path(state, recipe).unlink(missing_ok=True)
     outcome.record(state, facts, {})
+
+
+def _night_tags() -> dict[str, str]:
+    """The night and Prefect's run, by which `nightreel nights` and Prefect's page know this run."""
+    night = history.of_environment()
+    if night is None:
+        return {}
+    return {"nightreel.night": night.id, "nightreel.trigger": night.trigger, "prefect.flow_run": night.flow_run or ""}
 
 
 def _live(settings: Settings) -> str | None:

@@ -22,7 +22,7 @@ from nightreel.orchestration.dvc import pipeline
 from nightreel.orchestration.dvc.stage_run import Outcome, StageEnvironment
 from nightreel.orchestration.live_version import channel_of, served
 from nightreel.orchestration.lock import exclusive, fence
-from nightreel.orchestration.night_recorder import recorded
+from nightreel.orchestration.night_recorder import NightRecorder, recorded
 from nightreel.orchestration.prefect import run_server
 from nightreel.orchestration.project import Project
 from nightreel.orchestration.services import orphaned_runs, process_ledger
@@ -66,7 +66,7 @@ def run(options: RunOptions) -> None:
         with recorded(home, "terminal") as night:
             place = StageEnvironment(here.root, here.environment(fence(lock_of(home.state)) | night.environment), lock)
             try:
-                outcomes = _flow(home.root, stages, place, options, screen, lambda: _begin(ready, home, console))
+                outcomes = _flow(home.root, stages, place, options, screen, lambda: _begin(ready, home, console), night)
             except KeyboardInterrupt:
                 console.print("stopped: finished stages are kept; the next run continues from there", style="yellow")
                 raise
@@ -102,12 +102,14 @@ def _flow(
     options: RunOptions,
     screen: TerminalView,
     begin: Callable[[], Path],
+    night: NightRecorder,
 ) -> list[Outcome]:
     """Run the stages as a Prefect flow in this process; the process ledger lists it until it has ended."""
     from nightreel.orchestration.prefect.stage_tasks import NightlyRun, Request
 
     def work(run: str) -> list[Outcome]:
         process_ledger.claim(state, run)
+        night.belongs_to(run)
         outcomes = NightlyRun(stages, place, Request(options.force), screen).run()
         process_ledger.forget(state, run)
         return outcomes

@@ -53,6 +53,19 @@ def finish(state: Path, night: Night, facts: dict[str, Any]) -> Night:
     return done
 
 
+def of_environment() -> Night | None:
+    """The night that this stage runs in; None outside a flow."""
+    named = os.environ.get(VARIABLE)
+    return _read(Path(named)) if named else None
+
+
+def belongs_to(state: Path, night: Night, flow_run: str) -> Night:
+    """Write which of Prefect's runs a night is."""
+    found = night.model_copy(update={"flow_run": flow_run})
+    write(state, found)
+    return found
+
+
 def add(state: Path, trigger: Trigger, facts: dict[str, Any]) -> Night:
     """Write a night that has ended. facts: fields of `Night`, `began` among them."""
     return finish(state, begin(state, trigger, began=float(facts["began"])), facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,12 @@ class NightRecorder:
     def environment(self) -> dict[str, str]:
         """The variable by which stages know their night."""
         return {history.VARIABLE: str(self.file)} if self.file else {}
+
+    def belongs_to(self, flow_run: str) -> None:
+        """Write which of Prefect's runs it is, where that was not known at its begin."""
+        if self._night is not None:
+            with contextlib.suppress(OSError):
+                self._night = history.belongs_to(self._state, self._night, flow_run)
 
     def succeeded(self, root: Path, outcomes: Sequence[Outcome]) -> Night | None:
         """Write what came of it, and return it; None if it can't be written. root: the folder in which it ran."""

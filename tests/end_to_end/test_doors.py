@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -84,6 +85,24 @@ def test_dvc_alone_gives_the_same(first: tuple[Path, dict[str, object]], checkou
     assert {each.stage for each in alone.stages if each.how == "ran"} >= {each.stage for each in flow.stages} - {
         "record"
     }
+
+
+def test_a_version_is_made_again_byte_for_byte_unless_somebody_in_it_was_erased(
+    first: tuple[Path, dict[str, object]], source: datasets.Planted, tmp_path: Path
+) -> None:
+    root, told = first
+    before = toy.call(root, "git", "status", "--porcelain")
+    made = json.loads(run(root, "reproduce", "--json").stdout)
+    assert made == {"version": told["digest"], "made": told["digest"], "same": True, "differs_at": None, "out": None}
+    assert toy.call(root, "git", "status", "--porcelain") == before
+    assert len(toy.call(root, "git", "worktree", "list").splitlines()) == 1
+    lineage = json.loads(run(root, "lineage", "--json").stdout)
+    assert lineage["channels"] == ["live"] and lineage["night"]["flow_run"] and lineage["night"]["source"]
+    store = shutil.copytree(root / ".nightreel" / "store", tmp_path / "store")
+    (tmp_path / "gone.csv").write_text(f"user_id\n{source.user_ids[0]}\n")
+    run(root, "withdraw", str(tmp_path / "gone.csv"), "--store", str(store))
+    refused = toy.nightreel(root, "reproduce", "--store", str(store))
+    assert refused.returncode == 1 and "1 of its users were erased since" in refused.stderr
 
 
 def test_other_data_leaves_the_checkout_as_it_is(first: tuple[Path, dict[str, object]], tmp_path: Path) -> None:
