@@ -21,7 +21,7 @@ from nightreel.orchestration.dvc import pipeline
 from nightreel.orchestration.dvc.stage_run import StageEnvironment
 from nightreel.orchestration.live_version import channel_of, served
 from nightreel.orchestration.lock import exclusive, fence
-from nightreel.orchestration.night_recorder import recorded
+from nightreel.orchestration.nights.recorder import recorded
 from nightreel.orchestration.prefect import artifacts
 from nightreel.orchestration.prefect.stage_tasks import NightlyRun, Request
 from nightreel.orchestration.prefect.work_pool import make_pool_for_prefect

@@ -19,7 +19,7 @@ from typing import Any
 from nightreel.errors import UserError
 from nightreel.monitoring import history, notifications
 from nightreel.monitoring.conclusion import of_dvc_repro
-from nightreel.orchestration import night_commits
+from nightreel.orchestration.nights import commits
 from nightreel.report.catalogue.page import understanding_path, write_understanding
 from nightreel.report.page import report_path, write_report
 from nightreel.settings import Settings, load
@@ -78,7 +78,7 @@ def _add_night(state: Path, lock: Lock) -> None:
     """Add this night to the history; the flow does it for its own nights."""
     try:
         night = history.add(state, "dvc repro", of_dvc_repro(Path(), state, lock.order))
-        commit = night_commits.keep(Path.cwd(), state, night, Path.cwd())
+        commit = commits.keep(Path.cwd(), state, night, Path.cwd())
         history.finish(state, night, {"commit": commit, "ended": night.ended})
         for line in notifications.after_night(state, night):
             log_progress(line)

@@ -15,7 +15,7 @@ from nightreel.cli.output import print_json
 
 if TYPE_CHECKING:
     from nightreel.monitoring.night import Night
-    from nightreel.monitoring.status import Status
+    from nightreel.monitoring.status import PipelineStatus
     from nightreel.orchestration.project import Project
 
 SIGNS = {
@@ -83,19 +83,19 @@ def watch(
     before: set[str] = set()
     while True:
         found = _look(home)
-        urgent = [problem for problem in found.problems if problem.urgent]
+        urgent = [alert for alert in found.alerts if alert.urgent]
         for line in notifications.tell(home.state, urgent, KINDS):
             typer.echo(line, err=True)
-        for problem in urgent:
-            if problem.text not in before:
-                typer.echo(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {problem.text} {problem.remedy}")
-        before = {problem.text for problem in urgent}
+        for alert in urgent:
+            if alert.text not in before:
+                typer.echo(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {alert.text} {alert.remedy}")
+        before = {alert.text for alert in urgent}
         if once:
             sys.exit(0 if found.well else 1)
         time.sleep(every)
 
 
-def _look(home: Project) -> Status:
+def _look(home: Project) -> PipelineStatus:
     """The status, with the plan of the running `nightreel up` or of PREFECT_API_URL, if it answers."""
     from nightreel.cli.environment import variables
     from nightreel.monitoring import expected, history
@@ -117,14 +117,12 @@ def _look(home: Project) -> Status:
     return take(home.state, os.environ.get("NIGHTREEL_STORE"), channel_of(home), settings.watch)
 
 
-def _print_status(found: Status) -> None:
+def _print_status(found: PipelineStatus) -> None:
     from nightreel.monitoring.night import minute
 
-    for problem in found.problems:
-        typer.secho(
-            f"{problem.text[:1].upper()}{problem.text[1:]}", fg="red" if problem.urgent else "yellow", bold=True
-        )
-        typer.echo(f"  {problem.remedy}\n")
+    for alert in found.alerts:
+        typer.secho(f"{alert.text[:1].upper()}{alert.text[1:]}", fg="red" if alert.urgent else "yellow", bold=True)
+        typer.echo(f"  {alert.remedy}\n")
     live = found.live
     if live is None:
         typer.echo(f"Live        nothing on channel {found.channel}")

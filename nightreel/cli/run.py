@@ -22,7 +22,7 @@ from nightreel.orchestration.dvc import pipeline
 from nightreel.orchestration.dvc.stage_run import Outcome, StageEnvironment
 from nightreel.orchestration.live_version import channel_of, served
 from nightreel.orchestration.lock import exclusive, fence
-from nightreel.orchestration.night_recorder import NightRecorder, recorded
+from nightreel.orchestration.nights.recorder import NightRecorder, recorded
 from nightreel.orchestration.prefect import run_server
 from nightreel.orchestration.project import Project
 from nightreel.orchestration.services import orphaned_runs, process_ledger

@@ -32,7 +32,7 @@ def conclusion(root: Path, state: Path, stages: Sequence[StageTime]) -> Facts:
     return {
         **source_facts(root),
         "outcome": outcome,
-        "reason": str(receipt["reason"] if outcome == "empty" else verdict.get("sentence", "")),
+        "reason": str((receipt.get("reason") if outcome == "empty" else verdict.get("sentence")) or ""),
         "version": receipt.get("digest"),
         "channel": receipt.get("channel", "live"),
         "metric": f"{METRIC.upper()} ({protocol})" if interval else "",

@@ -1,6 +1,6 @@
-"""Notifications of problems and of recovery, through Apprise (e-mail, Slack, Teams, webhooks and over a hundred more).
+"""Notifications of alerts and of recovery, through Apprise (e-mail, Slack, Teams, webhooks and over a hundred more).
 
-The addresses, which hold passwords, stand in NIGHTREEL_NOTIFY or in `<state>/notify.txt`, one in a line. Each problem
+The addresses, which hold passwords, stand in NIGHTREEL_NOTIFY or in `<state>/notify.txt`, one in a line. Each alert
 is sent once, and once more when it is over. A notification that can't be sent is tried again at the next look.
 """
 
@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nightreel import private_files
-from nightreel.monitoring import history, problems
+from nightreel.monitoring import alerts, history
+from nightreel.monitoring.alerts import Alert
 from nightreel.monitoring.night import Night
-from nightreel.monitoring.problems import Problem
 from nightreel.stage import write_json
 
 VARIABLE = "NIGHTREEL_NOTIFY"
@@ -29,15 +29,15 @@ Told = dict[str, str]
 def after_night(state: Path, night: Night) -> list[str]:
     """Tell of a night that has just ended if it is bad, or if it is good after a bad one; returns what went wrong."""
     others = [each for each in history.nights(state, 20) if each.id != night.id]
-    return tell(state, problems.of_nights([night, *others]), ("night",))
+    return tell(state, alerts.of_nights([night, *others]), ("night",))
 
 
-def tell(state: Path, found: Sequence[Problem], kinds: Sequence[str]) -> list[str]:
+def tell(state: Path, found: Sequence[Alert], kinds: Sequence[str]) -> list[str]:
     """Send what is new, and what is over.
 
     Args:
         state: The state directory.
-        found: The urgent problems of these kinds.
+        found: The alerts of these kinds.
         kinds: The kinds that were looked at.
 
     Returns:
@@ -49,10 +49,10 @@ def tell(state: Path, found: Sequence[Problem], kinds: Sequence[str]) -> list[st
         if not targets:
             return []
         with _told(state) as told:
-            now = {_name(problem): problem for problem in found if problem.urgent}
-            for name, problem in now.items():
-                if name not in told and not (faults := _send(targets, _title(problem), _body(problem))):
-                    told[name] = problem.text
+            now = {_name(alert): alert for alert in found if alert.urgent}
+            for name, alert in now.items():
+                if name not in told and not (faults := _send(targets, _title(alert), _body(alert))):
+                    told[name] = alert.text
                 elif name not in told:
                     lines += faults
             for name in [each for each in told if each.split(" ")[0] in kinds and each not in now]:
@@ -99,8 +99,8 @@ def _shown(target: str) -> str:
     return f"{target.split('://', 1)[0]}://…"
 
 
-def _title(problem: Problem) -> str:
-    return f"Nightreel: {TITLES[problem.kind]}"
+def _title(alert: Alert) -> str:
+    return f"Nightreel: {TITLES[alert.kind]}"
 
 
 TITLES = {
@@ -114,17 +114,17 @@ TITLES = {
 }
 
 
-def _body(problem: Problem) -> str:
-    return f"{problem.sentence}\n\n{problem.remedy}\n\n{platform.node()}"
+def _body(alert: Alert) -> str:
+    return f"{alert.sentence}\n\n{alert.remedy}\n\n{platform.node()}"
 
 
-def _name(problem: Problem) -> str:
-    return f"{problem.kind} {problem.key}"
+def _name(alert: Alert) -> str:
+    return f"{alert.kind} {alert.key}"
 
 
 @contextmanager
 def _told(state: Path) -> Iterator[Told]:
-    """The problems that were sent and are not over, by name; saved at the end, one process at a time."""
+    """The alerts that were sent and are not over, by name; saved at the end, one process at a time."""
     path = state / history.FOLDER / "plan" / "told.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("w") as lock:

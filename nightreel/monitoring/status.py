@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from nightreel.errors import UserError
-from nightreel.monitoring import expected, history, problems
+from nightreel.monitoring import alerts, expected, history
+from nightreel.monitoring.alerts import Alert
 from nightreel.monitoring.expected import Expected
 from nightreel.monitoring.night import Night, minute
-from nightreel.monitoring.problems import Problem
 from nightreel.settings.watch import Watch
 from nightreel.tracking import outbox
 
@@ -39,7 +39,7 @@ class LiveVersion:
 
 
 @dataclass(frozen=True)
-class Status:
+class PipelineStatus:
     """See the module. at: when it was taken, epoch seconds; nights: the latest first."""
 
     at: float
@@ -47,12 +47,12 @@ class Status:
     live: LiveVersion | None
     nights: tuple[Night, ...]
     plan: Expected | None
-    problems: tuple[Problem, ...]
+    alerts: tuple[Alert, ...]
 
     @property
     def well(self) -> bool:
         """Whether nothing urgent is wrong."""
-        return not any(problem.urgent for problem in self.problems)
+        return not any(alert.urgent for alert in self.alerts)
 
     @property
     def running(self) -> Night | None:
@@ -76,14 +76,14 @@ class Status:
             },
             "next_night": plan and {"at": _iso(plan.next), "paused": plan.paused},
             "running": self.running and self.running.id,
-            "problems": [problem.as_json() for problem in self.problems],
+            "alerts": [alert.as_json() for alert in self.alerts],
             "nights": [night.model_dump(mode="json") for night in self.nights],
         }
 
 
 def status(
     state: Path, store: str | None, channel: str, watch: Watch, *, most: int = 7, now: float | None = None
-) -> Status:
+) -> PipelineStatus:
     """Take the status.
 
     Args:
@@ -101,17 +101,17 @@ def status(
     silent = 0.0 if running is None else history.silent_s(state, running, moment)
     found = [
         *fault,
-        *problems.of_nights(nights),
-        *problems.missed(expected.unfulfilled(plan, nights) if running is None else None, moment, watch),
-        *problems.stuck(running, silent, moment, watch),
-        *problems.old(live.published if live else None, nights, moment, watch),
+        *alerts.of_nights(nights),
+        *alerts.missed(expected.unfulfilled(plan, nights) if running is None else None, moment, watch),
+        *alerts.stuck(running, silent, moment, watch),
+        *alerts.old(live.published if live else None, nights, moment, watch),
         *_not_withdrawn(state),
         *_not_recorded(state),
     ]
-    return Status(moment, channel, live, tuple(nights[:most]), plan, tuple(found))
+    return PipelineStatus(moment, channel, live, tuple(nights[:most]), plan, tuple(found))
 
 
-def _live(uri: str | None, channel: str) -> tuple[LiveVersion | None, list[Problem]]:
+def _live(uri: str | None, channel: str) -> tuple[LiveVersion | None, list[Alert]]:
     from nightreel.store import channels, withdrawals_file
     from nightreel.store.open import open_store
 
@@ -124,30 +124,30 @@ def _live(uri: str | None, channel: str) -> tuple[LiveVersion | None, list[Probl
         file = withdrawals_file.read(store, pointer.withdrawals)
     except (UserError, OSError) as error:
         remedy = "Readers that have a version open go on with it. Check the store, its address and its credentials."
-        return None, [Problem("store", uri or "", f"the store can't be read: {' '.join(str(error).split())}", remedy)]
+        return None, [Alert("store", uri or "", f"the store can't be read: {' '.join(str(error).split())}", remedy)]
     counts = {name: int(file.counts[key]) for name, key in WITHDRAWN.items()} if file else {}
     at = lineage.get("published_at")
     published = datetime.fromisoformat(str(at)).timestamp() if at else None
     return LiveVersion(pointer.digest, lineage.get("label"), published, counts), []
 
 
-def _not_withdrawn(state: Path) -> list[Problem]:
+def _not_withdrawn(state: Path) -> list[Alert]:
     """Withdrawals of the last night that were not applied."""
     try:
         said = json.loads((state / "notes" / "withdraw.json").read_text("utf-8"))["warnings"]
     except (OSError, ValueError, KeyError, TypeError):
         return []
     remedy = "Correct the source's rows and run `dvc repro withdraw`, or name the ids: nightreel withdraw."
-    return [Problem("withdrawals", str(line), str(line), remedy) for line in said]
+    return [Alert("withdrawals", str(line), str(line), remedy) for line in said]
 
 
-def _not_recorded(state: Path) -> list[Problem]:
+def _not_recorded(state: Path) -> list[Alert]:
     waiting = outbox.waiting(state)
     if not waiting:
         return []
     runs = "1 run waits" if len(waiting) == 1 else f"{len(waiting)} runs wait"
     text = f"{runs} to be recorded in MLflow."
-    return [Problem("record", "", text, "The next run, or `dvc repro record`, tries again.", urgent=False)]
+    return [Alert("record", "", text, "The next run, or `dvc repro record`, tries again.", urgent=False)]
 
 
 def _iso(moment: float | None) -> str | None:

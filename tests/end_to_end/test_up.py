@@ -141,7 +141,7 @@ def test_the_night_stands_in_the_history_and_the_status_knows_the_next(up: Up, n
     assert last["version"] == status["live"]["version"] and status["live"]["age_hours"] < 1
     assert {stage["stage"] for stage in last["stages"]} >= {"snapshot", "finetune", "publish", "record"}
     assert status["next_night"]["at"] and not status["next_night"]["paused"]
-    assert status["well"] and status["problems"] == []
+    assert status["well"] and status["alerts"] == []
 
 
 def test_after_a_minute_no_log_holds_an_error(up: Up, night: dict[str, Any]) -> None:

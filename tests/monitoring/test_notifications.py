@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from nightreel.monitoring import history, notifications
-from nightreel.monitoring.problems import Problem
+from nightreel.monitoring.alerts import Alert
 from tests.support.webhook import Webhook
 
-LATE = Problem("missed", "1", "the night of 2026-01-01 03:00 UTC has not begun.", "Is `nightreel up` running?")
+LATE = Alert("missed", "1", "the night of 2026-01-01 03:00 UTC has not begun.", "Is `nightreel up` running?")
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_what_could_not_be_sent_is_tried_again(tmp_path: Path, receiver: Webhook
 
 
 def test_less_than_urgent_is_not_sent(tmp_path: Path, receiver: Webhook) -> None:
-    notifications.tell(tmp_path, [Problem("record", "", "1 run waits", "…", urgent=False)], ("record",))
+    notifications.tell(tmp_path, [Alert("record", "", "1 run waits", "…", urgent=False)], ("record",))
     assert receiver.got == []
 
 

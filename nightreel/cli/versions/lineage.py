@@ -47,7 +47,7 @@ def reproduce(
     """Make a version again from its night's code, parameters and data, and compare the digests; exit code 1 if they
     differ."""
     from nightreel.orchestration import project
-    from nightreel.orchestration.reproduction import reproduced
+    from nightreel.orchestration.nights.reproduction import reproduced
     from nightreel.store import channels
     from nightreel.store.open import open_store
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nightreel.monitoring import expected, problems
+from nightreel.monitoring import alerts, expected
 from nightreel.monitoring.expected import Expected
 from nightreel.monitoring.night import Night, Outcome
 from nightreel.settings.watch import Watch
@@ -22,21 +22,21 @@ def night(outcome: Outcome, began: float = THREE, **facts: object) -> Night:
 
 def test_the_last_finished_night_counts_and_a_running_one_does_not() -> None:
     failed = night("failed", THREE - 86_400, reason="finetune: no space left", failed_stage="finetune")
-    (problem,) = problems.of_nights([night("running"), failed])
+    (problem,) = alerts.of_nights([night("running"), failed])
     assert problem.text == "the night of 2025-12-31 03:00 UTC failed at finetune: finetune: no space left"
     assert problem.urgent and "nightreel run" in problem.remedy
-    assert problems.of_nights([night("promoted"), failed]) == [] == problems.of_nights([night("refreshed")])
+    assert alerts.of_nights([night("promoted"), failed]) == [] == alerts.of_nights([night("refreshed")])
 
 
 def test_bad_nights_in_a_row_are_counted() -> None:
     row = [night("held"), night("rejected"), night("failed"), night("promoted"), night("failed")]
-    (problem,) = problems.of_nights(row)
+    (problem,) = alerts.of_nights(row)
     assert problem.text.endswith("It is the last of 3 such nights.")
 
 
 @pytest.mark.parametrize(("minutes", "count"), [(-60, 0), (14, 0), (15, 1), (600, 1)])
 def test_a_night_is_missed_after_a_quarter_of_an_hour(minutes: int, count: int) -> None:
-    assert len(problems.missed(THREE, THREE + 60 * minutes, WATCH)) == count
+    assert len(alerts.missed(THREE, THREE + 60 * minutes, WATCH)) == count
 
 
 def test_a_planned_night_stays_due_until_one_begins(tmp_path: Path) -> None:
@@ -61,17 +61,17 @@ def test_a_paused_schedule_plans_nothing(tmp_path: Path) -> None:
 
 def test_a_silent_night_and_an_endless_one_are_stuck() -> None:
     running = night("running")
-    assert problems.stuck(running, 14 * 60, THREE + 900, WATCH) == []
-    (silent,) = problems.stuck(running, 16 * 60, THREE + 1000, WATCH)
-    (endless,) = problems.stuck(running, 5, THREE + 2.5 * 3600, WATCH)
+    assert alerts.stuck(running, 14 * 60, THREE + 900, WATCH) == []
+    (silent,) = alerts.stuck(running, 16 * 60, THREE + 1000, WATCH)
+    (endless,) = alerts.stuck(running, 5, THREE + 2.5 * 3600, WATCH)
     assert "done nothing for 16 minutes" in silent.text and "running for 2.5 hours" in endless.text
 
 
 def test_an_old_version_says_why() -> None:
     nothing_new, failed = [night("unchanged")], [night("failed")]
-    assert problems.old(THREE, nothing_new, THREE + 49 * 3600, WATCH) == []
-    (problem,) = problems.old(THREE, nothing_new, THREE + 51 * 3600, WATCH)
+    assert alerts.old(THREE, nothing_new, THREE + 49 * 3600, WATCH) == []
+    (problem,) = alerts.old(THREE, nothing_new, THREE + 51 * 3600, WATCH)
     assert problem.text == "the live version is 51 hours old: the last night found nothing new in the source."
-    assert problems.old(THREE, failed, THREE + 51 * 3600, WATCH)[0].text.endswith(": the last night failed.")
-    assert "no night ran" in problems.old(THREE, [], THREE + 51 * 3600, WATCH)[0].text
-    assert problems.old(None, [], THREE, WATCH) == []
+    assert alerts.old(THREE, failed, THREE + 51 * 3600, WATCH)[0].text.endswith(": the last night failed.")
+    assert "no night ran" in alerts.old(THREE, [], THREE + 51 * 3600, WATCH)[0].text
+    assert alerts.old(None, [], THREE, WATCH) == []

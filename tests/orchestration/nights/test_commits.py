@@ -9,7 +9,7 @@ import pytest
 
 from nightreel.monitoring import history
 from nightreel.monitoring.night import Night
-from nightreel.orchestration import night_commits
+from nightreel.orchestration.nights import commits
 from tests.support import toy as project
 
 
@@ -38,8 +38,8 @@ def git(folder: Path, *words: str) -> str:
 
 
 def test_the_commit_has_what_the_night_ran_with_and_no_data(ran: Path) -> None:
-    commit = night_commits.keep(ran, ran / ".nightreel", night(1), ran)
-    assert commit == git(ran, "rev-parse", night_commits.BRANCH).strip()
+    commit = commits.keep(ran, ran / ".nightreel", night(1), ran)
+    assert commit == git(ran, "rev-parse", commits.BRANCH).strip()
     names = git(ran, "ls-tree", "-r", "--name-only", str(commit)).splitlines()
     assert {"dvc.lock", "metrics/score.json", "tasks/own.py", "dvc.yaml", "nightreel/cli/main.py"} <= set(names)
     assert not [name for name in names if name.startswith(("films", ".nightreel", "data/"))]
@@ -47,8 +47,8 @@ def test_the_commit_has_what_the_night_ran_with_and_no_data(ran: Path) -> None:
 
 
 def test_the_message_says_what_came_of_it_and_where_else_it_is(ran: Path) -> None:
-    night_commits.keep(ran, ran / ".nightreel", night(1, recipe="r1", flow_run="f1"), ran)
-    assert git(ran, "log", "-1", "--format=%an|%ad|%B", "--date=unix", night_commits.BRANCH).strip() == (
+    commits.keep(ran, ran / ".nightreel", night(1, recipe="r1", flow_run="f1"), ran)
+    assert git(ran, "log", "-1", "--format=%an|%ad|%B", "--date=unix", commits.BRANCH).strip() == (
         "Nightreel|1000|1970-01-01 00:16 UTC promoted abababababab\n\nNDCG@10 +3%.\n\n"
         f"Night: n1\nVersion: {'ab' * 32}\nRecipe: r1\nFlow-run: f1"
     )
@@ -63,7 +63,7 @@ def test_the_checkout_stays_as_it_is_and_no_hook_runs(ran: Path) -> None:
         path.chmod(0o755)
     git(ran, "config", "commit.gpgSign", "true")
     index = (ran / ".git" / "index").read_bytes()
-    first, second = (night_commits.keep(ran, ran / ".nightreel", night(number), ran) for number in (1, 2))
+    first, second = (commits.keep(ran, ran / ".nightreel", night(number), ran) for number in (1, 2))
     assert (ran / ".git" / "index").read_bytes() == index
     assert [git(ran, "status", "--porcelain"), git(ran, "rev-parse", "HEAD")] == before[:2]
     assert not (ran / "hooked").exists()
@@ -74,7 +74,7 @@ def test_without_git_the_files_stand_in_the_state_directory(tmp_path: Path) -> N
     root = project.build(tmp_path / "toy", git=False)
     (root / "dvc.lock").write_text("schema: '2.0'\n")
     state = tmp_path / "state"
-    assert night_commits.keep(root, state, night(1), root) is None
+    assert commits.keep(root, state, night(1), root) is None
     kept = state / "nights" / "files" / "n1"
     assert sorted(path.name for path in kept.iterdir()) == ["dvc.lock", "dvc.yaml", "params.yaml"]
     history.write(state, night(1))
@@ -84,16 +84,16 @@ def test_without_git_the_files_stand_in_the_state_directory(tmp_path: Path) -> N
 def test_two_nights_at_once_both_stand_in_the_branch(ran: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from nightreel.monitoring.night import Night\n"
-        "from nightreel.orchestration import night_commits\n"
+        "from nightreel.orchestration.nights import commits\n"
         "night = Night(id=sys.argv[1], began=1.0, ended=2.0, trigger='form', outcome='held')\n"
-        "night_commits.keep(Path.cwd(), Path.cwd() / '.nightreel', night, Path.cwd())\n"
+        "commits.keep(Path.cwd(), Path.cwd() / '.nightreel', night, Path.cwd())\n"
     )
     both = [
         subprocess.Popen(["python", "-c", code, name], cwd=ran, env=project.environment())
         for name in ("n1", "n2", "n3")
     ]
     assert [each.wait() for each in both] == [0, 0, 0]
-    assert sorted(git(ran, "log", "--format=%(trailers:key=Night,valueonly)", night_commits.BRANCH).split()) == [
+    assert sorted(git(ran, "log", "--format=%(trailers:key=Night,valueonly)", commits.BRANCH).split()) == [
         "n1",
         "n2",
         "n3",

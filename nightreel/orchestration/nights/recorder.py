@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from nightreel.errors import UserError
 from nightreel.monitoring import history, notifications
 from nightreel.monitoring.conclusion import conclusion, source_facts
 from nightreel.monitoring.night import Night, StageTime, Trigger
-from nightreel.orchestration import night_commits
 from nightreel.orchestration.dvc.stage_run import Outcome, StageFailed
+from nightreel.orchestration.nights import commits
 from nightreel.orchestration.project import Project
 
 LOG = logging.getLogger(__name__)
@@ -47,31 +47,31 @@ class NightRecorder:
     def succeeded(self, root: Path, outcomes: Sequence[Outcome]) -> Night | None:
         """Write what came of it, and return it; None if it can't be written. root: the folder in which it ran."""
         stages = [StageTime(stage=each.stage, how=each.how, seconds=round(each.seconds, 1)) for each in outcomes]
-        return self._finish(conclusion(root, self._state, stages), root)
+        return self._finish(lambda: conclusion(root, self._state, stages), root)
 
     def failed(self, root: Path, error: UserError, channel: str) -> None:
         """Write that it failed, and why."""
         stage = error.stage if isinstance(error, StageFailed) else None
-        facts = source_facts(root) if stage != "snapshot" else {}
         why = {"outcome": "failed", "reason": str(error), "failed_stage": stage, "channel": channel}
-        self._finish(facts | why, root)
+        self._finish(lambda: (source_facts(root) if stage != "snapshot" else {}) | why, root)
 
     def stopped(self, reason: str) -> None:
         """Write that it was ended from outside."""
-        self._finish({"outcome": "stopped", "reason": reason})
+        self._finish(lambda: {"outcome": "stopped", "reason": reason})
 
-    def _finish(self, facts: dict[str, Any], place: Path | None = None) -> Night | None:
+    def _finish(self, facts: Callable[[], dict[str, Any]], place: Path | None = None) -> Night | None:
+        """Write the end, keep the files of the folder, and tell of a bad night."""
         if self._night is None:
             return None
         try:
-            done = history.finish(self._state, self._night, facts)
+            done = history.finish(self._state, self._night, facts())
             if place is not None:
                 done = _committed(self._home, done, place)
-        except (OSError, ValueError) as error:
-            LOG.warning("the history of nights can't be written (%s); see `nightreel nights` later", error)
+            for line in notifications.after_night(self._state, done):
+                LOG.warning("%s", line)
+        except Exception as error:  # whatever is wrong with its history, the night itself is not affected
+            LOG.warning("the history of nights can't be written: %s: %s", type(error).__name__, error)
             return None
-        for line in notifications.after_night(self._state, done):
-            LOG.warning("%s", line)
         return done
 
 
@@ -93,10 +93,10 @@ def recorded(home: Project, trigger: Trigger, flow_run: str | None = None) -> It
 def _committed(home: Project, night: Night, place: Path) -> Night:
     """The night with its commit, if its files can be kept."""
     try:
-        commit = night_commits.keep(home.root, home.state, night, place)
+        commit = commits.keep(home.root, home.state, night, place)
     except (UserError, OSError) as error:
         LOG.warning(
-            "the night's files can't be kept in %s (%s); the night itself is not affected", night_commits.BRANCH, error
+            "the night's files can't be kept in %s (%s); the night itself is not affected", commits.BRANCH, error
         )
         return night
     return history.finish(home.state, night, {"commit": commit, "ended": night.ended})

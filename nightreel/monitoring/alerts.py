@@ -13,7 +13,7 @@ VERBS = {"failed": "failed", "stopped": "was stopped", "empty": "had nothing to 
 
 
 @dataclass(frozen=True)
-class Problem:
+class Alert:
     """Something that a person should know.
 
     Attributes:
@@ -40,8 +40,8 @@ class Problem:
         return asdict(self)
 
 
-def of_nights(nights: Sequence[Night]) -> list[Problem]:
-    """The problem of the last finished night, if it did not end well.
+def of_nights(nights: Sequence[Night]) -> list[Alert]:
+    """The alert of the last finished night, if it did not end well.
 
     Args:
         nights: The latest first.
@@ -51,7 +51,7 @@ def of_nights(nights: Sequence[Night]) -> list[Problem]:
         return []
     row = bad_in_a_row(nights)
     times = f" It is the last of {row} such nights." if row > 1 else ""
-    return [Problem("night", last.id, f"{_happened(last)}{times}", _remedy(last))]
+    return [Alert("night", last.id, f"{_happened(last)}{times}", _remedy(last))]
 
 
 def bad_in_a_row(nights: Sequence[Night]) -> int:
@@ -60,12 +60,12 @@ def bad_in_a_row(nights: Sequence[Night]) -> int:
     return next((number for number, night in enumerate(done) if night.good), len(done))
 
 
-def missed(due: float | None, now: float, watch: Watch) -> list[Problem]:
+def missed(due: float | None, now: float, watch: Watch) -> list[Alert]:
     """A night that should have begun and did not. due: when, in epoch seconds; None if none is expected."""
     if due is None or now < due + watch.late_minutes * 60:
         return []
     return [
-        Problem(
+        Alert(
             "missed",
             f"{due:.0f}",
             f"the night of {minute(due)} UTC has not begun.",
@@ -74,7 +74,7 @@ def missed(due: float | None, now: float, watch: Watch) -> list[Problem]:
     ]
 
 
-def stuck(running: Night | None, silent_s: float, now: float, watch: Watch) -> list[Problem]:
+def stuck(running: Night | None, silent_s: float, now: float, watch: Watch) -> list[Alert]:
     """A night that shows no sign of life, or takes too long."""
     if running is None:
         return []
@@ -86,10 +86,10 @@ def stuck(running: Night | None, silent_s: float, now: float, watch: Watch) -> l
     else:
         return []
     remedy = "See its log in Prefect, or in its terminal. Cancel it there; the next run continues from finished stages."
-    return [Problem("stuck", running.id, f"the night of {running.day} UTC {what}.", remedy)]
+    return [Alert("stuck", running.id, f"the night of {running.day} UTC {what}.", remedy)]
 
 
-def old(published: float | None, nights: Sequence[Night], now: float, watch: Watch) -> list[Problem]:
+def old(published: float | None, nights: Sequence[Night], now: float, watch: Watch) -> list[Alert]:
     """A live version that is too old. published: when it was published, epoch seconds; None if nothing is live."""
     if published is None or now - published < watch.oldest_hours * HOUR:
         return []
@@ -99,7 +99,7 @@ def old(published: float | None, nights: Sequence[Night], now: float, watch: Wat
         nothing_new = last.outcome == "unchanged"
         why = "the last night found nothing new in the source" if nothing_new else f"the last night {_verb(last)}"
     return [
-        Problem(
+        Alert(
             "old",
             f"{published:.0f}",
             f"the live version is {(now - published) / HOUR:.0f} hours old: {why}.",
