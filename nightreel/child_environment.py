@@ -44,6 +44,8 @@ SECRET = re.compile(
 )
 USED_BY_STAGES = ("NIGHTREEL_", "AWS_", "MLFLOW_", "HF_", "HUGGING_FACE_", "DVC_", "GIT_", "SSH_", "XDG_", "LC_")
 """Prefixes of variables that a stage uses itself: sources, stores, records, models."""
+OF_THE_FLOW = "NIGHTREEL_NOTIFY"
+"""Addresses of notifications, with their passwords: the flow sends them, not its stages."""
 
 
 def of_server(environment: Mapping[str, str], *prefixes: str) -> dict[str, str]:
@@ -74,12 +76,12 @@ def of_stage(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment of a stage: everything but how to reach Prefect, and secrets that no stage uses.
 
     Example:
-        >>> of_stage({"LANG": "C", "PREFECT_API_AUTH_STRING": "n:p", "GITHUB_TOKEN": "t", "HF_TOKEN": "h"})
+        >>> of_stage({"LANG": "C", "NIGHTREEL_NOTIFY": "mailto://n:p@h", "GITHUB_TOKEN": "t", "HF_TOKEN": "h"})
         {'LANG': 'C', 'HF_TOKEN': 'h'}
     """
     return {
         name: value
         for name, value in environment.items()
-        if name.startswith(USED_BY_STAGES)
-        or not (name.startswith(("PREFECT_API_", "PREFECT_SERVER_")) or SECRET.search(name))
+        if (name.startswith(USED_BY_STAGES) and name != OF_THE_FLOW)
+        or not (name.startswith(("PREFECT_API_", "PREFECT_SERVER_")) or SECRET.search(name) or name == OF_THE_FLOW)
     }

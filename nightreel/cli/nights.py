@@ -138,8 +138,11 @@ def _print_status(found: PipelineStatus) -> None:
         typer.echo("Next night  not known: Prefect's server was never asked (nightreel up)")
     elif plan.paused:
         typer.echo("Next night  none: the schedule is paused")
+    elif plan.next is None:
+        typer.echo("Next night  none is planned")
     else:
-        typer.echo(f"Next night  {f'{minute(plan.next)} UTC' if plan.next else 'none is planned'}")
+        late = ", and is late" if plan.next < found.at else ""
+        typer.echo(f"Next night  {minute(plan.next)} UTC{late}")
     if found.nights:
         typer.echo("")
         _print_nights(list(found.nights), "Last nights, in UTC")

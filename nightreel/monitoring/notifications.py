@@ -16,12 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nightreel import private_files
+from nightreel.child_environment import OF_THE_FLOW
 from nightreel.monitoring import alerts, history
 from nightreel.monitoring.alerts import Alert
 from nightreel.monitoring.night import Night
 from nightreel.stage import write_json
 
-VARIABLE = "NIGHTREEL_NOTIFY"
+VARIABLE = OF_THE_FLOW
 FILE = "notify.txt"
 Told = dict[str, str]
 

@@ -24,7 +24,7 @@ from nightreel.orchestration.worktree import versioned
 
 BRANCH = "nightreel/nights"
 REF = f"refs/heads/{BRANCH}"
-CODE = ("nightreel", "tasks", "flows")
+CODE = ("nightreel", "tasks", "flows")  # their new modules are committed, too
 WRITTEN = ("dvc.lock", "metrics")
 KEPT = ("dvc.yaml", "params.yaml", *WRITTEN)
 IDENTITY = {
@@ -81,9 +81,8 @@ def keep(root: Path, state: Path, night: Night, place: Path) -> str | None:
         git = _Git(place, Path(folder) / "index")
         git("read-tree", "HEAD")
         git("add", "--update", ".")
-        for name in (*CODE, *WRITTEN):
-            if (place / name).exists():
-                git("add", "--force" if name in WRITTEN else "--", name)
+        git("add", "--force", *(name for name in WRITTEN if (place / name).exists()))
+        git("add", "--", *(f":(glob){folder}/**/*.py" for folder in CODE))
         tree = git("write-tree")
         for attempt in range(TRIES):
             before = _head(git)

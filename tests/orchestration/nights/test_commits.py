@@ -27,6 +27,7 @@ def ran(toy: Path) -> Path:
     (toy / "metrics").mkdir(exist_ok=True)
     (toy / "metrics" / "score.json").write_text('{"words": 3}')
     (toy / "tasks" / "own.py").write_text("OWN = 1\n")
+    (toy / "tasks" / "dump.csv").write_text("user_id\nann\n")
     (toy / "params.yaml").write_text((toy / "params.yaml").read_text("utf-8") + "# changed\n", "utf-8")
     (toy / "films").mkdir()
     (toy / "films" / "events.csv").write_text("user_id,item_id\nann,alien\n")
@@ -42,7 +43,7 @@ def test_the_commit_has_what_the_night_ran_with_and_no_data(ran: Path) -> None:
     assert commit == git(ran, "rev-parse", commits.BRANCH).strip()
     names = git(ran, "ls-tree", "-r", "--name-only", str(commit)).splitlines()
     assert {"dvc.lock", "metrics/score.json", "tasks/own.py", "dvc.yaml", "nightreel/cli/main.py"} <= set(names)
-    assert not [name for name in names if name.startswith(("films", ".nightreel", "data/"))]
+    assert not [name for name in names if name.startswith(("films", ".nightreel", "data/")) or name.endswith(".csv")]
     assert git(ran, "show", f"{commit}:params.yaml").endswith("# changed\n")
 
 
