@@ -95,7 +95,10 @@ def pretrained(named: list[str], base: TransformerConfig, adapters: Backbone) ->
         model, _, layers = each.rpartition(":") if each.rpartition(":")[2].isdigit() else (each, "", "0")
         folder = str(folder_of(Path(model))) if model.endswith(".gguf") else model
         own = adapters.model_copy(update={"model": folder, "layers": int(layers)})
-        yield Variant(f"{Path(model).stem}, {layers if int(layers) else 'all'} layers, LoRA", base.model_copy(update={"backbone": own}))
+        yield Variant(
+            f"{Path(model).stem}, {layers if int(layers) else 'all'} layers, LoRA",
+            base.model_copy(update={"backbone": own}),
+        )
 
 
 def main() -> None:

@@ -68,8 +68,7 @@ def fit_engine(
     train = settled(train, clock)
     # Sorted by name, because the ranker's columns follow the models' order, which JSON does not guarantee.
     members = {
-        name: ready(name, train)
-        or _member(name, train, catalogue, choices.config(name), clock, start)
+        name: ready(name, train) or _member(name, train, catalogue, choices.config(name), clock, start)
         for name in sorted(choices.members)
     }
     statistics = ItemStatistics.fit(train, catalogue, choices.half_life_days, choices.buckets, clock=clock)
