@@ -48,9 +48,9 @@ def test_the_same_bytes_as_here() -> None:
 
 
 def test_nothing_is_started_that_would_be_warm_started_or_load_a_checkpoint_or_has_no_worker() -> None:
-    for choices in (chosen(1.0), chosen(0.0).model_copy(update={"backbone": backbone()})):
+    for given in (chosen(1.0), chosen(0.0).model_copy(update={"backbone": backbone()})):
         with ParallelFit(1, catalogue(), chain(), clock=True) as ahead:
-            ahead.begin(choices, lambda _: None)
+            ahead.begin(given, lambda _: None)
             assert not ahead.jobs
     with ParallelFit(0, catalogue(), chain(), clock=True) as alone:
         alone.begin(chosen(0.0), lambda _: None)
