@@ -136,7 +136,7 @@ def grids() -> str:
     parts = []
     for name, spec in sorted(registry.models().items()):
         parts.append(f"### {name}\n\n| setting | default | values that are tried | what it is |\n|---|---|---|---|")
-        for field, info in spec.config.model_fields.items():
+        for field, info in spec.config.hyper_fields().items():
             tried = members.get(name, {}).get(field, "–")
             about = _cell(" ".join((info.description or "").split()))
             parts.append(f"| `{field}` | `{info.default:g}` | {tried} | {about} |")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,11 @@ from nightreel.orchestration.prefect import credentials
 from nightreel.orchestration.prefect.run_server import HOST, free_port
 from nightreel.store.backends.seaweedfs import ObjectStore
 from tests.support.webhook import Webhook
+
+# The tests start about two hundred processes. Where none may keep its bytecode, as in many containers, each compiles
+# everything that it imports, which took more time than the tests themselves.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # Prefect reads its settings once, when it is imported: so they are set before any test module is.
 PREFECT = Path(tempfile.mkdtemp(prefix="nightreel-prefect-"))

@@ -65,17 +65,16 @@ def scores(member: Transformer, valid: Positions, exclude_seen: bool) -> FloatAr
 
 @dataclass(frozen=True)
 class Variant:
-    """What is tried; backbone: None for layers of its own."""
+    """What is tried."""
 
     name: str
     config: TransformerConfig
-    backbone: Backbone | None = None
 
 
 def transformer_config(settings: Finetune, events: int) -> TransformerConfig:
     """The first of the settings that params.yaml names for a training part of so many events."""
     return TransformerConfig.model_validate(
-        spec("transformer").grid(settings.sized(events).members["transformer"])[0].model_dump()
+        spec("transformer").grid(settings.sized(events).members["transformer"])[0].hyper_params()
     )
 
 
@@ -84,10 +83,10 @@ def variants(named: list[str], base: TransformerConfig) -> Iterator[Variant]:
     yield Variant("as in params.yaml", base)
     for each in named:
         name, _, value = each.partition("=")
-        if name not in TransformerConfig.model_fields:
-            there = ", ".join(TransformerConfig.model_fields)
+        if name not in TransformerConfig.hyper_fields():
+            there = ", ".join(TransformerConfig.hyper_fields())
             raise SystemExit(f"--vary {each}: the transformer has no such parameter; it has {there}.")
-        yield Variant(each, TransformerConfig(**(base.model_dump() | {name: float(value)})))
+        yield Variant(each, TransformerConfig(**(base.hyper_params() | {name: float(value)})))
 
 
 def pretrained(named: list[str], base: TransformerConfig, adapters: Backbone) -> Iterator[Variant]:
@@ -96,7 +95,10 @@ def pretrained(named: list[str], base: TransformerConfig, adapters: Backbone) ->
         model, _, layers = each.rpartition(":") if each.rpartition(":")[2].isdigit() else (each, "", "0")
         folder = str(folder_of(Path(model))) if model.endswith(".gguf") else model
         own = adapters.model_copy(update={"model": folder, "layers": int(layers)})
-        yield Variant(f"{Path(model).stem}, {layers if int(layers) else 'all'} layers, LoRA", base, own)
+        yield Variant(
+            f"{Path(model).stem}, {layers if int(layers) else 'all'} layers, LoRA",
+            base.model_copy(update={"backbone": own}),
+        )
 
 
 def main() -> None:
@@ -116,9 +118,7 @@ def main() -> None:
     slower = base.model_copy(update={"epochs": given.epochs or base.epochs})
     for each in [*variants(given.vary, base), *pretrained(given.backbone, slower, settings.backbone)]:
         began = time.process_time()
-        member = Transformer.fit(
-            task.train, catalogue, TransformerConfig.model_validate(each.config), clock=clock, backbone=each.backbone
-        )
+        member = Transformer.fit(task.train, catalogue, each.config, clock=clock)
         learned = time.process_time()
         own = scores(member, task.valid, data.exclude_seen)
         spent = learned - began, time.process_time() - learned

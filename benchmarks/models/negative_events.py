@@ -100,7 +100,7 @@ def run(positions: int, without: Sequence[str]) -> None:
     task = limited(fold_task(data, fold, settings), positions, 1, np.random.default_rng(settings.seed))
     catalogue = catalogue_of(data.items, np.load("data/embed/vectors.npy", allow_pickle=False))
     members = {
-        name: spec(name).grid(own)[0].model_dump() for name, own in settings.members.items() if name not in without
+        name: spec(name).grid(own)[0].hyper_params() for name, own in settings.members.items() if name not in without
     }
     base = initial_params(settings, "base", "data_until").model_copy(update={"members": members})
     engines = [fit_engine(cut.known, catalogue, base, clock=judge.clock) for cut in task.time_cuts]

@@ -123,7 +123,7 @@ class Night:
     def choices(self, members: Iterable[str]) -> SelectedParams:
         """Members at the first of their settings."""
         grids = self.settings.finetune.sized(len(self.task.train.items)).members
-        return self.bare.model_copy(update={"members": {m: spec(m).grid(grids[m])[0].model_dump() for m in members}})
+        return self.bare.model_copy(update={"members": {m: spec(m).grid(grids[m])[0].hyper_params() for m in members}})
 
     def way(self, choices: SelectedParams, start: WarmStart | None) -> Way:
         """Train inner, then train, as finetune does."""

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from nightreel.errors import UserError
+from nightreel.settings.yaml_values import FAST
 
 LEFT_OUT = ("publish", "record", "watch")
 """Sections of params.yaml about where results go and who is told, which don't change them."""
@@ -57,7 +58,7 @@ def computing_code(root: Path) -> list[str]:
     """
     path = root / "dvc.yaml"
     try:
-        stages = yaml.safe_load(path.read_text("utf-8"))["stages"].values()
+        stages = yaml.load(path.read_text("utf-8"), FAST)["stages"].values()
         deps = {dep for stage in stages for dep in stage.get("deps", []) if dep.startswith(CODE)}
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise UserError(

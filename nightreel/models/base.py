@@ -166,6 +166,15 @@ class Resumable(Recommender, Protocol):
         """
 
 
+@runtime_checkable
+class TrainableAhead(Protocol):
+    """A recommender whose later trainings of a night are worth a process of their own, where they start anew."""
+
+    @staticmethod
+    def trains_ahead(events: int, train: Histories, config: Any) -> bool:
+        """Whether it is trained on `train` from scratch, whatever state it has after `events` of its events."""
+
+
 def unit_rows(matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """[n, d] rows scaled to unit length; zero rows stay zero."""
     length = np.linalg.norm(matrix, axis=1, keepdims=True)

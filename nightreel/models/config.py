@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
 
 from nightreel.settings.renamed import MODEL_FIELDS
 
@@ -21,11 +22,14 @@ class ModelConfig(BaseModel):
 
     Attributes:
         scoring_params: Names of the fields that are used only in scoring. Other values of them need no new fit.
+        sections: Names of the fields that are whole sections of `finetune`, for this model alone. They are no
+            hyper-parameters: nothing is searched among them, and `SelectedParams` holds them under the same name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     scoring_params: ClassVar[frozenset[str]] = frozenset()
+    sections: ClassVar[frozenset[str]] = frozenset()
 
     @model_validator(mode="before")
     @classmethod
@@ -35,9 +39,18 @@ class ModelConfig(BaseModel):
             return values
         return {name if name in cls.model_fields else MODEL_FIELDS.get(name, name): v for name, v in values.items()}
 
+    @classmethod
+    def hyper_fields(cls) -> dict[str, FieldInfo]:
+        """The fields that are hyper-parameters, by name."""
+        return {name: info for name, info in cls.model_fields.items() if name not in cls.sections}
+
+    def hyper_params(self) -> dict[str, float]:
+        """The hyper-parameters, by name."""
+        return self.model_dump(exclude=set(self.sections))
+
     def fitting_params(self) -> dict[str, float]:
-        """The fields that the fit depends on."""
-        return self.model_dump(exclude=set(self.scoring_params))
+        """The hyper-parameters that the fit depends on."""
+        return self.model_dump(exclude=set(self.scoring_params | self.sections))
 
     def capped(self, max_items: int) -> ModelConfig:
         """The same with `max_items` limited, where the model has that field."""
@@ -46,4 +59,4 @@ class ModelConfig(BaseModel):
 
     def __str__(self) -> str:
         """`regularization 500, decay 10`."""
-        return ", ".join(f"{name} {value:g}" for name, value in self.model_dump().items())
+        return ", ".join(f"{name} {value:g}" for name, value in self.hyper_params().items())

@@ -116,5 +116,5 @@ def require_known(members: Mapping[str, Mapping[str, Sequence[float]]], section:
             field = "".join(f".{part}" for part in fault["loc"])
             raise UserError(
                 f"{section}.{name}{field}: {fault['msg']}. Correct it; the settings of {name} are "
-                f"{', '.join(spec(name).config.model_fields)}."
+                f"{', '.join(spec(name).config.hyper_fields())}."
             ) from None

@@ -7,17 +7,19 @@ from typing import Any
 
 import yaml
 
+FAST: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The safe loader in C where PyYAML was built with it: six times as fast. Every command begins by reading YAML."""
 SURPRISES = ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")
 """What YAML 1.1 makes of plain words: booleans of yes, no, on and off, and dates."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(FAST):
     """PyYAML's safe loader with the booleans of YAML 1.2."""
 
 
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in known if tag not in SURPRISES]
-    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    for first, known in FAST.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(SURPRISES[0], re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 

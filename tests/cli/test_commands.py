@@ -24,8 +24,12 @@ from tests.support import toy as project
 def test_a_mistake_is_one_message(toy: Path, words: list[str], says: str) -> None:
     done = project.nightreel(toy, *words)
     assert done.returncode == 1 and says in done.stderr and "Traceback" not in done.stderr and not done.stdout
-    assert "Traceback" in project.nightreel(toy, "--traceback", *words).stderr
     assert not (toy / "dvc.lock").exists()
+
+
+def test_a_traceback_is_shown_to_who_asks_for_it(toy: Path) -> None:
+    done = project.nightreel(toy, "--traceback", "run", "--set", "finetune.sed=1")
+    assert done.returncode == 1 and "Traceback" in done.stderr and "finetune.sed: no such setting" in done.stderr
 
 
 @pytest.mark.parametrize(

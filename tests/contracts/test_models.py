@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +13,6 @@ from nightreel.data.histories import Histories
 from nightreel.models.base import Catalogue, Recommender
 from nightreel.models.baselines.popularity import PopularityConfig
 from nightreel.models.engine import mapped, top_k_lists, unseen
-from nightreel.models.neural.transformer.config import TransformerConfig
-from nightreel.models.neural.transformer.model import Transformer
 from nightreel.models.registry import models
 from tests.models.neural.tiny_checkpoint import backbone
 from tests.support.settings import settings
@@ -35,19 +32,9 @@ CONFIGS = {
 }
 
 
-class Pretrained(Transformer):
-    """The transformer whose layers are a checkpoint's."""
-
-    @classmethod
-    def fit(
-        cls, train: Histories, catalogue: Catalogue, config: TransformerConfig, *, clock: bool, **_: object
-    ) -> Self:
-        return super().fit(train, catalogue, config, clock=clock, backbone=backbone())
-
-
-CONFIGS["transformer, pretrained"] = CONFIGS["transformer"].model_copy(update={"epochs": 2.0})
 MODELS: dict[str, type[Recommender]] = {name: found.cls for name, found in models().items()}
-MODELS["transformer, pretrained"] = Pretrained
+MODELS["transformer, pretrained"] = MODELS["transformer"]
+CONFIGS["transformer, pretrained"] = CONFIGS["transformer"].model_copy(update={"epochs": 2.0, "backbone": backbone()})
 COUNTING = (
     "popularity",
     "popularity_by_genre",

@@ -6,7 +6,7 @@ import json
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(params=["local", "moto"])
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """Both versions published, the second one live; nothing is withdrawn."""
+    """An empty one."""
     monkeypatch.setenv("NIGHTREEL_STATE", str(tmp_path / "state"))
     uri = str(tmp_path / "store")
     if request.param == "moto":
@@ -55,12 +55,45 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     return open_store(uri)
 
 
+@dataclass(frozen=True)
+class Filled:
+    """A store with both versions, and what it held then: all keys, and the content of those beside the versions."""
+
+    uri: str
+    keys: frozenset[str]
+    records: dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def filled(folders: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[Store], Filled]:
+    """The filled store of the same kind as an empty one. Sending a version takes longer than most of these tests."""
+    kinds: dict[type[Store], Filled] = {}
+
+    def of(empty: Store) -> Filled:
+        if type(empty) not in kinds:
+            uri = empty.uri if empty.uri.startswith("s3://") else str(tmp_path_factory.mktemp("filled"))
+            store, champion = open_store(uri), None
+            for n, folder in enumerate(folders):
+                champion = publish(store, folder, channel="live", champion=champion, lineage=lineage(f"r{n}")).digest
+            keys = frozenset(store.list(""))
+            records = {key: store.get(key) for key in keys if not key.startswith("versions/")}
+            kinds[type(empty)] = Filled(uri, keys, records)
+        return kinds[type(empty)]
+
+    return of
+
+
 @pytest.fixture
-def published(store: Store, folders: list[Path]) -> Store:
-    champion = None
-    for n, folder in enumerate(folders):
-        champion = publish(store, folder, channel="live", champion=champion, lineage=lineage(f"r{n}")).digest
-    return store
+def published(store: Store, filled: Callable[[Store], Filled]) -> Store:
+    """Both versions published, the second one live; what the test before did around them is undone."""
+    found = filled(store)
+    again = open_store(found.uri)
+    for key in again.list("").keys() - found.keys:
+        again.delete(key)
+    for key, content in found.records.items():
+        again.put(key, content)
+    assert again.list("").keys() == found.keys
+    return again
 
 
 def live(store: Store) -> Pointer:

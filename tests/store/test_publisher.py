@@ -7,10 +7,12 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partialmethod
+from multiprocessing import get_context
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +23,8 @@ from nightreel.store.backends.base import Conflict, Token
 from nightreel.store.backends.local import LocalStore
 from nightreel.store.publisher import Published, StaleChallenger, publish
 from tests.support.bundles import lineage, write_bundle
+
+FORK = get_context("fork")
 
 
 @pytest.fixture(scope="module")
@@ -155,46 +159,47 @@ def test_losing_to_the_same_version_is_no_loss(store: LocalStore, bundles: tuple
     assert pointer is not None and pointer.digest == digest_of(bundles[0])
 
 
-# Faults. The same script runs in a process of its own; at its nth call of the store it kills itself.
+# Faults: at its nth call of the store, a process kills itself.
 
-SCRIPT = """
-import os, signal, sys
-from pathlib import Path
-from nightreel.store.backends.local import LocalStore
-from nightreel.store.publisher import publish
-
-nth, moment, left = int(sys.argv[4]), sys.argv[5], 0
-
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
 
 class Doomed(LocalStore):
-    def call(self, name, *arguments):
-        global left
-        left = mine = left + 1
-        if mine == nth and moment == "before": die()
-        if mine == nth and moment == "within":
-            Path.rename = lambda *_: die()  # everything is written, nothing has its name yet
+    """Kills its process before, within or after its nth call. calls: how often it was called."""
+
+    def __init__(self, root: Path, nth: int, moment: str, calls: Synchronized[int]) -> None:
+        super().__init__(root)
+        self.nth, self.moment, self.calls = nth, moment, calls
+
+    def called(self, name: str, *arguments: Any) -> Any:
+        with self.calls.get_lock():
+            self.calls.value += 1
+            last = self.calls.value == self.nth
+        if last and self.moment == "before":
+            die()
+        if last and self.moment == "within":
+            Path.rename = die  # type: ignore[assignment]  # everything is written, nothing has its name yet
         try:
             return getattr(LocalStore, name)(self, *arguments)
         finally:
-            if mine == nth: die()
+            if last:
+                die()
+
 
 for name in ("get", "get_with_token", "put", "copy", "list", "compare_and_swap"):
-    setattr(Doomed, name, lambda self, *a, name=name: self.call(name, *a))
-
-publish(Doomed(Path(sys.argv[1])), Path(sys.argv[2]), channel="live", champion=sys.argv[3], lineage={"recipe": "r2"})
-print(left)
-"""
+    setattr(Doomed, name, partialmethod(Doomed.called, name))
 
 
-def run_doomed(
-    store: LocalStore, folder: Path, champion: str, nth: int, moment: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(store.root), str(folder), champion, str(nth), moment],
-        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(Path.cwd())}, check=False,
-    )  # fmt: skip
+def die(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run_doomed(root: Path, folder: Path, champion: str, nth: int, moment: str) -> tuple[int | None, int]:
+    """Publish in a forked process, which has nothing to import; its exit code and its calls of the store."""
+    calls = FORK.Value("i", 0)
+    store = Doomed(root, nth, moment, calls)
+    process = FORK.Process(target=go, args=(store, folder, champion, "r2"))
+    process.start()
+    process.join()
+    return process.exitcode, calls.value
 
 
 def test_killed_at_any_store_call_a_publisher_leaves_a_whole_version(
@@ -203,8 +208,8 @@ def test_killed_at_any_store_call_a_publisher_leaves_a_whole_version(
     first, second = map(digest_of, bundles)
     counted = LocalStore(tmp_path / "counted")
     go(counted, bundles[0], None)
-    calls = int(run_doomed(counted, bundles[1], first, -1, "never").stdout)
-    assert calls > len(verify(bundles[1]).files)
+    code, calls = run_doomed(counted.root, bundles[1], first, -1, "never")
+    assert code == 0 and calls > len(verify(bundles[1]).files)
     rng = random.Random(20261122)
     # The last calls are the delicate ones (lineage, manifest, swap): always among the ten.
     places = [calls, calls - 1, calls - 2, *rng.sample(range(1, calls - 2), 7)]
@@ -212,8 +217,8 @@ def test_killed_at_any_store_call_a_publisher_leaves_a_whole_version(
     for n, nth in enumerate(places):
         store = LocalStore(tmp_path / f"store{n}")
         go(store, bundles[0], None)
-        killed = run_doomed(store, bundles[1], first, nth, rng.choice(["before", "within", "after"]))
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        code, _ = run_doomed(store.root, bundles[1], first, nth, rng.choice(["before", "within", "after"]))
+        assert code == -signal.SIGKILL
         live = Reader.open(str(store.root)).digest  # verifies every file of what is live
         assert live in (first, second)
         seen.add(live)

@@ -33,6 +33,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from nightreel.settings.yaml_values import FAST
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 WORDS = (
@@ -83,17 +85,9 @@ def write_dataset(
     events: in all, about; each user has `events // users`, fewer where the catalogue runs out and `repeats` is off.
     days: length of the clock; users start at random and their events are spread over what is left.
     """
-    rng = np.random.default_rng(seed)
-    user_ids = [f"u{n:03d}" for n in range(users)]
-    item_ids = [f"i{n:03d}" for n in range(items)]
+    user_ids, item_ids = _ids("u", users), _ids("i", items)
     ring = [_ring(items, group, cold) for group in (0, 1)]
-    rows: list[tuple[str, str, int]] = []
-    for n, user in enumerate(user_ids):
-        path = _walk(rng, ring[n % 2], ring[1 - n % 2], events // users, noise, follow, repeats)
-        stamps = _stamps(rng, len(path), days) if clock == "time" else range(len(path))
-        rows += [(user, item_ids[i], int(t)) for i, t in zip(path, stamps, strict=True)]
-    if clock == "time":
-        rows.sort(key=lambda row: row[2])
+    rows = [*_rows(users, items, events, clock, noise, follow, cold, days, repeats, seed)]
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(items_table(item_ids, media_type), folder / "items.parquet")
     pq.write_table(events_table(rows, clock, event), folder / "events.parquet")
@@ -103,6 +97,34 @@ def write_dataset(
         {item_ids[a]: item_ids[b] for r in ring for a, b in zip(r, [*r[1:], r[0]], strict=True)},
         [item_ids[i] for i in range(items) if i not in ring[0] and i not in ring[1]], rows,
     )  # fmt: skip
+
+
+def _ids(letter: str, number: int) -> list[str]:
+    return [f"{letter}{n:03d}" for n in range(number)]
+
+
+@functools.cache
+def _rows(
+    users: int,
+    items: int,
+    events: int,
+    clock: str,
+    noise: float,
+    follow: float,
+    cold: int,
+    days: int,
+    repeats: bool,
+    seed: int,
+) -> tuple[tuple[str, str, int], ...]:
+    """The events; kept, because most tests ask for the same ones."""
+    rng = np.random.default_rng(seed)
+    ring = [_ring(items, group, cold) for group in (0, 1)]
+    item_ids, rows = _ids("i", items), list[tuple[str, str, int]]()
+    for n, user in enumerate(_ids("u", users)):
+        path = _walk(rng, ring[n % 2], ring[1 - n % 2], events // users, noise, follow, repeats)
+        stamps = _stamps(rng, len(path), days) if clock == "time" else range(len(path))
+        rows += [(user, item_ids[i], int(t)) for i, t in zip(path, stamps, strict=True)]
+    return tuple(sorted(rows, key=lambda row: row[2]) if clock == "time" else rows)
 
 
 def _ring(items: int, group: int, cold: int) -> list[int]:
@@ -174,7 +196,7 @@ def events_table(rows: list[tuple[str, str, int]], clock: str = "time", event: s
 
 def write_params(folder: Path, changes: Mapping[str, Any]) -> None:
     """The repository's params.yaml with some `section.key` changed, and an empty dependency lock beside it."""
-    values = yaml.safe_load((REPOSITORY / "params.yaml").read_text("utf-8"))
+    values = yaml.load((REPOSITORY / "params.yaml").read_text("utf-8"), FAST)
     for name, value in changes.items():
         *sections, key = name.split(".")
         functools.reduce(operator.getitem, sections, values)[key] = value

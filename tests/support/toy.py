@@ -91,9 +91,10 @@ stage_main(main)
 
 
 def build(folder: Path, *, git: bool = True) -> Path:
-    """The project in `folder`, committed where `git`; the flows' code comes along, as in a real checkout."""
+    """The project in `folder`, committed where `git`; the flows' code comes along, as in a real checkout, and its
+    bytecode, so that no copy of the project compiles it again."""
     for name in ("flows", "nightreel", "tasks"):
-        shutil.copytree(HERE / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(HERE / name, folder / name)
     (folder / ".dvc").mkdir()
     for name in ("params.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore", "prefect.yaml"):
         shutil.copy2(HERE / name, folder / name)

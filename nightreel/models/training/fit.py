@@ -12,12 +12,10 @@ from nightreel.data.log_end import data_end
 from nightreel.models.base import Catalogue, Recommender, Resumable
 from nightreel.models.config import ModelConfig
 from nightreel.models.engine import Engine
-from nightreel.models.neural.transformer.model import Transformer
 from nightreel.models.ranker.blend import Blend
 from nightreel.models.ranker.item_statistics import ItemStatistics
 from nightreel.models.registry import spec
 from nightreel.models.training.selected_params import SelectedParams
-from nightreel.settings import Backbone
 
 
 @dataclass(frozen=True)
@@ -69,31 +67,18 @@ def fit_engine(
     """
     train = settled(train, clock)
     # Sorted by name, because the ranker's columns follow the models' order, which JSON does not guarantee.
-    chosen = sorted(choices.members.items())
     members = {
-        name: ready(name, train)
-        or _member(name, train, catalogue, spec(name).config.model_validate(params), clock, start, choices.backbone)
-        for name, params in chosen
+        name: ready(name, train) or _member(name, train, catalogue, choices.config(name), clock, start)
+        for name in sorted(choices.members)
     }
     statistics = ItemStatistics.fit(train, catalogue, choices.half_life_days, choices.buckets, clock=clock)
     blend = Blend(choices.blend, choices.columns, choices.trees, choices.weights)
     return Engine(members, statistics, catalogue, blend, choices.cutoff, choices.shortlist, just_after(train))
 
 
-def fit_member(
-    name: str,
-    train: Histories,
-    catalogue: Catalogue,
-    config: ModelConfig,
-    *,
-    clock: bool,
-    backbone: Backbone | None = None,
-) -> Recommender:
-    """Train one model from scratch. backbone: the pretrained checkpoint for the transformer's layers, if any."""
-    cls, train = spec(name).cls, settled(train, clock)
-    if cls is Transformer:
-        return Transformer.fit(train, catalogue, config, clock=clock, backbone=backbone)  # type: ignore[arg-type]
-    return cls.fit(train, catalogue, config, clock=clock)
+def fit_member(name: str, train: Histories, catalogue: Catalogue, config: ModelConfig, *, clock: bool) -> Recommender:
+    """Train one model from scratch."""
+    return spec(name).cls.fit(settled(train, clock), catalogue, config, clock=clock)
 
 
 def _member(
@@ -103,10 +88,9 @@ def _member(
     config: ModelConfig,
     clock: bool,
     start: Engine | WarmStart | None,
-    backbone: Backbone | None,
 ) -> Recommender:
     before = start.members.get(name) if start else None
     if isinstance(before, Resumable):
         rows = start.rows if isinstance(start, WarmStart) else None
         return before.resumed(train, catalogue, config, clock=clock, rows=rows)
-    return fit_member(name, train, catalogue, config, clock=clock, backbone=backbone)
+    return fit_member(name, train, catalogue, config, clock=clock)

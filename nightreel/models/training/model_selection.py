@@ -116,7 +116,7 @@ def choose_members(
     for name, values in settings.members.items():
         grid = spec(name).grid(values)
         tried = try_member(name, task, catalogue, base, settings, validator) if len(grid) > 1 else None
-        chosen[name] = (tried.best if tried else grid[0]).model_dump()
+        chosen[name] = (tried.best if tried else grid[0]).hyper_params()
         trials += tried.trials if tried else []
     return chosen, trials
 
@@ -140,11 +140,8 @@ def try_member(
         return PositionScores(np.concatenate([*users, np.empty(0, np.int64)]), np.concatenate([*parts, np.empty(0)]))
 
     def fit(config: ModelConfig) -> list[Recommender]:
-        smaller = config.capped(settings.search_items)
-        return [
-            fit_member(name, cut.known, catalogue, smaller, clock=validator.clock, backbone=base.backbone)
-            for cut in task.tried
-        ]
+        smaller = base.completed(config.capped(settings.search_items))
+        return [fit_member(name, cut.known, catalogue, smaller, clock=validator.clock) for cut in task.tried]
 
     return choose_member(name, spec(name).grid(settings.members[name]), score, fit)
 

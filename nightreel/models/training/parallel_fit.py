@@ -18,10 +18,8 @@ from typing import Self
 import numpy as np
 
 from nightreel.data.histories import Histories
-from nightreel.models.base import Catalogue, Recommender
+from nightreel.models.base import Catalogue, Recommender, TrainableAhead
 from nightreel.models.config import ModelConfig
-from nightreel.models.neural.transformer.config import TransformerConfig
-from nightreel.models.neural.transformer.model import Transformer
 from nightreel.models.registry import spec
 from nightreel.models.training.fit import Starting, WarmStart, fit_member
 from nightreel.models.training.selected_params import SelectedParams
@@ -54,13 +52,11 @@ class ParallelFit:
 
     def begin(self, choices: SelectedParams, then: Starting) -> WarmStart | None:
         """Start training on all histories but the first, with these hyper-parameters; returns `then(choices)`."""
-        if self.pool is not None and choices.backbone is None:
+        if self.pool is not None:
             for before, train in pairwise(self.chain):
-                for name, params in choices.members.items():
-                    config = spec(name).config.model_validate(params)
-                    if isinstance(config, TransformerConfig) and Transformer.trains_from_scratch(
-                        len(before.items), train, config
-                    ):
+                for name in choices.members:
+                    cls, config = spec(name).cls, choices.config(name)
+                    if issubclass(cls, TrainableAhead) and cls.trains_ahead(len(before.items), train, config):
                         job = self.pool.submit(_trained, name, train, self.catalogue, config, self.clock)
                         self.jobs.append((name, train, job))
         return then(choices)

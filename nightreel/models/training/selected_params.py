@@ -7,8 +7,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from nightreel.models.config import ModelConfig
 from nightreel.models.ranker import aversion
 from nightreel.models.ranker.candidates import NO_SHORTLIST
+from nightreel.models.registry import spec
 from nightreel.settings.backbone import Backbone
 from nightreel.settings.renamed import MODEL_FIELDS
 from nightreel.stage import read_json, write_json
@@ -64,6 +66,14 @@ class SelectedParams(BaseModel):
             MODEL_FIELDS.get(name, name): cls._with_new_names(value) if isinstance(value, dict) else value
             for name, value in values.items()
         }
+
+    def config(self, name: str) -> ModelConfig:
+        """The selected config of a model, complete."""
+        return self.completed(spec(name).config.model_validate(self.members[name]))
+
+    def completed(self, config: ModelConfig) -> ModelConfig:
+        """The config with the sections that its model alone reads, as the transformer's `backbone`."""
+        return config.model_copy(update={name: getattr(self, name) for name in config.sections})
 
     def described(self) -> str:
         """The ranker in words: `the weighted sum 1.00 × ease + 0.50 × recent popularity (half-life 7 days)`."""

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from nightreel.errors import UserError
+from nightreel.settings.yaml_values import FAST
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def read(root: Path) -> tuple[Stage, ...]:
     """
     path = root / "dvc.yaml"
     try:
-        raw = yaml.safe_load(path.read_text("utf-8"))["stages"]
+        raw = yaml.load(path.read_text("utf-8"), FAST)["stages"]
         found = {name: _paths(body) for name, body in raw.items()}
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise UserError(

@@ -26,13 +26,8 @@ SHORT = HYPER | {"epochs": 1.0}
 
 
 def fit(kind: str = "llama", hyper: dict[str, float] = HYPER, **changes: Any) -> Transformer:
-    return Transformer.fit(
-        histories(),
-        catalogue(),
-        TransformerConfig.model_validate(hyper),
-        clock=True,
-        backbone=backbone(kind, **changes),
-    )
+    config = TransformerConfig.model_validate(hyper | {"backbone": backbone(kind, **changes)})
+    return Transformer.fit(histories(), catalogue(), config, clock=True)
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from nightreel.models.training.parallel_fit import ParallelFit
 from nightreel.models.training.selected_params import SelectedParams
 from nightreel.models.training.training_positions import without_tail
 from tests.models.neural.test_transformer import HYPER
+from tests.models.neural.tiny_checkpoint import backbone
 from tests.support.planted import catalogue, choices, histories
 
 
@@ -46,10 +47,11 @@ def test_the_same_bytes_as_here() -> None:
         assert ahead.memory > 1e8, "a process with torch"
 
 
-def test_nothing_is_started_that_would_be_warm_started_or_has_no_worker() -> None:
-    with ParallelFit(1, catalogue(), chain(), clock=True) as ahead:
-        ahead.begin(chosen(1.0), lambda _: None)
-        assert not ahead.jobs
+def test_nothing_is_started_that_would_be_warm_started_or_load_a_checkpoint_or_has_no_worker() -> None:
+    for given in (chosen(1.0), chosen(0.0).model_copy(update={"backbone": backbone()})):
+        with ParallelFit(1, catalogue(), chain(), clock=True) as ahead:
+            ahead.begin(given, lambda _: None)
+            assert not ahead.jobs
     with ParallelFit(0, catalogue(), chain(), clock=True) as alone:
         alone.begin(chosen(0.0), lambda _: None)
         assert not alone.jobs and alone.ready("transformer", chain()[1]) is None

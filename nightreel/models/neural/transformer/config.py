@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from nightreel.models.config import Count, ModelConfig, NotNegative, Positive, Share
+from nightreel.settings.backbone import Backbone
 
 
 class TransformerConfig(ModelConfig):
-    """Hyper-parameters of the transformer."""
+    """Hyper-parameters of the transformer, and the checkpoint that may take the place of its layers."""
+
+    sections: ClassVar[frozenset[str]] = frozenset({"backbone"})
 
     dim: Count = 128
     """Width of states and item vectors."""
@@ -42,6 +45,8 @@ class TransformerConfig(ModelConfig):
     """Maximum number of windows of a history in an epoch; 0: all."""
     rating_weight: NotNegative = 0.0
     """Loss weight of a second task: predicting the rating of the next event; 0: off."""
+    backbone: Backbone | None = None
+    """A pretrained checkpoint for the layers; None for layers of its own."""
 
     @model_validator(mode="after")
     def _divides(self) -> Self:

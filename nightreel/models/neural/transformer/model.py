@@ -64,28 +64,19 @@ class Transformer:
     events: int
 
     @classmethod
-    def fit(
-        cls,
-        train: Histories,
-        catalogue: Catalogue,
-        config: TransformerConfig,
-        *,
-        clock: bool,
-        backbone: Backbone | None = None,
-    ) -> Self:
+    def fit(cls, train: Histories, catalogue: Catalogue, config: TransformerConfig, *, clock: bool) -> Self:
         """Train from scratch, with ids and biases initialised from the data.
 
         Args:
             train: Positive events, one row a user.
             catalogue: The items.
-            config: Hyper-parameters.
+            config: Hyper-parameters, and the checkpoint for the layers where it has one.
             clock: Whether times are epoch seconds, not positions.
-            backbone: A pretrained checkpoint for the layers; None for layers of its own.
 
         Raises:
             SettingsError: The checkpoint can't be used.
         """
-        return cls._trained(train, catalogue, config, None, clock, backbone)
+        return cls._trained(train, catalogue, config, None, clock, config.backbone)
 
     @property
     def pretrained(self) -> Arrays | None:
@@ -97,6 +88,11 @@ class Transformer:
         """Whether too much of `train` is new to a state that was trained on `events` of it to warm-start from that
         state."""
         return len(train.items) - events > config.most_new * len(train.items)
+
+    @classmethod
+    def trains_ahead(cls, events: int, train: Histories, config: TransformerConfig) -> bool:
+        """The same, but never with a checkpoint, which every process would load."""
+        return config.backbone is None and cls.trains_from_scratch(events, train, config)
 
     def resumed(
         self,
