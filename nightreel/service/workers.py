@@ -18,8 +18,8 @@ from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 LOG = logging.getLogger("uvicorn.error")
 SILENT_S = 60.0
-"""Seconds for which a worker may say nothing before it is taken for hung and killed. uvicorn's own 5 are less than a busy
-machine makes a sound one wait, and whatever it was answering would be lost."""
+"""Seconds for which a worker may say nothing before it is taken for hung and killed. uvicorn's own 5 are less than a
+busy machine makes a sound one wait, and whatever it was answering would be lost."""
 
 
 def run(config: Config) -> None:
