@@ -30,6 +30,9 @@ from nightreel.service.recording.feedback import Log
 from nightreel.service.recording.impression_log import SlateLog
 from nightreel.service.response_cache import Remembered
 from nightreel.service.worker_pool import Answers, Busy, Late
+from nightreel.service.workers import end_with_parent
+
+LONGEST_NAME = 100  # characters of a field's name in an error
 
 
 def build(options: Options | None = None) -> FastAPI:
@@ -38,6 +41,7 @@ def build(options: Options | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        end_with_parent()
         with LiveReader(chosen.store, channel=chosen.channel, every_s=chosen.refresh_s) as live:
             app.state.answers, app.state.beside = Answers(live, chosen, metrics), Beside(chosen)
             app.state.slates = _slates(chosen, metrics)
@@ -56,6 +60,7 @@ def build(options: Options | None = None) -> FastAPI:
         version=version("nightreel"),
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=lifespan,
         description="Recommendations, similar items, search and explanations from a published version.",
     )
@@ -119,8 +124,9 @@ def _late(request: Request, error: Exception) -> JSONResponse:
 def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return JSONResponse({"error": f"{where}: {first['msg']}. See /openapi.json for the accepted fields."}, 422)
+    where = ".".join(str(part)[:LONGEST_NAME] for part in first["loc"])
+    what = str(first["msg"]).removeprefix("Value error, ")
+    return JSONResponse({"error": f"{where}: {what}. See /openapi.json for the accepted fields."}, 422)
 
 
 def _refused(request: Request, error: Exception) -> JSONResponse:

@@ -48,7 +48,7 @@ class Metrics:
                 "nightreel_index_age_seconds",
                 "Seconds since the served version was published.",
                 registry=own,
-                multiprocess_mode="max",
+                multiprocess_mode="mostrecent",
             ),
             Gauge(
                 "nightreel_version_swaps",
@@ -60,7 +60,7 @@ class Metrics:
                 "nightreel_refresh_faulty",
                 "1 while a new version is refused or the store can't be reached.",
                 registry=own,
-                multiprocess_mode="max",
+                multiprocess_mode="mostrecent",
             ),
         )
 

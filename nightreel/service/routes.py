@@ -16,6 +16,7 @@ from nightreel.reader.reader import Reader
 from nightreel.reader.requests.recent_events import NOTHING, Recent
 from nightreel.reader.results import Recommendation
 from nightreel.service import schemas
+from nightreel.service.json_body import JsonRoute
 from nightreel.service.parameters import refuse_unknown
 from nightreel.service.recording.feedback import Log
 from nightreel.service.recording.impression_log import SlateLog
@@ -23,7 +24,7 @@ from nightreel.service.response_cache import KEEP, Listed
 from nightreel.service.schemas import MOST_K, ExplainQuery, ListQuery, ListRequest, Problem
 from nightreel.service.worker_pool import Answers
 
-router = APIRouter(dependencies=[Depends(refuse_unknown)])
+router = APIRouter(dependencies=[Depends(refuse_unknown)], route_class=JsonRoute)
 PROBLEMS: dict[int | str, dict[str, Any]] = {code: {"model": Problem} for code in (400, 401, 404, 413, 422, 503, 504)}
 K = Annotated[int, Query(ge=1, le=MOST_K, description="number of items")]
 Item = Annotated[str, Query(max_length=500, description="item id or exact title", examples=["257"])]

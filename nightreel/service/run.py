@@ -33,6 +33,7 @@ def serve(options: Options, host: str, port: int, workers: int) -> None:
     import uvicorn
 
     from nightreel.service.connections.limited_http import LimitedHttp
+    from nightreel.service.workers import run
 
     require_safe(host)
     _require_free(host, port)
@@ -41,7 +42,7 @@ def serve(options: Options, host: str, port: int, workers: int) -> None:
     channels.resolve(open_store(options.store), options.channel, None)
     options.hand_over()
     with _shared_counts(workers):
-        uvicorn.run(
+        config = uvicorn.Config(
             "nightreel.service.app:build",
             factory=True,
             host=host,
@@ -55,6 +56,7 @@ def serve(options: Options, host: str, port: int, workers: int) -> None:
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE_S,
         )
+        run(config)
 
 
 @contextmanager

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, field_validator
 
+from nightreel.data.contract.ids import id_fault
 from nightreel.reader.options import MOST_EXCLUDED, MOST_IDS, RequestOptions
 
 MOST_K, MOST_HISTORY, MOST_OFFSET = 200, 1000, 1_000_000
+
+
+def _stored(value: str) -> str:
+    if fault := id_fault(value):
+        raise ValueError(f"{fault}, so the events table would refuse it")
+    return value
+
+
 Id = Annotated[str, Field(min_length=1, max_length=256)]
+StoredId = Annotated[Id, AfterValidator(_stored)]
+"""An id that may be logged as an event's: what the next night would set aside is refused at once."""
 Ids = Annotated[tuple[Id, ...], Field(max_length=MOST_IDS)]
 Share = Annotated[float, Field(ge=0, le=1)]
 When = Annotated[
@@ -36,6 +47,14 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_flag(cls, value: object, field: ValidationInfo) -> object:
+        """True would be read as 1: an age of one year, a rating of 1."""
+        if isinstance(value, bool) and "bool" not in str(cls.model_fields[str(field.field_name)].annotation):
+            raise ValueError(f"is {str(value).lower()}, which is no value of this field")
+        return value
+
 
 class Taste(Strict):
     """Filters of a list, and what the user liked and skipped in this visit."""
@@ -55,7 +74,7 @@ class ListRequest(Taste):
 
     model_config = ConfigDict(json_schema_extra={"examples": [LIST_EXAMPLE, VISIT_EXAMPLE]})
 
-    user: Id | None = Field(None, description="user id", examples=["148"])
+    user: StoredId | None = Field(None, description="user id", examples=["148"])
     history: Annotated[tuple[Id, ...], Field(max_length=MOST_HISTORY)] | None = Field(
         None, description="item ids instead of a user, oldest first", examples=[["257", "405"]]
     )
@@ -113,7 +132,7 @@ class Explained(Taste):
     """An item of the list of a user or a history; the filters are those of that list."""
 
     item: str = Field(max_length=500, description="item id or exact title", examples=["257"])
-    user: Id | None = Field(None, description="user id", examples=["148"])
+    user: StoredId | None = Field(None, description="user id", examples=["148"])
     history: Annotated[tuple[Id, ...], Field(max_length=MOST_HISTORY)] | None = Field(
         None, description="item ids instead of a user, oldest first", examples=[["257", "405"]]
     )
@@ -209,11 +228,11 @@ class Feedback(Strict):
     item_id: Id
     event: Literal["impression", "play", "watch", "like", "favorite", "rating", "comment", "share", "skip", "dislike"]
     value: float | None = None
-    session_id: Id | None = None
-    slate_id: Id | None = None
+    session_id: StoredId | None = None
+    slate_id: StoredId | None = None
     position: int | None = Field(None, ge=0, le=1_000_000)
     propensity: float | None = Field(None, gt=0, le=1)
-    variant: Id | None = None
+    variant: StoredId | None = None
     event_id: Id | None = Field(
         None, description="your id of the event: told again, after a time-out for instance, it is not stored again"
     )

@@ -37,7 +37,7 @@ def serve(store: str, state: Path, *arguments: str) -> Iterator[Served]:
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while process.poll() is None and time.monotonic() < deadline:
             try:
                 if httpx.get(f"{url}/ready", timeout=5).status_code == 200:

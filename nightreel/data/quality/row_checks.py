@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightreel.data.contract.ids import GARBLED, GARBLED_ID
 from nightreel.data.contract.tables import (
     CLOCK_BEGINS_S,
     EVENTS_TABLE,
@@ -32,10 +33,6 @@ CLOCK = "outside the clock"
 """Rule for impossible timestamps."""
 TOLD_TWICE = "impression told twice"
 """Rule for impressions of an item in a list that both the service and the page have logged: no fault of the data."""
-GARBLED = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]"
-"""Characters that only a broken encoding puts into an id or a title; the last is the replacement character."""
-GARBLED_ID = "[\x00-\x08\x0a-\x1f\x7f\ufffd]"
-"""The same with line breaks, which no id has."""
 MOJIBAKE = "[ÂÃâäåæçèéðñ][\u0080-\u00bfŒœŠšŸŽžƒˆ˜–—‘’‚“”„†‡•…‰‹›€™]"
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import math
-import re
 import sqlite3
 import threading
 import time
@@ -23,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nightreel.data.contract import verdicts
+from nightreel.data.contract.ids import id_fault
 from nightreel.data.contract.tables import EVENTS, EVENTS_WITHOUT_ITEM, VALUE_BOUNDS
 from nightreel.data.privacy import load_key, pseudonym
 from nightreel.errors import UserError
@@ -39,8 +39,6 @@ MOST_PAUSE_S = 3600.0  # between two deletions of old events
 DELETED = 1000  # rows in one transaction, so that nobody who writes waits for long
 MOST = 500  # newest events of a user that are read
 WAIT_S = 5.0  # for another process that writes
-GARBLED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]")
-"""What the events table refuses in ids: characters that only a broken encoding puts there."""
 TABLES = """
 CREATE TABLE IF NOT EXISTS events (
     number INTEGER PRIMARY KEY AUTOINCREMENT, user TEXT NOT NULL, item TEXT NOT NULL, event TEXT NOT NULL, value REAL,
@@ -78,10 +76,8 @@ class Event:
     def fault(self) -> str | None:
         """Why the events table would refuse it; None if it would not."""
         for name, text in (("user_id", self.user), ("item_id", self.item)):
-            if not text.strip():
-                return f"{name}: is empty"
-            if GARBLED.search(text):
-                return f"{name}: holds control characters"
+            if fault := id_fault(text):
+                return f"{name}: {fault}"
         if self.event not in EVENTS or self.event in EVENTS_WITHOUT_ITEM:
             return f"event: is {self.event!r}"
         if self.value is None:

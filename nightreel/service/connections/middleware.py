@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nightreel.service.connections.access_log import AccessLog
+from nightreel.service.connections.limited_http import LEAST_RATE
 from nightreel.service.metrics import Metrics
 from nightreel.service.options import LOOPBACK
 
 OPEN = frozenset({"/", "/health", "/ready", "/explorer.css", "/explorer.js"})  # paths without user data
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 ID_HEADER = b"x-request-id"
+_HOST = re.compile(rb":\d*\Z")  # the port behind it; an IPv6 address stands in brackets
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 LOG = logging.getLogger("nightreel.service")
 
@@ -70,7 +72,7 @@ class Guard:
 
         async def receiving() -> Message:
             try:
-                message = await asyncio.wait_for(receive(), None if own.started else self.body_s)
+                message = await asyncio.wait_for(receive(), None if own.started else self._patience(own))
             except TimeoutError:
                 own.slow = True
                 raise TooSlow from None
@@ -100,6 +102,11 @@ class Guard:
             if self.log is not None:
                 self.log.write(own.request.decode(), method, route, own.code, seconds)
 
+    def _patience(self, own: _Exchange) -> float:
+        """Seconds in which the next part of a body must come: also a body that comes in crumbs must end."""
+        late = time.perf_counter() - own.began - own.taken / LEAST_RATE
+        return max(0.0, min(self.body_s, 2 * self.body_s - late))
+
     async def _answered(self, scope: Scope, receive: Receive, send: Send, own: _Exchange) -> None:
         refusal = self._refusal(scope)
         try:
@@ -112,7 +119,8 @@ class Guard:
             await _refuse(send, 413, f"The request body is longer than {self.body} bytes.")
         except TooSlow:
             own.refused = True
-            await _refuse(send, 408, f"No part of the request body came within {self.body_s:g} seconds.")
+            text = f"No part of the request body came within {self.body_s:g} seconds, or under {LEAST_RATE} bytes a second."
+            await _refuse(send, 408, text)
         except Exception:
             LOG.exception("request %s failed", own.request.decode())
             if own.started:
@@ -128,10 +136,9 @@ class Guard:
         if int(headers.get(b"content-length", b"0") or 0) > self.body:
             return 413, f"The request body is longer than {self.body} bytes."
         if self.token is None:
-            host = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0].strip("[]")
-            return (
-                None if host in LOOPBACK else (421, "Without a token the service only answers requests to localhost.")
-            )
+            if _HOST.sub(b"", headers.get(b"host", b"")).strip(b"[]").lower().decode("latin-1") in LOOPBACK:
+                return None
+            return 421, "Without a token the service only answers requests to localhost."
         if scope["path"] in OPEN:
             return None
         shown = headers.get(b"authorization", b"")
@@ -151,7 +158,7 @@ async def _refuse(send: Send, code: int, text: str) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
     if code == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    if code in (400, 408, 413):
+    if code in (400, 408):  # of a longer one, the rest is passed over: closing at once would lose the answer
         headers.append((b"connection", b"close"))  # what is left of the body is not read
     await send({"type": "http.response.start", "status": code, "headers": headers})
     await send({"type": "http.response.body", "body": content})

@@ -13,12 +13,13 @@ from nightreel.errors import UserError
 from nightreel.reader.interests import interests
 from nightreel.reader.reader import Reader
 from nightreel.service.canary import Beside
+from nightreel.service.json_body import JsonRoute
 from nightreel.service.parameters import refuse_unknown
 from nightreel.service.routes import list_of
-from nightreel.service.schemas import Id, ListRequest, Strict
+from nightreel.service.schemas import Id, ListRequest, StoredId, Strict
 from nightreel.service.worker_pool import Answers
 
-router = APIRouter(dependencies=[Depends(refuse_unknown)], include_in_schema=False)
+router = APIRouter(dependencies=[Depends(refuse_unknown)], include_in_schema=False, route_class=JsonRoute)
 PAGE = Path(__file__).parent / "page"
 HEADERS = {
     "cache-control": "no-cache",
@@ -80,7 +81,7 @@ async def choices(request: Request) -> Response:
 
 
 @router.get("/explorer/history")
-async def history(request: Request, user: Annotated[str, Query(max_length=256)]) -> Response:
+async def history(request: Request, user: Annotated[StoredId, Query()]) -> Response:
     """A user's positive events on items that may be shown, newest first, and interests."""
 
     def question(reader: Reader) -> dict[str, Any]:
