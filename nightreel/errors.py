@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -52,6 +54,36 @@ def not_permitted(error: OSError, path: Path | None = None) -> str:
         f"{whose}, and this is {_name(os.getuid())}. Run as the user to whom it belongs, have access granted, or name "
         "a state directory of your own in NIGHTREEL_STATE."
     )
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def naming_a_full_disk(kept: Path | None = None) -> Iterator[None]:
+    """Turn a full disk, or a used-up quota, into a UserError that names the file.
+
+    Args:
+        kept: What was being written, if the system's error names no file.
+
+    Example:
+        >>> try:
+        ...     with naming_a_full_disk():
+        ...         raise OSError(errno.ENOSPC, "No space left on device", "notes.json")
+        ... except UserError as error:
+        ...     print(f"error: {error}")
+        error: notes.json: no space left on the device. Free some space and run again; nothing was published.
+    """
+    try:
+        yield
+    except OSError as error:
+        # Errors of a whole copied folder have no number of their own.
+        if error.errno not in FULL and not any(os.strerror(number) in str(error) for number in FULL):
+            raise
+        file = error.filename2 or error.filename or kept
+        where = f"{file}: no" if file else "No"
+        remedy = "space left on the device. Free some space and run again; nothing was published."
+        raise UserError(f"{where} {remedy}") from error
 
 
 def _owner(file: Path) -> str:

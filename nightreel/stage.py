@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from nightreel import checkout, loopback, private_files
-from nightreel.errors import TemporaryError, UserError, not_permitted
+from nightreel.errors import TemporaryError, UserError, naming_a_full_disk, not_permitted
 
 TEMPORARY = 75  # EX_TEMPFAIL of sysexits.h
 
@@ -34,9 +34,10 @@ def stage_main(main: Callable[[], float | None]) -> None:
     began = time.monotonic()
     loopback.bypass()
     try:
-        prepare_state(state_directory())
-        child_memory = main() or 0.0
-        _keep_cost(Path(sys.argv[0]), time.monotonic() - began, child_memory)
+        with naming_a_full_disk(state_directory()):
+            prepare_state(state_directory())
+            child_memory = main() or 0.0
+            _keep_cost(Path(sys.argv[0]), time.monotonic() - began, child_memory)
     except UserError as error:
         _leave(str(error), error, TEMPORARY if isinstance(error, TemporaryError) else 1)
     except FileNotFoundError as error:
@@ -51,10 +52,7 @@ def stage_main(main: Callable[[], float | None]) -> None:
     except OSError as error:
         if error.errno == errno.ENOMEM:  # a file that can't be mapped
             _leave(_out_of_memory(str(error)), error)
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        where = error.filename or state_directory()
-        _leave(f"{where}: no space left on the device. Free some space and run again; nothing was published.", error)
+        raise
 
 
 def _keep_cost(program: Path, seconds: float, child_memory: float) -> None:

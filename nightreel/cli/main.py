@@ -11,7 +11,7 @@ import typer
 from nightreel import loopback
 from nightreel.cli.help_groups import GROUPS, OPERATE, RUN
 from nightreel.cli.output import print_json
-from nightreel.errors import UserError, missing_extra, not_permitted
+from nightreel.errors import UserError, missing_extra, naming_a_full_disk, not_permitted
 from nightreel.orchestration import environment_paths
 from nightreel.version import __version__
 
@@ -161,7 +161,8 @@ def main() -> None:
     sys.argv[1:] = with_new_options(sys.argv[1:])
     try:
         try:
-            app()
+            with naming_a_full_disk():
+                app()
         except ModuleNotFoundError as error:
             raise missing_extra(error, " ".join(["nightreel", *sys.argv[1:2]])) from error
     except (UserError, PermissionError) as error:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -16,6 +18,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from nightreel.errors import UserError
 from nightreel.orchestration import parent_watch, project
 from nightreel.orchestration.lock import exclusive
 from nightreel.orchestration.prefect import credentials
@@ -51,7 +54,7 @@ def up(ports: Ports, as_json: bool) -> None:
             stack.callback((home.state / "up.json").unlink, missing_ok=True)
             write_json(home.state / "up.json", addresses)
             _show(addresses, as_json, credentials.auth_string(home.state) if new else "")
-            _stay(services, say)
+            _stay(services, say, home.state, lock)
         except Ended:
             console.print("stopping …", style="dim")
         finally:
@@ -59,11 +62,24 @@ def up(ports: Ports, as_json: bool) -> None:
                 signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave some services running
 
 
-def _stay(services: list[Service], say: Callable[[str], None]) -> NoReturn:
+def _stay(services: list[Service], say: Callable[[str], None], state: Path, lock: int) -> NoReturn:
     while True:
+        _require_state(state, lock)
         for service in services:
             service.restart_if_ended(say)
         time.sleep(0.5)
+
+
+def _require_state(state: Path, lock: int) -> None:
+    """Raise UserError if the state directory is no longer the one in which the lock (a file descriptor) lies: the next
+    night would make a new one, with other pseudonyms for all users."""
+    with suppress(FileNotFoundError):
+        if os.path.samestat(os.fstat(lock), (state / parent_watch.LOCK).stat()):
+            return
+    raise UserError(
+        f"{state}: the state directory was moved or removed while `nightreel up` was running. Put it back, or name its "
+        "new place in NIGHTREEL_STATE, and start `nightreel up` again."
+    )
 
 
 @contextmanager

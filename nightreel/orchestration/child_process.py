@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from nightreel import child_environment
+
 # The guard blocks on a pipe that only this process holds. A word on it means that all went well; end-of-file without a
 # word means that this process died, so the guard kills the child's process group. It holds the run's lock until then.
 GUARD = 'read -r word; [ -n "$word" ] || kill -9 "-$1" 2>/dev/null'
@@ -27,6 +29,7 @@ def guard(group: int, hold: int | None) -> Iterator[None]:
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        env=child_environment.of_worker(os.environ),
         pass_fds=() if hold is None else (hold,),
     )
     assert watch.stdin is not None
@@ -65,6 +68,7 @@ class Child:
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
+        self._stopped = False
         self._guard = ExitStack()
         self._guard.enter_context(guard(self.process.pid, hold))
 
@@ -75,7 +79,10 @@ class Child:
             yield raw.decode("utf-8", "replace").rstrip()
 
     def stop(self, grace: float = 2.0) -> int:
-        """End the whole group: SIGTERM, `grace` seconds, SIGKILL. Returns the exit code; safe to call twice."""
+        """End the whole group: SIGTERM, `grace` seconds, SIGKILL. Returns the exit code; safe to call twice, since the
+        group's number may belong to others by then."""
+        if self._stopped:
+            return self.process.wait()
         self.signal(signal.SIGTERM)
         deadline = time.monotonic() + grace
         while self.alive() and time.monotonic() < deadline:
@@ -83,6 +90,7 @@ class Child:
         self.signal(signal.SIGKILL)
         code = self.process.wait()
         self._guard.close()
+        self._stopped = True
         if self.process.stdout is not None:
             self.process.stdout.close()
         return code

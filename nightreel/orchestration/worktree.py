@@ -17,7 +17,7 @@ from pathlib import Path
 
 from configobj import ConfigObj  # DVC's own
 
-from nightreel.errors import UserError
+from nightreel.errors import UserError, naming_a_full_disk
 from nightreel.orchestration import overrides
 from nightreel.orchestration.dvc import cache_repair, pipeline
 from nightreel.orchestration.dvc.recovery import whole
@@ -42,10 +42,11 @@ def worktree(project: Project, changes: overrides.Changes, cache: Path | None = 
     _prune(project.root, runs, KEPT - 1)
     target = runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     cache = cache or _shared_cache(project)
-    _create(project.root, target, cache)
-    place = Project(target, project.state)
-    _seed(project, target, cache)
-    overrides.write(target / "params.yaml", changes)
+    with naming_a_full_disk(target):
+        _create(project.root, target, cache)
+        place = Project(target, project.state)
+        _seed(project, target, cache)
+        overrides.write(target / "params.yaml", changes)
     try:
         yield place
     finally:

@@ -91,3 +91,11 @@ def test_a_free_lock_is_not_held_and_waiting_is_said_once(tmp_path: Path) -> Non
         with pytest.raises(UserError), exclusive(lock, "a run", patience=0.7, waiting=said.append):
             pass
     assert not held(lock) and len(said) == 1 and "Waiting" in said[0]
+
+
+def test_its_guard_holds_no_secret_of_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a secret")
+    with Child(["sleep", "60"], cwd=tmp_path, env={"PATH": os.environ["PATH"]}):
+        children = psutil.Process().children()
+        assert len(children) >= 2
+        assert not [child.cmdline() for child in children if "a secret" in child.environ().values()]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from nightreel.orchestration.pages import pages
 from nightreel.orchestration.prefect.artifacts import markdown
 from nightreel.orchestration.project import Project
-from nightreel.orchestration.summary import summarise
+from nightreel.orchestration.summary import SampleUser, summarise
 from nightreel.stage import write_json
 
 
@@ -31,3 +32,12 @@ def test_pages_are_linked_where_people_can_open_them(tmp_path: Path) -> None:
     write_json(project.state / "mlflow/recorded/r1.json", recorded)
     (found,) = pages(project).values()
     assert found == "https://mlflow.example/base/#/experiments/7/runs/abc/artifacts/report/understanding.html"
+
+
+def test_a_title_loads_and_links_nothing_where_a_run_is_shown(tmp_path: Path) -> None:
+    title = "![x](http://tracker.example/1.png) [y](javascript:alert(1)) <img src=z> `a` | b\nc"
+    sample = SampleUser("u", False, (title,), ({"rank": 1, "title": title, "item_id": title},))
+    empty = summarise(Project(tmp_path / "work", tmp_path / "state"), [], 3)
+    shown = markdown(replace(empty, sample=sample))
+    assert "](" not in shown and "<" not in shown and "`a" not in shown.replace("\\`", "")
+    assert shown.count("tracker.example") == 3 and "\\| b c" in shown, "all on one line"

@@ -1,6 +1,7 @@
 """Runs with changes happen elsewhere, on what the user sees."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -120,3 +121,23 @@ def test_a_faulty_change_makes_no_worktree(toy: Path) -> None:
     with pytest.raises(UserError, match="no such setting"), worktree(home, {"finetune.sed": 7}):
         pass
     assert not (home.state / "runs").exists()
+
+
+@pytest.mark.parametrize("with_git", [True, False])
+def test_a_full_disk_is_named_while_the_copy_is_made(toy: Path, tmp_path: Path, with_git: bool) -> None:
+    """In a file system of 64 kB that is the test's own."""
+    if not with_git:
+        shutil.rmtree(toy / ".git")
+    (toy / "large.bin").write_bytes(bytes(200_000))
+    state = tmp_path / "state"
+    state.mkdir()
+    code = (
+        "from pathlib import Path; from nightreel.orchestration.project import Project\n"
+        "from nightreel.orchestration.worktree import worktree\n"
+        f"with worktree(Project(Path({str(toy)!r}), Path({str(state)!r})), {{}}): pass"
+    )
+    shell = f'mount -t tmpfs -o size=64k none {shlex.quote(str(state))} && exec "$@"'
+    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", shell, "sh", sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    last = done.stderr.strip().splitlines()[-1]
+    assert "UserError: " in last and "no space left on the device. Free some space" in last and str(state) in last

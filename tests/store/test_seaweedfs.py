@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import ssl
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from benchmarks.speed.free_ports import free_ports
 from nightreel.bundle.format import BundleError
 from nightreel.reader.reader import Reader
+from nightreel.store.backends import internal_tls
 from nightreel.store.backends.base import StoreError
 from nightreel.store.backends.seaweedfs import ObjectStore
 from nightreel.store.open import open_store
@@ -125,6 +127,31 @@ def test_a_version_published_to_it_is_read_from_it(tmp_path: Path, monkeypatch: 
             Reader.open(uri)
     finally:
         server.stop()
+
+
+@pytest.mark.end_to_end
+def test_the_internal_ports_answer_nobody_without_a_certificate(seaweed: dict[str, str]) -> None:
+    """gRPC in plain text, as any program of any user would open it, gets no frame of HTTP/2 (its fourth byte says)."""
+    first = int(seaweed["AWS_ENDPOINT_URL"].rpartition(":")[2])
+    for port in range(first + 4, first + 8):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
+            plain.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
+            assert plain.recv(9)[:1] in (b"", b"\x15"), "closed, or an alert of TLS"
+        unknown = ssl.create_default_context()
+        unknown.check_hostname, unknown.verify_mode = False, ssl.CERT_NONE
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as bare, pytest.raises(OSError):
+            secured = unknown.wrap_socket(bare)
+            secured.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
+            raise AssertionError(secured.recv(100))
+
+
+def test_the_internal_certificate_is_new_at_every_start_and_the_owners_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "object-store-tls"
+    first = internal_tls.prepare(folder)
+    key = Path(first["WEED_GRPC_FILER_KEY"]).read_bytes()
+    assert internal_tls.prepare(folder) == first and Path(first["WEED_GRPC_FILER_KEY"]).read_bytes() != key
+    modes = {path.stat().st_mode & 0o777 for path in (folder, *folder.iterdir())}
+    assert modes == {0o700, 0o600} and len(list(folder.iterdir())) == 2
 
 
 def test_two_stores_never_share_credentials(tmp_path: Path) -> None:

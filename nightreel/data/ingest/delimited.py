@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,6 +27,7 @@ HEADER_LINES = 20
 """Maximum number of lines of a header; more are a quote that is never closed."""
 HEADER_BYTES = 1 << 20
 """Maximum number of bytes of a header."""
+BREAK = re.compile(r"[ \t]*[\r\n]+[ \t]*")
 
 
 def read_delimited(content: bytes, file: str, table: Table, delimiter: str) -> Raw:
@@ -71,11 +73,11 @@ def _header(content: bytes, file: str, delimiter: str) -> tuple[list[str], bytes
         raise UserError(f"{file}: a quote in the header is never closed. Close it, or remove it.")
     text = b"".join(lines[begin:end])
     try:
-        # Line breaks in a column's name come from wrapped cells of a spreadsheet.
         row = next(csv.reader(io.StringIO(text.decode(), newline=""), delimiter=delimiter))
     except (UnicodeDecodeError, csv.Error):
         raise UserError(f"{file}: the first line is not a header in UTF-8. Put the column names there.") from None
-    names = [" ".join(name.split()) for name in row]
+    # Line breaks in a column's name come from wrapped cells of a spreadsheet, columns without a name from empty ones.
+    names = [BREAK.sub(" ", name).strip() or f"column {at}" for at, name in enumerate(row, start=1)]
     return names, content[sum(map(len, lines[:end])) :], end + 1
 
 

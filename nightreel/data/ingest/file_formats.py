@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import bz2
-import difflib
 import gzip
 import io
 import lzma
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import unquote
 from uuid import UUID
@@ -19,16 +17,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from nightreel.data.contract.tables import TABLES, Column, Table
+from nightreel.data.contract.tables import TABLES, Table
+from nightreel.data.ingest import column_names
 from nightreel.data.ingest.delimited import read_delimited
 from nightreel.data.ingest.json_lines import read_lines
 from nightreel.data.ingest.raw_tables import Broken, Raw, require_distinct
 from nightreel.data.ingest.sources import SourceFile
-from nightreel.errors import UserError
+from nightreel.data.ingest.text_content import text_of
+from nightreel.errors import TemporaryError, UserError
 
 UUID_BYTES = 16
-NAME = re.compile(r"^[\w .:/()#%-]{1,60}$")
-"""What looks like the name of a column."""
 NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 """Value of a partition in the path of rows that have none."""
 
@@ -44,17 +42,46 @@ def read_raw(file: SourceFile, tables: Mapping[str, Table] = TABLES) -> Raw:
 
     Raises:
         UserError: The file is truncated, empty or of another kind; the message names it.
+        TemporaryError: It changed while it was read.
     """
-    table = tables[file.table]
+    before = _stamp(file)
+    try:
+        raw = _read(file, tables[file.table])
+    except UserError:
+        _require_unchanged(file, before)  # which explains what was found
+        raise
+    _require_unchanged(file, before)
+    return raw
+
+
+def _stamp(file: SourceFile) -> tuple[int, ...]:
+    """What changes when a file does; nothing if it is gone."""
+    try:
+        facts = file.path.stat()
+    except OSError:
+        return ()
+    return facts.st_size, facts.st_mtime_ns, facts.st_ino
+
+
+def _require_unchanged(file: SourceFile, before: tuple[int, ...]) -> None:
+    if before and _stamp(file) == before:
+        return
+    raise TemporaryError(
+        f"{file.name}: was changed or removed while it was read. Run again when the source is complete. Write files "
+        "under another name, and rename them when they are whole."
+    )
+
+
+def _read(file: SourceFile, table: Table) -> Raw:
     suffixes = [part.lower() for part in file.path.name.split(".")[1:]]
     packed = suffixes[-1] if suffixes[-1] in ("gz", "zst", "bz2", "xz") else ""
     kind = suffixes[-2] if packed else suffixes[-1]
     if kind == "parquet":
         raw = _read_parquet(file, packed)
     elif kind in ("csv", "tsv"):
-        raw = read_delimited(_text_bytes(file, packed), file.name, table, "," if kind == "csv" else "\t")
+        raw = read_delimited(_text(file, packed), file.name, table, "," if kind == "csv" else "\t")
     else:
-        columns, rows, broken, notes = read_lines(_text_bytes(file, packed), table, file.name)
+        columns, rows, broken, notes = read_lines(_text(file, packed), table, file.name)
         raw = Raw(file.table, file.name, columns, rows, [Broken(*fault) for fault in broken], notes)
     return _known_columns(_with_partitions(raw, table), table)
 
@@ -64,6 +91,11 @@ def _with_partitions(raw: Raw, table: Table) -> Raw:
     columns, n = dict(raw.columns), len(raw.rows)
     for part in raw.file.split("/")[1:-1]:
         name, given, value = part.partition("=")
+        if given and name == "user_id":
+            raise UserError(
+                f"{raw.table}: folders are named by users (`user_id=…`), and names of files are stored as they are. "
+                "Write user_id as a column, and partition by something else, such as the day."
+            )
         if given and name in table.names and name not in columns:
             text = None if value == NO_PARTITION else unquote(value)
             columns[name] = pa.repeat(pa.scalar(text, pa.string()), n)
@@ -82,6 +114,8 @@ def _content(file: SourceFile, packed: str) -> bytes:
         if packed == "zst":
             return bytes(pa.CompressedInputStream(pa.BufferReader(content), "zstd").read())
         return content
+    except FileNotFoundError:
+        raise UserError(f"{file.name}: is not there. Restore it.") from None
     except PermissionError:
         raise UserError(f"{file.name}: permission denied. Give this user read access.") from None
     except (EOFError, OSError, ValueError, lzma.LZMAError, pa.ArrowException) as error:
@@ -92,13 +126,8 @@ def _content(file: SourceFile, packed: str) -> bytes:
         ) from None
 
 
-def _text_bytes(file: SourceFile, packed: str) -> bytes:
-    content = _content(file, packed)
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise UserError(f"{file.name}: is encoded as UTF-16. Save it as UTF-8.")
-    if not content.strip():
-        raise UserError(f"{file.name}: is empty. Add a header and rows, or remove the file.")
-    return content.removeprefix(b"\xef\xbb\xbf")
+def _text(file: SourceFile, packed: str) -> bytes:
+    return text_of(_content(file, packed), file.name)
 
 
 def _read_parquet(file: SourceFile, packed: str) -> Raw:
@@ -139,42 +168,16 @@ def _plain(column: pa.ChunkedArray) -> pa.Array:
 def _known_columns(raw: Raw, table: Table) -> Raw:
     """Keep only the table's columns; raises UserError for a missing required one, notes the ignored ones. A name that
     differs from the contract's in case and spaces alone is taken for it."""
-    taken = _renamed(list(raw.columns), table)
+    taken = column_names.renamed(list(raw.columns), table)
     found = {taken.get(name, name): cells for name, cells in raw.columns.items()}
     for column in table.columns:
         if column.required and column.name not in found:
-            raise UserError(_missing(raw.file, column, list(found)))
+            raise UserError(column_names.missing(raw.file, column, list(found), table))
     surplus = sorted(set(found) - set(table.names))
     read_as = ", ".join(f"`{name}` as `{known}`" for name, known in taken.items())
     notes = [f"{raw.file}: columns with other names: {read_as}."] if taken else []
-    notes += [f"{raw.file}: ignored columns that are not part of the contract: {_shown(surplus)}."] if surplus else []
+    if surplus:
+        ignored = column_names.shown(surplus)
+        notes.append(f"{raw.file}: ignored columns that are not part of the contract: {ignored}.")
     columns = {name: found[name] for name in table.names if name in found}
     return replace(raw, columns=columns, notes=[*raw.notes, *notes])
-
-
-def _shown(names: Sequence[str]) -> str:
-    """Names of columns for display; a damaged header may hold a row's cells, which are not shown."""
-    return ", ".join(name if NAME.match(name) else "[masked]" for name in names)
-
-
-def _renamed(names: Sequence[str], table: Table) -> dict[str, str]:
-    """Column of the file → name in the contract, where they differ in case and spaces alone and only one does."""
-    meant: dict[str, list[str]] = {}
-    for name in names:
-        meant.setdefault("".join(name.split()).casefold(), []).append(name)
-    return {
-        meant[name.casefold()][0]: name
-        for name in table.names
-        if name not in names and len(meant.get(name.casefold(), [])) == 1
-    }
-
-
-def _missing(file: str, column: Column, found: Sequence[str]) -> str:
-    """The message for a required column that the file lacks."""
-    near = difflib.get_close_matches(column.name, found, n=1, cutoff=0.6)
-    remedy = f"Rename `{near[0]}`?" if near else "Add it."
-    mark = next((mark for mark in ("::", ";", "\t", "|", ",") if len(found) == 1 and mark in found[0]), None)
-    if mark:
-        shown = "tabs" if mark == "\t" else f"`{mark}`"
-        remedy = f"Separate the columns by commas (.csv) or tabs (.tsv); they are separated by {shown}."
-    return f"{file}: column `{column.name}` ({column.meaning}) is missing; found {', '.join(found)}. {remedy}"

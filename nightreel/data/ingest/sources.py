@@ -22,6 +22,7 @@ from nightreel.errors import UserError
 FORMATS = unread_files.READABLE
 COMPRESSIONS = unread_files.COMPRESSIONS
 FILE_NAME = re.compile(rf"^(?P<stem>[^/]+?)\.({'|'.join(FORMATS)})(\.({'|'.join(COMPRESSIONS)}))?$", re.IGNORECASE)
+STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 LAYOUT = (
     "A source holds items.* and events.* (or folders items/ and events/), optionally erasures.* and rules.*, as "
     f"{', '.join(FORMATS)}; each may be compressed ({', '.join(COMPRESSIONS)})."
@@ -107,7 +108,7 @@ def _folder(folder: Path, name: str, shown: str, left_out: Sequence[unread_files
         _check_complete(files, names, shown, notes)
         terms = folder / "terms.txt"
         stated = (
-            terms.read_text("utf-8", errors="replace").strip()
+            "\n".join(map(_harmless, terms.read_text("utf-8", errors="replace").strip().splitlines()))
             if terms.is_file()
             else "none given (put them in terms.txt next to the tables)"
         )
@@ -118,8 +119,13 @@ def _folder(folder: Path, name: str, shown: str, left_out: Sequence[unread_files
 
 
 def _printable(name: str) -> str:
-    """A file's name as text that can be stored: bytes that are not UTF-8 are written as \\xff."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    """A file's name as text that can be stored and shown: bytes that are not UTF-8, and characters that steer a
+    terminal or turn the direction of writing, are written as \\xff."""
+    return _harmless(os.fsencode(name).decode("utf-8", "backslashreplace"))
+
+
+def _harmless(text: str) -> str:
+    return STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def _check_complete(files: Iterable[SourceFile], names: Iterable[str], shown: str, notes: Sequence[str]) -> None:

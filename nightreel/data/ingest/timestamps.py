@@ -29,6 +29,9 @@ COMPACT_SHARE = 0.9
 """Minimum share of a column's numbers that are a date as YYYYMMDD, YYYYMMDDhhmm or YYYYMMDDhhmmss."""
 CALENDAR = tuple(int(np.datetime64(day, "us").astype(np.int64)) for day in ("0001-01-02", "9999-12-30"))
 """µs since 1970 between which a time is a date of the calendar, in any time zone."""
+CALENDAR_ENDS = CALENDAR[1] + 2 * 86_400 * MICROS + 43_200 * MICROS
+"""9999-12-31, which stands for "no end" in other systems, in the last time zone: as good as the day before."""
+LAST_YEAR = 9999
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def as_dates(reading: ParsedTimestamps) -> tuple[npt.NDArray[np.int64], Mask]:
     """(µs since the epoch, invalid) for a catalogue's dates: a plain number may be a year; what no calendar has is
     invalid."""
     numbers = reading.numbers
-    year = (numbers >= YEARS[0]) & (numbers < YEARS[1]) & (numbers == np.floor(numbers))
+    year = (numbers >= YEARS[0]) & (numbers < YEARS[1]) & (numbers == np.floor(numbers)) | (numbers == LAST_YEAR)
     starts = np.where(year, np.where(year, numbers, 1970) - 1970, 0).astype("datetime64[Y]").astype("datetime64[us]")
     rest = np.where(year, np.nan, numbers)
     unit = unit_of(rest) if np.isfinite(rest).any() else "s"
@@ -98,6 +101,8 @@ def as_dates(reading: ParsedTimestamps) -> tuple[npt.NDArray[np.int64], Mask]:
         ParsedTimestamps(reading.micros, rest, reading.dated, reading.bad), "s" if unit == "order" else unit
     )
     micros = np.where(year, starts.astype(np.int64), micros)
+    last = (micros > CALENDAR[1]) & (micros < CALENDAR_ENDS)
+    micros = np.where(last, CALENDAR[1], micros)
     return micros, bad | (micros < CALENDAR[0]) | (micros > CALENDAR[1])
 
 
@@ -115,7 +120,8 @@ def _compact(reading: ParsedTimestamps) -> ParsedTimestamps:
     month, day = np.divmod(day, 100)
     year, month = np.divmod(month, 100)
     hour, minute, second = second // 10_000, second // 100 % 100, second % 100
-    fits = whole & (year >= COMPACT_YEARS[0]) & (year < COMPACT_YEARS[1]) & (month >= 1) & (month <= 12) & (day >= 1)
+    fits = whole & (year >= COMPACT_YEARS[0]) & ((year < COMPACT_YEARS[1]) | (year == LAST_YEAR))
+    fits &= (month >= 1) & (month <= 12) & (day >= 1)
     months = np.where(fits, (year - 1970) * 12 + month - 1, 0).astype("datetime64[M]")
     dates = months.astype("datetime64[D]") + np.where(fits, day - 1, 0)
     fits &= (dates.astype("datetime64[M]") == months) & (hour < 24) & (minute < 60) & (second < 60)

@@ -59,7 +59,7 @@ def walk(folder: Path) -> tuple[dict[str, int], dict[str, str]]:
 
 
 def _add_folder(root: Path, top: Path, found: dict[str, int], broken: dict[str, str]) -> None:
-    seen: set[str] = set()
+    seen = {os.path.realpath(root)}
     for where, folders, files in os.walk(top, onerror=_refuse, followlinks=True):
         real = os.path.realpath(where)
         if real in seen:

@@ -27,6 +27,7 @@ WHY = {
 HINTS = {
     FUTURE: "Timestamps without a time zone are read as UTC: check the source's time zone and this machine's clock.",
     CLOCK: "Check for a mix of seconds and milliseconds, and the clocks of devices.",
+    "encoding": "Save the file as UTF-8, and remove control characters.",
 }
 Rules = list[tuple[str, str, int, pa.Table]]
 
@@ -123,6 +124,18 @@ def odd_clocks(accounts: Sequence[Account]) -> list[str]:
                 shown = f"{n:,} row{'s' if n > 1 else ''} {'are' if n > 1 else 'is'} quarantined by the rule `{rule}`"
                 warnings.append(f"{own.table}: {shown}, the first in {place}: {WHY[rule]}")
     return warnings
+
+
+def lost_requests(accounts: Sequence[Account]) -> list[str]:
+    """A warning about erasure requests that can't be read: few of them don't stop the run, but nobody is erased."""
+    own = next(each for each in accounts if each.table == "erasures")
+    if not own.quarantined:
+        return []
+    first = own.rules[0][3].slice(0, 1).to_pylist()[0]
+    return [
+        f"erasures: {own.quarantined:,} of {own.rows_in:,} requests can't be read, so nothing is erased for them, the "
+        f"first in {first['source_file']} row {first['source_row']}. Correct these rows."
+    ]
 
 
 def _whole(own: Account, limit: float) -> str | None:

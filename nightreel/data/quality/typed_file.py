@@ -153,6 +153,8 @@ def _refuse_wrong_column(raw: Raw, column: Column, cells: pa.Array, bad: Mask) -
                 f"{raw.file}: column `{column.name}` holds floating-point numbers beyond {EXACT:,}, where ids are no "
                 "longer told apart. Store ids as text or whole numbers."
             )
+        if column.kind in ("id", "text", "list"):
+            raise UserError(f"{raw.file}: column `{column.name}` is not UTF-8 in any row. Save the file as UTF-8.")
         raise wrong_type(raw.file, column, "invalid in every row")
 
 

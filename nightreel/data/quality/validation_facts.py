@@ -8,7 +8,7 @@ import numpy as np
 
 from nightreel.data.quality import editorial_checks, feedback_labels, report, showable_items
 from nightreel.data.quality.clean import Clean
-from nightreel.data.quality.row_counts import bad_days, odd_clocks
+from nightreel.data.quality.row_counts import bad_days, lost_requests, odd_clocks
 from nightreel.data.rules_together import RulesTogether
 from nightreel.data.split_protocols import ProtocolChoice
 from nightreel.data.splits import Events
@@ -19,6 +19,7 @@ def warnings_of(clean: Clean, settings: Validate, exclude_seen: bool, returning:
     """Warnings about the data, none of which is an error."""
     warnings = [
         *odd_clocks(clean.accounts),
+        *lost_requests(clean.accounts),
         *bad_days(clean.row_outcomes, settings.quarantine_share, settings.part_rows),
     ]
     warnings += [

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from nightreel.markdown_text import on_one_line
+
 Card = dict[str, Any]
 
 
 def as_markdown(card: Card) -> str:
     """Format the whole card."""
     parts = [
-        f"# Model card: recommendations over {_cell(card['name'])}",
+        f"# Model card: recommendations over {on_one_line(card['name'])}",
         _list("Intended use", card["intended_use"]),
         _list("Out of scope", card["not_for"]),
         _data(card),
@@ -139,9 +141,4 @@ def _list(title: str, lines: Iterable[str]) -> str:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    return "\n".join([*lines, *(f"| {' | '.join(map(_cell, row))} |" for row in rows)])
-
-
-def _cell(value: object) -> str:
-    """Text on one line, escaped so that it can't break a table or start HTML."""
-    return " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;")
+    return "\n".join([*lines, *(f"| {' | '.join(map(on_one_line, row))} |" for row in rows)])

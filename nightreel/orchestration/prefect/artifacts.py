@@ -14,6 +14,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from nightreel.markdown_text import fenced, on_one_line
 from nightreel.orchestration.dvc.stage_run import Outcome
 from nightreel.orchestration.summary import RunSummary
 
@@ -54,7 +55,7 @@ def publish(summary: RunSummary) -> None:
 
 def publish_failure(error: BaseException, still: str = "") -> None:
     """Publish the summary of a failed run. still: what is served, and what was withdrawn."""
-    text = f"```\n{error}\n```\n\n{still or 'The version published before is still live.'}"
+    text = f"{fenced(str(error))}\n\n{still or 'The version published before is still live.'}"
     create_markdown_artifact(markdown=text, key="summary", description="Failed")
 
 
@@ -91,9 +92,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def _cell(value: Any) -> str:
-    """Text that can't break a Markdown table."""
-    text = f"{value:,}" if isinstance(value, int) else str(value)
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+    return on_one_line(f"{value:,}" if isinstance(value, int) else value)
 
 
 def _figure(value: Any) -> Any:

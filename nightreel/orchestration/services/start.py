@@ -74,7 +74,7 @@ class ServiceStarter:
         self.tell(orphaned_runs.free_slots(deployment.NAME))
         services = [
             Service("Prefect", prefect),
-            Service("MLflow", mlflow, self.mlflow),
+            Service("MLflow", mlflow, self.mlflow, optional=True),
             Service("object store", store, self.object_store),
             Service("worker", self.worker(), self.worker_again),
             Service("watch", self.watch(), self.watch),

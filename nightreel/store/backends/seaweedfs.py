@@ -16,6 +16,7 @@ import urllib.request
 from pathlib import Path
 
 from nightreel import child_environment, loopback, private_files
+from nightreel.store.backends import internal_tls
 from nightreel.store.backends.base import StoreError
 
 _HOST = "127.0.0.1"
@@ -30,7 +31,8 @@ _BUCKET = "nightreel"
 _GROWTH = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
 _MAX_VOLUMES = 10_000
 # S3 alone answers over HTTP (`-disableHttp`): SeaweedFS's filer and master would take writes, and the deletion of a
-# whole bucket, from any web page. Volumes keep their HTTP for the transfer of content, and demand signed requests.
+# whole bucket, from any web page. Volumes keep their HTTP for the transfer of content, and demand signed requests. What
+# the services say to each other (gRPC) is closed to other users of the machine by a certificate, see `internal_tls`.
 _SIGNING_KEYS = (
     "WEED_JWT_SIGNING_KEY",
     "WEED_JWT_SIGNING_READ_KEY",
@@ -80,7 +82,7 @@ class ObjectStore:
                 stderr=log,
                 cwd=self.folder,
                 start_new_session=True,
-                env=_server_environment(),
+                env=self._server_environment(),
             )
         try:
             self._wait_until_ready()
@@ -152,6 +154,19 @@ class ObjectStore:
         except ValueError:
             raise StoreError(f"{path}: is not JSON. Delete it; the next start creates new credentials.") from None
 
+    def _server_environment(self) -> dict[str, str]:
+        """The server's environment; its signing keys and its certificate are new at every start.
+
+        The user's HOME, whose .seaweedfs could open what is closed here, is not in it, nor are AWS keys, which
+        SeaweedFS would make administrators of.
+        """
+        return {
+            **child_environment.of_worker(os.environ),
+            **_GROWTH,
+            **{name: secrets.token_urlsafe(32) for name in _SIGNING_KEYS},
+            **internal_tls.prepare(self.folder.with_name(f"{self.folder.name}-tls")),
+        }
+
     def _wait_until_ready(self) -> None:
         """Ready: volumes are registered with the master, and the S3 endpoint requires credentials."""
         assert self._server is not None
@@ -164,19 +179,6 @@ class ObjectStore:
                 return
             time.sleep(0.1)
         raise StoreError(f"The object store did not start on port {self.port}. See its log: {self.log}")
-
-
-def _server_environment() -> dict[str, str]:
-    """The server's environment; its signing keys are new at every start.
-
-    The user's HOME, whose .seaweedfs could open what is closed here, is not in it, nor are AWS keys, which SeaweedFS
-    would make administrators of.
-    """
-    return {
-        **child_environment.of_worker(os.environ),
-        **_GROWTH,
-        **{name: secrets.token_urlsafe(32) for name in _SIGNING_KEYS},
-    }
 
 
 def _weed() -> Path:

@@ -81,3 +81,21 @@ def test_a_bare_year_in_a_catalogue_is_its_first_day() -> None:
         assert not bad.any() and micros[0] == NEW_YEAR and micros[1] == 233_366_400 * SECOND
     assert timestamps.as_dates(timestamps.read_moments(pa.array([2024])))[0].tolist() == [NEW_YEAR]
     assert timestamps.as_dates(timestamps.read_moments(pa.array([1_704_067_200])))[0].tolist() == [NEW_YEAR]
+
+
+@pytest.mark.parametrize("never", ["9999-12-31", "9999-12-31T23:59:59Z", "9999-12-31 23:59:59-12", "9999", "99991231"])
+def test_the_last_day_of_the_calendar_stands_for_no_end(never: str) -> None:
+    micros, bad = timestamps.as_dates(timestamps.read_moments(pa.array([never, None])))
+    assert not bad[0] and dt.datetime.fromtimestamp(int(micros[0]) / SECOND, dt.UTC).year == 9999
+
+
+def test_compact_dates_beside_the_last_day_stay_dates() -> None:
+    reading = timestamps.read_moments(pa.array([20270131, 99991231, 99991231]))
+    micros, bad = timestamps.as_dates(reading)
+    years = [dt.datetime.fromtimestamp(int(each) / SECOND, dt.UTC).year for each in micros]
+    assert years == [2027, 9999, 9999] and not bad.any()
+
+
+def test_times_beyond_the_calendar_stay_invalid() -> None:
+    seconds = pa.array([1_767_225_600] * 3 + [253_402_300_799 + 200_000, 9_223_372_036_854_775_807])
+    assert timestamps.as_dates(timestamps.read_moments(seconds))[1].tolist() == [False] * 3 + [True] * 2

@@ -97,3 +97,21 @@ def test_an_object_store_is_looked_through_as_well(tmp_path: Path) -> None:
     assert f"events: 1 file is not read ({len(ROW)} bytes): events/b.json" in found.notes[0]
     with pytest.raises(UserError, match=r"Erasures\.csv: is not read"):
         open_source("s3://logs/shop", tmp_path, lambda _: Bucket(whole | {"Erasures.csv": ROW}))
+
+
+def test_a_link_to_the_source_itself_makes_no_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "source/events").mkdir(parents=True)
+    (tmp_path / "source/events/whole").symlink_to(tmp_path / "source", target_is_directory=True)
+    found = source(tmp_path)
+    assert [file.name for file in found.files] == ["events/a.csv", "items.csv"]
+    assert "events/whole: links to a folder that is read already" in found.notes[0]
+
+
+def test_names_and_terms_that_steer_a_terminal_are_written_out(tmp_path: Path) -> None:
+    steering = "\x1b]0;x\x07\n\u202e"
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/terms.txt").write_text("CC BY\x1b[2J\nsecond line")
+    found = source(tmp_path, f"events/a{steering}.csv", f"events/b{steering}.json")
+    shown = [*(file.name for file in found.files), *found.notes, found.terms.replace("\n", "")]
+    assert not [text for text in shown if not text.isprintable()]
+    assert "events/a\\x1b]0;x\\x07\\n\\u202e.csv" in shown and found.terms == "CC BY\\x1b[2J\nsecond line"

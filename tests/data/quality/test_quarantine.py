@@ -52,3 +52,11 @@ def test_a_blocked_item_whose_row_can_not_be_read_is_blocked_whatever_its_id(run
     snapshot = run / "data/snapshot"
     rights = read_rights(snapshot, read_json(snapshot / "source.json"), 2e9)
     assert rights.items.blocked == (LONG,) and LONG in rights.items.unread
+
+
+def test_an_erasure_that_can_not_be_read_is_told_even_if_it_is_one_of_many(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "source", users=30, events=720)
+    asked = "".join(f"gone{n},2026-01-01\n" for n in range(40))
+    (tmp_path / "source/erasures.csv").write_text(f"user_id,requested_at\nu001,2026-01-01,by mail\n{asked}")
+    report = (prepare(tmp_path / "run", tmp_path / "source") / "data/validate/report.md").read_text()
+    assert "1 of 41 requests can't be read, so nothing is erased for them, the first in erasures.csv row 1" in report

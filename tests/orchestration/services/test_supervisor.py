@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.speed.free_ports import free_ports
 from nightreel.errors import UserError
 from nightreel.orchestration import parent_watch
 from nightreel.orchestration.child_process import Child
@@ -33,14 +35,62 @@ def test_a_service_is_started_again_but_not_for_ever(tmp_path: Path, stack: Exit
         return made
 
     said: list[str] = []
-    service = Service("MLflow", start(), start)
+    service = Service("worker", start(), start)
     for _ in range(DEATHS):
         service.restart_if_ended(said.append)
-    assert len(said) == DEATHS and all("MLflow ended by itself" in line and "s.log" in line for line in said)
-    with pytest.raises(UserError, match=r"MLflow: ended by itself 4 times in 10 minutes.*s\.log"):
+    assert len(said) == DEATHS and all("worker ended by itself" in line and "s.log" in line for line in said)
+    with pytest.raises(UserError, match=r"worker: ended by itself 4 times in 10 minutes.*s\.log"):
         service.restart_if_ended(said.append)
     with pytest.raises(UserError, match=r"Prefect: ended by itself\. See its log"):
         Service("Prefect", start()).restart_if_ended(said.append)
+
+
+def test_an_optional_service_that_always_ends_is_given_up_once(tmp_path: Path, stack: ExitStack) -> None:
+    def start() -> Child:
+        made = stack.enter_context(Child(["false"], cwd=tmp_path, env=os.environ, log=tmp_path / "s.log"))
+        made.process.wait()
+        return made
+
+    said: list[str] = []
+    service = Service("MLflow", start(), start, optional=True)
+    for _ in range(DEATHS + 5):
+        service.restart_if_ended(said.append)
+    assert len(said) == DEATHS + 1 and "It stays off until" in said[-1] and "runs continue without it" in said[-1]
+
+
+@pytest.mark.end_to_end
+def test_a_killed_service_leaves_no_child_that_holds_its_port(tmp_path: Path, stack: ExitStack) -> None:
+    """As MLflow does: a process whose child listens."""
+    port = free_ports(1)
+    listen = (
+        f"import socket, time; s = socket.socket(); s.setsockopt(1, 2, 1); s.bind(('127.0.0.1', {port})); s.listen(); "
+        "time.sleep(60)"
+    )
+    parent = f"import subprocess, sys; raise SystemExit(subprocess.run([sys.executable, '-c', {listen!r}]).returncode)"
+
+    def start() -> Child:
+        made = Child([sys.executable, "-c", parent], cwd=tmp_path, env=os.environ, log=tmp_path / "s.log")
+        return stack.enter_context(made)
+
+    service = Service("MLflow", start(), start, optional=True)
+    for _ in range(2):
+        _until_it_listens(port)
+        assert isinstance(service.now, Child)
+        service.now.process.kill()
+        service.now.process.wait()
+        service.restart_if_ended(lambda line: None)
+    _until_it_listens(port)
+    assert not service.now.ended() and "Address already in use" not in (tmp_path / "s.log").read_text()
+
+
+def _until_it_listens(port: int) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"nothing listens on {port}")
 
 
 def test_a_service_that_runs_is_left_alone(tmp_path: Path, stack: ExitStack) -> None:
