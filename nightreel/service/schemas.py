@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, field_validator
 
-from nightreel.data.contract.ids import id_fault
 from nightreel.reader.options import MOST_EXCLUDED, MOST_IDS, RequestOptions
+from nightreel.reader.requests.recent_events import id_fault
 
 MOST_K, MOST_HISTORY, MOST_OFFSET = 200, 1000, 1_000_000
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nightreel.data.contract import verdicts
-from nightreel.data.contract.ids import id_fault
+from nightreel.data.contract.ids import id_fault as id_fault  # the service refuses the same ids
 from nightreel.data.contract.tables import EVENTS, EVENTS_WITHOUT_ITEM, VALUE_BOUNDS
 from nightreel.data.privacy import load_key, pseudonym
 from nightreel.errors import UserError
