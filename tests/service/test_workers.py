@@ -6,10 +6,12 @@ import multiprocessing
 import os
 import signal
 import time
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from nightreel.service import workers as service_workers
 from nightreel.service.workers import SILENT_S, Workers, end_with_parent, ending
 
 
@@ -30,7 +32,7 @@ class Worker:
 
 def test_a_worker_that_says_nothing_for_a_while_is_sound(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr("nightreel.service.workers.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(service_workers, "time", SimpleNamespace(monotonic=lambda: now[0]))
     own, other = multiprocessing.Pipe()
     worker = cast(Any, Worker(own))
     workers = Workers.__new__(Workers)

@@ -337,6 +337,16 @@ def _recent(rows: Sequence[tuple[int, str, str, float | None, float]]) -> Recent
     return Recent(tuple(liked), times, codes, tuple(disliked), seen, rows[-1][0])
 
 
+def fault_of_id(text: str) -> str | None:
+    """Why no event may hold an id; None if it may.
+
+    Example:
+        >>> fault_of_id("u1"), fault_of_id("u1\\n")
+        (None, 'holds control characters')
+    """
+    return id_fault(text)
+
+
 def pseudonym_key(folder: Path) -> bytes:
     """The key of the nights' pseudonyms; where this machine has none, one in the folder, which is created."""
     key = load_key(state_directory(), create=False) or load_key(folder, create=True)
