@@ -30,6 +30,12 @@ class Facets:
     def __len__(self) -> int:
         return self._file.metadata.num_rows  # type: ignore[no-any-return]
 
+    def load(self) -> None:
+        """Read now what is otherwise read on demand: a running service must not need the files again, which may be gone
+        by then."""
+        for name in ("genres", "creators", "languages", "media_types", "min_ages", "contexts"):
+            getattr(self, name)
+
     @cached_property
     def genres(self) -> Lists:
         """[n] labels of each item."""

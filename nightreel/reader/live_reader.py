@@ -244,6 +244,7 @@ def _follow_on(live: LiveReader | None) -> None:
 
 def warm(reader: Reader) -> None:
     """Call each kind of request once, so that everything that is built lazily is built."""
+    reader.facets.load()
     some = list(reader.items.ids[:2])
     reader.recommend(k=10)
     reader.recommend(history=some, k=10, reasons=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -31,7 +32,9 @@ from nightreel.service.recording.impression_log import SlateLog
 from nightreel.service.response_cache import Remembered
 from nightreel.service.worker_pool import Answers, Busy, Late
 from nightreel.service.workers import end_with_parent
+from nightreel.store.backends.base import StoreError
 
+LOG = logging.getLogger("nightreel.service")
 LONGEST_NAME = 100  # characters of a field's name in an error
 
 
@@ -108,9 +111,11 @@ def _no_room(request: Request, error: Exception) -> JSONResponse:
 
 
 def _user_error(request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, BundleError | StoreError):  # names files of this machine, and no other request would mend it
+        LOG.error("%s: %s", request.url.path, error)
+        return JSONResponse({"error": "The version can't be read. The service's log has the reason."}, 500)
     missing = "no item has this id" in str(error)
-    broken = isinstance(error, BundleError)  # nothing that another request would mend
-    return JSONResponse({"error": str(error)}, 404 if missing else 500 if broken else 400)
+    return JSONResponse({"error": str(error)}, 404 if missing else 400)
 
 
 def _busy(request: Request, error: Exception) -> JSONResponse:

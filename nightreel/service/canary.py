@@ -33,7 +33,9 @@ class Beside:
         ]
 
     def reader(self, channel: str) -> Reader:
-        """The reader of a channel. Raises StoreError if nothing is published there, UserError beyond MOST channels."""
+        """The reader of a channel. Raises UserError if nothing is published there, and beyond MOST channels."""
+        if channel not in {each["name"] for each in self.channels()}:
+            raise UserError(f"{channel[:64]}: nothing is published yet on this channel. Choose another one.")
         with self._lock:
             if channel not in self._opened:
                 if len(self._opened) >= MOST:

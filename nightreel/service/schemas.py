@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, field_validator
 
 from nightreel.reader.options import MOST_EXCLUDED, MOST_IDS, RequestOptions
-from nightreel.reader.requests.recent_events import id_fault
+from nightreel.reader.requests.recent_events import fault_of_id
 
 MOST_K, MOST_HISTORY, MOST_OFFSET = 200, 1000, 1_000_000
 
 
 def _stored(value: str) -> str:
-    if fault := id_fault(value):
+    if fault := fault_of_id(value):
         raise ValueError(f"{fault}, so the events table would refuse it")
     return value
 

@@ -40,7 +40,7 @@ def test_true_and_false_are_taken_where_they_are_meant(client: Client) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Content-Type": "text/plain"}, {"Content-Type": "garbage"}])
-def test_what_is_not_sent_as_json_is_told_so(client: Client, headers: dict) -> None:
+def test_what_is_not_sent_as_json_is_told_so(client: Client, headers: dict[str, str]) -> None:
     """A page of another origin can send these without asking; only JSON needs the service's leave."""
     answer = client().post("/recommend", content=b'{"k": 1}', headers=headers)
     assert (

@@ -17,12 +17,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from nightreel.data.contract import verdicts
-from nightreel.data.contract.ids import id_fault as id_fault  # the service refuses the same ids
+from nightreel.data.contract.ids import id_fault
 from nightreel.data.contract.tables import EVENTS, EVENTS_WITHOUT_ITEM, VALUE_BOUNDS
 from nightreel.data.privacy import load_key, pseudonym
 from nightreel.errors import UserError
@@ -149,10 +149,14 @@ class RecentEvents:
         self._path, self._key, self._retention_s, self._now = str(path), key, retention_s, now
         self._own, self._lock = threading.local(), threading.Lock()
         self._pause_s, self._next = min(MOST_PAUSE_S, retention_s / 10), 0.0
-        self._shared = self._connected() if self._path == ":memory:" else None
-        with self._open() as database:
-            database.executescript(TABLES)
-        self.forget_old()
+        try:
+            self._shared = self._connected() if self._path == ":memory:" else None
+            self.forget_old()
+        except OSError as error:
+            raise UserError(
+                f"{self._path}: recent events can't be kept there ({error.strerror}). Give this user write access to a "
+                "local folder, or name another file."
+            ) from None
 
     def add(self, events: Sequence[Event], first: Callable[[list[Event]], None] | None = None) -> int:
         """Keep events, all or none.
@@ -259,8 +263,9 @@ class RecentEvents:
         """Close this thread's connection."""
         database = getattr(self._own, "database", None)
         if database is not None:
-            database.close()
             self._own.database = None
+            with suppress(sqlite3.Error):
+                database.close()
 
     def _name(self, user: str) -> str:
         return pseudonym(self._key, user)
@@ -291,6 +296,8 @@ class RecentEvents:
         try:
             yield database
         except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
+            if getattr(error, "sqlite_errorname", "") != "SQLITE_BUSY":
+                self.close()  # the next use opens the file again, which may be sound by then
             code = 28 if getattr(error, "sqlite_errorname", "") in ("SQLITE_FULL", "SQLITE_IOERR_WRITE") else 5
             raise OSError(code, f"{error}", self._path) from error
 
@@ -306,11 +313,9 @@ class RecentEvents:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
             database.execute("PRAGMA secure_delete = ON")
-        except (OSError, sqlite3.Error) as error:
-            raise UserError(
-                f"{self._path}: recent events can't be kept there ({error}). Give this user write access to a local "
-                "folder, or name another file."
-            ) from None
+            database.executescript(TABLES)
+        except sqlite3.Error as error:
+            raise OSError(5, f"{error}", self._path) from error
         return database
 
 
@@ -330,6 +335,16 @@ def _recent(rows: Sequence[tuple[int, str, str, float | None, float]]) -> Recent
     seen = tuple(dict.fromkeys(row[1] for row in rows))
     times, codes = (tuple(each) for each in zip(*liked.values(), strict=True)) if liked else ((), ())
     return Recent(tuple(liked), times, codes, tuple(disliked), seen, rows[-1][0])
+
+
+def fault_of_id(text: str) -> str | None:
+    """Why no event may hold an id; None if it may.
+
+    Example:
+        >>> fault_of_id("u1"), fault_of_id("u1\\n")
+        (None, 'holds control characters')
+    """
+    return id_fault(text)
 
 
 def pseudonym_key(folder: Path) -> bytes:

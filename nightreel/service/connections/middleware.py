@@ -119,8 +119,8 @@ class Guard:
             await _refuse(send, 413, f"The request body is longer than {self.body} bytes.")
         except TooSlow:
             own.refused = True
-            limits = f"within {self.body_s:g} seconds, or under {LEAST_RATE} bytes a second"
-            text = f"No part of the request body came {limits}."
+            text = f"No part of the request body came within {self.body_s:g} seconds"
+            text += f", or under {LEAST_RATE} bytes a second."
             await _refuse(send, 408, text)
         except Exception:
             LOG.exception("request %s failed", own.request.decode())

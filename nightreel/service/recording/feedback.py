@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,12 +18,15 @@ from nightreel.service.recording.event_files import EventFiles
 from nightreel.service.recording.impression_log import SlateLog
 from nightreel.service.schemas import Feedback
 
+LOG = logging.getLogger("nightreel.service")
+
 
 class Log:
     """Log of feedback. recent: None where feedback counts from the next night on only."""
 
     def __init__(self, folder: Path, recent: RecentEvents | None) -> None:
         self._files, self._recent, self._withdrawals = EventFiles(folder), recent, ""
+        self._silent_until = 0.0
 
     def keep(self, events: Sequence[Feedback], reader: Reader, slates: SlateLog | None = None) -> dict[str, Any]:
         """Append the events with the present time, all or none.
@@ -53,12 +58,22 @@ class Log:
         too."""
         if self._recent is None or user is None:
             return NOTHING
-        self._follow(reader)
-        return self._recent.of(user)
+        try:
+            self._follow(reader)
+            return self._recent.of(user)
+        except OSError as error:
+            self._complain(error)
+            return NOTHING
 
     def revision(self, user: str | None) -> int:
         """Grows with each event of a user that counts at once."""
-        return 0 if self._recent is None or user is None else self._recent.revision(user)
+        if self._recent is None or user is None:
+            return 0
+        try:
+            return self._recent.revision(user)
+        except OSError as error:
+            self._complain(error)
+            return 0
 
     async def forget_while_running(self) -> None:
         """Delete what is older than the retention, again and again, without end. Every worker does: a deletion that
@@ -67,6 +82,12 @@ class Log:
             await asyncio.sleep(self._recent.pause_s)
             with suppress(OSError):  # a full disk, or another process that writes: tried again after the pause
                 await asyncio.to_thread(self._recent.forget_old)
+
+    def _complain(self, error: Exception) -> None:
+        """Nobody goes without a list because the database fails; the log tells it once a minute."""
+        if time.monotonic() >= self._silent_until:
+            self._silent_until = time.monotonic() + 60.0
+            LOG.error("lists go without what users have just done: %s", error)
 
     def _follow(self, reader: Reader) -> None:
         held = reader.withdrawals

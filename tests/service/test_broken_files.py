@@ -1,0 +1,64 @@
+"""Files that break while the service runs: lists go on, the log says why, and no answer names a path."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+
+from nightreel.reader.live_reader import LiveReader
+from nightreel.reader.options import RequestOptions
+from nightreel.reader.reader import Reader
+from nightreel.reader.requests.recent_events import NOTHING, Event, RecentEvents
+from nightreel.service.recording.feedback import Log
+from nightreel.service.schemas import Feedback
+from nightreel.store.backends.local import LocalStore
+from tests.service.conftest import Client
+
+SKIP = Feedback(user_id="u001", item_id="i003", event="skip")
+
+
+def test_a_damaged_database_costs_nobody_a_list(
+    store: LocalStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, reader = tmp_path / "recent" / "recent.sqlite", Reader.open(store.uri)
+    recent = RecentEvents(path, b"a key of one's own")
+    log = Log(tmp_path / "feedback", recent)
+    log.keep([SKIP], reader)
+    assert log.of(reader, "u001").disliked == ("i003",)
+    recent.close()
+    path.write_bytes(b"no database " * 1000)
+    with caplog.at_level(logging.ERROR, "nightreel.service"):
+        assert log.revision("u001") == 0 and log.of(reader, "u001") == NOTHING
+    (line,) = [each.getMessage() for each in caplog.records]
+    assert "lists go without what users have just done" in line and "u001" not in line
+    with pytest.raises(OSError, match="not a database"):
+        recent.add([Event("u001", "i005", "skip")])
+    path.unlink()
+    log.keep([SKIP], reader)
+    assert log.of(reader, "u001").disliked == ("i003",), "a new file takes its place without a restart"
+
+
+def test_a_version_whose_files_are_gone_is_answered_from_in_full(store: LocalStore, tmp_path: Path) -> None:
+    own = tmp_path / "store"
+    shutil.copytree(store.root, own)
+    with LiveReader(own, start=False) as live:
+        shutil.rmtree(own)
+        for options in (
+            RequestOptions(genres=("Drama",)), RequestOptions(languages=("en",)), RequestOptions(audience_age=6),
+            RequestOptions(media_types=("video",)), RequestOptions(max_per_creator=1, max_per_genre=2, diversity=0.3),
+        ):  # fmt: skip
+            live.reader.recommend("u001", k=5, options=options, reasons=True)
+        live.reader.explain("i003", "u001")
+
+
+def test_an_answer_names_no_file_of_this_machine(client: Client, store: LocalStore, tmp_path: Path) -> None:
+    own = tmp_path / "store"
+    shutil.copytree(store.root, own)
+    asked = client(store=str(own))
+    shutil.rmtree(own)
+    for channel in ("canary", "../x", "x" * 200):
+        answer = asked.post("/explorer/beside", json={"channel": channel, "wanted": {}})
+        assert 400 <= answer.status_code <= 500 and str(tmp_path) not in answer.text, answer.text
