@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-FAST: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The safe loader in C where PyYAML was built with it: six times as fast. Every command begins by reading YAML."""
+if TYPE_CHECKING:
+    FAST = yaml.SafeLoader
+else:
+    FAST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The safe loader, in C where PyYAML was built with it: six times as fast. Every command begins by reading YAML."""
+
 SURPRISES = ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")
 """What YAML 1.1 makes of plain words: booleans of yes, no, on and off, and dates."""
 
