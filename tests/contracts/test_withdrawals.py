@@ -72,7 +72,8 @@ def filled(folders: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Cal
     def of(empty: Store) -> Filled:
         if type(empty) not in kinds:
             uri = empty.uri if empty.uri.startswith("s3://") else str(tmp_path_factory.mktemp("filled"))
-            store, champion = open_store(uri), None
+            store = open_store(uri)
+            champion = None
             for n, folder in enumerate(folders):
                 champion = publish(store, folder, channel="live", champion=champion, lineage=lineage(f"r{n}")).digest
             keys = frozenset(store.list(""))
