@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nightreel.bundle.format import BundleError
 from nightreel.data.histories import Histories, IntArray
 from nightreel.data.log_end import data_end
 
@@ -44,17 +45,21 @@ class Contexts:
 
     @classmethod
     def read(cls, folder: Path) -> Contexts | None:
-        """Read from a bundle's folder; None if the bundle has none."""
+        """Read from a bundle's folder; None if it has none. Raises BundleError for what is not as `write` left it."""
         root = folder / FOLDER
         if not root.is_dir():
             return None
-        content = json.loads((root / "contexts.json").read_text("utf-8"))
-        items = np.load(root / "items.npy", allow_pickle=False)
-        first = {
-            (facet, label): frozenset(row[: _first(size)].tolist()) - {-1}
-            for (facet, label, size), row in zip(content["contexts"], items, strict=True)
-        }
-        return cls(content["days"], first)
+        path = root / "contexts.json"
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            items = np.load(root / "items.npy", allow_pickle=False)
+            first = {
+                (facet, label): frozenset(row[: _first(size)].tolist()) - {-1}
+                for (facet, label, size), row in zip(content["contexts"], items, strict=True)
+            }
+            return cls(None if content["days"] is None else int(content["days"]), first)
+        except (ValueError, TypeError, LookupError, OverflowError, FileNotFoundError) as error:
+            raise BundleError(f"{path}: is no list of contexts ({error}). Use another version.") from None
 
 
 def _first(size: int) -> int:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nightreel.bundle.context_popularity import Contexts
+from nightreel.bundle.format import BundleError
 from nightreel.bundle.item_table import Mask
 from nightreel.data.arrow_columns import numbers
 from nightreel.data.contract.editorial_rules import comparable, general_languages
@@ -32,9 +33,16 @@ class Facets:
 
     def load(self) -> None:
         """Read now what is otherwise read on demand: a running service must not need the files again, which may be gone
-        by then."""
+        by then.
+
+        Raises:
+            BundleError: One of them is not of the form that a bundle has.
+        """
         for name in ("genres", "creators", "languages", "media_types", "min_ages", "contexts"):
-            getattr(self, name)
+            try:
+                getattr(self, name)
+            except (ValueError, TypeError, LookupError, OverflowError, NotImplementedError) as error:
+                raise BundleError(f"{self.path}: {name}: can't be read ({error}). Use another version.") from None
 
     @cached_property
     def genres(self) -> Lists:

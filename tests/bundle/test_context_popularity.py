@@ -13,6 +13,7 @@ import pytest
 
 from nightreel.bundle import context_popularity
 from nightreel.bundle.assembly import write_contexts
+from nightreel.bundle.format import BundleError
 from nightreel.data.histories import Histories
 from nightreel.reader.options import RequestOptions
 from nightreel.reader.reader import Reader
@@ -114,3 +115,25 @@ def test_the_tables_are_the_last_weeks_and_leave_out_what_says_nothing(tmp_path:
     found = context_popularity.Contexts.read(tmp_path)
     assert found and found.popular == {("", ""): {3, 1}, ("genres", "half"): {3}}
     assert context_popularity.Contexts.read(tmp_path / "none") is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"days": 7, "contexts": [[{}, "", 20]]}',
+        '{"days": 7, "contexts": [["", 20]]}',
+        '{"days": 7, "contexts": [["", "", "many"]]}',
+        '{"days": [], "contexts": [["", "", 20]]}',
+        '{"contexts": []}',
+        "[]",
+        "{",
+    ],
+)
+def test_a_list_of_contexts_of_another_form_is_named(tmp_path: Path, content: str) -> None:
+    nothing = [()] * 20
+    past = Histories.from_rows([([0, 1], [UNTIL - DAY, UNTIL])])
+    context_popularity.write(tmp_path, past, dict.fromkeys(context_popularity.FACETS, nothing), True)
+    file = tmp_path / "popular" / "contexts.json"
+    file.write_text(content)
+    with pytest.raises(BundleError, match=r"contexts\.json: is no list of contexts .*Use another version\."):
+        context_popularity.Contexts.read(tmp_path)

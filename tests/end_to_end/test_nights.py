@@ -43,13 +43,17 @@ def test_a_failed_night_is_told_and_the_next_good_one_too(toy: Path, webhook: We
 def test_a_stuck_stage_is_told_while_it_is_stuck(toy: Path, webhook: Webhook, tmp_path: Path) -> None:
     params = toy / "params.yaml"
     params.write_text(params.read_text("utf-8").replace("late_minutes: 15", "late_minutes: 0.2"), "utf-8")
-    slow = {"TOY_SLOW": "learn", "TOY_PID": str(tmp_path / "pid"), notifications.VARIABLE: webhook.address}
+    slow = {
+        "TOY_SLOW": "learn",
+        "TOY_SECONDS": "600",
+        "TOY_PID": str(tmp_path / "pid"),
+        notifications.VARIABLE: webhook.address,
+    }
     environment = project.environment() | slow
     with subprocess.Popen([*COMMAND, "run"], cwd=toy, env=environment, stdout=subprocess.DEVNULL) as night:
         wait_for(lambda: (tmp_path / "pid").exists(), 120)
-        # The longest pause of a sign of life is ten seconds, and the stage sleeps for sixty.
         with subprocess.Popen([*COMMAND, "watch", "--every", "1"], cwd=toy, env=environment) as watch:
-            wait_for(lambda: "Nightreel: a night is stuck" in webhook.titles, 50)
+            wait_for(lambda: "Nightreel: a night is stuck" in webhook.titles, 200)
             watch.terminate()
         night.send_signal(signal.SIGINT)
     assert nights(toy)[0]["outcome"] == "stopped"

@@ -64,7 +64,7 @@ def main():
     log_progress(f"{NAME} begins")
     if os.environ.get("TOY_SLOW") == NAME:
         Path(os.environ["TOY_PID"]).write_text(str(os.getpid()))
-        time.sleep(60)
+        time.sleep(float(os.environ.get("TOY_SECONDS", "60")))
     if os.environ.get("TOY_FAULT") == NAME:
         raise UserError(f"source.txt: line 3 is empty.\\nRemove the line and run again.")
     if os.environ.get("TOY_CRASH") == NAME:
