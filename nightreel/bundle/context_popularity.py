@@ -21,6 +21,7 @@ import numpy as np
 from nightreel.bundle.format import BundleError
 from nightreel.data.histories import Histories, IntArray
 from nightreel.data.log_end import data_end
+from nightreel.models.mapped_arrays import map_array
 
 FOLDER = "popular"
 WEEK_DAYS = 7
@@ -52,7 +53,7 @@ class Contexts:
         path = root / "contexts.json"
         try:
             content = json.loads(path.read_text("utf-8"))
-            items = np.load(root / "items.npy", allow_pickle=False)
+            items = map_array(root / "items.npy")
             first = {
                 (facet, label): frozenset(row[: _first(size)].tolist()) - {-1}
                 for (facet, label, size), row in zip(content["contexts"], items, strict=True)

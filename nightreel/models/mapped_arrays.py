@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import mmap
 import os
+import tokenize
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,10 @@ def map_array(path: Path) -> npt.NDArray[Any]:
     with path.open("rb") as file:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, by_columns, kind = read(file, max_header_size=LONGEST_HEADER)
+        try:
+            shape, by_columns, kind = read(file, max_header_size=LONGEST_HEADER)
+        except (tokenize.TokenError, SyntaxError) as error:  # numpy reads the header as Python
+            raise ValueError(f"its header can't be read ({error})") from None
         numbers = kind.kind in "biuf" and kind.byteorder != ">" and not kind.hasobject
         if not numbers or by_columns or min(shape, default=0) < 0:
             raise ValueError("it holds no plain numbers in rows")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tokenize
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def _numbers(path: Path, rng: np.random.Generator) -> None:
 def _array(path: Path, rng: np.random.Generator) -> None:
     try:
         array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, MemoryError, SyntaxError):  # an earlier change made it so
+    except (ValueError, EOFError, MemoryError, SyntaxError, tokenize.TokenError):  # an earlier change made it so
         return _raw(path, rng)
     kind = rng.integers(6)
     if kind <= 2 and array.size:
