@@ -14,7 +14,6 @@ from prefect.states import Completed, Failed
 
 from flows.form import EmbedForm, EvaluateForm, FinetuneForm, PublishForm, Run, SnapshotForm, changes
 from nightreel.errors import UserError
-from nightreel.monitoring.history import lock as lock_of
 from nightreel.monitoring.night import Night, Trigger
 from nightreel.orchestration import environment_paths, overrides, parent_watch
 from nightreel.orchestration.dvc import pipeline
@@ -30,6 +29,7 @@ from nightreel.orchestration.services import process_ledger
 from nightreel.orchestration.summary import RunSummary, summarise
 from nightreel.orchestration.worktree import worktree
 from nightreel.stage import prepare_state
+from nightreel.store.fence import run_lock
 
 PATIENCE_S = 24 * 3600.0  # a run from the form or the schedule waits for one in a terminal
 
@@ -71,21 +71,17 @@ def _night(wanted: overrides.Changes, run: Run, began: float) -> tuple[RunSummar
     project, log = find(), get_run_logger()
     prepare_state(project.state)
     with (
-        exclusive(lock_of(project.state), "a run", patience=PATIENCE_S, waiting=log.info) as lock,
+        exclusive(run_lock(project.state), "a run", patience=PATIENCE_S, waiting=log.info) as lock,
         worktree(project, wanted) as copy,
-        recorded(project, _trigger(), str(flow_run.id)) as night,
+        recorded(project, copy, _trigger(), str(flow_run.id)) as night,
     ):
         log.info("the run's worktree is %s", copy.root)
         stages = pipeline.read(copy.root)
         board = artifacts.ProgressArtifacts([stage.name for stage in stages])
         request = Request(frozenset(run.force), run.minutes)
-        environment = copy.environment(fence(lock_of(project.state)) | night.environment)
-        try:
-            outcomes = NightlyRun(stages, StageEnvironment(copy.root, environment, lock), request, board).run()
-        except UserError as error:
-            night.failed(copy.root, error, channel_of(copy))
-            raise
-        done = night.succeeded(copy.root, outcomes)
+        environment = copy.environment(fence(run_lock(project.state)) | night.environment)
+        outcomes = NightlyRun(stages, StageEnvironment(copy.root, environment, lock), request, board).run()
+        done = night.succeeded(outcomes)
         return summarise(copy, outcomes, run.k, began), done
 
 

@@ -183,6 +183,15 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: is not JSON ({error}). Delete it and run the stage again.") from None
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file that may be missing; empty if it can't be read or holds no object."""
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's content, in hex."""
     with path.open("rb") as content:

@@ -78,8 +78,7 @@ def _add_night(state: Path, lock: Lock) -> None:
     """Add this night to the history; the flow does it for its own nights."""
     try:
         night = history.add(state, "dvc repro", of_dvc_repro(Path(), state, lock.order))
-        commit = commits.keep(Path.cwd(), state, night, Path.cwd())
-        history.finish(state, night, {"commit": commit, "ended": night.ended})
+        night = commits.keep_with(Path.cwd(), state, night, Path.cwd())
         for line in notifications.after_night(state, night):
             log_progress(line)
     except (UserError, OSError, ValueError) as error:

@@ -69,7 +69,6 @@ def watch(
     """Send a notification (NIGHTREEL_NOTIFY) when a night fails, is held back, missed or stuck, when the live version
     is old, and when all is right again."""
     from nightreel.monitoring import notifications
-    from nightreel.monitoring.status import KINDS
     from nightreel.orchestration import project
 
     home = project.find()
@@ -84,7 +83,7 @@ def watch(
     while True:
         found = _look(home)
         urgent = [alert for alert in found.alerts if alert.urgent]
-        for line in notifications.tell(home.state, urgent, KINDS):
+        for line in notifications.tell(home.state, urgent, tuple(notifications.TITLES)):
             typer.echo(line, err=True)
         for alert in urgent:
             if alert.text not in before:

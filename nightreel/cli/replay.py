@@ -74,6 +74,7 @@ def _play(options: Any) -> dict[str, Any]:
     from nightreel.replay import result_files
     from nightreel.replay.next_step import meetings
     from nightreel.stage import prepare_state
+    from nightreel.store.fence import run_lock
 
     screen = ReplayView(as_json=options.as_json)
     with screen.busy("reading the source"):
@@ -84,7 +85,7 @@ def _play(options: Any) -> dict[str, Any]:
     prepare_state(plan.place.state)
     with ExitStack() as stack:
         stack.enter_context(replay_plan.away_from_the_live())
-        lock = stack.enter_context(exclusive(plan.place.state / "locks" / "run.lock", "this replay"))
+        lock = stack.enter_context(exclusive(run_lock(plan.place.state), "this replay"))
         ready = None
         for number, night in enumerate(plan.nights, 1):
             row = replay_night.kept(plan, night)

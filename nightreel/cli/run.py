@@ -16,7 +16,6 @@ from rich.console import Console
 
 from nightreel.cli.terminal_view import TerminalView
 from nightreel.errors import UserError
-from nightreel.monitoring.history import lock as lock_of
 from nightreel.orchestration import checkout_flows, overrides, project
 from nightreel.orchestration.dvc import pipeline
 from nightreel.orchestration.dvc.stage_run import Outcome, StageEnvironment
@@ -29,6 +28,7 @@ from nightreel.orchestration.services import orphaned_runs, process_ledger
 from nightreel.orchestration.summary import RunSummary, summarise
 from nightreel.orchestration.worktree import repair_cache, settle_dvc, worktree
 from nightreel.stage import prepare_state
+from nightreel.store.fence import run_lock
 
 
 @dataclass(frozen=True)
@@ -56,25 +56,24 @@ def run(options: RunOptions) -> None:
     console = Console(stderr=options.as_json)
     prepare_state(home.state)
     with (
-        exclusive(lock_of(home.state), "a run") as lock,
+        exclusive(run_lock(home.state), "a run") as lock,
         run_server.api(home) as ready,
         _place(home, wanted) as here,
     ):
         stages, began = pipeline.read(here.root), time.time()
         screen = TerminalView(console, max(len(stage.name) for stage in stages))
         console.print(f"[bold]nightreel[/] {len(stages)} stages in {here.root}", highlight=False)
-        with recorded(home, "terminal") as night:
-            place = StageEnvironment(here.root, here.environment(fence(lock_of(home.state)) | night.environment), lock)
+        with recorded(home, here, "terminal") as night:
+            place = StageEnvironment(here.root, here.environment(fence(run_lock(home.state)) | night.environment), lock)
             try:
                 outcomes = _flow(home.root, stages, place, options, screen, lambda: _begin(ready, home, console), night)
             except KeyboardInterrupt:
                 console.print("stopped: finished stages are kept; the next run continues from there", style="yellow")
                 raise
-            except UserError as error:
-                night.failed(here.root, error, channel_of(here))
+            except UserError:
                 console.print(served(here, channel_of(here), began), style="yellow", highlight=False)
                 raise
-            night.succeeded(here.root, outcomes)
+            night.succeeded(outcomes)
         summary = summarise(here, outcomes, options.k, began)
     if options.as_json:
         sys.stdout.write(json.dumps(summary.as_json(), indent=1, ensure_ascii=False) + "\n")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from nightreel.monitoring.night import Outcome, StageTime
+from nightreel.stage import read_object
 
 Facts = dict[str, Any]
 METRIC = "ndcg@10"
@@ -24,8 +24,8 @@ def conclusion(root: Path, state: Path, stages: Sequence[StageTime]) -> Facts:
         stages: How each stage ended.
     """
     data = root / "data"
-    verdict, receipt = _read(data / "evaluate" / "verdict.json"), _read(data / "publish" / "receipt.json")
-    note = _read(state / "notes" / "publish.json")
+    verdict, receipt = read_object(data / "evaluate" / "verdict.json"), read_object(data / "publish" / "receipt.json")
+    note = read_object(state / "notes" / "publish.json")
     protocol, model = str(verdict.get("gate", "")), str(verdict.get("model", ""))
     interval = verdict.get("intervals", {}).get(model, {}).get(METRIC)
     outcome = outcome_of(receipt, moved=bool(note.get("moved", True)))
@@ -44,7 +44,8 @@ def conclusion(root: Path, state: Path, stages: Sequence[StageTime]) -> Facts:
 def of_dvc_repro(root: Path, state: Path, order: Sequence[str]) -> Facts:
     """Fields of `Night`, with `began`, after `dvc repro`, which tells nobody when it begins or what it ran: the notes
     of the stages do. order: names of the stages."""
-    took = {stage: (path, _read(path)) for stage in order if (path := state / "notes" / f"{stage}.cost.json").exists()}
+    notes = {stage: state / "notes" / f"{stage}.cost.json" for stage in order}
+    took = {stage: (path, read_object(path)) for stage, path in notes.items() if path.exists()}
     began = _began(*took[order[0]]) if order and order[0] in took else None
     stages = [
         StageTime(stage=stage, how="ran", seconds=float(note.get("wall_seconds", 0.0)))
@@ -62,11 +63,11 @@ def _began(path: Path, note: Facts) -> float:
 def source_facts(root: Path) -> Facts:
     """The fields about the source, as far as its stages wrote them."""
     data = root / "data"
-    source, report = _read(data / "snapshot" / "source.json"), _read(data / "validate" / "report.json")
-    events, splits = report.get("tables", {}).get("events", {}), _read(data / "validate" / "splits.json")
+    source, report = read_object(data / "snapshot" / "source.json"), read_object(data / "validate" / "report.json")
+    events, splits = report.get("tables", {}).get("events", {}), read_object(data / "validate" / "splits.json")
     return {
         "source": source.get("name", ""),
-        "recipe": _read(data / "snapshot" / "recipe.json").get("recipe"),
+        "recipe": read_object(data / "snapshot" / "recipe.json").get("recipe"),
         "data_until": splits.get("data_until") if splits.get("clock") == "time" else None,
         "rows": {name: int(events[key]) for name, key in COUNTS.items() if key in events},
     }
@@ -92,11 +93,3 @@ def outcome_of(receipt: Facts, *, moved: bool) -> Outcome:
     if receipt.get("decision") == "reject":
         return "rejected"
     return "held" if receipt.get("decision") == "hold" else "empty"
-
-
-def _read(path: Path) -> Facts:
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -39,7 +39,7 @@ def begin(state: Path, trigger: Trigger, *, flow_run: str | None = None, began: 
     """
     moment = time.time() if began is None else began
     name = time.strftime("%Y%m%d-%H%M%S", time.gmtime(moment)) + f"-{os.getpid()}"
-    holder = fence.read(lock(state))
+    holder = fence.read(fence.run_lock(state))
     night = Night(id=name, began=moment, trigger=trigger, flow_run=flow_run, fence=holder.text if holder else None)
     write(state, night)
     return night
@@ -96,6 +96,11 @@ def nights(state: Path, most: int | None = None) -> list[Night]:
     return [night if night.ended is not None or _runs(state, night) else _killed(state, night) for night in found]
 
 
+def nights_of(state: Path, version: str) -> list[Night]:
+    """The nights that made a version, or found it live already; the earliest first."""
+    return [night for night in reversed(nights(state)) if night.version == version]
+
+
 def sign_of_life(file: Path) -> None:
     """Note that a running night goes on."""
     with contextlib.suppress(OSError):
@@ -110,15 +115,10 @@ def silent_s(state: Path, night: Night, now: float) -> float:
         return 0.0
 
 
-def lock(state: Path) -> Path:
-    """The lock that a night holds while it runs."""
-    return state / "locks" / "run.lock"
-
-
 def _runs(state: Path, night: Night) -> bool:
     """Whether the night that holds the run lock is this one."""
-    holder = fence.read(lock(state))
-    return holder is not None and holder.text == night.fence and fence.held(lock(state))
+    holder = fence.read(fence.run_lock(state))
+    return holder is not None and holder.text == night.fence and fence.held(fence.run_lock(state))
 
 
 def _killed(state: Path, night: Night) -> Night:

@@ -25,6 +25,16 @@ from nightreel.stage import write_json
 VARIABLE = OF_THE_FLOW
 FILE = "notify.txt"
 Told = dict[str, str]
+TITLES = {
+    "night": "a night went wrong",
+    "missed": "a night is missing",
+    "stuck": "a night is stuck",
+    "old": "the live version is old",
+    "store": "the store can't be read",
+    "withdrawals": "a withdrawal was not applied",
+    "record": "a run waits to be recorded",
+}
+"""Kind of an alert → title of its notification."""
 
 
 def after_night(state: Path, night: Night) -> list[str]:
@@ -76,8 +86,7 @@ def addresses(state: Path) -> list[str]:
         if private_files.readable_by_others(file):
             logging.getLogger(__name__).warning("%s: others can read it, and it holds passwords: chmod 600", file)
         named = file.read_text("utf-8")
-    words = [line.split("#", 1)[0] if line.lstrip().startswith("#") else line for line in named.splitlines()]
-    return [word for line in words for word in line.split()]
+    return [word for line in named.splitlines() if not line.lstrip().startswith("#") for word in line.split()]
 
 
 def _send(targets: Sequence[str], title: str, body: str) -> list[str]:
@@ -102,17 +111,6 @@ def _shown(target: str) -> str:
 
 def _title(alert: Alert) -> str:
     return f"Nightreel: {TITLES[alert.kind]}"
-
-
-TITLES = {
-    "night": "a night went wrong",
-    "missed": "a night is missing",
-    "stuck": "a night is stuck",
-    "old": "the live version is old",
-    "store": "the store can't be read",
-    "withdrawals": "a withdrawal was not applied",
-    "record": "a run waits to be recorded",
-}
 
 
 def _body(alert: Alert) -> str:

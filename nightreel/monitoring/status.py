@@ -18,7 +18,6 @@ from nightreel.settings.watch import Watch
 from nightreel.tracking import outbox
 
 WITHDRAWN = {"items blocked": "blocked", "users erased": "users", "rules": "rules"}
-KINDS = ("night", "missed", "stuck", "old", "store", "withdrawals", "record")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
 from nightreel.errors import UserError
+from nightreel.stage import read_object
 from nightreel.store.fence import VARIABLE, read
 
 LEAVING_S = 30.0  # children of a killed holder keep the lock until they have ended, too
@@ -57,7 +58,7 @@ def _take(descriptor: int, path: Path, what: str, patience: float, waiting: Call
         try:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = _holder(path)
+            holder = read_object(path)
             who = f"process {holder.get('pid', '?')}, since {holder.get('since', '?')}"
             message = f"{path}: {what} is already in progress ({who})."
             if time.monotonic() >= began + (patience if _alive(holder) else max(patience, LEAVING_S)):
@@ -86,11 +87,3 @@ def _alive(holder: dict[str, Any]) -> bool:
         return False
     except (KeyError, ValueError, psutil.Error):
         return True
-
-
-def _holder(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,31 +9,24 @@ from urllib.parse import urlsplit
 from nightreel.orchestration.project import Project
 from nightreel.report.catalogue.page import understanding_path
 from nightreel.report.page import report_path
+from nightreel.stage import read_object
 
 REPORT, UNDERSTANDING = "report", "catalogue"
 
 
 def pages(project: Project) -> dict[str, str]:
     """Return name → address of each page of the run whose files are in the project; missing pages are omitted."""
-    recipe = str(_read(project.root / "data" / "snapshot" / "recipe.json").get("recipe", ""))
-    recorded = _read(project.state / "mlflow" / "recorded" / f"{recipe}.json")
+    recipe = str(read_object(project.root / "data" / "snapshot" / "recipe.json").get("recipe", ""))
+    recorded = read_object(project.state / "mlflow" / "recorded" / f"{recipe}.json")
     files = {REPORT: report_path(project.state, recipe), UNDERSTANDING: understanding_path(project.state, recipe)}
     return {name: _address(project.state, recorded, path) for name, path in files.items() if path.exists()}
 
 
 def _address(state: Path, recorded: dict[str, Any], path: Path) -> str:
     given = str(recorded.get("uri", ""))
-    server = given if given.startswith(("http://", "https://")) else _read(state / "up.json").get("mlflow")
+    server = given if given.startswith(("http://", "https://")) else read_object(state / "up.json").get("mlflow")
     if not server or "experiment_id" not in recorded:
         return path.as_uri()
     place = f"experiments/{recorded['experiment_id']}/runs/{recorded['run_id']}/artifacts/report/{path.name}"
     parts = urlsplit(str(server))  # without user and password, which an address may hold
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}/#/{place}"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from nightreel.orchestration.dvc.stage_run import Outcome
 from nightreel.orchestration.live_version import channel_of, served, withdrawn
 from nightreel.orchestration.pages import pages
 from nightreel.orchestration.project import Project
+from nightreel.stage import read_object
 from nightreel.tracking import outcome
 
 COLUMNS = ("ndcg@10", "recall@10", "hit_rate@10", "mrr@10", "map@10")
@@ -92,32 +92,24 @@ def summarise(project: Project, outcomes: Sequence[Outcome], k: int, began: floa
         began: When the run began, in epoch seconds.
     """
     data = project.root / "data"
-    verdict, receipt = _read(data / "evaluate" / "verdict.json"), _read(data / "publish" / "receipt.json")
-    served = _read(project.root / "metrics" / "evaluate.json").get("gate", {})
+    verdict, receipt = read_object(data / "evaluate" / "verdict.json"), read_object(data / "publish" / "receipt.json")
+    served = read_object(project.root / "metrics" / "evaluate.json").get("gate", {})
     digest = receipt.get("digest")
     return RunSummary(
         outcomes=tuple(outcomes),
-        rows=_rows(_read(data / "validate" / "report.json")),
+        rows=_rows(read_object(data / "validate" / "report.json")),
         protocol=str(verdict.get("gate", "")),
         metrics=_metrics(verdict.get("intervals", {})),
-        ratings=_ratings(_read(data / "evaluate" / "report.json"), str(verdict.get("gate", ""))),
+        ratings=_ratings(read_object(data / "evaluate" / "report.json"), str(verdict.get("gate", ""))),
         beyond={name: served[name] for name in BEYOND if name in served},
         decision=str(verdict.get("decision", "")),
         sentence=str(verdict.get("sentence", "")),
         digest=digest,
         published="; ".join(filter(None, [_published(receipt), _beside(project, receipt, began)])),
-        recorded=outcome.of(project.state, str(_read(data / "snapshot" / "recipe.json").get("recipe", ""))),
+        recorded=outcome.of(project.state, str(read_object(data / "snapshot" / "recipe.json").get("recipe", ""))),
         sample=_sample(data / "refit" / "bundle", receipt, k) if receipt else None,
         pages=pages(project),
     )
-
-
-def _read(path: Path) -> Row:
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _rows(report: Row) -> tuple[Row, ...]:

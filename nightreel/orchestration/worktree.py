@@ -208,17 +208,27 @@ def _prune(root: Path, runs: Path, keep: int) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def run_git(root: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run git in a folder, without hooks and without the user's own variables of git.
+
+    Raises:
+        FileNotFoundError: There is no git.
+    """
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return subprocess.run(
+        ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false", *words],
+        cwd=root,
+        env=plain | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def _git(root: Path, *words: str) -> str | None:
-    """Output of a git command without hooks; None if it fails or git is missing."""
+    """Output of a git command; None if it fails or git is missing."""
     try:
-        found = subprocess.run(
-            ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false", *words],
-            cwd=root,
-            env={k: v for k, v in os.environ.items() if not k.startswith("GIT_")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        found = run_git(root, *words)
     except FileNotFoundError:
         return None
     return found.stdout if found.returncode == 0 else None

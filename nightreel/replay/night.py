@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from nightreel.data.recipe import code_digest, computing_code
 from nightreel.errors import UserError
 from nightreel.monitoring import history
-from nightreel.monitoring.history import lock as lock_of
 from nightreel.orchestration import checkout_flows
 from nightreel.orchestration.dvc import pipeline
 from nightreel.orchestration.dvc.stage_run import Outcome, StageEnvironment
@@ -30,6 +29,7 @@ from nightreel.replay.plan import ReplayPlan
 from nightreel.stage import read_json, write_json
 from nightreel.store import channels
 from nightreel.store.channel_pointer import Pointer
+from nightreel.store.fence import run_lock
 from nightreel.store.open import open_store
 
 Row = dict[str, Any]
@@ -139,7 +139,7 @@ def _stages(root: Path, copy: Project, lock: int, diary: Diary) -> None:
     """Run the stages as a Prefect flow in this process, on the replay's server."""
     from nightreel.orchestration.prefect.stage_tasks import NightlyRun, Request
 
-    place = StageEnvironment(copy.root, copy.environment(fence(lock_of(copy.state)) | {history.VARIABLE: ""}), lock)
+    place = StageEnvironment(copy.root, copy.environment(fence(run_lock(copy.state)) | {history.VARIABLE: ""}), lock)
     night = NightlyRun(pipeline.read(copy.root), place, Request(), diary)
     checkout_flows.load(root, "in_process").run("replayed night", lambda _: night.run())
 

@@ -71,6 +71,11 @@ def of_this_run() -> Fence | None:
         raise UserError(f"{VARIABLE}: has an invalid value; only a run sets it. Unset it and run again.") from None
 
 
+def run_lock(state: Path) -> Path:
+    """The lock file that a run holds, of a state directory."""
+    return state / "locks" / "run.lock"
+
+
 def held(path: Path) -> bool:
     """Whether a process holds the lock now."""
     try:

@@ -15,24 +15,25 @@ from nightreel.monitoring.conclusion import conclusion, outcome_of
 from nightreel.monitoring.night import StageTime
 from nightreel.orchestration.lock import exclusive
 from nightreel.stage import write_json
+from nightreel.store.fence import run_lock
 
 
 def test_a_night_is_running_while_it_holds_the_lock_and_stopped_when_it_is_gone(tmp_path: Path) -> None:
-    with exclusive(history.lock(tmp_path), "a run"):
+    with exclusive(run_lock(tmp_path), "a run"):
         night = history.begin(tmp_path, "schedule")
         assert [(each.id, each.outcome) for each in history.nights(tmp_path)] == [(night.id, "running")]
     (gone,) = history.nights(tmp_path)
     assert gone.outcome == "stopped" and "killed" in gone.reason and gone.ended is not None
-    with exclusive(history.lock(tmp_path), "a run"):  # the lock of a later run is not this night's
+    with exclusive(run_lock(tmp_path), "a run"):  # the lock of a later run is not this night's
         assert [each.outcome for each in history.nights(tmp_path)] == ["stopped"]
 
 
 def test_a_killed_process_leaves_a_night_that_is_stopped_at_its_last_sign_of_life(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from nightreel.monitoring import history\n"
-        "from nightreel.orchestration.lock import exclusive\n"
+        "from nightreel.orchestration.lock import exclusive; from nightreel.store.fence import run_lock\n"
         "state = Path(sys.argv[1])\n"
-        "with exclusive(history.lock(state), 'a run'):\n"
+        "with exclusive(run_lock(state), 'a run'):\n"
         "    night = history.begin(state, 'terminal'); print('begun', flush=True); time.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:

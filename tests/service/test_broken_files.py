@@ -44,14 +44,16 @@ def test_a_damaged_database_costs_nobody_a_list(
 def test_a_version_whose_files_are_gone_is_answered_from_in_full(store: LocalStore, tmp_path: Path) -> None:
     own = tmp_path / "store"
     shutil.copytree(store.root, own)
+    whole = Reader.open(store.uri)
     with LiveReader(own, start=False) as live:
         shutil.rmtree(own)
         for options in (
             RequestOptions(genres=("Drama",)), RequestOptions(languages=("en",)), RequestOptions(audience_age=6),
             RequestOptions(media_types=("video",)), RequestOptions(max_per_creator=1, max_per_genre=2, diversity=0.3),
         ):  # fmt: skip
-            live.reader.recommend("u001", k=5, options=options, reasons=True)
-        live.reader.explain("i003", "u001")
+            wanted = {"k": 5, "options": options, "reasons": True}
+            assert live.reader.recommend("u001", **wanted) == whole.recommend("u001", **wanted)
+        assert live.reader.explain("i003", "u001") == whole.explain("i003", "u001")
 
 
 def test_an_answer_names_no_file_of_this_machine(client: Client, store: LocalStore, tmp_path: Path) -> None:

@@ -10,9 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from nightreel.reader.reader import Reader
-from tasks import evaluate, finetune, refit
-from tests.support.datasets import START, items_table, prepare, understand_nothing, workspace
-from tests.tasks.test_finetune_and_refit import CHANGES, vectors
+from tests.support.datasets import START, items_table, prepare
+from tests.tasks.test_finetune_and_refit import CHANGES, trained
 
 pytestmark = pytest.mark.end_to_end
 USERS, ITEMS, BEFORE, AFTER = 240, 80, 8, 4
@@ -57,13 +56,7 @@ def night(folder: Path, events: list[Row]) -> Path:
     pq.write_table(pa.table(named), folder / "source/events.parquet")
     pq.write_table(items_table([item(i) for i in range(ITEMS)]), folder / "source/items.parquet")
     work = prepare(folder / "work", folder / "source", CHANGES | {"validate.protocols": "leave_last_out"})
-    vectors(work)
-    understand_nothing(work)
-    with workspace(work):
-        finetune.main()
-        evaluate.main()
-        refit.main()
-    return work
+    return trained(work)
 
 
 def avoided_share(reader: Reader) -> float:

@@ -51,6 +51,17 @@ def vectors(folder: Path) -> None:
     write_json(folder / "data/embed/embed.json", {"encoder": "planted", "dim": 8})
 
 
+def trained(folder: Path) -> Path:
+    """The workspace of validated data after embed, finetune, evaluate and refit."""
+    vectors(folder)
+    understand_nothing(folder)
+    with workspace(folder):
+        finetune.main()
+        evaluate.main()
+        refit.main()
+    return folder
+
+
 @pytest.fixture(scope="module")
 def finetuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace after finetune and evaluate."""

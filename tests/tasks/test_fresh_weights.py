@@ -12,9 +12,8 @@ from nightreel.data.histories import Histories
 from nightreel.evaluation.gate.refit_gates import gates
 from nightreel.reader.reader import Reader
 from nightreel.settings import load
-from tasks import evaluate, finetune, refit
-from tests.support.datasets import events_table, prepare, understand_nothing, workspace, write_dataset
-from tests.tasks.test_finetune_and_refit import CHANGES, vectors
+from tests.support.datasets import events_table, prepare, workspace, write_dataset
+from tests.tasks.test_finetune_and_refit import CHANGES, trained
 
 pytestmark = pytest.mark.end_to_end
 COUPLED = ("item_knn", "ease", "slist")
@@ -35,13 +34,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [*planted.rows, (USER, NEW, planted.rows[-1][2] + 60)]
     pq.write_table(events_table(rows), root / "source/events.parquet")
     folder = prepare(root / "work", root / "source", CHANGES | {"finetune.members": MEMBERS})
-    vectors(folder)
-    understand_nothing(folder)
-    with workspace(folder):
-        finetune.main()
-        evaluate.main()
-        refit.main()
-    return folder
+    return trained(folder)
 
 
 def test_histories_and_every_model_know_the_newest_event(work: Path) -> None:

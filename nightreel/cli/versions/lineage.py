@@ -73,15 +73,12 @@ def _lineage(store: Store, digest: str) -> dict[str, Any]:
     from nightreel.stage import state_directory
     from nightreel.store import channels
 
-    record = channels.lineage(store, digest)
-    state = state_directory()
-    made = [night for night in history.nights(state) if night.version == digest]
-    night = made[-1] if made else None
+    night = next(iter(history.nights_of(state_directory(), digest)), None)
     return {
         "version": digest,
         "store": store.uri,
         "channels": [name for name, pointer in channels.channels(store).items() if pointer.digest == digest],
-        **record,
+        **channels.lineage(store, digest),
         "night": night and night.model_dump(mode="json"),
     }
 

@@ -9,9 +9,7 @@ code.
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ from pathlib import Path
 from nightreel.errors import UserError
 from nightreel.monitoring import history
 from nightreel.monitoring.night import Night
-from nightreel.orchestration.worktree import versioned
+from nightreel.orchestration.worktree import run_git, versioned
 
 BRANCH = "nightreel/nights"
 REF = f"refs/heads/{BRANCH}"
@@ -44,15 +42,7 @@ class _Git:
     index: Path
 
     def __call__(self, *words: str, **more: str) -> str:
-        plain = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        done = subprocess.run(
-            ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false", *words],
-            cwd=self.root,
-            env=plain | {"GIT_INDEX_FILE": str(self.index)} | more,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_git(self.root, *words, GIT_INDEX_FILE=str(self.index), **more)
         if done.returncode:
             raise UserError(f"git {words[0]}: {done.stderr.strip() or f'exit code {done.returncode}'}")
         return done.stdout.strip()
@@ -100,6 +90,13 @@ def keep(root: Path, state: Path, night: Night, place: Path) -> str | None:
             else:
                 return commit
     raise AssertionError("unreachable")
+
+
+def keep_with(root: Path, state: Path, night: Night, place: Path) -> Night:
+    """Keep a night's files as `keep` does, write the commit into its entry, and return it."""
+    found = night.model_copy(update={"commit": keep(root, state, night, place)})
+    history.write(state, found)
+    return found
 
 
 def message(night: Night) -> str:

@@ -14,6 +14,7 @@ from nightreel.monitoring import history, notifications
 from nightreel.monitoring.conclusion import conclusion, source_facts
 from nightreel.monitoring.night import Night, StageTime, Trigger
 from nightreel.orchestration.dvc.stage_run import Outcome, StageFailed
+from nightreel.orchestration.live_version import channel_of
 from nightreel.orchestration.nights import commits
 from nightreel.orchestration.project import Project
 
@@ -23,8 +24,11 @@ LOG = logging.getLogger(__name__)
 class NightRecorder:
     """One night's entry. It never ends a night: what can't be written is logged."""
 
-    def __init__(self, home: Project, trigger: Trigger, flow_run: str | None) -> None:
+    def __init__(self, home: Project, place: Project, trigger: Trigger, flow_run: str | None) -> None:
+        """Take the checkout, where the night runs (it or its worktree), who started it and Prefect's run, if known."""
         self._home = home
+        self._place = place.root
+        self._channel = channel_of(place)
         self._state = home.state
         self._night = _begun(home.state, trigger, flow_run)
 
@@ -44,29 +48,30 @@ class NightRecorder:
             with contextlib.suppress(OSError):
                 self._night = history.belongs_to(self._state, self._night, flow_run)
 
-    def succeeded(self, root: Path, outcomes: Sequence[Outcome]) -> Night | None:
-        """Write what came of it, and return it; None if it can't be written. root: the folder in which it ran."""
+    def succeeded(self, outcomes: Sequence[Outcome]) -> Night | None:
+        """Write what came of it, and return it; None if it can't be written."""
         stages = [StageTime(stage=each.stage, how=each.how, seconds=round(each.seconds, 1)) for each in outcomes]
-        return self._finish(lambda: conclusion(root, self._state, stages), root)
+        return self._finish(lambda: conclusion(self._place, self._state, stages))
 
-    def failed(self, root: Path, error: UserError, channel: str) -> None:
+    def failed(self, error: UserError) -> None:
         """Write that it failed, and why."""
         stage = error.stage if isinstance(error, StageFailed) else None
-        why = {"outcome": "failed", "reason": str(error), "failed_stage": stage, "channel": channel}
-        self._finish(lambda: (source_facts(root) if stage != "snapshot" else {}) | why, root)
+        why = {"outcome": "failed", "reason": str(error), "failed_stage": stage, "channel": self._channel}
+        self._finish(lambda: (source_facts(self._place) if stage != "snapshot" else {}) | why)
 
     def stopped(self, reason: str) -> None:
         """Write that it was ended from outside."""
         self._finish(lambda: {"outcome": "stopped", "reason": reason})
 
-    def _finish(self, facts: Callable[[], dict[str, Any]], place: Path | None = None) -> Night | None:
-        """Write the end, keep the files of the folder, and tell of a bad night."""
-        if self._night is None:
+    def _finish(self, facts: Callable[[], dict[str, Any]]) -> Night | None:
+        """Write the end, keep the files, and tell of a bad night; what ends a night first is its end."""
+        night, self._night = self._night, None
+        if night is None:
             return None
         try:
-            done = history.finish(self._state, self._night, facts())
-            if place is not None:
-                done = _committed(self._home, done, place)
+            done = history.finish(self._state, night, facts())
+            if done.outcome != "stopped":
+                done = _committed(self._home, done, self._place)
             for line in notifications.after_night(self._state, done):
                 LOG.warning("%s", line)
         except Exception as error:  # whatever is wrong with its history, the night itself is not affected
@@ -76,12 +81,14 @@ class NightRecorder:
 
 
 @contextmanager
-def recorded(home: Project, trigger: Trigger, flow_run: str | None = None) -> Iterator[NightRecorder]:
-    """The entry of the night that runs in this block; a block that ends from outside is written as stopped."""
-    night = NightRecorder(home, trigger, flow_run)
+def recorded(home: Project, place: Project, trigger: Trigger, flow_run: str | None = None) -> Iterator[NightRecorder]:
+    """The entry of the night that runs in this block: a UserError is written as failed, another end from outside as
+    stopped."""
+    night = NightRecorder(home, place, trigger, flow_run)
     try:
         yield night
-    except UserError:
+    except UserError as error:
+        night.failed(error)
         raise
     except BaseException as error:
         night.stopped(
@@ -93,13 +100,12 @@ def recorded(home: Project, trigger: Trigger, flow_run: str | None = None) -> It
 def _committed(home: Project, night: Night, place: Path) -> Night:
     """The night with its commit, if its files can be kept."""
     try:
-        commit = commits.keep(home.root, home.state, night, place)
+        return commits.keep_with(home.root, home.state, night, place)
     except (UserError, OSError) as error:
         LOG.warning(
             "the night's files can't be kept in %s (%s); the night itself is not affected", commits.BRANCH, error
         )
         return night
-    return history.finish(home.state, night, {"commit": commit, "ended": night.ended})
 
 
 def _begun(state: Path, trigger: Trigger, flow_run: str | None) -> Night | None:

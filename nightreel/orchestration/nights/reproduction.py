@@ -83,10 +83,9 @@ def reproduced(home: Project, store: Store, version: str, target: Path, say: Cal
         )
     assert night.commit is not None
     with at_commit(home, night.commit, target):
-        lock = _outs(target)
-        stages = [stage for stage in pipeline.read(target) if stage.name not in GIVEN]
-        names = [stage.name for stage in stages]
-        _fetch(home, target, [out for stage in pipeline.read(target) if stage.name in GIVEN for out in stage.outs])
+        lock, stages = _outs(target), pipeline.read(target)
+        names = [stage.name for stage in stages if stage.name not in GIVEN]
+        _fetch(home, target, [out for stage in stages if stage.name in GIVEN for out in stage.outs])
         place = StageEnvironment(target, _environment(home, store, target))
         first: tuple[str, str] | None = None
         for stage in names[: names.index(LAST) + 1]:
@@ -103,13 +102,13 @@ def reproduced(home: Project, store: Store, version: str, target: Path, say: Cal
 
 def _night_of(home: Project, version: str) -> Night:
     """The night that made a version: the earliest that has it and a commit."""
-    made = [night for night in history.nights(home.state) if night.version == version and night.commit]
+    made = [night for night in history.nights_of(home.state, version) if night.commit]
     if not made or not versioned(home.root):
         raise UserError(
             f"{version[:12]}: no night of this checkout made it, or its commit is not known. It can be made again "
             "where it was made: in a git checkout with the state directory of that night (see nightreel lineage)."
         )
-    return made[-1]
+    return made[0]
 
 
 def _outs(root: Path) -> dict[str, dict[str, str]]:

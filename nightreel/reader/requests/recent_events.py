@@ -14,10 +14,8 @@ import hashlib
 import hmac
 import math
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from nightreel.data.contract.ids import id_fault
 from nightreel.data.contract.tables import EVENTS, EVENTS_WITHOUT_ITEM, VALUE_BOUNDS
 from nightreel.data.privacy import load_key, pseudonym
 from nightreel.errors import UserError
+from nightreel.reader.requests.sqlite_file import SqliteFile
 from nightreel.stage import state_directory
 
 LIKED = {"play": -math.inf, "like": -math.inf, "favorite": -math.inf, "share": -math.inf, "watch": 0.5, "rating": 3.0}
@@ -38,7 +37,6 @@ RETENTION_S = 30 * 86_400.0
 MOST_PAUSE_S = 3600.0  # between two deletions of old events
 DELETED = 1000  # rows in one transaction, so that nobody who writes waits for long
 MOST = 500  # newest events of a user that are read
-WAIT_S = 5.0  # for another process that writes
 TABLES = """
 CREATE TABLE IF NOT EXISTS events (
     number INTEGER PRIMARY KEY AUTOINCREMENT, user TEXT NOT NULL, item TEXT NOT NULL, event TEXT NOT NULL, value REAL,
@@ -146,15 +144,14 @@ class RecentEvents:
         now: Callable[[], float] = time.time,
     ) -> None:
         """See the class."""
-        self._path, self._key, self._retention_s, self._now = str(path), key, retention_s, now
-        self._own, self._lock = threading.local(), threading.Lock()
+        self._key, self._retention_s, self._now = key, retention_s, now
         self._pause_s, self._next = min(MOST_PAUSE_S, retention_s / 10), 0.0
         try:
-            self._shared = self._connected() if self._path == ":memory:" else None
+            self._file = SqliteFile(str(path), TABLES)
             self.forget_old()
         except OSError as error:
             raise UserError(
-                f"{self._path}: recent events can't be kept there ({error.strerror}). Give this user write access to a "
+                f"{path}: recent events can't be kept there ({error.strerror}). Give this user write access to a "
                 "local folder, or name another file."
             ) from None
 
@@ -176,7 +173,7 @@ class RecentEvents:
         now = self._now()
         if now >= self._next:
             self.forget_old()
-        with self._open() as database:
+        with self._file.open() as database:
             try:
                 database.execute("BEGIN IMMEDIATE")
                 new = [each for each in events if self._is_new(database, each, now)]
@@ -206,13 +203,13 @@ class RecentEvents:
         """What a user did within the retention; `NOTHING` for whoever is not known."""
         wanted = "SELECT number, item, event, value, time FROM events WHERE user = ? AND time >= ? "
         wanted += "ORDER BY number DESC LIMIT ?"
-        with self._open() as database:
+        with self._file.open() as database:
             rows = database.execute(wanted, (self._name(user), self._now() - self._retention_s, MOST)).fetchall()
         return _recent(rows[::-1]) if rows else NOTHING
 
     def revision(self, user: str) -> int:
         """A number that grows with each of a user's events; 0 for whoever has none. Takes microseconds."""
-        with self._open() as database:
+        with self._file.open() as database:
             (last,) = database.execute("SELECT max(number) FROM events WHERE user = ?", (self._name(user),)).fetchone()
         return int(last or 0)
 
@@ -227,7 +224,7 @@ class RecentEvents:
             The number of deleted events.
         """
         names = [(name if pseudonyms else self._name(name),) for name in users]
-        with self._open() as database:
+        with self._file.open() as database:
             before = database.total_changes
             database.execute("BEGIN IMMEDIATE")
             database.executemany("DELETE FROM events WHERE user = ?", names)
@@ -251,7 +248,7 @@ class RecentEvents:
         """
         self._next = self._now() + self._pause_s
         limit, gone = self._now() - self._retention_s, 0
-        with self._open() as database:
+        with self._file.open() as database:
             for table, key in (("events", "number"), ("told", "id")):
                 some = f"SELECT {key} FROM {table} WHERE time < ? LIMIT {DELETED}"
                 while (rows := database.execute(f"DELETE FROM {table} WHERE {key} IN ({some})", (limit,)).rowcount) > 0:
@@ -261,11 +258,7 @@ class RecentEvents:
 
     def close(self) -> None:
         """Close this thread's connection."""
-        database = getattr(self._own, "database", None)
-        if database is not None:
-            self._own.database = None
-            with suppress(sqlite3.Error):
-                database.close()
+        self._file.close()
 
     def _name(self, user: str) -> str:
         return pseudonym(self._key, user)
@@ -282,41 +275,6 @@ class RecentEvents:
         digest = hmac.new(self._key, f"{user}\x00{told}".encode(), hashlib.sha256).digest()[:16]
         done = database.execute("INSERT OR IGNORE INTO told VALUES (?, ?, ?)", (digest, self._name(user), now))
         return done.rowcount == 1
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection; what SQLite says of the disk becomes OSError."""
-        if self._shared is not None:
-            with self._lock:
-                yield self._shared
-            return
-        database = getattr(self._own, "database", None)
-        if database is None:
-            database = self._own.database = self._connected()
-        try:
-            yield database
-        except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
-            if getattr(error, "sqlite_errorname", "") != "SQLITE_BUSY":
-                self.close()  # the next use opens the file again, which may be sound by then
-            code = 28 if getattr(error, "sqlite_errorname", "") in ("SQLITE_FULL", "SQLITE_IOERR_WRITE") else 5
-            raise OSError(code, f"{error}", self._path) from error
-
-    def _connected(self) -> sqlite3.Connection:
-        try:
-            if self._path != ":memory:":
-                Path(self._path).parent.mkdir(parents=True, exist_ok=True)
-                Path(self._path).touch(mode=0o600)
-            # Autocommit: transactions are begun where they are meant.
-            database = sqlite3.connect(
-                self._path, timeout=WAIT_S, isolation_level=None, check_same_thread=self._path != ":memory:"
-            )
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = NORMAL")
-            database.execute("PRAGMA secure_delete = ON")
-            database.executescript(TABLES)
-        except sqlite3.Error as error:
-            raise OSError(5, f"{error}", self._path) from error
-        return database
 
 
 def _recent(rows: Sequence[tuple[int, str, str, float | None, float]]) -> Recent:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from nightreel.stage import read_object
 
 Row = dict[str, Any]
 Vectors = npt.NDArray[np.float32]
@@ -124,20 +125,12 @@ def read_catalogue(data: Path, metrics: Path) -> CatalogueTables | None:
     paths = [data / "finetune" / "candidate" / "vectors.npy", data / "embed" / "vectors.npy"]
     maps = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths if path.exists()]
     return CatalogueTables(
-        recipe=str(_object(data / "snapshot" / "recipe.json").get("recipe", "")),
+        recipe=str(read_object(data / "snapshot" / "recipe.json").get("recipe", "")),
         given=given,
         derived=pq.read_table(folder / "items.parquet", columns=[name for name in light if name not in HEAVY]),
         # A candidate of an earlier run may have another catalogue.
         vectors=next((each for each in maps if len(each) == given.num_rows), None),
         folder=folder,
-        cards=_object(folder / "understand.json"),
-        metrics=_object(metrics / "understand.json"),
+        cards=read_object(folder / "understand.json"),
+        metrics=read_object(metrics / "understand.json"),
     )
-
-
-def _object(path: Path) -> Row:
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
