@@ -75,7 +75,7 @@ def environment() -> dict[str, str]:
 
 
 def _ports() -> list[str]:
-    ports = ["--port", free_port(), "--mlflow-port", free_port(), "--store-port", free_ports()]
+    ports = ["--object-store", "--port", free_port(), "--mlflow-port", free_port(), "--store-port", free_ports()]
     return [str(word) for word in ports]
 
 

@@ -17,7 +17,7 @@ ALWAYS = ("NIGHTREEL_STATE", "PREFECT_HOME", "DVC_SITE_CACHE_DIR", "DO_NOT_TRACK
 
 
 def variables() -> dict[str, str]:
-    """Names and values: the state directory always; Prefect and the object store while `up` runs."""
+    """Names and values: the state directory always; Prefect, and an object store, while `up` runs."""
     home = project.find()
     prepare_state(home.state)
     ours = project.settings_of_children(home.state)
@@ -38,7 +38,6 @@ def lines(found: Mapping[str, str]) -> list[str]:
 
 def _of_services(home: Project, api: str) -> dict[str, str]:
     addresses = json.loads((home.state / "up.json").read_text("utf-8"))
-    port = urlsplit(addresses["object_store"]).port
-    assert port is not None
-    store = ObjectStore(home.state / "object-store", port)
-    return run_server.log_in(home.state, api) | store.environment
+    port = urlsplit(addresses.get("object_store", "")).port
+    store = ObjectStore(home.state / "object-store", port).environment if port else {}
+    return run_server.log_in(home.state, api) | store

@@ -106,16 +106,22 @@ def report(
 def up(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the Prefect server and its UI.")] = 4200,
     mlflow_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the MLflow UI.")] = 5000,
+    object_store: Annotated[
+        bool,
+        typer.Option(
+            "--object-store", help="Publish to an S3 server that is started, too, from now on; not to a folder."
+        ),
+    ] = False,
     store_port: Annotated[
         int, typer.Option(min=1, max=65528, help="Port of the object store, which also uses the seven ports after it.")
     ] = 8333,
     as_json: AsJson = False,
 ) -> None:
-    """Start the schedule, the form, run pages, MLflow and the object store on this machine; Ctrl-C stops them all."""
+    """Start the schedule, the form, run pages and MLflow on this machine; Ctrl-C stops them all."""
     from nightreel.cli.up import up as go
     from nightreel.orchestration.services.start import Ports
 
-    go(Ports(port, mlflow_port, store_port), as_json)
+    go(Ports(port, mlflow_port, store_port), object_store, as_json)
 
 
 @app.command(rich_help_panel=OPERATE)

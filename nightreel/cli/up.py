@@ -1,4 +1,4 @@
-"""`nightreel up`: the Prefect server, schedule and worker, the MLflow UI and the object store, as one command."""
+"""`nightreel up`: the Prefect server, schedule and worker, the MLflow UI and an object store, as one command."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -22,7 +23,7 @@ from nightreel.errors import UserError
 from nightreel.orchestration import parent_watch, project
 from nightreel.orchestration.lock import exclusive
 from nightreel.orchestration.prefect import credentials
-from nightreel.orchestration.services.start import Ports, ServiceStarter, require_free
+from nightreel.orchestration.services.start import Ports, ServiceStarter, require_free, uses_object_store
 from nightreel.orchestration.services.supervisor import Service
 from nightreel.stage import prepare_state, write_json
 
@@ -33,23 +34,36 @@ class Ended(Exception):
     """A signal asked this process to stop."""
 
 
-def up(ports: Ports, as_json: bool) -> None:
+def up(ports: Ports, object_store: bool, as_json: bool) -> None:
     """Start the services, print their addresses, and wait for Ctrl-C, SIGTERM or the end of Prefect's server.
 
+    Args:
+        ports: Where the services listen.
+        object_store: Whether nights of this state directory publish to an object store from now on.
+        as_json: Whether to print the addresses as JSON.
+
     Raises:
-        UserError: A port is in use, another `up` uses this state directory, or a service ended by itself.
+        UserError: A port is in use, another `up` uses this state directory, its versions are elsewhere, or a service
+            ended by itself.
     """
     home = project.find()
+    used = uses_object_store(home.state, object_store)
+    ports = ports if used else replace(ports, store=None)
     console = Console(stderr=True)
     prepare_state(home.state)
     say = partial(console.print, style="yellow", highlight=False, soft_wrap=True)
+    if not used and (home.state / "object-store" / "data").exists():
+        say(
+            "The versions that an earlier release published through `nightreel up` are in an object store. To go on "
+            "with it: nightreel up --object-store. Without it, nights publish to the folder of all other commands."
+        )
     with _ending(), exclusive(home.state / parent_watch.LOCK, "`nightreel up`") as lock, ExitStack() as stack:
         (home.state / "up.json").unlink(missing_ok=True)  # left by an `up` that was killed
         require_free("Prefect", "--port", ports.prefect)
         require_free("MLflow", "--mlflow-port", ports.mlflow)
         new = credentials.prepare(home.state)
         try:
-            with console.status("starting Prefect, MLflow and the object store …"):
+            with console.status("starting Prefect and MLflow …"):
                 services, addresses = ServiceStarter(home, ports, lock, stack, say).all()
             stack.callback((home.state / "up.json").unlink, missing_ok=True)
             write_json(home.state / "up.json", addresses)
@@ -112,8 +126,18 @@ def _show(addresses: dict[str, str], as_json: bool, login: str) -> None:
     for what, where in (
         ("Prefect", f"{addresses['prefect']}\n{prefect}"),
         ("MLflow", f"{addresses['mlflow']}\nmetrics, curves and model of every run"),
-        ("Object store", f"{addresses['object_store']}  {addresses['store']}\ncredentials: {addresses['credentials']}"),
+        ("Versions", _where(addresses)),
         ("Logs", addresses["logs"]),
     ):
         table.add_row(what, where)
     Console().print(table, "[dim]Ctrl-C stops all services.[/]", sep="\n")
+
+
+def _where(addresses: dict[str, str]) -> str:
+    """Where nights publish, and how other terminals reach it."""
+    server = addresses.get("object_store")
+    return (
+        f'{addresses["store"]} at {server}\nin other terminals: eval "$(nightreel env)"'
+        if server
+        else addresses["store"]
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
 import yaml
@@ -29,10 +28,10 @@ def served(project: Project, channel: str, began: float) -> str:
     """
     from nightreel.errors import UserError
     from nightreel.store import channels
-    from nightreel.store.open import open_store
+    from nightreel.store.open import open_store, store_uri
 
     try:
-        store = open_store(os.environ.get("NIGHTREEL_STORE") or str(project.state / "store"))
+        store = open_store(store_uri(state=project.state))
         pointer = channels.live(store, channel)
         if pointer is None:
             return ""

@@ -33,13 +33,14 @@ def test_a_traceback_is_shown_to_who_asks_for_it(toy: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "what"), [("--port", "Prefect"), ("--mlflow-port", "MLflow"), ("--store-port", "object store")]
+    ("option", "what", "more"),
+    [("--port", "Prefect", ()), ("--mlflow-port", "MLflow", ()), ("--store-port", "object store", ("--object-store",))],
 )
-def test_a_port_in_use_is_named_with_the_way_out(toy: Path, option: str, what: str) -> None:
+def test_a_port_in_use_is_named_with_the_way_out(toy: Path, option: str, what: str, more: tuple[str, ...]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = project.nightreel(toy, "up", option, str(taken.getsockname()[1]))
+        done = project.nightreel(toy, "up", *more, option, str(taken.getsockname()[1]))
     assert done.returncode == 1 and "Traceback" not in done.stderr
     for said in (what, "in use", f"nightreel up {option}"):
         assert said in done.stderr

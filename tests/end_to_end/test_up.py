@@ -21,11 +21,9 @@ import psutil
 import pytest
 
 from benchmarks.prefect_client import logged_in
-from benchmarks.speed.free_ports import free_ports
 from nightreel.orchestration.dvc import pipeline
 from nightreel.orchestration.prefect import credentials
 from nightreel.orchestration.prefect.run_server import free_port
-from nightreel.store.backends.seaweedfs import ObjectStore
 from tests.end_to_end import foreign_page
 from tests.end_to_end.conftest import Checkout
 from tests.support import toy
@@ -65,11 +63,8 @@ class Up:
         return answer.json() if answer.content else None
 
     def nightreel(self, *words: str) -> str:
-        """What a command prints that reaches the object store as runs do."""
-        store = ObjectStore(
-            self.root / ".nightreel" / "object-store", int(self.addresses["object_store"].rpartition(":")[2])
-        )
-        done = toy.nightreel(self.root, *words, **store.environment)
+        """What a command prints in another terminal."""
+        done = toy.nightreel(self.root, *words)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -87,7 +82,7 @@ class Up:
 def up(checkout: Checkout) -> Iterator[Up]:
     root = checkout("up")
     command = [sys.executable, "-c", "from nightreel.cli.main import main; main()", "up", "--json"]
-    command += ["--port", str(free_port()), "--mlflow-port", str(free_port()), "--store-port", str(free_ports(8))]
+    command += ["--port", str(free_port()), "--mlflow-port", str(free_port())]
     process = subprocess.Popen(command, cwd=root, env=toy.environment(), stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     line = process.stdout.readline()
@@ -145,14 +140,8 @@ def test_the_night_stands_in_the_history_and_the_status_knows_the_next(up: Up, n
 
 
 def test_after_a_minute_no_log_holds_an_error(up: Up, night: dict[str, Any]) -> None:
-    logs = [*Path(up.addresses["logs"]).glob("*.log"), up.root / ".nightreel" / "object-store" / "server.log"]
-    assert {log.stem for log in logs} >= {
-        "prefect",
-        "worker",
-        "mlflow",
-        "watch",
-        "server",
-    }  # and what the night itself wrote
+    logs = [*Path(up.addresses["logs"]).glob("*.log")]
+    assert {log.stem for log in logs} >= {"prefect", "worker", "mlflow", "watch"}  # and what the night itself wrote
     time.sleep(max(0.0, 60 - (time.time() - psutil.Process(up.process.pid).create_time())))
     assert {log.name: errors(log.read_text("utf-8", "replace")) for log in logs} == {log.name: [] for log in logs}
 
@@ -211,10 +200,8 @@ def of(run: dict[str, Any]) -> dict[str, Any]:
     return {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}}
 
 
-def test_the_other_services_answer(up: Up, ran: dict[str, Any]) -> None:
+def test_mlflow_answers(up: Up, ran: dict[str, Any]) -> None:
     assert httpx.get(up.addresses["mlflow"] + "/health").status_code == 200
-    assert httpx.get(up.addresses["object_store"]).status_code == 403  # it asks for credentials
-    assert not (up.root / ".nightreel" / "store" / "channels").exists()  # the run published to the object store
 
 
 @pytest.mark.browser
@@ -271,14 +258,11 @@ def test_a_page_of_another_origin_moves_nothing(up: Up, deployment: dict[str, An
     before, mark = up.api("POST", "/flow_runs/filter", {}), tmp_path / "ran"
     run = json.dumps({"job_variables": {"command": f"touch {mark}"}, "state": {"type": "SCHEDULED"}})
     api = f"{up.addresses['prefect_api']}/deployments/{deployment['id']}"
-    s3 = int(up.addresses["object_store"].rpartition(":")[2])
     said = foreign_page.attempt(
         [
             *(("POST", f"{api}/create_flow_run", kind, run) for kind in ("text/plain", "application/json", "")),
             ("POST", f"{api.replace('127.0.0.1', foreign_page.ORIGIN)}/create_flow_run", "text/plain", run),
             ("DELETE", api, "", ""),
-            ("PUT", f"http://127.0.0.1:{s3 + 3}/buckets/nightreel/store/channels/live.json", "text/plain", "x"),
-            ("GET", f"http://127.0.0.1:{s3 + 1}/col/delete?collection=nightreel", "", ""),
             (
                 "POST",
                 f"{up.addresses['mlflow']}/api/2.0/mlflow/experiments/create",
@@ -287,7 +271,7 @@ def test_a_page_of_another_origin_moves_nothing(up: Up, deployment: dict[str, An
             ),
         ]
     )
-    assert len(said) == 16 and not [each for each in said if each[2] in (200, 201, 204)], said
+    assert len(said) == 12 and not [each for each in said if each[2] in (200, 201, 204)], said
     time.sleep(5)  # the worker looks for runs every two seconds
     known = {each["id"] for each in before}
     after = up.api("POST", "/flow_runs/filter", {})
@@ -299,7 +283,7 @@ def test_a_page_of_another_origin_moves_nothing(up: Up, deployment: dict[str, An
 
 def test_the_password_stands_in_no_log(up: Up) -> None:
     password, state = up.login.partition(":")[2], up.root / ".nightreel"
-    logs = [*(state / "logs").glob("*.log"), state / "object-store" / "server.log", state / "up.json"]
+    logs = [*(state / "logs").glob("*.log"), state / "up.json"]
     assert len(logs) > 4 and not [log for log in logs if password in log.read_text("utf-8", "replace")]
     told = json.loads(toy.nightreel(up.root, "env", "--json").stdout)
     assert told[credentials.CLIENT] == up.login and told["PREFECT_API_URL"] == up.addresses["prefect_api"]

@@ -10,6 +10,8 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
@@ -22,7 +24,8 @@ from nightreel.orchestration.project import Project
 from nightreel.orchestration.services import orphaned_runs, process_ledger, stop
 from nightreel.orchestration.services.supervisor import Service
 from nightreel.store.backends.base import StoreError
-from nightreel.store.backends.seaweedfs import ObjectStore
+from nightreel.store.backends.seaweedfs import OWN_STORE, ObjectStore
+from nightreel.store.open import OBJECT_STORE_IN_USE, store_uri
 
 HOST = run_server.HOST
 # With these, a run starts and stops within seconds of a click; Prefect's defaults are 10 s and more. A schedule set in
@@ -37,11 +40,11 @@ SNAPPY = {
 
 @dataclass(frozen=True)
 class Ports:
-    """The services' ports, on loopback. store: the first of eight."""
+    """The services' ports, on loopback. store: the first of the object store's eight; None for no object store."""
 
     prefect: int
     mlflow: int
-    store: int
+    store: int | None
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class ServiceStarter:
             closed = run_server.of_server(home, ports.prefect)
             prefect = self.child("prefect", closed, "prefect", "server", "start", "--port", str(ports.prefect))
             mlflow = self.mlflow()
-            store = self.object_store()
+            store = self.own_store()
             run_server.wait(api, prefect)
         self.stack.callback(self.end_runs, prefect)  # runs before the server is stopped
         self.tell(orphaned_runs.end(home.state))
@@ -75,7 +78,7 @@ class ServiceStarter:
         services = [
             Service("Prefect", prefect),
             Service("MLflow", mlflow, self.mlflow, optional=True),
-            Service("object store", store, self.object_store),
+            *store,
             Service("worker", self.worker(), self.worker_again),
             Service("watch", self.watch(), self.watch),
         ]
@@ -85,9 +88,8 @@ class ServiceStarter:
             "prefect_api": api,
             "deployment": deployment.NAME,
             "mlflow": f"http://{HOST}:{ports.mlflow}",
-            "object_store": os.environ["AWS_ENDPOINT_URL"],
-            "store": os.environ["NIGHTREEL_STORE"],
-            "credentials": str(home.state / "object-store.json"),
+            "store": store_uri(state=home.state),
+            **({"object_store": os.environ["AWS_ENDPOINT_URL"]} if store else {}),
             "prefect_credentials": str(home.state / credentials.FILE),
             "logs": str(home.state / "logs"),
         }
@@ -123,14 +125,22 @@ class ServiceStarter:
         """Close the runs that did not report their end themselves; if the server is gone, the next start does it."""
         self.tell([] if prefect.ended() else orphaned_runs.end(self.home.state))
 
-    def object_store(self) -> ObjectStore:
+    def own_store(self) -> list[Service]:
+        """The object store, where this state directory uses one."""
+        if self.ports.store is None:
+            return []
+        store = self.object_store(self.ports.store)
+        (self.home.state / OBJECT_STORE_IN_USE).touch()
+        return [Service("object store", store, partial(self.object_store, self.ports.store))]
+
+    def object_store(self, port: int) -> ObjectStore:
         """Start the store of versions; runs find it through the environment."""
-        store = ObjectStore(self.home.state / "object-store", self.ports.store)
+        store = ObjectStore(self.home.state / "object-store", port)
         before = set(psutil.Process().children())
         try:
             os.environ.update(store.start())
         except StoreError as error:
-            raise UserError(f"{error} For example: nightreel up --store-port {self.ports.store + 100}.") from None
+            raise UserError(f"{error} For example: nightreel up --store-port {port + 100}.") from None
         self.stack.callback(store.stop)
         for process in set(psutil.Process().children()) - before:
             self.stack.enter_context(guard(process.pid, self.lock))
@@ -151,6 +161,32 @@ def _wait(url: str, child: Child) -> None:
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
+
+
+def uses_object_store(state: Path, wanted: bool) -> bool:
+    """Whether nights of this state directory publish to its object store.
+
+    Args:
+        state: The state directory.
+        wanted: Whether `--object-store` was given, which is needed once only.
+
+    Raises:
+        UserError: The versions are elsewhere already, and a state directory has one store.
+    """
+    used, named = (state / OBJECT_STORE_IN_USE).exists(), os.environ.get("NIGHTREEL_STORE", "")
+    if not used and not wanted:
+        return False
+    if named and named != OWN_STORE:
+        raise UserError(
+            f"NIGHTREEL_STORE={named}: nights publish there, so that the object store of `nightreel up` has no use. "
+            + ("Unset the variable." if used else "Leave out --object-store, or unset the variable.")
+        )
+    if not used and (state / "store" / "channels").exists():
+        raise UserError(
+            f"{state / 'store'}: has versions already, and a state directory has one store. Leave out --object-store, "
+            "or begin anew with another state directory (NIGHTREEL_STATE)."
+        )
+    return True
 
 
 def require_free(what: str, option: str, port: int) -> None:

@@ -24,7 +24,8 @@ _PORTS = 8
 _START_S = 60.0
 _STOP_S = 2.0
 _REGION = "us-east-1"
-_BUCKET = "nightreel"
+OWN_STORE = "s3://nightreel/store"
+"""The address of the store on such a server."""
 # SeaweedFS gives each bucket volumes of its own: seven by default, and as many in total as gigabytes are free. On a
 # small disk the third bucket got none ("No writable volumes"), and its writes failed with InternalError. Volumes are
 # not preallocated, so one per bucket and a high limit cost nothing; a full disk still stops at its last percent.
@@ -62,7 +63,7 @@ class ObjectStore:
             "AWS_ACCESS_KEY_ID": key["accessKey"],
             "AWS_SECRET_ACCESS_KEY": key["secretKey"],
             "AWS_DEFAULT_REGION": _REGION,
-            "NIGHTREEL_STORE": f"s3://{_BUCKET}/store",
+            "NIGHTREEL_STORE": OWN_STORE,
         }
 
     def start(self) -> dict[str, str]:
