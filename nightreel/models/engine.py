@@ -18,14 +18,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nightreel.data.histories import FloatArray, Histories
+from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.models.base import Catalogue, Factored, Recommender, Scored, Scores, Searching
 from nightreel.models.catalogue import catalogue_in
 from nightreel.models.mapped_arrays import map_array
 from nightreel.models.ranker.blend import Blend, best_of_rows
-from nightreel.models.ranker.candidates import HIDDEN, NO_SHORTLIST, Candidates, Dense, Products, gather
+from nightreel.models.ranker.candidates import HIDDEN, NO_SHORTLIST, Candidates, Dense, Fitting, Products, gather
 from nightreel.models.ranker.features import feature_matrix
 from nightreel.models.ranker.item_statistics import ItemStatistics
+from nightreel.models.ranker.new_items import fitting, with_places
 from nightreel.models.registry import spec
 from nightreel.models.top_k import top_items
 
@@ -56,6 +57,7 @@ class Engine:
         cutoff: Candidates retrieved from each model.
         shortlist: Candidates of all models that are ranked.
         now: The time that a moment of NaN stands for: just after the last event.
+        new_every: Every so-many-th place of a list is kept for a new item that fits; 0 for none.
     """
 
     members: Mapping[str, Recommender]
@@ -65,6 +67,7 @@ class Engine:
     cutoff: int
     shortlist: int
     now: float
+    new_every: int = 0
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -105,11 +108,17 @@ class Engine:
         disliked before is no candidate."""
         at, exclude = self._times(moments), self._left_out(histories, exclude)
         scored = [self._scored(name, histories, at, exclude, hidden) for name in self.members]
-        found = gather(scored, self.n_items, self.cutoff, self.shortlist)
+        found = gather(scored, self.n_items, self.cutoff, self.shortlist, self._fitting(at) if self.new_every else None)
         columns, matrix = feature_matrix(
             found, tuple(self.members), histories, at, self.statistics, self.catalogue, self.blend.columns
         )
         return found, columns, matrix
+
+    def _fitting(self, at: FloatArray) -> Fitting:
+        def fits(rows: IntArray, items: IntArray, ranks: npt.NDArray[np.float32]) -> FloatArray:
+            return fitting(rows, items, ranks, at, self.statistics, tuple(self.members))
+
+        return fits
 
     def _left_out(self, histories: Histories, exclude: Histories | None) -> Histories | None:
         """What is left out of each row, together with what its user disliked."""
@@ -186,6 +195,7 @@ class Engine:
         if model == BLEND:
             found, columns, matrix = self.candidates(histories, moments, exclude, hidden)
             scores = self.blend.score(found, tuple(self.members), columns, matrix)
+            scores = with_places(found, scores, self.new_every)
             items, values = best_of_rows(found, scores, len(histories), k)
         else:
             at, left_out = self._times(moments), self._left_out(histories, exclude)
@@ -229,7 +239,16 @@ class Engine:
         weights = tuple(described.get("weights", ()))
         blend = Blend(described["blend"], tuple(described["columns"]), model, weights)
         shortlist = described.get("shortlist", NO_SHORTLIST)
-        return cls(members, statistics, catalogue, blend, described["cutoff"], shortlist, described["now"])
+        return cls(
+            members,
+            statistics,
+            catalogue,
+            blend,
+            described["cutoff"],
+            shortlist,
+            described["now"],
+            described.get("new_every", 0),
+        )
 
     def save(self, folder: Path) -> None:
         """Write engine/ into a bundle's folder, which also needs the content vectors and items.parquet."""
@@ -248,6 +267,7 @@ class Engine:
             "cutoff": self.cutoff,
             "shortlist": self.shortlist,
             "now": self.now,
+            **({"new_every": self.new_every} if self.new_every else {}),
         }
         (root / "engine.json").write_text(json.dumps(described, indent=1) + "\n", "utf-8")
         if self.blend.model:

@@ -66,6 +66,7 @@ class EngineFacts(_Sound):
     cutoff: Whole
     shortlist: Whole = 1
     now: Finite
+    new_every: Annotated[int, Field(ge=0, le=1000)] = 0
 
 
 @contextmanager

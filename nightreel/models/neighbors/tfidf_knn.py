@@ -3,7 +3,8 @@
 Source: Salton & Buckley, "Term-weighting Approaches in Automatic Text Retrieval", Information Processing & Management
 1988 (damped counts, inverse document frequency, unit length); neighbours are kept as in item-kNN. It needs no
 interactions, and distinguishes names and rare tags that dense vectors blur.
-Memory: `neighbors` weights an item. Ceiling: about 100,000 items, because all pairs that share a word are compared.
+Memory: `neighbors` weights an item. Ceiling: MOST items, because all pairs that share a word are compared; of a larger
+catalogue it knows no neighbours.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from nightreel.models.base import Catalogue
 from nightreel.models.config import Count, ModelConfig, Positive
 from nightreel.models.item_to_item import ItemToItem, strongest
 from nightreel.models.registry import register
+from nightreel.stage import log_progress
 
-BLOCK = 512  # items compared with all others at a time
+CELLS = 20_000_000  # similarities computed at a time: 80 MB
+MOST = 200_000  # items; at twice as many it would take four times as long
 
 
 def weighted_words(counts: sp.csr_matrix) -> sp.csr_matrix:
@@ -50,7 +53,7 @@ class TfidfKnnConfig(ModelConfig):
     config=TfidfKnnConfig,
     paper="Salton & Buckley, IP&M 1988",
     cost="`neighbors` weights an item",
-    ceiling="about 100,000 items",
+    ceiling="200,000 items; of more it knows no neighbours",
 )
 class TfidfKnn(ItemToItem):
     """Similarities between items that share words."""
@@ -58,11 +61,15 @@ class TfidfKnn(ItemToItem):
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, config: TfidfKnnConfig, *, clock: bool) -> Self:
         """Find the most similar items of every item. `train` is not used."""
-        words = weighted_words(catalogue.words())
+        n = catalogue.n_items
+        if n > MOST:
+            log_progress(f"tfidf_knn: knows no neighbours, because the catalogue has more than {MOST:,} items")
+            return cls.of(sp.csr_matrix((n, n), dtype=np.float32), config.decay)
+        words, block = weighted_words(catalogue.words()), max(1, CELLS // max(n, 1))
         by_word = words.T.tocsr()
         blocks = []
-        for start in range(0, catalogue.n_items, BLOCK):
-            near = (words[start : start + BLOCK] @ by_word).toarray()
+        for start in range(0, n, block):
+            near = (words[start : start + block] @ by_word).toarray()
             rows = np.arange(len(near))
             near[rows, start + rows] = 0.0
             kept = strongest(near, config.neighbors)

@@ -14,6 +14,8 @@ from nightreel.data.histories import Histories, IntArray
 from nightreel.models.base import Scored, Scores
 from nightreel.models.top_k import ordered, top_items
 
+Fitting = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]], npt.NDArray[np.float64]]
+"""Rows [p], items [p] and ranks [p, models] → how well each fits as a new item, [p]."""
 HIDDEN = np.float32(-np.inf)
 FUSION_OFFSET = 20.0
 SPARE = 8  # items beyond k whose product is taken by itself, since rounding may have put them on the wrong side of k
@@ -97,6 +99,8 @@ class Candidates:
         scores: float32 [p, models].
         ranks: float32 [p, models], 0 is best; the cut-off where a model did not retrieve the item.
         best: float32 [n, models], each model's best score in a row.
+        fits: float64 [p], how well it fits as a new item (see `nightreel.models.ranker.new_items`), inf for one that
+            does not; None where lists keep no places for new items.
     """
 
     rows: npt.NDArray[np.int32]
@@ -104,16 +108,21 @@ class Candidates:
     scores: npt.NDArray[np.float32]
     ranks: npt.NDArray[np.float32]
     best: npt.NDArray[np.float32]
+    fits: npt.NDArray[np.float64] | None = None
 
 
-def gather(members: Sequence[Scored], n_items: int, cutoff: int, shortlist: int) -> Candidates:
-    """Collect candidates: each model's best items, of which the best by reciprocal rank fusion are kept.
+def gather(
+    members: Sequence[Scored], n_items: int, cutoff: int, shortlist: int, fitting: Fitting | None = None
+) -> Candidates:
+    """Collect candidates: each model's best items, of which fitting new ones and the best by reciprocal rank fusion are
+    kept.
 
     Args:
         members: Scores of every model for the same n rows. Items with a model's lowest score are not retrieved from it.
         n_items: Number of items in the catalogue.
         cutoff: Items retrieved from each model.
         shortlist: Candidates kept in a row.
+        fitting: Gives `Candidates.fits`.
     """
     n = len(members[0])
     cutoff = min(cutoff, n_items)
@@ -135,10 +144,12 @@ def gather(members: Sequence[Scored], n_items: int, cutoff: int, shortlist: int)
     ranks = np.full((len(pairs), len(members)), cutoff, np.float32)
     for at, (chosen, place) in enumerate(zip(taken, places, strict=True)):
         ranks[position[chosen], at] = place
-    kept = shortlisted(pairs // n_items, ranks, shortlist)
+    fits = fitting(pairs // n_items, pairs % n_items, ranks) if fitting else None
+    kept = shortlisted(pairs // n_items, ranks, shortlist, fits)
     rows, items = pairs[kept] // n_items, pairs[kept] % n_items
     scores = np.stack([member.at(rows, items) for member in members], axis=1)
-    return Candidates(rows.astype(np.int32), items.astype(np.int32), scores, ranks[kept], best)
+    own = None if fits is None else fits[kept]
+    return Candidates(rows.astype(np.int32), items.astype(np.int32), scores, ranks[kept], best, own)
 
 
 def fused(ranks: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -151,10 +162,15 @@ def terms_of_fusion(ranks: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     return np.asarray(1.0 / (FUSION_OFFSET + ranks.astype(np.float64)))
 
 
-def shortlisted(rows: npt.NDArray[np.int64], ranks: npt.NDArray[np.float32], most: int) -> npt.NDArray[np.int64]:
-    """Indices, ascending, of the `most` best pairs of each row by rank fusion. rows: [p] ascending; ranks: [p,
-    models]."""
-    order = ordered(rows, fused(ranks))
+def shortlisted(
+    rows: npt.NDArray[np.int64], ranks: npt.NDArray[np.float32], most: int, fits: npt.NDArray[np.float64] | None = None
+) -> npt.NDArray[np.int64]:
+    """Indices, ascending, of the `most` best pairs of each row: fitting new items, then by rank fusion. rows: [p]
+    ascending; ranks: [p, models]; fits: [p]."""
+    first = fused(ranks)
+    if fits is not None:
+        first[np.isfinite(fits)] += np.float32(ranks.shape[1])
+    order = ordered(rows, first)
     place = np.arange(len(rows)) - np.searchsorted(rows, rows)
     return np.sort(order[place < most])
 

@@ -73,7 +73,9 @@ def fit_engine(
     }
     statistics = ItemStatistics.fit(train, catalogue, choices.half_life_days, choices.buckets, clock=clock)
     blend = Blend(choices.blend, choices.columns, choices.trees, choices.weights)
-    return Engine(members, statistics, catalogue, blend, choices.cutoff, choices.shortlist, just_after(train))
+    return Engine(
+        members, statistics, catalogue, blend, choices.cutoff, choices.shortlist, just_after(train), choices.new_every
+    )
 
 
 def fit_member(name: str, train: Histories, catalogue: Catalogue, config: ModelConfig, *, clock: bool) -> Recommender:

@@ -14,6 +14,7 @@ from nightreel.models.ranker.blend import FUSION, TREES, Blend
 from nightreel.models.registry import spec
 from nightreel.models.training.fit import Ready, Starting, WarmStart, fit_engine, fit_member
 from nightreel.models.training.fold_task import Task, TimeCut, limited
+from nightreel.models.training.new_item_places import places_kept
 from nightreel.models.training.one_standard_error import NEAR, PositionScores, simplest
 from nightreel.models.training.ranker_selection import (
     POPULARITY,
@@ -189,10 +190,13 @@ def choose_blend(
     steps = board.steps_of(name)
     kept = examples if steps.relearn or len(examples) < 2 else examples[:-1]
     blend = fit_ranker(name, kept, members, settings, validator.threads)
+    scored = replace(engines[-1], blend=rankers[-1][name]) if rankers and name in rankers[-1] else None
+    every = places_kept(scored, task.valid, settings.new_every, validator)
     final = base.model_copy(
         update={
             "blend": blend.kind,
             "columns": blend.columns,
+            "new_every": every,
             "trees": blend.model,
             "weights": blend.weights,
             "ranker": name,

@@ -32,6 +32,7 @@ class SelectedParams(BaseModel):
         relearn: Whether refit retrains the ranker with the newest events.
         cutoff: Candidates retrieved from each model.
         shortlist: Candidates of all models that are ranked.
+        new_every: Every so-many-th place of a list is kept for a new item that fits; 0 for none.
         half_life_days: Half-lives of the popularity trends, in days.
         buckets: Points in time at which they are stored.
         encoder: Content vectors in use: `base`, `finetuned` or `fused`.
@@ -51,6 +52,7 @@ class SelectedParams(BaseModel):
     relearn: bool = False
     cutoff: int
     shortlist: int = NO_SHORTLIST
+    new_every: int = 0
     half_life_days: tuple[float, ...]
     buckets: int
     encoder: Literal["base", "finetuned", "fused"]
