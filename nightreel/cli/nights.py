@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,6 +26,8 @@ SIGNS = {
     "dry run": "· dry run",
     "running": "… running",
 }
+PAGE, METRICS = "status.html", "status.prom"
+TERMINAL_NIGHTS, PAGE_NIGHTS = 7, 60
 LONGEST = 300  # characters of a reason; --json has all
 Most = Annotated[int, typer.Option("--most", min=1, max=1000, metavar="N", help="Number of nights to list.")]
 
@@ -48,13 +51,20 @@ def nights(most: Most = 14, as_json: AsJson = False) -> None:
     return _print_nights(found, "Nights, in UTC")
 
 
-def status(as_json: AsJson = False) -> None:
+def status(
+    show: Annotated[bool, typer.Option("--open", help="Open it as a page in a browser.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Show what is live and how old it is, the last nights, the next one, and what is wrong; exit code 1 if it is
     urgent."""
     from nightreel.orchestration import project
 
-    found = _look(project.find())
-    if as_json:
+    home = project.find()
+    found = _look(home, PAGE_NIGHTS if show else TERMINAL_NIGHTS)
+    if show:
+        _keep(found, home.state)
+        typer.launch((home.state / PAGE).as_uri())
+    elif as_json:
         print_json(found.as_json())
     else:
         _print_status(found)
@@ -67,7 +77,7 @@ def watch(
     once: Annotated[bool, typer.Option("--once", help="Look once, for cron; exit code 1 for a problem.")] = False,
 ) -> None:
     """Send a notification (NIGHTREEL_NOTIFY) when a night fails, is held back, missed or stuck, when the live version
-    is old, and when all is right again."""
+    is old, and when all is right again. Keeps status.html and status.prom (metrics) in the state directory."""
     from nightreel.monitoring import notifications
     from nightreel.orchestration import project
 
@@ -81,7 +91,8 @@ def watch(
         )
     before: set[str] = set()
     while True:
-        found = _look(home)
+        found = _look(home, PAGE_NIGHTS)
+        _keep(found, home.state)
         urgent = [alert for alert in found.alerts if alert.urgent]
         for line in notifications.tell(home.state, urgent, tuple(notifications.TITLES)):
             typer.echo(line, err=True)
@@ -94,7 +105,20 @@ def watch(
         time.sleep(every)
 
 
-def _look(home: Project) -> PipelineStatus:
+def _keep(found: PipelineStatus, state: Path) -> None:
+    """Write the page and the metrics, which no problem depends on: a full disk is told by the notification."""
+    from nightreel.monitoring import gauges
+    from nightreel.report import document
+    from nightreel.report.nights import status_page
+
+    try:
+        document.write(status_page.page(found), state / PAGE)
+        gauges.write(found, state / METRICS)
+    except OSError as error:
+        typer.secho(f"{state}: the page of the status can't be written ({error.strerror}).", fg="yellow", err=True)
+
+
+def _look(home: Project, most: int) -> PipelineStatus:
     """The status, with the plan of the running `nightreel up` or of PREFECT_API_URL, if it answers."""
     from nightreel.cli.environment import variables
     from nightreel.monitoring import expected, history
@@ -113,7 +137,7 @@ def _look(home: Project) -> PipelineStatus:
             past = history.nights(home.state, 50)
             expected.remember(home.state, plan.coming, paused=plan.paused, nights=past, now=time.time())
     settings = load(home.root / "params.yaml")
-    return take(home.state, os.environ.get("NIGHTREEL_STORE"), channel_of(home), settings.watch)
+    return take(home.state, os.environ.get("NIGHTREEL_STORE"), channel_of(home), settings.watch, most=most)
 
 
 def _print_status(found: PipelineStatus) -> None:
@@ -126,7 +150,7 @@ def _print_status(found: PipelineStatus) -> None:
     if live is None:
         typer.echo(f"Live        nothing on channel {found.channel}")
     else:
-        age = "" if live.published is None else f", {_age(found.at - live.published)} old"
+        age = "" if live.published is None else f", {length(found.at - live.published)} old"
         typer.echo(
             f"Live        {live.version[:12]} ({live.label or 'published by hand'}) on channel {found.channel}{age}"
         )
@@ -151,7 +175,7 @@ def _print_nights(found: list[Night], title: str) -> None:
     """A line for each night, and its reason below, since a column for reasons would leave no room for the others."""
     typer.secho(title, bold=True)
     for night in found:
-        took = "" if night.ended is None else _age(night.ended - night.began)
+        took = "" if night.ended is None else length(night.ended - night.began)
         quality = f"{night.metric.split(' ')[0]} {night.quality[0]:.4f}" if night.quality else ""
         what = SIGNS.get(night.outcome, f"✗ {night.outcome}")
         version = (night.version or "")[:12]
@@ -162,17 +186,3 @@ def _print_nights(found: list[Night], title: str) -> None:
             typer.secho(
                 f"                  {where}{why if len(why) <= LONGEST else f'{why[: LONGEST - 1]}…'}", dim=True
             )
-
-
-def _age(seconds: float) -> str:
-    """A length of time in words.
-
-    Example:
-        >>> _age(75), _age(5400), _age(200_000)
-        ('1 min', '1.5 h', '2.3 days')
-    """
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 2 * 86_400 else f"{seconds / 86_400:.1f} days"

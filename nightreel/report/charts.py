@@ -39,7 +39,7 @@ def lines(series: Mapping[str, Sequence[Point]], x: str, y: str, *, from_zero: b
     picture = (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{text(f"{y} by {x}")}">{"".join(parts)}</svg>'
     )
-    keys = [tag("span", Markup(_key(n)), name, class_="key") for n, name in enumerate(drawn)]
+    keys = [tag("span", Markup(key(n)), name, class_="key") for n, name in enumerate(drawn)]
     return tag("figure", Markup(picture), tag("figcaption", *keys))
 
 
@@ -105,6 +105,6 @@ def _style(number: int) -> str:
     return f"c{number % COLOURS}" + (" dashed" if number >= COLOURS else "")
 
 
-def _key(number: int) -> str:
+def key(number: int) -> str:
     line = f'<line x1="1" x2="23" y1="6" y2="6" class="line {_style(number)}"/>'
     return f'<svg viewBox="0 0 24 12" width="24" height="12" aria-hidden="true">{line}</svg>'

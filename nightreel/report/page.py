@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-from nightreel.report.markup import Markup, anchor, tag, text
+from nightreel.report.document import document, write
 from nightreel.report.run_files import RunFacts, read_facts
 from nightreel.report.section_list import SECTIONS
 from nightreel.report.sections import decision
-from nightreel.report.style import css
-
-HEADING = re.compile("<h2>([^<]*)</h2>")
 
 
 def page(facts: RunFacts) -> str:
     """Return the whole document; sections without data are omitted."""
-    title = f"Nightreel run {facts.recipe[:12]}"
-    head = f"{facts.source.get('name') or 'Nightreel'}: nightly report"
+    heading = f"{facts.source.get('name') or 'Nightreel'}: nightly report"
     parts = [part(facts) for part in SECTIONS]
-    links = [tag("a", Markup(name), href=f"#{anchor(name)}") for part in parts for name in HEADING.findall(part)]
-    body = [
-        tag("header", tag("p", title, class_="kicker"), tag("h1", head), decision.verdict(facts)),
-        tag("nav", *links, aria_label="Sections") if links else "",
-        tag("main", *parts),
-    ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{text(title)}</title><style>{css()}</style></head><body>{''.join(body)}</body></html>\n"
-    )
+    return document(f"Nightreel run {facts.recipe[:12]}", heading, decision.verdict(facts), parts)
 
 
 def write_report(data: Path, state: Path, stages: tuple[str, ...]) -> Path:
@@ -45,10 +30,7 @@ def write_report(data: Path, state: Path, stages: tuple[str, ...]) -> Path:
     """
     facts = read_facts(data, state / "notes", stages)
     path = report_path(state, facts.recipe)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    working = path.with_name(f".{path.name}.partial")
-    working.write_text(page(facts), "utf-8")
-    working.rename(path)
+    write(page(facts), path)
     return path
 
 

@@ -80,6 +80,10 @@ svg .end{text-anchor:end}
 .bar{stroke:var(--ink);stroke-width:2}
 .dot{fill:var(--accent)}
 .mark{display:block}
+svg .sign{font-size:10px}
+svg .sign.good{fill:var(--good)}
+svg .sign.bad{fill:var(--bad);font-weight:700}
+.own{color:var(--accent)}
 .key{display:inline-flex;align-items:center;gap:.35rem;margin-right:1rem;font-size:.8rem;color:var(--ink)}
 .people{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,34rem),1fr));gap:1.25rem}
 .person{border:1px solid var(--rule);border-radius:8px;padding:1rem 1.25rem;background:var(--box);min-width:0;
