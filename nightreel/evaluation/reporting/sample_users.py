@@ -16,8 +16,8 @@ from nightreel.evaluation.reporting.word_clouds import Words
 from nightreel.evaluation.test_set import TestSet
 from nightreel.reader.explain.contributions import BEHAVIOUR, CONTENT, POPULAR
 from nightreel.reader.explain.reasons import Why
+from nightreel.reader.question import Question
 from nightreel.reader.reader import Reader
-from nightreel.reader.slate import Question
 
 SAMPLES = 20  # number of users
 SHOWN = 8  # events shown of a history, the newest first
