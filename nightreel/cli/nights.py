@@ -12,6 +12,7 @@ import typer
 from nightreel.cli.help_groups import OPERATE
 from nightreel.cli.options import AsJson
 from nightreel.cli.output import print_json
+from nightreel.durations import in_words
 
 if TYPE_CHECKING:
     from nightreel.monitoring.night import Night
@@ -126,7 +127,7 @@ def _print_status(found: PipelineStatus) -> None:
     if live is None:
         typer.echo(f"Live        nothing on channel {found.channel}")
     else:
-        age = "" if live.published is None else f", {_age(found.at - live.published)} old"
+        age = "" if live.published is None else f", {in_words(found.at - live.published)} old"
         typer.echo(
             f"Live        {live.version[:12]} ({live.label or 'published by hand'}) on channel {found.channel}{age}"
         )
@@ -151,7 +152,7 @@ def _print_nights(found: list[Night], title: str) -> None:
     """A line for each night, and its reason below, since a column for reasons would leave no room for the others."""
     typer.secho(title, bold=True)
     for night in found:
-        took = "" if night.ended is None else _age(night.ended - night.began)
+        took = "" if night.ended is None else in_words(night.ended - night.began)
         quality = f"{night.metric.split(' ')[0]} {night.quality[0]:.4f}" if night.quality else ""
         what = SIGNS.get(night.outcome, f"✗ {night.outcome}")
         version = (night.version or "")[:12]
@@ -162,17 +163,3 @@ def _print_nights(found: list[Night], title: str) -> None:
             typer.secho(
                 f"                  {where}{why if len(why) <= LONGEST else f'{why[: LONGEST - 1]}…'}", dim=True
             )
-
-
-def _age(seconds: float) -> str:
-    """A length of time in words.
-
-    Example:
-        >>> _age(75), _age(5400), _age(200_000)
-        ('1 min', '1.5 h', '2.3 days')
-    """
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 2 * 86_400 else f"{seconds / 86_400:.1f} days"
