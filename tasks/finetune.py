@@ -26,7 +26,16 @@ from nightreel.models.training.rating_selection import with_ratings
 from nightreel.models.training.training_examples import Validator, save
 from nightreel.models.training.warm_start import find, keep, started, warm_start_context
 from nightreel.settings import Settings, load
-from nightreel.stage import log_progress, peak_memory, read_json, stage_main, staged_output, write_json, write_rows
+from nightreel.stage import (
+    log_progress,
+    peak_memory,
+    progress_of,
+    read_json,
+    stage_main,
+    staged_output,
+    write_json,
+    write_rows,
+)
 
 OUT, WARM = Path("data/finetune"), Path("data/snapshot/warm")
 ITEMS, UNDERSTOOD = Path("data/validate/items.parquet"), Path("data/understand/items.parquet")
@@ -62,8 +71,13 @@ class FoldSummary:
 def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
     """Select models and ranker on a fold's validation part; write its candidate bundle and warm-start state. Reads its
     inputs from disk, so that it can run in a separate process. workers: for `ParallelFit`."""
+    with progress_of(fold):  # folds that train at the same time log by turns
+        return _train_fold(fold, encoder, out, workers)
+
+
+def _train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
     settings, data = load(), load_dataset()
-    log_progress(f"{fold}: selecting hyper-parameters on validation")
+    log_progress("selecting hyper-parameters on validation")
     base = initial_params(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
     task, vectors = fold_task(data, fold, settings.finetune), np.load(out / "vectors.npy", allow_pickle=False)
     catalogue, card = catalogue_of(data.items, vectors), read_json(Path("data/embed/embed.json"))
@@ -72,7 +86,7 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
     earlier = find(WARM / fold, night, catalogue, nights)
     chain = [*(cut.known for cut in task.time_cuts), data.positives(fold, LEARNED)]
     with ParallelFit(workers, catalogue, chain, clock=data.clock == "time") as ahead:
-        begin = partial(ahead.begin, then=partial(started, earlier, fold) if nights else lambda _: None)
+        begin = partial(ahead.begin, then=partial(started, earlier) if nights else lambda _: None)
         learned = select_models(task, catalogue, settings.finetune, base, judge_of(data), begin, ahead.ready)
         if nights:
             keep(out / "warm" / fold, night, learned.inner, learned.choices, earlier)
