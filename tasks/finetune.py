@@ -71,13 +71,7 @@ class FoldSummary:
 def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
     """Select models and ranker on a fold's validation part; write its candidate bundle and warm-start state. Reads its
     inputs from disk, so that it can run in a separate process. workers: for `ParallelFit`."""
-    with progress_of(fold):  # folds that train at the same time log by turns
-        return _train_fold(fold, encoder, out, workers)
-
-
-def _train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
     settings, data = load(), load_dataset()
-    log_progress("selecting hyper-parameters on validation")
     base = initial_params(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
     task, vectors = fold_task(data, fold, settings.finetune), np.load(out / "vectors.npy", allow_pickle=False)
     catalogue, card = catalogue_of(data.items, vectors), read_json(Path("data/embed/embed.json"))
@@ -85,7 +79,9 @@ def _train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary
     nights = settings.finetune.warm_nights
     earlier = find(WARM / fold, night, catalogue, nights)
     chain = [*(cut.known for cut in task.time_cuts), data.positives(fold, LEARNED)]
-    with ParallelFit(workers, catalogue, chain, clock=data.clock == "time") as ahead:
+    # Folds that train at the same time log by turns, so each line names its own.
+    with progress_of(fold), ParallelFit(workers, catalogue, chain, clock=data.clock == "time") as ahead:
+        log_progress("selecting hyper-parameters on validation")
         begin = partial(ahead.begin, then=partial(started, earlier) if nights else lambda _: None)
         learned = select_models(task, catalogue, settings.finetune, base, judge_of(data), begin, ahead.ready)
         if nights:
@@ -94,6 +90,7 @@ def _train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary
         protocol, shipped = next(name for name, of in data.protocols.items() if fold in of), fold == gate_fold(data)
         folder = out / ("candidate" if shipped else f"candidates/{fold}")
         config = bundle_config(protocol, data, settings)
+        log_progress("training the models on the validation events, too, and writing the candidate")
         rehearse(data, fold, learned.choices, vectors, config, folder, start=learned.engine, ready=ahead.ready)
     if shipped:
         learned.choices.write(out)
