@@ -70,7 +70,8 @@ class FoldSummary:
 
 def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
     """Select models and ranker on a fold's validation part; write its candidate bundle and warm-start state. Reads its
-    inputs from disk, so that it can run in a separate process. workers: for `ParallelFit`."""
+    inputs from disk, so that it can run in a separate process, and its log lines name the fold. workers: for
+    `ParallelFit`."""
     settings, data = load(), load_dataset()
     base = initial_params(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
     task, vectors = fold_task(data, fold, settings.finetune), np.load(out / "vectors.npy", allow_pickle=False)
@@ -79,7 +80,6 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
     nights = settings.finetune.warm_nights
     earlier = find(WARM / fold, night, catalogue, nights)
     chain = [*(cut.known for cut in task.time_cuts), data.positives(fold, LEARNED)]
-    # Folds that train at the same time log by turns, so each line names its own.
     with progress_of(fold), ParallelFit(workers, catalogue, chain, clock=data.clock == "time") as ahead:
         log_progress("selecting hyper-parameters on validation")
         begin = partial(ahead.begin, then=partial(started, earlier) if nights else lambda _: None)
@@ -147,7 +147,6 @@ def main() -> float:
     threads = judge_of(data).threads if data.events.num_rows >= WORTH_A_PROCESS else 1
     at_once = min(threads, len(folds), MOST_AT_ONCE)
     workers = threads // at_once - 1
-    log_progress("training the encoder, the models and the ranker")
     with staged_output(OUT) as out:
         summaries, beside = train_apart(folds, out, at_once, workers) if at_once > 1 else train(folds, out, workers)
         scores = [{"fold": f, "model": m, "ndcg@10": s} for f, one in summaries.items() for m, s in one.scores.items()]
