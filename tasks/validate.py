@@ -140,13 +140,15 @@ def _write(folder: Path, clean: Clean, events: pa.Table, choice: ProtocolChoice)
 
 def _log(accounts: list[Account], warnings: list[str], facts: dict[str, Any]) -> None:
     for account in accounts:
+        if not account.rows_in:  # the source has no such table
+            continue
         log_progress(
             f"{account.table}: {account.rows_in:,} rows in = {account.clean:,} clean + {account.quarantined:,} "
             f"quarantined + {account.erased:,} erased"
         )
     for warning in warnings:
         log_progress(f"warning: {warning}")
-    log_progress(f"test users by protocol: {facts['test_users']}; the gate uses {facts['gate']}")
+    log_progress(f"test users by split protocol: {facts['test_users']}; the gate uses {facts['gate']}")
 
 
 if __name__ == "__main__":
