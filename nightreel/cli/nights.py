@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +29,7 @@ SIGNS = {
     "running": "… running",
 }
 LONGEST = 300  # characters of a reason; --json has all
+BELOW = " " * 18  # what belongs to a night stands below its outcome
 Most = Annotated[int, typer.Option("--most", min=1, max=1000, metavar="N", help="Number of nights to list.")]
 
 
@@ -150,9 +153,11 @@ def _print_status(found: PipelineStatus) -> None:
 
 def _print_nights(found: list[Night], title: str) -> None:
     """A line for each night, and its reason below, since a column for reasons would leave no room for the others."""
+    width = max(shutil.get_terminal_size().columns, 60)
     typer.secho(title, bold=True)
+    typer.secho(f"{'began':<16}  {'result':<12} {'version':<12}  {'quality':<14}  {'took':<8} started by", dim=True)
     for night in found:
-        took = "" if night.ended is None else in_words(night.ended - night.began)
+        took = in_words((night.ended or time.time()) - night.began)
         quality = f"{night.metric.split(' ')[0]} {night.quality[0]:.4f}" if night.quality else ""
         what = SIGNS.get(night.outcome, f"✗ {night.outcome}")
         version = (night.version or "")[:12]
@@ -160,6 +165,5 @@ def _print_nights(found: list[Night], title: str) -> None:
         where = f"at {night.failed_stage}: " if night.failed_stage else ""
         why = " ".join(night.reason.split())
         if why:
-            typer.secho(
-                f"                  {where}{why if len(why) <= LONGEST else f'{why[: LONGEST - 1]}…'}", dim=True
-            )
+            told = f"{where}{why if len(why) <= LONGEST else f'{why[: LONGEST - 1]}…'}"
+            typer.secho(textwrap.fill(told, width, initial_indent=BELOW, subsequent_indent=BELOW), dim=True)
