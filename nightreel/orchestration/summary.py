@@ -129,11 +129,20 @@ def _metrics(intervals: Row) -> tuple[Row, ...]:
 
 def _ratings(report: Row, protocol: str) -> tuple[Row, ...]:
     models = report.get("ratings", {}).get(protocol, {}).get("models", {})
+    if not models:
+        return ()
+    from nightreel.models.factorization.rating_model import SHOWN  # numpy is not needed otherwise
+
     rows = []
     for model, found in models.items():
         rmse, mae = found["rmse"], found["mae"]["point"]
         rows.append(
-            {"predicted by": model, "RMSE": rmse["point"], "95%": f"{rmse['low']:.3f}–{rmse['high']:.3f}", "MAE": mae}
+            {
+                "predicted by": SHOWN[model],
+                "RMSE": rmse["point"],
+                "95%": f"{rmse['low']:.3f}–{rmse['high']:.3f}",
+                "MAE": mae,
+            }
         )
     return tuple(sorted(rows, key=lambda row: float(row["RMSE"])))
 
