@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from nightreel.data.dataset import Dataset
-from nightreel.data.histories import FloatArray, IntArray, ItemArray
+from nightreel.data.histories import FloatArray, Histories, IntArray, ItemArray
 from nightreel.evaluation.champion import Comparison
 from nightreel.evaluation.reporting.feature_contributions import lifted
 from nightreel.evaluation.reporting.word_clouds import Words
@@ -66,7 +66,8 @@ def samples(
             "words": {"history": words.cloud(past.tolist()), "challenger": words.cloud(items.tolist())},
         }
         if readers:
-            sample |= _why(readers[fold], trial, inside, items, titles)
+            known = readers[fold].users.histories.take(data.bundle_rows[trial.users[[inside]]])
+            sample |= _why(readers[fold], known, trial, inside, items, titles)
         if comparison is not None:
             sample["champion_ndcg"] = float(comparison.champion[at])
             if comparison.lists is not None:
@@ -77,12 +78,12 @@ def samples(
     return found
 
 
-def _why(reader: Reader, trial: TestSet, row: int, items: IntArray, titles: Sequence[str]) -> Sample:
-    """Explanations. why: of each item the strongest reason, and the votes by kind of signal; lifted, evidence: of the
-    first item."""
+def _why(reader: Reader, known: Histories, trial: TestSet, row: int, items: IntArray, titles: Sequence[str]) -> Sample:
+    """Explanations. known: the test set's history, one row, with how the items were liked; why: of each item the
+    strongest reason, and the votes by kind of signal; lifted, evidence: of the first item."""
     at = np.array([row])
     question = Question(
-        past=reader.users.histories.take(trial.users[at]),  # the test set's events, and how they were liked
+        past=known,
         exclude=None if trial.exclude is None else trial.exclude.take(at),
         moments=trial.moments[at],
     )
