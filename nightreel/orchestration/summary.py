@@ -113,7 +113,8 @@ def summarise(project: Project, outcomes: Sequence[Outcome], k: int, began: floa
 
 
 def _rows(report: Row) -> tuple[Row, ...]:
-    return tuple({"table": t, **{c: found[c] for c in COUNTS}} for t, found in report.get("tables", {}).items())
+    tables = ((name, found) for name, found in report.get("tables", {}).items() if found["in"])
+    return tuple({"table": name, **{part: found[part] for part in COUNTS}} for name, found in tables)
 
 
 def _metrics(intervals: Row) -> tuple[Row, ...]:
