@@ -90,7 +90,8 @@ def _why(reader: Reader, known: Histories, trial: TestSet, row: int, items: IntA
     standing = reader.standing()
     why = Why.of(reader, question, items, (standing.out, standing.hidden))
     shares = np.column_stack([why.votes.of_kind(kind) for kind in (BEHAVIOUR, CONTENT, POPULAR)])
-    first = [why.reasons(n)[0].text if why.votes.ranked[n] else "popular: added to fill the list" for n in range(len(items))]
+    ranked = why.votes.ranked
+    first = [why.reasons(n)[0].text if ranked[n] else "popular: added to fill the list" for n in range(len(items))]
     return {
         "why": [[text, [round(float(share), 3) for share in row]] for text, row in zip(first, shares, strict=True)],
         "lifted": lifted(reader.engine, question, items[:1], standing.out)[0] if len(items) else [],

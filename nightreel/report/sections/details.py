@@ -94,8 +94,8 @@ def long_tail(facts: RunFacts) -> Markup:
         lines(tails, "share of the catalogue, most recommended first", "share of all recommendations"),
     )
     explained = caption(
-        "Coverage: share of the catalogue that is in any list. Gini: 0 if every item is recommended equally often, 1 if "
-        "a single item takes every place. Novelty: how few users know the items; one bit more: half as many. "
+        "Coverage: share of the catalogue that is in any list. Gini: 0 if every item is recommended equally often, 1 "
+        "if a single item takes every place. Novelty: how few users know the items; one bit more: half as many. "
         "Diversity: mean distance between two items of a list, 0 to 1. Serendipity: share of the ten places with a "
         "relevant item that is not in the popularity list. Popularity lift: how much more popular the lists are than "
         "the users' histories. Miscalibration: divergence of a list's genres from the history's; 0 is perfectly "
