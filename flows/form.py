@@ -57,8 +57,9 @@ class Box(BaseModel):
             field.update(*kinds)
             if field.get("default", ...) is None:
                 del field["default"]
+            field["description"] = " ".join(field["description"].split())
             if name in now:
-                field["description"] = f"{field['description']} Default (params.yaml): `{_brief(now[name])}`."
+                field["description"] += f" Default (params.yaml): `{_brief(now[name])}`."
         return schema
 
 

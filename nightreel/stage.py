@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from nightreel import checkout, loopback, private_files
 from nightreel.errors import TemporaryError, UserError, naming_a_full_disk, not_permitted
 
 TEMPORARY = 75  # EX_TEMPFAIL of sysexits.h
+_subject: ContextVar[str] = ContextVar("subject", default="")
 
 
 def stage_main(main: Callable[[], float | None]) -> None:
@@ -91,7 +93,17 @@ def _leave(message: str, error: Exception, code: int = 1) -> None:
 
 def log_progress(message: str) -> None:
     """Print a line of progress; flushed, because the flow streams it."""
-    print(message, flush=True)
+    print(f"{_subject.get()}{message}", flush=True)
+
+
+@contextmanager
+def progress_of(subject: str) -> Iterator[None]:
+    """Begin each line of progress in the block with what it is about, such as one of several folds."""
+    before = _subject.set(f"{subject}: ")
+    try:
+        yield
+    finally:
+        _subject.reset(before)
 
 
 def state_directory() -> Path:

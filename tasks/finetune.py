@@ -26,7 +26,16 @@ from nightreel.models.training.rating_selection import with_ratings
 from nightreel.models.training.training_examples import Validator, save
 from nightreel.models.training.warm_start import find, keep, started, warm_start_context
 from nightreel.settings import Settings, load
-from nightreel.stage import log_progress, peak_memory, read_json, stage_main, staged_output, write_json, write_rows
+from nightreel.stage import (
+    log_progress,
+    peak_memory,
+    progress_of,
+    read_json,
+    stage_main,
+    staged_output,
+    write_json,
+    write_rows,
+)
 
 OUT, WARM = Path("data/finetune"), Path("data/snapshot/warm")
 ITEMS, UNDERSTOOD = Path("data/validate/items.parquet"), Path("data/understand/items.parquet")
@@ -61,9 +70,9 @@ class FoldSummary:
 
 def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
     """Select models and ranker on a fold's validation part; write its candidate bundle and warm-start state. Reads its
-    inputs from disk, so that it can run in a separate process. workers: for `ParallelFit`."""
+    inputs from disk, so that it can run in a separate process, and its log lines name the fold. workers: for
+    `ParallelFit`."""
     settings, data = load(), load_dataset()
-    log_progress(f"{fold}: selecting hyper-parameters on validation")
     base = initial_params(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
     task, vectors = fold_task(data, fold, settings.finetune), np.load(out / "vectors.npy", allow_pickle=False)
     catalogue, card = catalogue_of(data.items, vectors), read_json(Path("data/embed/embed.json"))
@@ -71,8 +80,9 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
     nights = settings.finetune.warm_nights
     earlier = find(WARM / fold, night, catalogue, nights)
     chain = [*(cut.known for cut in task.time_cuts), data.positives(fold, LEARNED)]
-    with ParallelFit(workers, catalogue, chain, clock=data.clock == "time") as ahead:
-        begin = partial(ahead.begin, then=partial(started, earlier, fold) if nights else lambda _: None)
+    with progress_of(fold), ParallelFit(workers, catalogue, chain, clock=data.clock == "time") as ahead:
+        log_progress("selecting hyper-parameters on validation")
+        begin = partial(ahead.begin, then=partial(started, earlier) if nights else lambda _: None)
         learned = select_models(task, catalogue, settings.finetune, base, judge_of(data), begin, ahead.ready)
         if nights:
             keep(out / "warm" / fold, night, learned.inner, learned.choices, earlier)
@@ -80,6 +90,7 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
         protocol, shipped = next(name for name, of in data.protocols.items() if fold in of), fold == gate_fold(data)
         folder = out / ("candidate" if shipped else f"candidates/{fold}")
         config = bundle_config(protocol, data, settings)
+        log_progress("training the models on the validation events, too, and writing the candidate")
         rehearse(data, fold, learned.choices, vectors, config, folder, start=learned.engine, ready=ahead.ready)
     if shipped:
         learned.choices.write(out)
@@ -136,7 +147,6 @@ def main() -> float:
     threads = judge_of(data).threads if data.events.num_rows >= WORTH_A_PROCESS else 1
     at_once = min(threads, len(folds), MOST_AT_ONCE)
     workers = threads // at_once - 1
-    log_progress("training the encoder, the models and the ranker")
     with staged_output(OUT) as out:
         summaries, beside = train_apart(folds, out, at_once, workers) if at_once > 1 else train(folds, out, workers)
         scores = [{"fold": f, "model": m, "ndcg@10": s} for f, one in summaries.items() for m, s in one.scores.items()]

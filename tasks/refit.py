@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 from nightreel.bundle import editorial_rules
 from nightreel.bundle.assembly import refit
 from nightreel.bundle.footprint import memory_mb, size_mb
+from nightreel.data import hidden_tonight
 from nightreel.data.dataset import Dataset, load_dataset
 from nightreel.evaluation.gate.refit_gates import Gated, gates, latency, too_costly
 from nightreel.evaluation.gate.release_candidates import Shipment, shipments
-from nightreel.evaluation.showable_today import hidden_today
 from nightreel.reader.interests import write_keywords
 from nightreel.reader.precompute import precompute
 from nightreel.reader.reader import Reader
@@ -69,7 +69,7 @@ def build(bundle: Path, data: Dataset, shipment: Shipment, base: Path | None) ->
 
 def judged(limit: Refit, data: Dataset, bundle: Path, shipment: Shipment) -> Gated:
     """Apply the gates to a bundle. Figures that depend on the machine are saved outside DVC."""
-    result = gates(limit, data, bundle, shipment.before, hidden_today(SNAPSHOT))
+    result = gates(limit, data, bundle, shipment.before, hidden_tonight.read(SNAPSHOT))
     reader = Reader.open_bundle(bundle, check=False)
     spent, size, memory = latency(reader, data), size_mb(bundle), memory_mb(bundle)
     save_run_note("refit", {"latency_ms": spent, "memory_mb": memory})

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from nightreel.data import split_protocols
+from nightreel.data import hidden_tonight, split_protocols
 from nightreel.data.contract.schema import DERIVED
 from nightreel.data.log_end import data_end
 from nightreel.data.quality import feedback_labels, report, showable_items
@@ -42,7 +42,7 @@ def main() -> None:
     source = snapshot.source
     clean = clean_tables(snapshot, settings.duplicate_window_s, read_json(SNAPSHOT / "forgotten.json")["users"])
     known = read_json(SNAPSHOT / "known.json")["rows"]
-    hidden = read_json(SNAPSHOT / "today.json")["hidden"]
+    hidden = hidden_tonight.read(SNAPSHOT)
     with _kept_on_failure(clean, source["notes"]):
         require_some_left(clean.quarantine)
         require_acceptable(clean.accounts, clean.row_outcomes, known, settings.quarantine_share, settings.part_rows)
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _write_outputs(
-    clean: Clean, settings: Validate, source: dict[str, Any], known: dict[str, Any] | None, hidden: list[str]
+    clean: Clean, settings: Validate, source: dict[str, Any], known: dict[str, Any] | None, hidden: frozenset[str]
 ) -> None:
     """Label and split the clean events, and write everything."""
     events = feedback_labels.label(clean.events, settings)
@@ -140,13 +140,15 @@ def _write(folder: Path, clean: Clean, events: pa.Table, choice: ProtocolChoice)
 
 def _log(accounts: list[Account], warnings: list[str], facts: dict[str, Any]) -> None:
     for account in accounts:
+        if not account.rows_in:  # the source has no such table
+            continue
         log_progress(
             f"{account.table}: {account.rows_in:,} rows in = {account.clean:,} clean + {account.quarantined:,} "
             f"quarantined + {account.erased:,} erased"
         )
     for warning in warnings:
         log_progress(f"warning: {warning}")
-    log_progress(f"test users by protocol: {facts['test_users']}; the gate uses {facts['gate']}")
+    log_progress(f"test users by split protocol: {facts['test_users']}; the gate uses {facts['gate']}")
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def _hold(
     channel, now = pinned.channel, pinned.now()
     together = serving_together(store, channel)
     if channel not in together:
-        log_progress(f"{counts}: channel {channel} has no version yet, so they take effect with the first one")
+        log_progress(f"{counts}, to be left out of the first version of channel {channel}")
     for name in together:
         done, effect = hold(store, name, tonight, now, of_this_run())
         if tonight.erased:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from bisect import bisect_right
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -104,6 +104,11 @@ class ItemTable:
             form = comparable_id(item_id)
             row = self._index.get(form, self._forms.get(form))
         return row
+
+    def rows_of(self, ids: Iterable[str]) -> list[int]:
+        """Rows of the known ids, each once, in order."""
+        found = map(self.index_of, ids)
+        return list(dict.fromkeys(row for row in found if row is not None))
 
     def require(self, name: str, hidden: Mask | None = None) -> int:
         """Find an item by id, or by exact title if it is unique.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +15,7 @@ import typer
 from nightreel.cli.help_groups import OPERATE
 from nightreel.cli.options import AsJson
 from nightreel.cli.output import print_json
+from nightreel.durations import in_words
 
 if TYPE_CHECKING:
     from nightreel.monitoring.night import Night
@@ -29,6 +32,7 @@ SIGNS = {
 PAGE, METRICS = "status.html", "status.prom"
 TERMINAL_NIGHTS, PAGE_NIGHTS = 7, 60
 LONGEST = 300  # characters of a reason; --json has all
+BELOW = " " * 18  # what belongs to a night stands below its outcome
 Most = Annotated[int, typer.Option("--most", min=1, max=1000, metavar="N", help="Number of nights to list.")]
 
 
@@ -150,7 +154,7 @@ def _print_status(found: PipelineStatus) -> None:
     if live is None:
         typer.echo(f"Live        nothing on channel {found.channel}")
     else:
-        age = "" if live.published is None else f", {length(found.at - live.published)} old"
+        age = "" if live.published is None else f", {in_words(found.at - live.published)} old"
         typer.echo(
             f"Live        {live.version[:12]} ({live.label or 'published by hand'}) on channel {found.channel}{age}"
         )
@@ -173,9 +177,11 @@ def _print_status(found: PipelineStatus) -> None:
 
 def _print_nights(found: list[Night], title: str) -> None:
     """A line for each night, and its reason below, since a column for reasons would leave no room for the others."""
+    width = max(shutil.get_terminal_size().columns, 60)
     typer.secho(title, bold=True)
+    typer.secho(f"{'began':<16}  {'result':<12} {'version':<12}  {'quality':<14}  {'took':<8} started by", dim=True)
     for night in found:
-        took = "" if night.ended is None else length(night.ended - night.began)
+        took = in_words((night.ended or time.time()) - night.began)
         quality = f"{night.metric.split(' ')[0]} {night.quality[0]:.4f}" if night.quality else ""
         what = SIGNS.get(night.outcome, f"✗ {night.outcome}")
         version = (night.version or "")[:12]
@@ -183,6 +189,5 @@ def _print_nights(found: list[Night], title: str) -> None:
         where = f"at {night.failed_stage}: " if night.failed_stage else ""
         why = " ".join(night.reason.split())
         if why:
-            typer.secho(
-                f"                  {where}{why if len(why) <= LONGEST else f'{why[: LONGEST - 1]}…'}", dim=True
-            )
+            told = f"{where}{why if len(why) <= LONGEST else f'{why[: LONGEST - 1]}…'}"
+            typer.secho(textwrap.fill(told, width, initial_indent=BELOW, subsequent_indent=BELOW), dim=True)

@@ -78,20 +78,19 @@ def run(options: RunOptions) -> None:
     if options.as_json:
         sys.stdout.write(json.dumps(summary.as_json(), indent=1, ensure_ascii=False) + "\n")
     else:
-        screen.summary(summary, next_steps(summary, here))
+        screen.summary(summary, next_steps(summary, copied=here.root != home.root))
 
 
-def next_steps(summary: RunSummary, here: Project) -> dict[str, str]:
-    """Useful next commands, with the sample user filled in → what each one shows."""
+def next_steps(summary: RunSummary, *, copied: bool) -> dict[str, str]:
+    """Useful next commands, with the sample user filled in → what each one shows. copied: whether the run took place in
+    a copy of the checkout, whose metrics DVC does not compare here."""
     user = summary.sample.user if summary.sample and not summary.sample.pseudonym else "USER"
     return {
         f"nightreel recommend {user}": "recommendations for a user, from the published version",
         "nightreel report": "path of the run's report: verdict, slices, sample users, cost",
         "nightreel versions": "published versions, and which one is live",
         "nightreel up": "schedule, form, run pages and MLflow in a browser",
-        "dvc metrics diff": "metrics against the last commit (curves: dvc plots show)",
-        f"{Path(os.path.relpath(here.root)) / 'data' / 'evaluate' / 'verdict.json'}": "the gate's rules and intervals",
-    }
+    } | ({} if copied else {"dvc metrics diff": "metrics against the last commit (curves: dvc plots show)"})
 
 
 def _flow(

@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from nightreel.durations import in_words
 from nightreel.orchestration.dvc.stage_run import Outcome
 from nightreel.orchestration.summary import Row, RunSummary, SampleUser
 
@@ -60,7 +61,7 @@ class TerminalView:
         parts += [_steps(next_steps)]
         for part in parts:
             self.console.print(Padding(part, (1, 0, 0, 2), expand=False), highlight=False)
-        self.console.print(f"\n  [dim]{time.monotonic() - self.began:.0f} s in total[/]", highlight=False)
+        self.console.print(f"\n  [dim]{in_words(time.monotonic() - self.began)} in total[/]", highlight=False)
 
 
 def _beyond(name: str, value: float) -> str:
@@ -71,8 +72,6 @@ def _beyond(name: str, value: float) -> str:
 
 def _steps(steps: dict[str, str]) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False, style="dim")
-    for _ in range(2):
-        table.add_column(overflow="fold")  # a long path is shown whole
     for command, shows in steps.items():
         table.add_row(command, shows)
     return table
@@ -87,7 +86,7 @@ def _sample(sample: SampleUser) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title_style="bold")
     table.add_column("#", justify="right")
     table.add_column("title", overflow="fold")
-    table.add_column("item", style="dim", overflow="fold")
+    table.add_column("item id", style="dim", overflow="fold")
     for row in sample.recommendations:
         table.add_row(str(row["rank"]), Text(row["title"]), Text(row["item_id"]))
     liked = f", who last liked {'; '.join(sample.history)}" if sample.history else ""

@@ -25,6 +25,11 @@ def keep(folder: Path, moment: float) -> None:
         write_json(path, today(folder / "items.parquet", moment))
 
 
+def read(folder: Path) -> frozenset[str]:
+    """Ids of the items that may not be shown at the time of the run. folder: of snapshot."""
+    return frozenset(read_json(folder / FILE)["hidden"])
+
+
 def _holds(today: dict[str, Any], moment: float) -> bool:
     """Whether the content is also valid at a time, epoch seconds."""
     since, until = today["since"], today["until"]

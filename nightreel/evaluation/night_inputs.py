@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nightreel.data import hidden_tonight
 from nightreel.data.dataset import Dataset, load_dataset, with_named
 from nightreel.evaluation.beyond_accuracy import CatalogueFacts
 from nightreel.evaluation.champion import Champion, Unreadable, pinned_champion
-from nightreel.evaluation.rehearsals import rehearsed
-from nightreel.evaluation.showable_today import hidden_today
-from nightreel.evaluation.test_set import TestSet
+from nightreel.evaluation.list_checks import Hidden
+from nightreel.evaluation.test_set import TestSet, build_test_set
 from nightreel.reader.reader import Reader
 from nightreel.settings import Settings
 from nightreel.stage import read_json
@@ -52,14 +52,14 @@ class NightInputs:
     def read(cls, settings: Settings, store: Store) -> NightInputs:
         """From the working directory. Raises UserError for a file that is broken."""
         data = load_dataset(VALIDATE)
-        cuts, hidden = read_json(VALIDATE / "splits.json")["protocols"], hidden_today(SNAPSHOT)
+        cuts, hidden = read_json(VALIDATE / "splits.json")["protocols"], hidden_tonight.read(SNAPSHOT)
         names = [data.gate, *(name for name in data.protocols if name != data.gate)]
         pinned = read_json(SNAPSHOT / "champion.json")["digest"]
         return cls(
             settings=settings,
             data=data,
             named=with_named(data),
-            pairs={name: rehearsed(data, name, cuts[name]["cuts"], hidden, FINETUNE) for name in names},
+            pairs={name: _rehearsed(data, name, cuts[name]["cuts"], hidden) for name in names},
             hidden=hidden,
             vectors=np.load(FINETUNE / "vectors.npy", mmap_mode="r"),
             champion=pinned_champion(store, pinned) if pinned else None,
@@ -98,3 +98,24 @@ class NightInputs:
     def snapshot(self, name: str) -> Any:
         """A JSON file of snapshot's."""
         return read_json(SNAPSHOT / f"{name}.json")
+
+
+def _rehearsed(
+    data: Dataset, protocol: str, cuts: Sequence[Sequence[float]], hidden: Collection[str]
+) -> list[tuple[TestSet, Reader]]:
+    """Return each fold's test set and candidate bundle, the latest fold first, both without items hidden today.
+
+    Args:
+        data: The validated data.
+        protocol: One of its protocols.
+        cuts: (start of validation, start of test, end) of each fold in epoch seconds; empty if each user has their own.
+        hidden: Ids of items that may not be shown today.
+    """
+    gone = Hidden.of(data.item_ids, hidden).items
+    pairs: list[tuple[TestSet, Reader]] = []
+    for number, fold in enumerate(data.protocols[protocol]):
+        latest = protocol == data.gate and number == 0
+        bundle = FINETUNE / ("candidate" if latest else f"candidates/{fold}")
+        test_set = build_test_set(data, fold, cuts[number][1] if cuts else None, gone)
+        pairs.append((test_set, Reader.open_bundle(bundle).hiding(hidden)))
+    return pairs

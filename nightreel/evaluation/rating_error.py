@@ -15,7 +15,7 @@ from nightreel.data.dataset import Dataset
 from nightreel.data.histories import FloatArray, IntArray
 from nightreel.evaluation.metrics.bootstrap import interval, replicate_totals
 from nightreel.evaluation.model_scores import by_user
-from nightreel.models.factorization.rating_model import MODELS, Rated, RatingModel, RatingName
+from nightreel.models.factorization.rating_model import MODELS, SHOWN, Rated, RatingModel, RatingName
 
 KNOWN = ("train", "valid")
 FLOOR: RatingName = "biases"  # the baseline that the rating model must beat
@@ -103,12 +103,9 @@ def rating_lines(name: str, found: Mapping[str, Any]) -> str:
         f"rating prediction ({name}): {found['ratings']:,} ratings by {found['users']:,} users; RMSE, 95% interval, MAE"
     ]
     for model, each in found["models"].items():
-        error = each["rmse"]
-        rows.append(
-            f"  {model:<12}{error['point']:.4f}  {error['low']:.4f}–{error['high']:.4f}  {each['mae']['point']:.4f}"
-        )
-    difference = found["against"]
-    rows.append(
-        f"  RMSE against {FLOOR}: {difference['point']:+.4f} [{difference['low']:+.4f}, {difference['high']:+.4f}]"
-    )
+        error, mae = each["rmse"], each["mae"]["point"]
+        bounds = f"{error['low']:.4f}–{error['high']:.4f}"
+        rows.append(f"  {SHOWN[model]:<18}{error['point']:.4f}  {bounds}  {mae:.4f}")
+    against = "{point:+.4f} [{low:+.4f}, {high:+.4f}]".format_map(found["against"])
+    rows.append(f"  RMSE of the rating model minus that of its biases alone: {against}")
     return "\n".join(rows)

@@ -18,7 +18,7 @@ from nightreel.models.training.model_selection import initial_params, try_member
 from nightreel.models.training.one_standard_error import PositionScores, clearly_better
 from nightreel.models.training.training_examples import Validator
 from nightreel.settings import Finetune, Settings
-from nightreel.stage import read_json
+from nightreel.stage import progress_of, read_json
 
 LEAVE_LAST_OUT = "leave_last_out"
 CONTENT: Final = "content_knn"
@@ -67,5 +67,8 @@ def compare_content(
     data: Dataset, settings: Settings, judge: Validator, before: Vectors, after: Vectors
 ) -> ContentComparison:
     """Compare two sets of content vectors by `content_quality`."""
-    ours, theirs = (content_quality(data, vectors, settings, judge) for vectors in (after, before))
+    with progress_of("vectors before"):
+        theirs = content_quality(data, before, settings, judge)
+    with progress_of("vectors after"):
+        ours = content_quality(data, after, settings, judge)
     return ContentComparison(theirs.mean, ours.mean, clearly_better(ours, theirs))

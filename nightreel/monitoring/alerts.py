@@ -120,12 +120,14 @@ def _verb(night: Night) -> str:
 
 def _remedy(night: Night) -> str:
     if night.outcome in ("held", "rejected"):
-        return (
-            "The version published before stays live. `nightreel report` shows each rule and its figures; "
-            "evaluate.override in params.yaml takes a person's decision."
+        what = (
+            "`nightreel report` shows each rule and its figures; evaluate.override in params.yaml takes a person's "
+            "decision."
         )
-    if night.outcome == "empty":
-        return "The version published before stays live. `nightreel report` shows why; correct the source or the rules."
-    return (
-        "The version published before stays live. Correct it and run again (nightreel run): finished stages are kept."
-    )
+    elif night.outcome == "empty":
+        what = "`nightreel report` shows why; correct the source or the rules."
+    elif night.outcome == "stopped":
+        what = "Run it again: nightreel run."
+    else:
+        what = "Correct it and run again (nightreel run): finished stages are kept."
+    return f"What is served has not changed. {what}"

@@ -25,7 +25,7 @@ FILES = "files"
 VARIABLE = "NIGHTREEL_NIGHT"
 """Environment variable with the path of the running night's file, for its stages."""
 KEPT = 1000  # nights, of about 2 kB each
-KILLED = "Its process is gone: it was killed, or the machine was stopped. Finished stages are kept."
+KILLED = "its process is gone: it was killed, or the machine was stopped. Finished stages are kept."
 
 
 def begin(state: Path, trigger: Trigger, *, flow_run: str | None = None, began: float | None = None) -> Night:

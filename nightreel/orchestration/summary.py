@@ -113,7 +113,8 @@ def summarise(project: Project, outcomes: Sequence[Outcome], k: int, began: floa
 
 
 def _rows(report: Row) -> tuple[Row, ...]:
-    return tuple({"table": t, **{c: found[c] for c in COUNTS}} for t, found in report.get("tables", {}).items())
+    tables = ((name, found) for name, found in report.get("tables", {}).items() if found["in"])
+    return tuple({"table": name, **{part: found[part] for part in COUNTS}} for name, found in tables)
 
 
 def _metrics(intervals: Row) -> tuple[Row, ...]:
@@ -129,11 +130,20 @@ def _metrics(intervals: Row) -> tuple[Row, ...]:
 
 def _ratings(report: Row, protocol: str) -> tuple[Row, ...]:
     models = report.get("ratings", {}).get(protocol, {}).get("models", {})
+    if not models:
+        return ()
+    from nightreel.models.factorization.rating_model import SHOWN  # numpy is not needed otherwise
+
     rows = []
     for model, found in models.items():
         rmse, mae = found["rmse"], found["mae"]["point"]
         rows.append(
-            {"predicted by": model, "RMSE": rmse["point"], "95%": f"{rmse['low']:.3f}–{rmse['high']:.3f}", "MAE": mae}
+            {
+                "predicted by": SHOWN[model],
+                "RMSE": rmse["point"],
+                "95%": f"{rmse['low']:.3f}–{rmse['high']:.3f}",
+                "MAE": mae,
+            }
         )
     return tuple(sorted(rows, key=lambda row: float(row["RMSE"])))
 

@@ -27,7 +27,7 @@ from nightreel.data.histories import Histories
 from nightreel.errors import UserError
 from nightreel.reader.open_bundle import OpenBundle
 from nightreel.reader.options import PLAIN
-from nightreel.reader.queries import resolve_request
+from nightreel.reader.question import resolve_request
 from nightreel.reader.requests.faults import answering
 
 KEYWORDS, SEARCHES = "keywords.parquet", "searches.parquet"

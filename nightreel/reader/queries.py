@@ -1,103 +1,30 @@
-"""A reader's requests other than lists: explanations, similar items, search, scores."""
+"""A reader's answers other than lists: explanations, similar items, search, scores and ratings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from nightreel.bundle.clock import LAST_EVENT, STEP_S, Moment
 from nightreel.bundle.editorial_rules import InForce
 from nightreel.bundle.item_table import Mask
-from nightreel.data.contract.verdicts import code_of
 from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.errors import UserError
 from nightreel.models.top_k import top_items
 from nightreel.reader.explain.reasons import Why
 from nightreel.reader.open_bundle import OpenBundle
 from nightreel.reader.options import RequestOptions
+from nightreel.reader.question import Question
 from nightreel.reader.recommend import WAYS
 from nightreel.reader.requests import arguments
-from nightreel.reader.requests.recent_events import NOTHING, Recent
 from nightreel.reader.results import Evidence, Explanation, Reason, Similar
-from nightreel.reader.slate import PICKED, PROMOTED, Question, extended, indices, kept_out
+from nightreel.reader.slate import PICKED, PROMOTED, kept_out
 from nightreel.reader.visibility import Standing
 
 USE = 0.3  # increase of the most popular item's search score
-SAME_S = 60.0  # seconds within which two tellings of an event's time are of one event
 MEASURED = 5  # history items that an explanation leaves out, one at a time
-
-
-def resolve_request(
-    bundle: OpenBundle,
-    user: str | None,
-    history: Sequence[str] | None,
-    at: Moment,
-    exclude_seen: bool | None,
-    options: RequestOptions,
-    recent: Recent = NOTHING,
-) -> Question:
-    """Resolve a request for a user or a history, including recent events and this visit's likes; raises UserError for
-    a wrong type."""
-    arguments.moment("at", at, LAST_EVENT)
-    arguments.flag("exclude_seen", exclude_seen)
-    without = bundle.config["exclude_seen"] if exclude_seen is None else exclude_seen
-    liked, clock = indices(bundle.items, options.liked), bundle.clock
-    if history is not None:
-        if user is not None:
-            raise UserError("Give a user or a history, not both: a history replaces the user's own.")
-        ids = arguments.texts("history", history, ordered=True)
-        past = _given(clock.sitting([i for i in map(bundle.items.index_of, ids) if i is not None], at))
-        exclude, row = past if without else None, None
-    else:
-        number = int(bundle.users.rows([arguments.text("user", user)])[0]) if user is not None else len(bundle.users)
-        past = bundle.users.histories.row(number)
-        exclude = bundle.users.seen.row(number) if without else None
-        usual = at is None and without == bundle.config["exclude_seen"] and not liked
-        row = number if usual else None
-    arguments.of_type("recent", recent, Recent)
-    if recent.revision:
-        past, row = _with_recent(bundle, past, recent), None
-        if without:
-            exclude = _joined(exclude, indices(bundle.items, recent.seen))
-    moments = clock.moments(past, at)
-    if liked:
-        # Positions are relative to each user, so their end is only known from the user's own events.
-        past = extended(past, liked, 1.0, -1.0) if clock.ordered else extended(past, liked, STEP_S, clock.end(at))
-    past = past.not_liked(indices(bundle.items, (*options.skipped, *recent.disliked)))
-    return Question(past, exclude, moments, row)
-
-
-def _given(past: Histories) -> Histories:
-    """A history that a request names: its items count as liked."""
-    return replace(past, verdicts=np.full(len(past.items), code_of("like"), np.int8))
-
-
-def _with_recent(bundle: OpenBundle, past: Histories, recent: Recent) -> Histories:
-    """A history of one row with the recent likes behind it, but for those that it holds already: the version was made
-    after they were told."""
-    items, times = past[0]
-    latest = dict(zip(items.tolist(), times.tolist(), strict=True))
-    rows = [bundle.items.index_of(item) for item in recent.liked]
-    ordered = bundle.clock.ordered
-    new = [
-        (row, moment, code)
-        for row, moment, code in zip(rows, recent.times, recent.codes, strict=True)
-        if row is not None and not (row in latest and (ordered or latest[row] >= moment - SAME_S))
-    ]
-    last = float(times[-1]) if len(times) else 0.0
-    # Positions go on by one; times never go back, whatever clock told them.
-    more = [last + 1.0 + at if ordered else max(last, moment) for at, (_, moment, _) in enumerate(new)]
-    return past.followed_by([row for row, _, _ in new], more, [code for _, _, code in new])
-
-
-def _joined(exclude: Histories | None, items: list[int]) -> Histories:
-    """One row of items to leave out, with more of them."""
-    own = exclude.items.tolist() if exclude is not None else []
-    every = [*own, *items]
-    return Histories.from_rows([(every, [0.0] * len(every))])
 
 
 def explanation(
@@ -108,7 +35,7 @@ def explanation(
     item, ruled = bundle.items.require(name, standing.hidden), standing.ruled
     kept = kept_out(bundle.items, bundle.facets, options)
     past, left_out = _allowing(question.past, item), _left_out(bundle, question, item, standing)
-    if left_out is None and (past is not question.past or item in indices(bundle.items, options.skipped)):
+    if left_out is None and (past is not question.past or item in bundle.items.rows_of(options.skipped)):
         left_out = "disliked"
     left_out = left_out or ("filter" if kept[item] else None)
     # As for a list: what was hidden after the lists were precomputed is taken out of them.
@@ -231,3 +158,26 @@ def scores(
     row, place = np.nonzero(listed >= 0)
     result[row, listed[row, place]] = values[row, place]
     return result[:, items]
+
+
+def ratings(
+    bundle: OpenBundle, items: Sequence[str], user: str | None, given: Mapping[str, float] | None
+) -> list[float]:
+    """Predicted ratings; see Reader.rate."""
+    model = bundle.ratings
+    if model is None:
+        raise UserError("This version was trained without ratings and can't predict them. Use `score` to rank items.")
+    if given is not None and user is not None:
+        raise UserError("Give a user or ratings, not both: ratings replace the user's own.")
+    rows, row = _rows(bundle, items), len(bundle.users)
+    if given is not None:
+        arguments.of_type("ratings", given, Mapping)
+        given = {arguments.text("ratings", item): arguments.number(f"ratings[{item}]", given[item]) for item in given}
+        model, row = model.folded_in(_rows(bundle, given), np.array(list(given.values()), np.float64)), 0
+    elif user is not None:
+        row = int(bundle.users.rows([arguments.text("user", user)])[0])
+    return [float(value) for value in model.predict(np.full(len(rows), row), rows)]
+
+
+def _rows(bundle: OpenBundle, items: Iterable[str]) -> IntArray:
+    return np.array([bundle.items.require(item) for item in items], np.int64)

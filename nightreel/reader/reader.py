@@ -22,7 +22,7 @@ from nightreel.models.top_k import TopK
 from nightreel.reader import apply_withdrawals, queries, recommend
 from nightreel.reader.open_bundle import OpenBundle
 from nightreel.reader.options import PLAIN, RequestOptions
-from nightreel.reader.rating import predicted
+from nightreel.reader.question import resolve_request
 from nightreel.reader.requests import arguments, batches
 from nightreel.reader.requests.faults import answering
 from nightreel.reader.requests.recent_events import NOTHING, Recent
@@ -196,7 +196,7 @@ class Reader(OpenBundle):
             options = wishes
         arguments.of_type("options", options, RequestOptions)
         k, offset = arguments.whole("k", k, 1), arguments.whole("offset", offset, 0)
-        question = queries.resolve_request(self, user, history, at, exclude_seen, options, recent)
+        question = resolve_request(self, user, history, at, exclude_seen, options, recent)
         options = options.also_skipped(recent.disliked)
         return recommend.recommendations(self, question, k, options, reasons, self.standing(rights_at), offset)
 
@@ -242,7 +242,7 @@ class Reader(OpenBundle):
         """
         item = arguments.text("item", item)
         arguments.of_type("options", options, RequestOptions)
-        question = queries.resolve_request(self, user, history, at, exclude_seen, options, recent)
+        question = resolve_request(self, user, history, at, exclude_seen, options, recent)
         options = options.also_skipped(recent.disliked)
         return queries.explanation(self, question, item, options, self.standing(rights_at))
 
@@ -360,7 +360,7 @@ class Reader(OpenBundle):
             UserError: An item is unknown, the version was trained without ratings, or both a user and ratings are
                 given.
         """
-        return predicted(self, arguments.texts("items", items), user, ratings)
+        return queries.ratings(self, arguments.texts("items", items), user, ratings)
 
     @answering
     def similar(self, item_id: str, k: int, *, rights_at: float | None = None) -> list[Similar]:

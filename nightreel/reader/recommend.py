@@ -18,8 +18,9 @@ from nightreel.models.top_k import TopK
 from nightreel.reader.explain.reasons import Why
 from nightreel.reader.open_bundle import OpenBundle
 from nightreel.reader.options import MOST_REORDERED, PLAIN, RequestOptions
+from nightreel.reader.question import Question
 from nightreel.reader.results import LISTS, Reason, Recommendation
-from nightreel.reader.slate import PICKED, POOL, PROMOTED, Question, Slate, compose, kept_out
+from nightreel.reader.slate import PICKED, POOL, PROMOTED, Slate, compose, kept_out
 from nightreel.reader.visibility import Standing, permitted
 
 WAYS = {

@@ -12,8 +12,7 @@ from nightreel.bundle.editorial_rules import BOOST, BURY, InForce, LabelCap
 from nightreel.bundle.item_facets import Facets
 from nightreel.bundle.item_table import ItemTable, Mask
 from nightreel.data.contract.editorial_rules import comparable
-from nightreel.data.contract.verdicts import code_of
-from nightreel.data.histories import FloatArray, Histories, IntArray
+from nightreel.data.histories import FloatArray, IntArray
 from nightreel.reader.diversify import Cap, Chosen, choose, freshness
 from nightreel.reader.options import RequestOptions
 
@@ -21,23 +20,6 @@ POOL = 100  # minimum number of candidates from which options select a list
 HALF = 20.0  # rank at which relevance has fallen to a half
 LEAST_SPREAD = 1e-6  # of cosines: below it all items are equally similar
 PICKED, PROMOTED = "picked", "promoted"  # what moved an item to its place, other than the model
-
-
-@dataclass(frozen=True, eq=False)
-class Question:
-    """One request.
-
-    Attributes:
-        past: One history.
-        exclude: One row of items to leave out, or None.
-        moments: [1] time of the list.
-        row: The user's row if the precomputed list applies, else None.
-    """
-
-    past: Histories
-    exclude: Histories | None
-    moments: FloatArray
-    row: int | None = None
 
 
 NO_RULES = InForce(None, np.empty(0, np.int64), np.empty(0, np.int64), None, ())
@@ -54,12 +36,6 @@ class Slate:
     ways: tuple[str, ...]
 
 
-def indices(items: ItemTable, ids: Sequence[str]) -> list[int]:
-    """Rows of the known ids, each once, in order."""
-    found = [items.index_of(each) for each in ids]
-    return list(dict.fromkeys(i for i in found if i is not None))
-
-
 def kept_out(items: ItemTable, facets: Facets, options: RequestOptions) -> Mask:
     """[n] items that the options leave out of the list."""
     hidden = np.zeros(len(items), bool)
@@ -69,16 +45,8 @@ def kept_out(items: ItemTable, facets: Facets, options: RequestOptions) -> Mask:
             hidden |= ~facets.holding(facet, wanted)
     if options.audience_age is not None:
         hidden |= ~(facets.min_ages <= options.audience_age)
-    hidden[indices(items, (*options.exclude, *options.liked, *options.skipped))] = True
+    hidden[items.rows_of((*options.exclude, *options.liked, *options.skipped))] = True
     return hidden
-
-
-def extended(past: Histories, liked: Sequence[int], step: float, until: float) -> Histories:
-    """Append likes to a one-row history, `step` apart and after `until`: this visit is now, even if the last event was
-    long ago."""
-    last = max(float(past.times[-1]), until) if len(past.times) else until
-    more = last + step * np.arange(1, len(liked) + 1)
-    return past.followed_by(liked, more.tolist(), [code_of("like")] * len(liked))
 
 
 def compose(
@@ -109,8 +77,8 @@ def compose(
         ruled: Editorial rules in force; their pins come before the request's.
     """
     rules = ruled or NO_RULES
-    pinned = list(dict.fromkeys([*_open(rules.pinned, hidden), *_open(indices(table, options.pinned), hidden)]))[:k]
-    boosted = _open(indices(table, options.boosted), hidden)
+    pinned = list(dict.fromkeys([*_open(rules.pinned, hidden), *_open(table.rows_of(options.pinned), hidden)]))[:k]
+    boosted = _open(table.rows_of(options.boosted), hidden)
     # A list needs no more items that the model did not rank, and a table may boost thousands.
     ranked = set(items.tolist())
     brought = [i for i in _open(rules.boosted, hidden) if i not in ranked][:POOL]
@@ -119,11 +87,11 @@ def compose(
     relevance[: len(items)] = HALF / (HALF + np.arange(len(items)))
     if options.freshness:
         relevance = (1.0 - options.freshness) * relevance + options.freshness * freshness(years)[pool]
-    relevance *= 1.0 - _likeness(vectors, pool, indices(table, options.skipped))
+    relevance *= 1.0 - _likeness(vectors, pool, table.rows_of(options.skipped))
     place = {item: at for at, item in enumerate(pool.tolist())}
     offset = np.zeros(len(pool)) if rules.offset is None else rules.offset[pool]
     offset[[place[i] for i in boosted]] += BOOST
-    offset[[place[i] for i in indices(table, options.buried) if i in place]] += BURY
+    offset[[place[i] for i in table.rows_of(options.buried) if i in place]] += BURY
     chosen = choose(
         relevance,
         _similarity(vectors[pool]) if options.diversity else None,

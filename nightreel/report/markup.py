@@ -33,6 +33,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequen
     return tag("div", tag("table", tag("thead", line(head, "th")), body), class_="scroll", tabindex="0")
 
 
+def explained(name: object, details: object) -> Markup:
+    """Return a cell with its explanation below it, so that it can be read on a narrow screen."""
+    return tag("div", tag("b", name), tag("div", details, class_="note"), class_="wide")
+
+
 def section(title: str, *inside: object) -> Markup:
     """Return a section with its heading; empty if there is nothing inside."""
     kept = [each for each in inside if each]

@@ -110,6 +110,9 @@ ol,ul{margin:0;padding-left:1.5rem}
 .hit{font-weight:700;color:var(--good)}
 .hit::after{content:" ✓"}
 @media (max-width:40rem){
+ .wide{min-width:12rem}
+ .scroll tr>:first-child:not(:has(.wide)){position:sticky;left:0;background:var(--page);max-width:10rem;
+  white-space:normal;overflow-wrap:anywhere}
  header,main{padding-left:1rem;padding-right:1rem}
  nav{flex-wrap:nowrap;overflow-x:auto;padding-left:1rem;padding-right:1rem}
  .verdict,.person{padding:.9rem 1rem}

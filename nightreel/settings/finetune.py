@@ -102,8 +102,10 @@ class Finetune(Section):
     """Maximum number of nights in a row in which models that support it (the transformer) are warm-started from the
     published version's night; 0: always trained from scratch. More saves time; a bad fit may persist longer."""
     members: Annotated[dict[str, Grid], Field(min_length=1)]
-    """Models to train and combine. Each is also evaluated alone, and has the values to try on validation. Of nearly
-    equal settings the first is selected, so list the simpler values first: those that fit the data less closely."""
+    """Models to train and combine; each is also evaluated alone. The values listed for a model are tried on validation,
+    and of nearly equal settings the first is selected, so list the simpler values first: those that fit the data less
+    closely. A model chosen by name alone (in the form, or with `finetune.members=[ease, svd]`) keeps the values listed
+    in params.yaml; one that is not listed there has its defaults."""
     many_events: Annotated[int, Field(ge=1)]
     """Number of positive training events from which `with_many` applies."""
     with_many: dict[str, Grid]

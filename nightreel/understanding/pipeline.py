@@ -106,7 +106,7 @@ class UnderstandPipeline:
 
     def learn_tags(self, cards: Row) -> tuple[Tagger | None, Row]:
         """Train the tagger, if there are labels; returns it with its metrics."""
-        log_progress(f"language: identified for {self.languages:,} of {self.items:,} items")
+        log_progress(f"language: known for {self.languages:,} of {self.items:,} items")
         if not self.told:
             log_progress("no item has a description or a transcript, so no keywords, summaries, sentiment or tags")
             return None, {}

@@ -112,14 +112,15 @@ class TextPass:
         if error is None:
             count = self.spool.count
             log_progress(self.vectors.tally.line())
+            kept = count - self.fresh
             log_progress(
-                f"keywords and summaries: {self.fresh:,} of {count:,} items; {count - self.fresh:,} from cache"
+                f"keywords and summaries of {count:,} items with a text: {self.fresh:,} new, {kept:,} from cache"
             )
 
 
 def _tell(quality: Mapping[str, Any], labels: int, items: int) -> None:
     learned, commonest, names = (quality[way]["precision@1"] for way in ("learned", "commonest", "label_names"))
     log_progress(
-        f"tags: {labels} labels trained on {items:,} items; cross-validated precision@1 {learned:.3f} (most frequent "
-        f"label {commonest:.3f}, nearest label name {names:.3f})"
+        f"tags: a tagger for {labels} tags was trained on {items:,} items with a text; cross-validated precision@1 "
+        f"{learned:.3f} (baselines: most frequent tag {commonest:.3f}, nearest tag name {names:.3f})"
     )

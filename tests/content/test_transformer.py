@@ -116,14 +116,25 @@ def test_progress_is_reported_up_to_the_end(encoder: Encoder, texts: list[str]) 
     assert seen == sorted(seen) and seen[-1] == (len(texts), 1.0)
 
 
-def test_progress_lines_are_rare_and_tell_the_time_left() -> None:
-    now = [0.0]
-    lines: list[str] = []
-    progress = Progress("encoded", 1000, lines.append, lambda: now[0])
-    for done in range(100, 1001, 100):
-        now[0] += 2.0
-        progress(done, done / 1000)
-    assert lines == [
+def test_progress_lines_tell_the_time_left() -> None:
+    assert _lines(seconds=20) == [
         "encoded 300 of 1,000 (30%), 14 s left", "encoded 600 of 1,000 (60%), 8 s left",
         "encoded 900 of 1,000 (90%), 2 s left", "encoded 1,000 of 1,000 in 20.0 s (50 per second)",
     ]  # fmt: skip
+
+
+def test_progress_lines_become_rarer_but_never_stop() -> None:
+    assert len(_lines(seconds=300)) < 20
+    assert 60 <= len(_lines(seconds=3600)) <= 80
+    assert _lines(seconds=3600)[0] == "encoded 2 of 1,000 (0%), 60 min left"
+
+
+def _lines(seconds: float) -> list[str]:
+    """What a loop over 1,000 items logs in that many seconds; a short one reports 100 at a time."""
+    now, lines = [0.0], list[str]()
+    progress = Progress("encoded", 1000, lines.append, lambda: now[0])
+    step = 100 if seconds < 60 else 1
+    for done in range(step, 1001, step):
+        now[0] = done * seconds / 1000
+        progress(done, done / 1000)
+    return lines

@@ -15,7 +15,7 @@ from nightreel.evaluation.reporting.feature_contributions import lifted
 from nightreel.evaluation.reporting.word_clouds import Words
 from nightreel.models.engine import Engine
 from nightreel.models.ranker.blend import FUSION, TREES, WEIGHTED, Blend
-from nightreel.reader.slate import Question
+from nightreel.reader.question import Question
 from tests.support.bundles import write_bundle
 
 FILMS = pa.table({

@@ -28,6 +28,14 @@ def test_the_last_finished_night_counts_and_a_running_one_does_not() -> None:
     assert alerts.of_nights([night("promoted"), failed]) == [] == alerts.of_nights([night("refreshed")])
 
 
+def test_what_to_do_holds_where_no_version_was_ever_live_too() -> None:
+    remedies: dict[Outcome, str] = {"stopped": "nightreel run", "held": "override", "empty": "nightreel report"}
+    for outcome, wanted in remedies.items():
+        (problem,) = alerts.of_nights([night(outcome)])
+        assert problem.remedy.startswith("What is served has not changed. ") and wanted in problem.remedy
+    assert "Correct it" not in alerts.of_nights([night("stopped")])[0].remedy, "whoever stopped it corrected nothing"
+
+
 def test_bad_nights_in_a_row_are_counted() -> None:
     row = [night("held"), night("rejected"), night("failed"), night("promoted"), night("failed")]
     (problem,) = alerts.of_nights(row)

@@ -14,8 +14,8 @@ import pytest
 from nightreel import Reader, UserError
 from nightreel.bundle.format import BundleError
 from nightreel.data.histories import Histories
-from nightreel.reader import queries
 from nightreel.reader.options import RequestOptions
+from nightreel.reader.question import resolve_request
 from tests.support.bundles import DAY, UNTIL, reseal, taste, write_bundle
 
 Make = Callable[..., Reader]
@@ -158,7 +158,7 @@ def test_a_moment_as_people_write_it(make: Make) -> None:
 
 def test_a_visits_likes_are_of_now_however_long_ago_the_last_visit_was(make: Make) -> None:
     reader = make()
-    asked = queries.resolve_request(reader, "u003", None, None, None, RequestOptions(liked=("i029",)))
+    asked = resolve_request(reader, "u003", None, None, None, RequestOptions(liked=("i029",)))
     assert asked.past.last_times[0] > UNTIL > reader.users.histories.last_times[3]
 
 

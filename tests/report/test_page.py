@@ -74,6 +74,12 @@ def test_it_says_what_the_files_say_the_verdict_first(outline: Outline) -> None:
     assert words.count("not measured") == 4, "a protocol, its ratings, a slice against the champion, an outcome"
 
 
+def test_on_a_narrow_screen_a_row_keeps_its_name_and_its_details_stand_below_it(outline: Outline) -> None:
+    heads = [word for word in outline.words if word in ("details", "compared with")]
+    assert heads == [], "a column of sentences can only be read by scrolling sideways"
+    assert "position:sticky;left:0" in style.css().partition("@media (max-width:40rem)")[2]
+
+
 def test_it_needs_nothing_from_outside(outline: Outline) -> None:
     assert not [name for name, _ in outline.attributes if name in ("src", "onclick", "onload")]
     links = [value for name, value in outline.attributes if name == "href"]

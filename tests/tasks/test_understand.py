@@ -75,7 +75,7 @@ def test_text_fields_with_provenance_and_only_what_changed_is_done_again(
 ) -> None:
     write(tmp_path, catalogue())
     said = understand(tmp_path)
-    assert "keywords and summaries: 47 of 47 items; 0 from cache" in said
+    assert "keywords and summaries of 47 items with a text: 47 new, 0 from cache" in said
     items = pq.read_table(tmp_path / "data/understand/items.parquet")
     notes = pq.read_table(tmp_path / "data/understand/provenance.parquet")
     assert items.schema == FIELDS_SCHEMA and notes.schema == PROVENANCE_SCHEMA
@@ -115,7 +115,7 @@ def test_text_fields_with_provenance_and_only_what_changed_is_done_again(
 
     before = outputs(tmp_path)
     shutil.rmtree(tmp_path / "data/understand")
-    assert "keywords and summaries: 0 of 47 items; 47 from cache" in understand(tmp_path)
+    assert "keywords and summaries of 47 items with a text: 0 new, 47 from cache" in understand(tmp_path)
     assert outputs(tmp_path) == before
 
     whole = {name: pq.read_table(tmp_path / f"data/understand/{name}.parquet") for name in ("items", "provenance")}
@@ -131,7 +131,7 @@ def test_text_fields_with_provenance_and_only_what_changed_is_done_again(
     changed = catalogue().to_pylist()
     changed[5]["description"] = "A chess player travels through the desert with a camel."
     write(tmp_path, pa.Table.from_pylist(changed, ITEMS_SCHEMA))
-    assert "keywords and summaries: 1 of 47 items; 46 from cache" in understand(tmp_path)
+    assert "keywords and summaries of 47 items with a text: 1 new, 46 from cache" in understand(tmp_path)
     shutil.rmtree(tmp_path / "state")
     after = outputs(tmp_path)
     understand(tmp_path)

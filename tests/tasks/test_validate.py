@@ -123,7 +123,7 @@ def test_the_report_reads_well(run: Path) -> None:
     assert "| events | 1,458 | 1,418 | 13 | 27 | 0.89% |" in text
     assert "| events | outside the clock in `timestamp` | 1 | events/2.csv row 6: " in text
     assert "items.jsonl: the last line is incomplete: the file may be truncated" in text
-    assert "4 of 80 items have no event" in text
+    assert "4 of 80 items without events" in text
 
 
 def test_erased_users_and_raw_ids_are_nowhere(run: Path) -> None:

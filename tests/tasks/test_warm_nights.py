@@ -90,7 +90,10 @@ def test_the_second_night_goes_on_from_the_first_and_is_repeatable(
         validate.main()
         finetune.main()
         digest, told = digest_of(Path("data/finetune/candidate")), capsys.readouterr().out
-        for fold in load_dataset().folds:
+        folds = load_dataset().folds
+        ranked = [line for line in told.splitlines() if "selected ranker" in line]
+        assert len(ranked) == len(folds) and all(line.split(": ")[0] in folds for line in ranked)
+        for fold in folds:
             assert f"{fold}: warm start (1 in a row): transformer" in told
             assert read_json(Path(f"data/finetune/warm/{fold}/state.json"))["nights"] == 1
         finetune.main()

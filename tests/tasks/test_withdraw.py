@@ -138,7 +138,9 @@ def test_on_a_first_night_publish_takes_it_from_the_stages_out(
     workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     night(workspace, items(3), erased="u002\n")
-    assert "channel live has no version yet" in capsys.readouterr().out and told()["items"]["blocked"] == ["i003"]
+    assert "to be left out of the first version of channel live" in capsys.readouterr().out and told()["items"][
+        "blocked"
+    ] == ["i003"]
     assert not (workspace / "state" / "store").exists()
     write_json(Path("data/snapshot/champion.json"), {"digest": None})
     write_json(Path("data/evaluate/decision.json"), {"decision": "promote", "label": "baseline"})

@@ -30,7 +30,7 @@ def gc(
     at: At = None,
     as_json: AsJson = False,
 ) -> None:
-    """Remove old versions that are not live, not a rollback target and not in use."""
+    """Remove old versions; what is live, is a rollback target or was live until publish.grace_hours ago stays."""
     from nightreel.settings import load
     from nightreel.store import retention
     from nightreel.store.open import open_store

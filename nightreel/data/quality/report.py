@@ -92,7 +92,7 @@ def warn(
     idle = items.num_rows - len(np.unique(events.item[events.item >= 0]))
     if idle:
         warnings.append(
-            f"{idle:,} of {items.num_rows:,} items have no events: only content-based models can recommend them."
+            f"{idle:,} of {items.num_rows:,} items without events: only content-based models can recommend them."
         )
     known = np.bincount(events.user[events.positive], minlength=int(events.user.max()) + 1)
     if (known == 0).any():
@@ -117,8 +117,8 @@ def warn(
             places = items.take(pa.array(rows[:3])).select(["source_file", "source_row"]).to_pylist()
             named_rows = ", ".join(f"{place['source_file']} row {place['source_row']}" for place in places)
             warnings.append(
-                f"{len(rows):,} items have a {column} that was decoded with the wrong character set (such as AmÃ©lie "
-                f"for Amélie), among them {named_rows}. Export them as UTF-8."
+                f"{len(rows):,} of {items.num_rows:,} items: the {column} was decoded with the wrong character set "
+                f"(such as AmÃ©lie for Amélie): {named_rows}{', …' if len(rows) > 3 else ''}. Export them as UTF-8."
             )
     return warnings
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from nightreel.evaluation.metrics.bootstrap import Interval
 from nightreel.evaluation.model_scores import GATE_METRIC, ModelScores
 
-_HEAD = ("model", "NDCG@10", "95% interval", "recall@10", "hit@10", "coverage", "novelty", "diversity")
+_HEAD = ("model", "NDCG@10", "95% interval", "recall@10", "hit_rate@10", "coverage", "novelty", "diversity")
 
 
 def table(name: str, scores: ModelScores, found: Mapping[str, Mapping[str, Interval]], *, decides: bool) -> str:

@@ -16,7 +16,7 @@ from nightreel.data.histories import FloatArray, IntArray
 from nightreel.models.engine import Engine
 from nightreel.models.ranker.blend import FUSION, TREES, WEIGHTED, Blend, terms_of_sum
 from nightreel.models.ranker.candidates import Candidates, terms_of_fusion
-from nightreel.reader.slate import Question
+from nightreel.reader.question import Question
 
 Parts = list[tuple[str, float]]
 MOST = 6  # contributions reported for an item

@@ -70,6 +70,7 @@ def report_data(
             "confidence": gate.settings.confidence,
             "slice_confidence": gate.settings.slice_confidence,
         },
+        "slice_users": gate.settings.slice_users,
         "against_blend": [asdict(each) for each in against_blend(scores, gate.difference, gate.settings)],
         "behaviours": [asdict(each) for each in judgement.behaviours],
         "groups": [

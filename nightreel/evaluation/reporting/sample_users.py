@@ -9,15 +9,15 @@ import numpy as np
 import pyarrow as pa
 
 from nightreel.data.dataset import Dataset
-from nightreel.data.histories import FloatArray, IntArray, ItemArray
+from nightreel.data.histories import FloatArray, Histories, IntArray, ItemArray
 from nightreel.evaluation.champion import Comparison
 from nightreel.evaluation.reporting.feature_contributions import lifted
 from nightreel.evaluation.reporting.word_clouds import Words
 from nightreel.evaluation.test_set import TestSet
 from nightreel.reader.explain.contributions import BEHAVIOUR, CONTENT, POPULAR
 from nightreel.reader.explain.reasons import Why
+from nightreel.reader.question import Question
 from nightreel.reader.reader import Reader
-from nightreel.reader.slate import Question
 
 SAMPLES = 20  # number of users
 SHOWN = 8  # events shown of a history, the newest first
@@ -66,7 +66,8 @@ def samples(
             "words": {"history": words.cloud(past.tolist()), "challenger": words.cloud(items.tolist())},
         }
         if readers:
-            sample |= _why(readers[fold], trial, inside, items, titles)
+            known = readers[fold].users.histories.take(data.bundle_rows[trial.users[[inside]]])
+            sample |= _why(readers[fold], known, trial, inside, items, titles)
         if comparison is not None:
             sample["champion_ndcg"] = float(comparison.champion[at])
             if comparison.lists is not None:
@@ -77,19 +78,20 @@ def samples(
     return found
 
 
-def _why(reader: Reader, trial: TestSet, row: int, items: IntArray, titles: Sequence[str]) -> Sample:
-    """Explanations. why: of each item the strongest reason, and the votes by kind of signal; lifted, evidence: of the
-    first item."""
+def _why(reader: Reader, known: Histories, trial: TestSet, row: int, items: IntArray, titles: Sequence[str]) -> Sample:
+    """Explanations. known: the test set's history, one row, with how the items were liked; why: of each item the
+    strongest reason, and the votes by kind of signal; lifted, evidence: of the first item."""
     at = np.array([row])
     question = Question(
-        past=reader.users.histories.take(trial.users[at]),  # the test set's events, and how they were liked
+        past=known,
         exclude=None if trial.exclude is None else trial.exclude.take(at),
         moments=trial.moments[at],
     )
     standing = reader.standing()
     why = Why.of(reader, question, items, (standing.out, standing.hidden))
     shares = np.column_stack([why.votes.of_kind(kind) for kind in (BEHAVIOUR, CONTENT, POPULAR)])
-    first = [why.reasons(n)[0].text if why.votes.ranked[n] else "added to fill the list" for n in range(len(items))]
+    ranked = why.votes.ranked
+    first = [why.reasons(n)[0].text if ranked[n] else "popular: added to fill the list" for n in range(len(items))]
     return {
         "why": [[text, [round(float(share), 3) for share in row]] for text, row in zip(first, shares, strict=True)],
         "lifted": lifted(reader.engine, question, items[:1], standing.out)[0] if len(items) else [],

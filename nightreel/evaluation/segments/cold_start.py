@@ -39,7 +39,7 @@ class Row:
 def cold_start(
     question: TestSet, ranker: Ranker, model: str, trained: Histories, vectors: Vectors, settings: Evaluate, seed: int
 ) -> list[Row]:
-    """Evaluate new users (with `model` and popularity) and new items (with content and the control).
+    """Evaluate new users (with `model` and popularity) and new items (with content and a control).
 
     At most `settings.cold_users` users are sampled.
 
@@ -71,7 +71,7 @@ def lines(rows: Sequence[Row]) -> str:
         [
             head,
             *(
-                f"  {row.what:<36}{row.model:<12}{row.ndcg.point:.4f}  {row.ndcg.low:.4f}–{row.ndcg.high:.4f}"
+                f"  {row.what:<38}{row.model:<14}{row.ndcg.point:.4f}  {row.ndcg.low:.4f}–{row.ndcg.high:.4f}"
                 f"  {row.users:>7,} users"
                 for row in rows
             ),
@@ -118,8 +118,8 @@ def new_items(
     everybody = vectors[trained.items].mean(axis=0, dtype=np.float64).astype(np.float32)
     control = np.broadcast_to(everybody, profiles.shape)
     return [
-        Row("item without events, among its like", model, len(users), mean_interval(values, replicates, rng))
-        for model, asked in (("content", profiles), ("control", control))
+        Row("item without events, among such items", model, len(users), mean_interval(values, replicates, rng))
+        for model, asked in (("content", profiles), ("same for all", control))
         for values in [per_user(_nearest(asked, vectors, pool), truth, (K,))[f"ndcg@{K}"]]
     ]
 

@@ -15,9 +15,10 @@ from nightreel.data.contract.tables import EVENTS_TABLE, ITEMS
 from nightreel.data.dataset import Dataset
 from nightreel.data.histories import FloatArray, IntArray
 from nightreel.data.splits import TEST
+from nightreel.durations import in_words
 from nightreel.errors import UserError
 from nightreel.evaluation.metrics.novelty import audience
-from nightreel.evaluation.segments.slices import MOST_VALUES, Slice, duration, number, thirds, values
+from nightreel.evaluation.segments.slices import MOST_VALUES, Slice, number, thirds, values
 from nightreel.evaluation.test_set import TestSet
 
 LEARNED = ("train", "valid")
@@ -42,12 +43,12 @@ def slices_of(data: Dataset, trials: Sequence[TestSet], columns: Sequence[str]) 
     slices += values("wanted item", _each([_fame(audience(h, data.n_items)) for h in history], trials))
     if data.clock == "time":
         first = _pooled([t.moments - t.histories.times[t.histories.indptr[:-1]] for t in trials])
-        slices += thirds("user since", first, duration)
+        slices += thirds("user since", first, in_words)
         test = [data.positives(t.fold, ("test",)).take(t.users) for t in trials]
         pause = [h.times[h.indptr[:-1]] - t.histories.last_times for h, t in zip(test, trials, strict=True)]
-        slices += thirds("pause before", _pooled(pause), duration)
+        slices += thirds("pause before", _pooled(pause), in_words)
         born = _born(data)
-        slices += thirds("age of wanted item", _pooled([t.moments - _truth_mean(t, born) for t in trials]), duration)
+        slices += thirds("age of wanted item", _pooled([t.moments - _truth_mean(t, born) for t in trials]), in_words)
     return slices + [each for column in columns for each in _column(data, trials, column)]
 
 

@@ -30,14 +30,6 @@ def number(value: float) -> str:
     return f"{value:,.4g}"
 
 
-def duration(seconds: float) -> str:
-    """Format a duration in the largest unit of which it has at least two."""
-    for unit, size in (("days", 86_400), ("h", 3600), ("min", 60)):
-        if abs(seconds) >= 2 * size:
-            return f"{seconds / size:,.0f} {unit}"
-    return f"{seconds:,.0f} s"
-
-
 def thirds(by: str, values: FloatArray, shown: Callable[[float], str] = number) -> list[Slice]:
     """Three slices of about equal size by [n] values, fewer if values tie, and one for NaN rows.
 

@@ -31,6 +31,8 @@ BIAS_SWEEPS = 20  # the biases move by less than 0.001 after ten
 RatingName = Literal["ratings", "biases", "mean"]
 """What predicts a rating: the full model, the two biases, or the mean of all ratings."""
 MODELS: tuple[RatingName, ...] = ("ratings", "biases", "mean")
+SHOWN: Mapping[str, str] = {"ratings": "rating model", "biases": "its biases alone", "mean": "mean rating"}
+"""As people read them."""
 
 
 @dataclass(frozen=True)

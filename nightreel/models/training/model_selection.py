@@ -176,7 +176,10 @@ def choose_blend(
     board, examples = ScoreBoard(), list[Examples]()
     engines, rankers = list[Engine](), list[dict[str, Blend]]()
     generator, members = np.random.default_rng(settings.seed), tuple(sorted(base.members))
-    for cut in task.time_cuts:
+    for number, cut in enumerate(task.time_cuts, 1):
+        log_progress(
+            f"validation cut {number} of {len(task.time_cuts)}: training the models on {len(cut.known.items):,} events"
+        )
         before = engines[-1] if engines else None
         engine = fit_engine(cut.known, catalogue, base, clock=validator.clock, start=before or start, ready=ready)
         if before is not None:

@@ -218,7 +218,7 @@ def places(wanted: list[str], ids: list[str]) -> IntArray:
     return np.array([index.get(name, -1) for name in wanted], np.int64)
 
 
-def started(earlier: Earlier, fold: str, choices: SelectedParams) -> WarmStart | None:
+def started(earlier: Earlier, choices: SelectedParams) -> WarmStart | None:
     """The models to warm-start from, after a line in the log."""
-    log_progress(f"{fold}: {earlier.summary(choices)}")
+    log_progress(earlier.summary(choices))
     return earlier.start(choices)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from nightreel.bundle.item_table import Mask
 from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.models.engine import Engine
-from nightreel.reader.slate import Question
+from nightreel.reader.question import Question
 
 NOISE = 1e-6  # of a score: less is rounding
 

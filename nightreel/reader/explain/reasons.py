@@ -21,8 +21,8 @@ from nightreel.reader.explain.votes import Votes, votes
 from nightreel.reader.explain.wording import because
 from nightreel.reader.open_bundle import OpenBundle
 from nightreel.reader.options import PLAIN, RequestOptions
+from nightreel.reader.question import Question
 from nightreel.reader.results import Reason
-from nightreel.reader.slate import Question
 
 NAMED = 2  # history items named in one reason
 TRIED = 3  # history items of each kind that are measured for an item

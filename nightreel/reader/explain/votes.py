@@ -16,7 +16,7 @@ from nightreel.data.histories import FloatArray, IntArray
 from nightreel.models.engine import Engine
 from nightreel.models.ranker.candidates import FUSION_OFFSET, Candidates
 from nightreel.reader.explain.contributions import BEHAVIOUR, CONTENT, additive, contributions, kind_of
-from nightreel.reader.slate import Question
+from nightreel.reader.question import Question
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nightreel.durations import in_words
 from nightreel.monitoring.alerts import Alert
 from nightreel.monitoring.night import GOOD, Night, minute
 from nightreel.monitoring.status import PipelineStatus
 from nightreel.report.document import document
 from nightreel.report.markup import Markup, caption, section, table, tag
 from nightreel.report.nights.night_chart import NightPoint, night_chart
-
-HOUR, DAY = 3600.0, 86_400.0
 
 
 def page(found: PipelineStatus) -> str:
@@ -35,7 +34,7 @@ def _alert(alert: Alert) -> Markup:
 def _tiles(found: PipelineStatus) -> list[Markup]:
     live, plan = found.live, found.plan
     last = next((night for night in found.nights if night.outcome != "running"), None)
-    age = "" if live is None or live.published is None else f"{length(found.at - live.published)} old"
+    age = "" if live is None or live.published is None else f"{in_words(found.at - live.published)} old"
     hidden = ", ".join(f"{count:,} {name}" for name, count in (live.withdrawn if live else {}).items() if count)
     coming = "not known" if plan is None else "paused" if plan.paused else "none is planned"
     if plan is not None and not plan.paused and plan.next is not None:
@@ -83,11 +82,15 @@ def nights(found: Sequence[Night]) -> Markup:
     rows = [
         [
             f"{night.day}",
-            tag("span", night.outcome, class_=f"state {'' if night.outcome == 'running' else states[sign_of(night.outcome)]}"),
+            tag(
+                "span",
+                night.outcome,
+                class_=f"state {'' if night.outcome == 'running' else states[sign_of(night.outcome)]}",
+            ),
             night.trigger,
             (night.version or "")[:12],
             f"{night.quality[0]:.4f}" if night.quality else "",
-            "" if night.ended is None else length(night.ended - night.began),
+            "" if night.ended is None else in_words(night.ended - night.began),
             f"{night.rows.get('events', 0):,}" if night.rows else "",
             f"{night.rows.get('quarantined', 0):,}" if night.rows else "",
             tag("span", f"at {night.failed_stage}: " if night.failed_stage else "", night.reason, class_="wide"),
@@ -96,17 +99,3 @@ def nights(found: Sequence[Night]) -> Markup:
     ]
     head = ["began, UTC", "outcome", "trigger", "version", "quality", "took", "events", "set aside", "why"]
     return section("Nights", table(head, rows, (4, 5, 6, 7)) if rows else caption("No night has run yet."))
-
-
-def length(seconds: float) -> str:
-    """A length of time in words.
-
-    Example:
-        >>> length(75), length(5400), length(200_000)
-        ('1 min', '1.5 h', '2.3 days')
-    """
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < HOUR:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / HOUR:.1f} h" if seconds < 2 * DAY else f"{seconds / DAY:.1f} days"

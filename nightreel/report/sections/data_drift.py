@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nightreel.report.markup import Markup, caption, section, table, tag
+from nightreel.report.markup import Markup, caption, explained, section, table, tag
 from nightreel.report.run_files import Row, RunFacts
 
 STYLE = {"stop": "failed", "warning": "unsure", "not measured": "unsure", "steady": "passed", "info": ""}
@@ -23,7 +23,7 @@ WHAT = (
     ("content: direction ", "content embedding, principal component "),
 )
 """Stored reference and names of drift statistics → their names in the report."""
-HEAD = ["compared with", "statistic", "result", "details", "warns above", "stops above"]
+HEAD = ["statistic", "result", "warns above", "stops above", "comparison"]
 
 
 def drift(facts: RunFacts) -> Markup:
@@ -33,7 +33,7 @@ def drift(facts: RunFacts) -> Markup:
         return Markup("")
     moved = sorted((each for each in found if each["state"] != "steady"), key=lambda each: ORDER.index(each["state"]))
     steady = [each for each in found if each["state"] == "steady"]
-    explained = caption(
+    note = caption(
         "PSI: population stability index over the reference's bins. KS: largest distance between the two distribution "
         "functions. Differences within sampling error give no warning. Only drift since the last good snapshot can "
         "stop a run; training and test events come from different periods anyway."
@@ -41,22 +41,19 @@ def drift(facts: RunFacts) -> Markup:
     folded = tag(
         "details",
         tag("summary", f"{len(steady)} statistic{'' if len(steady) == 1 else 's'} without drift"),
-        table(HEAD, _rows(steady), (4, 5)),
+        table(HEAD, _rows(steady), (2, 3)),
     )
-    return section(
-        "Data drift", table(HEAD, _rows(moved), (4, 5)) if moved else "", folded if steady else "", explained
-    )
+    return section("Data drift", table(HEAD, _rows(moved), (2, 3)) if moved else "", folded if steady else "", note)
 
 
 def _rows(changes: Sequence[Row]) -> list[list[Any]]:
     return [
         [
-            AGAINST.get(each["against"], each["against"]),
-            _named(each["what"]),
+            explained(_named(each["what"]), each["text"].removeprefix("not measured: ")),
             tag("span", "no drift" if each["state"] == "steady" else each["state"], class_=STYLE[each["state"]]),
-            tag("div", each["text"].removeprefix("not measured: "), class_="wide"),
             _bound(each["warn"]),
             _bound(each["stop"]),
+            AGAINST.get(each["against"], each["against"]),
         ]
         for each in changes
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightreel.report.markup import Markup, caption, section, table, tag
+from nightreel.report.markup import Markup, caption, explained, section, table, tag
 from nightreel.report.run_files import Row, RunFacts
 
 STATES = {"passed": "passed", "failed": "failed", "inconclusive": "unsure", "not measured": "unsure"}
@@ -91,10 +91,10 @@ def rules(facts: RunFacts) -> Markup:
     rows = [_rule(rule, informs) for rule in found]
     if not rows:
         return Markup("")
-    explained = caption(
-        "Min. detectable loss: the smallest true loss that this number of users reveals with a power of 80%. "
-        "Inconclusive: there are too few users for a significant result; such a rule lets the candidate pass, and "
-        "the last column estimates how many users a clear result would need."
+    note = caption(
+        "Min. detectable loss: the smallest true loss that this number of users reveals with a power of 80%; none: not "
+        "even the loss of everything. Inconclusive: there are too few users for a significant result; such a rule lets "
+        "the candidate pass, and the last column estimates how many users a clear result would need."
     )
     why = "The live version comes from other data" if facts.verdict.get("champion") else "No version is live yet"
     alone = caption(f"{why}, so only list integrity can stop the run; the other rules are shown for information.")
@@ -103,7 +103,7 @@ def rules(facts: RunFacts) -> Markup:
         "Gate rules",
         alone if informs else "",
         table(head, rows, (2, 4, 5, 6)),
-        explained,
+        note,
         _override(facts.verdict.get("override")),
     )
 
@@ -111,9 +111,8 @@ def rules(facts: RunFacts) -> Markup:
 def _rule(rule: Row, informs: bool) -> list[object]:
     """A row of the table. informs: whether the rules other than list integrity can't stop this run."""
     figure, bound = FORMATS.get(rule["name"], ("{:,.4g}", "{:,.4g}"))
-    name = tag("div", tag("b", rule["name"]), tag("div", rule["text"], class_="note"), class_="wide")
     return [
-        name,
+        explained(rule["name"], rule["text"]),
         _state(rule, informs),
         "–" if rule["point"] is None else figure.format(rule["point"]),
         bound.format(rule["bound"]),
@@ -137,7 +136,7 @@ def _override(override: Row | None) -> Markup | str:
 
 
 def _percent(value: float | None) -> str:
-    return "" if value is None else f"{value:.1%}"
+    return "" if value is None else f"{value:.1%}" if value < 1 else "none"
 
 
 def _runs(reads: int) -> str:

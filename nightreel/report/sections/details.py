@@ -28,15 +28,21 @@ TREES = "Tree ranker: validation NDCG@10 by number of trees"
 TITLES = {"encoder": "Learning curve of the encoder", "curve": TREES}
 RANKERS = {"weighted": "a weighted sum", "fusion": "reciprocal rank fusion"}
 PROPERTIES = {
+    "users": "users",
+    "items": "items",
+    "cold_item_share": "items without events",
+    "events": "events",
     "begins": "first event",
     "ends": "last event",
-    "exclude_seen": "seen items excluded",
+    "clock": "timestamps",
+    "positive": "events that count as positive",
     "positive_share": "positive events",
-    "cold_item_share": "items without events",
+    "density": "density (user-item pairs with a positive event)",
+    "exclude_seen": "lists leave out seen items",
     "gate": "split used by the gate",
     "test_users": "test users by split",
 }
-"""Fact of validate → its name in the report."""
+"""Fact of validate → its name in the report, in the report's order."""
 SHARES = ("positive_share", "density", "cold_item_share")
 STEPS = ("trees", "step", "epoch", "round", "iteration", "k")
 
@@ -88,10 +94,12 @@ def long_tail(facts: RunFacts) -> Markup:
         lines(tails, "share of the catalogue, most recommended first", "share of all recommendations"),
     )
     explained = caption(
-        "Gini: 0 if every item is recommended equally often, 1 if a single item takes every place. Popularity lift: "
-        "how much more popular the lists are than the users' histories. Miscalibration: divergence of a list's genres "
-        "from the history's; 0 is perfectly calibrated. Serendipity: share of the ten places with a relevant item that "
-        "is not in the popularity list."
+        "Coverage: share of the catalogue that is in any list. Gini: 0 if every item is recommended equally often, 1 "
+        "if a single item takes every place. Novelty: how few users know the items; one bit more: half as many. "
+        "Diversity: mean distance between two items of a list, 0 to 1. Serendipity: share of the ten places with a "
+        "relevant item that is not in the popularity list. Popularity lift: how much more popular the lists are than "
+        "the users' histories. Miscalibration: divergence of a list's genres from the history's; 0 is perfectly "
+        "calibrated."
     )
     figures = table(["model", *(BEYOND[name][0] for name in names)], rows, range(1, len(names) + 1)) if rows else ""
     unmeasured = caption(f"Not measured: {', '.join(lacking)}.") if rows and lacking else ""
@@ -106,17 +114,23 @@ def newcomers(facts: RunFacts) -> Markup:
         for ndcg in [row["ndcg"]]
     ]
     head = ["segment", "model", "NDCG@10", "95% interval", "users"]
-    return section("Cold start", table(head, rows, (2, 3, 4))) if rows else Markup("")
+    explained = caption(
+        "Users: the test users again, as if only their last events were known. Items without events are ranked by "
+        "content among themselves, for each user and, as a control, in one list that is the same for all."
+    )
+    return section("Cold start", table(head, rows, (2, 3, 4)), explained) if rows else Markup("")
 
 
 def accounting(facts: RunFacts) -> Markup:
     """Row counts before and after validation, and facts about the data."""
     tables: Row = facts.validated.get("tables", {})
     rows = [
-        [name, *(f"{own[part]:,}" for part in ("in", "clean", "quarantined", "erased"))] for name, own in tables.items()
+        [name, *(f"{own[part]:,}" for part in ("in", "clean", "quarantined", "erased"))]
+        for name, own in tables.items()
+        if own["in"]  # the source has such a table
     ]
     described = facts.validated.get("facts", {})
-    listed = [_fact(name, value) for name, value in described.items()]
+    listed = [_fact(name, described[name]) for name in sorted(described, key=_place)]
     warned = [tag("li", warning) for warning in facts.validated.get("warnings", [])]
     return section(
         "Data",
@@ -127,10 +141,15 @@ def accounting(facts: RunFacts) -> Markup:
     )
 
 
+def _place(name: str) -> int:
+    """A fact's place in the table; those without a name of their own come last."""
+    return list(PROPERTIES).index(name) if name in PROPERTIES else len(PROPERTIES)
+
+
 def _fact(name: str, value: object) -> list[object]:
     """A fact's name and value for the reader."""
     if name == "clock":
-        return ["timestamps", "yes" if value == "time" else "no"]
+        value = value == "time"
     if isinstance(value, bool):
         value = "yes" if value else "no"
     elif isinstance(value, float):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nightreel.models.factorization.rating_model import SHOWN
 from nightreel.report.charts import interval, span
 from nightreel.report.markup import Markup, caption, section, table, tag
 from nightreel.report.run_files import Row, RunFacts
@@ -19,7 +20,7 @@ def ratings(facts: RunFacts) -> Markup:
         scale = span([(error["low"], error["high"]) for error in errors.values()])
         rows = [
             [
-                model,
+                SHOWN[model],
                 f"{error['point']:.4f}",
                 f"{error['low']:.4f}–{error['high']:.4f}",
                 f"{own['models'][model]['mae']['point']:.4f}",
@@ -32,7 +33,7 @@ def ratings(facts: RunFacts) -> Markup:
         pair = own["against"]
         parts.append(
             caption(
-                f"RMSE of the rating model minus that of the biases: {pair['point']:+.4f}, 95% interval "
+                f"RMSE of the rating model minus that of its biases alone: {pair['point']:+.4f}, 95% interval "
                 f"{pair['low']:+.4f} to {pair['high']:+.4f}; below 0 is better. Users without earlier ratings are "
                 f"excluded ({own['cold_users']:,})."
             )

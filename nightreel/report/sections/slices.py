@@ -58,8 +58,9 @@ def everything(facts: RunFacts) -> Markup:
         for each in found
     ]
     explained = caption(
-        "Metrics of the evaluated lists, with 95% intervals. Coverage is a share of the whole catalogue, so small "
-        "slices have less. Hit rate, MAP, precision and F1 are in data/evaluate/report.json."
+        "Metrics of the evaluated lists, with 95% intervals; those beyond accuracy are explained below. Coverage is a "
+        "share of the whole catalogue, so small slices have less. Hit rate, MAP, precision and F1 are in "
+        "data/evaluate/report.json."
     )
     return section("Slice metrics", table(head, rows, tuple(range(1, len(head)))), explained)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nightreel.report.charts import interval, span
-from nightreel.report.markup import Markup, caption, section, table, tag
+from nightreel.report.markup import Markup, caption, explained, section, table, tag
 from nightreel.report.run_files import Row, RunFacts
 from nightreel.report.sections.decision import STATES
 from nightreel.report.sections.slices import shown_slices
@@ -59,9 +59,9 @@ def versus(facts: RunFacts) -> Markup:
         for each in found
     ]
     head = ["metric", "challenger", "95% interval", "champion", "95% interval", "difference", "95% interval", ""]
-    explained = caption("Differences are paired: both recommend to the same users, and the bootstrap resamples users.")
+    note = caption("Differences are paired: both recommend to the same users, and the bootstrap resamples users.")
     numbers = (1, 2, 3, 4, 5, 6)
-    return section("Challenger against champion", table(head, rows, numbers), explained) if rows else Markup("")
+    return section("Challenger against champion", table(head, rows, numbers), note) if rows else Markup("")
 
 
 def _paired(found: Row, scale: tuple[float, float]) -> Markup:
@@ -95,11 +95,11 @@ def members(facts: RunFacts) -> Markup:
         "min. detectable loss",
         "",
     ]
-    explained = caption(
+    note = caption(
         "Difference = (member − blend) / blend. The blend is significantly better where the Holm-corrected upper bound "
         f"{f'(family-wise {family}) ' if family else ''}is below 0."
     )
-    return section("Members against the blend", table(head, rows, (1, 2, 3, 4, 5)), explained) if rows else Markup("")
+    return section("Members against the blend", table(head, rows, (1, 2, 3, 4, 5)), note) if rows else Markup("")
 
 
 def slices(facts: RunFacts) -> Markup:
@@ -120,14 +120,18 @@ def slices(facts: RunFacts) -> Markup:
         *(["against the champion", "", "corrected upper bound", "min. detectable loss"] * bool(pairs)),
     ]
     rows = [_slice(each, scale, apart, bool(pairs)) for each in found]
-    explained = "A slice has regressed if its corrected upper bound is below 0 and its loss is larger than the margin. "
-    few = "Slices with few users are listed but not tested."
+    regressed = "A slice has regressed if its corrected upper bound is below 0 and its loss is larger than the margin. "
+    least = facts.report.get("slice_users")
+    few = (
+        f"Slices with {f'fewer than {least:,}' if least else 'few'} users are listed, but not tested, nor compared for "
+        "gaps. Head, middle and tail of the catalogue by popularity hold a third of all user-item pairs each."
+    )
     gaps = shown_slices(facts.verdict.get("gaps", []))
     listed = [[gap["by"], gap["best"], gap["worst"], f"{gap['gap']['point']:.4f}", _bounds(gap["gap"])] for gap in gaps]
     return section(
         "Slices",
         table(head, rows, (2, 3, 4, 7, 8, 9)),
-        caption((explained if pairs else "") + few),
+        caption((regressed if pairs else "") + few),
         tag("h3", "Gaps between slices") if gaps else "",
         table(["by", "best slice", "worst slice", "NDCG@10 gap", "95% interval"], listed, (3, 4)) if gaps else "",
     )
@@ -165,8 +169,8 @@ def behaviours(facts: RunFacts) -> Markup:
         else:
             state = "failed" if figure < bound else "passed"
         shown = tag("span", state, class_=f"state {STATES.get(state, '')}")
-        rows.append([each["name"], shown, tag("div", each["text"], class_="wide")])
-    return section("Behavioural tests", table(["test", "result", "details"], rows)) if rows else Markup("")
+        rows.append([explained(each["name"], each["text"]), shown])
+    return section("Behavioural tests", table(["test", "result"], rows)) if rows else Markup("")
 
 
 def groups(facts: RunFacts) -> Markup:
@@ -186,11 +190,11 @@ def groups(facts: RunFacts) -> Markup:
         for each in found
     ]
     head = ["by", "group", "items", "exposure", "95% interval", "relevant share", "surplus", "95% interval"]
-    explained = caption(
+    note = caption(
         "Exposure: share of the lists' places, weighted by rank, that go to the group. Relevant share: the group's "
         "share of the items that test users chose. Surplus: exposure minus relevant share."
     )
-    return section("Exposure of groups", table(head, rows, (2, 3, 4, 5, 6, 7)), explained) if rows else Markup("")
+    return section("Exposure of groups", table(head, rows, (2, 3, 4, 5, 6, 7)), note) if rows else Markup("")
 
 
 def _bounds(found: Row, form: str = ".4f") -> str:

@@ -49,6 +49,20 @@ def test_what_it_writes(workspace: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "Promoted as the baseline: no version is live yet" in shown
 
 
+def test_a_sample_users_list_is_explained_from_their_own_history(workspace: Path) -> None:
+    """A bundle has its users in another order than the data: by their ids."""
+    judged()
+    data = load_dataset()
+    titles, row_of = data.items["title"].to_pylist(), {user: row for row, user in enumerate(data.user_ids)}
+    known = data.positives("leave_last_out", ("train", "valid"))
+    samples = read_json(Path("data/evaluate/report.json"))["samples"]
+    assert data.users_by_id.tolist() != sorted(data.users_by_id.tolist()) and any(each["evidence"] for each in samples)
+    for sample in samples:
+        own = {titles[item] for item in known.row(row_of[sample["user"]]).items.tolist()}
+        assert {title for title, _ in sample["evidence"]} <= own
+        assert sample["why"][0][0] != "popular: added to fill the list", "the model itself ranked it first"
+
+
 def test_the_same_inputs_give_the_same_bytes(workspace: Path) -> None:
     def contents() -> dict[str, bytes]:
         evaluate.main()

@@ -60,7 +60,7 @@ def test_new_items_are_ranked_among_themselves() -> None:
     vectors = np.array([[1, 0], [0, 0], [0.6, 0.8], [0.9, 0.1], [0, 1]], np.float32)
     rows = new_items(*question(told), vectors, 100, np.random.default_rng(0))
     content, control = rows
-    assert (content.model, control.model, content.users) == ("content", "control", 2)
+    assert (content.model, control.model, content.users) == ("content", "same for all", 2)
     expected = (1 + 1 / math.log2(4)) / 2  # first for user 0, third for user 1
     assert content.ndcg.point == pytest.approx(expected)
     assert control.ndcg == content.ndcg, "everybody took item 0 alone, so the control asks the same"

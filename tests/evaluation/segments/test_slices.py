@@ -9,13 +9,14 @@ import pyarrow as pa
 import pytest
 
 from nightreel.data.histories import Histories
+from nightreel.durations import in_words
 from nightreel.errors import UserError
 from nightreel.evaluation.metrics.bootstrap import Difference, Draws, Interval
 from nightreel.evaluation.metrics.ranking import Truth
 from nightreel.evaluation.segments.group_exposure import group_exposure
 from nightreel.evaluation.segments.slice_definitions import _born, slices_of
 from nightreel.evaluation.segments.slice_tests import SliceScore, holm, score_slices
-from nightreel.evaluation.segments.slices import MOST_VALUES, Slice, duration, thirds, values
+from nightreel.evaluation.segments.slices import MOST_VALUES, Slice, thirds, values
 from nightreel.evaluation.test_set import build_test_set
 from tests.evaluation.rankers import planted
 from tests.support.settings import settings
@@ -43,7 +44,7 @@ def test_thirds_hold_each_row_once_and_name_their_bounds() -> None:
     [(5, "5 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (172_800, "2 days"), (1e8, "1,157 days")],
 )
 def test_durations_are_told_in_the_largest_unit_of_which_there_are_two(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
+    assert in_words(seconds) == words
 
 
 def test_nothing_to_tell_apart_is_no_slice() -> None:

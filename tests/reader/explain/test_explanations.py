@@ -24,8 +24,8 @@ from nightreel.models.training.training_positions import tail, without_tail
 from nightreel.reader.explain.contributions import contributions, without_each
 from nightreel.reader.explain.leave_one_out import Effects
 from nightreel.reader.explain.votes import votes
+from nightreel.reader.question import Question
 from nightreel.reader.reader import Reader
-from nightreel.reader.slate import Question
 from tests.support import planted
 from tests.support.bundles import UNTIL, reseal, taste, write_bundle
 from tests.support.settings import settings
