@@ -9,7 +9,7 @@ Planted, and drawn from one seeded generator:
   user liked on a day is forgotten `FORGOTTEN_DAYS` later. Beside it, each topic's fashion rises and falls for all users
   with a period of `FASHION_DAYS`, one topic after the other.
 - **Items appear.** `OLD` of the items were there before the first day; the others come evenly through the days, at
-  midnight, and are liked best when they are new (half of that is gone after `NEW_DAYS`). They may be taken from then on.
+  midnight, and are liked best when they are new (half of that is gone after `NEW_DAYS`).
 - **Users come.** `KNOWN` of the users may come from the first day on, the others from a day drawn evenly. Some come
   nearly every day and most of them rarely.
 - **A visit** has one to five events, `watch` with the watched share: large for what the user likes, small for what
@@ -127,7 +127,9 @@ def _visits(here: Ints, day: int, worth: Floats, free: npt.NDArray[np.bool_], rn
     rows: list[tuple[str, str, int, float]] = []
     for turn in range(MOST_EVENTS):
         visiting = np.flatnonzero(lengths > turn)
-        drawn = np.where(free[here[visiting]], worth[visiting], -np.inf) + rng.gumbel(size=(len(visiting), free.shape[1]))
+        drawn = np.where(free[here[visiting]], worth[visiting], -np.inf) + rng.gumbel(
+            size=(len(visiting), free.shape[1])
+        )
         chosen = drawn.argmax(axis=1)
         free[here[visiting], chosen] = False
         liked = 1 / (1 + np.exp(INDIFFERENT - worth[visiting, chosen] + rng.normal(0, 1, len(visiting))))

@@ -14,7 +14,7 @@ Outcome = Literal[
 unchanged: what is live already is what this night made; held, rejected: the gate let nothing new through, and nothing
 was refreshed; dry run: not published by request; empty: there was nothing to publish; failed: a stage failed; stopped:
 ended from outside, by a person or by the machine."""
-Trigger = Literal["schedule", "form", "terminal", "dvc repro"]
+Trigger = Literal["schedule", "form", "terminal", "dvc repro", "replay"]
 GOOD: tuple[Outcome, ...] = ("promoted", "refreshed", "unchanged", "dry run")
 """Outcomes that nobody needs to be told of."""
 

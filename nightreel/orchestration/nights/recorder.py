@@ -50,8 +50,7 @@ class NightRecorder:
 
     def succeeded(self, outcomes: Sequence[Outcome]) -> Night | None:
         """Write what came of it, and return it; None if it can't be written."""
-        stages = [StageTime(stage=each.stage, how=each.how, seconds=round(each.seconds, 1)) for each in outcomes]
-        return self._finish(lambda: conclusion(self._place, self._state, stages))
+        return self._finish(lambda: conclusion(self._place, self._state, stage_times(outcomes)))
 
     def failed(self, error: UserError) -> None:
         """Write that it failed, and why."""
@@ -95,6 +94,11 @@ def recorded(home: Project, place: Project, trigger: Trigger, flow_run: str | No
             "Stopped by a person." if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
         )
         raise
+
+
+def stage_times(outcomes: Sequence[Outcome]) -> list[StageTime]:
+    """How each stage ended, for the history."""
+    return [StageTime(stage=each.stage, how=each.how, seconds=round(each.seconds, 1)) for each in outcomes]
 
 
 def _committed(home: Project, night: Night, place: Path) -> Night:
