@@ -80,7 +80,9 @@ def _summary(rows: Sequence[Row], overall: dict[str, Any] | None) -> list[str]:
     ]
     if overall is not None:
         means = (f"{NAMES[name]} {_interval(overall['means'][name])}" for name in NAMES)
-        lines.append(f"Readers saw, over {overall['rows']:,} user-nights, NDCG@10 of the day after: {', '.join(means)}.")
+        lines.append(
+            f"Readers saw, over {overall['rows']:,} user-nights, NDCG@10 of the day after: {', '.join(means)}."
+        )
     return lines
 
 
