@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from nightreel.bundle.format import MANIFEST
 from nightreel.data import privacy
@@ -23,7 +21,7 @@ from nightreel.store.backends.base import Store
 OF_A_NIGHT = ("night", "missed", "stuck")
 """Kinds of alerts that say of a night that it published nothing."""
 ASKED, PLACES = 500, 50
-"""How many users are asked for a list after each night, and how many items each gets."""
+"""For how many users a list is computed after each night, and how many items each gets."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +62,12 @@ def came_back(reader: Reader, delivery: Delivery, key: bytes | None) -> int:
         delivery: Who and what was withdrawn by now.
         key: Of the pseudonyms; None for plain ids.
     """
-    users = [*reader.user_ids.to_pylist()[:ASKED], "somebody whom nobody knows"]
-    listed = reader.recommend_users(users, PLACES, rights_at=None)["item_id"]
-    items = pc.sum(pc.is_in(listed.unique(), value_set=pa.array(list(delivery.blocked), pa.string()))).as_py() or 0
+    past = reader.histories
+    asked = np.unique(np.append(np.arange(min(ASKED, len(past))), len(past) - 1))  # the last one is a newcomer's
+    lists = reader.recommend_many(past.take(asked), k=PLACES).items
+    listed = {reader.items.ids[item] for item in np.unique(lists[lists >= 0]).tolist()}
     known = set(reader.user_ids.to_pylist())
-    return int(items) + len(known & set(_pseudonyms(delivery.erased, key)))
+    return len(listed & set(delivery.blocked)) + len(known & set(_pseudonyms(delivery.erased, key)))
 
 
 def gone(store: Store, published: Iterable[str]) -> int:
