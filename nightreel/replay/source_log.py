@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightreel.data.contract.tables import CLOCK_BEGINS_S, EVENTS_TABLE, with_named
-from nightreel.data.ingest import movielens, timestamps
-from nightreel.data.ingest.file_formats import raw_columns, read_raw
+from nightreel.data.ingest import timestamps
+from nightreel.data.ingest.file_formats import read_source
 from nightreel.data.ingest.raw_tables import Raw
 from nightreel.data.ingest.sources import Source
 from nightreel.data.quality.type_tables import Loaded, clock_of, load
@@ -111,11 +111,9 @@ def read(source: Source, *, clock: str, slices: Iterable[str], key: bytes | None
         UserError: A file is unreadable, or the source has no clock.
     """
     contract = with_named(slices)
-    if source.is_sample:
-        wheel = movielens.fetch(source.files[0].path)
-        raws = [Raw(name, *raw_columns(file, cells)) for name, (file, cells) in movielens.tables(wheel).items()]
-    else:
-        raws = [read_raw(file, contract) for file in source.files]
+    raws, unread = read_source(source, contract)
+    if unread:
+        raise UserError("\n".join(unread))
     loaded = load(raws, clock, key, contract)
     if loaded.clock != "time":
         raise UserError(
