@@ -13,7 +13,8 @@ from rich.table import Table
 from benchmarks.nights.webhook import Message
 from nightreel.cli.replay_view import NAMES, figure
 from nightreel.monitoring.night import GOOD
-from nightreel.replay.night import Row, day
+from nightreel.replay.night import day
+from nightreel.replay.night_run import Row
 
 RECOVERY = "all right again"
 LOST = ("lost_rows", "came_back", "lost_versions")

@@ -13,7 +13,8 @@ from rich.text import Text
 
 from nightreel.evaluation.metrics.bootstrap import Interval
 from nightreel.replay import instants
-from nightreel.replay.night import Row, day
+from nightreel.replay.night import day
+from nightreel.replay.night_run import Row
 from nightreel.replay.night_scores import EASE, POPULARITY, RANKERS, SERVED
 from nightreel.replay.paired import Overall
 from nightreel.replay.plan import ReplayPlan

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nightreel.replay.night import Row
+from nightreel.replay.night_run import Row
 from nightreel.replay.night_scores import RANKERS
 from nightreel.replay.paired import Overall, overall
 from nightreel.replay.plan import ReplayPlan
