@@ -109,9 +109,8 @@ def old(published: float | None, nights: Sequence[Night], now: float, watch: Wat
 
 
 def _happened(night: Night) -> str:
-    reason = " ".join(night.reason.split())
     where = f" at {night.failed_stage}" if night.failed_stage else ""
-    return f"the night of {night.day} UTC {_verb(night)}{where}: {reason}"
+    return f"the night of {night.day} UTC {_verb(night)}{where}: {night.why}"
 
 
 def _verb(night: Night) -> str:

@@ -81,6 +81,12 @@ class Night(BaseModel):
         return self.outcome in GOOD
 
     @property
+    def why(self) -> str:
+        """The reason as one line, without the name of the failed stage, which its error begins with."""
+        line = " ".join(self.reason.split())
+        return line.removeprefix(f"{self.failed_stage}: ") if self.failed_stage else line
+
+    @property
     def day(self) -> str:
         """When it began, in UTC, to the minute."""
         return minute(self.began)

@@ -14,9 +14,9 @@ from nightreel.monitoring.alerts import Alert
 from nightreel.monitoring.conclusion import conclusion, outcome_of
 from nightreel.orchestration import checkout_flows
 from nightreel.orchestration.dvc import pipeline
-from nightreel.orchestration.dvc.stage_run import Outcome, StageEnvironment, StageFailed
+from nightreel.orchestration.dvc.stage_run import Outcome, StageEnvironment
 from nightreel.orchestration.lock import fence
-from nightreel.orchestration.nights.recorder import stage_times
+from nightreel.orchestration.nights.recorder import failure, stage_times
 from nightreel.orchestration.project import Project
 from nightreel.orchestration.worktree import worktree
 from nightreel.replay import instants, night_history
@@ -156,8 +156,7 @@ def _stages(copy: Project, recorded: ReplayedNight, lock: int, diary: Diary) -> 
 
 
 def _failed(recorded: ReplayedNight, error: UserError) -> Row:
-    stage = error.stage if isinstance(error, StageFailed) else None
-    recorded.finish({"outcome": "failed", "reason": str(error), "failed_stage": stage})
+    recorded.finish(failure(error))
     failed = {"decision": "failed", "outcome": "failed"}
     return NOTHING | failed | {"error": str(error), "reason": str(error).splitlines()[0]}
 

@@ -23,7 +23,7 @@ def night(outcome: Outcome, began: float = THREE, **facts: object) -> Night:
 def test_the_last_finished_night_counts_and_a_running_one_does_not() -> None:
     failed = night("failed", THREE - 86_400, reason="finetune: no space left", failed_stage="finetune")
     (problem,) = alerts.of_nights([night("running"), failed])
-    assert problem.text == "the night of 2025-12-31 03:00 UTC failed at finetune: finetune: no space left"
+    assert problem.text == "the night of 2025-12-31 03:00 UTC failed at finetune: no space left"
     assert problem.urgent and "nightreel run" in problem.remedy
     assert alerts.of_nights([night("promoted"), failed]) == [] == alerts.of_nights([night("refreshed")])
 

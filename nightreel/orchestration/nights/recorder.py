@@ -54,9 +54,8 @@ class NightRecorder:
 
     def failed(self, error: UserError) -> None:
         """Write that it failed, and why."""
-        stage = error.stage if isinstance(error, StageFailed) else None
-        why = {"outcome": "failed", "reason": str(error), "failed_stage": stage, "channel": self._channel}
-        self._finish(lambda: (source_facts(self._place) if stage != "snapshot" else {}) | why)
+        why = failure(error) | {"channel": self._channel}
+        self._finish(lambda: (source_facts(self._place) if why["failed_stage"] != "snapshot" else {}) | why)
 
     def stopped(self, reason: str) -> None:
         """Write that it was ended from outside."""
@@ -94,6 +93,12 @@ def recorded(home: Project, place: Project, trigger: Trigger, flow_run: str | No
             "Stopped by a person." if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
         )
         raise
+
+
+def failure(error: UserError) -> dict[str, Any]:
+    """That a night failed, where and why, for the history."""
+    stage = error.stage if isinstance(error, StageFailed) else None
+    return {"outcome": "failed", "reason": str(error), "failed_stage": stage}
 
 
 def stage_times(outcomes: Sequence[Outcome]) -> list[StageTime]:
