@@ -38,6 +38,7 @@ class Night(BaseModel):
         trigger: Who started it.
         outcome: What came of it.
         reason: The gate's sentence, or the error.
+        label: The gate's label of the candidate, such as `better` or `drifted data`.
         failed_stage: The stage that failed.
         source: Name of the source.
         data_until: End of the data, epoch seconds; None without timestamps.
@@ -61,6 +62,7 @@ class Night(BaseModel):
     trigger: Trigger
     outcome: Outcome = "running"
     reason: str = ""
+    label: str = ""
     failed_stage: str | None = None
     source: str = ""
     data_until: float | None = None
