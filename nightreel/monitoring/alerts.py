@@ -66,7 +66,7 @@ def drifted(nights: Sequence[Night]) -> list[Alert]:
             "drift",
             last.id,
             f"the night of {last.day} UTC refitted the live version on drifted data: {last.why}",
-            "Look at the newest delivery; `nightreel report` shows the drift figures. If it is faulty: nightreel rollback.",
+            "Look at the newest delivery, and at the drift in `nightreel report`. If it is faulty: nightreel rollback.",
             urgent=False,
         )
     ]
