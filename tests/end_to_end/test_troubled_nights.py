@@ -91,4 +91,4 @@ def test_what_was_taken_down_is_gone_though_no_night_was_published_since(ran: tu
     pointer = channels.live(store)
     assert pointer is not None and pointer.digest == rows[0]["version"]
     held = withdrawals_file.read(store, pointer.withdrawals)
-    assert held is not None and (held.counts["items blocked"], held.counts["users erased"]) == (5, 3)
+    assert held is not None and (held.counts["blocked"], held.counts["users"]) == (5, 3)
