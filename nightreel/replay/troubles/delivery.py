@@ -147,7 +147,10 @@ def _blocked(items: pa.Table, chosen: Sequence[str]) -> pa.Table:
     if "blocked" not in items.column_names:
         return items.append_column("blocked", taken)
     cells = items["blocked"]
-    yes = pa.scalar(True) if pa.types.is_boolean(cells.type) else pa.scalar("true").cast(cells.type)
+    if pa.types.is_null(cells.type):
+        cells = cells.cast(pa.bool_())
+    number = pa.types.is_boolean(cells.type) or pa.types.is_integer(cells.type)
+    yes = pa.scalar(1 if number else "true").cast(cells.type)
     return items.set_column(items.column_names.index("blocked"), "blocked", pc.if_else(taken, yes, cells))
 
 
@@ -188,5 +191,5 @@ def _doubled(items: pa.Table) -> pa.Table:
 def _renamed(table: pa.Table, column: str, to: str | None) -> pa.Table:
     """The table with a column under another name, or without it."""
     if to is None:
-        return table.drop_columns([column])
+        return table.select([name for name in table.column_names if name != column])
     return table.rename_columns([to if name == column else name for name in table.column_names])

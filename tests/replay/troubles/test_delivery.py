@@ -85,6 +85,14 @@ def test_the_most_played_items_stay_down(log: SourceLog) -> None:
     assert not delivered(log, 1, kind="takedown").blocked
 
 
+@pytest.mark.parametrize("flags", [pa.array([0, 1]), pa.array([False, True]), pa.nulls(2), pa.array(["no", "yes"])])
+def test_a_flag_is_set_in_the_form_that_the_file_has(flags: pa.Array) -> None:
+    items = pa.table({"item_id": ["one", "two"], "blocked": flags})
+    before, found = flags.to_pylist(), delivery._blocked(items, ["one"])["blocked"]
+    assert found.type == (pa.bool_() if pa.types.is_null(flags.type) else flags.type)
+    assert found.to_pylist() == [{int: 1, str: "true"}.get(type(before[1]), True), before[1]]
+
+
 def test_the_erased_ask_and_do_not_come_again(log: SourceLog) -> None:
     made = delivered(log, 4, kind="erasure", users=4)
     assert set(column(made, "erasures", "user_id")) == set(made.erased) and len(made.erased) == 4
