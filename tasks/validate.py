@@ -40,6 +40,8 @@ def main() -> None:
     settings = load().validate_
     snapshot = read_snapshot(SNAPSHOT)
     source = snapshot.source
+    if source["unread"]:
+        raise UserError("\n".join(source["unread"]))
     clean = clean_tables(snapshot, settings.duplicate_window_s, read_json(SNAPSHOT / "forgotten.json")["users"])
     known = read_json(SNAPSHOT / "known.json")["rows"]
     hidden = hidden_tonight.read(SNAPSHOT)

@@ -187,7 +187,7 @@ def _print_nights(found: list[Night], title: str) -> None:
         version = (night.version or "")[:12]
         typer.echo(f"{night.day}  {what:<12} {version:<12}  {quality:<14}  {took:<8} {night.trigger}".rstrip())
         where = f"at {night.failed_stage}: " if night.failed_stage else ""
-        why = " ".join(night.reason.split())
+        why = night.why
         if why:
             told = f"{where}{why if len(why) <= LONGEST else f'{why[: LONGEST - 1]}…'}"
             typer.secho(textwrap.fill(told, width, initial_indent=BELOW, subsequent_indent=BELOW), dim=True)

@@ -13,13 +13,14 @@ from rich.text import Text
 
 from nightreel.evaluation.metrics.bootstrap import Interval
 from nightreel.replay import instants
-from nightreel.replay.night import Row, day
+from nightreel.replay.night import day
+from nightreel.replay.night_run import Row
 from nightreel.replay.night_scores import EASE, POPULARITY, RANKERS, SERVED
 from nightreel.replay.paired import Overall
 from nightreel.replay.plan import ReplayPlan
 
 NAMES = {SERVED: "nightreel", POPULARITY: "popularity", EASE: "EASE×pop"}
-COLOURS = {"promote": "green", "hold": "yellow", "reject": "yellow", "failed": "red"}
+COLOURS = {"promote": "green", "hold": "yellow", "reject": "yellow", "failed": "red", "missed": "red"}
 
 
 class ReplayView:
@@ -60,6 +61,12 @@ class ReplayView:
             f"    serving {served(row)}; NDCG@10 over {users}: {figures}; {row['seconds']:.0f} s",
             soft_wrap=True,
         )
+
+        if row.get("troubles"):
+            right = ("as expected", "green") if row["as_expected"] else (wrong(row), "red")
+            self.console.print(
+                Text.assemble(f"    {', '.join(row['troubles'])}: {row['outcome']}, ", right), soft_wrap=True
+            )
 
     def end(self, plan: ReplayPlan, rows: Sequence[Row], found: Overall | None) -> None:
         """Print the table, the means, and where the files are."""
@@ -107,7 +114,8 @@ def lines(rows: Sequence[Row], found: Overall | None) -> list[str]:
             means = [(name, _mean([row[f"{name}{group}"] for row in rows if row["version"]])) for name in RANKERS]
             if means[0][1] is not None:
                 sentences.append(f"{whom}: " + ", ".join(f"{NAMES[name]} {figure(mean)}" for name, mean in means))
-    failed = [day(row["night"]) for row in rows if row["error"]]
+    sentences += of_troubles(rows)
+    failed = [day(row["night"]) for row in rows if row["error"] and not row.get("as_expected")]
     if failed:
         sentences.append(f"[red]Failed: {', '.join(failed)}[/]; the reason is above and in the night's log.txt.")
     if len({row["code"] for row in rows}) > 1:
@@ -123,6 +131,26 @@ def verdict(row: Row) -> str:
     decision = f"{row['decision']} ({row['label']})" if row["label"] else str(row["decision"])
     other = row.get("published_label")  # rows of an earlier version of the code have none
     return f"{decision}, {other}" if other not in (None, row["label"]) else decision
+
+
+def wrong(row: Row) -> str:
+    """What is not as the script expects."""
+    unnamed = f"; not named: {', '.join(row['unnamed'])}" if row["unnamed"] else ""
+    return f"expected {' or '.join(row['expected'])}{unnamed}"
+
+
+def of_troubles(rows: Sequence[Row]) -> list[str]:
+    """The conclusions from a script, in sentences."""
+    scripted = [row for row in rows if "as_expected" in row]
+    if not scripted:
+        return []
+    other = [f"{day(row['night'])} ({row['outcome']}, {wrong(row)})" for row in scripted if not row["as_expected"]]
+    lost = {name: sum(row[name] for row in scripted) for name in ("lost_rows", "came_back", "lost_versions")}
+    return [
+        f"[red]Not as expected: {'; '.join(other)}[/]" if other else "Every night was as the script expects.",
+        f"Silent: {sum(row['silent'] for row in scripted)} nights. Lost: {lost['lost_rows']} rows, {lost['came_back']} "
+        f"withdrawn items or users that came back, {lost['lost_versions']} versions.",
+    ]
 
 
 def served(row: Row) -> str:

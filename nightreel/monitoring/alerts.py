@@ -9,6 +9,8 @@ from nightreel.monitoring.night import Night, minute
 from nightreel.settings.watch import Watch
 
 HOUR = 3600.0
+DRIFTED = "drifted data"
+"""The gate's label of a candidate whose data moved further than evaluate.drift permits."""
 VERBS = {"failed": "failed", "stopped": "was stopped", "empty": "had nothing to publish"}
 
 
@@ -17,7 +19,7 @@ class Alert:
     """Something that a person should know.
 
     Attributes:
-        kind: `night`, `missed`, `stuck`, `old`, `store`, `withdrawals` or `record`.
+        kind: `night`, `drift`, `missed`, `stuck`, `old`, `store`, `withdrawals` or `record`.
         key: Tells it from others of its kind: an outcome that lasts keeps its key.
         text: What is wrong.
         remedy: What to do.
@@ -52,6 +54,22 @@ def of_nights(nights: Sequence[Night]) -> list[Alert]:
     row = bad_in_a_row(nights)
     times = f" It is the last of {row} such nights." if row > 1 else ""
     return [Alert("night", last.id, f"{_happened(last)}{times}", _remedy(last))]
+
+
+def drifted(nights: Sequence[Night]) -> list[Alert]:
+    """That the live version was refitted on data that the gate took for drifted. nights: the latest first."""
+    last = next((night for night in nights if night.outcome != "running"), None)
+    if last is None or (last.outcome, last.label) != ("refreshed", DRIFTED):
+        return []
+    return [
+        Alert(
+            "drift",
+            last.id,
+            f"the night of {last.day} UTC refitted the live version on drifted data: {last.why}",
+            "Look at the newest delivery, and at the drift in `nightreel report`. If it is faulty: nightreel rollback.",
+            urgent=False,
+        )
+    ]
 
 
 def bad_in_a_row(nights: Sequence[Night]) -> int:
@@ -109,9 +127,8 @@ def old(published: float | None, nights: Sequence[Night], now: float, watch: Wat
 
 
 def _happened(night: Night) -> str:
-    reason = " ".join(night.reason.split())
     where = f" at {night.failed_stage}" if night.failed_stage else ""
-    return f"the night of {night.day} UTC {_verb(night)}{where}: {reason}"
+    return f"the night of {night.day} UTC {_verb(night)}{where}: {night.why}"
 
 
 def _verb(night: Night) -> str:

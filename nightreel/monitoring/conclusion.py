@@ -33,6 +33,7 @@ def conclusion(root: Path, state: Path, stages: Sequence[StageTime]) -> Facts:
         **source_facts(root),
         "outcome": outcome,
         "reason": str((receipt.get("reason") if outcome == "empty" else verdict.get("sentence")) or ""),
+        "label": str(verdict.get("label", "")),
         "version": receipt.get("digest"),
         "channel": receipt.get("channel", "live"),
         "metric": f"{METRIC.upper()} ({protocol})" if interval else "",

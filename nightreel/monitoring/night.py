@@ -14,7 +14,7 @@ Outcome = Literal[
 unchanged: what is live already is what this night made; held, rejected: the gate let nothing new through, and nothing
 was refreshed; dry run: not published by request; empty: there was nothing to publish; failed: a stage failed; stopped:
 ended from outside, by a person or by the machine."""
-Trigger = Literal["schedule", "form", "terminal", "dvc repro"]
+Trigger = Literal["schedule", "form", "terminal", "dvc repro", "replay"]
 GOOD: tuple[Outcome, ...] = ("promoted", "refreshed", "unchanged", "dry run")
 """Outcomes that nobody needs to be told of."""
 
@@ -38,6 +38,7 @@ class Night(BaseModel):
         trigger: Who started it.
         outcome: What came of it.
         reason: The gate's sentence, or the error.
+        label: The gate's label of the candidate, such as `better` or `drifted data`.
         failed_stage: The stage that failed.
         source: Name of the source.
         data_until: End of the data, epoch seconds; None without timestamps.
@@ -61,6 +62,7 @@ class Night(BaseModel):
     trigger: Trigger
     outcome: Outcome = "running"
     reason: str = ""
+    label: str = ""
     failed_stage: str | None = None
     source: str = ""
     data_until: float | None = None
@@ -79,6 +81,12 @@ class Night(BaseModel):
     def good(self) -> bool:
         """Whether the night ended as planned."""
         return self.outcome in GOOD
+
+    @property
+    def why(self) -> str:
+        """The reason as one line, without the name of the failed stage, which its error begins with."""
+        line = " ".join(self.reason.split())
+        return line.removeprefix(f"{self.failed_stage}: ") if self.failed_stage else line
 
     @property
     def day(self) -> str:

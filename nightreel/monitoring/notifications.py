@@ -27,6 +27,7 @@ FILE = "notify.txt"
 Told = dict[str, str]
 TITLES = {
     "night": "a night went wrong",
+    "drift": "the data have drifted",
     "missed": "a night is missing",
     "stuck": "a night is stuck",
     "old": "the live version is old",

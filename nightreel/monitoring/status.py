@@ -101,6 +101,7 @@ def status(
     found = [
         *fault,
         *alerts.of_nights(nights),
+        *alerts.drifted(nights),
         *alerts.missed(expected.unfulfilled(plan, nights) if running is None else None, moment, watch),
         *alerts.stuck(running, silent, moment, watch),
         *alerts.old(live.published if live else None, nights, moment, watch),

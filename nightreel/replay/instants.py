@@ -55,6 +55,16 @@ def format_time(moment: float) -> str:
     return f"{at:%Y-%m-%d}" if (at.hour, at.minute, at.second) == (0, 0, 0) else f"{at:%Y-%m-%d %H:%M}"
 
 
+def iso(moment: float) -> str:
+    """A time in ISO 8601, in UTC.
+
+    Example:
+        >>> iso(1_767_225_600.0)
+        '2026-01-01T00:00:00Z'
+    """
+    return datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")
+
+
 def nights(begins: float, ends: float, count: int, step: int, first: float | None) -> list[float]:
     """Compute the times of the nights, in order.
 

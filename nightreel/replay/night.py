@@ -4,60 +4,29 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, TextIO
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import pyarrow.parquet as pq
 
 from nightreel.data.recipe import code_digest, computing_code
-from nightreel.errors import UserError
-from nightreel.monitoring import history
-from nightreel.orchestration import checkout_flows
-from nightreel.orchestration.dvc import pipeline
-from nightreel.orchestration.dvc.stage_run import Outcome, StageEnvironment
-from nightreel.orchestration.lock import fence
-from nightreel.orchestration.project import Project
-from nightreel.orchestration.worktree import worktree
 from nightreel.reader.reader import Reader
 from nightreel.replay import instants
 from nightreel.replay.next_step import EventLog
+from nightreel.replay.night_run import Diary, NightRun, Row, RunResult
 from nightreel.replay.night_scores import NightScores, score_night
 from nightreel.replay.plan import ReplayPlan
+from nightreel.replay.troubles import aftermath
+from nightreel.replay.troubles.aftermath import Lost, came_back, gone, lost_rows, without_withdrawn
+from nightreel.replay.troubles.delivery import Delivery, deliver
 from nightreel.stage import read_json, write_json
 from nightreel.store import channels
 from nightreel.store.channel_pointer import Pointer
-from nightreel.store.fence import run_lock
 from nightreel.store.open import open_store
-
-Row = dict[str, Any]
-
-
-class Diary:
-    """Progress listener: writes the stages' output to a file, and reports the current stage."""
-
-    def __init__(self, file: TextIO, progress: Callable[[str], None]) -> None:
-        """Take the file, and a function that is called with the name of each stage that begins."""
-        self._file = file
-        self._progress = progress
-
-    def begin(self, stage: str) -> None:
-        """Report a stage that begins."""
-        self._progress(stage)
-
-    def line(self, stage: str, text: str) -> None:
-        """Write a line of a stage."""
-        print(f"{stage:<10} {text}", file=self._file, flush=True)
-
-    def end(self, outcome: Outcome) -> None:
-        """Write a stage's outcome."""
-        print(f"{outcome.stage:<10} {outcome.how}, {outcome.seconds:.1f} s", file=self._file, flush=True)
 
 
 def play(
-    plan: ReplayPlan, log: EventLog, night: float, before: Row | None, lock: int, progress: Callable[[str], None]
+    plan: ReplayPlan, log: EventLog, night: float, rows: Sequence[Row], lock: int, progress: Callable[[str], None]
 ) -> Row:
     """Run and score a night; writes judged.parquet and, last, row.json to its folder.
 
@@ -65,34 +34,39 @@ def play(
         plan: The replay.
         log: The events of the whole log.
         night: The night's time, epoch seconds.
-        before: The row of the night before; None for the first.
+        rows: The rows of the nights before.
         lock: File descriptor of the run lock.
         progress: Called with the current step, in words.
 
     Returns:
         The night's row. A failed night's row has the error, and the scores of the version that is still served.
     """
-    folder, began = plan.of(night), time.monotonic()
+    folder, number, began = plan.of(night), plan.nights.index(night) + 1, time.monotonic()
+    before = rows[-1] if rows else None
     folder.mkdir(parents=True, exist_ok=True)
     progress("writing the log as of that night")
-    plan.log.cut(night, plan.cut)
+    delivery = deliver(plan.log, plan.nights, number, plan.script)
+    delivery.write(plan.cut, plan.log.source.terms)
     row: Row = {
-        "night": _iso(night),
-        "until": _iso(night + plan.step_s),
-        "events": plan.log.events_before(night),
+        "night": instants.iso(night),
+        "until": instants.iso(night + plan.step_s),
+        "events": delivery.rows("events"),
         "code": code_digest(plan.place.root, computing_code(plan.place.root)),
     }
     with (folder / "log.txt").open("a", encoding="utf-8") as file:
-        row |= _night(plan, night, lock, Diary(file, progress))
-    night_s, store = time.monotonic() - began, open_store(str(plan.place.state / "store"))
+        live = before["version"] if before else None
+        done = NightRun(plan, night, lock, live).happen(Diary(file, progress))
+    ran = time.monotonic()
+    row |= {**done.row, "told": [alert.text for alert in done.alerts]}
     progress("scoring the served version")
-    channel = plan.settings.snapshot.channel
+    channel, store = plan.settings.snapshot.channel, open_store(plan.store)
     pointer = channels.live(store, channel)
     row |= _served(pointer, before, row["night"])
     row["served_label"] = channels.lineage(store, pointer.digest).get("label") if pointer else None
-    judged = score_night(log, night, plan.step_s, Reader.open(store.uri, channel=channel) if pointer else None)
-    row |= _figures(judged)
-    row |= {"seconds": round(night_s, 1), "judging_seconds": round(time.monotonic() - began - night_s, 1)}
+    reader = Reader.open(store.uri, channel=channel) if pointer else None
+    judged = score_night(without_withdrawn(log, delivery, plan.key), night, plan.step_s, reader)
+    row |= _figures(judged) | _as_scripted(plan, delivery, done, [*rows, row], reader)
+    row |= {"seconds": round(ran - began, 1), "judging_seconds": round(time.monotonic() - ran, 1)}
     pq.write_table(judged.rows(log, night), folder / "judged.parquet", compression="zstd")
     write_json(folder / "row.json", row)
     return row
@@ -104,44 +78,19 @@ def kept(plan: ReplayPlan, night: float) -> Row | None:
     return dict(read_json(path)) if path.exists() else None
 
 
-def _night(plan: ReplayPlan, night: float, lock: int, diary: Diary) -> Row:
-    """Run every stage in a worktree; returns the verdict, or the error."""
-    nothing: Row = {
-        "decision": "failed",
-        "label": None,
-        "reason": None,
-        "error": None,
-        "published": False,
-        "published_label": None,
-    }
-    try:
-        with ExitStack() as stack:
-            copy = stack.enter_context(
-                worktree(plan.place, {**plan.changes, "snapshot.moment": _iso(night)}, plan.folder / "cache")
-            )
-            _stages(plan.place.root, copy, lock, diary)
-            verdict = read_json(copy.root / "data" / "evaluate" / "verdict.json")
-            receipt = read_json(copy.root / "data" / "publish" / "receipt.json")
-    except UserError as error:
-        diary.line("failed", str(error))
-        return nothing | {"error": str(error), "reason": str(error).splitlines()[0]}
-    published = bool(receipt["published"])
-    return nothing | {
-        "decision": verdict["decision"],
-        "label": verdict["label"],
-        "reason": verdict["sentence"],
-        "published": published,
-        "published_label": receipt["label"] if published else None,
-    }
-
-
-def _stages(root: Path, copy: Project, lock: int, diary: Diary) -> None:
-    """Run the stages as a Prefect flow in this process, on the replay's server."""
-    from nightreel.orchestration.prefect.stage_tasks import NightlyRun, Request
-
-    place = StageEnvironment(copy.root, copy.environment(fence(run_lock(copy.state)) | {history.VARIABLE: ""}), lock)
-    night = NightlyRun(pipeline.read(copy.root), place, Request(), diary)
-    checkout_flows.load(root, "in_process").run("replayed night", lambda _: night.run())
+def _as_scripted(
+    plan: ReplayPlan, delivery: Delivery, done: RunResult, rows: Sequence[Row], reader: Reader | None
+) -> Row:
+    """The fields about trouble; empty without a script. rows: up to this night's."""
+    if plan.script is None:
+        return {}
+    published = {row["version"] for row in rows if row["version"]}
+    lost = Lost(
+        rows=lost_rows(delivery, done.accounts),
+        withdrawn=came_back(reader, delivery, plan.key) if reader else 0,
+        versions=gone(open_store(plan.store), published),
+    )
+    return aftermath.judged(plan.script, len(rows), rows[-1]["outcome"], done.alerts, lost)
 
 
 def _served(pointer: Pointer | None, before: Row | None, night: str) -> Row:
@@ -168,10 +117,6 @@ def _figures(judged: NightScores) -> Row:
 def _finite(days: float) -> float | None:
     """A half-life in days; None for infinity, which JSON can't represent."""
     return days if math.isfinite(days) else None
-
-
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")
 
 
 def day(text: str) -> str:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,20 @@ from nightreel import settings
 from nightreel.data import privacy
 from nightreel.data.ingest.sources import Source, open_source
 from nightreel.errors import UserError
+from nightreel.monitoring import notifications
 from nightreel.orchestration import overrides, project
+from nightreel.orchestration.dvc import pipeline
 from nightreel.orchestration.project import Project
 from nightreel.replay import instants, source_log
 from nightreel.replay.source_log import SourceLog
+from nightreel.replay.troubles import script as scripts
+from nightreel.replay.troubles.script import Scope, Script
 from nightreel.settings import Settings
 from nightreel.stage import read_json, write_json
 from nightreel.store.open import open_store
 
-LIVE = ("NIGHTREEL_STORE", "MLFLOW_TRACKING_URI", "PREFECT_API_URL")
-"""Environment variables that would connect a night to the live store and servers."""
+LIVE = ("NIGHTREEL_STORE", "MLFLOW_TRACKING_URI", "PREFECT_API_URL", notifications.VARIABLE)
+"""Environment variables that would connect a night to the live store and servers, and tell people of it."""
 KEY_FILE = "pseudonym.key"
 
 
@@ -39,12 +43,14 @@ class ReplayOptions:
     state: Path | None
     settings: Sequence[str]
     as_json: bool
+    script: Path | None = None
 
 
 @dataclass(frozen=True)
 class ReplayPlan:
     """A replay. place: the checkout and the replay's own state directory; folder: of all its files; nights: times in
-    epoch seconds; step_s: seconds; changes: of each night's settings, except its time."""
+    epoch seconds; step_s: seconds; changes: of each night's settings, except its time; key: of the users' pseudonyms,
+    None for plain ids; script: what goes wrong, None for nothing."""
 
     place: Project
     folder: Path
@@ -53,11 +59,18 @@ class ReplayPlan:
     changes: dict[str, Any]
     settings: Settings
     log: SourceLog
+    key: bytes | None = field(repr=False)
+    script: Script | None
 
     @property
     def cut(self) -> Path:
         """The source as of the current night: always the same folder, so that no setting changes between nights."""
         return self.folder / "log"
+
+    @property
+    def store(self) -> str:
+        """The replay's own store."""
+        return str(self.place.state / "store")
 
     def of(self, night: float) -> Path:
         """The folder of a night."""
@@ -78,16 +91,20 @@ def make(options: ReplayOptions) -> ReplayPlan:
     named = str(overrides.absolute({"snapshot.source": options.source})["snapshot.source"])
     values = overrides.changed(home.root / "params.yaml", given)
     parsed = settings.parse(values, "changed settings")
+    script = scripts.read(options.script) if options.script else None
     source = open_source(named, home.state / "downloads", open_store)
-    folder = _folder(home, options, source, step_s, values)
+    folder = _folder(home, options, source, step_s, values, script)
     own = Project(home.root, folder / "state")
     key = None if parsed.snapshot.pseudonymise == "off" else _key(home.state, own.state)
     log = source_log.read(source, clock=parsed.snapshot.clock, slices=parsed.evaluate.slices, key=key)
     nights = instants.nights(log.begins, log.ends, options.nights, step_s, first)
-    _claim(folder, source, step_s, nights[0], values)
+    if script is not None and options.script is not None:
+        stages = [stage.name for stage in pipeline.read(home.root)]
+        scripts.require_fitting(script, options.script, Scope(len(nights), stages, log.columns()))
+    _claim(folder, source, step_s, nights[0], values, script)
     media = {} if parsed.snapshot.media or source.is_sample else {"snapshot.media": named}
     night = {"snapshot.source": str(folder / "log"), "snapshot.clock": "time"}
-    return ReplayPlan(own, folder, tuple(nights), step_s, {**given, **media, **night}, parsed, log)
+    return ReplayPlan(own, folder, tuple(nights), step_s, {**given, **media, **night}, parsed, log, key, script)
 
 
 @contextlib.contextmanager
@@ -100,16 +117,21 @@ def away_from_the_live() -> Iterator[None]:
         os.environ.update(kept)
 
 
-def _folder(home: Project, options: ReplayOptions, source: Source, step_s: int, values: dict[str, Any]) -> Path:
-    """The replay's folder: `--state`, or one in the state directory named after source, nights and settings."""
+def _folder(
+    home: Project, options: ReplayOptions, source: Source, step_s: int, values: dict[str, Any], script: Script | None
+) -> Path:
+    """The replay's folder: `--state`, or one in the state directory named after source, nights, settings and script."""
     if options.state is not None:
         return options.state.expanduser().resolve()
     first = options.first or options.nights  # without --from, the number of nights decides when they begin
-    wanted = json.dumps([source.fingerprint, step_s, first, values], sort_keys=True, default=str)
+    told = [source.fingerprint, step_s, first, values, *([script.model_dump(mode="json")] if script else [])]
+    wanted = json.dumps(told, sort_keys=True, default=str)
     return home.state / "replays" / f"{source.name}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
 
 
-def _claim(folder: Path, source: Source, step_s: int, first: float, values: dict[str, Any]) -> None:
+def _claim(
+    folder: Path, source: Source, step_s: int, first: float, values: dict[str, Any], script: Script | None
+) -> None:
     """Write the replay's description to its folder.
 
     Raises:
@@ -121,6 +143,7 @@ def _claim(folder: Path, source: Source, step_s: int, first: float, values: dict
         "step_s": step_s,
         "first": instants.format_time(first),
         "settings": json.loads(json.dumps(values, default=str)),
+        "script": script and script.model_dump(mode="json"),
     }
     path = folder / "replay.json"
     if not path.exists():

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nightreel.replay.night import Row
+from nightreel.replay.night_run import Row
 from nightreel.replay.night_scores import RANKERS
 from nightreel.replay.paired import Overall, overall
 from nightreel.replay.plan import ReplayPlan
@@ -22,7 +22,7 @@ NIGHTS = pa.schema(
     [
         *((name, MOMENT) for name in ("night", "until")),
         ("events", pa.int64()),
-        *((name, pa.string()) for name in ("decision", "label", "reason", "error")),
+        *((name, pa.string()) for name in ("decision", "outcome", "label", "reason", "error")),
         ("published", pa.bool_()),
         *((name, pa.string()) for name in ("published_label", "version", "served_label")),
         ("since", MOMENT),
@@ -32,9 +32,13 @@ NIGHTS = pa.schema(
         *((name, pa.float64()) for name in ("ease_regularisation", "ease_decay", "ease_weight")),
         *((name, pa.float64()) for name in ("seconds", "judging_seconds")),
         ("code", pa.string()),
+        *((name, pa.list_(pa.string())) for name in ("told", "troubles", "expected", "unnamed")),
+        *((name, pa.bool_()) for name in ("as_expected", "silent")),
+        *((name, pa.int64()) for name in ("lost_rows", "came_back", "lost_versions")),
     ]
 )
-"""The schema of nights.parquet; a missing half-life is infinite."""
+"""The schema of nights.parquet; a missing half-life is infinite. told: what `nightreel status` would have said of the
+night; from `troubles` on, nothing without a script."""
 
 
 def write(plan: ReplayPlan, rows: Sequence[Row]) -> None:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from nightreel.data.contract.tables import CLOCK_BEGINS_S, EVENTS_TABLE, with_named
-from nightreel.data.ingest import movielens, timestamps
-from nightreel.data.ingest.file_formats import raw_columns, read_raw
+from nightreel.data.ingest import timestamps
+from nightreel.data.ingest.file_formats import read_source
 from nightreel.data.ingest.raw_tables import Raw
 from nightreel.data.ingest.sources import Source
 from nightreel.data.quality.type_tables import Loaded, clock_of, load
 from nightreel.data.quality.typed_file import moments_of
 from nightreel.errors import UserError
-from nightreel.stage import staged_output
 
 Micros = npt.NDArray[np.int64]
 ALWAYS, NEVER = np.iinfo(np.int64).min, np.iinfo(np.int64).max
@@ -54,17 +52,15 @@ class SourceLog:
         newest = np.sort(last.to_numpy())[-SEVERAL:]
         return float(newest[0]) / timestamps.MICROS
 
-    def events_before(self, moment: float) -> int:
-        """Number of event rows before a time."""
-        before = round(moment * timestamps.MICROS)
-        return sum(
-            int((there < before).sum())
-            for raw, there in zip(self.raws, self.there_from, strict=True)
-            if raw.table == EVENTS_TABLE.name
-        )
+    def columns(self) -> dict[str, set[str]]:
+        """Names of the columns that the source has, by table."""
+        found: dict[str, set[str]] = {}
+        for raw in self.raws:
+            found.setdefault(raw.table, set()).update(raw.columns)
+        return found
 
-    def cut(self, moment: float, folder: Path) -> None:
-        """Write the source as it was at a given time, in the table contract.
+    def delivered(self, moment: float, nights: Sequence[float] = ()) -> dict[str, pa.Table]:
+        """The source as it was at a given time, in the table contract.
 
         Events: those strictly before it. Items: those without a `published_at`, those published before it, and those
         with an event before it. A source has one row per item, so later changes to titles or blocks are already in it.
@@ -73,16 +69,33 @@ class SourceLog:
 
         Args:
             moment: Epoch seconds.
-            folder: The folder to write; replaced as a whole.
+            nights: Times at which a new file of events begins, ascending; none: each file of the source stays one.
+
+        Returns:
+            Tables by their path below the source's folder, see `night_of`.
         """
-        before = round(moment * timestamps.MICROS)
-        with staged_output(folder) as working:
-            (working / "terms.txt").write_text(self.source.terms + "\n", "utf-8")
-            for number, (raw, there) in enumerate(zip(self.raws, self.there_from, strict=True)):
-                (working / raw.table).mkdir(exist_ok=True)
-                kept = pa.array(there < before)
-                table = pa.table({name: cells.filter(kept) for name, cells in raw.columns.items()})
-                pq.write_table(table, working / raw.table / f"{number:04d}.parquet")
+        before, edges = round(moment * timestamps.MICROS), np.round(np.array(nights) * timestamps.MICROS)
+        found = {}
+        for number, (raw, there) in enumerate(zip(self.raws, self.there_from, strict=True)):
+            table, known = pa.table(raw.columns), there < before
+            step = (
+                np.searchsorted(edges, there, side="right") if raw.table == EVENTS_TABLE.name else np.zeros(len(there))
+            )
+            for each in np.unique(step[known]).astype(int).tolist() or [0]:
+                later = f"-night-{each + 1:04d}" if each else ""
+                found[f"{raw.table}/{number:04d}{later}.parquet"] = table.filter(pa.array(known & (step == each)))
+        return found
+
+
+def night_of(path: str) -> int:
+    """The number of the night for which a delivered file of events was new; 0 for what was there before the second.
+
+    Example:
+        >>> night_of("events/0000-night-0003.parquet"), night_of("events/0000.parquet")
+        (3, 0)
+    """
+    found = re.search(r"-night-(\d{4})", path)
+    return int(found[1]) if found else 0
 
 
 def read(source: Source, *, clock: str, slices: Iterable[str], key: bytes | None) -> SourceLog:
@@ -98,11 +111,9 @@ def read(source: Source, *, clock: str, slices: Iterable[str], key: bytes | None
         UserError: A file is unreadable, or the source has no clock.
     """
     contract = with_named(slices)
-    if source.is_sample:
-        wheel = movielens.fetch(source.files[0].path)
-        raws = [Raw(name, *raw_columns(file, cells)) for name, (file, cells) in movielens.tables(wheel).items()]
-    else:
-        raws = [read_raw(file, contract) for file in source.files]
+    raws, unread = read_source(source, contract)
+    if unread:
+        raise UserError("\n".join(unread))
     loaded = load(raws, clock, key, contract)
     if loaded.clock != "time":
         raise UserError(

@@ -63,7 +63,7 @@ class Snapshot(Section):
     """The channel that `publish` moves to the new version. Its live version is the champion."""
 
     def now(self) -> float:
-        """The night's "now" in epoch seconds. Only the stage `snapshot` calls this: later stages depend on no clock."""
+        """The night's "now" in epoch seconds. Only stages that always run call this: the others depend on no clock."""
         return datetime.fromisoformat(self.moment).timestamp() if self.moment else time.time()
 
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from nightreel.cli.replay_view import ReplayView, lines
+from nightreel.cli.replay_view import ReplayView, lines, of_troubles
 from nightreel.errors import UserError
 from nightreel.evaluation.metrics.bootstrap import Interval
 from nightreel.replay import plan as replay_plan
@@ -48,6 +48,7 @@ def wish(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
         ),
         ({"settings": ("finetune.sed=1",)}, r"finetune.sed: no such setting"),
         ({"settings": ("snapshot.source=x",)}, r"give the source as the argument"),
+        ({"script": Path("none.yaml")}, r"--script none.yaml: can't be read"),
         ({"source": "nowhere"}, r"snapshot.source 'nowhere': folder not found"),
     ],
 )
@@ -57,6 +58,19 @@ def test_a_mistake_is_told_and_leaves_nothing_behind(
     with pytest.raises(UserError, match=says):
         replay_plan.make(wish(**changes))
     assert not (tmp_path / "kept" / "replay.json").exists()
+
+
+def test_a_script_belongs_to_the_replay(wish: Callable[..., ReplayOptions], tmp_path: Path) -> None:
+    path = tmp_path / "script.yaml"
+    path.write_text("nights:\n  - {night: 4, troubles: [{kind: no night}]}\n")
+    with pytest.raises(UserError, match=r"script.yaml: night 4: the replay has 3 nights"):
+        replay_plan.make(wish(script=path))
+    assert not (tmp_path / "kept" / "replay.json").exists()
+    path.write_text("nights:\n  - {night: 3, troubles: [{kind: no night}]}\n")
+    plan = replay_plan.make(wish(script=path))
+    assert plan.script is not None and plan.script.on(3) is not None
+    with pytest.raises(UserError, match="holds a replay with another script"):
+        replay_plan.make(wish())
 
 
 def test_an_order_can_not_be_replayed(wish: Callable[..., ReplayOptions], tmp_path: Path) -> None:
@@ -160,3 +174,20 @@ def test_the_tables_have_a_row_a_night(wish: Callable[..., ReplayOptions]) -> No
     assert nights["half_life_days"].null_count == 2 and nights["nightreel"].to_pylist() == [0.1, None]
     assert pq.read_table(plan.folder / "judged.parquet").num_rows == 4
     assert json.loads(json.dumps(found)) == found
+
+
+def test_a_script_is_concluded_in_two_sentences() -> None:
+    fine = {"troubles": ["bot"], "expected": ["promoted"], "unnamed": [], "as_expected": True, "silent": False}
+    fine |= {"outcome": "promoted", "lost_rows": 0, "came_back": 0, "lost_versions": 0}
+    wrong = fine | {
+        "outcome": "failed",
+        "expected": ["held"],
+        "unnamed": ["x.csv"],
+        "as_expected": False,
+        "lost_rows": 7,
+    }
+    assert of_troubles([row("2024-02-01")]) == []
+    assert of_troubles([row("2024-02-01", **fine)])[0] == "Every night was as the script expects."
+    other, lost = of_troubles([row("2024-02-01", **fine), row("2024-02-08", **wrong)])
+    assert "2024-02-08 (failed, expected held; not named: x.csv)" in other
+    assert lost.startswith("Silent: 0 nights. Lost: 7 rows, 0 withdrawn items or users that came back, 0 versions.")

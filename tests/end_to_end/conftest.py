@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,3 +60,12 @@ def run(root: Path, *words: str, **variables: str) -> subprocess.CompletedProces
     done = toy.nightreel(root, *words, **variables)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
+
+
+def wait_for_file(path: Path, process: subprocess.Popen[bytes], seconds: float = 900.0) -> None:
+    """Wait until a process has written a file."""
+    deadline = time.monotonic() + seconds
+    while not (path.exists() and path.stat().st_size):
+        assert process.poll() is None, "the replay ended before"
+        assert time.monotonic() < deadline, f"{path} did not come"
+        time.sleep(0.2)

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.end_to_end.conftest import Checkout
+from tests.end_to_end.conftest import Checkout, wait_for_file
 from tests.support import datasets, toy
 
 pytestmark = pytest.mark.end_to_end
@@ -58,7 +58,7 @@ def replayed(
     process = subprocess.Popen(words, cwd=root, env=toy.environment(), start_new_session=True)
     first = folder / "nights" / NIGHTS[0] / "row.json"
     try:
-        wait_for(folder / "nights" / NIGHTS[1] / "log.txt", process)
+        wait_for_file(folder / "nights" / NIGHTS[1] / "log.txt", process)
         family = psutil.Process(process.pid).children(recursive=True)
         os.kill(process.pid, signal.SIGKILL)
         psutil.wait_procs(family, timeout=60)  # guards end what the command had started
@@ -69,14 +69,6 @@ def replayed(
     done = subprocess.run(words, cwd=root, env=toy.environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout + done.stderr  # a night failed
     yield root, folder, json.loads(done.stdout), finished
-
-
-def wait_for(path: Path, process: subprocess.Popen[bytes], seconds: float = 900.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not (path.exists() and path.stat().st_size):
-        assert process.poll() is None, "the replay ended before"
-        assert time.monotonic() < deadline, f"{path} did not come"
-        time.sleep(0.2)
 
 
 def test_each_night_learns_what_lies_before_it_and_is_judged_by_what_comes_after(

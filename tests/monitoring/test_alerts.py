@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nightreel.evaluation.gate.verdict import LIKE, STOPS
 from nightreel.monitoring import alerts, expected
 from nightreel.monitoring.expected import Expected
 from nightreel.monitoring.night import Night, Outcome
@@ -23,7 +24,7 @@ def night(outcome: Outcome, began: float = THREE, **facts: object) -> Night:
 def test_the_last_finished_night_counts_and_a_running_one_does_not() -> None:
     failed = night("failed", THREE - 86_400, reason="finetune: no space left", failed_stage="finetune")
     (problem,) = alerts.of_nights([night("running"), failed])
-    assert problem.text == "the night of 2025-12-31 03:00 UTC failed at finetune: finetune: no space left"
+    assert problem.text == "the night of 2025-12-31 03:00 UTC failed at finetune: no space left"
     assert problem.urgent and "nightreel run" in problem.remedy
     assert alerts.of_nights([night("promoted"), failed]) == [] == alerts.of_nights([night("refreshed")])
 
@@ -34,6 +35,16 @@ def test_what_to_do_holds_where_no_version_was_ever_live_too() -> None:
         (problem,) = alerts.of_nights([night(outcome)])
         assert problem.remedy.startswith("What is served has not changed. ") and wanted in problem.remedy
     assert "Correct it" not in alerts.of_nights([night("stopped")])[0].remedy, "whoever stopped it corrected nothing"
+
+
+def test_a_refresh_on_drifted_data_is_told_and_wakes_nobody() -> None:
+    why = "hold (drifted data): value of watch: PSI 5.206"
+    (note,) = alerts.drifted([night("running"), night("refreshed", label="drifted data", reason=why), night("failed")])
+    assert note.text == f"the night of 2026-01-01 03:00 UTC refitted the live version on drifted data: {why}"
+    assert not note.urgent and "nightreel rollback" in note.remedy
+    assert alerts.drifted([night("refreshed", label="worse"), night("refreshed", label="drifted data")]) == []
+    assert alerts.drifted([night("held", label="drifted data")]) == [], "that night is told as one that went wrong"
+    assert STOPS[LIKE] == alerts.DRIFTED
 
 
 def test_bad_nights_in_a_row_are_counted() -> None:

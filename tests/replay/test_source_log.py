@@ -11,6 +11,7 @@ from nightreel.data.quality.type_tables import Loaded, load
 from nightreel.errors import UserError
 from nightreel.replay import source_log
 from nightreel.replay.source_log import SourceLog
+from nightreel.replay.troubles.delivery import deliver
 from tests.support import datasets
 
 ITEMS = """item_id,title,published_at,genres
@@ -55,7 +56,8 @@ def written(tmp_path: Path) -> Path:
 
 
 def cut(log: SourceLog, day: int, folder: Path) -> Loaded:
-    log.cut(datetime(2024, 1, day, tzinfo=UTC).timestamp(), folder)
+    night = datetime(2024, 1, day, tzinfo=UTC).timestamp()
+    deliver(log, (night,), 1, None).write(folder, log.source.terms)
     return loaded(folder)
 
 
@@ -72,7 +74,8 @@ def test_each_night_has_what_there_was_before_it(written: Path, tmp_path: Path) 
     assert fifth.events["user_id"].to_pylist() == ["u1", "u1", "u2", "u3", "u4"]
     assert fifth.items["item_id"].to_pylist() == ["old", "new", "early", "dateless", "bad"], "new was played on the 4th"
     assert fifth.erasures["user_id"].to_pylist() == ["u1", "u2"]
-    assert log.events_before(datetime(2024, 1, 5, tzinfo=UTC).timestamp()) == fifth.rows["events"] == 5
+    fifth_night = datetime(2024, 1, 5, tzinfo=UTC).timestamp()
+    assert deliver(log, (fifth_night,), 1, None).rows("events") == fifth.rows["events"] == 5
     assert (folder / "terms.txt").read_text().strip() == "ours"
 
 

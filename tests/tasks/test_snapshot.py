@@ -5,19 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from nightreel.data.daily_files import read_days
 from nightreel.data.privacy import pseudonym
 from nightreel.errors import UserError
+from nightreel.stage import read_json
 from nightreel.store.open import open_store
-from tasks import snapshot
+from tasks import snapshot, validate, withdraw
 from tests.support.datasets import REPOSITORY, Planted, workspace, write_dataset, write_params
 from tests.support.settings import settings
 
@@ -212,3 +215,32 @@ def test_items_that_wait_for_the_language_model_make_the_next_night_ask(tmp_path
         note.write_text(json.dumps({"turn": turn, "items": items}))
         assert snapshot._turn(on, note) == following
         assert snapshot._turn(off, note) == 0
+
+
+@pytest.mark.parametrize("others", [True, False], ids=["one of two", "the only one"])
+def test_withdrawals_are_read_beside_events_that_can_not_be(tmp_path: Path, others: bool) -> None:
+    source = write_dataset(tmp_path / "source", users=20, items=20, events=200).folder
+    items = pq.read_table(source / "items.parquet")
+    pq.write_table(items.append_column("blocked", pa.array([n == 3 for n in range(20)])), source / "items.parquet")
+    (source / "erasures.csv").write_text("user_id,requested_at\nu003,2024-03-01\n")
+    broken = (source / "events.parquet").rename(source / "events-1.parquet")
+    if others:
+        shutil.copy2(broken, source / "events-2.parquet")
+    os.truncate(broken, 900)
+    write_params(tmp_path, {"snapshot.source": str(source), "snapshot.pseudonymise": "off"})
+    with workspace(tmp_path):
+        snapshot.main()
+        withdraw.main()
+        rights = read_json(Path("data/withdraw/withdrawals.json"))
+        with pytest.raises(UserError, match=rf"^{broken.name}: is truncated or not a Parquet file"):
+            validate.main()
+    assert "i003" in str(rights) and "u003" in str(rights)
+
+
+def test_other_files_stop_the_night_where_they_are_read(tmp_path: Path) -> None:
+    """They may say what is withdrawn: nothing is applied by half."""
+    source = write_dataset(tmp_path / "source", users=20, items=20, events=200).folder
+    (source / "erasures.parquet").write_bytes(b"PAR1 and no more")
+    write_params(tmp_path, {"snapshot.source": str(source)})
+    with workspace(tmp_path), pytest.raises(UserError, match=r"^erasures.parquet: is truncated"):
+        snapshot.main()

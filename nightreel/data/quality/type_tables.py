@@ -36,7 +36,13 @@ class Loaded:
 
 
 def load(
-    raws: list[Raw], clock: str, key: bytes | None, tables: Mapping[str, Table] = TABLES, now: float = np.inf
+    raws: list[Raw],
+    clock: str,
+    key: bytes | None,
+    tables: Mapping[str, Table] = TABLES,
+    now: float = np.inf,
+    *,
+    whole: bool = True,
 ) -> Loaded:
     """Convert every table to its types.
 
@@ -46,17 +52,19 @@ def load(
         key: Key for pseudonyms; None: users keep their ids.
         tables: The contract with additional named columns, each of which some file must have.
         now: Time of the run, epoch seconds; later events are rejected.
+        whole: Whether all files could be read; if not, there may be no events.
     """
     parts: dict[str, list[Raw]] = {name: [raw for raw in raws if raw.table == name] for name in TABLES}
     rows = {name: sum(len(raw.rows) + len(raw.broken) for raw in own) for name, own in parts.items()}
     for table in TABLES.values():
-        if table.required and not rows[table.name]:
+        if table.required and not rows[table.name] and (whole or table is not EVENTS_TABLE):
             files = ", ".join(raw.file for raw in parts[table.name])
             raise UserError(
                 f"{files}: the table {table.name} has no rows. Provide at least one, or choose another source."
             )
     for name, table in tables.items():
-        _require_named(table, parts[name])
+        if parts[name] or whole:
+            _require_named(table, parts[name])
     unit, clock = clock_of(parts["events"], clock)
     users = id_forms.distinct_ids(parts["events"], EVENTS_TABLE["user_id"])
     erased = id_forms.distinct_ids(parts["erasures"], ERASURES["user_id"])
@@ -133,7 +141,7 @@ def _require_named(table: Table, raws: list[Raw]) -> None:
 def clock_of(raws: list[Raw], setting: str) -> tuple[str, str]:
     """(unit of plain numbers, clock) of all event files together, so that they agree."""
     readings = [moments_of(raw, EVENTS_TABLE["timestamp"]) for raw in raws]
-    numbers = np.concatenate([reading.numbers[np.isfinite(reading.numbers)] for reading in readings])
+    numbers = np.concatenate([np.empty(0), *(reading.numbers[np.isfinite(reading.numbers)] for reading in readings)])
     dated = sum(int(reading.dated.sum()) for reading in readings)
     unit = timestamps.unit_of(numbers) if len(numbers) else "s"
     if setting == "order" or (setting == "auto" and unit == "order" and len(numbers) > dated):
@@ -144,7 +152,7 @@ def clock_of(raws: list[Raw], setting: str) -> tuple[str, str]:
 def _present(table: Table, raws: list[Raw]) -> list[Column]:
     """All columns of items; of events the required ones and those that some file has."""
     found = {name for raw in raws for name in raw.columns} | {"value"}
-    return [column for column in table.columns if table.name == "items" or column.name in found]
+    return [column for column in table.columns if table.name == "items" or column.required or column.name in found]
 
 
 def _stack(

@@ -50,14 +50,12 @@ class NightRecorder:
 
     def succeeded(self, outcomes: Sequence[Outcome]) -> Night | None:
         """Write what came of it, and return it; None if it can't be written."""
-        stages = [StageTime(stage=each.stage, how=each.how, seconds=round(each.seconds, 1)) for each in outcomes]
-        return self._finish(lambda: conclusion(self._place, self._state, stages))
+        return self._finish(lambda: conclusion(self._place, self._state, stage_times(outcomes)))
 
     def failed(self, error: UserError) -> None:
         """Write that it failed, and why."""
-        stage = error.stage if isinstance(error, StageFailed) else None
-        why = {"outcome": "failed", "reason": str(error), "failed_stage": stage, "channel": self._channel}
-        self._finish(lambda: (source_facts(self._place) if stage != "snapshot" else {}) | why)
+        why = failure(error) | {"channel": self._channel}
+        self._finish(lambda: (source_facts(self._place) if why["failed_stage"] != "snapshot" else {}) | why)
 
     def stopped(self, reason: str) -> None:
         """Write that it was ended from outside."""
@@ -95,6 +93,17 @@ def recorded(home: Project, place: Project, trigger: Trigger, flow_run: str | No
             "Stopped by a person." if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
         )
         raise
+
+
+def failure(error: UserError) -> dict[str, Any]:
+    """That a night failed, where and why, for the history."""
+    stage = error.stage if isinstance(error, StageFailed) else None
+    return {"outcome": "failed", "reason": str(error), "failed_stage": stage}
+
+
+def stage_times(outcomes: Sequence[Outcome]) -> list[StageTime]:
+    """How each stage ended, for the history."""
+    return [StageTime(stage=each.stage, how=each.how, seconds=round(each.seconds, 1)) for each in outcomes]
 
 
 def _committed(home: Project, night: Night, place: Path) -> Night:
