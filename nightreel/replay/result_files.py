@@ -1,4 +1,5 @@
-"""The result files of a replay: nights.parquet, one row per night, and judged.parquet, one row per night and user."""
+"""The result files of a replay: nights.parquet, one row per night, judged.parquet, one row per night and user, and the
+page replay.html."""
 
 from __future__ import annotations
 
@@ -8,14 +9,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nightreel.durations import in_words
+from nightreel.evaluation.metrics.bootstrap import Interval, mean_interval
 from nightreel.replay.night_run import Row
-from nightreel.replay.night_scores import RANKERS
-from nightreel.replay.paired import Overall, overall
+from nightreel.replay.night_scores import EASE, POPULARITY, RANKERS, SERVED
+from nightreel.replay.paired import REPLICATES, SEED, Overall, overall
 from nightreel.replay.plan import ReplayPlan
+from nightreel.report import document
+from nightreel.report.nights import replay_page
+from nightreel.report.nights.replay_page import ReplayFacts
 
+PAGE = "replay.html"
+BASELINES = {POPULARITY: "recent popularity", EASE: "EASE × recent popularity"}
 MOMENT = pa.timestamp("us", "UTC")
 MEANS = [f"{name}{group}" for group in ("", "_known", "_newcomers") for name in RANKERS]
 NIGHTS = pa.schema(
@@ -42,9 +51,10 @@ night; from `troubles` on, nothing without a script."""
 
 
 def write(plan: ReplayPlan, rows: Sequence[Row]) -> None:
-    """Write both tables for the nights so far."""
+    """Write both tables and the page for the nights so far."""
     _replace(pa.Table.from_pylist([_typed(row) for row in rows], NIGHTS), plan.folder / "nights.parquet")
     _replace(judged(plan, rows), plan.folder / "judged.parquet")
+    document.write(replay_page.page(facts_of(plan, rows, read(plan, rows))), plan.folder / PAGE)
 
 
 def read(plan: ReplayPlan, rows: Sequence[Row]) -> Overall | None:
@@ -61,6 +71,26 @@ def judged(plan: ReplayPlan, rows: Sequence[Row]) -> pa.Table:
 def as_json(found: Overall | None) -> dict[str, Any] | None:
     """Convert to plain values, with each interval as point, low and high."""
     return None if found is None else asdict(found)
+
+
+def facts_of(plan: ReplayPlan, rows: Sequence[Row], found: Overall | None) -> ReplayFacts:
+    """What the page of the replay shows, with an interval for each night."""
+    return ReplayFacts(
+        source=plan.log.source.name,
+        step=in_words(plan.step_s),
+        rows=rows,
+        intervals=[_interval(plan, night) for night, _ in zip(plan.nights, rows, strict=False)],
+        own=SERVED,
+        baselines=BASELINES,
+        means=found.means if found else {},
+        differences=found.differences if found else {},
+    )
+
+
+def _interval(plan: ReplayPlan, night: float) -> Interval | None:
+    """Of the served lists' mean over the night's users; None where nothing was served."""
+    scores = pq.read_table(plan.of(night) / "judged.parquet", columns=[SERVED])[SERVED].drop_null().to_numpy()
+    return mean_interval(scores, REPLICATES, np.random.default_rng(SEED)) if len(scores) else None
 
 
 def _typed(row: Row) -> Row:

@@ -34,6 +34,7 @@ a:hover,a:focus-visible{text-decoration:underline}
 .verdict.hold strong{color:var(--warn)}
 .verdict.reject strong{color:var(--bad)}
 .verdict strong{font-size:1.75rem;line-height:1.2;letter-spacing:-.015em;display:block}
+.verdict+.verdict{margin-top:.75rem}
 .verdict p{overflow-wrap:anywhere;max-width:60rem}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,13rem),1fr));gap:1px;margin:1.25rem 0;
  background:var(--rule);border:1px solid var(--rule);border-radius:6px;overflow:hidden}
@@ -80,7 +81,7 @@ svg .end{text-anchor:end}
 .bar{stroke:var(--ink);stroke-width:2}
 .dot{fill:var(--accent)}
 .mark{display:block}
-svg .sign{font-size:10px}
+svg .sign{font-size:12px}
 svg .sign.good{fill:var(--good)}
 svg .sign.bad{fill:var(--bad);font-weight:700}
 .own{color:var(--accent)}

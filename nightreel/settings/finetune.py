@@ -89,7 +89,7 @@ class Finetune(Section):
     new_every: Annotated[int, Field(ge=0, le=1000)]
     """Every so-many-th place of a list is kept for an item with few events that fits the history; 0: none. A lower
     number shows new items to more people. Where the places surely cost more than 2% of NDCG@10 on validation, there are
-    none."""
+    half as many, or none."""
     search_items: Annotated[int, Field(ge=10)]
     """Number of most used items in the hyper-parameter search of models with `max_items`; the final training uses all
     of theirs. Time grows with the cube."""

@@ -77,7 +77,7 @@ def night_chart(nights: Sequence[NightPoint], what: str, own: str) -> Markup:
     parts = [*_axes(nights, frame, what), *(_line(nights, name, n, frame) for n, name in enumerate(names, 1))]
     parts += [_night(each, number, frame) for number, each in enumerate(nights)]
     size = f'viewBox="0 0 {WIDTH} {HEIGHT + MARKS}" role="img" aria-label="{text(f"{what} by night")}"'
-    keys = [tag("span", tag("span", "●", class_="own"), f"{own}, with its 95% interval", class_="key")]
+    keys = [tag("span", tag("span", "●", class_="own"), f"{own}, with 95% interval", class_="key")]
     keys += [tag("span", Markup(key(n)), name, class_="key") for n, name in enumerate(names, 1)]
     used = {each.sign for each in nights}
     keys += [tag("span", f"{sign} {meaning}", class_="key") for name, (sign, meaning) in SIGNS.items() if name in used]

@@ -38,11 +38,13 @@ def _tiles(found: PipelineStatus) -> list[Markup]:
     hidden = ", ".join(f"{count:,} {name}" for name, count in (live.withdrawn if live else {}).items() if count)
     coming = "not known" if plan is None else "paused" if plan.paused else "none is planned"
     if plan is not None and not plan.paused and plan.next is not None:
-        coming = f"{minute(plan.next)} UTC"
+        coming = minute(plan.next)
     return [
         _tile(live.version[:12] if live else "none", f"live on channel {found.channel}", age),
         _tile(last.outcome if last else "none", "last night", f"{last.day} UTC" if last else ""),
-        _tile(found.running.day if found.running else coming, "running since" if found.running else "next night", ""),
+        _tile(
+            found.running.day if found.running else coming, "running since" if found.running else "next night", "UTC"
+        ),
         _tile(hidden or "nothing", "withdrawn", ""),
     ]
 

@@ -30,13 +30,19 @@ def held_out(wanted_new: bool) -> Positions:
 
 def test_they_stay_where_people_take_new_items(capsys: pytest.CaptureFixture[str]) -> None:
     assert places_kept(over(0), held_out(wanted_new=True), 5, JUDGE) == 5
-    assert "every 5th place kept for new items: validation NDCG@10 0." in capsys.readouterr().out
+    assert "1 place in 5 kept for new items: validation NDCG@10 0." in capsys.readouterr().out
 
 
 def test_they_go_where_they_surely_cost_more_than_they_are_worth(capsys: pytest.CaptureFixture[str]) -> None:
-    """At the first place of every list stands what nobody takes."""
+    """At the first place of every list stands what nobody takes, then at the second; the third is worth little."""
     assert places_kept(over(0), held_out(wanted_new=False), 1, JUDGE) == 0
-    assert "they cost too much, and are left out" in capsys.readouterr().out
+    assert capsys.readouterr().out.count("that costs too much") == 2
+
+
+def test_half_as_many_are_kept_where_these_cost_too_much(capsys: pytest.CaptureFixture[str]) -> None:
+    assert places_kept(over(0), held_out(wanted_new=False), 2, JUDGE) == 4
+    assert capsys.readouterr().out.count("that costs too much") == 1
+    assert places_kept(over(0), held_out(wanted_new=False), 3, JUDGE) == 3, "a loss that may be chance is none"
 
 
 def test_where_nothing_can_be_measured_they_are_as_set() -> None:
