@@ -45,18 +45,21 @@ def pytest_unconfigure() -> None:
 
 
 @pytest.fixture(scope="session")
-def toy_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project, built once."""
+def toy_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The project, built once. No test may have changed it through a file that its copy shares."""
     from tests.support import toy
 
-    return toy.build(tmp_path_factory.mktemp("template") / "toy")
+    built = toy.build(tmp_path_factory.mktemp("template") / "toy")
+    yield built
+    assert toy.call(built, "git", "status", "--porcelain") == ""
 
 
 @pytest.fixture
 def toy(toy_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fresh copy of the project, made the working directory."""
-    folder = tmp_path / "toy"
-    shutil.copytree(toy_template, folder, symlinks=True)
+    from tests.support import toy
+
+    folder = toy.copy(toy_template, tmp_path / "toy")
     monkeypatch.chdir(folder)
     monkeypatch.setenv("PYTHONPATH", ".")
     for name in ("NIGHTREEL_STATE", "NIGHTREEL_STORE", "GIT_DIR", "GIT_INDEX_FILE"):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 OUTER = ("GIT_", "NIGHTREEL_", "TOY_", "PREFECT_", "AWS_", "MLFLOW_")
 HERE = Path(__file__).resolve().parents[2]
+CODE = ("flows", "nightreel", "tasks")
 
 DVC_YAML = """
 stages:
@@ -93,7 +94,7 @@ stage_main(main)
 def build(folder: Path, *, git: bool = True) -> Path:
     """The project in `folder`, committed where `git`; the flows' code comes along, as in a real checkout, and its
     bytecode, so that no copy of the project compiles it again."""
-    for name in ("flows", "nightreel", "tasks"):
+    for name in CODE:
         shutil.copytree(HERE / name, folder / name)
     (folder / ".dvc").mkdir()
     for name in ("params.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore", "prefect.yaml"):
@@ -104,9 +105,20 @@ def build(folder: Path, *, git: bool = True) -> Path:
     (folder / "dvc.yaml").write_text(DVC_YAML)
     (folder / "source.txt").write_text("one\ntwo\n")
     if git:
-        for words in (["init", "-b", "main"], ["add", "-A"], ["commit", "-m", "Begin"]):
+        for words in (["init", "-b", "main"], ["add", "-A"], ["commit", "-m", "Begin"], ["repack", "-adq"], ["prune-packed", "-q"]):
             call(folder, "git", *words)
     return folder
+
+
+def copy(template: Path, folder: Path) -> Path:
+    """A project of its own, like another one. What nobody edits in place, its code and what git keeps, is linked: these
+    are two thousand files, and to write and delete them for each test took longer than most of the tests."""
+
+    def link_or_copy(source: str, target: str) -> None:
+        top = Path(source).relative_to(template).parts[0]
+        (os.link if top in CODE or ".git/objects/" in source else shutil.copy2)(source, target)
+
+    return Path(shutil.copytree(template, folder, symlinks=True, copy_function=link_or_copy))
 
 
 def call(folder: Path, *command: str) -> str:
