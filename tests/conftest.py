@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,14 @@ os.environ.update(
 )
 credentials.prepare(PREFECT)
 os.environ.update(credentials.of_client(PREFECT))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files that use one server run on one worker."""
+    from tests.support.by_server import scheduler
+
+    return scheduler(config, log)
 
 
 def pytest_unconfigure() -> None:

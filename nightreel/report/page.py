@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from nightreel.report.markup import Markup, anchor, tag, text
+from nightreel.report.paths import report_path
 from nightreel.report.run_files import RunFacts, read_facts
 from nightreel.report.section_list import SECTIONS
 from nightreel.report.sections import decision
@@ -50,8 +51,3 @@ def write_report(data: Path, state: Path, stages: tuple[str, ...]) -> Path:
     working.write_text(page(facts), "utf-8")
     working.rename(path)
     return path
-
-
-def report_path(state: Path, recipe: str) -> Path:
-    """Return where the report of a recipe is stored."""
-    return state / "reports" / f"{recipe}.html"

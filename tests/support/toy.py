@@ -105,7 +105,13 @@ def build(folder: Path, *, git: bool = True) -> Path:
     (folder / "dvc.yaml").write_text(DVC_YAML)
     (folder / "source.txt").write_text("one\ntwo\n")
     if git:
-        for words in (["init", "-b", "main"], ["add", "-A"], ["commit", "-m", "Begin"], ["repack", "-adq"], ["prune-packed", "-q"]):
+        for words in (
+            ["init", "-b", "main"],
+            ["add", "-A"],
+            ["commit", "-m", "Begin"],
+            ["repack", "-adq"],
+            ["prune-packed", "-q"],
+        ):
             call(folder, "git", *words)
     return folder
 
