@@ -48,13 +48,13 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [root / "0", root / "1"]
 
 
-@pytest.fixture(params=["local", "moto"])
+@pytest.fixture(params=["local", "seaweed"])
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """An empty one."""
     monkeypatch.setenv("NIGHTREEL_STATE", str(tmp_path / "state"))
     uri = str(tmp_path / "store")
-    if request.param == "moto":
-        set_environment(monkeypatch, request.getfixturevalue("moto"))
+    if request.param == "seaweed":
+        set_environment(monkeypatch, request.getfixturevalue("seaweed"))
         uri = f"s3://bucket-{random.randrange(10**9)}/a/store"
     return open_store(uri)
 
