@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from xdist.scheduler import LoadFileScheduling
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 SERVERS = ("prefect_api", "seaweed")
 """Fixtures of a server that takes seconds to start, and more while it waits."""

@@ -6,7 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 
 OUTER = ("GIT_", "NIGHTREEL_", "TOY_", "PREFECT_", "AWS_", "MLFLOW_")
 HERE = Path(__file__).resolve().parents[2]
@@ -139,6 +142,25 @@ def nightreel(folder: Path, *words: str, **variables: str) -> subprocess.Complet
     command = [sys.executable, "-c", "from nightreel.cli.main import main; main()", *words]
     environ = environment() | variables
     return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=600)
+
+
+def typed(*words: str) -> subprocess.CompletedProcess[str]:
+    """`nightreel WORDS` in the working directory and this process, for commands that end before they start another:
+    a process of its own would take a second for its imports."""
+    from nightreel.cli.main import main
+
+    out, err, code = StringIO(), StringIO(), 0
+    with (
+        patch.dict(os.environ, environment(), clear=True),
+        patch.object(sys, "argv", ["nightreel", *words]),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return subprocess.CompletedProcess(["nightreel", *words], code, out.getvalue(), err.getvalue())
 
 
 def environment() -> dict[str, str]:
