@@ -76,10 +76,11 @@ def test_why_names_the_changed_dep_and_what_comes_after(toy: Path) -> None:
     assert "learn  dep toy/learn.py: modified" in project.nightreel(toy, "why").stdout
 
 
-def test_help_and_reading_commands_import_nothing_slow() -> None:
-    code = "import sys; from nightreel.cli import main; main._register(); print([m for m in sys.modules])"
+@pytest.mark.parametrize("module", ["main", "run"])
+def test_help_and_reading_commands_and_the_start_of_a_run_import_nothing_slow(module: str) -> None:
+    code = f"import sys; from nightreel.cli import main, {module}; main._register(); print([m for m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=project.HERE)
-    for name in ("prefect", "torch", "mlflow", "dvc", "pandas", "lightgbm"):
+    for name in ("prefect", "torch", "mlflow", "dvc", "pandas", "lightgbm", "scipy.optimize"):
         assert f"'{name}'" not in loaded.stdout
 
 
