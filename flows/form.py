@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -20,7 +20,7 @@ from nightreel import settings
 from nightreel.models.registry import models
 from nightreel.orchestration import overrides
 from nightreel.orchestration.dvc import pipeline
-from nightreel.settings import Section
+from nightreel.settings import Section, yaml_values
 
 HERE = Path(__file__).parent.parent
 Model: Any = Literal[tuple(sorted(models()))]
@@ -49,9 +49,7 @@ class Box(BaseModel):
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Plain optional inputs (for unions the UI would ask for the type first), each with the value it overrides."""
         schema = handler.resolve_ref_schema(handler(core))
-        now = yaml.safe_load((HERE / "params.yaml").read_text("utf-8")).get(
-            cls.__name__.removesuffix("Form").lower(), {}
-        )
+        now = _params().get(cls.__name__.removesuffix("Form").lower(), {})
         for name, field in schema["properties"].items():
             kinds = [kind for kind in field.pop("anyOf", []) if kind.get("type") != "null"]
             field.update(*kinds)
@@ -129,9 +127,19 @@ def stage_names() -> list[str]:
 
 def setting_pattern() -> str:
     """A regular expression for `section.field=value`, with the sections and fields of params.yaml alone."""
-    there = yaml.safe_load((HERE / "params.yaml").read_text("utf-8"))
-    names = "|".join(rf"{section}\.({'|'.join(fields)})" for section, fields in there.items())
+    names = "|".join(rf"{section}\.({'|'.join(fields)})" for section, fields in _params().items())
     return rf"^\s*({names})(\.[^=\s]+)?\s*="
+
+
+def _params() -> Mapping[str, Any]:
+    """The sections of params.yaml, parsed once for all boxes and again when the file has changed."""
+    return _parsed((HERE / "params.yaml").read_text("utf-8"))
+
+
+@cache
+def _parsed(text: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = yaml_values.read(text)
+    return found
 
 
 def _brief(value: Any) -> str:

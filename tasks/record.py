@@ -20,8 +20,9 @@ from nightreel.errors import UserError
 from nightreel.monitoring import history, notifications
 from nightreel.monitoring.conclusion import of_dvc_repro
 from nightreel.orchestration.nights import commits
-from nightreel.report.catalogue.page import understanding_path, write_understanding
-from nightreel.report.page import report_path, write_report
+from nightreel.report.catalogue.page import write_understanding
+from nightreel.report.page import write_report
+from nightreel.report.paths import report_path, understanding_path
 from nightreel.settings import Settings, load
 from nightreel.stage import log_progress, read_json, stage_main, staged_output, state_directory, write_json
 from nightreel.store import channels

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +23,10 @@ from tests.support.webhook import Webhook
 # everything that it imports, which took more time than the tests themselves.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# What collecting the tests imports stays to the end. The garbage collector would go through it again and again: that
+# was a third of the time that collecting takes, and a part of every test's.
+gc.disable()
 
 # Prefect reads its settings once, when it is imported: so they are set before any test module is.
 PREFECT = Path(tempfile.mkdtemp(prefix="nightreel-prefect-"))
@@ -39,24 +45,41 @@ credentials.prepare(PREFECT)
 os.environ.update(credentials.of_client(PREFECT))
 
 
+def pytest_collection_finish() -> None:
+    """From here on, garbage is collected among what tests make."""
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files that use one server run on one worker."""
+    from tests.support.by_server import scheduler
+
+    return scheduler(config, log)
+
+
 def pytest_unconfigure() -> None:
     """Leave nothing behind."""
     shutil.rmtree(PREFECT, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def toy_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project, built once."""
+def toy_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The project, built once. No test may have changed it through a file that its copy shares."""
     from tests.support import toy
 
-    return toy.build(tmp_path_factory.mktemp("template") / "toy")
+    built = toy.build(tmp_path_factory.mktemp("template") / "toy")
+    yield built
+    assert toy.call(built, "git", "status", "--porcelain") == ""
 
 
 @pytest.fixture
 def toy(toy_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fresh copy of the project, made the working directory."""
-    folder = tmp_path / "toy"
-    shutil.copytree(toy_template, folder, symlinks=True)
+    from tests.support import toy
+
+    folder = toy.copy(toy_template, tmp_path / "toy")
     monkeypatch.chdir(folder)
     monkeypatch.setenv("PYTHONPATH", ".")
     for name in ("NIGHTREEL_STATE", "NIGHTREEL_STORE", "GIT_DIR", "GIT_INDEX_FILE"):

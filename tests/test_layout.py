@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -19,6 +21,45 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
 FOLDERS = ("nightreel", "tasks", "flows")
 MODULES = sorted(path for name in FOLDERS for path in (ROOT / name).rglob("*.py"))
 MAX_LINES, MAX_STAGE_LINES, MAX_FUNCTION_LINES, MAX_FILES = 300, 150, 60, 15
+
+
+@dataclass(frozen=True)
+class Module:
+    """What the tests ask of a file, from one pass over its syntax: there are hundreds of files."""
+
+    lines: int
+    """Without those of docstrings: a module does not become large by being documented."""
+    functions: dict[str, int]
+    """Lines of the body: the signature of a command is the list of its options."""
+    flows: set[str]
+    """Functions that are decorated as a Prefect flow."""
+    classes: list[str]
+    stages: list[tuple[int, set[str]]]
+    """Line of a list, tuple or set, and the stages that it names."""
+
+
+@functools.cache
+def read(path: Path) -> Module:
+    text = path.read_text("utf-8")
+    tree = ast.parse(text)
+    found = Module(text.count("\n") - _docstring_lines(tree), {}, set(), [], [])
+    found.classes.extend(each.name for each in tree.body if isinstance(each, ast.ClassDef))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            found.functions[f"{node.name}:{node.lineno}"] = (node.end_lineno or 0) - node.body[0].lineno
+            if any(ast.unparse(each).startswith("flow") for each in node.decorator_list):
+                found.flows.add(node.name)
+        if isinstance(node, ast.List | ast.Tuple | ast.Set):
+            named = {each.value for each in node.elts if isinstance(each, ast.Constant)} & set(STAGES)
+            found.stages.append((node.lineno, named))
+    return found
+
+
+def _docstring_lines(tree: ast.Module) -> int:
+    owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    first = [node.body[0] for node in ast.walk(tree) if isinstance(node, owners) and node.body]
+    found = [each for each in first if isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)]
+    return sum((each.end_lineno or 0) - each.lineno + 1 for each in found)
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +92,8 @@ def test_every_entrypoint_is_a_file_of_flows_and_flows_are_nowhere_else() -> Non
     deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text("utf-8"))["deployments"]
     for deployment in deployments:
         path, name = deployment["entrypoint"].split(":")
-        assert path.startswith("flows/") and name in flows_of(ROOT / path)
-    assert [path for path in MODULES if flows_of(path) and path.parent != ROOT / "flows"] == []
-
-
-def flows_of(path: Path) -> set[str]:
-    """Functions of a module that are decorated as a Prefect flow."""
-    named = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.FunctionDef)]
-    return {node.name for node in named if any(ast.unparse(each).startswith("flow") for each in node.decorator_list)}
+        assert path.startswith("flows/") and name in read(ROOT / path).flows
+    assert [path for path in MODULES if read(path).flows and path.parent != ROOT / "flows"] == []
 
 
 def test_no_circle_at_any_level(imports: grimp.ImportGraph) -> None:
@@ -91,9 +126,9 @@ def test_a_folder_can_be_read(folder: Path) -> None:
 def test_no_class_has_the_name_of_another() -> None:
     where = defaultdict(list)
     for path in MODULES:
-        for node in ast.parse(path.read_text("utf-8")).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                where[node.name].append(str(path.relative_to(ROOT)))
+        for name in read(path).classes:
+            if not name.startswith("_"):
+                where[name].append(str(path.relative_to(ROOT)))
     assert {name: found for name, found in where.items() if len(found) > 1} == {}
 
 
@@ -110,23 +145,11 @@ def test_every_dep_is_there_or_another_stages_out() -> None:
             assert made or (ROOT / dep).exists(), f"{stage.name}: {dep}"
 
 
-def _docstring_lines(text: str) -> int:
-    """A module does not become large by being documented."""
-    owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    first = [node.body[0] for node in ast.walk(ast.parse(text)) if isinstance(node, owners) and node.body]
-    found = [each for each in first if isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)]
-    return sum((each.end_lineno or 0) - each.lineno + 1 for each in found)
-
-
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_modules_and_functions_stay_small(path: Path) -> None:
-    text = path.read_text("utf-8")
     most = MAX_STAGE_LINES if path.parent == ROOT / "tasks" and path.stem in STAGES else MAX_LINES
-    assert text.count("\n") - _docstring_lines(text) <= most
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef):
-            # Of its body: the signature of a command is the list of its options.
-            assert (node.end_lineno or 0) - node.body[0].lineno < MAX_FUNCTION_LINES, node.name
+    assert read(path).lines <= most
+    assert {name: lines for name, lines in read(path).functions.items() if lines >= MAX_FUNCTION_LINES} == {}
     assert not {"utils", "helpers", "common", "manager"} & set(path.relative_to(ROOT).with_suffix("").parts)
 
 
@@ -134,7 +157,4 @@ def test_modules_and_functions_stay_small(path: Path) -> None:
 def test_the_stages_are_listed_in_dvc_yaml_alone(path: Path) -> None:
     if not path.is_relative_to(ROOT / "nightreel") or path.is_relative_to(ROOT / "nightreel" / "settings"):
         return  # a stage names those whose files it reads, a section of params.yaml has the name of its stage
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.List | ast.Tuple | ast.Set):
-            named = {each.value for each in node.elts if isinstance(each, ast.Constant)} & set(STAGES)
-            assert len(named) < 3, f"{path.name}:{node.lineno} lists {sorted(named)}"
+    assert [(line, named) for line, named in read(path).stages if len(named) >= 3] == []

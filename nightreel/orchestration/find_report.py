@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nightreel.errors import UserError
-from nightreel.report.page import report_path
+from nightreel.report.paths import report_path
 from nightreel.stage import state_directory
 from nightreel.store import channels
 from nightreel.store.open import open_store

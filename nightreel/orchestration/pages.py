@@ -7,8 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from nightreel.orchestration.project import Project
-from nightreel.report.catalogue.page import understanding_path
-from nightreel.report.page import report_path
+from nightreel.report.paths import report_path, understanding_path
 from nightreel.stage import read_object
 
 REPORT, UNDERSTANDING = "report", "catalogue"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nightreel.report.document import document, write
+from nightreel.report.paths import report_path
 from nightreel.report.run_files import RunFacts, read_facts
 from nightreel.report.section_list import SECTIONS
 from nightreel.report.sections import decision
@@ -32,8 +33,3 @@ def write_report(data: Path, state: Path, stages: tuple[str, ...]) -> Path:
     path = report_path(state, facts.recipe)
     write(page(facts), path)
     return path
-
-
-def report_path(state: Path, recipe: str) -> Path:
-    """Return where the report of a recipe is stored."""
-    return state / "reports" / f"{recipe}.html"

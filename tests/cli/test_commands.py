@@ -22,7 +22,7 @@ from tests.support import toy as project
     ],
 )
 def test_a_mistake_is_one_message(toy: Path, words: list[str], says: str) -> None:
-    done = project.nightreel(toy, *words)
+    done = project.typed(*words)
     assert done.returncode == 1 and says in done.stderr and "Traceback" not in done.stderr and not done.stdout
     assert not (toy / "dvc.lock").exists()
 
@@ -40,7 +40,7 @@ def test_a_port_in_use_is_named_with_the_way_out(toy: Path, option: str, what: s
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = project.nightreel(toy, "up", *more, option, str(taken.getsockname()[1]))
+        done = project.typed("up", *more, option, str(taken.getsockname()[1]))
     assert done.returncode == 1 and "Traceback" not in done.stderr
     for said in (what, "in use", f"nightreel up {option}"):
         assert said in done.stderr
@@ -60,6 +60,7 @@ def test_no_command_leaves_a_state_that_everybody_may_write(toy: Path, command: 
     assert not modes[0] & 0o002 and not modes[1] & 0o077
 
 
+@pytest.mark.end_to_end
 def test_why_names_the_changed_dep_and_what_comes_after(toy: Path) -> None:
     project.call(toy, "python", "-m", "dvc", "repro")
     found = json.loads(project.nightreel(toy, "why", "--json").stdout)
@@ -76,10 +77,11 @@ def test_why_names_the_changed_dep_and_what_comes_after(toy: Path) -> None:
     assert "learn  dep toy/learn.py: modified" in project.nightreel(toy, "why").stdout
 
 
-def test_help_and_reading_commands_import_nothing_slow() -> None:
-    code = "import sys; from nightreel.cli import main; main._register(); print([m for m in sys.modules])"
+@pytest.mark.parametrize("module", ["main", "run"])
+def test_help_and_reading_commands_and_the_start_of_a_run_import_nothing_slow(module: str) -> None:
+    code = f"import sys; from nightreel.cli import main, {module}; main._register(); print([m for m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=project.HERE)
-    for name in ("prefect", "torch", "mlflow", "dvc", "pandas", "lightgbm"):
+    for name in ("prefect", "torch", "mlflow", "dvc", "pandas", "lightgbm", "scipy.optimize"):
         assert f"'{name}'" not in loaded.stdout
 
 

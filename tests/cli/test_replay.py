@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
@@ -164,9 +165,11 @@ def test_what_is_printed(wish: Callable[..., ReplayOptions]) -> None:
 def test_the_tables_have_a_row_a_night(wish: Callable[..., ReplayOptions]) -> None:
     plan = replay_plan.make(wish())
     found = [row("2024-02-01"), row("2024-02-08", version=None, since=None, nightreel=None)]
-    for night in plan.nights[:2]:
+    for night, served in zip(plan.nights[:2], ([0.1, 0.3], [None, None]), strict=True):
         plan.of(night).mkdir(parents=True)
-        pq.write_table(pq.read_table(plan.log.source.files[0].path).slice(0, 2), plan.of(night) / "judged.parquet")
+        judged = {"night": [datetime.fromtimestamp(night, UTC)] * 2, "user_id": ["a", "b"]}
+        judged |= {"nightreel": pa.array(served, pa.float64()), "popularity": [0.1, 0.1], "ease_popularity": [0.1, 0.2]}
+        pq.write_table(pa.table(judged), plan.of(night) / "judged.parquet")
     result_files.write(plan, found)
     nights = pq.read_table(plan.folder / "nights.parquet")
     assert nights.schema.equals(result_files.NIGHTS)
@@ -174,6 +177,8 @@ def test_the_tables_have_a_row_a_night(wish: Callable[..., ReplayOptions]) -> No
     assert nights["half_life_days"].null_count == 2 and nights["nightreel"].to_pylist() == [0.1, None]
     assert pq.read_table(plan.folder / "judged.parquet").num_rows == 4
     assert json.loads(json.dumps(found)) == found
+    page = (plan.folder / result_files.PAGE).read_text("utf-8")
+    assert "2 nights, 2024-02-01 to 2024-02-08" in page and "0.2000" in page, "the mean of the night that was served"
 
 
 def test_a_script_is_concluded_in_two_sentences() -> None:

@@ -37,6 +37,22 @@ def test_a_local_folder_gives_the_same_vectors_and_shows_no_path(
     assert locate(named(embed_settings, str(folder))).digest() != encoder.weights
 
 
+@pytest.fixture(scope="module")
+def tiny(embed_settings: Embed, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default encoder's folder with weights of a hundredth of the size: to copy the real ones takes a second."""
+    from transformers import AutoConfig, AutoModel
+
+    source, folder = locate(embed_settings).folder, tmp_path_factory.mktemp("tiny") / "mine"
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    sizes = {"hidden_size": 32, "intermediate_size": 32, "num_attention_heads": 2}
+    AutoModel.from_config(AutoConfig.from_pretrained(source, **sizes)).save_pretrained(folder)
+    return folder
+
+
+def test_the_folder_that_is_damaged_below_can_be_used(tiny: Path, embed_settings: Embed) -> None:
+    assert Encoder.open(named(embed_settings, str(tiny))).encode(["a film"]).shape == (1, 32)
+
+
 def _without(name: str) -> Any:
     return lambda folder: (folder / name).unlink()
 
@@ -61,21 +77,21 @@ def _written(name: str, value: Any) -> Any:
     ],
 )
 def test_a_folder_that_cannot_be_used_is_refused_clearly(
-    tmp_path: Path, embed_settings: Embed, damage: Any, message: str
+    tmp_path: Path, tiny: Path, embed_settings: Embed, damage: Any, message: str
 ) -> None:
     folder = tmp_path / "mine"
-    shutil.copytree(locate(embed_settings).folder, folder)
+    shutil.copytree(tiny, folder)
     damage(folder)
     with pytest.raises(Exception, match=message) as caught:
         Encoder.open(named(embed_settings, str(folder)))
     assert isinstance(caught.value, Exception) and "mine" in str(caught.value)
 
 
-def test_incomplete_weights_are_refused(tmp_path: Path, embed_settings: Embed) -> None:
+def test_incomplete_weights_are_refused(tmp_path: Path, tiny: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     folder = tmp_path / "mine"
-    shutil.copytree(locate(embed_settings).folder, folder)
+    shutil.copytree(tiny, folder)
     weights = load_file(folder / "model.safetensors")
     lost = next(name for name in weights if "layer.3.output.dense.weight" in name)
     del weights[lost]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,10 +19,12 @@ from nightreel.data.privacy import pseudonym
 from nightreel.reader.live_reader import LiveReader
 from nightreel.reader.precompute import precompute
 from nightreel.reader.reader import Reader
+from nightreel.stage import cache_folder
 from nightreel.store import channels, records, retention
 from nightreel.store import withdrawals_file as files
 from nightreel.store.backends.base import Store, StoreError
 from nightreel.store.channel_pointer import Pointer
+from nightreel.store.local_cache import download
 from nightreel.store.open import open_store
 from nightreel.store.publisher import publish
 from nightreel.store.withdrawals_file import NightlyTables, TableRights, Withdrawals, WithdrawalsError, key_of
@@ -44,13 +48,13 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [root / "0", root / "1"]
 
 
-@pytest.fixture(params=["local", "moto"])
+@pytest.fixture(params=["local", "seaweed"])
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """An empty one."""
     monkeypatch.setenv("NIGHTREEL_STATE", str(tmp_path / "state"))
     uri = str(tmp_path / "store")
-    if request.param == "moto":
-        set_environment(monkeypatch, request.getfixturevalue("moto"))
+    if request.param == "seaweed":
+        set_environment(monkeypatch, request.getfixturevalue("seaweed"))
         uri = f"s3://bucket-{random.randrange(10**9)}/a/store"
     return open_store(uri)
 
@@ -62,6 +66,8 @@ class Filled:
     uri: str
     keys: frozenset[str]
     records: dict[str, bytes]
+    copies: Path | None
+    """What a machine keeps that has opened both versions before, where they are not read from the store's folder."""
 
 
 @pytest.fixture(scope="module")
@@ -78,16 +84,28 @@ def filled(folders: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Cal
                 champion = publish(store, folder, channel="live", champion=champion, lineage=lineage(f"r{n}")).digest
             keys = frozenset(store.list(""))
             records = {key: store.get(key) for key in keys if not key.startswith("versions/")}
-            kinds[type(empty)] = Filled(uri, keys, records)
+            kinds[type(empty)] = Filled(uri, keys, records, copies_of(store, tmp_path_factory.mktemp("copies")))
         return kinds[type(empty)]
 
     return of
 
 
+def copies_of(store: Store, folder: Path) -> Path | None:
+    """The copies that a machine keeps of both versions; none of a store in a folder, which is read where it lies."""
+    if store.folder("versions") is not None:
+        return None
+    for digest in (live(store).digest, str(live(store).previous)):
+        download(store, digest, folder / digest)
+    return folder
+
+
 @pytest.fixture
 def published(store: Store, filled: Callable[[Store], Filled]) -> Store:
-    """Both versions published, the second one live; what the test before did around them is undone."""
+    """Both versions published, the second one live; what the test before did around them is undone. This machine has
+    opened both before."""
     found = filled(store)
+    if found.copies:
+        shutil.copytree(found.copies, cache_folder() / "bundles", copy_function=os.link)
     again = open_store(found.uri)
     for key in again.list("").keys() - found.keys:
         again.delete(key)

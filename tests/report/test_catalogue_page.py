@@ -13,8 +13,9 @@ import pytest
 from nightreel.report.catalogue import nearest_items
 from nightreel.report.catalogue.item_cards import chosen
 from nightreel.report.catalogue.map import colours, drawn_rows
-from nightreel.report.catalogue.page import understanding_path, write_understanding
+from nightreel.report.catalogue.page import write_understanding
 from nightreel.report.catalogue.tables import read_catalogue
+from nightreel.report.paths import understanding_path
 from tests.report.test_page import OVERLAPS
 from tests.report.understood_files import N, size, write_understood
 

@@ -10,7 +10,8 @@ from shutil import which
 import pytest
 
 from nightreel.report import charts, style
-from nightreel.report.page import report_path, write_report
+from nightreel.report.page import write_report
+from nightreel.report.paths import report_path
 from tests.report.run_files import write_run
 
 STAGES = ("snapshot", "finetune", "evaluate", "refit")

@@ -312,7 +312,7 @@ def test_pages_of_a_list_make_up_the_list(client: Client, store: LocalStore) -> 
 
 def test_kept_answers_are_limited_by_their_bytes(client: Client) -> None:
     asked = client(cached=40_000)
-    for n in range(60):
+    for n in range(40):
         assert asked.get("/recommend", params={"k": 30, "reasons": True, "seed": n}).status_code == 200
         assert asked.post("/recommend", json={"k": 30, "reasons": True, "seed": n}).status_code == 200
     by_post = asked.app.state.answers.kept  # type: ignore[attr-defined]

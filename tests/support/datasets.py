@@ -35,6 +35,7 @@ import yaml
 
 from nightreel.settings.yaml_values import FAST
 
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 WORDS = (
@@ -201,7 +202,7 @@ def write_params(folder: Path, changes: Mapping[str, Any]) -> None:
         *sections, key = name.split(".")
         functools.reduce(operator.getitem, sections, values)[key] = value
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False), "utf-8")
+    (folder / "params.yaml").write_text(yaml.dump(values, Dumper=DUMPER, sort_keys=False), "utf-8")
     (folder / "requirements.lock").touch()
 
 

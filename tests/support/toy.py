@@ -6,10 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 
 OUTER = ("GIT_", "NIGHTREEL_", "TOY_", "PREFECT_", "AWS_", "MLFLOW_")
 HERE = Path(__file__).resolve().parents[2]
+CODE = ("flows", "nightreel", "tasks")
 
 DVC_YAML = """
 stages:
@@ -93,7 +97,7 @@ stage_main(main)
 def build(folder: Path, *, git: bool = True) -> Path:
     """The project in `folder`, committed where `git`; the flows' code comes along, as in a real checkout, and its
     bytecode, so that no copy of the project compiles it again."""
-    for name in ("flows", "nightreel", "tasks"):
+    for name in CODE:
         shutil.copytree(HERE / name, folder / name)
     (folder / ".dvc").mkdir()
     for name in ("params.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore", "prefect.yaml"):
@@ -104,9 +108,26 @@ def build(folder: Path, *, git: bool = True) -> Path:
     (folder / "dvc.yaml").write_text(DVC_YAML)
     (folder / "source.txt").write_text("one\ntwo\n")
     if git:
-        for words in (["init", "-b", "main"], ["add", "-A"], ["commit", "-m", "Begin"]):
+        for words in (
+            ["init", "-b", "main"],
+            ["add", "-A"],
+            ["commit", "-m", "Begin"],
+            ["repack", "-adq"],
+            ["prune-packed", "-q"],
+        ):
             call(folder, "git", *words)
     return folder
+
+
+def copy(template: Path, folder: Path) -> Path:
+    """A project of its own, like another one. What nobody edits in place, its code and what git keeps, is linked: these
+    are two thousand files, and to write and delete them for each test took longer than most of the tests."""
+
+    def link_or_copy(source: str, target: str) -> None:
+        top = Path(source).relative_to(template).parts[0]
+        (os.link if top in CODE or ".git/objects/" in source else shutil.copy2)(source, target)
+
+    return Path(shutil.copytree(template, folder, symlinks=True, copy_function=link_or_copy))
 
 
 def call(folder: Path, *command: str) -> str:
@@ -121,6 +142,25 @@ def nightreel(folder: Path, *words: str, **variables: str) -> subprocess.Complet
     command = [sys.executable, "-c", "from nightreel.cli.main import main; main()", *words]
     environ = environment() | variables
     return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=600)
+
+
+def typed(*words: str) -> subprocess.CompletedProcess[str]:
+    """`nightreel WORDS` in the working directory and this process, for commands that end before they start another:
+    a process of its own would take a second for its imports."""
+    from nightreel.cli.main import main
+
+    out, err, code = StringIO(), StringIO(), 0
+    with (
+        patch.dict(os.environ, environment(), clear=True),
+        patch.object(sys, "argv", ["nightreel", *words]),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return subprocess.CompletedProcess(["nightreel", *words], code, out.getvalue(), err.getvalue())
 
 
 def environment() -> dict[str, str]:

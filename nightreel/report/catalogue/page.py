@@ -9,6 +9,7 @@ from nightreel.report.catalogue.map import catalogue_map
 from nightreel.report.catalogue.sentiment import comments, sentiment
 from nightreel.report.catalogue.tables import CatalogueTables, Row, read_catalogue
 from nightreel.report.markup import Markup, caption, section, table, tag, text
+from nightreel.report.paths import understanding_path
 from nightreel.report.style import css
 
 REVIEWED = 10
@@ -87,11 +88,6 @@ def write_understanding(data: Path, metrics: Path, state: Path) -> Path | None:
     working.write_text(page(catalogue), "utf-8", errors="replace")
     working.rename(path)
     return path
-
-
-def understanding_path(state: Path, recipe: str) -> Path:
-    """Return where the page of a recipe is stored."""
-    return state / "reports" / recipe / "understanding.html"
 
 
 def _head(catalogue: CatalogueTables) -> Markup:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ranx import Qrels, Run, evaluate
 
 from nightreel.data.histories import Histories
 from nightreel.evaluation.metrics.ranking import METRICS, Truth, hits, per_user, repeats
@@ -98,6 +97,8 @@ def distinct(least: int, most: int) -> st.SearchStrategy[list[int]]:
 @given(st.lists(st.tuples(distinct(1, 15), distinct(1, 6)), min_size=1, max_size=8), st.sampled_from([1, 3, 5, 10, 20]))
 @settings(max_examples=60, deadline=None)
 def test_equals_ranx(users: list[tuple[list[int], list[int]]], k: int) -> None:
+    from ranx import Qrels, Run, evaluate  # brings two hundred modules, and a compiler
+
     qrels = Qrels({str(u): {str(i): 1 for i in relevant} for u, (_, relevant) in enumerate(users)})
     run = Run({str(u): {str(i): 100.0 - rank for rank, i in enumerate(items)} for u, (items, _) in enumerate(users)})
     names = [f"{name}@{k}" for name in METRICS]

@@ -32,6 +32,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         credentials.auth_string(tmp_path)
 
 
+@pytest.mark.end_to_end
 def test_nobody_else_is_answered(prefect_api: str) -> None:
     user, _, password = credentials.auth_string(PREFECT).partition(":")
     flow = {"name": "from another page"}
@@ -49,6 +50,7 @@ def test_nobody_else_is_answered(prefect_api: str) -> None:
         assert client.read_flows() == [] or "from another page" not in {each.name for each in client.read_flows()}
 
 
+@pytest.mark.end_to_end
 def test_the_password_stands_in_no_log_argument_or_stage(
     prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

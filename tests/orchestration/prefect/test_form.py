@@ -28,6 +28,11 @@ def schema() -> dict[str, Any]:
     return parameter_schema(nightly.fn).model_dump()
 
 
+@pytest.fixture(scope="module")
+def offered() -> dict[str, Any]:
+    return form_schema()
+
+
 def test_every_field_is_a_setting_with_its_words_and_bounds(schema: dict[str, Any]) -> None:
     for section, box in BOXES.items():
         whole = settings.Settings.model_fields[section].annotation
@@ -41,6 +46,14 @@ def test_every_field_is_a_setting_with_its_words_and_bounds(schema: dict[str, An
             )
             for bound in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum"):
                 assert field.get(bound) == own[name].get(bound), name
+
+
+def test_a_default_is_shown_as_the_pipeline_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "params.yaml").read_text("utf-8").replace("pseudonymise: auto", "pseudonymise: off")
+    (tmp_path / "params.yaml").write_text(text, "utf-8")
+    monkeypatch.setattr(form, "HERE", tmp_path)
+    shown = form.SnapshotForm.model_json_schema()["properties"]["pseudonymise"]["description"]
+    assert "Default (params.yaml): `off`." in shown
 
 
 def test_the_stages_to_force_are_those_of_dvc_yaml(schema: dict[str, Any]) -> None:
@@ -76,9 +89,9 @@ def test_faulty_values_are_refused(faulty: dict[str, Any]) -> None:
         ({"publish": {"dry_run": True, "channel": "test"}}, "channel"),
     ],
 )
-def test_the_server_refuses_what_is_unknown(parameters: dict[str, Any], named: str) -> None:
+def test_the_server_refuses_what_is_unknown(offered: dict[str, Any], parameters: dict[str, Any], named: str) -> None:
     with pytest.raises(Refused, match=named):
-        validate(parameters, form_schema(), raise_on_error=True)
+        validate(parameters, offered, raise_on_error=True)
 
 
 @pytest.mark.parametrize(
@@ -94,5 +107,5 @@ def test_the_server_refuses_what_is_unknown(parameters: dict[str, Any], named: s
         {"finetune": {"members": ["ease"], "seed": None}, "publish": {"dry_run": True}},
     ],
 )
-def test_the_server_takes_what_is_right(parameters: dict[str, Any]) -> None:
-    validate(parameters, form_schema(), raise_on_error=True)
+def test_the_server_takes_what_is_right(offered: dict[str, Any], parameters: dict[str, Any]) -> None:
+    validate(parameters, offered, raise_on_error=True)

@@ -24,6 +24,9 @@ def some_flow() -> None:
     """Never runs."""
 
 
+SERVER = pytest.mark.end_to_end  # each asks a Prefect server, which takes seconds to start
+
+
 @pytest.fixture
 def client(prefect_api: str) -> Iterator[SyncPrefectClient]:
     with get_client(sync_client=True) as opened:
@@ -48,6 +51,7 @@ def claimed_by_the_dead(folder: Path, run: UUID, *, sure: bool = True, worker: s
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
 
 
+@SERVER
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -70,6 +74,7 @@ def test_a_run_whose_worker_is_gone_is_ended_and_told(
     assert not process_ledger.entries(tmp_path) and orphaned_runs.end(tmp_path) == []
 
 
+@SERVER
 def test_runs_of_others_and_of_living_processes_are_left_alone(client: SyncPrefectClient, tmp_path: Path) -> None:
     others, living, doubtful = (begun(client, Running()) for _ in range(3))
     process_ledger.claim(tmp_path, str(living.id))
@@ -80,6 +85,7 @@ def test_runs_of_others_and_of_living_processes_are_left_alone(client: SyncPrefe
     assert [entry.flow_run for entry in process_ledger.entries(tmp_path)] == [str(living.id)]
 
 
+@SERVER
 def test_what_is_left_of_its_processes_is_ended(client: SyncPrefectClient, tmp_path: Path) -> None:
     run = begun(client, Running())
     claimed_by_the_dead(tmp_path, run.id)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -32,23 +32,27 @@ def reader(rated: Rated) -> Reader:
     return Reader.open_bundle(rated.folder)
 
 
-def told(reader: Reader, user: str, options: RequestOptions) -> Iterator[tuple[str, Reason]]:
+@cache
+def told(reader: Reader, user: str, options: RequestOptions) -> tuple[tuple[str, Reason], ...]:
     """The reasons of a list and, without options, of explanations of its items."""
+    found: list[tuple[str, Reason]] = []
     for each in reader.recommend(user, k=8, reasons=True, options=options):
         own = reader.explain(each.item_id, user).reasons if options == RequestOptions() else ()
-        yield from ((each.item_id, reason) for reason in (*each.reasons, *own))
+        found += ((each.item_id, reason) for reason in (*each.reasons, *own))
+    return tuple(found)
 
 
-def standing(reader: Reader, user: str, item: str, without: str | None, options: RequestOptions) -> tuple[int, float]:
-    """Place and score of an item for a user's history, as the models rank it; without one item of the history."""
+@cache
+def ranked(reader: Reader, user: str, without: str | None, options: RequestOptions) -> dict[str, tuple[int, float]]:
+    """Place and score of each item for a user's history, as the models rank it; without one item of the history."""
     row = int(reader.users.rows([user])[0])
     past, seen = reader.users.histories.take([row]), reader.users.seen.take([row])
     if without is not None:
         past = past.where(past.items != reader.items.index_of(without))
     hidden = kept_out(reader.items, reader.facets, options)
     items, scores = reader.engine.top_k(past, np.array([np.nan]), 60, exclude=seen, hidden=hidden)
-    place = items[0].tolist().index(reader.items.index_of(item))
-    return place, float(scores[0, place])
+    places = zip(items[0].tolist(), scores[0].tolist(), strict=True)
+    return {reader.items.ids[item]: (place, score) for place, (item, score) in enumerate(places) if item >= 0}
 
 
 @pytest.mark.parametrize("options", FILTERS, ids=["plain", "genre", "age"])
@@ -62,8 +66,8 @@ def test_every_named_item_was_liked_and_lifts_the_listed_one(
             for other in reason.items:
                 named += 1
                 assert rated.said[user, other] >= HIGH, f"{user} rated {other} {rated.said[user, other]}"
-                place, score = standing(reader, user, item, None, options)
-                placed, scored = standing(reader, user, item, other, options)
+                place, score = ranked(reader, user, None, options)[item]
+                placed, scored = ranked(reader, user, other, options)[item]
                 assert placed >= place and scored < score, f"{other} does not lift {item} for {user}"
     assert named > reasons > 100, "a reason that names nothing would pass, too"
 
