@@ -123,6 +123,10 @@ class Guard:
             text = f"No part of the request body came within {self.body_s:g} seconds"
             text += f", or under {LEAST_RATE} bytes a second."
             await _refuse(send, 408, text)
+        except asyncio.CancelledError:  # the service has been stopped, and has waited for as long as it may
+            if own.started:
+                raise
+            await _refuse(send, 503, "The service is being stopped. Try again in a minute.")
         except Exception:
             LOG.exception("request %s failed", own.request.decode())
             if own.started:
