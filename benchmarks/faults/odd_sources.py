@@ -2,6 +2,7 @@
 
     python -m benchmarks.faults.odd_sources                   # 20,000 sources, within an hour on two cores
     python -m benchmarks.faults.odd_sources --cases 500 --seed 7
+    python -m benchmarks.faults.odd_sources --begin 7250      # goes on where an earlier call was stopped
 
 Half of them are tables that Hypothesis makes: columns of other types, odd cells, other formats. The other half are
 sound files with bytes flipped, cut, doubled or put in. They run in batches, each in a process of its own, so that a
@@ -67,7 +68,7 @@ def outcome(files: Files, folder: Path) -> str:
     except UserError as error:
         return "message" if str(error).encode() and USER not in str(error) else f"a user id in the message: {error}"
     except Exception:
-        return traceback.format_exc(limit=-4)
+        return traceback.format_exc(limit=-12)
     return found or "result"
 
 
@@ -140,13 +141,14 @@ def main() -> int:
     """Run the batches and print the counts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=20_000)
+    parser.add_argument("--begin", type=int, default=0, help="the first case, a multiple of 250")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
-    began, counted, faults = time.monotonic(), Counter[str](), []
-    first = asked.seed * 1_000_000
-    waiting = [(first + at, min(BATCH, asked.cases - at * BATCH)) for at in range(-(-asked.cases // BATCH))]
+    began, counted = time.monotonic(), Counter[str]()
+    batches = range(asked.begin // BATCH, -(-asked.cases // BATCH))
+    waiting = [(asked.seed * 1_000_000 + at, min(BATCH, asked.cases - at * BATCH)) for at in batches]
     running: dict[Any, BaseProcess] = {}
     # Nothing but plain forks of a process without threads: a fork beside a thread may wait for ever for its lock.
     while waiting or running:
@@ -156,10 +158,9 @@ def main() -> int:
         for ready in wait(list(running)):
             found, told = _result(ready, running.pop(ready))
             counted += found
-            faults += told
-            print(f"{sum(counted.values()):,} of {asked.cases:,}: {dict(counted)}", flush=True)
-    for text, n in Counter(faults).most_common(20):
-        print(f"\n{n} ×\n{text}")
+            for text, n in Counter(told).most_common():
+                print(f"\n{n} ×\n{text}\n")
+            print(f"{sum(counted.values()):,} of {asked.cases - asked.begin:,}: {dict(counted)}", flush=True)
     print(f"{dict(counted)} in {time.monotonic() - began:.0f} s")
     return 1 if counted.keys() - {"result", "message"} else 0
 

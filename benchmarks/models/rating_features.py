@@ -46,7 +46,7 @@ Value = Callable[[Histories], FloatArray]
 """[nnz] the rating that each event of a history gave."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RatedEngine(Engine):
     """An engine whose candidates have columns of the rating head too."""
 

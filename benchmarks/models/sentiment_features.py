@@ -50,7 +50,7 @@ SEEDS = 3
 PREFIX = "sentiment."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TonedEngine(Engine):
     """An engine whose candidates have columns of the items' sentiment [n_items] too."""
 

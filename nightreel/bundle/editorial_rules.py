@@ -175,7 +175,7 @@ class RuleTable:
                     others[self._targets(each)] = False
                 hidden |= others
         ages = [each.value for each in rows if each.rule == "audience_age"]
-        return hidden | ~(self.facets.min_ages <= min(ages)) if ages else hidden
+        return hidden | self.facets.unsuitable(min(ages, default=None))
 
     def _in_order(self, rows: list[EditorialRule], hidden: Mask) -> IntArray:
         """Rows of the items that rules name, each once, without hidden ones."""

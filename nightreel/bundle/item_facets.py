@@ -71,6 +71,12 @@ class Facets:
             return np.full(len(self), np.nan)
         return numbers(pq.ParquetFile(self.path).read(columns=["min_age"])["min_age"].cast(pa.float64()), np.nan)
 
+    def unsuitable(self, audience_age: float | None) -> Mask:
+        """[n] items that do not suit an age in years, or of which nothing says that they do; none without an age."""
+        if audience_age is None:
+            return np.zeros(len(self), bool)
+        return ~(self.min_ages <= audience_age)
+
     @cached_property
     def contexts(self) -> Contexts | None:
         """Popular items by context; None if the bundle has none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 import time
@@ -23,6 +24,7 @@ from nightreel.store.local_cache import fetch
 from nightreel.store.open import open_store
 from nightreel.store.withdrawals_file import Withdrawals, read
 
+LOG = logging.getLogger("nightreel.reader")
 Result = TypeVar("Result")
 FIRST_S, LONGEST_S = 60.0, 3600.0  # shortest and longest pause before a rejected version is tried again
 
@@ -137,21 +139,29 @@ class LiveReader:
     def refresh(self) -> bool:
         """Check the channel once for a new version or new withdrawals.
 
-        Errors of the store or of a version are not raised, see `status`.
+        Errors of the store or of a version are not raised, see `status`; each is logged once, when it arises.
 
         Returns:
             Whether the version or the withdrawals changed.
         """
         with self._swap:
-            try:
-                digest, withdrawn = self._withdraw()
-                taken = self._take(digest)
-                if taken:  # opening takes time, in which more may have been withdrawn
-                    self._withdraw()
-            except Exception as error:  # whatever a store or a version does, the next check must take place
-                self._status = replace(self._status, refused=None, fault=_told(error))
-                return False
-            return withdrawn or taken
+            before = self._status.fault
+            changed = self._followed()
+            if self._status.fault not in (None, before):
+                LOG.warning("channel %s is not followed: %s", self._channel, self._status.fault)
+            return changed
+
+    def _followed(self) -> bool:
+        """Serve what the channel points to, and note in the status why that is not possible."""
+        try:
+            digest, withdrawn = self._withdraw()
+            taken = self._take(digest)
+            if taken:  # opening takes time, in which more may have been withdrawn
+                self._withdraw()
+        except Exception as error:  # whatever a store or a version does, the next check must take place
+            self._status = replace(self._status, refused=None, fault=_told(error))
+            return False
+        return withdrawn or taken
 
     def _withdraw(self) -> tuple[str, bool]:
         """Apply the channel's withdrawals to the served version; returns the digest that the channel points to, and

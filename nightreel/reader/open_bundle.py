@@ -99,6 +99,12 @@ class OpenBundle:
         """Rights and rules in force at a time, epoch seconds; None: now."""
         return self._standings.at(self.now() if rights_at is None else arguments.number("rights_at", rights_at))
 
+    def hidden_from(self, audience_age: int | None, rights_at: float | None = None) -> Mask:
+        """[n] items that may not be shown at a time to an audience of an age in years; None: of any age."""
+        if audience_age is not None:
+            arguments.whole("audience_age", audience_age, 0)
+        return self.standing(rights_at).hidden | self.facets.unsuitable(audience_age)
+
     @cached_property
     def _standings(self) -> Standings:
         return Standings(self.items, self.rules, self.stored.without)

@@ -32,7 +32,8 @@ def explanation(
 ) -> Explanation:
     """Explain why an item is, or is not, in the list; raises UserError if it is unknown. standing: rights and rules in
     force."""
-    item, ruled = bundle.items.require(name, standing.hidden), standing.ruled
+    item = bundle.items.require(name, standing.hidden | bundle.facets.unsuitable(options.audience_age))
+    ruled = standing.ruled
     kept = kept_out(bundle.items, bundle.facets, options)
     past, left_out = _allowing(question.past, item), _left_out(bundle, question, item, standing)
     if left_out is None and (past is not question.past or item in bundle.items.rows_of(options.skipped)):
@@ -92,10 +93,9 @@ def _without(exclude: Histories | None, item: int) -> Histories | None:
     return None if exclude is None else exclude.where(exclude.items != item)
 
 
-def similar(bundle: OpenBundle, name: str, k: int, standing: Standing) -> list[Similar]:
+def similar(bundle: OpenBundle, name: str, k: int, hidden: Mask) -> list[Similar]:
     """Similar items from the precomputed neighbours, updated for changed items; else from the index, else from all
-    vectors."""
-    hidden = standing.hidden
+    vectors. hidden: [n] items that may not be shown to whoever asks."""
     item = bundle.items.require(name, hidden)
     near = _stored_near(bundle, item, hidden)
     nearest = bundle.engine.catalogue.nearest
@@ -128,12 +128,12 @@ def _stored_near(bundle: OpenBundle, item: int, hidden: Mask) -> list[tuple[int,
     return [(i, value) for i, value in sorted(kept + moved, key=lambda pair: (-pair[1], pair[0])) if not hidden[i]]
 
 
-def search(bundle: OpenBundle, text: str, k: int, standing: Standing) -> list[Similar]:
-    """Search by BM25F; of equally matching items, the more popular ones come first."""
+def search(bundle: OpenBundle, text: str, k: int, hidden: Mask) -> list[Similar]:
+    """Search by BM25F; of equally matching items, the more popular ones come first. hidden: as in `similar`."""
     scores = bundle.words.scores(text)
     used = np.log1p(np.asarray(bundle.engine.statistics.trends[-1].table[-1], np.float64))
     scores *= 1.0 + USE * used / max(float(used.max(initial=0.0)), 1.0)
-    scores[standing.hidden] = 0.0
+    scores[hidden] = 0.0
     return _best(bundle, scores.astype(np.float32), k, 0.0)
 
 

@@ -247,7 +247,9 @@ class Reader(OpenBundle):
         return queries.explanation(self, question, item, options, self.standing(rights_at))
 
     @answering
-    def search(self, text: str, k: int, *, rights_at: float | None = None) -> list[Similar]:
+    def search(
+        self, text: str, k: int, *, audience_age: int | None = None, rights_at: float | None = None
+    ) -> list[Similar]:
         """Search items by title, creators, tags, genres and description; tolerates typing errors in titles.
 
         Ranks by BM25F (Robertson and Zaragoza, 2009). The first search builds the index (see `words`).
@@ -255,6 +257,7 @@ class Reader(OpenBundle):
         Args:
             text: The query.
             k: Maximum number of items.
+            audience_age: Only items that are suitable for this age in years, as in `RequestOptions`.
             rights_at: Time at which it is decided what may be shown, see the class.
 
         Returns:
@@ -265,7 +268,7 @@ class Reader(OpenBundle):
             'Space story 3'
         """
         text, k = arguments.text("text", text), arguments.whole("k", k, 1)
-        return queries.search(self, text, k, self.standing(rights_at))
+        return queries.search(self, text, k, self.hidden_from(audience_age, rights_at))
 
     @answering
     def recommend_many(
@@ -363,12 +366,15 @@ class Reader(OpenBundle):
         return queries.ratings(self, arguments.texts("items", items), user, ratings)
 
     @answering
-    def similar(self, item_id: str, k: int, *, rights_at: float | None = None) -> list[Similar]:
+    def similar(
+        self, item_id: str, k: int, *, audience_age: int | None = None, rights_at: float | None = None
+    ) -> list[Similar]:
         """Return the items whose content is most similar to an item's.
 
         Args:
             item_id: Item id or exact title.
             k: Maximum number of items.
+            audience_age: Only items that are suitable for this age in years, as in `RequestOptions`.
             rights_at: Time at which it is decided what may be shown, see the class.
 
         Returns:
@@ -382,7 +388,7 @@ class Reader(OpenBundle):
             3
         """
         item_id, k = arguments.text("item_id", item_id), arguments.whole("k", k, 1)
-        return queries.similar(self, item_id, k, self.standing(rights_at))
+        return queries.similar(self, item_id, k, self.hidden_from(audience_age, rights_at))
 
     @answering
     def score(

@@ -43,8 +43,7 @@ def kept_out(items: ItemTable, facets: Facets, options: RequestOptions) -> Mask:
         wanted = getattr(options, facet)
         if wanted:
             hidden |= ~facets.holding(facet, wanted)
-    if options.audience_age is not None:
-        hidden |= ~(facets.min_ages <= options.audience_age)
+    hidden |= facets.unsuitable(options.audience_age)
     hidden[items.rows_of((*options.exclude, *options.liked, *options.skipped))] = True
     return hidden
 

@@ -74,6 +74,7 @@ def build(options: Options | None = None) -> FastAPI:
     app.add_middleware(Remembered, state=app.state, metrics=metrics, kept=app.state.kept)
     log = AccessLog(chosen.access_log) if chosen.access_log else None
     app.add_middleware(Guard, metrics=metrics, token=token(), body=chosen.body, body_s=chosen.header_s, log=log)
+    # All of them are coroutines: the others would wait for a thread, of which a busy service has none left.
     app.add_exception_handler(UserError, _user_error)
     app.add_exception_handler(OSError, _no_room)
     app.add_exception_handler(Busy, _busy)
@@ -100,7 +101,7 @@ def _slates(chosen: Options, metrics: Metrics) -> SlateLog | None:
     return SlateLog(Path(chosen.slates), chosen.channel, metrics, key)
 
 
-def _no_room(request: Request, error: Exception) -> JSONResponse:
+async def _no_room(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, OSError)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return JSONResponse({"error": "The disk is full: nothing of this request was stored. Try again later."}, 507)
@@ -110,7 +111,7 @@ def _no_room(request: Request, error: Exception) -> JSONResponse:
     )
 
 
-def _user_error(request: Request, error: Exception) -> JSONResponse:
+async def _user_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, BundleError | StoreError):  # names files of this machine, and no other request would mend it
         LOG.error("%s: %s", request.url.path, error)
         return JSONResponse({"error": "The version can't be read. The service's log has the reason."}, 500)
@@ -118,15 +119,15 @@ def _user_error(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": str(error)}, 404 if missing else 400)
 
 
-def _busy(request: Request, error: Exception) -> JSONResponse:
+async def _busy(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": "Too many requests are waiting. Try again in a second."}, 503, {"Retry-After": "1"})
 
 
-def _late(request: Request, error: Exception) -> JSONResponse:
+async def _late(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": "The request timed out. Try again, or request fewer items."}, 504)
 
 
-def _invalid(request: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part)[:LONGEST_NAME] for part in first["loc"])
@@ -134,7 +135,7 @@ def _invalid(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": f"{where}: {what}. See /openapi.json for the accepted fields."}, 422)
 
 
-def _refused(request: Request, error: Exception) -> JSONResponse:
+async def _refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     texts = {
         404: "There is no such route. /openapi.json lists them.",

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from nightreel.reader.live_reader import Status
 from nightreel.service import schemas
 from nightreel.service.metrics import Metrics
 from nightreel.service.parameters import refuse_unknown
@@ -22,7 +23,8 @@ async def health() -> dict[str, str]:
 
 @router.get("/ready", response_model=schemas.Ready)
 async def ready(request: Request) -> dict[str, Any]:
-    """The served version, its age, and the error of the last refresh, if any."""
+    """The served version, its age, and whether the last refresh failed. Why stands in the log alone: it names files of
+    this machine, and whoever can reach the service may ask."""
     answers: Answers = request.app.state.answers
     status, reader = answers.live.status, answers.live.reader
     return {
@@ -33,7 +35,7 @@ async def ready(request: Request) -> dict[str, Any]:
         "users": len(reader.user_ids),
         "withdrawals": status.withdrawals,
         "refused": status.refused,
-        "fault": status.fault,
+        "fault": _shown(status),
     }
 
 
@@ -43,3 +45,10 @@ def metrics(request: Request) -> Response:
     counted: Metrics = request.app.state.metrics
     content = counted.text(request.app.state.answers.live.status)
     return Response(content, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _shown(status: Status) -> str | None:
+    if status.fault is None:
+        return None
+    what = "The newest version was refused" if status.refused else "The last check for a new version failed"
+    return f"{what}; the version before stays in service. The service's log has the reason."

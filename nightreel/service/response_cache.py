@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from starlette.datastructures import State
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nightreel.service.connections.middleware import BODILESS
 from nightreel.service.kept_bytes import KeptBytes
 from nightreel.service.metrics import Metrics
 from nightreel.service.recording.impression_log import SlateLog
@@ -28,6 +29,13 @@ class Listed:
 
 
 PLAIN = Listed()
+
+
+def going_out(scope: Scope, slates: SlateLog | None, listed: Listed, content: bytes) -> bytes:
+    """An answer as it leaves: a list that the user gets to see is logged, under an id of its own."""
+    if slates is None or not listed.shown or BODILESS in scope:
+        return content
+    return slates.served(listed.user, content)
 
 
 @dataclass(frozen=True)
@@ -53,9 +61,7 @@ class Remembered:
             await self._asked(key, scope, receive, send)
             return
         content, listed = found
-        slates: SlateLog | None = self.state.slates
-        if slates is not None and listed.shown:
-            content = slates.served(listed.user, content)
+        content = going_out(scope, self.state.slates, listed, content)
         self.metrics.cached.inc()
         scope["route"] = KEPT[scope["path"]]  # the route for the metrics
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]

@@ -19,14 +19,14 @@ from nightreel.service import schemas
 from nightreel.service.json_body import JsonRoute
 from nightreel.service.parameters import refuse_unknown
 from nightreel.service.recording.feedback import Log
-from nightreel.service.recording.impression_log import SlateLog
-from nightreel.service.response_cache import KEEP, Listed
+from nightreel.service.response_cache import KEEP, Listed, going_out
 from nightreel.service.schemas import MOST_K, ExplainQuery, ListQuery, ListRequest, Problem
 from nightreel.service.worker_pool import Answers
 
 router = APIRouter(dependencies=[Depends(refuse_unknown)], route_class=JsonRoute)
 PROBLEMS: dict[int | str, dict[str, Any]] = {code: {"model": Problem} for code in (400, 401, 404, 413, 422, 503, 504)}
 K = Annotated[int, Query(ge=1, le=MOST_K, description="number of items")]
+AudienceAge = Annotated[schemas.Age | None, Query()]
 Item = Annotated[str, Query(max_length=500, description="item id or exact title", examples=["257"])]
 
 
@@ -43,11 +43,11 @@ async def recommend(request: Request, wanted: ListRequest) -> Response:
 
 
 @router.get("/similar", response_model=schemas.ItemsAnswer, responses=PROBLEMS)
-async def similar(request: Request, item: Item, k: K = 10) -> Response:
+async def similar(request: Request, item: Item, k: K = 10, audience_age: AudienceAge = None) -> Response:
     """Return the items most similar in content."""
 
     def question(reader: Reader) -> dict[str, Any]:
-        found = reader.similar(item, k)
+        found = reader.similar(item, k, audience_age=audience_age)
         return {"version": reader.digest, "items": [_item(reader, n, e.item_id, e.score) for n, e in _ranked(found)]}
 
     return await _answered(request, None, question)
@@ -55,12 +55,15 @@ async def similar(request: Request, item: Item, k: K = 10) -> Response:
 
 @router.get("/search", response_model=schemas.ItemsAnswer, responses=PROBLEMS)
 async def search(
-    request: Request, q: Annotated[str, Query(max_length=500, examples=["space opera"])], k: K = 10
+    request: Request,
+    q: Annotated[str, Query(max_length=500, examples=["space opera"])],
+    k: K = 10,
+    audience_age: AudienceAge = None,
 ) -> Response:
     """Search items by text; tolerates typing errors in titles."""
 
     def question(reader: Reader) -> dict[str, Any]:
-        found = reader.search(q, k)
+        found = reader.search(q, k, audience_age=audience_age)
         return {"version": reader.digest, "items": [_item(reader, n, e.item_id, e.score) for n, e in _ranked(found)]}
 
     return await _answered(request, None, question)
@@ -109,11 +112,10 @@ async def _listed(request: Request, wanted: ListRequest, *, keep: bool) -> Respo
         return list_of(reader, wanted, seed, log.of(reader, wanted.user) if log is not None else NOTHING)
 
     content = await answers.of(key, question)
+    listed = Listed(wanted.user, revision, wanted.shown)
     if not keep and not drawn:
-        request.scope[KEEP] = Listed(wanted.user, revision, wanted.shown)
-    slates: SlateLog | None = request.app.state.slates
-    if slates is not None and wanted.shown:
-        content = slates.served(wanted.user, content)
+        request.scope[KEEP] = listed
+    content = going_out(request.scope, request.app.state.slates, listed, content)
     return Response(content, media_type="application/json")
 
 

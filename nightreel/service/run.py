@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import tempfile
@@ -14,7 +15,7 @@ from nightreel.service.options import Options, require_safe
 from nightreel.store import channels
 from nightreel.store.open import open_store
 
-GRACE_S = 10  # for running requests when the service is stopped
+BACKLOG = 2048  # connections that wait to be accepted
 
 
 def serve(options: Options, host: str, port: int, workers: int) -> None:
@@ -36,17 +37,14 @@ def serve(options: Options, host: str, port: int, workers: int) -> None:
     from nightreel.service.workers import run
 
     require_safe(host)
-    _require_free(host, port)
-    for folder in filter(None, (options.feedback, options.slates)):
-        _require_writable(Path(folder))
-    channels.resolve(open_store(options.store), options.channel, None)
-    options.hand_over()
-    with _shared_counts(workers):
+    with _listening(host, port) as listening, _shared_counts(workers):
+        for folder in filter(None, (options.feedback, options.slates)):
+            _require_writable(Path(folder))
+        channels.resolve(open_store(options.store), options.channel, None)
+        options.hand_over()
         config = uvicorn.Config(
             "nightreel.service.app:build",
             factory=True,
-            host=host,
-            port=port,
             workers=workers,
             http=LimitedHttp,
             ws="none",
@@ -54,9 +52,15 @@ def serve(options: Options, host: str, port: int, workers: int) -> None:
             log_level="warning",
             server_header=False,
             proxy_headers=False,
-            timeout_graceful_shutdown=GRACE_S,
+            timeout_graceful_shutdown=_grace_s(options),
         )
-        run(config)
+        run(config, listening)
+
+
+def _grace_s(options: Options) -> int:
+    """Seconds for requests in hand when the service is stopped: in them each body comes or is given up, and each answer
+    is ready or late."""
+    return math.ceil(2 * options.header_s + options.timeout_s) + 1
 
 
 @contextmanager
@@ -82,12 +86,16 @@ def _require_writable(folder: Path) -> None:
         ) from None
 
 
-def _require_free(host: str, port: int) -> None:
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that listens from now on: of two services that start at once, one gets the port, and the other is told.
+    Whoever connects before the version is open waits for it."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
+        made = socket.socket(family, kind, protocol)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+        made.listen(BACKLOG)
+        return made
     except OSError as error:
         raise UserError(
             f"{host}:{port}: can't listen on this address ({error.strerror or error}). Stop the process that uses it "

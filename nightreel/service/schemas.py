@@ -23,6 +23,7 @@ StoredId = Annotated[Id, AfterValidator(_stored)]
 """An id that may be logged as an event's: what the next night would set aside is refused at once."""
 Ids = Annotated[tuple[Id, ...], Field(max_length=MOST_IDS)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Age = Annotated[int, Field(ge=0, le=150, description="only items suitable for this age, in years")]
 When = Annotated[
     Annotated[str, Field(max_length=64)] | float | None,
     Field(
@@ -62,7 +63,7 @@ class Taste(Strict):
     languages: Ids = Field((), description="only items in these languages; zh covers zh-Hant")
     media_types: Ids = Field((), description="only items of these media types")
     genres: Ids = Field((), description="only items with at least one of these genres")
-    audience_age: int | None = Field(None, ge=0, le=150, description="only items suitable for this age, in years")
+    audience_age: Age | None = None
     liked: Ids = Field(
         (), description="ids of items liked in this visit, oldest first; they count as the newest events"
     )
@@ -280,8 +281,8 @@ class Health(BaseModel):
 
 class Ready(BaseModel):
     """The served version: digest, time of publication, age in seconds, number of items and users. withdrawals: SHA-256
-    of the withdrawals file in force; refused: digest of a version that failed its checks; fault: error of the last
-    refresh."""
+    of the withdrawals file in force; refused: digest of a version that failed its checks; fault: whether the last
+    refresh failed, and where its reason stands."""
 
     version: str
     published_at: str | None

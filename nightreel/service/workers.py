@@ -22,14 +22,15 @@ SILENT_S = 60.0
 busy machine makes a sound one wait, and whatever it was answering would be lost."""
 
 
-def run(config: Config) -> None:
-    """Serve with the workers of a configuration until SIGINT or SIGTERM; exits with a code if they can't start."""
+def run(config: Config, listening: socket.socket) -> None:
+    """Serve what comes through a socket, with the workers of a configuration, until SIGINT or SIGTERM; exits with a
+    code if they can't start."""
     if config.workers > 1:
-        Workers(config, [config.bind_socket()]).run()
+        Workers(config, [listening]).run()
         return
     server = Server(config)
     with suppress(KeyboardInterrupt):
-        server.run()
+        server.run([listening])
     if not server.started:
         sys.exit(STARTUP_FAILURE)
 

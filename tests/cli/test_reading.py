@@ -114,6 +114,9 @@ def test_an_audience_of_an_age_and_rules_are_minded(tmp_path: Path) -> None:
         listed = found["lists"]["u001"] if "lists" in found else found["recommendations"]
         assert listed[0]["item_id"] == "i028" and listed[0]["reason"] == "picked"
         assert {int(row["item_id"][1:]) % 4 for row in listed} == {0, 1}
+    for command, listed_as in (("similar", "similar"), ("search", "found")):
+        found = answer(command, "Love story 4", "--store", store.uri, "--audience-age", 6, "-k", 30)[listed_as]
+        assert {int(row["item_id"][1:]) % 4 for row in found} == {0, 1}
     call("recommend", "u001", "--store", store.uri, "--audience-age", 6, "-k", 30, "--out", out)
     assert {int(item[1:]) % 4 for item in pq.read_table(out)["item_id"].to_pylist()} == {0, 1}
     assert "Picked by the editors" in call("recommend", "u001", "--store", store.uri, "--why").output

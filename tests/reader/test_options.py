@@ -14,6 +14,7 @@ from nightreel.errors import UserError
 from nightreel.reader.options import RequestOptions
 from nightreel.reader.precompute import precompute
 from nightreel.reader.reader import Reader
+from nightreel.reader.results import Similar
 from tests.support.bundles import reseal, taste, write_bundle
 
 
@@ -56,6 +57,20 @@ def test_an_audience_sees_what_is_known_to_be_for_its_age(reader: Reader, tmp_pa
     assert not {3, 4} & set(pinned)  # a rule that pins does not lift an age limit
     write_bundle(tmp_path / "plain")
     assert ids(Reader.open_bundle(tmp_path / "plain"), audience_age=99) == []  # nothing is known of any item
+
+
+def test_similar_items_and_search_mind_the_age_too(reader: Reader) -> None:
+    def rows(found: list[Similar]) -> list[int]:
+        return [int(each.item_id[1:]) for each in found]
+
+    near, found = rows(reader.similar("i000", 30, audience_age=6)), rows(reader.search("story", 30, audience_age=6))
+    for listed, every in ((near, reader.similar("i000", 30)), (found, reader.search("story", 30))):
+        assert listed == [i for i in rows(every) if i % 5 != 4 and 6 * (i % 4) <= 6] != []
+    with pytest.raises(UserError, match=r"no item has this id") as told:
+        reader.explain("story", "u000", options=RequestOptions(audience_age=6))
+    assert "i000" in str(told.value) and not any(name in str(told.value) for name in ("i002", "i003", "i004"))
+    with pytest.raises(UserError, match="audience_age is -1"):
+        reader.search("story", 3, audience_age=-1)
 
 
 def test_caps(reader: Reader) -> None:

@@ -67,6 +67,17 @@ def test_every_served_list_is_logged_under_the_id_that_it_bears(usual: Options, 
     assert (text("nightreel_slates_logged_total"), text("nightreel_slates_lost_total")) == (7.0, 0.0)
 
 
+def test_a_list_that_nobody_gets_to_see_is_not_logged(usual: Options, tmp_path: Path) -> None:
+    """HEAD has no body, whether its answer is computed or kept; GET shows the same list."""
+    with client(usual, slates=str(tmp_path / "log")) as asked:
+        told = [asked.head("/recommend", params={"user": "u001", "k": 3}) for _ in range(2)]
+        assert [each.status_code for each in told] == [200, 200] and not any(each.content for each in told)
+        shown = asked.get("/recommend", params={"user": "u001", "k": 3})
+        assert int(told[0].headers["content-length"]) == len(shown.content)
+        asked.head("/recommend", params={"user": "u001", "k": 3})
+    assert [row["slate_id"] for row in rows(tmp_path / "log")] == [shown.json()["slate_id"]] * 3
+
+
 def test_a_propensity_that_is_not_known_is_left_out(usual: Options, tmp_path: Path) -> None:
     with client(usual, slates=str(tmp_path / "log")) as asked:
         wish = {"user": "u001", "k": 3, "explore": 0.3, "max_per_genre": 2}

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from nightreel.errors import UserError
 from nightreel.reader.reader import Reader
+from nightreel.service.connections.middleware import Guard
+from nightreel.service.metrics import Metrics
 from nightreel.service.options import Options, require_safe
 from tests.service.conftest import Client
 
@@ -75,9 +80,9 @@ def test_without_a_token_only_loopback_names_are_answered(client: Client, monkey
 def slow(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     real = Reader.search
 
-    def later(self: Reader, text: str, k: int) -> object:
+    def later(self: Reader, text: str, k: int, **named: Any) -> object:
         time.sleep(seconds if text != "a" else 0)  # not while warming
-        return real(self, text, k)
+        return real(self, text, k, **named)
 
     monkeypatch.setattr(Reader, "search", later)
 
@@ -151,3 +156,25 @@ def test_the_access_log_names_routes_and_no_persons(client: Client, tmp_path: Pa
         ("GET", "other", 404),
     ]  # fmt: skip
     assert rows[0]["request"] == "r1" and all(row["ms"] >= 0 for row in rows) and "u001" not in text
+
+
+def test_who_is_not_answered_before_the_service_ends_is_told() -> None:
+    """uvicorn cancels what still runs at the end of its patience; a body, once begun, can't be taken back."""
+    told: list[Message] = []
+
+    async def never(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(600)
+
+    async def sending(message: Message) -> None:
+        told.append(message)
+
+    async def asked() -> None:
+        guard = Guard(never, Metrics.fresh(), None, body=1000)
+        scope = {"type": "http", "method": "GET", "path": "/recommend", "headers": [(b"host", b"localhost")]}
+        running = asyncio.create_task(guard(scope, cast(Receive, None), sending))
+        await asyncio.sleep(0)
+        running.cancel()
+        await running
+
+    asyncio.run(asked())
+    assert told[0]["status"] == 503 and b"The service is being stopped" in told[1]["body"]

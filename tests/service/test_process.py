@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -68,6 +70,30 @@ def test_two_workers_swap_under_load_and_end_cleanly(tmp_path: Path, monkeypatch
         assert served.process.wait(15) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
 
 
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_what_has_arrived_before_the_end_is_answered(
+    workers: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NIGHTREEL_TOKEN", raising=False)
+    store = LocalStore(tmp_path / "store")
+    write_bundle(tmp_path / "bundle")
+    publish(store, tmp_path / "bundle", channel="live", champion=None, lineage=lineage("r"))
+    with (
+        serve(store.uri, tmp_path / "state", "--workers", workers, "--timeout", "60") as served, ExitStack() as stack,
+    ):  # fmt: skip
+        address = ("127.0.0.1", int(served.url.rpartition(":")[2]))
+        lines = [stack.enter_context(socket.create_connection(address, timeout=90)) for _ in range(30)]
+        time.sleep(0.5)  # so that no connection waits to be accepted: that is up to the system
+        for n, line in enumerate(lines):
+            path = f"/recommend?user=u{n:03d}&k=20&reasons=true&diversity=0.{n:02d}"
+            line.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        served.process.send_signal(signal.SIGTERM)
+        assert [line.recv(15) for line in lines] == [b"HTTP/1.1 200 OK"] * len(lines)
+        _, told = served.process.communicate(timeout=90)
+    assert "Traceback" not in told and "ERROR" not in told, told
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--host", "0.0.0.0"], "0.0.0.0: the service would be reachable by others without a token"),
     (["--host", "127.0.0.1", "--port", "{taken}"], "can't listen on this address .* nightreel serve --port"),
@@ -77,8 +103,6 @@ def test_two_workers_swap_under_load_and_end_cleanly(tmp_path: Path, monkeypatch
 def test_what_keeps_it_from_starting_is_told(
     arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import socket
-
     from nightreel.errors import UserError
     from nightreel.service.options import Options
     from nightreel.service.run import serve as start
@@ -108,8 +132,6 @@ def test_the_command_without_its_libraries_says_what_to_install() -> None:
 
 @pytest.mark.end_to_end
 def test_connections_are_limited_in_number_and_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import socket
-
     monkeypatch.delenv("NIGHTREEL_TOKEN", raising=False)
     store = LocalStore(tmp_path / "store")
     write_bundle(tmp_path / "bundle")

@@ -282,11 +282,22 @@ def test_a_url_takes_what_a_body_takes(client: Client) -> None:
     assert ids(asked.get("/recommend?user=u001&audience_age=0").json())
 
 
+def test_an_age_limit_holds_on_every_door(client: Client) -> None:
+    asked = client()
+    for path in ("/recommend?user=u001", "/similar?item=i001", "/search?q=story", "/search?q=spcae%20story%203"):
+        every, suitable = (asked.get(f"{path}&k=30{age}").json() for age in ("", "&audience_age=6"))
+        assert {int(each[1:]) % 4 for each in ids(every)} == {0, 1, 2, 3}, path
+        assert {int(each[1:]) % 4 for each in ids(suitable)} == {0, 1}, path
+        for wrong in ("-1", "abc", "151"):
+            answer = asked.get(f"{path}&audience_age={wrong}")
+            assert answer.status_code == 422 and "query.audience_age" in answer.json()["error"], (path, wrong)
+
+
 def test_what_a_route_does_not_know_is_refused(client: Client) -> None:
     asked = client()
     for path, hint in (
         ("/recommend?user_id=u001", "did you mean user?"), ("/recommend?limit=3", "query.limit: is not a parameter"),
-        ("/recommend?k=3&k=4", "query.k: is given more than once"), ("/similar?item=i001&page=2", "(this route takes item, k)"),
+        ("/recommend?k=3&k=4", "query.k: is given more than once"), ("/similar?item=i001&page=2", "(this route takes item, k, audience_age)"),
         ("/search?q=space&genres=Drama", "query.genres"), ("/explain?item=i001&user=u001&k=3", "query.k"),
         ("/health?x=1", "this route takes none"), ("/ready?x=1", "query.x"), ("/metrics?x=1", "query.x"),
         ("/explorer/history?user=u001&k=3", "query.k"),

@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
 def similar(
     item: Annotated[str, typer.Argument(metavar="ITEM", help="An item's id, or its exact title.")],
     k: K = 10,
+    audience_age: AudienceAge = None,
     at: At = None,
     channel: Channel = "live",
     version: Version = None,
@@ -30,7 +31,8 @@ def similar(
     from nightreel.reader.reader import Reader
 
     reader = Reader.open(at, channel=channel, version=version)
-    found = [row_of(reader, each.item_id, rank, each.score) for rank, each in enumerate(reader.similar(item, k), 1)]
+    near = reader.similar(item, k, audience_age=audience_age)
+    found = [row_of(reader, each.item_id, rank, each.score) for rank, each in enumerate(near, 1)]
     if as_json:
         return print_json({"version": reader.digest, "similar": found})
     return print_lists(reader, {f"Similar to {reader.items.titles[reader.items.require(item)]}": found})
@@ -76,6 +78,7 @@ def search(
         str, typer.Argument(metavar="TEXT", help="Words from titles, people, tags, genres or descriptions.")
     ],
     k: K = 10,
+    audience_age: AudienceAge = None,
     at: At = None,
     channel: Channel = "live",
     version: Version = None,
@@ -85,7 +88,8 @@ def search(
     from nightreel.reader.reader import Reader
 
     reader = Reader.open(at, channel=channel, version=version)
-    found = [row_of(reader, each.item_id, rank, each.score) for rank, each in enumerate(reader.search(text, k), 1)]
+    matches = reader.search(text, k, audience_age=audience_age)
+    found = [row_of(reader, each.item_id, rank, each.score) for rank, each in enumerate(matches, 1)]
     if as_json:
         return print_json({"version": reader.digest, "found": found})
     if not found:

@@ -190,8 +190,9 @@ def _told_twice(events: pa.Table, times: npt.NDArray[np.float64], among: Mask) -
     at = np.flatnonzero(among & mask_of(of_lists))
     own = events.select(["user_id", "item_id", "slate_id"]).take(pa.array(at))
     group = _groups(own.columns)
-    known = events["propensity"].is_valid() if "propensity" in events.column_names else pa.array([True] * len(times))
-    order = np.lexsort((times[at], ~mask_of(known)[at], group))
+    named = "propensity" in events.column_names
+    unknown = mask_of(events["propensity"].is_null())[at] if named else np.zeros(len(at), bool)
+    order = np.lexsort((times[at], unknown, group))
     repeated[at[order[1:][np.diff(group[order]) == 0]]] = True
     return repeated
 

@@ -182,7 +182,5 @@ class Why:
 
 def _nameable(bundle: OpenBundle, past: Histories, history: IntArray, hidden: Mask, options: RequestOptions) -> Mask:
     """[h] whether a reason may name a history item: the user liked it, it may be shown, and it suits the audience."""
-    shown = np.isin(history, past.items[past.may_be_named]) & ~hidden[history]
-    if options.audience_age is not None:
-        shown &= bundle.facets.min_ages[history] <= options.audience_age
-    return np.asarray(shown)
+    out = hidden | bundle.facets.unsuitable(options.audience_age)
+    return np.asarray(np.isin(history, past.items[past.may_be_named]) & ~out[history])

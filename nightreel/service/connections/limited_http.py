@@ -16,6 +16,8 @@ from nightreel.service.options import Options
 LEAST_RATE = 1000
 """Bytes a second, at least, at which a body comes and an answer is taken, after the first seconds: else clients that
 send or read a byte now and then would keep everybody else out."""
+UNREAD_S = 0.5
+"""Seconds within which a request that has arrived is read, also where the event loop is busy."""
 PHRASES = {400: "Bad Request", 408: "Request Timeout", 503: "Service Unavailable"}
 
 
@@ -79,6 +81,11 @@ class LimitedHttp(H11Protocol):
         """As uvicorn does; what is left of a refused body is passed over, but not for ever."""
         super().on_response_complete()
         self._watch()
+
+    def shutdown(self) -> None:
+        """Close this connection when the service is stopped: an idle one only after what it has sent was read, which
+        the system may hold already. A request is answered first."""
+        self.loop.call_later(UNREAD_S, super().shutdown)
 
     def _watch(self) -> None:
         if self._passes_over or (self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]):

@@ -21,6 +21,7 @@ from nightreel.service.options import LOOPBACK
 OPEN = frozenset({"/", "/health", "/ready", "/explorer.css", "/explorer.js"})  # paths without user data
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 ID_HEADER = b"x-request-id"
+BODILESS = "nightreel.bodiless"  # in the scope of a request whose answer nobody gets to see
 _HOST = re.compile(rb":\d*\Z")  # the port behind it; an IPv6 address stands in brackets
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 LOG = logging.getLogger("nightreel.service")
@@ -68,7 +69,7 @@ class Guard:
         method = scope["method"]
         own = _Exchange(_request_id(scope), method == "HEAD")
         if own.head:  # answered as GET is, without the body
-            scope = {**scope, "method": "GET"}
+            scope = {**scope, "method": "GET", BODILESS: True}
 
         async def receiving() -> Message:
             try:
@@ -122,6 +123,10 @@ class Guard:
             text = f"No part of the request body came within {self.body_s:g} seconds"
             text += f", or under {LEAST_RATE} bytes a second."
             await _refuse(send, 408, text)
+        except asyncio.CancelledError:  # the service has been stopped, and has waited for as long as it may
+            if own.started:
+                raise
+            await _refuse(send, 503, "The service is being stopped. Try again in a minute.")
         except Exception:
             LOG.exception("request %s failed", own.request.decode())
             if own.started:

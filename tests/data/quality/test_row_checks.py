@@ -229,3 +229,4 @@ def test_an_impression_of_a_list_that_two_have_told_counts_once() -> None:
     assert mark(rows) == [(1, row_checks.TOLD_TWICE, "slate_id"), (3, row_checks.TOLD_TWICE, "slate_id")]
     without = rows.drop_columns(["propensity"])
     assert [row for row, *_ in mark(without)] == [2, 3] and mark(rows.drop_columns(["slate_id"])) == []
+    assert mark(without.slice(0, 0)) == [], "a file of a header alone, without propensities"

@@ -100,12 +100,15 @@ function drawHistory() {
 
 // The list
 
+// Whatever is shown, shown it is to this audience.
+const audience = () => ($("age").value ? { audience_age: Number($("age").value) } : {});
+
 // What the list is limited to, and what happened in this visit: an explanation is of the same list.
 function filters() {
   const named = (id) => ($(id).value ? [$(id).value] : []);
   return {
     genres: named("genre"), languages: named("language"), media_types: named("media"),
-    audience_age: $("age").value ? Number($("age").value) : null,
+    ...audience(),
     liked: state.liked.map((item) => item.item_id), skipped: state.skipped.map((item) => item.item_id),
   };
 }
@@ -250,7 +253,7 @@ async function explain(item) {
 async function similar(item) {
   choose(item, "Similar");
   try {
-    const found = await query("/similar", { item: item.item_id, k: 10 });
+    const found = await query("/similar", { item: item.item_id, k: 10, ...audience() });
     showDetail(element("strong", {}, item.title), element("p", { class: "quiet" }, "most similar in content"),
       element("ul", {}, ...found.items.map((near) => element("li", { class: "near" },
         element("span", {}, near.title, element("span", { class: "quiet" }, ` ${near.score.toFixed(2)}`)),
@@ -271,7 +274,7 @@ function search() {
   return window.setTimeout(async () => {
     if (turn !== typing) return;
     try {
-      const found = await query("/search", { q: text, k: 8 });
+      const found = await query("/search", { q: text, k: 8, ...audience() });
       if (turn !== typing) return;
       $("found").replaceChildren(...(found.items.length ? found.items.map((item) => element("li", {}, element("button", {
         type: "button", "aria-label": `${state.known ? "Show" : "Add"} ${item.title}`, onclick: () => add(item),
