@@ -2,8 +2,9 @@
 
 A ranker learns from events, and so ranks an item without any where such items usually ended: far below the items that
 everybody takes, however well it fits. Lists therefore keep places for new items, as shops do with "new for you". A
-place is used only where a new item is among the NEAREST of the whole catalogue by content, old items included; which
-ones those are is the judgement of the models that need no events. Once an item has some events, the ranker knows it.
+place is used only where a new item is among the NEAREST of the whole catalogue, old items included, in the judgement of
+all models that need no events: where vectors and words agree, few items fit by chance. Once an item has some events,
+the ranker knows it.
 
 What the places cost is measured on validation, see nightreel.models.training.model_selection.
 """
@@ -23,7 +24,7 @@ from nightreel.models.ranker.item_statistics import ItemStatistics
 
 BY_CONTENT = ("content_knn", "tfidf_knn")
 """Models that need no events."""
-NEAREST = 10  # an item that fits is among so many of the catalogue's nearest
+NEAREST = 10  # an item that fits has a better mean rank by content, of the whole catalogue
 FEW, RECENT_DAYS = 5, 14.0  # an item with fewer events is new, if its first one is no older
 
 
@@ -46,19 +47,19 @@ def fitting(
         members: Names of the models.
 
     Returns:
-        [p] its best rank by content, 0 for the best; inf for an item that is not new or does not fit.
+        [p] its mean rank by content, 0 for the best; inf for an item that is not new or does not fit.
     """
     at = [number for number, name in enumerate(members) if name in BY_CONTENT]
     if not at:
         return np.full(len(rows), np.inf)
-    best = ranks[:, at].min(axis=1).astype(np.float64)
-    near = np.flatnonzero(best < NEAREST)
+    mean = ranks[:, at].mean(axis=1, dtype=np.float64)
+    near = np.flatnonzero(mean < NEAREST)
     nearest, when = items[near].astype(np.int32), moments[rows[near]]
     events = statistics.trends[-1].counts(nearest, when)
     recent = (when - statistics.first[nearest]) <= RECENT_DAYS * DAY if statistics.clock else np.zeros(len(near), bool)
     new = (events <= 0) | ((events < FEW) & recent)
-    found = np.full(len(best), np.inf)
-    found[near[new]] = best[near[new]]
+    found = np.full(len(mean), np.inf)
+    found[near[new]] = mean[near[new]]
     return found
 
 

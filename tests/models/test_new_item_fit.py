@@ -1,0 +1,35 @@
+"""Which items count as new ones that fit: the models that need no events must agree."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nightreel.models.ranker.new_items import NEAREST, fitting
+from tests.models.test_new_items import NEW_OF_TASTE, over
+
+MEMBERS = ("content_knn", "ease", "tfidf_knn")
+NEW, OLD = NEW_OF_TASTE[0], 0
+
+
+@pytest.mark.parametrize(
+    ("item", "by_content", "by_words", "fits"),
+    [
+        (NEW, 0, 0, 0.0),
+        (NEW, 3, 10, 6.5),
+        (NEW, 0, 2 * NEAREST, np.inf),
+        (NEW, 2 * NEAREST, 0, np.inf),
+        (OLD, 0, 0, np.inf),
+    ],
+)
+def test_vectors_and_words_agree(item: int, by_content: int, by_words: int, fits: float) -> None:
+    rows, items = np.zeros(1, np.int64), np.array([item])
+    ranks = np.float32([[by_content, 50, by_words]])
+    engine = over()
+    assert fitting(rows, items, ranks, np.array([engine.now]), engine.statistics, MEMBERS).tolist() == [fits]
+
+
+def test_without_a_model_that_needs_no_events_nothing_fits() -> None:
+    engine, rows = over(), np.zeros(1, np.int64)
+    args = (rows, np.array([NEW]), np.float32([[0]]), np.array([engine.now]), engine.statistics, ("ease",))
+    assert fitting(*args).tolist() == [np.inf]
