@@ -60,10 +60,9 @@ def test_no_command_leaves_a_state_that_everybody_may_write(toy: Path, command: 
     assert not modes[0] & 0o002 and not modes[1] & 0o077
 
 
-@pytest.mark.end_to_end
 def test_why_names_the_changed_dep_and_what_comes_after(toy: Path) -> None:
     project.call(toy, "python", "-m", "dvc", "repro")
-    found = json.loads(project.nightreel(toy, "why", "--json").stdout)
+    found = json.loads(project.typed("why", "--json").stdout)
     assert found["learn"] == found["score"] == [] and found["fetch"] == [
         "runs every time, because it accesses the outside world"
     ]
@@ -71,10 +70,10 @@ def test_why_names_the_changed_dep_and_what_comes_after(toy: Path) -> None:
     params = toy / "params.yaml"
     seed = yaml.safe_load(params.read_text())["finetune"]["seed"]
     params.write_text(params.read_text().replace(f"seed: {seed}", "seed: 7"))
-    found = json.loads(project.nightreel(toy, "why", "--json").stdout)
+    found = json.loads(project.typed("why", "--json").stdout)
     assert found["learn"] == ["dep toy/learn.py: modified", f"setting finetune.seed: {seed} → 7"]
     assert found["score"] == ["after learn"] and found["send"] == ["after score"]
-    assert "learn  dep toy/learn.py: modified" in project.nightreel(toy, "why").stdout
+    assert "learn  dep toy/learn.py: modified" in project.typed("why").stdout
 
 
 @pytest.mark.parametrize("module", ["main", "run"])

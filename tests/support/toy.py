@@ -145,8 +145,8 @@ def nightreel(folder: Path, *words: str, **variables: str) -> subprocess.Complet
 
 
 def typed(*words: str) -> subprocess.CompletedProcess[str]:
-    """`nightreel WORDS` in the working directory and this process, for commands that end before they start another:
-    a process of its own would take a second for its imports."""
+    """`nightreel WORDS` in the working directory and this process, where a process of its own is not what is tested: it
+    would take a second for its imports."""
     from nightreel.cli.main import main
 
     out, err, code = StringIO(), StringIO(), 0
