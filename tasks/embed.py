@@ -33,7 +33,7 @@ def main() -> None:
             f"embed.max_tokens: {settings.max_tokens} is above the encoder's limit, so {encoder.max_tokens} are used"
         )
     with staged_output(OUT) as folder, VectorCache(encoder, state_directory() / "cache") as cache:
-        progress = Progress("items", n)
+        progress = Progress("items encoded", n)
         with (folder / "vectors.npy").open("wb") as file:
             file.write(npy_header(np.dtype(np.float32), (n, encoder.dim)))
             for texts in text_blocks(ITEMS, UNDERSTOOD):

@@ -26,13 +26,17 @@ class Progress:
     ) -> None:
         self.what, self.total, self.tell, self.clock = what, total, tell, clock
         self.began = self.told = clock()
+        self.finished = False
 
     def __call__(self, done: int, share: float) -> None:
         """done: finished part of the total; share: share of the work, 0 to 1, from which the remaining time is
         estimated."""
+        if self.finished:
+            return
         now = self.clock()
         spent = now - self.began
         if done >= self.total:
+            self.finished = True
             rate = done / max(spent, 1e-9)
             shown = f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
             self.tell(f"{self.what} {done:,} of {self.total:,} in {spent:.1f} s ({shown} per second)")

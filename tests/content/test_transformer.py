@@ -138,4 +138,5 @@ def _lines(seconds: float) -> list[str]:
     for done in range(step, 1001, step):
         now[0] = done * seconds / 1000
         progress(done, done / 1000)
+    progress(1000, 1.0)  # some loops report their end twice
     return lines

@@ -125,7 +125,7 @@ class VectorCache:
 def encode_cached(encoder: TextEncoder, texts: Sequence[str], root: Path) -> tuple[Vectors, Tally]:
     """[n, dim] vectors of all texts at once; root: folder of all encoders' caches."""
     with VectorCache(encoder, root) as cache:
-        vectors = cache.vectors(texts, Progress("encoded", len(texts)))
+        vectors = cache.vectors(texts, Progress("items encoded", len(texts)))
         return vectors, cache.tally
 
 

@@ -23,7 +23,7 @@ WHAT = (
     ("content: direction ", "content embedding, principal component "),
 )
 """Stored reference and names of drift statistics → their names in the report."""
-HEAD = ["statistic", "result", "warns above", "stops above", "comparison"]
+HEAD = ["statistic", "result", "warns above", "stops above"]
 
 
 def drift(facts: RunFacts) -> Markup:
@@ -49,14 +49,17 @@ def drift(facts: RunFacts) -> Markup:
 def _rows(changes: Sequence[Row]) -> list[list[Any]]:
     return [
         [
-            explained(_named(each["what"]), each["text"].removeprefix("not measured: ")),
+            explained(_named(each["what"]), f"{AGAINST.get(each['against'], each['against'])}: {_text(each)}"),
             tag("span", "no drift" if each["state"] == "steady" else each["state"], class_=STYLE[each["state"]]),
             _bound(each["warn"]),
             _bound(each["stop"]),
-            AGAINST.get(each["against"], each["against"]),
         ]
         for each in changes
     ]
+
+
+def _text(change: Row) -> str:
+    return str(change["text"]).removeprefix("not measured: ")
 
 
 def _named(what: str) -> str:
