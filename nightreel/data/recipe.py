@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,9 @@ def code_digest(root: Path, paths: Iterable[str]) -> str:
         root: The checkout.
         paths: Files and folders below it, in any order.
     """
-    files = {file for path in paths for file in _files(root / path)}
     hashed = hashlib.sha256()
-    for path in sorted(files):
-        hashed.update(path.relative_to(root).as_posix().encode() + b"\x00" + path.read_bytes() + b"\x00")
+    for name in sorted({name for path in paths for name in _files(root, path)}):
+        hashed.update(name.encode() + b"\x00" + (root / name).read_bytes() + b"\x00")
     return hashed.hexdigest()
 
 
@@ -67,8 +67,13 @@ def computing_code(root: Path) -> list[str]:
     return sorted({*READING, *deps})
 
 
-def _files(path: Path) -> list[Path]:
-    return [*path.rglob("*.py"), *path.rglob("*.json")] if path.is_dir() else [path] if path.exists() else []
+def _files(root: Path, path: str) -> Iterator[str]:
+    """Names of a folder's files, or the file's own, relative to the root; by os.walk, as every night begins with it."""
+    if not (root / path).is_dir():
+        yield from [path] if (root / path).exists() else []
+    for folder, _, names in os.walk(root / path):
+        within = os.path.relpath(folder, root).replace(os.sep, "/")
+        yield from (f"{within}/{name}" for name in names if name.endswith((".py", ".json")))
 
 
 def make_recipe(
