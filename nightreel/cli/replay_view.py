@@ -13,6 +13,7 @@ from rich.text import Text
 
 from nightreel.evaluation.metrics.bootstrap import Interval
 from nightreel.replay import instants
+from nightreel.replay.new_items import FIRST
 from nightreel.replay.night import day
 from nightreel.replay.night_run import Row
 from nightreel.replay.night_scores import EASE, POPULARITY, RANKERS, SERVED
@@ -114,6 +115,7 @@ def lines(rows: Sequence[Row], found: Overall | None) -> list[str]:
             means = [(name, _mean([row[f"{name}{group}"] for row in rows if row["version"]])) for name in RANKERS]
             if means[0][1] is not None:
                 sentences.append(f"{whom}: " + ", ".join(f"{NAMES[name]} {figure(mean)}" for name, mean in means))
+    sentences += of_new_items(rows)
     sentences += of_troubles(rows)
     failed = [day(row["night"]) for row in rows if row["error"] and not row.get("as_expected")]
     if failed:
@@ -124,6 +126,21 @@ def lines(rows: Sequence[Row], found: Overall | None) -> list[str]:
             "of the code.[/]"
         )
     return sentences
+
+
+def of_new_items(rows: Sequence[Row]) -> list[str]:
+    """How new items fared over all nights; nothing where nobody took one."""
+    served = [row for row in rows if row.get("new_reached") is not None]
+    wanted = sum(row["new_wanted"] for row in served)
+    if not wanted:
+        return []
+    reached, places = sum(row["new_reached"] for row in served), _mean([row["new_places"] for row in served]) or 0.0
+    content = [row["new_by_content"] for row in served]
+    alone = "" if None in content else f" (by content alone: {sum(content):,})"
+    return [
+        f"New items, without an event before the night: of {wanted:,} that people took, {reached:,} were among the "
+        f"first {FIRST} of their lists{alone}; they had {places:.1%} of these places."
+    ]
 
 
 def verdict(row: Row) -> str:

@@ -187,7 +187,7 @@ def step_after(log: EventLog, begin: float, end: float, *, exclude_seen: bool) -
     )
 
 
-def recommended(reader: Reader, step: Step, item_ids: pa.Array) -> ItemArray:
+def recommended(reader: Reader, step: Step, item_ids: pa.Array, k: int = CUTOFF, model: str = "blend") -> ItemArray:
     """Recommend to each user of a step, as of their first event in it.
 
     Histories are passed in, whatever the version knows of its users. Item rights and the version's rules apply as of
@@ -197,20 +197,23 @@ def recommended(reader: Reader, step: Step, item_ids: pa.Array) -> ItemArray:
         reader: The version.
         step: n users.
         item_ids: The log's items.
+        k: Length of the lists.
+        model: Of the version's models.
 
     Returns:
-        [n, CUTOFF] the log's item indices, best first, padded with -1.
+        [n, k] the log's item indices, best first, padded with -1.
     """
     known = pa.array(reader.items.ids, pa.string())
     theirs = _numbers(item_ids, known)
     past, met = step.past.renumbered(theirs), step.met.renumbered(theirs)
     ours = np.append(_numbers(known, item_ids), -1)  # padding (-1) selects this last entry
-    lists = np.full((len(step), CUTOFF), -1, np.int32)
+    lists = np.full((len(step), k), -1, np.int32)
     for rows in _stretches(reader, step.moments):
         found = reader.recommend_many(
             past.take(rows),
             moments=step.moments[rows],
-            k=CUTOFF,
+            k=k,
+            model=model,
             rights_at=float(step.moments[rows[0]]),
             exclude=met.take(rows) if reader.config["exclude_seen"] else None,
         )
@@ -219,7 +222,7 @@ def recommended(reader: Reader, step: Step, item_ids: pa.Array) -> ItemArray:
 
 
 def ndcg(lists: ItemArray, step: Step) -> FloatArray:
-    """[n] NDCG@10 of lists [n, CUTOFF] against each user's truth; items that no list can contain count as misses."""
+    """[n] NDCG@10 of lists [n, k] against each user's truth; items that no list can contain count as misses."""
     return per_user(lists, step.truth, (CUTOFF,))[f"ndcg@{CUTOFF}"]
 
 

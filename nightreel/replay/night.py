@@ -106,6 +106,7 @@ def _figures(judged: NightScores) -> Row:
         "users": len(judged.step),
         "newcomers": int(judged.step.newcomers.sum()),
         **judged.means(),
+        **judged.new.as_row(),
         "half_life_days": _finite(judged.half_life),
         "ease_half_life_days": _finite(judged.chosen.half_life),
         "ease_regularisation": judged.chosen.regularisation,

@@ -11,6 +11,7 @@ from nightreel.data.histories import FloatArray
 from nightreel.reader.reader import Reader
 from nightreel.replay import baselines
 from nightreel.replay.baselines import BaselineParams
+from nightreel.replay.new_items import CONTENT, FIRST, NewItems, new_items
 from nightreel.replay.next_step import EventLog, Step, ndcg, recommended, step_after
 
 SERVED, POPULARITY, EASE = "nightreel", "popularity", "ease_popularity"
@@ -20,12 +21,13 @@ RANKERS = (SERVED, POPULARITY, EASE)
 @dataclass(frozen=True)
 class NightScores:
     """The scores of a night. step: its users; figures: NDCG@10 of each of RANKERS, [n], NaN if nothing was served;
-    half_life (days), chosen: the baselines' parameters, tuned on the step before."""
+    half_life (days), chosen: the baselines' parameters, tuned on the step before; new: how new items fared."""
 
     step: Step
     figures: dict[str, FloatArray]
     half_life: float
     chosen: BaselineParams
+    new: NewItems
 
     def rows(self, log: EventLog, night: float) -> pa.Table:
         """One row per user: night, user_id, newcomer, arrived, wanted (number of relevant items) and the scores."""
@@ -74,9 +76,14 @@ def score_night(log: EventLog, night: float, step_s: float, reader: Reader | Non
         EASE: baselines.by_ease(train, requests, night, hidden, chosen),
     }
     figures = {SERVED: np.full(len(step), np.nan)}
+    served, by_content = None, None
     if reader is not None and len(step):
-        figures[SERVED] = ndcg(recommended(reader, step, log.item_ids), step)
-    return NightScores(step, figures | {name: ndcg(found, step) for name, found in lists.items()}, half_life, chosen)
+        served = recommended(reader, step, log.item_ids, FIRST)
+        by_content = recommended(reader, step, log.item_ids, FIRST, CONTENT) if CONTENT in reader.models else None
+        figures[SERVED] = ndcg(served, step)
+    new = new_items(step, np.bincount(train.items, minlength=log.n_items), served, by_content)
+    figures |= {name: ndcg(found, step) for name, found in lists.items()}
+    return NightScores(step, figures, half_life, chosen, new)
 
 
 def _tuned(log: EventLog, begin: float, end: float, exclude_seen: bool) -> tuple[float, BaselineParams]:

@@ -37,6 +37,8 @@ NIGHTS = pa.schema(
         ("since", MOMENT),
         *((name, pa.int64()) for name in ("users", "newcomers")),
         *((name, pa.float64()) for name in MEANS),
+        *((name, pa.int64()) for name in ("new_wanted", "new_reached", "new_by_content")),
+        ("new_places", pa.float64()),
         *((name, pa.float64()) for name in ("half_life_days", "ease_half_life_days")),
         *((name, pa.float64()) for name in ("ease_regularisation", "ease_decay", "ease_weight")),
         *((name, pa.float64()) for name in ("seconds", "judging_seconds")),

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from nightreel.cli.replay_view import ReplayView, lines, of_troubles
+from nightreel.cli.replay_view import ReplayView, lines, of_new_items, of_troubles
 from nightreel.errors import UserError
 from nightreel.evaluation.metrics.bootstrap import Interval
 from nightreel.replay import plan as replay_plan
@@ -179,6 +179,15 @@ def test_the_tables_have_a_row_a_night(wish: Callable[..., ReplayOptions]) -> No
     assert json.loads(json.dumps(found)) == found
     page = (plan.folder / result_files.PAGE).read_text("utf-8")
     assert "2 nights, 2024-02-01 to 2024-02-08" in page and "0.2000" in page, "the mean of the night that was served"
+
+
+def test_new_items_are_concluded_in_a_sentence() -> None:
+    some = {"new_wanted": 50, "new_reached": 4, "new_by_content": 6, "new_places": 0.02}
+    none = dict.fromkeys(some) | {"new_wanted": 9}
+    (said,) = of_new_items([row("2024-02-01", **none), row("2024-02-08", **some), row("2024-02-15", **some)])
+    assert "of 100 that people took, 8 were among the first 20 of their lists (by content alone: 12)" in said
+    assert "2.0% of these places" in said
+    assert of_new_items([row("2024-02-01")]) == of_new_items([row("2024-02-01", **(some | {"new_wanted": 0}))]) == []
 
 
 def test_a_script_is_concluded_in_two_sentences() -> None:

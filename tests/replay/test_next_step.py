@@ -16,6 +16,7 @@ from nightreel.data.ingest.raw_tables import Raw
 from nightreel.data.quality.type_tables import Loaded, load
 from nightreel.reader.reader import Reader
 from nightreel.replay import baselines, night_scores, paired
+from nightreel.replay.new_items import NewItems
 from nightreel.replay.next_step import EventLog, meetings, ndcg, recommended, step_after
 from tests.support import bundles
 from tests.support.settings import settings
@@ -204,6 +205,8 @@ def test_the_served_version_is_asked_with_the_history_of_that_instant(tmp_path: 
     judged = night_scores.score_night(found, NIGHT, DAY, reader)
     # Of b and l, which it does not know, ann is shown b first; the newcomer's b stands second.
     assert judged.figures["nightreel"].tolist() == pytest.approx([1 / (1 + 1 / log2(3)), 1 / log2(3)])
+    # Before the night, nobody had taken b, c and l: three wishes, of which b was shown to both, in four of five places.
+    assert judged.new == NewItems(3, 2, None, 4 / 5)
     means = judged.means()
     assert means["nightreel_known"] == pytest.approx(1 / (1 + 1 / log2(3))) and means[
         "nightreel_newcomers"
