@@ -1,11 +1,11 @@
-"""Which items count as new ones that fit: the models that need no events must agree."""
+"""Which items count as new ones that fit: by words alone, or where the models that need no events agree."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from nightreel.models.ranker.new_items import NEAREST, fitting
+from nightreel.models.ranker.new_items import BY_WORDS, NEAREST, fitting
 from tests.models.test_new_items import NEW_OF_TASTE, over
 
 MEMBERS = ("content_knn", "ease", "tfidf_knn")
@@ -18,11 +18,13 @@ NEW, OLD = NEW_OF_TASTE[0], 0
         (NEW, 0, 0, 0.0),
         (NEW, 3, 10, 6.5),
         (NEW, 0, 2 * NEAREST, np.inf),
-        (NEW, 2 * NEAREST, 0, np.inf),
+        (NEW, 100, BY_WORDS - 1, BY_WORDS - 1),
+        (NEW, 100, BY_WORDS, np.inf),
+        (NEW, 0, 2, 1.0),
         (OLD, 0, 0, np.inf),
     ],
 )
-def test_vectors_and_words_agree(item: int, by_content: int, by_words: int, fits: float) -> None:
+def test_words_alone_or_vectors_and_words_together(item: int, by_content: int, by_words: int, fits: float) -> None:
     rows, items = np.zeros(1, np.int64), np.array([item])
     ranks = np.float32([[by_content, 50, by_words]])
     engine = over()

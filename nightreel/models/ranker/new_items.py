@@ -2,9 +2,10 @@
 
 A ranker learns from events, and so ranks an item without any where such items usually ended: far below the items that
 everybody takes, however well it fits. Lists therefore keep places for new items, as shops do with "new for you". A
-place is used only where a new item is among the NEAREST of the whole catalogue, old items included, in the judgement of
-all models that need no events: where vectors and words agree, few items fit by chance. Once an item has some events,
-the ranker knows it.
+place is used only where a new item fits better than nearly all of the catalogue, old items included, in the judgement
+of the models that need no events: it is among the first few by words, which know names (a sequel, an artist's next
+album), or among the first ones where vectors and words agree. Else so many items would fit by chance that the places
+cost quality. Once an item has some events, the ranker knows it.
 
 What the places cost is measured on validation, see nightreel.models.training.model_selection.
 """
@@ -22,9 +23,10 @@ from nightreel.models.baselines.popularity import DAY
 from nightreel.models.ranker.candidates import Candidates
 from nightreel.models.ranker.item_statistics import ItemStatistics
 
-BY_CONTENT = ("content_knn", "tfidf_knn")
+WORDS = "tfidf_knn"
+BY_CONTENT = ("content_knn", WORDS)
 """Models that need no events."""
-NEAREST = 10  # an item that fits has a better mean rank by content, of the whole catalogue
+BY_WORDS, NEAREST = 3, 10  # an item that fits has a lower rank by words, or a lower mean rank, of the whole catalogue
 FEW, RECENT_DAYS = 5, 14.0  # an item with fewer events is new, if its first one is no older
 
 
@@ -47,19 +49,23 @@ def fitting(
         members: Names of the models.
 
     Returns:
-        [p] its mean rank by content, 0 for the best; inf for an item that is not new or does not fit.
+        [p] its rank by words or its mean rank, 0 for the best; inf for an item that is not new or does not fit.
     """
     at = [number for number, name in enumerate(members) if name in BY_CONTENT]
     if not at:
         return np.full(len(rows), np.inf)
-    mean = ranks[:, at].mean(axis=1, dtype=np.float64)
-    near = np.flatnonzero(mean < NEAREST)
+    rank = ranks[:, at].mean(axis=1, dtype=np.float64)
+    rank[rank >= NEAREST] = np.inf
+    if WORDS in members:
+        words = ranks[:, list(members).index(WORDS)]
+        rank = np.where(words < BY_WORDS, np.minimum(rank, words), rank)
+    near = np.flatnonzero(np.isfinite(rank))
     nearest, when = items[near].astype(np.int32), moments[rows[near]]
     events = statistics.trends[-1].counts(nearest, when)
     recent = (when - statistics.first[nearest]) <= RECENT_DAYS * DAY if statistics.clock else np.zeros(len(near), bool)
     new = (events <= 0) | ((events < FEW) & recent)
-    found = np.full(len(mean), np.inf)
-    found[near[new]] = mean[near[new]]
+    found = np.full(len(rank), np.inf)
+    found[near[new]] = rank[near[new]]
     return found
 
 
