@@ -26,12 +26,12 @@ NEW, OLD = NEW_OF_TASTE[0], 0
 )
 def test_words_alone_or_vectors_and_words_together(item: int, by_content: int, by_words: int, fits: float) -> None:
     rows, items = np.zeros(1, np.int64), np.array([item])
-    ranks = np.float32([[by_content, 50, by_words]])
+    ranks = np.array([[by_content, 50, by_words]], np.float32)
     engine = over()
     assert fitting(rows, items, ranks, np.array([engine.now]), engine.statistics, MEMBERS).tolist() == [fits]
 
 
 def test_without_a_model_that_needs_no_events_nothing_fits() -> None:
     engine, rows = over(), np.zeros(1, np.int64)
-    args = (rows, np.array([NEW]), np.float32([[0]]), np.array([engine.now]), engine.statistics, ("ease",))
+    args = (rows, np.array([NEW]), np.zeros((1, 1), np.float32), np.array([engine.now]), engine.statistics, ("ease",))
     assert fitting(*args).tolist() == [np.inf]
