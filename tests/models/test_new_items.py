@@ -30,7 +30,8 @@ def in_places(fits: list[float], scores: list[float] | None = None) -> list[int]
     found = Candidates(np.zeros(n, np.int32), np.arange(n, dtype=np.int32), empty, empty, empty[:1], np.array(fits))
     raised = with_places(found, own, EVERY)
     assert set(raised) == set(own) or scores, "the list keeps its scores"
-    return np.argsort(-raised, kind="stable").tolist()
+    order: list[int] = np.argsort(-raised, kind="stable").tolist()
+    return order
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def over(every: int = EVERY) -> Engine:
     new = Catalogue(
         np.concatenate([old.vectors, middle.astype(np.float32)]),
         np.concatenate([old.genres, np.eye(2, dtype=np.float32)]),
-        np.concatenate([old.years, np.float32([2021, 2021])]),
+        np.concatenate([old.years, np.full(2, 2021, np.float32)]),
     )
     return replace(fit_engine(histories(), new, choices(), clock=True), new_every=every)
 
