@@ -158,7 +158,8 @@ def _told(state: Path, targets: Sequence[str]) -> Iterator[Told]:
             kept = dict(json.loads(path.read_text("utf-8")))
             everybody = [_mark(target) for target in targets]
             found: Told = {
-                name: {"text": each, "to": everybody[:]} if isinstance(each, str) else each for name, each in kept.items()
+                name: {"text": each, "to": everybody[:]} if isinstance(each, str) else each
+                for name, each in kept.items()
             }
         except (OSError, ValueError, TypeError):
             found = {}
