@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-BATCH = 100
+BATCH, EVERY = 100, 500  # cases of a process, and between two lines of progress
 LIMIT_S = 60.0  # for one case, on a busy machine
 
 
@@ -43,6 +43,8 @@ def run(case: Callable[[int], str | None], numbers: range, most_bytes: int | Non
         for failure in found:
             print(f"case {failure.number}: {failure.what}", flush=True)
         begin = batch.stop if whole else last + 1  # go on after the case that ended the batch
+        if begin % EVERY == 0:
+            print(f"{begin - numbers.start:,} of {len(numbers):,} cases, {len(failures)} failures", flush=True)
     return failures
 
 
