@@ -23,6 +23,7 @@ from nightreel.errors import UserError
 from nightreel.orchestration import parent_watch, project
 from nightreel.orchestration.lock import exclusive
 from nightreel.orchestration.prefect import credentials
+from nightreel.orchestration.services import disk_space
 from nightreel.orchestration.services.start import Ports, ServiceStarter, require_free, uses_object_store
 from nightreel.orchestration.services.supervisor import Service
 from nightreel.stage import prepare_state, write_json
@@ -51,6 +52,7 @@ def up(ports: Ports, object_store: bool, as_json: bool) -> None:
     ports = ports if used else replace(ports, store=None)
     console = Console(stderr=True)
     prepare_state(home.state)
+    disk_space.require(home.state)
     say = partial(console.print, style="yellow", highlight=False, soft_wrap=True)
     if not used and (home.state / "object-store" / "data").exists():
         say(
@@ -77,10 +79,12 @@ def up(ports: Ports, object_store: bool, as_json: bool) -> None:
 
 
 def _stay(services: list[Service], say: Callable[[str], None], state: Path, lock: int) -> NoReturn:
+    disk = disk_space.Watch(state, say)
     while True:
         _require_state(state, lock)
-        for service in services:
-            service.restart_if_ended(say)
+        if not disk.look():
+            for service in services:
+                service.restart_if_ended(say)
         time.sleep(0.5)
 
 

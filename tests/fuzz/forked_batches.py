@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import select
@@ -11,8 +12,13 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-BATCH = 100
-LIMIT_S = 60.0  # for one case, on a busy machine
+import psutil  # type: ignore[import-untyped,unused-ignore]
+
+BATCH, EVERY = 100, 500  # cases of a process, and between two lines of progress
+LIMIT_S = 60.0
+"""Processor seconds for one case: by the clock, a sound one would hang on a machine that is busy with other things."""
+WAITING_S = 1800.0
+"""Seconds by the clock after which a case that uses no processor hangs."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ def run(case: Callable[[int], str | None], numbers: range, most_bytes: int | Non
         for failure in found:
             print(f"case {failure.number}: {failure.what}", flush=True)
         begin = batch.stop if whole else last + 1  # go on after the case that ended the batch
+        if begin % EVERY == 0:
+            print(f"{begin - numbers.start:,} of {len(numbers):,} cases, {len(failures)} failures", flush=True)
     return failures
 
 
@@ -53,13 +61,16 @@ def _batch(case: Callable[[int], str | None], batch: range, most_bytes: int | No
         os.close(read)
         _work(case, batch, most_bytes, write)
     os.close(write)
-    last, found, buffer, deadline = batch.start, list[Failure](), b"", time.monotonic() + LIMIT_S
+    last, found, buffer = batch.start, list[Failure](), b""
+    used, until = _used(child), time.monotonic() + WAITING_S
     while True:
-        ready, _, _ = select.select([read], [], [], max(0.0, deadline - time.monotonic()))
+        ready, _, _ = select.select([read], [], [], 1.0)
+        if not ready and _used(child) < used + LIMIT_S and time.monotonic() < until:
+            continue
         part = os.read(read, 1 << 16) if ready else b""
         if not part:
             break
-        deadline, buffer = time.monotonic() + LIMIT_S, buffer + part
+        used, until, buffer = _used(child), time.monotonic() + WAITING_S, buffer + part
         *lines, buffer = buffer.split(b"\x00")
         for line in lines:
             number, _, what = line.decode().partition(" ")
@@ -73,6 +84,15 @@ def _batch(case: Callable[[int], str | None], batch: range, most_bytes: int | No
         return last, found, True
     ended = "took too long" if not ready else f"ended the process ({os.waitstatus_to_exitcode(status)})"
     return last, [*found, Failure(last, ended)], False
+
+
+def _used(child: int) -> float:
+    """Processor seconds that a child has used; infinitely many once it has ended, whose pipe then tells so."""
+    try:
+        times = psutil.Process(child).cpu_times()
+    except psutil.NoSuchProcess:
+        return math.inf
+    return float(times.user + times.system)
 
 
 def _work(case: Callable[[int], str | None], batch: range, most_bytes: int | None, write: int) -> None:

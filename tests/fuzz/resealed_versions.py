@@ -1,6 +1,7 @@
 """Versions that are malformed, yet sealed: whatever stands in them, opening or asking one gives a clear error.
 
     python -m tests.fuzz.resealed_versions 20000        # 300 run in the checks
+    python -m tests.fuzz.resealed_versions 15000 5000   # goes on after the first 5,000
 
 Each case changes one to three files of a good version of 300 items, seals it anew, opens it and asks every kind of
 request. It may answer, or raise a UserError: anything else, a crash, a hang, or memory beyond twice a good version's is

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,41 @@ def test_what_could_not_be_sent_is_tried_again(tmp_path: Path, receiver: Webhook
     assert line == "notifications: json://…: not reached. It is tried again at the next look."
     receiver.status = 200
     assert notifications.tell(tmp_path, [LATE], ("missed",)) == [] and len(receiver.got) == 1
+
+
+def test_an_address_that_fails_costs_the_others_no_second_notification(
+    tmp_path: Path, receiver: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each address is told of a problem once, and of its end if it was told of the problem."""
+    with closing(Webhook()) as other:
+        monkeypatch.setenv(notifications.VARIABLE, f"{receiver.address} {other.address}")
+        other.status = 503
+        for _ in range(3):
+            (line,) = notifications.tell(tmp_path, [LATE], ("missed",))
+            assert "not reached" in line
+        assert len(receiver.got) == 1 and other.got == []
+        other.status = 200
+        assert notifications.tell(tmp_path, [LATE], ("missed",)) == []
+        assert (len(receiver.got), len(other.got)) == (1, 1)
+        receiver.status = 503
+        assert len(notifications.tell(tmp_path, [], ("missed",))) == 1
+        receiver.status = 200
+        for _ in range(2):
+            assert notifications.tell(tmp_path, [], ("missed",)) == []
+        assert receiver.titles == other.titles == ["Nightreel: a night is missing", "Nightreel: all right again"]
+        other.status = 503
+        assert len(notifications.tell(tmp_path, [LATE], ("missed",))) == 1
+        assert notifications.tell(tmp_path, [], ("missed",)) == [] and len(other.got) == 2, "it knows of no problem"
+    (noted,) = tmp_path.rglob("told.json")
+    assert "json" not in noted.read_text(), "addresses hold passwords"
+
+
+def test_what_an_earlier_release_has_told_is_not_told_again(tmp_path: Path, receiver: Webhook) -> None:
+    told = tmp_path / history.FOLDER / "plan" / "told.json"
+    told.parent.mkdir(parents=True)
+    told.write_text(json.dumps({"missed 1": LATE.text}))
+    assert notifications.tell(tmp_path, [LATE], ("missed",)) == [] and receiver.got == []
+    assert notifications.tell(tmp_path, [], ("missed",)) == [] and receiver.titles == ["Nightreel: all right again"]
 
 
 def test_less_than_urgent_is_not_sent(tmp_path: Path, receiver: Webhook) -> None:

@@ -22,9 +22,15 @@ MOST = 20
 """Maximum number of names in a message."""
 
 
-def shown(names: Sequence[str]) -> str:
-    """Names of columns beyond the contract, for a message."""
-    return _listed([name if NAME.match(name) else MASKED for name in names])
+def shown(names: Sequence[str], sound: bool = True) -> str:
+    """Names of columns beyond the contract, for a message. sound: whether the header holds names alone; where its line
+    break is lost, it goes on with the cells of a row.
+
+    Example:
+        >>> shown(["mood", "requested_atu007"], sound=False)
+        'mood, [masked]'
+    """
+    return _listed([name if NAME.match(name) and (sound or not _is_cell(name)) else MASKED for name in names])
 
 
 def renamed(names: Sequence[str], table: Table) -> dict[str, str]:

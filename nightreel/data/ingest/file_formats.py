@@ -207,7 +207,7 @@ def _known_columns(raw: Raw, table: Table) -> Raw:
     read_as = ", ".join(f"`{name}` as `{known}`" for name, known in taken.items())
     notes = [f"{raw.file}: columns with other names: {read_as}."] if taken else []
     if surplus:
-        ignored = column_names.shown(surplus)
+        ignored = column_names.shown(surplus, sound=len(raw.rows) > 0 and not raw.broken)
         notes.append(f"{raw.file}: ignored columns that are not part of the contract: {ignored}.")
     columns = {name: found[name] for name in table.names if name in found}
     return replace(raw, columns=columns, notes=[*raw.notes, *notes])

@@ -14,6 +14,7 @@ from nightreel.data.ingest.casting import NOTHING, NUMBER, cast_or_null, mask_of
 
 Mask = npt.NDArray[np.bool_]
 MICROS = 1_000_000
+DAY = 86_400 * MICROS
 UNITS = {"s": 1e6, "ms": 1e3, "µs": 1.0, "ns": 1e-3}
 ISO = (
     r"^(?P<date>\d{4}-\d{2}-\d{2})(?:[T ](?P<minute>\d{2}:\d{2})(?:(?P<second>:\d{2})(?:[.,](?P<part>\d{1,6})\d*)?)?)?"
@@ -104,6 +105,15 @@ def as_dates(reading: ParsedTimestamps) -> tuple[npt.NDArray[np.int64], Mask]:
     last = (micros > CALENDAR[1]) & (micros < CALENDAR_ENDS)
     micros = np.where(last, CALENDAR[1], micros)
     return micros, bad | (micros < CALENDAR[0]) | (micros > CALENDAR[1])
+
+
+def stands_for_no_date(reading: ParsedTimestamps, *, of_an_end: bool) -> Mask:
+    """[n] cells of a catalogue's date column that other systems write where there is no date: 0, -1 and the calendar's
+    first day. of_an_end: an end before the second day of 1970, however it is written, stands for none either."""
+    first = reading.dated & (reading.micros < CALENDAR[0])
+    if of_an_end:
+        return first | (reading.numbers <= 0) | (reading.dated & (reading.micros < DAY))
+    return first | np.isin(reading.numbers, (0, -1))
 
 
 def _compact(reading: ParsedTimestamps) -> ParsedTimestamps:

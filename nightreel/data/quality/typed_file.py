@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +57,7 @@ def type_file(
     """Type a file. meant: user id in the file → the id that it stands for; persons: the users of the source."""
     arrays: dict[str, pa.Array] = {}
     faults: dict[str, Mask] = {}
-    emptied: list[str] = []
+    raw, emptied = _without_placeholders(raw, table)
     for name, cells in raw.columns.items():
         column = table[name]
         arrays[name], fault = _cells(raw, column, unit)
@@ -93,6 +93,25 @@ def _without_user_ids(arrays: Mapping[str, pa.Array], key: bytes, persons: Perso
         **{name: mapped(arrays[name], masked) for name in NAMING if name in arrays},
         **{name: mapped(arrays[name], hashed) for name in ELSEWHERE if name in arrays},
     }
+
+
+def _without_placeholders(raw: Raw, table: Table) -> tuple[Raw, list[str]]:
+    """(the file without dates of the catalogue that stand for none, a warning about each such column)."""
+    columns, notes = dict(raw.columns), []
+    for column in (table[name] for name in columns if raw.table == "items" and table[name].kind == "moment"):
+        cells = columns[column.name]
+        reading = moments_of(raw, column)
+        nothing = timestamps.stands_for_no_date(reading, of_an_end=column.name == "expires_at")
+        at = np.flatnonzero(nothing)
+        if not len(at):
+            continue
+        columns[column.name] = pc.if_else(pa.array(nothing), pa.scalar(None, cells.type), cells)
+        notes.append(
+            f"{raw.file}: {len(at):,} of {len(cells) - cells.null_count:,} filled cells of `{column.name}` hold what "
+            f"other systems write for no date, and count as empty, the first in row {raw.rows[at[0]]} "
+            f"({str(_shown(_cell(cells, int(at[0]))))[:LONGEST]!r})."
+        )
+    return replace(raw, columns=columns), notes
 
 
 def _emptied(raw: Raw, column: Column, cells: pa.Array, fault: Mask) -> tuple[pa.Array, list[str]]:

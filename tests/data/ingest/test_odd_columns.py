@@ -143,3 +143,5 @@ def test_columns_of_no_text_are_refused_by_name(column: Any, cells: pa.Array) ->
 def test_cells_in_a_damaged_header_are_not_shown(tmp_path: Path) -> None:
     found = raw(tmp_path, "erasures.csv", b'user_id,"at""ann@example.org"\nbob,x\n')
     assert found.notes == ["erasures.csv: ignored columns that are not part of the contract: [masked]."]
+    found = raw(tmp_path, "erasures.csv", b"user_id,requested_atu007,2026-01-01,mood\n")  # a line break is lost
+    assert found.notes == ["erasures.csv: ignored columns that are not part of the contract: [masked], mood, [masked]."]

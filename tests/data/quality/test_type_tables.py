@@ -204,6 +204,26 @@ def test_a_right_that_can_not_be_read_sets_the_item_aside_and_a_mark_for_no_valu
     assert loaded.items["item_id"].to_pylist() == ["a", "b"] and rejected(loaded) == [(3, "wrong type", column)]
 
 
+@pytest.mark.parametrize(("ends", "kept"), [
+    ([0, -1, 1_893_456_000], 1_893_456_000), (["0", "-1", "1893456000000"], 1_893_456_000),
+    (["0", "-62135596800", "20300101"], 1_893_456_000), (["1970-01-01", "1970-01-01T05:00:00Z", "2030"], 1_893_456_000),
+    (["0001-01-01T00:00:00", "1969-12-31 19:00:00-05:00", "2030-01-01"], 1_893_456_000),
+])  # fmt: skip
+def test_an_end_that_stands_for_none_takes_no_item_out(ends: list[Any], kept: int) -> None:
+    loaded = load([items(expires_at=ends), events()], "auto", None)
+    assert loaded.items["expires_at"].cast(pa.int64()).to_pylist() == [None, None, kept * 1_000_000]
+    assert rejected(loaded) == []
+    assert [note for note in loaded.notes if "expires_at" in note] == [
+        "items.csv: 2 of 3 filled cells of `expires_at` hold what other systems write for no date, and count as empty, "
+        f"the first in row 1 ({str(ends[0])!r})."
+    ]
+
+
+def test_a_start_before_1970_is_a_start() -> None:
+    loaded = load([items(published_at=["-86400", "0", "1000000000"]), events()], "auto", None)
+    assert loaded.items["published_at"].cast(pa.int64()).to_pylist() == [-86_400_000_000, None, 10**15]
+
+
 def test_event_types_in_capitals_are_read() -> None:
     assert load([items(), events(event=["Play", " PLAY ", "click"])], "auto", None).events["event"].to_pylist() == [
         "play", "play", "click"
