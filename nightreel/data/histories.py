@@ -85,8 +85,9 @@ class Histories:
         if not ((self.lengths > most).any() or (times > most_of_one).any()):
             return None
         of_all = np.repeat(np.minimum(1.0, most / np.maximum(self.lengths, 1)), self.lengths)
-        of_one: FloatArray = np.minimum(1.0, most_of_one / times)[pair]
-        return np.minimum(of_all, of_one)
+        of_one = np.minimum(1.0, most_of_one / times)[pair]
+        weights: FloatArray = np.minimum(of_all, of_one)
+        return weights
 
     @property
     def may_be_named(self) -> npt.NDArray[np.bool_]:
