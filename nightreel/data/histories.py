@@ -74,13 +74,20 @@ class Histories:
             return np.zeros(len(self.items), np.int64)
         return np.repeat(np.arange(len(self), dtype=np.int64), self.lengths)
 
+    @cached_property
     def person_weights(self) -> FloatArray | None:
         """[nnz] weight of each event where people are counted, so that no account counts for more than the most that a
-        usual one has; None if none does."""
+        usual one has, nor for more of one item; None if none does."""
         most = most_usual(self.lengths)
-        if not (self.lengths > most).any():
+        pairs = self.rows * (int(self.items.max(initial=0)) + 1) + self.items
+        _, pair, times = np.unique(pairs, return_inverse=True, return_counts=True)
+        most_of_one = most_usual(times)
+        if not ((self.lengths > most).any() or (times > most_of_one).any()):
             return None
-        return np.repeat(np.minimum(1.0, most / np.maximum(self.lengths, 1)), self.lengths)
+        of_all = np.repeat(np.minimum(1.0, most / np.maximum(self.lengths, 1)), self.lengths)
+        of_one = np.minimum(1.0, most_of_one / times)[pair]
+        weights: FloatArray = np.minimum(of_all, of_one)
+        return weights
 
     @property
     def may_be_named(self) -> npt.NDArray[np.bool_]:

@@ -46,6 +46,17 @@ def test_items_that_one_account_plays_all_day_are_not_the_most_popular(clock: bo
     assert week[BOT_ITEMS].max() < np.sort(week[:30])[-10:].min()
 
 
+def test_an_account_that_repeats_an_item_counts_as_ten_at_most() -> None:
+    """It has no more events than its account may have: half a day of a bot outweighs everybody else's day."""
+    rng = np.random.default_rng(2)
+    items = [rng.choice(30, 20, replace=False).tolist() for _ in range(60)] + [[35] * 150]
+    told = Histories.from_rows([(own, np.linspace(0, 1, len(own)).tolist()) for own in items])
+    weights = told.person_weights
+    assert weights is not None and weights[:-150].min() == 1 and weights[-150:].sum() == pytest.approx(10)
+    counted = Popularity.fit(told, catalogue(), PopularityConfig(half_life_days=7.0, buckets=8), clock=False)
+    assert counted.table[0][35] == pytest.approx(10) and counted.table[0][:30].min() > 10
+
+
 def test_people_who_are_keen_count_in_full() -> None:
     rng = np.random.default_rng(1)
     lengths = np.append(
@@ -54,11 +65,11 @@ def test_people_who_are_keen_count_in_full() -> None:
     told = Histories.from_events(
         np.repeat(np.arange(100), lengths), rng.integers(0, ITEMS, lengths.sum()), np.arange(lengths.sum()), 100
     )
-    assert told.person_weights() is None
+    assert told.person_weights is None
     counted = Popularity.fit(told, catalogue(), PopularityConfig(half_life_days=7.0, buckets=8), clock=False)
     assert counted.table[0].tolist() == np.bincount(told.items, minlength=ITEMS).tolist()
 
 
 def test_nobody_and_one_person() -> None:
-    assert Histories.from_rows([]).person_weights() is None
-    assert Histories.from_rows([([1, 2], [1.0, 2.0]), ([], [])]).person_weights() is None
+    assert Histories.from_rows([]).person_weights is None
+    assert Histories.from_rows([([1, 2], [1.0, 2.0]), ([], [])]).person_weights is None

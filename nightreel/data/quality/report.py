@@ -104,8 +104,8 @@ def warn(
         warnings.append(
             f"{len(heavy):,} of {len(known):,} users have more than ten times the positive events of 95% of all users, "
             f"together {known[heavy].sum() / known.sum():.0%} of the events; the most, {known.max():,}, has user "
-            f"{user_ids[int(known.argmax())]}. Where popularity is counted, each of them counts as {most:,.0f} events. "
-            "Leave them out if they are bots or test accounts."
+            f"{user_ids[int(known.argmax())]}. Where popularity is counted, each of them counts as {most:,.0f} events "
+            "at most. Leave them out if they are bots or test accounts."
         )
     rated = pc.equal(ratings["event"].cast(pa.string()), "rating")
     low = pc.sum(pc.and_(rated, pc.less(ratings["value"], 1.0))).as_py()

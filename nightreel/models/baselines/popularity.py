@@ -2,7 +2,8 @@
 
 Counts are stored at the ends of `buckets` time slices with equal numbers of events. A request uses the last slice that
 ended before its moment, so that no event of the same second or later can leak. Without timestamps there is one slice.
-An account with more than ten times the events of nearly all others, such as a bot's, counts as ten times as many.
+An account with more than ten times the events of nearly all others, such as a bot's, counts as ten times as many; so
+does one with more than ten times the events of one item.
 Memory: buckets x half-lives x items x 4 bytes.
 """
 
@@ -26,8 +27,8 @@ DAY = 86_400.0
 
 def decayed_counts(train: Histories, edges: FloatArray, half_life: float, n_items: int) -> npt.NDArray[np.float32]:
     """[len(edges) + 1, n_items] where row b sums 0.5^(age / half_life) over events up to edges[b - 1]; row 0 is zero.
-    An account with unusually many events counts as one with many."""
-    weights = train.person_weights()
+    An account with unusually many events, in all or of one item, counts as one with many."""
+    weights = train.person_weights
     bucket = np.searchsorted(edges, train.times, side="left")
     order = np.argsort(bucket, kind="stable")
     bounds = np.searchsorted(bucket[order], np.arange(len(edges) + 1))
@@ -72,7 +73,7 @@ class Popularity:
     def fit(cls, train: Histories, catalogue: Catalogue, config: PopularityConfig, *, clock: bool) -> Self:
         """Count events at the ends of slices with equal numbers of events; in a single slice without a clock."""
         if not clock or not len(train.times):
-            counts = np.bincount(train.items, train.person_weights(), catalogue.n_items).astype(np.float32)
+            counts = np.bincount(train.items, train.person_weights, catalogue.n_items).astype(np.float32)
             return cls(np.empty(0), counts[None])
         quantiles = np.linspace(0, 1, config.buckets + 1)[1:]
         edges = np.unique(np.quantile(train.times, quantiles, method="higher"))
