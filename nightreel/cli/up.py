@@ -79,7 +79,7 @@ def up(ports: Ports, object_store: bool, as_json: bool) -> None:
 
 
 def _stay(services: list[Service], say: Callable[[str], None], state: Path, lock: int) -> NoReturn:
-    disk = disk_space.Watch(state, say)
+    disk = disk_space.DiskWatch(state, say)
     while True:
         _require_state(state, lock)
         if not disk.look():

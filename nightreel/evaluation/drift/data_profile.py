@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ HOUR, HOURS = 3600.0, 24
 HOURS_NAME = "hour of the day"
 ITEM_LABELS = ("genres", "language", "media_type")
 EVENT_LABELS = ("device", "region", "variant")
+MANY = 20
+"""Least number of users with a label of events that a published profile names."""
 Values = FloatArray | tuple[Mapping[str, int], int]
 """Numbers with NaN for unknown, or (label → count, unknown)."""
 
@@ -103,13 +106,25 @@ def profile(data: Dataset, content: Mapping[str, FloatArray]) -> dict[str, Any]:
     """Schema, row counts and histograms of the whole data set, as JSON."""
     rows = np.arange(data.events.num_rows, dtype=np.int64)
     whole = of_snapshot(data, content) | of_events(data, rows, content)
+    found = spreads(whole)
+    for name in found.keys() & set(EVENT_LABELS):
+        common = _of_many(data.events, name, found[name].marks)
+        found[name] = _spread(whole[name], replace(found[name], marks=common))
     return {
         "columns": {"items": filled(data.items), "events": filled(data.events)},
         "rows": {"items": data.n_items, "users": data.n_users, "events": data.events.num_rows},
         "clock": data.clock,
         "data_until": data.data_until,
-        "spreads": {name: each.as_json() for name, each in spreads(whole).items()},
+        "spreads": {name: each.as_json() for name, each in found.items()},
     }
+
+
+def _of_many(events: pa.Table, name: str, labels: Sequence[Any]) -> tuple[Any, ...]:
+    """Those labels that many users have: a profile is published, and a rare one may name a person, as the number of a
+    device does. The others are counted together."""
+    counted = events.select(["user", name]).group_by(name).aggregate([("user", "count_distinct")])
+    users = dict(zip(map(str, counted[name].to_pylist()), counted["user_count_distinct"].to_pylist(), strict=True))
+    return tuple(label for label in labels if users[label] >= MANY)
 
 
 def filled(table: pa.Table) -> dict[str, float]:

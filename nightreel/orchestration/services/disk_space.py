@@ -37,7 +37,7 @@ def require(folder: Path) -> None:
 
 
 @dataclass
-class Watch:
+class DiskWatch:
     """Looks after the disk while services run, and tells when it is full and when it is not any more.
 
     Args:

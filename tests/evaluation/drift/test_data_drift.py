@@ -61,6 +61,19 @@ def test_the_same_data_have_not_drifted(data: Dataset, vectors: Any, known: Know
     assert (rule.state, rule.point) == ("passed", 0)
 
 
+def test_a_published_profile_names_no_label_of_a_few(data: Dataset, vectors: Any) -> None:
+    """The number of a device is a person's; it counts among the others, in the next comparison, too."""
+    users = data.events["user"].to_numpy()
+    device = [("phone", "tv", f"device-{user}", "tablet" if user < 19 else "tv")[user % 4] for user in users]
+    told = replace(data, events=data.events.append_column("device", pa.array(device)))
+    own = drifted(told, vectors, "nothing was live", CONFIG, DRIFT)
+    spread = own.profile["spreads"]["device"]
+    assert sorted(spread["marks"]) == ["phone", "tv"]
+    assert sum(spread["counts"]) == len(users) and spread["counts"][-1] > 0
+    known = Known(own.profile, own.directions, frozenset(told.item_ids), frozenset(told.user_ids), CONFIG["embed"], "k")  # type: ignore[arg-type]
+    assert compared(told, vectors, known)[SNAPSHOT, "device"].state == "steady"
+
+
 def test_ratings_that_are_all_the_same_stop(data: Dataset, vectors: Any, known: Known) -> None:
     column = data.events.column_names.index("value")
     fives = data.events.set_column(column, "value", pa.array(np.full(data.events.num_rows, 5, np.float32)))

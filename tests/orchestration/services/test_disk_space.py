@@ -25,7 +25,7 @@ def test_it_is_told_once_when_it_fills_and_once_when_there_is_room_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    watch, usual = disk_space.Watch(tmp_path, told.append), disk_space.LEAST
+    watch, usual = disk_space.DiskWatch(tmp_path, told.append), disk_space.LEAST
     for least, full in ((usual, False), (10**18, True), (10**18, True), (usual, False), (usual, False)):
         monkeypatch.setattr(disk_space, "LEAST", least)
         assert watch.look() is full
