@@ -12,7 +12,7 @@ from nightreel.evaluation.validation import ndcg
 from nightreel.models.training.new_item_places import places_kept
 from nightreel.models.training.training_examples import Validator
 from nightreel.models.training.training_positions import Positions, tail
-from tests.models.test_new_items import NEW_OF_TASTE, over
+from tests.models.ranker.test_new_items import NEW_OF_TASTE, over
 from tests.support.planted import histories
 
 JUDGE = Validator(ndcg, exclude_seen=True, clock=True, threads=1)

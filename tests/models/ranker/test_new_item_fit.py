@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nightreel.models.ranker.new_items import BY_WORDS, NEAREST, fitting
-from tests.models.test_new_items import NEW_OF_TASTE, over
+from tests.models.ranker.test_new_items import NEW_OF_TASTE, over
 
 MEMBERS = ("content_knn", "ease", "tfidf_knn")
 NEW, OLD = NEW_OF_TASTE[0], 0

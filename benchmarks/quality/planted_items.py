@@ -1,7 +1,7 @@
 """Whether a new item reaches its people: planted sequels, measured in the lists that a published version gives.
 
-    python -m benchmarks.models.planted_items --data FOLDER      # a catalogue with titles; runs a night on a copy
-    python -m benchmarks.models.planted_items --workspace STATE  # of such a night: only the measuring
+    python -m benchmarks.quality.planted_items --data FOLDER      # a catalogue with titles; runs a night on a copy
+    python -m benchmarks.quality.planted_items --workspace STATE  # of such a night: only the measuring
 
 To the catalogue are added a sequel of each of its largest series ("Star Trek: The Return", genres as the series has
 them, nothing else), without events, and REMOVED other items lose theirs, so that there are other new items. After one
