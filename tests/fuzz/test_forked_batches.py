@@ -25,7 +25,7 @@ def case(number: int) -> str | None:
 
 def test_each_bad_case_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forked_batches, "LIMIT_S", 0.5)
-    monkeypatch.setattr(forked_batches, "WAITING_S", 8.0)
+    monkeypatch.setattr(forked_batches, "WAITING_S", 3.0)
     assert [(each.number, each.what) for each in forked_batches.run(case, range(7))] == [
         (1, "took too long"), (2, "took too long"), (3, "ended the process (-6)"), (5, "is wrong"),
     ]  # fmt: skip
