@@ -23,13 +23,27 @@ def tag(name: str, *inside: object, **attributes: str) -> Markup:
     return Markup(f"<{name}{shown}>{''.join(map(text, inside))}</{name}>")
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequence[int] = ()) -> Markup:
-    """Return a table in a box that scrolls sideways on narrow screens; `numbers`: indices of right-aligned columns."""
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequence[int] = (), below: Sequence[object] = ()
+) -> Markup:
+    """Return a table in a box that scrolls sideways on narrow screens.
+
+    Args:
+        head: Names of the columns.
+        rows: Their cells.
+        numbers: Indices of right-aligned columns.
+        below: For each row a sentence that stands below it, as wide as the screen; empty for none.
+    """
 
     def line(cells: Sequence[object], kind: str) -> Markup:
         return tag("tr", *(tag(kind, cell, **_side(n, numbers)) for n, cell in enumerate(cells)))
 
-    body = tag("tbody", *(line(cells, "td") for cells in rows))
+    def note(number: int) -> Markup:
+        said = below[number] if number < len(below) else ""
+        cell = tag("td", tag("div", said), colspan=str(len(head)))
+        return tag("tr", cell, class_="below") if said else Markup("")
+
+    body = tag("tbody", *(part for n, cells in enumerate(rows) for part in (line(cells, "td"), note(n))))
     return tag("div", tag("table", tag("thead", line(head, "th")), body), class_="scroll", tabindex="0")
 
 

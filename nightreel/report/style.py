@@ -57,6 +57,8 @@ th,td{text-align:left;vertical-align:top;padding:.4rem 1rem .4rem 0;border-botto
 th{color:var(--quiet);font-weight:600;font-size:.8rem;white-space:nowrap;vertical-align:bottom;
  border-bottom:2px solid var(--rule)}
 th:last-child,td:last-child{padding-right:.25rem}
+tr:has(+.below)>td{border-bottom:0;padding-bottom:0}
+.below div{color:var(--quiet);position:sticky;left:0;max-width:min(60rem,calc(100vw - 2.5rem));overflow-wrap:anywhere}
 .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .wide{min-width:15rem;max-width:44rem}
 td:first-child{min-width:9rem}

@@ -111,9 +111,9 @@ def _nights(facts: ReplayFacts) -> Markup:
             f"{row['users']:,}",
             *("" if row[name] is None else f"{row[name]:.4f}" for name in (facts.own, *facts.baselines)),
             in_words(row["seconds"]),
-            tag("span", row["reason"] or "", class_="wide"),
         ]
         for row in facts.rows
     ]
-    head = ["night, UTC", "outcome", "serving", "users", "served lists", *facts.baselines.values(), "took", "why"]
-    return section("Nights", table(head, rows, tuple(range(3, 5 + len(facts.baselines) + 1))))
+    head = ["night, UTC", "outcome", "serving", "users", "served lists", *facts.baselines.values(), "took"]
+    numbers = tuple(range(3, 5 + len(facts.baselines) + 1))
+    return section("Nights", table(head, rows, numbers, [row["reason"] or "" for row in facts.rows]))

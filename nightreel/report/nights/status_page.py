@@ -95,9 +95,9 @@ def nights(found: Sequence[Night]) -> Markup:
             "" if night.ended is None else in_words(night.ended - night.began),
             f"{night.rows.get('events', 0):,}" if night.rows else "",
             f"{night.rows.get('quarantined', 0):,}" if night.rows else "",
-            tag("span", f"at {night.failed_stage}: " if night.failed_stage else "", night.reason, class_="wide"),
         ]
         for night in found
     ]
-    head = ["began, UTC", "outcome", "trigger", "version", "quality", "took", "events", "set aside", "why"]
-    return section("Nights", table(head, rows, (4, 5, 6, 7)) if rows else caption("No night has run yet."))
+    reasons = [f"{f'at {night.failed_stage}: ' if night.failed_stage else ''}{night.reason}" for night in found]
+    head = ["began, UTC", "outcome", "trigger", "version", "quality", "took", "events", "set aside"]
+    return section("Nights", table(head, rows, (4, 5, 6, 7), reasons) if rows else caption("No night has run yet."))
