@@ -85,7 +85,8 @@ def as_positions(reading: ParsedTimestamps) -> tuple[npt.NDArray[np.int64], Mask
 def as_micros(reading: ParsedTimestamps, unit: str) -> tuple[npt.NDArray[np.int64], Mask]:
     """(µs since the epoch, invalid) if plain numbers are in `unit`."""
     bare = np.isfinite(reading.numbers)
-    scaled = np.where(bare, reading.numbers, 0) * UNITS[unit]
+    with np.errstate(over="ignore"):  # a number beyond all dates is invalid, and needs no warning of numpy
+        scaled = np.where(bare, reading.numbers, 0) * UNITS[unit]
     bad = reading.bad | (np.abs(scaled) > 9e18)
     return np.where(bare & ~bad, np.round(np.where(bad, 0, scaled)), reading.micros).astype(np.int64), bad
 
