@@ -97,6 +97,7 @@ def _play(options: Any) -> dict[str, Any]:
         log = meetings(plan.log.loaded, plan.settings.validate_, private=plan.settings.snapshot.pseudonymise != "off")
     screen.begin(plan)
     rows: list[dict[str, Any]] = []
+    overall = None
     prepare_state(plan.place.state)
     with ExitStack() as stack:
         stack.enter_context(replay_plan.away_from_the_live())
@@ -112,7 +113,6 @@ def _play(options: Any) -> dict[str, Any]:
                     row = replay_night.play(plan, log, night, rows, lock, progress)
             rows.append(row)
             screen.night(row, number)
-            result_files.write(plan, rows)
-    overall = result_files.read(plan, rows)
+            overall = result_files.write(plan, rows)
     screen.end(plan, rows, overall)
     return {"folder": str(plan.folder), "nights": rows, "overall": result_files.as_json(overall)}

@@ -11,19 +11,19 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nightreel.data.histories import FloatArray, Histories, IntArray
+from nightreel.data.histories import FloatArray, Histories
 from nightreel.models.base import Catalogue, Factored, Recommender, Scored, Scores, Searching
 from nightreel.models.catalogue import catalogue_in
 from nightreel.models.mapped_arrays import map_array
 from nightreel.models.ranker.blend import Blend, best_of_rows
-from nightreel.models.ranker.candidates import HIDDEN, NO_SHORTLIST, Candidates, Dense, Fitting, Products, gather
+from nightreel.models.ranker.candidates import HIDDEN, NO_SHORTLIST, Candidates, Dense, Products, gather
 from nightreel.models.ranker.features import feature_matrix
 from nightreel.models.ranker.item_statistics import ItemStatistics
 from nightreel.models.ranker.new_items import fitting, with_places
@@ -108,17 +108,12 @@ class Engine:
         disliked before is no candidate."""
         at, exclude = self._times(moments), self._left_out(histories, exclude)
         scored = [self._scored(name, histories, at, exclude, hidden) for name in self.members]
-        found = gather(scored, self.n_items, self.cutoff, self.shortlist, self._fitting(at) if self.new_every else None)
+        fits = partial(fitting, moments=at, statistics=self.statistics, members=tuple(self.members))
+        found = gather(scored, self.n_items, self.cutoff, self.shortlist, fits if self.new_every else None)
         columns, matrix = feature_matrix(
             found, tuple(self.members), histories, at, self.statistics, self.catalogue, self.blend.columns
         )
         return found, columns, matrix
-
-    def _fitting(self, at: FloatArray) -> Fitting:
-        def fits(rows: IntArray, items: IntArray, ranks: npt.NDArray[np.float32]) -> FloatArray:
-            return fitting(rows, items, ranks, at, self.statistics, tuple(self.members))
-
-        return fits
 
     def _left_out(self, histories: Histories, exclude: Histories | None) -> Histories | None:
         """What is left out of each row, together with what its user disliked."""

@@ -52,22 +52,16 @@ NIGHTS = pa.schema(
 night; from `troubles` on, nothing without a script."""
 
 
-def write(plan: ReplayPlan, rows: Sequence[Row]) -> None:
-    """Write both tables and the page for the nights so far."""
+def write(plan: ReplayPlan, rows: Sequence[Row]) -> Overall | None:
+    """Write both tables and the page for the nights so far; returns their summary, None if none had a served
+    version."""
     _replace(pa.Table.from_pylist([_typed(row) for row in rows], NIGHTS), plan.folder / "nights.parquet")
-    _replace(judged(plan, rows), plan.folder / "judged.parquet")
-    document.write(replay_page.page(facts_of(plan, rows, read(plan, rows))), plan.folder / PAGE)
-
-
-def read(plan: ReplayPlan, rows: Sequence[Row]) -> Overall | None:
-    """Summarise all nights; None if none had a served version."""
-    return overall(judged(plan, rows))
-
-
-def judged(plan: ReplayPlan, rows: Sequence[Row]) -> pa.Table:
-    """Return the scored users of the nights."""
-    nights = [night for night, _ in zip(plan.nights, rows, strict=False)]
-    return pa.concat_tables([pq.read_table(plan.of(night) / "judged.parquet") for night in nights])
+    judged = [pq.read_table(plan.of(night) / "judged.parquet") for night in plan.nights[: len(rows)]]
+    whole = pa.concat_tables(judged)
+    _replace(whole, plan.folder / "judged.parquet")
+    found = overall(whole)
+    document.write(replay_page.page(_facts(plan, rows, judged, found)), plan.folder / PAGE)
+    return found
 
 
 def as_json(found: Overall | None) -> dict[str, Any] | None:
@@ -75,13 +69,13 @@ def as_json(found: Overall | None) -> dict[str, Any] | None:
     return None if found is None else asdict(found)
 
 
-def facts_of(plan: ReplayPlan, rows: Sequence[Row], found: Overall | None) -> ReplayFacts:
+def _facts(plan: ReplayPlan, rows: Sequence[Row], judged: Sequence[pa.Table], found: Overall | None) -> ReplayFacts:
     """What the page of the replay shows, with an interval for each night."""
     return ReplayFacts(
         source=plan.log.source.name,
         step=in_words(plan.step_s),
         rows=rows,
-        intervals=[_interval(plan, night) for night, _ in zip(plan.nights, rows, strict=False)],
+        intervals=[_interval(each) for each in judged],
         own=SERVED,
         baselines=BASELINES,
         means=found.means if found else {},
@@ -89,9 +83,9 @@ def facts_of(plan: ReplayPlan, rows: Sequence[Row], found: Overall | None) -> Re
     )
 
 
-def _interval(plan: ReplayPlan, night: float) -> Interval | None:
+def _interval(judged: pa.Table) -> Interval | None:
     """Of the served lists' mean over the night's users; None where nothing was served."""
-    scores = pq.read_table(plan.of(night) / "judged.parquet", columns=[SERVED])[SERVED].drop_null().to_numpy()
+    scores = judged[SERVED].drop_null().to_numpy()
     return mean_interval(scores, REPLICATES, np.random.default_rng(SEED)) if len(scores) else None
 
 

@@ -86,19 +86,24 @@ def _steps(left: float, right: float) -> list[float]:
 
 def _axes(at: Sequence[float], ends: tuple[float, float, float], x: str, y: str) -> str:
     """Grid, ticks (at: x values, ascending) and the labels of x and y."""
+    parts = grid(ends, y)
+    for value in at:
+        across = LEFT + (value - at[0]) / ((at[-1] - at[0]) or 1) * (WIDTH - LEFT - RIGHT)
+        parts.append(f'<text x="{across:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{value:.3g}</text>')
+    parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{text(x)}</text>')
+    return "".join(parts)
+
+
+def grid(ends: tuple[float, float, float], y: str) -> list[str]:
+    """Return the lines, values and label of the vertical axis. ends: from `scale`."""
     parts, middle = [], (TOP + HEIGHT - BOTTOM) / 2
     low, high, step = ends
     for n in range(round((high - low) / step) + 1):
         up = HEIGHT - BOTTOM - n * step / (high - low) * (HEIGHT - TOP - BOTTOM)
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up:.1f}" y2="{up:.1f}" class="grid"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{up + 4:.1f}" class="end">{low + n * step:.6g}</text>')
-    for value in at:
-        across = LEFT + (value - at[0]) / ((at[-1] - at[0]) or 1) * (WIDTH - LEFT - RIGHT)
-        parts.append(f'<text x="{across:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{value:.3g}</text>')
-    parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{text(x)}</text>')
     turned = f'transform="rotate(-90 14 {middle:.1f})" text-anchor="middle"'
-    parts.append(f'<text x="14" y="{middle:.1f}" {turned}>{text(y)}</text>')
-    return "".join(parts)
+    return [*parts, f'<text x="14" y="{middle:.1f}" {turned}>{text(y)}</text>']
 
 
 def _style(number: int) -> str:

@@ -31,16 +31,21 @@ def document(kicker: str, heading: str, top: Markup, sections: Sequence[Markup])
         tag("nav", *links, aria_label="Sections") if links else "",
         tag("main", *sections),
     ]
+    return framed(kicker, body)
+
+
+def framed(title: str, body: Sequence[str], rules: str = "") -> str:
+    """Return a document with the reports' style sheet. rules: more of a style sheet."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{text(kicker)}</title><style>{css()}</style></head><body>{''.join(body)}</body></html>\n"
+        f"<title>{text(title)}</title><style>{css()}{rules}</style></head><body>{''.join(body)}</body></html>\n"
     )
 
 
 def write(page: str, path: Path) -> None:
-    """Write a page at once: who has it open sees the old or the new one."""
+    """Write a page at once: who has it open sees the old or the new one. What UTF-8 has no form for becomes "?"."""
     path.parent.mkdir(parents=True, exist_ok=True)
     working = path.with_name(f".{path.name}.partial")
-    working.write_text(page, "utf-8")
+    working.write_text(page, "utf-8", errors="replace")
     working.rename(path)

@@ -144,9 +144,10 @@ def gather(
     ranks = np.full((len(pairs), len(members)), cutoff, np.float32)
     for at, (chosen, place) in enumerate(zip(taken, places, strict=True)):
         ranks[position[chosen], at] = place
-    fits = fitting(pairs // n_items, pairs % n_items, ranks) if fitting else None
-    kept = shortlisted(pairs // n_items, ranks, shortlist, fits)
-    rows, items = pairs[kept] // n_items, pairs[kept] % n_items
+    row = pairs // n_items
+    fits = fitting(row, pairs % n_items, ranks) if fitting else None
+    kept = shortlisted(row, ranks, shortlist, fits)
+    rows, items = row[kept], pairs[kept] % n_items
     scores = np.stack([member.at(rows, items) for member in members], axis=1)
     own = None if fits is None else fits[kept]
     return Candidates(rows.astype(np.int32), items.astype(np.int32), scores, ranks[kept], best, own)

@@ -8,9 +8,9 @@ from nightreel.report.catalogue.item_cards import cards, chosen, samples
 from nightreel.report.catalogue.map import catalogue_map
 from nightreel.report.catalogue.sentiment import comments, sentiment
 from nightreel.report.catalogue.tables import CatalogueTables, Row, read_catalogue
-from nightreel.report.markup import Markup, caption, section, table, tag, text
+from nightreel.report.document import framed, write
+from nightreel.report.markup import Markup, caption, section, table, tag
 from nightreel.report.paths import understanding_path
-from nightreel.report.style import css
 
 REVIEWED = 10
 METHODS = {"learned": "trained tagger", "commonest": "most frequent tag", "label_names": "nearest tag name"}
@@ -65,12 +65,7 @@ def page(catalogue: CatalogueTables) -> str:
         comments(catalogue.metrics),
         review(catalogue),
     ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{text(title)}</title><style>{css()}{_RULES}{_ALONE}</style></head>"
-        f"<body>{tag('header', tag('h1', title))}{tag('main', *parts)}</body></html>\n"
-    )
+    return framed(title, [tag("header", tag("h1", title)), tag("main", *parts)], _RULES + _ALONE)
 
 
 def write_understanding(data: Path, metrics: Path, state: Path) -> Path | None:
@@ -83,10 +78,7 @@ def write_understanding(data: Path, metrics: Path, state: Path) -> Path | None:
     if catalogue is None:
         return None
     path = understanding_path(state, catalogue.recipe)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    working = path.with_name(f".{path.name}.partial")
-    working.write_text(page(catalogue), "utf-8", errors="replace")
-    working.rename(path)
+    write(page(catalogue), path)
     return path
 
 

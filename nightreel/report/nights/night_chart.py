@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nightreel.report.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, key, scale
+from nightreel.report.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, grid, key, scale
 from nightreel.report.markup import Markup, tag, text
 
 DATES = 4  # below the axis at most
@@ -85,18 +85,12 @@ def night_chart(nights: Sequence[NightPoint], what: str, own: str) -> Markup:
 
 
 def _axes(nights: Sequence[NightPoint], frame: _Frame, what: str) -> list[str]:
-    parts, middle = [], (TOP + HEIGHT - BOTTOM) / 2
-    for n in range(round((frame.high - frame.low) / frame.step) + 1):
-        value = frame.low + n * frame.step
-        y = frame.y(value)
-        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" class="end">{value:.6g}</text>')
+    parts = grid((frame.low, frame.high, frame.step), what)
     every = -(-len(nights) // DATES)
     for number in range(0, len(nights), every):
         at = f'x="{frame.x(number):.1f}" y="{HEIGHT - BOTTOM + MARKS + 18}" text-anchor="middle"'
         parts.append(f"<text {at}>{text(nights[number].date)}</text>")
-    turned = f'transform="rotate(-90 14 {middle:.1f})" text-anchor="middle"'
-    return [*parts, f'<text x="14" y="{middle:.1f}" {turned}>{text(what)}</text>']
+    return parts
 
 
 def _line(nights: Sequence[NightPoint], name: str, number: int, frame: _Frame) -> str:
