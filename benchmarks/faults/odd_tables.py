@@ -157,9 +157,21 @@ def _odd_columns(draw: st.DrawFn, name: str, table: Table) -> Table:
             cells = st.one_of(odd, st.just(f"{USER}1"), st.just(f" {USER}2"))
         for at in draw(st.sets(st.integers(0, n - 1), max_size=n)):
             column[at] = draw(cells)
+    if name == "events":
+        _forget_strangers(columns)
     if draw(st.integers(0, 19)) == 0:
         columns.pop(draw(st.sampled_from(list(columns))))
     return columns
+
+
+def _forget_strangers(columns: Table) -> None:
+    """Empty the misplaced ids of users whom the user column no longer holds: nothing tells them from other words."""
+    known = {str(cell).strip() for cell in columns["user_id"] if cell}
+    for key in ("item_id", "event", "device", "session_id"):
+        cells = columns.get(key, [])
+        for at, cell in enumerate(cells):
+            if USER in str(cell) and str(cell).strip() not in known:
+                cells[at] = None
 
 
 def _text(cell: Any) -> str:
