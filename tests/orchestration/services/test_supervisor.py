@@ -103,7 +103,7 @@ def test_the_children_of_a_killed_holder_are_waited_for(tmp_path: Path) -> None:
     code = (
         "import subprocess, sys; from pathlib import Path; from nightreel.orchestration.lock import exclusive\n"
         f"with exclusive(Path({str(tmp_path / 'x.lock')!r}), 'it') as lock:\n"
-        "    subprocess.Popen(['sleep', '2'], pass_fds=(lock,)); print(flush=True); input()"
+        "    subprocess.Popen(['sleep', '1'], pass_fds=(lock,)); print(flush=True); input()"
     )
     holder = subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
