@@ -21,6 +21,7 @@ from nightreel.orchestration.dvc.stage_run import StageEnvironment, reproduce
 from nightreel.orchestration.project import Project
 from nightreel.orchestration.worktree import at_commit, versioned
 from nightreel.reader.reader import Reader
+from nightreel.settings.yaml_values import FAST
 from nightreel.store.backends.base import Store
 
 GIVEN = ("snapshot", "withdraw")
@@ -113,7 +114,7 @@ def _night_of(home: Project, version: str) -> Night:
 
 def _outs(root: Path) -> dict[str, dict[str, str]]:
     """Hash of each out, by stage, from dvc.lock."""
-    found = yaml.safe_load((root / "dvc.lock").read_text("utf-8"))["stages"]
+    found = yaml.load((root / "dvc.lock").read_text("utf-8"), FAST)["stages"]
     return {name: {out["path"]: out["md5"] for out in stage.get("outs", [])} for name, stage in found.items()}
 
 

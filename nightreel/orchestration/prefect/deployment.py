@@ -14,6 +14,7 @@ import yaml
 from nightreel.errors import UserError
 from nightreel.orchestration.prefect.work_pool import make_pool
 from nightreel.orchestration.project import Project
+from nightreel.settings.yaml_values import FAST
 from nightreel.stage import write_json
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def _set(deployment: _Facts) -> _Facts:
 def _says(home: Project, text: bytes) -> Any:
     """The schedules and pauses in prefect.yaml."""
     try:
-        listed = yaml.safe_load(text)["deployments"]
+        listed = yaml.load(text, FAST)["deployments"]
     except (yaml.YAMLError, KeyError, TypeError):
         raise UserError(
             f"{home.root / 'prefect.yaml'}: has no list of deployments. Restore it: git checkout prefect.yaml."
