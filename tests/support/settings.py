@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from nightreel.settings import Settings, parse
+from nightreel.settings.params_file import Settings, parse
 from nightreel.settings.yaml_values import FAST
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"

@@ -31,7 +31,7 @@ def gc(
     as_json: AsJson = False,
 ) -> None:
     """Remove old versions; what is live, is a rollback target or was live until publish.grace_hours ago stays."""
-    from nightreel.settings import load
+    from nightreel.settings.params_file import load
     from nightreel.store import retention
     from nightreel.store.open import open_store
 
