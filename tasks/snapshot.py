@@ -144,7 +144,7 @@ def _write_tables(
     log_progress(
         f"read {loaded.rows['items']:,} items and {loaded.rows['events']:,} events "
         f"(written as {len(days):,} {'daily files' if loaded.clock == 'time' else 'files in order'}; "
-        f"{loaded.rejected.num_rows:,} unreadable rows, counted as quarantined)"
+        f"unreadable rows, counted as quarantined: {loaded.rejected.num_rows:,})"
     )
     return [uri for uri in loaded.items["media_uri"].to_pylist() if uri]
 

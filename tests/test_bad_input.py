@@ -125,7 +125,7 @@ CASES: list[tuple[str, Callable[[Path], None], dict[str, Any], str]] = [
         "a column of the wrong type",
         column("events.parquet", "timestamp", lambda t: pa.array([True] * t.num_rows)),
         {},
-        r"events.parquet: column `timestamp` is bool; expected timestamps, ISO 8601 text or numbers. Convert",
+        r"events.parquet: column `timestamp` is bool; expected timestamps, as ISO 8601 text .* epoch seconds\. Convert",
     ),
     (
         "nested titles",
@@ -137,7 +137,37 @@ CASES: list[tuple[str, Callable[[Path], None], dict[str, Any], str]] = [
         "no cell is a date",
         events_csv(*(f"u{n},i001,tomorrow,play" for n in range(9))),
         {},
-        r"events.csv: column `timestamp` is invalid in every row; expected timestamps",
+        r"column `timestamp` is invalid in every row, first in row 1: \{\"timestamp\": \"tomorrow\"\}; expected timestamps",
+    ),
+    (
+        "types of events of another system",
+        events_csv(*FEW, *("u1,i003,2024-01-03,click",) * 2, "u2,i003,2024-01-03,view"),
+        {},
+        r"3 × unknown value in `event`.* \(click 2, view 1; expected: one of impression, play",
+    ),
+    (
+        "age ratings",
+        write("items.csv", "item_id,title,min_age\ni001,A,12\ni002,B,PG-13\n", instead_of="items.parquet"),
+        {},
+        r"1 × wrong type in `min_age`, .*\"PG-13\".* \(expected: whole numbers from 0 to 99\)",
+    ),
+    (
+        "watches in percent",
+        write(
+            "events.csv",
+            "user_id,item_id,timestamp,event,value\n"
+            + "".join(f"{row},\n" for row in FEW)
+            + "u1,i003,2024-01-03,watch,79.1\n",
+            instead_of="events.parquet",
+        ),
+        {},
+        r"1 × impossible value in `value`.* \"value\": 79.1\} \(expected: watch 0 to 1; rating 0.5 to 5\)",
+    ),
+    (
+        "a log delivered twice",
+        events_csv(*FEW, *FEW),
+        {},
+        r"10 × duplicate in `timestamp`.*duplicate: An earlier row says the same .*delivered twice\?",
     ),
     (
         "an empty file",
@@ -234,7 +264,7 @@ CASES: list[tuple[str, Callable[[Path], None], dict[str, Any], str]] = [
         "a value that is no number",
         write("rules.csv", "rule,target,value\nboost,i001,much\npin,i002,first\n"),
         {},
-        r"rules.csv: column `value` is invalid in every row; expected numbers\. Convert it",
+        r"rules.csv: column `value` is invalid in every row, first in row 1: {\"value\": \"much\"}; expected numbers\. ",
     ),
     (
         "rules after which every list is empty",

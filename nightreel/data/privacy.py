@@ -29,7 +29,7 @@ HARMLESS = re.compile(r"^[\d\s:.,+\-/TZ]*$")
 """Texts that look like a number or a time."""
 PLAIN = re.compile(
     r"^\s*([+-]?\d{0,6}([.,]\d{1,9})?%?|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d{1,2}(:\d{1,2}([.,]\d+)?)?)?"
-    r"\s*(Z|[+-]\d{2}:?\d{2})?)\s*$"
+    r"\s*(Z|[AaPp][Mm]|[+-]\d{2}:?\d{2})?)\s*$"
 )
 """Short numbers and dates: what a faulty number or time may be shown as, since nobody is identified by it."""
 USER_ID = "[masked: a user id]"

@@ -150,27 +150,17 @@ def _copy_unversioned(root: Path, target: Path) -> None:
     shutil.copytree(root, target, symlinks=True, ignore=left_out)
 
 
-def _cache_folder(root: Path) -> Path:
-    """The DVC cache configured in the checkout."""
-    named = "cache"
-    for name in ("config", "config.local"):
-        path = root / ".dvc" / name
-        if path.exists():
-            named = ConfigObj(str(path), encoding="utf-8", interpolation=False).get("cache", {}).get("dir", named)
-    return (root / ".dvc" / named).resolve()
-
-
 def _shared_cache(project: Project) -> Path:
     """The checkout's cache, or one in the state directory where this user may not write the checkout."""
-    cache = _cache_folder(project.root)
+    cache = cache_repair.cache_folder(project.root)
     existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
     return cache if os.access(existing, os.W_OK) else project.state / "dvc-cache"
 
 
 def repair_cache(place: Project, cache: Path | None = None) -> None:
     """Remove damaged objects of DVC's cache, and say which stages' outs have to be made again."""
-    for out in cache_repair.remove_damaged(place.root, cache or _cache_folder(place.root), place.state):
-        print(f"{out}: its copy in DVC's cache was damaged and is removed; its stage runs again", file=sys.stderr)
+    for out in cache_repair.remove_damaged(place.root, cache or cache_repair.cache_folder(place.root), place.state):
+        print(cache_repair.told(out), file=sys.stderr)
 
 
 def _seed(project: Project, target: Path, cache: Path) -> None:

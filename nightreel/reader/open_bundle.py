@@ -95,6 +95,10 @@ class OpenBundle:
         """Lists as the models rank them, without editorial rules. hidden: [n] items that may not be shown."""
         return TopK(*self.engine.top_k(past, moments, k, exclude=exclude, hidden=hidden, model=model))
 
+    def length(self, k: int) -> int:
+        """The length of a list of at most k items. More than there are items would take memory for nothing."""
+        return min(arguments.whole("k", k, 1), max(1, len(self.items)))
+
     def standing(self, rights_at: float | None = None) -> Standing:
         """Rights and rules in force at a time, epoch seconds; None: now."""
         return self._standings.at(self.now() if rights_at is None else arguments.number("rights_at", rights_at))

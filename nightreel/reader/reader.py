@@ -195,7 +195,7 @@ class Reader(OpenBundle):
             warnings.warn("Reader.recommend: wishes= is now called options=", DeprecationWarning, stacklevel=2)
             options = wishes
         arguments.of_type("options", options, RequestOptions)
-        k, offset = arguments.whole("k", k, 1), arguments.whole("offset", offset, 0)
+        k, offset = self.length(k), arguments.whole("offset", offset, 0)
         question = resolve_request(self, user, history, at, exclude_seen, options, recent)
         options = options.also_skipped(recent.disliked)
         return recommend.recommendations(self, question, k, options, reasons, self.standing(rights_at), offset)
@@ -267,7 +267,7 @@ class Reader(OpenBundle):
             >>> reader.search("spcae story 3", k=1)[0].title  # with a typing error
             'Space story 3'
         """
-        text, k = arguments.text("text", text), arguments.whole("k", k, 1)
+        text, k = arguments.text("text", text), self.length(k)
         return queries.search(self, text, k, self.hidden_from(audience_age, rights_at))
 
     @answering
@@ -339,7 +339,7 @@ class Reader(OpenBundle):
         """
         options, k = (
             RequestOptions(audience_age=audience_age, exclude=arguments.texts("exclude", exclude)),
-            arguments.whole("k", k, 1),
+            self.length(k),
         )
         user_ids = arguments.texts("user_ids", user_ids)
         batches.each_moment("at", at, len(user_ids))
@@ -387,7 +387,7 @@ class Reader(OpenBundle):
             >>> len(reader.similar("i004", k=3))
             3
         """
-        item_id, k = arguments.text("item_id", item_id), arguments.whole("k", k, 1)
+        item_id, k = arguments.text("item_id", item_id), self.length(k)
         return queries.similar(self, item_id, k, self.hidden_from(audience_age, rights_at))
 
     @answering

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError
 
+from nightreel import checkout
 from nightreel.settings import yaml_values
 from nightreel.settings.embed import Embed
 from nightreel.settings.evaluate import Evaluate, Publish, Record, Refit
@@ -81,3 +82,18 @@ def load(path: Path = Path("params.yaml")) -> Settings:
         SettingsError: The file is missing or unreadable, or a field is invalid.
     """
     return parse(read_values(path), str(path))
+
+
+def of_checkout() -> Settings:
+    """The settings of the checkout here or above.
+
+    Raises:
+        SettingsError: There is no checkout, or its params.yaml can't be used.
+    """
+    here = Path.cwd()
+    root = checkout.find(here)
+    if root is None:
+        raise SettingsError(
+            f"{here}: no Nightreel checkout here or above, whose params.yaml has the settings. Run this command in one."
+        )
+    return load(root / "params.yaml")

@@ -25,6 +25,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project's folder with a store in it."""
     root = tmp_path_factory.mktemp("published")
     write_params(root, {})
+    (root / "dvc.yaml").touch()
+    (root / ".dvc").mkdir()
     write_bundle(root / "bundle")
     publish(LocalStore(root / "store"), root / "bundle", channel="live", champion=None, lineage=lineage("r"))
     return root
@@ -67,3 +69,15 @@ def test_without_a_model_it_says_what_to_give(server: Server) -> None:
     with pytest.raises(UserError, match="Give --model FOLDER"):
         call("u000")
     assert not server.asked
+
+
+def test_the_settings_are_those_of_the_checkout_above(
+    server: Server, published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = ["u000", "-k", 3, "--top", 3, "--model", "tiny", "--endpoint", server.address]
+    (published / "docs").mkdir()
+    monkeypatch.chdir(published / "docs")
+    assert len(json.loads(call(*named, "--json").stdout)["recommendations"]) == 3
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f"{tmp_path}: no Nightreel checkout here or above, whose params.yaml"):
+        call(*named)

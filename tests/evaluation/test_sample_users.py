@@ -129,3 +129,9 @@ def test_whom_no_member_knows_anything_to_tell_gets_no_parts(engine: Engine) -> 
     question = Question(nobody, None, np.array([np.nan]), np.array([np.nan]))
     only = replace(engine, members={"ease": engine.members["ease"]}, blend=Blend("ease"))
     assert lifted(only, question, np.array([0, 1])) == [[], []]
+
+
+@pytest.mark.parametrize("kind", BLENDS)
+def test_who_has_seen_all_that_may_be_shown_gets_no_parts(kind: str, engine: Engine) -> None:
+    blended = replace(engine, blend=BLENDS[kind](engine))
+    assert lifted(blended, QUESTION, np.array([0, 1]), np.ones(engine.n_items, bool)) == [[], []]

@@ -73,6 +73,7 @@ def items(made: Callable[[pa.Table], pa.Table]) -> Callable[[Path], None]:
     (described(members=["ease", "nosuch"]), "there is no such model"),
     (described(cutoff="many"), "engine.json: cutoff: Input should be a valid integer"),
     (described(now=float("nan")), "engine.json: now: Input should be a finite number"),
+    (lambda folder: (folder / "engine/engine.json").write_text("[]"), "engine.json: holds no JSON object, which has"),
     (described(weights=[1.0]), "engine.json: has 1 weights for 0 columns"),
     (items(lambda t: t.drop_columns(["title"])), "items.parquet: has no column title"),
     (items(lambda t: pa.concat_tables([t, t.slice(0, 1)])), r"has the shape \[30.*\] instead of \[31"),
@@ -80,7 +81,7 @@ def items(made: Callable[[pa.Table], pa.Table]) -> Callable[[Path], None]:
     (items(lambda t: t.set_column(1, "title", pa.array([7] * 30))), "items.parquet: column title is int64, not string"),
 ])  # fmt: skip
 def test_a_sealed_but_malformed_version_is_refused_by_file(
-    tmp_path: Path, fault: Callable[[Path], None], message: str
+    tmp_path: Path, fault: Callable[[Path], object], message: str
 ) -> None:
     write_bundle(tmp_path / "bundle")
     fault(tmp_path / "bundle")

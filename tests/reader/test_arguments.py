@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nightreel import Reader, UserError
+from nightreel import Reader, RequestOptions, UserError
 from nightreel.data.histories import Histories
 from tests.support.bundles import write_bundle
 
@@ -76,3 +76,14 @@ def one(item: int) -> Histories:
 def test_a_wrong_argument_is_named(reader: Reader, call: Callable[[Reader], object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         call(reader)
+
+
+@pytest.mark.parametrize("k", [31, 10**15])
+def test_more_places_than_there_are_items_are_the_whole_list(reader: Reader, k: int) -> None:
+    whole = reader.recommend("u001", k=30)
+    assert 0 < len(whole) < 31 and reader.recommend("u001", k=k) == whole
+    assert reader.recommend(k=k, offset=2) == reader.recommend(k=30)[2:]
+    assert reader.recommend("u001", k=k, options=RequestOptions(diversity=0.5))
+    assert reader.recommend_users(["u001"], k).equals(reader.recommend_users(["u001"], 30))
+    assert reader.similar("i001", k) == reader.similar("i001", 30)
+    assert reader.search("story", k) == reader.search("story", 30)

@@ -116,13 +116,16 @@ def check(folder: Path, manifest: Manifest) -> None:
         _checked_trees(folder / "engine" / "trees.txt", len(facts.columns))
 
 
-def _valid(path: Path, kind: type[Facts], content: Mapping[str, Any]) -> Facts:
+def _valid(path: Path, kind: type[Facts], content: Any) -> Facts:
+    if not isinstance(content, Mapping):
+        raise BundleError(f"{path}: holds no JSON object, which has named fields. Use another version.")
     try:
         return kind.model_validate(content)
     except ValidationError as error:
         fault = error.errors()[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        raise BundleError(f"{path}: {where}: {fault['msg']}. Use another version.") from None
+        field = ".".join(str(part) for part in fault["loc"])  # none for a fault of several fields together
+        what = f"{field}: {fault['msg']}" if field else fault["msg"]
+        raise BundleError(f"{path}: {what}. Use another version.") from None
 
 
 def _checked_items(path: Path) -> int:

@@ -60,10 +60,10 @@ def rerank(
 
 
 def _writer(model: str, endpoint: str, top: int) -> Writer:
-    from nightreel.settings.params_file import load
+    from nightreel.settings.params_file import of_checkout
     from nightreel.understanding.llm.rerank import TOKENS
 
-    writer = load().understand.writer
+    writer = of_checkout().understand.writer
     named = {"model": model or writer.model, "endpoint": endpoint or writer.endpoint}
     if not named["model"]:
         raise UserError("No language model is set. Give --model FOLDER, or --model NAME and --endpoint URL.")

@@ -31,11 +31,11 @@ def gc(
     as_json: AsJson = False,
 ) -> None:
     """Remove old versions; what is live, is a rollback target or was live until publish.grace_hours ago stays."""
-    from nightreel.settings.params_file import load
+    from nightreel.settings.params_file import of_checkout
     from nightreel.store import retention
     from nightreel.store.open import open_store
 
-    store, given = open_store(at), load().publish
+    store, given = open_store(at), of_checkout().publish
     keep = retention.Keep(
         given.keep_versions if versions is None else versions,
         given.keep_days if days is None else days,

@@ -15,6 +15,17 @@ from nightreel.data.contract.editorial_rules import SHAPES
 from nightreel.settings.validate import Event
 
 Kind = Literal["id", "text", "list", "number", "integer", "flag", "moment", "label"]
+KINDS: dict[Kind, str] = {
+    "id": "text",
+    "text": "text",
+    "list": "lists of text, or text separated by |",
+    "number": "numbers",
+    "integer": "whole numbers",
+    "flag": "true or false",
+    "moment": "timestamps, as ISO 8601 text (2026-01-31T20:59:00Z), 20260131205900 or epoch seconds",
+    "label": "text, numbers, or true and false",
+}
+"""What a column of each kind may hold, in words."""
 
 EVENTS: tuple[Event, ...] = get_args(Event)
 EVENTS_WITHOUT_ITEM = ("search", "follow")
@@ -75,6 +86,13 @@ class Column:
         low = f"above {self.above:g}" if self.above is not None else "" if self.low is None else f"from {self.low:g}"
         high = "" if self.high is None else f"to {self.high:g}"
         return " ".join(part for part in (low, high) if part)
+
+    @property
+    def wanted(self) -> str:
+        """What a cell should hold, in words: the type and the permitted values."""
+        if self.choices:
+            return self.bounds
+        return self.meaning if self.pattern else f"{KINDS[self.kind]} {self.bounds}".strip()
 
 
 @dataclass(frozen=True)

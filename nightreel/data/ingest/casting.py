@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightreel.data.contract.schema import ARROW_TYPES
-from nightreel.data.contract.tables import Column
+from nightreel.data.contract.tables import KINDS, Column
 from nightreel.data.ingest import readings
 from nightreel.errors import UserError
 
@@ -76,17 +76,9 @@ def to_text(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]
 
 def wrong_type(file: str, column: Column, found: object) -> UserError:
     """The error for a column that can't be converted to the contract's type."""
-    wanted = {
-        "id": "text",
-        "text": "text",
-        "list": "lists of text, or text separated by |",
-        "number": "numbers",
-        "integer": "whole numbers",
-        "flag": "true or false",
-        "moment": "timestamps, ISO 8601 text or numbers",
-        "label": "text, numbers, or true and false",
-    }[column.kind]
-    return UserError(f"{file}: column `{column.name}` is {found}; expected {wanted}. Convert it and run again.")
+    return UserError(
+        f"{file}: column `{column.name}` is {found}; expected {KINDS[column.kind]}. Convert it and run again."
+    )
 
 
 def cast_cells(cells: pa.Array, file: str, column: Column) -> tuple[pa.Array, Mask]:

@@ -18,16 +18,21 @@ DAY = 86_400 * MICROS
 UNITS = {"s": 1e6, "ms": 1e3, "µs": 1.0, "ns": 1e-3}
 ISO = (
     r"^(?P<date>\d{4}-\d{2}-\d{2})(?:[T ](?P<minute>\d{2}:\d{2})(?:(?P<second>:\d{2})(?:[.,](?P<part>\d{1,6})\d*)?)?)?"
-    r" ?(?P<zone>Z|UTC|[+-]\d{2}(?::?\d{2})?)?$"
+    r" ?(?:(?P<zone>Z|UTC|[+-]\d{2}(?::?\d{2})?)(?:\[[\w/+-]+\])?)?$"
 )
-"""A date, or a date and time with or without seconds, fraction and zone; without a zone it is UTC."""
+"""A date, or a date and time with or without seconds, fraction and zone; without a zone it is UTC. The name of a zone
+in brackets after its offset says nothing more."""
+BASIC = r"^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})"
+"""Begin of a time of ISO 8601 without hyphens and colons, as in 20260131T205900Z."""
+BASIC_SECOND = r"^(.{16})(\d{2})"
 YEARS = (1000, 3000)
 """A plain number between these in a catalogue's date column is a year."""
-COMPACT = {1e7: 1_000_000, 1e11: 100, 1e13: 1}
-"""Least number of each compact form (YYYYMMDD, YYYYMMDDhhmm, YYYYMMDDhhmmss) → factor that makes it the longest."""
+COMPACT = {1e7: 1_000_000, 1e9: 10_000, 1e11: 100, 1e13: 1}
+"""Least number of each compact form (YYYYMMDD, YYYYMMDDhh, …hhmm, …hhmmss) → factor that makes it the longest."""
 COMPACT_YEARS = (1900, 2100)
 COMPACT_SHARE = 0.9
-"""Minimum share of a column's numbers that are a date as YYYYMMDD, YYYYMMDDhhmm or YYYYMMDDhhmmss."""
+"""Minimum share of a column's numbers that are a date in one of these forms. One in a hundred seconds since 1970 looks
+like YYYYMMDDhh."""
 CALENDAR = tuple(int(np.datetime64(day, "us").astype(np.int64)) for day in ("0001-01-02", "9999-12-30"))
 """µs since 1970 between which a time is a date of the calendar, in any time zone."""
 CALENDAR_ENDS = CALENDAR[1] + 2 * 86_400 * MICROS + 43_200 * MICROS
@@ -64,7 +69,7 @@ def read_moments(cells: pa.Array) -> ParsedTimestamps:
         numbers = cells.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False)
         nothing = np.zeros(len(cells), bool)
         return _compact(ParsedTimestamps(np.zeros(len(cells), np.int64), numbers, nothing, np.isinf(numbers)))
-    return _compact(_read_text(pc.utf8_trim_whitespace(cells)))
+    return _compact(_read_text(_with_hyphens(pc.utf8_trim_whitespace(cells))))
 
 
 def unit_of(numbers: npt.NDArray[np.float64]) -> str:
@@ -151,6 +156,15 @@ def _dated(micros: pa.Array) -> ParsedTimestamps:
     values = micros.fill_null(0).to_numpy(zero_copy_only=False)
     known = micros.is_valid().to_numpy(zero_copy_only=False)
     return ParsedTimestamps(values, np.full(len(values), np.nan), known, np.zeros(len(values), bool))
+
+
+def _with_hyphens(cells: pa.Array) -> pa.Array:
+    """Times of ISO 8601 with hyphens and colons; other cells as they are."""
+    basic = pc.match_substring_regex(cells, BASIC)
+    if not pc.any(basic).as_py():
+        return cells
+    long = pc.replace_substring_regex(cells, BASIC, r"\1-\2-\3T\4:\5")
+    return pc.if_else(basic, pc.replace_substring_regex(long, BASIC_SECOND, r"\1:\2"), cells)
 
 
 def _read_text(cells: pa.Array) -> ParsedTimestamps:

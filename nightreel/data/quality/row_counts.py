@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +16,12 @@ from nightreel.data.ingest.casting import Mask
 from nightreel.data.quality.future_events import RULE as FUTURE
 from nightreel.data.quality.new_rows import Part, arrived, spoilt_days
 from nightreel.data.quality.row_checks import CLOCK, TOLD_TWICE
-from nightreel.data.quality.row_outcomes import RowOutcomes
+from nightreel.data.quality.row_outcomes import DUPLICATE, RowOutcomes
 from nightreel.data.quality.violations import count_rules
 from nightreel.errors import UserError
 
 NAMED = 5
-"""Maximum number of parts of a table, and of rules, in a message."""
+"""Maximum number of parts of a table, of rules, and of values, in a message."""
 WHY = {
     FUTURE: "its timestamp is later than the run that read it. Check the clocks of the device and of this machine.",
     CLOCK: "its timestamp is before 1990, or long after all but a few users' events. Check the device's clock.",
@@ -28,7 +30,11 @@ HINTS = {
     FUTURE: "Timestamps without a time zone are read as UTC: check the source's time zone and this machine's clock.",
     CLOCK: "Check for a mix of seconds and milliseconds, and the clocks of devices.",
     "encoding": "Save the file as UTF-8, and remove control characters.",
+    DUPLICATE: "An earlier row says the same (see validate.duplicate_window_s for events). Was a file delivered twice?",
 }
+UNKNOWN = "unknown value"
+BY_ITSELF = (UNKNOWN, "impossible value", "wrong type")
+"""Rules about a cell by itself, whose message says what the cell should hold."""
 Rules = list[tuple[str, str, int, pa.Table]]
 
 
@@ -79,7 +85,7 @@ def require_acceptable(
     """
     faults = []
     for own, each in zip(accounts, tables, strict=True):
-        whole = _whole(own, limit)
+        whole = _whole(own, each, limit)
         faults += [whole] if whole else _parts(each, known, limit, least)
     if faults:
         raise UserError("\n".join(faults))
@@ -91,7 +97,7 @@ def small_parts(tables: Sequence[RowOutcomes], known: Mapping[str, Any] | None, 
     for each in tables:
         parts = [part for part in arrived(each, known, least) if part.n < least and part.share > limit]
         for part, bad in _each_once(parts):
-            rule, column, _, _ = _rules(each, bad)[0]
+            rule, column, _, _ = count_rules(_of(each, bad), each.table)[0]
             warnings.append(
                 f"{each.table}: {part.faults:,} of {part.n:,} rows {part.where} are quarantined, most of them by the "
                 f"rule {named(rule, column)}; a part with fewer than validate.part_rows = {least:,} rows doesn't stop "
@@ -138,10 +144,10 @@ def lost_requests(accounts: Sequence[Account]) -> list[str]:
     ]
 
 
-def _whole(own: Account, limit: float) -> str | None:
+def _whole(own: Account, each: RowOutcomes, limit: float) -> str | None:
     """The error of a table as a whole, if any."""
     if own.rows_in and own.quarantined == own.rows_in:
-        return _complaint(own.table, f"all {own.rows_in:,} rows are quarantined", own.rules)
+        return _complaint(own.table, f"all {own.rows_in:,} rows are quarantined", each.quarantine)
     if TABLES[own.table].required and own.clean == 0:
         return (
             f"{own.table}: no clean row remains: {own.erased:,} of {own.rows_in:,} rows are erased, "
@@ -149,7 +155,7 @@ def _whole(own: Account, limit: float) -> str | None:
         )
     if own.share > limit:
         some = f"{own.quarantined:,} of {own.rows_in:,} rows ({own.share:.1%}) are quarantined"
-        return _complaint(own.table, f"{some}, more than validate.quarantine_share = {limit:.1%}", own.rules)
+        return _complaint(own.table, f"{some}, more than validate.quarantine_share = {limit:.1%}", each.quarantine)
     return None
 
 
@@ -161,7 +167,7 @@ def _parts(each: RowOutcomes, known: Mapping[str, Any] | None, limit: float, lea
     for part, bad in found[:NAMED]:
         some = f"{part.faults:,} of {part.n:,} rows {part.where} ({part.share:.1%}) are quarantined"
         what = f"{some}, more than validate.quarantine_share = {limit:.1%}"
-        faults.append(_complaint(each.table, what, _rules(each, bad)))
+        faults.append(_complaint(each.table, what, _of(each, bad)))
     more = len(found) - NAMED
     return [*faults, f"{each.table}: the same holds for {more:,} more files or days."] if more > 0 else faults
 
@@ -178,31 +184,37 @@ def _each_once(parts: Sequence[Part]) -> list[tuple[Part, Mask]]:
     return found
 
 
-def _rules(each: RowOutcomes, bad: Mask) -> Rules:
-    return count_rules(each.quarantine.filter(pa.array(bad[each.bad])), each.table)
+def _of(each: RowOutcomes, bad: Mask) -> pa.Table:
+    """The quarantined rows of a part."""
+    return each.quarantine.filter(pa.array(bad[each.bad]))
 
 
-def _complaint(table: str, what: str, rules: Rules) -> str:
+def _complaint(table: str, what: str, quarantine: pa.Table) -> str:
+    rules = count_rules(quarantine, table)[:NAMED]
     lines = [f"{table}: {what}:"]
-    for rule, column, n, examples in rules[:NAMED]:
+    for rule, column, n, examples in rules:
         first = examples.slice(0, 1).to_pylist()[0]
         place = f"{first['source_file']} row {first['source_row']}"
-        lines.append(
-            f"  {n:,} × {named(rule, column)}, first in {place}: {first['row']}{_allowed(table, rule, column)}"
-        )
-    lines += [f"  {rule}: {HINTS[rule]}" for rule in dict.fromkeys(rule for rule, *_ in rules[:NAMED]) if rule in HINTS]
+        values = _values(quarantine, column) if rule == UNKNOWN else ""
+        wanted = f" ({values}expected: {_wanted(table, column)})" if rule in BY_ITSELF else ""
+        lines.append(f"  {n:,} × {named(rule, column)}, first in {place}: {first['row']}{wanted}")
+    lines += [f"  {rule}: {HINTS[rule]}" for rule in dict.fromkeys(rule for rule, *_ in rules) if rule in HINTS]
     return "\n".join(lines)
 
 
-def _allowed(table: str, rule: str, column: str) -> str:
-    """What the contract allows, for a rule about a value."""
-    if rule not in ("unknown value", "impossible value"):
-        return ""
+def _values(quarantine: pa.Table, column: str) -> str:
+    """The most frequent unknown values of a column, with their numbers of rows."""
+    rows = quarantine.filter(pc.and_(pc.equal(quarantine["rule"], UNKNOWN), pc.equal(quarantine["column"], column)))
+    found = Counter(json.loads(row)[column] for row in rows["row"].to_pylist()).most_common()
+    shown = ", ".join(f"{value} {n:,}" for value, n in found[:NAMED])
+    return f"{shown}{', …' if len(found) > NAMED else ''}; " if len(found) > 1 else ""
+
+
+def _wanted(table: str, column: str) -> str:
+    """What the contract allows in a column."""
     if (table, column) == ("events", "value"):
-        bounds = "; ".join(f"{event} {low:g} to {high:g}" for event, (low, high) in VALUE_BOUNDS.items())
-    else:
-        bounds = next((c.bounds for c in TABLES[table].columns if c.name == column), "")
-    return f" (allowed: {bounds})" if bounds else ""
+        return "; ".join(f"{event} {low:g} to {high:g}" for event, (low, high) in VALUE_BOUNDS.items())
+    return TABLES[table][column].wanted
 
 
 def named(rule: str, column: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -10,10 +11,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightreel.data.contract.ids import GARBLED_ID
 from nightreel.data.contract.schema import MOMENT
 from nightreel.data.contract.tables import EVENTS_TABLE, Column, Table
 from nightreel.data.ingest import timestamps
-from nightreel.data.ingest.casting import EXACT, Mask, cast_cells, is_text, to_text, wrong_type
+from nightreel.data.ingest.casting import EXACT, Mask, cast_cells, is_text, mask_of, to_text, wrong_type
 from nightreel.data.ingest.raw_tables import Raw
 from nightreel.data.ingest.readings import mapped
 from nightreel.data.privacy import LONGEST, NAMING, NOBODY, USER_ID, Persons, pseudonym, redacted
@@ -23,7 +25,7 @@ from nightreel.errors import UserError
 ELSEWHERE = ("session_id", "device", "region", "slate_id", "variant")
 """Further columns of events in which an id of a user may stand by mistake."""
 JOINED = r"[,;\[\]{}]|\s/\s"
-"""What separates labels in other systems."""
+"""What separates labels in other systems; a slash may, where its parts are labels by themselves as well."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,12 @@ def type_file(
     arrays: dict[str, pa.Array] = {}
     faults: dict[str, Mask] = {}
     raw, emptied = _without_placeholders(raw, table)
-    for name, cells in raw.columns.items():
+    for name in raw.columns:
         column = table[name]
         arrays[name], fault = _cells(raw, column, unit)
         if column.costs_row:
-            faults[name] = fault
-            _refuse_wrong_column(raw, column, cells, fault)
+            faults[name] = fault | _garbled(column, arrays[name])
+            _refuse_wrong_column(raw, column, fault, private=key is not None, persons=persons)
         else:
             arrays[name], notes = _emptied(raw, column, arrays[name], fault)
             emptied += notes
@@ -125,10 +127,10 @@ def _emptied(raw: Raw, column: Column, cells: pa.Array, fault: Mask) -> tuple[pa
     # What stands in a cell of the catalogue is no personal data.
     given = _shown(_cell(raw.columns[column.name], int(at[0])))
     shown = f" ({str(given)[:LONGEST]!r})" if raw.table == "items" else ""
-    wanted = f"; expected {column.bounds}" if column.bounds else ""
     notes = [
         f"{raw.file}: {len(at):,} of {len(cells) - raw.columns[column.name].null_count:,} filled cells of "
-        f"`{column.name}` can't be read and count as empty, the first in row {raw.rows[at[0]]}{shown}{wanted}.",
+        f"`{column.name}` can't be read and count as empty, the first in row {raw.rows[at[0]]}{shown}; "
+        f"expected {column.wanted}.",
         *notes,
     ]
     empty = pa.scalar([] if column.kind == "list" else None, cells.type)
@@ -138,13 +140,16 @@ def _emptied(raw: Raw, column: Column, cells: pa.Array, fault: Mask) -> tuple[pa
 def _joined_labels(raw: Raw, cells: pa.Array, column: Column) -> list[str]:
     """A warning if most lists are one label that looks like several: `Drama, Comedy`."""
     alone = pc.list_flatten(cells.filter(pc.equal(pc.list_value_length(cells), 1)))
-    joined = alone.filter(pc.match_substring_regex(alone, JOINED))
+    known = frozenset(alone.to_pylist())
+    sliced = [label.count("/") > 0 and known.issuperset(label.split("/")) for label in alone.to_pylist()]
+    joined = alone.filter(pc.or_(pc.match_substring_regex(alone, JOINED), pa.array(sliced, pa.bool_())))
     filled = int(pc.sum(pc.greater(pc.list_value_length(cells), 0)).as_py() or 0)
     if column.name == "creators" or len(joined) < max(3, filled / 2):
         return []
     return [
-        f"{raw.file}: {len(joined):,} of {filled:,} cells of `{column.name}` hold commas, semicolons or brackets and "
-        f"no `|`: each counts as one label, such as {joined[0].as_py()[:LONGEST]!r}. Separate labels by `|`."
+        f"{raw.file}: {len(joined):,} of {filled:,} cells of `{column.name}` hold commas, semicolons, slashes or "
+        f"brackets and no `|`: each counts as one label, such as {joined[0].as_py()[:LONGEST]!r}. Separate labels "
+        "by `|`."
     ]
 
 
@@ -164,7 +169,16 @@ def _cells(raw: Raw, column: Column, unit: str) -> tuple[pa.Array, Mask]:
     return pa.array(values, mask=~known).cast(MOMENT), bad
 
 
-def _refuse_wrong_column(raw: Raw, column: Column, cells: pa.Array, bad: Mask) -> None:
+def _garbled(column: Column, cells: pa.Array) -> Mask:
+    """[n] user ids that only a broken encoding gives; once they are pseudonyms, the check of rows can't tell."""
+    if column.name != "user_id":
+        return np.zeros(len(cells), bool)
+    return mask_of(pc.match_substring_regex(cells, GARBLED_ID))
+
+
+def _refuse_wrong_column(raw: Raw, column: Column, bad: Mask, *, private: bool, persons: Persons) -> None:
+    """Raise UserError for a column that can't be read in any row; it shows the first cell, redacted as in a row."""
+    cells = raw.columns[column.name]
     given = len(cells) - cells.null_count
     if given > 1 and int(bad.sum()) >= given:
         if column.kind == "id" and pa.types.is_floating(cells.type):
@@ -174,7 +188,10 @@ def _refuse_wrong_column(raw: Raw, column: Column, cells: pa.Array, bad: Mask) -
             )
         if column.kind in ("id", "text", "list"):
             raise UserError(f"{raw.file}: column `{column.name}` is not UTF-8 in any row. Save the file as UTF-8.")
-        raise wrong_type(raw.file, column, "invalid in every row")
+        at = int(np.flatnonzero(bad & mask_of(cells.is_valid()))[0])
+        seen = {column.name: _shown(_cell(cells, at))}
+        first = redacted(seen, column.name, private=private, table=raw.table, persons=persons)
+        raise wrong_type(raw.file, column, f"invalid in every row, first in row {raw.rows[at]}: {first}")
 
 
 def _pseudonyms(users: pa.Array, key: bytes | None, meant: Mapping[str, str]) -> pa.Array:
@@ -219,7 +236,7 @@ def _rejected(
             "table": raw.table,
             "source_file": raw.file,
             "source_row": int(raw.rows[row]),
-            "rule": _rule(fault),
+            "rule": _rule(fault, column),
             "column": column,
             "user_id": user,
             # Invalid or not UTF-8, it has no value of its own.
@@ -243,13 +260,14 @@ def _shown(cell: object) -> object:
     return cell.decode("utf-8", "replace") if isinstance(cell, bytes) else cell
 
 
-def _rule(cell: object) -> str:
+def _rule(cell: object, column: str) -> str:
     if cell is None:
         return "empty cell"
     if isinstance(cell, float) and abs(cell) > EXACT:
         return "inexact number"
     try:
-        cell.decode() if isinstance(cell, bytes) else str(cell).encode()
+        text = cell.decode() if isinstance(cell, bytes) else str(cell)
+        text.encode()
     except UnicodeError:
         return "encoding"
-    return "wrong type"
+    return "encoding" if column == "user_id" and re.search(GARBLED_ID, text) else "wrong type"

@@ -47,7 +47,8 @@ class Violations:
         for events whose timestamps are µs since 1970, which are shown as dates."""
         at = np.flatnonzero(~self.clean)
         out = []
-        for code, row in zip(self._code[at].tolist(), rows.take(pa.array(at)).to_pylist(), strict=True):
+        aside = _as_written(rows.take(pa.array(at)))
+        for code, row in zip(self._code[at].tolist(), aside.to_pylist(), strict=True):
             rule, column = self._rules[code]
             if clock == "time":
                 row["timestamp"] = readable(row["timestamp"])
@@ -64,6 +65,15 @@ class Violations:
                 }
             )
         return pa.Table.from_pylist(out, schema=SET_ASIDE)
+
+
+def _as_written(rows: pa.Table) -> pa.Table:
+    """The rows with numbers of single precision as decimals: 0.91, not 0.9100000262260437."""
+    for at, field in enumerate(rows.schema):
+        if field.type == pa.float32():
+            cells = rows[field.name].cast(pa.string()).cast(pa.float64())
+            rows = rows.set_column(at, field.name, cells)
+    return rows
 
 
 def readable(micros: int) -> datetime | int:

@@ -60,10 +60,10 @@ def lifted(
         average. Empty for an item that is no candidate.
     """
     found, columns, matrix = engine.candidates(question.past, question.moments, question.exclude, hidden)
+    if not len(found.items):  # such as for who has seen everything: LightGBM divides by the number of rows
+        return [[] for _ in items]
     names, terms = _terms(engine.blend, tuple(engine.members), found, columns, matrix)
     place = {int(item): at for at, item in enumerate(found.items)}
-    if not place:
-        return [[] for _ in items]
     parts, sums = _summed(names, terms - terms.mean(axis=0))
     return [_largest(parts, sums[place[int(item)]]) if int(item) in place else [] for item in items]
 

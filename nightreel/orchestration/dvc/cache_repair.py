@@ -1,7 +1,8 @@
 """Finds objects of DVC's cache that are not what their name says, and removes them, so that their stage runs again.
 
 A power loss, a full disk or a bad copy leaves objects that are cut short. DVC itself keeps an object that is there, and
-hands it to every later night. Each object is hashed once, and again when its size, time or inode has changed.
+hands it to every later night that asks for what an earlier one made. Each object is hashed once, when a stage has run
+or was taken from the cache, and again when its size, time or inode has changed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from configobj import ConfigObj  # DVC's own
 
 from nightreel.settings.yaml_values import FAST
 from nightreel.stage import write_json
@@ -22,13 +24,14 @@ LEDGER = "dvc-objects.json"
 _Known = dict[str, list[int]]
 
 
-def remove_damaged(root: Path, cache: Path, state: Path) -> list[str]:
+def remove_damaged(root: Path, cache: Path, state: Path, stage: str | None = None) -> list[str]:
     """Remove the damaged objects of the outs that dvc.lock names, and what was checked out of them.
 
     Args:
         root: The folder of dvc.lock.
         cache: DVC's cache.
         state: The state directory, whose ledger says which objects were hashed before.
+        stage: The one stage whose outs are looked at; None: all.
 
     Returns:
         The outs with a damaged object, sorted; none if dvc.lock is missing or unreadable.
@@ -36,7 +39,7 @@ def remove_damaged(root: Path, cache: Path, state: Path) -> list[str]:
     kept, known = state / LEDGER, _read(state / LEDGER)
     checked: _Known = {}
     damaged = set[str]()
-    for out, name in _outs(root / "dvc.lock"):
+    for out, name in _outs(root / "dvc.lock", stage):
         for each in _objects(cache, name):
             place = cache / "files" / "md5" / each[:2] / each[2:]
             if not place.exists():
@@ -48,18 +51,35 @@ def remove_damaged(root: Path, cache: Path, state: Path) -> list[str]:
                 checked[each] = _stamp(place)
     for out in damaged:
         _remove(root / out)
-    if checked != known:
-        write_json(kept, checked)
+    # The others' entries are kept where one stage is looked at; where all are, what dvc.lock no longer names goes.
+    now = {**known, **checked} if stage else checked
+    if now != known:
+        write_json(kept, now)
     return sorted(damaged)
 
 
-def _outs(lock: Path) -> Iterator[tuple[str, str]]:
-    """(path, name of its object) of the outs in dvc.lock."""
+def told(out: str) -> str:
+    """What is said of a damaged out."""
+    return f"{out}: its copy in DVC's cache was damaged and is removed; its stage runs again"
+
+
+def cache_folder(root: Path) -> Path:
+    """The DVC cache configured in a checkout."""
+    named = "cache"
+    for name in ("config", "config.local"):
+        path = root / ".dvc" / name
+        if path.exists():
+            named = ConfigObj(str(path), encoding="utf-8", interpolation=False).get("cache", {}).get("dir", named)
+    return (root / ".dvc" / named).resolve()
+
+
+def _outs(lock: Path, only: str | None) -> Iterator[tuple[str, str]]:
+    """(path, name of its object) of the outs in dvc.lock, of all stages or of one."""
     try:
         stages: dict[str, Any] = yaml.load(lock.read_text("utf-8"), FAST)["stages"]
-        for stage in stages.values():
+        for name, stage in stages.items():
             for out in stage.get("outs", []):
-                if "md5" in out:
+                if "md5" in out and only in (None, name):
                     yield str(out["path"]), str(out["md5"])
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError):
         return

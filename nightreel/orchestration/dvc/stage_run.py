@@ -16,7 +16,7 @@ from typing import Literal
 from nightreel.errors import UserError
 from nightreel.monitoring import history
 from nightreel.orchestration.child_process import Child
-from nightreel.orchestration.dvc import recovery
+from nightreel.orchestration.dvc import cache_repair, recovery
 from nightreel.orchestration.dvc.killed import ProcessWatch, explain, signal_of
 from nightreel.stage import TEMPORARY
 
@@ -60,6 +60,11 @@ class StageEnvironment:
         named = self.environment.get(history.VARIABLE)
         return Path(named) if named else None
 
+    def remove_damaged(self, stage: str) -> list[str]:
+        """Remove damaged objects of a stage's outs from DVC's cache; returns these outs."""
+        state = Path(self.environment["NIGHTREEL_STATE"])
+        return cache_repair.remove_damaged(self.root, cache_repair.cache_folder(self.root), state, stage)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -93,6 +98,15 @@ def reproduce(stage: str, place: StageEnvironment, log: Log, *, force: bool = Fa
     Raises:
         StageFailed: With the stage's own message.
     """
+    outcome = _repro(stage, place, log, force=force)
+    # DVC may have kept, or taken, an object that an interrupted night left damaged. Forced, it writes a sound one.
+    damaged = [] if outcome.how == "unchanged" else place.remove_damaged(stage)
+    for out in damaged:
+        log(cache_repair.told(out))
+    return _repro(stage, place, log, force=True) if damaged else outcome
+
+
+def _repro(stage: str, place: StageEnvironment, log: Log, *, force: bool) -> Outcome:
     # Another `dvc` command or an editor's plugin may hold DVC's lock for a moment.
     command = [
         sys.executable,

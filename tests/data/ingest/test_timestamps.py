@@ -28,6 +28,10 @@ SECOND = 1_000_000
         ("2024-01-01 02:00:00 UTC", NEW_YEAR + 7200 * SECOND),
         (" 2024-01-01 ", NEW_YEAR),
         ("1969-12-31T23:59:59Z", -SECOND),
+        ("2024-01-01T01:00:00+01:00[Europe/Berlin]", NEW_YEAR),
+        ("20240101T000007Z", NEW_YEAR + 7 * SECOND),
+        ("20240101T0100+0100", NEW_YEAR),
+        ("20240101T000007.25", NEW_YEAR + 7_250_000),
     ],
 )
 def test_iso_text_is_read_to_the_microsecond(text: str, micros: int) -> None:
@@ -36,7 +40,18 @@ def test_iso_text_is_read_to_the_microsecond(text: str, micros: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2024-13-01", "2024-02-30", "yesterday", "2024-01-01T25:00:00", "01/02/2024", "1e999", "inf"]
+    "text",
+    [
+        "2024-13-01",
+        "2024-02-30",
+        "yesterday",
+        "2024-01-01T25:00:00",
+        "20240101T250000Z",
+        "2024-01-01T01:00:00[Europe/Berlin]",
+        "01/02/2024",
+        "1e999",
+        "inf",
+    ],
 )
 def test_what_is_no_moment_is_bad(text: str) -> None:
     reading = timestamps.read_moments(pa.array([text, "2024-01-01"]))
@@ -87,6 +102,22 @@ def test_a_bare_year_in_a_catalogue_is_its_first_day() -> None:
 def test_the_last_day_of_the_calendar_stands_for_no_end(never: str) -> None:
     micros, bad = timestamps.as_dates(timestamps.read_moments(pa.array([never, None])))
     assert not bad[0] and dt.datetime.fromtimestamp(int(micros[0]) / SECOND, dt.UTC).year == 9999
+
+
+@pytest.mark.parametrize(
+    ("form", "lost"), [("%Y%m%d%H%M%S", 0), ("%Y%m%d%H%M", 7), ("%Y%m%d%H", 367), ("%Y%m%d", 7567)]
+)
+def test_compact_times_are_read_to_what_they_say(form: str, lost: int) -> None:
+    when = dt.datetime(2026, 1, 31, 2, 6, 7, tzinfo=dt.UTC)
+    written = [int((when + dt.timedelta(days=n)).strftime(form)) for n in range(3)]
+    reading = timestamps.read_moments(pa.array(written))
+    assert reading.dated.all()
+    assert reading.micros.tolist() == [(int(when.timestamp()) - lost + 86_400 * n) * SECOND for n in range(3)]
+
+
+def test_seconds_of_any_year_stay_seconds() -> None:
+    seconds = np.arange(1_900_000_000, 2_100_000_000, 999_983)
+    assert not timestamps.read_moments(pa.array(seconds)).dated.any()
 
 
 def test_compact_dates_beside_the_last_day_stay_dates() -> None:

@@ -79,6 +79,14 @@ def test_pseudonyms_are_stable_keyed_and_leave_nothing_readable() -> None:
     assert pseudonym(b"another key", "bob") != pseudonym(KEY, "bob")
 
 
+@pytest.mark.parametrize("key", [KEY, None])
+def test_a_user_id_with_control_characters_is_set_aside_whether_it_becomes_a_pseudonym_or_not(
+    key: bytes | None,
+) -> None:
+    loaded = load([items(), events(user_id=["ann", "bo\x00b", "ann"])], "auto", key)
+    assert rejected(loaded) == [(2, "encoding", "user_id")] and loaded.events.num_rows == 2
+
+
 def test_a_shifted_user_id_is_not_shown_either() -> None:
     text = pa.array([b"fine", b"ok", b"J\xfcrgen 1967"], pa.binary())
     loaded = load([items(), events(user_id=text)], "auto", KEY)
@@ -170,7 +178,7 @@ def test_a_number_in_milliseconds_among_seconds_is_no_date_and_positions_have_no
 
 
 @pytest.mark.parametrize(("column", "cells", "kept", "shown"), [
-    ("duration_s", ["60", "long", "\\N"], [60.0, None, None], "1 of 3 filled cells of `duration_s` .* row 2 ('long'); expected from 0"),
+    ("duration_s", ["60", "long", "\\N"], [60.0, None, None], "1 of 3 filled cells of `duration_s` .* row 2 ('long'); expected numbers from 0"),
     ("duration_s", ["-5", "1", "2"], [None, 1.0, 2.0], "row 1 ('-5')"),
     ("duration_s", ["1 h", "2 h", "3 h"], [None] * 3, "3 of 3 filled cells"),
     ("language", ["English", "eng", "en_US"], ["en", "en", "en-US"], ""),
@@ -232,8 +240,17 @@ def test_event_types_in_capitals_are_read() -> None:
 
 def test_labels_joined_by_other_marks_are_counted() -> None:
     loaded = load([items(genres=["Drama, Crime", "Crime; War", "Drama, War"]), events()], "auto", None)
-    assert "3 of 3 cells of `genres` hold commas, semicolons or brackets and no `|`" in loaded.notes[0]
+    assert "3 of 3 cells of `genres` hold commas, semicolons, slashes or brackets and no `|`" in loaded.notes[0]
     assert load([items(genres=["Drama", "Crime, War", "Drama"]), events()], "auto", None).notes == []
+
+
+def test_a_slash_joins_labels_that_stand_alone_as_well() -> None:
+    genres = ["Drama/Crime", "Crime/Drama", "Drama/Crime", "Drama", "Crime"]
+    many = raw("items", {"item_id": list("abcde"), "title": ["t"] * 5, "genres": genres})
+    (note,) = load([many, events()], "auto", None).notes
+    assert "3 of 5 cells of `genres`" in note and "'Drama/Crime'. Separate labels by `|`" in note
+    own = raw("items", {"item_id": list("abcde"), "title": ["t"] * 5, "genres": ["R&B/Soul"] * 4 + ["Soul"]})
+    assert load([own, events()], "auto", None).notes == []
 
 
 def test_labels_have_one_unicode_form() -> None:

@@ -46,6 +46,30 @@ def test_a_night_heals_what_a_power_loss_cut(toy: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.end_to_end
+@pytest.mark.parametrize("what", ["the words", "their list"])
+def test_what_dvc_takes_from_an_earlier_run_is_looked_at_too(toy: Path, what: str) -> None:
+    home = Project(toy, toy / ".nightreel")
+    cache = toy / ".dvc" / "cache"
+    with worktree(home, {"finetune.trees.num_leaves": 7}) as copy:
+        night(copy)
+        good = (copy.root / "data" / "score" / "words.txt").read_bytes()
+        (lists,) = (path for path in (cache / "files").rglob("*.dir") if of(path, copy.root))
+        listed = lists.read_bytes()
+    with worktree(home, {"finetune.trees.num_leaves": 9}) as copy:
+        night(copy)  # the newest dvc.lock no longer names what the first night made
+    cut(cache, good if what == "the words" else listed)
+    with worktree(home, {"finetune.trees.num_leaves": 7}) as copy:
+        said: list[str] = []
+        place = StageEnvironment(copy.root, copy.environment())
+        found = {name: reproduce(name, place, said.append).how for name in NAMES}
+        assert found == {"fetch": "ran", "learn": "cached", "score": "ran"}
+        assert (copy.root / "data" / "score" / "words.txt").read_bytes() == good
+        assert "data/score: its copy in DVC's cache was damaged" in "\n".join(said)
+    with worktree(home, {"finetune.trees.num_leaves": 7}) as copy:
+        assert night(copy)["score"] == "unchanged"
+
+
+@pytest.mark.end_to_end
 def test_in_the_checkout_too_and_of_a_folders_list(toy: Path) -> None:
     home = Project(toy, toy / ".nightreel")
     night(home)
