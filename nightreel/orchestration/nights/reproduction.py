@@ -15,12 +15,12 @@ import yaml
 from nightreel.bundle.format import digest_of
 from nightreel.errors import UserError
 from nightreel.monitoring import history
-from nightreel.monitoring.night import Night
 from nightreel.orchestration.dvc import pipeline
 from nightreel.orchestration.dvc.stage_run import StageEnvironment, reproduce
+from nightreel.orchestration.nights.branch_log import BRANCH, commit_of
+from nightreel.orchestration.nights.erased_since import erased_since
 from nightreel.orchestration.project import Project
 from nightreel.orchestration.worktree import at_commit, versioned
-from nightreel.reader.reader import Reader
 from nightreel.store.backends.base import Store
 
 GIVEN = ("snapshot", "withdraw")
@@ -74,18 +74,11 @@ def reproduced(home: Project, store: Store, version: str, target: Path, say: Cal
     Raises:
         UserError: There is no commit or no data for it, somebody in it was erased since, or a stage failed.
     """
-    night = _night_of(home, version)
-    gone = len(Reader.open(store.uri, version=version).users.erased)
-    if gone:
-        raise UserError(
-            f"{version[:12]}: can't be made again: {gone:,} of its users were erased since, and their data must not be "
-            "used. The next night makes a version without them."
-        )
-    assert night.commit is not None
-    with at_commit(home, night.commit, target):
+    with at_commit(home, _commit_of(home, version), target):
         lock, stages = _outs(target), pipeline.read(target)
         names = [stage.name for stage in stages if stage.name not in GIVEN]
         _fetch(home, target, [out for stage in stages if stage.name in GIVEN for out in stage.outs])
+        _require_nobody_erased(store, target, version)
         place = StageEnvironment(target, _environment(home, store, target))
         first: tuple[str, str] | None = None
         for stage in names[: names.index(LAST) + 1]:
@@ -100,15 +93,28 @@ def reproduced(home: Project, store: Store, version: str, target: Path, say: Cal
     return Reproduction(version, made_now, *(first or (None, None)))
 
 
-def _night_of(home: Project, version: str) -> Night:
-    """The night that made a version: the earliest that has it and a commit."""
-    made = [night for night in history.nights_of(home.state, version) if night.commit]
-    if not made or not versioned(home.root):
+def _commit_of(home: Project, version: str) -> str:
+    """The commit of the night that made a version."""
+    commit = commit_of(home.root, version) if versioned(home.root) else None
+    if commit is None:
         raise UserError(
-            f"{version[:12]}: no night of this checkout made it, or its commit is not known. It can be made again "
-            "where it was made: in a git checkout with the state directory of that night (see nightreel lineage)."
+            f"{version[:12]}: can't be made again here: no commit of the branch {BRANCH} made it. Clone the repository "
+            "in which it was made, or fetch that branch from it. The version may also be older than the nights that "
+            "`nightreel gc` keeps, or have been made without git."
         )
-    return made[0]
+    return commit
+
+
+def _require_nobody_erased(store: Store, root: Path, version: str) -> None:
+    try:
+        gone = erased_since(store, root)
+    except UserError as error:
+        raise UserError(f"{version[:12]}: can't be made again: {error}") from None
+    if gone:
+        raise UserError(
+            f"{version[:12]}: can't be made again: {gone:,} of the users in its data were erased since, and their data "
+            "must not be used. The next night makes a version without them."
+        )
 
 
 def _outs(root: Path) -> dict[str, dict[str, str]]:
@@ -124,9 +130,11 @@ def _fetch(home: Project, root: Path, outs: list[str]) -> None:
         if done.returncode == 0:
             return
     said = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    missing = ", ".join(out for out in outs if not (root / out).exists()) or "a file of them"
     raise UserError(
-        f"the data of that night are neither in DVC's cache nor in a remote ({said}). They may have been removed by "
-        "`dvc gc`."
+        f"the data of that night are neither in DVC's cache nor in its remote: {missing} can't be had ({said}). "
+        "`nightreel gc` or `dvc gc` may have removed them. `dvc push --all-commits`, run where nights are made, keeps "
+        "them in the remote."
     )
 
 

@@ -1,0 +1,66 @@
+"""Finds the users of a night's data who were erased since: their data must not be used again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from nightreel.errors import UserError
+from nightreel.stage import read_json
+from nightreel.store import channels
+from nightreel.store.backends.base import Store
+from nightreel.store.remote_files import manifest_of
+from nightreel.store.withdrawals_file import read
+
+SNAPSHOT = Path("data") / "snapshot"
+
+
+def erased_users(store: Store, key_fingerprint: str | None) -> frozenset[str]:
+    """Users who are erased or withdrawn in any channel now.
+
+    Args:
+        store: The store.
+        key_fingerprint: Of the pseudonym key of the data that they are looked for in; None: ids are plain.
+
+    Raises:
+        UserError: A channel names erased users under another key, so that they can't be looked for.
+    """
+    found = set[str]()
+    for name, pointer in channels.channels(store).items():
+        held = read(store, pointer.withdrawals)
+        if held is None or not held.users:
+            continue
+        if manifest_of(store, pointer.digest).config["key_fingerprint"] != key_fingerprint:
+            raise UserError(
+                f"channel {name} names {len(held.users):,} erased users under another pseudonym key than this data "
+                "has, so they can't be looked for in it."
+            )
+        found |= held.users
+    return frozenset(found)
+
+
+def erased_since(store: Store, root: Path) -> int:
+    """Count the users of a night's snapshot who were erased after that night.
+
+    Args:
+        store: The store, whose channels say who is erased.
+        root: The folder of the night's `data/snapshot`.
+
+    Raises:
+        UserError: The erased users can't be looked for.
+    """
+    folder = root / SNAPSHOT
+    erased = erased_users(store, read_json(folder / "source.json")["key_fingerprint"])
+    if not erased:
+        return 0
+    then = {*_users([folder / "erasures.parquet"]), *read_json(folder / "forgotten.json")["users"]}
+    return len((erased - then) & _users((folder / "events").glob("*.parquet")))
+
+
+def _users(files: Iterable[Path]) -> frozenset[str]:
+    found = set[str]()
+    for file in files:
+        found.update(pq.read_table(file, columns=["user_id"])["user_id"].drop_null().unique().to_pylist())
+    return frozenset(found)
