@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -14,7 +14,7 @@ from nightreel.store.backends.base import Store
 from nightreel.store.remote_files import manifest_of
 from nightreel.store.withdrawals_file import read
 
-SNAPSHOT = Path("data") / "snapshot"
+SNAPSHOT = "data/snapshot"
 
 
 def erased_users(store: Store, key_fingerprint: str | None) -> frozenset[str]:
@@ -41,22 +41,26 @@ def erased_users(store: Store, key_fingerprint: str | None) -> frozenset[str]:
     return frozenset(found)
 
 
-def erased_since(store: Store, root: Path) -> int:
+def erased_since(store: Store, snapshot: Mapping[str, Path]) -> int:
     """Count the users of a night's snapshot who were erased after that night.
 
     Args:
         store: The store, whose channels say who is erased.
-        root: The folder of the night's `data/snapshot`.
+        snapshot: The files of the night's `data/snapshot`: relative path → file.
 
     Raises:
         UserError: The erased users can't be looked for.
     """
-    folder = root / SNAPSHOT
-    erased = erased_users(store, read_json(folder / "source.json")["key_fingerprint"])
+    erased = erased_users(store, read_json(snapshot["source.json"])["key_fingerprint"])
     if not erased:
         return 0
-    then = {*_users([folder / "erasures.parquet"]), *read_json(folder / "forgotten.json")["users"]}
-    return len((erased - then) & _users((folder / "events").glob("*.parquet")))
+    then = {*_users([snapshot["erasures.parquet"]]), *read_json(snapshot["forgotten.json"])["users"]}
+    return len((erased - then) & _users(file for name, file in snapshot.items() if name.startswith("events/")))
+
+
+def in_folder(folder: Path) -> dict[str, Path]:
+    """The files of a snapshot that was checked out."""
+    return {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
 
 
 def _users(files: Iterable[Path]) -> frozenset[str]:

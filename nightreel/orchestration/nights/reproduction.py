@@ -18,7 +18,7 @@ from nightreel.monitoring import history
 from nightreel.orchestration.dvc import pipeline
 from nightreel.orchestration.dvc.stage_run import StageEnvironment, reproduce
 from nightreel.orchestration.nights.branch_log import BRANCH, commit_of
-from nightreel.orchestration.nights.erased_since import erased_since
+from nightreel.orchestration.nights.erased_since import SNAPSHOT, erased_since, in_folder
 from nightreel.orchestration.project import Project
 from nightreel.orchestration.worktree import at_commit, versioned
 from nightreel.store.backends.base import Store
@@ -107,7 +107,7 @@ def _commit_of(home: Project, version: str) -> str:
 
 def _require_nobody_erased(store: Store, root: Path, version: str) -> None:
     try:
-        gone = erased_since(store, root)
+        gone = erased_since(store, in_folder(root / SNAPSHOT))
     except UserError as error:
         raise UserError(f"{version[:12]}: can't be made again: {error}") from None
     if gone:

@@ -8,17 +8,10 @@ from pathlib import Path
 import pytest
 
 from nightreel.monitoring import history
-from nightreel.monitoring.night import Night
 from nightreel.orchestration.nights import commits
 from nightreel.orchestration.nights.branch_log import BRANCH, commit_of, committed
+from tests.orchestration.nights.written import night
 from tests.support import toy as project
-
-
-def night(number: int, **facts: object) -> Night:
-    return Night.model_validate(
-        {"id": f"n{number}", "began": 1000.0 * number, "ended": 1000.0 * number + 5, "trigger": "schedule", "outcome": "promoted",
-         "reason": "NDCG@10 +3%.", "version": "ab" * 32} | facts
-    )  # fmt: skip
 
 
 @pytest.fixture
