@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -95,7 +96,8 @@ def _made_again(folder: Path, stranger: Path, night: tuple[str, tuple[str, ...]]
     began = time.monotonic()
     words = _nightreel("reproduce", version, "--store", str(folder / "home" / ".nightreel" / "store"), "--json")
     done = subprocess.run(words, cwd=stranger, env=_environment(), capture_output=True, text=True, check=False)
-    found = json.loads(done.stdout) if done.stdout else {"same": False, "made": "", "differs_at": done.stderr[-600:]}
+    failed = {"same": False, "made": "nothing", "differs_at": done.stderr[-600:]}
+    found: dict[str, Any] = json.loads(done.stdout) if done.stdout else failed
     result = "the same" if found["same"] else f"{found['made'][:12]} differs at {found['differs_at']}"
     print(f"{version[:12]}  {night[0]:<17} {result}  {time.monotonic() - began:4.0f} s", flush=True)
     return bool(found["same"])

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -37,24 +38,32 @@ def dvc(home: Project, *words: str, cwd: Path | None = None) -> subprocess.Compl
     )
 
 
-@pytest.fixture
-def home(toy: Path) -> Project:
-    """Three nights of different sources; each left about a version's worth of objects in DVC's cache."""
-    home = Project(toy, toy / ".nightreel")
+@pytest.fixture(scope="module")
+def template(toy_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three nights of different sources, each of which left its own objects in DVC's cache."""
+    root = project.copy(toy_template, tmp_path_factory.mktemp("nights") / "toy")
+    home = Project(root, root / ".nightreel")
     for number in (1, 2, 3):
-        (toy / "source.txt").write_text(f"night {number}\n")
+        (root / "source.txt").write_text(f"night {number}\n")
         done = dvc(home, "repro")
         assert done.returncode == 0, done.stderr
-        commits.keep_with(toy, home.state, night(number, version=f"{number}" * 64), toy)
-    time.sleep(0.05)  # the cache's clock is coarse
-    return home
+        commits.keep_with(root, home.state, night(number, version=f"{number}" * 64), root)
+    return root
+
+
+@pytest.fixture
+def home(template: Path, tmp_path: Path) -> Project:
+    """A copy of them, whose files are older than the clock's resolution."""
+    root = Path(shutil.copytree(template, tmp_path / "toy", symlinks=True))
+    time.sleep(0.05)
+    return Project(root, root / ".nightreel")
 
 
 def lock(home: Project, ref: str) -> frozenset[str]:
     return names_in(git(home.root, "show", f"{ref}:dvc.lock"))
 
 
-def there(home: Project, names: frozenset[str]) -> set[str]:
+def there(home: Project, names: Collection[str]) -> set[str]:
     return {name for name in names if place_of(home.root / ".dvc" / "cache", name).exists()}
 
 
@@ -151,7 +160,7 @@ def test_the_data_of_a_night_with_an_erased_user_go_and_its_commit_stays(home: P
     assert fourth - fifth
     collected = collect_nights(home, store, Keep(9, 0, 0), set())
     assert collected.erased == ["n4"] and collected.dropped == []
-    assert not there(home, frozenset(fourth - fifth)) and there(home, frozenset(fifth)) == fifth
+    assert not there(home, fourth - fifth) and there(home, fifth) == fifth
     assert [each.night for each in committed(root)] == ["n1", "n2", "n3", "n4", "n5"]
 
 
