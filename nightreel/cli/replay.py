@@ -42,6 +42,18 @@ def replay(
         Path | None,
         typer.Option("--script", metavar="FILE", help="Trouble by night, with what is expected of it (YAML)."),
     ] = None,
+    publish: Annotated[
+        str | None,
+        typer.Option(
+            "--publish",
+            metavar="CHANNEL",
+            help="Publish every night into this channel of the store that is served (backfill). Default: into a store "
+            "of the replay's own.",
+        ),
+    ] = None,
+    into_live: Annotated[
+        bool, typer.Option("--into-live", help="With --publish live: replace what users are served.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Replay the nights of a log and score each on what users did next (prequential evaluation).
@@ -49,8 +61,11 @@ def replay(
     Each night sees the log as it was at that time, runs the whole pipeline and publishes into a store of its own. The
     published version then recommends to the users who are active in the following step, as of their first event in it.
     NDCG@10 counts the items they liked in that step and had not seen before. Two baselines, tuned on the step before,
-    are scored in the same way: popularity with a half-life, and EASE times recent popularity. The live channel and the
-    checkout are never written.
+    are scored in the same way: popularity with a half-life, and EASE times recent popularity. The checkout is never
+    written, and the live channel only with --publish live --into-live.
+
+    With --publish, the nights are published into a channel of the store that is served: a backfill. Whoever is erased
+    by now is left out of all of them.
 
     With --script, things go wrong as the file says: a takedown, a corrupt day, a killed stage and more. Each night is
     then compared with what the script expects of it, and what was silent or lost is counted.
@@ -62,7 +77,9 @@ def replay(
     from nightreel.replay.plan import ReplayOptions
 
     try:
-        table = _play(ReplayOptions(source, nights, step, first, state, changes or (), as_json, script))
+        table = _play(
+            ReplayOptions(source, nights, step, first, state, changes or (), as_json, script, publish, into_live)
+        )
     except KeyboardInterrupt:
         typer.secho("stopped: finished nights are kept; the same command continues from there", fg="yellow", err=True)
         raise
