@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nightreel.settings import load
 from nightreel.store import retention
 from nightreel.store.backends.base import Store
 from nightreel.store.retention import CollectionPlan, Keep
@@ -45,6 +46,16 @@ class Collected:
         yield f"{len(self.removed)} versions {verb} {self.store}, {self.plan.size / 1e6:.1f} MB"
         if self.nights is not None:
             yield from self.nights.lines(verb)
+
+
+def retention_of(versions: int | None, days: float | None) -> Keep:
+    """The retention of params.yaml, but for what is given: the newest so many, those younger than so many days."""
+    given = load().publish
+    return Keep(
+        given.keep_versions if versions is None else versions,
+        given.keep_days if days is None else days,
+        given.grace_hours,
+    )
 
 
 def collect(home: Project | None, store: Store, keep: Keep, *, dry_run: bool = False) -> Collected:

@@ -28,15 +28,15 @@ from nightreel.settings import Settings
 from nightreel.stage import read_json, write_json
 from nightreel.store.open import open_store
 
-LIVE = ("NIGHTREEL_STORE", "MLFLOW_TRACKING_URI", "PREFECT_API_URL", notifications.VARIABLE)
-"""Environment variables that would connect a night to the live store and servers, and tell people of it."""
+LIVE = ("NIGHTREEL_STORE", "MLFLOW_TRACKING_URI", notifications.VARIABLE)
+"""Environment variables that would connect a night to the live store and MLflow, and tell people of it."""
 KEY_FILE = "pseudonym.key"
 DESCRIPTION = "replay.json"
 
 
 @dataclass(frozen=True)
 class ReplayOptions:
-    """The command's options."""
+    """What is wanted: the options of the command, or the form's fields."""
 
     source: str
     nights: int
@@ -44,7 +44,6 @@ class ReplayOptions:
     first: str | None
     state: Path | None
     settings: Sequence[str]
-    as_json: bool
     script: Path | None = None
     publish: str | None = None
     into_live: bool = False
@@ -123,7 +122,7 @@ def make(options: ReplayOptions) -> ReplayPlan:
 
 @contextlib.contextmanager
 def away_from_the_live() -> Iterator[None]:
-    """Remove the environment variables of the live store, MLflow and Prefect server for the block."""
+    """Remove the environment variables of the live store, MLflow and notifications for the block."""
     kept = {name: os.environ.pop(name) for name in LIVE if name in os.environ}
     try:
         yield

@@ -31,7 +31,7 @@ from tests.orchestration.nights.written import erase
 from tests.support import datasets
 from tests.support.bundles import lineage, write_bundle
 
-WISHES = ReplayOptions("", 3, "7d", None, None, (), as_json=False)
+WISHES = ReplayOptions("", 3, "7d", None, None, ())
 
 
 @pytest.fixture

@@ -42,17 +42,10 @@ def gc(
     In a checkout, the nights beyond the same retention go, too: their commits on the branch nightreel/nights, and what
     DVC's cache holds of them alone. The nights that made a kept version stay, so that it can be made again.
     """
-    from nightreel.orchestration.garbage import collect
-    from nightreel.settings import load
+    from nightreel.orchestration.garbage import collect, retention_of
     from nightreel.store.open import open_store
-    from nightreel.store.retention import Keep
 
-    given = load().publish
-    keep = Keep(
-        given.keep_versions if versions is None else versions,
-        given.keep_days if days is None else days,
-        given.grace_hours,
-    )
+    keep = retention_of(versions, days)
     with _nights_alone(at) as home:
         collected = collect(home, open_store(at), keep, dry_run=dry_run)
     if as_json:

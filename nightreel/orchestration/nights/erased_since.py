@@ -63,6 +63,28 @@ def in_folder(folder: Path) -> dict[str, Path]:
     return {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
 
 
+def require_nobody_erased(store: Store, root: Path, what: str) -> None:
+    """Refuse to use a night's data if somebody in them was erased since.
+
+    Args:
+        store: The store, whose channels say who is erased.
+        root: The folder of the night.
+        what: What would be made of them, for the message.
+
+    Raises:
+        UserError: Somebody was erased since, or that can't be told.
+    """
+    try:
+        gone = erased_since(store, in_folder(root / SNAPSHOT))
+    except UserError as error:
+        raise UserError(f"{what}: can't be made again: {error}") from None
+    if gone:
+        raise UserError(
+            f"{what}: can't be made again: {gone:,} of the users in its data were erased since, and their data must "
+            "not be used. The next night makes a version without them."
+        )
+
+
 def _users(files: Iterable[Path]) -> frozenset[str]:
     found = set[str]()
     for file in files:

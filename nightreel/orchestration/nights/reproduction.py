@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,8 @@ from nightreel.monitoring import history
 from nightreel.orchestration.dvc import pipeline
 from nightreel.orchestration.dvc.stage_run import StageEnvironment, reproduce
 from nightreel.orchestration.nights.branch_log import BRANCH, commit_of
-from nightreel.orchestration.nights.erased_since import SNAPSHOT, erased_since, in_folder
+from nightreel.orchestration.nights.erased_since import require_nobody_erased
+from nightreel.orchestration.nights.night_data import fetch
 from nightreel.orchestration.project import Project
 from nightreel.orchestration.worktree import at_commit, versioned
 from nightreel.store.backends.base import Store
@@ -77,8 +76,8 @@ def reproduced(home: Project, store: Store, version: str, target: Path, say: Cal
     with at_commit(home, _commit_of(home, version), target):
         lock, stages = _outs(target), pipeline.read(target)
         names = [stage.name for stage in stages if stage.name not in GIVEN]
-        _fetch(home, target, [out for stage in stages if stage.name in GIVEN for out in stage.outs])
-        _require_nobody_erased(store, target, version)
+        fetch(home, target, [out for stage in stages if stage.name in GIVEN for out in stage.outs])
+        require_nobody_erased(store, target, version[:12])
         place = StageEnvironment(target, _environment(home, store, target))
         first: tuple[str, str] | None = None
         for stage in names[: names.index(LAST) + 1]:
@@ -105,48 +104,10 @@ def _commit_of(home: Project, version: str) -> str:
     return commit
 
 
-def _require_nobody_erased(store: Store, root: Path, version: str) -> None:
-    try:
-        gone = erased_since(store, in_folder(root / SNAPSHOT))
-    except UserError as error:
-        raise UserError(f"{version[:12]}: can't be made again: {error}") from None
-    if gone:
-        raise UserError(
-            f"{version[:12]}: can't be made again: {gone:,} of the users in its data were erased since, and their data "
-            "must not be used. The next night makes a version without them."
-        )
-
-
 def _outs(root: Path) -> dict[str, dict[str, str]]:
     """Hash of each out, by stage, from dvc.lock."""
     found = yaml.safe_load((root / "dvc.lock").read_text("utf-8"))["stages"]
     return {name: {out["path"]: out["md5"] for out in stage.get("outs", [])} for name, stage in found.items()}
-
-
-def _fetch(home: Project, root: Path, outs: list[str]) -> None:
-    """Check the given outs out of DVC's cache, or out of its remote if one is configured."""
-    for command in ("checkout", "pull"):
-        done = _dvc(home, root, command, *outs)
-        if done.returncode == 0:
-            return
-    said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-    missing = ", ".join(out for out in outs if not (root / out).exists()) or "a file of them"
-    raise UserError(
-        f"the data of that night are neither in DVC's cache nor in its remote: {missing} can't be had ({said}). "
-        "`nightreel gc` or `dvc gc` may have removed them. `dvc push --all-commits`, run where nights are made, keeps "
-        "them in the remote."
-    )
-
-
-def _dvc(home: Project, root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "dvc", *words],
-        cwd=root,
-        env=home.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def _environment(home: Project, store: Store, root: Path) -> Mapping[str, str]:
