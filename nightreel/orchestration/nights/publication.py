@@ -57,7 +57,7 @@ def _chosen(home: Project, night: str) -> CommittedNight:
     if not fitting:
         wanted = f"night {night}" if night else "a night that made a version"
         raise UserError(
-            f"{wanted}: can't be published: it made no version, or the branch {BRANCH} doesn't have it (any more). Name "
+            f"{wanted}: can't be published: it made no version, or the branch {BRANCH} has lost it. Name "
             "another one of `nightreel nights --json`."
         )
     return fitting[-1]
