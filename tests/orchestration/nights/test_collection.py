@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import shutil
 import subprocess
 import sys
@@ -44,7 +47,7 @@ def template(toy_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     root = project.copy(toy_template, tmp_path_factory.mktemp("nights") / "toy")
     home = Project(root, root / ".nightreel")
     for number in (1, 2, 3):
-        (root / "source.txt").write_text(f"night {number}\n")
+        (root / "source.txt").write_text(f"night {number}\n" * number)
         done = dvc(home, "repro")
         assert done.returncode == 0, done.stderr
         commits.keep_with(root, home.state, night(number, version=f"{number}" * 64), root)
@@ -70,6 +73,15 @@ def there(home: Project, names: Collection[str]) -> set[str]:
 @pytest.fixture
 def store(tmp_path: Path) -> LocalStore:
     return LocalStore(tmp_path / "store")
+
+
+def test_dvc_compares_nights(home: Project) -> None:
+    (diff,) = json.loads(dvc(home, "metrics", "diff", f"{BRANCH}~1", BRANCH, "--json").stdout).values()
+    assert diff["words"]["diff"] == len("night 3\n" * 3) - len("night 2\n" * 2)
+    shown = dvc(home, "exp", "show", "--rev", BRANCH, "-n", "3", "--csv", "--no-pager")
+    rows = [row for row in csv.DictReader(io.StringIO(shown.stdout)) if row["rev"] != "workspace"]
+    words = [float(row["words"]) for row in rows]
+    assert len(rows) == 3 and words[0] > words[1] > words[2] and "finetune.seed" in rows[0]
 
 
 def test_a_kept_version_s_night_stays_whole_and_the_others_are_freed(home: Project, store: LocalStore) -> None:
