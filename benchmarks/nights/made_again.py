@@ -93,13 +93,17 @@ def _night(folder: Path, home: Path, number: int) -> str:
 
 
 def _made_again(folder: Path, stranger: Path, night: tuple[str, tuple[str, ...]], version: str) -> bool:
-    began = time.monotonic()
-    words = _nightreel("reproduce", version, "--store", str(folder / "home" / ".nightreel" / "store"), "--json")
-    done = subprocess.run(words, cwd=stranger, env=_environment(), capture_output=True, text=True, check=False)
-    failed = {"same": False, "made": "nothing", "differs_at": done.stderr[-600:]}
-    found: dict[str, Any] = json.loads(done.stdout) if done.stdout else failed
-    result = "the same" if found["same"] else f"{found['made'][:12]} differs at {found['differs_at']}"
-    print(f"{version[:12]}  {night[0]:<17} {result}  {time.monotonic() - began:4.0f} s", flush=True)
+    """Make a version again, unless that was done before the last kill."""
+    kept, began = folder / f"made-{version[:12]}.json", time.monotonic()
+    if not kept.exists():
+        words = _nightreel("reproduce", version, "--store", str(folder / "home" / ".nightreel" / "store"), "--json")
+        done = subprocess.run(words, cwd=stranger, env=_environment(), capture_output=True, text=True, check=False)
+        failed = {"same": False, "made": "nothing", "differs_at": done.stderr[-600:]}
+        result: dict[str, Any] = json.loads(done.stdout) if done.stdout else failed
+        kept.write_text(json.dumps(result | {"seconds": time.monotonic() - began}))
+    found = json.loads(kept.read_text())
+    said = "the same" if found["same"] else f"{found['made'][:12]} differs at {found['differs_at']}"
+    print(f"{version[:12]}  {night[0]:<17} {said}  {found['seconds']:4.0f} s", flush=True)
     return bool(found["same"])
 
 

@@ -52,9 +52,15 @@ def worktree(project: Project, changes: overrides.Changes, cache: Path | None = 
 
 
 @contextmanager
-def at_commit(project: Project, commit: str, target: Path) -> Iterator[None]:
+def at_commit(project: Project, commit: str, target: Path, store: str | None = None) -> Iterator[None]:
     """Check a commit out to an empty or missing folder, with the checkout's DVC cache; git forgets the folder after the
     block, and its files stay.
+
+    Args:
+        project: The checkout.
+        commit: The commit.
+        target: The folder.
+        store: Address of the store, which is DVC's remote unless the checkout has another; default: the checkout's.
 
     Raises:
         UserError: Git can't check it out there.
@@ -66,7 +72,7 @@ def at_commit(project: Project, commit: str, target: Path) -> Iterator[None]:
             "(git log nightreel/nights), the version can't be made again."
         )
     try:
-        dvc_config.settle_copy(project, target, dvc_config.shared_cache(project), scm=True)
+        dvc_config.settle_copy(project, target, dvc_config.shared_cache(project), scm=True, store=store)
         yield
     finally:
         (target / ".git").unlink(missing_ok=True)

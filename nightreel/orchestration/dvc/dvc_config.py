@@ -32,7 +32,7 @@ def settle(project: Project) -> None:
         config.write()
 
 
-def settle_copy(project: Project, target: Path, cache: Path, *, scm: bool) -> None:
+def settle_copy(project: Project, target: Path, cache: Path, *, scm: bool, store: str | None = None) -> None:
     """Set DVC up in a copy of the checkout: with this cache, and with the checkout's remotes.
 
     Args:
@@ -40,10 +40,11 @@ def settle_copy(project: Project, target: Path, cache: Path, *, scm: bool) -> No
         target: The copy.
         cache: DVC's cache.
         scm: Whether the copy is a git worktree.
+        store: Address of the store that is its remote, unless the checkout has another; default: the checkout's.
     """
     (target / ".dvc").mkdir(exist_ok=True)
     theirs = _read(project.root / ".dvc" / "config.local")
-    _name_remote(theirs, _read(project.root / ".dvc" / "config"), project.state)
+    _name_remote(theirs, _read(project.root / ".dvc" / "config"), project.state, store)
     config = ConfigObj(encoding="utf-8", interpolation=False)  # it quotes commas and #, as DVC reads them
     config["cache"] = {"dir": str(cache)}
     config["core"] = {name: value for name, value in theirs["core"].items() if name == "remote"}
@@ -71,13 +72,13 @@ def shared_cache(project: Project) -> Path:
     return cache if os.access(existing, os.W_OK) else project.state / "dvc-cache"
 
 
-def _name_remote(config: ConfigObj, committed: ConfigObj, state: Path) -> None:
+def _name_remote(config: ConfigObj, committed: ConfigObj, state: Path, store: str | None = None) -> None:
     """Make the store the default remote, unless the user has one, or the store is not known."""
     core = config.setdefault("core", {})
     if core.get("remote", committed.get("core", {}).get("remote", REMOTE)) != REMOTE:
         return
     try:
-        url = f"{store_uri(state=state).rstrip('/')}/{REMOTE_FOLDER}"
+        url = f"{store_uri(store, state).rstrip('/')}/{REMOTE_FOLDER}"
     except UserError:  # its keys are not loaded
         return
     core["remote"] = REMOTE

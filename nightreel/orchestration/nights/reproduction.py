@@ -73,7 +73,7 @@ def reproduced(home: Project, store: Store, version: str, target: Path, say: Cal
     Raises:
         UserError: There is no commit or no data for it, somebody in it was erased since, or a stage failed.
     """
-    with at_commit(home, _commit_of(home, version), target):
+    with at_commit(home, _commit_of(home, version), target, store.uri):
         lock, stages = _outs(target), pipeline.read(target)
         names = [stage.name for stage in stages if stage.name not in GIVEN]
         fetch(home, target, [out for stage in stages if stage.name in GIVEN for out in stage.outs])
