@@ -22,7 +22,7 @@ FOLDER_LIST = ".dir"
 
 
 @dataclass(frozen=True)
-class Freed:
+class SweptObjects:
     """What a sweep removed, or would remove: number of objects, and their bytes."""
 
     objects: int = 0
@@ -54,7 +54,7 @@ def files_of(cache: Path, name: str) -> dict[str, str]:
         return {}
 
 
-def sweep(cache: Path, named: Iterable[str], before: float, *, dry_run: bool = False) -> Freed:
+def sweep(cache: Path, named: Iterable[str], before: float, *, dry_run: bool = False) -> SweptObjects:
     """Remove the objects that are neither named nor younger.
 
     Args:
@@ -75,7 +75,7 @@ def sweep(cache: Path, named: Iterable[str], before: float, *, dry_run: bool = F
             path.unlink()
     if not dry_run:
         _sweep_run_cache(cache, before)
-    return Freed(objects, size)
+    return SweptObjects(objects, size)
 
 
 def _objects(cache: Path) -> Iterator[Path]:

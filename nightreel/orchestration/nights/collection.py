@@ -12,7 +12,7 @@ import yaml
 
 from nightreel.errors import UserError
 from nightreel.orchestration.dvc import dvc_config
-from nightreel.orchestration.dvc.cache_sweep import Freed, files_of, place_of, sweep
+from nightreel.orchestration.dvc.cache_sweep import SweptObjects, files_of, place_of, sweep
 from nightreel.orchestration.nights import retention
 from nightreel.orchestration.nights.branch_log import BRANCH, CommittedNight
 from nightreel.orchestration.nights.erased_since import SNAPSHOT, erased_since
@@ -40,7 +40,7 @@ class CollectedNights:
     kept: dict[str, str] = field(default_factory=dict)
     dropped: list[str] = field(default_factory=list)
     erased: list[str] = field(default_factory=list)
-    freed: Freed = field(default_factory=Freed)
+    freed: SweptObjects = field(default_factory=SweptObjects)
     shared: Path | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def collect_nights(
         retention.drop(home, planned)  # first: a night without its data would look as if it could be made again
     before = time.time() - keep.grace_hours * HOUR_S
     freed = [sweep(place, named, before, dry_run=dry_run) for place in sorted(own)]
-    total = Freed(sum(each.objects for each in freed), sum(each.size for each in freed))
+    total = SweptObjects(sum(each.objects for each in freed), sum(each.size for each in freed))
     return CollectedNights(dict(planned.kept), planned.dropped, erased, total, next(iter(places - own), None))
 
 
