@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -61,6 +62,8 @@ def reproduce(
 
     home, store = project.find(), open_store(at)
     digest = channels.resolve(store, channel, version)
+    # Whoever ends it, the copy with the night's data goes.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="nightreel-reproduce-") as folder:
         target = into or Path(folder) / digest[:12]
         found = reproduced(home, store, digest, target.resolve(), lambda line: typer.echo(line, err=True))

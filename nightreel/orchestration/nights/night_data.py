@@ -26,10 +26,11 @@ def fetch(home: Project, root: Path, outs: Sequence[str]) -> None:
         done = _dvc(home, root, command, *outs)
         if done.returncode == 0:
             return
-    said = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    faults = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
     missing = ", ".join(out for out in outs if not (root / out).exists()) or "a file of them"
     raise UserError(
-        f"the data of that night are neither in DVC's cache nor in its remote: {missing} can't be had ({said}). "
+        f"the data of that night are neither in DVC's cache nor in its remote: {missing} can't be had (DVC says: "
+        f"{faults[-1] if faults else 'nothing'}). "
         "`nightreel gc` or `dvc gc` may have removed them. `dvc push --all-commits`, run where nights are made, keeps "
         "them in the remote."
     )
