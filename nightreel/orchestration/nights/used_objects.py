@@ -9,7 +9,7 @@ from pathlib import Path
 from nightreel.orchestration.dvc.cache_sweep import names_in
 from nightreel.orchestration.nights.branch_log import REF
 from nightreel.orchestration.project import Project
-from nightreel.orchestration.worktree import NOT_COPIED, run_git, versioned
+from nightreel.orchestration.worktree import NOT_COPIED, run_git
 
 NAMING = ("dvc.lock", "*.dvc", "**/dvc.lock", "**/*.dvc")
 """Files that name objects of the cache, as git's patterns."""
@@ -21,12 +21,20 @@ def used_objects(home: Project) -> frozenset[str]:
     name."""
     folders = [home.root, home.state / "runs" / "last", *_worktrees(home)]
     found = {name for folder in folders for file in _files(folder) for name in names_in(_text(file))}
-    return frozenset(found | (_in_commits(home.root) if versioned(home.root) else set()))
+    return frozenset(found | (_in_commits(home.root) if _in_git(home.root) else set()))
+
+
+def _in_git(root: Path) -> bool:
+    """Whether git has the checkout, also as a part of another repository or as a submodule."""
+    try:
+        return run_git(root, "rev-parse", "--is-inside-work-tree").returncode == 0
+    except FileNotFoundError:  # there is no git
+        return False
 
 
 def _worktrees(home: Project) -> list[Path]:
     """Of runs, which are kept for inspection, and those that the user has made."""
-    listed = run_git(home.root, "worktree", "list", "--porcelain").stdout if versioned(home.root) else ""
+    listed = run_git(home.root, "worktree", "list", "--porcelain").stdout if _in_git(home.root) else ""
     of_git = [Path(line.removeprefix("worktree ")) for line in listed.splitlines() if line.startswith("worktree ")]
     runs = home.state / "runs"
     return [*of_git, *(path for path in (runs.iterdir() if runs.exists() else ()) if path.is_dir())]

@@ -133,6 +133,26 @@ def test_what_the_user_s_own_commits_stashes_and_worktrees_name_stays(home: Proj
     assert collected.dropped == ["n1", "n2"] and there(home, first | second) == held
 
 
+def test_as_a_submodule_what_its_commits_name_stays(template: Path, store: LocalStore, tmp_path: Path) -> None:
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    git(outer, "init", "-q")
+    git(outer, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(template), "reco")
+    root = outer / "reco"
+    shutil.copytree(template / ".dvc" / "cache", root / ".dvc" / "cache")
+    home = Project(root, root / ".nightreel")
+    (root / "dvc.lock").write_text((template / "dvc.lock").read_text())
+    git(root, "add", "-f", "dvc.lock")
+    git(root, "commit", "-q", "-m", "A run of mine")
+    (root / "dvc.lock").unlink()
+    git(root, "update-ref", "-d", f"refs/remotes/origin/{BRANCH}")  # what a remote's nights name stays, too
+    named = names_in(git(root, "show", "HEAD:dvc.lock"))
+    before = there(home, named)
+    time.sleep(0.05)
+    collected = collect_nights(home, store, LATEST, set())
+    assert before and there(home, named) == before and collected.freed.objects > 0 and collected.kept == {}
+
+
 def test_young_nights_and_objects_stay_and_those_of_another_state_directory(home: Project, store: LocalStore) -> None:
     young = time.time() - night(2).began + 10
     assert collect_nights(home, store, Keep(0, young / 86_400, 0), set(), dry_run=True).dropped == ["n1"]
