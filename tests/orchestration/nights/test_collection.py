@@ -17,11 +17,13 @@ import yaml
 
 from nightreel.monitoring import history
 from nightreel.orchestration.dvc.cache_sweep import files_of, names_in, place_of
+from nightreel.orchestration.lock import exclusive
 from nightreel.orchestration.nights import commits
 from nightreel.orchestration.nights.branch_log import BRANCH, committed
 from nightreel.orchestration.nights.collection import collect_nights
 from nightreel.orchestration.project import Project
 from nightreel.store.backends.local import LocalStore
+from nightreel.store.fence import run_lock
 from nightreel.store.retention import Keep
 from nightreel.store.withdrawals_file import Withdrawals
 from tests.orchestration.nights.written import erase, night, published, write_snapshot
@@ -105,6 +107,21 @@ def test_a_kept_version_s_night_stays_whole_and_the_others_are_freed(home: Proje
     assert dvc(home, "checkout", cwd=made).returncode == 0
     assert (made / "data" / "fetch" / "words.txt").read_text() == "night 1\nfetch\n"
     assert dvc(home, "status").returncode == 0
+
+
+def test_the_command_collects_the_nights_of_its_checkout(home: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home.root)
+    for options, verb in (["--dry-run"], "would be removed from"), ([], "removed from"):
+        done = project.typed("gc", "--versions", "1", "--days", "0", *options)
+        assert done.returncode == 0, done.stderr
+        assert f"2 of 3 nights {verb} the branch nightreel/nights" in done.stdout
+        assert f"0 objects {verb} DVC's cache" in done.stdout  # young: publish.grace_hours
+    assert [each.night for each in committed(home.root)] == ["n3"]
+    told = json.loads(project.typed("gc", "--json").stdout)
+    assert told["nights"]["kept"] == {"n3": "among the newest 10"} and told["removed"] == []
+    with exclusive(run_lock(home.state), "a run"):
+        refused = project.typed("gc")
+    assert refused.returncode == 1 and "a run is already in progress" in refused.stderr
 
 
 def test_a_dry_run_says_the_same_and_removes_nothing(home: Project, store: LocalStore) -> None:
