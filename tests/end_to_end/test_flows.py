@@ -70,7 +70,7 @@ def test_publish_trains_nothing_and_its_version_can_be_made_again(up: Up, publis
 
 def test_evaluate_judges_and_neither_publishes_nor_is_a_night(up: Up, published: str) -> None:
     before, pointer = nights(up), channels.live(store(up), "live")
-    name, told = ran(up, "evaluate", finetune={"seed": 5}, run={"settings": FEW})
+    name, told = ran(up, "evaluate", evaluate={"margin": 0.05}, run={"settings": FEW})
     assert name == "Completed" and "NDCG@10" in told
     assert nights(up) == before and channels.live(store(up), "live") == pointer
 
