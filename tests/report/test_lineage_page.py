@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 from xml.etree import ElementTree
 
-from nightreel.report.nights.lineage_page import LineageFacts, Step, page, picture
+from nightreel.report.nights.lineage_page import LineageFacts, LineageStep, page, picture
 
-STEPS = [Step("source", "films & <shows>"), Step("stages", "8 of 10 ran"), Step("version", "ab" * 40)]
+STEPS = [
+    LineageStep("source", "films & <shows>"),
+    LineageStep("stages", "8 of 10 ran"),
+    LineageStep("version", "ab" * 40),
+]
 
 
 def test_the_picture_has_a_box_for_each_step_and_an_arrow_between_two() -> None:

@@ -142,7 +142,7 @@ def _open(found: dict[str, Any]) -> None:
     path = state_directory() / "lineage" / f"{found['version'][:12]}.html"
     facts = lineage_page.LineageFacts(
         found["version"],
-        [lineage_page.Step(*step) for step in steps],
+        [lineage_page.LineageStep(*step) for step in steps],
         rows,
         night.get("stages", []),
         found.get("params") or {},

@@ -14,7 +14,7 @@ WIDTH, BOX, GAP, LINE = 352, 46, 22, 40
 
 
 @dataclass(frozen=True)
-class Step:
+class LineageStep:
     """A box of the picture: what it is, and which one."""
 
     what: str
@@ -34,7 +34,7 @@ class LineageFacts:
     """
 
     version: str
-    steps: Sequence[Step]
+    steps: Sequence[LineageStep]
     rows: Mapping[str, str]
     stages: Sequence[Mapping[str, Any]]
     parameters: Mapping[str, Any]
@@ -57,7 +57,7 @@ def _facts(rows: Mapping[str, str]) -> Iterator[Markup]:
         yield tag("div", tag("b", name), tag("div", value), style="overflow-wrap:anywhere;margin:.75rem 0")
 
 
-def picture(steps: Sequence[Step]) -> Markup:
+def picture(steps: Sequence[LineageStep]) -> Markup:
     """Boxes below one another, with an arrow from each to the next."""
     height = len(steps) * (BOX + GAP) - GAP + 2
     parts = [part for number, step in enumerate(steps) for part in _box(step, number, last=number == len(steps) - 1)]
@@ -65,7 +65,7 @@ def picture(steps: Sequence[Step]) -> Markup:
     return tag("svg", *parts, viewBox=f"0 0 {WIDTH} {height}", width=str(WIDTH), role="img", aria_label=said)
 
 
-def _box(step: Step, number: int, *, last: bool) -> Iterator[Markup]:
+def _box(step: LineageStep, number: int, *, last: bool) -> Iterator[Markup]:
     top, middle = number * (BOX + GAP) + 1, WIDTH // 2
     which = step.which if len(step.which) <= LINE else f"{step.which[: LINE - 1]}…"
     frame = {"fill": "none", "stroke": "currentColor", "stroke_opacity": "0.35", "rx": "6"}
