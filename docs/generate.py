@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))  # the site describes this checkout, whatever else
 from nightreel.cli import main as cli  # noqa: E402
 from nightreel.data.contract.tables import TABLES, as_markdown  # noqa: E402
 from nightreel.models import registry  # noqa: E402
-from nightreel.settings import Settings  # noqa: E402
+from nightreel.settings.params_file import Settings  # noqa: E402
 
 MARKER = re.compile(r"^<!-- generated: (?P<name>[a-z-]+) -->$", re.MULTILINE)
 ELSEWHERE = re.compile(r"""<(?:script|img|link|iframe|source)\b[^>]*\b(?:src|href)=["']?(?:https?:)?//[^>]*>""")

@@ -16,11 +16,15 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from nightreel import settings
 from nightreel.models.registry import models
 from nightreel.orchestration import overrides
 from nightreel.orchestration.dvc import pipeline
-from nightreel.settings import Section, yaml_values
+from nightreel.settings import yaml_values
+from nightreel.settings.embed import Embed
+from nightreel.settings.evaluate import Evaluate, Publish
+from nightreel.settings.finetune import Finetune
+from nightreel.settings.section import Section
+from nightreel.settings.validate import Snapshot
 
 HERE = Path(__file__).parent.parent
 Model: Any = Literal[tuple(sorted(models()))]
@@ -64,39 +68,37 @@ class Box(BaseModel):
 class SnapshotForm(Box):
     """Source and pseudonyms. Empty fields keep the values of params.yaml."""
 
-    source: str | None = setting(settings.Snapshot, "source", "Source")
-    pseudonymise: Literal["auto", "on", "off"] | None = setting(
-        settings.Snapshot, "pseudonymise", "Pseudonymise user ids"
-    )
+    source: str | None = setting(Snapshot, "source", "Source")
+    pseudonymise: Literal["auto", "on", "off"] | None = setting(Snapshot, "pseudonymise", "Pseudonymise user ids")
 
 
 class EmbedForm(Box):
     """Encoder of the content vectors. Empty fields keep the values of params.yaml."""
 
-    encoder: str | None = setting(settings.Embed, "encoder", "Encoder")
-    device: Literal["auto", "cpu", "cuda", "mps"] | None = setting(settings.Embed, "device", "Device")
+    encoder: str | None = setting(Embed, "encoder", "Encoder")
+    device: Literal["auto", "cpu", "cuda", "mps"] | None = setting(Embed, "device", "Device")
 
 
 class FinetuneForm(Box):
     """Models and training. Empty fields keep the values of params.yaml."""
 
-    members: list[Model] | None = setting(settings.Finetune, "members", "Models")
-    encoder_steps: int | None = setting(settings.Finetune, "encoder_steps", "Encoder steps")
-    candidates: int | None = setting(settings.Finetune, "candidates", "Candidates")
-    seed: int | None = setting(settings.Finetune, "seed", "Seed")
+    members: list[Model] | None = setting(Finetune, "members", "Models")
+    encoder_steps: int | None = setting(Finetune, "encoder_steps", "Encoder steps")
+    candidates: int | None = setting(Finetune, "candidates", "Candidates")
+    seed: int | None = setting(Finetune, "seed", "Seed")
 
 
 class EvaluateForm(Box):
     """Thresholds of the gate. Empty fields keep the values of params.yaml."""
 
-    margin: float | None = setting(settings.Evaluate, "margin", "Margin")
-    confidence: float | None = setting(settings.Evaluate, "confidence", "Confidence")
+    margin: float | None = setting(Evaluate, "margin", "Margin")
+    confidence: float | None = setting(Evaluate, "confidence", "Confidence")
 
 
 class PublishForm(Box):
     """Publication of the result. Empty fields keep the values of params.yaml."""
 
-    dry_run: bool | None = setting(settings.Publish, "dry_run", "Dry run")
+    dry_run: bool | None = setting(Publish, "dry_run", "Dry run")
 
 
 class Run(Box):

@@ -11,13 +11,15 @@ import yaml
 from prefect import Flow
 from prefect.utilities.callables import parameter_schema
 
+from nightreel.settings.yaml_values import FAST
+
 PREFECT_YAML = Path(__file__).parent.parent / "prefect.yaml"
 
 
 def deployed_flows() -> dict[str, Flow[..., Any]]:
     """The flow of each deployment in prefect.yaml, by the deployment's name."""
     found = {}
-    for each in yaml.safe_load(PREFECT_YAML.read_text("utf-8"))["deployments"]:
+    for each in yaml.load(PREFECT_YAML.read_text("utf-8"), FAST)["deployments"]:
         path, _, name = each["entrypoint"].partition(":")
         found[each["name"]] = getattr(import_module(path.removesuffix(".py").replace("/", ".")), name)
     return found

@@ -13,7 +13,7 @@ from nightreel.content.cache.vector_cache import VectorCache
 from nightreel.content.encoders.registry import open_encoder, resolve_encoder
 from nightreel.content.item_text import count_texts, text_blocks
 from nightreel.content.progress import Progress
-from nightreel.settings import load
+from nightreel.settings.params_file import load
 from nightreel.stage import log_progress, save_run_note, stage_main, staged_output, state_directory, write_json
 
 ITEMS = Path("data/validate/items.parquet")

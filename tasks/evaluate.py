@@ -27,7 +27,7 @@ from nightreel.evaluation.segments.slice_metrics import slice_rows
 from nightreel.evaluation.test_reads import count_read
 from nightreel.models.engine import BLEND
 from nightreel.models.training.selected_params import SelectedParams
-from nightreel.settings import load
+from nightreel.settings.params_file import load
 from nightreel.stage import (
     log_progress,
     read_json,

@@ -25,7 +25,7 @@ from nightreel.models.training.parallel_fit import ParallelFit
 from nightreel.models.training.rating_selection import with_ratings
 from nightreel.models.training.training_examples import Validator, save
 from nightreel.models.training.warm_start import find, keep, started, warm_start_context
-from nightreel.settings import Settings, load
+from nightreel.settings.params_file import Settings, load
 from nightreel.stage import (
     log_progress,
     peak_memory,

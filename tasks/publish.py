@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nightreel.bundle.format import read_manifest
-from nightreel.settings import Settings, load
+from nightreel.settings.params_file import Settings, load
 from nightreel.stage import log_progress, read_json, save_run_note, stage_main, staged_output, write_json
 from nightreel.store.backends.base import Store
 from nightreel.store.fence import of_this_run

@@ -23,7 +23,7 @@ from nightreel.orchestration.nights import commits
 from nightreel.report.catalogue.page import write_understanding
 from nightreel.report.page import write_report
 from nightreel.report.paths import report_path, understanding_path
-from nightreel.settings import Settings, load
+from nightreel.settings.params_file import Settings, load
 from nightreel.stage import log_progress, read_json, stage_main, staged_output, state_directory, write_json
 from nightreel.store import channels
 from nightreel.store.open import open_store

@@ -23,7 +23,8 @@ from nightreel.evaluation.gate.release_candidates import Shipment, shipments
 from nightreel.reader.interests import write_keywords
 from nightreel.reader.precompute import precompute
 from nightreel.reader.reader import Reader
-from nightreel.settings import Refit, load
+from nightreel.settings.evaluate import Refit
+from nightreel.settings.params_file import load
 from nightreel.stage import log_progress, read_json, save_run_note, stage_main, staged_output, write_json
 from nightreel.store.local_cache import fetch
 from nightreel.store.open import open_store

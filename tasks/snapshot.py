@@ -10,7 +10,7 @@ from nightreel.data import environment, hidden_tonight, privacy, recipe
 from nightreel.data.contract.tables import extra_columns, with_named
 from nightreel.data.ingest import media_files
 from nightreel.data.ingest.sources import Source, open_source
-from nightreel.settings import Settings, load
+from nightreel.settings.params_file import Settings, load
 from nightreel.stage import log_progress, read_json, stage_main, staged_output, state_directory, write_json
 from nightreel.store import channels
 from nightreel.store.media_objects import MediaObjects

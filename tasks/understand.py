@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nightreel.content.encoders.registry import resolve_encoder
-from nightreel.settings import load
+from nightreel.settings.params_file import load
 from nightreel.stage import save_run_note, stage_main, staged_output, write_json
 from nightreel.store.media_objects import MediaObjects
 from nightreel.understanding.pipeline import UnderstandPipeline

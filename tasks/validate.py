@@ -27,7 +27,8 @@ from nightreel.data.quality.validation_facts import describe, warnings_of
 from nightreel.data.sittings import meetings_of
 from nightreel.data.split_protocols import ProtocolChoice
 from nightreel.errors import UserError
-from nightreel.settings import Validate, load
+from nightreel.settings.params_file import load
+from nightreel.settings.validate import Validate
 from nightreel.stage import log_progress, read_json, stage_main, staged_output, state_directory, write_json
 
 SNAPSHOT = Path("data/snapshot")
@@ -94,9 +95,8 @@ def _write_outputs(
                 ),
             },
         )
-        write_json(
-            folder / "arrivals.json", remembered(clean.row_outcomes) | {"shown": showable_items.remembered(clean.items)}
-        )
+        arrivals = remembered(clean.row_outcomes) | {"shown": showable_items.remembered(clean.items)}
+        write_json(folder / "arrivals.json", arrivals)
         write_json(folder / "report.json", report.as_json(clean.accounts, warnings, facts))
         (folder / "report.md").write_text(report.as_markdown(clean.accounts, warnings, facts), "utf-8")
     write_json(METRICS, report.metrics(clean.accounts, facts))

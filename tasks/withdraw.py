@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nightreel.settings import Snapshot, load
+from nightreel.settings.params_file import load
+from nightreel.settings.validate import Snapshot
 from nightreel.stage import log_progress, read_json, save_run_note, stage_main, staged_output
 from nightreel.store.backends.base import Store
 from nightreel.store.fence import of_this_run

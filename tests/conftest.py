@@ -36,6 +36,8 @@ gc.disable()
 # Prefect reads its settings once, when it is imported: so they are set before any test module is.
 PREFECT = Path(tempfile.mkdtemp(prefix="nightreel-prefect-"))
 API_PORT = free_port()
+MEMORY_BYTES = 6 * 2**30
+"""Free bytes of a file system in memory from which on the fast suite writes there. It holds less than a tenth."""
 os.environ.update(
     {
         "PREFECT_HOME": str(PREFECT),
@@ -48,6 +50,21 @@ os.environ.update(
 )
 credentials.prepare(PREFECT)
 os.environ.update(credentials.of_client(PREFECT))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The fast suite writes ten thousands of small files, for seconds: into memory, where there is plenty. What is
+    end-to-end has a real disk."""
+    memory = Path("/dev/shm")
+    if (
+        not hasattr(config, "workerinput")
+        and "not end_to_end" in config.option.markexpr
+        and memory.is_dir()
+        and shutil.disk_usage(memory).free > MEMORY_BYTES
+    ):
+        folder = tempfile.mkdtemp(prefix="nightreel-tests-", dir=memory)
+        os.environ["TMPDIR"] = os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.tempdir = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 def pytest_collection_finish() -> None:

@@ -355,7 +355,14 @@ OUTSIDE = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "message"), [case[1:] for case in OUTSIDE], ids=[case[0] for case in OUTSIDE])
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        # A store that does not answer is asked three times, with pauses.
+        pytest.param(fault, message, id=name, marks=[pytest.mark.end_to_end] if fault is unreachable else [])
+        for name, fault, message in OUTSIDE
+    ],
+)
 def test_a_fault_around_the_run_ends_in_one_clear_message(
     fault: Callable[[Path, dict[str, str]], tuple[list[str], dict[str, str]]],
     message: str,

@@ -36,7 +36,7 @@ from nightreel.evaluation.list_checks import Hidden, faults
 from nightreel.evaluation.metrics.ranking import per_user
 from nightreel.evaluation.model_scores import GATE_METRIC, ModelScores
 from nightreel.models.training.selected_params import SelectedParams
-from nightreel.settings import load
+from nightreel.settings.params_file import load
 
 USERS = (100, 300, 1000, 3000, 10_000, 20_000)
 LEAST_STOPPED, MOST_SAME, SAME = 0.99, 0.10, "A/A"

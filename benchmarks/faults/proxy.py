@@ -68,7 +68,7 @@ class Proxy(ThreadingHTTPServer):
         """A client that was killed in the middle is nothing to report."""
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(

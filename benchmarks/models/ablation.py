@@ -36,7 +36,9 @@ from nightreel.models.neural.transformer.config import TransformerConfig
 from nightreel.models.neural.transformer.model import Transformer
 from nightreel.models.registry import spec
 from nightreel.models.training.training_positions import Positions
-from nightreel.settings import Backbone, Finetune, load
+from nightreel.settings.backbone import Backbone
+from nightreel.settings.finetune import Finetune
+from nightreel.settings.params_file import load
 from nightreel.understanding.llm.gguf import folder_of
 
 VARIANTS = ("mask=0.1", "mask=0.3", "row_windows=1", "row_windows=2", "dropout=0")

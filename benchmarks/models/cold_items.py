@@ -45,7 +45,7 @@ from nightreel.data.histories import FloatArray, Histories
 from nightreel.evaluation.metrics.bootstrap import Interval, mean_interval
 from nightreel.evaluation.metrics.ranking import Truth, per_user
 from nightreel.models.neighbors.content_knn import ContentKnn
-from nightreel.settings import Settings, load
+from nightreel.settings.params_file import Settings, load
 from nightreel.stage import state_directory
 from nightreel.understanding.text.item_prose import prose_of
 

@@ -29,7 +29,7 @@ from nightreel.data.histories import Histories
 from nightreel.evaluation.metrics.bootstrap import Interval, mean_interval
 from nightreel.evaluation.metrics.ranking import Truth, per_user
 from nightreel.models.neighbors.content_knn import ContentKnn
-from nightreel.settings import Settings, load
+from nightreel.settings.params_file import Settings, load
 from nightreel.understanding.media.audio_features import listen
 from nightreel.understanding.media.image_features import Pictures
 

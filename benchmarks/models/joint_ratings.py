@@ -32,7 +32,8 @@ from nightreel.models.neural.transformer.config import TransformerConfig
 from nightreel.models.neural.transformer.loss import BIAS
 from nightreel.models.neural.transformer.model import Transformer
 from nightreel.models.training.rating_selection import choose
-from nightreel.settings import Finetune, load
+from nightreel.settings.finetune import Finetune
+from nightreel.settings.params_file import load
 
 
 def ratings(data: Dataset, fold: str) -> tuple[Rated, Rated]:

@@ -37,7 +37,8 @@ from nightreel.models.training.one_standard_error import difference
 from nightreel.models.training.ranker_selection import fit_rankers
 from nightreel.models.training.training_examples import Examples, Validator, answers, retrieved, validated
 from nightreel.models.training.training_positions import Positions
-from nightreel.settings import Finetune, load
+from nightreel.settings.finetune import Finetune
+from nightreel.settings.params_file import load
 
 ARMS = ("without", "columns", "and examples")
 

@@ -38,7 +38,7 @@ from nightreel.models.training.fit import fit_engine
 from nightreel.models.training.lambdamart import fit_lambdamart
 from nightreel.models.training.selected_params import SelectedParams
 from nightreel.models.training.training_examples import examples
-from nightreel.settings import Settings, load
+from nightreel.settings.params_file import Settings, load
 from nightreel.stage import read_json
 
 SETS = {"none": (), "item": ("item",), "item, taste": ("item", "taste"), "predicted": ("predicted",)}

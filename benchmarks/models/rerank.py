@@ -31,7 +31,7 @@ from nightreel.evaluation.metrics.ranking import Truth, per_user
 from nightreel.evaluation.test_reads import count_read
 from nightreel.evaluation.test_set import ask, build_test_set
 from nightreel.reader.reader import Reader
-from nightreel.settings import load
+from nightreel.settings.params_file import load
 from nightreel.stage import read_json, state_directory
 from nightreel.understanding.llm.client import LanguageModel, open_model
 from nightreel.understanding.llm.rerank import TOKENS, Reranked, rerank

@@ -40,7 +40,7 @@ from nightreel.models.training.lambdamart import fit_lambdamart
 from nightreel.models.training.selected_params import SelectedParams
 from nightreel.models.training.training_examples import BLOCK, examples
 from nightreel.models.training.training_positions import Positions
-from nightreel.settings import Settings, load
+from nightreel.settings.params_file import Settings, load
 from nightreel.stage import read_json
 from tasks.finetune import UNDERSTOOD
 

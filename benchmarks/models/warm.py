@@ -53,7 +53,7 @@ from nightreel.models.training.model_selection import initial_params
 from nightreel.models.training.selected_params import SelectedParams
 from nightreel.models.training.training_examples import Validator, examples
 from nightreel.models.training.warm_start import find, keep, warm_start_context
-from nightreel.settings import Settings, load
+from nightreel.settings.params_file import Settings, load
 from nightreel.stage import state_directory
 from tasks.finetune import content_inputs
 

@@ -38,7 +38,8 @@ from nightreel.content.encoders.model_source import locate
 from nightreel.content.encoders.transformer import Encoder
 from nightreel.content.item_text import read_texts
 from nightreel.data.environment import pays_bf16
-from nightreel.settings import Embed, load
+from nightreel.settings.embed import Embed
+from nightreel.settings.params_file import load
 from nightreel.stage import state_directory
 
 PEER = "sentence-transformers==6.2.0"

@@ -18,7 +18,7 @@ from nightreel.models.catalogue import catalogue_of
 from nightreel.models.content_vectors import write as write_vectors
 from nightreel.models.training.fit import fit_engine
 from nightreel.models.training.selected_params import SelectedParams
-from nightreel.settings import load
+from nightreel.settings.params_file import load
 
 DAY, START = 86_400.0, 1.7e9
 CLOSED = {"regularization": 200.0, "decay": 10.0, "top_weights": 64.0, "max_items": 2000.0}

@@ -26,7 +26,7 @@ from nightreel.data.histories import Histories
 from nightreel.orchestration.renewal import renew
 from nightreel.reader.precompute import precompute
 from nightreel.reader.reader import Reader
-from nightreel.settings import load
+from nightreel.settings.params_file import load
 from nightreel.store.backends.local import LocalStore
 from nightreel.store.publisher import publish
 

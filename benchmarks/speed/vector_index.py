@@ -30,7 +30,7 @@ from benchmarks.speed.made_up_bundle import unit_vectors
 from benchmarks.speed.reading import ONE_CORE
 from nightreel.data.histories import IntArray
 from nightreel.models import ann_index
-from nightreel.settings import load
+from nightreel.settings.params_file import load
 
 Vectors = npt.NDArray[np.float32]
 Search = Callable[[Vectors, int], IntArray]

@@ -23,7 +23,8 @@ from rich.table import Table
 from nightreel.content.encoders.base import Vectors
 from nightreel.content.encoders.model_source import PACKAGED
 from nightreel.content.encoders.registry import open_encoder
-from nightreel.settings import Embed, load
+from nightreel.settings.embed import Embed
+from nightreel.settings.params_file import load
 
 ROOT = Path(__file__).parents[2]
 Films = list[dict[str, str]]

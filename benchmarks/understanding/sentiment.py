@@ -36,7 +36,7 @@ from sklearn.linear_model import LogisticRegression
 
 from nightreel.content.encoders.base import TextEncoder, Vectors
 from nightreel.content.encoders.registry import open_encoder
-from nightreel.settings import load
+from nightreel.settings.params_file import load
 from nightreel.understanding.tags.one_vs_rest import Array, Flags
 from nightreel.understanding.tags.tag_metrics import calibration_error
 from nightreel.understanding.text.sentiment_model import LEARNED, SCORES, TONES, Lexicon, Tone

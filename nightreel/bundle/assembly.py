@@ -24,7 +24,7 @@ from nightreel.models.engine import Engine
 from nightreel.models.factorization.rating_model import FOLDER, Rated, RatingConfig, RatingModel
 from nightreel.models.training.fit import Ready, fit_engine
 from nightreel.models.training.selected_params import SelectedParams
-from nightreel.settings import Settings
+from nightreel.settings.params_file import Settings
 from nightreel.stage import read_json
 
 LEARNED = ("train", "valid")  # parts that the rehearsal is trained on; it is evaluated on the test part

@@ -129,7 +129,7 @@ def _look(home: Project, most: int) -> PipelineStatus:
     from nightreel.monitoring.status import status as take
     from nightreel.orchestration.live_version import channel_of
     from nightreel.orchestration.prefect import run_server
-    from nightreel.settings import load
+    from nightreel.settings.params_file import load
 
     os.environ.update(variables())
     known = os.environ.get("PREFECT_API_URL")

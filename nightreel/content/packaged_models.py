@@ -12,7 +12,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from nightreel.settings import SettingsError
+from nightreel.settings.section import SettingsError
 from nightreel.stage import file_sha256
 
 READ = {".bin", ".gguf", ".json", ".model", ".npz", ".onnx", ".pth", ".safetensors", ".txt", ".xz"}

@@ -10,7 +10,7 @@ import numpy as np
 from nightreel.data import splits
 from nightreel.data.splits import Events, Fold
 from nightreel.errors import UserError
-from nightreel.settings import Validate
+from nightreel.settings.validate import Validate
 
 LAST, GLOBAL = "leave_last_out", "global_time"
 NO_CLOCK = "timestamps are positions per user, not times, so a global time split is not possible"

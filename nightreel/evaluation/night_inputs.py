@@ -18,7 +18,7 @@ from nightreel.evaluation.champion import Champion, Unreadable, pinned_champion
 from nightreel.evaluation.list_checks import Hidden
 from nightreel.evaluation.test_set import TestSet, build_test_set
 from nightreel.reader.reader import Reader
-from nightreel.settings import Settings
+from nightreel.settings.params_file import Settings
 from nightreel.stage import read_json
 from nightreel.store.backends.base import Store
 

@@ -17,7 +17,8 @@ from nightreel.models.training.fold_task import Cuts, Task, leave_last_out_task,
 from nightreel.models.training.model_selection import initial_params, try_member
 from nightreel.models.training.one_standard_error import PositionScores, clearly_better
 from nightreel.models.training.training_examples import Validator
-from nightreel.settings import Finetune, Settings
+from nightreel.settings.finetune import Finetune
+from nightreel.settings.params_file import Settings
 from nightreel.stage import progress_of, read_json
 
 LEAVE_LAST_OUT = "leave_last_out"

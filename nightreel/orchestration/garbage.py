@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nightreel.settings import load
+from nightreel.settings.params_file import load
 from nightreel.store import retention
 from nightreel.store.backends.base import Store
 from nightreel.store.retention import CollectionPlan, Keep

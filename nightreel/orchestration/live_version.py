@@ -8,12 +8,13 @@ from typing import Any
 import yaml
 
 from nightreel.orchestration.project import Project
+from nightreel.settings.yaml_values import FAST
 
 
 def channel_of(project: Project) -> str:
     """The channel that a run in this place publishes to."""
     try:
-        return str(yaml.safe_load((project.root / "params.yaml").read_text("utf-8"))["snapshot"]["channel"])
+        return str(yaml.load((project.root / "params.yaml").read_text("utf-8"), FAST)["snapshot"]["channel"])
     except (OSError, yaml.YAMLError, KeyError, TypeError):
         return "live"
 

@@ -66,7 +66,7 @@ def _take(descriptor: int, path: Path, what: str, patience: float, waiting: Call
             if waiting is not None and not told:
                 waiting(f"{message} Waiting for it.")
                 told = True
-            time.sleep(0.5)
+            time.sleep(0.1)
 
 
 def _sign(descriptor: int, path: Path) -> None:

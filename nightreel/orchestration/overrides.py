@@ -8,11 +8,11 @@ from typing import Any, get_args, get_origin
 
 import yaml
 
-from nightreel import settings
 from nightreel.errors import UserError
 from nightreel.models.registry import models, require_known
-from nightreel.settings import yaml_values
+from nightreel.settings import params_file, yaml_values
 from nightreel.settings.renamed import new_path
+from nightreel.settings.section import Section
 
 Changes = Mapping[str, Any]  # dotted name → value
 FOLDERS = ("snapshot.source", "snapshot.media")
@@ -48,8 +48,8 @@ def changed(path: Path, changes: Changes) -> dict[str, Any]:
     Raises:
         UserError: A field is unknown, or its value is not valid.
     """
-    values = settings.read_values(path)
-    settings.parse(values, str(path))
+    values = params_file.read_values(path)
+    params_file.parse(values, str(path))
     for name, value in changes.items():
         *parents, field = name.split(".")
         place: Any = values
@@ -58,7 +58,7 @@ def changed(path: Path, changes: Changes) -> dict[str, Any]:
         new = isinstance(place, dict) and field not in place
         old = _below(place, field, name, len(parents))
         place[field] = value if new else _chosen(name, old, value)
-    parsed = settings.parse(values, "changed settings").finetune
+    parsed = params_file.parse(values, "changed settings").finetune
     require_known(parsed.members, "finetune.members")
     require_known(parsed.with_many, "finetune.with_many")
     return values
@@ -78,9 +78,9 @@ def _below(place: Any, part: str, name: str, depth: int) -> Any:
 
 def _takes_any(path: list[str]) -> bool:
     """Whether a setting is a mapping with names of the user's choice."""
-    kind: Any = settings.Settings
+    kind: Any = params_file.Settings
     for part in path:
-        if isinstance(kind, type) and issubclass(kind, settings.Section):
+        if isinstance(kind, type) and issubclass(kind, Section):
             fields = {info.alias or name: info.annotation for name, info in kind.model_fields.items()}
             kind = fields.get(part)
         elif get_origin(kind) in (dict, Mapping):

@@ -12,6 +12,8 @@ from nightreel.store.fence import held, read
 
 MARK = "NIGHTREEL_UP"  # set by `nightreel up` for its children: identifies the holder of the lock
 LOCK = Path("locks") / "up.lock"
+EVERY_S = 1.0
+"""Seconds between two looks at the lock."""
 
 
 def mark(state: Path) -> dict[str, str]:
@@ -29,5 +31,5 @@ def leave_with(state: Path) -> None:
 
 def _watch(lock: Path, mine: str) -> None:
     while held(lock) and (holder := read(lock)) is not None and holder.text == mine:
-        time.sleep(1.0)
+        time.sleep(EVERY_S)
     os.killpg(os.getpgrp(), signal.SIGKILL)

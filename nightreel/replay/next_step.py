@@ -26,7 +26,7 @@ from nightreel.data.quality.type_tables import Loaded
 from nightreel.data.sittings import meetings_of
 from nightreel.evaluation.metrics.ranking import Truth, per_user
 from nightreel.reader.reader import Reader
-from nightreel.settings import Validate
+from nightreel.settings.validate import Validate
 
 Mask = npt.NDArray[np.bool_]
 CUTOFF = 10

@@ -15,7 +15,7 @@ from typing import Any
 from nightreel.monitoring import expected, history, notifications
 from nightreel.monitoring.night import Night
 from nightreel.monitoring.status import PipelineStatus, status
-from nightreel.settings import Settings
+from nightreel.settings.params_file import Settings
 
 Facts = dict[str, Any]
 LOOK_AFTER_S = 15 * 60.0

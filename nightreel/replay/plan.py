@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nightreel import settings
 from nightreel.data import privacy
 from nightreel.data.ingest.sources import Source, open_source
 from nightreel.errors import UserError
@@ -24,7 +23,8 @@ from nightreel.replay.backfill import Target
 from nightreel.replay.source_log import SourceLog
 from nightreel.replay.troubles import script as scripts
 from nightreel.replay.troubles.script import Scope, Script
-from nightreel.settings import Settings
+from nightreel.settings import params_file
+from nightreel.settings.params_file import Settings
 from nightreel.stage import read_json, write_json
 from nightreel.store.open import open_store
 
@@ -97,7 +97,7 @@ def make(options: ReplayOptions) -> ReplayPlan:
     given |= {"snapshot.channel": target.channel} if target else {}
     named = str(overrides.absolute({"snapshot.source": options.source})["snapshot.source"])
     values = overrides.changed(home.root / "params.yaml", given)
-    parsed = settings.parse(values, "changed settings")
+    parsed = params_file.parse(values, "changed settings")
     script = scripts.read(options.script) if options.script else None
     source = open_source(named, home.state / "downloads", open_store)
     description = _description(source, step_s, values, script, target)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nightreel.errors import UserError
-from nightreel.settings import Settings
+from nightreel.settings.params_file import Settings
 from nightreel.stage import log_progress, read_json, staged_output, write_json
 from nightreel.store import channels
 from nightreel.store.backends.base import Missing, Store, StoreError

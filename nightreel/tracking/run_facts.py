@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from nightreel.bundle.format import MANIFEST, digest_of
-from nightreel.settings import Settings
+from nightreel.settings.params_file import Settings
 from nightreel.stage import read_json
 from nightreel.tracking.dvc_lock import Lock, Points, curves, flat, numbers
 from nightreel.tracking.facts import Facts, StageFacts, Version

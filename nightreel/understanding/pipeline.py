@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nightreel.content.encoders.model_source import ENGLISH, UNIVERSAL
 from nightreel.data.contract.schema import ITEMS_SCHEMA, iter_strict
-from nightreel.settings import Settings
+from nightreel.settings.params_file import Settings
 from nightreel.stage import log_progress, read_json, state_directory
 from nightreel.understanding.schema import Understood
 from nightreel.understanding.text.comment_sentiment import Comments

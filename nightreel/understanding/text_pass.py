@@ -14,7 +14,7 @@ import numpy as np
 from nightreel.content.cache.vector_cache import VectorCache
 from nightreel.content.encoders.registry import open_encoder
 from nightreel.content.progress import Progress
-from nightreel.settings import Settings
+from nightreel.settings.params_file import Settings
 from nightreel.stage import log_progress, state_directory
 from nightreel.understanding.field_cache import FieldCache
 from nightreel.understanding.schema import Understood

@@ -13,7 +13,7 @@ from benchmarks.evaluation.planted_regressions import ITEMS, PLANTS, Night, brok
 from nightreel.evaluation.gate.gate import Gate
 from nightreel.evaluation.list_checks import Hidden, faults
 from nightreel.evaluation.metrics.ranking import per_user
-from nightreel.settings import load
+from nightreel.settings.params_file import load
 
 N = 20_000
 EXPECTED = {

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from nightreel.settings.yaml_values import FAST
 from tests.support import toy as project
 
 
@@ -60,6 +61,7 @@ def test_no_command_leaves_a_state_that_everybody_may_write(toy: Path, command: 
     assert not modes[0] & 0o002 and not modes[1] & 0o077
 
 
+@pytest.mark.end_to_end
 def test_why_names_the_changed_dep_and_what_comes_after(toy: Path) -> None:
     project.call(toy, "python", "-m", "dvc", "repro")
     found = json.loads(project.typed("why", "--json").stdout)
@@ -68,7 +70,7 @@ def test_why_names_the_changed_dep_and_what_comes_after(toy: Path) -> None:
     ]
     (toy / "toy" / "learn.py").write_text((toy / "toy" / "learn.py").read_text() + "\n")
     params = toy / "params.yaml"
-    seed = yaml.safe_load(params.read_text())["finetune"]["seed"]
+    seed = yaml.load(params.read_text(), FAST)["finetune"]["seed"]
     params.write_text(params.read_text().replace(f"seed: {seed}", "seed: 7"))
     found = json.loads(project.typed("why", "--json").stdout)
     assert found["learn"] == ["dep toy/learn.py: modified", f"setting finetune.seed: {seed} → 7"]

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from nightreel.content.encoders.transformer import Encoder
-from nightreel.settings import Embed, load
+from nightreel.settings.embed import Embed
+from nightreel.settings.params_file import load
 
 ROOT = Path(__file__).parents[2]
 TEXTS = [

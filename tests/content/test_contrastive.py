@@ -16,7 +16,7 @@ from nightreel.content.training.contrastive import (
 )
 from nightreel.content.training.lora import fitted as fitted_weights
 from nightreel.errors import UserError
-from nightreel.settings import Embed
+from nightreel.settings.embed import Embed
 
 pytestmark = pytest.mark.end_to_end
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from nightreel.content.encoders.device import choose_device, choose_dtype
-from nightreel.settings import Embed, SettingsError
+from nightreel.settings.embed import Embed
+from nightreel.settings.section import SettingsError
 
 INTEL, AMD = "vendor_id : GenuineIntel", "vendor_id : AuthenticAMD"
 

@@ -10,7 +10,8 @@ import pytest
 from nightreel.content.encoders.model_source import locate
 from nightreel.content.encoders.transformer import Encoder
 from nightreel.content.encoders.transformer_files import EncoderNetwork, read_pooling
-from nightreel.settings import Embed, SettingsError
+from nightreel.settings.embed import Embed
+from nightreel.settings.section import SettingsError
 
 
 def named(settings: Embed, encoder: str, revision: str = "") -> Embed:

@@ -17,8 +17,8 @@ from nightreel.content.training.fit_vectors import ContentVectors, FitInputs, fu
 from nightreel.content.training.multimodal_fusion import TEXT, Fused, Scale, dropped, learn_fusion
 from nightreel.data.histories import Histories
 from nightreel.errors import UserError
-from nightreel.settings import Settings
 from nightreel.settings.fusion import Fusion
+from nightreel.settings.params_file import Settings
 from tests.support.settings import settings
 
 N, TASTES, DIM = 120, 4, 16

@@ -16,7 +16,8 @@ import torch
 from nightreel.content.encoders.device import Placement
 from nightreel.content.encoders.openvino_backend import OpenVino
 from nightreel.content.encoders.transformer import Encoder
-from nightreel.settings import Embed, SettingsError
+from nightreel.settings.embed import Embed
+from nightreel.settings.section import SettingsError
 
 SLOW = pytest.mark.end_to_end  # OpenVINO compiles for seconds
 CPU = Placement(torch.device("cpu"), torch.float32)

@@ -17,7 +17,8 @@ import pytest
 from nightreel.content import packaged_models
 from nightreel.content.encoders import registry
 from nightreel.content.packaged_models import PackagedModel
-from nightreel.settings import Embed, SettingsError
+from nightreel.settings.embed import Embed
+from nightreel.settings.section import SettingsError
 from nightreel.understanding.media import media_fields
 from nightreel.understanding.media.image_features import Pictures
 from nightreel.understanding.media.speech_to_text import Speech

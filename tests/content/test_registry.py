@@ -11,7 +11,7 @@ import pytest
 
 from nightreel.content.encoders.model_source import ENGLISH, UNIVERSAL
 from nightreel.content.encoders.registry import open_encoder, other_scripts, resolve_encoder
-from nightreel.settings import Embed
+from nightreel.settings.embed import Embed
 from tests.support.settings import settings
 
 ENGLISH_TITLES = ["Heat", "Amélie", "Đất rừng phương Nam", "La Haine", "Solaris", "8½", "Ran", "2046"]

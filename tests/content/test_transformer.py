@@ -4,7 +4,7 @@ import torch
 
 from nightreel.content.encoders.transformer import Encoder, Vectors, padded_length
 from nightreel.content.progress import Progress
-from nightreel.settings import Embed
+from nightreel.settings.embed import Embed
 
 WORDS = [f"{letter}{n}" for letter in "abcdefgh" for n in range(5)]
 

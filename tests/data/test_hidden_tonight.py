@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from nightreel.data.contract.schema import MOMENT
-from nightreel.settings import SettingsError, Snapshot
+from nightreel.settings.section import SettingsError
+from nightreel.settings.validate import Snapshot
 from tasks import snapshot
 from tests.support.datasets import REPOSITORY, workspace, write_dataset, write_params
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from nightreel.settings.yaml_values import FAST
 from tests.support import datasets, toy
 
 Checkout = Callable[[str], Path]
@@ -37,7 +38,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, source: datasets.Planted)
             if (toy.HERE / path).is_file():
                 (root / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(toy.HERE / path, root / path)
-        params = yaml.safe_load((root / "params.yaml").read_text("utf-8"))
+        params = yaml.load((root / "params.yaml").read_text("utf-8"), FAST)
         params["snapshot"]["source"] = str(source.folder)
         for section, fields in SMALL.items():
             params[section] |= fields

@@ -13,7 +13,7 @@ import pytest
 
 from nightreel.content.packaged_models import SMOLLM2
 from nightreel.data.contract.schema import COMMENTS_SCHEMA, ITEMS_SCHEMA
-from nightreel.settings import SettingsError
+from nightreel.settings.section import SettingsError
 from nightreel.stage import read_json
 from nightreel.understanding.llm.client import open_model
 from tasks import understand

@@ -19,6 +19,8 @@ LIMIT_S = 60.0
 """Processor seconds for one case: by the clock, a sound one would hang on a machine that is busy with other things."""
 WAITING_S = 1800.0
 """Seconds by the clock after which a case that uses no processor hangs."""
+LOOK_S = 1.0
+"""Seconds between two looks at a batch that says nothing."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def _batch(case: Callable[[int], str | None], batch: range, most_bytes: int | No
     last, found, buffer = batch.start, list[Failure](), b""
     used, until = _used(child), time.monotonic() + WAITING_S
     while True:
-        ready, _, _ = select.select([read], [], [], 1.0)
+        ready, _, _ = select.select([read], [], [], LOOK_S)
         if not ready and _used(child) < used + LIMIT_S and time.monotonic() < until:
             continue
         part = os.read(read, 1 << 16) if ready else b""

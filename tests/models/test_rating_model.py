@@ -7,7 +7,7 @@ import pytest
 
 from nightreel.models.factorization.rating_model import MODELS, Rated, RatingConfig, RatingModel, biases
 from nightreel.models.training.rating_selection import choose
-from nightreel.settings import Ratings
+from nightreel.settings.finetune import Ratings
 
 PLAIN = {"bias": 1.0, "factors": 0.0, "regularization": 1.0, "iterations": 1.0}
 RICH = {"bias": 1.0, "factors": 2.0, "regularization": 1.0, "iterations": 5.0}

@@ -88,7 +88,7 @@ def test_a_free_lock_is_not_held_and_waiting_is_said_once(tmp_path: Path) -> Non
     assert not held(lock)
     with exclusive(lock, "a run"):
         assert held(lock)
-        with pytest.raises(UserError), exclusive(lock, "a run", patience=0.7, waiting=said.append):
+        with pytest.raises(UserError), exclusive(lock, "a run", patience=0.3, waiting=said.append):
             pass
     assert not held(lock) and len(said) == 1 and "Waiting" in said[0]
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nightreel import settings
 from nightreel.errors import UserError
 from nightreel.models.registry import models, spec
 from nightreel.orchestration import overrides
+from nightreel.settings import params_file
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 
@@ -87,7 +87,7 @@ def test_a_field_that_params_yaml_leaves_out_is_set() -> None:
 def test_off_means_off(tmp_path: Path) -> None:
     texts = ["snapshot.pseudonymise=off", "validate.exclude_seen=on", "publish.dry_run=off", "evaluate.margin=1e-2"]
     overrides.write(_copy(tmp_path), overrides.parse(texts))
-    found = settings.load(tmp_path / "params.yaml")
+    found = params_file.load(tmp_path / "params.yaml")
     assert (found.snapshot.pseudonymise, found.validate_.exclude_seen) == ("off", "on")
     assert found.publish.dry_run is False and found.evaluate.margin == 0.01
     plain = yaml.safe_load((tmp_path / "params.yaml").read_text())  # what any other program reads
@@ -97,7 +97,7 @@ def test_off_means_off(tmp_path: Path) -> None:
 def test_off_means_off_in_params_yaml_itself(tmp_path: Path) -> None:
     path = _copy(tmp_path)
     path.write_text(path.read_text().replace("pseudonymise: auto", "pseudonymise: off"))
-    assert settings.load(path).snapshot.pseudonymise == "off"
+    assert params_file.load(path).snapshot.pseudonymise == "off"
 
 
 def _copy(folder: Path) -> Path:
@@ -121,4 +121,4 @@ def test_a_moment_stays_as_it_was_typed(tmp_path: Path) -> None:
     changes = overrides.parse(["snapshot.moment=2026-11-30T03:00:00Z"])
     assert changes == {"snapshot.moment": "2026-11-30T03:00:00Z"}
     overrides.write(tmp_path / "params.yaml", changes)
-    assert settings.load(tmp_path / "params.yaml").snapshot.moment == "2026-11-30T03:00:00Z"
+    assert params_file.load(tmp_path / "params.yaml").snapshot.moment == "2026-11-30T03:00:00Z"

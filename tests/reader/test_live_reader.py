@@ -135,6 +135,7 @@ def test_swaps_under_load_drop_and_mix_nothing(versions: Versions) -> None:
                 asked.append(reader.digest)
                 if reader.recommend("u003", k=5) != expected[reader.digest]:
                     wrong.append(reader.digest)
+                time.sleep(0.001)  # without a pause, two threads leave the refreshing one hardly a turn
 
         threads = [threading.Thread(target=load) for _ in range(2)]
         for thread in threads:

@@ -20,7 +20,7 @@ from nightreel.models.training.ranker_selection import ScoreBoard
 from nightreel.models.training.rating_selection import with_ratings
 from nightreel.models.training.selected_params import SelectedParams
 from nightreel.models.training.training_examples import nothing
-from nightreel.settings import Ratings
+from nightreel.settings.finetune import Ratings
 from tests.support.bundles import reseal, write_bundle
 from tests.support.datasets import prepare, write_dataset
 from tests.support.small_bundle import POPULAR

@@ -159,14 +159,14 @@ def test_the_database_holds_pseudonyms_alone_and_forgets(client: Client, tmp_pat
 
 
 def test_old_events_go_while_the_service_runs_whichever_worker_took_them(usual: Options, tmp_path: Path) -> None:
-    """Two seconds are kept; the second worker is asked for nothing but lists of another user."""
+    """One second is kept; the second worker is asked for nothing but lists of another user."""
     path = tmp_path / "recent" / "recent.sqlite"
 
     def held() -> tuple[int, int]:
         with sqlite3.connect(path) as database:
             return tuple(database.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in ("events", "told"))
 
-    short = replace(usual, retention_days=2 / 86_400)
+    short = replace(usual, retention_days=1 / 86_400)
     with TestClient(build(short), base_url="http://127.0.0.1:8080") as asked:
         assert asked.post("/feedback", json={"events": [event(event_id="e1"), event("i005")]}).json()["kept"] == 2
         assert held() == (2, 1)

@@ -96,7 +96,7 @@ def test_an_answer_that_takes_too_long_is_given_up(client: Client, monkeypatch: 
 
 
 def test_more_than_may_wait_are_turned_away(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    slow(monkeypatch, 0.4)
+    slow(monkeypatch, 0.2)
     asked, codes = client(threads=1, queue=1), []
 
     def one(n: int) -> None:

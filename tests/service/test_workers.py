@@ -59,6 +59,7 @@ def orphan(told: Any) -> None:
     time.sleep(600)
 
 
+@pytest.mark.end_to_end
 def test_a_worker_ends_when_its_parent_was_killed() -> None:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()

@@ -52,7 +52,7 @@ stages:
 STAGE = """
 import json, os, sys, time
 from pathlib import Path
-from nightreel import settings
+from nightreel.settings import params_file
 from nightreel.errors import UserError
 from nightreel.stage import log_progress, stage_main, staged_output
 
@@ -80,7 +80,7 @@ def main():
         if len(marks.read_text()) == 1:
             print("error: the server did not answer. Try again later.", file=sys.stderr, flush=True)
             sys.exit(75)
-    trees = settings.load().finetune.trees if NAME == "learn" else ""
+    trees = params_file.load().finetune.trees if NAME == "learn" else ""
     with staged_output(Path("data") / NAME) as folder:
         (folder / "words.txt").write_text(Path(INPUTS[NAME]).read_text() + f"{NAME}{trees}\\n")
     if NAME == "score":

@@ -11,7 +11,7 @@ from nightreel.data.dataset import load_dataset
 from nightreel.data.histories import Histories
 from nightreel.evaluation.gate.refit_gates import gates
 from nightreel.reader.reader import Reader
-from nightreel.settings import load
+from nightreel.settings.params_file import load
 from tests.support.datasets import events_table, prepare, workspace, write_dataset
 from tests.tasks.test_finetune_and_refit import CHANGES, trained
 

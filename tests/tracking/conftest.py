@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from nightreel.settings.yaml_values import FAST
 from nightreel.tracking import delivery, sender
 from nightreel.tracking.address import tracking_uri
 from tasks import record
@@ -35,7 +36,7 @@ def run(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     for name in ("NIGHTREEL_STORE", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(delivery, "_messages", here)
-    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values = yaml.load((ROOT / "params.yaml").read_text(), FAST)
     values["record"]["experiment"] = "films"
     Path("params.yaml").write_text(yaml.safe_dump(values))
     Path("dvc.yaml").write_text(yaml.safe_dump({"stages": {name: {"cmd": "x"} for name in STAGES}}, sort_keys=False))

@@ -60,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
 def chat_server() -> Iterator[Server]:
     """Running inside the block."""
     server = Server()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield server
     finally:

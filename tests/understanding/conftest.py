@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nightreel.content.encoders.transformer import Encoder
-from nightreel.settings import Settings, load
+from nightreel.settings.params_file import Settings, load
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nightreel import child_environment
-from nightreel.settings import Settings
+from nightreel.settings.params_file import Settings
 from nightreel.settings.understand import Media
 from nightreel.understanding.media import decoding
 from nightreel.understanding.media.decoding import decode, missing

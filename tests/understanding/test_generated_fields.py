@@ -11,7 +11,8 @@ import pytest
 
 from nightreel.content.encoders.transformer import Encoder
 from nightreel.errors import TemporaryError
-from nightreel.settings import Settings, SettingsError
+from nightreel.settings.params_file import Settings
+from nightreel.settings.section import SettingsError
 from nightreel.settings.understand import Writer
 from nightreel.understanding.llm.client import Endpoint, LanguageModel, Local, open_model
 from nightreel.understanding.llm.generated_fields import Writing

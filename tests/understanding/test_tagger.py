@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nightreel.content.encoders.transformer import Encoder
-from nightreel.settings import Settings
+from nightreel.settings.params_file import Settings
 from nightreel.understanding.tags.tag_metrics import average_precision
 from nightreel.understanding.tags.tagger import fit_tagger, labels_of
 from nightreel.understanding.tags.training_set import prepare

@@ -60,7 +60,7 @@ def rerank(
 
 
 def _writer(model: str, endpoint: str, top: int) -> Writer:
-    from nightreel.settings import load
+    from nightreel.settings.params_file import load
     from nightreel.understanding.llm.rerank import TOKENS
 
     writer = load().understand.writer

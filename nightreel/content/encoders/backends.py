@@ -11,7 +11,7 @@ from torch import Tensor
 from nightreel.content.encoders.base import Vectors
 from nightreel.content.encoders.device import Placement
 from nightreel.content.encoders.transformer_files import EncoderNetwork
-from nightreel.settings import Embed
+from nightreel.settings.embed import Embed
 
 
 class EncoderBackend(Protocol):

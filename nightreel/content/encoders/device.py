@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from nightreel.data.environment import pays_bf16
-from nightreel.settings import Embed, SettingsError
+from nightreel.settings.embed import Embed
+from nightreel.settings.section import SettingsError
 
 
 @dataclass(frozen=True)

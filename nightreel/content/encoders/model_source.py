@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nightreel.content.packaged_models import MINILM, UNIVERSAL_MULTILINGUAL
-from nightreel.settings import Embed, SettingsError
+from nightreel.settings.embed import Embed
+from nightreel.settings.section import SettingsError
 from nightreel.stage import file_sha256, log_progress, state_directory
 
 ENGLISH, UNIVERSAL = "all-MiniLM-L6-v2", "universal-sentence-encoder-multilingual"

@@ -20,7 +20,7 @@ from torch import Tensor
 from nightreel.content.encoders.base import Vectors
 from nightreel.content.encoders.device import Placement
 from nightreel.content.encoders.transformer_files import EncoderNetwork
-from nightreel.settings import SettingsError
+from nightreel.settings.section import SettingsError
 
 INSTALL = "pip install 'nightreel[openvino]'"
 LEAST_COSINE = 0.999

@@ -8,7 +8,8 @@ from pathlib import Path
 from nightreel.content.encoders.base import TextEncoder
 from nightreel.content.encoders.model_source import ENGLISH, UNIVERSAL
 from nightreel.content.item_text import titles
-from nightreel.settings import Embed, Settings
+from nightreel.settings.embed import Embed
+from nightreel.settings.params_file import Settings
 from nightreel.stage import log_progress
 
 OTHER_SCRIPTS = 0.2

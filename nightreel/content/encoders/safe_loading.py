@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nightreel.settings import SettingsError
+from nightreel.settings.section import SettingsError
 
 
 @contextmanager

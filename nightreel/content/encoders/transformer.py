@@ -29,7 +29,7 @@ from nightreel.content.encoders.model_source import ModelSource, locate
 from nightreel.content.encoders.transformer_files import EncoderNetwork
 from nightreel.data.environment import cpu_features
 from nightreel.data.histories import IntArray, ItemArray
-from nightreel.settings import Embed
+from nightreel.settings.embed import Embed
 
 
 def padded_length(length: int, parts: int) -> int:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nightreel.content.encoders.safe_loading import loading, read_model
 from nightreel.data.histories import ItemArray
-from nightreel.settings import SettingsError
+from nightreel.settings.section import SettingsError
 from nightreel.stage import read_json
 
 Pooling = Literal["mean", "cls", "max"]

@@ -21,7 +21,7 @@ from nightreel.content.encoders.base import Report, Vectors
 from nightreel.content.encoders.model_source import PACKAGED, UNIVERSAL, ModelSource, locate
 from nightreel.data.environment import cpu_features
 from nightreel.data.histories import IntArray
-from nightreel.settings import Embed
+from nightreel.settings.embed import Embed
 
 DIM = 512
 BLOCK = 256

@@ -29,7 +29,7 @@ from nightreel.content.progress import Progress
 from nightreel.content.training.lora import fitted
 from nightreel.data.histories import IntArray, ItemArray
 from nightreel.errors import UserError
-from nightreel.settings import Embed, Tune
+from nightreel.settings.embed import Embed, Tune
 from nightreel.settings.fusion import Fusion
 
 WARM_SHARE = 0.1

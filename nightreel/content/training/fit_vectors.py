@@ -22,7 +22,7 @@ from nightreel.content.modalities import Vectors, read_media_vectors
 from nightreel.content.training.contrastive import finetune_encoder
 from nightreel.content.training.multimodal_fusion import TEXT, learn_fusion
 from nightreel.data.histories import Histories
-from nightreel.settings import Settings
+from nightreel.settings.params_file import Settings
 from nightreel.stage import log_progress, state_directory
 
 Losses = list[dict[str, Any]]

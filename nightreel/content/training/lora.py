@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from nightreel.errors import UserError
-from nightreel.settings import Tune
+from nightreel.settings.embed import Tune
 
 SPARE = 1.5  # AdaLoRA starts with this multiple of its final rank, as in the paper
 BEGIN, END = 0.1, 0.3  # shares of the steps before the first and after the last reduction of ranks

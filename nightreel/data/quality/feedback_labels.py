@@ -15,7 +15,7 @@ from nightreel.data.ingest.casting import mask_of
 from nightreel.data.quality.violations import Mask
 from nightreel.data.sittings import CONSUMING
 from nightreel.data.splits import Events
-from nightreel.settings import Validate
+from nightreel.settings.validate import Validate
 
 REPEATED = ("music", "podcast")
 """Media types with repeat consumption."""

@@ -12,7 +12,7 @@ from nightreel.data.quality.row_counts import bad_days, lost_requests, odd_clock
 from nightreel.data.rules_together import RulesTogether
 from nightreel.data.split_protocols import ProtocolChoice
 from nightreel.data.splits import Events
-from nightreel.settings import Validate
+from nightreel.settings.validate import Validate
 
 
 def warnings_of(clean: Clean, settings: Validate, exclude_seen: bool, returning: float) -> list[str]:

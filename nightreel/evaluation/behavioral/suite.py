@@ -10,7 +10,7 @@ from nightreel.evaluation.behavioral.hidden_items import hidden_items
 from nightreel.evaluation.test_set import TestSet
 from nightreel.models.engine import BLEND
 from nightreel.reader.reader import Reader
-from nightreel.settings import Evaluate
+from nightreel.settings.evaluate import Evaluate
 
 
 def run_behavioral_tests(

@@ -47,7 +47,7 @@ from nightreel.evaluation.drift.drift_bounds import (
     unmeasured,
 )
 from nightreel.evaluation.drift.histogram import Histogram, effective
-from nightreel.settings import Drift
+from nightreel.settings.drift import Drift
 from nightreel.stage import write_json
 from nightreel.store.backends.base import Missing, Store
 

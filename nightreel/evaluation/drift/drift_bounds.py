@@ -14,7 +14,7 @@ from typing import Literal
 
 from nightreel.evaluation.drift.data_profile import CONTENT
 from nightreel.evaluation.drift.histogram import Histogram, HistogramDistance, apart, ks, psi
-from nightreel.settings import Drift, Limits
+from nightreel.settings.drift import Drift, Limits
 
 SNAPSHOT, ARRIVALS, TRAINING = "last good snapshot", "last good snapshot (new events)", "training (test events)"
 LOST = "fewer rows"

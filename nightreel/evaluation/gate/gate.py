@@ -38,7 +38,7 @@ from nightreel.evaluation.segments.slice_tests import Gap, SliceScore, score_sli
 from nightreel.evaluation.segments.slices import Slice
 from nightreel.evaluation.test_set import POPULARITY
 from nightreel.models.engine import BLEND
-from nightreel.settings import Evaluate
+from nightreel.settings.evaluate import Evaluate
 
 
 @dataclass(frozen=True)

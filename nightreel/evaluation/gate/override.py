@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nightreel.errors import UserError
 from nightreel.evaluation.gate.verdict import Verdict
-from nightreel.settings import Override
+from nightreel.settings.evaluate import Override
 
 NEVER = ("blocked", "broken lists")  # a rollback's block needs `nightreel release`; faulty lists need a fix
 

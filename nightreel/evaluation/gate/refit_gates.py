@@ -20,7 +20,7 @@ from nightreel.evaluation.metrics.coverage import coverage
 from nightreel.evaluation.metrics.overlap import overlap
 from nightreel.evaluation.test_set import Ranker
 from nightreel.reader.reader import Reader
-from nightreel.settings import Refit
+from nightreel.settings.evaluate import Refit
 
 PROBED = 200  # users whose lists the gates compare
 TIMED = 20  # single requests; the latency is the fastest of them

@@ -22,7 +22,7 @@ from nightreel.models.training.ranker_selection import fit_ranker
 from nightreel.models.training.selected_params import SelectedParams
 from nightreel.models.training.training_examples import asked_for, saved
 from nightreel.reader.reader import Reader
-from nightreel.settings import Finetune
+from nightreel.settings.finetune import Finetune
 from nightreel.stage import log_progress, read_json
 
 REFRESHED = "refreshed"

@@ -13,7 +13,7 @@ from nightreel.data.dataset import Dataset
 from nightreel.data.histories import FloatArray, IntArray
 from nightreel.evaluation.logs.impression_responses import Mask, of_kind, read_impressions
 from nightreel.evaluation.logs.sequential_test import arm_difference, sample_ratio_p_value
-from nightreel.settings import Logs
+from nightreel.settings.logs import Logs
 
 DAY = 86_400.0
 Sums = tuple[FloatArray, FloatArray]

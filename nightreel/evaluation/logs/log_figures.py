@@ -9,7 +9,7 @@ from nightreel.evaluation.logs.ab_outcomes import read_experiment
 from nightreel.evaluation.logs.logged_slates import off_policy
 from nightreel.evaluation.logs.off_policy import Resample
 from nightreel.evaluation.test_set import Ranker
-from nightreel.settings import Logs
+from nightreel.settings.logs import Logs
 
 
 def read_logs(data: Dataset, ranker: Ranker | None, model: str, settings: Logs, resample: Resample) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from nightreel.evaluation.logs.impression_responses import read_impressions
 from nightreel.evaluation.logs.off_policy import Impressions, Resample, estimate, why_unreliable
 from nightreel.evaluation.metrics.ranking import Truth
 from nightreel.evaluation.test_set import Ranker, TestSet, ask
-from nightreel.settings import Logs
+from nightreel.settings.logs import Logs
 
 LONGEST = 10  # positions of a list that are compared
 COMPLETE = 0.95  # lowest share of impressions with a propensity, because those without may differ systematically

@@ -20,7 +20,7 @@ from nightreel.evaluation.segments.cold_start import Row
 from nightreel.evaluation.segments.slice_tests import Gap, SliceScore
 from nightreel.evaluation.test_set import POPULARITY
 from nightreel.models.engine import BLEND
-from nightreel.settings import Settings
+from nightreel.settings.params_file import Settings
 from nightreel.stage import write_json
 
 SHOWN = tuple(f"{name}@{GATE_K}" for name in ("ndcg", "recall", "hit_rate", "mrr"))

@@ -15,7 +15,7 @@ from nightreel.evaluation.model_scores import GATE_K, GATE_METRIC, ModelScores, 
 from nightreel.evaluation.segments.slice_tests import Resample, SliceScore, holm
 from nightreel.evaluation.test_set import TestSet
 from nightreel.models.engine import BLEND
-from nightreel.settings import Evaluate
+from nightreel.settings.evaluate import Evaluate
 
 
 @dataclass(frozen=True)

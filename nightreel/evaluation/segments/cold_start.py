@@ -18,7 +18,7 @@ from nightreel.data.histories import FloatArray, Histories, ItemArray
 from nightreel.evaluation.metrics.bootstrap import Interval, mean_interval
 from nightreel.evaluation.metrics.ranking import per_user
 from nightreel.evaluation.test_set import Ranker, TestSet, ask
-from nightreel.settings import Evaluate
+from nightreel.settings.evaluate import Evaluate
 
 EVENTS_KNOWN = (0, 1, 3, 5)
 K = 10

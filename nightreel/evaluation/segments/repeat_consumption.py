@@ -14,7 +14,7 @@ from nightreel.evaluation.metrics.bootstrap import mean_interval
 from nightreel.evaluation.metrics.ranking import per_user
 from nightreel.evaluation.segments.cold_start import K, Row
 from nightreel.evaluation.test_set import POPULARITY, Ranker, TestSet, ask
-from nightreel.settings import Evaluate
+from nightreel.settings.evaluate import Evaluate
 
 
 def repeat_consumption(question: TestSet, ranker: Ranker, model: str, settings: Evaluate, seed: int) -> list[Row]:

@@ -7,7 +7,7 @@ from nightreel.evaluation.segments.cold_start import Row, Vectors, cold_start
 from nightreel.evaluation.segments.cross_domain import cross_domain
 from nightreel.evaluation.segments.repeat_consumption import repeat_consumption
 from nightreel.evaluation.test_set import Ranker, TestSet
-from nightreel.settings import Settings
+from nightreel.settings.params_file import Settings
 from nightreel.stage import log_progress
 
 

@@ -16,7 +16,7 @@ from nightreel.data.histories import FloatArray, IntArray
 from nightreel.evaluation.metrics.bootstrap import Difference, Interval, interval, relative_difference
 from nightreel.evaluation.model_scores import by_user
 from nightreel.evaluation.segments.slices import Slice
-from nightreel.settings import Evaluate
+from nightreel.settings.evaluate import Evaluate
 
 Resample = Callable[[FloatArray], FloatArray]
 """Columns [u, m], one row per distinct user → their sums in every replicate [replicates, m]."""

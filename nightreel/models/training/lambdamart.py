@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nightreel.models.training.training_examples import Examples
-from nightreel.settings import TreeSettings
+from nightreel.settings.finetune import TreeSettings
 
 
 def fit_lambdamart(

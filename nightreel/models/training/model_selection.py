@@ -29,7 +29,7 @@ from nightreel.models.training.ranker_selection import (
 from nightreel.models.training.selected_params import Moment, SelectedParams
 from nightreel.models.training.training_examples import Examples, Validator, asked_for, concatenated
 from nightreel.models.training.training_positions import Positions
-from nightreel.settings import Finetune
+from nightreel.settings.finetune import Finetune
 from nightreel.stage import log_progress
 
 Trial = dict[str, str | float]

@@ -20,7 +20,7 @@ from nightreel.models.training.fold_task import TimeCut
 from nightreel.models.training.lambdamart import fit_lambdamart
 from nightreel.models.training.one_standard_error import NEAR, difference, simplest, surely_better, surely_worse
 from nightreel.models.training.training_examples import Examples, Validator, concatenated, validated
-from nightreel.settings import Finetune
+from nightreel.settings.finetune import Finetune
 from nightreel.stage import log_progress
 
 POPULARITY = "popularity"

@@ -12,7 +12,7 @@ from nightreel.data.histories import FloatArray
 from nightreel.models.factorization.rating_model import Rated, RatingConfig, RatingModel
 from nightreel.models.training.model_selection import Learned, Trial
 from nightreel.models.training.one_standard_error import NEAR, simplest
-from nightreel.settings import Ratings
+from nightreel.settings.finetune import Ratings
 from nightreel.stage import log_progress
 
 LEAST = 100  # ratings in train and in validation; with fewer, an RMSE is too noisy to select by

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from nightreel.settings.yaml_values import FAST
 from nightreel.stage import write_json
 
 LEDGER = "dvc-objects.json"
@@ -55,7 +56,7 @@ def remove_damaged(root: Path, cache: Path, state: Path) -> list[str]:
 def _outs(lock: Path) -> Iterator[tuple[str, str]]:
     """(path, name of its object) of the outs in dvc.lock."""
     try:
-        stages: dict[str, Any] = yaml.safe_load(lock.read_text("utf-8"))["stages"]
+        stages: dict[str, Any] = yaml.load(lock.read_text("utf-8"), FAST)["stages"]
         for stage in stages.values():
             for out in stage.get("outs", []):
                 if "md5" in out:

@@ -20,6 +20,7 @@ import yaml
 from nightreel.errors import UserError
 from nightreel.models import registry
 from nightreel.orchestration import project
+from nightreel.settings.yaml_values import FAST
 
 PACKAGES = ("nightreel", "tasks")
 FOLDER_SHARE = 0.75
@@ -29,7 +30,7 @@ _BLOCK = re.compile(r"(?ms)^  (\w+):\n    cmd: python -m (tasks\.\w+)\n(.*?)(?=^
 def code_deps(root: Path) -> dict[str, list[str]]:
     """Stage → files and folders of the code that it imports, for every stage that DVC may skip."""
     graph = grimp.build_graph(*PACKAGES, cache_dir=None, exclude_type_checking_imports=True)
-    stages = yaml.safe_load((root / "dvc.yaml").read_text("utf-8"))["stages"]
+    stages = yaml.load((root / "dvc.yaml").read_text("utf-8"), FAST)["stages"]
     return {
         name: _folded(root, _imported(root, graph, str(stage["cmd"]).split()[-1]))
         for name, stage in stages.items()

@@ -15,6 +15,8 @@ from typing import Any
 import psutil  # type: ignore[import-untyped,unused-ignore]
 import yaml
 
+from nightreel.settings.yaml_values import FAST
+
 NOTHING = b""  # the saved copy if there was no dvc.lock yet
 
 
@@ -56,7 +58,7 @@ def whole(lock: Path) -> bool:
 
     try:
         if lock.exists():
-            COMPILED_LOCKFILE_SCHEMA(yaml.safe_load(lock.read_text("utf-8")))
+            COMPILED_LOCKFILE_SCHEMA(yaml.load(lock.read_text("utf-8"), FAST))
     except (yaml.YAMLError, UnicodeDecodeError, Invalid, TypeError):
         return False
     return True

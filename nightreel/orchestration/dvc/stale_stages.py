@@ -15,6 +15,7 @@ import yaml
 from nightreel.errors import UserError
 from nightreel.orchestration import project
 from nightreel.orchestration.dvc import pipeline
+from nightreel.settings.yaml_values import FAST
 from nightreel.stage import prepare_state
 
 
@@ -92,8 +93,8 @@ def _changed_settings(root: Path) -> dict[str, list[str]]:
     """Stage → `setting embed.encoder: old → new`, from the parameters stored in dvc.lock."""
     if not (root / "dvc.lock").exists():
         return {}
-    locked = yaml.safe_load((root / "dvc.lock").read_text("utf-8"))["stages"]
-    now = _flat(yaml.safe_load((root / "params.yaml").read_text("utf-8")))
+    locked = yaml.load((root / "dvc.lock").read_text("utf-8"), FAST)["stages"]
+    now = _flat(yaml.load((root / "params.yaml").read_text("utf-8"), FAST))
     changed: dict[str, list[str]] = {}
     for stage, entry in locked.items():
         then = entry.get("params", {}).get("params.yaml", {})

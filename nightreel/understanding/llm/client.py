@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nightreel.errors import TemporaryError
-from nightreel.settings import SettingsError
+from nightreel.settings.section import SettingsError
 from nightreel.settings.understand import Writer
 from nightreel.understanding.llm.constrained_json import fill
 from nightreel.understanding.llm.gguf import PACKAGED, folder_of, packaged

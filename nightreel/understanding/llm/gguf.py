@@ -8,7 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 from nightreel.content.packaged_models import SMOLLM2
-from nightreel.settings import SettingsError
+from nightreel.settings.section import SettingsError
 from nightreel.stage import file_sha256, log_progress, staged_output, state_directory
 
 PACKAGED = {"SmolLM2-135M-Instruct": SMOLLM2}

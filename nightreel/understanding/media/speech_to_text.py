@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nightreel.content.packaged_models import SILERO_VAD, WHISPER_TINY
-from nightreel.settings import SettingsError
+from nightreel.settings.section import SettingsError
 from nightreel.stage import file_sha256
 
 PACKAGED = {"tiny.en": WHISPER_TINY}

@@ -18,7 +18,7 @@ from nightreel.evaluation.gate.override import overridden
 from nightreel.evaluation.gate.verdict import GateRule, Verdict, against_champion, challenge, first, refuse
 from nightreel.evaluation.metrics.bootstrap import Difference, Interval
 from nightreel.evaluation.segments.slice_tests import SliceScore
-from nightreel.settings import Override
+from nightreel.settings.evaluate import Override
 
 DAY = 86_400.0
 BEHIND = "lists ranked by the ranks of 2 models, fused"

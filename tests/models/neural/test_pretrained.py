@@ -17,7 +17,7 @@ from nightreel.models.neural.transformer.config import TransformerConfig
 from nightreel.models.neural.transformer.model import Transformer
 from nightreel.models.training.fit import fit_engine
 from nightreel.models.training.selected_params import SelectedParams
-from nightreel.settings import SettingsError
+from nightreel.settings.section import SettingsError
 from tests.models.neural.test_transformer import HYPER, at, reciprocal_rank
 from tests.models.neural.tiny_checkpoint import backbone, checkpoint
 from tests.support.planted import ITEMS, catalogue, choices, histories

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from nightreel.settings import Backbone
+from nightreel.settings.backbone import Backbone
 
 SHAPE = {"vocab_size": 20, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 WIDE = {"intermediate_size": 48, "num_key_value_heads": 2, "max_position_embeddings": 64}

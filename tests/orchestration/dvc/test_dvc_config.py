@@ -14,6 +14,8 @@ from nightreel.orchestration.project import Project
 from nightreel.orchestration.worktree import worktree
 from tests.support import toy as project
 
+pytestmark = pytest.mark.end_to_end
+
 
 def dvc(home: Project, *words: str) -> str:
     command = [sys.executable, "-m", "dvc", *words]

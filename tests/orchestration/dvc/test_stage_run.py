@@ -94,6 +94,7 @@ def test_a_command_outside_dvc(toy: Path) -> None:
     assert said == ["noted that learn failed"]
 
 
+@pytest.mark.end_to_end
 def test_a_killed_stage_says_so_with_its_memory(toy: Path, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
 

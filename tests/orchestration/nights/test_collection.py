@@ -22,6 +22,7 @@ from nightreel.orchestration.nights import commits
 from nightreel.orchestration.nights.branch_log import BRANCH, committed
 from nightreel.orchestration.nights.collection import collect_nights
 from nightreel.orchestration.project import Project
+from nightreel.settings.yaml_values import FAST
 from nightreel.store.backends.local import LocalStore
 from nightreel.store.fence import run_lock
 from nightreel.store.retention import Keep
@@ -29,6 +30,7 @@ from nightreel.store.withdrawals_file import Withdrawals
 from tests.orchestration.nights.written import erase, night, published, write_snapshot
 from tests.support import toy as project
 
+pytestmark = pytest.mark.end_to_end
 LATEST = Keep(versions=1, days=0, grace_hours=0)
 
 
@@ -215,6 +217,6 @@ def test_the_data_of_a_night_with_an_erased_user_go_and_its_commit_stays(home: P
 
 def snapshot_files(home: Project, ref: str) -> frozenset[str]:
     """The objects of the snapshot that a night's dvc.lock names."""
-    outs = yaml.safe_load(git(home.root, "show", f"{ref}:dvc.lock"))["stages"]["snapshot"]["outs"]
+    outs = yaml.load(git(home.root, "show", f"{ref}:dvc.lock"), FAST)["stages"]["snapshot"]["outs"]
     name = outs[0]["md5"]
     return frozenset({name, *files_of(home.root / ".dvc" / "cache", name).values()})

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from flows import form
 from flows.form_schema import form_schema
 from flows.nightly import nightly
-from nightreel import settings
 from nightreel.orchestration import overrides
 from nightreel.orchestration.dvc import pipeline
+from nightreel.settings import params_file
 
 ROOT = Path(__file__).parents[3]
 BOXES: dict[str, type[form.Box]] = {
@@ -35,7 +35,7 @@ def offered() -> dict[str, Any]:
 
 def test_every_field_is_a_setting_with_its_words_and_bounds(schema: dict[str, Any]) -> None:
     for section, box in BOXES.items():
-        whole = settings.Settings.model_fields[section].annotation
+        whole = params_file.Settings.model_fields[section].annotation
         assert whole is not None
         own = whole.model_json_schema()["properties"]
         shown = schema["definitions"][box.__name__]["properties"]

@@ -103,7 +103,7 @@ def test_the_children_of_a_killed_holder_are_waited_for(tmp_path: Path) -> None:
     code = (
         "import subprocess, sys; from pathlib import Path; from nightreel.orchestration.lock import exclusive\n"
         f"with exclusive(Path({str(tmp_path / 'x.lock')!r}), 'it') as lock:\n"
-        "    subprocess.Popen(['sleep', '2'], pass_fds=(lock,)); print(flush=True); input()"
+        "    subprocess.Popen(['sleep', '1'], pass_fds=(lock,)); print(flush=True); input()"
     )
     holder = subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
@@ -120,6 +120,7 @@ def test_the_children_of_a_killed_holder_are_waited_for(tmp_path: Path) -> None:
 def test_a_run_of_an_earlier_up_leaves_although_a_new_one_holds_the_lock(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path; from nightreel.orchestration import parent_watch; import time\n"
+        "parent_watch.EVERY_S = 0.1\n"
         f"parent_watch.leave_with(Path({str(tmp_path)!r})); print(flush=True); time.sleep(60)"
     )
 
@@ -132,7 +133,7 @@ def test_a_run_of_an_earlier_up_leaves_although_a_new_one_holds_the_lock(tmp_pat
     with exclusive(tmp_path / parent_watch.LOCK, "up"):
         first = begin()
         assert first.stdout is not None and first.stdout.readline()
-        time.sleep(1.5)
+        time.sleep(0.4)
         assert first.poll() is None
     with exclusive(tmp_path / parent_watch.LOCK, "up"):
         second = begin()

@@ -21,8 +21,8 @@ from nightreel.content.encoders.safe_loading import loading, read_model
 from nightreel.models.base import Arrays
 from nightreel.models.neural.transformer.numpy_forward import FORM
 from nightreel.models.neural.transformer.pretrained_numpy import ACTIVATIONS, Form, decoded
-from nightreel.settings import SettingsError
 from nightreel.settings.backbone import Backbone
+from nightreel.settings.section import SettingsError
 
 FIELD = "finetune.backbone.model"
 PARTS = {

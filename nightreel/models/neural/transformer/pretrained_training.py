@@ -29,8 +29,8 @@ from nightreel.models.neural.transformer.checkpoint import (
     rebuilt,
 )
 from nightreel.models.neural.transformer.pretrained_numpy import Form
-from nightreel.settings import SettingsError
 from nightreel.settings.backbone import Backbone
+from nightreel.settings.section import SettingsError
 
 VECTORS = 0.05  # standard deviation of the initial item vectors: FIRST_SPREAD in the module `training`
 
