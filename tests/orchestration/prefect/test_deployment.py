@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,12 @@ class Page:
 
     def submit(self, parameters: dict[str, Any]) -> httpx.Response:
         path = f"/deployments/{self.deployment()['id']}/create_flow_run"
-        return self.client.post(path, json={"parameters": parameters})
+        for _ in range(10):  # a busy server says 503 while its database is locked, and Prefect's own client asks again
+            answer = self.client.post(path, json={"parameters": parameters})
+            if answer.status_code != 503:
+                break
+            time.sleep(1)
+        return answer
 
 
 def edit(path: Path, old: str, new: str) -> None:
