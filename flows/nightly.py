@@ -3,7 +3,6 @@
 # ruff: noqa: B008 -- the boxes are frozen
 from __future__ import annotations
 
-import os
 import time
 
 from prefect import flow, get_run_logger
@@ -12,10 +11,11 @@ from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
+from flows.beginning import PATIENCE_S, begin
 from flows.form import EmbedForm, EvaluateForm, FinetuneForm, PublishForm, Run, SnapshotForm, changes
 from nightreel.errors import UserError
 from nightreel.monitoring.night import Night, Trigger
-from nightreel.orchestration import environment_paths, overrides, parent_watch
+from nightreel.orchestration import overrides
 from nightreel.orchestration.dvc import pipeline
 from nightreel.orchestration.dvc.stage_run import StageEnvironment
 from nightreel.orchestration.live_version import channel_of, served
@@ -25,13 +25,10 @@ from nightreel.orchestration.prefect import artifacts
 from nightreel.orchestration.prefect.stage_tasks import NightlyRun, Request
 from nightreel.orchestration.prefect.work_pool import make_pool_for_prefect
 from nightreel.orchestration.project import find
-from nightreel.orchestration.services import process_ledger
 from nightreel.orchestration.summary import RunSummary, summarise
 from nightreel.orchestration.worktree import worktree
 from nightreel.stage import prepare_state
 from nightreel.store.fence import run_lock
-
-PATIENCE_S = 24 * 3600.0  # a run from the form or the schedule waits for one in a terminal
 
 make_pool_for_prefect()
 
@@ -49,10 +46,7 @@ def nightly(
 
     Empty fields keep the values of params.yaml.
     """
-    environment_paths.settle()
-    state = find().state
-    process_ledger.note(state, str(flow_run.id), process_ledger.FLOW, os.getpid())
-    parent_watch.leave_with(state)
+    begin()
     boxes = {"snapshot": snapshot, "embed": embed, "finetune": finetune, "evaluate": evaluate, "publish": publish}
     began = time.time()
     try:

@@ -32,6 +32,6 @@ def deploy() -> None:
     for line in deployment.deploy(home, anew=True):
         typer.echo(line)
     typer.echo(
-        f"{api}: deployed {deployment.NAME} from prefect.yaml. Start its worker with "
+        f"{api}: deployed {deployment.NAME} and the other flows from prefect.yaml. Start their worker with "
         "`prefect worker start --pool nightreel`."
     )

@@ -17,7 +17,7 @@ from rich.console import Console
 from nightreel.cli.terminal_view import TerminalView
 from nightreel.errors import UserError
 from nightreel.orchestration import checkout_flows, overrides, project
-from nightreel.orchestration.dvc import pipeline
+from nightreel.orchestration.dvc import dvc_config, pipeline
 from nightreel.orchestration.dvc.stage_run import Outcome, StageEnvironment
 from nightreel.orchestration.live_version import channel_of, served
 from nightreel.orchestration.lock import exclusive, fence
@@ -26,7 +26,7 @@ from nightreel.orchestration.prefect import run_server
 from nightreel.orchestration.project import Project
 from nightreel.orchestration.services import orphaned_runs, process_ledger
 from nightreel.orchestration.summary import RunSummary, summarise
-from nightreel.orchestration.worktree import repair_cache, settle_dvc, worktree
+from nightreel.orchestration.worktree import repair_cache, worktree
 from nightreel.stage import prepare_state
 from nightreel.store.fence import run_lock
 
@@ -128,7 +128,7 @@ def _begin(ready: Callable[[], None], home: Project, console: Console) -> Path:
 def _place(home: Project, wanted: overrides.Changes) -> Iterator[Project]:
     """The checkout itself, or a worktree with the changes, or because the checkout is read-only."""
     if not wanted and os.access(home.root, os.W_OK):
-        settle_dvc(home)
+        dvc_config.settle(home)
         repair_cache(home)
         yield home
     else:

@@ -15,11 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from configobj import ConfigObj  # DVC's own
-
 from nightreel.errors import UserError, naming_a_full_disk
 from nightreel.orchestration import overrides
-from nightreel.orchestration.dvc import cache_repair, pipeline
+from nightreel.orchestration.dvc import cache_repair, dvc_config, pipeline
 from nightreel.orchestration.dvc.recovery import whole
 from nightreel.orchestration.project import Project
 
@@ -41,9 +39,9 @@ def worktree(project: Project, changes: overrides.Changes, cache: Path | None = 
     runs.mkdir(parents=True, exist_ok=True)
     _prune(project.root, runs, KEPT - 1)
     target = runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    cache = cache or _shared_cache(project)
+    cache = cache or dvc_config.shared_cache(project)
     with naming_a_full_disk(target):
-        _create(project.root, target, cache)
+        _create(project, target, cache)
         place = Project(target, project.state)
         _seed(project, target, cache)
         overrides.write(target / "params.yaml", changes)
@@ -54,9 +52,15 @@ def worktree(project: Project, changes: overrides.Changes, cache: Path | None = 
 
 
 @contextmanager
-def at_commit(project: Project, commit: str, target: Path) -> Iterator[None]:
+def at_commit(project: Project, commit: str, target: Path, store: str | None = None) -> Iterator[None]:
     """Check a commit out to an empty or missing folder, with the checkout's DVC cache; git forgets the folder after the
     block, and its files stay.
+
+    Args:
+        project: The checkout.
+        commit: The commit.
+        target: The folder.
+        store: Address of the store, which is DVC's remote unless the checkout has another; default: the checkout's.
 
     Raises:
         UserError: Git can't check it out there.
@@ -68,7 +72,7 @@ def at_commit(project: Project, commit: str, target: Path) -> Iterator[None]:
             "(git log nightreel/nights), the version can't be made again."
         )
     try:
-        _configure_dvc(target, _shared_cache(project), scm=True)
+        dvc_config.settle_copy(project, target, dvc_config.shared_cache(project), scm=True, store=store)
         yield
     finally:
         (target / ".git").unlink(missing_ok=True)
@@ -92,22 +96,8 @@ def versioned(root: Path) -> bool:
     )
 
 
-def settle_dvc(project: Project) -> None:
-    """Set DVC up in the checkout: without git if there is none here, and with a cache of its own files that no other
-    user can write, whichever command starts DVC."""
-    local = project.root / ".dvc" / "config.local"
-    config = ConfigObj(str(local) if local.exists() else None, encoding="utf-8", interpolation=False)
-    before = config.dict()
-    core = config.setdefault("core", {})
-    core["site_cache_dir"] = str(project.state / "dvc")
-    if not (project.root / ".git").exists():
-        core["no_scm"] = "true"
-    if config.dict() != before:
-        config.filename = str(local)
-        config.write()
-
-
-def _create(root: Path, target: Path, cache: Path) -> None:
+def _create(project: Project, target: Path, cache: Path) -> None:
+    root = project.root
     if versioned(root):
         _git(root, "worktree", "prune")
         if _git(root, "worktree", "add", "--detach", "--no-checkout", str(target), "HEAD") is None:
@@ -118,17 +108,7 @@ def _create(root: Path, target: Path, cache: Path) -> None:
             _copy(root / name, target / name)
     else:
         _copy_unversioned(root, target)
-    _configure_dvc(target, cache, scm=versioned(root))
-
-
-def _configure_dvc(target: Path, cache: Path, *, scm: bool) -> None:
-    (target / ".dvc").mkdir(exist_ok=True)
-    config = ConfigObj(encoding="utf-8", interpolation=False)  # it quotes commas and #, as DVC reads them
-    config["cache"] = {"dir": str(cache)}
-    if not scm:
-        config["core"] = {"no_scm": "true"}
-    config.filename = str(target / ".dvc" / "config.local")
-    config.write()
+    dvc_config.settle_copy(project, target, cache, scm=versioned(root))
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -150,16 +130,9 @@ def _copy_unversioned(root: Path, target: Path) -> None:
     shutil.copytree(root, target, symlinks=True, ignore=left_out)
 
 
-def _shared_cache(project: Project) -> Path:
-    """The checkout's cache, or one in the state directory where this user may not write the checkout."""
-    cache = cache_repair.cache_folder(project.root)
-    existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
-    return cache if os.access(existing, os.W_OK) else project.state / "dvc-cache"
-
-
 def repair_cache(place: Project, cache: Path | None = None) -> None:
     """Remove damaged objects of DVC's cache, and say which stages' outs have to be made again."""
-    for out in cache_repair.remove_damaged(place.root, cache or cache_repair.cache_folder(place.root), place.state):
+    for out in cache_repair.remove_damaged(place.root, cache or dvc_config.cache_folder(place.root), place.state):
         print(cache_repair.told(out), file=sys.stderr)
 
 

@@ -129,7 +129,7 @@ class NightRun:
             with ExitStack() as stack:
                 changes = {**plan.changes, "snapshot.moment": instants.iso(self.night)}
                 copy = stack.enter_context(worktree(plan.place, changes, plan.folder / "cache"))
-                run = _stages(copy, recorded, self.lock, diary)
+                run = _stages(copy, recorded, self.lock, diary, plan.store)
                 try:
                     checkout_flows.load(plan.place.root, "in_process").run("replayed night", lambda _: run.run())
                 finally:
@@ -147,11 +147,12 @@ class NightRun:
         return RunResult(_row(outcome, verdict, receipt), accounts)
 
 
-def _stages(copy: Project, recorded: ReplayedNight, lock: int, diary: Diary) -> NightlyRun:
-    """The stages of a worktree, to be run as a Prefect flow in this process."""
+def _stages(copy: Project, recorded: ReplayedNight, lock: int, diary: Diary, store: str) -> NightlyRun:
+    """The stages of a worktree, which publish to a store, to be run as a Prefect flow in this process."""
     from nightreel.orchestration.prefect.stage_tasks import NightlyRun, Request
 
-    environment = copy.environment(fence(run_lock(copy.state)) | {history.VARIABLE: str(recorded.file)})
+    given = {history.VARIABLE: str(recorded.file), "NIGHTREEL_STORE": store}
+    environment = copy.environment(fence(run_lock(copy.state)) | given)
     return NightlyRun(pipeline.read(copy.root), StageEnvironment(copy.root, environment, lock), Request(), diary)
 
 

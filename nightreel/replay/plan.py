@@ -18,7 +18,8 @@ from nightreel.monitoring import notifications
 from nightreel.orchestration import overrides, project
 from nightreel.orchestration.dvc import pipeline
 from nightreel.orchestration.project import Project
-from nightreel.replay import instants, source_log
+from nightreel.replay import backfill, instants, source_log
+from nightreel.replay.backfill import Target
 from nightreel.replay.source_log import SourceLog
 from nightreel.replay.troubles import script as scripts
 from nightreel.replay.troubles.script import Scope, Script
@@ -27,14 +28,15 @@ from nightreel.settings.params_file import Settings
 from nightreel.stage import read_json, write_json
 from nightreel.store.open import open_store
 
-LIVE = ("NIGHTREEL_STORE", "MLFLOW_TRACKING_URI", "PREFECT_API_URL", notifications.VARIABLE)
-"""Environment variables that would connect a night to the live store and servers, and tell people of it."""
+LIVE = ("NIGHTREEL_STORE", "MLFLOW_TRACKING_URI", notifications.VARIABLE)
+"""Environment variables that would connect a night to the live store and MLflow, and tell people of it."""
 KEY_FILE = "pseudonym.key"
+DESCRIPTION = "replay.json"
 
 
 @dataclass(frozen=True)
 class ReplayOptions:
-    """The command's options."""
+    """What is wanted: the options of the command, or the form's fields."""
 
     source: str
     nights: int
@@ -42,15 +44,17 @@ class ReplayOptions:
     first: str | None
     state: Path | None
     settings: Sequence[str]
-    as_json: bool
     script: Path | None = None
+    publish: str | None = None
+    into_live: bool = False
 
 
 @dataclass(frozen=True)
 class ReplayPlan:
     """A replay. place: the checkout and the replay's own state directory; folder: of all its files; nights: times in
     epoch seconds; step_s: seconds; changes: of each night's settings, except its time; key: of the users' pseudonyms,
-    None for plain ids; script: what goes wrong, None for nothing."""
+    None for plain ids; script: what goes wrong, None for nothing; target: where the nights are published, None for a
+    store of the replay's own."""
 
     place: Project
     folder: Path
@@ -61,6 +65,7 @@ class ReplayPlan:
     log: SourceLog
     key: bytes | None = field(repr=False)
     script: Script | None
+    target: Target | None = None
 
     @property
     def cut(self) -> Path:
@@ -69,8 +74,8 @@ class ReplayPlan:
 
     @property
     def store(self) -> str:
-        """The replay's own store."""
-        return str(self.place.state / "store")
+        """The store that the nights publish to: the replay's own, unless they are to be published."""
+        return self.target.store if self.target else str(self.place.state / "store")
 
     def of(self, night: float) -> Path:
         """The folder of a night."""
@@ -85,31 +90,39 @@ def make(options: ReplayOptions) -> ReplayPlan:
     """
     home, step_s = project.find(), instants.seconds_of(options.step)
     first = instants.instant_of(options.first) if options.first else None
-    given = overrides.absolute(overrides.parse(options.settings))
+    given = dict(overrides.absolute(overrides.parse(options.settings)))
     if "snapshot.source" in given:
         raise UserError("--set snapshot.source: give the source as the argument: `nightreel replay SOURCE`.")
+    target = _target(options)
+    given |= {"snapshot.channel": target.channel} if target else {}
     named = str(overrides.absolute({"snapshot.source": options.source})["snapshot.source"])
     values = overrides.changed(home.root / "params.yaml", given)
     parsed = params_file.parse(values, "changed settings")
     script = scripts.read(options.script) if options.script else None
     source = open_source(named, home.state / "downloads", open_store)
-    folder = _folder(home, options, source, step_s, values, script)
+    description = _description(source, step_s, values, script, target)
+    folder = _folder(home, options, description)
     own = Project(home.root, folder / "state")
     key = None if parsed.snapshot.pseudonymise == "off" else _key(home.state, own.state)
     log = source_log.read(source, clock=parsed.snapshot.clock, slices=parsed.evaluate.slices, key=key)
+    if target is not None:
+        log = backfill.without_erased(log, target, key)
     nights = instants.nights(log.begins, log.ends, options.nights, step_s, first)
     if script is not None and options.script is not None:
         stages = [stage.name for stage in pipeline.read(home.root)]
         scripts.require_fitting(script, options.script, Scope(len(nights), stages, log.columns()))
-    _claim(folder, source, step_s, nights[0], values, script)
+    if target is not None and not (folder / DESCRIPTION).exists():
+        backfill.require_unused(target, into_live=options.into_live)
+    _claim(folder, description | {"first": instants.format_time(nights[0])})
     media = {} if parsed.snapshot.media or source.is_sample else {"snapshot.media": named}
     night = {"snapshot.source": str(folder / "log"), "snapshot.clock": "time"}
-    return ReplayPlan(own, folder, tuple(nights), step_s, {**given, **media, **night}, parsed, log, key, script)
+    changes = {**given, **media, **night}
+    return ReplayPlan(own, folder, tuple(nights), step_s, changes, parsed, log, key, script, target)
 
 
 @contextlib.contextmanager
 def away_from_the_live() -> Iterator[None]:
-    """Remove the environment variables of the live store, MLflow and Prefect server for the block."""
+    """Remove the environment variables of the live store, MLflow and notifications for the block."""
     kept = {name: os.environ.pop(name) for name in LIVE if name in os.environ}
     try:
         yield
@@ -117,35 +130,49 @@ def away_from_the_live() -> Iterator[None]:
         os.environ.update(kept)
 
 
-def _folder(
-    home: Project, options: ReplayOptions, source: Source, step_s: int, values: dict[str, Any], script: Script | None
-) -> Path:
-    """The replay's folder: `--state`, or one in the state directory named after source, nights, settings and script."""
+def _target(options: ReplayOptions) -> Target | None:
+    """Where `--publish` publishes."""
+    if options.publish is None:
+        if options.into_live:
+            raise UserError("--into-live: belongs to --publish live, which is missing.")
+        return None
+    if options.script is not None:
+        raise UserError("--publish: nights with trouble (--script) are not published. Leave one of the two out.")
+    return backfill.target(options.publish, into_live=options.into_live)
+
+
+def _description(
+    source: Source, step_s: int, values: dict[str, Any], script: Script | None, target: Target | None
+) -> dict[str, Any]:
+    """What makes it this replay and no other, but for the first night."""
+    return {
+        "source": source.name,
+        "fingerprint": source.fingerprint,
+        "step_s": step_s,
+        "settings": json.loads(json.dumps(values, default=str)),
+        "script": script and script.model_dump(mode="json"),
+        "publish": target and target.as_json(),
+    }
+
+
+def _folder(home: Project, options: ReplayOptions, description: dict[str, Any]) -> Path:
+    """The replay's folder: `--state`, or one in the state directory named after all that makes it another replay."""
     if options.state is not None:
         return options.state.expanduser().resolve()
     first = options.first or options.nights  # without --from, the number of nights decides when they begin
-    told = [source.fingerprint, step_s, first, values, *([script.model_dump(mode="json")] if script else [])]
+    told = [description["fingerprint"], description["step_s"], first, description["settings"]]
+    told += [description[name] for name in ("script", "publish") if description[name] is not None]
     wanted = json.dumps(told, sort_keys=True, default=str)
-    return home.state / "replays" / f"{source.name}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
+    return home.state / "replays" / f"{description['source']}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
 
 
-def _claim(
-    folder: Path, source: Source, step_s: int, first: float, values: dict[str, Any], script: Script | None
-) -> None:
+def _claim(folder: Path, wanted: dict[str, Any]) -> None:
     """Write the replay's description to its folder.
 
     Raises:
         UserError: The folder holds another replay, or something else.
     """
-    wanted = {
-        "source": source.name,
-        "fingerprint": source.fingerprint,
-        "step_s": step_s,
-        "first": instants.format_time(first),
-        "settings": json.loads(json.dumps(values, default=str)),
-        "script": script and script.model_dump(mode="json"),
-    }
-    path = folder / "replay.json"
+    path = folder / DESCRIPTION
     if not path.exists():
         if folder.exists() and any(entry.name != "state" for entry in folder.iterdir()):
             raise UserError(f"{folder}: is not empty, and holds no replay. Give --state another folder.")

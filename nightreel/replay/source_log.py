@@ -134,17 +134,17 @@ def _there_from(raw: Raw, loaded: Loaded, unit: str, met: pa.Table) -> Micros:
         micros, bad = timestamps.as_micros(reading, unit)
         return np.where(bad | ~(reading.dated | np.isfinite(reading.numbers)), NEVER, micros)
     if raw.table == "items":
-        typed = _rows_of(loaded.items, raw)
+        typed = rows_of(loaded.items, raw)
         known = pc.index_in(typed["item_id"], met["item_id"].combine_chunks())
         first = pc.fill_null(met["timestamp_min"].take(known), NEVER).to_numpy()
         return _aligned(raw, typed, np.minimum(_micros(typed["published_at"]), first))
     if raw.table == "erasures":
-        typed = _rows_of(loaded.erasures, raw)
+        typed = rows_of(loaded.erasures, raw)
         return _aligned(raw, typed, _micros(typed["requested_at"]))
     return np.full(len(raw.rows), ALWAYS)
 
 
-def _rows_of(table: pa.Table, raw: Raw) -> pa.Table:
+def rows_of(table: pa.Table, raw: Raw) -> pa.Table:
     """The typed rows that came from a file, in its order."""
     return table.filter(pc.equal(table["source_file"], raw.file))
 

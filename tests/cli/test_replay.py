@@ -17,15 +17,21 @@ import pytest
 from rich.console import Console
 
 from nightreel.cli.replay_view import ReplayView, lines, of_new_items, of_troubles
+from nightreel.data.privacy import pseudonym
 from nightreel.errors import UserError
 from nightreel.evaluation.metrics.bootstrap import Interval
 from nightreel.replay import plan as replay_plan
 from nightreel.replay import result_files
 from nightreel.replay.paired import Overall
 from nightreel.replay.plan import ReplayOptions
+from nightreel.store.backends.local import LocalStore
+from nightreel.store.publisher import publish
+from nightreel.store.withdrawals_file import Withdrawals
+from tests.orchestration.nights.written import erase
 from tests.support import datasets
+from tests.support.bundles import lineage, write_bundle
 
-WISHES = ReplayOptions("", 3, "7d", None, None, (), as_json=False)
+WISHES = ReplayOptions("", 3, "7d", None, None, ())
 
 
 @pytest.fixture
@@ -50,6 +56,10 @@ def wish(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
         ({"settings": ("finetune.sed=1",)}, r"finetune.sed: no such setting"),
         ({"settings": ("snapshot.source=x",)}, r"give the source as the argument"),
         ({"script": Path("none.yaml")}, r"--script none.yaml: can't be read"),
+        ({"publish": "live"}, r"--publish live: past nights would replace what users are served.*--into-live"),
+        ({"publish": "No Name"}, r"'No Name': not a valid channel name"),
+        ({"into_live": True}, r"--into-live: belongs to --publish live"),
+        ({"publish": "past", "script": Path("none.yaml")}, r"--publish: nights with trouble"),
         ({"source": "nowhere"}, r"snapshot.source 'nowhere': folder not found"),
     ],
 )
@@ -119,6 +129,49 @@ def test_the_key_is_that_of_the_checkout_and_nothing_leads_to_the_live_store(
     with replay_plan.away_from_the_live():
         assert "NIGHTREEL_STORE" not in os.environ
     assert os.environ["NIGHTREEL_STORE"] == "s3://live"
+
+
+def test_a_backfill_goes_into_a_channel_of_its_own(
+    wish: Callable[..., ReplayOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LocalStore(tmp_path / "store")
+    monkeypatch.setenv("NIGHTREEL_STORE", store.uri)
+    write_bundle(tmp_path / "bundle")
+    publish(store, tmp_path / "bundle", channel="live", champion=None, lineage=lineage("r"))
+    plan = replay_plan.make(wish(publish="past"))
+    assert (plan.store, plan.settings.snapshot.channel) == (store.uri, "past")
+    assert plan.changes["snapshot.channel"] == "past"
+    with pytest.raises(UserError, match="holds a replay with another settings and publish"):
+        replay_plan.make(wish())
+    publish(store, tmp_path / "bundle", channel="past", champion=None, lineage=lineage("r"))
+    assert replay_plan.make(wish(publish="past")).store == store.uri, "this replay may have published that"
+    with pytest.raises(UserError, match=r"channel past of .* has version .* already, and not from this replay"):
+        replay_plan.make(wish(publish="past", state=tmp_path / "another"))
+    live = replay_plan.make(wish(publish="live", into_live=True, state=tmp_path / "third"))
+    assert live.settings.snapshot.channel == "live"
+
+
+def test_who_is_erased_by_now_is_erased_on_every_night_of_a_backfill(
+    wish: Callable[..., ReplayOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, key = LocalStore(tmp_path / "store"), b"cd" * 32
+    monkeypatch.setenv("NIGHTREEL_STORE", store.uri)
+    monkeypatch.setenv("NIGHTREEL_PSEUDONYM_KEY", key.decode())
+    write_bundle(tmp_path / "bundle", key=key)
+    publish(store, tmp_path / "bundle", channel="live", champion=None, lineage=lineage("r"))
+    erase(store, "live", Withdrawals(erased=(pseudonym(key, "u003"),)))
+    late = pa.table({"user_id": ["u005"], "requested_at": [datetime(2030, 1, 1, tzinfo=UTC)]})
+    pq.write_table(late, tmp_path / "log" / "erasures.parquet")
+
+    def erased(**changes: Any) -> set[str]:
+        plan = replay_plan.make(wish(**changes))
+        tables = plan.log.delivered(plan.nights[0])
+        return {
+            user for path, each in tables.items() if path.startswith("erasures") for user in each["user_id"].to_pylist()
+        }
+
+    assert erased() == set()
+    assert erased(publish="past", state=tmp_path / "past") == {"u003", "u005"}
 
 
 def row(night: str, **changes: Any) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def test_a_version_is_made_again_byte_for_byte_unless_somebody_in_it_was_erased(
     (tmp_path / "gone.csv").write_text(f"user_id\n{source.user_ids[0]}\n")
     run(root, "withdraw", str(tmp_path / "gone.csv"), "--store", str(store))
     refused = toy.nightreel(root, "reproduce", "--store", str(store))
-    assert refused.returncode == 1 and "1 of its users were erased since" in refused.stderr
+    assert refused.returncode == 1 and "1 of the users in its data were erased since" in refused.stderr
 
 
 def test_other_data_leaves_the_checkout_as_it_is(first: tuple[Path, dict[str, object]], tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""Three nights of a small log, replayed: killed in the second one and taken up again; the third one fails."""
+"""Three nights of a small log, published into a channel of their own: killed in the second one and taken up again; the
+third one fails."""
 
 from __future__ import annotations
 
@@ -18,8 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from nightreel.store import channels
+from nightreel.store.backends.local import LocalStore
+from nightreel.store.publisher import publish
 from tests.end_to_end.conftest import Checkout, wait_for_file
 from tests.support import datasets, toy
+from tests.support.bundles import lineage, write_bundle
 
 pytestmark = pytest.mark.end_to_end
 NIGHTS = ("2024-02-03", "2024-02-10", "2024-02-17")
@@ -43,19 +48,33 @@ def command(log: datasets.Planted, folder: Path) -> list[str]:
     """Members that are fitted in no time, and no bad row that is let pass."""
     return [
         sys.executable, "-c", "from nightreel.cli.main import main; main()", "replay", str(log.folder), "--nights", "3",
-        "--step", "7d", "--from", NIGHTS[0], "--state", str(folder), "--json",
+        "--step", "7d", "--from", NIGHTS[0], "--state", str(folder), "--publish", "past", "--json",
         "--set", "finetune.members=[popularity, ease]", "--set", "validate.quarantine_share=0.0",
     ]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
+    """The store that is served, with another version in its channel live."""
+    folder = tmp_path_factory.mktemp("served")
+    store = LocalStore(folder / "store")
+    write_bundle(folder / "bundle")
+    publish(store, folder / "bundle", channel="live", champion=None, lineage=lineage("r"))
+    return store
+
+
+def environment(store: LocalStore) -> dict[str, str]:
+    return toy.environment() | {"NIGHTREEL_STORE": store.uri}
+
+
+@pytest.fixture(scope="module")
 def replayed(
-    checkout: Checkout, log: datasets.Planted, tmp_path_factory: pytest.TempPathFactory
+    checkout: Checkout, log: datasets.Planted, store: LocalStore, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Path, Path, dict[str, Any], float]]:
     """The checkout, the replay's folder, what the command said, and when the first night had been finished."""
     root, folder = checkout("replay"), tmp_path_factory.mktemp("replay") / "kept"
     words = command(log, folder)
-    process = subprocess.Popen(words, cwd=root, env=toy.environment(), start_new_session=True)
+    process = subprocess.Popen(words, cwd=root, env=environment(store), start_new_session=True)
     first = folder / "nights" / NIGHTS[0] / "row.json"
     try:
         wait_for_file(folder / "nights" / NIGHTS[1] / "log.txt", process)
@@ -66,7 +85,7 @@ def replayed(
         process.kill()
         process.wait()
     finished = first.stat().st_mtime
-    done = subprocess.run(words, cwd=root, env=toy.environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(words, cwd=root, env=environment(store), capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout + done.stderr  # a night failed
     yield root, folder, json.loads(done.stdout), finished
 
@@ -101,7 +120,7 @@ def test_each_night_learns_what_lies_before_it_and_is_judged_by_what_comes_after
 
 
 def test_a_night_that_fails_is_a_row_and_is_judged_by_what_is_still_served(
-    replayed: tuple[Path, Path, dict[str, Any], float],
+    replayed: tuple[Path, Path, dict[str, Any], float], store: LocalStore
 ) -> None:
     _, folder, told, _ = replayed
     first, second, third = told["nights"]
@@ -110,32 +129,34 @@ def test_a_night_that_fails_is_a_row_and_is_judged_by_what_is_still_served(
     assert third["decision"] == "failed" and "quarantined" in third["error"] and not third["published"]
     assert third["version"] == second["version"] and third["since"] == second["since"]
     assert "yodel" in third["error"] or "events" in third["error"]
-    store = folder / "state" / "store" / "channels" / "live.json"
-    assert json.loads(store.read_text())["version"] == third["version"]
+    past = channels.live(store, "past")
+    assert past is not None and past.digest == third["version"] and not (folder / "state" / "store").exists()
 
 
 def test_killed_it_goes_on_with_the_next_unfinished_night(
-    replayed: tuple[Path, Path, dict[str, Any], float], log: datasets.Planted
+    replayed: tuple[Path, Path, dict[str, Any], float], log: datasets.Planted, store: LocalStore
 ) -> None:
     root, folder, told, finished = replayed
     assert (folder / "nights" / NIGHTS[0] / "row.json").stat().st_mtime == finished
     began = time.monotonic()
     again = subprocess.run(
-        command(log, folder), cwd=root, env=toy.environment(), capture_output=True, text=True, check=False
+        command(log, folder), cwd=root, env=environment(store), capture_output=True, text=True, check=False
     )
     assert again.returncode == 1 and json.loads(again.stdout)["nights"] == told["nights"]
     assert time.monotonic() - began < 300
     other = subprocess.run(
-        [*command(log, folder), "--set", "finetune.seed=7"], cwd=root, env=toy.environment(), capture_output=True,
+        [*command(log, folder), "--set", "finetune.seed=7"], cwd=root, env=environment(store), capture_output=True,
         text=True, check=False,
     )  # fmt: skip
     assert other.returncode == 1 and "holds a replay with another settings" in other.stderr
 
 
-def test_neither_the_checkout_nor_its_live_channel_is_written(
-    replayed: tuple[Path, Path, dict[str, Any], float],
+def test_neither_the_checkout_nor_the_live_channel_is_written(
+    replayed: tuple[Path, Path, dict[str, Any], float], store: LocalStore
 ) -> None:
-    root, *_ = replayed
+    root, _, told, _ = replayed
+    live = channels.live(store, "live")
+    assert live is not None and live.generation == 1 and live.digest not in {row["version"] for row in told["nights"]}
     assert toy.call(root, "git", "status", "--porcelain") == ""
     assert not (root / "dvc.lock").exists() and not (root / ".dvc" / "cache").exists()
     assert [path.name for path in (root / ".nightreel").iterdir()] == ["pseudonym.key"]

@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from nightreel.errors import UserError
+from nightreel.orchestration.dvc import dvc_config
 from nightreel.orchestration.dvc.stage_run import SIGNS
 from nightreel.orchestration.project import Project, find
-from nightreel.orchestration.worktree import KEPT, settle_dvc, worktree
+from nightreel.orchestration.worktree import KEPT, worktree
 from nightreel.settings.yaml_values import FAST
 from nightreel.stage import prepare_state
 from tests.support import toy as project
@@ -81,7 +82,7 @@ def test_any_path_will_do(toy: Path, tmp_path: Path, name: str, monkeypatch: pyt
     shutil.move(toy, root)
     monkeypatch.chdir(root)
     home = Project(root, root / ".nightreel")
-    settle_dvc(home)
+    dvc_config.settle(home)
     plain = {name: value for name, value in home.environment().items() if name != "DVC_SITE_CACHE_DIR"}
     subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=root, env=plain, capture_output=True, check=True)
     assert (root / ".nightreel" / "dvc" / "repo").is_dir()

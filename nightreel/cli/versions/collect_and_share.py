@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nightreel.cli.help_groups import VERSIONS
 from nightreel.cli.options import AsJson, At
+from nightreel.cli.output import print_json
+
+if TYPE_CHECKING:
+    from nightreel.orchestration.project import Project
 
 
 def register(app: typer.Typer) -> None:
@@ -30,28 +37,39 @@ def gc(
     at: At = None,
     as_json: AsJson = False,
 ) -> None:
-    """Remove old versions; what is live, is a rollback target or was live until publish.grace_hours ago stays."""
-    from nightreel.settings.params_file import of_checkout
-    from nightreel.store import retention
+    """Remove old versions; what is live, is a rollback target or was live until publish.grace_hours ago stays.
+
+    In a checkout, the nights beyond the same retention go, too: their commits on the branch nightreel/nights, and what
+    DVC's cache holds of them alone. The nights that made a kept version stay, so that it can be made again.
+    """
+    from nightreel.orchestration.garbage import collect, retention_of
     from nightreel.store.open import open_store
 
-    store, given = open_store(at), of_checkout().publish
-    keep = retention.Keep(
-        given.keep_versions if versions is None else versions,
-        given.keep_days if days is None else days,
-        given.grace_hours,
-    )
-    planned = retention.plan(store, keep)
-    removed = sorted(planned.keys) if dry_run else retention.collect(store, planned, keep)
+    keep = retention_of(versions, days)
+    with _nights_alone(at) as home:
+        collected = collect(home, open_store(at), keep, dry_run=dry_run)
     if as_json:
-        facts = {"removed": removed, "bytes": planned.size, "kept": dict(planned.kept), "dry_run": dry_run}
-        return typer.echo(json.dumps({"store": store.uri, **facts}, indent=1))
-    for digest, why in planned.kept.items():
-        typer.echo(f"kept     {digest[:12]}  {why}")
-    for digest in removed:
-        typer.echo(f"{'would remove' if dry_run else 'removed '} {digest[:12]}")
-    verb = "would be removed from" if dry_run else "removed from"
-    return typer.echo(f"{len(removed)} versions {verb} {store.uri}, {planned.size / 1e6:.1f} MB")
+        return print_json(collected.as_json())
+    return typer.echo("\n".join(collected.lines()))
+
+
+@contextmanager
+def _nights_alone(at: str | None) -> Iterator[Project | None]:
+    """The checkout here, while no night runs in it; None if there is none, or another store is collected."""
+    from nightreel import checkout
+
+    if at is not None or checkout.find(Path.cwd().resolve()) is None:
+        yield None
+        return
+    from nightreel.orchestration import project
+    from nightreel.orchestration.lock import exclusive
+    from nightreel.stage import prepare_state
+    from nightreel.store.fence import run_lock
+
+    home = project.find()
+    prepare_state(home.state)
+    with exclusive(run_lock(home.state), "a run"):
+        yield home
 
 
 def share(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -22,20 +23,28 @@ Into = Annotated[
 ]
 
 
+Open = Annotated[bool, typer.Option("--open", help="Open it as a page with a picture in a browser.")]
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     for command in (lineage, reproduce):
         app.command(rich_help_panel=VERSIONS)(command)
 
 
-def lineage(version: LiveOr = None, channel: Channel = "live", at: At = None, as_json: AsJson = False) -> None:
-    """Show where a version came from: source, night, verdict, stages, commit, Prefect run; --json: parameters, too."""
+def lineage(
+    version: LiveOr = None, channel: Channel = "live", show: Open = False, at: At = None, as_json: AsJson = False
+) -> None:
+    """Show where a version came from: source, night, verdict, stages, commit, Prefect run; --json and --open:
+    parameters, too."""
     from nightreel.store import channels
     from nightreel.store.open import open_store
 
     store = open_store(at)
     digest = channels.resolve(store, channel, version)
     found = _lineage(store, digest)
+    if show:
+        _open(found)
     if as_json:
         return print_json(found)
     return _print(found)
@@ -53,6 +62,8 @@ def reproduce(
 
     home, store = project.find(), open_store(at)
     digest = channels.resolve(store, channel, version)
+    # Whoever ends it, the copy with the night's data goes.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="nightreel-reproduce-") as folder:
         target = into or Path(folder) / digest[:12]
         found = reproduced(home, store, digest, target.resolve(), lambda line: typer.echo(line, err=True))
@@ -83,7 +94,8 @@ def _lineage(store: Store, digest: str) -> dict[str, Any]:
     }
 
 
-def _print(found: dict[str, Any]) -> None:
+def _rows(found: dict[str, Any]) -> dict[str, str]:
+    """The facts in words."""
     night = found["night"] or {}
     rows = [
         ("Version", f"{found['version']}"),
@@ -95,12 +107,49 @@ def _print(found: dict[str, Any]) -> None:
         ("Recipe", found.get("recipe") or "not known"),
         ("Code", found.get("commit") or "no commit"),
         ("Night", _night(night)),
+        ("MLflow", f"run {found['recipe'][:12]}" if found.get("recipe") else "not known"),
     ]
-    for name, value in rows:
+    return dict(rows)
+
+
+def _print(found: dict[str, Any]) -> None:
+    night = found["night"] or {}
+    for name, value in _rows(found).items():
         typer.echo(f"{name:<10} {value}")
     for stage in night.get("stages", []):
         took = "" if not stage["seconds"] else f"{stage['seconds']:.1f} s"
         typer.echo(f"{'':<10} {stage['stage']:<10} {stage['how']:<10} {took}".rstrip())
+
+
+def _open(found: dict[str, Any]) -> None:
+    """Write the page to the state directory, and open it."""
+    from nightreel.report import document
+    from nightreel.report.nights import lineage_page
+    from nightreel.stage import state_directory
+
+    night, rows = found["night"] or {}, _rows(found)
+    ended = {each["stage"]: each["how"] for each in night.get("stages", [])}
+    steps = [
+        ("source", night.get("source") or "not known"),
+        ("tables", ", ".join(f"{count:,} {name}" for name, count in night.get("rows", {}).items()) or "not known"),
+        ("recipe", (found.get("recipe") or "not known")[:12]),
+        ("stages", f"{sum(how == 'ran' for how in ended.values())} of {len(ended)} ran" if ended else "not known"),
+        ("Prefect run", night.get("flow_run") or "none"),
+        ("MLflow run", (found.get("recipe") or "not known")[:12]),
+        ("verdict", ", ".join(filter(None, [night.get("outcome"), found.get("label")])) or "not known"),
+        ("version", found["version"][:12]),
+    ]
+    path = state_directory() / "lineage" / f"{found['version'][:12]}.html"
+    facts = lineage_page.LineageFacts(
+        found["version"],
+        [lineage_page.LineageStep(*step) for step in steps],
+        rows,
+        night.get("stages", []),
+        found.get("params") or {},
+    )
+    document.write(lineage_page.page(facts), path)
+    typer.echo(f"page: {path}", err=True)
+    typer.launch(path.as_uri())
 
 
 def _source(found: dict[str, Any], night: dict[str, Any]) -> str:

@@ -58,8 +58,7 @@ def withdraw(
     from nightreel.store.open import open_store
 
     store, named = open_store(at), withdrawn_ids.named(file, items, users)
-    nothing = withdrawn_ids.Named((), ())
-    unmatched = nothing if allow_unmatched else withdrawn_ids.unmatched(store, channel, named)
+    unmatched = withdrawn_ids.Named((), ()) if allow_unmatched else withdrawn_ids.unmatched(store, channel, named)
     known = named.without(unmatched)
     if known:
         tell(withdrawn_ids.withdraw(store, channel, known, anew=anew, dry_run=dry_run), "withdrawn", dry_run, as_json)
@@ -84,8 +83,13 @@ def tell(done: list[dict[str, Any]], what: str, dry_run: bool, as_json: bool) ->
                     f"({listed(unknown)}). Check the ids; they stay withdrawn for later versions.",
                     err=True,
                 )
-        counts = f"{each['items']:,} items, {each['users']:,} users"
-        verb = f"would be {what}" if dry_run else what
-        since = "" if each["changed"] else " (already so: nothing changed)"
-        typer.echo(f"channel {each['channel']}, version {each['version'][:12]}: {counts} {verb}{since}")
+        typer.echo(in_words(each, what, dry_run))
     return None
+
+
+def in_words(done: dict[str, Any], what: str, dry_run: bool = False) -> str:
+    """The result in a channel, as a line. what: the participle, `withdrawn`."""
+    counts = f"{done['items']:,} items, {done['users']:,} users"
+    verb = f"would be {what}" if dry_run else what
+    since = "" if done["changed"] else " (already so: nothing changed)"
+    return f"channel {done['channel']}, version {done['version'][:12]}: {counts} {verb}{since}"

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from configobj import ConfigObj  # DVC's own
 
 from nightreel.settings.yaml_values import FAST
 from nightreel.stage import write_json
@@ -61,16 +60,6 @@ def remove_damaged(root: Path, cache: Path, state: Path, stage: str | None = Non
 def told(out: str) -> str:
     """What is said of a damaged out."""
     return f"{out}: its copy in DVC's cache was damaged and is removed; its stage runs again"
-
-
-def cache_folder(root: Path) -> Path:
-    """The DVC cache configured in a checkout."""
-    named = "cache"
-    for name in ("config", "config.local"):
-        path = root / ".dvc" / name
-        if path.exists():
-            named = ConfigObj(str(path), encoding="utf-8", interpolation=False).get("cache", {}).get("dir", named)
-    return (root / ".dvc" / named).resolve()
 
 
 def _outs(lock: Path, only: str | None) -> Iterator[tuple[str, str]]:

@@ -29,6 +29,11 @@ class Stage:
     outside: bool
     """`always_changed`: the stage accesses the outside world, so it always runs and may be retried."""
 
+    @property
+    def cached(self) -> tuple[str, ...]:
+        """The outs that are in DVC's cache."""
+        return tuple(out for out in self.outs if out not in self.uncached)
+
 
 def read(root: Path) -> tuple[Stage, ...]:
     """Read the stages of root/dvc.yaml in topological order (ties: the file's order).
@@ -56,6 +61,17 @@ def read(root: Path) -> tuple[Stage, ...]:
         Stage(name, str(raw[name]["cmd"]), *found[name], upstream[name], bool(raw[name].get("always_changed", False)))
         for name in order
     )
+
+
+def closure(stages: tuple[Stage, ...], name: str) -> frozenset[str]:
+    """A stage and all whose outs it needs, directly or not."""
+    upstream = {stage.name: stage.upstream for stage in stages}
+    found, open_ones = {name}, [name]
+    while open_ones:
+        new = set(upstream[open_ones.pop()]) - found
+        found |= new
+        open_ones += new
+    return frozenset(found)
 
 
 def shown(stages: tuple[Stage, ...]) -> dict[str, tuple[str, ...]]:

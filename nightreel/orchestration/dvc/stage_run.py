@@ -16,7 +16,7 @@ from typing import Literal
 from nightreel.errors import UserError
 from nightreel.monitoring import history
 from nightreel.orchestration.child_process import Child
-from nightreel.orchestration.dvc import cache_repair, recovery
+from nightreel.orchestration.dvc import cache_repair, dvc_config, recovery
 from nightreel.orchestration.dvc.killed import ProcessWatch, explain, signal_of
 from nightreel.stage import TEMPORARY
 
@@ -63,7 +63,7 @@ class StageEnvironment:
     def remove_damaged(self, stage: str) -> list[str]:
         """Remove damaged objects of a stage's outs from DVC's cache; returns these outs."""
         state = Path(self.environment["NIGHTREEL_STATE"])
-        return cache_repair.remove_damaged(self.root, cache_repair.cache_folder(self.root), state, stage)
+        return cache_repair.remove_damaged(self.root, dvc_config.cache_folder(self.root), state, stage)
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,9 @@ from pathlib import Path
 from nightreel.errors import UserError
 from nightreel.monitoring import history
 from nightreel.monitoring.night import Night
+from nightreel.orchestration.nights.branch_log import REF
 from nightreel.orchestration.worktree import run_git, versioned
 
-BRANCH = "nightreel/nights"
-REF = f"refs/heads/{BRANCH}"
 CODE = ("nightreel", "tasks", "flows")  # their new modules are committed, too
 WRITTEN = ("dvc.lock", "metrics")
 KEPT = ("dvc.yaml", "params.yaml", *WRITTEN)

@@ -16,6 +16,7 @@ from nightreel.monitoring.night import Night, StageTime, Trigger
 from nightreel.orchestration.dvc.stage_run import Outcome, StageFailed
 from nightreel.orchestration.live_version import channel_of
 from nightreel.orchestration.nights import commits
+from nightreel.orchestration.nights.branch_log import BRANCH
 from nightreel.orchestration.project import Project
 
 LOG = logging.getLogger(__name__)
@@ -111,9 +112,7 @@ def _committed(home: Project, night: Night, place: Path) -> Night:
     try:
         return commits.keep_with(home.root, home.state, night, place)
     except (UserError, OSError) as error:
-        LOG.warning(
-            "the night's files can't be kept in %s (%s); the night itself is not affected", commits.BRANCH, error
-        )
+        LOG.warning("the night's files can't be kept in %s (%s); the night itself is not affected", BRANCH, error)
         return night
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +13,13 @@ import yaml
 from nightreel.bundle.format import digest_of
 from nightreel.errors import UserError
 from nightreel.monitoring import history
-from nightreel.monitoring.night import Night
 from nightreel.orchestration.dvc import pipeline
 from nightreel.orchestration.dvc.stage_run import StageEnvironment, reproduce
+from nightreel.orchestration.nights.branch_log import BRANCH, commit_of
+from nightreel.orchestration.nights.erased_since import require_nobody_erased
+from nightreel.orchestration.nights.night_data import fetch
 from nightreel.orchestration.project import Project
 from nightreel.orchestration.worktree import at_commit, versioned
-from nightreel.reader.reader import Reader
 from nightreel.settings.yaml_values import FAST
 from nightreel.store.backends.base import Store
 
@@ -75,18 +74,11 @@ def reproduced(home: Project, store: Store, version: str, target: Path, say: Cal
     Raises:
         UserError: There is no commit or no data for it, somebody in it was erased since, or a stage failed.
     """
-    night = _night_of(home, version)
-    gone = len(Reader.open(store.uri, version=version).users.erased)
-    if gone:
-        raise UserError(
-            f"{version[:12]}: can't be made again: {gone:,} of its users were erased since, and their data must not be "
-            "used. The next night makes a version without them."
-        )
-    assert night.commit is not None
-    with at_commit(home, night.commit, target):
+    with at_commit(home, _commit_of(home, version), target, store.uri):
         lock, stages = _outs(target), pipeline.read(target)
         names = [stage.name for stage in stages if stage.name not in GIVEN]
-        _fetch(home, target, [out for stage in stages if stage.name in GIVEN for out in stage.outs])
+        fetch(home, target, [out for stage in stages if stage.name in GIVEN for out in stage.outs])
+        require_nobody_erased(store, target, version[:12])
         place = StageEnvironment(target, _environment(home, store, target))
         first: tuple[str, str] | None = None
         for stage in names[: names.index(LAST) + 1]:
@@ -101,45 +93,22 @@ def reproduced(home: Project, store: Store, version: str, target: Path, say: Cal
     return Reproduction(version, made_now, *(first or (None, None)))
 
 
-def _night_of(home: Project, version: str) -> Night:
-    """The night that made a version: the earliest that has it and a commit."""
-    made = [night for night in history.nights_of(home.state, version) if night.commit]
-    if not made or not versioned(home.root):
+def _commit_of(home: Project, version: str) -> str:
+    """The commit of the night that made a version."""
+    commit = commit_of(home.root, version) if versioned(home.root) else None
+    if commit is None:
         raise UserError(
-            f"{version[:12]}: no night of this checkout made it, or its commit is not known. It can be made again "
-            "where it was made: in a git checkout with the state directory of that night (see nightreel lineage)."
+            f"{version[:12]}: can't be made again here: no commit of the branch {BRANCH} made it. Clone the repository "
+            "in which it was made, or fetch that branch from it. The version may also be older than the nights that "
+            "`nightreel gc` keeps, or have been made without git."
         )
-    return made[0]
+    return commit
 
 
 def _outs(root: Path) -> dict[str, dict[str, str]]:
     """Hash of each out, by stage, from dvc.lock."""
     found = yaml.load((root / "dvc.lock").read_text("utf-8"), FAST)["stages"]
     return {name: {out["path"]: out["md5"] for out in stage.get("outs", [])} for name, stage in found.items()}
-
-
-def _fetch(home: Project, root: Path, outs: list[str]) -> None:
-    """Check the given outs out of DVC's cache, or out of its remote if one is configured."""
-    for command in ("checkout", "pull"):
-        done = _dvc(home, root, command, *outs)
-        if done.returncode == 0:
-            return
-    said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-    raise UserError(
-        f"the data of that night are neither in DVC's cache nor in a remote ({said}). They may have been removed by "
-        "`dvc gc`."
-    )
-
-
-def _dvc(home: Project, root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "dvc", *words],
-        cwd=root,
-        env=home.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def _environment(home: Project, store: Store, root: Path) -> Mapping[str, str]:

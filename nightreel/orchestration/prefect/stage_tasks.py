@@ -27,10 +27,16 @@ RETRIES_S = (10.0, 60.0)  # pauses before a stage is retried after a temporary f
 
 @dataclass(frozen=True)
 class Request:
-    """Options of one run. force: stages to rerun; minutes: time limit of a stage, None for no limit."""
+    """Options of one run. force: stages to rerun; minutes: time limit of a stage, None for no limit; only: stages to
+    run, None for all."""
 
     force: frozenset[str] = frozenset()
     minutes: float | None = None
+    only: frozenset[str] | None = None
+
+    def has(self, stage: Stage) -> bool:
+        """Whether the run has this stage."""
+        return self.only is None or stage.name in self.only
 
 
 class Watcher(Protocol):
@@ -59,12 +65,13 @@ class NightlyRun:
         self._failure: StageFailed | None = None
 
     def run(self) -> list[Outcome]:
-        """Run all stages; after a failure, `record` still records the run. Raises the failed stage's exception."""
+        """Run the stages; after a failure, `record` still records the run. Raises the failed stage's exception."""
         states: dict[str, State[Any]] = {}
         edges = shown(self.stages)
-        for stage in self.stages:
+        for stage in filter(self.request.has, self.stages):
             self.watcher.begin(stage.name)
-            state = self._task(stage)(wait_for=[states[name] for name in edges[stage.name]], return_state=True)
+            before = [states[name] for name in edges[stage.name] if name in states]
+            state = self._task(stage)(wait_for=before, return_state=True)
             states[stage.name] = state
             if not state.is_completed():
                 cause = self._failure or StageFailed(stage.name, 1, f"{stage.name}: {state.message}")
@@ -118,7 +125,7 @@ class NightlyRun:
     def _record_failure(self, stage: Stage, state: State[Any], cause: StageFailed) -> None:
         """Run the last stage directly to record the failure; DVC can't run it, since its dependencies are missing."""
         last = self.stages[-1]
-        if stage is last:
+        if stage is last or not self.request.has(last):
             return
         command = f"{last.command} --failed {stage.name} --reason {shlex.quote(str(cause))}"
         task(name=last.name, task_run_name=last.name, cache_policy=NO_CACHE, persist_result=False)(

@@ -16,6 +16,8 @@ def test_stages_come_in_an_order_that_respects_their_edges(toy: Path) -> None:
     }  # fmt: skip
     assert [stage.name for stage in stages if stage.outside] == ["fetch", "send", "note"]
     assert {out for stage in stages for out in stage.uncached} == {"metrics/score.json"}
+    assert [stage.cached for stage in stages if stage.name == "score"] == [("data/score",)]
+    assert pipeline.closure(stages, "score") == {"fetch", "learn", "score"}
 
 
 def test_a_dep_inside_an_out_and_an_out_inside_a_dep_are_edges(tmp_path: Path) -> None:

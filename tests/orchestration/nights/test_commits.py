@@ -8,16 +8,10 @@ from pathlib import Path
 import pytest
 
 from nightreel.monitoring import history
-from nightreel.monitoring.night import Night
 from nightreel.orchestration.nights import commits
+from nightreel.orchestration.nights.branch_log import BRANCH, commit_of, committed
+from tests.orchestration.nights.written import night
 from tests.support import toy as project
-
-
-def night(number: int, **facts: object) -> Night:
-    return Night.model_validate(
-        {"id": f"n{number}", "began": 1000.0 * number, "ended": 1000.0 * number + 5, "trigger": "schedule", "outcome": "promoted",
-         "reason": "NDCG@10 +3%.", "version": "ab" * 32} | facts
-    )  # fmt: skip
 
 
 @pytest.fixture
@@ -40,7 +34,7 @@ def git(folder: Path, *words: str) -> str:
 
 def test_the_commit_has_what_the_night_ran_with_and_no_data(ran: Path) -> None:
     commit = commits.keep(ran, ran / ".nightreel", night(1), ran)
-    assert commit == git(ran, "rev-parse", commits.BRANCH).strip()
+    assert commit == git(ran, "rev-parse", BRANCH).strip()
     names = git(ran, "ls-tree", "-r", "--name-only", str(commit)).splitlines()
     assert {"dvc.lock", "metrics/score.json", "tasks/own.py", "dvc.yaml", "nightreel/cli/main.py"} <= set(names)
     assert not [name for name in names if name.startswith(("films", ".nightreel", "data/")) or name.endswith(".csv")]
@@ -49,7 +43,7 @@ def test_the_commit_has_what_the_night_ran_with_and_no_data(ran: Path) -> None:
 
 def test_the_message_says_what_came_of_it_and_where_else_it_is(ran: Path) -> None:
     commits.keep(ran, ran / ".nightreel", night(1, recipe="r1", flow_run="f1"), ran)
-    assert git(ran, "log", "-1", "--format=%an|%ad|%B", "--date=unix", commits.BRANCH).strip() == (
+    assert git(ran, "log", "-1", "--format=%an|%ad|%B", "--date=unix", BRANCH).strip() == (
         "Nightreel|1000|1970-01-01 00:16 UTC promoted abababababab\n\nNDCG@10 +3%.\n\n"
         f"Night: n1\nVersion: {'ab' * 32}\nRecipe: r1\nFlow-run: f1"
     )
@@ -94,8 +88,20 @@ def test_two_nights_at_once_both_stand_in_the_branch(ran: Path) -> None:
         for name in ("n1", "n2", "n3")
     ]
     assert [each.wait() for each in both] == [0, 0, 0]
-    assert sorted(git(ran, "log", "--format=%(trailers:key=Night,valueonly)", commits.BRANCH).split()) == [
+    assert sorted(git(ran, "log", "--format=%(trailers:key=Night,valueonly)", BRANCH).split()) == [
         "n1",
         "n2",
         "n3",
     ]
+
+
+def test_the_nights_of_a_clone_are_found_by_their_versions(ran: Path, tmp_path: Path) -> None:
+    first, second, third = (
+        commits.keep(ran, ran / ".nightreel", night(number, version=version), ran)
+        for number, version in ((1, None), (2, "cd" * 32), (3, "cd" * 32))
+    )
+    rows = [(each.commit, each.night, each.version) for each in committed(ran)]
+    assert rows == [(first, "n1", None), (second, "n2", "cd" * 32), (third, "n3", "cd" * 32)]
+    project.call(tmp_path, "git", "clone", "-q", str(ran), "clone")
+    assert committed(tmp_path / "clone") == committed(ran)
+    assert commit_of(tmp_path / "clone", "cd" * 32) == second and commit_of(ran, "ef" * 32) is None

@@ -30,7 +30,7 @@ def schema() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def offered() -> dict[str, Any]:
-    return form_schema()
+    return form_schema(nightly)
 
 
 def test_every_field_is_a_setting_with_its_words_and_bounds(schema: dict[str, Any]) -> None:

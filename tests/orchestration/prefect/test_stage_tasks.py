@@ -105,6 +105,15 @@ def test_a_users_mistake_is_not_tried_again_and_the_last_stage_is_told(toy: Path
     assert told[:2] == ["--failed", "score"] and "line 3 is empty" in told[3]
 
 
+def test_a_part_of_the_stages_runs_and_its_failure_is_no_night_to_record(toy: Path) -> None:
+    outcomes, listener, _ = run(toy, Request(only=frozenset({"fetch", "learn"})))
+    assert [outcome.stage for outcome in outcomes] == ["fetch", "learn"]
+    assert {name for name, _ in listener.heard} == {"fetch", "learn"} and not (toy / "data" / "note").exists()
+    with pytest.raises(StageFailed, match="line 3 is empty"):
+        run(toy, Request(only=frozenset({"fetch"})), TOY_FAULT="fetch")
+    assert not (toy / ".nightreel" / "failed.json").exists()
+
+
 def test_a_stage_over_its_time_is_stopped(toy: Path, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     with pytest.raises(StageFailed, match="fetch"):
