@@ -66,6 +66,8 @@ def up(ports: Ports, object_store: bool, as_json: bool) -> None:
         (home.state / "up.json").unlink(missing_ok=True)  # left by an `up` that was killed
         require_free("Prefect", "--port", ports.prefect)
         require_free("MLflow", "--mlflow-port", ports.mlflow)
+        if ports.store is not None:
+            require_free("the object store", "--store-port", ports.store)
         new = credentials.prepare(home.state)
         try:
             with console.status("starting Prefect and MLflow …"):
