@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+import psutil  # type: ignore[import-untyped,unused-ignore]
+
 from nightreel import child_environment
 
 # The guard blocks on a pipe that only this process holds. A word on it means that all went well; end-of-file without a
@@ -106,7 +108,15 @@ class Child:
             os.killpg(self.process.pid, 0)
         except (ProcessLookupError, PermissionError):
             return False
-        return True
+        # Ended ones count as its members until process 1 fetches them, which in many containers it never does.
+        return any(self._runs(number) for number in psutil.pids())
+
+    def _runs(self, number: int) -> bool:
+        """Whether a process is of the group and has not ended."""
+        try:
+            return os.getpgid(number) == self.process.pid and psutil.Process(number).status() != psutil.STATUS_ZOMBIE
+        except (ProcessLookupError, PermissionError, psutil.Error):
+            return False
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the whole group; a group that is gone is no error."""

@@ -1,5 +1,7 @@
 """Child processes go whole, and with us."""
 
+import ctypes
+import functools
 import os
 import signal
 import subprocess
@@ -52,6 +54,23 @@ def test_an_exception_in_the_block_ends_it(tmp_path: Path) -> None:
         grandchild = int(next(child.lines()))
         raise KeyboardInterrupt
     assert gone(grandchild)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a process can ask for the orphans below it")
+def test_who_has_ended_and_was_not_fetched_does_not_count_as_running(tmp_path: Path) -> None:
+    """As in a container whose first process fetches no orphans: here, this process gets them, and leaves them."""
+    adopt = functools.partial(ctypes.CDLL(None).prctl, 36)  # PR_SET_CHILD_SUBREAPER
+    assert adopt(1, 0, 0, 0) == 0
+    try:
+        with Child(FAMILY, cwd=tmp_path, env=os.environ) as child:
+            grandchild = int(next(child.lines()))
+            assert child.alive()
+            child.signal(signal.SIGKILL)
+            assert gone(grandchild) and psutil.Process(grandchild).status() == psutil.STATUS_ZOMBIE
+            assert not child.alive()
+    finally:
+        adopt(0, 0, 0, 0)
+        os.waitpid(grandchild, 0)
 
 
 def test_when_we_are_killed_it_goes_too_and_only_then_is_the_lock_free(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def test_a_temporary_fault_says_so(toy: Path, tmp_path: Path) -> None:
     assert caught.value.temporary
 
 
+@pytest.mark.end_to_end
 def test_an_interrupt_ends_the_stage_and_leaves_the_lock_alone(toy: Path, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
 
