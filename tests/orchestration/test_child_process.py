@@ -66,6 +66,7 @@ def test_who_has_ended_and_was_not_fetched_does_not_count_as_running(tmp_path: P
             grandchild = int(next(child.lines()))
             assert child.alive()
             child.signal(signal.SIGKILL)
+            child.process.wait()
             assert gone(grandchild) and psutil.Process(grandchild).status() == psutil.STATUS_ZOMBIE
             assert not child.alive()
     finally:
