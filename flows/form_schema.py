@@ -7,11 +7,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import yaml
 from prefect import Flow
 from prefect.utilities.callables import parameter_schema
 
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 
 PREFECT_YAML = Path(__file__).parent.parent / "prefect.yaml"
 
@@ -19,7 +18,7 @@ PREFECT_YAML = Path(__file__).parent.parent / "prefect.yaml"
 def deployed_flows() -> dict[str, Flow[..., Any]]:
     """The flow of each deployment in prefect.yaml, by the deployment's name."""
     found = {}
-    for each in yaml.load(PREFECT_YAML.read_text("utf-8"), FAST)["deployments"]:
+    for each in yaml_values.read(PREFECT_YAML.read_text("utf-8"))["deployments"]:
         path, _, name = each["entrypoint"].partition(":")
         found[each["name"]] = getattr(import_module(path.removesuffix(".py").replace("/", ".")), name)
     return found

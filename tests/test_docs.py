@@ -6,9 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*.py")])
@@ -58,12 +57,12 @@ def test_the_readme_is_short() -> None:
 
 def test_the_pages_speak_of_stages_and_parameters_that_exist() -> None:
     text = (ROOT / "docs/architecture.md").read_text("utf-8")
-    for stage in yaml.load((ROOT / "dvc.yaml").read_text("utf-8"), FAST)["stages"]:
+    for stage in yaml_values.read((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]:
         assert f"| {stage} |" in text
 
 
 def test_workflow_and_hooks_run_the_projects_own_checks() -> None:
-    workflow = yaml.load((ROOT / ".github/workflows/check.yml").read_text("utf-8"), FAST)
+    workflow = yaml_values.read((ROOT / ".github/workflows/check.yml").read_text("utf-8"))
     assert workflow["jobs"]["check"]["steps"][-1] == {"run": "./check"}
-    hooks = yaml.load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"), FAST)["repos"][0]["hooks"]
+    hooks = yaml_values.read((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"][0]["hooks"]
     assert {hook["id"] for hook in hooks} == {"ruff-check", "ruff-format", "mypy"}

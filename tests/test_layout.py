@@ -12,13 +12,12 @@ from pathlib import Path
 
 import grimp
 import pytest
-import yaml
 
 from nightreel.orchestration.dvc import code_deps, pipeline
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 
 ROOT = Path(__file__).parents[1]
-STAGES = yaml.load((ROOT / "dvc.yaml").read_text("utf-8"), FAST)["stages"]
+STAGES = yaml_values.read((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
 FOLDERS = ("nightreel", "tasks", "flows")
 MODULES = sorted(path for name in FOLDERS for path in (ROOT / name).rglob("*.py"))
 MAX_LINES, MAX_STAGE_LINES, MAX_FUNCTION_LINES, MAX_FILES = 300, 150, 60, 15
@@ -90,7 +89,7 @@ def test_every_command_of_a_stage_is_a_file_of_tasks_and_stages_that_always_run_
 
 
 def test_every_entrypoint_is_a_file_of_flows_and_flows_are_nowhere_else() -> None:
-    deployments = yaml.load((ROOT / "prefect.yaml").read_text("utf-8"), FAST)["deployments"]
+    deployments = yaml_values.read((ROOT / "prefect.yaml").read_text("utf-8"))["deployments"]
     for deployment in deployments:
         path, name = deployment["entrypoint"].split(":")
         assert path.startswith("flows/") and name in read(ROOT / path).flows

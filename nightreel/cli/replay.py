@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -80,11 +77,11 @@ def replay(
     from nightreel.cli.replay_view import ReplayView
     from nightreel.orchestration.prefect import run_server
     from nightreel.replay import series
-    from nightreel.replay.plan import ReplayOptions
+    from nightreel.replay.plan import ReplayOptions, without_variables
 
     given = ReplayOptions(source, nights, step, first, state, changes or (), script, publish, into_live)
     try:
-        with _without_prefect():
+        with without_variables(PREFECT):  # a replay in a terminal has a server of its own
             done = series.run(given, ReplayView(as_json=as_json), lambda place: run_server.api(place, PATIENCE_S))
     except KeyboardInterrupt:
         typer.secho("stopped: finished nights are kept; the same command continues from there", fg="yellow", err=True)
@@ -93,14 +90,3 @@ def replay(
         sys.stdout.write(json.dumps(done.as_json(), indent=1, ensure_ascii=False) + "\n")
     if done.wrong:
         raise typer.Exit(1)
-
-
-@contextmanager
-def _without_prefect() -> Iterator[None]:
-    """Remove the address of the live Prefect server for the block: a replay in a terminal has a server of its own."""
-    before = os.environ.pop(PREFECT, None)
-    try:
-        yield
-    finally:
-        os.environ.pop(PREFECT, None)
-        os.environ.update({PREFECT: before} if before is not None else {})

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from nightreel.errors import UserError
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 
 LEFT_OUT = ("publish", "record", "watch")
 """Sections of params.yaml about where results go and who is told, which don't change them."""
@@ -58,7 +58,7 @@ def computing_code(root: Path) -> list[str]:
     """
     path = root / "dvc.yaml"
     try:
-        stages = yaml.load(path.read_text("utf-8"), FAST)["stages"].values()
+        stages = yaml_values.read(path.read_text("utf-8"))["stages"].values()
         deps = {dep for stage in stages for dep in stage.get("deps", []) if dep.startswith(CODE)}
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise UserError(

@@ -8,13 +8,13 @@ from typing import Any
 import yaml
 
 from nightreel.orchestration.project import Project
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 
 
 def channel_of(project: Project) -> str:
     """The channel that a run in this place publishes to."""
     try:
-        return str(yaml.load((project.root / "params.yaml").read_text("utf-8"), FAST)["snapshot"]["channel"])
+        return str(yaml_values.read((project.root / "params.yaml").read_text("utf-8"))["snapshot"]["channel"])
     except (OSError, yaml.YAMLError, KeyError, TypeError):
         return "live"
 

@@ -121,13 +121,20 @@ def make(options: ReplayOptions) -> ReplayPlan:
 
 
 @contextlib.contextmanager
-def away_from_the_live() -> Iterator[None]:
-    """Remove the environment variables of the live store, MLflow and notifications for the block."""
-    kept = {name: os.environ.pop(name) for name in LIVE if name in os.environ}
+def without_variables(*names: str) -> Iterator[None]:
+    """Remove environment variables for the block; afterwards they are as before."""
+    kept = {name: os.environ.pop(name) for name in names if name in os.environ}
     try:
         yield
     finally:
+        for name in names:
+            os.environ.pop(name, None)
         os.environ.update(kept)
+
+
+def away_from_the_live() -> contextlib.AbstractContextManager[None]:
+    """Remove the environment variables of the live store, MLflow and notifications for a block."""
+    return without_variables(*LIVE)
 
 
 def _target(options: ReplayOptions) -> Target | None:

@@ -1,4 +1,4 @@
-"""Reads params.yaml and `--set` values as YAML 1.2 does, and DVC with it: `off`, `no` and dates are text."""
+"""Reads the project's YAML files and `--set` values as YAML 1.2 does, and DVC with it: `off`, `no`, dates are text."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _Loader.yaml_implicit_resolvers = {
 _Loader.add_implicit_resolver(SURPRISES[0], re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 
-def read(text: str) -> Any:
-    """The value of a YAML text; raises yaml.YAMLError.
+def read(text: str | bytes) -> Any:
+    """The value of a YAML text, or of its bytes in UTF-8; raises yaml.YAMLError.
 
     Example:
         >>> read("{a: off, b: no, c: true, d: 2026-11-30, e: 0.5}")

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from nightreel.errors import UserError
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 from nightreel.stage import read_json
 
 Points = tuple[tuple[str, float, int], ...]
@@ -114,7 +114,7 @@ def _fingerprint(value: Any) -> str:
 
 def _yaml(path: Path) -> dict[str, Any]:
     try:
-        value = yaml.load(path.read_text("utf-8"), FAST)
+        value = yaml_values.read(path.read_text("utf-8"))
     except yaml.YAMLError as error:
         raise UserError(f"{path}: is not valid YAML ({error}). Restore it from version control.") from None
     return value if isinstance(value, dict) else {}

@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 from tests.support import toy as project
 
 
@@ -70,7 +69,7 @@ def test_why_names_the_changed_dep_and_what_comes_after(toy: Path) -> None:
     ]
     (toy / "toy" / "learn.py").write_text((toy / "toy" / "learn.py").read_text() + "\n")
     params = toy / "params.yaml"
-    seed = yaml.load(params.read_text(), FAST)["finetune"]["seed"]
+    seed = yaml_values.read(params.read_text())["finetune"]["seed"]
     params.write_text(params.read_text().replace(f"seed: {seed}", "seed: 7"))
     found = json.loads(project.typed("why", "--json").stdout)
     assert found["learn"] == ["dep toy/learn.py: modified", f"setting finetune.seed: {seed} → 7"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 from tests.support import datasets, toy
 
 Checkout = Callable[[str], Path]
@@ -38,7 +38,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, source: datasets.Planted)
             if (toy.HERE / path).is_file():
                 (root / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(toy.HERE / path, root / path)
-        params = yaml.load((root / "params.yaml").read_text("utf-8"), FAST)
+        params = yaml_values.read((root / "params.yaml").read_text("utf-8"))
         params["snapshot"]["source"] = str(source.folder)
         for section, fields in SMALL.items():
             params[section] |= fields

@@ -8,14 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from nightreel.errors import UserError
 from nightreel.orchestration.dvc import dvc_config
 from nightreel.orchestration.dvc.stage_run import SIGNS
 from nightreel.orchestration.project import Project, find
 from nightreel.orchestration.worktree import KEPT, worktree
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 from nightreel.stage import prepare_state
 from tests.support import toy as project
 
@@ -42,7 +41,7 @@ def test_it_holds_what_the_user_sees_and_leaves_the_checkout_alone(toy: Path) ->
     with worktree(home, {"finetune.seed": 7}) as copy:
         assert (copy.root / "source.txt").read_text() == "changed, not committed\n"
         assert (copy.root / "new file é.txt").exists() and not (copy.root / "prefect.yaml").exists()
-        assert yaml.load((copy.root / "params.yaml").read_text(), FAST)["finetune"]["seed"] == 7
+        assert yaml_values.read((copy.root / "params.yaml").read_text())["finetune"]["seed"] == 7
         assert run_all(copy) == dict.fromkeys(["fetch", "learn", "score", "send", "note"], "ran")
         assert copy.root.is_relative_to(home.state) and copy.state == home.state
     assert project.call(toy, "git", "status", "--porcelain") == before

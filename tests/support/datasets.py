@@ -33,7 +33,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -197,7 +197,7 @@ def events_table(rows: list[tuple[str, str, int]], clock: str = "time", event: s
 
 def write_params(folder: Path, changes: Mapping[str, Any]) -> None:
     """The repository's params.yaml with some `section.key` changed, and an empty dependency lock beside it."""
-    values = yaml.load((REPOSITORY / "params.yaml").read_text("utf-8"), FAST)
+    values = yaml_values.read((REPOSITORY / "params.yaml").read_text("utf-8"))
     for name, value in changes.items():
         *sections, key = name.split(".")
         functools.reduce(operator.getitem, sections, values)[key] = value

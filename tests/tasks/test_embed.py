@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 from nightreel.stage import stage_main
 from tasks.embed import main
 from tests.support.datasets import write_dataset
@@ -136,7 +136,7 @@ def test_faults_end_in_one_message_and_leave_the_last_output(project: Path) -> N
     (project / "data" / "embed").mkdir()
     (project / "data" / "embed" / "embed.json").write_text("last night's")
     items = project / "data" / "validate" / "items.parquet"
-    whole, params = items.read_bytes(), yaml.load((project / "params.yaml").read_text(), FAST)
+    whole, params = items.read_bytes(), yaml_values.read((project / "params.yaml").read_text())
 
     def fails(message: str) -> None:
         done = embed(project)

@@ -14,7 +14,7 @@ from nightreel.bundle.format import digest_of, verify
 from nightreel.data.dataset import load_dataset
 from nightreel.models.training.selected_params import SelectedParams
 from nightreel.reader.reader import Reader
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 from nightreel.stage import read_json, state_directory, write_json
 from nightreel.store.open import open_store
 from nightreel.store.publisher import publish
@@ -230,7 +230,7 @@ def test_a_night_that_may_not_refresh_leaves_what_is_live(work: Path) -> None:
 
 def test_a_bundle_beyond_its_size_or_memory_is_held(work: Path) -> None:
     path = work / "params.yaml"
-    values = yaml.load(path.read_text(), FAST)
+    values = yaml_values.read(path.read_text())
     values["refit"] |= {"bundle_mb": 0.001, "memory_mb": 1}
     path.write_text(yaml.safe_dump(values))
     with workspace(work):

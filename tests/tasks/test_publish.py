@@ -11,7 +11,7 @@ import yaml
 
 from nightreel.bundle.format import digest_of
 from nightreel.reader.reader import Reader
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 from nightreel.stage import write_json
 from nightreel.store import channels
 from nightreel.store.open import open_store
@@ -50,7 +50,7 @@ def test_a_promoted_bundle_goes_live(workspace: Path, capsys: pytest.CaptureFixt
     }  # fmt: skip
     lineage = channels.lineage(open_store(), digest)
     assert (lineage["recipe"], lineage["predecessor"], lineage["label"]) == ("r1", None, "baseline")
-    assert lineage["params"]["snapshot"]["source"] == yaml.load(PARAMS.read_text(), FAST)["snapshot"]["source"]
+    assert lineage["params"]["snapshot"]["source"] == yaml_values.read(PARAMS.read_text())["snapshot"]["source"]
     assert f"published {digest[:12]} to channel live of {workspace / 'state' / 'store'}" in capsys.readouterr().out
 
 
@@ -110,7 +110,7 @@ def test_hold_publishes_nothing(workspace: Path) -> None:
 
 
 def test_a_dry_run_touches_no_store(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    params = yaml.load(PARAMS.read_text(), FAST)
+    params = yaml_values.read(PARAMS.read_text())
     params["publish"]["dry_run"] = True
     Path("params.yaml").write_text(yaml.safe_dump(params))
     publish.main()
@@ -121,7 +121,7 @@ def test_a_dry_run_touches_no_store(workspace: Path, capsys: pytest.CaptureFixtu
 
 
 def test_another_channel_by_parameter(workspace: Path) -> None:
-    params = yaml.load(PARAMS.read_text(), FAST)
+    params = yaml_values.read(PARAMS.read_text())
     params["snapshot"]["channel"] = "canary"
     Path("params.yaml").write_text(yaml.safe_dump(params))
     publish.main()

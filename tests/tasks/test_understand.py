@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from nightreel.data.contract.schema import COMMENTS_SCHEMA, ITEMS_SCHEMA
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 from nightreel.stage import stage_main
 from nightreel.understanding.schema import FIELDS_SCHEMA, PROVENANCE_SCHEMA
 from tasks.understand import main
@@ -48,7 +48,7 @@ def catalogue(n: int = 48) -> pa.Table:
 
 
 def write(project: Path, table: pa.Table, *, writer: str = "", **changes: object) -> None:
-    values = yaml.load((ROOT / "params.yaml").read_text(), FAST)
+    values = yaml_values.read((ROOT / "params.yaml").read_text())
     values["understand"]["writer"] |= {"endpoint": writer, "model": "a-model" if writer else "", "per_minute": 1e6}
     values["understand"]["tags"] |= {"least_items": 10, **changes}
     (project / "params.yaml").write_text(yaml.safe_dump(values))

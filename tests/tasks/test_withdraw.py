@@ -16,7 +16,7 @@ from nightreel.bundle.format import digest_of
 from nightreel.cli.versions import withdrawn_ids
 from nightreel.orchestration.dvc import pipeline
 from nightreel.reader.reader import Reader
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 from nightreel.stage import write_json
 from nightreel.store import channels
 from nightreel.store.backends.base import Store
@@ -50,7 +50,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def settings(folder: Path, **publishing: Any) -> None:
-    params = yaml.load((ROOT / "params.yaml").read_text("utf-8"), FAST)
+    params = yaml_values.read((ROOT / "params.yaml").read_text("utf-8"))
     params["snapshot"] |= {"source": str(folder / "source"), "pseudonymise": "off"}
     params["publish"] |= publishing
     (folder / "params.yaml").write_text(yaml.safe_dump(params))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 from nightreel.tracking import delivery, sender
 from nightreel.tracking.address import tracking_uri
 from tasks import record
@@ -36,7 +36,7 @@ def run(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     for name in ("NIGHTREEL_STORE", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(delivery, "_messages", here)
-    values = yaml.load((ROOT / "params.yaml").read_text(), FAST)
+    values = yaml_values.read((ROOT / "params.yaml").read_text())
     values["record"]["experiment"] = "films"
     Path("params.yaml").write_text(yaml.safe_dump(values))
     Path("dvc.yaml").write_text(yaml.safe_dump({"stages": {name: {"cmd": "x"} for name in STAGES}}, sort_keys=False))

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 from nightreel.stage import write_json
 
 LEDGER = "dvc-objects.json"
@@ -65,7 +65,7 @@ def told(out: str) -> str:
 def _outs(lock: Path, only: str | None) -> Iterator[tuple[str, str]]:
     """(path, name of its object) of the outs in dvc.lock, of all stages or of one."""
     try:
-        stages: dict[str, Any] = yaml.load(lock.read_text("utf-8"), FAST)["stages"]
+        stages: dict[str, Any] = yaml_values.read(lock.read_text("utf-8"))["stages"]
         for name, stage in stages.items():
             for out in stage.get("outs", []):
                 if "md5" in out and only in (None, name):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 
 NAME = re.compile(r"\bmd5: ([0-9a-f]{32}(?:\.dir)?)\b")
 """The name of an object, in a dvc.lock or `.dvc` file."""
@@ -87,7 +87,7 @@ def _sweep_run_cache(cache: Path, before: float) -> None:
     """Remove the entries of DVC's run cache whose outs are gone: they are of no use any more."""
     for entry in (cache / "runs").glob("*/*/*"):
         try:
-            outs = yaml.load(entry.read_text("utf-8"), FAST).get("outs", [])
+            outs = yaml_values.read(entry.read_text("utf-8")).get("outs", [])
             gone = any("md5" in out and not place_of(cache, out["md5"]).exists() for out in outs)
         except (OSError, yaml.YAMLError, AttributeError, TypeError):
             continue

@@ -15,12 +15,11 @@ import sys
 from pathlib import Path
 
 import grimp
-import yaml
 
 from nightreel.errors import UserError
 from nightreel.models import registry
 from nightreel.orchestration import project
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 
 PACKAGES = ("nightreel", "tasks")
 FOLDER_SHARE = 0.75
@@ -30,7 +29,7 @@ _BLOCK = re.compile(r"(?ms)^  (\w+):\n    cmd: python -m (tasks\.\w+)\n(.*?)(?=^
 def code_deps(root: Path) -> dict[str, list[str]]:
     """Stage → files and folders of the code that it imports, for every stage that DVC may skip."""
     graph = grimp.build_graph(*PACKAGES, cache_dir=None, exclude_type_checking_imports=True)
-    stages = yaml.load((root / "dvc.yaml").read_text("utf-8"), FAST)["stages"]
+    stages = yaml_values.read((root / "dvc.yaml").read_text("utf-8"))["stages"]
     return {
         name: _folded(root, _imported(root, graph, str(stage["cmd"]).split()[-1]))
         for name, stage in stages.items()

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from nightreel.errors import UserError
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def read(root: Path) -> tuple[Stage, ...]:
     """
     path = root / "dvc.yaml"
     try:
-        raw = yaml.load(path.read_text("utf-8"), FAST)["stages"]
+        raw = yaml_values.read(path.read_text("utf-8"))["stages"]
         found = {name: _paths(body) for name, body in raw.items()}
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise UserError(

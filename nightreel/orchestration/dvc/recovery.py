@@ -15,7 +15,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped,unused-ignore]
 import yaml
 
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 
 NOTHING = b""  # the saved copy if there was no dvc.lock yet
 
@@ -58,7 +58,7 @@ def whole(lock: Path) -> bool:
 
     try:
         if lock.exists():
-            COMPILED_LOCKFILE_SCHEMA(yaml.load(lock.read_text("utf-8"), FAST))
+            COMPILED_LOCKFILE_SCHEMA(yaml_values.read(lock.read_text("utf-8")))
     except (yaml.YAMLError, UnicodeDecodeError, Invalid, TypeError):
         return False
     return True

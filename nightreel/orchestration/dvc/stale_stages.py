@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nightreel.errors import UserError
 from nightreel.orchestration import project
 from nightreel.orchestration.dvc import pipeline
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 from nightreel.stage import prepare_state
 
 
@@ -93,8 +91,8 @@ def _changed_settings(root: Path) -> dict[str, list[str]]:
     """Stage → `setting embed.encoder: old → new`, from the parameters stored in dvc.lock."""
     if not (root / "dvc.lock").exists():
         return {}
-    locked = yaml.load((root / "dvc.lock").read_text("utf-8"), FAST)["stages"]
-    now = _flat(yaml.load((root / "params.yaml").read_text("utf-8"), FAST))
+    locked = yaml_values.read((root / "dvc.lock").read_text("utf-8"))["stages"]
+    now = _flat(yaml_values.read((root / "params.yaml").read_text("utf-8")))
     changed: dict[str, list[str]] = {}
     for stage, entry in locked.items():
         then = entry.get("params", {}).get("params.yaml", {})

@@ -18,7 +18,7 @@ from nightreel.orchestration.nights.branch_log import BRANCH, CommittedNight
 from nightreel.orchestration.nights.erased_since import SNAPSHOT, erased_since
 from nightreel.orchestration.nights.used_objects import used_objects
 from nightreel.orchestration.project import Project
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 from nightreel.store.backends.base import Store
 from nightreel.store.retention import Keep
 
@@ -103,7 +103,7 @@ def _erased(home: Project, store: Store, night: CommittedNight, caches: Collecti
 def _snapshot(home: Project, night: CommittedNight) -> str:
     """Name of the object of the night's snapshot; empty if it left none."""
     try:
-        outs = yaml.load(retention.lock_of(home, night), FAST)["stages"]["snapshot"]["outs"]
+        outs = yaml_values.read(retention.lock_of(home, night))["stages"]["snapshot"]["outs"]
         return next(str(out["md5"]) for out in outs if out["path"] == SNAPSHOT)
     except (yaml.YAMLError, KeyError, TypeError, StopIteration):
         return ""

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nightreel.bundle.format import digest_of
 from nightreel.errors import UserError
 from nightreel.monitoring import history
@@ -20,7 +18,7 @@ from nightreel.orchestration.nights.erased_since import require_nobody_erased
 from nightreel.orchestration.nights.night_data import fetch
 from nightreel.orchestration.project import Project
 from nightreel.orchestration.worktree import at_commit, versioned
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 from nightreel.store.backends.base import Store
 
 GIVEN = ("snapshot", "withdraw")
@@ -107,7 +105,7 @@ def _commit_of(home: Project, version: str) -> str:
 
 def _outs(root: Path) -> dict[str, dict[str, str]]:
     """Hash of each out, by stage, from dvc.lock."""
-    found = yaml.load((root / "dvc.lock").read_text("utf-8"), FAST)["stages"]
+    found = yaml_values.read((root / "dvc.lock").read_text("utf-8"))["stages"]
     return {name: {out["path"]: out["md5"] for out in stage.get("outs", [])} for name, stage in found.items()}
 
 

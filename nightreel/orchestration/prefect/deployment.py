@@ -16,7 +16,7 @@ import yaml
 from nightreel.errors import UserError
 from nightreel.orchestration.prefect.work_pool import make_pool
 from nightreel.orchestration.project import Project
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 from nightreel.stage import write_json
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _set(deployment: _Facts) -> _Facts:
 def _says(home: Project, text: bytes) -> dict[str, _Facts]:
     """Schedules and pause of each deployment in prefect.yaml, by its name on the server: it is called like its flow."""
     try:
-        listed = yaml.load(text, FAST)["deployments"]
+        listed = yaml_values.read(text)["deployments"]
         found = {
             f"{each['name']}/{each['name']}": {"schedules": each.get("schedules"), "paused": each.get("paused")}
             for each in listed

@@ -14,7 +14,7 @@ import yaml
 from nightreel.bundle.assembly import refit, rehearse
 from nightreel.data.dataset import Dataset, load_dataset
 from nightreel.models.training.selected_params import SelectedParams
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 from nightreel.stage import read_json, write_json
 from nightreel.store.backends.local import LocalStore
 from nightreel.store.publisher import publish
@@ -43,7 +43,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         enter(folder, patch)
         write_dataset(Path("films"), users=120, events=2400)
-        values = yaml.load((ROOT / "params.yaml").read_text(), FAST)
+        values = yaml_values.read((ROOT / "params.yaml").read_text())
         values["snapshot"] |= {"source": "films", "pseudonymise": "off"}
         values["validate"]["gate"] = "leave_last_out"
         values["evaluate"] |= {"bootstrap_replicates": 300, "cutoffs": [5, 10]}

@@ -13,7 +13,7 @@ from nightreel.data.dataset import load_dataset
 from nightreel.evaluation.model_scores import GATE_METRIC, score_models
 from nightreel.evaluation.test_set import build_test_set
 from nightreel.reader.reader import Reader
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 from nightreel.stage import read_json, write_json
 from tasks import evaluate
 from tests.evaluation.outputs.conftest import CHOICES, NEIGHBOURS, finetuned, judged, publish_twin
@@ -78,7 +78,7 @@ def test_a_person_promotes_a_held_candidate_by_its_digest(workspace: Path) -> No
     finetuned(data, worse)
     held = judged()
     assert held["decision"] == "reject"
-    values = yaml.load(Path("params.yaml").read_text(), FAST)
+    values = yaml_values.read(Path("params.yaml").read_text())
     values["evaluate"]["override"] = {
         "candidate": held["candidate"][:10],
         "decision": "promote",
@@ -128,7 +128,7 @@ def test_a_catalogue_of_other_items_is_held_on_a_schedule_and_replaced_for_other
         renamed.set_column(renamed.schema.get_field_index("item_id"), "item_id", [names]), "data/validate/items.parquet"
     )
     assert judged()["label"] == "not comparable"
-    values = yaml.load(Path("params.yaml").read_text(), FAST)
+    values = yaml_values.read(Path("params.yaml").read_text())
     values["snapshot"]["source"] = "other films"
     Path("params.yaml").write_text(yaml.safe_dump(values))
     verdict = judged()

@@ -13,7 +13,6 @@ from collections.abc import Collection
 from pathlib import Path
 
 import pytest
-import yaml
 
 from nightreel.monitoring import history
 from nightreel.orchestration.dvc.cache_sweep import files_of, names_in, place_of
@@ -22,7 +21,7 @@ from nightreel.orchestration.nights import commits
 from nightreel.orchestration.nights.branch_log import BRANCH, committed
 from nightreel.orchestration.nights.collection import collect_nights
 from nightreel.orchestration.project import Project
-from nightreel.settings.yaml_values import FAST
+from nightreel.settings import yaml_values
 from nightreel.store.backends.local import LocalStore
 from nightreel.store.fence import run_lock
 from nightreel.store.retention import Keep
@@ -217,6 +216,6 @@ def test_the_data_of_a_night_with_an_erased_user_go_and_its_commit_stays(home: P
 
 def snapshot_files(home: Project, ref: str) -> frozenset[str]:
     """The objects of the snapshot that a night's dvc.lock names."""
-    outs = yaml.load(git(home.root, "show", f"{ref}:dvc.lock"), FAST)["stages"]["snapshot"]["outs"]
+    outs = yaml_values.read(git(home.root, "show", f"{ref}:dvc.lock"))["stages"]["snapshot"]["outs"]
     name = outs[0]["md5"]
     return frozenset({name, *files_of(home.root / ".dvc" / "cache", name).values()})
