@@ -78,7 +78,7 @@ def _write_question(folder: Path, data: Dataset, fold: str, asked: TestSet, vali
         "clock": data.clock == "time", "exclude_seen": data.exclude_seen, "valid_moment": valid_moment,
         "n_users": data.n_users, "n_items": data.n_items,
     })  # fmt: skip
-    test = data.positives(fold, ("test",)).take(asked.users)
+    test = data.positives(fold, ("test",)).relevant.take(asked.users)
     known = data.seen(fold, past).take(asked.users)
     if data.exclude_seen:
         test = test.where(~np.isin(test.rows * data.n_items + test.items, known.rows * data.n_items + known.items))

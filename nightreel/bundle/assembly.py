@@ -31,9 +31,9 @@ LEARNED = ("train", "valid")  # parts that the rehearsal is trained on; it is ev
 
 
 def write_histories(folder: Path, histories: Histories) -> None:
-    """Write histories as .npy files; verdicts where they are known."""
+    """Write histories as .npy files; verdicts and gains where they are known."""
     folder.mkdir(parents=True)
-    for name in ("indptr", "items", "times", "verdicts"):
+    for name in ("indptr", "items", "times", "verdicts", "gains"):
         array = getattr(histories, name)
         if array is not None:
             np.save(folder / f"{name}.npy", array, allow_pickle=False)

@@ -107,7 +107,7 @@ def _counts(past: Histories, n: int, clock: bool) -> IntArray:
     with many."""
     if clock and len(past.items):
         past = past.where(past.times > data_end(past.rows, past.times) - WEEK_DAYS * DAY)
-    return np.rint(np.bincount(past.items, past.person_weights, n)).astype(np.int64)
+    return np.rint(np.bincount(past.items, past.counted, n)).astype(np.int64)
 
 
 MEDIA = {"video": "videos", "podcast": "podcasts", "game": "games", "live": "live"}

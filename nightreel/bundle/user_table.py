@@ -51,8 +51,8 @@ class UserTable:
         ids = pq.ParquetFile(path).read(columns=["user_id"])["user_id"].cast(pa.string()).combine_chunks()
         if pc.any(pc.greater_equal(ids.slice(0, max(len(ids) - 1, 0)), ids.slice(1))).as_py():
             raise BundleError(f"{path}: user ids are not in ascending order. Use another version.")
-        negatives = _mapped(folder / "negatives") if (folder / "negatives").is_dir() else None
-        return cls(ids, _mapped(folder / "histories", negatives), _mapped(folder / "seen"), fingerprint)
+        negatives = histories_in(folder / "negatives") if (folder / "negatives").is_dir() else None
+        return cls(ids, histories_in(folder / "histories", negatives), histories_in(folder / "seen"), fingerprint)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -128,9 +128,12 @@ def key_for(fingerprint: str) -> bytes:
     return key
 
 
-def _mapped(folder: Path, beside: Histories | None = None) -> Histories:
-    """Histories of a folder, with a last, empty row; beside: the users' negative events."""
+def histories_in(folder: Path, beside: Histories | None = None) -> Histories:
+    """Histories of a bundle's folder, memory-mapped, with a last, empty row; beside: the users' negative events."""
     indptr, items, times = (map_array(folder / f"{name}.npy") for name in ("indptr", "items", "times"))
-    said = folder / "verdicts.npy"  # early releases did not write it
-    verdicts = map_array(said) if said.exists() else None
-    return Histories(np.append(indptr, indptr[-1]), items, times, verdicts=verdicts, negatives=beside)
+    # Early releases did not write verdicts; gains are written where some event has less than a whole one.
+    verdicts, gains = (
+        map_array(folder / f"{name}.npy") if (folder / f"{name}.npy").exists() else None
+        for name in ("verdicts", "gains")
+    )
+    return Histories(np.append(indptr, indptr[-1]), items, times, verdicts=verdicts, negatives=beside, gains=gains)

@@ -76,7 +76,8 @@ class Dataset:
         mask = self._flag("positive") & self._within(fold, parts)
         value = np.where(self._rated()[mask], self._column("value")[mask], np.nan).astype(np.float64)
         negatives = self.negatives(fold, parts) if self._flag("negative").any() else None
-        return replace(self._gathered(mask), values=value, negatives=negatives)
+        gains = self._column("gain")[mask] if self._graded else None
+        return replace(self._gathered(mask), values=value, negatives=negatives, gains=gains)
 
     def verdicts(self, fold: str | None, parts: tuple[str, ...] = ()) -> Codes:
         """[nnz of `positives`] how the user liked the item, as far as these parts tell; see contract.verdicts."""
@@ -104,6 +105,11 @@ class Dataset:
         user, item, value, time = (self._column(name) for name in ("user", "item", "value", "time"))
         at = np.flatnonzero(self._rated() & ~np.isnan(value) & self._within(fold, parts))
         return user[at], item[at], value[at], time[at]
+
+    @property
+    def _graded(self) -> bool:
+        """Whether some positive event says less than fully that its user took to the item."""
+        return bool((self._column("gain")[self._flag("positive")] < 1.0).any())
 
     @cached_property
     def _said(self) -> Verdicts:

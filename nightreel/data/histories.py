@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nightreel.data.contract.gains import RELEVANT, Gains
 from nightreel.data.contract.verdicts import DISLIKED, NOTHING, UNKNOWN
 
 IntArray = npt.NDArray[np.int64]
@@ -50,6 +51,8 @@ class Histories:
             known or not needed.
         negatives: n rows of negative events (dislikes, skips, …), which models that learn from positive events alone
             don't look at; None where the log has none.
+        gains: [nnz] float32 how much each event says that the user took to the item, 0 to 1, see
+            nightreel.data.contract.gains; None where every event says it fully.
     """
 
     indptr: IntArray
@@ -58,6 +61,7 @@ class Histories:
     values: FloatArray | None = None
     verdicts: npt.NDArray[np.int8] | None = None
     negatives: Histories | None = None
+    gains: Gains | None = None
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -88,6 +92,20 @@ class Histories:
         of_one = np.minimum(1.0, most_of_one / times)[pair]
         weights: FloatArray = np.minimum(of_all, of_one)
         return weights
+
+    @cached_property
+    def counted(self) -> FloatArray | None:
+        """[nnz] weight of each event where people are counted: `person_weights` times the gain; None if all count
+        fully."""
+        if self.gains is None:
+            return self.person_weights
+        own = self.gains.astype(np.float64)
+        return own if self.person_weights is None else own * self.person_weights
+
+    @property
+    def relevant(self) -> Histories:
+        """Only the events that say that the user took to the item: what a list is meant to bring."""
+        return self if self.gains is None else self.where(self.gains >= RELEVANT)
 
     @property
     def may_be_named(self) -> npt.NDArray[np.bool_]:
@@ -169,17 +187,20 @@ class Histories:
         """The events at these places, divided into rows by indptr."""
         values = None if self.values is None else self.values[at]
         verdicts = None if self.verdicts is None else self.verdicts[at]
-        return Histories(indptr, self.items[at], self.times[at], values, verdicts, negatives)
+        gains = None if self.gains is None else self.gains[at]
+        return Histories(indptr, self.items[at], self.times[at], values, verdicts, negatives, gains)
 
     def followed_by(self, items: Sequence[int], times: Sequence[float], verdicts: Sequence[int]) -> Histories:
-        """A history of one row with later events behind its own."""
+        """A history of one row with later events behind its own, which count fully."""
         before = np.full(len(self.items), UNKNOWN, np.int8) if self.verdicts is None else self.verdicts
+        gains = None if self.gains is None else np.concatenate([self.gains, np.ones(len(items), np.float32)])
         return Histories(
             np.array([0, len(self.items) + len(items)], np.int64),
             np.concatenate([self.items, np.asarray(items, np.int32)]),
             np.concatenate([self.times, np.asarray(times, np.float64)]),
             verdicts=np.concatenate([before, np.asarray(verdicts, np.int8)]),
             negatives=self.negatives,
+            gains=gains,
         )
 
     def not_liked(self, items: Sequence[int]) -> Histories:

@@ -17,20 +17,27 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Events:
-    """Clean events as arrays [n], sorted by user, time and source order; item is -1 for an event without an item."""
+    """Clean events as arrays [n], sorted by user, time and source order; item is -1 for an event without an item.
+    relevant: positive events with a gain that a list is meant to bring; None: all positive ones."""
 
     user: npt.NDArray[np.int32]
     item: npt.NDArray[np.int32]
     time: npt.NDArray[np.float64]
     positive: Mask
     seen: Mask
+    relevant: Mask | None = None
 
     def __len__(self) -> int:
         return len(self.user)
 
+    @property
+    def wanted(self) -> Mask:
+        """[n] what validation and test may expect of a list."""
+        return self.positive if self.relevant is None else self.relevant
+
 
 def first_meetings(events: Events) -> Mask:
-    """[n] true if the user neither saw nor liked the item in an earlier event.
+    """[n] true for a relevant event if the user neither saw nor liked its item in an earlier one.
 
     Lists leave out seen items, so they can't contain repeats: such a test case could not be solved.
     """
@@ -38,12 +45,12 @@ def first_meetings(events: Events) -> Mask:
     known = np.flatnonzero((events.positive | events.seen) & (events.item >= 0))
     key = events.user[known].astype(np.int64) * (int(events.item.max(initial=0)) + 1) + events.item[known]
     first[known[np.unique(key, return_index=True)[1]]] = True
-    return first & events.positive
+    return first & events.wanted
 
 
 def candidates(events: Events, exclude_seen: bool) -> Mask:
-    """[n] positives that may be used for validation or test."""
-    return first_meetings(events) if exclude_seen else events.positive & (events.item >= 0)
+    """[n] relevant events that may be used for validation or test."""
+    return first_meetings(events) if exclude_seen else events.wanted & (events.item >= 0)
 
 
 def leave_last_out(events: Events, exclude_seen: bool) -> Fold:
@@ -100,7 +107,7 @@ def digest(events: Events, folds: Mapping[str, Fold], item_ids: Iterable[str], u
     hashed = hashlib.sha256()
     for ids in (item_ids, user_ids):
         hashed.update("\x00".join(ids).encode() + b"\x01")
-    for array in (events.user, events.item, events.time, events.positive, events.seen):
+    for array in (events.user, events.item, events.time, events.positive, events.seen, events.wanted):
         hashed.update(array.tobytes())
     for name in sorted(folds):
         hashed.update(name.encode() + folds[name].tobytes())

@@ -93,8 +93,8 @@ def build_test_set(
 ) -> TestSet:
     """Build the test set of a fold.
 
-    The truth is the test positives (without seen items, if those are excluded) of users with at least one positive
-    event in train or validation.
+    The truth is the relevant test positives (without seen items, if those are excluded) of users with at least one
+    positive event in train or validation.
 
     Args:
         data: The validated data.
@@ -104,7 +104,7 @@ def build_test_set(
         hidden: [n_items] items hidden today; no list can contain them, so the truth does not either.
     """
     past = ("train", "valid")
-    history, seen, test = data.positives(fold, past), data.seen(fold, past), data.positives(fold, ("test",))
+    history, seen, test = data.positives(fold, past), data.seen(fold, past), data.positives(fold, ("test",)).relevant
     if data.exclude_seen:
         test = test.where(~_contains(seen, test, data.n_items))
     if hidden is not None:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from nightreel.data.contract.gains import weights as weights_of
 from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.models.base import Arrays, Catalogue, Scores
 from nightreel.models.int16_weights import packed, rounded, unpacked
@@ -19,10 +20,13 @@ DENSE = 3
 
 
 def recency_weights(histories: Histories, decay: float) -> FloatArray:
-    """[nnz] weights exp(-j / decay) of the j-th event from a row's end (0: the last one); decay in events."""
+    """[nnz] weights exp(-j / decay) of the j-th event from a row's end (0: the last one), times the weight of its gain;
+    decay in events."""
     lengths = histories.lengths
     from_end = np.repeat(histories.indptr[1:], lengths) - 1 - np.arange(len(histories.items))
-    return np.exp(-from_end / decay)
+    recent: FloatArray = np.exp(-from_end / decay)
+    by_gain = weights_of(histories.gains)
+    return recent if by_gain is None else recent * by_gain
 
 
 def weighted_matrix(histories: Histories, weights: FloatArray, n_items: int) -> sp.csr_matrix:
@@ -34,11 +38,20 @@ def weighted_matrix(histories: Histories, weights: FloatArray, n_items: int) -> 
     return sp.csr_matrix(parts, shape=(len(histories), n_items))
 
 
-def binary_matrix(train: Histories, n_items: int) -> sp.csr_matrix:
-    """float32 [users, n_items]: 1 where a user has interacted with an item; indices are sorted within a row."""
+def user_item_matrix(train: Histories, n_items: int) -> sp.csr_matrix:
+    """float32 [users, n_items]: where a user has interacted with an item, the weight of the event with the largest
+    gain, which is 1 without gains; indices are sorted within a row."""
+    by_gain = weights_of(train.gains)
     taken = weighted_matrix(train, np.ones(len(train.items)), n_items)
+    if by_gain is None:
+        taken.sum_duplicates()
+        taken.data[:] = 1.0
+        return taken
+    pairs, place = np.unique(train.rows * n_items + train.items, return_inverse=True)
+    most = np.zeros(len(pairs), np.float32)
+    np.maximum.at(most, place, by_gain.astype(np.float32))
     taken.sum_duplicates()
-    taken.data[:] = 1.0
+    taken.data[:] = most  # both are in the order of rows, then of items
     return taken
 
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from nightreel.data.histories import FloatArray, Histories, IntArray, ItemArray
 from nightreel.models.base import Scores
 from nightreel.models.baselines.popularity import DAY
-from nightreel.models.item_to_item import binary_matrix, recency_weights, weighted_matrix
+from nightreel.models.item_to_item import recency_weights, user_item_matrix, weighted_matrix
 from nightreel.models.linear.ease import inverse, most_used
 from nightreel.models.ranker.candidates import HIDDEN
 from nightreel.models.top_k import top_items
@@ -48,7 +48,7 @@ class BaselineParams:
 
 
 def popularity(train: Histories, at: float, half_life: float, n_items: int) -> FloatArray:
-    """[n_items] number of events, each weighted by 0.5^(age / half-life).
+    """[n_items] number of events, each weighted by its gain and by 0.5^(age / half-life).
 
     Args:
         train: Events before `at`.
@@ -56,7 +56,9 @@ def popularity(train: Histories, at: float, half_life: float, n_items: int) -> F
         half_life: Days; inf for equal weights.
         n_items: Number of items in the log.
     """
-    return np.bincount(train.items, 0.5 ** ((at - train.times) / (half_life * DAY)), n_items).astype(np.float64)
+    recent = 0.5 ** ((at - train.times) / (half_life * DAY))
+    by_gain = recent if train.gains is None else recent * train.gains
+    return np.bincount(train.items, by_gain, n_items).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,11 @@ class RecentEase:
 
     @classmethod
     def fit(cls, train: Histories, regularisation: float, n_items: int) -> Self:
-        """Fit in closed form on the binary user-item matrix."""
+        """Fit in closed form on the user-item matrix."""
         active = most_used(train, n_items, MOST_ITEMS)
         if not len(active):
             return cls(active, np.empty((0, 0), np.float32), n_items)
-        taken = binary_matrix(train, n_items)[:, active]
+        taken = user_item_matrix(train, n_items)[:, active]
         weights = inverse((taken.T @ taken).toarray(), regularisation)
         weights /= -np.diag(weights)[None, :]
         weights[np.diag_indices_from(weights)] = 0.0

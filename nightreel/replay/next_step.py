@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightreel.data import free_text
+from nightreel.data.contract.gains import Gains
 from nightreel.data.contract.schema import SNAPSHOT_SEARCHES
 from nightreel.data.contract.verdicts import Verdicts
 from nightreel.data.histories import FloatArray, Histories, IntArray, ItemArray
@@ -37,9 +38,9 @@ class EventLog:
     """All clean events of a log with integer users and items, sorted by user, time and source order.
 
     user_ids: [users]; item_ids: [items]; user, item, time: [n], item -1 for an event without one, time in epoch
-    seconds; positive, met: [n] by validate's labels, met if the event is positive or makes its item seen; said: what
-    the events say; erased: [users] time from which a user is erased, +inf for never; rights: of the items;
-    exclude_seen: whether validate would exclude seen items from lists.
+    seconds; positive, relevant, met: [n] by validate's labels, met if the event is positive or makes its item seen;
+    gains: [n], or None if all are 1; said: what the events say; erased: [users] time from which a user is erased,
+    +inf for never; rights: of the items; exclude_seen: whether validate would exclude seen items from lists.
     """
 
     user_ids: Sequence[str]
@@ -48,6 +49,8 @@ class EventLog:
     item: IntArray
     time: FloatArray
     positive: Mask
+    relevant: Mask
+    gains: Gains | None
     said: Verdicts
     met: Mask
     erased: FloatArray
@@ -78,15 +81,16 @@ class EventLog:
         at = np.flatnonzero(mask & (self.item >= 0))
         counts = np.bincount(self.user[at], minlength=len(self.user_ids))
         indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return Histories(indptr, self.item[at].astype(np.int32), self.time[at])
+        gains = None if self.gains is None else self.gains[at]
+        return Histories(indptr, self.item[at].astype(np.int32), self.time[at], gains=gains)
 
 
 @dataclass(frozen=True)
 class Step:
-    """The users with positive events in [begin, end), one row each.
+    """The users with relevant events in [begin, end), one row each.
 
     users: [n] indices; past: their positives before; met: the items they had seen before; moments: [n] time of their
-    first event in the step, epoch seconds; truth: their positives in it (only unseen items, if lists exclude seen
+    first event in the step, epoch seconds; truth: their relevant events in it (only unseen items, if lists exclude seen
     ones).
     """
 
@@ -142,6 +146,7 @@ def meetings(loaded: Loaded, settings: Validate, *, private: bool) -> EventLog:
     exclude_seen = feedback_labels.leaves_out_seen(settings, clean.items["media_type"], met.returning)
     if not exclude_seen:
         log = feedback_labels.as_arrays(feedback_labels.once(labelled, met.once))
+    gains = labelled["gain"].to_numpy()
     return EventLog(
         user_ids=clean.user_ids,
         item_ids=clean.items["item_id"].combine_chunks(),
@@ -149,6 +154,8 @@ def meetings(loaded: Loaded, settings: Validate, *, private: bool) -> EventLog:
         item=log.item.astype(np.int64),
         time=log.time,
         positive=log.positive,
+        relevant=log.wanted,
+        gains=gains if (gains[log.positive] < 1.0).any() else None,
         said=Verdicts.of(labelled, clean.items.num_rows),
         met=log.positive | log.seen,
         erased=_erased(clean.user_ids, loaded.erasures),
@@ -172,7 +179,7 @@ def step_after(log: EventLog, begin: float, end: float, *, exclude_seen: bool) -
     """
     inside = np.flatnonzero((log.time >= begin) & (log.time < end) & (log.erased[log.user] > begin))
     key = log.user * log.n_items + log.item
-    wanted = inside[log.positive[inside]]
+    wanted = inside[log.relevant[inside]]
     if exclude_seen:
         wanted = wanted[~np.isin(key[wanted], key[log.met & (log.time < begin)])]
     users = np.unique(log.user[wanted])

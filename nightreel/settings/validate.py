@@ -78,8 +78,8 @@ class Validate(Section):
     """Seconds within which the same user, item and event type is a duplicate; 0: only equal timestamps."""
     positive: dict[Event, float | Literal["auto"]]
     """Positive event types, each with the minimum `value` that counts. Events without a value count. `watch: auto`: a
-    watch of any length where the log holds impressions, since there it was chosen among what was shown; else a half,
-    since a short watch may be a player that started by itself."""
+    watch of any length where the log tells what was shown (it holds impressions, or most watches are short, as where
+    each video starts by itself), since what was shown together belongs together; else a half."""
     positive_else: dict[Event, float]
     """Positive event types where the log has none of those in `positive` (only comments, say); used with a warning."""
     negative: dict[Event, float]
@@ -87,6 +87,11 @@ class Validate(Section):
     negative_below: dict[Event, float]
     """Event types of which a `value` below this one is negative: a low rating, a watch that was broken off. Such an
     event may be positive as well, if its type is: a film that was watched to the end and rated badly."""
+    gain: dict[Event, Annotated[float, Field(ge=0, le=1)] | Literal["value"]]
+    """How much an event says that its user took to the item, 0 to 1, by type; `value`: its own value (the fraction
+    watched, or the rating as a share of 5). Events without a value, and types not named here, count fully. Models weigh
+    events by it, popularity counts it, and only events of a half and more are what validation, test and gate expect of
+    lists."""
     seen: tuple[Event, ...]
     """Event types after which an item counts as seen by the user. What was disliked, or rated below `negative_below`,
     always does, and stays away even where seen items may come back."""

@@ -35,7 +35,7 @@ def planted(folder: Path, gate: str = "leave_last_out", until: float = np.inf, *
         events=pa.table({
             "user": events.user, "item": events.item, "time": events.time, "event": ["play"] * len(kept),
             "value": np.full(len(kept), np.nan, np.float32),
-            "positive": yes, "negative": ~yes, "seen": yes,
+            "positive": yes, "negative": ~yes, "seen": yes, "gain": np.ones(len(kept), np.float32),
         }),
         folds=folds, clock="time", exclude_seen=True, gate=gate, data_until=float(events.time.max()),
         protocols={name: [name] for name in folds},

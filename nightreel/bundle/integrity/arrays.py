@@ -38,6 +38,7 @@ ROWS_OF_USERS = ("histories", "negatives", "seen")
 KINDS = {
     "indptr": "<i8", "rows": "<i8", "times": "<f8", "first": "<f8", "edges": "<f8", "decay": "<f8", "scores": "<f4",
     "codes": "<i2", "exponents": "<i2", "clock": "|b1", "data": "<f4", "scale": "<f8", "verdicts": "|i1",
+    "gains": "<f4",
 }  # fmt: skip
 """The type of arrays that have one name everywhere."""
 SMALL = ("shape", "window", "asked")
@@ -111,6 +112,8 @@ def _fault(name: str, array: Array, arrays: Mapping[str, Array], sizes: Sizes) -
         return _outside(array, *bounds)
     if room == "lists" and stem == "scores":  # -inf beyond a list's end
         return "holds a score that is no number" if np.isnan(array.sum(dtype=np.float32)) else None
+    if stem == "gains" and not (array.size == 0 or (array.min() >= 0 and array.max() <= 1)):  # false for NaN, too
+        return f"holds {array.min()} to {array.max()}; a gain is from 0 to 1"
     if stem == "decay" and not array[0] > 0:
         return f"holds {array[0]}; a decay is above 0"
     if array.dtype.kind == "f" and stem not in ("first", "edges"):
@@ -177,7 +180,7 @@ def _wrong_shape(room: str, stem: str, array: Array, sizes: Sizes) -> str | None
         "user_factors": (users + 1, -1), "scale": (5,),
     }  # fmt: skip
     if room in ROWS_OF_USERS:
-        shapes |= {"indptr": (users + 1,), "items": (-1,), "verdicts": (-1,)}
+        shapes |= {"indptr": (users + 1,), "items": (-1,), "verdicts": (-1,), "gains": (-1,)}
     elif room.startswith("engine/"):
         shapes |= {"items": (n, -1)}
         if room != "engine/user_knn":

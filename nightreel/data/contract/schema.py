@@ -64,6 +64,7 @@ CLEAN_EVENTS = pa.schema(
         pa.field("positive", pa.bool_()),
         pa.field("negative", pa.bool_()),
         pa.field("seen", pa.bool_()),
+        pa.field("gain", pa.float32()),
     ]
 )
 """Clean events: user and item are rows of users and items (-1: no item), time is epoch seconds or a position."""

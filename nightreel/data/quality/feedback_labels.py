@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightreel.data.contract.gains import RELEVANT, gains_of
 from nightreel.data.contract.verdicts import DISLIKES
 from nightreel.data.ingest.casting import mask_of
 from nightreel.data.quality.violations import Mask
@@ -19,6 +20,7 @@ from nightreel.settings.validate import Validate
 
 REPEATED = ("music", "podcast")
 """Media types with repeat consumption."""
+ENOUGH = 100
 WATCHED = 0.5
 """Least part of an item that counts as watched where the log does not tell what was shown."""
 
@@ -60,11 +62,14 @@ def in_words(least: Mapping[Any, float]) -> str:
 def watch_from(events: pa.Table) -> float:
     """Least part of an item whose watch is positive, from what the log holds.
 
-    Any, where it tells what was shown: then a watch is a choice. On short videos with impressions (KuaiRand), lists
-    learned from every watch found 1.5 times as many of the next day's watches as lists learned from those of a half.
+    Any, where it tells what was shown: it holds impressions, or most watches are short, as where each video starts by
+    itself. What was shown together belongs together, and the gain says how much of it was wanted. Else WATCHED; so too
+    where fewer than ENOUGH watches tell what is usual.
     """
-    shown, watched = (int(of_types(events, (kind,)).sum()) for kind in ("impression", "watch"))
-    return 0.0 if 2 * shown >= watched else WATCHED
+    watches = of_types(events, ("watch",))
+    shown, watched = int(of_types(events, ("impression",)).sum()), int(watches.sum())
+    short = int((watches & below(events, {"watch": WATCHED})).sum())
+    return 0.0 if 2 * shown >= watched or (watched >= ENOUGH and 2 * short > watched) else WATCHED
 
 
 def leaves_out_seen(settings: Validate, media_types: pa.ChunkedArray, returning: float) -> bool:
@@ -79,12 +84,13 @@ def leaves_out_seen(settings: Validate, media_types: pa.ChunkedArray, returning:
 
 
 def label(events: pa.Table, settings: Validate) -> pa.Table:
-    """Clean events with the columns positive, negative and seen."""
+    """Clean events with the columns positive, negative, seen and gain."""
     negative = at_least(events, settings.negative) | below(events, settings.negative_below)
     flags = {
         "positive": at_least(events, thresholds(events, settings)),
         "negative": negative,
         "seen": of_types(events, settings.seen) | (negative & of_types(events, DISLIKES)),
+        "gain": gains_of(events, settings.gain),
     }
     at = events.column_names.index("value") + 1
     for offset, (name, flag) in enumerate(flags.items()):
@@ -94,9 +100,11 @@ def label(events: pa.Table, settings: Validate) -> pa.Table:
 
 def as_arrays(events: pa.Table) -> Events:
     """The columns that splitting needs; only an event with an item can be positive or seen."""
-    column = {name: events[name].to_numpy() for name in ("user", "item", "time", "positive", "seen")}
+    column = {name: events[name].to_numpy() for name in ("user", "item", "time", "positive", "seen", "gain")}
     named = column["item"] >= 0
-    return Events(column["user"], column["item"], column["time"], column["positive"] & named, column["seen"] & named)
+    positive = column["positive"] & named
+    relevant = positive & (column["gain"] >= RELEVANT)
+    return Events(column["user"], column["item"], column["time"], positive, column["seen"] & named, relevant)
 
 
 def kinds(events: pa.Table) -> npt.NDArray[np.int64]:

@@ -44,7 +44,7 @@ def slices_of(data: Dataset, trials: Sequence[TestSet], columns: Sequence[str]) 
     if data.clock == "time":
         first = _pooled([t.moments - t.histories.times[t.histories.indptr[:-1]] for t in trials])
         slices += thirds("user since", first, in_words)
-        test = [data.positives(t.fold, ("test",)).take(t.users) for t in trials]
+        test = [data.positives(t.fold, ("test",)).relevant.take(t.users) for t in trials]
         pause = [h.times[h.indptr[:-1]] - t.histories.last_times for h, t in zip(test, trials, strict=True)]
         slices += thirds("pause before", _pooled(pause), in_words)
         born = _born(data)

@@ -26,9 +26,9 @@ DAY = 86_400.0
 
 
 def decayed_counts(train: Histories, edges: FloatArray, half_life: float, n_items: int) -> npt.NDArray[np.float32]:
-    """[len(edges) + 1, n_items] where row b sums 0.5^(age / half_life) over events up to edges[b - 1]; row 0 is zero.
-    An account with unusually many events, in all or of one item, counts as one with many."""
-    weights = train.person_weights
+    """[len(edges) + 1, n_items] where row b sums gain x 0.5^(age / half_life) over events up to edges[b - 1]; row 0 is
+    zero. An account with unusually many events, in all or of one item, counts as one with many."""
+    weights = train.counted
     bucket = np.searchsorted(edges, train.times, side="left")
     order = np.argsort(bucket, kind="stable")
     bounds = np.searchsorted(bucket[order], np.arange(len(edges) + 1))
@@ -73,7 +73,7 @@ class Popularity:
     def fit(cls, train: Histories, catalogue: Catalogue, config: PopularityConfig, *, clock: bool) -> Self:
         """Count events at the ends of slices with equal numbers of events; in a single slice without a clock."""
         if not clock or not len(train.times):
-            counts = np.bincount(train.items, train.person_weights, catalogue.n_items).astype(np.float32)
+            counts = np.bincount(train.items, train.counted, catalogue.n_items).astype(np.float32)
             return cls(np.empty(0), counts[None])
         quantiles = np.linspace(0, 1, config.buckets + 1)[1:]
         edges = np.unique(np.quantile(train.times, quantiles, method="higher"))

@@ -22,7 +22,7 @@ import scipy.sparse as sp
 from nightreel.data.histories import FloatArray, Histories
 from nightreel.models.base import Arrays, Catalogue, Scores
 from nightreel.models.config import Count, ModelConfig, Positive, Seed
-from nightreel.models.item_to_item import binary_matrix, recency_weights, weighted_matrix
+from nightreel.models.item_to_item import recency_weights, user_item_matrix, weighted_matrix
 from nightreel.models.registry import register
 
 Dense = npt.NDArray[np.float64]
@@ -108,7 +108,7 @@ class Ials:
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, config: IalsConfig, *, clock: bool) -> Self:
         """Alternate `iterations` times between solving for users and for items. The same seed gives the same result."""
-        taken = binary_matrix(train, catalogue.n_items)
+        taken = user_item_matrix(train, catalogue.n_items)
         takers = taken.T.tocsr()
         unobserved, regularisation = config.unobserved, config.regularization
         factors = config.factors

@@ -20,7 +20,7 @@ from nightreel.data.histories import FloatArray, Histories
 from nightreel.models.base import Arrays, Catalogue, Scores
 from nightreel.models.config import Count, ModelConfig, NotNegative, Positive, Seed
 from nightreel.models.fixed_blocks import product
-from nightreel.models.item_to_item import binary_matrix, recency_weights, weighted_matrix
+from nightreel.models.item_to_item import recency_weights, user_item_matrix, weighted_matrix
 from nightreel.models.registry import register
 
 UPDATES = 50  # of a history's factors, after which the order of scores no longer changes
@@ -64,7 +64,7 @@ class Nmf:
         """Factorize the binary user-item matrix, with fewer factors where there are fewer users or items."""
         from sklearn.decomposition import NMF  # needed only for training
 
-        taken = binary_matrix(train, catalogue.n_items)
+        taken = user_item_matrix(train, catalogue.n_items)
         factors = min(config.factors, *taken.shape)
         if factors < 1 or not taken.nnz:
             return cls(np.zeros((catalogue.n_items, 1), np.float32), config.decay)

@@ -19,7 +19,7 @@ from nightreel.data.histories import FloatArray, Histories
 from nightreel.models.base import Arrays, Catalogue, Scores
 from nightreel.models.config import Count, ModelConfig, Positive, Share
 from nightreel.models.factorization.truncated_svd import leading
-from nightreel.models.item_to_item import binary_matrix, recency_weights, weighted_matrix
+from nightreel.models.item_to_item import recency_weights, user_item_matrix, weighted_matrix
 from nightreel.models.registry import register
 
 
@@ -61,7 +61,7 @@ class Svd:
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, config: SvdConfig, *, clock: bool) -> Self:
         """Compute the leading factors with ARPACK; fewer where there are fewer users or items."""
-        x = binary_matrix(train, catalogue.n_items)
+        x = user_item_matrix(train, catalogue.n_items)
         audience = np.asarray(x.sum(axis=0), np.float64).ravel() + 1.0
         factors = min(config.factors, min(x.shape) - 1)
         if factors < 1 or not x.nnz:

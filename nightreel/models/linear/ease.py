@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from nightreel.data.histories import Histories
 from nightreel.models.base import Catalogue
 from nightreel.models.config import Count, ModelConfig, Positive
-from nightreel.models.item_to_item import ItemToItem, binary_matrix, strongest
+from nightreel.models.item_to_item import ItemToItem, strongest, user_item_matrix
 from nightreel.models.registry import register
 
 Dense = npt.NDArray[np.float32]
@@ -100,9 +100,9 @@ class Ease(ItemToItem):
 
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, config: EaseConfig, *, clock: bool) -> Self:
-        """Solve the closed form on the binary user-item matrix."""
+        """Solve the closed form on the user-item matrix."""
         active = most_used(train, catalogue.n_items, config.max_items)
-        x = binary_matrix(train, catalogue.n_items)[:, active]
+        x = user_item_matrix(train, catalogue.n_items)[:, active]
         p = inverse((x.T @ x).toarray(), config.regularization)
         p /= -np.diag(p)[None, :]
         p[np.diag_indices_from(p)] = 0.0

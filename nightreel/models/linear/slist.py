@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 import scipy.sparse as sp
 
+from nightreel.data.contract.gains import weights as weights_of
 from nightreel.data.histories import Histories
 from nightreel.models.base import Catalogue
 from nightreel.models.config import Count, ModelConfig, Positive
@@ -22,8 +23,9 @@ from nightreel.models.registry import register
 
 
 def positions_matrix(train: Histories, offsets: range, decay: float, n_items: int) -> sp.csr_matrix:
-    """[events, n_items] where row e has the items at e + offset in the same history, weighted exp(-rank / decay)."""
-    n, lengths = len(train.items), train.lengths
+    """[events, n_items] where row e has the items at e + offset in the same history, weighted exp(-rank / decay) and by
+    gain."""
+    n, lengths, by_gain = len(train.items), train.lengths, weights_of(train.gains)
     row = np.arange(n)
     start, end = np.repeat(train.indptr[:-1], lengths), np.repeat(train.indptr[1:], lengths)
     rows, items, weights = [], [], []
@@ -31,7 +33,8 @@ def positions_matrix(train: Histories, offsets: range, decay: float, n_items: in
         inside = row[(row + offset >= start) & (row + offset < end) & (row > start)]
         rows.append(inside)
         items.append(train.items[inside + offset])
-        weights.append(np.full(len(inside), np.exp(-rank / decay), np.float32))
+        recent = np.full(len(inside), np.exp(-rank / decay), np.float32)
+        weights.append(recent if by_gain is None else (recent * by_gain[inside + offset]).astype(np.float32))
     at = (np.concatenate(weights), (np.concatenate(rows), np.concatenate(items)))
     return sp.csr_matrix(at, shape=(n, n_items))
 

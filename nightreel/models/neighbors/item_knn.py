@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from nightreel.data.histories import Histories
 from nightreel.models.base import Catalogue
 from nightreel.models.config import Count, ModelConfig, NotNegative, Positive
-from nightreel.models.item_to_item import ItemToItem, binary_matrix
+from nightreel.models.item_to_item import ItemToItem, user_item_matrix
 from nightreel.models.registry import register
 
 
@@ -59,7 +59,7 @@ class ItemKnn(ItemToItem):
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, config: ItemKnnConfig, *, clock: bool) -> Self:
         """Compute n_ij / (sqrt(n_i n_j) + shrink), where n counts users of one item or of both."""
-        x = binary_matrix(train, catalogue.n_items)
+        x = user_item_matrix(train, catalogue.n_items)
         together = (x.T @ x).tocsr()
         together.sort_indices()
         audience = together.diagonal()

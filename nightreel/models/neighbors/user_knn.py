@@ -19,7 +19,7 @@ import scipy.sparse as sp
 from nightreel.data.histories import FloatArray, Histories
 from nightreel.models.base import Arrays, Catalogue, Scores
 from nightreel.models.config import Count, ModelConfig, NotNegative, Positive
-from nightreel.models.item_to_item import binary_matrix, recency_weights, weighted_matrix
+from nightreel.models.item_to_item import recency_weights, user_item_matrix, weighted_matrix
 from nightreel.models.registry import register
 
 
@@ -56,7 +56,7 @@ class UserKnn:
     @classmethod
     def fit(cls, train: Histories, catalogue: Catalogue, config: UserKnnConfig, *, clock: bool) -> Self:
         """Store the user-item matrix; similarities are computed when scoring."""
-        return cls(binary_matrix(train, catalogue.n_items), config.neighbors, config.shrink, config.decay)
+        return cls(user_item_matrix(train, catalogue.n_items), config.neighbors, config.shrink, config.decay)
 
     def with_scoring_params(self, config: UserKnnConfig) -> Self:
         """The same matrix with other parameters."""

@@ -18,7 +18,7 @@ class Positions:
     Attributes:
         histories: p rows, the events before each position, negative ones included.
         moments: [p] the time of each position.
-        targets: p rows, the held-out events.
+        targets: p rows, the held-out events; of these, those that say that the user took to the item.
         users: int64 [p] the user of each position, so that a split can keep a user's positions together.
     """
 
@@ -58,11 +58,13 @@ def stacked(parts: Sequence[Histories]) -> Histories:
     """Concatenate the rows of several histories."""
     lengths = np.concatenate([part.lengths for part in parts])
     negatives = [part.negatives for part in parts if part.negatives is not None]
+    gains = [part.gains for part in parts if part.gains is not None]
     return Histories(
         np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         np.concatenate([part.items for part in parts]),
         np.concatenate([part.times for part in parts]),
         negatives=stacked(negatives) if len(negatives) == len(parts) > 0 else None,
+        gains=np.concatenate(gains) if len(gains) == len(parts) > 0 else None,
     )
 
 
@@ -90,7 +92,8 @@ def tail(histories: Histories, back: int, least: int) -> Positions:
     before, at = from_end(chosen) > back, from_end(chosen) == back
     known = chosen.where(before)
     targets = chosen.where(at)
-    return Positions(known.negatives_before(targets.times), known.last_times, targets, rows)
+    held_out = Positions(known.negatives_before(targets.times), known.last_times, targets.relevant, rows)
+    return held_out.take(np.flatnonzero(held_out.targets.lengths > 0))
 
 
 def window(histories: Histories, start: float, end: float, *, newcomers: bool = False) -> Positions:
@@ -106,6 +109,7 @@ def window(histories: Histories, start: float, end: float, *, newcomers: bool = 
     before, inside = histories.times < start, (histories.times >= start) & (histories.times < end)
     n = len(histories)
     known = newcomers | (np.bincount(row[before], minlength=n) > 0)
-    users = np.flatnonzero(known & (np.bincount(row[inside], minlength=n) > 0))
-    past, coming = histories.before(start).take(users), histories.where(inside).take(users)
+    coming = histories.where(inside).relevant
+    users = np.flatnonzero(known & (coming.lengths > 0))
+    past, coming = histories.before(start).take(users), coming.take(users)
     return Positions(past, np.full(len(users), start), coming, users)

@@ -46,7 +46,8 @@ def without_each(past: Histories, events: IntArray) -> Histories:
     n, rows = len(past.items), len(events)
     kept = np.broadcast_to(np.arange(n), (rows, n))[np.arange(n)[None, :] != events[:, None]]
     indptr = np.arange(rows + 1, dtype=np.int64) * (n - 1)
-    return Histories(indptr, past.items[kept], past.times[kept])
+    gains = None if past.gains is None else past.gains[kept]
+    return Histories(indptr, past.items[kept], past.times[kept], gains=gains)
 
 
 def _lost(member: Recommender, past: Histories, moment: float, items: IntArray) -> FloatArray:

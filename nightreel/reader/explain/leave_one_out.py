@@ -75,6 +75,7 @@ class Effects:
             np.concatenate([past.items[each] for each in kept]),
             np.concatenate([past.times[each] for each in kept]),
             negatives=None if past.negatives is None else past.negatives.take(np.zeros(rows, np.int64)),
+            gains=None if past.gains is None else np.concatenate([past.gains[each] for each in kept]),
         )
         exclude = question.exclude.take(np.zeros(rows, np.int64)) if question.exclude is not None else None
         listed, values = engine.top_k(

@@ -33,7 +33,7 @@ def dataset(rows: list[Row], **columns: list[Any]) -> Dataset:
     table: dict[str, Any] = {
         "user": pa.array(user, pa.int32()), "item": pa.array(item, pa.int32()), "time": pa.array(time, pa.float64()),
         "event": pa.array(kind).dictionary_encode(), "value": pa.array([np.nan if v is None else v for v in value], pa.float32()),
-        "positive": positive, "negative": [False] * len(rows), "seen": positive,
+        "positive": positive, "negative": [False] * len(rows), "seen": positive, "gain": [1.0] * len(rows),
     }  # fmt: skip
     table |= {name: [cells[n] for n in order] for name, cells in columns.items()}
     return Dataset(

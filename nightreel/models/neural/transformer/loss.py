@@ -6,7 +6,7 @@ Source of the second task: Caruana, "Multitask Learning", 1997.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nightreel.data.contract.gains import weights as weights_of
 from nightreel.data.histories import Histories
 from nightreel.models.factorization.rating_model import Rated, biases
 from nightreel.models.neural.sequences import Batch, gap_buckets
@@ -37,6 +38,7 @@ class TrainingTensors:
         place: [n_items] an item's index in `taken`.
         often: [used] probability to be sampled as a negative.
         rest: [nnz] the rating less its biases; NaN without a rating.
+        weight: [nnz] weight of each event as an answer, by its gain; None where all are equal.
     """
 
     item: Tensor
@@ -45,6 +47,7 @@ class TrainingTensors:
     place: Tensor
     often: Tensor
     rest: Tensor
+    weight: Tensor | None = None
 
     @classmethod
     def of(
@@ -57,7 +60,10 @@ class TrainingTensors:
         often = counts[taken] ** FLATTEN
         arrays = train.items.astype(np.int64), gap_buckets(train, clock), taken, place, often / often.sum()
         rest = unexplained(train, n_items) if rated else np.full(len(train.items), np.nan, np.float32)
-        return cls(*(torch.from_numpy(array).to(device) for array in (*arrays, rest)))
+        by_gain = weights_of(train.gains)
+        weight = None if by_gain is None else torch.from_numpy(by_gain.astype(np.float32)).to(device)
+        tensors = cls(*(torch.from_numpy(array).to(device) for array in (*arrays, rest)))
+        return replace(tensors, weight=weight)
 
 
 def unexplained(train: Histories, n_items: int) -> npt.NDArray[np.float32]:
@@ -82,7 +88,8 @@ def rating_loss(head: Tensor, states: Tensor, answers: Tensor, rest: Tensor) -> 
 
 
 def loss_of(network: TransformerNetwork, tensors: TrainingTensors, batch: Batch, negatives: int, every: bool) -> Tensor:
-    """Mean cross-entropy of the next item, plus the weighted rating loss where there is a rating head.
+    """Mean cross-entropy of the next item, weighted by its gain, plus the weighted rating loss where there is a rating
+    head.
 
     Args:
         network: To be trained.
@@ -103,13 +110,21 @@ def loss_of(network: TransformerNetwork, tensors: TrainingTensors, batch: Batch,
     states = network.states(network.inputs(table[torch.searchsorted(items, inputs)], tensors.gap[at]))[real]
     right = torch.searchsorted(items, answers)
     if every:
-        loss = functional.cross_entropy(states @ table.T + network.bias[items], right)
+        scores = states @ table.T + network.bias[items]
     else:
         scores = sampled_scores(network, tensors, states, answers, right, drawn, table, items)
-        loss = functional.cross_entropy(scores, torch.zeros(len(scores), dtype=torch.int64, device=device))
+    wanted = right if every else torch.zeros(len(scores), dtype=torch.int64, device=device)
+    loss = mean_loss(scores, wanted, None if tensors.weight is None else tensors.weight[at[real] + 1])
     if network.rating is None:
         return loss
     return loss + network.rating_weight * rating_loss(network.rating, states, table[right], tensors.rest[at[real] + 1])
+
+
+def mean_loss(scores: Tensor, wanted: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean cross-entropy. scores: [n, m]; wanted: [n] right columns; weight: [n], or None for equal weights."""
+    if weight is None:
+        return functional.cross_entropy(scores, wanted)
+    return (functional.cross_entropy(scores, wanted, reduction="none") * weight).sum() / weight.sum()
 
 
 def sampled_scores(

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from nightreel.data.histories import FloatArray, Histories
 from nightreel.models.base import Arrays, Catalogue, Scores
 from nightreel.models.fixed_blocks import product
-from nightreel.models.item_to_item import binary_matrix, recency_weights, weighted_matrix
+from nightreel.models.item_to_item import recency_weights, user_item_matrix, weighted_matrix
 from nightreel.models.neural.torch_training import Weights, plain, seeded
 from nightreel.models.neural.vae.config import VaeConfig
 from nightreel.models.registry import register
@@ -52,7 +52,7 @@ class Vae:
         """Train with Adam on the binary histories."""
         from nightreel.models.neural.vae.training import layers, train_network  # torch, which the base install lacks
 
-        taken = binary_matrix(train, catalogue.n_items)
+        taken = user_item_matrix(train, catalogue.n_items)
         taken = taken[np.diff(taken.indptr) > 0]
         with seeded(config.seed) as device:
             network = layers(catalogue.n_items, config.hidden, config.latent).to(device)
