@@ -88,7 +88,8 @@ def _write_question(folder: Path, data: Dataset, fold: str, asked: TestSet, vali
 
 
 def _events(rows: Histories) -> pa.Table:
-    return pa.table({"user": rows.rows, "item": rows.items.astype(np.int64), "time": rows.times})
+    gains = np.ones(len(rows.items), np.float32) if rows.gains is None else rows.gains
+    return pa.table({"user": rows.rows, "item": rows.items.astype(np.int64), "time": rows.times, "gain": gains})
 
 
 def answer(folder: Path, fold: str, protocol: str) -> None:

@@ -16,6 +16,9 @@ class Peer:
 
 ROSTER = {
     "popular": Peer("most popular (RecTools)", "rectools", "rectools_models.popular"),
+    "recent-popularity": Peer("recent popularity", "recency", "recency_models.popularity"),
+    "recent-item-knn": Peer("item-kNN + recent popularity", "recency", "recency_models.item-knn"),
+    "recent-ease": Peer("EASE + recent popularity", "recency", "recency_models.ease"),
     "implicit-item-knn": Peer("implicit item-kNN", "rectools", "implicit_models.item-knn"),
     "implicit-als": Peer("implicit ALS", "rectools", "implicit_models.als"),
     "implicit-bpr": Peer("implicit BPR", "rectools", "implicit_models.bpr"),

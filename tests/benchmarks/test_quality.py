@@ -91,19 +91,23 @@ def test_a_ratio_to_nothing_is_no_nan() -> None:
     assert found.point == found.low == found.high == float("inf") or not np.isnan([found.low, found.high]).any()
 
 
-def question(folder: Path, *, exclude: bool = True) -> Path:
-    """Three users; user 0 saw item 4 without liking it; user 2 has one event alone."""
+def question(folder: Path, *, exclude: bool = True, graded: bool = False) -> Path:
+    """Three users; user 0 saw item 4 without liking it; user 2 has one event alone. graded: item 0 was only ever met in
+    passing, and user 2 took to item 3, too."""
     folder.mkdir(parents=True)
     tables = {
         "train": [(0, 0), (0, 1), (1, 1), (1, 2), (2, 0)],
         "past": [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (1, 3), (2, 0)],
         "valid": [(0, 2), (1, 3)],
     }
+    if graded:
+        tables |= {name: [*tables[name], (2, 3)] for name in ("train", "past")}
     tables |= {"seen_train": [*tables["train"], (0, 4)], "seen_past": [*tables["past"], (0, 4)]}
     for name, rows in tables.items():
         user, item = pairs(rows)
         time = np.arange(len(user), dtype=np.float64)
-        pq.write_table(pa.table({"user": user, "item": item, "time": time}), folder / f"{name}.parquet")
+        gain = np.where((item == 0) & graded, 0.1, 1.0)
+        pq.write_table(pa.table({"user": user, "item": item, "time": time, "gain": gain}), folder / f"{name}.parquet")
     pq.write_table(pa.table({"user": [0, 1, 2], "moment": [5.0, 5.0, 5.0]}), folder / "users.parquet")
     facts = {"clock": True, "exclude_seen": exclude, "valid_moment": None, "n_users": 3, "n_items": 5}
     (folder / "facts.json").write_text(json.dumps(facts))
@@ -128,10 +132,11 @@ def peers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
     """This interpreter as the peers' environment, with a made-up library."""
     folder = tmp_path / "peers"
     folder.mkdir()
-    for name in ("answer.py", "question.py"):
+    for name in ("answer.py", "question.py", "recency_models.py"):
         (folder / name).write_text((PEERS / name).read_text("utf-8"), "utf-8")
     (folder / "made_up.py").write_text(MODEL, "utf-8")
-    (folder / "requirements-none.txt").touch()
+    for home in ("none", "recency"):
+        (folder / f"requirements-{home}.txt").touch()
     monkeypatch.setattr(answers, "PEERS", folder)
     return Environment(Path(sys.executable))
 
@@ -149,6 +154,28 @@ def test_a_peer_searches_leaves_out_what_was_seen_and_is_filled_up(tmp_path: Pat
     assert rank[user == 2].tolist() == [1, 2, 3, 4]
     assert answer.costs["peak_mb"] > 1 and answer.costs["fit_s"] >= 0
     assert peer_answer(Peer("made up", "none", "made_up.fixed"), peers, tmp_path, ["fold"], 60, again=False).kept
+
+
+def test_a_peer_learns_from_relevant_events_alone_where_that_serves_it_better(
+    tmp_path: Path, peers: Environment
+) -> None:
+    question(tmp_path / "fold" / "question", graded=True)
+    popular = Peer("recent", "recency", "recency_models.popularity")
+    answer = peer_answer(popular, peers, tmp_path, ["fold"], 60, again=False)
+    facts = json.loads(next((tmp_path / "fold").glob("recency_models*.json")).read_text())
+    assert not answer.failure and facts["learned_from"] == "relevant events"
+    user, _, item = answer.lists[0]
+    assert item[user == 1].tolist() == [0, 4] and item[user == 2].tolist()[:2] == [2, 1], "the newest ones first"
+
+
+@pytest.mark.parametrize("name", ["popularity", "item-knn", "ease"])
+def test_peers_with_recency_answer_everybody(tmp_path: Path, peers: Environment, name: str) -> None:
+    question(tmp_path / "fold" / "question")
+    answer = peer_answer(Peer(name, "recency", f"recency_models.{name}"), peers, tmp_path, ["fold"], 60, again=False)
+    assert not answer.failure
+    user, _, item = answer.lists[0]
+    assert sorted(item[user == 0].tolist()) == [3] and sorted(item[user == 2].tolist()) == [1, 2, 3, 4]
+    assert "half_life" in answer.choice
 
 
 def test_repeats_are_allowed_where_the_data_allow_them(tmp_path: Path, peers: Environment) -> None:
@@ -218,7 +245,7 @@ def test_every_peer_has_its_code_and_its_requirements() -> None:
         module, _, name = peer.code.partition(".")
         assert f'"{name}": ' in (PEERS / f"{module}.py").read_text("utf-8")
         pins = (PEERS / f"requirements-{peer.home}.txt").read_text("utf-8")
-        assert "torch==2.13.0" in pins, "without it pip takes the build with CUDA"
+        assert "torch==2.13.0" in pins or peer.home == "recency", "without it pip takes the build with CUDA"
 
 
 @pytest.mark.parametrize("words", [["--minutes", "0"], ["--peers", "nobody"], ["--protocol", "random"]])

@@ -48,16 +48,25 @@ def search(peer: Peer, question: Question, deadline: float) -> tuple[Choice, lis
 def answer(name: str, question: Question, seconds: float) -> tuple[Any, dict[str, Any]]:
     """Lists [n, k] and the facts."""
     module, _, model_name = name.partition(".")
-    peer: Peer = importlib.import_module(module).PEERS[model_name](question)
+    made = importlib.import_module(module).PEERS[model_name]
     began = time.perf_counter()
-    choice, trials = search(peer, question, began + seconds)
+    # Where events are graded, a peer learns from all of them or from the relevant ones, as its validation likes better.
+    versions = [question, question.of_relevant()] if question.graded else [question]
+    found = []
+    for number, version in enumerate(versions, 1):
+        peer: Peer = made(version)
+        choice, trials = search(peer, version, began + seconds * number / len(versions))
+        found.append((max(trial["ndcg@10"] for trial in trials), -number, peer, version, choice, trials))
+    _, number, peer, question, choice, trials = max(found, key=lambda each: each[:2])
     searched = time.perf_counter()
     model = peer.fit(question.past, choice)
     fitted = time.perf_counter()
     lists = finish(peer.recommend(model, question.past, question.answer), question.past, question.answer)
     done = time.perf_counter()
     return lists, {
-        "choice": choice, "tried": len(trials), "of": len(peer.grid), "trials": trials,
+        "choice": choice,
+        "learned_from": "all events" if number == -1 else "relevant events",
+        "tried": len(trials), "of": len(peer.grid), "trials": trials,
         "cut": any(trial.get("cut", False) for trial in trials if trial["choice"] == choice),
         "search_s": searched - began, "fit_s": fitted - searched, "recommend_s": done - fitted,
     }  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,18 +20,31 @@ import scipy.sparse as sp
 
 Ints = npt.NDArray[np.int64]
 Choice = dict[str, Any]
+RELEVANT = 0.5
 VALIDATION_USERS = 5000  # as many as Nightreel's own search looks at
 
 
 @dataclass(frozen=True)
 class Events:
-    """Positives [n], sorted by user, time and source order. time: epoch seconds, or a position without a clock."""
+    """Positives [n], sorted by user, time and source order. time: epoch seconds, or a position without a clock; gain:
+    how much each says that its user took to the item, 0 to 1."""
 
     user: Ints
     item: Ints
     time: npt.NDArray[np.float64]
     n_users: int
     n_items: int
+    gain: npt.NDArray[np.float64]
+
+    @property
+    def relevant(self) -> Events:
+        """The events that say so by a half or more, of which the truth consists."""
+        return self.where(self.gain >= RELEVANT)
+
+    def where(self, kept: npt.NDArray[np.bool_]) -> Events:
+        """Some of the events."""
+        columns = (column[kept] for column in (self.user, self.item, self.time))
+        return Events(*columns, self.n_users, self.n_items, self.gain[kept])
 
     @cached_property
     def matrix(self) -> Any:
@@ -81,6 +94,15 @@ class Question:
     search: Ask
     answer: Ask
 
+    @property
+    def graded(self) -> bool:
+        """Whether some events say less than fully that their users took to the items."""
+        return bool((self.past.gain < 1).any())
+
+    def of_relevant(self) -> Question:
+        """The same question, of which a peer learns from the relevant events alone."""
+        return replace(self, train=self.train.relevant, past=self.past.relevant)
+
     @classmethod
     def read(cls, folder: Path, k: int) -> Question:
         """The tables of a folder that benchmarks/quality/own.py wrote."""
@@ -91,7 +113,7 @@ class Question:
         seen = dict.fromkeys(("train", "past"))
         if facts["exclude_seen"]:
             seen = {name: _events(folder / f"seen_{name}.parquet", facts).matrix for name in seen}
-        valid = unseen(valid, seen["train"])
+        valid = unseen(valid.relevant, seen["train"])
         known = np.flatnonzero(np.bincount(train.user, minlength=train.n_users))
         tried = np.intersect1d(valid.user, known)
         if len(tried) > VALIDATION_USERS:
@@ -108,7 +130,7 @@ def unseen(events: Events, seen: Any) -> Events:
     if seen is None or not len(events.user):
         return events
     kept = np.asarray(seen[events.user, events.item]).ravel() == 0
-    return Events(events.user[kept], events.item[kept], events.time[kept], events.n_users, events.n_items)
+    return events.where(kept)
 
 
 def extra(events: Events, ask: Ask) -> int:
@@ -152,4 +174,5 @@ def validation_ndcg(lists: Ints, question: Question) -> float:
 def _events(path: Path, facts: dict[str, Any]) -> Events:
     table = pq.read_table(path)
     user, item = (table[name].to_numpy().astype(np.int64) for name in ("user", "item"))
-    return Events(user, item, table["time"].to_numpy(), facts["n_users"], facts["n_items"])
+    gain = table["gain"].to_numpy() if "gain" in table.column_names else np.ones(len(user))
+    return Events(user, item, table["time"].to_numpy(), facts["n_users"], facts["n_items"], gain)
