@@ -109,7 +109,13 @@ def question(folder: Path, *, exclude: bool = True, graded: bool = False) -> Pat
         gain = np.where((item == 0) & graded, 0.1, 1.0)
         pq.write_table(pa.table({"user": user, "item": item, "time": time, "gain": gain}), folder / f"{name}.parquet")
     pq.write_table(pa.table({"user": [0, 1, 2], "moment": [5.0, 5.0, 5.0]}), folder / "users.parquet")
-    facts = {"clock": True, "exclude_seen": exclude, "valid_moment": None, "n_users": 3, "n_items": 5}
+    facts = {
+        "clock": True,
+        "exclude_seen": exclude,
+        "valid_moment": 6.0 if graded else None,
+        "n_users": 3,
+        "n_items": 5,
+    }
     (folder / "facts.json").write_text(json.dumps(facts))
     return folder
 
