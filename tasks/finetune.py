@@ -5,26 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nightreel.bundle.assembly import LEARNED, bundle_config, rehearse
 from nightreel.content.encoders.registry import resolve_encoder
 from nightreel.content.training.fit_vectors import FitInputs, fit_content
+from nightreel.data import recipe
 from nightreel.data.dataset import Dataset, load_dataset
+from nightreel.data.histories import Histories
 from nightreel.errors import UserError
 from nightreel.evaluation.validation import CONTENT, LEAVE_LAST_OUT, compare_content, fold_task, gate_fold, judge_of
 from nightreel.models.catalogue import catalogue_of
 from nightreel.models.registry import require_known
+from nightreel.models.training.earlier_selection import EarlierSelection, find_selection, keep_selection
 from nightreel.models.training.model_selection import Trial, initial_params, select_models
 from nightreel.models.training.parallel_fit import ParallelFit
 from nightreel.models.training.rating_selection import with_ratings
 from nightreel.models.training.training_examples import Validator, save
-from nightreel.models.training.warm_start import find, keep, started, warm_start_context
+from nightreel.models.training.warm_start import WarmStartContext, find, keep, started, warm_start_context
 from nightreel.settings.params_file import Settings, load
 from nightreel.stage import (
     log_progress,
@@ -36,7 +40,9 @@ from nightreel.stage import (
     write_json,
     write_rows,
 )
+from nightreel.version import __version__
 
+SELECTION = "selection"
 OUT, WARM = Path("data/finetune"), Path("data/snapshot/warm")
 ITEMS, UNDERSTOOD = Path("data/validate/items.parquet"), Path("data/understand/items.parquet")
 MOST_AT_ONCE = 4  # folds in parallel; memory grows with their number
@@ -53,6 +59,31 @@ def content_inputs(data: Dataset, settings: Settings, validator: Validator) -> F
         compare=partial(compare_content, data, settings, validator),
         used=CONTENT in settings.finetune.members,
     )
+
+
+def selection_facts(night: WarmStartContext, settings: Settings) -> dict[str, Any]:
+    """What an earlier night's selection must have in common with tonight."""
+    own = settings.finetune.model_dump(mode="json", exclude={"search_nights", "warm_nights"})
+    facts = {name: value for name, value in night.facts.items() if name != "fitted encoder"}
+    return {**facts, "release": __version__, "settings": recipe.digest(own)}
+
+
+def earlier_selection(
+    fold: str, night: WarmStartContext, known: Histories, settings: Settings
+) -> EarlierSelection | None:
+    """The selection of the published version's night to go on from; None, after a line in the log, without one."""
+    most, folder = settings.finetune.search_nights, WARM / fold / SELECTION
+    if not most or read_json(WARM / "pin.json")["version"] is None:
+        return None
+    found = find_selection(folder, night, known, selection_facts(night, settings), most)
+    if isinstance(found, str):
+        log_progress(f"everything is selected anew: of earlier selections, {found}")
+        return None
+    log_progress(
+        f"going on from the selection of the published version's night ({found.nights + 1} in a row): its "
+        f"hyper-parameters, and its records of {len(found.cuts)} earlier cuts"
+    )
+    return found
 
 
 @dataclass(frozen=True)
@@ -76,16 +107,25 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
     base = initial_params(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
     task, vectors = fold_task(data, fold, settings.finetune), np.load(out / "vectors.npy", allow_pickle=False)
     catalogue, card = catalogue_of(data.items, vectors), read_json(Path("data/embed/embed.json"))
-    night = warm_start_context(data, task.inner, encoder, {"encoder": card, "vectors": vectors.shape[1]})
-    nights = settings.finetune.warm_nights
+    facts = {"encoder": card, "vectors": vectors.shape[1]}
+    known, nights = data.positives(fold, LEARNED), settings.finetune.warm_nights
+    night = warm_start_context(data, task.inner, encoder, facts)
+    selected = earlier_selection(fold, night, known, settings)
+    # Beside an earlier night's records, only the newest cut's models are trained.
+    cuts = task.time_cuts[-1:] if selected is not None and selected.cuts and task.in_time else task.time_cuts
+    night = replace(night, known={**night.known, "members": cuts[0].known})
     earlier = find(WARM / fold, night, catalogue, nights)
-    chain = [*(cut.known for cut in task.time_cuts), data.positives(fold, LEARNED)]
+    chain = [*(cut.known for cut in cuts), known]
     with progress_of(fold), ParallelFit(workers, catalogue, chain, clock=data.clock == "time") as ahead:
         log_progress("selecting hyper-parameters on validation")
         begin = partial(ahead.begin, then=partial(started, earlier) if nights else lambda _: None)
-        learned = select_models(task, catalogue, settings.finetune, base, judge_of(data), begin, ahead.ready)
+        judge = judge_of(data)
+        learned = select_models(task, catalogue, settings.finetune, base, judge, begin, ahead.ready, selected)
         if nights:
             keep(out / "warm" / fold, night, learned.inner, learned.choices, earlier)
+        if settings.finetune.search_nights and learned.selection is not None:
+            folder, most = out / "warm" / fold / SELECTION, settings.finetune.time_cuts
+            keep_selection(folder, night, known, learned.selection, selection_facts(night, settings), most)
         learned = with_ratings(learned, data, fold, settings.finetune.ratings)
         protocol, shipped = next(name for name, of in data.protocols.items() if fold in of), fold == gate_fold(data)
         folder = out / ("candidate" if shipped else f"candidates/{fold}")

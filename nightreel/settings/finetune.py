@@ -101,6 +101,10 @@ class Finetune(Section):
     warm_nights: Annotated[int, Field(ge=0, le=365)]
     """Maximum number of nights in a row in which models that support it (the transformer) are warm-started from the
     published version's night; 0: always trained from scratch. More saves time; a bad fit may persist longer."""
+    search_nights: Annotated[int, Field(ge=0, le=365)]
+    """Maximum number of nights in a row that go on from the selection of the published version's night: they take its
+    hyper-parameters, and train and validate at the newest cut in time alone, beside its records of the cuts before. 0:
+    everything is selected anew each night, which takes several times as long."""
     members: Annotated[dict[str, Grid], Field(min_length=1)]
     """Models to train and combine; each is also evaluated alone. The values listed for a model are tried on validation,
     and of nearly equal settings the first is selected, so list the simpler values first: those that fit the data less

@@ -117,7 +117,7 @@ def _copy(store: Store, key: str, path: Path, sha256: str) -> None:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
             raise StoreError(
                 f"{store.uri}: {key}: was changed: its SHA-256 differs from the manifest's. Restore it, roll back "
-                "(`nightreel rollback`), or set finetune.warm_nights to 0."
+                "(`nightreel rollback`), or set finetune.warm_nights and finetune.search_nights to 0."
             )
 
 
@@ -151,7 +151,7 @@ def _data_until(store: Store, digest: str) -> float | None:
 
 
 def pin_warm_state(store: Store, settings: Settings, tables: str, out: Path) -> dict[str, str]:
-    """Pin the state from which finetune may warm-start; returns its files, on which the run's result depends."""
-    warm = settings.finetune.warm_nights > 0
+    """Pin the state that finetune may go on from; returns its files, on which the run's result depends."""
+    warm = settings.finetune.warm_nights > 0 or settings.finetune.search_nights > 0
     earlier = earlier_version(store, settings.snapshot.channel, tables) if warm else None
     return pin_state(store, earlier, out)

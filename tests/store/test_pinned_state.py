@@ -82,6 +82,8 @@ def test_a_version_without_a_state_and_one_that_is_gone_pin_nothing(store: Local
 def test_a_state_that_is_not_as_published_is_refused_by_name(store: LocalStore, tmp_path: Path) -> None:
     digest = version(store, tmp_path / "bundle")
     store.put(f"versions/{digest}/warm/leave_last_out/state.json", b'{"nights": 9}')
-    with pytest.raises(StoreError, match=r"warm/leave_last_out/state\.json: was changed.*warm_nights to 0"):
+    with pytest.raises(
+        StoreError, match=r"warm/leave_last_out/state\.json: was changed.*warm_nights and finetune.search_nights to 0"
+    ):
         pin_state(store, digest, tmp_path / "warm")
     assert not (tmp_path / "warm").exists()

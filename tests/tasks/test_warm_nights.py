@@ -29,6 +29,7 @@ TRANSFORMER = {
 CHANGES: dict[str, Any] = {
     "finetune.encoder_steps": 0,
     "finetune.warm_nights": 6,
+    "finetune.search_nights": 0,
     "finetune.positions": 2,
     "finetune.trees": {
         "num_trees": [2], "learning_rate": 0.1, "num_leaves": 4, "min_data_in_leaf": 20, "lambda_l2": 1, "feature_fraction": 1, "bagging_fraction": 1,

@@ -55,6 +55,12 @@ class Task:
         """Training histories of the last cut."""
         return self.time_cuts[-1].known
 
+    def spans(self) -> list[tuple[TimeCut, float, float]]:
+        """The cuts, each with the time from which and up to which its positions are held out."""
+        times = np.concatenate([self.train.times, self.valid.targets.times])
+        starts = [float(cut.positions.moments.min(initial=np.inf)) for cut in self.time_cuts]
+        return list(zip(self.time_cuts, starts, [*starts[1:], float(times.max(initial=0.0))], strict=True))
+
     @property
     def valid(self) -> Positions:
         """Held-out positions of the last cut."""

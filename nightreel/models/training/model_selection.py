@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from nightreel.data.histories import FloatArray
 from nightreel.models.base import Catalogue, Recommender
 from nightreel.models.config import ModelConfig
 from nightreel.models.engine import Engine
 from nightreel.models.ranker.blend import FUSION, TREES, Blend
 from nightreel.models.registry import spec
+from nightreel.models.training.earlier_selection import CutRecord, EarlierSelection
 from nightreel.models.training.fit import Ready, Starting, WarmStart, fit_engine, fit_member
 from nightreel.models.training.fold_task import Task, TimeCut, limited
 from nightreel.models.training.new_item_places import places_kept
@@ -49,6 +51,7 @@ class Learned:
         examples: Training examples of the ranker, from all cuts.
         steps: Comparison of refitting with keeping the ranker.
         ratings: One row for each setting of the rating model that was tried.
+        selection: What the next night may go on from.
     """
 
     choices: SelectedParams
@@ -60,6 +63,7 @@ class Learned:
     examples: Examples
     steps: Steps
     ratings: list[Trial] = field(default_factory=list)
+    selection: EarlierSelection | None = None
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,7 @@ def choose_blend(
     validator: Validator,
     start: WarmStart | None = None,
     ready: Ready = lambda *_: None,
+    earlier: EarlierSelection | None = None,
 ) -> Learned:
     """Select the ranker by scoring it cut after cut, and train it on the examples of all cuts.
 
@@ -172,26 +177,48 @@ def choose_blend(
         validator: How lists are scored.
         start: Models to warm-start the first cut's from, or None.
         ready: Gives models that another process has already trained.
+        earlier: Records of earlier nights' cuts, beside which tonight's newest one is enough; None: all cuts anew.
     """
-    board, examples = ScoreBoard(), list[Examples]()
-    engines, rankers = list[Engine](), list[dict[str, Blend]]()
+    spans = task.spans()
+    records: list[CutRecord] = []
+    if earlier is not None and earlier.cuts and task.in_time:
+        spans = spans[-1:]
+        records = list(earlier.before(*spans[0][1:], settings.time_cuts - 1))
+    board, engines, rankers = ScoreBoard.of(records), list[Engine](), list[dict[str, Blend]]()
     generator, members = np.random.default_rng(settings.seed), tuple(sorted(base.members))
-    for number, cut in enumerate(task.time_cuts, 1):
-        log_progress(
-            f"validation cut {number} of {len(task.time_cuts)}: training the models on {len(cut.known.items):,} events"
-        )
+    for number, (cut, begin, end) in enumerate(spans, 1):
+        log_progress(f"validation cut {number} of {len(spans)}: training the models on {len(cut.known.items):,} events")
         before = engines[-1] if engines else None
         engine = fit_engine(cut.known, catalogue, base, clock=validator.clock, start=before or start, ready=ready)
-        if before is not None:
-            rankers.append(fit_rankers(examples, members, settings, validator.threads))
+        scores: dict[str, FloatArray] = {}
+        if records:
+            rankers.append(fit_rankers([each.examples for each in records], members, settings, validator.threads))
             past = rankers[-2] if len(rankers) > 1 else {}
-            score_cut(board, engine, before, cut, rankers[-1], past, validator)
-        examples.append(asked_for(engine, cut.positions, validator.exclude_seen, settings.negatives, generator))
+            scores = score_cut(board, engine, before, cut, rankers[-1], past, validator)
+        examples = asked_for(engine, cut.positions, validator.exclude_seen, settings.negatives, generator)
+        records.append(CutRecord(begin, end, examples, cut.positions.users, scores))
         engines = [*engines[:1], engine] if engines else [engine]
+    return _selected(task, base, settings, validator, board, records, engines, rankers, earlier)
+
+
+def _selected(
+    task: Task,
+    base: SelectedParams,
+    settings: Finetune,
+    validator: Validator,
+    board: ScoreBoard,
+    records: list[CutRecord],
+    engines: list[Engine],
+    rankers: list[dict[str, Blend]],
+    earlier: EarlierSelection | None,
+) -> Learned:
+    """The ranker that scored best, trained on the examples of all records."""
+    members, examples = tuple(sorted(base.members)), [each.examples for each in records]
     name = chosen_ranker(board, members, in_time=task.in_time)
     log_scores(board, name)
     steps = board.steps_of(name)
-    kept = examples if steps.relearn or len(examples) < 2 else examples[:-1]
+    relearn = earlier.relearn if earlier is not None and not len(steps.users) else steps.relearn
+    kept = examples if relearn or len(examples) < 2 else examples[:-1]
     blend = fit_ranker(name, kept, members, settings, validator.threads)
     scored = replace(engines[-1], blend=rankers[-1][name]) if rankers and name in rankers[-1] else None
     every = places_kept(scored, task.valid, settings.new_every, validator)
@@ -203,10 +230,13 @@ def choose_blend(
             "trees": blend.model,
             "weights": blend.weights,
             "ranker": name,
-            "relearn": validator.clock and task.in_time and steps.relearn,
+            "relearn": validator.clock and task.in_time and relearn,
         }
     )
-    return Learned(final, board.means(), [], curve(board), engines[-1], engines[0], concatenated(examples), steps)
+    nights = 0 if earlier is None else earlier.nights + 1
+    selection = EarlierSelection(nights, base.members, name, relearn, tuple(records) if task.in_time else ())
+    joined = concatenated(examples)
+    return Learned(final, board.means(), [], curve(board), engines[-1], engines[0], joined, steps, selection=selection)
 
 
 def curve(board: ScoreBoard) -> list[dict[str, float]]:
@@ -241,6 +271,7 @@ def select_models(
     validator: Validator,
     start: Starting = lambda _: None,
     ready: Ready = lambda *_: None,
+    earlier: EarlierSelection | None = None,
 ) -> Learned:
     """Select the models' hyper-parameters, then the ranker.
 
@@ -252,10 +283,19 @@ def select_models(
         validator: How lists are scored.
         start: Gives the models to warm-start from, once hyper-parameters are selected.
         ready: Gives models that another process has already trained.
+        earlier: The selection of an earlier night to go on from; None: everything is selected anew.
     """
     settings = settings.sized(len(task.train.items))
     generator = np.random.default_rng(settings.seed)
     smaller = limited(task, settings.validation_users, settings.positions, generator)
+    if earlier is not None:
+        chosen = base.model_copy(update={"members": earlier.members})
+        learned = choose_blend(smaller, catalogue, chosen, settings, validator, start(chosen), ready, earlier)
+        newest = learned.selection.cuts[-1] if learned.selection is not None and learned.selection.cuts else None
+        if newest is None or not earlier.fallen(newest):
+            return learned
+        log_progress("the lead over popularity has fallen: everything is selected anew")
+        start = lambda _: None  # noqa: E731 - a state for the newest cut may have seen what the first one holds out
     members, trials = choose_members(smaller, catalogue, base, settings, validator)
     chosen = base.model_copy(update={"members": members})
     return replace(choose_blend(smaller, catalogue, chosen, settings, validator, start(chosen), ready), trials=trials)

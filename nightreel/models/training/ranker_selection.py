@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from nightreel.data.histories import FloatArray, IntArray
 from nightreel.models.engine import Engine
 from nightreel.models.ranker.blend import FUSION, TREES, WEIGHTED, Blend, weighted_sum
 from nightreel.models.training import linear_rankers
+from nightreel.models.training.earlier_selection import CutRecord
 from nightreel.models.training.fold_task import TimeCut
 from nightreel.models.training.lambdamart import fit_lambdamart
 from nightreel.models.training.one_standard_error import NEAR, difference, simplest, surely_better, surely_worse
@@ -86,6 +88,15 @@ class ScoreBoard:
     step_users: list[IntArray] = field(default_factory=list)
     steps: dict[str, list[tuple[FloatArray, FloatArray, FloatArray]]] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, records: Sequence[CutRecord]) -> Self:
+        """The scores of earlier nights' cuts."""
+        board = cls()
+        for each in records:
+            if each.scores:
+                board.add(each.users, each.scores)
+        return board
+
     def add(self, users: IntArray, scores: Mapping[str, FloatArray]) -> None:
         """Add the scores of one cut."""
         self.users.append(users)
@@ -153,8 +164,8 @@ def score_cut(
     now: Mapping[str, Blend],
     past: Mapping[str, Blend],
     validator: Validator,
-) -> None:
-    """Score rankers and models on one cut, and add the scores to the board.
+) -> dict[str, FloatArray]:
+    """Score rankers and models on one cut, add the scores to the board, and return them.
 
     Args:
         board: Gets the scores.
@@ -175,6 +186,7 @@ def score_cut(
         board.step_users.append(held_out.users)
         for name in past.keys() & now.keys():
             board.steps.setdefault(name, []).append((scores[name], kept[name], stale[name]))
+    return scores
 
 
 def chosen_ranker(board: ScoreBoard, members: Sequence[str], *, in_time: bool) -> str:

@@ -1,0 +1,166 @@
+"""Going on from an earlier night's selection, so that the work of a night follows what changed.
+
+A night's search of hyper-parameters, and its rehearsal at several cuts in time, are most of its work, and a day later
+nearly all of it would come out the same. So a version keeps what was selected, and of each cut the ranker's training
+examples and the validation scores. The next night takes the hyper-parameters, and trains and scores its models at its
+newest cut alone; the ranker is trained and selected on the examples and scores of all cuts, old and new.
+
+None of this has seen what tonight holds out: it is used only if every event that it was learned from is one that
+tonight may learn from as well. An erased user, a corrected event, another source or other settings refuse it, and the
+log says why. Everything is selected anew after `finetune.search_nights` nights in a row, and as soon as the ranker's
+lead over popularity has fallen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nightreel.data.histories import FloatArray, Histories, IntArray
+from nightreel.models.training.one_standard_error import difference
+from nightreel.models.training.training_examples import Examples, save, saved
+from nightreel.models.training.warm_start import WarmStartContext, events_table, indices, unknown
+from nightreel.stage import read_json, write_json
+
+FORMAT = 1
+STATE, LEARNED = "selection.json", "learned.parquet"
+SURE = 2.0  # standard errors by which the lead over popularity must have fallen, and
+FALL = 0.8  # the share of it that must be left, for hyper-parameters to be kept
+POPULARITY = "popularity"
+
+
+@dataclass(frozen=True)
+class CutRecord:
+    """What a night learned at one cut in time.
+
+    Attributes:
+        start: Time of the cut, epoch seconds.
+        end: End of the period whose events were held out.
+        examples: Training examples of the ranker.
+        users: [n] user of each scored position.
+        scores: By ranker and model the NDCG@10 [n]; empty for a first cut, before which no ranker was trained.
+    """
+
+    start: float
+    end: float
+    examples: Examples
+    users: IntArray
+    scores: Mapping[str, FloatArray]
+
+
+@dataclass(frozen=True)
+class EarlierSelection:
+    """A selection that tonight may go on from.
+
+    Attributes:
+        nights: Number of nights in a row that went on from one, this one not counted.
+        members: Hyper-parameters by model.
+        ranker: Name of the selected ranker.
+        relearn: Whether refitting the ranker with the newest events was no loss.
+        cuts: Records of cuts in time, the oldest first; none where a fold's cuts do not follow each other in time.
+    """
+
+    nights: int
+    members: dict[str, dict[str, float]]
+    ranker: str
+    relearn: bool
+    cuts: tuple[CutRecord, ...]
+
+    def before(self, start: float, end: float, most: int) -> tuple[CutRecord, ...]:
+        """The newest records, `most` at most, of which no half of a period lies in [start, end)."""
+        apart = [cut for cut in self.cuts if cut.end - start <= 0.5 * (end - start)]
+        return tuple(apart[max(0, len(apart) - most) :])
+
+    def fallen(self, newest: CutRecord) -> bool:
+        """Whether the selected ranker's lead over popularity is surely less at the newest cut than at those before."""
+        before = [self._lead(cut) for cut in self.cuts if {self.ranker, POPULARITY} <= cut.scores.keys()]
+        if not before or not {self.ranker, POPULARITY} <= newest.scores.keys():
+            return False
+        usual, (now, error) = float(np.mean([lead for lead, _ in before])), self._lead(newest)
+        return now < FALL * usual and now + SURE * error < usual
+
+    def _lead(self, cut: CutRecord) -> tuple[float, float]:
+        """Mean difference to popularity as a share of popularity's NDCG@10, and its standard error."""
+        theirs = cut.scores[POPULARITY]
+        mean, error = difference(cut.users, cut.scores[self.ranker], theirs)
+        least = max(float(theirs.mean()), 1e-9)
+        return mean / least, error / least
+
+
+def keep_selection(
+    folder: Path,
+    night: WarmStartContext,
+    learned: Histories,
+    selected: EarlierSelection,
+    facts: Mapping[str, Any],
+    most: int,
+) -> None:
+    """Save a selection for the next night.
+
+    Args:
+        folder: Of the fold.
+        night: Tonight's users and items.
+        learned: Every event that the selection was learned from.
+        selected: The selection.
+        facts: What must be equal for the next night to go on from it, as JSON values.
+        most: Number of records to keep, the newest.
+    """
+    folder.mkdir(parents=True)
+    cuts = selected.cuts[max(0, len(selected.cuts) - most) :]
+    for number, cut in enumerate(cuts):
+        save(cut.examples, folder / f"examples{number}")
+        ids = pa.array([night.user_ids[user] for user in cut.users.tolist()], pa.string())
+        columns: dict[str, Any] = {"user_id": ids.dictionary_encode()}
+        pq.write_table(pa.table(columns | dict(cut.scores)), folder / f"scores{number}.parquet", compression="zstd")
+    pq.write_table(events_table(learned, night), folder / LEARNED, compression="zstd")
+    state = {
+        "format": FORMAT,
+        "nights": selected.nights,
+        "members": selected.members,
+        "ranker": selected.ranker,
+        "relearn": selected.relearn,
+        "cuts": [[cut.start, cut.end] for cut in cuts],
+        "facts": dict(facts),
+    }
+    write_json(folder / STATE, state)
+
+
+def find_selection(
+    folder: Path, night: WarmStartContext, known: Histories, facts: Mapping[str, Any], most: int
+) -> EarlierSelection | str:
+    """Load the selection of an earlier night, or say why there is none to go on from.
+
+    Args:
+        folder: Of the fold.
+        night: Tonight's users and items.
+        known: Every event that tonight may learn from.
+        facts: What must be equal.
+        most: Maximum number of nights in a row.
+    """
+    if not (folder / STATE).exists():
+        return "the published version has none of this fold"
+    state = read_json(folder / STATE)
+    if state["format"] != FORMAT:
+        return f"the saved one has format {state['format']}, but this version of Nightreel reads {FORMAT}"
+    if state["nights"] + 1 > most:
+        return f"{state['nights']} nights in a row went on from an earlier one (finetune.search_nights: {most})"
+    if changed := [name for name, value in facts.items() if state["facts"].get(name) != value]:
+        return f"changed since then: {', '.join(changed)}"
+    if reason := unknown(pq.ParquetFile(folder / LEARNED).read(), known, night):
+        return f"it was learned from {reason}"
+    cuts = tuple(_record(folder, number, span, night) for number, span in enumerate(state["cuts"]))
+    return EarlierSelection(state["nights"], state["members"], state["ranker"], state["relearn"], cuts)
+
+
+def _record(folder: Path, number: int, span: Sequence[float], night: WarmStartContext) -> CutRecord:
+    table = pq.ParquetFile(folder / f"scores{number}.parquet").read()
+    users, _ = indices(table["user_id"], night.user_ids)
+    names = [name for name in table.column_names if name != "user_id"]
+    scores = {name: table[name].to_numpy() for name in names}
+    return CutRecord(span[0], span[1], saved(folder / f"examples{number}"), users, scores)
