@@ -115,6 +115,7 @@ def lines(rows: Sequence[Row], found: Overall | None) -> list[str]:
             means = [(name, _mean([row[f"{name}{group}"] for row in rows if row["version"]])) for name in RANKERS]
             if means[0][1] is not None:
                 sentences.append(f"{whom}: " + ", ".join(f"{NAMES[name]} {figure(mean)}" for name, mean in means))
+    sentences += of_the_gate(rows)
     sentences += of_new_items(rows)
     sentences += of_troubles(rows)
     failed = [day(row["night"]) for row in rows if row["error"] and not row.get("as_expected")]
@@ -126,6 +127,22 @@ def lines(rows: Sequence[Row], found: Overall | None) -> list[str]:
             "of the code.[/]"
         )
     return sentences
+
+
+def of_the_gate(rows: Sequence[Row]) -> list[str]:
+    """Whether what the nights published was better than what it replaced, on the step after; nothing without such
+    nights."""
+    judged = [row for row in rows if row.get("gained") is not None]
+    if not judged:
+        return []
+    better = sum(row["gained_low"] > 0 for row in judged)
+    worse = [day(row["night"]) for row in judged if row["gained_high"] < 0]
+    named = f" ({', '.join(worse)})" if worse else ""
+    gained = _mean([row["gained"] for row in judged]) or 0.0
+    return [
+        f"Of {len(judged)} versions that replaced another one, {better} were surely better than it on the step after, "
+        f"{len(worse)} surely worse{named}; on average NDCG@10 {gained:+.4f}."
+    ]
 
 
 def of_new_items(rows: Sequence[Row]) -> list[str]:

@@ -21,6 +21,7 @@ from nightreel.replay.troubles.aftermath import Lost, came_back, gone, lost_rows
 from nightreel.replay.troubles.delivery import Delivery, deliver
 from nightreel.stage import read_json, write_json
 from nightreel.store import channels
+from nightreel.store.backends.base import Store
 from nightreel.store.channel_pointer import Pointer
 from nightreel.store.open import open_store
 
@@ -53,8 +54,8 @@ def play(
         "events": delivery.rows("events"),
         "code": code_digest(plan.place.root, computing_code(plan.place.root)),
     }
+    live = before["version"] if before else None
     with (folder / "log.txt").open("a", encoding="utf-8") as file:
-        live = before["version"] if before else None
         done = NightRun(plan, night, lock, live).happen(Diary(file, progress))
     ran = time.monotonic()
     row |= {**done.row, "told": [alert.text for alert in done.alerts]}
@@ -64,7 +65,9 @@ def play(
     row |= _served(pointer, before, row["night"])
     row["served_label"] = channels.lineage(store, pointer.digest).get("label") if pointer else None
     reader = Reader.open(store.uri, channel=channel) if pointer else None
-    judged = score_night(without_withdrawn(log, delivery, plan.key), night, plan.step_s, reader)
+    judged = score_night(
+        without_withdrawn(log, delivery, plan.key), night, plan.step_s, reader, _replaced(store, channel, live, pointer)
+    )
     row |= _figures(judged) | _as_scripted(plan, delivery, done, [*rows, row], reader)
     row |= {"seconds": round(ran - began, 1), "judging_seconds": round(time.monotonic() - ran, 1)}
     pq.write_table(judged.rows(log, night), folder / "judged.parquet", compression="zstd")
@@ -101,11 +104,19 @@ def _served(pointer: Pointer | None, before: Row | None, night: str) -> Row:
     return {"version": pointer.digest, "since": before["since"] if same and before else night}
 
 
+def _replaced(store: Store, channel: str, live: str | None, pointer: Pointer | None) -> Reader | None:
+    """The version that the night replaced; None where it replaced none, or the store has it no longer."""
+    if live is None or pointer is None or pointer.digest == live or live not in channels.versions(store):
+        return None
+    return Reader.open(store.uri, channel=channel, version=live)
+
+
 def _figures(judged: NightScores) -> Row:
     return {
         "users": len(judged.step),
         "newcomers": int(judged.step.newcomers.sum()),
         **judged.means(),
+        **judged.gate(),
         **judged.new.as_row(),
         "half_life_days": _finite(judged.half_life),
         "ease_half_life_days": _finite(judged.chosen.half_life),

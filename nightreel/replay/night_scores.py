@@ -8,20 +8,23 @@ import numpy as np
 import pyarrow as pa
 
 from nightreel.data.histories import FloatArray
+from nightreel.evaluation.metrics.bootstrap import mean_interval
 from nightreel.reader.reader import Reader
 from nightreel.replay import baselines
 from nightreel.replay.baselines import BaselineParams
 from nightreel.replay.new_items import CONTENT, FIRST, NewItems, new_items
 from nightreel.replay.next_step import EventLog, Step, ndcg, recommended, step_after
 
-SERVED, POPULARITY, EASE = "nightreel", "popularity", "ease_popularity"
+SERVED, POPULARITY, EASE, BEFORE = "nightreel", "popularity", "ease_popularity", "before"
 RANKERS = (SERVED, POPULARITY, EASE)
+REPLICATES, SEED = 2_000, 20_261_130
 
 
 @dataclass(frozen=True)
 class NightScores:
-    """The scores of a night. step: its users; figures: NDCG@10 of each of RANKERS, [n], NaN if nothing was served;
-    half_life (days), chosen: the baselines' parameters, tuned on the step before; new: how new items fared."""
+    """The scores of a night. step: its users; figures: NDCG@10 of each of RANKERS, [n], NaN if nothing was served, and
+    of BEFORE, the version that was served until then, NaN if it still is; half_life (days), chosen: the baselines'
+    parameters, tuned on the step before; new: how new items fared."""
 
     step: Step
     figures: dict[str, FloatArray]
@@ -42,6 +45,16 @@ class NightScores:
             }
         )
 
+    def gate(self) -> dict[str, float | None]:
+        """Mean of the version before, and of the paired difference to it with its 95% interval; None where the night
+        published nothing."""
+        before = self.figures[BEFORE]
+        names = (BEFORE, "gained", "gained_low", "gained_high")
+        if not len(before) or np.isnan(before).any():
+            return dict.fromkeys(names)
+        gap = mean_interval(self.figures[SERVED] - before, REPLICATES, np.random.default_rng(SEED))
+        return dict(zip(names, (float(before.mean()), gap.point, gap.low, gap.high), strict=True))
+
     def means(self) -> dict[str, float | None]:
         """Each ranker's mean over all users, users with a history and users without; None for an empty group."""
         new = self.step.newcomers
@@ -50,10 +63,13 @@ class NightScores:
             f"{name}{group}": _mean(values[rows])
             for group, rows in groups.items()
             for name, values in self.figures.items()
+            if name in RANKERS
         }
 
 
-def score_night(log: EventLog, night: float, step_s: float, reader: Reader | None) -> NightScores:
+def score_night(
+    log: EventLog, night: float, step_s: float, reader: Reader | None, before: Reader | None = None
+) -> NightScores:
     """Score the served version and the baselines on [night, night + step).
 
     Args:
@@ -61,6 +77,7 @@ def score_night(log: EventLog, night: float, step_s: float, reader: Reader | Non
         night: The night's time, epoch seconds.
         step_s: Length of the step in seconds.
         reader: The served version; None if nothing was published yet.
+        before: The version that the night replaced; None if it replaced none.
 
     Returns:
         The scores of every user with a positive event in the step.
@@ -75,12 +92,14 @@ def score_night(log: EventLog, night: float, step_s: float, reader: Reader | Non
         POPULARITY: baselines.by_popularity(counts, requests, hidden),
         EASE: baselines.by_ease(train, requests, night, hidden, chosen),
     }
-    figures = {SERVED: np.full(len(step), np.nan)}
+    figures = {name: np.full(len(step), np.nan) for name in (SERVED, BEFORE)}
     served, by_content = None, None
     if reader is not None and len(step):
         served = recommended(reader, step, log.item_ids, FIRST)
         by_content = recommended(reader, step, log.item_ids, FIRST, CONTENT) if CONTENT in reader.models else None
         figures[SERVED] = ndcg(served, step)
+        if before is not None:
+            figures[BEFORE] = ndcg(recommended(before, step, log.item_ids), step)
     new = new_items(step, np.bincount(train.items, minlength=log.n_items), served, by_content)
     figures |= {name: ndcg(found, step) for name, found in lists.items()}
     return NightScores(step, figures, half_life, chosen, new)

@@ -10,10 +10,7 @@ import pyarrow.compute as pc
 
 from nightreel.data.histories import FloatArray
 from nightreel.evaluation.metrics.bootstrap import Interval, interval, replicate_totals
-from nightreel.replay.night_scores import RANKERS, SERVED
-
-REPLICATES = 2_000
-SEED = 20_261_130
+from nightreel.replay.night_scores import RANKERS, REPLICATES, SEED, SERVED
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from nightreel.durations import in_words
 from nightreel.evaluation.metrics.bootstrap import Interval, mean_interval
 from nightreel.replay.night_run import Row
-from nightreel.replay.night_scores import EASE, POPULARITY, RANKERS, SERVED
-from nightreel.replay.paired import REPLICATES, SEED, Overall, overall
+from nightreel.replay.night_scores import EASE, POPULARITY, RANKERS, REPLICATES, SEED, SERVED
+from nightreel.replay.paired import Overall, overall
 from nightreel.replay.plan import ReplayPlan
 from nightreel.report import document
 from nightreel.report.nights import replay_page
@@ -37,6 +37,7 @@ NIGHTS = pa.schema(
         ("since", MOMENT),
         *((name, pa.int64()) for name in ("users", "newcomers")),
         *((name, pa.float64()) for name in MEANS),
+        *((name, pa.float64()) for name in ("before", "gained", "gained_low", "gained_high")),
         *((name, pa.int64()) for name in ("new_wanted", "new_reached", "new_by_content")),
         ("new_places", pa.float64()),
         *((name, pa.float64()) for name in ("half_life_days", "ease_half_life_days")),
@@ -49,7 +50,8 @@ NIGHTS = pa.schema(
     ]
 )
 """The schema of nights.parquet; a missing half-life is infinite. told: what `nightreel status` would have said of the
-night; from `troubles` on, nothing without a script."""
+night; before: the replaced version on the same users, gained: the served one less it, with its 95% interval; from
+`troubles` on, nothing without a script."""
 
 
 def write(plan: ReplayPlan, rows: Sequence[Row]) -> Overall | None:
@@ -57,7 +59,7 @@ def write(plan: ReplayPlan, rows: Sequence[Row]) -> Overall | None:
     version."""
     _replace(pa.Table.from_pylist([_typed(row) for row in rows], NIGHTS), plan.folder / "nights.parquet")
     judged = [pq.read_table(plan.of(night) / "judged.parquet") for night in plan.nights[: len(rows)]]
-    whole = pa.concat_tables(judged)
+    whole = pa.concat_tables(judged, promote_options="default")
     _replace(whole, plan.folder / "judged.parquet")
     found = overall(whole)
     document.write(replay_page.page(_facts(plan, rows, judged, found)), plan.folder / PAGE)

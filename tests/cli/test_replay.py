@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from nightreel.cli.replay_view import ReplayView, lines, of_new_items, of_troubles
+from nightreel.cli.replay_view import ReplayView, lines, of_new_items, of_the_gate, of_troubles
 from nightreel.data.privacy import pseudonym
 from nightreel.errors import UserError
 from nightreel.evaluation.metrics.bootstrap import Interval
@@ -258,3 +258,16 @@ def test_a_script_is_concluded_in_two_sentences() -> None:
     other, lost = of_troubles([row("2024-02-01", **fine), row("2024-02-08", **wrong)])
     assert "2024-02-08 (failed, expected held; not named: x.csv)" in other
     assert lost.startswith("Silent: 0 nights. Lost: 7 rows, 0 withdrawn items or users that came back, 0 versions.")
+
+
+def test_nights_that_replaced_a_better_version_are_named() -> None:
+    worse = {"gained": -0.01, "gained_low": -0.02, "gained_high": -0.005}
+    equal = worse | {"gained_high": 0.01}
+    better = {"gained": 0.01, "gained_low": 0.005, "gained_high": 0.02}
+    rows = [row(f"2024-02-0{day}", **own) for day, own in enumerate([better, worse, equal, {"gained": None}], 1)]
+    (said,) = of_the_gate(rows)
+    assert said.startswith(
+        "Of 3 versions that replaced another one, 1 were surely better than it on the step after, 1 "
+    )
+    assert "surely worse (2024-02-02" in said and said.endswith("NDCG@10 -0.0033.")
+    assert of_the_gate([row("2024-02-01")]) == []

@@ -211,6 +211,10 @@ def test_the_served_version_is_asked_with_the_history_of_that_instant(tmp_path: 
     assert means["nightreel_known"] == pytest.approx(1 / (1 + 1 / log2(3))) and means[
         "nightreel_newcomers"
     ] == pytest.approx(1 / log2(3))
+    assert set(judged.gate().values()) == {None}, "it replaced no version"
+    again = night_scores.score_night(found, NIGHT, DAY, reader, reader).gate()
+    own = means["nightreel"]
+    assert again == {"before": pytest.approx(own), "gained": 0.0, "gained_low": 0.0, "gained_high": 0.0}
     row = judged.rows(found, NIGHT).to_pylist()[0]
     assert (row["user_id"], row["wanted"], row["newcomer"]) == ("ann", 2, False)
     assert row["arrived"].timestamp() == NIGHT + 3600 and row["night"].timestamp() == NIGHT
