@@ -73,8 +73,8 @@ class EarlierSelection:
     cuts: tuple[CutRecord, ...]
 
     def before(self, start: float, end: float, most: int) -> tuple[CutRecord, ...]:
-        """The newest records, `most` at most, of which no half of a period lies in [start, end)."""
-        apart = [cut for cut in self.cuts if cut.end - start <= 0.5 * (end - start)]
+        """The newest records, `most` at most, of whose periods no more than a half lies in [start, end)."""
+        apart = [cut for cut in self.cuts if min(cut.end, end) - max(cut.start, start) <= 0.5 * (cut.end - cut.start)]
         return tuple(apart[max(0, len(apart) - most) :])
 
     def fallen(self, newest: CutRecord) -> bool:
