@@ -36,15 +36,17 @@ def _tiles(found: PipelineStatus) -> list[Markup]:
     last = next((night for night in found.nights if night.outcome != "running"), None)
     age = "" if live is None or live.published is None else f"{in_words(found.at - live.published)} old"
     hidden = ", ".join(f"{count:,} {name}" for name, count in (live.withdrawn if live else {}).items() if count)
-    coming = "not known" if plan is None else "paused" if plan.paused else "none is planned"
-    if plan is not None and not plan.paused and plan.next is not None:
-        coming = minute(plan.next)
+    coming, more = "not known", "Prefect's server was never asked (nightreel up)"
+    if found.running:
+        coming, more = found.running.day, "UTC"
+    elif plan is not None:
+        coming, more = ("paused", "in Prefect") if plan.paused else ("none is planned", "")
+        if not plan.paused and plan.next is not None:
+            coming, more = minute(plan.next), "UTC"
     return [
         _tile(live.version[:12] if live else "none", f"live on channel {found.channel}", age),
         _tile(last.outcome if last else "none", "last night", f"{last.day} UTC" if last else ""),
-        _tile(
-            found.running.day if found.running else coming, "running since" if found.running else "next night", "UTC"
-        ),
+        _tile(coming, "running since" if found.running else "next night", more),
         _tile(hidden or "nothing", "withdrawn", ""),
     ]
 
