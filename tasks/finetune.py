@@ -24,6 +24,7 @@ from nightreel.evaluation.validation import CONTENT, LEAVE_LAST_OUT, compare_con
 from nightreel.models.catalogue import catalogue_of
 from nightreel.models.registry import require_known
 from nightreel.models.training.earlier_selection import EarlierSelection, find_selection, keep_selection
+from nightreel.models.training.fold_task import Task
 from nightreel.models.training.model_selection import Trial, initial_params, select_models
 from nightreel.models.training.parallel_fit import ParallelFit
 from nightreel.models.training.rating_selection import with_ratings
@@ -69,7 +70,7 @@ def selection_facts(night: WarmStartContext, settings: Settings) -> dict[str, An
 
 
 def earlier_selection(
-    fold: str, night: WarmStartContext, known: Histories, settings: Settings
+    fold: str, night: WarmStartContext, task: Task, known: Histories, settings: Settings
 ) -> EarlierSelection | None:
     """The selection of the published version's night to go on from; None, after a line in the log, without one."""
     most, folder = settings.finetune.search_nights, WARM / fold / SELECTION
@@ -79,6 +80,7 @@ def earlier_selection(
     if isinstance(found, str):
         log_progress(f"everything is selected anew: of earlier selections, {found}")
         return None
+    found = found.beside(task, settings.finetune.time_cuts - 1)
     log_progress(
         f"going on from the selection of the published version's night ({found.nights + 1} in a row): its "
         f"hyper-parameters, and its records of {len(found.cuts)} earlier cuts"
@@ -110,9 +112,9 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
     facts = {"encoder": card, "vectors": vectors.shape[1]}
     known, nights = data.positives(fold, LEARNED), settings.finetune.warm_nights
     night = warm_start_context(data, task.inner, encoder, facts)
-    selected = earlier_selection(fold, night, known, settings)
+    selected = earlier_selection(fold, night, task, known, settings)
     # Beside an earlier night's records, only the newest cut's models are trained.
-    cuts = task.time_cuts[-1:] if selected is not None and selected.cuts and task.in_time else task.time_cuts
+    cuts = task.time_cuts[-1:] if selected is not None and selected.cuts else task.time_cuts
     night = replace(night, known={**night.known, "members": cuts[0].known})
     earlier = find(WARM / fold, night, catalogue, nights)
     chain = [*(cut.known for cut in cuts), known]

@@ -14,7 +14,7 @@ lead over popularity has fallen.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nightreel.data.histories import FloatArray, Histories, IntArray
+from nightreel.models.training.fold_task import Task
 from nightreel.models.training.one_standard_error import difference
 from nightreel.models.training.training_examples import Examples, save, saved
 from nightreel.models.training.warm_start import WarmStartContext, events_table, indices, unknown
@@ -72,10 +73,12 @@ class EarlierSelection:
     relearn: bool
     cuts: tuple[CutRecord, ...]
 
-    def before(self, start: float, end: float, most: int) -> tuple[CutRecord, ...]:
-        """The newest records, `most` at most, of whose periods no more than a half lies in [start, end)."""
+    def beside(self, task: Task, most: int) -> EarlierSelection:
+        """The same with those records alone that tonight's newest cut goes on from: the newest ones, `most` at most, of
+        whose periods no more than a half lies in that of the cut. None where cuts do not follow each other in time."""
+        _, start, end = task.spans()[-1]
         apart = [cut for cut in self.cuts if min(cut.end, end) - max(cut.start, start) <= 0.5 * (cut.end - cut.start)]
-        return tuple(apart[max(0, len(apart) - most) :])
+        return replace(self, cuts=tuple(apart[max(0, len(apart) - most) :]) if task.in_time else ())
 
     def fallen(self, newest: CutRecord) -> bool:
         """Whether the selected ranker's lead over popularity is surely less at the newest cut than at those before."""

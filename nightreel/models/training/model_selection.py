@@ -181,9 +181,8 @@ def choose_blend(
     """
     spans = task.spans()
     records: list[CutRecord] = []
-    if earlier is not None and earlier.cuts and task.in_time:
-        spans = spans[-1:]
-        records = list(earlier.before(*spans[0][1:], settings.time_cuts - 1))
+    if earlier is not None and earlier.cuts:
+        spans, records = spans[-1:], list(earlier.cuts)
     board, engines, rankers = ScoreBoard.of(records), list[Engine](), list[dict[str, Blend]]()
     generator, members = np.random.default_rng(settings.seed), tuple(sorted(base.members))
     for number, (cut, begin, end) in enumerate(spans, 1):
@@ -234,7 +233,9 @@ def _selected(
         }
     )
     nights = 0 if earlier is None else earlier.nights + 1
-    selection = EarlierSelection(nights, base.members, name, relearn, tuple(records) if task.in_time else ())
+    selection = EarlierSelection(
+        nights, base.members, name, relearn, tuple(each for each in records if task.in_time and len(each.users))
+    )
     joined = concatenated(examples)
     return Learned(final, board.means(), [], curve(board), engines[-1], engines[0], joined, steps, selection=selection)
 

@@ -7,8 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nightreel.data.histories import Histories
 from nightreel.models.training.earlier_selection import CutRecord, EarlierSelection
+from nightreel.models.training.fold_task import Task, TimeCut
 from nightreel.models.training.training_examples import nothing
+from nightreel.models.training.training_positions import Positions
 
 DAY = 86_400.0
 USERS = np.arange(400)
@@ -31,8 +34,11 @@ def selection(*cuts: CutRecord) -> EarlierSelection:
 )  # fmt: skip
 def test_the_newest_records_that_are_not_tonights_own(start: float, end: float, most: int, kept: list[int]) -> None:
     earlier = selection(*(record(day, 0.2) for day in range(4)))
-    found = earlier.before(start * DAY, end * DAY, most)
-    assert [round(cut.start / DAY) for cut in found] == kept
+    past, held_out = (Histories.from_rows([([1], [time * DAY])]) for time in (start - 1, end))
+    positions = Positions(past, np.array([start * DAY]), held_out, np.array([0]))
+    task = Task((TimeCut(past, positions),), in_time=True)
+    assert [round(cut.start / DAY) for cut in earlier.beside(task, most).cuts] == kept
+    assert earlier.beside(replace(task, in_time=False), most).cuts == (), "each user's last event is no point in time"
 
 
 def test_a_lead_that_has_fallen_for_sure_makes_everything_be_selected_anew() -> None:
