@@ -6,7 +6,7 @@ an item that may be good is shown until it is known, and one that was shown and 
 Draws are made when a request comes, from a seed of version, user, day and the request's own. The draw that counts is
 the first of DRAWS, and the propensity of an item is the share of the DRAWS in which it gets a place. As the draws are
 exchangeable, the item is shown with exactly this probability, given the set of draws: weights of 1 / propensity are
-unbiased, but for items that almost no draw would show.
+unbiased, but for items that almost no draw would show. How many places are drawn has a known distribution.
 """
 
 from __future__ import annotations
@@ -99,40 +99,60 @@ def explored(
     if posterior is None or not free:
         return slate
     at, fits = _candidates(bundle, posterior, slate, past, options, never, ruled or NO_RULES)
-    least, more = _places(exploration.share * free, min(free, len(at)))
-    most = least + (more > 0)
-    if not most:
+    number = places_drawn(free, exploration.share, len(at))
+    if len(number) < 2:
         return slate
     generator = exploration.generator(page)
-    order, chances = _counted(posterior.draws(at, fits, DRAWS, generator), least, more)
-    places = least + int(generator.random() < more)
+    order, chances = _ranked(posterior.draws(at, fits, DRAWS, generator), number)
+    places = int(generator.choice(len(number), p=number))
     drawn = order[:places]
-    kept = np.ones(len(slate.items))
-    kept[len(kept) - most : len(kept) - least] = 1.0 - more
     into = pins + np.sort(generator.choice(free, places, replace=False))
+    # The last of the free places is kept if nothing is drawn, the one before it if at most one item is, and so on.
+    kept = np.ones(len(slate.items))
+    kept[len(kept) - len(number) + 1 :] = np.cumsum(number)[-2::-1]
     return _with_drawn(slate, posterior.rows[at[drawn]], chances[drawn], kept * slate.propensities, into)
 
 
-def _places(wanted: float, most: int) -> tuple[int, float]:
-    """Places that are surely drawn, and the probability of one more, so that `wanted` are expected, at most `most`."""
-    wanted = min(wanted, float(most))
-    least = math.floor(wanted + 1e-9)
-    return least, max(wanted - least, 0.0) if wanted - least > 1e-9 else 0.0
+def places_drawn(free: int, share: float, candidates: int) -> FloatArray:
+    """Distribution of the number of places that are drawn: each place is with probability `share`, on its own, but no
+    more of them than there are candidates, or than ever come by chance (4 standard deviations).
+
+    So every place of the list without exploration is kept with some probability, and the log supports other lists.
+
+    Args:
+        free: Places that may be drawn, at least 1.
+        share: 0 to 1.
+        candidates: Number of candidates.
+
+    Returns:
+        [m] probabilities of 0, 1, …, m - 1 places.
+
+    Example:
+        >>> places_drawn(2, 0.5, 10).tolist()
+        [0.25, 0.5, 0.25]
+        >>> places_drawn(2, 0.5, 1).tolist()
+        [0.25, 0.75]
+    """
+    usual = math.ceil(free * share + 4.0 * math.sqrt(free * share * (1.0 - share)))
+    most = min(free, candidates, usual)
+    chances = np.array([math.comb(free, n) * share**n * (1.0 - share) ** (free - n) for n in range(most + 1)])
+    chances[most] = max(1.0 - chances[:most].sum(), 0.0)
+    return chances
 
 
-def _counted(draws: Fits, least: int, more: float) -> tuple[IntArray, FloatArray]:
-    """Positions of the candidates that get a place in the first draw, best first; and each candidate's probability.
+def _ranked(draws: Fits, number: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Positions of the candidates that are best in the first draw, best first; and each candidate's probability.
 
     Args:
         draws: [c, DRAWS] how well each candidate is taken.
-        least: Places that are surely drawn.
-        more: Probability of one more.
+        number: [m] of `places_drawn`.
     """
-    most = least + (more > 0)
+    most = len(number) - 1
     best = np.argpartition(-draws, most - 1, axis=0)[:most]
     best = np.take_along_axis(best, np.argsort(-np.take_along_axis(draws, best, axis=0), axis=0, kind="stable"), axis=0)
-    with_least, with_most = (np.bincount(best[:n].ravel(), minlength=len(draws)) for n in (least, most))
-    return best[:, 0], ((1.0 - more) * with_least + more * with_most) / draws.shape[1]
+    more = 1.0 - np.cumsum(number)[:-1]  # that there is a place for the first, the second, …
+    weights = np.repeat(more, draws.shape[1])
+    return best[:, 0], np.bincount(best.ravel(), weights, len(draws)) / draws.shape[1]
 
 
 def _with_drawn(slate: Slate, items: IntArray, chances: FloatArray, kept: FloatArray, into: IntArray) -> Slate:
