@@ -32,8 +32,8 @@ from nightreel.reader.options import RequestOptions
 from nightreel.reader.slate import EXPLORED, NO_RULES, PICKED, Slate, caps_of
 
 DRAWS = 1000
-MOST = 32  # candidates of a request: those that fit the history best
-QUARTER, LEAST = 0.25, 16  # share of the items that may be drawn that are candidates, but no fewer than LEAST
+MOST = 32  # candidates of a request: those that fit the history best, and better than most items
+QUARTER, LEAST = 0.25, 16  # share of the items that fit which are candidates, but no fewer than LEAST
 UNDER_CAPS = 4  # times as many are looked at where caps leave some out
 
 Fits = npt.NDArray[np.float32]
@@ -187,14 +187,16 @@ def _candidates(
         may &= ~np.isin(rows, buried)
     if rules.offset is not None:
         may &= rules.offset[rows] >= 0
-    open_ones = np.flatnonzero(may)
-    wanted = min(MOST, max(LEAST, math.ceil(QUARTER * len(open_ones))), len(open_ones))
     profile = posterior.space.profile(bundle.vectors[past.items[-PROFILE:]])
     fits = posterior.content @ profile
     if options.skipped:
         skipped = posterior.space.reduced(bundle.vectors[bundle.items.rows_of(options.skipped)])
         fits = fits - np.clip((posterior.content @ skipped.T).max(axis=1, initial=0.0), 0.0, None)
-    # Without a history all fit alike: then the rows' own order counts, which is by what may be expected of them.
+    # More than an item usually does, since the space is centered. Without a history all fit alike, and the rows' own
+    # order counts, which is by what may be expected of them.
+    may &= fits > 0.0 if profile.any() else fits >= 0.0
+    open_ones = np.flatnonzero(may)
+    wanted = min(MOST, max(LEAST, math.ceil(QUARTER * len(open_ones))))
     best = open_ones[np.argsort(-fits[open_ones], kind="stable")]
     caps = caps_of(options, rules, bundle.facets, np.empty(0, np.int64))
     if not caps:

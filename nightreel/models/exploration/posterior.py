@@ -6,10 +6,11 @@ The outcome y of a trial (see `item_trials`) of an item i with content x and fit
 
 so what was learned of other items' content is a new item's expectation, and its own trials replace it as they come.
 The posterior is exact (linear mixed model with known variances; Laird & Ware, 1982); τ² and the prior of w are those
-with the highest marginal likelihood (empirical Bayes). A linear model of a rate may leave [0, 1]: only the order of
+with the highest marginal likelihood (empirical Bayes), but τ² is at least 0.01 σ²: items always differ somewhat, and
+hundreds of trials of one count for more than its content. A linear model of a rate may leave [0, 1]: only the order of
 draws is used (Thompson sampling; Thompson, 1933; with a linear model, Agrawal & Goyal, ICML 2013).
 
-Memory: 4 x (d + 5) bytes for each item that is kept, at most MOST.
+Memory: 4 x (d + 6) bytes for each item that is kept, at most MOST.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from nightreel.data.histories import FloatArray, IntArray
 from nightreel.models.exploration.content_space import ContentSpace, Vectors
 from nightreel.models.exploration.item_trials import ItemTrials
 
-GRID = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # variances that are tried, in units of the noise
+OWN = (0.01, 0.03, 0.1, 0.3, 1.0)  # variances of items' own effects that are tried, in units of the noise
+OF_CONTENT = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # likewise, of the weights
 INTERCEPT_VARIANCE = 1.0  # the outcomes' mean is between 0 and a few: wide enough to not matter
 KNOWN = 0.3  # standard error of an item's own rate, as a share of the mean rate, below which it needs no exploration
 MOST = 10_000  # items that are kept, those with the highest upper bounds
@@ -108,7 +110,7 @@ def fit_posterior(trials: ItemTrials, reduced: Vectors, space: ContentSpace) -> 
             highest upper bounds (mean and two standard deviations) for a user whom they fit as usual.
     """
     sums = _Sums.of(trials, reduced)
-    best = max((sums.evidence(tau, kappa) for tau in GRID for kappa in GRID), key=lambda found: found[0])
+    best = max((sums.evidence(tau, kappa) for tau in OWN for kappa in OF_CONTENT), key=lambda found: found[0])
     tau, covariance, effect = best[1]
     ratio = tau / (1.0 + trials.trials * tau)
     shrink = trials.trials * ratio
