@@ -20,7 +20,7 @@ from nightreel.bundle.format import verify
 from nightreel.data.histories import FloatArray, Histories
 from nightreel.models.top_k import TopK
 from nightreel.reader import apply_withdrawals, queries, recommend
-from nightreel.reader.explore import exploration_of
+from nightreel.reader.exploration.thompson_sampling import exploration_of
 from nightreel.reader.open_bundle import OpenBundle, day_of
 from nightreel.reader.options import PLAIN, RequestOptions
 from nightreel.reader.question import resolve_request

@@ -16,7 +16,7 @@ from nightreel.errors import UserError
 from nightreel.models.engine import BLEND
 from nightreel.models.top_k import TopK
 from nightreel.reader.explain.reasons import Why
-from nightreel.reader.explore import Exploration, explored
+from nightreel.reader.exploration.thompson_sampling import Exploration, explored
 from nightreel.reader.open_bundle import OpenBundle
 from nightreel.reader.options import MOST_REORDERED, PLAIN, RequestOptions
 from nightreel.reader.question import Question

@@ -121,10 +121,10 @@ def _compared(how: str, data: Dataset, reduced: Vectors, met: _Pairs, taken: npt
     return ItemTrials(
         how,
         trials=np.bincount(asked.items, minlength=data.n_items).astype(np.float64),
-        successes=np.bincount(asked.items, outcome, data.n_items),
+        successes=np.bincount(asked.items, outcome, data.n_items).astype(np.float64),
         squares=float(outcome.sum()),
         noise=float(rate * (1.0 - rate)),
-        fits=np.bincount(asked.items, fits, data.n_items),
+        fits=np.bincount(asked.items, fits, data.n_items).astype(np.float64),
         fit_squares=float(fits @ fits),
         fit_successes=float(fits @ outcome),
     )

@@ -15,7 +15,7 @@ Memory: 4 x (d + 6) bytes for each item that is kept, at most MOST.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -93,8 +93,8 @@ class TakePosterior:
 
     def take(self, at: IntArray) -> TakePosterior:
         """The same posterior of some of the items, by their positions in `rows`."""
-        parts = (self.rows, self.content, self.known, self.shrink, self.usual, self.deviation)
-        return TakePosterior(self.space, *(part[at] for part in parts), self.effect, self.factor)
+        names = ("rows", "content", "known", "shrink", "usual", "deviation")
+        return replace(self, **{name: getattr(self, name)[at] for name in names})
 
 
 def fit_posterior(trials: ItemTrials, reduced: Vectors, space: ContentSpace) -> TakePosterior:

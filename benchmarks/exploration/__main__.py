@@ -1,7 +1,7 @@
-"""What exploration finds and costs, on a made-up platform with a clock (benchmarks/models/clocked_world.py).
+"""What exploration finds and costs, on a made-up platform with a clock (benchmarks/exploration/clocked_world.py).
 
-    python -m benchmarks.models.exploration                            # some minutes for each world
-    python -m benchmarks.models.exploration --worlds 1 --nights 6      # a short one
+    python -m benchmarks.exploration                            # some minutes for each world
+    python -m benchmarks.exploration --worlds 1 --nights 6      # a short one
 
 Every night a version is trained on the log so far, with places for new items as usual, and every user gets its list on
 the day that follows, through the Reader: without exploration, with random candidates, and with learned draws. All three
@@ -25,7 +25,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.models.clocked_world import BEGIN, DAY, ClockedWorld
+from benchmarks.exploration.clocked_world import BEGIN, DAY, ClockedWorld
 from nightreel.bundle.assembly import assemble, known_events, write_exploration
 from nightreel.bundle.clock import tonight
 from nightreel.bundle.exploration import SHARE

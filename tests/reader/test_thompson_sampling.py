@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nightreel.bundle.format import BundleError
-from nightreel.reader import explore
+from nightreel.reader.exploration import thompson_sampling
 from nightreel.reader.options import RequestOptions
 from nightreel.reader.precompute import precompute
 from nightreel.reader.reader import Reader
@@ -149,13 +149,13 @@ def test_propensities_are_the_frequencies_of_many_days(reader: Reader) -> None:
 
 def test_the_law_of_places_and_ranks_by_hand() -> None:
     draws = np.array([[3.0, 1.0], [2.0, 3.0], [1.0, 2.0]], np.float32)  # three candidates, two draws
-    order, chances = explore._ranked(draws, np.array([0.25, 0.5, 0.25]))
+    order, chances = thompson_sampling._ranked(draws, np.array([0.25, 0.5, 0.25]))
     assert order.tolist() == [0, 1]  # of the first draw
     assert chances.tolist() == [0.75 / 2, (0.75 + 0.25) / 2, 0.25 / 2]
-    assert explore.places_drawn(10, 1.0, 30).tolist() == [0.0] * 10 + [1.0]
-    assert explore.places_drawn(10, 0.1, 0).tolist() == [1.0]
+    assert thompson_sampling.places_drawn(10, 1.0, 30).tolist() == [0.0] * 10 + [1.0]
+    assert thompson_sampling.places_drawn(10, 0.1, 0).tolist() == [1.0]
     for free, share, candidates in ((10, 0.1, 32), (200, 0.05, 32), (3, 0.9, 1)):
-        number = explore.places_drawn(free, share, candidates)
+        number = thompson_sampling.places_drawn(free, share, candidates)
         assert number.sum() == pytest.approx(1) and len(number) <= candidates + 1 and (number >= 0).all()
         if len(number) > 5:
             assert number @ np.arange(len(number)) == pytest.approx(free * share, rel=1e-3)

@@ -69,7 +69,7 @@ class ClockedWorld:
     ) -> npt.NDArray[np.bool_]:
         """Log a list of a day and what the user takes of it; returns [k] what was taken."""
         fit = np.clip(self.content[items] @ self.tastes[user], 0.0, 1.0)
-        taken = rng.random(len(items)) < fit**2 * np.where(self.good[items], GOOD, BAD)
+        taken: npt.NDArray[np.bool_] = rng.random(len(items)) < fit**2 * np.where(self.good[items], GOOD, BAD)
         moment = BEGIN + day * DAY + float(rng.uniform(0, 0.9)) * DAY
         for item, chance, took in zip(items.tolist(), propensities.tolist(), taken.tolist(), strict=True):
             self._append(user, item, moment, "impression", f"{user}.{day}", chance)
