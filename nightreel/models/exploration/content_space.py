@@ -54,8 +54,10 @@ class ContentSpace:
         Returns:
             [m, d] float32 of unit length; zero for items without content.
         """
-        inside = (vectors - self.center) @ self.projection
-        return np.asarray(_unit(inside) * np.any(vectors != 0, axis=1, keepdims=True), np.float32)
+        # Not vectors - center: of a whole catalogue that would be a copy of all its vectors.
+        inside = vectors @ self.projection - self.center @ self.projection
+        filled = np.einsum("md,md->m", vectors, vectors) > 0
+        return np.asarray(_unit(inside) * filled[:, None], np.float32)
 
     def profile(self, vectors: Vectors) -> Vectors:
         """[d] float32 mean of a history's newest items [m, D], of unit length; zero for an empty history."""
