@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from nightreel.bundle.assembly import write_histories
 from nightreel.bundle.format import BundleError
+from nightreel.data.contract.verdicts import code_of
+from nightreel.data.histories import Histories
 from nightreel.reader.exploration import thompson_sampling
 from nightreel.reader.options import RequestOptions
 from nightreel.reader.precompute import precompute
@@ -106,6 +110,26 @@ def test_a_withdrawn_item_is_never_drawn(reader: Reader) -> None:
     held = reader.under(Withdrawals(by_hand=ByHand(items=gone)))
     left = [item for each in seeds(held, 50) for item in drawn(each)]
     assert left and not set(left) & set(gone)
+
+
+def test_what_a_user_disliked_is_never_drawn_also_where_seen_items_may_be(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "bundle")
+    before = Reader.open_bundle(tmp_path / "bundle")
+    found = Counter(item for seed in range(50) for item in drawn(unseen(before, seed))).most_common(3)
+    rows = [before.items.require(item) for item, _ in found]
+    users = before.user_ids.to_pylist()
+    said = Histories.from_rows([(rows, [UNTIL] * len(rows)) if user == "u000" else ((), ()) for user in users])
+    codes = np.full(len(said.items), code_of("dislike"), np.int8)
+    write_histories(tmp_path / "bundle/negatives", replace(said, verdicts=codes))
+    reseal(tmp_path / "bundle")
+    reader = Reader.open_bundle(tmp_path / "bundle")
+    left = {reader.items.require(item) for seed in range(50) for item in drawn(unseen(reader, seed))}
+    assert left and not left & set(rows)
+
+
+def unseen(reader: Reader, seed: int) -> list[Recommendation]:
+    """A list of u000 that may have what was seen."""
+    return reader.recommend("u000", k=10, exclude_seen=False, options=RequestOptions(seed=seed))
 
 
 def test_filters_pins_caps_and_buried_items_hold(reader: Reader) -> None:

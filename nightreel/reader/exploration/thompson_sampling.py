@@ -182,9 +182,10 @@ def _candidates(
     """Positions in the posterior's rows of the items that may be drawn, best fitting first, and how well they fit."""
     rows = posterior.rows
     may = ~never[rows] & ~np.isin(rows, slate.items)
-    buried = bundle.items.rows_of(options.buried)
-    if buried:
-        may &= ~np.isin(rows, buried)
+    if past.disliked is not None:
+        may &= ~np.isin(rows, past.disliked.items)
+    if options.buried:
+        may &= ~np.isin(rows, bundle.items.rows_of(options.buried))
     if rules.offset is not None:
         may &= rules.offset[rows] >= 0
     profile = posterior.space.profile(bundle.vectors[past.items[-PROFILE:]])
