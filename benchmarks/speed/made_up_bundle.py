@@ -98,7 +98,7 @@ def let_explore(folder: Path, rng: np.random.Generator) -> str:
     """Add a posterior of made-up trials to a sealed version, in which nothing is known of half of the items; requests
     that name a share draw from it. Returns the new digest."""
     vectors = np.load(folder / "vectors.npy", allow_pickle=False)
-    space, trials = ContentSpace.fit(vectors), rng.integers(0, 2, len(vectors)) * 1000.0
+    space, trials = ContentSpace.fit(vectors), rng.choice(np.array([0.0, 1000.0]), len(vectors))
     taken = rng.binomial(trials.astype(np.int64), rng.beta(2, 18, len(vectors))).astype(np.float64)
     known = ItemTrials("shown", trials, taken, float(taken.sum()), 0.09, np.zeros(len(vectors)))
     exploration.write(folder, fit_posterior(known, space.reduced(vectors), space))
