@@ -247,9 +247,9 @@ def show_off_policy(world: ClockedWorld, reader: Reader, days: int, console: Con
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--worlds", type=int, default=5)
-    parser.add_argument("--nights", type=int, default=30)
-    parser.add_argument("--days", type=int, default=1000, help="lists of a user for the propensities")
+    parser.add_argument("--worlds", type=int, default=3)
+    parser.add_argument("--nights", type=int, default=24)
+    parser.add_argument("--days", type=int, default=600, help="lists of a user for the propensities")
     asked = parser.parse_args()
     console = Console(width=160)
     runs = {arm: [run(arm, seed, asked.nights) for seed in range(asked.worlds)] for arm in ARMS}
