@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from nightreel.bundle import editorial_rules
-from nightreel.bundle.assembly import refit
+from nightreel.bundle.assembly import refit, write_exploration
+from nightreel.bundle.exploration import SHARE
 from nightreel.bundle.footprint import memory_mb, size_mb
 from nightreel.data import hidden_tonight
 from nightreel.data.dataset import Dataset, load_dataset
@@ -56,15 +57,17 @@ def accompany(bundle: Path, data: Dataset, shipment: Shipment) -> None:
     editorial_rules.write(bundle, pq.read_table(VALIDATED / "rules.parquet"))
 
 
-def build(bundle: Path, data: Dataset, shipment: Shipment, base: Path | None) -> str:
-    """Write the complete bundle and return its digest."""
+def build(bundle: Path, data: Dataset, shipment: Shipment, base: Path | None, explore: float) -> str:
+    """Write the complete bundle and return its digest. explore: share of places for exploration."""
     candidate = Reader.open_bundle(FINETUNE / "candidate")
     vectors = np.load((EMBED if shipment.choices.encoder == "base" else FINETUNE) / "vectors.npy", allow_pickle=False)
     facts: dict[str, Any] = {key: value for key, value in candidate.config.items() if key != "fold"}
-    facts |= {"label": shipment.label, **shipment.facts}
+    facts |= {"label": shipment.label, **shipment.facts, **({SHARE: explore} if explore else {})}
     start = candidate.engine if shipment.start else None
     refit(data, shipment.choices, vectors, facts, bundle, start=start, base=base)
     accompany(bundle, data, shipment)
+    if explore:
+        log_progress(write_exploration(bundle, data, vectors))
     return precompute(bundle, Reader.open_bundle(bundle, check=False), base)
 
 
@@ -89,7 +92,7 @@ def main() -> None:
     metrics: dict[str, Any] = {"shipped": "nothing"}
     with staged_output(OUT) as out:
         for shipment in shipments(decision, data, base, FINETUNE, EVALUATE, settings.finetune, threads):
-            digest = build(out / "bundle", data, shipment, base)
+            digest = build(out / "bundle", data, shipment, base, settings.refit.explore)
             result = judged(settings.refit, data, out / "bundle", shipment)
             if not result.reasons:
                 metrics = {"shipped": shipment.label, **result.figures}

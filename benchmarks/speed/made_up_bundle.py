@@ -11,11 +11,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nightreel.bundle import exploration
 from nightreel.bundle.assembly import write_contexts, write_histories
-from nightreel.bundle.format import seal
+from nightreel.bundle.format import read_manifest, seal
 from nightreel.data.histories import Histories
 from nightreel.models.catalogue import catalogue_of
 from nightreel.models.content_vectors import write as write_vectors
+from nightreel.models.exploration.content_space import ContentSpace
+from nightreel.models.exploration.item_trials import ItemTrials
+from nightreel.models.exploration.posterior import fit_posterior
 from nightreel.models.training.fit import fit_engine
 from nightreel.models.training.selected_params import SelectedParams
 from nightreel.settings.params_file import load
@@ -88,6 +92,17 @@ def assemble(
     facts = {"clock": "time", "exclude_seen": True, "data_until": float(made.past.times.max()), "moment": "last_event"}
     facts |= {"name": "made up", "pseudonymised": False, "key_fingerprint": None}
     return seal(folder, facts | ({"vector_index": dict(index)} if index else {}))
+
+
+def let_explore(folder: Path, rng: np.random.Generator) -> str:
+    """Add a posterior of made-up trials to a sealed version, in which nothing is known of half of the items; requests
+    that name a share draw from it. Returns the new digest."""
+    vectors = np.load(folder / "vectors.npy", allow_pickle=False)
+    space, trials = ContentSpace.fit(vectors), rng.choice(np.array([0.0, 1000.0]), len(vectors))
+    taken = rng.binomial(trials.astype(np.int64), rng.beta(2, 18, len(vectors))).astype(np.float64)
+    known = ItemTrials("shown", trials, taken, float(taken.sum()), 0.09, np.zeros(len(vectors)))
+    exploration.write(folder, fit_posterior(known, space.reduced(vectors), space))
+    return seal(folder, read_manifest(folder).config)
 
 
 def write(

@@ -104,6 +104,9 @@ def of_reader(uri: str, big: bool) -> Iterator[Row]:
         lambda n: reader.recommend(users[n], k=10, options=RequestOptions(diversity=0.5, max_per_genre=3))
     )
     yield timed("recommend, known user, diversity and caps", mixed)
+    if reader.exploration is not None:
+        drawing = milliseconds(lambda n: reader.recommend(users[n], k=10, options=RequestOptions(explore=0.1, seed=n)))
+        yield timed("recommend, known user, exploration", drawing)
     yield timed("similar", milliseconds(lambda n: reader.similar(named[n % ROUNDS], 10), MANY), *bars(None, 2.0))
     began = time.perf_counter()
     reader.search("a", 1)
@@ -159,6 +162,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="nightreel-reading-") as scratch:
         root = Path(scratch)
         made_up_bundle.write(root / "bundle", users=asked.users, items=asked.items, watched=40, width=384)
+        made_up_bundle.let_explore(root / "bundle", np.random.default_rng(0))
         precompute(root / "bundle", Reader.open_bundle(root / "bundle", check=False))
         store = LocalStore(root / "store")
         publish(store, root / "bundle", channel="live", champion=None, lineage={"recipe": "made up"})

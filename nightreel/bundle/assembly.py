@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nightreel.bundle import context_popularity
+from nightreel.bundle import context_popularity, exploration
 from nightreel.bundle.clock import tonight
 from nightreel.bundle.format import seal
 from nightreel.bundle.item_facets import Facets
@@ -21,6 +21,9 @@ from nightreel.data.log_end import data_end
 from nightreel.models.catalogue import catalogue_of
 from nightreel.models.content_vectors import write as write_vectors
 from nightreel.models.engine import Engine
+from nightreel.models.exploration.content_space import ContentSpace
+from nightreel.models.exploration.item_trials import logged_trials
+from nightreel.models.exploration.posterior import fit_posterior
 from nightreel.models.factorization.rating_model import FOLDER, Rated, RatingConfig, RatingModel
 from nightreel.models.training.fit import Ready, fit_engine
 from nightreel.models.training.selected_params import SelectedParams
@@ -68,6 +71,30 @@ def write_ratings(folder: Path, known: Rated, data: Dataset, choices: SelectedPa
     model = RatingModel.fit(known, data.n_users, data.n_items, config).with_users(data.users_by_id)
     for name, array in model.arrays().items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
+
+
+def write_exploration(folder: Path, data: Dataset, vectors: npt.NDArray[np.float32]) -> str:
+    """Fit how well items are taken to every event, and write it into a bundle that is not sealed yet.
+
+    Args:
+        folder: The bundle's folder.
+        data: The data set.
+        vectors: [n_items, d] content vectors.
+
+    Returns:
+        A sentence on what it was learned from, for the log of the run.
+    """
+    space = ContentSpace.fit(vectors)
+    reduced = space.reduced(vectors)
+    trials = logged_trials(data, reduced)
+    if trials is None:
+        return "exploration: nobody has taken anything yet, so it draws at random"
+    found = fit_posterior(trials, reduced, space)
+    exploration.write(folder, found)
+    return (
+        f"exploration: {trials.trials.sum():,.0f} trials ({trials.how}); {len(found.rows):,} of {data.n_items:,} items "
+        "are to be explored"
+    )
 
 
 def assemble(

@@ -171,6 +171,7 @@ def _sample(bundle: Path, receipt: Row, k: int) -> SampleUser | None:
 
     From the live version, or from the bundle itself after a dry run; None if there is no version.
     """
+    from nightreel.reader.options import RequestOptions
     from nightreel.reader.reader import Reader
     from nightreel.store.backends.base import StoreError
 
@@ -194,6 +195,6 @@ def _sample(bundle: Path, receipt: Row, k: int) -> SampleUser | None:
         history=tuple(reader.items.titles[i] for i in liked if not reader.standing().hidden[i])[:SHOWN],
         recommendations=tuple(
             {"rank": found.rank, "item_id": found.item_id, "title": found.title}
-            for found in reader.recommend(k=k, **known)
+            for found in reader.recommend(k=k, options=RequestOptions(explore=0.0), **known)
         ),
     )

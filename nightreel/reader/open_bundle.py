@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from nightreel.bundle import exploration
 from nightreel.bundle.clock import Clock
 from nightreel.bundle.editorial_rules import RuleTable
 from nightreel.bundle.format import read_manifest
@@ -25,12 +26,15 @@ from nightreel.bundle.precomputed import Stored
 from nightreel.bundle.user_table import UserTable
 from nightreel.data.histories import FloatArray, Histories
 from nightreel.models.engine import Engine, mapped
+from nightreel.models.exploration.posterior import TakePosterior
 from nightreel.models.factorization.rating_model import FOLDER, RatingModel
 from nightreel.models.top_k import TopK
 from nightreel.reader.requests import arguments
 from nightreel.reader.text_search import WordIndex
 from nightreel.reader.visibility import Standing, Standings
 from nightreel.store.withdrawals_file import Withdrawals
+
+DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +52,7 @@ class OpenBundle:
         stored: Precomputed lists and neighbours.
         ratings: The rating model; None if the version was trained without ratings.
         rules: Editorial rules; None if there are none.
+        exploration: How well items of which little is known are taken; None if the version does not say it.
         now: Clock for rights and rules, epoch seconds.
         withdrawals: Withdrawals in force; None if there are none.
         own: The version as it was published, if withdrawals are in force.
@@ -63,6 +68,7 @@ class OpenBundle:
     stored: Stored
     ratings: RatingModel | None
     rules: RuleTable | None
+    exploration: TakePosterior | None = None
     now: Callable[[], float] = time.time
     withdrawals: Withdrawals | None = None
     own: Self | None = None
@@ -86,6 +92,7 @@ class OpenBundle:
                 stored=Stored.read(folder, items, manifest.config),
                 ratings=read_ratings(folder / FOLDER),
                 rules=RuleTable.read(folder, items, facets),
+                exploration=exploration.read(folder, engine.catalogue.vectors.shape[1]),
                 now=now,
             )
 
@@ -115,10 +122,11 @@ class OpenBundle:
 
     @property
     def edition(self) -> str:
-        """Identifies the responses as long as withdrawals, rights and rules stay the same; a response of another
-        edition may not be shown."""
-        held = self.withdrawals.sha256[:16] if self.withdrawals else "none"
-        return ".".join((self.digest, held, *map(str, self._standings.span(self.now()))))
+        """Identifies the responses as long as withdrawals, rights and rules stay the same, and with exploration the
+        day; a response of another edition may not be shown."""
+        held, now = self.withdrawals.sha256[:16] if self.withdrawals else "none", self.now()
+        day = () if self.exploration is None else (day_of(now),)
+        return ".".join((self.digest, held, *map(str, (*self._standings.span(now), *day))))
 
     def hiding(self, ids: Collection[str]) -> Self:
         """The version as it is evaluated: exactly these items are hidden, at any time, and there are no rules."""
@@ -138,6 +146,11 @@ class OpenBundle:
     def words(self) -> WordIndex:
         """The search index; built on first use."""
         return self.own.words if self.own is not None else WordIndex.build(self.facets)
+
+
+def day_of(instant: float) -> int:
+    """Number of the day (UTC) of a time in epoch seconds."""
+    return int(instant // DAY_S)
 
 
 def read_ratings(folder: Path) -> RatingModel | None:

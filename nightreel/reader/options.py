@@ -31,8 +31,11 @@ class RequestOptions:
         buried: Ids of items to put after all others.
         liked: Ids of items liked in this visit, oldest first; they count as the newest events.
         skipped: Ids of items skipped in this visit; similar items move down.
-        explore: Share of places, 0 to 1, filled with a random candidate.
-        seed: Random seed of the exploration, at least 0; use another one for each list.
+        explore: Share of places, 0 to 1, for exploration; None for the version's own share (`refit.explore`). A version
+            that has one fills them with items of which little is known: those that do best in a random draw from what
+            is known of them. Any other version fills each place with this probability with a random candidate.
+        seed: Random seed of the exploration, at least 0. Draws of a version that has a share of its own depend on the
+            user and the day as well, so that a list stays the same for a day; else use another seed for each list.
 
     Raises:
         UserError: A value is out of range or of a wrong type, or a field has more than 1,000 ids (`exclude`: 10,000).
@@ -61,11 +64,13 @@ class RequestOptions:
     buried: tuple[str, ...] = ()
     liked: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
-    explore: float = 0.0
+    explore: float | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("diversity", "freshness", "explore"):
+            if name == "explore" and self.explore is None:
+                continue
             if not 0.0 <= arguments.number(name, getattr(self, name)) <= 1.0:
                 raise UserError(f"{name} is {getattr(self, name)}. Give a number from 0 to 1.")
         for name, least in (("max_per_creator", 1), ("max_per_genre", 1), ("audience_age", 0)):

@@ -20,7 +20,8 @@ from nightreel.bundle.format import verify
 from nightreel.data.histories import FloatArray, Histories
 from nightreel.models.top_k import TopK
 from nightreel.reader import apply_withdrawals, queries, recommend
-from nightreel.reader.open_bundle import OpenBundle
+from nightreel.reader.exploration.thompson_sampling import exploration_of
+from nightreel.reader.open_bundle import OpenBundle, day_of
 from nightreel.reader.options import PLAIN, RequestOptions
 from nightreel.reader.question import resolve_request
 from nightreel.reader.requests import arguments, batches
@@ -169,7 +170,7 @@ class Reader(OpenBundle):
             rights_at: Time at which it is decided what may be shown, see the class.
             exclude_seen: Whether to leave out items of the history and items that the user has seen. Default: as the
                 version was evaluated.
-            options: Filters, pins, diversity and the like.
+            options: Filters, pins, diversity, exploration and the like.
             reasons: Whether to return reasons for each item.
             recent: What the user did since the version was made, see `RecentEvents`: likes extend the history, seen
                 items are left out where seen items are, disliked and skipped ones always, and similar items move down.
@@ -197,8 +198,10 @@ class Reader(OpenBundle):
         arguments.of_type("options", options, RequestOptions)
         k, offset = self.length(k), arguments.whole("offset", offset, 0)
         question = resolve_request(self, user, history, at, exclude_seen, options, recent)
-        options = options.also_skipped(recent.disliked)
-        return recommend.recommendations(self, question, k, options, reasons, self.standing(rights_at), offset)
+        options, standing = options.also_skipped(recent.disliked), self.standing(rights_at)
+        day = day_of(self.now() if rights_at is None else rights_at)
+        exploration = exploration_of(self, options, user, history, day)
+        return recommend.recommendations(self, question, k, options, reasons, standing, offset, exploration)
 
     @answering
     def explain(

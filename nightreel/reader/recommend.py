@@ -16,16 +16,18 @@ from nightreel.errors import UserError
 from nightreel.models.engine import BLEND
 from nightreel.models.top_k import TopK
 from nightreel.reader.explain.reasons import Why
+from nightreel.reader.exploration.thompson_sampling import Exploration, explored
 from nightreel.reader.open_bundle import OpenBundle
 from nightreel.reader.options import MOST_REORDERED, PLAIN, RequestOptions
 from nightreel.reader.question import Question
 from nightreel.reader.results import LISTS, Reason, Recommendation
-from nightreel.reader.slate import PICKED, POOL, PROMOTED, Slate, compose, kept_out
+from nightreel.reader.slate import EXPLORED, PICKED, POOL, PROMOTED, Slate, compose, kept_out
 from nightreel.reader.visibility import Standing, permitted
 
 WAYS = {
     PICKED: Reason("rule", "Picked by the editors", (), (), 0.0),
     PROMOTED: Reason("rule", "Promoted", (), (), 0.0),
+    EXPLORED: Reason("explored", "Shown to find out who likes it", (), (), 0.0),
 }
 BLOCK = 1024  # rows per block
 SPARE = 3  # candidates per place of the list, where the order is changed
@@ -57,6 +59,16 @@ class Asked:
         return Asked(self.past.take(rows), self.moments[rows], exclude, users)
 
 
+@dataclass(frozen=True)
+class Order:
+    """What changes the order of a list. options: of the request; ruled: rules in force; exploration: None for none but
+    the options' own at random."""
+
+    options: RequestOptions
+    ruled: InForce | None
+    exploration: Exploration | None = None
+
+
 def of_users(bundle: OpenBundle, rows: IntArray, at: Moment | Sequence[Moment], without: bool) -> Asked:
     """Requests for known users, by their rows. without: leave out items that they have seen."""
     past = bundle.users.histories.take(rows)
@@ -71,11 +83,13 @@ def recommendations(
     with_reasons: bool,
     standing: Standing,
     offset: int = 0,
+    exploration: Exploration | None = None,
 ) -> list[Recommendation]:
     """The list, or the places after the first `offset` of it, with reasons if requested. standing: rights and rules in
     force."""
     kept = kept_out(bundle.items, bundle.facets, options) if options.filters else None
-    slate = _slate(bundle, question, k, options, kept, standing, offset)
+    order = Order(options if exploration is None else replace(options, explore=0.0), standing.ruled, exploration)
+    slate = _slate(bundle, question, k, order, kept, standing, offset)
     reasons_of: list[tuple[Reason, ...]] = [()] * len(slate.items)
     if with_reasons:
         why = Why.of(bundle, question, slate.items, (_both(standing.out, kept), standing.hidden), options)
@@ -101,13 +115,13 @@ def _slate(
     bundle: OpenBundle,
     question: Question,
     k: int,
-    options: RequestOptions,
+    order: Order,
     kept: Mask | None,
     standing: Standing,
     offset: int,
 ) -> Slate:
     """Build the list for one request. kept: [n_items] items that the options leave out; offset: places before it."""
-    reorders = options.reorders or standing.reorders
+    reorders = order.options.reorders or standing.reorders or order.exploration is not None
     if reorders and offset > MOST_REORDERED:
         raise UserError(
             f"offset is {offset}. Where options or rules change the order, the maximum is {MOST_REORDERED:,}. Leave "
@@ -127,9 +141,9 @@ def _slate(
         return Slate(items, scores, np.ones(len(items)), ("",) * len(items))
     never = _never(standing, question.exclude, kept)
     if offset:
-        first = _slate(bundle, question, offset % k or k, options, kept, standing, 0)
-        return _page(bundle, items, scores, (first, offset, k), options, never, standing.ruled)
-    return _composed(bundle, items, scores, k, options, never, standing.ruled)
+        first = _slate(bundle, question, offset % k or k, order, kept, standing, 0)
+        return _page(bundle, items, scores, (first, offset, k), order, never, question.past)
+    return _explored(bundle, _composed(bundle, items, scores, k, order, never), order, never, question.past, 0)
 
 
 def _deep(bundle: OpenBundle, requests: Asked, need: int, kept: Mask | None, standing: Standing) -> TopK:
@@ -154,53 +168,52 @@ def _page(
     items: IntArray,
     scores: FloatArray,
     place: tuple[Slate, int, int],
-    options: RequestOptions,
+    order: Order,
     never: Mask,
-    ruled: InForce | None,
+    past: Histories,
 ) -> Slate:
-    """Places offset to offset + k of a list that options or rules reorder: each page is the list of those items that
-    the pages before it left, so no item comes twice and none is passed over.
+    """Places offset to offset + k of a list that is reordered: each page is the list of those items that the pages
+    before it left, so no item comes twice and none is passed over.
 
     Args:
         bundle: The open version.
         items: [p] candidates, best first.
         scores: [p] their scores.
         place: The first page (as long as leaves whole pages of k up to the offset), offset and k.
-        options: The request's options.
+        order: What changes the order.
         never: [n_items] items that may not be added.
-        ruled: Rules in force.
+        past: The history, one row.
     """
     slate, offset, k = place
     never, pool = never.copy(), max(POOL, SPARE * k)
-    for _ in range(-(-offset // k)):
+    for page in range(1, 1 - (-offset // k)):
         never[slate.items] = True
         left = ~np.isin(items, slate.items)
         items, scores = items[left], scores[left]
-        slate = _composed(bundle, items[:pool], scores[:pool], k, options, never, ruled)
+        composed = _composed(bundle, items[:pool], scores[:pool], k, order, never)
+        slate = _explored(bundle, composed, order, never, past, page)
     return slate
 
 
-def _composed(
-    bundle: OpenBundle,
-    items: IntArray,
-    scores: FloatArray,
-    k: int,
-    options: RequestOptions,
-    never: Mask,
-    ruled: InForce | None,
-) -> Slate:
+def _composed(bundle: OpenBundle, items: IntArray, scores: FloatArray, k: int, order: Order, never: Mask) -> Slate:
     return compose(
         items,
         scores,
         k,
-        options,
+        order.options,
         table=bundle.items,
         facets=bundle.facets,
         vectors=bundle.vectors,
         years=np.asarray(bundle.engine.catalogue.years, np.float64),
         hidden=never,
-        ruled=ruled,
+        ruled=order.ruled,
     )
+
+
+def _explored(bundle: OpenBundle, slate: Slate, order: Order, never: Mask, past: Histories, page: int) -> Slate:
+    if order.exploration is None:
+        return slate
+    return explored(bundle, slate, past, order.exploration, page, order.options, never, order.ruled)
 
 
 def _candidates(
@@ -290,9 +303,8 @@ def _reordered(bundle: OpenBundle, requests: Asked, k: int, model: str, standing
             found.items[row][listed].astype(np.int64),
             found.scores[row][listed].astype(np.float64),
             k,
-            PLAIN,
+            Order(PLAIN, standing.ruled),
             never,
-            standing.ruled,
         )
         items[row, : len(slate.items)], scores[row, : len(slate.items)] = slate.items, slate.scores
     return TopK(items, scores)

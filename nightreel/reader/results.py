@@ -16,16 +16,16 @@ class Reason:
 
     Attributes:
         kind: "behaviour" (users who liked `items` also liked this one), "content" (similar to `items`), "popular",
-            "creator" or "genre" (labels in common with the recent history), or "rule" (a pin or a boost of the
-            version's rules or of the request).
+            "creator" or "genre" (labels in common with the recent history), "rule" (a pin or a boost of the version's
+            rules or of the request), or "explored" (shown because little is known of it).
         text: A sentence for users, which says what the user did with `items`: rated them highly, listened to them, …
         items: Ids of the items of the history that it refers to. The user liked each (a rating is at least 4, and no
             later dislike, skip or low rating takes it back), and without it the listed item would have a lower score
             and no better place. Empty for "popular", and where only the history as a whole brought the item.
         words: Labels that it refers to: of a creator or genre reason; for a popular item, the language, genre or media
             type in which it is popular.
-        share: Share of the models' votes, 0 to 1; 0 for creator, genre and rule. The shares of a listed item add up to
-            less than 1 where some models' votes come from no item that may be named.
+        share: Share of the models' votes, 0 to 1; 0 for creator, genre, rule and explored. The shares of a listed item
+            add up to less than 1 where some models' votes come from no item that may be named.
     """
 
     kind: str
@@ -44,10 +44,12 @@ class Recommendation:
         title: Title of the item.
         rank: Position in the list, from 1.
         score: The model's score. Options and rules may have moved the item to another position. NaN where they added
-            the item and the model did not rank it.
-        reason: "for you"; "popular" where there is no history; "picked" or "promoted" for a pin or a boost.
-        propensity: Probability that the item is in the list. Below 1 only with exploration; NaN where exploration is
-            combined with diversity or caps, because it is not known in closed form.
+            the item and the model did not rank it, and for an explored item.
+        reason: "for you"; "popular" where there is no history; "picked" or "promoted" for a pin or a boost; "explored"
+            for an item of which little is known, shown to learn how it is taken.
+        propensity: Probability that the item is in the list. Below 1 only with exploration; NaN where a version without
+            a share of exploration of its own explores together with diversity or caps, because it is not known in
+            closed form.
         reasons: Reasons, strongest first, if requested.
     """
 

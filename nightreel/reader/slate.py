@@ -19,7 +19,7 @@ from nightreel.reader.options import RequestOptions
 POOL = 100  # minimum number of candidates from which options select a list
 HALF = 20.0  # rank at which relevance has fallen to a half
 LEAST_SPREAD = 1e-6  # of cosines: below it all items are equally similar
-PICKED, PROMOTED = "picked", "promoted"  # what moved an item to its place, other than the model
+PICKED, PROMOTED, EXPLORED = "picked", "promoted", "explored"  # what moved an item to its place, other than the model
 
 
 NO_RULES = InForce(None, np.empty(0, np.int64), np.empty(0, np.int64), None, ())
@@ -28,7 +28,7 @@ NO_RULES = InForce(None, np.empty(0, np.int64), np.empty(0, np.int64), None, ())
 @dataclass(frozen=True, eq=False)
 class Slate:
     """A final list. items: [≤ k] in order; scores: [≤ k] of the model (NaN: it did not rank the item); propensities: [≤
-    k]; ways: [≤ k] PICKED for a pin, PROMOTED for a boost, else empty."""
+    k]; ways: [≤ k] PICKED for a pin, PROMOTED for a boost, EXPLORED for a draw, else empty."""
 
     items: IntArray
     scores: FloatArray
@@ -98,8 +98,8 @@ def compose(
         first=[place[i] for i in pinned],
         offset=offset,
         diversity=options.diversity,
-        caps=_caps(options, rules, facets, pool),
-        explore=options.explore,
+        caps=caps_of(options, rules, facets, pool),
+        explore=options.explore or 0.0,
         generator=np.random.default_rng(options.seed) if options.explore else None,
     )
     return _slate(pool, scores, chosen, len(pinned), offset > 0)
@@ -134,8 +134,9 @@ def _similarity(vectors: npt.NDArray[np.float32]) -> FloatArray:
     return np.asarray(np.clip((cosines - pairs.min()) / (pairs.max() - pairs.min()), 0.0, 1.0))
 
 
-def _caps(options: RequestOptions, rules: InForce, facets: Facets, pool: IntArray) -> list[Cap]:
-    """All caps apply together, so the tighter of two counts."""
+def caps_of(options: RequestOptions, rules: InForce, facets: Facets, pool: IntArray) -> list[Cap]:
+    """The caps of a request and of the rules in force, with the labels of the pool's items. All apply together, so the
+    tighter of two counts."""
     own = (("creators", options.max_per_creator), ("genres", options.max_per_genre))
     caps = [*rules.caps, *(LabelCap(facet, None, most) for facet, most in own if most is not None)]
     return [Cap(_labels(facets, cap.facet, cap.label, pool), cap.most) for cap in caps]

@@ -103,7 +103,7 @@ async def _listed(request: Request, wanted: ListRequest, *, keep: bool) -> Respo
     """keep: cache the response here; GET responses are cached by URL."""
     log: Log | None = request.app.state.log
     revision = log.revision(wanted.user) if log is not None else 0
-    drawn = wanted.explore > 0 and wanted.seed is None
+    drawn = bool(wanted.explore) and wanted.seed is None
     seed = secrets.randbits(63) if drawn else 0
     key = ("list", wanted.model_dump_json(), revision) if keep and not drawn else None
     answers: Answers = request.app.state.answers
@@ -120,8 +120,9 @@ async def _listed(request: Request, wanted: ListRequest, *, keep: bool) -> Respo
 
 
 def list_of(reader: Reader, wanted: ListRequest, seed: int, recent: Recent = NOTHING) -> dict[str, Any]:
-    """A version's response to a request for a list. seed: of the exploration, if the request gives none; recent: what
-    the user did since the version was made."""
+    """A version's response to a request for a list. seed: of an exploration at random, if the request gives none;
+    recent: what the user did since the version was made."""
+    seed = seed if reader.exploration is None else 0  # its draws go by user and day
     listed = reader.recommend(
         wanted.user,
         history=wanted.history,

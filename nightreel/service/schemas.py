@@ -96,9 +96,16 @@ class ListRequest(Taste):
     pinned: Ids = Field((), description="ids of items to put first, in this order")
     boosted: Ids = Field((), description="ids of items to move up")
     buried: Ids = Field((), description="ids of items to put last")
-    explore: Share = Field(0.0, description="share of places filled with a random candidate; propensities are returned")
+    explore: Share | None = Field(
+        None,
+        description="share of places for exploration; default: the version's own; propensities are returned",
+    )
     seed: int | None = Field(
-        None, ge=0, lt=2**63, description="random seed of the exploration; default: a new one for each list"
+        None,
+        ge=0,
+        lt=2**63,
+        description="random seed of the exploration; default: for a version with a share of its own one list per user "
+        "and day, else a new one for each list",
     )
     shown: bool = Field(
         True, description="false: the list is not shown to the user, so it is not logged as an impression"
@@ -151,8 +158,8 @@ class ExplainQuery(Explained):
 
 
 class ReasonAnswer(BaseModel):
-    """A reason. kind: behaviour, content, popular, creator, genre or rule; items: of the history, each liked, and each
-    measured to lift the item; share: share of the votes, 0 to 1."""
+    """A reason. kind: behaviour, content, popular, creator, genre, rule or explored; items: of the history, each liked,
+    and each measured to lift the item; share: share of the votes, 0 to 1."""
 
     kind: str
     text: str
@@ -172,8 +179,8 @@ class ItemAnswer(BaseModel):
 
 
 class ListedAnswer(ItemAnswer):
-    """An item of a list. propensity: probability that the item is in the list; null if exploration is combined with
-    diversity or caps, where it is not known."""
+    """An item of a list. propensity: probability that the item is in the list; null where a version without a share of
+    exploration of its own explores together with diversity or caps, and it is not known."""
 
     propensity: float | None
     reason: str

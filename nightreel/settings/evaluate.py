@@ -65,6 +65,10 @@ class Evaluate(Section):
 
 
 class Refit(Section):
+    explore: Share
+    """Share of the places of a list, 0 to 1, that a reader gives to items of which little is known, drawn when a
+    request comes (Thompson sampling), with propensities; a request may name another one. It costs clicks now and finds
+    good new items; Benchmarks, "Exploration", has figures. 0: none, and nothing to draw from in the version."""
     coverage_share: Share
     """Minimum catalogue coverage of the final bundle, as a share of the candidate's."""
     latency_ms: Annotated[float, Field(gt=0)]

@@ -25,6 +25,7 @@ from nightreel.store import channels
 from nightreel.store.backends.local import LocalStore
 from nightreel.store.publisher import publish
 from tests.support.bundles import lineage, reseal, taste, write_bundle
+from tests.support.explored_bundle import write_explored
 
 HEAVY = ("torch", "prefect", "mlflow", "pandas", "dvc", "sklearn", "transformers", "lightgbm", "boto3", "pandera")
 
@@ -285,6 +286,19 @@ except SystemExit as left:
     assert not left.code
 print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})), file=sys.stderr)
 """
+
+
+def test_lists_of_commands_are_without_exploration(tmp_path: Path) -> None:
+    """The same with and without --out, and with reasons: what the models say."""
+    write_explored(tmp_path / "bundle", share=0.9)
+    own = LocalStore(tmp_path / "store")
+    publish(own, tmp_path / "bundle", channel="live", champion=None, lineage=lineage("r"))
+    call("recommend", "u001", "--store", own.uri, "-k", 10, "--out", tmp_path / "lists.parquet")
+    expected = pq.read_table(tmp_path / "lists.parquet")["item_id"].to_pylist()
+    for more in ((), ("--why",)):
+        listed = answer("recommend", "u001", "--store", own.uri, "-k", 10, *more)["lists"]["u001"]
+        assert [row["item_id"] for row in listed] == expected
+        assert not any(row.get("reason") == "explored" for row in listed)
 
 
 def test_recommend_imports_nothing_heavy() -> None:

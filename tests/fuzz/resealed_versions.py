@@ -40,6 +40,7 @@ from tests.fuzz import malformed_files
 from tests.fuzz.forked_batches import run
 from tests.fuzz.malformed_files import ITEMS, USERS
 from tests.support.bundles import HYPER, reseal, write_bundle
+from tests.support.explored_bundle import explore
 from tests.support.keywords import add_keywords
 
 GRAPH = {"connectivity": 4, "expansion_add": 32, "expansion_search": 32}
@@ -88,6 +89,7 @@ def good(folder: Path) -> None:
     (folder / "ratings").mkdir()
     for name, array in RatingModel.fit(known, USERS, ITEMS, RatingConfig(factors=4)).arrays().items():
         np.save(folder / f"ratings/{name}.npy", array)
+    explore(folder)
     ann_index.build(np.load(folder / "vectors.npy"), GRAPH, folder / ann_index.FILE)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"vector_index": GRAPH}))

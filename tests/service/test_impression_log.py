@@ -27,7 +27,10 @@ from nightreel.service.recording.impression_log import SlateLog
 from nightreel.store.backends.local import LocalStore
 from nightreel.store.channels import resolve
 from nightreel.store.local_cache import fetch
+from nightreel.store.publisher import publish
+from tests.support.bundles import lineage
 from tests.support.datasets import prepare
+from tests.support.explored_bundle import write_explored
 from tests.support.settings import settings
 
 USERS = [f"u{n:03d}" for n in range(40)]
@@ -142,6 +145,36 @@ def test_the_log_of_a_running_service_values_a_versions_lists(
     assert (found["slates"], found["impressions"], found["users"]) == (80, 320, 40)
     assert found["support"]["low"] < 1 < found["support"]["high"] and 0.8 < found["support"]["point"] < 1.2, found
     assert 0 < found["logged"]["point"] < 0.1 and 0 < found["dr"]["point"] < 1, found
+
+
+@pytest.mark.end_to_end
+def test_the_log_of_an_exploring_service_values_lists_with_new_items(usual: Options, tmp_path: Path) -> None:
+    """The version explores by itself; requests say nothing of it. Lists of its models alone are supported by its log,
+    since each of their places is kept with a known probability."""
+    write_explored(tmp_path / "bundle", share=0.4)
+    store = LocalStore(tmp_path / "explored")
+    publish(store, tmp_path / "bundle", channel="live", champion=None, lineage=lineage("r"))
+    reader, source = Reader.open_bundle(tmp_path / "bundle"), tmp_path / "source"
+    (source / "events").mkdir(parents=True)
+    shutil.copy(reader.facets.path, source / "items.parquet")
+    pq.write_table(watched(reader), source / "events" / "watched.parquet")
+    with client(usual, store=store.uri, slates=str(source / "events"), feedback=str(source / "events")) as asked:
+        again = [reader.items.ids[reader.histories[n][0][-1]] for n in range(len(USERS))]
+        plays = [{"user_id": u, "item_id": i, "event": "play"} for u, i in zip(USERS, again, strict=True)]
+        assert asked.post("/feedback", json={"events": plays}).json()["kept"] == 40
+        for seed in range(10):
+            for user in USERS:
+                listed = asked.post("/recommend", json={"user": user, "k": 4, "seed": seed}).json()
+                if seed == 9 and int(user[1:]) % 4 == 0:
+                    like = {"user_id": user, "item_id": listed["items"][0]["item_id"], "event": "like"}
+                    assert asked.post("/feedback", json={"events": [like]}).json()["kept"] == 1
+    data = load_dataset(prepare(tmp_path / "run", source) / "data/validate")
+    chances = data.events["propensity"].drop_null().to_numpy()
+    assert len(chances) == 1600 and 0 < chances.min() < 0.2 and chances.max() <= 1
+    logs = settings().evaluate.logs.model_copy(update={"effective": 10.0})
+    found = off_policy(data, reader, "blend", logs, lambda c: Draws(len(c), 200, np.random.default_rng(0)).totals(c))
+    assert found["why"] is None and (found["slates"], found["impressions"]) == (400, 1600), found
+    assert found["support"]["low"] < 1 < found["support"]["high"] and 0.9 < found["support"]["point"] < 1.1, found
 
 
 def watched(reader: Reader) -> pa.Table:

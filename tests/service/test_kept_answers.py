@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from nightreel.store.backends.local import LocalStore
 from nightreel.store.publisher import publish
 from tests.service.conftest import Client
 from tests.support.bundles import lineage, write_bundle
+from tests.support.explored_bundle import write_explored
 
 
 @pytest.fixture
@@ -92,3 +95,29 @@ def test_an_answer_that_comes_after_its_version_is_gone_is_not_kept(client: Clie
     assert len(answers.kept) == 0
     asyncio.run(answers.of("quick", at_once))
     assert len(answers.kept) == 1 and editions[0] != editions[1]
+
+
+def test_a_list_that_was_drawn_is_kept_for_its_day(
+    tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By user and day: the same answer again, until the day is over; a version without exploration has no days."""
+    monkeypatch.delenv("NIGHTREEL_TOKEN", raising=False)
+    store = LocalStore(tmp_path / "explored")
+    write_explored(tmp_path / "bundle")
+    publish(store, tmp_path / "bundle", channel="live", champion=None, lineage=lineage("r"))
+    asked = client(store=store.uri)
+    live = state(asked).answers.live
+    told = [asked.get("/recommend?user=u001&k=10").json() for _ in range(2)]
+    assert told[0] == told[1] and len(state(asked).kept) == 1
+    assert {each["reason"] for each in told[0]["items"]} == {"for you", "explored"}
+    posted = asked.post("/recommend", json={"user": "u001", "k": 10}).json()
+    assert posted["items"] == told[0]["items"]
+    assert asked.post("/recommend", json={"user": "u001", "k": 10, "explore": 0.3}).json()["items"] == told[0]["items"]
+    edition = live.reader.edition
+    tomorrow = time.time() + 86_400
+    monkeypatch.setattr(live, "_reader", replace(live.reader, now=lambda: tomorrow))
+    assert live.reader.edition != edition
+    assert asked.get("/recommend?user=u001&k=10").json()["items"] != told[0]["items"]
+    write_bundle(tmp_path / "plain")
+    plain = Reader.open_bundle(tmp_path / "plain")
+    assert plain.edition == replace(plain, now=lambda: tomorrow).edition

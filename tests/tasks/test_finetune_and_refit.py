@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import yaml
 
-from nightreel.bundle.format import digest_of, verify
+from nightreel.bundle.format import digest_of, read_manifest, verify
 from nightreel.data.dataset import load_dataset
+from nightreel.models.exploration import posterior
 from nightreel.models.training.selected_params import SelectedParams
+from nightreel.reader.options import RequestOptions
 from nightreel.reader.reader import Reader
 from nightreel.settings import yaml_values
 from nightreel.stage import read_json, state_directory, write_json
@@ -170,6 +172,33 @@ def test_on_promote_the_final_bundle_knows_every_event(work: Path) -> None:
         and card["terms"] == "none given (put them in terms.txt next to the tables)"
     )
     assert read_json(work / "metrics/refit.json")["shipped"] == reader.config["label"] == "baseline"
+
+
+def test_a_share_of_exploration_adds_a_posterior_and_nothing_else(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posterior, "KNOWN", 0.01)  # in so small a catalogue each item is known well enough
+    with workspace(work):
+        refit.main()
+        shutil.move("data/refit/bundle", "without")
+        path = Path("params.yaml")
+        values = yaml_values.read(path.read_text())
+        assert values["refit"]["explore"] == 0
+        values["refit"]["explore"] = 0.2
+        path.write_text(yaml.safe_dump(values))
+        refit.main()
+        files, before = (read_manifest(Path(name)) for name in ("data/refit/bundle", "without"))
+    own = {name for name in files.files if name.startswith("exploration/")} | {"config.json"}
+    assert len(own) == 11 and set(files.files) - set(before.files) == own - {"config.json"}
+    assert all(files.files[name] == before.files[name] for name in set(files.files) - own)
+    assert files.config == before.config | {"explore": 0.2} and "explore" not in before.config
+    reader, without = (Reader.open_bundle(work / name) for name in ("data/refit/bundle", "without"))
+    assert reader.exploration is not None and len(reader.exploration.rows) > 10
+    users = reader.user_ids.to_pylist()[:50]
+    assert reader.recommend_users(users, 10).equals(without.recommend_users(users, 10))
+    found = [each.reason for user in users for each in reader.recommend(user, k=10)]
+    assert 0.1 < found.count("explored") / len(found) < 0.3
+    plain = RequestOptions(explore=0.0)
+    for user in users:
+        assert reader.recommend(user, k=10, options=plain) == without.recommend(user, k=10)
 
 
 def decide(**changes: Any) -> None:

@@ -23,6 +23,7 @@ from nightreel.models.mapped_arrays import map_array
 Array = npt.NDArray[Any]
 READ = (
     "engine",
+    "exploration",
     "histories",
     "negatives",
     "seen",

@@ -54,6 +54,7 @@ class VersionFacts(_Sound):
     pseudonymised: bool
     key_fingerprint: Name | None
     vector_index: VectorIndexFacts = VectorIndexFacts()
+    explore: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 class EngineFacts(_Sound):

@@ -115,7 +115,7 @@ def recommend(
     if out is not None and offset:
         raise UserError(f"--offset {offset}: --out writes whole lists. Leave it out, or ask for more places with -k.")
     left_out = [*(exclude or []), *(tables.read_column(exclude_file, "item_id") if exclude_file else [])]
-    options = RequestOptions(audience_age=audience_age, exclude=tuple(left_out))
+    options = RequestOptions(explore=0.0, audience_age=audience_age, exclude=tuple(left_out))
     ids, cells = tables.read_users(users_file) if users_file else (list(dict.fromkeys(users or [])), None)
     reader = Reader.open(at, channel=channel, version=version)
     when = reader.clock.moment(moment)

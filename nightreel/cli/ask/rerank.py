@@ -38,13 +38,14 @@ def rerank(
     as_json: AsJson = False,
 ) -> None:
     """Let a language model reorder a user's list; keeps the blend's order if its answer is unusable."""
+    from nightreel.reader.options import RequestOptions
     from nightreel.reader.reader import Reader
     from nightreel.understanding.llm.client import open_model
     from nightreel.understanding.llm.rerank import rerank as reorder
 
     writer = _writer(model, endpoint, top)
     reader = Reader.open(at, channel=channel, version=version)
-    listed = reader.recommend(user, k=max(top, k))
+    listed = reader.recommend(user, k=max(top, k), options=RequestOptions(explore=0.0))
     row = int(reader.users.rows([user])[0])
     past = reader.users.histories.row(row)
     history = [_line(reader, int(item)) for item in past.items[past.may_be_named]]

@@ -1,0 +1,1 @@
+"""Places of a list for items of which little is known."""
