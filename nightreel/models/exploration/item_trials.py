@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightreel.data.contract.gains import RELEVANT
 from nightreel.data.contract.verdicts import NOTHING
 from nightreel.data.dataset import Dataset
 from nightreel.data.histories import FloatArray, Histories, IntArray
@@ -70,13 +71,14 @@ def logged_trials(data: Dataset, reduced: Vectors) -> ItemTrials | None:
         data.events[name].to_numpy() for name in ("user", "item", "time", "positive", "negative")
     )
     pair, named = user.astype(np.int64) * data.n_items + item, item >= 0
-    taken = _Pairs.of(pair, time, positive & named)
+    relevant = positive & named & (data.events["gain"].to_numpy() >= RELEVANT)
+    taken = _Pairs.of(pair, time, relevant)
     if not len(taken.pairs):
         return None
     impression = pc.equal(data.events["event"].cast(pa.string()), "impression").to_numpy()
     shown = _Pairs.of(pair, time, impression & named)
     if len(shown.pairs) >= SHOWN_SHARE * len(taken.pairs):
-        latest = _Pairs.of(pair, time, positive & named, latest=True).times_of(shown.pairs)
+        latest = _Pairs.of(pair, time, relevant, latest=True).times_of(shown.pairs)
         return _compared("shown", data, reduced, shown, latest >= shown.times)
     down = np.zeros(len(pair), bool)
     down[np.flatnonzero(negative & named)] = np.asarray(data.negatives(None).verdicts) != NOTHING

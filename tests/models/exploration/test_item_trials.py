@@ -24,10 +24,10 @@ def log(
     """Of (user, item, time, event); times are seconds after BEGIN."""
     kinds = [row[3] for row in sorted(rows)]
     user, item, time = (np.array(column) for column in list(zip(*sorted(rows), strict=True))[:3])
-    positive = [kind in ("play", "like") for kind in kinds]
+    positive = [kind in ("play", "like", "glance") for kind in kinds]
     table = pa.table({
         "user": user, "item": item, "time": BEGIN + time.astype(float), "event": kinds, "value": np.full(len(user), np.nan),
-        "positive": positive, "negative": [kind == "dislike" for kind in kinds], "seen": positive,
+        "positive": positive, "negative": [kind == "dislike" for kind in kinds], "seen": positive, "gain": [0.1 if kind == "glance" else 1.0 for kind in kinds],
     }).cast(CLEAN_EVENTS)  # fmt: skip
     table = table.take(np.lexsort((time, user)))
     since = [None if at is None else dt.datetime.fromtimestamp(BEGIN + at, dt.UTC) for at in published or [None] * 4]
@@ -56,6 +56,11 @@ def test_what_was_shown_is_a_trial_and_taken_if_a_play_follows() -> None:
     assert found.squares == 1.0 and found.noise == pytest.approx(2 / 5 * 3 / 5)
     # User 2 alone had a history when the item was shown: the item itself, played before.
     assert found.fits.tolist() == [0, 1, 0, 0] and (found.fit_squares, found.fit_successes) == (1.0, 0.0)
+
+
+def test_what_was_left_after_a_moment_was_not_taken() -> None:
+    found = trials((0, 0, 10, "impression"), (0, 0, 11, "glance"), (1, 0, 10, "impression"), (1, 0, 11, "play"))
+    assert found.trials.tolist() == [2, 0, 0, 0] and found.successes.tolist() == [1, 0, 0, 0]
 
 
 def test_where_nothing_was_shown_dislikes_tell() -> None:
