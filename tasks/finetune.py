@@ -15,10 +15,11 @@ import numpy as np
 from nightreel.bundle.assembly import LEARNED, bundle_config, rehearse
 from nightreel.content.encoders.registry import resolve_encoder
 from nightreel.content.training.fit_vectors import FitInputs, fit_content
-from nightreel.data.dataset import Dataset, load_dataset
+from nightreel.data.dataset import Dataset, load_dataset, with_profiles
 from nightreel.errors import UserError
 from nightreel.evaluation.validation import CONTENT, LEAVE_LAST_OUT, compare_content, fold_task, gate_fold, judge_of
 from nightreel.models.catalogue import catalogue_of
+from nightreel.models.newcomers.selection import with_newcomers
 from nightreel.models.registry import require_known
 from nightreel.models.training.model_selection import Trial, initial_params, select_models
 from nightreel.models.training.parallel_fit import ParallelFit
@@ -72,7 +73,7 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
     """Select models and ranker on a fold's validation part; write its candidate bundle and warm-start state. Reads its
     inputs from disk, so that it can run in a separate process, and its log lines name the fold. workers: for
     `ParallelFit`."""
-    settings, data = load(), load_dataset()
+    settings, data = load(), with_profiles(load_dataset())
     base = initial_params(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
     task, vectors = fold_task(data, fold, settings.finetune), np.load(out / "vectors.npy", allow_pickle=False)
     catalogue, card = catalogue_of(data.items, vectors), read_json(Path("data/embed/embed.json"))
@@ -87,6 +88,7 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
         if nights:
             keep(out / "warm" / fold, night, learned.inner, learned.choices, earlier)
         learned = with_ratings(learned, data, fold, settings.finetune.ratings)
+        learned = with_newcomers(learned, data, fold, judge_of(data), settings.finetune.seed)
         protocol, shipped = next(name for name, of in data.protocols.items() if fold in of), fold == gate_fold(data)
         folder = out / ("candidate" if shipped else f"candidates/{fold}")
         config = bundle_config(protocol, data, settings)

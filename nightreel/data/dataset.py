@@ -28,8 +28,6 @@ from nightreel.errors import UserError
 from nightreel.stage import read_json
 
 Mask = npt.NDArray[np.bool_]
-NAMED = {"profiles": "users"}
-"""Tables whose additional columns are in a file of another name."""
 Ratings = tuple[ItemArray, ItemArray, npt.NDArray[np.float32], FloatArray]
 
 
@@ -98,6 +96,10 @@ class Dataset:
         value = np.where(self._rated()[mask], self._column("value")[mask], np.nan).astype(np.float64)
         negatives = self.negatives(fold, parts) if self._flag("negative").any() else None
         return replace(self._gathered(mask), values=value, negatives=negatives)
+
+    def positive_rows(self, fold: str | None, parts: tuple[str, ...] = ()) -> IntArray:
+        """[nnz of `positives`] the row in `events` of each positive event."""
+        return np.flatnonzero(self._flag("positive") & self._within(fold, parts))
 
     def verdicts(self, fold: str | None, parts: tuple[str, ...] = ()) -> Codes:
         """[nnz of `positives`] how the user liked the item, as far as these parts tell; see contract.verdicts."""
@@ -187,14 +189,19 @@ def load_dataset(folder: Path = Path("data/validate")) -> Dataset:
     )
 
 
+def with_profiles(data: Dataset, folder: Path = Path("data/named")) -> Dataset:
+    """The data with the additional columns of the table `users` that `evaluate.slices` names."""
+    return data if data.profiles is None else replace(data, profiles=_widened(data.profiles, folder, "users"))
+
+
 def with_named(data: Dataset, folder: Path = Path("data/named")) -> Dataset:
     """The data with the additional columns that `evaluate.slices` names, as text."""
-    tables = {"items": data.items, "events": data.events}
-    tables |= {"profiles": data.profiles} if data.profiles is not None else {}
-    for name in tables:
-        columns = pq.read_table(
-            present(folder / f"{NAMED.get(name, name)}.parquet"), memory_map=False, partitioning=None
-        )
-        for column in columns.column_names:
-            tables[name] = tables[name].append_column(column, columns[column])
-    return replace(data, **tables)
+    items, events = _widened(data.items, folder, "items"), _widened(data.events, folder, "events")
+    return replace(with_profiles(data, folder), items=items, events=events)
+
+
+def _widened(table: pa.Table, folder: Path, name: str) -> pa.Table:
+    columns = pq.read_table(present(folder / f"{name}.parquet"), memory_map=False, partitioning=None)
+    for column in columns.column_names:
+        table = table.append_column(column, columns[column])
+    return table

@@ -122,6 +122,7 @@ async def _listed(request: Request, wanted: ListRequest, *, keep: bool) -> Respo
 def list_of(reader: Reader, wanted: ListRequest, seed: int, recent: Recent = NOTHING) -> dict[str, Any]:
     """A version's response to a request for a list. seed: of the exploration, if the request gives none; recent: what
     the user did since the version was made."""
+    labels = wanted.labels()
     listed = reader.recommend(
         wanted.user,
         history=wanted.history,
@@ -132,8 +133,10 @@ def list_of(reader: Reader, wanted: ListRequest, seed: int, recent: Recent = NOT
         options=wanted.options(seed),
         reasons=wanted.reasons,
         recent=recent,
+        context=labels,
     )
-    told = f"{reader.edition} {wanted.model_dump_json()} {seed} {recent.revision}"
+    asked = f"{wanted.model_dump_json(exclude={'context'})}{labels or ''}"
+    told = f"{reader.edition} {asked} {seed} {recent.revision}"
     slate = hashlib.sha256(told.encode()).hexdigest()[:16]
     return {
         "version": reader.digest,

@@ -1,0 +1,229 @@
+"""Whether the context of newcomers pays, and which columns of it: selected on validation over time.
+
+Users whose first events lie in later periods are the newcomers of an earlier day. Segments are counted on the events
+before a period, and a newcomer's list is scored on their first items in it, beside the list of what is popular at that
+moment. Columns are added one at a time, as long as one is better by more than a standard error on the earlier periods.
+What was so selected must be surely better than plain popularity on the last period, which had no part in the selection:
+else it stays out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from nightreel.data.dataset import Dataset
+from nightreel.data.histories import FloatArray, Histories, IntArray
+from nightreel.models.baselines.popularity import Popularity, PopularityConfig
+from nightreel.models.newcomers.context import ContextLog
+from nightreel.models.newcomers.segments import UNSEEN, lifts_of
+from nightreel.models.top_k import top_items
+from nightreel.models.training.model_selection import Learned
+from nightreel.models.training.one_standard_error import NEAR, simplest, surely_better
+from nightreel.models.training.selected_params import NewcomerParams
+from nightreel.models.training.training_examples import K, Quality, Validator
+from nightreel.stage import log_progress
+
+LEARNED = ("train", "valid")  # parts of a fold; the test part judges what is selected here
+PERIODS = (0.5, 0.65, 0.8)
+"""Shares of all users, in the order of their first events, after which a period begins; the last one confirms."""
+TARGETS = 5  # first items of a newcomer that a list is scored on
+MOST = 1000  # newcomers of a period, sampled at random
+LEAST = 50  # newcomers of the last period; with fewer, nothing could be confirmed
+STRENGTHS = (100.0, 30.0, 10.0, 3.0)  # the simplest first: more of the whole
+PULLS = (0.0, 0.5, 1.0, 2.0)  # what an item gains that carries a chosen label
+POOL, EACH = 1000, 50  # items that are ranked: the most popular ones, and as many of each label
+Scores = npt.NDArray[np.float32]
+Base = tuple[IntArray, Scores]
+"""Items that may be listed, and [n, items] the logarithm of their popularity at each newcomer's first event."""
+Candidate = tuple[str, float]
+"""A column and the pull of its labels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Period:
+    """Newcomers of one period.
+
+    Attributes:
+        known: Numbers of the events before it.
+        begin: Its begin, epoch seconds.
+        first: [n] number of each newcomer's first event.
+        targets: n rows: their first items.
+        popularity: [n_items] decayed counts at the begin.
+        moments: [n] time of each newcomer's first event.
+    """
+
+    known: IntArray
+    begin: float
+    first: IntArray
+    targets: Histories
+    popularity: Scores
+    moments: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
+def choose(
+    log: ContextLog, popular: Popularity, quality: Quality, generator: np.random.Generator
+) -> NewcomerParams | None:
+    """Select columns and strength; None if nothing surely beats plain popularity, or nothing is known.
+
+    Args:
+        log: Events with their context; no test event.
+        popular: Fitted on the same events, with the selected half-life.
+        quality: NDCG@10 of lists.
+        generator: Samples newcomers.
+    """
+    periods = _periods(log, popular, generator) if log.columns else []
+    if len(periods) < len(PERIODS) or len(periods[-1]) < LEAST:
+        return None
+    bases = [_base(log, popular, period) for period in periods]
+    trials = [_Trial(log, periods, bases, strength, quality) for strength in STRENGTHS]
+    chosen = [trial.forward() for trial in trials]
+    users = trials[0].users(trials[0].selecting)
+    scores = {
+        str(n): each.scores(own, each.selecting) for n, (each, own) in enumerate(zip(trials, chosen, strict=True))
+    }
+    best = int(simplest(users, scores, list(scores), NEAR))
+    trial, columns = trials[best], chosen[best]
+    if not columns:
+        log_progress(f"newcomers: no column of {', '.join(log.columns)} pays; they get what is popular")
+        return None
+    ours, plain = (trial.scores(own, trial.confirming) for own in (columns, ()))
+    kept = surely_better(trial.users(trial.confirming), ours, plain)
+    named = ", ".join(name for name, _ in columns)
+    log_progress(
+        f"newcomers: by {named}, NDCG@10 {ours.mean():.4f} against {plain.mean():.4f} of plain popularity for "
+        f"{len(ours):,} later ones: {'kept' if kept else 'not surely better, so left out'}"
+    )
+    pulls = [pull for name, pull in columns if name == "labels"]
+    return (
+        NewcomerParams(
+            columns=tuple(name for name, _ in columns),
+            strength=STRENGTHS[best],
+            pull=pulls[0] if pulls else 0.0,
+            ndcg=round(float(ours.mean()), 6),
+            plain_ndcg=round(float(plain.mean()), 6),
+            users=len(ours),
+        )
+        if kept
+        else None
+    )
+
+
+def with_newcomers(learned: Learned, data: Dataset, fold: str, validator: Validator, seed: int) -> Learned:
+    """Add the selection to what was selected on a fold; data: with the named columns of users."""
+    log = ContextLog.of(data, fold, LEARNED) if data.clock == "time" else None
+    if log is None or not log.columns:
+        return learned
+    choices, known = learned.choices, data.positives(fold, LEARNED)
+    named = choices.config("popularity") if "popularity" in choices.members else None
+    config = (
+        named
+        if isinstance(named, PopularityConfig)
+        else PopularityConfig(half_life_days=choices.half_life_days[0], buckets=choices.buckets)
+    )
+    popular = Popularity.fit(known, learned.engine.catalogue, config, clock=True)
+    chosen = choose(log, popular, validator.quality, np.random.default_rng(seed))
+    return learned if chosen is None else replace(learned, choices=choices.model_copy(update={"newcomers": chosen}))
+
+
+class _Trial:
+    """The lists of one strength."""
+
+    def __init__(
+        self, log: ContextLog, periods: Sequence[Period], bases: Sequence[Base], strength: float, quality: Quality
+    ) -> None:
+        self._log, self._strength, self._quality = log, strength, quality
+        self.selecting, self.confirming = periods[:-1], periods[-1:]
+        self._bases = {id(period): base for period, base in zip(periods, bases, strict=True)}
+        self._parts: dict[tuple[int, Candidate], Scores] = {}
+
+    @staticmethod
+    def users(periods: Sequence[Period]) -> IntArray:
+        """[n] a number for each newcomer of all periods."""
+        return np.arange(sum(map(len, periods)))
+
+    def forward(self) -> tuple[Candidate, ...]:
+        """Columns, each added because it is better by more than a standard error."""
+        chosen: tuple[Candidate, ...] = ()
+        users, scores = self.users(self.selecting), self.scores((), self.selecting)
+        while True:
+            used = {name for name, _ in chosen}
+            left = [(name, 0.0) for name in self._log.columns if name not in used]
+            left += [("labels", pull) for pull in PULLS[1:] if ("labels", 0.0) in left]
+            tried = {each: self.scores((*chosen, each), self.selecting) for each in left}
+            if not tried:
+                return chosen
+            best = max(tried, key=lambda each: float(tried[each].mean()))
+            if simplest(users, {"without": scores, "with": tried[best]}, ["without", "with"]) == "without":
+                return chosen
+            chosen, scores = (*chosen, best), tried[best]
+
+    def scores(self, columns: Sequence[Candidate], periods: Sequence[Period]) -> FloatArray:
+        """[n] NDCG@10 of the lists of all periods' newcomers, by these columns."""
+        found = []
+        for period in periods:
+            pool, plain = self._bases[id(period)]
+            scores = plain.copy()
+            for each in columns:
+                scores += self._part(period, each)
+            found.append(self._quality(pool[top_items(scores, min(K, len(pool)))].astype(np.int32), period.targets))
+        return np.concatenate(found)
+
+    def _part(self, period: Period, candidate: Candidate) -> Scores:
+        """[n, pool] what a column adds to the logarithm of each item's popularity, for each newcomer."""
+        key = id(period), candidate
+        if key not in self._parts:
+            column, pool = self._log.columns[candidate[0]], self._bases[id(period)][0]
+            lifts = lifts_of(self._log, column, period.known, period.begin, self._strength, candidate[1])
+            own = column.of_events(period.first)
+            lengths = np.maximum(np.diff(own.indptr), 1)
+            self._parts[key] = np.asarray((own @ lifts[:, pool]).toarray() / lengths[:, None], np.float32)
+        return self._parts[key]
+
+
+def _pool(log: ContextLog, period: Period) -> IntArray:
+    """Items that may be listed: the most popular ones, and those of each label."""
+    plain = np.log(np.maximum(period.popularity, np.float32(UNSEEN)))
+    found = [top_items(plain[None], POOL)[0]]
+    for column in log.columns.values():
+        lifts = lifts_of(log, column, period.known, period.begin, STRENGTHS[-1])
+        for value in range(lifts.shape[0]):
+            found.append(top_items(np.asarray(plain + lifts[[value]].toarray(), np.float32), EACH)[0])
+    pool: IntArray = np.unique(np.concatenate(found)).astype(np.int64)
+    return pool
+
+
+def _base(log: ContextLog, popular: Popularity, period: Period) -> Base:
+    pool = _pool(log, period)
+    counts = popular.counts(np.tile(pool, len(period)), np.repeat(period.moments, len(pool)))
+    return pool, np.log(np.maximum(counts.reshape(len(period), len(pool)), np.float32(UNSEEN)))
+
+
+def _periods(log: ContextLog, popular: Popularity, generator: np.random.Generator) -> list[Period]:
+    """The periods that have newcomers and events before them."""
+    order = np.lexsort((log.times, log.users))
+    users, begins = np.unique(log.users[order], return_index=True)
+    first = log.times[order[begins]]
+    edges = [*np.quantile(first, PERIODS, method="higher").tolist(), np.inf] if len(users) else []
+    ends, found = [*begins[1:].tolist(), len(order)], []
+    for begin, end in pairwise(edges):
+        rows = np.flatnonzero((first >= begin) & (first < end))
+        known = np.flatnonzero(log.times < begin)
+        if not len(rows) or not len(known):
+            continue
+        if len(rows) > MOST:
+            rows = np.sort(generator.choice(rows, MOST, replace=False))
+        own = [order[begins[row] : ends[row]][:TARGETS] for row in rows.tolist()]
+        own = [events[log.times[events] < end] for events in own]
+        targets = Histories.from_rows([(log.items[events].tolist(), log.times[events].tolist()) for events in own])
+        nobody = Histories.from_rows([([], [])])
+        counts = popular.score(nobody, np.array([begin]))[0]
+        found.append(Period(known, float(begin), order[begins[rows]], targets, counts, first[rows]))
+    return found
