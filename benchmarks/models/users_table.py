@@ -4,13 +4,13 @@
     python -m benchmarks.models.users_table --logs 3
 
 Made up: what users take depends on an item's popularity, which fades from its day on, on how their country, their age
-band and they themselves like its genre, and on whether it is local to a country. Languages follow from the country, plan
-is chance, and half of all users chose labels: two genres that they like. Users come all the time. Those of the last 30
-days are held out: the log that is delivered has no event of theirs, the table `users` has their rows. Each gets the list
-of `reader.recommend(user)` of a version that was refitted on the delivered log, and is judged by the first five items
-that they took. "Without" is the same version's list for an unknown user. Then the same with the rows of the table
-shuffled among users, where the table has to stay out by itself. Popularity is the only other model, which is all that a
-newcomer's list needs.
+band and they themselves like its genre, and on whether it is local to a country. Languages follow from the country,
+plan is chance, and half of all users chose labels: two genres that they like. Users come all the time. Those of the
+last 30 days are held out: the log that is delivered has no event of theirs, the table `users` has their rows. Each
+gets the list of `reader.recommend(user)` of a version that was refitted on the delivered log, and is judged by the
+first five items that they took. "Without" is the same version's list for an unknown user. Then the same with the rows
+of the table shuffled among users, where the table has to stay out by itself. Popularity is the only other model,
+which is all that a newcomer's list needs.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def made_up(rng: np.random.Generator, users: int, items: int) -> World:
         taken.append(rng.choice(items, n, replace=False, p=odds / odds.sum()).tolist())
         late = np.sort(np.concatenate([[0.0], rng.exponential(5.0, n - 1)])) + day[user]
         times.append((BEGIN + DAY * np.minimum(late, DAYS)).astype(int).tolist())
-        mine = np.argsort(-taste)[:2] if rng.random() < 0.5 else []
+        mine = np.argsort(-taste)[: 2 if rng.random() < 0.5 else 0]
         place = list(COUNTRIES)[country[user]]
         labels = "|".join(GENRES[each] for each in mine)
         people.append([place, BANDS[band[user]], SPOKEN[place], str(rng.choice(["free", "paid"])), labels])

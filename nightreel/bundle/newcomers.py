@@ -78,7 +78,12 @@ class Newcomers:
         found = labels.flatten().to_numpy()
         if labels.null_count or (len(found) and not 0 <= found.min() <= found.max() < segments.lifts.shape[0]):
             raise BundleError(f"{root / USERS}: names a segment that {FILE} has not. Use another version.")
-        return cls(segments, tuple(content["names"]), users["user_id"].combine_chunks(), labels)
+        return cls(
+            segments,
+            tuple(dict.fromkeys((*NAMES, *map(str, content["names"])))),
+            users["user_id"].combine_chunks(),
+            labels,
+        )
 
     def without(self, ids: Collection[str]) -> Self:
         """The same, in which users with these ids are unknown."""

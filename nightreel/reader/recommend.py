@@ -331,10 +331,10 @@ def table(
         users = bundle.users.rows(part)
         requests = of_users(bundle, users, each[start : start + BLOCK], without)
         found = many(bundle, requests if usual else replace(requests, users=None), k, BLEND, standing, kept)
-        for row, segments in _newcomers(bundle, part, requests):
-            own = replace(requests.take(np.array([row])), users=None, segments=segments)
+        for number, segments in _newcomers(bundle, part, requests):
+            own = replace(requests.take(np.array([number])), users=None, segments=segments)
             listed = many(bundle, own, k, BLEND, standing, kept)
-            found.items[row], found.scores[row] = listed.items[0], listed.scores[0]
+            found.items[number], found.scores[number] = listed.items[0], listed.scores[0]
         row, place = np.nonzero(found.items >= 0)
         columns = [
             pa.array(part, pa.string()).take(pa.array(row)),

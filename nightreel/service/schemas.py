@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StrictInt, ValidationInfo, field_validator
 
 from nightreel.reader.options import MOST_EXCLUDED, MOST_IDS, RequestOptions
 from nightreel.reader.requests.context import pairs
@@ -36,7 +36,7 @@ NOT_OPTIONS = {"user", "history", "k", "offset", "exclude_seen", "moment", "reas
 """Fields of a request for a list that are no options of the reader."""
 Label = Annotated[str, Field(max_length=256)]
 Context = Annotated[
-    dict[Annotated[str, Field(max_length=64)], Label | int | Annotated[tuple[Label, ...], Field(max_length=100)]],
+    dict[Annotated[str, Field(max_length=64)], Label | StrictInt | Annotated[tuple[Label, ...], Field(max_length=100)]],
     Field(
         max_length=50,
         description="what is known of a user without events, or of the moment, by column: country, age_band, "

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ HALF_LIFE_DAYS = 365.0  # what a segment likes changes slowly; how popular an it
 LEAST_LIFT = 0.05  # smaller changes of an item's log popularity are not stored
 UNSEEN = 1e-9  # popularity of an item without events
 
-Lifts = sp.csr_array
+Lifts: TypeAlias = sp.csr_array
 """[values, n_items] logarithms of the ratios; 0 where nothing is stored."""
 
 
