@@ -40,8 +40,7 @@ from nightreel.stage import (
 
 OUT, WARM = Path("data/finetune"), Path("data/snapshot/warm")
 ITEMS, UNDERSTOOD = Path("data/validate/items.parquet"), Path("data/understand/items.parquet")
-MOST_AT_ONCE = 4  # folds in parallel; memory grows with their number
-WORTH_A_PROCESS = 20_000  # events; starting a process takes about five seconds
+MOST_AT_ONCE, WORTH_A_PROCESS = 4, 20_000  # folds, because of memory; events: starting a process takes five seconds
 
 
 def content_inputs(data: Dataset, settings: Settings, validator: Validator) -> FitInputs:
@@ -58,8 +57,7 @@ def content_inputs(data: Dataset, settings: Settings, validator: Validator) -> F
 
 @dataclass(frozen=True)
 class FoldSummary:
-    """Results of a fold besides its bundle: validation NDCG@10 by model, rows of plots, and peak bytes of memory of its
-    process (`memory`) and of its workers (`beside`)."""
+    """Results of a fold besides its bundle. memory: peak bytes of its process; beside: of its workers."""
 
     scores: dict[str, float]
     curve: list[dict[str, float]]
@@ -88,7 +86,7 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
         if nights:
             keep(out / "warm" / fold, night, learned.inner, learned.choices, earlier)
         learned = with_ratings(learned, data, fold, settings.finetune.ratings)
-        learned = with_newcomers(learned, data, fold, judge_of(data), settings.finetune.seed)
+        learned = with_newcomers(learned, data, fold, judge_of(data))
         protocol, shipped = next(name for name, of in data.protocols.items() if fold in of), fold == gate_fold(data)
         folder = out / ("candidate" if shipped else f"candidates/{fold}")
         config = bundle_config(protocol, data, settings)
@@ -120,9 +118,8 @@ def train(folds: Sequence[str], out: Path, workers: int) -> tuple[dict[str, Fold
 
 
 def train_apart(folds: Sequence[str], out: Path, at_once: int, workers: int) -> tuple[dict[str, FoldSummary], float]:
-    """Like `train`, with the folds in parallel processes, which release their memory when they end. Raises UserError
-    where one was killed."""
-    # Spawned, because forking a process whose BLAS has threads may hang.
+    """Like `train`, with the folds in parallel processes, which release their memory when they end; spawned, because
+    forking a process whose BLAS has threads may hang. Raises UserError where one was killed."""
     with ProcessPoolExecutor(at_once, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         try:
             encoder, peak = pool.submit(fit_vectors, out).result()

@@ -83,6 +83,11 @@ class Clean:
     profiles: pa.Table
     ends: float
 
+    @property
+    def optional_tables(self) -> dict[str, pa.Table]:
+        """What a later stage finds only if the source has such a table."""
+        return {"profiles": self.profiles} if any(each.table == "users" for each in self.accounts) else {}
+
 
 @dataclass(frozen=True)
 class Checked:

@@ -34,6 +34,7 @@ PERIODS = (0.5, 0.65, 0.8)
 TARGETS = 5  # first items of a newcomer that a list is scored on
 MOST = 1000  # newcomers of a period, sampled at random
 LEAST = 50  # newcomers of the last period; with fewer, nothing could be confirmed
+SEED = 20261201  # of the sample of newcomers
 STRENGTHS = (100.0, 30.0, 10.0, 3.0)  # the simplest first: more of the whole
 PULLS = (0.0, 0.5, 1.0, 2.0)  # what an item gains that carries a chosen label
 POOL, EACH = 1000, 50  # items that are ranked: the most popular ones, and as many of each label
@@ -116,7 +117,7 @@ def choose(
     )
 
 
-def with_newcomers(learned: Learned, data: Dataset, fold: str, validator: Validator, seed: int) -> Learned:
+def with_newcomers(learned: Learned, data: Dataset, fold: str, validator: Validator) -> Learned:
     """Add the selection to what was selected on a fold; data: with the named columns of users."""
     log = ContextLog.of(data, fold, LEARNED) if data.clock == "time" else None
     if log is None or not log.columns:
@@ -129,7 +130,7 @@ def with_newcomers(learned: Learned, data: Dataset, fold: str, validator: Valida
         else PopularityConfig(half_life_days=choices.half_life_days[0], buckets=choices.buckets)
     )
     popular = Popularity.fit(known, learned.engine.catalogue, config, clock=True)
-    chosen = choose(log, popular, validator.quality, np.random.default_rng(seed))
+    chosen = choose(log, popular, validator.quality, np.random.default_rng(SEED))
     return learned if chosen is None else replace(learned, choices=choices.model_copy(update={"newcomers": chosen}))
 
 

@@ -1,7 +1,7 @@
 """Lists for newcomers with and without the table `users`, on made-up logs.
 
-    python -m benchmarks.models.users_table            # ten logs, about a minute
-    python -m benchmarks.models.users_table --logs 3
+    python -m benchmarks.newcomers            # ten logs, about a minute
+    python -m benchmarks.newcomers --logs 3
 
 Made up: what users take depends on an item's popularity, which fades from its day on, on how their country, their age
 band and they themselves like its genre, and on whether it is local to a country. Languages follow from the country,
@@ -16,7 +16,9 @@ which is all that a newcomer's list needs.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
+import io
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
@@ -155,7 +157,8 @@ def main() -> None:
             rows = [world.people[at] for at in rng.permutation(asked.users)] if name != "as made" else world.people
             with tempfile.TemporaryDirectory(prefix="nightreel-users-") as scratch:
                 new = delivered(Path(scratch) / "source", world, rows)
-                reader = published(Path(scratch), Path(scratch) / "source")
+                with contextlib.redirect_stdout(io.StringIO()):
+                    reader = published(Path(scratch), Path(scratch) / "source")
                 pairs.append(scores(reader, world, new))
                 kept.append(tuple(n for n, _ in reader.newcomers.segments.columns) if reader.newcomers else ())
         without, own = (np.concatenate(part) for part in zip(*pairs, strict=True))
