@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from nightreel.data.contract.verdicts import code_of
+from nightreel.data.histories import Histories
 from nightreel.errors import UserError
 from nightreel.reader.options import RequestOptions
 from nightreel.reader.reader import Reader
+from nightreel.reader.requests.recent_events import Recent
 from nightreel.reader.results import Recommendation
 from nightreel.store.withdrawals_file import Withdrawals
 from tests.support.bundles import write_bundle
@@ -45,6 +50,7 @@ def test_what_is_unknown_counts_as_not_given(reader: Reader) -> None:
         assert reader.recommend(context=context, k=6) == plain, context
     known = reader.recommend("u001", k=6)
     assert reader.recommend("u001", context={"country": "FR"}, k=6) == known
+    assert reader.recommend("anna", context={"country": "XX"}, k=6) == plain  # the request is the newer of the two
     history = reader.recommend(history=["i001", "i003"], k=6)
     assert reader.recommend(history=["i001", "i003"], context={"country": "FR"}, k=6) == history
 
@@ -80,6 +86,8 @@ def test_filters_likes_and_pages_hold_as_for_all_lists(reader: Reader) -> None:
     assert [each.item_id for each in left] == listed[3:6]
     only = reader.recommend("anna", k=3, options=RequestOptions(genres=("Romance",)))
     assert len(only) == 3 and not any(odd(only))
+    disliked = Recent(disliked=(listed[0],), revision=1)
+    assert listed[0] not in [each.item_id for each in reader.recommend("anna", k=30, recent=disliked)]
     liked = reader.recommend("anna", k=3, options=RequestOptions(liked=("i004",)))
     assert liked == reader.recommend("nobody", k=3, options=RequestOptions(liked=("i004",)))
 
@@ -105,3 +113,15 @@ def test_who_is_withdrawn_is_unknown_and_ids_may_be_pseudonyms(tmp_path: Path, m
     gone = reader.newcomers.ids.to_pylist() if reader.newcomers else []
     withdrawn = reader.under(Withdrawals(erased=tuple(gone)))
     assert not withdrawn.describes("anna") and withdrawn.recommend("anna", k=6) == reader.recommend("nobody", k=6)
+
+
+def test_what_a_user_turned_down_is_left_out_although_nothing_was_liked(reader: Reader) -> None:
+    best = reader.items.index_of(reader.recommend("anna", k=1)[0].item_id)
+    assert best is not None
+    nothing = reader.users.histories.row(len(reader.users))
+    turned_down = Histories(
+        np.array([0, 1]), np.array([best], np.int32), np.zeros(1), verdicts=np.array([code_of("dislike")], np.int8)
+    )
+    for past, there in ((nothing, True), (replace(nothing, negatives=turned_down), False)):
+        found = reader.top_in_segments(past, np.array([np.nan]), None, 30, {"country": [0]}, None)
+        assert (best in found.items[0]) is there
