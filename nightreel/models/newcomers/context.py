@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import scipy.sparse as sp
 
 from nightreel.data.contract.editorial_rules import comparable, general_languages
@@ -169,24 +169,40 @@ def _genres(items: pa.Table) -> tuple[str, ...]:
 def _column(
     name: str, cells: pa.ChunkedArray, people: IntArray, owners: IntArray, more: Sequence[str] = ()
 ) -> ContextColumn:
-    """A column of labels. people: [owners] the user of each, by whom labels are counted; more: further values."""
-    coded = cells.combine_chunks()
-    if pa.types.is_list(coded.type):
-        labels: list[Any] = [comparable_labels(name, row or ()) for row in coded.to_pylist()]
-    else:  # each distinct cell once: events are many
-        coded = coded.dictionary_encode()
-        forms = [comparable_labels(name, [str(cell)]) for cell in coded.dictionary.to_pylist()]
-        labels = [() if code is None else forms[code] for code in coded.indices.to_pylist()]
-    holders: dict[str, set[int]] = {}
-    for person, row in zip(people.tolist(), labels, strict=True):
-        for label in row:
-            if len(own := holders.setdefault(label, set())) < LEAST_USERS:
-                own.add(person)
-    counts = Counter(label for row in labels for label in row)
-    kept = sorted((label for label, own in holders.items() if len(own) >= LEAST_USERS), key=lambda v: (-counts[v], v))
-    values = tuple(kept[:MOST_VALUES])
-    number = {label: code for code, label in enumerate(values)}
-    rows = [[number[label] for label in row if label in number] for row in labels]
-    indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
-    codes = np.array([code for row in rows for code in row], np.int64)
-    return ContextColumn((*values, *(label for label in more if label not in number)), indptr, codes, owners)
+    """A column of labels. people: [cells] the user of each, by whom labels are counted; more: further values."""
+    owner, form, forms = _labels(name, cells)
+    most = int(people.max(initial=0)) + 1
+    by_users = np.bincount(np.unique(form * most + people[owner]) // most, minlength=len(forms))
+    counts = np.bincount(form, minlength=len(forms))
+    kept = [code for code in range(len(forms)) if by_users[code] >= LEAST_USERS]
+    kept = sorted(kept, key=lambda code: (-counts[code], forms[code]))[:MOST_VALUES]
+    number = np.full(len(forms) + 1, -1, np.int64)
+    number[kept] = np.arange(len(kept))
+    codes = number[form]
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(owner[codes >= 0], minlength=len(cells)))]).astype(np.int64)
+    values = tuple(forms[code] for code in kept)
+    return ContextColumn(
+        (*values, *(label for label in more if label not in values)), indptr, codes[codes >= 0], owners
+    )
+
+
+def _labels(name: str, cells: pa.ChunkedArray) -> tuple[IntArray, IntArray, tuple[str, ...]]:
+    """(cell of each label, ascending; its number; labels in comparable form), each label of a cell once."""
+    flat = cells.combine_chunks()
+    if pa.types.is_list(flat.type):
+        owner, raw = pc.list_parent_indices(flat).to_numpy(), flat.flatten()
+    else:
+        owner, raw = np.arange(len(flat)), flat
+    given = raw.is_valid().to_numpy(zero_copy_only=False)
+    coded = raw.filter(raw.is_valid()).dictionary_encode()  # each distinct text once: events are many
+    forms_of = [comparable_labels(name, [str(cell)]) for cell in coded.dictionary.to_pylist()]
+    forms = tuple(sorted({form for own in forms_of for form in own}))
+    place = {form: code for code, form in enumerate(forms)}
+    lengths = np.array([len(own) for own in forms_of], np.int64)
+    every = np.array([place[form] for own in forms_of for form in own], np.int64)
+    code = coded.indices.to_numpy().astype(np.int64)
+    begins, count = (np.cumsum(lengths) - lengths)[code], lengths[code]
+    at = np.repeat(begins - (np.cumsum(count) - count), count) + np.arange(int(count.sum()))
+    pairs = np.unique(np.repeat(owner[given].astype(np.int64), count) * max(len(forms), 1) + every[at])
+    own, form = np.divmod(pairs, max(len(forms), 1))
+    return own, form, forms

@@ -57,7 +57,8 @@ class Segments:
         used = [(name, log.columns[name]) for name in columns if name in log.columns]
         events, now = np.arange(len(log.items)), float(log.times.max(initial=0.0))
         parts = [
-            lifts_of(log, column, events, now, strength, pull if name == "labels" else 0.0) for name, column in used
+            Counts.of(log, column, events, now).lifts(strength, pull if name == "labels" else 0.0)
+            for name, column in used
         ]
         lifts = sp.vstack(parts, format="csr") if parts else sp.csr_array((0, log.n_items))
         return cls(tuple((name, column.values) for name, column in used), sp.csr_array(lifts))
@@ -148,34 +149,49 @@ class Segments:
         return cls(named, lifts)
 
 
-def lifts_of(
-    log: ContextLog, column: ContextColumn, events: IntArray, now: float, strength: float, pull: float = 0.0
-) -> Lifts:
-    """The ratios of one column's values.
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """Events of one column, of which ratios of any strength can be made.
 
-    Args:
-        log: Events with their context.
-        column: One of its columns.
-        events: Numbers of the events that count.
-        now: Time as of which they are weighted, epoch seconds.
-        strength: Events that the prior weighs.
-        pull: See `Segments.fit`.
-
-    Returns:
-        [values, n_items].
+    Attributes:
+        values: The column's labels.
+        taken: [values, n_items] weighted events by users with a label.
+        share: [n_items] each item's share of all events.
+        carriers: [values] items that have a label as a genre or tag.
     """
-    weights = log.weights[events] * 0.5 ** ((now - log.times[events]) / (HALF_LIFE_DAYS * DAY))
-    whole = np.bincount(log.items[events], weights, log.n_items)
-    shape = (len(events), log.n_items)
-    taken = sp.csr_array((weights, log.items[events], np.arange(len(events) + 1)), shape=shape)
-    counts = sp.csr_array(column.of_events(events).T @ taken)
-    share = whole / max(float(whole.sum()), UNSEEN)
-    rows = []
-    for value, label in enumerate(column.values):
-        own = counts[[value]].toarray()[0]
-        lift = np.log((own + strength) / (own.sum() * share + strength))
-        if pull and label in log.carriers:
-            lift[log.carriers[label]] += pull
-        lift[np.abs(lift) < LEAST_LIFT] = 0.0
-        rows.append(sp.csr_array(lift[None].astype(np.float32)))
-    return sp.csr_array(sp.vstack(rows, format="csr")) if rows else sp.csr_array((0, log.n_items), dtype=np.float32)
+
+    values: tuple[str, ...]
+    taken: sp.csr_array
+    share: FloatArray
+    carriers: tuple[IntArray, ...]
+
+    @classmethod
+    def of(cls, log: ContextLog, column: ContextColumn, events: IntArray, now: float) -> Self:
+        """Count events.
+
+        Args:
+            log: Events with their context.
+            column: One of its columns.
+            events: Numbers of the events that count.
+            now: Time as of which they are weighted, epoch seconds.
+        """
+        weights = log.weights[events] * 0.5 ** ((now - log.times[events]) / (HALF_LIFE_DAYS * DAY))
+        whole = np.bincount(log.items[events], weights, log.n_items)
+        shape = (len(events), log.n_items)
+        each = sp.csr_array((weights, log.items[events], np.arange(len(events) + 1)), shape=shape)
+        nothing = np.empty(0, np.int64)
+        carriers = tuple(log.carriers.get(label, nothing) for label in column.values)
+        taken = sp.csr_array(column.of_events(events).T @ each)
+        return cls(column.values, taken, whole / max(float(whole.sum()), UNSEEN), carriers)
+
+    def lifts(self, strength: float, pull: float = 0.0) -> Lifts:
+        """[values, n_items] logarithms of the ratios. strength, pull: as in `Segments.fit`."""
+        rows = [sp.csr_array((0, len(self.share)), dtype=np.float32)]
+        for value, carriers in enumerate(self.carriers):
+            own = self.taken[[value]].toarray()[0]
+            lift = np.log((own + strength) / (own.sum() * self.share + strength))
+            if pull:
+                lift[carriers] += pull
+            lift[np.abs(lift) < LEAST_LIFT] = 0.0
+            rows.append(sp.csr_array(lift[None].astype(np.float32)))
+        return sp.csr_array(sp.vstack(rows, format="csr"))

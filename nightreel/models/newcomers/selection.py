@@ -9,7 +9,7 @@ else it stays out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -20,7 +20,7 @@ from nightreel.data.dataset import Dataset
 from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.models.baselines.popularity import Popularity, PopularityConfig
 from nightreel.models.newcomers.context import ContextLog
-from nightreel.models.newcomers.segments import UNSEEN, lifts_of
+from nightreel.models.newcomers.segments import UNSEEN, Counts
 from nightreel.models.top_k import top_items
 from nightreel.models.training.model_selection import Learned
 from nightreel.models.training.one_standard_error import NEAR, simplest, surely_better
@@ -39,8 +39,6 @@ STRENGTHS = (100.0, 30.0, 10.0, 3.0)  # the simplest first: more of the whole
 PULLS = (0.0, 0.5, 1.0, 2.0)  # what an item gains that carries a chosen label
 POOL, EACH = 1000, 50  # items that are ranked: the most popular ones, and as many of each label
 Scores = npt.NDArray[np.float32]
-Base = tuple[IntArray, Scores]
-"""Items that may be listed, and [n, items] the logarithm of their popularity at each newcomer's first event."""
 Candidate = tuple[str, float]
 """A column and the pull of its labels."""
 
@@ -50,20 +48,18 @@ class Period:
     """Newcomers of one period.
 
     Attributes:
-        known: Numbers of the events before it.
-        begin: Its begin, epoch seconds.
         first: [n] number of each newcomer's first event.
         targets: n rows: their first items.
-        popularity: [n_items] decayed counts at the begin.
-        moments: [n] time of each newcomer's first event.
+        counts: Events before the period, by column.
+        pool: [m] items that may be listed: the most popular ones, and those of each label.
+        plain: [n, m] logarithm of their popularity at each newcomer's first event.
     """
 
-    known: IntArray
-    begin: float
     first: IntArray
     targets: Histories
-    popularity: Scores
-    moments: FloatArray
+    counts: Mapping[str, Counts]
+    pool: IntArray
+    plain: Scores
 
     def __len__(self) -> int:
         return len(self.first)
@@ -83,8 +79,7 @@ def choose(
     periods = _periods(log, popular, generator) if log.columns else []
     if len(periods) < len(PERIODS) or len(periods[-1]) < LEAST:
         return None
-    bases = [_base(log, popular, period) for period in periods]
-    trials = [_Trial(log, periods, bases, strength, quality) for strength in STRENGTHS]
+    trials = [_Trial(log, periods, strength, quality) for strength in STRENGTHS]
     chosen = [trial.forward() for trial in trials]
     users = trials[0].users(trials[0].selecting)
     scores = {
@@ -137,12 +132,9 @@ def with_newcomers(learned: Learned, data: Dataset, fold: str, validator: Valida
 class _Trial:
     """The lists of one strength."""
 
-    def __init__(
-        self, log: ContextLog, periods: Sequence[Period], bases: Sequence[Base], strength: float, quality: Quality
-    ) -> None:
+    def __init__(self, log: ContextLog, periods: Sequence[Period], strength: float, quality: Quality) -> None:
         self._log, self._strength, self._quality = log, strength, quality
         self.selecting, self.confirming = periods[:-1], periods[-1:]
-        self._bases = {id(period): base for period, base in zip(periods, bases, strict=True)}
         self._parts: dict[tuple[int, Candidate], Scores] = {}
 
     @staticmethod
@@ -170,41 +162,35 @@ class _Trial:
         """[n] NDCG@10 of the lists of all periods' newcomers, by these columns."""
         found = []
         for period in periods:
-            pool, plain = self._bases[id(period)]
-            scores = plain.copy()
+            scores = period.plain.copy()
             for each in columns:
                 scores += self._part(period, each)
-            found.append(self._quality(pool[top_items(scores, min(K, len(pool)))].astype(np.int32), period.targets))
+            lists = period.pool[top_items(scores, min(K, len(period.pool)))]
+            found.append(self._quality(lists.astype(np.int32), period.targets))
         return np.concatenate(found)
 
     def _part(self, period: Period, candidate: Candidate) -> Scores:
         """[n, pool] what a column adds to the logarithm of each item's popularity, for each newcomer."""
         key = id(period), candidate
         if key not in self._parts:
-            column, pool = self._log.columns[candidate[0]], self._bases[id(period)][0]
-            lifts = lifts_of(self._log, column, period.known, period.begin, self._strength, candidate[1])
-            own = column.of_events(period.first)
+            name, pull = candidate
+            lifts = period.counts[name].lifts(self._strength, pull)
+            own = self._log.columns[name].of_events(period.first)
             lengths = np.maximum(np.diff(own.indptr), 1)
-            self._parts[key] = np.asarray((own @ lifts[:, pool]).toarray() / lengths[:, None], np.float32)
+            self._parts[key] = np.asarray((own @ lifts[:, period.pool]).toarray() / lengths[:, None], np.float32)
         return self._parts[key]
 
 
-def _pool(log: ContextLog, period: Period) -> IntArray:
-    """Items that may be listed: the most popular ones, and those of each label."""
-    plain = np.log(np.maximum(period.popularity, np.float32(UNSEEN)))
+def _pool(popularity: Scores, counts: Mapping[str, Counts]) -> IntArray:
+    """Items that may be listed."""
+    plain = np.log(np.maximum(popularity, np.float32(UNSEEN)))
     found = [top_items(plain[None], POOL)[0]]
-    for column in log.columns.values():
-        lifts = lifts_of(log, column, period.known, period.begin, STRENGTHS[-1])
+    for name, own in counts.items():
+        lifts = own.lifts(STRENGTHS[-1], PULLS[-1] if name == "labels" else 0.0)
         for value in range(lifts.shape[0]):
             found.append(top_items(np.asarray(plain + lifts[[value]].toarray(), np.float32), EACH)[0])
     pool: IntArray = np.unique(np.concatenate(found)).astype(np.int64)
     return pool
-
-
-def _base(log: ContextLog, popular: Popularity, period: Period) -> Base:
-    pool = _pool(log, period)
-    counts = popular.counts(np.tile(pool, len(period)), np.repeat(period.moments, len(pool)))
-    return pool, np.log(np.maximum(counts.reshape(len(period), len(pool)), np.float32(UNSEEN)))
 
 
 def _periods(log: ContextLog, popular: Popularity, generator: np.random.Generator) -> list[Period]:
@@ -224,7 +210,9 @@ def _periods(log: ContextLog, popular: Popularity, generator: np.random.Generato
         own = [order[begins[row] : ends[row]][:TARGETS] for row in rows.tolist()]
         own = [events[log.times[events] < end] for events in own]
         targets = Histories.from_rows([(log.items[events].tolist(), log.times[events].tolist()) for events in own])
-        nobody = Histories.from_rows([([], [])])
-        counts = popular.score(nobody, np.array([begin]))[0]
-        found.append(Period(known, float(begin), order[begins[rows]], targets, counts, first[rows]))
+        counts = {name: Counts.of(log, column, known, begin) for name, column in log.columns.items()}
+        pool = _pool(popular.score(Histories.from_rows([([], [])]), np.array([begin]))[0], counts)
+        taken = popular.counts(np.tile(pool, len(rows)), np.repeat(first[rows], len(pool)))
+        plain = np.log(np.maximum(taken.reshape(len(rows), len(pool)), np.float32(UNSEEN)))
+        found.append(Period(order[begins[rows]], targets, counts, pool, plain))
     return found
