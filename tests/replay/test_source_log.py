@@ -87,7 +87,6 @@ def test_users_are_known_from_their_registration_on(written: Path, tmp_path: Pat
     assert cut(log, 3, tmp_path / "third").users["country"].to_pylist() == ["DE", "AT"]
     fifth = cut(log, 5, tmp_path / "fifth").users
     assert fifth["country"].to_pylist() == ["DE", "FR", "AT"] and fifth["languages"].to_pylist()[0] == ["de", "en"]
-    assert cut(log, 1, tmp_path / "first").users["country"].to_pylist() == ["AT"]
 
 
 def test_a_cut_behind_the_end_is_the_source(tmp_path: Path) -> None:
