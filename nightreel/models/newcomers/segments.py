@@ -25,7 +25,7 @@ from nightreel.models.newcomers.context import ContextColumn, ContextLog, compar
 
 DAY = 86_400.0
 HALF_LIFE_DAYS = 365.0  # what a segment likes changes slowly; how popular an item is now, the moment tells
-LEAST_LIFT = 0.05  # smaller changes of an item's log popularity are not stored
+LEAST_LIFT = 0.1  # smaller changes of an item's log popularity are not stored
 UNSEEN = 1e-9  # popularity of an item without events
 
 Lifts: TypeAlias = sp.csr_array
@@ -96,7 +96,7 @@ class Segments:
         for own in rows.values():
             for row in own:
                 span = slice(self.lifts.indptr[row], self.lifts.indptr[row + 1])
-                np.add.at(total, self.lifts.indices[span], self.lifts.data[span] / len(own))
+                total[self.lifts.indices[span]] += self.lifts.data[span] / len(own)  # an item stands once in a row
         return total
 
     def speaking(self, item: int, rows: Mapping[str, Sequence[int]]) -> list[str]:
