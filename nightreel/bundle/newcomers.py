@@ -21,7 +21,9 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict
 
 from nightreel.bundle.format import BundleError
 from nightreel.data.dataset import Dataset
@@ -34,6 +36,15 @@ FOLDER, FILE, USERS = "newcomers", "segments.json", "users.parquet"
 SCHEMA = pa.schema([pa.field("user_id", pa.string()), pa.field("segments", pa.list_(pa.int32()))])
 Rows = Mapping[str, Sequence[int]]
 """Rows of labels by column."""
+
+
+class Description(BaseModel):
+    """The file segments.json."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    columns: list[tuple[str, list[str]]]
+    names: list[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,24 +77,24 @@ class Newcomers:
             return None
         path = root / FILE
         try:
-            content = json.loads(path.read_text("utf-8"))
+            content = Description.model_validate_json(path.read_text("utf-8"))
             arrays = {name: map_array(root / f"{name}.npy") for name in ("indptr", "indices", "data")}
-            segments = Segments.load(content["columns"], arrays, n_items)
+            segments = Segments.load(content.columns, arrays, n_items)
             users = pq.ParquetFile(root / USERS).read().cast(SCHEMA).combine_chunks()
         except (ValueError, TypeError, LookupError, OverflowError, pa.ArrowException) as error:
-            raise BundleError(
-                f"{path}: does not describe the files beside it ({error}). Use another version."
-            ) from None
-        labels = users["segments"].combine_chunks()
-        found = labels.flatten().to_numpy()
-        if labels.null_count or (len(found) and not 0 <= found.min() <= found.max() < segments.lifts.shape[0]):
+            told = " ".join(str(error).split())
+            raise BundleError(f"{path}: does not describe the files beside it ({told}). Use another version.") from None
+        labels, ids = users["segments"].combine_chunks(), users["user_id"].combine_chunks()
+        if ids.null_count or pc.any(pc.greater_equal(ids.slice(0, max(len(ids) - 1, 0)), ids.slice(1))).as_py():
+            raise BundleError(f"{root / USERS}: user ids are not in ascending order. Use another version.")
+        found = labels.flatten().to_numpy(zero_copy_only=False)
+        if (
+            labels.null_count
+            or np.isnan(found).any()
+            or (len(found) and not 0 <= found.min() <= found.max() < segments.lifts.shape[0])
+        ):
             raise BundleError(f"{root / USERS}: names a segment that {FILE} has not. Use another version.")
-        return cls(
-            segments,
-            tuple(dict.fromkeys((*NAMES, *map(str, content["names"])))),
-            users["user_id"].combine_chunks(),
-            labels,
-        )
+        return cls(segments, tuple(dict.fromkeys((*NAMES, *content.names))), ids, labels)
 
     def without(self, ids: Collection[str]) -> Self:
         """The same, in which users with these ids are unknown."""

@@ -37,7 +37,7 @@ def test_only_users_without_events_have_a_row_with_the_selected_columns(tmp_path
     assert b"LI" not in content and b"free" not in content and b"paid" not in content
 
 
-@pytest.mark.parametrize("fault", ["rows", "items", "labels", "json", "lacking"])
+@pytest.mark.parametrize("fault", ["rows", "items", "labels", "order", "json", "names", "lacking"])
 def test_a_damaged_folder_is_refused_by_name(tmp_path: Path, fault: str) -> None:
     write_with_newcomers(tmp_path / "bundle")
     root = tmp_path / "bundle/newcomers"
@@ -48,6 +48,11 @@ def test_a_damaged_folder_is_refused_by_name(tmp_path: Path, fault: str) -> None
     elif fault == "labels":
         table = pa.table([["anna"], [[7]]], schema=newcomers.SCHEMA)
         pq.write_table(table, root / "users.parquet")
+    elif fault == "order":
+        table = pa.table([["bert", "anna"], [[1], [0]]], schema=newcomers.SCHEMA)
+        pq.write_table(table, root / "users.parquet")
+    elif fault == "names":
+        (root / "segments.json").write_text('{"columns": [["country", ["de", "fr"]]], "names": "abc"}')
     elif fault == "json":
         (root / "segments.json").write_text('{"columns": 3}')
     else:
