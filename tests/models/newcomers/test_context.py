@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -54,6 +54,8 @@ def test_events_tell_device_hour_and_weekday(data: Dataset) -> None:
             assert [column.values[code] for code in column.of_owner(event)] in ([wanted(time)], [])
 
 
-def test_without_a_table_and_such_columns_nothing_is_tried(tmp_path: Path) -> None:
-    plain = load_dataset(prepare(tmp_path / "run", write_dataset(tmp_path / "source").folder) / "data/validate")
+def test_without_a_table_and_such_columns_nothing_is_tried(data: Dataset) -> None:
+    plain = replace(data, profiles=None, events=data.events.drop_columns(["device"]))
     assert ContextLog.of(plain, None).columns == {}
+    assert set(ContextLog.of(replace(data, profiles=None), None).columns) == {"device", "hour", "weekday"}
+    assert ContextLog.of(replace(data, clock="order"), None).columns == {}

@@ -29,7 +29,7 @@ def test_a_planted_column_is_found_beside_one_that_says_nothing() -> None:
     assert found.users == 120 and found.ndcg > 1.1 * found.plain_ndcg
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_shuffled_rows_stay_out(seed: int) -> None:
     rng = np.random.default_rng(seed)
     histories, country = planted(rng)
