@@ -9,27 +9,24 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from nightreel.bundle.assembly import LEARNED, bundle_config, rehearse
 from nightreel.content.encoders.registry import resolve_encoder
 from nightreel.content.training.fit_vectors import FitInputs, fit_content
-from nightreel.data import recipe
-from nightreel.data.dataset import Dataset, load_dataset
-from nightreel.data.histories import Histories
+from nightreel.data.dataset import Dataset, load_dataset, with_profiles
 from nightreel.errors import UserError
 from nightreel.evaluation.validation import CONTENT, LEAVE_LAST_OUT, compare_content, fold_task, gate_fold, judge_of
 from nightreel.models.catalogue import catalogue_of
+from nightreel.models.newcomers.selection import with_newcomers
 from nightreel.models.registry import require_known
-from nightreel.models.training.earlier_selection import EarlierSelection, find_selection, keep_selection
-from nightreel.models.training.fold_task import Task
+from nightreel.models.training.earlier_selection import goes_on, keep_selection
 from nightreel.models.training.model_selection import Trial, initial_params, select_models
 from nightreel.models.training.parallel_fit import ParallelFit
 from nightreel.models.training.rating_selection import with_ratings
 from nightreel.models.training.training_examples import Validator, save
-from nightreel.models.training.warm_start import WarmStartContext, find, keep, started, warm_start_context
+from nightreel.models.training.warm_start import find, keep, started, warm_start_context
 from nightreel.settings.params_file import Settings, load
 from nightreel.stage import (
     log_progress,
@@ -41,13 +38,10 @@ from nightreel.stage import (
     write_json,
     write_rows,
 )
-from nightreel.version import __version__
 
-SELECTION = "selection"
 OUT, WARM = Path("data/finetune"), Path("data/snapshot/warm")
 ITEMS, UNDERSTOOD = Path("data/validate/items.parquet"), Path("data/understand/items.parquet")
-MOST_AT_ONCE = 4  # folds in parallel; memory grows with their number
-WORTH_A_PROCESS = 20_000  # events; starting a process takes about five seconds
+MOST_AT_ONCE, WORTH_A_PROCESS = 4, 20_000  # folds, because of memory; events: starting a process takes five seconds
 
 
 def content_inputs(data: Dataset, settings: Settings, validator: Validator) -> FitInputs:
@@ -62,36 +56,9 @@ def content_inputs(data: Dataset, settings: Settings, validator: Validator) -> F
     )
 
 
-def selection_facts(night: WarmStartContext, settings: Settings) -> dict[str, Any]:
-    """What an earlier night's selection must have in common with tonight."""
-    own = settings.finetune.model_dump(mode="json", exclude={"search_nights", "warm_nights"})
-    facts = {name: value for name, value in night.facts.items() if name != "fitted encoder"}
-    return {**facts, "release": __version__, "settings": recipe.digest(own)}
-
-
-def earlier_selection(
-    fold: str, night: WarmStartContext, task: Task, known: Histories, settings: Settings
-) -> EarlierSelection | None:
-    """The selection of the published version's night to go on from; None, after a line in the log, without one."""
-    most, folder = settings.finetune.search_nights, WARM / fold / SELECTION
-    if not most or read_json(WARM / "pin.json")["version"] is None:
-        return None
-    found = find_selection(folder, night, known, selection_facts(night, settings), most)
-    if isinstance(found, str):
-        log_progress(f"everything is selected anew: of earlier selections, {found}")
-        return None
-    found = found.beside(task, settings.finetune.time_cuts - 1)
-    log_progress(
-        f"going on from the selection of the published version's night ({found.nights + 1} in a row): its "
-        f"hyper-parameters, and its records of {len(found.cuts)} earlier cuts"
-    )
-    return found
-
-
 @dataclass(frozen=True)
 class FoldSummary:
-    """Results of a fold besides its bundle: validation NDCG@10 by model, rows of plots, and peak bytes of memory of its
-    process (`memory`) and of its workers (`beside`)."""
+    """Results of a fold besides its bundle. memory: peak bytes of its process; beside: of its workers."""
 
     scores: dict[str, float]
     curve: list[dict[str, float]]
@@ -105,14 +72,14 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
     """Select models and ranker on a fold's validation part; write its candidate bundle and warm-start state. Reads its
     inputs from disk, so that it can run in a separate process, and its log lines name the fold. workers: for
     `ParallelFit`."""
-    settings, data = load(), load_dataset()
+    settings, data = load(), with_profiles(load_dataset())
     base = initial_params(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
     task, vectors = fold_task(data, fold, settings.finetune), np.load(out / "vectors.npy", allow_pickle=False)
     catalogue, card = catalogue_of(data.items, vectors), read_json(Path("data/embed/embed.json"))
     facts = {"encoder": card, "vectors": vectors.shape[1]}
     known, nights = data.positives(fold, LEARNED), settings.finetune.warm_nights
     night = warm_start_context(data, task.inner, encoder, facts)
-    selected = earlier_selection(fold, night, task, known, settings)
+    selected = goes_on(WARM / fold, night, task, known, settings.finetune)
     # Beside an earlier night's records, only the newest cut's models are trained.
     cuts = task.time_cuts[-1:] if selected is not None and selected.cuts else task.time_cuts
     night = replace(night, known={**night.known, "members": cuts[0].known})
@@ -125,10 +92,9 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
         learned = select_models(task, catalogue, settings.finetune, base, judge, begin, ahead.ready, selected)
         if nights:
             keep(out / "warm" / fold, night, learned.inner, learned.choices, earlier)
-        if settings.finetune.search_nights and learned.selection is not None:
-            folder, most = out / "warm" / fold / SELECTION, settings.finetune.time_cuts
-            keep_selection(folder, night, known, learned.selection, selection_facts(night, settings), most)
+        keep_selection(out / "warm" / fold, night, known, learned.selection, settings.finetune)
         learned = with_ratings(learned, data, fold, settings.finetune.ratings)
+        learned = with_newcomers(learned, data, fold, judge_of(data))
         protocol, shipped = next(name for name, of in data.protocols.items() if fold in of), fold == gate_fold(data)
         folder = out / ("candidate" if shipped else f"candidates/{fold}")
         config = bundle_config(protocol, data, settings)
@@ -160,9 +126,8 @@ def train(folds: Sequence[str], out: Path, workers: int) -> tuple[dict[str, Fold
 
 
 def train_apart(folds: Sequence[str], out: Path, at_once: int, workers: int) -> tuple[dict[str, FoldSummary], float]:
-    """Like `train`, with the folds in parallel processes, which release their memory when they end. Raises UserError
-    where one was killed."""
-    # Spawned, because forking a process whose BLAS has threads may hang.
+    """Like `train`, with the folds in parallel processes, which release their memory when they end; spawned, because
+    forking a process whose BLAS has threads may hang. Raises UserError where one was killed."""
     with ProcessPoolExecutor(at_once, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         try:
             encoder, peak = pool.submit(fit_vectors, out).result()

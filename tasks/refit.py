@@ -18,7 +18,7 @@ from nightreel.bundle.assembly import refit, write_exploration
 from nightreel.bundle.exploration import SHARE
 from nightreel.bundle.footprint import memory_mb, size_mb
 from nightreel.data import hidden_tonight
-from nightreel.data.dataset import Dataset, load_dataset
+from nightreel.data.dataset import Dataset, load_dataset, with_profiles
 from nightreel.evaluation.gate.refit_gates import Gated, gates, latency, too_costly
 from nightreel.evaluation.gate.release_candidates import Shipment, shipments
 from nightreel.reader.interests import write_keywords
@@ -86,7 +86,7 @@ def main() -> None:
     settings = load()
     decision = read_json(EVALUATE / "decision.json")
     verdict = f"{decision['decision']} by evaluate: {decision['label']}"
-    data, base = load_dataset(), champion_folder()
+    data, base = with_profiles(load_dataset()), champion_folder()
     threads = int(read_json(SNAPSHOT / "environment.json")["threads"])
     held = [] if decision["decision"] == "promote" else [verdict]
     metrics: dict[str, Any] = {"shipped": "nothing"}

@@ -35,7 +35,7 @@ def main() -> None:
     params = settings.model_dump(mode="json", by_alias=True)
     identity = f"{source.fingerprint}+{privacy.key_fingerprint(key) if key else 'plain'}"
     code = recipe.code_digest(root, recipe.READING)
-    named = {name: extra_columns(name, settings.evaluate.slices) for name in ("items", "events")}
+    named = {name: extra_columns(name, settings.evaluate.slices) for name in ("items", "events", "users")}
     # A given moment decides which events lie in its future; the machine's clock is applied to new data only.
     read = [settings.snapshot.searches, settings.understand.sentiment.reads]
     tables = recipe.digest([identity, settings.snapshot.clock, code, named, settings.snapshot.moment, *read])
@@ -121,7 +121,7 @@ def _write_tables(
         loaded.events, lambda texts: comment_tones(texts, reads, state / "understand" / "comments")
     )
     with staged_output(OUT) as folder:
-        for name in ("items", "erasures", "rules", "rejected"):
+        for name in ("items", "erasures", "rules", "users", "rejected"):
             pq.write_table(getattr(loaded, name), folder / f"{name}.parquet", compression="zstd")
         pq.write_table(words, folder / "searches.parquet", compression="zstd")
         days = write_days(events, loaded.clock, folder / "events")

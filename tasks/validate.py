@@ -135,7 +135,7 @@ def _write(folder: Path, clean: Clean, events: pa.Table, choice: ProtocolChoice)
         "rules": clean.rules,
         "comments": comments(events),
         "searches": clean.searches,
-    }
+    } | clean.optional_tables
     for name, table in tables.items():
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
 

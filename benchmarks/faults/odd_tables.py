@@ -80,6 +80,15 @@ def sound() -> dict[str, Table]:
         },
         "erasures": {"user_id": [f"{USER}3"], "requested_at": ["2026-01-01"]},
         "rules": {"rule": ["pin", "hide"], "target": ["i1", "genre:Crime"], "value": [1, None]},
+        "users": {
+            "user_id": [f"{USER}{n}" for n in range(KEY_ROWS)],
+            "country": ["DE", "FR"] * (KEY_ROWS // 2),
+            "age_band": ["18-24"] * KEY_ROWS,
+            "languages": ["de|fr", "fr"] * (KEY_ROWS // 2),
+            "plan": ["free"] * KEY_ROWS,
+            "labels": ["Drama", "Comedy|Crime"] * (KEY_ROWS // 2),
+            "signed_up_at": ["2025-12-31"] * KEY_ROWS,
+        },
     }
 
 
@@ -131,7 +140,7 @@ def sources(draw: st.DrawFn) -> Files:
     """A source of which a few columns are odd."""
     tables, content, rows = sound(), {}, {}
     for name, table in tables.items():
-        if name in ("erasures", "rules") and draw(st.booleans()):
+        if name in ("erasures", "rules", "users") and draw(st.booleans()):
             continue
         columns = _odd_columns(draw, name, table)
         kind = draw(st.sampled_from(["csv", "tsv", "jsonl", "parquet", "parquet"]))
@@ -153,7 +162,8 @@ def _odd_columns(draw: st.DrawFn, name: str, table: Table) -> Table:
         n = len(next(iter(columns.values())))
         column = columns.setdefault(key, [None] * n)
         cells = st.sampled_from([None, f" {USER}1 ", f"{USER}1.0", f"{USER}\x00"]) if key == "user_id" else odd
-        if key in ("item_id", "event", "device", "session_id") and name == "events":
+        named = key in ("item_id", "event", "device", "session_id") and name == "events"
+        if named or (key in ("country", "plan") and name == "users"):
             cells = st.one_of(odd, st.just(f"{USER}1"), st.just(f" {USER}2"))
         for at in draw(st.sets(st.integers(0, n - 1), max_size=n)):
             column[at] = draw(cells)

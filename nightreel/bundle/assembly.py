@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nightreel.bundle import context_popularity, exploration
+from nightreel.bundle import context_popularity, exploration, newcomers
 from nightreel.bundle.clock import tonight
 from nightreel.bundle.format import seal
 from nightreel.bundle.item_facets import Facets
@@ -25,6 +25,8 @@ from nightreel.models.exploration.content_space import ContentSpace
 from nightreel.models.exploration.item_trials import logged_trials
 from nightreel.models.exploration.posterior import fit_posterior
 from nightreel.models.factorization.rating_model import FOLDER, Rated, RatingConfig, RatingModel
+from nightreel.models.newcomers.context import ContextLog
+from nightreel.models.newcomers.segments import Segments
 from nightreel.models.training.fit import Ready, fit_engine
 from nightreel.models.training.selected_params import SelectedParams
 from nightreel.settings.params_file import Settings
@@ -95,6 +97,23 @@ def write_exploration(folder: Path, data: Dataset, vectors: npt.NDArray[np.float
         f"exploration: {trials.trials.sum():,.0f} trials ({trials.how}); {len(found.rows):,} of {data.n_items:,} items "
         "are to be explored"
     )
+
+
+def write_newcomers(
+    folder: Path,
+    data: Dataset,
+    choices: SelectedParams,
+    known: Histories,
+    fold: str | None,
+    parts: tuple[str, ...] = (),
+) -> None:
+    """Write the segments of newcomers, counted on `known`; nothing if they were not selected, or nothing tells them."""
+    chosen = choices.newcomers
+    log = ContextLog.of(data, fold, parts) if chosen is not None else None
+    if chosen is None or log is None or not log.columns:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    newcomers.write(folder, data, Segments.fit(log, chosen.columns, chosen.strength, chosen.pull), known, log)
 
 
 def assemble(
@@ -192,6 +211,7 @@ def rehearse(
     """
     known = known_events(data, fold, LEARNED)
     write_ratings(folder / FOLDER, Rated.of(*data.ratings(fold, LEARNED)), data, choices)
+    write_newcomers(folder, data, choices, known[0], fold, LEARNED)
     return _trained(folder, data, known, choices, vectors, config | {"fold": fold}, start, ready=ready)
 
 
@@ -222,6 +242,7 @@ def refit(
     """
     write_ratings(folder / FOLDER, Rated.of(*data.ratings(None)), data, choices)
     known = known_events(data, None)
+    write_newcomers(folder, data, choices, known[0], None)
     return _trained(folder, data, known, choices, vectors, config, start, base, ready)
 
 

@@ -63,7 +63,7 @@ class UserTable:
         Raises:
             UserError: Ids are pseudonyms and their key is missing or another one.
         """
-        names = [pseudonym(self._key, user) for user in user_ids] if self.key_fingerprint else list(user_ids)
+        names = self.names(user_ids)
         if len(names) > FEW:
             found = pc.index_in(pa.array(names, pa.string()), value_set=self.ids).fill_null(len(self)).to_pylist()
         else:
@@ -71,6 +71,10 @@ class UserTable:
         if self.erased:
             found = [len(self) if row in self.erased else row for row in found]
         return np.asarray(found, np.int64)
+
+    def names(self, user_ids: Sequence[str]) -> list[str]:
+        """[n] user ids as the bundle has them: pseudonyms, if its ids are; raises UserError as `rows` does."""
+        return [pseudonym(self._key, user) for user in user_ids] if self.key_fingerprint else list(user_ids)
 
     def without(self, names: Collection[str]) -> UserTable:
         """The same table, in which the users with these names (as in `ids`) are unknown."""

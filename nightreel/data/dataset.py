@@ -13,7 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from nightreel.data.contract.schema import CLEAN_EVENTS, ITEMS_SCHEMA, USERS_SCHEMA, present, read_strict
+from nightreel.data.contract.schema import (
+    CLEAN_EVENTS,
+    ITEMS_SCHEMA,
+    PROFILES_SCHEMA,
+    USERS_SCHEMA,
+    present,
+    read_strict,
+)
 from nightreel.data.contract.verdicts import Codes, Verdicts
 from nightreel.data.histories import FloatArray, Histories, IntArray, ItemArray
 from nightreel.data.splits import PARTS, Fold
@@ -32,7 +39,9 @@ class Dataset:
     events: the clean events table (schema.CLEAN_EVENTS), sorted by user, time and source order;
     folds: part of each event (splits.TRAIN, VALID, TEST, UNUSED) by fold name, int8 [events];
     data_until: where several users' events end (see log_end.data_end), epoch seconds; without a clock the last
-    position.
+    position;
+    profiles: the table `users` of the source (schema.PROFILES_SCHEMA); None if the source has none. Not all users have
+    a row, and users without events have one.
     """
 
     items: pa.Table
@@ -45,6 +54,7 @@ class Dataset:
     data_until: float
     protocols: dict[str, list[str]]
     split_digest: dict[str, str]
+    profiles: pa.Table | None = None
 
     @property
     def n_users(self) -> int:
@@ -64,6 +74,15 @@ class Dataset:
         """[users] row of each user in a bundle."""
         return np.argsort(self.users_by_id)
 
+    @cached_property
+    def profile_rows(self) -> IntArray:
+        """[users] row of each user in `profiles`; -1 for users without one."""
+        if self.profiles is None:
+            return np.full(self.n_users, -1, np.int64)
+        found = pc.index_in(pa.array(self.user_ids, pa.string()), self.profiles["user_id"].combine_chunks())
+        rows: IntArray = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        return rows
+
     @property
     def item_ids(self) -> list[str]:
         """Ids in index order."""
@@ -78,6 +97,10 @@ class Dataset:
         negatives = self.negatives(fold, parts) if self._flag("negative").any() else None
         gains = self._column("gain")[mask] if self._graded else None
         return replace(self._gathered(mask), values=value, negatives=negatives, gains=gains)
+
+    def positive_rows(self, fold: str | None, parts: tuple[str, ...] = ()) -> IntArray:
+        """[nnz of `positives`] the row in `events` of each positive event."""
+        return np.flatnonzero(self._flag("positive") & self._within(fold, parts))
 
     def verdicts(self, fold: str | None, parts: tuple[str, ...] = ()) -> Codes:
         """[nnz of `positives`] how the user liked the item, as far as these parts tell; see contract.verdicts."""
@@ -145,7 +168,7 @@ class Dataset:
 
 def load_dataset(folder: Path = Path("data/validate")) -> Dataset:
     """Load the output of validate; raises UserError naming the file and column that violate the schema."""
-    facts = read_json(present(folder / "splits.json"))
+    facts, profiles = read_json(present(folder / "splits.json")), folder / "profiles.parquet"
     items = read_strict(folder / "items.parquet", ITEMS_SCHEMA)
     users = read_strict(folder / "users.parquet", USERS_SCHEMA)
     events = read_strict(folder / "events.parquet", CLEAN_EVENTS, optional=True).combine_chunks()
@@ -168,14 +191,23 @@ def load_dataset(folder: Path = Path("data/validate")) -> Dataset:
         data_until=facts["data_until"],
         protocols=protocols,
         split_digest={name: protocol["digest"] for name, protocol in facts["protocols"].items()},
+        profiles=read_strict(profiles, PROFILES_SCHEMA) if profiles.exists() else None,
     )
+
+
+def with_profiles(data: Dataset, folder: Path = Path("data/named")) -> Dataset:
+    """The data with the additional columns of the table `users` that `evaluate.slices` names."""
+    return data if data.profiles is None else replace(data, profiles=_widened(data.profiles, folder, "users"))
 
 
 def with_named(data: Dataset, folder: Path = Path("data/named")) -> Dataset:
     """The data with the additional columns that `evaluate.slices` names, as text."""
-    tables = {"items": data.items, "events": data.events}
-    for name in tables:
-        columns = pq.read_table(present(folder / f"{name}.parquet"), memory_map=False, partitioning=None)
-        for column in columns.column_names:
-            tables[name] = tables[name].append_column(column, columns[column])
-    return replace(data, **tables)
+    items, events = _widened(data.items, folder, "items"), _widened(data.events, folder, "events")
+    return replace(with_profiles(data, folder), items=items, events=events)
+
+
+def _widened(table: pa.Table, folder: Path, name: str) -> pa.Table:
+    columns = pq.read_table(present(folder / f"{name}.parquet"), memory_map=False, partitioning=None)
+    for column in columns.column_names:
+        table = table.append_column(column, columns[column])
+    return table

@@ -106,7 +106,7 @@ class Engine:
     ) -> tuple[Candidates, tuple[str, ...], npt.NDArray[np.float32]]:
         """Candidates of a block of histories, the names of their features, and the features [p, columns]. What a user
         disliked before is no candidate."""
-        at, exclude = self._times(moments), self._left_out(histories, exclude)
+        at, exclude = self._times(moments), self.left_out(histories, exclude)
         scored = [self._scored(name, histories, at, exclude, hidden) for name in self.members]
         fits = partial(fitting, moments=at, statistics=self.statistics, members=tuple(self.members))
         found = gather(scored, self.n_items, self.cutoff, self.shortlist, fits if self.new_every else None)
@@ -115,7 +115,7 @@ class Engine:
         )
         return found, columns, matrix
 
-    def _left_out(self, histories: Histories, exclude: Histories | None) -> Histories | None:
+    def left_out(self, histories: Histories, exclude: Histories | None) -> Histories | None:
         """What is left out of each row, together with what its user disliked."""
         disliked = histories.disliked
         return exclude if disliked is None else disliked if exclude is None else disliked.beside(exclude)
@@ -193,7 +193,7 @@ class Engine:
             scores = with_places(found, scores, self.new_every)
             items, values = best_of_rows(found, scores, len(histories), k)
         else:
-            at, left_out = self._times(moments), self._left_out(histories, exclude)
+            at, left_out = self._times(moments), self.left_out(histories, exclude)
             items, values = padded(*self._scored(model, histories, at, left_out, hidden).top(min(k, self.n_items)), k)
         short = np.flatnonzero((histories.lengths == 0) | (items[:, min(k, self.n_items) - 1] < 0))
         if model == BLEND and len(short):
@@ -213,10 +213,14 @@ class Engine:
     ) -> npt.NDArray[np.int32]:
         """[n, k] popular items of each moment, by the selected half-life; ties and items without recent events by
         all-time counts."""
-        at, exclude = self._times(moments), self._left_out(histories, exclude)
+        exclude = self.left_out(histories, exclude)
+        return top_k_lists(unseen(self.popularity(histories, moments), exclude, hidden), k)[0]
+
+    def popularity(self, histories: Histories, moments: FloatArray) -> Scores:
+        """[n, n_items] popularity at each moment, by which the items of a list for an empty history are ranked."""
+        at = self._times(moments)
         counted, ever = self.members.get("popularity", self.statistics.trends[0]), self.statistics.trends[-1]
-        scores = counted.score(histories, at) + np.float32(1e-6) * ever.score(histories, at)
-        return top_k_lists(unseen(scores, exclude, hidden), k)[0]
+        return counted.score(histories, at) + np.float32(1e-6) * ever.score(histories, at)
 
     @classmethod
     def open(cls, folder: Path, expansion: int = 0) -> Engine:

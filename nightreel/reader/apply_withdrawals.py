@@ -34,6 +34,7 @@ def under(plain: B, file: Withdrawals | None) -> B:
         rules=rules_under(plain.rules, file, items, plain.facets),
         withdrawals=file,
         own=plain,
+        newcomers=plain.newcomers and plain.newcomers.without(file.users),
     )
 
 

@@ -22,10 +22,11 @@ from nightreel.bundle.format import read_manifest
 from nightreel.bundle.integrity.check import check, reading
 from nightreel.bundle.item_facets import Facets
 from nightreel.bundle.item_table import ItemTable, Mask
+from nightreel.bundle.newcomers import Newcomers, Rows
 from nightreel.bundle.precomputed import Stored
 from nightreel.bundle.user_table import UserTable
 from nightreel.data.histories import FloatArray, Histories
-from nightreel.models.engine import Engine, mapped
+from nightreel.models.engine import Engine, mapped, top_k_lists, unseen
 from nightreel.models.exploration.posterior import TakePosterior
 from nightreel.models.factorization.rating_model import FOLDER, RatingModel
 from nightreel.models.top_k import TopK
@@ -56,6 +57,7 @@ class OpenBundle:
         now: Clock for rights and rules, epoch seconds.
         withdrawals: Withdrawals in force; None if there are none.
         own: The version as it was published, if withdrawals are in force.
+        newcomers: What it knows of users without events; None if their context does not pay.
     """
 
     digest: str
@@ -72,6 +74,7 @@ class OpenBundle:
     now: Callable[[], float] = time.time
     withdrawals: Withdrawals | None = None
     own: Self | None = None
+    newcomers: Newcomers | None = None
 
     @classmethod
     def read(cls, folder: Path, now: Callable[[], float] = time.time) -> Self:
@@ -94,6 +97,7 @@ class OpenBundle:
                 rules=RuleTable.read(folder, items, facets),
                 exploration=exploration.read(folder, engine.catalogue.vectors.shape[1]),
                 now=now,
+                newcomers=Newcomers.read(folder, len(items)),
             )
 
     def top(
@@ -101,6 +105,18 @@ class OpenBundle:
     ) -> TopK:
         """Lists as the models rank them, without editorial rules. hidden: [n] items that may not be shown."""
         return TopK(*self.engine.top_k(past, moments, k, exclude=exclude, hidden=hidden, model=model))
+
+    def segment_scores(self, past: Histories, moments: FloatArray, rows: Rows) -> npt.NDArray[np.float32]:
+        """[1, n_items] scores of the items for a user without events. rows: the user's labels in `newcomers`."""
+        popularity = self.engine.popularity(past, moments)
+        return popularity if self.newcomers is None else self.newcomers.scores(popularity[0], rows)[None]
+
+    def top_in_segments(
+        self, past: Histories, moments: FloatArray, exclude: Histories | None, k: int, rows: Rows, hidden: Mask | None
+    ) -> TopK:
+        """The list for a user without events, likewise without editorial rules. rows: as in `segment_scores`."""
+        scores = unseen(self.segment_scores(past, moments, rows), self.engine.left_out(past, exclude), hidden)
+        return TopK(*top_k_lists(scores, k))
 
     def length(self, k: int) -> int:
         """The length of a list of at most k items. More than there are items would take memory for nothing."""

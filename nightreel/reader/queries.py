@@ -42,14 +42,24 @@ def explanation(
     # As for a list: what was hidden after the lists were precomputed is taken out of them.
     hidden = kept | (bundle.stored.without if standing.stored and not options.filters else standing.hidden)
     hidden[item] = False
-    request = Question(past, _without(question.exclude, item), question.moments)
+    request = Question(past, _without(question.exclude, item), question.moments, segments=question.segments)
     why = Why.of(bundle, request, np.array([item]), (hidden, standing.hidden), options, evidence=MEASURED)
     told = why.votes.ranked[0] or not len(request.past.items)  # a list for an empty history is of popular items
     reasons = why.reasons(0) if told else ()
     reasons = (*(_by_rule(ruled, item) if left_out is None else ()), *reasons)
     score, rank = float(why.effects.scores[0]), int(why.effects.places[0]) or None
+    if request.segments:
+        score, rank = _in_segments(bundle, request, item, hidden)
     ids, titles = bundle.items.ids, bundle.items.titles
     return Explanation(ids[item], titles[item], score, rank, left_out, reasons, _evidence(bundle, why))
+
+
+def _in_segments(bundle: OpenBundle, request: Question, item: int, hidden: Mask) -> tuple[float, int | None]:
+    """Score and place of an item for a user without events of whom something is known."""
+    n = len(bundle.items)
+    found = bundle.top_in_segments(request.past, request.moments, request.exclude, n, request.segments, hidden)
+    place = int(np.flatnonzero(found.items[0] == item)[0])
+    return float(found.scores[0, place]), place + 1
 
 
 def _allowing(past: Histories, item: int) -> Histories:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from nightreel.bundle.clock import LAST_EVENT, STEP_S, Moment
+from nightreel.bundle.newcomers import Rows
 from nightreel.data.contract.verdicts import code_of
 from nightreel.data.histories import FloatArray, Histories
 from nightreel.errors import UserError
 from nightreel.reader.open_bundle import OpenBundle
 from nightreel.reader.options import RequestOptions
 from nightreel.reader.requests import arguments
+from nightreel.reader.requests.context import parsed
 from nightreel.reader.requests.recent_events import NOTHING, Recent
 
 SAME_S = 60.0  # seconds within which two tellings of an event's time are of one event
@@ -28,12 +30,14 @@ class Question:
         exclude: One row of items to leave out, or None.
         moments: [1] time of the list.
         row: The user's row if the precomputed list applies, else None.
+        segments: Of a user without events, the rows of known labels by column, see nightreel.bundle.newcomers.
     """
 
     past: Histories
     exclude: Histories | None
     moments: FloatArray
     row: int | None = None
+    segments: Rows = field(default_factory=dict)
 
 
 def resolve_request(
@@ -44,9 +48,11 @@ def resolve_request(
     exclude_seen: bool | None,
     options: RequestOptions,
     recent: Recent = NOTHING,
+    context: Mapping[str, object] | None = None,
 ) -> Question:
     """Resolve a request for a user or a history, including recent events and this visit's likes; raises UserError for
     a wrong type."""
+    given = parsed(context, bundle.newcomers)
     arguments.moment("at", at, LAST_EVENT)
     arguments.flag("exclude_seen", exclude_seen)
     without = bundle.config["exclude_seen"] if exclude_seen is None else exclude_seen
@@ -72,8 +78,20 @@ def resolve_request(
     if liked:
         # Positions are relative to each user, so their end is only known from the user's own events.
         past = _extended(past, liked, 1.0, -1.0) if clock.ordered else _extended(past, liked, STEP_S, clock.end(at))
+    segments = segments_of(bundle, user, given) if not len(past.items) else {}
     past = past.not_liked(bundle.items.rows_of((*options.skipped, *recent.disliked)))
-    return Question(past, exclude, moments, row)
+    return Question(past, exclude, moments, None if segments else row, segments)
+
+
+def segments_of(
+    bundle: OpenBundle, user: str | None, context: Mapping[str, Iterable[str]]
+) -> dict[str, tuple[int, ...]]:
+    """Rows of the labels that are known of a user without events: those of the request, else of the table `users`."""
+    newcomers = bundle.newcomers
+    if newcomers is None:
+        return {}
+    own = newcomers.of_user(bundle.users.names([user])[0]) if user is not None else {}
+    return {name: rows for name, rows in own.items() if name not in context} | newcomers.segments.rows(context)
 
 
 def _given(past: Histories) -> Histories:

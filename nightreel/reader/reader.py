@@ -155,12 +155,14 @@ class Reader(OpenBundle):
         options: RequestOptions = PLAIN,
         reasons: bool = False,
         recent: Recent = NOTHING,
+        context: Mapping[str, object] | None = None,
         wishes: RequestOptions | None = None,
     ) -> list[Recommendation]:
         """Recommend items for a user or for a history.
 
         Args:
-            user: User id. An unknown user gets popular items.
+            user: User id. An unknown user gets popular items; one without events whom the table `users` describes, what
+                is popular among similar users, where that is better.
             history: Item ids, oldest first, instead of a user. Ids that the version does not know are ignored, see
                 `unknown`.
             k: Maximum number of items, at least 1.
@@ -174,13 +176,17 @@ class Reader(OpenBundle):
             reasons: Whether to return reasons for each item.
             recent: What the user did since the version was made, see `RecentEvents`: likes extend the history, seen
                 items are left out where seen items are, disliked and skipped ones always, and similar items move down.
+            context: What is known of a user without events, or of the moment, such as `{"country": "DE", "hour": 20}`:
+                country, age_band, languages, plan, labels, device, region, hour (0 to 23, UTC), weekday. It goes before
+                what the version knows, and changes nothing for users with events. Unknown labels count as not given.
             wishes: Deprecated name of `options`.
 
         Returns:
             At most k items, best first; fewer where the filters leave fewer.
 
         Raises:
-            UserError: Both a user and a history are given, or an argument has a wrong type or range.
+            UserError: Both a user and a history are given, an argument has a wrong type or range, or the context names
+                a column that the version does not take.
 
         Example:
             >>> from nightreel import RequestOptions
@@ -191,13 +197,15 @@ class Reader(OpenBundle):
             10
             >>> [each.rank for each in reader.recommend("u000", k=2, offset=4)]
             [5, 6]
+            >>> len(reader.recommend(context={"country": "DE", "languages": ["de", "en"]}, k=10))
+            10
         """
         if wishes is not None:
             warnings.warn("Reader.recommend: wishes= is now called options=", DeprecationWarning, stacklevel=2)
             options = wishes
         arguments.of_type("options", options, RequestOptions)
         k, offset = self.length(k), arguments.whole("offset", offset, 0)
-        question = resolve_request(self, user, history, at, exclude_seen, options, recent)
+        question = resolve_request(self, user, history, at, exclude_seen, options, recent, context)
         options, standing = options.also_skipped(recent.disliked), self.standing(rights_at)
         day = day_of(self.now() if rights_at is None else rights_at)
         exploration = exploration_of(self, options, user, history, day)
@@ -215,6 +223,7 @@ class Reader(OpenBundle):
         exclude_seen: bool | None = None,
         options: RequestOptions = PLAIN,
         recent: Recent = NOTHING,
+        context: Mapping[str, object] | None = None,
     ) -> Explanation:
         """Explain why an item is, or is not, recommended to a user or for a history.
 
@@ -231,6 +240,7 @@ class Reader(OpenBundle):
             options: Of the list that is explained: its filters, and the likes and skips of this visit. What changes the
                 order of a list (diversity, pins, …) does not change the place that is told.
             recent: As in `recommend`.
+            context: As in `recommend`.
 
         Returns:
             Score, rank, reasons and evidence.
@@ -245,7 +255,7 @@ class Reader(OpenBundle):
         """
         item = arguments.text("item", item)
         arguments.of_type("options", options, RequestOptions)
-        question = resolve_request(self, user, history, at, exclude_seen, options, recent)
+        question = resolve_request(self, user, history, at, exclude_seen, options, recent, context)
         options = options.also_skipped(recent.disliked)
         return queries.explanation(self, question, item, options, self.standing(rights_at))
 
@@ -416,6 +426,16 @@ class Reader(OpenBundle):
         rows = batches.indices("items", items, len(self.items))
         moments = batches.moments("moments", moments, len(histories))
         return queries.scores(self, histories, rows, moments, arguments.choice("model", model, self.models))
+
+    def describes(self, user: str) -> bool:
+        """Return whether the version knows labels of a user without events, by which their list is made.
+
+        Example:
+            >>> reader.describes("nobody")
+            False
+        """
+        user = arguments.text("user", user)
+        return self.newcomers is not None and bool(self.newcomers.of_user(self.users.names([user])[0]))
 
     def knows(self, user_ids: Sequence[str]) -> npt.NDArray[np.bool_]:
         """Return for each of n user ids whether the version knows it: [n].

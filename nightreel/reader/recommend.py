@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +11,7 @@ import pyarrow as pa
 from nightreel.bundle.clock import Moment, each_of
 from nightreel.bundle.editorial_rules import InForce
 from nightreel.bundle.item_table import Mask
+from nightreel.bundle.newcomers import Rows
 from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.errors import UserError
 from nightreel.models.engine import BLEND
@@ -19,7 +20,7 @@ from nightreel.reader.explain.reasons import Why
 from nightreel.reader.exploration.thompson_sampling import Exploration, explored
 from nightreel.reader.open_bundle import OpenBundle
 from nightreel.reader.options import MOST_REORDERED, PLAIN, RequestOptions
-from nightreel.reader.question import Question
+from nightreel.reader.question import Question, segments_of
 from nightreel.reader.results import LISTS, Reason, Recommendation
 from nightreel.reader.slate import EXPLORED, PICKED, POOL, PROMOTED, Slate, compose, kept_out
 from nightreel.reader.visibility import Standing, permitted
@@ -42,12 +43,14 @@ class Asked:
         moments: [n] time of each list; NaN for the end of the data.
         exclude: n rows of items to leave out, or None.
         users: User rows of the precomputed lists that answer the requests; None if they don't apply.
+        segments: Rows of the labels of the one user without events whom the requests are for; none for all others.
     """
 
     past: Histories
     moments: FloatArray
     exclude: Histories | None
     users: IntArray | slice | None = None
+    segments: Rows = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.past)
@@ -56,7 +59,7 @@ class Asked:
         """A subset of the rows; users must be row numbers."""
         exclude = self.exclude.take(rows) if self.exclude is not None else None
         users = self.users[rows] if isinstance(self.users, np.ndarray) else None
-        return Asked(self.past.take(rows), self.moments[rows], exclude, users)
+        return Asked(self.past.take(rows), self.moments[rows], exclude, users, self.segments)
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def recommendations(
     if with_reasons:
         why = Why.of(bundle, question, slate.items, (_both(standing.out, kept), standing.hidden), options)
         reasons_of = [_told(why, at, slate) for at in range(len(slate.items))]
-    short = "for you" if len(question.past.items) else "popular"
+    short = "for you" if len(question.past.items) else "popular among similar users" if question.segments else "popular"
     rows = zip(
         slate.items.tolist(), slate.scores.tolist(), slate.propensities.tolist(), slate.ways, reasons_of, strict=True
     )
@@ -128,7 +131,7 @@ def _slate(
             "out what was shown with `exclude` instead."
         )
     own = slice(question.row, question.row + 1) if question.row is not None else None
-    requests = Asked(question.past, question.moments, question.exclude, own)
+    requests = Asked(question.past, question.moments, question.exclude, own, question.segments)
     more, least = (max(POOL, SPARE * k), SPARE * k) if reorders else (k, k)
     if offset:
         found = _deep(bundle, requests, offset + more, kept, standing)
@@ -251,6 +254,8 @@ def _candidates(
 
 
 def _top(bundle: OpenBundle, requests: Asked, k: int, model: str, hidden: Mask | None) -> TopK:
+    if requests.segments and model == BLEND:
+        return bundle.top_in_segments(requests.past, requests.moments, requests.exclude, k, requests.segments, hidden)
     return bundle.top(requests.past, requests.moments, requests.exclude, k, model, hidden)
 
 
@@ -310,6 +315,15 @@ def _reordered(bundle: OpenBundle, requests: Asked, k: int, model: str, standing
     return TopK(items, scores)
 
 
+def _newcomers(bundle: OpenBundle, user_ids: Sequence[str], requests: Asked) -> Iterator[tuple[int, Rows]]:
+    """Users without events of whom something is known: their places, and rows of their labels."""
+    if bundle.newcomers is None:
+        return
+    for row in np.flatnonzero(requests.past.lengths == 0).tolist():
+        if segments := segments_of(bundle, user_ids[row], {}):
+            yield row, segments
+
+
 def table(
     bundle: OpenBundle,
     user_ids: Sequence[str],
@@ -329,6 +343,10 @@ def table(
         users = bundle.users.rows(part)
         requests = of_users(bundle, users, each[start : start + BLOCK], without)
         found = many(bundle, requests if usual else replace(requests, users=None), k, BLEND, standing, kept)
+        for number, segments in _newcomers(bundle, part, requests):
+            own = replace(requests.take(np.array([number])), users=None, segments=segments)
+            listed = many(bundle, own, k, BLEND, standing, kept)
+            found.items[number], found.scores[number] = listed.items[0], listed.scores[0]
         row, place = np.nonzero(found.items >= 0)
         columns = [
             pa.array(part, pa.string()).take(pa.array(row)),

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightreel.data.contract.tables import EVENTS_TABLE
+from nightreel.data.contract.tables import EVENTS_TABLE, USERS
 from nightreel.data.ingest.raw_tables import Raw
 from nightreel.data.privacy import key_fingerprint
 from nightreel.errors import UserError
@@ -95,9 +95,9 @@ def _plain_ids(log: SourceLog, users: frozenset[str]) -> set[str]:
     """The ids by which the source's files name these users of its typed tables."""
     found, wanted = set[str](), pa.array(sorted(users), pa.string())
     for raw in log.raws:
-        if raw.table != EVENTS_TABLE.name or not users:
+        if raw.table not in (EVENTS_TABLE.name, USERS.name) or not users:
             continue
-        typed = rows_of(log.loaded.events, raw)
+        typed = rows_of(log.loaded.events if raw.table == EVENTS_TABLE.name else log.loaded.users, raw)
         rows = typed.filter(pc.is_in(typed["user_id"], wanted))["source_row"].to_numpy()
         cells = raw.columns["user_id"].take(pa.array(np.searchsorted(raw.rows, rows)))
         found.update(pc.cast(cells, pa.string()).drop_null().unique().to_pylist())

@@ -134,11 +134,11 @@ def meetings(loaded: Loaded, settings: Validate, *, private: bool) -> EventLog:
         "pseudonymised": private,
         "clock": loaded.clock,
         "rows": {**loaded.rows, "erasures": 0},
-        "named": {"items": [], "events": []},
+        "named": {"items": [], "events": [], "users": []},
     }
     events = free_text.without_texts(loaded.events, lambda texts: [None] * len(texts))
     nobody, nothing = loaded.erasures.slice(0, 0), SNAPSHOT_SEARCHES.empty_table()
-    snapshot = SnapshotTables(loaded.items, nobody, loaded.rules, rejected, events, nothing, source)
+    snapshot = SnapshotTables(loaded.items, nobody, loaded.rules, rejected, events, nothing, loaded.users, source)
     clean = clean_tables(snapshot, settings.duplicate_window_s)
     labelled = feedback_labels.label(clean.events, settings)
     log = feedback_labels.as_arrays(labelled)

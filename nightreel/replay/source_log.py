@@ -64,7 +64,8 @@ class SourceLog:
 
         Events: those strictly before it. Items: those without a `published_at`, those published before it, and those
         with an event before it. A source has one row per item, so later changes to titles or blocks are already in it.
-        Erasures: those requested before it, and those without a date. Rules: all, since they have their own dates.
+        Erasures: those requested before it, and those without a date. Users: those who signed up before it, and those
+        without a date. Rules: all, since they have their own dates.
         Cells are not changed.
 
         Args:
@@ -141,6 +142,9 @@ def _there_from(raw: Raw, loaded: Loaded, unit: str, met: pa.Table) -> Micros:
     if raw.table == "erasures":
         typed = rows_of(loaded.erasures, raw)
         return _aligned(raw, typed, _micros(typed["requested_at"]))
+    if raw.table == "users":
+        typed = rows_of(loaded.users, raw)
+        return _aligned(raw, typed, _micros(typed["signed_up_at"]))
     return np.full(len(raw.rows), ALWAYS)
 
 

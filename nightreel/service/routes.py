@@ -123,6 +123,7 @@ def list_of(reader: Reader, wanted: ListRequest, seed: int, recent: Recent = NOT
     """A version's response to a request for a list. seed: of an exploration at random, if the request gives none;
     recent: what the user did since the version was made."""
     seed = seed if reader.exploration is None else 0  # its draws go by user and day
+    labels = wanted.labels()
     listed = reader.recommend(
         wanted.user,
         history=wanted.history,
@@ -133,8 +134,10 @@ def list_of(reader: Reader, wanted: ListRequest, seed: int, recent: Recent = NOT
         options=wanted.options(seed),
         reasons=wanted.reasons,
         recent=recent,
+        context=labels,
     )
-    told = f"{reader.edition} {wanted.model_dump_json()} {seed} {recent.revision}"
+    asked = f"{wanted.model_dump_json(exclude={'context'})}{labels or ''}"
+    told = f"{reader.edition} {asked} {seed} {recent.revision}"
     slate = hashlib.sha256(told.encode()).hexdigest()[:16]
     return {
         "version": reader.digest,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StrictInt, ValidationInfo, field_validator
 
 from nightreel.reader.options import MOST_EXCLUDED, MOST_IDS, RequestOptions
+from nightreel.reader.requests.context import pairs
 from nightreel.reader.requests.recent_events import fault_of_id
 
 MOST_K, MOST_HISTORY, MOST_OFFSET = 200, 1000, 1_000_000
@@ -31,8 +32,18 @@ When = Annotated[
         "epoch seconds, or a position where the source has no clock; default: now, at the end of the data"
     ),
 ]
-NOT_OPTIONS = {"user", "history", "k", "offset", "exclude_seen", "moment", "reasons", "seed", "shown"}
+NOT_OPTIONS = {"user", "history", "k", "offset", "exclude_seen", "moment", "reasons", "seed", "shown", "context"}
 """Fields of a request for a list that are no options of the reader."""
+Label = Annotated[str, Field(max_length=256)]
+Context = Annotated[
+    dict[Annotated[str, Field(max_length=64)], Label | StrictInt | Annotated[tuple[Label, ...], Field(max_length=100)]],
+    Field(
+        max_length=50,
+        description="what is known of a user without events, or of the moment, by column: country, age_band, "
+        "languages, plan, labels, device, region, hour (0 to 23, UTC), weekday",
+        examples=[{"country": "DE", "languages": ["de", "en"], "hour": 20}],
+    ),
+]
 LIST_EXAMPLE: dict[str, JsonValue] = {"user": "148", "k": 10, "diversity": 0.3, "reasons": True}
 VISIT_EXAMPLE: dict[str, JsonValue] = {
     "history": ["257", "405"],
@@ -110,6 +121,12 @@ class ListRequest(Taste):
     shown: bool = Field(
         True, description="false: the list is not shown to the user, so it is not logged as an impression"
     )
+    context: Context | None = None
+
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """The context for the reader: labels by column, in one form whatever door it came through."""
+        given = self.context or {}
+        return {name: value if isinstance(value, tuple) else (str(value),) for name, value in sorted(given.items())}
 
     def options(self, seed: int) -> RequestOptions:
         """The request's options for the reader; seed: used if the request gives none."""
@@ -133,7 +150,17 @@ class ListQuery(ListRequest):
     """The same as parameters of a URL. Lists are separated by commas, or the parameter is repeated; what holds a comma
     itself goes with POST."""
 
-    split = field_validator(*_lists(ListRequest), mode="before")(_split)
+    context: Annotated[tuple[Label, ...], Field(max_length=100)] = Field(  # type: ignore[assignment]
+        (),
+        description="what is known of a user without events, or of the moment, as column=label",
+        examples=[["country=DE", "languages=de", "languages=en"]],
+    )
+
+    split = field_validator(*_lists(ListRequest), "context", mode="before")(_split)
+
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """The context for the reader, likewise."""
+        return dict(sorted(pairs(self.context).items()))
 
 
 class Explained(Taste):

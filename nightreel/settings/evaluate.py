@@ -37,10 +37,10 @@ class Evaluate(Section):
     """Number of bootstrap replicates (users are resampled); more gives steadier intervals and is slower."""
     cold_users: Annotated[int, Field(ge=1)]
     """Maximum number of users sampled for the cold-start test (8 queries each); more is steadier and slower."""
-    slices: tuple[Annotated[str, Field(pattern=r"^(items|events)\.[A-Za-z]\w*$")], ...]
+    slices: tuple[Annotated[str, Field(pattern=r"^(items|events|users)\.[A-Za-z]\w*$")], ...]
     """Columns that define user groups, in addition to activity, popularity and age: `items.language`, `events.device`,
-    or any other column of the source (`items.studio`; a user attribute as a column of events). Columns that are not in
-    the contract are stored unchanged, so name none that identifies a person."""
+    `users.country`, or any other column of the source (`items.studio`). Columns that are not in the contract are stored
+    unchanged, so name none that identifies a person. Those of `users` count as context of newcomers, too."""
     slice_users: Annotated[int, Field(ge=10)]
     """Minimum number of users of a slice to be tested and compared. Lower is noisier; higher misses small groups."""
     slice_confidence: Annotated[float, Field(gt=0.5, lt=1)]

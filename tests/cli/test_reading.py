@@ -26,6 +26,7 @@ from nightreel.store.backends.local import LocalStore
 from nightreel.store.publisher import publish
 from tests.support.bundles import lineage, reseal, taste, write_bundle
 from tests.support.explored_bundle import write_explored
+from tests.support.newcomers import write_with_newcomers
 
 HEAVY = ("torch", "prefect", "mlflow", "pandas", "dvc", "sklearn", "transformers", "lightgbm", "boto3", "pandera")
 
@@ -127,6 +128,28 @@ def test_an_unknown_user_gets_what_is_popular_and_is_told(store: LocalStore) -> 
     result = call("recommend", "u000", "nobody", "-k", 3)
     assert "For user nobody" in result.output and "user nobody is not in this version" in result.output
     assert answer("recommend", "nobody")["unknown_users"] == ["nobody"]
+
+
+def test_a_newcomer_is_described_by_the_version_or_by_the_command(tmp_path: Path) -> None:
+    write_with_newcomers(tmp_path / "bundle")
+    store = LocalStore(tmp_path / "store")
+    publish(store, tmp_path / "bundle", channel="live", champion=None, lineage=lineage("r"))
+    where = ("--store", store.uri, "-k", 4)
+    text = call("recommend", "anna", *where).output
+    assert "user anna has no events in this version and gets what is popular among similar users" in text
+    found = answer("recommend", "--context", "country=DE", "--context", "hour=20", *where)
+    assert found["recommendations"] == answer("recommend", "anna", *where)["lists"]["anna"]
+    assert (
+        "For country DE, hour 20" in call("recommend", "--context", "country=DE", "--context", "hour=20", *where).output
+    )
+    own = answer("recommend", "anna", "--context", "country=FR", *where)["lists"]["anna"]
+    assert own == answer("recommend", "bert", *where)["lists"]["bert"]
+    for wrong, message in (
+        (("--context", "contry=DE"), "Did you mean country"), (("--context", "DE"), "no column with a label"),
+        (("anna", "--context", "country=DE", "--out", tmp_path / "x.parquet"), "--out writes lists of many"), ((), "exactly one"),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=message):
+            call("recommend", *wrong, *where)
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "txt", "headed"])

@@ -13,6 +13,7 @@ from nightreel.data.contract.tables import (
     REQUIRED_EVENTS,
     RULES,
     TABLES,
+    USERS,
     as_markdown,
 )
 from nightreel.settings.validate import Event
@@ -30,9 +31,9 @@ def test_every_column_has_a_type_and_a_meaning_and_stands_once() -> None:
 
 
 def test_the_tables_for_people_name_every_column_with_its_bounds() -> None:
-    text = "".join(as_markdown(table) for table in (ITEMS, EVENTS_TABLE, ERASURES, RULES))
+    text = "".join(as_markdown(table) for table in (ITEMS, EVENTS_TABLE, ERASURES, RULES, USERS))
     assert "| `propensity` |  | number | above 0 to 1 |" in text
     assert "| `duration_s` |  | number | from 0 | length in seconds |" in text
     assert "| `item_id` | yes | id |  | unique name of the item |" in text
     assert "| `item_id` | column | id |  | item id; may be empty for search and follow |" in text
-    assert text.count("\n") == 8 + sum(len(table.columns) for table in TABLES.values())
+    assert text.count("\n") == 10 + sum(len(table.columns) for table in TABLES.values())

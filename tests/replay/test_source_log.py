@@ -79,6 +79,16 @@ def test_each_night_has_what_there_was_before_it(written: Path, tmp_path: Path) 
     assert (folder / "terms.txt").read_text().strip() == "ours"
 
 
+def test_users_are_known_from_their_registration_on(written: Path, tmp_path: Path) -> None:
+    (written / "users.csv").write_text(
+        "user_id,country,languages,signed_up_at\nu1,DE,de|en,2024-01-01\nu4,FR,fr,2024-01-04T08:00:00Z\nu2,AT,,\n"
+    )
+    log = opened(written)
+    assert cut(log, 3, tmp_path / "third").users["country"].to_pylist() == ["DE", "AT"]
+    fifth = cut(log, 5, tmp_path / "fifth").users
+    assert fifth["country"].to_pylist() == ["DE", "FR", "AT"] and fifth["languages"].to_pylist()[0] == ["de", "en"]
+
+
 def test_a_cut_behind_the_end_is_the_source(tmp_path: Path) -> None:
     planted = datasets.write_dataset(tmp_path / "source", users=12, items=20, events=120)
     whole, again = loaded(planted.folder), cut(opened(planted.folder), 31, tmp_path / "cut")

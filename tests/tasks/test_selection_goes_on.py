@@ -90,7 +90,11 @@ def test_the_second_night_trains_at_its_newest_cut_alone(nights: Path, capsys: p
 def test_everything_is_selected_anew_where_the_earlier_selection_may_not_be_used(
     nights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str
 ) -> None:
-    reasons = {"erased": "it was learned from 1 users", "setting": "changed since then: settings", "off": ""}
+    reasons = {
+        "erased": "the earlier selection was learned from 1 users",
+        "setting": "the earlier selection is of other facts: settings",
+        "off": "",
+    }
     with workspace(nights):
         text = Path("params.yaml").read_text()
         source = Path(next(line.split(": ", 1)[1] for line in text.splitlines() if line.strip().startswith("source:")))

@@ -62,7 +62,13 @@ def read(path: Path) -> Any:
 def test_tables_and_facts_of_a_first_run(planted: Planted, tmp_path: Path) -> None:
     out = run(tmp_path / "run", planted.folder, pseudonymise="off")
     source = read(out / "source.json")
-    assert source["clock"] == "time" and source["rows"] == {"items": 80, "events": 1440, "erasures": 0, "rules": 0}
+    assert source["clock"] == "time" and source["rows"] == {
+        "items": 80,
+        "events": 1440,
+        "erasures": 0,
+        "rules": 0,
+        "users": 0,
+    }
     assert source["files"] == ["events.parquet", "items.parquet"] and not source["pseudonymised"]
     assert str(tmp_path) not in json.dumps(source)
     events = read_days(out / "events")

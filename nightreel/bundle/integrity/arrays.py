@@ -29,12 +29,15 @@ READ = (
     "seen",
     "lists",
     "neighbours",
+    "newcomers",
     "popular",
     "ratings",
     "vectors.changed",
     "vectors.npy",
 )
 """Folders and files whose arrays a reader opens; a rehearsal's are for the nights alone."""
+SPARSE = ("engine", "newcomers")
+"""Folders with sparse rows: indptr, indices, data."""
 ROWS_OF_USERS = ("histories", "negatives", "seen")
 KINDS = {
     "indptr": "<i8", "rows": "<i8", "times": "<f8", "first": "<f8", "edges": "<f8", "decay": "<f8", "scores": "<f4",
@@ -106,7 +109,7 @@ def _fault(name: str, array: Array, arrays: Mapping[str, Array], sizes: Sizes) -
     if wrong := _wrong_shape(room or last, stem, array, sizes):
         return wrong
     if stem == "indptr":
-        return _unsound_rows(array, arrays.get(f"{room}/{'indices' if room.startswith('engine') else 'items'}.npy"))
+        return _unsound_rows(array, arrays.get(f"{room}/{'indices' if room.startswith(SPARSE) else 'items'}.npy"))
     if room in ROWS_OF_USERS and (uneven := _uneven(array, arrays.get(f"{room}/items.npy"))):
         return uneven
     if bounds := _bounds(room, stem, sizes):
@@ -132,7 +135,7 @@ def _bounds(room: str, stem: str, sizes: Sizes) -> tuple[int, int] | None:
         return STEPS
     if stem == "verdicts":
         return UNKNOWN, len(EVENTS)
-    if stem == "rows" or (stem == "indices" and room.startswith("engine/")):
+    if stem == "rows" or (stem == "indices" and room.startswith(SPARSE)):
         return 0, sizes.items - 1
     if stem == "items" and not room.startswith("engine/"):
         return (-1 if room in ("lists", "popular") else 0), sizes.items - 1

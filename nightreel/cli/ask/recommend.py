@@ -17,6 +17,7 @@ from nightreel.cli.options import AsJson, At, AudienceAge, Channel, K, Moment, V
 from nightreel.cli.output import note, print_json, print_lists, row_of
 from nightreel.errors import UserError, listed
 from nightreel.reader.options import RequestOptions
+from nightreel.reader.requests.context import pairs
 
 if TYPE_CHECKING:
     from nightreel.bundle.clock import Moment as Time
@@ -51,22 +52,32 @@ ExcludedFile = Annotated[
         help="Leave out these items: one id per line, or a .parquet or .csv with item_id.",
     ),
 ]
+Context = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--context",
+        metavar="COLUMN=LABEL",
+        help="What is known of a user without events, or of the moment, as country=DE or hour=20; can be repeated.",
+    ),
+]
 Offset = Annotated[int, typer.Option("--offset", metavar="N", min=0, help="Pass over the first N places of each list.")]
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is wanted of each list. why: with reasons."""
+    """What is wanted of each list. why: with reasons; context: labels by column."""
 
     k: int
     offset: int
     options: RequestOptions
     why: bool
+    context: dict[str, tuple[str, ...]]
 
     @property
     def arguments(self) -> dict[str, Any]:
         """As arguments of Reader.recommend."""
-        return {"k": self.k, "offset": self.offset, "options": self.options, "reasons": self.why}
+        given = {"k": self.k, "offset": self.offset, "options": self.options, "reasons": self.why}
+        return {**given, "context": self.context}
 
 
 def register(app: typer.Typer) -> None:
@@ -100,18 +111,24 @@ def recommend(
     exclude: Excluded = None,
     exclude_file: ExcludedFile = None,
     offset: Offset = 0,
+    context: Context = None,
     as_json: AsJson = False,
 ) -> None:
-    """Recommend items for users or for a history; unknown users get popular items."""
+    """Recommend items for users, for a history or for a context; unknown users get popular items."""
     from nightreel.reader.reader import Reader
 
-    if sum(map(bool, (users, users_file, history))) != 1:
-        raise UserError("Give exactly one of the three: user ids, --users FILE or --history FILE.")
+    if sum(map(bool, (users, users_file, history))) != (0 if context and not (users or users_file) else 1):
+        raise UserError(
+            "Give exactly one of the three: user ids, --users FILE or --history FILE. Instead, or with user ids, "
+            "--context describes a user without events."
+        )
     if out is not None and (history is not None or out.suffix != ".parquet"):
         raise UserError(
             f"--out {out}: writes users' lists to a .parquet file. Give a name that ends in .parquet, and user ids or "
             "--users FILE."
         )
+    if out is not None and context:
+        raise UserError("--context: describes one user, and --out writes lists of many. Put it into the table users.")
     if out is not None and offset:
         raise UserError(f"--offset {offset}: --out writes whole lists. Leave it out, or ask for more places with -k.")
     left_out = [*(exclude or []), *(tables.read_column(exclude_file, "item_id") if exclude_file else [])]
@@ -120,9 +137,11 @@ def recommend(
     reader = Reader.open(at, channel=channel, version=version)
     when = reader.clock.moment(moment)
     _note_unknown(reader, left_out)
-    request = Wanted(k, offset, options, why)
+    request = Wanted(k, offset, options, why, pairs(context or ()))
     if history is not None:
         return _for_history(reader, tables.read_column(history, "item_id"), when, request, as_json)
+    if not ids and context:
+        return _for_context(reader, when, request, as_json)
     times = [when] * len(ids) if cells is None else [_time_of(reader, cell, when) for cell in cells]
     # A written table excludes seen items by default, because it is what gets scored and sent out.
     without = not seen if seen is not None else (True if out is not None else None)
@@ -151,6 +170,14 @@ def _for_history(reader: Reader, items: list[str], when: Time, wanted: Wanted, a
     if skipped:
         note(f"ignored {len(skipped)} items that this version does not know: {listed(skipped)}")
     return print_lists(reader, {f"For a history of {len(items) - len(skipped)} items": rows})
+
+
+def _for_context(reader: Reader, when: Time, wanted: Wanted, as_json: bool) -> None:
+    rows = [_row(reader, result) for result in reader.recommend(at=when, **wanted.arguments)]
+    if as_json:
+        return print_json({"version": reader.digest, "recommendations": rows})
+    named = ", ".join(f"{name} {' and '.join(labels)}" for name, labels in wanted.context.items())
+    return print_lists(reader, {f"For {named}": rows})
 
 
 def _for_users(
@@ -191,7 +218,10 @@ def _for_users(
     if as_json:
         return print_json({"version": reader.digest, "lists": lists, "unknown_users": unknown})
     for user in unknown:
-        note(f"user {user} is not in this version and gets popular items")
+        if reader.describes(user):
+            note(f"user {user} has no events in this version and gets what is popular among similar users")
+        else:
+            note(f"user {user} is not in this version and gets popular items")
     return print_lists(reader, {f"For user {user}": rows for user, rows in lists.items()})
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nightreel.data.contract.tables import ERASURES, EVENTS_TABLE, ITEMS, REQUIRED_EVENTS, RULES, Column
+from nightreel.data.contract.tables import ERASURES, EVENTS_TABLE, ITEMS, REQUIRED_EVENTS, RULES, USERS, Column
 from nightreel.errors import UserError
 
 MOMENT = pa.timestamp("us", "UTC")
@@ -45,6 +45,8 @@ ITEMS_SCHEMA = pa.schema([pa.field(c.name, ARROW_TYPES[c.kind]) for c in ITEMS.c
 """Clean items: every contract column; lists and `blocked` are never null, other optional cells may be."""
 ERASURES_SCHEMA = pa.schema([pa.field(c.name, ARROW_TYPES[c.kind]) for c in ERASURES.columns])
 RULES_SCHEMA = pa.schema([pa.field(c.name, ARROW_TYPES[c.kind]) for c in RULES.columns])
+PROFILES_SCHEMA = pa.schema([pa.field(c.name, ARROW_TYPES[c.kind]) for c in USERS.columns])
+"""The source's table `users`, with pseudonyms; USERS_SCHEMA are the users that have events."""
 COMMENTS_SCHEMA = pa.schema([pa.field("item", pa.int32()), pa.field("tone", pa.float32())])
 """Sentiments of comments by item, which is a row of items; null for a comment that can't be judged."""
 SNAPSHOT_SEARCHES = pa.schema([("user_id", pa.string()), ("timestamp", pa.int64()), ("text", pa.string())])

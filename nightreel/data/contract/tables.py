@@ -198,7 +198,23 @@ RULES = Table(
     required=False,
 )
 
-TABLES = {table.name: table for table in (ITEMS, EVENTS_TABLE, ERASURES, RULES)}
+USERS = Table(
+    "users",
+    (
+        Column(
+            "user_id", "id", "user id; replaced by a keyed hash before anything is stored", required=True, filled=True
+        ),
+        Column("country", "text", "country, such as DE"),
+        Column("age_band", "text", "age group, such as 18-24"),
+        Column("languages", "list", "languages that the user understands, such as de and en"),
+        Column("plan", "text", "plan or subscription"),
+        Column("labels", "list", "interests that the user chose; genres of items are best"),
+        Column("signed_up_at", "moment", "time of the registration (UTC)"),
+    ),
+    required=False,
+)
+
+TABLES = {table.name: table for table in (ITEMS, EVENTS_TABLE, ERASURES, RULES, USERS)}
 
 
 def extra_columns(table: str, slices: Iterable[str]) -> list[str]:

@@ -24,8 +24,8 @@ COMPRESSIONS = unread_files.COMPRESSIONS
 FILE_NAME = re.compile(rf"^(?P<stem>[^/]+?)\.({'|'.join(FORMATS)})(\.({'|'.join(COMPRESSIONS)}))?$", re.IGNORECASE)
 STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 LAYOUT = (
-    "A source holds items.* and events.* (or folders items/ and events/), optionally erasures.* and rules.*, as "
-    f"{', '.join(FORMATS)}; each may be compressed ({', '.join(COMPRESSIONS)})."
+    "A source holds items.* and events.* (or folders items/ and events/), optionally users.*, erasures.* and "
+    f"rules.*, as {', '.join(FORMATS)}; each may be compressed ({', '.join(COMPRESSIONS)})."
 )
 
 

@@ -23,6 +23,8 @@ OTHERS = (
 )
 """Other endings of data: a top-level file named like a table is named only if it has one of these or none."""
 NO_TABLES = ("terms.txt",)
+RIGHTS = ("erasures", "rules")
+"""Tables that say what may not be shown or learned."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def _is_hidden(name: str) -> bool:
 def require_rights(found: Iterable[Unread]) -> None:
     """Raise UserError if a file that may hold erasures or rules is not read: what it wants would not happen."""
     for each in found:
-        if not TABLES[each.table].required:
+        if each.table in RIGHTS:
             raise UserError(f"{each.name}: is not read, and may hold {each.table}: {each.reason}.")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -15,6 +16,7 @@ from nightreel.data.contract.schema import (
     DERIVED,
     ERASURES_SCHEMA,
     ITEMS_SCHEMA,
+    PROFILES_SCHEMA,
     RULES_SCHEMA,
     SET_ASIDE,
     SNAPSHOT_SEARCHES,
@@ -31,6 +33,7 @@ from nightreel.data.quality import editorial_checks, row_checks
 from nightreel.data.quality.comments import searches
 from nightreel.data.quality.row_counts import Account, account
 from nightreel.data.quality.row_outcomes import RowOutcomes, days_of, row_outcomes
+from nightreel.data.quality.violations import Violations
 from nightreel.stage import read_json
 
 
@@ -44,6 +47,7 @@ class SnapshotTables:
     rejected: pa.Table
     events: pa.Table
     searches: pa.Table
+    users: pa.Table
     source: dict[str, Any]
 
 
@@ -59,8 +63,10 @@ class Clean:
         rules: schema.RULES_SCHEMA, in source order.
         quarantine: schema.SET_ASIDE.
         fates: Outcomes of the rows of the accounts' tables.
-        named: Columns beyond the contract, of the same rows of items and events.
+        named: Columns beyond the contract, of the same rows of items, events and profiles.
         searches: schema.SEARCHES_SCHEMA.
+        profiles: schema.PROFILES_SCHEMA: the source's table `users`, in the order of the ids; users without events are
+            among them.
         ends: A time close to the end of the log, epoch seconds.
     """
 
@@ -74,20 +80,51 @@ class Clean:
     row_outcomes: list[RowOutcomes]
     named: dict[str, pa.Table]
     searches: pa.Table
+    profiles: pa.Table
     ends: float
+
+    @property
+    def optional_tables(self) -> dict[str, pa.Table]:
+        """What a later stage finds only if the source has such a table."""
+        return {"profiles": self.profiles} if any(each.table == "users" for each in self.accounts) else {}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A table's rows with the rules that they violate. typed: every row; kept: without those of erased users."""
+
+    table: str
+    typed: pa.Table
+    kept: pa.Table
+    marks: Violations
+
+    @property
+    def clean(self) -> pa.Table:
+        """The rows that violate no rule."""
+        return self.kept.filter(pa.array(self.marks.clean))
+
+    def set_aside(self, private: bool, clock: str) -> pa.Table:
+        """The others, as schema.SET_ASIDE. Rules are not about users, so nothing of them is hidden."""
+        hidden, shown = private and self.table != "rules", clock if self.table == "events" else "order"
+        return self.marks.set_aside(self.table, self.kept, private=hidden, clock=shown)
+
+    def outcomes(self, days: npt.NDArray[np.int64] | None, quarantine: pa.Table) -> RowOutcomes:
+        """What came of each row. days, quarantine: as in row_outcomes."""
+        return row_outcomes(self.table, self.kept, self.marks.clean, days, quarantine, self.typed)
 
 
 def read_snapshot(folder: Path) -> SnapshotTables:
     """Read the tables of data/snapshot; raises UserError naming the file and column that violate the schema."""
     source = read_json(folder / "source.json")
-    named = [pa.field(name, pa.string()) for name in source["named"]["items"]]
+    named = {table: [pa.field(name, pa.string()) for name in names] for table, names in source["named"].items()}
     return SnapshotTables(
-        read_strict(folder / "items.parquet", pa.schema([*ITEMS_SCHEMA, *named, *SOURCE])),
+        read_strict(folder / "items.parquet", pa.schema([*ITEMS_SCHEMA, *named["items"], *SOURCE])),
         read_strict(folder / "erasures.parquet", pa.schema([*ERASURES_SCHEMA, *SOURCE])),
         read_strict(folder / "rules.parquet", pa.schema([*RULES_SCHEMA, *SOURCE])),
         read_strict(folder / "rejected.parquet", SET_ASIDE),
         read_days(folder / "events"),
         read_strict(folder / "searches.parquet", SNAPSHOT_SEARCHES),
+        read_strict(folder / "users.parquet", pa.schema([*PROFILES_SCHEMA, *named["users"], *SOURCE])),
         source,
     )
 
@@ -101,8 +138,9 @@ def clean_tables(snapshot: SnapshotTables, window_s: float, forgotten: Sequence[
         forgotten: Users who were withdrawn by hand, as the tables name them: treated like rows of `erasures`.
     """
     source, items, erasures, rejected = snapshot.source, snapshot.items, snapshot.erasures, snapshot.rejected
-    events, private, clock, rows = snapshot.events, source["pseudonymised"], source["clock"], source["rows"]
-    item_marks, erasure_marks = row_checks.mark_items(items), row_checks.mark_erasures(erasures)
+    private, clock, rows = source["pseudonymised"], source["clock"], source["rows"]
+    events, rules = snapshot.events, snapshot.rules
+    item_marks = row_checks.mark_items(items)
     gone = pa.array([*erasures["user_id"].drop_null().to_pylist(), *forgotten], pa.string())
     kept_rejects = ~mask_of(pc.is_in(rejected["user_id"], gone))
     staying = ~mask_of(pc.is_in(events["user_id"], gone))
@@ -112,42 +150,45 @@ def clean_tables(snapshot: SnapshotTables, window_s: float, forgotten: Sequence[
         [*items["item_id"].filter(pa.array(~item_marks.clean)).to_pylist(), *_rejected_items(rejected)], pa.string()
     )
     ends = _ends(kept, clock)
-    rule_marks = editorial_checks.mark_business_rules(snapshot.rules, item_rows, ends)
-    event_marks = row_checks.mark_events(kept, clock, item_rows["item_id"], refused, window_s)
-    quarantine = pa.concat_tables(
-        [
-            rejected.filter(pa.array(kept_rejects)),
-            item_marks.set_aside("items", items, private=private),
-            event_marks.set_aside("events", kept, private=private, clock=clock),
-            erasure_marks.set_aside("erasures", erasures, private=private),
-            rule_marks.set_aside("rules", snapshot.rules, private=False),  # rules are not about users
-        ]
-    )
-    erased = {"events": int((~staying).sum()), "items": 0, "erasures": 0, "rules": 0}
+    users = snapshot.users.filter(pc.invert(pc.is_in(snapshot.users["user_id"], gone)))
+    checked = [
+        Checked("items", items, items, item_marks),
+        Checked("events", events, kept, row_checks.mark_events(kept, clock, item_rows["item_id"], refused, window_s)),
+        Checked("erasures", erasures, erasures, row_checks.mark_erasures(erasures)),
+        Checked("rules", rules, rules, editorial_checks.mark_business_rules(rules, item_rows, ends)),
+        Checked("users", snapshot.users, users, row_checks.mark_users(users)),
+    ]
+    in_time = checked[1].marks.without(row_checks.CLOCK)
+    profiles = checked[-1].clean.sort_by("user_id")
+    if not rows["users"]:  # what the source has no table of is not in the reports either
+        checked = checked[:-1]
+    aside = [each.set_aside(private, clock) for each in checked]
+    quarantine = pa.concat_tables([rejected.filter(pa.array(kept_rejects)), *aside])
+    erased = {each.table: each.typed.num_rows - each.kept.num_rows for each in checked}
     for table in rejected.filter(pa.array(~kept_rejects))["table"].to_pylist():
         erased[table] += 1
-    clean_rows = {
-        "items": item_rows.num_rows,
-        "events": int(event_marks.clean.sum()),
-        "erasures": int(erasure_marks.clean.sum()),
-        "rules": int(rule_marks.clean.sum()),
-    }
-    accounts = [account(name, rows[name], clean_rows[name], erased[name], quarantine) for name in clean_rows]
-    days = None if clock == "order" else days_of(kept["timestamp"].to_numpy(), event_marks.without(row_checks.CLOCK))
-    came = [
-        row_outcomes("items", items, item_marks.clean, None, quarantine, items),
-        row_outcomes("events", kept, event_marks.clean, days, quarantine, events),
-        row_outcomes("erasures", erasures, erasure_marks.clean, None, quarantine, erasures),
-        row_outcomes("rules", snapshot.rules, rule_marks.clean, None, quarantine, snapshot.rules),
-    ]
-    clean = {"items": item_rows, "events": kept.filter(pa.array(event_marks.clean))}
+    sound = {each.table: each.clean for each in checked} | {"items": item_rows}
+    accounts = [account(name, rows[name], own.num_rows, erased[name], quarantine) for name, own in sound.items()]
+    days = None if clock == "order" else days_of(kept["timestamp"].to_numpy(), in_time)
+    came = [each.outcomes(days if each.kept is kept else None, quarantine) for each in checked]
+    clean = {"items": item_rows, "events": sound["events"], "users": profiles}
     user_ids, indexed, order = _indexed(clean["events"], item_rows["item_id"], clock)
     named = {name: table.select(source["named"][name]) for name, table in clean.items()}
     named["events"] = named["events"].take(order)
-    in_order = snapshot.rules.filter(pa.array(rule_marks.clean)).select(RULES_SCHEMA.names)
     words = searches(snapshot.searches, indexed, user_ids, clock)
     return Clean(
-        _finished(item_rows), item_rows, user_ids, indexed, in_order, quarantine, accounts, came, named, words, ends
+        items=_finished(item_rows),
+        item_rows=item_rows,
+        user_ids=user_ids,
+        events=indexed,
+        rules=sound["rules"].select(RULES_SCHEMA.names),
+        quarantine=quarantine,
+        accounts=accounts,
+        row_outcomes=came,
+        named=named,
+        searches=words,
+        profiles=profiles.select(PROFILES_SCHEMA.names),
+        ends=ends,
     )
 
 

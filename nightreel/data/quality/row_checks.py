@@ -20,6 +20,7 @@ from nightreel.data.contract.tables import (
     TAIL_GAP_S,
     TAIL_GAPS,
     TAIL_SHARE,
+    USERS,
     VALUE_BOUNDS,
     Column,
     Table,
@@ -43,6 +44,14 @@ def mark_items(items: pa.Table) -> Violations:
     marks.mark(mask_of(pc.equal(pc.utf8_trim_whitespace(items["title"]), "")), "empty title", "title")
     marks.mark(mask_of(pc.less_equal(items["expires_at"], items["published_at"])), "impossible value", "expires_at")
     marks.mark(_repeated([items["item_id"]], marks.clean), "duplicate", "item_id")
+    return marks
+
+
+def mark_users(users: pa.Table) -> Violations:
+    """Check the table of users as snapshot wrote it: of rows with the same id, the first counts."""
+    marks = Violations(users.num_rows)
+    mark_columns(marks, USERS, users)
+    marks.mark(_repeated([users["user_id"]], marks.clean), "duplicate", "user_id")
     return marks
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from nightreel.data.contract.schema import ARROW_TYPES, CLEAN_EVENTS, SET_ASIDE, SOURCE, event_type
-from nightreel.data.contract.tables import ERASURES, EVENTS, EVENTS_TABLE, ITEMS, RULES, TABLES, Column, Table
+from nightreel.data.contract.tables import ERASURES, EVENTS, EVENTS_TABLE, ITEMS, RULES, TABLES, USERS, Column, Table
 from nightreel.data.ingest import id_forms, timestamps
 from nightreel.data.ingest.raw_tables import Raw
 from nightreel.data.privacy import NOBODY, Persons
@@ -29,6 +29,7 @@ class Loaded:
     events: pa.Table
     erasures: pa.Table
     rules: pa.Table
+    users: pa.Table
     rejected: pa.Table
     clock: str
     rows: dict[str, int]
@@ -67,8 +68,11 @@ def load(
             _require_named(table, parts[name])
     unit, clock = clock_of(parts["events"], clock)
     users = id_forms.distinct_ids(parts["events"], EVENTS_TABLE["user_id"])
+    profiled = id_forms.distinct_ids(parts["users"], USERS["user_id"])
+    meant = {"users": id_forms.meant(profiled, users)}
+    users = [*users, *sorted(set(profiled) - set(users) - set(meant["users"]))]  # newcomers have no events yet
     erased = id_forms.distinct_ids(parts["erasures"], ERASURES["user_id"])
-    meant = {"erasures": id_forms.meant(erased, users)}
+    meant["erasures"] = id_forms.meant(erased, users)
     items = id_forms.distinct_ids(parts["items"], ITEMS["item_id"])
     persons = Persons(frozenset(users), frozenset([*items, *EVENTS])) if key is not None else NOBODY
     loaded = {
@@ -84,6 +88,7 @@ def load(
         events=events,
         erasures=_stack(ERASURES.columns, loaded["erasures"], ARROW_TYPES),
         rules=_stack(RULES.columns, loaded["rules"], ARROW_TYPES),
+        users=_stack(tables["users"].columns, loaded["users"], ARROW_TYPES),
         rejected=pa.concat_tables([pa.Table.from_pylist(rejected, schema=SET_ASIDE), late]),
         clock=clock,
         rows=rows,

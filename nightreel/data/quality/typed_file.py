@@ -73,6 +73,8 @@ def type_file(
         arrays["user_id"] = _pseudonyms(arrays["user_id"], key, meant)
     if key is not None and raw.table == "events":
         arrays |= _without_user_ids(arrays, key, persons)
+    if key is not None and raw.table == "users":
+        arrays |= _without_names(arrays, persons)
     bad = np.logical_or.reduce([*faults.values(), np.zeros(len(raw.rows), bool)])
     arrays["source_file"] = pa.repeat(pa.scalar(raw.file, pa.string()), len(raw.rows))
     arrays["source_row"] = pa.array(raw.rows)
@@ -95,6 +97,23 @@ def _without_user_ids(arrays: Mapping[str, pa.Array], key: bytes, persons: Perso
         **{name: mapped(arrays[name], masked) for name in NAMING if name in arrays},
         **{name: mapped(arrays[name], hashed) for name in ELSEWHERE if name in arrays},
     }
+
+
+def _without_names(arrays: Mapping[str, pa.Array], persons: Persons) -> dict[str, pa.Array]:
+    """Columns of users without cells and labels that are, or may be, the id of a person."""
+
+    def kept(cell: str) -> str | None:
+        # Numbers may be both a user's id and, say, an age.
+        return None if persons.masks(cell) and not cell.strip().isdigit() else cell
+
+    found = {}
+    for name, cells in arrays.items():
+        if name != "user_id" and pa.types.is_string(cells.type):
+            found[name] = mapped(cells, kept)
+        elif pa.types.is_list(cells.type):
+            rows = [None if row is None else [label for label in row if kept(label)] for row in cells.to_pylist()]
+            found[name] = pa.array(rows, cells.type)
+    return found
 
 
 def _without_placeholders(raw: Raw, table: Table) -> tuple[Raw, list[str]]:
@@ -146,10 +165,10 @@ def _joined_labels(raw: Raw, cells: pa.Array, column: Column) -> list[str]:
     filled = int(pc.sum(pc.greater(pc.list_value_length(cells), 0)).as_py() or 0)
     if column.name == "creators" or len(joined) < max(3, filled / 2):
         return []
+    shown = f", such as {joined[0].as_py()[:LONGEST]!r}" if raw.table == "items" else ""
     return [
         f"{raw.file}: {len(joined):,} of {filled:,} cells of `{column.name}` hold commas, semicolons, slashes or "
-        f"brackets and no `|`: each counts as one label, such as {joined[0].as_py()[:LONGEST]!r}. Separate labels "
-        "by `|`."
+        f"brackets and no `|`: each counts as one label{shown}. Separate labels by `|`."
     ]
 
 

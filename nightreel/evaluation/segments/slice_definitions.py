@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightreel.data.contract.tables import EVENTS_TABLE, ITEMS
+from nightreel.data.contract.tables import EVENTS_TABLE, ITEMS, USERS
 from nightreel.data.dataset import Dataset
 from nightreel.data.histories import FloatArray, IntArray
 from nightreel.data.splits import TEST
@@ -22,7 +22,7 @@ from nightreel.evaluation.segments.slices import MOST_VALUES, Slice, number, thi
 from nightreel.evaluation.test_set import TestSet
 
 LEARNED = ("train", "valid")
-TABLES = {"items": ITEMS, "events": EVENTS_TABLE}
+TABLES = {"items": ITEMS, "events": EVENTS_TABLE, "users": USERS}
 
 
 def slices_of(data: Dataset, trials: Sequence[TestSet], columns: Sequence[str]) -> list[Slice]:
@@ -31,7 +31,8 @@ def slices_of(data: Dataset, trials: Sequence[TestSet], columns: Sequence[str]) 
     Args:
         data: The data with the named columns.
         trials: Test sets of the protocol's folds.
-        columns: `items.language`, `events.device`, …; an optional column that the data lack gives no slices.
+        columns: `items.language`, `events.device`, `users.country`, …; an optional column that the data lack
+            gives no slices.
 
     Raises:
         UserError: A column is neither in the data nor an optional one.
@@ -54,29 +55,43 @@ def slices_of(data: Dataset, trials: Sequence[TestSet], columns: Sequence[str]) 
 
 def _known(column: str, data: Dataset) -> None:
     table, _, name = column.partition(".")
-    there = {"items": data.items.column_names, "events": data.events.column_names}.get(table, [])
+    profiles = data.profiles.column_names if data.profiles is not None else []
+    there = {"items": data.items.column_names, "events": data.events.column_names, "users": profiles}.get(table, [])
     if table not in TABLES or name not in (*TABLES[table].names, *there):
         raise UserError(
-            f"params.yaml: evaluate.slices: the data have no column {column!r}. Write items. or events. and the name "
-            "of a column, such as items.language or events.device."
+            f"params.yaml: evaluate.slices: the data have no column {column!r}. Write items., events. or users. "
+            "and the name of a column, such as items.language, events.device or users.country."
         )
 
 
 def _column(data: Dataset, trials: Sequence[TestSet], column: str) -> list[Slice]:
-    """Slices by a column of the test items, or of the event to predict (the user's first test event)."""
+    """Slices by a column of the test items, of the event to predict (the user's first test event), or of the user."""
     table, _, name = column.partition(".")
-    source = data.items if table == "items" else data.events
-    if name not in source.column_names:
+    source = {"items": data.items, "events": data.events, "users": data.profiles}[table]
+    if source is None or name not in source.column_names:
         return []
     figures = figures_of(source, column)
     if table == "items":
         if figures is not None:
             return thirds(name, _pooled([_truth_mean(t, figures) for t in trials]))
         return values(name, _each([_labels(source[name])] * len(trials), trials))
+    if table == "users":
+        return _of_users(data, trials, source, column, figures)
     at = np.concatenate([_first_test_events(data, trial) for trial in trials])
     if figures is not None:
         return thirds(name, figures[at])
     return values(name, _labels(source[name].take(pa.array(at))))
+
+
+def _of_users(
+    data: Dataset, trials: Sequence[TestSet], profiles: pa.Table, column: str, figures: FloatArray | None
+) -> list[Slice]:
+    """Slices by what the table `users` says; users without a row in it are in none."""
+    name, at = column.removeprefix("users."), np.concatenate([data.profile_rows[trial.users] for trial in trials])
+    if figures is not None:
+        return thirds(name, np.where(at >= 0, figures[at], np.nan))
+    labels = _labels(profiles[name])
+    return values(name, [labels[row] if row >= 0 else [] for row in at.tolist()])
 
 
 def figures_of(source: pa.Table, column: str) -> FloatArray | None:

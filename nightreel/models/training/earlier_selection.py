@@ -22,15 +22,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nightreel.data import recipe
 from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.models.training.fold_task import Task
 from nightreel.models.training.one_standard_error import difference
 from nightreel.models.training.training_examples import Examples, save, saved
 from nightreel.models.training.warm_start import WarmStartContext, events_table, indices, unknown
-from nightreel.stage import read_json, write_json
+from nightreel.settings.finetune import Finetune
+from nightreel.stage import log_progress, read_json, write_json
+from nightreel.version import __version__
 
 FORMAT = 1
-STATE, LEARNED = "selection.json", "learned.parquet"
+SELECTION, STATE, LEARNED = "selection", "selection.json", "learned.parquet"
 SURE = 2.0  # standard errors by which the lead over popularity must have fallen, and
 FALL = 0.8  # the share of it that must be left, for hyper-parameters to be kept
 POPULARITY = "popularity"
@@ -96,32 +99,68 @@ class EarlierSelection:
         return mean / least, error / least
 
 
-def keep_selection(
-    folder: Path,
-    night: WarmStartContext,
-    learned: Histories,
-    selected: EarlierSelection,
-    facts: Mapping[str, Any],
-    most: int,
-) -> None:
-    """Save a selection for the next night.
+def goes_on(
+    folder: Path, night: WarmStartContext, task: Task, known: Histories, settings: Finetune
+) -> EarlierSelection | None:
+    """The selection of the published version's night to go on from; None, after a line in the log, without one.
 
     Args:
-        folder: Of the fold.
+        folder: Of the fold's state.
+        night: Tonight's users and items.
+        task: The fold's task.
+        known: Every event that tonight may learn from.
+        settings: The section `finetune`.
+    """
+    if not settings.search_nights or not (folder / SELECTION).exists():
+        return None
+    if reason := refusal(folder / SELECTION, night, known, settings):
+        log_progress(f"everything is selected anew: the earlier selection {reason}")
+        return None
+    found = _read(folder / SELECTION, night).beside(task, settings.time_cuts - 1)
+    log_progress(
+        f"going on from the selection of the published version's night ({found.nights + 1} in a row): its "
+        f"hyper-parameters, and its records of {len(found.cuts)} earlier cuts"
+    )
+    return found
+
+
+def refusal(folder: Path, night: WarmStartContext, known: Histories, settings: Finetune) -> str:
+    """Why a saved selection may not be used tonight; empty where it may. See `goes_on` for the arguments."""
+    state = read_json(folder / STATE)
+    if state["format"] != FORMAT:
+        return f"has format {state['format']}, but this version of Nightreel reads {FORMAT}"
+    if state["nights"] + 1 > settings.search_nights:
+        return f"was used {state['nights']} nights in a row already (finetune.search_nights: {settings.search_nights})"
+    if changed := [name for name, value in _facts(night, settings).items() if state["facts"].get(name) != value]:
+        return f"is of other facts: {', '.join(changed)}"
+    if reason := unknown(pq.ParquetFile(folder / LEARNED).read(), known, night):
+        return f"was learned from {reason}"
+    return ""
+
+
+def keep_selection(
+    folder: Path, night: WarmStartContext, learned: Histories, selected: EarlierSelection | None, settings: Finetune
+) -> None:
+    """Save a selection for the next night, unless no night is to go on from one.
+
+    Args:
+        folder: Of the fold's state.
         night: Tonight's users and items.
         learned: Every event that the selection was learned from.
         selected: The selection.
-        facts: What must be equal for the next night to go on from it, as JSON values.
-        most: Number of records to keep, the newest.
+        settings: The section `finetune`.
     """
-    folder.mkdir(parents=True)
-    cuts = selected.cuts[max(0, len(selected.cuts) - most) :]
+    if not settings.search_nights or selected is None:
+        return
+    root = folder / SELECTION
+    root.mkdir(parents=True)
+    cuts = selected.cuts[max(0, len(selected.cuts) - settings.time_cuts) :]
     for number, cut in enumerate(cuts):
-        save(cut.examples, folder / f"examples{number}")
+        save(cut.examples, root / f"examples{number}")
         ids = pa.array([night.user_ids[user] for user in cut.users.tolist()], pa.string())
         columns: dict[str, Any] = {"user_id": ids.dictionary_encode()}
-        pq.write_table(pa.table(columns | dict(cut.scores)), folder / f"scores{number}.parquet", compression="zstd")
-    pq.write_table(events_table(learned, night), folder / LEARNED, compression="zstd")
+        pq.write_table(pa.table(columns | dict(cut.scores)), root / f"scores{number}.parquet", compression="zstd")
+    pq.write_table(events_table(learned, night), root / LEARNED, compression="zstd")
     state = {
         "format": FORMAT,
         "nights": selected.nights,
@@ -129,34 +168,20 @@ def keep_selection(
         "ranker": selected.ranker,
         "relearn": selected.relearn,
         "cuts": [[cut.start, cut.end] for cut in cuts],
-        "facts": dict(facts),
+        "facts": _facts(night, settings),
     }
-    write_json(folder / STATE, state)
+    write_json(root / STATE, state)
 
 
-def find_selection(
-    folder: Path, night: WarmStartContext, known: Histories, facts: Mapping[str, Any], most: int
-) -> EarlierSelection | str:
-    """Load the selection of an earlier night, or say why there is none to go on from.
+def _facts(night: WarmStartContext, settings: Finetune) -> dict[str, Any]:
+    """What an earlier night must have in common with tonight, as JSON values."""
+    own = settings.model_dump(mode="json", exclude={"search_nights", "warm_nights"})
+    alike = {name: value for name, value in night.facts.items() if name != "fitted encoder"}
+    return {**alike, "release": __version__, "settings": recipe.digest(own)}
 
-    Args:
-        folder: Of the fold.
-        night: Tonight's users and items.
-        known: Every event that tonight may learn from.
-        facts: What must be equal.
-        most: Maximum number of nights in a row.
-    """
-    if not (folder / STATE).exists():
-        return "the published version has none of this fold"
+
+def _read(folder: Path, night: WarmStartContext) -> EarlierSelection:
     state = read_json(folder / STATE)
-    if state["format"] != FORMAT:
-        return f"the saved one has format {state['format']}, but this version of Nightreel reads {FORMAT}"
-    if state["nights"] + 1 > most:
-        return f"{state['nights']} nights in a row went on from an earlier one (finetune.search_nights: {most})"
-    if changed := [name for name, value in facts.items() if state["facts"].get(name) != value]:
-        return f"changed since then: {', '.join(changed)}"
-    if reason := unknown(pq.ParquetFile(folder / LEARNED).read(), known, night):
-        return f"it was learned from {reason}"
     cuts = tuple(_record(folder, number, span, night) for number, span in enumerate(state["cuts"]))
     return EarlierSelection(state["nights"], state["members"], state["ranker"], state["relearn"], cuts)
 

@@ -19,6 +19,28 @@ Moment = Literal["last_event", "data_until"]
 LEAST_SHOWN = 0.005  # smaller weights round to 0.00
 
 
+class NewcomerParams(BaseModel):
+    """What was selected for users without events; see nightreel.models.newcomers.
+
+    Attributes:
+        columns: Names of the columns of context.
+        strength: Events that the prior of a segment weighs.
+        pull: What an item gains that carries a label which the user chose.
+        ndcg: NDCG@10 on the period that confirmed the selection.
+        plain_ndcg: That of plain popularity there.
+        users: Newcomers of that period.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: tuple[str, ...]
+    strength: float
+    pull: float = 0.0
+    ndcg: float
+    plain_ndcg: float
+    users: int
+
+
 class SelectedParams(BaseModel):
     """Everything that was selected on one fold.
 
@@ -39,6 +61,7 @@ class SelectedParams(BaseModel):
         moment: Time at which evaluation requests a known user's list.
         ratings: Hyper-parameters of the rating model; empty without one.
         backbone: Pretrained checkpoint of the transformer's layers; None where they are its own.
+        newcomers: Columns of context by which newcomers' lists are made; None where plain popularity is as good.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,6 +82,7 @@ class SelectedParams(BaseModel):
     moment: Moment
     ratings: dict[str, float] = {}
     backbone: Backbone | None = None
+    newcomers: NewcomerParams | None = None
 
     @field_validator("members", "ratings", mode="before")
     @classmethod

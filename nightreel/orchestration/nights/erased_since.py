@@ -55,7 +55,8 @@ def erased_since(store: Store, snapshot: Mapping[str, Path]) -> int:
     if not erased:
         return 0
     then = {*_users([snapshot["erasures.parquet"]]), *read_json(snapshot["forgotten.json"])["users"]}
-    return len((erased - then) & _users(file for name, file in snapshot.items() if name.startswith("events/")))
+    told = (file for name, file in snapshot.items() if name.startswith("events/") or name == "users.parquet")
+    return len((erased - then) & _users(told))
 
 
 def in_folder(folder: Path) -> dict[str, Path]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from nightreel.bundle.context_popularity import FACETS, name
 from nightreel.bundle.item_table import Mask
+from nightreel.bundle.newcomers import Rows
 from nightreel.data.contract.editorial_rules import comparable
 from nightreel.data.histories import Histories, IntArray
 from nightreel.reader.explain.contributions import BEHAVIOUR, CONTENT, POPULAR
@@ -48,6 +49,7 @@ class Why:
         nameable: [h] history items that a reason may name: liked, and fit for the audience.
         tried: [t, n] of the t that were left out, those that speak most for each item.
         effects: What leaving them out does.
+        segments: Of a user without events, see Question.
     """
 
     bundle: OpenBundle
@@ -57,6 +59,7 @@ class Why:
     nameable: Mask
     tried: Mask
     effects: Effects
+    segments: Rows = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -92,7 +95,7 @@ class Why:
         left_out = tried.any(axis=1) | evident
         depth = engine.n_items if evidence else engine.shortlist
         effects = Effects.measured(engine, question, items, found.history[left_out], hidden, depth)
-        return cls(bundle, question.past, options, found, nameable, tried[left_out], effects)
+        return cls(bundle, question.past, options, found, nameable, tried[left_out], effects, question.segments)
 
     def lifting(self, at: int) -> list[int]:
         """History items that may be named for item number `at`, and lift it."""
@@ -130,8 +133,13 @@ class Why:
         return Reason(kind, UNNAMED[kind], (), (), share) if share > 0 else self._popular(item, 1.0)
 
     def _popular(self, item: int, share: float) -> Reason:
-        """The context in which the item is popular: what the request asks for first, then the user's own languages and
+        """The context in which the item is popular: for a user without events, labels of users who take it more than
+        others do; else what the request asks for first, then the user's own languages and
         genres, then overall, then any other."""
+        if self.segments and self.bundle.newcomers is not None:
+            labels = self.bundle.newcomers.segments.speaking(item, self.segments)
+            if labels:
+                return Reason(POPULAR, f"Popular among similar users ({', '.join(labels)})", (), tuple(labels), share)
         facets, contexts = self.bundle.facets, self.bundle.facets.contexts
         when, now = (" this week", "Popular now") if contexts is not None and contexts.days else ("", "Popular")
         if contexts is None:

@@ -45,7 +45,7 @@ def test_a_cell_of_the_wrong_type_takes_its_row_out_and_no_other() -> None:
     loaded = load([items(blocked=["no", "perhaps", None]), events(value=["0.5", "", "x"])], "auto", None)
     assert loaded.items["item_id"].to_pylist() == ["a", "c"] and loaded.events.num_rows == 2
     assert rejected(loaded) == [(2, "wrong type", "blocked"), (3, "wrong type", "value")]
-    assert loaded.rows == {"items": 3, "events": 3, "erasures": 0, "rules": 0}
+    assert loaded.rows == {"items": 3, "events": 3, "erasures": 0, "rules": 0, "users": 0}
 
 
 def test_rows_that_could_not_be_read_count_as_rows_in() -> None:

@@ -36,6 +36,12 @@ def test_who_was_erased_later_counts_in_whichever_channel_and_way(night: Path, s
     assert erased_since(store, in_folder(night / SNAPSHOT)) == 2
 
 
+def test_who_stands_in_the_table_of_users_alone_counts_too(tmp_path: Path, store: LocalStore) -> None:
+    write_snapshot(tmp_path / SNAPSHOT, [["ann"]], erased=[], profiled=["new"])
+    erase(store, "live", Withdrawals(erased=("new",)))
+    assert erased_since(store, in_folder(tmp_path / SNAPSHOT)) == 1
+
+
 def test_under_another_key_nobody_can_be_looked_for(night: Path, store: LocalStore) -> None:
     (night / SNAPSHOT / "source.json").write_text(json.dumps({"key_fingerprint": "ab" * 8}))
     assert erased_since(store, in_folder(night / SNAPSHOT)) == 0

@@ -31,12 +31,15 @@ def night(number: int, **facts: object) -> Night:
     return Night.model_validate(plain | facts)
 
 
-def write_snapshot(folder: Path, days: Sequence[Sequence[str | None]], erased: Sequence[str]) -> None:
-    """A night's snapshot with these users' events on each day, and these erased by then."""
+def write_snapshot(
+    folder: Path, days: Sequence[Sequence[str | None]], erased: Sequence[str], profiled: Sequence[str] = ()
+) -> None:
+    """A night's snapshot with these users' events on each day, these erased by then, and these in the table `users`."""
     (folder / "events").mkdir(parents=True)
     for number, users in enumerate(days, 1):
         pq.write_table(pa.table({"user_id": users}), folder / "events" / f"2026-01-{number:02d}.parquet")
     pq.write_table(pa.table({"user_id": pa.array(erased, pa.string())}), folder / "erasures.parquet")
+    pq.write_table(pa.table({"user_id": pa.array(profiled, pa.string())}), folder / "users.parquet")
     (folder / "forgotten.json").write_text(json.dumps({"users": []}))
     (folder / "source.json").write_text(json.dumps({"key_fingerprint": None}))
 
