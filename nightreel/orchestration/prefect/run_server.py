@@ -20,7 +20,7 @@ from nightreel.errors import UserError
 from nightreel.orchestration import parent_watch
 from nightreel.orchestration.child_process import Child
 from nightreel.orchestration.lock import exclusive
-from nightreel.orchestration.prefect import credentials
+from nightreel.orchestration.prefect import credentials, database
 from nightreel.orchestration.project import Project, settings_of_children
 from nightreel.store.fence import held
 
@@ -42,6 +42,7 @@ def api(project: Project, patience_s: float = START_S) -> Iterator[Callable[[], 
         os.environ.update(address(project, known))
         yield lambda: wait(known, None, patience_s)
         return
+    database.require(os.environ)
     port = free_port()
     credentials.prepare(project.state)
     url = f"http://{HOST}:{port}/api"

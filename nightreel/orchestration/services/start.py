@@ -19,13 +19,14 @@ from nightreel import loopback
 from nightreel.errors import UserError
 from nightreel.orchestration import parent_watch, project
 from nightreel.orchestration.child_process import Child, guard
-from nightreel.orchestration.prefect import credentials, run_server
+from nightreel.orchestration.prefect import credentials, database, run_server
 from nightreel.orchestration.project import Project
 from nightreel.orchestration.services import orphaned_runs, process_ledger, stop
 from nightreel.orchestration.services.supervisor import Service
 from nightreel.store.backends.base import StoreError
 from nightreel.store.backends.seaweedfs import OWN_STORE, ObjectStore
 from nightreel.store.open import OBJECT_STORE_IN_USE, store_uri
+from nightreel.tracking import address
 
 HOST = run_server.HOST
 # With these, a run starts and stops within seconds of a click; Prefect's defaults are 10 s and more. A schedule set in
@@ -60,14 +61,15 @@ class ServiceStarter:
     def all(self) -> tuple[list[Service], dict[str, str]]:
         """Start every service, the slow ones in parallel; returns them and their addresses."""
         home, ports = self.home, self.ports
+        database.require(os.environ)
         api = f"http://{HOST}:{ports.prefect}/api"
         ours = parent_watch.mark(home.state) | run_server.log_in(home.state, api)
         os.environ.update(project.settings_of_children(home.state) | SNAPPY | ours)
         with run_server.making_database(home.state):
             closed = run_server.of_server(home, ports.prefect)
             prefect = self.child("prefect", closed, "prefect", "server", "start", "--port", str(ports.prefect))
+            store = self.own_store()  # before MLflow, which may keep its files there
             mlflow = self.mlflow()
-            store = self.own_store()
             run_server.wait(api, prefect)
         self.stack.callback(self.end_runs, prefect)  # runs before the server is stopped
         self.tell(orphaned_runs.end(home.state))
@@ -102,7 +104,10 @@ class ServiceStarter:
 
     def mlflow(self) -> Child:
         """Start MLflow's server and UI."""
-        environment = self.home.environment_of_server("MLFLOW_")
+        state = self.home.state
+        root = address.artifact_root(state, address.tracking_uri(state)) or ""
+        prefixes = ("MLFLOW_", "AWS_") if root.startswith("s3://") else ("MLFLOW_",)
+        environment = self.home.environment_of_server(*prefixes)
         return self.child("mlflow", environment, "nightreel.orchestration.services.mlflow_ui", str(self.ports.mlflow))
 
     def worker(self) -> Child:
