@@ -11,9 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
 
 from benchmarks.faults import night_project
 from nightreel.orchestration.prefect import credentials, run_server
+from nightreel.orchestration.prefect.work_pool import POOL
 from tests.end_to_end.started_up import started
 from tests.support import toy
 
@@ -53,7 +55,22 @@ def test_a_night_runs_there_and_the_server_stays(root: Path, prefect_api: str) -
         while not (state := client.read_flow_run(run.id).state) or not state.is_final():
             assert time.monotonic() < deadline, state
             time.sleep(0.5)
-        assert not state.is_crashed() and (root / ".nightreel" / "runs").is_dir()
+        assert state.is_completed(), state
         up.process.send_signal(signal.SIGINT)
         assert up.process.wait(timeout=120) == 0
     assert run_server.answers(prefect_api) and not (root / ".nightreel" / "prefect" / "prefect.db").exists()
+
+
+def test_a_work_pool_of_containers_is_left_to_its_own_workers(root: Path, prefect_api: str) -> None:
+    variables = {name: os.environ[name] for name in ("PREFECT_API_URL", credentials.CLIENT)}
+    with get_client(sync_client=True) as client:
+        client.delete_work_pool(POOL)
+        client.create_work_pool(WorkPoolCreate(name=POOL, type="docker"))
+        try:
+            assert "its work pool nightreel is of type docker, and `nightreel up` starts processes" in refused(
+                root, **variables
+            )
+            assert toy.nightreel(root, "deploy", **variables).returncode == 0
+            assert client.read_deployment_by_name("nightly/nightly").work_pool_name == POOL
+        finally:
+            client.delete_work_pool(POOL)

@@ -21,7 +21,7 @@ from nightreel.orchestration import parent_watch, project
 from nightreel.orchestration.child_process import Child, guard
 from nightreel.orchestration.prefect import credentials, database, run_server
 from nightreel.orchestration.project import Project
-from nightreel.orchestration.services import orphaned_runs, other_worker, process_ledger, stop
+from nightreel.orchestration.services import orphaned_runs, process_ledger, shared_pool, stop
 from nightreel.orchestration.services.supervisor import Service
 from nightreel.store.backends.base import StoreError
 from nightreel.store.backends.seaweedfs import OWN_STORE, ObjectStore
@@ -72,7 +72,7 @@ class ServiceStarter:
             store = self.own_store()  # before MLflow, which may keep its files there
             mlflow = self.mlflow()
             run_server.wait(api, prefect)
-        other_worker.require_none(api, process_ledger.worker_name(home.state))
+        shared_pool.require_usable(api, process_ledger.worker_name(home.state))
         self.stack.callback(self.end_runs, prefect)  # runs before the server is stopped
         self.tell(orphaned_runs.end(home.state))
         from nightreel.orchestration.prefect import deployment
