@@ -21,7 +21,6 @@ from rich.table import Table
 
 from nightreel.errors import UserError
 from nightreel.orchestration import parent_watch, project
-from nightreel.orchestration.dvc import dvc_config
 from nightreel.orchestration.lock import exclusive
 from nightreel.orchestration.prefect import credentials, run_server
 from nightreel.orchestration.services import disk_space
@@ -56,8 +55,6 @@ def up(ports: Ports, object_store: bool, as_json: bool) -> None:
     console = Console(stderr=True)
     prepare_state(home.state)
     disk_space.require(home.state)
-    if os.access(home.root, os.W_OK):
-        dvc_config.settle(home)
     say = partial(console.print, style="yellow", highlight=False, soft_wrap=True)
     if not used and (home.state / "object-store" / "data").exists():
         say(

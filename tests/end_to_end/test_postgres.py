@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -58,6 +59,14 @@ class Story:
         made = self.up.api("POST", f"/deployments/{deployment['id']}/create_flow_run", body)
         self.flow_runs.append(str(made["id"]))
         return self.flow_runs[-1]
+
+    def objects(self, prefix: str) -> set[str]:
+        """What the object store has below a prefix of its bucket, at most 1,000."""
+        keys = {"aws_access_key_id": "AWS_ACCESS_KEY_ID", "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY"}
+        settings = {name: self.up.variables[variable] for name, variable in keys.items()}
+        address = self.up.addresses["object_store"]
+        client = boto3.client("s3", endpoint_url=address, region_name="us-east-1", **settings)
+        return {each["Key"] for each in client.list_objects_v2(Bucket="nightreel", Prefix=prefix).get("Contents", [])}
 
     def told(self, *words: str) -> Any:
         return json.loads(self.up.nightreel(*words, "--json"))
@@ -167,18 +176,27 @@ def test_every_interface_knows_three_nights_also_after_a_new_start(story: Story,
 
 
 def test_files_of_the_runs_are_on_s3_and_mlflows_page_shows_them(story: Story, postgres: Postgres) -> None:
-    keys = {"aws_access_key_id": "AWS_ACCESS_KEY_ID", "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY"}
-    settings = {name: story.up.variables[variable] for name, variable in keys.items()}
-    client = boto3.client("s3", endpoint_url=story.up.addresses["object_store"], region_name="us-east-1", **settings)
     for run, _, place in postgres.sql("mlflow", RUNS):
         prefix = place.removeprefix("s3://nightreel/")
-        names = {each["Key"] for each in client.list_objects_v2(Bucket="nightreel", Prefix=prefix)["Contents"]}
+        names = story.objects(prefix)
         assert f"{prefix}/run/params.yaml" in names and any(name.endswith("/MLmodel") for name in names)
         page = story.up.addresses["mlflow"] + "/get-artifact"
         answer = httpx.get(page, params={"run_uuid": run, "path": "run/params.yaml"}, timeout=60)
         assert answer.status_code == 200 and "finetune:" in answer.text
     state = story.root / ".nightreel"
     assert not (state / "prefect" / "prefect.db").exists() and not (state / "mlflow" / "mlflow.db").exists()
+
+
+def test_dvc_pushes_every_night_into_the_object_store(story: Story) -> None:
+    environment = toy.environment() | story.up.variables
+    push = ["dvc", "push", "--quiet", "--all-commits"]
+    done = subprocess.run(push, cwd=story.root, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    remote = story.objects("store/dvc/files/md5/")
+    cached = [path for path in (story.root / ".dvc" / "cache" / "files" / "md5").rglob("*") if path.is_file()]
+    assert len(remote) > 10 and {"".join(path.parts[-2:]) for path in cached} >= {
+        "".join(key.rsplit("/", 2)[-2:]) for key in remote
+    }
 
 
 def test_the_password_is_nowhere(story: Story) -> None:

@@ -19,6 +19,7 @@ from nightreel import database_server, loopback
 from nightreel.errors import UserError
 from nightreel.orchestration import parent_watch, project
 from nightreel.orchestration.child_process import Child, guard
+from nightreel.orchestration.dvc import dvc_config
 from nightreel.orchestration.prefect import credentials, database, run_server
 from nightreel.orchestration.project import Project
 from nightreel.orchestration.services import orphaned_runs, process_ledger, shared_pool, stop
@@ -69,7 +70,9 @@ class ServiceStarter:
         os.environ.update(project.settings_of_children(home.state) | SNAPPY | parent_watch.mark(home.state) | ours)
         with ExitStack() as starting:
             prefect = None if ports.prefect is None else self.prefect(ports.prefect, starting)
-            store = self.own_store()  # before MLflow, which may keep its files there
+            store = self.own_store()  # before MLflow, which may keep its files there, and DVC, whose remote it is
+            if os.access(home.root, os.W_OK):
+                dvc_config.settle(home)
             mlflow = self.mlflow()
             run_server.wait(api, prefect)
         shared_pool.require_usable(api, process_ledger.worker_name(home.state))
