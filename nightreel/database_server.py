@@ -20,7 +20,7 @@ _MEANINGS = (
     ("SSL (upgrade|negotiation)", "is no PostgreSQL server, or has no TLS. Check host, port and TLS"),
     ("could not translate host|Name or service not known|getaddrinfo", "has an unknown host. Correct it"),
     (
-        "refused|Connect call failed|timed out|timeout expired|unreachable|No such file|closed the connection",
+        "refused|Connect call failed|timed out|timeout expired|Timeout|unreachable|No such file|closed the connection",
         "does not respond. Start it, or correct its address",
     ),
     (

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 
 from nightreel.errors import UserError
 from nightreel.orchestration.prefect import database
 from nightreel.orchestration.prefect.run_server import free_port
 from tests.support.postgres import PASSWORD, Postgres
+from tests.tracking import servers
 
 NAME = database.URLS[0]
 SERVER = pytest.mark.end_to_end  # asks a server that takes a second to start
@@ -33,13 +36,18 @@ def test_a_database_that_responds_is_fine_new_or_not(postgres: Postgres) -> None
 
 
 @SERVER
-def test_a_server_that_is_of_no_use_is_told_with_what_to_do(postgres: Postgres) -> None:
+def test_a_server_that_is_of_no_use_is_told_with_what_to_do(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = f"postgresql+asyncpg://127.0.0.1:{postgres.port}"
     refused = told(postgres.prefect("postgres", password="wr/ong"))
     assert refused == f"Prefect's database {place}/postgres refuses this user or password. Correct them (in {NAME})."
     assert "does not have this database or user. Create it: createuser, createdb" in told(postgres.prefect("nothing"))
     nobody = Postgres(free_port()).prefect("postgres")
     assert "does not respond. Start it, or correct its address" in told(nobody)
+    monkeypatch.setattr(database, "CONNECT_S", 1)
+    with servers.silent() as silent:
+        assert "does not respond. Start it" in told(Postgres(urlsplit(silent).port or 0).prefect("postgres"))
 
 
 @SERVER
