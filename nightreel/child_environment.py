@@ -44,6 +44,8 @@ SECRET = re.compile(
 )
 USED_BY_STAGES = ("NIGHTREEL_", "AWS_", "MLFLOW_", "HF_", "HUGGING_FACE_", "DVC_", "GIT_", "SSH_", "XDG_", "LC_")
 """Prefixes of variables that a stage uses itself: sources, stores, records, models."""
+DATABASE_OF_PREFECT = ("PREFECT_SERVER_DATABASE_", "PREFECT_API_DATABASE_")
+"""Prefixes of variables that only Prefect's server needs; the first is their present name."""
 OF_THE_FLOW = "NIGHTREEL_NOTIFY"
 """Addresses of notifications, with their passwords: the flow sends them, not its stages."""
 
@@ -70,6 +72,16 @@ def of_worker(environment: Mapping[str, str]) -> dict[str, str]:
         {'LANG': 'C', 'PYTHONPATH': '.'}
     """
     return {name: value for name, value in environment.items() if name in WORKER or name.startswith(("PYTHON", "LC_"))}
+
+
+def of_client(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a program that talks to Prefect's server: everything but how to reach the server's database.
+
+    Example:
+        >>> of_client({"LANG": "C", "PREFECT_SERVER_DATABASE_PASSWORD": "s", "PREFECT_API_URL": "http://127.0.0.1"})
+        {'LANG': 'C', 'PREFECT_API_URL': 'http://127.0.0.1'}
+    """
+    return {name: value for name, value in environment.items() if not name.startswith(DATABASE_OF_PREFECT)}
 
 
 def of_stage(environment: Mapping[str, str]) -> dict[str, str]:

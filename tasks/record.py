@@ -28,7 +28,7 @@ from nightreel.stage import log_progress, read_json, stage_main, staged_output, 
 from nightreel.store import channels
 from nightreel.store.open import open_store
 from nightreel.tracking import marker, outcome
-from nightreel.tracking.address import tracking_uri
+from nightreel.tracking.address import tracking_uri, without_secrets
 from nightreel.tracking.dvc_lock import Lock, numbers, read_lock
 from nightreel.tracking.facts import Facts
 from nightreel.tracking.run_facts import DATA, METRICS, bundle_version, common_facts, stage_facts
@@ -58,7 +58,7 @@ def main() -> None:
         "lock": lock.fingerprint,
         "live": live,
         "experiment": settings.record.experiment,
-        "uri": tracking_uri(state),
+        "uri": without_secrets(tracking_uri(state)),
         "model": version and version.digest,
     }
     if marker.recorded(state, mark) and report_path(state, recipe).exists() and _understood(state, recipe):

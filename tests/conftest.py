@@ -18,6 +18,7 @@ from benchmarks.speed.free_ports import free_ports
 from nightreel.orchestration.prefect import credentials
 from nightreel.orchestration.prefect.run_server import HOST, free_port
 from nightreel.store.backends.seaweedfs import ObjectStore
+from tests.support.postgres import Postgres
 from tests.support.webhook import Webhook
 
 # The tests start about two hundred processes. Where none may keep its bytecode, as in many containers, each compiles
@@ -118,6 +119,18 @@ def prefect_api() -> Iterator[str]:
     with serve(Project(PREFECT, PREFECT), API_PORT) as child:
         wait(os.environ["PREFECT_API_URL"], child)
         yield os.environ["PREFECT_API_URL"]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL server on loopback."""
+    from tests.support import postgres as support
+
+    found = support.binaries()
+    if found is None:
+        pytest.skip("PostgreSQL is not installed: run ./check, or apt-get install postgresql")
+    with support.running(found) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

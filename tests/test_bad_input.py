@@ -23,6 +23,7 @@ from nightreel.store.open import open_store
 from tasks import snapshot, validate
 from tests.contracts.servers import set_environment
 from tests.support.datasets import REPOSITORY, workspace, write_dataset, write_params
+from tests.support.toy import OUTER
 
 HEADER = "user_id,item_id,timestamp,event\n"
 
@@ -410,7 +411,7 @@ def test_a_fault_around_the_run_ends_in_one_clear_message(
     store = open_store(seaweed["NIGHTREEL_STORE"])
     store.put("channels/live.json", b'{"digest": "as it was"}')
     command, environment = fault(folder, seaweed)
-    base = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "NIGHTREEL_"))}
+    base = {name: value for name, value in os.environ.items() if not name.startswith(OUTER)}
     given = base | environment | {"PYTHONPATH": str(REPOSITORY), "NIGHTREEL_STATE": str(tmp_path / "state")}
     if fault is full:
         given |= {"NIGHTREEL_STORE": str(tmp_path / "store")}

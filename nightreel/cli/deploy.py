@@ -9,6 +9,7 @@ import typer
 from nightreel.errors import UserError
 from nightreel.orchestration import project
 from nightreel.orchestration.prefect import run_server
+from nightreel.stage import prepare_state
 
 
 def deploy() -> None:
@@ -24,6 +25,7 @@ def deploy() -> None:
             "There is no Prefect server to deploy to. Set one, for example "
             "PREFECT_API_URL=http://127.0.0.1:4200/api, or start `nightreel up` in another terminal."
         )
+    prepare_state(home.state)
     os.environ.update(project.settings_of_children(home.state) | run_server.address(home, api))
     if not run_server.answers(api):
         raise UserError(f"{api}: no Prefect server responds there. Start it, or correct PREFECT_API_URL.")

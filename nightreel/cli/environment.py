@@ -40,4 +40,4 @@ def _of_services(home: Project, api: str) -> dict[str, str]:
     addresses = json.loads((home.state / "up.json").read_text("utf-8"))
     port = urlsplit(addresses.get("object_store", "")).port
     store = ObjectStore(home.state / "object-store", port).environment if port else {}
-    return run_server.log_in(home.state, api) | store
+    return run_server.address(home, api) | store

@@ -21,9 +21,8 @@ from rich.table import Table
 
 from nightreel.errors import UserError
 from nightreel.orchestration import parent_watch, project
-from nightreel.orchestration.dvc import dvc_config
 from nightreel.orchestration.lock import exclusive
-from nightreel.orchestration.prefect import credentials
+from nightreel.orchestration.prefect import credentials, run_server
 from nightreel.orchestration.services import disk_space
 from nightreel.orchestration.services.start import Ports, ServiceStarter, require_free, uses_object_store
 from nightreel.orchestration.services.supervisor import Service
@@ -51,11 +50,11 @@ def up(ports: Ports, object_store: bool, as_json: bool) -> None:
     home = project.find()
     used = uses_object_store(home.state, object_store)
     ports = ports if used else replace(ports, store=None)
+    if ports.prefect is not None and run_server.elsewhere(ports.prefect):
+        ports = replace(ports, prefect=None)
     console = Console(stderr=True)
     prepare_state(home.state)
     disk_space.require(home.state)
-    if os.access(home.root, os.W_OK):
-        dvc_config.settle(home)
     say = partial(console.print, style="yellow", highlight=False, soft_wrap=True)
     if not used and (home.state / "object-store" / "data").exists():
         say(
@@ -64,11 +63,12 @@ def up(ports: Ports, object_store: bool, as_json: bool) -> None:
         )
     with _ending(), exclusive(home.state / parent_watch.LOCK, "`nightreel up`") as lock, ExitStack() as stack:
         (home.state / "up.json").unlink(missing_ok=True)  # left by an `up` that was killed
-        require_free("Prefect", "--port", ports.prefect)
+        if ports.prefect is not None:
+            require_free("Prefect", "--port", ports.prefect)
         require_free("MLflow", "--mlflow-port", ports.mlflow)
         if ports.store is not None:
             require_free("the object store", "--store-port", ports.store)
-        new = credentials.prepare(home.state)
+        new = ports.prefect is not None and credentials.prepare(home.state)
         try:
             with console.status("starting Prefect and MLflow …"):
                 services, addresses = ServiceStarter(home, ports, lock, stack, say).all()
@@ -127,8 +127,9 @@ def _show(addresses: dict[str, str], as_json: bool, login: str) -> None:
         print(json.dumps(addresses), flush=True)
         return
     shown = login if login and sys.stdout.isatty() else "the PREFECT_API_AUTH_STRING that `nightreel env` prints"
-    prefect = "runs, schedule and form (Deployments › nightly › Run › Custom run)\n"
-    prefect += f"its page asks for a password once: {shown}"
+    prefect = "runs, schedule and form (Deployments › nightly › Run › Custom run)"
+    if credentials.ADDRESS in addresses:
+        prefect += f"\nits page asks for a password once: {shown}"
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")

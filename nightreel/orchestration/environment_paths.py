@@ -8,7 +8,14 @@ from pathlib import Path
 
 from nightreel.tracking import address
 
-ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "NIGHTREEL_STORE")
+ADDRESSES = (
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_REGISTRY_URI",
+    "MLFLOW_BACKEND_STORE_URI",
+    "MLFLOW_DEFAULT_ARTIFACT_ROOT",
+    "MLFLOW_ARTIFACTS_DESTINATION",
+    "NIGHTREEL_STORE",
+)
 """Variables that hold an address or a folder."""
 PATHS = (
     "NIGHTREEL_STATE",

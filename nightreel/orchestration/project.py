@@ -28,8 +28,9 @@ class Project:
         return {**child_environment.of_stage(os.environ), **settings_of_children(self.state), **(more or {})}
 
     def environment_with_prefect(self) -> dict[str, str]:
-        """The environment of a worker or another client of Prefect, which starts flow runs and so stages."""
-        return {**os.environ, **settings_of_children(self.state)}
+        """The environment of a worker or another client of Prefect, which starts flow runs and so stages; the password
+        of Prefect's database is its server's."""
+        return {**child_environment.of_client(os.environ), **settings_of_children(self.state)}
 
     def environment_of_server(self, *prefixes: str, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of a server: see `child_environment.of_server`."""

@@ -1,19 +1,42 @@
-"""Where runs are recorded: MLFLOW_TRACKING_URI, made absolute, and shown without credentials."""
+"""Where runs are recorded and where their files go: MLflow's variables, made absolute, shown without credentials."""
 
 from __future__ import annotations
 
 import os
 import re
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+
+from nightreel import database_server
 
 _SQLITE = re.compile(r"sqlite(\+\w+)?:///(?!/|file:|:memory:|\?|$)(?P<path>.+)")
 
 
 def tracking_uri(state: Path) -> str:
-    """MLFLOW_TRACKING_URI, else the SQLite database in the state directory."""
-    named = os.environ.get("MLFLOW_TRACKING_URI")
+    """The address in MLflow's variable for clients or its server, else the SQLite database in the state directory."""
+    named = _named("MLFLOW_TRACKING_URI", "MLFLOW_BACKEND_STORE_URI")
     return absolute(named, Path.cwd()) if named else f"sqlite:///{state / 'mlflow' / 'mlflow.db'}"
+
+
+def artifact_root(state: Path, uri: str) -> str | None:
+    """Where the files of a new experiment go, by MLflow's own variables, else into the state directory.
+
+    Args:
+        state: The state directory.
+        uri: The address of MLflow's database or server.
+
+    Returns:
+        A folder's address or `s3://bucket/prefix`; None if a server decides.
+    """
+    if database_file(uri) is None and not database_server.is_named(uri):
+        return None
+    named = _named("MLFLOW_DEFAULT_ARTIFACT_ROOT", "MLFLOW_ARTIFACTS_DESTINATION")
+    return absolute(named, Path.cwd()) if named else (state / "mlflow" / "artifacts").as_uri()
+
+
+def _named(*variables: str) -> str | None:
+    """The first of these variables that is set. `mlflow-artifacts:/…` is a path on a server, of no use without it."""
+    values = (os.environ.get(name) for name in variables)
+    return next((value for value in values if value and not value.startswith("mlflow-artifacts:")), None)
 
 
 def absolute(uri: str, here: Path) -> str:
@@ -50,5 +73,14 @@ def shown(uri: str) -> str:
         return str(file)
     if uri.startswith("sqlite"):
         return uri.partition("?")[0]
-    parts = urlsplit(uri)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
+    return database_server.shown(uri)
+
+
+def without_secrets(uri: str) -> str:
+    """An address to keep in a file: as it is for a file of this machine, as shown for a server.
+
+    Example:
+        >>> without_secrets("postgresql://me:secret@db.example/mlflow"), without_secrets("sqlite:////data/runs.db")
+        ('postgresql://db.example/mlflow', 'sqlite:////data/runs.db')
+    """
+    return uri if uri.startswith("sqlite") or "://" not in uri else shown(uri)

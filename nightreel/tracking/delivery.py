@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nightreel.tracking.address import artifact_root
+
 START_S = 300.0
 """Time limit for importing MLflow: it takes seconds, or minutes on a busy machine."""
 
@@ -68,6 +70,8 @@ def _messages(state: Path, uri: str, live: str | None) -> Iterator[dict[str, Any
         folder.mkdir(parents=True, exist_ok=True)
     code = Path(__file__).parents[2]
     environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "NIGHTREEL_STATE": str(state)}
+    if root := artifact_root(state, uri):
+        environment["MLFLOW_DEFAULT_ARTIFACT_ROOT"] = root
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(code), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "nightreel.tracking.sender", str(state), *([live] if live else [])]
     # In MLflow's own folder, because MLflow resolves relative paths against the working directory.

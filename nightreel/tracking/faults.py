@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import re
+import sys
+import traceback
 from collections.abc import Iterator
 
+from nightreel import database_server
 from nightreel.tracking.address import shown
 
 BUSY = ("database is locked", "database table is locked")
@@ -36,6 +39,15 @@ _SILENT = (
     "Max retries",
 )
 _REFUSED = ("error code 401", "error code 403", "401 Client", "403 Client", "Unauthorized", "PERMISSION_DENIED")
+_BUCKET = (
+    (("NoSuchBucket",), "is in a bucket that does not exist. Create it"),
+    (
+        ("Unable to locate credentials", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied"),
+        "can't be written. Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what they permit",
+    ),
+    (("Could not connect to the endpoint",), "does not respond. Check AWS_ENDPOINT_URL"),
+)
+_DRIVERS = {"psycopg2": "'nightreel[postgres]'", "psycopg": "'psycopg[binary]'", "MySQLdb": "mysqlclient"}
 _SERVER = (
     (_REFUSED, "denies access. Check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or its --allowed-hosts"),
     (("too many 50", "error code 50", "INTERNAL_ERROR"), "fails with an internal error. See the server's log"),
@@ -57,11 +69,17 @@ def explain(error: BaseException, uri: str) -> str:
     Returns:
         One line that ends without a full stop.
     """
-    said = " ".join(str(each) for each in _chain(error))
-    local = uri.startswith("sqlite")
-    place = f"MLflow's database {shown(uri)}" if local else f"MLflow at {shown(uri)}"
-    if any(isinstance(each, ImportError) for each in _chain(error)):
-        return f"MLflow can't be imported here ({_first(error)}). Install it: pip install 'nightreel[pipeline]'"
+    said = database_server.redacted(" ".join(str(each) for each in _chain(error)), [uri])
+    local, remote = uri.startswith("sqlite"), database_server.is_named(uri)
+    place = f"MLflow's database {shown(uri)}" if local or remote else f"MLflow at {shown(uri)}"
+    missing = next((each for each in _chain(error) if isinstance(each, ImportError)), None)
+    if missing is not None and remote and missing.name in _DRIVERS:
+        return f"{place} needs the driver {missing.name}. Install it: pip install {_DRIVERS[missing.name]}"
+    if missing is not None:
+        return f"MLflow can't be imported here ({_first(error, uri)}). Install it: pip install 'nightreel[pipeline]'"
+    bucket = next((meaning for signs, meaning in _BUCKET if any(sign in said for sign in signs)), None)
+    if bucket is not None:
+        return f"MLflow's folder for files {bucket}"
     full = next((e for e in _chain(error) if isinstance(e, OSError) and e.errno == errno.ENOSPC), None)
     if full is not None:
         return f"no space left for MLflow's files at {full.filename or shown(uri)}. Free some"
@@ -69,13 +87,20 @@ def explain(error: BaseException, uri: str) -> str:
         return (
             f"{place}: MLflow no longer stores runs in folders. Use a database: MLFLOW_TRACKING_URI=sqlite:///runs.db"
         )
-    for signs, meaning in _DATABASE if local else (*_SERVER, *_DATABASE):
+    for signs, meaning in _DATABASE if local or remote else (*_SERVER, *_DATABASE):
         if any(sign in said for sign in signs):
             return f"{place} {meaning}"
+    if remote and (known := database_server.meaning(said)):
+        return f"{place} {known}"
     denied = next((e for e in _chain(error) if isinstance(e, OSError) and e.filename), None)
     if denied is not None:
         return f"{denied.filename}: {denied.strerror}. MLflow stores files there; give this user write permission"
-    return f"{place}: {type(error).__name__}: {_first(error)}"
+    return f"{place}: {type(error).__name__}: {_first(error, uri)}"
+
+
+def print_traceback(uri: str) -> None:
+    """Print the traceback of the exception that is being handled to stderr, without the address's password."""
+    print(database_server.redacted(traceback.format_exc(), [uri]), file=sys.stderr, flush=True)
 
 
 def busy(error: BaseException) -> bool:
@@ -91,7 +116,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         seen = seen.__cause__ or seen.__context__
 
 
-def _first(error: BaseException) -> str:
-    """The first line of its message, without colours, at most 200 characters."""
-    lines = re.sub(r"\x1b\[\d*m", "", str(error)).strip().splitlines() or [""]
+def _first(error: BaseException, uri: str) -> str:
+    """The first line of its message, without colours and passwords, at most 200 characters."""
+    text = database_server.redacted(str(error), [uri])
+    lines = re.sub(r"\x1b\[\d*m", "", text).strip().splitlines() or [""]
     return lines[0][:200].rstrip(".")

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, LifecycleStage, Metric, Param, RunTag, ViewType
 
 from nightreel.tracking import registered_models
-from nightreel.tracking.address import database_file
+from nightreel.tracking.address import artifact_root
 from nightreel.tracking.dvc_lock import Points
 from nightreel.tracking.facts import Facts, StageFacts
 
@@ -33,7 +33,7 @@ def record(client: Any, facts: Facts, state: Path, say: Say) -> dict[str, str]:
     Args:
         client: The result of `client`, after a first successful request.
         facts: The run's facts.
-        state: The state directory, where the artifacts of a local database are stored.
+        state: The state directory, where the artifacts of a database are stored if no variable names another place.
         say: Prints a line for each entity that had been deleted in MLflow and was restored.
 
     Returns:
@@ -59,8 +59,7 @@ def record(client: Any, facts: Facts, state: Path, say: Say) -> dict[str, str]:
 def _experiment(client: Any, name: str, state: Path, say: Say) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
-        own = database_file(client.tracking_uri) is not None
-        place = (state / "mlflow" / "artifacts").as_uri() if own else None
+        place = artifact_root(state, client.tracking_uri)
         return str(client.create_experiment(name, artifact_location=place))
     if found.lifecycle_stage == LifecycleStage.DELETED:
         client.restore_experiment(found.experiment_id)

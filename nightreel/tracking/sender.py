@@ -12,16 +12,17 @@ import json
 import os
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nightreel import database_server
 from nightreel.stage import write_json
 from nightreel.tracking import artifact_paths, faults, outbox
 from nightreel.tracking.address import database_file, shown, tracking_uri
+from nightreel.tracking.shared_database import one_at_a_time
 
 REACH_S = 18.0
 """Time limit for a server's first response, in seconds; with the import of MLflow, less than 30 s in total."""
@@ -58,7 +59,7 @@ def send(state: Path, live: str | None, tell: Tell) -> None:
     try:
         client = open_client(state, uri, tell)
     except Exception as error:
-        traceback.print_exc()
+        faults.print_traceback(uri)
         return tell({"fault": faults.explain(error, uri), "recipe": None})
     for entry in outbox.waiting(state):
         doing = f"recording {entry.name[:12]} at {shown(uri)}"
@@ -68,7 +69,7 @@ def send(state: Path, live: str | None, tell: Tell) -> None:
                 tell({"within": RUN_S, "doing": doing, "late": late})
                 _patiently(lambda entry=entry: _record(client, state, entry, live, tell), uri, tell)  # type: ignore[misc]
         except Exception as error:
-            traceback.print_exc()
+            faults.print_traceback(uri)
             tell({"fault": faults.explain(error, uri), "recipe": entry.name})
             if not _one_runs(error):
                 return None
@@ -81,7 +82,7 @@ def open_client(state: Path, uri: str, tell: Tell) -> Any:
     from nightreel.tracking import mlflow_runs
 
     database = database_file(uri)
-    within = BUSY_S + 60 if uri.startswith("sqlite") else REACH_S
+    within = REACH_S if uri.startswith("http") else BUSY_S + 60  # a database may have to be made or migrated first
     late = f"MLflow at {shown(uri)} did not respond within {within:.0f} s. Check the address and the server"
     step = {"within": within, "doing": f"connecting to MLflow at {shown(uri)}", "late": late}
     (state / "mlflow").mkdir(parents=True, exist_ok=True)
@@ -90,8 +91,9 @@ def open_client(state: Path, uri: str, tell: Tell) -> Any:
         moved = artifact_paths.follow(state, database, patience=5.0) if database is not None else None
         if moved:
             tell({"say": moved})
-        client = mlflow_runs.client(uri)
-        client.search_experiments(max_results=1)
+        with one_at_a_time(uri) if database_server.is_named(uri) else nullcontext():
+            client = mlflow_runs.client(uri)
+            client.search_experiments(max_results=1)
         return client
 
     with locked(state, tell):

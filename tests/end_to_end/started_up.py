@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ class Up:
     root: Path
     process: subprocess.Popen[str]
     addresses: dict[str, str]
+    variables: dict[str, str] = field(default_factory=dict)
+    """What other terminals need beside what they have."""
 
     @property
     def login(self) -> str:
@@ -48,7 +50,7 @@ class Up:
 
     def nightreel(self, *words: str) -> str:
         """What a command prints in another terminal."""
-        done = toy.nightreel(self.root, *words)
+        done = toy.nightreel(self.root, *words, **self.variables)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -63,11 +65,14 @@ class Up:
 
 
 @contextmanager
-def started(root: Path) -> Iterator[Up]:
-    """Start it in a checkout, on free ports; it is killed after the block if it still runs."""
-    command = [sys.executable, "-c", "from nightreel.cli.main import main; main()", "up", "--json"]
+def started(root: Path, *words: str, **variables: str) -> Iterator[Up]:
+    """Start it in a checkout, on free ports; it is killed after the block if it still runs.
+
+    words, variables: more of its command line, and of its environment.
+    """
+    command = [sys.executable, "-c", "from nightreel.cli.main import main; main()", "up", "--json", *words]
     command += ["--port", str(free_port()), "--mlflow-port", str(free_port())]
-    process = subprocess.Popen(command, cwd=root, env=toy.environment(), stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=root, env=toy.environment() | variables, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line, (root / ".nightreel" / "logs" / "prefect.log").read_text()

@@ -9,7 +9,7 @@ from typing import Any
 
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
-SERVERS = ("prefect_api", "seaweed")
+SERVERS = ("prefect_api", "seaweed", "postgres")
 """Fixtures of a server that takes seconds to start, and more while it waits."""
 
 

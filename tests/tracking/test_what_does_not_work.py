@@ -12,8 +12,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 
-from nightreel.tracking import outbox
+from nightreel.tracking import faults, outbox
 from tests.tracking import servers
 from tests.tracking.nights import Run
 
@@ -107,3 +108,22 @@ def test_a_database_that_is_of_no_use(
     meaning: str,
 ) -> None:
     assert meaning in told_at(make(run), run, main, monkeypatch, capsys)
+
+
+def test_a_place_for_files_on_s3_that_is_of_no_use(
+    run: Run,
+    main: Main,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    moto: dict[str, str],
+) -> None:
+    for name, value in {**moto, "MLFLOW_DEFAULT_ARTIFACT_ROOT": "s3://nothing/mlflow"}.items():
+        monkeypatch.setenv(name, value)
+    assert "MLflow's folder for files is in a bucket that does not exist. Create it." in told_at(
+        "", run, main, monkeypatch, capsys
+    )
+    for error, meaning in (
+        (EndpointConnectionError(endpoint_url=moto["AWS_ENDPOINT_URL"]), "does not respond. Check AWS_ENDPOINT_URL"),
+        (NoCredentialsError(), "can't be written. Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what they permit"),
+    ):  # MLflow keeps its first client, so that these would need a process each
+        assert faults.explain(error, "sqlite:////data/runs.db") == f"MLflow's folder for files {meaning}"

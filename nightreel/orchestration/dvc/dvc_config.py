@@ -57,6 +57,13 @@ def settle_copy(project: Project, target: Path, cache: Path, *, scm: bool, store
     config.write()
 
 
+def store_is_remote(project: Project, uri: str) -> bool:
+    """Whether the checkout's default remote is the folder of the store at this address."""
+    local, committed = (_read(project.root / ".dvc" / name) for name in ("config.local", "config"))
+    default = local.get("core", {}).get("remote", committed.get("core", {}).get("remote"))
+    return bool(default == REMOTE and local.get(_SECTION, {}).get("url") == f"{uri.rstrip('/')}/{REMOTE_FOLDER}")
+
+
 def cache_folder(root: Path) -> Path:
     """The DVC cache configured in the checkout."""
     named = "cache"

@@ -16,6 +16,8 @@ FILE = "prefect-api.json"
 USER = "nightreel"
 CLIENT = "PREFECT_API_AUTH_STRING"
 SERVER = "PREFECT_SERVER_API_AUTH_STRING"
+ADDRESS = "prefect_credentials"
+"""Under this name `nightreel up` says where they are, if the server is its own."""
 
 
 def prepare(state: Path) -> bool:

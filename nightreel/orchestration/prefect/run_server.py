@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
+from nightreel import database_server
 from nightreel.errors import UserError
 from nightreel.orchestration import parent_watch
 from nightreel.orchestration.child_process import Child
 from nightreel.orchestration.lock import exclusive
-from nightreel.orchestration.prefect import credentials
+from nightreel.orchestration.prefect import credentials, database
 from nightreel.orchestration.project import Project, settings_of_children
 from nightreel.store.fence import held
 
@@ -42,6 +43,7 @@ def api(project: Project, patience_s: float = START_S) -> Iterator[Callable[[], 
         os.environ.update(address(project, known))
         yield lambda: wait(known, None, patience_s)
         return
+    database.require(os.environ)
     port = free_port()
     credentials.prepare(project.state)
     url = f"http://{HOST}:{port}/api"
@@ -102,7 +104,8 @@ def of_server(project: Project, port: int, more: Mapping[str, str] | None = None
 
 def address(project: Project, url: str) -> dict[str, str]:
     """The environment variables with which Prefect's clients reach a server; ours needs its credentials."""
-    ours = url.rstrip("/") == (running(project) or "").rstrip("/")
+    up = _up(project)
+    ours = credentials.ADDRESS in up and url.rstrip("/") == up["prefect_api"].rstrip("/")
     return log_in(project.state, url) if ours else {"PREFECT_API_URL": url}
 
 
@@ -137,13 +140,38 @@ def _drain() -> None:
 
 
 def running(project: Project) -> str | None:
-    """The API of the `nightreel up` that serves this state directory, if one does."""
+    """The API that the `nightreel up` of this state directory uses, if one runs."""
+    return _up(project).get("prefect_api")
+
+
+def _up(project: Project) -> dict[str, str]:
+    """The addresses of the `nightreel up` that serves this state directory; empty if none does."""
     if not held(project.state / parent_watch.LOCK):
-        return None
+        return {}
     try:
-        return str(json.loads((project.state / "up.json").read_text("utf-8"))["prefect_api"])
-    except (OSError, ValueError, KeyError):
+        return {**json.loads((project.state / "up.json").read_text("utf-8"))}
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def elsewhere(port: int) -> str | None:
+    """The API in PREFECT_API_URL; None if none is named, or only that of an earlier `nightreel up` on this port.
+
+    Args:
+        port: Where `nightreel up` would start a server.
+
+    Raises:
+        UserError: Nothing responds there.
+    """
+    url = os.environ.get("PREFECT_API_URL", "").rstrip("/")
+    if not url or url in (f"http://{host}:{port}/api" for host in (HOST, "localhost")):
         return None
+    if not answers(url):
+        raise UserError(
+            f"PREFECT_API_URL={database_server.shown(url)}: no Prefect server responds there. Start it, or unset the "
+            "variable: `nightreel up` then starts a server of its own."
+        )
+    return url
 
 
 def wait(url: str, child: Child | None, patience_s: float = START_S) -> None:

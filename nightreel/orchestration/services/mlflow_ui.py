@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import threading
-import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from nightreel.stage import log_progress, state_directory
@@ -60,15 +59,18 @@ def become(port: int, told: int) -> None:
     os.set_inheritable(told, False)
     state = state_directory()
     uri = tracking_uri(state)
+    (state / "mlflow").mkdir(parents=True, exist_ok=True)
+    os.chdir(state / "mlflow")  # so that MLflow's relative paths are not in the checkout
     try:
         sender.open_client(state, uri, lambda message: log_progress(str(message.get("say", message.get("doing")))))
     except Exception as error:
-        traceback.print_exc()
+        faults.print_traceback(uri)
         os.write(told, faults.explain(error, uri).encode())
         sys.exit(1)
-    os.chdir(state / "mlflow")  # so that MLflow's relative paths are not in the checkout
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
-    os.execv(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"])
+    # Everybody on the machine can read a command, so the address, which may have a password, is no part of it.
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = uri
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    os.execv(sys.executable, command)
 
 
 def stand_in(port: int, text: str, target: str | None, seconds: float | None) -> None:

@@ -20,6 +20,7 @@ from nightreel.stage import write_json
 
 FOLDER = "flow-runs"
 OWNER, INFRASTRUCTURE, FLOW = "owner", "infrastructure", "flow"
+WORKERS = "nightreel "  # how the names of all workers of `nightreel up` begin
 CLOCK_S = 1.0  # start times have the resolution of the kernel's clock ticks
 
 
@@ -82,7 +83,7 @@ def worker_name(state: Path) -> str:
     try:
         return str(json.loads(kept.read_text("utf-8"))["name"])
     except (OSError, ValueError, KeyError, TypeError):
-        name = f"nightreel {platform.node()} {uuid.uuid4().hex[:8]}".replace("/", " ").replace("%", " ")
+        name = f"{WORKERS}{platform.node()} {uuid.uuid4().hex[:8]}".replace("/", " ").replace("%", " ")
         write_json(kept, {"name": name})
         return name
 

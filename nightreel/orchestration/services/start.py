@@ -15,17 +15,19 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
-from nightreel import loopback
+from nightreel import database_server, loopback
 from nightreel.errors import UserError
 from nightreel.orchestration import parent_watch, project
 from nightreel.orchestration.child_process import Child, guard
-from nightreel.orchestration.prefect import credentials, run_server
+from nightreel.orchestration.dvc import dvc_config
+from nightreel.orchestration.prefect import credentials, database, run_server
 from nightreel.orchestration.project import Project
-from nightreel.orchestration.services import orphaned_runs, process_ledger, stop
+from nightreel.orchestration.services import orphaned_runs, process_ledger, shared_pool, stop
 from nightreel.orchestration.services.supervisor import Service
 from nightreel.store.backends.base import StoreError
 from nightreel.store.backends.seaweedfs import OWN_STORE, ObjectStore
 from nightreel.store.open import OBJECT_STORE_IN_USE, store_uri
+from nightreel.tracking import address
 
 HOST = run_server.HOST
 # With these, a run starts and stops within seconds of a click; Prefect's defaults are 10 s and more. A schedule set in
@@ -40,9 +42,10 @@ SNAPPY = {
 
 @dataclass(frozen=True)
 class Ports:
-    """The services' ports, on loopback. store: the first of the object store's eight; None for no object store."""
+    """The services' ports, on loopback. prefect: None if a server elsewhere is used. store: the first of the object
+    store's eight; None for no object store."""
 
-    prefect: int
+    prefect: int | None
     mlflow: int
     store: int | None
 
@@ -60,15 +63,19 @@ class ServiceStarter:
     def all(self) -> tuple[list[Service], dict[str, str]]:
         """Start every service, the slow ones in parallel; returns them and their addresses."""
         home, ports = self.home, self.ports
-        api = f"http://{HOST}:{ports.prefect}/api"
-        ours = parent_watch.mark(home.state) | run_server.log_in(home.state, api)
-        os.environ.update(project.settings_of_children(home.state) | SNAPPY | ours)
-        with run_server.making_database(home.state):
-            closed = run_server.of_server(home, ports.prefect)
-            prefect = self.child("prefect", closed, "prefect", "server", "start", "--port", str(ports.prefect))
+        api = os.environ["PREFECT_API_URL"] if ports.prefect is None else f"http://{HOST}:{ports.prefect}/api"
+        ours = {} if ports.prefect is None else run_server.log_in(home.state, api)
+        if ports.prefect is not None:
+            database.require(os.environ)
+        os.environ.update(project.settings_of_children(home.state) | SNAPPY | parent_watch.mark(home.state) | ours)
+        with ExitStack() as starting:
+            prefect = None if ports.prefect is None else self.prefect(ports.prefect, starting)
+            store = self.own_store()  # before MLflow, which may keep its files there, and DVC, whose remote it is
+            if os.access(home.root, os.W_OK):
+                dvc_config.settle(home)
             mlflow = self.mlflow()
-            store = self.own_store()
             run_server.wait(api, prefect)
+        shared_pool.require_usable(api, process_ledger.worker_name(home.state))
         self.stack.callback(self.end_runs, prefect)  # runs before the server is stopped
         self.tell(orphaned_runs.end(home.state))
         from nightreel.orchestration.prefect import deployment
@@ -76,7 +83,7 @@ class ServiceStarter:
         self.tell(deployment.deploy(home))
         self.tell(orphaned_runs.free_slots(deployment.NAME))
         services = [
-            Service("Prefect", prefect),
+            *([] if prefect is None else [Service("Prefect", prefect)]),
             Service("MLflow", mlflow, self.mlflow, optional=True),
             *store,
             Service("worker", self.worker(), self.worker_again),
@@ -84,15 +91,21 @@ class ServiceStarter:
         ]
         _wait(f"http://{HOST}:{ports.mlflow}/health", mlflow)
         return services, {
-            "prefect": f"http://{HOST}:{ports.prefect}",
+            "prefect": database_server.shown(api.removesuffix("/api")),
             "prefect_api": api,
             "deployment": deployment.NAME,
             "mlflow": f"http://{HOST}:{ports.mlflow}",
             "store": store_uri(state=home.state),
             **({"object_store": os.environ["AWS_ENDPOINT_URL"]} if store else {}),
-            "prefect_credentials": str(home.state / credentials.FILE),
+            **({credentials.ADDRESS: str(home.state / credentials.FILE)} if ours else {}),
             "logs": str(home.state / "logs"),
         }
+
+    def prefect(self, port: int, starting: ExitStack) -> Child:
+        """Start Prefect's server. starting: ends when it responds, and with it the lock of its database."""
+        starting.enter_context(run_server.making_database(self.home.state))
+        environment = run_server.of_server(self.home, port)
+        return self.child("prefect", environment, "prefect", "server", "start", "--port", str(port))
 
     def child(self, name: str, environment: Mapping[str, str], *module: str) -> Child:
         """Start a Python module with a log file."""
@@ -102,7 +115,10 @@ class ServiceStarter:
 
     def mlflow(self) -> Child:
         """Start MLflow's server and UI."""
-        environment = self.home.environment_of_server("MLFLOW_")
+        state = self.home.state
+        root = address.artifact_root(state, address.tracking_uri(state)) or ""
+        prefixes = ("MLFLOW_", "AWS_") if root.startswith("s3://") else ("MLFLOW_",)
+        environment = self.home.environment_of_server(*prefixes)
         return self.child("mlflow", environment, "nightreel.orchestration.services.mlflow_ui", str(self.ports.mlflow))
 
     def worker(self) -> Child:
@@ -121,9 +137,10 @@ class ServiceStarter:
         self.tell(orphaned_runs.end(self.home.state))
         return self.worker()
 
-    def end_runs(self, prefect: Child) -> None:
+    def end_runs(self, prefect: Child | None) -> None:
         """Close the runs that did not report their end themselves; if the server is gone, the next start does it."""
-        self.tell([] if prefect.ended() else orphaned_runs.end(self.home.state))
+        gone = prefect is not None and prefect.ended()
+        self.tell([] if gone else orphaned_runs.end(self.home.state))
 
     def own_store(self) -> list[Service]:
         """The object store, where this state directory uses one."""

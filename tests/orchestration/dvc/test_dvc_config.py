@@ -12,6 +12,7 @@ import pytest
 from nightreel.orchestration.dvc import dvc_config
 from nightreel.orchestration.project import Project
 from nightreel.orchestration.worktree import worktree
+from nightreel.store.open import open_store
 from tests.support import toy as project
 
 pytestmark = pytest.mark.end_to_end
@@ -36,11 +37,22 @@ def home(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return Project(toy, toy / ".nightreel")
 
 
+@pytest.fixture(params=["a folder", "S3"])
+def store(request: pytest.FixtureRequest, home: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store that is the remote; on S3, in a bucket that does not exist before the first night publishes."""
+    if request.param == "S3":
+        for name, value in request.getfixturevalue("seaweed").items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("NIGHTREEL_STORE", "s3://films/the index")
+
+
+@pytest.mark.usefixtures("store")
 def test_what_one_checkout_pushes_to_the_store_another_one_pulls(home: Project, tmp_path: Path) -> None:
     dvc_config.settle(home)
     dvc(home, "repro")
+    open_store().put("channels/any.json", b"{}")  # as a night does
     dvc(home, "push")
-    assert list((tmp_path / "the store, #1" / "dvc" / "files" / "md5").iterdir())
+    assert "Everything is up to date" in dvc(home, "push")
     project.call(home.root, "git", "add", "dvc.lock")
     project.call(home.root, "git", "commit", "-q", "-m", "A night")
     project.call(tmp_path, "git", "clone", "-q", str(home.root), "clone")

@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from nightreel.monitoring import history
+from nightreel.orchestration.dvc import dvc_config
 from nightreel.orchestration.dvc.cache_sweep import files_of, names_in, place_of
+from nightreel.orchestration.dvc.remote_sweep import OBJECTS
 from nightreel.orchestration.lock import exclusive
 from nightreel.orchestration.nights import commits
 from nightreel.orchestration.nights.branch_log import BRANCH, committed
@@ -195,7 +197,55 @@ def test_all_nights_gone_leave_no_branch_and_the_next_begins_anew(home: Project,
     assert [each.night for each in committed(home.root)] == ["n4"]
 
 
-def test_the_data_of_a_night_with_an_erased_user_go_and_its_commit_stays(home: Project, tmp_path: Path) -> None:
+def push(home: Project, store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Everything into the store's folder, as a user does; returns the names of what is there."""
+    monkeypatch.setenv("NIGHTREEL_STORE", store.uri)
+    dvc_config.settle(home)
+    done = dvc(home, "push", "--all-commits")
+    assert done.returncode == 0, done.stderr
+    time.sleep(0.05)
+    return pushed(store)
+
+
+def pushed(store: LocalStore) -> set[str]:
+    return {key.removeprefix(OBJECTS).replace("/", "") for key in store.list(OBJECTS)}
+
+
+def test_the_remote_in_the_store_is_freed_too_and_a_kept_night_can_be_pulled(
+    home: Project, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = (lock(home, f"{BRANCH}~{back}") for back in (2, 1, 0))
+    before = push(home, store, monkeypatch)
+    own = before & second - first - third
+    assert len(own) >= 3
+    made = {"1" * 64}
+    tried = collect_nights(home, store, LATEST, made, dry_run=True)
+    assert tried.pushed is not None and tried.pushed.objects >= len(own) and pushed(store) == before
+    of_others = collect_nights(home, store, LATEST, made | {"f" * 64})
+    assert of_others.others and of_others.pushed is not None and of_others.pushed.objects == 0
+    assert pushed(store) == before and "which may need them" in " ".join(of_others.lines("removed from"))
+    collected = collect_nights(home, store, LATEST, made)
+    assert collected.pushed == tried.pushed and "objects removed from DVC's remote" in " ".join(
+        collected.lines("removed from")
+    )
+    assert not own & pushed(store) and before & (first | third) <= pushed(store)
+    shutil.rmtree(home.root / ".dvc" / "cache")
+    git(home.root, "checkout", "-q", "--force", f"{BRANCH}~1")
+    assert dvc(home, "pull", "--force").returncode == 0
+    assert (home.root / "data" / "fetch" / "words.txt").read_text() == "night 1\nfetch\n"
+
+
+def test_a_remote_of_the_user_s_own_is_left_alone(
+    home: Project, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = push(home, store, monkeypatch)
+    assert dvc(home, "remote", "add", "--local", "--default", "mine", "../backup").returncode == 0
+    assert collect_nights(home, store, LATEST, set()).pushed is None and pushed(store) == before
+
+
+def test_the_data_of_a_night_with_an_erased_user_go_and_its_commit_stays(
+    home: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root, store = home.root, published(tmp_path)
     stage = '\n  snapshot:\n    cmd: "true"\n    outs: [{data/snapshot: {persist: true}}]\n'
     (root / "dvc.yaml").write_text((root / "dvc.yaml").read_text() + stage)
@@ -205,10 +255,12 @@ def test_the_data_of_a_night_with_an_erased_user_go_and_its_commit_stays(home: P
         done = dvc(home, "repro", "--force", "snapshot")
         assert done.returncode == 0, done.stderr
         commits.keep_with(root, home.state, night(number, version=f"{number}" * 64), root)
+    before = push(home, store, monkeypatch)
     erase(store, "live", Withdrawals(erased=("ann",)))
     fourth, fifth = (there(home, snapshot_files(home, ref)) for ref in (f"{BRANCH}~1", BRANCH))
-    assert fourth - fifth
-    collected = collect_nights(home, store, Keep(9, 0, 0), set())
+    assert fourth - fifth and fourth | fifth <= before
+    collected = collect_nights(home, store, Keep(9, 0, 0), {"f" * 64})  # a version of another checkout
+    assert collected.others and before - pushed(store) == fourth - fifth
     assert collected.erased == ["n4"] and collected.dropped == []
     assert not there(home, fourth - fifth) and there(home, fifth) == fifth
     assert [each.night for each in committed(root)] == ["n1", "n2", "n3", "n4", "n5"]

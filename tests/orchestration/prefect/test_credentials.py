@@ -12,8 +12,11 @@ import pytest
 from prefect.client.orchestration import get_client
 
 from nightreel.errors import UserError
+from nightreel.orchestration import parent_watch
+from nightreel.orchestration.lock import exclusive
 from nightreel.orchestration.prefect import credentials, run_server
 from nightreel.orchestration.project import Project
+from nightreel.stage import write_json
 from tests.conftest import PREFECT
 
 
@@ -73,10 +76,15 @@ def test_the_password_stands_in_no_log_argument_or_stage(
     assert credentials.CLIENT not in run_server.of_server(project, 1)
 
 
-def test_only_our_own_server_gets_our_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_our_own_server_gets_our_password(tmp_path: Path) -> None:
     credentials.prepare(tmp_path)
-    project, ours = Project(tmp_path, tmp_path), "http://127.0.0.1:4200/api"
-    monkeypatch.setattr(run_server, "running", lambda _: ours)
-    assert run_server.address(project, ours + "/") == {"PREFECT_API_URL": ours + "/"} | credentials.of_client(tmp_path)
-    other = "https://prefect.example/api"
-    assert run_server.address(project, other) == {"PREFECT_API_URL": other}
+    project, ours, other = Project(tmp_path, tmp_path), "http://127.0.0.1:4200/api", "https://prefect.example/api"
+    with exclusive(tmp_path / parent_watch.LOCK, "up"):
+        write_json(tmp_path / "up.json", {"prefect_api": ours, credentials.ADDRESS: str(tmp_path / credentials.FILE)})
+        with_password = {"PREFECT_API_URL": ours + "/"} | credentials.of_client(tmp_path)
+        assert run_server.address(project, ours + "/") == with_password
+        assert run_server.address(project, other) == {"PREFECT_API_URL": other}
+        write_json(tmp_path / "up.json", {"prefect_api": other})  # `up` works for a server elsewhere
+        assert run_server.running(project) == other
+        assert run_server.address(project, other) == {"PREFECT_API_URL": other}
+    assert run_server.running(project) is None, "what an `up` that was killed has left"
