@@ -13,11 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from nightreel.bundle.assembly import LEARNED, bundle_config, rehearse
-from nightreel.content.encoders.registry import resolve_encoder
-from nightreel.content.training.fit_vectors import FitInputs, fit_content
-from nightreel.data.dataset import Dataset, load_dataset, with_profiles
+from nightreel.content.training.fit_vectors import fit_content
+from nightreel.data.dataset import load_dataset, with_profiles
 from nightreel.errors import UserError
-from nightreel.evaluation.validation import CONTENT, LEAVE_LAST_OUT, compare_content, fold_task, gate_fold, judge_of
+from nightreel.evaluation.validation import LEAVE_LAST_OUT, content_inputs, fold_task, gate_fold, judge_of
 from nightreel.models.catalogue import catalogue_of
 from nightreel.models.newcomers.selection import with_newcomers
 from nightreel.models.registry import require_known
@@ -25,9 +24,9 @@ from nightreel.models.training.earlier_selection import goes_on, keep_selection
 from nightreel.models.training.model_selection import Trial, initial_params, select_models
 from nightreel.models.training.parallel_fit import ParallelFit
 from nightreel.models.training.rating_selection import with_ratings
-from nightreel.models.training.training_examples import Validator, save
+from nightreel.models.training.training_examples import save
 from nightreel.models.training.warm_start import find, keep, started, warm_start_context
-from nightreel.settings.params_file import Settings, load
+from nightreel.settings.params_file import load
 from nightreel.stage import (
     log_progress,
     peak_memory,
@@ -40,20 +39,7 @@ from nightreel.stage import (
 )
 
 OUT, WARM = Path("data/finetune"), Path("data/snapshot/warm")
-ITEMS, UNDERSTOOD = Path("data/validate/items.parquet"), Path("data/understand/items.parquet")
 MOST_AT_ONCE, WORTH_A_PROCESS = 4, 20_000  # folds, because of memory; events: starting a process takes five seconds
-
-
-def content_inputs(data: Dataset, settings: Settings, validator: Validator) -> FitInputs:
-    """The inputs of content training: events that every fold trains on, and the validation score to select by."""
-    return FitInputs(
-        train=data.trained_everywhere(),
-        n_items=data.n_items,
-        texts=(ITEMS, UNDERSTOOD),
-        settings=resolve_encoder(settings, ITEMS),
-        compare=partial(compare_content, data, settings, validator),
-        used=CONTENT in settings.finetune.members,
-    )
 
 
 @dataclass(frozen=True)
@@ -76,9 +62,8 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
     base = initial_params(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
     task, vectors = fold_task(data, fold, settings.finetune), np.load(out / "vectors.npy", allow_pickle=False)
     catalogue, card = catalogue_of(data.items, vectors), read_json(Path("data/embed/embed.json"))
-    facts = {"encoder": card, "vectors": vectors.shape[1]}
-    known, nights = data.positives(fold, LEARNED), settings.finetune.warm_nights
-    night = warm_start_context(data, task.inner, encoder, facts)
+    known, nights, judge = data.positives(fold, LEARNED), settings.finetune.warm_nights, judge_of(data)
+    night = warm_start_context(data, task.inner, encoder, {"encoder": card, "vectors": vectors.shape[1]})
     selected = goes_on(WARM / fold, night, task, known, settings.finetune)
     # Beside an earlier night's records, only the newest cut's models are trained.
     cuts = task.time_cuts[-1:] if selected is not None and selected.cuts else task.time_cuts
@@ -88,13 +73,11 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
     with progress_of(fold), ParallelFit(workers, catalogue, chain, clock=data.clock == "time") as ahead:
         log_progress("selecting hyper-parameters on validation")
         begin = partial(ahead.begin, then=partial(started, earlier) if nights else lambda _: None)
-        judge = judge_of(data)
         learned = select_models(task, catalogue, settings.finetune, base, judge, begin, ahead.ready, selected)
         if nights:
             keep(out / "warm" / fold, night, learned.inner, learned.choices, earlier)
         keep_selection(out / "warm" / fold, night, known, learned.selection, settings.finetune)
-        learned = with_ratings(learned, data, fold, settings.finetune.ratings)
-        learned = with_newcomers(learned, data, fold, judge_of(data))
+        learned = with_newcomers(with_ratings(learned, data, fold, settings.finetune.ratings), data, fold, judge)
         protocol, shipped = next(name for name, of in data.protocols.items() if fold in of), fold == gate_fold(data)
         folder = out / ("candidate" if shipped else f"candidates/{fold}")
         config = bundle_config(protocol, data, settings)
@@ -111,7 +94,8 @@ def fit_vectors(out: Path) -> tuple[str, float]:
     """Train and save the content vectors; returns their kind (`base`, `finetuned`, `fused`) and peak memory."""
     settings, data = load(), load_dataset()
     base = np.load("data/embed/vectors.npy", allow_pickle=False)
-    content = fit_content(base, content_inputs(data, settings, judge_of(data)), out)
+    inputs = content_inputs(data, settings, judge_of(data))
+    content = fit_content(base, inputs, out)
     np.save(out / "vectors.npy", content.vectors, allow_pickle=False)
     write_rows(out / "plots" / "encoder.csv", content.encoder_losses)
     write_rows(out / "plots" / "fusion.csv", content.fusion_losses)

@@ -91,6 +91,7 @@ class ClockedWorld:
             {
                 "user": columns["user"], "item": columns["item"], "time": columns["time"], "event": columns["event"],
                 "value": np.full(len(play), np.nan), "positive": play, "negative": ~play & False, "seen": play,
+                "gain": np.ones(len(play), np.float32),
             }
         ).cast(CLEAN_EVENTS)  # fmt: skip
         for name, kind in (("slate_id", pa.string()), ("propensity", pa.float64())):

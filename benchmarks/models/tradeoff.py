@@ -25,10 +25,10 @@ from nightreel.evaluation.metrics.diversity import diversity, genre_distance, ve
 from nightreel.evaluation.metrics.ranking import per_user
 from nightreel.evaluation.test_reads import count_read
 from nightreel.evaluation.test_set import TestSet, build_test_set
-from nightreel.reader.diversify import freshness
 from nightreel.reader.options import RequestOptions
 from nightreel.reader.reader import Reader
-from nightreel.reader.slate import POOL, compose
+from nightreel.reader.slates.diversify import freshness
+from nightreel.reader.slates.slate import POOL, compose
 from nightreel.stage import read_json, state_directory
 
 K = 10

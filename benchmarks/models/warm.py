@@ -40,7 +40,7 @@ from nightreel.data.histories import FloatArray, IntArray
 from nightreel.data.quality.feedback_labels import as_arrays
 from nightreel.data.split_protocols import choose
 from nightreel.evaluation.metrics.bootstrap import mean_interval
-from nightreel.evaluation.validation import LEAVE_LAST_OUT, Vectors, fold_task, ndcg
+from nightreel.evaluation.validation import LEAVE_LAST_OUT, Vectors, content_inputs, fold_task, ndcg
 from nightreel.models.base import Catalogue
 from nightreel.models.catalogue import catalogue_of
 from nightreel.models.engine import BLEND, Engine
@@ -55,7 +55,6 @@ from nightreel.models.training.training_examples import Validator, examples
 from nightreel.models.training.warm_start import find, keep, warm_start_context
 from nightreel.settings.params_file import Settings, load
 from nightreel.stage import state_directory
-from tasks.finetune import content_inputs
 
 ROOT = Path(__file__).parents[2]
 MEMBER: Final = "transformer"

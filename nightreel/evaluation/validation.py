@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nightreel.content.comparison import ContentComparison
+from nightreel.content.encoders.registry import resolve_encoder
+from nightreel.content.training.fit_vectors import FitInputs
 from nightreel.data.dataset import Dataset
 from nightreel.data.histories import FloatArray, Histories, ItemArray
 from nightreel.evaluation.metrics.ranking import Truth, per_user
@@ -23,6 +26,7 @@ from nightreel.stage import progress_of, read_json
 
 LEAVE_LAST_OUT = "leave_last_out"
 CONTENT: Final = "content_knn"
+ITEMS, UNDERSTOOD = Path("data/validate/items.parquet"), Path("data/understand/items.parquet")
 LARGEST_LESSON = 0.1  # largest share of all events in one validation window, so that enough is left to train on
 FEWEST_LESSONS = 2  # cuts in time of a fold that the gate does not use
 Vectors = npt.NDArray[np.float32]
@@ -73,3 +77,15 @@ def compare_content(
     with progress_of("vectors after"):
         ours = content_quality(data, after, settings, judge)
     return ContentComparison(theirs.mean, ours.mean, clearly_better(ours, theirs))
+
+
+def content_inputs(data: Dataset, settings: Settings, judge: Validator) -> FitInputs:
+    """The inputs of content training: events that every fold trains on, and the validation score to select by."""
+    return FitInputs(
+        train=data.trained_everywhere(),
+        n_items=data.n_items,
+        texts=(ITEMS, UNDERSTOOD),
+        settings=resolve_encoder(settings, ITEMS),
+        compare=partial(compare_content, data, settings, judge),
+        used=CONTENT in settings.finetune.members,
+    )

@@ -20,7 +20,7 @@ from nightreel.reader.question import Question
 from nightreel.reader.recommend import WAYS
 from nightreel.reader.requests import arguments
 from nightreel.reader.results import Evidence, Explanation, Reason, Similar
-from nightreel.reader.slate import PICKED, PROMOTED, kept_out
+from nightreel.reader.slates.slate import PICKED, PROMOTED, kept_out
 from nightreel.reader.visibility import Standing
 
 USE = 0.3  # increase of the most popular item's search score

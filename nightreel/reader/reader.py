@@ -19,7 +19,7 @@ from nightreel.bundle.clock import Moment
 from nightreel.bundle.format import verify
 from nightreel.data.histories import FloatArray, Histories
 from nightreel.models.top_k import TopK
-from nightreel.reader import apply_withdrawals, queries, recommend
+from nightreel.reader import apply_withdrawals, lists_of_users, queries, recommend
 from nightreel.reader.exploration.thompson_sampling import exploration_of
 from nightreel.reader.open_bundle import OpenBundle, day_of
 from nightreel.reader.options import PLAIN, RequestOptions
@@ -356,7 +356,7 @@ class Reader(OpenBundle):
         )
         user_ids = arguments.texts("user_ids", user_ids)
         batches.each_moment("at", at, len(user_ids))
-        return recommend.table(self, user_ids, k, at, exclude_seen, options, self.standing(rights_at))
+        return lists_of_users.table(self, user_ids, k, at, exclude_seen, options, self.standing(rights_at))
 
     @answering
     def rate(

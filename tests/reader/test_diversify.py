@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nightreel.reader.diversify import Cap, choose, freshness, inclusion
+from nightreel.reader.slates.diversify import Cap, choose, freshness, inclusion
 
 RELEVANCE = np.array([1.0, 0.9, 0.5, 0.4])
 ALIKE = np.array([[1.0, 0.9, 0.1, 0.0], [0.9, 1.0, 0.1, 0.0], [0.1, 0.1, 1.0, 0.8], [0.0, 0.0, 0.8, 1.0]])

@@ -31,7 +31,16 @@ def log_of(histories: Histories, n_items: int, **labels: list[tuple[str, ...]]) 
     """A log with columns of users."""
     rows = histories.rows
     columns = {name: column(own, rows) for name, own in labels.items()}
-    return ContextLog(rows, histories.items.astype(np.int64), histories.times, np.ones(len(rows)), columns, {}, n_items)
+    return ContextLog(
+        rows,
+        histories.items.astype(np.int64),
+        histories.times,
+        np.ones(len(rows)),
+        np.ones(len(rows), bool),
+        columns,
+        {},
+        n_items,
+    )
 
 
 def planted(rng: np.random.Generator, users: int = 600, items: int = 60) -> tuple[Histories, list[tuple[str, ...]]]:

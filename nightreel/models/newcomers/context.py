@@ -11,11 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
 
 from nightreel.data.contract.editorial_rules import comparable, general_languages
+from nightreel.data.contract.gains import RELEVANT
 from nightreel.data.contract.tables import USERS
 from nightreel.data.dataset import Dataset
 from nightreel.data.histories import FloatArray, Histories, IntArray
@@ -76,7 +78,8 @@ class ContextLog:
         users: [events] user of each event.
         items: [events] its item.
         times: [events] its time, epoch seconds.
-        weights: [events] 1, less for accounts with unusually many events.
+        weights: [events] its gain, less for accounts with unusually many events.
+        relevant: [events] whether its user took to the item, so that a list is meant to bring it.
         columns: By name.
         carriers: Label in comparable form → items that have it as a genre or tag.
         n_items: Number of items.
@@ -86,6 +89,7 @@ class ContextLog:
     items: IntArray
     times: FloatArray
     weights: FloatArray
+    relevant: npt.NDArray[np.bool_]
     columns: Mapping[str, ContextColumn]
     carriers: Mapping[str, IntArray]
     n_items: int
@@ -97,13 +101,14 @@ class ContextLog:
         Without a clock, and without a table of users or a column of events that tells more, there are no columns.
         """
         rows, known = data.positive_rows(fold, parts), data.positives(fold, parts)
-        weights = known.person_weights
+        weights = known.counted
         columns = _columns(data, rows, known) if data.clock == "time" else {}
         return cls(
             users=known.rows,
             items=known.items.astype(np.int64),
             times=known.times,
             weights=np.ones(len(rows)) if weights is None else weights,
+            relevant=np.ones(len(rows), bool) if known.gains is None else known.gains >= RELEVANT,
             columns=columns,
             carriers=carriers(data.items) if "labels" in columns else {},
             n_items=data.n_items,

@@ -207,8 +207,8 @@ def _periods(log: ContextLog, popular: Popularity, generator: np.random.Generato
             continue
         if len(rows) > MOST:
             rows = np.sort(generator.choice(rows, MOST, replace=False))
-        own = [order[begins[row] : ends[row]][:TARGETS] for row in rows.tolist()]
-        own = [events[log.times[events] < end] for events in own]
+        own = [order[begins[row] : ends[row]] for row in rows.tolist()]
+        own = [events[(log.times[events] < end) & log.relevant[events]][:TARGETS] for events in own]
         targets = Histories.from_rows([(log.items[events].tolist(), log.times[events].tolist()) for events in own])
         counts = {name: Counts.of(log, column, known, begin) for name, column in log.columns.items()}
         pool = _pool(popular.score(Histories.from_rows([([], [])]), np.array([begin]))[0], counts)

@@ -29,7 +29,7 @@ from nightreel.models.exploration.content_space import PROFILE
 from nightreel.models.exploration.posterior import TakePosterior
 from nightreel.reader.open_bundle import OpenBundle
 from nightreel.reader.options import RequestOptions
-from nightreel.reader.slate import EXPLORED, NO_RULES, PICKED, Slate, caps_of
+from nightreel.reader.slates.slate import EXPLORED, NO_RULES, PICKED, Slate, caps_of
 
 DRAWS = 1000
 MOST = 32  # candidates of a request: those that fit the history best, and better than most items

@@ -14,7 +14,7 @@ from nightreel.data.contract.verdicts import HIGH, UNKNOWN, code_of
 from nightreel.data.histories import Histories
 from nightreel.reader.explain.wording import because
 from nightreel.reader.results import Reason
-from nightreel.reader.slate import kept_out
+from nightreel.reader.slates.slate import kept_out
 from tests.support.bundles import reseal, write_bundle
 from tests.support.rated_bundle import Rated, write_rated
 

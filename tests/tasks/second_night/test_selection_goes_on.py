@@ -16,7 +16,7 @@ from nightreel.store.open import open_store
 from nightreel.store.publisher import publish
 from tasks import evaluate, finetune, refit, snapshot, validate
 from tests.support.datasets import prepare, workspace, write_dataset
-from tests.tasks.test_warm_nights import CHANGES, embedded, until
+from tests.tasks.second_night.test_warm_nights import CHANGES, embedded, until
 
 pytestmark = pytest.mark.end_to_end
 

@@ -13,8 +13,8 @@ from nightreel.bundle.item_facets import Facets
 from nightreel.bundle.item_table import ItemTable, Mask
 from nightreel.data.contract.editorial_rules import comparable
 from nightreel.data.histories import FloatArray, IntArray
-from nightreel.reader.diversify import Cap, Chosen, choose, freshness
 from nightreel.reader.options import RequestOptions
+from nightreel.reader.slates.diversify import Cap, Chosen, choose, freshness
 
 POOL = 100  # minimum number of candidates from which options select a list
 HALF = 20.0  # rank at which relevance has fallen to a half
