@@ -28,11 +28,10 @@ from nightreel.content.item_text import read_texts
 from nightreel.content.training.contrastive import finetune_encoder
 from nightreel.content.training.lora import fitted
 from nightreel.data.dataset import Dataset, load_dataset
-from nightreel.evaluation.validation import Vectors, content_quality, ndcg
+from nightreel.evaluation.validation import ITEMS, UNDERSTOOD, Vectors, content_quality, ndcg
 from nightreel.models.training.training_examples import Validator
 from nightreel.settings.embed import Embed
 from nightreel.settings.params_file import Settings, load
-from tasks.finetune import ITEMS, UNDERSTOOD
 
 WAYS = {"full": (1e-4, 3e-4), "lora": (3e-4, 1e-3, 3e-3), "adalora": (1e-3, 3e-3, 1e-2)}
 

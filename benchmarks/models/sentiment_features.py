@@ -27,7 +27,7 @@ from benchmarks.models.rating_features import show
 from nightreel.data.arrow_columns import numbers
 from nightreel.data.dataset import Dataset, load_dataset
 from nightreel.data.histories import FloatArray, Histories
-from nightreel.evaluation.validation import fold_task, gate_fold, ndcg
+from nightreel.evaluation.validation import UNDERSTOOD, fold_task, gate_fold, ndcg
 from nightreel.models.catalogue import catalogue_of
 from nightreel.models.engine import Engine
 from nightreel.models.ranker.blend import FUSION, Blend, best_of_rows
@@ -42,7 +42,6 @@ from nightreel.models.training.training_examples import BLOCK, examples
 from nightreel.models.training.training_positions import Positions
 from nightreel.settings.params_file import Settings, load
 from nightreel.stage import read_json
-from tasks.finetune import UNDERSTOOD
 
 SETS = {"none": (), "score": ("score",), "score, from_mean": ("score", "from_mean")}
 SEEDS = 3
