@@ -14,6 +14,7 @@ from nightreel.data.dataset import Dataset
 from nightreel.evaluation.champion import Champion, Unreadable, compare
 from nightreel.evaluation.gate.gate import Gate, GateEvidence, GateResult, decide
 from nightreel.evaluation.test_set import Ranker, TestSet
+from nightreel.models.base import Recommender
 from nightreel.models.training.selected_params import SelectedParams
 from nightreel.reader.reader import Reader
 from nightreel.stage import log_progress
@@ -58,7 +59,7 @@ def compare_to_champion(
                 least_users=least_users,
                 challenger=pairs[0][1],
                 open_champion=lambda: Reader.open(version=known.digest).hiding(hidden),
-                retrain=_retraining(data, Path(scratch), vectors, hidden),
+                retrain=_retraining(data, Path(scratch), vectors, hidden, pairs[0]),
                 hidden=hidden,
             ),
         )
@@ -68,13 +69,35 @@ def compare_to_champion(
 
 
 def _retraining(
-    data: Dataset, scratch: Path, vectors: tuple[Path, Path], hidden: frozenset[str]
+    data: Dataset,
+    scratch: Path,
+    vectors: tuple[Path, Path],
+    hidden: frozenset[str],
+    candidate: tuple[TestSet, Reader],
 ) -> Callable[[str, SelectedParams], Ranker]:
     def retrain(fold: str, choices: SelectedParams) -> Ranker:
-        log_progress(f"retraining the champion's choices on {fold}")
+        alike = alike_members(choices, vectors[1], candidate[1]) if fold == candidate[0].fold else {}
+        told = f"; {len(alike)} of its {len(choices.members)} models are the candidate's" if alike else ""
+        log_progress(f"retraining the champion's choices on {fold}{told}")
         # A fine-tuned encoder is not stored with a version, so today's vectors replace the champion's.
         own = np.load(vectors[0 if choices.encoder == "base" else 1] / "vectors.npy")
-        rehearse(data, fold, choices, own, {"key_fingerprint": None, "pseudonymised": False}, scratch / fold)
+        config = {"key_fingerprint": None, "pseudonymised": False}
+        rehearse(data, fold, choices, own, config, scratch / fold, ready=lambda name, _: alike.get(name))
         return Reader.open_bundle(scratch / fold, check=False).hiding(hidden)
 
     return retrain
+
+
+def alike_members(choices: SelectedParams, finetune: Path, candidate: Reader) -> dict[str, Recommender]:
+    """Models of the candidate with the very hyper-parameters of other choices, which need not be trained again.
+
+    Args:
+        choices: Of the champion.
+        finetune: The output folder of finetune.
+        candidate: The candidate, trained on the same events.
+    """
+    ours = SelectedParams.read(finetune)
+    if (ours.encoder, ours.backbone) != (choices.encoder, choices.backbone):
+        return {}
+    members = candidate.engine.members
+    return {name: members[name] for name in members if ours.members.get(name) == choices.members.get(name)}

@@ -84,6 +84,9 @@ def test_the_second_night_trains_at_its_newest_cut_alone(nights: Path, capsys: p
         digest = digest_of(Path("data/finetune/candidate"))
         finetune.main()
         assert digest_of(Path("data/finetune/candidate")) == digest
+        evaluate.main()
+        told = capsys.readouterr().out
+        assert "retraining the champion's choices on global_time; 2 of its 2 models are the candidate's" in told
 
 
 @pytest.mark.parametrize("change", ["erased", "setting", "off"])
