@@ -62,7 +62,8 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
     base = initial_params(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
     task, vectors = fold_task(data, fold, settings.finetune), np.load(out / "vectors.npy", allow_pickle=False)
     catalogue, card = catalogue_of(data.items, vectors), read_json(Path("data/embed/embed.json"))
-    known, nights, judge = data.positives(fold, LEARNED), settings.finetune.warm_nights, judge_of(data)
+    known, judge = data.positives(fold, LEARNED), judge_of(data)
+    nights = settings.finetune.warm_nights if task.in_time else 0
     night = warm_start_context(data, task.inner, encoder, {"encoder": card, "vectors": vectors.shape[1]})
     selected = goes_on(WARM / fold, night, task, known, settings.finetune)
     # Beside an earlier night's records, only the newest cut's models are trained.

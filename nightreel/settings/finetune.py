@@ -100,7 +100,8 @@ class Finetune(Section):
     """Number of points in time at which trends are stored; more resolves time more finely and takes more memory."""
     warm_nights: Annotated[int, Field(ge=0, le=365)]
     """Maximum number of nights in a row in which models that support it (the transformer) are warm-started from the
-    published version's night; 0: always trained from scratch. More saves time; a bad fit may persist longer."""
+    published version's night, where cuts follow each other in time; 0: always trained from scratch. More saves time;
+    a bad fit may persist longer."""
     search_nights: Annotated[int, Field(ge=0, le=365)]
     """Maximum number of nights in a row that go on from the selection of the published version's night: they take its
     hyper-parameters, and train and validate at the newest cut in time alone, beside its records of the cuts before. 0:
