@@ -135,7 +135,7 @@ def one_more_day(data: datasets.Planted) -> None:
     path = data.folder / "events.parquet"
     events = pq.read_table(path)
     at = events["timestamp"].to_pylist()
-    more = events.group_by("user_id").aggregate([("item_id", "first"), ("event", "first")])
+    more = events.group_by("user_id", use_threads=False).aggregate([("item_id", "first"), ("event", "first")])
     columns = {"user_id": more["user_id"], "item_id": more["item_id_first"], "event": more["event_first"]}
     shift = max(at) - min(at)
     columns["timestamp"] = pa.array([max(at) + shift / 60] * more.num_rows, events.schema.field("timestamp").type)
