@@ -31,7 +31,8 @@ SCRATCH = ("finetune.search_nights=0", "finetune.warm_nights=0")
 def replayed(folder: Path, given: argparse.Namespace, *more: str) -> list[dict[str, Any]]:
     """The rows of a replay's nights; a finished replay is read, an unfinished one goes on."""
     words = ["replay", given.source, "--step", given.step, "--state", str(folder), *more]
-    subprocess.run([sys.executable, "-m", "nightreel", *words], check=True, stdout=sys.stderr)
+    if code := subprocess.run([sys.executable, "-m", "nightreel", *words], stdout=sys.stderr, check=False).returncode:
+        sys.exit(code)  # the replay has said why
     rows: list[dict[str, Any]] = pq.read_table(folder / "nights.parquet").to_pylist()
     return rows
 
