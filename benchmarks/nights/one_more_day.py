@@ -11,6 +11,7 @@ second replay has the last night alone, from scratch. Seconds are those of the w
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
+from nightreel.data.privacy import KEY_VARIABLE
 from nightreel.evaluation.metrics.bootstrap import Interval, mean_interval
 
 REPLICATES, SEED = 2_000, 20_261_201
@@ -31,7 +33,10 @@ SCRATCH = ("finetune.search_nights=0", "finetune.warm_nights=0")
 def replayed(folder: Path, given: argparse.Namespace, *more: str) -> list[dict[str, Any]]:
     """The rows of a replay's nights; a finished replay is read, an unfinished one goes on."""
     words = ["replay", given.source, "--step", given.step, "--state", str(folder), *more]
-    if code := subprocess.run([sys.executable, "-m", "nightreel", *words], stdout=sys.stderr, check=False).returncode:
+    # With one key, users have the same pseudonyms in both replays.
+    environment = {KEY_VARIABLE: "one more day", **os.environ}
+    command = [sys.executable, "-m", "nightreel", *words]
+    if code := subprocess.run(command, stdout=sys.stderr, check=False, env=environment).returncode:
         sys.exit(code)  # the replay has said why
     rows: list[dict[str, Any]] = pq.read_table(folder / "nights.parquet").to_pylist()
     return rows
