@@ -34,7 +34,7 @@ def replayed(folder: Path, given: argparse.Namespace, *more: str) -> list[dict[s
     """The rows of a replay's nights; a finished replay is read, an unfinished one goes on."""
     words = ["replay", given.source, "--step", given.step, "--state", str(folder), *more]
     # With one key, users have the same pseudonyms in both replays.
-    environment = {KEY_VARIABLE: "one more day", **os.environ}
+    environment = {KEY_VARIABLE: "one more day, and the same users", **os.environ}
     command = [sys.executable, "-m", "nightreel", *words]
     if code := subprocess.run(command, stdout=sys.stderr, check=False, env=environment).returncode:
         sys.exit(code)  # the replay has said why
