@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from nightreel.data.contract.gains import weights as weights_of
+from nightreel.data.contract.gains import weights_of
 from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.models.base import Arrays, Catalogue, Scores
 from nightreel.models.int16_weights import packed, rounded, unpacked

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightreel.data import free_text
-from nightreel.data.contract.gains import Gains
+from nightreel.data.contract.gains import RELEVANT, Gains
 from nightreel.data.contract.schema import SNAPSHOT_SEARCHES
 from nightreel.data.contract.verdicts import Verdicts
 from nightreel.data.histories import FloatArray, Histories, IntArray, ItemArray
@@ -38,7 +38,7 @@ class EventLog:
     """All clean events of a log with integer users and items, sorted by user, time and source order.
 
     user_ids: [users]; item_ids: [items]; user, item, time: [n], item -1 for an event without one, time in epoch
-    seconds; positive, relevant, met: [n] by validate's labels, met if the event is positive or makes its item seen;
+    seconds; positive, met: [n] by validate's labels, met if the event is positive or makes its item seen;
     gains: [n], or None if all are 1; said: what the events say; erased: [users] time from which a user is erased,
     +inf for never; rights: of the items; exclude_seen: whether validate would exclude seen items from lists.
     """
@@ -49,7 +49,6 @@ class EventLog:
     item: IntArray
     time: FloatArray
     positive: Mask
-    relevant: Mask
     gains: Gains | None
     said: Verdicts
     met: Mask
@@ -61,6 +60,11 @@ class EventLog:
     def n_items(self) -> int:
         """Number of items in the whole log."""
         return len(self.item_ids)
+
+    @property
+    def relevant(self) -> Mask:
+        """[n] positive events that say that the user took to the item."""
+        return self.positive if self.gains is None else self.positive & (self.gains >= RELEVANT)
 
     def positives_before(self, moment: float) -> Histories:
         """Positive events before a time, with negative ones beside them, one row per user; empty for users without any
@@ -154,7 +158,6 @@ def meetings(loaded: Loaded, settings: Validate, *, private: bool) -> EventLog:
         item=log.item.astype(np.int64),
         time=log.time,
         positive=log.positive,
-        relevant=log.wanted,
         gains=gains if (gains[log.positive] < 1.0).any() else None,
         said=Verdicts.of(labelled, clean.items.num_rows),
         met=log.positive | log.seen,

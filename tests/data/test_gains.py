@@ -13,7 +13,7 @@ from nightreel.bundle import user_table
 from nightreel.bundle.assembly import write_histories
 from nightreel.bundle.format import BundleError
 from nightreel.bundle.integrity.arrays import Sizes, check_arrays
-from nightreel.data.contract.gains import LEAST_WEIGHT, gains_of, weights
+from nightreel.data.contract.gains import LEAST_WEIGHT, gains_of, weights_of
 from nightreel.data.histories import Histories
 from nightreel.data.splits import Events, candidates, leave_last_out
 from nightreel.models.baselines.popularity import decayed_counts
@@ -49,7 +49,7 @@ def test_gains_stay_with_their_events() -> None:
 
 
 def test_models_weigh_events_by_gain_and_never_forget_one() -> None:
-    assert weights(None) is None
+    assert weights_of(None) is None
     by_gain = LEAST_WEIGHT + (1 - LEAST_WEIGHT) * GAINS.astype(float)
     equal = replace(PAST, gains=None)
     np.testing.assert_allclose(recency_weights(PAST, 5.0), recency_weights(equal, 5.0) * by_gain)

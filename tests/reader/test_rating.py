@@ -15,6 +15,7 @@ from nightreel.bundle.format import BundleError
 from nightreel.data.dataset import Dataset, load_dataset
 from nightreel.evaluation.rating_error import rating_errors
 from nightreel.models.engine import Engine
+from nightreel.models.training.earlier_selection import EarlierSelection
 from nightreel.models.training.model_selection import Learned
 from nightreel.models.training.ranker_selection import ScoreBoard
 from nightreel.models.training.rating_selection import with_ratings
@@ -24,6 +25,8 @@ from nightreel.settings.finetune import Ratings
 from tests.support.bundles import reseal, write_bundle
 from tests.support.datasets import prepare, write_dataset
 from tests.support.small_bundle import POPULAR
+
+NOTHING_KEPT = EarlierSelection(0, {}, "", True, ())
 
 CONFIG = {"key_fingerprint": None, "pseudonymised": False}
 SETTINGS = Ratings(bias=(1.0,), factors=(4,), regularization=(5.0,), iterations=4)
@@ -48,7 +51,7 @@ def choices(data: Dataset) -> SelectedParams:
     """With the rating head that validation chose."""
     engine: Engine = None  # type: ignore[assignment]
     return with_ratings(
-        Learned(POPULAR, {}, [], [], engine, engine, nothing(), ScoreBoard().steps_of("")),
+        Learned(POPULAR, {}, [], [], engine, engine, nothing(), ScoreBoard().steps_of(""), NOTHING_KEPT),
         data,
         "leave_last_out",
         SETTINGS,
@@ -132,7 +135,7 @@ def test_ratings_that_are_all_alike_or_missing_give_no_head(tmp_path: Path) -> N
         source = write_dataset(tmp_path / event, users=60, events=1200, event=event)
         told = load_dataset(prepare(tmp_path / f"{event} work", source.folder) / "data/validate")
         learned = with_ratings(
-            Learned(POPULAR, {}, [], [], engine, engine, nothing(), ScoreBoard().steps_of("")),
+            Learned(POPULAR, {}, [], [], engine, engine, nothing(), ScoreBoard().steps_of(""), NOTHING_KEPT),
             told,
             "leave_last_out",
             SETTINGS,

@@ -56,6 +56,6 @@ def gains_of(events: pa.Table, settings: Mapping[Any, Any]) -> Gains:
     return gains
 
 
-def weights(gains: Gains | None) -> npt.NDArray[np.float64] | None:
+def weights_of(gains: Gains | None) -> npt.NDArray[np.float64] | None:
     """Weights of events where models learn what belongs together, from LEAST_WEIGHT to 1; None where all are equal."""
     return None if gains is None else LEAST_WEIGHT + (1.0 - LEAST_WEIGHT) * gains.astype(np.float64)

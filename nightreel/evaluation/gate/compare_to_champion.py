@@ -82,7 +82,7 @@ def _retraining(
         # A fine-tuned encoder is not stored with a version, so today's vectors replace the champion's.
         own = np.load(vectors[0 if choices.encoder == "base" else 1] / "vectors.npy")
         config = {"key_fingerprint": None, "pseudonymised": False}
-        rehearse(data, fold, choices, own, config, scratch / fold, ready=lambda name, _: alike.get(name))
+        rehearse(data, fold, choices, own, config, scratch / fold, ready=lambda name, *_: alike.get(name))
         return Reader.open_bundle(scratch / fold, check=False).hiding(hidden)
 
     return retrain

@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 import scipy.sparse as sp
 
-from nightreel.data.contract.gains import weights as weights_of
+from nightreel.data.contract.gains import weights_of
 from nightreel.data.histories import Histories
 from nightreel.models.base import Catalogue
 from nightreel.models.config import Count, ModelConfig, Positive

@@ -139,7 +139,7 @@ def refusal(folder: Path, night: WarmStartContext, known: Histories, settings: F
 
 
 def keep_selection(
-    folder: Path, night: WarmStartContext, learned: Histories, selected: EarlierSelection | None, settings: Finetune
+    folder: Path, night: WarmStartContext, learned: Histories, selected: EarlierSelection, settings: Finetune
 ) -> None:
     """Save a selection for the next night, unless no night is to go on from one.
 
@@ -150,7 +150,7 @@ def keep_selection(
         selected: The selection.
         settings: The section `finetune`.
     """
-    if not settings.search_nights or selected is None:
+    if not settings.search_nights:
         return
     root = folder / SELECTION
     root.mkdir(parents=True)

@@ -29,8 +29,9 @@ class WarmStart:
 
 Starting = Callable[[SelectedParams], WarmStart | None]
 """Returns the state to warm-start from, given the models' hyper-parameters, or None."""
-Ready = Callable[[str, Histories], Recommender | None]
-"""Returns the model of that name that another process has trained on exactly these histories, or None."""
+Ready = Callable[[str, Histories, ModelConfig], Recommender | None]
+"""Returns the model of that name that was trained elsewhere, on exactly these histories with exactly these
+hyper-parameters, or None."""
 
 
 def settled(train: Histories, clock: bool) -> Histories:
@@ -67,9 +68,10 @@ def fit_engine(
     """
     train = settled(train, clock)
     # Sorted by name, because the ranker's columns follow the models' order, which JSON does not guarantee.
+    configs = {name: choices.config(name) for name in sorted(choices.members)}
     members = {
-        name: ready(name, train) or _member(name, train, catalogue, choices.config(name), clock, start)
-        for name in sorted(choices.members)
+        name: ready(name, train, config) or _member(name, train, catalogue, config, clock, start)
+        for name, config in configs.items()
     }
     statistics = ItemStatistics.fit(train, catalogue, choices.half_life_days, choices.buckets, clock=clock)
     blend = Blend(choices.blend, choices.columns, choices.trees, choices.weights)

@@ -13,13 +13,12 @@ from nightreel.models.config import ModelConfig
 from nightreel.models.engine import Engine
 from nightreel.models.ranker.blend import FUSION, TREES, Blend
 from nightreel.models.registry import spec
-from nightreel.models.training.earlier_selection import CutRecord, EarlierSelection
+from nightreel.models.training.earlier_selection import POPULARITY, CutRecord, EarlierSelection
 from nightreel.models.training.fit import Ready, Starting, WarmStart, fit_engine, fit_member
 from nightreel.models.training.fold_task import Task, TimeCut, limited
 from nightreel.models.training.new_item_places import places_kept
 from nightreel.models.training.one_standard_error import NEAR, PositionScores, simplest
 from nightreel.models.training.ranker_selection import (
-    POPULARITY,
     ScoreBoard,
     Steps,
     chosen_ranker,
@@ -50,8 +49,8 @@ class Learned:
         inner: Models trained at the first cut.
         examples: Training examples of the ranker, from all cuts.
         steps: Comparison of refitting with keeping the ranker.
-        ratings: One row for each setting of the rating model that was tried.
         selection: What the next night may go on from.
+        ratings: One row for each setting of the rating model that was tried.
     """
 
     choices: SelectedParams
@@ -62,8 +61,8 @@ class Learned:
     inner: Engine
     examples: Examples
     steps: Steps
+    selection: EarlierSelection
     ratings: list[Trial] = field(default_factory=list)
-    selection: EarlierSelection | None = None
 
 
 @dataclass(frozen=True)
@@ -237,7 +236,7 @@ def _selected(
         nights, base.members, name, relearn, tuple(each for each in records if task.in_time and len(each.users))
     )
     joined = concatenated(examples)
-    return Learned(final, board.means(), [], curve(board), engines[-1], engines[0], joined, steps, selection=selection)
+    return Learned(final, board.means(), [], curve(board), engines[-1], engines[0], joined, steps, selection)
 
 
 def curve(board: ScoreBoard) -> list[dict[str, float]]:
@@ -292,11 +291,11 @@ def select_models(
     if earlier is not None:
         chosen = base.model_copy(update={"members": earlier.members})
         learned = choose_blend(smaller, catalogue, chosen, settings, validator, start(chosen), ready, earlier)
-        newest = learned.selection.cuts[-1] if learned.selection is not None and learned.selection.cuts else None
-        if newest is None or not earlier.fallen(newest):
+        if not learned.selection.cuts or not earlier.fallen(learned.selection.cuts[-1]):
             return learned
         log_progress("the lead over popularity has fallen: everything is selected anew")
-        start = lambda _: None  # noqa: E731 - a state for the newest cut may have seen what the first one holds out
     members, trials = choose_members(smaller, catalogue, base, settings, validator)
     chosen = base.model_copy(update={"members": members})
-    return replace(choose_blend(smaller, catalogue, chosen, settings, validator, start(chosen), ready), trials=trials)
+    # A state for the newest cut may have seen what the first one holds out.
+    begun = start(chosen) if earlier is None else None
+    return replace(choose_blend(smaller, catalogue, chosen, settings, validator, begun, ready), trials=trials)

@@ -48,7 +48,7 @@ class ParallelFit:
         self.workers = min(workers, len(chain) - 1)
         # Spawned, because forking a process whose BLAS has threads may hang.
         self.pool = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn")) if self.workers else None
-        self.jobs: list[tuple[str, Histories, Future[Trained]]] = []
+        self.jobs: list[tuple[str, Histories, ModelConfig, Future[Trained]]] = []
 
     def begin(self, choices: SelectedParams, then: Starting) -> WarmStart | None:
         """Start training on all histories but the first, with these hyper-parameters; returns `then(choices)`."""
@@ -58,13 +58,15 @@ class ParallelFit:
                     cls, config = spec(name).cls, choices.config(name)
                     if issubclass(cls, TrainableAhead) and cls.trains_ahead(len(before.items), train, config):
                         job = self.pool.submit(_trained, name, train, self.catalogue, config, self.clock)
-                        self.jobs.append((name, train, job))
+                        self.jobs.append((name, train, config, job))
         return then(choices)
 
-    def ready(self, name: str, train: Histories) -> Recommender | None:
-        """Wait for the model that was started on `train`; None without one, or where its process was killed."""
-        for model, data, job in self.jobs:
-            if model == name and np.array_equal(data.indptr, train.indptr) and np.array_equal(data.items, train.items):
+    def ready(self, name: str, train: Histories, config: ModelConfig) -> Recommender | None:
+        """Wait for the model that was started on `train` with `config`; None without one, or where its process was
+        killed."""
+        for model, data, own, job in self.jobs:
+            alike = np.array_equal(data.indptr, train.indptr) and np.array_equal(data.items, train.items)
+            if (model, own) == (name, config) and alike:
                 try:
                     member, memory = job.result()
                 except BrokenProcessPool:

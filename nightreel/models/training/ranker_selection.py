@@ -17,7 +17,7 @@ from nightreel.data.histories import FloatArray, IntArray
 from nightreel.models.engine import Engine
 from nightreel.models.ranker.blend import FUSION, TREES, WEIGHTED, Blend, weighted_sum
 from nightreel.models.training import linear_rankers
-from nightreel.models.training.earlier_selection import CutRecord
+from nightreel.models.training.earlier_selection import POPULARITY, CutRecord
 from nightreel.models.training.fold_task import TimeCut
 from nightreel.models.training.lambdamart import fit_lambdamart
 from nightreel.models.training.one_standard_error import NEAR, difference, simplest, surely_better, surely_worse
@@ -25,7 +25,6 @@ from nightreel.models.training.training_examples import Examples, Validator, con
 from nightreel.settings.finetune import Finetune
 from nightreel.stage import log_progress
 
-POPULARITY = "popularity"
 MIX = "mix"
 NAMES = {
     MIX: "weighted sum of one model and one popularity trend",

@@ -36,10 +36,12 @@ def test_the_same_bytes_as_here() -> None:
     inner, train, everything = chain()
     with ParallelFit(8, catalogue(), [inner, train, everything], clock=True) as ahead:
         assert ahead.begin(chosen(0.0), lambda _: None) is None and ahead.workers == 2
-        assert ahead.ready("transformer", inner) is None and ahead.ready("ease", train) is None
+        config, other = (choices.config("transformer") for choices in (chosen(0.0), chosen(0.5)))
+        assert ahead.ready("transformer", inner, config) is None and ahead.ready("ease", train, config) is None
+        assert ahead.ready("transformer", train, other) is None, "it has other hyper-parameters"
         for own in (train, everything):
             member, here = (
-                ahead.ready("transformer", own),
+                ahead.ready("transformer", own, config),
                 Transformer.fit(own, catalogue(), TransformerConfig.model_validate(hyper()), clock=True),
             )
             assert isinstance(member, Transformer) and member.events == len(own.items)
@@ -54,7 +56,7 @@ def test_nothing_is_started_that_would_be_warm_started_or_load_a_checkpoint_or_h
             assert not ahead.jobs
     with ParallelFit(0, catalogue(), chain(), clock=True) as alone:
         alone.begin(chosen(0.0), lambda _: None)
-        assert not alone.jobs and alone.ready("transformer", chain()[1]) is None
+        assert not alone.jobs and alone.ready("transformer", chain()[1], chosen(0.0).config("transformer")) is None
 
 
 def test_an_error_does_not_wait_for_what_was_begun() -> None:
@@ -71,5 +73,5 @@ def test_after_a_killed_process_the_work_is_left_to_whoever_asks(capsys: pytest.
         ahead.begin(chosen(0.0), lambda _: None)
         for process in active_children():
             process.kill()
-        assert ahead.ready("transformer", chain()[1]) is None
+        assert ahead.ready("transformer", chain()[1], chosen(0.0).config("transformer")) is None
     assert "its worker process was killed" in capsys.readouterr().out

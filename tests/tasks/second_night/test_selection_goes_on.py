@@ -11,12 +11,9 @@ import pytest
 
 from nightreel.bundle.format import digest_of
 from nightreel.stage import read_json
-from nightreel.store import channels
-from nightreel.store.open import open_store
-from nightreel.store.publisher import publish
-from tasks import evaluate, finetune, refit, snapshot, validate
+from tasks import evaluate, finetune, snapshot, validate
 from tests.support.datasets import prepare, workspace, write_dataset
-from tests.tasks.second_night.test_warm_nights import CHANGES, embedded, until
+from tests.tasks.second_night.test_warm_nights import CHANGES, embedded, shipped, until
 
 pytestmark = pytest.mark.end_to_end
 
@@ -33,17 +30,6 @@ SETTINGS: dict[str, Any] = CHANGES | {
     "validate.gate_users": 5,
 }
 GOING_ON = "going on from the selection of the published version's night"
-
-
-def shipped() -> None:
-    """The night from finetune to publish."""
-    finetune.main()
-    evaluate.main()
-    refit.main()
-    live = channels.live(open_store())
-    facts = read_json(Path("data/snapshot/recipe.json"))
-    champion = live.digest if live else None
-    publish(open_store(), Path("data/refit/bundle"), channel="live", champion=champion, lineage=facts)
 
 
 @pytest.fixture(scope="module")

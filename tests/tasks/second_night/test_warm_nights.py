@@ -64,6 +64,17 @@ def until(source: Path, share: float, target: Path) -> Path:
     return target
 
 
+def shipped() -> None:
+    """The night from finetune to publish."""
+    finetune.main()
+    evaluate.main()
+    refit.main()
+    live = channels.live(open_store())
+    facts = read_json(Path("data/snapshot/recipe.json"))
+    champion = live.digest if live else None
+    publish(open_store(), Path("data/refit/bundle"), channel="live", champion=champion, lineage=facts)
+
+
 @pytest.fixture(scope="module")
 def nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace after a published first night; its params.yaml names the second one's source."""
@@ -72,11 +83,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = prepare(root / "work", until(whole, 0.95, root / "first"), CHANGES)
     with workspace(folder):
         embedded()
-        finetune.main()
-        evaluate.main()
-        refit.main()
-        facts = read_json(Path("data/snapshot/recipe.json"))
-        publish(open_store(), Path("data/refit/bundle"), channel="live", champion=None, lineage=facts)
+        shipped()
         params = Path("params.yaml")
         params.write_text(params.read_text().replace(str(root / "first"), str(whole)))
     return folder

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nightreel.data.contract.gains import weights as weights_of
+from nightreel.data.contract.gains import weights_of
 from nightreel.data.histories import Histories
 from nightreel.models.factorization.rating_model import Rated, biases
 from nightreel.models.neural.sequences import Batch, gap_buckets
