@@ -13,25 +13,29 @@ from pathlib import Path
 import numpy as np
 
 from nightreel.bundle.assembly import LEARNED, bundle_config, rehearse
-from nightreel.content.training.fit_vectors import fit_content
+from nightreel.content.training.fit_vectors import ContentVectors, fit_content
 from nightreel.data.dataset import load_dataset, with_profiles
+from nightreel.data.histories import Histories
 from nightreel.errors import UserError
+from nightreel.evaluation.earlier_night import begins_after_published, content_stands, night_of
 from nightreel.evaluation.validation import LEAVE_LAST_OUT, content_inputs, fold_task, gate_fold, judge_of
+from nightreel.models.base import Recommender
 from nightreel.models.catalogue import catalogue_of
+from nightreel.models.config import ModelConfig
 from nightreel.models.newcomers.selection import with_newcomers
 from nightreel.models.registry import require_known
 from nightreel.models.training.earlier_selection import goes_on, keep_selection
 from nightreel.models.training.model_selection import Trial, initial_params, select_models
 from nightreel.models.training.parallel_fit import ParallelFit
+from nightreel.models.training.published_models import PublishedModels
 from nightreel.models.training.rating_selection import with_ratings
 from nightreel.models.training.training_examples import save
-from nightreel.models.training.warm_start import find, keep, started, warm_start_context
+from nightreel.models.training.warm_start import find, keep, pass_on, started
 from nightreel.settings.params_file import load
 from nightreel.stage import (
     log_progress,
     peak_memory,
     progress_of,
-    read_json,
     stage_main,
     staged_output,
     write_json,
@@ -61,33 +65,47 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
     settings, data = load(), with_profiles(load_dataset())
     base = initial_params(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
     task, vectors = fold_task(data, fold, settings.finetune), np.load(out / "vectors.npy", allow_pickle=False)
-    catalogue, card = catalogue_of(data.items, vectors), read_json(Path("data/embed/embed.json"))
-    known, judge = data.positives(fold, LEARNED), judge_of(data)
+    catalogue, known, judge = catalogue_of(data.items, vectors), data.positives(fold, LEARNED), judge_of(data)
     nights = settings.finetune.warm_nights if task.in_time else 0
-    night = warm_start_context(data, task.inner, encoder, {"encoder": card, "vectors": vectors.shape[1]})
-    selected = goes_on(WARM / fold, night, task, known, settings.finetune)
-    # Beside an earlier night's records, only the newest cut's models are trained.
-    cuts = task.time_cuts[-1:] if selected is not None and selected.cuts else task.time_cuts
-    night = replace(night, known={**night.known, "members": cuts[0].known})
+    night = night_of(data, known, encoder, settings)
+    selected, cuts, taken = (
+        goes_on(WARM / fold, night, task, known, settings.finetune),
+        task.time_cuts,
+        PublishedModels(),
+    )
+    if selected is not None and selected.cuts:
+        # Beside an earlier night's records, only the newest cut's models are trained, if it is not among them.
+        cuts = () if selected.whole else task.time_cuts[-1:]
+        taken = PublishedModels.find(WARM, night, known, catalogue, selected.members)
+    night = replace(night, known={**night.known, "members": cuts[0].known if cuts else known})
     earlier = find(WARM / fold, night, catalogue, nights)
     chain = [*(cut.known for cut in cuts), known]
     with progress_of(fold), ParallelFit(workers, catalogue, chain, clock=data.clock == "time") as ahead:
         log_progress("selecting hyper-parameters on validation")
         begin = partial(ahead.begin, then=partial(started, earlier) if nights else lambda _: None)
         learned = select_models(task, catalogue, settings.finetune, base, judge, begin, ahead.ready, selected)
-        if nights:
+        if nights and learned.inner is None:
+            pass_on(WARM / fold, out / "warm" / fold)
+        elif nights:
             keep(out / "warm" / fold, night, learned.inner, learned.choices, earlier)
         keep_selection(out / "warm" / fold, night, known, learned.selection, settings.finetune)
-        learned = with_newcomers(with_ratings(learned, data, fold, settings.finetune.ratings), data, fold, judge)
+        learned = with_ratings(learned, data, fold, settings.finetune.ratings)
+        learned = with_newcomers(learned, data, catalogue, fold, judge)
         protocol, shipped = next(name for name, of in data.protocols.items() if fold in of), fold == gate_fold(data)
         folder = out / ("candidate" if shipped else f"candidates/{fold}")
         config = bundle_config(protocol, data, settings)
         log_progress("training the models on the validation events, too, and writing the candidate")
-        rehearse(data, fold, learned.choices, vectors, config, folder, start=learned.engine, ready=ahead.ready)
+
+        def ready(name: str, train: Histories, config: ModelConfig) -> Recommender | None:
+            return taken.ready(name, train, config) or ahead.ready(name, train, config)
+
+        rehearse(data, fold, learned.choices, vectors, config, folder, start=learned.engine, ready=ready)
     if shipped:
         learned.choices.write(out)
         save(learned.examples, out / "examples")
-        write_json(out / "steps.json", learned.steps.figures() | {"size": task.size})
+        # What came since the published version is learned from as a whole.
+        size = None if fold != LEAVE_LAST_OUT and begins_after_published(data, WARM) else task.size
+        write_json(out / "steps.json", learned.steps.figures() | {"size": size})
     return FoldSummary(learned.scores, learned.curve, learned.trials, learned.ratings, peak_memory(), ahead.memory)
 
 
@@ -95,8 +113,11 @@ def fit_vectors(out: Path) -> tuple[str, float]:
     """Train and save the content vectors; returns their kind (`base`, `finetuned`, `fused`) and peak memory."""
     settings, data = load(), load_dataset()
     base = np.load("data/embed/vectors.npy", allow_pickle=False)
-    inputs = content_inputs(data, settings, judge_of(data))
-    content = fit_content(base, inputs, out)
+    if content_stands(data, settings, WARM):
+        log_progress("content vectors: not fitted to behaviour, as selected in the published version's night")
+        content = ContentVectors(base, "base", [], [])
+    else:
+        content = fit_content(base, content_inputs(data, settings, judge_of(data)), out)
     np.save(out / "vectors.npy", content.vectors, allow_pickle=False)
     write_rows(out / "plots" / "encoder.csv", content.encoder_losses)
     write_rows(out / "plots" / "fusion.csv", content.fusion_losses)

@@ -7,6 +7,7 @@ version, so that the served models know the newest events whatever the verdict w
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,18 @@ from nightreel.bundle.exploration import SHARE
 from nightreel.bundle.footprint import memory_mb, size_mb
 from nightreel.data import hidden_tonight
 from nightreel.data.dataset import Dataset, load_dataset, with_profiles
+from nightreel.data.split_protocols import GLOBAL
+from nightreel.evaluation.earlier_night import keep_period, period_record
 from nightreel.evaluation.gate.refit_gates import Gated, gates, latency, too_costly
-from nightreel.evaluation.gate.release_candidates import Shipment, shipments
+from nightreel.evaluation.gate.release_candidates import Shipment, decided, relearns, shipments
+from nightreel.evaluation.validation import gate_fold
+from nightreel.models.ranker.blend import FUSION, Blend
+from nightreel.models.training.earlier_selection import SELECTION, CutRecord
 from nightreel.reader.interests import write_keywords
 from nightreel.reader.precompute import precompute
 from nightreel.reader.reader import Reader
 from nightreel.settings.evaluate import Refit
-from nightreel.settings.params_file import load
+from nightreel.settings.params_file import Settings, load
 from nightreel.stage import log_progress, read_json, save_run_note, stage_main, staged_output, write_json
 from nightreel.store.local_cache import fetch
 from nightreel.store.open import open_store
@@ -44,7 +50,18 @@ def champion_folder() -> Path | None:
     return fetch(open_store(), digest) if digest else None
 
 
-def accompany(bundle: Path, data: Dataset, shipment: Shipment) -> None:
+def newest_record(decision: dict[str, Any], data: Dataset, settings: Settings) -> CutRecord | None:
+    """What the test period teaches: the ranker of a promoted candidate, and the night after; None where nobody learns
+    from it."""
+    goes_on = (FINETUNE / "warm" / gate_fold(data) / SELECTION).exists() and data.gate == GLOBAL
+    learns = decision["decision"] == "promote" and relearns(decided(decision, FINETUNE))
+    if not goes_on and not learns:
+        return None
+    engine = replace(Reader.open_bundle(FINETUNE / "candidate").engine, blend=Blend(FUSION))
+    return period_record(data, engine, FINETUNE, settings.finetune, scored=goes_on)
+
+
+def accompany(bundle: Path, data: Dataset, shipment: Shipment, newest: CutRecord | None, settings: Settings) -> None:
     """Add the model card, keywords, editorial rules and warm-start state, and the candidate's lists, hyper-parameters
     and data profile, with which a later night compares itself."""
     (bundle / "rehearsal").mkdir()
@@ -54,18 +71,22 @@ def accompany(bundle: Path, data: Dataset, shipment: Shipment) -> None:
     write_keywords(bundle, data, UNDERSTOOD, SEARCHES)
     if (FINETUNE / "warm").exists():
         shutil.copytree(FINETUNE / "warm", bundle / "warm")
+    if newest is not None:
+        keep_period(bundle / "warm", data, newest, settings)
     editorial_rules.write(bundle, pq.read_table(VALIDATED / "rules.parquet"))
 
 
-def build(bundle: Path, data: Dataset, shipment: Shipment, base: Path | None, explore: float) -> str:
-    """Write the complete bundle and return its digest. explore: share of places for exploration."""
-    candidate = Reader.open_bundle(FINETUNE / "candidate")
+def build(
+    bundle: Path, data: Dataset, shipment: Shipment, base: Path | None, newest: CutRecord | None, settings: Settings
+) -> str:
+    """Write the complete bundle and return its digest."""
+    candidate, explore = Reader.open_bundle(FINETUNE / "candidate"), settings.refit.explore
     vectors = np.load((EMBED if shipment.choices.encoder == "base" else FINETUNE) / "vectors.npy", allow_pickle=False)
     facts: dict[str, Any] = {key: value for key, value in candidate.config.items() if key != "fold"}
     facts |= {"label": shipment.label, **shipment.facts, **({SHARE: explore} if explore else {})}
     start = candidate.engine if shipment.start else None
     refit(data, shipment.choices, vectors, facts, bundle, start=start, base=base)
-    accompany(bundle, data, shipment)
+    accompany(bundle, data, shipment, newest, settings)
     if explore:
         log_progress(write_exploration(bundle, data, vectors))
     return precompute(bundle, Reader.open_bundle(bundle, check=False), base)
@@ -89,10 +110,11 @@ def main() -> None:
     data, base = with_profiles(load_dataset()), champion_folder()
     threads = int(read_json(SNAPSHOT / "environment.json")["threads"])
     held = [] if decision["decision"] == "promote" else [verdict]
+    newest = newest_record(decision, data, settings)
     metrics: dict[str, Any] = {"shipped": "nothing"}
     with staged_output(OUT) as out:
-        for shipment in shipments(decision, data, base, FINETUNE, EVALUATE, settings.finetune, threads):
-            digest = build(out / "bundle", data, shipment, base, settings.refit.explore)
+        for shipment in shipments(decision, base, FINETUNE, EVALUATE, settings.finetune, threads, newest):
+            digest = build(out / "bundle", data, shipment, base, newest, settings)
             result = judged(settings.refit, data, out / "bundle", shipment)
             if not result.reasons:
                 metrics = {"shipped": shipment.label, **result.figures}

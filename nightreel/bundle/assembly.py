@@ -27,7 +27,7 @@ from nightreel.models.exploration.posterior import fit_posterior
 from nightreel.models.factorization.rating_model import FOLDER, Rated, RatingConfig, RatingModel
 from nightreel.models.newcomers.context import ContextLog
 from nightreel.models.newcomers.segments import Segments
-from nightreel.models.training.fit import Ready, fit_engine
+from nightreel.models.training.fit import Ready, WarmStart, fit_engine
 from nightreel.models.training.selected_params import SelectedParams
 from nightreel.settings.params_file import Settings
 from nightreel.stage import read_json
@@ -156,6 +156,7 @@ def assemble(
         "clock": data.clock,
         "exclude_seen": data.exclude_seen,
         "data_until": until,
+        "learned_until": float(known[0].times.max(initial=until)),
         "members": list(engine.members),
         "blend": engine.blend.kind,
     }
@@ -190,7 +191,7 @@ def rehearse(
     vectors: npt.NDArray[np.float32],
     config: dict[str, Any],
     folder: Path,
-    start: Engine | None = None,
+    start: Engine | WarmStart | None = None,
     ready: Ready = lambda *_: None,
 ) -> str:
     """Refit all models on a fold's train and validation parts with all choices frozen, and write a bundle.
@@ -253,7 +254,7 @@ def _trained(
     choices: SelectedParams,
     vectors: npt.NDArray[np.float32],
     config: dict[str, Any],
-    start: Engine | None,
+    start: Engine | WarmStart | None,
     base: Path | None = None,
     ready: Ready = lambda *_: None,
 ) -> str:

@@ -35,15 +35,29 @@ class ProtocolChoice:
     gate: str
 
 
-def choose(events: Events, clock: str, exclude_seen: bool, settings: Validate) -> ProtocolChoice:
-    """Split by every requested protocol; raises UserError if none is available, or not the one for the gate."""
+def choose(
+    events: Events, clock: str, exclude_seen: bool, settings: Validate, earlier: float | None = None
+) -> ProtocolChoice:
+    """Split by every requested protocol.
+
+    Args:
+        events: All clean events.
+        clock: `time`, or `order` where timestamps are positions.
+        exclude_seen: Whether lists leave out what a user has seen.
+        settings: The section `validate`.
+        earlier: Time of the last event that an earlier version was trained on, where tonight may go on from it. The test
+            window of `global_time` is then what came later, if enough users can be tested on it.
+
+    Raises:
+        UserError: No protocol is available, or not the one for the gate.
+    """
     wanted = (GLOBAL, LAST) if settings.protocols in ("auto", "all") else (settings.protocols,)
     protocols: dict[str, Protocol] = {}
     refused: dict[str, str] = {}
     for name in wanted:
         if name == LAST and settings.protocols == "auto" and _decides(protocols, settings):
             continue
-        made = _last(events, exclude_seen) if name == LAST else _global(events, clock, exclude_seen, settings)
+        made = _last(events, exclude_seen) if name == LAST else _global(events, clock, exclude_seen, settings, earlier)
         if isinstance(made, Protocol):
             protocols[name] = made
         else:
@@ -64,9 +78,13 @@ def _last(events: Events, exclude_seen: bool) -> Protocol | str:
     return Protocol({LAST: fold}, users, []) if users else "no user has positive events on three different items"
 
 
-def _global(events: Events, clock: str, exclude_seen: bool, settings: Validate) -> Protocol | str:
+def _global(
+    events: Events, clock: str, exclude_seen: bool, settings: Validate, earlier: float | None
+) -> Protocol | str:
     if clock == "order":
         return NO_CLOCK
+    if earlier is not None and (since := _since(events, exclude_seen, settings, earlier)):
+        return since
     if 1 - (settings.cuts + 1) * settings.test_share <= 0:
         return f"validate.cuts {settings.cuts} of validate.test_share {settings.test_share:g} leave no training period"
     cuts = splits.cut_moments(events, settings.test_share, settings.cuts)
@@ -78,6 +96,18 @@ def _global(events: Events, clock: str, exclude_seen: bool, settings: Validate) 
     if not all((events.positive & (fold == splits.VALID)).any() for fold in folds.values()):
         return "a validation window has no positive event"
     return Protocol(folds, len(np.unique(np.concatenate(users))), cuts)
+
+
+def _since(events: Events, exclude_seen: bool, settings: Validate, earlier: float) -> Protocol | None:
+    """The split at the end of what an earlier version was trained on, so that its models may be tonight's candidate.
+    None where too few users came back since, or more than twice the usual share of the log is newer."""
+    later = events.time[events.positive] > earlier
+    if settings.cuts != 1 or not later.any() or later.mean() > 2 * settings.test_share:
+        return None
+    cut = splits.moments_after(events, earlier)
+    fold = splits.global_time(events, cut)
+    users = splits.test_users(events, fold, exclude_seen)
+    return Protocol({GLOBAL: fold}, len(users), [cut]) if len(users) >= settings.gate_users else None
 
 
 def _gate(protocols: dict[str, Protocol], refused: dict[str, str], settings: Validate) -> str:

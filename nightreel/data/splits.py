@@ -85,6 +85,15 @@ def cut_moments(events: Events, share: float, cuts: int) -> list[tuple[float, fl
     return [(edges[n + 2], edges[n + 1], edges[n]) for n in range(cuts)]
 
 
+def moments_after(events: Events, until: float) -> tuple[float, float, float]:
+    """(t_valid, t_test, t_end) of the cut right after a moment: the test window is all that came later, and the
+    validation window before it has as many positives."""
+    moments = np.sort(events.time[events.positive])
+    later, after = int((moments > until).sum()), float(np.nextafter(events.time.max(), np.inf))
+    first = max(len(moments) - 2 * later, 0)
+    return float(moments[first]) if len(moments) else after, float(np.nextafter(until, np.inf)), after
+
+
 def _edge(moments: npt.NDArray[np.float64], quantile: float, after: float) -> float:
     at = round(quantile * len(moments))
     return after if at >= len(moments) else float(moments[max(at, 0)])

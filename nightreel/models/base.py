@@ -167,6 +167,19 @@ class Resumable(Recommender, Protocol):
 
 
 @runtime_checkable
+class Placeable(Recommender, Protocol):
+    """A recommender whose fit can be taken over to a later catalogue, of which it has learned no new event."""
+
+    def placed(self, catalogue: Catalogue, rows: IntArray) -> Self:
+        """The same fit for another catalogue.
+
+        Args:
+            catalogue: Today's items.
+            rows: [n_items] this model's index of each item, or -1.
+        """
+
+
+@runtime_checkable
 class TrainableAhead(Protocol):
     """A recommender whose later trainings of a night are worth a process of their own, where they start anew."""
 

@@ -125,3 +125,15 @@ class ItemToItem:
         """Restore a model from `arrays()`, without copying."""
         stored = {name: array for name, array in arrays.items() if name != "decay"}
         return cls(stored, float(arrays["decay"][0]))
+
+
+class LearnedItemToItem(ItemToItem):
+    """Weights that were learned from events: an item without any has none."""
+
+    def placed(self, catalogue: Catalogue, rows: IntArray) -> Self:
+        """The same weights for another catalogue; see `Placeable`."""
+        known = np.flatnonzero(rows >= 0)
+        chosen = sp.csr_matrix((np.ones(len(known), np.float32), (known, rows[known])), (len(rows), self._n_items))
+        moved = sp.csr_matrix(chosen @ self.weights @ chosen.T)
+        moved.sort_indices()
+        return type(self)(packed(moved), self.decay)

@@ -16,6 +16,9 @@ from nightreel.store.remote_files import manifest_of
 from nightreel.store.withdrawals_file import read
 
 KEPT = "warm/"  # folder of the state in a bundle
+PUBLISHED = "published/"  # folder of the models that were published, in the pinned state
+MODELS = ("engine/", "histories/", "items.parquet", "users.parquet", "rehearsal/choices.json")
+SELECTION = f"{KEPT}global_time/selection/selection.json"
 PIN = "pin.json"
 
 
@@ -35,24 +38,54 @@ def earlier_version(store: Store, channel: str, tables: str) -> str | None:
     return None
 
 
-def pin_state(store: Store, digest: str | None, folder: Path) -> dict[str, str]:
-    """Copy a version's warm-start state to `folder`, with pin.json: {"version", "files": {name: SHA-256}}; neither if
-    the version has no state.
+def pin_state(store: Store, digest: str | None, folder: Path, until: float | None = None) -> dict[str, str]:
+    """Copy a version's warm-start state to `folder`, with pin.json: {"version", "until", "files": {name: SHA-256}}.
 
-    Existing files are kept. Raises StoreError if a file is not as published.
+    Existing files are kept.
+
+    Args:
+        store: The store.
+        digest: The version; None: none.
+        folder: Where the state is pinned; only pin.json if the version has no state.
+        until: From `goes_on_until`. If it is not None, the published models and the histories that they were trained on
+            are copied, too.
 
     Returns:
         The files.
+
+    Raises:
+        StoreError: A file is not as published.
     """
-    files = _listed(store, digest) if digest else {}
-    pin = {"version": digest if files else None, "files": files}
-    if (folder / PIN).exists() and read_json(folder / PIN) == pin:
-        return files
-    with staged_output(folder) as out:
-        for name, sha256 in files.items():
-            _copy(store, f"versions/{digest}/{KEPT}{name}", out / name, sha256)
-        write_json(out / PIN, pin)
+    listed = _listed(store, digest, until is not None) if digest else {}
+    files = {name: sha256 for name, (_, sha256) in listed.items()}
+    pin = {"version": digest if files else None, "until": until, "files": files}
+    if not ((folder / PIN).exists() and read_json(folder / PIN) == pin):
+        with staged_output(folder) as out:
+            for name, (own, sha256) in listed.items():
+                _copy(store, f"versions/{digest}/{own}", out / name, sha256)
+            write_json(out / PIN, pin)
     return files
+
+
+def goes_on_until(store: Store, digest: str | None, nights: int) -> float | None:
+    """Time of the last event that a version's models were trained on, if tonight may go on from its selection.
+
+    Args:
+        store: The store.
+        digest: The version; None: none.
+        nights: Largest number of nights in a row that go on from one selection (finetune.search_nights).
+
+    Returns:
+        Epoch seconds; None without such a selection, and where tonight is to select anew.
+    """
+    try:
+        state = json.loads(store.get(f"versions/{digest}/{SELECTION}")) if digest else None
+    except Missing:
+        return None
+    if state is None or state["nights"] + 1 > nights:
+        return None
+    config = manifest_of(store, str(digest)).config
+    return float(config["learned_until"]) if config["clock"] == "time" else None
 
 
 def known_rows(store: Store, digest: str | None) -> dict[str, Any] | None:
@@ -101,13 +134,17 @@ def forgotten(store: Store, channel: str, fingerprint: str | None) -> list[str]:
     return sorted(held.by_hand.users)
 
 
-def _listed(store: Store, digest: str) -> dict[str, str]:
-    """Files below KEPT that the version's manifest lists; none if the version is gone."""
+def _listed(store: Store, digest: str, models: bool) -> dict[str, tuple[str, str]]:
+    """Files of the state that the version's manifest lists, by their names when pinned: (name in the version, SHA-256);
+    none if the version is gone or has no state."""
     try:
         files = manifest_of(store, digest).files
     except Missing:
         return {}
-    return {name.removeprefix(KEPT): entry["sha256"] for name, entry in files.items() if name.startswith(KEPT)}
+    found = {name.removeprefix(KEPT): (name, e["sha256"]) for name, e in files.items() if name.startswith(KEPT)}
+    if found and models:
+        found |= {f"{PUBLISHED}{name}": (name, e["sha256"]) for name, e in files.items() if name.startswith(MODELS)}
+    return found
 
 
 def _copy(store: Store, key: str, path: Path, sha256: str) -> None:
@@ -154,4 +191,5 @@ def pin_warm_state(store: Store, settings: Settings, tables: str, out: Path) -> 
     """Pin the state that finetune may go on from; returns its files, on which the run's result depends."""
     warm = settings.finetune.warm_nights > 0 or settings.finetune.search_nights > 0
     earlier = earlier_version(store, settings.snapshot.channel, tables) if warm else None
-    return pin_state(store, earlier, out)
+    until = goes_on_until(store, earlier, settings.finetune.search_nights)
+    return pin_state(store, earlier, out, until)

@@ -26,7 +26,7 @@ from tests.support.bundles import reseal, write_bundle
 from tests.support.datasets import prepare, write_dataset
 from tests.support.small_bundle import POPULAR
 
-NOTHING_KEPT = EarlierSelection(0, {}, "", True, ())
+NOTHING_KEPT = EarlierSelection(0, {}, "", True, 0, ())
 
 CONFIG = {"key_fingerprint": None, "pseudonymised": False}
 SETTINGS = Ratings(bias=(1.0,), factors=(4,), regularization=(5.0,), iterations=4)

@@ -7,23 +7,20 @@ refitted, so that counts, popularity and members know the latest events on held 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import ValidationError
 
-from nightreel.data.dataset import Dataset
-from nightreel.models.ranker.blend import FUSION, Blend
 from nightreel.models.registry import models
-from nightreel.models.training.fold_task import next_cut, sampled
+from nightreel.models.training.earlier_selection import CutRecord
 from nightreel.models.training.ranker_selection import fit_ranker
 from nightreel.models.training.selected_params import SelectedParams
-from nightreel.models.training.training_examples import asked_for, saved
+from nightreel.models.training.training_examples import saved
 from nightreel.reader.reader import Reader
 from nightreel.settings.finetune import Finetune
-from nightreel.stage import log_progress, read_json
+from nightreel.stage import log_progress
 
 REFRESHED = "refreshed"
 
@@ -44,28 +41,28 @@ class Shipment:
 
 def shipments(
     decision: Mapping[str, Any],
-    data: Dataset,
     champion: Path | None,
     finetune: Path,
     evaluate: Path,
     settings: Finetune,
     threads: int,
+    newest: CutRecord | None,
 ) -> Iterator[Shipment]:
     """Yield the bundles that may be published, in order of preference.
 
     Args:
         decision: evaluate's decision.json.
-        data: The validated data.
         champion: Folder of the live version, if there is one.
         finetune: The output folder of finetune.
         evaluate: The output folder of evaluate.
         settings: The settings of finetune.
         threads: Threads for training the ranker.
+        newest: What the ranker may learn from the test period; None where it may not.
     """
     files = ("per_user.parquet", "lists.parquet", "profile.json", "directions.npy", "card.json", "card.md")
     if decision["decision"] == "promote":
         candidate = Reader.open_bundle(finetune / "candidate")
-        choices = relearned(decided(decision, finetune), data, candidate, finetune, settings, threads)
+        choices = relearned(decided(decision, finetune), newest, finetune, settings, threads)
         yield Shipment(decision["label"], choices, candidate, {name: evaluate / name for name in files}, True, {})
     if champion is not None and decision["refresh"]:
         yield from refreshed(champion, evaluate)
@@ -78,26 +75,20 @@ def decided(decision: Mapping[str, Any], finetune: Path) -> SelectedParams:
     return SelectedParams.model_validate({**chosen, "trees": trees})
 
 
+def relearns(choices: SelectedParams) -> bool:
+    """Whether the ranker is trained again, now also on the candidate's test period: if there is anything to train, and
+    validation over several cuts in time showed no loss from that."""
+    return choices.relearn and choices.blend in ("trees", "weighted")
+
+
 def relearned(
-    choices: SelectedParams, data: Dataset, candidate: Reader, finetune: Path, settings: Finetune, threads: int
+    choices: SelectedParams, newest: CutRecord | None, finetune: Path, settings: Finetune, threads: int
 ) -> SelectedParams:
-    """The choices with the ranker trained again, now also on the candidate's test events, if validation over several
-    cuts in time showed no loss from that."""
-    if not choices.relearn or choices.blend not in ("trees", "weighted"):
+    """The choices, with the ranker trained again where it should be."""
+    if newest is None or not relearns(choices):
         return choices
-    start = float(read_json(Path("data/validate/splits.json"))["protocols"][data.gate]["cuts"][0][1])
-    positions = next_cut(data.positives(None), start, read_json(finetune / "steps.json")["size"], data.exclude_seen)
-    generator = np.random.default_rng(settings.seed)
-    engine = replace(candidate.engine, blend=Blend(FUSION))
-    newest = asked_for(
-        engine,
-        sampled(positions, settings.validation_users, generator),
-        data.exclude_seen,
-        settings.negatives,
-        generator,
-    )
-    log_progress(f"ranker: trained again with {len(newest.sizes):,} newer training positions")
-    examples = [saved(finetune / "examples"), newest]
+    log_progress(f"ranker: trained again with {len(newest.examples.sizes):,} newer training positions")
+    examples = [saved(finetune / "examples"), newest.examples]
     blend = fit_ranker(choices.ranker, examples, tuple(sorted(choices.members)), settings, threads)
     return choices.model_copy(update={"columns": blend.columns, "trees": blend.model, "weights": blend.weights})
 

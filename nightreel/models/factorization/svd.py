@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from nightreel.data.histories import FloatArray, Histories
+from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.models.base import Arrays, Catalogue, Scores
 from nightreel.models.config import Count, ModelConfig, Positive, Share
 from nightreel.models.factorization.truncated_svd import leading
@@ -75,6 +75,12 @@ class Svd:
     def with_scoring_params(self, config: SvdConfig) -> Self:
         """The same factors with another decay."""
         return replace(self, decay=config.decay)
+
+    def placed(self, catalogue: Catalogue, rows: IntArray) -> Self:
+        """The same factors for another catalogue; zero for items that it does not know. See `Placeable`."""
+        known = (rows >= 0)[:, None]
+        inputs, outputs = (np.where(known, each[rows], np.float32(0)) for each in (self.inputs, self.outputs))
+        return replace(self, inputs=inputs, outputs=outputs)
 
     def score(self, histories: Histories, moments: FloatArray) -> Scores:
         """[n, n_items]; zeros for an empty history."""

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from nightreel.data.histories import Histories
 from nightreel.models.base import Catalogue
 from nightreel.models.config import Count, ModelConfig, Positive
-from nightreel.models.item_to_item import ItemToItem, strongest, user_item_matrix
+from nightreel.models.item_to_item import LearnedItemToItem, strongest, user_item_matrix
 from nightreel.models.registry import register
 
 Dense = npt.NDArray[np.float32]
@@ -95,7 +95,7 @@ class EaseConfig(ModelConfig):
     cost="16 bytes x items squared while fitting",
     ceiling="the `max_items` most used items",
 )
-class Ease(ItemToItem):
+class Ease(LearnedItemToItem):
     """Item-to-item weights of a ridge regression of each item on all others."""
 
     @classmethod

@@ -17,7 +17,7 @@ from nightreel.data.contract.gains import weights_of
 from nightreel.data.histories import Histories
 from nightreel.models.base import Catalogue
 from nightreel.models.config import Count, ModelConfig, Positive
-from nightreel.models.item_to_item import ItemToItem, strongest
+from nightreel.models.item_to_item import LearnedItemToItem, strongest
 from nightreel.models.linear.ease import most_used, spread
 from nightreel.models.registry import register
 
@@ -67,7 +67,7 @@ class SlistConfig(ModelConfig):
     cost="24 bytes x items squared while fitting; time grows with events x window²",
     ceiling="the `max_items` most used items",
 )
-class Slist(ItemToItem):
+class Slist(LearnedItemToItem):
     """Weights from the items before a position to those from it on."""
 
     @classmethod

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from nightreel.data.histories import Histories
 from nightreel.models.base import Catalogue
 from nightreel.models.config import Count, ModelConfig, NotNegative, Positive
-from nightreel.models.item_to_item import ItemToItem, user_item_matrix
+from nightreel.models.item_to_item import LearnedItemToItem, user_item_matrix
 from nightreel.models.registry import register
 
 
@@ -53,7 +53,7 @@ class ItemKnnConfig(ModelConfig):
     cost="the sparse co-occurrence matrix of items",
     ceiling="about 100,000 items of moderate density",
 )
-class ItemKnn(ItemToItem):
+class ItemKnn(LearnedItemToItem):
     """Similarities between items with common users."""
 
     @classmethod

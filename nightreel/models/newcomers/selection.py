@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from nightreel.data.dataset import Dataset
 from nightreel.data.histories import FloatArray, Histories, IntArray
+from nightreel.models.base import Catalogue
 from nightreel.models.baselines.popularity import Popularity, PopularityConfig
 from nightreel.models.newcomers.context import ContextLog
 from nightreel.models.newcomers.segments import UNSEEN, Counts
@@ -112,7 +113,7 @@ def choose(
     )
 
 
-def with_newcomers(learned: Learned, data: Dataset, fold: str, validator: Validator) -> Learned:
+def with_newcomers(learned: Learned, data: Dataset, catalogue: Catalogue, fold: str, validator: Validator) -> Learned:
     """Add the selection to what was selected on a fold; data: with the named columns of users."""
     log = ContextLog.of(data, fold, LEARNED) if data.clock == "time" else None
     if log is None or not log.columns:
@@ -124,7 +125,7 @@ def with_newcomers(learned: Learned, data: Dataset, fold: str, validator: Valida
         if isinstance(named, PopularityConfig)
         else PopularityConfig(half_life_days=choices.half_life_days[0], buckets=choices.buckets)
     )
-    popular = Popularity.fit(known, learned.engine.catalogue, config, clock=True)
+    popular = Popularity.fit(known, catalogue, config, clock=True)
     chosen = choose(log, popular, validator.quality, np.random.default_rng(SEED))
     return learned if chosen is None else replace(learned, choices=choices.model_copy(update={"newcomers": chosen}))
 

@@ -3,7 +3,8 @@
 A night's search of hyper-parameters, and its rehearsal at several cuts in time, are most of its work, and a day later
 nearly all of it would come out the same. So a version keeps what was selected, and of each cut the ranker's training
 examples and the validation scores. The next night takes the hyper-parameters, and trains and scores its models at its
-newest cut alone; the ranker is trained and selected on the examples and scores of all cuts, old and new.
+newest cut alone; the ranker is trained and selected on the examples and scores of all cuts, old and new. Where the
+test period of the version's own night was that newest cut, `refit` has recorded it already, and nothing is trained.
 
 None of this has seen what tonight holds out: it is used only if every event that it was learned from is one that
 tonight may learn from as well. An erased user, a corrected event, another source or other settings refuse it, and the
@@ -32,8 +33,9 @@ from nightreel.settings.finetune import Finetune
 from nightreel.stage import log_progress, read_json, write_json
 from nightreel.version import __version__
 
-FORMAT = 1
-SELECTION, STATE, LEARNED = "selection", "selection.json", "learned.parquet"
+FORMAT = 2
+SELECTION, NEWEST, STATE, LEARNED = "selection", "newest", "selection.json", "learned.parquet"
+COVERED = 0.5  # share of the newest cut's period that a record must have, for the cut not to be trained
 SURE = 2.0  # standard errors by which the lead over popularity must have fallen, and
 FALL = 0.8  # the share of it that must be left, for hyper-parameters to be kept
 POPULARITY = "popularity"
@@ -67,25 +69,43 @@ class EarlierSelection:
         members: Hyper-parameters by model.
         ranker: Name of the selected ranker.
         relearn: Whether refitting the ranker with the newest events was no loss.
+        new_every: Every so-many-th place of a list is kept for a new item.
         cuts: Records of cuts in time, the oldest first; none where a fold's cuts do not follow each other in time.
+        whole: Whether tonight's newest cut is among them, so that no cut is left to be trained.
     """
 
     nights: int
     members: dict[str, dict[str, float]]
     ranker: str
     relearn: bool
+    new_every: int
     cuts: tuple[CutRecord, ...]
+    whole: bool = False
 
     def beside(self, task: Task, most: int) -> EarlierSelection:
-        """The same with those records alone that tonight's newest cut goes on from: the newest ones, `most` at most, of
-        whose periods no more than a half lies in that of the cut. None where cuts do not follow each other in time."""
+        """The same with those records alone that tonight goes on from, `most` at most; none where cuts do not follow
+        each other in time.
+
+        If the newest record was scored in the period of tonight's newest cut, they are the newest ones. Else the cut is
+        trained tonight, and they are the newest ones of whose periods no more than a half lies in that of the cut.
+        """
+        if not task.in_time:
+            return replace(self, cuts=())
         _, start, end = task.spans()[-1]
-        apart = [cut for cut in self.cuts if min(cut.end, end) - max(cut.start, start) <= 0.5 * (cut.end - cut.start)]
-        return replace(self, cuts=tuple(apart[max(0, len(apart) - most) :]) if task.in_time else ())
+
+        def common(cut: CutRecord) -> float:
+            return min(cut.end, end) - max(cut.start, start)
+
+        newest = self.cuts[-1] if self.cuts else None
+        if newest is not None and newest.scores and len(self.cuts) > 1 and common(newest) >= COVERED * (end - start):
+            return replace(self, cuts=self.cuts[-most:], whole=True)
+        apart = [cut for cut in self.cuts if common(cut) <= 0.5 * (cut.end - cut.start)]
+        return replace(self, cuts=tuple(apart[max(0, len(apart) - most + 1) :]))
 
     def fallen(self, newest: CutRecord) -> bool:
         """Whether the selected ranker's lead over popularity is surely less at the newest cut than at those before."""
-        before = [self._lead(cut) for cut in self.cuts if {self.ranker, POPULARITY} <= cut.scores.keys()]
+        scored = [cut for cut in self.cuts if cut is not newest and {self.ranker, POPULARITY} <= cut.scores.keys()]
+        before = [self._lead(cut) for cut in scored]
         if not before or not {self.ranker, POPULARITY} <= newest.scores.keys():
             return False
         usual, (now, error) = float(np.mean([lead for lead, _ in before])), self._lead(newest)
@@ -116,10 +136,11 @@ def goes_on(
     if reason := refusal(folder / SELECTION, night, known, settings):
         log_progress(f"everything is selected anew: the earlier selection {reason}")
         return None
-    found = _read(folder / SELECTION, night).beside(task, settings.time_cuts - 1)
+    found = _read(folder / SELECTION, night, known).beside(task, settings.time_cuts)
     log_progress(
         f"going on from the selection of the published version's night ({found.nights + 1} in a row): its "
-        f"hyper-parameters, and its records of {len(found.cuts)} earlier cuts"
+        f"hyper-parameters, and its records of {len(found.cuts)} cuts"
+        + (", the newest among them" if found.whole else "")
     )
     return found
 
@@ -156,10 +177,7 @@ def keep_selection(
     root.mkdir(parents=True)
     cuts = selected.cuts[max(0, len(selected.cuts) - settings.time_cuts) :]
     for number, cut in enumerate(cuts):
-        save(cut.examples, root / f"examples{number}")
-        ids = pa.array([night.user_ids[user] for user in cut.users.tolist()], pa.string())
-        columns: dict[str, Any] = {"user_id": ids.dictionary_encode()}
-        pq.write_table(pa.table(columns | dict(cut.scores)), root / f"scores{number}.parquet", compression="zstd")
+        _write_record(root, str(number), cut, night)
     pq.write_table(events_table(learned, night), root / LEARNED, compression="zstd")
     state = {
         "format": FORMAT,
@@ -167,6 +185,7 @@ def keep_selection(
         "members": selected.members,
         "ranker": selected.ranker,
         "relearn": selected.relearn,
+        "new_every": selected.new_every,
         "cuts": [[cut.start, cut.end] for cut in cuts],
         "facts": _facts(night, settings),
     }
@@ -180,13 +199,41 @@ def _facts(night: WarmStartContext, settings: Finetune) -> dict[str, Any]:
     return {**alike, "release": __version__, "settings": recipe.digest(own)}
 
 
-def _read(folder: Path, night: WarmStartContext) -> EarlierSelection:
+def keep_newest(folder: Path, night: WarmStartContext, learned: Histories, record: CutRecord) -> None:
+    """Save the record of a night's own test period beside its selection, once the night is judged.
+
+    Args:
+        folder: Of the fold's state.
+        night: Tonight's users and items.
+        learned: Every event that the record was learned from.
+        record: The record.
+    """
+    root = folder / SELECTION / NEWEST
+    root.mkdir()
+    _write_record(root, "", record, night)
+    pq.write_table(events_table(learned, night), root / LEARNED, compression="zstd")
+    write_json(root / STATE, {"cut": [record.start, record.end]})
+
+
+def _write_record(root: Path, number: str, cut: CutRecord, night: WarmStartContext) -> None:
+    save(cut.examples, root / f"examples{number}")
+    ids = pa.array([night.user_ids[user] for user in cut.users.tolist()], pa.string())
+    columns: dict[str, Any] = {"user_id": ids.dictionary_encode()}
+    pq.write_table(pa.table(columns | dict(cut.scores)), root / f"scores{number}.parquet", compression="zstd")
+
+
+def _read(folder: Path, night: WarmStartContext, known: Histories) -> EarlierSelection:
     state = read_json(folder / STATE)
-    cuts = tuple(_record(folder, number, span, night) for number, span in enumerate(state["cuts"]))
-    return EarlierSelection(state["nights"], state["members"], state["ranker"], state["relearn"], cuts)
+    cuts = [_record(folder, str(number), span, night) for number, span in enumerate(state["cuts"])]
+    newest = folder / NEWEST
+    if newest.exists() and not unknown(pq.ParquetFile(newest / LEARNED).read(), known, night):
+        cuts.append(_record(newest, "", read_json(newest / STATE)["cut"], night))
+    return EarlierSelection(
+        state["nights"], state["members"], state["ranker"], state["relearn"], state["new_every"], tuple(cuts)
+    )
 
 
-def _record(folder: Path, number: int, span: Sequence[float], night: WarmStartContext) -> CutRecord:
+def _record(folder: Path, number: str, span: Sequence[float], night: WarmStartContext) -> CutRecord:
     table = pq.ParquetFile(folder / f"scores{number}.parquet").read()
     users, _ = indices(table["user_id"], night.user_ids)
     names = [name for name in table.column_names if name != "user_id"]

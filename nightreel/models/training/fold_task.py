@@ -146,10 +146,10 @@ def _time_cut(known: Histories, start: float, end: float, new: bool) -> TimeCut:
     return TimeCut(known.before(start), held_out.take(users), held_out.take(newcomers))
 
 
-def next_cut(known: Histories, start: float, size: int, new: bool) -> Positions:
-    """Held-out positions of the period that begins at `start` and has `size` events."""
+def next_cut(known: Histories, start: float, size: int | None, new: bool) -> Positions:
+    """Held-out positions of the period that begins at `start` and has `size` events; None: all that came later."""
     later = np.sort(known.times[known.times >= start])
-    end = float(later[size]) if len(later) > size else np.inf
+    end = np.inf if size is None or len(later) <= size else float(later[size])
     return _time_cut(known, start, end, new).positions
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -45,8 +45,9 @@ class Learned:
         scores: Validation NDCG@10 by model and ranker.
         trials: One row for each hyper-parameter setting that was tried.
         curve: Validation NDCG@10 by number of trees.
-        engine: Models trained at the last cut.
-        inner: Models trained at the first cut.
+        engine: Models trained at the last cut, from which the candidate's are warm-started; where no cut was left to be
+            trained, those that it would have been started from, if any.
+        inner: Models trained at the first cut; None where no cut was left to be trained.
         examples: Training examples of the ranker, from all cuts.
         steps: Comparison of refitting with keeping the ranker.
         selection: What the next night may go on from.
@@ -57,8 +58,8 @@ class Learned:
     scores: dict[str, float]
     trials: list[Trial]
     curve: list[dict[str, float]]
-    engine: Engine
-    inner: Engine
+    engine: Engine | WarmStart | None
+    inner: Engine | None
     examples: Examples
     steps: Steps
     selection: EarlierSelection
@@ -176,12 +177,13 @@ def choose_blend(
         validator: How lists are scored.
         start: Models to warm-start the first cut's from, or None.
         ready: Gives models that another process has already trained.
-        earlier: Records of earlier nights' cuts, beside which tonight's newest one is enough; None: all cuts anew.
+        earlier: Records of earlier nights' cuts, beside which only tonight's newest one is trained, unless it is among
+            them; None: all cuts anew.
     """
     spans = task.spans()
     records: list[CutRecord] = []
     if earlier is not None and earlier.cuts:
-        spans, records = spans[-1:], list(earlier.cuts)
+        spans, records = [] if earlier.whole else spans[-1:], list(earlier.cuts)
     board, engines, rankers = ScoreBoard.of(records), list[Engine](), list[dict[str, Blend]]()
     generator, members = np.random.default_rng(settings.seed), tuple(sorted(base.members))
     for number, (cut, begin, end) in enumerate(spans, 1):
@@ -196,7 +198,8 @@ def choose_blend(
         examples = asked_for(engine, cut.positions, validator.exclude_seen, settings.negatives, generator)
         records.append(CutRecord(begin, end, examples, cut.positions.users, scores))
         engines = [*engines[:1], engine] if engines else [engine]
-    return _selected(task, base, settings, validator, board, records, engines, rankers, earlier)
+    learned = _selected(task, base, settings, validator, board, records, engines, rankers, earlier)
+    return learned if engines else replace(learned, engine=start)
 
 
 def _selected(
@@ -218,8 +221,7 @@ def _selected(
     relearn = earlier.relearn if earlier is not None and not len(steps.users) else steps.relearn
     kept = examples if relearn or len(examples) < 2 else examples[:-1]
     blend = fit_ranker(name, kept, members, settings, validator.threads)
-    scored = replace(engines[-1], blend=rankers[-1][name]) if rankers and name in rankers[-1] else None
-    every = places_kept(scored, task.valid, settings.new_every, validator)
+    every = _places(task, engines, rankers, name, settings.new_every, validator, earlier)
     final = base.model_copy(
         update={
             "blend": blend.kind,
@@ -233,10 +235,27 @@ def _selected(
     )
     nights = 0 if earlier is None else earlier.nights + 1
     selection = EarlierSelection(
-        nights, base.members, name, relearn, tuple(each for each in records if task.in_time and len(each.users))
+        nights, base.members, name, relearn, every, tuple(each for each in records if task.in_time and len(each.users))
     )
-    joined = concatenated(examples)
-    return Learned(final, board.means(), [], curve(board), engines[-1], engines[0], joined, steps, selection)
+    first, last = (engines[0], engines[-1]) if engines else (None, None)
+    return Learned(final, board.means(), [], curve(board), last, first, concatenated(examples), steps, selection)
+
+
+def _places(
+    task: Task,
+    engines: Sequence[Engine],
+    rankers: Sequence[Mapping[str, Blend]],
+    name: str,
+    every: int,
+    validator: Validator,
+    earlier: EarlierSelection | None,
+) -> int:
+    """Every so-many-th place of a list is kept for a new item: by the newest cut, or as before where none was
+    trained."""
+    if not engines and earlier is not None:
+        return earlier.new_every
+    scored = replace(engines[-1], blend=rankers[-1][name]) if rankers and name in rankers[-1] else None
+    return places_kept(scored, task.valid, every, validator)
 
 
 def curve(board: ScoreBoard) -> list[dict[str, float]]:

@@ -13,6 +13,7 @@ after `warm_nights` warm-started nights in a row.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,6 +121,19 @@ def keep(
     nights = earlier.nights + 1 if earlier.start(choices) else 0
     hypers = {name: choices.members[name] for name in members}
     write_json(folder / STATE, {"format": FORMAT, "nights": nights, "members": hypers, "facts": dict(night.facts)})
+
+
+def pass_on(before: Path, folder: Path) -> None:
+    """Save an earlier night's state once more, where tonight has trained no first cut; nothing if there is none.
+
+    Args:
+        before: The fold's folder of the pinned state.
+        folder: That of tonight's.
+    """
+    for path in sorted(before.glob("*")):
+        if path.is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / path.name)
 
 
 def find(folder: Path, night: WarmStartContext, catalogue: Catalogue, most: int) -> Earlier:

@@ -25,7 +25,7 @@ def record(day: int, own: float, popularity: float = 0.1, days: float = 1.0) -> 
 
 
 def selection(*cuts: CutRecord) -> EarlierSelection:
-    return EarlierSelection(0, {"ease": {"decay": 10.0}}, "mix", True, cuts)
+    return EarlierSelection(0, {"ease": {"decay": 10.0}}, "mix", True, 0, cuts)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ limits the time; a million take about 70 s of one core at dim 128, one layer and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -127,6 +127,16 @@ class Transformer:
             return self._trained(train, catalogue, config, None, clock, self.pretrained)
         less = config.model_copy(update={"epochs": config.resumed_epochs, "learning_rate": config.resumed_rate})
         return self._trained(train, catalogue, less, self._placed(catalogue, rows), clock, self.pretrained)
+
+    def placed(self, catalogue: Catalogue, rows: IntArray) -> Self:
+        """The same network for another catalogue: new items get the vector of their content, and the lowest bias. See
+        `Placeable`."""
+        weights = self._placed(catalogue, rows)
+        known, lowest = rows >= 0, np.float32(np.min(self.weights["bias"], initial=0.0))
+        bias = np.where(known, weights["bias"], lowest).astype(np.float32)
+        items = (weights["ids"] + catalogue.vectors @ weights["projection"]).astype(np.float32)
+        items[known] = self.items[rows[known]]
+        return replace(self, weights={**weights, "bias": bias}, items=items)
 
     def _placed(self, catalogue: Catalogue, rows: IntArray | None) -> Arrays:
         """The weights for another catalogue: known items keep their vectors, even if their content has changed; new

@@ -1,0 +1,116 @@
+"""What a night takes over from the night of the published version, beyond its records of cuts in time.
+
+Of the content vectors, that they are not fitted to behaviour, where that night found no gain in it. And for the night
+after, `refit` records tonight's own test period, once it is judged: it is the newest cut in time of tomorrow.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from nightreel.bundle.assembly import LEARNED
+from nightreel.data.dataset import Dataset
+from nightreel.data.histories import Histories
+from nightreel.evaluation.validation import gate_fold, judge_of
+from nightreel.models.engine import Engine
+from nightreel.models.training.earlier_selection import SELECTION, CutRecord, keep_newest, refusal
+from nightreel.models.training.fold_task import TimeCut, next_cut, sampled
+from nightreel.models.training.published_models import FOLDER
+from nightreel.models.training.ranker_selection import ScoreBoard, fit_rankers, score_cut
+from nightreel.models.training.training_examples import asked_for, saved
+from nightreel.models.training.warm_start import WarmStartContext, warm_start_context
+from nightreel.settings.finetune import Finetune
+from nightreel.settings.params_file import Settings
+from nightreel.stage import read_json
+
+EMBED, SPLITS = Path("data/embed"), Path("data/validate/splits.json")
+
+
+def night_of(data: Dataset, inner: Histories, encoder: str, settings: Settings) -> WarmStartContext:
+    """Tonight as the state of an earlier night must be compatible with it.
+
+    Args:
+        data: The data set.
+        inner: Training histories of the first cut that is trained.
+        encoder: Kind of content vectors.
+        settings: All settings.
+    """
+    vectors = np.load(EMBED / "vectors.npy", mmap_mode="r")
+    labels = settings.validate_.model_dump(mode="json", include={"positive", "positive_else", "gain", "seen"})
+    facts = {"encoder": read_json(EMBED / "embed.json"), "vectors": vectors.shape[1], "labels": labels}
+    return warm_start_context(data, inner, encoder, facts)
+
+
+def content_stands(data: Dataset, settings: Settings, pinned: Path) -> bool:
+    """Whether the night that tonight goes on from found no gain in fitting content vectors to behaviour. This is then
+    not tried again before everything is selected anew.
+
+    Args:
+        data: The data set.
+        settings: All settings.
+        pinned: Folder of the pinned state.
+    """
+    choices, fold = pinned / FOLDER / "rehearsal" / "choices.json", gate_fold(data)
+    if not choices.exists() or read_json(choices)["encoder"] != "base":
+        return False
+    known = data.positives(fold, LEARNED)
+    night = night_of(data, known, "base", settings)
+    return not refusal(pinned / fold / SELECTION, night, known, settings.finetune)
+
+
+def begins_after_published(data: Dataset, pinned: Path) -> bool:
+    """Whether tonight's test period begins at the end of what the published version was trained on.
+
+    Args:
+        data: The data set.
+        pinned: Folder of the pinned state.
+    """
+    until = read_json(pinned / "pin.json").get("until")
+    return until is not None and test_start(data) == np.nextafter(until, np.inf)
+
+
+def test_start(data: Dataset) -> float:
+    """Time at which the test period of the gate's latest fold begins."""
+    return float(read_json(SPLITS)["protocols"][data.gate]["cuts"][0][1])
+
+
+def period_record(data: Dataset, engine: Engine, finetune: Path, settings: Finetune, *, scored: bool) -> CutRecord:
+    """What the ranker learns from the gate's test period, with models that were trained on everything before it.
+
+    Args:
+        data: The data set.
+        engine: The candidate's.
+        finetune: The output folder of finetune.
+        settings: The settings of finetune.
+        scored: Whether rankers and models are scored, too, as at the cuts of `choose_blend`.
+    """
+    judge, generator = judge_of(data), np.random.default_rng(settings.seed)
+    start, size = test_start(data), read_json(finetune / "steps.json")["size"]
+    positions = next_cut(data.positives(None), start, size, data.exclude_seen)
+    positions = sampled(positions, settings.validation_users, generator)
+    examples = asked_for(engine, positions, data.exclude_seen, settings.negatives, generator)
+    end = float(positions.targets.times.max(initial=start))
+    record = CutRecord(start, end, examples, positions.users, {})
+    if not scored or not len(positions):
+        return record
+    rankers = fit_rankers([saved(finetune / "examples")], tuple(engine.members), settings, judge.threads)
+    cut = TimeCut(positions.histories, positions)
+    return CutRecord(
+        start, end, examples, positions.users, score_cut(ScoreBoard(), engine, None, cut, rankers, {}, judge)
+    )
+
+
+def keep_period(warm: Path, data: Dataset, record: CutRecord, settings: Settings) -> None:
+    """Save the record of the test period for the next night, where it has been scored.
+
+    Args:
+        warm: The folder of states in the bundle.
+        data: The data set.
+        record: From `test_record`.
+        settings: All settings.
+    """
+    if record.scores:
+        known = data.positives(None)
+        keep_newest(warm / gate_fold(data), night_of(data, known, "base", settings), known, record)
