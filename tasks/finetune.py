@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from nightreel.bundle.assembly import LEARNED, bundle_config, rehearse
-from nightreel.content.training.fit_vectors import ContentVectors, fit_content
+from nightreel.content.training.fit_vectors import fit_content, kept_vectors
+from nightreel.content.training.kept_encoder import KeptContent
 from nightreel.data.dataset import load_dataset, with_profiles
 from nightreel.data.histories import Histories
 from nightreel.errors import UserError
-from nightreel.evaluation.earlier_night import begins_after_published, content_stands, night_of
+from nightreel.evaluation.earlier_night import begins_after_published, fitted_before, kept_content, night_of
 from nightreel.evaluation.validation import LEAVE_LAST_OUT, content_inputs, fold_task, gate_fold, judge_of
 from nightreel.models.base import Recommender
 from nightreel.models.catalogue import catalogue_of
@@ -76,7 +77,10 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
     if selected is not None and selected.cuts:
         # Beside an earlier night's records, only the newest cut's models are trained, if it is not among them.
         cuts = () if selected.whole else task.time_cuts[-1:]
-        taken = PublishedModels.find(WARM, night, known, catalogue, selected.members)
+        content = KeptContent.read(out / "warm")
+        taken = PublishedModels.find(
+            WARM, night, known, catalogue, selected.members, same_vectors=content is not None and content.nights > 0
+        )
     night = replace(night, known={**night.known, "members": cuts[0].known if cuts else known})
     earlier = find(WARM / fold, night, catalogue, nights)
     chain = [*(cut.known for cut in cuts), known]
@@ -113,11 +117,11 @@ def fit_vectors(out: Path) -> tuple[str, float]:
     """Train and save the content vectors; returns their kind (`base`, `finetuned`, `fused`) and peak memory."""
     settings, data = load(), load_dataset()
     base = np.load("data/embed/vectors.npy", allow_pickle=False)
-    if content_stands(data, settings, WARM):
-        log_progress("content vectors: not fitted to behaviour, as selected in the published version's night")
-        content = ContentVectors(base, "base", [], [])
-    else:
-        content = fit_content(base, content_inputs(data, settings, judge_of(data)), out)
+    kept, inputs = kept_content(data, settings, WARM), content_inputs(data, settings, judge_of(data))
+    content = fit_content(base, inputs, out) if kept is None else kept_vectors(kept, base, inputs, out)
+    if settings.finetune.search_nights:
+        tonight = KeptContent(content.fitted, fitted_before(data), 0, out / "warm")
+        (tonight if kept is None else replace(kept, nights=kept.nights + 1)).write(out / "warm")
     np.save(out / "vectors.npy", content.vectors, allow_pickle=False)
     write_rows(out / "plots" / "encoder.csv", content.encoder_losses)
     write_rows(out / "plots" / "fusion.csv", content.fusion_losses)

@@ -45,8 +45,8 @@ def choose(
         clock: `time`, or `order` where timestamps are positions.
         exclude_seen: Whether lists leave out what a user has seen.
         settings: The section `validate`.
-        earlier: Time of the last event that an earlier version was trained on, where tonight may go on from it. The test
-            window of `global_time` is then what came later, if enough users can be tested on it.
+        earlier: Time of the last event that an earlier version was trained on, where tonight may go on from it. Then
+            the test window of `global_time` is what came later, if enough users can be tested on it.
 
     Raises:
         UserError: No protocol is available, or not the one for the gate.

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from nightreel.bundle.assembly import LEARNED
+from nightreel.content.training.kept_encoder import KeptContent
 from nightreel.data.dataset import Dataset
 from nightreel.data.histories import Histories
+from nightreel.data.split_protocols import GLOBAL
 from nightreel.evaluation.validation import gate_fold, judge_of
 from nightreel.models.engine import Engine
 from nightreel.models.training.earlier_selection import SELECTION, CutRecord, keep_newest, refusal
 from nightreel.models.training.fold_task import TimeCut, next_cut, sampled
-from nightreel.models.training.published_models import FOLDER
 from nightreel.models.training.ranker_selection import ScoreBoard, fit_rankers, score_cut
 from nightreel.models.training.training_examples import asked_for, saved
 from nightreel.models.training.warm_start import WarmStartContext, warm_start_context
@@ -43,21 +44,30 @@ def night_of(data: Dataset, inner: Histories, encoder: str, settings: Settings) 
     return warm_start_context(data, inner, encoder, facts)
 
 
-def content_stands(data: Dataset, settings: Settings, pinned: Path) -> bool:
-    """Whether the night that tonight goes on from found no gain in fitting content vectors to behaviour. This is then
-    not tried again before everything is selected anew.
+def kept_content(data: Dataset, settings: Settings, pinned: Path) -> KeptContent | None:
+    """The content vectors of the night that tonight goes on from; None where they are to be fitted anew.
+
+    They are used only if every event that they were fitted to is one that tonight's would be fitted to as well.
 
     Args:
         data: The data set.
         settings: All settings.
         pinned: Folder of the pinned state.
     """
-    choices, fold = pinned / FOLDER / "rehearsal" / "choices.json", gate_fold(data)
-    if not choices.exists() or read_json(choices)["encoder"] != "base":
-        return False
+    fold, kept = gate_fold(data), KeptContent.read(pinned)
+    before = fitted_before(data)
+    if kept is None or kept.fitted == "fused" or kept.before is None or before is None or kept.before > before:
+        return None
     known = data.positives(fold, LEARNED)
-    night = night_of(data, known, "base", settings)
-    return not refusal(pinned / fold / SELECTION, night, known, settings.finetune)
+    night = night_of(data, known, kept.fitted, settings)
+    return None if refusal(pinned / fold / SELECTION, night, known, settings.finetune) else kept
+
+
+def fitted_before(data: Dataset) -> float | None:
+    """Time before which all events are that tonight's content vectors may be fitted to; None where events are held out
+    of each user's history, so that no time tells them apart."""
+    times = read_json(SPLITS)["protocols"]
+    return float(times[data.gate]["cuts"][0][0]) if list(times) == [GLOBAL] else None
 
 
 def begins_after_published(data: Dataset, pinned: Path) -> bool:

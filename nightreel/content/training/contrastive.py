@@ -92,7 +92,7 @@ def finetune_encoder(
     tokens = network.tokens(texts, min(settings.tune.max_tokens, network.most_tokens))
     drawn = np.log(np.maximum(popularity, 1) / np.maximum(popularity, 1).sum())
     losses = _train(network, tokens, usable, drawn, settings, steps=steps, batch=batch, seed=seed)
-    encoder = Encoder.of(network, source, _digest(network), settings)
+    encoder = Encoder.of(network, source, weights_digest(network), settings)
     return FinetunedEncoder(encoder, network, losses)
 
 
@@ -215,7 +215,7 @@ def draws(count: int, batch: int, steps: int, seed: int) -> Iterator[IntArray]:
         waiting = waiting[size:]
 
 
-def _digest(network: EncoderNetwork) -> str:
+def weights_digest(network: EncoderNetwork) -> str:
     """sha256 over the weights' names and bytes."""
     sums = hashlib.sha256()
     for name, value in sorted(network.model.state_dict().items()):

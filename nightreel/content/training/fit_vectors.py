@@ -20,6 +20,7 @@ from nightreel.content.item_pairs import close_pairs
 from nightreel.content.item_text import read_texts
 from nightreel.content.modalities import Vectors, read_media_vectors
 from nightreel.content.training.contrastive import finetune_encoder
+from nightreel.content.training.kept_encoder import KeptContent, write_changes
 from nightreel.content.training.multimodal_fusion import TEXT, learn_fusion
 from nightreel.data.histories import Histories
 from nightreel.settings.params_file import Settings
@@ -93,7 +94,27 @@ def tune_encoder(base: Vectors, lesson: FitInputs, folder: Path) -> ContentVecto
     if not found.better:
         return ContentVectors(base, "base", losses, [])
     tuned.save(folder)
+    write_changes(tuned.network, folder.parent / "warm")
     return ContentVectors(vectors, "finetuned", losses, [])
+
+
+def kept_vectors(kept: KeptContent, base: Vectors, lesson: FitInputs, out: Path) -> ContentVectors:
+    """The vectors of an earlier night's encoder; only new and changed items are encoded.
+
+    Args:
+        kept: What that night kept, which are no fused vectors.
+        base: The pre-trained encoder's vectors.
+        lesson: Tonight's settings and texts.
+        out: The stage's output folder; the fine-tuned encoder is saved below it.
+    """
+    if kept.fitted == "base":
+        log_progress("content vectors: not fitted to behaviour, as selected in the published version's night")
+        return ContentVectors(base, "base", [], [])
+    encoder, network = kept.encoder(lesson.settings.embed)
+    network.save(out / "encoder")
+    vectors, tally = encode_cached(encoder, read_texts(*lesson.texts), state_directory() / "cache")
+    log_progress(f"content vectors: of the encoder that the published version's night has fine-tuned; {tally.line()}")
+    return ContentVectors(vectors, "finetuned", [], [])
 
 
 def fuse_media(text: ContentVectors, lesson: FitInputs, folder: Path) -> ContentVectors:

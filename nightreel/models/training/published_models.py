@@ -47,7 +47,14 @@ class PublishedModels:
 
     @classmethod
     def find(
-        cls, folder: Path, night: WarmStartContext, known: Histories, catalogue: Catalogue, names: Collection[str]
+        cls,
+        folder: Path,
+        night: WarmStartContext,
+        known: Histories,
+        catalogue: Catalogue,
+        names: Collection[str],
+        *,
+        same_vectors: bool,
     ) -> Self:
         """Load the models of a pinned state that tonight's candidate may take over; none, after a line in the log, if
         it may take over none.
@@ -58,6 +65,7 @@ class PublishedModels:
             known: Every event that the candidate may learn from.
             catalogue: Tonight's items.
             names: Of the models that were selected.
+            same_vectors: Whether tonight's content vectors are those of the version's own night.
         """
         root = folder / FOLDER
         if not root.exists():
@@ -67,7 +75,7 @@ class PublishedModels:
             return cls()
         choices = read_json(root / "rehearsal" / "choices.json")
         # A network that reads content vectors can't go on with those of another encoder.
-        alike = night.facts["fitted encoder"] == choices["encoder"] == "base"
+        alike = same_vectors and night.facts["fitted encoder"] == choices["encoder"]
         theirs = _ids(root / "items.parquet", "item_id")
         rows = places(night.item_ids, theirs)
         members: dict[str, Recommender] = {}

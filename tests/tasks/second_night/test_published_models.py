@@ -40,7 +40,7 @@ def two_nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("nights")
     whole = write_dataset(root / "whole", users=120, events=2400).folder
     first, second = until(whole, 0.90, root / "first"), until(whole, 0.95, root / "second")
-    changes = SETTINGS | {"finetune.members": MEMBERS, "finetune.warm_nights": 6}
+    changes = SETTINGS | {"finetune.members": MEMBERS, "finetune.warm_nights": 6, "validate.gate_users": 5}
     folder = prepare(root / "work", first, changes)
     with workspace(folder):
         embedded()

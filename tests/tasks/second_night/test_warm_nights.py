@@ -108,7 +108,7 @@ def test_the_second_night_goes_on_from_the_first_and_is_repeatable(
             assert read_json(Path(f"data/finetune/warm/{fold}/state.json"))["nights"] == 1
         finetune.main()
         assert digest_of(Path("data/finetune/candidate")) == digest
-        shutil.rmtree("data/snapshot/warm")
+        shutil.rmtree("data/snapshot/warm/global_time")
         finetune.main()
         assert digest_of(Path("data/finetune/candidate")) != digest, "cold, it is another model"
         snapshot.main()
