@@ -7,7 +7,6 @@ version, so that the served models know the newest events whatever the verdict w
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,6 @@ from nightreel.evaluation.earlier_night import keep_period, period_record
 from nightreel.evaluation.gate.refit_gates import Gated, gates, latency, too_costly
 from nightreel.evaluation.gate.release_candidates import Shipment, decided, relearns, shipments
 from nightreel.evaluation.validation import gate_fold
-from nightreel.models.ranker.blend import FUSION, Blend
 from nightreel.models.training.earlier_selection import SELECTION, CutRecord
 from nightreel.reader.interests import write_keywords
 from nightreel.reader.precompute import precompute
@@ -57,7 +55,7 @@ def newest_record(decision: dict[str, Any], data: Dataset, settings: Settings) -
     learns = decision["decision"] == "promote" and relearns(decided(decision, FINETUNE))
     if not goes_on and not learns:
         return None
-    engine = replace(Reader.open_bundle(FINETUNE / "candidate").engine, blend=Blend(FUSION))
+    engine = Reader.open_bundle(FINETUNE / "candidate").engine
     return period_record(data, engine, FINETUNE, settings.finetune, scored=goes_on)
 
 

@@ -4,8 +4,9 @@
     python -m benchmarks.nights.one_more_day SOURCE --step 12h --folder FOLDER
 
 Both are nights of a replay: they see the log as it was, and are judged by what users did on the step after. The first
-replay has two nights, of which the second may go on from the first (finetune.search_nights, finetune.warm_nights); the
-second replay has the last night alone, from scratch. Seconds are those of the whole night; run it on a quiet machine.
+replay has three nights, of which the others may go on from the first (finetune.search_nights, finetune.warm_nights);
+the second replay has the last night alone, from scratch. Seconds are those of the whole night; run it on a quiet
+machine.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def main() -> int:
 
 
 def _run(folder: Path, given: argparse.Namespace) -> int:
-    first, goes_on = replayed(folder / "goes_on", given, "--nights", "2")
+    first, second, goes_on = replayed(folder / "goes_on", given, "--nights", "3")
     settings = [word for change in SCRATCH for word in ("--set", change)]
     (scratch,) = replayed(folder / "scratch", given, "--nights", "1", *settings)
     if goes_on["night"] != scratch["night"] or not (goes_on["published"] and scratch["published"]):
@@ -81,8 +82,9 @@ def _run(folder: Path, given: argparse.Namespace) -> int:
     table = Table(title=f"{Path(given.source).name}: one more day", title_justify="left")
     for name in ("night", "date", "seconds", "of the same from scratch", "NDCG@10 on the day after"):
         table.add_column(name, justify="left" if name in ("night", "date") else "right")
-    for name, row in (("the first", first), ("goes on from it", goes_on), ("the same from scratch", scratch)):
-        share = "" if row is first else f"{row['seconds'] / scratch['seconds']:.0%}"
+    nights = {"the first": first, "goes on from it": second, "goes on": goes_on, "the same from scratch": scratch}
+    for name, row in nights.items():
+        share = "" if row in (first, second) else f"{row['seconds'] / scratch['seconds']:.0%}"
         table.add_row(name, f"{row['night']:%Y-%m-%d %H:%M}", f"{row['seconds']:.0f}", share, f"{row['nightreel']:.4f}")
     Console(width=110).print(table)
     low, high = gap.low / base, gap.high / base

@@ -6,6 +6,7 @@ after, `refit` records tonight's own test period, once it is judged: it is the n
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ from nightreel.data.histories import Histories
 from nightreel.data.split_protocols import GLOBAL
 from nightreel.evaluation.validation import gate_fold, judge_of
 from nightreel.models.engine import Engine
+from nightreel.models.ranker.blend import FUSION, Blend
 from nightreel.models.training.earlier_selection import SELECTION, CutRecord, keep_newest, refusal
 from nightreel.models.training.fold_task import TimeCut, next_cut, sampled
+from nightreel.models.training.new_item_places import places_kept
 from nightreel.models.training.ranker_selection import ScoreBoard, fit_rankers, score_cut
 from nightreel.models.training.training_examples import asked_for, saved
 from nightreel.models.training.warm_start import WarmStartContext, warm_start_context
@@ -91,7 +94,7 @@ def period_record(data: Dataset, engine: Engine, finetune: Path, settings: Finet
 
     Args:
         data: The data set.
-        engine: The candidate's.
+        engine: The candidate's, with its ranker.
         finetune: The output folder of finetune.
         settings: The settings of finetune.
         scored: Whether rankers and models are scored, too, as at the cuts of `choose_blend`.
@@ -100,16 +103,16 @@ def period_record(data: Dataset, engine: Engine, finetune: Path, settings: Finet
     start, size = test_start(data), read_json(finetune / "steps.json")["size"]
     positions = next_cut(data.positives(None), start, size, data.exclude_seen)
     positions = sampled(positions, settings.validation_users, generator)
-    examples = asked_for(engine, positions, data.exclude_seen, settings.negatives, generator)
+    fused = replace(engine, blend=Blend(FUSION))
+    examples = asked_for(fused, positions, data.exclude_seen, settings.negatives, generator)
     end = float(positions.targets.times.max(initial=start))
     record = CutRecord(start, end, examples, positions.users, {})
     if not scored or not len(positions):
         return record
     rankers = fit_rankers([saved(finetune / "examples")], tuple(engine.members), settings, judge.threads)
-    cut = TimeCut(positions.histories, positions)
-    return CutRecord(
-        start, end, examples, positions.users, score_cut(ScoreBoard(), engine, None, cut, rankers, {}, judge)
-    )
+    scores = score_cut(ScoreBoard(), fused, None, TimeCut(positions.histories, positions), rankers, {}, judge)
+    every = places_kept(replace(engine, new_every=0), positions, settings.new_every, judge)
+    return CutRecord(start, end, examples, positions.users, scores, every)
 
 
 def keep_period(warm: Path, data: Dataset, record: CutRecord, settings: Settings) -> None:

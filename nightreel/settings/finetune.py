@@ -103,9 +103,9 @@ class Finetune(Section):
     published version's night, where cuts follow each other in time; 0: always trained from scratch. More saves time;
     a bad fit may persist longer."""
     search_nights: Annotated[int, Field(ge=0, le=365)]
-    """Maximum number of nights in a row that go on from the selection of the published version's night: they take its
-    hyper-parameters, and train and validate at the newest cut in time alone, beside its records of the cuts before. 0:
-    everything is selected anew each night, which takes several times as long."""
+    """Maximum number of nights in a row that go on from the night of the published version: they take its
+    hyper-parameters, its models where they know exactly what tonight's candidate may learn, and its records of cuts in
+    time. 0: everything is selected and trained anew each night, which takes several times as long."""
     members: Annotated[dict[str, Grid], Field(min_length=1)]
     """Models to train and combine; each is also evaluated alone. The values listed for a model are tried on validation,
     and of nearly equal settings the first is selected, so list the simpler values first: those that fit the data less

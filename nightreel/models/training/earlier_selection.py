@@ -51,6 +51,7 @@ class CutRecord:
         examples: Training examples of the ranker.
         users: [n] user of each scored position.
         scores: By ranker and model the NDCG@10 [n]; empty for a first cut, before which no ranker was trained.
+        new_every: From `places_kept` at this cut; None where it was not asked.
     """
 
     start: float
@@ -58,6 +59,7 @@ class CutRecord:
     examples: Examples
     users: IntArray
     scores: Mapping[str, FloatArray]
+    new_every: int | None = None
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,7 @@ def keep_newest(folder: Path, night: WarmStartContext, learned: Histories, recor
     root.mkdir()
     _write_record(root, "", record, night)
     pq.write_table(events_table(learned, night), root / LEARNED, compression="zstd")
-    write_json(root / STATE, {"cut": [record.start, record.end]})
+    write_json(root / STATE, {"cut": [record.start, record.end], "new_every": record.new_every})
 
 
 def _write_record(root: Path, number: str, cut: CutRecord, night: WarmStartContext) -> None:
@@ -225,12 +227,12 @@ def _write_record(root: Path, number: str, cut: CutRecord, night: WarmStartConte
 def _read(folder: Path, night: WarmStartContext, known: Histories) -> EarlierSelection:
     state = read_json(folder / STATE)
     cuts = [_record(folder, str(number), span, night) for number, span in enumerate(state["cuts"])]
-    newest = folder / NEWEST
+    newest, every = folder / NEWEST, state["new_every"]
     if newest.exists() and not unknown(pq.ParquetFile(newest / LEARNED).read(), known, night):
-        cuts.append(_record(newest, "", read_json(newest / STATE)["cut"], night))
-    return EarlierSelection(
-        state["nights"], state["members"], state["ranker"], state["relearn"], state["new_every"], tuple(cuts)
-    )
+        own = read_json(newest / STATE)
+        cuts.append(_record(newest, "", own["cut"], night))
+        every = every if own["new_every"] is None else own["new_every"]
+    return EarlierSelection(state["nights"], state["members"], state["ranker"], state["relearn"], every, tuple(cuts))
 
 
 def _record(folder: Path, number: str, span: Sequence[float], night: WarmStartContext) -> CutRecord:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 from nightreel.data.histories import FloatArray
 from nightreel.models.ranker.aversion import COLUMNS, CONTENT
@@ -77,7 +78,10 @@ def fitted(examples: Examples, columns: Sequence[str]) -> tuple[Blend, float]:
 
     lowered = [name in COLUMNS for name in columns]
     bounds = [(None, 0.0) if low else (0.0, None) for low in lowered]
-    found = minimize(loss, np.where(lowered, usual, 1.0), jac=True, method="L-BFGS-B", bounds=bounds)
+    # The libraries of numpy and scipy have threads of their own, which wait for each other: one thread is many times as
+    # fast, and gives the same weights whatever the number of threads.
+    with threadpool_limits(1):
+        found = minimize(loss, np.where(lowered, usual, 1.0), jac=True, method="L-BFGS-B", bounds=bounds)
     weights = tuple(round(float(value), 6) for value in found.x)
     return Blend(WEIGHTED, tuple(columns), "", weights), float(found.fun)
 
