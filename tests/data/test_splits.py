@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightreel.data import splits
+from nightreel.data import split_protocols, splits
 from nightreel.data.splits import TEST, TRAIN, UNUSED, VALID, Events
+from nightreel.settings.params_file import load
 
 
 def log(rows: list[tuple[int, int, float, bool, bool]]) -> Events:
@@ -79,6 +80,29 @@ def test_rolling_cuts_step_back_by_a_window_and_leave_the_later_ones_unused() ->
     assert [int((fold == TEST).sum()) for fold in folds] == [10, 10, 10]
     assert not ((folds[0] == TEST) & (folds[1] == TEST)).any()
     assert ((folds[1] == TEST) == (folds[0] == VALID)).all()
+
+
+def test_a_cut_after_a_moment_tests_all_that_came_later_and_validates_on_as_much_before_it() -> None:
+    events = log(likes(0, list(range(100))))
+    fold = splits.global_time(events, splits.moments_after(events, 94.0))
+    assert [int((fold == part).sum()) for part in (TRAIN, VALID, TEST, UNUSED)] == [90, 5, 5, 0]
+    assert events.time[fold == VALID].tolist() == [90.0, 91.0, 92.0, 93.0, 94.0], "the moment itself is known"
+
+
+def chosen(earlier: float | None, **changes: float) -> list[tuple[float, float, float]]:
+    """Cuts of ten users with an event an hour each, for four days."""
+    rows = [row for user in range(10) for row in likes(user, list(range(96)), user / 100)]
+    found = load().validate_.model_copy(update={"protocols": "global_time", "gate_users": 10, **changes})
+    return split_protocols.choose(log(rows), "time", True, found, earlier).protocols["global_time"].cuts
+
+
+def test_tonight_is_tested_on_what_came_since_the_version_that_it_goes_on_from() -> None:
+    usual = chosen(None)
+    assert chosen(90.5)[0][1] == np.nextafter(90.5, np.inf) != usual[0][1]
+    assert chosen(90.5, gate_users=11) == usual, "too few users"
+    assert chosen(70.0) == usual, "more than twice the usual share is newer"
+    assert chosen(96.0) == usual, "nothing is newer"
+    assert chosen(90.5, cuts=2) == chosen(None, cuts=2) and len(chosen(None, cuts=2)) == 2
 
 
 def test_test_users_have_something_to_learn_from_and_something_new_to_find() -> None:

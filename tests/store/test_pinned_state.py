@@ -12,7 +12,7 @@ from nightreel.stage import read_json
 from nightreel.store import channels
 from nightreel.store.backends.base import StoreError
 from nightreel.store.backends.local import LocalStore
-from nightreel.store.pinned_state import earlier_version, pin_state
+from nightreel.store.pinned_state import earlier_version, goes_on_until, pin_state
 
 
 @pytest.fixture
@@ -70,13 +70,37 @@ def test_the_state_alone_is_copied_and_only_once(store: LocalStore, tmp_path: Pa
     assert (out / "pin.json").stat().st_mtime_ns == before
     pin_state(store, None, out)
     assert [path.name for path in out.iterdir()] == ["pin.json"]
-    assert read_json(out / "pin.json") == {"version": None, "files": {}}
+    assert read_json(out / "pin.json") == {"version": None, "until": None, "files": {}}
 
 
 def test_a_version_without_a_state_and_one_that_is_gone_pin_nothing(store: LocalStore, tmp_path: Path) -> None:
     for digest in (version(store, tmp_path / "bundle", state=False), "f" * 64):
         pin_state(store, digest, tmp_path / "warm")
-        assert read_json(tmp_path / "warm" / "pin.json") == {"version": None, "files": {}}
+        assert read_json(tmp_path / "warm" / "pin.json") == {"version": None, "until": None, "files": {}}
+
+
+def test_of_a_version_to_go_on_from_the_published_models_are_pinned_too(store: LocalStore, tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    for name, text in {
+        "warm/global_time/selection/selection.json": '{"nights": 2}', "engine/ease/about.json": "[1]",
+        "histories/about.json": "[2]", "rehearsal/choices.json": "{}", "rehearsal/lists.parquet": "not needed",
+    }.items():  # fmt: skip
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    digest = seal(folder, {"clock": "time", "data_until": 5.0, "learned_until": 7.0})
+    for path in folder.rglob("*"):
+        if path.is_file():
+            store.put(f"versions/{digest}/{path.relative_to(folder).as_posix()}", path)
+    assert goes_on_until(store, digest, nights=3) == 7.0
+    assert goes_on_until(store, digest, nights=2) is None, "tonight, everything is selected anew"
+    assert goes_on_until(store, None, nights=3) is None and goes_on_until(store, "f" * 64, nights=3) is None
+    files = pin_state(store, digest, tmp_path / "pinned", until=7.0)
+    assert set(files) == {
+        "global_time/selection/selection.json", "published/engine/ease/about.json", "published/histories/about.json",
+        "published/rehearsal/choices.json",
+    }  # fmt: skip
+    assert (tmp_path / "pinned/published/engine/ease/about.json").read_text() == "[1]"
+    assert read_json(tmp_path / "pinned" / "pin.json")["until"] == 7.0
 
 
 def test_a_state_that_is_not_as_published_is_refused_by_name(store: LocalStore, tmp_path: Path) -> None:

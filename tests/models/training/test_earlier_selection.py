@@ -29,21 +29,42 @@ def selection(*cuts: CutRecord) -> EarlierSelection:
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "most", "kept"),
-    [(4, 5, 3, [1, 2, 3]), (4, 5, 2, [2, 3]), (4, 5, 0, []), (3.4, 4.4, 3, [0, 1, 2]), (3.6, 4.6, 3, [1, 2, 3]), (0, 9, 3, [])],
-)  # fmt: skip
-def test_the_newest_records_that_are_not_tonights_own(start: float, end: float, most: int, kept: list[int]) -> None:
+    ("start", "end", "most", "kept", "whole"),
+    [
+        (4, 5, 4, [1, 2, 3], False),
+        (4, 5, 3, [2, 3], False),
+        (4, 5, 1, [], False),
+        (3.6, 4.6, 4, [1, 2, 3], False),
+        (0, 9, 4, [], False),
+        (3.4, 4.4, 4, [0, 1, 2, 3], True),
+        (3, 4, 2, [2, 3], True),
+    ],
+)
+def test_the_newest_records_that_are_not_tonights_own(
+    start: float, end: float, most: int, kept: list[int], whole: bool
+) -> None:
     earlier = selection(*(record(day, 0.2) for day in range(4)))
     past, held_out = (Histories.from_rows([([1], [time * DAY])]) for time in (start - 1, end))
     positions = Positions(past, np.array([start * DAY]), held_out, np.array([0]))
     task = Task((TimeCut(past, positions),), in_time=True)
-    assert [round(cut.start / DAY) for cut in earlier.beside(task, most).cuts] == kept
+    found = earlier.beside(task, most)
+    assert [round(cut.start / DAY) for cut in found.cuts] == kept and found.whole == whole
     assert earlier.beside(replace(task, in_time=False), most).cuts == (), "each user's last event is no point in time"
+
+
+def test_a_newest_record_without_scores_leaves_the_cut_to_be_trained() -> None:
+    unscored = replace(record(3, 0.2), scores={})
+    past, held_out = (Histories.from_rows([([1], [time * DAY])]) for time in (2, 4))
+    task = Task((TimeCut(past, Positions(past, np.array([3 * DAY]), held_out, np.array([0]))),), in_time=True)
+    found = selection(record(1, 0.2), record(2, 0.2), unscored).beside(task, 4)
+    assert not found.whole and [round(cut.start / DAY) for cut in found.cuts] == [1, 2]
 
 
 def test_a_lead_that_has_fallen_for_sure_makes_everything_be_selected_anew() -> None:
     earlier = selection(record(0, 0.2), record(1, 0.22), record(2, 0.18))
     assert earlier.fallen(record(3, 0.12)), "a lead of 20% after one of 100%"
+    fallen = record(3, 0.12)
+    assert replace(earlier, cuts=(*earlier.cuts, fallen)).fallen(fallen), "it is not one of those before itself"
     assert not earlier.fallen(record(3, 0.19)) and not earlier.fallen(record(3, 0.25))
     # Of few users, the same fall may be chance.
     scores = {"mix": np.array([0.0, 0.5, 0.0, 0.2]), "popularity": np.array([0.2, 0.0, 0.4, 0.0])}
