@@ -1,4 +1,4 @@
-"""New items of a replay on the terminal: how far they reach, by the events that they had."""
+"""New items of a replay on the terminal: how far they reach, by the events that they had, against old items."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def reach_table(points: Sequence[ReachPoint]) -> Table:
         title_style="bold",
         title=f"New items among the first {FIRST}, by their events before the night",
     )
-    for name in ("events", "items", "taken", "reached", "expected of old ones", "ratio [95%]", "places"):
+    for name in ("events", "items", "taken", "reached", "expected", "ratio [95%]", "places"):
         table.add_column(name, justify="right", no_wrap=True)
     for point in points:
         ratio = point.ratio
@@ -34,7 +34,7 @@ def reach_table(points: Sequence[ReachPoint]) -> Table:
             f"{point.items:,}",
             f"{point.wanted:,}",
             f"{point.reached:,}",
-            f"{point.expected:.1f} of {point.compared:,}",
+            f"{point.expected:,.1f}",
             "–" if ratio is None else f"{ratio.point:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]",
             f"{point.places:.1%}",
         )
