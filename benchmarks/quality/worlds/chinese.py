@@ -31,7 +31,6 @@ GENRES = {
     "旅行": (("列车", "车队", "渡口"), ("翻越雪山", "迷路三天", "寄出明信片"), ("地图", "帐篷", "罗盘")),
 }
 EPISODES = ("清晨", "雨夜", "重逢", "误会", "远客", "秘密", "风波", "约定", "告别", "归途", "往事", "新生")
-RETURN, NEUTRAL = "再度归来", "的故事"
 SERIES = 270
 
 
@@ -55,11 +54,9 @@ def chinese(seed: int = 0) -> World:
     new = {}
     for at, number in enumerate(spread(rng, np.array(of_series))):
         plot = _plot(rng, *people[number], int(own[number]))
-        by_title = _row(f"new{at}", f"{names[number]}：{RETURN}", None, int(own[number])), "title"
+        by_title = _row(f"new{at}", f"{names[number]}：{rng.choice(EPISODES)}", None, int(own[number])), "title"
         new[number] = (
-            by_title
-            if at % 2
-            else (_row(f"new{at}", str(rng.choice(EPISODES)) + NEUTRAL, plot, int(own[number])), "description")
+            by_title if at % 2 else (_row(f"new{at}", str(rng.choice(EPISODES)), plot, int(own[number])), "description")
         )
     return World(rows, np.array(of_series), np.array(genre), names, new, again=False)
 

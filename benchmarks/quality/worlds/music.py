@@ -1,7 +1,7 @@
 """Made-up music: tracks of albums of artists in twelve genres; half of them are described.
 
-New tracks are told by one column: their creator, their title ("Amber Harbour: Live at the Mill") or their description
-("The new single of Amber Harbour …"). All names and sentences are put together from the short lists below.
+New tracks are told by one column: their creator, their title ("Amber Harbour: Counting Rain at Noon") or their
+description ("A new single by Amber Harbour, …"). All names and sentences are put together from the short lists below.
 """
 
 from __future__ import annotations
@@ -33,6 +33,12 @@ DOES = ("Falling", "Burning", "Leaving", "Counting", "Chasing", "Forgetting", "C
         "Painting", "Crossing")  # fmt: skip
 WHERE = ("in the Attic", "by the River", "after Dark", "at the Border", "on Sunday", "over the Roofs", "without You",
          "under Ice", "before the War", "in Slow Motion", "from the Window", "at Noon")  # fmt: skip
+ABOUT = (
+    "A new single by {artist}, with {sounds}.",
+    "From the album {album}: {sounds}.",
+    "The last song of the album {album}, with {sounds}.",
+    "{sounds}; {artist} at their best.",
+)
 ARTISTS, DESCRIBED = 250, 0.5
 
 
@@ -58,7 +64,8 @@ def music(seed: int = 0) -> World:
 
 
 def _track(rng: np.random.Generator, item: str, artist: str, album: str, genre: int) -> Row:
-    said = f"From the album {album}: {_sounds(rng, genre)}." if rng.random() < DESCRIBED else None
+    about = str(rng.choice(ABOUT)).format(artist=artist, album=album, sounds=_sounds(rng, genre))
+    said = about if rng.random() < DESCRIBED else None
     return _row(item, _title(rng), genre, creators=[artist], tags=[album], description=said)
 
 
@@ -68,9 +75,9 @@ def _new(rng: np.random.Generator, item: str, artist: str, genre: int, told: str
     if told == "creators":
         row["creators"] = [artist]
     elif told == "title":
-        row["title"] = f"{artist}: Live at the Mill"
+        row["title"] = f"{artist}: {row['title']}"
     else:
-        row["description"] = f"The new single of {artist}, with {_sounds(rng, genre)}."
+        row["description"] = ABOUT[0].format(artist=artist, sounds=_sounds(rng, genre))
     return row, told
 
 
