@@ -18,7 +18,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from nightreel.data.histories import FloatArray, IntArray
+from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.models.baselines.popularity import DAY
 from nightreel.models.ranker.candidates import Candidates
 from nightreel.models.ranker.item_statistics import ItemStatistics
@@ -37,6 +37,7 @@ def fitting(
     moments: FloatArray,
     statistics: ItemStatistics,
     members: Sequence[str],
+    histories: Histories,
 ) -> FloatArray:
     """How well each candidate fits as a new item.
 
@@ -47,6 +48,7 @@ def fitting(
         moments: [n] time of each request.
         statistics: Item statistics.
         members: Names of the models.
+        histories: n rows; where lists may repeat, a new item does not compete with what its row knows already.
 
     Returns:
         [p] its rank by words or its mean rank, 0 for the best; inf for an item that is not new or does not fit.
@@ -54,10 +56,11 @@ def fitting(
     at = [number for number, name in enumerate(members) if name in BY_CONTENT]
     if not at:
         return np.full(len(rows), np.inf)
-    rank = ranks[:, at].mean(axis=1, dtype=np.float64)
+    by_content = _without_known(rows, items, ranks[:, at], histories)
+    rank = by_content.mean(axis=1, dtype=np.float64)
     rank[rank >= NEAREST] = np.inf
     if WORDS in members:
-        words = ranks[:, list(members).index(WORDS)]
+        words = by_content[:, [members[number] for number in at].index(WORDS)]
         rank = np.where(words < BY_WORDS, np.minimum(rank, words), rank)
     near = np.flatnonzero(np.isfinite(rank))
     nearest, when = items[near].astype(np.int32), moments[rows[near]]
@@ -67,6 +70,23 @@ def fitting(
     found = np.full(len(rank), np.inf)
     found[near[new]] = rank[near[new]]
     return found
+
+
+def _without_known(
+    rows: IntArray, items: IntArray, ranks: npt.NDArray[np.float32], histories: Histories
+) -> npt.NDArray[np.float32]:
+    """[p, models] ranks among the candidates that are not in the history of their row."""
+    many = int(max(items.max(initial=0), histories.items.max(initial=0))) + 1
+    known = np.isin(rows * many + items, histories.rows * many + histories.items)
+    if not known.any():
+        return ranks
+    begins = np.searchsorted(rows, rows)
+    fewer = ranks.copy()
+    for number in range(ranks.shape[1]):
+        order = np.lexsort((ranks[:, number], rows))
+        before = np.cumsum(known[order]) - known[order]
+        fewer[order, number] -= before - before[begins]
+    return fewer
 
 
 def with_places(candidates: Candidates, scores: npt.NDArray[np.float32], every: int) -> npt.NDArray[np.float32]:
