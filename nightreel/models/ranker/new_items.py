@@ -3,9 +3,10 @@
 A ranker learns from events, and so ranks an item without any where such items usually ended: far below the items that
 everybody takes, however well it fits. Lists therefore keep places for new items, as shops do with "new for you". A
 place is used only where a new item fits better than nearly all of the catalogue, old items included, in the judgement
-of the models that need no events: it is among the first few by words, which know names (a sequel, an artist's next
-album), or among the first ones where vectors and words agree. Else so many items would fit by chance that the places
-cost quality. Once an item has some events, the ranker knows it.
+of the models that need no events: it is among the first by words, which know names (a sequel, an artist's next album),
+or where vectors and words agree. Further down, so many items would fit by chance that the places cost quality; only the
+very first would be too few, since the other films of a series are as near to the history as its new one and stand
+before it by chance. Once an item has some events, the ranker knows it.
 
 What the places cost is measured on validation, see nightreel.models.training.model_selection.
 """
@@ -26,7 +27,7 @@ from nightreel.models.ranker.item_statistics import ItemStatistics
 WORDS = "tfidf_knn"
 BY_CONTENT = ("content_knn", WORDS)
 """Models that need no events."""
-BY_WORDS, NEAREST = 3, 10  # an item that fits has a lower rank by words, or a lower mean rank, of the whole catalogue
+NEAREST = 10  # an item that fits has a lower rank by words, or a lower mean rank, of the whole catalogue
 FEW, RECENT_DAYS = 5, 14.0  # an item with fewer events is new, if its first one is no older
 
 
@@ -58,10 +59,9 @@ def fitting(
         return np.full(len(rows), np.inf)
     by_content = _without_known(rows, items, ranks[:, at], histories)
     rank = by_content.mean(axis=1, dtype=np.float64)
-    rank[rank >= NEAREST] = np.inf
     if WORDS in members:
-        words = by_content[:, [members[number] for number in at].index(WORDS)]
-        rank = np.where(words < BY_WORDS, np.minimum(rank, words), rank)
+        rank = np.minimum(rank, by_content[:, [members[number] for number in at].index(WORDS)])
+    rank[rank >= NEAREST] = np.inf
     near = np.flatnonzero(np.isfinite(rank))
     nearest, when = items[near].astype(np.int32), moments[rows[near]]
     events = statistics.trends[-1].counts(nearest, when)

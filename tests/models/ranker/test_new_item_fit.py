@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nightreel.data.histories import Histories
-from nightreel.models.ranker.new_items import BY_WORDS, NEAREST, fitting
+from nightreel.models.ranker.new_items import NEAREST, fitting
 from tests.models.ranker.test_new_items import NEW_OF_TASTE, over
 
 MEMBERS = ("content_knn", "ease", "tfidf_knn")
@@ -20,8 +20,8 @@ NOTHING = Histories.from_rows([([], [])])
         (NEW, 0, 0, 0.0),
         (NEW, 3, 10, 6.5),
         (NEW, 0, 2 * NEAREST, np.inf),
-        (NEW, 100, BY_WORDS - 1, BY_WORDS - 1),
-        (NEW, 100, BY_WORDS, np.inf),
+        (NEW, 100, NEAREST - 1, NEAREST - 1),
+        (NEW, 100, NEAREST, np.inf),
         (NEW, 0, 2, 1.0),
         (OLD, 0, 0, np.inf),
     ],
@@ -41,14 +41,14 @@ def test_without_a_model_that_needs_no_events_nothing_fits() -> None:
 
 
 def test_where_lists_repeat_a_new_item_does_not_compete_with_what_is_known() -> None:
-    # In both rows two items stand before the new one by words, and four by vectors. The second row knows one and two of them.
+    # In both rows four items stand before the new one. The second row knows two of them.
     engine, others = over(), [0, 1, 2, 3]
     rows, items = np.repeat([0, 1], 5), np.array([*others, NEW] * 2)
-    by_content, by_words = [0, 1, 2, 3, 30], [9, 8, 0, 1, BY_WORDS]
+    by_content, by_words = [0, 1, 2, 3, 30], [9, 8, 0, 1, NEAREST]
     ranks = np.array([[each, 50, words] for each, words in zip(by_content, by_words, strict=True)] * 2, np.float32)
     known = Histories.from_rows([([], []), ([1, 3], [0.0, 1.0])])
     moments = np.full(2, engine.now)
     found = fitting(rows, items, ranks, moments, engine.statistics, MEMBERS, known)
     assert found[4] == np.inf, "too far by words for the first row"
-    assert found[9] == BY_WORDS - 1, "the second knows item 3, which stands before it"
+    assert found[9] == NEAREST - 2
     assert np.isinf(found[[0, 1, 2, 3, 5, 6, 7, 8]]).all(), "old items"
