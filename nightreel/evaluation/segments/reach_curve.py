@@ -28,7 +28,8 @@ EVENTS = (0, 1, 2, 5, 10, 20, 50)
 """Classes of a new item's events, by their lowest number."""
 TAKERS = (1, 2, 4, 8, 16, 32)
 CELLS = len(TAKERS) * len(TOOK)
-LEAST_ITEMS = 5  # of an interval over items
+LEAST_ITEMS, LEAST_EXPECTED = 5, 5.0
+"""Of a ratio: with fewer items, samples of them say little; where less is expected, none reached is no evidence."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class ReachPoint:
         reached: Those whose list had the item among the first places.
         compared: Pairs with an old counterpart.
         expected: Of the compared pairs, how many would have been reached at the rate of old items.
-        ratio: Compared pairs that were reached, over `expected`; None with fewer than LEAST_ITEMS items, or if nothing
-            was expected.
+        ratio: Compared pairs that were reached, over `expected`; None with fewer than LEAST_ITEMS items, or if fewer
+            than LEAST_EXPECTED are expected.
         places: Share that these items had of all places.
         taken: Share that they had of everything that was taken.
     """
@@ -195,7 +196,9 @@ class _Columns:
         compared = own & ~np.isnan(rates[self.cell])
         anticipated = float((self.wanted * np.nan_to_num(rates[self.cell]))[compared].sum())
         items = len(np.unique(self.item[own & (self.wanted > 0)]))
-        enough = len(np.unique(self.item[compared & (self.wanted > 0)])) >= LEAST_ITEMS and anticipated > 0
+        enough = (
+            len(np.unique(self.item[compared & (self.wanted > 0)])) >= LEAST_ITEMS and anticipated >= LEAST_EXPECTED
+        )
         samples = replicated[:, number][~np.isnan(replicated[:, number])]
         return ReachPoint(
             events=EVENTS[number],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nightreel.evaluation.metrics.bootstrap import Interval
 from nightreel.evaluation.segments.item_reach import FIRST
 from nightreel.evaluation.segments.new_item_lines import ItemLine, ItemStep
-from nightreel.evaluation.segments.reach_curve import EVENTS, ReachPoint, like_old_from
+from nightreel.evaluation.segments.reach_curve import EVENTS, LEAST_EXPECTED, LEAST_ITEMS, ReachPoint, like_old_from
 from nightreel.report.markup import Markup, caption, section, table, tag
 from nightreel.report.nights.night_chart import NightPoint, night_chart
 from nightreel.report.run_files import RunFacts
@@ -117,8 +117,8 @@ def _curve(facts: NewItemFacts) -> Markup:
     note = (
         f"{facts.new}. An interaction is a user and an item that they took. Expected: interactions that would be in "
         f"the first {FIRST} at the rate of old items which as many people took, among users who took as many items; "
-        "interactions without such a counterpart are left out. The ratio is of the same interactions; its interval is "
-        "by item, and missing for fewer than five items."
+        "interactions without such a counterpart are left out. The ratio is of the same interactions, its interval by "
+        f"item; both are missing for fewer than {LEAST_ITEMS} items, or if fewer than {LEAST_EXPECTED:g} are expected."
     )
     return tag("div", table(head, rows, range(1, len(head))), caption(note))
 

@@ -95,3 +95,17 @@ def test_an_interval_by_item_contains_the_truth_and_is_wider_with_fewer_items() 
 def test_old_items_alone_make_no_curve() -> None:
     assert reach_curve(rows(("1", "o", False, 9, 1, 1, 1, 1, 1)), 10, np.random.default_rng(0)) == []
     assert item_lines(rows(("1", "o", False, 9, 1, 1, 1, 1, 1))) == []
+
+
+def test_where_little_is_expected_none_reached_is_no_evidence() -> None:
+    old = [("1", f"o{n}", False, 99, 1, 1, 1, int(n < 2), 0) for n in range(100)]
+
+    def ratio(items: int) -> object:
+        (point,) = reach_curve(
+            rows(*old, *((("1", f"n{n}", True, 0, 1, 1, 1, 0, 0)) for n in range(items))), 20, np.random.default_rng(0)
+        )
+        assert point.expected == pytest.approx(items * 0.02)
+        return point.ratio
+
+    assert ratio(200) is None, "four expected"
+    assert ratio(300) is not None, "six expected"
