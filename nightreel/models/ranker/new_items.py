@@ -84,7 +84,7 @@ def _without_known(
     fewer = ranks.copy()
     for number in range(ranks.shape[1]):
         order = np.lexsort((ranks[:, number], rows))
-        before = np.cumsum(known[order]) - known[order]
+        before: IntArray = np.cumsum(known[order]) - known[order]
         fewer[order, number] -= before - before[begins]
     return fewer
 
