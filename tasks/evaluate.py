@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from nightreel.data.split_protocols import GLOBAL
 from nightreel.evaluation.behavioral.suite import run_behavioral_tests
 from nightreel.evaluation.drift.data_drift import write_drift
@@ -24,6 +26,7 @@ from nightreel.evaluation.segments.cold_start import Row, lines
 from nightreel.evaluation.segments.segments import cold_start_segments
 from nightreel.evaluation.segments.slice_definitions import slices_of
 from nightreel.evaluation.segments.slice_metrics import slice_rows
+from nightreel.evaluation.segments.window_reach import window_reach
 from nightreel.evaluation.test_reads import count_read
 from nightreel.models.engine import BLEND
 from nightreel.models.training.selected_params import SelectedParams
@@ -116,10 +119,14 @@ def write_artifacts(
     )
     report = report_data(inputs.named, inputs.test_sets, readers, measured, result, gate)
     pinned = inputs.snapshot("champion")["digest"]
+    in_time = [test_set for test_set, _ in inputs.pairs.get(GLOBAL, [])]
+    lists = measured[GLOBAL][0].lists[model] if in_time else np.empty((0, 0), np.int32)
+    reached = window_reach(data, in_time, lists, settings.evaluate.bootstrap_replicates, settings.finetune.seed)
     with staged_output(OUT) as folder:
         write_results(folder, data, choices, measured, cold, result, pinned, inputs.challenger.digest)
         write_json(folder / "report.json", report | {"ratings": measurements.ratings, "slices": rows})
         write_drift(folder, measurements.drift, read_json(VALIDATE / "arrivals.json"))
+        write_json(folder / "new_items.json", reached)
         write_json(folder / "logs.json", read_logs(data, latest, model, settings.evaluate.logs, gate.resample))
         write_card(folder, data, measured, settings, card)
     more = {"cold start": cold_metrics(cold), "ratings": rating_metrics(measurements.ratings)}

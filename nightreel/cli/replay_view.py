@@ -11,9 +11,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from nightreel.cli.new_items_view import reach_table
 from nightreel.evaluation.metrics.bootstrap import Interval
+from nightreel.evaluation.segments.item_reach import FIRST
 from nightreel.replay import instants
-from nightreel.replay.new_items import FIRST
 from nightreel.replay.night import day
 from nightreel.replay.night_run import Row
 from nightreel.replay.night_scores import EASE, POPULARITY, RANKERS, SERVED
@@ -94,9 +95,14 @@ class ReplayView:
             means = (figure(found.means[name].point) for name in RANKERS)
             table.add_row(f"mean of {found.nights}", "", "", f"{found.rows:,}", *means, "", style="bold")
         self.console.print(Padding(table, (1, 0, 0, 0)))
+        if found is not None and found.new_items:
+            self.console.print(Padding(reach_table(found.new_items), (1, 0, 0, 0)))
         for line in lines(rows, found):
             self.console.print(line, soft_wrap=True)
-        self.console.print(f"[dim]{plan.folder}: nights.parquet, judged.parquet, nights/…/log.txt[/]", soft_wrap=True)
+        self.console.print(
+            f"[dim]{plan.folder}: nights.parquet, judged.parquet, item_reach.parquet, nights/…/log.txt[/]",
+            soft_wrap=True,
+        )
 
 
 def lines(rows: Sequence[Row], found: Overall | None) -> list[str]:

@@ -79,9 +79,10 @@ class WordCounter:
 
     @cached_property
     def counts(self) -> sp.csr_matrix:
-        """[n, words] word counts."""
+        """[n, words] counts of words and of creators' names."""
         whole = pq.ParquetFile(self.items).read() if isinstance(self.items, Path) else self.items
-        return word_counts(list(texts(whole)))
+        creators = whole["creators"].to_pylist() if "creators" in whole.column_names else []
+        return word_counts(list(texts(whole)), {name for row in creators for name in row or () if name})
 
 
 def catalogue_of(items: pa.Table, vectors: npt.NDArray[np.float32]) -> Catalogue:

@@ -108,7 +108,9 @@ class Engine:
         disliked before is no candidate."""
         at, exclude = self._times(moments), self.left_out(histories, exclude)
         scored = [self._scored(name, histories, at, exclude, hidden) for name in self.members]
-        fits = partial(fitting, moments=at, statistics=self.statistics, members=tuple(self.members))
+        fits = partial(
+            fitting, moments=at, statistics=self.statistics, members=tuple(self.members), histories=histories
+        )
         found = gather(scored, self.n_items, self.cutoff, self.shortlist, fits if self.new_every else None)
         columns, matrix = feature_matrix(
             found, tuple(self.members), histories, at, self.statistics, self.catalogue, self.blend.columns

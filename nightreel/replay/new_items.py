@@ -8,7 +8,6 @@ from nightreel.data.histories import IntArray, ItemArray
 from nightreel.evaluation.metrics.ranking import hits
 from nightreel.replay.next_step import Step
 
-FIRST = 20  # places that count as reached
 CONTENT = "content_knn"
 
 

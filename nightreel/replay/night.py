@@ -29,7 +29,8 @@ from nightreel.store.open import open_store
 def play(
     plan: ReplayPlan, log: EventLog, night: float, rows: Sequence[Row], lock: int, progress: Callable[[str], None]
 ) -> Row:
-    """Run and score a night; writes judged.parquet and, last, row.json to its folder.
+    """Run and score a night; writes judged.parquet, item_reach.parquet (if something is served) and, last, row.json to
+    its folder.
 
     Args:
         plan: The replay.
@@ -65,12 +66,13 @@ def play(
     row |= _served(pointer, before, row["night"])
     row["served_label"] = channels.lineage(store, pointer.digest).get("label") if pointer else None
     reader = Reader.open(store.uri, channel=channel) if pointer else None
-    judged = score_night(
-        without_withdrawn(log, delivery, plan.key), night, plan.step_s, reader, _replaced(store, channel, live, pointer)
-    )
+    replaced, known = _replaced(store, channel, live, pointer), without_withdrawn(log, delivery, plan.key)
+    judged = score_night(known, night, plan.step_s, reader, replaced, first=plan.nights[0])
     row |= _figures(judged) | _as_scripted(plan, delivery, done, [*rows, row], reader)
     row |= {"seconds": round(ran - began, 1), "judging_seconds": round(time.monotonic() - ran, 1)}
     pq.write_table(judged.rows(log, night), folder / "judged.parquet", compression="zstd")
+    if judged.reach is not None:
+        pq.write_table(judged.reach, folder / "item_reach.parquet", compression="zstd")
     write_json(folder / "row.json", row)
     return row
 

@@ -9,10 +9,11 @@ import pyarrow as pa
 
 from nightreel.data.histories import FloatArray
 from nightreel.evaluation.metrics.bootstrap import mean_interval
+from nightreel.evaluation.segments.item_reach import FIRST, item_reach
 from nightreel.reader.reader import Reader
-from nightreel.replay import baselines
+from nightreel.replay import baselines, instants
 from nightreel.replay.baselines import BaselineParams
-from nightreel.replay.new_items import CONTENT, FIRST, NewItems, new_items
+from nightreel.replay.new_items import CONTENT, NewItems, new_items
 from nightreel.replay.next_step import EventLog, Step, ndcg, recommended, step_after
 
 SERVED, POPULARITY, EASE, BEFORE = "nightreel", "popularity", "ease_popularity", "before"
@@ -24,13 +25,15 @@ REPLICATES, SEED = 2_000, 20_261_130
 class NightScores:
     """The scores of a night. step: its users; figures: NDCG@10 of each of RANKERS, [n], NaN if nothing was served, and
     of BEFORE, the version that was served until then, NaN if it still is; half_life (days), chosen: the baselines'
-    parameters, tuned on the step before; new: how new items fared."""
+    parameters, tuned on the step before; new: how new items fared; reach: rows of item_reach, None if nothing was
+    served."""
 
     step: Step
     figures: dict[str, FloatArray]
     half_life: float
     chosen: BaselineParams
     new: NewItems
+    reach: pa.Table | None
 
     def rows(self, log: EventLog, night: float) -> pa.Table:
         """One row per user: night, user_id, newcomer, arrived, wanted (number of relevant items) and the scores."""
@@ -68,7 +71,12 @@ class NightScores:
 
 
 def score_night(
-    log: EventLog, night: float, step_s: float, reader: Reader | None, before: Reader | None = None
+    log: EventLog,
+    night: float,
+    step_s: float,
+    reader: Reader | None,
+    before: Reader | None = None,
+    first: float | None = None,
 ) -> NightScores:
     """Score the served version and the baselines on [night, night + step).
 
@@ -78,6 +86,8 @@ def score_night(
         step_s: Length of the step in seconds.
         reader: The served version; None if nothing was published yet.
         before: The version that the night replaced; None if it replaced none.
+        first: The replay's first night, epoch seconds; items without a positive event before it count as new in
+            `reach`. None: this night.
 
     Returns:
         The scores of every user with a positive event in the step.
@@ -93,16 +103,20 @@ def score_night(
         EASE: baselines.by_ease(train, requests, night, hidden, chosen),
     }
     figures = {name: np.full(len(step), np.nan) for name in (SERVED, BEFORE)}
-    served, by_content = None, None
+    served, by_content, reach = None, None, None
+    events = np.bincount(train.items, minlength=log.n_items)
     if reader is not None and len(step):
         served = recommended(reader, step, log.item_ids, FIRST)
         by_content = recommended(reader, step, log.item_ids, FIRST, CONTENT) if CONTENT in reader.models else None
         figures[SERVED] = ndcg(served, step)
         if before is not None:
             figures[BEFORE] = ndcg(recommended(before, step, log.item_ids), step)
-    new = new_items(step, np.bincount(train.items, minlength=log.n_items), served, by_content)
+        known = log.positives_before(night if first is None else first)
+        unknown = np.bincount(known.items, minlength=log.n_items) == 0
+        reach = item_reach(instants.iso(night), log.item_ids, served, step.truth, events, unknown)
+    new = new_items(step, events, served, by_content)
     figures |= {name: ndcg(found, step) for name, found in lists.items()}
-    return NightScores(step, figures, half_life, chosen, new)
+    return NightScores(step, figures, half_life, chosen, new, reach)
 
 
 def _tuned(log: EventLog, begin: float, end: float, exclude_seen: bool) -> tuple[float, BaselineParams]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 
 from nightreel.data.histories import FloatArray
 from nightreel.evaluation.metrics.bootstrap import Interval, interval, replicate_totals
+from nightreel.evaluation.segments.reach_curve import ReachPoint, reach_curve
 from nightreel.replay.night_scores import RANKERS, REPLICATES, SEED, SERVED
 
 
@@ -18,8 +20,9 @@ class Overall:
     """Means over the nights, with equal weight for every night.
 
     nights, users, rows: number of nights with a served version, of their users, and of user-nights; means: by ranker;
-    differences: the served version minus each baseline. Intervals are two-sided 95%, by a bootstrap over users (with
-    all their nights), so they describe the variation between users, and not between nights.
+    differences: the served version minus each baseline; new_items: how far new items reach against old ones, by their
+    events. Intervals are two-sided 95%, by a bootstrap over users (with all their nights), so they describe the
+    variation between users, and not between nights; those of new items are by item.
     """
 
     nights: int
@@ -27,13 +30,15 @@ class Overall:
     rows: int
     means: dict[str, Interval]
     differences: dict[str, Interval]
+    new_items: Sequence[ReachPoint] = ()
 
 
-def overall(judged: pa.Table) -> Overall | None:
+def overall(judged: pa.Table, reach: pa.Table | None = None) -> Overall | None:
     """Summarise the scores of all users over all nights.
 
     Args:
         judged: Rows of `NightScores.rows`, of any nights.
+        reach: Rows of item_reach, of the same nights; None if no night has any.
 
     Returns:
         The summary; None if no night had a served version.
@@ -61,6 +66,7 @@ def overall(judged: pa.Table) -> Overall | None:
             for name, column in at.items()
             if name != SERVED
         },
+        reach_curve(reach, REPLICATES, np.random.default_rng(SEED)) if reach is not None else (),
     )
 
 

@@ -1,5 +1,5 @@
-"""The result files of a replay: nights.parquet, one row per night, judged.parquet, one row per night and user, and the
-page replay.html."""
+"""The result files of a replay: nights.parquet, one row per night, judged.parquet, one row per night and user,
+item_reach.parquet, rows of item_reach by night, and the page replay.html."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from nightreel.durations import in_words
 from nightreel.evaluation.metrics.bootstrap import Interval, mean_interval
+from nightreel.evaluation.segments.new_item_lines import item_lines
 from nightreel.replay.night_run import Row
 from nightreel.replay.night_scores import EASE, POPULARITY, RANKERS, REPLICATES, SEED, SERVED
 from nightreel.replay.paired import Overall, overall
@@ -55,14 +56,16 @@ night; before: the replaced version on the same users, gained: the served one le
 
 
 def write(plan: ReplayPlan, rows: Sequence[Row]) -> Overall | None:
-    """Write both tables and the page for the nights so far; returns their summary, None if none had a served
-    version."""
+    """Write the tables and the page for the nights so far; returns their summary, None if none had a served version."""
     _replace(pa.Table.from_pylist([_typed(row) for row in rows], NIGHTS), plan.folder / "nights.parquet")
     judged = [pq.read_table(plan.of(night) / "judged.parquet") for night in plan.nights[: len(rows)]]
     whole = pa.concat_tables(judged, promote_options="default")
     _replace(whole, plan.folder / "judged.parquet")
-    found = overall(whole)
-    document.write(replay_page.page(_facts(plan, rows, judged, found)), plan.folder / PAGE)
+    reach = _reach(plan, len(rows))
+    if reach is not None:
+        _replace(reach, plan.folder / "item_reach.parquet")
+    found = overall(whole, reach)
+    document.write(replay_page.page(_facts(plan, rows, judged, found, reach)), plan.folder / PAGE)
     return found
 
 
@@ -71,7 +74,20 @@ def as_json(found: Overall | None) -> dict[str, Any] | None:
     return None if found is None else asdict(found)
 
 
-def _facts(plan: ReplayPlan, rows: Sequence[Row], judged: Sequence[pa.Table], found: Overall | None) -> ReplayFacts:
+def _reach(plan: ReplayPlan, nights: int) -> pa.Table | None:
+    """Rows of item_reach of the nights so far; None if nothing was served, or by an earlier version of the code."""
+    paths = [plan.of(night) / "item_reach.parquet" for night in plan.nights[:nights]]
+    tables = [pq.read_table(path) for path in paths if path.exists()]
+    return pa.concat_tables(tables) if tables else None
+
+
+def _facts(
+    plan: ReplayPlan,
+    rows: Sequence[Row],
+    judged: Sequence[pa.Table],
+    found: Overall | None,
+    reach: pa.Table | None,
+) -> ReplayFacts:
     """What the page of the replay shows, with an interval for each night."""
     return ReplayFacts(
         source=plan.log.source.name,
@@ -82,6 +98,9 @@ def _facts(plan: ReplayPlan, rows: Sequence[Row], judged: Sequence[pa.Table], fo
         baselines=BASELINES,
         means=found.means if found else {},
         differences=found.differences if found else {},
+        new_items=found.new_items if found else (),
+        item_lines=item_lines(reach) if reach is not None else (),
+        titles=dict(zip(*(plan.log.loaded.items[name].to_pylist() for name in ("item_id", "title")), strict=True)),
     )
 
 

@@ -14,6 +14,7 @@ from nightreel.report.sections import decision, details, sample_users, slices, v
 from nightreel.report.sections.data_drift import drift
 from nightreel.report.sections.logs import logs
 from nightreel.report.sections.model_card import model_card
+from nightreel.report.sections.new_items import new_items
 from nightreel.report.sections.ratings import ratings
 
 Section = Callable[[RunFacts], Markup]
@@ -33,6 +34,7 @@ SECTIONS: tuple[Section, ...] = (
     details.curves,
     details.long_tail,
     details.newcomers,
+    new_items,
     drift,
     logs,
     # Sample users, data and cost.

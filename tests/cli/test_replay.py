@@ -20,6 +20,7 @@ from nightreel.cli.replay_view import ReplayView, lines, of_new_items, of_the_ga
 from nightreel.data.privacy import pseudonym
 from nightreel.errors import UserError
 from nightreel.evaluation.metrics.bootstrap import Interval
+from nightreel.evaluation.segments.reach_curve import ReachPoint
 from nightreel.replay import plan as replay_plan
 from nightreel.replay import result_files
 from nightreel.replay.paired import Overall
@@ -200,13 +201,16 @@ def test_what_is_printed(wish: Callable[..., ReplayOptions]) -> None:
     screen.begin(plan)
     for number, each in enumerate(rows, 1):
         screen.night(each, number)
-    screen.end(plan, rows, Overall(3, 7, 15, means, gaps))
+    points = [ReachPoint(0, 1234, 12345, 2345, 12000, 1999.5, Interval(0.5, 0.4, 0.6), 0.02, 0.1)]
+    points.append(ReachPoint(50, 2, 8, 3, 0, 0.0, None, 0.02, 0.1))
+    screen.end(plan, rows, Overall(3, 7, 15, means, gaps, points))
     told = text.getvalue()
     for said in (
         "each scored on the 7 days after it", "promote (better)\n", "reject (worse), refreshed",
         "serving abababab since this night", "serving cdcdcdcd since 2024-02-08",
         "NDCG@10 over 5 users (2 without a history): nightreel –, popularity 0.1000",
         "nightreel against popularity: +0.0200 (+20.0%), 95% +0.0100 to +0.0300: better",
+        "0  1,234  12,345    2,345   1,999.5  0.50 [0.40, 0.60]    2.0%", "50+      2       8        3       0.0",
         "95% -0.0300 to +0.0100: no significant difference", "Failed: 2024-02-15", str(plan.folder),
     ):  # fmt: skip
         assert said in told, told

@@ -84,3 +84,33 @@ def test_a_table_without_any_text_scores_zeros() -> None:
     bare = catalogue_of(pa.table({"title": pa.array([None, None], pa.string())}), np.zeros((2, 4), np.float32))
     member = TfidfKnn.fit(Histories.from_rows([([0], [1.0])]), bare, TfidfKnnConfig.model_validate(HYPER), clock=True)
     assert member.score(Histories.from_rows([([0], [1.0])]), np.zeros(1)).tolist() == [[0.0, 0.0]]
+
+
+def test_a_name_of_several_words_is_one_more_word_wherever_a_text_has_it() -> None:
+    texts = [
+        ["Silver Pilots"],
+        ["a song by the silver  PILOTS"],
+        ["silver", "Pilots"],
+        ["pilots, silver"],
+        ["李小龙"],
+        ["我爱李小龙"],
+    ]
+    counts = word_counts(texts, {"Silver Pilots", "Silver", "李小龙"})
+    terms = ["pilots", "silver", "silver pilots", "小龙", "李小", "李小 小龙"]
+    assert counts.toarray().tolist() == [
+        [1, 1, 1, 0, 0, 0], [1, 1, 1, 0, 0, 0], [1, 1, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0], [0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 1],
+    ], terms  # fmt: skip
+    assert word_counts(texts).shape[1] == 4, "without names, the words alone"
+    assert word_counts([["a b c d e f"]] * 2, ["a b c d e f"]).shape[1] == 6, "longer names are told by their words"
+
+
+def test_a_catalogue_knows_its_creators_names() -> None:
+    items = pa.table({
+        "item_id": ["1", "2", "3"], "title": ["Rain", "Silver Pilots: Fire", "Silver dust of pilots"],
+        "creators": pa.array([["Silver Pilots"], None, []], pa.list_(pa.string())),
+    })  # fmt: skip
+    with_name, without = (
+        catalogue_of(each, np.ones((3, 1), np.float32)).words() for each in (items, items.drop(["creators"]))
+    )
+    assert with_name.shape[1] == without.shape[1] + 1 == 3
+    assert with_name.toarray().sum(axis=1).tolist() == [3, 3, 2]

@@ -207,6 +207,17 @@ def test_the_served_version_is_asked_with_the_history_of_that_instant(tmp_path: 
     assert judged.figures["nightreel"].tolist() == pytest.approx([1 / (1 + 1 / log2(3)), 1 / log2(3)])
     # Before the night, nobody had taken b, c and l: three wishes, of which b was shown to both, in four of five places.
     assert judged.new == NewItems(3, 2, None, 4 / 5)
+    # l, which nobody had taken before, was taken by ann and not shown to her; b was reached twice, by who took two and one.
+    assert judged.reach is not None
+    reached = [(row["item_id"], row["new"], row["events"], row["took"], row["wanted"], row["reached"], row["shown"])
+               for row in judged.reach.to_pylist()]  # fmt: skip
+    assert reached == [
+        ("a", False, 1, 1, 0, 0, 1), ("b", True, 0, 1, 1, 1, 1), ("b", True, 0, 2, 1, 1, 1),
+        ("c", True, 0, 1, 0, 0, 1), ("c", True, 0, 2, 0, 0, 1), ("l", True, 0, 2, 1, 0, 0),
+    ]  # fmt: skip
+    first = night_scores.score_night(found, NIGHT, DAY, reader, first=NIGHT - DAY).reach
+    assert first is not None and first["new"].to_pylist() == [True] * 6, "a was new on the first night"
+    assert first["events"].to_pylist() == [1, 0, 0, 0, 0, 0]
     means = judged.means()
     assert means["nightreel_known"] == pytest.approx(1 / (1 + 1 / log2(3))) and means[
         "nightreel_newcomers"

@@ -70,6 +70,23 @@ def write_run(folder: Path) -> tuple[Path, Path]:
         data / "evaluate" / "cold_start.json",
         [{"what": "user, 0 events known", "model": "blend", "users": 120, "ndcg": NDCG}],
     )
+    point = {
+        "events": 0,
+        "items": 40,
+        "wanted": 90,
+        "reached": 20,
+        "compared": 88,
+        "expected": 44.4,
+        "places": 0.031,
+        "taken": 0.25,
+    }
+    step = {"step": "t0", "events": 0, "wanted": 9, "reached": 3, "expected": 4.5}
+    write_json(data / "evaluate" / "new_items.json", {
+        "curve": [point | {"ratio": {"point": 0.45, "low": 0.3, "high": 0.61}},
+                  point | {"events": 2, "ratio": {"point": 0.9, "low": 0.71, "high": 1.1}}, point | {"events": 5, "ratio": None}],
+        "lines": [{"item_id": "i7", "steps": [step, step | {"step": "t1", "events": 4, "wanted": 2, "reached": 2, "expected": 1.0}]}],
+        "titles": {"i7": EVIL},
+    })  # fmt: skip
     write_json(data / "evaluate" / "drift.json", [
         {"against": "the last good snapshot", "what": EVIL, "figure": 0.31, "warn": 0.1, "stop": 0.25, "state": "stop",
          "text": "PSI 0.310 of 900 values"},

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from nightreel.evaluation.metrics.bootstrap import Interval
+from nightreel.evaluation.segments.new_item_lines import ItemLine, ItemStep
+from nightreel.evaluation.segments.reach_curve import ReachPoint
 from nightreel.monitoring.alerts import Alert
 from nightreel.monitoring.expected import Expected
 from nightreel.monitoring.night import Night, Outcome
@@ -18,6 +20,7 @@ from nightreel.report import document
 from nightreel.report.nights import replay_page, status_page
 from nightreel.report.nights.night_chart import SIGNS, NightPoint, night_chart
 from nightreel.report.nights.replay_page import ReplayFacts
+from nightreel.report.sections.new_items import conclusion
 from tests.report.test_page import Outline
 
 THREE, DAY = 1_767_236_400.0, 86_400.0  # 2026-01-01, 3:00
@@ -123,6 +126,35 @@ def test_the_page_of_a_replay_says_what_the_table_says() -> None:
         assert said in words[at:], said
         at = words.index(said, at)
     assert page.count('class="dot"') == 4 + 1 and page.count('class="sign bad"') == 1
+
+
+def test_the_page_of_a_replay_shows_how_far_new_items_reach() -> None:
+    below, level = Interval(0.4, 0.2, 0.7), Interval(0.95, 0.8, 1.2)
+    points = [ReachPoint(0, 9, 30, 6, 30, 15.0, below, 0.02, 0.1), ReachPoint(5, 8, 20, 9, 20, 9.5, level, 0.03, 0.1)]
+    step = ItemStep("2026-01-01T03:00:00Z", 0, 7, 1, 3.1)
+    lines = [ItemLine("i1", [step, ItemStep("2026-01-02T03:00:00Z", 7, 3, 2, 1.5)]), ItemLine("i2", [step])]
+    page = replay_page.page(replayed(new_items=points, item_lines=lines, titles={"i1": "Brazil <2>"}))
+    words = " ".join(outlined(page).words)
+    for said in (
+        "From 5 events on, new items are not surely reached less often than old items that as many people took.",
+        "0 9 30 6 15.0 of 30 0.40 0.20 to 0.70 2.0% 10.0%", "5–9 8 20 9 9.5 of 20 0.95 0.80 to 1.20",
+        "Brazil <2> 10 3 7 0: 1/7 · 7: 2/3", "i2 7 1 not yet 0: 1/7",
+    ):  # fmt: skip
+        assert said in words, said
+    assert page.count('class="dot"') == 4 + 1 + 2 and page.count('class="bar"') == 3 + 1 + 2
+    assert "New items" not in " ".join(outlined(replay_page.page(replayed())).words)
+
+
+def test_the_conclusion_names_what_is_known() -> None:
+    def point(events: int, high: float | None) -> ReachPoint:
+        return ReachPoint(events, 9, 9, 5, 9, 9.0, None if high is None else Interval(0.5, 0.1, high), 0.1, 0.1)
+
+    assert conclusion([point(0, None)]).startswith("Too few new items")
+    assert conclusion([point(0, 1.0), point(1, 2.0)]).startswith(
+        "No new items, by the events that they had, are surely"
+    )
+    assert conclusion([point(0, 0.9), point(1, 1.1), point(2, None)]).startswith("From 1 event on")
+    assert conclusion([point(0, 1.1), point(1, 0.9), point(2, None)]).startswith("With 1 events, the most")
 
 
 def test_a_replay_that_served_nothing_has_a_page() -> None:

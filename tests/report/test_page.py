@@ -59,7 +59,12 @@ def test_it_says_what_the_files_say_the_verdict_first(outline: Outline) -> None:
     order += ["943 ratings of 941 users", "0.9792", "0.9963", "-0.0171", "not measured: no ratings.", "-5.0%"]
     order += ["a fan gets it", "failed", "not applicable", "encoder: loss", "25.0%"]
     order += ["serendipity (needs popularity among the members)", "miscalibration, nats (needs genres of the items)"]
-    order += ["user, 0 events known", "PSI 0.310 of 900 values", "1 statistic without drift"]
+    order += [
+        "user, 0 events known",
+        "From 2 events on, new items are not surely",
+        "44.4 of 88 0.45 0.30 to 0.61 3.1% 25.0%",
+    ]
+    order += ["0: 3/9 · 4: 2/2", "PSI 0.310 of 900 values", "1 statistic without drift"]
     order += ["challenger, doubly robust", "60 users; 0 users were in several arms", "+0.0400 to +0.1600"]
     order += ["retention of B: not measured: there is no clock"]
     order += ["Latest 1 of 12 events", "Because you watched B", "60%", "member ease", "+0.71"]
@@ -90,7 +95,7 @@ def test_it_needs_nothing_from_outside(outline: Outline) -> None:
 
 
 def test_titles_are_text_whatever_they_hold(outline: Outline) -> None:
-    assert "".join(outline.words).count("<script>alert('x')</script> & \"Sons\"") == 8
+    assert "".join(outline.words).count("<script>alert('x')</script> & \"Sons\"") == 9
 
 
 def test_a_run_of_which_little_is_known_has_a_page_all_the_same(tmp_path: Path) -> None:

@@ -3,9 +3,10 @@
 A ranker learns from events, and so ranks an item without any where such items usually ended: far below the items that
 everybody takes, however well it fits. Lists therefore keep places for new items, as shops do with "new for you". A
 place is used only where a new item fits better than nearly all of the catalogue, old items included, in the judgement
-of the models that need no events: it is among the first few by words, which know names (a sequel, an artist's next
-album), or among the first ones where vectors and words agree. Else so many items would fit by chance that the places
-cost quality. Once an item has some events, the ranker knows it.
+of the models that need no events: it is among the first by words, which know names (a sequel, an artist's next album),
+or where vectors and words agree. Further down, so many items would fit by chance that the places cost quality; only the
+very first would be too few, since the other films of a series are as near to the history as its new one and stand
+before it by chance. Once an item has some events, the ranker knows it.
 
 What the places cost is measured on validation, see nightreel.models.training.model_selection.
 """
@@ -18,7 +19,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from nightreel.data.histories import FloatArray, IntArray
+from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.models.baselines.popularity import DAY
 from nightreel.models.ranker.candidates import Candidates
 from nightreel.models.ranker.item_statistics import ItemStatistics
@@ -26,7 +27,7 @@ from nightreel.models.ranker.item_statistics import ItemStatistics
 WORDS = "tfidf_knn"
 BY_CONTENT = ("content_knn", WORDS)
 """Models that need no events."""
-BY_WORDS, NEAREST = 3, 10  # an item that fits has a lower rank by words, or a lower mean rank, of the whole catalogue
+NEAREST = 10  # an item that fits has a lower rank by words, or a lower mean rank, of the whole catalogue
 FEW, RECENT_DAYS = 5, 14.0  # an item with fewer events is new, if its first one is no older
 
 
@@ -37,6 +38,7 @@ def fitting(
     moments: FloatArray,
     statistics: ItemStatistics,
     members: Sequence[str],
+    histories: Histories,
 ) -> FloatArray:
     """How well each candidate fits as a new item.
 
@@ -47,6 +49,7 @@ def fitting(
         moments: [n] time of each request.
         statistics: Item statistics.
         members: Names of the models.
+        histories: n rows; where lists may repeat, a new item does not compete with what its row knows already.
 
     Returns:
         [p] its rank by words or its mean rank, 0 for the best; inf for an item that is not new or does not fit.
@@ -54,11 +57,11 @@ def fitting(
     at = [number for number, name in enumerate(members) if name in BY_CONTENT]
     if not at:
         return np.full(len(rows), np.inf)
-    rank = ranks[:, at].mean(axis=1, dtype=np.float64)
-    rank[rank >= NEAREST] = np.inf
+    by_content = _without_known(rows, items, ranks[:, at], histories)
+    rank = by_content.mean(axis=1, dtype=np.float64)
     if WORDS in members:
-        words = ranks[:, list(members).index(WORDS)]
-        rank = np.where(words < BY_WORDS, np.minimum(rank, words), rank)
+        rank = np.minimum(rank, by_content[:, [members[number] for number in at].index(WORDS)])
+    rank[rank >= NEAREST] = np.inf
     near = np.flatnonzero(np.isfinite(rank))
     nearest, when = items[near].astype(np.int32), moments[rows[near]]
     events = statistics.trends[-1].counts(nearest, when)
@@ -67,6 +70,23 @@ def fitting(
     found = np.full(len(rank), np.inf)
     found[near[new]] = rank[near[new]]
     return found
+
+
+def _without_known(
+    rows: IntArray, items: IntArray, ranks: npt.NDArray[np.float32], histories: Histories
+) -> npt.NDArray[np.float32]:
+    """[p, models] ranks among the candidates that are not in the history of their row."""
+    many = int(max(items.max(initial=0), histories.items.max(initial=0))) + 1
+    known = np.isin(rows * many + items, histories.rows * many + histories.items)
+    if not known.any():
+        return ranks
+    begins = np.searchsorted(rows, rows)
+    fewer = ranks.copy()
+    for number in range(ranks.shape[1]):
+        order = np.lexsort((ranks[:, number], rows))
+        before: IntArray = np.cumsum(known[order]) - known[order]
+        fewer[order, number] -= before - before[begins]
+    return fewer
 
 
 def with_places(candidates: Candidates, scores: npt.NDArray[np.float32], every: int) -> npt.NDArray[np.float32]:

@@ -27,7 +27,7 @@ class NightPoint:
         value: Its quality; None where nothing was measured.
         ends: The ends of its interval; None without one.
         beside: Values of what it is compared with, by name.
-        sign: What happened, of SIGNS.
+        sign: What happened, of SIGNS; empty for no mark.
         told: The same in words.
     """
 
@@ -55,13 +55,15 @@ class _Frame:
         return HEIGHT - BOTTOM - (value - self.low) / (self.high - self.low) * (HEIGHT - TOP - BOTTOM)
 
 
-def night_chart(nights: Sequence[NightPoint], what: str, own: str) -> Markup:
+def night_chart(nights: Sequence[NightPoint], what: str, own: str, *, by: str = "night", labels: int = DATES) -> Markup:
     """Return the chart, with a legend below.
 
     Args:
         nights: In order of time.
         what: Label of the axis, such as `NDCG@10`.
         own: Name of the measured series.
+        by: What the points are, such as `night`.
+        labels: Labels below the axis at most.
 
     Returns:
         Empty, if fewer than two nights have a value.
@@ -74,9 +76,9 @@ def night_chart(nights: Sequence[NightPoint], what: str, own: str) -> Markup:
     values += [end for each in known for end in each.ends or ()]
     values += [value for each in nights for value in each.beside.values() if value is not None]
     frame = _Frame(len(nights), *scale(min(0.0, *values), max(values)))
-    parts = [*_axes(nights, frame, what), *(_line(nights, name, n, frame) for n, name in enumerate(names, 1))]
+    parts = [*_axes(nights, frame, what, labels), *(_line(nights, name, n, frame) for n, name in enumerate(names, 1))]
     parts += [_night(each, number, frame) for number, each in enumerate(nights)]
-    size = f'viewBox="0 0 {WIDTH} {HEIGHT + MARKS}" role="img" aria-label="{text(f"{what} by night")}"'
+    size = f'viewBox="0 0 {WIDTH} {HEIGHT + MARKS}" role="img" aria-label="{text(f"{what} by {by}")}"'
     keys = [tag("span", tag("span", "●", class_="own"), f"{own}, with 95% interval", class_="key")]
     keys += [tag("span", Markup(key(n)), name, class_="key") for n, name in enumerate(names, 1)]
     used = {each.sign for each in nights}
@@ -84,9 +86,9 @@ def night_chart(nights: Sequence[NightPoint], what: str, own: str) -> Markup:
     return tag("figure", Markup(f"<svg {size}>{''.join(parts)}</svg>"), tag("figcaption", *keys))
 
 
-def _axes(nights: Sequence[NightPoint], frame: _Frame, what: str) -> list[str]:
+def _axes(nights: Sequence[NightPoint], frame: _Frame, what: str, labels: int) -> list[str]:
     parts = grid((frame.low, frame.high, frame.step), what)
-    every = -(-len(nights) // DATES)
+    every = -(-len(nights) // labels)
     for number in range(0, len(nights), every):
         at = f'x="{frame.x(number):.1f}" y="{HEIGHT - BOTTOM + MARKS + 18}" text-anchor="middle"'
         parts.append(f"<text {at}>{text(nights[number].date)}</text>")
@@ -114,4 +116,5 @@ def _night(each: NightPoint, number: int, frame: _Frame) -> str:
     if each.value is not None:
         drawn += f'<circle cx="{x:.1f}" cy="{frame.y(each.value):.1f}" r="4" class="dot"/>'
     at = f'x="{x:.1f}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle" class="sign {each.sign}"'
-    return f"<g>{drawn}<text {at}>{SIGNS[each.sign][0]}</text><title>{text(each.told)}</title></g>"
+    mark = f"<text {at}>{SIGNS[each.sign][0]}</text>" if each.sign else ""
+    return f"<g>{drawn}{mark}<title>{text(each.told)}</title></g>"

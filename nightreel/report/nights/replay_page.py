@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nightreel.durations import in_words
 from nightreel.evaluation.metrics.bootstrap import Interval
+from nightreel.evaluation.segments.new_item_lines import ItemLine
+from nightreel.evaluation.segments.reach_curve import ReachPoint
 from nightreel.report.charts import interval, span
 from nightreel.report.document import document
 from nightreel.report.markup import Markup, caption, section, table, tag
 from nightreel.report.nights.night_chart import NightPoint, night_chart
+from nightreel.report.sections.new_items import NewItemFacts, new_items_section
 
 SIGNS = {"promote": "good", "failed": "bad", "missed": "bad"}
 METRIC = "NDCG@10"
@@ -30,6 +33,9 @@ class ReplayFacts:
         baselines: Column → name of what they are compared with.
         means: Over all nights, by column; empty if nothing was served.
         differences: The served lists minus each baseline, by its column.
+        new_items: How far new items reach, by their events, against old ones.
+        item_lines: New items that many people took.
+        titles: Of items, by id.
     """
 
     source: str
@@ -40,6 +46,9 @@ class ReplayFacts:
     baselines: Mapping[str, str]
     means: Mapping[str, Interval]
     differences: Mapping[str, Interval]
+    new_items: Sequence[ReachPoint] = ()
+    item_lines: Sequence[ItemLine] = ()
+    titles: Mapping[str, str] = field(default_factory=dict)
 
 
 def page(facts: ReplayFacts) -> str:
@@ -48,7 +57,7 @@ def page(facts: ReplayFacts) -> str:
     first, last = (str(facts.rows[at]["night"])[:10] for at in (0, -1))
     kicker = f"Nightreel replay of {facts.source}"
     heading = f"{n} night{'' if n == 1 else 's'}, {first} to {last}"
-    return document(kicker, heading, _top(facts), [_chart(facts), _compared(facts), _nights(facts)])
+    return document(kicker, heading, _top(facts), [_chart(facts), _compared(facts), _new_items(facts), _nights(facts)])
 
 
 def _top(facts: ReplayFacts) -> Markup:
@@ -100,6 +109,11 @@ def _compared(facts: ReplayFacts) -> Markup:
     note = "Differences are paired by user over all nights; every night has the same weight."
     head = ["compared with", f"its {METRIC}", "difference", "95% interval", ""]
     return section("Compared", table(head, rows, (1, 2, 3)), caption(note)) if rows else Markup("")
+
+
+def _new_items(facts: ReplayFacts) -> Markup:
+    new = "Without a positive event before the first night"
+    return new_items_section(NewItemFacts(facts.new_items, facts.item_lines, facts.titles, new, "night"))
 
 
 def _nights(facts: ReplayFacts) -> Markup:
