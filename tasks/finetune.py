@@ -18,20 +18,18 @@ from nightreel.content.training.kept_encoder import KeptContent
 from nightreel.data.dataset import load_dataset, with_profiles
 from nightreel.data.histories import Histories
 from nightreel.errors import UserError
-from nightreel.evaluation.earlier_night import begins_after_published, fitted_before, kept_content, night_of
+from nightreel.evaluation.earlier_night import GoingOn, begins_after_published, fitted_before, kept_content
 from nightreel.evaluation.validation import LEAVE_LAST_OUT, content_inputs, fold_task, gate_fold, judge_of
 from nightreel.models.base import Recommender
 from nightreel.models.catalogue import catalogue_of
 from nightreel.models.config import ModelConfig
 from nightreel.models.newcomers.selection import with_newcomers
 from nightreel.models.registry import require_known
-from nightreel.models.training.earlier_selection import goes_on, keep_selection
 from nightreel.models.training.model_selection import Trial, initial_params, select_models
 from nightreel.models.training.parallel_fit import ParallelFit
-from nightreel.models.training.published_models import PublishedModels
 from nightreel.models.training.rating_selection import with_ratings
 from nightreel.models.training.training_examples import save
-from nightreel.models.training.warm_start import find, keep, pass_on, started
+from nightreel.models.training.warm_start import started
 from nightreel.settings.params_file import load
 from nightreel.stage import (
     log_progress,
@@ -67,32 +65,15 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
     base = initial_params(settings.finetune, encoder, "last_event" if fold == LEAVE_LAST_OUT else "data_until")
     task, vectors = fold_task(data, fold, settings.finetune), np.load(out / "vectors.npy", allow_pickle=False)
     catalogue, known, judge = catalogue_of(data.items, vectors), data.positives(fold, LEARNED), judge_of(data)
-    nights = settings.finetune.warm_nights if task.in_time else 0
-    night = night_of(data, known, encoder, settings)
-    selected, cuts, taken = (
-        goes_on(WARM / fold, night, task, known, settings.finetune),
-        task.time_cuts,
-        PublishedModels(),
-    )
-    if selected is not None and selected.cuts:
-        # Beside an earlier night's records, only the newest cut's models are trained, if it is not among them.
-        cuts = () if selected.whole else task.time_cuts[-1:]
-        content = KeptContent.read(out / "warm")
-        taken = PublishedModels.find(
-            WARM, night, known, catalogue, selected.members, same_vectors=content is not None and content.nights > 0
-        )
-    night = replace(night, known={**night.known, "members": cuts[0].known if cuts else known})
-    earlier = find(WARM / fold, night, catalogue, nights)
-    chain = [*(cut.known for cut in cuts), known]
+    content = KeptContent.read(out / "warm")
+    kept = content is not None and content.nights > 0
+    going = GoingOn.find(WARM, fold, data, task, catalogue, encoder, kept=kept)
+    chain = [*(cut.known for cut in going.cuts), known]
     with progress_of(fold), ParallelFit(workers, catalogue, chain, clock=data.clock == "time") as ahead:
         log_progress("selecting hyper-parameters on validation")
-        begin = partial(ahead.begin, then=partial(started, earlier) if nights else lambda _: None)
-        learned = select_models(task, catalogue, settings.finetune, base, judge, begin, ahead.ready, selected)
-        if nights and learned.inner is None:
-            pass_on(WARM / fold, out / "warm" / fold)
-        elif nights:
-            keep(out / "warm" / fold, night, learned.inner, learned.choices, earlier)
-        keep_selection(out / "warm" / fold, night, known, learned.selection, settings.finetune)
+        begin = partial(ahead.begin, then=partial(started, going.state) if going.warm else lambda _: None)
+        learned = select_models(task, catalogue, settings.finetune, base, judge, begin, ahead.ready, going.selection)
+        going.keep(out / "warm" / fold, known, learned, settings.finetune)
         learned = with_ratings(learned, data, fold, settings.finetune.ratings)
         learned = with_newcomers(learned, data, catalogue, fold, judge)
         protocol, shipped = next(name for name, of in data.protocols.items() if fold in of), fold == gate_fold(data)
@@ -101,7 +82,7 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
         log_progress("training the models on the validation events, too, and writing the candidate")
 
         def ready(name: str, train: Histories, config: ModelConfig) -> Recommender | None:
-            return taken.ready(name, train, config) or ahead.ready(name, train, config)
+            return going.models.ready(name, train, config) or ahead.ready(name, train, config)
 
         rehearse(data, fold, learned.choices, vectors, config, folder, start=learned.engine, ready=ready)
     if shipped:

@@ -1,13 +1,14 @@
-"""What a night takes over from the night of the published version, beyond its records of cuts in time.
+"""What a night takes over from the night of the published version, and leaves to the next one.
 
-Of the content vectors, that they are not fitted to behaviour, where that night found no gain in it. And for the night
-after, `refit` records tonight's own test period, once it is judged: it is the newest cut in time of tomorrow.
+Finetune takes over the selection with its records of cuts in time, the published models, the state for warm starts, and
+the fine-tuned encoder. Refit records tonight's own test period, once it is judged: it is tomorrow's newest cut in time.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -17,16 +18,27 @@ from nightreel.data.dataset import Dataset
 from nightreel.data.histories import Histories
 from nightreel.data.split_protocols import GLOBAL
 from nightreel.evaluation.validation import gate_fold, judge_of
+from nightreel.models.base import Catalogue
 from nightreel.models.engine import Engine
 from nightreel.models.ranker.blend import FUSION, Blend
-from nightreel.models.training.earlier_selection import SELECTION, CutRecord, keep_newest, refusal
-from nightreel.models.training.fold_task import TimeCut, next_cut, sampled
+from nightreel.models.training.earlier_selection import (
+    SELECTION,
+    CutRecord,
+    EarlierSelection,
+    goes_on,
+    keep_newest,
+    keep_selection,
+    refusal,
+)
+from nightreel.models.training.fold_task import Task, TimeCut, next_cut, sampled
+from nightreel.models.training.model_selection import Learned
 from nightreel.models.training.new_item_places import places_kept
+from nightreel.models.training.published_models import PublishedModels
 from nightreel.models.training.ranker_selection import ScoreBoard, fit_rankers, score_cut
 from nightreel.models.training.training_examples import asked_for, saved
-from nightreel.models.training.warm_start import WarmStartContext, warm_start_context
+from nightreel.models.training.warm_start import Earlier, WarmStartContext, find, keep, pass_on, warm_start_context
 from nightreel.settings.finetune import Finetune
-from nightreel.settings.params_file import Settings
+from nightreel.settings.params_file import Settings, load
 from nightreel.stage import read_json
 
 EMBED, SPLITS = Path("data/embed"), Path("data/validate/splits.json")
@@ -45,6 +57,72 @@ def night_of(data: Dataset, inner: Histories, encoder: str, settings: Settings) 
     labels = settings.validate_.model_dump(mode="json", include={"positive", "positive_else", "gain", "seen"})
     facts = {"encoder": read_json(EMBED / "embed.json"), "vectors": vectors.shape[1], "labels": labels}
     return warm_start_context(data, inner, encoder, facts)
+
+
+@dataclass(frozen=True)
+class GoingOn:
+    """What a fold goes on from.
+
+    Attributes:
+        folder: Of the fold's pinned state.
+        night: Tonight's users and items.
+        selection: The earlier selection; None where everything is selected anew.
+        cuts: The cuts in time whose models are trained tonight.
+        models: The published models that tonight's candidate takes over.
+        state: Models to warm-start from.
+        warm: Whether models are warm-started.
+    """
+
+    folder: Path
+    night: WarmStartContext
+    selection: EarlierSelection | None
+    cuts: tuple[TimeCut, ...]
+    models: PublishedModels
+    state: Earlier
+    warm: bool
+
+    @classmethod
+    def find(
+        cls, pinned: Path, fold: str, data: Dataset, task: Task, catalogue: Catalogue, encoder: str, *, kept: bool
+    ) -> Self:
+        """Find what may be used tonight; the log says what is, and why the rest is not.
+
+        Args:
+            pinned: Folder of the pinned state.
+            fold: Name of the fold.
+            data: The data set.
+            task: The fold's task.
+            catalogue: Tonight's items.
+            encoder: Kind of tonight's content vectors.
+            kept: Whether they are those of the version's own night.
+        """
+        settings, known = load(), data.positives(fold, LEARNED)
+        nights = settings.finetune.warm_nights if task.in_time else 0
+        night = night_of(data, known, encoder, settings)
+        selection = goes_on(pinned / fold, night, task, known, settings.finetune)
+        cuts, models = task.time_cuts, PublishedModels()
+        if selection is not None and selection.cuts:
+            # Beside an earlier night's records, only the newest cut's models are trained, if it is not among them.
+            cuts = () if selection.whole else task.time_cuts[-1:]
+            models = PublishedModels.find(pinned, night, known, catalogue, selection.members, same_vectors=kept)
+        night = replace(night, known={**night.known, "members": cuts[0].known if cuts else known})
+        state = find(pinned / fold, night, catalogue, nights)
+        return cls(pinned / fold, night, selection, cuts, models, state, nights > 0)
+
+    def keep(self, folder: Path, known: Histories, learned: Learned, settings: Finetune) -> None:
+        """Save the state and the selection for the next night.
+
+        Args:
+            folder: Of the fold's state.
+            known: Every event that the selection was learned from.
+            learned: The selection.
+            settings: The settings of finetune.
+        """
+        if self.warm and learned.inner is None:
+            pass_on(self.folder, folder)
+        elif self.warm:
+            keep(folder, self.night, learned.inner, learned.choices, self.state)
+        keep_selection(folder, self.night, known, learned.selection, settings)
 
 
 def kept_content(data: Dataset, settings: Settings, pinned: Path) -> KeptContent | None:
