@@ -25,11 +25,11 @@ from nightreel.models.catalogue import catalogue_of
 from nightreel.models.config import ModelConfig
 from nightreel.models.newcomers.selection import with_newcomers
 from nightreel.models.registry import require_known
+from nightreel.models.training.going_on.warm_start import started
 from nightreel.models.training.model_selection import Trial, initial_params, select_models
 from nightreel.models.training.parallel_fit import ParallelFit
 from nightreel.models.training.rating_selection import with_ratings
 from nightreel.models.training.training_examples import save
-from nightreel.models.training.warm_start import started
 from nightreel.settings.params_file import load
 from nightreel.stage import (
     log_progress,

@@ -24,7 +24,7 @@ from nightreel.evaluation.earlier_night import keep_period, period_record
 from nightreel.evaluation.gate.refit_gates import Gated, gates, latency, too_costly
 from nightreel.evaluation.gate.release_candidates import Shipment, decided, relearns, shipments
 from nightreel.evaluation.validation import gate_fold
-from nightreel.models.training.earlier_selection import SELECTION, CutRecord
+from nightreel.models.training.going_on.earlier_selection import SELECTION, CutRecord
 from nightreel.reader.interests import write_keywords
 from nightreel.reader.precompute import precompute
 from nightreel.reader.reader import Reader

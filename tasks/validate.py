@@ -71,8 +71,8 @@ def _write_outputs(
     if not exclude_seen:
         events = feedback_labels.once(events, met.once)
         arrays = feedback_labels.as_arrays(events)
-    earlier = read_json(SNAPSHOT / "warm" / "pin.json").get("until")
-    choice = split_protocols.choose(arrays, source["clock"], exclude_seen, settings, earlier)
+    pin = read_json(SNAPSHOT / "warm" / "pin.json")
+    choice = split_protocols.choose(arrays, source["clock"], exclude_seen, settings, pin.get("until"))
     until = float(arrays.time.max()) if source["clock"] == "order" else data_end(arrays.user, arrays.time)
     positive = feedback_labels.in_words(feedback_labels.thresholds(clean.events, settings))
     facts = describe(clean, arrays, choice, positive, source["clock"], exclude_seen, until)

@@ -48,11 +48,11 @@ from nightreel.models.ranker.blend import TREES, Blend
 from nightreel.models.registry import spec
 from nightreel.models.training.fit import WarmStart, fit_engine
 from nightreel.models.training.fold_task import Task
+from nightreel.models.training.going_on.warm_start import find, keep, warm_start_context
 from nightreel.models.training.lambdamart import fit_lambdamart
 from nightreel.models.training.model_selection import initial_params
 from nightreel.models.training.selected_params import SelectedParams
 from nightreel.models.training.training_examples import Validator, examples
-from nightreel.models.training.warm_start import find, keep, warm_start_context
 from nightreel.settings.params_file import Settings, load
 from nightreel.stage import state_directory
 

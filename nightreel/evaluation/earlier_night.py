@@ -21,7 +21,8 @@ from nightreel.evaluation.validation import gate_fold, judge_of
 from nightreel.models.base import Catalogue
 from nightreel.models.engine import Engine
 from nightreel.models.ranker.blend import FUSION, Blend
-from nightreel.models.training.earlier_selection import (
+from nightreel.models.training.fold_task import Task, TimeCut, next_cut, sampled
+from nightreel.models.training.going_on.earlier_selection import (
     SELECTION,
     CutRecord,
     EarlierSelection,
@@ -30,13 +31,19 @@ from nightreel.models.training.earlier_selection import (
     keep_selection,
     refusal,
 )
-from nightreel.models.training.fold_task import Task, TimeCut, next_cut, sampled
+from nightreel.models.training.going_on.published_models import PublishedModels
+from nightreel.models.training.going_on.warm_start import (
+    Earlier,
+    WarmStartContext,
+    find,
+    keep,
+    pass_on,
+    warm_start_context,
+)
 from nightreel.models.training.model_selection import Learned
 from nightreel.models.training.new_item_places import places_kept
-from nightreel.models.training.published_models import PublishedModels
 from nightreel.models.training.ranker_selection import ScoreBoard, fit_rankers, score_cut
 from nightreel.models.training.training_examples import asked_for, saved
-from nightreel.models.training.warm_start import Earlier, WarmStartContext, find, keep, pass_on, warm_start_context
 from nightreel.settings.finetune import Finetune
 from nightreel.settings.params_file import Settings, load
 from nightreel.stage import read_json

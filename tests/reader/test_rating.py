@@ -15,7 +15,7 @@ from nightreel.bundle.format import BundleError
 from nightreel.data.dataset import Dataset, load_dataset
 from nightreel.evaluation.rating_error import rating_errors
 from nightreel.models.engine import Engine
-from nightreel.models.training.earlier_selection import EarlierSelection
+from nightreel.models.training.going_on.earlier_selection import EarlierSelection
 from nightreel.models.training.model_selection import Learned
 from nightreel.models.training.ranker_selection import ScoreBoard
 from nightreel.models.training.rating_selection import with_ratings

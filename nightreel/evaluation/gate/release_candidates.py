@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from nightreel.models.registry import models
-from nightreel.models.training.earlier_selection import CutRecord
+from nightreel.models.training.going_on.earlier_selection import CutRecord
 from nightreel.models.training.ranker_selection import fit_ranker
 from nightreel.models.training.selected_params import SelectedParams
 from nightreel.models.training.training_examples import saved

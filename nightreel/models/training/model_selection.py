@@ -13,9 +13,9 @@ from nightreel.models.config import ModelConfig
 from nightreel.models.engine import Engine
 from nightreel.models.ranker.blend import FUSION, TREES, Blend
 from nightreel.models.registry import spec
-from nightreel.models.training.earlier_selection import POPULARITY, CutRecord, EarlierSelection
 from nightreel.models.training.fit import Ready, Starting, WarmStart, fit_engine, fit_member
 from nightreel.models.training.fold_task import Task, TimeCut, limited
+from nightreel.models.training.going_on.earlier_selection import POPULARITY, CutRecord, EarlierSelection
 from nightreel.models.training.new_item_places import places_kept
 from nightreel.models.training.one_standard_error import NEAR, PositionScores, simplest
 from nightreel.models.training.ranker_selection import (

@@ -1,8 +1,8 @@
 """Pre-training the later models of a night in worker processes.
 
-A night trains an expensive model several times, on growing histories (see nightreel.models.training.warm_start). Where
-much of the data is new each time, as with histories of six events, every one is trained from scratch and so does not
-depend on the one before: idle cores can train it ahead of time. The results are the same, byte for byte.
+A night trains an expensive model several times, on growing histories (nightreel.models.training.going_on.warm_start).
+Where much of the data is new each time, as with histories of six events, every one is trained from scratch and so does
+not depend on the one before: idle cores can train it ahead of time. The results are the same, byte for byte.
 Memory: that of one training per worker.
 """
 

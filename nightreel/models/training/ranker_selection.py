@@ -17,8 +17,8 @@ from nightreel.data.histories import FloatArray, IntArray
 from nightreel.models.engine import Engine
 from nightreel.models.ranker.blend import FUSION, TREES, WEIGHTED, Blend, weighted_sum
 from nightreel.models.training import linear_rankers
-from nightreel.models.training.earlier_selection import POPULARITY, CutRecord
 from nightreel.models.training.fold_task import TimeCut
+from nightreel.models.training.going_on.earlier_selection import POPULARITY, CutRecord
 from nightreel.models.training.lambdamart import fit_lambdamart
 from nightreel.models.training.one_standard_error import NEAR, difference, simplest, surely_better, surely_worse
 from nightreel.models.training.training_examples import Examples, Validator, concatenated, validated

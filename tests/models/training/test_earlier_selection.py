@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from nightreel.data.histories import Histories
-from nightreel.models.training.earlier_selection import CutRecord, EarlierSelection
 from nightreel.models.training.fold_task import Task, TimeCut
+from nightreel.models.training.going_on.earlier_selection import CutRecord, EarlierSelection
 from nightreel.models.training.training_examples import nothing
 from nightreel.models.training.training_positions import Positions
 

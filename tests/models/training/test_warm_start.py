@@ -17,9 +17,9 @@ from nightreel.models.engine import Engine
 from nightreel.models.neural.transformer.model import Transformer
 from nightreel.models.training.fit import fit_engine
 from nightreel.models.training.fold_task import Cuts, leave_last_out_task, task_in_time
+from nightreel.models.training.going_on.warm_start import Earlier, WarmStartContext, find, keep
 from nightreel.models.training.selected_params import SelectedParams
 from nightreel.models.training.training_positions import from_end, without_tail
-from nightreel.models.training.warm_start import Earlier, WarmStartContext, find, keep
 from nightreel.stage import read_json, write_json
 from tests.support.planted import ITEMS, catalogue, choices, histories
 

@@ -24,7 +24,7 @@ from nightreel.models.base import Catalogue, Placeable, Recommender, Resumable
 from nightreel.models.config import ModelConfig
 from nightreel.models.engine import mapped
 from nightreel.models.registry import spec
-from nightreel.models.training.warm_start import WarmStartContext, keys, places
+from nightreel.models.training.going_on.warm_start import WarmStartContext, keys, places
 from nightreel.stage import log_progress, read_json
 
 FOLDER = "published"

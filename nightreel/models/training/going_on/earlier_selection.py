@@ -26,9 +26,9 @@ import pyarrow.parquet as pq
 from nightreel.data import recipe
 from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.models.training.fold_task import Task
+from nightreel.models.training.going_on.warm_start import WarmStartContext, events_table, indices, unknown
 from nightreel.models.training.one_standard_error import difference
 from nightreel.models.training.training_examples import Examples, save, saved
-from nightreel.models.training.warm_start import WarmStartContext, events_table, indices, unknown
 from nightreel.settings.finetune import Finetune
 from nightreel.stage import log_progress, read_json, write_json
 from nightreel.version import __version__
