@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -109,6 +110,15 @@ def test_each_night_learns_what_lies_before_it_and_is_judged_by_what_comes_after
     judged = pq.read_table(folder / "judged.parquet")
     assert judged.num_rows == sum(row["users"] for row in rows)
     assert not set(judged["user_id"].to_pylist()) & set(log.user_ids), "pseudonyms"
+    reach = pq.read_table(folder / "item_reach.parquet")
+    assert pc.sum(reach["wanted"]).as_py() == pc.sum(judged["wanted"]).as_py()
+    assert set(reach["step"].to_pylist()) == {row["night"] for row in rows}
+    known = {item for _, item, at in log.rows if at < datetime.fromisoformat(rows[0]["night"]).timestamp()}
+    assert {row["item_id"] for row in reach.to_pylist() if not row["new"]} <= known
+    assert (
+        sum(point["wanted"] for point in told["overall"]["new_items"])
+        == pc.sum(reach.filter(reach["new"])["wanted"]).as_py()
+    )
     nights = pq.read_table(folder / "nights.parquet").to_pylist()
     assert [row["version"] for row in nights] == [row["version"] for row in rows]
     assert [row["nightreel"] for row in nights] == [row["nightreel"] for row in rows]

@@ -17,8 +17,8 @@ from nightreel.monitoring.expected import Expected
 from nightreel.monitoring.night import Night, Outcome
 from nightreel.monitoring.status import LiveVersion, PipelineStatus
 from nightreel.report import document
+from nightreel.report.night_chart import SIGNS, NightPoint, night_chart
 from nightreel.report.nights import replay_page, status_page
-from nightreel.report.nights.night_chart import SIGNS, NightPoint, night_chart
 from nightreel.report.nights.replay_page import ReplayFacts
 from nightreel.report.sections.new_items import conclusion
 from tests.report.test_page import Outline

@@ -13,7 +13,7 @@ from nightreel.evaluation.segments.reach_curve import ReachPoint
 from nightreel.report.charts import interval, span
 from nightreel.report.document import document
 from nightreel.report.markup import Markup, caption, section, table, tag
-from nightreel.report.nights.night_chart import NightPoint, night_chart
+from nightreel.report.night_chart import NightPoint, night_chart
 from nightreel.report.sections.new_items import NewItemFacts, new_items_section
 
 SIGNS = {"promote": "good", "failed": "bad", "missed": "bad"}

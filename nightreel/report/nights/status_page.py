@@ -10,7 +10,7 @@ from nightreel.monitoring.night import GOOD, Night, minute
 from nightreel.monitoring.status import PipelineStatus
 from nightreel.report.document import document
 from nightreel.report.markup import Markup, caption, section, table, tag
-from nightreel.report.nights.night_chart import NightPoint, night_chart
+from nightreel.report.night_chart import NightPoint, night_chart
 
 
 def page(found: PipelineStatus) -> str:

@@ -10,7 +10,7 @@ from nightreel.evaluation.segments.item_reach import FIRST
 from nightreel.evaluation.segments.new_item_lines import ItemLine, ItemStep
 from nightreel.evaluation.segments.reach_curve import EVENTS, LEAST_EXPECTED, LEAST_ITEMS, ReachPoint, like_old_from
 from nightreel.report.markup import Markup, caption, section, table, tag
-from nightreel.report.nights.night_chart import NightPoint, night_chart
+from nightreel.report.night_chart import NightPoint, night_chart
 from nightreel.report.run_files import RunFacts
 
 TITLE = "New items"
