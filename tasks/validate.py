@@ -31,7 +31,7 @@ from nightreel.settings.params_file import load
 from nightreel.settings.validate import Validate
 from nightreel.stage import log_progress, read_json, stage_main, staged_output, state_directory, write_json
 
-SNAPSHOT = Path("data/snapshot")
+SNAPSHOT, PIN = Path("data/snapshot"), Path("data/snapshot/warm/pin.json")
 OUT, NAMED = Path("data/validate"), Path("data/named")
 METRICS = Path("metrics/validate.json")
 
@@ -71,8 +71,7 @@ def _write_outputs(
     if not exclude_seen:
         events = feedback_labels.once(events, met.once)
         arrays = feedback_labels.as_arrays(events)
-    pin = read_json(SNAPSHOT / "warm" / "pin.json")
-    choice = split_protocols.choose(arrays, source["clock"], exclude_seen, settings, pin.get("until"))
+    choice = split_protocols.choose(arrays, source["clock"], exclude_seen, settings, read_json(PIN).get("until"))
     until = float(arrays.time.max()) if source["clock"] == "order" else data_end(arrays.user, arrays.time)
     positive = feedback_labels.in_words(feedback_labels.thresholds(clean.events, settings))
     facts = describe(clean, arrays, choice, positive, source["clock"], exclude_seen, until)
