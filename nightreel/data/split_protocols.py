@@ -100,9 +100,9 @@ def _global(
 
 def _since(events: Events, exclude_seen: bool, settings: Validate, earlier: float) -> Protocol | None:
     """The split at the end of what an earlier version was trained on, so that its models may be tonight's candidate.
-    None where too few users came back since, or more than twice the usual share of the log is newer."""
+    None where too few users came back since, or more than three times the usual share of the log is newer."""
     later = events.time[events.positive] > earlier
-    if settings.cuts != 1 or not later.any() or later.mean() > 2 * settings.test_share:
+    if settings.cuts != 1 or not later.any() or later.mean() > 3 * settings.test_share:
         return None
     cut = splits.moments_after(events, earlier)
     fold = splits.global_time(events, cut)

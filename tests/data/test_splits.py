@@ -100,7 +100,7 @@ def test_tonight_is_tested_on_what_came_since_the_version_that_it_goes_on_from()
     usual = chosen(None)
     assert chosen(90.5)[0][1] == np.nextafter(90.5, np.inf) != usual[0][1]
     assert chosen(90.5, gate_users=11) == usual, "too few users"
-    assert chosen(70.0) == usual, "more than twice the usual share is newer"
+    assert chosen(66.0) == usual, "more than three times the usual share is newer"
     assert chosen(96.0) == usual, "nothing is newer"
     assert chosen(90.5, cuts=2) == chosen(None, cuts=2) and len(chosen(None, cuts=2)) == 2
 
