@@ -20,6 +20,7 @@ from nightreel.cli.replay_view import ReplayView, lines, of_new_items, of_the_ga
 from nightreel.data.privacy import pseudonym
 from nightreel.errors import UserError
 from nightreel.evaluation.metrics.bootstrap import Interval
+from nightreel.evaluation.segments.item_reach import ROWS
 from nightreel.evaluation.segments.reach_curve import ReachPoint
 from nightreel.replay import plan as replay_plan
 from nightreel.replay import result_files
@@ -227,7 +228,16 @@ def test_the_tables_have_a_row_a_night(wish: Callable[..., ReplayOptions]) -> No
         judged = {"night": [datetime.fromtimestamp(night, UTC)] * 2, "user_id": ["a", "b"]}
         judged |= {"nightreel": pa.array(served, pa.float64()), "popularity": [0.1, 0.1], "ease_popularity": [0.1, 0.2]}
         pq.write_table(pa.table(judged), plan.of(night) / "judged.parquet")
-    result_files.write(plan, found)
+    reach = [("n", "i000", True, 0, 2, 1, 2, 1, 1), ("n", "i001", False, 9, 2, 1, 2, 2, 2)]
+    columns = zip(zip(*reach, strict=True), ROWS, strict=True)
+    pq.write_table(
+        pa.table([pa.array(cells, kind.type) for cells, kind in columns], schema=ROWS),
+        plan.of(plan.nights[0]) / "item_reach.parquet",
+    )
+    overall = result_files.write(plan, found)
+    assert overall is not None and [(point.wanted, point.reached) for point in overall.new_items] == [(2, 1)]
+    assert overall.new_items[0].expected == 2.0 and json.loads(json.dumps(result_files.as_json(overall)))["new_items"]
+    assert pq.read_table(plan.folder / "item_reach.parquet").num_rows == 2
     nights = pq.read_table(plan.folder / "nights.parquet")
     assert nights.schema.equals(result_files.NIGHTS)
     assert nights["since"].to_pylist() == [datetime(2024, 2, 1, tzinfo=UTC), None]
@@ -235,6 +245,7 @@ def test_the_tables_have_a_row_a_night(wish: Callable[..., ReplayOptions]) -> No
     assert pq.read_table(plan.folder / "judged.parquet").num_rows == 4
     assert json.loads(json.dumps(found)) == found
     page = (plan.folder / result_files.PAGE).read_text("utf-8")
+    assert "Too few new items were taken to compare them" in page and "0: 1/2" in page
     assert "2 nights, 2024-02-01 to 2024-02-08" in page and "0.2000" in page, "the mean of the night that was served"
 
 
