@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.nights.webhook import Message
-from nightreel.cli.replay_view import NAMES, figure
+from nightreel.cli.replay_view import NAMES, figure, rankers
 from nightreel.monitoring.night import GOOD
 from nightreel.replay.night import day
 from nightreel.replay.night_run import Row
@@ -50,7 +50,8 @@ def _nights(rows: Sequence[Row], told: Sequence[bool]) -> Table:
     table = Table(box=box.MARKDOWN, pad_edge=True)
     for name in ("night", "trouble", "expected", "seen"):
         table.add_column(name)
-    for name in ("status told", "notified", *NAMES.values(), "users", "s"):
+    shown = rankers(rows)
+    for name in ("status told", "notified", *(NAMES[name] for name in shown), "users", "s"):
         table.add_column(name, justify="right", no_wrap=True)
     for row, heard in zip(rows, told, strict=True):
         seen = row["outcome"] if row["as_expected"] else f"{row['outcome']} (!)"
@@ -61,7 +62,7 @@ def _nights(rows: Sequence[Row], told: Sequence[bool]) -> Table:
             seen,
             str(len(row["told"])) if row["told"] else "–",
             "yes" if heard else "–",
-            *(figure(row[name]) for name in NAMES),
+            *(figure(row.get(name)) for name in shown),
             f"{row['users']:,}",
             f"{row['seconds']:.0f}",
         )
@@ -80,7 +81,7 @@ def _summary(rows: Sequence[Row], overall: dict[str, Any] | None) -> list[str]:
         f"Published: {len(versions)} versions.",
     ]
     if overall is not None:
-        means = (f"{NAMES[name]} {_interval(overall['means'][name])}" for name in NAMES)
+        means = (f"{NAMES[name]} {_interval(overall['means'][name])}" for name in overall["means"])
         lines.append(
             f"Readers saw, over {overall['rows']:,} user-nights, NDCG@10 of the day after: {', '.join(means)}."
         )

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from nightreel.data.recipe import code_digest, computing_code
 from nightreel.reader.reader import Reader
 from nightreel.replay import instants
+from nightreel.replay.alternatives.bundles import Alternatives
 from nightreel.replay.next_step import EventLog
 from nightreel.replay.night_run import Diary, NightRun, Row, RunResult
 from nightreel.replay.night_scores import NightScores, score_night
@@ -54,9 +55,10 @@ def play(
         "events": delivery.rows("events"),
         "code": code_digest(plan.place.root, computing_code(plan.place.root)),
     }
-    live = before["version"] if before else None
+    live, alternatives = before["version"] if before else None, Alternatives(plan, lock)
+    alternatives.forget_candidate()
     with (folder / "log.txt").open("a", encoding="utf-8") as file:
-        done = NightRun(plan, night, lock, live).happen(Diary(file, progress))
+        done = NightRun(plan, night, lock, live, alternatives.train).happen(Diary(file, progress))
     ran = time.monotonic()
     row |= {**done.row, "told": [alert.text for alert in done.alerts]}
     progress("scoring the served version")
@@ -66,10 +68,19 @@ def play(
     row["served_label"] = channels.lineage(store, pointer.digest).get("label") if pointer else None
     reader = Reader.open(store.uri, channel=channel) if pointer else None
     judged = score_night(
-        without_withdrawn(log, delivery, plan.key), night, plan.step_s, reader, _replaced(store, channel, live, pointer)
+        without_withdrawn(log, delivery, plan.key),
+        night,
+        plan.step_s,
+        reader,
+        _replaced(store, channel, live, pointer),
+        alternatives.readers(reader),
     )
     row |= _figures(judged) | _as_scripted(plan, delivery, done, [*rows, row], reader)
-    row |= {"seconds": round(ran - began, 1), "judging_seconds": round(time.monotonic() - ran, 1)}
+    row |= {
+        "seconds": round(ran - began - done.beside_seconds, 1),
+        "alternatives_seconds": round(done.beside_seconds, 1),
+        "judging_seconds": round(time.monotonic() - ran, 1),
+    }
     pq.write_table(judged.rows(log, night), folder / "judged.parquet", compression="zstd")
     write_json(folder / "row.json", row)
     return row
@@ -117,6 +128,7 @@ def _figures(judged: NightScores) -> Row:
         "newcomers": int(judged.step.newcomers.sum()),
         **judged.means(),
         **judged.gate(),
+        **judged.held(),
         **judged.new.as_row(),
         "half_life_days": _finite(judged.half_life),
         "ease_half_life_days": _finite(judged.chosen.half_life),
