@@ -17,6 +17,8 @@ from nightreel.replay.night import day
 from nightreel.replay.night_run import Row
 
 RECOVERY = "all right again"
+INCOMPLETE = "late day"
+"""Trouble of which a person must be told although the night itself is good: it publishes what is there."""
 LOST = ("lost_rows", "came_back", "lost_versions")
 
 
@@ -90,8 +92,8 @@ def _summary(rows: Sequence[Row], overall: dict[str, Any] | None) -> list[str]:
 
 def _counts(rows: Sequence[Row], told: Sequence[bool], silent: int, lost: dict[str, int]) -> list[str]:
     troubled = [row for row in rows if row["troubles"]]
-    bad = [heard for row, heard in zip(rows, told, strict=True) if row["outcome"] not in GOOD]
-    false_alarms = sum(heard for row, heard in zip(rows, told, strict=True) if row["outcome"] in GOOD)
+    bad = [heard for row, heard in zip(rows, told, strict=True) if _bad(row)]
+    false_alarms = sum(heard for row, heard in zip(rows, told, strict=True) if not _bad(row))
     return [
         f"Nights with trouble as expected: {sum(row['as_expected'] for row in troubled)} of {len(troubled)}; others: "
         f"{sum(row['as_expected'] for row in rows if not row['troubles'])} of {len(rows) - len(troubled)}.",
@@ -100,6 +102,10 @@ def _counts(rows: Sequence[Row], told: Sequence[bool], silent: int, lost: dict[s
         f"Lost: {lost['lost_rows']} rows, {lost['came_back']} withdrawn items and users that came back, "
         f"{lost['lost_versions']} versions (must be 0).",
     ]
+
+
+def _bad(row: Row) -> bool:
+    return row["outcome"] not in GOOD or INCOMPLETE in row["troubles"]
 
 
 def _interval(given: dict[str, float]) -> str:
