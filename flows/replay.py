@@ -29,6 +29,8 @@ def replay(
     step: str = "1d",
     first: str = "",
     settings: list[str] = [],  # noqa: B006
+    first_recipe: bool = False,
+    held_candidates: bool = False,
 ) -> State[None]:
     """Run past nights of a log, and judge each by what users did next. Nothing that is served changes.
 
@@ -40,8 +42,19 @@ def replay(
         step: Time from one night to the next: 12h, 1d, 7d, 30d.
         first: Time of the first night, in UTC. Empty: as late as possible.
         settings: Settings of every night that differ from params.yaml, one `section.field=value` per entry.
+        first_recipe: Also train the first version's choices every night, and judge them; costs about a refit a night.
+        held_candidates: Also train and judge candidates that were held or rejected.
     """
-    options = ReplayOptions(source, nights, step, first.strip() or None, None, settings)
+    options = ReplayOptions(
+        source,
+        nights,
+        step,
+        first.strip() or None,
+        None,
+        settings,
+        first_recipe=first_recipe,
+        held_candidates=held_candidates,
+    )
     return reported(lambda project: _replayed(project, options))
 
 

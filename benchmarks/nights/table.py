@@ -11,12 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.nights.webhook import Message
-from nightreel.cli.replay_view import NAMES, figure
+from nightreel.cli.replay_view import NAMES, figure, rankers
 from nightreel.monitoring.night import GOOD
 from nightreel.replay.night import day
 from nightreel.replay.night_run import Row
 
 RECOVERY = "all right again"
+INCOMPLETE = "late day"
+"""Trouble of which a person must be told although the night itself is good: it publishes what is there."""
 LOST = ("lost_rows", "came_back", "lost_versions")
 
 
@@ -50,7 +52,8 @@ def _nights(rows: Sequence[Row], told: Sequence[bool]) -> Table:
     table = Table(box=box.MARKDOWN, pad_edge=True)
     for name in ("night", "trouble", "expected", "seen"):
         table.add_column(name)
-    for name in ("status told", "notified", *NAMES.values(), "users", "s"):
+    shown = rankers(rows)
+    for name in ("status told", "notified", *(NAMES[name] for name in shown), "users", "s"):
         table.add_column(name, justify="right", no_wrap=True)
     for row, heard in zip(rows, told, strict=True):
         seen = row["outcome"] if row["as_expected"] else f"{row['outcome']} (!)"
@@ -61,7 +64,7 @@ def _nights(rows: Sequence[Row], told: Sequence[bool]) -> Table:
             seen,
             str(len(row["told"])) if row["told"] else "–",
             "yes" if heard else "–",
-            *(figure(row[name]) for name in NAMES),
+            *(figure(row.get(name)) for name in shown),
             f"{row['users']:,}",
             f"{row['seconds']:.0f}",
         )
@@ -80,7 +83,7 @@ def _summary(rows: Sequence[Row], overall: dict[str, Any] | None) -> list[str]:
         f"Published: {len(versions)} versions.",
     ]
     if overall is not None:
-        means = (f"{NAMES[name]} {_interval(overall['means'][name])}" for name in NAMES)
+        means = (f"{NAMES[name]} {_interval(overall['means'][name])}" for name in overall["means"])
         lines.append(
             f"Readers saw, over {overall['rows']:,} user-nights, NDCG@10 of the day after: {', '.join(means)}."
         )
@@ -89,8 +92,8 @@ def _summary(rows: Sequence[Row], overall: dict[str, Any] | None) -> list[str]:
 
 def _counts(rows: Sequence[Row], told: Sequence[bool], silent: int, lost: dict[str, int]) -> list[str]:
     troubled = [row for row in rows if row["troubles"]]
-    bad = [heard for row, heard in zip(rows, told, strict=True) if row["outcome"] not in GOOD]
-    false_alarms = sum(heard for row, heard in zip(rows, told, strict=True) if row["outcome"] in GOOD)
+    bad = [heard for row, heard in zip(rows, told, strict=True) if _bad(row)]
+    false_alarms = sum(heard for row, heard in zip(rows, told, strict=True) if not _bad(row))
     return [
         f"Nights with trouble as expected: {sum(row['as_expected'] for row in troubled)} of {len(troubled)}; others: "
         f"{sum(row['as_expected'] for row in rows if not row['troubles'])} of {len(rows) - len(troubled)}.",
@@ -99,6 +102,10 @@ def _counts(rows: Sequence[Row], told: Sequence[bool], silent: int, lost: dict[s
         f"Lost: {lost['lost_rows']} rows, {lost['came_back']} withdrawn items and users that came back, "
         f"{lost['lost_versions']} versions (must be 0).",
     ]
+
+
+def _bad(row: Row) -> bool:
+    return row["outcome"] not in GOOD or INCOMPLETE in row["troubles"]
 
 
 def _interval(given: dict[str, float]) -> str:

@@ -54,6 +54,20 @@ def replay(
     into_live: Annotated[
         bool, typer.Option("--into-live", help="With --publish live: replace what users are served.")
     ] = False,
+    first_recipe: Annotated[
+        bool,
+        typer.Option(
+            "--first-recipe",
+            help="Also train the first version's choices every night, and judge them. Costs about a refit a night.",
+        ),
+    ] = False,
+    held_candidates: Annotated[
+        bool,
+        typer.Option(
+            "--held-candidates",
+            help="Also train and judge candidates that were held or rejected. Costs about a refit on such a night.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Replay the nights of a log and score each on what users did next (prequential evaluation).
@@ -67,6 +81,12 @@ def replay(
     With --publish, the nights are published into a channel of the store that is served: a backfill. Whoever is erased
     by now is left out of all of them.
 
+    Was it right to promote, and right to hold? A version that replaced another one is compared with it on the step
+    after. With --first-recipe, the hyper-parameters and the ranker of the first published version are trained on every
+    night's log, too, so that a chain of promotions that each lost a little is seen. With --held-candidates, a night
+    that was held or rejected also trains its candidate, as a promotion would have. Neither is published; on a night
+    whose own choices are the first's, nothing more is trained.
+
     With --script, things go wrong as the file says: a takedown, a corrupt day, a killed stage and more. Each night is
     then compared with what the script expects of it, and what was silent or lost is counted.
 
@@ -79,7 +99,9 @@ def replay(
     from nightreel.replay import series
     from nightreel.replay.plan import ReplayOptions, without_variables
 
-    given = ReplayOptions(source, nights, step, first, state, changes or (), script, publish, into_live)
+    given = ReplayOptions(
+        source, nights, step, first, state, changes or (), script, publish, into_live, first_recipe, held_candidates
+    )
     try:
         with without_variables(PREFECT):  # a replay in a terminal has a server of its own
             done = series.run(given, ReplayView(as_json=as_json), lambda place: run_server.api(place, PATIENCE_S))

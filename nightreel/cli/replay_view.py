@@ -17,11 +17,12 @@ from nightreel.evaluation.segments.item_reach import FIRST
 from nightreel.replay import instants
 from nightreel.replay.night import day
 from nightreel.replay.night_run import Row
-from nightreel.replay.night_scores import EASE, POPULARITY, RANKERS, SERVED
+from nightreel.replay.night_scores import EASE, FIRST_RECIPE, POPULARITY, RANKERS, SERVED
 from nightreel.replay.paired import Overall
 from nightreel.replay.plan import ReplayPlan
 
-NAMES = {SERVED: "nightreel", POPULARITY: "popularity", EASE: "EASE×pop"}
+NAMES = {SERVED: "nightreel", POPULARITY: "popularity", EASE: "EASE×pop", FIRST_RECIPE: "first recipe"}
+HEADS = NAMES | {EASE: "EASE\n×pop", FIRST_RECIPE: "first\nrecipe"}  # two lines, so that the table fits 80 columns
 COLOURS = {"promote": "green", "hold": "yellow", "reject": "yellow", "failed": "red", "missed": "red"}
 
 
@@ -57,7 +58,7 @@ class ReplayView:
             sep="\n",
             soft_wrap=True,
         )
-        figures = ", ".join(f"{NAMES[name]} {figure(row[name])}" for name in RANKERS)
+        figures = ", ".join(f"{NAMES[name]} {figure(row[name])}" for name in rankers([row]))
         users = f"{row['users']:,} users ({row['newcomers']:,} without a history)"
         self.console.print(
             f"    serving {served(row)}; NDCG@10 over {users}: {figures}; {row['seconds']:.0f} s",
@@ -75,6 +76,7 @@ class ReplayView:
         table = Table(
             box=box.SIMPLE_HEAD,
             pad_edge=False,
+            show_edge=False,
             padding=(0, 1, 0, 0),
             title_justify="left",
             title_style="bold",
@@ -82,17 +84,18 @@ class ReplayView:
         )
         for name in ("night", "verdict", "version"):
             table.add_column(name, no_wrap=True)
-        for name in ("users", *NAMES.values(), "s"):
+        shown = rankers(rows)
+        for name in ("users", *(HEADS[name] for name in shown), "s"):
             table.add_column(name, justify="right", no_wrap=True)
         for row in rows:
-            figures = (figure(row[name]) for name in RANKERS)
+            figures = (figure(row.get(name)) for name in shown)
             version = (row["version"] or "none")[:8]
             table.add_row(
                 day(row["night"]), row["decision"], version, f"{row['users']:,}", *figures, f"{row['seconds']:.0f}"
             )
         if found is not None:
             table.add_section()
-            means = (figure(found.means[name].point) for name in RANKERS)
+            means = (figure(found.means[name].point) for name in shown)
             table.add_row(f"mean of {found.nights}", "", "", f"{found.rows:,}", *means, "", style="bold")
         self.console.print(Padding(table, (1, 0, 0, 0)))
         if found is not None and found.new_items:
@@ -118,7 +121,8 @@ def lines(rows: Sequence[Row], found: Overall | None) -> list[str]:
             "has the same weight.[/]"
         )
         for group, whom in (("_known", "Users with a history"), ("_newcomers", "Users without a history")):
-            means = [(name, _mean([row[f"{name}{group}"] for row in rows if row["version"]])) for name in RANKERS]
+            served_rows = [row for row in rows if row["version"]]
+            means = [(name, _mean([row.get(f"{name}{group}") for row in served_rows])) for name in rankers(rows)]
             if means[0][1] is not None:
                 sentences.append(f"{whom}: " + ", ".join(f"{NAMES[name]} {figure(mean)}" for name, mean in means))
     sentences += of_the_gate(rows)
@@ -136,19 +140,22 @@ def lines(rows: Sequence[Row], found: Overall | None) -> list[str]:
 
 
 def of_the_gate(rows: Sequence[Row]) -> list[str]:
-    """Whether what the nights published was better than what it replaced, on the step after; nothing without such
-    nights."""
-    judged = [row for row in rows if row.get("gained") is not None]
-    if not judged:
-        return []
-    better = sum(row["gained_low"] > 0 for row in judged)
-    worse = [day(row["night"]) for row in judged if row["gained_high"] < 0]
-    named = f" ({', '.join(worse)})" if worse else ""
-    gained = _mean([row["gained"] for row in judged]) or 0.0
-    return [
-        f"Of {len(judged)} versions that replaced another one, {better} were surely better than it on the step after, "
-        f"{len(worse)} surely worse{named}; on average NDCG@10 {gained:+.4f}."
-    ]
+    """Whether what the nights published was better than what it replaced, on the step after, and whether what they did
+    not publish would have been better than what was served; nothing without such nights."""
+    sentences = []
+    if promoted := [row for row in rows if row.get("gained") is not None]:
+        better, worse = _sure(promoted, "gained")
+        sentences.append(
+            f"Of {len(promoted)} versions that replaced another one, {len(better)} were surely better than it on the "
+            f"step after, {len(worse)} surely worse{_named(worse)}; on average {_change(promoted, 'gained')}."
+        )
+    if held := [row for row in rows if row.get("held_gained") is not None]:
+        better, worse = _sure(held, "held_gained")
+        sentences.append(
+            f"Of {len(held)} candidates that were not published, {len(worse)} were surely worse on the step after than "
+            f"what was served, {len(better)} surely better{_named(better)}; on average {_change(held, 'held_gained')}."
+        )
+    return sentences
 
 
 def of_new_items(rows: Sequence[Row]) -> list[str]:
@@ -204,6 +211,25 @@ def served(row: Row) -> str:
 def figure(value: float | None) -> str:
     """A metric's value as text; a dash for None."""
     return "–" if value is None else f"{value:.4f}"
+
+
+def rankers(rows: Sequence[Row]) -> list[str]:
+    """Those of RANKERS that these nights have."""
+    return [name for name in RANKERS if any(name in row for row in rows)]
+
+
+def _sure(rows: Sequence[Row], field: str) -> tuple[list[str], list[str]]:
+    """The nights on which a paired difference is surely above 0, and those on which it is surely below."""
+    above = [day(row["night"]) for row in rows if row[f"{field}_low"] > 0]
+    return above, [day(row["night"]) for row in rows if row[f"{field}_high"] < 0]
+
+
+def _named(nights: Sequence[str]) -> str:
+    return f" ({', '.join(nights)})" if nights else ""
+
+
+def _change(rows: Sequence[Row], field: str) -> str:
+    return f"NDCG@10 {_mean([row[field] for row in rows]) or 0.0:+.4f}"
 
 
 def _gap(gap: Interval, base: float) -> str:

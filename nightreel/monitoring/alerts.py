@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from nightreel.durations import in_words
+from nightreel.monitoring.late_log import lag, late_log, until
 from nightreel.monitoring.night import Night, minute
 from nightreel.settings.watch import Watch
 
@@ -19,7 +21,7 @@ class Alert:
     """Something that a person should know.
 
     Attributes:
-        kind: `night`, `drift`, `missed`, `stuck`, `old`, `store`, `withdrawals` or `record`.
+        kind: `night`, `drift`, `late`, `missed`, `stuck`, `old`, `store`, `withdrawals` or `record`.
         key: Tells it from others of its kind: an outcome that lasts keeps its key.
         text: What is wrong.
         remedy: What to do.
@@ -68,6 +70,25 @@ def drifted(nights: Sequence[Night]) -> list[Alert]:
             f"the night of {last.day} UTC refitted the live version on drifted data: {last.why}",
             "Look at the newest delivery, and at the drift in `nightreel report`. If it is faulty: nightreel rollback.",
             urgent=False,
+        )
+    ]
+
+
+def late(nights: Sequence[Night]) -> list[Alert]:
+    """That the newest events were missing on the last night, by what is normal for the source. nights: the latest
+    first."""
+    found = late_log(nights)
+    if found is None:
+        return []
+    night = found.night
+    return [
+        Alert(
+            "late",
+            found.first.id,
+            f"the log of the night of {night.day} UTC ends at {minute(until(night))} UTC, {in_words(lag(night))} "
+            f"before it; on the last {found.nights} normal nights it was at most {in_words(found.usual)}. The newest "
+            "events are probably missing.",
+            "Look at what delivers the source. When the events are there, run again: nightreel run.",
         )
     ]
 

@@ -24,6 +24,7 @@ FILES = "files"
 """Folder below it with the files of each night, where there is no git."""
 VARIABLE = "NIGHTREEL_NIGHT"
 """Environment variable with the path of the running night's file, for its stages."""
+LOOKED_AT = 50  # the last nights, by which it is judged whether something is wrong
 KEPT = 1000  # nights, of about 2 kB each
 KILLED = "its process is gone: it was killed, or the machine was stopped. Finished stages are kept."
 

@@ -41,6 +41,7 @@ Told = dict[str, Sent]
 TITLES = {
     "night": "a night went wrong",
     "drift": "the data have drifted",
+    "late": "the newest events are missing",
     "missed": "a night is missing",
     "stuck": "a night is stuck",
     "old": "the live version is old",
@@ -52,9 +53,11 @@ TITLES = {
 
 
 def after_night(state: Path, night: Night) -> list[str]:
-    """Tell of a night that has just ended if it is bad, or if it is good after a bad one; returns what went wrong."""
-    others = [each for each in history.nights(state, 20) if each.id != night.id]
-    return tell(state, alerts.of_nights([night, *others]), ("night",))
+    """Tell of a night that has just ended if it is bad or its log is late, or if it is good after such a one; returns
+    what went wrong."""
+    others = [each for each in history.nights(state, history.LOOKED_AT) if each.id != night.id]
+    nights = [night, *others]
+    return tell(state, [*alerts.of_nights(nights), *alerts.late(nights)], ("night", "late"))
 
 
 def tell(state: Path, found: Sequence[Alert], kinds: Sequence[str]) -> list[str]:

@@ -94,7 +94,7 @@ def status(
         now: Epoch seconds; None for the machine's clock.
     """
     moment = time.time() if now is None else now
-    nights, plan = history.nights(state, max(most, 50)), expected.kept(state)
+    nights, plan = history.nights(state, max(most, history.LOOKED_AT)), expected.kept(state)
     live, fault = _live(store, channel)
     running = next((night for night in nights if night.outcome == "running"), None)
     silent = 0.0 if running is None else history.silent_s(state, running, moment)
@@ -102,6 +102,7 @@ def status(
         *fault,
         *alerts.of_nights(nights),
         *alerts.drifted(nights),
+        *alerts.late(nights),
         *alerts.missed(expected.unfulfilled(plan, nights) if running is None else None, moment, watch),
         *alerts.stuck(running, silent, moment, watch),
         *alerts.old(live.published if live else None, nights, moment, watch),

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from nightreel.data.recipe import code_digest, computing_code
 from nightreel.reader.reader import Reader
 from nightreel.replay import instants
+from nightreel.replay.alternatives.bundles import Alternatives
 from nightreel.replay.next_step import EventLog
 from nightreel.replay.night_run import Diary, NightRun, Row, RunResult
 from nightreel.replay.night_scores import NightScores, score_night
@@ -55,9 +56,10 @@ def play(
         "events": delivery.rows("events"),
         "code": code_digest(plan.place.root, computing_code(plan.place.root)),
     }
-    live = before["version"] if before else None
+    live, alternatives = before["version"] if before else None, Alternatives(plan, lock)
+    alternatives.forget_candidate()
     with (folder / "log.txt").open("a", encoding="utf-8") as file:
-        done = NightRun(plan, night, lock, live).happen(Diary(file, progress))
+        done = NightRun(plan, night, lock, live, alternatives.train).happen(Diary(file, progress))
     ran = time.monotonic()
     row |= {**done.row, "told": [alert.text for alert in done.alerts]}
     progress("scoring the served version")
@@ -67,9 +69,14 @@ def play(
     row["served_label"] = channels.lineage(store, pointer.digest).get("label") if pointer else None
     reader = Reader.open(store.uri, channel=channel) if pointer else None
     replaced, known = _replaced(store, channel, live, pointer), without_withdrawn(log, delivery, plan.key)
-    judged = score_night(known, night, plan.step_s, reader, replaced, first=plan.nights[0])
+    others = alternatives.readers(reader)
+    judged = score_night(known, night, plan.step_s, reader, replaced, others, first=plan.nights[0])
     row |= _figures(judged) | _as_scripted(plan, delivery, done, [*rows, row], reader)
-    row |= {"seconds": round(ran - began, 1), "judging_seconds": round(time.monotonic() - ran, 1)}
+    row |= {
+        "seconds": round(ran - began - done.beside_seconds, 1),
+        "alternatives_seconds": round(done.beside_seconds, 1),
+        "judging_seconds": round(time.monotonic() - ran, 1),
+    }
     pq.write_table(judged.rows(log, night), folder / "judged.parquet", compression="zstd")
     if judged.reach is not None:
         pq.write_table(judged.reach, folder / "item_reach.parquet", compression="zstd")
@@ -119,6 +126,7 @@ def _figures(judged: NightScores) -> Row:
         "newcomers": int(judged.step.newcomers.sum()),
         **judged.means(),
         **judged.gate(),
+        **judged.held(),
         **judged.new.as_row(),
         "half_life_days": _finite(judged.half_life),
         "ease_half_life_days": _finite(judged.chosen.half_life),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -80,11 +81,13 @@ class RunResult:
         row: Fields of its row.
         accounts: Rows by table as validated; None if the night did not come so far.
         alerts: What its status said some minutes after its end.
+        beside_seconds: How long `NightRun.beside` took, which is no part of the night.
     """
 
     row: Row
     accounts: Accounts | None = None
     alerts: Sequence[Alert] = ()
+    beside_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -96,12 +99,14 @@ class NightRun:
         night: Its time, epoch seconds.
         lock: File descriptor of the run lock.
         live: Version that is live before it; None for none.
+        beside: Called after a night whose stages all succeeded, with the worktree in which they ran and the row so far.
     """
 
     plan: ReplayPlan
     night: float
     lock: int
     live: str | None
+    beside: Callable[[Project, Row, Diary], None] = lambda *_: None
 
     def happen(self, diary: Diary) -> RunResult:
         """Run the night with its trouble, and take its status."""
@@ -125,8 +130,8 @@ class NightRun:
     def _run(self, recorded: ReplayedNight, diary: Diary) -> RunResult:
         """Run every stage in a worktree; returns the verdict, or the error."""
         plan, accounts = self.plan, None
-        try:
-            with ExitStack() as stack:
+        with ExitStack() as stack:
+            try:
                 changes = {**plan.changes, "snapshot.moment": instants.iso(self.night)}
                 copy = stack.enter_context(worktree(plan.place, changes, plan.folder / "cache"))
                 run = _stages(copy, recorded, self.lock, diary, plan.store)
@@ -138,13 +143,15 @@ class NightRun:
                 facts = conclusion(copy.root, copy.state, stage_times(run.outcomes))
                 verdict = read_json(copy.root / "data" / "evaluate" / "verdict.json")
                 receipt = read_json(copy.root / "data" / "publish" / "receipt.json")
-        except UserError as error:
-            diary.line("failed", str(error))
-            return RunResult(_failed(recorded, error), accounts)
-        # A night that was killed after it had published finds its own version: it did move the channel.
-        outcome = outcome_of(receipt, moved=receipt["digest"] != self.live)
-        recorded.finish(facts | {"outcome": outcome})
-        return RunResult(_row(outcome, verdict, receipt), accounts)
+            except UserError as error:
+                diary.line("failed", str(error))
+                return RunResult(_failed(recorded, error), accounts)
+            # A night that was killed after it had published finds its own version: it did move the channel.
+            outcome = outcome_of(receipt, moved=receipt["digest"] != self.live)
+            recorded.finish(facts | {"outcome": outcome})
+            row, ended = _row(outcome, verdict, receipt), time.monotonic()
+            self.beside(copy, row, diary)
+            return RunResult(row, accounts, beside_seconds=time.monotonic() - ended)
 
 
 def _stages(copy: Project, recorded: ReplayedNight, lock: int, diary: Diary, store: str) -> NightlyRun:

@@ -1,8 +1,11 @@
-"""The scores of a night on the step after it: the served version and both baselines, one row per user."""
+"""The scores of a night on the step after it: the served version, both baselines and the alternatives, one row per
+user."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -17,16 +20,18 @@ from nightreel.replay.new_items import CONTENT, NewItems, new_items
 from nightreel.replay.next_step import EventLog, Step, ndcg, recommended, step_after
 
 SERVED, POPULARITY, EASE, BEFORE = "nightreel", "popularity", "ease_popularity", "before"
-RANKERS = (SERVED, POPULARITY, EASE)
+FIRST_RECIPE, HELD = "first_recipe", "held_candidate"
+"""Alternatives, see nightreel.replay.alternatives: only where they are wanted."""
+RANKERS = (SERVED, POPULARITY, EASE, FIRST_RECIPE)
 REPLICATES, SEED = 2_000, 20_261_130
 
 
 @dataclass(frozen=True)
 class NightScores:
-    """The scores of a night. step: its users; figures: NDCG@10 of each of RANKERS, [n], NaN if nothing was served, and
-    of BEFORE, the version that was served until then, NaN if it still is; half_life (days), chosen: the baselines'
-    parameters, tuned on the step before; new: how new items fared; reach: rows of item_reach, None if nothing was
-    served."""
+    """The scores of a night. step: its users; figures: NDCG@10 of each of RANKERS, [n], NaN if nothing was served, of
+    BEFORE, the version that was served until then, NaN if it still is, and of HELD, tonight's candidate if it was not
+    published; half_life (days), chosen: the baselines' parameters, tuned on the step before; new: how new items
+    fared; reach: rows of item_reach, None if nothing was served."""
 
     step: Step
     figures: dict[str, FloatArray]
@@ -51,12 +56,12 @@ class NightScores:
     def gate(self) -> dict[str, float | None]:
         """Mean of the version before, and of the paired difference to it with its 95% interval; None where the night
         published nothing."""
-        before = self.figures[BEFORE]
-        names = (BEFORE, "gained", "gained_low", "gained_high")
-        if not len(before) or np.isnan(before).any():
-            return dict.fromkeys(names)
-        gap = mean_interval(self.figures[SERVED] - before, REPLICATES, np.random.default_rng(SEED))
-        return dict(zip(names, (float(before.mean()), gap.point, gap.low, gap.high), strict=True))
+        return {BEFORE: self._mean(BEFORE)} | self._gained("gained", SERVED, BEFORE)
+
+    def held(self) -> dict[str, float | None]:
+        """Mean of a candidate that was held or rejected, and of its paired difference to what is served instead, with
+        its 95% interval; None on other nights."""
+        return {HELD: self._mean(HELD)} | self._gained("held_gained", HELD, SERVED)
 
     def means(self) -> dict[str, float | None]:
         """Each ranker's mean over all users, users with a history and users without; None for an empty group."""
@@ -69,6 +74,20 @@ class NightScores:
             if name in RANKERS
         }
 
+    def _mean(self, name: str) -> float | None:
+        return _mean(self.figures[name]) if name in self.figures else None
+
+    def _gained(self, field: str, better: str, base: str) -> dict[str, float | None]:
+        """The paired difference of two versions, with its 95% interval; None where one of them has no figures."""
+        names = (field, f"{field}_low", f"{field}_high")
+        if better not in self.figures or base not in self.figures:
+            return dict.fromkeys(names)
+        difference = self.figures[better] - self.figures[base]
+        if not len(difference) or np.isnan(difference).any():
+            return dict.fromkeys(names)
+        gap = mean_interval(difference, REPLICATES, np.random.default_rng(SEED))
+        return dict(zip(names, (gap.point, gap.low, gap.high), strict=True))
+
 
 def score_night(
     log: EventLog,
@@ -76,6 +95,7 @@ def score_night(
     step_s: float,
     reader: Reader | None,
     before: Reader | None = None,
+    alternatives: Mapping[str, Reader] = MappingProxyType({}),
     first: float | None = None,
 ) -> NightScores:
     """Score the served version and the baselines on [night, night + step).
@@ -86,6 +106,7 @@ def score_night(
         step_s: Length of the step in seconds.
         reader: The served version; None if nothing was published yet.
         before: The version that the night replaced; None if it replaced none.
+        alternatives: FIRST_RECIPE and HELD, where they are wanted and there.
         first: The replay's first night, epoch seconds; items without a positive event before it count as new in
             `reach`. None: this night.
 
@@ -102,7 +123,7 @@ def score_night(
         POPULARITY: baselines.by_popularity(counts, requests, hidden),
         EASE: baselines.by_ease(train, requests, night, hidden, chosen),
     }
-    figures = {name: np.full(len(step), np.nan) for name in (SERVED, BEFORE)}
+    figures = {name: np.full(len(step), np.nan) for name in (SERVED, BEFORE, *alternatives)}
     served, by_content, reach = None, None, None
     events = np.bincount(train.items, minlength=log.n_items)
     if reader is not None and len(step):
@@ -111,6 +132,8 @@ def score_night(
         figures[SERVED] = ndcg(served, step)
         if before is not None:
             figures[BEFORE] = ndcg(recommended(before, step, log.item_ids), step)
+        for name, other in alternatives.items():
+            figures[name] = ndcg(recommended(other, step, log.item_ids), step)
         known = log.positives_before(night if first is None else first)
         unknown = np.bincount(known.items, minlength=log.n_items) == 0
         reach = item_reach(instants.iso(night), log.item_ids, served, step.truth, events, unknown)

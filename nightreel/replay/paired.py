@@ -19,10 +19,11 @@ from nightreel.replay.night_scores import RANKERS, REPLICATES, SEED, SERVED
 class Overall:
     """Means over the nights, with equal weight for every night.
 
-    nights, users, rows: number of nights with a served version, of their users, and of user-nights; means: by ranker;
-    differences: the served version minus each baseline; new_items: how far new items reach against old ones, by their
-    events. Intervals are two-sided 95%, by a bootstrap over users (with all their nights), so they describe the
-    variation between users, and not between nights; those of new items are by item.
+    nights, users, rows: number of nights with a served version, of their users, and of user-nights; means: by ranker,
+    without FIRST_RECIPE where it was not wanted; differences: the served version minus each other one; new_items: how
+    far new items reach against old ones, by their events. Intervals are two-sided 95%, by a bootstrap over users (with
+    all their nights), so they describe the variation between users, and not between nights; those of new items are by
+    item.
     """
 
     nights: int
@@ -48,14 +49,15 @@ def overall(judged: pa.Table, reach: pa.Table | None = None) -> Overall | None:
         return None
     night, n_nights = _numbered(judged["night"])
     user, n_users = _numbered(judged["user_id"])
-    figures = np.column_stack([judged[name].to_numpy() for name in RANKERS] + [np.ones(judged.num_rows)])
+    rankers = [name for name in RANKERS if name in judged.column_names]
+    figures = np.column_stack([judged[name].to_numpy() for name in rankers] + [np.ones(judged.num_rows)])
     columns = np.zeros((n_users, n_nights, figures.shape[1]))
     np.add.at(columns, (user, night), figures)
     totals = replicate_totals(columns.reshape(n_users, -1), REPLICATES, np.random.default_rng(SEED)).reshape(
         REPLICATES, n_nights, -1
     )
     means, points = _means(totals), _means(columns.sum(axis=0)[None])[0]
-    at = dict(zip(RANKERS, range(len(RANKERS)), strict=True))
+    at = dict(zip(rankers, range(len(rankers)), strict=True))
     return Overall(
         n_nights,
         n_users,

@@ -47,6 +47,8 @@ class ReplayOptions:
     script: Path | None = None
     publish: str | None = None
     into_live: bool = False
+    first_recipe: bool = False
+    held_candidates: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class ReplayPlan:
     """A replay. place: the checkout and the replay's own state directory; folder: of all its files; nights: times in
     epoch seconds; step_s: seconds; changes: of each night's settings, except its time; key: of the users' pseudonyms,
     None for plain ids; script: what goes wrong, None for nothing; target: where the nights are published, None for a
-    store of the replay's own."""
+    store of the replay's own; first_recipe, held_candidates: whether they are trained and judged, too, see
+    nightreel.replay.alternatives."""
 
     place: Project
     folder: Path
@@ -66,6 +69,8 @@ class ReplayPlan:
     key: bytes | None = field(repr=False)
     script: Script | None
     target: Target | None = None
+    first_recipe: bool = False
+    held_candidates: bool = False
 
     @property
     def cut(self) -> Path:
@@ -100,7 +105,7 @@ def make(options: ReplayOptions) -> ReplayPlan:
     parsed = params_file.parse(values, "changed settings")
     script = scripts.read(options.script) if options.script else None
     source = open_source(named, home.state / "downloads", open_store)
-    description = _description(source, step_s, values, script, target)
+    description = _description(source, step_s, values, script, target) | _alternatives(options)
     folder = _folder(home, options, description)
     own = Project(home.root, folder / "state")
     key = None if parsed.snapshot.pseudonymise == "off" else _key(home.state, own.state)
@@ -117,7 +122,9 @@ def make(options: ReplayOptions) -> ReplayPlan:
     media = {} if parsed.snapshot.media or source.is_sample else {"snapshot.media": named}
     night = {"snapshot.source": str(folder / "log"), "snapshot.clock": "time"}
     changes = {**given, **media, **night}
-    return ReplayPlan(own, folder, tuple(nights), step_s, changes, parsed, log, key, script, target)
+    return ReplayPlan(
+        own, folder, tuple(nights), step_s, changes, parsed, log, key, script, target, **_alternatives(options)
+    )
 
 
 @contextlib.contextmanager
@@ -162,6 +169,11 @@ def _description(
     }
 
 
+def _alternatives(options: ReplayOptions) -> dict[str, bool]:
+    """What is trained beside the nights, which makes it another replay: all of its nights have the figures, or none."""
+    return {"first_recipe": options.first_recipe, "held_candidates": options.held_candidates}
+
+
 def _folder(home: Project, options: ReplayOptions, description: dict[str, Any]) -> Path:
     """The replay's folder: `--state`, or one in the state directory named after all that makes it another replay."""
     if options.state is not None:
@@ -169,6 +181,7 @@ def _folder(home: Project, options: ReplayOptions, description: dict[str, Any]) 
     first = options.first or options.nights  # without --from, the number of nights decides when they begin
     told = [description["fingerprint"], description["step_s"], first, description["settings"]]
     told += [description[name] for name in ("script", "publish") if description[name] is not None]
+    told += [name for name in _alternatives(options) if description[name]]
     wanted = json.dumps(told, sort_keys=True, default=str)
     return home.state / "replays" / f"{description['source']}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
 
@@ -185,7 +198,7 @@ def _claim(folder: Path, wanted: dict[str, Any]) -> None:
             raise UserError(f"{folder}: is not empty, and holds no replay. Give --state another folder.")
         return write_json(path, wanted)
     there = read_json(path)
-    other = [name for name in wanted if there.get(name) != wanted[name]]
+    other = [name for name in wanted if (there.get(name) or None) != (wanted[name] or None)]
     if other:
         raise UserError(
             f"{folder}: holds a replay with another {' and '.join(other)} (first night {there.get('first')}, source "

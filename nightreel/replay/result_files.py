@@ -17,7 +17,7 @@ from nightreel.durations import in_words
 from nightreel.evaluation.metrics.bootstrap import Interval, mean_interval
 from nightreel.evaluation.segments.new_item_lines import item_lines
 from nightreel.replay.night_run import Row
-from nightreel.replay.night_scores import EASE, POPULARITY, RANKERS, REPLICATES, SEED, SERVED
+from nightreel.replay.night_scores import EASE, FIRST_RECIPE, HELD, POPULARITY, RANKERS, REPLICATES, SEED, SERVED
 from nightreel.replay.paired import Overall, overall
 from nightreel.replay.plan import ReplayPlan
 from nightreel.report import document
@@ -25,7 +25,11 @@ from nightreel.report.nights import replay_page
 from nightreel.report.nights.replay_page import ReplayFacts
 
 PAGE = "replay.html"
-BASELINES = {POPULARITY: "recent popularity", EASE: "EASE × recent popularity"}
+BESIDE = {
+    POPULARITY: "recent popularity",
+    EASE: "EASE × recent popularity",
+    FIRST_RECIPE: "the first recipe, refitted nightly",
+}
 MOMENT = pa.timestamp("us", "UTC")
 MEANS = [f"{name}{group}" for group in ("", "_known", "_newcomers") for name in RANKERS]
 NIGHTS = pa.schema(
@@ -39,11 +43,12 @@ NIGHTS = pa.schema(
         *((name, pa.int64()) for name in ("users", "newcomers")),
         *((name, pa.float64()) for name in MEANS),
         *((name, pa.float64()) for name in ("before", "gained", "gained_low", "gained_high")),
+        *((name, pa.float64()) for name in (HELD, "held_gained", "held_gained_low", "held_gained_high")),
         *((name, pa.int64()) for name in ("new_wanted", "new_reached", "new_by_content")),
         ("new_places", pa.float64()),
         *((name, pa.float64()) for name in ("half_life_days", "ease_half_life_days")),
         *((name, pa.float64()) for name in ("ease_regularisation", "ease_decay", "ease_weight")),
-        *((name, pa.float64()) for name in ("seconds", "judging_seconds")),
+        *((name, pa.float64()) for name in ("seconds", "alternatives_seconds", "judging_seconds")),
         ("code", pa.string()),
         *((name, pa.list_(pa.string())) for name in ("told", "troubles", "expected", "unnamed")),
         *((name, pa.bool_()) for name in ("as_expected", "silent")),
@@ -51,8 +56,9 @@ NIGHTS = pa.schema(
     ]
 )
 """The schema of nights.parquet; a missing half-life is infinite. told: what `nightreel status` would have said of the
-night; before: the replaced version on the same users, gained: the served one less it, with its 95% interval; from
-`troubles` on, nothing without a script."""
+night; before: the replaced version on the same users, gained: the served one less it, with its 95% interval;
+held_candidate: the candidate of a night that published another one or none, held_gained: it less the served one;
+first_recipe, held_candidate: nothing without their options; from `troubles` on, nothing without a script."""
 
 
 def write(plan: ReplayPlan, rows: Sequence[Row]) -> Overall | None:
@@ -95,7 +101,7 @@ def _facts(
         rows=rows,
         intervals=[_interval(each) for each in judged],
         own=SERVED,
-        baselines=BASELINES,
+        beside={name: title for name, title in BESIDE.items() if any(name in row for row in rows)},
         means=found.means if found else {},
         differences=found.differences if found else {},
         new_items=found.new_items if found else (),

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from nightreel.cli.replay_view import ReplayView, lines, of_new_items, of_the_gate, of_troubles
+from nightreel.cli.replay_view import ReplayView, lines, of_new_items, of_the_gate, of_troubles, rankers
 from nightreel.data.privacy import pseudonym
 from nightreel.errors import UserError
 from nightreel.evaluation.metrics.bootstrap import Interval
@@ -24,6 +24,7 @@ from nightreel.evaluation.segments.item_reach import ROWS
 from nightreel.evaluation.segments.reach_curve import ReachPoint
 from nightreel.replay import plan as replay_plan
 from nightreel.replay import result_files
+from nightreel.replay.night_scores import RANKERS
 from nightreel.replay.paired import Overall
 from nightreel.replay.plan import ReplayOptions
 from nightreel.store.backends.local import LocalStore
@@ -99,7 +100,7 @@ def test_a_folder_holds_one_replay(wish: Callable[..., ReplayOptions], tmp_path:
     assert replay_plan.make(wish()).nights == plan.nights, "the same goes on"
     begin = datetime.fromtimestamp(plan.nights[0], UTC).isoformat()
     assert replay_plan.make(wish(first=begin, nights=2)).nights == plan.nights[:2], "and so does a shorter one"
-    for changes in ({"step": "1d"}, {"settings": ("finetune.seed=7",)}):
+    for changes in ({"step": "1d"}, {"settings": ("finetune.seed=7",)}, {"first_recipe": True}):
         with pytest.raises(UserError, match=r"holds a replay with another .*Give --state another folder, or delete"):
             replay_plan.make(wish(**changes))
     (tmp_path / "taken").mkdir()
@@ -195,8 +196,9 @@ def test_what_is_printed(wish: Callable[..., ReplayOptions]) -> None:
         row("2024-02-15", decision="failed", label=None, published_label=None, error="no", reason="validate: no",
             version="cd" * 32, since="2024-02-08T00:00:00Z", nightreel=None),
     ]  # fmt: skip
-    means = {name: Interval(0.1, 0.09, 0.11) for name in ("nightreel", "popularity", "ease_popularity")}
+    means = {name: Interval(0.1, 0.09, 0.11) for name in RANKERS}
     gaps = {"popularity": Interval(0.02, 0.01, 0.03), "ease_popularity": Interval(-0.01, -0.03, 0.01)}
+    gaps["first_recipe"] = Interval(-0.02, -0.03, -0.01)
     screen, text = ReplayView(as_json=False), io.StringIO()
     screen.console = Console(file=text, width=80)
     screen.begin(plan)
@@ -212,11 +214,14 @@ def test_what_is_printed(wish: Callable[..., ReplayOptions]) -> None:
         "NDCG@10 over 5 users (2 without a history): nightreel –, popularity 0.1000",
         "nightreel against popularity: +0.0200 (+20.0%), 95% +0.0100 to +0.0300: better",
         "0  1,234  12,345    2,345   1,999.5  0.50 [0.40, 0.60]    2.0%", "50+      2       8        3       0.0",
-        "95% -0.0300 to +0.0100: no significant difference", "Failed: 2024-02-15", str(plan.folder),
+        "95% -0.0300 to +0.0100: no significant difference", "first recipe 0.1000",
+        "nightreel against first recipe: -0.0200 (-20.0%), 95% -0.0300 to -0.0100: worse", "Failed: 2024-02-15", str(plan.folder),
     ):  # fmt: skip
         assert said in told, told
     assert "…" not in told.split("NDCG@10 on the step")[1].split("nightreel against")[0], "the table fits 80 columns"
     assert lines(rows[:1], None) == ["No night published a version, so there is nothing to compare."]
+    plain = {name: value for name, value in row("2024-02-01").items() if "first_recipe" not in name}
+    assert rankers([plain]) == ["nightreel", "popularity", "ease_popularity"], "without the option there is no column"
     assert "code changed" in "".join(lines([rows[0], row("2024-02-08", code="d")], None))
 
 
@@ -286,3 +291,12 @@ def test_nights_that_replaced_a_better_version_are_named() -> None:
     )
     assert "surely worse (2024-02-02" in said and said.endswith("NDCG@10 -0.0033.")
     assert of_the_gate([row("2024-02-01")]) == []
+
+
+def test_held_candidates_that_were_better_are_named() -> None:
+    fields = ("held_gained", "held_gained_low", "held_gained_high")
+    ends = [(0.01, 0.005, 0.02), (-0.02, -0.03, -0.01), (0.0, -0.01, 0.01), (None, None, None)]
+    rows = [row(f"2024-02-0{day}", **dict(zip(fields, each, strict=True))) for day, each in enumerate(ends, 1)]
+    (said,) = of_the_gate(rows)
+    assert said.startswith("Of 3 candidates that were not published, 1 were surely worse on the step after than what")
+    assert "1 surely better (2024-02-01" in said and said.endswith("NDCG@10 -0.0033.")

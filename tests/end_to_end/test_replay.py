@@ -50,6 +50,7 @@ def command(log: datasets.Planted, folder: Path) -> list[str]:
     return [
         sys.executable, "-c", "from nightreel.cli.main import main; main()", "replay", str(log.folder), "--nights", "3",
         "--step", "7d", "--from", NIGHTS[0], "--state", str(folder), "--publish", "past", "--json",
+        "--first-recipe", "--held-candidates",
         "--set", "finetune.members=[popularity, ease]", "--set", "validate.quarantine_share=0.0",
     ]  # fmt: skip
 
@@ -125,7 +126,8 @@ def test_each_night_learns_what_lies_before_it_and_is_judged_by_what_comes_after
     overall = told["overall"]
     assert overall["nights"] == 3 and overall["rows"] == judged.num_rows
     assert overall["means"]["nightreel"]["point"] == pytest.approx(sum(row["nightreel"] for row in rows) / 3)
-    for gap in overall["differences"].values():
+    for name in ("popularity", "ease_popularity"):
+        gap = overall["differences"][name]
         assert gap["low"] < gap["point"] < gap["high"]
 
 
@@ -141,6 +143,24 @@ def test_a_night_that_fails_is_a_row_and_is_judged_by_what_is_still_served(
     assert "yodel" in third["error"] or "events" in third["error"]
     past = channels.live(store, "past")
     assert past is not None and past.digest == third["version"] and not (folder / "state" / "store").exists()
+
+
+def test_the_first_recipe_is_trained_only_where_the_night_published_another_one(
+    replayed: tuple[Path, Path, dict[str, Any], float],
+) -> None:
+    _, folder, told, _ = replayed
+    first, second, third = told["nights"]
+    said = [(folder / "nights" / night / "log.txt").read_text("utf-8") for night in NIGHTS]
+    assert "is what the night published: nothing to train" in said[0] and first["first_recipe"] == first["nightreel"]
+    chosen = (folder / "alternatives" / "first_choices" / "choices.json").read_text("utf-8")
+    assert json.loads(chosen)["members"].keys() == {"popularity", "ease"}
+    same = "is what the night published" in said[1].rpartition("publish ")[2]
+    assert same == (second["first_recipe"] == second["nightreel"])
+    # The third night failed, so both are judged as they were trained the night before.
+    assert "first recipe" not in said[2] and third["first_recipe"] is not None
+    gap = told["overall"]["differences"]["first_recipe"]
+    assert gap["low"] <= gap["point"] <= gap["high"]
+    assert all((row["held_candidate"] is None) == (row["decision"] in ("promote", "failed")) for row in told["nights"])
 
 
 def test_killed_it_goes_on_with_the_next_unfinished_night(

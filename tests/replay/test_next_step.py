@@ -153,9 +153,10 @@ def test_places_counted_while_tuning_are_those_of_the_lists() -> None:
     assert len(step) > 10 and figure == pytest.approx(ndcg(lists, step).mean())
 
 
-def judged_rows(nights: list[dict[str, tuple[float, float, float]]]) -> pa.Table:
+def judged_rows(nights: list[dict[str, tuple[float, ...]]]) -> pa.Table:
+    """Figures in the order of RANKERS; the last may be missing."""
     rows = [
-        {"night": night, "user_id": user, **dict(zip(night_scores.RANKERS, figures, strict=True))}
+        {"night": night, "user_id": user, **dict(zip(night_scores.RANKERS, figures, strict=False))}
         for night, users in enumerate(nights)
         for user, figures in users.items()
     ]
@@ -164,7 +165,7 @@ def judged_rows(nights: list[dict[str, tuple[float, float, float]]]) -> pa.Table
 
 def test_each_night_counts_alike_and_the_difference_is_paired() -> None:
     first = {f"u{n}": (n / 10 + 0.1, n / 10, 0.5) for n in range(5)}  # means 0.3, 0.2, 0.5
-    second = {"u0": (0.8, 0.7, 0.5)}
+    second: dict[str, tuple[float, ...]] = {"u0": (0.8, 0.7, 0.5)}
     found = paired.overall(judged_rows([first, second]))
     assert found is not None and (found.nights, found.users, found.rows) == (2, 5, 6)
     assert found.means["nightreel"].point == pytest.approx((0.3 + 0.8) / 2)
@@ -173,6 +174,12 @@ def test_each_night_counts_alike_and_the_difference_is_paired() -> None:
     assert (gap.point, gap.low, gap.high) == pytest.approx((0.1, 0.1, 0.1)), "every user gains a tenth"
     other = found.differences["ease_popularity"]
     assert other.low < other.point < other.high
+    assert "first_recipe" not in found.means | found.differences, "it was not wanted"
+    both = [{user: (*figures, figures[0] - 0.05) for user, figures in night.items()} for night in (first, second)]
+    walked = paired.overall(judged_rows(both))
+    assert walked is not None and walked.differences["popularity"] == gap
+    uphill = walked.differences["first_recipe"]
+    assert (uphill.point, uphill.low, uphill.high) == pytest.approx((0.05, 0.05, 0.05))
 
 
 def test_nights_on_which_nothing_was_served_are_left_out() -> None:
@@ -223,12 +230,34 @@ def test_the_served_version_is_asked_with_the_history_of_that_instant(tmp_path: 
         "nightreel_newcomers"
     ] == pytest.approx(1 / log2(3))
     assert set(judged.gate().values()) == {None}, "it replaced no version"
-    again = night_scores.score_night(found, NIGHT, DAY, reader, reader).gate()
+    again = night_scores.score_night(found, NIGHT, DAY, reader, reader)
     own = means["nightreel"]
-    assert again == {"before": pytest.approx(own), "gained": 0.0, "gained_low": 0.0, "gained_high": 0.0}
+    assert again.gate() == {"before": pytest.approx(own), "gained": 0.0, "gained_low": 0.0, "gained_high": 0.0}
+    assert "first_recipe" not in again.means() and set(again.held().values()) == {None}, "neither is wanted"
     row = judged.rows(found, NIGHT).to_pylist()[0]
     assert (row["user_id"], row["wanted"], row["newcomer"]) == ("ann", 2, False)
     assert row["arrived"].timestamp() == NIGHT + 3600 and row["night"].timestamp() == NIGHT
+
+
+def test_what_might_have_been_served_is_judged_on_the_same_users(tmp_path: Path) -> None:
+    # The version served has learned that a is most taken, the other one that b is.
+    readers = {}
+    for name, takers in (("served", {"b": 1, "a": 2}), ("other", {"a": 1, "b": 2})):
+        taken = [at for at, each in enumerate(takers) for _ in range(takers[each])]
+        learnt = Histories.from_events(range(3), taken, [NIGHT - 4 * DAY] * 3, 3)
+        write_bundle(tmp_path / name, list(takers), ["v0", "v1", "v2"], learnt)
+        readers[name] = Reader.open_bundle(tmp_path / name)
+    found = log([("ann", "b", 1), ("bob", "b", 2)])
+    others = {night_scores.FIRST_RECIPE: readers["served"], night_scores.HELD: readers["other"]}
+    judged = night_scores.score_night(found, NIGHT, DAY, readers["served"], None, others)
+    means = judged.means()
+    assert means["first_recipe"] == means["nightreel"] == pytest.approx(1 / log2(3))
+    gained = pytest.approx(1 - 1 / log2(3))
+    assert judged.held() == {
+        "held_candidate": pytest.approx(1.0), "held_gained": gained, "held_gained_low": gained,
+        "held_gained_high": gained,
+    }  # fmt: skip
+    assert {"first_recipe", "held_candidate"} <= set(judged.rows(found, NIGHT).column_names)
 
 
 def test_rights_go_by_the_instant_at_which_a_user_came(tmp_path: Path) -> None:

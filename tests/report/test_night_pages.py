@@ -104,7 +104,7 @@ def replayed(**more: Any) -> ReplayFacts:
     interval = Interval(0.042, 0.04, 0.044)
     given: dict[str, Any] = {
         "source": "films <1>", "step": "24 h", "rows": rows, "intervals": [interval, interval, None, interval],
-        "own": "own", "baselines": {"base": "recent popularity"}, "means": {"own": interval, "base": Interval(0.03, 0.02, 0.04)},
+        "own": "own", "beside": {"base": "recent popularity"}, "means": {"own": interval, "base": Interval(0.03, 0.02, 0.04)},
         "differences": {"base": Interval(0.012, 0.01, 0.014)},
     }  # fmt: skip
     return ReplayFacts(**(given | more))

@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from nightreel import database_server
@@ -60,10 +60,18 @@ def api(project: Project, patience_s: float = START_S) -> Iterator[Callable[[], 
         yield ready
 
 
-def making_database(state: Path, patience_s: float = START_S) -> AbstractContextManager[int]:
-    """Hold this lock while a Prefect server starts: two that create or migrate the same database at once corrupt it."""
+@contextmanager
+def making_database(state: Path, patience_s: float = START_S) -> Iterator[None]:
+    """Hold two locks while a Prefect server starts: two that create or migrate the same database at once corrupt it.
+
+    One is of the state directory, which has the database unless another is named; the other is of that other one.
+    """
     lock = state / "locks" / "prefect.lock"
-    return exclusive(lock, "the start of a Prefect server", patience=patience_s)
+    with (
+        exclusive(lock, "the start of a Prefect server", patience=patience_s),
+        database.one_at_a_time(os.environ, patience_s),
+    ):
+        yield
 
 
 @contextmanager

@@ -1,4 +1,5 @@
-"""The page of a replay: the lists of every night, judged by what people did after it, beside two baselines."""
+"""The page of a replay: the lists of every night, judged by what people did after it, beside two baselines, and the
+first recipe where it was trained."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ class ReplayFacts:
         rows: A row for each night, see nightreel.replay.result_files; `night` is an ISO time.
         intervals: 95% interval of the served lists' quality for each night; None without users.
         own: The column of the served lists.
-        baselines: Column → name of what they are compared with.
+        beside: Column → name of what they are compared with.
         means: Over all nights, by column; empty if nothing was served.
         differences: The served lists minus each baseline, by its column.
         new_items: How far new items reach, by their events, against old ones.
@@ -43,7 +44,7 @@ class ReplayFacts:
     rows: Sequence[Mapping[str, Any]]
     intervals: Sequence[Interval | None]
     own: str
-    baselines: Mapping[str, str]
+    beside: Mapping[str, str]
     means: Mapping[str, Interval]
     differences: Mapping[str, Interval]
     new_items: Sequence[ReachPoint] = ()
@@ -65,7 +66,7 @@ def _top(facts: ReplayFacts) -> Markup:
     tiles = [(f"{facts.means[facts.own].point:.4f}", f"{METRIC}, mean of the nights")] if facts.means else []
     for name, gap in facts.differences.items():
         base = facts.means[name].point
-        tiles.append((f"{gap.point / base:+.0%}" if base else "", f"against {facts.baselines[name]}"))
+        tiles.append((f"{gap.point / base:+.0%}" if base else "", f"against {facts.beside[name]}"))
     decided = [str(row["decision"]) for row in facts.rows]
     tiles.append((f"{decided.count('promote')} of {len(decided)}", "nights promoted a new version"))
     drawn = [tag("div", tag("b", value), tag("span", what), class_="tile") for value, what in tiles]
@@ -78,7 +79,7 @@ def _chart(facts: ReplayFacts) -> Markup:
             str(row["night"])[5:10],
             row[facts.own],
             (found.low, found.high) if found else None,
-            {name: row[column] for column, name in facts.baselines.items()},
+            {name: row.get(column) for column, name in facts.beside.items()},
             SIGNS.get(str(row["decision"]), "same"),
             f"{str(row['night'])[:10]}: {_happened(row)}",
         )
@@ -98,7 +99,7 @@ def _compared(facts: ReplayFacts) -> Markup:
     scale = span([(gap.low, gap.high) for gap in facts.differences.values()], 0.0)
     rows = [
         [
-            facts.baselines[name],
+            facts.beside[name],
             f"{facts.means[name].point:.4f}",
             f"{gap.point:+.4f}",
             f"{gap.low:+.4f} to {gap.high:+.4f}",
@@ -123,11 +124,11 @@ def _nights(facts: ReplayFacts) -> Markup:
             _happened(row),
             (row["version"] or "none")[:12],
             f"{row['users']:,}",
-            *("" if row[name] is None else f"{row[name]:.4f}" for name in (facts.own, *facts.baselines)),
+            *("" if row.get(name) is None else f"{row[name]:.4f}" for name in (facts.own, *facts.beside)),
             in_words(row["seconds"]),
         ]
         for row in facts.rows
     ]
-    head = ["night, UTC", "outcome", "serving", "users", "served lists", *facts.baselines.values(), "took"]
-    numbers = tuple(range(3, 5 + len(facts.baselines) + 1))
+    head = ["night, UTC", "outcome", "serving", "users", "served lists", *facts.beside.values(), "took"]
+    numbers = tuple(range(3, 5 + len(facts.beside) + 1))
     return section("Nights", table(head, rows, numbers, [row["reason"] or "" for row in facts.rows]))

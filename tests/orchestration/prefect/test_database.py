@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from nightreel.errors import UserError
 from nightreel.orchestration.prefect import database
 from nightreel.orchestration.prefect.run_server import free_port
+from tests.support import toy
 from tests.support.postgres import PASSWORD, Postgres
 from tests.tracking import servers
 
@@ -74,3 +78,50 @@ def test_only_a_database_server_is_looked_at() -> None:
     for environment in ({}, {NAME: ""}, {NAME: "sqlite+aiosqlite:////data/prefect.db"}):
         database.require(environment)
     assert len(database.known_revisions()) > 100
+
+
+@SERVER
+def test_a_database_is_made_by_one_server_at_a_time(postgres: Postgres) -> None:
+    postgres.create("prefect_locked", "prefect_other")
+    environment = {NAME: postgres.prefect("prefect_locked")}
+    with database.one_at_a_time(environment, 1.0):
+        with (
+            pytest.raises(UserError, match=r"prefect_locked: another Prefect server is being started on it") as caught,
+            database.one_at_a_time(environment, 0.2),
+        ):
+            raise AssertionError("both hold it")
+        assert PASSWORD not in str(caught.value)
+        with database.one_at_a_time({NAME: postgres.prefect("prefect_other")}, 0.2):
+            postgres.sql("prefect_locked", "create table films (title text)")  # it locks no table
+    with database.one_at_a_time(environment, 0.2):
+        stop = "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
+        assert postgres.sql("prefect_locked", stop) == [(True,)], "the lock is gone before the block ends"
+    with database.one_at_a_time({}, 0.0), database.one_at_a_time({NAME: "sqlite+aiosqlite:///films.db"}, 0.0):
+        pass
+
+
+START = """
+import sys
+from pathlib import Path
+from nightreel.orchestration.prefect import run_server
+from nightreel.orchestration.project import Project
+from nightreel.stage import prepare_state
+
+prepare_state(state := Path(sys.argv[1]))
+with run_server.api(Project(Path.cwd(), state), 600.0) as ready:
+    ready()
+    print("ready")
+"""
+
+
+@SERVER
+def test_two_first_starts_at_once_on_a_new_database(postgres: Postgres, tmp_path: Path) -> None:
+    postgres.create("prefect_new")
+    variables = toy.environment() | {NAME: postgres.prefect("prefect_new")}
+    both = [
+        subprocess.Popen([sys.executable, "-c", START, str(tmp_path / name)], env=variables, text=True,
+            cwd=toy.HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for name in ("one", "other")
+    ]  # fmt: skip
+    said = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0] and said == ["ready\n"] * 2, "\n".join(said)
