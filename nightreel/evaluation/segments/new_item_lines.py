@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -16,13 +17,13 @@ LINES = 30
 @dataclass(frozen=True)
 class ItemStep:
     """An item in one step. events: when the lists were made; wanted, reached: of those who took it then; expected: at
-    the rate of old items, NaN where some had no counterpart."""
+    the rate of old items, None where some had no counterpart."""
 
     step: str
     events: int
     wanted: int
     reached: int
-    expected: float
+    expected: float | None
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,12 @@ def item_lines(rows: pa.Table, most: int = LINES) -> list[ItemLine]:
             row["events"],
             before.wanted + row["wanted"],
             before.reached + row["reached"],
-            before.expected + row["expected"],
+            _sum(before.expected, row["expected"]),
         )
     found = [ItemLine(item, list(steps.values())) for item, steps in lines.items()]
     return sorted(found, key=lambda line: (-line.wanted, line.item_id))[:most]
+
+
+def _sum(before: float | None, more: float) -> float | None:
+    """NaN, and what it was added to, are None."""
+    return None if before is None or math.isnan(more) else before + more

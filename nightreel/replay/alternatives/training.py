@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from nightreel.bundle import editorial_rules
 from nightreel.bundle.assembly import refit
 from nightreel.data.dataset import Dataset, load_dataset, with_profiles
-from nightreel.evaluation.gate.release_candidates import decided, relearned
+from nightreel.evaluation.earlier_night import period_record
+from nightreel.evaluation.gate.release_candidates import decided, relearned, relearns
 from nightreel.models.training.selected_params import SelectedParams
 from nightreel.reader.reader import Reader
 from nightreel.settings.params_file import load
@@ -30,8 +31,9 @@ FINETUNE = DATA / "finetune"
 def candidates(data: Dataset, candidate: Reader) -> SelectedParams:
     """What refit would have trained if the candidate had been promoted."""
     decision, threads = read_json(DATA / "evaluate/decision.json"), read_json(DATA / "snapshot/environment.json")
-    chosen = decided(decision, FINETUNE)
-    return relearned(chosen, data, candidate, FINETUNE, load().finetune, int(threads["threads"]))
+    chosen, settings = decided(decision, FINETUNE), load().finetune
+    newest = period_record(data, candidate.engine, FINETUNE, settings, scored=False) if relearns(chosen) else None
+    return relearned(chosen, newest, FINETUNE, settings, int(threads["threads"]))
 
 
 def main() -> None:
