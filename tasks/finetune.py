@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,6 +21,7 @@ from nightreel.models.catalogue import catalogue_of
 from nightreel.models.newcomers.selection import with_newcomers
 from nightreel.models.registry import require_known
 from nightreel.models.training.earlier_selection import goes_on, keep_selection
+from nightreel.models.training.heads import outcome_examples
 from nightreel.models.training.model_selection import Trial, initial_params, select_models
 from nightreel.models.training.parallel_fit import ParallelFit
 from nightreel.models.training.rating_selection import with_ratings
@@ -50,6 +51,7 @@ class FoldSummary:
     curve: list[dict[str, float]]
     trials: list[Trial]
     ratings: list[Trial]
+    heads: list[Trial]
     memory: float
     beside: float
 
@@ -87,8 +89,13 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
     if shipped:
         learned.choices.write(out)
         save(learned.examples, out / "examples")
+        if learned.outcomes is not None:
+            outcome_examples.save(learned.outcomes, out / "outcomes")
         write_json(out / "steps.json", learned.steps.figures() | {"size": task.size})
-    return FoldSummary(learned.scores, learned.curve, learned.trials, learned.ratings, peak_memory(), ahead.memory)
+    heads: list[Trial] = [asdict(each) for each in learned.heads]
+    return FoldSummary(
+        learned.scores, learned.curve, learned.trials, learned.ratings, heads, peak_memory(), ahead.memory
+    )
 
 
 def fit_vectors(out: Path) -> tuple[str, float]:
@@ -143,7 +150,7 @@ def main() -> float:
         summaries, beside = train_apart(folds, out, at_once, workers) if at_once > 1 else train(folds, out, workers)
         scores = [{"fold": f, "model": m, "ndcg@10": s} for f, one in summaries.items() for m, s in one.scores.items()]
         write_rows(out / "plots" / "validation.csv", scores)
-        for name in ("curve", "trials", "ratings"):
+        for name in ("curve", "trials", "ratings", "heads"):
             rows = [{"fold": fold, **row} for fold, one in summaries.items() for row in getattr(one, name)]
             write_rows(out / "plots" / f"{name}.csv", rows)
     write_json(Path("metrics/finetune.json"), {fold: one.scores for fold, one in summaries.items()})

@@ -7,6 +7,7 @@ version, so that the served models know the newest events whatever the verdict w
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,13 @@ from nightreel.data import hidden_tonight
 from nightreel.data.dataset import Dataset, load_dataset, with_profiles
 from nightreel.evaluation.gate.refit_gates import Gated, gates, latency, too_costly
 from nightreel.evaluation.gate.release_candidates import Shipment, shipments
+from nightreel.models.training.selected_params import SelectedParams
 from nightreel.reader.interests import write_keywords
 from nightreel.reader.precompute import precompute
 from nightreel.reader.reader import Reader
 from nightreel.settings.evaluate import Refit
 from nightreel.settings.params_file import load
+from nightreel.settings.value import WANTED
 from nightreel.stage import log_progress, read_json, save_run_note, stage_main, staged_output, write_json
 from nightreel.store.local_cache import fetch
 from nightreel.store.open import open_store
@@ -57,18 +60,30 @@ def accompany(bundle: Path, data: Dataset, shipment: Shipment) -> None:
     editorial_rules.write(bundle, pq.read_table(VALIDATED / "rules.parquet"))
 
 
-def build(bundle: Path, data: Dataset, shipment: Shipment, base: Path | None, explore: float) -> str:
-    """Write the complete bundle and return its digest. explore: share of places for exploration."""
+def build(bundle: Path, data: Dataset, shipment: Shipment, base: Path | None, settings: Refit) -> str:
+    """Write the complete bundle and return its digest."""
+    explore = settings.explore
     candidate = Reader.open_bundle(FINETUNE / "candidate")
     vectors = np.load((EMBED if shipment.choices.encoder == "base" else FINETUNE) / "vectors.npy", allow_pickle=False)
     facts: dict[str, Any] = {key: value for key, value in candidate.config.items() if key != "fold"}
     facts |= {"label": shipment.label, **shipment.facts, **({SHARE: explore} if explore else {})}
     start = candidate.engine if shipment.start else None
-    refit(data, shipment.choices, vectors, facts, bundle, start=start, base=base)
+    log_unknown(settings.value, shipment.choices)
+    refit(data, shipment.choices, vectors, facts, bundle, start=start, base=base, value=settings.value)
     accompany(bundle, data, shipment)
     if explore:
         log_progress(write_exploration(bundle, data, vectors))
     return precompute(bundle, Reader.open_bundle(bundle, check=False), base)
+
+
+def log_unknown(value: Mapping[str, float], choices: SelectedParams) -> None:
+    """Tell which values have no effect, because the version has no head of the outcome."""
+    known = {WANTED, *(choices.heads.curves if choices.heads else ())}
+    if missing := [name for name in value if name not in known]:
+        log_progress(
+            f"refit.value: {', '.join(missing)} counts nothing tonight: no head of it tells more than its base rate "
+            f"(this version's heads: {', '.join(sorted(known - {WANTED})) or 'none'})"
+        )
 
 
 def judged(limit: Refit, data: Dataset, bundle: Path, shipment: Shipment) -> Gated:
@@ -92,7 +107,7 @@ def main() -> None:
     metrics: dict[str, Any] = {"shipped": "nothing"}
     with staged_output(OUT) as out:
         for shipment in shipments(decision, data, base, FINETUNE, EVALUATE, settings.finetune, threads):
-            digest = build(out / "bundle", data, shipment, base, settings.refit.explore)
+            digest = build(out / "bundle", data, shipment, base, settings.refit)
             result = judged(settings.refit, data, out / "bundle", shipment)
             if not result.reasons:
                 metrics = {"shipped": shipment.label, **result.figures}

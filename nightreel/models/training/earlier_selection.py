@@ -25,6 +25,8 @@ import pyarrow.parquet as pq
 from nightreel.data import recipe
 from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.models.training.fold_task import Task
+from nightreel.models.training.heads import outcome_examples
+from nightreel.models.training.heads.outcome_examples import OutcomeExamples
 from nightreel.models.training.one_standard_error import difference
 from nightreel.models.training.training_examples import Examples, save, saved
 from nightreel.models.training.warm_start import WarmStartContext, events_table, indices, unknown
@@ -49,6 +51,7 @@ class CutRecord:
         examples: Training examples of the ranker.
         users: [n] user of each scored position.
         scores: By ranker and model the NDCG@10 [n]; empty for a first cut, before which no ranker was trained.
+        outcomes: Training examples of the heads; None where the log has no outcomes.
     """
 
     start: float
@@ -56,6 +59,7 @@ class CutRecord:
     examples: Examples
     users: IntArray
     scores: Mapping[str, FloatArray]
+    outcomes: OutcomeExamples | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,8 @@ def keep_selection(
     cuts = selected.cuts[max(0, len(selected.cuts) - settings.time_cuts) :]
     for number, cut in enumerate(cuts):
         save(cut.examples, root / f"examples{number}")
+        if cut.outcomes is not None:
+            outcome_examples.save(cut.outcomes, root / f"outcomes{number}")
         ids = pa.array([night.user_ids[user] for user in cut.users.tolist()], pa.string())
         columns: dict[str, Any] = {"user_id": ids.dictionary_encode()}
         pq.write_table(pa.table(columns | dict(cut.scores)), root / f"scores{number}.parquet", compression="zstd")
@@ -191,4 +197,6 @@ def _record(folder: Path, number: int, span: Sequence[float], night: WarmStartCo
     users, _ = indices(table["user_id"], night.user_ids)
     names = [name for name in table.column_names if name != "user_id"]
     scores = {name: table[name].to_numpy() for name in names}
-    return CutRecord(span[0], span[1], saved(folder / f"examples{number}"), users, scores)
+    own = folder / f"outcomes{number}"
+    outcomes = outcome_examples.saved(own) if own.exists() else None
+    return CutRecord(span[0], span[1], saved(folder / f"examples{number}"), users, scores, outcomes)

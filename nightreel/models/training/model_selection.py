@@ -16,6 +16,9 @@ from nightreel.models.registry import spec
 from nightreel.models.training.earlier_selection import POPULARITY, CutRecord, EarlierSelection
 from nightreel.models.training.fit import Ready, Starting, WarmStart, fit_engine, fit_member
 from nightreel.models.training.fold_task import Task, TimeCut, limited
+from nightreel.models.training.heads.head_selection import HeadTrial
+from nightreel.models.training.heads.heads_of_cuts import chosen_heads, examples_of_heads, joined_outcomes
+from nightreel.models.training.heads.outcome_examples import OutcomeExamples
 from nightreel.models.training.new_item_places import places_kept
 from nightreel.models.training.one_standard_error import NEAR, PositionScores, simplest
 from nightreel.models.training.ranker_selection import (
@@ -27,7 +30,7 @@ from nightreel.models.training.ranker_selection import (
     log_scores,
     score_cut,
 )
-from nightreel.models.training.selected_params import Moment, SelectedParams
+from nightreel.models.training.selected_params import HeadsParams, Moment, SelectedParams
 from nightreel.models.training.training_examples import Examples, Validator, asked_for, concatenated
 from nightreel.models.training.training_positions import Positions
 from nightreel.settings.finetune import Finetune
@@ -51,6 +54,8 @@ class Learned:
         steps: Comparison of refitting with keeping the ranker.
         selection: What the next night may go on from.
         ratings: One row for each setting of the rating model that was tried.
+        heads: What came of each outcome's head.
+        outcomes: Training examples of the heads, from all cuts; None where the log has no outcomes.
     """
 
     choices: SelectedParams
@@ -63,6 +68,8 @@ class Learned:
     steps: Steps
     selection: EarlierSelection
     ratings: list[Trial] = field(default_factory=list)
+    heads: list[HeadTrial] = field(default_factory=list)
+    outcomes: OutcomeExamples | None = None
 
 
 @dataclass(frozen=True)
@@ -194,7 +201,8 @@ def choose_blend(
             past = rankers[-2] if len(rankers) > 1 else {}
             scores = score_cut(board, engine, before, cut, rankers[-1], past, validator)
         examples = asked_for(engine, cut.positions, validator.exclude_seen, settings.negatives, generator)
-        records.append(CutRecord(begin, end, examples, cut.positions.users, scores))
+        outcomes = examples_of_heads(task, cut, (begin, end), engine, settings, validator)
+        records.append(CutRecord(begin, end, examples, cut.positions.users, scores, outcomes))
         engines = [*engines[:1], engine] if engines else [engine]
     return _selected(task, base, settings, validator, board, records, engines, rankers, earlier)
 
@@ -231,12 +239,27 @@ def _selected(
             "relearn": validator.clock and task.in_time and relearn,
         }
     )
+    outcomes, span = [each.outcomes for each in records], (records[-1].start, records[-1].end)
+    judge = scored or replace(engines[-1], blend=blend)
+    heads, outcome_trials = chosen_heads(task, outcomes, span, judge, settings, validator)
+    final = final.model_copy(update={"heads": HeadsParams.of(heads) if heads else None})
     nights = 0 if earlier is None else earlier.nights + 1
     selection = EarlierSelection(
         nights, base.members, name, relearn, tuple(each for each in records if task.in_time and len(each.users))
     )
-    joined = concatenated(examples)
-    return Learned(final, board.means(), [], curve(board), engines[-1], engines[0], joined, steps, selection)
+    return Learned(
+        final,
+        board.means(),
+        [],
+        curve(board),
+        engines[-1],
+        engines[0],
+        concatenated(examples),
+        steps,
+        selection,
+        heads=outcome_trials,
+        outcomes=joined_outcomes(outcomes),
+    )
 
 
 def curve(board: ScoreBoard) -> list[dict[str, float]]:
