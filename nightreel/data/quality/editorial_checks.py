@@ -10,12 +10,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightreel.data.contract.editorial_rules import ALL, ITEM, SHAPES, Shape, Target, items_by_target, kind_and_name
+from nightreel.data.contract.editorial_rules import (
+    ALL,
+    ITEM,
+    NO_ITEMS,
+    OUTCOME,
+    SHAPES,
+    Shape,
+    Target,
+    items_by_target,
+    kind_and_name,
+)
 from nightreel.data.contract.tables import RULES
 from nightreel.data.quality.row_checks import mark_columns
 from nightreel.data.quality.violations import Violations
 from nightreel.data.rules_together import RulesTogether, labels_of
 from nightreel.errors import UserError, listed
+from nightreel.settings.value import LARGEST, OUTCOMES
 
 NOTHING_LEFT = "leaves no item"
 COMPARED = 50_000
@@ -89,7 +100,13 @@ def quarantined_warning(quarantine: pa.Table) -> str | None:
         return None
     places = [f"{row['source_file']} row {row['source_row']}: {row['rule']} in `{row['column']}`" for row in rows]
     count = "1 faulty row has" if len(rows) == 1 else f"{len(rows):,} faulty rows have"
-    return f"rules: {count} no effect, whatever they would hide ({listed(places)})."
+    hint = ""
+    if any('"rule": "value"' in row["row"] for row in rows):
+        hint = (
+            f" A rule `value` has a target such as outcome:like (outcomes: {', '.join(OUTCOMES)}) and a number from "
+            f"{-LARGEST:g} to {LARGEST:g}."
+        )
+    return f"rules: {count} no effect, whatever they would hide ({listed(places)}).{hint}"
 
 
 def _fault(row: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -102,6 +119,8 @@ def _fault(row: Mapping[str, Any]) -> tuple[str, str] | None:
         return ("empty cell" if kind == ALL else "impossible value"), "target"
     if kind != ALL and not name:
         return "empty cell", "target"
+    if kind == OUTCOME and name not in OUTCOMES:
+        return "impossible value", "target"
     value = row["value"]
     if value is None and shape.value == "needed":
         return "empty cell", "value"
@@ -126,7 +145,7 @@ def _named(rows: Iterable[Mapping[str, Any]], items: pa.Table) -> Known:
 def _matches(target: str | None, known: Known) -> bool:
     """Whether a target names an item, or needs not to."""
     key = kind_and_name(target)
-    return key[0] == ALL or bool(known[key])
+    return key[0] in NO_ITEMS or bool(known[key])
 
 
 def _similar(target: str, items: pa.Table) -> str:
