@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -100,13 +101,18 @@ def quarantined_warning(quarantine: pa.Table) -> str | None:
         return None
     places = [f"{row['source_file']} row {row['source_row']}: {row['rule']} in `{row['column']}`" for row in rows]
     count = "1 faulty row has" if len(rows) == 1 else f"{len(rows):,} faulty rows have"
-    hint = ""
-    if any('"rule": "value"' in row["row"] for row in rows):
-        hint = (
-            f" A rule `value` has a target such as outcome:like (outcomes: {', '.join(OUTCOMES)}) and a number from "
-            f"{-LARGEST:g} to {LARGEST:g}."
-        )
-    return f"rules: {count} no effect, whatever they would hide ({listed(places)}).{hint}"
+    return f"rules: {count} no effect, whatever they would hide ({listed(places)}).{value_hint(rows)}"
+
+
+def value_hint(quarantined: Iterable[Mapping[str, Any]]) -> str:
+    """What a rule `value` looks like, as a further sentence; empty where none is among faulty rows (schema.SET_ASIDE)
+    of rules."""
+    if not any(json.loads(row["row"]).get("rule") == "value" for row in quarantined):
+        return ""
+    return (
+        f" A rule `value` has a target such as outcome:like (outcomes are {', '.join(OUTCOMES)}) and a number from "
+        f"{-LARGEST:g} to {LARGEST:g}."
+    )
 
 
 def _fault(row: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -40,11 +40,17 @@ class OutcomeLog:
     marks: Mapping[str, Mask]
 
     @classmethod
-    def of(cls, data: Dataset, fold: str | None, parts: tuple[str, ...] = ()) -> Self | None:
+    def of(cls, data: Dataset, fold: str | None, parts: tuple[str, ...] = (), least: int = LEAST) -> Self | None:
         """Events in some parts of a fold (all parts if it is None); None if they tell nothing beyond what is wanted.
 
         A watch is one that was watched to a large part (see `validate.gain`); a click is any positive event on an item
         that the same user was shown, in a log that says what was shown.
+
+        Args:
+            data: The validated data.
+            fold: Name of a fold, or None.
+            parts: Parts of the fold.
+            least: Events of an outcome for it to count.
         """
         events = data.events
         rows = np.flatnonzero(data.within(fold, parts) & (events["item"].to_numpy() >= 0))
@@ -62,7 +68,7 @@ class OutcomeLog:
             else:
                 mark = _of(types, name)
             # What every met item has, as the play in a log of plays, tells nothing.
-            if mark.sum() >= LEAST and not mark.all():
+            if mark.sum() >= least and not mark.all():
                 marks[name] = mark
         if len(marks) == 1:
             return None
