@@ -44,8 +44,9 @@ def main() -> None:
         night = HeldOut.read(workspace)
     except NightError as error:
         raise SystemExit(f"error: {error}") from None
-    scores = head_scores.measured(night, asked.replicates)
-    console.print(head_scores.table_of(scores, len(night.examples().users), len(np.unique(night.met.users))))
+    rows = night.examples()
+    scores = head_scores.measured(night, rows, asked.replicates)
+    console.print(head_scores.table_of(scores, len(rows.users), len(np.unique(rows.users))))
     console.print(pareto.table_of(pareto.measured(night, asked.replicates), night))
 
 

@@ -30,14 +30,14 @@ class HeadScore:
     base: float
 
 
-def auc(scores: FloatArray, labels: Labels, weights: FloatArray) -> float:
-    """Area under the ROC curve with weights [r]; ties count half. NaN without both kinds.
+def auc(place: IntArray, labels: Labels, weights: FloatArray) -> float:
+    """Area under the ROC curve with weights [r]; ties count half. NaN without both kinds. place: [r] number of each
+    score's distinct value, ascending.
 
     Example:
-        >>> auc(np.array([0.1, 0.4, 0.4, 0.9]), np.array([False, False, True, True]), np.ones(4))
+        >>> auc(np.array([0, 1, 1, 2]), np.array([False, False, True, True]), np.ones(4))
         0.875
     """
-    _, place = np.unique(scores, return_inverse=True)
     good = np.bincount(place, weights * labels)
     bad = np.bincount(place, weights * ~labels)
     below = np.cumsum(bad) - bad
@@ -61,8 +61,9 @@ def intervals(
     _, user = np.unique(users, return_inverse=True)
     n, rng = int(user.max()) + 1, np.random.default_rng(1)
     drawn = np.concatenate([np.empty((0, n)), *draws(n, replicates, rng)])
-    aucs = np.array([[auc(each, labels, own[user]) for each in probabilities] for own in drawn])
-    points = [auc(each, labels, np.ones(len(labels))) for each in probabilities]
+    places = [np.unique(each, return_inverse=True)[1] for each in probabilities]
+    aucs = np.array([[auc(place, labels, own[user]) for place in places] for own in drawn])
+    points = [auc(place, labels, np.ones(len(labels))) for place in places]
     found = []
     for at, probability in enumerate(probabilities):
         loss = log_loss(probability, labels)
@@ -73,9 +74,9 @@ def intervals(
     return found, interval(points[0] - points[1], gaps[~np.isnan(gaps)])
 
 
-def measured(night: HeldOut, replicates: int) -> list[HeadScore]:
-    """Every outcome that training and test rows both have."""
-    rows, scores = night.examples(), []
+def measured(night: HeldOut, rows: OutcomeExamples, replicates: int) -> list[HeadScore]:
+    """Every outcome that training examples and rows of the test part both have."""
+    scores: list[HeadScore] = []
     heads = night.choices.heads.opened() if night.choices.heads else None
     for outcome in OUTCOMES:
         before, labels = night.learned.label(outcome), rows.label(outcome)

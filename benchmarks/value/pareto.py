@@ -13,8 +13,10 @@ from benchmarks.value.held_out import HeldOut
 from nightreel.data.histories import FloatArray, ItemArray
 from nightreel.evaluation.metrics.bootstrap import Draws, Interval, interval
 from nightreel.evaluation.metrics.ranking import per_user
+from nightreel.models.ranker.blend import best_of_rows
+from nightreel.models.ranker.new_items import with_places
 
-K = 10
+K, BLOCK = 10, 256
 GRID: tuple[dict[str, float], ...] = (
     {},
     {"watch": 1},
@@ -47,11 +49,20 @@ class Point:
     found: tuple[int, int]
 
 
-def lists(night: HeldOut, value: Mapping[str, float]) -> ItemArray:
-    """[users of `met`, K]."""
-    engine, past = replace(night.engine, outcome_values=value), night.known.take(night.met.users)
-    items, _ = engine.top_k(past, np.full(len(past), night.start), K, exclude=night.exclude(), hidden=None)
-    return items
+def lists(night: HeldOut) -> list[ItemArray]:
+    """[users of `met`, K] for each setting. Candidates are retrieved once for all."""
+    engines = [replace(night.engine, outcome_values=value) for value in GRID]
+    past, exclude, n = night.known.take(night.met.users), night.exclude(), len(night.met.users)
+    found: list[list[ItemArray]] = [[] for _ in engines]
+    for start in range(0, n, BLOCK):
+        rows = np.arange(start, min(start + BLOCK, n))
+        part, without = past.take(rows), None if exclude is None else exclude.take(rows)
+        # With values, candidates have the features of the heads beside those of the ranker.
+        candidates, columns, matrix = engines[-1].candidates(part, np.full(len(rows), night.start), without)
+        for own, engine in zip(found, engines, strict=True):
+            scores = with_places(candidates, engine.ranked(candidates, columns, matrix), engine.new_every)
+            own.append(best_of_rows(candidates, scores, len(rows), K)[0])
+    return [np.concatenate(own) for own in found]
 
 
 def columns(night: HeldOut, listed: ItemArray) -> FloatArray:
@@ -87,8 +98,8 @@ def measured(night: HeldOut, replicates: int) -> list[Point]:
     draws = Draws(len(night.met.users), replicates, np.random.default_rng(1))
     points: list[Point] = []
     first: tuple[FloatArray, FloatArray] | None = None
-    for value in GRID:
-        sums = columns(night, lists(night, value))
+    for value, listed in zip(GRID, lists(night), strict=True):
+        sums = columns(night, listed)
         total, drawn = _ratios(sums.sum(axis=0)[None])[0], _ratios(draws.totals(sums))
         first = first or (total, drawn)
         found = [interval(total[at], drawn[:, at][~np.isnan(drawn[:, at])]) for at in range(4)]
@@ -111,15 +122,7 @@ def table_of(points: list[Point], night: HeldOut) -> Table:
         title=f"Values on the test part: {len(night.met.users):,} users, of whom {len(night.rows_of_test()[0]):,} have "
         f"wanted items; with 95% intervals by user; heads: {', '.join(heads) or 'none'}"
     )
-    names = (
-        "value",
-        "NDCG@10",
-        "less than {}",
-        "likes in the first 10",
-        "dislikes in the first 10",
-        "watched, of those met",
-    )
-    for name in names:
+    for name in ("value", "NDCG@10", "against {}", "likes found", "dislikes found", "watched of what was met"):
         table.add_column(name, justify="left" if name == "value" else "right")
     for each in points:
         spelt = ", ".join(f"{name}: {worth:g}" for name, worth in each.value.items())
