@@ -105,7 +105,7 @@ def measured(night: HeldOut, replicates: int) -> list[Point]:
         found = [interval(total[at], drawn[:, at][~np.isnan(drawn[:, at])]) for at in range(4)]
         cost = interval(total[0] - first[0][0], drawn[:, 0] - first[1][:, 0])
         hits = int(sums[:, 2].sum()), int(sums[:, 4].sum())
-        points.append(Point(value, found[0], cost, *found[1:], hits))
+        points.append(Point(value, found[0], cost, found[1], found[2], found[3], hits))
     return points
 
 

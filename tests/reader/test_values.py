@@ -166,3 +166,16 @@ def test_trees_that_look_at_an_unknown_feature_are_refused(bundle: Path, tmp_pat
     reseal(folder)
     with pytest.raises(BundleError, match=r"like\.txt: looks at a feature beyond the 2 columns"):
         Reader.open_bundle(folder)
+
+
+def test_what_values_raised_says_so(ruled: Made, bundle: Path) -> None:
+    plain = ids(Reader.open_bundle(bundle))
+    listed = ruled(value("dislike", -9.0)).recommend("u000", k=8, reasons=True)
+    raised = {each.item_id for each in listed if any(reason.kind == "value" for reason in each.reasons)}
+    expected = {
+        each.item_id for each in listed if each.item_id not in plain or plain.index(each.item_id) + 1 > each.rank
+    }
+    assert raised == expected and 0 < len(raised) < len(listed)
+    assert listed[0].reasons[-1].kind == "value" or listed[0].item_id == plain[0]
+    for each in Reader.open_bundle(bundle).recommend("u000", k=8, reasons=True):
+        assert all(reason.kind != "value" for reason in each.reasons)
