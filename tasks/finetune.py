@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -92,9 +92,8 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
         if learned.outcomes is not None:
             outcome_examples.save(learned.outcomes, out / "outcomes")
         write_json(out / "steps.json", learned.steps.figures() | {"size": task.size})
-    heads: list[Trial] = [asdict(each) for each in learned.heads]
     return FoldSummary(
-        learned.scores, learned.curve, learned.trials, learned.ratings, heads, peak_memory(), ahead.memory
+        learned.scores, learned.curve, learned.trials, learned.ratings, learned.heads, peak_memory(), ahead.memory
     )
 
 

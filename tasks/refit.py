@@ -23,12 +23,12 @@ from nightreel.data.dataset import Dataset, load_dataset, with_profiles
 from nightreel.evaluation.gate.refit_gates import Gated, gates, latency, too_costly
 from nightreel.evaluation.gate.release_candidates import Shipment, shipments
 from nightreel.models.training.selected_params import SelectedParams
+from nightreel.outcome_values import WANTED
 from nightreel.reader.interests import write_keywords
 from nightreel.reader.precompute import precompute
 from nightreel.reader.reader import Reader
 from nightreel.settings.evaluate import Refit
 from nightreel.settings.params_file import load
-from nightreel.settings.value import WANTED
 from nightreel.stage import log_progress, read_json, save_run_note, stage_main, staged_output, write_json
 from nightreel.store.local_cache import fetch
 from nightreel.store.open import open_store

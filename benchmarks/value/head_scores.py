@@ -12,7 +12,7 @@ from nightreel.data.histories import FloatArray, IntArray
 from nightreel.evaluation.metrics.bootstrap import Interval, draws, interval
 from nightreel.models.training.heads.head_selection import Labels, fit_head, log_loss
 from nightreel.models.training.heads.outcome_examples import OutcomeExamples
-from nightreel.settings.value import OUTCOMES, WANTED
+from nightreel.outcome_values import OUTCOMES, WANTED
 
 
 @dataclass(frozen=True)

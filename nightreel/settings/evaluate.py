@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt
 
+from nightreel.outcome_values import checked
 from nightreel.settings.drift import Drift
 from nightreel.settings.logs import Logs
 from nightreel.settings.section import Section, Share
-from nightreel.settings.value import checked
 
 
 class Override(Section):

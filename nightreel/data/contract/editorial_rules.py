@@ -8,7 +8,7 @@ from functools import lru_cache
 from math import inf
 from unicodedata import normalize
 
-from nightreel.settings.value import LARGEST
+from nightreel.outcome_values import LARGEST
 
 ITEM, ALL, OUTCOME = "item", "", "outcome"
 NO_ITEMS = (ALL, OUTCOME)

@@ -27,7 +27,7 @@ from nightreel.data.quality.row_checks import mark_columns
 from nightreel.data.quality.violations import Violations
 from nightreel.data.rules_together import RulesTogether, labels_of
 from nightreel.errors import UserError, listed
-from nightreel.settings.value import LARGEST, OUTCOMES
+from nightreel.outcome_values import LARGEST, OUTCOMES
 
 NOTHING_LEFT = "leaves no item"
 COMPARED = 50_000

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from nightreel.data.histories import FloatArray
 from nightreel.models.ranker.lightgbm_numpy import Trees
-from nightreel.settings.value import WANTED
+from nightreel.outcome_values import WANTED
 
 FOLDER = "heads"
 Matrix = npt.NDArray[np.float32]
@@ -51,7 +51,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Head:
+class OutcomeHead:
     """The model of one outcome. model: LightGBM's text form; curve: from the trees' sum to a probability."""
 
     model: str
@@ -79,7 +79,7 @@ class Heads:
 
     columns: tuple[str, ...]
     wanted: Curve
-    by_outcome: Mapping[str, Head] = field(default_factory=dict)
+    by_outcome: Mapping[str, OutcomeHead] = field(default_factory=dict)
 
     def worth(
         self, value: Mapping[str, float], rows: Rows, scores: Matrix, columns: tuple[str, ...], matrix: Matrix
@@ -118,7 +118,7 @@ class Heads:
     def read(cls, described: Mapping[str, Any], folder: Path) -> Self:
         """Read what `described` and `write` have given. Raises FileNotFoundError for a missing file."""
         heads = {
-            name: Head((folder / FOLDER / f"{name}.txt").read_text("utf-8"), Curve(*curve))
+            name: OutcomeHead((folder / FOLDER / f"{name}.txt").read_text("utf-8"), Curve(*curve))
             for name, curve in described["outcomes"].items()
         }
         return cls(tuple(described["columns"]), Curve(*described["wanted"]), heads)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from nightreel.data.contract.gains import RELEVANT
 from nightreel.data.dataset import Dataset
 from nightreel.data.histories import FloatArray, IntArray
-from nightreel.settings.value import OUTCOMES, WANTED
+from nightreel.outcome_values import OUTCOMES, WANTED
 
 Mask = npt.NDArray[np.bool_]
 WATCHED = ("watch", "play")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from nightreel.models.registry import spec
 from nightreel.models.training.earlier_selection import POPULARITY, CutRecord, EarlierSelection
 from nightreel.models.training.fit import Ready, Starting, WarmStart, fit_engine, fit_member
 from nightreel.models.training.fold_task import Task, TimeCut, limited
-from nightreel.models.training.heads.head_selection import HeadTrial
 from nightreel.models.training.heads.heads_of_cuts import chosen_heads, examples_of_heads, joined_outcomes
 from nightreel.models.training.heads.outcome_examples import OutcomeExamples
 from nightreel.models.training.new_item_places import places_kept
@@ -54,7 +53,7 @@ class Learned:
         steps: Comparison of refitting with keeping the ranker.
         selection: What the next night may go on from.
         ratings: One row for each setting of the rating model that was tried.
-        heads: What came of each outcome's head.
+        heads: One row for each outcome whose head was tried.
         outcomes: Training examples of the heads, from all cuts; None where the log has no outcomes.
     """
 
@@ -68,7 +67,7 @@ class Learned:
     steps: Steps
     selection: EarlierSelection
     ratings: list[Trial] = field(default_factory=list)
-    heads: list[HeadTrial] = field(default_factory=list)
+    heads: list[Trial] = field(default_factory=list)
     outcomes: OutcomeExamples | None = None
 
 
@@ -257,7 +256,7 @@ def _selected(
         concatenated(examples),
         steps,
         selection,
-        heads=outcome_trials,
+        heads=[asdict(each) for each in outcome_trials],
         outcomes=joined_outcomes(outcomes),
     )
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from nightreel.models.config import ModelConfig
-from nightreel.models.outcomes.heads import FOLDER, Curve, Head, Heads
+from nightreel.models.outcomes.heads import FOLDER, Curve, Heads, OutcomeHead
 from nightreel.models.ranker import aversion
 from nightreel.models.ranker.candidates import NO_SHORTLIST
 from nightreel.models.registry import spec
@@ -71,7 +71,7 @@ class HeadsParams(BaseModel):
 
     def opened(self) -> Heads:
         """As heads."""
-        heads = {name: Head(self.trees[name], Curve(*curve)) for name, curve in self.curves.items()}
+        heads = {name: OutcomeHead(self.trees[name], Curve(*curve)) for name, curve in self.curves.items()}
         return Heads(self.columns, Curve(*self.wanted), heads)
 
 

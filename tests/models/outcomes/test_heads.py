@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from nightreel.models.engine import Engine
-from nightreel.models.outcomes.heads import Curve, Head, Heads, standing
-from nightreel.settings.value import OUTCOMES
+from nightreel.models.outcomes.heads import Curve, Heads, OutcomeHead, standing
+from nightreel.outcome_values import OUTCOMES
 from tests.support.bundles import write_bundle
 from tests.support.planted import engine, histories
 from tests.support.valued_bundle import WANTED, heads_of
@@ -106,4 +106,4 @@ def test_every_outcome_may_name_a_file() -> None:
 
 def test_a_curve_is_flat_far_away() -> None:
     assert Curve(1.0, 0.0).probability(np.array([-1e9, 1e9])).round(6).tolist() == [0.0, 1.0]
-    assert Head("", Curve(0.0, 0.0)).curve.scale == 0.0
+    assert OutcomeHead("", Curve(0.0, 0.0)).curve.scale == 0.0

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nightreel.data.histories import FloatArray
-from nightreel.models.outcomes.heads import Curve, Head, Heads
+from nightreel.models.outcomes.heads import Curve, Heads, OutcomeHead
 from nightreel.models.training.heads.outcome_examples import OutcomeExamples, concatenated
 from nightreel.models.training.lambdamart import parameters
 from nightreel.models.training.one_standard_error import difference
+from nightreel.outcome_values import OUTCOMES, WANTED
 from nightreel.settings.finetune import TreeSettings
-from nightreel.settings.value import OUTCOMES, WANTED
 from nightreel.stage import log_progress
 
 PARTS = 3  # of the users, for calibration: each part's curve is fitted on what the trees of the others say
@@ -61,7 +61,7 @@ def fit_curve(scores: FloatArray, labels: Labels) -> Curve:
     return Curve(float(fitted.coef_[0, 0]), float(fitted.intercept_[0]))
 
 
-def fit_head(examples: OutcomeExamples, outcome: str, settings: TreeSettings, seed: int, threads: int) -> Head:
+def fit_head(examples: OutcomeExamples, outcome: str, settings: TreeSettings, seed: int, threads: int) -> OutcomeHead:
     """Train one head: trees on all examples, and a curve on what trees say of users whom they were not trained on."""
     labels = examples.label(outcome)
     _, user = np.unique(examples.users, return_inverse=True)
@@ -72,7 +72,7 @@ def fit_head(examples: OutcomeExamples, outcome: str, settings: TreeSettings, se
             own = _trees(examples.matrix[~held_out], labels[~held_out], examples.columns, settings, seed, threads)
             scores[held_out] = own.trees.predict(examples.matrix[held_out])
     whole = _trees(examples.matrix, labels, examples.columns, settings, seed, threads)
-    return Head(whole.model, fit_curve(scores, labels))
+    return OutcomeHead(whole.model, fit_curve(scores, labels))
 
 
 def _trees(
@@ -82,7 +82,7 @@ def _trees(
     settings: TreeSettings,
     seed: int,
     threads: int,
-) -> Head:
+) -> OutcomeHead:
     import lightgbm
 
     names = [column.replace(".", "_") for column in columns]
@@ -90,7 +90,7 @@ def _trees(
     booster = lightgbm.train(
         parameters(settings, seed, threads) | {"objective": "binary"}, dataset, num_boost_round=min(settings.num_trees)
     )
-    return Head(str(booster.model_to_string()), Curve(1.0, 0.0))
+    return OutcomeHead(str(booster.model_to_string()), Curve(1.0, 0.0))
 
 
 def log_loss(probability: FloatArray, labels: Labels) -> FloatArray:

@@ -126,7 +126,7 @@ def test_a_night_selects_heads_and_the_ranker_is_the_same_without_them() -> None
     plain = select_models(task(None), catalogue(), own, base, JUDGE)
     found = select_models(task(log_of()), catalogue(), own, base, JUDGE)
     assert plain.choices.heads is None and plain.outcomes is None and not plain.heads
-    assert found.choices.heads is not None and [each.outcome for each in found.heads] == ["like"]
+    assert found.choices.heads is not None and [each["outcome"] for each in found.heads] == ["like"]
     assert found.choices.model_copy(update={"heads": None}) == plain.choices
     np.testing.assert_array_equal(found.examples.matrix, plain.examples.matrix)
     assert all(each.outcomes is not None for each in found.selection.cuts)
