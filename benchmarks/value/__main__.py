@@ -33,6 +33,7 @@ def main() -> None:
     source.add_argument("--workspace", type=Path, help="folder of a night that has run")
     parser.add_argument("--state", type=Path, help="folder of the new night (default: in the state directory)")
     parser.add_argument("--replicates", type=int, default=1000, help="samples of users (default: 1000)")
+    parser.add_argument("--users", type=int, help="users of the test part, sampled at random (default: all)")
     asked = parser.parse_args()
     console = Console(width=230)
     try:
@@ -41,7 +42,7 @@ def main() -> None:
         else:
             state = (asked.state or state_directory() / "benchmarks" / "value").resolve()
             workspace = run(asked.data, {}, state).workspace
-        night = HeldOut.read(workspace)
+        night = HeldOut.read(workspace, asked.users)
     except NightError as error:
         raise SystemExit(f"error: {error}") from None
     rows = night.examples()

@@ -54,8 +54,9 @@ class HeldOut:
     met: MetItems
 
     @classmethod
-    def read(cls, workspace: Path) -> Self:
-        """Of a workspace whose stage finetune has run. Raises NightError where there is nothing to measure."""
+    def read(cls, workspace: Path, users: int | None = None) -> Self:
+        """Of a workspace whose stage finetune has run; users: at most as many, sampled at random. Raises NightError where
+        there is nothing to measure."""
         missing = [name for name in NEEDED if not (workspace / name).exists()]
         if missing:
             raise NightError(f"--workspace {workspace}: has no {missing[0]}. Name a workspace of `nightreel run`.")
@@ -69,7 +70,7 @@ class HeldOut:
                 "shares or impressions."
             )
         start, known = float(cuts[0][1]), data.positives(fold, LEARNED)
-        met = MetItems.of(log, known, start, np.inf, data.n_users, np.random.default_rng(SEED))
+        met = MetItems.of(log, known, start, np.inf, users or data.n_users, np.random.default_rng(SEED))
         return cls(
             data=data,
             choices=SelectedParams.read(root),
