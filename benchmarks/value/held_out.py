@@ -55,8 +55,8 @@ class HeldOut:
 
     @classmethod
     def read(cls, workspace: Path, users: int | None = None) -> Self:
-        """Of a workspace whose stage finetune has run; users: at most as many, sampled at random. Raises NightError where
-        there is nothing to measure."""
+        """Of a workspace whose stage finetune has run. users: at most as many, sampled at random; None: all. Raises
+        NightError where there is nothing to measure."""
         missing = [name for name in NEEDED if not (workspace / name).exists()]
         if missing:
             raise NightError(f"--workspace {workspace}: has no {missing[0]}. Name a workspace of `nightreel run`.")
