@@ -18,7 +18,7 @@ from nightreel.settings.finetune import TreeSettings
 from nightreel.stage import log_progress
 
 PARTS = 3  # of the users, for calibration: each part's curve is fitted on what the trees of the others say
-LEAST_LEARNED, LEAST_TESTED = 10, 5  # examples with the outcome before the last cut, and after it
+LEAST_LEARNED, LEAST_TESTED = 20, 5  # examples with the outcome before the last cut, and after it
 LEAST_PROBABILITY = 1e-6
 Labels = npt.NDArray[np.bool_]
 
