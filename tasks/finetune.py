@@ -26,6 +26,7 @@ from nightreel.models.config import ModelConfig
 from nightreel.models.newcomers.selection import with_newcomers
 from nightreel.models.registry import require_known
 from nightreel.models.training.going_on.warm_start import started
+from nightreel.models.training.heads import outcome_examples
 from nightreel.models.training.model_selection import Trial, initial_params, select_models
 from nightreel.models.training.parallel_fit import ParallelFit
 from nightreel.models.training.rating_selection import with_ratings
@@ -53,6 +54,7 @@ class FoldSummary:
     curve: list[dict[str, float]]
     trials: list[Trial]
     ratings: list[Trial]
+    heads: list[Trial]
     memory: float
     beside: float
 
@@ -88,10 +90,14 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
     if shipped:
         learned.choices.write(out)
         save(learned.examples, out / "examples")
+        if learned.outcomes is not None:
+            outcome_examples.save(learned.outcomes, out / "outcomes")
         # What came since the published version is learned from as a whole.
         size = None if fold != LEAVE_LAST_OUT and begins_after_published(data, WARM) else task.size
         write_json(out / "steps.json", learned.steps.figures() | {"size": size})
-    return FoldSummary(learned.scores, learned.curve, learned.trials, learned.ratings, peak_memory(), ahead.memory)
+    return FoldSummary(
+        learned.scores, learned.curve, learned.trials, learned.ratings, learned.heads, peak_memory(), ahead.memory
+    )
 
 
 def fit_vectors(out: Path) -> tuple[str, float]:
@@ -149,7 +155,7 @@ def main() -> float:
         summaries, beside = train_apart(folds, out, at_once, workers) if at_once > 1 else train(folds, out, workers)
         scores = [{"fold": f, "model": m, "ndcg@10": s} for f, one in summaries.items() for m, s in one.scores.items()]
         write_rows(out / "plots" / "validation.csv", scores)
-        for name in ("curve", "trials", "ratings"):
+        for name in ("curve", "trials", "ratings", "heads"):
             rows = [{"fold": fold, **row} for fold, one in summaries.items() for row in getattr(one, name)]
             write_rows(out / "plots" / f"{name}.csv", rows)
     write_json(Path("metrics/finetune.json"), {fold: one.scores for fold, one in summaries.items()})

@@ -7,6 +7,7 @@ version, so that the served models know the newest events whatever the verdict w
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from nightreel.evaluation.gate.refit_gates import Gated, gates, latency, too_cos
 from nightreel.evaluation.gate.release_candidates import Shipment, decided, relearns, shipments
 from nightreel.evaluation.validation import gate_fold
 from nightreel.models.training.going_on.earlier_selection import SELECTION, CutRecord
+from nightreel.models.training.selected_params import SelectedParams
+from nightreel.outcome_values import WANTED
 from nightreel.reader.interests import write_keywords
 from nightreel.reader.precompute import precompute
 from nightreel.reader.reader import Reader
@@ -78,16 +81,31 @@ def build(
     bundle: Path, data: Dataset, shipment: Shipment, base: Path | None, newest: CutRecord | None, settings: Settings
 ) -> str:
     """Write the complete bundle and return its digest."""
-    candidate, explore = Reader.open_bundle(FINETUNE / "candidate"), settings.refit.explore
+    candidate, explore, value = (
+        Reader.open_bundle(FINETUNE / "candidate"),
+        settings.refit.explore,
+        settings.refit.value,
+    )
     vectors = np.load((EMBED if shipment.choices.encoder == "base" else FINETUNE) / "vectors.npy", allow_pickle=False)
     facts: dict[str, Any] = {key: value for key, value in candidate.config.items() if key != "fold"}
     facts |= {"label": shipment.label, **shipment.facts, **({SHARE: explore} if explore else {})}
     start = candidate.engine if shipment.start else None
-    refit(data, shipment.choices, vectors, facts, bundle, start=start, base=base)
+    log_unknown(value, shipment.choices)
+    refit(data, shipment.choices, vectors, facts, bundle, start=start, base=base, value=value)
     accompany(bundle, data, shipment, newest, settings)
     if explore:
         log_progress(write_exploration(bundle, data, vectors))
     return precompute(bundle, Reader.open_bundle(bundle, check=False), base)
+
+
+def log_unknown(value: Mapping[str, float], choices: SelectedParams) -> None:
+    """Tell which values have no effect, because the version has no head of the outcome."""
+    known = {WANTED, *(choices.heads.curves if choices.heads else ())}
+    if missing := [name for name in value if name not in known]:
+        log_progress(
+            f"refit.value: {', '.join(missing)} counts nothing tonight: no head of it tells more than its base rate "
+            f"(this version's heads: {', '.join(sorted(known - {WANTED})) or 'none'})"
+        )
 
 
 def judged(limit: Refit, data: Dataset, bundle: Path, shipment: Shipment) -> Gated:

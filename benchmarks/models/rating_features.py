@@ -55,11 +55,16 @@ class RatedEngine(Engine):
     added: tuple[str, ...]
 
     def candidates(
-        self, histories: Histories, moments: FloatArray, exclude: Histories | None, hidden: Any = None
+        self,
+        histories: Histories,
+        moments: FloatArray,
+        exclude: Histories | None,
+        hidden: Any = None,
+        also: Any = None,
     ) -> tuple[Candidates, tuple[str, ...], npt.NDArray[np.float32]]:
         """As the engine's, with the columns `added`."""
         whole = replace(self, blend=Blend(FUSION))  # a learned blend asks for its own columns alone
-        found, columns, matrix = Engine.candidates(whole, histories, moments, exclude, hidden)
+        found, columns, matrix = Engine.candidates(whole, histories, moments, exclude, hidden, also)
         mean, _, _, bias_strength, strength = self.head.scale.tolist()
         item = self.head.item_bias[found.items].astype(np.float64)
         rest = self.value(histories) - mean - self.head.item_bias[histories.items]

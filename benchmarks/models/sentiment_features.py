@@ -56,11 +56,16 @@ class TonedEngine(Engine):
     sentiment: npt.NDArray[np.float32]
 
     def candidates(
-        self, histories: Histories, moments: FloatArray, exclude: Histories | None, hidden: Any = None
+        self,
+        histories: Histories,
+        moments: FloatArray,
+        exclude: Histories | None,
+        hidden: Any = None,
+        also: Any = None,
     ) -> tuple[Candidates, tuple[str, ...], npt.NDArray[np.float32]]:
         """As the engine's, with the columns of sentiment last."""
         whole = replace(self, blend=Blend(FUSION))  # a learned blend asks for its own columns alone
-        found, columns, matrix = Engine.candidates(whole, histories, moments, exclude, hidden)
+        found, columns, matrix = Engine.candidates(whole, histories, moments, exclude, hidden, also)
         score = self.sentiment[found.items]
         usual = mean_of_history(histories, self.sentiment[histories.items])
         added = {"score": score, "from_mean": score - usual[found.rows]}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,7 @@ from nightreel.models.training.selected_params import SelectedParams
 from nightreel.settings.params_file import Settings
 from nightreel.stage import read_json
 
+NOTHING: Mapping[str, float] = MappingProxyType({})
 LEARNED = ("train", "valid")  # parts that the rehearsal is trained on; it is evaluated on the test part
 
 
@@ -225,6 +228,7 @@ def refit(
     start: Engine | None = None,
     base: Path | None = None,
     ready: Ready = lambda *_: None,
+    value: Mapping[str, float] = NOTHING,
 ) -> str:
     """Repeat the rehearsal over all events, warm-started from the rehearsed models, and write a bundle.
 
@@ -237,6 +241,7 @@ def refit(
         start: The rehearsed models.
         base: Folder of an earlier version, whose unchanged content vectors are reused, byte for byte.
         ready: See fit_engine.
+        value: What outcomes are worth in its lists.
 
     Returns:
         The bundle's digest.
@@ -244,7 +249,7 @@ def refit(
     write_ratings(folder / FOLDER, Rated.of(*data.ratings(None)), data, choices)
     known = known_events(data, None)
     write_newcomers(folder, data, choices, known[0], None)
-    return _trained(folder, data, known, choices, vectors, config, start, base, ready)
+    return _trained(folder, data, known, choices, vectors, config, start, base, ready, value)
 
 
 def _trained(
@@ -257,7 +262,9 @@ def _trained(
     start: Engine | WarmStart | None,
     base: Path | None = None,
     ready: Ready = lambda *_: None,
+    value: Mapping[str, float] = NOTHING,
 ) -> str:
     catalogue, clock = catalogue_of(data.items, vectors), data.clock == "time"
     engine = fit_engine(known[0], catalogue, choices, clock=clock, start=start, ready=ready)
+    engine = replace(engine, outcome_values=dict(value))
     return assemble(folder, data, engine, known, vectors, config | {"moment": tonight(data.clock)}, base)

@@ -2,7 +2,8 @@
 
 Precedence: a hidden item stays hidden, even if it is pinned or boosted; `only` rows of one kind are alternatives, those
 of different kinds must all match; the lowest age and the tightest cap apply; a pin beats a bury, a bury beats a boost;
-of several boosts of one item the strongest applies; pins are ordered by their values, then by the table.
+of several boosts of one item the strongest applies; pins are ordered by their values, then by the table; of several
+values of one outcome the last one in the table applies, and values of rules replace all of the version's own.
 """
 
 from __future__ import annotations
@@ -21,7 +22,16 @@ import pyarrow.parquet as pq
 from nightreel.bundle.format import BundleError
 from nightreel.bundle.item_facets import Facets
 from nightreel.bundle.item_table import ItemTable, Mask
-from nightreel.data.contract.editorial_rules import ALL, ITEM, KINDS, SHAPES, Target, items_by_target, kind_and_name
+from nightreel.data.contract.editorial_rules import (
+    ALL,
+    ITEM,
+    KINDS,
+    NO_ITEMS,
+    SHAPES,
+    Target,
+    items_by_target,
+    kind_and_name,
+)
 from nightreel.data.contract.schema import RULES_SCHEMA
 from nightreel.data.histories import FloatArray, IntArray
 
@@ -69,13 +79,14 @@ class LabelCap:
 class InForce:
     """Effect of the rules in force. hidden: [n] items that may not be shown, None if there are none; pinned: item rows,
     first in this order; boosted: item rows that were named individually, strongest first; offset: [n] added to an
-    item's relevance, None for no change."""
+    item's relevance, None for no change; value: by outcome what one is worth, None where no rule says it."""
 
     hidden: Mask | None
     pinned: IntArray
     boosted: IntArray
     offset: FloatArray | None
     caps: tuple[LabelCap, ...]
+    value: Mapping[str, float] | None = None
 
     @property
     def reorders(self) -> bool:
@@ -161,6 +172,7 @@ class RuleTable:
             boosted[offset[boosted] > 0],
             offset if offset.any() else None,
             tuple(_cap(each) for each in rows if each.rule.startswith("max_per_")),
+            {each.name: each.value for each in rows if each.rule == "value"} or None,
         )
 
     def _hidden(self, rows: list[EditorialRule]) -> Mask:
@@ -196,7 +208,7 @@ class RuleTable:
     @cached_property
     def unmatched(self) -> tuple[EditorialRule, ...]:
         """Rules whose target is no item and no label of this version: they have no effect on it."""
-        return tuple(each for each in self.rows if each.kind != ALL and not len(self._targets(each)))
+        return tuple(each for each in self.rows if each.kind not in NO_ITEMS and not len(self._targets(each)))
 
 
 def write(folder: Path, rules: pa.Table) -> None:

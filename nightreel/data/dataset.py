@@ -92,7 +92,7 @@ class Dataset:
     def positives(self, fold: str | None, parts: tuple[str, ...] = ()) -> Histories:
         """Histories of positive events in some parts of a fold, one row per user, with the events' ratings, and with
         negative events if the log has any; all parts if fold is None."""
-        mask = self._flag("positive") & self._within(fold, parts)
+        mask = self._flag("positive") & self.within(fold, parts)
         value = np.where(self._rated()[mask], self._column("value")[mask], np.nan).astype(np.float64)
         negatives = self.negatives(fold, parts) if self._flag("negative").any() else None
         gains = self._column("gain")[mask] if self._graded else None
@@ -100,11 +100,11 @@ class Dataset:
 
     def positive_rows(self, fold: str | None, parts: tuple[str, ...] = ()) -> IntArray:
         """[nnz of `positives`] the row in `events` of each positive event."""
-        return np.flatnonzero(self._flag("positive") & self._within(fold, parts))
+        return np.flatnonzero(self._flag("positive") & self.within(fold, parts))
 
     def verdicts(self, fold: str | None, parts: tuple[str, ...] = ()) -> Codes:
         """[nnz of `positives`] how the user liked the item, as far as these parts tell; see contract.verdicts."""
-        within = self._within(fold, parts)
+        within = self.within(fold, parts)
         own: Codes = self._said.liked(within)[self._flag("positive") & within]
         return own
 
@@ -115,7 +115,7 @@ class Dataset:
 
     def negatives(self, fold: str | None, parts: tuple[str, ...] = ()) -> Histories:
         """Histories of negative events with their verdicts; what the user liked later is no dislike any more."""
-        within = self._within(fold, parts)
+        within = self.within(fold, parts)
         mask = self._flag("negative") & within
         return replace(self._gathered(mask), verdicts=self._said.turned_down(within)[mask])
 
@@ -126,7 +126,7 @@ class Dataset:
     def ratings(self, fold: str | None, parts: tuple[str, ...] = ()) -> Ratings:
         """(user, item, value, time) of rating events with a value, in event order."""
         user, item, value, time = (self._column(name) for name in ("user", "item", "value", "time"))
-        at = np.flatnonzero(self._rated() & ~np.isnan(value) & self._within(fold, parts))
+        at = np.flatnonzero(self._rated() & ~np.isnan(value) & self.within(fold, parts))
         return user[at], item[at], value[at], time[at]
 
     @property
@@ -149,7 +149,8 @@ class Dataset:
         flags: Mask = self._column(name) & (self._column("item") >= 0)
         return flags
 
-    def _within(self, fold: str | None, parts: tuple[str, ...]) -> Mask:
+    def within(self, fold: str | None, parts: tuple[str, ...]) -> Mask:
+        """[events] which are in some parts of a fold; all if fold is None. Raises KeyError for an unknown fold."""
         if fold is None:
             return np.ones(self.events.num_rows, bool)
         if fold not in self.folds:
@@ -157,7 +158,7 @@ class Dataset:
         return np.isin(self.folds[fold], [PARTS[part] for part in parts])
 
     def _histories(self, mask: Mask, fold: str | None, parts: tuple[str, ...]) -> Histories:
-        return self._gathered(mask & self._within(fold, parts))
+        return self._gathered(mask & self.within(fold, parts))
 
     def _gathered(self, mask: Mask) -> Histories:
         at = np.flatnonzero(mask)

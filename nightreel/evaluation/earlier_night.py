@@ -197,7 +197,7 @@ def period_record(data: Dataset, engine: Engine, finetune: Path, settings: Finet
     rankers = fit_rankers([saved(finetune / "examples")], tuple(engine.members), settings, judge.threads)
     scores = score_cut(ScoreBoard(), fused, None, TimeCut(positions.histories, positions), rankers, {}, judge)
     every = places_kept(replace(engine, new_every=0), positions, settings.new_every, judge)
-    return CutRecord(start, end, examples, positions.users, scores, every)
+    return CutRecord(start, end, examples, positions.users, scores, new_every=every)
 
 
 def keep_period(warm: Path, data: Dataset, record: CutRecord, settings: Settings) -> None:

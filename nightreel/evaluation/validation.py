@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from nightreel.data.dataset import Dataset
 from nightreel.data.histories import FloatArray, Histories, ItemArray
 from nightreel.evaluation.metrics.ranking import Truth, per_user
 from nightreel.models.catalogue import catalogue_of
+from nightreel.models.outcomes.outcome_log import OutcomeLog
 from nightreel.models.training.fold_task import Cuts, Task, leave_last_out_task, task_in_time
 from nightreel.models.training.model_selection import initial_params, try_member
 from nightreel.models.training.one_standard_error import PositionScores, clearly_better
@@ -28,6 +30,7 @@ LEAVE_LAST_OUT = "leave_last_out"
 CONTENT: Final = "content_knn"
 ITEMS, UNDERSTOOD = Path("data/validate/items.parquet"), Path("data/understand/items.parquet")
 LARGEST_LESSON = 0.1  # largest share of all events in one validation window, so that enough is left to train on
+LEARNED = ("train", "valid")
 FEWEST_LESSONS = 2  # cuts in time of a fold that the gate does not use
 Vectors = npt.NDArray[np.float32]
 
@@ -50,7 +53,8 @@ def fold_task(data: Dataset, fold: str, settings: Finetune) -> Task:
         return leave_last_out_task(train, valid, settings.positions)
     lessons = settings.time_cuts if fold in data.protocols[data.gate] else FEWEST_LESSONS
     cuts = Cuts(lessons, settings.time_cut_users, LARGEST_LESSON, data.exclude_seen)
-    return task_in_time(data.positives(fold, ("train", "valid")), cuts)
+    task = task_in_time(data.positives(fold, LEARNED), cuts)
+    return replace(task, outcomes=OutcomeLog.of(data, fold, LEARNED))
 
 
 def judge_of(data: Dataset) -> Validator:

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nightreel.data.histories import FloatArray, Histories
+from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.models.base import Catalogue, Factored, Recommender, Scored, Scores, Searching
 from nightreel.models.catalogue import catalogue_in
 from nightreel.models.mapped_arrays import map_array
+from nightreel.models.outcomes.heads import Heads
 from nightreel.models.ranker.blend import Blend, best_of_rows
 from nightreel.models.ranker.candidates import HIDDEN, NO_SHORTLIST, Candidates, Dense, Products, gather
 from nightreel.models.ranker.features import feature_matrix
@@ -58,6 +59,8 @@ class Engine:
         shortlist: Candidates of all models that are ranked.
         now: The time that a moment of NaN stands for: just after the last event.
         new_every: Every so-many-th place of a list is kept for a new item that fits; 0 for none.
+        heads: Models of outcomes; None for none.
+        outcome_values: By outcome what one is worth; lists are ranked by that, see `Heads`. Empty: by the ranker alone.
     """
 
     members: Mapping[str, Recommender]
@@ -68,6 +71,8 @@ class Engine:
     shortlist: int
     now: float
     new_every: int = 0
+    heads: Heads | None = None
+    outcome_values: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -103,19 +108,44 @@ class Engine:
         moments: FloatArray,
         exclude: Histories | None,
         hidden: npt.NDArray[np.bool_] | None = None,
+        also: IntArray | None = None,
     ) -> tuple[Candidates, tuple[str, ...], npt.NDArray[np.float32]]:
         """Candidates of a block of histories, the names of their features, and the features [p, columns]. What a user
-        disliked before is no candidate."""
+        disliked before is no candidate. also: pairs, row x n_items + item, that are candidates whatever models say."""
         at, exclude = self._times(moments), self.left_out(histories, exclude)
         scored = [self._scored(name, histories, at, exclude, hidden) for name in self.members]
         fits = partial(
             fitting, moments=at, statistics=self.statistics, members=tuple(self.members), histories=histories
         )
-        found = gather(scored, self.n_items, self.cutoff, self.shortlist, fits if self.new_every else None)
+        found = gather(scored, self.n_items, self.cutoff, self.shortlist, fits if self.new_every else None, also)
         columns, matrix = feature_matrix(
-            found, tuple(self.members), histories, at, self.statistics, self.catalogue, self.blend.columns
+            found, tuple(self.members), histories, at, self.statistics, self.catalogue, self.columns
         )
         return found, columns, matrix
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The features that ranker and heads need; empty for all."""
+        own = self.blend.columns
+        if not self.valued or self.heads is None or not own:
+            return own
+        return (*own, *(name for name in self.heads.columns if name not in own))
+
+    @property
+    def valued(self) -> bool:
+        """Whether lists are ranked by what outcomes are worth."""
+        return bool(self.outcome_values) and self.heads is not None
+
+    def ranked(
+        self, found: Candidates, columns: tuple[str, ...], matrix: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """[p] scores of candidates by the ranker, or their worth where outcomes have a value."""
+        members, at = tuple(self.members), [columns.index(name) for name in self.blend.columns]
+        own = (self.blend.columns, matrix[:, at]) if at and columns != self.blend.columns else (columns, matrix)
+        scores = self.blend.score(found, members, *own)
+        if not self.valued or self.heads is None:
+            return scores
+        return self.heads.worth(self.outcome_values, found.rows, scores, columns, matrix)
 
     def left_out(self, histories: Histories, exclude: Histories | None) -> Histories | None:
         """What is left out of each row, together with what its user disliked."""
@@ -191,7 +221,7 @@ class Engine:
     ) -> Lists:
         if model == BLEND:
             found, columns, matrix = self.candidates(histories, moments, exclude, hidden)
-            scores = self.blend.score(found, tuple(self.members), columns, matrix)
+            scores = self.ranked(found, columns, matrix)
             scores = with_places(found, scores, self.new_every)
             items, values = best_of_rows(found, scores, len(histories), k)
         else:
@@ -249,6 +279,8 @@ class Engine:
             shortlist,
             described["now"],
             described.get("new_every", 0),
+            Heads.read(described["heads"], folder / "engine") if "heads" in described else None,
+            described.get("value", {}),
         )
 
     def save(self, folder: Path) -> None:
@@ -269,10 +301,14 @@ class Engine:
             "shortlist": self.shortlist,
             "now": self.now,
             **({"new_every": self.new_every} if self.new_every else {}),
+            **({"heads": self.heads.described()} if self.heads else {}),
+            **({"value": dict(self.outcome_values)} if self.outcome_values else {}),
         }
         (root / "engine.json").write_text(json.dumps(described, indent=1) + "\n", "utf-8")
         if self.blend.model:
             (root / "trees.txt").write_text(self.blend.model, "utf-8")
+        if self.heads:
+            self.heads.write(root)
 
 
 def mapped(folder: Path) -> dict[str, npt.NDArray[Any]]:

@@ -6,8 +6,8 @@ It needs numpy, pyarrow, scipy and the trained models only: no training library,
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -32,7 +32,7 @@ from nightreel.models.factorization.rating_model import FOLDER, RatingModel
 from nightreel.models.top_k import TopK
 from nightreel.reader.requests import arguments
 from nightreel.reader.text_search import WordIndex
-from nightreel.reader.visibility import Standing, Standings
+from nightreel.reader.visibility import KEPT, Standing, Standings
 from nightreel.store.withdrawals_file import Withdrawals
 
 DAY_S = 86_400.0
@@ -75,6 +75,7 @@ class OpenBundle:
     withdrawals: Withdrawals | None = None
     own: Self | None = None
     newcomers: Newcomers | None = None
+    _valued: dict[tuple[tuple[str, float], ...], Self] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def read(cls, folder: Path, now: Callable[[], float] = time.time) -> Self:
@@ -144,14 +145,33 @@ class OpenBundle:
         day = () if self.exploration is None else (day_of(now),)
         return ".".join((self.digest, held, *map(str, (*self._standings.span(now), *day))))
 
+    def by_value(self, standing: Standing) -> Self:
+        """The version whose lists are ranked by the values in force: those of rules where there are some, else its own.
+        Its lists are computed when they are asked for, since the precomputed ones follow its own values."""
+        value = standing.value
+        if value is None or self.engine.heads is None or value == self.engine.outcome_values:
+            return self
+        key = tuple(sorted(value.items()))
+        if key not in self._valued:
+            if len(self._valued) >= KEPT:
+                self._valued.clear()
+            self._valued[key] = self._with_values(value)
+        return self._valued[key]
+
+    def _with_values(self, value: Mapping[str, float]) -> Self:
+        engine, stored = replace(self.engine, outcome_values=value), replace(self.stored, lists=None)
+        return replace(self, engine=engine, stored=stored)
+
     def hiding(self, ids: Collection[str]) -> Self:
         """The version as it is evaluated: exactly these items are hidden, at any time, and there are no rules."""
         return replace(self.unruled, items=self.unruled.items.hiding(ids))
 
     @cached_property
     def unruled(self) -> Self:
-        """The models without rules or withdrawals, as they are evaluated: test events were not subject to them."""
-        return replace(self.own or self, rules=None)
+        """The models without rules, values or withdrawals, as they are evaluated: test events were not subject to
+        them."""
+        plain = replace(self.own or self, rules=None)
+        return plain._with_values({}) if plain.engine.outcome_values else plain
 
     @cached_property
     def clock(self) -> Clock:

@@ -209,7 +209,9 @@ class Reader(OpenBundle):
         options, standing = options.also_skipped(recent.disliked), self.standing(rights_at)
         day = day_of(self.now() if rights_at is None else rights_at)
         exploration = exploration_of(self, options, user, history, day)
-        return recommend.recommendations(self, question, k, options, reasons, standing, offset, exploration)
+        return recommend.recommendations(
+            self.by_value(standing), question, k, options, reasons, standing, offset, exploration
+        )
 
     @answering
     def explain(
@@ -257,7 +259,8 @@ class Reader(OpenBundle):
         arguments.of_type("options", options, RequestOptions)
         question = resolve_request(self, user, history, at, exclude_seen, options, recent, context)
         options = options.also_skipped(recent.disliked)
-        return queries.explanation(self, question, item, options, self.standing(rights_at))
+        standing = self.standing(rights_at)
+        return queries.explanation(self.by_value(standing), question, item, options, standing)
 
     @answering
     def search(
@@ -317,7 +320,8 @@ class Reader(OpenBundle):
         histories = batches.histories("histories", histories, n)
         exclude = None if exclude is None else batches.histories("exclude", exclude, n, len(histories))
         asked = recommend.Asked(histories, batches.moments("moments", moments, len(histories)), exclude)
-        return recommend.many(self, asked, k, arguments.choice("model", model, self.models), self.standing(rights_at))
+        model, standing = arguments.choice("model", model, self.models), self.standing(rights_at)
+        return recommend.many(self.by_value(standing), asked, k, model, standing)
 
     @answering
     def recommend_users(
@@ -356,7 +360,8 @@ class Reader(OpenBundle):
         )
         user_ids = arguments.texts("user_ids", user_ids)
         batches.each_moment("at", at, len(user_ids))
-        return lists_of_users.table(self, user_ids, k, at, exclude_seen, options, self.standing(rights_at))
+        standing = self.standing(rights_at)
+        return lists_of_users.table(self.by_value(standing), user_ids, k, at, exclude_seen, options, standing)
 
     @answering
     def rate(

@@ -17,15 +17,16 @@ class Reason:
     Attributes:
         kind: "behaviour" (users who liked `items` also liked this one), "content" (similar to `items`), "popular",
             "creator" or "genre" (labels in common with the recent history), "rule" (a pin or a boost of the version's
-            rules or of the request), or "explored" (shown because little is known of it).
+            rules or of the request), "explored" (shown because little is known of it), or "value" (its place is better
+            than by the ranker alone, because of what outcomes are worth).
         text: A sentence for users, which says what the user did with `items`: rated them highly, listened to them, …
         items: Ids of the items of the history that it refers to. The user liked each (a rating is at least 4, and no
             later dislike, skip or low rating takes it back), and without it the listed item would have a lower score
             and no better place. Empty for "popular", and where only the history as a whole brought the item.
         words: Labels that it refers to: of a creator or genre reason; for a popular item, the language, genre or media
             type in which it is popular.
-        share: Share of the models' votes, 0 to 1; 0 for creator, genre, rule and explored. The shares of a listed item
-            add up to less than 1 where some models' votes come from no item that may be named.
+        share: Share of the models' votes, 0 to 1; 0 for creator, genre, rule, explored and value. The shares of a
+            listed item add up to less than 1 where some models' votes come from no item that may be named.
     """
 
     kind: str

@@ -6,7 +6,7 @@ time. Results are cached for each interval in which nothing changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,6 +45,11 @@ class Standing:
     def out(self) -> Mask | None:
         """[n] `hidden`; None if all items may be shown."""
         return self.hidden if self.any_hidden else None
+
+    @property
+    def value(self) -> Mapping[str, float] | None:
+        """What outcomes are worth by the rules in force; None where no rule says it."""
+        return None if self.ruled is None else self.ruled.value
 
     @property
     def reorders(self) -> bool:

@@ -12,6 +12,7 @@ from nightreel.report.markup import Markup
 from nightreel.report.run_files import RunFacts
 from nightreel.report.sections import decision, details, sample_users, slices, verdict
 from nightreel.report.sections.data_drift import drift
+from nightreel.report.sections.heads import heads
 from nightreel.report.sections.logs import logs
 from nightreel.report.sections.model_card import model_card
 from nightreel.report.sections.new_items import new_items
@@ -26,6 +27,7 @@ SECTIONS: tuple[Section, ...] = (
     verdict.models,
     verdict.members,
     ratings,
+    heads,
     verdict.slices,
     slices.everything,
     verdict.behaviours,

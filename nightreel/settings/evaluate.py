@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt
+from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt
 
+from nightreel.outcome_values import checked
 from nightreel.settings.drift import Drift
 from nightreel.settings.logs import Logs
 from nightreel.settings.section import Section, Share
@@ -64,11 +66,22 @@ class Evaluate(Section):
     """A person's decision on one candidate."""
 
 
+def _value(given: Any) -> dict[str, float]:
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{given!r} names no outcomes. Write values by outcome, as {{like: 2, dislike: -4}}, or {{}}")
+    return checked(given)
+
+
 class Refit(Section):
     explore: Share
     """Share of the places of a list, 0 to 1, that a reader gives to items of which little is known, drawn when a
     request comes (Thompson sampling), with propensities; a request may name another one. It costs clicks now and finds
     good new items; Benchmarks, "Exploration", has figures. 0: none, and nothing to draw from in the version."""
+    value: Annotated[dict[str, float], BeforeValidator(_value)]
+    """What outcomes are worth in a list, such as `{like: 2, dislike: -4}`; lists are ranked by the sum of values times
+    probabilities, see Models, "What a list is worth". An event that a list is meant to bring (`wanted`) is worth 1
+    unless named. Higher values bring more of an outcome and cost others. Empty: lists are ranked by the ranker alone.
+    Editorial rules can replace it at once."""
     coverage_share: Share
     """Minimum catalogue coverage of the final bundle, as a share of the candidate's."""
     latency_ms: Annotated[float, Field(gt=0)]

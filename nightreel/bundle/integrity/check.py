@@ -16,6 +16,7 @@ from nightreel.bundle.format import BundleError, Manifest
 from nightreel.bundle.integrity.arrays import Sizes, check_arrays, opened
 from nightreel.bundle.integrity.graph import check_graph
 from nightreel.errors import UserError
+from nightreel.models.outcomes.heads import FOLDER as HEADS
 
 FAULTS = (
     ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RuntimeError, MemoryError, EOFError,
@@ -25,6 +26,8 @@ FAULTS = (
 Facts = TypeVar("Facts", bound=BaseModel)
 Name = Annotated[str, Field(max_length=1000)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Outcome = Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
+"""Also the name of a file."""
 Whole = Annotated[int, Field(ge=1, le=1_000_000)]
 TEXTS = pa.list_(pa.string())
 COLUMNS: dict[str, tuple[pa.DataType, ...]] = {
@@ -57,6 +60,16 @@ class VersionFacts(_Sound):
     explore: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
+class HeadsFacts(_Sound):
+    """The heads of outcomes. wanted, outcomes: scale and shift of a curve."""
+
+    columns: Annotated[list[Name], Field(min_length=1)]
+    wanted: Annotated[list[Finite], Field(min_length=2, max_length=2)]
+    outcomes: Annotated[
+        dict[Outcome, Annotated[list[Finite], Field(min_length=2, max_length=2)]], Field(max_length=100)
+    ]
+
+
 class EngineFacts(_Sound):
     """The file engine/engine.json."""
 
@@ -68,6 +81,8 @@ class EngineFacts(_Sound):
     shortlist: Whole = 1
     now: Finite
     new_every: Annotated[int, Field(ge=0, le=1000)] = 0
+    heads: HeadsFacts | None = None
+    value: dict[Outcome, Finite] = {}
 
 
 @contextmanager
@@ -115,6 +130,11 @@ def check(folder: Path, manifest: Manifest) -> None:
         )
     with reading(folder / "engine" / "trees.txt"):
         _checked_trees(folder / "engine" / "trees.txt", len(facts.columns))
+    if facts.heads is not None:
+        for outcome in facts.heads.outcomes:
+            path = folder / "engine" / HEADS / f"{outcome}.txt"
+            with reading(path):
+                _checked_trees(path, len(facts.heads.columns))
 
 
 def _valid(path: Path, kind: type[Facts], content: Any) -> Facts:

@@ -8,7 +8,11 @@ from functools import lru_cache
 from math import inf
 from unicodedata import normalize
 
-ITEM, ALL = "item", ""
+from nightreel.outcome_values import LARGEST
+
+ITEM, ALL, OUTCOME = "item", "", "outcome"
+NO_ITEMS = (ALL, OUTCOME)
+"""Kinds of target that name no items."""
 KINDS = {"genre": "genres", "creator": "creators", "language": "language", "media_type": "media_type"}
 """Kinds of target other than one item, and the items' column with their labels."""
 ANY = (ITEM, *KINDS)
@@ -38,6 +42,7 @@ SHAPES = {
     "max_per_creator": Shape((ALL, "creator"), "needed", low=1.0, whole=True),
     "max_per_genre": Shape((ALL, "genre"), "needed", low=1.0, whole=True),
     "audience_age": Shape((ALL,), "needed", low=0.0, high=99.0, whole=True),
+    "value": Shape((OUTCOME,), "needed", low=-LARGEST, high=LARGEST),
 }
 
 
@@ -71,7 +76,7 @@ def kind_and_name(target: str | None) -> Target:
         return ALL, ""
     kind, colon, name = target.partition(":")
     kind = kind.strip().casefold()
-    if not colon or kind not in ANY:
+    if not colon or kind not in (*ANY, OUTCOME):
         return ITEM, comparable_id(target)
     if kind == ITEM:
         return ITEM, comparable_id(name)
@@ -88,7 +93,7 @@ def items_by_target(
         ids: [n] ids of the items.
         labels_of: Returns [n] labels of the items for a kind of target; called once for each kind that is named.
     """
-    found: dict[Target, list[int]] = {target: [] for target in targets if target[0] != ALL}
+    found: dict[Target, list[int]] = {target: [] for target in targets if target[0] not in NO_ITEMS}
     for kind in {kind for kind, _ in found}:
         rows = ({comparable_id(each)} for each in ids) if kind == ITEM else map(_forms(kind), labels_of(kind))
         for row, names in enumerate(rows):

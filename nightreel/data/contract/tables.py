@@ -185,11 +185,17 @@ RULES = Table(
         Column(
             "rule", "text", "kind of rule; it applies to every list", required=True, filled=True, choices=tuple(SHAPES)
         ),
-        Column("target", "text", "an item_id, or genre:…, creator:…, language:…, media_type:…", strict=True),
+        Column(
+            "target",
+            "text",
+            "an item_id, or genre:…, creator:…, language:…, media_type:…, outcome:…",
+            strict=True,
+        ),
         Column(
             "value",
             "number",
-            "pin: position among the pins; boost: strength, above 0 to 1; caps: maximum number; audience_age: years",
+            "pin: position among the pins; boost: strength, above 0 to 1; caps: maximum number; audience_age: years; "
+            "value: what one such outcome is worth, from -1000 to 1000",
             strict=True,
         ),
         Column("starts_at", "moment", "start of the rule (UTC); empty: at once", strict=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,12 +11,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightreel.data.contract.editorial_rules import ALL, ITEM, SHAPES, Shape, Target, items_by_target, kind_and_name
+from nightreel.data.contract.editorial_rules import (
+    ALL,
+    ITEM,
+    NO_ITEMS,
+    OUTCOME,
+    SHAPES,
+    Shape,
+    Target,
+    items_by_target,
+    kind_and_name,
+)
 from nightreel.data.contract.tables import RULES
 from nightreel.data.quality.row_checks import mark_columns
 from nightreel.data.quality.violations import Violations
 from nightreel.data.rules_together import RulesTogether, labels_of
 from nightreel.errors import UserError, listed
+from nightreel.outcome_values import LARGEST, OUTCOMES
 
 NOTHING_LEFT = "leaves no item"
 COMPARED = 50_000
@@ -89,7 +101,18 @@ def quarantined_warning(quarantine: pa.Table) -> str | None:
         return None
     places = [f"{row['source_file']} row {row['source_row']}: {row['rule']} in `{row['column']}`" for row in rows]
     count = "1 faulty row has" if len(rows) == 1 else f"{len(rows):,} faulty rows have"
-    return f"rules: {count} no effect, whatever they would hide ({listed(places)})."
+    return f"rules: {count} no effect, whatever they would hide ({listed(places)}).{value_hint(rows)}"
+
+
+def value_hint(quarantined: Iterable[Mapping[str, Any]]) -> str:
+    """What a rule `value` looks like, as a further sentence; empty where none is among faulty rows (schema.SET_ASIDE)
+    of rules."""
+    if not any(json.loads(row["row"]).get("rule") == "value" for row in quarantined):
+        return ""
+    return (
+        f" A rule `value` has a target such as outcome:like (outcomes are {', '.join(OUTCOMES)}) and a number from "
+        f"{-LARGEST:g} to {LARGEST:g}."
+    )
 
 
 def _fault(row: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -102,6 +125,8 @@ def _fault(row: Mapping[str, Any]) -> tuple[str, str] | None:
         return ("empty cell" if kind == ALL else "impossible value"), "target"
     if kind != ALL and not name:
         return "empty cell", "target"
+    if kind == OUTCOME and name not in OUTCOMES:
+        return "impossible value", "target"
     value = row["value"]
     if value is None and shape.value == "needed":
         return "empty cell", "value"
@@ -126,7 +151,7 @@ def _named(rows: Iterable[Mapping[str, Any]], items: pa.Table) -> Known:
 def _matches(target: str | None, known: Known) -> bool:
     """Whether a target names an item, or needs not to."""
     key = kind_and_name(target)
-    return key[0] == ALL or bool(known[key])
+    return key[0] in NO_ITEMS or bool(known[key])
 
 
 def _similar(target: str, items: pa.Table) -> str:

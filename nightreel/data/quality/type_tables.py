@@ -123,9 +123,10 @@ def _faultless(raw: Raw, mark: Callable[[pa.Table], Violations]) -> pa.Table:
     fault = [*typed.rejected, *mark(table).set_aside(raw.table, table, private=False).to_pylist()]
     if fault:
         first = min(fault, key=lambda row: row["source_row"])
+        hint = editorial_checks.value_hint([first]) if raw.table == "rules" else ""
         raise UserError(
             f"{raw.file}: row {first['source_row']}: {first['rule']} in `{first['column']}`; {len(fault)} rows of "
-            f"{len(raw.rows) + len(raw.broken)} are invalid. Correct the file; nothing was changed."
+            f"{len(raw.rows) + len(raw.broken)} are invalid.{hint} Correct the file; nothing was changed."
         )
     return table
 

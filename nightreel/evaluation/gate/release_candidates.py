@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from nightreel.models.registry import models
 from nightreel.models.training.going_on.earlier_selection import CutRecord
 from nightreel.models.training.ranker_selection import fit_ranker
-from nightreel.models.training.selected_params import SelectedParams
+from nightreel.models.training.selected_params import SelectedParams, with_heads_trees
 from nightreel.models.training.training_examples import saved
 from nightreel.reader.reader import Reader
 from nightreel.settings.finetune import Finetune
@@ -70,7 +70,7 @@ def shipments(
 
 def decided(decision: Mapping[str, Any], finetune: Path) -> SelectedParams:
     """The selected parameters of the decision, with the blend's trees."""
-    chosen = decision["choices"]
+    chosen = with_heads_trees(decision["choices"], finetune)
     trees = SelectedParams.read(finetune).trees if chosen["blend"] == "trees" else ""
     return SelectedParams.model_validate({**chosen, "trees": trees})
 

@@ -112,7 +112,12 @@ class Candidates:
 
 
 def gather(
-    members: Sequence[Scored], n_items: int, cutoff: int, shortlist: int, fitting: Fitting | None = None
+    members: Sequence[Scored],
+    n_items: int,
+    cutoff: int,
+    shortlist: int,
+    fitting: Fitting | None = None,
+    also: IntArray | None = None,
 ) -> Candidates:
     """Collect candidates: each model's best items, of which fitting new ones and the best by reciprocal rank fusion are
     kept.
@@ -123,6 +128,7 @@ def gather(
         cutoff: Items retrieved from each model.
         shortlist: Candidates kept in a row.
         fitting: Gives `Candidates.fits`.
+        also: Pairs, row x n_items + item, that are kept whatever their ranks.
     """
     n = len(members[0])
     cutoff = min(cutoff, n_items)
@@ -138,6 +144,8 @@ def gather(
     marked = np.zeros(n * n_items, np.bool_)
     for chosen in taken:
         marked[chosen] = True
+    if also is not None:
+        marked[also] = True
     pairs = np.flatnonzero(marked)
     position = np.empty(n * n_items, np.int32)  # faster than searching, and as large as one score matrix
     position[pairs] = np.arange(len(pairs))
@@ -147,6 +155,8 @@ def gather(
     row = pairs // n_items
     fits = fitting(row, pairs % n_items, ranks) if fitting else None
     kept = shortlisted(row, ranks, shortlist, fits)
+    if also is not None:
+        kept = np.union1d(kept, position[also])
     rows, items = row[kept], pairs[kept] % n_items
     scores = np.stack([member.at(rows, items) for member in members], axis=1)
     own = None if fits is None else fits[kept]

@@ -76,7 +76,15 @@ def fit_engine(
     statistics = ItemStatistics.fit(train, catalogue, choices.half_life_days, choices.buckets, clock=clock)
     blend = Blend(choices.blend, choices.columns, choices.trees, choices.weights)
     return Engine(
-        members, statistics, catalogue, blend, choices.cutoff, choices.shortlist, just_after(train), choices.new_every
+        members,
+        statistics,
+        catalogue,
+        blend,
+        choices.cutoff,
+        choices.shortlist,
+        just_after(train),
+        choices.new_every,
+        choices.heads.opened() if choices.heads else None,
     )
 
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from nightreel.data.histories import FloatArray, Histories
+from nightreel.models.outcomes.outcome_log import OutcomeLog
 from nightreel.models.training.training_positions import Positions, joined, tail, window, without_tail
 
 LEAST_HISTORY = 3  # events before a position; with fewer it says too little about a taste
@@ -39,11 +40,14 @@ class Task:
             earlier cuts are scored on every cut but the first.
         in_time: Whether the cuts follow each other in time, up to the end of the fold's histories.
         size: Events between two cuts, where they follow each other in time.
+        outcomes: What came of the items that users met, where the cuts follow each other in time; None where the log
+            tells nothing beyond what is wanted.
     """
 
     time_cuts: tuple[TimeCut, ...]
     in_time: bool = False
     size: int = 0
+    outcomes: OutcomeLog | None = None
 
     @property
     def tried(self) -> tuple[TimeCut, ...]:

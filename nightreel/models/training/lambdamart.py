@@ -7,6 +7,7 @@ trees.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,8 +42,14 @@ def fit_lambdamart(
     names = [column.replace(".", "_") for column in data.columns]
     first = None if start is None else start.astype(np.float64)
     dataset = lightgbm.Dataset(data.matrix, data.labels, group=data.sizes, feature_name=names, init_score=first)
-    parameters = {
-        "objective": "lambdarank",
+    own = {"objective": "lambdarank", "lambdarank_truncation_level": settings.lambdarank_truncation_level}
+    booster = lightgbm.train(parameters(settings, seed, threads) | own, dataset, num_boost_round=max(rounds))
+    return {count: str(booster.model_to_string(num_iteration=count)) for count in rounds}
+
+
+def parameters(settings: TreeSettings, seed: int, threads: int) -> dict[str, Any]:
+    """LightGBM's parameters, but for the objective; the same threads give the same trees."""
+    return {
         "learning_rate": settings.learning_rate,
         "num_leaves": settings.num_leaves,
         "min_data_in_leaf": settings.min_data_in_leaf,
@@ -50,12 +57,9 @@ def fit_lambdamart(
         "feature_fraction": settings.feature_fraction,
         "bagging_fraction": settings.bagging_fraction,
         "bagging_freq": 1,
-        "lambdarank_truncation_level": settings.lambdarank_truncation_level,
         "seed": seed,
         "num_threads": threads,
         "deterministic": True,
         "force_col_wise": True,
         "verbose": -1,
     }
-    booster = lightgbm.train(parameters, dataset, num_boost_round=max(rounds))
-    return {count: str(booster.model_to_string(num_iteration=count)) for count in rounds}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from nightreel.models.registry import spec
 from nightreel.models.training.fit import Ready, Starting, WarmStart, fit_engine, fit_member
 from nightreel.models.training.fold_task import Task, TimeCut, limited
 from nightreel.models.training.going_on.earlier_selection import POPULARITY, CutRecord, EarlierSelection
+from nightreel.models.training.heads.head_selection import HeadTrial
+from nightreel.models.training.heads.heads_of_cuts import chosen_heads, examples_of_heads, joined_outcomes
+from nightreel.models.training.heads.outcome_examples import OutcomeExamples
 from nightreel.models.training.new_item_places import places_kept
 from nightreel.models.training.one_standard_error import NEAR, PositionScores, simplest
 from nightreel.models.training.ranker_selection import (
@@ -27,7 +30,7 @@ from nightreel.models.training.ranker_selection import (
     log_scores,
     score_cut,
 )
-from nightreel.models.training.selected_params import Moment, SelectedParams
+from nightreel.models.training.selected_params import HeadsParams, Moment, SelectedParams
 from nightreel.models.training.training_examples import Examples, Validator, asked_for, concatenated
 from nightreel.models.training.training_positions import Positions
 from nightreel.settings.finetune import Finetune
@@ -52,6 +55,8 @@ class Learned:
         steps: Comparison of refitting with keeping the ranker.
         selection: What the next night may go on from.
         ratings: One row for each setting of the rating model that was tried.
+        heads: One row for each outcome whose head was tried.
+        outcomes: Training examples of the heads, from all cuts; None where the log has no outcomes.
     """
 
     choices: SelectedParams
@@ -64,6 +69,8 @@ class Learned:
     steps: Steps
     selection: EarlierSelection
     ratings: list[Trial] = field(default_factory=list)
+    heads: list[Trial] = field(default_factory=list)
+    outcomes: OutcomeExamples | None = None
 
 
 @dataclass(frozen=True)
@@ -196,7 +203,8 @@ def choose_blend(
             past = rankers[-2] if len(rankers) > 1 else {}
             scores = score_cut(board, engine, before, cut, rankers[-1], past, validator)
         examples = asked_for(engine, cut.positions, validator.exclude_seen, settings.negatives, generator)
-        records.append(CutRecord(begin, end, examples, cut.positions.users, scores))
+        outcomes = examples_of_heads(task, cut, (begin, end), engine, settings, validator)
+        records.append(CutRecord(begin, end, examples, cut.positions.users, scores, outcomes))
         engines = [*engines[:1], engine] if engines else [engine]
     learned = _selected(task, base, settings, validator, board, records, engines, rankers, earlier)
     return learned if engines else replace(learned, engine=start)
@@ -221,7 +229,8 @@ def _selected(
     relearn = earlier.relearn if earlier is not None and not len(steps.users) else steps.relearn
     kept = examples if relearn or len(examples) < 2 else examples[:-1]
     blend = fit_ranker(name, kept, members, settings, validator.threads)
-    every = _places(task, engines, rankers, name, settings.new_every, validator, earlier)
+    scored = replace(engines[-1], blend=rankers[-1][name]) if rankers and name in rankers[-1] else None
+    every = _places(task, scored, settings.new_every, validator, earlier)
     final = base.model_copy(
         update={
             "blend": blend.kind,
@@ -233,29 +242,46 @@ def _selected(
             "relearn": validator.clock and task.in_time and relearn,
         }
     )
+    outcomes, span = [each.outcomes for each in records], (records[-1].start, records[-1].end)
+    heads, outcome_trials = earlier.heads if earlier is not None and earlier.whole else None, list[HeadTrial]()
+    if engines:
+        judge = scored or replace(engines[-1], blend=blend)
+        found, outcome_trials = chosen_heads(task, outcomes, span, judge, settings, validator)
+        heads = HeadsParams.of(found) if found else None
+    final = final.model_copy(update={"heads": heads})
     nights = 0 if earlier is None else earlier.nights + 1
     selection = EarlierSelection(
-        nights, base.members, name, relearn, every, tuple(each for each in records if task.in_time and len(each.users))
+        nights,
+        base.members,
+        name,
+        relearn,
+        every,
+        tuple(each for each in records if task.in_time and len(each.users)),
+        heads,
     )
     first, last = (engines[0], engines[-1]) if engines else (None, None)
-    return Learned(final, board.means(), [], curve(board), last, first, concatenated(examples), steps, selection)
+    return Learned(
+        final,
+        board.means(),
+        [],
+        curve(board),
+        last,
+        first,
+        concatenated(examples),
+        steps,
+        selection,
+        heads=[asdict(each) for each in outcome_trials],
+        outcomes=joined_outcomes(outcomes),
+    )
 
 
 def _places(
-    task: Task,
-    engines: Sequence[Engine],
-    rankers: Sequence[Mapping[str, Blend]],
-    name: str,
-    every: int,
-    validator: Validator,
-    earlier: EarlierSelection | None,
+    task: Task, scored: Engine | None, every: int, validator: Validator, earlier: EarlierSelection | None
 ) -> int:
     """Every so-many-th place of a list is kept for a new item: by the newest cut, or as before where none was
     trained."""
-    if not engines and earlier is not None:
-        return earlier.new_every
-    scored = replace(engines[-1], blend=rankers[-1][name]) if rankers and name in rankers[-1] else None
-    return places_kept(scored, task.valid, every, validator)
+    whole = earlier is not None and earlier.whole
+    return earlier.new_every if earlier is not None and whole else places_kept(scored, task.valid, every, validator)
 
 
 def curve(board: ScoreBoard) -> list[dict[str, float]]:

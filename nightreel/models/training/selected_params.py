@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from nightreel.models.config import ModelConfig
+from nightreel.models.outcomes.heads import FOLDER, Curve, Heads, OutcomeHead
 from nightreel.models.ranker import aversion
 from nightreel.models.ranker.candidates import NO_SHORTLIST
 from nightreel.models.registry import spec
@@ -41,6 +42,39 @@ class NewcomerParams(BaseModel):
     users: int
 
 
+class HeadsParams(BaseModel):
+    """The heads that stayed; see nightreel.models.outcomes.heads.
+
+    Attributes:
+        columns: Names of the features.
+        wanted: Scale and shift of the curve from a candidate's standing to P(wanted).
+        curves: Scale and shift of each head's curve by outcome.
+        trees: LightGBM's text form by outcome, stored in separate files.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: tuple[str, ...]
+    wanted: tuple[float, float]
+    curves: dict[str, tuple[float, float]]
+    trees: dict[str, str]
+
+    @classmethod
+    def of(cls, heads: Heads) -> Self:
+        """From heads."""
+        return cls(
+            columns=heads.columns,
+            wanted=(heads.wanted.scale, heads.wanted.shift),
+            curves={name: (head.curve.scale, head.curve.shift) for name, head in heads.by_outcome.items()},
+            trees={name: head.model for name, head in heads.by_outcome.items()},
+        )
+
+    def opened(self) -> Heads:
+        """As heads."""
+        heads = {name: OutcomeHead(self.trees[name], Curve(*curve)) for name, curve in self.curves.items()}
+        return Heads(self.columns, Curve(*self.wanted), heads)
+
+
 class SelectedParams(BaseModel):
     """Everything that was selected on one fold.
 
@@ -62,6 +96,7 @@ class SelectedParams(BaseModel):
         ratings: Hyper-parameters of the rating model; empty without one.
         backbone: Pretrained checkpoint of the transformer's layers; None where they are its own.
         newcomers: Columns of context by which newcomers' lists are made; None where plain popularity is as good.
+        heads: Models of outcomes; None where none tells more than its base rate.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,6 +118,7 @@ class SelectedParams(BaseModel):
     ratings: dict[str, float] = {}
     backbone: Backbone | None = None
     newcomers: NewcomerParams | None = None
+    heads: HeadsParams | None = None
 
     @field_validator("members", "ratings", mode="before")
     @classmethod
@@ -126,11 +162,14 @@ class SelectedParams(BaseModel):
         return "all-time popularity" if days is None else f"recent popularity (half-life {days:g} days)"
 
     def write(self, folder: Path) -> None:
-        """Write choices.json, and trees.txt where there are trees."""
+        """Write choices.json, and trees.txt and the folder `heads` where there are trees and heads."""
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "choices.json", self.model_dump(mode="json", exclude={"trees"}, exclude_none=True))
+        without: dict[str, Any] = {"trees": True, "heads": {"trees": True}}
+        write_json(folder / "choices.json", self.model_dump(mode="json", exclude=without, exclude_none=True))
         if self.trees:
             (folder / "trees.txt").write_text(self.trees, "utf-8")
+        if self.heads:
+            self.heads.opened().write(folder)
 
     @classmethod
     def read(cls, folder: Path) -> SelectedParams:
@@ -141,4 +180,13 @@ class SelectedParams(BaseModel):
         """
         trees = folder / "trees.txt"
         text = trees.read_text("utf-8") if trees.exists() else ""
-        return cls.model_validate({**read_json(folder / "choices.json"), "trees": text})
+        return cls.model_validate({**with_heads_trees(read_json(folder / "choices.json"), folder), "trees": text})
+
+
+def with_heads_trees(choices: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The content of choices.json with the trees of its heads, which stand in files of their own."""
+    heads = choices.get("heads")
+    if not heads:
+        return choices
+    trees = {name: (folder / FOLDER / f"{name}.txt").read_text("utf-8") for name in heads["curves"]}
+    return {**choices, "heads": {**heads, "trees": trees}}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from nightreel.bundle.item_table import Mask
 from nightreel.bundle.newcomers import Rows
 from nightreel.data.contract.editorial_rules import comparable
 from nightreel.data.histories import Histories, IntArray
+from nightreel.models.engine import Engine
 from nightreel.reader.explain.contributions import BEHAVIOUR, CONTENT, POPULAR
 from nightreel.reader.explain.leave_one_out import Effects
 from nightreel.reader.explain.votes import Votes, votes
@@ -30,6 +31,7 @@ TRIED = 3  # history items of each kind that are measured for an item
 PROFILE = 10  # recent events that describe a user's taste
 COMMON = 0.3  # minimum share of those for a label to count as a match
 MOSTLY = 0.5  # minimum share of those for a language to count as the user's own
+VALUED = Reason("value", "Ranked higher by what outcomes are worth", (), (), 0.0)
 UNNAMED = {
     BEHAVIOUR: "Often chosen by people with a history like yours",
     CONTENT: "Close in content to your history",
@@ -50,6 +52,7 @@ class Why:
         tried: [t, n] of the t that were left out, those that speak most for each item.
         effects: What leaving them out does.
         segments: Of a user without events, see Question.
+        raised: [n] whether an item's place is better than by the ranker alone, because of what outcomes are worth.
     """
 
     bundle: OpenBundle
@@ -60,6 +63,7 @@ class Why:
     tried: Mask
     effects: Effects
     segments: Rows = field(default_factory=dict)
+    raised: Mask | None = None
 
     @classmethod
     def of(
@@ -95,7 +99,8 @@ class Why:
         left_out = tried.any(axis=1) | evident
         depth = engine.n_items if evidence else engine.shortlist
         effects = Effects.measured(engine, question, items, found.history[left_out], hidden, depth)
-        return cls(bundle, question.past, options, found, nameable, tried[left_out], effects, question.segments)
+        raised = _raised(engine, question, items, hidden, effects) if engine.valued else None
+        return cls(bundle, question.past, options, found, nameable, tried[left_out], effects, question.segments, raised)
 
     def lifting(self, at: int) -> list[int]:
         """History items that may be named for item number `at`, and lift it."""
@@ -103,14 +108,16 @@ class Why:
         return found
 
     def reasons(self, at: int) -> tuple[Reason, ...]:
-        """Reasons for item number `at`, strongest first, and matching labels behind them."""
+        """Reasons for item number `at`, strongest first, and behind them matching labels, and whether values raised
+        it."""
         item, lifting = int(self.votes.items[at]), self.lifting(at)
         told = [reason for kind in (BEHAVIOUR, CONTENT) if (reason := self._named(at, kind, lifting))]
         share = float(self.votes.of_kind(POPULAR)[at])
         if share > 0:
             told.append(self._popular(item, share))
         told.sort(key=lambda reason: -reason.share)
-        return (*(told or [self._whole(at, item)]), *self._matches(item, lifting))
+        worth = [VALUED] if self.raised is not None and self.raised[at] else []
+        return (*(told or [self._whole(at, item)]), *self._matches(item, lifting), *worth)
 
     def _named(self, at: int, kind: str, lifting: Sequence[int]) -> Reason | None:
         """A reason by models of one kind; None where they had no vote, or nothing that may be named lifts the item."""
@@ -186,6 +193,15 @@ class Why:
                 named = tuple(ids[i] for i in dict.fromkeys(recent) if i in lifting and set(rows[i]) & set(common))
                 matches.append(Reason(kind, f"{words}: {', '.join(common[:3])}", named, tuple(common), 0.0))
         return matches
+
+
+def _raised(
+    engine: Engine, question: Question, items: IntArray, hidden: tuple[Mask | None, Mask], effects: Effects
+) -> Mask:
+    """[n] whether items have better places than by the ranker alone. effects: with values."""
+    plain, nothing = replace(engine, outcome_values={}), np.empty(0, np.int64)
+    without = Effects.measured(plain, question, items, nothing, hidden, engine.shortlist).places
+    return np.asarray((effects.places > 0) & ((without == 0) | (effects.places < without)))
 
 
 def _nameable(bundle: OpenBundle, past: Histories, history: IntArray, hidden: Mask, options: RequestOptions) -> Mask:

@@ -11,7 +11,7 @@ import pytest
 from nightreel.data.contract.editorial_rules import SHAPES, kind_and_name
 from nightreel.data.contract.schema import ITEMS_SCHEMA, RULES_SCHEMA, SOURCE
 from nightreel.data.contract.tables import RULES
-from nightreel.data.quality.editorial_checks import mark_business_rules, unmatched_warning
+from nightreel.data.quality.editorial_checks import mark_business_rules, quarantined_warning, unmatched_warning
 
 MONDAY, TUESDAY = dt.datetime(2026, 11, 23, tzinfo=dt.UTC), dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
 ITEMS = pa.Table.from_pylist(
@@ -46,6 +46,14 @@ def fault(items: pa.Table = ITEMS, **row: Any) -> str:
     ({"rule": "max_per_genre", "value": 2.0}, ""),
     ({"rule": "max_per_creator", "target": "creator:Ann", "value": 1.0}, ""),
     ({"rule": "audience_age", "value": 12.0}, ""),
+    ({"rule": "value", "target": "outcome: Like", "value": -4.0}, ""),
+    ({"rule": "value", "target": "outcome:likes", "value": 2.0}, "impossible value in target"),
+    ({"rule": "value", "target": "genre:Crime", "value": 2.0}, "impossible value in target"),
+    ({"rule": "value", "value": 2.0}, "empty cell in target"),
+    ({"rule": "value", "target": "outcome:like"}, "empty cell in value"),
+    ({"rule": "value", "target": "outcome:like", "value": 1001.0}, "impossible value in value"),
+    ({"rule": "value", "target": "outcome:like", "value": float("nan")}, "impossible value in value"),
+    ({"rule": "boost", "target": "outcome:like", "value": 0.5}, "impossible value in target"),
     ({"rule": "hdie", "target": "a"}, "unknown value in rule"),
     ({"rule": None, "target": "a"}, "empty cell in rule"),
     ({"rule": "pin"}, "empty cell in target"),
@@ -93,3 +101,17 @@ def test_what_no_item_is_or_has_is_told() -> None:
         "rules: 2 of 4 have a target that matches no item (hide b, boost genre:Crme (similar: genre:Crime))."
     )
     assert unmatched_warning(rows.slice(2), ITEMS) is None and unmatched_warning(rows.slice(4), ITEMS) is None
+
+
+def test_a_faulty_value_is_told_with_the_outcomes_that_there_are() -> None:
+    rows = table({"rule": "value", "target": "outcome:likes", "value": 2.0}, {"rule": "hide"})
+    said = quarantined_warning(mark_business_rules(rows, ITEMS).set_aside("rules", rows, private=False))
+    assert said is not None and "rules.csv row 1: impossible value in `target`" in said
+    assert "outcomes are wanted, watch, click, like" in said
+    others = rows.slice(1)
+    said = quarantined_warning(mark_business_rules(others, ITEMS).set_aside("rules", others, private=False))
+    assert said is not None and "outcomes" not in said
+
+
+def test_a_value_names_no_item_and_is_not_missing_one() -> None:
+    assert unmatched_warning(table({"rule": "value", "target": "outcome:like", "value": 2.0}), ITEMS) is None

@@ -27,7 +27,10 @@ from nightreel.data import recipe
 from nightreel.data.histories import FloatArray, Histories, IntArray
 from nightreel.models.training.fold_task import Task
 from nightreel.models.training.going_on.warm_start import WarmStartContext, events_table, indices, unknown
+from nightreel.models.training.heads import outcome_examples
+from nightreel.models.training.heads.outcome_examples import OutcomeExamples
 from nightreel.models.training.one_standard_error import difference
+from nightreel.models.training.selected_params import HeadsParams
 from nightreel.models.training.training_examples import Examples, save, saved
 from nightreel.settings.finetune import Finetune
 from nightreel.stage import log_progress, read_json, write_json
@@ -51,6 +54,7 @@ class CutRecord:
         examples: Training examples of the ranker.
         users: [n] user of each scored position.
         scores: By ranker and model the NDCG@10 [n]; empty for a first cut, before which no ranker was trained.
+        outcomes: Training examples of the heads; None where the log has no outcomes.
         new_every: From `places_kept` at this cut; None where it was not asked.
     """
 
@@ -59,6 +63,7 @@ class CutRecord:
     examples: Examples
     users: IntArray
     scores: Mapping[str, FloatArray]
+    outcomes: OutcomeExamples | None = None
     new_every: int | None = None
 
 
@@ -73,6 +78,7 @@ class EarlierSelection:
         relearn: Whether refitting the ranker with the newest events was no loss.
         new_every: Every so-many-th place of a list is kept for a new item.
         cuts: Records of cuts in time, the oldest first; none where a fold's cuts do not follow each other in time.
+        heads: The heads that stayed; None where none did.
         whole: Whether tonight's newest cut is among them, so that no cut is left to be trained.
     """
 
@@ -82,6 +88,7 @@ class EarlierSelection:
     relearn: bool
     new_every: int
     cuts: tuple[CutRecord, ...]
+    heads: HeadsParams | None = None
     whole: bool = False
 
     def beside(self, task: Task, most: int) -> EarlierSelection:
@@ -188,6 +195,7 @@ def keep_selection(
         "ranker": selected.ranker,
         "relearn": selected.relearn,
         "new_every": selected.new_every,
+        "heads": None if selected.heads is None else selected.heads.model_dump(mode="json"),
         "cuts": [[cut.start, cut.end] for cut in cuts],
         "facts": _facts(night, settings),
     }
@@ -219,6 +227,8 @@ def keep_newest(folder: Path, night: WarmStartContext, learned: Histories, recor
 
 def _write_record(root: Path, number: str, cut: CutRecord, night: WarmStartContext) -> None:
     save(cut.examples, root / f"examples{number}")
+    if cut.outcomes is not None:
+        outcome_examples.save(cut.outcomes, root / f"outcomes{number}")
     ids = pa.array([night.user_ids[user] for user in cut.users.tolist()], pa.string())
     columns: dict[str, Any] = {"user_id": ids.dictionary_encode()}
     pq.write_table(pa.table(columns | dict(cut.scores)), root / f"scores{number}.parquet", compression="zstd")
@@ -232,7 +242,10 @@ def _read(folder: Path, night: WarmStartContext, known: Histories) -> EarlierSel
         own = read_json(newest / STATE)
         cuts.append(_record(newest, "", own["cut"], night))
         every = every if own["new_every"] is None else own["new_every"]
-    return EarlierSelection(state["nights"], state["members"], state["ranker"], state["relearn"], every, tuple(cuts))
+    heads = state["heads"] and HeadsParams.model_validate(state["heads"])
+    return EarlierSelection(
+        state["nights"], state["members"], state["ranker"], state["relearn"], every, tuple(cuts), heads
+    )
 
 
 def _record(folder: Path, number: str, span: Sequence[float], night: WarmStartContext) -> CutRecord:
@@ -240,4 +253,6 @@ def _record(folder: Path, number: str, span: Sequence[float], night: WarmStartCo
     users, _ = indices(table["user_id"], night.user_ids)
     names = [name for name in table.column_names if name != "user_id"]
     scores = {name: table[name].to_numpy() for name in names}
-    return CutRecord(span[0], span[1], saved(folder / f"examples{number}"), users, scores)
+    own = folder / f"outcomes{number}"
+    outcomes = outcome_examples.saved(own) if own.exists() else None
+    return CutRecord(span[0], span[1], saved(folder / f"examples{number}"), users, scores, outcomes)
