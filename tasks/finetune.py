@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from nightreel.bundle.assembly import LEARNED, bundle_config, rehearse
-from nightreel.content.training.fit_vectors import fit_content, kept_vectors
 from nightreel.content.training.kept_encoder import KeptContent
 from nightreel.data.dataset import load_dataset, with_profiles
 from nightreel.data.histories import Histories
 from nightreel.errors import UserError
-from nightreel.evaluation.earlier_night import GoingOn, begins_after_published, fitted_before, kept_content
-from nightreel.evaluation.validation import LEAVE_LAST_OUT, content_inputs, fold_task, gate_fold, judge_of
+from nightreel.evaluation.earlier_night import GoingOn, begins_after_published, tonights_content
+from nightreel.evaluation.validation import LEAVE_LAST_OUT, fold_task, gate_fold, judge_of
 from nightreel.models.base import Recommender
 from nightreel.models.catalogue import catalogue_of
 from nightreel.models.config import ModelConfig
@@ -104,11 +103,7 @@ def fit_vectors(out: Path) -> tuple[str, float]:
     """Train and save the content vectors; returns their kind (`base`, `finetuned`, `fused`) and peak memory."""
     settings, data = load(), load_dataset()
     base = np.load("data/embed/vectors.npy", allow_pickle=False)
-    kept, inputs = kept_content(data, settings, WARM), content_inputs(data, settings, judge_of(data))
-    content = fit_content(base, inputs, out) if kept is None else kept_vectors(kept, base, inputs, out)
-    if settings.finetune.search_nights:
-        tonight = KeptContent(content.fitted, fitted_before(data), 0, out / "warm")
-        (tonight if kept is None else replace(kept, nights=kept.nights + 1)).write(out / "warm")
+    content = tonights_content(data, settings, base, WARM, out)
     np.save(out / "vectors.npy", content.vectors, allow_pickle=False)
     write_rows(out / "plots" / "encoder.csv", content.encoder_losses)
     write_rows(out / "plots" / "fusion.csv", content.fusion_losses)

@@ -13,11 +13,13 @@ from typing import Self
 import numpy as np
 
 from nightreel.bundle.assembly import LEARNED
+from nightreel.content.encoders.base import Vectors
+from nightreel.content.training.fit_vectors import ContentVectors, fit_content, kept_vectors
 from nightreel.content.training.kept_encoder import KeptContent
 from nightreel.data.dataset import Dataset
 from nightreel.data.histories import Histories
 from nightreel.data.split_protocols import GLOBAL
-from nightreel.evaluation.validation import gate_fold, judge_of
+from nightreel.evaluation.validation import content_inputs, gate_fold, judge_of
 from nightreel.models.base import Catalogue
 from nightreel.models.engine import Engine
 from nightreel.models.ranker.blend import FUSION, Blend
@@ -130,6 +132,24 @@ class GoingOn:
         elif self.warm:
             keep(folder, self.night, learned.inner, learned.choices, self.state)
         keep_selection(folder, self.night, known, learned.selection, settings)
+
+
+def tonights_content(data: Dataset, settings: Settings, base: Vectors, pinned: Path, out: Path) -> ContentVectors:
+    """Content vectors of the published version's night, or fitted anew; what the next night may go on from is saved.
+
+    Args:
+        data: The data set.
+        settings: All settings.
+        base: The pre-trained encoder's vectors.
+        pinned: Folder of the pinned state.
+        out: The output folder of finetune.
+    """
+    kept, inputs = kept_content(data, settings, pinned), content_inputs(data, settings, judge_of(data))
+    content = fit_content(base, inputs, out) if kept is None else kept_vectors(kept, base, inputs, out)
+    if settings.finetune.search_nights:
+        fitted = KeptContent(content.fitted, fitted_before(data), 0, out / "warm")
+        (fitted if kept is None else replace(kept, nights=kept.nights + 1)).write(out / "warm")
+    return content
 
 
 def kept_content(data: Dataset, settings: Settings, pinned: Path) -> KeptContent | None:
