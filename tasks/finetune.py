@@ -101,9 +101,8 @@ def train_fold(fold: str, encoder: str, out: Path, workers: int) -> FoldSummary:
 
 def fit_vectors(out: Path) -> tuple[str, float]:
     """Train and save the content vectors; returns their kind (`base`, `finetuned`, `fused`) and peak memory."""
-    settings, data = load(), load_dataset()
     base = np.load("data/embed/vectors.npy", allow_pickle=False)
-    content = tonights_content(data, settings, base, WARM, out)
+    content = tonights_content(load_dataset(), load(), base, WARM, out)
     np.save(out / "vectors.npy", content.vectors, allow_pickle=False)
     write_rows(out / "plots" / "encoder.csv", content.encoder_losses)
     write_rows(out / "plots" / "fusion.csv", content.fusion_losses)

@@ -87,7 +87,7 @@ OPEN_TO_ALL: dict[str, Any] = {
 def with_door(reader: Reader, door: str, answer: Callable[..., Any]) -> Reader:
     """The reader with another answer on one of its doors."""
     kind = type("Faulty", (Reader,), {door: answer})
-    found = kind(**{field.name: getattr(reader, field.name) for field in fields(reader)})
+    found = kind(**{field.name: getattr(reader, field.name) for field in fields(reader) if field.init})
     assert isinstance(found, Reader)
     return found
 
