@@ -47,12 +47,12 @@ def rows(reader: Reader, many: Sequence[Planted]) -> Iterator[tuple[Planted, flo
         yield each, float(np.median(own)), float(np.isfinite(own).mean()), float(np.mean(others))
 
 
-def make(world: str, data: Path | None, folder: Path) -> None:
+def make(world: str, data: Path | None, folder: Path, seed: int) -> None:
     """Write the world with its planted items to `folder`."""
     if data is not None:
-        films.plant(data, folder)
+        films.plant(data, folder, seed)
     else:
-        plant(MADE_UP[world](), folder)
+        plant(MADE_UP[world](seed), folder, seed)
 
 
 def show(reader: Reader, many: Sequence[Planted]) -> Table:
@@ -74,6 +74,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="of films: folder with items.parquet (titles) and events.parquet")
     parser.add_argument("--workspace", type=Path, help="folder of an earlier run, kept with --keep")
     parser.add_argument("--keep", type=Path, help="where the night takes place; default: a temporary folder")
+    parser.add_argument("--seed", type=int, default=0, help="of the world, its planted items and their fans")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the night")
     given = parser.parse_args()
     if given.workspace is None and (given.data is None) == (given.world == FILMS):
@@ -81,7 +82,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         place = (given.workspace or given.keep or Path(scratch)).resolve()
         if given.workspace is None:
-            make(given.world, given.data, place / "data")
+            make(given.world, given.data, place / "data", given.seed)
             night.run(str(place / "data"), dict(each.split("=", 1) for each in given.set), place)
         reader = Reader.open(place / "night" / "state" / "store")
         Console(width=110).print(show(reader, planted.read(place)))
