@@ -7,6 +7,7 @@ import shutil
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -125,11 +126,12 @@ def _keep(found: PipelineStatus, state: Path) -> None:
 def _look(home: Project, most: int) -> PipelineStatus:
     """The status, with the plan of the running `nightreel up` or of PREFECT_API_URL, if it answers."""
     from nightreel.cli.environment import variables
-    from nightreel.monitoring import expected, history
+    from nightreel.monitoring import alerts, expected, history
     from nightreel.monitoring.status import status as take
     from nightreel.orchestration.live_version import channel_of
     from nightreel.orchestration.prefect import run_server
     from nightreel.settings.params_file import load
+    from nightreel.settings.section import SettingsError
 
     os.environ.update(variables())
     known = os.environ.get("PREFECT_API_URL")
@@ -140,8 +142,13 @@ def _look(home: Project, most: int) -> PipelineStatus:
         if plan is not None and os.access(home.state, os.W_OK):
             past = history.nights(home.state, 50)
             expected.remember(home.state, plan.coming, paused=plan.paused, nights=past, now=time.time())
-    settings = load(home.root / "params.yaml")
-    return take(home.state, os.environ.get("NIGHTREEL_STORE"), channel_of(home), settings.watch, most=most)
+    # A fault in params.yaml is told, like any other that tonight's run would end with; it does not end the watch.
+    try:
+        limits, faults = load(home.root / "params.yaml").watch, []
+    except SettingsError as error:
+        limits, faults = alerts.USUAL, [alerts.of_settings(str(error))]
+    found = take(home.state, os.environ.get("NIGHTREEL_STORE"), channel_of(home), limits, most=most)
+    return replace(found, alerts=(*faults, *found.alerts))
 
 
 def _print_status(found: PipelineStatus) -> None:

@@ -21,7 +21,7 @@ class Alert:
     """Something that a person should know.
 
     Attributes:
-        kind: `night`, `drift`, `late`, `missed`, `stuck`, `old`, `store`, `withdrawals` or `record`.
+        kind: `night`, `drift`, `late`, `missed`, `stuck`, `old`, `store`, `withdrawals`, `record` or `settings`.
         key: Tells it from others of its kind: an outcome that lasts keeps its key.
         text: What is wrong.
         remedy: What to do.
@@ -42,6 +42,16 @@ class Alert:
     def as_json(self) -> dict[str, object]:
         """Plain values."""
         return asdict(self)
+
+
+USUAL = Watch(late_minutes=15, longest_hours=12, oldest_hours=50)
+"""What holds while params.yaml can't be read."""
+
+
+def of_settings(fault: str) -> Alert:
+    """params.yaml can't be used: no run can begin before it is corrected. fault: what is wrong, in full."""
+    what, _, remedy = fault.partition("\n")
+    return Alert("settings", "settings", f"the next night can't begin: {what}.", remedy or "Correct params.yaml.")
 
 
 def of_nights(nights: Sequence[Night]) -> list[Alert]:

@@ -48,6 +48,7 @@ TITLES = {
     "store": "the store can't be read",
     "withdrawals": "a withdrawal was not applied",
     "record": "a run waits to be recorded",
+    "settings": "params.yaml can't be used",
 }
 """Kind of an alert → title of its notification."""
 
