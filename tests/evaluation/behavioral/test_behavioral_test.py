@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nightreel.data.histories import FloatArray, Histories
-from nightreel.evaluation.behavioral.behavioral_test import BehavioralTest, _turned, behavioral_tests
+from nightreel.evaluation.behavioral.behavioral_test import BehavioralTest, _turned, behavioral_tests, by_chance
 from nightreel.evaluation.gate.gate_rules import sound_behaviour
 from nightreel.evaluation.metrics.overlap import overlap
 from nightreel.evaluation.test_set import Ranker, TestSet, build_test_set
@@ -84,6 +84,14 @@ def test_a_model_that_gives_fans_the_opposite_fails(question: TestSet) -> None:
     assert (rule.state, rule.point) == ("failed", 1)
     assert "lists follow a genre preference" in rule.text
     assert "irrelevant" not in rule.text  # what passed is not blamed
+
+
+def test_less_than_others_by_chance_is_no_fault() -> None:
+    gains = [-0.1, 0.1, -0.05, 0.0, 0.02, -0.03]
+    chance = by_chance(gains)
+    assert not BehavioralTest("fans", float(np.mean(gains)), -chance, 6, "").failed
+    surely = [gain / 10 - 0.05 for gain in gains]
+    assert BehavioralTest("fans", float(np.mean(surely)), -by_chance(surely), 6, "").failed
 
 
 def test_a_model_that_one_old_event_turns_over_fails(question: TestSet) -> None:
