@@ -48,11 +48,11 @@ def main() -> None:
     pins = media_files.pin(files, media, state / "media.json")
     identity += f"+{recipe.digest(pins)}" if pins else ""
     store = open_store()
-    state_pins = pin_warm_state(store, settings, tables, OUT / "warm")
+    by_hand = forgotten(store, settings.snapshot.channel, privacy.key_fingerprint(key) if key else None)
+    state_pins = pin_warm_state(store, settings, tables, by_hand, OUT)
     identity += f"+{recipe.digest(state_pins)}" if state_pins else ""
     turn = _turn(settings, state / "understand" / "waiting.json")
     identity += f"+{turn}" if turn else ""
-    by_hand = forgotten(store, settings.snapshot.channel, privacy.key_fingerprint(key) if key else None)
     identity += f"+{recipe.digest(by_hand)}" if by_hand else ""
     computing = recipe.code_digest(root, recipe.computing_code(root))
     made = recipe.make_recipe(identity, params, computing, LOCK, facts) | {"tables": tables}

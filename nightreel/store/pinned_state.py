@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -187,9 +189,38 @@ def _data_until(store: Store, digest: str) -> float | None:
         ) from None
 
 
-def pin_warm_state(store: Store, settings: Settings, tables: str, out: Path) -> dict[str, str]:
-    """Pin the state that finetune may go on from; returns its files, on which the run's result depends."""
+def pin_warm_state(
+    store: Store, settings: Settings, tables: str, by_hand: Collection[str], snapshot: Path
+) -> dict[str, str]:
+    """Pin the state that finetune may go on from, in the folder `warm`; nothing if one of the users that it was learned
+    from is erased: it would be of no use, and their events are not to be copied again.
+
+    Args:
+        store: The store.
+        settings: All settings.
+        tables: Identity of this run's tables.
+        by_hand: Users who were withdrawn by hand.
+        snapshot: Folder of this run's tables.
+
+    Returns:
+        The state's files, on which the run's result depends.
+    """
     warm = settings.finetune.warm_nights > 0 or settings.finetune.search_nights > 0
     earlier = earlier_version(store, settings.snapshot.channel, tables) if warm else None
+    if earlier is not None and (gone := _erased_of(store, earlier, by_hand, snapshot)):
+        log_progress(f"nothing is taken over from the published version's night: {gone:,} of its users are erased")
+        earlier = None
     until = goes_on_until(store, earlier, settings.finetune.search_nights)
-    return pin_state(store, earlier, out, until)
+    return pin_state(store, earlier, snapshot / "warm", until)
+
+
+def _erased_of(store: Store, digest: str, by_hand: Collection[str], snapshot: Path) -> int:
+    """Number of users of a version who are erased tonight; 0 if the version is gone."""
+    import pyarrow.parquet as pq
+
+    erased = {*by_hand, *pq.read_table(snapshot / "erasures.parquet", columns=["user_id"])["user_id"].to_pylist()}
+    try:
+        users = io.BytesIO(store.get(f"versions/{digest}/users.parquet")) if erased else None
+    except Missing:
+        return 0
+    return 0 if users is None else len(erased.intersection(pq.read_table(users)["user_id"].to_pylist()))

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from nightreel.bundle.format import seal
+from nightreel.settings.params_file import load
 from nightreel.stage import read_json
 from nightreel.store import channels
 from nightreel.store.backends.base import StoreError
 from nightreel.store.backends.local import LocalStore
-from nightreel.store.pinned_state import earlier_version, goes_on_until, pin_state
+from nightreel.store.pinned_state import earlier_version, goes_on_until, pin_state, pin_warm_state
 
 
 @pytest.fixture
@@ -111,3 +114,28 @@ def test_a_state_that_is_not_as_published_is_refused_by_name(store: LocalStore, 
     ):
         pin_state(store, digest, tmp_path / "warm")
     assert not (tmp_path / "warm").exists()
+
+
+def test_what_was_learned_from_an_erased_user_is_not_copied_again(
+    store: LocalStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    pq.write_table(pa.table({"user_id": ["ann", "bob"]}), folder / "users.parquet")
+    digest = version(store, folder)
+    came_from(store, digest, "monday", None)
+    settings = load()
+
+    def pinned(erased: list[str], by_hand: list[str]) -> str | None:
+        night = tmp_path / "-".join(["night", *erased, "by", *by_hand])
+        night.mkdir()
+        pq.write_table(pa.table({"user_id": pa.array(erased, pa.string())}), night / "erasures.parquet")
+        pin_warm_state(store, settings, "tuesday", by_hand, night)
+        found: str | None = read_json(night / "warm" / "pin.json")["version"]
+        return found
+
+    assert pinned([], []) == pinned(["eve"], ["dan"]) == digest
+    assert pinned(["bob"], []) is None and pinned(["eve"], ["ann"]) is None
+    assert (
+        "nothing is taken over from the published version's night: 1 of its users are erased" in capsys.readouterr().out
+    )
