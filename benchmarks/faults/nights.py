@@ -80,7 +80,7 @@ def kill(up: Up, how: str, counts: Counts, next_s: float = NEXT_S) -> None:
         return
     counts.came += bool(schedule)
     stage, name = up.stage(), up.api("GET", f"/flow_runs/{run}")["name"]
-    said = _kill(up, how, run)
+    said = _kill(up, how, run, name)
     counts.kills += 1
     counts.hanging += up.state(run) not in ENDED
     counts.left += alive(stage)
@@ -94,11 +94,12 @@ def kill(up: Up, how: str, counts: Counts, next_s: float = NEXT_S) -> None:
     counts.stuck += not (up.following and up.given(up.following, next_s))
 
 
-def _kill(up: Up, how: str, run: str) -> str:
-    """Kill it, and start it again; returns what the terminal was told."""
+def _kill(up: Up, how: str, run: str, name: str) -> str:
+    """Kill it, and start it again; returns what the terminal was told of the run, by its name."""
     if how == "worker":
         up.part("nightreel.orchestration.services.worker").kill()
-        until(lambda: up.state(run) in ENDED and "its process is gone" in up.err(), PATIENCE_S)
+        # The run has ended a moment before the terminal tells of it.
+        until(lambda: up.state(run) in ENDED and f"run {name} was " in up.err(), PATIENCE_S)
         return up.err()
     _end(up, how)
     up.begin()
