@@ -3,7 +3,7 @@
     python -m benchmarks.nights.one_more_day SOURCE                    # the log's last day but one
     python -m benchmarks.nights.one_more_day SOURCE --step 12h --folder FOLDER
 
-Both are nights of a replay: they see the log as it was, and are judged by what users did on the step after. The first
+All are nights of replays: they see the log as it was, and are judged by what users did on the step after. The first
 replay has three nights, of which the others may go on from the first (finetune.search_nights, finetune.warm_nights);
 the second replay has the last night alone, from scratch. Seconds are those of the whole night; run it on a quiet
 machine.

@@ -22,6 +22,7 @@ from nightreel.reader.options import RequestOptions
 from nightreel.reader.precompute import precompute
 from nightreel.reader.reader import Reader
 from tests.support.bundles import UNTIL, reseal, write_bundle
+from tests.support.ruled_bundle import open_ruled
 
 Ruled = Callable[..., Reader]
 NOON = dt.datetime(2026, 11, 27, 12, tzinfo=dt.UTC)
@@ -53,11 +54,7 @@ def ruled(bundle: Path, tmp_path: Path) -> Ruled:
     """The version with rules beside it, read at a moment."""
 
     def made(*rules: dict[str, Any], now: dt.datetime = NOON) -> Reader:
-        folder = tmp_path / f"ruled{len(list(tmp_path.iterdir()))}"
-        shutil.copytree(bundle, folder)
-        editorial_rules.write(folder, pa.Table.from_pylist(list(rules), RULES_SCHEMA))
-        reseal(folder)
-        return Reader.open_bundle(folder, now=now.timestamp)
+        return open_ruled(bundle, tmp_path, *rules, now=now)
 
     return made
 

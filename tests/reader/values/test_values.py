@@ -19,6 +19,7 @@ from nightreel.reader.precompute import precompute
 from nightreel.reader.reader import Reader
 from nightreel.settings.section import SettingsError
 from tests.support.bundles import reseal, write_bundle
+from tests.support.ruled_bundle import open_ruled
 from tests.support.settings import settings
 from tests.support.valued_bundle import write_valued
 
@@ -43,11 +44,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def ruled(bundle: Path, tmp_path: Path) -> Made:
     def made(*rules: dict[str, Any], now: dt.datetime = NOON) -> Reader:
-        folder = tmp_path / f"ruled{len(list(tmp_path.iterdir()))}"
-        shutil.copytree(bundle, folder)
-        editorial_rules.write(folder, pa.Table.from_pylist(list(rules), RULES_SCHEMA))
-        reseal(folder)
-        return Reader.open_bundle(folder, now=now.timestamp)
+        return open_ruled(bundle, tmp_path, *rules, now=now)
 
     return made
 

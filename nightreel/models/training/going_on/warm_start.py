@@ -2,13 +2,13 @@
 
 A night trains such a model several times, on growing data: on the inner histories (for the ranker's examples), on
 train, on train and validation (the candidate that evaluate scores), and on all events (published); each is warm-started
-from the one before. A bundle keeps the *first* of these for the next night, never a later one, because the published
-weights have seen what tonight holds out. Tonight's inner model starts from it only if every event that it (and the
-encoder of its content vectors) was trained on is one that tonight's inner model (and encoder) is trained on as well. So
-a model knows the same events with and without a warm start, in every split. An erased user, a corrected event, a
-removed item, a sliding window of events, another pseudonymisation key or another source violates this: the model is
-trained from scratch, and the log says why. The same happens after a change of hyper-parameters, encoder or clock, and
-after `warm_nights` warm-started nights in a row.
+from the one before. A bundle keeps the *first* of these for the next night, because later ones have seen what the next
+night may hold out (where they have not, see `published_models`). Tonight's inner model starts from it only if every
+event that it (and the encoder of its content vectors) was trained on is one that tonight's inner model (and encoder) is
+trained on as well. So a model knows the same events with and without a warm start, in every split. An erased user, a
+corrected event, a removed item, a sliding window of events, another pseudonymisation key or another source violates
+this: the model is trained from scratch, and the log says why. The same happens after a change of hyper-parameters,
+encoder or clock, and after `warm_nights` warm-started nights in a row.
 """
 
 from __future__ import annotations
